@@ -1,0 +1,15 @@
+//! The local world: what AWS and a database server would run, on one machine, for tests, demo and rehearsal.
+//!
+//! It is never deployed. Three parts stand side by side and know little of each other:
+//!
+//! - [`secrets_manager`]: AWS Secrets Manager with real rotation semantics, behind its real wire format;
+//! - [`lambda`]: a host that runs the real function binary through the Lambda runtime API;
+//! - [`postgres`]: a scratch PostgreSQL server with TLS and scram-sha-256.
+//!
+//! [`world`] joins them, and `main.rs` is the command.
+
+pub mod invocation;
+pub mod lambda;
+pub mod postgres;
+pub mod secrets_manager;
+pub mod world;
