@@ -1,1 +1,34 @@
-//! x
+//! An AWS Lambda function that rotates the password of a PostgreSQL role kept in AWS Secrets Manager.
+//!
+//! Secrets Manager invokes it four times for one rotation. The way of the data is one line:
+//!
+//! ```text
+//! event -> rotation step -> store / target -> outcome -> one log line and the metrics
+//! ```
+//!
+//! | where | what |
+//! |---|---|
+//! | [`event`] | what Secrets Manager sends: step, secret, token |
+//! | [`rotation`] | the protocol, one file a step: `create`, `set`, `test`, `finish`; the rules on labels in [`rotation::versions`] |
+//! | [`document`] | the secret's JSON: typed fields, everything else kept as it was |
+//! | [`password`] | the policy and the generator |
+//! | [`store`] | [`store::SecretStore`], and Secrets Manager behind it |
+//! | [`target`] | [`target::Target`], and PostgreSQL behind it |
+//! | [`settings`] | the function's environment, checked at start |
+//! | [`telemetry`] | one JSON line a step, and metrics |
+//! | [`error`] | what went wrong, and what to do about it |
+//! | [`function`] | one invocation, from the event to the answer |
+//!
+//! The invariant behind all of it: the new credential is provided before the old one stops working, nothing
+//! is changed in the database that is not first stored, and every step may be repeated or cut off anywhere.
+
+pub mod document;
+pub mod error;
+pub mod event;
+pub mod function;
+pub mod password;
+pub mod rotation;
+pub mod settings;
+pub mod store;
+pub mod target;
+pub mod telemetry;

@@ -1,2 +1,35 @@
-//! x
-fn main() {}
+//! The Lambda function's binary: wiring, and nothing else.
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use secret_rotation::{
+    function::Function,
+    settings::Settings,
+    store::SecretsManager,
+    target::postgres::Roots,
+    telemetry::{self, Metrics},
+};
+use serde_json::Value;
+
+// one thread: a step waits for the network, and a second one would only cost start-up time and memory
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let variable = |name: &str| std::env::var(name).ok();
+    telemetry::start_log(
+        variable("LOG_LEVEL")
+            .or_else(|| variable("AWS_LAMBDA_LOG_LEVEL"))
+            .as_deref(),
+    );
+    let settings = Settings::read(variable);
+    let known = settings.as_ref().ok();
+    let function = Function {
+        store: SecretsManager::from_env(known.and_then(|settings| settings.endpoint.as_deref()))
+            .await?,
+        roots: Roots::new(known.and_then(|settings| settings.tls_ca_file.clone())),
+        metrics: Metrics::start(),
+        settings,
+    };
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
+        function.invoke(event)
+    }))
+    .await
+}

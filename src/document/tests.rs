@@ -1,0 +1,163 @@
+use super::*;
+use proptest::prelude::*;
+
+fn parse(json: &str) -> Result<Document, DocumentError> {
+    Document::parse(&SecretString::from(json))
+}
+
+#[test]
+fn unknown_keys_their_order_and_their_numbers_come_back_as_they_were() {
+    let json = r#"{"zeta":[1,{"b":null,"a":1.50}],"engine":"postgres","host":"h","password":"old","username":"u","port":"6432","big":12345678901234567890123,"é":"ü"}"#;
+    let written = parse(json)
+        .unwrap()
+        .with_password("new".into())
+        .to_json()
+        .unwrap();
+    assert_eq!(written.expose_secret(), json.replace("\"old\"", "\"new\""));
+}
+
+#[test]
+fn fields_that_are_not_there_have_rdss_defaults() {
+    let document = parse(r#"{"host":"h","username":"u","password":"p"}"#).unwrap();
+    assert_eq!(
+        (document.port(), document.dbname(), document.tls()),
+        (5432, "postgres", true)
+    );
+}
+
+#[test]
+fn port_and_ssl_are_read_in_every_form_that_is_met() {
+    for (field, port, tls) in [
+        (r#""port":6432"#, 6432, true),
+        (r#""port":"6432""#, 6432, true),
+        (r#""ssl":false"#, 5432, false),
+        (r#""ssl":"false""#, 5432, false),
+        (r#""ssl":"True""#, 5432, true),
+    ] {
+        let document = parse(&format!(
+            r#"{{"host":"h","username":"u","password":"p",{field}}}"#
+        ))
+        .unwrap();
+        assert_eq!((document.port(), document.tls()), (port, tls), "{field}");
+    }
+}
+
+#[test]
+fn each_fault_has_its_own_kind_and_no_value_in_its_message() {
+    for (json, error_type) in [
+        ("hidden-value", "DocumentNotJson"),
+        (r#"["hidden-value"]"#, "DocumentNotAnObject"),
+        (
+            r#"{"username":"u","password":"hidden-value"}"#,
+            "DocumentFieldMissing",
+        ),
+        (
+            r#"{"host":"h","password":"hidden-value"}"#,
+            "DocumentFieldMissing",
+        ),
+        (r#"{"host":"h","username":"u"}"#, "DocumentFieldMissing"),
+        (
+            r#"{"host":["hidden-value"],"username":"u","password":"p"}"#,
+            "DocumentFieldInvalid",
+        ),
+        (
+            r#"{"host":"h","username":"u","password":{"hidden-value":1}}"#,
+            "DocumentFieldInvalid",
+        ),
+        (
+            r#"{"host":"h","username":"u","password":""}"#,
+            "DocumentFieldInvalid",
+        ),
+        (
+            r#"{"host":"h","username":"u\u0000x","password":"hidden-value"}"#,
+            "DocumentFieldInvalid",
+        ),
+        (
+            r#"{"host":"h","username":"u","password":"p","port":"hidden-value"}"#,
+            "DocumentFieldInvalid",
+        ),
+        (
+            r#"{"host":"h","username":"u","password":"p","port":65536}"#,
+            "DocumentFieldInvalid",
+        ),
+        (
+            r#"{"host":"h","username":"u","password":"p","port":0}"#,
+            "DocumentFieldInvalid",
+        ),
+        (
+            r#"{"host":"h","username":"u","password":"p","ssl":"hidden-value"}"#,
+            "DocumentFieldInvalid",
+        ),
+        (
+            r#"{"host":"h","username":"u","password":"hidden-value","engine":"mysql"}"#,
+            "EngineUnknown",
+        ),
+    ] {
+        let error = parse(json).unwrap_err();
+        assert_eq!(error.error_type(), error_type, "{json}");
+        assert!(!error.to_string().contains("hidden-value"), "{error}");
+    }
+}
+
+#[test]
+fn debug_output_shows_keys_and_neither_the_password_nor_an_unknown_keys_value() {
+    let document =
+        parse(r#"{"host":"h","username":"u","password":"hidden-1","api_key":"hidden-2"}"#).unwrap();
+    let shown = format!("{document:?}");
+    assert!(
+        shown.contains("api_key") && !shown.contains("hidden"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_document_of_another_server_or_user_is_told_apart_by_the_field() {
+    let current = parse(r#"{"host":"h","username":"u","password":"p"}"#).unwrap();
+    for (other, field) in [
+        (
+            r#"{"host":"h","username":"u","password":"q","extra":1}"#,
+            None,
+        ),
+        (
+            r#"{"host":"evil","username":"u","password":"p"}"#,
+            Some("host"),
+        ),
+        (
+            r#"{"host":"h","port":1,"username":"u","password":"p"}"#,
+            Some("port"),
+        ),
+        (
+            r#"{"host":"h","username":"v","password":"p"}"#,
+            Some("username"),
+        ),
+        (
+            r#"{"host":"h","username":"u","password":"p","dbname":"d"}"#,
+            Some("dbname"),
+        ),
+        (
+            r#"{"host":"h","username":"u","password":"p","ssl":false}"#,
+            Some("ssl"),
+        ),
+    ] {
+        assert_eq!(
+            parse(other).unwrap().differs_from(&current),
+            field,
+            "{other}"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_password_is_written_and_read_back(password in "[^\0]{1,80}") {
+        let document = parse(r#"{"host":"h","username":"u","password":"p"}"#).unwrap();
+        let written = document.with_password(password.as_str().into()).to_json().unwrap();
+        let read_back = Document::parse(&written).unwrap();
+        prop_assert_eq!(read_back.password().expose_secret(), password);
+    }
+
+    #[test]
+    fn no_text_makes_the_parser_panic(text in ".*") {
+        let _ = parse(&text);
+    }
+}

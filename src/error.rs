@@ -1,0 +1,115 @@
+//! What went wrong, and what to do about it.
+//!
+//! Each part has its own error; this one is what leaves the function. Its text goes to Lambda, to the log and to
+//! whoever runs DescribeSecret at night: what happened, then what to do, and never a secret.
+
+use lambda_runtime::Diagnostic;
+
+use crate::{
+    document::DocumentError, event::EventError, password::PasswordError,
+    rotation::versions::Refusal, settings::SettingsError, store::StoreError, target::TargetError,
+};
+
+/// Why an invocation failed.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the messages")]
+pub enum Error {
+    /// The event.
+    #[error(transparent)]
+    Event(#[from] EventError),
+    /// The function's environment.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The staging labels forbid it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Secrets Manager.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The database.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The generator.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// A version's document.
+    #[error("the {label} version {version} {source}")]
+    Document {
+        label: &'static str,
+        version: String,
+        source: DocumentError,
+    },
+    /// A document that cannot be written back.
+    #[error(
+        "the new document cannot be written as JSON ({reason}): report this as a fault of the function"
+    )]
+    Unwritable { reason: String },
+    /// The token is staged, and nothing is stored under it.
+    #[error(
+        "the AWSPENDING version has no value yet: createSecret comes first; Secrets Manager begins again with it"
+    )]
+    NoPendingValue,
+    /// A version names another server than AWSCURRENT does.
+    #[error(
+        "the {label} version names another {field} than AWSCURRENT, and a credential is only sent to the server it \
+         belongs to: correct the secret with PutSecretValue, then rotate again"
+    )]
+    AnotherServer {
+        label: &'static str,
+        field: &'static str,
+    },
+    /// The server rejected every version there is.
+    #[error(
+        "none of AWSCURRENT, AWSPENDING and AWSPREVIOUS logs in as {user} on {server} (28P01): the password was \
+         changed by hand; set one with ALTER ROLE, store it with PutSecretValue, then rotate again"
+    )]
+    NoVersionLogsIn { user: String, server: String },
+    /// The server rejected the new credential.
+    #[error(
+        "the AWSPENDING version does not log in as {user} on {server} (28P01): setSecret has not run, or the \
+         password was changed since; Secrets Manager begins again, AWSCURRENT is untouched"
+    )]
+    PendingRejected { user: String, server: String },
+    /// The time was up.
+    #[error(
+        "the step was cut off after {seconds:.1} s, before Lambda would have: nothing is lost, Secrets Manager \
+         begins again; if it happens again, raise the function's timeout"
+    )]
+    TimedOut { seconds: f32 },
+}
+
+impl Error {
+    /// The stable name of the kind, for alarms: `errorType` in Lambda's answer, `error_type` in the log.
+    pub fn error_type(&self) -> &'static str {
+        match self {
+            Self::Event(EventError::MissingField { .. }) => "EventFieldMissing",
+            Self::Event(EventError::NotAString { .. }) => "EventFieldInvalid",
+            Self::Event(EventError::UnknownStep { .. }) => "StepUnknown",
+            Self::Settings(SettingsError::Unreadable { .. }) => "SettingInvalid",
+            Self::Settings(SettingsError::Policy(error)) | Self::Password(error) => match error {
+                PasswordError::Length { .. } => "SettingInvalid",
+                PasswordError::TooWeak { .. } => "PasswordPolicyTooWeak",
+                PasswordError::Randomness { .. } => "NoRandomness",
+            },
+            Self::Refused(refusal) => refusal.error_type(),
+            Self::Store(error) => error.error_type(),
+            Self::Target(error) => error.error_type(),
+            Self::Document { source, .. } => source.error_type(),
+            Self::Unwritable { .. } => "DocumentUnwritable",
+            Self::NoPendingValue => "NoPendingValue",
+            Self::AnotherServer { .. } => "AnotherServer",
+            Self::NoVersionLogsIn { .. } => "NoVersionLogsIn",
+            Self::PendingRejected { .. } => "PendingRejected",
+            Self::TimedOut { .. } => "StepTimedOut",
+        }
+    }
+}
+
+impl From<Error> for Diagnostic {
+    fn from(error: Error) -> Self {
+        Self {
+            error_type: error.error_type().to_owned(),
+            error_message: error.to_string(),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The JSON event that Secrets Manager sends, read by hand.
+//!
+//! The published event types lack `RotationToken`, and a generic parser names a Rust type where an operator
+//! wants to read which field is missing.
+
+use std::fmt;
+
+use secrecy::SecretString;
+use serde_json::Value;
+
+/// One of the four steps of a rotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Generate the new credential and store it as AWSPENDING.
+    Create,
+    /// Make the database accept it.
+    Set,
+    /// Prove that it logs in.
+    Test,
+    /// Make it AWSCURRENT.
+    Finish,
+}
+
+impl Step {
+    /// The name that the service sends, also used in logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "createSecret",
+            Self::Set => "setSecret",
+            Self::Test => "testSecret",
+            Self::Finish => "finishSecret",
+        }
+    }
+
+    /// Reads both spellings: the service sends `createSecret`, AWS's user guide writes `create_secret`.
+    fn parse(name: &str) -> Result<Self, EventError> {
+        match name {
+            "createSecret" | "create_secret" => Ok(Self::Create),
+            "setSecret" | "set_secret" => Ok(Self::Set),
+            "testSecret" | "test_secret" => Ok(Self::Test),
+            "finishSecret" | "finish_secret" => Ok(Self::Finish),
+            other => Err(EventError::UnknownStep {
+                step: other.chars().take(40).collect(),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What one invocation is asked to do.
+#[derive(Debug)]
+pub struct RotationEvent {
+    /// The step.
+    pub step: Step,
+    /// The secret's full ARN.
+    pub secret: String,
+    /// `ClientRequestToken`: the id of the version that this rotation makes.
+    pub token: String,
+    /// A credential of Secrets Manager's own; PutSecretValue wants it back in cross-account rotations.
+    pub rotation_token: Option<SecretString>,
+}
+
+impl RotationEvent {
+    /// Reads the event.
+    ///
+    /// # Errors
+    ///
+    /// A field is missing or is not a string, or the step is unknown. No message holds a field's value, but for
+    /// the step's name.
+    pub fn parse(event: &Value) -> Result<Self, EventError> {
+        Ok(Self {
+            step: Step::parse(
+                text(event, "Step")?.ok_or(EventError::MissingField { field: "Step" })?,
+            )?,
+            secret: required(event, "SecretId")?,
+            token: required(event, "ClientRequestToken")?,
+            rotation_token: text(event, "RotationToken")?.map(SecretString::from),
+        })
+    }
+}
+
+fn required(event: &Value, field: &'static str) -> Result<String, EventError> {
+    text(event, field)?
+        .map(str::to_owned)
+        .ok_or(EventError::MissingField { field })
+}
+
+fn text<'a>(event: &'a Value, field: &'static str) -> Result<Option<&'a str>, EventError> {
+    match event.get(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if !text.is_empty() => Ok(Some(text)),
+        Some(_) => Err(EventError::NotAString { field }),
+    }
+}
+
+/// Why an event is refused.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the messages")]
+pub enum EventError {
+    /// A field that every rotation event has is not there.
+    #[error(
+        "the event has no {field}: this function is invoked by Secrets Manager with Step, SecretId and \
+         ClientRequestToken; to try it by hand, send one of events/*.json"
+    )]
+    MissingField { field: &'static str },
+    /// A field is there with another type, or empty.
+    #[error(
+        "the event's {field} is not a string with something in it: send it as events/*.json show"
+    )]
+    NotAString { field: &'static str },
+    /// No such step.
+    #[error(
+        "the event's Step is \"{step}\": send createSecret, setSecret, testSecret or finishSecret"
+    )]
+    UnknownStep { step: String },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn event(step: &str) -> Value {
+        json!({"Step": step, "SecretId": "arn", "ClientRequestToken": "token"})
+    }
+
+    #[test]
+    fn both_spellings_of_every_step_are_read() {
+        for (spelling, step) in [
+            ("createSecret", Step::Create),
+            ("create_secret", Step::Create),
+            ("setSecret", Step::Set),
+            ("set_secret", Step::Set),
+            ("testSecret", Step::Test),
+            ("test_secret", Step::Test),
+            ("finishSecret", Step::Finish),
+            ("finish_secret", Step::Finish),
+        ] {
+            assert_eq!(RotationEvent::parse(&event(spelling)).unwrap().step, step);
+        }
+    }
+
+    #[test]
+    fn an_event_without_a_field_is_refused_by_the_fields_name() {
+        for field in ["Step", "SecretId", "ClientRequestToken"] {
+            let mut event = event("createSecret");
+            event.as_object_mut().unwrap().remove(field);
+            assert_eq!(
+                RotationEvent::parse(&event).unwrap_err(),
+                EventError::MissingField { field }
+            );
+        }
+    }
+
+    #[test]
+    fn an_event_that_is_no_object_is_an_error_and_not_a_panic() {
+        for event in [json!(null), json!([]), json!("x"), json!(7)] {
+            assert_eq!(
+                RotationEvent::parse(&event).unwrap_err(),
+                EventError::MissingField { field: "Step" }
+            );
+        }
+    }
+
+    #[test]
+    fn a_field_of_another_type_is_refused_without_its_value() {
+        let mut event = event("createSecret");
+        event["RotationToken"] = json!(["hidden-value"]);
+        let error = RotationEvent::parse(&event).unwrap_err();
+        assert_eq!(
+            error,
+            EventError::NotAString {
+                field: "RotationToken"
+            }
+        );
+        assert!(!error.to_string().contains("hidden-value"));
+    }
+
+    #[test]
+    fn the_rotation_token_is_optional_and_no_debug_output_shows_it() {
+        let mut event = event("createSecret");
+        assert!(
+            RotationEvent::parse(&event)
+                .unwrap()
+                .rotation_token
+                .is_none()
+        );
+        event["RotationToken"] = json!("hidden-value");
+        let parsed = RotationEvent::parse(&event).unwrap();
+        assert!(parsed.rotation_token.is_some());
+        assert!(!format!("{parsed:?}").contains("hidden-value"));
+    }
+
+    #[test]
+    fn an_unknown_step_is_refused_by_name_and_cut_to_a_readable_length() {
+        let error = RotationEvent::parse(&event(&"x".repeat(5000))).unwrap_err();
+        assert!(matches!(error, EventError::UnknownStep { ref step } if step.len() == 40));
+    }
+}

@@ -1,0 +1,180 @@
+//! The rules on staging labels, pure: what a token's labels say about the state of its rotation.
+
+use crate::store::{Versions, Which};
+
+/// Where a token stands.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Standing<'a> {
+    /// Its rotation is under way; `current` is the version that it will replace.
+    Pending {
+        /// The version with AWSCURRENT.
+        current: &'a str,
+    },
+    /// Its rotation is over, whether AWSPENDING still hangs on it or not: both end states are legal.
+    Current,
+}
+
+/// Tells where `token` stands.
+///
+/// # Errors
+///
+/// The secret is not set up for rotation, or the token is not the version being rotated to.
+pub fn standing<'a>(versions: &'a Versions, token: &str) -> Result<Standing<'a>, Refusal> {
+    let has =
+        |labels: &[String], which: Which<'_>| labels.iter().any(|label| label == which.label());
+
+    if !versions.rotation_enabled {
+        return Err(Refusal::RotationNotEnabled);
+    }
+    let labels = versions.labels.get(token).ok_or(Refusal::UnknownToken)?;
+    if has(labels, Which::Current) {
+        return Ok(Standing::Current);
+    }
+    if !has(labels, Which::Pending(token)) {
+        return Err(Refusal::TokenNotStaged);
+    }
+    versions
+        .labels
+        .iter()
+        .find(|(_, labels)| has(labels, Which::Current))
+        .map(|(current, _)| Standing::Pending { current })
+        .ok_or(Refusal::NoCurrentVersion)
+}
+
+/// Why a rotation must not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Somebody invoked the function for a secret without rotation.
+    #[error(
+        "the secret is not enabled for rotation: configure it with RotateSecret and this function's ARN"
+    )]
+    RotationNotEnabled,
+    /// The token is no version of the secret.
+    #[error(
+        "the token is no version of the secret: start rotations with RotateSecret, which stages it before it \
+         invokes this function"
+    )]
+    UnknownToken,
+    /// The token is a version, but not AWSPENDING: a newer write has abandoned this rotation.
+    #[error(
+        "the token is not staged as AWSPENDING, so this rotation was abandoned, by a PutSecretValue in the \
+         middle of it as a rule: rotate again"
+    )]
+    TokenNotStaged,
+    /// There is nothing to rotate from.
+    #[error(
+        "no version of the secret is AWSCURRENT: store the credential with PutSecretValue and rotate again"
+    )]
+    NoCurrentVersion,
+}
+
+impl Refusal {
+    /// The stable name of the kind, for alarms.
+    pub fn error_type(self) -> &'static str {
+        match self {
+            Self::RotationNotEnabled => "RotationNotEnabled",
+            Self::UnknownToken => "TokenUnknown",
+            Self::TokenNotStaged => "TokenNotStaged",
+            Self::NoCurrentVersion => "NoCurrentVersion",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_labels_decide_where_a_token_stands() {
+        type Labels<'a> = &'a [(&'a str, &'a [&'a str])];
+        let cases: [(&str, bool, Labels<'_>, Result<Standing<'_>, Refusal>); 9] = [
+            (
+                "before createSecret the token is staged beside AWSCURRENT",
+                true,
+                &[("old", &["AWSCURRENT"]), ("token", &["AWSPENDING"])],
+                Ok(Standing::Pending { current: "old" }),
+            ),
+            (
+                "labels of one's own and older versions do not matter",
+                true,
+                &[
+                    ("a", &["AWSPREVIOUS"]),
+                    ("b", &["MINE", "AWSCURRENT"]),
+                    ("token", &["MINE2", "AWSPENDING"]),
+                ],
+                Ok(Standing::Pending { current: "b" }),
+            ),
+            (
+                "a finished rotation may keep AWSPENDING",
+                true,
+                &[
+                    ("old", &["AWSPREVIOUS"]),
+                    ("token", &["AWSCURRENT", "AWSPENDING"]),
+                ],
+                Ok(Standing::Current),
+            ),
+            (
+                "a finished rotation may have lost AWSPENDING",
+                true,
+                &[("old", &["AWSPREVIOUS"]), ("token", &["AWSCURRENT"])],
+                Ok(Standing::Current),
+            ),
+            (
+                "without rotation nothing goes on",
+                false,
+                &[("old", &["AWSCURRENT"]), ("token", &["AWSPENDING"])],
+                Err(Refusal::RotationNotEnabled),
+            ),
+            (
+                "a token out of nowhere",
+                true,
+                &[("old", &["AWSCURRENT"])],
+                Err(Refusal::UnknownToken),
+            ),
+            (
+                "a manual write has taken AWSPENDING away",
+                true,
+                &[("new", &["AWSCURRENT"]), ("token", &[])],
+                Err(Refusal::TokenNotStaged),
+            ),
+            (
+                "AWSPENDING is on another version",
+                true,
+                &[
+                    ("old", &["AWSCURRENT"]),
+                    ("token", &["AWSPREVIOUS"]),
+                    ("other", &["AWSPENDING"]),
+                ],
+                Err(Refusal::TokenNotStaged),
+            ),
+            (
+                "nothing is AWSCURRENT",
+                true,
+                &[("token", &["AWSPENDING"])],
+                Err(Refusal::NoCurrentVersion),
+            ),
+        ];
+        for (case, rotation_enabled, labels, expected) in cases {
+            let labels = labels
+                .iter()
+                .map(|(id, labels)| {
+                    (
+                        (*id).to_owned(),
+                        labels.iter().map(|l| (*l).to_owned()).collect(),
+                    )
+                })
+                .collect();
+            assert_eq!(
+                standing(
+                    &Versions {
+                        rotation_enabled,
+                        labels
+                    },
+                    "token"
+                ),
+                expected,
+                "{case}"
+            );
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The function's environment.
+//!
+//! It is read and checked once, at start. What is wrong with it is told at every invocation, because a
+//! function that exits at start shows an operator nothing but `Runtime.ExitError`.
+
+use std::{path::PathBuf, str::FromStr};
+
+use crate::password::{PasswordError, Policy, Rules};
+
+/// How a new password travels to the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PasswordHashing {
+    /// As a SCRAM-SHA-256 verifier, made here: the server, its log and its statistics never see the password.
+    #[default]
+    Scram,
+    /// As itself, for servers that refuse a verifier; the server hashes it, and may log it.
+    Server,
+}
+
+/// What the environment sets, with a default for everything.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `PASSWORD_LENGTH`, `EXCLUDE_…`, `REQUIRE_EACH_INCLUDED_TYPE`: what AWS's rotation functions read.
+    pub policy: Policy,
+    /// `PASSWORD_HASHING`: `scram` (default) or `server`.
+    pub hashing: PasswordHashing,
+    /// `TLS_CA_FILE`: a PEM file of roots that are trusted beside the built-in ones.
+    pub tls_ca_file: Option<PathBuf>,
+    /// `SECRETS_MANAGER_ENDPOINT`: where the API is, if not at the region's usual address.
+    pub endpoint: Option<String>,
+}
+
+impl Settings {
+    /// Reads the settings through `variable`, which is `std::env::var` outside of tests.
+    ///
+    /// # Errors
+    ///
+    /// A variable has a value that cannot be read, or the password policy is too weak.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let defaults = Rules::default();
+        let rules = Rules {
+            length: parsed(&variable, "PASSWORD_LENGTH", "a whole number")?
+                .unwrap_or(defaults.length),
+            // an empty one is a choice: nothing is excluded
+            exclude_characters: variable("EXCLUDE_CHARACTERS")
+                .unwrap_or(defaults.exclude_characters),
+            exclude_numbers: flag(&variable, "EXCLUDE_NUMBERS", defaults.exclude_numbers)?,
+            exclude_punctuation: flag(
+                &variable,
+                "EXCLUDE_PUNCTUATION",
+                defaults.exclude_punctuation,
+            )?,
+            exclude_uppercase: flag(&variable, "EXCLUDE_UPPERCASE", defaults.exclude_uppercase)?,
+            exclude_lowercase: flag(&variable, "EXCLUDE_LOWERCASE", defaults.exclude_lowercase)?,
+            require_each_included_type: flag(
+                &variable,
+                "REQUIRE_EACH_INCLUDED_TYPE",
+                defaults.require_each_included_type,
+            )?,
+        };
+        Ok(Self {
+            policy: Policy::new(&rules)?,
+            hashing: parsed(&variable, "PASSWORD_HASHING", "scram or server")?.unwrap_or_default(),
+            tls_ca_file: filled(&variable, "TLS_CA_FILE").map(PathBuf::from),
+            endpoint: filled(&variable, "SECRETS_MANAGER_ENDPOINT"),
+        })
+    }
+}
+
+impl FromStr for PasswordHashing {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "scram" => Ok(Self::Scram),
+            "server" => Ok(Self::Server),
+            _ => Err(()),
+        }
+    }
+}
+
+fn filled(variable: impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    variable(name).filter(|value| !value.is_empty())
+}
+
+fn parsed<T: FromStr>(
+    variable: impl Fn(&str) -> Option<String>,
+    name: &'static str,
+    expected: &'static str,
+) -> Result<Option<T>, SettingsError> {
+    filled(variable, name)
+        .map(|value| {
+            value.trim().parse().map_err(|_| SettingsError::Unreadable {
+                name,
+                value,
+                expected,
+            })
+        })
+        .transpose()
+}
+
+/// The words for true are those of AWS's functions, which take every other word for false; a word that is
+/// neither is refused here, because it is a typing error.
+fn flag(
+    variable: impl Fn(&str) -> Option<String>,
+    name: &'static str,
+    default: bool,
+) -> Result<bool, SettingsError> {
+    let Some(value) = filled(variable, name) else {
+        return Ok(default);
+    };
+    match value.to_lowercase().as_str() {
+        "true" | "1" | "y" | "yes" => Ok(true),
+        "false" | "0" | "n" | "no" => Ok(false),
+        _ => Err(SettingsError::Unreadable {
+            name,
+            value,
+            expected: "true or false",
+        }),
+    }
+}
+
+/// Why the environment is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the messages")]
+pub enum SettingsError {
+    /// A value that cannot be read.
+    #[error("the function's environment variable {name} is \"{value}\": set it to {expected}")]
+    Unreadable {
+        name: &'static str,
+        value: String,
+        expected: &'static str,
+    },
+    /// A password policy that is too weak.
+    #[error(transparent)]
+    Policy(#[from] PasswordError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::rngs::SysRng;
+    use secrecy::ExposeSecret;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        Settings::read(|name| {
+            variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    fn password(variables: &[(&str, &str)]) -> String {
+        read(variables)
+            .unwrap()
+            .policy
+            .generate(&mut SysRng)
+            .unwrap()
+            .expose_secret()
+            .to_owned()
+    }
+
+    #[test]
+    fn an_empty_environment_has_awss_defaults() {
+        let settings = read(&[]).unwrap();
+        assert_eq!(password(&[]).len(), 32);
+        assert_eq!(settings.hashing, PasswordHashing::Scram);
+        assert!(settings.tls_ca_file.is_none() && settings.endpoint.is_none());
+    }
+
+    #[test]
+    fn each_of_awss_variables_has_awss_meaning() {
+        assert_eq!(password(&[("PASSWORD_LENGTH", "40")]).len(), 40);
+        let digits = password(&[
+            ("EXCLUDE_LOWERCASE", "true"),
+            ("EXCLUDE_UPPERCASE", "YES"),
+            ("EXCLUDE_PUNCTUATION", "1"),
+            ("EXCLUDE_CHARACTERS", "0"),
+            ("PASSWORD_LENGTH", "200"),
+        ]);
+        assert!(digits.chars().all(|c| ('1'..='9').contains(&c)), "{digits}");
+        let without_digits = password(&[("EXCLUDE_NUMBERS", "y"), ("PASSWORD_LENGTH", "200")]);
+        assert!(!without_digits.contains(|c: char| c.is_ascii_digit()));
+        let anything = password(&[("EXCLUDE_CHARACTERS", ""), ("PASSWORD_LENGTH", "1000")]);
+        assert!(anything.contains('@') && anything.contains('\\'));
+        // 16 characters of which none needs to be punctuation: some of 200 draws lack it
+        let loose = [
+            ("REQUIRE_EACH_INCLUDED_TYPE", "false"),
+            ("PASSWORD_LENGTH", "16"),
+        ];
+        let policy = read(&loose).unwrap().policy;
+        assert!((0..200).any(|_| {
+            let drawn = policy.generate(&mut SysRng).unwrap();
+            !drawn.expose_secret().contains(|c: char| c.is_ascii_digit())
+        }));
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_read_is_refused_by_the_variables_name() {
+        for (name, value) in [
+            ("PASSWORD_LENGTH", "long"),
+            ("PASSWORD_LENGTH", "-1"),
+            ("EXCLUDE_NUMBERS", "ture"),
+            ("PASSWORD_HASHING", "md5"),
+        ] {
+            let error = read(&[(name, value)]).unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_weak_policy_is_refused_at_start() {
+        let error = read(&[("PASSWORD_LENGTH", "12")]).unwrap_err();
+        assert!(
+            matches!(error, SettingsError::Policy(PasswordError::TooWeak { .. })),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,167 @@
+//! A login, and what the server's answer to it means.
+//!
+//! The three connections (TCP, TLS, login) are made apart, because what failed decides what is said: a host
+//! that cannot be reached says nothing about a password.
+
+use std::error::Error as _;
+
+use secrecy::ExposeSecret;
+use tokio::{net::TcpStream, time::timeout};
+use tokio_postgres::{
+    Client, Config, SimpleQueryMessage,
+    config::SslMode,
+    error::SqlState,
+    tls::{MakeTlsConnect, NoTls, TlsConnect},
+};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::Postgres;
+use crate::{
+    document::Document,
+    target::{Login, TargetError},
+};
+
+/// A session that is logged in. Dropping it closes it.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) client: Client,
+    pub(super) server: String,
+    pub(super) user: String,
+    pub(super) standby: bool,
+}
+
+impl Postgres<'_> {
+    pub(super) async fn connect(&self, document: &Document) -> Result<Login<Session>, TargetError> {
+        let limit = self.limits.connect;
+        timeout(limit, self.connect_without_limit(document))
+            .await
+            .unwrap_or_else(|_| {
+                Err(TargetError::TimedOut {
+                    server: server(document),
+                    seconds: limit.as_secs_f32(),
+                })
+            })
+    }
+
+    async fn connect_without_limit(
+        &self,
+        document: &Document,
+    ) -> Result<Login<Session>, TargetError> {
+        let tcp = TcpStream::connect((document.host(), document.port()))
+            .await
+            .map_err(|error| TargetError::Unreachable {
+                server: server(document),
+                reason: error.to_string(),
+            })?;
+        // small messages back and forth: waiting to fill a packet would double the login's time
+        let _ = tcp.set_nodelay(true);
+        if document.tls() {
+            let mut tls = MakeRustlsConnect::new(self.roots.client().await?);
+            let tls = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut tls, document.host())
+                .map_err(|error| TargetError::CertificateInvalid {
+                    server: server(document),
+                    reason: error.to_string(),
+                })?;
+            self.log_in_over(tcp, SslMode::Require, tls, document).await
+        } else {
+            self.log_in_over(tcp, SslMode::Disable, NoTls, document)
+                .await
+        }
+    }
+
+    async fn log_in_over<T>(
+        &self,
+        tcp: TcpStream,
+        mode: SslMode,
+        tls: T,
+        document: &Document,
+    ) -> Result<Login<Session>, TargetError>
+    where
+        T: TlsConnect<TcpStream>,
+        T::Stream: Send + 'static,
+    {
+        let mut config = Config::new();
+        config
+            .user(document.username())
+            .password(document.password().expose_secret())
+            .dbname(document.dbname())
+            .application_name("secret-rotation")
+            .ssl_mode(mode);
+        let (client, connection) = match config.connect_raw(tcp, tls).await {
+            Ok(connected) => connected,
+            Err(error) if error.code() == Some(&SqlState::INVALID_PASSWORD) => {
+                return Ok(Login::Rejected);
+            }
+            Err(error) => return Err(classify(&error, document)),
+        };
+        self.connections
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .spawn(async {
+                // its end is the client's: an error reaches whoever waits for a statement
+                let _ = connection.await;
+            });
+        let standby = is_standby(&client)
+            .await
+            .map_err(|error| classify(&error, document))?;
+        Ok(Login::Accepted(Session {
+            client,
+            server: server(document),
+            user: document.username().to_owned(),
+            standby,
+        }))
+    }
+}
+
+async fn is_standby(client: &Client) -> Result<bool, tokio_postgres::Error> {
+    let answer = client
+        .simple_query("SELECT pg_catalog.pg_is_in_recovery()")
+        .await?;
+    Ok(answer
+        .iter()
+        .any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some("t"))))
+}
+
+/// Host and port, as a person writes them.
+fn server(document: &Document) -> String {
+    format!("{}:{}", document.host(), document.port())
+}
+
+/// Sorts a failed connection by what an operator does about it. Nothing here means "wrong password".
+fn classify(error: &tokio_postgres::Error, document: &Document) -> TargetError {
+    let server = server(document);
+    if let Some(answer) = error.as_db_error() {
+        let message = answer.message().to_owned();
+        return if *answer.code() == SqlState::INVALID_AUTHORIZATION_SPECIFICATION {
+            TargetError::LoginForbidden {
+                server,
+                user: document.username().to_owned(),
+                message,
+            }
+        } else {
+            TargetError::Refused {
+                server,
+                code: answer.code().code().to_owned(),
+                message,
+            }
+        };
+    }
+    let reason = innermost(error);
+    match (error.source(), error.to_string().as_str()) {
+        // the driver has no kinds to ask for; its texts are held by tests/errors.rs
+        (Some(cause), _) if cause.to_string() == "server does not support TLS" => {
+            TargetError::TlsRefused { server }
+        }
+        (_, "error performing TLS handshake") => TargetError::CertificateInvalid { server, reason },
+        _ => TargetError::Unreachable { server, reason },
+    }
+}
+
+/// The last cause, which is where rustls and the operating system say what was wrong.
+fn innermost(error: &tokio_postgres::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}

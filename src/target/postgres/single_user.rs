@@ -1,0 +1,62 @@
+//! One role whose password is replaced.
+//!
+//! There is no overlap: a role has one password, and PostgreSQL ends the old one at once for new connections.
+//! Between setSecret and finishSecret AWSCURRENT does not log in, and a client goes to AWSPENDING.
+
+use secrecy::SecretString;
+use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
+
+use super::{Limits, Session, roles};
+use crate::{document::Document, settings::PasswordHashing, target::TargetError};
+
+/// The same user with a new password.
+pub(super) fn propose(current: &Document, password: SecretString) -> Document {
+    current.with_password(password)
+}
+
+/// The role changes its own password, which needs no right but to log in.
+pub(super) async fn change(
+    session: &Session,
+    pending: &Document,
+    hashing: PasswordHashing,
+    limits: Limits,
+) -> Result<(), TargetError> {
+    let server = session.server.clone();
+    if session.standby {
+        return Err(TargetError::Standby { server });
+    }
+    let sql = roles::change_password(
+        pending.username(),
+        pending.password(),
+        hashing,
+        limits.statement,
+    );
+    match timeout(limits.statement, session.client.batch_execute(&sql)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(match error.code() {
+            Some(&SqlState::INSUFFICIENT_PRIVILEGE) => TargetError::ChangeForbidden {
+                server,
+                user: session.user.clone(),
+            },
+            Some(&SqlState::QUERY_CANCELED) => TargetError::TimedOut {
+                server,
+                seconds: limits.statement.as_secs_f32(),
+            },
+            // never the server's message: it may quote the statement, which holds the password
+            Some(code) => TargetError::Refused {
+                server,
+                code: code.code().to_owned(),
+                message: "ALTER ROLE … PASSWORD".to_owned(),
+            },
+            None => TargetError::Unreachable {
+                server,
+                reason: error.to_string(),
+            },
+        }),
+        Err(_) => Err(TargetError::TimedOut {
+            server,
+            seconds: limits.statement.as_secs_f32(),
+        }),
+    }
+}

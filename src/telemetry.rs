@@ -1,0 +1,151 @@
+//! One JSON line a step, and metrics in CloudWatch's embedded metric format.
+//!
+//! Only this crate's own lines follow `LOG_LEVEL`. Those of the crates below stay at warnings: at TRACE they
+//! would print requests and events whole, passwords and RotationToken included.
+
+use std::{
+    io,
+    time::{Duration, SystemTime},
+};
+
+use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use metrics_cloudwatch_embedded::Collector;
+use serde_json::Value;
+use tracing::Level;
+use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::{error::Error, event::RotationEvent, rotation::Outcome};
+
+/// The namespace of the metrics in CloudWatch.
+pub const NAMESPACE: &str = "SecretRotation";
+
+/// Sends this crate's lines to stdout, as JSON. Called once, at start.
+///
+/// `level` is what `LOG_LEVEL`, or else Lambda's own `AWS_LAMBDA_LOG_LEVEL`, says: `ERROR` to `TRACE`; INFO if it
+/// says nothing that is known.
+pub fn start_log(level: Option<&str>) {
+    let level = level
+        .and_then(|level| level.parse::<Level>().ok())
+        .unwrap_or(Level::INFO);
+    let targets = Targets::new()
+        .with_default(Level::WARN)
+        // the runtime repeats a failed step's error, which has its line already
+        .with_target(
+            "lambda_runtime::layers",
+            tracing::level_filters::LevelFilter::OFF,
+        )
+        .with_target("secret_rotation", level);
+    let lines = fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_writer(io::stdout);
+    // a second subscriber in one process is a test's doing, and the first one serves
+    let _ = tracing_subscriber::registry()
+        .with(targets)
+        .with(lines)
+        .try_init();
+}
+
+/// What the metrics are collected in until they are written.
+#[derive(Clone, Copy)]
+pub struct Metrics(Option<&'static Collector>);
+
+impl Metrics {
+    /// Installs the collector. Called once, at start.
+    pub fn start() -> Self {
+        let collector = metrics_cloudwatch_embedded::Builder::new()
+            .cloudwatch_namespace(NAMESPACE)
+            .init()
+            .ok();
+        describe_counter!("Rotations", Unit::Count, "rotations that reached their end");
+        describe_counter!("Failures", Unit::Count, "steps that failed");
+        describe_histogram!("StepDuration", Unit::Milliseconds, "what a step took");
+        describe_histogram!(
+            "ReplacedVersionAge",
+            Unit::Seconds,
+            "age of the version that was replaced"
+        );
+        Self(collector)
+    }
+
+    /// Writes what was collected to stdout, one document for each set of dimensions.
+    fn write(self, secret: &str) {
+        if let Some(collector) = self.0 {
+            collector.set_property("SecretId", Value::from(secret));
+            if let Err(error) = collector.flush(io::stdout()) {
+                tracing::warn!(%error, "the metrics could not be written");
+            }
+        }
+    }
+}
+
+/// What a step cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// From the event to the outcome.
+    pub took: Duration,
+    /// Requests to Secrets Manager, retries included.
+    pub api_calls: u32,
+    /// Logins tried at the database.
+    pub connections: u32,
+}
+
+/// Reports one step: its line, and its metrics.
+pub fn report(
+    metrics: Metrics,
+    event: &RotationEvent,
+    result: &Result<Outcome, Error>,
+    cost: Cost,
+    now: SystemTime,
+) {
+    let step = event.step.name();
+    let milliseconds = cost.took.as_secs_f64() * 1000.0;
+    histogram!("StepDuration", "Step" => step).record(milliseconds);
+    match result {
+        Ok(outcome) => {
+            tracing::info!(
+                secret = event.secret,
+                version = event.token,
+                step,
+                outcome = outcome.name(),
+                milliseconds,
+                api_calls = cost.api_calls,
+                connections = cost.connections,
+            );
+            if let Outcome::Promoted = outcome {
+                counter!("Rotations").increment(1);
+            }
+            if let Outcome::Changed {
+                replaced: Some(stored),
+            } = outcome
+            {
+                let age = now.duration_since(*stored).unwrap_or_default();
+                histogram!("ReplacedVersionAge").record(age.as_secs_f64());
+            }
+        }
+        Err(error) => {
+            tracing::error!(
+                secret = event.secret,
+                version = event.token,
+                step,
+                outcome = "failed",
+                milliseconds,
+                api_calls = cost.api_calls,
+                connections = cost.connections,
+                error_type = error.error_type(),
+                error = %error,
+            );
+            counter!("Failures", "Step" => step, "ErrorType" => error.error_type()).increment(1);
+        }
+    }
+    metrics.write(&event.secret);
+}
+
+/// Reports an invocation that never became a step.
+pub fn report_refused(metrics: Metrics, error: &Error) {
+    tracing::error!(outcome = "refused", error_type = error.error_type(), error = %error);
+    counter!("Failures", "Step" => "none", "ErrorType" => error.error_type()).increment(1);
+    metrics.write("");
+}
