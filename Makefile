@@ -1,0 +1,67 @@
+# Everything that a person types. Each target sets up what it needs.
+#
+#   make demo     watch a password rotate, on this machine
+#   make test     all tests
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+TOOLS := .tools
+STEP ?= createSecret
+ARCH ?= arm64 x86_64
+
+.PHONY: help setup demo test check lint docs audit bench build invoke clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+setup: ## what demo and test need: a C compiler, PostgreSQL
+	@local/scripts/setup.sh
+
+demo: setup ## rotate a password three times, here, and see what happens
+	@cargo build --quiet --bin secret-rotation
+	@cargo run --quiet -p local -- demo
+
+test: setup $(TOOLS)/aws/bin/aws ## every test
+	@cargo test --workspace --doc
+	@PATH="$(CURDIR)/$(TOOLS)/aws/bin:$$PATH" cargo test --workspace --lib --bins --examples --tests
+
+check: lint docs test ## what has to pass before a change lands
+
+lint: ## format and clippy, warnings denied
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+docs: ## the API documentation, warnings denied
+	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --quiet
+
+audit: ## licences, sources, duplicates and advisories of the dependencies
+	cargo deny check
+
+bench: setup ## what a rotation costs: calls, logins, size, start, memory
+	cargo build --release --bin secret-rotation
+	cargo run --quiet -p local -- bench
+
+build: $(TOOLS)/lambda/bin/cargo-lambda ## packages for Lambda, one for each processor
+	@for arch in $(ARCH); do \
+	  rustup target add --quiet $$([ $$arch = arm64 ] && echo aarch64 || echo x86_64)-unknown-linux-gnu; \
+	  PATH="$(CURDIR)/$(TOOLS)/lambda/bin:$$PATH" cargo lambda build --release --output-format zip \
+	    --$${arch/_/-} --lambda-dir target/lambda/$$arch; \
+	done
+	@ls -l target/lambda/*/*/bootstrap.zip
+
+invoke: setup $(TOOLS)/lambda/bin/cargo-lambda ## STEP=createSecret: the steps up to STEP, through cargo lambda
+	@PATH="$(CURDIR)/$(TOOLS)/lambda/bin:$$PATH" local/scripts/invoke.sh $(STEP)
+
+clean: ## all that was made here
+	cargo clean
+	rm -rf $(TOOLS)
+
+# Tools from PyPI, pinned, each in a folder that the project ignores.
+$(TOOLS)/%/stamp: local/scripts/%.requirements.txt
+	@local/scripts/pip.sh $(TOOLS)/$* $<
+	@touch $@
+
+$(TOOLS)/aws/bin/aws: $(TOOLS)/aws/stamp ;
+$(TOOLS)/lambda/bin/cargo-lambda: $(TOOLS)/lambda/stamp ;

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Finds what `make demo` and `make test` need, and installs what is missing where it may.
+set -euo pipefail
+
+say() { printf '%s\n' "$*" >&2; }
+
+# Is there a PostgreSQL server? The same places in which the local world looks.
+postgres() {
+  [ -n "${POSTGRES_BIN:-}" ] && [ -x "$POSTGRES_BIN/initdb" ] && return
+  command -v initdb >/dev/null && command -v postgres >/dev/null && return
+  local bin
+  for bin in "$(pg_config --bindir 2>/dev/null || true)" /usr/lib/postgresql/*/bin \
+             /opt/homebrew/opt/postgresql@*/bin /usr/local/opt/postgresql@*/bin; do
+    [ -x "$bin/initdb" ] && [ -x "$bin/postgres" ] && return
+  done
+  return 1
+}
+
+# Debian's packages, as root or through a sudo that asks nothing.
+debian() {
+  command -v apt-get >/dev/null || return 1
+  local sudo=()
+  if [ "$(id -u)" -ne 0 ]; then
+    sudo -n true 2>/dev/null || return 1
+    sudo=(sudo -n)
+  fi
+  say "installing $* with apt-get"
+  "${sudo[@]}" apt-get update -qq
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
+}
+
+# need WHAT CHECK DEBIAN-PACKAGES BREW-PACKAGES
+need() {
+  local what=$1 check=$2 packages=$3 brew=$4
+  $check && return
+  # shellcheck disable=SC2086 # a list of packages
+  debian $packages && $check && return
+  say "$what is missing, and it cannot be installed without asking. Type:"
+  if [ "$(uname)" = Darwin ]; then say "    brew install $brew"; else say "    sudo apt-get install $packages"; fi
+  exit 1
+}
+
+rust() { command -v cargo >/dev/null; }
+compiler() { command -v cc >/dev/null; }
+
+if ! rust; then
+  say "Rust is missing. Install it from https://rustup.rs, then run this again."
+  exit 1
+fi
+need "a C compiler" compiler build-essential gcc
+need "PostgreSQL" postgres postgresql postgresql@17
