@@ -1,1 +1,252 @@
-//! AWS Secrets Manager.
+//! AWS Secrets Manager with its real rotation semantics, behind its real wire format, on this machine.
+//!
+//! The stock AWS CLI and SDKs speak to [`SecretsManager::router`] with any credentials. RotateSecret really rotates: it has
+//! the function invoked four times in the background, retries, and moves no label by itself.
+//!
+//! What it does not have: replication, resource policies, KMS, managed external secrets, request quotas, and a schedule that
+//! fires by itself. Such an operation answers with an error that names it.
+//!
+//! [`labels`] holds the rules on versions, apart from the rest; [`Fault`] makes the service misbehave.
+
+mod error;
+mod faults;
+pub mod labels;
+mod lifecycle;
+mod list;
+mod random_password;
+mod read;
+mod rotation;
+mod schedule;
+mod secret;
+mod wire;
+mod write;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use axum::Router;
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+pub use self::{
+    error::ServiceError,
+    faults::{Behavior, Fault, Hang, When},
+    rotation::{Attempt, Rotation, StepRun},
+};
+use self::{
+    labels::Promotion,
+    rotation::{Retry, Rotations},
+    secret::State,
+};
+use crate::invocation::Invoke;
+
+/// The service. Clones share their secrets.
+#[derive(Clone)]
+pub struct SecretsManager {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    inner: Mutex<Inner>,
+    /// Told whenever a rotation has ended.
+    ended: Notify,
+    invoke: Invoke,
+}
+
+/// All that is mutable, under the one lock, which is never held across an await.
+struct Inner {
+    state: State,
+    rotations: Rotations,
+    retry: Retry,
+    faults: Vec<Fault>,
+    calls: Vec<Call>,
+}
+
+/// One HTTP request, recorded at the moment of its effect, or of its refusal.
+///
+/// A request that hangs before its effect is recorded when it is released.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Call {
+    /// The operation, `PutSecretValue` for example.
+    pub operation: String,
+    /// The secret as the request named it; CreateSecret's `Name` too.
+    pub secret: Option<String>,
+    /// The `RotationToken`, which is a credential: Debug tells only whether there is one.
+    pub rotation_token: Option<String>,
+    /// The error's code, or `ConnectionDropped` where a fault cut the request before its effect.
+    pub result: Result<(), String>,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            operation,
+            secret,
+            rotation_token,
+            result,
+        } = self;
+        let with_token = if rotation_token.is_some() {
+            " with a RotationToken"
+        } else {
+            ""
+        };
+        write!(
+            f,
+            "{operation}({}){with_token}: {result:?}",
+            secret.as_deref().unwrap_or_default()
+        )
+    }
+}
+
+impl SecretsManager {
+    /// An empty service, whose rotations call this function, whatever `RotationLambdaARN` says.
+    pub fn new(region: &str, invoke: Invoke) -> Self {
+        let inner = Inner {
+            state: State::new(region),
+            rotations: Rotations::new(),
+            retry: Retry::default(),
+            faults: Vec::new(),
+            calls: Vec::new(),
+        };
+        Self {
+            shared: Arc::new(Shared {
+                inner: Mutex::new(inner),
+                ended: Notify::new(),
+                invoke,
+            }),
+        }
+    }
+
+    /// Sets how often a rotation is attempted (at first 3 times) and the pause between attempts (200 ms).
+    pub fn set_retry(&self, attempts: usize, pause: Duration) {
+        self.lock().retry = Retry { attempts, pause };
+    }
+
+    /// Chooses whether AWSPENDING stays when its version becomes current, for secrets that are created from now on.
+    pub fn set_promotion(&self, promotion: Promotion) {
+        self.lock().state.promotion = promotion;
+    }
+
+    /// The HTTP face: `POST /`.
+    pub fn router(&self) -> Router {
+        wire::router(self.clone())
+    }
+
+    /// An operation in process, on the same path as over HTTP, but neither recorded as a call nor met by faults.
+    ///
+    /// # Errors
+    ///
+    /// What a client would have been answered.
+    pub async fn call(&self, operation: &str, input: Value) -> Result<Value, ServiceError> {
+        self.perform(operation, input, false)
+    }
+
+    /// The full ARN of a secret, by name, ARN or partial ARN.
+    pub fn arn(&self, secret: &str) -> Option<String> {
+        self.lock()
+            .state
+            .find(secret)
+            .ok()
+            .map(|secret| secret.arn.clone())
+    }
+
+    /// Stages a token as RotateSecret would and turns rotation on, but invokes nothing: the steps are to be invoked by hand.
+    ///
+    /// # Errors
+    ///
+    /// Those of RotateSecret, save that the secret needs neither a function nor a value.
+    pub fn stage(&self, secret: &str, token: &str) -> Result<(), ServiceError> {
+        let token = write::token(Some(token.to_owned()))?;
+        let now = now();
+        let state = &mut self.lock().state;
+        state.find_alive(secret)?;
+        state.change(secret, now, |secret| {
+            secret.rotation_enabled = Some(true);
+            secret.stage(&token, now)
+        })
+    }
+
+    /// Has coming HTTP requests meet a fault.
+    pub fn inject(&self, fault: Fault) {
+        self.lock().faults.push(fault);
+    }
+
+    /// Every HTTP request so far, in the order of their effects.
+    pub fn calls(&self) -> Vec<Call> {
+        self.lock().calls.clone()
+    }
+
+    /// Waits until the rotation with this token has ended, well or not, and tells what came of it.
+    ///
+    /// It waits for good where RotateSecret is never called with that token.
+    pub async fn rotation(&self, secret: &str, token: &str) -> Rotation {
+        let arn = self.arn(secret).unwrap_or_else(|| secret.to_owned());
+        let key = (arn, token.to_owned());
+        loop {
+            let ended = self.shared.ended.notified(); // before the look, so that no end is missed
+            if let Some(driven) = self
+                .lock()
+                .rotations
+                .get(&key)
+                .filter(|driven| !driven.running)
+            {
+                return driven.record.clone();
+            }
+            ended.await;
+        }
+    }
+
+    fn perform(&self, operation: &str, input: Value, lagging: bool) -> Result<Value, ServiceError> {
+        let now = now();
+        let mut inner = self.lock();
+        let state = &mut inner.state;
+        match operation {
+            "CreateSecret" => write::create_secret(state, input, now),
+            "PutSecretValue" => write::put_secret_value(state, input, now),
+            "UpdateSecret" => write::update_secret(state, input, now),
+            "UpdateSecretVersionStage" => write::update_secret_version_stage(state, input, now),
+            "GetSecretValue" => read::get_secret_value(state, input, now, lagging),
+            "BatchGetSecretValue" => read::batch_get_secret_value(state, input, now),
+            "DescribeSecret" => read::describe_secret(state, input, lagging),
+            "ListSecrets" => list::list_secrets(state, input),
+            "ListSecretVersionIds" => list::list_secret_version_ids(state, input),
+            "TagResource" => lifecycle::tag_resource(state, input, now),
+            "UntagResource" => lifecycle::untag_resource(state, input, now),
+            "DeleteSecret" => lifecycle::delete_secret(state, input, now),
+            "RestoreSecret" => lifecycle::restore_secret(state, input, now),
+            "GetRandomPassword" => {
+                let password = random_password::generate(&wire::parse(input)?)?;
+                Ok(json!({ "RandomPassword": password }))
+            }
+            "RotateSecret" => rotation::rotate_secret(self, &mut inner, input, now),
+            "CancelRotateSecret" => rotation::cancel_rotate_secret(&mut inner, input, now),
+            other => Err(ServiceError::unknown_operation(other)),
+        }
+    }
+
+    fn fault(&self, operation: &str, secret: Option<&str>) -> Option<Behavior> {
+        let Inner { faults, state, .. } = &mut *self.lock();
+        faults::take(faults, operation, secret, state)
+    }
+
+    fn record(&self, call: Call) {
+        self.lock().calls.push(call);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // a panic elsewhere, in a test's closure for example, leaves no half-done change: changes are made on a copy
+        self.shared
+            .inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The one place where the time is read.
+fn now() -> DateTime<Utc> {
+    Utc::now()
+}

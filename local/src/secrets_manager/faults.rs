@@ -1,0 +1,144 @@
+//! Misbehavior on demand: what a network and a busy service do to their clients, at a moment that a test chooses.
+//!
+//! Faults meet HTTP requests only, never [`SecretsManager::call`](super::SecretsManager::call). Each request takes at most
+//! one: the oldest that fits it and is not used up.
+//!
+//! ```
+//! use local::secrets_manager::{Behavior, Fault, Hang, SecretsManager, ServiceError, When};
+//! # use std::{sync::Arc, time::Duration};
+//! # use local::invocation::{Invoke, Invoked};
+//! # let invoke: Invoke = Arc::new(|event| {
+//! #     Box::pin(async { Invoked { outcome: Ok(event), log: Vec::new(), took: Duration::ZERO } })
+//! # });
+//! let service = SecretsManager::new("eu-central-1", invoke);
+//!
+//! // the next two reads of one secret are throttled
+//! let throttled = ServiceError { status: 400, code: "ThrottlingException".into(), message: "Rate exceeded".into() };
+//! service.inject(Fault::on("GetSecretValue", Behavior::Error(throttled)).secret("demo/orders").times(2));
+//!
+//! // the next value is stored, but whoever stored it never hears of it
+//! service.inject(Fault::on("PutSecretValue", Behavior::Drop(When::AfterEffect)));
+//!
+//! // the next promotion stops short of its effect, until `hang.reached().await` has told of it and the client is killed
+//! let hang = Hang::default();
+//! service.inject(Fault::on("UpdateSecretVersionStage", Behavior::Hang(When::BeforeEffect, hang.clone())));
+//! ```
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::{error::ServiceError, secret::State};
+
+/// One fault: which requests it meets, how often, and what becomes of them.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    operation: String,
+    secret: Option<String>,
+    times: usize,
+    behavior: Behavior,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Debug)]
+pub enum Behavior {
+    /// It is answered with this error and has no effect: `ThrottlingException`, `AccessDeniedException`, a 500.
+    Error(ServiceError),
+    /// Its connection is closed without a byte of an answer: the client sees a transport error.
+    Drop(When),
+    /// It waits until the [`Hang`] is released, or for good; a client that goes away meanwhile takes the request with it.
+    Hang(When, Hang),
+    /// GetSecretValue and DescribeSecret answer as before the secret's last change; other operations don't notice.
+    Lag,
+}
+
+/// On which side of the effect a request is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// The request has no effect.
+    BeforeEffect,
+    /// The request has its effect; only the answer is missing.
+    AfterEffect,
+}
+
+/// The handle on a request that hangs.
+#[derive(Clone, Debug, Default)]
+pub struct Hang(Arc<watch::Sender<Hanging>>);
+
+#[derive(Debug, Default)]
+struct Hanging {
+    reached: bool,
+    released: bool,
+}
+
+impl Hang {
+    /// Waits until a request hangs here: its effect, if it hangs after it, is there to be seen.
+    pub async fn reached(&self) {
+        // an error would mean that the sender is gone, and it is self.0
+        let _ = self.0.subscribe().wait_for(|state| state.reached).await;
+    }
+
+    /// Lets the request go on, and those that would hang here later.
+    pub fn release(&self) {
+        self.0.send_modify(|state| state.released = true);
+    }
+
+    pub(super) async fn hold(&self) {
+        self.0.send_modify(|state| state.reached = true);
+        let _ = self.0.subscribe().wait_for(|state| state.released).await;
+    }
+}
+
+impl Fault {
+    /// A fault that meets the next request for this operation, `PutSecretValue` for example, on any secret.
+    pub fn on(operation: &str, behavior: Behavior) -> Self {
+        Self {
+            operation: operation.to_owned(),
+            secret: None,
+            times: 1,
+            behavior,
+        }
+    }
+
+    /// Meets requests on this secret only, by name or ARN, however the request names it.
+    pub fn secret(self, secret: &str) -> Self {
+        Self {
+            secret: Some(secret.to_owned()),
+            ..self
+        }
+    }
+
+    /// Meets that many requests, one after another, instead of one.
+    pub fn times(self, times: usize) -> Self {
+        Self { times, ..self }
+    }
+
+    fn meets(&self, operation: &str, secret: Option<&str>, state: &State) -> bool {
+        let arn = |id: &str| {
+            state
+                .find(id)
+                .map(|secret| secret.arn.clone())
+                .unwrap_or_else(|_| id.to_owned())
+        };
+        self.times > 0
+            && self.operation == operation
+            && self
+                .secret
+                .as_deref()
+                .is_none_or(|wanted| secret.is_some_and(|secret| arn(secret) == arn(wanted)))
+    }
+}
+
+/// The behavior that a request meets, if any; the fault is used up by one.
+pub(super) fn take(
+    faults: &mut [Fault],
+    operation: &str,
+    secret: Option<&str>,
+    state: &State,
+) -> Option<Behavior> {
+    let fault = faults
+        .iter_mut()
+        .find(|fault| fault.meets(operation, secret, state))?;
+    fault.times -= 1;
+    Some(fault.behavior.clone())
+}

@@ -1,0 +1,295 @@
+//! Reads of one secret, or of up to twenty at once: GetSecretValue, BatchGetSecretValue, DescribeSecret.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    error::ServiceError,
+    list::{Filter, page},
+    schedule::RotationRules,
+    secret::{Epoch, Secret, SecretValue, State, Tag},
+    wire::{answer, parse},
+};
+
+/// Secrets in one BatchGetSecretValue (docs).
+const BATCH: usize = 20;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct GetSecretValue {
+    secret_id: String,
+    version_id: Option<String>,
+    version_stage: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct BatchGetSecretValue {
+    secret_id_list: Option<Vec<String>>,
+    filters: Option<Vec<Filter>>,
+    max_results: Option<usize>,
+    next_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DescribeSecret {
+    secret_id: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ValueAnswer {
+    #[serde(rename = "ARN")]
+    arn: String,
+    name: String,
+    version_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_string: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_binary: Option<String>,
+    version_stages: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_date: Option<Epoch>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct BatchAnswer {
+    secret_values: Vec<ValueAnswer>,
+    errors: Vec<BatchError>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct BatchError {
+    secret_id: String,
+    error_code: String,
+    message: String,
+}
+
+/// What DescribeSecret tells of a secret, and ListSecrets of each; they differ in the name of the labels' field alone.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Description {
+    #[serde(rename = "ARN")]
+    arn: String,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kms_key_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotation_enabled: Option<bool>,
+    #[serde(rename = "RotationLambdaARN", skip_serializing_if = "Option::is_none")]
+    rotation_lambda_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotation_rules: Option<RotationRules>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_rotated_date: Option<Epoch>,
+    last_changed_date: Epoch,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_accessed_date: Option<Epoch>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted_date: Option<Epoch>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_rotation_date: Option<Epoch>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<Vec<Tag>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version_ids_to_stages: Option<BTreeMap<String, Vec<String>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_versions_to_stages: Option<BTreeMap<String, Vec<String>>>,
+    created_date: Epoch,
+}
+
+pub(super) fn get_secret_value(
+    state: &mut State,
+    input: Value,
+    now: DateTime<Utc>,
+    lagging: bool,
+) -> Result<Value, ServiceError> {
+    let request: GetSecretValue = parse(input)?;
+    let (id, stage) = (
+        request.version_id.as_deref(),
+        request.version_stage.as_deref(),
+    );
+    if lagging {
+        return answer(value_of(&state.lagging(&request.secret_id)?, id, stage)?);
+    }
+    let secret = state.find_mut(&request.secret_id)?;
+    let value = value_of(secret, id, stage)?;
+    mark_access(secret, &value.version_id, now);
+    answer(value)
+}
+
+pub(super) fn batch_get_secret_value(
+    state: &mut State,
+    input: Value,
+    now: DateTime<Utc>,
+) -> Result<Value, ServiceError> {
+    let request: BatchGetSecretValue = parse(input)?;
+    let (ids, next_token) = match (request.secret_id_list, request.filters) {
+        (Some(_), Some(_)) | (None, None) => {
+            return Err(ServiceError::parameter(
+                "Either 'SecretIdList' or 'Filters' must be provided, but not both.",
+            ));
+        }
+        (Some(_), None) if request.max_results.is_some() => {
+            return Err(ServiceError::parameter(
+                "To use MaxResults, you must also use Filters.",
+            ));
+        }
+        (Some(ids), None) if ids.is_empty() || ids.len() > BATCH => {
+            return Err(ServiceError::validation(
+                "1 validation error detected: Value at 'secretIdList' failed to satisfy constraint: Member must have length \
+                 between 1 and 20",
+            ));
+        }
+        (Some(ids), None) => (ids, None),
+        (None, Some(filters)) => {
+            let matching = state
+                .secrets
+                .iter()
+                .filter(|secret| secret.deleted.is_none());
+            let matching = matching.filter(|secret| {
+                filters
+                    .iter()
+                    .all(|filter| filter.matches(secret, &state.region))
+            });
+            let arns = matching.map(|secret| secret.arn.clone()).collect();
+            page(
+                arns,
+                request.max_results,
+                BATCH,
+                request.next_token.as_deref(),
+            )?
+        }
+    };
+
+    let mut batch = BatchAnswer {
+        secret_values: Vec::new(),
+        errors: Vec::new(),
+        next_token,
+    };
+    for secret_id in ids {
+        let value = state
+            .find(&secret_id)
+            .and_then(|secret| value_of(secret, None, None));
+        match value {
+            Ok(value) => {
+                mark_access(state.find_mut(&secret_id)?, &value.version_id, now);
+                batch.secret_values.push(value);
+            }
+            Err(ServiceError {
+                code: error_code,
+                message,
+                ..
+            }) => {
+                batch.errors.push(BatchError {
+                    secret_id,
+                    error_code,
+                    message,
+                });
+            }
+        }
+    }
+    answer(batch)
+}
+
+pub(super) fn describe_secret(
+    state: &State,
+    input: Value,
+    lagging: bool,
+) -> Result<Value, ServiceError> {
+    let request: DescribeSecret = parse(input)?;
+    let secret = if lagging {
+        &state.lagging(&request.secret_id)?
+    } else {
+        state.find(&request.secret_id)?
+    };
+    let stages = secret.versions.stages();
+    let version_ids_to_stages = (!stages.is_empty()).then_some(stages);
+    answer(Description {
+        version_ids_to_stages,
+        ..describe(secret)
+    })
+}
+
+/// Everything but the labels, whose field is named differently in the two answers.
+pub(super) fn describe(secret: &Secret) -> Description {
+    // docs: both dates are null where rotation is off, and the function and the rules of the past are still shown
+    let enabled = secret.rotation_enabled == Some(true);
+    let next = secret
+        .rotation_rules
+        .as_ref()
+        .and_then(|rules| rules.next_rotation(secret.schedule_base));
+    Description {
+        arn: secret.arn.clone(),
+        name: secret.name.clone(),
+        description: secret.description.clone(),
+        kms_key_id: secret.kms_key_id.clone(),
+        rotation_enabled: secret.rotation_enabled,
+        rotation_lambda_arn: secret.rotation_function.clone(),
+        rotation_rules: secret.rotation_rules.clone(),
+        last_rotated_date: secret.rotated.filter(|_| enabled).map(Epoch),
+        last_changed_date: Epoch(secret.changed),
+        last_accessed_date: secret.accessed.map(Epoch),
+        deleted_date: secret.deleted.map(Epoch),
+        next_rotation_date: next.filter(|_| enabled).map(Epoch),
+        tags: secret.tags.clone(),
+        version_ids_to_stages: None,
+        secret_versions_to_stages: None,
+        created_date: Epoch(secret.created),
+    }
+}
+
+/// The list's form of [`describe`].
+pub(super) fn list_entry(secret: &Secret) -> Description {
+    let stages = secret.versions.stages();
+    Description {
+        secret_versions_to_stages: (!stages.is_empty()).then_some(stages),
+        ..describe(secret)
+    }
+}
+
+fn value_of(
+    secret: &Secret,
+    id: Option<&str>,
+    stage: Option<&str>,
+) -> Result<ValueAnswer, ServiceError> {
+    if secret.deleted.is_some() {
+        return Err(ServiceError::marked_for_deletion());
+    }
+    let (id, value) = secret
+        .versions
+        .read(id, stage)
+        .map_err(|error| ServiceError::labels(error, &secret.arn))?;
+    let (secret_string, secret_binary) = match value.clone() {
+        SecretValue::String(text) => (Some(text), None),
+        SecretValue::Binary(base64) => (None, Some(base64)),
+    };
+    Ok(ValueAnswer {
+        arn: secret.arn.clone(),
+        name: secret.name.clone(),
+        version_id: id.to_owned(),
+        secret_string,
+        secret_binary,
+        version_stages: secret.versions.labels(id),
+        created_date: secret.dates.get(id).map(|dates| Epoch(dates.created)),
+    })
+}
+
+/// The service keeps the day of the last access, not the time.
+fn mark_access(secret: &mut Secret, version: &str, now: DateTime<Utc>) {
+    let day = now.with_time(NaiveTime::MIN).single();
+    secret.accessed = day;
+    if let Some(dates) = secret.dates.get_mut(version) {
+        dates.accessed = day;
+    }
+}

@@ -1,0 +1,355 @@
+//! RotateSecret and CancelRotateSecret, and the driver that has the function called, step by step, until it is done or given up.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    Inner, SecretsManager,
+    error::ServiceError,
+    labels::PENDING,
+    now,
+    schedule::RotationRules,
+    secret::{Secret, State},
+    wire::{answer, parse},
+    write::{Named, token},
+};
+use crate::invocation::{FunctionError, Invoked};
+
+/// The four steps, as the service's events name them.
+const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
+
+/// What came of one rotation, over all its attempts.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    /// The `ClientRequestToken`: the id of the version that the rotation makes.
+    pub token: String,
+    /// Each attempt begins with createSecret.
+    pub attempts: Vec<Attempt>,
+    /// Whether all steps of the last attempt returned without an error and AWSCURRENT is on the new version.
+    pub succeeded: bool,
+}
+
+/// One run through the steps, up to the first that failed.
+#[derive(Clone, Debug, Default)]
+pub struct Attempt {
+    /// In the order of their invocation.
+    pub steps: Vec<StepRun>,
+}
+
+/// One invocation of the function.
+#[derive(Clone, Debug)]
+pub struct StepRun {
+    /// The step, `setSecret` for example.
+    pub step: String,
+    /// What came of it.
+    pub invoked: Invoked,
+    /// `VersionIdsToStages` after it.
+    pub labels: BTreeMap<String, Vec<String>>,
+}
+
+/// How often a rotation is attempted, and the pause before the next attempt. The real service's numbers are undocumented.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Retry {
+    pub(super) attempts: usize,
+    pub(super) pause: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            attempts: 3,
+            pause: Duration::from_millis(200),
+        }
+    }
+}
+
+/// Rotations of the past and the present, by the secret's ARN and the token.
+pub(super) type Rotations = HashMap<(String, String), Driven>;
+
+#[derive(Clone, Debug)]
+pub(super) struct Driven {
+    pub(super) record: Rotation,
+    pub(super) running: bool,
+    canceled: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RotateSecret {
+    secret_id: String,
+    client_request_token: Option<String>,
+    #[serde(rename = "RotationLambdaARN")]
+    rotation_lambda_arn: Option<String>,
+    rotation_rules: Option<RotationRules>,
+    rotate_immediately: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct CancelRotateSecret {
+    secret_id: String,
+}
+
+/// Checks and configures, stages the token, answers at once; the steps run in the background.
+pub(super) fn rotate_secret(
+    service: &SecretsManager,
+    inner: &mut Inner,
+    input: Value,
+    now: DateTime<Utc>,
+) -> Result<Value, ServiceError> {
+    let mut request: RotateSecret = parse(input)?;
+    let token = token(request.client_request_token.take())?;
+    if let Some(rules) = &request.rotation_rules {
+        rules.check()?;
+    }
+    let for_real = request.rotate_immediately.unwrap_or(true);
+    let arn = inner.state.find_alive(&request.secret_id)?.arn.clone();
+    let (answer, done_before) = inner.state.change(&arn, now, |secret| {
+        // the request that began a rotation may come once more when that has long ended: no second one
+        let done_before = secret.versions.current() == Some(&token);
+        configure(secret, request, now)?;
+        if !done_before {
+            stage(secret, &token, for_real, now)?;
+        }
+        Ok((
+            answer(Named::new(secret, Some(token.clone())))?,
+            done_before,
+        ))
+    })?;
+
+    let driven = inner
+        .rotations
+        .entry((arn.clone(), token.clone()))
+        .or_insert_with(|| Driven {
+            record: Rotation {
+                token: token.clone(),
+                attempts: Vec::new(),
+                succeeded: done_before,
+            },
+            running: false,
+            canceled: false,
+        });
+    if !driven.running && !done_before {
+        (driven.running, driven.canceled) = (true, false);
+        let rotation = Driver {
+            service: service.clone(),
+            arn,
+            token,
+            for_real,
+            retry: inner.retry,
+        };
+        tokio::spawn(rotation.run());
+    }
+    Ok(answer)
+}
+
+fn configure(
+    secret: &mut Secret,
+    request: RotateSecret,
+    now: DateTime<Utc>,
+) -> Result<(), ServiceError> {
+    secret.rotation_function = request
+        .rotation_lambda_arn
+        .or(secret.rotation_function.take());
+    if secret.rotation_function.is_none() {
+        return Err(ServiceError::request(
+            "No Lambda rotation function ARN is associated with this secret.",
+        ));
+    }
+    if let Some(rules) = request.rotation_rules {
+        secret.rotation_rules = Some(rules);
+        secret.schedule_base = now;
+    }
+    secret.rotation_enabled = Some(true);
+    Ok(())
+}
+
+/// A real rotation's version has no value yet; that of a test is a copy of the current one (undocumented, but likely).
+fn stage(
+    secret: &mut Secret,
+    token: &str,
+    for_real: bool,
+    now: DateTime<Utc>,
+) -> Result<(), ServiceError> {
+    let Ok((_, current)) = secret.versions.read(None, None) else {
+        // the wording is ours: that of the service is not known
+        return Err(ServiceError::request(
+            "You can't rotate a secret that has no value for staging label AWSCURRENT.",
+        ));
+    };
+    let current = current.clone();
+    secret.stage(token, now)?;
+    if !for_real {
+        secret.put(token, current, Some(&[PENDING]), now)?;
+    }
+    Ok(())
+}
+
+/// Turns rotation off and stops a running one before its next step; the labels stay as they are (docs).
+pub(super) fn cancel_rotate_secret(
+    inner: &mut Inner,
+    input: Value,
+    now: DateTime<Utc>,
+) -> Result<Value, ServiceError> {
+    let request: CancelRotateSecret = parse(input)?;
+    let arn = inner.state.find_alive(&request.secret_id)?.arn.clone();
+    let answer = inner.state.change(&arn, now, |secret| {
+        if secret.rotation_enabled.is_none() {
+            return Err(ServiceError::request(
+                "Rotation was never turned on for this secret.",
+            )); // the wording is ours
+        }
+        secret.rotation_enabled = Some(false);
+        answer(Named::new(
+            secret,
+            secret.versions.in_progress().map(str::to_owned),
+        ))
+    })?;
+    for ((rotated, _), driven) in &mut inner.rotations {
+        driven.canceled |= *rotated == arn && driven.running;
+    }
+    Ok(answer)
+}
+
+/// One rotation on its way.
+struct Driver {
+    service: SecretsManager,
+    arn: String,
+    token: String,
+    /// False where RotateImmediately is: testSecret alone, once.
+    for_real: bool,
+    retry: Retry,
+}
+
+impl Driver {
+    async fn run(self) {
+        let (steps, attempts) = if self.for_real {
+            (&STEPS[..], self.retry.attempts)
+        } else {
+            (&STEPS[2..3], 1)
+        };
+        let rotation_token = Uuid::new_v4().to_string();
+        let mut succeeded = false;
+        for attempt in 0..attempts {
+            if attempt > 0 {
+                tokio::time::sleep(self.retry.pause).await;
+            }
+            if !self.is_wanted() {
+                break;
+            }
+            self.with(|driven| driven.record.attempts.push(Attempt::default()));
+            succeeded = self.attempt(steps, &rotation_token).await;
+            if succeeded {
+                break;
+            }
+        }
+        self.end(succeeded);
+    }
+
+    async fn attempt(&self, steps: &[&str], rotation_token: &str) -> bool {
+        for step in steps {
+            if self.is_canceled() {
+                return false;
+            }
+            let invoked = self.invoke(json!({
+                "Step": step,
+                "SecretId": self.arn,
+                "ClientRequestToken": self.token,
+                "RotationToken": rotation_token,
+            }));
+            let invoked = invoked.await;
+            let failed = invoked.outcome.is_err();
+            let labels = self
+                .secret(|secret| secret.versions.stages())
+                .unwrap_or_default();
+            let run = StepRun {
+                step: (*step).to_owned(),
+                invoked,
+                labels,
+            };
+            self.with(|driven| {
+                driven
+                    .record
+                    .attempts
+                    .last_mut()
+                    .map(|attempt| attempt.steps.push(run))
+            });
+            if failed {
+                return false;
+            }
+        }
+        !self.for_real
+            || self.secret(|secret| secret.versions.current() == Some(&self.token)) == Some(true)
+    }
+
+    /// In a task of its own, so that a panic in a test's function ends the step and not the rotation's record.
+    async fn invoke(&self, event: Value) -> Invoked {
+        let invoke = self.service.shared.invoke.clone();
+        match tokio::spawn(async move { invoke(event).await }).await {
+            Ok(invoked) => invoked,
+            Err(error) => Invoked {
+                outcome: Err(FunctionError {
+                    error_type: "Runtime.ExitError".to_owned(),
+                    error_message: error.to_string(),
+                }),
+                log: Vec::new(),
+                took: Duration::ZERO,
+            },
+        }
+    }
+
+    /// Not where the rotation was canceled, or abandoned: the secret is gone, or a value was put by hand meanwhile.
+    fn is_wanted(&self) -> bool {
+        let labelled = self.secret(|secret| !secret.versions.labels(&self.token).is_empty());
+        labelled == Some(true) && !self.is_canceled()
+    }
+
+    fn is_canceled(&self) -> bool {
+        self.with(|driven| driven.canceled).unwrap_or(true)
+    }
+
+    fn end(&self, succeeded: bool) {
+        let now = now();
+        let mut inner = self.service.lock();
+        let ended = inner.state.change(&self.arn, now, |secret| {
+            if !self.for_real {
+                secret.versions.remove(&self.token);
+                secret.dates.remove(&self.token);
+            } else if succeeded {
+                secret.rotated = Some(now);
+                secret.schedule_base = now;
+            }
+            Ok(())
+        });
+        drop(ended); // an error says that the secret was deleted meanwhile: nothing is left to be dated
+        if let Some(driven) = inner
+            .rotations
+            .get_mut(&(self.arn.clone(), self.token.clone()))
+        {
+            driven.running = false;
+            driven.record.succeeded = succeeded;
+        }
+        self.service.shared.ended.notify_waiters();
+    }
+
+    fn with<T>(&self, read: impl FnOnce(&mut Driven) -> T) -> Option<T> {
+        self.service
+            .lock()
+            .rotations
+            .get_mut(&(self.arn.clone(), self.token.clone()))
+            .map(read)
+    }
+
+    fn secret<T>(&self, read: impl FnOnce(&Secret) -> T) -> Option<T> {
+        let inner = self.service.lock();
+        let state: &State = &inner.state;
+        state.find_alive(&self.arn).ok().map(read)
+    }
+}

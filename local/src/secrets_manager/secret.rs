@@ -1,0 +1,275 @@
+//! What the service remembers: the secrets, and how one is found by name, ARN or partial ARN.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rand::{
+    distr::{Alphanumeric, SampleString},
+    rngs::StdRng,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    error::ServiceError,
+    labels::{Promotion, Versions},
+    schedule::RotationRules,
+};
+
+/// The account in every ARN here; it is the one that AWS's own examples use.
+const ACCOUNT: &str = "123456789012";
+
+/// Versions that a secret keeps before unlabelled ones are purged (docs: "100 of the most recent versions").
+const KEPT_VERSIONS: usize = 100;
+
+/// A secret's value as it came: text, or base64 that is never decoded here.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum SecretValue {
+    String(String),
+    Binary(String),
+}
+
+impl fmt::Debug for SecretValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretValue(not shown)")
+    }
+}
+
+/// A tag, in the form in which requests and answers carry it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Tag {
+    pub(super) key: String,
+    #[serde(default)]
+    pub(super) value: String,
+}
+
+/// When a version came to be, and the day of its last read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct VersionDates {
+    pub(super) created: DateTime<Utc>,
+    pub(super) accessed: Option<DateTime<Utc>>,
+}
+
+/// One secret with all its versions.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Secret {
+    pub(super) arn: String,
+    pub(super) name: String,
+    pub(super) description: Option<String>,
+    pub(super) kms_key_id: Option<String>,
+    /// None until the first tag; an emptied list stays an empty list (recorded).
+    pub(super) tags: Option<Vec<Tag>>,
+    pub(super) versions: Versions<SecretValue>,
+    pub(super) dates: BTreeMap<String, VersionDates>,
+    /// None until rotation is configured for the first time.
+    pub(super) rotation_enabled: Option<bool>,
+    pub(super) rotation_function: Option<String>,
+    pub(super) rotation_rules: Option<RotationRules>,
+    /// From when the schedule counts: its configuration, or the last value that was put or rotated in.
+    pub(super) schedule_base: DateTime<Utc>,
+    pub(super) created: DateTime<Utc>,
+    pub(super) changed: DateTime<Utc>,
+    pub(super) rotated: Option<DateTime<Utc>>,
+    pub(super) accessed: Option<DateTime<Utc>>,
+    pub(super) deleted: Option<DateTime<Utc>>,
+}
+
+impl Secret {
+    pub(super) fn new(
+        name: String,
+        region: &str,
+        promotion: Promotion,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let mut versions = Versions::default();
+        versions.set_promotion(promotion);
+        Self {
+            arn: arn(region, &name),
+            name,
+            description: None,
+            kms_key_id: None,
+            tags: None,
+            versions,
+            dates: BTreeMap::new(),
+            rotation_enabled: None,
+            rotation_function: None,
+            rotation_rules: None,
+            schedule_base: now,
+            created: now,
+            changed: now,
+            rotated: None,
+            accessed: None,
+            deleted: None,
+        }
+    }
+
+    /// Stores a value under a token and dates the new version; false where the request had been served before.
+    pub(super) fn put(
+        &mut self,
+        token: &str,
+        value: SecretValue,
+        labels: Option<&[&str]>,
+        now: DateTime<Utc>,
+    ) -> Result<bool, ServiceError> {
+        let stored = self
+            .versions
+            .put(token, value, labels)
+            .map_err(|error| ServiceError::labels(error, &self.arn))?;
+        if stored {
+            self.dates.insert(
+                token.to_owned(),
+                VersionDates {
+                    created: now,
+                    accessed: None,
+                },
+            );
+            if self.versions.current() == Some(token) {
+                self.schedule_base = now; // docs: a value put by hand counts as a rotation for the schedule
+            }
+            self.purge(now);
+        }
+        Ok(stored)
+    }
+
+    /// Stages a token as pending; its date is the one of the value, later.
+    pub(super) fn stage(&mut self, token: &str, now: DateTime<Utc>) -> Result<(), ServiceError> {
+        self.versions
+            .stage(token)
+            .map_err(|error| ServiceError::labels(error, &self.arn))?;
+        self.dates.entry(token.to_owned()).or_insert(VersionDates {
+            created: now,
+            accessed: None,
+        });
+        Ok(())
+    }
+
+    fn purge(&mut self, now: DateTime<Utc>) {
+        let dates = &self.dates;
+        let older_than_a_day = |id: &str| {
+            dates
+                .get(id)
+                .is_none_or(|dates| now - dates.created > TimeDelta::hours(24))
+        };
+        self.versions.purge(KEPT_VERSIONS, older_than_a_day);
+        self.dates.retain(|id, _| self.versions.contains(id));
+    }
+}
+
+/// Everything the service knows, under one lock.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) region: String,
+    pub(super) promotion: Promotion,
+    /// In the order of their creation.
+    pub(super) secrets: Vec<Secret>,
+    /// Each secret as it was before its last change, for reads that lag; by ARN.
+    before: HashMap<String, Secret>,
+}
+
+impl State {
+    pub(super) fn new(region: &str) -> Self {
+        Self {
+            region: region.to_owned(),
+            promotion: Promotion::default(),
+            secrets: Vec::new(),
+            before: HashMap::new(),
+        }
+    }
+
+    pub(super) fn find(&self, id: &str) -> Result<&Secret, ServiceError> {
+        self.position(id).map(|position| &self.secrets[position])
+    }
+
+    pub(super) fn find_mut(&mut self, id: &str) -> Result<&mut Secret, ServiceError> {
+        self.position(id)
+            .map(|position| &mut self.secrets[position])
+    }
+
+    /// Finds a secret that is not scheduled for deletion.
+    pub(super) fn find_alive(&self, id: &str) -> Result<&Secret, ServiceError> {
+        let secret = self.find(id)?;
+        if secret.deleted.is_some() {
+            Err(ServiceError::marked_for_deletion())
+        } else {
+            Ok(secret)
+        }
+    }
+
+    /// Changes a secret as a whole or not at all, dates the change, and keeps what a lagging read would still see.
+    pub(super) fn change<T>(
+        &mut self,
+        id: &str,
+        now: DateTime<Utc>,
+        change: impl FnOnce(&mut Secret) -> Result<T, ServiceError>,
+    ) -> Result<T, ServiceError> {
+        let secret = self.find_mut(id)?;
+        let mut changed = secret.clone();
+        let answer = change(&mut changed)?;
+        if changed != *secret {
+            changed.changed = now;
+            let before = std::mem::replace(secret, changed);
+            self.before.insert(before.arn.clone(), before);
+        }
+        Ok(answer)
+    }
+
+    /// The state that a lagging replica would answer from: that secret as it was before its last change.
+    pub(super) fn lagging(&self, id: &str) -> Result<Secret, ServiceError> {
+        let arn = &self.find(id)?.arn;
+        self.before
+            .get(arn)
+            .cloned()
+            .ok_or_else(ServiceError::no_such_secret)
+    }
+
+    fn position(&self, id: &str) -> Result<usize, ServiceError> {
+        let matches: Vec<usize> = (0..self.secrets.len())
+            .filter(|&position| names(id, &self.secrets[position]))
+            .collect();
+        match matches[..] {
+            [only] => Ok(only),
+            _ => Err(ServiceError::no_such_secret()),
+        }
+    }
+}
+
+/// Whether a `SecretId` means this secret: its name, its ARN, or its ARN without the random suffix.
+///
+/// An ARN that ends like one with a suffix is taken for a complete one, so the partial ARN of a secret whose name ends in a
+/// hyphen and six characters finds nothing (docs; recorded).
+fn names(id: &str, secret: &Secret) -> bool {
+    if !id.starts_with("arn:") {
+        return id == secret.name;
+    }
+    id == secret.arn || (!has_suffix(id) && secret.arn.get(..secret.arn.len() - SUFFIX) == Some(id))
+}
+
+/// A hyphen and six characters.
+const SUFFIX: usize = 7;
+
+fn has_suffix(arn: &str) -> bool {
+    let tail = arn
+        .as_bytes()
+        .get(arn.len().saturating_sub(SUFFIX)..)
+        .unwrap_or_default();
+    matches!(tail, [b'-', random @ ..] if random.iter().all(u8::is_ascii_alphanumeric))
+}
+
+/// A new ARN, with the six random characters that keep a recreated secret apart from its predecessor.
+pub(super) fn arn(region: &str, name: &str) -> String {
+    let suffix = Alphanumeric.sample_string(&mut rand::make_rng::<StdRng>(), SUFFIX - 1);
+    format!("arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:{name}-{suffix}")
+}
+
+/// A moment as the wire format has it: seconds since the epoch, with milliseconds.
+#[derive(Clone, Copy)]
+pub(super) struct Epoch(pub(super) DateTime<Utc>);
+
+impl Serialize for Epoch {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.0.timestamp_millis() as f64 / 1000.0)
+    }
+}

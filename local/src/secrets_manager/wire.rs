@@ -1,0 +1,140 @@
+//! The HTTP face: AWS's JSON 1.1 protocol, one path, the operation in a header. Signatures are ignored.
+
+use std::io;
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    Call, SecretsManager,
+    error::ServiceError,
+    faults::{Behavior, When},
+};
+
+const AMZ_JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
+
+/// The code under which a request is recorded that was cut before its effect.
+const DROPPED: &str = "ConnectionDropped";
+
+pub(super) fn router(service: SecretsManager) -> Router {
+    Router::new().route("/", post(serve)).with_state(service)
+}
+
+async fn serve(State(service): State<SecretsManager>, headers: HeaderMap, body: Bytes) -> Response {
+    let target = headers
+        .get("x-amz-target")
+        .and_then(|target| target.to_str().ok())
+        .unwrap_or_default();
+    let operation = target.strip_prefix("secretsmanager.").unwrap_or(target);
+    let input: Value = match serde_json::from_slice(&body) {
+        Ok(input) => input,
+        Err(error) => return respond(Err(ServiceError::serialization(&error))),
+    };
+    let text = |field: &str| input.get(field).and_then(Value::as_str).map(str::to_owned);
+    let secret = text("SecretId").or_else(|| text("Name"));
+    let rotation_token = text("RotationToken");
+    let record = |result| {
+        let (operation, secret, rotation_token) =
+            (operation.to_owned(), secret.clone(), rotation_token.clone());
+        service.record(Call {
+            operation,
+            secret,
+            rotation_token,
+            result,
+        });
+    };
+
+    let behavior = service.fault(operation, secret.as_deref());
+    match &behavior {
+        Some(Behavior::Error(error)) => {
+            record(Err(error.code.clone()));
+            return respond(Err(error.clone()));
+        }
+        Some(Behavior::Drop(When::BeforeEffect)) => {
+            record(Err(DROPPED.to_owned()));
+            return no_answer();
+        }
+        Some(Behavior::Hang(When::BeforeEffect, hang)) => hang.hold().await,
+        _ => {}
+    }
+
+    let lagging = matches!(behavior, Some(Behavior::Lag));
+    let result = service.perform(operation, input.clone(), lagging);
+    record(
+        result
+            .as_ref()
+            .map(|_| ())
+            .map_err(|error| error.code.clone()),
+    );
+
+    match &behavior {
+        Some(Behavior::Drop(When::AfterEffect)) => return no_answer(),
+        Some(Behavior::Hang(When::AfterEffect, hang)) => hang.hold().await,
+        _ => {}
+    }
+    respond(result)
+}
+
+fn respond(result: Result<Value, ServiceError>) -> Response {
+    let mut response = match result {
+        Ok(body) => body.to_string().into_response(),
+        Err(error) => {
+            let status =
+                StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let mut response = (status, error_body(&error).to_string()).into_response();
+            if let Ok(code) = HeaderValue::from_str(&error.code) {
+                response.headers_mut().insert("x-amzn-errortype", code);
+            }
+            response
+        }
+    };
+    response.headers_mut().insert(CONTENT_TYPE, AMZ_JSON);
+    if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
+        response.headers_mut().insert("x-amzn-requestid", id);
+    }
+    response
+}
+
+/// The service's own exceptions write `Message`, its front door's write `message` (recorded for `ValidationException`).
+fn error_body(error: &ServiceError) -> Value {
+    let front_door = [
+        "ValidationException",
+        "SerializationException",
+        "AccessDeniedException",
+        "ThrottlingException",
+    ];
+    let field = if front_door.contains(&error.code.as_str()) {
+        "message"
+    } else {
+        "Message"
+    };
+    json!({ "__type": error.code, field: error.message })
+}
+
+/// A response whose body fails before its first byte.
+///
+/// hyper then closes the connection without having sent the head that it had buffered: the client has a closed connection in
+/// its hands, and no answer.
+fn no_answer() -> Response {
+    let broken = futures_util::stream::once(async {
+        Err::<Bytes, _>(io::Error::other("dropped on purpose"))
+    });
+    Response::new(Body::from_stream(broken))
+}
+
+pub(super) fn parse<T: DeserializeOwned>(input: Value) -> Result<T, ServiceError> {
+    serde_json::from_value(input).map_err(|error| ServiceError::serialization(&error))
+}
+
+pub(super) fn answer(output: impl Serialize) -> Result<Value, ServiceError> {
+    serde_json::to_value(output).map_err(|error| ServiceError::serialization(&error))
+}
