@@ -8,6 +8,7 @@
 //!
 //! [`world`] joins them, and `main.rs` is the command.
 
+mod guard;
 pub mod invocation;
 pub mod lambda;
 pub mod postgres;

@@ -1,2 +1,107 @@
-//! x
-fn main() {}
+//! The command `local`.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use local::{
+    postgres::Settings,
+    world::{Options, World},
+};
+
+mod executable;
+
+/// What AWS and a database server would run, on this machine: a Secrets Manager that really rotates, a Lambda host
+/// that runs the real function, a PostgreSQL with TLS.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Bring it all up, print one line of JSON when it is ready, and serve until Ctrl-C.
+    Up {
+        /// The port of both services; 0 takes any that is free.
+        #[arg(long, default_value_t = 4599)]
+        port: u16,
+        /// The rotation function's executable; without it the one of this workspace is built.
+        #[arg(long)]
+        function: Option<PathBuf>,
+        /// Stage this token as AWSPENDING on the single-user secret, and leave the four steps to you.
+        #[arg(long, value_name = "TOKEN")]
+        stage: Option<String>,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Command::Up {
+        port,
+        function,
+        stage,
+    } = Arguments::parse().command;
+    match up(port, function, stage).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("local: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn up(port: u16, function: Option<PathBuf>, stage: Option<String>) -> Result<(), Error> {
+    let mut stop = Stop::listen()?;
+    let function = executable::function(function)?;
+    let mut options = Options::new(function).own_postgres(Settings::default());
+    (options.port, options.show_log) = (port, true);
+    let world = tokio::select! {
+        world = World::start(options) => world?,
+        () = stop.requested() => return Ok(()),
+    };
+    if let Some(token) = stage {
+        world
+            .secrets_manager()
+            .stage(world.single_user(), &token)
+            .map_err(local::world::Error::from)?;
+    }
+    let ready = serde_json::to_string(&world.ready()).map_err(io::Error::from)?;
+    writeln!(io::stdout(), "{ready}")?;
+    stop.requested().await;
+    Ok(())
+}
+
+/// Ctrl-C and SIGTERM.
+struct Stop(tokio::signal::unix::Signal, tokio::signal::unix::Signal);
+
+impl Stop {
+    fn listen() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self(
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        ))
+    }
+
+    async fn requested(&mut self) {
+        tokio::select! {
+            _ = self.0.recv() => {}
+            _ = self.1.recv() => {}
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Executable(#[from] executable::Error),
+    #[error(transparent)]
+    World(#[from] local::world::Error),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}

@@ -1,1 +1,334 @@
-//! The three parts joined.
+//! The three parts joined: one endpoint, a database to rotate in, and secrets to rotate.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde_json::json;
+use tokio::{net::TcpListener, task::JoinHandle};
+use uuid::Uuid;
+
+use crate::{
+    lambda::{Function, FunctionSettings},
+    postgres::{self, Postgres, Settings},
+    secrets_manager::{SecretsManager, ServiceError},
+};
+
+/// The region that everything is in.
+pub const REGION: &str = "us-east-1";
+
+const ADMIN: &str = "demo/admin";
+const SINGLE_USER: &str = "demo/orders/single";
+
+/// What a world is made of.
+#[derive(Debug)]
+pub struct Options {
+    /// The rotation function's executable.
+    pub function: PathBuf,
+    /// Environment variables of the function, beside what the world sets.
+    pub function_env: Vec<(String, String)>,
+    /// How long an invocation may take.
+    pub function_timeout: Duration,
+    /// Has the function's log written to stderr.
+    pub show_log: bool,
+    /// The endpoint's port, or 0 for any that is free.
+    pub port: u16,
+    postgres: Server,
+    trusts_ca: bool,
+}
+
+#[derive(Debug)]
+enum Server {
+    Shared,
+    Own(Settings),
+    Running(Box<Postgres>),
+}
+
+impl Options {
+    /// A world on the process's shared PostgreSQL, on any free port.
+    pub fn new(function: impl Into<PathBuf>) -> Self {
+        Self {
+            function: function.into(),
+            function_env: Vec::new(),
+            function_timeout: Duration::from_secs(30),
+            show_log: false,
+            port: 0,
+            postgres: Server::Shared,
+            trusts_ca: true,
+        }
+    }
+
+    /// With a PostgreSQL of its own, set up like this.
+    pub fn own_postgres(self, settings: Settings) -> Self {
+        Self {
+            postgres: Server::Own(settings),
+            ..self
+        }
+    }
+
+    /// With a PostgreSQL that runs already.
+    pub fn on_postgres(self, postgres: Postgres) -> Self {
+        Self {
+            postgres: Server::Running(Box::new(postgres)),
+            ..self
+        }
+    }
+
+    /// With a function that was not told of the scratch server's CA.
+    pub fn without_ca_file(self) -> Self {
+        Self {
+            trusts_ca: false,
+            ..self
+        }
+    }
+}
+
+/// A running world. Dropping it stops everything that is its own.
+pub struct World {
+    endpoint: String,
+    secrets_manager: SecretsManager,
+    function: Function,
+    server: JoinHandle<()>,
+    postgres: Database,
+    role: String,
+    dbname: String,
+}
+
+enum Database {
+    Shared(&'static Postgres),
+    Own(Box<Postgres>),
+}
+
+impl World {
+    /// Starts the parts, serves both services on one endpoint, and stores the demo's secrets.
+    ///
+    /// # Errors
+    ///
+    /// A part does not start; the message says what to do.
+    pub async fn start(options: Options) -> Result<Self, Error> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| Error::Port {
+                port: options.port,
+                source,
+            })?;
+        let port = listener
+            .local_addr()
+            .map_err(|source| Error::Port {
+                port: options.port,
+                source,
+            })?
+            .port();
+        let endpoint = format!("http://127.0.0.1:{port}");
+        // tests share a server: their roles and databases must not be in each other's way
+        let suffix = match options.postgres {
+            Server::Shared => format!("_{}", &Uuid::new_v4().simple().to_string()[..8]),
+            Server::Own(_) | Server::Running(_) => String::new(),
+        };
+        let postgres = match options.postgres {
+            Server::Shared => Database::Shared(Postgres::shared().await?),
+            Server::Own(settings) => Database::Own(Box::new(Postgres::start(settings).await?)),
+            Server::Running(postgres) => Database::Own(postgres),
+        };
+
+        let mut env = vec![("AWS_ENDPOINT_URL".to_owned(), endpoint.clone())];
+        if options.trusts_ca {
+            env.push((
+                "TLS_CA_FILE".to_owned(),
+                postgres.server().ca_file().display().to_string(),
+            ));
+        }
+        env.extend(options.function_env);
+        let function = Function::new(FunctionSettings {
+            binary: options.function,
+            name: "secret-rotation".to_owned(),
+            region: REGION.to_owned(),
+            env,
+            timeout: options.function_timeout,
+            show_log: options.show_log,
+        });
+        let secrets_manager = SecretsManager::new(REGION, function.invoke_closure());
+        let router = secrets_manager.router().merge(function.router());
+        let server = tokio::spawn(async move {
+            // it ends when this task is aborted
+            let _ = axum::serve(listener, router).await;
+        });
+
+        let (role, dbname) = (format!("orders{suffix}"), format!("demo{suffix}"));
+        let world = Self {
+            endpoint,
+            secrets_manager,
+            function,
+            server,
+            postgres,
+            role,
+            dbname,
+        };
+        world.seed().await?;
+        Ok(world)
+    }
+
+    /// Makes the administrator, the application's role and its table, and stores both credentials.
+    async fn seed(&self) -> Result<(), Error> {
+        let admin = format!("admin_of_{}", self.role);
+        let (admin_password, password) = (random_password(), random_password());
+        let Self { role, dbname, .. } = self;
+        let postgres = self.postgres();
+        postgres.execute(&format!(
+            "CREATE ROLE {admin} LOGIN CREATEROLE PASSWORD '{}'; CREATE ROLE {role} LOGIN PASSWORD '{}'",
+            admin_password.expose_secret(),
+            password.expose_secret(),
+        ))
+        .await?;
+        postgres
+            .execute(&format!("CREATE DATABASE {dbname} OWNER {role}"))
+            .await?;
+        let client = postgres
+            .connect(role, password.expose_secret(), dbname)
+            .await?;
+        client
+            .batch_execute("CREATE TABLE orders (id bigint PRIMARY KEY, item text)")
+            .await
+            .map_err(postgres::Error::from)?;
+
+        for (name, username, password) in [
+            (ADMIN, &admin, &admin_password),
+            (SINGLE_USER, role, &password),
+        ] {
+            let document = json!({
+                "engine": "postgres", "host": postgres.host(), "port": postgres.port(),
+                "username": username, "password": password.expose_secret(), "dbname": dbname,
+            });
+            let input = json!({ "Name": name, "SecretString": document.to_string() });
+            self.secrets_manager.call("CreateSecret", input).await?;
+        }
+        self.secrets_manager
+            .configure_rotation(SINGLE_USER, &self.function.arn(), 30)?;
+        Ok(())
+    }
+
+    /// Secrets Manager's and Lambda's address, for `AWS_ENDPOINT_URL`.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Secrets Manager.
+    pub fn secrets_manager(&self) -> &SecretsManager {
+        &self.secrets_manager
+    }
+
+    /// The function.
+    pub fn function(&self) -> &Function {
+        &self.function
+    }
+
+    /// The database server.
+    pub fn postgres(&self) -> &Postgres {
+        self.postgres.server()
+    }
+
+    /// The application's database.
+    pub fn dbname(&self) -> &str {
+        &self.dbname
+    }
+
+    /// The role that the single-user secret is about.
+    pub fn role(&self) -> &str {
+        &self.role
+    }
+
+    /// The name of the administrator's secret.
+    pub fn admin(&self) -> &'static str {
+        ADMIN
+    }
+
+    /// The name of the secret that is rotated with the single-user strategy.
+    pub fn single_user(&self) -> &'static str {
+        SINGLE_USER
+    }
+
+    /// What `local up` prints when the world is ready.
+    pub fn ready(&self) -> Ready {
+        Ready {
+            endpoint: self.endpoint.clone(),
+            region: REGION,
+            function_arn: self.function.arn(),
+            ca_file: self.postgres().ca_file(),
+            postgres: ReadyPostgres {
+                host: self.postgres().host(),
+                port: self.postgres().port(),
+                dbname: self.dbname.clone(),
+            },
+            secrets: ReadySecrets {
+                admin: ADMIN,
+                single_user: SINGLE_USER,
+            },
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Database {
+    fn server(&self) -> &Postgres {
+        match self {
+            Self::Shared(postgres) => postgres,
+            Self::Own(postgres) => postgres,
+        }
+    }
+}
+
+/// Where everything is, as one line of JSON.
+#[derive(Debug, Serialize)]
+pub struct Ready {
+    endpoint: String,
+    region: &'static str,
+    function_arn: String,
+    ca_file: PathBuf,
+    postgres: ReadyPostgres,
+    secrets: ReadySecrets,
+}
+
+#[derive(Debug, Serialize)]
+struct ReadyPostgres {
+    host: &'static str,
+    port: u16,
+    dbname: String,
+}
+
+#[derive(Debug, Serialize)]
+struct ReadySecrets {
+    admin: &'static str,
+    single_user: &'static str,
+}
+
+/// Why there is no world.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the messages")]
+pub enum Error {
+    /// The endpoint's port.
+    #[error(
+        "cannot listen on port {port} ({source}): choose another one with --port, or 0 for any that is free"
+    )]
+    Port { port: u16, source: io::Error },
+    /// The database server.
+    #[error(transparent)]
+    Postgres(#[from] postgres::Error),
+    /// A secret could not be stored.
+    #[error("the demo's secrets cannot be stored: {0}")]
+    Secrets(#[from] ServiceError),
+}
+
+fn random_password() -> SecretString {
+    Uuid::new_v4().simple().to_string().into()
+}

@@ -1,1 +1,154 @@
-//! A Lambda host.
+//! A Lambda host: runs the real function binary as Lambda would.
+//!
+//! | file | what |
+//! |---|---|
+//! | `environment` | an execution environment: one process, one invocation at a time |
+//! | `runtime_api` | what the process speaks to: the Lambda runtime API |
+//! | `invoke_api` | what the AWS CLI and SDKs speak to: the `Invoke` operation |
+
+mod environment;
+mod invoke_api;
+mod runtime_api;
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tokio::sync::watch;
+
+use self::environment::Environment;
+use crate::invocation::{FunctionError, Invoke, Invoked};
+
+/// How a function is set up.
+#[derive(Clone, Debug)]
+pub struct FunctionSettings {
+    /// The executable.
+    pub binary: PathBuf,
+    /// Its name.
+    pub name: String,
+    /// The region that it is told.
+    pub region: String,
+    /// Environment variables beside Lambda's own. Nothing else is inherited.
+    pub env: Vec<(String, String)>,
+    /// How long an invocation may take.
+    pub timeout: Duration,
+    /// Has the function's lines written to our stderr, too.
+    pub show_log: bool,
+}
+
+/// A function that can be invoked. Clones share its environments; the last one to go stops them.
+#[derive(Clone)]
+pub struct Function(Arc<Inner>);
+
+struct Inner {
+    settings: FunctionSettings,
+    idle: Mutex<Vec<Environment>>,
+    started: AtomicUsize,
+    /// Changes when all processes are to be killed.
+    kill: watch::Sender<()>,
+}
+
+impl Function {
+    /// No process is started before the first invocation.
+    pub fn new(settings: FunctionSettings) -> Self {
+        let (idle, started, kill) = Default::default();
+        Self(Arc::new(Inner {
+            settings,
+            idle,
+            started,
+            kill,
+        }))
+    }
+
+    /// The function's ARN, in the account 123456789012.
+    pub fn arn(&self) -> String {
+        let FunctionSettings { region, name, .. } = &self.0.settings;
+        format!("arn:aws:lambda:{region}:123456789012:function:{name}")
+    }
+
+    /// Invokes the function and waits for what comes of it.
+    ///
+    /// A warm environment is used again; where all are busy, another one is started.
+    pub async fn invoke(&self, event: Value) -> Invoked {
+        let inner = &self.0;
+        let started = Instant::now();
+        let mut killed = inner.kill.subscribe();
+        let idle = inner
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        let environment = match idle {
+            Some(environment) => Ok(environment),
+            None => {
+                inner.started.fetch_add(1, Ordering::Relaxed);
+                Environment::start(&inner.settings, self.arn()).await
+            }
+        };
+        let mut environment = match environment {
+            Ok(environment) => environment,
+            Err(error) => {
+                let outcome = Err(FunctionError {
+                    error_type: "Runtime.InvalidEntrypoint".to_owned(),
+                    error_message: format!("{}: {error}", inner.settings.binary.display()),
+                });
+                return Invoked {
+                    outcome,
+                    log: Vec::new(),
+                    took: started.elapsed(),
+                };
+            }
+        };
+        let outcome = environment
+            .invoke(&event, inner.settings.timeout, &mut killed)
+            .await;
+        let took = started.elapsed();
+        let log = environment.take_log().await;
+        if inner.settings.show_log {
+            log.iter().for_each(|line| eprintln!("{line}"));
+        }
+        if environment.is_alive() {
+            inner
+                .idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(environment);
+        }
+        Invoked { outcome, log, took }
+    }
+
+    /// [`Function::invoke`] as the closure that Secrets Manager takes.
+    pub fn invoke_closure(&self) -> Invoke {
+        let function = self.clone();
+        Arc::new(move |event| {
+            let function = function.clone();
+            Box::pin(async move { function.invoke(event).await })
+        })
+    }
+
+    /// Kills every process at once. An invocation under way ends with `Runtime.ExitError`.
+    pub async fn kill(&self) {
+        self.0.kill.send_replace(());
+        let idle = std::mem::take(&mut *self.0.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        for mut environment in idle {
+            environment.kill().await;
+        }
+    }
+
+    /// How many processes were started so far.
+    pub fn environments(&self) -> usize {
+        self.0.started.load(Ordering::Relaxed)
+    }
+
+    /// The most memory that any idle environment's process has had resident, in KiB. Linux only.
+    pub fn peak_memory(&self) -> Option<u64> {
+        let idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.iter().filter_map(Environment::peak_memory).max()
+    }
+}

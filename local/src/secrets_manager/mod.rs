@@ -170,6 +170,20 @@ impl SecretsManager {
         })
     }
 
+    /// Turns rotation on as RotateSecret would, every `days` days by this function, but invokes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of RotateSecret.
+    pub fn configure_rotation(
+        &self,
+        secret: &str,
+        function: &str,
+        days: u32,
+    ) -> Result<(), ServiceError> {
+        rotation::configure_only(&mut self.lock(), secret, function, days, now())
+    }
+
     /// Has coming HTTP requests meet a fault.
     pub fn inject(&self, fault: Fault) {
         self.lock().faults.push(fault);

@@ -171,6 +171,25 @@ fn configure(
     Ok(())
 }
 
+/// What RotateSecret configures, without the rotation that it begins.
+pub(super) fn configure_only(
+    inner: &mut Inner,
+    secret: &str,
+    function: &str,
+    days: u32,
+    now: DateTime<Utc>,
+) -> Result<(), ServiceError> {
+    let request: RotateSecret = parse(json!({
+        "SecretId": secret,
+        "RotationLambdaARN": function,
+        "RotationRules": { "AutomaticallyAfterDays": days },
+    }))?;
+    inner.state.find_alive(secret)?;
+    inner
+        .state
+        .change(secret, now, |secret| configure(secret, request, now))
+}
+
 /// A real rotation's version has no value yet; that of a test is a copy of the current one (undocumented, but likely).
 fn stage(
     secret: &mut Secret,

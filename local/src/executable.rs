@@ -1,0 +1,55 @@
+//! The function's executable: the one that is named, or the one of this workspace, freshly built.
+
+use std::{
+    env, io,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+
+const BINARY: &str = "secret-rotation";
+
+/// Why there is no executable.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("there is no file {0}: build the function, or leave --function out")]
+    Missing(PathBuf),
+    #[error("cannot run cargo ({0}): name the function's executable with --function")]
+    Cargo(#[from] io::Error),
+    #[error("the function does not build: see cargo's messages above")]
+    Failed,
+}
+
+/// The executable to run.
+pub(crate) fn function(named: Option<PathBuf>) -> Result<PathBuf, Error> {
+    match named {
+        // as Lambda starts it from elsewhere, a relative path would lead nowhere
+        Some(path) => path.canonicalize().map_err(|_| Error::Missing(path)),
+        None => build(),
+    }
+}
+
+/// Builds with the cargo that runs us, and takes the path from what it says: the target folder may be anywhere.
+fn build() -> Result<PathBuf, Error> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args([
+            "build",
+            "--quiet",
+            "--bin",
+            BINARY,
+            "--message-format=json-render-diagnostics",
+        ])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()?;
+    String::from_utf8_lossy(&built.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .find(|message| message["target"]["name"] == BINARY && message["executable"].is_string())
+        .and_then(|message| message["executable"].as_str().map(PathBuf::from))
+        .filter(|_| built.status.success())
+        .ok_or(Error::Failed)
+}

@@ -1,0 +1,220 @@
+//! An execution environment: one process of the function, which serves one invocation at a time.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    process::Stdio,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::Value;
+use tokio::{
+    net::TcpListener,
+    process::{Child, Command},
+    sync::watch,
+    task::JoinHandle,
+    time::timeout,
+};
+use uuid::Uuid;
+
+use super::{
+    FunctionSettings,
+    runtime_api::{Event, Host, Said, runtime_api},
+};
+use crate::{guard::Guard, invocation::FunctionError};
+
+/// How long a process that has answered may take until it asks for the next event.
+const UNTIL_NEXT: Duration = Duration::from_secs(1);
+
+/// A process and its runtime API.
+pub(super) struct Environment {
+    process: Child,
+    _guard: Guard,
+    host: Host,
+    api: JoinHandle<()>,
+    /// What the process writes to stdout and stderr. A file, not a pipe: once the process asks for its next event,
+    /// all that it wrote is there to be read.
+    log: File,
+    function_arn: String,
+    alive: bool,
+    polls: u64,
+}
+
+impl Environment {
+    /// Starts the process with the environment that Lambda gives, and nothing of ours.
+    pub(super) async fn start(
+        settings: &FunctionSettings,
+        function_arn: String,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let (router, host) = runtime_api();
+
+        let log_file = tempfile::NamedTempFile::new()?;
+        // appended to, so that it can be cut off after each invocation
+        let written = File::options().append(true).open(log_file.path())?;
+        let process = Command::new(&settings.binary)
+            .env_clear()
+            .envs([
+                ("AWS_LAMBDA_RUNTIME_API", address.to_string().as_str()),
+                ("AWS_LAMBDA_FUNCTION_NAME", &settings.name),
+                ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+                (
+                    "AWS_LAMBDA_LOG_GROUP_NAME",
+                    &format!("/aws/lambda/{}", settings.name),
+                ),
+                ("AWS_LAMBDA_LOG_STREAM_NAME", "local"),
+                ("AWS_REGION", &settings.region),
+                ("AWS_DEFAULT_REGION", &settings.region),
+                ("AWS_ACCESS_KEY_ID", "local"),
+                ("AWS_SECRET_ACCESS_KEY", "local"),
+                ("AWS_SESSION_TOKEN", "local"),
+                ("LANG", "en_US.UTF-8"),
+                ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+                ("TZ", ":UTC"),
+            ])
+            .envs(settings.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(written.try_clone()?)
+            .stderr(written)
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()?;
+        let guard = Guard::over(process.id().unwrap_or_default(), "KILL", None)?;
+        let api = tokio::spawn(async move {
+            // it ends when this task is aborted
+            let _ = axum::serve(listener, router).await;
+        });
+        let log = log_file.into_file();
+        Ok(Self {
+            process,
+            _guard: guard,
+            host,
+            api,
+            log,
+            function_arn,
+            alive: true,
+            polls: 0,
+        })
+    }
+
+    /// Hands the event over, and waits for the answer, the process's end, the time's end, or the order to kill it.
+    pub(super) async fn invoke(
+        &mut self,
+        event: &Value,
+        limit: Duration,
+        killed: &mut watch::Receiver<()>,
+    ) -> Result<Value, FunctionError> {
+        let id = Uuid::new_v4().to_string();
+        let deadline = SystemTime::now() + limit;
+        let event = Event {
+            id: id.clone(),
+            body: event.to_string(),
+            deadline: deadline
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_millis(),
+            function_arn: self.function_arn.clone(),
+        };
+        // a channel of one: it is empty, the process takes an event only to answer it
+        let _ = self.host.events.send(event).await;
+        tokio::select! {
+            said = answer(&mut self.host, &id) => said,
+            status = self.process.wait() => {
+                self.alive = false;
+                let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+                Err(exited(&id, &status))
+            }
+            () = tokio::time::sleep(limit) => {
+                self.kill().await;
+                Err(FunctionError {
+                    error_type: "Sandbox.Timedout".to_owned(),
+                    error_message: format!(
+                        "RequestId: {id} Error: Task timed out after {:.2} seconds", limit.as_secs_f64()
+                    ),
+                })
+            }
+            _ = killed.changed() => {
+                self.kill().await;
+                Err(exited(&id, "killed"))
+            }
+        }
+    }
+
+    /// What the process wrote since this was last asked, line by line.
+    pub(super) async fn take_log(&mut self) -> Vec<String> {
+        let answered = self.polls;
+        let polled = timeout(
+            UNTIL_NEXT,
+            self.host.polls.wait_for(|polls| *polls > answered + 1),
+        );
+        if self.alive {
+            // one that does not ask for its next event is of no use any more
+            self.alive = matches!(polled.await, Ok(Ok(_)));
+            self.polls += 1;
+        }
+        let mut text = Vec::new();
+        let read = self
+            .log
+            .seek(SeekFrom::Start(0))
+            .and_then(|_| self.log.read_to_end(&mut text));
+        if let Err(error) = read.and_then(|_| self.log.set_len(0)) {
+            return vec![format!("the log cannot be read: {error}")];
+        }
+        String::from_utf8_lossy(&text)
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        self.alive
+    }
+
+    /// Kills the process, and waits until it is gone.
+    pub(super) async fn kill(&mut self) {
+        self.alive = false;
+        // an error says that it is gone already
+        let _ = self.process.kill().await;
+    }
+
+    /// The most memory that the process has had resident, in KiB.
+    pub(super) fn peak_memory(&self) -> Option<u64> {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.process.id()?)).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.trim().strip_suffix(" kB")?.parse().ok()
+    }
+}
+
+impl Drop for Environment {
+    fn drop(&mut self) {
+        self.api.abort();
+        let _ = self.process.start_kill();
+        // reaped here, or the guard would wait for a process that is dead and not yet buried
+        while let Ok(None) = self.process.try_wait() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+async fn answer(host: &mut Host, id: &str) -> Result<Value, FunctionError> {
+    loop {
+        match host.said.recv().await {
+            Some(Said::Answered(answered, outcome)) if answered == id => return outcome,
+            Some(Said::Answered(..)) => {} // too late: that invocation was given up
+            Some(Said::InitFailed(error)) => return Err(error),
+            None => std::future::pending().await, // the process's end will tell
+        }
+    }
+}
+
+fn exited(id: &str, how: &str) -> FunctionError {
+    FunctionError {
+        error_type: "Runtime.ExitError".to_owned(),
+        error_message: format!("RequestId: {id} Error: Runtime exited with error: {how}"),
+    }
+}

@@ -1,0 +1,147 @@
+//! The Lambda runtime API, as far as a runtime uses it: `next`, `response`, `error`, `init/error`.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{Path, State},
+    http::{HeaderMap, HeaderValue, StatusCode},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::{Mutex, mpsc, watch};
+
+use crate::invocation::FunctionError;
+
+/// An event on its way to the process.
+#[derive(Debug)]
+pub(super) struct Event {
+    pub(super) id: String,
+    pub(super) body: String,
+    /// Milliseconds since 1970.
+    pub(super) deadline: u128,
+    pub(super) function_arn: String,
+}
+
+/// What the process says.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// It answers the invocation with this id.
+    Answered(String, Result<Value, FunctionError>),
+    /// It could not start.
+    InitFailed(FunctionError),
+}
+
+/// What the process and the host exchange.
+pub(super) struct Exchange {
+    events: Mutex<mpsc::Receiver<Event>>,
+    said: mpsc::Sender<Said>,
+    /// How often the process has asked for an event: when it asks again, it is done with the one before.
+    polls: watch::Sender<u64>,
+}
+
+/// The host's end of an [`Exchange`].
+pub(super) struct Host {
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) said: mpsc::Receiver<Said>,
+    pub(super) polls: watch::Receiver<u64>,
+}
+
+/// The API for one process, and the host's end of it.
+pub(super) fn runtime_api() -> (Router, Host) {
+    let (events, events_out) = mpsc::channel(1);
+    let (said_in, said) = mpsc::channel(4);
+    let (polls_in, polls) = watch::channel(0);
+    let exchange = Exchange {
+        events: Mutex::new(events_out),
+        said: said_in,
+        polls: polls_in,
+    };
+    let router = Router::new()
+        .route("/2018-06-01/runtime/invocation/next", get(next))
+        .route(
+            "/2018-06-01/runtime/invocation/{id}/response",
+            post(response),
+        )
+        .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
+        .route("/2018-06-01/runtime/init/error", post(init_error))
+        .with_state(Arc::new(exchange));
+    (
+        router,
+        Host {
+            events,
+            said,
+            polls,
+        },
+    )
+}
+
+async fn next(State(exchange): State<Arc<Exchange>>) -> Response {
+    exchange.polls.send_modify(|polls| *polls += 1);
+    let Some(event) = exchange.events.lock().await.recv().await else {
+        return StatusCode::GONE.into_response(); // the host is stopping
+    };
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("lambda-runtime-aws-request-id", event.id),
+        ("lambda-runtime-deadline-ms", event.deadline.to_string()),
+        ("lambda-runtime-invoked-function-arn", event.function_arn),
+        (
+            "lambda-runtime-trace-id",
+            "Root=1-00000000-000000000000000000000000;Sampled=0".to_owned(),
+        ),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+    (headers, event.body).into_response()
+}
+
+async fn response(
+    State(exchange): State<Arc<Exchange>>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> StatusCode {
+    let answer = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    say(&exchange, Said::Answered(id, Ok(answer))).await
+}
+
+async fn error(
+    State(exchange): State<Arc<Exchange>>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> StatusCode {
+    say(&exchange, Said::Answered(id, Err(function_error(&body)))).await
+}
+
+async fn init_error(State(exchange): State<Arc<Exchange>>, body: Bytes) -> StatusCode {
+    say(&exchange, Said::InitFailed(function_error(&body))).await
+}
+
+async fn say(exchange: &Exchange, said: Said) -> StatusCode {
+    match exchange.said.send(said).await {
+        Ok(()) => StatusCode::ACCEPTED,
+        Err(_) => StatusCode::GONE,
+    }
+}
+
+fn function_error(body: &[u8]) -> FunctionError {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Body {
+        error_type: String,
+        error_message: String,
+    }
+    let Body {
+        error_type,
+        error_message,
+    } = serde_json::from_slice(body).unwrap_or_default();
+    FunctionError {
+        error_type,
+        error_message,
+    }
+}

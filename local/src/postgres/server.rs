@@ -1,0 +1,349 @@
+//! The server's processes.
+
+use std::{
+    fmt,
+    fs::{self, File},
+    io::Write,
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use nix::unistd::{Uid, User};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use super::{Error, binaries, certificates};
+use crate::guard::Guard;
+
+/// How long a server may take until it answers; a busy machine is slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a server is set up.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whether it speaks TLS.
+    pub tls: bool,
+    /// The names and addresses that its certificate carries.
+    pub certificate_hosts: Vec<String>,
+    /// Lines for `postgresql.conf`.
+    pub conf: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            tls: true,
+            certificate_hosts: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
+            conf: String::new(),
+        }
+    }
+}
+
+/// A running server. Dropping it stops it and removes its folder.
+pub struct Postgres {
+    folder: PathBuf,
+    port: u16,
+    superuser_password: SecretString,
+    process: Child,
+    guard: Guard,
+}
+
+impl Postgres {
+    /// The superuser's name.
+    pub const SUPERUSER: &'static str = "postgres";
+
+    /// Makes a cluster in a temporary folder and starts it; returns when it answers.
+    ///
+    /// # Errors
+    ///
+    /// There is no PostgreSQL on this machine, or it does not start; the message says what to do.
+    pub async fn start(settings: Settings) -> Result<Self, Error> {
+        let cluster = Cluster::new()?;
+        let superuser_password = SecretString::from(Uuid::new_v4().simple().to_string());
+        cluster.initdb(&superuser_password, &settings)?;
+        cluster.start(superuser_password).await
+    }
+
+    /// The server that the tests of one process share. It lives as long as the process.
+    ///
+    /// # Errors
+    ///
+    /// As [`Postgres::start`].
+    pub async fn shared() -> Result<&'static Self, Error> {
+        // a static is never dropped: the guard cleans up when the process is gone
+        static SHARED: OnceCell<Postgres> = OnceCell::const_new();
+        SHARED
+            .get_or_try_init(|| Self::start(Settings::default()))
+            .await
+    }
+
+    /// Starts a streaming standby of this server.
+    ///
+    /// # Errors
+    ///
+    /// As [`Postgres::start`].
+    pub async fn start_standby(&self) -> Result<Self, Error> {
+        let cluster = Cluster::new()?;
+        cluster.base_backup(self)?;
+        cluster.start(self.superuser_password.clone()).await
+    }
+
+    /// On a standby: waits until it has heard of a role.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses the question.
+    pub async fn wait_for_role(&self, role: &str) -> Result<(), Error> {
+        let client = self.superuser_client().await?;
+        let known = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)";
+        while !client.query_one(known, &[&role]).await?.get::<_, bool>(0) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
+    /// The host that a secret names; its certificate carries it.
+    pub fn host(&self) -> &'static str {
+        "localhost"
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The CA's certificate, a PEM file.
+    pub fn ca_file(&self) -> PathBuf {
+        self.folder.join("ca.pem")
+    }
+
+    /// The superuser's password.
+    pub fn superuser_password(&self) -> &SecretString {
+        &self.superuser_password
+    }
+
+    /// The temporary folder: `data`, `log`, `ca.pem`.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Postgres")
+            .field("folder", &self.folder)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.guard.release();
+        // reaped here, or the guard would wait for a process that is dead and not yet buried
+        let _ = self.process.wait();
+    }
+}
+
+/// A folder for a server that does not run yet. Dropping it removes the folder.
+struct Cluster {
+    folder: tempfile::TempDir,
+    binaries: PathBuf,
+    user: Option<User>,
+}
+
+impl Cluster {
+    fn new() -> Result<Self, Error> {
+        let cluster = Self {
+            binaries: binaries::folder()?,
+            user: user()?,
+            folder: tempfile::Builder::new()
+                .prefix("secret-rotation-")
+                .tempdir()
+                .map_err(Error::io("make a temporary folder"))?,
+        };
+        cluster.hand_over(cluster.folder.path())?;
+        Ok(cluster)
+    }
+
+    fn initdb(&self, superuser_password: &SecretString, settings: &Settings) -> Result<(), Error> {
+        let password_file = self.write("password", superuser_password.expose_secret())?;
+        self.run("initdb", |command| {
+            command.args([
+                "--pgdata",
+                "data",
+                "--username",
+                Postgres::SUPERUSER,
+                "--auth",
+                "scram-sha-256",
+            ]);
+            command
+                .args([
+                    "--encoding",
+                    "UTF8",
+                    "--locale",
+                    "C",
+                    "--no-sync",
+                    "--pwfile",
+                ])
+                .arg(&password_file);
+        })?;
+        fs::remove_file(password_file).map_err(Error::io("remove the password's file"))?;
+
+        let certificates = certificates::make(&settings.certificate_hosts)?;
+        self.write("ca.pem", &certificates.ca)?;
+        self.write("data/server.crt", &certificates.server)?;
+        self.write("data/server.key", &certificates.server_key)?;
+        let mut conf = File::options()
+            .append(true)
+            .open(self.folder.path().join("data/postgresql.conf"))
+            .map_err(Error::io("open postgresql.conf"))?;
+        // a scratch server may lose what it has: no fsync. What is logged is what tests count.
+        writeln!(
+            conf,
+            "ssl = {}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = off\n\
+             full_page_writes = off\nlog_connections = on\nlog_disconnections = on\n{}",
+            if settings.tls { "on" } else { "off" },
+            settings.conf
+        )
+        .map_err(Error::io("write postgresql.conf"))
+    }
+
+    fn base_backup(&self, primary: &Postgres) -> Result<(), Error> {
+        fs::copy(primary.ca_file(), self.folder.path().join("ca.pem"))
+            .map_err(Error::io("copy the CA"))?;
+        self.run("pg_basebackup", |command| {
+            command.args([
+                "--pgdata",
+                "data",
+                "--write-recovery-conf",
+                "--checkpoint",
+                "fast",
+                "--no-sync",
+            ]);
+            command.args(["--host", "127.0.0.1", "--username", Postgres::SUPERUSER]);
+            command.args(["--port", &primary.port.to_string()]);
+            command.env("PGPASSWORD", primary.superuser_password.expose_secret());
+        })
+    }
+
+    async fn start(self, superuser_password: SecretString) -> Result<Postgres, Error> {
+        let log =
+            File::create(self.folder.path().join("log")).map_err(Error::io("make the log"))?;
+        let port = free_port()?;
+        let process = self
+            .command("postgres")
+            .args(["-D", "data", "-p", &port.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .process_group(0)
+            .spawn()
+            .map_err(Error::io("start postgres"))?;
+        let guard = Guard::over(process.id(), "INT", Some(self.folder.path()))
+            .map_err(Error::io("start the server's guard"))?;
+        let folder = self.folder.keep(); // the guard's from here on
+        let mut postgres = Postgres {
+            folder,
+            port,
+            superuser_password,
+            process,
+            guard,
+        };
+        postgres.wait_until_ready().await?;
+        Ok(postgres)
+    }
+
+    /// Runs one of PostgreSQL's programs to its end.
+    fn run(
+        &self,
+        program: &'static str,
+        arguments: impl FnOnce(&mut Command),
+    ) -> Result<(), Error> {
+        let mut command = self.command(program);
+        arguments(&mut command);
+        let ended = command
+            .output()
+            .map_err(Error::io("run a program of PostgreSQL's"))?;
+        if ended.status.success() {
+            return Ok(());
+        }
+        Err(Error::Program {
+            program,
+            said: String::from_utf8_lossy(&ended.stderr).into_owned(),
+        })
+    }
+
+    /// A program, as the user that the server runs as, in the folder.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.binaries.join(program));
+        command.current_dir(self.folder.path());
+        if let Some(user) = &self.user {
+            command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+        }
+        command
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<PathBuf, Error> {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).map_err(Error::io("write a file"))?;
+        // PostgreSQL refuses a key that others can read
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))
+            .map_err(Error::io("protect a file"))?;
+        self.hand_over(&path)?;
+        Ok(path)
+    }
+
+    fn hand_over(&self, path: &Path) -> Result<(), Error> {
+        match &self.user {
+            Some(user) => chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
+                .map_err(Error::io("hand a file over to the server's user")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Postgres {
+    async fn wait_until_ready(&mut self) -> Result<(), Error> {
+        let started = Instant::now();
+        while self.superuser_client().await.is_err() {
+            let ended = self
+                .process
+                .try_wait()
+                .map_err(Error::io("wait for postgres"))?;
+            if ended.is_some() || started.elapsed() > PATIENCE {
+                return Err(Error::NotReady { log: self.log()? });
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+}
+
+/// Whom the server runs as, if not as us: it refuses root.
+fn user() -> Result<Option<User>, Error> {
+    if !Uid::effective().is_root() {
+        return Ok(None);
+    }
+    let named = |name| User::from_name(name).ok().flatten();
+    named("postgres")
+        .or_else(|| named("nobody"))
+        .map(Some)
+        .ok_or(Error::NoUser)
+}
+
+/// A port that was free a moment ago. Somebody may be faster; then the server says so in its log.
+fn free_port() -> Result<u16, Error> {
+    let listener =
+        std::net::TcpListener::bind("127.0.0.1:0").map_err(Error::io("find a free port"))?;
+    Ok(listener
+        .local_addr()
+        .map_err(Error::io("find a free port"))?
+        .port())
+}

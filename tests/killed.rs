@@ -1,0 +1,148 @@
+//! The function's process is killed, really, and the rotation still reaches its end. On a real PostgreSQL.
+
+mod common;
+
+use common::{STEPS, TOKEN, arn, invoke, logs_in, password, world};
+use local::{
+    secrets_manager::{Behavior, Fault, Hang, When},
+    world::World,
+};
+use serde_json::json;
+
+/// Whether AWSCURRENT or AWSPENDING logs in: where a client looks.
+async fn assert_nobody_is_locked_out(world: &World, case: &str) {
+    for label in ["AWSCURRENT", "AWSPENDING"] {
+        if let Some(password) = password(world, world.single_user(), label).await {
+            if logs_in(world, &password).await {
+                return;
+            }
+        }
+    }
+    panic!("{case}: neither AWSCURRENT nor AWSPENDING logs in");
+}
+
+/// What the service does after a failure: all steps again, with the same token.
+async fn assert_the_retry_reaches_the_end(world: &World, case: &str) {
+    let secret = world.single_user();
+    let created = password(world, secret, "AWSPENDING").await;
+    for step in STEPS {
+        let invoked = invoke(world, secret, step).await;
+        assert!(invoked.outcome.is_ok(), "{case}: {:?}", invoked.outcome);
+    }
+    let current = password(world, secret, "AWSCURRENT").await.unwrap();
+    assert!(logs_in(world, &current).await, "{case}");
+    if let Some(created) = created {
+        assert!(created == current, "{case}: a second password was made");
+    }
+}
+
+#[tokio::test]
+async fn killed_between_two_steps_it_goes_on_in_a_new_process() {
+    let world = world().await;
+    world.secrets_manager().stage(world.single_user(), TOKEN).unwrap();
+    for step in STEPS {
+        invoke(&world, world.single_user(), step).await.outcome.unwrap();
+        world.function().kill().await;
+        assert_nobody_is_locked_out(&world, step).await;
+    }
+    assert_eq!(world.function().environments(), 4);
+    assert_the_retry_reaches_the_end(&world, "after all").await;
+}
+
+#[tokio::test]
+async fn killed_in_any_call_to_the_store_the_retry_reaches_the_end() {
+    for (step, operation) in [
+        ("createSecret", "DescribeSecret"),
+        ("createSecret", "PutSecretValue"),
+        ("setSecret", "GetSecretValue"),
+        ("testSecret", "GetSecretValue"),
+        ("finishSecret", "DescribeSecret"),
+        ("finishSecret", "UpdateSecretVersionStage"),
+    ] {
+        for when in [When::BeforeEffect, When::AfterEffect] {
+            let case = format!("{step}, {operation}, {when:?}");
+            let world = world().await;
+            let secret = world.single_user();
+            world.secrets_manager().stage(secret, TOKEN).unwrap();
+            for earlier in STEPS.iter().take_while(|earlier| **earlier != step) {
+                invoke(&world, secret, earlier).await.outcome.unwrap();
+            }
+            let hang = Hang::default();
+            world.secrets_manager().inject(Fault::on(operation, Behavior::Hang(when, hang.clone())));
+            let (invoked, ()) = tokio::join!(invoke(&world, secret, step), async {
+                hang.reached().await;
+                world.function().kill().await;
+            });
+            assert_eq!(invoked.outcome.unwrap_err().error_type, "Runtime.ExitError", "{case}");
+            assert_nobody_is_locked_out(&world, &case).await;
+            assert_the_retry_reaches_the_end(&world, &case).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn killed_while_the_database_changes_the_password_the_retry_reaches_the_end() {
+    let world = world().await;
+    let secret = world.single_user();
+    world.secrets_manager().stage(secret, TOKEN).unwrap();
+    invoke(&world, secret, "createSecret").await.outcome.unwrap();
+
+    // holds up ALTER ROLE: a session that has the role's row
+    let holder = world.postgres().superuser_client().await.unwrap();
+    let sql = format!("BEGIN; ALTER ROLE \"{}\" CONNECTION LIMIT 50", world.role());
+    holder.batch_execute(&sql).await.unwrap();
+    let waits = "SELECT count(*) > 0 FROM pg_stat_activity WHERE usename = $1 AND wait_event_type = 'Lock'";
+    let (invoked, ()) = tokio::join!(invoke(&world, secret, "setSecret"), async {
+        let watcher = world.postgres().superuser_client().await.unwrap();
+        while !watcher.query_one(waits, &[&world.role()]).await.unwrap().get::<_, bool>(0) {
+            tokio::task::yield_now().await;
+        }
+        world.function().kill().await;
+    });
+    assert_eq!(invoked.outcome.unwrap_err().error_type, "Runtime.ExitError");
+    assert_nobody_is_locked_out(&world, "while the change waits").await;
+    // the server may carry the statement out although nobody waits for it
+    holder.batch_execute("COMMIT").await.unwrap();
+    assert_the_retry_reaches_the_end(&world, "after the change").await;
+}
+
+#[tokio::test]
+async fn a_step_delivered_twice_at_once_succeeds_twice_and_changes_the_password_once() {
+    let world = world().await;
+    let secret = world.single_user();
+    world.secrets_manager().stage(secret, TOKEN).unwrap();
+    for step in STEPS {
+        let (one, other) = tokio::join!(invoke(&world, secret, step), invoke(&world, secret, step));
+        for invoked in [one, other] {
+            assert!(invoked.outcome.is_ok(), "{step}: {:?}", invoked.outcome);
+        }
+        assert_nobody_is_locked_out(&world, step).await;
+    }
+    assert_eq!(world.function().environments(), 2, "the two ran side by side");
+    assert!(logs_in(&world, &password(&world, secret, "AWSCURRENT").await.unwrap()).await);
+}
+
+#[tokio::test]
+async fn when_lambdas_time_is_up_the_step_has_ended_before_and_says_so() {
+    let mut options = common::options();
+    options.function_timeout = std::time::Duration::from_secs(2);
+    let world = World::start(options).await.unwrap();
+    let secret = world.single_user();
+    world.secrets_manager().stage(secret, TOKEN).unwrap();
+    let hang = Hang::default();
+    world.secrets_manager().inject(Fault::on("GetSecretValue", Behavior::Hang(When::BeforeEffect, hang)).times(9));
+    let event = json!({ "Step": "createSecret", "SecretId": arn(&world, secret), "ClientRequestToken": TOKEN });
+    let error = world.function().invoke(event).await.outcome.unwrap_err();
+    assert_eq!(error.error_type, "StepTimedOut", "{error}");
+    assert!(error.error_message.contains("raise the function's timeout"), "{error}");
+}
+
+#[tokio::test]
+async fn reads_that_lag_behind_the_writes_do_not_break_a_rotation() {
+    let world = world().await;
+    world.secrets_manager().inject(Fault::on("GetSecretValue", Behavior::Lag).times(4));
+    world.secrets_manager().inject(Fault::on("DescribeSecret", Behavior::Lag).times(2));
+    let rotation = common::rotate(&world, world.single_user()).await;
+    assert!(rotation.succeeded, "{rotation:?}");
+    assert!(logs_in(&world, &password(&world, world.single_user(), "AWSCURRENT").await.unwrap()).await);
+}
