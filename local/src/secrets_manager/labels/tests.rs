@@ -267,6 +267,13 @@ fn labels_move_as_the_service_documents_and_a_refusal_changes_nothing() {
                     })
                     .collect();
                 assert_eq!(versions.stages(), expected, "{rule}");
+                let left = |id: &str| {
+                    !versions.labels(id).is_empty() || versions.read(Some(id), None).is_ok()
+                };
+                assert!(
+                    versions.ids().all(left),
+                    "{rule}: nothing is left without both a label and a value"
+                );
             }
             (result, expected) => {
                 assert_eq!(result, expected.map(|_| ()), "{rule}");
@@ -305,15 +312,18 @@ fn a_read_names_a_version_or_a_label_or_both_if_they_agree() {
 #[test]
 fn the_oldest_unlabelled_versions_are_purged_above_the_limit_unless_they_are_too_young() {
     let mut versions = Versions::default();
+    versions.put("labelled", 9, Some(&["CUSTOM"])).unwrap();
     for number in 0..6 {
         versions.put(&format!("v{number}"), number, None).unwrap();
     }
-    versions.purge(3, |id| id != "v1");
-    assert_eq!(
-        versions.ids().collect::<Vec<_>>(),
-        ["v1", "v4", "v5"],
-        "v4 is previous, v5 current, v1 is too young"
-    );
+    versions.purge(4, |id| id != "v1");
+    let left: Vec<_> = versions.ids().collect();
+    // v4 is previous and v5 current; v1 is too young
+    assert_eq!(left, ["labelled", "v1", "v4", "v5"]);
     versions.purge(1, |_| false);
-    assert_eq!(versions.ids().count(), 3);
+    assert_eq!(
+        versions.ids().count(),
+        4,
+        "better too many than one that must stay"
+    );
 }
