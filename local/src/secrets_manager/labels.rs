@@ -383,3 +383,6 @@ impl<V: PartialEq> Versions<V> {
         &mut self.versions[position]
     }
 }
+
+#[cfg(test)]
+mod tests;

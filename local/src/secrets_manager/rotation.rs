@@ -136,8 +136,9 @@ pub(super) fn rotate_secret(
             running: false,
             canceled: false,
         });
+    driven.canceled = false; // asked for again, so an earlier cancellation no longer counts
     if !driven.running && !done_before {
-        (driven.running, driven.canceled) = (true, false);
+        driven.running = true;
         let rotation = Driver {
             service: service.clone(),
             arn,

@@ -1,0 +1,145 @@
+use aws_sdk_secretsmanager::{config::retry::RetryConfig, error::SdkError};
+use local::secrets_manager::{Behavior, Fault, Hang, ServiceError, When};
+
+use super::{client, refused, serve_without_function, token, value};
+
+#[tokio::test]
+async fn an_error_has_no_effect_and_meets_only_the_requests_it_was_meant_for() {
+    let world = serve_without_function().await;
+    world.create("demo", "one").await;
+    world.create("other", "one").await;
+    let throttled = ServiceError {
+        status: 400,
+        code: "ThrottlingException".to_owned(),
+        message: "Rate exceeded".to_owned(),
+    };
+    let arn = world.service.arn("demo").unwrap();
+    world.service.inject(
+        Fault::on("PutSecretValue", Behavior::Error(throttled))
+            .secret(&arn)
+            .times(2),
+    );
+
+    let put = |secret: &str| {
+        world
+            .client
+            .put_secret_value()
+            .secret_id(secret)
+            .secret_string("two")
+            .send()
+    };
+    put("other").await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(
+            refused(put("demo").await),
+            ("ThrottlingException".to_owned(), "Rate exceeded".to_owned())
+        );
+    }
+    assert_eq!(value(&world.client, "AWSCURRENT").await, "one");
+    put("demo").await.unwrap();
+    assert_eq!(
+        world.service.calls()[3].result,
+        Err("ThrottlingException".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn a_dropped_connection_is_a_transport_error_before_or_after_the_effect() {
+    let world = serve_without_function().await;
+    world.create("demo", "one").await;
+    for (when, expected) in [(When::BeforeEffect, "one"), (When::AfterEffect, "two")] {
+        world
+            .service
+            .inject(Fault::on("PutSecretValue", Behavior::Drop(when)));
+        let put = world
+            .client
+            .put_secret_value()
+            .secret_id("demo")
+            .secret_string("two")
+            .send()
+            .await;
+        assert!(matches!(put, Err(SdkError::DispatchFailure(_))), "{put:?}");
+        assert_eq!(
+            value(&world.client, "AWSCURRENT").await,
+            expected,
+            "{when:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_sdk_that_retries_a_dropped_request_stores_its_value_once() {
+    let world = serve_without_function().await;
+    world.create("demo", "one").await;
+    world.service.inject(Fault::on(
+        "PutSecretValue",
+        Behavior::Drop(When::AfterEffect),
+    ));
+    let retrying = client(&world.endpoint, RetryConfig::standard());
+    let put = retrying
+        .put_secret_value()
+        .secret_id("demo")
+        .client_request_token(token("second"));
+    put.secret_string("two").send().await.unwrap();
+    let puts = world
+        .service
+        .calls()
+        .into_iter()
+        .filter(|call| call.operation == "PutSecretValue");
+    assert_eq!(puts.count(), 2);
+    assert_eq!(value(&world.client, "AWSCURRENT").await, "two");
+}
+
+#[tokio::test]
+async fn a_hanging_request_is_waited_for_on_either_side_of_its_effect() {
+    let world = serve_without_function().await;
+    world.create("demo", "one").await;
+    for (when, meanwhile) in [(When::BeforeEffect, "one"), (When::AfterEffect, "two")] {
+        let hang = Hang::default();
+        world.service.inject(Fault::on(
+            "PutSecretValue",
+            Behavior::Hang(when, hang.clone()),
+        ));
+        let put = world
+            .client
+            .put_secret_value()
+            .secret_id("demo")
+            .client_request_token(token("second"));
+        let put = tokio::spawn(put.secret_string("two").send());
+        hang.reached().await;
+        assert_eq!(
+            value(&world.client, "AWSCURRENT").await,
+            meanwhile,
+            "{when:?}"
+        );
+        if when == When::BeforeEffect {
+            put.abort(); // the client is killed: its request never has an effect
+        } else {
+            hang.release();
+            put.await.unwrap().unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lagging_read_answers_as_before_the_last_change() {
+    let world = serve_without_function().await;
+    let first = world.create("demo", "one").await;
+    world
+        .client
+        .put_secret_value()
+        .secret_id("demo")
+        .secret_string("two")
+        .send()
+        .await
+        .unwrap();
+    for operation in ["GetSecretValue", "DescribeSecret"] {
+        world
+            .service
+            .inject(Fault::on(operation, Behavior::Lag).secret("demo"));
+    }
+    assert_eq!(value(&world.client, "AWSCURRENT").await, "one");
+    assert_eq!(value(&world.client, "AWSCURRENT").await, "two");
+    assert_eq!(world.labels(&first).await, ["AWSCURRENT"]);
+    assert_eq!(world.labels(&first).await, ["AWSPREVIOUS"]);
+}
