@@ -5,6 +5,12 @@
 //! then the service does what it does: it begins again with createSecret and the same token. The same with
 //! real processes, and a real PostgreSQL, is in tests/killed.rs.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failing unwrap in a test is a failing test"
+)]
+
 use std::cell::{Cell, RefCell};
 
 use local::secrets_manager::labels::{CURRENT, LabelError, PENDING, Versions as Labels};

@@ -1,5 +1,11 @@
 //! The function's process is killed, really, and the rotation still reaches its end. On a real PostgreSQL.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failing unwrap in a test is a failing test"
+)]
+
 mod common;
 
 use common::{STEPS, TOKEN, arn, invoke, logs_in, password, world};
@@ -12,10 +18,10 @@ use serde_json::json;
 /// Whether AWSCURRENT or AWSPENDING logs in: where a client looks.
 async fn assert_nobody_is_locked_out(world: &World, case: &str) {
     for label in ["AWSCURRENT", "AWSPENDING"] {
-        if let Some(password) = password(world, world.single_user(), label).await {
-            if logs_in(world, &password).await {
-                return;
-            }
+        if let Some(password) = password(world, world.single_user(), label).await
+            && logs_in(world, &password).await
+        {
+            return;
         }
     }
     panic!("{case}: neither AWSCURRENT nor AWSPENDING logs in");
@@ -39,9 +45,15 @@ async fn assert_the_retry_reaches_the_end(world: &World, case: &str) {
 #[tokio::test]
 async fn killed_between_two_steps_it_goes_on_in_a_new_process() {
     let world = world().await;
-    world.secrets_manager().stage(world.single_user(), TOKEN).unwrap();
+    world
+        .secrets_manager()
+        .stage(world.single_user(), TOKEN)
+        .unwrap();
     for step in STEPS {
-        invoke(&world, world.single_user(), step).await.outcome.unwrap();
+        invoke(&world, world.single_user(), step)
+            .await
+            .outcome
+            .unwrap();
         world.function().kill().await;
         assert_nobody_is_locked_out(&world, step).await;
     }
@@ -68,12 +80,18 @@ async fn killed_in_any_call_to_the_store_the_retry_reaches_the_end() {
                 invoke(&world, secret, earlier).await.outcome.unwrap();
             }
             let hang = Hang::default();
-            world.secrets_manager().inject(Fault::on(operation, Behavior::Hang(when, hang.clone())));
+            world
+                .secrets_manager()
+                .inject(Fault::on(operation, Behavior::Hang(when, hang.clone())));
             let (invoked, ()) = tokio::join!(invoke(&world, secret, step), async {
                 hang.reached().await;
                 world.function().kill().await;
             });
-            assert_eq!(invoked.outcome.unwrap_err().error_type, "Runtime.ExitError", "{case}");
+            assert_eq!(
+                invoked.outcome.unwrap_err().error_type,
+                "Runtime.ExitError",
+                "{case}"
+            );
             assert_nobody_is_locked_out(&world, &case).await;
             assert_the_retry_reaches_the_end(&world, &case).await;
         }
@@ -85,16 +103,25 @@ async fn killed_while_the_database_changes_the_password_the_retry_reaches_the_en
     let world = world().await;
     let secret = world.single_user();
     world.secrets_manager().stage(secret, TOKEN).unwrap();
-    invoke(&world, secret, "createSecret").await.outcome.unwrap();
+    invoke(&world, secret, "createSecret")
+        .await
+        .outcome
+        .unwrap();
 
     // holds up ALTER ROLE: a session that has the role's row
     let holder = world.postgres().superuser_client().await.unwrap();
     let sql = format!("BEGIN; ALTER ROLE \"{}\" CONNECTION LIMIT 50", world.role());
     holder.batch_execute(&sql).await.unwrap();
-    let waits = "SELECT count(*) > 0 FROM pg_stat_activity WHERE usename = $1 AND wait_event_type = 'Lock'";
+    let waits =
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE usename = $1 AND wait_event_type = 'Lock'";
     let (invoked, ()) = tokio::join!(invoke(&world, secret, "setSecret"), async {
         let watcher = world.postgres().superuser_client().await.unwrap();
-        while !watcher.query_one(waits, &[&world.role()]).await.unwrap().get::<_, bool>(0) {
+        while !watcher
+            .query_one(waits, &[&world.role()])
+            .await
+            .unwrap()
+            .get::<_, bool>(0)
+        {
             tokio::task::yield_now().await;
         }
         world.function().kill().await;
@@ -118,8 +145,18 @@ async fn a_step_delivered_twice_at_once_succeeds_twice_and_changes_the_password_
         }
         assert_nobody_is_locked_out(&world, step).await;
     }
-    assert_eq!(world.function().environments(), 2, "the two ran side by side");
-    assert!(logs_in(&world, &password(&world, secret, "AWSCURRENT").await.unwrap()).await);
+    assert_eq!(
+        world.function().environments(),
+        2,
+        "the two ran side by side"
+    );
+    assert!(
+        logs_in(
+            &world,
+            &password(&world, secret, "AWSCURRENT").await.unwrap()
+        )
+        .await
+    );
 }
 
 #[tokio::test]
@@ -130,19 +167,36 @@ async fn when_lambdas_time_is_up_the_step_has_ended_before_and_says_so() {
     let secret = world.single_user();
     world.secrets_manager().stage(secret, TOKEN).unwrap();
     let hang = Hang::default();
-    world.secrets_manager().inject(Fault::on("GetSecretValue", Behavior::Hang(When::BeforeEffect, hang)).times(9));
+    world
+        .secrets_manager()
+        .inject(Fault::on("GetSecretValue", Behavior::Hang(When::BeforeEffect, hang)).times(9));
     let event = json!({ "Step": "createSecret", "SecretId": arn(&world, secret), "ClientRequestToken": TOKEN });
     let error = world.function().invoke(event).await.outcome.unwrap_err();
     assert_eq!(error.error_type, "StepTimedOut", "{error}");
-    assert!(error.error_message.contains("raise the function's timeout"), "{error}");
+    assert!(
+        error.error_message.contains("raise the function's timeout"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn reads_that_lag_behind_the_writes_do_not_break_a_rotation() {
     let world = world().await;
-    world.secrets_manager().inject(Fault::on("GetSecretValue", Behavior::Lag).times(4));
-    world.secrets_manager().inject(Fault::on("DescribeSecret", Behavior::Lag).times(2));
+    world
+        .secrets_manager()
+        .inject(Fault::on("GetSecretValue", Behavior::Lag).times(4));
+    world
+        .secrets_manager()
+        .inject(Fault::on("DescribeSecret", Behavior::Lag).times(2));
     let rotation = common::rotate(&world, world.single_user()).await;
     assert!(rotation.succeeded, "{rotation:?}");
-    assert!(logs_in(&world, &password(&world, world.single_user(), "AWSCURRENT").await.unwrap()).await);
+    assert!(
+        logs_in(
+            &world,
+            &password(&world, world.single_user(), "AWSCURRENT")
+                .await
+                .unwrap()
+        )
+        .await
+    );
 }

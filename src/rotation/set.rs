@@ -18,7 +18,11 @@ pub(super) async fn run<S: SecretStore, T: Target>(
         store.read(&event.secret, Which::Current),
         store.read(&event.secret, Which::Pending(&event.token)),
     );
-    let current_version = current?.ok_or(versions::Refusal::NoCurrentVersion)?;
+    let Some(current_version) = current? else {
+        // the service has one answer for a secret without AWSCURRENT and for no secret at all
+        versions::standing(&store.versions(&event.secret).await?, &event.token)?;
+        return Err(versions::Refusal::NoCurrentVersion.into());
+    };
     if current_version.id == event.token {
         return Ok(Outcome::AlreadyCurrent);
     }
