@@ -460,7 +460,7 @@ async fn a_standby_takes_no_change() {
     let world = World::start(common::options().on_postgres(primary))
         .await
         .unwrap();
-    standby.wait_for_role(world.role()).await.unwrap();
+    standby.catch_up_with(world.postgres()).await.unwrap();
     let secret = created(&world, "port", json!(standby.port())).await;
     assert_fails(
         &world,

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use postgres_protocol::password::scram_sha_256;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::json;
@@ -182,8 +183,8 @@ impl World {
         let postgres = self.postgres();
         postgres.execute(&format!(
             "CREATE ROLE {admin} LOGIN CREATEROLE PASSWORD '{}'; CREATE ROLE {role} LOGIN PASSWORD '{}'",
-            admin_password.expose_secret(),
-            password.expose_secret(),
+            verifier(&admin_password),
+            verifier(&password),
         ))
         .await?;
         postgres
@@ -327,6 +328,11 @@ pub enum Error {
     /// A secret could not be stored.
     #[error("the demo's secrets cannot be stored: {0}")]
     Secrets(#[from] ServiceError),
+}
+
+/// So that not even the scratch server's log holds a password.
+fn verifier(password: &SecretString) -> String {
+    scram_sha_256(password.expose_secret().as_bytes())
 }
 
 fn random_password() -> SecretString {

@@ -94,15 +94,26 @@ impl Postgres {
         cluster.start(self.superuser_password.clone()).await
     }
 
-    /// On a standby: waits until it has heard of a role.
+    /// On a standby: waits until it has all that its primary had written when this was called.
     ///
     /// # Errors
     ///
-    /// The server refuses the question.
-    pub async fn wait_for_role(&self, role: &str) -> Result<(), Error> {
+    /// A server refuses the question.
+    pub async fn catch_up_with(&self, primary: &Self) -> Result<(), Error> {
+        let written = "SELECT pg_current_wal_lsn()::text";
+        let written: String = primary
+            .superuser_client()
+            .await?
+            .query_one(written, &[])
+            .await?
+            .get(0);
         let client = self.superuser_client().await?;
-        let known = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)";
-        while !client.query_one(known, &[&role]).await?.get::<_, bool>(0) {
+        let replayed = "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn";
+        while !client
+            .query_one(replayed, &[&written])
+            .await?
+            .get::<_, bool>(0)
+        {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         Ok(())

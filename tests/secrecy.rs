@@ -1,0 +1,271 @@
+//! No secret is seen where it should not be: everything that is written is searched for everything that is secret.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failing unwrap in a test is a failing test"
+)]
+
+mod common;
+
+use common::{STEPS, TOKEN, invoke, rotate, verifier};
+use local::{
+    invocation::Invoked,
+    postgres::Settings,
+    secrets_manager::{Behavior, Fault, Rotation, ServiceError},
+    world::World,
+};
+use serde_json::Value;
+
+/// A world that writes as much as it can: the function at TRACE, the server each statement.
+async fn talkative_world() -> World {
+    let conf = "log_statement = 'all'\nlog_min_duration_statement = 0\nlog_min_messages = debug1\n";
+    let mut options = common::options().own_postgres(Settings {
+        conf: conf.to_owned(),
+        ..Settings::default()
+    });
+    options
+        .function_env
+        .push(("LOG_LEVEL".to_owned(), "TRACE".to_owned()));
+    World::start(options).await.unwrap()
+}
+
+fn lines(rotation: &Rotation) -> Vec<String> {
+    let steps = rotation.attempts.iter().flat_map(|attempt| &attempt.steps);
+    steps.flat_map(|step| written(&step.invoked)).collect()
+}
+
+/// The log, and the answer.
+fn written(invoked: &Invoked) -> Vec<String> {
+    let answer = match &invoked.outcome {
+        Ok(answer) => answer.to_string(),
+        Err(error) => error.to_string(),
+    };
+    invoked.log.iter().cloned().chain([answer]).collect()
+}
+
+/// Every password that the secret has had.
+async fn passwords(world: &World) -> Vec<String> {
+    let mut passwords = Vec::new();
+    for label in ["AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"] {
+        passwords.extend(common::password(world, world.single_user(), label).await);
+    }
+    passwords
+}
+
+/// The parts of a verifier that would let somebody try passwords, or play the server.
+async fn verifier_parts(world: &World) -> Vec<String> {
+    let verifier = verifier(world.postgres(), world.role()).await.unwrap();
+    let mut parts: Vec<String> = verifier.split(['$', ':']).map(str::to_owned).collect();
+    parts.retain(|part| part.len() > 20);
+    assert_eq!(parts.len(), 3, "salt, stored key and server key");
+    parts
+}
+
+fn rotation_tokens(world: &World) -> Vec<String> {
+    let calls = world.secrets_manager().calls();
+    calls
+        .into_iter()
+        .filter_map(|call| call.rotation_token)
+        .collect()
+}
+
+/// As it is, and as it would stand in a JSON string, an SQL literal or a Debug output.
+fn assert_absent(what: &str, secrets: &[String], text: &str) {
+    assert!(
+        !secrets.is_empty(),
+        "{what}: there is nothing to search for"
+    );
+    for secret in secrets {
+        let quoted = Value::from(secret.as_str()).to_string();
+        for form in [
+            secret.clone(),
+            quoted[1..quoted.len() - 1].to_owned(),
+            secret.replace('\'', "''"),
+        ] {
+            assert!(
+                !text.contains(&form),
+                "{what} was written, in a line like:\n{}",
+                redacted(text, &form)
+            );
+        }
+    }
+}
+
+fn redacted(text: &str, secret: &str) -> String {
+    let line = text
+        .lines()
+        .find(|line| line.contains(secret))
+        .unwrap_or_default();
+    line.replace(secret, "<secret>")
+}
+
+#[tokio::test]
+async fn no_log_at_any_level_holds_a_password_a_verifier_or_a_rotation_token() {
+    let world = talkative_world().await;
+    let mut secrets = passwords(&world).await;
+    let mut function = Vec::new();
+    for _ in 0..2 {
+        let rotation = rotate(&world, world.single_user()).await;
+        assert!(rotation.succeeded);
+        function.extend(lines(&rotation));
+        secrets.extend(passwords(&world).await);
+    }
+    let server = world.postgres().log().unwrap();
+
+    assert!(
+        function.len() >= 16,
+        "a line and an answer for each step: {function:?}"
+    );
+    let function = function.join("\n");
+    assert_absent("a password", &secrets, &function);
+    assert_absent("a password", &secrets, &server);
+    assert_absent("a verifier", &verifier_parts(&world).await, &function);
+    assert_absent("a RotationToken", &rotation_tokens(&world), &function);
+    assert!(
+        server.contains("ALTER ROLE"),
+        "the server did log its statements"
+    );
+}
+
+#[tokio::test]
+async fn no_failure_writes_a_secret_either() {
+    let world = talkative_world().await;
+    let secret = world.single_user();
+    world.secrets_manager().stage(secret, TOKEN).unwrap();
+    invoke(&world, secret, "createSecret")
+        .await
+        .outcome
+        .unwrap();
+    let secrets = passwords(&world).await;
+    let mut function = Vec::new();
+    // a statement that fails: its text holds the verifier
+    let postgres = world.postgres();
+    postgres
+        .execute("ALTER DATABASE demo SET lock_timeout = '100ms'")
+        .await
+        .unwrap();
+    let holder = postgres.superuser_client().await.unwrap();
+    holder
+        .batch_execute("BEGIN; ALTER ROLE orders CONNECTION LIMIT 50")
+        .await
+        .unwrap();
+    let failed = invoke(&world, secret, "setSecret").await;
+    function.extend(written(&failed));
+    assert_eq!(failed.outcome.unwrap_err().error_type, "DatabaseRefused");
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    for fault in [
+        "AccessDeniedException",
+        "ValidationException",
+        "InternalServiceError",
+    ] {
+        for operation in ["GetSecretValue", "PutSecretValue", "DescribeSecret"] {
+            let error = ServiceError {
+                status: 400,
+                code: fault.to_owned(),
+                message: "no".to_owned(),
+            };
+            world
+                .secrets_manager()
+                .inject(Fault::on(operation, Behavior::Error(error)));
+        }
+        for step in STEPS.iter().take(3) {
+            function.extend(written(&invoke(&world, secret, step).await));
+        }
+    }
+    let function = function.join("\n");
+    assert!(function.contains("error_type"), "{function}");
+    assert_absent("a password", &secrets, &function);
+    assert_absent("a password", &secrets, &world.postgres().log().unwrap());
+    assert_absent("a verifier", &verifier_parts(&world).await, &function);
+}
+
+#[tokio::test]
+async fn each_step_writes_one_line_of_json_and_its_metrics() {
+    let world = common::world().await;
+    let rotation = rotate(&world, world.single_user()).await;
+    let [attempt] = &rotation.attempts[..] else {
+        panic!("{rotation:?}")
+    };
+    let costs = [(3, 0), (2, 1), (1, 1), (2, 0)];
+    for (run, (api_calls, connections)) in attempt.steps.iter().zip(costs) {
+        let lines: Vec<Value> = run
+            .invoked
+            .log
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let (metrics, logged): (Vec<_>, Vec<_>) =
+            lines.iter().partition(|line| line.get("_aws").is_some());
+        let [line] = &logged[..] else {
+            panic!("{logged:?}")
+        };
+        assert_eq!(
+            line["secret"],
+            world.secrets_manager().arn(world.single_user()).unwrap()
+        );
+        assert_eq!(line["version"], rotation.token);
+        assert_eq!(line["step"], run.step);
+        assert_eq!(
+            line["outcome"],
+            run.invoked.outcome.as_ref().unwrap()["outcome"]
+        );
+        assert!(line["milliseconds"].as_f64().unwrap() > 0.0, "{line}");
+        assert_eq!(
+            (&line["api_calls"], &line["connections"]),
+            (&api_calls.into(), &connections.into()),
+            "{line}"
+        );
+
+        let duration = metrics
+            .iter()
+            .find(|document| document.get("StepDuration").is_some())
+            .unwrap();
+        assert_eq!(duration["Step"], run.step);
+        assert_eq!(
+            duration["_aws"]["CloudWatchMetrics"][0]["Namespace"],
+            "SecretRotation"
+        );
+        assert_eq!(
+            duration["_aws"]["CloudWatchMetrics"][0]["Dimensions"][0][0],
+            "Step"
+        );
+        let has = |name: &str| metrics.iter().any(|document| document.get(name).is_some());
+        assert_eq!(has("Rotations"), run.step == "finishSecret");
+        assert_eq!(has("ReplacedVersionAge"), run.step == "setSecret");
+    }
+}
+
+#[tokio::test]
+async fn a_failed_step_writes_its_line_and_counts_by_step_and_error_type() {
+    let world = common::world().await;
+    world
+        .secrets_manager()
+        .stage(world.single_user(), TOKEN)
+        .unwrap();
+    let invoked = invoke(&world, world.single_user(), "setSecret").await;
+    let lines: Vec<Value> = invoked
+        .log
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let (metrics, logged): (Vec<_>, Vec<_>) =
+        lines.iter().partition(|line| line.get("_aws").is_some());
+    let [line] = &logged[..] else {
+        panic!("{logged:?}")
+    };
+    assert_eq!(
+        (&line["level"], &line["outcome"]),
+        (&"ERROR".into(), &"failed".into())
+    );
+    assert_eq!(line["error_type"], "NoPendingValue");
+    let failures = metrics
+        .iter()
+        .find(|document| document.get("Failures").is_some())
+        .unwrap();
+    assert_eq!(
+        (&failures["Step"], &failures["ErrorType"]),
+        (&"setSecret".into(), &"NoPendingValue".into())
+    );
+    assert_eq!(failures["Failures"].to_string(), "1");
+}
