@@ -38,6 +38,7 @@ pub fn start_log(level: Option<&str>) {
     let lines = fmt::layer()
         .json()
         .flatten_event(true)
+        .with_target(false)
         .with_current_span(false)
         .with_span_list(false)
         .with_writer(io::stdout);
@@ -101,7 +102,8 @@ pub fn report(
     now: SystemTime,
 ) {
     let step = event.step.name();
-    let milliseconds = cost.took.as_secs_f64() * 1000.0;
+    // microseconds are as fine as a step's time means anything
+    let milliseconds = cost.took.as_micros() as f64 / 1000.0;
     histogram!("StepDuration", "Step" => step).record(milliseconds);
     match result {
         Ok(outcome) => {

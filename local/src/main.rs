@@ -1,13 +1,14 @@
 //! The command `local`.
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     path::PathBuf,
     process::ExitCode,
 };
 
 use clap::{Parser, Subcommand};
 use local::{
+    demo,
     postgres::Settings,
     world::{Options, World},
 };
@@ -37,16 +38,25 @@ enum Command {
         #[arg(long, value_name = "TOKEN")]
         stage: Option<String>,
     },
+    /// Bring it all up, rotate a secret three times, show what happened, and take it all down.
+    Demo {
+        /// The rotation function's executable; without it the one of this workspace is built.
+        #[arg(long)]
+        function: Option<PathBuf>,
+    },
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Command::Up {
-        port,
-        function,
-        stage,
-    } = Arguments::parse().command;
-    match up(port, function, stage).await {
+    let done = match Arguments::parse().command {
+        Command::Up {
+            port,
+            function,
+            stage,
+        } => up(port, function, stage).await,
+        Command::Demo { function } => demo(function).await,
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("local: {error}");
@@ -76,6 +86,16 @@ async fn up(port: u16, function: Option<PathBuf>, stage: Option<String>) -> Resu
     Ok(())
 }
 
+async fn demo(function: Option<PathBuf>) -> Result<(), Error> {
+    let mut stop = Stop::listen()?;
+    let options = Options::new(executable::function(function)?).own_postgres(Settings::default());
+    let colors = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    tokio::select! {
+        done = async { Ok(demo::run(&World::start(options).await?, &mut io::stdout(), colors).await?) } => done,
+        () = stop.requested() => Ok(()),
+    }
+}
+
 /// Ctrl-C and SIGTERM.
 struct Stop(tokio::signal::unix::Signal, tokio::signal::unix::Signal);
 
@@ -102,6 +122,8 @@ enum Error {
     Executable(#[from] executable::Error),
     #[error(transparent)]
     World(#[from] local::world::Error),
+    #[error(transparent)]
+    Demo(#[from] demo::Error),
     #[error("{0}")]
     Io(#[from] io::Error),
 }
