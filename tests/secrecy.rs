@@ -269,3 +269,31 @@ async fn a_failed_step_writes_its_line_and_counts_by_step_and_error_type() {
     );
     assert_eq!(failures["Failures"].to_string(), "1");
 }
+
+#[tokio::test]
+async fn the_demo_shows_three_rotations_and_no_password() {
+    let world = World::start(common::options().own_postgres(Settings::default()))
+        .await
+        .unwrap();
+    let mut secrets = passwords(&world).await;
+    let mut shown = Vec::new();
+    local::demo::run(&world, &mut shown, false).await.unwrap();
+    secrets.extend(passwords(&world).await);
+
+    let shown = String::from_utf8(shown).unwrap();
+    assert_absent("a password", &secrets, &shown);
+    assert_eq!(
+        shown
+            .matches("✔ the old password is refused (28P01)")
+            .count(),
+        3,
+        "{shown}"
+    );
+    assert_eq!(
+        shown
+            .matches("8 API calls, 2 logins, 0 of them rejected")
+            .count(),
+        3,
+        "{shown}"
+    );
+}

@@ -1,0 +1,278 @@
+//! The command `local up`: what it prints, who can use it, and that it leaves nothing behind.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failing unwrap in a test is a failing test"
+)]
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+
+const TOKEN: &str = "00000000-0000-4000-8000-000000000001";
+
+struct Up {
+    process: Child,
+    ready: Value,
+}
+
+impl Up {
+    fn start(arguments: &[&str]) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_local"))
+            .args(["up", "--port", "0"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.as_mut().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let ready =
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("not a line of JSON: {line:?}"));
+        Self { process, ready }
+    }
+
+    fn text(&self, pointer: &str) -> &str {
+        self.ready.pointer(pointer).and_then(Value::as_str).unwrap()
+    }
+
+    fn port(&self) -> u16 {
+        self.ready["postgres"]["port"]
+            .as_u64()
+            .unwrap()
+            .try_into()
+            .unwrap()
+    }
+
+    fn folder(&self) -> PathBuf {
+        Path::new(self.text("/ca_file"))
+            .parent()
+            .unwrap()
+            .to_owned()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.process.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// Runs a command with the credentials and the endpoint of this world.
+    fn run(&self, program: &str, arguments: &[&str]) -> Output {
+        Command::new(program)
+            .args(arguments)
+            .env("AWS_ENDPOINT_URL", self.text("/endpoint"))
+            .env("AWS_DEFAULT_REGION", self.text("/region"))
+            .env("AWS_ACCESS_KEY_ID", "any")
+            .env("AWS_SECRET_ACCESS_KEY", "any")
+            .output()
+            .unwrap_or_else(|error| {
+                panic!("{program}: {error}; `make test` installs it, or: pip install awscli boto3")
+            })
+    }
+
+    fn aws(&self, arguments: &[&str]) -> Value {
+        let output = self.run("aws", &[&["--output", "json"], arguments].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "aws {arguments:?}: {said}");
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    }
+
+    fn secret(&self, command: &str) -> Value {
+        self.aws(&[
+            "secretsmanager",
+            command,
+            "--secret-id",
+            self.text("/secrets/single_user"),
+        ])
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(
+            started.elapsed() < Duration::from_secs(30),
+            "{what}: not within 30 s"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn assert_nothing_is_left(folder: &Path, port: u16) {
+    wait_until("the folder is gone", || !folder.exists());
+    assert!(
+        TcpStream::connect(("127.0.0.1", port)).is_err(),
+        "PostgreSQL still listens"
+    );
+}
+
+#[test]
+fn it_prints_where_everything_is_in_one_line_and_serves_until_it_is_told_to_stop() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut up = Up::start(&[]);
+        assert_eq!(up.text("/region"), "us-east-1");
+        assert_eq!(
+            up.text("/function_arn"),
+            "arn:aws:lambda:us-east-1:123456789012:function:secret-rotation"
+        );
+        assert_eq!(up.text("/postgres/host"), "localhost");
+        assert_eq!(up.text("/postgres/dbname"), "demo");
+        assert_eq!(up.text("/secrets/admin"), "demo/admin");
+        assert_eq!(up.text("/secrets/single_user"), "demo/orders/single");
+        let endpoint = up
+            .text("/endpoint")
+            .strip_prefix("http://")
+            .unwrap()
+            .to_owned();
+        TcpStream::connect(endpoint).unwrap();
+        TcpStream::connect(("127.0.0.1", up.port())).unwrap();
+        let (folder, port) = (up.folder(), up.port());
+        assert!(folder.join("data").exists());
+
+        up.signal(signal);
+        assert!(up.process.wait().unwrap().success(), "{signal}");
+        let mut rest = String::new();
+        up.process
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_string(&mut rest)
+            .unwrap();
+        assert_eq!(rest, "", "nothing but the one line");
+        assert_nothing_is_left(&folder, port);
+    }
+}
+
+#[test]
+fn killed_without_warning_it_leaves_nothing_behind() {
+    let mut up = Up::start(&[]);
+    // a function's process too
+    up.aws(&[
+        "lambda",
+        "invoke",
+        "--function-name",
+        "secret-rotation",
+        "/dev/null",
+    ]);
+    let (folder, port) = (up.folder(), up.port());
+    up.signal(Signal::SIGKILL);
+    up.process.wait().unwrap();
+    assert_nothing_is_left(&folder, port);
+}
+
+#[test]
+fn the_stock_aws_cli_rotates_the_demo_secret() {
+    let up = Up::start(&[]);
+    let before = up.secret("get-secret-value");
+    let rotation = up.secret("rotate-secret");
+    wait_until("the rotation has ended", || {
+        up.secret("describe-secret")
+            .get("LastRotatedDate")
+            .is_some()
+    });
+    let after = up.secret("get-secret-value");
+    assert_eq!(after["VersionId"], rotation["VersionId"]);
+    assert_ne!(after["SecretString"], before["SecretString"]);
+    assert!(up.secret("describe-secret")["NextRotationDate"].is_string());
+}
+
+#[test]
+fn boto3_rotates_the_demo_secret() {
+    let up = Up::start(&[]);
+    let script = "
+import boto3, sys, time
+service = boto3.client('secretsmanager')
+token = service.rotate_secret(SecretId=sys.argv[1])['VersionId']
+while 'LastRotatedDate' not in service.describe_secret(SecretId=sys.argv[1]): time.sleep(0.02)
+assert service.get_secret_value(SecretId=sys.argv[1])['VersionId'] == token
+answer = boto3.client('lambda').invoke(FunctionName='secret-rotation', Payload=b'{}')
+assert answer['FunctionError'] == 'Unhandled', answer
+print(answer['Payload'].read().decode())
+";
+    let output = up.run("python3", &["-c", script, up.text("/secrets/single_user")]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("EventFieldMissing"));
+}
+
+#[test]
+fn with_a_staged_token_the_four_steps_are_invoked_by_hand_with_the_events_in_the_repository() {
+    let up = Up::start(&["--stage", TOKEN]);
+    let events = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events");
+    let answers = tempfile::tempdir().unwrap();
+    for (step, outcome) in [
+        ("createSecret", "created"),
+        ("setSecret", "changed"),
+        ("testSecret", "logged in"),
+        ("finishSecret", "promoted"),
+    ] {
+        let payload = format!("fileb://{}/{step}.json", events.display());
+        let answer = answers.path().join(step);
+        let function = [
+            "--function-name",
+            up.text("/function_arn"),
+            "--payload",
+            &payload,
+        ];
+        up.aws(
+            &[
+                &["lambda", "invoke"],
+                &function[..],
+                &[answer.to_str().unwrap()],
+            ]
+            .concat(),
+        );
+        let answer: Value = serde_json::from_slice(&std::fs::read(answer).unwrap()).unwrap();
+        assert_eq!(answer["outcome"], outcome, "{answer}");
+    }
+    assert_eq!(up.secret("get-secret-value")["VersionId"], TOKEN);
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_with_what_to_do() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = Command::new(env!("CARGO_BIN_EXE_local"))
+        .args(["up", "--function", "/bin/true", "--port", &port])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains(&port) && said.contains("--port"),
+        "{said}"
+    );
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn a_machine_without_postgresql_is_told_how_to_install_it() {
+    let output = Command::new(env!("CARGO_BIN_EXE_local"))
+        .args(["up", "--function", "/bin/true", "--port", "0"])
+        .env("POSTGRES_BIN", "/nowhere")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains("apt-get install postgresql"),
+        "{said}"
+    );
+}
