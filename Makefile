@@ -20,8 +20,8 @@ setup: ## what demo and test need: a C compiler, PostgreSQL
 	@local/scripts/setup.sh
 
 demo: setup ## rotate a password three times, here, and see what happens
-	@cargo build --quiet --bin secret-rotation
-	@cargo run --quiet -p local -- demo
+	@cargo build --bins
+	@cargo run --quiet --bin local -- demo
 
 test: setup $(TOOLS)/aws/bin/aws ## every test
 	@cargo test --workspace --doc
@@ -40,13 +40,13 @@ audit: ## licences, sources, duplicates and advisories of the dependencies
 	cargo deny check
 
 bench: setup ## what a rotation costs: calls, logins, size, start, memory
-	cargo build --release --bin secret-rotation
-	cargo run --quiet -p local -- bench
+	cargo build --release -p secret-rotation
+	cargo run --quiet --bin local -- bench --function target/release/secret-rotation
 
 build: $(TOOLS)/lambda/bin/cargo-lambda ## packages for Lambda, one for each processor
 	@for arch in $(ARCH); do \
 	  rustup target add --quiet $$([ $$arch = arm64 ] && echo aarch64 || echo x86_64)-unknown-linux-gnu; \
-	  PATH="$(CURDIR)/$(TOOLS)/lambda/bin:$$PATH" cargo lambda build --release --output-format zip \
+	  PATH="$(CURDIR)/$(TOOLS)/lambda/bin:$$PATH" cargo lambda build --release -p secret-rotation --output-format zip \
 	    --$${arch/_/-} --lambda-dir target/lambda/$$arch; \
 	done
 	@ls -l target/lambda/*/*/bootstrap.zip

@@ -8,7 +8,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use local::{
-    demo,
+    bench, demo,
     postgres::Settings,
     world::{Options, World},
 };
@@ -44,6 +44,12 @@ enum Command {
         #[arg(long)]
         function: Option<PathBuf>,
     },
+    /// Bring it all up, and print what a rotation costs. Meant for a release build.
+    Bench {
+        /// The rotation function's executable.
+        #[arg(long)]
+        function: PathBuf,
+    },
 }
 
 #[tokio::main]
@@ -55,6 +61,7 @@ async fn main() -> ExitCode {
             stage,
         } => up(port, function, stage).await,
         Command::Demo { function } => demo(function).await,
+        Command::Bench { function } => bench(function).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -92,6 +99,16 @@ async fn demo(function: Option<PathBuf>) -> Result<(), Error> {
     let colors = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     tokio::select! {
         done = async { Ok(demo::run(&World::start(options).await?, &mut io::stdout(), colors).await?) } => done,
+        () = stop.requested() => Ok(()),
+    }
+}
+
+async fn bench(function: PathBuf) -> Result<(), Error> {
+    let mut stop = Stop::listen()?;
+    let function = executable::function(Some(function))?;
+    let options = Options::new(&function).own_postgres(Settings::default());
+    tokio::select! {
+        done = async { Ok(bench::run(&World::start(options).await?, &function, &mut io::stdout()).await?) } => done,
         () = stop.requested() => Ok(()),
     }
 }

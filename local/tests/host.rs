@@ -16,7 +16,7 @@ fn binary() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let build = || {
         let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--example", "function"])
+            .args(["build", "--quiet", "--workspace", "--example", "function"])
             .status();
         assert!(built.unwrap().success());
         let test = std::env::current_exe().unwrap();

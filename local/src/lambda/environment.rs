@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
     process::Stdio,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::Value;
@@ -36,8 +36,10 @@ pub(super) struct Environment {
     /// all that it wrote is there to be read.
     log: File,
     function_arn: String,
+    spawned: Instant,
     alive: bool,
-    polls: u64,
+    /// How many events it has asked for and been done with.
+    served: u64,
 }
 
 impl Environment {
@@ -53,6 +55,7 @@ impl Environment {
         let log_file = tempfile::NamedTempFile::new()?;
         // appended to, so that it can be cut off after each invocation
         let written = File::options().append(true).open(log_file.path())?;
+        let spawned = Instant::now();
         let process = Command::new(&settings.binary)
             .env_clear()
             .envs([
@@ -95,7 +98,8 @@ impl Environment {
             log,
             function_arn,
             alive: true,
-            polls: 0,
+            served: 0,
+            spawned,
         })
     }
 
@@ -144,15 +148,15 @@ impl Environment {
 
     /// What the process wrote since this was last asked, line by line.
     pub(super) async fn take_log(&mut self) -> Vec<String> {
-        let answered = self.polls;
+        let answered = self.served;
         let polled = timeout(
             UNTIL_NEXT,
-            self.host.polls.wait_for(|polls| *polls > answered + 1),
+            self.host.polls.wait_for(|polls| polls.count > answered + 1),
         );
         if self.alive {
             // one that does not ask for its next event is of no use any more
             self.alive = matches!(polled.await, Ok(Ok(_)));
-            self.polls += 1;
+            self.served += 1;
         }
         let mut text = Vec::new();
         let read = self
@@ -170,6 +174,17 @@ impl Environment {
 
     pub(super) fn is_alive(&self) -> bool {
         self.alive
+    }
+
+    /// From the process's start until it first asked for an event, which this waits for.
+    pub(super) async fn start_up(&mut self) -> Option<Duration> {
+        let polls = timeout(
+            UNTIL_NEXT,
+            self.host.polls.wait_for(|polls| polls.count > 0),
+        )
+        .await;
+        let first = polls.ok()?.ok()?.first?;
+        Some(first.duration_since(self.spawned))
     }
 
     /// Kills the process, and waits until it is gone.

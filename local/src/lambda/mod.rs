@@ -146,6 +146,16 @@ impl Function {
         self.0.started.load(Ordering::Relaxed)
     }
 
+    /// Starts a process, and tells how long it took until it asked for its first event; then it is stopped.
+    ///
+    /// `None` where it does not start, or does not ask.
+    pub async fn start_up(&self) -> Option<Duration> {
+        let mut environment = Environment::start(&self.0.settings, self.arn())
+            .await
+            .ok()?;
+        environment.start_up().await
+    }
+
     /// The most memory that any idle environment's process has had resident, in KiB. Linux only.
     pub fn peak_memory(&self) -> Option<u64> {
         let idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,6 @@
 //! The Lambda runtime API, as far as a runtime uses it: `next`, `response`, `error`, `init/error`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     Router,
@@ -39,22 +39,29 @@ pub(super) enum Said {
 pub(super) struct Exchange {
     events: Mutex<mpsc::Receiver<Event>>,
     said: mpsc::Sender<Said>,
-    /// How often the process has asked for an event: when it asks again, it is done with the one before.
-    polls: watch::Sender<u64>,
+    polls: watch::Sender<Polls>,
+}
+
+/// How often the process has asked for an event: when it asks again, it is done with the one before.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Polls {
+    pub(super) count: u64,
+    /// When it first asked: it had started.
+    pub(super) first: Option<Instant>,
 }
 
 /// The host's end of an [`Exchange`].
 pub(super) struct Host {
     pub(super) events: mpsc::Sender<Event>,
     pub(super) said: mpsc::Receiver<Said>,
-    pub(super) polls: watch::Receiver<u64>,
+    pub(super) polls: watch::Receiver<Polls>,
 }
 
 /// The API for one process, and the host's end of it.
 pub(super) fn runtime_api() -> (Router, Host) {
     let (events, events_out) = mpsc::channel(1);
     let (said_in, said) = mpsc::channel(4);
-    let (polls_in, polls) = watch::channel(0);
+    let (polls_in, polls) = watch::channel(Polls::default());
     let exchange = Exchange {
         events: Mutex::new(events_out),
         said: said_in,
@@ -80,7 +87,10 @@ pub(super) fn runtime_api() -> (Router, Host) {
 }
 
 async fn next(State(exchange): State<Arc<Exchange>>) -> Response {
-    exchange.polls.send_modify(|polls| *polls += 1);
+    exchange.polls.send_modify(|polls| {
+        polls.count += 1;
+        polls.first.get_or_insert_with(Instant::now);
+    });
     let Some(event) = exchange.events.lock().await.recv().await else {
         return StatusCode::GONE.into_response(); // the host is stopping
     };
