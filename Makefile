@@ -25,7 +25,7 @@ demo: setup ## rotate a password three times, here, and see what happens
 
 test: setup $(TOOLS)/aws/bin/aws ## every test
 	@cargo test --workspace --doc
-	@PATH="$(CURDIR)/$(TOOLS)/aws/bin:$$PATH" cargo test --workspace --lib --bins --examples --tests
+	@PATH="$(CURDIR)/$(TOOLS)/aws/bin:$$PATH" cargo test --workspace --tests
 
 check: lint docs test ## what has to pass before a change lands
 
