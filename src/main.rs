@@ -20,11 +20,17 @@ async fn main() -> Result<(), Error> {
             .as_deref(),
     );
     let settings = Settings::read(variable);
-    let known = settings.as_ref().ok();
+    let (endpoint, roots, ca_file) = match &settings {
+        Ok(settings) => (
+            settings.endpoint.as_deref(),
+            settings.api_roots.clone(),
+            settings.tls_ca_file.clone(),
+        ),
+        Err(_) => (None, None, None), // every invocation is answered with what is wrong
+    };
     let function = Function {
-        store: SecretsManager::from_env(known.and_then(|settings| settings.endpoint.as_deref()))
-            .await?,
-        roots: Roots::new(known.and_then(|settings| settings.tls_ca_file.clone())),
+        store: SecretsManager::from_env(endpoint, roots).await?,
+        roots: Roots::new(ca_file),
         metrics: Metrics::start(),
         settings,
     };

@@ -26,6 +26,8 @@ pub struct Settings {
     pub hashing: PasswordHashing,
     /// `TLS_CA_FILE`: a PEM file of roots that are trusted beside the built-in ones.
     pub tls_ca_file: Option<PathBuf>,
+    /// What `AWS_CA_BUNDLE` holds: PEM, the roots to trust for the API in place of Amazon's.
+    pub api_roots: Option<Vec<u8>>,
     /// `SECRETS_MANAGER_ENDPOINT`: where the API is, if not at the region's usual address.
     pub endpoint: Option<String>,
 }
@@ -62,6 +64,9 @@ impl Settings {
             policy: Policy::new(&rules)?,
             hashing: parsed(&variable, "PASSWORD_HASHING", "scram or server")?.unwrap_or_default(),
             tls_ca_file: filled(&variable, "TLS_CA_FILE").map(PathBuf::from),
+            api_roots: filled(&variable, "AWS_CA_BUNDLE")
+                .map(readable)
+                .transpose()?,
             endpoint: filled(&variable, "SECRETS_MANAGER_ENDPOINT"),
         })
     }
@@ -77,6 +82,14 @@ impl FromStr for PasswordHashing {
             _ => Err(()),
         }
     }
+}
+
+fn readable(path: String) -> Result<Vec<u8>, SettingsError> {
+    std::fs::read(&path).map_err(|_| SettingsError::Unreadable {
+        name: "AWS_CA_BUNDLE",
+        value: path,
+        expected: "a PEM file that the function can read",
+    })
 }
 
 fn filled(variable: impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
@@ -167,6 +180,20 @@ mod tests {
         assert_eq!(password(&[]).len(), 32);
         assert_eq!(settings.hashing, PasswordHashing::Scram);
         assert!(settings.tls_ca_file.is_none() && settings.endpoint.is_none());
+        assert!(settings.api_roots.is_none());
+    }
+
+    #[test]
+    fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
+        let empty = [
+            "PASSWORD_LENGTH",
+            "EXCLUDE_NUMBERS",
+            "TLS_CA_FILE",
+            "AWS_CA_BUNDLE",
+        ]
+        .map(|name| (name, ""));
+        let settings = read(&empty).unwrap();
+        assert!(settings.tls_ca_file.is_none() && settings.api_roots.is_none());
     }
 
     #[test]
@@ -203,6 +230,7 @@ mod tests {
             ("PASSWORD_LENGTH", "-1"),
             ("EXCLUDE_NUMBERS", "ture"),
             ("PASSWORD_HASHING", "md5"),
+            ("AWS_CA_BUNDLE", "/nowhere/ca.pem"),
         ] {
             let error = read(&[(name, value)]).unwrap_err();
             assert!(error.to_string().contains(name), "{error}");

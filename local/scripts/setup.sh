@@ -25,8 +25,14 @@ debian() {
     sudo=(sudo -n)
   fi
   say "installing $* with apt-get"
-  "${sudo[@]}" apt-get update -qq
-  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
+  local log
+  log=$(mktemp)
+  if ! { "${sudo[@]}" apt-get update -qq &&
+         "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@"
+       } >"$log" 2>&1; then
+    cat "$log" >&2
+  fi
+  rm -f "$log"
 }
 
 # need WHAT CHECK DEBIAN-PACKAGES BREW-PACKAGES

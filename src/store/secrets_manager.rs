@@ -39,19 +39,16 @@ pub struct SecretsManager {
 impl SecretsManager {
     /// Sets the client up, with credentials and region from the environment. Nothing is connected yet.
     ///
-    /// `AWS_CA_BUNDLE` names a PEM file to trust in place of Amazon's roots.
+    /// `endpoint` and `roots` (PEM) take the place of the region's usual address and of Amazon's roots.
     ///
     /// # Errors
     ///
-    /// `AWS_CA_BUNDLE` cannot be read.
-    pub async fn from_env(endpoint: Option<&str>) -> Result<Self, StoreError> {
-        let roots = match std::env::var_os("AWS_CA_BUNDLE") {
-            None => AMAZON_ROOTS.to_vec(),
-            Some(path) => std::fs::read(&path).map_err(|error| StoreError::Unreachable {
-                operation: "AWS_CA_BUNDLE",
-                reason: format!("cannot read {}: {error}", path.to_string_lossy()),
-            })?,
-        };
+    /// There can be no TLS with these roots.
+    pub async fn from_env(
+        endpoint: Option<&str>,
+        roots: Option<Vec<u8>>,
+    ) -> Result<Self, StoreError> {
+        let roots = roots.unwrap_or_else(|| AMAZON_ROOTS.to_vec());
         let unreachable = |reason| StoreError::Unreachable {
             operation: "TLS",
             reason,
