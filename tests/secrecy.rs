@@ -180,6 +180,18 @@ async fn no_failure_writes_a_secret_either() {
     assert_absent("a verifier", &verifier_parts(&world).await, &function);
 }
 
+/// The step's one line, and the metric documents beside it.
+fn line_and_metrics(invoked: &Invoked) -> (Value, Vec<Value>) {
+    let lines = invoked
+        .log
+        .iter()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let (metrics, mut logged): (Vec<_>, Vec<_>) =
+        lines.partition(|line| line.get("_aws").is_some());
+    assert_eq!(logged.len(), 1, "{logged:?}");
+    (logged.remove(0), metrics)
+}
+
 #[tokio::test]
 async fn each_step_writes_one_line_of_json_and_its_metrics() {
     let world = common::world().await;
@@ -189,17 +201,7 @@ async fn each_step_writes_one_line_of_json_and_its_metrics() {
     };
     let costs = [(3, 0), (2, 1), (1, 1), (2, 0)];
     for (run, (api_calls, connections)) in attempt.steps.iter().zip(costs) {
-        let lines: Vec<Value> = run
-            .invoked
-            .log
-            .iter()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
-        let (metrics, logged): (Vec<_>, Vec<_>) =
-            lines.iter().partition(|line| line.get("_aws").is_some());
-        let [line] = &logged[..] else {
-            panic!("{logged:?}")
-        };
+        let (line, metrics) = line_and_metrics(&run.invoked);
         assert_eq!(
             line["secret"],
             world.secrets_manager().arn(world.single_user()).unwrap()
@@ -244,16 +246,7 @@ async fn a_failed_step_writes_its_line_and_counts_by_step_and_error_type() {
         .stage(world.single_user(), TOKEN)
         .unwrap();
     let invoked = invoke(&world, world.single_user(), "setSecret").await;
-    let lines: Vec<Value> = invoked
-        .log
-        .iter()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let (metrics, logged): (Vec<_>, Vec<_>) =
-        lines.iter().partition(|line| line.get("_aws").is_some());
-    let [line] = &logged[..] else {
-        panic!("{logged:?}")
-    };
+    let (line, metrics) = line_and_metrics(&invoked);
     assert_eq!(
         (&line["level"], &line["outcome"]),
         (&"ERROR".into(), &"failed".into())

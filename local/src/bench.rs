@@ -5,10 +5,8 @@
 
 use std::{fs, io::Write, path::Path, time::Duration};
 
-use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
-use serde_json::json;
-
 use crate::{demo::Error, world::World};
+use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 
 const ROTATIONS: usize = 15;
 const STARTS: usize = 20;
@@ -87,14 +85,7 @@ pub async fn run(world: &World, function: &Path, out: &mut impl Write) -> Result
 
 /// One rotation; the time in which the function was at work.
 async fn rotate(world: &World) -> Result<Duration, Error> {
-    let service = world.secrets_manager();
-    let secret = world.single_user();
-    let started = service
-        .call("RotateSecret", json!({ "SecretId": secret }))
-        .await?;
-    let rotation = service
-        .rotation(secret, started["VersionId"].as_str().unwrap_or_default())
-        .await;
+    let rotation = world.secrets_manager().rotate(world.single_user()).await?;
     if !rotation.succeeded {
         return Err(Error::NotRotated("see the function's log above".to_owned()));
     }

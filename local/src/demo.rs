@@ -68,12 +68,7 @@ async fn rotate(world: &World, show: &mut Show<'_, impl Write>) -> Result<(), Er
             .await?,
     );
 
-    let started = service
-        .call("RotateSecret", json!({ "SecretId": secret }))
-        .await?;
-    let rotation = service
-        .rotation(secret, started["VersionId"].as_str().unwrap_or_default())
-        .await;
+    let rotation = service.rotate(secret).await?;
 
     let calls = service.calls().len() - calls_before;
     let logins = world.postgres().logins(world.role())?;

@@ -34,14 +34,7 @@ pub(crate) async fn world() -> World {
 
 /// Rotates through RotateSecret and waits for the end.
 pub(crate) async fn rotate(world: &World, secret: &str) -> Rotation {
-    let service = world.secrets_manager();
-    let started = service
-        .call("RotateSecret", json!({ "SecretId": secret }))
-        .await
-        .unwrap();
-    service
-        .rotation(secret, started["VersionId"].as_str().unwrap())
-        .await
+    world.secrets_manager().rotate(secret).await.unwrap()
 }
 
 /// Invokes one step by hand.

@@ -214,6 +214,20 @@ impl SecretsManager {
         }
     }
 
+    /// RotateSecret, and then waits until the rotation has ended, well or not.
+    ///
+    /// # Errors
+    ///
+    /// RotateSecret is refused.
+    pub async fn rotate(&self, secret: &str) -> Result<Rotation, ServiceError> {
+        let started = self
+            .call("RotateSecret", json!({ "SecretId": secret }))
+            .await?;
+        Ok(self
+            .rotation(secret, started["VersionId"].as_str().unwrap_or_default())
+            .await)
+    }
+
     fn perform(&self, operation: &str, input: Value, lagging: bool) -> Result<Value, ServiceError> {
         let now = now();
         let mut inner = self.lock();

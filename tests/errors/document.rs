@@ -1,0 +1,96 @@
+//! The secret's document.
+
+use super::*;
+
+#[tokio::test]
+async fn a_document_that_cannot_be_used_is_refused_by_what_is_wrong_with_it() {
+    let world = world().await;
+    let with = async |key: &str, value: Value| document_with(&world, key, value).await;
+    let without = async |key: &str| {
+        let mut document: Value = serde_json::from_str(&with(key, json!(1)).await).unwrap();
+        document.as_object_mut().unwrap().remove(key);
+        document.to_string()
+    };
+    let cases = [
+        (
+            "not-json",
+            "host=localhost".to_owned(),
+            "DocumentNotJson",
+            "store an object",
+        ),
+        (
+            "no-object",
+            r#"["localhost"]"#.to_owned(),
+            "DocumentNotAnObject",
+            "store an object",
+        ),
+        (
+            "no-host",
+            without("host").await,
+            "DocumentFieldMissing",
+            "\"host\"",
+        ),
+        (
+            "no-username",
+            without("username").await,
+            "DocumentFieldMissing",
+            "\"username\"",
+        ),
+        (
+            "no-password",
+            without("password").await,
+            "DocumentFieldMissing",
+            "\"password\"",
+        ),
+        (
+            "host-type",
+            with("host", json!(7)).await,
+            "DocumentFieldInvalid",
+            "\"host\"",
+        ),
+        (
+            "port-type",
+            with("port", json!("many")).await,
+            "DocumentFieldInvalid",
+            "1 to 65535",
+        ),
+        (
+            "ssl-type",
+            with("ssl", json!("maybe")).await,
+            "DocumentFieldInvalid",
+            "true or false",
+        ),
+        (
+            "engine",
+            with("engine", json!("mysql")).await,
+            "EngineUnknown",
+            "own engine's function",
+        ),
+    ];
+    for (name, text, error_type, advice) in cases {
+        staged_secret(&world, name, &text).await;
+        assert_fails(&world, name, "createSecret", error_type, advice).await;
+    }
+}
+
+#[tokio::test]
+async fn a_binary_secret_is_refused() {
+    let world = world().await;
+    let service = world.secrets_manager();
+    service
+        .call(
+            "CreateSecret",
+            json!({ "Name": "demo/binary", "SecretBinary": "AAEC" }),
+        )
+        .await
+        .unwrap();
+    service.stage("demo/binary", TOKEN).unwrap();
+    assert_fails(
+        &world,
+        "demo/binary",
+        "createSecret",
+        "SecretIsBinary",
+        "SecretString",
+    )
+    .await;
+}
