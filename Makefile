@@ -45,7 +45,7 @@ bench: setup ## what a rotation costs: calls, logins, size, start, memory
 
 build: $(TOOLS)/lambda/bin/cargo-lambda ## packages for Lambda, one for each processor
 	@for arch in $(ARCH); do \
-	  rustup target add --quiet $$([ $$arch = arm64 ] && echo aarch64 || echo x86_64)-unknown-linux-gnu; \
+	  rustup target add $$([ $$arch = arm64 ] && echo aarch64 || echo x86_64)-unknown-linux-gnu; \
 	  PATH="$(CURDIR)/$(TOOLS)/lambda/bin:$$PATH" cargo lambda build --release -p secret-rotation --output-format zip \
 	    --$${arch/_/-} --lambda-dir target/lambda/$$arch; \
 	done

@@ -214,3 +214,37 @@ async fn a_pending_version_that_names_another_server_is_sent_nothing() {
         assert_fails(&world, secret, step, "AnotherServer", "another host").await;
     }
 }
+
+#[tokio::test]
+async fn a_change_that_waits_for_a_lock_ends_in_a_timeout_and_does_not_happen_later() {
+    let mut options = common::options();
+    options.function_timeout = std::time::Duration::from_secs(3);
+    let world = World::start(options).await.unwrap();
+    let secret = created(&world, "host", json!("localhost")).await;
+    let holder = world.postgres().superuser_client().await.unwrap();
+    let sql = format!("BEGIN; ALTER ROLE \"{}\" CONNECTION LIMIT 50", world.role());
+    holder.batch_execute(&sql).await.unwrap();
+    assert_fails(
+        &world,
+        secret,
+        "setSecret",
+        "DatabaseTimedOut",
+        "no answer within 0.5 s",
+    )
+    .await;
+
+    // the server has given the statement up too: with the lock gone, nothing comes of it
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND state <> 'idle'";
+    while holder
+        .query_one(waiting, &[&world.role()])
+        .await
+        .unwrap()
+        .get::<_, i64>(0)
+        > 0
+    {
+        tokio::task::yield_now().await;
+    }
+    let before = snapshot(&world, secret).await;
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(snapshot(&world, secret).await, before);
+}
