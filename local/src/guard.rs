@@ -6,23 +6,35 @@
 //! the same way: [`Guard`] is dropped, the pipe is closed.
 
 use std::{
-    io,
+    io::{self, Write},
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, ChildStdin, Command, Stdio},
 };
 
-/// Arguments: signal, process, folder (or nothing). It waits ten seconds at most for the process to be gone.
+/// Argument: folder (or nothing). Each line that comes is a signal and a process group, or empty, and replaces the one before.
+/// A group that has ten seconds and still does not go is killed.
 const SCRIPT: &str = r#"
 trap '' INT TERM HUP
-read -r _
-kill -s "$1" "$2" 2>/dev/null
-tries=0
-while kill -0 "$2" 2>/dev/null && [ "$tries" -lt 200 ]; do sleep 0.05; tries=$((tries + 1)); done
-[ -z "$3" ] || rm -rf "$3"
+PATH=$PATH:/usr/bin:/bin
+signal= group=
+while read -r next_signal next_group; do signal=$next_signal group=$next_group; done
+gone() {
+  tries=0
+  while kill -s 0 -- "-$group" 2>/dev/null; do
+    [ "$tries" -lt 200 ] || return 1
+    sleep 0.05
+    tries=$((tries + 1))
+  done
+}
+if [ -n "$group" ]; then
+  kill -s "$signal" -- "-$group" 2>/dev/null
+  gone || { kill -s KILL -- "-$group" 2>/dev/null; gone; }
+fi
+[ -z "$1" ] || rm -rf "$1"
 "#;
 
-/// What watches over one child process.
+/// What watches over a folder, and over one child process at a time.
 #[derive(Debug)]
 pub(crate) struct Guard {
     shell: Child,
@@ -30,10 +42,10 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// Will send `signal` to the process, and then remove the folder, when this is dropped or we are gone.
-    pub(crate) fn over(process: u32, signal: &str, folder: Option<&Path>) -> io::Result<Self> {
+    /// Will remove the folder when this is dropped or we are gone.
+    pub(crate) fn over(folder: Option<&Path>) -> io::Result<Self> {
         let mut shell = Command::new("/bin/sh")
-            .args(["-c", SCRIPT, "guard", signal, &process.to_string()])
+            .args(["-c", SCRIPT, "guard"])
             .arg(folder.unwrap_or(Path::new("")))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -44,9 +56,26 @@ impl Guard {
         Ok(Self { shell, pipe })
     }
 
+    /// Will first send `signal` to this process, which leads a group of its own, and wait until the group is gone.
+    pub(crate) fn watch(&mut self, process: u32, signal: &str) -> io::Result<()> {
+        self.tell(&format!("{signal} {process}\n"))
+    }
+
+    /// The process that was watched has ended.
+    pub(crate) fn rest(&mut self) -> io::Result<()> {
+        self.tell("\n")
+    }
+
     /// Has the guard do its work now. The child, if it is ours, is to be waited for meanwhile.
     pub(crate) fn release(&mut self) {
         self.pipe = None;
+    }
+
+    fn tell(&mut self, line: &str) -> io::Result<()> {
+        match &mut self.pipe {
+            Some(pipe) => pipe.write_all(line.as_bytes()),
+            None => Ok(()),
+        }
     }
 }
 

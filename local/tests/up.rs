@@ -9,6 +9,7 @@
 use std::{
     io::{BufRead, BufReader, Read},
     net::TcpStream,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -25,13 +26,56 @@ const TOKEN: &str = "00000000-0000-4000-8000-000000000001";
 struct Up {
     process: Child,
     ready: Value,
+    scratch: Scratch,
+}
+
+/// Where one world keeps its temporary files, and its processes work: what is left behind is found there.
+struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // as root, the server runs as another user
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        Self(folder)
+    }
+
+    fn up(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
+        command
+            .args(["up", "--port", "0"])
+            .args(arguments)
+            .env("TMPDIR", self.0.path())
+            .current_dir(self.0.path());
+        command
+    }
+
+    fn is_empty(&self) -> bool {
+        std::fs::read_dir(self.0.path()).unwrap().next().is_none()
+    }
+
+    /// The processes that work in it, by Linux's account; elsewhere none is known.
+    fn processes(&self) -> Vec<PathBuf> {
+        let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        all.map(|process| process.path())
+            .filter(|process| {
+                std::fs::read_link(process.join("cwd"))
+                    .is_ok_and(|folder| folder.starts_with(self.0.path()))
+            })
+            .collect()
+    }
+
+    fn assert_nothing_is_left(&self) {
+        wait_until("no process is left", || self.processes().is_empty());
+        wait_until("no file is left", || self.is_empty());
+    }
 }
 
 impl Up {
     fn start(arguments: &[&str]) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_local"))
-            .args(["up", "--port", "0"])
-            .args(arguments)
+        let scratch = Scratch::new();
+        let mut process = scratch
+            .up(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -42,7 +86,11 @@ impl Up {
             .unwrap();
         let ready =
             serde_json::from_str(&line).unwrap_or_else(|_| panic!("not a line of JSON: {line:?}"));
-        Self { process, ready }
+        Self {
+            process,
+            ready,
+            scratch,
+        }
     }
 
     fn text(&self, pointer: &str) -> &str {
@@ -55,13 +103,6 @@ impl Up {
             .unwrap()
             .try_into()
             .unwrap()
-    }
-
-    fn folder(&self) -> PathBuf {
-        Path::new(self.text("/ca_file"))
-            .parent()
-            .unwrap()
-            .to_owned()
     }
 
     fn signal(&self, signal: Signal) {
@@ -117,14 +158,6 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-fn assert_nothing_is_left(folder: &Path, port: u16) {
-    wait_until("the folder is gone", || !folder.exists());
-    assert!(
-        TcpStream::connect(("127.0.0.1", port)).is_err(),
-        "PostgreSQL still listens"
-    );
-}
-
 #[test]
 fn it_prints_where_everything_is_in_one_line_and_serves_until_it_is_told_to_stop() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
@@ -145,8 +178,7 @@ fn it_prints_where_everything_is_in_one_line_and_serves_until_it_is_told_to_stop
             .to_owned();
         TcpStream::connect(endpoint).unwrap();
         TcpStream::connect(("127.0.0.1", up.port())).unwrap();
-        let (folder, port) = (up.folder(), up.port());
-        assert!(folder.join("data").exists());
+        assert!(!up.scratch.is_empty());
 
         up.signal(signal);
         assert!(up.process.wait().unwrap().success(), "{signal}");
@@ -158,7 +190,8 @@ fn it_prints_where_everything_is_in_one_line_and_serves_until_it_is_told_to_stop
             .read_to_string(&mut rest)
             .unwrap();
         assert_eq!(rest, "", "nothing but the one line");
-        assert_nothing_is_left(&folder, port);
+        assert!(up.scratch.is_empty(), "it is gone when the command is");
+        up.scratch.assert_nothing_is_left();
     }
 }
 
@@ -173,10 +206,39 @@ fn killed_without_warning_it_leaves_nothing_behind() {
         "secret-rotation",
         "/dev/null",
     ]);
-    let (folder, port) = (up.folder(), up.port());
+    let processes = up.scratch.processes();
     up.signal(Signal::SIGKILL);
     up.process.wait().unwrap();
-    assert_nothing_is_left(&folder, port);
+    up.scratch.assert_nothing_is_left();
+    // the command, two guards, the server and its processes, the function
+    assert!(
+        processes.len() > 5 || cfg!(not(target_os = "linux")),
+        "{processes:?}"
+    );
+}
+
+#[test]
+fn killed_or_stopped_while_the_cluster_is_still_made_it_leaves_nothing_behind() {
+    for signal in [Signal::SIGKILL, Signal::SIGTERM] {
+        let scratch = Scratch::new();
+        let mut up = scratch
+            .up(&["--function", "/bin/true"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // initdb's first act
+        wait_until("initdb is at work", || {
+            let folders = std::fs::read_dir(scratch.0.path()).unwrap().flatten();
+            folders
+                .map(|folder| folder.path().join("data/PG_VERSION"))
+                .any(|file| file.exists())
+        });
+        kill(Pid::from_raw(up.id().try_into().unwrap()), signal).unwrap();
+        let status = up.wait().unwrap();
+        assert_eq!(status.success(), signal == Signal::SIGTERM, "{signal}");
+        scratch.assert_nothing_is_left();
+    }
 }
 
 #[test]

@@ -55,6 +55,7 @@ impl Environment {
         let log_file = tempfile::NamedTempFile::new()?;
         // appended to, so that it can be cut off after each invocation
         let written = File::options().append(true).open(log_file.path())?;
+        let mut guard = Guard::over(None)?;
         let spawned = Instant::now();
         let process = Command::new(&settings.binary)
             .env_clear()
@@ -84,7 +85,9 @@ impl Environment {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
-        let guard = Guard::over(process.id().unwrap_or_default(), "KILL", None)?;
+        if let Some(id) = process.id() {
+            guard.watch(id, "KILL")?;
+        }
         let api = tokio::spawn(async move {
             // it ends when this task is aborted
             let _ = axum::serve(listener, router).await;
@@ -124,6 +127,8 @@ impl Environment {
         // a channel of one: it is empty, the process takes an event only to answer it
         let _ = self.host.events.send(event).await;
         tokio::select! {
+            // in this order: the answer of a process that exits right after it is an answer
+            biased;
             said = answer(&mut self.host, &id) => said,
             status = self.process.wait() => {
                 self.alive = false;
@@ -155,7 +160,10 @@ impl Environment {
         );
         if self.alive {
             // one that does not ask for its next event is of no use any more
-            self.alive = matches!(polled.await, Ok(Ok(_)));
+            self.alive = tokio::select! {
+                polled = polled => matches!(polled, Ok(Ok(_))),
+                _ = self.process.wait() => false,
+            };
             self.served += 1;
         }
         let mut text = Vec::new();
@@ -172,8 +180,9 @@ impl Environment {
             .collect()
     }
 
-    pub(super) fn is_alive(&self) -> bool {
-        self.alive
+    /// Whether it can be given another event. A process may die while it waits for one.
+    pub(super) fn is_alive(&mut self) -> bool {
+        self.alive && matches!(self.process.try_wait(), Ok(None))
     }
 
     /// From the process's start until it first asked for an event, which this waits for.

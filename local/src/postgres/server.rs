@@ -3,13 +3,13 @@
 use std::{
     fmt,
     fs::{self, File},
-    io::Write,
+    io::{self, Write},
     os::unix::{
         fs::{PermissionsExt, chown},
         process::CommandExt,
     },
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -64,7 +64,7 @@ impl Postgres {
     ///
     /// There is no PostgreSQL on this machine, or it does not start; the message says what to do.
     pub async fn start(settings: Settings) -> Result<Self, Error> {
-        let cluster = Cluster::new()?;
+        let mut cluster = Cluster::new()?;
         let superuser_password = SecretString::from(Uuid::new_v4().simple().to_string());
         cluster.initdb(&superuser_password, &settings)?;
         cluster.start(superuser_password).await
@@ -89,7 +89,7 @@ impl Postgres {
     ///
     /// As [`Postgres::start`].
     pub async fn start_standby(&self) -> Result<Self, Error> {
-        let cluster = Cluster::new()?;
+        let mut cluster = Cluster::new()?;
         cluster.base_backup(self)?;
         cluster.start(self.superuser_password.clone()).await
     }
@@ -164,26 +164,37 @@ impl Drop for Postgres {
 
 /// A folder for a server that does not run yet. Dropping it removes the folder.
 struct Cluster {
-    folder: tempfile::TempDir,
+    folder: PathBuf,
+    guard: Guard,
     binaries: PathBuf,
     user: Option<User>,
 }
 
 impl Cluster {
     fn new() -> Result<Self, Error> {
+        let (binaries, user) = (binaries::folder()?, user()?);
+        let folder = tempfile::Builder::new()
+            .prefix("secret-rotation-")
+            .tempdir()
+            .map_err(Error::io("make a temporary folder"))?;
+        // from the start: initdb takes a second, and the superuser's password is in a file meanwhile
+        let guard =
+            Guard::over(Some(folder.path())).map_err(Error::io("start the server's guard"))?;
         let cluster = Self {
-            binaries: binaries::folder()?,
-            user: user()?,
-            folder: tempfile::Builder::new()
-                .prefix("secret-rotation-")
-                .tempdir()
-                .map_err(Error::io("make a temporary folder"))?,
+            folder: folder.keep(), // the guard's from here on
+            guard,
+            binaries,
+            user,
         };
-        cluster.hand_over(cluster.folder.path())?;
+        cluster.hand_over(&cluster.folder)?;
         Ok(cluster)
     }
 
-    fn initdb(&self, superuser_password: &SecretString, settings: &Settings) -> Result<(), Error> {
+    fn initdb(
+        &mut self,
+        superuser_password: &SecretString,
+        settings: &Settings,
+    ) -> Result<(), Error> {
         let password_file = self.write("password", superuser_password.expose_secret())?;
         self.run("initdb", |command| {
             command.args([
@@ -213,7 +224,7 @@ impl Cluster {
         self.write("data/server.key", &certificates.server_key)?;
         let mut conf = File::options()
             .append(true)
-            .open(self.folder.path().join("data/postgresql.conf"))
+            .open(self.folder.join("data/postgresql.conf"))
             .map_err(Error::io("open postgresql.conf"))?;
         // a scratch server may lose what it has: no fsync. What is logged is what tests count.
         writeln!(
@@ -226,8 +237,8 @@ impl Cluster {
         .map_err(Error::io("write postgresql.conf"))
     }
 
-    fn base_backup(&self, primary: &Postgres) -> Result<(), Error> {
-        fs::copy(primary.ca_file(), self.folder.path().join("ca.pem"))
+    fn base_backup(&mut self, primary: &Postgres) -> Result<(), Error> {
+        fs::copy(primary.ca_file(), self.folder.join("ca.pem"))
             .map_err(Error::io("copy the CA"))?;
         self.run("pg_basebackup", |command| {
             command.args([
@@ -244,11 +255,10 @@ impl Cluster {
         })
     }
 
-    async fn start(self, superuser_password: SecretString) -> Result<Postgres, Error> {
-        let log =
-            File::create(self.folder.path().join("log")).map_err(Error::io("make the log"))?;
+    async fn start(mut self, superuser_password: SecretString) -> Result<Postgres, Error> {
+        let log = File::create(self.folder.join("log")).map_err(Error::io("make the log"))?;
         let port = free_port()?;
-        let process = self
+        let mut process = self
             .command("postgres")
             .args(["-D", "data", "-p", &port.to_string()])
             .stdin(Stdio::null())
@@ -257,15 +267,17 @@ impl Cluster {
             .process_group(0)
             .spawn()
             .map_err(Error::io("start postgres"))?;
-        let guard = Guard::over(process.id(), "INT", Some(self.folder.path()))
-            .map_err(Error::io("start the server's guard"))?;
-        let folder = self.folder.keep(); // the guard's from here on
+        if let Err(error) = self.guard.watch(process.id(), "INT") {
+            // nobody else would end it
+            let _ = process.kill().and_then(|()| process.wait());
+            return Err(Error::io("have the server watched")(error));
+        }
         let mut postgres = Postgres {
-            folder,
+            folder: self.folder,
             port,
             superuser_password,
             process,
-            guard,
+            guard: self.guard,
         };
         postgres.wait_until_ready().await?;
         Ok(postgres)
@@ -273,14 +285,14 @@ impl Cluster {
 
     /// Runs one of PostgreSQL's programs to its end.
     fn run(
-        &self,
+        &mut self,
         program: &'static str,
         arguments: impl FnOnce(&mut Command),
     ) -> Result<(), Error> {
         let mut command = self.command(program);
         arguments(&mut command);
-        let ended = command
-            .output()
+        let ended = self
+            .watched(&mut command)
             .map_err(Error::io("run a program of PostgreSQL's"))?;
         if ended.status.success() {
             return Ok(());
@@ -291,10 +303,23 @@ impl Cluster {
         })
     }
 
+    fn watched(&mut self, command: &mut Command) -> io::Result<Output> {
+        let process = command
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        self.guard.watch(process.id(), "KILL")?;
+        let output = process.wait_with_output()?;
+        self.guard.rest()?;
+        Ok(output)
+    }
+
     /// A program, as the user that the server runs as, in the folder.
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.binaries.join(program));
-        command.current_dir(self.folder.path());
+        command.current_dir(&self.folder);
         if let Some(user) = &self.user {
             command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
         }
@@ -302,7 +327,7 @@ impl Cluster {
     }
 
     fn write(&self, name: &str, text: &str) -> Result<PathBuf, Error> {
-        let path = self.folder.path().join(name);
+        let path = self.folder.join(name);
         fs::write(&path, text).map_err(Error::io("write a file"))?;
         // PostgreSQL refuses a key that others can read
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))
