@@ -6,9 +6,18 @@
     reason = "a failing unwrap in a test is a failing test"
 )]
 
-use std::{path::PathBuf, process::Command, sync::OnceLock, time::Duration};
+use std::{
+    path::PathBuf,
+    process::Command,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
 use local::lambda::{Function, FunctionSettings};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::{Value, json};
 
 /// `examples/function.rs`, which cargo builds for a whole test run, but not for this file alone.
@@ -177,4 +186,42 @@ async fn a_binary_that_cannot_be_started_is_told_by_its_path() {
     let error = function.invoke(json!({})).await.outcome.unwrap_err();
     assert_eq!(error.error_type, "Runtime.InvalidEntrypoint");
     assert!(error.error_message.contains("/nowhere/function"), "{error}");
+}
+
+/// Waits until the process is dead, though nobody waited for it: Linux calls it a zombie, other systems do not tell.
+async fn is_dead(pid: i32) {
+    let started = Instant::now();
+    let state = || std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    while state().is_ok_and(|state| !state.contains(") Z ")) {
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "{pid} lives on"
+        );
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_died_between_two_invocations_fails_neither() {
+    let function = Function::new(settings());
+    let pid = ask(&function, "pid").await.as_i64().unwrap();
+    let pid = i32::try_from(pid).unwrap();
+    kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    is_dead(pid).await;
+    assert_ne!(ask(&function, "pid").await, pid);
+    assert_eq!(function.environments(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_counts_though_the_process_exits_after_it_and_the_log_does_not_wait() {
+    let function = Function::new(settings());
+    let started = Instant::now();
+    assert_eq!(ask(&function, "answer and exit").await, "the last words");
+    assert!(
+        started.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        started.elapsed()
+    );
+    ask(&function, "pid").await;
+    assert_eq!(function.environments(), 2);
 }

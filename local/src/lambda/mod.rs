@@ -79,12 +79,7 @@ impl Function {
         let inner = &self.0;
         let started = Instant::now();
         let mut killed = inner.kill.subscribe();
-        let idle = inner
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        let environment = match idle {
+        let environment = match self.idle() {
             Some(environment) => Ok(environment),
             None => {
                 inner.started.fetch_add(1, Ordering::Relaxed);
@@ -113,14 +108,20 @@ impl Function {
         if inner.settings.show_log {
             log.iter().for_each(|line| eprintln!("{line}"));
         }
-        if environment.is_alive() {
-            inner
-                .idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(environment);
+        let mut idle = inner.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        // looked at under the lock: `kill` says so first, and then takes what is idle
+        let spared = !killed.has_changed().unwrap_or(true);
+        if spared && environment.is_alive() {
+            idle.push(environment);
         }
         Invoked { outcome, log, took }
+    }
+
+    /// A warm environment; those that died meanwhile are let go.
+    fn idle(&self) -> Option<Environment> {
+        let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain_mut(Environment::is_alive);
+        idle.pop()
     }
 
     /// [`Function::invoke`] as the closure that Secrets Manager takes.
