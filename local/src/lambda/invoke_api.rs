@@ -4,13 +4,18 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::{Path, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
     routing::post,
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
 use super::Function;
+use crate::invocation::Invoked;
+
+/// How much of the log `LogType=Tail` brings, in bytes (docs).
+const TAIL: usize = 4096;
 
 impl Function {
     /// `POST /2015-03-31/functions/{name or ARN}/invocations`.
@@ -57,20 +62,11 @@ async fn invoke(
             );
         }
     };
-    let kind = headers
-        .get("x-amz-invocation-type")
-        .and_then(|kind| kind.to_str().ok());
-    match kind.unwrap_or("RequestResponse") {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    match header("x-amz-invocation-type").unwrap_or("RequestResponse") {
         "RequestResponse" => {
-            let invoked = function.invoke(event).await;
-            let version = ("x-amz-executed-version", "$LATEST");
-            match invoked.outcome {
-                Ok(answer) => ([version], Json(answer)).into_response(),
-                Err(error) => {
-                    let body = json!({ "errorType": error.error_type, "errorMessage": error.error_message });
-                    ([version, ("x-amz-function-error", "Unhandled")], Json(body)).into_response()
-                }
-            }
+            let with_log = header("x-amz-log-type") == Some("Tail");
+            answer(function.invoke(event).await, with_log)
         }
         "Event" => {
             tokio::spawn(async move { drop(function.invoke(event).await) });
@@ -83,6 +79,36 @@ async fn invoke(
             &format!("InvocationType {other} is none of RequestResponse, Event, DryRun"),
         ),
     }
+}
+
+/// A failed function is an HTTP success, too: a header tells.
+fn answer(invoked: Invoked, with_log: bool) -> Response {
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        "x-amz-executed-version",
+        HeaderValue::from_static("$LATEST"),
+    );
+    if with_log && let Ok(tail) = HeaderValue::try_from(tail(&invoked.log)) {
+        headers.insert("x-amz-log-result", tail);
+    }
+    match invoked.outcome {
+        Ok(answer) => (headers, Json(answer)).into_response(),
+        Err(error) => {
+            headers.insert(
+                "x-amz-function-error",
+                HeaderValue::from_static("Unhandled"),
+            );
+            let body =
+                json!({ "errorType": error.error_type, "errorMessage": error.error_message });
+            (headers, Json(body)).into_response()
+        }
+    }
+}
+
+fn tail(log: &[String]) -> String {
+    let text: String = log.iter().map(|line| format!("{line}\n")).collect();
+    let bytes = text.as_bytes();
+    BASE64_STANDARD.encode(&bytes[bytes.len().saturating_sub(TAIL)..])
 }
 
 fn refuse(status: StatusCode, code: &'static str, message: &str) -> Response {
