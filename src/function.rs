@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use crate::{
     error::Error,
     event::RotationEvent,
-    rotation::{self, Outcome},
+    rotation::{Memory, Outcome, Rotation},
     settings::{Settings, SettingsError},
     store::SecretsManager,
-    target::postgres::{Limits, Postgres, Roots},
+    target::postgres::{Kept, Limits, Postgres, Roots},
     telemetry::{self, Cost, Metrics},
 };
 
@@ -27,6 +27,10 @@ pub struct Function {
     pub store: SecretsManager,
     /// Whom PostgreSQL's certificates must chain to.
     pub roots: Roots,
+    /// The administrator's session between two steps.
+    pub kept: Kept,
+    /// What one step tells the next.
+    pub memory: Memory,
     /// Where the metrics go.
     pub metrics: Metrics,
 }
@@ -47,7 +51,11 @@ impl Function {
             }
         };
         let outcome = self.step(&event, settings, deadline).await?;
-        Ok(json!({ "step": event.step.name(), "outcome": outcome.name() }))
+        let mut answer = json!({ "step": event.step.name(), "outcome": outcome.name() });
+        if let Outcome::Revoked { sessions } = outcome {
+            answer["sessions"] = sessions.into();
+        }
+        Ok(answer)
     }
 
     fn accept(&self, event: &Value) -> Result<(RotationEvent, &Settings), Error> {
@@ -68,10 +76,17 @@ impl Function {
             connect: budget / 5,
             statement: budget / 5,
         };
-        let postgres = Postgres::new(&self.roots, settings.hashing, limits);
+        let postgres = Postgres::new(&self.roots, &self.kept, settings, limits);
 
         let mut rng = SysRng;
-        let step = rotation::run(&self.store, &postgres, &settings.policy, &mut rng, event);
+        let rotation = Rotation {
+            store: &self.store,
+            target: &postgres,
+            policy: &settings.policy,
+            overlap: settings.overlap,
+            memory: &self.memory,
+        };
+        let step = rotation.run(&mut rng, event);
         let result = tokio::time::timeout(budget, step)
             .await
             .unwrap_or(Err(Error::TimedOut {

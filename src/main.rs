@@ -3,9 +3,10 @@
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use secret_rotation::{
     function::Function,
+    rotation::Memory,
     settings::Settings,
     store::SecretsManager,
-    target::postgres::Roots,
+    target::postgres::{Kept, Roots},
     telemetry::{self, Metrics},
 };
 use serde_json::Value;
@@ -31,6 +32,8 @@ async fn main() -> Result<(), Error> {
     let function = Function {
         store: SecretsManager::from_env(endpoint, roots).await?,
         roots: Roots::new(ca_file),
+        kept: Kept::default(),
+        memory: Memory::default(),
         metrics: Metrics::start(),
         settings,
     };

@@ -3,9 +3,15 @@
 //! It is read and checked once, at start. What is wrong with it is told at every invocation, because a
 //! function that exits at start shows an operator nothing but `Runtime.ExitError`.
 
-use std::{path::PathBuf, str::FromStr};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
-use crate::password::{PasswordError, Policy, Rules};
+use crate::{
+    document::Overlap,
+    password::{PasswordError, Policy, Rules},
+};
+
+/// A day: every cache and pool that lives shorter than that has moved on.
+const USUAL_OVERLAP: Overlap = Overlap::Bounded(Duration::from_secs(24 * 60 * 60));
 
 /// How a new password travels to the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +30,10 @@ pub struct Settings {
     pub policy: Policy,
     /// `PASSWORD_HASHING`: `scram` (default) or `server`.
     pub hashing: PasswordHashing,
+    /// `OVERLAP_WINDOW`: how long the old one of two users logs in after a rotation; 24h by default.
+    pub overlap: Overlap,
+    /// `VERIFY_SQL`: what testSecret runs as the new credential, read only; it must not fail.
+    pub verify_sql: Option<String>,
     /// `TLS_CA_FILE`: a PEM file of roots that are trusted beside the built-in ones.
     pub tls_ca_file: Option<PathBuf>,
     /// What `AWS_CA_BUNDLE` holds: PEM, the roots to trust for the API in place of Amazon's.
@@ -63,6 +73,13 @@ impl Settings {
         Ok(Self {
             policy: Policy::new(&rules)?,
             hashing: parsed(&variable, "PASSWORD_HASHING", "scram or server")?.unwrap_or_default(),
+            overlap: parsed(
+                &variable,
+                "OVERLAP_WINDOW",
+                "a time such as 24h, or unbounded",
+            )?
+            .unwrap_or(USUAL_OVERLAP),
+            verify_sql: filled(&variable, "VERIFY_SQL"),
             tls_ca_file: filled(&variable, "TLS_CA_FILE").map(PathBuf::from),
             api_roots: filled(&variable, "AWS_CA_BUNDLE")
                 .map(readable)
@@ -179,6 +196,10 @@ mod tests {
         let settings = read(&[]).unwrap();
         assert_eq!(password(&[]).len(), 32);
         assert_eq!(settings.hashing, PasswordHashing::Scram);
+        assert_eq!(
+            settings.overlap,
+            Overlap::Bounded(Duration::from_secs(86_400))
+        );
         assert!(settings.tls_ca_file.is_none() && settings.endpoint.is_none());
         assert!(settings.api_roots.is_none());
     }
@@ -230,6 +251,8 @@ mod tests {
             ("PASSWORD_LENGTH", "-1"),
             ("EXCLUDE_NUMBERS", "ture"),
             ("PASSWORD_HASHING", "md5"),
+            ("OVERLAP_WINDOW", "soon"),
+            ("OVERLAP_WINDOW", "1500ms"),
             ("AWS_CA_BUNDLE", "/nowhere/ca.pem"),
         ] {
             let error = read(&[(name, value)]).unwrap_err();

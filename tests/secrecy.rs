@@ -15,7 +15,7 @@ use local::{
     secrets_manager::{Behavior, Fault, Rotation, ServiceError},
     world::World,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A world that writes as much as it can: the function at TRACE, the server each statement.
 async fn talkative_world() -> World {
@@ -44,11 +44,17 @@ fn written(invoked: &Invoked) -> Vec<String> {
     invoked.log.iter().cloned().chain([answer]).collect()
 }
 
-/// Every password that the secret has had.
+/// Every password that the secrets have now, the administrator's too.
 async fn passwords(world: &World) -> Vec<String> {
     let mut passwords = Vec::new();
-    for label in ["AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"] {
-        passwords.extend(common::password(world, world.single_user(), label).await);
+    for secret in [
+        world.single_user(),
+        world.alternating_users(),
+        world.admin(),
+    ] {
+        for label in ["AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"] {
+            passwords.extend(common::password(world, secret, label).await);
+        }
     }
     passwords
 }
@@ -105,12 +111,18 @@ async fn no_log_at_any_level_holds_a_password_a_verifier_or_a_rotation_token() {
     let world = talkative_world().await;
     let mut secrets = passwords(&world).await;
     let mut function = Vec::new();
-    for _ in 0..2 {
-        let rotation = rotate(&world, world.single_user()).await;
+    for secret in [
+        world.single_user(),
+        world.alternating_users(),
+        world.single_user(),
+    ] {
+        let rotation = rotate(&world, secret).await;
         assert!(rotation.succeeded);
         function.extend(lines(&rotation));
         secrets.extend(passwords(&world).await);
     }
+    let event = json!({ "Step": "revokeSecret", "SecretId": world.alternating_users() });
+    function.extend(written(&world.function().invoke(event).await));
     let server = world.postgres().log().unwrap();
 
     assert!(
@@ -264,10 +276,12 @@ async fn a_failed_step_writes_its_line_and_counts_by_step_and_error_type() {
 }
 
 #[tokio::test]
-async fn the_demo_shows_three_rotations_and_no_password() {
-    let world = World::start(common::options().own_postgres(Settings::default()))
-        .await
-        .unwrap();
+async fn the_demo_shows_both_strategies_a_revocation_and_no_password() {
+    let mut options = common::options().own_postgres(Settings::default());
+    options
+        .function_env
+        .push(("OVERLAP_WINDOW".to_owned(), local::demo::WINDOW.to_owned()));
+    let world = World::start(options).await.unwrap();
     let mut secrets = passwords(&world).await;
     let mut shown = Vec::new();
     local::demo::run(&world, &mut shown, false).await.unwrap();
@@ -275,18 +289,26 @@ async fn the_demo_shows_three_rotations_and_no_password() {
 
     let shown = String::from_utf8(shown).unwrap();
     assert_absent("a password", &secrets, &shown);
+    let count = |text: &str| shown.matches(text).count();
+    assert_eq!(count("✔ the old password is refused (28P01)"), 3, "{shown}");
     assert_eq!(
-        shown
-            .matches("✔ the old password is refused (28P01)")
-            .count(),
+        count("8 API calls, 2 logins, 0 of them rejected"),
         3,
         "{shown}"
     );
     assert_eq!(
-        shown
-            .matches("8 API calls, 2 logins, 0 of them rejected")
-            .count(),
-        3,
+        count("10 API calls, 3 logins, 0 of them rejected"),
+        2,
+        "{shown}"
+    );
+    assert_eq!(
+        count("✔ after the window PostgreSQL refuses the old password"),
+        1,
+        "{shown}"
+    );
+    assert_eq!(
+        count("✔ the session that it had opened is gone"),
+        1,
         "{shown}"
     );
 }

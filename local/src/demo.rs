@@ -3,12 +3,14 @@
 use std::{
     collections::BTreeMap,
     io::{self, Write},
+    time::Duration,
 };
 
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use owo_colors::{OwoColorize, Style};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
+use tokio_postgres::{Client, error::SqlState};
 
 use crate::{
     postgres::{self, Logins},
@@ -18,7 +20,10 @@ use crate::{
 
 const ROTATIONS: usize = 3;
 
-/// Rotates the single user's secret three times and writes what happened. No secret is written.
+/// The overlap window of the demo, as the function's `OVERLAP_WINDOW`: long enough to see, short enough to wait for.
+pub const WINDOW: &str = "2s";
+
+/// Rotates a secret of each strategy, revokes, and writes what happened. No secret is written.
 ///
 /// # Errors
 ///
@@ -26,15 +31,14 @@ const ROTATIONS: usize = 3;
 pub async fn run(world: &World, out: &mut impl Write, colors: bool) -> Result<(), Error> {
     let mut show = Show { out, colors };
     let postgres = world.postgres();
-    let server: String = postgres
+    let version = postgres
         .superuser_client()
         .await?
         .query_one("SHOW server_version", &[])
-        .await
-        .map_err(postgres::Error::from)?
-        .get(0);
+        .await;
+    let version: String = version.map_err(postgres::Error::from)?.get(0);
     show.line(&format!(
-        "PostgreSQL {server} on {}:{}, TLS, scram-sha-256",
+        "PostgreSQL {version} on {}:{}, TLS, scram-sha-256",
         postgres.host(),
         postgres.port()
     ))?;
@@ -42,27 +46,112 @@ pub async fn run(world: &World, out: &mut impl Write, colors: bool) -> Result<()
         "Secrets Manager and Lambda on {}",
         world.endpoint()
     ))?;
-    for number in 1..=ROTATIONS {
-        show.blank()?;
-        show.heading(&format!(
-            "Rotation {number} of {ROTATIONS}: RotateSecret {}",
-            world.single_user()
-        ))?;
-        rotate(world, &mut show).await?;
-    }
-    show.blank()?;
-    show.line("Single user has no overlap: between setSecret and finishSecret AWSCURRENT does not log in, AWSPENDING does.")
+    single_user(world, &mut show).await?;
+    alternating_users(world, &mut show).await?;
+    revoke(world, &mut show).await
 }
 
-async fn rotate(world: &World, show: &mut Show<'_, impl Write>) -> Result<(), Error> {
-    let service = world.secrets_manager();
+async fn single_user(world: &World, show: &mut Show<'_, impl Write>) -> Result<(), Error> {
     let secret = world.single_user();
-    let old = password(world).await?;
-    let (calls_before, logins_before) = (
-        service.calls().len(),
-        world.postgres().logins(world.role())?,
-    );
-    let labels_before = labels(
+    for number in 1..=ROTATIONS {
+        show.heading(&format!(
+            "Single user, rotation {number} of {ROTATIONS}: RotateSecret {secret}"
+        ))?;
+        let old = Credential::current(world, secret).await?;
+        rotate(world, secret, show).await?;
+        let new = Credential::current(world, secret).await?;
+        show.check("the new password logs in", new.logs_in(world).await?)?;
+        show.check(
+            "the old password is refused (28P01)",
+            !old.logs_in(world).await?,
+        )?;
+    }
+    show.line("  No overlap: between setSecret and finishSecret AWSCURRENT does not log in, AWSPENDING does.")
+}
+
+async fn alternating_users(world: &World, show: &mut Show<'_, impl Write>) -> Result<(), Error> {
+    let secret = world.alternating_users();
+    show.heading(&format!(
+        "Alternating users, overlap window {WINDOW}: RotateSecret {secret}"
+    ))?;
+    let old = Credential::current(world, secret).await?;
+    let open_session = old.log_in(world).await?;
+    rotate(world, secret, show).await?;
+    let new = Credential::current(world, secret).await?;
+    show.check("the new user logs in", new.logs_in(world).await?)?;
+    show.check(
+        "so does the old one: this is the overlap",
+        old.logs_in(world).await?,
+    )?;
+    let superuser = world.postgres().superuser_client().await?;
+    let question = "SELECT to_char(rolvaliduntil, 'HH24:MI:SS'), to_char(now(), 'HH24:MI:SS') FROM pg_roles WHERE rolname = $1";
+    let row = superuser
+        .query_one(question, &[&old.user])
+        .await
+        .map_err(postgres::Error::from)?;
+    let (until, now): (Option<String>, String) = (row.get(0), row.get(1));
+    let until = until.ok_or(Error::NotTrue("the old user is bounded"))?;
+    show.line(&format!(
+        "  pg_roles       {} VALID UNTIL {until}, and it is {now}",
+        old.user
+    ))?;
+    // by the server's clock, which is the one that bounds the password
+    let ended = "SELECT rolvaliduntil < now() FROM pg_roles WHERE rolname = $1";
+    while !superuser
+        .query_one(ended, &[&old.user])
+        .await
+        .map_err(postgres::Error::from)?
+        .get::<_, bool>(0)
+    {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    show.check(
+        "after the window PostgreSQL refuses the old password (28P01)",
+        !old.logs_in(world).await?,
+    )?;
+    show.check(
+        "a session that it had opened lives on",
+        is_alive(&open_session).await,
+    )
+}
+
+async fn revoke(world: &World, show: &mut Show<'_, impl Write>) -> Result<(), Error> {
+    let secret = world.alternating_users();
+    show.heading(&format!(
+        "After a leak: RotateSecret {secret}, then revokeSecret"
+    ))?;
+    let leaked = Credential::current(world, secret).await?;
+    let open_session = leaked.log_in(world).await?;
+    rotate(world, secret, show).await?;
+    let event = json!({ "Step": "revokeSecret", "SecretId": secret });
+    let answer = world
+        .function()
+        .invoke(event)
+        .await
+        .outcome
+        .map_err(|error| Error::NotRotated(error.to_string()))?;
+    let outcome = answer["outcome"].as_str().unwrap_or_default();
+    show.line(&format!(
+        "  revokeSecret   {outcome}, open sessions ended: {}",
+        answer["sessions"]
+    ))?;
+    show.check(
+        "the leaked password is refused at once (28P01)",
+        !leaked.logs_in(world).await?,
+    )?;
+    show.check(
+        "the session that it had opened is gone",
+        !is_alive(&open_session).await,
+    )?;
+    let current = Credential::current(world, secret).await?;
+    show.check("the current user logs in", current.logs_in(world).await?)
+}
+
+/// Rotates, and shows the steps, the labels before and after, and the cost.
+async fn rotate(world: &World, secret: &str, show: &mut Show<'_, impl Write>) -> Result<(), Error> {
+    let service = world.secrets_manager();
+    let (calls, logins) = (service.calls().len(), all_logins(world)?);
+    let before = labels(
         &service
             .call("DescribeSecret", json!({ "SecretId": secret }))
             .await?,
@@ -70,32 +159,45 @@ async fn rotate(world: &World, show: &mut Show<'_, impl Write>) -> Result<(), Er
 
     let rotation = service.rotate(secret).await?;
 
-    let calls = service.calls().len() - calls_before;
-    let logins = world.postgres().logins(world.role())?;
+    let (calls, after) = (service.calls().len() - calls, all_logins(world)?);
     show.table(&steps(&rotation))?;
     if !rotation.succeeded {
         return Err(Error::NotRotated(failure(&rotation)));
     }
-    let labels_after = labels(
-        &service
-            .call("DescribeSecret", json!({ "SecretId": secret }))
-            .await?,
-    );
-    show.line(&format!("  labels before  {}", in_words(&labels_before)))?;
-    show.line(&format!("  labels after   {}", in_words(&labels_after)))?;
-    let Logins { accepted, rejected } = logins;
+    let described = service
+        .call("DescribeSecret", json!({ "SecretId": secret }))
+        .await?;
+    show.line(&format!("  labels before  {}", in_words(&before)))?;
     show.line(&format!(
-        "  cost           {calls} API calls, {} logins, {} of them rejected",
-        accepted + rejected - logins_before.accepted - logins_before.rejected,
-        rejected - logins_before.rejected,
+        "  labels after   {}",
+        in_words(&labels(&described))
     ))?;
+    let (accepted, rejected) = (
+        after.accepted - logins.accepted,
+        after.rejected - logins.rejected,
+    );
+    show.line(&format!(
+        "  cost           {calls} API calls, {} logins, {rejected} of them rejected",
+        accepted + rejected
+    ))
+}
 
-    let new = password(world).await?;
-    show.check("the new password logs in", logs_in(world, &new).await?)?;
-    show.check(
-        "the old password is refused (28P01)",
-        !logs_in(world, &old).await?,
-    )
+/// Of the administrator and of every user of the two secrets.
+pub(crate) fn all_logins(world: &World) -> Result<Logins, Error> {
+    let clone = format!("{}_clone", world.alternating_role());
+    let administrator = format!("admin_of_{}", world.role());
+    let mut sum = Logins::default();
+    for role in [
+        world.role(),
+        world.alternating_role(),
+        &clone,
+        &administrator,
+    ] {
+        let logins = world.postgres().logins(role)?;
+        sum.accepted += logins.accepted;
+        sum.rejected += logins.rejected;
+    }
+    Ok(sum)
 }
 
 /// The steps of the last attempt, one row each.
@@ -150,32 +252,51 @@ fn in_words(labels: &BTreeMap<String, Vec<String>>) -> String {
     versions.join("  ")
 }
 
-async fn password(world: &World) -> Result<SecretString, Error> {
-    let input = json!({ "SecretId": world.single_user(), "VersionStage": "AWSCURRENT" });
-    let value = world
-        .secrets_manager()
-        .call("GetSecretValue", input)
-        .await?;
-    let text = value["SecretString"].as_str().unwrap_or_default();
-    let document: Value = serde_json::from_str(text).map_err(io::Error::from)?;
-    Ok(document["password"].as_str().unwrap_or_default().into())
+/// What a client reads from the secret.
+struct Credential {
+    user: String,
+    password: SecretString,
 }
 
-/// False only when the server said so.
-async fn logs_in(world: &World, password: &SecretString) -> Result<bool, Error> {
-    match world
-        .postgres()
-        .connect(world.role(), password.expose_secret(), world.dbname())
-        .await
-    {
-        Ok(_) => Ok(true),
-        Err(postgres::Error::Refused(error))
-            if error.code().is_some_and(|code| code.code() == "28P01") =>
-        {
-            Ok(false)
-        }
-        Err(error) => Err(error.into()),
+impl Credential {
+    async fn current(world: &World, secret: &str) -> Result<Self, Error> {
+        let input = json!({ "SecretId": secret, "VersionStage": "AWSCURRENT" });
+        let value = world
+            .secrets_manager()
+            .call("GetSecretValue", input)
+            .await?;
+        let text = value["SecretString"].as_str().unwrap_or_default();
+        let document: Value = serde_json::from_str(text).map_err(io::Error::from)?;
+        let field = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
+        Ok(Self {
+            user: field("username"),
+            password: field("password").into(),
+        })
     }
+
+    async fn log_in(&self, world: &World) -> Result<Client, postgres::Error> {
+        world
+            .postgres()
+            .connect(&self.user, self.password.expose_secret(), world.dbname())
+            .await
+    }
+
+    /// False only when the server said so.
+    async fn logs_in(&self, world: &World) -> Result<bool, Error> {
+        match self.log_in(world).await {
+            Ok(_) => Ok(true),
+            Err(postgres::Error::Refused(error))
+                if error.code() == Some(&SqlState::INVALID_PASSWORD) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+async fn is_alive(session: &Client) -> bool {
+    session.simple_query("SELECT 1").await.is_ok()
 }
 
 /// Where the lines go, and how they look.
@@ -189,13 +310,9 @@ impl<W: Write> Show<'_, W> {
         Ok(writeln!(self.out, "{text}")?)
     }
 
-    fn blank(&mut self) -> Result<(), Error> {
-        self.line("")
-    }
-
     fn heading(&mut self, text: &str) -> Result<(), Error> {
         let text = self.styled(text, Style::new().bold());
-        self.line(&text)
+        self.line(&format!("\n{text}"))
     }
 
     fn table(&mut self, table: &Table) -> Result<(), Error> {

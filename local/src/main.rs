@@ -38,7 +38,7 @@ enum Command {
         #[arg(long, value_name = "TOKEN")]
         stage: Option<String>,
     },
-    /// Bring it all up, rotate a secret three times, show what happened, and take it all down.
+    /// Bring it all up, rotate a secret of each strategy, revoke, show what happened, and take it all down.
     Demo {
         /// The rotation function's executable; without it the one of this workspace is built.
         #[arg(long)]
@@ -95,7 +95,11 @@ async fn up(port: u16, function: Option<PathBuf>, stage: Option<String>) -> Resu
 
 async fn demo(function: Option<PathBuf>) -> Result<(), Error> {
     let mut stop = Stop::listen()?;
-    let options = Options::new(executable::function(function)?).own_postgres(Settings::default());
+    let mut options =
+        Options::new(executable::function(function)?).own_postgres(Settings::default());
+    options
+        .function_env
+        .push(("OVERLAP_WINDOW".to_owned(), demo::WINDOW.to_owned()));
     let colors = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     tokio::select! {
         done = async { Ok(demo::run(&World::start(options).await?, &mut io::stdout(), colors).await?) } => done,

@@ -25,6 +25,7 @@ pub const REGION: &str = "us-east-1";
 
 const ADMIN: &str = "demo/admin";
 const SINGLE_USER: &str = "demo/orders/single";
+const ALTERNATING_USERS: &str = "demo/stock/alternating";
 
 /// What a world is made of.
 #[derive(Debug)]
@@ -97,6 +98,7 @@ pub struct World {
     server: JoinHandle<()>,
     postgres: Database,
     role: String,
+    alternating_role: String,
     dbname: String,
 }
 
@@ -162,6 +164,7 @@ impl World {
         });
 
         let (role, dbname) = (format!("orders{suffix}"), format!("demo{suffix}"));
+        let alternating_role = format!("stock{suffix}");
         let world = Self {
             endpoint,
             secrets_manager,
@@ -169,48 +172,76 @@ impl World {
             server,
             postgres,
             role,
+            alternating_role,
             dbname,
         };
         world.seed().await?;
         Ok(world)
     }
 
-    /// Makes the administrator, the application's role and its table, and stores both credentials.
+    /// Makes an administrator and two applications' roles with a table each, and stores the credentials.
     async fn seed(&self) -> Result<(), Error> {
-        let admin = format!("admin_of_{}", self.role);
-        let (admin_password, password) = (random_password(), random_password());
-        let Self { role, dbname, .. } = self;
+        let administrator = format!("admin_of_{}", self.role);
+        let passwords = [random_password(), random_password(), random_password()];
+        let users = [&administrator, &self.role, &self.alternating_role];
         let postgres = self.postgres();
-        postgres.execute(&format!(
-            "CREATE ROLE {admin} LOGIN CREATEROLE PASSWORD '{}'; CREATE ROLE {role} LOGIN PASSWORD '{}'",
-            verifier(&admin_password),
-            verifier(&password),
-        ))
-        .await?;
+        for (user, password) in users.into_iter().zip(&passwords) {
+            // a verifier, so that not even the scratch server's log holds a password
+            let verifier = scram_sha_256(password.expose_secret().as_bytes());
+            postgres
+                .execute(&format!("CREATE ROLE {user} LOGIN PASSWORD '{verifier}'"))
+                .await?;
+        }
+        // no superuser: what the function needs is CREATEROLE, and from PostgreSQL 16 on ADMIN OPTION
+        let Self {
+            role,
+            alternating_role,
+            dbname,
+            ..
+        } = self;
+        postgres
+            .execute(&format!(
+                "ALTER ROLE {administrator} CREATEROLE; GRANT pg_signal_backend TO {administrator}; \
+                 GRANT {alternating_role} TO {administrator} WITH ADMIN OPTION"
+            ))
+            .await?;
         postgres
             .execute(&format!("CREATE DATABASE {dbname} OWNER {role}"))
             .await?;
+        let superuser = postgres.superuser_password().expose_secret();
         let client = postgres
-            .connect(role, password.expose_secret(), dbname)
+            .connect(Postgres::SUPERUSER, superuser, dbname)
             .await?;
-        client
-            .batch_execute("CREATE TABLE orders (id bigint PRIMARY KEY, item text)")
-            .await
-            .map_err(postgres::Error::from)?;
+        for (table, owner) in [("orders", role), ("stock", alternating_role)] {
+            let sql = format!(
+                "CREATE TABLE {table} (id bigint PRIMARY KEY, item text); ALTER TABLE {table} OWNER TO {owner}; \
+                 GRANT CREATE, USAGE ON SCHEMA public TO {owner}"
+            );
+            client
+                .batch_execute(&sql)
+                .await
+                .map_err(postgres::Error::from)?;
+        }
 
-        for (name, username, password) in [
-            (ADMIN, &admin, &admin_password),
-            (SINGLE_USER, role, &password),
-        ] {
-            let document = json!({
+        for ((name, user), password) in [ADMIN, SINGLE_USER, ALTERNATING_USERS]
+            .into_iter()
+            .zip(users)
+            .zip(&passwords)
+        {
+            let mut document = json!({
                 "engine": "postgres", "host": postgres.host(), "port": postgres.port(),
-                "username": username, "password": password.expose_secret(), "dbname": dbname,
+                "username": user, "password": password.expose_secret(), "dbname": dbname,
             });
+            if name == ALTERNATING_USERS {
+                document["masterarn"] = self.secrets_manager.arn(ADMIN).into();
+            }
             let input = json!({ "Name": name, "SecretString": document.to_string() });
             self.secrets_manager.call("CreateSecret", input).await?;
         }
-        self.secrets_manager
-            .configure_rotation(SINGLE_USER, &self.function.arn(), 30)?;
+        for name in [SINGLE_USER, ALTERNATING_USERS] {
+            self.secrets_manager
+                .configure_rotation(name, &self.function.arn(), 30)?;
+        }
         Ok(())
     }
 
@@ -254,6 +285,16 @@ impl World {
         SINGLE_USER
     }
 
+    /// The base one of the two roles that the alternating-users secret is about.
+    pub fn alternating_role(&self) -> &str {
+        &self.alternating_role
+    }
+
+    /// The name of the secret that is rotated with the alternating-users strategy.
+    pub fn alternating_users(&self) -> &'static str {
+        ALTERNATING_USERS
+    }
+
     /// What `local up` prints when the world is ready.
     pub fn ready(&self) -> Ready {
         Ready {
@@ -269,6 +310,7 @@ impl World {
             secrets: ReadySecrets {
                 admin: ADMIN,
                 single_user: SINGLE_USER,
+                alternating_users: ALTERNATING_USERS,
             },
         }
     }
@@ -311,6 +353,7 @@ struct ReadyPostgres {
 struct ReadySecrets {
     admin: &'static str,
     single_user: &'static str,
+    alternating_users: &'static str,
 }
 
 /// Why there is no world.
@@ -328,11 +371,6 @@ pub enum Error {
     /// A secret could not be stored.
     #[error("the demo's secrets cannot be stored: {0}")]
     Secrets(#[from] ServiceError),
-}
-
-/// So that not even the scratch server's log holds a password.
-fn verifier(password: &SecretString) -> String {
-    scram_sha_256(password.expose_secret().as_bytes())
 }
 
 fn random_password() -> SecretString {

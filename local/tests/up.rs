@@ -171,6 +171,10 @@ fn it_prints_where_everything_is_in_one_line_and_serves_until_it_is_told_to_stop
         assert_eq!(up.text("/postgres/dbname"), "demo");
         assert_eq!(up.text("/secrets/admin"), "demo/admin");
         assert_eq!(up.text("/secrets/single_user"), "demo/orders/single");
+        assert_eq!(
+            up.text("/secrets/alternating_users"),
+            "demo/stock/alternating"
+        );
         let endpoint = up
             .text("/endpoint")
             .strip_prefix("http://")

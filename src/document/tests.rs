@@ -111,7 +111,7 @@ fn debug_output_shows_keys_and_neither_the_password_nor_an_unknown_keys_value() 
 }
 
 #[test]
-fn a_document_of_another_server_or_user_is_told_apart_by_the_field() {
+fn a_document_of_another_server_is_told_apart_by_the_field() {
     let current = parse(r#"{"host":"h","username":"u","password":"p"}"#).unwrap();
     for (other, field) in [
         (
@@ -126,9 +126,10 @@ fn a_document_of_another_server_or_user_is_told_apart_by_the_field() {
             r#"{"host":"h","port":1,"username":"u","password":"p"}"#,
             Some("port"),
         ),
+        (r#"{"host":"h","username":"v","password":"p"}"#, None),
         (
-            r#"{"host":"h","username":"v","password":"p"}"#,
-            Some("username"),
+            r#"{"host":"h","username":"u","password":"p","masterarn":"a"}"#,
+            Some("masterarn"),
         ),
         (
             r#"{"host":"h","username":"u","password":"p","dbname":"d"}"#,
@@ -144,6 +145,55 @@ fn a_document_of_another_server_or_user_is_told_apart_by_the_field() {
             field,
             "{other}"
         );
+    }
+}
+
+#[test]
+fn an_administrators_document_takes_what_it_does_not_say_from_the_rotated_one() {
+    let rotated =
+        parse(r#"{"host":"h","port":6432,"username":"u","password":"p","dbname":"d","ssl":false}"#)
+            .unwrap();
+    let managed = SecretString::from(r#"{"username":"admin","password":"a"}"#);
+    let managed = Document::parse_administrator(&managed, &rotated).unwrap();
+    assert_eq!(managed.differs_from(&rotated), None);
+    assert_eq!(managed.username(), "admin");
+    let own = SecretString::from(
+        r#"{"host":"w","port":1,"username":"admin","password":"a","dbname":"x"}"#,
+    );
+    let own = Document::parse_administrator(&own, &rotated).unwrap();
+    assert_eq!((own.host(), own.port(), own.dbname()), ("w", 1, "x"));
+}
+
+#[test]
+fn the_other_users_document_tells_the_overlap_and_keeps_the_rest() {
+    let current = parse(r#"{"username":"u","host":"h","password":"p","mine":1}"#).unwrap();
+    let written = |overlap| {
+        let next = current.with_user("u_clone".to_owned(), "q".into(), overlap);
+        let read_back = Document::parse(&next.to_json().unwrap()).unwrap();
+        assert_eq!(read_back.username(), next.username());
+        next.to_json().unwrap().expose_secret().to_owned()
+    };
+    assert_eq!(
+        written(Overlap::Bounded(Duration::from_secs(7200))),
+        r#"{"username":"u_clone","host":"h","password":"q","mine":1,"overlap_seconds":7200}"#
+    );
+    assert_eq!(
+        written(Overlap::Unbounded),
+        r#"{"username":"u_clone","host":"h","password":"q","mine":1}"#
+    );
+}
+
+#[test]
+fn an_overlap_is_read_as_people_write_times() {
+    for (text, overlap) in [
+        ("unbounded", Ok(Overlap::Unbounded)),
+        ("24h", Ok(Overlap::Bounded(Duration::from_secs(86_400)))),
+        ("1h 30m", Ok(Overlap::Bounded(Duration::from_secs(5400)))),
+        ("0s", Ok(Overlap::Bounded(Duration::ZERO))),
+        ("10ms", Err(())),
+        ("forever", Err(())),
+    ] {
+        assert_eq!(text.parse(), overlap, "{text}");
     }
 }
 

@@ -2,54 +2,55 @@
 
 use rand::TryCryptoRng;
 
-use super::{Outcome, Pending, document, pending, same_server, versions};
+use super::{Outcome, Pending, Rotation, document, same_server, versions};
 use crate::{
     error::Error,
     event::RotationEvent,
-    password::Policy,
     store::{SecretStore, Which, Written},
     target::Target,
 };
 
-pub(super) async fn run<S: SecretStore, T: Target>(
-    store: &S,
-    target: &T,
-    policy: &Policy,
-    rng: &mut impl TryCryptoRng,
-    event: &RotationEvent,
-) -> Result<Outcome, Error> {
-    let (versions, current) = tokio::join!(
-        store.versions(&event.secret),
-        store.read(&event.secret, Which::Current)
-    );
-    if let versions::Standing::Current = versions::standing(&versions?, &event.token)? {
-        return Ok(Outcome::AlreadyCurrent);
-    }
-    let current = current?.ok_or(versions::Refusal::NoCurrentVersion)?;
-    let current = document(&current, Which::Current)?;
+impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
+    pub(super) async fn create(
+        &self,
+        rng: &mut impl TryCryptoRng,
+        event: &RotationEvent,
+    ) -> Result<Outcome, Error> {
+        let (versions, current) = tokio::join!(
+            self.store.versions(&event.secret),
+            self.store.read(&event.secret, Which::Current)
+        );
+        if let versions::Standing::Current = versions::standing(&versions?, &event.token)? {
+            return Ok(Outcome::AlreadyCurrent);
+        }
+        let current = current?.ok_or(versions::Refusal::NoCurrentVersion)?;
+        let current = document(&current, Which::Current)?;
+        self.memory.keep(&event.token, &current);
 
-    let proposed = target.propose(&current, policy.generate(rng)?);
-    let json = proposed.to_json().map_err(|error| Error::Unwritable {
-        reason: error.to_string(),
-    })?;
-    let written = store
-        .write_pending(
-            &event.secret,
-            &event.token,
-            event.rotation_token.as_ref(),
-            &json,
-        )
-        .await?;
-    match written {
-        Written::Stored => Ok(Outcome::Created),
-        // An earlier delivery was here. Its password stands, for it may be in the database already, and the
-        // one made just now is forgotten. Not to look first spares the usual rotation a call.
-        Written::Conflict => {
-            let which = Which::Pending(&event.token);
-            match pending(store, event, store.read(&event.secret, which).await).await? {
-                Pending::AlreadyCurrent => Ok(Outcome::AlreadyCurrent),
-                Pending::Staged(stored) => {
-                    same_server(&current, &stored, which).map(|()| Outcome::AlreadyCreated)
+        let password = self.policy.generate(rng)?;
+        let proposed = self
+            .target
+            .propose(&current, password, self.overlap(&current))?;
+        let json = proposed.to_json().map_err(|error| Error::Unwritable {
+            reason: error.to_string(),
+        })?;
+        let rotation_token = event.rotation_token.as_ref();
+        let written = self
+            .store
+            .write_pending(&event.secret, &event.token, rotation_token, &json)
+            .await?;
+        match written {
+            Written::Stored => Ok(Outcome::Created),
+            // An earlier delivery was here. Its password stands, for it may be in the database already, and the
+            // one made just now is forgotten. Not to look first spares the usual rotation a call.
+            Written::Conflict => {
+                let which = Which::Pending(&event.token);
+                let stored = self.store.read(&event.secret, which).await;
+                match self.pending(event, stored).await? {
+                    Pending::AlreadyCurrent => Ok(Outcome::AlreadyCurrent),
+                    Pending::Staged(stored) => {
+                        same_server(&current, &stored, which).map(|()| Outcome::AlreadyCreated)
+                    }
                 }
             }
         }

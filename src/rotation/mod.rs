@@ -1,4 +1,4 @@
-//! The protocol: four steps, one file each.
+//! The protocol: four steps, one file each, and a fifth for operators.
 //!
 //! Every step reads the state that it finds, does what is missing, and says in its [`Outcome`] what it found.
 //! So each may be repeated, may run twice at once, and may be cut off anywhere: the service then begins again
@@ -6,16 +6,20 @@
 
 mod create;
 mod finish;
+mod memory;
+mod revoke;
 mod set;
 mod test;
 pub mod versions;
 
 use std::time::SystemTime;
 
+pub use memory::Memory;
+
 use rand::TryCryptoRng;
 
 use crate::{
-    document::Document,
+    document::{Document, Overlap},
     error::Error,
     event::{RotationEvent, Step},
     password::Policy,
@@ -32,7 +36,7 @@ pub enum Outcome {
     AlreadyCreated,
     /// setSecret: the database now accepts the new password.
     Changed {
-        /// When the version that this ends was stored, by the service's clock.
+        /// Under single user, when the version that this ends was stored, by the service's clock.
         replaced: Option<SystemTime>,
     },
     /// setSecret: the same, but AWSCURRENT did not log in and AWSPREVIOUS was the way in.
@@ -43,6 +47,13 @@ pub enum Outcome {
     LoggedIn,
     /// finishSecret: the new version is AWSCURRENT.
     Promoted,
+    /// revokeSecret: what came before AWSCURRENT no longer logs in, and its sessions are ended.
+    Revoked {
+        /// How many were.
+        sessions: u64,
+    },
+    /// revokeSecret: nothing came before AWSCURRENT that could be ended.
+    NothingToRevoke,
     /// Any step: the token is AWSCURRENT already, this rotation is over.
     AlreadyCurrent,
 }
@@ -58,65 +69,103 @@ impl Outcome {
             Self::AlreadyChanged => "already changed",
             Self::LoggedIn => "logged in",
             Self::Promoted => "promoted",
+            Self::Revoked { .. } => "revoked",
+            Self::NothingToRevoke => "nothing to revoke",
             Self::AlreadyCurrent => "already current",
         }
     }
 }
 
-/// Runs the step that the event asks for.
-///
-/// `policy` and `rng` make the new password; only createSecret uses them.
-///
-/// # Errors
-///
-/// Whatever keeps the step from its end. In no case is a version lost, a label moved, or a password changed
-/// that is not stored.
-pub async fn run<S: SecretStore, T: Target>(
-    store: &S,
-    target: &T,
-    policy: &Policy,
-    rng: &mut impl TryCryptoRng,
-    event: &RotationEvent,
-) -> Result<Outcome, Error> {
-    match event.step {
-        Step::Create => create::run(store, target, policy, rng, event).await,
-        Step::Set => set::run(store, target, event).await,
-        Step::Test => test::run(store, target, event).await,
-        Step::Finish => finish::run(store, event).await,
+/// What the steps work with.
+#[derive(Debug)]
+pub struct Rotation<'a, S, T> {
+    /// Where the versions are.
+    pub store: &'a S,
+    /// Where they log in.
+    pub target: &'a T,
+    /// What a new password has to be like.
+    pub policy: &'a Policy,
+    /// How long the old one of two users lives on, where its document does not say.
+    pub overlap: Overlap,
+    /// What this environment has seen.
+    pub memory: &'a Memory,
+}
+
+impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
+    /// Runs the step that the event asks for. Only createSecret uses `rng`.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the step from its end. In no case is a version lost, a label moved, or a password changed
+    /// that is not stored.
+    pub async fn run(
+        &self,
+        rng: &mut impl TryCryptoRng,
+        event: &RotationEvent,
+    ) -> Result<Outcome, Error> {
+        match event.step {
+            Step::Create => self.create(rng, event).await,
+            Step::Set => self.set(event).await,
+            Step::Test => self.test(event).await,
+            Step::Finish => self.finish(event).await,
+            Step::Revoke => self.revoke(event).await,
+        }
+    }
+
+    /// The credential that may change the role: an administrator's, where there are two users.
+    async fn administrator(&self, rotated: &Document) -> Result<Option<Document>, Error> {
+        let Some(secret) = rotated.administrator() else {
+            return Ok(None);
+        };
+        let version = self.store.read(secret, Which::Current).await?;
+        let version = version.ok_or_else(|| Error::NoAdministrator {
+            secret: secret.to_owned(),
+        })?;
+        Document::parse_administrator(&version.document, rotated)
+            .map(Some)
+            .map_err(|source| Error::Administrator {
+                secret: secret.to_owned(),
+                source,
+            })
+    }
+
+    /// Makes of a read of AWSPENDING what the step needs, and asks for the labels only where it failed.
+    ///
+    /// A read that names both a version and a stage is the same guard as DescribeSecret, for one call less.
+    async fn pending(
+        &self,
+        event: &RotationEvent,
+        read: Result<Option<Version>, StoreError>,
+    ) -> Result<Pending, Error> {
+        match read {
+            Ok(Some(version)) => document(&version, Which::Pending(&event.token))
+                .map(Box::new)
+                .map(Pending::Staged),
+            // the service refuses the read when the token does not have the label
+            Ok(None) | Err(StoreError::Refused { .. }) => {
+                let versions = self.store.versions(&event.secret).await?;
+                match versions::standing(&versions, &event.token)? {
+                    versions::Standing::Current => Ok(Pending::AlreadyCurrent),
+                    versions::Standing::Pending { .. } => match read {
+                        Err(refused) => Err(refused.into()),
+                        Ok(_) => Err(Error::NoPendingValue),
+                    },
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn overlap(&self, document: &Document) -> Overlap {
+        document.overlap().unwrap_or(self.overlap)
     }
 }
 
 /// What GetSecretValue by version id and AWSPENDING came to.
 enum Pending {
-    Staged(Document),
+    Staged(Box<Document>),
     /// The token has become AWSCURRENT, and lost AWSPENDING or will.
     AlreadyCurrent,
-}
-
-/// Makes of a read of AWSPENDING what the step needs, and asks for the labels only where it failed.
-///
-/// A read that names both a version and a stage is the same guard as DescribeSecret, for one call less.
-async fn pending<S: SecretStore>(
-    store: &S,
-    event: &RotationEvent,
-    read: Result<Option<Version>, StoreError>,
-) -> Result<Pending, Error> {
-    let which = Which::Pending(&event.token);
-    match read {
-        Ok(Some(version)) => document(&version, which).map(Pending::Staged),
-        // the service refuses the read when the token does not have the label
-        Ok(None) | Err(StoreError::Refused { .. }) => {
-            let versions = store.versions(&event.secret).await?;
-            match versions::standing(&versions, &event.token)? {
-                versions::Standing::Current => Ok(Pending::AlreadyCurrent),
-                versions::Standing::Pending { .. } => match read {
-                    Err(refused) => Err(refused.into()),
-                    Ok(_) => Err(Error::NoPendingValue),
-                },
-            }
-        }
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn document(version: &Version, which: Which<'_>) -> Result<Document, Error> {

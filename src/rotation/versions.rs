@@ -41,6 +41,23 @@ pub fn standing<'a>(versions: &'a Versions, token: &str) -> Result<Standing<'a>,
         .ok_or(Refusal::NoCurrentVersion)
 }
 
+/// Whether nothing is being rotated to: AWSPENDING is nowhere, or on AWSCURRENT.
+///
+/// # Errors
+///
+/// [`Refusal::RotationInFlight`] otherwise.
+pub fn at_rest(versions: &Versions) -> Result<(), Refusal> {
+    let in_flight = versions.labels.values().any(|labels| {
+        let has = |which: Which<'_>| labels.iter().any(|label| label == which.label());
+        has(Which::Pending("")) && !has(Which::Current)
+    });
+    if in_flight {
+        Err(Refusal::RotationInFlight)
+    } else {
+        Ok(())
+    }
+}
+
 /// Why a rotation must not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -61,6 +78,12 @@ pub enum Refusal {
          middle of it as a rule: rotate again"
     )]
     TokenNotStaged,
+    /// Something is being rotated to.
+    #[error(
+        "a rotation is in flight (AWSPENDING is not on AWSCURRENT), and what it needs may be what is to be revoked: let \
+         it end, or take AWSPENDING off with UpdateSecretVersionStage, then revoke again"
+    )]
+    RotationInFlight,
     /// There is nothing to rotate from.
     #[error(
         "no version of the secret is AWSCURRENT: store the credential with PutSecretValue and rotate again"
@@ -75,6 +98,7 @@ impl Refusal {
             Self::RotationNotEnabled => "RotationNotEnabled",
             Self::UnknownToken => "TokenUnknown",
             Self::TokenNotStaged => "TokenNotStaged",
+            Self::RotationInFlight => "RotationInFlight",
             Self::NoCurrentVersion => "NoCurrentVersion",
         }
     }
@@ -168,12 +192,48 @@ mod tests {
                 standing(
                     &Versions {
                         rotation_enabled,
-                        labels
+                        labels,
+                        ..Versions::default()
                     },
                     "token"
                 ),
                 expected,
                 "{case}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_secret_is_at_rest_unless_awspending_is_elsewhere_than_on_awscurrent() {
+        type Labels<'a> = &'a [(&'a str, &'a [&'a str])];
+        let cases: [(Labels<'_>, Result<(), Refusal>); 4] = [
+            (&[("a", &["AWSCURRENT"]), ("b", &["AWSPREVIOUS"])], Ok(())),
+            (&[("a", &["AWSCURRENT", "AWSPENDING"])], Ok(())),
+            (
+                &[("a", &["AWSCURRENT"]), ("b", &["AWSPENDING"])],
+                Err(Refusal::RotationInFlight),
+            ),
+            (
+                &[("b", &["AWSPREVIOUS", "AWSPENDING"])],
+                Err(Refusal::RotationInFlight),
+            ),
+        ];
+        for (labels, expected) in cases {
+            let labels = labels
+                .iter()
+                .map(|(id, labels)| {
+                    (
+                        (*id).to_owned(),
+                        labels.iter().map(|l| (*l).to_owned()).collect(),
+                    )
+                })
+                .collect();
+            assert_eq!(
+                at_rest(&Versions {
+                    labels,
+                    ..Versions::default()
+                }),
+                expected
             );
         }
     }

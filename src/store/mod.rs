@@ -45,6 +45,8 @@ pub trait SecretStore {
 pub struct Versions {
     /// Whether rotation is configured.
     pub rotation_enabled: bool,
+    /// When the last rotation ended, by the service's clock.
+    pub rotated: Option<SystemTime>,
     /// Version id to staging labels.
     pub labels: BTreeMap<String, Vec<String>>,
 }

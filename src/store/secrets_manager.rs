@@ -102,6 +102,9 @@ impl SecretStore for SecretsManager {
             .map_err(|error| classify("DescribeSecret", error))?;
         Ok(Versions {
             rotation_enabled: described.rotation_enabled().unwrap_or(false),
+            rotated: described
+                .last_rotated_date()
+                .and_then(|date| SystemTime::try_from(*date).ok()),
             labels: described
                 .version_ids_to_stages
                 .unwrap_or_default()

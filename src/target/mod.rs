@@ -2,9 +2,11 @@
 
 pub mod postgres;
 
+use std::time::{Duration, SystemTime};
+
 use secrecy::SecretString;
 
-use crate::document::Document;
+use crate::document::{Document, Overlap};
 
 /// The system whose credential is rotated.
 ///
@@ -19,16 +21,61 @@ pub trait Target {
     /// An open session of a user who logged in.
     type Session;
 
-    /// The document that shall follow `current`, with the new password.
-    fn propose(&self, current: &Document, password: SecretString) -> Document;
+    /// The document that shall follow `current`: the same user or the other one, with the new password.
+    fn propose(
+        &self,
+        current: &Document,
+        password: SecretString,
+        overlap: Overlap,
+    ) -> Result<Document, TargetError>;
 
     /// Logs in, and has the server answer one question, so that a proxy's word is not taken for the server's.
     async fn log_in(&self, document: &Document) -> Result<Login<Self::Session>, TargetError>;
 
-    /// Makes the server accept the pending document's password, acting as the session's user.
+    /// Proves that the session is all that the application expects of it, and changes nothing.
+    async fn prove(&self, session: Self::Session, document: &Document) -> Result<(), TargetError>;
+
+    /// Makes the server accept the pending document's user and password.
     ///
-    /// Of two at once, one waits for the other.
-    async fn change(&self, session: Self::Session, pending: &Document) -> Result<(), TargetError>;
+    /// `proven` is a session of one of the secret's own credentials: its user changes itself, or, where there is
+    /// an administrator, it is the proof that the administrator's credential goes to the right cluster. Of two
+    /// at once, one waits for the other.
+    async fn change(
+        &self,
+        proven: Self::Session,
+        administrator: Option<&Document>,
+        current: &Document,
+        pending: &Document,
+    ) -> Result<(), TargetError>;
+
+    /// Has the password of the retired document's user end after `window`, by the server's clock.
+    ///
+    /// A password that ends earlier already is left as it is.
+    async fn retire(
+        &self,
+        administrator: &Document,
+        retired: &Document,
+        window: Duration,
+    ) -> Result<(), TargetError>;
+
+    /// Ends logins and open sessions at once, and tells how many sessions there were.
+    ///
+    /// `proven` is a session of the current credential, which is not touched.
+    async fn revoke(&self, proven: Self::Session, what: Revoked<'_>) -> Result<u64, TargetError>;
+}
+
+/// What is revoked.
+#[derive(Debug)]
+pub enum Revoked<'a> {
+    /// Single user: the old password does not log in any more, sessions that it opened are to go.
+    SessionsBegunBefore(SystemTime),
+    /// Alternating users: the password and all sessions of the user who is not current.
+    OtherUser {
+        /// Who may do that.
+        administrator: &'a Document,
+        /// Whose they are.
+        user: &'a str,
+    },
 }
 
 /// What the server said to a user and a password.
@@ -91,6 +138,64 @@ pub enum TargetError {
          is on, run GRANT rds_password TO the role"
     )]
     ChangeForbidden { server: String, user: String },
+    /// A login that is not what it has to be.
+    #[error(
+        "{user} logs in on {server}, but {what}: rotate again, which repairs the role, or repair it by hand"
+    )]
+    NotAsExpected {
+        server: String,
+        user: String,
+        what: &'static str,
+    },
+    /// `VERIFY_SQL` failed.
+    #[error(
+        "{user} logs in on {server}, but VERIFY_SQL fails with SQLSTATE {code} ({message}): grant what it needs to the \
+         role, or correct the function's VERIFY_SQL"
+    )]
+    VerifyFailed {
+        server: String,
+        user: String,
+        code: String,
+        message: String,
+    },
+    /// The other user's name does not fit.
+    #[error(
+        "the other user's name, {user}, is longer than the 63 bytes that PostgreSQL keeps: rename the role to 57 \
+         bytes or less, or take \"masterarn\" out for a single user"
+    )]
+    NameTooLong { user: String },
+    /// The pending document is about neither of the secret's users.
+    #[error(
+        "the AWSPENDING version names the user {user}, and it is {expected}'s turn: rotate again, from a version that \
+         was not written by hand"
+    )]
+    AnotherUser { user: String, expected: String },
+    /// The administrator's credential is out of date.
+    #[error(
+        "{server} rejects the administrator {user} (28P01): store the administrator's password in the secret that \
+         \"masterarn\" names"
+    )]
+    AdministratorRejected { server: String, user: String },
+    /// The administrator's secret leads to another cluster.
+    #[error(
+        "the administrator's server {server} is another cluster than the secret's ({administrators} and {secrets}): \
+         correct the host of either secret"
+    )]
+    AnotherCluster {
+        server: String,
+        administrators: String,
+        secrets: String,
+    },
+    /// The administrator lacks a right.
+    #[error(
+        "the administrator {user} may not {action} on {server} (SQLSTATE 42501): as a superuser, run {cure}"
+    )]
+    AdministratorForbidden {
+        server: String,
+        user: String,
+        action: String,
+        cure: String,
+    },
     /// Any other answer.
     #[error(
         "{server} answered with SQLSTATE {code} ({message}): cure what the server names, then rotate again"
@@ -114,6 +219,13 @@ impl TargetError {
             Self::LoginForbidden { .. } => "LoginForbidden",
             Self::Standby { .. } => "DatabaseIsStandby",
             Self::ChangeForbidden { .. } => "ChangeForbidden",
+            Self::NotAsExpected { .. } => "CredentialNotAsExpected",
+            Self::VerifyFailed { .. } => "VerifyFailed",
+            Self::NameTooLong { .. } => "UserNameTooLong",
+            Self::AnotherUser { .. } => "AnotherUser",
+            Self::AdministratorRejected { .. } => "AdministratorRejected",
+            Self::AnotherCluster { .. } => "AnotherCluster",
+            Self::AdministratorForbidden { .. } => "AdministratorForbidden",
             Self::Refused { .. } => "DatabaseRefused",
         }
     }

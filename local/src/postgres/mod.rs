@@ -4,13 +4,15 @@
 //! |---|---|
 //! | `binaries` | where the server's binaries are found |
 //! | `certificates` | a CA made on the spot, and the server's certificate |
-//! | `server` | the processes: initdb, postgres, a standby |
+//! | `server` | the processes: initdb and postgres |
+//! | `standby` | a streaming copy |
 //! | `questions` | what a test asks a server |
 
 mod binaries;
 mod certificates;
 mod questions;
 mod server;
+mod standby;
 
 use std::io;
 

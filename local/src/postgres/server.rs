@@ -83,42 +83,6 @@ impl Postgres {
             .await
     }
 
-    /// Starts a streaming standby of this server.
-    ///
-    /// # Errors
-    ///
-    /// As [`Postgres::start`].
-    pub async fn start_standby(&self) -> Result<Self, Error> {
-        let mut cluster = Cluster::new()?;
-        cluster.base_backup(self)?;
-        cluster.start(self.superuser_password.clone()).await
-    }
-
-    /// On a standby: waits until it has all that its primary had written when this was called.
-    ///
-    /// # Errors
-    ///
-    /// A server refuses the question.
-    pub async fn catch_up_with(&self, primary: &Self) -> Result<(), Error> {
-        let written = "SELECT pg_current_wal_lsn()::text";
-        let written: String = primary
-            .superuser_client()
-            .await?
-            .query_one(written, &[])
-            .await?
-            .get(0);
-        let client = self.superuser_client().await?;
-        let replayed = "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn";
-        while !client
-            .query_one(replayed, &[&written])
-            .await?
-            .get::<_, bool>(0)
-        {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        Ok(())
-    }
-
     /// The host that a secret names; its certificate carries it.
     pub fn host(&self) -> &'static str {
         "localhost"
@@ -163,15 +127,15 @@ impl Drop for Postgres {
 }
 
 /// A folder for a server that does not run yet. Dropping it removes the folder.
-struct Cluster {
-    folder: PathBuf,
+pub(super) struct Cluster {
+    pub(super) folder: PathBuf,
     guard: Guard,
     binaries: PathBuf,
     user: Option<User>,
 }
 
 impl Cluster {
-    fn new() -> Result<Self, Error> {
+    pub(super) fn new() -> Result<Self, Error> {
         let (binaries, user) = (binaries::folder()?, user()?);
         let folder = tempfile::Builder::new()
             .prefix("secret-rotation-")
@@ -237,25 +201,10 @@ impl Cluster {
         .map_err(Error::io("write postgresql.conf"))
     }
 
-    fn base_backup(&mut self, primary: &Postgres) -> Result<(), Error> {
-        fs::copy(primary.ca_file(), self.folder.join("ca.pem"))
-            .map_err(Error::io("copy the CA"))?;
-        self.run("pg_basebackup", |command| {
-            command.args([
-                "--pgdata",
-                "data",
-                "--write-recovery-conf",
-                "--checkpoint",
-                "fast",
-                "--no-sync",
-            ]);
-            command.args(["--host", "127.0.0.1", "--username", Postgres::SUPERUSER]);
-            command.args(["--port", &primary.port.to_string()]);
-            command.env("PGPASSWORD", primary.superuser_password.expose_secret());
-        })
-    }
-
-    async fn start(mut self, superuser_password: SecretString) -> Result<Postgres, Error> {
+    pub(super) async fn start(
+        mut self,
+        superuser_password: SecretString,
+    ) -> Result<Postgres, Error> {
         let log = File::create(self.folder.join("log")).map_err(Error::io("make the log"))?;
         let port = free_port()?;
         let mut process = self
@@ -284,7 +233,7 @@ impl Cluster {
     }
 
     /// Runs one of PostgreSQL's programs to its end.
-    fn run(
+    pub(super) fn run(
         &mut self,
         program: &'static str,
         arguments: impl FnOnce(&mut Command),
@@ -318,6 +267,7 @@ impl Cluster {
 
     /// A program, as the user that the server runs as, in the folder.
     fn command(&self, program: &str) -> Command {
+        // a path as it is, a name from the server's binaries
         let mut command = Command::new(self.binaries.join(program));
         command.current_dir(&self.folder);
         if let Some(user) = &self.user {
@@ -326,7 +276,7 @@ impl Cluster {
         command
     }
 
-    fn write(&self, name: &str, text: &str) -> Result<PathBuf, Error> {
+    pub(super) fn write(&self, name: &str, text: &str) -> Result<PathBuf, Error> {
         let path = self.folder.join(name);
         fs::write(&path, text).map_err(Error::io("write a file"))?;
         // PostgreSQL refuses a key that others can read

@@ -3,10 +3,13 @@
 //! The three connections (TCP, TLS, login) are made apart, because what failed decides what is said: a host
 //! that cannot be reached says nothing about a password.
 
-use std::error::Error as _;
+use std::{
+    error::Error as _,
+    sync::{Mutex, PoisonError, atomic::Ordering},
+};
 
 use secrecy::ExposeSecret;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{net::TcpStream, task::JoinSet, time::timeout};
 use tokio_postgres::{
     Client, Config, SimpleQueryMessage,
     config::SslMode,
@@ -31,9 +34,15 @@ pub struct Session {
 }
 
 impl Postgres<'_> {
-    pub(super) async fn connect(&self, document: &Document) -> Result<Login<Session>, TargetError> {
+    /// Logs in; the connection goes on in one of these tasks.
+    pub(super) async fn connect(
+        &self,
+        document: &Document,
+        connections: &Mutex<JoinSet<()>>,
+    ) -> Result<Login<Session>, TargetError> {
+        self.logins.fetch_add(1, Ordering::Relaxed);
         let limit = self.limits.connect;
-        timeout(limit, self.connect_without_limit(document))
+        timeout(limit, self.connect_without_limit(document, connections))
             .await
             .unwrap_or_else(|_| {
                 Err(TargetError::TimedOut {
@@ -46,6 +55,7 @@ impl Postgres<'_> {
     async fn connect_without_limit(
         &self,
         document: &Document,
+        connections: &Mutex<JoinSet<()>>,
     ) -> Result<Login<Session>, TargetError> {
         let tcp = TcpStream::connect((document.host(), document.port()))
             .await
@@ -62,55 +72,54 @@ impl Postgres<'_> {
                     server: server(document),
                     reason: error.to_string(),
                 })?;
-            self.log_in_over(tcp, SslMode::Require, tls, document).await
+            log_in_over(tcp, SslMode::Require, tls, document, connections).await
         } else {
-            self.log_in_over(tcp, SslMode::Disable, NoTls, document)
-                .await
+            log_in_over(tcp, SslMode::Disable, NoTls, document, connections).await
         }
     }
+}
 
-    async fn log_in_over<T>(
-        &self,
-        tcp: TcpStream,
-        mode: SslMode,
-        tls: T,
-        document: &Document,
-    ) -> Result<Login<Session>, TargetError>
-    where
-        T: TlsConnect<TcpStream>,
-        T::Stream: Send + 'static,
-    {
-        let mut config = Config::new();
-        config
-            .user(document.username())
-            .password(document.password().expose_secret())
-            .dbname(document.dbname())
-            .application_name("secret-rotation")
-            .ssl_mode(mode);
-        let (client, connection) = match config.connect_raw(tcp, tls).await {
-            Ok(connected) => connected,
-            Err(error) if error.code() == Some(&SqlState::INVALID_PASSWORD) => {
-                return Ok(Login::Rejected);
-            }
-            Err(error) => return Err(classify(&error, document)),
-        };
-        self.connections
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .spawn(async {
-                // its end is the client's: an error reaches whoever waits for a statement
-                let _ = connection.await;
-            });
-        let standby = is_standby(&client)
-            .await
-            .map_err(|error| classify(&error, document))?;
-        Ok(Login::Accepted(Session {
-            client,
-            server: server(document),
-            user: document.username().to_owned(),
-            standby,
-        }))
-    }
+async fn log_in_over<T>(
+    tcp: TcpStream,
+    mode: SslMode,
+    tls: T,
+    document: &Document,
+    connections: &Mutex<JoinSet<()>>,
+) -> Result<Login<Session>, TargetError>
+where
+    T: TlsConnect<TcpStream>,
+    T::Stream: Send + 'static,
+{
+    let mut config = Config::new();
+    config
+        .user(document.username())
+        .password(document.password().expose_secret())
+        .dbname(document.dbname())
+        .application_name("secret-rotation")
+        .ssl_mode(mode);
+    let (client, connection) = match config.connect_raw(tcp, tls).await {
+        Ok(connected) => connected,
+        Err(error) if error.code() == Some(&SqlState::INVALID_PASSWORD) => {
+            return Ok(Login::Rejected);
+        }
+        Err(error) => return Err(classify(&error, document)),
+    };
+    connections
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .spawn(async {
+            // its end is the client's: an error reaches whoever waits for a statement
+            let _ = connection.await;
+        });
+    let standby = is_standby(&client)
+        .await
+        .map_err(|error| classify(&error, document))?;
+    Ok(Login::Accepted(Session {
+        client,
+        server: server(document),
+        user: document.username().to_owned(),
+        standby,
+    }))
 }
 
 async fn is_standby(client: &Client) -> Result<bool, tokio_postgres::Error> {
@@ -164,4 +173,33 @@ fn innermost(error: &tokio_postgres::Error) -> String {
         cause = deeper;
     }
     cause.to_string()
+}
+
+/// Sorts an administrator's failed statement. `cure` is the SQL that grants what was missing.
+///
+/// The server's message is left out: it may quote the statement, which may hold a password.
+pub(super) fn classify_statement(
+    error: &tokio_postgres::Error,
+    session: &Session,
+    action: &str,
+    cure: &str,
+) -> TargetError {
+    let server = session.server.clone();
+    match error.code() {
+        Some(&SqlState::INSUFFICIENT_PRIVILEGE) => TargetError::AdministratorForbidden {
+            server,
+            user: session.user.clone(),
+            action: action.to_owned(),
+            cure: cure.to_owned(),
+        },
+        Some(code) => TargetError::Refused {
+            server,
+            code: code.code().to_owned(),
+            message: format!("as {}, to {action}", session.user),
+        },
+        None => TargetError::Unreachable {
+            server,
+            reason: error.to_string(),
+        },
+    }
 }

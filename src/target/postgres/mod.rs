@@ -3,18 +3,24 @@
 //! | file | what |
 //! |---|---|
 //! | `connect` | a login within its deadline, and what the server's answer means |
+//! | `kept` | the administrator's session between two steps |
+//! | `proof` | what testSecret proves beyond a login |
 //! | `tls` | the roots, and the proof that the server is the one named |
-//! | `roles` | SQL: quoting, and the statement that changes a password |
-//! | `single_user` | the strategy: one role, its password is replaced |
+//! | `roles` | SQL: quoting, the statements, and the questions to the catalogs |
+//! | `single_user` | one role, its password is replaced |
+//! | `alternating_users` | two roles that take turns |
 
+mod alternating_users;
 mod connect;
+mod kept;
+mod proof;
 mod roles;
 mod single_user;
 mod tls;
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -24,10 +30,14 @@ use secrecy::SecretString;
 use tokio::task::JoinSet;
 
 pub use connect::Session;
+pub use kept::Kept;
 pub use tls::Roots;
 
-use super::{Login, Target, TargetError};
-use crate::{document::Document, settings::PasswordHashing};
+use super::{Login, Revoked, Target, TargetError};
+use crate::{
+    document::{Document, Overlap},
+    settings::Settings,
+};
 
 /// How long one connection and one statement may take.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +52,8 @@ pub struct Limits {
 #[derive(Debug)]
 pub struct Postgres<'a> {
     roots: &'a Roots,
-    hashing: PasswordHashing,
+    kept: &'a Kept,
+    settings: &'a Settings,
     limits: Limits,
     logins: AtomicU32,
     connections: Mutex<JoinSet<()>>,
@@ -50,10 +61,11 @@ pub struct Postgres<'a> {
 
 impl<'a> Postgres<'a> {
     /// Nothing is connected, and no root is loaded, before the first login.
-    pub fn new(roots: &'a Roots, hashing: PasswordHashing, limits: Limits) -> Self {
+    pub fn new(roots: &'a Roots, kept: &'a Kept, settings: &'a Settings, limits: Limits) -> Self {
         Self {
             roots,
-            hashing,
+            kept,
+            settings,
             limits,
             logins: AtomicU32::new(0),
             connections: Mutex::default(),
@@ -70,33 +82,68 @@ impl<'a> Postgres<'a> {
     /// Between two invocations the environment is frozen: a session that was only dropped would stay open for
     /// the server until then.
     pub async fn disconnect(&self) {
-        let mut connections = std::mem::take(
-            &mut *self
-                .connections
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
-        // a server that does not take a goodbye must not fail a step that is done
-        let _ = tokio::time::timeout(Duration::from_secs(1), async {
-            while connections.join_next().await.is_some() {}
-        })
-        .await;
+        kept::drain(&self.connections).await;
+        self.kept.disconnect().await;
     }
 }
 
 impl Target for Postgres<'_> {
     type Session = Session;
 
-    fn propose(&self, current: &Document, password: SecretString) -> Document {
-        single_user::propose(current, password)
+    fn propose(
+        &self,
+        current: &Document,
+        password: SecretString,
+        overlap: Overlap,
+    ) -> Result<Document, TargetError> {
+        match current.administrator() {
+            None => Ok(single_user::propose(current, password)),
+            Some(_) => alternating_users::propose(current, password, overlap),
+        }
     }
 
     async fn log_in(&self, document: &Document) -> Result<Login<Session>, TargetError> {
-        self.logins.fetch_add(1, Ordering::Relaxed);
-        self.connect(document).await
+        self.connect(document, &self.connections).await
     }
 
-    async fn change(&self, session: Session, pending: &Document) -> Result<(), TargetError> {
-        single_user::change(&session, pending, self.hashing, self.limits).await
+    async fn prove(&self, session: Session, document: &Document) -> Result<(), TargetError> {
+        let verify_sql = self.settings.verify_sql.as_deref();
+        proof::prove(&session, document, verify_sql, self.limits).await
+    }
+
+    async fn change(
+        &self,
+        proven: Session,
+        administrator: Option<&Document>,
+        current: &Document,
+        pending: &Document,
+    ) -> Result<(), TargetError> {
+        match administrator {
+            None => single_user::change(&proven, pending, self.settings.hashing, self.limits).await,
+            Some(administrator) => {
+                alternating_users::change(self, &proven, administrator, current, pending).await
+            }
+        }
+    }
+
+    async fn retire(
+        &self,
+        administrator: &Document,
+        retired: &Document,
+        window: Duration,
+    ) -> Result<(), TargetError> {
+        alternating_users::retire(self, administrator, retired, window).await
+    }
+
+    async fn revoke(&self, proven: Session, what: Revoked<'_>) -> Result<u64, TargetError> {
+        match what {
+            Revoked::SessionsBegunBefore(begun) => {
+                single_user::revoke(&proven, begun, self.limits).await
+            }
+            Revoked::OtherUser {
+                administrator,
+                user,
+            } => alternating_users::revoke(self, &proven, administrator, user).await,
+        }
     }
 }

@@ -3,11 +3,13 @@
 //! There is no overlap: a role has one password, and PostgreSQL ends the old one at once for new connections.
 //! Between setSecret and finishSecret AWSCURRENT does not log in, and a client goes to AWSPENDING.
 
+use std::time::SystemTime;
+
 use secrecy::SecretString;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 
-use super::{Limits, Session, roles};
+use super::{Limits, Session, connect::classify_statement, roles};
 use crate::{document::Document, settings::PasswordHashing, target::TargetError};
 
 /// The same user with a new password.
@@ -25,6 +27,10 @@ pub(super) async fn change(
     let server = session.server.clone();
     if session.standby {
         return Err(TargetError::Standby { server });
+    }
+    if pending.username() != session.user {
+        let (user, expected) = (pending.username().to_owned(), session.user.clone());
+        return Err(TargetError::AnotherUser { user, expected });
     }
     let sql = roles::change_password(
         pending.username(),
@@ -56,6 +62,24 @@ pub(super) async fn change(
         }),
         Err(_) => Err(TargetError::TimedOut {
             server,
+            seconds: limits.statement.as_secs_f32(),
+        }),
+    }
+}
+
+/// The role ends its own sessions, which needs no right.
+pub(super) async fn revoke(
+    session: &Session,
+    begun_before: SystemTime,
+    limits: Limits,
+) -> Result<u64, TargetError> {
+    let ended = roles::end_sessions(&session.client, &session.user, Some(begun_before));
+    match timeout(limits.statement, ended).await {
+        Ok(ended) => {
+            ended.map_err(|error| classify_statement(&error, session, "end its own sessions", ""))
+        }
+        Err(_) => Err(TargetError::TimedOut {
+            server: session.server.clone(),
             seconds: limits.statement.as_secs_f32(),
         }),
     }

@@ -1,0 +1,64 @@
+//! revokeSecret: after a leak, end what came before AWSCURRENT now, and not when its bound is reached.
+//!
+//! An operator invokes it, the service never does. It comes after a rotation: first the new credential, then the end
+//! of the old one, so that nobody is locked out.
+
+use super::{Outcome, Rotation, document, same_server, versions};
+use crate::{
+    error::Error,
+    event::RotationEvent,
+    store::{SecretStore, Which},
+    target::{Login, Revoked, Target},
+};
+
+impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
+    pub(super) async fn revoke(&self, event: &RotationEvent) -> Result<Outcome, Error> {
+        let (versions, current, previous) = tokio::join!(
+            self.store.versions(&event.secret),
+            self.store.read(&event.secret, Which::Current),
+            self.store.read(&event.secret, Which::Previous),
+        );
+        let versions = versions?;
+        versions::at_rest(&versions)?;
+        let current_version = current?.ok_or(versions::Refusal::NoCurrentVersion)?;
+        let current = document(&current_version, Which::Current)?;
+        // nothing ends before it is proven that its successor works
+        let Login::Accepted(proven) = self.target.log_in(&current).await? else {
+            return Err(Error::CurrentRejected {
+                user: current.username().to_owned(),
+                server: format!("{}:{}", current.host(), current.port()),
+            });
+        };
+
+        let administrator = self.administrator(&current).await?;
+        let sessions = match administrator {
+            None => {
+                // the version was stored in createSecret, and its password set a little later: a session that
+                // began in between had the old one
+                let since = current_version.created.max(versions.rotated);
+                let Some(since) = since else {
+                    return Ok(Outcome::NothingToRevoke);
+                };
+                self.target
+                    .revoke(proven, Revoked::SessionsBegunBefore(since))
+                    .await?
+            }
+            Some(administrator) => {
+                let Some(previous) = previous? else {
+                    return Ok(Outcome::NothingToRevoke);
+                };
+                let previous = document(&previous, Which::Previous)?;
+                same_server(&current, &previous, Which::Previous)?;
+                if previous.username() == current.username() {
+                    return Ok(Outcome::NothingToRevoke);
+                }
+                let revoked = Revoked::OtherUser {
+                    administrator: &administrator,
+                    user: previous.username(),
+                };
+                self.target.revoke(proven, revoked).await?
+            }
+        };
+        Ok(Outcome::Revoked { sessions })
+    }
+}

@@ -1,0 +1,173 @@
+//! The overlap: who logs in when, and what it costs.
+
+use super::*;
+
+#[tokio::test]
+async fn the_users_take_turns_and_both_log_in_during_the_overlap() {
+    let world = world().await;
+    let base = world.alternating_role().to_owned();
+    let clone = format!("{base}_clone");
+    for (current, retired) in [(&clone, &base), (&base, &clone), (&clone, &base)] {
+        let before = document(&world, "AWSCURRENT").await;
+        let rotation = rotate(&world, world.alternating_users()).await;
+        assert!(
+            rotation.succeeded && rotation.attempts.len() == 1,
+            "{rotation:?}"
+        );
+        let after = document(&world, "AWSCURRENT").await;
+        assert_eq!(
+            (after["username"].as_str(), before["username"].as_str()),
+            (Some(&**current), Some(&**retired))
+        );
+        log_in(&world, &after).await.unwrap();
+        log_in(&world, &before).await.unwrap();
+        assert_eq!(after["overlap_seconds"], 86_400);
+        let left = seconds_left(&world, retired).await.unwrap();
+        assert!((86_000.0..=86_400.0).contains(&left), "{left}");
+        assert_eq!(seconds_left(&world, current).await, None);
+    }
+}
+
+/// API calls, accepted logins and rejected ones so far, of the administrator and of both users.
+fn costs(world: &World) -> (usize, usize, usize) {
+    let base = world.alternating_role();
+    let roles = [
+        base.to_owned(),
+        format!("{base}_clone"),
+        format!("admin_of_{}", world.role()),
+    ];
+    let counted = roles
+        .iter()
+        .map(|role| world.postgres().logins(role).unwrap());
+    let (accepted, rejected) = counted.fold((0, 0), |sum, logins| {
+        (sum.0 + logins.accepted, sum.1 + logins.rejected)
+    });
+    (world.secrets_manager().calls().len(), accepted, rejected)
+}
+
+#[tokio::test]
+async fn a_rotation_makes_10_calls_and_3_logins_of_which_none_is_rejected() {
+    let world = world().await;
+    assert!(rotate(&world, world.alternating_users()).await.succeeded);
+    let before = costs(&world);
+    assert!(rotate(&world, world.alternating_users()).await.succeeded);
+    let after = costs(&world);
+    assert_eq!(
+        (after.0 - before.0, after.1 - before.1, after.2 - before.2),
+        (10, 3, 0)
+    );
+}
+
+#[tokio::test]
+async fn after_the_window_the_server_refuses_the_old_password_and_open_sessions_live_on() {
+    let world = world_with_window("2s").await;
+    let old = document(&world, "AWSCURRENT").await;
+    let open = log_in(&world, &old).await.unwrap();
+    assert!(rotate(&world, world.alternating_users()).await.succeeded);
+    log_in(&world, &old).await.unwrap();
+    let base = world.alternating_role();
+    while seconds_left(&world, base).await.unwrap() > 0.0 {
+        tokio::task::yield_now().await;
+    }
+    let Err(local::postgres::Error::Refused(error)) = log_in(&world, &old).await else {
+        panic!("it logs in")
+    };
+    assert_eq!(error.code().unwrap().code(), "28P01");
+    open.simple_query("SELECT 1").await.unwrap();
+    log_in(&world, &document(&world, "AWSCURRENT").await)
+        .await
+        .unwrap();
+
+    // and the next rotation opens it again
+    assert!(rotate(&world, world.alternating_users()).await.succeeded);
+    let current = document(&world, "AWSCURRENT").await;
+    assert_eq!(current["username"], base);
+    log_in(&world, &current).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_window_can_be_unbounded_and_the_document_has_the_last_word() {
+    let world = world_with_window("unbounded").await;
+    let base = world.alternating_role();
+    assert!(rotate(&world, world.alternating_users()).await.succeeded);
+    assert_eq!(seconds_left(&world, base).await, None);
+    let mut current = document(&world, "AWSCURRENT").await;
+    assert!(current.get("overlap_seconds").is_none());
+
+    current["overlap"] = "1h".into();
+    put(&world, world.alternating_users(), &current).await;
+    assert!(rotate(&world, world.alternating_users()).await.succeeded);
+    let left = seconds_left(&world, &format!("{base}_clone"))
+        .await
+        .unwrap();
+    assert!((3500.0..=3600.0).contains(&left), "{left}");
+    assert_eq!(
+        document(&world, "AWSCURRENT").await["overlap_seconds"],
+        3600
+    );
+}
+
+#[tokio::test]
+async fn a_bound_that_fails_leaves_the_promotion_and_the_repetition_mends_it() {
+    let world = world().await;
+    let (secret, base) = (world.alternating_users(), world.alternating_role());
+    world.secrets_manager().stage(secret, TOKEN).unwrap();
+    for step in &STEPS[..3] {
+        outcome(&world, secret, step).await;
+    }
+    let admin = format!("admin_of_{}", world.role());
+    let alter = async |attribute: &str| {
+        world
+            .postgres()
+            .execute(&format!("ALTER ROLE {admin} {attribute}"))
+            .await
+            .unwrap();
+    };
+    alter("NOCREATEROLE").await;
+    let error = failure(&world, secret, "finishSecret").await;
+    assert_eq!(error.error_type, "AdministratorForbidden", "{error}");
+    assert!(
+        error.error_message.contains(&format!(
+            "GRANT \"{base}\" TO \"{admin}\" WITH ADMIN OPTION"
+        )),
+        "{error}"
+    );
+    assert!(labels(&world, secret).await[TOKEN].contains(&"AWSCURRENT".to_owned()));
+    assert_eq!(seconds_left(&world, base).await, None);
+
+    alter("CREATEROLE").await;
+    world.function().kill().await; // an environment that remembers nothing
+    assert_eq!(
+        outcome(&world, secret, "finishSecret").await,
+        "already current"
+    );
+    assert!(seconds_left(&world, base).await.is_some());
+}
+
+#[tokio::test]
+async fn a_late_repetition_of_finishsecret_does_not_bound_the_user_whose_turn_has_come() {
+    let world = world().await;
+    let secret = world.alternating_users();
+    world.secrets_manager().stage(secret, TOKEN).unwrap();
+    for step in STEPS {
+        outcome(&world, secret, step).await;
+    }
+    let next = "99999999-2222-4333-8444-555555555555";
+    world.secrets_manager().stage(secret, next).unwrap();
+    let deliver = async |step: &str, token: &str| {
+        let event = json!({ "Step": step, "SecretId": secret, "ClientRequestToken": token });
+        world.function().invoke(event).await.outcome.unwrap()
+    };
+    deliver("createSecret", next).await;
+    deliver("setSecret", next).await;
+
+    assert_eq!(
+        deliver("finishSecret", TOKEN).await["outcome"],
+        "already current"
+    );
+
+    assert_eq!(seconds_left(&world, world.alternating_role()).await, None);
+    deliver("testSecret", next).await;
+    assert_eq!(deliver("finishSecret", next).await["outcome"], "promoted");
+    assert_eq!(seconds_left(&world, world.alternating_role()).await, None);
+}
