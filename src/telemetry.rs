@@ -116,10 +116,13 @@ pub fn report(
                 api_calls = cost.api_calls,
                 connections = cost.connections,
             );
-            if let Outcome::Promoted = outcome {
+            if let Outcome::Promoted { .. } = outcome {
                 counter!("Rotations").increment(1);
             }
             if let Outcome::Changed {
+                replaced: Some(stored),
+            }
+            | Outcome::Promoted {
                 replaced: Some(stored),
             } = outcome
             {

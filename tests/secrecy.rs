@@ -251,6 +251,19 @@ async fn each_step_writes_one_line_of_json_and_its_metrics() {
 }
 
 #[tokio::test]
+async fn under_alternating_users_the_age_of_the_replaced_version_is_finishsecrets_to_tell() {
+    let world = common::world().await;
+    let rotation = rotate(&world, world.alternating_users()).await;
+    for run in &rotation.attempts[0].steps {
+        let (_, metrics) = line_and_metrics(&run.invoked);
+        let told = metrics
+            .iter()
+            .any(|document| document.get("ReplacedVersionAge").is_some());
+        assert_eq!(told, run.step == "finishSecret", "{}", run.step);
+    }
+}
+
+#[tokio::test]
 async fn a_failed_step_writes_its_line_and_counts_by_step_and_error_type() {
     let world = common::world().await;
     world

@@ -24,8 +24,9 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
             return Ok(Outcome::AlreadyCurrent);
         }
         let current = current?.ok_or(versions::Refusal::NoCurrentVersion)?;
+        let stored = current.created;
         let current = document(&current, Which::Current)?;
-        self.memory.keep(&event.token, &current);
+        self.memory.keep(&event.token, &current, stored);
 
         let password = self.policy.generate(rng)?;
         let proposed = self

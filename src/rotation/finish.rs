@@ -1,10 +1,10 @@
 //! finishSecret: make the new version AWSCURRENT, and bound the old user.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
-use super::{Outcome, Rotation, document, versions};
+use super::{Outcome, Rotation, document, memory::Replaced, versions};
 use crate::{
-    document::{Document, Overlap},
+    document::Overlap,
     error::Error,
     event::RotationEvent,
     store::{SecretStore, StoreError, Which},
@@ -16,18 +16,18 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
         let versions = self.store.versions(&event.secret).await?;
         let standing = versions::standing(&versions, &event.token)?;
         let promoted = match standing {
+            // a late repetition, and the next rotation is under way: the old user's turn may have come again
+            versions::Standing::Current if versions::at_rest(&versions).is_err() => {
+                return Ok(Outcome::AlreadyCurrent);
+            }
             versions::Standing::Current => false,
             versions::Standing::Pending { current } => self.promote(event, current).await?,
         };
-        // a late repetition, and the next rotation is under way: the old user's turn may have come again
-        if !promoted && versions::at_rest(&versions).is_err() {
-            return Ok(Outcome::AlreadyCurrent);
-        }
         // after the promotion, never before: nothing ends whose successor is not current. If this fails the
         // promotion stands, and the step's repetition comes here again.
-        self.bound_the_old_user(event).await?;
+        let replaced = self.bound_the_old_user(event).await?;
         Ok(if promoted {
-            Outcome::Promoted
+            Outcome::Promoted { replaced }
         } else {
             Outcome::AlreadyCurrent
         })
@@ -54,21 +54,28 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
         }
     }
 
-    /// Under alternating users, has the old one's password end with the overlap window.
-    async fn bound_the_old_user(&self, event: &RotationEvent) -> Result<(), Error> {
-        let Some(retired) = self.retired(event).await? else {
-            return Ok(());
+    /// Under alternating users, has the old one's password end with the overlap window; tells when its version was
+    /// stored.
+    async fn bound_the_old_user(&self, event: &RotationEvent) -> Result<Option<SystemTime>, Error> {
+        let Some(Replaced {
+            document: retired,
+            stored,
+        }) = self.retired(event).await?
+        else {
+            return Ok(None);
         };
-        if let (Overlap::Bounded(window), Some(administrator)) =
-            (self.overlap(&retired), self.administrator(&retired).await?)
-        {
+        let Some(administrator) = retired.administrator() else {
+            return Ok(None);
+        };
+        if let Overlap::Bounded(window) = self.overlap(&retired) {
+            let administrator = self.administrator(administrator, &retired).await?;
             self.target.retire(&administrator, &retired, window).await?;
         }
-        Ok(())
+        Ok(stored)
     }
 
-    /// The document that AWSCURRENT had before, if it is about another user than the one that is current now.
-    async fn retired(&self, event: &RotationEvent) -> Result<Option<Arc<Document>>, Error> {
+    /// The version that was AWSCURRENT before, if it is about another user than the one that is current now.
+    async fn retired(&self, event: &RotationEvent) -> Result<Option<Replaced>, Error> {
         if let Some(replaced) = self.memory.replaced_by(&event.token) {
             return Ok(Some(replaced));
         }
@@ -79,11 +86,14 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
         let (Some(current), Some(previous)) = (current?, previous?) else {
             return Ok(None);
         };
+        let stored = previous.created;
         let current = document(&current, Which::Current)?;
         let previous = document(&previous, Which::Previous)?;
         // the same user twice (a single user's secret, or one that was written by hand): it must not be ended
-        Ok(Some(previous)
-            .filter(|previous| previous.username() != current.username())
-            .map(Arc::new))
+        let other = Some(previous).filter(|previous| previous.username() != current.username());
+        Ok(other.map(|document| Replaced {
+            document: Arc::new(document),
+            stored,
+        }))
     }
 }

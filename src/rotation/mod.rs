@@ -46,7 +46,10 @@ pub enum Outcome {
     /// testSecret: the new credential logs in.
     LoggedIn,
     /// finishSecret: the new version is AWSCURRENT.
-    Promoted,
+    Promoted {
+        /// Under alternating users, when the version that is no longer current was stored, likewise.
+        replaced: Option<SystemTime>,
+    },
     /// revokeSecret: what came before AWSCURRENT no longer logs in, and its sessions are ended.
     Revoked {
         /// How many were.
@@ -68,7 +71,7 @@ impl Outcome {
             Self::ChangedByPrevious => "changed by AWSPREVIOUS",
             Self::AlreadyChanged => "already changed",
             Self::LoggedIn => "logged in",
-            Self::Promoted => "promoted",
+            Self::Promoted { .. } => "promoted",
             Self::Revoked { .. } => "revoked",
             Self::NothingToRevoke => "nothing to revoke",
             Self::AlreadyCurrent => "already current",
@@ -112,21 +115,18 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
         }
     }
 
-    /// The credential that may change the role: an administrator's, where there are two users.
-    async fn administrator(&self, rotated: &Document) -> Result<Option<Document>, Error> {
-        let Some(secret) = rotated.administrator() else {
-            return Ok(None);
-        };
+    /// The administrator's credential, which stands in a secret of its own.
+    async fn administrator(&self, secret: &str, rotated: &Document) -> Result<Document, Error> {
         let version = self.store.read(secret, Which::Current).await?;
         let version = version.ok_or_else(|| Error::NoAdministrator {
             secret: secret.to_owned(),
         })?;
-        Document::parse_administrator(&version.document, rotated)
-            .map(Some)
-            .map_err(|source| Error::Administrator {
+        Document::parse_administrator(&version.document, rotated).map_err(|source| {
+            Error::Administrator {
                 secret: secret.to_owned(),
                 source,
-            })
+            }
+        })
     }
 
     /// Makes of a read of AWSPENDING what the step needs, and asks for the labels only where it failed.

@@ -30,8 +30,7 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
             });
         };
 
-        let administrator = self.administrator(&current).await?;
-        let sessions = match administrator {
+        let sessions = match current.administrator() {
             None => {
                 // the version was stored in createSecret, and its password set a little later: a session that
                 // began in between had the old one
@@ -44,6 +43,7 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
                     .await?
             }
             Some(administrator) => {
+                let administrator = self.administrator(administrator, &current).await?;
                 let Some(previous) = previous? else {
                     return Ok(Outcome::NothingToRevoke);
                 };

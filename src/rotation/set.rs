@@ -28,7 +28,8 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
         };
         let current = document(&current_version, Which::Current)?;
         same_server(&current, &staged, Which::Pending(&event.token))?;
-        self.memory.keep(&event.token, &current);
+        self.memory
+            .keep(&event.token, &current, current_version.created);
 
         // AWSCURRENT first: in a rotation that goes right it logs in, and no login is rejected
         if let Login::Accepted(session) = self.target.log_in(&current).await? {
@@ -75,7 +76,10 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
         current: &Document,
         staged: &Document,
     ) -> Result<(), Error> {
-        let administrator = self.administrator(current).await?;
+        let administrator = match current.administrator() {
+            None => None,
+            Some(secret) => Some(self.administrator(secret, current).await?),
+        };
         Ok(self
             .target
             .change(proven, administrator.as_ref(), current, staged)
