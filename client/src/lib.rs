@@ -1,0 +1,3 @@
+//! Secrets that rotate under an application which never notices.
+
+pub mod provider;

@@ -1,0 +1,194 @@
+//! Where a secret comes from.
+//!
+//! | feature | provider | what it reads |
+//! |---|---|---|
+//! | `aws` (default) | [`Aws`] | AWS Secrets Manager, replica regions included |
+//! | `vault` | [`Vault`] | HashiCorp Vault: KV version 2, and the database engine's leases |
+//! | `azure` | [`Azure`] | Azure Key Vault |
+//! | `env` | [`Env`] | environment variables and `.env`, for local work |
+//! | | [`Fixed`] | what it was given, for tests |
+
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(feature = "env")]
+mod env;
+mod fixed;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use secrecy::{SecretSlice, SecretString};
+
+#[cfg(feature = "aws")]
+pub use aws::Aws;
+#[cfg(feature = "env")]
+pub use env::Env;
+pub use fixed::Fixed;
+
+/// A store that secrets are read from.
+///
+/// What every implementation owes: [`ProviderErrorKind::NotFound`] and [`ProviderErrorKind::AccessDenied`] only where
+/// the store said so. Time limits, retries, backoff and the cache are the caller's: an implementation asks once.
+pub trait SecretProvider: Send + Sync + 'static {
+    /// The version of the secret that has this stage now.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or no answer. A store that knows no stages answers [`Stage::Pending`] with
+    /// [`ProviderErrorKind::NotFound`].
+    fn fetch(
+        &self,
+        secret: &str,
+        stage: Stage,
+    ) -> impl Future<Output = Result<Version, ProviderError>> + Send;
+
+    /// The current versions of several secrets, in the order of the ids; in as few calls as the store allows.
+    fn fetch_all(
+        &self,
+        secrets: &[&str],
+    ) -> impl Future<Output = Vec<Result<Version, ProviderError>>> + Send {
+        async move {
+            let mut versions = Vec::with_capacity(secrets.len());
+            for secret in secrets {
+                versions.push(self.fetch(secret, Stage::Current).await);
+            }
+            versions
+        }
+    }
+}
+
+/// One provider can serve many secrets.
+impl<P: SecretProvider> SecretProvider for Arc<P> {
+    async fn fetch(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
+        P::fetch(self, secret, stage).await
+    }
+
+    async fn fetch_all(&self, secrets: &[&str]) -> Vec<Result<Version, ProviderError>> {
+        P::fetch_all(self, secrets).await
+    }
+}
+
+/// Which version of a secret, in the words of Secrets Manager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The version that is in force.
+    Current,
+    /// The version that a rotation under way will put in force.
+    Pending,
+}
+
+impl Stage {
+    /// Its staging label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Current => "AWSCURRENT",
+            Self::Pending => "AWSPENDING",
+        }
+    }
+}
+
+/// One version of a secret, as a provider delivers it.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// What tells this version from every other one of the secret.
+    pub id: String,
+    /// What is secret.
+    pub value: Value,
+    /// The secret's ARN, where it has one: the channel on which a change is told is derived from it.
+    pub arn: Option<String>,
+    /// How much longer the store lets it live, where it is a lease.
+    pub lease: Option<Duration>,
+}
+
+impl Version {
+    /// A version of a text, neither leased nor with an ARN.
+    pub fn text(id: impl Into<String>, text: impl Into<SecretString>) -> Self {
+        Self {
+            id: id.into(),
+            value: Value::Text(text.into()),
+            arn: None,
+            lease: None,
+        }
+    }
+}
+
+/// The secret itself. Debug shows which kind, and no more.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// Text; JSON in most cases.
+    Text(SecretString),
+    /// Bytes.
+    Binary(SecretSlice<u8>),
+}
+
+/// Why a store gave no version.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{kind}: {message}")]
+pub struct ProviderError {
+    kind: ProviderErrorKind,
+    message: String,
+}
+
+/// What kind of failure it was, which decides what is done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProviderErrorKind {
+    /// The store wants fewer requests. Asked again after a while.
+    Throttled,
+    /// No answer: the network, a time limit, a 5xx. Asked again after a while.
+    Unavailable,
+    /// The store says that this caller may not read it. Not asked again before the lifetime is over.
+    AccessDenied,
+    /// The store says that there is no such secret, or no such version. Not asked again before the lifetime is over.
+    NotFound,
+    /// The answer is not one to be understood, or the request was not. Not asked again before the lifetime is over.
+    Invalid,
+}
+
+impl ProviderErrorKind {
+    /// Whether the same question may soon be answered.
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::Throttled | Self::Unavailable)
+    }
+
+    /// The word for metrics and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::Unavailable => "unavailable",
+            Self::AccessDenied => "access denied",
+            Self::NotFound => "not found",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
+impl fmt::Display for ProviderErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl ProviderError {
+    /// An error of this kind. The message says what happened, and what to do; it never quotes a secret.
+    pub fn new(kind: ProviderErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
+
+    /// What kind of failure it was.
+    pub fn kind(&self) -> ProviderErrorKind {
+        self.kind
+    }
+}
+
+/// A name for a version of a store that names none: the same for the same value, within this process.
+///
+/// Its key is random, so that it tells nobody what the value is.
+#[cfg(feature = "env")]
+pub(crate) fn fingerprint(value: &str) -> String {
+    static KEY: std::sync::OnceLock<std::hash::RandomState> = std::sync::OnceLock::new();
+    let key = KEY.get_or_init(std::hash::RandomState::new);
+    format!("{:016x}", std::hash::BuildHasher::hash_one(key, value))
+}
