@@ -1,0 +1,189 @@
+//! How a secret is set up, and its first fetch.
+
+use std::{sync::Arc, time::Duration};
+
+use backon::BackoffBuilder;
+use tokio::{
+    runtime::Handle,
+    sync::mpsc,
+    time::{Instant, sleep, timeout_at},
+};
+
+use crate::{
+    credential::Credential,
+    error::{BuildError, Error},
+    lifetime::Lifetime,
+    provider::{ProviderError, SecretProvider, Stage, Version},
+    refresh::{self, Refresher},
+    secret::RotatingSecret,
+    slot::Shared,
+};
+
+/// Settings of a secret. See [`RotatingSecret::builder`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing is fetched before build"]
+pub struct Builder {
+    secret: Arc<str>,
+    ttl: Duration,
+    overlap_window: Duration,
+    fetch_timeout: Duration,
+    start_timeout: Duration,
+}
+
+impl Builder {
+    pub(crate) fn new(secret: String) -> Self {
+        Self {
+            secret: secret.into(),
+            ttl: Duration::from_secs(5 * 60),
+            overlap_window: Duration::from_secs(24 * 60 * 60),
+            fetch_timeout: Duration::from_secs(5),
+            start_timeout: Duration::from_secs(15),
+        }
+    }
+
+    /// How long a version is used before the provider is asked again; 5 minutes unless told. Below the overlap window.
+    pub fn ttl(self, ttl: Duration) -> Self {
+        Self { ttl, ..self }
+    }
+
+    /// How long the old credential goes on after a rotation; 24 hours unless told, as at the rotation function.
+    ///
+    /// The document may announce a shorter one (`overlap_seconds`), which counts. Under single user there is no overlap:
+    /// a rejected login is what tells of the change then, and this only bounds how long an unreachable
+    /// provider is borne.
+    pub fn overlap_window(self, overlap_window: Duration) -> Self {
+        Self {
+            overlap_window,
+            ..self
+        }
+    }
+
+    /// How long one question to the provider may take; 5 seconds unless told.
+    pub fn fetch_timeout(self, fetch_timeout: Duration) -> Self {
+        Self {
+            fetch_timeout,
+            ..self
+        }
+    }
+
+    /// How long a provider that is throttled or out of reach is asked again for the first version; 15 seconds unless
+    /// told.
+    pub fn start_timeout(self, start_timeout: Duration) -> Self {
+        Self {
+            start_timeout,
+            ..self
+        }
+    }
+
+    /// Fetches the current version, and starts the task that renews it on the runtime that this is called on.
+    ///
+    /// # Errors
+    ///
+    /// The settings contradict each other, or there is no first version.
+    pub async fn build(self, provider: impl SecretProvider) -> Result<RotatingSecret, BuildError> {
+        let (lifetime, runtime) = (self.lifetime()?, runtime()?);
+        let (first, asked) = self.first(&provider).await?;
+        Ok(self.start(provider, &runtime, lifetime, first, asked))
+    }
+
+    /// Several secrets of one provider, in as few calls as it allows for the first versions of all. In the given order.
+    ///
+    /// # Errors
+    ///
+    /// As for [`build`](Self::build), of the first that fails; then none is started.
+    pub async fn build_all(
+        builders: impl IntoIterator<Item = Self>,
+        provider: impl SecretProvider + Clone,
+    ) -> Result<Vec<RotatingSecret>, BuildError> {
+        let runtime = runtime()?;
+        let builders: Vec<Self> = builders.into_iter().collect();
+        let ids: Vec<&str> = builders.iter().map(|builder| &*builder.secret).collect();
+        let limit = builders.iter().map(|builder| builder.fetch_timeout).max();
+        let asked = Instant::now();
+        let fetch = provider.fetch_all(&ids);
+        let mut versions = match timeout_at(asked + limit.unwrap_or_default(), fetch).await {
+            Ok(versions) => versions,
+            Err(_) => ids.iter().map(|_| Err(refresh::too_slow())).collect(),
+        };
+        // one that keeps to the order and number of what it was asked loses nothing by this
+        versions.resize_with(builders.len(), || Err(refresh::too_slow()));
+
+        let mut firsts = Vec::with_capacity(builders.len());
+        for (builder, version) in builders.iter().zip(versions) {
+            let lifetime = builder.lifetime()?;
+            let (first, asked) = match version {
+                Ok(version) => (version, asked),
+                Err(error) if error.kind().is_transient() => builder.first(&provider).await?,
+                Err(error) => return Err(builder.failed(error)),
+            };
+            firsts.push((lifetime, first, asked));
+        }
+        let start = |(builder, (lifetime, first, asked)): (Self, _)| {
+            builder.start(provider.clone(), &runtime, lifetime, first, asked)
+        };
+        Ok(builders.into_iter().zip(firsts).map(start).collect())
+    }
+
+    fn lifetime(&self) -> Result<Lifetime, BuildError> {
+        Lifetime::new(self.ttl, self.overlap_window)
+    }
+
+    /// The first version, asked for until it is there or the time is up.
+    async fn first(
+        &self,
+        provider: &impl SecretProvider,
+    ) -> Result<(Version, Instant), BuildError> {
+        let deadline = Instant::now() + self.start_timeout;
+        let mut delays = refresh::backoff().build();
+        loop {
+            let asked = Instant::now();
+            let fetch = provider.fetch(&self.secret, Stage::Current);
+            let answer = match timeout_at(asked + self.fetch_timeout, fetch).await {
+                Ok(answer) => answer,
+                Err(_) => Err(refresh::too_slow()),
+            };
+            refresh::count(&self.secret, answer.as_ref().err());
+            let error = match answer {
+                Ok(version) => return Ok((version, asked)),
+                Err(error) => error,
+            };
+            let delay = delays.next().unwrap_or(refresh::LONGEST_DELAY);
+            if !error.kind().is_transient() || Instant::now() + delay >= deadline {
+                return Err(self.failed(error));
+            }
+            tracing::warn!(secret = %self.secret, %error, ?delay, "the first version was not read: asking again");
+            sleep(delay).await;
+        }
+    }
+
+    fn start(
+        self,
+        provider: impl SecretProvider,
+        runtime: &Handle,
+        lifetime: Lifetime,
+        first: Version,
+        asked: Instant,
+    ) -> RotatingSecret {
+        let first = Credential::new(first, Stage::Current, asked);
+        let shared = Arc::new(Shared::new(self.secret, first));
+        let (asks, questions) = mpsc::unbounded_channel();
+        let refresher = Refresher::new(
+            provider,
+            shared.clone(),
+            questions,
+            lifetime,
+            self.fetch_timeout,
+        );
+        let task = runtime.spawn(refresher.run()).abort_handle();
+        RotatingSecret::new(shared, asks, task)
+    }
+
+    fn failed(&self, source: ProviderError) -> BuildError {
+        let secret = self.secret.clone();
+        BuildError::First(Error::Provider { secret, source })
+    }
+}
+
+fn runtime() -> Result<Handle, BuildError> {
+    Handle::try_current().map_err(|_| BuildError::NoRuntime)
+}

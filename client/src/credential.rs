@@ -1,0 +1,312 @@
+//! What a version of a secret says: RDS's JSON document, or whatever else it holds.
+
+use std::{borrow::Cow, collections::HashMap, fmt, str::FromStr, sync::Arc, time::Duration};
+
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
+use serde::{Serialize, Serializer, de::DeserializeOwned, ser::SerializeStruct};
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use crate::provider::{Stage, Value, Version};
+
+/// PostgreSQL's own port, where the document names none.
+const PORT: u16 = 5432;
+
+/// One version of a secret.
+///
+/// The fields of a database's credential are there if the secret is a JSON object that has them, in the shape that
+/// RDS uses (`host`, `port`, `username`, `password`, `dbname`). Any other secret is read with
+/// [`json`](Self::json), [`text`](Self::text) or [`binary`](Self::binary).
+///
+/// Neither Debug nor Serialize shows what is secret.
+#[derive(Clone)]
+pub struct Credential {
+    version: Arc<str>,
+    stage: Stage,
+    value: Value,
+    fields: Fields,
+    arn: Option<Arc<str>>,
+    lease: Option<Duration>,
+    fetched: Instant,
+}
+
+/// What is read of a JSON document. A field of another type than expected is none of ours.
+#[derive(Clone, Default)]
+struct Fields {
+    host: Option<String>,
+    port: Option<u16>,
+    username: Option<String>,
+    password: Option<SecretString>,
+    dbname: Option<String>,
+    ssl: Option<bool>,
+    overlap_seconds: Option<u64>,
+}
+
+impl Fields {
+    /// A text of another shape has none of them.
+    fn parse(text: &str) -> Self {
+        // left as it stands, so that no copy of the password is made on the way
+        let found: HashMap<Cow<'_, str>, &RawValue> = match serde_json::from_str(text) {
+            Ok(found) => found,
+            Err(_) => return Self::default(),
+        };
+        Self {
+            host: field(&found, "host"),
+            // RDS writes numbers and booleans, people write strings
+            port: field(&found, "port").or_else(|| written(&found, "port")),
+            username: field(&found, "username"),
+            password: field(&found, "password"),
+            dbname: field(&found, "dbname"),
+            ssl: field(&found, "ssl").or_else(|| written(&found, "ssl")),
+            overlap_seconds: field(&found, "overlap_seconds"),
+        }
+    }
+}
+
+fn field<T: DeserializeOwned>(found: &HashMap<Cow<'_, str>, &RawValue>, name: &str) -> Option<T> {
+    serde_json::from_str(found.get(name)?.get()).ok()
+}
+
+/// Written as a string.
+fn written<T: FromStr>(found: &HashMap<Cow<'_, str>, &RawValue>, name: &str) -> Option<T> {
+    field::<String>(found, name)?.parse().ok()
+}
+
+impl Credential {
+    /// `fetched` is when the provider was asked, not when it answered: the answer may be as old as the question.
+    pub(crate) fn new(version: Version, stage: Stage, fetched: Instant) -> Self {
+        let fields = match &version.value {
+            Value::Text(text) => Fields::parse(text.expose_secret()),
+            Value::Binary(_) => Fields::default(),
+        };
+        Self {
+            version: version.id.into(),
+            stage,
+            fields,
+            value: version.value,
+            arn: version.arn.map(Into::into),
+            lease: version.lease,
+            fetched,
+        }
+    }
+
+    /// The same version without anything in it that is secret.
+    pub(crate) fn emptied(&self) -> Self {
+        Self {
+            value: Value::Text(SecretString::default()),
+            fields: Fields::default(),
+            ..self.clone()
+        }
+    }
+
+    /// The same version, found to be still in force.
+    pub(crate) fn confirmed(
+        &self,
+        stage: Stage,
+        lease: Option<Duration>,
+        fetched: Instant,
+    ) -> Self {
+        Self {
+            stage,
+            lease,
+            fetched,
+            ..self.clone()
+        }
+    }
+
+    /// The version's id.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    pub(crate) fn version_id(&self) -> &Arc<str> {
+        &self.version
+    }
+
+    /// The stage that the version had when it was fetched: pending for one that a rotation under way will put in force.
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// How long ago the provider was last known to hold this version. A failed refresh does not renew it.
+    pub fn age(&self) -> Duration {
+        self.fetched.elapsed()
+    }
+
+    pub(crate) fn fetched(&self) -> Instant {
+        self.fetched
+    }
+
+    /// The server's name or address.
+    pub fn host(&self) -> Option<&str> {
+        self.fields.host.as_deref()
+    }
+
+    /// The server's port: 5432 where the document names none.
+    pub fn port(&self) -> u16 {
+        self.fields.port.unwrap_or(PORT)
+    }
+
+    /// Who logs in.
+    pub fn user(&self) -> Option<&str> {
+        self.fields.username.as_deref()
+    }
+
+    /// The password.
+    pub fn password(&self) -> Option<&SecretString> {
+        self.fields.password.as_ref()
+    }
+
+    /// The database.
+    pub fn database(&self) -> Option<&str> {
+        self.fields.dbname.as_deref()
+    }
+
+    /// False only where the document itself says `"ssl": false`.
+    pub fn tls(&self) -> bool {
+        self.fields.ssl.unwrap_or(true)
+    }
+
+    /// The overlap window that the rotation function announces in the document.
+    pub fn overlap_window(&self) -> Option<Duration> {
+        self.fields.overlap_seconds.map(Duration::from_secs)
+    }
+
+    /// How long the store lets this version live, counted from when it was fetched, where it is a lease.
+    pub fn lease(&self) -> Option<Duration> {
+        self.lease
+    }
+
+    /// The secret's ARN, where it has one.
+    pub fn arn(&self) -> Option<&str> {
+        self.arn.as_deref()
+    }
+
+    /// The secret's text, whatever its shape.
+    pub fn text(&self) -> Option<&SecretString> {
+        match &self.value {
+            Value::Text(text) => Some(text),
+            Value::Binary(_) => None,
+        }
+    }
+
+    /// The secret's bytes, if it is binary.
+    pub fn binary(&self) -> Option<&SecretSlice<u8>> {
+        match &self.value {
+            Value::Text(_) => None,
+            Value::Binary(bytes) => Some(bytes),
+        }
+    }
+
+    /// Reads the text as JSON of any shape.
+    ///
+    /// # Errors
+    ///
+    /// The secret is no text, or not JSON of this shape. The error's text can quote a part of it that is no string; it
+    /// is meant for the developer, not for a log.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        let text = self.text().map_or("", |text| text.expose_secret());
+        serde_json::from_str(text)
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credential")
+            .field("version", &self.version)
+            .field("stage", &self.stage)
+            .field("host", &self.host())
+            .field("user", &self.user())
+            .field("database", &self.database())
+            .finish_non_exhaustive()
+    }
+}
+
+/// For status pages: all that is not secret.
+impl Serialize for Credential {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut shown = serializer.serialize_struct("Credential", 7)?;
+        shown.serialize_field("version", self.version())?;
+        shown.serialize_field("stage", self.stage.label())?;
+        shown.serialize_field("age_seconds", &self.age().as_secs_f64())?;
+        shown.serialize_field("host", &self.host())?;
+        shown.serialize_field("port", &self.port())?;
+        shown.serialize_field("user", &self.user())?;
+        shown.serialize_field("database", &self.database())?;
+        shown.end()
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    reason = "a failing unwrap in a test is a failing test"
+)]
+mod tests {
+    use super::*;
+
+    fn credential(text: &str) -> Credential {
+        Credential::new(Version::text("v1", text), Stage::Current, Instant::now())
+    }
+
+    #[test]
+    fn rdss_document_is_read_with_its_numbers_as_numbers_or_text() {
+        for port in ["6543", "\"6543\""] {
+            let text = format!(
+                r#"{{"engine":"postgres","host":"db.example.com","port":{port},"username":"orders","password":"s3cret","dbname":"shop","ssl":"false","overlap_seconds":3600}}"#
+            );
+            let credential = credential(&text);
+            assert_eq!(credential.host(), Some("db.example.com"));
+            assert_eq!(credential.port(), 6543);
+            assert_eq!(credential.user(), Some("orders"));
+            assert_eq!(credential.password().unwrap().expose_secret(), "s3cret");
+            assert_eq!(credential.database(), Some("shop"));
+            assert!(!credential.tls());
+            assert_eq!(credential.overlap_window(), Some(Duration::from_secs(3600)));
+        }
+    }
+
+    #[test]
+    fn what_the_document_leaves_out_is_absent_or_has_postgresqls_default() {
+        let credential = credential("{}");
+        assert_eq!(
+            (credential.host(), credential.user(), credential.database()),
+            (None, None, None)
+        );
+        assert!(credential.password().is_none());
+        assert_eq!(credential.port(), 5432);
+        assert!(credential.tls());
+        assert_eq!(credential.overlap_window(), None);
+    }
+
+    #[test]
+    fn json_of_another_shape_text_and_bytes_come_as_they_are() {
+        let key = credential(r#"{"username":{"first":"a"},"key":"k-1"}"#);
+        assert_eq!(key.json::<serde_json::Value>().unwrap()["key"], "k-1");
+        assert_eq!(key.user(), None);
+        assert_eq!(credential("k-2").text().unwrap().expose_secret(), "k-2");
+        assert!(credential("k-2").json::<serde_json::Value>().is_err());
+        let version = Version {
+            value: Value::Binary(vec![0, 159, 146].into()),
+            ..Version::text("v1", "")
+        };
+        let bytes = Credential::new(version, Stage::Current, Instant::now());
+        assert_eq!(bytes.binary().unwrap().expose_secret(), &[0, 159, 146]);
+        assert!(bytes.text().is_none());
+    }
+
+    #[test]
+    fn neither_debug_nor_serialize_shows_the_password() {
+        let text = r#"{"host":"db","username":"orders","password":"s3cret","dbname":"shop","token":"t0ken"}"#;
+        let credential = credential(text);
+        let shown = format!(
+            "{credential:?} {credential:#?} {}",
+            serde_json::to_string(&credential).unwrap()
+        );
+        assert!(shown.contains("orders") && shown.contains("v1"), "{shown}");
+        assert!(
+            !shown.contains("s3cret") && !shown.contains("t0ken"),
+            "{shown}"
+        );
+    }
+}

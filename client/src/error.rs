@@ -1,0 +1,74 @@
+//! What went wrong, and what to do about it.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::provider::ProviderError;
+
+/// Why there is no credential to be had.
+#[derive(Clone, Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the messages")]
+#[non_exhaustive]
+pub enum Error {
+    /// The provider gave none.
+    #[error("the secret {secret} cannot be read: {source}")]
+    Provider {
+        secret: Arc<str>,
+        source: ProviderError,
+    },
+    /// The last one was not confirmed for too long.
+    #[error(
+        "the secret {secret} was last read {seconds} s ago, and what was read then may have ended: {}",
+        cause(last)
+    )]
+    Expired {
+        secret: Arc<str>,
+        seconds: u64,
+        last: Option<ProviderError>,
+    },
+    /// [`invalidate`](crate::RotatingSecret::invalidate) dropped it, and the provider was not heard of since.
+    #[error(
+        "version {version} of the secret {secret} was dropped by invalidate: wait for the next one with usable()"
+    )]
+    Invalidated { secret: Arc<str>, version: Arc<str> },
+    /// The server rejected all that the provider has.
+    #[error(
+        "the server rejects every version of {secret} that there is ({tried}): somebody changed the password by hand, or \
+         the role may not log in; make one of them log in, or rotate"
+    )]
+    Rejected { secret: Arc<str>, tried: String },
+    /// The runtime that renewed it was shut down.
+    #[error(
+        "the secret {secret} is not renewed any more, because the runtime that it was built on has ended: build it on \
+         the one that uses it"
+    )]
+    Stopped { secret: Arc<str> },
+}
+
+fn cause(last: &Option<ProviderError>) -> String {
+    match last {
+        Some(error) => format!("since then, {error}"),
+        None => "no answer came since then; check the route to the provider".to_owned(),
+    }
+}
+
+/// Why a [`RotatingSecret`](crate::RotatingSecret) was not built.
+#[derive(Clone, Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the messages")]
+#[non_exhaustive]
+pub enum BuildError {
+    /// It would outlive the old credential.
+    #[error(
+        "a ttl of {ttl:?} is not below the overlap window of {overlap:?}: an application would go on using a credential \
+         that has ended; shorten the ttl, or lengthen the window at the rotation function"
+    )]
+    TtlNotBelowOverlap { ttl: Duration, overlap: Duration },
+    /// It would never be over.
+    #[error("a ttl of zero has the provider asked without end: give some seconds at least")]
+    NoTtl,
+    /// There is nothing to begin with.
+    #[error(transparent)]
+    First(#[from] Error),
+    /// There is nothing to run on.
+    #[error("there is no tokio runtime to renew the secret on: build it inside of one")]
+    NoRuntime,
+}

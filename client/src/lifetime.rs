@@ -1,0 +1,124 @@
+//! How long a version may be used: pure rules, no clock and no randomness of their own.
+//!
+//! ```text
+//! fetched         renewed in here     ttl                        bound      overlap window
+//! ├───────────────┼──────────────────┼──────────────────────────┼──────────┤
+//!   used                               used while the provider     an error   the old credential
+//!                                      gives no answer                        may have ended
+//! ```
+
+use std::time::Duration;
+
+use crate::error::BuildError;
+
+/// How long a version is used without being confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lifetime {
+    /// Before this is over, the provider is asked again.
+    pub(crate) ttl: Duration,
+    /// When this is over, there is no credential any more. Between `ttl` and the overlap window.
+    pub(crate) bound: Duration,
+}
+
+impl Lifetime {
+    /// The builder's settings, checked.
+    pub(crate) fn new(ttl: Duration, overlap: Duration) -> Result<Self, BuildError> {
+        if ttl.is_zero() {
+            return Err(BuildError::NoTtl);
+        }
+        if ttl >= overlap {
+            return Err(BuildError::TtlNotBelowOverlap { ttl, overlap });
+        }
+        Ok(Self::below(ttl, overlap))
+    }
+
+    /// A tenth of what lies between them is left to whoever logs in with what was read at the last moment.
+    fn below(ttl: Duration, overlap: Duration) -> Self {
+        let bound = overlap - (overlap - ttl) / 10;
+        Self { ttl, bound }
+    }
+
+    /// Shortened to a window that the document announces or a lease that the store gives, if it is the shorter one.
+    ///
+    /// A window of zero announces that there is no overlap, which no lifetime can be below: then a rejected login is
+    /// what tells of the change, and the lifetime stays.
+    pub(crate) fn within(self, window: Option<Duration>) -> Self {
+        match window {
+            Some(window) if !window.is_zero() && window < self.bound => {
+                Self::below(self.ttl.min(window / 2), window)
+            }
+            _ => self,
+        }
+    }
+
+    /// When to ask again, for a random number from 0 to 1: a fleet that started together does not ask together.
+    pub(crate) fn refresh_after(self, random: f64) -> Duration {
+        self.ttl.mul_f64(0.75 + 0.2 * random)
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    reason = "a failing unwrap in a test is a failing test"
+)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_ttl_that_is_not_below_the_overlap_window_is_refused() {
+        for (ttl, overlap) in [(HOUR, HOUR), (2 * HOUR, HOUR), (HOUR, Duration::ZERO)] {
+            let refused = Lifetime::new(ttl, overlap).unwrap_err();
+            assert!(
+                matches!(refused, BuildError::TtlNotBelowOverlap { .. }),
+                "{refused}"
+            );
+        }
+        assert!(matches!(
+            Lifetime::new(Duration::ZERO, HOUR),
+            Err(BuildError::NoTtl)
+        ));
+    }
+
+    #[test]
+    fn the_bound_lies_between_the_ttl_and_the_overlap_window() {
+        for (ttl, overlap) in [
+            (5 * MINUTE, 24 * HOUR),
+            (HOUR - MINUTE, HOUR),
+            (MINUTE, 2 * MINUTE),
+        ] {
+            let lifetime = Lifetime::new(ttl, overlap).unwrap();
+            assert!(
+                lifetime.ttl < lifetime.bound && lifetime.bound < overlap,
+                "{lifetime:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_shorter_window_shortens_both_and_a_longer_one_changes_nothing() {
+        let usual = Lifetime::new(5 * MINUTE, 24 * HOUR).unwrap();
+        let shortened = usual.within(Some(2 * MINUTE));
+        assert_eq!(shortened.ttl, MINUTE);
+        assert!(
+            shortened.bound > MINUTE && shortened.bound < 2 * MINUTE,
+            "{shortened:?}"
+        );
+        let bounded = usual.within(Some(HOUR));
+        assert_eq!(bounded.ttl, 5 * MINUTE);
+        assert!(bounded.bound < HOUR, "{bounded:?}");
+        for window in [None, Some(48 * HOUR), Some(Duration::ZERO)] {
+            assert_eq!(usual.within(window), usual);
+        }
+    }
+
+    #[test]
+    fn a_fleet_asks_again_at_times_spread_over_a_fifth_of_the_ttl_before_its_end() {
+        let lifetime = Lifetime::new(100 * MINUTE, 24 * HOUR).unwrap();
+        assert_eq!(lifetime.refresh_after(0.0), 75 * MINUTE);
+        assert_eq!(lifetime.refresh_after(1.0), 95 * MINUTE);
+    }
+}

@@ -1,0 +1,282 @@
+//! [sqlx](https://docs.rs/sqlx): its `PgPool`, and around it what sqlx has no place for, the second attempt after a
+//! rejected login.
+//!
+//! ```no_run
+//! # async fn example(secret: rotating_secret::RotatingSecret) -> Result<(), Box<dyn std::error::Error>> {
+//! use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+//!
+//! let options = PgConnectOptions::new_without_pgpass().application_name("shop");
+//! let pool = rotating_secret::pool::sqlx::pool(&secret, options, PgPoolOptions::new().max_connections(16)).await?;
+//! let orders: i64 = sqlx::query_scalar("SELECT count(*) FROM orders").fetch_one(&pool).await?;
+//! # Ok(()) }
+//! ```
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+
+use async_stream::try_stream;
+use futures_util::{TryStreamExt, future::BoxFuture, stream::BoxStream};
+use secrecy::ExposeSecret;
+use sqlx::{
+    Acquire, Either, Error, Execute, Executor, PgPool, Postgres, SqlStr, Transaction,
+    pool::PoolConnection,
+    postgres::{
+        PgConnectOptions, PgPoolOptions, PgQueryResult, PgRow, PgSslMode, PgStatement, PgTypeInfo,
+    },
+};
+use tokio::{sync::watch, time::sleep};
+
+use crate::{
+    Credential, RotatingSecret,
+    slot::{Change, SETTLED},
+};
+
+/// The cached version, AWSCURRENT, AWSPENDING, AWSCURRENT again.
+const ATTEMPTS: usize = 4;
+
+/// A pool of the secret's connections.
+///
+/// `&Pool` is taken wherever sqlx takes `&PgPool` to run a query or to begin a transaction. [`inner`](Self::inner) is
+/// sqlx's own, for everything but that: its queries do not survive a rejected login.
+#[derive(Clone)]
+pub struct Pool(Arc<Following>);
+
+struct Following {
+    pool: PgPool,
+    secret: RotatingSecret,
+    /// The version that sqlx was last given to connect with.
+    given: Mutex<Arc<str>>,
+}
+
+/// A pool of the secret's connections.
+///
+/// `connect` has what the secret has not: the application's name, the roots for TLS, timeouts. TLS is verify-full
+/// whatever it says, unless the secret itself says `"ssl": false`. `options` keeps its own callbacks but
+/// `before_acquire` and `after_release`, which are this pool's.
+///
+/// # Errors
+///
+/// There is no credential now, or it is not one to log in with. No connection is made yet.
+pub async fn pool(
+    secret: &RotatingSecret,
+    connect: PgConnectOptions,
+    options: PgPoolOptions,
+) -> Result<Pool, Error> {
+    let (taken, given_back) = (secret.watch(), secret.watch());
+    let options = options
+        .before_acquire(move |_, of| {
+            let keep = !taken.borrow().outdates(of.age);
+            Box::pin(async move { Ok(keep) })
+        })
+        .after_release(move |_, of| {
+            let keep = !given_back.borrow().outdates(of.age);
+            Box::pin(async move { Ok(keep) })
+        });
+    let credential = secret.usable().await.map_err(configuration)?;
+    let pool = Arc::new(Following {
+        pool: options.connect_lazy_with(configured(connect, &credential)?),
+        given: Mutex::new(credential.version_id().clone()),
+        secret: secret.clone(),
+    });
+    tokio::spawn(follow(Arc::downgrade(&pool), secret.watch()));
+    Ok(Pool(pool))
+}
+
+impl Pool {
+    /// sqlx's own pool.
+    pub fn inner(&self) -> &PgPool {
+        &self.0.pool
+    }
+
+    /// A connection of the version in force, or of what the provider has if the server rejects that.
+    ///
+    /// # Errors
+    ///
+    /// As sqlx has it; without a credential it is [`Error::Configuration`].
+    pub async fn acquire(&self) -> Result<PoolConnection<Postgres>, Error> {
+        let mut credential = self.0.secret.usable().await.map_err(configuration)?;
+        let mut tried = Vec::with_capacity(ATTEMPTS);
+        loop {
+            self.0.give(&credential)?;
+            tried.push(credential.version_id().clone());
+            drop(credential);
+            let answer = match self.0.pool.acquire().await {
+                Err(answer) if is_rejection(&answer) && tried.len() < ATTEMPTS => answer,
+                result => return result,
+            };
+            credential = match self.0.secret.recover_from(&tried).await {
+                Ok(next) => next,
+                Err(crate::Error::Rejected { .. }) => return Err(answer),
+                Err(error) => return Err(configuration(error)),
+            };
+        }
+    }
+
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    ///
+    /// As for [`acquire`](Self::acquire).
+    pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, Error> {
+        Transaction::begin(self.acquire().await?, None).await
+    }
+}
+
+impl Following {
+    /// Has sqlx connect with this credential from now on.
+    fn give(&self, credential: &Credential) -> Result<(), Error> {
+        let mut given = self.given();
+        if *given != *credential.version_id() {
+            let options = PgConnectOptions::clone(&self.pool.connect_options());
+            self.pool
+                .set_connect_options(configured(options, credential)?);
+            *given = credential.version_id().clone();
+        }
+        Ok(())
+    }
+
+    fn given(&self) -> MutexGuard<'_, Arc<str>> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What sqlx's own pool does, with this one's `acquire`.
+impl<'p> Executor<'p> for &Pool {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(
+        self,
+        query: E,
+    ) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, Error>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let pool = self.clone();
+        Box::pin(try_stream! {
+            let mut connection = pool.acquire().await?;
+            let mut steps = (&mut *connection).fetch_many(query);
+            while let Some(step) = steps.try_next().await? {
+                yield step;
+            }
+        })
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, Error>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let pool = self.clone();
+        Box::pin(async move { (&mut *pool.acquire().await?).fetch_optional(query).await })
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, Result<PgStatement, Error>>
+    where
+        'p: 'e,
+    {
+        let pool = self.clone();
+        Box::pin(async move {
+            (&mut *pool.acquire().await?)
+                .prepare_with(sql, parameters)
+                .await
+        })
+    }
+}
+
+impl<'a> Acquire<'a> for &Pool {
+    type Database = Postgres;
+    type Connection = PoolConnection<Postgres>;
+
+    fn acquire(self) -> BoxFuture<'a, Result<Self::Connection, Error>> {
+        let pool = self.clone();
+        Box::pin(async move { pool.acquire().await })
+    }
+
+    fn begin(self) -> BoxFuture<'a, Result<Transaction<'a, Postgres>, Error>> {
+        let pool = self.clone();
+        Box::pin(async move { pool.begin().await })
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("secret", &self.0.secret)
+            .field("size", &self.0.pool.size())
+            .finish_non_exhaustive()
+    }
+}
+
+/// After a change, what sqlx opens by itself is to be the new version's, and what is idle and older has to go: taken
+/// and given back, it is closed by `after_release`.
+async fn follow(pool: Weak<Following>, mut changes: watch::Receiver<Change>) {
+    while changes.changed().await.is_ok() {
+        let Some(following) = pool.upgrade() else {
+            return;
+        };
+        if let Ok(credential) = following.secret.current() {
+            // one that is not to log in with is told to whoever acquires
+            let _ = following.give(&credential);
+        }
+        let_idle_ones_go(&following.pool);
+        drop(following);
+        sleep(SETTLED).await;
+        let Some(following) = pool.upgrade() else {
+            return;
+        };
+        let_idle_ones_go(&following.pool);
+    }
+}
+
+fn let_idle_ones_go(pool: &PgPool) {
+    // held together, so that each is taken once
+    let idle: Vec<_> = (0..pool.num_idle())
+        .map_while(|_| pool.try_acquire())
+        .collect();
+    drop(idle);
+}
+
+fn configured(
+    connect: PgConnectOptions,
+    credential: &Credential,
+) -> Result<PgConnectOptions, Error> {
+    let missing = |field| {
+        let version = credential.version();
+        let message = format!(
+            "version {version} of the secret has no {field}: store RDS's JSON, with host, username and password"
+        );
+        Error::Configuration(message.into())
+    };
+    let password = credential.password().ok_or_else(|| missing("password"))?;
+    let connect = connect
+        .host(credential.host().ok_or_else(|| missing("host"))?)
+        .port(credential.port())
+        .username(credential.user().ok_or_else(|| missing("username"))?)
+        .password(password.expose_secret())
+        .ssl_mode(if credential.tls() {
+            PgSslMode::VerifyFull
+        } else {
+            PgSslMode::Disable
+        });
+    Ok(match credential.database() {
+        Some(database) => connect.database(database),
+        None => connect,
+    })
+}
+
+/// Wrong password, or a role that may not log in (PostgreSQL's manual, appendix A).
+fn is_rejection(error: &Error) -> bool {
+    let code = error.as_database_error().and_then(|answer| answer.code());
+    matches!(code.as_deref(), Some("28P01" | "28000"))
+}
+
+fn configuration(error: crate::Error) -> Error {
+    Error::Configuration(Box::new(error))
+}

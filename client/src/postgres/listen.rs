@@ -1,0 +1,185 @@
+//! Told of a change by the database itself, in milliseconds instead of a lifetime.
+//!
+//! The rotation function's finishSecret sends NOTIFY with the new version's id. Whoever can log in can send one too, so
+//! nothing is believed of it but that it is time to ask the provider.
+
+use std::{future::poll_fn, time::Duration};
+
+use backon::BackoffBuilder;
+use sha2::{Digest, Sha256};
+use tokio::{sync::watch, time::sleep};
+use tokio_postgres::{AsyncMessage, Config};
+
+use super::{ConnectError, Refusal, Tls, connect_with};
+use crate::{
+    RotatingSecret,
+    refresh::{LONGEST_DELAY, backoff},
+    secret::WeakSecret,
+    slot::Change,
+};
+
+/// The secret has no ARN that a channel could be derived from.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the provider of {0} names no ARN, so nobody is told of its changes: leave listen out, and mind the ttl"
+)]
+pub struct NoChannel(String);
+
+/// Has the secret refreshed as soon as the rotation function says that it changed.
+///
+/// It keeps one connection of its own, in a task that ends with the secret's last handle. The connection is made anew
+/// when it breaks, and when the version changes; while there is none, the lifetime is what tells. It has to reach the
+/// server itself: a pooler in transaction mode takes LISTEN, and passes no notification on. A standby refuses it.
+///
+/// # Errors
+///
+/// The secret has no ARN.
+pub fn listen<T: Tls>(secret: &RotatingSecret, tls: T) -> Result<(), NoChannel> {
+    let arn = secret
+        .arn()
+        .ok_or_else(|| NoChannel(secret.id().to_owned()))?;
+    let (channel, changes, secret) = (channel(&arn), secret.watch(), secret.downgrade());
+    tokio::spawn(async move {
+        // an error is the secret's end
+        let _ = run(secret, changes, &channel, tls).await;
+    });
+    Ok(())
+}
+
+/// The channel that tells of a secret's changes: a name that PostgreSQL takes as it is, and the same in every region
+/// that has a replica.
+pub fn channel(arn: &str) -> String {
+    // arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders/db-AbCdEf
+    let mut fields: Vec<&str> = arn.splitn(7, ':').collect();
+    if fields.len() > 3 {
+        fields.remove(3);
+    }
+    let digest = Sha256::digest(fields.join(":"));
+    let hex = digest.iter().take(16).map(|byte| format!("{byte:02x}"));
+    format!("secret_rotation_{}", hex.collect::<String>())
+}
+
+/// The secret's last handle is gone.
+struct Gone;
+
+impl From<watch::error::RecvError> for Gone {
+    fn from(_: watch::error::RecvError) -> Self {
+        Self
+    }
+}
+
+async fn run<T: Tls>(
+    secret: WeakSecret,
+    mut changes: watch::Receiver<Change>,
+    channel: &str,
+    tls: T,
+) -> Result<(), Gone> {
+    let mut delays = backoff().build();
+    loop {
+        changes.borrow_and_update();
+        match session(&secret, &mut changes, channel, tls.clone()).await? {
+            Ended::ByChange => delays = backoff().build(),
+            Ended::ByServer { after_listening } => {
+                if after_listening {
+                    delays = backoff().build();
+                }
+                let delay = delays.next().unwrap_or(LONGEST_DELAY);
+                tokio::select! {
+                    () = sleep(delay) => {}
+                    change = changes.changed() => change?,
+                }
+            }
+        }
+    }
+}
+
+/// Why a session is over.
+enum Ended {
+    /// Another version is in force, and the session is to be its.
+    ByChange,
+    ByServer {
+        after_listening: bool,
+    },
+}
+
+async fn session<T: Tls>(
+    weak: &WeakSecret,
+    changes: &mut watch::Receiver<Change>,
+    channel: &str,
+    tls: T,
+) -> Result<Ended, Gone> {
+    let secret = weak.upgrade().ok_or(Gone)?;
+    let mut config = Config::new();
+    config
+        .application_name("rotating-secret")
+        .keepalives_idle(Duration::from_secs(60));
+    let connected = connect_with(&secret, &config, tls).await;
+    let (client, mut connection) = match connected {
+        Ok(connected) => connected,
+        Err(error) => {
+            report(&secret, &error);
+            return Ok(Ended::ByServer {
+                after_listening: false,
+            });
+        }
+    };
+    // from here on the secret may end
+    drop(secret);
+
+    let statement = format!("LISTEN {channel}");
+    let mut statement = std::pin::pin!(client.batch_execute(&statement));
+    let mut listening = false;
+    loop {
+        tokio::select! {
+            said = &mut statement, if !listening => match said {
+                Ok(()) => {
+                    listening = true;
+                    // what was said before nobody heard
+                    weak.upgrade().ok_or(Gone)?.pushed();
+                }
+                Err(error) => {
+                    report(&weak.upgrade().ok_or(Gone)?, &ConnectError::Failed(Refusal::Driver(error)));
+                    return Ok(Ended::ByServer { after_listening: false });
+                }
+            },
+            message = poll_fn(|context| connection.poll_message(context)) => match message {
+                Some(Ok(AsyncMessage::Notification(told))) => {
+                    if told.channel() == channel && told.payload() != &*changes.borrow().version {
+                        weak.upgrade().ok_or(Gone)?.pushed();
+                    }
+                }
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Ok(Ended::ByServer { after_listening: listening }),
+            },
+            change = changes.changed() => {
+                change?;
+                return Ok(Ended::ByChange);
+            }
+        }
+    }
+}
+
+fn report(secret: &RotatingSecret, error: &ConnectError) {
+    tracing::warn!(secret = secret.id(), %error, "no notifications: until there are, the ttl tells of a change");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_channel_is_the_same_in_every_region_and_another_for_every_secret() {
+        let arn =
+            |region, name| format!("arn:aws:secretsmanager:{region}:123456789012:secret:{name}");
+        let orders = channel(&arn("us-east-1", "orders/db-AbCdEf"));
+        assert_eq!(orders, channel(&arn("eu-west-1", "orders/db-AbCdEf")));
+        assert_ne!(orders, channel(&arn("us-east-1", "stock/db-AbCdEf")));
+        // as the rotation function has it; tests/notify.rs there holds the two together
+        assert_eq!(orders.len(), 48);
+        assert!(
+            orders
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        );
+    }
+}

@@ -1,0 +1,189 @@
+//! PostgreSQL through tokio-postgres: logins that survive a rotation.
+//!
+//! ```no_run
+//! # async fn example(secret: rotating_secret::RotatingSecret, tls: tokio_postgres_rustls::MakeRustlsConnect) -> Result<(), Box<dyn std::error::Error>> {
+//! let client = rotating_secret::postgres::connect(&secret, tls).await?;
+//! let row = client.query_one("SELECT count(*) FROM orders", &[]).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! `tls` is whatever tokio-postgres takes. The server is asked for TLS, and a connection without it is an error, unless
+//! the secret itself says `"ssl": false`.
+
+#[cfg(feature = "listen")]
+mod listen;
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use tokio_postgres::{
+    Client, Config, Connection, Socket,
+    config::SslMode,
+    error::SqlState,
+    tls::{MakeTlsConnect, TlsConnect},
+};
+
+#[cfg(feature = "listen")]
+pub use listen::{NoChannel, channel, listen};
+
+use crate::{Attempt, Credential, LogInError, RotatingSecret};
+
+/// A server that does not answer must not hold up who can go elsewhere.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Whatever makes TLS for tokio-postgres and can be used from several tasks: all connectors that there are.
+pub trait Tls:
+    MakeTlsConnect<
+        Socket,
+        Stream: Send + Sync + 'static,
+        TlsConnect: TlsConnect<Socket, Future: Send> + Send + Sync,
+    > + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<T> Tls for T where
+    T: MakeTlsConnect<
+            Socket,
+            Stream: Send + Sync + 'static,
+            TlsConnect: TlsConnect<Socket, Future: Send> + Send + Sync,
+        > + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// Why there is no connection.
+pub type ConnectError = LogInError<Refusal>;
+
+/// What came of one attempt.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the messages")]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The driver says.
+    #[error(transparent)]
+    Driver(#[from] tokio_postgres::Error),
+    /// The secret is not one to log in with.
+    #[error(
+        "version {version} of {secret} has no {field}: store RDS's JSON, with host, username and password"
+    )]
+    Incomplete {
+        secret: String,
+        version: String,
+        field: &'static str,
+    },
+    /// The base configuration has what the secret decides.
+    #[error(
+        "the configuration names a host, and so does the secret: leave it out of the configuration"
+    )]
+    HostTwice,
+    /// A pooled connection belongs to a version that was replaced.
+    #[error("the connection belongs to a version of the secret that was replaced: it is closed")]
+    Outdated,
+}
+
+/// Connects with the credential in force, and goes on to what the provider has if the server rejects it.
+///
+/// The connection runs in a task of its own until the client is dropped.
+///
+/// # Errors
+///
+/// There is no credential, no connection, or the server rejected all versions.
+pub async fn connect<T: Tls>(secret: &RotatingSecret, tls: T) -> Result<Client, ConnectError> {
+    let (client, connection) = connect_with(secret, &Config::new(), tls).await?;
+    let id = secret.id().to_owned();
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(secret = id, %error, "a connection ended");
+        }
+    });
+    Ok(client)
+}
+
+/// The same with settings of the caller's (`application_name`, `options`, timeouts), and with the connection for the
+/// caller to run.
+///
+/// Host, port, user, password, database and TLS are the secret's. Without a timeout of the caller's it is 10 seconds.
+///
+/// # Errors
+///
+/// As for [`connect`], and the configuration must not name a host.
+pub async fn connect_with<T: Tls>(
+    secret: &RotatingSecret,
+    config: &Config,
+    tls: T,
+) -> Result<(Client, Connection<Socket, T::Stream>), ConnectError> {
+    let (client, connection, _) = connect_versioned(secret, config, tls).await?;
+    Ok((client, connection))
+}
+
+/// The same, with the version that logged in.
+pub(crate) async fn connect_versioned<T: Tls>(
+    secret: &RotatingSecret,
+    config: &Config,
+    tls: T,
+) -> Result<(Client, Connection<Socket, T::Stream>, String), ConnectError> {
+    secret
+        .log_in(|credential| {
+            let tls = tls.clone();
+            async move {
+                let config = configured(config, secret.id(), &credential);
+                let version = credential.version().to_owned();
+                // it may be long until the server answers, and a guard is for as long as it takes to read
+                drop(credential);
+                match config.map_err(Attempt::Failed)?.connect(tls).await {
+                    Ok((client, connection)) => Ok((client, connection, version)),
+                    Err(error) if is_rejection(&error) => Err(Attempt::Rejected(error.into())),
+                    Err(error) => Err(Attempt::Failed(error.into())),
+                }
+            }
+        })
+        .await
+}
+
+/// Wrong password, or a role that may not log in (PostgreSQL's manual, appendix A). Nothing else says that another
+/// credential would do better.
+fn is_rejection(error: &tokio_postgres::Error) -> bool {
+    matches!(
+        error.code(),
+        Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
+    )
+}
+
+fn configured(config: &Config, secret: &str, credential: &Credential) -> Result<Config, Refusal> {
+    if !config.get_hosts().is_empty() || !config.get_hostaddrs().is_empty() {
+        return Err(Refusal::HostTwice);
+    }
+    let missing = |field| Refusal::Incomplete {
+        secret: secret.to_owned(),
+        version: credential.version().to_owned(),
+        field,
+    };
+    let mut config = config.clone();
+    config
+        .host(credential.host().ok_or_else(|| missing("host"))?)
+        .port(credential.port())
+        .user(credential.user().ok_or_else(|| missing("username"))?)
+        .password(
+            credential
+                .password()
+                .ok_or_else(|| missing("password"))?
+                .expose_secret(),
+        )
+        .ssl_mode(if credential.tls() {
+            SslMode::Require
+        } else {
+            SslMode::Disable
+        });
+    if let Some(database) = credential.database() {
+        config.dbname(database);
+    }
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT_TIMEOUT);
+    }
+    Ok(config)
+}

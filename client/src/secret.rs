@@ -1,0 +1,222 @@
+//! The handle that applications hold.
+
+use std::{fmt, sync::Arc};
+
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::AbortHandle,
+};
+use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
+
+use crate::{
+    builder::Builder,
+    error::Error,
+    refresh::Ask,
+    slot::{Change, CredentialGuard, Shared},
+};
+
+/// A secret that is always the one in force.
+///
+/// Cheap to clone; all clones share one credential and the task that renews it, which ends with the last of them.
+#[derive(Clone)]
+pub struct RotatingSecret {
+    shared: Arc<Shared>,
+    asks: mpsc::UnboundedSender<Ask>,
+    #[cfg_attr(
+        not(feature = "listen"),
+        expect(dead_code, reason = "held for its end")
+    )]
+    task: Arc<Task>,
+}
+
+/// Ends the task when the last handle goes, in the middle of a fetch too.
+struct Task(AbortHandle);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl RotatingSecret {
+    /// Begins a secret: its id as the provider names it.
+    pub fn builder(secret: impl Into<String>) -> Builder {
+        Builder::new(secret.into())
+    }
+
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        asks: mpsc::UnboundedSender<Ask>,
+        task: AbortHandle,
+    ) -> Self {
+        Self {
+            shared,
+            asks,
+            task: Arc::new(Task(task)),
+        }
+    }
+
+    /// The secret's id.
+    pub fn id(&self) -> &str {
+        &self.shared.id
+    }
+
+    /// The credential in force: one atomic load, no lock, no allocation, no clock.
+    ///
+    /// # Errors
+    ///
+    /// There is none: the provider has not been heard of for too long, or [`invalidate`](Self::invalidate) dropped it.
+    /// [`usable`](Self::usable) waits for the next one.
+    #[inline]
+    pub fn current(&self) -> Result<CredentialGuard, Error> {
+        self.shared.current()
+    }
+
+    /// The credential in force, or, while there is none, the next one. All who wait are served by one fetch.
+    ///
+    /// # Errors
+    ///
+    /// That fetch failed, or one before it failed so recently that the provider is not asked again yet.
+    pub async fn usable(&self) -> Result<CredentialGuard, Error> {
+        match self.shared.current() {
+            Ok(credential) => Ok(credential),
+            Err(_) => self.ask(Ask::Usable).await,
+        }
+    }
+
+    /// Has the provider asked now, and returns what is in force then.
+    ///
+    /// # Errors
+    ///
+    /// As for [`usable`](Self::usable).
+    pub async fn refresh(&self) -> Result<CredentialGuard, Error> {
+        self.ask(Ask::Refresh).await
+    }
+
+    /// Drops this version if it is the one in force, and has the provider asked. Another version is left alone.
+    pub fn invalidate(&self, version: &str) {
+        self.shared.invalidate(version);
+        // nobody waits for the answer
+        let (reply, _) = oneshot::channel();
+        let _ = self.asks.send(Ask::Usable(reply));
+    }
+
+    /// What to try after the server rejected this version: the version that is in force meanwhile, or else what the
+    /// provider has, first AWSCURRENT, then AWSPENDING, then AWSCURRENT again.
+    ///
+    /// All who ask at once are answered by one question to the provider. It does not sleep.
+    /// [`log_in`](Self::log_in) does the whole of a login with it.
+    ///
+    /// # Errors
+    ///
+    /// The provider has nothing but what was rejected, or gave no answer.
+    pub async fn recover(&self, rejected: &str) -> Result<CredentialGuard, Error> {
+        self.recover_from(&[rejected.into()]).await
+    }
+
+    pub(crate) async fn recover_from(&self, tried: &[Arc<str>]) -> Result<CredentialGuard, Error> {
+        if let Ok(credential) = self.current()
+            && !tried.contains(credential.version_id())
+        {
+            return Ok(credential);
+        }
+        let tried = tried.to_vec();
+        self.ask(|reply| Ask::Recover { tried, reply }).await
+    }
+
+    /// Waits until another version is in force than now.
+    ///
+    /// # Errors
+    ///
+    /// The secret is not renewed any more.
+    pub async fn changed(&self) -> Result<CredentialGuard, Error> {
+        let mut changes = self.shared.changes.subscribe();
+        let changed = changes.changed().await;
+        changed.map_err(|_| self.stopped())?;
+        self.usable().await
+    }
+
+    /// The ids of the versions that come into force from now on. It ends with the last handle; a slow reader sees the
+    /// last of several.
+    pub fn changes(&self) -> impl Stream<Item = String> + Send + Unpin + use<> {
+        WatchStream::from_changes(self.shared.changes.subscribe())
+            .map(|change| change.version.to_string())
+    }
+
+    #[cfg_attr(
+        not(any(
+            feature = "listen",
+            feature = "deadpool",
+            feature = "bb8",
+            feature = "sqlx"
+        )),
+        expect(dead_code, reason = "pools and the listener watch it")
+    )]
+    pub(crate) fn watch(&self) -> watch::Receiver<Change> {
+        self.shared.changes.subscribe()
+    }
+
+    async fn ask(
+        &self,
+        ask: impl FnOnce(oneshot::Sender<Result<CredentialGuard, Error>>) -> Ask,
+    ) -> Result<CredentialGuard, Error> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.asks.send(ask(reply));
+        answer.await.unwrap_or_else(|_| Err(self.stopped()))
+    }
+
+    fn stopped(&self) -> Error {
+        Error::Stopped {
+            secret: self.shared.id.clone(),
+        }
+    }
+}
+
+/// What the listener needs.
+#[cfg(feature = "listen")]
+impl RotatingSecret {
+    pub(crate) fn arn(&self) -> Option<String> {
+        self.shared.last().credential().arn().map(str::to_owned)
+    }
+
+    /// Somebody says that there is a new version.
+    pub(crate) fn pushed(&self) {
+        self.shared.pushed.notify_one();
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakSecret {
+        WeakSecret {
+            shared: Arc::downgrade(&self.shared),
+            asks: self.asks.downgrade(),
+            task: Arc::downgrade(&self.task),
+        }
+    }
+}
+
+/// A handle that does not keep the secret fresh.
+#[cfg(feature = "listen")]
+pub(crate) struct WeakSecret {
+    shared: std::sync::Weak<Shared>,
+    asks: mpsc::WeakUnboundedSender<Ask>,
+    task: std::sync::Weak<Task>,
+}
+
+#[cfg(feature = "listen")]
+impl WeakSecret {
+    pub(crate) fn upgrade(&self) -> Option<RotatingSecret> {
+        Some(RotatingSecret {
+            shared: self.shared.upgrade()?,
+            asks: self.asks.upgrade()?,
+            task: self.task.upgrade()?,
+        })
+    }
+}
+
+impl fmt::Debug for RotatingSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RotatingSecret")
+            .field("id", &self.shared.id)
+            .field("current", &self.current())
+            .finish_non_exhaustive()
+    }
+}
