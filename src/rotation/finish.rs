@@ -8,7 +8,7 @@ use crate::{
     error::Error,
     event::RotationEvent,
     store::{SecretStore, StoreError, Which},
-    target::Target,
+    target::{Announced, Target},
 };
 
 impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
@@ -26,11 +26,33 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
         // after the promotion, never before: nothing ends whose successor is not current. If this fails the
         // promotion stands, and the step's repetition comes here again.
         let replaced = self.bound_the_old_user(event).await?;
+        if promoted {
+            self.announce(event).await;
+        }
         Ok(if promoted {
             Outcome::Promoted { replaced }
         } else {
             Outcome::AlreadyCurrent
         })
+    }
+
+    /// Tells the clients that listen. They would learn of it without, so it fails no rotation.
+    async fn announce(&self, event: &RotationEvent) {
+        let told = async {
+            let (secret, version) = (&*event.secret, &*event.token);
+            if self.target.announce(None, secret, version).await? == Announced::NoSession
+                && let Some(current) = self.store.read(secret, Which::Current).await?
+            {
+                let document = document(&current, Which::Current)?;
+                self.target
+                    .announce(Some(&document), secret, version)
+                    .await?;
+            }
+            Ok::<_, Error>(())
+        };
+        if let Err(error) = told.await {
+            tracing::warn!(%error, "clients were not told of the new version: they find it when their cache's lifetime ends");
+        }
     }
 
     /// False if a second delivery of this step was faster.

@@ -22,7 +22,7 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
         };
         match self.target.log_in(&staged).await? {
             Login::Accepted(session) => {
-                self.target.prove(session, &staged).await?;
+                self.target.prove(session, &staged, &event.token).await?;
                 Ok(Outcome::LoggedIn)
             }
             Login::Rejected => Err(Error::PendingRejected {

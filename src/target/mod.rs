@@ -33,7 +33,14 @@ pub trait Target {
     async fn log_in(&self, document: &Document) -> Result<Login<Self::Session>, TargetError>;
 
     /// Proves that the session is all that the application expects of it, and changes nothing.
-    async fn prove(&self, session: Self::Session, document: &Document) -> Result<(), TargetError>;
+    ///
+    /// It may be kept, as the session of the version with this id, for [`announce`](Self::announce).
+    async fn prove(
+        &self,
+        session: Self::Session,
+        document: &Document,
+        version: &str,
+    ) -> Result<(), TargetError>;
 
     /// Makes the server accept the pending document's user and password.
     ///
@@ -58,10 +65,31 @@ pub trait Target {
         window: Duration,
     ) -> Result<(), TargetError>;
 
+    /// Tells whoever listens that this version of the secret is current. Nothing depends on it.
+    ///
+    /// Without the current document it is told only if a session was kept.
+    async fn announce(
+        &self,
+        current: Option<&Document>,
+        secret: &str,
+        version: &str,
+    ) -> Result<Announced, TargetError>;
+
     /// Ends logins and open sessions at once, and tells how many sessions there were.
     ///
     /// `proven` is a session of the current credential, which is not touched.
     async fn revoke(&self, proven: Self::Session, what: Revoked<'_>) -> Result<u64, TargetError>;
+}
+
+/// What became of an announcement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Announced {
+    /// Whoever listens was told.
+    Told,
+    /// No session was kept: it takes the document to log in.
+    NoSession,
+    /// The server does not pass announcements on.
+    NotHere,
 }
 
 /// What is revoked.

@@ -17,7 +17,7 @@ use secret_rotation::{
     password::{Policy, Rules},
     rotation::{Memory, Outcome, Rotation},
     store::{SecretStore, StoreError, Version, Versions, Which, Written},
-    target::{Login, Revoked, Target, TargetError},
+    target::{Announced, Login, Revoked, Target, TargetError},
 };
 use tokio::sync::Notify;
 
@@ -378,7 +378,7 @@ impl Target for &World {
         self.call(answer).await.map_err(database_unreachable)
     }
 
-    async fn prove(&self, (): (), _: &Document) -> Result<(), TargetError> {
+    async fn prove(&self, (): (), _: &Document, _: &str) -> Result<(), TargetError> {
         self.call(|| ()).await.map_err(database_unreachable)
     }
 
@@ -424,6 +424,22 @@ impl Target for &World {
         })
         .await
         .map_err(database_unreachable)
+    }
+
+    /// No call to be cut: it fails no rotation, and a crash in it is one after the call before it.
+    async fn announce(
+        &self,
+        _: Option<&Document>,
+        _: &str,
+        version: &str,
+    ) -> Result<Announced, TargetError> {
+        let labels = self.labels.borrow();
+        assert_eq!(
+            labels.current(),
+            Some(version),
+            "announced before it was promoted"
+        );
+        Ok(Announced::Told)
     }
 
     async fn revoke(&self, (): (), _: Revoked<'_>) -> Result<u64, TargetError> {

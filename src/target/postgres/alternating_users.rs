@@ -101,7 +101,9 @@ pub(super) async fn retire(
     };
     if let Some(session) = postgres.kept.take(administrator, retired) {
         match bound(&session).await {
-            Err(TargetError::Unreachable { .. }) => {} // closed meanwhile: to bound is to be repeated at no cost
+            // closed meanwhile, with or without a word (57P01, 57P05): to bound is to be repeated at no cost
+            Err(TargetError::Unreachable { .. }) => {}
+            Err(TargetError::Refused { code, .. }) if code.starts_with("57P") => {}
             done => return done,
         }
     }
@@ -146,12 +148,9 @@ pub(super) async fn revoke(
 }
 
 async fn log_in(postgres: &Postgres<'_>, administrator: &Document) -> Result<Session, TargetError> {
-    match postgres
-        .connect(administrator, &postgres.kept.connections)
-        .await?
-    {
+    match postgres.connect(administrator).await? {
         Login::Accepted(session) if session.standby => Err(TargetError::Standby {
-            server: session.server,
+            server: session.server.clone(),
         }),
         Login::Accepted(session) => Ok(session),
         Login::Rejected => Err(TargetError::AdministratorRejected {

@@ -5,11 +5,11 @@
 
 use std::{
     error::Error as _,
-    sync::{Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, atomic::Ordering},
 };
 
 use secrecy::ExposeSecret;
-use tokio::{net::TcpStream, task::JoinSet, time::timeout};
+use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
 use tokio_postgres::{
     Client, Config, SimpleQueryMessage,
     config::SslMode,
@@ -18,7 +18,7 @@ use tokio_postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::Postgres;
+use super::{Postgres, kept::lock};
 use crate::{
     document::Document,
     target::{Login, TargetError},
@@ -31,18 +31,23 @@ pub struct Session {
     pub(super) server: String,
     pub(super) user: String,
     pub(super) standby: bool,
+    connection: Option<JoinHandle<()>>,
+    closing: Arc<Mutex<Vec<JoinHandle<()>>>>,
+}
+
+/// The goodbye is the connection's, which goes on for a moment; whoever ends the invocation waits for it.
+impl Drop for Session {
+    fn drop(&mut self) {
+        lock(&self.closing).extend(self.connection.take());
+    }
 }
 
 impl Postgres<'_> {
-    /// Logs in; the connection goes on in one of these tasks.
-    pub(super) async fn connect(
-        &self,
-        document: &Document,
-        connections: &Mutex<JoinSet<()>>,
-    ) -> Result<Login<Session>, TargetError> {
+    /// Logs in; the connection goes on in a task of its own.
+    pub(super) async fn connect(&self, document: &Document) -> Result<Login<Session>, TargetError> {
         self.logins.fetch_add(1, Ordering::Relaxed);
         let limit = self.limits.connect;
-        timeout(limit, self.connect_without_limit(document, connections))
+        timeout(limit, self.connect_without_limit(document))
             .await
             .unwrap_or_else(|_| {
                 Err(TargetError::TimedOut {
@@ -55,8 +60,8 @@ impl Postgres<'_> {
     async fn connect_without_limit(
         &self,
         document: &Document,
-        connections: &Mutex<JoinSet<()>>,
     ) -> Result<Login<Session>, TargetError> {
+        let closing = &self.kept.closing;
         let tcp = TcpStream::connect((document.host(), document.port()))
             .await
             .map_err(|error| TargetError::Unreachable {
@@ -72,9 +77,9 @@ impl Postgres<'_> {
                     server: server(document),
                     reason: error.to_string(),
                 })?;
-            log_in_over(tcp, SslMode::Require, tls, document, connections).await
+            log_in_over(tcp, SslMode::Require, tls, document, closing).await
         } else {
-            log_in_over(tcp, SslMode::Disable, NoTls, document, connections).await
+            log_in_over(tcp, SslMode::Disable, NoTls, document, closing).await
         }
     }
 }
@@ -84,7 +89,7 @@ async fn log_in_over<T>(
     mode: SslMode,
     tls: T,
     document: &Document,
-    connections: &Mutex<JoinSet<()>>,
+    closing: &Arc<Mutex<Vec<JoinHandle<()>>>>,
 ) -> Result<Login<Session>, TargetError>
 where
     T: TlsConnect<TcpStream>,
@@ -104,22 +109,22 @@ where
         }
         Err(error) => return Err(classify(&error, document)),
     };
-    connections
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .spawn(async {
-            // its end is the client's: an error reaches whoever waits for a statement
-            let _ = connection.await;
-        });
-    let standby = is_standby(&client)
-        .await
-        .map_err(|error| classify(&error, document))?;
-    Ok(Login::Accepted(Session {
+    let connection = tokio::spawn(async {
+        // its end is the client's: an error reaches whoever waits for a statement
+        let _ = connection.await;
+    });
+    let mut session = Session {
         client,
         server: server(document),
         user: document.username().to_owned(),
-        standby,
-    }))
+        standby: false,
+        connection: Some(connection),
+        closing: closing.clone(),
+    };
+    session.standby = is_standby(&session.client)
+        .await
+        .map_err(|error| classify(&error, document))?;
+    Ok(Login::Accepted(session))
 }
 
 async fn is_standby(client: &Client) -> Result<bool, tokio_postgres::Error> {

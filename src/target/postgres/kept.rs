@@ -1,16 +1,18 @@
-//! The administrator's session, kept open from setSecret to finishSecret.
+//! Sessions kept open from one step to the next.
 //!
-//! Both need the administrator, in two invocations of the same environment as a rule. Keeping the session spares
-//! the rotation a login. It is taken when it is used, replaced by the next rotation's, and the server ends it where
-//! finishSecret never comes (`idle_session_timeout`, from PostgreSQL 14 on). Nothing depends on it: an environment
-//! that has none, or finds it closed, logs in.
+//! The administrator's is needed in setSecret and in finishSecret, the new credential's in testSecret and, to tell
+//! listeners, in finishSecret: two invocations of the same environment each, as a rule. Keeping them spares the
+//! rotation two logins. A session is taken when it is used, replaced by the next rotation's, and the server ends it
+//! where finishSecret never comes (`idle_session_timeout`, from PostgreSQL 14 on). Nothing depends on it: an
+//! environment that has none, or finds it closed, logs in.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    mem,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{task::JoinHandle, time::timeout};
 
 use super::Session;
 use crate::document::Document;
@@ -18,8 +20,11 @@ use crate::document::Document;
 /// What outlives an invocation.
 #[derive(Debug, Default)]
 pub struct Kept {
-    session: Mutex<Option<(Purpose, Session)>>,
-    pub(super) connections: Mutex<JoinSet<()>>,
+    administrator: Mutex<Option<(Purpose, Session)>>,
+    /// The session of the version with this id.
+    proven: Mutex<Option<(String, Session)>>,
+    /// The connections of sessions that are over, until they have said goodbye to the server.
+    pub(super) closing: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
 /// Whose session it is, and for whom.
@@ -45,35 +50,46 @@ impl Purpose {
 impl Kept {
     /// Keeps the session until the user is to be retired.
     pub(super) fn keep(&self, administrator: &Document, retired: &Document, session: Session) {
-        *self.lock() = Some((Purpose::of(administrator, retired), session));
+        let purpose = Purpose::of(administrator, retired);
+        replace(&self.administrator, Some((purpose, session)));
     }
 
     /// The session that was kept for this, if the server has not closed it.
     pub(super) fn take(&self, administrator: &Document, retired: &Document) -> Option<Session> {
-        let (purpose, session) = self.lock().take()?;
+        let (purpose, session) = replace(&self.administrator, None)?;
         let serves = purpose == Purpose::of(administrator, retired) && !session.client.is_closed();
         serves.then_some(session)
     }
 
-    /// Waits until what is not kept any more has said goodbye to the server.
-    pub(super) async fn disconnect(&self) {
-        if self.lock().is_none() {
-            drain(&self.connections).await;
-        }
+    /// Keeps the session of a version that was proven.
+    pub(super) fn keep_proven(&self, version: &str, session: Session) {
+        replace(&self.proven, Some((version.to_owned(), session)));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Purpose, Session)>> {
-        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    /// That session, if the server has not closed it.
+    pub(super) fn take_proven(&self, version: &str) -> Option<Session> {
+        let (kept, session) = replace(&self.proven, None)?;
+        (kept == version && !session.client.is_closed()).then_some(session)
+    }
+
+    /// Waits until what is not kept has said goodbye to the server, a second at most: a server that does not take a
+    /// goodbye must not fail a step that is done.
+    pub(super) async fn disconnect(&self) {
+        let closing = mem::take(&mut *lock(&self.closing));
+        let _ = timeout(Duration::from_secs(1), async {
+            for connection in closing {
+                let _ = connection.await;
+            }
+        })
+        .await;
     }
 }
 
-/// Waits until these connections have ended, a second at most: a server that does not take a goodbye must not fail
-/// a step that is done.
-pub(super) async fn drain(connections: &Mutex<JoinSet<()>>) {
-    let mut connections =
-        std::mem::take(&mut *connections.lock().unwrap_or_else(PoisonError::into_inner));
-    let _ = timeout(Duration::from_secs(1), async {
-        while connections.join_next().await.is_some() {}
-    })
-    .await;
+/// What was there leaves the lock before it is dropped, for its end takes another one.
+fn replace<T>(place: &Mutex<Option<T>>, with: Option<T>) -> Option<T> {
+    mem::replace(&mut *lock(place), with)
+}
+
+pub(super) fn lock<T>(place: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    place.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,7 +3,8 @@
 //! | file | what |
 //! |---|---|
 //! | `connect` | a login within its deadline, and what the server's answer means |
-//! | `kept` | the administrator's session between two steps |
+//! | `kept` | sessions between two steps |
+//! | `announce` | tells listeners that there is a new version |
 //! | `proof` | what testSecret proves beyond a login |
 //! | `tls` | the roots, and the proof that the server is the one named |
 //! | `roles` | SQL: quoting, the statements, and the questions to the catalogs |
@@ -11,6 +12,7 @@
 //! | `alternating_users` | two roles that take turns |
 
 mod alternating_users;
+mod announce;
 mod connect;
 mod kept;
 mod proof;
@@ -19,21 +21,17 @@ mod single_user;
 mod tls;
 
 use std::{
-    sync::{
-        Mutex,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
 use secrecy::SecretString;
-use tokio::task::JoinSet;
 
 pub use connect::Session;
 pub use kept::Kept;
 pub use tls::Roots;
 
-use super::{Login, Revoked, Target, TargetError};
+use super::{Announced, Login, Revoked, Target, TargetError};
 use crate::{
     document::{Document, Overlap},
     settings::Settings,
@@ -56,7 +54,6 @@ pub struct Postgres<'a> {
     settings: &'a Settings,
     limits: Limits,
     logins: AtomicU32,
-    connections: Mutex<JoinSet<()>>,
 }
 
 impl<'a> Postgres<'a> {
@@ -68,7 +65,6 @@ impl<'a> Postgres<'a> {
             settings,
             limits,
             logins: AtomicU32::new(0),
-            connections: Mutex::default(),
         }
     }
 
@@ -82,7 +78,6 @@ impl<'a> Postgres<'a> {
     /// Between two invocations the environment is frozen: a session that was only dropped would stay open for
     /// the server until then.
     pub async fn disconnect(&self) {
-        kept::drain(&self.connections).await;
         self.kept.disconnect().await;
     }
 }
@@ -103,12 +98,19 @@ impl Target for Postgres<'_> {
     }
 
     async fn log_in(&self, document: &Document) -> Result<Login<Session>, TargetError> {
-        self.connect(document, &self.connections).await
+        self.connect(document).await
     }
 
-    async fn prove(&self, session: Session, document: &Document) -> Result<(), TargetError> {
+    async fn prove(
+        &self,
+        session: Session,
+        document: &Document,
+        version: &str,
+    ) -> Result<(), TargetError> {
         let verify_sql = self.settings.verify_sql.as_deref();
-        proof::prove(&session, document, verify_sql, self.limits).await
+        proof::prove(&session, document, verify_sql, self.limits).await?;
+        announce::keep(self, session, version, self.limits).await;
+        Ok(())
     }
 
     async fn change(
@@ -133,6 +135,15 @@ impl Target for Postgres<'_> {
         window: Duration,
     ) -> Result<(), TargetError> {
         alternating_users::retire(self, administrator, retired, window).await
+    }
+
+    async fn announce(
+        &self,
+        current: Option<&Document>,
+        secret: &str,
+        version: &str,
+    ) -> Result<Announced, TargetError> {
+        announce::announce(self, current, secret, version).await
     }
 
     async fn revoke(&self, proven: Session, what: Revoked<'_>) -> Result<u64, TargetError> {

@@ -1,0 +1,78 @@
+//! Tells whoever listens that a secret has a new version: NOTIFY, on a channel of the secret's own.
+//!
+//! The client crate listens (`rotating_secret::postgres::listen`), and asks for the new version at once instead of when
+//! its lifetime is over. Every role may listen and notify, so the payload is the version's id and nothing secret,
+//! and a listener believes nothing of it but that it is time to ask.
+
+use sha2::{Digest, Sha256};
+use tokio::time::timeout;
+use tokio_postgres::types::ToSql;
+
+use super::{Limits, Postgres, Session, connect::classify_statement, roles};
+use crate::{
+    document::Document,
+    target::{Announced, Login, TargetError},
+};
+
+/// Keeps the session of a proven version for the announcement, if the server ends it where that never comes.
+pub(super) async fn keep(postgres: &Postgres<'_>, session: Session, version: &str, limits: Limits) {
+    if session.standby {
+        return; // it takes no notification
+    }
+    let bounded = timeout(
+        limits.statement,
+        session.client.batch_execute(roles::END_WHEN_IDLE),
+    )
+    .await;
+    if matches!(bounded, Ok(Ok(()))) {
+        postgres.kept.keep_proven(version, session);
+    }
+}
+
+pub(super) async fn announce(
+    postgres: &Postgres<'_>,
+    current: Option<&Document>,
+    secret: &str,
+    version: &str,
+) -> Result<Announced, TargetError> {
+    let session = match (postgres.kept.take_proven(version), current) {
+        (Some(session), _) => session,
+        (None, None) => return Ok(Announced::NoSession),
+        (None, Some(document)) => match postgres.connect(document).await? {
+            Login::Accepted(session) if session.standby => return Ok(Announced::NotHere),
+            Login::Accepted(session) => session,
+            Login::Rejected => return Ok(Announced::NotHere),
+        },
+    };
+    let (channel, limit) = (channel(secret), postgres.limits.statement);
+    let told: [&(dyn ToSql + Sync); 2] = [&channel, &version];
+    let notify = session
+        .client
+        .execute("SELECT pg_catalog.pg_notify($1, $2)", &told);
+    match timeout(limit, notify).await {
+        Ok(Ok(_)) => Ok(Announced::Told),
+        Ok(Err(error)) => Err(classify_statement(&error, &session, "notify", "")),
+        Err(_) => Err(TargetError::TimedOut {
+            server: session.server.clone(),
+            seconds: limit.as_secs_f32(),
+        }),
+    }
+}
+
+/// The channel of a secret: the same in every region that has a replica, and a name that PostgreSQL takes as it is.
+///
+/// The client crate derives it likewise; tests/notify.rs holds the two together.
+fn channel(arn: &str) -> String {
+    // arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders/db-AbCdEf
+    let mut fields: Vec<&str> = arn.splitn(7, ':').collect();
+    if fields.len() > 3 {
+        fields.remove(3);
+    }
+    let digest = Sha256::digest(fields.join(":"));
+    let hex: String = digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("secret_rotation_{hex}")
+}
