@@ -6,8 +6,9 @@
 //! - [`lambda`]: a host that runs the real function binary through the Lambda runtime API;
 //! - [`postgres`]: a scratch PostgreSQL server with TLS and scram-sha-256.
 //!
-//! [`world`] joins them, [`demo`] shows a rotation in it, [`mod@bench`] what it costs, and `main.rs` is the command.
+//! [`world`] joins them, [`application`] uses the database while a secret rotates, [`demo`] shows a rotation in it, [`mod@bench`] what it costs, and `main.rs` is the command.
 
+pub mod application;
 pub mod bench;
 pub mod demo;
 mod guard;

@@ -4,14 +4,22 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
+use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
 use postgres_protocol::password::scram_sha_256;
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::json;
 use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_postgres_rustls::MakeRustlsConnect;
 use uuid::Uuid;
 
 use crate::{
@@ -293,6 +301,41 @@ impl World {
     /// The name of the secret that is rotated with the alternating-users strategy.
     pub fn alternating_users(&self) -> &'static str {
         ALTERNATING_USERS
+    }
+
+    /// The AWS SDK's client of this Secrets Manager, with credentials that it does not look at.
+    pub fn aws(&self) -> aws_sdk_secretsmanager::Client {
+        let http = aws_smithy_http_client::Builder::new().build_http();
+        let config = aws_sdk_secretsmanager::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(http)
+            .endpoint_url(&self.endpoint)
+            .region(Region::new(REGION))
+            .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+            .retry_config(RetryConfig::disabled())
+            .build();
+        aws_sdk_secretsmanager::Client::from_conf(config)
+    }
+
+    /// TLS to the database server, for tokio-postgres: whoever its CA has signed, and nobody else.
+    ///
+    /// # Errors
+    ///
+    /// The CA's file cannot be read; the text says why.
+    pub fn tls(&self) -> Result<MakeRustlsConnect, String> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_file_iter(self.postgres().ca_file())
+            .map_err(|error| error.to_string())?
+        {
+            let certificate = certificate.map_err(|error| error.to_string())?;
+            roots.add(certificate).map_err(|error| error.to_string())?;
+        }
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(MakeRustlsConnect::new(config))
     }
 
     /// What `local up` prints when the world is ready.

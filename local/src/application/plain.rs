@@ -1,0 +1,230 @@
+//! What most applications have: a credential that is read, used until its lifetime is over, and read again; and pools that
+//! know nothing of it but when they open a connection.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use aws_sdk_secretsmanager::Client as SecretsManager;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
+};
+use tokio::{sync::Mutex, task::JoinHandle};
+use tokio_postgres::Config;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::{
+    Connections, Error,
+    clients::{REQUEST, Session, in_words, sqlx_options},
+};
+use crate::world::World;
+
+#[derive(Clone, Deserialize)]
+struct Document {
+    host: String,
+    port: u16,
+    username: String,
+    password: SecretString,
+    dbname: String,
+}
+
+/// A credential with a lifetime.
+pub(super) struct Credential {
+    service: SecretsManager,
+    secret: String,
+    ttl: Duration,
+    cached: Mutex<Option<(Instant, Document)>>,
+}
+
+impl Credential {
+    pub(super) fn new(service: SecretsManager, secret: &str, ttl: Duration) -> Self {
+        Self {
+            service,
+            secret: secret.to_owned(),
+            ttl,
+            cached: Mutex::new(None),
+        }
+    }
+
+    async fn get(&self) -> Result<Document, String> {
+        let mut cached = self.cached.lock().await;
+        if let Some((read, document)) = &*cached
+            && read.elapsed() < self.ttl
+        {
+            return Ok(document.clone());
+        }
+        let value = self
+            .service
+            .get_secret_value()
+            .secret_id(&self.secret)
+            .send()
+            .await;
+        let value = value.map_err(in_words)?;
+        let document: Document =
+            serde_json::from_str(value.secret_string().unwrap_or_default()).map_err(in_words)?;
+        *cached = Some((Instant::now(), document.clone()));
+        Ok(document)
+    }
+
+    async fn config(&self) -> Result<Config, String> {
+        let document = self.get().await?;
+        let mut config = Config::new();
+        config
+            .host(document.host)
+            .port(document.port)
+            .user(document.username)
+            .password(document.password.expose_secret())
+            .dbname(document.dbname);
+        Ok(config)
+    }
+}
+
+pub(super) enum Client {
+    Fresh(Connector),
+    Deadpool(deadpool_postgres::Pool),
+    Bb8(bb8::Pool<Connector>),
+    Sqlx(PgPool, Arc<Credential>),
+}
+
+impl Client {
+    pub(super) async fn new(
+        connections: Connections,
+        credential: Arc<Credential>,
+        world: &World,
+        tls: MakeRustlsConnect,
+        workers: usize,
+    ) -> Result<Self, Error> {
+        let size = u32::try_from(workers).unwrap_or(u32::MAX);
+        let connector = Connector {
+            credential: credential.clone(),
+            tls,
+        };
+        Ok(match connections {
+            Connections::Fresh => Self::Fresh(connector),
+            Connections::Deadpool => {
+                let manager = deadpool_postgres::Manager::from_connect(
+                    Config::new(),
+                    connector,
+                    deadpool_postgres::ManagerConfig::default(),
+                );
+                let pool = deadpool_postgres::Pool::builder(manager)
+                    .max_size(workers)
+                    .build();
+                Self::Deadpool(pool.map_err(|error| Error::Pool(error.to_string()))?)
+            }
+            Connections::Bb8 => Self::Bb8(
+                bb8::Pool::builder()
+                    .max_size(size)
+                    .build(connector)
+                    .await
+                    .map_err(Error::Pool)?,
+            ),
+            Connections::Sqlx => {
+                let options = sqlx_options(world).ssl_mode(PgSslMode::VerifyFull);
+                let pool = PgPoolOptions::new()
+                    .max_connections(size)
+                    .connect_lazy_with(options);
+                Self::Sqlx(pool, credential)
+            }
+        })
+    }
+
+    pub(super) async fn request(&self) -> Result<Session, String> {
+        match self {
+            Self::Fresh(connector) => {
+                let client = connector.open().await?;
+                Session::try_from(&client.query_one(REQUEST, &[]).await.map_err(in_words)?)
+            }
+            Self::Deadpool(pool) => {
+                let client = pool.get().await.map_err(in_words)?;
+                Session::try_from(&client.query_one(REQUEST, &[]).await.map_err(in_words)?)
+            }
+            Self::Bb8(pool) => {
+                let client = pool.get().await.map_err(|error| match error {
+                    bb8::RunError::User(error) => error,
+                    bb8::RunError::TimedOut => "no connection in time".to_owned(),
+                })?;
+                Session::try_from(&client.query_one(REQUEST, &[]).await.map_err(in_words)?)
+            }
+            Self::Sqlx(pool, credential) => {
+                let document = credential.get().await?;
+                let options = PgConnectOptions::clone(&pool.connect_options())
+                    .host(&document.host)
+                    .port(document.port)
+                    .username(&document.username)
+                    .password(document.password.expose_secret())
+                    .database(&document.dbname);
+                pool.set_connect_options(options);
+                let row: (String, Option<i64>) = sqlx::query_as(REQUEST)
+                    .fetch_one(pool)
+                    .await
+                    .map_err(in_words)?;
+                return Ok(Session::of(row.0, row.1));
+            }
+        }
+        .map_err(in_words)
+    }
+}
+
+/// Opens a connection with whatever is cached.
+#[derive(Clone)]
+pub(super) struct Connector {
+    credential: Arc<Credential>,
+    tls: MakeRustlsConnect,
+}
+
+impl Connector {
+    async fn open(&self) -> Result<tokio_postgres::Client, String> {
+        let config = self.credential.config().await?;
+        let (client, connection) = config.connect(self.tls.clone()).await.map_err(in_words)?;
+        tokio::spawn(async { drop(connection.await) });
+        Ok(client)
+    }
+}
+
+impl deadpool_postgres::Connect for Connector {
+    fn connect(
+        &self,
+        empty: &Config,
+    ) -> Pin<
+        Box<
+            dyn Future<
+                    Output = Result<
+                        (tokio_postgres::Client, JoinHandle<()>),
+                        tokio_postgres::Error,
+                    >,
+                > + Send
+                + '_,
+        >,
+    > {
+        let empty = empty.clone();
+        Box::pin(async move {
+            // without a credential the driver says that the configuration is empty
+            let config = self.credential.config().await.unwrap_or(empty);
+            let (client, connection) = config.connect(self.tls.clone()).await?;
+            Ok((client, tokio::spawn(async { drop(connection.await) })))
+        })
+    }
+}
+
+impl bb8::ManageConnection for Connector {
+    type Connection = tokio_postgres::Client;
+    type Error = String;
+
+    async fn connect(&self) -> Result<Self::Connection, String> {
+        self.open().await
+    }
+
+    async fn is_valid(&self, client: &mut Self::Connection) -> Result<(), String> {
+        client.simple_query("").await.map(drop).map_err(in_words)
+    }
+
+    fn has_broken(&self, client: &mut Self::Connection) -> bool {
+        client.is_closed()
+    }
+}

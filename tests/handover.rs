@@ -1,0 +1,132 @@
+//! The promise: a password changes, and no request fails.
+//!
+//! The real function rotates beside an application whose workers open connections or take them from a pool, each kind
+//! at once. The first request that fails fails the test.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failing unwrap in a test is a failing test"
+)]
+
+mod common;
+
+use std::time::{Duration, SystemTime};
+
+use common::{rotate, stored, world};
+use local::{
+    application::{Application, Cache, Connections, Version},
+    world::World,
+};
+use serde_json::Value;
+use tokio::time::{Instant, sleep_until};
+
+const ROTATIONS: usize = 5;
+
+/// Rotates that often while the application works, each time as soon as all of it has changed over.
+async fn no_request_fails(world: &World, secret: &str, cache: Cache) {
+    let pause = Duration::from_millis(20);
+    let application = Application::start(world, secret, &Connections::ALL, 2, pause, cache)
+        .await
+        .unwrap();
+    changed_over(
+        &application,
+        &version(world, secret, SystemTime::UNIX_EPOCH).await,
+    )
+    .await;
+    for _ in 0..ROTATIONS {
+        let begun = SystemTime::now();
+        let rotation = rotate(world, secret).await;
+        assert!(rotation.succeeded, "{rotation:?}");
+        changed_over(&application, &version(world, secret, begun).await).await;
+    }
+    for summary in application.summaries() {
+        assert!(summary.requests > ROTATIONS, "{summary:?}");
+    }
+}
+
+/// Waits until every worker uses the version; a request that fails ends the wait.
+async fn changed_over(application: &Application, version: &Version) {
+    let (since, deadline) = (SystemTime::now(), Instant::now() + Duration::from_secs(30));
+    while !application.all_use(version, since) {
+        assert_eq!(application.failures(), 0, "{:#?}", application.summaries());
+        assert!(
+            Instant::now() < deadline,
+            "{version:?} is not used by all: {:#?}",
+            application.summaries()
+        );
+        sleep_until(Instant::now() + Duration::from_millis(10)).await;
+    }
+    assert_eq!(application.failures(), 0, "{:#?}", application.summaries());
+}
+
+async fn version(world: &World, secret: &str, set: SystemTime) -> Version {
+    let text = stored(world.secrets_manager(), secret, "AWSCURRENT")
+        .await
+        .unwrap();
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let user = document["username"].as_str().unwrap().to_owned();
+    Version { user, set }
+}
+
+/// Without being told, a change under alternating users is found when this is over.
+const TTL: Duration = Duration::from_millis(300);
+
+/// Longer than the test: who is told of a change needs no lifetime.
+const LONG: Duration = Duration::from_secs(600);
+
+#[tokio::test]
+async fn no_request_fails_while_a_single_users_password_rotates() {
+    let world = world().await;
+    no_request_fails(
+        &world,
+        world.single_user(),
+        Cache::Rotating {
+            ttl: LONG,
+            listen: false,
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn no_request_fails_while_a_single_users_password_rotates_and_the_database_tells_of_it() {
+    let world = world().await;
+    no_request_fails(
+        &world,
+        world.single_user(),
+        Cache::Rotating {
+            ttl: LONG,
+            listen: true,
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn no_request_fails_while_alternating_users_take_turns() {
+    let world = world().await;
+    no_request_fails(
+        &world,
+        world.alternating_users(),
+        Cache::Rotating {
+            ttl: TTL,
+            listen: false,
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn no_request_fails_while_alternating_users_take_turns_and_the_database_tells_of_it() {
+    let world = world().await;
+    no_request_fails(
+        &world,
+        world.alternating_users(),
+        Cache::Rotating {
+            ttl: LONG,
+            listen: true,
+        },
+    )
+    .await;
+}
