@@ -165,11 +165,13 @@ impl Builder {
         asked: Instant,
     ) -> RotatingSecret {
         let first = Credential::new(first, Stage::Current, asked);
-        let shared = Arc::new(Shared::new(self.secret, first));
+        let (shared, tell) = Shared::new(self.secret, first);
+        let shared = Arc::new(shared);
         let (asks, questions) = mpsc::unbounded_channel();
         let refresher = Refresher::new(
             provider,
             shared.clone(),
+            tell,
             questions,
             lifetime,
             self.fetch_timeout,

@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until, timeout_at},
 };
 
@@ -21,7 +21,7 @@ use crate::{
     lifetime::Lifetime,
     provider::{ProviderError, ProviderErrorKind, SecretProvider, Stage, Version},
     recover::{Questions, Recovery},
-    slot::{CredentialGuard, Shared},
+    slot::{Change, CredentialGuard, Shared},
 };
 
 pub(crate) const LONGEST_DELAY: Duration = Duration::from_secs(30);
@@ -47,6 +47,7 @@ pub(crate) enum Ask {
 pub(crate) struct Refresher<P> {
     provider: P,
     pub(crate) shared: Arc<Shared>,
+    tell: watch::Sender<Change>,
     asks: mpsc::UnboundedReceiver<Ask>,
     /// As it was set up.
     longest: Lifetime,
@@ -74,6 +75,7 @@ impl<P: SecretProvider> Refresher<P> {
     pub(crate) fn new(
         provider: P,
         shared: Arc<Shared>,
+        tell: watch::Sender<Change>,
         asks: mpsc::UnboundedReceiver<Ask>,
         longest: Lifetime,
         fetch_timeout: Duration,
@@ -81,6 +83,7 @@ impl<P: SecretProvider> Refresher<P> {
         let now = Instant::now();
         let mut refresher = Self {
             provider,
+            tell,
             asks,
             longest,
             lifetime: longest,
@@ -231,6 +234,9 @@ impl<P: SecretProvider> Refresher<P> {
             return;
         };
         if changed {
+            // after the credential, so that whoever is told finds it
+            let (version, at) = (id.clone(), Some(Instant::now()));
+            self.tell.send_replace(Change { version, at });
             metrics::counter!("rotating_secret_version_changes_total", "secret" => self.shared.id.to_string())
                 .increment(1);
             tracing::info!(secret = %self.shared.id, version = %id, stage = stage.label(), "another version is in force");

@@ -130,7 +130,7 @@ impl RotatingSecret {
     ///
     /// The secret is not renewed any more.
     pub async fn changed(&self) -> Result<CredentialGuard, Error> {
-        let mut changes = self.shared.changes.subscribe();
+        let mut changes = self.shared.watch();
         let changed = changes.changed().await;
         changed.map_err(|_| self.stopped())?;
         self.usable().await
@@ -139,8 +139,7 @@ impl RotatingSecret {
     /// The ids of the versions that come into force from now on. It ends with the last handle; a slow reader sees the
     /// last of several.
     pub fn changes(&self) -> impl Stream<Item = String> + Send + Unpin + use<> {
-        WatchStream::from_changes(self.shared.changes.subscribe())
-            .map(|change| change.version.to_string())
+        WatchStream::from_changes(self.shared.watch()).map(|change| change.version.to_string())
     }
 
     #[cfg_attr(
@@ -153,7 +152,7 @@ impl RotatingSecret {
         expect(dead_code, reason = "pools and the listener watch it")
     )]
     pub(crate) fn watch(&self) -> watch::Receiver<Change> {
-        self.shared.changes.subscribe()
+        self.shared.watch()
     }
 
     async fn ask(

@@ -25,7 +25,8 @@ pub(crate) struct Shared {
     slot: ArcSwap<Slot>,
     /// Reading takes no lock; replacing does, so that nothing is replaced that was not looked at.
     replacing: Mutex<Option<Invalidated>>,
-    pub(crate) changes: watch::Sender<Change>,
+    /// It closes when nobody renews the secret any more.
+    changes: watch::Receiver<Change>,
     /// Somebody says that there is a new version.
     pub(crate) pushed: Notify,
 }
@@ -51,21 +52,30 @@ pub(crate) struct Change {
 }
 
 impl Shared {
-    pub(crate) fn new(id: Arc<str>, first: Credential) -> Self {
-        let change = Change {
+    /// With the end that tells of changes.
+    pub(crate) fn new(id: Arc<str>, first: Credential) -> (Self, watch::Sender<Change>) {
+        let (tell, changes) = watch::channel(Change {
             version: first.version_id().clone(),
             at: None,
-        };
-        Self {
+        });
+        let shared = Self {
             id,
             slot: ArcSwap::from_pointee(Slot {
                 credential: first,
                 unusable: None,
             }),
             replacing: Mutex::new(None),
-            changes: watch::Sender::new(change),
+            changes,
             pushed: Notify::new(),
-        }
+        };
+        (shared, tell)
+    }
+
+    /// What changes from now on.
+    pub(crate) fn watch(&self) -> watch::Receiver<Change> {
+        let mut changes = self.changes.clone();
+        changes.mark_unchanged();
+        changes
     }
 
     /// The hit path.
@@ -100,11 +110,6 @@ impl Shared {
             credential,
             unusable: None,
         }));
-        if changed {
-            // after the credential, so that whoever is told finds it
-            let at = Some(Instant::now());
-            self.changes.send_replace(Change { version, at });
-        }
         Some(changed)
     }
 

@@ -1,0 +1,118 @@
+//! How a secret begins.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failing unwrap in a test is a failing test"
+)]
+
+mod common;
+
+use std::{
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use common::*;
+use rotating_secret::{
+    BuildError, Builder, Error, RotatingSecret, provider::ProviderErrorKind as Kind,
+};
+use tokio::time::Instant;
+
+#[tokio::test]
+async fn a_ttl_that_is_not_below_the_overlap_window_is_refused_before_anything_is_asked() {
+    let provider = Scripted::new("v1");
+    let builder = RotatingSecret::builder("orders/db")
+        .ttl(HOUR)
+        .overlap_window(HOUR);
+    let refused = builder.build(provider.clone()).await.unwrap_err();
+    assert!(
+        matches!(refused, BuildError::TtlNotBelowOverlap { .. }),
+        "{refused}"
+    );
+    assert!(provider.asked().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_version_is_asked_for_again_while_the_provider_throttles_or_is_out_of_reach() {
+    for kind in [Kind::Throttled, Kind::Unavailable] {
+        let provider = Scripted::new("v1");
+        provider.fail(kind);
+        let built = tokio::spawn({
+            let provider = provider.clone();
+            async move { RotatingSecret::builder("orders/db").build(provider).await }
+        });
+        provider.asked_times(3).await;
+        provider.current("v1");
+        assert_eq!(held(&built.await.unwrap().unwrap()), "v1");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_does_not_answer_at_the_start_is_an_error_when_the_start_timeout_is_over() {
+    let provider = Scripted::new("v1");
+    provider.hang(true);
+    let begun = Instant::now();
+    let failed = RotatingSecret::builder("orders/db")
+        .build(provider.clone())
+        .await
+        .unwrap_err();
+    assert!(failed.to_string().contains("no answer in time"), "{failed}");
+    assert!(
+        begun.elapsed() >= Duration::from_secs(10) && begun.elapsed() <= Duration::from_secs(20)
+    );
+    assert!(provider.asked().len() > 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_is_forbidden_or_absent_is_an_error_at_once_and_the_two_are_told_apart() {
+    for kind in [Kind::AccessDenied, Kind::NotFound] {
+        let provider = Scripted::new("v1");
+        provider.fail(kind);
+        let failed = RotatingSecret::builder("orders/db")
+            .build(provider.clone())
+            .await
+            .unwrap_err();
+        let BuildError::First(Error::Provider { source, .. }) = failed else {
+            panic!("{failed}")
+        };
+        assert_eq!(source.kind(), kind);
+        assert_eq!(provider.asked().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn the_first_versions_of_many_secrets_are_fetched_together() {
+    let provider = Scripted::new("v1");
+    let builders = ["orders/db", "stock/db", "shop/key"].map(RotatingSecret::builder);
+    let secrets = Builder::build_all(builders, provider.clone())
+        .await
+        .unwrap();
+    assert_eq!(provider.batches(), [["orders/db", "stock/db", "shop/key"]]);
+    assert!(provider.asked().is_empty());
+    let ids: Vec<&str> = secrets.iter().map(RotatingSecret::id).collect();
+    assert_eq!(ids, ["orders/db", "stock/db", "shop/key"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_secrets_those_that_were_throttled_are_asked_for_again() {
+    let provider = Scripted::new("v1");
+    provider.fail(Kind::Throttled);
+    let built = tokio::spawn({
+        let provider = provider.clone();
+        async move { Builder::build_all(["a", "b"].map(RotatingSecret::builder), provider).await }
+    });
+    provider.asked_times(1).await;
+    provider.current("v1");
+    assert_eq!(built.await.unwrap().unwrap().len(), 2);
+}
+
+#[test]
+fn without_a_runtime_it_is_an_error_and_not_a_panic() {
+    let provider = Scripted::new("v1");
+    let mut build = pin!(RotatingSecret::builder("orders/db").build(provider));
+    let Poll::Ready(built) = build.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+        panic!("it waits")
+    };
+    assert!(matches!(built, Err(BuildError::NoRuntime)));
+}

@@ -1,0 +1,177 @@
+//! A provider that does as it is told, and counts what it is asked.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failing unwrap in a test is a failing test"
+)]
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use rotating_secret::{
+    RotatingSecret,
+    provider::{ProviderError, ProviderErrorKind, SecretProvider, Stage, Version},
+};
+use serde_json::json;
+use tokio::{sync::watch, time::Instant};
+
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+
+/// A credential's document, with nothing in it that matters.
+pub(crate) fn version(id: &str) -> Version {
+    let document =
+        json!({ "host": "db", "username": "orders", "password": format!("password of {id}") });
+    Version::text(id, document.to_string())
+}
+
+pub(crate) fn error(kind: ProviderErrorKind) -> ProviderError {
+    ProviderError::new(kind, "as it was told")
+}
+
+/// What it answers, for each stage.
+#[derive(Clone)]
+pub(crate) struct Scripted(Arc<Inner>);
+
+struct Inner {
+    script: Mutex<Script>,
+    hanging: watch::Sender<bool>,
+}
+
+struct Script {
+    current: Result<Version, ProviderError>,
+    /// What AWSCURRENT is from the next question for AWSPENDING on.
+    then: Option<Version>,
+    pending: Result<Version, ProviderError>,
+    asked: Vec<(Stage, Instant)>,
+    batches: Vec<Vec<String>>,
+}
+
+impl Scripted {
+    pub(crate) fn new(id: &str) -> Self {
+        Self(Arc::new(Inner {
+            script: Mutex::new(Script {
+                current: Ok(version(id)),
+                then: None,
+                pending: Err(error(ProviderErrorKind::NotFound)),
+                asked: Vec::new(),
+                batches: Vec::new(),
+            }),
+            hanging: watch::Sender::new(false),
+        }))
+    }
+
+    fn script<R>(&self, with: impl FnOnce(&mut Script) -> R) -> R {
+        with(&mut self.0.script.lock().unwrap())
+    }
+
+    pub(crate) fn current(&self, id: &str) {
+        self.script(|script| script.current = Ok(version(id)));
+    }
+
+    pub(crate) fn answer(&self, version: Version) {
+        self.script(|script| script.current = Ok(version));
+    }
+
+    pub(crate) fn pending(&self, id: &str) {
+        self.script(|script| script.pending = Ok(version(id)));
+    }
+
+    pub(crate) fn nothing_pending(&self) {
+        self.script(|script| script.pending = Err(error(ProviderErrorKind::NotFound)));
+    }
+
+    /// A rotation ends between the first question for AWSCURRENT and the one for AWSPENDING.
+    pub(crate) fn promote_meanwhile(&self, id: &str) {
+        self.script(|script| script.then = Some(version(id)));
+    }
+
+    pub(crate) fn fail(&self, kind: ProviderErrorKind) {
+        self.script(|script| script.current = Err(error(kind)));
+    }
+
+    /// No question is answered until it is told otherwise.
+    pub(crate) fn hang(&self, hanging: bool) {
+        self.0.hanging.send_replace(hanging);
+    }
+
+    pub(crate) fn asked(&self) -> Vec<(Stage, Instant)> {
+        self.script(|script| script.asked.clone())
+    }
+
+    pub(crate) fn stages(&self) -> Vec<Stage> {
+        self.asked().into_iter().map(|(stage, _)| stage).collect()
+    }
+
+    pub(crate) fn batches(&self) -> Vec<Vec<String>> {
+        self.script(|script| script.batches.clone())
+    }
+
+    /// Waits until it was asked so often.
+    pub(crate) async fn asked_times(&self, times: usize) {
+        while self.asked().len() < times {
+            tokio::time::advance(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+impl SecretProvider for Scripted {
+    async fn fetch(&self, _: &str, stage: Stage) -> Result<Version, ProviderError> {
+        let answer = self.script(|script| {
+            script.asked.push((stage, Instant::now()));
+            match stage {
+                Stage::Current => script.current.clone(),
+                Stage::Pending => {
+                    if let Some(version) = script.then.take() {
+                        script.current = Ok(version);
+                    }
+                    script.pending.clone()
+                }
+            }
+        });
+        let mut hanging = self.0.hanging.subscribe();
+        hanging.wait_for(|hanging| !hanging).await.unwrap();
+        answer
+    }
+
+    async fn fetch_all(&self, secrets: &[&str]) -> Vec<Result<Version, ProviderError>> {
+        self.script(|script| {
+            script
+                .batches
+                .push(secrets.iter().map(ToString::to_string).collect());
+            secrets.iter().map(|_| script.current.clone()).collect()
+        })
+    }
+}
+
+/// A secret of that provider with the usual lifetime of 5 minutes.
+pub(crate) async fn secret(provider: &Scripted) -> RotatingSecret {
+    RotatingSecret::builder("orders/db")
+        .build(provider.clone())
+        .await
+        .unwrap()
+}
+
+/// The id of the version in force.
+pub(crate) fn held(secret: &RotatingSecret) -> String {
+    secret.current().unwrap().version().to_owned()
+}
+
+/// Lets time pass, and whatever is due in it happen, a second at a time.
+pub(crate) async fn pass(time: Duration) {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        tokio::time::advance(Duration::from_secs(1).min(end - Instant::now())).await;
+        settle().await;
+    }
+}
+
+/// Lets whatever can run now run.
+pub(crate) async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}

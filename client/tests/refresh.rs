@@ -1,0 +1,268 @@
+//! A credential is renewed before its lifetime ends, borne while the provider fails, and ended at its bound.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failing unwrap in a test is a failing test"
+)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::*;
+use rotating_secret::{
+    Error, RotatingSecret,
+    provider::{ProviderErrorKind as Kind, Version},
+};
+use tokio::time::Instant;
+
+const TTL: Duration = Duration::from_secs(300);
+
+#[tokio::test(start_paused = true)]
+async fn a_new_version_is_in_force_before_the_lifetime_of_the_old_one_ends() {
+    let provider = Scripted::new("v1");
+    let secret = secret(&provider).await;
+    provider.current("v2");
+    pass(TTL * 7 / 10).await;
+    assert_eq!(held(&secret), "v1");
+    pass(TTL * 3 / 10).await;
+    assert_eq!(held(&secret), "v2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fleet_does_not_ask_in_step() {
+    let mut asked = Vec::new();
+    for _ in 0..20 {
+        let provider = Scripted::new("v1");
+        let begun = Instant::now();
+        let _secret = secret(&provider).await;
+        provider.asked_times(2).await;
+        asked.push(provider.asked()[1].1 - begun);
+    }
+    asked.sort();
+    assert!(
+        asked[0] >= TTL * 3 / 4 && asked[19] <= TTL * 95 / 100 + Duration::from_secs(1),
+        "{asked:?}"
+    );
+    assert!(asked[19] - asked[0] > TTL / 20, "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_force_is_served_while_the_provider_throttles_or_is_out_of_reach_for_a_minute() {
+    for kind in [Kind::Throttled, Kind::Unavailable] {
+        let provider = Scripted::new("v1");
+        let secret = secret(&provider).await;
+        provider.fail(kind);
+        provider.asked_times(2).await;
+        let failing_since = Instant::now();
+        pass(MINUTE).await;
+        assert_eq!(held(&secret), "v1");
+        // from a tenth of a second on, doubled, each with as much again by chance: neither silence nor a storm
+        let asked = provider
+            .asked()
+            .iter()
+            .filter(|(_, at)| *at > failing_since)
+            .count();
+        assert!((4..=10).contains(&asked), "{asked}");
+        provider.current("v2");
+        pass(MINUTE).await;
+        assert_eq!(held(&secret), "v2");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_hangs_holds_nobody_up_who_has_a_credential() {
+    let provider = Scripted::new("v1");
+    let secret = secret(&provider).await;
+    provider.hang(true);
+    provider.asked_times(2).await;
+    let begun = Instant::now();
+    assert_eq!(secret.usable().await.unwrap().version(), "v1");
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    pass(MINUTE).await;
+    assert!(
+        provider.asked().len() > 3,
+        "each question has its time limit"
+    );
+    provider.current("v2");
+    provider.hang(false);
+    pass(TTL).await;
+    assert_eq!(held(&secret), "v2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_refresh_does_not_renew_the_age_and_a_successful_one_does() {
+    let provider = Scripted::new("v1");
+    let secret = secret(&provider).await;
+    provider.fail(Kind::Unavailable);
+    pass(2 * TTL).await;
+    assert!(secret.current().unwrap().age() >= 2 * TTL);
+    provider.current("v1");
+    pass(MINUTE).await;
+    assert!(secret.current().unwrap().age() <= MINUTE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn past_the_bound_there_is_an_error_instead_of_a_credential_that_may_have_ended() {
+    for kind in [Kind::Unavailable, Kind::AccessDenied, Kind::NotFound] {
+        let provider = Scripted::new("v1");
+        let builder = RotatingSecret::builder("orders/db")
+            .ttl(MINUTE)
+            .overlap_window(10 * MINUTE);
+        let secret = builder.build(provider.clone()).await.unwrap();
+        provider.fail(kind);
+        pass(9 * MINUTE).await;
+        assert_eq!(held(&secret), "v1");
+        pass(10 * MINUTE - 9 * MINUTE).await;
+        let error = secret.current().unwrap_err();
+        assert!(matches!(error, Error::Expired { .. }), "{error}");
+        assert!(error.to_string().contains(kind.name()), "{error}");
+        provider.current("v2");
+        pass(MINUTE).await;
+        assert_eq!(held(&secret), "v2");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bound_is_kept_in_the_middle_of_a_fetch_that_hangs() {
+    let provider = Scripted::new("v1");
+    let builder = RotatingSecret::builder("orders/db")
+        .ttl(MINUTE)
+        .overlap_window(2 * MINUTE);
+    let secret = builder
+        .fetch_timeout(HOUR)
+        .build(provider.clone())
+        .await
+        .unwrap();
+    provider.hang(true);
+    pass(2 * MINUTE).await;
+    assert_eq!(provider.asked().len(), 2);
+    assert!(matches!(secret.current(), Err(Error::Expired { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_asking_again_will_not_cure_is_not_asked_again_before_the_lifetime_is_over() {
+    for kind in [Kind::AccessDenied, Kind::NotFound, Kind::Invalid] {
+        let provider = Scripted::new("v1");
+        let secret = secret(&provider).await;
+        provider.fail(kind);
+        pass(TTL).await;
+        assert_eq!(provider.asked().len(), 2, "{kind}");
+        pass(TTL * 4 / 10).await;
+        assert_eq!(provider.asked().len(), 2, "{kind}");
+        assert_eq!(held(&secret), "v1");
+        let error = secret.refresh().await.unwrap_err();
+        assert!(error.to_string().contains(kind.name()), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_who_wait_for_a_credential_are_served_by_one_fetch() {
+    let provider = Scripted::new("v1");
+    let secret = secret(&provider).await;
+    secret.invalidate("v1");
+    let waiting: Vec<_> = (0..1000)
+        .map(|_| {
+            let secret = secret.clone();
+            tokio::spawn(async move { secret.usable().await.unwrap().version().to_owned() })
+        })
+        .collect();
+    for waits in waiting {
+        assert_eq!(waits.await.unwrap(), "v1");
+    }
+    assert_eq!(provider.asked().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_are_told_of_the_failure_and_the_provider_is_not_asked_once_for_each() {
+    let provider = Scripted::new("v1");
+    let secret = secret(&provider).await;
+    provider.fail(Kind::Throttled);
+    secret.invalidate("v1");
+    for _ in 0..100 {
+        let error = secret.usable().await.unwrap_err();
+        assert!(error.to_string().contains("throttled"), "{error}");
+    }
+    assert_eq!(provider.asked().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_overlap_window_in_the_document_shortens_the_lifetime() {
+    let provider = Scripted::new("v1");
+    let announced = |id| Version::text(id, r#"{"overlap_seconds":60}"#);
+    provider.answer(announced("v1"));
+    let secret = secret(&provider).await;
+    provider.answer(announced("v2"));
+    pass(MINUTE / 2).await;
+    assert_eq!(held(&secret), "v2");
+    provider.fail(Kind::Unavailable);
+    pass(MINUTE).await;
+    assert!(matches!(secret.current(), Err(Error::Expired { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_renewed_before_it_ends_and_not_used_after_it() {
+    let provider = Scripted::new("v1");
+    let leased = |id| Version {
+        lease: Some(MINUTE),
+        ..version(id)
+    };
+    provider.answer(leased("v1"));
+    let secret = secret(&provider).await;
+    provider.answer(leased("v2"));
+    pass(MINUTE / 2).await;
+    assert_eq!(held(&secret), "v2");
+    provider.fail(Kind::Unavailable);
+    pass(MINUTE).await;
+    assert!(matches!(secret.current(), Err(Error::Expired { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_renewed_no_more_when_the_last_handle_is_gone_even_in_the_middle_of_a_fetch() {
+    let provider = Scripted::new("v1");
+    let secret = secret(&provider).await;
+    let other = secret.clone();
+    drop(secret);
+    provider.asked_times(2).await;
+    provider.hang(true);
+    provider.asked_times(3).await;
+    drop(other);
+    provider.hang(false);
+    pass(10 * TTL).await;
+    assert_eq!(provider.asked().len(), 3);
+}
+
+#[test]
+fn a_handle_that_outlives_its_runtime_says_so_instead_of_serving_what_nobody_renews() {
+    for runtime in [
+        tokio::runtime::Builder::new_current_thread(),
+        tokio::runtime::Builder::new_multi_thread(),
+    ] {
+        let mut runtime = runtime;
+        let runtime = runtime.enable_all().build().unwrap();
+        let secret = runtime.block_on(secret(&Scripted::new("v1")));
+        assert_eq!(held(&secret), "v1");
+        drop(runtime);
+        assert!(matches!(secret.current(), Err(Error::Stopped { .. })));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        assert!(matches!(
+            runtime.block_on(secret.usable()),
+            Err(Error::Stopped { .. })
+        ));
+        assert!(matches!(
+            runtime.block_on(secret.changed()),
+            Err(Error::Stopped { .. })
+        ));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_works_on_a_runtime_of_several_threads() {
+    let provider = Scripted::new("v1");
+    let secret = secret(&provider).await;
+    provider.current("v2");
+    assert_eq!(secret.refresh().await.unwrap().version(), "v2");
+    assert_eq!(held(&secret), "v2");
+}
