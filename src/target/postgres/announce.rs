@@ -35,26 +35,45 @@ pub(super) async fn announce(
     secret: &str,
     version: &str,
 ) -> Result<Announced, TargetError> {
-    let session = match (postgres.kept.take_proven(version), current) {
-        (Some(session), _) => session,
-        (None, None) => return Ok(Announced::NoSession),
-        (None, Some(document)) => match postgres.connect(document).await? {
-            Login::Accepted(session) if session.standby => return Ok(Announced::NotHere),
-            Login::Accepted(session) => session,
-            Login::Rejected => return Ok(Announced::NotHere),
-        },
+    let Some(document) = current else {
+        // one that the server has ended meanwhile, with or without a word, is none
+        return Ok(match postgres.kept.take_proven(version) {
+            Some(session)
+                if notify(&session, secret, version, postgres.limits)
+                    .await
+                    .is_ok() =>
+            {
+                Announced::Told
+            }
+            _ => Announced::NoSession,
+        });
     };
-    let (channel, limit) = (channel(secret), postgres.limits.statement);
+    match postgres.connect(document).await? {
+        Login::Accepted(session) if !session.standby => {
+            notify(&session, secret, version, postgres.limits).await?;
+            Ok(Announced::Told)
+        }
+        _ => Ok(Announced::NotHere),
+    }
+}
+
+async fn notify(
+    session: &Session,
+    secret: &str,
+    version: &str,
+    limits: Limits,
+) -> Result<(), TargetError> {
+    let channel = channel(secret);
     let told: [&(dyn ToSql + Sync); 2] = [&channel, &version];
     let notify = session
         .client
         .execute("SELECT pg_catalog.pg_notify($1, $2)", &told);
-    match timeout(limit, notify).await {
-        Ok(Ok(_)) => Ok(Announced::Told),
-        Ok(Err(error)) => Err(classify_statement(&error, &session, "notify", "")),
+    match timeout(limits.statement, notify).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(classify_statement(&error, session, "notify", "")),
         Err(_) => Err(TargetError::TimedOut {
             server: session.server.clone(),
-            seconds: limit.as_secs_f32(),
+            seconds: limits.statement.as_secs_f32(),
         }),
     }
 }
