@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use bb8::{Builder, ManageConnection};
+use bb8::{Builder, ErrorSink, ManageConnection};
 use tokio::sync::watch;
 use tokio_postgres::{Client, Config};
 
@@ -40,9 +40,27 @@ pub async fn pool<T: Tls>(
         tls,
         changes: secret.watch(),
     };
-    let pool = Arc::new(configure(bb8::Pool::builder()).build(manager).await?);
+    let builder = bb8::Pool::builder().error_sink(Box::new(Log));
+    let pool = Arc::new(configure(builder).build(manager).await?);
     tokio::spawn(let_idle_ones_go(Arc::downgrade(&pool), secret.watch()));
     Ok(Pool(pool))
+}
+
+/// Whoever waits for a connection is only told that it took too long; so what kept it from being made goes to the log.
+#[derive(Clone, Debug)]
+struct Log;
+
+impl ErrorSink<ConnectError> for Log {
+    fn sink(&self, error: ConnectError) {
+        match error {
+            ConnectError::Failed(Refusal::Outdated) => {}
+            error => tracing::warn!(%error, "a pool's connection was not made, or is broken"),
+        }
+    }
+
+    fn boxed_clone(&self) -> Box<dyn ErrorSink<ConnectError>> {
+        Box::new(self.clone())
+    }
 }
 
 /// bb8's pool, whose idle connections leave when the secret changes.

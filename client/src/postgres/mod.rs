@@ -65,7 +65,7 @@ pub type ConnectError = LogInError<Refusal>;
 #[non_exhaustive]
 pub enum Refusal {
     /// The driver says.
-    #[error(transparent)]
+    #[error("{}", in_words(.0))]
     Driver(#[from] tokio_postgres::Error),
     /// The secret is not one to log in with.
     #[error(
@@ -84,6 +84,14 @@ pub enum Refusal {
     /// A pooled connection belongs to a version that was replaced.
     #[error("the connection belongs to a version of the secret that was replaced: it is closed")]
     Outdated,
+}
+
+/// The driver's own text leaves out what the server said.
+fn in_words(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(answer) => format!("{} (SQLSTATE {})", answer.message(), answer.code().code()),
+        None => error.to_string(),
+    }
 }
 
 /// Connects with the credential in force, and goes on to what the provider has if the server rejects it.

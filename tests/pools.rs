@@ -1,0 +1,307 @@
+//! What becomes of a pool's connections when the secret changes, in each of the pools.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failing unwrap in a test is a failing test"
+)]
+
+mod common;
+
+use std::{error::Error, time::Duration};
+
+use common::{rotate, world};
+use local::world::World;
+use rotating_secret::{
+    RotatingSecret, pool,
+    provider::{Aws, Fixed, Version},
+};
+use serde_json::json;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::time::Instant;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+enum Pool {
+    Deadpool(deadpool_postgres::Pool),
+    Bb8(pool::bb8::Pool<MakeRustlsConnect>),
+    Sqlx(pool::sqlx::Pool),
+}
+
+enum Connection {
+    Deadpool(deadpool_postgres::Client),
+    Bb8(bb8::PooledConnection<'static, pool::bb8::Manager<MakeRustlsConnect>>),
+    Sqlx(sqlx::pool::PoolConnection<sqlx::Postgres>),
+}
+
+impl Pool {
+    /// Each of them, with room for four.
+    async fn all(world: &World, secret: &RotatingSecret) -> [Self; 3] {
+        let tls = world.tls().unwrap();
+        let options =
+            PgConnectOptions::new_without_pgpass().ssl_root_cert(world.postgres().ca_file());
+        let sqlx = pool::sqlx::pool(secret, options, PgPoolOptions::new().max_connections(4));
+        [
+            Self::Deadpool(
+                pool::deadpool::pool(secret, tls.clone(), |pool| pool.max_size(4)).unwrap(),
+            ),
+            Self::Bb8(
+                pool::bb8::pool(secret, tls, |pool| pool.max_size(4))
+                    .await
+                    .unwrap(),
+            ),
+            Self::Sqlx(sqlx.await.unwrap()),
+        ]
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Deadpool(_) => "deadpool",
+            Self::Bb8(_) => "bb8",
+            Self::Sqlx(_) => "sqlx",
+        }
+    }
+
+    async fn get(&self) -> Result<Connection, Box<dyn Error>> {
+        Ok(match self {
+            Self::Deadpool(pool) => Connection::Deadpool(pool.get().await?),
+            Self::Bb8(pool) => Connection::Bb8(pool.get_owned().await?),
+            Self::Sqlx(pool) => Connection::Sqlx(pool.acquire().await?),
+        })
+    }
+
+    /// The server processes of four connections that were opened and given back.
+    async fn fill(&self) -> Vec<i32> {
+        let mut connections = Vec::new();
+        for _ in 0..4 {
+            connections.push(self.get().await.unwrap());
+        }
+        let mut pids = Vec::new();
+        for connection in &mut connections {
+            pids.push(connection.pid().await);
+        }
+        pids
+    }
+}
+
+impl Connection {
+    async fn number(&mut self, sql: &'static str) -> i32 {
+        match self {
+            Self::Deadpool(client) => client.query_one(sql, &[]).await.unwrap().get(0),
+            Self::Bb8(client) => client.query_one(sql, &[]).await.unwrap().get(0),
+            Self::Sqlx(connection) => sqlx::query_scalar(sql)
+                .fetch_one(&mut **connection)
+                .await
+                .unwrap(),
+        }
+    }
+
+    async fn pid(&mut self) -> i32 {
+        self.number("SELECT pg_backend_pid()").await
+    }
+
+    async fn run(&mut self, sql: &'static str) {
+        match self {
+            Self::Deadpool(client) => client.batch_execute(sql).await.unwrap(),
+            Self::Bb8(client) => client.batch_execute(sql).await.unwrap(),
+            Self::Sqlx(connection) => {
+                drop(sqlx::raw_sql(sql).execute(&mut **connection).await.unwrap())
+            }
+        }
+    }
+}
+
+async fn alternating(world: &World) -> RotatingSecret {
+    let provider = Aws::from_clients([world.aws()]);
+    RotatingSecret::builder(world.alternating_users())
+        .build(provider)
+        .await
+        .unwrap()
+}
+
+/// Rotates, and has the secret know of it.
+async fn change(world: &World, secret: &RotatingSecret) {
+    assert!(rotate(world, world.alternating_users()).await.succeeded);
+    secret.refresh().await.unwrap();
+}
+
+/// How many of these server processes live.
+async fn alive(world: &World, pids: &[i32]) -> i64 {
+    let superuser = world.postgres().superuser_client().await.unwrap();
+    let question = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1)";
+    superuser
+        .query_one(question, &[&pids])
+        .await
+        .unwrap()
+        .get(0)
+}
+
+async fn are_gone(world: &World, pids: &[i32], name: &str) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while alive(world, pids).await > 0 {
+        assert!(
+            Instant::now() < deadline,
+            "{name}: connections of the old version live on"
+        );
+    }
+}
+
+#[tokio::test]
+async fn idle_connections_of_the_old_version_leave_at_the_change() {
+    let world = world().await;
+    let secret = alternating(&world).await;
+    let pools = Pool::all(&world, &secret).await;
+    let mut old = Vec::new();
+    for pool in &pools {
+        old.push(pool.fill().await);
+    }
+    change(&world, &secret).await;
+    for (pool, pids) in pools.iter().zip(&old) {
+        are_gone(&world, pids, pool.name()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_in_use_is_not_cut_and_leaves_when_it_comes_back() {
+    let world = world().await;
+    let secret = alternating(&world).await;
+    let pools = Pool::all(&world, &secret).await;
+    let mut in_use = Vec::new();
+    for pool in &pools {
+        let mut connection = pool.get().await.unwrap();
+        connection.run("BEGIN; CREATE TEMPORARY TABLE half_done (answer int) ON COMMIT DROP; INSERT INTO half_done VALUES (42)").await;
+        in_use.push((pool.name(), connection.pid().await, connection));
+    }
+    for _ in 0..2 {
+        change(&world, &secret).await;
+    }
+    for (name, pid, mut connection) in in_use {
+        assert_eq!(
+            connection.number("SELECT answer FROM half_done").await,
+            42,
+            "{name}"
+        );
+        connection.run("COMMIT").await;
+        assert_eq!(alive(&world, &[pid]).await, 1, "{name}");
+        drop(connection);
+        are_gone(&world, &[pid], name).await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_of_the_version_in_force_is_used_again() {
+    let world = world().await;
+    let secret = alternating(&world).await;
+    for pool in Pool::all(&world, &secret).await {
+        let before = pool.fill().await;
+        secret.refresh().await.unwrap();
+        for _ in 0..8 {
+            let pid = pool.get().await.unwrap().pid().await;
+            assert!(
+                before.contains(&pid),
+                "{}: {pid} is none of {before:?}",
+                pool.name()
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_was_changed_by_hand_is_found_by_the_first_who_is_rejected() {
+    let world = world().await;
+    let (id, role) = (world.single_user(), world.role());
+    let provider = Aws::from_clients([world.aws()]);
+    let secret = RotatingSecret::builder(id).build(provider).await.unwrap();
+    for (number, pool) in Pool::all(&world, &secret).await.into_iter().enumerate() {
+        let password = format!("by-hand-{number}");
+        world
+            .postgres()
+            .execute(&format!("ALTER ROLE {role} PASSWORD '{password}'"))
+            .await
+            .unwrap();
+        let document = common::document_with(&world, "password", json!(password)).await;
+        let input = json!({ "SecretId": id, "SecretString": document });
+        world
+            .secrets_manager()
+            .call("PutSecretValue", input)
+            .await
+            .unwrap();
+        assert!(pool.get().await.unwrap().pid().await > 0, "{}", pool.name());
+    }
+}
+
+#[tokio::test]
+async fn what_keeps_a_pool_from_connecting_is_told_through_the_pools_own_error() {
+    let world = world().await;
+    let version = Version::text("v1", r#"{"username":"orders","password":"x"}"#);
+    let provider = Fixed::new().with("orders/db", version);
+    let secret = RotatingSecret::builder("orders/db")
+        .build(provider)
+        .await
+        .unwrap();
+    let tls = world.tls().unwrap();
+    let pool = pool::deadpool::pool(&secret, tls.clone(), |pool| pool).unwrap();
+    let error = all_causes(&pool.get().await.unwrap_err());
+    assert!(error.contains("has no host"), "{error}");
+    let pool = pool::bb8::pool(&secret, tls, |pool| pool).await.unwrap();
+    let error = all_causes(&pool.dedicated_connection().await.unwrap_err());
+    assert!(error.contains("has no host"), "{error}");
+    let options = PgConnectOptions::new_without_pgpass();
+    let error = pool::sqlx::pool(&secret, options, PgPoolOptions::new())
+        .await
+        .unwrap_err();
+    assert!(all_causes(&error).contains("has no host"), "{error}");
+}
+
+fn all_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
+#[tokio::test]
+async fn queries_and_transactions_take_sqlxs_pool_as_they_take_sqlxs_own() {
+    let world = world().await;
+    let secret = alternating(&world).await;
+    let [_, _, Pool::Sqlx(pool)] = Pool::all(&world, &secret).await else {
+        panic!("no sqlx")
+    };
+    sqlx::query("INSERT INTO stock VALUES (1, 'one'), (2, 'two')")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let rows: Vec<(i64, String)> = sqlx::query_as("SELECT id, item FROM stock ORDER BY id")
+        .fetch_all(&pool)
+        .await
+        .unwrap();
+    assert_eq!(rows, [(1, "one".to_owned()), (2, "two".to_owned())]);
+    let mut transaction = sqlx::Acquire::begin(&pool).await.unwrap();
+    sqlx::query("DELETE FROM stock")
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    transaction.rollback().await.unwrap();
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM stock")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(left, 2);
+}
+
+#[tokio::test]
+async fn a_pool_does_not_keep_the_secret_alive_once_it_is_dropped() {
+    use tokio_stream::StreamExt;
+    let world = world().await;
+    let secret = alternating(&world).await;
+    let pools = Pool::all(&world, &secret).await;
+    for pool in &pools {
+        pool.fill().await;
+    }
+    let mut changes = secret.changes();
+    drop((pools, secret));
+    let ended = tokio::time::timeout(Duration::from_secs(20), changes.next()).await;
+    assert_eq!(ended.expect("somebody holds it"), None);
+}
