@@ -139,9 +139,9 @@ impl Application {
             failures: Arc::default(),
             tasks: JoinSet::new(),
         };
-        for (connections, client) in
-            clients::all(world, secret, connections, workers, cache).await?
-        {
+        // a future of many nested ones: boxed, or its type grows too deep for the compiler
+        let clients = Box::pin(clients::all(world, secret, connections, workers, cache));
+        for (connections, client) in clients.await? {
             let client = Arc::new(client);
             for _ in 0..workers {
                 let seen = Arc::new(Mutex::new(Seen::default()));

@@ -1,4 +1,7 @@
-//! What `make demo` shows: a password rotates, and a person sees it.
+//! What `make demo` shows: a password rotates, and a person sees it; then many do, and no request fails.
+
+mod handover;
+mod show;
 
 use std::{
     collections::BTreeMap,
@@ -7,18 +10,17 @@ use std::{
 };
 
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
-use owo_colors::{OwoColorize, Style};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio_postgres::{Client, error::SqlState};
 
+use self::show::Show;
 use crate::{
+    application,
     postgres::{self, Logins},
     secrets_manager::{Rotation, ServiceError, StepRun},
     world::World,
 };
-
-const ROTATIONS: usize = 3;
 
 /// The overlap window of the demo, as the function's `OVERLAP_WINDOW`: long enough to see, short enough to wait for.
 pub const WINDOW: &str = "2s";
@@ -48,24 +50,21 @@ pub async fn run(world: &World, out: &mut impl Write, colors: bool) -> Result<()
     ))?;
     single_user(world, &mut show).await?;
     alternating_users(world, &mut show).await?;
-    revoke(world, &mut show).await
+    revoke(world, &mut show).await?;
+    handover::show(world, &mut show).await
 }
 
 async fn single_user(world: &World, show: &mut Show<'_, impl Write>) -> Result<(), Error> {
     let secret = world.single_user();
-    for number in 1..=ROTATIONS {
-        show.heading(&format!(
-            "Single user, rotation {number} of {ROTATIONS}: RotateSecret {secret}"
-        ))?;
-        let old = Credential::current(world, secret).await?;
-        rotate(world, secret, show).await?;
-        let new = Credential::current(world, secret).await?;
-        show.check("the new password logs in", new.logs_in(world).await?)?;
-        show.check(
-            "the old password is refused (28P01)",
-            !old.logs_in(world).await?,
-        )?;
-    }
+    show.heading(&format!("Single user: RotateSecret {secret}"))?;
+    let old = Credential::current(world, secret).await?;
+    rotate(world, secret, show).await?;
+    let new = Credential::current(world, secret).await?;
+    show.check("the new password logs in", new.logs_in(world).await?)?;
+    show.check(
+        "the old password is refused (28P01)",
+        !old.logs_in(world).await?,
+    )?;
     show.line("  No overlap: between setSecret and finishSecret AWSCURRENT does not log in, AWSPENDING does.")
 }
 
@@ -299,44 +298,6 @@ async fn is_alive(session: &Client) -> bool {
     session.simple_query("SELECT 1").await.is_ok()
 }
 
-/// Where the lines go, and how they look.
-struct Show<'a, W> {
-    out: &'a mut W,
-    colors: bool,
-}
-
-impl<W: Write> Show<'_, W> {
-    fn line(&mut self, text: &str) -> Result<(), Error> {
-        Ok(writeln!(self.out, "{text}")?)
-    }
-
-    fn heading(&mut self, text: &str) -> Result<(), Error> {
-        let text = self.styled(text, Style::new().bold());
-        self.line(&format!("\n{text}"))
-    }
-
-    fn table(&mut self, table: &Table) -> Result<(), Error> {
-        self.line(&table.to_string())
-    }
-
-    /// A line that says what is true, or an error if it is not.
-    fn check(&mut self, what: &'static str, holds: bool) -> Result<(), Error> {
-        if !holds {
-            return Err(Error::NotTrue(what));
-        }
-        let mark = self.styled("✔", Style::new().green());
-        self.line(&format!("  {mark} {what}"))
-    }
-
-    fn styled(&self, text: &str, style: Style) -> String {
-        if self.colors {
-            text.style(style).to_string()
-        } else {
-            text.to_owned()
-        }
-    }
-}
-
 /// Why the demo ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -346,6 +307,17 @@ pub enum Error {
     /// What has to be true after a rotation is not.
     #[error("after the rotation it is not true that {0}: this is a fault of the function")]
     NotTrue(&'static str),
+    /// The application beside the rotation did not start.
+    #[error(transparent)]
+    Application(#[from] application::Error),
+    /// A request failed, which must not be.
+    #[error("{failed} requests of the application failed, the first one with: {first}")]
+    RequestsFailed {
+        /// How many.
+        failed: usize,
+        /// What it said.
+        first: String,
+    },
     /// Secrets Manager refused.
     #[error(transparent)]
     Secrets(#[from] ServiceError),

@@ -1,0 +1,169 @@
+//! Many rotations beside an application: with `rotating-secret`, and with a cache as most applications have it.
+
+use std::{
+    io::Write,
+    time::{Duration, SystemTime},
+};
+
+use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
+use tokio::time::{Instant, sleep_until};
+
+use super::{Credential, Error, failure, show::Show};
+use crate::{
+    application::{Application, Cache, Connections, Summary, Version},
+    world::World,
+};
+
+const ROTATIONS: usize = 10;
+/// From one rotation to the next.
+const PERIOD: Duration = Duration::from_secs(1);
+/// As much shorter than the period as 5 seconds are than 7.
+const PLAIN_TTL: Duration = Duration::from_millis(700);
+/// `rotating-secret`'s own default; the database tells of a change.
+const TTL: Duration = Duration::from_secs(300);
+/// Workers of each kind, and how long each waits between two requests.
+const WORKERS: usize = 2;
+const PAUSE: Duration = Duration::from_millis(20);
+
+pub(super) async fn show(world: &World, show: &mut Show<'_, impl Write>) -> Result<(), Error> {
+    for (strategy, secret) in [
+        ("single user", world.single_user()),
+        ("alternating users", world.alternating_users()),
+    ] {
+        show.heading(&format!(
+            "An application works while {secret} rotates {ROTATIONS} times, {strategy}"
+        ))?;
+        beside(world, secret, show).await?;
+    }
+    Ok(())
+}
+
+/// Both applications work beside the same rotations.
+async fn beside(world: &World, secret: &str, show: &mut Show<'_, impl Write>) -> Result<(), Error> {
+    let start = async |cache| {
+        Application::start(world, secret, &Connections::ALL, WORKERS, PAUSE, cache).await
+    };
+    let rotating = start(Cache::Rotating {
+        ttl: TTL,
+        listen: true,
+    })
+    .await?;
+    let plain = start(Cache::Plain { ttl: PLAIN_TTL }).await?;
+    show.begin(&format!(
+        "  {} workers with each cache, rotating ",
+        WORKERS * Connections::ALL.len()
+    ))?;
+    let (begun, mut delays, mut plain_delays) = (Instant::now(), Vec::new(), Vec::new());
+    // the first connections are made in peace
+    let mut next = begun + PERIOD;
+    for _ in 0..ROTATIONS {
+        sleep_until(next).await;
+        next += PERIOD;
+        let set = SystemTime::now();
+        let rotation = world.secrets_manager().rotate(secret).await?;
+        if !rotation.succeeded {
+            return Err(Error::NotRotated(failure(&rotation)));
+        }
+        let user = Credential::current(world, secret).await?.user;
+        let last = rotation
+            .attempts
+            .last()
+            .and_then(|attempt| attempt.steps.last());
+        let finish = last.map(|run| run.invoked.took).unwrap_or_default();
+        let (finishing, version) = (SystemTime::now() - finish, Version { user, set });
+        show.begin(".")?;
+        sleep_until(next - PERIOD / 10).await;
+        delays.push(rotating.delay(&version, finishing));
+        plain_delays.push(plain.delay(&version, finishing));
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    let (ours, theirs) = (rotating.summaries(), plain.summaries());
+    drop((rotating, plain));
+    let requests: usize = ours.iter().map(|summary| summary.requests).sum();
+    show.line(&format!(
+        " {:.0} requests a second",
+        requests as f64 / seconds
+    ))?;
+    show.table(&table(&ours, &theirs, &delays, &plain_delays))?;
+
+    let failed: usize = ours.iter().map(|summary| summary.failures).sum();
+    if let Some(first) = ours.into_iter().find_map(|summary| summary.first_failure) {
+        return Err(Error::RequestsFailed { failed, first });
+    }
+    if delays.iter().any(Option::is_none) {
+        return Err(Error::NotTrue(
+            "every worker had changed over before the next rotation",
+        ));
+    }
+    show.check(
+        "no request failed, and every worker changed over each time",
+        failed == 0,
+    )
+}
+
+fn table(
+    ours: &[Summary],
+    theirs: &[Summary],
+    delays: &[Option<Duration>],
+    plain_delays: &[Option<Duration>],
+) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED);
+    let ttl = PLAIN_TTL.as_millis();
+    table.set_header([
+        "connections".to_owned(),
+        "rotating-secret:\nrequests".to_owned(),
+        "\nfailed".to_owned(),
+        "\nslowest ms".to_owned(),
+        format!("a plain {ttl} ms cache:\nrequests"),
+        "\nfailed".to_owned(),
+        "\nslowest ms".to_owned(),
+    ]);
+    for column in 1..7 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let milliseconds = |duration: Duration| format!("{:.0}", duration.as_secs_f64() * 1000.0);
+    for (ours, theirs) in ours.iter().zip(theirs) {
+        table.add_row([
+            ours.connections.name().to_owned(),
+            ours.requests.to_string(),
+            ours.failures.to_string(),
+            milliseconds(ours.slowest),
+            theirs.requests.to_string(),
+            theirs.failures.to_string(),
+            milliseconds(theirs.slowest),
+        ]);
+    }
+    let (ours, theirs) = (changed_over(delays), changed_over(plain_delays));
+    table.add_row([
+        "last worker changed over,\nms after finishSecret".to_owned(),
+        ours,
+        String::new(),
+        String::new(),
+        theirs,
+    ]);
+    table
+}
+
+/// Of all rotations, the median and the longest.
+fn changed_over(delays: &[Option<Duration>]) -> String {
+    let mut delays: Vec<Option<f64>> = delays
+        .iter()
+        .map(|delay| delay.map(|delay| delay.as_secs_f64() * 1000.0))
+        .collect();
+    // what never changed over took longest
+    delays.sort_by(|one, other| {
+        one.unwrap_or(f64::MAX)
+            .total_cmp(&other.unwrap_or(f64::MAX))
+    });
+    let shown = |delay: Option<&Option<f64>>| match delay {
+        Some(Some(milliseconds)) => format!("{milliseconds:.0}"),
+        _ => "never".to_owned(),
+    };
+    match (shown(delays.get(delays.len() / 2)), shown(delays.last())) {
+        (median, longest) if median == longest => median,
+        (median, longest) => format!("median {median}\nlongest {longest}"),
+    }
+}

@@ -1,0 +1,52 @@
+//! Lines, headings, tables and check marks, coloured where that can be seen.
+
+use std::io::Write;
+
+use comfy_table::Table;
+use owo_colors::{OwoColorize, Style};
+
+use super::Error;
+
+/// Where the lines go, and how they look.
+pub(super) struct Show<'a, W> {
+    pub(super) out: &'a mut W,
+    pub(super) colors: bool,
+}
+
+impl<W: Write> Show<'_, W> {
+    pub(super) fn line(&mut self, text: &str) -> Result<(), Error> {
+        Ok(writeln!(self.out, "{text}")?)
+    }
+
+    pub(super) fn heading(&mut self, text: &str) -> Result<(), Error> {
+        let text = self.styled(text, Style::new().bold());
+        self.line(&format!("\n{text}"))
+    }
+
+    /// Without an end yet.
+    pub(super) fn begin(&mut self, text: &str) -> Result<(), Error> {
+        write!(self.out, "{text}")?;
+        Ok(self.out.flush()?)
+    }
+
+    pub(super) fn table(&mut self, table: &Table) -> Result<(), Error> {
+        self.line(&table.to_string())
+    }
+
+    /// A line that says what is true, or an error if it is not.
+    pub(super) fn check(&mut self, what: &'static str, holds: bool) -> Result<(), Error> {
+        if !holds {
+            return Err(Error::NotTrue(what));
+        }
+        let mark = self.styled("✔", Style::new().green());
+        self.line(&format!("  {mark} {what}"))
+    }
+
+    pub(super) fn styled(&self, text: &str, style: Style) -> String {
+        if self.colors {
+            text.style(style).to_string()
+        } else {
+            text.to_owned()
+        }
+    }
+}
