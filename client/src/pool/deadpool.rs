@@ -79,10 +79,16 @@ impl<T: Tls> Connect for Connector<T> {
     ) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + '_>> {
         let config = config.clone();
         Box::pin(async move {
-            let connected = connect_versioned(&self.secret, &config, self.tls.clone()).await;
-            let (client, connection, version) = match connected {
-                Ok(connected) => connected,
-                Err(error) => return Err(as_drivers(error).await),
+            let (client, connection, version) = loop {
+                let changes = self.secret.watch();
+                match connect_versioned(&self.secret, &config, self.tls.clone()).await {
+                    // deadpool would take it for the new version's
+                    Ok((.., version))
+                        if matches!(changes.has_changed(), Ok(true))
+                            && version != *changes.borrow().version => {}
+                    Ok(connected) => break connected,
+                    Err(error) => return Err(as_drivers(error).await),
+                }
             };
             let lives = self.alive.begin(version);
             let task = tokio::spawn(async move {

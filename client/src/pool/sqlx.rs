@@ -102,7 +102,7 @@ impl Pool {
             self.0.give(&credential)?;
             tried.push(credential.version_id().clone());
             drop(credential);
-            let answer = match self.0.pool.acquire().await {
+            let answer = match self.0.take().await {
                 Err(answer) if is_rejection(&answer) && tried.len() < ATTEMPTS => answer,
                 result => return result,
             };
@@ -125,6 +125,18 @@ impl Pool {
 }
 
 impl Following {
+    /// A connection that was not being made while the secret changed: sqlx would take that one for the new version's.
+    async fn take(&self) -> Result<PoolConnection<Postgres>, Error> {
+        loop {
+            let changes = self.secret.watch();
+            let mut connection = self.pool.acquire().await?;
+            if !matches!(changes.has_changed(), Ok(true)) {
+                return Ok(connection);
+            }
+            connection.close_on_drop();
+        }
+    }
+
     /// Has sqlx connect with this credential from now on.
     fn give(&self, credential: &Credential) -> Result<(), Error> {
         let mut given = self.given();

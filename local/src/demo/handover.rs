@@ -23,7 +23,7 @@ const PLAIN_TTL: Duration = Duration::from_millis(700);
 const TTL: Duration = Duration::from_secs(300);
 /// Workers of each kind, and how long each waits between two requests.
 const WORKERS: usize = 2;
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(30);
 
 pub(super) async fn show(world: &World, show: &mut Show<'_, impl Write>) -> Result<(), Error> {
     for (strategy, secret) in [
