@@ -13,6 +13,10 @@ mod aws;
 #[cfg(feature = "env")]
 mod env;
 mod fixed;
+#[cfg(feature = "https")]
+mod https;
+#[cfg(feature = "vault")]
+mod vault;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -23,6 +27,8 @@ pub use aws::Aws;
 #[cfg(feature = "env")]
 pub use env::Env;
 pub use fixed::Fixed;
+#[cfg(feature = "vault")]
+pub use vault::{Database, Kv, StaticRoles, Vault};
 
 /// A store that secrets are read from.
 ///
