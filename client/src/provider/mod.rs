@@ -10,6 +10,8 @@
 
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(feature = "azure")]
+mod azure;
 #[cfg(feature = "env")]
 mod env;
 mod fixed;
@@ -24,6 +26,8 @@ use secrecy::{SecretSlice, SecretString};
 
 #[cfg(feature = "aws")]
 pub use aws::Aws;
+#[cfg(feature = "azure")]
+pub use azure::Azure;
 #[cfg(feature = "env")]
 pub use env::Env;
 pub use fixed::Fixed;
