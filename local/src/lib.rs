@@ -6,14 +6,20 @@
 //! - [`lambda`]: a host that runs the real function binary through the Lambda runtime API;
 //! - [`postgres`]: a scratch PostgreSQL server with TLS and scram-sha-256.
 //!
-//! [`world`] joins them, [`application`] uses the database while a secret rotates, [`demo`] shows a rotation in it, [`mod@bench`] what it costs, and `main.rs` is the command.
+//! [`world`] joins them, [`application`] uses the database while a secret rotates, [`demo`] shows rotations in it,
+//! [`mod@bench`] what they cost, and `main.rs` is the command.
+//!
+//! Two more stores are for the tests of the client crate: [`vault`] and [`key_vault`].
 
 pub mod application;
 pub mod bench;
 pub mod demo;
 mod guard;
 pub mod invocation;
+pub mod key_vault;
 pub mod lambda;
 pub mod postgres;
 pub mod secrets_manager;
+mod stub;
+pub mod vault;
 pub mod world;

@@ -10,9 +10,15 @@
 
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(feature = "azure")]
+mod azure;
 #[cfg(feature = "env")]
 mod env;
 mod fixed;
+#[cfg(feature = "https")]
+mod https;
+#[cfg(feature = "vault")]
+mod vault;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -20,9 +26,13 @@ use secrecy::{SecretSlice, SecretString};
 
 #[cfg(feature = "aws")]
 pub use aws::Aws;
+#[cfg(feature = "azure")]
+pub use azure::Azure;
 #[cfg(feature = "env")]
 pub use env::Env;
 pub use fixed::Fixed;
+#[cfg(feature = "vault")]
+pub use vault::{Database, Kv, StaticRoles, Vault};
 
 /// A store that secrets are read from.
 ///

@@ -1,0 +1,35 @@
+//! One HTTP client for the stores whose own crates would bring another TLS: rustls with ring, which wants no more than a C
+//! compiler.
+
+use std::sync::Arc;
+
+use reqwest::{Client, redirect, retry};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use rustls_platform_verifier::BuilderVerifierExt;
+
+/// A client that believes these roots, or the platform's, and asks once: time limits and second tries are the caller's.
+///
+/// # Errors
+///
+/// What is missing for TLS, as a clause.
+pub(super) fn client(
+    roots: Option<RootCertStore>,
+    redirects: redirect::Policy,
+    https_only: bool,
+) -> Result<Client, String> {
+    let no_tls = |error: rustls::Error| format!("there is no TLS ({error})");
+    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(no_tls)?;
+    let tls = match roots {
+        Some(roots) => tls.with_root_certificates(roots),
+        None => tls.with_platform_verifier().map_err(no_tls)?,
+    };
+    Client::builder()
+        .tls_backend_preconfigured(tls.with_no_client_auth())
+        .https_only(https_only)
+        .redirect(redirects)
+        .retry(retry::never()) // reqwest's default repeats what a server refused to begin with
+        .build()
+        .map_err(|error| format!("there is no HTTP client ({error})"))
+}
