@@ -1,4 +1,73 @@
 //! Secrets that rotate under an application which never notices.
+//!
+//! ```no_run
+//! # #[cfg(all(feature = "aws", feature = "tls"))]
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use rotating_secret::{RotatingSecret, postgres, provider::Aws};
+//!
+//! let secret = RotatingSecret::builder("orders/db").build(Aws::from_env().await?).await?;
+//! let client = postgres::connect(&secret, postgres::tls(None)?).await?;
+//! let row = client.query_one("SELECT count(*) FROM orders", &[]).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! That is all. From then on the credential is renewed in the background, and what connects through it goes over to the
+//! new one when it changes.
+//!
+//! # What happens at a rotation
+//!
+//! A rotation provides the new credential before the old one stops working. What this crate adds is to be on the new
+//! one by then, in three ways, each of which would do:
+//!
+//! | | how the change is found | how soon |
+//! |---|---|---|
+//! | [`postgres::listen`] | the rotation function tells, through the database | milliseconds |
+//! | the lifetime (`ttl`, 5 minutes) | the provider is asked before it ends | minutes |
+//! | a rejected login | AWSCURRENT, then AWSPENDING, then AWSCURRENT again is tried, at once | one more login |
+//!
+//! The third is what makes **single user** rotations work, where one password ends as the next one begins: between
+//! setSecret and finishSecret only AWSPENDING logs in. Under **alternating users** the old one goes on for the
+//! overlap window, so the lifetime has to be shorter than that: `ttl >= overlap_window` is refused.
+//!
+//! # Reading
+//!
+//! [`RotatingSecret::current`] is one atomic load, and gives the [`Credential`]: host, port, user, password, database,
+//! version and age; other shapes are read with [`Credential::json`], [`text`](Credential::text) and
+//! [`binary`](Credential::binary). When the provider fails, what is in force is served on; it gets older, and at the
+//! bound, just below the overlap window, it is an error instead. [`RotatingSecret::usable`] waits for the next one then.
+//! [`RotatingSecret::changed`] and [`changes`](RotatingSecret::changes) tell of a new version.
+//!
+//! Another driver than those below logs in through [`RotatingSecret::log_in`], and is recovered like them.
+//!
+//! # Features
+//!
+//! | | |
+//! |---|---|
+//! | `aws` (default), `vault`, `azure`, `env` | where secrets come from: see [`provider`] |
+//! | `postgres`, `tls`, `listen` | tokio-postgres, TLS that knows RDS's roots, and being told of a change: see [`postgres`] |
+//! | `deadpool`, `bb8`, `sqlx` | pools whose connections change over: see [`pool`] |
+//! | `harden` | Linux: no core dumps, and an allocator that wipes what it frees |
+//!
+//! Each pool has an example, to be run beside `local up`: `cargo run -p rotating-secret --example sqlx --all-features`.
+//!
+//! # What it tells
+//!
+//! Through the [`metrics`] facade, each with the label `secret`: `rotating_secret_fetches_total`,
+//! `rotating_secret_failures_total` (by `kind`), `rotating_secret_recoveries_total`,
+//! `rotating_secret_version_changes_total`, and `rotating_secret_age_seconds`, as of the last fetch. Hits are not counted.
+//! Through [`tracing`]: changes, failures, and what to do about them. Never a secret.
+//!
+//! # Limits
+//!
+//! - A pooler in transaction mode (PgBouncer, RDS Proxy) takes LISTEN and passes no notification on: connect
+//!   [`postgres::listen`] to the server itself, or do without and mind the `ttl`. A pooler that keeps passwords of its own
+//!   has to follow the rotation by itself.
+//! - Passwords are `SecretString`s, wiped when dropped and shown by no Debug. But the SDK, TLS and the drivers make copies
+//!   of theirs, which only `harden` wipes; and nothing wipes registers, swap, the kernel's buffers, or what the application
+//!   copies.
+//! - Time is the runtime's. A process that was frozen (Lambda between two invocations, a suspended machine) may read one
+//!   credential past its bound before the task gets to run; a login with it is recovered from.
+//! - sqlx computes a password's proof in slices, between which other tasks run: its logins are slow on a busy runtime.
 
 mod builder;
 mod credential;

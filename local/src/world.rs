@@ -4,17 +4,12 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
-    sync::Arc,
     time::Duration,
 };
 
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
 use postgres_protocol::password::scram_sha_256;
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring,
-    pki_types::{CertificateDer, pem::PemObject},
-};
+use rotating_secret::postgres::{NoTls, tls};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::json;
@@ -317,25 +312,13 @@ impl World {
         aws_sdk_secretsmanager::Client::from_conf(config)
     }
 
-    /// TLS to the database server, for tokio-postgres: whoever its CA has signed, and nobody else.
+    /// TLS to the database server, for tokio-postgres.
     ///
     /// # Errors
     ///
-    /// The CA's file cannot be read; the text says why.
-    pub fn tls(&self) -> Result<MakeRustlsConnect, String> {
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(self.postgres().ca_file())
-            .map_err(|error| error.to_string())?
-        {
-            let certificate = certificate.map_err(|error| error.to_string())?;
-            roots.add(certificate).map_err(|error| error.to_string())?;
-        }
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(MakeRustlsConnect::new(config))
+    /// The CA's file cannot be read.
+    pub fn tls(&self) -> Result<MakeRustlsConnect, NoTls> {
+        tls(Some(&self.postgres().ca_file()))
     }
 
     /// What `local up` prints when the world is ready.

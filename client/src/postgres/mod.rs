@@ -7,11 +7,14 @@
 //! # Ok(()) }
 //! ```
 //!
-//! `tls` is whatever tokio-postgres takes. The server is asked for TLS, and a connection without it is an error, unless
-//! the secret itself says `"ssl": false`.
+//! `tls` is whatever tokio-postgres takes; `tls()`, behind the feature of that name, makes one that trusts RDS's roots
+//! and the public ones. The server is asked for TLS, and a connection without it is an error, unless the secret itself
+//! says `"ssl": false`.
 
 #[cfg(feature = "listen")]
 mod listen;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::time::Duration;
 
@@ -25,6 +28,8 @@ use tokio_postgres::{
 
 #[cfg(feature = "listen")]
 pub use listen::{NoChannel, channel, listen};
+#[cfg(feature = "tls")]
+pub use tls::{NoTls, tls};
 
 use crate::{Attempt, Credential, LogInError, RotatingSecret};
 

@@ -63,7 +63,7 @@ pub(super) async fn all(
     workers: usize,
     cache: Cache,
 ) -> Result<Vec<(Connections, Client)>, Error> {
-    let tls = world.tls().map_err(Error::Ca)?;
+    let tls = world.tls()?;
     let mut clients = Vec::new();
     match cache {
         Cache::Plain { ttl } => {

@@ -1,7 +1,7 @@
 //! An application beside a rotation: workers that use the database all the time, and count what fails.
 //!
 //! It reads its credential through `rotating-secret`, or, to see the difference, through a plain cache with a lifetime
-//! and nothing else ([`plain`]).
+//! and nothing else.
 
 mod clients;
 mod plain;
@@ -268,6 +268,6 @@ pub enum Error {
     #[error("there is no pool: {0}")]
     Pool(String),
     /// No certificate to trust.
-    #[error("the scratch server's CA cannot be read ({0}): start the world anew")]
-    Ca(String),
+    #[error(transparent)]
+    Tls(#[from] rotating_secret::postgres::NoTls),
 }
