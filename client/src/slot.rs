@@ -4,7 +4,6 @@ use std::{
     fmt,
     ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use arc_swap::{ArcSwap, Guard};
@@ -14,10 +13,6 @@ use tokio::{
 };
 
 use crate::{credential::Credential, error::Error};
-
-/// A login that began before a change may end after it, but not much later.
-#[cfg(any(feature = "deadpool", feature = "sqlx"))]
-pub(crate) const SETTLED: Duration = Duration::from_secs(1);
 
 /// What handles and the task that renews share.
 pub(crate) struct Shared {
@@ -48,6 +43,13 @@ struct Invalidated {
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
     pub(crate) version: Arc<str>,
+    #[cfg_attr(
+        not(any(feature = "deadpool", feature = "sqlx")),
+        expect(
+            dead_code,
+            reason = "pools that don't know a connection's version look at its age"
+        )
+    )]
     pub(crate) at: Option<Instant>,
 }
 
@@ -188,55 +190,5 @@ impl Deref for CredentialGuard {
 impl fmt::Debug for CredentialGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.slot.credential.fmt(f)
-    }
-}
-
-impl Change {
-    /// Whether a connection of this age belongs to a version before this one, and has to leave its pool.
-    ///
-    /// A pool knows when a connection was made, not with what. So those made within a second after the change are
-    /// looked at once more when that second is over: one of them may have begun its login before.
-    #[cfg(any(feature = "deadpool", feature = "sqlx"))]
-    pub(crate) fn outdates(&self, age: Duration) -> bool {
-        self.at.is_some_and(|at| {
-            let since = at.elapsed();
-            age > since || (since >= SETTLED && age > since - SETTLED)
-        })
-    }
-}
-
-#[cfg(all(test, any(feature = "deadpool", feature = "sqlx")))]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_leaves_once_if_it_is_older_than_the_change_or_was_made_in_the_second_after_it()
-     {
-        let first = Change {
-            version: "1".into(),
-            at: None,
-        };
-        assert!(!first.outdates(Duration::from_secs(100)));
-
-        let change = Change {
-            version: "2".into(),
-            at: Some(Instant::now()),
-        };
-        let made_after = |offset: u64| {
-            let age = change.at.map(|at| at.elapsed()).unwrap_or_default();
-            change.outdates(age.saturating_sub(Duration::from_millis(offset)))
-        };
-        tokio::time::advance(Duration::from_millis(500)).await;
-        assert!(
-            change.outdates(Duration::from_millis(501)),
-            "made before the change"
-        );
-        assert!(!made_after(10), "used while the second lasts");
-        tokio::time::advance(Duration::from_millis(500)).await;
-        assert!(
-            made_after(10) && made_after(999),
-            "its login may have begun before the change"
-        );
-        assert!(!made_after(1000));
     }
 }

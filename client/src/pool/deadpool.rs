@@ -26,10 +26,11 @@ use tokio::{
 };
 use tokio_postgres::{Client, Config, Error, NoTls};
 
+use super::age::SETTLED;
 use crate::{
     LogInError, RotatingSecret,
     postgres::{ConnectError, Refusal, Tls, connect_versioned},
-    slot::{Change, SETTLED},
+    slot::Change,
 };
 
 /// A pool of the secret's connections, set up by `configure`.

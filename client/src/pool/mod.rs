@@ -4,6 +4,8 @@
 //! connection that an older version made leaves the pool when it comes back, and at once if it is idle. One that is
 //! in use is never cut.
 
+#[cfg(any(feature = "deadpool", feature = "sqlx"))]
+mod age;
 #[cfg(feature = "bb8")]
 pub mod bb8;
 #[cfg(feature = "deadpool")]

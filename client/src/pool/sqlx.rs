@@ -28,10 +28,8 @@ use sqlx::{
 };
 use tokio::{sync::watch, time::sleep};
 
-use crate::{
-    Credential, RotatingSecret,
-    slot::{Change, SETTLED},
-};
+use super::age::SETTLED;
+use crate::{Credential, RotatingSecret, slot::Change};
 
 /// The cached version, AWSCURRENT, AWSPENDING, AWSCURRENT again.
 const ATTEMPTS: usize = 4;
