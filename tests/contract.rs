@@ -1,0 +1,100 @@
+//! What the function writes, the client reads: the shape that the two share without sharing code.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failing unwrap in a test is a failing test"
+)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{options, rotate, stored};
+use local::world::World;
+use rotating_secret::{
+    RotatingSecret,
+    postgres::connect,
+    provider::{Aws, Stage},
+};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+async fn world(settings: &[(&str, &str)]) -> World {
+    let mut options = options();
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    options.function_env.extend(settings.iter().map(owned));
+    World::start(options).await.unwrap()
+}
+
+async fn secret(world: &World, id: &str) -> RotatingSecret {
+    RotatingSecret::builder(id)
+        .build(Aws::from_clients([world.aws()]))
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn every_field_of_a_rotated_secret_is_read_as_it_was_written() {
+    let world = world(&[("OVERLAP_WINDOW", "90s")]).await;
+    for id in [world.single_user(), world.alternating_users()] {
+        assert!(rotate(&world, id).await.succeeded);
+        let secret = secret(&world, id).await;
+        let read = secret.current().unwrap();
+        let text = stored(world.secrets_manager(), id, "AWSCURRENT")
+            .await
+            .unwrap();
+        let written: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(read.host(), written["host"].as_str());
+        assert_eq!(u64::from(read.port()), written["port"].as_u64().unwrap());
+        assert_eq!(read.user(), written["username"].as_str());
+        assert_eq!(
+            read.password().map(ExposeSecret::expose_secret),
+            written["password"].as_str()
+        );
+        assert_eq!(read.database(), written["dbname"].as_str());
+        assert_eq!((read.tls(), read.stage()), (true, Stage::Current));
+        assert_eq!(read.text().unwrap().expose_secret(), text);
+    }
+}
+
+#[tokio::test]
+async fn the_overlap_window_that_the_function_announces_is_the_one_that_the_client_keeps_within() {
+    let world = world(&[("OVERLAP_WINDOW", "90s")]).await;
+    let (single, alternating) = (world.single_user(), world.alternating_users());
+    for (id, announced) in [(alternating, Some(Duration::from_secs(90))), (single, None)] {
+        assert!(rotate(&world, id).await.succeeded);
+        assert_eq!(
+            secret(&world, id).await.current().unwrap().overlap_window(),
+            announced
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_password_of_any_characters_logs_in() {
+    // punctuation alone, and enough of it that each character comes
+    let world = world(&[
+        ("EXCLUDE_CHARACTERS", ""),
+        ("EXCLUDE_LOWERCASE", "true"),
+        ("EXCLUDE_UPPERCASE", "true"),
+        ("EXCLUDE_NUMBERS", "true"),
+        ("PASSWORD_LENGTH", "128"),
+    ])
+    .await;
+    let id = world.single_user();
+    let secret = secret(&world, id).await;
+    let mut seen = String::new();
+    for _ in 0..8 {
+        assert!(rotate(&world, id).await.succeeded);
+        let credential = secret.refresh().await.unwrap();
+        seen.push_str(credential.password().unwrap().expose_secret());
+        connect(&secret, world.tls().unwrap()).await.unwrap();
+    }
+    for special in ['\\', '"', '\'', '@', '/', ':'] {
+        assert!(
+            seen.contains(special),
+            "{special} is in none of 8 passwords"
+        );
+    }
+}
