@@ -93,6 +93,28 @@ async fn all_who_wait_are_answered_by_one_question() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_asks_while_the_question_is_under_way_gets_its_answer_too() {
+    let provider = Scripted::new("v1");
+    let secret = secret(&provider).await;
+    provider.current("v2");
+    provider.hang(true);
+    let ask = || {
+        let secret = secret.clone();
+        tokio::spawn(async move { secret.recover("v1").await.unwrap().version().to_owned() })
+    };
+    let first = ask();
+    provider.asked_times(2).await;
+    let second = ask();
+    settle().await;
+    provider.hang(false);
+    assert_eq!(
+        (first.await.unwrap(), second.await.unwrap()),
+        ("v2".to_owned(), "v2".to_owned())
+    );
+    assert_eq!(questions(&provider), [Current]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_every_version_is_rejected_the_provider_is_not_stormed() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
