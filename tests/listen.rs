@@ -127,15 +127,20 @@ async fn whoever_listens_has_the_new_version_long_before_its_lifetime_is_over() 
     }
 }
 
+/// The steps before finishSecret.
+async fn up_to_test(world: &World, id: &str) {
+    world.secrets_manager().stage(id, TOKEN).unwrap();
+    for step in ["createSecret", "setSecret", "testSecret"] {
+        invoke(world, id, step).await.outcome.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn an_environment_that_kept_no_session_logs_in_to_tell() {
     let world = world().await;
     let id = world.single_user();
     let secret = listening(&world, id).await;
-    world.secrets_manager().stage(id, TOKEN).unwrap();
-    for step in ["createSecret", "setSecret", "testSecret"] {
-        invoke(&world, id, step).await.outcome.unwrap();
-    }
+    up_to_test(&world, id).await;
     world.function().kill().await;
     told_of(&secret, async {
         assert_eq!(outcome(&world, id, "finishSecret").await, "promoted")
@@ -148,10 +153,7 @@ async fn a_session_that_was_kept_and_has_been_ended_is_replaced_by_a_login() {
     let world = world().await;
     let id = world.single_user();
     let secret = listening(&world, id).await;
-    world.secrets_manager().stage(id, TOKEN).unwrap();
-    for step in ["createSecret", "setSecret", "testSecret"] {
-        invoke(&world, id, step).await.outcome.unwrap();
-    }
+    up_to_test(&world, id).await;
     let end = format!(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{}' AND application_name = 'secret-rotation'",
         world.role()

@@ -175,15 +175,15 @@ impl<P: SecretProvider> Refresher<P> {
     async fn refresh(&mut self) {
         match self.fetch(Stage::Current).await {
             // what the server rejected does not come back while AWSPENDING, which it did not, is still pending
-            Ok((version, _)) if self.displaced.as_ref() == Some(&version.id) => {
+            Ok((version, asked)) if self.displaced.as_ref() == Some(&version.id) => {
                 match self.fetch(Stage::Pending).await {
-                    Ok((pending, asked))
+                    Ok((pending, asked_after))
                         if pending.id == self.shared.last().credential().version() =>
                     {
-                        self.install(pending, Stage::Pending, asked);
+                        self.install(pending, Stage::Pending, asked_after);
                     }
                     Err(error) if error.kind() != ProviderErrorKind::NotFound => self.failed(error),
-                    _ => self.install(version, Stage::Current, Instant::now()),
+                    _ => self.install(version, Stage::Current, asked),
                 }
             }
             Ok((version, asked)) => self.install(version, Stage::Current, asked),

@@ -7,6 +7,7 @@ mod clients;
 mod plain;
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -169,21 +170,28 @@ impl Application {
         })
     }
 
-    /// How long after `finished` it took until the last worker had served its last request on an older version.
+    /// How long after `finished` it took, with each kind of connections, until the last worker had served its last
+    /// request on an older version.
     ///
     /// None as long as one of them has served none since on this version.
-    pub fn delay(&self, version: &Version, finished: SystemTime) -> Option<Duration> {
-        let mut longest = Duration::ZERO;
-        for (_, seen) in &self.workers {
+    pub fn delays(
+        &self,
+        version: &Version,
+        finished: SystemTime,
+    ) -> HashMap<Connections, Option<Duration>> {
+        let mut delays = HashMap::new();
+        for (connections, seen) in &self.workers {
             let seen = lock(seen);
             let older = seen
                 .served
                 .iter()
                 .rposition(|served| !is_of(served, version));
-            let first = seen.served.get(older.map_or(0, |older| older + 1))?;
-            longest = longest.max(first.at.duration_since(finished).unwrap_or_default());
+            let first = seen.served.get(older.map_or(0, |older| older + 1));
+            let delay = first.map(|first| first.at.duration_since(finished).unwrap_or_default());
+            let longest = delays.entry(*connections).or_insert(Some(Duration::ZERO));
+            *longest = longest.zip(delay).map(|(one, other)| one.max(other));
         }
-        Some(longest)
+        delays
     }
 
     /// What was seen so far, by kind of connections.

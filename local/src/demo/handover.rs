@@ -1,6 +1,7 @@
 //! Many rotations beside an application: with `rotating-secret`, and with a cache as most applications have it.
 
 use std::{
+    collections::HashMap,
     io::Write,
     time::{Duration, SystemTime},
 };
@@ -16,9 +17,9 @@ use crate::{
 
 const ROTATIONS: usize = 10;
 /// From one rotation to the next.
-const PERIOD: Duration = Duration::from_secs(1);
+const PERIOD: Duration = Duration::from_millis(1250);
 /// As much shorter than the period as 5 seconds are than 7.
-const PLAIN_TTL: Duration = Duration::from_millis(700);
+const PLAIN_TTL: Duration = Duration::from_millis(900);
 /// `rotating-secret`'s own default; the database tells of a change.
 const TTL: Duration = Duration::from_secs(300);
 /// Workers of each kind, and how long each waits between two requests.
@@ -73,8 +74,8 @@ async fn beside(world: &World, secret: &str, show: &mut Show<'_, impl Write>) ->
         let (finishing, version) = (SystemTime::now() - finish, Version { user, set });
         show.begin(".")?;
         sleep_until(next - PERIOD / 10).await;
-        delays.push(rotating.delay(&version, finishing));
-        plain_delays.push(plain.delay(&version, finishing));
+        delays.push(rotating.delays(&version, finishing));
+        plain_delays.push(plain.delays(&version, finishing));
     }
     let seconds = begun.elapsed().as_secs_f64();
     let (ours, theirs) = (rotating.summaries(), plain.summaries());
@@ -85,12 +86,16 @@ async fn beside(world: &World, secret: &str, show: &mut Show<'_, impl Write>) ->
         requests as f64 / seconds
     ))?;
     show.table(&table(&ours, &theirs, &delays, &plain_delays))?;
+    show.line("  changed over: from finishSecret until the last worker used the new version; median, longest")?;
 
     let failed: usize = ours.iter().map(|summary| summary.failures).sum();
     if let Some(first) = ours.into_iter().find_map(|summary| summary.first_failure) {
         return Err(Error::RequestsFailed { failed, first });
     }
-    if delays.iter().any(Option::is_none) {
+    if delays
+        .iter()
+        .any(|rotation| rotation.values().any(Option::is_none))
+    {
         return Err(Error::NotTrue(
             "every worker had changed over before the next rotation",
         ));
@@ -101,69 +106,57 @@ async fn beside(world: &World, secret: &str, show: &mut Show<'_, impl Write>) ->
     )
 }
 
-fn table(
-    ours: &[Summary],
-    theirs: &[Summary],
-    delays: &[Option<Duration>],
-    plain_delays: &[Option<Duration>],
-) -> Table {
+/// How long each rotation took to reach the last worker, by kind of connections.
+type Delays = [HashMap<Connections, Option<Duration>>];
+
+fn table(ours: &[Summary], theirs: &[Summary], delays: &Delays, plain_delays: &Delays) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
-    let ttl = PLAIN_TTL.as_millis();
-    table.set_header([
-        "connections".to_owned(),
-        "rotating-secret:\nrequests".to_owned(),
-        "\nfailed".to_owned(),
-        "\nslowest ms".to_owned(),
-        format!("a plain {ttl} ms cache:\nrequests"),
-        "\nfailed".to_owned(),
-        "\nslowest ms".to_owned(),
-    ]);
-    for column in 1..7 {
+    let plain = format!("a plain {} ms cache", PLAIN_TTL.as_millis());
+    table.set_header(["connections", "", "rotating-secret", &plain]);
+    for column in 2..4 {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let milliseconds = |duration: Duration| format!("{:.0}", duration.as_secs_f64() * 1000.0);
     for (ours, theirs) in ours.iter().zip(theirs) {
-        table.add_row([
-            ours.connections.name().to_owned(),
-            ours.requests.to_string(),
-            ours.failures.to_string(),
-            milliseconds(ours.slowest),
-            theirs.requests.to_string(),
-            theirs.failures.to_string(),
-            milliseconds(theirs.slowest),
-        ]);
+        let kind = ours.connections;
+        let over = [changed_over(delays, kind), changed_over(plain_delays, kind)];
+        let requests = [ours, theirs].map(|summary| summary.requests.to_string());
+        let failed = [ours, theirs].map(|summary| summary.failures.to_string());
+        let slowest = [ours, theirs].map(|summary| milliseconds(summary.slowest));
+        let rows = [
+            ("requests", requests),
+            ("failed", failed),
+            ("slowest, ms", slowest),
+            ("changed over, ms", over),
+        ];
+        for (row, (measure, [ours, theirs])) in rows.into_iter().enumerate() {
+            let name = if row == 0 { kind.name() } else { "" };
+            table.add_row([name, measure, &ours, &theirs]);
+        }
     }
-    let (ours, theirs) = (changed_over(delays), changed_over(plain_delays));
-    table.add_row([
-        "last worker changed over,\nms after finishSecret".to_owned(),
-        ours,
-        String::new(),
-        String::new(),
-        theirs,
-    ]);
     table
 }
 
-/// Of all rotations, the median and the longest.
-fn changed_over(delays: &[Option<Duration>]) -> String {
-    let mut delays: Vec<Option<f64>> = delays
+/// The median of all rotations and the longest, in milliseconds after finishSecret.
+fn changed_over(delays: &Delays, connections: Connections) -> String {
+    let delays = delays
         .iter()
-        .map(|delay| delay.map(|delay| delay.as_secs_f64() * 1000.0))
-        .collect();
+        .map(|rotation| rotation.get(&connections).copied().flatten());
     // what never changed over took longest
-    delays.sort_by(|one, other| {
-        one.unwrap_or(f64::MAX)
-            .total_cmp(&other.unwrap_or(f64::MAX))
-    });
-    let shown = |delay: Option<&Option<f64>>| match delay {
-        Some(Some(milliseconds)) => format!("{milliseconds:.0}"),
-        _ => "never".to_owned(),
+    let mut delays: Vec<Duration> = delays.map(|delay| delay.unwrap_or(Duration::MAX)).collect();
+    delays.sort();
+    let shown = |delay: Option<&Duration>| match delay {
+        Some(&Duration::MAX) | None => "never".to_owned(),
+        Some(delay) => milliseconds(*delay),
     };
     match (shown(delays.get(delays.len() / 2)), shown(delays.last())) {
         (median, longest) if median == longest => median,
-        (median, longest) => format!("median {median}\nlongest {longest}"),
+        (median, longest) => format!("{median}, {longest}"),
     }
+}
+
+fn milliseconds(duration: Duration) -> String {
+    format!("{:.0}", duration.as_secs_f64() * 1000.0)
 }
