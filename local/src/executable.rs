@@ -33,7 +33,15 @@ pub(crate) fn function(named: Option<PathBuf>) -> Result<PathBuf, Error> {
 /// Builds with the cargo that runs us, and takes the path from what it says: the target folder may be anywhere.
 fn build() -> Result<PathBuf, Error> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    // what a cargo that runs us sets, ring's build looks at: with it half of everything would be built anew
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        if name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_") {
+            command.env_remove(name);
+        }
+    }
+    let built = command
         .args([
             "build",
             "--quiet",

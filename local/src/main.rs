@@ -102,7 +102,7 @@ async fn demo(function: Option<PathBuf>) -> Result<(), Error> {
         .push(("OVERLAP_WINDOW".to_owned(), demo::WINDOW.to_owned()));
     let colors = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     tokio::select! {
-        done = async { Ok(demo::run(&World::start(options).await?, &mut io::stdout(), colors).await?) } => done,
+        done = async { Ok(demo::run(&World::start(options).await?, &mut io::stdout(), colors, demo::ROTATIONS).await?) } => done,
         () = stop.requested() => Ok(()),
     }
 }

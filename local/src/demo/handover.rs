@@ -15,7 +15,6 @@ use crate::{
     world::World,
 };
 
-const ROTATIONS: usize = 10;
 /// From one rotation to the next.
 const PERIOD: Duration = Duration::from_millis(1250);
 /// As much shorter than the period as 5 seconds are than 7.
@@ -26,21 +25,30 @@ const TTL: Duration = Duration::from_secs(300);
 const WORKERS: usize = 2;
 const PAUSE: Duration = Duration::from_millis(30);
 
-pub(super) async fn show(world: &World, show: &mut Show<'_, impl Write>) -> Result<(), Error> {
+pub(super) async fn show(
+    world: &World,
+    rotations: usize,
+    show: &mut Show<'_, impl Write>,
+) -> Result<(), Error> {
     for (strategy, secret) in [
         ("single user", world.single_user()),
         ("alternating users", world.alternating_users()),
     ] {
         show.heading(&format!(
-            "An application works while {secret} rotates {ROTATIONS} times, {strategy}"
+            "An application works while {secret} rotates {rotations} times, {strategy}"
         ))?;
-        beside(world, secret, show).await?;
+        beside(world, secret, rotations, show).await?;
     }
     Ok(())
 }
 
 /// Both applications work beside the same rotations.
-async fn beside(world: &World, secret: &str, show: &mut Show<'_, impl Write>) -> Result<(), Error> {
+async fn beside(
+    world: &World,
+    secret: &str,
+    rotations: usize,
+    show: &mut Show<'_, impl Write>,
+) -> Result<(), Error> {
     let start = async |cache| {
         Application::start(world, secret, &Connections::ALL, WORKERS, PAUSE, cache).await
     };
@@ -57,7 +65,7 @@ async fn beside(world: &World, secret: &str, show: &mut Show<'_, impl Write>) ->
     let (begun, mut delays, mut plain_delays) = (Instant::now(), Vec::new(), Vec::new());
     // the first connections are made in peace
     let mut next = begun + PERIOD;
-    for _ in 0..ROTATIONS {
+    for _ in 0..rotations {
         sleep_until(next).await;
         next += PERIOD;
         let set = SystemTime::now();

@@ -25,12 +25,21 @@ use crate::{
 /// The overlap window of the demo, as the function's `OVERLAP_WINDOW`: long enough to see, short enough to wait for.
 pub const WINDOW: &str = "2s";
 
-/// Rotates a secret of each strategy, revokes, and writes what happened. No secret is written.
+/// How often `make demo` rotates each secret beside an application.
+pub const ROTATIONS: usize = 10;
+
+/// Rotates a secret of each strategy, revokes, rotates so many times beside an application, and writes what happened. No
+/// secret is written.
 ///
 /// # Errors
 ///
 /// A rotation fails, or what has to be true after it is not.
-pub async fn run(world: &World, out: &mut impl Write, colors: bool) -> Result<(), Error> {
+pub async fn run(
+    world: &World,
+    out: &mut impl Write,
+    colors: bool,
+    rotations: usize,
+) -> Result<(), Error> {
     let mut show = Show { out, colors };
     let postgres = world.postgres();
     let version = postgres
@@ -51,7 +60,7 @@ pub async fn run(world: &World, out: &mut impl Write, colors: bool) -> Result<()
     single_user(world, &mut show).await?;
     alternating_users(world, &mut show).await?;
     revoke(world, &mut show).await?;
-    handover::show(world, &mut show).await
+    handover::show(world, rotations, &mut show).await
 }
 
 async fn single_user(world: &World, show: &mut Show<'_, impl Write>) -> Result<(), Error> {
