@@ -3,6 +3,8 @@
 mod builder;
 mod credential;
 mod error;
+#[cfg(feature = "harden")]
+pub mod harden;
 mod lifetime;
 mod log_in;
 #[cfg(any(feature = "deadpool", feature = "bb8", feature = "sqlx"))]
