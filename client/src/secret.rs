@@ -67,7 +67,7 @@ impl RotatingSecret {
     ///
     /// There is none: the provider has not been heard of for too long, or [`invalidate`](Self::invalidate) dropped it.
     /// [`usable`](Self::usable) waits for the next one.
-    #[inline]
+    #[inline(always)]
     pub fn current(&self) -> Result<CredentialGuard, Error> {
         self.shared.current()
     }

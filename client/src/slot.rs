@@ -1,10 +1,11 @@
 //! The credential in force: one atomic load to read, replaced as a whole.
 
+#[cfg(any(feature = "deadpool", feature = "sqlx"))]
+use std::time::Duration;
 use std::{
     fmt,
     ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use arc_swap::{ArcSwap, Guard};
@@ -48,6 +49,10 @@ struct Invalidated {
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
     pub(crate) version: Arc<str>,
+    #[cfg_attr(
+        not(any(feature = "deadpool", feature = "sqlx")),
+        expect(dead_code, reason = "pools ask for it")
+    )]
     pub(crate) at: Option<Instant>,
 }
 
@@ -78,8 +83,8 @@ impl Shared {
         changes
     }
 
-    /// The hit path.
-    #[inline]
+    /// The hit path. Out of line, it would cost half as much again: the answer would be written to memory and read back.
+    #[inline(always)]
     pub(crate) fn current(&self) -> Result<CredentialGuard, Error> {
         let slot = self.slot.load();
         match &slot.unusable {
