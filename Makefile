@@ -49,9 +49,10 @@ docs: ## the API documentation, warnings denied
 audit: ## licences, sources and duplicates of the dependencies (advisories: in ci.yml, they want the network)
 	cargo deny check licenses bans sources
 
-bench: setup ## what a rotation costs: calls, logins, size, start, memory
+bench: setup ## what a rotation costs: calls, logins, size, start, memory; and what a client's hit costs
 	cargo build --release -p secret-rotation
 	cargo run --quiet --bin local -- bench --function target/release/secret-rotation
+	cargo bench --manifest-path client/bench/Cargo.toml
 
 build: $(TOOLS)/lambda/bin/cargo-lambda ## packages for Lambda, one for each processor
 	@for arch in $(ARCH); do \

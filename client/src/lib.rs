@@ -31,8 +31,8 @@
 //!
 //! # Reading
 //!
-//! [`RotatingSecret::current`] is one atomic load, and gives the [`Credential`]: host, port, user, password, database,
-//! version and age; other shapes are read with [`Credential::json`], [`text`](Credential::text) and
+//! [`RotatingSecret::current`] takes no lock and gives the [`Credential`]: host, port, user, password, database, version and
+//! age; a [`Reader`] of one's own does it with one atomic load. Other shapes are read with [`Credential::json`], [`text`](Credential::text) and
 //! [`binary`](Credential::binary). When the provider fails, what is in force is served on; it gets older, and at the
 //! bound, just below the overlap window, it is an error instead. [`RotatingSecret::usable`] waits for the next one then.
 //! [`RotatingSecret::changed`] and [`changes`](RotatingSecret::changes) tell of a new version.
@@ -72,6 +72,8 @@
 mod builder;
 mod credential;
 mod error;
+#[cfg(feature = "harden")]
+pub mod harden;
 mod lifetime;
 mod log_in;
 #[cfg(any(feature = "deadpool", feature = "bb8", feature = "sqlx"))]
@@ -89,4 +91,4 @@ pub use credential::Credential;
 pub use error::{BuildError, Error};
 pub use log_in::{Attempt, LogInError};
 pub use secret::RotatingSecret;
-pub use slot::CredentialGuard;
+pub use slot::{CredentialGuard, Reader};

@@ -12,7 +12,7 @@ use crate::{
     builder::Builder,
     error::Error,
     refresh::Ask,
-    slot::{Change, CredentialGuard, Shared},
+    slot::{Change, CredentialGuard, Reader, Shared},
 };
 
 /// A secret that is always the one in force.
@@ -61,15 +61,21 @@ impl RotatingSecret {
         &self.shared.id
     }
 
-    /// The credential in force: one atomic load, no lock, no allocation, no clock.
+    /// The credential in force: no lock, no allocation, no clock, and nothing that two threads would wait for each other
+    /// at. A [`reader`](Self::reader) is cheaper still.
     ///
     /// # Errors
     ///
     /// There is none: the provider has not been heard of for too long, or [`invalidate`](Self::invalidate) dropped it.
     /// [`usable`](Self::usable) waits for the next one.
-    #[inline]
+    #[inline(always)]
     pub fn current(&self) -> Result<CredentialGuard, Error> {
         self.shared.current()
+    }
+
+    /// A handle for one reader who reads all the time: one atomic load a read.
+    pub fn reader(&self) -> Reader {
+        Reader::new(self.clone(), self.shared.clone())
     }
 
     /// The credential in force, or, while there is none, the next one. All who wait are served by one fetch.

@@ -51,3 +51,26 @@ async fn a_guard_keeps_what_it_read() {
     assert_eq!(held.version(), "v1");
     assert!(held.password().is_some());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_sees_each_change_at_its_next_read_and_an_end_too() {
+    let provider = Scripted::new("v1");
+    let secret = secret(&provider).await;
+    let mut reader = secret.reader();
+    assert_eq!(reader.current().unwrap().version(), "v1");
+    provider.current("v2");
+    secret.refresh().await.unwrap();
+    assert_eq!(reader.current().unwrap().version(), "v2");
+    provider.hang(true);
+    secret.invalidate("v2");
+    assert!(reader.current().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_keeps_the_secret_renewed_like_any_other_handle() {
+    let provider = Scripted::new("v1");
+    let mut reader = secret(&provider).await.reader();
+    provider.current("v2");
+    pass(5 * MINUTE).await;
+    assert_eq!(reader.current().unwrap().version(), "v2");
+}

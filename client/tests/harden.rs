@@ -1,0 +1,102 @@
+//! No copy of a password outlives its use where the allocator wipes, and a crash leaves no file.
+#![cfg(all(
+    feature = "aws",
+    feature = "deadpool",
+    feature = "harden",
+    target_os = "linux"
+))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a failing unwrap in a test is a failing test, and what was found is its result"
+)]
+
+mod memory;
+
+use std::{
+    env,
+    hint::black_box,
+    os::unix::process::ExitStatusExt,
+    process::{Command, Stdio, abort},
+    time::Duration,
+};
+
+use memory::{Memory, Needle, application, hand_over};
+use nix::sys::{
+    prctl::get_dumpable,
+    resource::{Resource, getrlimit, setrlimit},
+};
+use rotating_secret::harden::{WIPING_ALLOCATOR, WipingAllocator, no_core_dumps};
+
+#[global_allocator]
+static ALLOCATOR: WipingAllocator = WIPING_ALLOCATOR;
+
+// the world goes on while the other process is waited for
+#[tokio::test(flavor = "multi_thread")]
+async fn no_copy_outlives_a_password_that_was_replaced_or_the_last_handle() {
+    let found = hand_over("the_application", Duration::from_secs(30)).await;
+    println!("{found}");
+    assert!(found.in_use.old.count() > 0, "it cannot see: {found}");
+    assert_eq!(found.after_the_hand_over.old.count(), 0, "{found}");
+    assert!(found.after_the_hand_over.new.count() > 0, "{found}");
+    assert_eq!(found.after_the_last_handle.old.count(), 0, "{found}");
+    assert_eq!(found.after_the_last_handle.new.count(), 0, "{found}");
+}
+
+#[test]
+#[ignore = "the process that is looked into; the test above starts it"]
+fn the_application() {
+    application();
+}
+
+#[test]
+fn a_look_sees_heap_and_stack_parts_and_hmacs_pads_and_not_what_was_freed() {
+    // made here, so that nothing else holds it
+    let letter = |at: u8, pad: u8| (b'a' + (at * 7 + 3) % 26) ^ pad;
+    let word = |pad| (0..32).map(move |at| letter(at, pad));
+    let needle = Needle::of(word(0));
+    let mut memory = Memory::open();
+    assert_eq!(memory.copies(&needle).count(), 0);
+
+    let heap = black_box(word(0).collect::<Vec<u8>>());
+    assert_eq!(memory.copies(&needle).count(), 1);
+    drop(heap);
+    assert_eq!(memory.copies(&needle).count(), 0);
+    let part_of_a_pad = black_box(word(0x36).skip(8).collect::<Vec<u8>>());
+    assert_eq!(memory.copies(&needle).count(), 1);
+    drop(part_of_a_pad);
+    let stack: [u8; 32] = std::array::from_fn(|at| letter(at as u8, 0));
+    let stack = black_box(stack);
+    assert!(memory.copies(&needle).count() > 0);
+    black_box(&stack);
+}
+
+#[test]
+fn a_crash_writes_no_core_dump() {
+    let crashed = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "the_crash", "--ignored"])
+        .env("CRASH", "")
+        .current_dir(env!("CARGO_TARGET_TMPDIR"))
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert_eq!(crashed.signal(), Some(nix::libc::SIGABRT), "{crashed}");
+    assert!(!crashed.core_dumped(), "{crashed}");
+}
+
+#[test]
+#[ignore = "the process that crashes; the test above starts it"]
+fn the_crash() {
+    if env::var_os("CRASH").is_none() {
+        return;
+    }
+    // as large as it may be, so that there would be one
+    let (_, hard) = getrlimit(Resource::RLIMIT_CORE).unwrap();
+    setrlimit(Resource::RLIMIT_CORE, hard, hard).unwrap();
+    no_core_dumps().unwrap();
+    // each of them would do here, and elsewhere only the one or the other does
+    assert_eq!(getrlimit(Resource::RLIMIT_CORE).unwrap(), (0, 0));
+    assert!(!get_dumpable().unwrap());
+    abort();
+}

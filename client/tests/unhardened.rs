@@ -1,0 +1,33 @@
+//! The application of `harden.rs` without the allocator: what is left then differs from run to run, and is printed.
+#![cfg(all(
+    feature = "aws",
+    feature = "deadpool",
+    feature = "harden",
+    target_os = "linux"
+))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a failing unwrap in a test is a failing test, and what was found is its result"
+)]
+
+mod memory;
+
+use std::time::Duration;
+
+use memory::{application, hand_over};
+
+// the world goes on while the other process is waited for
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_allocator_the_same_application_is_looked_into_for_comparison() {
+    let found = hand_over("the_application", Duration::from_secs(1)).await;
+    println!("{found}");
+    assert!(found.in_use.old.count() > 0, "it cannot see: {found}");
+}
+
+#[test]
+#[ignore = "the process that is looked into; the test above starts it"]
+fn the_application() {
+    application();
+}
