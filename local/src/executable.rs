@@ -1,4 +1,4 @@
-//! The function's executable: the one that is named, or the one of this workspace, freshly built.
+//! Executables of this workspace, freshly built.
 
 use std::{
     env, io,
@@ -8,30 +8,41 @@ use std::{
 
 use serde_json::Value;
 
-const BINARY: &str = "secret-rotation";
-
 /// Why there is no executable.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
+pub enum Error {
+    /// The one that was named.
     #[error("there is no file {0}: build the function, or leave --function out")]
     Missing(PathBuf),
+    /// No cargo.
     #[error("cannot run cargo ({0}): name the function's executable with --function")]
     Cargo(#[from] io::Error),
-    #[error("the function does not build: see cargo's messages above")]
-    Failed,
+    /// The build failed.
+    #[error("{0} does not build: see cargo's messages above")]
+    Failed(&'static str),
 }
 
-/// The executable to run.
-pub(crate) fn function(named: Option<PathBuf>) -> Result<PathBuf, Error> {
+/// The rotation function's: the one that is named, or the one of this workspace.
+///
+/// # Errors
+///
+/// There is no such file, or it does not build.
+pub fn function(named: Option<PathBuf>) -> Result<PathBuf, Error> {
     match named {
         // as Lambda starts it from elsewhere, a relative path would lead nowhere
         Some(path) => path.canonicalize().map_err(|_| Error::Missing(path)),
-        None => build(),
+        None => build("secret-rotation", &["--bin"]),
     }
 }
 
-/// Builds with the cargo that runs us, and takes the path from what it says: the target folder may be anywhere.
-fn build() -> Result<PathBuf, Error> {
+/// Builds the binary or example `name` with the cargo that runs us; `how` ends with `--bin` or `--example`.
+///
+/// The path is taken from what cargo says: the target folder may be anywhere.
+///
+/// # Errors
+///
+/// It does not build.
+pub fn build(name: &'static str, how: &[&str]) -> Result<PathBuf, Error> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     // what a cargo that runs us sets, ring's build looks at: with it half of everything would be built anew
@@ -45,10 +56,10 @@ fn build() -> Result<PathBuf, Error> {
         .args([
             "build",
             "--quiet",
-            "--bin",
-            BINARY,
             "--message-format=json-render-diagnostics",
         ])
+        .args(how)
+        .arg(name)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
@@ -56,8 +67,8 @@ fn build() -> Result<PathBuf, Error> {
     String::from_utf8_lossy(&built.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .find(|message| message["target"]["name"] == BINARY && message["executable"].is_string())
+        .find(|message| message["target"]["name"] == name && message["executable"].is_string())
         .and_then(|message| message["executable"].as_str().map(PathBuf::from))
         .filter(|_| built.status.success())
-        .ok_or(Error::Failed)
+        .ok_or(Error::Failed(name))
 }

@@ -7,13 +7,14 @@
 //! - [`postgres`]: a scratch PostgreSQL server with TLS and scram-sha-256.
 //!
 //! [`world`] joins them, [`application`] uses the database while a secret rotates, [`demo`] shows rotations in it,
-//! [`mod@bench`] what they cost, and `main.rs` is the command.
+//! [`mod@bench`] what they cost, [`executable`] builds what runs in it, and `main.rs` is the command.
 //!
 //! Two more stores are for the tests of the client crate: [`vault`] and [`key_vault`].
 
 pub mod application;
 pub mod bench;
 pub mod demo;
+pub mod executable;
 mod guard;
 pub mod invocation;
 pub mod key_vault;

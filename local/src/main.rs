@@ -8,12 +8,10 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use local::{
-    bench, demo,
+    bench, demo, executable,
     postgres::Settings,
     world::{Options, World},
 };
-
-mod executable;
 
 /// What AWS and a database server would run, on this machine: a Secrets Manager that really rotates, a Lambda host
 /// that runs the real function, a PostgreSQL with TLS.

@@ -8,12 +8,14 @@
 
 use std::{
     path::PathBuf,
-    process::Command,
     sync::OnceLock,
     time::{Duration, Instant},
 };
 
-use local::lambda::{Function, FunctionSettings};
+use local::{
+    executable,
+    lambda::{Function, FunctionSettings},
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -23,26 +25,10 @@ use serde_json::{Value, json};
 /// `examples/function.rs`, which cargo builds for a whole test run, but not for this file alone.
 fn binary() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let build = || {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo
-            .args(["build", "--quiet", "--workspace", "--all-features"])
-            .args(["--example", "function"]);
-        // what cargo sets for tests, ring's build looks at: with it half of everything would be built anew
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy().into_owned();
-            if name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_") {
-                cargo.env_remove(name);
-            }
-        }
-        assert!(cargo.status().unwrap().success());
-        let test = std::env::current_exe().unwrap();
-        test.parent()
-            .unwrap()
-            .with_file_name("examples")
-            .join("function")
-    };
-    BUILT.get_or_init(build).clone()
+    let how = ["--workspace", "--all-features", "--example"];
+    BUILT
+        .get_or_init(|| executable::build("function", &how).unwrap())
+        .clone()
 }
 
 fn settings() -> FunctionSettings {
