@@ -140,6 +140,26 @@ async fn an_answer_that_is_lost_on_its_way_leaves_no_orphan_either() {
 }
 
 #[tokio::test]
+async fn where_there_is_room_the_orphan_of_a_crash_goes_when_its_successor_is_stored() {
+    for (request, when) in [
+        ("POST /keys", When::AfterEffect),
+        ("PutSecretValue", When::BeforeEffect),
+    ] {
+        let world = before("createSecret").await;
+        service(&world).set_limit(9);
+        let hang = Hang::default();
+        inject(&world, request, Behavior::Hang(when, hang.clone()));
+        let (invoked, ()) = tokio::join!(invoke(&world, world.api_key(), "createSecret"), async {
+            hang.reached().await;
+            world.function().kill().await;
+        });
+        assert!(invoked.outcome.is_err());
+        hang.release();
+        assert_the_retry_reaches_the_end(&world, request).await;
+    }
+}
+
+#[tokio::test]
 async fn with_an_idempotency_key_a_crash_needs_no_list_to_leave_no_orphan() {
     for (step, request) in [
         ("createSecret", "POST /keys"),
