@@ -215,6 +215,41 @@ async fn delivered_twice_at_once_each_step_ends_with_one_key_more() {
 }
 
 #[tokio::test]
+async fn a_service_that_only_seems_to_know_idempotency_keys_is_left_without_an_orphan_by_two_deliveries()
+ {
+    let world = world("unbounded").await;
+    service(&world).set_limit(3);
+    super::edit(&world, |document| {
+        document.as_object_mut().unwrap().remove("list");
+        document["create"]["headers"]["idempotency-key"] = "{token}".into();
+    })
+    .await;
+    world
+        .secrets_manager()
+        .stage(world.api_key(), TOKEN)
+        .unwrap();
+    // the first one has looked, and found nothing stored, when the second one stores
+    let hang = Hang::default();
+    inject(
+        &world,
+        "PutSecretValue",
+        Behavior::Hang(When::BeforeEffect, hang.clone()),
+    );
+    let step = || invoke(&world, world.api_key(), "createSecret");
+    let (one, other) = tokio::join!(step(), async {
+        hang.reached().await;
+        let other = step().await;
+        hang.release();
+        other
+    });
+    assert_eq!(one.outcome.unwrap()["outcome"], "already created");
+    assert_eq!(other.outcome.unwrap()["outcome"], "created");
+    let keys = service(&world).keys();
+    let pending = key(&world, "AWSPENDING").await.unwrap();
+    assert_eq!(keys, [key(&world, "AWSCURRENT").await.unwrap(), pending]);
+}
+
+#[tokio::test]
 async fn delivered_again_after_the_end_each_step_changes_nothing_more() {
     let world = before("none").await;
     let (documents, keys) = (document(&world, "AWSCURRENT").await, service(&world).keys());
