@@ -15,7 +15,6 @@ pub use user::{Seen, User};
 use std::{
     collections::HashMap,
     io,
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -30,7 +29,6 @@ use axum::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::{
@@ -47,7 +45,6 @@ pub struct KeyService {
     account: Arc<Mutex<Account>>,
     host: String,
     ca: String,
-    files: Arc<TempDir>,
 }
 
 struct Account {
@@ -74,7 +71,7 @@ impl KeyService {
     ///
     /// # Errors
     ///
-    /// No port, no certificate, or no temporary folder.
+    /// No port, or no certificate.
     pub async fn start() -> io::Result<Self> {
         let account = Account {
             key: secret(),
@@ -102,25 +99,12 @@ impl KeyService {
             account,
             host: format!("localhost:{}", address.port()),
             ca: certificate.pem(),
-            files: Arc::new(TempDir::new()?),
         })
     }
 
     /// Host and port, for `ALLOWED_HOSTS`.
     pub fn host(&self) -> &str {
         &self.host
-    }
-
-    /// A PEM file with the service's own certificate, and with those that another file holds.
-    ///
-    /// # Errors
-    ///
-    /// A file cannot be read or written.
-    pub fn ca_file(&self, beside: &std::path::Path) -> io::Result<PathBuf> {
-        let path = self.files.path().join("ca.pem");
-        let others = std::fs::read_to_string(beside)?;
-        std::fs::write(&path, format!("{others}\n{}", self.ca))?;
-        Ok(path)
     }
 
     /// The service's own certificate, as PEM.
