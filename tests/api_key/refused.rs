@@ -113,17 +113,16 @@ async fn a_host_that_is_not_allowed_is_not_asked() {
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let world = world("1h").await;
-    service(&world).inject("POST /keys", status(307));
-    world
-        .secrets_manager()
-        .stage(world.api_key(), TOKEN)
-        .unwrap();
-    let error = failure(&world, world.api_key(), "createSecret").await;
-    assert_eq!(error.error_type, "ServiceRefused");
-    assert!(
-        error.error_message.contains("redirects are not followed"),
-        "{error}"
-    );
+    edit(&world, |document| {
+        let url = format!("https://{}/moved", service(&world).host());
+        document["create"]["url"] = url.into();
+    })
+    .await;
+    let (error_type, message) = error(&rotate(&world, world.api_key()).await);
+    assert_eq!(error_type, "ServiceRefused");
+    assert!(message.contains("HTTP 307"), "{message}");
+    assert!(message.contains("redirects are not followed"), "{message}");
+    assert_no_orphan(&world, false, "nothing was made").await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 //! | `POST /keys` `{"name": …}` | the account | 201 `{"id", "name", "secret"}`, or 409 if there are two |
 //! | `GET /keys` | the account | `{"keys": [{"id", "name"}]}` |
 //! | `DELETE /keys/{id}` | the account | 204, or 404 |
+//! | `POST /moved` | anybody | 307, to `/keys` |
 //! | `GET /me` | a key | 200 `{"id"}`, or 401 |
 
 mod user;
@@ -24,8 +25,8 @@ use axum::{
     extract::{Path, Request, State},
     http::{HeaderMap, StatusCode, header::AUTHORIZATION},
     middleware::{self, Next},
-    response::{IntoResponse, Response},
-    routing::{delete, get},
+    response::{IntoResponse, Redirect, Response},
+    routing::{delete, get, post},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -90,6 +91,7 @@ impl KeyService {
         let router = Router::new()
             .route("/keys", get(list).post(create))
             .route("/keys/{id}", delete(end))
+            .route("/moved", post(|| async { Redirect::temporary("/keys") }))
             .route("/me", get(verify))
             .layer(middleware::from_fn_with_state(account.clone(), meet))
             .with_state(account.clone());
