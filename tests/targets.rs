@@ -160,7 +160,7 @@ impl RedisServer {
             .current_dir(folder.path())
             .stdout(Stdio::null())
             .spawn()
-            .expect("redis-server is not on PATH: `make test` puts it there");
+            .unwrap_or_else(|error| panic!("redis-server ({error}): `make test` puts it on PATH"));
         let server = Self {
             process,
             port,
