@@ -2,6 +2,8 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::status::StatusArguments;
+
 /// See, rotate, revoke, diagnose and rehearse secrets that Secrets Manager rotates.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -30,4 +32,7 @@ pub struct AwsArguments {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    #[expect(missing_docs, reason = "its arguments' documentation is its help")]
+    Status(StatusArguments),
+}

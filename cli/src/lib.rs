@@ -1,16 +1,21 @@
 //! The operator's command, `rotatectl`.
 //!
-//! [`arguments`] is the command line, [`aws`] the services that it asks, [`terminal`] what it prints with, and each command
-//! is a module of its own.
+//! Each command is a module of its own, with its arguments: [`status`]. What they share: [`arguments`] is
+//! the command line, [`aws`] the services and their errors, [`secrets`] the list of what rotates, [`log`] what the function
+//! said, [`pace`] keeps below quotas, [`terminal`] is what is printed with.
 
 pub mod arguments;
 pub mod aws;
 pub mod error;
+pub mod log;
+pub mod pace;
+pub mod secrets;
+pub mod status;
 pub mod terminal;
 
 use std::process::ExitCode;
 
-use arguments::Arguments;
+use arguments::{Arguments, Command};
 pub use error::Error;
 
 /// Runs the command; its exit code is 0, or 2 where it has found something that wants attention.
@@ -19,6 +24,8 @@ pub use error::Error;
 ///
 /// It could not do or find out what it was asked to (exit code 1).
 pub async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
-    let _configuration = aws::configuration(&arguments.aws).await?;
-    match arguments.command {}
+    let configuration = aws::configuration(&arguments.aws);
+    match arguments.command {
+        Command::Status(arguments) => status::run(&configuration.await?, arguments).await,
+    }
 }
