@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::status::StatusArguments;
+use crate::{rotate::RotateArguments, status::StatusArguments};
 
 /// See, rotate, revoke, diagnose and rehearse secrets that Secrets Manager rotates.
 #[derive(Debug, Parser)]
@@ -30,9 +30,13 @@ pub struct AwsArguments {
     pub endpoint_url: Option<String>,
 }
 
-/// What to do.
+/// What to do. Each command's arguments stand in its own module, and so does its help.
 #[derive(Debug, Subcommand)]
+#[expect(
+    missing_docs,
+    reason = "a variant's documentation would take the place of its arguments' in the help"
+)]
 pub enum Command {
-    #[expect(missing_docs, reason = "its arguments' documentation is its help")]
     Status(StatusArguments),
+    Rotate(RotateArguments),
 }

@@ -1,6 +1,6 @@
 //! The operator's command, `rotatectl`.
 //!
-//! Each command is a module of its own, with its arguments: [`status`]. What they share: [`arguments`] is
+//! Each command is a module of its own, with its arguments: [`status`], [`rotate`]. What they share: [`arguments`] is
 //! the command line, [`aws`] the services and their errors, [`secrets`] the list of what rotates, [`log`] what the function
 //! said, [`pace`] keeps below quotas, [`terminal`] is what is printed with.
 
@@ -9,6 +9,7 @@ pub mod aws;
 pub mod error;
 pub mod log;
 pub mod pace;
+pub mod rotate;
 pub mod secrets;
 pub mod status;
 pub mod terminal;
@@ -27,5 +28,6 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
     let configuration = aws::configuration(&arguments.aws);
     match arguments.command {
         Command::Status(arguments) => status::run(&configuration.await?, arguments).await,
+        Command::Rotate(arguments) => rotate::run(&configuration.await?, arguments).await,
     }
 }

@@ -7,17 +7,25 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval},
 };
 
-/// Secrets Manager takes 50 a second of RotateSecret, and of ListSecretVersionIds, in an account and region.
-const EVERY: Duration = Duration::from_millis(25);
-
-/// Hands out turns, 40 a second.
+/// Hands out turns at a steady rate.
 #[derive(Debug)]
 pub struct Pace(Mutex<Interval>);
 
 impl Pace {
+    /// For Secrets Manager's quota of 50 requests a second (RotateSecret; ListSecretVersionIds): 40.
+    ///
     /// The first turn is at once.
-    pub fn new() -> Self {
-        let mut turns = interval(EVERY);
+    pub fn of_secrets_manager() -> Self {
+        Self::every(Duration::from_millis(25))
+    }
+
+    /// For FilterLogEvents, of which CloudWatch Logs takes 10 a second and in some regions 5: 4.
+    pub fn of_logs() -> Self {
+        Self::every(Duration::from_millis(250))
+    }
+
+    fn every(pause: Duration) -> Self {
+        let mut turns = interval(pause);
         // a turn that nobody took is lost: two in its stead would be a burst
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self(Mutex::new(turns))
@@ -29,12 +37,6 @@ impl Pace {
     }
 }
 
-impl Default for Pace {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,7 +44,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_hundred_turns_take_two_and_a_half_seconds_however_late_they_begin() {
-        let pace = Pace::new();
+        let pace = Pace::of_secrets_manager();
         tokio::time::advance(Duration::from_secs(10)).await;
         let began = Instant::now();
         for _ in 0..101 {

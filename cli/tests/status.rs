@@ -161,7 +161,7 @@ demo/stock/alternating  ok     [..]s   30d    in 30d  alternating users  23h lef
 }
 
 #[tokio::test]
-async fn without_the_right_to_read_values_or_the_log_the_rest_is_told_with_a_note() {
+async fn without_the_right_to_read_values_the_rest_is_told_with_a_note() {
     let world = world().await;
     let denied = ServiceError {
         code: "AccessDeniedException".to_owned(),

@@ -70,7 +70,7 @@ async fn versions(client: &Client, secrets: &mut [Secret]) -> Result<(), Error> 
     for secret in secrets.iter_mut().filter(|secret| secret.pending.is_some()) {
         secret.pending_since = secret.changed;
     }
-    let pace = Pace::new();
+    let pace = Pace::of_secrets_manager();
     let unclear = secrets.iter_mut().filter(|secret| secret.is_unclear());
     stream::iter(unclear)
         .map(Ok)

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
-use std::{env, process::Command};
+use std::{env, process::Command, time::Duration};
 
 use local::{
     executable,
@@ -50,6 +50,17 @@ pub(crate) async fn run(mut command: Command) -> OutputAssert {
 /// Runs the command in this world.
 pub(crate) async fn rotatectl(world: &World, arguments: &[&str]) -> OutputAssert {
     run(command(world.endpoint(), arguments)).await
+}
+
+/// Waits until something has happened, for a generous while.
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
+    let happened = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let happened = tokio::time::timeout(Duration::from_secs(60), happened).await;
+    assert!(happened.is_ok(), "{what}: not within a minute");
 }
 
 /// What a command wrote to stdout, as JSON.
