@@ -2,11 +2,28 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{rotate::RotateArguments, status::StatusArguments};
+use crate::{
+    compromised::CompromisedArguments,
+    reference::{CompletionsArguments, ManArguments},
+    rotate::RotateArguments,
+    status::StatusArguments,
+};
 
 /// See, rotate, revoke, diagnose and rehearse secrets that Secrets Manager rotates.
+///
+/// No secret is printed, and none is taken on the command line. Colours are left out where NO_COLOR is set or the output is
+/// no terminal.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(
+    version,
+    propagate_version = true,
+    after_help = "Examples:
+  rotatectl status                          what is overdue, stuck, and why
+  rotatectl rotate orders/db --wait         rotate one now, step by step
+  rotatectl compromised orders/db           after a leak
+
+Exit codes: 0 all is well, 1 it could not be done, 2 something is overdue or stuck (or the command line is wrong)."
+)]
 pub struct Arguments {
     /// Where and as whom.
     #[command(flatten)]
@@ -39,4 +56,7 @@ pub struct AwsArguments {
 pub enum Command {
     Status(StatusArguments),
     Rotate(RotateArguments),
+    Compromised(CompromisedArguments),
+    Completions(CompletionsArguments),
+    Man(ManArguments),
 }

@@ -8,8 +8,11 @@ pub enum Error {
     /// A service of AWS.
     #[error(transparent)]
     Aws(#[from] crate::aws::Error),
+    /// [`crate::compromised`].
+    #[error(transparent)]
+    Compromised(#[from] crate::compromised::Error),
     /// The result could not be written.
-    #[error("stdout cannot be written to ({0}): check where it goes")]
+    #[error("the result cannot be written ({0}): check where it goes")]
     Output(#[from] io::Error),
     /// No secret is meant.
     #[error(

@@ -1,14 +1,18 @@
 //! The operator's command, `rotatectl`.
 //!
-//! Each command is a module of its own, with its arguments: [`status`], [`rotate`]. What they share: [`arguments`] is
+//! Each command is a module of its own, with its arguments: [`status`], [`rotate`], [`compromised`], and [`reference`] for what is about
+//! the command itself. What they share: [`arguments`] is
 //! the command line, [`aws`] the services and their errors, [`secrets`] the list of what rotates, [`log`] what the function
-//! said, [`pace`] keeps below quotas, [`terminal`] is what is printed with.
+//! said, [`pace`] keeps below quotas, [`login`] tries credentials, [`terminal`] is what is printed with.
 
 pub mod arguments;
 pub mod aws;
+pub mod compromised;
 pub mod error;
 pub mod log;
+pub mod login;
 pub mod pace;
+pub mod reference;
 pub mod rotate;
 pub mod secrets;
 pub mod status;
@@ -29,5 +33,10 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
     match arguments.command {
         Command::Status(arguments) => status::run(&configuration.await?, arguments).await,
         Command::Rotate(arguments) => rotate::run(&configuration.await?, arguments).await,
+        Command::Completions(arguments) => Ok(reference::completions(&arguments)?),
+        Command::Man(arguments) => Ok(reference::man(&arguments)?),
+        Command::Compromised(arguments) => {
+            Ok(compromised::run(&configuration.await?, arguments).await?)
+        }
     }
 }

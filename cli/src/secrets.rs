@@ -1,12 +1,18 @@
 //! The secrets that rotate: what ListSecrets tells of them.
 
-use std::{collections::HashMap, str::FromStr, time::SystemTime};
+use std::{
+    collections::HashMap,
+    str::FromStr,
+    time::{Duration, SystemTime},
+};
 
 use aws_sdk_secretsmanager::{
     Client,
     primitives::DateTime,
     types::{Filter, FilterNameStringType, SecretListEntry},
 };
+
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::aws::{Error, explain};
 
@@ -88,6 +94,66 @@ fn has(secret: &SecretListEntry, tag: &Tag) -> bool {
         .tags()
         .iter()
         .any(|own| own.key() == Some(&tag.key) && own.value().unwrap_or_default() == tag.value)
+}
+
+/// What is kept of a secret's document where nothing secret is needed of it.
+#[derive(Debug, Deserialize)]
+pub struct Outline {
+    engine: Option<String>,
+    masterarn: Option<String>,
+    overlap_seconds: Option<u64>,
+}
+
+impl Outline {
+    /// None for what is no JSON object.
+    pub fn read(document: &str) -> Option<Self> {
+        serde_json::from_str(document).ok()
+    }
+
+    /// How it rotates.
+    pub fn strategy(&self) -> Strategy {
+        match (self.engine.as_deref(), &self.masterarn) {
+            (Some("http-api-key"), _) => Strategy::ApiKey,
+            (_, Some(_)) => Strategy::AlternatingUsers,
+            (_, None) => Strategy::SingleUser,
+        }
+    }
+
+    /// How long the old one of two users logs in after a rotation, if that is bounded.
+    pub fn overlap(&self) -> Option<Duration> {
+        let alternating = self.strategy() == Strategy::AlternatingUsers;
+        self.overlap_seconds
+            .filter(|_| alternating)
+            .map(Duration::from_secs)
+    }
+}
+
+/// How a secret rotates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// One role, whose password is replaced.
+    SingleUser,
+    /// Two roles that take turns.
+    AlternatingUsers,
+    /// A key of an HTTP API.
+    ApiKey,
+}
+
+impl Strategy {
+    /// The words for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SingleUser => "single user",
+            Self::AlternatingUsers => "alternating users",
+            Self::ApiKey => "api key",
+        }
+    }
+}
+
+impl Serialize for Strategy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
 }
 
 /// The version with this label.

@@ -10,7 +10,6 @@ use std::{
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::{Client, types::SecretVersionsListEntry};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use serde::Deserialize;
 
 use super::{
     StatusArguments,
@@ -21,7 +20,7 @@ use crate::{
     aws::{Error, explain},
     log::Log,
     pace::Pace,
-    secrets::{self, CURRENT, time},
+    secrets::{self, CURRENT, Outline, time},
 };
 
 /// Requests under way at once: each waits for the network most of its time.
@@ -109,50 +108,30 @@ async fn versions(client: &Client, secrets: &mut [Secret]) -> Result<(), Error> 
         .await
 }
 
-/// What is kept of a document: nothing that is secret is read out of it.
-#[derive(Deserialize)]
-struct Kept {
-    engine: Option<String>,
-    masterarn: Option<String>,
-    overlap_seconds: Option<u64>,
-}
-
-impl Kept {
-    fn strategy(&self) -> &'static str {
-        match (self.engine.as_deref(), &self.masterarn) {
-            (Some("http-api-key"), _) => "api key",
-            (_, Some(_)) => "alternating users",
-            (_, None) => "single user",
-        }
-    }
-}
-
 /// Strategy and overlap, from the values, twenty secrets a call.
 async fn values(client: &Client, secrets: &mut [Secret], now: SystemTime) -> Result<(), Error> {
     let arns: Vec<String> = secrets.iter().map(|secret| secret.arn.clone()).collect();
     let batches = arns.chunks(BATCH).map(|batch| batch_of(client, batch));
-    let kept: Vec<HashMap<String, Kept>> = stream::iter(batches)
+    let kept: Vec<HashMap<String, Outline>> = stream::iter(batches)
         .buffered(AT_ONCE)
         .try_collect()
         .await?;
-    let kept: HashMap<String, Kept> = kept.into_iter().flatten().collect();
+    let kept: HashMap<String, Outline> = kept.into_iter().flatten().collect();
     for secret in secrets {
         let Some(kept) = kept.get(&secret.arn) else {
             continue;
         };
         secret.strategy = Some(kept.strategy());
         // the bound counts from the promotion, with which the rotation ends
-        let until = kept
-            .overlap_seconds
-            .filter(|_| kept.masterarn.is_some() && secret.has_previous)
-            .and_then(|window| secret.rotated?.checked_add(Duration::from_secs(window)));
+        let window = kept.overlap().filter(|_| secret.has_previous);
+        let until = window.and_then(|window| secret.rotated?.checked_add(window));
         secret.overlap_until = until.filter(|until| *until > now);
     }
     Ok(())
 }
 
 /// Those that may be read; the first that may not is told of if none may.
-async fn batch_of(client: &Client, arns: &[String]) -> Result<HashMap<String, Kept>, Error> {
+async fn batch_of(client: &Client, arns: &[String]) -> Result<HashMap<String, Outline>, Error> {
     const ACTION: &str = "secretsmanager:BatchGetSecretValue";
     let answer = client
         .batch_get_secret_value()
@@ -163,9 +142,9 @@ async fn batch_of(client: &Client, arns: &[String]) -> Result<HashMap<String, Ke
     let mut kept = HashMap::new();
     for value in answer.secret_values() {
         // what is no JSON object says nothing about strategies
-        let document = value.secret_string().map(serde_json::from_str::<Kept>);
-        if let (Some(arn), Some(Ok(document))) = (value.arn(), document) {
-            kept.insert(arn.to_owned(), document);
+        let outline = value.secret_string().and_then(Outline::read);
+        if let (Some(arn), Some(outline)) = (value.arn(), outline) {
+            kept.insert(arn.to_owned(), outline);
         }
     }
     match answer.errors().first() {

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use super::judge::{self, Dates, Interval, State};
 use crate::{
     log::Line,
-    secrets::{PREVIOUS, in_flight, labelled, time},
+    secrets::{PREVIOUS, Strategy, in_flight, labelled, time},
     terminal,
 };
 
@@ -44,7 +44,7 @@ pub(super) struct Secret {
     #[serde(skip)]
     pub(super) function: String,
     pub(super) state: State,
-    pub(super) strategy: Option<&'static str>,
+    pub(super) strategy: Option<Strategy>,
     /// Since when AWSCURRENT is in force.
     #[serde(serialize_with = "terminal::serialize_moment_or_null")]
     pub(super) current_since: Option<SystemTime>,

@@ -8,7 +8,10 @@ use super::{
     judge::State,
     secret::{Report, Secret},
 };
-use crate::terminal::{self, NOTHING_TO_TELL, alarming, noteworthy, span};
+use crate::{
+    secrets::Strategy,
+    terminal::{self, NOTHING_TO_TELL, alarming, noteworthy, span},
+};
 
 pub(super) fn table(report: &Report) -> io::Result<()> {
     if report.secrets.is_empty() {
@@ -62,7 +65,9 @@ fn row(secret: &Secret, report: &Report) -> Vec<Cell> {
         Cell::new(from_now(secret.due, now)),
     ];
     if report.values {
-        row.push(Cell::new(secret.strategy.unwrap_or(NOTHING_TO_TELL)));
+        row.push(Cell::new(
+            secret.strategy.map_or(NOTHING_TO_TELL, Strategy::name),
+        ));
         row.push(match secret.overlap_until {
             Some(until) => noteworthy(format!(
                 "{} left",
