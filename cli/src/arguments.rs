@@ -22,7 +22,7 @@ use crate::{
   rotatectl rotate orders/db --wait         rotate one now, step by step
   rotatectl compromised orders/db           after a leak
 
-Exit codes: 0 all is well, 1 it could not be done, 2 something is overdue or stuck (or the command line is wrong)."
+Exit codes: 0 all is well, 1 it could not be done, 2 something wants attention."
 )]
 pub struct Arguments {
     /// Where and as whom.
@@ -37,13 +37,13 @@ pub struct Arguments {
 #[derive(Debug, Args)]
 pub struct AwsArguments {
     /// The region; without it AWS_REGION, AWS_DEFAULT_REGION or the profile's.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "AWS")]
     pub region: Option<String>,
     /// The profile; without it AWS_PROFILE's, or the default one.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "AWS")]
     pub profile: Option<String>,
     /// Another endpoint; without it AWS_ENDPOINT_URL or the region's.
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, help_heading = "AWS", value_name = "URL")]
     pub endpoint_url: Option<String>,
 }
 

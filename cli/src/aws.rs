@@ -30,10 +30,11 @@ pub async fn configuration(arguments: &AwsArguments) -> Result<SdkConfig, Error>
         loader = loader.endpoint_url(endpoint);
     }
     let configuration = loader.load().await;
-    if configuration.region().is_none() {
-        return Err(Error::NoRegion);
+    match configuration.region() {
+        // an empty variable is none
+        Some(region) if !region.as_ref().is_empty() => Ok(configuration),
+        _ => Err(Error::NoRegion),
     }
-    Ok(configuration)
 }
 
 /// The machine's roots, or in their place those in the file that `AWS_CA_BUNDLE` names.

@@ -109,51 +109,58 @@ async fn versions(client: &Client, secrets: &mut [Secret]) -> Result<(), Error> 
 }
 
 /// Strategy and overlap, from the values, twenty secrets a call.
+///
+/// What may be read is told of; of what may not, the first error.
 async fn values(client: &Client, secrets: &mut [Secret], now: SystemTime) -> Result<(), Error> {
     let arns: Vec<String> = secrets.iter().map(|secret| secret.arn.clone()).collect();
     let batches = arns.chunks(BATCH).map(|batch| batch_of(client, batch));
-    let kept: Vec<HashMap<String, Outline>> = stream::iter(batches)
-        .buffered(AT_ONCE)
-        .try_collect()
-        .await?;
-    let kept: HashMap<String, Outline> = kept.into_iter().flatten().collect();
-    for secret in secrets {
-        let Some(kept) = kept.get(&secret.arn) else {
-            continue;
-        };
-        secret.strategy = Some(kept.strategy());
-        // the bound counts from the promotion, with which the rotation ends
-        let window = kept.overlap().filter(|_| secret.has_previous);
-        let until = window.and_then(|window| secret.rotated?.checked_add(window));
-        secret.overlap_until = until.filter(|until| *until > now);
+    let batches: Vec<_> = stream::iter(batches).buffered(AT_ONCE).collect().await;
+    let mut first_error = Ok(());
+    for (batch, secrets) in batches.into_iter().zip(secrets.chunks_mut(BATCH)) {
+        let (outlines, read) = batch;
+        first_error = first_error.and(read);
+        for secret in secrets {
+            let Some(outline) = outlines.get(&secret.arn) else {
+                continue;
+            };
+            secret.strategy = Some(outline.strategy());
+            // the bound counts from the promotion, with which the rotation ends
+            let window = outline.overlap().filter(|_| secret.has_previous);
+            let until = window.and_then(|window| secret.rotated?.checked_add(window));
+            secret.overlap_until = until.filter(|until| *until > now);
+        }
     }
-    Ok(())
+    first_error
 }
 
-/// Those that may be read; the first that may not is told of if none may.
-async fn batch_of(client: &Client, arns: &[String]) -> Result<HashMap<String, Outline>, Error> {
-    const ACTION: &str = "secretsmanager:BatchGetSecretValue";
-    let answer = client
-        .batch_get_secret_value()
-        .set_secret_id_list(Some(arns.to_vec()))
-        .send()
-        .await
-        .map_err(|error| explain(ACTION, error))?;
-    let mut kept = HashMap::new();
+/// What could be read, by ARN, and why the rest could not.
+async fn batch_of(
+    client: &Client,
+    arns: &[String],
+) -> (HashMap<String, Outline>, Result<(), Error>) {
+    let mut outlines = HashMap::new();
+    let answer = client.batch_get_secret_value();
+    let answer = answer.set_secret_id_list(Some(arns.to_vec())).send().await;
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            let error = explain("secretsmanager:BatchGetSecretValue", error);
+            return (outlines, Err(error));
+        }
+    };
     for value in answer.secret_values() {
         // what is no JSON object says nothing about strategies
         let outline = value.secret_string().and_then(Outline::read);
         if let (Some(arn), Some(outline)) = (value.arn(), outline) {
-            kept.insert(arn.to_owned(), outline);
+            outlines.insert(arn.to_owned(), outline);
         }
     }
-    match answer.errors().first() {
-        Some(error) if kept.is_empty() => Err(Error::Denied {
-            action: "secretsmanager:GetSecretValue",
-            message: error.message().unwrap_or("no message").to_owned(),
-        }),
-        _ => Ok(kept),
-    }
+    let refused = answer.errors().first().map(|error| Error::Refused {
+        action: "secretsmanager:GetSecretValue",
+        code: error.error_code().unwrap_or("an unknown error").to_owned(),
+        message: error.message().unwrap_or("no message").to_owned(),
+    });
+    (outlines, refused.map_or(Ok(()), Err))
 }
 
 /// Why rotations did not come to their end, and which overlaps were ended, from the functions' logs. A function of
@@ -183,13 +190,20 @@ async fn last_errors(
             log.lines(pattern, since).await.map(|lines| (places, lines))
         });
     let mut logs = stream::iter(logs).buffer_unordered(AT_ONCE);
+    let mut first_error = Ok(());
     while let Some(log) = logs.next().await {
-        let (places, lines) = log?;
+        let (places, lines) = match log {
+            Ok(log) => log,
+            Err(error) => {
+                first_error = first_error.and(Err(error));
+                continue;
+            }
+        };
         for line in lines {
             if let Some(&place) = places.get(&line.secret) {
                 secrets[place].hear(line);
             }
         }
     }
-    Ok(())
+    first_error
 }

@@ -243,6 +243,11 @@ impl State {
     }
 
     fn position(&self, id: &str) -> Result<usize, ServiceError> {
+        // a name or a whole ARN is nobody else's, and with thousands of secrets it is worth not to look any further
+        let is = |secret: &Secret| secret.arn == id || secret.name == id;
+        if let Some(position) = self.secrets.iter().position(is) {
+            return Ok(position);
+        }
         let matches: Vec<usize> = (0..self.secrets.len())
             .filter(|&position| names(id, &self.secrets[position]))
             .collect();
