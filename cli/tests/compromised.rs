@@ -56,7 +56,7 @@ async fn under_single_user_the_leaked_password_and_its_sessions_end_and_the_time
     let ran = compromised(&world, secret, &["--yes"]).await;
     let ran = ran.success().stdout_eq(str![[r#"
 [..]Z  arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/orders/single-[..] is treated as leaked (single user)
-[..]Z  of 1 stored passwords 1 log in
+[..]Z  1 of 1 stored passwords log in
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
 [..]Z  the password of orders_[..] in version [..], AWSCURRENT of before, does not work any more: the server rejects a login with it (28P01)
@@ -100,7 +100,7 @@ async fn under_alternating_users_no_password_and_no_session_of_before_is_left_to
         .success()
         .stdout_eq(str![[r#"
 [..]Z  arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/stock/alternating-[..] is treated as leaked (alternating users)
-[..]Z  of 2 stored passwords 2 log in
+[..]Z  2 of 2 stored passwords log in
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
 [..]Z  the password of stock_[..] in version [..], AWSPREVIOUS of before, does not work any more: the server rejects a login with it (28P01)
@@ -184,7 +184,7 @@ async fn the_report_is_json_when_it_is_asked_for() {
     },
     {
       "time": "[..]Z",
-      "event": "of 1 stored passwords 1 log in"
+      "event": "1 of 1 stored passwords log in"
     },
     {
       "time": "[..]Z",
@@ -295,7 +295,7 @@ async fn a_revocation_that_fails_is_told_with_what_the_function_said_after_what_
         .code(1)
         .stdout_eq(str![[r#"
 [..]Z  arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/stock/alternating-[..] is treated as leaked (alternating users)
-[..]Z  of 2 stored passwords 2 log in
+[..]Z  2 of 2 stored passwords log in
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
 [..]Z  the password of stock_[..] in version [..], AWSPREVIOUS of before, does not work any more: the server rejects a login with it (28P01)

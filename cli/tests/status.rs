@@ -71,8 +71,10 @@ async fn a_rotation_that_is_stuck_is_told_of_with_the_functions_last_error() {
         .code(2)
         .stdout_eq(str![[r#"
 SECRET                  STATE     AGE  EVERY  DUE     LAST ERROR
-demo/orders/single      stuck 3d  3d   30d    in 27d  setSecret: none of AWSCURRENT, AWSPENDING and AWSPREVIOUS logs in as orders_[..] on localhost:[..] (28P01): the password was changed by hand; set one with ALTER ROLE, store it with PutSecretValue, then rotate again
+demo/orders/single      stuck 3d  3d   30d    in 27d  NoVersionLogsIn
 demo/stock/alternating  ok        [..]s   30d    in 30d  –
+
+demo/orders/single: setSecret: none of AWSCURRENT, AWSPENDING and AWSPREVIOUS logs in as orders_[..] on localhost:[..] (28P01): the password was changed by hand; set one with ALTER ROLE, store it with PutSecretValue, then rotate again
 
 "#]]);
 }
@@ -158,6 +160,34 @@ demo/stock/alternating  ok     [..]s   30d    in 30d  alternating users  23h lef
     for secret in json_of(&ran)["secrets"].as_array().unwrap() {
         assert_eq!(secret["overlap_until"], json!(null), "{secret}");
     }
+}
+
+#[tokio::test]
+async fn an_api_key_is_told_as_one_and_what_is_no_document_of_ours_is_left_open() {
+    let world = world().await;
+    let service = world.secrets_manager();
+    for (name, value) in [
+        ("a/key", r#"{"engine":"http-api-key","key":"any"}"#),
+        ("a/text", "no JSON"),
+    ] {
+        let create = json!({ "Name": name, "SecretString": value });
+        service.call("CreateSecret", create).await.unwrap();
+        service
+            .configure_rotation(name, &world.function().arn(), 30)
+            .unwrap();
+    }
+    let ran = rotatectl(&world, &["status", "--values", "--json"]).await;
+    let report = json_of(&ran.success());
+    let strategy = |name: &str| {
+        let secrets = report["secrets"].as_array().unwrap();
+        secrets
+            .iter()
+            .find(|secret| secret["name"] == name)
+            .unwrap()["strategy"]
+            .clone()
+    };
+    assert_eq!(strategy("a/key"), "api key");
+    assert_eq!(strategy("a/text"), json!(null));
 }
 
 #[tokio::test]

@@ -120,7 +120,7 @@ impl Old {
         old.ask(timeline, false).await?;
         let (working, tried) = (old.documents.iter().flatten().count(), timeline.tried());
         if tried > 0 {
-            timeline.add(format!("of {tried} stored passwords {working} log in"))?;
+            timeline.add(format!("{working} of {tried} stored passwords log in"))?;
         }
         Ok(old)
     }
@@ -146,10 +146,12 @@ impl Old {
                 Ok(false) => {
                     credential.proof = Proof::LoginRejected;
                     credential.stopped_working = worked.then(SystemTime::now);
-                    let since = if worked { "any more" } else { "already" };
-                    format!(
-                        "{name} does not work {since}: the server rejects a login with it (28P01)"
-                    )
+                    let does_not_work = if worked {
+                        "does not work any more"
+                    } else {
+                        "did not work before"
+                    };
+                    format!("{name} {does_not_work}: the server rejects a login with it (28P01)")
                 }
                 Err(error) => {
                     credential.proof = Proof::NotTried(error.to_string());

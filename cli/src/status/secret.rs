@@ -82,6 +82,12 @@ pub(super) struct LastError {
 }
 
 impl LastError {
+    /// In a word.
+    pub(super) fn kind(&self) -> &str {
+        self.error_type.as_deref().unwrap_or(&self.step)
+    }
+
+    /// What the function said, and in which step.
     pub(super) fn text(&self) -> String {
         format!("{}: {}", self.step, self.error)
     }

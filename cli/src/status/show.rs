@@ -29,6 +29,12 @@ pub(super) fn table(report: &Report) -> io::Result<()> {
             table.add_row(row(secret, report));
         }
         terminal::print(&terminal::lines(table))?;
+        // a column of a few letters is no place for sentences
+        for secret in &report.secrets {
+            if let Some(error) = &secret.last_error {
+                terminal::print(&format!("\n{}: {}", secret.name, error.text()))?;
+            }
+        }
     }
     for note in &report.notes {
         terminal::tell(&format!("Note: {note}"));
@@ -76,10 +82,10 @@ fn row(secret: &Secret, report: &Report) -> Vec<Cell> {
             None => Cell::new(NOTHING_TO_TELL),
         });
     }
-    let error = secret.last_error.as_ref();
-    row.push(Cell::new(
-        error.map_or(NOTHING_TO_TELL.to_owned(), |error| error.text()),
-    ));
+    row.push(match &secret.last_error {
+        Some(error) => Cell::new(error.kind()),
+        None => Cell::new(NOTHING_TO_TELL),
+    });
     row
 }
 
