@@ -1,6 +1,6 @@
 //! The operator's command, `rotatectl`.
 //!
-//! Each command is a module of its own, with its arguments: [`status`], [`rotate`], [`compromised`], and [`reference`] for what is about
+//! Each command is a module of its own, with its arguments: [`status`], [`rotate`], [`compromised`], and [`mod@reference`] for what is about
 //! the command itself. What they share: [`arguments`] is
 //! the command line, [`aws`] the services and their errors, [`secrets`] the list of what rotates, [`log`] what the function
 //! said, [`pace`] keeps below quotas, [`login`] tries credentials, [`terminal`] is what is printed with.

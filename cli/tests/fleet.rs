@@ -69,6 +69,6 @@ async fn ten_thousand_secrets_are_listed_in_less_than_100_mb_and_what_is_overdue
         figures += &format!("{}: {took:.1?}, {peak} MiB at most\n", arguments.join(" "));
         assert!(peak < 100 || !cfg!(target_os = "linux"), "{figures}");
     }
-    println!("{figures}"); // seen with --nocapture
+    eprintln!("{figures}"); // seen with --nocapture
     server.abort();
 }
