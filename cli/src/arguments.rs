@@ -2,9 +2,28 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::{
+    compromised::CompromisedArguments,
+    reference::{CompletionsArguments, ManArguments},
+    rotate::RotateArguments,
+    status::StatusArguments,
+};
+
 /// See, rotate, revoke, diagnose and rehearse secrets that Secrets Manager rotates.
+///
+/// No secret is printed, and none is taken on the command line. Colours are left out where NO_COLOR is set or the output is
+/// no terminal.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(
+    version,
+    propagate_version = true,
+    after_help = "Examples:
+  rotatectl status                          what is overdue, stuck, and why
+  rotatectl rotate orders/db --wait         rotate one now, step by step
+  rotatectl compromised orders/db           after a leak
+
+Exit codes: 0 all is well, 1 it could not be done, 2 something wants attention."
+)]
 pub struct Arguments {
     /// Where and as whom.
     #[command(flatten)]
@@ -18,16 +37,26 @@ pub struct Arguments {
 #[derive(Debug, Args)]
 pub struct AwsArguments {
     /// The region; without it AWS_REGION, AWS_DEFAULT_REGION or the profile's.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "AWS")]
     pub region: Option<String>,
     /// The profile; without it AWS_PROFILE's, or the default one.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "AWS")]
     pub profile: Option<String>,
     /// Another endpoint; without it AWS_ENDPOINT_URL or the region's.
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, help_heading = "AWS", value_name = "URL")]
     pub endpoint_url: Option<String>,
 }
 
-/// What to do.
+/// What to do. Each command's arguments stand in its own module, and so does its help.
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+#[expect(
+    missing_docs,
+    reason = "a variant's documentation would take the place of its arguments' in the help"
+)]
+pub enum Command {
+    Status(StatusArguments),
+    Rotate(RotateArguments),
+    Compromised(CompromisedArguments),
+    Completions(CompletionsArguments),
+    Man(ManArguments),
+}

@@ -1,17 +1,27 @@
 //! The operator's command, `rotatectl`.
 //!
-//! [`arguments`] is the command line, [`aws`] the services that it asks, and each command is a module of its own.
+//! Each command is a module of its own, with its arguments: [`status`], [`rotate`], [`compromised`], and [`mod@reference`] for what is about
+//! the command itself. What they share: [`arguments`] is
+//! the command line, [`aws`] the services and their errors, [`secrets`] the list of what rotates, [`log`] what the function
+//! said, [`pace`] keeps below quotas, [`login`] tries credentials, [`terminal`] is what is printed with.
 
 pub mod arguments;
 pub mod aws;
+pub mod compromised;
+pub mod error;
+pub mod log;
+pub mod login;
+pub mod pace;
+pub mod reference;
+pub mod rotate;
+pub mod secrets;
+pub mod status;
+pub mod terminal;
 
 use std::process::ExitCode;
 
-use arguments::Arguments;
-
-/// Why a command did not do what it was asked to: what happened, then what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {}
+use arguments::{Arguments, Command};
+pub use error::Error;
 
 /// Runs the command; its exit code is 0, or 2 where it has found something that wants attention.
 ///
@@ -19,6 +29,14 @@ pub enum Error {}
 ///
 /// It could not do or find out what it was asked to (exit code 1).
 pub async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
-    let _configuration = aws::configuration(&arguments.aws).await;
-    match arguments.command {}
+    let configuration = aws::configuration(&arguments.aws);
+    match arguments.command {
+        Command::Status(arguments) => status::run(&configuration.await?, arguments).await,
+        Command::Rotate(arguments) => rotate::run(&configuration.await?, arguments).await,
+        Command::Completions(arguments) => Ok(reference::completions(&arguments)?),
+        Command::Man(arguments) => Ok(reference::man(&arguments)?),
+        Command::Compromised(arguments) => {
+            Ok(compromised::run(&configuration.await?, arguments).await?)
+        }
+    }
 }
