@@ -6,7 +6,7 @@
 //! - [`lambda`]: a host that runs the real function binary through the Lambda runtime API;
 //! - [`postgres`]: a scratch PostgreSQL server with TLS and scram-sha-256.
 //!
-//! [`world`] joins them, [`application`] uses the database while a secret rotates, [`demo`] shows rotations in it,
+//! [`iam`] decides what a caller of the first two may do. [`world`] joins them, [`application`] uses the database while a secret rotates, [`demo`] shows rotations in it,
 //! [`mod@bench`] what they cost, [`executable`] builds what runs in it, and `main.rs` is the command.
 //!
 //! Two more stores are for the tests of the client crate: [`vault`] and [`key_vault`].
@@ -16,6 +16,7 @@ pub mod bench;
 pub mod demo;
 pub mod executable;
 mod guard;
+pub mod iam;
 pub mod invocation;
 pub mod key_vault;
 pub mod lambda;
