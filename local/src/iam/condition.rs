@@ -7,8 +7,7 @@ use wildmatch::WildMatch;
 
 /// The keys that the services here answer for. Where a request does not bring one of them, it is absent; a condition on any
 /// other key cannot be judged.
-const KNOWN: [&str; 19] = [
-    "aws:PrincipalArn",
+const KNOWN: [&str; 18] = [
     "aws:RequestedRegion",
     "aws:ResourceAccount",
     "aws:TagKeys",

@@ -3,11 +3,15 @@
 //! The stock AWS CLI and SDKs speak to [`SecretsManager::router`] with any credentials. RotateSecret really rotates: it has
 //! the function invoked four times in the background, retries, and moves no label by itself.
 //!
-//! What it does not have: replication, resource policies, KMS, managed external secrets, request quotas, and a schedule that
-//! fires by itself. Such an operation answers with an error that names it.
+//! What it does not have: replication, resource policies, encryption, managed external secrets, request quotas, and a schedule
+//! that fires by itself. Such an operation answers with an error that names it.
+//!
+//! A caller whose access key was given to a role with [`Iam::restrict`] is allowed what its policies allow, and what they allow
+//! of the secret's KMS key; [`SecretsManager::call`] is nobody's call and always allowed.
 //!
 //! [`labels`] holds the rules on versions, apart from the rest; [`Fault`] makes the service misbehave.
 
+mod access;
 mod error;
 mod faults;
 pub mod labels;
@@ -42,7 +46,10 @@ use self::{
     rotation::{Retry, Rotations},
     secret::State,
 };
-use crate::invocation::Invoke;
+use crate::{
+    iam::{Iam, Role},
+    invocation::Invoke,
+};
 
 /// The service. Clones share their secrets.
 #[derive(Clone)]
@@ -55,6 +62,7 @@ struct Shared {
     /// Told whenever a rotation has ended.
     ended: Notify,
     invoke: Invoke,
+    iam: Iam,
 }
 
 /// All that is mutable, under the one lock, which is never held across an await.
@@ -117,8 +125,14 @@ impl SecretsManager {
                 inner: Mutex::new(inner),
                 ended: Notify::new(),
                 invoke,
+                iam: Iam::default(),
             }),
         }
+    }
+
+    /// The roles of its callers.
+    pub fn iam(&self) -> &Iam {
+        &self.shared.iam
     }
 
     /// Sets how often a rotation is attempted (at first 3 times) and the pause between attempts (200 ms).
@@ -142,7 +156,7 @@ impl SecretsManager {
     ///
     /// What a client would have been answered.
     pub async fn call(&self, operation: &str, input: Value) -> Result<Value, ServiceError> {
-        self.perform(operation, input, false)
+        self.perform(None, operation, input, false)
     }
 
     /// The full ARN of a secret, by name, ARN or partial ARN.
@@ -228,17 +242,26 @@ impl SecretsManager {
             .await)
     }
 
-    fn perform(&self, operation: &str, input: Value, lagging: bool) -> Result<Value, ServiceError> {
+    fn perform(
+        &self,
+        caller: Option<&Role>,
+        operation: &str,
+        input: Value,
+        lagging: bool,
+    ) -> Result<Value, ServiceError> {
         let now = now();
         let mut inner = self.lock();
         let state = &mut inner.state;
+        if let Some(caller) = caller {
+            access::authorize(caller, state, operation, &input)?;
+        }
         match operation {
             "CreateSecret" => write::create_secret(state, input, now),
             "PutSecretValue" => write::put_secret_value(state, input, now),
             "UpdateSecret" => write::update_secret(state, input, now),
             "UpdateSecretVersionStage" => write::update_secret_version_stage(state, input, now),
             "GetSecretValue" => read::get_secret_value(state, input, now, lagging),
-            "BatchGetSecretValue" => read::batch_get_secret_value(state, input, now),
+            "BatchGetSecretValue" => read::batch_get_secret_value(state, input, now, caller),
             "DescribeSecret" => read::describe_secret(state, input, lagging),
             "ListSecrets" => list::list_secrets(state, input),
             "ListSecretVersionIds" => list::list_secret_version_ids(state, input),
