@@ -3,14 +3,24 @@
 //! RDS's format has a dozen known keys, and applications add their own. So the document is kept as the object
 //! that it is, in its order, with the few fields that a rotation needs read out once and typed. The password
 //! never stands in the object: it is held apart, wiped when dropped, and put back only when written.
+//!
+//! The secret of an outside service's API key is read likewise: `key_id` is its user, `key` its password, and the
+//! requests in [`Api`] say where it goes.
 
-use std::{fmt, str::FromStr, time::Duration};
+mod api;
+
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
-const PASSWORD: &str = "password";
+pub use api::{Api, Request};
+
+/// The engines that this function rotates; a document that names none is of the first.
+pub const ENGINES: &[&str] = &["postgres", "aurora-postgresql", API_KEY];
+
+const API_KEY: &str = "http-api-key";
 /// What the function tells clients: a cache has to live shorter than this.
 const OVERLAP_SECONDS: &str = "overlap_seconds";
 const DEFAULT_PORT: u16 = 5432;
@@ -20,6 +30,8 @@ const DEFAULT_DATABASE: &str = "postgres";
 pub struct Document {
     /// The object as read, with `null` where the password stood.
     fields: Map<String, Value>,
+    names: Names,
+    api: Option<Arc<Api>>,
     password: SecretString,
     host: String,
     port: u16,
@@ -31,78 +43,134 @@ pub struct Document {
     overlap: Option<Overlap>,
 }
 
+/// What a user and a password are called in a document.
+#[derive(Clone, Copy)]
+struct Names {
+    username: &'static str,
+    password: &'static str,
+}
+
+const LOGIN: Names = Names {
+    username: "username",
+    password: "password",
+};
+const KEY: Names = Names {
+    username: "key_id",
+    password: "key",
+};
+
 impl Document {
-    /// Reads a document: `host`, `username` and `password` are required, `engine` must be PostgreSQL's if it
-    /// is named, `port` defaults to 5432, `dbname` to `postgres`, `ssl` to true.
+    /// Reads a document of one of the [`ENGINES`].
+    ///
+    /// PostgreSQL's: `host`, `username` and `password` are required, `port` defaults to 5432, `dbname` to `postgres`,
+    /// `ssl` to true. An API key's: `masterarn`, `key_id`, `key` and the requests of [`Api`].
     ///
     /// # Errors
     ///
     /// The text is not a JSON object, or a field is missing or has another type. No message holds a value.
     pub fn parse(json: &SecretString) -> Result<Self, DocumentError> {
-        Self::read(json, None)
+        Self::parse_for(json, ENGINES)
     }
 
-    /// Reads the secret of the administrator of `rotated`'s server.
-    ///
-    /// One that RDS manages holds only `username` and `password`: what it does not say is as in `rotated`.
+    /// Reads a document of one of these engines, for which `None` stands for the first. One that is not among
+    /// [`ENGINES`] has PostgreSQL's fields, without a default for `port`.
     ///
     /// # Errors
     ///
     /// As [`Document::parse`].
-    pub fn parse_administrator(json: &SecretString, rotated: &Self) -> Result<Self, DocumentError> {
-        Self::read(json, Some(rotated))
-    }
-
-    fn read(json: &SecretString, rotated: Option<&Self>) -> Result<Self, DocumentError> {
-        let parsed: Value =
-            serde_json::from_str(json.expose_secret()).map_err(|error| DocumentError::NotJson {
-                line: error.line(),
-                column: error.column(),
-            })?;
-        let Value::Object(mut fields) = parsed else {
-            return Err(DocumentError::NotAnObject);
-        };
-
-        match optional_text(&fields, "engine")? {
-            None | Some("postgres" | "aurora-postgresql") => {}
-            Some(engine) => {
-                return Err(DocumentError::UnknownEngine {
-                    engine: engine.chars().take(40).collect(),
-                });
+    pub fn parse_for(
+        json: &SecretString,
+        engines: &'static [&'static str],
+    ) -> Result<Self, DocumentError> {
+        let (fields, engine) = object(json, engines)?;
+        match engine.or(engines.first().copied()) {
+            Some(API_KEY) => Self::api_key(fields),
+            engine => {
+                let known = engine.is_none_or(|engine| ENGINES.contains(&engine));
+                Self::login(fields, None, known.then_some(DEFAULT_PORT))
             }
         }
-        let text = |field, default: Option<&str>| {
-            let text = optional_text(&fields, field)?.or(default);
-            text.map(str::to_owned)
-                .ok_or(DocumentError::MissingField { field })
-        };
-        let host = text("host", rotated.map(Self::host))?;
-        let username = text("username", None)?;
-        let dbname = text(
-            "dbname",
-            Some(rotated.map_or(DEFAULT_DATABASE, Self::dbname)),
-        )?;
-        let port = port(&fields)?.unwrap_or(rotated.map_or(DEFAULT_PORT, Self::port));
-        let tls = tls(&fields)?.unwrap_or(rotated.is_none_or(Self::tls));
-        let administrator = optional_text(&fields, "masterarn")?.map(str::to_owned);
-        let owner = optional_text(&fields, "ownerrole")?.map(str::to_owned);
-        let overlap = overlap(&fields)?;
-        text(PASSWORD, None)?;
-        let Some(Value::String(password)) = fields.get_mut(PASSWORD).map(Value::take) else {
-            return Err(DocumentError::MissingField { field: PASSWORD });
-        };
+    }
 
+    /// Reads the secret of the administrator of `rotated`'s server, which names one of these engines or none.
+    ///
+    /// One that RDS manages holds only `username` and `password`: what it does not say is as in `rotated`. The master
+    /// secret of an API key's service is an object with `key`, and whatever else its requests fill in.
+    ///
+    /// # Errors
+    ///
+    /// As [`Document::parse`].
+    pub fn parse_administrator(
+        json: &SecretString,
+        rotated: &Self,
+        engines: &'static [&'static str],
+    ) -> Result<Self, DocumentError> {
+        let (mut fields, _) = object(json, engines)?;
+        if rotated.api.is_none() {
+            return Self::login(fields, Some(rotated), Some(rotated.port));
+        }
+        let password = take(&mut fields, KEY.password)?;
         Ok(Self {
             fields,
-            password: password.into(),
+            names: KEY,
+            api: None,
+            username: "the master secret".to_owned(),
+            administrator: None,
+            overlap: None,
+            ..rotated.with_password(password)
+        })
+    }
+
+    /// A user and a password at a server.
+    fn login(
+        mut fields: Map<String, Value>,
+        rotated: Option<&Self>,
+        default_port: Option<u16>,
+    ) -> Result<Self, DocumentError> {
+        let default = |text: fn(&Self) -> &str| rotated.map(text).map(str::to_owned);
+        let missing = |field| DocumentError::MissingField { field };
+        Ok(Self {
+            names: LOGIN,
+            api: None,
+            host: optional(&fields, "host")?
+                .or_else(|| default(Self::host))
+                .ok_or_else(|| missing("host"))?,
+            username: optional(&fields, LOGIN.username)?.ok_or_else(|| missing(LOGIN.username))?,
+            dbname: optional(&fields, "dbname")?
+                .or_else(|| default(Self::dbname))
+                .unwrap_or_else(|| DEFAULT_DATABASE.to_owned()),
+            port: port(&fields)?
+                .or(default_port)
+                .ok_or_else(|| missing("port"))?,
+            tls: tls(&fields)?.unwrap_or(rotated.is_none_or(Self::tls)),
+            administrator: optional(&fields, "masterarn")?,
+            owner: optional(&fields, "ownerrole")?,
+            overlap: overlap(&fields)?,
+            password: take(&mut fields, LOGIN.password)?,
+            fields,
+        })
+    }
+
+    /// An API key at the service that its requests name.
+    fn api_key(mut fields: Map<String, Value>) -> Result<Self, DocumentError> {
+        let missing = |field| DocumentError::MissingField { field };
+        let administrator = optional(&fields, "masterarn")?;
+        let api = Api::read(&fields)?;
+        // the service that knows the key speaks for it
+        let (host, port) = api.verify.server().ok_or_else(|| missing("verify"))?;
+        Ok(Self {
+            names: KEY,
+            api: Some(Arc::new(api)),
             host,
+            username: optional(&fields, KEY.username)?.ok_or_else(|| missing(KEY.username))?,
+            dbname: String::new(),
             port,
-            username,
-            dbname,
-            tls,
-            administrator,
-            owner,
-            overlap,
+            tls: true,
+            administrator: Some(administrator.ok_or_else(|| missing("masterarn"))?),
+            owner: None,
+            overlap: overlap(&fields)?,
+            password: take(&mut fields, KEY.password)?,
+            fields,
         })
     }
 
@@ -119,6 +187,8 @@ impl Document {
     pub fn with_password(&self, password: SecretString) -> Self {
         Self {
             fields: self.fields.clone(),
+            names: self.names,
+            api: self.api.clone(),
             password,
             host: self.host.clone(),
             port: self.port,
@@ -136,7 +206,7 @@ impl Document {
         let mut document = self.with_password(password);
         document
             .fields
-            .insert("username".to_owned(), username.clone().into());
+            .insert(self.names.username.to_owned(), username.clone().into());
         match overlap {
             Overlap::Bounded(window) => {
                 document
@@ -147,6 +217,18 @@ impl Document {
         }
         document.username = username;
         document
+    }
+
+    /// The same document about the user and the password of another version, if it has them. Whatever else that
+    /// version says is left out: its requests may have been wrong, and corrected since.
+    pub fn about(&self, version: &SecretString) -> Option<Self> {
+        let (mut fields, _) = object(version, ENGINES).ok()?;
+        let username = optional(&fields, self.names.username).ok()??;
+        let mut document = self.with_password(take(&mut fields, self.names.password).ok()?);
+        let field = self.names.username.to_owned();
+        document.fields.insert(field, username.clone().into());
+        document.username = username;
+        Some(document)
     }
 
     /// The first field in which two documents differ that says where a password is sent, and who sets it.
@@ -161,9 +243,25 @@ impl Document {
             ("ssl", self.tls != other.tls),
             ("masterarn", self.administrator != other.administrator),
             ("ownerrole", self.owner != other.owner),
+            ("request", self.api != other.api),
         ]
         .into_iter()
         .find_map(|(field, differs)| differs.then_some(field))
+    }
+
+    /// The requests of the service, for an API key; `None` for everything that logs in.
+    pub fn api(&self) -> Option<&Api> {
+        self.api.as_deref()
+    }
+
+    /// Any other text of the document.
+    pub fn text(&self, field: &str) -> Option<&str> {
+        self.fields.get(field).and_then(Value::as_str)
+    }
+
+    /// Host and port, as messages name them.
+    pub fn server(&self) -> String {
+        format!("{}:{}", self.host, self.port)
     }
 
     /// The server's name or address.
@@ -176,12 +274,12 @@ impl Document {
         self.port
     }
 
-    /// The role that logs in.
+    /// The role that logs in, or an API key's id.
     pub fn username(&self) -> &str {
         &self.username
     }
 
-    /// Its password.
+    /// Its password, or the key itself.
     pub fn password(&self) -> &SecretString {
         &self.password
     }
@@ -196,7 +294,7 @@ impl Document {
         self.tls
     }
 
-    /// `masterarn`: the administrator's secret. Two users take turns where there is one.
+    /// `masterarn`: the administrator's secret, or the master secret. Two users take turns where there is one.
     pub fn administrator(&self) -> Option<&str> {
         self.administrator.as_deref()
     }
@@ -258,7 +356,7 @@ impl Serialize for WithPassword<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.fields.len()))?;
         for (key, value) in &self.0.fields {
-            if key == PASSWORD {
+            if key == self.0.names.password {
                 map.serialize_entry(key, self.0.password.expose_secret())?;
             } else {
                 map.serialize_entry(key, value)?;
@@ -266,6 +364,50 @@ impl Serialize for WithPassword<'_> {
         }
         map.end()
     }
+}
+
+/// The object, and which of these engines it names.
+fn object(
+    json: &SecretString,
+    engines: &'static [&'static str],
+) -> Result<(Map<String, Value>, Option<&'static str>), DocumentError> {
+    let parsed = serde_json::from_str(json.expose_secret());
+    let parsed: Value = parsed.map_err(|error| DocumentError::NotJson {
+        line: error.line(),
+        column: error.column(),
+    })?;
+    let Value::Object(fields) = parsed else {
+        return Err(DocumentError::NotAnObject);
+    };
+    let Some(named) = optional_text(&fields, "engine")? else {
+        return Ok((fields, None));
+    };
+    match engines.iter().find(|engine| **engine == named) {
+        Some(engine) => Ok((fields, Some(engine))),
+        None => Err(DocumentError::UnknownEngine {
+            engine: named.chars().take(40).collect(),
+            engines: engines.join(", "),
+        }),
+    }
+}
+
+/// Takes the secret out of the object, which keeps its place.
+fn take(
+    fields: &mut Map<String, Value>,
+    field: &'static str,
+) -> Result<SecretString, DocumentError> {
+    optional_text(fields, field)?;
+    match fields.get_mut(field).map(Value::take) {
+        Some(Value::String(secret)) => Ok(secret.into()),
+        _ => Err(DocumentError::MissingField { field }),
+    }
+}
+
+fn optional(
+    fields: &Map<String, Value>,
+    field: &'static str,
+) -> Result<Option<String>, DocumentError> {
+    Ok(optional_text(fields, field)?.map(str::to_owned))
 }
 
 fn optional_text<'a>(
@@ -348,10 +490,15 @@ pub enum DocumentError {
     },
     /// A secret of another database.
     #[error(
-        "names the engine \"{engine}\": this function rotates postgres and aurora-postgresql; give the secret \
-         its own engine's function"
+        "names the engine \"{engine}\": this function rotates {engines}; give the secret its own engine's function"
     )]
-    UnknownEngine { engine: String },
+    UnknownEngine { engine: String, engines: String },
+    /// A key that a crash would leave behind unknown.
+    #[error(
+        "makes keys that a crash could leave behind: have \"create\" name them {{label}} and add \"list\", or send \
+         {{token}} as an idempotency key"
+    )]
+    NotRepeatable,
 }
 
 impl DocumentError {
@@ -363,6 +510,7 @@ impl DocumentError {
             Self::MissingField { .. } => "DocumentFieldMissing",
             Self::WrongType { .. } => "DocumentFieldInvalid",
             Self::UnknownEngine { .. } => "EngineUnknown",
+            Self::NotRepeatable => "KeysNotRepeatable",
         }
     }
 }

@@ -72,19 +72,19 @@ pub enum Error {
     },
     /// The server rejected every version there is.
     #[error(
-        "none of AWSCURRENT, AWSPENDING and AWSPREVIOUS logs in as {user} on {server} (28P01): the password was \
-         changed by hand; set one with ALTER ROLE, store it with PutSecretValue, then rotate again"
+        "none of AWSCURRENT, AWSPENDING and AWSPREVIOUS logs in as {user} on {server}, which rejects them: the credential \
+         was changed by hand; set one there (a role's with ALTER ROLE), store it with PutSecretValue, then rotate again"
     )]
     NoVersionLogsIn { user: String, server: String },
     /// The server rejected the new credential.
     #[error(
-        "the AWSPENDING version does not log in as {user} on {server} (28P01): setSecret has not run, or the \
-         password was changed since; Secrets Manager begins again, AWSCURRENT is untouched"
+        "the AWSPENDING version does not log in as {user} on {server}, which rejects it: setSecret has not run, or the \
+         credential was changed since; Secrets Manager begins again, AWSCURRENT is untouched"
     )]
     PendingRejected { user: String, server: String },
     /// A revocation would leave nobody who logs in.
     #[error(
-        "nothing was revoked, because the AWSCURRENT version does not log in as {user} on {server} (28P01), and nobody \
+        "nothing was revoked, because the AWSCURRENT version does not log in as {user} on {server}, and nobody \
          would be left who does: rotate first, then revoke again"
     )]
     CurrentRejected { user: String, server: String },

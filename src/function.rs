@@ -1,8 +1,11 @@
 //! One invocation: the event in, the outcome or the error out, one log line and the metrics beside it.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant, SystemTime},
+};
 
-use lambda_runtime::LambdaEvent;
+use lambda_runtime::{LambdaEvent, service_fn};
 use rand::rngs::SysRng;
 use serde_json::{Value, json};
 
@@ -12,36 +15,75 @@ use crate::{
     rotation::{Memory, Outcome, Rotation},
     settings::{Settings, SettingsError},
     store::SecretsManager,
-    target::postgres::{Kept, Limits, Postgres, Roots},
+    target::{Limits, Target},
     telemetry::{self, Cost, Metrics},
 };
 
 /// What Lambda gives a function by default where a deadline is missing or cannot be true.
 const USUAL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Everything that lives as long as the execution environment.
+/// What lives as long as the execution environment, whatever is rotated.
 pub struct Function {
-    /// The settings, or what is wrong with them.
-    pub settings: Result<Settings, SettingsError>,
-    /// Where secrets are stored.
-    pub store: SecretsManager,
-    /// Whom PostgreSQL's certificates must chain to.
-    pub roots: Roots,
-    /// The administrator's session between two steps.
-    pub kept: Kept,
+    settings: Result<Settings, SettingsError>,
+    store: SecretsManager,
     /// What one step tells the next.
-    pub memory: Memory,
-    /// Where the metrics go.
-    pub metrics: Metrics,
+    memory: Memory,
+    metrics: Metrics,
 }
 
 impl Function {
-    /// Handles one event.
+    /// Starts the log and the metrics, reads the settings from the environment, and sets up the store.
     ///
     /// # Errors
     ///
-    /// The step failed; the error's kind is Lambda's `errorType`.
-    pub async fn invoke(&self, event: LambdaEvent<Value>) -> Result<Value, Error> {
+    /// There can be no TLS with the roots that `AWS_CA_BUNDLE` names.
+    pub async fn from_env() -> Result<Self, Error> {
+        let variable = |name: &str| std::env::var(name).ok();
+        telemetry::start_log(
+            variable("LOG_LEVEL")
+                .or_else(|| variable("AWS_LAMBDA_LOG_LEVEL"))
+                .as_deref(),
+        );
+        let settings = Settings::read(variable);
+        let (endpoint, roots) = match &settings {
+            Ok(settings) => (settings.endpoint.as_deref(), settings.api_roots.clone()),
+            Err(_) => (None, None), // every invocation is answered with what is wrong
+        };
+        Ok(Self {
+            store: SecretsManager::from_env(endpoint, roots).await?,
+            memory: Memory::default(),
+            metrics: Metrics::start(),
+            settings,
+        })
+    }
+
+    /// `TLS_CA_FILE`, unless the settings are not usable at all.
+    pub fn tls_ca_file(&self) -> Option<PathBuf> {
+        self.settings.as_ref().ok()?.tls_ca_file.clone()
+    }
+
+    /// Serves Lambda's invocations until the environment ends; `target` makes the target of one of them.
+    ///
+    /// # Errors
+    ///
+    /// Lambda's runtime API does not answer.
+    pub async fn serve<'a, T: Target>(
+        &'a self,
+        target: impl Fn(&'a Settings, Limits) -> T,
+    ) -> Result<(), lambda_runtime::Error> {
+        let target = &target;
+        lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
+            self.invoke(event, target)
+        }))
+        .await
+    }
+
+    /// Handles one event. An error's kind is Lambda's `errorType`.
+    async fn invoke<'a, T: Target>(
+        &'a self,
+        event: LambdaEvent<Value>,
+        target: &impl Fn(&'a Settings, Limits) -> T,
+    ) -> Result<Value, Error> {
         let deadline = event.context.deadline();
         let (event, settings) = match self.accept(&event.payload) {
             Ok(accepted) => accepted,
@@ -50,7 +92,14 @@ impl Function {
                 return Err(error);
             }
         };
-        let outcome = self.step(&event, settings, deadline).await?;
+        let budget = budget(deadline, SystemTime::now());
+        // three logins and a change fit into the whole with time to spare for the calls
+        let limits = Limits {
+            connect: budget / 5,
+            statement: budget / 5,
+        };
+        let target = target(settings, limits);
+        let outcome = self.step(&event, settings, &target, budget).await?;
         let mut answer = json!({ "step": event.step.name(), "outcome": outcome.name() });
         if let Outcome::Revoked { sessions } = outcome {
             answer["sessions"] = sessions.into();
@@ -67,37 +116,32 @@ impl Function {
         &self,
         event: &RotationEvent,
         settings: &Settings,
-        deadline: SystemTime,
+        target: &impl Target,
+        budget: Duration,
     ) -> Result<Outcome, Error> {
         let started = Instant::now();
-        let budget = budget(deadline, SystemTime::now());
-        // three logins and a change fit into the whole with time to spare for the calls
-        let limits = Limits {
-            connect: budget / 5,
-            statement: budget / 5,
-        };
-        let postgres = Postgres::new(&self.roots, &self.kept, settings, limits);
-
         let mut rng = SysRng;
         let rotation = Rotation {
             store: &self.store,
-            target: &postgres,
+            target,
             policy: &settings.policy,
             overlap: settings.overlap,
+            now: SystemTime::now(),
             memory: &self.memory,
         };
-        let step = rotation.run(&mut rng, event);
+        // boxed, for its type of many nested futures grows too deep for the compiler
+        let step = Box::pin(rotation.run(&mut rng, event));
         let result = tokio::time::timeout(budget, step)
             .await
             .unwrap_or(Err(Error::TimedOut {
                 seconds: budget.as_secs_f32(),
             }));
-        postgres.disconnect().await;
+        let connections = target.disconnect().await;
 
         let cost = Cost {
             took: started.elapsed(),
             api_calls: self.store.take_calls(),
-            connections: postgres.logins(),
+            connections,
         };
         telemetry::report(self.metrics, event, &result, cost, SystemTime::now());
         result

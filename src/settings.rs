@@ -34,6 +34,8 @@ pub struct Settings {
     pub overlap: Overlap,
     /// `VERIFY_SQL`: what testSecret runs as the new credential, read only; it must not fail.
     pub verify_sql: Option<String>,
+    /// `ALLOWED_HOSTS`: where requests for API keys may go, `host` or `host:port`; nowhere by default.
+    pub allowed_hosts: Vec<String>,
     /// `TLS_CA_FILE`: a PEM file of roots that are trusted beside the built-in ones.
     pub tls_ca_file: Option<PathBuf>,
     /// What `AWS_CA_BUNDLE` holds: PEM, the roots to trust for the API in place of Amazon's.
@@ -80,6 +82,11 @@ impl Settings {
             )?
             .unwrap_or(USUAL_OVERLAP),
             verify_sql: filled(&variable, "VERIFY_SQL"),
+            allowed_hosts: filled(&variable, "ALLOWED_HOSTS")
+                .iter()
+                .flat_map(|hosts| hosts.split(','))
+                .map(|host| host.trim().to_lowercase())
+                .collect(),
             tls_ca_file: filled(&variable, "TLS_CA_FILE").map(PathBuf::from),
             api_roots: filled(&variable, "AWS_CA_BUNDLE")
                 .map(readable)
@@ -242,6 +249,17 @@ mod tests {
             let drawn = policy.generate(&mut SysRng).unwrap();
             !drawn.expose_secret().contains(|c: char| c.is_ascii_digit())
         }));
+    }
+
+    #[test]
+    fn hosts_are_read_from_a_list_and_there_are_none_by_default() {
+        assert!(read(&[]).unwrap().allowed_hosts.is_empty());
+        let settings =
+            read(&[("ALLOWED_HOSTS", "API.example.com, keys.example.com:8443")]).unwrap();
+        assert_eq!(
+            settings.allowed_hosts,
+            ["api.example.com", "keys.example.com:8443"]
+        );
     }
 
     #[test]

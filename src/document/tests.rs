@@ -154,13 +154,13 @@ fn an_administrators_document_takes_what_it_does_not_say_from_the_rotated_one() 
         parse(r#"{"host":"h","port":6432,"username":"u","password":"p","dbname":"d","ssl":false}"#)
             .unwrap();
     let managed = SecretString::from(r#"{"username":"admin","password":"a"}"#);
-    let managed = Document::parse_administrator(&managed, &rotated).unwrap();
+    let managed = Document::parse_administrator(&managed, &rotated, ENGINES).unwrap();
     assert_eq!(managed.differs_from(&rotated), None);
     assert_eq!(managed.username(), "admin");
     let own = SecretString::from(
         r#"{"host":"w","port":1,"username":"admin","password":"a","dbname":"x"}"#,
     );
-    let own = Document::parse_administrator(&own, &rotated).unwrap();
+    let own = Document::parse_administrator(&own, &rotated, ENGINES).unwrap();
     assert_eq!((own.host(), own.port(), own.dbname()), ("w", 1, "x"));
 }
 

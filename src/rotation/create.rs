@@ -1,4 +1,4 @@
-//! createSecret: generate the new credential and store it as AWSPENDING.
+//! createSecret: generate the new credential, or have it made (`mint`), and store it as AWSPENDING.
 
 use rand::TryCryptoRng;
 
@@ -20,13 +20,18 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
             self.store.versions(&event.secret),
             self.store.read(&event.secret, Which::Current)
         );
-        if let versions::Standing::Current = versions::standing(&versions?, &event.token)? {
+        let versions = versions?;
+        if let versions::Standing::Current = versions::standing(&versions, &event.token)? {
             return Ok(Outcome::AlreadyCurrent);
         }
         let current = current?.ok_or(versions::Refusal::NoCurrentVersion)?;
         let stored = current.created;
-        let current = document(&current, Which::Current)?;
+        let current = document::<T>(&current, Which::Current)?;
         self.memory.keep(&event.token, &current, stored);
+        if self.target.mints(&current) {
+            let replaced_previous = versions.rotated.max(stored);
+            return self.mint(event, &current, replaced_previous).await;
+        }
 
         let password = self.policy.generate(rng)?;
         let proposed = self

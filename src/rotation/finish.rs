@@ -38,12 +38,16 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
 
     /// Tells the clients that listen. They would learn of it without, so it fails no rotation.
     async fn announce(&self, event: &RotationEvent) {
+        let replaced = self.memory.replaced_by(&event.token);
+        if replaced.is_some_and(|replaced| self.target.mints(&replaced.document)) {
+            return; // a service has nobody who listens
+        }
         let told = async {
             let (secret, version) = (&*event.secret, &*event.token);
             if self.target.announce(None, secret, version).await? == Announced::NoSession
                 && let Some(current) = self.store.read(secret, Which::Current).await?
             {
-                let document = document(&current, Which::Current)?;
+                let document = document::<T>(&current, Which::Current)?;
                 self.target
                     .announce(Some(&document), secret, version)
                     .await?;
@@ -76,7 +80,7 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
         }
     }
 
-    /// Under alternating users, has the old one's password end with the overlap window; tells when its version was
+    /// Under alternating users, or where there are two keys, has the old one's password end with the overlap window; tells when its version was
     /// stored.
     async fn bound_the_old_user(&self, event: &RotationEvent) -> Result<Option<SystemTime>, Error> {
         let Some(Replaced {
@@ -89,7 +93,10 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
         let Some(administrator) = retired.administrator() else {
             return Ok(None);
         };
-        if let Overlap::Bounded(window) = self.overlap(&retired) {
+        if let Overlap::Bounded(window) = self.overlap(&retired)
+            // a service does not end a key by itself: the next createSecret does, when the window is over
+            && (window.is_zero() || !self.target.mints(&retired))
+        {
             let administrator = self.administrator(administrator, &retired).await?;
             self.target.retire(&administrator, &retired, window).await?;
         }
@@ -109,8 +116,8 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
             return Ok(None);
         };
         let stored = previous.created;
-        let current = document(&current, Which::Current)?;
-        let previous = document(&previous, Which::Previous)?;
+        let current = document::<T>(&current, Which::Current)?;
+        let previous = document::<T>(&previous, Which::Previous)?;
         // the same user twice (a single user's secret, or one that was written by hand): it must not be ended
         let other = Some(previous).filter(|previous| previous.username() != current.username());
         Ok(other.map(|document| Replaced {

@@ -7,6 +7,7 @@
 mod create;
 mod finish;
 mod memory;
+mod mint;
 mod revoke;
 mod set;
 mod test;
@@ -88,8 +89,10 @@ pub struct Rotation<'a, S, T> {
     pub target: &'a T,
     /// What a new password has to be like.
     pub policy: &'a Policy,
-    /// How long the old one of two users lives on, where its document does not say.
+    /// How long the old one of two users, or of two keys, lives on, where its document does not say.
     pub overlap: Overlap,
+    /// When the step began.
+    pub now: SystemTime,
     /// What this environment has seen.
     pub memory: &'a Memory,
 }
@@ -121,7 +124,7 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
         let version = version.ok_or_else(|| Error::NoAdministrator {
             secret: secret.to_owned(),
         })?;
-        Document::parse_administrator(&version.document, rotated).map_err(|source| {
+        Document::parse_administrator(&version.document, rotated, T::ENGINES).map_err(|source| {
             Error::Administrator {
                 secret: secret.to_owned(),
                 source,
@@ -138,7 +141,7 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
         read: Result<Option<Version>, StoreError>,
     ) -> Result<Pending, Error> {
         match read {
-            Ok(Some(version)) => document(&version, Which::Pending(&event.token))
+            Ok(Some(version)) => document::<T>(&version, Which::Pending(&event.token))
                 .map(Box::new)
                 .map(Pending::Staged),
             // the service refuses the read when the token does not have the label
@@ -168,8 +171,8 @@ enum Pending {
     AlreadyCurrent,
 }
 
-fn document(version: &Version, which: Which<'_>) -> Result<Document, Error> {
-    Document::parse(&version.document).map_err(|source| Error::Document {
+fn document<T: Target>(version: &Version, which: Which<'_>) -> Result<Document, Error> {
+    Document::parse_for(&version.document, T::ENGINES).map_err(|source| Error::Document {
         label: which.label(),
         version: version.id.clone(),
         source,

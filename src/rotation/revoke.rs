@@ -21,12 +21,12 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
         let versions = versions?;
         versions::at_rest(&versions)?;
         let current_version = current?.ok_or(versions::Refusal::NoCurrentVersion)?;
-        let current = document(&current_version, Which::Current)?;
+        let current = document::<T>(&current_version, Which::Current)?;
         // nothing ends before it is proven that its successor works
         let Login::Accepted(proven) = self.target.log_in(&current).await? else {
             return Err(Error::CurrentRejected {
                 user: current.username().to_owned(),
-                server: format!("{}:{}", current.host(), current.port()),
+                server: current.server(),
             });
         };
 
@@ -47,14 +47,22 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
                 let Some(previous) = previous? else {
                     return Ok(Outcome::NothingToRevoke);
                 };
-                let previous = document(&previous, Which::Previous)?;
-                same_server(&current, &previous, Which::Previous)?;
+                let previous = if self.target.mints(&current) {
+                    let Some(previous) = current.about(&previous.document) else {
+                        return Ok(Outcome::NothingToRevoke);
+                    };
+                    previous
+                } else {
+                    let previous = document::<T>(&previous, Which::Previous)?;
+                    same_server(&current, &previous, Which::Previous)?;
+                    previous
+                };
                 if previous.username() == current.username() {
                     return Ok(Outcome::NothingToRevoke);
                 }
-                let revoked = Revoked::OtherUser {
+                let revoked = Revoked::Previous {
                     administrator: &administrator,
-                    user: previous.username(),
+                    previous: &previous,
                 };
                 self.target.revoke(proven, revoked).await?
             }

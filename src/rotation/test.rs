@@ -27,7 +27,7 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
             }
             Login::Rejected => Err(Error::PendingRejected {
                 user: staged.username().to_owned(),
-                server: format!("{}:{}", staged.host(), staged.port()),
+                server: staged.server(),
             }),
         }
     }

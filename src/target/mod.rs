@@ -1,6 +1,15 @@
 //! Where the credential is used to log in.
+//!
+//! | where | what |
+//! |---|---|
+//! | [`postgres`] | roles of a PostgreSQL server |
+//! | [`api_key`] | keys of any service with an HTTP API |
+//! | [`engines`] | which of the two, by the document |
 
+pub mod api_key;
+pub mod engines;
 pub mod postgres;
+mod roots;
 
 use std::time::{Duration, SystemTime};
 
@@ -13,24 +22,46 @@ use crate::document::{Document, Overlap};
 /// What every implementation owes: a login is [`Login::Accepted`] or [`Login::Rejected`] only when the server
 /// said so, and everything else that keeps an answer away is an error; every method may be repeated, and may
 /// be cut off anywhere.
+///
+/// Two methods are enough where an administrator, or the user itself, replaces a password: [`log_in`](Self::log_in)
+/// and [`change`](Self::change). docs/targets.md leads through it, and `kit` (a feature) checks what is owed.
 #[expect(
     async_fn_in_trait,
     reason = "used through generics only, on one thread"
 )]
 pub trait Target {
+    /// The engines in documents that it rotates; one that names none is of the first.
+    const ENGINES: &'static [&'static str];
+
     /// An open session of a user who logged in.
     type Session;
 
-    /// The document that shall follow `current`: the same user or the other one, with the new password.
+    /// Logs in, and has the server answer one question, so that a proxy's word is not taken for the server's.
+    async fn log_in(&self, document: &Document) -> Result<Login<Self::Session>, TargetError>;
+
+    /// Makes the server accept the pending document's user and password.
+    ///
+    /// `proven` is a session of one of the secret's own credentials: its user changes itself, or, where there is
+    /// an administrator, it is the proof that the administrator's credential goes to the right cluster. Of two
+    /// at once, one waits for the other. Not called where the service [`mints`](Self::mints).
+    async fn change(
+        &self,
+        proven: Self::Session,
+        administrator: Option<&Document>,
+        current: &Document,
+        pending: &Document,
+    ) -> Result<(), TargetError>;
+
+    /// The document that shall follow `current`: the same user with the new password, if nothing else is said.
     fn propose(
         &self,
         current: &Document,
         password: SecretString,
         overlap: Overlap,
-    ) -> Result<Document, TargetError>;
-
-    /// Logs in, and has the server answer one question, so that a proxy's word is not taken for the server's.
-    async fn log_in(&self, document: &Document) -> Result<Login<Self::Session>, TargetError>;
+    ) -> Result<Document, TargetError> {
+        let _ = overlap;
+        Ok(current.with_password(password))
+    }
 
     /// Proves that the session is all that the application expects of it, and changes nothing.
     ///
@@ -40,30 +71,24 @@ pub trait Target {
         session: Self::Session,
         document: &Document,
         version: &str,
-    ) -> Result<(), TargetError>;
-
-    /// Makes the server accept the pending document's user and password.
-    ///
-    /// `proven` is a session of one of the secret's own credentials: its user changes itself, or, where there is
-    /// an administrator, it is the proof that the administrator's credential goes to the right cluster. Of two
-    /// at once, one waits for the other.
-    async fn change(
-        &self,
-        proven: Self::Session,
-        administrator: Option<&Document>,
-        current: &Document,
-        pending: &Document,
-    ) -> Result<(), TargetError>;
+    ) -> Result<(), TargetError> {
+        let _ = (session, document, version);
+        Ok(())
+    }
 
     /// Has the password of the retired document's user end after `window`, by the server's clock.
     ///
-    /// A password that ends earlier already is left as it is.
+    /// A password that ends earlier already is left as it is. Called where another user is current now, or for a
+    /// key only if the window is zero.
     async fn retire(
         &self,
         administrator: &Document,
         retired: &Document,
         window: Duration,
-    ) -> Result<(), TargetError>;
+    ) -> Result<(), TargetError> {
+        let _ = (administrator, retired, window);
+        Ok(())
+    }
 
     /// Tells whoever listens that this version of the secret is current. Nothing depends on it.
     ///
@@ -73,12 +98,77 @@ pub trait Target {
         current: Option<&Document>,
         secret: &str,
         version: &str,
-    ) -> Result<Announced, TargetError>;
+    ) -> Result<Announced, TargetError> {
+        let _ = (current, secret, version);
+        Ok(Announced::NotHere)
+    }
 
     /// Ends logins and open sessions at once, and tells how many sessions there were.
     ///
     /// `proven` is a session of the current credential, which is not touched.
-    async fn revoke(&self, proven: Self::Session, what: Revoked<'_>) -> Result<u64, TargetError>;
+    async fn revoke(&self, proven: Self::Session, what: Revoked<'_>) -> Result<u64, TargetError> {
+        let _ = (proven, what);
+        Err(TargetError::Unable { what: "revoke" })
+    }
+
+    /// Whether the service itself makes what follows this document: then createSecret asks it with
+    /// [`mint`](Self::mint), and there is nothing to [`propose`](Self::propose) and to [`change`](Self::change).
+    fn mints(&self, current: &Document) -> bool {
+        let _ = current;
+        false
+    }
+
+    /// Has the service make the credential, once for each token as far as it can, and makes room for it before.
+    async fn mint(&self, minting: &Minting<'_>) -> Result<Document, TargetError> {
+        let _ = minting;
+        Err(TargetError::Unable { what: "mint" })
+    }
+
+    /// Ends what was made for this token and is not `stored`.
+    ///
+    /// `minted` is what this delivery made, if it is another one.
+    async fn settle(
+        &self,
+        minting: &Minting<'_>,
+        stored: &Document,
+        minted: Option<&Document>,
+    ) -> Result<(), TargetError> {
+        let _ = (minting, stored, minted);
+        Ok(())
+    }
+
+    /// Says goodbye to what is open when a step is over, and tells how many logins were tried.
+    async fn disconnect(&self) -> u32 {
+        0
+    }
+}
+
+/// What a new credential is made for.
+#[derive(Debug)]
+pub struct Minting<'a> {
+    /// Who may make it: the master secret.
+    pub administrator: &'a Document,
+    /// The secret's ARN.
+    pub secret: &'a str,
+    /// The rotation's token.
+    pub token: &'a str,
+    /// What it will replace.
+    pub current: &'a Document,
+    /// What that replaced.
+    pub previous: Option<&'a Document>,
+    /// Whether clients may still use the previous one.
+    pub overlaps: bool,
+    /// How long they may use the current one when it is replaced.
+    pub overlap: Overlap,
+}
+
+/// How long the parts of a step may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// TCP, TLS and login together.
+    pub connect: Duration,
+    /// One statement, the wait for its locks included, or one request.
+    pub statement: Duration,
 }
 
 /// What became of an announcement.
@@ -97,12 +187,12 @@ pub enum Announced {
 pub enum Revoked<'a> {
     /// Single user: the old password does not log in any more, sessions that it opened are to go.
     SessionsBegunBefore(SystemTime),
-    /// Alternating users: the password and all sessions of the user who is not current.
-    OtherUser {
+    /// Alternating users: the password and all sessions of the user who is not current. Or the key that is not.
+    Previous {
         /// Who may do that.
         administrator: &'a Document,
         /// Whose they are.
-        user: &'a str,
+        previous: &'a Document,
     },
 }
 
@@ -113,6 +203,16 @@ pub enum Login<Session> {
     Accepted(Session),
     /// The server knows them not.
     Rejected,
+}
+
+impl<Session> Login<Session> {
+    /// The same answer with another session.
+    pub fn map<Other>(self, session: impl FnOnce(Session) -> Other) -> Login<Other> {
+        match self {
+            Self::Accepted(accepted) => Login::Accepted(session(accepted)),
+            Self::Rejected => Login::Rejected,
+        }
+    }
 }
 
 /// Why the database gave no answer, or refused a change.
@@ -224,6 +324,66 @@ pub enum TargetError {
         action: String,
         cure: String,
     },
+    /// A service that is asked for API keys, and may not be.
+    #[error(
+        "the secret's {request} request goes to {server}, which this function may not ask: add the host to its \
+         ALLOWED_HOSTS, or correct the secret"
+    )]
+    HostNotAllowed {
+        request: &'static str,
+        server: String,
+    },
+    /// A placeholder without a value.
+    #[error(
+        "the secret's {request} request wants {{{name}}}, which is not there or is no text: add it to the secret that \
+         \"masterarn\" names, or correct the request"
+    )]
+    NoValue { request: &'static str, name: String },
+    /// A request that cannot be sent as it stands.
+    #[error(
+        "the secret's {request} request cannot be sent ({reason}): correct it with PutSecretValue, then rotate again"
+    )]
+    RequestInvalid {
+        request: &'static str,
+        reason: String,
+    },
+    /// A service's answer to a request, whose body may hold a secret.
+    #[error(
+        "{server} answered the {request} request with HTTP {status}: {cure}, then rotate again"
+    )]
+    Answered {
+        server: String,
+        request: &'static str,
+        status: u16,
+        cure: &'static str,
+    },
+    /// An answer that is not what the document says.
+    #[error(
+        "the answer of {server} to the {request} request has no text or number at {pointer}: correct the pointer in the \
+         secret with PutSecretValue, then rotate again"
+    )]
+    AnswerWithout {
+        server: String,
+        request: &'static str,
+        pointer: String,
+    },
+    /// No more keys than there are, and one of them is still needed.
+    #[error(
+        "{server} makes no further key (HTTP {status}) while the AWSPREVIOUS one is kept, and its overlap is not over: \
+         rotate again when it is, or end it now with revokeSecret"
+    )]
+    NoRoom { server: String, status: u16 },
+    /// A key that should be gone.
+    #[error(
+        "{server} knows no key {user} to delete, and still accepts it: correct the secret's delete request, which asks \
+         for another one, then rotate again"
+    )]
+    StillAccepted { server: String, user: String },
+    /// A method that a target does not have.
+    #[error(
+        "this target cannot {what}: let its author implement Target::{what}, or do by hand what it is to do"
+    )]
+    Unable { what: &'static str },
     /// Any other answer.
     #[error(
         "{server} answered with SQLSTATE {code} ({message}): cure what the server names, then rotate again"
@@ -254,6 +414,14 @@ impl TargetError {
             Self::AdministratorRejected { .. } => "AdministratorRejected",
             Self::AnotherCluster { .. } => "AnotherCluster",
             Self::AdministratorForbidden { .. } => "AdministratorForbidden",
+            Self::HostNotAllowed { .. } => "HostNotAllowed",
+            Self::NoValue { .. } => "PlaceholderWithoutValue",
+            Self::RequestInvalid { .. } => "RequestInvalid",
+            Self::Answered { .. } => "ServiceRefused",
+            Self::AnswerWithout { .. } => "AnswerUnreadable",
+            Self::NoRoom { .. } => "TooManyKeys",
+            Self::StillAccepted { .. } => "KeyStillAccepted",
+            Self::Unable { .. } => "TargetUnable",
             Self::Refused { .. } => "DatabaseRefused",
         }
     }

@@ -155,6 +155,7 @@ impl World {
             policy: &policy,
             overlap: Overlap::Bounded(Duration::from_secs(60)),
             memory: &memory,
+            now: std::time::SystemTime::now(),
         };
         tokio::select! {
             biased;
@@ -353,6 +354,7 @@ impl SecretStore for &World {
 }
 
 impl Target for &World {
+    const ENGINES: &'static [&'static str] = secret_rotation::document::ENGINES;
     type Session = ();
 
     fn propose(

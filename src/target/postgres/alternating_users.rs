@@ -154,7 +154,7 @@ async fn log_in(postgres: &Postgres<'_>, administrator: &Document) -> Result<Ses
         }),
         Login::Accepted(session) => Ok(session),
         Login::Rejected => Err(TargetError::AdministratorRejected {
-            server: format!("{}:{}", administrator.host(), administrator.port()),
+            server: administrator.server(),
             user: administrator.username().to_owned(),
         }),
     }

@@ -138,7 +138,7 @@ async fn is_standby(client: &Client) -> Result<bool, tokio_postgres::Error> {
 
 /// Host and port, as a person writes them.
 fn server(document: &Document) -> String {
-    format!("{}:{}", document.host(), document.port())
+    document.server()
 }
 
 /// Sorts a failed connection by what an operator does about it. Nothing here means "wrong password".

@@ -31,20 +31,12 @@ pub use connect::Session;
 pub use kept::Kept;
 pub use tls::Roots;
 
+pub use super::Limits;
 use super::{Announced, Login, Revoked, Target, TargetError};
 use crate::{
     document::{Document, Overlap},
     settings::Settings,
 };
-
-/// How long one connection and one statement may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// TCP, TLS and login together.
-    pub connect: Duration,
-    /// One statement, the wait for its locks included.
-    pub statement: Duration,
-}
 
 /// The PostgreSQL server that a secret names, for the time of one invocation.
 #[derive(Debug)]
@@ -67,22 +59,10 @@ impl<'a> Postgres<'a> {
             logins: AtomicU32::new(0),
         }
     }
-
-    /// How many logins were tried.
-    pub fn logins(&self) -> u32 {
-        self.logins.load(Ordering::Relaxed)
-    }
-
-    /// Waits until the closed sessions have said goodbye to the server.
-    ///
-    /// Between two invocations the environment is frozen: a session that was only dropped would stay open for
-    /// the server until then.
-    pub async fn disconnect(&self) {
-        self.kept.disconnect().await;
-    }
 }
 
 impl Target for Postgres<'_> {
+    const ENGINES: &'static [&'static str] = &["postgres", "aurora-postgresql"];
     type Session = Session;
 
     fn propose(
@@ -151,10 +131,20 @@ impl Target for Postgres<'_> {
             Revoked::SessionsBegunBefore(begun) => {
                 single_user::revoke(&proven, begun, self.limits).await
             }
-            Revoked::OtherUser {
+            Revoked::Previous {
                 administrator,
-                user,
-            } => alternating_users::revoke(self, &proven, administrator, user).await,
+                previous,
+            } => {
+                let user = previous.username();
+                alternating_users::revoke(self, &proven, administrator, user).await
+            }
         }
+    }
+
+    /// Between two invocations the environment is frozen: a session that was only dropped would stay open for the
+    /// server until then.
+    async fn disconnect(&self) -> u32 {
+        self.kept.disconnect().await;
+        self.logins.load(Ordering::Relaxed)
     }
 }

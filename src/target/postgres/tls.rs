@@ -6,13 +6,12 @@
 use std::{path::PathBuf, sync::Arc};
 
 use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring,
+    ClientConfig,
     pki_types::{CertificateDer, pem::PemObject},
 };
 use tokio::sync::OnceCell;
 
-use crate::target::TargetError;
+use crate::target::{TargetError, roots};
 
 /// The RDS roots of every region, as AWS publishes them.
 const RDS_ROOTS: &[u8] = include_bytes!("rds-root-cas.pem");
@@ -43,42 +42,19 @@ impl Roots {
     }
 
     fn load(&self) -> Result<ClientConfig, TargetError> {
-        let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        let (_, refused) = roots.add_parsable_certificates(
+        let mut trusted = roots::public();
+        let (_, refused) = trusted.add_parsable_certificates(
             CertificateDer::pem_slice_iter(RDS_ROOTS).filter_map(Result::ok),
         );
         debug_assert_eq!(refused, 0, "the built-in roots are tested to be readable");
-        if let Some(path) = &self.ca_file {
-            let unreadable = |reason: String| TargetError::Roots {
-                reason: format!("{}: {reason}", path.display()),
-            };
-            let certificates = CertificateDer::pem_file_iter(path)
-                .map_err(|error| unreadable(error.to_string()))?;
-            let before = roots.len();
-            for certificate in certificates {
-                let certificate = certificate.map_err(|error| unreadable(error.to_string()))?;
-                roots
-                    .add(certificate)
-                    .map_err(|error| unreadable(error.to_string()))?;
-            }
-            if roots.len() == before {
-                return Err(unreadable("it holds no certificate".to_owned()));
-            }
-        }
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| TargetError::Roots {
-                reason: error.to_string(),
-            })?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(config)
+        roots::client(trusted, self.ca_file.as_deref())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustls::RootCertStore;
 
     #[test]
     fn each_of_the_81_built_in_rds_roots_is_trusted() {
@@ -87,14 +63,5 @@ mod tests {
             CertificateDer::pem_slice_iter(RDS_ROOTS).map(|certificate| certificate.unwrap()),
         );
         assert_eq!(counted, (81, 0));
-    }
-
-    #[test]
-    fn a_ca_file_that_cannot_be_read_or_is_empty_is_an_error_and_not_fewer_roots() {
-        for path in ["/nonexistent/ca.pem", "/dev/null"] {
-            let error = Roots::new(Some(path.into())).load().unwrap_err();
-            assert_eq!(error.error_type(), "TlsRootsUnreadable");
-            assert!(error.to_string().contains(path), "{error}");
-        }
     }
 }

@@ -1,0 +1,121 @@
+//! createSecret where the service itself makes the credential.
+//!
+//! It can't be made twice without one too many, so it is looked first whether an earlier delivery has stored one. Of two
+//! deliveries at once one stores what it had made; each ends what is not stored.
+
+use std::time::SystemTime;
+
+use super::{Outcome, Pending, Rotation, document, same_server};
+use crate::{
+    document::{Document, Overlap},
+    error::Error,
+    event::RotationEvent,
+    store::{SecretStore, Which, Written},
+    target::{Minting, Target},
+};
+
+impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
+    /// `since` is when AWSCURRENT took AWSPREVIOUS's place.
+    pub(super) async fn mint(
+        &self,
+        event: &RotationEvent,
+        current: &Document,
+        since: Option<SystemTime>,
+    ) -> Result<Outcome, Error> {
+        let which = Which::Pending(&event.token);
+        let (stored, previous) = tokio::join!(
+            self.store.read(&event.secret, which),
+            self.store.read(&event.secret, Which::Previous),
+        );
+        let master = self.administrator(current.administrator().unwrap_or_default(), current);
+        let master = master.await?;
+        let previous = previous?.and_then(|previous| current.about(&previous.document));
+        let overlap = self.overlap(current);
+        let minting = Minting {
+            administrator: &master,
+            secret: &event.secret,
+            token: &event.token,
+            current,
+            // the same key under another version, written by hand: it is in use
+            previous: previous
+                .as_ref()
+                .filter(|previous| previous.username() != current.username()),
+            overlaps: overlaps(overlap, since, self.now),
+            overlap,
+        };
+
+        if let Some(stored) = stored? {
+            let stored = document::<T>(&stored, which)?;
+            return self.settle(&minting, &stored, None, which).await;
+        }
+        let minted = self.target.mint(&minting).await?;
+        let json = minted.to_json().map_err(|error| Error::Unwritable {
+            reason: error.to_string(),
+        })?;
+        let rotation_token = event.rotation_token.as_ref();
+        let written = self
+            .store
+            .write_pending(&event.secret, &event.token, rotation_token, &json)
+            .await?;
+        match written {
+            Written::Stored => {
+                self.settle(&minting, &minted, None, which).await?;
+                Ok(Outcome::Created)
+            }
+            Written::Conflict => {
+                let stored = self.store.read(&event.secret, which).await;
+                match self.pending(event, stored).await? {
+                    Pending::AlreadyCurrent => Ok(Outcome::AlreadyCurrent),
+                    Pending::Staged(stored) => {
+                        self.settle(&minting, &stored, Some(&minted), which).await
+                    }
+                }
+            }
+        }
+    }
+
+    async fn settle(
+        &self,
+        minting: &Minting<'_>,
+        stored: &Document,
+        minted: Option<&Document>,
+        which: Which<'_>,
+    ) -> Result<Outcome, Error> {
+        same_server(minting.current, stored, which)?;
+        self.target.settle(minting, stored, minted).await?;
+        Ok(Outcome::AlreadyCreated)
+    }
+}
+
+/// Whether clients may still use what was replaced at `since`. Without a bound they may until the next rotation.
+fn overlaps(overlap: Overlap, since: Option<SystemTime>, now: SystemTime) -> bool {
+    match (overlap, since) {
+        (Overlap::Bounded(window), Some(since)) => since + window > now,
+        (Overlap::Bounded(_), None) | (Overlap::Unbounded, _) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn an_overlap_lasts_from_the_replacement_until_its_window_is_over() {
+        let since = SystemTime::UNIX_EPOCH;
+        let window = Overlap::Bounded(Duration::from_secs(60));
+        for (overlap, since, seconds, open) in [
+            (window, Some(since), 59, true),
+            (window, Some(since), 60, false),
+            (window, None, 0, false),
+            (Overlap::Unbounded, Some(since), 1, false),
+        ] {
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            assert_eq!(
+                overlaps(overlap, since, now),
+                open,
+                "{overlap:?}, {seconds}"
+            );
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Keys of any service with an HTTP API: made, verified and deleted as the secret's document tells.
+//!
+//! | file | what |
+//! |---|---|
+//! | `https` | a request, and what the service's answer means |
+//! | `keys` | which of the service's keys are this secret's, and which nobody needs |
+//!
+//! Such a service makes the key itself, so createSecret has it made, stores it, and ends what is not stored. An old
+//! key lives until its overlap is over and the next rotation comes, or until revokeSecret.
+
+mod https;
+mod keys;
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use secrecy::ExposeSecret;
+
+use self::{
+    https::{Answer, Values},
+    keys::Key,
+};
+use super::{Limits, Login, Minting, Revoked, Target, TargetError};
+use crate::{
+    document::{Api, Document, Request},
+    settings::Settings,
+};
+
+pub use https::Https;
+
+/// The service that a secret's document tells of, for the time of one invocation.
+#[derive(Debug)]
+pub struct ApiKey<'a> {
+    https: &'a Https,
+    allowed: &'a [String],
+    limits: Limits,
+    verified: AtomicU32,
+}
+
+impl<'a> ApiKey<'a> {
+    /// Nothing is connected before the first request.
+    pub fn new(https: &'a Https, settings: &'a Settings, limits: Limits) -> Self {
+        Self {
+            https,
+            allowed: &settings.allowed_hosts,
+            limits,
+            verified: AtomicU32::new(0),
+        }
+    }
+
+    async fn send(
+        &self,
+        name: &'static str,
+        request: &Request,
+        values: Values<'_>,
+    ) -> Result<Answer, TargetError> {
+        let sent = self
+            .https
+            .send(name, request, &values, self.allowed, self.limits);
+        sent.await
+    }
+
+    async fn create(&self, api: &Api, minting: &Minting<'_>) -> Result<Answer, TargetError> {
+        let label = keys::label(minting.secret, minting.token);
+        let values = Values {
+            own: vec![
+                ("label", &label),
+                ("token", minting.token),
+                ("key_id", minting.current.username()),
+            ],
+            master: Some(minting.administrator),
+        };
+        self.send("create", &api.create, values).await
+    }
+
+    /// None, where the service does not tell.
+    async fn list(&self, api: &Api, master: &Document) -> Result<Vec<Key>, TargetError> {
+        let Some(list) = &api.list else {
+            return Ok(Vec::new());
+        };
+        let values = Values {
+            own: Vec::new(),
+            master: Some(master),
+        };
+        let answer = self.send("list", list, values).await?;
+        if !answer.succeeded() {
+            return Err(answer.refused());
+        }
+        let json = answer.json()?;
+        let pointer = list.keys.as_deref().unwrap_or_default();
+        let listed = json.pointer(pointer).and_then(serde_json::Value::as_array);
+        let listed = listed.ok_or_else(|| answer.without(pointer))?;
+        let key = |key| {
+            let id = answer.text(key, list.id.as_deref())?;
+            // a key that was made by hand may have no name
+            let label = answer.text(key, list.label.as_deref());
+            Ok(Key {
+                id: id.expose_secret().to_owned(),
+                label: label.map_or(String::new(), |label| label.expose_secret().to_owned()),
+            })
+        };
+        listed.iter().map(key).collect()
+    }
+
+    /// False, if the service says that there is no such key.
+    async fn delete(&self, api: &Api, master: &Document, id: &str) -> Result<bool, TargetError> {
+        let values = Values {
+            own: vec![("key_id", id)],
+            master: Some(master),
+        };
+        let answer = self.send("delete", &api.delete, values).await?;
+        match answer.status {
+            404 | 410 => Ok(false),
+            _ if answer.succeeded() => Ok(true),
+            _ => Err(answer.refused()),
+        }
+    }
+
+    /// Deletes a key that was current. "There is no such key" is believed only if the key is good no longer: a request
+    /// that asks for another one would be answered likewise.
+    async fn end(&self, master: &Document, retired: &Document) -> Result<(), TargetError> {
+        let api = api(retired)?;
+        if self.delete(api, master, retired.username()).await? {
+            return Ok(());
+        }
+        match self.log_in(retired).await? {
+            Login::Rejected => Ok(()),
+            Login::Accepted(()) => Err(TargetError::StillAccepted {
+                server: retired.server(),
+                user: retired.username().to_owned(),
+            }),
+        }
+    }
+}
+
+impl Target for ApiKey<'_> {
+    const ENGINES: &'static [&'static str] = &["http-api-key"];
+    type Session = ();
+
+    async fn log_in(&self, document: &Document) -> Result<Login<()>, TargetError> {
+        self.verified.fetch_add(1, Ordering::Relaxed);
+        let verify = &api(document)?.verify;
+        let values = Values {
+            own: vec![
+                ("key", document.password().expose_secret()),
+                ("key_id", document.username()),
+            ],
+            master: None,
+        };
+        let answer = self.send("verify", verify, values).await?;
+        let rejected = verify.rejected.as_deref().unwrap_or(&[401]);
+        if rejected.contains(&answer.status) {
+            Ok(Login::Rejected)
+        } else if answer.succeeded() {
+            Ok(Login::Accepted(()))
+        } else {
+            Err(answer.refused())
+        }
+    }
+
+    /// The service accepts a key from the moment that it made it.
+    async fn change(
+        &self,
+        (): (),
+        _: Option<&Document>,
+        _: &Document,
+        _: &Document,
+    ) -> Result<(), TargetError> {
+        Ok(())
+    }
+
+    async fn retire(
+        &self,
+        administrator: &Document,
+        retired: &Document,
+        _: Duration,
+    ) -> Result<(), TargetError> {
+        // its key is not at hand; if the service does not know it either, the next rotation finds out what that means
+        let known = self.delete(api(retired)?, administrator, retired.username());
+        if !known.await? {
+            tracing::warn!(
+                key_id = retired.username(),
+                "the service knows no such key to delete"
+            );
+        }
+        Ok(())
+    }
+
+    async fn revoke(&self, (): (), what: Revoked<'_>) -> Result<u64, TargetError> {
+        match what {
+            Revoked::Previous {
+                administrator,
+                previous,
+            } => self.end(administrator, previous).await.map(|()| 0),
+            Revoked::SessionsBegunBefore(_) => Err(TargetError::Unable { what: "revoke" }),
+        }
+    }
+
+    fn mints(&self, _: &Document) -> bool {
+        true
+    }
+
+    async fn mint(&self, minting: &Minting<'_>) -> Result<Document, TargetError> {
+        let (current, master) = (minting.current, minting.administrator);
+        let api = api(current)?;
+        let keys = self.list(api, master).await?;
+        let mut needed = vec![current.username()];
+        needed.extend(minting.previous.map(Document::username));
+        for stray in keys::strays(&keys, minting.secret, minting.token, &needed) {
+            self.delete(api, master, &stray.id).await?;
+        }
+        let kept = match minting.previous {
+            Some(previous) if !minting.overlaps => {
+                self.end(master, previous).await?;
+                false
+            }
+            previous => previous.is_some(),
+        };
+
+        let mut answer = self.create(api, minting).await?;
+        let orphans = keys::of_token(&keys, minting.secret, minting.token);
+        if !answer.succeeded() && !orphans.is_empty() {
+            // Made before a crash, and there may be no room for another one. Where there is, they go only when their
+            // successor is stored: whoever made them may be alive, and about to store one.
+            for orphan in orphans {
+                self.delete(api, master, &orphan.id).await?;
+            }
+            answer = self.create(api, minting).await?;
+        }
+        if !answer.succeeded() {
+            return Err(match answer.status {
+                401 | 403 | 429 | 500.. => answer.refused(),
+                status if kept => TargetError::NoRoom {
+                    server: answer.server().to_owned(),
+                    status,
+                },
+                _ => answer.refused(),
+            });
+        }
+        let json = answer.json()?;
+        let id = answer.text(&json, api.create.id.as_deref())?;
+        let id = id.expose_secret();
+        match answer.text(&json, api.create.key.as_deref()) {
+            Ok(key) => Ok(current.with_user(id.to_owned(), key, minting.overlap)),
+            Err(unreadable) => {
+                // a key that nobody can read must not take up room
+                self.delete(api, master, id).await?;
+                Err(unreadable)
+            }
+        }
+    }
+
+    async fn settle(
+        &self,
+        minting: &Minting<'_>,
+        stored: &Document,
+        minted: Option<&Document>,
+    ) -> Result<(), TargetError> {
+        let (api, master) = (api(minting.current)?, minting.administrator);
+        let keys = self.list(api, master).await?;
+        let listed = keys::of_token(&keys, minting.secret, minting.token);
+        let listed = listed.into_iter().map(|key| key.id.as_str());
+        let minted = minted.map(Document::username);
+        for id in listed.chain(minted).filter(|id| *id != stored.username()) {
+            self.delete(api, master, id).await?;
+        }
+        Ok(())
+    }
+
+    async fn disconnect(&self) -> u32 {
+        self.verified.load(Ordering::Relaxed)
+    }
+}
+
+fn api(document: &Document) -> Result<&Api, TargetError> {
+    document.api().ok_or(TargetError::Unable { what: "mint" })
+}

@@ -1,0 +1,142 @@
+//! What this function rotates: each document goes to the target of its engine.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::{
+    Announced, Login, Minting, Revoked, Target, TargetError, api_key::ApiKey, postgres,
+    postgres::Postgres,
+};
+use crate::document::{Document, ENGINES, Overlap};
+
+/// The targets, for the time of one invocation.
+#[derive(Debug)]
+pub struct Engines<'a> {
+    /// For whoever logs in.
+    pub postgres: Postgres<'a>,
+    /// For documents with requests.
+    pub api_key: ApiKey<'a>,
+}
+
+/// A session with either.
+#[derive(Debug)]
+pub enum Session {
+    /// A connection.
+    Postgres(Box<postgres::Session>),
+    /// A key that was found good.
+    ApiKey,
+}
+
+impl Target for Engines<'_> {
+    const ENGINES: &'static [&'static str] = ENGINES;
+    type Session = Session;
+
+    async fn log_in(&self, document: &Document) -> Result<Login<Session>, TargetError> {
+        if document.api().is_some() {
+            return Ok(self
+                .api_key
+                .log_in(document)
+                .await?
+                .map(|()| Session::ApiKey));
+        }
+        let login = self.postgres.log_in(document).await?;
+        Ok(login.map(|session| Session::Postgres(Box::new(session))))
+    }
+
+    async fn change(
+        &self,
+        proven: Session,
+        administrator: Option<&Document>,
+        current: &Document,
+        pending: &Document,
+    ) -> Result<(), TargetError> {
+        match proven {
+            Session::Postgres(proven) => {
+                let change = self
+                    .postgres
+                    .change(*proven, administrator, current, pending);
+                change.await
+            }
+            Session::ApiKey => {
+                self.api_key
+                    .change((), administrator, current, pending)
+                    .await
+            }
+        }
+    }
+
+    /// A key is minted: only a password is proposed.
+    fn propose(
+        &self,
+        current: &Document,
+        password: SecretString,
+        overlap: Overlap,
+    ) -> Result<Document, TargetError> {
+        self.postgres.propose(current, password, overlap)
+    }
+
+    async fn prove(
+        &self,
+        session: Session,
+        document: &Document,
+        version: &str,
+    ) -> Result<(), TargetError> {
+        match session {
+            Session::Postgres(session) => self.postgres.prove(*session, document, version).await,
+            Session::ApiKey => self.api_key.prove((), document, version).await,
+        }
+    }
+
+    async fn retire(
+        &self,
+        administrator: &Document,
+        retired: &Document,
+        window: Duration,
+    ) -> Result<(), TargetError> {
+        match retired.api() {
+            None => self.postgres.retire(administrator, retired, window).await,
+            Some(_) => self.api_key.retire(administrator, retired, window).await,
+        }
+    }
+
+    async fn announce(
+        &self,
+        current: Option<&Document>,
+        secret: &str,
+        version: &str,
+    ) -> Result<Announced, TargetError> {
+        match current.and_then(Document::api) {
+            None => self.postgres.announce(current, secret, version).await,
+            Some(_) => self.api_key.announce(current, secret, version).await,
+        }
+    }
+
+    async fn revoke(&self, proven: Session, what: Revoked<'_>) -> Result<u64, TargetError> {
+        match proven {
+            Session::Postgres(proven) => self.postgres.revoke(*proven, what).await,
+            Session::ApiKey => self.api_key.revoke((), what).await,
+        }
+    }
+
+    fn mints(&self, current: &Document) -> bool {
+        current.api().is_some()
+    }
+
+    async fn mint(&self, minting: &Minting<'_>) -> Result<Document, TargetError> {
+        self.api_key.mint(minting).await
+    }
+
+    async fn settle(
+        &self,
+        minting: &Minting<'_>,
+        stored: &Document,
+        minted: Option<&Document>,
+    ) -> Result<(), TargetError> {
+        self.api_key.settle(minting, stored, minted).await
+    }
+
+    async fn disconnect(&self) -> u32 {
+        self.postgres.disconnect().await + self.api_key.disconnect().await
+    }
+}
