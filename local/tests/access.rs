@@ -391,6 +391,37 @@ async fn to_rotate_one_has_to_be_allowed_to_invoke_the_function() {
 }
 
 #[tokio::test]
+async fn a_function_that_does_not_let_the_service_in_rotates_nothing() {
+    let world = World::start().await;
+    world
+        .service
+        .configure_rotation("open", FUNCTION, 30)
+        .unwrap();
+    let statement = |account: &str| {
+        json!({
+            "Effect": "Allow", "Principal": { "Service": "secretsmanager.amazonaws.com" },
+            "Action": "lambda:InvokeFunction", "Resource": FUNCTION,
+            "Condition": { "StringEquals": { "AWS:SourceAccount": account } },
+        })
+    };
+    let client = world.client("AKIAANY");
+    for (statements, allowed) in [
+        (vec![], false),
+        (vec![statement("210987654321")], false),
+        (vec![statement("123456789012")], true),
+    ] {
+        world.service.set_function_policy(&statements).unwrap();
+        let rotated = client.rotate_secret().secret_id("open").send().await;
+        assert_eq!(rotated.is_ok(), allowed, "{statements:?}");
+        if let Err(error) = rotated {
+            assert!(denied(error.code().unwrap()));
+            let message = error.message().unwrap();
+            assert!(message.contains("the principal secretsmanager.amazonaws.com"));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_secret_can_be_made_only_by_a_name_and_with_tags_that_are_allowed() {
     let world = World::start().await;
     let named = format!("arn:aws:secretsmanager:{REGION}:123456789012:secret:team/*");

@@ -1,5 +1,6 @@
 //! The function's role.
 
+use local::iam::{Decision, Keys, Policy, Request, decide};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -227,6 +228,91 @@ async fn without_any_right_a_named_step_fails_and_with_it_the_rotation_goes_on()
                 .unwrap();
             work.run(&deployed, &token).await.unwrap();
         }
+    }
+}
+
+#[tokio::test]
+async fn the_functions_own_policy_lets_secrets_manager_in_and_without_it_nothing_rotates() {
+    let deployed = Deployed::new(&[]).await;
+    let world = &deployed.world;
+    let service = world.secrets_manager();
+    // CloudFormation makes a statement of it
+    let permission = &deployed.resources["SecretsManagerInvokes"]["Properties"];
+    let statement = |account: &Value| {
+        json!({
+            "Effect": "Allow", "Principal": { "Service": permission["Principal"] },
+            "Action": permission["Action"], "Resource": world.function().arn(),
+            "Condition": { "StringEquals": { "AWS:SourceAccount": account } },
+        })
+    };
+    for refused in [vec![], vec![statement(&"210987654321".into())]] {
+        service.set_function_policy(&refused).unwrap();
+        let error = service.rotate(world.single_user()).await.unwrap_err();
+        assert!(
+            error
+                .message
+                .contains("cannot invoke the specified Lambda function"),
+            "{error}"
+        );
+    }
+    service
+        .set_function_policy(&[statement(&permission["SourceAccount"])])
+        .unwrap();
+    assert!(service.rotate(world.single_user()).await.unwrap().succeeded);
+}
+
+/// KMS has no API here, so these are decisions alone.
+#[tokio::test]
+async fn the_keys_are_of_use_only_to_secrets_manager_and_only_for_the_named_secrets() {
+    let deployed = Deployed::new(&[]).await;
+    let world = &deployed.world;
+    let policy = Policy::parse(&deployed.role()).unwrap();
+    let service = "secretsmanager.us-east-1.amazonaws.com";
+    let (secret, admin) = (
+        common::arn(world, world.single_user()),
+        common::arn(world, world.admin()),
+    );
+    for (action, via, secret, decision) in [
+        (
+            "kms:GenerateDataKey",
+            Some(service),
+            secret.as_str(),
+            Decision::Allowed,
+        ),
+        ("kms:Decrypt", Some(service), &secret, Decision::Allowed),
+        ("kms:Decrypt", Some(service), &admin, Decision::Allowed),
+        (
+            "kms:GenerateDataKey",
+            Some(service),
+            &admin,
+            Decision::NotAllowed,
+        ),
+        (
+            "kms:Decrypt",
+            Some(service),
+            "another",
+            Decision::NotAllowed,
+        ),
+        (
+            "kms:Decrypt",
+            Some("rds.us-east-1.amazonaws.com"),
+            &secret,
+            Decision::NotAllowed,
+        ),
+        ("kms:Decrypt", None, &secret, Decision::NotAllowed),
+        ("kms:Decrypt", None, &admin, Decision::NotAllowed),
+        ("kms:Encrypt", Some(service), &secret, Decision::NotAllowed),
+    ] {
+        let mut keys = Keys::default();
+        keys.set("kms:ViaService", via);
+        keys.set("kms:EncryptionContext:SecretARN", [secret]);
+        let request = Request {
+            action,
+            resource: KEY,
+            keys: &keys,
+        };
+        let decided = decide(std::slice::from_ref(&policy), &request);
+        assert_eq!(decided, Ok(decision), "{action} {via:?} {secret}");
     }
 }
 

@@ -7,9 +7,11 @@ use wildmatch::WildMatch;
 
 /// The keys that the services here answer for. Where a request does not bring one of them, it is absent; a condition on any
 /// other key cannot be judged.
-const KNOWN: [&str; 18] = [
+const KNOWN: [&str; 20] = [
     "aws:RequestedRegion",
     "aws:ResourceAccount",
+    "aws:SourceAccount",
+    "aws:SourceArn",
     "aws:TagKeys",
     "kms:CallerAccount",
     "kms:EncryptionContext:SecretARN",

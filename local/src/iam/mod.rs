@@ -3,7 +3,7 @@
 //! A caller is known by the access key id that its SDK writes into the request; the signature is not looked at, so this
 //! proves policies and keeps nobody out. A key that nobody restricted may do everything.
 //!
-//! Identity policies only: explicit deny, then allow, then deny by default. What this evaluator does not know, an element, a
+//! Identity policies, and a function's own policy towards a service: explicit deny, then allow, then deny by default. What this evaluator does not know, an element, a
 //! condition operator or key, a policy variable, is an error that names it and never a silent yes or no. KMS keys are taken to
 //! have a key policy that leaves it to IAM, as the console's default one does.
 //!

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
-use serde_json::Value;
+use serde_json::{Value, json};
 use wildmatch::WildMatch;
 
 use super::condition::{Condition, Keys, UnknownKey};
@@ -11,7 +11,7 @@ use super::condition::{Condition, Keys, UnknownKey};
 /// The version of the language with everything in it that is in use; the older one is read by other rules.
 const VERSION: &str = "2012-10-17";
 
-/// An identity policy.
+/// An identity policy, or the part of a resource's policy that is about one service.
 #[derive(Clone, Debug)]
 pub struct Policy {
     statements: Vec<Statement>,
@@ -124,6 +124,37 @@ impl Policy {
         Ok(Self {
             statements: statements.collect::<Result<_, _>>()?,
         })
+    }
+}
+
+impl Policy {
+    /// Of the statements of a resource's policy, those about this service, `secretsmanager.amazonaws.com` for example.
+    ///
+    /// # Errors
+    ///
+    /// One of them is no statement, or has something in it that is not known here.
+    pub fn towards(service: &str, statements: &[Value]) -> Result<Self, PolicyError> {
+        let about = |statement: &&Value| match &statement["Principal"] {
+            Value::String(anybody) => anybody == "*",
+            Value::Object(principal) => match principal.get("Service") {
+                Some(Value::Array(services)) => services.iter().any(|named| named == service),
+                Some(named) => named == service,
+                None => false,
+            },
+            _ => false,
+        };
+        let statements: Vec<Value> = statements
+            .iter()
+            .filter(about)
+            .cloned()
+            .map(|mut statement| {
+                statement
+                    .as_object_mut()
+                    .and_then(|statement| statement.remove("Principal"));
+                statement
+            })
+            .collect();
+        Self::parse(&json!({ "Version": VERSION, "Statement": statements }))
     }
 }
 

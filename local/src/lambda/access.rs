@@ -3,7 +3,7 @@
 use axum::{
     Json, Router,
     extract::{Path, Request, State},
-    http::StatusCode,
+    http::{Method, StatusCode},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -38,6 +38,7 @@ async fn check(
     let action = match request.uri().path().rsplit('/').next() {
         Some("invocations") => "lambda:InvokeFunction",
         Some("configuration") => "lambda:GetFunctionConfiguration",
+        Some("policy") if request.method() == Method::POST => "lambda:AddPermission",
         Some("policy") => "lambda:GetPolicy",
         _ => "lambda:GetFunction",
     };

@@ -9,7 +9,7 @@ use super::{
     error::ServiceError,
     secret::{Secret, State},
 };
-use crate::iam::{ACCOUNT, Denied, Keys, Role};
+use crate::iam::{ACCOUNT, Decision, Denied, Keys, Policy, Request, Role, decide};
 
 /// Checks everything that an operation needs, but for what it needs of each secret of a batch.
 pub(super) fn authorize(
@@ -55,6 +55,29 @@ pub(super) fn authorize_read(
     let keys = keys(region, "GetSecretValue", &Value::Null, Some(secret));
     caller.check("secretsmanager:GetSecretValue", &secret.arn, &keys)?;
     decrypt(caller, region, Some(secret))
+}
+
+/// Checks that the function's policy lets this service invoke it for a secret.
+pub(super) fn authorize_invocation(
+    policy: &Policy,
+    function: &str,
+    secret_arn: &str,
+) -> Result<(), ServiceError> {
+    let mut keys = Keys::default();
+    keys.set("aws:SourceAccount", [ACCOUNT]);
+    keys.set("aws:SourceArn", [secret_arn]);
+    let request = Request {
+        action: "lambda:InvokeFunction",
+        resource: function,
+        keys: &keys,
+    };
+    match decide(std::slice::from_ref(policy), &request).map_err(Denied::from)? {
+        Decision::Allowed => Ok(()),
+        _ => Err(ServiceError::access_denied(
+            "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants access to \
+             the principal secretsmanager.amazonaws.com.",
+        )),
+    }
 }
 
 /// The secret's ARN; that which a secret of this name would have; `*` for what is about none.

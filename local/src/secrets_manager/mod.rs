@@ -47,7 +47,7 @@ use self::{
     secret::State,
 };
 use crate::{
-    iam::{Iam, Role},
+    iam::{Iam, Policy, PolicyError, Role},
     invocation::Invoke,
 };
 
@@ -72,6 +72,8 @@ struct Inner {
     retry: Retry,
     faults: Vec<Fault>,
     calls: Vec<Call>,
+    /// What the function's policy says to this service; none lets it in.
+    function_policy: Option<Policy>,
 }
 
 /// One HTTP request, recorded at the moment of its effect, or of its refusal.
@@ -119,6 +121,7 @@ impl SecretsManager {
             retry: Retry::default(),
             faults: Vec::new(),
             calls: Vec::new(),
+            function_policy: None,
         };
         Self {
             shared: Arc::new(Shared {
@@ -133,6 +136,17 @@ impl SecretsManager {
     /// The roles of its callers.
     pub fn iam(&self) -> &Iam {
         &self.shared.iam
+    }
+
+    /// Gives the function a policy of these statements: without one that lets this service invoke it, RotateSecret is refused.
+    ///
+    /// # Errors
+    ///
+    /// A statement is none, or has something in it that is not known here.
+    pub fn set_function_policy(&self, statements: &[Value]) -> Result<(), PolicyError> {
+        let policy = Policy::towards("secretsmanager.amazonaws.com", statements)?;
+        self.lock().function_policy = Some(policy);
+        Ok(())
     }
 
     /// Sets how often a rotation is attempted (at first 3 times) and the pause between attempts (200 ms).

@@ -1,5 +1,3 @@
-use serde_json::json;
-
 use super::*;
 
 const SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/orders-AbCdEf";
@@ -350,6 +348,36 @@ fn a_statement_needs_one_of_an_element_and_its_opposite() {
         let message = refused(json!({ "Version": "2012-10-17", "Statement": statement }));
         assert!(message.contains(&format!("Not{element}")), "{message}");
     }
+}
+
+#[test]
+fn of_a_resources_policy_what_is_about_the_service_counts() {
+    for (principal, allowed) in [
+        (json!({ "Service": "secretsmanager.amazonaws.com" }), true),
+        (
+            json!({ "Service": ["events.amazonaws.com", "secretsmanager.amazonaws.com"] }),
+            true,
+        ),
+        (json!("*"), true),
+        (json!({ "Service": "events.amazonaws.com" }), false),
+        (json!({ "AWS": "*" }), false),
+        (Value::Null, false),
+    ] {
+        let statement = json!({
+            "Effect": "Allow", "Principal": principal, "Action": "lambda:InvokeFunction", "Resource": FUNCTION,
+        });
+        let policy = Policy::towards("secretsmanager.amazonaws.com", &[statement]).unwrap();
+        let request = Request {
+            action: "lambda:InvokeFunction",
+            resource: FUNCTION,
+            keys: &keys(),
+        };
+        let decision = decide(&[policy], &request);
+        assert_eq!(decision == Ok(Decision::Allowed), allowed, "{principal}");
+    }
+    let wrong = json!({ "Principal": "*", "Efect": "Allow" });
+    let error = Policy::towards("any", &[wrong]).unwrap_err();
+    assert!(error.to_string().contains("Efect"), "{error}");
 }
 
 #[test]
