@@ -361,9 +361,20 @@ async fn a_batch_answers_for_each_secret_whether_it_may_be_read() {
     let (code, _) = refused(batch(&world.role(one.clone())).await);
     assert!(denied(&code));
     let many = allow("secretsmanager:BatchGetSecretValue", "*");
-    let answer = batch(&world.role(json!([one, many]))).await.unwrap();
-    assert_eq!(answer.secret_values().len(), 1);
-    assert!(denied(answer.errors()[0].error_code().unwrap()));
+    let both = allow("secretsmanager:GetSecretValue", "*");
+    for (allowed, said) in [
+        (
+            one,
+            "is not authorized to perform: secretsmanager:GetSecretValue",
+        ),
+        (both, "Access to KMS is not allowed"),
+    ] {
+        let answer = batch(&world.role(json!([allowed, many]))).await.unwrap();
+        assert_eq!(answer.secret_values().len(), 1);
+        let error = &answer.errors()[0];
+        assert!(denied(error.error_code().unwrap()));
+        assert!(error.message().unwrap().contains(said), "{error:?}");
+    }
 }
 
 #[tokio::test]
