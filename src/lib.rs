@@ -1,4 +1,5 @@
-//! An AWS Lambda function that rotates the password of a PostgreSQL role kept in AWS Secrets Manager.
+//! An AWS Lambda function that rotates the password of a PostgreSQL role, or a service's API key, kept in AWS Secrets
+//! Manager.
 //!
 //! Secrets Manager invokes it four times for one rotation. The way of the data is one line:
 //!
@@ -13,12 +14,13 @@
 //! | [`document`] | the secret's JSON: typed fields, everything else kept as it was |
 //! | [`password`] | the policy and the generator |
 //! | [`store`] | [`store::SecretStore`], and Secrets Manager behind it |
-//! | [`target`] | [`target::Target`], and PostgreSQL behind it |
+//! | [`target`] | [`target::Target`], and behind it PostgreSQL, and services with API keys |
 //! | [`settings`] | the function's environment, checked at start |
 //! | [`age`] | the check, on a schedule, whether every secret rotates |
 //! | [`telemetry`] | one JSON line a step, and metrics |
 //! | [`error`] | what went wrong, and what to do about it |
 //! | [`function`] | one invocation, from the event to the answer |
+//! | `kit` | a feature: checks what a target owes |
 //!
 //! The invariant behind all of it: the new credential is provided before the old one stops working, nothing
 //! is changed in the database that is not first stored, and every step may be repeated or cut off anywhere.
@@ -28,6 +30,8 @@ pub mod document;
 pub mod error;
 pub mod event;
 pub mod function;
+#[cfg(feature = "kit")]
+pub mod kit;
 pub mod password;
 pub mod rotation;
 pub mod settings;

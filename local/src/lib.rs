@@ -9,7 +9,7 @@
 //! [`iam`] decides what a caller of the first two may do. [`world`] joins them, [`application`] uses the database while a secret rotates, [`demo`] shows rotations in it,
 //! [`mod@bench`] what they cost, [`executable`] builds what runs in it, and `main.rs` is the command.
 //!
-//! Two more stores are for the tests of the client crate: [`vault`] and [`key_vault`].
+//! [`key_service`] is an outside service whose API keys rotate. Two more stores are for the tests of the client crate: [`vault`] and [`key_vault`].
 
 pub mod application;
 pub mod bench;
@@ -18,6 +18,7 @@ pub mod executable;
 mod guard;
 pub mod iam;
 pub mod invocation;
+pub mod key_service;
 pub mod key_vault;
 pub mod lambda;
 pub mod postgres;

@@ -174,7 +174,7 @@ fn status_code(status: u16) -> StatusCode {
 }
 
 /// A body that fails before its first byte: hyper closes the connection, and the head that it had buffered goes with it.
-fn no_answer() -> Response {
+pub(crate) fn no_answer() -> Response {
     let broken = futures_util::stream::once(async {
         Err::<Bytes, _>(io::Error::other("closed on purpose"))
     });

@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     iam::{Iam, PolicyError},
+    key_service::KeyService,
     lambda::{self, Function, FunctionSettings},
     postgres::{self, Postgres, Settings},
     secrets_manager::{SecretsManager, ServiceError},
@@ -35,6 +36,8 @@ const FUNCTION_KEY: &str = "AKIAFUNCTION";
 const ADMIN: &str = "demo/admin";
 const SINGLE_USER: &str = "demo/orders/single";
 const ALTERNATING_USERS: &str = "demo/stock/alternating";
+const MASTER: &str = "demo/mail/master";
+const API_KEY: &str = "demo/mail/api-key";
 
 /// What a world is made of.
 #[derive(Debug)]
@@ -51,6 +54,7 @@ pub struct Options {
     pub port: u16,
     postgres: Server,
     trusts_ca: bool,
+    key_service: bool,
 }
 
 #[derive(Debug)]
@@ -71,6 +75,15 @@ impl Options {
             port: 0,
             postgres: Server::Shared,
             trusts_ca: true,
+            key_service: false,
+        }
+    }
+
+    /// With an outside service whose API key rotates, too.
+    pub fn with_key_service(self) -> Self {
+        Self {
+            key_service: true,
+            ..self
         }
     }
 
@@ -106,6 +119,7 @@ pub struct World {
     function: Function,
     server: JoinHandle<()>,
     postgres: Database,
+    key_service: Option<KeyService>,
     role: String,
     alternating_role: String,
     dbname: String,
@@ -153,11 +167,20 @@ impl World {
             ("AWS_ENDPOINT_URL".to_owned(), endpoint.clone()),
             ("AWS_ACCESS_KEY_ID".to_owned(), FUNCTION_KEY.to_owned()),
         ];
+        let key_service = match options.key_service {
+            true => Some(KeyService::start().await?),
+            false => None,
+        };
         if options.trusts_ca {
-            env.push((
-                "TLS_CA_FILE".to_owned(),
-                postgres.server().ca_file().display().to_string(),
-            ));
+            let mut ca_file = postgres.server().ca_file();
+            if let Some(key_service) = &key_service {
+                ca_file = key_service.ca_file(&ca_file)?;
+            }
+            env.push(("TLS_CA_FILE".to_owned(), ca_file.display().to_string()));
+        }
+        if let Some(key_service) = &key_service {
+            let host = key_service.host().to_owned();
+            env.push(("ALLOWED_HOSTS".to_owned(), host));
         }
         env.extend(options.function_env);
         let function = Function::new(FunctionSettings {
@@ -185,6 +208,7 @@ impl World {
             function,
             server,
             postgres,
+            key_service,
             role,
             alternating_role,
             dbname,
@@ -256,6 +280,16 @@ impl World {
             self.secrets_manager
                 .configure_rotation(name, &self.function.arn(), 30)?;
         }
+        if let Some(service) = &self.key_service {
+            let master = service.master().to_string();
+            let input = json!({ "Name": MASTER, "SecretString": master });
+            let created = self.secrets_manager.call("CreateSecret", input).await?;
+            let document = service.document(created["ARN"].as_str().unwrap_or_default());
+            let input = json!({ "Name": API_KEY, "SecretString": document.to_string() });
+            self.secrets_manager.call("CreateSecret", input).await?;
+            self.secrets_manager
+                .configure_rotation(API_KEY, &self.function.arn(), 30)?;
+        }
         Ok(())
     }
 
@@ -321,6 +355,16 @@ impl World {
     /// The name of the secret that is rotated with the alternating-users strategy.
     pub fn alternating_users(&self) -> &'static str {
         ALTERNATING_USERS
+    }
+
+    /// The service whose API key rotates, if there is one.
+    pub fn key_service(&self) -> Option<&KeyService> {
+        self.key_service.as_ref()
+    }
+
+    /// The name of the secret with the API key, where there is a service.
+    pub fn api_key(&self) -> &'static str {
+        API_KEY
     }
 
     /// The AWS SDK's client of this Secrets Manager, with credentials that it does not look at.
@@ -430,6 +474,9 @@ pub enum Error {
     /// The database server.
     #[error(transparent)]
     Postgres(#[from] postgres::Error),
+    /// No outside service.
+    #[error("the service with API keys does not start: {0}")]
+    KeyService(#[from] io::Error),
     /// A secret could not be stored.
     #[error("the demo's secrets cannot be stored: {0}")]
     Secrets(#[from] ServiceError),

@@ -138,7 +138,7 @@ async fn when_no_version_logs_in_the_password_was_changed_by_hand() {
         secret,
         "setSecret",
         "NoVersionLogsIn",
-        "set one with ALTER ROLE",
+        "a role's with ALTER ROLE",
     )
     .await;
     assert_fails(

@@ -83,7 +83,7 @@ impl Hang {
         self.0.send_modify(|state| state.released = true);
     }
 
-    pub(super) async fn hold(&self) {
+    pub(crate) async fn hold(&self) {
         self.0.send_modify(|state| state.reached = true);
         let _ = self.0.subscribe().wait_for(|state| state.released).await;
     }

@@ -10,7 +10,7 @@ use reqwest::{
     redirect, retry,
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
@@ -201,10 +201,11 @@ fn filled(request: &'static str, body: &Value, values: &Values<'_>) -> Result<Va
             Value::Array(parts.collect::<Result<_, _>>()?)
         }
         Value::Object(fields) => {
-            let fields = fields
-                .iter()
-                .map(|(name, field)| Ok((name.clone(), filled(request, field, values)?)));
-            Value::Object(fields.collect::<Result<_, _>>()?)
+            let mut object = Map::new();
+            for (name, field) in fields {
+                object.insert(name.clone(), filled(request, field, values)?);
+            }
+            Value::Object(object)
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => body.clone(),
     })

@@ -1,0 +1,79 @@
+//! A third system, whole: users of Redis and Valkey. docs/targets.md leads through it.
+//!
+//! A user there may have several passwords at once, so the old one goes on until the next rotation.
+
+use redis::{Client, RedisError, aio::MultiplexedConnection, cmd};
+use secrecy::ExposeSecret;
+use secret_rotation::document::Document;
+use secret_rotation::function::Function;
+use secret_rotation::target::{Login, Target, TargetError};
+use sha2::{Digest, Sha256};
+
+pub(crate) struct Redis;
+
+impl Target for Redis {
+    const ENGINES: &'static [&'static str] = &["redis", "valkey"];
+    type Session = ();
+
+    async fn log_in(&self, document: &Document) -> Result<Login<()>, TargetError> {
+        match log_in(document).await {
+            Ok(_) => Ok(Login::Accepted(())),
+            Err(error) if error.code() == Some("WRONGPASS") => Ok(Login::Rejected),
+            Err(error) => Err(refused(document, &error)),
+        }
+    }
+
+    async fn change(
+        &self,
+        (): (),
+        administrator: Option<&Document>,
+        current: &Document,
+        pending: &Document,
+    ) -> Result<(), TargetError> {
+        let administrator = administrator.ok_or(TargetError::Unable { what: "change" })?;
+        let change = async {
+            let mut session = log_in(administrator).await?;
+            let mut command = cmd("ACL");
+            command.arg("SETUSER").arg(current.username());
+            command.arg("resetpass").arg(verifier(current));
+            command
+                .arg(verifier(pending))
+                .exec_async(&mut session)
+                .await
+        };
+        change.await.map_err(|error| refused(administrator, &error))
+    }
+}
+
+async fn log_in(document: &Document) -> Result<MultiplexedConnection, RedisError> {
+    let scheme = if document.tls() { "rediss" } else { "redis" };
+    let client = Client::open(format!("{scheme}://{}", document.server()))?;
+    let mut session = client.get_multiplexed_async_connection().await?;
+    // not by the driver, which takes every answer to it for a wrong password
+    let (user, password) = (document.username(), document.password().expose_secret());
+    let login = cmd("AUTH")
+        .arg(user)
+        .arg(password)
+        .exec_async(&mut session)
+        .await;
+    login.map(|()| session)
+}
+
+/// What the server keeps, so that its log never sees the password.
+fn verifier(document: &Document) -> String {
+    let digest = Sha256::digest(document.password().expose_secret());
+    let hex = digest.iter().map(|byte| format!("{byte:02x}"));
+    format!("#{}", hex.collect::<String>())
+}
+
+fn refused(document: &Document, error: &RedisError) -> TargetError {
+    TargetError::Unreachable {
+        server: document.server(),
+        reason: error.to_string(),
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    Function::from_env().await?.serve(|_, _| Redis).await
+}

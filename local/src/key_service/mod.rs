@@ -1,0 +1,358 @@
+//! An outside service that makes API keys, as many do: whoever holds the account's key makes, lists and deletes keys, and a
+//! key of its own opens the service. Two keys are as many as an account may have.
+//!
+//! | request | as | answer |
+//! |---|---|---|
+//! | `POST /keys` `{"name": …}` | the account | 201 `{"id", "name", "secret"}`, or 409 if there are two |
+//! | `GET /keys` | the account | `{"keys": [{"id", "name"}]}` |
+//! | `DELETE /keys/{id}` | the account | 204, or 404 |
+//! | `GET /me` | a key | 200 `{"id"}`, or 401 |
+
+mod user;
+
+pub use user::{Seen, User};
+
+use std::{
+    collections::HashMap,
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{Path, Request, State},
+    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{delete, get},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::{
+    secrets_manager::{Behavior, When},
+    stub::{self, Certificate, Script},
+};
+
+/// How many keys an account may have.
+pub const LIMIT: usize = 2;
+
+/// A running service. Clones are the same one.
+#[derive(Clone)]
+pub struct KeyService {
+    account: Arc<Mutex<Account>>,
+    host: String,
+    ca: String,
+    files: Arc<TempDir>,
+}
+
+struct Account {
+    key: SecretString,
+    keys: Vec<Key>,
+    /// The most that an account may have.
+    limit: usize,
+    /// Whether the same `Idempotency-Key` gets the same key again.
+    idempotent: bool,
+    made: HashMap<String, Key>,
+    faults: Vec<(String, Behavior)>,
+    refused: usize,
+}
+
+#[derive(Clone)]
+struct Key {
+    id: String,
+    name: String,
+    secret: SecretString,
+}
+
+impl KeyService {
+    /// Starts one on a free port of this machine, with TLS, and with one key that was made by hand.
+    ///
+    /// # Errors
+    ///
+    /// No port, no certificate, or no temporary folder.
+    pub async fn start() -> io::Result<Self> {
+        let account = Account {
+            key: secret(),
+            keys: vec![Key {
+                id: Uuid::new_v4().simple().to_string(),
+                name: "made by hand".to_owned(),
+                secret: secret(),
+            }],
+            limit: LIMIT,
+            idempotent: false,
+            made: HashMap::new(),
+            faults: Vec::new(),
+            refused: 0,
+        };
+        let account = Arc::new(Mutex::new(account));
+        let router = Router::new()
+            .route("/keys", get(list).post(create))
+            .route("/keys/{id}", delete(end))
+            .route("/me", get(verify))
+            .layer(middleware::from_fn_with_state(account.clone(), meet))
+            .with_state(account.clone());
+        let certificate = Certificate::new("localhost")?;
+        let address = stub::serve(router, &Script::default(), Some(&certificate)).await?;
+        Ok(Self {
+            account,
+            host: format!("localhost:{}", address.port()),
+            ca: certificate.pem(),
+            files: Arc::new(TempDir::new()?),
+        })
+    }
+
+    /// Host and port, for `ALLOWED_HOSTS`.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// A PEM file with the service's own certificate, and with those that another file holds.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read or written.
+    pub fn ca_file(&self, beside: &std::path::Path) -> io::Result<PathBuf> {
+        let path = self.files.path().join("ca.pem");
+        let others = std::fs::read_to_string(beside)?;
+        std::fs::write(&path, format!("{others}\n{}", self.ca))?;
+        Ok(path)
+    }
+
+    /// The service's own certificate, as PEM.
+    pub fn ca(&self) -> &str {
+        &self.ca
+    }
+
+    /// What the master secret holds.
+    pub fn master(&self) -> Value {
+        json!({ "key": self.lock().key.expose_secret(), "account": "acme" })
+    }
+
+    /// The document of a secret about the key that was made by hand.
+    pub fn document(&self, master: &str) -> Value {
+        let account = self.lock();
+        let by_hand = &account.keys[0];
+        let url = |path: &str| format!("https://{}{path}", self.host);
+        let as_account =
+            json!({ "authorization": "Bearer {master.key}", "x-account": "{master.account}" });
+        json!({
+            "engine": "http-api-key",
+            "masterarn": master,
+            "key_id": by_hand.id,
+            "key": by_hand.secret.expose_secret(),
+            "create": {
+                "method": "POST", "url": url("/keys"), "headers": as_account, "body": { "name": "{label}" },
+                "id": "/id", "key": "/secret",
+            },
+            "verify": {
+                "method": "GET", "url": url("/me"), "headers": { "authorization": "Bearer {key}" },
+            },
+            "delete": { "method": "DELETE", "url": url("/keys/{key_id}"), "headers": as_account },
+            "list": {
+                "method": "GET", "url": url("/keys"), "headers": as_account,
+                "keys": "/keys", "id": "/id", "label": "/name",
+            },
+        })
+    }
+
+    /// Lets an account have that many keys.
+    pub fn set_limit(&self, limit: usize) {
+        self.lock().limit = limit;
+    }
+
+    /// Has the same `Idempotency-Key` get the same key again.
+    pub fn set_idempotent(&self) {
+        self.lock().idempotent = true;
+    }
+
+    /// The ids of the keys that there are, the oldest first.
+    pub fn keys(&self) -> Vec<String> {
+        let account = self.lock();
+        account.keys.iter().map(|key| key.id.clone()).collect()
+    }
+
+    /// Makes a key behind the account's back.
+    pub fn add(&self, id: &str, name: &str) {
+        self.lock().keys.push(Key {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            secret: secret(),
+        });
+    }
+
+    /// Deletes a key by hand.
+    pub fn delete(&self, id: &str) {
+        self.lock().keys.retain(|key| key.id != id);
+    }
+
+    /// How many requests came with a key that is not good.
+    pub fn refused(&self) -> usize {
+        self.lock().refused
+    }
+
+    /// The next request of this kind (`POST /keys`, `DELETE /keys`, …) meets this; [`Behavior::Lag`] is none of it.
+    pub fn inject(&self, request: &str, behavior: Behavior) {
+        self.lock().faults.push((request.to_owned(), behavior));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Account> {
+        lock(&self.account)
+    }
+}
+
+type Shared = State<Arc<Mutex<Account>>>;
+
+fn lock(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
+    account.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn secret() -> SecretString {
+    format!("key_{}", Uuid::new_v4().simple()).into()
+}
+
+/// What goes wrong comes before the service's answer, or after its effect.
+async fn meet(State(account): Shared, request: Request, next: Next) -> Response {
+    let folder = request.uri().path().split('/').nth(1).unwrap_or_default();
+    let kind = format!("{} /{folder}", request.method());
+    let behavior = {
+        let mut account = lock(&account);
+        let found = account.faults.iter().position(|(fault, _)| *fault == kind);
+        found.map(|found| account.faults.remove(found).1)
+    };
+    match behavior {
+        None | Some(Behavior::Lag) => next.run(request).await,
+        Some(Behavior::Error(error)) => {
+            let status = StatusCode::from_u16(error.status);
+            (
+                status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+                error.message,
+            )
+                .into_response()
+        }
+        Some(Behavior::Drop(When::BeforeEffect)) => stub::no_answer(),
+        Some(Behavior::Drop(When::AfterEffect)) => {
+            drop(next.run(request).await);
+            stub::no_answer()
+        }
+        Some(Behavior::Hang(When::BeforeEffect, hang)) => {
+            hang.hold().await;
+            next.run(request).await
+        }
+        Some(Behavior::Hang(When::AfterEffect, hang)) => {
+            let response = next.run(request).await;
+            hang.hold().await;
+            response
+        }
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> &str {
+    let value = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    value
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .unwrap_or_default()
+}
+
+fn not_the_account() -> Response {
+    refuse(StatusCode::UNAUTHORIZED, "not the account's key")
+}
+
+impl Account {
+    fn is_of_account(&self, headers: &HeaderMap) -> bool {
+        bearer(headers) == self.key.expose_secret()
+    }
+}
+
+async fn create(State(account): Shared, headers: HeaderMap, body: Bytes) -> Response {
+    let mut account = lock(&account);
+    if !account.is_of_account(&headers) {
+        return not_the_account();
+    }
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let Some(name) = body["name"].as_str() else {
+        return refuse(StatusCode::BAD_REQUEST, "a key has a name");
+    };
+    let repeated = headers
+        .get("idempotency-key")
+        .and_then(|key| key.to_str().ok());
+    let repeated = repeated.filter(|_| account.idempotent).map(str::to_owned);
+    if let Some(made) = repeated.as_ref().and_then(|key| account.made.get(key)) {
+        return made.shown();
+    }
+    if account.keys.len() >= account.limit {
+        return refuse(
+            StatusCode::CONFLICT,
+            "the account has as many keys as it may have",
+        );
+    }
+    let key = Key {
+        id: Uuid::new_v4().simple().to_string(),
+        name: name.to_owned(),
+        secret: secret(),
+    };
+    account.keys.push(key.clone());
+    let shown = key.shown();
+    if let Some(repeated) = repeated {
+        account.made.insert(repeated, key);
+    }
+    shown
+}
+
+impl Key {
+    /// The one answer that has the secret.
+    fn shown(&self) -> Response {
+        let Self { id, name, secret } = self;
+        let body = json!({ "id": id, "name": name, "secret": secret.expose_secret() });
+        (StatusCode::CREATED, Json(body)).into_response()
+    }
+}
+
+async fn list(State(account): Shared, headers: HeaderMap) -> Response {
+    let account = lock(&account);
+    if !account.is_of_account(&headers) {
+        return not_the_account();
+    }
+    let keys = account.keys.iter();
+    let keys: Vec<Value> = keys
+        .map(|key| json!({ "id": key.id, "name": key.name }))
+        .collect();
+    Json(json!({ "keys": keys })).into_response()
+}
+
+async fn end(State(account): Shared, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    let mut account = lock(&account);
+    if !account.is_of_account(&headers) {
+        return not_the_account();
+    }
+    let before = account.keys.len();
+    account.keys.retain(|key| key.id != id);
+    if account.keys.len() == before {
+        return refuse(StatusCode::NOT_FOUND, "no such key");
+    }
+    StatusCode::NO_CONTENT.into_response()
+}
+
+async fn verify(State(account): Shared, headers: HeaderMap) -> Response {
+    let mut account = lock(&account);
+    let key = bearer(&headers);
+    if let Some(known) = account
+        .keys
+        .iter()
+        .find(|known| known.secret.expose_secret() == key)
+    {
+        return Json(json!({ "id": known.id })).into_response();
+    }
+    account.refused += 1;
+    refuse(StatusCode::UNAUTHORIZED, "not a key")
+}
+
+fn refuse(status: StatusCode, message: &str) -> Response {
+    (status, Json(json!({ "error": message }))).into_response()
+}

@@ -1,0 +1,261 @@
+//! The function is killed, or a request is lost, at each call that a rotation makes.
+
+use super::{assert_no_orphan, document, key, service, world};
+use crate::common::{STEPS, TOKEN, invoke, rotate};
+use local::{
+    secrets_manager::{Behavior, Fault, Hang, When},
+    world::World,
+};
+
+/// Each request to either service, in the order in which a rotation makes them.
+const REQUESTS: [(&str, &str); 17] = [
+    ("createSecret", "DescribeSecret"),
+    ("createSecret", "GetSecretValue"),
+    ("createSecret", "GET /keys"),
+    ("createSecret", "DELETE /keys"),
+    ("createSecret", "POST /keys"),
+    ("createSecret", "PutSecretValue"),
+    ("createSecret", "second GET /keys"),
+    ("setSecret", "GetSecretValue"),
+    ("setSecret", "GET /me"),
+    ("testSecret", "GetSecretValue"),
+    ("testSecret", "GET /me"),
+    ("finishSecret", "DescribeSecret"),
+    ("finishSecret", "UpdateSecretVersionStage"),
+    // once more, where a second one of the kind is made
+    ("createSecret", "second GetSecretValue"),
+    ("createSecret", "third GetSecretValue"),
+    ("createSecret", "fourth GetSecretValue"),
+    ("setSecret", "second GetSecretValue"),
+];
+
+/// Has the request meet this, after those that "second" and so on let pass.
+fn inject(world: &World, request: &str, behavior: Behavior) {
+    let (before, request) = match request.split_once(' ') {
+        Some(("second", request)) => (1, request),
+        Some(("third", request)) => (2, request),
+        Some(("fourth", request)) => (3, request),
+        _ => (0, request),
+    };
+    for _ in 0..before {
+        // a fault that is none lets one pass
+        match request.contains('/') {
+            true => service(world).inject(request, Behavior::Lag),
+            false => {
+                let released = Hang::default();
+                released.release();
+                let passing = Behavior::Hang(When::BeforeEffect, released);
+                world.secrets_manager().inject(Fault::on(request, passing));
+            }
+        }
+    }
+    match request.contains('/') {
+        true => service(world).inject(request, behavior),
+        false => world.secrets_manager().inject(Fault::on(request, behavior)),
+    }
+}
+
+/// A world in the midst of its second rotation, so that there is an AWSPREVIOUS to end, before this step.
+async fn before(step: &str) -> World {
+    let world = world("unbounded").await;
+    assert!(rotate(&world, world.api_key()).await.succeeded);
+    world
+        .secrets_manager()
+        .stage(world.api_key(), TOKEN)
+        .unwrap();
+    for earlier in STEPS.iter().take_while(|earlier| **earlier != step) {
+        invoke(&world, world.api_key(), earlier)
+            .await
+            .outcome
+            .unwrap();
+    }
+    world
+}
+
+/// An application is served by AWSCURRENT at any time.
+async fn assert_the_current_key_is_good(world: &World, case: &str) {
+    let current = key(world, "AWSCURRENT").await.unwrap();
+    assert!(service(world).keys().contains(&current), "{case}");
+}
+
+/// What the service does after a failure: all steps again, with the same token.
+async fn assert_the_retry_reaches_the_end(world: &World, case: &str) {
+    let stored = document(world, "AWSPENDING").await;
+    for step in STEPS {
+        let invoked = invoke(world, world.api_key(), step).await;
+        assert!(
+            invoked.outcome.is_ok(),
+            "{case}, {step}: {:?}",
+            invoked.outcome
+        );
+        assert_the_current_key_is_good(world, case).await;
+    }
+    let current = document(world, "AWSCURRENT").await;
+    if stored.is_some() {
+        assert!(stored == current, "{case}: a second key was stored");
+    }
+    assert_no_orphan(world, true, case).await;
+}
+
+#[tokio::test]
+async fn killed_in_any_request_the_retry_reaches_the_end_and_leaves_no_orphan() {
+    for (step, request) in REQUESTS {
+        for when in [When::BeforeEffect, When::AfterEffect] {
+            let case = format!("{step}, {request}, {when:?}");
+            let world = before(step).await;
+            let hang = Hang::default();
+            inject(&world, request, Behavior::Hang(when, hang.clone()));
+            let (invoked, ()) = tokio::join!(invoke(&world, world.api_key(), step), async {
+                hang.reached().await;
+                world.function().kill().await;
+            });
+            let error = invoked.outcome.unwrap_err();
+            assert_eq!(error.error_type, "Runtime.ExitError", "{case}");
+            assert_the_current_key_is_good(&world, &case).await;
+            hang.release();
+            assert_the_retry_reaches_the_end(&world, &case).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_on_its_way_leaves_no_orphan_either() {
+    for (step, request) in REQUESTS {
+        if !request.contains('/') {
+            continue; // the SDK asks Secrets Manager again
+        }
+        for when in [When::BeforeEffect, When::AfterEffect] {
+            let case = format!("{step}, {request}, {when:?}");
+            let world = before(step).await;
+            inject(&world, request, Behavior::Drop(when));
+            let error = invoke(&world, world.api_key(), step)
+                .await
+                .outcome
+                .unwrap_err();
+            assert_eq!(error.error_type, "DatabaseUnreachable", "{case}: {error}");
+            assert_the_current_key_is_good(&world, &case).await;
+            assert_the_retry_reaches_the_end(&world, &case).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_there_is_room_the_orphan_of_a_crash_goes_when_its_successor_is_stored() {
+    for (request, when) in [
+        ("POST /keys", When::AfterEffect),
+        ("PutSecretValue", When::BeforeEffect),
+    ] {
+        let world = before("createSecret").await;
+        service(&world).set_limit(9);
+        let hang = Hang::default();
+        inject(&world, request, Behavior::Hang(when, hang.clone()));
+        let (invoked, ()) = tokio::join!(invoke(&world, world.api_key(), "createSecret"), async {
+            hang.reached().await;
+            world.function().kill().await;
+        });
+        assert!(invoked.outcome.is_err());
+        hang.release();
+        assert_the_retry_reaches_the_end(&world, request).await;
+    }
+}
+
+#[tokio::test]
+async fn with_an_idempotency_key_a_crash_needs_no_list_to_leave_no_orphan() {
+    for (step, request) in [
+        ("createSecret", "POST /keys"),
+        ("createSecret", "PutSecretValue"),
+    ] {
+        for when in [When::BeforeEffect, When::AfterEffect] {
+            let case = format!("{request}, {when:?}");
+            let world = world("unbounded").await;
+            service(&world).set_idempotent();
+            super::edit(&world, |document| {
+                document.as_object_mut().unwrap().remove("list");
+                document["create"]["headers"]["idempotency-key"] = "{token}".into();
+            })
+            .await;
+            world
+                .secrets_manager()
+                .stage(world.api_key(), TOKEN)
+                .unwrap();
+            let hang = Hang::default();
+            inject(&world, request, Behavior::Hang(when, hang.clone()));
+            let (invoked, ()) = tokio::join!(invoke(&world, world.api_key(), step), async {
+                hang.reached().await;
+                world.function().kill().await;
+            });
+            assert!(invoked.outcome.is_err(), "{case}");
+            hang.release();
+            assert_the_retry_reaches_the_end(&world, &case).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn delivered_twice_at_once_each_step_ends_with_one_key_more() {
+    for _ in 0..5 {
+        let world = world("unbounded").await;
+        service(&world).set_limit(3);
+        world
+            .secrets_manager()
+            .stage(world.api_key(), TOKEN)
+            .unwrap();
+        for step in STEPS {
+            let (one, other) = tokio::join!(
+                invoke(&world, world.api_key(), step),
+                invoke(&world, world.api_key(), step)
+            );
+            for invoked in [one, other] {
+                assert!(invoked.outcome.is_ok(), "{step}: {:?}", invoked.outcome);
+            }
+            assert_the_current_key_is_good(&world, step).await;
+        }
+        assert_no_orphan(&world, true, "after all").await;
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_only_seems_to_know_idempotency_keys_is_left_without_an_orphan_by_two_deliveries()
+ {
+    let world = world("unbounded").await;
+    service(&world).set_limit(3);
+    super::edit(&world, |document| {
+        document.as_object_mut().unwrap().remove("list");
+        document["create"]["headers"]["idempotency-key"] = "{token}".into();
+    })
+    .await;
+    world
+        .secrets_manager()
+        .stage(world.api_key(), TOKEN)
+        .unwrap();
+    // the first one has looked, and found nothing stored, when the second one stores
+    let hang = Hang::default();
+    inject(
+        &world,
+        "PutSecretValue",
+        Behavior::Hang(When::BeforeEffect, hang.clone()),
+    );
+    let step = || invoke(&world, world.api_key(), "createSecret");
+    let (one, other) = tokio::join!(step(), async {
+        hang.reached().await;
+        let other = step().await;
+        hang.release();
+        other
+    });
+    assert_eq!(one.outcome.unwrap()["outcome"], "already created");
+    assert_eq!(other.outcome.unwrap()["outcome"], "created");
+    let keys = service(&world).keys();
+    let pending = key(&world, "AWSPENDING").await.unwrap();
+    assert_eq!(keys, [key(&world, "AWSCURRENT").await.unwrap(), pending]);
+}
+
+#[tokio::test]
+async fn delivered_again_after_the_end_each_step_changes_nothing_more() {
+    let world = before("none").await;
+    let (documents, keys) = (document(&world, "AWSCURRENT").await, service(&world).keys());
+    for step in STEPS {
+        invoke(&world, world.api_key(), step).await.outcome.unwrap();
+    }
+    assert!(document(&world, "AWSCURRENT").await == documents);
+    assert_eq!(service(&world).keys(), keys);
+}

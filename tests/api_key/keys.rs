@@ -1,0 +1,166 @@
+//! Which keys end, when, and which never.
+
+use super::{assert_no_orphan, edit, error, key, service, world};
+use crate::common::{TOKEN, invoke, rotate};
+use local::world::World;
+use serde_json::{Value, json};
+
+async fn revoke(world: &World) -> Result<Value, local::invocation::FunctionError> {
+    let secret = world.secrets_manager().arn(world.api_key()).unwrap();
+    let event = json!({ "Step": "revokeSecret", "SecretId": secret });
+    world.function().invoke(event).await.outcome
+}
+
+#[tokio::test]
+async fn while_the_overlap_lasts_a_full_account_makes_no_further_key_and_revoking_makes_room() {
+    let world = world("1h").await;
+    assert!(rotate(&world, world.api_key()).await.succeeded);
+    assert_no_orphan(&world, true, "the overlap lasts").await;
+
+    let (error_type, message) = error(&rotate(&world, world.api_key()).await);
+    assert_eq!(error_type, "TooManyKeys");
+    assert!(
+        message.contains("or end it now with revokeSecret"),
+        "{message}"
+    );
+    assert_no_orphan(&world, true, "after a rotation that failed").await;
+
+    // AWSPENDING is left over from it, and a revocation waits for rotations to end
+    let labels = crate::common::labels(&world, world.api_key()).await;
+    let left = labels
+        .iter()
+        .find(|(_, labels)| is_pending(labels))
+        .unwrap();
+    let input = json!({ "SecretId": world.api_key(), "VersionStage": "AWSPENDING", "RemoveFromVersionId": left.0 });
+    let taken_off = world
+        .secrets_manager()
+        .call("UpdateSecretVersionStage", input);
+    taken_off.await.unwrap();
+    let answer = revoke(&world).await.unwrap();
+    assert_eq!(
+        (&answer["outcome"], &answer["sessions"]),
+        (&json!("revoked"), &json!(0))
+    );
+    assert_no_orphan(&world, false, "revoked").await;
+    assert!(rotate(&world, world.api_key()).await.succeeded);
+}
+
+fn is_pending(labels: &[String]) -> bool {
+    labels.iter().any(|label| label == "AWSPENDING")
+}
+
+#[tokio::test]
+async fn while_the_overlap_lasts_the_previous_key_is_kept_where_there_is_room_for_three() {
+    let world = world("1h").await;
+    service(&world).set_limit(3);
+    let by_hand = key(&world, "AWSCURRENT").await.unwrap();
+    assert!(rotate(&world, world.api_key()).await.succeeded);
+    assert!(rotate(&world, world.api_key()).await.succeeded);
+    assert!(service(&world).keys().contains(&by_hand));
+    assert_eq!(service(&world).keys().len(), 3);
+}
+
+#[tokio::test]
+async fn without_an_overlap_the_old_key_ends_with_finish_secret_and_never_before() {
+    let world = world("0s").await;
+    let old = key(&world, "AWSCURRENT").await.unwrap();
+    world
+        .secrets_manager()
+        .stage(world.api_key(), TOKEN)
+        .unwrap();
+    for step in ["createSecret", "setSecret", "testSecret"] {
+        invoke(&world, world.api_key(), step).await.outcome.unwrap();
+        assert!(service(&world).keys().contains(&old), "{step}");
+    }
+    invoke(&world, world.api_key(), "finishSecret")
+        .await
+        .outcome
+        .unwrap();
+    assert_no_orphan(&world, false, "without an overlap").await;
+}
+
+#[tokio::test]
+async fn the_overlap_of_a_document_goes_before_the_functions() {
+    let world = world("1h").await;
+    edit(&world, |document| document["overlap"] = json!("0s")).await;
+    assert!(rotate(&world, world.api_key()).await.succeeded);
+    assert_no_orphan(&world, false, "without an overlap").await;
+}
+
+#[tokio::test]
+async fn a_key_that_an_abandoned_rotation_has_left_goes_first_and_what_is_not_ours_stays() {
+    let world = world("unbounded").await;
+    service(&world).set_limit(9);
+    service(&world).add("reporting", "made by hand, too");
+    world
+        .secrets_manager()
+        .stage(world.api_key(), TOKEN)
+        .unwrap();
+    invoke(&world, world.api_key(), "createSecret")
+        .await
+        .outcome
+        .unwrap();
+    let abandoned = key(&world, "AWSPENDING").await.unwrap();
+    // somebody writes by hand in the middle of the rotation
+    edit(&world, |document| document["note"] = json!("by hand")).await;
+    assert!(service(&world).keys().contains(&abandoned));
+    let input = json!({ "SecretId": world.api_key(), "VersionStage": "AWSPENDING", "RemoveFromVersionId": TOKEN });
+    // the manual write may have taken the label off already
+    let _ = world
+        .secrets_manager()
+        .call("UpdateSecretVersionStage", input)
+        .await;
+
+    assert!(rotate(&world, world.api_key()).await.succeeded);
+    let keys = service(&world).keys();
+    assert!(!keys.contains(&abandoned), "{keys:?}");
+    assert!(keys.contains(&"reporting".to_owned()), "{keys:?}");
+    assert_eq!(keys.len(), 3, "{keys:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_was_deleted_by_hand_is_replaced() {
+    let world = world("1h").await;
+    let deleted = key(&world, "AWSCURRENT").await.unwrap();
+    service(&world).delete(&deleted);
+    let rotation = rotate(&world, world.api_key()).await;
+    assert!(rotation.succeeded, "{rotation:?}");
+    assert_no_orphan(&world, false, "replaced").await;
+    // and when it is to be deleted, it is gone already
+    edit(&world, |document| document["overlap"] = json!("0s")).await;
+    assert!(rotate(&world, world.api_key()).await.succeeded);
+    assert_eq!(service(&world).keys().len(), 1);
+}
+
+#[tokio::test]
+async fn a_delete_request_that_asks_for_another_key_is_found_out() {
+    let world = world("unbounded").await;
+    edit(&world, |document| {
+        let url = document["delete"]["url"]
+            .as_str()
+            .unwrap()
+            .replace("{key_id}", "x{key_id}");
+        document["delete"]["url"] = url.into();
+    })
+    .await;
+    assert!(rotate(&world, world.api_key()).await.succeeded);
+    let (error_type, message) = error(&rotate(&world, world.api_key()).await);
+    assert_eq!(error_type, "KeyStillAccepted", "{message}");
+    assert!(
+        message.contains("correct the secret's delete request"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn revoking_ends_the_previous_key_at_once_and_with_nothing_before_it_does_nothing() {
+    let world = world("1h").await;
+    assert_eq!(
+        revoke(&world).await.unwrap()["outcome"],
+        "nothing to revoke"
+    );
+    assert!(rotate(&world, world.api_key()).await.succeeded);
+    assert_eq!(revoke(&world).await.unwrap()["outcome"], "revoked");
+    assert_no_orphan(&world, false, "revoked").await;
+    assert_eq!(revoke(&world).await.unwrap()["outcome"], "revoked", "again");
+}

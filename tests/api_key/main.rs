@@ -1,0 +1,187 @@
+//! Keys of an outside service rotate: no request fails, and no key is left behind. With the real function and a service
+//! that allows two keys.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failing unwrap in a test is a failing test"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod cut;
+mod keys;
+mod refused;
+
+use std::time::{Duration, SystemTime};
+
+use common::{options, rotate, stored};
+use local::{
+    key_service::{KeyService, User},
+    secrets_manager::Rotation,
+    world::World,
+};
+use rotating_secret::{RotatingSecret, provider::Aws};
+use serde_json::{Value, json};
+
+/// A world with a service whose account has one key, which was made by hand; `overlap` is the function's window.
+async fn world(overlap: &str) -> World {
+    let mut options = options().with_key_service();
+    let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    options
+        .function_env
+        .push(variable("OVERLAP_WINDOW", overlap));
+    options.function_env.push(variable("LOG_LEVEL", "TRACE"));
+    World::start(options).await.unwrap()
+}
+
+fn service(world: &World) -> &KeyService {
+    world.key_service().unwrap()
+}
+
+/// The document of the version with this label.
+async fn document(world: &World, label: &str) -> Option<Value> {
+    let stored = stored(world.secrets_manager(), world.api_key(), label).await?;
+    Some(serde_json::from_str(&stored).unwrap())
+}
+
+/// The id of the key in the version with this label.
+async fn key(world: &World, label: &str) -> Option<String> {
+    let document = document(world, label).await?;
+    Some(document["key_id"].as_str().unwrap().to_owned())
+}
+
+/// Stores the current document with one field replaced.
+async fn edit(world: &World, edit: impl FnOnce(&mut Value)) {
+    let mut document = document(world, "AWSCURRENT").await.unwrap();
+    edit(&mut document);
+    let input = json!({ "SecretId": world.api_key(), "SecretString": document.to_string() });
+    let stored = world.secrets_manager().call("PutSecretValue", input);
+    stored.await.unwrap();
+}
+
+/// The kind and the message of the last attempt's error.
+fn error(rotation: &Rotation) -> (String, String) {
+    assert!(!rotation.succeeded);
+    let last = rotation
+        .attempts
+        .last()
+        .and_then(|attempt| attempt.steps.last());
+    let error = last.unwrap().invoked.outcome.as_ref().unwrap_err();
+    (error.error_type.clone(), error.error_message.clone())
+}
+
+/// Whether the service has the current key, the previous one if `previous`, and no other.
+async fn assert_no_orphan(world: &World, previous: bool, case: &str) {
+    let mut needed = vec![key(world, "AWSCURRENT").await.unwrap()];
+    if previous {
+        needed.insert(0, key(world, "AWSPREVIOUS").await.unwrap());
+    }
+    assert_eq!(service(world).keys(), needed, "{case}");
+}
+
+#[tokio::test]
+async fn five_rotations_pass_under_an_application_that_uses_the_key_and_no_request_fails() {
+    let world = world("1s").await;
+    let secret = RotatingSecret::builder(world.api_key())
+        .overlap_window(Duration::from_secs(1))
+        .ttl(Duration::from_millis(300))
+        .build(Aws::from_clients([world.aws()]))
+        .await
+        .unwrap();
+    let user = User::start(service(&world), &secret, 4, Duration::from_millis(5)).unwrap();
+    let all_use = async |key: &str| {
+        while !user.seen().iter().all(|seen| seen.key == key) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let by_hand = key(&world, "AWSCURRENT").await.unwrap();
+    all_use(&by_hand).await;
+    let mut keys = vec![by_hand];
+    for _ in 0..5 {
+        assert!(rotate(&world, world.api_key()).await.succeeded);
+        let rotated = SystemTime::now();
+        let current = key(&world, "AWSCURRENT").await.unwrap();
+        assert!(!keys.contains(&current));
+        assert_no_orphan(&world, true, "after a rotation").await;
+        all_use(&current).await;
+        keys.push(current);
+        while rotated.elapsed().unwrap() < Duration::from_secs(1) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    let seen = user.seen();
+    drop(user);
+    for seen in seen {
+        assert_eq!((seen.failed, seen.first_failure), (0, None));
+        assert!(seen.served > 100, "{}", seen.served);
+    }
+    assert_eq!(
+        service(&world).refused(),
+        0,
+        "no key was used after its end"
+    );
+}
+
+#[tokio::test]
+async fn a_document_comes_back_as_it_was_but_for_the_key_and_the_overlap_that_clients_may_count_on()
+{
+    let world = world("90s").await;
+    edit(&world, |document| document["mine"] = json!([1.50, "x"])).await;
+    let before = document(&world, "AWSCURRENT").await.unwrap();
+    assert!(rotate(&world, world.api_key()).await.succeeded);
+    let mut after = document(&world, "AWSCURRENT").await.unwrap();
+    for field in ["key", "key_id"] {
+        assert_ne!(before[field], after[field]);
+        after[field] = before[field].clone();
+    }
+    assert_eq!(
+        after.as_object_mut().unwrap().remove("overlap_seconds"),
+        Some(json!(90))
+    );
+    assert_eq!(before.to_string(), after.to_string());
+}
+
+#[tokio::test]
+async fn a_rotation_costs_eleven_calls_and_two_logins() {
+    let world = world("unbounded").await;
+    assert!(rotate(&world, world.api_key()).await.succeeded);
+    let before = world.secrets_manager().calls().len();
+    let rotation = rotate(&world, world.api_key()).await;
+    assert_eq!(world.secrets_manager().calls().len() - before, 11);
+    let steps = &rotation.attempts[0].steps;
+    let lines = steps.iter().flat_map(|run| &run.invoked.log);
+    let logins = lines
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter_map(|line| line["connections"].as_u64());
+    assert_eq!(logins.sum::<u64>(), 2);
+}
+
+#[tokio::test]
+async fn neither_the_master_secret_nor_a_key_is_in_a_log_line_or_an_error() {
+    let world = world("1h").await;
+    let master = service(&world).master()["key"].as_str().unwrap().to_owned();
+    let mut secrets = vec![master];
+    let mut seen = String::new();
+    for _ in 0..2 {
+        for label in ["AWSCURRENT", "AWSPENDING"] {
+            if let Some(document) = document(&world, label).await {
+                secrets.push(document["key"].as_str().unwrap().to_owned());
+            }
+        }
+        let rotation = rotate(&world, world.api_key()).await;
+        for run in rotation.attempts.iter().flat_map(|attempt| &attempt.steps) {
+            seen.push_str(&run.invoked.log.join("\n"));
+            seen.push_str(&format!("{:?}", run.invoked.outcome));
+        }
+    }
+    assert!(secrets.len() >= 3);
+    assert!(
+        seen.contains("\"outcome\":\"promoted\"") && seen.contains("TooManyKeys"),
+        "{seen}"
+    );
+    for secret in secrets {
+        assert!(!seen.contains(&secret));
+    }
+}

@@ -1,0 +1,189 @@
+//! "Rejected" is what the service said and nothing else; the master secret goes nowhere that it may not go.
+
+use super::{assert_no_orphan, edit, error, key, service, world};
+use crate::common::{TOKEN, failure, invoke, rotate};
+use local::secrets_manager::{Behavior, Hang, ServiceError, When};
+use local::world::World;
+use serde_json::{Value, json};
+
+fn status(status: u16) -> Behavior {
+    Behavior::Error(ServiceError {
+        status,
+        code: String::new(),
+        message: "hidden-value".to_owned(),
+    })
+}
+
+#[tokio::test]
+async fn a_service_that_does_not_answer_or_not_as_expected_is_an_error_and_not_a_rejected_key() {
+    for (behavior, error_type) in [
+        (status(500), "ServiceRefused"),
+        (status(429), "ServiceRefused"),
+        (status(403), "ServiceRefused"),
+        (Behavior::Drop(When::BeforeEffect), "DatabaseUnreachable"),
+    ] {
+        let world = world("1h").await;
+        world
+            .secrets_manager()
+            .stage(world.api_key(), TOKEN)
+            .unwrap();
+        invoke(&world, world.api_key(), "createSecret")
+            .await
+            .outcome
+            .unwrap();
+        service(&world).inject("GET /me", behavior);
+        let error = failure(&world, world.api_key(), "testSecret").await;
+        assert_eq!(error.error_type, error_type);
+        assert!(!error.error_message.contains("hidden-value"), "{error}");
+        // and the retry goes on
+        for step in ["createSecret", "setSecret", "testSecret", "finishSecret"] {
+            invoke(&world, world.api_key(), step).await.outcome.unwrap();
+        }
+        assert_no_orphan(&world, true, error_type).await;
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_is_slow_is_given_up_in_time() {
+    let mut options = crate::common::options().with_key_service();
+    options.function_timeout = std::time::Duration::from_secs(3);
+    let world = World::start(options).await.unwrap();
+    world
+        .secrets_manager()
+        .stage(world.api_key(), TOKEN)
+        .unwrap();
+    service(&world).inject(
+        "POST /keys",
+        Behavior::Hang(When::BeforeEffect, Hang::default()),
+    );
+    let error = failure(&world, world.api_key(), "createSecret").await;
+    assert_eq!(error.error_type, "DatabaseTimedOut", "{error}");
+}
+
+#[tokio::test]
+async fn a_pending_key_that_the_service_rejects_is_not_promoted() {
+    let world = world("1h").await;
+    world
+        .secrets_manager()
+        .stage(world.api_key(), TOKEN)
+        .unwrap();
+    invoke(&world, world.api_key(), "createSecret")
+        .await
+        .outcome
+        .unwrap();
+    service(&world).delete(&key(&world, "AWSPENDING").await.unwrap());
+    let error = failure(&world, world.api_key(), "testSecret").await;
+    assert_eq!(error.error_type, "PendingRejected", "{error}");
+    assert_no_orphan(&world, false, "AWSCURRENT is untouched").await;
+}
+
+#[tokio::test]
+async fn a_master_secret_that_the_service_rejects_is_an_error_that_says_so() {
+    let world = world("1h").await;
+    let master = super::document(&world, "AWSCURRENT").await.unwrap()["masterarn"].clone();
+    let input = json!({ "SecretId": master, "SecretString": json!({ "key": "wrong", "account": "a" }).to_string() });
+    world
+        .secrets_manager()
+        .call("PutSecretValue", input)
+        .await
+        .unwrap();
+    let (error_type, message) = error(&rotate(&world, world.api_key()).await);
+    assert_eq!(error_type, "ServiceRefused");
+    assert!(
+        message.contains("HTTP 401") && message.contains("masterarn"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_host_that_is_not_allowed_is_not_asked() {
+    for url in [
+        "https://localhost:9/keys",
+        "https://evil.example.com/keys",
+        "https://localhost/keys",
+    ] {
+        let world = world("1h").await;
+        edit(&world, |document| document["create"]["url"] = url.into()).await;
+        let (error_type, message) = error(&rotate(&world, world.api_key()).await);
+        assert_eq!(error_type, "HostNotAllowed", "{message}");
+        assert!(message.contains("ALLOWED_HOSTS"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let world = world("1h").await;
+    service(&world).inject("POST /keys", status(307));
+    world
+        .secrets_manager()
+        .stage(world.api_key(), TOKEN)
+        .unwrap();
+    let error = failure(&world, world.api_key(), "createSecret").await;
+    assert_eq!(error.error_type, "ServiceRefused");
+    assert!(
+        error.error_message.contains("redirects are not followed"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_vouches_for_is_an_error() {
+    let options = crate::common::options()
+        .with_key_service()
+        .without_ca_file();
+    let world = World::start(options).await.unwrap();
+    world
+        .secrets_manager()
+        .stage(world.api_key(), TOKEN)
+        .unwrap();
+    let error = failure(&world, world.api_key(), "createSecret").await;
+    assert_eq!(error.error_type, "CertificateInvalid", "{error}");
+}
+
+#[tokio::test]
+async fn a_document_that_cannot_be_used_is_refused_before_anything_is_asked() {
+    type Edit = fn(&mut Value);
+    let cases: [(Edit, &str); 5] = [
+        (
+            |document| document["create"]["url"] = "http://localhost/keys".into(),
+            "DocumentFieldInvalid",
+        ),
+        (
+            |document| drop(document.as_object_mut().unwrap().remove("verify")),
+            "DocumentFieldMissing",
+        ),
+        (
+            |document| drop(document.as_object_mut().unwrap().remove("masterarn")),
+            "DocumentFieldMissing",
+        ),
+        (
+            |document| drop(document.as_object_mut().unwrap().remove("list")),
+            "KeysNotRepeatable",
+        ),
+        (
+            |document| document["create"]["headers"]["x"] = "{master.nothing}".into(),
+            "PlaceholderWithoutValue",
+        ),
+    ];
+    for (edited, error_type) in cases {
+        let world = world("1h").await;
+        let keys = service(&world).keys();
+        edit(&world, edited).await;
+        let rotation = rotate(&world, world.api_key()).await;
+        assert_eq!(error(&rotation).0, error_type, "{rotation:?}");
+        assert_eq!(service(&world).keys(), keys);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_the_key_is_an_error_and_the_key_that_nobody_can_read_is_deleted() {
+    let world = world("1h").await;
+    edit(&world, |document| {
+        document["create"]["key"] = "/elsewhere".into()
+    })
+    .await;
+    let (error_type, message) = error(&rotate(&world, world.api_key()).await);
+    assert_eq!(error_type, "AnswerUnreadable");
+    assert!(message.contains("\"/elsewhere\""), "{message}");
+    assert_no_orphan(&world, false, "nothing was stored").await;
+}

@@ -1,0 +1,152 @@
+//! A database in memory: roles, passwords, and what a target can get wrong about them.
+
+use std::{cell::RefCell, collections::BTreeMap, time::Duration};
+
+use secrecy::{ExposeSecret, SecretString};
+use secret_rotation::{
+    document::{Document, ENGINES, Overlap},
+    kit::Case,
+    target::{Login, Target, TargetError},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Users {
+    Single,
+    Alternating,
+}
+
+/// What a target must not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    AcceptsAnything,
+    TakesAnErrorForARejection,
+    TakesARejectionForAnError,
+    ChangesOnce,
+    MakesAPasswordOfItsOwn,
+    ChangesTheCurrentUser,
+}
+
+/// A role of the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Role {
+    pub(crate) password: String,
+    /// Its password is to end.
+    pub(crate) bounded: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Database {
+    users: Users,
+    fault: Fault,
+    changes: RefCell<usize>,
+    pub(crate) roles: RefCell<BTreeMap<String, Role>>,
+}
+
+/// A database with one role, and the secret about it.
+pub(crate) fn case(users: Users, fault: Fault) -> Case<Database> {
+    let document = |host: &str| {
+        let mut document =
+            serde_json::json!({"host": host, "username": "app", "password": "old password"});
+        if users == Users::Alternating {
+            document["masterarn"] = "administrator".into();
+        }
+        SecretString::from(document.to_string())
+    };
+    let app = Role {
+        password: "old password".to_owned(),
+        bounded: false,
+    };
+    Case {
+        target: Database {
+            users,
+            fault,
+            changes: RefCell::default(),
+            roles: RefCell::new([("app".to_owned(), app)].into()),
+        },
+        current: document("h"),
+        administrator: Some(r#"{"username":"admin","password":"admin's"}"#.into()),
+        overlaps: users == Users::Alternating,
+        unreachable: document("nowhere"),
+    }
+}
+
+fn error(what: &str) -> TargetError {
+    TargetError::Unreachable {
+        server: "h:5432".to_owned(),
+        reason: what.to_owned(),
+    }
+}
+
+impl Target for Database {
+    const ENGINES: &'static [&'static str] = ENGINES;
+    type Session = ();
+
+    async fn log_in(&self, document: &Document) -> Result<Login<()>, TargetError> {
+        if document.host() == "nowhere" {
+            return match self.fault {
+                Fault::TakesAnErrorForARejection => Ok(Login::Rejected),
+                _ => Err(error("nowhere")),
+            };
+        }
+        let roles = self.roles.borrow();
+        let role = roles.get(document.username());
+        let good = role.is_some_and(|role| role.password == document.password().expose_secret());
+        match self.fault {
+            _ if good => Ok(Login::Accepted(())),
+            Fault::AcceptsAnything => Ok(Login::Accepted(())),
+            Fault::TakesARejectionForAnError => Err(error("wrong password")),
+            _ => Ok(Login::Rejected),
+        }
+    }
+
+    fn propose(
+        &self,
+        current: &Document,
+        password: SecretString,
+        overlap: Overlap,
+    ) -> Result<Document, TargetError> {
+        Ok(match (self.users, self.fault) {
+            (Users::Single, _) | (_, Fault::ChangesTheCurrentUser) => {
+                current.with_password(password)
+            }
+            (Users::Alternating, _) => current.with_user("app_clone".to_owned(), password, overlap),
+        })
+    }
+
+    async fn change(
+        &self,
+        (): (),
+        _: Option<&Document>,
+        _: &Document,
+        pending: &Document,
+    ) -> Result<(), TargetError> {
+        *self.changes.borrow_mut() += 1;
+        if self.fault == Fault::ChangesOnce && *self.changes.borrow() > 1 {
+            return Err(error("changed already"));
+        }
+        let role = Role {
+            password: match self.fault {
+                Fault::MakesAPasswordOfItsOwn => "its own".to_owned(),
+                _ => pending.password().expose_secret().to_owned(),
+            },
+            bounded: false,
+        };
+        let mut roles = self.roles.borrow_mut();
+        roles.insert(pending.username().to_owned(), role);
+        Ok(())
+    }
+
+    async fn retire(
+        &self,
+        _: &Document,
+        retired: &Document,
+        _: Duration,
+    ) -> Result<(), TargetError> {
+        let mut roles = self.roles.borrow_mut();
+        if let Some(role) = roles.get_mut(retired.username()) {
+            role.bounded = true;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,273 @@
+//! Every target that there is keeps the contract, with the real system behind it: PostgreSQL, a service with API keys, and
+//! the example of one's own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failing unwrap in a test is a failing test"
+)]
+
+mod common;
+#[path = "../examples/redis.rs"]
+#[allow(
+    dead_code,
+    clippy::print_stdout,
+    reason = "its main is run as a process"
+)]
+mod redis;
+
+use std::{
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use local::{
+    executable,
+    key_service::KeyService,
+    postgres::Postgres as Server,
+    world::{Options, World},
+};
+use secrecy::ExposeSecret;
+use secret_rotation::{
+    kit::{Case, check},
+    settings::Settings,
+    target::{
+        Limits,
+        api_key::{ApiKey, Https},
+        postgres::{Kept, Postgres, Roots},
+    },
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+const LIMITS: Limits = Limits {
+    connect: Duration::from_secs(20),
+    statement: Duration::from_secs(20),
+};
+
+fn settings(variables: &[(&str, &str)]) -> Settings {
+    let found = |name: &str| {
+        let mut variables = variables.iter();
+        let found = variables.find(|(known, _)| *known == name);
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    Settings::read(found).unwrap()
+}
+
+/// A port on which nobody listens.
+fn closed_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+fn with(document: &Value, field: &str, value: Value) -> String {
+    let mut document = document.clone();
+    document[field] = value;
+    document.to_string()
+}
+
+#[tokio::test]
+async fn postgresql_keeps_the_contract_with_a_single_user_and_with_two() {
+    let server = Server::shared().await.unwrap();
+    let settings = settings(&[]);
+    let (roots, kept) = (Roots::new(Some(server.ca_file())), Kept::default());
+    let closed = closed_port();
+    for alternating in [false, true] {
+        let start = async || {
+            let user = format!("kit_{}", &Uuid::new_v4().simple().to_string()[..8]);
+            let create = format!(
+                "CREATE ROLE {user} LOGIN PASSWORD 'old password'; \
+                 CREATE ROLE {user}_admin LOGIN CREATEROLE PASSWORD 'administrators'; \
+                 GRANT {user} TO {user}_admin WITH ADMIN OPTION"
+            );
+            server.execute(&create).await.unwrap();
+            let mut document = json!({
+                "host": server.host(), "port": server.port(), "username": user, "password": "old password",
+            });
+            if alternating {
+                document["masterarn"] = "administrator".into();
+            }
+            let administrator =
+                json!({ "username": format!("{user}_admin"), "password": "administrators" });
+            Case {
+                target: Postgres::new(&roots, &kept, &settings, LIMITS),
+                current: document.to_string().into(),
+                administrator: Some(administrator.to_string().into()),
+                overlaps: alternating,
+                unreachable: with(&document, "port", closed.into()).into(),
+            }
+        };
+        let checked = check(start).await;
+        assert_eq!(checked, Ok(()), "alternating: {alternating}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_with_api_keys_keeps_the_contract() {
+    let service = KeyService::start().await.unwrap();
+    let ca_file = service.ca_file("/dev/null".as_ref()).unwrap();
+    let closed = format!("localhost:{}", closed_port());
+    let hosts = format!("{},{closed}", service.host());
+    let (settings, https) = (
+        settings(&[("ALLOWED_HOSTS", &hosts)]),
+        Https::new(Some(ca_file)),
+    );
+    // two deliveries at once may each have made one
+    service.set_limit(usize::MAX);
+    let start = async || {
+        let document = service.document("master");
+        let mut verify = document["verify"].clone();
+        verify["url"] = format!("https://{closed}/me").into();
+        Case {
+            target: ApiKey::new(&https, &settings, LIMITS),
+            current: document.to_string().into(),
+            administrator: Some(service.master().to_string().into()),
+            overlaps: true,
+            unreachable: with(&document, "verify", verify).into(),
+        }
+    };
+    assert_eq!(check(start).await, Ok(()));
+}
+
+/// A Redis server of this machine, in a folder of its own.
+struct RedisServer {
+    process: Child,
+    port: u16,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl RedisServer {
+    async fn start() -> Self {
+        let (port, folder) = (closed_port(), tempfile::tempdir().unwrap());
+        let process = Command::new("redis-server")
+            .args([
+                "--port",
+                &port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+            ])
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server is not on PATH: `make test` puts it there");
+        let server = Self {
+            process,
+            port,
+            _folder: folder,
+        };
+        while tokio::net::TcpStream::connect(("127.0.0.1", port))
+            .await
+            .is_err()
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        server.acl("admin", "administrators", "+@all").await;
+        server
+    }
+
+    async fn acl(&self, user: &str, password: &str, rights: &str) {
+        let client = ::redis::Client::open(("127.0.0.1", self.port)).unwrap();
+        let mut session = client.get_multiplexed_async_connection().await.unwrap();
+        let mut command = ::redis::cmd("ACL");
+        command
+            .arg("SETUSER")
+            .arg(user)
+            .arg("on")
+            .arg(format!(">{password}"));
+        let command = command.arg("~*").arg(rights);
+        command.exec_async(&mut session).await.unwrap();
+    }
+
+    /// The document of a new user.
+    async fn document(&self, administrator: &str) -> Value {
+        let user = format!("app{}", Uuid::new_v4().simple());
+        self.acl(&user, "old password", "+@read").await;
+        json!({
+            "engine": "redis", "host": "127.0.0.1", "port": self.port, "ssl": false,
+            "username": user, "password": "old password", "masterarn": administrator,
+        })
+    }
+}
+
+const ADMINISTRATOR: &str = r#"{"username":"admin","password":"administrators"}"#;
+
+#[tokio::test]
+async fn the_example_of_ones_own_target_keeps_the_contract() {
+    let server = RedisServer::start().await;
+    let closed = closed_port();
+    let start = async || {
+        let document = server.document("administrator").await;
+        Case {
+            target: redis::Redis,
+            unreachable: with(&document, "port", closed.into()).into(),
+            current: document.to_string().into(),
+            administrator: Some(ADMINISTRATOR.into()),
+            overlaps: true,
+        }
+    };
+    assert_eq!(check(start).await, Ok(()));
+}
+
+#[tokio::test]
+async fn the_example_is_a_function_that_rotates_in_the_local_world_and_refuses_other_engines() {
+    let server = RedisServer::start().await;
+    let how = ["--workspace", "--all-features", "--example"];
+    let world = World::start(Options::new(executable::build("redis", &how).unwrap()))
+        .await
+        .unwrap();
+    let service = world.secrets_manager();
+    let input = json!({ "Name": "cache/admin", "SecretString": ADMINISTRATOR });
+    let created = service.call("CreateSecret", input).await.unwrap();
+    let document = server.document(created["ARN"].as_str().unwrap()).await;
+    let input = json!({ "Name": "cache/app", "SecretString": document.to_string() });
+    service.call("CreateSecret", input).await.unwrap();
+    let function = world.function().arn();
+    service
+        .configure_rotation("cache/app", &function, 30)
+        .unwrap();
+
+    let mut passwords = vec!["old password".to_owned()];
+    for _ in 0..2 {
+        let rotation = common::rotate(&world, "cache/app").await;
+        assert!(rotation.succeeded, "{rotation:?}");
+        let current = common::password(&world, "cache/app", "AWSCURRENT").await;
+        passwords.push(current.unwrap());
+    }
+    let mut accepted = Vec::new();
+    for password in &passwords {
+        let document = with(&document, "password", password.as_str().into()).into();
+        let document = secret_rotation::document::Document::parse_for(&document, &["redis"]);
+        let document = document.unwrap();
+        assert_eq!(document.password().expose_secret(), password);
+        use secret_rotation::target::{Login, Target};
+        let login = redis::Redis.log_in(&document).await.unwrap();
+        accepted.push(matches!(login, Login::Accepted(())));
+    }
+    assert_eq!(
+        accepted,
+        [false, true, true],
+        "the previous one goes on, the one before does not"
+    );
+
+    let postgres = common::rotate(&world, world.single_user()).await;
+    let error = postgres.attempts[0].steps[0]
+        .invoked
+        .outcome
+        .as_ref()
+        .unwrap_err();
+    assert_eq!(error.error_type, "EngineUnknown");
+    assert!(
+        error.error_message.contains("rotates redis, valkey"),
+        "{error}"
+    );
+}
