@@ -128,6 +128,7 @@ class Template(unittest.TestCase):
                 (443, 443, EVERYTHING["ApiCidr"]),
             ],
         )
+        self.assertTrue(all(rule["Description"] for rule in egress))
         self.assertEqual(
             self.full["DatabaseLetsTheFunctionIn"]["Properties"]["SourceSecurityGroupId"], "FunctionSecurityGroup"
         )
