@@ -52,7 +52,7 @@ def refused(parameters):
     return [
         assertion["AssertDescription"]
         for rule in template["Rules"].values()
-        if _holds(rule["RuleCondition"], values)
+        if "RuleCondition" not in rule or _holds(rule["RuleCondition"], values)
         for assertion in rule["Assertions"]
         if not _holds(assertion["Assert"], values)
     ]
@@ -62,6 +62,8 @@ def _holds(condition, values, conditions=None):
     ((function, arguments),) = condition.items()
     if function == "Condition":
         return _holds(conditions[arguments], values, conditions)
+    if function == "Fn::Contains":
+        return arguments[1] in values[arguments[0]["Ref"]].split(",")
     if function == "Fn::Equals":
         left, right = (values[item["Ref"]] if isinstance(item, dict) else item for item in arguments)
         return left == right

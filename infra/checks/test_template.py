@@ -11,7 +11,7 @@ EVERYTHING = json.loads((template.INFRA / "checks/everything.json").read_text())
 SECRETS = EVERYTHING["SecretArns"]
 POLICIES = ["FunctionRole", "OperatorPolicy", "ApplicationPolicyarnawssecretsmanageruseast1123456789012secretordersdbAbCdEf"]
 # where AWS allows nothing narrower; the reasons stand in the template beside each
-STARS = {"ListTheSecretsForTheAgeCheck", "ListTheSecrets", "LetLambdaJoinTheVpc", "KeepTheVpcFromTheCode"}
+STARS = {"ListTheSecretsForTheAgeCheck", "ListTheSecrets", "AskForManyAtOnce", "LetLambdaJoinTheVpc", "KeepTheVpcFromTheCode"}
 
 
 def of_type(resources, kind):
@@ -88,7 +88,7 @@ class Template(unittest.TestCase):
             )
         ]
         self.assertIn("Rotate", names)
-        for name in ["ReadTheSecrets", "ReadTheAdministrators", "DecryptThroughSecretsManager"]:
+        for name in ["ReadAndMendTheSecrets", "ReadTheAdministrators", "UseTheKeysThroughSecretsManager", "AskForManyAtOnce"]:
             self.assertNotIn(name, names)
 
     def test_secrets_manager_of_this_account_alone_invokes_the_function(self):
@@ -128,6 +128,7 @@ class Template(unittest.TestCase):
                 (443, 443, EVERYTHING["ApiCidr"]),
             ],
         )
+        self.assertTrue(all(rule["Description"] for rule in egress))
         self.assertEqual(
             self.full["DatabaseLetsTheFunctionIn"]["Properties"]["SourceSecurityGroupId"], "FunctionSecurityGroup"
         )
@@ -140,9 +141,10 @@ class Template(unittest.TestCase):
         for name in ["Email", "OldestAgeAlarm", "UnknownReaders", "UnknownReadersAlarm"]:
             self.assertNotIn(name, self.bare)
 
-    def test_a_vpc_without_a_way_to_database_or_secrets_manager_is_refused(self):
-        vpc = {"VpcId": "vpc-0123456789abcdef0", "DatabaseSecurityGroupId": "sg-0123456789abcdef0"}
-        self.assertEqual(template.refused({}), [])
+    def test_no_secret_and_a_vpc_without_a_way_to_database_or_secrets_manager_are_refused(self):
+        vpc = {"SecretArns": SECRETS[0], "VpcId": "vpc-0123456789abcdef0", "DatabaseSecurityGroupId": "sg-0123456789abcdef0"}
+        self.assertEqual(template.refused({"SecretArns": ",".join(SECRETS)}), [])
+        self.assertIn("SecretArns", "".join(template.refused({})))
         self.assertIn("no way to Secrets Manager", "".join(template.refused(vpc)))
         for way in [
             {"CreateSecretsManagerEndpoint": "true", "VpcCidr": "10.0.0.0/16"},
@@ -153,7 +155,7 @@ class Template(unittest.TestCase):
             without_database = vpc | way | {"DatabaseSecurityGroupId": ""}
             self.assertIn("no way to the database", "".join(template.refused(without_database)))
         self.assertIn("VpcCidr", "".join(template.refused(vpc | {"CreateSecretsManagerEndpoint": "true"})))
-        self.assertIn("want VpcId", "".join(template.refused({"CreateSecretsManagerEndpoint": "true"})))
+        self.assertIn("want VpcId", "".join(template.refused({"SecretArns": SECRETS[0], "CreateSecretsManagerEndpoint": "true"})))
 
     def test_every_alarm_tells_the_topic_and_has_its_section_in_the_runbook(self):
         runbook = (template.INFRA.parent / "docs/operations.md").read_text()
@@ -209,14 +211,17 @@ class Template(unittest.TestCase):
             self.assertEqual(secret["Properties"]["KmsKeyId"], key)
             self.assertEqual(secret["DeletionPolicy"], "Retain")
 
+    def test_sam_builds_what_it_has_no_parameters_for(self):
+        self.assertIn("Function", template.render({}))
+
     def test_every_parameter_stands_in_the_table_of_the_runbook_with_its_default(self):
         runbook = (template.INFRA.parent / "docs/operations.md").read_text()
-        table = dict(re.findall(r"(?m)^\| `(\w+)` \|.*\| (.*?) \|$", runbook))
+        table = dict(re.findall(r"(?m)^\| `(\w+)` \|.*\| *(.*?) *\|$", runbook))
         parameters = {**template.read()["Parameters"], **template.read("secret.yaml")["Parameters"]}
         self.assertEqual(set(table), set(parameters))
         for name, parameter in parameters.items():
             default = parameter.get("Default")
-            told = "required" if default is None else f"`{default}`" if default != "" else ""
+            told = "required" if default is None or name == "SecretArns" else f"`{default}`" if default != "" else ""
             self.assertEqual(table[name].replace("``", "`"), told, name)
 
 

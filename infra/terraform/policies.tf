@@ -98,10 +98,16 @@ locals {
       Condition = { StringEqualsIfExists = { "secretsmanager:RotationLambdaARN" = local.function_arn } }
     }],
     !var.operator_reads_values ? [] : [{
-      Sid      = "ReadTheSecrets"
+      Sid      = "ReadAndMendTheSecrets"
       Effect   = "Allow"
-      Action   = "secretsmanager:GetSecretValue"
+      Action   = ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
       Resource = local.secret_arns
+    }],
+    !var.operator_reads_values ? [] : [{
+      Sid      = "AskForManyAtOnce"
+      Effect   = "Allow"
+      Action   = "secretsmanager:BatchGetSecretValue"
+      Resource = "*" # the action knows no resource
     }],
     !(var.operator_reads_values && local.with_administrators) ? [] : [{
       Sid      = "ReadTheAdministrators"
@@ -128,9 +134,9 @@ locals {
       Resource = var.kms_key_arns
     }],
     !(var.operator_reads_values && local.with_keys) ? [] : [{
-      Sid       = "DecryptThroughSecretsManager"
+      Sid       = "UseTheKeysThroughSecretsManager"
       Effect    = "Allow"
-      Action    = "kms:Decrypt"
+      Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
       Resource  = var.kms_key_arns
       Condition = { StringEquals = local.through_the_service }
     }],

@@ -64,7 +64,7 @@ variable "reserved_concurrency" {
 
 variable "log_retention_days" {
   type    = number
-  default = 90
+  default = 365
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
     error_message = "One of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653."
@@ -217,7 +217,7 @@ variable "watched_secrets" {
 }
 
 variable "operator_reads_values" {
-  description = "Whether the operator's policy reads the secrets, which doctor and compromised do, to log in with them."
+  description = "Whether the operator's policy reads and mends values. doctor and compromised log in with them."
   type        = bool
   default     = true
 }

@@ -25,6 +25,9 @@ use tokio::{
 /// The customer's key under which the secrets stand.
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
+/// The secret that mints API keys; `masterarn` names it.
+const MASTER: &str = "demo/mail/master";
+
 /// Every operation that the local Secrets Manager serves.
 const OPERATIONS: [&str; 16] = [
     "BatchGetSecretValue",
@@ -52,14 +55,10 @@ struct Deployed {
 }
 
 impl Deployed {
-    /// With all three secrets under the customer's key, in a VPC, and these parameters beside.
+    /// With all secrets under the customer's key, in a VPC, and these parameters beside.
     async fn new(more: &[(&str, &str)]) -> Self {
-        let world = common::world().await;
-        for secret in [
-            world.admin(),
-            world.single_user(),
-            world.alternating_users(),
-        ] {
+        let world = world().await;
+        for secret in rotated(&world).into_iter().chain([world.admin(), MASTER]) {
             give_key(&world, secret, KEY).await;
         }
         let mut parameters = vec![("KmsKeyArns", KEY), ("VpcId", "vpc-1")];
@@ -68,16 +67,17 @@ impl Deployed {
     }
 
     fn with(world: World, more: &[(&str, &str)]) -> Self {
-        let arn = |secret| common::arn(&world, secret);
-        let secrets = format!(
-            "{},{}",
-            arn(world.single_user()),
-            arn(world.alternating_users())
-        );
-        let administrator = arn(world.admin());
+        let arns = |secrets: &[&str]| {
+            let arns: Vec<String> = secrets
+                .iter()
+                .map(|secret| common::arn(&world, secret))
+                .collect();
+            arns.join(",")
+        };
+        let (secrets, administrators) = (arns(&rotated(&world)), arns(&[world.admin(), MASTER]));
         let mut parameters = vec![
             ("SecretArns", secrets.as_str()),
-            ("AdministratorSecretArns", &administrator),
+            ("AdministratorSecretArns", &administrators),
         ];
         parameters.extend(more);
         let resources = Template::sam(&parameters).resources();
@@ -152,6 +152,22 @@ impl Deployed {
         }
         allowed
     }
+}
+
+/// With a PostgreSQL, and a service whose API key rotates.
+async fn world() -> World {
+    World::start(common::options().with_key_service())
+        .await
+        .unwrap()
+}
+
+/// The secrets that the function rotates.
+fn rotated(world: &World) -> [&'static str; 3] {
+    [
+        world.single_user(),
+        world.alternating_users(),
+        world.api_key(),
+    ]
 }
 
 /// Puts a secret under a key.
