@@ -367,12 +367,12 @@ impl World {
         API_KEY
     }
 
-    /// The AWS SDK's client of this Secrets Manager, with credentials that it does not look at.
+    /// The AWS SDK's client of this Secrets Manager, with an access key that may do everything.
     pub fn aws(&self) -> aws_sdk_secretsmanager::Client {
         self.aws_as("local")
     }
 
-    /// The same, with this access key id.
+    /// The same, with this access key id, whose role [`World::iam`] may restrict.
     pub fn aws_as(&self, access_key_id: &str) -> aws_sdk_secretsmanager::Client {
         let http = aws_smithy_http_client::Builder::new().build_http();
         let config = aws_sdk_secretsmanager::Config::builder()
