@@ -56,6 +56,15 @@ async fn passwords(world: &World) -> Vec<String> {
             passwords.extend(common::password(world, secret, label).await);
         }
     }
+    if let Some(service) = world.key_service() {
+        let mut documents = vec![service.master()];
+        for label in ["AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"] {
+            let stored = common::stored(world.secrets_manager(), world.api_key(), label).await;
+            documents.extend(stored.map(|stored| serde_json::from_str(&stored).unwrap()));
+        }
+        let key = |document: &Value| document["key"].as_str().unwrap().to_owned();
+        passwords.extend(documents.iter().map(key));
+    }
     passwords
 }
 
@@ -289,8 +298,10 @@ async fn a_failed_step_writes_its_line_and_counts_by_step_and_error_type() {
 }
 
 #[tokio::test]
-async fn the_demo_shows_both_strategies_a_revocation_and_no_password() {
-    let mut options = common::options().own_postgres(Settings::default());
+async fn the_demo_shows_both_strategies_a_revocation_an_api_key_and_no_password() {
+    let mut options = common::options()
+        .own_postgres(Settings::default())
+        .with_key_service();
     options
         .function_env
         .push(("OVERLAP_WINDOW".to_owned(), local::demo::WINDOW.to_owned()));
@@ -326,5 +337,10 @@ async fn the_demo_shows_both_strategies_a_revocation_and_no_password() {
         1,
         "{shown}"
     );
-    assert_eq!(count("✔ no request failed"), 2, "{shown}");
+    assert_eq!(
+        count("✔ after revokeSecret the new one is all there is"),
+        1,
+        "{shown}"
+    );
+    assert_eq!(count("✔ no request failed"), 3, "{shown}");
 }

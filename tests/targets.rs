@@ -106,12 +106,13 @@ async fn postgresql_keeps_the_contract_with_a_single_user_and_with_two() {
 #[tokio::test]
 async fn a_service_with_api_keys_keeps_the_contract() {
     let service = KeyService::start().await.unwrap();
-    let ca_file = service.ca_file("/dev/null".as_ref()).unwrap();
+    let ca_file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(ca_file.path(), service.ca()).unwrap();
     let closed = format!("localhost:{}", closed_port());
     let hosts = format!("{},{closed}", service.host());
     let (settings, https) = (
         settings(&[("ALLOWED_HOSTS", &hosts)]),
-        Https::new(Some(ca_file)),
+        Https::new(Some(ca_file.path().to_owned())),
     );
     // two deliveries at once may each have made one
     service.set_limit(usize::MAX);
@@ -159,7 +160,7 @@ impl RedisServer {
             .current_dir(folder.path())
             .stdout(Stdio::null())
             .spawn()
-            .expect("redis-server is not on PATH: `make test` puts it there");
+            .unwrap_or_else(|error| panic!("redis-server ({error}): `make test` puts it on PATH"));
         let server = Self {
             process,
             port,

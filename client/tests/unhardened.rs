@@ -3,6 +3,7 @@
     feature = "aws",
     feature = "deadpool",
     feature = "harden",
+    feature = "tls",
     target_os = "linux"
 ))]
 #![allow(

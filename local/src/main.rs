@@ -73,7 +73,9 @@ async fn main() -> ExitCode {
 async fn up(port: u16, function: Option<PathBuf>, stage: Option<String>) -> Result<(), Error> {
     let mut stop = Stop::listen()?;
     let function = executable::function(function)?;
-    let mut options = Options::new(function).own_postgres(Settings::default());
+    let mut options = Options::new(function)
+        .own_postgres(Settings::default())
+        .with_key_service();
     (options.port, options.show_log) = (port, true);
     let world = tokio::select! {
         world = World::start(options) => world?,
@@ -93,8 +95,9 @@ async fn up(port: u16, function: Option<PathBuf>, stage: Option<String>) -> Resu
 
 async fn demo(function: Option<PathBuf>) -> Result<(), Error> {
     let mut stop = Stop::listen()?;
-    let mut options =
-        Options::new(executable::function(function)?).own_postgres(Settings::default());
+    let mut options = Options::new(executable::function(function)?)
+        .own_postgres(Settings::default())
+        .with_key_service();
     options
         .function_env
         .push(("OVERLAP_WINDOW".to_owned(), demo::WINDOW.to_owned()));

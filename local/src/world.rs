@@ -120,6 +120,7 @@ pub struct World {
     server: JoinHandle<()>,
     postgres: Database,
     key_service: Option<KeyService>,
+    ca_file: PathBuf,
     role: String,
     alternating_role: String,
     dbname: String,
@@ -171,11 +172,14 @@ impl World {
             true => Some(KeyService::start().await?),
             false => None,
         };
+        let mut ca_file = postgres.server().ca_file();
+        if let Some(key_service) = &key_service {
+            // beside the server's own, so that it goes when the server does
+            let trusted = std::fs::read_to_string(&ca_file)? + key_service.ca();
+            ca_file.set_file_name(format!("trusted-{port}.pem"));
+            std::fs::write(&ca_file, trusted)?;
+        }
         if options.trusts_ca {
-            let mut ca_file = postgres.server().ca_file();
-            if let Some(key_service) = &key_service {
-                ca_file = key_service.ca_file(&ca_file)?;
-            }
             env.push(("TLS_CA_FILE".to_owned(), ca_file.display().to_string()));
         }
         if let Some(key_service) = &key_service {
@@ -209,6 +213,7 @@ impl World {
             server,
             postgres,
             key_service,
+            ca_file,
             role,
             alternating_role,
             dbname,
@@ -407,7 +412,7 @@ impl World {
             endpoint: self.endpoint.clone(),
             region: REGION,
             function_arn: self.function.arn(),
-            ca_file: self.postgres().ca_file(),
+            ca_file: self.ca_file.clone(),
             postgres: ReadyPostgres {
                 host: self.postgres().host(),
                 port: self.postgres().port(),
@@ -417,6 +422,7 @@ impl World {
                 admin: ADMIN,
                 single_user: SINGLE_USER,
                 alternating_users: ALTERNATING_USERS,
+                api_key: self.key_service.as_ref().map(|_| API_KEY),
             },
         }
     }
@@ -460,6 +466,8 @@ struct ReadySecrets {
     admin: &'static str,
     single_user: &'static str,
     alternating_users: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key: Option<&'static str>,
 }
 
 /// Why there is no world.

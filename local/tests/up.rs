@@ -175,6 +175,7 @@ fn it_prints_where_everything_is_in_one_line_and_serves_until_it_is_told_to_stop
             up.text("/secrets/alternating_users"),
             "demo/stock/alternating"
         );
+        assert_eq!(up.text("/secrets/api_key"), "demo/mail/api-key");
         let endpoint = up
             .text("/endpoint")
             .strip_prefix("http://")

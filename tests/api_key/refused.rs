@@ -44,6 +44,27 @@ async fn a_service_that_does_not_answer_or_not_as_expected_is_an_error_and_not_a
 }
 
 #[tokio::test]
+async fn an_answer_that_does_not_end_is_given_up() {
+    let world = world("1h").await;
+    world
+        .secrets_manager()
+        .stage(world.api_key(), TOKEN)
+        .unwrap();
+    let long = Behavior::Error(ServiceError {
+        status: 200,
+        code: String::new(),
+        message: "x".repeat(300_000),
+    });
+    service(&world).inject("GET /keys", long);
+    let error = failure(&world, world.api_key(), "createSecret").await;
+    assert_eq!(error.error_type, "DatabaseUnreachable");
+    assert!(
+        error.error_message.contains("longer than 262144 bytes"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn a_service_that_is_slow_is_given_up_in_time() {
     let mut options = crate::common::options().with_key_service();
     options.function_timeout = std::time::Duration::from_secs(3);
@@ -113,17 +134,16 @@ async fn a_host_that_is_not_allowed_is_not_asked() {
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let world = world("1h").await;
-    service(&world).inject("POST /keys", status(307));
-    world
-        .secrets_manager()
-        .stage(world.api_key(), TOKEN)
-        .unwrap();
-    let error = failure(&world, world.api_key(), "createSecret").await;
-    assert_eq!(error.error_type, "ServiceRefused");
-    assert!(
-        error.error_message.contains("redirects are not followed"),
-        "{error}"
-    );
+    edit(&world, |document| {
+        let url = format!("https://{}/moved", service(&world).host());
+        document["create"]["url"] = url.into();
+    })
+    .await;
+    let (error_type, message) = error(&rotate(&world, world.api_key()).await);
+    assert_eq!(error_type, "ServiceRefused");
+    assert!(message.contains("HTTP 307"), "{message}");
+    assert!(message.contains("redirects are not followed"), "{message}");
+    assert_no_orphan(&world, false, "nothing was made").await;
 }
 
 #[tokio::test]

@@ -29,10 +29,7 @@ use sqlx::{
 use tokio::{sync::watch, time::sleep};
 
 use super::age::SETTLED;
-use crate::{Credential, RotatingSecret, slot::Change};
-
-/// The cached version, AWSCURRENT, AWSPENDING, AWSCURRENT again.
-const ATTEMPTS: usize = 4;
+use crate::{Attempt, Credential, CredentialGuard, LogInError, RotatingSecret, slot::Change};
 
 /// A pool of the secret's connections.
 ///
@@ -94,22 +91,25 @@ impl Pool {
     ///
     /// As sqlx has it; without a credential it is [`Error::Configuration`].
     pub async fn acquire(&self) -> Result<PoolConnection<Postgres>, Error> {
-        let mut credential = self.0.secret.usable().await.map_err(configuration)?;
-        let mut tried = Vec::with_capacity(ATTEMPTS);
-        loop {
-            self.0.give(&credential)?;
-            tried.push(credential.version_id().clone());
+        let attempt = async |credential: CredentialGuard| {
+            self.0.give(&credential).map_err(Attempt::Failed)?;
             drop(credential);
-            let answer = match self.0.take().await {
-                Err(answer) if is_rejection(&answer) && tried.len() < ATTEMPTS => answer,
-                result => return result,
-            };
-            credential = match self.0.secret.recover_from(&tried).await {
-                Ok(next) => next,
-                Err(crate::Error::Rejected { .. }) => return Err(answer),
-                Err(error) => return Err(configuration(error)),
-            };
-        }
+            self.0.take().await.map_err(|answer| {
+                if is_rejection(&answer) {
+                    Attempt::Rejected(answer)
+                } else {
+                    Attempt::Failed(answer)
+                }
+            })
+        };
+        self.0
+            .secret
+            .log_in(attempt)
+            .await
+            .map_err(|error| match error {
+                LogInError::Secret(error) => configuration(error),
+                LogInError::Failed(answer) | LogInError::Rejected { answer, .. } => answer,
+            })
     }
 
     /// Begins a transaction.

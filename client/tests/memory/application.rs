@@ -3,17 +3,17 @@
 use std::{
     env,
     io::stdin,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use rotating_secret::{
-    RotatingSecret, harden::no_core_dumps, pool, postgres::connect, provider::Aws,
-};
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring,
-    pki_types::{CertificateDer, pem::PemObject},
+    RotatingSecret,
+    harden::no_core_dumps,
+    pool,
+    postgres::{connect, tls},
+    provider::Aws,
 };
 use tokio::runtime::Builder;
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -38,7 +38,8 @@ pub(crate) fn application() {
 }
 
 async fn work(secret: String, mut memory: Memory) {
-    let tls = tls();
+    let ca_file = PathBuf::from(env::var_os("CA_FILE").unwrap());
+    let tls = tls(Some(&ca_file)).unwrap();
     let secret = RotatingSecret::builder(secret)
         .build(Aws::from_env().await.unwrap())
         .await
@@ -111,18 +112,4 @@ async fn answer(
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     println!("\n{}", serde_json::to_string(&found).unwrap());
-}
-
-/// Whoever the server's CA has signed.
-fn tls() -> MakeRustlsConnect {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(env::var("CA_FILE").unwrap()).unwrap() {
-        roots.add(certificate.unwrap()).unwrap();
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    MakeRustlsConnect::new(config)
 }

@@ -1,5 +1,6 @@
 //! What `make demo` shows: a password rotates, and a person sees it; then many do, and no request fails.
 
+mod api_key;
 mod handover;
 mod show;
 
@@ -60,6 +61,7 @@ pub async fn run(
     single_user(world, &mut show).await?;
     alternating_users(world, &mut show).await?;
     revoke(world, &mut show).await?;
+    api_key::show(world, &mut show).await?;
     handover::show(world, rotations, &mut show).await
 }
 

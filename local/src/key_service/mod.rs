@@ -6,6 +6,7 @@
 //! | `POST /keys` `{"name": …}` | the account | 201 `{"id", "name", "secret"}`, or 409 if there are two |
 //! | `GET /keys` | the account | `{"keys": [{"id", "name"}]}` |
 //! | `DELETE /keys/{id}` | the account | 204, or 404 |
+//! | `POST /moved` | anybody | 307, to `/keys` |
 //! | `GET /me` | a key | 200 `{"id"}`, or 401 |
 
 mod user;
@@ -15,7 +16,6 @@ pub use user::{Seen, User};
 use std::{
     collections::HashMap,
     io,
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -25,12 +25,11 @@ use axum::{
     extract::{Path, Request, State},
     http::{HeaderMap, StatusCode, header::AUTHORIZATION},
     middleware::{self, Next},
-    response::{IntoResponse, Response},
-    routing::{delete, get},
+    response::{IntoResponse, Redirect, Response},
+    routing::{delete, get, post},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::{
@@ -47,7 +46,6 @@ pub struct KeyService {
     account: Arc<Mutex<Account>>,
     host: String,
     ca: String,
-    files: Arc<TempDir>,
 }
 
 struct Account {
@@ -74,7 +72,7 @@ impl KeyService {
     ///
     /// # Errors
     ///
-    /// No port, no certificate, or no temporary folder.
+    /// No port, or no certificate.
     pub async fn start() -> io::Result<Self> {
         let account = Account {
             key: secret(),
@@ -93,6 +91,7 @@ impl KeyService {
         let router = Router::new()
             .route("/keys", get(list).post(create))
             .route("/keys/{id}", delete(end))
+            .route("/moved", post(|| async { Redirect::temporary("/keys") }))
             .route("/me", get(verify))
             .layer(middleware::from_fn_with_state(account.clone(), meet))
             .with_state(account.clone());
@@ -102,25 +101,12 @@ impl KeyService {
             account,
             host: format!("localhost:{}", address.port()),
             ca: certificate.pem(),
-            files: Arc::new(TempDir::new()?),
         })
     }
 
     /// Host and port, for `ALLOWED_HOSTS`.
     pub fn host(&self) -> &str {
         &self.host
-    }
-
-    /// A PEM file with the service's own certificate, and with those that another file holds.
-    ///
-    /// # Errors
-    ///
-    /// A file cannot be read or written.
-    pub fn ca_file(&self, beside: &std::path::Path) -> io::Result<PathBuf> {
-        let path = self.files.path().join("ca.pem");
-        let others = std::fs::read_to_string(beside)?;
-        std::fs::write(&path, format!("{others}\n{}", self.ca))?;
-        Ok(path)
     }
 
     /// The service's own certificate, as PEM.
