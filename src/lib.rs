@@ -16,6 +16,7 @@
 //! | [`store`] | [`store::SecretStore`], and Secrets Manager behind it |
 //! | [`target`] | [`target::Target`], and behind it PostgreSQL, and services with API keys |
 //! | [`settings`] | the function's environment, checked at start |
+//! | [`age`] | the check, on a schedule, whether every secret rotates |
 //! | [`telemetry`] | one JSON line a step, and metrics |
 //! | [`error`] | what went wrong, and what to do about it |
 //! | [`function`] | one invocation, from the event to the answer |
@@ -24,6 +25,7 @@
 //! The invariant behind all of it: the new credential is provided before the old one stops working, nothing
 //! is changed in the database that is not first stored, and every step may be repeated or cut off anywhere.
 
+pub mod age;
 pub mod document;
 pub mod error;
 pub mod event;

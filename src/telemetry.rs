@@ -14,7 +14,7 @@ use serde_json::Value;
 use tracing::Level;
 use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::{error::Error, event::RotationEvent, rotation::Outcome};
+use crate::{age::Ages, error::Error, event::RotationEvent, rotation::Outcome};
 
 /// The namespace of the metrics in CloudWatch.
 pub const NAMESPACE: &str = "SecretRotation";
@@ -67,6 +67,17 @@ impl Metrics {
             "ReplacedVersionAge",
             Unit::Seconds,
             "age of the version that was replaced"
+        );
+        // histograms: a gauge would be written again with every step until the next check
+        describe_histogram!(
+            "OldestAge",
+            Unit::Seconds,
+            "time since the rotation that is longest ago"
+        );
+        describe_histogram!(
+            "Overdue",
+            Unit::Count,
+            "secrets that should have rotated and have not"
         );
         Self(collector)
     }
@@ -146,6 +157,56 @@ pub fn report(
         }
     }
     metrics.write(&event.secret);
+}
+
+/// Reports an age check: its line, which names the secrets that are overdue, and its metrics.
+pub fn report_ages(metrics: Metrics, result: &Result<Ages, Error>, cost: Cost) {
+    let milliseconds = cost.took.as_micros() as f64 / 1000.0;
+    let api_calls = cost.api_calls;
+    match result {
+        Ok(ages) => {
+            let oldest = ages.oldest.map(|age| age.as_secs());
+            let (secrets, overdue) = (ages.secrets, ages.overdue.len());
+            if overdue == 0 {
+                tracing::info!(
+                    check = "age",
+                    secrets,
+                    oldest,
+                    overdue,
+                    milliseconds,
+                    api_calls
+                );
+            } else {
+                let names = ages.overdue.join(" ");
+                tracing::warn!(
+                    check = "age",
+                    secrets,
+                    oldest,
+                    overdue,
+                    names,
+                    milliseconds,
+                    api_calls,
+                );
+            }
+            if let Some(oldest) = ages.oldest {
+                histogram!("OldestAge").record(oldest.as_secs_f64());
+            }
+            histogram!("Overdue").record(overdue as f64);
+        }
+        Err(error) => {
+            tracing::error!(
+                check = "age",
+                outcome = "failed",
+                milliseconds,
+                api_calls,
+                error_type = error.error_type(),
+                error = %error,
+            );
+            counter!("Failures", "Step" => "ageCheck", "ErrorType" => error.error_type())
+                .increment(1);
+        }
+    }
+    metrics.write("");
 }
 
 /// Reports an invocation that never became a step.

@@ -7,7 +7,7 @@
 //!   [`logs`] is the part of CloudWatch Logs that reads what it writes;
 //! - [`postgres`]: a scratch PostgreSQL server with TLS and scram-sha-256.
 //!
-//! [`world`] joins them, [`application`] uses the database while a secret rotates, [`demo`] shows rotations in it,
+//! [`iam`] decides what a caller of the first two may do. [`world`] joins them, [`application`] uses the database while a secret rotates, [`demo`] shows rotations in it,
 //! [`mod@bench`] what they cost, [`executable`] builds what runs in it, and `main.rs` is the command.
 //!
 //! [`key_service`] is an outside service whose API keys rotate. Two more stores are for the tests of the client crate: [`vault`] and [`key_vault`].
@@ -17,6 +17,7 @@ pub mod bench;
 pub mod demo;
 pub mod executable;
 mod guard;
+pub mod iam;
 pub mod invocation;
 pub mod key_service;
 pub mod key_vault;

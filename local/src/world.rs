@@ -12,14 +12,15 @@ use postgres_protocol::password::scram_sha_256;
 use rotating_secret::postgres::{NoTls, tls};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use uuid::Uuid;
 
 use crate::{
+    iam::{Iam, PolicyError},
     key_service::KeyService,
-    lambda::{Function, FunctionSettings},
+    lambda::{self, Function, FunctionSettings},
     logs,
     postgres::{self, Postgres, Settings},
     secrets_manager::{SecretsManager, ServiceError},
@@ -27,6 +28,11 @@ use crate::{
 
 /// The region that everything is in.
 pub const REGION: &str = "us-east-1";
+
+const FUNCTION_NAME: &str = "secret-rotation";
+
+/// What the function signs with, so that it can be given a role of its own.
+const FUNCTION_KEY: &str = "AKIAFUNCTION";
 
 const ADMIN: &str = "demo/admin";
 const SINGLE_USER: &str = "demo/orders/single";
@@ -159,7 +165,10 @@ impl World {
             Server::Running(postgres) => Database::Own(postgres),
         };
 
-        let mut env = vec![("AWS_ENDPOINT_URL".to_owned(), endpoint.clone())];
+        let mut env = vec![
+            ("AWS_ENDPOINT_URL".to_owned(), endpoint.clone()),
+            ("AWS_ACCESS_KEY_ID".to_owned(), FUNCTION_KEY.to_owned()),
+        ];
         let key_service = match options.key_service {
             true => Some(KeyService::start().await?),
             false => None,
@@ -181,14 +190,16 @@ impl World {
         env.extend(options.function_env);
         let function = Function::new(FunctionSettings {
             binary: options.function,
-            name: "secret-rotation".to_owned(),
+            name: FUNCTION_NAME.to_owned(),
             region: REGION.to_owned(),
             env,
             timeout: options.function_timeout,
             show_log: options.show_log,
         });
         let secrets_manager = SecretsManager::new(REGION, function.invoke_closure());
-        let router = secrets_manager.router().merge(function.router());
+        let iam = secrets_manager.iam().clone();
+        let lambda = lambda::access::guard(function.router(), iam, REGION);
+        let router = secrets_manager.router().merge(lambda);
         let router = logs::beside(router, function.clone());
         let server = tokio::spawn(async move {
             // it ends when this task is aborted
@@ -299,6 +310,20 @@ impl World {
         &self.secrets_manager
     }
 
+    /// The roles of those who call either service.
+    pub fn iam(&self) -> &Iam {
+        self.secrets_manager.iam()
+    }
+
+    /// Gives the function a role: from its next call on it is allowed what these policies allow, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// A policy has something in it that is not known here.
+    pub fn set_function_role(&self, policies: &[Value]) -> Result<(), PolicyError> {
+        self.iam().restrict(FUNCTION_KEY, FUNCTION_NAME, policies)
+    }
+
     /// The function.
     pub fn function(&self) -> &Function {
         &self.function
@@ -349,15 +374,26 @@ impl World {
         API_KEY
     }
 
-    /// The AWS SDK's client of this Secrets Manager, with credentials that it does not look at.
+    /// The AWS SDK's client of this Secrets Manager, with an access key that may do everything.
     pub fn aws(&self) -> aws_sdk_secretsmanager::Client {
+        self.aws_as("local")
+    }
+
+    /// The same, with this access key id, whose role [`World::iam`] may restrict.
+    pub fn aws_as(&self, access_key_id: &str) -> aws_sdk_secretsmanager::Client {
         let http = aws_smithy_http_client::Builder::new().build_http();
         let config = aws_sdk_secretsmanager::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .http_client(http)
             .endpoint_url(&self.endpoint)
             .region(Region::new(REGION))
-            .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+            .credentials_provider(Credentials::new(
+                access_key_id,
+                "local",
+                None,
+                None,
+                "local",
+            ))
             .retry_config(RetryConfig::disabled())
             .build();
         aws_sdk_secretsmanager::Client::from_conf(config)

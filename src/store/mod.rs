@@ -51,6 +51,17 @@ pub struct Versions {
     pub labels: BTreeMap<String, Vec<String>>,
 }
 
+/// When a secret rotates, as ListSecrets tells it.
+#[derive(Clone, Debug)]
+pub struct Scheduled {
+    /// The secret's name.
+    pub name: String,
+    /// When it last rotated, or was made if it never did, by the service's clock.
+    pub since: Option<SystemTime>,
+    /// Until when it has to rotate next; none where there is no schedule.
+    pub next: Option<SystemTime>,
+}
+
 /// Which version to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which<'a> {
@@ -107,8 +118,8 @@ pub enum StoreError {
     Binary { label: &'static str },
     /// IAM or a resource policy refuses the call.
     #[error(
-        "{operation}: access denied ({message}): grant secretsmanager:{operation} on the secret to the \
-         function's role, and kms:Decrypt and kms:GenerateDataKey on its key"
+        "{operation}: access denied ({message}): grant secretsmanager:{operation} {} to the function's role",
+        needed(operation)
     )]
     AccessDenied {
         operation: &'static str,
@@ -116,7 +127,8 @@ pub enum StoreError {
     },
     /// Too many requests.
     #[error(
-        "{operation}: throttled ({message}): nothing was changed, Secrets Manager tries the rotation again"
+        "{operation}: throttled ({message}): nothing was changed, and it is tried again: a rotation by Secrets Manager, an age check by its \
+         schedule"
     )]
     Throttled {
         operation: &'static str,
@@ -140,6 +152,14 @@ pub enum StoreError {
         operation: &'static str,
         reason: String,
     },
+}
+
+/// On what the permission for an operation is needed.
+fn needed(operation: &str) -> &'static str {
+    match operation {
+        "ListSecrets" => "on * (it knows no resource)",
+        _ => "on the secret, and kms:Decrypt and kms:GenerateDataKey on its key,",
+    }
 }
 
 impl StoreError {

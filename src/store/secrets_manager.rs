@@ -15,11 +15,12 @@ use aws_sdk_secretsmanager::{
         ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef,
     },
     error::{BoxError, DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    primitives::DateTime,
 };
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{SecretStore, StoreError, Version, Versions, Which, Written};
+use super::{Scheduled, SecretStore, StoreError, Version, Versions, Which, Written};
 
 /// Amazon's own roots, to which every AWS endpoint's certificate chains.
 ///
@@ -83,6 +84,39 @@ impl SecretsManager {
             client: Client::from_conf(config.build()),
             sent,
         })
+    }
+
+    /// The secrets that this function rotates, whatever version or alias of it each of them names.
+    ///
+    /// No part of [`SecretStore`]: a rotation has no use for it.
+    ///
+    /// # Errors
+    ///
+    /// The service did not answer for every page: some of the secrets are no answer.
+    pub async fn rotated_by(&self, function: &str) -> Result<Vec<Scheduled>, StoreError> {
+        let time = |date: &DateTime| SystemTime::try_from(*date).ok();
+        let request = self.client.list_secrets().max_results(100);
+        let mut pages = request.into_paginator().send();
+        let mut rotated = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| classify("ListSecrets", error))?;
+            for secret in page.secret_list.unwrap_or_default() {
+                let ours = secret
+                    .rotation_lambda_arn()
+                    .is_some_and(|arn| unqualified(arn) == unqualified(function));
+                if secret.rotation_enabled() == Some(true) && ours {
+                    rotated.push(Scheduled {
+                        since: secret
+                            .last_rotated_date()
+                            .or(secret.created_date())
+                            .and_then(time),
+                        next: secret.next_rotation_date().and_then(time),
+                        name: secret.name.unwrap_or_default(),
+                    });
+                }
+            }
+        }
+        Ok(rotated)
     }
 
     /// How many requests were sent since this was last asked, retries included.
@@ -178,6 +212,14 @@ impl SecretStore for SecretsManager {
             .await
             .map(drop)
             .map_err(|error| classify("UpdateSecretVersionStage", error))
+    }
+}
+
+/// A function's ARN without the version or alias that may follow the name.
+fn unqualified(arn: &str) -> &str {
+    match arn.match_indices(':').nth(6) {
+        Some((end, _)) => &arn[..end],
+        None => arn,
     }
 }
 

@@ -5,7 +5,9 @@
 //! | `environment` | an execution environment: one process, one invocation at a time |
 //! | `runtime_api` | what the process speaks to: the Lambda runtime API |
 //! | `invoke_api` | what the AWS CLI and SDKs speak to: the `Invoke` operation |
+//! | `access` | whom IAM lets through to it |
 
+pub(crate) mod access;
 mod environment;
 mod invoke_api;
 mod runtime_api;

@@ -65,6 +65,15 @@ impl ServiceError {
         Self::refused("SerializationException", reason.to_string())
     }
 
+    pub(super) fn access_denied(message: impl Into<String>) -> Self {
+        Self::refused("AccessDeniedException", message)
+    }
+
+    /// Neither allowed nor denied: not AWS's, and not to be taken for a denial.
+    pub(super) fn unjudged(message: impl Into<String>) -> Self {
+        Self::refused("UnjudgedByLocalIam", message)
+    }
+
     pub(super) fn unknown_operation(operation: &str) -> Self {
         Self::refused(
             "UnknownOperationException",

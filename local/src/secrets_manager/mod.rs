@@ -3,11 +3,15 @@
 //! The stock AWS CLI and SDKs speak to [`SecretsManager::router`] with any credentials. RotateSecret really rotates: it has
 //! the function invoked four times in the background, retries, and moves no label by itself.
 //!
-//! What it does not have: replication, resource policies, KMS, managed external secrets, request quotas, and a schedule that
-//! fires by itself. Such an operation answers with an error that names it.
+//! What it does not have: replication, resource policies, encryption, managed external secrets, request quotas, and a schedule
+//! that fires by itself. Such an operation answers with an error that names it.
+//!
+//! A caller whose access key was given to a role with [`Iam::restrict`] is allowed what its policies allow, and what they allow
+//! of the secret's KMS key; [`SecretsManager::call`] is nobody's call and always allowed.
 //!
 //! [`labels`] holds the rules on versions, apart from the rest; [`Fault`] makes the service misbehave.
 
+mod access;
 mod error;
 mod faults;
 pub mod labels;
@@ -42,7 +46,10 @@ use self::{
     rotation::{Retry, Rotations},
     secret::State,
 };
-use crate::invocation::Invoke;
+use crate::{
+    iam::{Iam, Policy, PolicyError, Role},
+    invocation::Invoke,
+};
 
 /// The service. Clones share their secrets.
 #[derive(Clone)]
@@ -55,6 +62,7 @@ struct Shared {
     /// Told whenever a rotation has ended.
     ended: Notify,
     invoke: Invoke,
+    iam: Iam,
 }
 
 /// All that is mutable, under the one lock, which is never held across an await.
@@ -64,6 +72,8 @@ struct Inner {
     retry: Retry,
     faults: Vec<Fault>,
     calls: Vec<Call>,
+    /// What the function's policy says to this service; none lets it in.
+    function_policy: Option<Policy>,
 }
 
 /// One HTTP request, recorded at the moment of its effect, or of its refusal.
@@ -111,14 +121,32 @@ impl SecretsManager {
             retry: Retry::default(),
             faults: Vec::new(),
             calls: Vec::new(),
+            function_policy: None,
         };
         Self {
             shared: Arc::new(Shared {
                 inner: Mutex::new(inner),
                 ended: Notify::new(),
                 invoke,
+                iam: Iam::default(),
             }),
         }
+    }
+
+    /// The roles of its callers.
+    pub fn iam(&self) -> &Iam {
+        &self.shared.iam
+    }
+
+    /// Gives the function a policy of these statements: without one that lets this service invoke it, RotateSecret is refused.
+    ///
+    /// # Errors
+    ///
+    /// A statement is none, or has something in it that is not known here.
+    pub fn set_function_policy(&self, statements: &[Value]) -> Result<(), PolicyError> {
+        let policy = Policy::towards("secretsmanager.amazonaws.com", statements)?;
+        self.lock().function_policy = Some(policy);
+        Ok(())
     }
 
     /// Sets how often a rotation is attempted (at first 3 times) and the pause between attempts (200 ms).
@@ -142,7 +170,7 @@ impl SecretsManager {
     ///
     /// What a client would have been answered.
     pub async fn call(&self, operation: &str, input: Value) -> Result<Value, ServiceError> {
-        self.perform(operation, input, false)
+        self.perform(None, operation, input, false)
     }
 
     /// The full ARN of a secret, by name, ARN or partial ARN.
@@ -239,17 +267,26 @@ impl SecretsManager {
             .await)
     }
 
-    fn perform(&self, operation: &str, input: Value, lagging: bool) -> Result<Value, ServiceError> {
+    fn perform(
+        &self,
+        caller: Option<&Role>,
+        operation: &str,
+        input: Value,
+        lagging: bool,
+    ) -> Result<Value, ServiceError> {
         let now = now();
         let mut inner = self.lock();
         let state = &mut inner.state;
+        if let Some(caller) = caller {
+            access::authorize(caller, state, operation, &input)?;
+        }
         match operation {
             "CreateSecret" => write::create_secret(state, input, now),
             "PutSecretValue" => write::put_secret_value(state, input, now),
             "UpdateSecret" => write::update_secret(state, input, now),
             "UpdateSecretVersionStage" => write::update_secret_version_stage(state, input, now),
             "GetSecretValue" => read::get_secret_value(state, input, now, lagging),
-            "BatchGetSecretValue" => read::batch_get_secret_value(state, input, now),
+            "BatchGetSecretValue" => read::batch_get_secret_value(state, input, now, caller),
             "DescribeSecret" => read::describe_secret(state, input, lagging),
             "ListSecrets" => list::list_secrets(state, input),
             "ListSecretVersionIds" => list::list_secret_version_ids(state, input),

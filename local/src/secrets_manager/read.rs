@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
+    access::authorize_read,
     error::ServiceError,
     list::{Filter, page},
     schedule::RotationRules,
     secret::{Epoch, Secret, SecretValue, State, Tag},
     wire::{answer, parse},
 };
+use crate::iam::Role;
 
 /// Secrets in one BatchGetSecretValue (docs).
 const BATCH: usize = 20;
@@ -132,6 +134,7 @@ pub(super) fn batch_get_secret_value(
     state: &mut State,
     input: Value,
     now: DateTime<Utc>,
+    caller: Option<&Role>,
 ) -> Result<Value, ServiceError> {
     let request: BatchGetSecretValue = parse(input)?;
     let (ids, next_token) = match (request.secret_id_list, request.filters) {
@@ -178,9 +181,12 @@ pub(super) fn batch_get_secret_value(
         next_token,
     };
     for secret_id in ids {
-        let value = state
-            .find(&secret_id)
-            .and_then(|secret| value_of(secret, None, None));
+        let value = state.find(&secret_id).and_then(|secret| {
+            if let Some(caller) = caller {
+                authorize_read(caller, &state.region, secret)?;
+            }
+            value_of(secret, None, None)
+        });
         match value {
             Ok(value) => {
                 mark_access(state.find_mut(&secret_id)?, &value.version_id, now);

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{
     Inner, SecretsManager,
+    access::authorize_invocation,
     error::ServiceError,
     labels::PENDING,
     now,
@@ -111,10 +112,14 @@ pub(super) fn rotate_secret(
     }
     let for_real = request.rotate_immediately.unwrap_or(true);
     let arn = inner.state.find_alive(&request.secret_id)?.arn.clone();
+    let function_policy = inner.function_policy.as_ref();
     let (answer, done_before) = inner.state.change(&arn, now, |secret| {
         // the request that began a rotation may come once more when that has long ended: no second one
         let done_before = secret.versions.current() == Some(&token);
         configure(secret, request, now)?;
+        if let (Some(policy), Some(function)) = (function_policy, &secret.rotation_function) {
+            authorize_invocation(policy, function, &secret.arn)?;
+        }
         if !done_before {
             stage(secret, &token, for_real, now)?;
         }

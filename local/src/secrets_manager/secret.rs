@@ -17,9 +17,7 @@ use super::{
     labels::{Promotion, Versions},
     schedule::RotationRules,
 };
-
-/// The account in every ARN here; it is the one that AWS's own examples use.
-const ACCOUNT: &str = "123456789012";
+use crate::iam::ACCOUNT;
 
 /// Versions that a secret keeps before unlabelled ones are purged (docs: "100 of the most recent versions").
 const KEPT_VERSIONS: usize = 100;

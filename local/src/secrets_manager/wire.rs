@@ -1,4 +1,5 @@
-//! The HTTP face: AWS's JSON 1.1 protocol, one path, the operation in a header. Signatures are ignored.
+//! The HTTP face: AWS's JSON 1.1 protocol, one path, the operation in a header. Signatures are ignored, and of
+//! the credentials only the access key id counts, see [`Iam`](crate::iam::Iam).
 
 use std::io;
 
@@ -68,7 +69,8 @@ async fn serve(State(service): State<SecretsManager>, headers: HeaderMap, body: 
     }
 
     let lagging = matches!(behavior, Some(Behavior::Lag));
-    let result = service.perform(operation, input.clone(), lagging);
+    let caller = service.iam().caller(&headers);
+    let result = service.perform(caller.as_deref(), operation, input.clone(), lagging);
     record(
         result
             .as_ref()

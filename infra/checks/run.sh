@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# run.sh TOOLS: what can be known of infra/ without AWS, one line a check. TOOLS has the folders infra and checkov.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+tools=$1
+export AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 PYTHONDONTWRITEBYTECODE=1 CHECKPOINT_DISABLE=1
+unset AWS_CA_BUNDLE # of the machine's own
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+check() { # WHAT COMMAND…: ok, or what it said
+  local what=$1
+  shift
+  if "$@" >"$log" 2>&1; then
+    echo "infra: ok       $what"
+  else
+    echo "infra: FAILED   $what"
+    cat "$log"
+    exit 1
+  fi
+}
+
+tests() { (cd infra/checks && "$OLDPWD/$tools/infra/bin/python" -W ignore -m unittest --failfast "$1"); }
+
+validate() { (cd infra/sam && "$OLDPWD/$tools/infra/bin/sam" validate --template "$1"); } # as samconfig.toml says, with --lint
+
+check "cfn-lint" "$tools/infra/bin/cfn-lint" infra/sam/*.yaml
+for template in template.yaml secret.yaml; do
+  check "sam validate $template" validate "$template"
+done
+check "checkov" "$tools/checkov/bin/checkov" --config-file infra/checks/checkov.yaml
+check "the template as CloudFormation sees it" tests test_template
+if command -v terraform >/dev/null; then
+  check "terraform fmt" terraform fmt -check -recursive infra/terraform
+  check "Terraform on moto, beside the template" tests test_terraform
+  ! grep -q skipped= "$log" || { echo "infra: skipped  Terraform on moto: no AWS provider, and none to be downloaded"; }
+else
+  echo "infra: skipped  terraform is not on the PATH; the template was checked, the module was not"
+fi

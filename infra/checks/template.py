@@ -1,0 +1,84 @@
+"""The SAM templates as CloudFormation would see them, with SAM's own implementation of Fn::ForEach and the other functions."""
+
+import pathlib
+
+from samcli.lib.cfn_language_extensions.api import process_template
+from samcli.lib.cfn_language_extensions.models import PseudoParameterValues
+from samcli.yamlhelper import yaml_parse
+
+INFRA = pathlib.Path(__file__).parent.parent
+ACCOUNT, REGION = "123456789012", "us-east-1"
+
+
+def read(name="template.yaml"):
+    """A template as it is written."""
+    return yaml_parse((INFRA / "sam" / name).read_text())
+
+
+def render(parameters, name="template.yaml"):
+    """Its resources with these parameters, by logical name. A list is given as a list."""
+    values = {key: ",".join(value) if isinstance(value, list) else value for key, value in parameters.items()}
+    pseudo = PseudoParameterValues(region=REGION, account_id=ACCOUNT, partition="aws")
+    template = process_template(read(name), values, pseudo)
+    conditions = template.get("Conditions", {})
+    return {
+        logical: _finish(resource)
+        for logical, resource in template["Resources"].items()
+        if "Condition" not in resource or _holds({"Condition": resource["Condition"]}, {}, conditions)
+    }
+
+
+def statements(resource):
+    """The statements of the one policy that a resource has."""
+    properties = resource["Properties"]
+    document = properties.get("PolicyDocument") or properties["Policies"][0]["PolicyDocument"]
+    return document["Statement"]
+
+
+def plain(value):
+    """Without what YAML and HCL write differently: a list of one is its item, a number in a text is the text."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return plain(value[0]) if len(value) == 1 else [plain(item) for item in value]
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
+def refused(parameters):
+    """What the template's rules say against these parameters; nothing if they let them pass."""
+    template = read()
+    values = {name: str(parameter.get("Default", "")) for name, parameter in template["Parameters"].items()}
+    values.update(parameters)
+    return [
+        assertion["AssertDescription"]
+        for rule in template["Rules"].values()
+        if "RuleCondition" not in rule or _holds(rule["RuleCondition"], values)
+        for assertion in rule["Assertions"]
+        if not _holds(assertion["Assert"], values)
+    ]
+
+
+def _holds(condition, values, conditions=None):
+    ((function, arguments),) = condition.items()
+    if function == "Condition":
+        return _holds(conditions[arguments], values, conditions)
+    if function == "Fn::Contains":
+        return arguments[1] in values[arguments[0]["Ref"]].split(",")
+    if function == "Fn::Equals":
+        left, right = (values[item["Ref"]] if isinstance(item, dict) else item for item in arguments)
+        return left == right
+    results = [_holds(argument, values, conditions) for argument in arguments]
+    return {"Fn::Not": not results[0], "Fn::And": all(results), "Fn::Or": any(results)}[function]
+
+
+def _finish(value):
+    """What only a stack knows: names and ARNs of resources."""
+    if isinstance(value, list):
+        return [_finish(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"Fn::GetAtt"}:
+        return ".".join(value["Fn::GetAtt"])
+    if set(value) == {"Ref"}:
+        return value["Ref"]
+    return {key: _finish(item) for key, item in value.items()}

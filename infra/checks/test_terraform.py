@@ -1,0 +1,340 @@
+"""The Terraform module, applied to moto, beside the SAM template: the same parameters, policies, alarms and events."""
+
+import contextlib
+import json
+import logging
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+import zipfile
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+import template
+
+EVERYTHING = json.loads((template.INFRA / "checks/everything.json").read_text())
+NAMES = ["orders", "stock"]
+
+
+def snake(name):
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def plugins():
+    """Where a provider stands that was installed beside Terraform; nothing if it is to be downloaded."""
+    if folder := os.environ.get("TF_PLUGIN_DIR"):
+        return folder
+    for root in [pathlib.Path.home() / ".terraform.d", *map(pathlib.Path, ["/opt", "/usr/local", "/usr/share"])]:
+        with contextlib.suppress(OSError):
+            for found in root.rglob("terraform-provider-aws*"):
+                if found.is_file() and len(found.parts) > 6:
+                    return str(found.parents[5])  # DIR/registry/hashicorp/aws/VERSION/PLATFORM/terraform-provider-aws
+    return None
+
+
+def by_address(values):
+    return {item["address"]: item.get("values", {}) for item in values["root_module"]["resources"]}
+
+
+class Terraform:
+    """A copy of infra/terraform, with a package beside it, in front of moto."""
+
+    def __init__(self, folder, endpoint):
+        self.root = pathlib.Path(folder)
+        self.env = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "TF_VAR"))} | {
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_REGION": template.REGION,
+            "AWS_ACCESS_KEY_ID": "any",
+            "AWS_SECRET_ACCESS_KEY": "any",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "CHECKPOINT_DISABLE": "1",
+        }
+        shutil.copytree(
+            template.INFRA / "terraform", self.root / "infra/terraform", ignore=shutil.ignore_patterns(".terraform*")
+        )
+        self.package = self.root / "target/lambda/arm64/secret-rotation/bootstrap.zip"
+        self.package.parent.mkdir(parents=True)
+        with zipfile.ZipFile(self.package, "w") as archive:
+            archive.writestr("bootstrap", "moto runs nothing")
+
+    def folder(self, name):
+        return self.root / "infra/terraform" / name
+
+    def run(self, folder, *arguments):
+        return subprocess.run(
+            ["terraform", *arguments], cwd=self.folder(folder), env=self.env, capture_output=True, text=True, timeout=300
+        )
+
+    def done(self, folder, *arguments):
+        result = self.run(folder, *arguments)
+        if result.returncode != 0:
+            raise AssertionError(f"terraform {arguments[0]} in {folder}:\n{result.stdout}\n{result.stderr}")
+        return result.stdout
+
+    def init(self, folder):
+        found = plugins()
+        return self.run(folder, "init", "-no-color", *([f"-plugin-dir={found}"] if found else []))
+
+    def plan(self, folder, variables):
+        """What is to be, in the file `plan` for apply."""
+        (self.folder(folder) / "test.auto.tfvars.json").write_text(json.dumps(variables))
+        self.done(folder, "plan", "-no-color", "-out=plan")
+        return json.loads(self.done(folder, "show", "-json", "plan"))
+
+    def apply(self, folder):
+        self.done(folder, "apply", "-no-color", "plan")
+
+    def destroy(self, folder):
+        self.done(folder, "destroy", "-auto-approve", "-no-color")
+
+    def resources(self, folder):
+        """What stands, by address: the state's values."""
+        return by_address(json.loads(self.done(folder, "show", "-json"))["values"])
+
+
+def tidy(alarm):
+    """Without what CloudWatch adds to an alarm and what it does not order."""
+    alarm = {**alarm, "Threshold": float(alarm["Threshold"])}
+    if metrics := alarm.get("Metrics"):
+        metrics = sorted(metrics, key=lambda metric: metric["Id"])
+        alarm["Metrics"] = [
+            {key: value for key, value in metric.items() if not (key == "ReturnData" and value)} for metric in metrics
+        ]
+        for metric in alarm["Metrics"]:
+            if "MetricStat" in metric and not metric["MetricStat"]["Metric"].get("Dimensions"):
+                metric["MetricStat"]["Metric"].pop("Dimensions", None)
+    return alarm
+
+
+class Module(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        server = ThreadedMotoServer(port=0, verbose=False)
+        server.start()
+        cls.addClassCleanup(server.stop)
+        host, port = server.get_host_and_port()
+        cls.endpoint = f"http://{host}:{port}"
+        folder = cls.enterClassContext(tempfile.TemporaryDirectory())
+        cls.terraform = Terraform(folder, cls.endpoint)
+        for root in ["", "example"]:
+            ready = cls.terraform.init(root)
+            if ready.returncode != 0:
+                raise unittest.SkipTest(f"no AWS provider for Terraform:\n{ready.stderr}")
+
+        ec2, kms = cls.aws("ec2"), cls.aws("kms")
+        cls.vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        cls.subnets = [
+            ec2.create_subnet(VpcId=cls.vpc, CidrBlock=f"10.0.{number}.0/24")["Subnet"]["SubnetId"] for number in [1, 2]
+        ]
+        cls.database = ec2.create_security_group(GroupName="db", Description="db", VpcId=cls.vpc)["GroupId"]
+        cls.key = kms.create_key()["KeyMetadata"]["Arn"]
+        cls.aws("logs").create_log_group(logGroupName="trail")
+        service = cls.aws("secretsmanager")
+        document = json.dumps({"username": "any", "password": "any"})
+        cls.secrets = [service.create_secret(Name=f"{name}/db", SecretString=document)["ARN"] for name in NAMES]
+        administrator = service.create_secret(Name="admin", SecretString=document)["ARN"]
+
+        # the same values for both, in the words of each
+        cls.parameters = EVERYTHING | {
+            "SecretArns": cls.secrets,
+            "AdministratorSecretArns": [administrator],
+            "KmsKeyArns": [cls.key],
+            "VpcId": cls.vpc,
+            "SubnetIds": cls.subnets,
+            "DatabaseSecurityGroupId": cls.database,
+        }
+        cls.variables = {snake(name): value for name, value in cls.parameters.items()} | {
+            "package": str(cls.terraform.package),
+            "secret_arns": dict(zip(NAMES, cls.secrets)),
+            "create_secrets_manager_endpoint": True,
+            "create_kms_endpoint": True,
+        }
+        example = {
+            "database_host": "db.internal",
+            "vpc_id": cls.vpc,
+            "vpc_cidr": "10.0.0.0/16",
+            "subnet_ids": cls.subnets,
+            "database_security_group_id": cls.database,
+            "kms_key_arn": cls.key,
+            "replica_regions": ["eu-west-1"],
+            "alarm_email": "oncall@example.com",
+        }
+        cls.example = cls.terraform.plan("example", example)
+        cls.sam = template.render(cls.parameters)
+        # moto forgets a rotation's rules: they are looked at in the plan
+        cls.planned = by_address(cls.terraform.plan("", cls.variables)["planned_values"])
+        cls.terraform.apply("")
+        cls.state = cls.terraform.resources("")
+
+    @classmethod
+    def aws(cls, service):
+        return boto3.client(
+            service,
+            endpoint_url=cls.endpoint,
+            region_name=template.REGION,
+            aws_access_key_id="any",
+            aws_secret_access_key="any",
+        )
+
+    def same(self, theirs, ours):
+        """Equal but for the names that each gives its own resources."""
+        names = {
+            self.state["aws_iam_role.function"]["name"]: "${FunctionRole}",
+            self.state["aws_sns_topic.alarms"]["arn"]: "Topic",
+            self.state["aws_cloudwatch_log_group.function"]["arn"] + ":*": "LogGroup.Arn",
+            self.state["aws_lambda_function.function"]["arn"]: "Function.Arn",
+        }
+        text = json.dumps(theirs)
+        for name, word in names.items():
+            text = text.replace(name, word)
+        ours = json.loads(json.dumps(ours).replace(self.state["aws_lambda_function.function"]["arn"], "Function.Arn"))
+        self.assertEqual(template.plain(json.loads(text)), template.plain(ours))
+
+    def test_the_policies_are_those_of_the_sam_template(self):
+        policies = {
+            "FunctionRole": "aws_iam_role_policy.function",
+            "OperatorPolicy": "aws_iam_policy.operator",
+        }
+        for name, secret in zip(NAMES, self.secrets):
+            logical = "ApplicationPolicy" + re.sub("[^A-Za-z0-9]", "", secret)
+            policies[logical] = f'aws_iam_policy.application["{name}"]'
+        for sam, terraform in policies.items():
+            with self.subTest(sam):
+                self.same(json.loads(self.state[terraform]["policy"])["Statement"], template.statements(self.sam[sam]))
+        trust = json.loads(self.state["aws_iam_role.function"]["assume_role_policy"])
+        self.same(trust, self.sam["FunctionRole"]["Properties"]["AssumeRolePolicyDocument"])
+        topic = json.loads(self.state["aws_sns_topic_policy.alarms"]["policy"])
+        self.same(topic, self.sam["TopicPolicy"]["Properties"]["PolicyDocument"])
+
+    def test_the_parameters_have_the_names_and_defaults_of_the_sam_templates(self):
+        calls = self.example["configuration"]["root_module"]["module_calls"]
+        for module, name, extra in [("rotation", "template.yaml", {"package", "tags"}), ("orders", "secret.yaml", {"tags"})]:
+            theirs = calls[module]["module"]["variables"]
+            ours = {snake(key): value.get("Default") for key, value in template.read(name)["Parameters"].items()}
+            self.assertEqual(set(theirs), set(ours) | extra)
+            for variable, default in ours.items():
+                value = theirs[variable].get("default")
+                value = {True: "true", False: "false"}.get(value, value) if isinstance(value, bool) else value
+                self.assertEqual(value or "", default or "", variable)
+
+    def test_the_alarms_are_those_of_the_sam_template(self):
+        sam = {
+            item["Properties"]["AlarmName"]: item["Properties"]
+            for item in self.sam.values()
+            if item["Type"] == "AWS::CloudWatch::Alarm"
+        }
+        terraform = {
+            alarm["AlarmName"]: alarm for alarm in self.aws("cloudwatch").describe_alarms()["MetricAlarms"]
+        }
+        terraform = {name: alarm for name, alarm in terraform.items() if name.startswith("rotation-test-")}
+        self.assertEqual(set(terraform), set(sam))
+        for name, properties in sam.items():
+            with self.subTest(name):
+                standing = {key: terraform[name].get(key) for key in properties}
+                self.same(tidy(standing), tidy(properties))
+
+    def test_what_is_told_and_shown_is_the_same(self):
+        rule = self.state["aws_cloudwatch_event_rule.rotation_failed"]
+        self.same(json.loads(rule["event_pattern"]), self.sam["RotationFailed"]["Properties"]["EventPattern"])
+        transformer = self.state["aws_cloudwatch_event_target.rotation_failed"]["input_transformer"][0]
+        ours = self.sam["RotationFailed"]["Properties"]["Targets"][0]["InputTransformer"]
+        self.same(
+            {"InputPathsMap": transformer["input_paths"], "InputTemplate": transformer["input_template"]}, ours
+        )
+        pattern = self.state["aws_cloudwatch_log_metric_filter.unknown_readers[0]"]["pattern"]
+        self.same(pattern, self.sam["UnknownReaders"]["Properties"]["FilterPattern"])
+        body = json.loads(self.state["aws_cloudwatch_dashboard.rotation"]["dashboard_body"])
+        ours = self.sam["Dashboard"]["Properties"]["DashboardBody"].replace("${LogGroup}", "/aws/lambda/rotation-test")
+        self.same(body, json.loads(ours))
+
+    def test_the_function_its_schedules_and_who_invokes_it_are_the_same(self):
+        function = self.aws("lambda").get_function_configuration(FunctionName="rotation-test")
+        ours = self.sam["Function"]["Properties"]
+        for name in ["Runtime", "Handler", "Architectures", "MemorySize", "Timeout", "Description"]:
+            self.same(function[name], ours[name])
+        self.same(function["Environment"], ours["Environment"])
+        for name, secret in zip(NAMES, self.secrets):
+            address = f'aws_secretsmanager_secret_rotation.secret["{name}"]'
+            rotation = self.planned[address]
+            schedule = self.sam["Schedule" + re.sub("[^A-Za-z0-9]", "", secret)]["Properties"]
+            rules = {
+                "ScheduleExpression": rotation["rotation_rules"][0]["schedule_expression"],
+                "Duration": rotation["rotation_rules"][0]["duration"],
+            }
+            self.assertEqual(rules, schedule["RotationRules"])
+            self.assertEqual(str(rotation["rotate_immediately"]).lower(), schedule["RotateImmediatelyOnUpdate"])
+            standing = self.aws("secretsmanager").describe_secret(SecretId=secret)
+            self.assertEqual(standing["RotationLambdaARN"], function["FunctionArn"])
+        policy = json.loads(self.aws("lambda").get_policy(FunctionName="rotation-test")["Policy"])
+        who = {item["Principal"]["Service"]: item["Condition"] for item in policy["Statement"]}
+        self.assertEqual(set(who), {"secretsmanager.amazonaws.com", "events.amazonaws.com"})
+        self.assertEqual(who["secretsmanager.amazonaws.com"], {"StringEquals": {"AWS:SourceAccount": template.ACCOUNT}})
+        age_check = self.state["aws_cloudwatch_event_target.age_check"]["input"]
+        self.assertEqual(json.loads(age_check), {"Check": "age"})
+
+    def test_the_function_reaches_the_database_the_endpoint_and_the_apis_alone(self):
+        groups = self.aws("ec2").describe_security_groups()["SecurityGroups"]
+        group = next(group for group in groups if group["GroupName"].startswith("rotation-test2"))
+        ways = {
+            (rule["FromPort"], *(pair["GroupId"] for pair in rule["UserIdGroupPairs"]), *(ip["CidrIp"] for ip in rule["IpRanges"]))
+            for rule in group["IpPermissionsEgress"]
+        }
+        endpoint = self.state["aws_security_group.endpoint[0]"]["id"]
+        flat = {(port, way) for port, *others in ways for way in others}
+        self.assertEqual(flat, {(5432, self.database), (443, endpoint), (443, EVERYTHING["ApiCidr"])})
+
+    def test_a_vpc_without_a_way_to_database_or_secrets_manager_is_refused(self):
+        for changes, words in [
+            (["create_secrets_manager_endpoint=false", "api_cidr=", "vpc_cidr="], "no way to Secrets Manager"),
+            (["database_security_group_id=", "vpc_cidr="], "no way to the database"),
+        ]:
+            arguments = [f"-var={change}" for change in changes]
+            result = self.terraform.run("", "plan", "-no-color", "-refresh=false", *arguments)
+            self.assertNotEqual(result.returncode, 0)
+            said = " ".join(result.stderr.replace("│", " ").split())
+            self.assertIn(words, said)
+            self.assertIn("the endpoint lets nobody in", said)
+
+    def test_the_example_comes_and_goes(self):
+        before = self.standing()
+        self.terraform.apply("example")
+        secret = self.aws("secretsmanager").describe_secret(SecretId="orders-example/db")
+        self.assertEqual(secret["KmsKeyId"], self.key)
+        self.assertEqual([replica["Region"] for replica in secret["ReplicationStatus"]], ["eu-west-1"])
+        self.assertTrue(secret["RotationLambdaARN"].endswith(":function:secret-rotation"))
+        value = json.loads(self.aws("secretsmanager").get_secret_value(SecretId="orders-example/db")["SecretString"])
+        self.assertEqual((value["username"], value["host"]), ("orders", "db.internal"))
+        for kept in self.terraform.folder("example").glob("terraform.tfstate*"):
+            text = kept.read_text()
+            self.assertNotIn(value["password"], text.replace(r"\\u003c", "<").replace(r"\\u003e", ">").replace(r"\\u0026", "&"))
+
+        self.terraform.destroy("example")
+        after = self.standing()
+        self.assertEqual(after["logs"] - before["logs"], {"/aws/lambda/secret-rotation"}, "the log outlives it")
+        self.assertEqual(after["secrets"], before["secrets"], "it can be restored for thirty days")
+        for kind in ["alarms", "roles", "policies", "groups", "functions", "rules", "topics"]:
+            self.assertEqual(after[kind], before[kind])
+
+    def standing(self):
+        """What is there, by kind."""
+        return {
+            "logs": {item["logGroupName"] for item in self.aws("logs").describe_log_groups()["logGroups"]},
+            "secrets": {item["ARN"] for item in self.aws("secretsmanager").list_secrets()["SecretList"]},
+            "alarms": {item["AlarmName"] for item in self.aws("cloudwatch").describe_alarms()["MetricAlarms"]},
+            "roles": {item["RoleName"] for item in self.aws("iam").list_roles()["Roles"]},
+            "policies": {item["Arn"] for item in self.aws("iam").list_policies(Scope="Local")["Policies"]},
+            "groups": {item["GroupId"] for item in self.aws("ec2").describe_security_groups()["SecurityGroups"]},
+            "functions": {item["FunctionName"] for item in self.aws("lambda").list_functions()["Functions"]},
+            "rules": {item["Name"] for item in self.aws("events").list_rules()["Rules"]},
+            "topics": {item["TopicArn"] for item in self.aws("sns").list_topics()["Topics"]},
+        }
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,42 @@
+variable "database_host" {
+  description = "The writer's endpoint."
+  type        = string
+}
+
+variable "vpc_id" {
+  description = "The database's VPC."
+  type        = string
+}
+
+variable "vpc_cidr" {
+  description = "Its addresses."
+  type        = string
+}
+
+variable "subnet_ids" {
+  description = "Private subnets of two zones or more."
+  type        = list(string)
+}
+
+variable "database_security_group_id" {
+  description = "The database's security group."
+  type        = string
+}
+
+variable "kms_key_arn" {
+  description = "The customer's key, if there is one."
+  type        = string
+  default     = ""
+}
+
+variable "replica_regions" {
+  description = "Regions that have a copy of the secret."
+  type        = list(string)
+  default     = []
+}
+
+variable "alarm_email" {
+  description = "Who is told."
+  type        = string
+  default     = ""
+}

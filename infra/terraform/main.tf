@@ -1,0 +1,103 @@
+# The function, who may invoke it, and when. The parameters and what stands are those of infra/sam/template.yaml.
+
+locals {
+  account = data.aws_caller_identity.this.account_id
+  region  = data.aws_region.this.id # not name, which the provider gave up with version 6
+  # put together, as the role's policy names the function that is made with the role
+  function_arn = "arn:${data.aws_partition.this.partition}:lambda:${local.region}:${local.account}:function:${var.function_name}"
+  in_vpc       = var.vpc_id != ""
+}
+
+resource "aws_cloudwatch_log_group" "function" {
+  name              = "/aws/lambda/${var.function_name}"
+  retention_in_days = var.log_retention_days
+  skip_destroy      = true # what happened outlives the function
+  tags              = var.tags
+}
+
+resource "aws_lambda_function" "function" {
+  function_name                  = var.function_name
+  description                    = "Rotates the credentials in Secrets Manager"
+  filename                       = var.package
+  source_code_hash               = filebase64sha256(var.package)
+  handler                        = "bootstrap"
+  runtime                        = "provided.al2023"
+  architectures                  = ["arm64"]
+  role                           = aws_iam_role.function.arn
+  memory_size                    = var.memory_size
+  timeout                        = var.timeout
+  reserved_concurrent_executions = var.reserved_concurrency
+  tags                           = var.tags
+
+  logging_config {
+    log_format = "Text" # the function writes JSON itself
+    log_group  = aws_cloudwatch_log_group.function.name
+  }
+
+  environment {
+    variables = {
+      LOG_LEVEL          = var.log_level
+      OVERLAP_WINDOW     = var.overlap_window
+      PASSWORD_LENGTH    = tostring(var.password_length)
+      EXCLUDE_CHARACTERS = var.exclude_characters
+      PASSWORD_HASHING   = var.password_hashing
+      VERIFY_SQL         = var.verify_sql
+      ALLOWED_HOSTS      = var.allowed_hosts
+    }
+  }
+
+  dynamic "vpc_config" {
+    for_each = local.in_vpc ? [1] : []
+    content {
+      subnet_ids         = var.subnet_ids
+      security_group_ids = [aws_security_group.function[0].id]
+    }
+  }
+
+  depends_on = [aws_iam_role_policy.function] # Lambda tries the role's rights on the VPC
+}
+
+# Secrets Manager of this account, and of no other.
+resource "aws_lambda_permission" "secrets_manager" {
+  statement_id   = "SecretsManager"
+  function_name  = aws_lambda_function.function.function_name
+  action         = "lambda:InvokeFunction"
+  principal      = "secretsmanager.amazonaws.com"
+  source_account = local.account
+}
+
+resource "aws_secretsmanager_secret_rotation" "secret" {
+  for_each            = var.secret_arns
+  secret_id           = each.value
+  rotation_lambda_arn = aws_lambda_function.function.arn
+  rotate_immediately  = var.rotate_immediately
+
+  rotation_rules {
+    schedule_expression = var.schedule_expression
+    duration            = var.schedule_window == "" ? null : var.schedule_window
+  }
+
+  depends_on = [aws_lambda_permission.secrets_manager]
+}
+
+# The age check.
+resource "aws_cloudwatch_event_rule" "age_check" {
+  name                = "${var.function_name}-age-check"
+  description         = "Has the function look whether a secret is overdue"
+  schedule_expression = "rate(1 hour)"
+  tags                = var.tags
+}
+
+resource "aws_cloudwatch_event_target" "age_check" {
+  rule  = aws_cloudwatch_event_rule.age_check.name
+  arn   = aws_lambda_function.function.arn
+  input = jsonencode({ Check = "age" })
+}
+
+resource "aws_lambda_permission" "age_check" {
+  statement_id  = "AgeCheck"
+  function_name = aws_lambda_function.function.function_name
+  action        = "lambda:InvokeFunction"
+  principal     = "events.amazonaws.com"
+  source_arn    = aws_cloudwatch_event_rule.age_check.arn
+}

@@ -1,0 +1,199 @@
+# Who may do what. The reasons stand in infra/sam/template.yaml, statement by statement; a test compares the two.
+
+locals {
+  secret_arns         = values(var.secret_arns)
+  with_keys           = length(var.kms_key_arns) > 0
+  with_administrators = length(var.administrator_secret_arns) > 0
+  through_the_service = { "kms:ViaService" = "secretsmanager.${local.region}.amazonaws.com" }
+
+  function_statements = concat(
+    [{
+      Sid    = "RotateTheSecrets"
+      Effect = "Allow"
+      Action = [
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:GetSecretValue",
+        "secretsmanager:PutSecretValue",
+        "secretsmanager:UpdateSecretVersionStage",
+      ]
+      Resource  = local.secret_arns
+      Condition = { StringEquals = { "secretsmanager:resource/AllowRotationLambdaArn" = local.function_arn } }
+    }],
+    !local.with_administrators ? [] : [{
+      Sid      = "ReadTheAdministrators"
+      Effect   = "Allow"
+      Action   = "secretsmanager:GetSecretValue"
+      Resource = var.administrator_secret_arns
+    }],
+    !local.with_keys ? [] : [{
+      Sid       = "UseTheKeysForTheSecrets"
+      Effect    = "Allow"
+      Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+      Resource  = var.kms_key_arns
+      Condition = { StringEquals = merge(local.through_the_service, { "kms:EncryptionContext:SecretARN" = local.secret_arns }) }
+    }],
+    !(local.with_keys && local.with_administrators) ? [] : [{
+      Sid       = "UseTheKeysForTheAdministrators"
+      Effect    = "Allow"
+      Action    = "kms:Decrypt"
+      Resource  = var.kms_key_arns
+      Condition = { StringEquals = merge(local.through_the_service, { "kms:EncryptionContext:SecretARN" = var.administrator_secret_arns }) }
+    }],
+    [{
+      Sid      = "ListTheSecretsForTheAgeCheck"
+      Effect   = "Allow"
+      Action   = "secretsmanager:ListSecrets"
+      Resource = "*" # the action knows no resource
+    }],
+    [{
+      Sid      = "WriteTheLog"
+      Effect   = "Allow"
+      Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      Resource = "${aws_cloudwatch_log_group.function.arn}:*"
+    }],
+    !local.in_vpc ? [] : [{
+      Sid    = "LetLambdaJoinTheVpc"
+      Effect = "Allow"
+      Action = [
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:UnassignPrivateIpAddresses",
+      ]
+      Resource = "*" # Lambda asks before there is an interface
+    }],
+    !local.in_vpc ? [] : [{
+      Sid       = "KeepTheVpcFromTheCode"
+      Effect    = "Deny"
+      Action    = "ec2:*"
+      Resource  = "*"
+      Condition = { ArnEquals = { "lambda:SourceFunctionArn" = local.function_arn } }
+    }],
+  )
+
+  operator_statements = concat(
+    [{
+      Sid      = "ListTheSecrets"
+      Effect   = "Allow"
+      Action   = "secretsmanager:ListSecrets"
+      Resource = "*" # the action knows no resource
+    }],
+    [{
+      Sid    = "SeeAndMendTheLabels"
+      Effect = "Allow"
+      Action = [
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:ListSecretVersionIds",
+        "secretsmanager:UpdateSecretVersionStage",
+      ]
+      Resource = local.secret_arns
+    }],
+    [{
+      Sid       = "Rotate"
+      Effect    = "Allow"
+      Action    = "secretsmanager:RotateSecret"
+      Resource  = local.secret_arns
+      Condition = { StringEqualsIfExists = { "secretsmanager:RotationLambdaARN" = local.function_arn } }
+    }],
+    !var.operator_reads_values ? [] : [{
+      Sid      = "ReadAndMendTheSecrets"
+      Effect   = "Allow"
+      Action   = ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
+      Resource = local.secret_arns
+    }],
+    !var.operator_reads_values ? [] : [{
+      Sid      = "AskForManyAtOnce"
+      Effect   = "Allow"
+      Action   = "secretsmanager:BatchGetSecretValue"
+      Resource = "*" # the action knows no resource
+    }],
+    !(var.operator_reads_values && local.with_administrators) ? [] : [{
+      Sid      = "ReadTheAdministrators"
+      Effect   = "Allow"
+      Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
+      Resource = var.administrator_secret_arns
+    }],
+    [{
+      Sid      = "InvokeAndInspectTheFunction"
+      Effect   = "Allow"
+      Action   = ["lambda:InvokeFunction", "lambda:GetFunctionConfiguration", "lambda:GetPolicy"]
+      Resource = local.function_arn
+    }],
+    [{
+      Sid      = "ReadTheLog"
+      Effect   = "Allow"
+      Action   = "logs:FilterLogEvents"
+      Resource = "${aws_cloudwatch_log_group.function.arn}:*"
+    }],
+    !local.with_keys ? [] : [{
+      Sid      = "SeeTheKeys"
+      Effect   = "Allow"
+      Action   = "kms:DescribeKey"
+      Resource = var.kms_key_arns
+    }],
+    !(var.operator_reads_values && local.with_keys) ? [] : [{
+      Sid       = "UseTheKeysThroughSecretsManager"
+      Effect    = "Allow"
+      Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+      Resource  = var.kms_key_arns
+      Condition = { StringEquals = local.through_the_service }
+    }],
+  )
+}
+
+resource "aws_iam_role" "function" {
+  name_prefix = substr(var.function_name, 0, 38)
+  description = "What ${var.function_name} runs as"
+  tags        = var.tags
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "Lambda"
+      Effect    = "Allow"
+      Principal = { Service = "lambda.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "function" {
+  name   = "rotation"
+  role   = aws_iam_role.function.id
+  policy = jsonencode({ Version = "2012-10-17", Statement = local.function_statements })
+}
+
+# For the role of the application that uses the secret: this one, and nothing else of it.
+resource "aws_iam_policy" "application" {
+  for_each    = var.secret_arns
+  name_prefix = substr(replace("${var.function_name}-${each.key}", "/[^a-zA-Z0-9+=,.@_-]/", "-"), 0, 100)
+  description = "Reads ${each.value}"
+  tags        = var.tags
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [{
+        Sid      = "ReadTheSecret"
+        Effect   = "Allow"
+        Action   = "secretsmanager:GetSecretValue"
+        Resource = each.value
+      }],
+      !local.with_keys ? [] : [{
+        Sid       = "DecryptTheSecret"
+        Effect    = "Allow"
+        Action    = "kms:Decrypt"
+        Resource  = var.kms_key_arns
+        Condition = { StringEquals = merge(local.through_the_service, { "kms:EncryptionContext:SecretARN" = each.value }) }
+      }],
+    )
+  })
+}
+
+# For whoever runs rotatectl.
+resource "aws_iam_policy" "operator" {
+  name_prefix = substr("${var.function_name}-operator", 0, 100)
+  description = "Operates the rotation of ${var.function_name} with rotatectl"
+  policy      = jsonencode({ Version = "2012-10-17", Statement = local.operator_statements })
+  tags        = var.tags
+}

@@ -1,0 +1,29 @@
+# The parameters of infra/sam/secret.yaml, by the same names.
+
+variable "secret_name" {
+  description = "Such as orders/db."
+  type        = string
+}
+
+variable "secret_document" {
+  description = "JSON without the password: engine, host, port, dbname, username, and masterarn for alternating users."
+  type        = string
+}
+
+variable "kms_key_arn" {
+  description = "The customer's key; none for aws/secretsmanager, with which no other account can read it."
+  type        = string
+  default     = ""
+}
+
+variable "replica_regions" {
+  description = "Regions that have a copy; under their own aws/secretsmanager."
+  type        = list(string)
+  default     = []
+}
+
+variable "tags" {
+  description = "For the secret."
+  type        = map(string)
+  default     = {}
+}

@@ -1,0 +1,120 @@
+//! IAM, as far as it decides whether a call is allowed: roles by access key, and the policies attached to them.
+//!
+//! A caller is known by the access key id that its SDK writes into the request; the signature is not looked at, so this
+//! proves policies and keeps nobody out. A key that nobody restricted may do everything.
+//!
+//! Identity policies, and a function's own policy towards a service: explicit deny, then allow, then deny by default. What this evaluator does not know, an element, a
+//! condition operator or key, a policy variable, is an error that names it and never a silent yes or no. KMS keys are taken to
+//! have a key policy that leaves it to IAM, as the console's default one does.
+//!
+//! | file | what |
+//! |---|---|
+//! | `policy` | the document and the decision |
+//! | `condition` | the operators, and the keys that are known |
+
+mod condition;
+mod policy;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::http::{HeaderMap, header::AUTHORIZATION};
+use serde_json::Value;
+
+pub use self::{
+    condition::{Keys, UnknownKey},
+    policy::{Decision, Policy, PolicyError, Request, decide},
+};
+
+/// The account in every ARN here; it is the one that AWS's own examples use.
+pub const ACCOUNT: &str = "123456789012";
+
+/// The roles of this world. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Iam(Arc<Mutex<HashMap<String, Arc<Role>>>>);
+
+/// A role that somebody acts as.
+#[derive(Debug)]
+pub struct Role {
+    name: String,
+    policies: Vec<Policy>,
+}
+
+/// Why a call is not let through.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// The policies do not allow it; the message is AWS's.
+    #[error("{0}")]
+    ByPolicy(String),
+    /// A policy that applies to the call asks for something that this evaluator does not know.
+    #[error(transparent)]
+    Unjudged(#[from] UnknownKey),
+}
+
+impl Iam {
+    /// From now on, calls with this access key id are the role's, and are allowed what these policies allow.
+    ///
+    /// # Errors
+    ///
+    /// A policy is not one, or has something in it that is not known here.
+    pub fn restrict(
+        &self,
+        access_key_id: &str,
+        role: &str,
+        policies: &[Value],
+    ) -> Result<(), PolicyError> {
+        let policies = policies
+            .iter()
+            .map(Policy::parse)
+            .collect::<Result<_, _>>()?;
+        let role = Role {
+            name: role.to_owned(),
+            policies,
+        };
+        let mut roles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        roles.insert(access_key_id.to_owned(), Arc::new(role));
+        Ok(())
+    }
+
+    /// The role behind a request, or `None` where its key is not restricted.
+    pub fn caller(&self, headers: &HeaderMap) -> Option<Arc<Role>> {
+        let authorization = headers.get(AUTHORIZATION)?.to_str().ok()?;
+        // AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/secretsmanager/aws4_request, SignedHeaders=…
+        let (_, credential) = authorization.split_once("Credential=")?;
+        let (access_key_id, _) = credential.split_once('/')?;
+        let roles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        roles.get(access_key_id).cloned()
+    }
+}
+
+impl Role {
+    /// Whether the role may do this.
+    ///
+    /// # Errors
+    ///
+    /// It may not, or that cannot be said.
+    pub fn check(&self, action: &str, resource: &str, keys: &Keys) -> Result<(), Denied> {
+        let request = Request {
+            action,
+            resource,
+            keys,
+        };
+        let because = match decide(&self.policies, &request)? {
+            Decision::Allowed => return Ok(()),
+            Decision::NotAllowed => {
+                format!("because no identity-based policy allows the {action} action")
+            }
+            Decision::Denied => "with an explicit deny in an identity-based policy".to_owned(),
+        };
+        let on = match resource {
+            "*" => String::new(),
+            resource => format!(" on resource: {resource}"),
+        };
+        Err(Denied::ByPolicy(format!(
+            "User: arn:aws:sts::{ACCOUNT}:assumed-role/{}/local is not authorized to perform: {action}{on} {because}",
+            self.name
+        )))
+    }
+}

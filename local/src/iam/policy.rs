@@ -1,0 +1,276 @@
+//! A policy document, and what a set of them decides about a request.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
+use serde_json::{Value, json};
+use wildmatch::WildMatch;
+
+use super::condition::{Condition, Keys, UnknownKey};
+
+/// The version of the language with everything in it that is in use; the older one is read by other rules.
+const VERSION: &str = "2012-10-17";
+
+/// An identity policy, or the part of a resource's policy that is about one service.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    statements: Vec<Statement>,
+}
+
+/// One call, as a policy sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// `secretsmanager:GetSecretValue`, for example.
+    pub action: &'a str,
+    /// The ARN of what it is done to, or `*` for an action that knows no resource.
+    pub resource: &'a str,
+    /// What conditions may ask for.
+    pub keys: &'a Keys,
+}
+
+/// What comes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// A statement allows it, and none denies it.
+    Allowed,
+    /// A statement denies it, whatever others allow.
+    Denied,
+    /// No statement allows it.
+    NotAllowed,
+}
+
+/// Why a document is refused.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the messages")]
+pub enum PolicyError {
+    /// It is not the JSON of a policy, or has an element that policies don't have.
+    #[error("this is no IAM policy ({0}): correct the document")]
+    Unreadable(#[from] serde_json::Error),
+    /// Another version of the language.
+    #[error("the policy's Version is \"{0}\": write \"{VERSION}\"")]
+    Version(String),
+    /// Both an element and its opposite, or neither.
+    #[error("the statement {sid} has to have one of {element} and Not{element}: give it just one")]
+    OneOf { sid: String, element: &'static str },
+    /// Something of the language that is not known here.
+    #[error(
+        "the statement {sid} has {what}, which the local IAM does not know: write it without, or teach it that"
+    )]
+    Unknown { sid: String, what: String },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Document {
+    version: String,
+    #[serde(rename = "Id")]
+    _id: Option<String>,
+    #[serde(deserialize_with = "one_or_many")]
+    statement: Vec<Written>,
+}
+
+/// A statement as it is written.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Written {
+    #[serde(default)]
+    sid: String,
+    effect: Effect,
+    #[serde(default, deserialize_with = "one_or_many")]
+    action: Vec<String>,
+    #[serde(default, deserialize_with = "one_or_many")]
+    not_action: Vec<String>,
+    #[serde(default, deserialize_with = "one_or_many")]
+    resource: Vec<String>,
+    #[serde(default, deserialize_with = "one_or_many")]
+    not_resource: Vec<String>,
+    #[serde(default)]
+    condition: BTreeMap<String, BTreeMap<String, Value>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+enum Effect {
+    Allow,
+    Deny,
+}
+
+#[derive(Clone, Debug)]
+struct Statement {
+    effect: Effect,
+    actions: Patterns,
+    resources: Patterns,
+    conditions: Vec<Condition>,
+}
+
+/// Matches where one of them does, or, the other way round, where none does.
+#[derive(Clone, Debug)]
+struct Patterns {
+    any_of: Vec<WildMatch>,
+    inverted: bool,
+}
+
+impl Policy {
+    /// Reads a document.
+    ///
+    /// # Errors
+    ///
+    /// It is not one, or has something in it that is not known here.
+    pub fn parse(document: &Value) -> Result<Self, PolicyError> {
+        let document = Document::deserialize(document)?;
+        if document.version != VERSION {
+            return Err(PolicyError::Version(document.version));
+        }
+        let statements = document.statement.into_iter().map(Statement::new);
+        Ok(Self {
+            statements: statements.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl Policy {
+    /// Of the statements of a resource's policy, those about this service, `secretsmanager.amazonaws.com` for example.
+    ///
+    /// # Errors
+    ///
+    /// One of them is no statement, or has something in it that is not known here.
+    pub fn towards(service: &str, statements: &[Value]) -> Result<Self, PolicyError> {
+        let about = |statement: &&Value| match &statement["Principal"] {
+            Value::String(anybody) => anybody == "*",
+            Value::Object(principal) => match principal.get("Service") {
+                Some(Value::Array(services)) => services.iter().any(|named| named == service),
+                Some(named) => named == service,
+                None => false,
+            },
+            _ => false,
+        };
+        let statements: Vec<Value> = statements
+            .iter()
+            .filter(about)
+            .cloned()
+            .map(|mut statement| {
+                statement
+                    .as_object_mut()
+                    .and_then(|statement| statement.remove("Principal"));
+                statement
+            })
+            .collect();
+        Self::parse(&json!({ "Version": VERSION, "Statement": statements }))
+    }
+}
+
+impl Statement {
+    fn new(written: Written) -> Result<Self, PolicyError> {
+        let Written {
+            sid,
+            effect,
+            action,
+            not_action,
+            resource,
+            not_resource,
+            condition,
+        } = written;
+        let unknown = |what: String| PolicyError::Unknown {
+            sid: sid.clone(),
+            what,
+        };
+        let one_of = |element| PolicyError::OneOf {
+            sid: sid.clone(),
+            element,
+        };
+        if let Some(variable) = resource
+            .iter()
+            .chain(&not_resource)
+            .find(|r| r.contains("${"))
+        {
+            return Err(unknown(format!("a policy variable, {variable}")));
+        }
+        // the case of actions does not count
+        let lower = |actions: Vec<String>| actions.iter().map(|a| a.to_lowercase()).collect();
+        let mut conditions = Vec::new();
+        for (operator, keys) in condition {
+            for (key, wanted) in keys {
+                conditions.push(Condition::new(&operator, key, &wanted).map_err(&unknown)?);
+            }
+        }
+        Ok(Self {
+            effect,
+            actions: Patterns::new(lower(action), lower(not_action))
+                .ok_or_else(|| one_of("Action"))?,
+            resources: Patterns::new(resource, not_resource).ok_or_else(|| one_of("Resource"))?,
+            conditions,
+        })
+    }
+
+    fn applies(&self, request: &Request<'_>) -> Result<bool, UnknownKey> {
+        if !self.actions.match_with(&request.action.to_lowercase())
+            || !self.resources.match_with(request.resource)
+        {
+            return Ok(false);
+        }
+        for condition in &self.conditions {
+            if !condition.holds(request.keys)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Patterns {
+    /// `None` unless just one of the two is given.
+    fn new(any_of: Vec<String>, none_of: Vec<String>) -> Option<Self> {
+        let (patterns, inverted) = match (any_of.is_empty(), none_of.is_empty()) {
+            (false, true) => (any_of, false),
+            (true, false) => (none_of, true),
+            _ => return None,
+        };
+        Some(Self {
+            any_of: patterns
+                .iter()
+                .map(|pattern| WildMatch::new(pattern))
+                .collect(),
+            inverted,
+        })
+    }
+
+    fn match_with(&self, text: &str) -> bool {
+        self.any_of.iter().any(|pattern| pattern.matches(text)) != self.inverted
+    }
+}
+
+/// What these policies together decide.
+///
+/// # Errors
+///
+/// A statement about this action and resource has a condition on a key that is not known here.
+pub fn decide(policies: &[Policy], request: &Request<'_>) -> Result<Decision, UnknownKey> {
+    let mut decision = Decision::NotAllowed;
+    for statement in policies.iter().flat_map(|policy| &policy.statements) {
+        if statement.applies(request)? {
+            match statement.effect {
+                Effect::Deny => return Ok(Decision::Denied),
+                Effect::Allow => decision = Decision::Allowed,
+            }
+        }
+    }
+    Ok(decision)
+}
+
+/// IAM takes a lone value for a list of one.
+fn one_or_many<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let values = match Value::deserialize(deserializer)? {
+        Value::Array(values) => values,
+        value => vec![value],
+    };
+    values
+        .into_iter()
+        .map(|value| serde_json::from_value(value).map_err(D::Error::custom))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! Who may speak to a function: what IAM says, in front of the API.
+
+use axum::{
+    Json, Router,
+    extract::{Path, Request, State},
+    http::{Method, StatusCode},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use crate::iam::{ACCOUNT, Denied, Iam, Keys};
+
+#[derive(Clone)]
+struct Guarded {
+    iam: Iam,
+    region: String,
+}
+
+/// The API, for those only whom IAM lets through. Every path below it names a function.
+pub(crate) fn guard(router: Router, iam: Iam, region: &str) -> Router {
+    let guarded = Guarded {
+        iam,
+        region: region.to_owned(),
+    };
+    router.route_layer(middleware::from_fn_with_state(guarded, check))
+}
+
+async fn check(
+    State(Guarded { iam, region }): State<Guarded>,
+    Path(function): Path<String>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(caller) = iam.caller(request.headers()) else {
+        return next.run(request).await;
+    };
+    let action = match request.uri().path().rsplit('/').next() {
+        Some("invocations") => "lambda:InvokeFunction",
+        Some("configuration") => "lambda:GetFunctionConfiguration",
+        Some("policy") if request.method() == Method::POST => "lambda:AddPermission",
+        Some("policy") => "lambda:GetPolicy",
+        _ => "lambda:GetFunction",
+    };
+    let resource = if function.starts_with("arn:") {
+        function
+    } else {
+        format!("arn:aws:lambda:{region}:{ACCOUNT}:function:{function}")
+    };
+    let mut keys = Keys::default();
+    keys.set("aws:RequestedRegion", [region]);
+    let (status, code, message) = match caller.check(action, &resource, &keys) {
+        Ok(()) => return next.run(request).await,
+        Err(Denied::ByPolicy(message)) => (StatusCode::FORBIDDEN, "AccessDeniedException", message),
+        Err(unjudged @ Denied::Unjudged(_)) => (
+            StatusCode::BAD_REQUEST,
+            "UnjudgedByLocalIam",
+            unjudged.to_string(),
+        ),
+    };
+    let body = Json(json!({ "Message": message }));
+    (status, [("x-amzn-errortype", code)], body).into_response()
+}

@@ -1,0 +1,244 @@
+//! What a caller needs to be allowed for an operation: on the secret, on its KMS key, and on the function.
+//!
+//! Actions, resources and condition keys are those of AWS's service authorization reference; the use of keys is that of the
+//! user guide's page on encryption.
+
+use serde_json::Value;
+
+use super::{
+    error::ServiceError,
+    secret::{Secret, State},
+};
+use crate::iam::{ACCOUNT, Decision, Denied, Keys, Policy, Request, Role, decide};
+
+/// Checks everything that an operation needs, but for what it needs of each secret of a batch.
+pub(super) fn authorize(
+    caller: &Role,
+    state: &State,
+    operation: &str,
+    input: &Value,
+) -> Result<(), ServiceError> {
+    let secret = text(input, "SecretId").and_then(|id| state.find(id).ok());
+    let action = format!("secretsmanager:{operation}");
+    let keys = keys(&state.region, operation, input, secret);
+    caller.check(&action, &resource(state, input, secret), &keys)?;
+    match operation {
+        // docs: who may not use the secret's key learns it from these, and the check comes before the effect
+        "GetSecretValue" => decrypt(caller, &state.region, secret),
+        "PutSecretValue" | "CreateSecret" | "UpdateSecret" => {
+            if operation == "CreateSecret" && input.get("Tags").is_some() {
+                let resource = resource(state, input, secret);
+                caller.check("secretsmanager:TagResource", &resource, &keys)?;
+            }
+            encrypt(caller, state, input, secret)
+        }
+        "BatchGetSecretValue" if input.get("Filters").is_some() => {
+            Ok(caller.check("secretsmanager:ListSecrets", "*", &keys)?)
+        }
+        // docs: "You also need lambda:InvokeFunction permissions on the rotation function."
+        "RotateSecret" => match text(input, "RotationLambdaARN")
+            .or_else(|| secret?.rotation_function.as_deref())
+        {
+            Some(function) => Ok(caller.check("lambda:InvokeFunction", function, &keys)?),
+            None => Ok(()), // refused for want of a function
+        },
+        _ => Ok(()),
+    }
+}
+
+/// Checks what a batch needs of each of its secrets.
+pub(super) fn authorize_read(
+    caller: &Role,
+    region: &str,
+    secret: &Secret,
+) -> Result<(), ServiceError> {
+    let keys = keys(region, "GetSecretValue", &Value::Null, Some(secret));
+    caller.check("secretsmanager:GetSecretValue", &secret.arn, &keys)?;
+    decrypt(caller, region, Some(secret))
+}
+
+/// Checks that the function's policy lets this service invoke it for a secret.
+pub(super) fn authorize_invocation(
+    policy: &Policy,
+    function: &str,
+    secret_arn: &str,
+) -> Result<(), ServiceError> {
+    let mut keys = Keys::default();
+    keys.set("aws:SourceAccount", [ACCOUNT]);
+    keys.set("aws:SourceArn", [secret_arn]);
+    let request = Request {
+        action: "lambda:InvokeFunction",
+        resource: function,
+        keys: &keys,
+    };
+    match decide(std::slice::from_ref(policy), &request).map_err(Denied::from)? {
+        Decision::Allowed => Ok(()),
+        _ => Err(ServiceError::access_denied(
+            "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants access to \
+             the principal secretsmanager.amazonaws.com.",
+        )),
+    }
+}
+
+/// The secret's ARN; that which a secret of this name would have; `*` for what is about none.
+fn resource(state: &State, input: &Value, secret: Option<&Secret>) -> String {
+    if let Some(secret) = secret {
+        return secret.arn.clone();
+    }
+    match text(input, "SecretId").or_else(|| text(input, "Name")) {
+        Some(arn) if arn.starts_with("arn:") => arn.to_owned(),
+        // in place of the six characters that nobody knows yet
+        Some(name) => format!(
+            "arn:aws:secretsmanager:{}:{ACCOUNT}:secret:{name}-??????",
+            state.region
+        ),
+        None => "*".to_owned(),
+    }
+}
+
+fn keys(region: &str, operation: &str, input: &Value, secret: Option<&Secret>) -> Keys {
+    let mut keys = Keys::default();
+    keys.set("aws:RequestedRegion", [region]);
+    keys.set("aws:ResourceAccount", [ACCOUNT]);
+    keys.set("secretsmanager:SecretId", text(input, "SecretId"));
+    if let Some(secret) = secret {
+        let function = secret.rotation_function.as_deref();
+        keys.set("secretsmanager:resource/AllowRotationLambdaArn", function);
+        keys.set("secretsmanager:SecretPrimaryRegion", [region]);
+        for tag in secret.tags.iter().flatten() {
+            keys.set(&format!("aws:ResourceTag/{}", tag.key), [&tag.value]);
+            let key = format!("secretsmanager:ResourceTag/{}", tag.key);
+            keys.set(&key, [&tag.value]);
+        }
+    }
+    // each operation's own, by the field of the request that it stands in
+    let fields: &[&str] = match operation {
+        "GetSecretValue" => &["VersionId", "VersionStage"],
+        "UpdateSecretVersionStage" => &["VersionStage"],
+        "CreateSecret" => &["Name", "Description", "KmsKeyId"],
+        "UpdateSecret" => &["Description", "KmsKeyId"],
+        "DeleteSecret" => &["ForceDeleteWithoutRecovery"],
+        "RotateSecret" => &["RotationLambdaARN", "RotateImmediately"],
+        _ => &[],
+    };
+    for field in fields {
+        let value = match input.get(field) {
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(Value::Bool(flag)) => Some(flag.to_string()),
+            _ => None,
+        };
+        keys.set(&format!("secretsmanager:{field}"), value);
+    }
+    if operation == "RotateSecret" {
+        let modifies = input.get("RotationRules").is_some().to_string();
+        keys.set("secretsmanager:ModifyRotationRules", [modifies]);
+    }
+    let tags: Vec<&Value> = list(input, "Tags").collect();
+    for tag in &tags {
+        if let (Some(key), Some(value)) = (text(tag, "Key"), text(tag, "Value")) {
+            keys.set(&format!("aws:RequestTag/{key}"), [value]);
+        }
+    }
+    let named = tags.into_iter().filter_map(|tag| text(tag, "Key"));
+    let named = named.chain(list(input, "TagKeys").filter_map(Value::as_str));
+    keys.set("aws:TagKeys", named);
+    keys
+}
+
+/// What a read needs of the secret's key.
+fn decrypt(caller: &Role, region: &str, secret: Option<&Secret>) -> Result<(), ServiceError> {
+    let key = secret.and_then(|secret| Some((secret.kms_key_id.as_deref()?, &secret.arn)));
+    match key {
+        Some((key, arn)) => use_key(caller, region, key, arn, &["kms:Decrypt"]),
+        None => Ok(()), // the service's own key is everyone's in the account
+    }
+}
+
+/// What a write needs of the key: of the one that the request names, or else of the secret's.
+fn encrypt(
+    caller: &Role,
+    state: &State,
+    input: &Value,
+    secret: Option<&Secret>,
+) -> Result<(), ServiceError> {
+    let arn = resource(state, input, secret);
+    let writes = ["SecretString", "SecretBinary"]
+        .iter()
+        .any(|field| input.get(field).is_some());
+    let named = text(input, "KmsKeyId").filter(|key| !key.is_empty());
+    let actions: &[&str] = match named {
+        // a key that is newly set is tried both ways, whether there is a value or not
+        Some(_) => &["kms:GenerateDataKey", "kms:Decrypt"],
+        // a version that is there already is read, to see whether the value is the same
+        None if secret.is_some_and(|secret| has_value(secret, input)) => {
+            &["kms:GenerateDataKey", "kms:Decrypt"]
+        }
+        None if writes => &["kms:GenerateDataKey"],
+        None => &[],
+    };
+    match named.or_else(|| secret?.kms_key_id.as_deref()) {
+        Some(key) => use_key(caller, &state.region, key, &arn, actions),
+        None => Ok(()),
+    }
+}
+
+fn has_value(secret: &Secret, input: &Value) -> bool {
+    text(input, "ClientRequestToken")
+        .is_some_and(|token| secret.versions.read(Some(token), None).is_ok())
+}
+
+/// The service uses the key in the caller's name, and says so to KMS.
+fn use_key(
+    caller: &Role,
+    region: &str,
+    key: &str,
+    secret_arn: &str,
+    actions: &[&str],
+) -> Result<(), ServiceError> {
+    let key = match key {
+        alias if alias.contains("alias/") => {
+            return Err(ServiceError::unjudged(format!(
+                "The local KMS knows no aliases, such as {alias}; give the secret its key by ARN."
+            )));
+        }
+        arn if arn.starts_with("arn:") => arn.to_owned(),
+        id => format!("arn:aws:kms:{region}:{ACCOUNT}:key/{id}"),
+    };
+    let mut keys = Keys::default();
+    let service = format!("secretsmanager.{region}.amazonaws.com");
+    keys.set("kms:ViaService", [service]);
+    keys.set("kms:CallerAccount", [ACCOUNT]);
+    keys.set("kms:EncryptionContext:SecretARN", [secret_arn]);
+    keys.set("aws:RequestedRegion", [region]);
+    for action in actions {
+        caller
+            .check(action, &key, &keys)
+            .map_err(|denied| match denied {
+                // the service does not pass KMS's message on
+                Denied::ByPolicy(_) => ServiceError::access_denied("Access to KMS is not allowed"),
+                unjudged => unjudged.into(),
+            })?;
+    }
+    Ok(())
+}
+
+impl From<Denied> for ServiceError {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::ByPolicy(message) => Self::access_denied(message),
+            Denied::Unjudged(unknown) => Self::unjudged(unknown.to_string()),
+        }
+    }
+}
+
+fn text<'a>(input: &'a Value, field: &str) -> Option<&'a str> {
+    input.get(field).and_then(Value::as_str)
+}
+
+fn list<'a>(input: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
+    input
+        .get(field)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+}

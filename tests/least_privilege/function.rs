@@ -1,0 +1,429 @@
+//! The function's role.
+
+use local::iam::{Decision, Keys, Policy, Request, decide};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{Deployed, KEY, common, common::STEPS, give_key, rotated};
+
+/// Where a rotation, or the age check, fails without one right of the role.
+const FAILS: [(&str, &str, Work, &str); 9] = [
+    (
+        "RotateTheSecrets",
+        "secretsmanager:DescribeSecret",
+        Work::Single,
+        "createSecret",
+    ),
+    (
+        "RotateTheSecrets",
+        "secretsmanager:GetSecretValue",
+        Work::Single,
+        "createSecret",
+    ),
+    (
+        "RotateTheSecrets",
+        "secretsmanager:PutSecretValue",
+        Work::Single,
+        "createSecret",
+    ),
+    (
+        "RotateTheSecrets",
+        "secretsmanager:UpdateSecretVersionStage",
+        Work::Single,
+        "finishSecret",
+    ),
+    (
+        "ReadTheAdministrators",
+        "secretsmanager:GetSecretValue",
+        Work::Alternating,
+        "setSecret",
+    ),
+    (
+        "UseTheKeysForTheSecrets",
+        "kms:Decrypt",
+        Work::Single,
+        "createSecret",
+    ),
+    (
+        "UseTheKeysForTheSecrets",
+        "kms:GenerateDataKey",
+        Work::Single,
+        "createSecret",
+    ),
+    (
+        "UseTheKeysForTheAdministrators",
+        "kms:Decrypt",
+        Work::Alternating,
+        "setSecret",
+    ),
+    (
+        "ListTheSecretsForTheAgeCheck",
+        "secretsmanager:ListSecrets",
+        Work::AgeCheck,
+        "age",
+    ),
+];
+
+/// What no local world can prove, and why.
+const UNPROVEN: [(&str, &str); 3] = [
+    (
+        "WriteTheLog",
+        "Lambda itself writes the log, and there is no CloudWatch Logs to refuse it",
+    ),
+    (
+        "LetLambdaJoinTheVpc",
+        "Lambda itself asks EC2 for interfaces, and there is no VPC",
+    ),
+    (
+        "KeepTheVpcFromTheCode",
+        "it denies what the function's code never asks for",
+    ),
+];
+
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    Single,
+    Alternating,
+    AgeCheck,
+}
+
+impl Work {
+    /// Does it, by hand, and tells what failed first, and of what.
+    async fn run(self, deployed: &Deployed, token: &str) -> Result<(), (String, String)> {
+        let world = &deployed.world;
+        let (secret, steps) = match self {
+            Self::Single => (world.single_user(), &STEPS[..]),
+            Self::Alternating => (world.alternating_users(), &STEPS[..]),
+            Self::AgeCheck => ("", &["age"][..]),
+        };
+        for step in steps {
+            let event = match self {
+                Self::AgeCheck => json!({ "Check": "age" }),
+                _ => json!({
+                    "Step": step, "SecretId": common::arn(world, secret), "ClientRequestToken": token,
+                }),
+            };
+            if let Err(error) = world.function().invoke(event).await.outcome {
+                assert_eq!(error.error_type, "AccessDenied", "{error}");
+                return Err(((*step).to_owned(), error.error_message));
+            }
+        }
+        Ok(())
+    }
+
+    fn stage(self, deployed: &Deployed, token: &str) {
+        let secret = match self {
+            Self::Single => deployed.world.single_user(),
+            Self::Alternating => deployed.world.alternating_users(),
+            Self::AgeCheck => return,
+        };
+        deployed
+            .world
+            .secrets_manager()
+            .stage(secret, token)
+            .unwrap();
+    }
+}
+
+fn statements(policy: &Value) -> &Vec<Value> {
+    policy["Statement"].as_array().unwrap()
+}
+
+fn actions(statement: &Value) -> Vec<String> {
+    match &statement["Action"] {
+        Value::Array(actions) => actions
+            .iter()
+            .map(|action| action.as_str().unwrap().to_owned())
+            .collect(),
+        action => vec![action.as_str().unwrap().to_owned()],
+    }
+}
+
+/// The policy without one action of a statement, or without the whole of it.
+fn without(policy: &Value, sid: &str, action: Option<&str>) -> Value {
+    let mut kept = Vec::new();
+    for statement in statements(policy) {
+        let mut statement = statement.clone();
+        if statement["Sid"] == sid {
+            let left = actions(&statement);
+            let left: Vec<_> = left
+                .into_iter()
+                .filter(|a| action.is_some_and(|gone| a != gone))
+                .collect();
+            if left.is_empty() {
+                continue;
+            }
+            statement["Action"] = left.into();
+        }
+        kept.push(statement);
+    }
+    json!({ "Version": policy["Version"], "Statement": kept })
+}
+
+#[tokio::test]
+async fn the_role_is_enough_for_rotations_revocation_and_the_age_check() {
+    let in_vpc_with_key = Deployed::new(&[]).await;
+    let with_the_services_own_key = Deployed::with(crate::world().await, &[]);
+    for deployed in [in_vpc_with_key, with_the_services_own_key] {
+        let world = &deployed.world;
+        world.set_function_role(&[deployed.role()]).unwrap();
+        for secret in rotated(world) {
+            let revoke = json!({ "Step": "revokeSecret", "SecretId": common::arn(world, secret) });
+            for _ in 0..2 {
+                let rotation = common::rotate(world, secret).await;
+                assert!(rotation.succeeded, "{secret}: {rotation:?}");
+                world
+                    .function()
+                    .invoke(revoke.clone())
+                    .await
+                    .outcome
+                    .unwrap();
+            }
+        }
+        let check = json!({ "Check": "age" });
+        world.function().invoke(check).await.outcome.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn without_any_right_a_named_step_fails_and_with_it_the_rotation_goes_on() {
+    let deployed = Deployed::new(&[]).await;
+    let role = deployed.role();
+    let world = &deployed.world;
+    for statement in statements(&role) {
+        let sid = statement["Sid"].as_str().unwrap();
+        if UNPROVEN.iter().any(|(unproven, _)| *unproven == sid) {
+            continue;
+        }
+        let actions = actions(statement);
+        let each = actions.iter().map(|action| Some(action.as_str()));
+        for gone in each.chain([None]) {
+            let row = FAILS
+                .iter()
+                .find(|row| row.0 == sid && gone.is_none_or(|gone| row.1 == gone));
+            let Some((_, action, work, step)) = row else {
+                panic!(
+                    "nothing here needs {gone:?} of the statement {sid}: take it out, or say what does"
+                )
+            };
+            let token = Uuid::new_v4().to_string();
+            work.stage(&deployed, &token);
+            world
+                .set_function_role(&[without(&role, sid, gone)])
+                .unwrap();
+            let Err((failed, message)) = work.run(&deployed, &token).await else {
+                panic!("it works without {gone:?} of the statement {sid}: take it out")
+            };
+            assert_eq!(failed, *step, "without {gone:?} of {sid}: {message}");
+            let named = if action.starts_with("kms:") {
+                "Access to KMS is not allowed"
+            } else {
+                action
+            };
+            assert!(
+                message.contains(named),
+                "without {gone:?} of {sid}: {message}"
+            );
+
+            world
+                .set_function_role(std::slice::from_ref(&role))
+                .unwrap();
+            work.run(&deployed, &token).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_functions_own_policy_lets_secrets_manager_in_and_without_it_nothing_rotates() {
+    let deployed = Deployed::new(&[]).await;
+    let world = &deployed.world;
+    let service = world.secrets_manager();
+    // CloudFormation makes a statement of it
+    let permission = &deployed.resources["SecretsManagerInvokes"]["Properties"];
+    let statement = |account: &Value| {
+        json!({
+            "Effect": "Allow", "Principal": { "Service": permission["Principal"] },
+            "Action": permission["Action"], "Resource": world.function().arn(),
+            "Condition": { "StringEquals": { "AWS:SourceAccount": account } },
+        })
+    };
+    for refused in [vec![], vec![statement(&"210987654321".into())]] {
+        service.set_function_policy(&refused).unwrap();
+        let error = service.rotate(world.single_user()).await.unwrap_err();
+        assert!(
+            error
+                .message
+                .contains("cannot invoke the specified Lambda function"),
+            "{error}"
+        );
+    }
+    service
+        .set_function_policy(&[statement(&permission["SourceAccount"])])
+        .unwrap();
+    assert!(service.rotate(world.single_user()).await.unwrap().succeeded);
+}
+
+/// KMS has no API here, so these are decisions alone.
+#[tokio::test]
+async fn the_keys_are_of_use_only_to_secrets_manager_and_only_for_the_named_secrets() {
+    let deployed = Deployed::new(&[]).await;
+    let world = &deployed.world;
+    let policy = Policy::parse(&deployed.role()).unwrap();
+    let service = "secretsmanager.us-east-1.amazonaws.com";
+    let (secret, admin) = (
+        common::arn(world, world.single_user()),
+        common::arn(world, world.admin()),
+    );
+    for (action, via, secret, decision) in [
+        (
+            "kms:GenerateDataKey",
+            Some(service),
+            secret.as_str(),
+            Decision::Allowed,
+        ),
+        ("kms:Decrypt", Some(service), &secret, Decision::Allowed),
+        ("kms:Decrypt", Some(service), &admin, Decision::Allowed),
+        (
+            "kms:GenerateDataKey",
+            Some(service),
+            &admin,
+            Decision::NotAllowed,
+        ),
+        (
+            "kms:Decrypt",
+            Some(service),
+            "another",
+            Decision::NotAllowed,
+        ),
+        (
+            "kms:Decrypt",
+            Some("rds.us-east-1.amazonaws.com"),
+            &secret,
+            Decision::NotAllowed,
+        ),
+        ("kms:Decrypt", None, &secret, Decision::NotAllowed),
+        ("kms:Decrypt", None, &admin, Decision::NotAllowed),
+        ("kms:Encrypt", Some(service), &secret, Decision::NotAllowed),
+    ] {
+        let mut keys = Keys::default();
+        keys.set("kms:ViaService", via);
+        keys.set("kms:EncryptionContext:SecretARN", [secret]);
+        let request = Request {
+            action,
+            resource: KEY,
+            keys: &keys,
+        };
+        let decided = decide(std::slice::from_ref(&policy), &request);
+        assert_eq!(decided, Ok(decision), "{action} {via:?} {secret}");
+    }
+}
+
+#[tokio::test]
+async fn only_what_lambda_itself_needs_is_not_proven_here() {
+    let deployed = Deployed::new(&[]).await;
+    let role = deployed.role();
+    let named = |sid: &str| FAILS.iter().any(|(proven, ..)| *proven == sid);
+    let all = statements(&role)
+        .iter()
+        .map(|statement| statement["Sid"].as_str().unwrap());
+    let unproven: Vec<&str> = all.filter(|sid| !named(sid)).collect();
+    assert_eq!(unproven, UNPROVEN.map(|(sid, _)| sid));
+}
+
+#[tokio::test]
+async fn the_role_may_do_nothing_else() {
+    let deployed = Deployed::new(&[]).await;
+    let world = &deployed.world;
+    deployed.restrict("function", &deployed.role());
+    let other = json!({ "Name": "other", "SecretString": "x" });
+    world
+        .secrets_manager()
+        .call("CreateSecret", other)
+        .await
+        .unwrap();
+
+    for (secret, allowed) in [
+        ("other", &["ListSecrets"][..]),
+        (world.admin(), &["GetSecretValue", "ListSecrets"]),
+        (
+            world.single_user(),
+            &[
+                "DescribeSecret",
+                "GetSecretValue",
+                "ListSecrets",
+                "PutSecretValue",
+                "UpdateSecretVersionStage",
+            ],
+        ),
+    ] {
+        assert_eq!(
+            deployed.allowed("function", secret).await,
+            allowed,
+            "{secret}"
+        );
+    }
+    let event = json!({ "Check": "age" });
+    let (code, message) = deployed.invoke("function", event).await.unwrap_err();
+    assert_eq!(code, "AccessDeniedException");
+    assert!(message.contains("lambda:InvokeFunction"), "{message}");
+}
+
+#[tokio::test]
+async fn a_secret_that_was_given_to_another_function_is_out_of_reach() {
+    let deployed = Deployed::new(&[]).await;
+    let world = &deployed.world;
+    deployed.restrict("function", &deployed.role());
+    let other = format!("{}-2", world.function().arn());
+    world
+        .secrets_manager()
+        .configure_rotation(world.single_user(), &other, 30)
+        .unwrap();
+    assert_eq!(
+        deployed.allowed("function", world.single_user()).await,
+        ["ListSecrets"]
+    );
+}
+
+#[tokio::test]
+async fn another_key_is_out_of_reach_and_so_is_this_one_in_another_region() {
+    let deployed = Deployed::new(&[]).await;
+    let world = &deployed.world;
+    deployed.restrict("function", &deployed.role());
+    let read = || {
+        deployed.call(
+            "function",
+            "GetSecretValue",
+            json!({ "SecretId": world.single_user() }),
+        )
+    };
+    read().await.unwrap();
+    for key in [
+        KEY.replace("us-east-1", "eu-west-1"),
+        KEY.replace("1234abcd", "4321abcd"),
+    ] {
+        give_key(world, world.single_user(), &key).await;
+        let (code, message) = read().await.unwrap_err();
+        assert_eq!(code, "AccessDeniedException");
+        assert_eq!(message, "Access to KMS is not allowed");
+    }
+}
+
+#[tokio::test]
+async fn the_administrators_secret_can_be_read_and_not_written_even_under_the_same_key() {
+    let deployed = Deployed::new(&[]).await;
+    let mut role = deployed.role();
+    let everything = json!({ "Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*" });
+    role["Statement"].as_array_mut().unwrap().push(everything);
+    deployed.restrict("function", &role);
+    let id = deployed.world.admin();
+    deployed
+        .call("function", "GetSecretValue", json!({ "SecretId": id }))
+        .await
+        .unwrap();
+    let input = json!({ "SecretId": id, "SecretString": "x" });
+    let (_, message) = deployed
+        .call("function", "PutSecretValue", input)
+        .await
+        .unwrap_err();
+    assert_eq!(message, "Access to KMS is not allowed");
+}

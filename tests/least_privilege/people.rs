@@ -1,0 +1,191 @@
+//! The policies for an application, and for whoever runs rotatectl.
+
+use local::iam::{Decision, Keys, Policy, Request, decide};
+use serde_json::{Value, json};
+
+use crate::{Deployed, KEY, common};
+
+/// The application's policy for the secret with this ARN.
+fn application(deployed: &Deployed, arn: &str) -> Value {
+    let mut policies = deployed
+        .resources
+        .iter()
+        .filter(|(name, _)| name.starts_with("ApplicationPolicy"))
+        .map(|(_, resource)| &resource["Properties"]["PolicyDocument"]);
+    policies
+        .find(|policy| policy["Statement"][0]["Resource"] == arn)
+        .unwrap()
+        .clone()
+}
+
+fn operator(deployed: &Deployed) -> Value {
+    deployed.resources["OperatorPolicy"]["Properties"]["PolicyDocument"].clone()
+}
+
+#[tokio::test]
+async fn an_application_reads_its_secret_and_does_nothing_else() {
+    let deployed = Deployed::new(&[]).await;
+    let world = &deployed.world;
+    let arn = common::arn(world, world.single_user());
+    deployed.restrict("application", &application(&deployed, &arn));
+    for stage in ["AWSCURRENT", "AWSPENDING"] {
+        let input = json!({ "SecretId": arn, "VersionStage": stage });
+        // during a single user's rotation the client goes to AWSPENDING; here there is none
+        let read = deployed.call("application", "GetSecretValue", input).await;
+        let found = read.map(drop).map_err(|(code, _)| code);
+        let absent = Err("ResourceNotFoundException".to_owned());
+        assert_eq!(
+            found,
+            if stage == "AWSCURRENT" {
+                Ok(())
+            } else {
+                absent
+            }
+        );
+    }
+    assert_eq!(
+        deployed.allowed("application", world.single_user()).await,
+        ["GetSecretValue"]
+    );
+    for other in [world.alternating_users(), world.admin()] {
+        let nothing: [&str; 0] = [];
+        assert_eq!(
+            deployed.allowed("application", other).await,
+            nothing,
+            "{other}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_application_needs_each_statement_of_its_policy() {
+    let deployed = Deployed::new(&[]).await;
+    let arn = common::arn(&deployed.world, deployed.world.single_user());
+    let policy = application(&deployed, &arn);
+    let count = policy["Statement"].as_array().unwrap().len();
+    assert_eq!(count, 2);
+    for gone in 0..count {
+        let mut less = policy.clone();
+        less["Statement"].as_array_mut().unwrap().remove(gone);
+        deployed.restrict("application", &less);
+        let read = deployed
+            .call("application", "GetSecretValue", json!({ "SecretId": arn }))
+            .await;
+        assert_eq!(read.unwrap_err().0, "AccessDeniedException");
+    }
+}
+
+#[tokio::test]
+async fn an_operator_sees_rotates_revokes_and_mends_and_does_nothing_else() {
+    let deployed = Deployed::new(&[]).await;
+    let world = &deployed.world;
+    deployed.restrict("operator", &operator(&deployed));
+    let id = common::arn(world, world.alternating_users());
+
+    let started = deployed
+        .call("operator", "RotateSecret", json!({ "SecretId": id }))
+        .await;
+    let token = started.unwrap()["VersionId"].as_str().unwrap().to_owned();
+    assert!(
+        world
+            .secrets_manager()
+            .rotation(&id, &token)
+            .await
+            .succeeded
+    );
+    let event = json!({ "Step": "revokeSecret", "SecretId": id });
+    let answer = deployed.invoke("operator", event).await.unwrap();
+    assert_eq!(answer["outcome"], "revoked");
+
+    let mends = [
+        "BatchGetSecretValue",
+        "DescribeSecret",
+        "GetSecretValue",
+        "ListSecretVersionIds",
+        "ListSecrets",
+        "PutSecretValue",
+        "RotateSecret",
+        "UpdateSecretVersionStage",
+    ];
+    assert_eq!(
+        deployed.allowed("operator", world.single_user()).await,
+        mends
+    );
+    let sees = [
+        "BatchGetSecretValue",
+        "DescribeSecret",
+        "GetSecretValue",
+        "ListSecrets",
+    ];
+    assert_eq!(deployed.allowed("operator", world.admin()).await, sees);
+}
+
+#[tokio::test]
+async fn an_operator_cannot_give_a_secret_to_another_function() {
+    let deployed = Deployed::new(&[]).await;
+    let world = &deployed.world;
+    let mut policy = operator(&deployed);
+    let any = json!({ "Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "*" });
+    policy["Statement"].as_array_mut().unwrap().push(any);
+    deployed.restrict("operator", &policy);
+    let own = world.function().arn();
+    let rotate = |function: String| {
+        let input = json!({ "SecretId": world.single_user(), "RotationLambdaARN": function });
+        deployed.call("operator", "RotateSecret", input)
+    };
+    let (code, message) = rotate(format!("{own}-2")).await.unwrap_err();
+    assert_eq!(code, "AccessDeniedException");
+    assert!(message.contains("secretsmanager:RotateSecret"), "{message}");
+    rotate(own).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_operator_who_is_not_to_read_values_does_not() {
+    let deployed = Deployed::new(&[("OperatorReadsValues", "false")]).await;
+    let world = &deployed.world;
+    deployed.restrict("operator", &operator(&deployed));
+    let sees = [
+        "DescribeSecret",
+        "ListSecretVersionIds",
+        "ListSecrets",
+        "RotateSecret",
+        "UpdateSecretVersionStage",
+    ];
+    assert_eq!(
+        deployed.allowed("operator", world.single_user()).await,
+        sees
+    );
+    assert_eq!(
+        deployed.allowed("operator", world.admin()).await,
+        ["ListSecrets"]
+    );
+}
+
+/// What other services serve: the decision alone.
+#[tokio::test]
+async fn an_operator_inspects_this_function_its_log_and_the_keys_and_no_others() {
+    let deployed = Deployed::new(&[]).await;
+    let policy = Policy::parse(&operator(&deployed)).unwrap();
+    let function = deployed.world.function().arn();
+    let log_group = "LogGroup.Arn";
+    for (action, resource) in [
+        ("lambda:GetFunctionConfiguration", function.as_str()),
+        ("lambda:GetPolicy", &function),
+        ("logs:FilterLogEvents", log_group),
+        ("kms:DescribeKey", KEY),
+    ] {
+        for (resource, decision) in [
+            (resource.to_owned(), Decision::Allowed),
+            (format!("{resource}-2"), Decision::NotAllowed),
+        ] {
+            let keys = Keys::default();
+            let request = Request {
+                action,
+                resource: &resource,
+                keys: &keys,
+            };
+            let decided = decide(std::slice::from_ref(&policy), &request);
+            assert_eq!(decided, Ok(decision), "{action} {resource}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The commands of docs/operations.md, taken from the page and run as they are written, against the local world.
+//!
+//! A block says what it is: `sh` is run, `sh aws` needs AWS itself, `sh example` sets what the test sets, and the others are
+//! run where they have something to do.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failing unwrap in a test is a failing test"
+)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{TOKEN, labels, logs_in, password, world};
+use local::world::World;
+use tokio::process::Command;
+
+const PAGE: &str = include_str!("../docs/operations.md");
+/// Kinds of blocks that no test here runs.
+const NOT_RUN: [&str; 3] = ["sh aws", "sh example", "sh rotatectl"];
+
+/// The page's blocks of one kind, in order.
+fn blocks(kind: &str) -> Vec<String> {
+    let fenced = PAGE.split("```").skip(1).step_by(2);
+    fenced
+        .filter_map(|block| block.split_once('\n'))
+        .filter(|(head, _)| *head == kind)
+        .map(|(_, commands)| commands.to_owned())
+        .collect()
+}
+
+/// Runs commands in a folder of their own, and returns what they print.
+async fn run(world: &World, secret: &str, commands: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", commands])
+        .current_dir(folder.path())
+        .env("SECRET", secret)
+        .env("FUNCTION", "secret-rotation")
+        .env("AWS_ENDPOINT_URL", world.endpoint())
+        .env("AWS_DEFAULT_REGION", local::world::REGION)
+        .env("AWS_ACCESS_KEY_ID", "any")
+        .env("AWS_SECRET_ACCESS_KEY", "any")
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{commands}\n{said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Waits until no version is pending.
+async fn settled(world: &World, secret: &str) {
+    let started = Instant::now();
+    let pending = |labels: &[String]| labels.iter().any(|label| label == "AWSPENDING");
+    let current = |labels: &[String]| labels.iter().any(|label| label == "AWSCURRENT");
+    while labels(world, secret)
+        .await
+        .values()
+        .any(|labels| pending(labels) && !current(labels))
+    {
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "still pending after a minute"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[test]
+fn every_block_of_the_page_is_run_or_known_not_to_be() {
+    let fenced = PAGE.split("```").skip(1).step_by(2);
+    for kind in fenced.filter_map(|block| block.lines().next()) {
+        let known = ["sh", "sh stuck", "sh leak", "sh age"]
+            .iter()
+            .chain(&NOT_RUN)
+            .any(|known| *known == kind);
+        assert!(known, "what is to be done with a block of {kind:?}?");
+    }
+}
+
+#[tokio::test]
+async fn the_pages_commands_work_as_they_are_written() {
+    let world = world().await;
+    let secret = world.single_user();
+    let commands = blocks("sh");
+    assert!(commands.len() >= 5, "{commands:#?}");
+    let before = password(&world, secret, "AWSCURRENT").await.unwrap();
+    for commands in commands {
+        run(&world, secret, &commands).await;
+        settled(&world, secret).await;
+    }
+    let after = password(&world, secret, "AWSCURRENT").await.unwrap();
+    assert!(before != after && logs_in(&world, &after).await);
+}
+
+#[tokio::test]
+async fn a_rotation_that_was_left_is_mended_by_the_pages_commands() {
+    let world = world().await;
+    let secret = world.single_user();
+    world.secrets_manager().stage(secret, TOKEN).unwrap();
+    let commands = blocks("sh stuck");
+    assert_eq!(commands.len(), 1);
+    run(&world, secret, &commands[0]).await;
+    settled(&world, secret).await;
+    let now = password(&world, secret, "AWSCURRENT").await.unwrap();
+    assert!(logs_in(&world, &now).await);
+    let labels = labels(&world, secret).await;
+    assert!(
+        !labels.contains_key(TOKEN) || labels[TOKEN].is_empty(),
+        "{labels:?}"
+    );
+    assert!(
+        labels.values().any(|of| of.contains(&"AWSPREVIOUS".into())),
+        "it rotated"
+    );
+}
+
+#[tokio::test]
+async fn after_a_leak_the_pages_commands_end_the_old_password() {
+    let world = world().await;
+    let postgres = world.postgres();
+    for (secret, role) in [
+        (world.single_user(), world.role()),
+        (world.alternating_users(), world.alternating_role()),
+    ] {
+        let leaked = password(&world, secret, "AWSCURRENT").await.unwrap();
+        let login = async || {
+            postgres
+                .connect(role, &leaked, world.dbname())
+                .await
+                .is_ok()
+        };
+        assert!(login().await);
+        let commands = blocks("sh leak");
+        assert_eq!(commands.len(), 2);
+        let said = run(&world, secret, &commands.concat()).await;
+        assert!(!said.contains("FunctionError"), "{said}");
+        assert!(!login().await, "{secret}: {said}");
+    }
+}
