@@ -192,6 +192,7 @@ class Template(unittest.TestCase):
         self.assertLessEqual(len(filter["FilterPattern"]) + len("aws-generated-role-name"), 1024)
         for reader in readers:
             self.assertEqual(filter["FilterPattern"].count(f'($.userIdentity.arn != "{reader}")'), 1)
+        self.assertNotIn("||", filter["FilterPattern"])
         alone = template.render({**EVERYTHING, "KnownReaders": []})["UnknownReaders"]["Properties"]["FilterPattern"]
         self.assertEqual(alone.count("$.userIdentity.arn"), 1, "the function's own role")
 
