@@ -202,6 +202,18 @@ class Template(unittest.TestCase):
         for metric in ["Rotations", "Failures", "Overdue", "OldestAge", "StepDuration", "Errors", "Throttles"]:
             self.assertIn(metric, shown)
 
+    def test_the_environment_and_the_metrics_are_those_that_the_function_knows(self):
+        source = "".join(path.read_text() for path in (template.INFRA.parent / "src").rglob("*.rs"))
+        variables = self.full["Function"]["Properties"]["Environment"]["Variables"]
+        self.assertEqual([name for name in variables if f'"{name}"' not in source], [])
+        rendered = json.dumps(self.full).replace("\\", "")
+        metrics = set(re.findall(r'\["SecretRotation", "(\w+)"', rendered))
+        metrics |= set(re.findall(r'SecretRotation" MetricName="(\w+)"', rendered))
+        metrics |= set(re.findall(r'"Namespace": "SecretRotation", "MetricName": "(\w+)"', rendered))
+        metrics |= set(re.findall(r"SELECT \w+\((\w+)\)", rendered))
+        self.assertEqual(metrics, {"Rotations", "Failures", "StepDuration", "Overdue", "OldestAge"})
+        self.assertEqual([metric for metric in metrics if f'!("{metric}"' not in source], [])
+
     def test_a_new_secret_has_its_key_and_its_replicas(self):
         parameters = {"SecretName": "orders/db", "SecretDocument": '{"username": "orders"}'}
         key = EVERYTHING["KmsKeyArns"][0]
