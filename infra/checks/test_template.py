@@ -124,6 +124,7 @@ class Template(unittest.TestCase):
             ways,
             [
                 (5432, 5432, EVERYTHING["DatabaseSecurityGroupId"]),
+                (5432, 5432, EVERYTHING["DatabaseCidr"]),
                 (443, 443, "EndpointSecurityGroup"),
                 (443, 443, EVERYTHING["ApiCidr"]),
             ],
@@ -154,6 +155,7 @@ class Template(unittest.TestCase):
             self.assertEqual(template.refused(vpc | way), [])
             without_database = vpc | way | {"DatabaseSecurityGroupId": ""}
             self.assertIn("no way to the database", "".join(template.refused(without_database)))
+            self.assertEqual(template.refused(without_database | {"DatabaseCidr": "192.0.2.0/24"}), [])
         self.assertIn("VpcCidr", "".join(template.refused(vpc | {"CreateSecretsManagerEndpoint": "true"})))
         self.assertIn("want VpcId", "".join(template.refused({"SecretArns": SECRETS[0], "CreateSecretsManagerEndpoint": "true"})))
 

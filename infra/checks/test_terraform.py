@@ -293,12 +293,13 @@ class Module(unittest.TestCase):
         }
         endpoint = self.state["aws_security_group.endpoint[0]"]["id"]
         flat = {(port, way) for port, *others in ways for way in others}
-        self.assertEqual(flat, {(5432, self.database), (443, endpoint), (443, EVERYTHING["ApiCidr"])})
+        cidrs = {(5432, EVERYTHING["DatabaseCidr"]), (443, EVERYTHING["ApiCidr"])}
+        self.assertEqual(flat, cidrs | {(5432, self.database), (443, endpoint)})
 
     def test_a_vpc_without_a_way_to_database_or_secrets_manager_is_refused(self):
         for changes, words in [
             (["create_secrets_manager_endpoint=false", "api_cidr=", "vpc_cidr="], "no way to Secrets Manager"),
-            (["database_security_group_id=", "vpc_cidr="], "no way to the database"),
+            (["database_security_group_id=", "database_cidr=", "vpc_cidr="], "no way to the database"),
         ]:
             arguments = [f"-var={change}" for change in changes]
             result = self.terraform.run("", "plan", "-no-color", "-refresh=false", *arguments)
