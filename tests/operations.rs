@@ -73,7 +73,7 @@ async fn settled(world: &World, secret: &str) {
 fn every_block_of_the_page_is_run_or_known_not_to_be() {
     let fenced = PAGE.split("```").skip(1).step_by(2);
     for kind in fenced.filter_map(|block| block.lines().next()) {
-        let known = ["sh", "sh stuck", "sh leak", "sh age"]
+        let known = ["sh", "sh stuck", "sh leak"]
             .iter()
             .chain(&NOT_RUN)
             .any(|known| *known == kind);

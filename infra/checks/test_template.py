@@ -124,6 +124,7 @@ class Template(unittest.TestCase):
             ways,
             [
                 (5432, 5432, EVERYTHING["DatabaseSecurityGroupId"]),
+                (5432, 5432, EVERYTHING["DatabaseCidr"]),
                 (443, 443, "EndpointSecurityGroup"),
                 (443, 443, EVERYTHING["ApiCidr"]),
             ],
@@ -154,6 +155,7 @@ class Template(unittest.TestCase):
             self.assertEqual(template.refused(vpc | way), [])
             without_database = vpc | way | {"DatabaseSecurityGroupId": ""}
             self.assertIn("no way to the database", "".join(template.refused(without_database)))
+            self.assertEqual(template.refused(without_database | {"DatabaseCidr": "192.0.2.0/24"}), [])
         self.assertIn("VpcCidr", "".join(template.refused(vpc | {"CreateSecretsManagerEndpoint": "true"})))
         self.assertIn("want VpcId", "".join(template.refused({"SecretArns": SECRETS[0], "CreateSecretsManagerEndpoint": "true"})))
 
@@ -192,6 +194,7 @@ class Template(unittest.TestCase):
         self.assertLessEqual(len(filter["FilterPattern"]) + len("aws-generated-role-name"), 1024)
         for reader in readers:
             self.assertEqual(filter["FilterPattern"].count(f'($.userIdentity.arn != "{reader}")'), 1)
+        self.assertNotIn("||", filter["FilterPattern"])
         alone = template.render({**EVERYTHING, "KnownReaders": []})["UnknownReaders"]["Properties"]["FilterPattern"]
         self.assertEqual(alone.count("$.userIdentity.arn"), 1, "the function's own role")
 
@@ -200,6 +203,18 @@ class Template(unittest.TestCase):
         shown = json.dumps(widgets)
         for metric in ["Rotations", "Failures", "Overdue", "OldestAge", "StepDuration", "Errors", "Throttles"]:
             self.assertIn(metric, shown)
+
+    def test_the_environment_and_the_metrics_are_those_that_the_function_knows(self):
+        source = "".join(path.read_text() for path in (template.INFRA.parent / "src").rglob("*.rs"))
+        variables = self.full["Function"]["Properties"]["Environment"]["Variables"]
+        self.assertEqual([name for name in variables if f'"{name}"' not in source], [])
+        rendered = json.dumps(self.full).replace("\\", "")
+        metrics = set(re.findall(r'\["SecretRotation", "(\w+)"', rendered))
+        metrics |= set(re.findall(r'SecretRotation" MetricName="(\w+)"', rendered))
+        metrics |= set(re.findall(r'"Namespace": "SecretRotation", "MetricName": "(\w+)"', rendered))
+        metrics |= set(re.findall(r"SELECT \w+\((\w+)\)", rendered))
+        self.assertEqual(metrics, {"Rotations", "Failures", "StepDuration", "Overdue", "OldestAge"})
+        self.assertEqual([metric for metric in metrics if f'!("{metric}"' not in source], [])
 
     def test_a_new_secret_has_its_key_and_its_replicas(self):
         parameters = {"SecretName": "orders/db", "SecretDocument": '{"username": "orders"}'}

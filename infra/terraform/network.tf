@@ -7,7 +7,12 @@ locals {
     var.create_kms_endpoint ? { kms = "KMS" } : {},
   )
   egress = merge(
-    { database = { port = var.database_port, group = var.database_security_group_id, cidr = null } },
+    var.database_security_group_id == "" ? {} : {
+      database = { port = var.database_port, group = var.database_security_group_id, cidr = null }
+    },
+    var.database_cidr == "" ? {} : {
+      database_elsewhere = { port = var.database_port, group = null, cidr = var.database_cidr }
+    },
     !var.create_secrets_manager_endpoint ? {} : {
       endpoint = { port = 443, group = aws_security_group.endpoint[0].id, cidr = null }
     },
@@ -46,7 +51,7 @@ resource "aws_vpc_security_group_egress_rule" "function" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "database" {
-  count                        = local.in_vpc ? 1 : 0
+  count                        = var.database_security_group_id == "" ? 0 : 1
   security_group_id            = var.database_security_group_id
   description                  = var.function_name
   ip_protocol                  = "tcp"

@@ -152,9 +152,15 @@ variable "database_security_group_id" {
   type        = string
   default     = ""
   validation {
-    condition     = (var.vpc_id == "") == (var.database_security_group_id == "")
-    error_message = "With vpc_id goes database_security_group_id: without it the function has no way to the database."
+    condition     = var.vpc_id == "" ? var.database_security_group_id == "" : var.database_security_group_id != "" || var.database_cidr != ""
+    error_message = "With vpc_id goes database_security_group_id or database_cidr: without one the function has no way to the database."
   }
+}
+
+variable "database_cidr" {
+  description = "In its place, the addresses of a database in another account, region or house, which lets the function in itself."
+  type        = string
+  default     = ""
 }
 
 variable "database_port" {
