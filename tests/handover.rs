@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use common::{rotate, stored, world};
 use local::{
-    application::{Application, Cache, Connections, Version},
+    application::{Application, Cache, Connections, Version, Workload},
     world::World,
 };
 use serde_json::Value;
@@ -25,8 +25,14 @@ const ROTATIONS: usize = 5;
 
 /// Rotates that often while the application works, each time as soon as all of it has changed over.
 async fn no_request_fails(world: &World, secret: &str, cache: Cache) {
-    let pause = Duration::from_millis(20);
-    let application = Application::start(world, secret, &Connections::ALL, 2, pause, cache)
+    let workload = Workload {
+        connections: Connections::ALL.to_vec(),
+        workers: 2,
+        pause: Duration::from_millis(20),
+        span: Duration::from_secs(1),
+        cache,
+    };
+    let application = Application::start(&world.access(secret), &workload)
         .await
         .unwrap();
     changed_over(

@@ -6,8 +6,9 @@
 //! - [`lambda`]: a host that runs the real function binary through the Lambda runtime API;
 //! - [`postgres`]: a scratch PostgreSQL server with TLS and scram-sha-256.
 //!
-//! [`world`] joins them, [`application`] uses the database while a secret rotates, [`demo`] shows rotations in it,
-//! [`mod@bench`] what they cost, [`executable`] builds what runs in it, and `main.rs` is the command.
+//! [`world`] joins them, [`application`] uses the database while a secret rotates, [`rehearsal`] is what was seen of it,
+//! [`demo`] shows rotations, [`mod@bench`] what they cost, [`executable`] builds what runs in it, and `main.rs` is the
+//! command. `rotatectl drill` is made of these.
 //!
 //! Two more stores are for the tests of the client crate: [`vault`] and [`key_vault`].
 
@@ -20,6 +21,7 @@ pub mod invocation;
 pub mod key_vault;
 pub mod lambda;
 pub mod postgres;
+pub mod rehearsal;
 pub mod secrets_manager;
 mod stub;
 pub mod vault;
