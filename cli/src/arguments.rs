@@ -2,6 +2,8 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::drill::DrillArguments;
+
 /// See, rotate, revoke, diagnose and rehearse secrets that Secrets Manager rotates.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -30,4 +32,7 @@ pub struct AwsArguments {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// Rehearse: rotate a secret beside an application, and see whether a request fails.
+    Drill(DrillArguments),
+}

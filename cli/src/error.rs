@@ -8,6 +8,9 @@ pub enum Error {
     /// A service of AWS.
     #[error(transparent)]
     Aws(#[from] crate::aws::Error),
+    /// A drill.
+    #[error(transparent)]
+    Drill(#[from] crate::drill::Error),
     /// The result could not be written.
     #[error("stdout cannot be written to ({0}): check where it goes")]
     Output(#[from] io::Error),

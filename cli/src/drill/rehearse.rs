@@ -1,0 +1,137 @@
+//! The drill of one secret: an application works, and in its midst the secret rotates.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use local::{
+    application::{Access, Application, Cache, Connections, Version, Workload},
+    rehearsal::{Observed, Rehearsal},
+};
+use rotating_secret::{
+    RotatingSecret,
+    postgres::{connect, tls},
+    provider::Aws,
+};
+use serde::Deserialize;
+
+use super::{
+    DrillArguments, Error,
+    progress::Progress,
+    rotation::{self, Rotation},
+};
+
+/// A plot shows about so many spans.
+const SPANS: u32 = 150;
+/// A span that is shorter has too few requests in it to say anything.
+const SHORTEST_SPAN: Duration = Duration::from_millis(100);
+/// How often the database's clock is compared with ours.
+const COMPARISONS: usize = 5;
+
+/// What of the document tells the strategy.
+#[derive(Deserialize)]
+struct Document {
+    masterarn: Option<String>,
+}
+
+pub(super) async fn rehearse(
+    mut access: Access,
+    place: &str,
+    arguments: &DrillArguments,
+) -> Result<Rehearsal, Error> {
+    let name = rotation::name(&access).await?;
+    let provider = Aws::from_clients([access.service.clone()]);
+    let secret = RotatingSecret::builder(&access.secret)
+        .ttl(arguments.ttl)
+        .build(provider)
+        .await?;
+    access.database_ahead = database_ahead(&secret, &access).await?;
+
+    let workload = Workload {
+        connections: Connections::ALL.to_vec(),
+        workers: arguments.workers.into(),
+        pause: arguments.pause.max(Duration::from_millis(1)),
+        span: (arguments.duration / SPANS).max(SHORTEST_SPAN),
+        cache: Cache::Rotating {
+            ttl: arguments.ttl,
+            listen: true,
+        },
+    };
+    let application = Application::start(&access, &workload).await?;
+    let begun = Instant::now();
+    let mut observed = Observed::new("rotating-secret", &application, &workload);
+    let progress = Progress::new(&application, arguments.duration);
+    progress.say("before the rotation");
+    let part = arguments.duration / (arguments.rotations + 1);
+    progress.wait(part).await;
+    let mut rotations = Vec::new();
+    for _ in 0..arguments.rotations {
+        let set = SystemTime::now();
+        let rotated = Rotation::begin(&access, &progress).await?;
+        let rotated = rotated.end(arguments.timeout, &application).await?;
+        let user = user(&secret, &rotated.version).await?;
+        progress.say("after the rotation");
+        progress.wait(part).await;
+        observed.changed_over(&application, &Version { user, set });
+        rotations.push(rotated);
+    }
+    observed.end(&application);
+    Ok(Rehearsal {
+        secret: name,
+        strategy: strategy(&secret).await?.to_owned(),
+        place: place.to_owned(),
+        began: application.began(),
+        took: begun.elapsed(),
+        span: workload.span,
+        rotations,
+        rotating: observed,
+        plain: None,
+    })
+}
+
+/// An administrator's secret is what alternating users need, and single user has no use for.
+async fn strategy(secret: &RotatingSecret) -> Result<&'static str, Error> {
+    let document = secret.usable().await?.json::<Document>();
+    let masterarn = document.ok().and_then(|document| document.masterarn);
+    Ok(if masterarn.is_some() {
+        "alternating users"
+    } else {
+        "single user"
+    })
+}
+
+/// Who this version logs in as. A read may lag behind the label's move by a moment.
+async fn user(secret: &RotatingSecret, version: &str) -> Result<String, Error> {
+    let mut credential = secret.refresh().await?;
+    for _ in 0..20 {
+        if credential.version() == version {
+            break;
+        }
+        drop(credential);
+        tokio::time::sleep(rotation::POLL).await;
+        credential = secret.refresh().await?;
+    }
+    Ok(credential.user().unwrap_or_default().to_owned())
+}
+
+/// By how many microseconds the server's clock is ahead of ours; of several comparisons the one that took least.
+async fn database_ahead(secret: &RotatingSecret, access: &Access) -> Result<i64, Error> {
+    let tls = tls(access.ca_file.as_deref()).map_err(local::application::Error::from)?;
+    let failed = |error: &dyn std::error::Error| Error::Database(error.to_string());
+    let client = connect(secret, tls).await.map_err(|error| failed(&error))?;
+    let question = "SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1e6)::int8";
+    let mut best = (Duration::MAX, 0);
+    for _ in 0..COMPARISONS {
+        let (asked, begun) = (SystemTime::now(), Instant::now());
+        let row = client
+            .query_one(question, &[])
+            .await
+            .map_err(|error| failed(&error))?;
+        let theirs: i64 = row.try_get(0).map_err(|error| failed(&error))?;
+        let took = begun.elapsed();
+        let ours = (asked + took / 2)
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let ours = i64::try_from(ours.as_micros()).unwrap_or(i64::MAX);
+        best = best.min((took, theirs.saturating_sub(ours)));
+    }
+    Ok(best.1)
+}
