@@ -53,9 +53,9 @@ pub struct DrillArguments {
     /// How long the application works, beside the time that the rotations take.
     #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = humantime::parse_duration)]
     pub duration: Duration,
-    /// How often the secret rotates meanwhile.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub rotations: u32,
+    /// How often the secret rotates meanwhile: once unless told, and ten times where --local shows all.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub rotations: Option<u16>,
     /// Workers for each way to connect: a connection per request, deadpool-postgres, bb8, sqlx.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub workers: u16,
@@ -149,11 +149,12 @@ async fn all(arguments: &DrillArguments) -> Result<Vec<Rehearsal>, Error> {
     let window = ("OVERLAP_WINDOW".to_owned(), demo::WINDOW.to_owned());
     options.function_env.push(window);
     let world = World::start(options).await?;
+    let rotations = arguments.rotations.map_or(demo::ROTATIONS, usize::from);
     let rehearsals = if arguments.json {
-        demo::run(&world, &mut io::sink(), false, demo::ROTATIONS).await
+        demo::run(&world, &mut io::sink(), false, rotations).await
     } else {
         let colors = console::colors_enabled();
-        demo::run(&world, &mut io::stdout(), colors, demo::ROTATIONS).await
+        demo::run(&world, &mut io::stdout(), colors, rotations).await
     };
     Ok(rehearsals?)
 }
@@ -170,9 +171,12 @@ fn confirm(secret: &str, place: &str, arguments: &DrillArguments) -> Result<(), 
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(Error::NotConfirmed);
     }
-    let times = arguments.rotations;
+    let times = match arguments.rotations.unwrap_or(1) {
+        1 => "once".to_owned(),
+        times => format!("{times} times"),
+    };
     tell(&format!(
-        "This rotates {secret} in {place}, {times} time(s): whoever still uses the old password has to follow."
+        "This rotates {secret} in {place} {times}: whoever uses its password has to follow."
     ));
     let confirmed = Confirm::new()
         .with_prompt("Rotate it?")

@@ -9,6 +9,9 @@ use tokio::time::{interval, sleep_until};
 /// Often enough to look alive.
 const REFRESH: Duration = Duration::from_millis(200);
 
+/// How often that is looked at which is waited for.
+const POLL: Duration = Duration::from_millis(20);
+
 /// The bar on stderr.
 pub(super) struct Progress<'a> {
     bar: ProgressBar,
@@ -53,6 +56,15 @@ impl<'a> Progress<'a> {
                     self.show();
                 }
             }
+        }
+    }
+
+    /// Waits for something that ought to be, but not for longer than `limit`.
+    pub(super) async fn wait_until(&self, limit: Duration, condition: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !condition() && begun.elapsed() < limit {
+            self.show();
+            tokio::time::sleep(POLL).await;
         }
     }
 

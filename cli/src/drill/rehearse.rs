@@ -59,18 +59,28 @@ pub(super) async fn rehearse(
     let begun = Instant::now();
     let mut observed = Observed::new("rotating-secret", &application, &workload);
     let progress = Progress::new(&application, arguments.duration);
+    let times = u32::from(arguments.rotations.unwrap_or(1));
+    let part = arguments.duration / (times + 1);
     progress.say("before the rotation");
-    let part = arguments.duration / (arguments.rotations + 1);
     progress.wait(part).await;
+    let limit = arguments.timeout;
+    let failed = || application.failures() > 0;
+    progress
+        .wait_until(limit, || application.all_work() || failed())
+        .await;
     let mut rotations = Vec::new();
-    for _ in 0..arguments.rotations {
+    for _ in 0..times {
         let set = SystemTime::now();
         let rotated = Rotation::begin(&access, &progress).await?;
-        let rotated = rotated.end(arguments.timeout, &application).await?;
+        let rotated = rotated.end(limit, &application).await?;
         let user = user(&secret, &rotated.version).await?;
+        let version = Version { user, set };
         progress.say("after the rotation");
         progress.wait(part).await;
-        observed.changed_over(&application, &Version { user, set });
+        // who is told nothing follows when the lifetime ends; who fails is waited for no longer
+        let all_use = || application.all_use(&version, set);
+        progress.wait_until(limit, || all_use() || failed()).await;
+        observed.changed_over(&application, &version);
         rotations.push(rotated);
     }
     observed.end(&application);

@@ -206,6 +206,11 @@ impl Application {
         self.failures.load(Ordering::Relaxed)
     }
 
+    /// Whether each worker has been served once.
+    pub fn all_work(&self) -> bool {
+        self.workers.iter().all(|(_, seen)| lock(seen).has_worked())
+    }
+
     /// Whether each worker's last request used this version, and a request of every worker was served since `since`.
     pub fn all_use(&self, version: &Version, since: SystemTime) -> bool {
         self.workers

@@ -58,6 +58,10 @@ impl Seen {
         self.first_failure.get_or_insert(error);
     }
 
+    pub(super) fn has_worked(&self) -> bool {
+        !self.last.is_empty()
+    }
+
     /// Whether its last request used this version, and was served since `since`.
     pub(super) fn uses(&self, version: &Version, since: SystemTime) -> bool {
         let last = self.last.back();

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Credential, Error, failure, show::Show};
 use crate::{
@@ -23,6 +23,8 @@ const TTL: Duration = Duration::from_secs(300);
 /// Workers of each kind, and how long each waits between two requests.
 const WORKERS: usize = 2;
 const PAUSE: Duration = Duration::from_millis(30);
+/// A machine that is busy elsewhere is waited for as long as this.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Requests are summed up for the report in spans as long as this.
 const SPAN: Duration = Duration::from_millis(125);
 
@@ -77,26 +79,32 @@ async fn beside(
         WORKERS * Connections::ALL.len()
     ))?;
     let mut rotated = Vec::new();
-    // the first connections are made in peace
+    // the first connections are made in peace, however slow the machine
+    wait_until(|| rotating.all_work() && plain.all_work()).await;
     let mut next = Instant::now() + PERIOD;
     for _ in 0..rotations {
         sleep_until(next).await;
         next += PERIOD;
-        let set = SystemTime::now();
+        let asked = SystemTime::now();
         let rotation = world.secrets_manager().rotate(secret).await?;
         if !rotation.succeeded {
             return Err(Error::NotRotated(failure(&rotation)));
         }
         let user = Credential::current(world, secret).await?.user;
-        let version = Version { user, set };
         let steps = steps(&rotation);
+        let began = |name: &str| steps.iter().rev().find(|step| step.name == name);
+        let began = |name| began(name).map_or(asked, |step| step.began);
+        let set = began("setSecret");
+        let version = Version { user, set };
         rotated.push(Rotated {
             version: rotation.token,
-            finishing: steps.last().map_or(set, |finish| finish.began),
+            finishing: began("finishSecret"),
             steps,
         });
         show.begin(".")?;
         sleep_until(next - PERIOD / 10).await;
+        wait_until(|| rotating.all_use(&version, set)).await;
+        next = next.max(Instant::now());
         ours.changed_over(&rotating, &version);
         theirs.changed_over(&plain, &version);
     }
@@ -122,4 +130,12 @@ async fn beside(
     show.line("  changed over: from finishSecret until the last worker used the new version; median, longest")?;
     show.verdict(&rehearsal)?;
     Ok(rehearsal)
+}
+
+/// What has not come about in the end is for the table to tell.
+async fn wait_until(condition: impl Fn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !condition() && Instant::now() < end {
+        sleep(Duration::from_millis(10)).await;
+    }
 }

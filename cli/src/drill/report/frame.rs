@@ -14,7 +14,7 @@ use crate::drill::Error;
 
 /// Twice the size at which they are shown: the backend has no halves.
 const WIDTH: u32 = 1920;
-const LEFT: u32 = 400;
+const LEFT: u32 = 480;
 const RIGHT: u32 = 40;
 const ABOVE: u32 = 44;
 const BELOW: u32 = 54;
@@ -50,7 +50,7 @@ pub(super) fn over_time<'a, 'b>(
     top: f64,
 ) -> Drawn<Chart<'a, 'b>> {
     let mut chart = axes(area, 0.0..rehearsal.took.as_secs_f64(), 0.0..top)?;
-    grid(&mut chart, "s", 4, &|figure| format!("{figure}"))?;
+    grid(&mut chart, "s", 4, &|figure| rounded(*figure))?;
     steps(&mut chart, rehearsal)?;
     Ok(chart)
 }
@@ -99,6 +99,18 @@ pub(super) fn name_row(chart: &mut Chart<'_, '_>, y: f64, name: &str) -> Drawn {
     let style = text(HPos::Right, VPos::Center);
     let name = Text::new(name.to_owned(), (-18, 0), style);
     chart.draw_series([EmptyElement::at((left, y - 0.5)) + name])?;
+    Ok(())
+}
+
+/// In the midst of a plot that has nothing to show.
+pub(super) fn note(chart: &mut Chart<'_, '_>, words: &str) -> Drawn {
+    let middle = |range: Range<f64>| (range.start + range.end) / 2.0;
+    let at = (middle(chart.x_range()), middle(chart.y_range()));
+    chart.draw_series([Text::new(
+        words.to_owned(),
+        at,
+        text(HPos::Center, VPos::Center),
+    )])?;
     Ok(())
 }
 
@@ -162,7 +174,7 @@ fn grid(
         .axis_style(GRID.stroke_width(2))
         .label_style(text(HPos::Left, VPos::Top))
         .x_labels(8)
-        .x_label_formatter(&|time| format!("{time} {unit}"))
+        .x_label_formatter(&|time| format!("{} {unit}", rounded(*time)))
         .y_labels(labels)
         .y_label_formatter(label)
         .draw()?;
@@ -174,4 +186,9 @@ fn text(h_pos: HPos, v_pos: VPos) -> TextStyle<'static> {
         .into_font()
         .color(&INK)
         .pos(Pos::new(h_pos, v_pos))
+}
+
+/// A figure of the grid, without the traces of its computation.
+fn rounded(figure: f64) -> String {
+    format!("{}", (figure * 100.0).round() / 100.0)
 }

@@ -96,7 +96,7 @@ fn section(rehearsal: &Rehearsal) -> Result<Markup, Error> {
             h3 { "By kind of connections" }
             (table(rehearsal))
             p.quiet {
-                "Changed over: from the moment in which AWSCURRENT moves until the last worker used the new version; \
+                "Changed over: from finishSecret, which moves AWSCURRENT, until the last worker used the new version; \
                  median and longest of all rotations. A request that opens a connection counts with its login."
             }
         }

@@ -12,7 +12,9 @@ use plotters::prelude::*;
 
 use super::{
     super::summary::{milliseconds, seconds},
-    frame::{LATENCY_HEIGHT, bar, height_of, logarithmic, name_row, over_time, rows, steps, svg},
+    frame::{
+        LATENCY_HEIGHT, bar, height_of, logarithmic, name_row, note, over_time, rows, steps, svg,
+    },
 };
 use crate::drill::Error;
 
@@ -24,22 +26,14 @@ const MEDIAN: RGBColor = RGBColor(0x10, 0x42, 0x81);
 const P99: RGBColor = RGBColor(0x39, 0x87, 0xe5);
 const SLOWEST: RGBColor = RGBColor(0x9e, 0xc5, 0xf5);
 
+type Points = Vec<(f64, f64)>;
+
 /// Requests that ended, of all kinds of connections together.
 pub(super) fn requests(rehearsal: &Rehearsal) -> Result<String, Error> {
-    let rates = |observed: &Observed| rates(observed, rehearsal, |span| span.requests);
-    let (ours, plain) = (
-        rates(&rehearsal.rotating),
-        rehearsal.plain.as_ref().map(rates),
-    );
+    let (ours, plain, highest) = both(rehearsal, |span| span.requests);
     svg(440, |area| {
-        let top = highest(&ours)
-            .max(plain.as_deref().map_or(0.0, highest))
-            .max(1.0)
-            * 1.1;
-        let mut chart = over_time(area, rehearsal, top)?;
-        if let Some(plain) = plain {
-            chart.draw_series(LineSeries::new(plain, PLAIN.stroke_width(3)))?;
-        }
+        let mut chart = over_time(area, rehearsal, highest.max(1.0) * 1.1)?;
+        chart.draw_series(LineSeries::new(plain, PLAIN.stroke_width(3)))?;
         chart.draw_series(LineSeries::new(ours, OURS.stroke_width(4)))?;
         Ok(())
     })
@@ -47,23 +41,18 @@ pub(super) fn requests(rehearsal: &Rehearsal) -> Result<String, Error> {
 
 /// The same of those that failed, as bars.
 pub(super) fn failures(rehearsal: &Rehearsal) -> Result<String, Error> {
-    let rates = |observed: &Observed| rates(observed, rehearsal, |span| span.failures);
-    let (ours, plain) = (
-        rates(&rehearsal.rotating),
-        rehearsal.plain.as_ref().map(rates),
-    );
+    let (ours, plain, highest) = both(rehearsal, |span| span.failures);
     svg(320, |area| {
-        let top = highest(&ours)
-            .max(plain.as_deref().map_or(0.0, highest))
-            .max(1.0)
-            * 1.1;
-        let mut chart = over_time(area, rehearsal, top)?;
+        let mut chart = over_time(area, rehearsal, highest.max(1.0) * 1.1)?;
+        if highest == 0.0 {
+            return note(&mut chart, "none");
+        }
         let half = rehearsal.span.as_secs_f64() / 2.0;
         let bar = |from, rate, color| bar((from, from + 0.8 * half), (rate, 0.0), color);
         let failed = |(_, rate): &(f64, f64)| *rate > 0.0;
         let bars = ours.into_iter().filter(failed);
         chart.draw_series(bars.map(|(at, rate)| bar(at - half, rate, OURS)))?;
-        let bars = plain.unwrap_or_default().into_iter().filter(failed);
+        let bars = plain.into_iter().filter(failed);
         chart.draw_series(bars.map(|(at, rate)| bar(at, rate, PLAIN)))?;
         Ok(())
     })
@@ -75,7 +64,7 @@ pub(super) fn versions(rehearsal: &Rehearsal) -> Result<String, Error> {
     let ours = rehearsal.rotating.kinds.iter();
     let kinds = ours
         .map(|kind| (kind, ""))
-        .chain(plain.map(|kind| (kind, ", plain cache")));
+        .chain(plain.map(|kind| (kind, ", plain")));
     let kinds: Vec<(&Kind, &str)> = kinds.collect();
     svg(height_of(kinds.len()), |area| {
         let (top, end) = (kinds.len() as f64, rehearsal.began + rehearsal.took);
@@ -140,7 +129,7 @@ pub(super) fn close_up(rehearsal: &Rehearsal) -> Result<Option<String>, Error> {
 /// Milliseconds on a logarithmic scale.
 pub(super) fn latency(rehearsal: &Rehearsal, kind: &Kind) -> Result<String, Error> {
     let offset = seconds(rehearsal, rehearsal.rotating.began);
-    let of = |pick: fn(&Latency) -> Duration| -> Vec<(f64, f64)> {
+    let of = |pick: fn(&Latency) -> Duration| -> Points {
         let spans = kind.spans.iter().enumerate();
         let point = |(index, span): (usize, &Span)| {
             let latency = pick(span.latency.as_ref()?);
@@ -225,8 +214,21 @@ fn version_bars(
     bars
 }
 
-/// Of all kinds together, a second: one point for each span.
-fn rates(observed: &Observed, rehearsal: &Rehearsal, of: fn(&Span) -> u64) -> Vec<(f64, f64)> {
+/// A second, with each cache, one point for each span; and the highest of all.
+fn both(rehearsal: &Rehearsal, of: fn(&Span) -> u64) -> (Points, Points, f64) {
+    let ours = rates(&rehearsal.rotating, rehearsal, of);
+    let plain = rehearsal.plain.as_ref();
+    let plain = plain.map_or_else(Vec::new, |observed| rates(observed, rehearsal, of));
+    let highest = ours
+        .iter()
+        .chain(&plain)
+        .map(|(_, y)| *y)
+        .fold(0.0, f64::max);
+    (ours, plain, highest)
+}
+
+/// Of all kinds of connections together.
+fn rates(observed: &Observed, rehearsal: &Rehearsal, of: fn(&Span) -> u64) -> Points {
     let offset = seconds(rehearsal, observed.began);
     let spans = observed.kinds.iter().map(|kind| kind.spans.len()).min();
     let point = |index| {
@@ -243,10 +245,7 @@ fn rates(observed: &Observed, rehearsal: &Rehearsal, of: fn(&Span) -> u64) -> Ve
     (0..spans.unwrap_or(0)).map(point).collect()
 }
 
+/// In the midst of the span.
 fn middle(rehearsal: &Rehearsal, index: usize) -> f64 {
     (index as f64 + 0.5) * rehearsal.span.as_secs_f64()
-}
-
-fn highest(points: &[(f64, f64)]) -> f64 {
-    points.iter().map(|(_, y)| *y).fold(0.0, f64::max)
 }
