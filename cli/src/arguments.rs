@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::drill::DrillArguments;
+use crate::{drill::DrillArguments, rotate::RotateArguments, status::StatusArguments};
 
 /// See, rotate, revoke, diagnose and rehearse secrets that Secrets Manager rotates.
 #[derive(Debug, Parser)]
@@ -30,9 +30,14 @@ pub struct AwsArguments {
     pub endpoint_url: Option<String>,
 }
 
-/// What to do.
+/// What to do. Each command's arguments stand in its own module, and so does its help.
 #[derive(Debug, Subcommand)]
+#[expect(
+    missing_docs,
+    reason = "a variant's documentation would take the place of its arguments' in the help"
+)]
 pub enum Command {
-    /// Rehearse: rotate a secret beside an application, and see whether a request fails.
+    Status(StatusArguments),
+    Rotate(RotateArguments),
     Drill(DrillArguments),
 }

@@ -154,9 +154,13 @@ where
     let mut cause = error.source();
     while let Some(error) = cause {
         if let Some(credentials) = error.downcast_ref::<CredentialsError>() {
-            return Error::NoCredentials {
-                reason: innermost(credentials),
+            let reason = match credentials {
+                CredentialsError::CredentialsNotLoaded(_) => {
+                    "none of the usual places has any".to_owned()
+                }
+                other => innermost(other),
             };
+            return Error::NoCredentials { reason };
         }
         cause = error.source();
     }

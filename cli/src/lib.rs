@@ -1,12 +1,18 @@
 //! The operator's command, `rotatectl`.
 //!
-//! [`arguments`] is the command line, [`aws`] the services that it asks, [`terminal`] what it prints with, and each command
-//! is a module of its own.
+//! Each command is a module of its own, with its arguments: [`status`], [`rotate`], [`drill`]. What they share: [`arguments`] is
+//! the command line, [`aws`] the services and their errors, [`secrets`] the list of what rotates, [`log`] what the function
+//! said, [`pace`] keeps below quotas, [`terminal`] is what is printed with.
 
 pub mod arguments;
 pub mod aws;
 pub mod drill;
 pub mod error;
+pub mod log;
+pub mod pace;
+pub mod rotate;
+pub mod secrets;
+pub mod status;
 pub mod terminal;
 
 use std::process::ExitCode;
@@ -20,7 +26,10 @@ pub use error::Error;
 ///
 /// It could not do or find out what it was asked to (exit code 1).
 pub async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
+    let configuration = aws::configuration(&arguments.aws);
     match arguments.command {
+        Command::Status(arguments) => status::run(&configuration.await?, arguments).await,
         Command::Drill(drill) => Ok(drill::run(&arguments.aws, &drill).await?),
+        Command::Rotate(arguments) => rotate::run(&configuration.await?, arguments).await,
     }
 }

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::{
     application::Access,
     lambda::{Function, FunctionSettings},
+    logs,
     postgres::{self, Postgres, Settings},
     secrets_manager::{SecretsManager, ServiceError},
 };
@@ -112,7 +113,7 @@ enum Database {
 }
 
 impl World {
-    /// Starts the parts, serves both services on one endpoint, and stores the demo's secrets.
+    /// Starts the parts, serves the services on one endpoint, and stores the demo's secrets.
     ///
     /// # Errors
     ///
@@ -162,6 +163,7 @@ impl World {
         });
         let secrets_manager = SecretsManager::new(REGION, function.invoke_closure());
         let router = secrets_manager.router().merge(function.router());
+        let router = logs::beside(router, function.clone());
         let server = tokio::spawn(async move {
             // it ends when this task is aborted
             let _ = axum::serve(listener, router).await;
@@ -249,7 +251,7 @@ impl World {
         Ok(())
     }
 
-    /// Secrets Manager's and Lambda's address, for `AWS_ENDPOINT_URL`.
+    /// Secrets Manager's, Lambda's and CloudWatch Logs' address, for `AWS_ENDPOINT_URL`.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }

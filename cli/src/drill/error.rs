@@ -1,6 +1,6 @@
 //! Why there is no rehearsal.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, path::PathBuf};
 
 /// What happened, then what to do.
 #[derive(Debug, thiserror::Error)]
@@ -22,24 +22,18 @@ pub enum Error {
         "rotation is not enabled for {secret}: give it a function with RotateSecret's RotationLambdaARN first"
     )]
     NotEnabled { secret: String },
-    /// The rotation does not end.
+    /// Somebody rotates it already.
     #[error(
-        "the rotation of {secret} has not ended within {} ({said}); of {requests} requests {failures} failed so far: \
-         see the function's log, and give --timeout more if it needs more", humantime::format_duration(*.timeout)
+        "a rotation of {secret} is under way already: rehearse when it has ended (rotatectl status)"
     )]
-    NotEnded {
-        secret: String,
-        timeout: Duration,
-        said: &'static str,
+    UnderWay { secret: String },
+    /// The rotation does not come to its end.
+    #[error("{source} (of the application's {requests} requests meanwhile {failures} failed)")]
+    NotRotated {
+        source: crate::rotate::follow::Error,
         requests: usize,
         failures: usize,
     },
-    /// The rotation was abandoned.
-    #[error(
-        "the rotation of {secret} was abandoned: its version {version} lost AWSPENDING, as when somebody stores a value by \
-         hand meanwhile; rehearse again"
-    )]
-    Abandoned { secret: String, version: String },
     /// The secret's client.
     #[error(transparent)]
     Client(#[from] rotating_secret::BuildError),

@@ -12,21 +12,23 @@ mod rotation;
 mod summary;
 
 use std::{
+    env,
     io::{self, IsTerminal},
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
 
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use clap::Args;
 use console::style;
 use dialoguer::Confirm;
 use local::{
-    application::Access,
     demo, executable,
     postgres::Settings,
     rehearsal::Rehearsal,
-    world::{Options, World},
+    world::{Options, REGION, World},
 };
 
 pub use self::error::Error;
@@ -36,8 +38,17 @@ use crate::{
     terminal::{print, print_json, tell},
 };
 
-/// What to rehearse, and how.
+/// Rehearse: rotate a secret beside an application, and see whether a request fails.
+///
+/// The application makes harmless requests through rotating-secret, with each way to connect. A table and a report of one
+/// HTML file tell how it fared. The exit code is 2 if a request failed, or a worker did not change over.
+///
+/// It needs secretsmanager:DescribeSecret, GetSecretValue and RotateSecret, lambda:InvokeFunction on the function as
+/// RotateSecret asks for it, the way to the database, and to mark the steps logs:FilterLogEvents on the function's log group.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rotatectl drill --local                           all that there is, in a world on this machine
+  rotatectl drill staging/orders/db --duration 2m   a secret of yours: its real password changes")]
 pub struct DrillArguments {
     /// The secret's name or ARN. Its real password changes.
     #[arg(required_unless_present = "local")]
@@ -51,24 +62,25 @@ pub struct DrillArguments {
     #[arg(long, value_name = "FILE", requires = "local")]
     pub function: Option<PathBuf>,
     /// How long the application works, beside the time that the rotations take.
-    #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
     pub duration: Duration,
     /// How often the secret rotates meanwhile: once unless told, and ten times where --local shows all.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=100))]
     pub rotations: Option<u16>,
     /// Workers for each way to connect: a connection per request, deadpool-postgres, bb8, sqlx.
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub workers: u16,
     /// From one request of a worker to its next.
-    #[arg(long, value_name = "SPAN", default_value = "100ms", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = humantime::parse_duration)]
     pub pause: Duration,
     /// The lifetime that rotating-secret is given: what your application gives it.
-    #[arg(long, value_name = "SPAN", default_value = "5m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
     pub ttl: Duration,
-    /// How long a rotation may take.
-    #[arg(long, value_name = "SPAN", default_value = "5m", value_parser = humantime::parse_duration)]
-    pub timeout: Duration,
-    /// The root of the database server's certificate, in PEM, where it is neither RDS's nor a public one.
+    /// How long to wait for the rotation's next sign of life, and for the last worker to change over.
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
+    pub give_up_after: Duration,
+    /// The root of the database server's certificate, in PEM, where it is neither RDS's nor a public one; without
+    /// this TLS_CA_FILE's.
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
     /// Where the report is written.
@@ -92,21 +104,15 @@ pub async fn run(aws: &AwsArguments, arguments: &DrillArguments) -> Result<ExitC
     let rehearsals = match (&arguments.secret, arguments.local) {
         (Some(secret), true) => {
             let world = World::start(options(arguments)?).await?;
-            vec![one(world.access(secret), world.endpoint(), arguments).await?]
+            let ca_file = world.postgres().ca_file();
+            vec![one(&of_world(&world), Some(&ca_file), secret, arguments).await?]
         }
         (Some(secret), false) => {
             let configuration = aws::configuration(aws).await?;
-            let access = Access {
-                service: aws_sdk_secretsmanager::Client::new(&configuration),
-                secret: secret.clone(),
-                ca_file: arguments.ca_file.clone(),
-                database_ahead: 0,
-            };
-            let region = configuration.region().map(ToString::to_string);
-            let place = configuration.endpoint_url().map(str::to_owned).or(region);
-            let place = place.unwrap_or_default();
-            confirm(secret, &place, arguments)?;
-            vec![one(access, &place, arguments).await?]
+            confirm(secret, &rehearse::place(&configuration), arguments)?;
+            let named = env::var_os("TLS_CA_FILE").map(PathBuf::from);
+            let ca_file = arguments.ca_file.clone().or(named);
+            vec![one(&configuration, ca_file.as_deref(), secret, arguments).await?]
         }
         (None, _) => all(arguments).await?,
     };
@@ -125,13 +131,19 @@ pub async fn run(aws: &AwsArguments, arguments: &DrillArguments) -> Result<ExitC
 }
 
 /// One secret, with its table.
-async fn one(access: Access, place: &str, arguments: &DrillArguments) -> Result<Rehearsal, Error> {
+async fn one(
+    configuration: &SdkConfig,
+    ca_file: Option<&Path>,
+    secret: &str,
+    arguments: &DrillArguments,
+) -> Result<Rehearsal, Error> {
+    let rehearsal = rehearse::rehearse(configuration, ca_file, secret, arguments);
     // a future of many nested ones: boxed, or its type grows too deep for the compiler
-    let rehearsal = Box::pin(rehearse::rehearse(access, place, arguments)).await?;
+    let rehearsal = Box::pin(rehearsal).await?;
     if !arguments.json {
         print(&rehearsal.table().to_string())?;
         print(
-            "  changed over: from AWSCURRENT's move until the last worker used the new version; median, longest",
+            "  changed over: from finishSecret until the last worker used the new version; median, longest",
         )?;
         let mark = if rehearsal.passed() {
             style("✔").green()
@@ -157,6 +169,18 @@ async fn all(arguments: &DrillArguments) -> Result<Vec<Rehearsal>, Error> {
         demo::run(&world, &mut io::stdout(), colors, rotations).await
     };
     Ok(rehearsals?)
+}
+
+/// Its services take any credentials, so nobody's own are used.
+fn of_world(world: &World) -> SdkConfig {
+    let credentials = Credentials::new("local", "local", None, None, "local");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .endpoint_url(world.endpoint())
+        .region(Region::new(REGION))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build()
 }
 
 fn options(arguments: &DrillArguments) -> Result<Options, Error> {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use local::application::Application;
-use tokio::time::{interval, sleep_until};
+use tokio::time::{interval, sleep};
 
 /// Often enough to look alive.
 const REFRESH: Duration = Duration::from_millis(200);
@@ -42,19 +42,23 @@ impl<'a> Progress<'a> {
 
     /// Waits, and moves the bar on meanwhile.
     pub(super) async fn wait(&self, span: Duration) {
-        let before = self.bar.position();
-        let begun = Instant::now();
+        let (before, begun) = (self.bar.position(), Instant::now());
+        let end = begun + span;
+        while Instant::now() < end {
+            self.during(sleep(REFRESH.min(end - Instant::now()))).await;
+            let passed = begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+            self.bar.set_position(before.saturating_add(passed));
+        }
+    }
+
+    /// Shows the figures while something goes on.
+    pub(super) async fn during<T>(&self, work: impl Future<Output = T>) -> T {
         let mut ticks = interval(REFRESH);
-        let end = sleep_until((begun + span).into());
-        tokio::pin!(end);
+        let mut work = std::pin::pin!(work);
         loop {
             tokio::select! {
-                () = &mut end => break,
-                _ = ticks.tick() => {
-                    let passed = begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
-                    self.bar.set_position(before.saturating_add(passed));
-                    self.show();
-                }
+                done = &mut work => return done,
+                _ = ticks.tick() => self.show(),
             }
         }
     }
@@ -64,7 +68,7 @@ impl<'a> Progress<'a> {
         let begun = Instant::now();
         while !condition() && begun.elapsed() < limit {
             self.show();
-            tokio::time::sleep(POLL).await;
+            sleep(POLL).await;
         }
     }
 

@@ -1,6 +1,12 @@
 //! The drill of one secret: an application works, and in its midst the secret rotates.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    path::Path,
+    time::{Duration, Instant, SystemTime},
+};
+
+use aws_config::SdkConfig;
+use aws_sdk_secretsmanager::Client;
 
 use local::{
     application::{Access, Application, Cache, Connections, Version, Workload},
@@ -13,16 +19,15 @@ use rotating_secret::{
 };
 use serde::Deserialize;
 
-use super::{
-    DrillArguments, Error,
-    progress::Progress,
-    rotation::{self, Rotation},
-};
+use super::{DrillArguments, Error, progress::Progress, rotation::rotate};
+use crate::{rotate::follow::Rotations, secrets::in_flight};
 
 /// A plot shows about so many spans.
 const SPANS: u32 = 150;
 /// A span that is shorter has too few requests in it to say anything.
 const SHORTEST_SPAN: Duration = Duration::from_millis(100);
+/// How often a read that lags behind is repeated.
+const POLL: Duration = Duration::from_millis(100);
 /// How often the database's clock is compared with ours.
 const COMPARISONS: usize = 5;
 
@@ -32,12 +37,21 @@ struct Document {
     masterarn: Option<String>,
 }
 
+/// Where the secret is, and what reads its database's certificate.
 pub(super) async fn rehearse(
-    mut access: Access,
-    place: &str,
+    configuration: &SdkConfig,
+    ca_file: Option<&Path>,
+    secret: &str,
     arguments: &DrillArguments,
 ) -> Result<Rehearsal, Error> {
-    let name = rotation::name(&access).await?;
+    let rotations = Rotations::new(configuration, arguments.give_up_after);
+    let name = name(&rotations, secret).await?;
+    let mut access = Access {
+        service: Client::new(configuration),
+        secret: secret.to_owned(),
+        ca_file: ca_file.map(Path::to_owned),
+        database_ahead: 0,
+    };
     let provider = Aws::from_clients([access.service.clone()]);
     let secret = RotatingSecret::builder(&access.secret)
         .ttl(arguments.ttl)
@@ -63,16 +77,14 @@ pub(super) async fn rehearse(
     let part = arguments.duration / (times + 1);
     progress.say("before the rotation");
     progress.wait(part).await;
-    let limit = arguments.timeout;
+    let limit = arguments.give_up_after;
     let failed = || application.failures() > 0;
     progress
         .wait_until(limit, || application.all_work() || failed())
         .await;
-    let mut rotations = Vec::new();
+    let mut rotated_so_far = Vec::new();
     for _ in 0..times {
-        let set = SystemTime::now();
-        let rotated = Rotation::begin(&access, &progress).await?;
-        let rotated = rotated.end(limit, &application).await?;
+        let (rotated, set) = rotate(&rotations, &access.secret, &application, &progress).await?;
         let user = user(&secret, &rotated.version).await?;
         let version = Version { user, set };
         progress.say("after the rotation");
@@ -81,20 +93,47 @@ pub(super) async fn rehearse(
         let all_use = || application.all_use(&version, set);
         progress.wait_until(limit, || all_use() || failed()).await;
         observed.changed_over(&application, &version);
-        rotations.push(rotated);
+        rotated_so_far.push(rotated);
     }
     observed.end(&application);
     Ok(Rehearsal {
         secret: name,
         strategy: strategy(&secret).await?.to_owned(),
-        place: place.to_owned(),
+        place: place(configuration),
         began: application.began(),
         took: begun.elapsed(),
         span: workload.span,
-        rotations,
+        rotations: rotated_so_far,
         rotating: observed,
         plain: None,
     })
+}
+
+/// The secret's name, if it rotates, and does not do so just now: RotateSecret would turn rotation on.
+async fn name(rotations: &Rotations, secret: &str) -> Result<String, Error> {
+    let described = rotations.describe(secret).await?;
+    if described.rotation_enabled() != Some(true) {
+        return Err(Error::NotEnabled {
+            secret: secret.to_owned(),
+        });
+    }
+    if described
+        .version_ids_to_stages()
+        .and_then(in_flight)
+        .is_some()
+    {
+        return Err(Error::UnderWay {
+            secret: secret.to_owned(),
+        });
+    }
+    Ok(described.name().unwrap_or(secret).to_owned())
+}
+
+/// The endpoint, where it is not the region's own.
+pub(super) fn place(configuration: &SdkConfig) -> String {
+    let region = configuration.region().map(ToString::to_string);
+    let endpoint = configuration.endpoint_url().map(str::to_owned);
+    endpoint.or(region).unwrap_or_default()
 }
 
 /// An administrator's secret is what alternating users need, and single user has no use for.
@@ -116,7 +155,7 @@ async fn user(secret: &RotatingSecret, version: &str) -> Result<String, Error> {
             break;
         }
         drop(credential);
-        tokio::time::sleep(rotation::POLL).await;
+        tokio::time::sleep(POLL).await;
         credential = secret.refresh().await?;
     }
     Ok(credential.user().unwrap_or_default().to_owned())

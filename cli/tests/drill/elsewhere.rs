@@ -50,8 +50,8 @@ async fn as_json_it_tells_what_happened_and_no_password() {
     let steps = rehearsal["rotations"][0]["steps"].as_array().unwrap();
     let steps: Vec<&str> = steps.iter().map(|step| step[0].as_str().unwrap()).collect();
     assert_eq!(
-        (steps[0], steps[steps.len() - 1]),
-        ("RotateSecret", "AWSCURRENT")
+        steps,
+        ["createSecret", "setSecret", "testSecret", "finishSecret"]
     );
     let kinds = rehearsal["connections"].as_array().unwrap();
     assert_eq!(kinds.len(), 4);
@@ -75,7 +75,14 @@ async fn requests_that_fail_are_the_exit_code_2_and_the_report_says_why() {
     let world = world().await;
     let secret = world.single_user();
     let before = current(&world, secret).await;
-    let arguments = [secret, "--yes", "--duration", "8s", "--workers", "1"];
+    let arguments = [
+        secret,
+        "--yes",
+        "--duration",
+        "8s",
+        "--give-up-after",
+        "20s",
+    ];
     // as soon as it is rotated, somebody changes the password by hand and stores it nowhere
     let meanwhile = async {
         while current(&world, secret).await == before {
@@ -134,7 +141,7 @@ async fn a_rotation_that_does_not_end_is_told_with_what_the_application_saw_mean
         "--yes",
         "--duration",
         "1s",
-        "--timeout",
+        "--give-up-after",
         "2s",
     ];
     let drill = Drill::in_world(&world, &arguments).await;
@@ -142,8 +149,23 @@ async fn a_rotation_that_does_not_end_is_told_with_what_the_application_saw_mean
     assert_data_eq!(
         drill.stderr(),
         str![[r#"
-rotatectl: the rotation of demo/orders/single has not ended within 2s (AWSPENDING is staged); of [..] requests 0 failed so far: see the function's log, and give --timeout more if it needs more
+rotatectl: nothing was heard of the rotation for 2s: see whether [..] (of the application's [..] requests meanwhile 0 failed)
 
 "#]]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_that_somebody_else_began_is_not_taken_for_the_drills_own() {
+    let world = world().await;
+    let secret = world.single_user();
+    let token = "11111111-2222-4333-8444-555555555555";
+    world.secrets_manager().stage(secret, token).unwrap();
+    let drill = Drill::in_world(&world, &[secret, "--yes", "--duration", "1s"]).await;
+    drill.assert_ended_with(1);
+    assert!(
+        drill.stderr().contains("under way already"),
+        "{}",
+        drill.stderr()
     );
 }

@@ -32,7 +32,7 @@ fn a_secret_is_rehearsed_and_the_table_tells_that_no_request_failed() {
 │                          ┆ slowest, ms      ┆ [..] │
 │                          ┆ changed over, ms ┆ [..] │
 └[..]┘
-  changed over: from AWSCURRENT's move until the last worker used the new version; median, longest
+  changed over: from finishSecret until the last worker used the new version; median, longest
 ✔ [..] requests, 0 failed; all changed over within [..] ms
 
 report: [..]/report.html

@@ -19,6 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::Utc;
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -42,6 +43,15 @@ pub struct FunctionSettings {
     pub show_log: bool,
 }
 
+/// A line of the function's log.
+#[derive(Clone, Debug)]
+pub struct LogLine {
+    /// When the invocation that wrote it had ended, in milliseconds since 1970.
+    pub time: i64,
+    /// The line.
+    pub text: String,
+}
+
 /// A function that can be invoked. Clones share its environments; the last one to go stops them.
 #[derive(Clone)]
 pub struct Function(Arc<Inner>);
@@ -50,6 +60,7 @@ struct Inner {
     settings: FunctionSettings,
     idle: Mutex<Vec<Environment>>,
     started: AtomicUsize,
+    log: Mutex<Vec<LogLine>>,
     /// Changes when all processes are to be killed.
     kill: watch::Sender<()>,
 }
@@ -57,11 +68,12 @@ struct Inner {
 impl Function {
     /// No process is started before the first invocation.
     pub fn new(settings: FunctionSettings) -> Self {
-        let (idle, started, kill) = Default::default();
+        let (idle, started, log, kill) = Default::default();
         Self(Arc::new(Inner {
             settings,
             idle,
             started,
+            log,
             kill,
         }))
     }
@@ -108,6 +120,7 @@ impl Function {
         if inner.settings.show_log {
             log.iter().for_each(|line| eprintln!("{line}"));
         }
+        self.keep(&log);
         let mut idle = inner.idle.lock().unwrap_or_else(PoisonError::into_inner);
         // looked at under the lock: `kill` says so first, and then takes what is idle
         let spared = !killed.has_changed().unwrap_or(true);
@@ -140,6 +153,27 @@ impl Function {
         for mut environment in idle {
             environment.kill().await;
         }
+    }
+
+    /// Its log group in CloudWatch Logs.
+    pub fn log_group(&self) -> String {
+        format!("/aws/lambda/{}", self.0.settings.name)
+    }
+
+    /// Every line so far, the oldest first.
+    pub fn log(&self) -> Vec<LogLine> {
+        self.0
+            .log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn keep(&self, lines: &[String]) {
+        let time = Utc::now().timestamp_millis();
+        let lines = lines.iter().cloned().map(|text| LogLine { time, text });
+        let mut log = self.0.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.extend(lines);
     }
 
     /// How many processes were started so far.

@@ -146,6 +146,23 @@ impl Secret {
         Ok(())
     }
 
+    /// Moves every date into the past.
+    pub(super) fn set_back(&mut self, by: TimeDelta) {
+        for date in [
+            &mut self.schedule_base,
+            &mut self.created,
+            &mut self.changed,
+        ] {
+            *date -= by;
+        }
+        for date in [&mut self.rotated, &mut self.accessed, &mut self.deleted] {
+            *date = date.map(|date| date - by);
+        }
+        for dates in self.dates.values_mut() {
+            dates.created -= by;
+        }
+    }
+
     fn purge(&mut self, now: DateTime<Utc>) {
         let dates = &self.dates;
         let older_than_a_day = |id: &str| {
