@@ -242,3 +242,70 @@ pub fn steps(rotation: &Rotation) -> Vec<Step> {
 fn milliseconds(duration: Duration) -> String {
     format!("{:.0}", duration.as_secs_f64() * 1000.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::application::Connections;
+
+    const BEGAN: SystemTime = SystemTime::UNIX_EPOCH;
+
+    /// After a rotation whose finishSecret began after a second: when the last worker changed over, and what failed.
+    fn rehearsal(settled: Option<u64>, failures: usize) -> Rehearsal {
+        let at = |milliseconds| BEGAN + Duration::from_millis(milliseconds);
+        let hand_over = HandOver {
+            first: settled.map(at),
+            settled: settled.map(at),
+        };
+        let summary = Summary {
+            requests: 100,
+            failures,
+            ..Summary::new(Connections::Fresh)
+        };
+        let kind = Kind {
+            summary,
+            spans: Vec::new(),
+            hand_overs: vec![hand_over],
+        };
+        Rehearsal {
+            secret: "orders/db".to_owned(),
+            strategy: "single user".to_owned(),
+            place: "here".to_owned(),
+            began: BEGAN,
+            took: Duration::from_secs(2),
+            span: Duration::from_secs(1),
+            rotations: vec![Rotated {
+                version: "v2".to_owned(),
+                finishing: at(1000),
+                steps: Vec::new(),
+            }],
+            rotating: Observed {
+                cache: "rotating-secret".to_owned(),
+                began: BEGAN,
+                kinds: vec![kind],
+            },
+            plain: None,
+        }
+    }
+
+    #[test]
+    fn a_rehearsal_has_passed_when_no_request_failed_and_everybody_changed_over() {
+        for (settled, failures, passed) in [
+            (Some(1040), 0, true),
+            (Some(1040), 1, false),
+            (None, 0, false),
+        ] {
+            let rehearsal = rehearsal(settled, failures);
+            assert_eq!(rehearsal.passed(), passed, "{settled:?}, {failures}");
+        }
+    }
+
+    #[test]
+    fn changing_over_is_counted_from_finishsecret_and_is_not_negative_for_who_was_before_it() {
+        for (settled, shown) in [(Some(1040), "40"), (Some(900), "0"), (None, "never")] {
+            let rehearsal = rehearsal(settled, 0);
+            let kind = &rehearsal.rotating.kinds[0];
+            assert_eq!(rehearsal.changed_over(kind), shown);
+        }
+    }
+}

@@ -34,8 +34,15 @@ struct OfSecret<'a> {
 #[derive(Serialize)]
 struct OfRotation<'a> {
     version: &'a str,
-    /// Seconds since the application began to work, for each step.
-    steps: Vec<(&'a str, f64)>,
+    steps: Vec<OfStep<'a>>,
+}
+
+#[derive(Serialize)]
+struct OfStep<'a> {
+    step: &'a str,
+    /// When it began: seconds since the application began to work.
+    at_seconds: f64,
+    took_ms: f64,
 }
 
 #[derive(Serialize)]
@@ -64,7 +71,11 @@ fn of_secret(rehearsal: &Rehearsal) -> OfSecret<'_> {
         steps: rotated
             .steps
             .iter()
-            .map(|step| (step.name.as_str(), seconds(rehearsal, step.began)))
+            .map(|step| OfStep {
+                step: &step.name,
+                at_seconds: seconds(rehearsal, step.began),
+                took_ms: milliseconds(step.took),
+            })
             .collect(),
     });
     let connections = rehearsal.rotating.kinds.iter().map(|kind| {

@@ -48,7 +48,10 @@ async fn as_json_it_tells_what_happened_and_no_password() {
     assert!(rehearsal["requests"].as_u64() > Some(8), "{told}");
     assert_eq!(rehearsal["rotations"][0]["version"], after.as_str());
     let steps = rehearsal["rotations"][0]["steps"].as_array().unwrap();
-    let steps: Vec<&str> = steps.iter().map(|step| step[0].as_str().unwrap()).collect();
+    let steps: Vec<&str> = steps
+        .iter()
+        .map(|step| step["step"].as_str().unwrap())
+        .collect();
     assert_eq!(
         steps,
         ["createSecret", "setSecret", "testSecret", "finishSecret"]
