@@ -225,6 +225,21 @@ mod tests {
     }
 
     #[test]
+    fn a_users_earlier_turn_is_not_taken_for_the_new_versions() {
+        let mut seen = Seen::default();
+        for (at, is_clone) in [(1, true), (3, false), (6, true)] {
+            let session_began = None; // the server hides it from a clone
+            let served = Served {
+                session_began,
+                ..served(at, is_clone)
+            };
+            seen.served(served, Duration::ZERO);
+        }
+        let hand_over = seen.hand_over(&clone_since(5));
+        assert_eq!(hand_over.first, Some(served(6, true).at));
+    }
+
+    #[test]
     fn what_is_remembered_one_by_one_is_bounded_and_what_is_counted_is_not() {
         let mut seen = Seen::default();
         for second in 0..20_000 {
