@@ -31,7 +31,7 @@ pub fn print(text: &str) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// As for [`print`].
+/// As for [`print()`].
 pub fn print_json(result: &impl Serialize) -> io::Result<()> {
     print(&serde_json::to_string_pretty(result).map_err(io::Error::other)?)
 }

@@ -37,7 +37,7 @@ struct Document {
     masterarn: Option<String>,
 }
 
-/// Where the secret is, and what reads its database's certificate.
+/// The whole of it. `ca_file` has the root of the database server's certificate, where it is no usual one.
 pub(super) async fn rehearse(
     configuration: &SdkConfig,
     ca_file: Option<&Path>,
