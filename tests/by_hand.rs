@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use common::{document_with, labels, rotate, world};
 use local::{
-    application::{Application, Cache, Connections, Version},
+    application::{Application, Cache, Connections, Version, Workload},
     world::World,
 };
 use serde_json::json;
@@ -21,21 +21,18 @@ use tokio::time::{Instant, sleep_until};
 const LONG: Duration = Duration::from_secs(600);
 
 async fn application(world: &World) -> Application {
-    let pause = Duration::from_millis(20);
-    let cache = Cache::Rotating {
-        ttl: LONG,
-        listen: false,
+    let workload = Workload {
+        connections: Connections::ALL.to_vec(),
+        workers: 2,
+        pause: Duration::from_millis(20),
+        span: Duration::from_secs(1),
+        cache: Cache::Rotating {
+            ttl: LONG,
+            listen: false,
+        },
     };
-    Application::start(
-        world,
-        world.single_user(),
-        &Connections::ALL,
-        2,
-        pause,
-        cache,
-    )
-    .await
-    .unwrap()
+    let access = world.access(world.single_user());
+    Application::start(&access, &workload).await.unwrap()
 }
 
 async fn all_work(world: &World, application: &Application, set: SystemTime) {

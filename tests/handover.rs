@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use common::{rotate, stored, world};
 use local::{
-    application::{Application, Cache, Connections, Version},
+    application::{Application, Cache, Connections, Version, Workload},
     world::World,
 };
 use serde_json::Value;
@@ -25,8 +25,14 @@ const ROTATIONS: usize = 5;
 
 /// Rotates that often while the application works, each time as soon as all of it has changed over.
 async fn no_request_fails(world: &World, secret: &str, cache: Cache) {
-    let pause = Duration::from_millis(20);
-    let application = Application::start(world, secret, &Connections::ALL, 2, pause, cache)
+    let workload = Workload {
+        connections: Connections::ALL.to_vec(),
+        workers: 2,
+        pause: Duration::from_millis(20),
+        span: Duration::from_secs(1),
+        cache,
+    };
+    let application = Application::start(&world.access(secret), &workload)
         .await
         .unwrap();
     changed_over(
@@ -67,6 +73,35 @@ async fn version(world: &World, secret: &str, set: SystemTime) -> Version {
     let document: Value = serde_json::from_str(&text).unwrap();
     let user = document["username"].as_str().unwrap().to_owned();
     Version { user, set }
+}
+
+#[tokio::test]
+async fn a_session_is_dated_by_our_clock_whatever_the_databases_says() {
+    let world = world().await;
+    let secret = world.single_user();
+    let workload = Workload {
+        connections: vec![Connections::Deadpool],
+        workers: 1,
+        pause: Duration::from_millis(20),
+        span: Duration::from_secs(1),
+        cache: Cache::Rotating {
+            ttl: LONG,
+            listen: false,
+        },
+    };
+    // sessions seem to have begun an hour earlier than the database says
+    let mut access = world.access(secret);
+    access.database_ahead = 3_600_000_000;
+    let application = Application::start(&access, &workload).await.unwrap();
+    let half_an_hour_ago = SystemTime::now() - Duration::from_secs(1800);
+    let an_hour_before_that = half_an_hour_ago - Duration::from_secs(3600);
+    changed_over(
+        &application,
+        &version(&world, secret, an_hour_before_that).await,
+    )
+    .await;
+    let since_then = version(&world, secret, half_an_hour_ago).await;
+    assert!(!application.all_use(&since_then, SystemTime::UNIX_EPOCH));
 }
 
 /// Without being told, a change under alternating users is found when this is over.

@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     compromised::CompromisedArguments,
+    drill::DrillArguments,
     reference::{CompletionsArguments, ManArguments},
     rotate::RotateArguments,
     status::StatusArguments,
@@ -57,6 +58,7 @@ pub enum Command {
     Status(StatusArguments),
     Rotate(RotateArguments),
     Compromised(CompromisedArguments),
+    Drill(DrillArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),
 }

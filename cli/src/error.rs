@@ -11,6 +11,9 @@ pub enum Error {
     /// [`crate::compromised`].
     #[error(transparent)]
     Compromised(#[from] crate::compromised::Error),
+    /// A drill.
+    #[error(transparent)]
+    Drill(#[from] crate::drill::Error),
     /// The result could not be written.
     #[error("the result cannot be written ({0}): check where it goes")]
     Output(#[from] io::Error),

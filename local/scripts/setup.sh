@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Finds what `make demo` and `make test` need, and installs what is missing where it may.
+# Finds what `make demo` and `make test` need, and installs what is missing where it may. `setup.sh browser` finds a browser
+# too, which is for a test alone.
 set -euo pipefail
 
 say() { printf '%s\n' "$*" >&2; }
@@ -49,9 +50,24 @@ need() {
 rust() { command -v cargo >/dev/null; }
 compiler() { command -v cc >/dev/null; }
 
+# Where the test of the report looks.
+browser() {
+  [ -z "${NO_BROWSER:-}" ] || return 0
+  [ -n "${CHROMIUM:-}" ] && [ -x "$CHROMIUM" ] && return
+  local name
+  for name in chromium chromium-browser google-chrome google-chrome-stable \
+              "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"; do
+    command -v "$name" >/dev/null && return
+  done
+  return 1
+}
+
 if ! rust; then
   say "Rust is missing. Install it from https://rustup.rs, then run this again."
   exit 1
 fi
 need "a C compiler" compiler build-essential gcc
 need "PostgreSQL" postgres postgresql postgresql@17
+if [ "${1:-}" = browser ]; then
+  need "a browser for the test of rotatectl's report (NO_BROWSER=1 leaves that test out)" browser chromium "--cask google-chrome"
+fi

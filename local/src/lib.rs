@@ -7,8 +7,9 @@
 //!   [`logs`] is the part of CloudWatch Logs that reads what it writes;
 //! - [`postgres`]: a scratch PostgreSQL server with TLS and scram-sha-256.
 //!
-//! [`iam`] decides what a caller of the first two may do. [`world`] joins them, [`application`] uses the database while a secret rotates, [`demo`] shows rotations in it,
-//! [`mod@bench`] what they cost, [`executable`] builds what runs in it, and `main.rs` is the command.
+//! [`iam`] decides what a caller of the first two may do. [`world`] joins them, [`application`] uses the database while a
+//! secret rotates, [`rehearsal`] is what was seen of it, [`demo`] shows rotations, [`mod@bench`] what they cost,
+//! [`executable`] builds what runs in it, and `main.rs` is the command. `rotatectl drill` is made of these.
 //!
 //! [`key_service`] is an outside service whose API keys rotate. Two more stores are for the tests of the client crate: [`vault`] and [`key_vault`].
 
@@ -24,6 +25,7 @@ pub mod key_vault;
 pub mod lambda;
 pub mod logs;
 pub mod postgres;
+pub mod rehearsal;
 pub mod secrets_manager;
 mod stub;
 pub mod vault;

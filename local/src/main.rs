@@ -1,7 +1,7 @@
 //! The command `local`.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     path::PathBuf,
     process::ExitCode,
 };
@@ -36,12 +36,6 @@ enum Command {
         #[arg(long, value_name = "TOKEN")]
         stage: Option<String>,
     },
-    /// Bring it all up, rotate a secret of each strategy, revoke, show what happened, and take it all down.
-    Demo {
-        /// The rotation function's executable; without it the one of this workspace is built.
-        #[arg(long)]
-        function: Option<PathBuf>,
-    },
     /// Bring it all up, and print what a rotation costs. Meant for a release build.
     Bench {
         /// The rotation function's executable.
@@ -58,7 +52,6 @@ async fn main() -> ExitCode {
             function,
             stage,
         } => up(port, function, stage).await,
-        Command::Demo { function } => demo(function).await,
         Command::Bench { function } => bench(function).await,
     };
     match done {
@@ -91,21 +84,6 @@ async fn up(port: u16, function: Option<PathBuf>, stage: Option<String>) -> Resu
     writeln!(io::stdout(), "{ready}")?;
     stop.requested().await;
     Ok(())
-}
-
-async fn demo(function: Option<PathBuf>) -> Result<(), Error> {
-    let mut stop = Stop::listen()?;
-    let mut options = Options::new(executable::function(function)?)
-        .own_postgres(Settings::default())
-        .with_key_service();
-    options
-        .function_env
-        .push(("OVERLAP_WINDOW".to_owned(), demo::WINDOW.to_owned()));
-    let colors = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    tokio::select! {
-        done = async { Ok(demo::run(&World::start(options).await?, &mut io::stdout(), colors, demo::ROTATIONS).await?) } => done,
-        () = stop.requested() => Ok(()),
-    }
 }
 
 async fn bench(function: PathBuf) -> Result<(), Error> {

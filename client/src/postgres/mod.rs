@@ -29,7 +29,7 @@ use tokio_postgres::{
 #[cfg(feature = "listen")]
 pub use listen::{NoChannel, channel, listen};
 #[cfg(feature = "tls")]
-pub use tls::{NoTls, tls};
+pub use tls::{NoTls, RDS_ROOTS, tls};
 
 use crate::{Attempt, Credential, LogInError, RotatingSecret};
 

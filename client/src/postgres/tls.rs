@@ -13,8 +13,8 @@ use rustls::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// The RDS roots of every region, as AWS publishes them.
-const RDS_ROOTS: &[u8] = include_bytes!("rds-root-cas.pem");
+/// The RDS roots of every region, in PEM, as AWS publishes them: for drivers that take their roots so, as sqlx does.
+pub const RDS_ROOTS: &[u8] = include_bytes!("rds-root-cas.pem");
 
 /// There is no TLS with these roots.
 #[derive(Debug, thiserror::Error)]

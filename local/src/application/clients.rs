@@ -1,21 +1,17 @@
 //! The clients of `rotating-secret`, set up as an application would.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::sync::Arc;
 
 use rotating_secret::{
     RotatingSecret, pool,
-    postgres::{connect, listen},
+    postgres::{RDS_ROOTS, connect, listen, tls},
     provider::Aws,
 };
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_postgres::Row;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{Cache, Connections, Error, plain};
-use crate::world::World;
+use super::{Access, Cache, Connections, Error, Workload, plain};
 
 /// Whose session this is and since when, which tells what it logged in with.
 pub(super) const REQUEST: &str = "SELECT session_user::text, (extract(epoch FROM backend_start) * 1e6)::int8 \
@@ -32,79 +28,81 @@ pub(super) enum Client {
 /// The session that served a request.
 pub(super) struct Session {
     pub(super) user: String,
-    pub(super) began: SystemTime,
-}
-
-impl Session {
-    /// The server hides from a clone when its session began, for it acts as another role. Then the user is what tells.
-    pub(super) fn of(user: String, microseconds: Option<i64>) -> Self {
-        let since = |micros: i64| Duration::from_micros(micros.unsigned_abs());
-        let began = microseconds.map(|micros| SystemTime::UNIX_EPOCH + since(micros));
-        Self {
-            user,
-            began: began.unwrap_or_else(SystemTime::now),
-        }
-    }
+    /// Microseconds since 1970 by the server's clock. It hides from a clone when its session began, for that acts as
+    /// another role; then the user is what tells.
+    pub(super) began: Option<i64>,
 }
 
 impl TryFrom<&Row> for Session {
     type Error = tokio_postgres::Error;
 
     fn try_from(row: &Row) -> Result<Self, Self::Error> {
-        Ok(Self::of(row.try_get(0)?, row.try_get(1)?))
+        Ok(Self {
+            user: row.try_get(0)?,
+            began: row.try_get(1)?,
+        })
     }
 }
 
 /// One client for each kind of connections; the workers of a kind share its pool.
 pub(super) async fn all(
-    world: &World,
-    secret: &str,
-    connections: &[Connections],
-    workers: usize,
-    cache: Cache,
+    access: &Access,
+    workload: &Workload,
 ) -> Result<Vec<(Connections, Client)>, Error> {
-    let tls = world.tls()?;
+    let tls = tls(access.ca_file.as_deref())?;
     let mut clients = Vec::new();
-    match cache {
+    match workload.cache {
         Cache::Plain { ttl } => {
-            let credential = Arc::new(plain::Credential::new(world.aws(), secret, ttl));
-            for kind in connections {
-                let client =
-                    plain::Client::new(*kind, credential.clone(), world, tls.clone(), workers)
-                        .await?;
+            let credential = Arc::new(plain::Credential::new(access, ttl));
+            for kind in &workload.connections {
+                let client = plain::Client::new(
+                    *kind,
+                    credential.clone(),
+                    access,
+                    tls.clone(),
+                    workload.workers,
+                )
+                .await?;
                 clients.push((*kind, Client::Plain(client)));
             }
         }
         Cache::Rotating { ttl, listen: told } => {
-            let provider = Aws::from_clients([world.aws()]);
-            let secret = RotatingSecret::builder(secret)
+            let provider = Aws::from_clients([access.service.clone()]);
+            let secret = RotatingSecret::builder(&access.secret)
                 .ttl(ttl)
                 .build(provider)
                 .await?;
             if told {
                 listen(&secret, tls.clone()).map_err(|error| Error::Pool(error.to_string()))?;
             }
-            for kind in connections {
-                clients.push((
-                    *kind,
-                    Client::new(*kind, &secret, world, tls.clone(), workers).await?,
-                ));
+            for kind in &workload.connections {
+                let client =
+                    Client::new(*kind, &secret, access, tls.clone(), workload.workers).await?;
+                clients.push((*kind, client));
             }
         }
     }
     Ok(clients)
 }
 
-/// sqlx reads the roots from a file, and the rest of what it connects with is the secret's.
-pub(super) fn sqlx_options(world: &World) -> PgConnectOptions {
-    PgConnectOptions::new_without_pgpass().ssl_root_cert(world.postgres().ca_file())
+/// sqlx knows the public roots alone. The rest of what it connects with is the secret's.
+pub(super) fn sqlx_options(access: &Access) -> Result<PgConnectOptions, Error> {
+    let mut roots = RDS_ROOTS.to_vec();
+    if let Some(file) = &access.ca_file {
+        let added = std::fs::read(file).map_err(|source| Error::CaFile {
+            file: file.clone(),
+            source,
+        })?;
+        roots.extend(added);
+    }
+    Ok(PgConnectOptions::new_without_pgpass().ssl_root_cert_from_pem(roots))
 }
 
 impl Client {
     async fn new(
         connections: Connections,
         secret: &RotatingSecret,
-        world: &World,
+        access: &Access,
         tls: MakeRustlsConnect,
         workers: usize,
     ) -> Result<Self, Error> {
@@ -124,7 +122,7 @@ impl Client {
             Connections::Sqlx => {
                 let options = PgPoolOptions::new().max_connections(size);
                 Self::Sqlx(
-                    pool::sqlx::pool(secret, sqlx_options(world), options)
+                    pool::sqlx::pool(secret, sqlx_options(access)?, options)
                         .await
                         .map_err(|error| pool_error(&error))?,
                 )
@@ -148,11 +146,9 @@ impl Client {
                 Session::try_from(&client.query_one(REQUEST, &[]).await.map_err(in_words)?)
             }
             Self::Sqlx(pool) => {
-                let row: (String, Option<i64>) = sqlx::query_as(REQUEST)
-                    .fetch_one(pool)
-                    .await
-                    .map_err(in_words)?;
-                return Ok(Session::of(row.0, row.1));
+                let row = sqlx::query_as(REQUEST).fetch_one(pool).await;
+                let (user, began) = row.map_err(in_words)?;
+                return Ok(Session { user, began });
             }
             Self::Plain(client) => return client.request().await,
         }

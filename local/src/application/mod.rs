@@ -5,9 +5,10 @@
 
 mod clients;
 mod plain;
+mod record;
 
 use std::{
-    collections::HashMap,
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -15,13 +16,17 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use aws_sdk_secretsmanager::Client as SecretsManager;
 use tokio::{
     task::JoinSet,
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use crate::world::World;
-use clients::Client;
+pub use self::record::{HandOver, Latency, Span};
+use self::{
+    clients::Client,
+    record::{Seen, Served, Timeline},
+};
 
 /// A request that takes longer than this has failed.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -71,28 +76,40 @@ pub enum Cache {
     },
 }
 
-/// One request that succeeded.
-#[derive(Clone, Copy, Debug)]
-struct Served {
-    took: Duration,
-    /// When it was served.
-    at: SystemTime,
-    /// Whose session it was, and since when, as the server has it.
-    user_is_clone: bool,
-    session_began: SystemTime,
+/// What an application is told of where its credential is.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// The service that has it.
+    pub service: SecretsManager,
+    /// Its name or ARN.
+    pub secret: String,
+    /// A PEM file with the database server's root, where that is neither RDS's nor a public one.
+    pub ca_file: Option<PathBuf>,
+    /// By how many microseconds the database server's clock is ahead of ours: it tells when sessions began.
+    pub database_ahead: i64,
 }
 
-/// What one worker saw.
-#[derive(Debug, Default)]
-struct Seen {
-    served: Vec<Served>,
-    failures: usize,
-    first_failure: Option<String>,
+/// What an application does.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// How its workers get their connections.
+    pub connections: Vec<Connections>,
+    /// How many there are of each kind.
+    pub workers: usize,
+    /// From the beginning of one request to that of the next.
+    pub pause: Duration,
+    /// Requests are summed up over so long each.
+    pub span: Duration,
+    /// Where the credential comes from.
+    pub cache: Cache,
 }
 
 /// The running application. Dropping it stops the workers.
 pub struct Application {
+    began: SystemTime,
     workers: Vec<(Connections, Arc<Mutex<Seen>>)>,
+    timelines: Vec<(Connections, Arc<Mutex<Timeline>>)>,
+    requests: Arc<AtomicUsize>,
     failures: Arc<AtomicUsize>,
     tasks: JoinSet<()>,
 }
@@ -112,6 +129,19 @@ pub struct Summary {
     pub slowest: Duration,
 }
 
+impl Summary {
+    /// Of no requests yet.
+    pub(crate) fn new(connections: Connections) -> Self {
+        Self {
+            connections,
+            requests: 0,
+            failures: 0,
+            first_failure: None,
+            slowest: Duration::ZERO,
+        }
+    }
+}
+
 /// What tells sessions of a version from those before it.
 #[derive(Clone, Debug)]
 pub struct Version {
@@ -122,115 +152,124 @@ pub struct Version {
 }
 
 impl Application {
-    /// Starts `workers` for each of `connections`, each of which makes a request every `pause`.
+    /// Starts the workers.
     ///
     /// # Errors
     ///
     /// The credential cannot be read, or a pool cannot be made.
-    pub async fn start(
-        world: &World,
-        secret: &str,
-        connections: &[Connections],
-        workers: usize,
-        pause: Duration,
-        cache: Cache,
-    ) -> Result<Self, Error> {
+    pub async fn start(access: &Access, workload: &Workload) -> Result<Self, Error> {
+        // a future of many nested ones: boxed, or its type grows too deep for the compiler
+        let clients = Box::pin(clients::all(access, workload)).await?;
+        let begun = Instant::now();
         let mut application = Self {
+            began: SystemTime::now(),
             workers: Vec::new(),
+            timelines: Vec::new(),
+            requests: Arc::default(),
             failures: Arc::default(),
             tasks: JoinSet::new(),
         };
-        // a future of many nested ones: boxed, or its type grows too deep for the compiler
-        let clients = Box::pin(clients::all(world, secret, connections, workers, cache));
-        for (connections, client) in clients.await? {
+        for (connections, client) in clients {
             let client = Arc::new(client);
-            for _ in 0..workers {
+            let timeline = Arc::new(Mutex::new(Timeline::new(begun, workload.span)?));
+            application.timelines.push((connections, timeline.clone()));
+            for _ in 0..workload.workers {
                 let seen = Arc::new(Mutex::new(Seen::default()));
                 application.workers.push((connections, seen.clone()));
-                let failures = application.failures.clone();
+                let records = Records {
+                    seen,
+                    timeline: timeline.clone(),
+                    requests: application.requests.clone(),
+                    failures: application.failures.clone(),
+                    database_ahead: access.database_ahead,
+                };
                 application
                     .tasks
-                    .spawn(work(client.clone(), seen, failures, pause));
+                    .spawn(work(client.clone(), records, workload.pause));
             }
         }
         Ok(application)
     }
 
-    /// How many requests failed so far.
+    /// When its workers began to work, and the first span.
+    pub fn began(&self) -> SystemTime {
+        self.began
+    }
+
+    /// How many requests ended so far.
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// How many of them failed.
     pub fn failures(&self) -> usize {
         self.failures.load(Ordering::Relaxed)
     }
 
+    /// Whether each worker has been served once.
+    pub fn all_work(&self) -> bool {
+        self.workers.iter().all(|(_, seen)| lock(seen).has_worked())
+    }
+
     /// Whether each worker's last request used this version, and a request of every worker was served since `since`.
     pub fn all_use(&self, version: &Version, since: SystemTime) -> bool {
-        self.workers.iter().all(|(_, seen)| {
-            let seen = lock(seen);
-            let last = seen.served.last();
-            last.is_some_and(|served| served.at >= since && is_of(served, version))
-        })
+        self.workers
+            .iter()
+            .all(|(_, seen)| lock(seen).uses(version, since))
     }
 
-    /// How long after `finished` it took, with each kind of connections, until the last worker had served its last
-    /// request on an older version.
-    ///
-    /// None as long as one of them has served none since on this version.
-    pub fn delays(
-        &self,
-        version: &Version,
-        finished: SystemTime,
-    ) -> HashMap<Connections, Option<Duration>> {
-        let mut delays = HashMap::new();
-        for (connections, seen) in &self.workers {
+    /// When the workers with this kind of connections changed over to a version, as far as their last requests tell:
+    /// to be asked before the next rotation.
+    pub fn hand_over(&self, connections: Connections, version: &Version) -> HandOver {
+        self.workers
+            .iter()
+            .filter(|(kind, _)| *kind == connections)
+            .map(|(_, seen)| lock(seen).hand_over(version))
+            .reduce(HandOver::and)
+            .unwrap_or_default()
+    }
+
+    /// What came of the requests with this kind of connections, one span after the other, each as long as the
+    /// workload says.
+    pub fn spans(&self, connections: Connections) -> Vec<Span> {
+        self.timelines
+            .iter()
+            .find(|(kind, _)| *kind == connections)
+            .map(|(_, timeline)| lock(timeline).spans())
+            .unwrap_or_default()
+    }
+
+    /// What came of all requests so far with this kind of connections.
+    pub fn summary(&self, connections: Connections) -> Summary {
+        let mut summary = Summary::new(connections);
+        for (_, seen) in self.workers.iter().filter(|(kind, _)| *kind == connections) {
             let seen = lock(seen);
-            let older = seen
-                .served
-                .iter()
-                .rposition(|served| !is_of(served, version));
-            let first = seen.served.get(older.map_or(0, |older| older + 1));
-            let delay = first.map(|first| first.at.duration_since(finished).unwrap_or_default());
-            let longest = delays.entry(*connections).or_insert(Some(Duration::ZERO));
-            *longest = longest.zip(delay).map(|(one, other)| one.max(other));
+            summary.requests += seen.requests;
+            summary.failures += seen.failures;
+            summary.slowest = summary.slowest.max(seen.slowest);
+            let first = summary.first_failure.take();
+            summary.first_failure = first.or(seen.first_failure.clone());
         }
-        delays
+        summary
     }
 
-    /// What was seen so far, by kind of connections.
+    /// The same for each kind.
     pub fn summaries(&self) -> Vec<Summary> {
-        let mut summaries: Vec<Summary> = Vec::new();
-        for (connections, seen) in &self.workers {
-            let seen = lock(seen);
-            let slowest = seen.served.iter().map(|served| served.took).max();
-            let of_worker = Summary {
-                connections: *connections,
-                requests: seen.served.len() + seen.failures,
-                failures: seen.failures,
-                first_failure: seen.first_failure.clone(),
-                slowest: slowest.unwrap_or_default(),
-            };
-            match summaries
-                .iter_mut()
-                .find(|summary| summary.connections == *connections)
-            {
-                None => summaries.push(of_worker),
-                Some(summary) => {
-                    summary.requests += of_worker.requests;
-                    summary.failures += of_worker.failures;
-                    summary.slowest = summary.slowest.max(of_worker.slowest);
-                    summary.first_failure =
-                        summary.first_failure.take().or(of_worker.first_failure);
-                }
-            }
-        }
-        summaries
+        let kinds = self.timelines.iter();
+        kinds.map(|(kind, _)| self.summary(*kind)).collect()
     }
 }
 
-async fn work(
-    client: Arc<Client>,
+/// Where a worker puts what it sees.
+struct Records {
     seen: Arc<Mutex<Seen>>,
+    timeline: Arc<Mutex<Timeline>>,
+    requests: Arc<AtomicUsize>,
     failures: Arc<AtomicUsize>,
-    pause: Duration,
-) {
+    database_ahead: i64,
+}
+
+async fn work(client: Arc<Client>, records: Records, pause: Duration) {
     let mut ticks = interval(pause);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -241,29 +280,30 @@ async fn work(
             Err(_) => Err(format!("no answer within {REQUEST_TIMEOUT:?}")),
         };
         let took = begun.elapsed();
-        let mut seen = lock(&seen);
+        lock(&records.timeline).add(answer.is_ok().then_some(took));
+        records.requests.fetch_add(1, Ordering::Relaxed);
         match answer {
-            Ok(session) => seen.served.push(Served {
-                took,
-                at: SystemTime::now(),
-                user_is_clone: session.user.ends_with("_clone"),
-                session_began: session.began,
-            }),
+            Ok(session) => {
+                let served = Served {
+                    at: SystemTime::now(),
+                    user_is_clone: session.user.ends_with("_clone"),
+                    session_began: session.began.map(|micros| {
+                        let ours = micros.saturating_sub(records.database_ahead);
+                        SystemTime::UNIX_EPOCH + Duration::from_micros(ours.unsigned_abs())
+                    }),
+                };
+                lock(&records.seen).served(served, took);
+            }
             Err(error) => {
-                seen.failures += 1;
-                seen.first_failure.get_or_insert(error);
-                failures.fetch_add(1, Ordering::Relaxed);
+                lock(&records.seen).failed(error);
+                records.failures.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
 }
 
-fn is_of(served: &Served, version: &Version) -> bool {
-    served.user_is_clone == version.user.ends_with("_clone") && served.session_began >= version.set
-}
-
-fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(records: &Mutex<T>) -> MutexGuard<'_, T> {
+    records.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Why there is no application.
@@ -278,4 +318,15 @@ pub enum Error {
     /// No certificate to trust.
     #[error(transparent)]
     Tls(#[from] rotating_secret::postgres::NoTls),
+    /// A file of roots cannot be read.
+    #[error("the roots in {file} cannot be read ({source}): name a PEM file that can be")]
+    CaFile {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// No count of what takes how long.
+    #[error("requests cannot be counted ({0}): this is a fault of this program")]
+    Histogram(#[from] hdrhistogram::CreationError),
 }

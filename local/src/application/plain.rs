@@ -19,10 +19,9 @@ use tokio_postgres::Config;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
-    Connections, Error,
+    Access, Connections, Error,
     clients::{REQUEST, Session, in_words, sqlx_options},
 };
-use crate::world::World;
 
 #[derive(Clone, Deserialize)]
 struct Document {
@@ -42,10 +41,10 @@ pub(super) struct Credential {
 }
 
 impl Credential {
-    pub(super) fn new(service: SecretsManager, secret: &str, ttl: Duration) -> Self {
+    pub(super) fn new(access: &Access, ttl: Duration) -> Self {
         Self {
-            service,
-            secret: secret.to_owned(),
+            service: access.service.clone(),
+            secret: access.secret.clone(),
             ttl,
             cached: Mutex::new(None),
         }
@@ -95,7 +94,7 @@ impl Client {
     pub(super) async fn new(
         connections: Connections,
         credential: Arc<Credential>,
-        world: &World,
+        access: &Access,
         tls: MakeRustlsConnect,
         workers: usize,
     ) -> Result<Self, Error> {
@@ -125,7 +124,7 @@ impl Client {
                     .map_err(Error::Pool)?,
             ),
             Connections::Sqlx => {
-                let options = sqlx_options(world).ssl_mode(PgSslMode::VerifyFull);
+                let options = sqlx_options(access)?.ssl_mode(PgSslMode::VerifyFull);
                 let pool = PgPoolOptions::new()
                     .max_connections(size)
                     .connect_lazy_with(options);
@@ -160,11 +159,9 @@ impl Client {
                     .password(document.password.expose_secret())
                     .database(&document.dbname);
                 pool.set_connect_options(options);
-                let row: (String, Option<i64>) = sqlx::query_as(REQUEST)
-                    .fetch_one(pool)
-                    .await
-                    .map_err(in_words)?;
-                return Ok(Session::of(row.0, row.1));
+                let row = sqlx::query_as(REQUEST).fetch_one(pool).await;
+                let (user, began) = row.map_err(in_words)?;
+                return Ok(Session { user, began });
             }
         }
         .map_err(in_words)

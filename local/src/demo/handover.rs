@@ -1,17 +1,16 @@
 //! Many rotations beside an application: with `rotating-secret`, and with a cache as most applications have it.
 
 use std::{
-    collections::HashMap,
     io::Write,
     time::{Duration, SystemTime},
 };
 
-use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Credential, Error, failure, show::Show};
 use crate::{
-    application::{Application, Cache, Connections, Summary, Version},
+    application::{Application, Cache, Connections, Version, Workload},
+    rehearsal::{Observed, Rehearsal, Rotated, steps},
     world::World,
 };
 
@@ -24,12 +23,17 @@ const TTL: Duration = Duration::from_secs(300);
 /// Workers of each kind, and how long each waits between two requests.
 const WORKERS: usize = 2;
 const PAUSE: Duration = Duration::from_millis(30);
+/// A machine that is busy elsewhere is waited for as long as this.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Requests are summed up for the report in spans as long as this.
+const SPAN: Duration = Duration::from_millis(125);
 
 pub(super) async fn show(
     world: &World,
     rotations: usize,
     show: &mut Show<'_, impl Write>,
-) -> Result<(), Error> {
+) -> Result<Vec<Rehearsal>, Error> {
+    let mut rehearsals = Vec::new();
     for (strategy, secret) in [
         ("single user", world.single_user()),
         ("alternating users", world.alternating_users()),
@@ -37,134 +41,101 @@ pub(super) async fn show(
         show.heading(&format!(
             "An application works while {secret} rotates {rotations} times, {strategy}"
         ))?;
-        beside(world, secret, rotations, show).await?;
+        rehearsals.push(beside(world, strategy, secret, rotations, show).await?);
     }
-    Ok(())
+    Ok(rehearsals)
 }
 
 /// Both applications work beside the same rotations.
 async fn beside(
     world: &World,
+    strategy: &str,
     secret: &str,
     rotations: usize,
     show: &mut Show<'_, impl Write>,
-) -> Result<(), Error> {
-    let start = async |cache| {
-        Application::start(world, secret, &Connections::ALL, WORKERS, PAUSE, cache).await
+) -> Result<Rehearsal, Error> {
+    let access = world.access(secret);
+    let with_cache = |cache| Workload {
+        connections: Connections::ALL.to_vec(),
+        workers: WORKERS,
+        pause: PAUSE,
+        span: SPAN,
+        cache,
     };
-    let rotating = start(Cache::Rotating {
+    let workload = with_cache(Cache::Rotating {
         ttl: TTL,
         listen: true,
-    })
-    .await?;
-    let plain = start(Cache::Plain { ttl: PLAIN_TTL }).await?;
+    });
+    let rotating = Application::start(&access, &workload).await?;
+    let begun = Instant::now();
+    let mut ours = Observed::new("rotating-secret", &rotating, &workload);
+    let workload = with_cache(Cache::Plain { ttl: PLAIN_TTL });
+    let plain = Application::start(&access, &workload).await?;
+    let name = format!("a plain {} ms cache", PLAIN_TTL.as_millis());
+    let mut theirs = Observed::new(name, &plain, &workload);
+
     show.begin(&format!(
         "  {} workers with each cache, rotating ",
         WORKERS * Connections::ALL.len()
     ))?;
-    let (begun, mut delays, mut plain_delays) = (Instant::now(), Vec::new(), Vec::new());
-    // the first connections are made in peace
-    let mut next = begun + PERIOD;
+    let mut rotated = Vec::new();
+    // the first connections are made in peace, however slow the machine
+    wait_until(|| rotating.all_work() && plain.all_work()).await;
+    let mut next = Instant::now() + PERIOD;
     for _ in 0..rotations {
         sleep_until(next).await;
         next += PERIOD;
-        let set = SystemTime::now();
+        let asked = SystemTime::now();
         let rotation = world.secrets_manager().rotate(secret).await?;
         if !rotation.succeeded {
             return Err(Error::NotRotated(failure(&rotation)));
         }
         let user = Credential::current(world, secret).await?.user;
-        let last = rotation
-            .attempts
-            .last()
-            .and_then(|attempt| attempt.steps.last());
-        let finish = last.map(|run| run.invoked.took).unwrap_or_default();
-        let (finishing, version) = (SystemTime::now() - finish, Version { user, set });
+        let steps = steps(&rotation);
+        let began = |name: &str| steps.iter().rev().find(|step| step.name == name);
+        let began = |name| began(name).map_or(asked, |step| step.began);
+        let set = began("setSecret");
+        let version = Version { user, set };
+        rotated.push(Rotated {
+            version: rotation.token,
+            finishing: began("finishSecret"),
+            steps,
+        });
         show.begin(".")?;
         sleep_until(next - PERIOD / 10).await;
-        delays.push(rotating.delays(&version, finishing));
-        plain_delays.push(plain.delays(&version, finishing));
+        wait_until(|| rotating.all_use(&version, set)).await;
+        next = next.max(Instant::now());
+        ours.changed_over(&rotating, &version);
+        theirs.changed_over(&plain, &version);
     }
-    let seconds = begun.elapsed().as_secs_f64();
-    let (ours, theirs) = (rotating.summaries(), plain.summaries());
+    ours.end(&rotating);
+    theirs.end(&plain);
+    let rehearsal = Rehearsal {
+        secret: secret.to_owned(),
+        strategy: strategy.to_owned(),
+        place: "the local world".to_owned(),
+        began: rotating.began(),
+        took: begun.elapsed(),
+        span: SPAN,
+        rotations: rotated,
+        rotating: ours,
+        plain: Some(theirs),
+    };
     drop((rotating, plain));
-    let requests: usize = ours.iter().map(|summary| summary.requests).sum();
     show.line(&format!(
         " {:.0} requests a second",
-        requests as f64 / seconds
+        rehearsal.rotating.requests() as f64 / rehearsal.took.as_secs_f64()
     ))?;
-    show.table(&table(&ours, &theirs, &delays, &plain_delays))?;
+    show.table(&rehearsal.table())?;
     show.line("  changed over: from finishSecret until the last worker used the new version; median, longest")?;
-
-    let failed: usize = ours.iter().map(|summary| summary.failures).sum();
-    if let Some(first) = ours.into_iter().find_map(|summary| summary.first_failure) {
-        return Err(Error::RequestsFailed { failed, first });
-    }
-    if delays
-        .iter()
-        .any(|rotation| rotation.values().any(Option::is_none))
-    {
-        return Err(Error::NotTrue(
-            "every worker had changed over before the next rotation",
-        ));
-    }
-    show.check(
-        "no request failed, and every worker changed over each time",
-        failed == 0,
-    )
+    show.verdict(&rehearsal)?;
+    Ok(rehearsal)
 }
 
-/// How long each rotation took to reach the last worker, by kind of connections.
-type Delays = [HashMap<Connections, Option<Duration>>];
-
-fn table(ours: &[Summary], theirs: &[Summary], delays: &Delays, plain_delays: &Delays) -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED);
-    let plain = format!("a plain {} ms cache", PLAIN_TTL.as_millis());
-    table.set_header(["connections", "", "rotating-secret", &plain]);
-    for column in 2..4 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
+/// What has not come about in the end is for the table to tell.
+async fn wait_until(condition: impl Fn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !condition() && Instant::now() < end {
+        sleep(Duration::from_millis(10)).await;
     }
-    for (ours, theirs) in ours.iter().zip(theirs) {
-        let kind = ours.connections;
-        let over = [changed_over(delays, kind), changed_over(plain_delays, kind)];
-        let requests = [ours, theirs].map(|summary| summary.requests.to_string());
-        let failed = [ours, theirs].map(|summary| summary.failures.to_string());
-        let slowest = [ours, theirs].map(|summary| milliseconds(summary.slowest));
-        let rows = [
-            ("requests", requests),
-            ("failed", failed),
-            ("slowest, ms", slowest),
-            ("changed over, ms", over),
-        ];
-        for (row, (measure, [ours, theirs])) in rows.into_iter().enumerate() {
-            let name = if row == 0 { kind.name() } else { "" };
-            table.add_row([name, measure, &ours, &theirs]);
-        }
-    }
-    table
-}
-
-/// The median of all rotations and the longest, in milliseconds after finishSecret.
-fn changed_over(delays: &Delays, connections: Connections) -> String {
-    let delays = delays
-        .iter()
-        .map(|rotation| rotation.get(&connections).copied().flatten());
-    // what never changed over took longest
-    let mut delays: Vec<Duration> = delays.map(|delay| delay.unwrap_or(Duration::MAX)).collect();
-    delays.sort();
-    let shown = |delay: Option<&Duration>| match delay {
-        Some(&Duration::MAX) | None => "never".to_owned(),
-        Some(delay) => milliseconds(*delay),
-    };
-    match (shown(delays.get(delays.len() / 2)), shown(delays.last())) {
-        (median, longest) if median == longest => median,
-        (median, longest) => format!("{median}, {longest}"),
-    }
-}
-
-fn milliseconds(duration: Duration) -> String {
-    format!("{:.0}", duration.as_secs_f64() * 1000.0)
 }

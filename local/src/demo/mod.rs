@@ -19,6 +19,7 @@ use self::show::Show;
 use crate::{
     application,
     postgres::{self, Logins},
+    rehearsal::Rehearsal,
     secrets_manager::{Rotation, ServiceError, StepRun},
     world::World,
 };
@@ -30,17 +31,18 @@ pub const WINDOW: &str = "2s";
 pub const ROTATIONS: usize = 10;
 
 /// Rotates a secret of each strategy, revokes, rotates so many times beside an application, and writes what happened. No
-/// secret is written.
+/// secret is written. What the application saw is returned, one rehearsal for each strategy.
 ///
 /// # Errors
 ///
-/// A rotation fails, or what has to be true after it is not.
+/// A rotation fails, or what has to be true after it is not. A request that failed is no error, but a rehearsal that
+/// has not passed.
 pub async fn run(
     world: &World,
     out: &mut impl Write,
     colors: bool,
     rotations: usize,
-) -> Result<(), Error> {
+) -> Result<Vec<Rehearsal>, Error> {
     let mut show = Show { out, colors };
     let postgres = world.postgres();
     let version = postgres
@@ -321,14 +323,6 @@ pub enum Error {
     /// The application beside the rotation did not start.
     #[error(transparent)]
     Application(#[from] application::Error),
-    /// A request failed, which must not be.
-    #[error("{failed} requests of the application failed, the first one with: {first}")]
-    RequestsFailed {
-        /// How many.
-        failed: usize,
-        /// What it said.
-        first: String,
-    },
     /// Secrets Manager refused.
     #[error(transparent)]
     Secrets(#[from] ServiceError),

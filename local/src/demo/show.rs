@@ -6,6 +6,7 @@ use comfy_table::Table;
 use owo_colors::{OwoColorize, Style};
 
 use super::Error;
+use crate::rehearsal::Rehearsal;
 
 /// Where the lines go, and how they look.
 pub(super) struct Show<'a, W> {
@@ -40,6 +41,26 @@ impl<W: Write> Show<'_, W> {
         }
         let mark = self.styled("✔", Style::new().green());
         self.line(&format!("  {mark} {what}"))
+    }
+
+    /// What became of the promise that no request fails.
+    pub(super) fn verdict(&mut self, rehearsal: &Rehearsal) -> Result<(), Error> {
+        if rehearsal.passed() {
+            return self.check(
+                "no request failed, and every worker changed over each time",
+                true,
+            );
+        }
+        let mark = self.styled("✘", Style::new().red());
+        let failed = rehearsal.rotating.failures();
+        self.line(&match rehearsal.rotating.first_failure() {
+            Some(first) => {
+                format!("  {mark} {failed} requests failed, the first one with: {first}")
+            }
+            None => {
+                format!("  {mark} a worker had not changed over when the next rotation began")
+            }
+        })
     }
 
     pub(super) fn styled(&self, text: &str, style: Style) -> String {

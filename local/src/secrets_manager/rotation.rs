@@ -49,6 +49,8 @@ pub struct Attempt {
 pub struct StepRun {
     /// The step, `setSecret` for example.
     pub step: String,
+    /// When it was invoked.
+    pub began: DateTime<Utc>,
     /// What came of it.
     pub invoked: Invoked,
     /// `VersionIdsToStages` after it.
@@ -283,6 +285,7 @@ impl Driver {
             if self.is_canceled() {
                 return false;
             }
+            let began = now();
             let invoked = self.invoke(json!({
                 "Step": step,
                 "SecretId": self.arn,
@@ -296,6 +299,7 @@ impl Driver {
                 .unwrap_or_default();
             let run = StepRun {
                 step: (*step).to_owned(),
+                began,
                 invoked,
                 labels,
             };

@@ -1,0 +1,220 @@
+//! `rotatectl drill`: a rehearsal. An application works through `rotating-secret` while its secret rotates, and what it
+//! saw is told in a table and in a report of one file.
+//!
+//! `rehearse` is the drill of one secret, `rotation` has it rotate and marks what is seen of that, `report` draws;
+//! the application, the rehearsal's record and the local world are the crate `local`'s.
+
+mod error;
+mod progress;
+mod rehearse;
+mod report;
+mod rotation;
+mod summary;
+
+use std::{
+    env,
+    io::{self, IsTerminal},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use clap::Args;
+use console::style;
+use dialoguer::Confirm;
+use local::{
+    demo, executable,
+    postgres::Settings,
+    rehearsal::Rehearsal,
+    world::{Options, REGION, World},
+};
+
+pub use self::error::Error;
+use crate::{
+    arguments::AwsArguments,
+    aws,
+    terminal::{print, print_json, tell},
+};
+
+/// Rehearse: rotate a secret beside an application, and see whether a request fails.
+///
+/// The application makes harmless requests through rotating-secret, with each way to connect. A table and a report of one
+/// HTML file tell how it fared. The exit code is 2 if a request failed, or a worker did not change over.
+///
+/// It needs secretsmanager:DescribeSecret, GetSecretValue and RotateSecret, lambda:InvokeFunction on the function as
+/// RotateSecret asks for it, the way to the database, and to mark the steps logs:FilterLogEvents on the function's log group.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rotatectl drill --local                           all that there is, in a world on this machine
+  rotatectl drill staging/orders/db --duration 2m   a secret of yours: its real password changes")]
+pub struct DrillArguments {
+    /// The secret's name or ARN. Its real password changes.
+    #[arg(required_unless_present = "local")]
+    pub secret: Option<String>,
+    /// In a world on this machine, which is taken down afterwards: a PostgreSQL, a Secrets Manager and the real function.
+    /// Without SECRET it shows all that there is: a rotation of each strategy, a revocation, and ten rotations each beside
+    /// an application, compared with a plain cache.
+    #[arg(long)]
+    pub local: bool,
+    /// The rotation function's executable for --local; without it the one of this workspace is built.
+    #[arg(long, value_name = "FILE", requires = "local")]
+    pub function: Option<PathBuf>,
+    /// How long the application works, beside the time that the rotations take.
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    pub duration: Duration,
+    /// How often the secret rotates meanwhile: once unless told, and ten times where --local shows all.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub rotations: Option<u16>,
+    /// Workers for each way to connect: a connection per request, deadpool-postgres, bb8, sqlx.
+    #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub workers: u16,
+    /// From one request of a worker to its next.
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = humantime::parse_duration)]
+    pub pause: Duration,
+    /// The lifetime that rotating-secret is given: what your application gives it.
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
+    pub ttl: Duration,
+    /// How long to wait for the rotation's next sign of life, and for the last worker to change over.
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
+    pub give_up_after: Duration,
+    /// The root of the database server's certificate, in PEM, where it is neither RDS's nor a public one; without
+    /// this TLS_CA_FILE's.
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Where the report is written.
+    #[arg(long, value_name = "FILE", default_value = "drill.html")]
+    pub report: PathBuf,
+    /// Don't ask before a real password is changed.
+    #[arg(long)]
+    pub yes: bool,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Rehearses, prints what came of it, and writes the report.
+///
+/// # Errors
+///
+/// It could not be rehearsed. That requests failed is the exit code 2.
+pub async fn run(aws: &AwsArguments, arguments: &DrillArguments) -> Result<ExitCode, Error> {
+    report::check_writable(&arguments.report)?;
+    let rehearsals = match (&arguments.secret, arguments.local) {
+        (Some(secret), true) => {
+            let world = World::start(options(arguments)?).await?;
+            let ca_file = world.postgres().ca_file();
+            vec![one(&of_world(&world), Some(&ca_file), secret, arguments).await?]
+        }
+        (Some(secret), false) => {
+            let configuration = aws::configuration(aws).await?;
+            confirm(secret, &rehearse::place(&configuration), arguments)?;
+            let named = env::var_os("TLS_CA_FILE").map(PathBuf::from);
+            let ca_file = arguments.ca_file.clone().or(named);
+            vec![one(&configuration, ca_file.as_deref(), secret, arguments).await?]
+        }
+        (None, _) => all(arguments).await?,
+    };
+    report::write(&arguments.report, &rehearsals)?;
+    let passed = rehearsals.iter().all(Rehearsal::passed);
+    if arguments.json {
+        print_json(&summary::Summary::of(&rehearsals, &arguments.report))?;
+    } else {
+        print(&format!("\nreport: {}", absolute(&arguments.report)))?;
+    }
+    Ok(if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(2)
+    })
+}
+
+/// One secret, with its table.
+async fn one(
+    configuration: &SdkConfig,
+    ca_file: Option<&Path>,
+    secret: &str,
+    arguments: &DrillArguments,
+) -> Result<Rehearsal, Error> {
+    let rehearsal = rehearse::rehearse(configuration, ca_file, secret, arguments);
+    // a future of many nested ones: boxed, or its type grows too deep for the compiler
+    let rehearsal = Box::pin(rehearsal).await?;
+    if !arguments.json {
+        print(&rehearsal.table().to_string())?;
+        print(
+            "  changed over: from finishSecret until the last worker used the new version; median, longest",
+        )?;
+        let mark = if rehearsal.passed() {
+            style("✔").green()
+        } else {
+            style("✘").red()
+        };
+        print(&format!("{mark} {}", summary::verdict(&rehearsal)))?;
+    }
+    Ok(rehearsal)
+}
+
+/// What `make demo` shows.
+async fn all(arguments: &DrillArguments) -> Result<Vec<Rehearsal>, Error> {
+    let mut options = options(arguments)?.with_key_service();
+    let window = ("OVERLAP_WINDOW".to_owned(), demo::WINDOW.to_owned());
+    options.function_env.push(window);
+    let world = World::start(options).await?;
+    let rotations = arguments.rotations.map_or(demo::ROTATIONS, usize::from);
+    let rehearsals = if arguments.json {
+        demo::run(&world, &mut io::sink(), false, rotations).await
+    } else {
+        let colors = console::colors_enabled();
+        demo::run(&world, &mut io::stdout(), colors, rotations).await
+    };
+    Ok(rehearsals?)
+}
+
+/// Its services take any credentials, so nobody's own are used.
+fn of_world(world: &World) -> SdkConfig {
+    let credentials = Credentials::new("local", "local", None, None, "local");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .endpoint_url(world.endpoint())
+        .region(Region::new(REGION))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build()
+}
+
+fn options(arguments: &DrillArguments) -> Result<Options, Error> {
+    let function = executable::function(arguments.function.clone())?;
+    Ok(Options::new(function).own_postgres(Settings::default()))
+}
+
+fn confirm(secret: &str, place: &str, arguments: &DrillArguments) -> Result<(), Error> {
+    if arguments.yes {
+        return Ok(());
+    }
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Err(Error::NotConfirmed);
+    }
+    let times = match arguments.rotations.unwrap_or(1) {
+        1 => "once".to_owned(),
+        times => format!("{times} times"),
+    };
+    tell(&format!(
+        "This rotates {secret} in {place} {times}: whoever uses its password has to follow."
+    ));
+    let confirmed = Confirm::new()
+        .with_prompt("Rotate it?")
+        .default(false)
+        .interact();
+    match confirmed.map_err(|dialoguer::Error::IO(error)| error)? {
+        true => Ok(()),
+        false => Err(Error::Declined),
+    }
+}
+
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path)
+        .unwrap_or_else(|_| path.to_owned())
+        .display()
+        .to_string()
+}

@@ -1,0 +1,91 @@
+//! What is seen while a drill runs: a bar, the requests, what the rotation does. On a terminal only.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use local::application::Application;
+use tokio::time::{interval, sleep};
+
+/// Often enough to look alive.
+const REFRESH: Duration = Duration::from_millis(200);
+
+/// How often that is looked at which is waited for.
+const POLL: Duration = Duration::from_millis(20);
+
+/// The bar on stderr.
+pub(super) struct Progress<'a> {
+    bar: ProgressBar,
+    application: &'a Application,
+    begun: Instant,
+}
+
+impl<'a> Progress<'a> {
+    /// `duration` is how long it takes without the rotations.
+    pub(super) fn new(application: &'a Application, duration: Duration) -> Self {
+        let bar = ProgressBar::new(duration.as_millis().try_into().unwrap_or(u64::MAX));
+        // a template that is not understood leaves the usual one
+        if let Ok(style) = ProgressStyle::with_template("{bar:24} {elapsed:>4}  {prefix}  {msg}") {
+            bar.set_style(style);
+        }
+        Self {
+            bar,
+            application,
+            begun: Instant::now(),
+        }
+    }
+
+    /// What happens now.
+    pub(super) fn say(&self, what: impl Into<String>) {
+        self.bar.set_message(what.into());
+        self.show();
+    }
+
+    /// Waits, and moves the bar on meanwhile.
+    pub(super) async fn wait(&self, span: Duration) {
+        let (before, begun) = (self.bar.position(), Instant::now());
+        let end = begun + span;
+        while Instant::now() < end {
+            self.during(sleep(REFRESH.min(end - Instant::now()))).await;
+            let passed = begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+            self.bar.set_position(before.saturating_add(passed));
+        }
+    }
+
+    /// Shows the figures while something goes on.
+    pub(super) async fn during<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut ticks = interval(REFRESH);
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                _ = ticks.tick() => self.show(),
+            }
+        }
+    }
+
+    /// Waits for something that ought to be, but not for longer than `limit`.
+    pub(super) async fn wait_until(&self, limit: Duration, condition: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !condition() && begun.elapsed() < limit {
+            self.show();
+            sleep(POLL).await;
+        }
+    }
+
+    /// The figures of now.
+    pub(super) fn show(&self) {
+        let requests = self.application.requests();
+        let seconds = self.begun.elapsed().as_secs_f64().max(0.001);
+        self.bar.set_prefix(format!(
+            "{:.0} requests/s, {} failed",
+            requests as f64 / seconds,
+            self.application.failures()
+        ));
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,194 @@
+//! What all plots have: the time axis in the same place, a grid that stays in the background, and the steps' marks.
+
+use std::ops::Range;
+
+use local::rehearsal::{Rehearsal, Rotated};
+use plotters::{
+    coord::{Shift, types::RangedCoordf64},
+    prelude::*,
+    style::text_anchor::{HPos, Pos, VPos},
+};
+
+use super::super::summary::seconds;
+use crate::drill::Error;
+
+/// Twice the size at which they are shown: the backend has no halves.
+const WIDTH: u32 = 1920;
+const LEFT: u32 = 480;
+const RIGHT: u32 = 40;
+const ABOVE: u32 = 44;
+const BELOW: u32 = 54;
+const ROW: u32 = 52;
+const FONT_SIZE: u32 = 31;
+/// The name of a step needs so much room.
+const NAME: f64 = 230.0;
+
+pub(super) const LATENCY_HEIGHT: u32 = 320;
+
+const INK: RGBColor = RGBColor(0x52, 0x51, 0x4e);
+const GRID: RGBColor = RGBColor(0xe1, 0xe0, 0xd9);
+const STEP: RGBColor = RGBColor(0x89, 0x87, 0x81);
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+type Drawn<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+/// Draws on a page of this height.
+pub(super) fn svg(height: u32, draw: impl FnOnce(&Area<'_>) -> Drawn) -> Result<String, Error> {
+    let mut text = String::new();
+    let area = SVGBackend::with_string(&mut text, (WIDTH, height)).into_drawing_area();
+    let drawn = draw(&area).and_then(|()| Ok(area.present()?));
+    drop(area);
+    drawn.map_err(|error| Error::NotDrawn(error.to_string()))?;
+    Ok(text)
+}
+
+/// A plot of figures from zero to `top`.
+pub(super) fn over_time<'a, 'b>(
+    area: &'a Area<'b>,
+    rehearsal: &Rehearsal,
+    top: f64,
+) -> Drawn<Chart<'a, 'b>> {
+    let mut chart = axes(area, 0.0..rehearsal.took.as_secs_f64(), 0.0..top)?;
+    grid(&mut chart, "s", 4, &|figure| rounded(*figure))?;
+    steps(&mut chart, rehearsal)?;
+    Ok(chart)
+}
+
+/// A plot of decimal logarithms.
+pub(super) fn logarithmic<'a, 'b>(
+    area: &'a Area<'b>,
+    rehearsal: &Rehearsal,
+    range: Range<f64>,
+) -> Drawn<Chart<'a, 'b>> {
+    let powers = (range.end - range.start) as usize + 1;
+    let mut chart = axes(area, 0.0..rehearsal.took.as_secs_f64(), range)?;
+    grid(
+        &mut chart,
+        "s",
+        powers,
+        &|logarithm| match logarithm.fract() == 0.0 {
+            true => format!("{}", 10f64.powf(*logarithm)),
+            false => String::new(),
+        },
+    )?;
+    steps(&mut chart, rehearsal)?;
+    Ok(chart)
+}
+
+/// A plot of rows, the uppermost of which reaches from `top` down to `top - 1`.
+pub(super) fn rows<'a, 'b>(
+    area: &'a Area<'b>,
+    time: Range<f64>,
+    top: f64,
+    unit: &str,
+) -> Drawn<Chart<'a, 'b>> {
+    let mut chart = axes(area, time, 0.0..top)?;
+    grid(&mut chart, unit, 0, &|_| String::new())?;
+    Ok(chart)
+}
+
+/// The height of so many rows.
+pub(super) fn height_of(rows: usize) -> u32 {
+    ABOVE + BELOW + ROW * u32::try_from(rows).unwrap_or(u32::MAX / ROW / 2)
+}
+
+/// Left of the row that reaches down from `y`.
+pub(super) fn name_row(chart: &mut Chart<'_, '_>, y: f64, name: &str) -> Drawn {
+    let left = chart.x_range().start;
+    let style = text(HPos::Right, VPos::Center);
+    let name = Text::new(name.to_owned(), (-18, 0), style);
+    chart.draw_series([EmptyElement::at((left, y - 0.5)) + name])?;
+    Ok(())
+}
+
+/// In the midst of a plot that has nothing to show.
+pub(super) fn note(chart: &mut Chart<'_, '_>, words: &str) -> Drawn {
+    let middle = |range: Range<f64>| (range.start + range.end) / 2.0;
+    let at = (middle(chart.x_range()), middle(chart.y_range()));
+    chart.draw_series([Text::new(
+        words.to_owned(),
+        at,
+        text(HPos::Center, VPos::Center),
+    )])?;
+    Ok(())
+}
+
+/// A filled rectangle.
+pub(super) fn bar(
+    (from, to): (f64, f64),
+    (above, below): (f64, f64),
+    color: RGBColor,
+) -> Rectangle<(f64, f64)> {
+    Rectangle::new([(from, above), (to, below)], color.filled())
+}
+
+/// A line where each step began, with its name where there is room, or else the rotation's number.
+pub(super) fn steps(chart: &mut Chart<'_, '_>, rehearsal: &Rehearsal) -> Drawn {
+    let (bottom, top) = (chart.y_range().start, chart.y_range().end);
+    let pixels = f64::from(WIDTH - LEFT - RIGHT) / rehearsal.took.as_secs_f64().max(0.001);
+    for (index, rotated) in rehearsal.rotations.iter().enumerate() {
+        let at = |step: usize| seconds(rehearsal, rotated.steps[step].began);
+        let count = rotated.steps.len();
+        let named = (1..count).all(|step| (at(step) - at(step - 1)) * pixels > NAME);
+        for (step, name) in names(rotated).enumerate() {
+            let line = [(at(step), bottom), (at(step), top)];
+            chart.draw_series([PathElement::new(line, STEP.stroke_width(2))])?;
+            let label = match (named, step) {
+                (true, _) => name.to_owned(),
+                (false, 0) => (index + 1).to_string(),
+                (false, _) => continue,
+            };
+            let label = Text::new(label, (0, -6), text(HPos::Center, VPos::Bottom));
+            chart.draw_series([EmptyElement::at((at(step), top)) + label])?;
+        }
+    }
+    Ok(())
+}
+
+fn names(rotated: &Rotated) -> impl Iterator<Item = &str> {
+    rotated.steps.iter().map(|step| step.name.as_str())
+}
+
+fn axes<'a, 'b>(area: &'a Area<'b>, x: Range<f64>, y: Range<f64>) -> Drawn<Chart<'a, 'b>> {
+    let chart = ChartBuilder::on(area)
+        .margin_right(RIGHT)
+        .margin_top(ABOVE)
+        .x_label_area_size(BELOW)
+        .y_label_area_size(LEFT)
+        .build_cartesian_2d(x, y)?;
+    Ok(chart)
+}
+
+fn grid(
+    chart: &mut Chart<'_, '_>,
+    unit: &str,
+    labels: usize,
+    label: &dyn Fn(&f64) -> String,
+) -> Drawn {
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID.stroke_width(2))
+        .axis_style(GRID.stroke_width(2))
+        .label_style(text(HPos::Left, VPos::Top))
+        .x_labels(8)
+        .x_label_formatter(&|time| format!("{} {unit}", rounded(*time)))
+        .y_labels(labels)
+        .y_label_formatter(label)
+        .draw()?;
+    Ok(())
+}
+
+fn text(h_pos: HPos, v_pos: VPos) -> TextStyle<'static> {
+    ("sans-serif", FONT_SIZE)
+        .into_font()
+        .color(&INK)
+        .pos(Pos::new(h_pos, v_pos))
+}
+
+/// A figure of the grid, without the traces of its computation.
+fn rounded(figure: f64) -> String {
+    format!("{}", (figure * 100.0).round() / 100.0)
+}

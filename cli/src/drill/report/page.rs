@@ -1,0 +1,153 @@
+//! What the report says around its plots.
+
+use std::time::SystemTime;
+
+use local::rehearsal::{Kind, Observed, Rehearsal};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::{super::summary, plots};
+use crate::{drill::Error, terminal::moment};
+
+const STYLE: &str = include_str!("style.css");
+
+/// Nothing from elsewhere, no script, no form.
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
+pub(super) fn page(rehearsals: &[Rehearsal]) -> Result<String, Error> {
+    let passed = rehearsals.iter().all(Rehearsal::passed);
+    let requests: usize = rehearsals
+        .iter()
+        .map(|rehearsal| rehearsal.rotating.requests())
+        .sum();
+    let failures: usize = rehearsals
+        .iter()
+        .map(|rehearsal| rehearsal.rotating.failures())
+        .sum();
+    let sections: Result<Vec<Markup>, Error> = rehearsals.iter().map(section).collect();
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { "Drill: " (requests) " requests, " (failures) " failed" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    h1 { "Rotation drill" }
+                    p.verdict.passed[passed].failed[!passed] {
+                        (if passed { "✔ " } else { "✘ " }) (requests) " requests, " (failures) " failed"
+                    }
+                    p.quiet {
+                        "An application worked through rotating-secret while its secret rotated. Drawn "
+                        (moment(SystemTime::now())) "."
+                    }
+                }
+                @for section in sections? { (section) }
+            }
+        }
+    };
+    Ok(page.into_string())
+}
+
+fn section(rehearsal: &Rehearsal) -> Result<Markup, Error> {
+    let passed = rehearsal.passed();
+    let rotations = rehearsal.rotations.len();
+    let plain = rehearsal.plain.as_ref();
+    Ok(html! {
+        section {
+            h2 { (rehearsal.secret) }
+            p.verdict.passed[passed].failed[!passed] {
+                (if passed { "✔ " } else { "✘ " }) (summary::verdict(rehearsal))
+            }
+            dl {
+                dt { "strategy" } dd { (rehearsal.strategy) }
+                dt { "rotated" } dd { (rotations) (if rotations == 1 { " time" } else { " times" }) }
+                dt { "where" } dd { (rehearsal.place) }
+                dt { "when" } dd { (moment(rehearsal.began)) }
+                dt { "worked for" } dd { (format!("{:.1} s", rehearsal.took.as_secs_f64())) }
+            }
+            p.legend {
+                span.key.ours {} (rehearsal.rotating.cache)
+                @if let Some(plain) = plain { span.key.plain {} (plain.cache) }
+                span.key.step {} "a step of a rotation"
+            }
+            (figure("Requests a second", plots::requests(rehearsal)?))
+            (figure("Failed requests a second", plots::failures(rehearsal)?))
+            p.legend {
+                span.key.even {} "one version of the credential" span.key.odd {} "the next one"
+                span.key.both {} "both in use: changing over"
+            }
+            (figure("Which version served requests", plots::versions(rehearsal)?))
+            @if let Some(plot) = plots::close_up(rehearsal)? {
+                (figure("The longest change-over, close up, in milliseconds since its first step", plot))
+            }
+            p.legend {
+                span.key.median {} "median" span.key.p99 {} "99th percentile" span.key.slowest {} "slowest"
+            }
+            @for kind in &rehearsal.rotating.kinds {
+                @let caption = format!("Latency with {}, in milliseconds", kind.summary.connections.name());
+                (figure(&caption, plots::latency(rehearsal, kind)?))
+            }
+            h3 { "By kind of connections" }
+            (table(rehearsal))
+            p.quiet {
+                "Changed over: from finishSecret, which moves AWSCURRENT, until the last worker used the new version; \
+                 median and longest of all rotations. A request that opens a connection counts with its login."
+            }
+        }
+    })
+}
+
+fn figure(caption: &str, svg: String) -> Markup {
+    html! {
+        figure role="img" aria-label=(caption) {
+            figcaption { (caption) }
+            div.plot tabindex="0" { (PreEscaped(svg)) }
+        }
+    }
+}
+
+fn table(rehearsal: &Rehearsal) -> Markup {
+    let caches = [Some(&rehearsal.rotating), rehearsal.plain.as_ref()];
+    let row = |observed: &Observed, kind: &Kind| {
+        let failures = kind.summary.failures;
+        html! {
+            tr {
+                th scope="row" { (kind.summary.connections.name()) }
+                td { (observed.cache) }
+                td.number { (kind.summary.requests) }
+                td.number.failed[failures > 0] { (failures) }
+                td.number { (format!("{:.0}", summary::milliseconds(kind.summary.slowest))) }
+                td.number { (rehearsal.changed_over(kind)) }
+            }
+        }
+    };
+    html! {
+        div.plot tabindex="0" {
+            table {
+                thead {
+                    tr {
+                        @for name in ["connections", "cache", "requests", "failed", "slowest, ms", "changed over, ms"] {
+                            th scope="col" { (name) }
+                        }
+                    }
+                }
+                tbody {
+                    @for observed in caches.into_iter().flatten() {
+                        @for kind in &observed.kinds { (row(observed, kind)) }
+                    }
+                }
+            }
+        }
+        @for observed in caches.into_iter().flatten() {
+            @if let Some(first) = observed.first_failure() {
+                p { "The first failure with " (observed.cache) ": " code { (first) } }
+            }
+        }
+    }
+}

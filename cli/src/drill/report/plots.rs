@@ -1,0 +1,251 @@
+//! The plots, as SVG. All have their time axis in the same place, and marks where each step ran.
+//!
+//! Colours are the light palette's; style.css gives each of them its counterpart in the dark one, by its value.
+
+use std::time::{Duration, SystemTime};
+
+use local::{
+    application::{Latency, Span},
+    rehearsal::{Kind, Observed, Rehearsal, Rotated},
+};
+use plotters::prelude::*;
+
+use super::{
+    super::summary::{milliseconds, seconds},
+    frame::{
+        LATENCY_HEIGHT, bar, height_of, logarithmic, name_row, note, over_time, rows, steps, svg,
+    },
+};
+use crate::drill::Error;
+
+const STEP: RGBColor = RGBColor(0x89, 0x87, 0x81);
+const OURS: RGBColor = RGBColor(0x2a, 0x78, 0xd6);
+const PLAIN: RGBColor = RGBColor(0xeb, 0x68, 0x34);
+const VERSIONS: [RGBColor; 2] = [RGBColor(0x9e, 0xc5, 0xf4), RGBColor(0x1c, 0x5c, 0xab)];
+const MEDIAN: RGBColor = RGBColor(0x10, 0x42, 0x81);
+const P99: RGBColor = RGBColor(0x39, 0x87, 0xe5);
+const SLOWEST: RGBColor = RGBColor(0x9e, 0xc5, 0xf5);
+
+type Points = Vec<(f64, f64)>;
+
+/// Requests that ended, of all kinds of connections together.
+pub(super) fn requests(rehearsal: &Rehearsal) -> Result<String, Error> {
+    let (ours, plain, highest) = both(rehearsal, |span| span.requests);
+    svg(440, |area| {
+        let mut chart = over_time(area, rehearsal, highest.max(1.0) * 1.1)?;
+        chart.draw_series(LineSeries::new(plain, PLAIN.stroke_width(3)))?;
+        chart.draw_series(LineSeries::new(ours, OURS.stroke_width(4)))?;
+        Ok(())
+    })
+}
+
+/// The same of those that failed, as bars.
+pub(super) fn failures(rehearsal: &Rehearsal) -> Result<String, Error> {
+    let (ours, plain, highest) = both(rehearsal, |span| span.failures);
+    svg(320, |area| {
+        let mut chart = over_time(area, rehearsal, highest.max(1.0) * 1.1)?;
+        if highest == 0.0 {
+            return note(&mut chart, "none");
+        }
+        let half = rehearsal.span.as_secs_f64() / 2.0;
+        let bar = |from, rate, color| bar((from, from + 0.8 * half), (rate, 0.0), color);
+        let failed = |(_, rate): &(f64, f64)| *rate > 0.0;
+        let bars = ours.into_iter().filter(failed);
+        chart.draw_series(bars.map(|(at, rate)| bar(at - half, rate, OURS)))?;
+        let bars = plain.into_iter().filter(failed);
+        chart.draw_series(bars.map(|(at, rate)| bar(at, rate, PLAIN)))?;
+        Ok(())
+    })
+}
+
+/// One bar for each kind of connections: which version served.
+pub(super) fn versions(rehearsal: &Rehearsal) -> Result<String, Error> {
+    let plain = rehearsal.plain.iter().flat_map(|observed| &observed.kinds);
+    let ours = rehearsal.rotating.kinds.iter();
+    let kinds = ours
+        .map(|kind| (kind, ""))
+        .chain(plain.map(|kind| (kind, ", plain")));
+    let kinds: Vec<(&Kind, &str)> = kinds.collect();
+    svg(height_of(kinds.len()), |area| {
+        let (top, end) = (kinds.len() as f64, rehearsal.began + rehearsal.took);
+        let mut chart = rows(area, 0.0..rehearsal.took.as_secs_f64(), top, "s")?;
+        for (row, (kind, suffix)) in kinds.iter().enumerate() {
+            let y = top - row as f64;
+            name_row(
+                &mut chart,
+                y,
+                &format!("{}{suffix}", kind.summary.connections.name()),
+            )?;
+            let at = |time| seconds(rehearsal, time);
+            chart.draw_series(version_bars(kind, rehearsal.began, end, y, at))?;
+        }
+        steps(&mut chart, rehearsal)
+    })
+}
+
+/// The rotation after which changing over took longest, with its steps; none where there was no rotation.
+pub(super) fn close_up(rehearsal: &Rehearsal) -> Result<Option<String>, Error> {
+    let longest = |index: &usize| {
+        let kinds = rehearsal.rotating.kinds.iter();
+        let delays = kinds.map(|kind| rehearsal.delays(kind).get(*index).copied().flatten());
+        delays.map(|delay| delay.unwrap_or(Duration::MAX)).max()
+    };
+    let Some(index) = (0..rehearsal.rotations.len()).max_by_key(longest) else {
+        return Ok(None);
+    };
+    let rotated = &rehearsal.rotations[index];
+    let Some((from, to)) = extent(rehearsal, rotated, index) else {
+        return Ok(None);
+    };
+    let at = |time: SystemTime| {
+        let after = time.duration_since(from).map(milliseconds);
+        after.unwrap_or_else(|before| -milliseconds(before.duration()))
+    };
+    // a little room on both sides
+    let room = to.duration_since(from).unwrap_or_default() / 20;
+    let (start, end) = (from - room, to + room);
+    let kinds = &rehearsal.rotating.kinds;
+    let count = rotated.steps.len() + kinds.len();
+    let plot = svg(height_of(count), |area| {
+        let top = count as f64;
+        let mut chart = rows(area, at(start)..at(end), top, "ms")?;
+        for (row, step) in rotated.steps.iter().enumerate() {
+            let (y, begun) = (top - row as f64, at(step.began));
+            name_row(&mut chart, y, &step.name)?;
+            // what is only known to have happened is a stroke
+            let ended = begun + milliseconds(step.took).max(at(end) / 300.0);
+            chart.draw_series([bar((begun, ended), (y - 0.2, y - 0.8), STEP)])?;
+        }
+        for (row, kind) in kinds.iter().enumerate() {
+            let y = top - (rotated.steps.len() + row) as f64;
+            name_row(&mut chart, y, kind.summary.connections.name())?;
+            chart.draw_series(version_bars(kind, start, end, y, at))?;
+        }
+        Ok(())
+    })?;
+    Ok(Some(plot))
+}
+
+/// Milliseconds on a logarithmic scale.
+pub(super) fn latency(rehearsal: &Rehearsal, kind: &Kind) -> Result<String, Error> {
+    let offset = seconds(rehearsal, rehearsal.rotating.began);
+    let of = |pick: fn(&Latency) -> Duration| -> Points {
+        let spans = kind.spans.iter().enumerate();
+        let point = |(index, span): (usize, &Span)| {
+            let latency = pick(span.latency.as_ref()?);
+            // the shortest that is counted
+            let logarithm = milliseconds(latency).max(0.001).log10();
+            Some((offset + middle(rehearsal, index), logarithm))
+        };
+        spans.filter_map(point).collect()
+    };
+    let (median, p99, slowest) = (
+        of(|latency| latency.median),
+        of(|latency| latency.p99),
+        of(|latency| latency.slowest),
+    );
+    let lowest = median.iter().map(|(_, y)| *y).fold(0.0, f64::min).floor();
+    let top = slowest.iter().map(|(_, y)| *y).fold(1.0, f64::max).ceil();
+    svg(LATENCY_HEIGHT, |area| {
+        let mut chart = logarithmic(area, rehearsal, lowest..top)?;
+        let dot = |(x, y)| Circle::new((x, y), 5, SLOWEST.filled());
+        chart.draw_series(slowest.into_iter().map(dot))?;
+        chart.draw_series(LineSeries::new(p99, P99.stroke_width(3)))?;
+        chart.draw_series(LineSeries::new(median, MEDIAN.stroke_width(4)))?;
+        Ok(())
+    })
+}
+
+/// From the first step to the last, or to whoever changed over last.
+fn extent(
+    rehearsal: &Rehearsal,
+    rotated: &Rotated,
+    index: usize,
+) -> Option<(SystemTime, SystemTime)> {
+    let from = rotated.steps.iter().map(|step| step.began).min()?;
+    let steps = rotated.steps.iter().map(|step| step.began + step.took);
+    let hand_overs = rehearsal
+        .rotating
+        .kinds
+        .iter()
+        .filter_map(|kind| kind.hand_overs.get(index));
+    let to = steps
+        .chain(hand_overs.filter_map(|hand_over| hand_over.settled))
+        .max()?;
+    Some((from, to.max(from + Duration::from_millis(10))))
+}
+
+/// A bar of one version after the other; halved while both serve.
+fn version_bars(
+    kind: &Kind,
+    began: SystemTime,
+    end: SystemTime,
+    y: f64,
+    at: impl Fn(SystemTime) -> f64,
+) -> Vec<Rectangle<(f64, f64)>> {
+    let (upper, middle, lower) = (y - 0.2, y - 0.5, y - 0.8);
+    let within = |time: SystemTime| time.clamp(began, end);
+    let mut bars = Vec::new();
+    let mut add = |from: SystemTime, to: SystemTime, above, below, version: usize| {
+        if from < to {
+            bars.push(bar(
+                (at(from), at(to)),
+                (above, below),
+                VERSIONS[version % 2],
+            ));
+        }
+    };
+    let (mut since, mut version) = (began, 0);
+    for (index, hand_over) in kind.hand_overs.iter().enumerate() {
+        // who never came to use it goes on with the version before
+        let Some(first) = hand_over.first.map(within) else {
+            continue;
+        };
+        let next = kind.hand_overs[index + 1..]
+            .iter()
+            .find_map(|later| later.first);
+        let settled = within(hand_over.settled.or(next).unwrap_or(end)).max(first);
+        add(since, first, upper, lower, version);
+        add(first, settled, upper, middle, version);
+        add(first, settled, middle, lower, index + 1);
+        (since, version) = (settled, index + 1);
+    }
+    add(since, end, upper, lower, version);
+    bars
+}
+
+/// A second, with each cache, one point for each span; and the highest of all.
+fn both(rehearsal: &Rehearsal, of: fn(&Span) -> u64) -> (Points, Points, f64) {
+    let ours = rates(&rehearsal.rotating, rehearsal, of);
+    let plain = rehearsal.plain.as_ref();
+    let plain = plain.map_or_else(Vec::new, |observed| rates(observed, rehearsal, of));
+    let highest = ours
+        .iter()
+        .chain(&plain)
+        .map(|(_, y)| *y)
+        .fold(0.0, f64::max);
+    (ours, plain, highest)
+}
+
+/// Of all kinds of connections together.
+fn rates(observed: &Observed, rehearsal: &Rehearsal, of: fn(&Span) -> u64) -> Points {
+    let offset = seconds(rehearsal, observed.began);
+    let spans = observed.kinds.iter().map(|kind| kind.spans.len()).min();
+    let point = |index| {
+        let spans = observed
+            .kinds
+            .iter()
+            .filter_map(|kind| kind.spans.get(index));
+        let sum: u64 = spans.map(of).sum();
+        (
+            offset + middle(rehearsal, index),
+            sum as f64 / rehearsal.span.as_secs_f64(),
+        )
+    };
+    (0..spans.unwrap_or(0)).map(point).collect()
+}
+
+/// In the midst of the span.
+fn middle(rehearsal: &Rehearsal, index: usize) -> f64 {
+    (index as f64 + 0.5) * rehearsal.span.as_secs_f64()
+}

@@ -1,0 +1,71 @@
+//! One rotation of a drill: begun and followed as `rotatectl rotate` does it, and each step marked.
+
+use std::time::{Duration, SystemTime};
+
+use local::{
+    application::Application,
+    rehearsal::{Rotated, Step},
+};
+
+use super::{Error, progress::Progress};
+use crate::rotate::follow::{self, Begun, Rotations, STEPS};
+
+/// Rotates, waits for the end, and tells when each step began; also when setSecret did, or else the whole.
+pub(super) async fn rotate(
+    rotations: &Rotations,
+    secret: &str,
+    application: &Application,
+    progress: &Progress<'_>,
+) -> Result<(Rotated, SystemTime), Error> {
+    let explain = |source: follow::Error| Error::NotRotated {
+        source,
+        requests: application.requests(),
+        failures: application.failures(),
+    };
+    let asked = SystemTime::now();
+    progress.say("RotateSecret");
+    let rotation = match rotations.begin(secret, None).await.map_err(explain)? {
+        Begun::Under(rotation) if !rotation.resumed => rotation,
+        _ => {
+            return Err(Error::UnderWay {
+                secret: secret.to_owned(),
+            });
+        }
+    };
+    let heard = |line: &crate::log::Line| progress.say(format!("{}: {}", line.step, line.outcome));
+    let followed = progress.during(rotations.follow(&rotation, heard)).await;
+    let followed = followed.map_err(explain)?;
+
+    // a line is written when its step has ended
+    let step = |name: &str| {
+        let line = followed.steps.get(name)?;
+        Some(Step {
+            name: name.to_owned(),
+            began: line.time - line.took(),
+            took: line.took(),
+        })
+    };
+    let (set, finish) = (step("setSecret"), step("finishSecret"));
+    let moved = rotation.began + followed.took;
+    let mut steps: Vec<Step> = STEPS.iter().filter_map(|name| step(name)).collect();
+    if steps.is_empty() {
+        // the log does not tell: then the labels have to do
+        steps = [("RotateSecret", asked), ("AWSCURRENT", moved)]
+            .map(happened)
+            .to_vec();
+    }
+    let rotated = Rotated {
+        version: rotation.version,
+        finishing: finish.map_or(moved, |finish| finish.began),
+        steps,
+    };
+    Ok((rotated, set.map_or(asked, |set| set.began)))
+}
+
+fn happened((name, began): (&str, SystemTime)) -> Step {
+    Step {
+        name: name.to_owned(),
+        began,
+        took: Duration::ZERO,
+    }
+}

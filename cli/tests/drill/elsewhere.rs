@@ -1,0 +1,174 @@
+//! At an endpoint, as in an account of AWS.
+
+use std::time::Duration;
+
+use local::world::{Options, World};
+use serde_json::Value;
+use snapbox::{assert_data_eq, str};
+use tokio::time::sleep;
+
+use crate::{Drill, FUNCTION, current, passwords};
+
+async fn world() -> World {
+    World::start(Options::new(&*FUNCTION)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_json_it_tells_what_happened_and_no_password() {
+    let world = world().await;
+    let secret = world.alternating_users();
+    let (mut secrets, before) = (
+        passwords(&world, secret).await,
+        current(&world, secret).await,
+    );
+    let arguments = [
+        secret,
+        "--yes",
+        "--json",
+        "--duration",
+        "2s",
+        "--workers",
+        "1",
+    ];
+    let drill = Drill::in_world(&world, &arguments).await;
+    drill.assert_ended_with(0);
+    drill.assert_plain();
+
+    let after = current(&world, secret).await;
+    assert_ne!(before, after);
+    let told: Value = serde_json::from_str(&drill.stdout()).unwrap();
+    assert_eq!(told["passed"], true, "{told}");
+    let [rehearsal] = told["rehearsals"].as_array().unwrap().as_slice() else {
+        panic!("{told}")
+    };
+    assert_eq!(rehearsal["secret"], secret);
+    assert_eq!(rehearsal["strategy"], "alternating users");
+    assert_eq!(rehearsal["place"], world.endpoint());
+    assert_eq!(rehearsal["failures"], 0);
+    assert!(rehearsal["requests"].as_u64() > Some(8), "{told}");
+    assert_eq!(rehearsal["rotations"][0]["version"], after.as_str());
+    let steps = rehearsal["rotations"][0]["steps"].as_array().unwrap();
+    let steps: Vec<&str> = steps
+        .iter()
+        .map(|step| step["step"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        steps,
+        ["createSecret", "setSecret", "testSecret", "finishSecret"]
+    );
+    let kinds = rehearsal["connections"].as_array().unwrap();
+    assert_eq!(kinds.len(), 4);
+    assert!(
+        kinds
+            .iter()
+            .all(|kind| kind["changed_over_ms"][0].is_number()),
+        "{told}"
+    );
+
+    secrets.extend(passwords(&world, secret).await);
+    assert_eq!(secrets.len(), 3);
+    let (stdout, report) = (drill.stdout(), drill.report());
+    for password in secrets {
+        assert!(!stdout.contains(&password) && !report.contains(&password));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_fail_are_the_exit_code_2_and_the_report_says_why() {
+    let world = world().await;
+    let secret = world.single_user();
+    let before = current(&world, secret).await;
+    let arguments = [
+        secret,
+        "--yes",
+        "--duration",
+        "8s",
+        "--give-up-after",
+        "20s",
+    ];
+    // as soon as it is rotated, somebody changes the password by hand and stores it nowhere
+    let meanwhile = async {
+        while current(&world, secret).await == before {
+            sleep(Duration::from_millis(20)).await;
+        }
+        let role = world.role();
+        let sql = format!("ALTER ROLE {role} PASSWORD 'stored-nowhere'");
+        world.postgres().execute(&sql).await.unwrap();
+    };
+    let (drill, ()) = tokio::join!(Drill::in_world(&world, &arguments), meanwhile);
+    drill.assert_ended_with(2);
+    let (stdout, report) = (drill.stdout(), drill.report());
+    assert!(stdout.contains("✘"), "{stdout}");
+    for text in [stdout, report] {
+        assert!(text.contains("the first failure: "), "{text}");
+        assert!(text.contains("28P01"), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_terminal_to_ask_on_a_real_secret_is_not_rotated() {
+    let world = world().await;
+    let secret = world.single_user();
+    let before = current(&world, secret).await;
+    let drill = Drill::in_world(&world, &[secret]).await;
+    drill.assert_ended_with(1);
+    assert_data_eq!(
+        drill.stderr(),
+        str![[r#"
+rotatectl: a drill changes the secret's real password, and there is no terminal to ask on: give --yes, or rehearse with --local
+
+"#]]
+    );
+    assert_eq!(current(&world, secret).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_does_not_rotate_is_told_so() {
+    let world = world().await;
+    let drill = Drill::in_world(&world, &[world.admin(), "--yes"]).await;
+    drill.assert_ended_with(1);
+    assert_data_eq!(
+        drill.stderr(),
+        str![[r#"
+rotatectl: rotation is not enabled for demo/admin: give it a function with RotateSecret's RotationLambdaARN first
+
+"#]]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_that_does_not_end_is_told_with_what_the_application_saw_meanwhile() {
+    let world = World::start(Options::new("/bin/false")).await.unwrap();
+    let arguments = [
+        world.single_user(),
+        "--yes",
+        "--duration",
+        "1s",
+        "--give-up-after",
+        "2s",
+    ];
+    let drill = Drill::in_world(&world, &arguments).await;
+    drill.assert_ended_with(1);
+    assert_data_eq!(
+        drill.stderr(),
+        str![[r#"
+rotatectl: nothing was heard of the rotation for 2s: see whether [..] (of the application's [..] requests meanwhile 0 failed)
+
+"#]]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_that_somebody_else_began_is_not_taken_for_the_drills_own() {
+    let world = world().await;
+    let secret = world.single_user();
+    let token = "11111111-2222-4333-8444-555555555555";
+    world.secrets_manager().stage(secret, token).unwrap();
+    let drill = Drill::in_world(&world, &[secret, "--yes", "--duration", "1s"]).await;
+    drill.assert_ended_with(1);
+    assert!(
+        drill.stderr().contains("under way already"),
+        "{}",
+        drill.stderr()
+    );
+}

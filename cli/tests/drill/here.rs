@@ -1,0 +1,74 @@
+//! In a local world of the command's own.
+
+use snapbox::{assert_data_eq, str};
+
+use crate::Drill;
+
+#[test]
+fn a_secret_is_rehearsed_and_the_table_tells_that_no_request_failed() {
+    let drill = Drill::here(&["demo/orders/single", "--duration", "2s", "--rotations", "2"]);
+    drill.assert_ended_with(0);
+    drill.assert_plain();
+    assert_data_eq!(
+        drill.stdout(),
+        str![[r#"
+┌[..]┐
+│ connections              ┆                  ┆ rotating-secret │
+╞[..]╡
+│ a connection per request ┆ requests         ┆ [..] │
+│                          ┆ failed           ┆               0 │
+│                          ┆ slowest, ms      ┆ [..] │
+│                          ┆ changed over, ms ┆ [..] │
+│ deadpool-postgres        ┆ requests         ┆ [..] │
+│                          ┆ failed           ┆               0 │
+│                          ┆ slowest, ms      ┆ [..] │
+│                          ┆ changed over, ms ┆ [..] │
+│ bb8                      ┆ requests         ┆ [..] │
+│                          ┆ failed           ┆               0 │
+│                          ┆ slowest, ms      ┆ [..] │
+│                          ┆ changed over, ms ┆ [..] │
+│ sqlx                     ┆ requests         ┆ [..] │
+│                          ┆ failed           ┆               0 │
+│                          ┆ slowest, ms      ┆ [..] │
+│                          ┆ changed over, ms ┆ [..] │
+└[..]┘
+  changed over: from finishSecret until the last worker used the new version; median, longest
+✔ [..] requests, 0 failed; all changed over within [..] ms
+
+report: [..]/report.html
+
+"#]]
+    );
+    let report = drill.report();
+    assert!(report.contains("demo/orders/single"), "{report}");
+}
+
+#[test]
+fn without_a_secret_and_without_local_it_says_what_to_give() {
+    let drill = Drill::run(&[]);
+    drill.assert_ended_with(2);
+    assert!(drill.stderr().contains("<SECRET>"), "{}", drill.stderr());
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_told_before_anything_is_rotated() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_rotatectl"))
+        .args([
+            "drill",
+            "--local",
+            "--function",
+            "/bin/true",
+            "--report",
+            "/nowhere/report.html",
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_data_eq!(
+        output.stderr,
+        str![[r#"
+rotatectl: the report cannot be written to /nowhere/report.html (No such file or directory (os error 2)): name another file with --report
+
+"#]]
+    );
+}

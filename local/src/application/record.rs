@@ -1,0 +1,252 @@
+//! What is kept of requests: of each worker's the last ones, of all of them so much for each span of time.
+//!
+//! A drill may last for hours. So requests are remembered one by one only as long as it takes to see who changed over;
+//! beyond that they are counted.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant, SystemTime},
+};
+
+use hdrhistogram::{CreationError, Histogram};
+
+use super::Version;
+
+/// So many of a worker's last requests are remembered: some minutes' worth, 40 bytes each.
+const REMEMBERED: usize = 8192;
+
+/// One request that succeeded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Served {
+    /// When it was served.
+    pub(super) at: SystemTime,
+    /// Whose session it was, and since when, where the server tells.
+    pub(super) user_is_clone: bool,
+    pub(super) session_began: Option<SystemTime>,
+}
+
+impl Served {
+    fn is_of(&self, version: &Version) -> bool {
+        self.user_is_clone == version.user.ends_with("_clone")
+            && self.session_began.is_none_or(|began| began >= version.set)
+    }
+}
+
+/// What one worker saw.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    last: VecDeque<Served>,
+    pub(super) requests: usize,
+    pub(super) failures: usize,
+    pub(super) first_failure: Option<String>,
+    pub(super) slowest: Duration,
+}
+
+impl Seen {
+    pub(super) fn served(&mut self, served: Served, took: Duration) {
+        if self.last.len() == REMEMBERED {
+            self.last.pop_front();
+        }
+        self.last.push_back(served);
+        self.requests += 1;
+        self.slowest = self.slowest.max(took);
+    }
+
+    pub(super) fn failed(&mut self, error: String) {
+        self.requests += 1;
+        self.failures += 1;
+        self.first_failure.get_or_insert(error);
+    }
+
+    pub(super) fn has_worked(&self) -> bool {
+        !self.last.is_empty()
+    }
+
+    /// Whether its last request used this version, and was served since `since`.
+    pub(super) fn uses(&self, version: &Version, since: SystemTime) -> bool {
+        let last = self.last.back();
+        last.is_some_and(|served| served.at >= since && served.is_of(version))
+    }
+
+    pub(super) fn hand_over(&self, version: &Version) -> HandOver {
+        let older = self.last.iter().rposition(|served| !served.is_of(version));
+        let settled = self.last.get(older.map_or(0, |older| older + 1));
+        // a user's turn comes again: what it did before is not this version's
+        let mut since = self.last.iter().filter(|served| served.at >= version.set);
+        HandOver {
+            first: since
+                .find(|served| served.is_of(version))
+                .map(|served| served.at),
+            settled: settled.map(|served| served.at),
+        }
+    }
+}
+
+/// When a version came into use.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HandOver {
+    /// The first request was served on it.
+    pub first: Option<SystemTime>,
+    /// From here on all were; none as long as some worker has served none since on this version.
+    pub settled: Option<SystemTime>,
+}
+
+impl HandOver {
+    /// Of both together: begun with the first, settled with the last.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            first: self.first.into_iter().chain(other.first).min(),
+            settled: self
+                .settled
+                .zip(other.settled)
+                .map(|(one, two)| one.max(two)),
+        }
+    }
+}
+
+/// The requests that ended in one span of time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Span {
+    /// Those that were served, and those that failed.
+    pub requests: u64,
+    /// Those that failed.
+    pub failures: u64,
+    /// How long the median one of those that were served took, one of a hundred, and the slowest; none without any.
+    pub latency: Option<Latency>,
+}
+
+/// How long requests took, connecting included.
+#[derive(Clone, Copy, Debug)]
+pub struct Latency {
+    /// The median.
+    pub median: Duration,
+    /// One of a hundred took longer.
+    pub p99: Duration,
+    /// The slowest.
+    pub slowest: Duration,
+}
+
+/// One span after the other.
+#[derive(Debug)]
+pub(super) struct Timeline {
+    began: Instant,
+    span: Duration,
+    ended: Vec<Span>,
+    failures: u64,
+    /// Microseconds, of the span that has not ended.
+    served: Histogram<u64>,
+}
+
+impl Timeline {
+    pub(super) fn new(began: Instant, span: Duration) -> Result<Self, CreationError> {
+        Ok(Self {
+            began,
+            span,
+            ended: Vec::new(),
+            failures: 0,
+            // up to a minute, to two digits
+            served: Histogram::new_with_bounds(1, 60_000_000, 2)?,
+        })
+    }
+
+    /// `took` is none for a request that failed.
+    pub(super) fn add(&mut self, took: Option<Duration>) {
+        self.end_spans();
+        match took {
+            None => self.failures += 1,
+            Some(took) => {
+                let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+                self.served.saturating_record(micros);
+            }
+        }
+    }
+
+    /// All spans that have ended.
+    pub(super) fn spans(&mut self) -> Vec<Span> {
+        self.end_spans();
+        self.ended.clone()
+    }
+
+    fn end_spans(&mut self) {
+        let now = self.began.elapsed().as_nanos() / self.span.as_nanos().max(1);
+        while (self.ended.len() as u128) < now {
+            let micros = |quantile| Duration::from_micros(self.served.value_at_quantile(quantile));
+            let latency = (!self.served.is_empty()).then(|| Latency {
+                median: micros(0.5),
+                p99: micros(0.99),
+                slowest: micros(1.0),
+            });
+            self.ended.push(Span {
+                requests: self.served.len() + self.failures,
+                failures: self.failures,
+                latency,
+            });
+            self.served.reset();
+            self.failures = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn served(seconds: u64, user_is_clone: bool) -> Served {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        Served {
+            at,
+            user_is_clone,
+            session_began: Some(at),
+        }
+    }
+
+    fn clone_since(seconds: u64) -> Version {
+        Version {
+            user: "app_clone".to_owned(),
+            set: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
+        }
+    }
+
+    #[test]
+    fn a_hand_over_lasts_from_the_first_request_on_the_new_version_until_the_last_worker_has_left_the_old_one()
+     {
+        let (mut one, mut two) = (Seen::default(), Seen::default());
+        for (at, is_clone) in [(1, false), (3, true), (4, false), (5, true), (6, true)] {
+            one.served(served(at, is_clone), Duration::ZERO);
+        }
+        two.served(served(2, false), Duration::ZERO);
+        let version = clone_since(2);
+        let both = one.hand_over(&version).and(two.hand_over(&version));
+        assert_eq!(both.first, Some(served(3, true).at));
+        assert_eq!(both.settled, None, "the second worker has not changed over");
+        two.served(served(7, true), Duration::ZERO);
+        let both = one.hand_over(&version).and(two.hand_over(&version));
+        assert_eq!(both.settled, Some(served(7, true).at));
+    }
+
+    #[test]
+    fn a_users_earlier_turn_is_not_taken_for_the_new_versions() {
+        let mut seen = Seen::default();
+        for (at, is_clone) in [(1, true), (3, false), (6, true)] {
+            let session_began = None; // the server hides it from a clone
+            let served = Served {
+                session_began,
+                ..served(at, is_clone)
+            };
+            seen.served(served, Duration::ZERO);
+        }
+        let hand_over = seen.hand_over(&clone_since(5));
+        assert_eq!(hand_over.first, Some(served(6, true).at));
+    }
+
+    #[test]
+    fn what_is_remembered_one_by_one_is_bounded_and_what_is_counted_is_not() {
+        let mut seen = Seen::default();
+        for second in 0..20_000 {
+            seen.served(served(second, false), Duration::from_millis(second));
+        }
+        assert_eq!(seen.last.len(), REMEMBERED);
+        assert_eq!(seen.requests, 20_000);
+        assert_eq!(seen.slowest, Duration::from_millis(19_999));
+    }
+}

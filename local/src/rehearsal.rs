@@ -1,0 +1,311 @@
+//! What was seen of an application while its secret rotated, and the table that tells of it.
+
+use std::time::{Duration, SystemTime};
+
+use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
+
+use crate::{
+    application::{Application, HandOver, Span, Summary, Version, Workload},
+    secrets_manager::Rotation,
+};
+
+/// An application's work beside one rotation or several.
+#[derive(Clone, Debug)]
+pub struct Rehearsal {
+    /// The secret's name.
+    pub secret: String,
+    /// How it rotates: `single user`, for example.
+    pub strategy: String,
+    /// The region or the endpoint that it was rotated in.
+    pub place: String,
+    /// When the application began to work.
+    pub began: SystemTime,
+    /// How long it worked.
+    pub took: Duration,
+    /// How long each of the spans is that requests are summed up in.
+    pub span: Duration,
+    /// In their order.
+    pub rotations: Vec<Rotated>,
+    /// The application with `rotating-secret`.
+    pub rotating: Observed,
+    /// The same with another cache, to compare.
+    pub plain: Option<Observed>,
+}
+
+/// One rotation, as it was seen from outside.
+#[derive(Clone, Debug)]
+pub struct Rotated {
+    /// The id of the version that it made.
+    pub version: String,
+    /// Changing over is measured from here: when finishSecret began, or when AWSCURRENT was seen to move.
+    pub finishing: SystemTime,
+    /// What happened meanwhile.
+    pub steps: Vec<Step>,
+}
+
+/// Something that a rotation did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// `setSecret`, for example.
+    pub name: String,
+    /// When it began.
+    pub began: SystemTime,
+    /// How long it took; zero for what is only known to have happened.
+    pub took: Duration,
+}
+
+/// An application's workers with one cache.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The cache's name.
+    pub cache: String,
+    /// When they began to work, and the first span.
+    pub began: SystemTime,
+    /// By how they got their connections.
+    pub kinds: Vec<Kind>,
+}
+
+/// The workers with one kind of connections.
+#[derive(Clone, Debug)]
+pub struct Kind {
+    /// All of their requests.
+    pub summary: Summary,
+    /// The same, one span after the other.
+    pub spans: Vec<Span>,
+    /// When they changed over, for each rotation.
+    pub hand_overs: Vec<HandOver>,
+}
+
+impl Observed {
+    /// Of an application that has just begun.
+    pub fn new(cache: impl Into<String>, application: &Application, workload: &Workload) -> Self {
+        let kind = |connections: &_| Kind {
+            summary: Summary::new(*connections),
+            spans: Vec::new(),
+            hand_overs: Vec::new(),
+        };
+        Self {
+            cache: cache.into(),
+            began: application.began(),
+            kinds: workload.connections.iter().map(kind).collect(),
+        }
+    }
+
+    /// Takes down who changed over to this version; before the next rotation begins.
+    pub fn changed_over(&mut self, application: &Application, version: &Version) {
+        for kind in &mut self.kinds {
+            let hand_over = application.hand_over(kind.summary.connections, version);
+            kind.hand_overs.push(hand_over);
+        }
+    }
+
+    /// Takes down all requests; at the end.
+    pub fn end(&mut self, application: &Application) {
+        for kind in &mut self.kinds {
+            kind.summary = application.summary(kind.summary.connections);
+            kind.spans = application.spans(kind.summary.connections);
+        }
+    }
+
+    /// All of their requests.
+    pub fn requests(&self) -> usize {
+        self.kinds.iter().map(|kind| kind.summary.requests).sum()
+    }
+
+    /// Those that failed.
+    pub fn failures(&self) -> usize {
+        self.kinds.iter().map(|kind| kind.summary.failures).sum()
+    }
+
+    /// What the first of them said.
+    pub fn first_failure(&self) -> Option<&str> {
+        let mut failures = self.kinds.iter().map(|kind| &kind.summary.first_failure);
+        failures.find_map(Option::as_deref)
+    }
+}
+
+impl Rehearsal {
+    /// Whether no request failed and all workers changed over each time; those with `rotating-secret`, that is.
+    pub fn passed(&self) -> bool {
+        self.rotating.failures() == 0 && self.changed_over_within().is_some()
+    }
+
+    /// The longest that any worker with `rotating-secret` took to change over; none if one never did.
+    pub fn changed_over_within(&self) -> Option<Duration> {
+        let delays = self.rotating.kinds.iter().map(|kind| self.delays(kind));
+        delays.flatten().try_fold(Duration::ZERO, |longest, delay| {
+            delay.map(|delay| longest.max(delay))
+        })
+    }
+
+    /// How long after each rotation it took until the last worker had served its last request on an older version; none
+    /// where that was not seen.
+    pub fn delays(&self, kind: &Kind) -> Vec<Option<Duration>> {
+        let rotations = self.rotations.iter().zip(&kind.hand_overs);
+        let delay = |(rotated, hand_over): (&Rotated, &HandOver)| {
+            let settled = hand_over.settled?;
+            // before finishSecret, for whoever found AWSPENDING
+            Some(
+                settled
+                    .duration_since(rotated.finishing)
+                    .unwrap_or_default(),
+            )
+        };
+        rotations.map(delay).collect()
+    }
+
+    /// The median of all rotations and the longest, in milliseconds.
+    pub fn changed_over(&self, kind: &Kind) -> String {
+        // what never changed over took longest
+        let delays = self.delays(kind);
+        let mut delays: Vec<Duration> = delays
+            .into_iter()
+            .map(|delay| delay.unwrap_or(Duration::MAX))
+            .collect();
+        delays.sort();
+        let shown = |delay: Option<&Duration>| match delay {
+            Some(&Duration::MAX) | None => "never".to_owned(),
+            Some(delay) => milliseconds(*delay),
+        };
+        match (shown(delays.get(delays.len() / 2)), shown(delays.last())) {
+            (median, longest) if median == longest => median,
+            (median, longest) => format!("{median}, {longest}"),
+        }
+    }
+
+    /// One column for each cache, four rows for each kind of connections.
+    pub fn table(&self) -> Table {
+        let caches: Vec<&Observed> = [Some(&self.rotating), self.plain.as_ref()]
+            .into_iter()
+            .flatten()
+            .collect();
+        let mut table = Table::new();
+        table.load_style(UTF8_FULL_CONDENSED);
+        let header = caches.iter().map(|observed| observed.cache.as_str());
+        table.set_header(["connections", ""].into_iter().chain(header));
+        for column in 2..2 + caches.len() {
+            if let Some(column) = table.column_mut(column) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        for (index, kind) in self.rotating.kinds.iter().enumerate() {
+            let of_caches = |show: &dyn Fn(&Kind) -> String| -> Vec<String> {
+                let kinds = caches.iter().filter_map(|cache| cache.kinds.get(index));
+                kinds.map(show).collect()
+            };
+            let rows = [
+                (
+                    "requests",
+                    of_caches(&|kind| kind.summary.requests.to_string()),
+                ),
+                (
+                    "failed",
+                    of_caches(&|kind| kind.summary.failures.to_string()),
+                ),
+                (
+                    "slowest, ms",
+                    of_caches(&|kind| milliseconds(kind.summary.slowest)),
+                ),
+                (
+                    "changed over, ms",
+                    of_caches(&|kind| self.changed_over(kind)),
+                ),
+            ];
+            for (row, (measure, cells)) in rows.into_iter().enumerate() {
+                let name = if row == 0 {
+                    kind.summary.connections.name()
+                } else {
+                    ""
+                };
+                table.add_row(
+                    [name.to_owned(), measure.to_owned()]
+                        .into_iter()
+                        .chain(cells),
+                );
+            }
+        }
+        table
+    }
+}
+
+/// The steps of a rotation in the local world, which knows when it invoked each.
+pub fn steps(rotation: &Rotation) -> Vec<Step> {
+    let runs = rotation.attempts.iter().flat_map(|attempt| &attempt.steps);
+    let step = |run: &crate::secrets_manager::StepRun| Step {
+        name: run.step.clone(),
+        began: run.began.into(),
+        took: run.invoked.took,
+    };
+    runs.map(step).collect()
+}
+
+fn milliseconds(duration: Duration) -> String {
+    format!("{:.0}", duration.as_secs_f64() * 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::application::Connections;
+
+    const BEGAN: SystemTime = SystemTime::UNIX_EPOCH;
+
+    /// After a rotation whose finishSecret began after a second: when the last worker changed over, and what failed.
+    fn rehearsal(settled: Option<u64>, failures: usize) -> Rehearsal {
+        let at = |milliseconds| BEGAN + Duration::from_millis(milliseconds);
+        let hand_over = HandOver {
+            first: settled.map(at),
+            settled: settled.map(at),
+        };
+        let summary = Summary {
+            requests: 100,
+            failures,
+            ..Summary::new(Connections::Fresh)
+        };
+        let kind = Kind {
+            summary,
+            spans: Vec::new(),
+            hand_overs: vec![hand_over],
+        };
+        Rehearsal {
+            secret: "orders/db".to_owned(),
+            strategy: "single user".to_owned(),
+            place: "here".to_owned(),
+            began: BEGAN,
+            took: Duration::from_secs(2),
+            span: Duration::from_secs(1),
+            rotations: vec![Rotated {
+                version: "v2".to_owned(),
+                finishing: at(1000),
+                steps: Vec::new(),
+            }],
+            rotating: Observed {
+                cache: "rotating-secret".to_owned(),
+                began: BEGAN,
+                kinds: vec![kind],
+            },
+            plain: None,
+        }
+    }
+
+    #[test]
+    fn a_rehearsal_has_passed_when_no_request_failed_and_everybody_changed_over() {
+        for (settled, failures, passed) in [
+            (Some(1040), 0, true),
+            (Some(1040), 1, false),
+            (None, 0, false),
+        ] {
+            let rehearsal = rehearsal(settled, failures);
+            assert_eq!(rehearsal.passed(), passed, "{settled:?}, {failures}");
+        }
+    }
+
+    #[test]
+    fn changing_over_is_counted_from_finishsecret_and_is_not_negative_for_who_was_before_it() {
+        for (settled, shown) in [(Some(1040), "40"), (Some(900), "0"), (None, "never")] {
+            let rehearsal = rehearsal(settled, 0);
+            let kind = &rehearsal.rotating.kinds[0];
+            assert_eq!(rehearsal.changed_over(kind), shown);
+        }
+    }
+}
