@@ -1,17 +1,17 @@
 //! The operator's command, `rotatectl`.
 //!
-//! [`arguments`] is the command line, [`aws`] the services that it asks, and each command is a module of its own.
+//! [`arguments`] is the command line, [`aws`] the services that it asks, [`terminal`] what it prints with, and each command
+//! is a module of its own.
 
 pub mod arguments;
 pub mod aws;
+pub mod error;
+pub mod terminal;
 
 use std::process::ExitCode;
 
 use arguments::Arguments;
-
-/// Why a command did not do what it was asked to: what happened, then what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {}
+pub use error::Error;
 
 /// Runs the command; its exit code is 0, or 2 where it has found something that wants attention.
 ///
@@ -19,6 +19,6 @@ pub enum Error {}
 ///
 /// It could not do or find out what it was asked to (exit code 1).
 pub async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
-    let _configuration = aws::configuration(&arguments.aws).await;
+    let _configuration = aws::configuration(&arguments.aws).await?;
     match arguments.command {}
 }
