@@ -42,7 +42,12 @@ impl Roots {
         Ok(ClientConfig::clone(config))
     }
 
-    fn load(&self) -> Result<ClientConfig, TargetError> {
+    /// The roots themselves: the built-in ones and those of the CA file.
+    ///
+    /// # Errors
+    ///
+    /// The CA file cannot be read, or holds no certificate.
+    pub fn store(&self) -> Result<RootCertStore, TargetError> {
         let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         let (_, refused) = roots.add_parsable_certificates(
             CertificateDer::pem_slice_iter(RDS_ROOTS).filter_map(Result::ok),
@@ -65,12 +70,16 @@ impl Roots {
                 return Err(unreadable("it holds no certificate".to_owned()));
             }
         }
+        Ok(roots)
+    }
+
+    fn load(&self) -> Result<ClientConfig, TargetError> {
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| TargetError::Roots {
                 reason: error.to_string(),
             })?
-            .with_root_certificates(roots)
+            .with_root_certificates(self.store()?)
             .with_no_client_auth();
         Ok(config)
     }
