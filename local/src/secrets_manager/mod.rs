@@ -184,6 +184,16 @@ impl SecretsManager {
         rotation::configure_only(&mut self.lock(), secret, function, days, now())
     }
 
+    /// Makes a secret older: all that ever happened to it happened earlier by this time.
+    ///
+    /// # Errors
+    ///
+    /// There is no such secret.
+    pub fn age(&self, secret: &str, by: Duration) -> Result<(), ServiceError> {
+        self.lock().state.find_mut(secret)?.age(by);
+        Ok(())
+    }
+
     /// Has coming HTTP requests meet a fault.
     pub fn inject(&self, fault: Fault) {
         self.lock().faults.push(fault);

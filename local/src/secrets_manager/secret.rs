@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
+    time::Duration,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -144,6 +145,23 @@ impl Secret {
             accessed: None,
         });
         Ok(())
+    }
+
+    /// Moves every date into the past.
+    pub(super) fn age(&mut self, by: Duration) {
+        let versions = self.dates.values_mut();
+        let of_versions =
+            versions.flat_map(|dates| [Some(&mut dates.created), dates.accessed.as_mut()]);
+        let of_secret = [
+            Some(&mut self.schedule_base),
+            Some(&mut self.created),
+            Some(&mut self.changed),
+            self.rotated.as_mut(),
+            self.accessed.as_mut(),
+        ];
+        for date in of_versions.chain(of_secret).flatten() {
+            *date -= by;
+        }
     }
 
     fn purge(&mut self, now: DateTime<Utc>) {
