@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 
 /// See, rotate, revoke, diagnose and rehearse secrets that Secrets Manager rotates.
@@ -30,4 +32,26 @@ pub struct AwsArguments {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// Tell everything that is wrong with a secret's rotation, and what to do about it.
+    Doctor(DoctorArguments),
+}
+
+/// What is examined, and what may be done about it.
+#[derive(Debug, Args)]
+pub struct DoctorArguments {
+    /// The secret's name or ARN.
+    pub secret: String,
+    /// A PEM file of roots to trust for the database beside RDS's and the public ones; without it TLS_CA_FILE.
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Offer to mend what can be mended from here; a password that has to be known is asked for.
+    #[arg(long)]
+    pub repair: bool,
+    /// Mend without asking.
+    #[arg(long, requires = "repair")]
+    pub yes: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}

@@ -8,6 +8,12 @@ pub enum Error {
     /// A service of AWS.
     #[error(transparent)]
     Aws(#[from] crate::aws::Error),
+    /// A repair.
+    #[error(transparent)]
+    Repair(#[from] crate::doctor::RepairError),
+    /// The function's settings.
+    #[error(transparent)]
+    Settings(#[from] secret_rotation::settings::SettingsError),
     /// The result could not be written.
     #[error("stdout cannot be written to ({0}): check where it goes")]
     Output(#[from] io::Error),
