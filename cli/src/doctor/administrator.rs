@@ -63,10 +63,14 @@ pub(super) async fn rights(
         return match proven {
             None => Verdict::skipped("no version logs in"),
             Some(session) => match postgres.role_lacks(session).await {
-                Ok(missing) => lacks(
-                    &missing,
-                    "the role changes its own password, and needs no other",
-                ),
+                Ok(missing) => {
+                    let user = current.username();
+                    lacks(
+                        user,
+                        &missing,
+                        &format!("none: {user} changes its own password"),
+                    )
+                }
                 Err(error) => Verdict::wrong(error.to_string(), Cure::default()),
             },
         };
@@ -84,10 +88,11 @@ pub(super) async fn rights(
         .administrator_lacks(proven, &administrator, current)
         .await
     {
-        Ok(missing) => lacks(
-            &missing,
-            &format!("{user} logs in and has every right that rotation and revocation need"),
-        ),
+        Ok(missing) => {
+            let complete =
+                format!("{user} logs in and has every right that rotation and revocation need");
+            lacks(user, &missing, &complete)
+        }
         Err(TargetError::AdministratorRejected { .. }) => {
             let what =
                 format!("the server rejects the administrator {user} and its password (28P01)");
@@ -97,12 +102,12 @@ pub(super) async fn rights(
     }
 }
 
-fn lacks(missing: &[Missing], complete: &str) -> Verdict {
+fn lacks(user: &str, missing: &[Missing], complete: &str) -> Verdict {
     if missing.is_empty() {
         return Verdict::ok(complete);
     }
     let actions: Vec<&str> = missing.iter().map(|right| right.action.as_str()).collect();
-    let what = format!("it may not {}", actions.join(", nor "));
+    let what = format!("{user} may not {}", actions.join(", nor "));
     let cure = missing
         .iter()
         .fold(Cure::advice("as a superuser:"), |cure, right| {

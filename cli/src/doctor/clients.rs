@@ -13,6 +13,7 @@ use secret_rotation::{
 };
 
 use super::finding::{Cure, Verdict};
+use crate::terminal::span;
 
 const TAG: &str = "rotating-secret:ttl";
 
@@ -28,7 +29,7 @@ pub(super) fn lifetime(tags: &[Tag], document: &Document, settings: Option<&Sett
         let what = format!("the tag {TAG} is \"{announced}\"");
         return Verdict::wrong(what, Cure::advice("give it a time such as 5m or 300s"));
     };
-    let shown = humantime::format_duration(lifetime);
+    let shown = span(lifetime);
     if document.administrator().is_none() {
         let what = format!(
             "they cache for {shown}; single user has no overlap, a rejected login tells them"
@@ -48,10 +49,7 @@ pub(super) fn lifetime(tags: &[Tag], document: &Document, settings: Option<&Sett
 }
 
 fn within(lifetime: Duration, window: Duration) -> Verdict {
-    let (lifetime_shown, window_shown) = (
-        humantime::format_duration(lifetime),
-        humantime::format_duration(window),
-    );
+    let (lifetime_shown, window_shown) = (span(lifetime), span(window));
     if lifetime < window {
         let what =
             format!("they cache for {lifetime_shown}, below the overlap window of {window_shown}");

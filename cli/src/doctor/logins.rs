@@ -1,6 +1,7 @@
 //! Which versions log in, and which of them have to.
 
 use postgres_protocol::escape::escape_identifier;
+use secrecy::ExposeSecret;
 use secret_rotation::{document::Document, target::postgres::Session};
 
 use super::{
@@ -8,7 +9,7 @@ use super::{
     pending::Logins,
     repair::Repair,
     shell::Shell,
-    versions::{Answer, Said},
+    versions::{Answer, Said, Value},
 };
 
 /// The version that applications read.
@@ -16,16 +17,26 @@ pub(super) fn current(
     document: &Document,
     answer: &Answer,
     logins: Logins,
+    in_flight: bool,
     secret_arn: &str,
     shell: &Shell,
 ) -> Verdict {
     let user = document.username();
     let what = match answer {
+        Answer::LogsIn(session) if session.is_standby() && document.administrator().is_none() => {
+            let what = format!("logs in as {user}, on a standby, which takes no changes");
+            let advice = "store the writer's address as the secret's host";
+            return Verdict::wrong(what, Cure::advice(advice));
+        }
         Answer::LogsIn(_) => return Verdict::ok(format!("logs in as {user}")),
         Answer::Unknown(why) => return Verdict::wrong(why, Cure::default()),
         Answer::Rejected => format!("the server rejects {user} and its password (28P01)"),
     };
     match (logins.pending, logins.previous) {
+        (Said::LogsIn, _) if in_flight => {
+            let advice = "AWSPENDING logs in, and becomes AWSCURRENT in a moment";
+            Verdict::warning(what, Cure::advice(advice))
+        }
         (Said::LogsIn, _) => {
             let advice = "AWSPENDING has the password that the database has: see labels";
             Verdict::wrong(what, Cure::advice(advice))
@@ -117,19 +128,25 @@ pub(super) async fn hashing(session: Option<&Session>) -> Verdict {
 /// The version that a rotation makes. Whether it is to be there at all, the labels tell.
 pub(super) fn pending(answer: &Answer) -> Verdict {
     match answer {
-        Answer::LogsIn(_) => Verdict::ok("logs in: setSecret has run"),
-        Answer::Rejected => Verdict::ok("does not log in: setSecret has not run"),
+        Answer::LogsIn(_) => Verdict::ok("logs in: the database has its password"),
+        Answer::Rejected => Verdict::ok("does not log in: the database does not have its password"),
         Answer::Unknown(why) => Verdict::warning(why, Cure::default()),
     }
 }
 
 /// The version before AWSCURRENT. It may log in or not; what it may not is be unreadable to a rotation that needs it.
-pub(super) fn previous(current: &Document, answer: &Answer) -> Verdict {
+pub(super) fn previous(current: &Document, value: &Value, answer: &Answer) -> Verdict {
+    if let Value::Document(previous) = value
+        && previous.username() == current.username()
+        && previous.password().expose_secret() == current.password().expose_secret()
+    {
+        return Verdict::ok("holds the same password as AWSCURRENT");
+    }
     match (answer, current.administrator()) {
         (Answer::LogsIn(_), Some(_)) => Verdict::ok("still logs in, until its overlap window ends"),
         (Answer::LogsIn(_), None) => {
-            let advice = "the database was set back, or the labels were moved, if AWSCURRENT does not; if both do, they hold the \
-                          same password";
+            let advice =
+                "the database was set back, or the labels were moved; the next rotation ends it";
             Verdict::warning(
                 "logs in, though single user has no overlap",
                 Cure::advice(advice),

@@ -5,9 +5,12 @@
 
 use std::time::{Duration, SystemTime};
 
+use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
+
 use super::{
     finding::{Cure, Verdict},
     repair::Repair,
+    service::time,
     shell::Shell,
     versions::Said,
 };
@@ -50,12 +53,45 @@ pub(super) struct Labels<'a> {
     pub(super) changed: Option<SystemTime>,
 }
 
+impl<'a> Labels<'a> {
+    pub(super) fn of(secret: &'a DescribeSecretOutput) -> Self {
+        let versions = secret.version_ids_to_stages();
+        let has = |label: &str| {
+            let mut versions = versions.into_iter().flatten();
+            let found = versions.find(|(_, labels)| labels.iter().any(|has| has == label));
+            found.map(|(id, _)| id.as_str())
+        };
+        let current = has("AWSCURRENT");
+        Self {
+            current,
+            pending: has("AWSPENDING").filter(|id| Some(*id) != current),
+            previous: has("AWSPREVIOUS"),
+            changed: time(secret.last_changed_date()),
+        }
+    }
+
+    /// Whether a rotation may be going on.
+    pub(super) fn in_flight(&self, now: SystemTime) -> bool {
+        let changed = self.changed.unwrap_or(now);
+        self.pending.is_some() && now.duration_since(changed).unwrap_or_default() < IN_FLIGHT
+    }
+}
+
 /// What the versions with the labels came to, as in [`Labels`]; [`Said::Rejected`] where there is none.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Logins {
     pub(super) current: Said,
     pub(super) pending: Said,
     pub(super) previous: Said,
+}
+
+impl Logins {
+    /// Nothing was asked.
+    pub(super) const UNKNOWN: Self = Self {
+        current: Said::Unknown,
+        pending: Said::Unknown,
+        previous: Said::Unknown,
+    };
 }
 
 /// Whether the labels are in a legal state.
@@ -87,8 +123,8 @@ pub(super) fn labels(
         return Verdict::ok("no rotation is in flight");
     };
     let since = labels.changed.unwrap_or(now);
-    let age = now.duration_since(since).unwrap_or_default();
-    if age < IN_FLIGHT {
+    if labels.in_flight(now) {
+        let age = now.duration_since(since).unwrap_or_default();
         let what = format!(
             "a rotation is in flight: AWSPENDING is on {pending} since {}",
             span(age)

@@ -1,9 +1,6 @@
 //! What DescribeSecret tells: rotation, labels, tags; and whether the value can be read.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_secretsmanager::{
     operation::describe_secret::DescribeSecretOutput, primitives::DateTime,
@@ -84,14 +81,14 @@ pub(super) fn tags(secret: &DescribeSecretOutput, shell: &Shell) -> Verdict {
 }
 
 /// Which key encrypts the value, by whether it could be read.
-pub(super) fn key(secret: &DescribeSecretOutput, read: Result<(), &aws::Error>) -> Verdict {
+pub(super) fn key(secret: &DescribeSecretOutput, unread: Option<&aws::Error>) -> Verdict {
     let key = match secret.kms_key_id() {
         None => "aws/secretsmanager, which other accounts cannot use".to_owned(),
         Some(key) => key.to_owned(),
     };
-    match read {
-        Ok(()) => Verdict::ok(format!("{key}; it decrypts the value here")),
-        Err(error) if is_about_the_key(error) => {
+    match unread {
+        None => Verdict::ok(format!("{key}; it decrypts the value here")),
+        Some(error) if is_about_the_key(error) => {
             let advice = format!(
                 "see that the key is enabled, and that its policy and IAM allow kms:Decrypt to you, and kms:Decrypt and \
                  kms:GenerateDataKey to the function's role; the key is {key}"
@@ -101,7 +98,7 @@ pub(super) fn key(secret: &DescribeSecretOutput, read: Result<(), &aws::Error>) 
                 Cure::advice(advice),
             )
         }
-        Err(_) => Verdict::skipped(format!("{key}; the value cannot be read here")),
+        Some(_) => Verdict::skipped(format!("{key}; the value cannot be read here")),
     }
 }
 
@@ -115,14 +112,7 @@ fn is_about_the_key(error: &aws::Error) -> bool {
     }
 }
 
-/// Version ids by label. A label is on one version at most.
-pub(super) fn labels(secret: &DescribeSecretOutput) -> HashMap<&str, &str> {
-    let versions = secret.version_ids_to_stages().into_iter().flatten();
-    versions
-        .flat_map(|(id, labels)| labels.iter().map(|label| (label.as_str(), id.as_str())))
-        .collect()
-}
-
+/// A date of the SDK's.
 pub(super) fn time(date: Option<&DateTime>) -> Option<SystemTime> {
     date.and_then(|date| SystemTime::try_from(*date).ok())
 }

@@ -9,7 +9,37 @@ use secret_rotation::{
     },
 };
 
+use super::pending::Labels;
 use crate::aws::{self, explain};
+
+/// AWSPENDING and AWSPREVIOUS only where they are on another version than AWSCURRENT.
+#[derive(Debug)]
+pub(super) struct Versions {
+    pub(super) current: Option<Value>,
+    pub(super) pending: Option<Value>,
+    pub(super) previous: Option<Value>,
+}
+
+impl Versions {
+    pub(super) async fn read(client: &Client, secret: &str, placed: &Labels<'_>) -> Self {
+        let read =
+            async |id: Option<&str>, label| Some(Value::read(client, secret, id?, label).await);
+        let previous = placed.previous.filter(|id| Some(*id) != placed.current);
+        Self {
+            current: read(placed.current, "AWSCURRENT").await,
+            pending: read(placed.pending, "AWSPENDING").await,
+            previous: read(previous, "AWSPREVIOUS").await,
+        }
+    }
+
+    /// Why AWSCURRENT could not be read, if the service said why.
+    pub(super) fn unread(&self) -> Option<&aws::Error> {
+        match &self.current {
+            Some(Value::Unread(error)) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 /// What is stored in a version.
 #[derive(Debug)]
@@ -25,7 +55,7 @@ pub(super) enum Value {
 /// What the server said to a version.
 #[derive(Debug)]
 pub(super) enum Answer {
-    LogsIn(Session),
+    LogsIn(Box<Session>),
     Rejected,
     /// It could not be asked, or it answered something else.
     Unknown(String),
@@ -41,7 +71,7 @@ pub(super) enum Said {
 }
 
 impl Value {
-    pub(super) async fn read(client: &Client, secret: &str, id: &str, label: &str) -> Self {
+    async fn read(client: &Client, secret: &str, id: &str, label: &str) -> Self {
         let request = client.get_secret_value().secret_id(secret);
         let answer = request.version_id(id).version_stage(label).send().await;
         match answer.map(|answer| answer.secret_string) {
@@ -76,7 +106,7 @@ impl Value {
 
 pub(super) async fn log_in(postgres: &Postgres<'_>, document: &Document) -> Answer {
     match postgres.log_in(document).await {
-        Ok(Login::Accepted(session)) => Answer::LogsIn(session),
+        Ok(Login::Accepted(session)) => Answer::LogsIn(Box::new(session)),
         Ok(Login::Rejected) => Answer::Rejected,
         Err(error) => Answer::Unknown(unreached(&error)),
     }

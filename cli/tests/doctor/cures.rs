@@ -71,6 +71,24 @@ async fn a_rotation_in_flight_is_no_fault() {
     assert_eq!(said.commands("labels"), []);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn between_setsecret_and_finishsecret_awscurrent_does_not_log_in_and_that_is_no_fault_yet() {
+    let world = world(options()).await;
+    let secret = world.single_user();
+    let token = leave_over(&world, secret, 2).await;
+    let labels = json!({ "SecretId": secret, "Tags": [{ "Key": "changed", "Value": "now" }] });
+    call(&world, "TagResource", labels).await;
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_ok();
+    assert_eq!(
+        said.checks("warning"),
+        ["AWSCURRENT", "labels"],
+        "{}",
+        said.stdout
+    );
+    assert!(said.stdout.contains(&token));
+}
+
 /// What is printed for a credential that nobody has: a superuser sets one, and it is typed where it is asked for.
 async fn set_and_store(world: &World, said: &Said, check: &str) {
     let password = Uuid::new_v4().simple().to_string();

@@ -263,10 +263,16 @@ fn psql(world: &World, line: &str, typed: &str) -> Said {
         "--username",
         "postgres",
     ];
-    // a session without a terminal: psql asks for passwords there if there is one
-    let mut command = Command::new("setsid");
+    // without a terminal: psql asks for passwords there if there is one
+    let mut command = if cfg!(target_os = "linux") {
+        let mut command = Command::new("setsid");
+        command.arg("psql");
+        command
+    } else {
+        Command::new("psql")
+    };
     command
-        .args(["psql", "--no-psqlrc", "--set", "ON_ERROR_STOP=1"])
+        .args(["--no-psqlrc", "--set", "ON_ERROR_STOP=1"])
         .args(server);
     command.args(["--dbname", "postgres", "--command", line]);
     command.env("PGPASSWORD", postgres.superuser_password().expose_secret());

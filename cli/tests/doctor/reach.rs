@@ -1,6 +1,6 @@
 //! The way to the server: each check needs the one before, and what could not be asked is not called wrong.
 
-use local::postgres::Settings;
+use local::postgres::{Postgres, Settings};
 
 use super::*;
 
@@ -101,12 +101,7 @@ async fn a_server_without_tls_is_wrong_unless_the_secret_says_so() {
     store(&world, secret, "ssl", json!(false)).await;
     let said = doctor(&world, &[secret], "").await;
     said.assert_ok();
-    assert_eq!(
-        said.checks("warning"),
-        ["certificate", "AWSPREVIOUS"],
-        "{}",
-        said.stdout
-    );
+    assert_eq!(said.checks("warning"), ["certificate"], "{}", said.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,4 +127,21 @@ async fn a_pending_version_that_names_another_server_is_sent_nowhere() {
         1,
         "AWSCURRENT's alone"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_takes_no_changes_and_is_told() {
+    let primary = Postgres::start(Settings::default()).await.unwrap();
+    let standby = primary.start_standby().await.unwrap();
+    let world = world(options().on_postgres(primary)).await;
+    standby.catch_up_with(world.postgres()).await.unwrap();
+    for secret in [world.single_user(), world.alternating_users()] {
+        store(&world, secret, "port", json!(standby.port())).await;
+    }
+    let said = doctor(&world, &[world.single_user()], "").await;
+    said.assert_wrong("AWSCURRENT", "on a standby");
+    // the administrator's secret names the writer, where the change is made
+    doctor(&world, &[world.alternating_users()], "")
+        .await
+        .assert_ok();
 }

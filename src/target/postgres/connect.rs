@@ -40,6 +40,11 @@ impl Session {
     pub fn client(&self) -> &Client {
         &self.client
     }
+
+    /// Whether the server takes no changes.
+    pub fn is_standby(&self) -> bool {
+        self.standby
+    }
 }
 
 /// The goodbye is the connection's, which goes on for a moment; whoever ends the invocation waits for it.
