@@ -48,7 +48,7 @@ pub struct DoctorArguments {
     /// Offer to mend what can be mended from here; a password that has to be known is asked for.
     #[arg(long)]
     pub repair: bool,
-    /// Mend without asking.
+    /// Mend without asking, save where the administrator's credential goes to a server that nothing has proven.
     #[arg(long, requires = "repair")]
     pub yes: bool,
     /// Print JSON.

@@ -104,7 +104,7 @@ impl Finding {
 }
 
 /// Names come from elsewhere: what a terminal would obey instead of showing it is left out.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()
@@ -163,5 +163,21 @@ impl Cure {
             repair: Some(repair),
             ..self
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_not_shown_to_it() {
+        let hostile = "app\u{1b}[2J\r\n\u{9b}ok";
+        let cure = Cure::advice(hostile).command(Command::Psql(hostile.to_owned()));
+        let lines = Finding::new("check", Verdict::wrong(hostile, cure)).lines();
+        assert_eq!(lines.lines().count(), 3, "{lines:?}");
+        let shown = lines.replace('\n', "");
+        assert!(!shown.chars().any(char::is_control), "{lines:?}");
+        assert_eq!(lines.matches("app\u{fffd}[2J").count(), 3, "{lines:?}");
     }
 }

@@ -41,7 +41,12 @@ use secret_rotation::{
 use serde_json::json;
 
 pub use self::repair::Error as RepairError;
-use self::{examine::Doctor, finding::Finding, repair::Tools, shell::Shell};
+use self::{
+    examine::Doctor,
+    finding::{Finding, printable},
+    repair::Tools,
+    shell::Shell,
+};
 use crate::{
     Error,
     arguments::{AwsArguments, DoctorArguments},
@@ -91,7 +96,7 @@ pub async fn run(
         let Some(done) = repair.offer(&tools).await? else {
             return Ok(report.exit_code());
         };
-        tell(&format!("{done}\n"));
+        tell(&format!("{}\n", printable(&done)));
         report = doctor.examine().await?;
     }
     if arguments.json {

@@ -10,7 +10,10 @@ use secret_rotation::{
     target::{TargetError, postgres::Postgres},
 };
 
-use super::versions::{Answer, log_in};
+use super::{
+    finding::printable,
+    versions::{Answer, log_in},
+};
 use crate::aws::{self, explain};
 
 /// A repair that can be made from here.
@@ -69,14 +72,16 @@ pub(super) struct Tools<'a> {
     pub(super) client: &'a Client,
     pub(super) secret: &'a str,
     pub(super) postgres: Postgres<'a>,
-    /// Takes every question for answered.
+    /// Takes the questions for answered that need nobody's eyes.
     pub(super) yes: bool,
 }
 
 impl Repair {
     /// Asks, and does it; says what was done, or `None` if the answer was no.
     pub(super) async fn offer(&self, tools: &Tools<'_>) -> Result<Option<String>, Error> {
-        if !(tools.yes || confirm(&self.question())?) {
+        // the administrator's credential goes to a server that nothing has proven: a person has to have read where
+        let taken_for_answered = tools.yes && !matches!(self, Self::Restore { .. });
+        if !(taken_for_answered || confirm(&self.question())?) {
             return Ok(None);
         }
         match self {
@@ -180,7 +185,7 @@ async fn store(tools: &Tools<'_>, secret: &str, document: &Document) -> Result<S
 /// The end of stdin is a no.
 fn confirm(question: &str) -> io::Result<bool> {
     let mut stderr = io::stderr();
-    write!(stderr, "{question} [y/N] ")?;
+    write!(stderr, "{} [y/N] ", printable(question))?;
     stderr.flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
@@ -189,7 +194,7 @@ fn confirm(question: &str) -> io::Result<bool> {
 
 /// Typed and not shown in a terminal; elsewhere a line of stdin.
 fn password(question: &str) -> Result<SecretString, Error> {
-    write!(io::stderr(), "{question}")?;
+    write!(io::stderr(), "{}", printable(question))?;
     let typed = if io::stdin().is_terminal() {
         Term::stderr().read_secure_line()?
     } else {

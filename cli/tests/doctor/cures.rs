@@ -232,11 +232,9 @@ async fn an_expired_certificate_is_found_with_its_date_and_a_new_one_is_taken() 
         world.postgres().issue_certificate(days).unwrap();
         follow(&world, reload, "").await;
         // the server reloads when it gets around to it
-        let mut said = doctor(&world, &[secret], "").await;
-        while said.verdicts()["certificate"] != verdict {
-            said = doctor(&world, &[secret], "").await;
-        }
-        said.assert_ok();
+        until(&world, secret, "certificate", verdict)
+            .await
+            .assert_ok();
     }
     assert_mended(&world, secret).await;
 }

@@ -20,6 +20,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::OnceLock,
+    time::{Duration, Instant},
 };
 
 use local::{
@@ -173,6 +174,22 @@ async fn doctor(world: &World, arguments: &[&str], stdin: &str) -> Said {
         "no colours where there is no terminal"
     );
     said
+}
+
+/// Asks until a check comes to this verdict, for a server that reloads its settings when it gets around to it.
+async fn until(world: &World, secret: &str, check: &str, verdict: &str) -> Said {
+    let started = Instant::now();
+    loop {
+        let said = doctor(world, &[secret], "").await;
+        if said.verdicts()[check] == verdict {
+            return said;
+        }
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "{}",
+            said.stdout
+        );
+    }
 }
 
 /// Every password in a version that has a label, and the superuser's.
@@ -329,9 +346,7 @@ async fn leave_over(world: &World, secret: &str, steps: usize) -> String {
         let event = json!({ "Step": step, "SecretId": arn, "ClientRequestToken": token });
         world.function().invoke(event).await.outcome.unwrap();
     }
-    service
-        .age(secret, std::time::Duration::from_secs(3600))
-        .unwrap();
+    service.age(secret, Duration::from_secs(3600)).unwrap();
     token
 }
 

@@ -72,6 +72,22 @@ async fn what_was_stored_is_the_document_as_it_was_with_another_password() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_has_proven_the_server_the_administrator_is_sent_there_by_a_person_only() {
+    let world = world(options()).await;
+    let (secret, role) = (world.alternating_users(), world.alternating_role());
+    execute(&world, &format!("ALTER ROLE {role} PASSWORD 'by hand'")).await;
+    let said = doctor(&world, &[secret, "--repair", "--yes"], "").await;
+    said.assert_wrong("AWSCURRENT", "the password was changed by hand");
+    let question = format!(
+        "Give {role} on localhost:{} the password",
+        world.postgres().port()
+    );
+    assert!(said.stderr.contains(&question), "{}", said.stderr);
+    let logins = world.postgres().logins(&administrator(&world)).unwrap();
+    assert_eq!(logins.accepted + logins.rejected, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_administrator_that_the_server_rejects_restores_nobody() {
     let world = world(options()).await;
     let (secret, role, admin) = (
@@ -84,7 +100,7 @@ async fn an_administrator_that_the_server_rejects_restores_nobody() {
         &format!("ALTER ROLE {role} PASSWORD 'by hand'; ALTER ROLE {admin} PASSWORD 'by hand'"),
     )
     .await;
-    let said = doctor(&world, &[secret, "--repair", "--yes"], "").await;
+    let said = doctor(&world, &[secret, "--repair"], "y\n").await;
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(
         said.stderr.contains("rejects the administrator"),

@@ -120,5 +120,5 @@ async fn passwords_that_the_server_keeps_as_md5_are_worth_a_look() {
     for command in said.commands("hashing") {
         follow(&world, &command, "").await;
     }
-    while doctor(&world, &[world.single_user()], "").await.verdicts()["hashing"] != "ok" {}
+    until(&world, world.single_user(), "hashing", "ok").await;
 }

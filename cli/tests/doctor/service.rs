@@ -93,7 +93,7 @@ async fn a_setting_that_the_function_will_refuse_is_told_before_a_rotation_does(
 async fn a_function_that_has_three_seconds_is_worth_a_look_and_one_whose_environment_holds_more_tells_none_of_it()
  {
     let mut options = options();
-    options.function_timeout = std::time::Duration::from_secs(3);
+    options.function_timeout = Duration::from_secs(3);
     options
         .function_env
         .push(("OTHERS_TOKEN".to_owned(), "keep this one quiet".to_owned()));
@@ -197,4 +197,46 @@ async fn a_masterarn_that_leads_nowhere_is_told_by_its_name() {
     doctor(&world, &[secret], "")
         .await
         .assert_wrong("administrator", "demo/nobody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_that_was_due_and_did_not_come_is_worth_a_look() {
+    let world = world(options()).await;
+    let secret = world.single_user();
+    let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
+    world.secrets_manager().age(secret, days(25)).unwrap();
+    assert_eq!(
+        doctor(&world, &[secret], "").await.verdicts()["rotation"],
+        "ok"
+    );
+    world.secrets_manager().age(secret, days(10)).unwrap();
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_ok();
+    assert_eq!(said.checks("warning"), ["rotation"], "{}", said.stdout);
+    let [rotate] = &said.commands("rotation")[..] else {
+        panic!("{said:?}");
+    };
+    follow_rotation(&world, secret, rotate).await;
+    assert_eq!(
+        doctor(&world, &[secret], "").await.verdicts()["rotation"],
+        "ok"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_without_a_value_or_a_function_is_told_what_it_lacks() {
+    let world = world(options()).await;
+    call(&world, "CreateSecret", json!({ "Name": "demo/empty" })).await;
+    let said = doctor(&world, &["demo/empty"], "").await;
+    assert_eq!(
+        said.checks("wrong"),
+        ["rotation", "labels"],
+        "{}",
+        said.stdout
+    );
+    said.assert_wrong("labels", "no version is AWSCURRENT");
+    assert_eq!(
+        said.checks("skipped")[..3],
+        ["function", "environment", "permission"]
+    );
 }
