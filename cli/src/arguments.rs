@@ -1,8 +1,8 @@
 //! The command line.
 
-use std::path::PathBuf;
-
 use clap::{Args, Parser, Subcommand};
+
+use crate::doctor::DoctorArguments;
 
 /// See, rotate, revoke, diagnose and rehearse secrets that Secrets Manager rotates.
 #[derive(Debug, Parser)]
@@ -30,28 +30,12 @@ pub struct AwsArguments {
     pub endpoint_url: Option<String>,
 }
 
-/// What to do.
+/// What to do. Each command's arguments stand in its own module, and so does its help.
 #[derive(Debug, Subcommand)]
+#[expect(
+    missing_docs,
+    reason = "a variant's documentation would take the place of its arguments' in the help"
+)]
 pub enum Command {
-    /// Tell everything that is wrong with a secret's rotation, and what to do about it.
     Doctor(DoctorArguments),
-}
-
-/// What is examined, and what may be done about it.
-#[derive(Debug, Args)]
-pub struct DoctorArguments {
-    /// The secret's name or ARN.
-    pub secret: String,
-    /// A PEM file of roots to trust for the database beside RDS's and the public ones; without it TLS_CA_FILE.
-    #[arg(long, value_name = "FILE")]
-    pub ca_file: Option<PathBuf>,
-    /// Offer to mend what can be mended from here; a password that has to be known is asked for.
-    #[arg(long)]
-    pub repair: bool,
-    /// Mend without asking, save where the administrator's credential goes to a server that nothing has proven.
-    #[arg(long, requires = "repair")]
-    pub yes: bool,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
 }

@@ -34,6 +34,7 @@ mod versions;
 use std::{env, path::PathBuf, process::ExitCode};
 
 use aws_config::SdkConfig;
+use clap::Args;
 use secret_rotation::{
     settings::Settings,
     target::postgres::{Kept, Roots},
@@ -49,12 +50,42 @@ use self::{
 };
 use crate::{
     Error,
-    arguments::{AwsArguments, DoctorArguments},
+    arguments::AwsArguments,
     terminal::{print, print_json, tell},
 };
 
 /// More repairs than can follow from one another.
 const MOST_REPAIRS: usize = 4;
+
+/// Tell everything that is wrong with a secret's rotation, and what to do about it.
+///
+/// Each line is ok, worth a look, wrong, or skipped because of something else; below it stands what to do, as commands to be
+/// run as they are. Nothing is changed without --repair. The exit code is 2 if something is wrong.
+///
+/// It needs secretsmanager:DescribeSecret and GetSecretValue on the secret and on its administrator's, the use of their
+/// keys, lambda:GetFunctionConfiguration and GetPolicy, and the network to the database; --repair needs
+/// UpdateSecretVersionStage and PutSecretValue too.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rotatectl doctor orders/db                        all checks
+  rotatectl doctor orders/db --repair               mend what can be mended from here, asked before each
+  rotatectl doctor orders/db --json | jq '.findings[] | select(.verdict == \"wrong\")'")]
+pub struct DoctorArguments {
+    /// The secret's name or ARN.
+    pub secret: String,
+    /// A PEM file of roots to trust for the database beside RDS's and the public ones; without it TLS_CA_FILE.
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Offer to mend what can be mended from here; a password that has to be known is asked for.
+    #[arg(long)]
+    pub repair: bool,
+    /// Mend without asking, save where the administrator's credential goes to a server that nothing has proven.
+    #[arg(long, requires = "repair")]
+    pub yes: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Examines the secret, offers what can be mended if that is asked for, and reports.
 ///

@@ -203,13 +203,12 @@ async fn a_masterarn_that_leads_nowhere_is_told_by_its_name() {
 async fn a_rotation_that_was_due_and_did_not_come_is_worth_a_look() {
     let world = world(options()).await;
     let secret = world.single_user();
-    let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
-    world.secrets_manager().age(secret, days(25)).unwrap();
+    world.secrets_manager().age(secret, 25).unwrap();
     assert_eq!(
         doctor(&world, &[secret], "").await.verdicts()["rotation"],
         "ok"
     );
-    world.secrets_manager().age(secret, days(10)).unwrap();
+    world.secrets_manager().age(secret, 10).unwrap();
     let said = doctor(&world, &[secret], "").await;
     said.assert_ok();
     assert_eq!(said.checks("warning"), ["rotation"], "{}", said.stdout);

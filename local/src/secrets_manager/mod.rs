@@ -28,7 +28,7 @@ use std::{
 };
 
 use axum::Router;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -184,13 +184,14 @@ impl SecretsManager {
         rotation::configure_only(&mut self.lock(), secret, function, days, now())
     }
 
-    /// Makes a secret older: all that ever happened to it happened earlier by this time.
+    /// Makes a secret older by this many days: all its dates lie that much further back, and so does what is due next.
     ///
     /// # Errors
     ///
     /// There is no such secret.
-    pub fn age(&self, secret: &str, by: Duration) -> Result<(), ServiceError> {
-        self.lock().state.find_mut(secret)?.age(by);
+    pub fn age(&self, secret: &str, days: u32) -> Result<(), ServiceError> {
+        let by = TimeDelta::days(days.into());
+        self.lock().state.find_mut(secret)?.set_back(by);
         Ok(())
     }
 
