@@ -2,11 +2,30 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::doctor::DoctorArguments;
+use crate::{
+    compromised::CompromisedArguments,
+    doctor::DoctorArguments,
+    reference::{CompletionsArguments, ManArguments},
+    rotate::RotateArguments,
+    status::StatusArguments,
+};
 
 /// See, rotate, revoke, diagnose and rehearse secrets that Secrets Manager rotates.
+///
+/// No secret is printed, and none is taken on the command line. Colours are left out where NO_COLOR is set or the output is
+/// no terminal.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(
+    version,
+    propagate_version = true,
+    after_help = "Examples:
+  rotatectl status                          what is overdue, stuck, and why
+  rotatectl rotate orders/db --wait         rotate one now, step by step
+  rotatectl compromised orders/db           after a leak
+  rotatectl doctor orders/db                what is wrong with it, and what to do
+
+Exit codes: 0 all is well, 1 it could not be done, 2 something wants attention."
+)]
 pub struct Arguments {
     /// Where and as whom.
     #[command(flatten)]
@@ -20,13 +39,13 @@ pub struct Arguments {
 #[derive(Debug, Args)]
 pub struct AwsArguments {
     /// The region; without it AWS_REGION, AWS_DEFAULT_REGION or the profile's.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "AWS")]
     pub region: Option<String>,
     /// The profile; without it AWS_PROFILE's, or the default one.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "AWS")]
     pub profile: Option<String>,
     /// Another endpoint; without it AWS_ENDPOINT_URL or the region's.
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, help_heading = "AWS", value_name = "URL")]
     pub endpoint_url: Option<String>,
 }
 
@@ -37,5 +56,10 @@ pub struct AwsArguments {
     reason = "a variant's documentation would take the place of its arguments' in the help"
 )]
 pub enum Command {
+    Status(StatusArguments),
+    Rotate(RotateArguments),
+    Compromised(CompromisedArguments),
     Doctor(DoctorArguments),
+    Completions(CompletionsArguments),
+    Man(ManArguments),
 }

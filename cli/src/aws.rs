@@ -30,10 +30,11 @@ pub async fn configuration(arguments: &AwsArguments) -> Result<SdkConfig, Error>
         loader = loader.endpoint_url(endpoint);
     }
     let configuration = loader.load().await;
-    if configuration.region().is_none() {
-        return Err(Error::NoRegion);
+    match configuration.region() {
+        // an empty variable is none
+        Some(region) if !region.as_ref().is_empty() => Ok(configuration),
+        _ => Err(Error::NoRegion),
     }
-    Ok(configuration)
 }
 
 /// The machine's roots, or in their place those in the file that `AWS_CA_BUNDLE` names.
@@ -154,9 +155,13 @@ where
     let mut cause = error.source();
     while let Some(error) = cause {
         if let Some(credentials) = error.downcast_ref::<CredentialsError>() {
-            return Error::NoCredentials {
-                reason: innermost(credentials),
+            let reason = match credentials {
+                CredentialsError::CredentialsNotLoaded(_) => {
+                    "none of the usual places has any".to_owned()
+                }
+                other => innermost(other),
             };
+            return Error::NoCredentials { reason };
         }
         cause = error.source();
     }

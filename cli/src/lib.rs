@@ -1,12 +1,22 @@
 //! The operator's command, `rotatectl`.
 //!
-//! [`arguments`] is the command line, [`aws`] the services that it asks, [`terminal`] what it prints with, and each command
-//! is a module of its own.
+//! Each command is a module of its own, with its arguments: [`status`], [`rotate`], [`compromised`], [`doctor`], and [`reference`] for what is about
+//! the command itself. What they share: [`arguments`] is
+//! the command line, [`aws`] the services and their errors, [`secrets`] the list of what rotates, [`log`] what the function
+//! said, [`pace`] keeps below quotas, [`login`] tries credentials, [`terminal`] is what is printed with.
 
 pub mod arguments;
 pub mod aws;
+pub mod compromised;
 pub mod doctor;
 pub mod error;
+pub mod log;
+pub mod login;
+pub mod pace;
+pub mod reference;
+pub mod rotate;
+pub mod secrets;
+pub mod status;
 pub mod terminal;
 
 use std::process::ExitCode;
@@ -20,11 +30,18 @@ pub use error::Error;
 ///
 /// It could not do or find out what it was asked to (exit code 1).
 pub async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
-    let configuration = aws::configuration(&arguments.aws).await?;
-    match &arguments.command {
+    let configuration = aws::configuration(&arguments.aws);
+    match arguments.command {
+        Command::Status(arguments) => status::run(&configuration.await?, arguments).await,
+        Command::Rotate(arguments) => rotate::run(&configuration.await?, arguments).await,
+        // deep in itself, it is taken off the stack of types here
         Command::Doctor(doctor) => {
-            // deep in itself, it is taken off the stack of types here
-            Box::pin(doctor::run(doctor, &arguments.aws, &configuration)).await
+            Box::pin(doctor::run(&doctor, &arguments.aws, &configuration.await?)).await
+        }
+        Command::Completions(arguments) => Ok(reference::completions(&arguments)?),
+        Command::Man(arguments) => Ok(reference::man(&arguments)?),
+        Command::Compromised(arguments) => {
+            Ok(compromised::run(&configuration.await?, arguments).await?)
         }
     }
 }

@@ -3,14 +3,27 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use rotatectl::{arguments::Arguments, run};
+use rotatectl::{arguments::Arguments, run, terminal};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(help_or_error) => {
+            // who closed the output does not want to read it
+            let _ = help_or_error.print();
+            // clap would end with 2, which says here that something is overdue
+            return if help_or_error.use_stderr() {
+                ExitCode::FAILURE
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    match run(arguments).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("rotatectl: {error}");
+            terminal::tell(&format!("rotatectl: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -10,7 +10,7 @@ use std::{
 
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets::NOTHING};
 use console::Term;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// Stands where there is nothing to tell.
 pub const NOTHING_TO_TELL: &str = "–";
@@ -59,8 +59,11 @@ pub fn table(header: &[&str]) -> Table {
     table
 }
 
-/// A table as text, without the spaces that fill its last column.
-pub fn lines(table: &Table) -> String {
+/// A table as text: two spaces between columns, and none around it.
+pub fn lines(mut table: Table) -> String {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     table.trim_fmt()
 }
 
@@ -95,6 +98,27 @@ pub fn took(span: Duration) -> String {
 /// A moment for a report, in UTC: `2026-11-21T10:29:54Z`.
 pub fn moment(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
+}
+
+/// [`moment`] for JSON.
+///
+/// # Errors
+///
+/// The serializer's.
+pub fn serialize_moment<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
+    moment(*time).serialize(to)
+}
+
+/// [`moment`] for JSON, or null.
+///
+/// # Errors
+///
+/// The serializer's.
+pub fn serialize_moment_or_null<S: Serializer>(
+    time: &Option<SystemTime>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    time.map(moment).serialize(to)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //!
 //! - [`secrets_manager`]: AWS Secrets Manager with real rotation semantics, behind its real wire format;
 //! - [`lambda`]: a host that runs the real function binary through the Lambda runtime API;
+//!   [`logs`] is the part of CloudWatch Logs that reads what it writes;
 //! - [`postgres`]: a scratch PostgreSQL server with TLS and scram-sha-256.
 //!
 //! [`world`] joins them, [`application`] uses the database while a secret rotates, [`demo`] shows rotations in it,
@@ -19,6 +20,7 @@ mod guard;
 pub mod invocation;
 pub mod key_vault;
 pub mod lambda;
+pub mod logs;
 pub mod postgres;
 pub mod secrets_manager;
 mod stub;

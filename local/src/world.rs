@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     lambda::{Function, FunctionSettings},
+    logs,
     postgres::{self, Postgres, Settings},
     secrets_manager::{SecretsManager, ServiceError},
 };
@@ -111,7 +112,7 @@ enum Database {
 }
 
 impl World {
-    /// Starts the parts, serves both services on one endpoint, and stores the demo's secrets.
+    /// Starts the parts, serves the services on one endpoint, and stores the demo's secrets.
     ///
     /// # Errors
     ///
@@ -161,6 +162,7 @@ impl World {
         });
         let secrets_manager = SecretsManager::new(REGION, function.invoke_closure());
         let router = secrets_manager.router().merge(function.router());
+        let router = logs::beside(router, function.clone());
         let server = tokio::spawn(async move {
             // it ends when this task is aborted
             let _ = axum::serve(listener, router).await;
@@ -248,7 +250,7 @@ impl World {
         Ok(())
     }
 
-    /// Secrets Manager's and Lambda's address, for `AWS_ENDPOINT_URL`.
+    /// Secrets Manager's, Lambda's and CloudWatch Logs' address, for `AWS_ENDPOINT_URL`.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }

@@ -21,6 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::Utc;
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -47,6 +48,15 @@ pub struct FunctionSettings {
     pub show_log: bool,
 }
 
+/// A line of the function's log.
+#[derive(Clone, Debug)]
+pub struct LogLine {
+    /// When the invocation that wrote it had ended, in milliseconds since 1970.
+    pub time: i64,
+    /// The line.
+    pub text: String,
+}
+
 /// A function that can be invoked. Clones share its environments; the last one to go stops them.
 #[derive(Clone)]
 pub struct Function(Arc<Inner>);
@@ -57,6 +67,7 @@ struct Inner {
     started: AtomicUsize,
     /// The statements of its policy: who may invoke it. Told, and not enforced.
     policy: Mutex<Vec<Value>>,
+    log: Mutex<Vec<LogLine>>,
     /// Changes when all processes are to be killed.
     kill: watch::Sender<()>,
 }
@@ -64,12 +75,13 @@ struct Inner {
 impl Function {
     /// No process is started before the first invocation.
     pub fn new(settings: FunctionSettings) -> Self {
-        let (idle, started, kill) = Default::default();
+        let (idle, started, log, kill) = Default::default();
         let function = Self(Arc::new(Inner {
             settings,
             idle,
             started,
             policy: Mutex::default(),
+            log,
             kill,
         }));
         let secrets_manager = describe_api::secrets_manager_may_invoke(&function.arn());
@@ -124,6 +136,7 @@ impl Function {
         if inner.settings.show_log {
             log.iter().for_each(|line| eprintln!("{line}"));
         }
+        self.keep(&log);
         let mut idle = inner.idle.lock().unwrap_or_else(PoisonError::into_inner);
         // looked at under the lock: `kill` says so first, and then takes what is idle
         let spared = !killed.has_changed().unwrap_or(true);
@@ -156,6 +169,27 @@ impl Function {
         for mut environment in idle {
             environment.kill().await;
         }
+    }
+
+    /// Its log group in CloudWatch Logs.
+    pub fn log_group(&self) -> String {
+        format!("/aws/lambda/{}", self.0.settings.name)
+    }
+
+    /// Every line so far, the oldest first.
+    pub fn log(&self) -> Vec<LogLine> {
+        self.0
+            .log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn keep(&self, lines: &[String]) {
+        let time = Utc::now().timestamp_millis();
+        let lines = lines.iter().cloned().map(|text| LogLine { time, text });
+        let mut log = self.0.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.extend(lines);
     }
 
     /// How many processes were started so far.

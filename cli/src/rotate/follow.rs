@@ -1,0 +1,290 @@
+//! One rotation: RotateSecret, and then what becomes of it.
+//!
+//! The service tells nobody how a rotation goes. DescribeSecret shows when it has succeeded, the function's log how each
+//! step went; that the service has given up shows in nothing but silence.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant, SystemTime},
+};
+
+use aws_config::SdkConfig;
+use aws_sdk_secretsmanager::{
+    Client, operation::describe_secret::DescribeSecretOutput as Description,
+};
+
+use crate::{
+    aws::{self, explain},
+    log::{Line, Log},
+    pace::Pace,
+    secrets::{CURRENT, PENDING, in_flight, time},
+    terminal::span,
+};
+
+/// The four steps, in their order.
+pub const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
+
+/// A line needs some seconds to get into the log, after which a rotation that has succeeded is not waited for any more.
+const LAST_LINES: Duration = Duration::from_secs(10);
+/// How far back the lines of a rotation are looked for that somebody began before us.
+const BEGUN_EARLIER: Duration = Duration::from_secs(24 * 3600);
+
+/// Begins rotations and follows them, within the services' quotas.
+#[derive(Debug)]
+pub struct Rotations {
+    configuration: SdkConfig,
+    client: Client,
+    begins: Pace,
+    looks: Pace,
+    give_up_after: Duration,
+}
+
+/// What became of the wish to begin a rotation.
+#[derive(Debug)]
+pub enum Begun {
+    /// It is under way.
+    Under(Rotation),
+    /// None was wanted: the last one was this short a time ago.
+    Recent(Duration),
+}
+
+/// A rotation that is under way.
+#[derive(Debug)]
+pub struct Rotation {
+    /// The secret's ARN.
+    pub arn: String,
+    /// The id of the version that it makes.
+    pub version: String,
+    /// Whether it was under way before.
+    pub resumed: bool,
+    /// When it began, or was found.
+    pub began: SystemTime,
+    log: Log,
+}
+
+/// A rotation that has come to its end.
+#[derive(Debug)]
+pub struct Rotated {
+    /// From its beginning, or from when it was found, until AWSCURRENT was seen on its version.
+    pub took: Duration,
+    /// The last line of each step, as far as the log has it.
+    pub steps: HashMap<String, Line>,
+    /// Why the log does not tell.
+    pub log_error: Option<aws::Error>,
+}
+
+/// Why there is no new version.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the messages")]
+pub enum Error {
+    /// A service.
+    #[error(transparent)]
+    Aws(#[from] aws::Error),
+    /// The secret is not set up for rotation.
+    #[error(
+        "rotation was never turned on: name its function once, aws secretsmanager rotate-secret --rotation-lambda-arn"
+    )]
+    NotSetUp,
+    /// The function said why.
+    #[error("{step} failed, {attempts} times in this rotation: {message}")]
+    StepFailed {
+        step: String,
+        attempts: usize,
+        message: String,
+    },
+    /// The label is gone.
+    #[error(
+        "the rotation was abandoned: its version has lost AWSPENDING, as when a value is put by hand; rotate again"
+    )]
+    Abandoned,
+    /// CancelRotateSecret.
+    #[error("rotation was turned off meanwhile: turn it on with RotateSecret when it may be again")]
+    Canceled,
+    /// Neither success nor a line.
+    #[error(
+        "nothing was heard of the rotation for {}{}: see whether the function is invoked at all (its policy has to let \
+         secretsmanager.amazonaws.com), or run rotatectl doctor", span(*.silence), because(.log_error)
+    )]
+    Silent {
+        silence: Duration,
+        log_error: Option<aws::Error>,
+    },
+}
+
+fn because(log_error: &Option<aws::Error>) -> String {
+    log_error
+        .as_ref()
+        .map(|error| format!(" ({error})"))
+        .unwrap_or_default()
+}
+
+impl Rotations {
+    /// `give_up_after` bounds the wait for the next sign of life.
+    pub fn new(configuration: &SdkConfig, give_up_after: Duration) -> Self {
+        Self {
+            configuration: configuration.clone(),
+            client: Client::new(configuration),
+            begins: Pace::of_secrets_manager(),
+            looks: Pace::of_logs(),
+            give_up_after,
+        }
+    }
+
+    /// Begins a rotation, or goes on with the one that is under way, unless the last one was `recent`.
+    ///
+    /// # Errors
+    ///
+    /// The secret cannot be rotated, or a service does not answer.
+    pub async fn begin(&self, secret: &str, recent: Option<Duration>) -> Result<Begun, Error> {
+        let described = self.describe(secret).await?;
+        let function = described.rotation_lambda_arn().ok_or(Error::NotSetUp)?;
+        let began = SystemTime::now();
+        let under = |version: String, resumed| {
+            Begun::Under(Rotation {
+                arn: described.arn().unwrap_or(secret).to_owned(),
+                version,
+                resumed,
+                began,
+                log: Log::of_function(&self.configuration, function),
+            })
+        };
+        if let Some(pending) = pending(&described) {
+            // asked for once more it goes on if the service had given it up, and as before if it had not
+            return match self.rotate_secret(secret, Some(pending)).await {
+                Ok(_) | Err(aws::Error::Refused { .. }) => Ok(under(pending.to_owned(), true)),
+                Err(error) => Err(error.into()),
+            };
+        }
+        let age = time(described.last_rotated_date()).and_then(|last| last.elapsed().ok());
+        if let (Some(age), Some(recent)) = (age, recent)
+            && age < recent
+        {
+            return Ok(Begun::Recent(age));
+        }
+        match self.rotate_secret(secret, None).await {
+            Ok(version) => Ok(under(version, false)),
+            Err(error) => match pending(&self.describe(secret).await?) {
+                // the schedule, or somebody else, was faster
+                Some(version) => Ok(under(version.to_owned(), true)),
+                None => Err(error.into()),
+            },
+        }
+    }
+
+    async fn rotate_secret(
+        &self,
+        secret: &str,
+        version: Option<&str>,
+    ) -> Result<String, aws::Error> {
+        self.begins.turn().await;
+        let answer = self
+            .client
+            .rotate_secret()
+            .secret_id(secret)
+            .set_client_request_token(version.map(str::to_owned))
+            .send()
+            .await
+            .map_err(|error| explain("secretsmanager:RotateSecret", error))?;
+        Ok(answer.version_id.unwrap_or_default())
+    }
+
+    /// What the service tells of the secret.
+    ///
+    /// # Errors
+    ///
+    /// It does not.
+    pub async fn describe(&self, secret: &str) -> Result<Description, aws::Error> {
+        let described = self.client.describe_secret().secret_id(secret).send().await;
+        described.map_err(|error| explain("secretsmanager:DescribeSecret", error))
+    }
+
+    /// Waits for the end of a rotation, and hands over each of its lines as it comes.
+    ///
+    /// # Errors
+    ///
+    /// It did not succeed, as far as it can be seen.
+    pub async fn follow(
+        &self,
+        rotation: &Rotation,
+        mut heard: impl FnMut(&Line),
+    ) -> Result<Rotated, Error> {
+        let since = if rotation.resumed {
+            BEGUN_EARLIER
+        } else {
+            self.give_up_after // the clocks may differ; other rotations' lines have another version
+        };
+        let since = rotation.began.checked_sub(since);
+        let since = since.unwrap_or(SystemTime::UNIX_EPOCH);
+        let began = Instant::now();
+        let mut sign_of_life = began;
+        let mut lines: Vec<Line> = Vec::new();
+        let mut succeeded = None;
+        loop {
+            self.looks.turn().await;
+            // before the log, so that a rotation which has ended has all its lines there, but for the log's own delay
+            let described = self.describe(&rotation.arn).await?;
+            let (known, log_error) = match rotation.log.rotation(&rotation.version, since).await {
+                Ok(known) => (known, None),
+                Err(error) => (Vec::new(), Some(error)),
+            };
+            // what had failed before we came may have been overcome: the service is at it again
+            let known = known.into_iter();
+            let known: Vec<Line> = known
+                .filter(|line| !rotation.resumed || !line.failed() || line.time >= rotation.began)
+                .collect();
+            for line in known.iter().skip(lines.len()) {
+                sign_of_life = Instant::now();
+                heard(line);
+            }
+            if known.len() > lines.len() {
+                lines = known;
+            }
+
+            let labels = described.version_ids_to_stages();
+            let has = |label: &str| {
+                let own = labels.and_then(|labels| labels.get(&rotation.version));
+                own.is_some_and(|own| own.iter().any(|own| own == label))
+            };
+            if has(CURRENT) {
+                let took = *succeeded.get_or_insert_with(|| began.elapsed());
+                let told = lines
+                    .iter()
+                    .any(|line| line.step == STEPS[3] && !line.failed());
+                if told || log_error.is_some() || began.elapsed() > took + LAST_LINES {
+                    let lines = lines.into_iter();
+                    return Ok(Rotated {
+                        took,
+                        steps: lines.map(|line| (line.step.clone(), line)).collect(),
+                        log_error,
+                    });
+                }
+                continue;
+            }
+            if !has(PENDING) {
+                return Err(Error::Abandoned);
+            }
+            if described.rotation_enabled() == Some(false) {
+                return Err(Error::Canceled);
+            }
+            if sign_of_life.elapsed() >= self.give_up_after {
+                return Err(given_up(lines, sign_of_life.elapsed(), log_error));
+            }
+        }
+    }
+}
+
+fn pending(described: &Description) -> Option<&str> {
+    described.version_ids_to_stages().and_then(in_flight)
+}
+
+fn given_up(lines: Vec<Line>, silence: Duration, log_error: Option<aws::Error>) -> Error {
+    let attempts = lines.iter().filter(|line| line.failed()).count();
+    match lines.into_iter().rfind(Line::failed) {
+        Some(line) => Error::StepFailed {
+            attempts,
+            message: line.message().to_owned(),
+            step: line.step,
+        },
+        None => Error::Silent { silence, log_error },
+    }
+}

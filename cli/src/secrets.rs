@@ -1,0 +1,207 @@
+//! The secrets that rotate: what ListSecrets tells of them.
+
+use std::{
+    collections::HashMap,
+    str::FromStr,
+    time::{Duration, SystemTime},
+};
+
+use aws_sdk_secretsmanager::{
+    Client,
+    primitives::DateTime,
+    types::{Filter, FilterNameStringType, SecretListEntry},
+};
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::aws::{Error, explain};
+
+/// The new version, while its rotation is under way.
+pub const PENDING: &str = "AWSPENDING";
+/// The version in force.
+pub const CURRENT: &str = "AWSCURRENT";
+/// The one before it.
+pub const PREVIOUS: &str = "AWSPREVIOUS";
+
+/// A tag that a secret has to have, `environment=production`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag {
+    key: String,
+    value: String,
+}
+
+impl FromStr for Tag {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((key, value)) if !key.is_empty() => Ok(Self {
+                key: key.to_owned(),
+                value: value.to_owned(),
+            }),
+            _ => Err("write it as key=value".to_owned()),
+        }
+    }
+}
+
+/// Hands over every secret that was ever set up for rotation and has all the tags, page by page.
+///
+/// The pages come one after the other, for each is asked for with a token of the one before.
+///
+/// # Errors
+///
+/// A page cannot be had.
+pub async fn list(
+    client: &Client,
+    tags: &[Tag],
+    mut page_of: impl FnMut(Vec<SecretListEntry>),
+) -> Result<(), Error> {
+    let mut pages = client
+        .list_secrets()
+        .set_filters(filters(tags))
+        .max_results(100)
+        .into_paginator()
+        .send();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| explain("secretsmanager:ListSecrets", error))?;
+        let mut secrets = page.secret_list.unwrap_or_default();
+        secrets.retain(|secret| {
+            secret.rotation_lambda_arn.is_some() && tags.iter().all(|tag| has(secret, tag))
+        });
+        page_of(secrets);
+    }
+    Ok(())
+}
+
+/// The service compares keys and values apart from each other, and by their beginnings: it narrows the list, [`has`] decides.
+fn filters(tags: &[Tag]) -> Option<Vec<Filter>> {
+    let filter =
+        |key, values: Vec<String>| Filter::builder().key(key).set_values(Some(values)).build();
+    let first = tags.first()?;
+    let mut filters = vec![filter(
+        FilterNameStringType::TagKey,
+        vec![first.key.clone()],
+    )];
+    if !first.value.is_empty() {
+        let value = vec![first.value.clone()];
+        filters.push(filter(FilterNameStringType::TagValue, value));
+    }
+    Some(filters)
+}
+
+fn has(secret: &SecretListEntry, tag: &Tag) -> bool {
+    secret
+        .tags()
+        .iter()
+        .any(|own| own.key() == Some(&tag.key) && own.value().unwrap_or_default() == tag.value)
+}
+
+/// What is kept of a secret's document where nothing secret is needed of it.
+#[derive(Debug, Deserialize)]
+pub struct Outline {
+    engine: Option<String>,
+    masterarn: Option<String>,
+    overlap_seconds: Option<u64>,
+}
+
+impl Outline {
+    /// None for what is no JSON object.
+    pub fn read(document: &str) -> Option<Self> {
+        serde_json::from_str(document).ok()
+    }
+
+    /// How it rotates.
+    pub fn strategy(&self) -> Strategy {
+        match (self.engine.as_deref(), &self.masterarn) {
+            (Some("http-api-key"), _) => Strategy::ApiKey,
+            (_, Some(_)) => Strategy::AlternatingUsers,
+            (_, None) => Strategy::SingleUser,
+        }
+    }
+
+    /// How long the old one of two users logs in after a rotation, if that is bounded.
+    pub fn overlap(&self) -> Option<Duration> {
+        let alternating = self.strategy() == Strategy::AlternatingUsers;
+        self.overlap_seconds
+            .filter(|_| alternating)
+            .map(Duration::from_secs)
+    }
+}
+
+/// How a secret rotates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// One role, whose password is replaced.
+    SingleUser,
+    /// Two roles that take turns.
+    AlternatingUsers,
+    /// A key of an HTTP API.
+    ApiKey,
+}
+
+impl Strategy {
+    /// The words for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SingleUser => "single user",
+            Self::AlternatingUsers => "alternating users",
+            Self::ApiKey => "api key",
+        }
+    }
+}
+
+impl Serialize for Strategy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// The version with this label.
+pub fn labelled<'a>(labels: &'a HashMap<String, Vec<String>>, label: &str) -> Option<&'a str> {
+    labels
+        .iter()
+        .find(|(_, labels)| labels.iter().any(|own| own == label))
+        .map(|(version, _)| version.as_str())
+}
+
+/// The version that a rotation under way will make current: AWSPENDING may stay on AWSCURRENT when all is done.
+pub fn in_flight(labels: &HashMap<String, Vec<String>>) -> Option<&str> {
+    labelled(labels, PENDING).filter(|pending| Some(*pending) != labelled(labels, CURRENT))
+}
+
+/// The service's moments as the standard library's.
+pub fn time(moment: Option<&DateTime>) -> Option<SystemTime> {
+    SystemTime::try_from(*moment?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(of: &[(&str, &[&str])]) -> HashMap<String, Vec<String>> {
+        let owned = |labels: &[&str]| labels.iter().map(ToString::to_string).collect();
+        of.iter()
+            .map(|(version, labels)| ((*version).to_owned(), owned(labels)))
+            .collect()
+    }
+
+    #[test]
+    fn a_rotation_is_in_flight_while_awspending_is_on_another_version_than_awscurrent() {
+        let done = labels(&[("2", &[CURRENT, PENDING]), ("1", &[PREVIOUS])]);
+        assert_eq!(in_flight(&done), None);
+        assert_eq!(in_flight(&labels(&[("1", &[CURRENT])])), None);
+        let begun = labels(&[("2", &[PENDING]), ("1", &[CURRENT])]);
+        assert_eq!(in_flight(&begun), Some("2"));
+    }
+
+    #[test]
+    fn a_tag_is_a_key_and_a_value_which_may_hold_an_equals_sign() {
+        let tag = |key: &str, value: &str| Tag {
+            key: key.to_owned(),
+            value: value.to_owned(),
+        };
+        assert_eq!("team=a=b".parse(), Ok(tag("team", "a=b")));
+        assert_eq!("team=".parse(), Ok(tag("team", "")));
+        assert!("team".parse::<Tag>().is_err() && "=a".parse::<Tag>().is_err());
+    }
+}

@@ -1,0 +1,209 @@
+//! Asks the services, in as few calls as tell it.
+//!
+//! ListSecrets tells most, a hundred secrets a call. Only where it does not are secrets asked for one by one.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::{Duration, SystemTime},
+};
+
+use aws_config::SdkConfig;
+use aws_sdk_secretsmanager::{Client, types::SecretVersionsListEntry};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::{
+    StatusArguments,
+    judge::State,
+    secret::{Report, Secret},
+};
+use crate::{
+    aws::{Error, explain},
+    log::Log,
+    pace::Pace,
+    secrets::{self, CURRENT, Outline, time},
+};
+
+/// Requests under way at once: each waits for the network most of its time.
+const AT_ONCE: usize = 10;
+/// Secrets in one BatchGetSecretValue (quota).
+const BATCH: usize = 20;
+/// What failed earlier has either been overcome, or failed again since.
+const ERRORS_OF: Duration = Duration::from_secs(7 * 24 * 3600);
+
+pub(super) async fn gather(
+    configuration: &SdkConfig,
+    arguments: &StatusArguments,
+) -> Result<Report, Error> {
+    let client = Client::new(configuration);
+    let mut secrets = Vec::new();
+    secrets::list(&client, &arguments.tag, |page| {
+        secrets.extend(page.into_iter().map(Secret::new));
+    })
+    .await?;
+    let now = SystemTime::now();
+    // what is not allowed, or not to be had, must not keep the rest from being told
+    let mut notes = Vec::new();
+    let mut note =
+        |found: Result<(), Error>| notes.extend(found.err().map(|error| error.to_string()));
+
+    note(versions(&client, &mut secrets).await);
+    if arguments.values {
+        note(values(&client, &mut secrets, now).await);
+    }
+    for secret in &mut secrets {
+        secret.judge(arguments.stuck_after, now);
+    }
+    note(last_errors(configuration, &mut secrets, now).await);
+    secrets.sort_by(|a, b| a.urgency().cmp(&b.urgency()));
+    Ok(Report {
+        secrets,
+        notes,
+        values: arguments.values,
+        now,
+    })
+}
+
+/// Since when AWSCURRENT and AWSPENDING are there, of those secrets of which the list does not tell.
+async fn versions(client: &Client, secrets: &mut [Secret]) -> Result<(), Error> {
+    // until it is known better: a version's staging is a change of the secret
+    for secret in secrets.iter_mut().filter(|secret| secret.pending.is_some()) {
+        secret.pending_since = secret.changed;
+    }
+    let pace = Pace::of_secrets_manager();
+    let unclear = secrets.iter_mut().filter(|secret| secret.is_unclear());
+    stream::iter(unclear)
+        .map(Ok)
+        .try_for_each_concurrent(AT_ONCE, |secret| {
+            let pace = &pace;
+            async move {
+                pace.turn().await;
+                let versions = client
+                    .list_secret_version_ids()
+                    .secret_id(&secret.arn)
+                    .send()
+                    .await
+                    .map_err(|error| explain("secretsmanager:ListSecretVersionIds", error))?;
+                let created = |wanted: &dyn Fn(&SecretVersionsListEntry) -> bool| {
+                    let version = versions.versions().iter().find(|version| wanted(version));
+                    version.and_then(|version| time(version.created_date()))
+                };
+                let current = created(&|version| {
+                    version
+                        .version_stages()
+                        .iter()
+                        .any(|stage| stage == CURRENT)
+                });
+                secret.current_since = match (current, secret.rotated) {
+                    // a version in force since a rotation was stored a little before that
+                    (Some(current), Some(rotated)) => Some(current.max(rotated)),
+                    (current, rotated) => current.or(rotated).or(secret.current_since),
+                };
+                let pending = secret.pending.as_deref();
+                let pending = pending
+                    .and_then(|pending| created(&|version| version.version_id() == Some(pending)));
+                secret.pending_since = pending.or(secret.pending_since);
+                Ok(())
+            }
+        })
+        .await
+}
+
+/// Strategy and overlap, from the values, twenty secrets a call.
+///
+/// What may be read is told of; of what may not, the first error.
+async fn values(client: &Client, secrets: &mut [Secret], now: SystemTime) -> Result<(), Error> {
+    let arns: Vec<String> = secrets.iter().map(|secret| secret.arn.clone()).collect();
+    let batches = arns.chunks(BATCH).map(|batch| batch_of(client, batch));
+    let batches: Vec<_> = stream::iter(batches).buffered(AT_ONCE).collect().await;
+    let mut first_error = Ok(());
+    for (batch, secrets) in batches.into_iter().zip(secrets.chunks_mut(BATCH)) {
+        let (outlines, read) = batch;
+        first_error = first_error.and(read);
+        for secret in secrets {
+            let Some(outline) = outlines.get(&secret.arn) else {
+                continue;
+            };
+            secret.strategy = Some(outline.strategy());
+            // the bound counts from the promotion, with which the rotation ends
+            let window = outline.overlap().filter(|_| secret.has_previous);
+            let until = window.and_then(|window| secret.rotated?.checked_add(window));
+            secret.overlap_until = until.filter(|until| *until > now);
+        }
+    }
+    first_error
+}
+
+/// What could be read, by ARN, and why the rest could not.
+async fn batch_of(
+    client: &Client,
+    arns: &[String],
+) -> (HashMap<String, Outline>, Result<(), Error>) {
+    let mut outlines = HashMap::new();
+    let answer = client.batch_get_secret_value();
+    let answer = answer.set_secret_id_list(Some(arns.to_vec())).send().await;
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            let error = explain("secretsmanager:BatchGetSecretValue", error);
+            return (outlines, Err(error));
+        }
+    };
+    for value in answer.secret_values() {
+        // what is no JSON object says nothing about strategies
+        let outline = value.secret_string().and_then(Outline::read);
+        if let (Some(arn), Some(outline)) = (value.arn(), outline) {
+            outlines.insert(arn.to_owned(), outline);
+        }
+    }
+    let refused = answer.errors().first().map(|error| Error::Refused {
+        action: "secretsmanager:GetSecretValue",
+        code: error.error_code().unwrap_or("an unknown error").to_owned(),
+        message: error.message().unwrap_or("no message").to_owned(),
+    });
+    (outlines, refused.map_or(Ok(()), Err))
+}
+
+/// Why rotations did not come to their end, and which overlaps were ended, from the functions' logs. A function of
+/// which all is well is not asked about.
+async fn last_errors(
+    configuration: &SdkConfig,
+    secrets: &mut [Secret],
+    now: SystemTime,
+) -> Result<(), Error> {
+    let mut of_interest: BTreeMap<String, HashMap<String, usize>> = BTreeMap::new();
+    for (place, secret) in secrets.iter().enumerate() {
+        let ails = matches!(
+            secret.state,
+            State::Stuck | State::Overdue | State::Rotating
+        );
+        if ails || secret.overlap_until.is_some() {
+            let secrets = of_interest.entry(secret.function.clone()).or_default();
+            secrets.insert(secret.arn.clone(), place);
+        }
+    }
+    let since = now.checked_sub(ERRORS_OF).unwrap_or(now);
+    let pattern = r#"{ $.outcome = "failed" || $.step = "revokeSecret" }"#;
+    let logs = of_interest
+        .into_iter()
+        .map(|(function, places)| async move {
+            let log = Log::of_function(configuration, &function);
+            log.lines(pattern, since).await.map(|lines| (places, lines))
+        });
+    let mut logs = stream::iter(logs).buffer_unordered(AT_ONCE);
+    let mut first_error = Ok(());
+    while let Some(log) = logs.next().await {
+        let (places, lines) = match log {
+            Ok(log) => log,
+            Err(error) => {
+                first_error = first_error.and(Err(error));
+                continue;
+            }
+        };
+        for line in lines {
+            if let Some(&place) = places.get(&line.secret) {
+                secrets[place].hear(line);
+            }
+        }
+    }
+    first_error
+}

@@ -1,0 +1,201 @@
+//! What a secret's dates say: pure rules, no IO and no clock of their own.
+
+use std::time::{Duration, SystemTime};
+
+use serde::{Serialize, Serializer};
+
+/// What stands between a schedule's date and the end of the day on which the service keeps it.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// How often a secret is to rotate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interval {
+    /// As people read it: `30d`, `4h`, `cron(0 8 1 * ? *)`.
+    pub text: String,
+    /// Unknown for a cron expression: the service alone says when that is due.
+    pub length: Option<Duration>,
+}
+
+impl Interval {
+    /// Of the service's `ScheduleExpression` and `AutomaticallyAfterDays`.
+    pub fn read(expression: Option<&str>, days: Option<i64>) -> Option<Self> {
+        let of = |number: u64, unit: &str| {
+            let hours = if unit == "d" { 24 } else { 1 };
+            Self {
+                text: format!("{number}{unit}"),
+                length: Some(Duration::from_secs(number.saturating_mul(hours * 3600))),
+            }
+        };
+        let Some(expression) = expression else {
+            return Some(of(u64::try_from(days?).ok()?, "d"));
+        };
+        let rate = expression
+            .strip_prefix("rate(")
+            .and_then(|rest| rest.strip_suffix(')'))
+            .and_then(|rate| rate.trim().split_once(' '))
+            .and_then(|(number, unit)| {
+                let unit = match unit.trim() {
+                    "day" | "days" => "d",
+                    "hour" | "hours" => "h",
+                    _ => return None,
+                };
+                Some(of(number.parse().ok()?, unit))
+            });
+        Some(rate.unwrap_or_else(|| Self {
+            text: expression.to_owned(),
+            length: None,
+        }))
+    }
+}
+
+/// When a secret is due at the latest.
+///
+/// The service's own date counts. After a failed rotation it may have moved on to the next one, so the age counts too: it
+/// keeps a schedule's date by the end of the day.
+pub fn due(
+    next: Option<SystemTime>,
+    current_since: Option<SystemTime>,
+    interval: Option<Duration>,
+) -> Option<SystemTime> {
+    let by_age = interval.and_then(|interval| current_since?.checked_add(interval + DAY));
+    match (next, by_age) {
+        (Some(next), Some(by_age)) => Some(next.min(by_age)),
+        (next, by_age) => next.or(by_age),
+    }
+}
+
+/// What a secret's dates say about it, the most urgent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// A rotation began and has not ended.
+    Stuck,
+    /// No rotation has come though one was due.
+    Overdue,
+    /// A rotation is under way, and has not taken longer than it may.
+    Rotating,
+    /// All is well.
+    Fine,
+    /// Rotation was turned off.
+    Off,
+}
+
+impl State {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stuck => "stuck",
+            Self::Overdue => "overdue",
+            Self::Rotating => "rotating",
+            Self::Fine => "ok",
+            Self::Off => "off",
+        }
+    }
+
+    /// Whether somebody has to do something.
+    pub fn wants_attention(self) -> bool {
+        matches!(self, Self::Stuck | Self::Overdue)
+    }
+}
+
+impl Serialize for State {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// What [`state`] judges by.
+#[derive(Clone, Copy, Debug)]
+pub struct Dates {
+    /// Whether rotation is turned on.
+    pub enabled: bool,
+    /// What [`due`] says.
+    pub due: Option<SystemTime>,
+    /// Since when a rotation is under way.
+    pub pending_since: Option<SystemTime>,
+}
+
+/// What the dates say now, where a rotation may take `patience`.
+pub fn state(dates: Dates, patience: Duration, now: SystemTime) -> State {
+    let passed = |moment: SystemTime| now.duration_since(moment).unwrap_or_default();
+    match dates {
+        Dates {
+            pending_since: Some(since),
+            ..
+        } if passed(since) >= patience => State::Stuck,
+        Dates { enabled: false, .. } => State::Off,
+        Dates { due: Some(due), .. } if due < now => State::Overdue,
+        Dates {
+            pending_since: Some(_),
+            ..
+        } => State::Rotating,
+        _ => State::Fine,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(number: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + DAY * u32::try_from(number).unwrap()
+    }
+
+    #[test]
+    fn an_interval_is_read_from_a_rate_or_from_days_and_a_cron_expression_stands_as_it_is() {
+        let read = |expression, days| {
+            let interval: Interval = Interval::read(expression, days).unwrap();
+            (
+                interval.text,
+                interval.length.map(|length| length.as_secs() / 3600),
+            )
+        };
+        assert_eq!(read(None, Some(30)), ("30d".to_owned(), Some(720)));
+        assert_eq!(
+            read(Some("rate(10 days)"), None),
+            ("10d".to_owned(), Some(240))
+        );
+        assert_eq!(
+            read(Some("rate(1 day)"), Some(1)),
+            ("1d".to_owned(), Some(24))
+        );
+        assert_eq!(
+            read(Some("rate(4 hours)"), None),
+            ("4h".to_owned(), Some(4))
+        );
+        let cron = "cron(0 8 1 * ? *)";
+        assert_eq!(read(Some(cron), Some(30)), (cron.to_owned(), None));
+        assert_eq!(Interval::read(None, None), None);
+    }
+
+    #[test]
+    fn it_is_due_when_the_service_says_so_or_when_its_age_says_that_one_was_passed_over() {
+        let month = Some(DAY * 30);
+        assert_eq!(due(Some(day(30)), Some(day(0)), month), Some(day(30)));
+        assert_eq!(due(Some(day(60)), Some(day(0)), month), Some(day(31)));
+        assert_eq!(due(None, Some(day(0)), month), Some(day(31)));
+        assert_eq!(due(Some(day(9)), Some(day(0)), None), Some(day(9)));
+        assert_eq!(due(None, Some(day(0)), None), None);
+    }
+
+    #[test]
+    fn the_state_is_the_most_urgent_thing_that_is_true() {
+        let patience = DAY;
+        let judged = |enabled, due, pending_since| {
+            let dates = Dates {
+                enabled,
+                due,
+                pending_since,
+            };
+            state(dates, patience, day(10))
+        };
+        assert_eq!(judged(true, Some(day(11)), None), State::Fine);
+        assert_eq!(judged(true, None, None), State::Fine);
+        assert_eq!(judged(true, Some(day(9)), None), State::Overdue);
+        assert_eq!(judged(true, Some(day(11)), Some(day(10))), State::Rotating);
+        assert_eq!(judged(true, Some(day(9)), Some(day(10))), State::Overdue);
+        assert_eq!(judged(true, Some(day(11)), Some(day(9))), State::Stuck);
+        assert_eq!(judged(false, Some(day(9)), None), State::Off);
+        assert_eq!(judged(false, None, Some(day(9))), State::Stuck);
+        assert!(State::Stuck < State::Overdue && State::Overdue < State::Rotating);
+    }
+}

@@ -1,0 +1,67 @@
+//! `rotatectl status`: which secrets are overdue or stuck, since when, and why.
+//!
+//! | file | what |
+//! |---|---|
+//! | `gather` | asks the services, in as few calls as tell it |
+//! | `secret` | what is told of one |
+//! | `judge` | what its dates say, pure |
+//! | `show` | the table and the JSON |
+
+mod gather;
+pub mod judge;
+mod secret;
+mod show;
+
+use std::{process::ExitCode, time::Duration};
+
+use aws_config::SdkConfig;
+use clap::Args;
+
+use crate::{Error, secrets::Tag, terminal};
+
+/// See which secrets are overdue or stuck, and why.
+///
+/// Every secret that was set up for rotation, the most urgent first. The exit code is 2 if one is overdue or stuck.
+///
+/// It needs secretsmanager:ListSecrets and ListSecretVersionIds, for the last error logs:FilterLogEvents on the
+/// function's log group, and reads no secret's value unless --values asks for it.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rotatectl status                                  every secret
+  rotatectl status --tag team=payments --values     one team's, with strategies and open overlaps
+  rotatectl status --json | jq '.secrets[] | select(.state == \"overdue\").name'
+  rotatectl status > /dev/null || notify            in cron or CI: exit code 2 wants attention, 1 is a failure")]
+pub struct StatusArguments {
+    /// Only secrets with this tag; several must all be there.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub tag: Vec<Tag>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Read the secrets' values too, for strategy and open overlaps. It needs secretsmanager:BatchGetSecretValue and
+    /// GetSecretValue and the keys' kms:Decrypt, and each read stands in CloudTrail.
+    #[arg(long)]
+    pub values: bool,
+    /// A rotation that has taken this long is stuck.
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = humantime::parse_duration)]
+    pub stuck_after: Duration,
+}
+
+/// Prints the table, or JSON.
+///
+/// # Errors
+///
+/// The secrets cannot be listed. What else cannot be had is left out, and told.
+pub async fn run(configuration: &SdkConfig, arguments: StatusArguments) -> Result<ExitCode, Error> {
+    let report = gather::gather(configuration, &arguments).await?;
+    if arguments.json {
+        terminal::print_json(&report)?;
+    } else {
+        show::table(&report)?;
+    }
+    Ok(if report.wants_attention() {
+        ExitCode::from(2)
+    } else {
+        ExitCode::SUCCESS
+    })
+}

@@ -1,0 +1,181 @@
+//! What is told of a secret, and what of that the list of secrets and the function's log say.
+
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_secretsmanager::types::SecretListEntry;
+use serde::{Serialize, Serializer};
+
+use super::judge::{self, Dates, Interval, State};
+use crate::{
+    log::Line,
+    secrets::{PREVIOUS, Strategy, in_flight, labelled, time},
+    terminal,
+};
+
+/// Between the last rotation and the last change of a secret that nothing but the rotation has changed.
+const ROTATIONS_OWN_CHANGE: Duration = Duration::from_secs(60);
+
+/// All that is told.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    /// The most urgent first.
+    pub(super) secrets: Vec<Secret>,
+    /// What could not be found out, and what to do about it.
+    pub(super) notes: Vec<String>,
+    #[serde(skip)]
+    pub(super) values: bool,
+    #[serde(skip)]
+    pub(super) now: SystemTime,
+}
+
+impl Report {
+    pub(super) fn wants_attention(&self) -> bool {
+        self.secrets
+            .iter()
+            .any(|secret| secret.state.wants_attention())
+    }
+}
+
+/// One secret.
+#[derive(Debug, Serialize)]
+pub(super) struct Secret {
+    pub(super) name: String,
+    pub(super) arn: String,
+    #[serde(skip)]
+    pub(super) function: String,
+    pub(super) state: State,
+    pub(super) strategy: Option<Strategy>,
+    /// Since when AWSCURRENT is in force.
+    #[serde(serialize_with = "terminal::serialize_moment_or_null")]
+    pub(super) current_since: Option<SystemTime>,
+    #[serde(serialize_with = "interval")]
+    pub(super) interval: Option<Interval>,
+    #[serde(serialize_with = "terminal::serialize_moment_or_null")]
+    pub(super) due: Option<SystemTime>,
+    pub(super) pending: Option<String>,
+    #[serde(serialize_with = "terminal::serialize_moment_or_null")]
+    pub(super) pending_since: Option<SystemTime>,
+    /// Until when the user before the current one logs in too.
+    #[serde(serialize_with = "terminal::serialize_moment_or_null")]
+    pub(super) overlap_until: Option<SystemTime>,
+    pub(super) last_error: Option<LastError>,
+    #[serde(skip)]
+    enabled: bool,
+    #[serde(skip)]
+    next: Option<SystemTime>,
+    #[serde(skip)]
+    pub(super) rotated: Option<SystemTime>,
+    #[serde(skip)]
+    pub(super) changed: Option<SystemTime>,
+    #[serde(skip)]
+    pub(super) has_previous: bool,
+}
+
+/// Why the last rotation did not come to its end.
+#[derive(Debug, Serialize)]
+pub(super) struct LastError {
+    #[serde(serialize_with = "terminal::serialize_moment")]
+    time: SystemTime,
+    step: String,
+    error_type: Option<String>,
+    error: String,
+}
+
+impl LastError {
+    /// In a word.
+    pub(super) fn kind(&self) -> &str {
+        self.error_type.as_deref().unwrap_or(&self.step)
+    }
+
+    /// What the function said, and in which step.
+    pub(super) fn text(&self) -> String {
+        format!("{}: {}", self.step, self.error)
+    }
+}
+
+impl Secret {
+    pub(super) fn new(entry: SecretListEntry) -> Self {
+        let labels = entry.secret_versions_to_stages.unwrap_or_default();
+        let rules = entry.rotation_rules.as_ref();
+        let expression = rules.and_then(|rules| rules.schedule_expression());
+        let days = rules.and_then(|rules| rules.automatically_after_days());
+        let rotated = time(entry.last_rotated_date.as_ref());
+        Self {
+            name: entry.name.unwrap_or_default(),
+            arn: entry.arn.unwrap_or_default(),
+            function: entry.rotation_lambda_arn.unwrap_or_default(),
+            state: State::Fine,
+            strategy: None,
+            current_since: rotated.or(time(entry.created_date.as_ref())),
+            interval: Interval::read(expression, days),
+            due: None,
+            pending: in_flight(&labels).map(str::to_owned),
+            pending_since: None,
+            overlap_until: None,
+            last_error: None,
+            enabled: entry.rotation_enabled == Some(true),
+            next: time(entry.next_rotation_date.as_ref()),
+            rotated,
+            changed: time(entry.last_changed_date.as_ref()),
+            has_previous: labelled(&labels, PREVIOUS).is_some(),
+        }
+    }
+
+    /// Whether the list leaves open since when AWSCURRENT or AWSPENDING is there: something has changed the secret since
+    /// its last rotation, be it a value put by hand or just a tag.
+    pub(super) fn is_unclear(&self) -> bool {
+        let changed_since = |moment: SystemTime| self.changed?.duration_since(moment).ok();
+        self.pending.is_some()
+            || self
+                .current_since
+                .and_then(changed_since)
+                .is_some_and(|later| later > ROTATIONS_OWN_CHANGE)
+    }
+
+    pub(super) fn judge(&mut self, patience: Duration, now: SystemTime) {
+        let interval = self.interval.as_ref().and_then(|interval| interval.length);
+        if self.enabled {
+            self.due = judge::due(self.next, self.current_since, interval);
+        }
+        let dates = Dates {
+            enabled: self.enabled,
+            due: self.due,
+            pending_since: self.pending_since,
+        };
+        self.state = judge::state(dates, patience, now);
+    }
+
+    /// What the list is sorted by.
+    pub(super) fn urgency(&self) -> impl Ord {
+        let since = match self.state {
+            State::Stuck | State::Rotating => self.pending_since,
+            _ => self.due,
+        };
+        // one that is never due comes last
+        (self.state, since.is_none(), since, self.name.clone())
+    }
+
+    /// Takes up what the log says, if it was said since AWSCURRENT is in force.
+    pub(super) fn hear(&mut self, line: Line) {
+        if self.rotated.is_some_and(|rotated| line.time < rotated) {
+            return;
+        }
+        if line.failed() {
+            self.last_error = Some(LastError {
+                time: line.time,
+                error: line.message().to_owned(),
+                step: line.step,
+                error_type: line.error_type,
+            });
+        } else if line.outcome == "revoked" {
+            self.overlap_until = None;
+        }
+    }
+}
+
+fn interval<S: Serializer>(interval: &Option<Interval>, serializer: S) -> Result<S::Ok, S::Error> {
+    interval
+        .as_ref()
+        .map(|interval| &interval.text)
+        .serialize(serializer)
+}

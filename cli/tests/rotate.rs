@@ -1,0 +1,362 @@
+//! `rotatectl rotate` against the local world.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failing unwrap in a test is a failing test"
+)]
+
+mod common;
+
+use std::{collections::BTreeMap, process::Stdio};
+
+use common::{change_password_by_hand, command, password, rotatectl, tag, until, world};
+use local::{
+    secrets_manager::{Behavior, Fault, Hang, When},
+    world::{Options, World},
+};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::{Value, json};
+use snapbox::{cmd::OutputAssert, str};
+
+async fn labels(world: &World, secret: &str) -> BTreeMap<String, Vec<String>> {
+    let input = json!({ "SecretId": secret });
+    let described = world.secrets_manager().call("DescribeSecret", input).await;
+    serde_json::from_value(described.unwrap()["VersionIdsToStages"].clone()).unwrap()
+}
+
+async fn current(world: &World, secret: &str) -> String {
+    let labels = labels(world, secret).await;
+    let mut labels = labels.into_iter();
+    labels
+        .find(|(_, labels)| labels.contains(&"AWSCURRENT".to_owned()))
+        .unwrap()
+        .0
+}
+
+fn called(world: &World, operation: &str) -> usize {
+    let calls = world.secrets_manager().calls();
+    calls
+        .iter()
+        .filter(|call| call.operation == operation)
+        .count()
+}
+
+/// Steps of rotations stop before their version becomes current, until this is released.
+fn hold_promotions(world: &World) -> Hang {
+    let hang = Hang::default();
+    let behavior = Behavior::Hang(When::BeforeEffect, hang.clone());
+    let fault = Fault::on("UpdateSecretVersionStage", behavior).times(99);
+    world.secrets_manager().inject(fault);
+    hang
+}
+
+#[tokio::test]
+async fn rotations_are_followed_to_their_end_and_each_step_is_told_of() {
+    let world = world().await;
+    let secrets = [world.single_user(), world.alternating_users()];
+    let mut before = Vec::new();
+    for secret in secrets {
+        before.push(password(&world, secret, "AWSCURRENT").await);
+    }
+    // one after the other, for the order of the lines
+    let arguments = [
+        "rotate",
+        secrets[0],
+        secrets[1],
+        "--wait",
+        "--max-parallel",
+        "1",
+    ];
+    rotatectl(&world, &arguments)
+        .await
+        .success()
+        .stdout_eq(str![[r#"
+demo/orders/single: rotated in [..] s (createSecret 0.[..] s, setSecret 0.[..] s, testSecret 0.[..] s, finishSecret 0.[..] s)
+demo/stock/alternating: rotated in [..] s (createSecret 0.[..] s, setSecret 0.[..] s, testSecret 0.[..] s, finishSecret 0.[..] s)
+
+"#]])
+        .stderr_eq("");
+    for (secret, before) in secrets.into_iter().zip(before) {
+        assert_eq!(password(&world, secret, "AWSPREVIOUS").await, before);
+    }
+    let operations: Vec<String> = world
+        .secrets_manager()
+        .calls()
+        .into_iter()
+        .map(|call| call.operation)
+        .filter(|operation| {
+            ["RotateSecret", "UpdateSecretVersionStage"].contains(&operation.as_str())
+        })
+        .collect();
+    let one = ["RotateSecret", "UpdateSecretVersionStage"];
+    assert_eq!(operations, [one, one].concat(), "one at a time");
+}
+
+#[tokio::test]
+async fn without_wait_it_ends_when_the_rotation_has_begun() {
+    let world = world().await;
+    let hang = hold_promotions(&world);
+    let before = current(&world, world.single_user()).await;
+    let ran = rotatectl(&world, &["rotate", world.single_user()]).await;
+    let ran = ran.success().stdout_eq(str![[r#"
+demo/orders/single: the rotation to version [..] has begun
+
+"#]]);
+    let said = String::from_utf8(ran.get_output().stdout.clone()).unwrap();
+    let version = said.split_whitespace().nth(5).unwrap().to_owned();
+    assert_eq!(current(&world, world.single_user()).await, before);
+    hang.release();
+    let rotation = world
+        .secrets_manager()
+        .rotation(world.single_user(), &version)
+        .await;
+    assert!(rotation.succeeded);
+}
+
+#[tokio::test]
+async fn a_failure_is_told_with_what_the_function_said_and_the_same_command_goes_on_when_its_cause_is_gone()
+ {
+    let world = world().await;
+    let secret = world.single_user();
+    let right = password(&world, secret, "AWSCURRENT").await;
+    change_password_by_hand(&world).await;
+    let arguments = ["rotate", secret, "--wait", "--give-up-after", "2s"];
+    rotatectl(&world, &arguments)
+        .await
+        .code(1)
+        .stdout_eq(str![[r#"
+demo/orders/single: not rotated: setSecret failed, 3 times in this rotation: none of AWSCURRENT, AWSPENDING and AWSPREVIOUS logs in as orders_[..] on localhost:[..] (28P01): the password was changed by hand; set one with ALTER ROLE, store it with PutSecretValue, then rotate again
+
+"#]])
+        .stderr_eq(str![[r#"
+rotatectl: 1 of 1 secrets were not rotated: the reasons stand above; when they are gone, run the command again, and it goes on with the rotations that are under way
+
+"#]]);
+    let labels = labels(&world, secret).await;
+    let begun = labels
+        .keys()
+        .find(|version| labels[*version] == ["AWSPENDING"])
+        .unwrap();
+
+    let cured = format!("ALTER ROLE {} PASSWORD '{right}'", world.role());
+    world.postgres().execute(&cured).await.unwrap();
+    rotatectl(&world, &arguments)
+        .await
+        .success()
+        .stdout_eq(str![[r#"
+demo/orders/single: rotated in [..] s (createSecret 0.[..] s, setSecret 0.[..] s, testSecret 0.[..] s, finishSecret 0.[..] s)
+
+"#]]);
+    assert_eq!(&current(&world, secret).await, begun, "no second rotation");
+}
+
+#[tokio::test]
+async fn interrupted_it_leaves_the_rotation_to_the_service_and_follows_it_when_it_is_run_again() {
+    let world = world().await;
+    let secret = world.single_user();
+    let hang = hold_promotions(&world);
+    let mut process = command(world.endpoint(), &["rotate", secret, "--wait"]);
+    process.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let process = process.spawn().unwrap();
+    hang.reached().await;
+    kill(
+        Pid::from_raw(process.id().try_into().unwrap()),
+        Signal::SIGINT,
+    )
+    .unwrap();
+    let output = tokio::task::spawn_blocking(move || process.wait_with_output());
+    OutputAssert::new(output.await.unwrap().unwrap())
+        .code(1)
+        .stdout_eq("")
+        .stderr_eq(str![[r#"
+rotatectl: interrupted: the service goes on with the rotations that have begun; run the command again to follow them
+
+"#]]);
+
+    let begun = labels(&world, secret).await;
+    let begun = begun
+        .iter()
+        .find(|(_, labels)| **labels == ["AWSPENDING"])
+        .unwrap()
+        .0
+        .clone();
+    let arguments = ["rotate", secret, "--wait"];
+    let released = async {
+        until("it asks for the rotation again", || {
+            called(&world, "RotateSecret") == 2
+        })
+        .await;
+        hang.release();
+    };
+    let (ran, ()) = tokio::join!(rotatectl(&world, &arguments), released);
+    ran.success();
+    assert_eq!(current(&world, secret).await, begun);
+}
+
+#[tokio::test]
+async fn of_all_with_a_tag_those_that_were_rotated_lately_are_left_alone() {
+    let world = world().await;
+    for secret in [world.single_user(), world.alternating_users()] {
+        tag(&world, secret, "team", "orders").await;
+    }
+    rotatectl(&world, &["rotate", world.single_user(), "--wait"])
+        .await
+        .success();
+    let once = current(&world, world.single_user()).await;
+    let arguments = [
+        "rotate",
+        "--tag",
+        "team=orders",
+        "--wait",
+        "--if-older-than",
+        "1h",
+        "--max-parallel",
+        "1",
+    ];
+    rotatectl(&world, &arguments)
+        .await
+        .success()
+        .stdout_eq(str![[r#"
+demo/orders/single: left alone, rotated [..]s ago
+demo/stock/alternating: rotated in [..] s ([..])
+
+"#]]);
+    assert_eq!(current(&world, world.single_user()).await, once);
+    let none = rotatectl(&world, &["rotate", "--tag", "team=nobody"]).await;
+    none.code(1).stderr_eq(str![[r#"
+rotatectl: no secret with these tags rotates here: check --tag, --region and --profile, or see rotatectl status
+
+"#]]);
+}
+
+#[tokio::test]
+async fn a_rotation_that_somebody_ends_meanwhile_is_told_as_what_it_is() {
+    for (operation, value, said) in [
+        (
+            "CancelRotateSecret",
+            Value::Null,
+            "rotation was turned off meanwhile",
+        ),
+        ("PutSecretValue", json!("{}"), "the rotation was abandoned"),
+    ] {
+        let world = world().await;
+        let secret = world.single_user();
+        let hang = hold_promotions(&world);
+        let arguments = ["rotate", secret, "--wait"];
+        let ended = async {
+            hang.reached().await;
+            let mut input = json!({ "SecretId": secret });
+            if !value.is_null() {
+                input["SecretString"] = value;
+            }
+            let ended = world.secrets_manager().call(operation, input).await;
+            ended.unwrap();
+        };
+        let (ran, ()) = tokio::join!(rotatectl(&world, &arguments), ended);
+        let told = String::from_utf8(ran.code(1).get_output().stdout.clone()).unwrap();
+        assert!(told.contains(said), "{told}");
+        hang.release();
+    }
+}
+
+#[tokio::test]
+async fn of_a_function_that_says_nothing_it_is_told_that_nothing_was_heard() {
+    let world = world().await;
+    let hang = hold_promotions(&world);
+    // staged, and nobody invokes anything: as when the service may not invoke the function
+    let pending: Value = json!("00000000-0000-4000-8000-000000000001");
+    let secret = world.single_user();
+    world
+        .secrets_manager()
+        .stage(secret, pending.as_str().unwrap())
+        .unwrap();
+    let refused = local::secrets_manager::ServiceError {
+        code: "InvalidRequestException".to_owned(),
+        message: "A previous rotation isn't complete. That rotation will be reattempted."
+            .to_owned(),
+        status: 400,
+    };
+    let fault = Fault::on("RotateSecret", Behavior::Error(refused));
+    world.secrets_manager().inject(fault);
+    let ran = rotatectl(
+        &world,
+        &["rotate", secret, "--wait", "--give-up-after", "1s"],
+    )
+    .await;
+    ran.code(1).stdout_eq(str![[r#"
+demo/orders/single: not rotated: nothing was heard of the rotation for 1s: see whether the function is invoked at all (its policy has to let secretsmanager.amazonaws.com), or run rotatectl doctor
+
+"#]]);
+    hang.release();
+}
+
+#[tokio::test]
+async fn what_cannot_be_rotated_is_told_with_what_to_do() {
+    let world = world().await;
+    rotatectl(
+        &world,
+        &["rotate", world.admin(), "nowhere", "--max-parallel", "1"],
+    )
+    .await
+    .code(1)
+    .stdout_eq(str![[r#"
+demo/admin: not rotated: rotation was never turned on: name its function once, aws secretsmanager rotate-secret --rotation-lambda-arn
+nowhere: not rotated: secretsmanager:DescribeSecret: there is no such thing (Secrets Manager can't find the specified secret.): check its name, the region and the account
+
+"#]])
+    .stderr_eq(str![[r#"
+rotatectl: 2 of 2 secrets were not rotated: the reasons stand above; when they are gone, run the command again, and it goes on with the rotations that are under way
+
+"#]]);
+    assert_eq!(called(&world, "RotateSecret"), 0);
+    let nobody = command(world.endpoint(), &["status"])
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env_remove("AWS_SECRET_ACCESS_KEY")
+        .output();
+    OutputAssert::new(nobody.unwrap())
+        .code(1)
+        .stderr_eq(str![[r#"
+rotatectl: there are no credentials (none of the usual places has any): set AWS_PROFILE or give --profile, sign in (aws sso login), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
+
+"#]]);
+    let nowhere = command(world.endpoint(), &["rotate", world.single_user()])
+        .env_remove("AWS_REGION")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .output();
+    OutputAssert::new(nowhere.unwrap())
+        .code(1)
+        .stderr_eq(str![[r#"
+rotatectl: no region is known: give --region, set AWS_REGION, or give the profile a region (aws configure)
+
+"#]]);
+}
+
+#[tokio::test]
+async fn forty_secrets_are_begun_within_the_quota_and_all_of_them_are() {
+    // what becomes of the rotations is not looked at: a function that does nothing will do
+    let world = World::start(Options::new("/bin/true")).await.unwrap();
+    let service = world.secrets_manager();
+    let current = service
+        .call("GetSecretValue", json!({ "SecretId": world.single_user() }))
+        .await;
+    let document = current.unwrap()["SecretString"].clone();
+    for number in 0..40 {
+        let name = format!("many/{number}");
+        let create = json!({
+            "Name": name, "SecretString": document, "Tags": [{ "Key": "many", "Value": "yes" }],
+        });
+        service.call("CreateSecret", create).await.unwrap();
+        service
+            .configure_rotation(&name, &world.function().arn(), 30)
+            .unwrap();
+    }
+    let ran = rotatectl(&world, &["rotate", "--tag", "many=yes"]).await;
+    let said = String::from_utf8(ran.success().get_output().stdout.clone()).unwrap();
+    assert_eq!(said.lines().count(), 40, "{said}");
+    assert_eq!(called(&world, "RotateSecret"), 40);
+}

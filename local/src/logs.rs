@@ -1,0 +1,151 @@
+//! CloudWatch Logs, as far as an operator's command reads the function's log: FilterLogEvents.
+//!
+//! The log group is the function's own, `/aws/lambda/<name>`, and like the real one it is not there before the first
+//! invocation. Patterns are those that compare JSON fields with strings, joined by `||`; whatever else the service
+//! understands is refused by name, so that no test passes on what is not looked at.
+
+use axum::{
+    Router,
+    body::to_bytes,
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::lambda::{Function, LogLine};
+
+const TARGET: &str = "Logs_20140328.";
+/// Events on a page unless the request says less (docs: 10,000).
+const PAGE: usize = 10_000;
+const LARGEST_REQUEST: usize = 1 << 20;
+
+/// The router with requests to CloudWatch Logs answered from this function's log: the services share one path, and the
+/// operation's header tells them apart.
+pub fn beside(router: Router, function: Function) -> Router {
+    router.layer(from_fn_with_state(function, serve))
+}
+
+async fn serve(State(function): State<Function>, request: Request, next: Next) -> Response {
+    let target = request.headers().get("x-amz-target");
+    let target = target
+        .and_then(|target| target.to_str().ok())
+        .unwrap_or_default();
+    let Some(operation) = target.strip_prefix(TARGET).map(str::to_owned) else {
+        return next.run(request).await;
+    };
+    let body = to_bytes(request.into_body(), LARGEST_REQUEST)
+        .await
+        .unwrap_or_default();
+    let answer = match operation.as_str() {
+        "FilterLogEvents" => serde_json::from_slice(&body)
+            .map_err(|error| Refused("InvalidParameterException", error.to_string()))
+            .and_then(|input| filter_log_events(&function, input)),
+        other => Err(Refused(
+            "UnknownOperationException",
+            format!("{other} is not served here."),
+        )),
+    };
+    let mut response = match answer {
+        Ok(answer) => answer.to_string().into_response(),
+        Err(Refused(code, message)) => (
+            StatusCode::BAD_REQUEST,
+            json!({ "__type": code, "message": message }).to_string(),
+        )
+            .into_response(),
+    };
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/x-amz-json-1.1"),
+    );
+    response
+}
+
+struct Refused(&'static str, String);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct FilterLogEvents {
+    log_group_name: String,
+    filter_pattern: Option<String>,
+    /// Milliseconds since 1970.
+    start_time: Option<i64>,
+    next_token: Option<String>,
+    limit: Option<usize>,
+}
+
+fn filter_log_events(function: &Function, input: FilterLogEvents) -> Result<Value, Refused> {
+    let log = function.log();
+    if input.log_group_name != function.log_group() || log.is_empty() {
+        return Err(Refused(
+            "ResourceNotFoundException",
+            "The specified log group does not exist.".to_owned(),
+        ));
+    }
+    let invalid = |message: String| Refused("InvalidParameterException", message);
+    let limit = input.limit.unwrap_or(PAGE);
+    if !(1..=PAGE).contains(&limit) {
+        return Err(invalid(format!("limit must be within 1 and {PAGE}.")));
+    }
+    // a token is the place in the log where its page begins
+    let first = match &input.next_token {
+        None => 0,
+        Some(token) => token
+            .parse()
+            .map_err(|_| invalid("The specified nextToken is invalid.".to_owned()))?,
+    };
+    let pattern = match &input.filter_pattern {
+        None => Vec::new(),
+        Some(text) => {
+            pattern(text).ok_or_else(|| invalid(format!("Invalid filter pattern: {text}")))?
+        }
+    };
+    let found: Vec<(usize, &LogLine)> = log
+        .iter()
+        .enumerate()
+        .skip(first)
+        .filter(|(_, line)| input.start_time.is_none_or(|start| line.time >= start))
+        .filter(|(_, line)| matches(&pattern, &line.text))
+        .take(limit)
+        .collect();
+    let mut answer = json!({ "searchedLogStreams": [] });
+    if let Some((last, _)) = found.last().filter(|_| found.len() == limit) {
+        answer["nextToken"] = (last + 1).to_string().into();
+    }
+    answer["events"] = found
+        .into_iter()
+        .map(|(place, line)| {
+            json!({
+                "eventId": place.to_string(), "logStreamName": "local", "message": line.text,
+                "timestamp": line.time, "ingestionTime": line.time,
+            })
+        })
+        .collect();
+    Ok(answer)
+}
+
+/// `{ $.field = "value" || $.field = "value" }`: any of them has to hold.
+fn pattern(text: &str) -> Option<Vec<(String, String)>> {
+    let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
+    inner
+        .split("||")
+        .map(|term| {
+            let (field, value) = term.split_once('=')?;
+            let field = field.trim().strip_prefix("$.")?;
+            let value = value.trim().strip_prefix('"')?.strip_suffix('"')?;
+            let plain = |text: &str| !text.is_empty() && !text.contains(['"', '*', '&', '(']);
+            (plain(field) && plain(value)).then(|| (field.to_owned(), value.to_owned()))
+        })
+        .collect()
+}
+
+/// A line that is no JSON object has no fields.
+fn matches(pattern: &[(String, String)], line: &str) -> bool {
+    if pattern.is_empty() {
+        return true;
+    }
+    let line: Value = serde_json::from_str(line).unwrap_or_default();
+    pattern.iter().any(|(field, value)| line[field] == **value)
+}

@@ -1,0 +1,152 @@
+//! The function's log as CloudWatch Logs answers for it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failing unwrap in a test is a failing test"
+)]
+
+use std::{os::unix::fs::PermissionsExt, time::Duration};
+
+use axum::Router;
+use local::{
+    lambda::{Function, FunctionSettings},
+    logs,
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+const GROUP: &str = "/aws/lambda/example";
+
+/// A function that writes these lines whenever it is invoked.
+fn function(folder: &tempfile::TempDir, lines: &[&str]) -> Function {
+    let binary = folder.path().join("function");
+    let echo: String = lines
+        .iter()
+        .map(|line| format!("echo '{line}'\n"))
+        .collect();
+    std::fs::write(&binary, format!("#!/bin/sh\n{echo}")).unwrap();
+    std::fs::set_permissions(&binary, std::fs::Permissions::from_mode(0o755)).unwrap();
+    Function::new(FunctionSettings {
+        binary,
+        name: "example".to_owned(),
+        region: "eu-central-1".to_owned(),
+        env: Vec::new(),
+        timeout: Duration::from_secs(20),
+        show_log: false,
+    })
+}
+
+async fn call(function: &Function, operation: &str, input: Value) -> Value {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = logs::beside(Router::new(), function.clone());
+    let server = tokio::spawn(axum::serve(listener, router).into_future());
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let input = input.to_string();
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: logs\r\nConnection: close\r\nX-Amz-Target: Logs_20140328.{operation}\r\n\
+         Content-Length: {}\r\n\r\n{input}",
+        input.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    server.abort();
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+fn messages(answer: &Value) -> Vec<&str> {
+    let events = answer["events"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{answer}"));
+    events
+        .iter()
+        .map(|event| event["message"].as_str().unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn the_lines_whose_fields_have_one_of_the_values_are_found_page_by_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = [
+        r#"{"step":"one"}"#,
+        "no JSON",
+        r#"{"step":"two"}"#,
+        r#"{"outcome":"failed"}"#,
+    ];
+    let function = function(&folder, &lines);
+    function.invoke(json!({})).await;
+
+    let all = call(
+        &function,
+        "FilterLogEvents",
+        json!({ "logGroupName": GROUP }),
+    )
+    .await;
+    assert_eq!(messages(&all), lines);
+
+    let pattern = r#"{ $.step = "one" || $.outcome = "failed" }"#;
+    let ask = json!({ "logGroupName": GROUP, "filterPattern": pattern, "limit": 1 });
+    let first = call(&function, "FilterLogEvents", ask.clone()).await;
+    assert_eq!(messages(&first), [lines[0]]);
+    let mut ask_on = ask;
+    ask_on["nextToken"] = first["nextToken"].clone();
+    let second = call(&function, "FilterLogEvents", ask_on).await;
+    assert_eq!(messages(&second), [lines[3]]);
+
+    let later = first["events"][0]["timestamp"].as_i64().unwrap() + 1;
+    let ask = json!({ "logGroupName": GROUP, "startTime": later });
+    assert!(messages(&call(&function, "FilterLogEvents", ask).await).is_empty());
+}
+
+#[tokio::test]
+async fn the_log_group_is_the_functions_own_and_begins_with_its_first_invocation() {
+    let folder = tempfile::tempdir().unwrap();
+    let function = function(&folder, &["a line"]);
+    let absent = "ResourceNotFoundException";
+    let ask = json!({ "logGroupName": GROUP });
+    assert_eq!(
+        call(&function, "FilterLogEvents", ask.clone()).await["__type"],
+        absent
+    );
+    function.invoke(json!({})).await;
+    assert_eq!(
+        messages(&call(&function, "FilterLogEvents", ask).await),
+        ["a line"]
+    );
+    let another = json!({ "logGroupName": "/aws/lambda/another" });
+    assert_eq!(
+        call(&function, "FilterLogEvents", another).await["__type"],
+        absent
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_served_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let function = function(&folder, &["a line"]);
+    function.invoke(json!({})).await;
+    let refused = call(&function, "StartQuery", json!({})).await;
+    assert!(
+        refused["message"].as_str().unwrap().contains("StartQuery"),
+        "{refused}"
+    );
+    for (field, value) in [
+        ("filterPattern", "ERROR"),
+        ("filterPattern", r#"{ $.step = "a*" }"#),
+        ("logStreamNamePrefix", "2026"),
+        ("nextToken", "nowhere"),
+    ] {
+        let refused = call(
+            &function,
+            "FilterLogEvents",
+            json!({ "logGroupName": GROUP, field: value }),
+        )
+        .await;
+        assert_eq!(refused["__type"], "InvalidParameterException", "{refused}");
+    }
+}
