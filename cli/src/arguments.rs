@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     compromised::CompromisedArguments,
+    doctor::DoctorArguments,
     drill::DrillArguments,
     reference::{CompletionsArguments, ManArguments},
     rotate::RotateArguments,
@@ -22,6 +23,7 @@ use crate::{
   rotatectl status                          what is overdue, stuck, and why
   rotatectl rotate orders/db --wait         rotate one now, step by step
   rotatectl compromised orders/db           after a leak
+  rotatectl doctor orders/db                what is wrong with it, and what to do
 
 Exit codes: 0 all is well, 1 it could not be done, 2 something wants attention."
 )]
@@ -58,6 +60,7 @@ pub enum Command {
     Status(StatusArguments),
     Rotate(RotateArguments),
     Compromised(CompromisedArguments),
+    Doctor(DoctorArguments),
     Drill(DrillArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),

@@ -14,6 +14,12 @@ pub enum Error {
     /// A drill.
     #[error(transparent)]
     Drill(#[from] crate::drill::Error),
+    /// A repair of [`crate::doctor`]'s.
+    #[error(transparent)]
+    Repair(#[from] crate::doctor::RepairError),
+    /// The function's settings.
+    #[error(transparent)]
+    Settings(#[from] secret_rotation::settings::SettingsError),
     /// The result could not be written.
     #[error("the result cannot be written ({0}): check where it goes")]
     Output(#[from] io::Error),

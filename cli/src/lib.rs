@@ -1,13 +1,14 @@
 //! The operator's command, `rotatectl`.
 //!
-//! Each command is a module of its own, with its arguments: [`status`], [`rotate`], [`compromised`], [`drill`], and
-//! [`mod@reference`] for what is about the command itself. What they share: [`arguments`] is
+//! Each command is a module of its own, with its arguments: [`status`], [`rotate`], [`compromised`], [`doctor`], [`drill`],
+//! and [`mod@reference`] for what is about the command itself. What they share: [`arguments`] is
 //! the command line, [`aws`] the services and their errors, [`secrets`] the list of what rotates, [`log`] what the function
 //! said, [`pace`] keeps below quotas, [`login`] tries credentials, [`terminal`] is what is printed with.
 
 pub mod arguments;
 pub mod aws;
 pub mod compromised;
+pub mod doctor;
 pub mod drill;
 pub mod error;
 pub mod log;
@@ -35,6 +36,10 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
         Command::Status(arguments) => status::run(&configuration.await?, arguments).await,
         Command::Drill(drill) => Ok(drill::run(&arguments.aws, &drill).await?),
         Command::Rotate(arguments) => rotate::run(&configuration.await?, arguments).await,
+        // deep in itself, it is taken off the stack of types here
+        Command::Doctor(doctor) => {
+            Box::pin(doctor::run(&doctor, &arguments.aws, &configuration.await?)).await
+        }
         Command::Completions(arguments) => Ok(reference::completions(&arguments)?),
         Command::Man(arguments) => Ok(reference::man(&arguments)?),
         Command::Compromised(arguments) => {

@@ -15,28 +15,34 @@ pub(super) fn public() -> RootCertStore {
     RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned())
 }
 
-/// A client that trusts these roots, and those in the PEM file `ca_file` if there is one.
-pub(super) fn client(
+/// These roots, and those in the PEM file `ca_file` if there is one.
+pub(super) fn with_file(
     mut roots: RootCertStore,
     ca_file: Option<&Path>,
-) -> Result<ClientConfig, TargetError> {
-    if let Some(path) = ca_file {
-        let unreadable = |reason: String| TargetError::Roots {
-            reason: format!("{}: {reason}", path.display()),
-        };
-        let certificates =
-            CertificateDer::pem_file_iter(path).map_err(|error| unreadable(error.to_string()))?;
-        let before = roots.len();
-        for certificate in certificates {
-            let certificate = certificate.map_err(|error| unreadable(error.to_string()))?;
-            roots
-                .add(certificate)
-                .map_err(|error| unreadable(error.to_string()))?;
-        }
-        if roots.len() == before {
-            return Err(unreadable("it holds no certificate".to_owned()));
-        }
+) -> Result<RootCertStore, TargetError> {
+    let Some(path) = ca_file else {
+        return Ok(roots);
+    };
+    let unreadable = |reason: String| TargetError::Roots {
+        reason: format!("{}: {reason}", path.display()),
+    };
+    let certificates =
+        CertificateDer::pem_file_iter(path).map_err(|error| unreadable(error.to_string()))?;
+    let before = roots.len();
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| unreadable(error.to_string()))?;
+        roots
+            .add(certificate)
+            .map_err(|error| unreadable(error.to_string()))?;
     }
+    if roots.len() == before {
+        return Err(unreadable("it holds no certificate".to_owned()));
+    }
+    Ok(roots)
+}
+
+/// A client that trusts these roots.
+pub(super) fn client(roots: RootCertStore) -> Result<ClientConfig, TargetError> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| TargetError::Roots {
@@ -54,7 +60,7 @@ mod tests {
     #[test]
     fn a_ca_file_that_cannot_be_read_or_is_empty_is_an_error_and_not_fewer_roots() {
         for path in ["/nonexistent/ca.pem", "/dev/null"] {
-            let error = client(public(), Some(path.as_ref())).unwrap_err();
+            let error = with_file(public(), Some(path.as_ref())).unwrap_err();
             assert_eq!(error.error_type(), "TlsRootsUnreadable");
             assert!(error.to_string().contains(path), "{error}");
         }

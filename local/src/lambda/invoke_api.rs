@@ -11,22 +11,23 @@ use axum::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
-use super::Function;
+use super::{Function, describe_api};
 use crate::invocation::Invoked;
 
 /// How much of the log `LogType=Tail` brings, in bytes (docs).
 const TAIL: usize = 4096;
 
 impl Function {
-    /// `POST /2015-03-31/functions/{name or ARN}/invocations`.
+    /// `POST /2015-03-31/functions/{name or ARN}/invocations`, and what else is below that name.
     pub fn router(&self) -> Router {
         Router::new()
             .route("/2015-03-31/functions/{function}/invocations", post(invoke))
+            .merge(describe_api::router())
             .with_state(self.clone())
     }
 
     /// By name, by ARN, by what stands between, and with a version or alias behind it.
-    fn is_named(&self, name: &str) -> bool {
+    pub(super) fn is_named(&self, name: &str) -> bool {
         let own = &self.0.settings.name;
         let last_parts: Vec<&str> = name.rsplitn(3, ':').collect();
         last_parts.first() == Some(&own.as_str()) || last_parts.get(1) == Some(&own.as_str())
@@ -40,11 +41,7 @@ async fn invoke(
     body: Bytes,
 ) -> Response {
     if !function.is_named(&name) {
-        return refuse(
-            StatusCode::NOT_FOUND,
-            "ResourceNotFoundException",
-            &format!("Function not found: {name}"),
-        );
+        return no_such_function(&name);
     }
     let body = if body.is_empty() {
         Bytes::from_static(b"{}")
@@ -111,7 +108,15 @@ fn tail(log: &[String]) -> String {
     BASE64_STANDARD.encode(&bytes[bytes.len().saturating_sub(TAIL)..])
 }
 
-fn refuse(status: StatusCode, code: &'static str, message: &str) -> Response {
+pub(super) fn no_such_function(name: &str) -> Response {
+    refuse(
+        StatusCode::NOT_FOUND,
+        "ResourceNotFoundException",
+        &format!("Function not found: {name}"),
+    )
+}
+
+pub(super) fn refuse(status: StatusCode, code: &'static str, message: &str) -> Response {
     let body = json!({ "Type": "User", "Message": message });
     (status, [("x-amzn-errortype", code)], Json(body)).into_response()
 }

@@ -5,9 +5,11 @@
 //! | `environment` | an execution environment: one process, one invocation at a time |
 //! | `runtime_api` | what the process speaks to: the Lambda runtime API |
 //! | `invoke_api` | what the AWS CLI and SDKs speak to: the `Invoke` operation |
-//! | `access` | whom IAM lets through to it |
+//! | `describe_api` | the same for what a function is, and who may invoke it |
+//! | `access` | whom IAM lets through to them |
 
 pub(crate) mod access;
+mod describe_api;
 mod environment;
 mod invoke_api;
 mod runtime_api;
@@ -27,6 +29,9 @@ use tokio::sync::watch;
 
 use self::environment::Environment;
 use crate::invocation::{FunctionError, Invoke, Invoked};
+
+/// The account in the function's ARN.
+const ACCOUNT: &str = "123456789012";
 
 /// How a function is set up.
 #[derive(Clone, Debug)]
@@ -62,6 +67,8 @@ struct Inner {
     settings: FunctionSettings,
     idle: Mutex<Vec<Environment>>,
     started: AtomicUsize,
+    /// The statements of its policy: who may invoke it. Told, and not enforced.
+    policy: Mutex<Vec<Value>>,
     log: Mutex<Vec<LogLine>>,
     /// Changes when all processes are to be killed.
     kill: watch::Sender<()>,
@@ -71,19 +78,28 @@ impl Function {
     /// No process is started before the first invocation.
     pub fn new(settings: FunctionSettings) -> Self {
         let (idle, started, log, kill) = Default::default();
-        Self(Arc::new(Inner {
+        let function = Self(Arc::new(Inner {
             settings,
             idle,
             started,
+            policy: Mutex::default(),
             log,
             kill,
-        }))
+        }));
+        let secrets_manager = describe_api::secrets_manager_may_invoke(&function.arn());
+        function.set_policy(vec![secrets_manager]);
+        function
     }
 
-    /// The function's ARN, in the account 123456789012.
+    /// The function's ARN, in the account of AWS's own examples.
     pub fn arn(&self) -> String {
         let FunctionSettings { region, name, .. } = &self.0.settings;
-        format!("arn:aws:lambda:{region}:123456789012:function:{name}")
+        format!("arn:aws:lambda:{region}:{ACCOUNT}:function:{name}")
+    }
+
+    /// Replaces the statements of its policy, which at first let Secrets Manager of its own account invoke it.
+    pub fn set_policy(&self, statements: Vec<Value>) {
+        *self.0.policy.lock().unwrap_or_else(PoisonError::into_inner) = statements;
     }
 
     /// Invokes the function and waits for what comes of it.

@@ -1,31 +1,51 @@
-//! A CA made on the spot, and a server's certificate that it signed.
+//! A CA made on the spot, and a server's certificates that it signs.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use time::{Duration, OffsetDateTime};
 
 use super::Error;
 
-/// PEM texts. The CA's key is dropped: nothing else is ever signed by it.
-pub(super) struct Certificates {
-    pub(super) ca: String,
-    pub(super) server: String,
-    pub(super) server_key: String,
+/// The CA, and whom it signs for.
+pub(super) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    /// Its certificate, PEM.
+    pub(super) pem: String,
+    hosts: Vec<String>,
 }
 
-/// Makes both for the given host names and addresses.
-pub(super) fn make(hosts: &[String]) -> Result<Certificates, Error> {
-    let mut ca = CertificateParams::default();
-    ca.distinguished_name
-        .push(DnType::CommonName, "secret-rotation local world");
-    ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    let ca_key = KeyPair::generate()?;
-    let ca_pem = ca.self_signed(&ca_key)?.pem();
+/// PEM texts.
+pub(super) struct Certificate {
+    pub(super) certificate: String,
+    pub(super) key: String,
+}
 
-    let server_key = KeyPair::generate()?;
-    let server = CertificateParams::new(hosts)?.signed_by(&server_key, &Issuer::new(ca, ca_key))?;
-    Ok(Certificates {
-        ca: ca_pem,
-        server: server.pem(),
-        server_key: server_key.serialize_pem(),
-    })
+impl Authority {
+    /// A CA that signs for the given host names and addresses.
+    pub(super) fn new(hosts: &[String]) -> Result<Self, Error> {
+        let mut ca = CertificateParams::default();
+        ca.distinguished_name
+            .push(DnType::CommonName, "secret-rotation local world");
+        ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let key = KeyPair::generate()?;
+        let pem = ca.self_signed(&key)?.pem();
+        Ok(Self {
+            issuer: Issuer::new(ca, key),
+            pem,
+            hosts: hosts.to_vec(),
+        })
+    }
+
+    /// A server's certificate that ends in so many days, or ended so many ago.
+    pub(super) fn sign(&self, days: i64) -> Result<Certificate, Error> {
+        let key = KeyPair::generate()?;
+        let mut server = CertificateParams::new(self.hosts.clone())?;
+        let now = OffsetDateTime::now_utc();
+        server.not_after = now + Duration::days(days);
+        server.not_before = server.not_after.min(now) - Duration::days(1);
+        Ok(Certificate {
+            certificate: server.signed_by(&key, &self.issuer)?.pem(),
+            key: key.serialize_pem(),
+        })
+    }
 }

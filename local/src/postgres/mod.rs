@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `binaries` | where the server's binaries are found |
-//! | `certificates` | a CA made on the spot, and the server's certificate |
+//! | `certificates` | a CA made on the spot, and the server's certificates |
 //! | `server` | the processes: initdb and postgres |
 //! | `standby` | a streaming copy |
 //! | `questions` | what a test asks a server |
@@ -50,6 +50,11 @@ pub enum Error {
     /// rcgen.
     #[error("no certificate could be made: {0}")]
     Certificate(#[from] rcgen::Error),
+    /// A standby.
+    #[error(
+        "this server was not set up here and its CA is not at hand: ask its primary for a certificate"
+    )]
+    NoAuthority,
     /// A connection or a statement.
     #[error("the server refused: {0}")]
     Refused(#[from] tokio_postgres::Error),

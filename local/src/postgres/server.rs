@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use super::{Error, binaries, certificates};
+use super::{Error, binaries, certificates::Authority};
 use crate::guard::Guard;
 
 /// How long a server may take until it answers; a busy machine is slow.
@@ -31,6 +31,8 @@ pub struct Settings {
     pub tls: bool,
     /// The names and addresses that its certificate carries.
     pub certificate_hosts: Vec<String>,
+    /// In how many days its certificate ends; a negative number is one that has ended.
+    pub certificate_days: i64,
     /// Lines for `postgresql.conf`.
     pub conf: String,
 }
@@ -40,6 +42,7 @@ impl Default for Settings {
         Self {
             tls: true,
             certificate_hosts: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
+            certificate_days: 365,
             conf: String::new(),
         }
     }
@@ -50,6 +53,8 @@ pub struct Postgres {
     folder: PathBuf,
     port: u16,
     superuser_password: SecretString,
+    /// None for a standby, which has its primary's certificate.
+    authority: Option<Authority>,
     process: Child,
     guard: Guard,
 }
@@ -98,6 +103,23 @@ impl Postgres {
         self.folder.join("ca.pem")
     }
 
+    /// Puts a new certificate of the same CA in the place of the old one; the server takes it when it reloads its
+    /// configuration.
+    ///
+    /// # Errors
+    ///
+    /// The files cannot be written; or this is a standby.
+    pub fn issue_certificate(&self, days: i64) -> Result<(), Error> {
+        let authority = self.authority.as_ref().ok_or(Error::NoAuthority)?;
+        let certificate = authority.sign(days)?;
+        // what is there keeps its owner and its mode
+        let write = |name: &str, text: &str| {
+            fs::write(self.folder.join(name), text).map_err(Error::io("write a file"))
+        };
+        write("data/server.crt", &certificate.certificate)?;
+        write("data/server.key", &certificate.key)
+    }
+
     /// The superuser's password.
     pub fn superuser_password(&self) -> &SecretString {
         &self.superuser_password
@@ -132,6 +154,7 @@ pub(super) struct Cluster {
     guard: Guard,
     binaries: PathBuf,
     user: Option<User>,
+    authority: Option<Authority>,
 }
 
 impl Cluster {
@@ -149,6 +172,7 @@ impl Cluster {
             guard,
             binaries,
             user,
+            authority: None,
         };
         cluster.hand_over(&cluster.folder)?;
         Ok(cluster)
@@ -182,10 +206,12 @@ impl Cluster {
         })?;
         fs::remove_file(password_file).map_err(Error::io("remove the password's file"))?;
 
-        let certificates = certificates::make(&settings.certificate_hosts)?;
-        self.write("ca.pem", &certificates.ca)?;
-        self.write("data/server.crt", &certificates.server)?;
-        self.write("data/server.key", &certificates.server_key)?;
+        let authority = Authority::new(&settings.certificate_hosts)?;
+        let certificate = authority.sign(settings.certificate_days)?;
+        self.write("ca.pem", &authority.pem)?;
+        self.write("data/server.crt", &certificate.certificate)?;
+        self.write("data/server.key", &certificate.key)?;
+        self.authority = Some(authority);
         let mut conf = File::options()
             .append(true)
             .open(self.folder.join("data/postgresql.conf"))
@@ -225,6 +251,7 @@ impl Cluster {
             folder: self.folder,
             port,
             superuser_password,
+            authority: self.authority,
             process,
             guard: self.guard,
         };

@@ -40,7 +40,8 @@ impl Https {
 
     async fn client(&self) -> Result<&Client, TargetError> {
         let make = || async {
-            let tls = roots::client(roots::public(), self.ca_file.as_deref())?;
+            let trusted = roots::with_file(roots::public(), self.ca_file.as_deref())?;
+            let tls = roots::client(trusted)?;
             Client::builder()
                 .tls_backend_preconfigured(tls)
                 .https_only(true)

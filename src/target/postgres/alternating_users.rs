@@ -21,13 +21,13 @@ const SUFFIX: &str = "_clone";
 const LONGEST_NAME: usize = 63;
 
 /// The pair of roles that a user's name belongs to.
-struct Pair {
-    base: String,
-    clone: String,
+pub(super) struct Pair {
+    pub(super) base: String,
+    pub(super) clone: String,
 }
 
 impl Pair {
-    fn of(user: &str) -> Result<Self, TargetError> {
+    pub(super) fn of(user: &str) -> Result<Self, TargetError> {
         let base = user
             .strip_suffix(SUFFIX)
             .filter(|base| !base.is_empty())
@@ -40,7 +40,7 @@ impl Pair {
         Ok(Self { base, clone })
     }
 
-    fn other_than(self, user: &str) -> String {
+    pub(super) fn other_than(self, user: &str) -> String {
         if user == self.base {
             self.clone
         } else {
@@ -147,7 +147,35 @@ pub(super) async fn revoke(
     Ok(sessions)
 }
 
-async fn log_in(postgres: &Postgres<'_>, administrator: &Document) -> Result<Session, TargetError> {
+/// Gives the current user the stored password again, for whoever changed it by hand.
+pub(super) async fn restore(
+    postgres: &Postgres<'_>,
+    administrator: &Document,
+    current: &Document,
+) -> Result<(), TargetError> {
+    let session = log_in(postgres, administrator).await?;
+    let user = current.username();
+    let work = async {
+        let cure = roles::allow(&session.user, user);
+        let failed = |error: tokio_postgres::Error| {
+            classify_statement(&error, &session, &format!("alter {user}"), &cure)
+        };
+        let begin = roles::begin(&Pair::of(user)?.base, postgres.limits.statement);
+        session.client.batch_execute(&begin).await.map_err(failed)?;
+        let limit = roles::connection_limit(&session.client, user).await;
+        let limit = limit.map_err(failed)?.unwrap_or(-1);
+        let hashing = postgres.settings.hashing;
+        let open = roles::open(user, limit, current.password(), hashing);
+        session.client.batch_execute(&open).await.map_err(failed)?;
+        session.client.batch_execute("COMMIT").await.map_err(failed)
+    };
+    within(postgres.limits, &session, work).await
+}
+
+pub(super) async fn log_in(
+    postgres: &Postgres<'_>,
+    administrator: &Document,
+) -> Result<Session, TargetError> {
     match postgres.connect(administrator).await? {
         Login::Accepted(session) if session.standby => Err(TargetError::Standby {
             server: session.server.clone(),
@@ -176,7 +204,10 @@ async fn within(
 }
 
 /// A primary and its physical standbys have one identifier, and no other cluster has it.
-async fn same_cluster(proven: &Session, administrators: &Session) -> Result<(), TargetError> {
+pub(super) async fn same_cluster(
+    proven: &Session,
+    administrators: &Session,
+) -> Result<(), TargetError> {
     let (ours, theirs) = (identifier(proven).await?, identifier(administrators).await?);
     if ours == theirs {
         return Ok(());

@@ -35,6 +35,18 @@ pub struct Session {
     closing: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
+impl Session {
+    /// The driver's client, for questions that are not of a rotation.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Whether the server takes no changes.
+    pub fn is_standby(&self) -> bool {
+        self.standby
+    }
+}
+
 /// The goodbye is the connection's, which goes on for a moment; whoever ends the invocation waits for it.
 impl Drop for Session {
     fn drop(&mut self) {

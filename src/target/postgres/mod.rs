@@ -7,6 +7,7 @@
 //! | `announce` | tells listeners that there is a new version |
 //! | `proof` | what testSecret proves beyond a login |
 //! | `tls` | the roots, and the proof that the server is the one named |
+//! | `rights` | what the administrator, or the role itself, may not do |
 //! | `roles` | SQL: quoting, the statements, and the questions to the catalogs |
 //! | `single_user` | one role, its password is replaced |
 //! | `alternating_users` | two roles that take turns |
@@ -16,6 +17,7 @@ mod announce;
 mod connect;
 mod kept;
 mod proof;
+mod rights;
 mod roles;
 mod single_user;
 mod tls;
@@ -29,6 +31,7 @@ use secrecy::SecretString;
 
 pub use connect::Session;
 pub use kept::Kept;
+pub use rights::Missing;
 pub use tls::Roots;
 
 pub use super::Limits;

@@ -89,10 +89,21 @@ pub(super) fn grant(role: &str, member: &str) -> String {
 /// What a superuser types so that an administrator may alter and grant a role: from PostgreSQL 16 on CREATEROLE
 /// alone does not do.
 pub(super) fn allow(administrator: &str, role: &str) -> String {
-    let (administrator, role) = (escape_identifier(administrator), escape_identifier(role));
-    format!(
-        "ALTER ROLE {administrator} CREATEROLE; GRANT {role} TO {administrator} WITH ADMIN OPTION"
-    )
+    let (create, admin) = (
+        create_roles(administrator),
+        admin_option(administrator, role),
+    );
+    format!("{create}; {admin}")
+}
+
+/// Lets a role create others.
+pub(super) fn create_roles(administrator: &str) -> String {
+    format!("ALTER ROLE {} CREATEROLE", escape_identifier(administrator))
+}
+
+/// Lets a role grant another one, and from PostgreSQL 16 on alter it.
+pub(super) fn admin_option(administrator: &str, role: &str) -> String {
+    format!("{} WITH ADMIN OPTION", grant(role, administrator))
 }
 
 /// Has a role's sessions act as `owner`: what they create belongs to it.

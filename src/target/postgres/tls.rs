@@ -6,7 +6,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use rustls::{
-    ClientConfig,
+    ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
 use tokio::sync::OnceCell;
@@ -41,20 +41,28 @@ impl Roots {
         Ok(ClientConfig::clone(config))
     }
 
-    fn load(&self) -> Result<ClientConfig, TargetError> {
+    /// The roots themselves: the built-in ones and those of the CA file.
+    ///
+    /// # Errors
+    ///
+    /// The CA file cannot be read, or holds no certificate.
+    pub fn store(&self) -> Result<RootCertStore, TargetError> {
         let mut trusted = roots::public();
         let (_, refused) = trusted.add_parsable_certificates(
             CertificateDer::pem_slice_iter(RDS_ROOTS).filter_map(Result::ok),
         );
         debug_assert_eq!(refused, 0, "the built-in roots are tested to be readable");
-        roots::client(trusted, self.ca_file.as_deref())
+        roots::with_file(trusted, self.ca_file.as_deref())
+    }
+
+    fn load(&self) -> Result<ClientConfig, TargetError> {
+        roots::client(self.store()?)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustls::RootCertStore;
 
     #[test]
     fn each_of_the_81_built_in_rds_roots_is_trusted() {

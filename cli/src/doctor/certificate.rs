@@ -1,0 +1,243 @@
+//! The server's certificate: whether it holds, and for how long.
+//!
+//! The function refuses what does not hold, and so does this. But a certificate that is refused can be looked at: it is
+//! written down on its way to the verification that everybody uses, and nothing is sent to a server that fails it.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore,
+    SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::ring,
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+use secret_rotation::{document::Document, target::postgres::Roots};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
+
+use super::{
+    finding::{Command, Cure, Verdict},
+    network::PATIENCE,
+};
+use crate::terminal::moment;
+
+/// When a certificate that is about to end is told.
+const SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// What a client of PostgreSQL says before TLS: a length of 8, and the number that stands for SSLRequest (manual).
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+
+/// Whether TLS to the server holds as the function demands it, and for how long it will.
+pub(super) async fn examine(document: &Document, roots: &Roots, now: SystemTime) -> Verdict {
+    if !document.tls() {
+        let advice = "take \"ssl\": false out of the secret unless the network itself is trusted";
+        return Verdict::warning("plaintext, as the secret demands", Cure::advice(advice));
+    }
+    let roots = match roots.store() {
+        Ok(roots) => roots,
+        Err(error) => return Verdict::wrong(error.to_string(), Cure::default()),
+    };
+    let seen = Arc::default();
+    let hand_shaken = match config(roots, &seen) {
+        Ok(config) => timeout(PATIENCE, shake_hands(document, config)).await,
+        Err(error) => return Verdict::wrong(error.to_string(), Cure::default()),
+    };
+    let end = end(&seen);
+    match hand_shaken.unwrap_or_else(|_| Err(Failure::Io(io::ErrorKind::TimedOut.into()))) {
+        Ok(()) => holds(end, now),
+        Err(failure) => fails(document.host(), failure, end),
+    }
+}
+
+fn holds(end: Option<SystemTime>, now: SystemTime) -> Verdict {
+    let Some(end) = end else {
+        return Verdict::ok("it holds");
+    };
+    let left = end.duration_since(now).unwrap_or_default();
+    let days = left.as_secs() / (24 * 60 * 60);
+    let what = format!("it holds until {}, {days} days", moment(end));
+    if left < SOON {
+        Verdict::warning(what, renew())
+    } else {
+        Verdict::ok(what)
+    }
+}
+
+fn fails(host: &str, failure: Failure, end: Option<SystemTime>) -> Verdict {
+    use CertificateError as E;
+    let error = match failure {
+        Failure::NoTls => {
+            let advice = "turn it on at the server (ssl = on); only if the network itself is trusted, set \"ssl\": false \
+                          in the secret";
+            return Verdict::wrong("the server refuses TLS", Cure::advice(advice));
+        }
+        Failure::Name => {
+            let what = format!("{host} is not a name that a certificate can carry");
+            return Verdict::wrong(
+                what,
+                Cure::advice("store the server's name as the secret's host"),
+            );
+        }
+        Failure::Io(error) => error,
+    };
+    let tls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<TlsError>());
+    match tls {
+        Some(TlsError::InvalidCertificate(E::Expired | E::ExpiredContext { .. })) => {
+            let when = end.map_or(String::new(), |end| format!(" on {}", moment(end)));
+            Verdict::wrong(format!("it has expired{when}"), renew())
+        }
+        Some(TlsError::InvalidCertificate(E::UnknownIssuer)) => Verdict::wrong(
+            "nobody trusted has signed it: neither a public CA, nor one of RDS's, nor one of the CA file's",
+            Cure::advice(
+                "name the file of the CA that has: --ca-file or TLS_CA_FILE here, TLS_CA_FILE in the function",
+            ),
+        ),
+        Some(TlsError::InvalidCertificate(
+            E::NotValidForName | E::NotValidForNameContext { .. },
+        )) => {
+            let advice = "store as the secret's host one of the names that the certificate carries";
+            Verdict::wrong(
+                format!("it is not {host}'s ({error})"),
+                Cure::advice(advice),
+            )
+        }
+        Some(TlsError::InvalidCertificate(_)) => {
+            Verdict::wrong(format!("it does not hold ({error})"), renew())
+        }
+        _ => {
+            let advice = "see the server's log: it takes connections, and fails at TLS";
+            Verdict::wrong(
+                format!("no TLS with the server ({error})"),
+                Cure::advice(advice),
+            )
+        }
+    }
+}
+
+fn renew() -> Cure {
+    let advice = "have a new one issued, put it where the server's ssl_cert_file and ssl_key_file point, and have it taken \
+                  (RDS issues one with modify-db-instance --ca-certificate-identifier):";
+    Cure::advice(advice).command(Command::Psql(
+        "SELECT pg_catalog.pg_reload_conf();".to_owned(),
+    ))
+}
+
+enum Failure {
+    NoTls,
+    Name,
+    Io(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+async fn shake_hands(document: &Document, config: ClientConfig) -> Result<(), Failure> {
+    let name = ServerName::try_from(document.host().to_owned()).map_err(|_| Failure::Name)?;
+    let mut tcp = TcpStream::connect((document.host(), document.port())).await?;
+    tcp.write_all(&SSL_REQUEST).await?;
+    if tcp.read_u8().await? != b'S' {
+        return Err(Failure::NoTls);
+    }
+    let mut tls = TlsConnector::from(Arc::new(config))
+        .connect(name, tcp)
+        .await?;
+    // a server that hears nothing more logs a broken connection, so it is told
+    let _ = tls.shutdown().await;
+    Ok(())
+}
+
+fn config(roots: RootCertStore, seen: &Arc<Seen>) -> Result<ClientConfig, TlsError> {
+    let provider = Arc::new(ring::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+    let verifier = verifier
+        .build()
+        .map_err(|error| TlsError::General(error.to_string()))?;
+    let recorder = Recorder {
+        verifier,
+        seen: seen.clone(),
+    };
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous() // it decides nothing itself, see `Recorder`
+        .with_custom_certificate_verifier(Arc::new(recorder))
+        .with_no_client_auth())
+}
+
+/// When the first of the certificates that the server sent ends.
+fn end(seen: &Seen) -> Option<SystemTime> {
+    let seen = seen.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let ends = seen.iter().filter_map(|certificate| {
+        let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+        let end = certificate.validity().not_after.timestamp();
+        Some(SystemTime::UNIX_EPOCH + Duration::from_secs(end.try_into().ok()?))
+    });
+    ends.min()
+}
+
+/// The certificates that a server sent.
+#[derive(Debug, Default)]
+struct Seen(Mutex<Vec<CertificateDer<'static>>>);
+
+/// Writes down what is to be verified, and leaves the verification to whose it is.
+#[derive(Debug)]
+struct Recorder {
+    verifier: Arc<WebPkiServerVerifier>,
+    seen: Arc<Seen>,
+}
+
+impl ServerCertVerifier for Recorder {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, TlsError> {
+        let sent = [end_entity].into_iter().chain(intermediates);
+        *self.seen.0.lock().unwrap_or_else(PoisonError::into_inner) = sent
+            .map(|certificate| certificate.clone().into_owned())
+            .collect();
+        self.verifier
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        self.verifier.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        self.verifier.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
+}

@@ -1,0 +1,117 @@
+//! Whether clients cache for less time than both credentials are valid.
+//!
+//! Nothing tells the service how long its clients cache: a session of PostgreSQL's that outlives the cache says nothing, and
+//! an application_name is the application's own. So it is announced where operators look: in a tag of the secret,
+//! `rotating-secret:ttl`, with the longest lifetime of its clients (`5m`, `300s`).
+
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::types::Tag;
+use secret_rotation::{
+    document::{Document, Overlap},
+    settings::Settings,
+};
+
+use super::finding::{Cure, Verdict};
+use crate::terminal::span;
+
+const TAG: &str = "rotating-secret:ttl";
+
+/// The lifetime that is announced, held against the overlap window.
+pub(super) fn lifetime(tags: &[Tag], document: &Document, settings: Option<&Settings>) -> Verdict {
+    let announced = tags.iter().find(|tag| tag.key() == Some(TAG));
+    let Some(announced) = announced.and_then(Tag::value) else {
+        let what =
+            format!("none announces its cache's lifetime; the tag {TAG}=5m would have it checked");
+        return Verdict::skipped(what);
+    };
+    let Ok(lifetime) = humantime::parse_duration(announced) else {
+        let what = format!("the tag {TAG} is \"{announced}\"");
+        return Verdict::wrong(what, Cure::advice("give it a time such as 5m or 300s"));
+    };
+    let shown = span(lifetime);
+    if document.administrator().is_none() {
+        let what = format!(
+            "they cache for {shown}; single user has no overlap, a rejected login tells them"
+        );
+        return Verdict::ok(what);
+    }
+    let window = document
+        .overlap()
+        .or(settings.map(|settings| settings.overlap));
+    match window {
+        None => Verdict::skipped("the function's OVERLAP_WINDOW is not known"),
+        Some(Overlap::Unbounded) => Verdict::ok(format!(
+            "they cache for {shown}, and the overlap has no end"
+        )),
+        Some(Overlap::Bounded(window)) => within(lifetime, window),
+    }
+}
+
+fn within(lifetime: Duration, window: Duration) -> Verdict {
+    let (lifetime_shown, window_shown) = (span(lifetime), span(window));
+    if lifetime < window {
+        let what =
+            format!("they cache for {lifetime_shown}, below the overlap window of {window_shown}");
+        return Verdict::ok(what);
+    }
+    let what = format!(
+        "they cache for {lifetime_shown}, and the old password ends {window_shown} after a rotation"
+    );
+    let advice = "shorten the clients' ttl, or lengthen OVERLAP_WINDOW or the secret's \"overlap\"";
+    Verdict::warning(what, Cure::advice(advice))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(extra: &str) -> Document {
+        let json =
+            format!("{{\"host\": \"db\", \"username\": \"app\", \"password\": \"secret\"{extra}}}");
+        Document::parse(&json.into()).unwrap()
+    }
+
+    fn tag(value: &str) -> Vec<Tag> {
+        vec![Tag::builder().key(TAG).value(value).build()]
+    }
+
+    #[test]
+    fn a_lifetime_has_to_be_below_the_overlap_window() {
+        let settings =
+            Settings::read(|name| (name == "OVERLAP_WINDOW").then(|| "10m".to_owned())).unwrap();
+        let two_users = ", \"masterarn\": \"admin\"";
+        let own_window = ", \"masterarn\": \"admin\", \"overlap\": \"1h\"";
+        for (value, extra, expected) in [
+            ("5m", two_users, "ok"),
+            ("599s", two_users, "ok"),
+            ("10m", two_users, "warning"),
+            ("10m", own_window, "ok"),
+            ("1h", own_window, "warning"),
+            ("1h", "", "ok"), // single user
+            ("soon", two_users, "wrong"),
+        ] {
+            let verdict = lifetime(&tag(value), &document(extra), Some(&settings));
+            let word = match verdict {
+                Verdict::Ok { .. } => "ok",
+                Verdict::Warning { .. } => "warning",
+                Verdict::Wrong { .. } => "wrong",
+                Verdict::Skipped { .. } => "skipped",
+            };
+            assert_eq!(word, expected, "{value} {extra}");
+        }
+    }
+
+    #[test]
+    fn without_a_tag_or_without_the_functions_window_nothing_is_claimed() {
+        let (two_users, none) = (document(", \"masterarn\": \"admin\""), []);
+        assert!(matches!(
+            lifetime(&none, &two_users, None),
+            Verdict::Skipped { .. }
+        ));
+        assert!(matches!(
+            lifetime(&tag("5m"), &two_users, None),
+            Verdict::Skipped { .. }
+        ));
+    }
+}

@@ -1,0 +1,128 @@
+//! The order of the checks: what needs nothing first, and each one after what it needs.
+
+use std::time::SystemTime;
+
+use secret_rotation::{
+    settings::Settings,
+    target::{
+        Limits, Target,
+        postgres::{Kept, Postgres, Roots},
+    },
+};
+
+use super::{
+    Report, clients,
+    finding::{Cure, Finding, Verdict},
+    function,
+    network::PATIENCE,
+    pending::{Labels, Logins, labels},
+    server::Server,
+    service,
+    shell::Shell,
+    versions::{Value, Versions},
+};
+use crate::{Error, aws::explain};
+
+/// What is asked, and whom.
+pub(super) struct Doctor<'a> {
+    pub(super) secrets: aws_sdk_secretsmanager::Client,
+    pub(super) lambda: aws_sdk_lambda::Client,
+    pub(super) secret: &'a str,
+    pub(super) shell: Shell,
+    pub(super) roots: Roots,
+    pub(super) kept: Kept,
+}
+
+impl Doctor<'_> {
+    pub(super) async fn examine(&self) -> Result<Report, Error> {
+        let now = SystemTime::now();
+        let described = self.secrets.describe_secret().secret_id(self.secret);
+        let secret = described.send().await;
+        let secret = secret.map_err(|error| explain("secretsmanager:DescribeSecret", error))?;
+        let arn = secret.arn().unwrap_or(self.secret);
+
+        let rotation = service::rotation(&secret, &self.shell, now);
+        let mut findings = vec![Finding::new("rotation", rotation)];
+        let function = secret.rotation_lambda_arn();
+        let (of_function, known) =
+            function::examine(&self.lambda, function, arn, &self.shell).await;
+        findings.extend(of_function);
+        findings.push(Finding::new("tags", service::tags(&secret, &self.shell)));
+        let settings = match &known {
+            Some(settings) => settings.clone(),
+            None => Settings::read(|_| None)?,
+        };
+
+        let placed = Labels::of(&secret);
+        let versions = Versions::read(&self.secrets, self.secret, &placed).await;
+        findings.push(Finding::new(
+            "key",
+            service::key(&secret, versions.unread()),
+        ));
+        findings.push(Finding::new(
+            "document",
+            document(versions.current.as_ref()),
+        ));
+        if let Some(Value::Document(document)) = &versions.current {
+            let postgres = self.postgres(&settings);
+            let server = Server {
+                client: &self.secrets,
+                postgres: &postgres,
+                roots: &self.roots,
+                document,
+                secret_arn: arn,
+                shell: &self.shell,
+            };
+            findings.extend(server.examine(&versions, &placed, now).await);
+            postgres.disconnect().await;
+            let lifetime = clients::lifetime(secret.tags(), document, known.as_ref());
+            findings.push(Finding::new("clients", lifetime));
+        } else {
+            let why = "it takes AWSCURRENT's document";
+            findings.extend(Finding::skipped(&Server::CHECKS, why));
+            let verdict = labels(&placed, Logins::UNKNOWN, &self.shell, now);
+            findings.push(Finding::new("labels", verdict));
+            findings.extend(Finding::skipped(&["clients"], why));
+        }
+        Ok(Report {
+            secret: arn.to_owned(),
+            findings,
+            settings,
+        })
+    }
+
+    pub(super) fn postgres<'a>(&'a self, settings: &'a Settings) -> Postgres<'a> {
+        let limits = Limits {
+            connect: PATIENCE,
+            statement: PATIENCE,
+        };
+        Postgres::new(&self.roots, &self.kept, settings, limits)
+    }
+}
+
+fn document(value: Option<&Value>) -> Verdict {
+    match value {
+        Some(Value::Document(document)) => {
+            let strategy = match document.administrator() {
+                Some(administrator) => {
+                    format!("two users take turns, administrator {administrator}")
+                }
+                None => "single user".to_owned(),
+            };
+            let (user, host, port) = (document.username(), document.host(), document.port());
+            Verdict::ok(format!(
+                "{user} on {host}:{port}/{}, {strategy}",
+                document.dbname()
+            ))
+        }
+        Some(Value::Invalid(error)) => {
+            Verdict::wrong(format!("AWSCURRENT {error}"), Cure::default())
+        }
+        Some(Value::Binary) => {
+            let advice = "store the JSON document as SecretString, with put-secret-value --secret-string file://…";
+            Verdict::wrong("AWSCURRENT holds SecretBinary", Cure::advice(advice))
+        }
+        Some(Value::Unread(error)) => Verdict::wrong(error.to_string(), Cure::default()),
+        Some(Value::None) | None => Verdict::skipped("no version is AWSCURRENT"),
+    }
+}

@@ -1,0 +1,183 @@
+//! What a check comes to, and how it is printed.
+
+use std::fmt::Write as _;
+
+use console::style;
+use serde::Serialize;
+
+use super::repair::Repair;
+
+/// One line of the report.
+#[derive(Debug, Serialize)]
+pub(super) struct Finding {
+    /// A word that stays the same, for scripts.
+    check: &'static str,
+    #[serde(flatten)]
+    pub(super) verdict: Verdict,
+}
+
+/// How a check ended.
+#[derive(Debug, Serialize)]
+#[serde(tag = "verdict", rename_all = "lowercase")]
+pub(super) enum Verdict {
+    /// As it should be.
+    Ok { what: String },
+    /// It works, and is worth a look.
+    Warning { what: String, cure: Cure },
+    /// It does not work, or will not.
+    Wrong { what: String, cure: Cure },
+    /// It could not be found out, because of something else.
+    Skipped { what: String },
+}
+
+/// What to do.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Cure {
+    /// In words.
+    advice: String,
+    /// To be run as they stand.
+    commands: Vec<Command>,
+    /// What `--repair` does.
+    #[serde(skip)]
+    pub(super) repair: Option<Repair>,
+}
+
+/// A line that can be copied and run.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Command {
+    /// In a shell.
+    Shell(String),
+    /// In psql, as a superuser or whoever else may.
+    Psql(String),
+}
+
+impl Finding {
+    pub(super) fn new(check: &'static str, verdict: Verdict) -> Self {
+        Self { check, verdict }
+    }
+
+    /// The same reason for several checks that need what is not there.
+    pub(super) fn skipped(checks: &[&'static str], why: &str) -> Vec<Self> {
+        let skip = |check| Self::new(check, Verdict::skipped(why));
+        checks.iter().map(|check| skip(*check)).collect()
+    }
+
+    pub(super) fn is_wrong(&self) -> bool {
+        matches!(self.verdict, Verdict::Wrong { .. })
+    }
+
+    /// The repair that `--repair` may offer, if there is one.
+    pub(super) fn repair(&self) -> Option<&Repair> {
+        match &self.verdict {
+            Verdict::Warning { cure, .. } | Verdict::Wrong { cure, .. } => cure.repair.as_ref(),
+            Verdict::Ok { .. } | Verdict::Skipped { .. } => None,
+        }
+    }
+
+    /// The verdict and what was found; below it, what to do.
+    pub(super) fn lines(&self) -> String {
+        let (word, what, cure) = match &self.verdict {
+            Verdict::Ok { what } => (style("ok").green(), what, None),
+            Verdict::Warning { what, cure } => (style("warning").yellow(), what, Some(cure)),
+            Verdict::Wrong { what, cure } => (style("wrong").red(), what, Some(cure)),
+            Verdict::Skipped { what } => (style("skipped").dim(), what, None),
+        };
+        let check = self.check;
+        let mut lines = format!("{word:<8} {check:<14} {}", printable(what));
+        let indent = " ".repeat(24);
+        if let Some(cure) = cure {
+            if !cure.advice.is_empty() {
+                // a String takes whatever is written to it
+                let _ = write!(lines, "\n{indent}{}", printable(&cure.advice));
+            }
+            for command in &cure.commands {
+                let (prompt, command) = match command {
+                    Command::Shell(command) => ("$", command),
+                    Command::Psql(command) => ("=#", command),
+                };
+                let _ = write!(lines, "\n{indent}  {prompt} {}", printable(command));
+            }
+        }
+        lines
+    }
+}
+
+/// Names come from elsewhere: what a terminal would obey instead of showing it is left out.
+pub(super) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
+impl Verdict {
+    pub(super) fn ok(what: impl Into<String>) -> Self {
+        Self::Ok { what: what.into() }
+    }
+
+    pub(super) fn warning(what: impl Into<String>, cure: Cure) -> Self {
+        Self::Warning {
+            what: what.into(),
+            cure,
+        }
+    }
+
+    pub(super) fn wrong(what: impl Into<String>, cure: Cure) -> Self {
+        Self::Wrong {
+            what: what.into(),
+            cure,
+        }
+    }
+
+    pub(super) fn skipped(why: impl Into<String>) -> Self {
+        Self::Skipped { what: why.into() }
+    }
+
+    /// What was found.
+    pub(super) fn what(&self) -> &str {
+        match self {
+            Self::Ok { what }
+            | Self::Warning { what, .. }
+            | Self::Wrong { what, .. }
+            | Self::Skipped { what } => what,
+        }
+    }
+}
+
+impl Cure {
+    /// In words alone.
+    pub(super) fn advice(advice: impl Into<String>) -> Self {
+        Self {
+            advice: advice.into(),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn command(mut self, command: Command) -> Self {
+        self.commands.push(command);
+        self
+    }
+
+    pub(super) fn repair(self, repair: Repair) -> Self {
+        Self {
+            repair: Some(repair),
+            ..self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_not_shown_to_it() {
+        let hostile = "app\u{1b}[2J\r\n\u{9b}ok";
+        let cure = Cure::advice(hostile).command(Command::Psql(hostile.to_owned()));
+        let lines = Finding::new("check", Verdict::wrong(hostile, cure)).lines();
+        assert_eq!(lines.lines().count(), 3, "{lines:?}");
+        let shown = lines.replace('\n', "");
+        assert!(!shown.chars().any(char::is_control), "{lines:?}");
+        assert_eq!(lines.matches("app\u{fffd}[2J").count(), 3, "{lines:?}");
+    }
+}

@@ -1,0 +1,192 @@
+//! The rotation function: there, ready, set up, and allowed to be invoked.
+
+use std::time::Duration;
+
+use aws_sdk_lambda::{
+    Client,
+    operation::get_function_configuration::GetFunctionConfigurationOutput,
+    types::{LastUpdateStatus, State},
+};
+use secret_rotation::settings::Settings;
+
+use super::{
+    finding::{Cure, Finding, Verdict},
+    policy::{Admits, admits},
+    shell::Shell,
+};
+use crate::aws::{self, explain};
+
+/// A login may take a fifth of it, and Lambda's own default is three seconds.
+const SHORTEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What came of it: the findings, and the function's settings if they could be read.
+pub(super) async fn examine(
+    client: &Client,
+    function: Option<&str>,
+    secret_arn: &str,
+    shell: &Shell,
+) -> (Vec<Finding>, Option<Settings>) {
+    let checks = ["function", "environment", "permission"];
+    let Some(function) = function else {
+        let skipped = Finding::skipped(&checks, "no function is configured for the secret");
+        return (skipped, None);
+    };
+    let configuration = client.get_function_configuration().function_name(function);
+    let configuration = match configuration.send().await {
+        Ok(configuration) => configuration,
+        Err(error) => {
+            let verdict = unknown(explain("lambda:GetFunctionConfiguration", error), function);
+            let why = "nothing is known of the function";
+            let mut findings = vec![Finding::new("function", verdict)];
+            findings.extend(Finding::skipped(&checks[1..], why));
+            return (findings, None);
+        }
+    };
+    let (environment, settings) = environment(&configuration);
+    let findings = vec![
+        Finding::new("function", ready(&configuration, function, shell)),
+        Finding::new("environment", environment),
+        Finding::new(
+            "permission",
+            permission(client, function, secret_arn, shell).await,
+        ),
+    ];
+    (findings, settings)
+}
+
+fn unknown(error: aws::Error, function: &str) -> Verdict {
+    match error {
+        aws::Error::Absent { .. } => {
+            let advice = "deploy it, or name another one with rotate-secret --rotation-lambda-arn";
+            Verdict::wrong(format!("{function} does not exist"), Cure::advice(advice))
+        }
+        error => Verdict::skipped(error.to_string()),
+    }
+}
+
+fn ready(configuration: &GetFunctionConfigurationOutput, function: &str, shell: &Shell) -> Verdict {
+    let name = configuration.function_name().unwrap_or(function);
+    let state = configuration.state();
+    // a function that has not run for weeks goes to sleep, and wakes when it is invoked
+    if !matches!(state, None | Some(State::Active | State::Inactive)) {
+        let state = state.map_or("?", State::as_str);
+        let reason = configuration.state_reason().unwrap_or("no reason is given");
+        let what = format!("{name} is {state} ({reason})");
+        return Verdict::wrong(
+            what,
+            Cure::advice("wait where it is Pending, else deploy it again"),
+        );
+    }
+    if configuration.last_update_status() == Some(&LastUpdateStatus::Failed) {
+        let reason = configuration.last_update_status_reason();
+        let what = format!(
+            "the last update of {name} failed ({})",
+            reason.unwrap_or("no reason is given")
+        );
+        return Verdict::wrong(what, Cure::advice("deploy it again"));
+    }
+    let runtime = configuration
+        .runtime()
+        .map_or("an image", |runtime| runtime.as_str());
+    let timeout = Duration::from_secs(configuration.timeout().unwrap_or(3).unsigned_abs().into());
+    let what = format!(
+        "{name} is ready, {runtime}, a step may take {} s",
+        timeout.as_secs()
+    );
+    if timeout < SHORTEST_TIMEOUT {
+        let words = [
+            "lambda",
+            "update-function-configuration",
+            "--function-name",
+            function,
+            "--timeout",
+            "30",
+        ];
+        let cure = Cure::advice("a login may take a fifth of that; give it time:")
+            .command(shell.aws(&words));
+        return Verdict::warning(what, cure);
+    }
+    Verdict::ok(what)
+}
+
+/// Read by the function's own rules. Nothing of it is printed but the name and value of a setting that is refused.
+fn environment(configuration: &GetFunctionConfigurationOutput) -> (Verdict, Option<Settings>) {
+    let environment = configuration.environment();
+    if let Some(error) = environment.and_then(|environment| environment.error()) {
+        let code = error.error_code().unwrap_or("no code");
+        let advice =
+            "allow kms:Decrypt on the key of the function's environment to you and to its role";
+        let verdict = Verdict::warning(
+            format!("Lambda cannot decrypt it ({code})"),
+            Cure::advice(advice),
+        );
+        return (verdict, None);
+    }
+    let variables = environment.and_then(|environment| environment.variables());
+    // the bundle is a file of the function's, not of this machine's
+    let variable = |name: &str| {
+        variables?
+            .get(name)
+            .filter(|_| name != "AWS_CA_BUNDLE")
+            .cloned()
+    };
+    match Settings::read(variable) {
+        Ok(settings) => (
+            Verdict::ok("the function's settings can be read"),
+            Some(settings),
+        ),
+        Err(error) => {
+            let advice = "correct it with lambda update-function-configuration, or where it is deployed from";
+            (
+                Verdict::wrong(error.to_string(), Cure::advice(advice)),
+                None,
+            )
+        }
+    }
+}
+
+async fn permission(client: &Client, function: &str, secret_arn: &str, shell: &Shell) -> Verdict {
+    let policy = match client.get_policy().function_name(function).send().await {
+        Ok(answer) => serde_json::from_str(answer.policy().unwrap_or_default()).unwrap_or_default(),
+        Err(error) => match explain("lambda:GetPolicy", error) {
+            // it has none
+            aws::Error::Absent { .. } => serde_json::Value::Null,
+            error => return Verdict::skipped(error.to_string()),
+        },
+    };
+    let account = secret_arn.split(':').nth(4).unwrap_or_default();
+    let allow = || {
+        let id = ["--statement-id", "rotation-by-secrets-manager"];
+        let whom = [
+            "--principal",
+            "secretsmanager.amazonaws.com",
+            "--source-account",
+            account,
+        ];
+        let what = [
+            "--function-name",
+            function,
+            "--action",
+            "lambda:InvokeFunction",
+        ];
+        shell.aws(&[&["lambda", "add-permission"], &what[..], &id, &whom].concat())
+    };
+    match admits(&policy, secret_arn) {
+        Admits::Conditionally => {
+            Verdict::ok("Secrets Manager may invoke the function for this account's secrets")
+        }
+        Admits::Anybody => Verdict::warning(
+            "Secrets Manager may invoke the function on behalf of any account",
+            Cure::advice("add a statement for this account, and take the other one off (lambda remove-permission):")
+                .command(allow()),
+        ),
+        Admits::Perhaps => Verdict::warning(
+            "whether Secrets Manager may invoke the function depends on a condition that is not read here",
+            Cure::advice("see it with lambda get-policy"),
+        ),
+        Admits::Nobody => Verdict::wrong(
+            "Secrets Manager may not invoke the function",
+            Cure::advice("allow it:").command(allow()),
+        ),
+    }
+}

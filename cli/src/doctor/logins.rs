@@ -1,0 +1,159 @@
+//! Which versions log in, and which of them have to.
+
+use postgres_protocol::escape::escape_identifier;
+use secrecy::ExposeSecret;
+use secret_rotation::{document::Document, target::postgres::Session};
+
+use super::{
+    finding::{Command, Cure, Verdict},
+    pending::Logins,
+    repair::Repair,
+    shell::Shell,
+    versions::{Answer, Said, Value},
+};
+
+/// The version that applications read.
+pub(super) fn current(
+    document: &Document,
+    answer: &Answer,
+    logins: Logins,
+    in_flight: bool,
+    secret_arn: &str,
+    shell: &Shell,
+) -> Verdict {
+    let user = document.username();
+    let what = match answer {
+        Answer::LogsIn(session) if session.is_standby() && document.administrator().is_none() => {
+            let what = format!("logs in as {user}, on a standby, which takes no changes");
+            let advice = "store the writer's address as the secret's host";
+            return Verdict::wrong(what, Cure::advice(advice));
+        }
+        Answer::LogsIn(_) => return Verdict::ok(format!("logs in as {user}")),
+        Answer::Unknown(why) => return Verdict::wrong(why, Cure::default()),
+        Answer::Rejected => format!("the server rejects {user} and its password (28P01)"),
+    };
+    match (logins.pending, logins.previous) {
+        (Said::LogsIn, _) if in_flight => {
+            let advice = "AWSPENDING logs in, and becomes AWSCURRENT in a moment";
+            Verdict::warning(what, Cure::advice(advice))
+        }
+        (Said::LogsIn, _) => {
+            let advice = "AWSPENDING has the password that the database has: see labels";
+            Verdict::wrong(what, Cure::advice(advice))
+        }
+        (Said::Rejected, Said::LogsIn) => {
+            let advice = "AWSPREVIOUS logs in, by which a rotation gets in (where AWSPENDING was left over, see labels first):";
+            let rotate = shell.secrets_manager("rotate-secret", &[]);
+            Verdict::wrong(what, Cure::advice(advice).command(rotate))
+        }
+        (Said::Rejected, Said::Rejected) => {
+            let what =
+                format!("{what}, and no other version logs in: the password was changed by hand");
+            Verdict::wrong(what, changed_by_hand(document, secret_arn, shell))
+        }
+        (Said::Unknown, _) | (_, Said::Unknown) => Verdict::wrong(
+            what,
+            Cure::advice("see what keeps the other versions from being tried, below"),
+        ),
+    }
+}
+
+fn changed_by_hand(document: &Document, secret_arn: &str, shell: &Shell) -> Cure {
+    match document.administrator() {
+        Some(administrator) => {
+            let advice = "have the administrator give the role the stored password again; you are asked before:";
+            Cure::advice(advice)
+                .command(shell.repair())
+                .repair(Repair::Restore {
+                    administrator: administrator.to_owned(),
+                    document: copy(document),
+                })
+        }
+        None => store_what_the_database_has(document, secret_arn, shell),
+    }
+}
+
+/// For a credential that nobody else can mend. The password is typed, and goes nowhere but to the two who have to know it.
+pub(super) fn store_what_the_database_has(
+    document: &Document,
+    secret_arn: &str,
+    shell: &Shell,
+) -> Cure {
+    let advice = "if nobody knows the password that the database has now, a superuser sets one in psql; then store it: it is \
+                  asked for, tried, and not shown:";
+    Cure::advice(advice)
+        .command(Command::Psql(format!(
+            "\\password {}",
+            escape_identifier(document.username())
+        )))
+        .command(shell.repair())
+        .repair(Repair::Store {
+            secret: secret_arn.to_owned(),
+            document: copy(document),
+        })
+}
+
+pub(super) fn copy(document: &Document) -> Box<Document> {
+    Box::new(document.with_password(document.password().clone()))
+}
+
+/// How the server keeps passwords that somebody sets by hand. The function sends a verifier, whatever this says.
+pub(super) async fn hashing(session: Option<&Session>) -> Verdict {
+    let Some(session) = session else {
+        return Verdict::skipped("no version logs in");
+    };
+    let question = "SELECT pg_catalog.current_setting('password_encryption')";
+    match session.client().query_one(question, &[]).await {
+        Ok(row) if row.get::<_, &str>(0) == "scram-sha-256" => {
+            Verdict::ok("the server keeps passwords as scram-sha-256")
+        }
+        Ok(row) => {
+            let what = format!(
+                "the server keeps as {} what is set by hand; the function sets SCRAM verifiers",
+                row.get::<_, &str>(0)
+            );
+            let advice = "have it hash as the function does (on RDS, in the parameter group):";
+            let set = "ALTER SYSTEM SET password_encryption = 'scram-sha-256';";
+            let cure = Cure::advice(advice)
+                .command(Command::Psql(set.to_owned()))
+                .command(Command::Psql(
+                    "SELECT pg_catalog.pg_reload_conf();".to_owned(),
+                ));
+            Verdict::warning(what, cure)
+        }
+        Err(error) => Verdict::skipped(format!("the server does not tell ({error})")),
+    }
+}
+
+/// The version that a rotation makes. Whether it is to be there at all, the labels tell.
+pub(super) fn pending(answer: &Answer) -> Verdict {
+    match answer {
+        Answer::LogsIn(_) => Verdict::ok("logs in: the database has its password"),
+        Answer::Rejected => Verdict::ok("does not log in: the database does not have its password"),
+        Answer::Unknown(why) => Verdict::warning(why, Cure::default()),
+    }
+}
+
+/// The version before AWSCURRENT. It may log in or not; what it may not is be unreadable to a rotation that needs it.
+pub(super) fn previous(current: &Document, value: &Value, answer: &Answer) -> Verdict {
+    if let Value::Document(previous) = value
+        && previous.username() == current.username()
+        && previous.password().expose_secret() == current.password().expose_secret()
+    {
+        return Verdict::ok("holds the same password as AWSCURRENT");
+    }
+    match (answer, current.administrator()) {
+        (Answer::LogsIn(_), Some(_)) => Verdict::ok("still logs in, until its overlap window ends"),
+        (Answer::LogsIn(_), None) => {
+            let advice =
+                "the database was set back, or the labels were moved; the next rotation ends it";
+            Verdict::warning(
+                "logs in, though single user has no overlap",
+                Cure::advice(advice),
+            )
+        }
+        (Answer::Rejected, Some(_)) => Verdict::ok("logs in no more: its overlap window has ended"),
+        (Answer::Rejected, None) => Verdict::ok("logs in no more: single user has no overlap"),
+        (Answer::Unknown(why), _) => Verdict::warning(why, Cure::default()),
+    }
+}

@@ -1,0 +1,168 @@
+//! `rotatectl doctor`: everything that can be wrong with a secret's rotation, each line ok or what to do.
+//!
+//! | file | what |
+//! |---|---|
+//! | `finding` | a line of the report |
+//! | `examine`, `server` | the order of the checks |
+//! | `service` | rotation, tags and the key, as DescribeSecret tells them |
+//! | `function`, `policy` | the rotation function, and who may invoke it |
+//! | `versions` | the secret's versions, and what the server says to them |
+//! | `network`, `certificate` | the way to the server |
+//! | `logins`, `pending` | which versions have to log in; the labels, and what is left over |
+//! | `administrator`, `clients` | rights; lifetimes against the overlap window |
+//! | `shell`, `repair` | commands to be run, and what `--repair` does |
+//!
+//! Documents, logins and rights are judged by the function's own code: what is said here is what a rotation will say.
+//! Nothing is changed without `--repair`, and no password is printed or taken from the command line.
+
+mod administrator;
+mod certificate;
+mod clients;
+mod examine;
+mod finding;
+mod function;
+mod logins;
+mod network;
+mod pending;
+mod policy;
+mod repair;
+mod server;
+mod service;
+mod shell;
+mod versions;
+
+use std::{env, path::PathBuf, process::ExitCode};
+
+use aws_config::SdkConfig;
+use clap::Args;
+use secret_rotation::{
+    settings::Settings,
+    target::postgres::{Kept, Roots},
+};
+use serde_json::json;
+
+pub use self::repair::Error as RepairError;
+use self::{
+    examine::Doctor,
+    finding::{Finding, printable},
+    repair::Tools,
+    shell::Shell,
+};
+use crate::{
+    Error,
+    arguments::AwsArguments,
+    terminal::{print, print_json, tell},
+};
+
+/// More repairs than can follow from one another.
+const MOST_REPAIRS: usize = 4;
+
+/// Tell everything that is wrong with a secret's rotation, and what to do about it.
+///
+/// Each line is ok, worth a look, wrong, or skipped because of something else; below it stands what to do, as commands to be
+/// run as they are. Nothing is changed without --repair. The exit code is 2 if something is wrong.
+///
+/// It needs secretsmanager:DescribeSecret and GetSecretValue on the secret and on its administrator's, the use of their
+/// keys, lambda:GetFunctionConfiguration and GetPolicy, and the network to the database; --repair needs
+/// UpdateSecretVersionStage and PutSecretValue too.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rotatectl doctor orders/db                        all checks
+  rotatectl doctor orders/db --repair               mend what can be mended from here, asked before each
+  rotatectl doctor orders/db --json | jq '.findings[] | select(.verdict == \"wrong\")'")]
+pub struct DoctorArguments {
+    /// The secret's name or ARN.
+    pub secret: String,
+    /// A PEM file of roots to trust for the database beside RDS's and the public ones; without it TLS_CA_FILE.
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Offer to mend what can be mended from here; a password that has to be known is asked for.
+    #[arg(long)]
+    pub repair: bool,
+    /// Mend without asking, save where the administrator's credential goes to a server that nothing has proven.
+    #[arg(long, requires = "repair")]
+    pub yes: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Examines the secret, offers what can be mended if that is asked for, and reports.
+///
+/// # Errors
+///
+/// The secret cannot be described, or a repair fails.
+pub async fn run(
+    arguments: &DoctorArguments,
+    aws: &AwsArguments,
+    configuration: &SdkConfig,
+) -> Result<ExitCode, Error> {
+    let ca_file = arguments.ca_file.clone().or_else(|| {
+        let named = env::var_os("TLS_CA_FILE").filter(|file| !file.is_empty());
+        named.map(PathBuf::from)
+    });
+    let doctor = Doctor {
+        secrets: aws_sdk_secretsmanager::Client::new(configuration),
+        lambda: aws_sdk_lambda::Client::new(configuration),
+        secret: &arguments.secret,
+        shell: Shell::new(&arguments.secret, arguments.ca_file.as_deref(), aws),
+        roots: Roots::new(ca_file),
+        kept: Kept::default(),
+    };
+    let mut report = doctor.examine().await?;
+    for _ in 0..MOST_REPAIRS {
+        let repair = report.findings.iter().find_map(Finding::repair);
+        let Some(repair) = repair.filter(|_| arguments.repair) else {
+            break;
+        };
+        if !arguments.json {
+            report.print()?;
+        }
+        let tools = Tools {
+            client: &doctor.secrets,
+            secret: doctor.secret,
+            postgres: doctor.postgres(&report.settings),
+            yes: arguments.yes,
+        };
+        let Some(done) = repair.offer(&tools).await? else {
+            return Ok(report.exit_code());
+        };
+        tell(&format!("{}\n", printable(&done)));
+        report = doctor.examine().await?;
+    }
+    if arguments.json {
+        report.print_json()?;
+    } else {
+        report.print()?;
+    }
+    Ok(report.exit_code())
+}
+
+/// What was found.
+struct Report {
+    secret: String,
+    findings: Vec<Finding>,
+    /// The function's, or the usual ones where they cannot be read.
+    settings: Settings,
+}
+
+impl Report {
+    fn exit_code(&self) -> ExitCode {
+        if self.findings.iter().any(Finding::is_wrong) {
+            ExitCode::from(2)
+        } else {
+            ExitCode::SUCCESS
+        }
+    }
+
+    fn print(&self) -> Result<(), Error> {
+        let lines: Vec<String> = self.findings.iter().map(Finding::lines).collect();
+        Ok(print(&lines.join("\n"))?)
+    }
+
+    fn print_json(&self) -> Result<(), Error> {
+        let ok = !self.findings.iter().any(Finding::is_wrong);
+        let report = json!({ "secret": self.secret, "ok": ok, "findings": self.findings });
+        Ok(print_json(&report)?)
+    }
+}

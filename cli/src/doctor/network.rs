@@ -1,0 +1,57 @@
+//! The way to the server, as this machine sees it. The function may see another one.
+
+use std::{io, time::Duration};
+
+use secret_rotation::document::Document;
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::timeout,
+};
+
+use super::{
+    finding::{Cure, Verdict},
+    shell::Shell,
+};
+
+/// How long a name, a connection or a login may take.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whether the name has an address.
+pub(super) async fn name(document: &Document, shell: &Shell) -> Verdict {
+    let host = document.host();
+    let found = timeout(PATIENCE, lookup_host((host, document.port()))).await;
+    let addresses = found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    match addresses.map(Iterator::collect::<Vec<_>>) {
+        Ok(addresses) if !addresses.is_empty() => {
+            let mut addresses: Vec<String> = addresses.iter().map(|a| a.ip().to_string()).collect();
+            addresses.dedup();
+            Verdict::ok(format!("{host} is {} from here", addresses.join(", ")))
+        }
+        Ok(_) => Verdict::wrong(format!("{host} has no address from here"), elsewhere(shell)),
+        Err(error) => {
+            let what = format!("{host} does not resolve from here ({error})");
+            Verdict::wrong(what, elsewhere(shell))
+        }
+    }
+}
+
+/// Whether somebody listens.
+pub(super) async fn connection(document: &Document, shell: &Shell) -> Verdict {
+    let (host, port) = (document.host(), document.port());
+    let connected = timeout(PATIENCE, TcpStream::connect((host, port))).await;
+    match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+        Ok(_) => Verdict::ok(format!("{host}:{port} takes connections from here")),
+        Err(error) => {
+            let what = format!("{host}:{port} takes no connection from here ({error})");
+            Verdict::wrong(what, elsewhere(shell))
+        }
+    }
+}
+
+/// What an operator's machine cannot tell.
+fn elsewhere(shell: &Shell) -> Cure {
+    let advice = "if the secret's host and port are right, this machine is outside of the database's network: run doctor \
+                  inside of it. The function's own way is tested by (its log tells what came of it):";
+    Cure::advice(advice)
+        .command(shell.secrets_manager("rotate-secret", &["--no-rotate-immediately"]))
+}

@@ -1,0 +1,179 @@
+//! Whether a function's policy lets Secrets Manager invoke it for a secret.
+
+use serde_json::Value;
+
+const SERVICE: &str = "secretsmanager.amazonaws.com";
+const ACTION: &str = "lambda:InvokeFunction";
+
+/// What a policy comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admits {
+    /// Yes, for secrets of this account or this secret only.
+    Conditionally,
+    /// Yes, on behalf of whichever account.
+    Anybody,
+    /// A statement may, under a condition that is not one of those read here.
+    Perhaps,
+    /// Nothing in it does.
+    Nobody,
+}
+
+/// Reads the statements. The best of them counts.
+pub(super) fn admits(policy: &Value, secret_arn: &str) -> Admits {
+    let statements = several(&policy["Statement"]).filter(|statement| {
+        statement["Effect"] == "Allow"
+            && is_for_the_service(&statement["Principal"])
+            && several(&statement["Action"])
+                .filter_map(Value::as_str)
+                .any(|action| fits(&action.to_lowercase(), &ACTION.to_lowercase()))
+    });
+    let mut admits = Admits::Nobody;
+    for statement in statements {
+        match (conditions(&statement["Condition"], secret_arn), admits) {
+            (Admits::Conditionally, _) => return Admits::Conditionally,
+            (Admits::Nobody, _) | (Admits::Perhaps, Admits::Anybody) => {}
+            (better, _) => admits = better,
+        }
+    }
+    admits
+}
+
+fn is_for_the_service(principal: &Value) -> bool {
+    *principal == "*" || several(&principal["Service"]).any(|service| service == SERVICE)
+}
+
+/// All conditions of a statement have to hold; of one condition's values, one.
+fn conditions(condition: &Value, secret_arn: &str) -> Admits {
+    let account = secret_arn.split(':').nth(4).unwrap_or_default();
+    let mut admits = Admits::Anybody;
+    let operators = condition.as_object().into_iter().flatten();
+    for (operator, keys) in operators {
+        for (key, values) in keys.as_object().into_iter().flatten() {
+            let value = match key.to_lowercase().as_str() {
+                "aws:sourceaccount" => account,
+                "aws:sourcearn" => secret_arn,
+                _ => return Admits::Perhaps,
+            };
+            let patterns = matches!(operator.as_str(), "StringLike" | "ArnLike" | "ArnEquals");
+            if !patterns && operator != "StringEquals" {
+                return Admits::Perhaps;
+            }
+            let mut values = several(values).filter_map(Value::as_str);
+            if !values.any(|wanted| wanted == value || (patterns && fits(wanted, value))) {
+                return Admits::Nobody;
+            }
+            admits = Admits::Conditionally;
+        }
+    }
+    admits
+}
+
+/// IAM writes one of something without a list.
+fn several(value: &Value) -> impl Iterator<Item = &Value> {
+    let list = value
+        .as_array()
+        .map_or(std::slice::from_ref(value), Vec::as_slice);
+    list.iter()
+}
+
+/// IAM's wildcards: `*` for anything, `?` for one character.
+fn fits(pattern: &str, text: &str) -> bool {
+    let mut rest = text.chars();
+    match pattern.chars().next() {
+        None => text.is_empty(),
+        Some('*') => {
+            let pattern = &pattern[1..];
+            fits(pattern, text)
+                || rest
+                    .next()
+                    .is_some_and(|_| fits(&format!("*{pattern}"), rest.as_str()))
+        }
+        Some(wanted) => rest.next().is_some_and(|c| {
+            (wanted == '?' || wanted == c) && fits(&pattern[wanted.len_utf8()..], rest.as_str())
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const SECRET: &str = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:orders/db-AbCdEf";
+
+    fn of(condition: Value) -> Admits {
+        let statement = json!({
+            "Effect": "Allow", "Principal": { "Service": SERVICE }, "Action": ACTION, "Condition": condition,
+        });
+        admits(&json!({ "Statement": [statement] }), SECRET)
+    }
+
+    #[test]
+    fn a_condition_on_account_or_secret_has_to_be_about_this_one() {
+        let like = |arn| json!({ "ArnLike": { "aws:SourceArn": arn } });
+        for (condition, expected) in [
+            (json!(null), Admits::Anybody),
+            (
+                json!({ "StringEquals": { "AWS:SourceAccount": "123456789012" } }),
+                Admits::Conditionally,
+            ),
+            (
+                json!({ "StringEquals": { "AWS:SourceAccount": ["1", "123456789012"] } }),
+                Admits::Conditionally,
+            ),
+            (
+                json!({ "StringEquals": { "AWS:SourceAccount": "999999999999" } }),
+                Admits::Nobody,
+            ),
+            (like(SECRET), Admits::Conditionally),
+            (
+                like("arn:aws:secretsmanager:*:123456789012:secret:orders/*"),
+                Admits::Conditionally,
+            ),
+            (
+                like("arn:aws:secretsmanager:*:123456789012:secret:stock/*"),
+                Admits::Nobody,
+            ),
+            (
+                like("arn:aws:secretsmanager:*:123456789012:secret:orders/db-??????"),
+                Admits::Conditionally,
+            ),
+            (
+                json!({ "IpAddress": { "aws:SourceIp": "10.0.0.0/8" } }),
+                Admits::Perhaps,
+            ),
+            (
+                json!({ "StringNotEquals": { "aws:SourceAccount": "1" } }),
+                Admits::Perhaps,
+            ),
+        ] {
+            assert_eq!(of(condition.clone()), expected, "{condition}");
+        }
+    }
+
+    #[test]
+    fn only_an_allowing_statement_for_the_service_and_the_action_counts() {
+        let statement = |effect, principal: Value, action: Value| {
+            let one = json!({ "Effect": effect, "Principal": principal, "Action": action });
+            admits(&json!({ "Statement": one }), SECRET)
+        };
+        let service = || json!({ "Service": ["lambda.amazonaws.com", SERVICE] });
+        assert_eq!(
+            statement("Allow", service(), json!([ACTION])),
+            Admits::Anybody
+        );
+        assert_eq!(
+            statement("Allow", json!("*"), json!("lambda:*")),
+            Admits::Anybody
+        );
+        assert_eq!(statement("Deny", service(), json!(ACTION)), Admits::Nobody);
+        assert_eq!(
+            statement("Allow", service(), json!("lambda:GetPolicy")),
+            Admits::Nobody
+        );
+        let another = json!({ "Service": "events.amazonaws.com" });
+        assert_eq!(statement("Allow", another, json!(ACTION)), Admits::Nobody);
+        assert_eq!(admits(&json!({}), SECRET), Admits::Nobody);
+    }
+}

@@ -1,0 +1,211 @@
+//! What `--repair` does, one thing at a time, asked before each.
+
+use std::io::{self, IsTerminal, Write};
+
+use aws_sdk_secretsmanager::Client;
+use console::Term;
+use secrecy::{ExposeSecret, SecretString};
+use secret_rotation::{
+    document::Document,
+    target::{TargetError, postgres::Postgres},
+};
+
+use super::{
+    finding::printable,
+    versions::{Answer, log_in},
+};
+use crate::aws::{self, explain};
+
+/// A repair that can be made from here.
+#[derive(Debug)]
+pub(super) enum Repair {
+    /// Gives a rotation up.
+    TakePendingOff { pending: String },
+    /// Ends a rotation as finishSecret would have.
+    Promote { pending: String, current: String },
+    /// Gives the role the stored password, by the administrator.
+    Restore {
+        administrator: String,
+        document: Box<Document>,
+    },
+    /// Stores the password that the database has, once it is proven to log in.
+    Store {
+        secret: String,
+        document: Box<Document>,
+    },
+}
+
+/// Why a repair was not made.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the messages")]
+pub enum Error {
+    /// Secrets Manager.
+    #[error(transparent)]
+    Aws(#[from] aws::Error),
+    /// The database.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// What was typed is wrong.
+    #[error(
+        "the server rejects that password for {user} (28P01), and nothing was stored: try again with the right one"
+    )]
+    Rejected { user: String },
+    /// What was typed could not be tried.
+    #[error("whether that password logs in could not be found out, and nothing was stored: {why}")]
+    Untried { why: String },
+    /// Nothing was typed.
+    #[error("no password was given, and nothing was stored: type it, or pipe it into stdin")]
+    NoPassword,
+    /// The administrator's secret.
+    #[error("{0}")]
+    Administrator(String),
+    /// A document that cannot be written back.
+    #[error("the document cannot be written as JSON ({0}): report this as a fault of rotatectl")]
+    Unwritable(#[from] serde_json::Error),
+    /// The terminal.
+    #[error("cannot ask ({0}): run it in a terminal, or with --yes")]
+    Ask(#[from] io::Error),
+}
+
+/// What repairs are made with.
+pub(super) struct Tools<'a> {
+    pub(super) client: &'a Client,
+    pub(super) secret: &'a str,
+    pub(super) postgres: Postgres<'a>,
+    /// Takes the questions for answered that need nobody's eyes.
+    pub(super) yes: bool,
+}
+
+impl Repair {
+    /// Asks, and does it; says what was done, or `None` if the answer was no.
+    pub(super) async fn offer(&self, tools: &Tools<'_>) -> Result<Option<String>, Error> {
+        // the administrator's credential goes to a server that nothing has proven: a person has to have read where
+        let taken_for_answered = tools.yes && !matches!(self, Self::Restore { .. });
+        if !(taken_for_answered || confirm(&self.question())?) {
+            return Ok(None);
+        }
+        match self {
+            Self::TakePendingOff { pending } => take_pending_off(tools, pending).await,
+            Self::Promote { pending, current } => promote(tools, pending, current).await,
+            Self::Restore {
+                administrator,
+                document,
+            } => restore(tools, administrator, document).await,
+            Self::Store { secret, document } => store(tools, secret, document).await,
+        }
+        .map(Some)
+    }
+
+    fn question(&self) -> String {
+        match self {
+            Self::TakePendingOff { pending } => format!("Take AWSPENDING off {pending}?"),
+            Self::Promote { pending, .. } => format!("Make {pending} AWSCURRENT?"),
+            Self::Restore {
+                administrator,
+                document,
+            } => format!(
+                "Give {} on {}:{} the password of AWSCURRENT, as the administrator of {administrator}?",
+                document.username(),
+                document.host(),
+                document.port()
+            ),
+            Self::Store { secret, document } => format!(
+                "Store the password that {} has on {}:{} in {secret}?",
+                document.username(),
+                document.host(),
+                document.port()
+            ),
+        }
+    }
+}
+
+async fn take_pending_off(tools: &Tools<'_>, pending: &str) -> Result<String, Error> {
+    let request = tools
+        .client
+        .update_secret_version_stage()
+        .secret_id(tools.secret);
+    let request = request
+        .version_stage("AWSPENDING")
+        .remove_from_version_id(pending);
+    let taken = request.send().await;
+    taken.map_err(|error| explain("secretsmanager:UpdateSecretVersionStage", error))?;
+    Ok(format!("AWSPENDING is off {pending}: rotate again"))
+}
+
+async fn promote(tools: &Tools<'_>, pending: &str, current: &str) -> Result<String, Error> {
+    let request = tools
+        .client
+        .update_secret_version_stage()
+        .secret_id(tools.secret);
+    let request = request
+        .version_stage("AWSCURRENT")
+        .move_to_version_id(pending);
+    let promoted = request.remove_from_version_id(current).send().await;
+    promoted.map_err(|error| explain("secretsmanager:UpdateSecretVersionStage", error))?;
+    Ok(format!("{pending} is AWSCURRENT"))
+}
+
+async fn restore(
+    tools: &Tools<'_>,
+    administrator: &str,
+    document: &Document,
+) -> Result<String, Error> {
+    let read = super::administrator::read(tools.client, administrator, document).await;
+    let administrator = read.map_err(|verdict| Error::Administrator(verdict.what().to_owned()))?;
+    tools.postgres.restore(&administrator, document).await?;
+    Ok(format!(
+        "{} has the password of AWSCURRENT again",
+        document.username()
+    ))
+}
+
+async fn store(tools: &Tools<'_>, secret: &str, document: &Document) -> Result<String, Error> {
+    let user = document.username();
+    let question = format!(
+        "The password of {user} on {}:{}: ",
+        document.host(),
+        document.port()
+    );
+    let document = document.with_password(password(&question)?);
+    match log_in(&tools.postgres, &document).await {
+        Answer::LogsIn(_) => {}
+        Answer::Rejected => {
+            let user = user.to_owned();
+            return Err(Error::Rejected { user });
+        }
+        Answer::Unknown(why) => return Err(Error::Untried { why }),
+    }
+    let request = tools.client.put_secret_value().secret_id(secret);
+    let json = document.to_json()?;
+    let stored = request.secret_string(json.expose_secret()).send().await;
+    stored.map_err(|error| explain("secretsmanager:PutSecretValue", error))?;
+    Ok(format!("the password of {user} is stored in {secret}"))
+}
+
+/// The end of stdin is a no.
+fn confirm(question: &str) -> io::Result<bool> {
+    let mut stderr = io::stderr();
+    write!(stderr, "{} [y/N] ", printable(question))?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// Typed and not shown in a terminal; elsewhere a line of stdin.
+fn password(question: &str) -> Result<SecretString, Error> {
+    write!(io::stderr(), "{}", printable(question))?;
+    let typed = if io::stdin().is_terminal() {
+        Term::stderr().read_secure_line()?
+    } else {
+        let mut line = String::new();
+        io::stdin().read_line(&mut line)?;
+        line
+    };
+    let typed = SecretString::from(typed);
+    let line = typed.expose_secret().trim_end_matches(['\r', '\n']);
+    if line.is_empty() {
+        return Err(Error::NoPassword);
+    }
+    Ok(line.into())
+}

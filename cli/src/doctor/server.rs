@@ -1,0 +1,135 @@
+//! The database server that AWSCURRENT names, from its address to the administrator's rights.
+
+use std::time::SystemTime;
+
+use aws_sdk_secretsmanager::Client;
+use secret_rotation::{
+    document::Document,
+    target::postgres::{Postgres, Roots, Session},
+};
+
+use super::{
+    administrator, certificate,
+    finding::Finding,
+    logins, network,
+    pending::{Labels, Logins, labels},
+    shell::Shell,
+    versions::{Answer, Said, Value, Versions, log_in},
+};
+
+/// What is asked of it, and with what.
+pub(super) struct Server<'a> {
+    pub(super) client: &'a Client,
+    pub(super) postgres: &'a Postgres<'a>,
+    pub(super) roots: &'a Roots,
+    pub(super) document: &'a Document,
+    pub(super) secret_arn: &'a str,
+    pub(super) shell: &'a Shell,
+}
+
+impl Server<'_> {
+    /// Those that need it, in their order.
+    pub(super) const CHECKS: [&'static str; 7] = [
+        "name",
+        "connection",
+        "certificate",
+        "AWSCURRENT",
+        "AWSPREVIOUS",
+        "hashing",
+        "administrator",
+    ];
+
+    pub(super) async fn examine(
+        &self,
+        versions: &Versions,
+        placed: &Labels<'_>,
+        now: SystemTime,
+    ) -> Vec<Finding> {
+        let mut findings = self.way(now).await;
+        if findings.last().is_some_and(Finding::is_wrong) {
+            let why = "the server is not reached";
+            findings.extend(Finding::skipped(&Self::CHECKS[findings.len()..], why));
+            let verdict = labels(placed, Logins::UNKNOWN, self.shell, now);
+            findings.push(Finding::new("labels", verdict));
+            return findings;
+        }
+        let answers = self.log_in(versions).await;
+        findings.extend(self.logins(versions, &answers, placed.in_flight(now)));
+        let verdict = labels(placed, answers.said(), self.shell, now);
+        findings.push(Finding::new("labels", verdict));
+        let proven = answers.proven();
+        findings.push(Finding::new("hashing", logins::hashing(proven).await));
+        let (client, postgres) = (self.client, self.postgres);
+        let rights =
+            administrator::rights(client, postgres, proven, self.document, self.shell).await;
+        findings.push(Finding::new("administrator", rights));
+        findings
+    }
+
+    /// Name, connection, certificate, up to the first that is wrong: each needs the one before.
+    async fn way(&self, now: SystemTime) -> Vec<Finding> {
+        let name = network::name(self.document, self.shell).await;
+        let mut findings = vec![Finding::new("name", name)];
+        if !findings[0].is_wrong() {
+            let connection = network::connection(self.document, self.shell).await;
+            findings.push(Finding::new("connection", connection));
+        }
+        if !findings.iter().any(Finding::is_wrong) {
+            let certificate = certificate::examine(self.document, self.roots, now).await;
+            findings.push(Finding::new("certificate", certificate));
+        }
+        findings
+    }
+
+    async fn log_in(&self, versions: &Versions) -> Answers {
+        let other = async |value: &Option<Value>| {
+            Some(value.as_ref()?.log_in(self.postgres, self.document).await)
+        };
+        Answers {
+            current: log_in(self.postgres, self.document).await,
+            pending: other(&versions.pending).await,
+            previous: other(&versions.previous).await,
+        }
+    }
+
+    fn logins(&self, versions: &Versions, answers: &Answers, in_flight: bool) -> Vec<Finding> {
+        let said = answers.said();
+        let (document, arn) = (self.document, self.secret_arn);
+        let current = logins::current(document, &answers.current, said, in_flight, arn, self.shell);
+        let mut findings = vec![Finding::new("AWSCURRENT", current)];
+        if let Some(answer) = &answers.pending {
+            findings.push(Finding::new("AWSPENDING", logins::pending(answer)));
+        }
+        if let (Some(value), Some(answer)) = (&versions.previous, &answers.previous) {
+            let previous = logins::previous(document, value, answer);
+            findings.push(Finding::new("AWSPREVIOUS", previous));
+        }
+        findings
+    }
+}
+
+struct Answers {
+    current: Answer,
+    pending: Option<Answer>,
+    previous: Option<Answer>,
+}
+
+impl Answers {
+    fn said(&self) -> Logins {
+        let said = |answer: &Option<Answer>| answer.as_ref().map_or(Said::Rejected, Answer::said);
+        Logins {
+            current: self.current.said(),
+            pending: said(&self.pending),
+            previous: said(&self.previous),
+        }
+    }
+
+    /// Whichever version's logs in.
+    fn proven(&self) -> Option<&Session> {
+        let others = [&self.pending, &self.previous];
+        let answers = [Some(&self.current)]
+            .into_iter()
+            .chain(others.map(Option::as_ref));
+        answers.flatten().find_map(Answer::session)
+    }
+}

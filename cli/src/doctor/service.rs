@@ -1,0 +1,118 @@
+//! What DescribeSecret tells: rotation, labels, tags; and whether the value can be read.
+
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_secretsmanager::{
+    operation::describe_secret::DescribeSecretOutput, primitives::DateTime,
+};
+
+use super::{
+    finding::{Cure, Verdict},
+    shell::Shell,
+};
+use crate::{aws, terminal::moment};
+
+/// How late a rotation may be before it is told: its window is a day at most.
+const LATE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Whether rotation is on, and when it is due.
+pub(super) fn rotation(secret: &DescribeSecretOutput, shell: &Shell, now: SystemTime) -> Verdict {
+    if let Some(deleted) = time(secret.deleted_date()) {
+        let what = format!(
+            "the secret is scheduled for deletion since {}",
+            moment(deleted)
+        );
+        let restore = shell.secrets_manager("restore-secret", &[]);
+        return Verdict::wrong(what, Cure::advice("take it back:").command(restore));
+    }
+    let rotate = |how: &[&str]| shell.secrets_manager("rotate-secret", how);
+    if !secret.rotation_enabled().unwrap_or(false) {
+        let advice = "turn it on, which rotates at once:";
+        let on = match (secret.rotation_lambda_arn(), secret.rotation_rules()) {
+            // it was canceled: function and schedule are still known
+            (Some(_), Some(_)) => rotate(&[]),
+            (function, _) => {
+                let function = function.unwrap_or("FUNCTION_ARN");
+                let (arn, rules) = ("--rotation-lambda-arn", "--rotation-rules");
+                rotate(&[arn, function, rules, "AutomaticallyAfterDays=30"])
+            }
+        };
+        return Verdict::wrong("rotation is not enabled", Cure::advice(advice).command(on));
+    }
+    let rules = secret.rotation_rules();
+    let schedule = match rules.map(|rules| {
+        (
+            rules.automatically_after_days(),
+            rules.schedule_expression(),
+        )
+    }) {
+        Some((Some(1), _)) => "every day".to_owned(),
+        Some((Some(days), _)) => format!("every {days} days"),
+        Some((None, Some(expression))) => expression.to_owned(),
+        _ => "without a schedule".to_owned(),
+    };
+    match time(secret.next_rotation_date()) {
+        Some(next) if next + LATE < now => {
+            let what = format!("enabled, {schedule}, and it was due on {}", moment(next));
+            let advice = "see why the last one failed (the function's log), then rotate:";
+            Verdict::warning(what, Cure::advice(advice).command(rotate(&[])))
+        }
+        Some(next) => Verdict::ok(format!("enabled, {schedule}, next on {}", moment(next))),
+        None => Verdict::ok(format!("enabled, {schedule}")),
+    }
+}
+
+/// The tags, by which `rotatectl status --tag` finds secrets.
+pub(super) fn tags(secret: &DescribeSecretOutput, shell: &Shell) -> Verdict {
+    let tags = secret.tags().iter().map(|tag| {
+        let (key, value) = (
+            tag.key().unwrap_or_default(),
+            tag.value().unwrap_or_default(),
+        );
+        format!("{key}={value}")
+    });
+    let tags: Vec<String> = tags.collect();
+    if tags.is_empty() {
+        let tag = shell.secrets_manager("tag-resource", &["--tags", "Key=team,Value=TEAM"]);
+        let advice = "tags say whose it is, and permissions can be given by them:";
+        return Verdict::warning("none", Cure::advice(advice).command(tag));
+    }
+    Verdict::ok(tags.join(", "))
+}
+
+/// Which key encrypts the value, by whether it could be read.
+pub(super) fn key(secret: &DescribeSecretOutput, unread: Option<&aws::Error>) -> Verdict {
+    let key = match secret.kms_key_id() {
+        None => "aws/secretsmanager, which other accounts cannot use".to_owned(),
+        Some(key) => key.to_owned(),
+    };
+    match unread {
+        None => Verdict::ok(format!("{key}; it decrypts the value here")),
+        Some(error) if is_about_the_key(error) => {
+            let advice = format!(
+                "see that the key is enabled, and that its policy and IAM allow kms:Decrypt to you, and kms:Decrypt and \
+                 kms:GenerateDataKey to the function's role; the key is {key}"
+            );
+            Verdict::wrong(
+                format!("the value cannot be decrypted: {error}"),
+                Cure::advice(advice),
+            )
+        }
+        Some(_) => Verdict::skipped(format!("{key}; the value cannot be read here")),
+    }
+}
+
+fn is_about_the_key(error: &aws::Error) -> bool {
+    match error {
+        aws::Error::Denied { message, .. } => message.to_uppercase().contains("KMS"),
+        aws::Error::Refused { code, message, .. } => {
+            code == "DecryptionFailure" || message.to_uppercase().contains("KMS")
+        }
+        _ => false,
+    }
+}
+
+/// A date of the SDK's.
+pub(super) fn time(date: Option<&DateTime>) -> Option<SystemTime> {
+    date.and_then(|date| SystemTime::try_from(*date).ok())
+}

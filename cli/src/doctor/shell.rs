@@ -1,0 +1,87 @@
+//! Commands as they are printed, to be run as they stand: quoted, and for the same region, profile and endpoint.
+
+use std::path::Path;
+
+use super::finding::Command;
+use crate::arguments::AwsArguments;
+
+/// What the commands are about.
+#[derive(Debug)]
+pub(super) struct Shell {
+    /// As it was named.
+    secret: String,
+    ca_file: Option<String>,
+    /// What is added to each command.
+    options: Vec<String>,
+}
+
+impl Shell {
+    pub(super) fn new(secret: &str, ca_file: Option<&Path>, arguments: &AwsArguments) -> Self {
+        let given = [
+            ("--region", &arguments.region),
+            ("--profile", &arguments.profile),
+            ("--endpoint-url", &arguments.endpoint_url),
+        ];
+        let given = given.into_iter().filter_map(|(option, value)| {
+            let value = value.as_ref()?;
+            Some([option.to_owned(), value.clone()])
+        });
+        Self {
+            secret: secret.to_owned(),
+            ca_file: ca_file.map(|file| file.display().to_string()),
+            options: given.flatten().collect(),
+        }
+    }
+
+    /// A command of the AWS CLI about the secret.
+    pub(super) fn secrets_manager(&self, operation: &str, words: &[&str]) -> Command {
+        let secret = ["secretsmanager", operation, "--secret-id", &self.secret];
+        self.aws(&[&secret[..], words].concat())
+    }
+
+    /// A command of the AWS CLI.
+    pub(super) fn aws(&self, words: &[&str]) -> Command {
+        self.command("aws", words)
+    }
+
+    /// `doctor --repair`.
+    pub(super) fn repair(&self) -> Command {
+        let mut words = vec!["doctor", "--repair"];
+        words.extend(self.ca_file.iter().flat_map(|file| ["--ca-file", file]));
+        words.push(&self.secret);
+        self.command("rotatectl", &words)
+    }
+
+    fn command(&self, program: &str, words: &[&str]) -> Command {
+        let options = self.options.iter().map(String::as_str);
+        let words = [program].into_iter().chain(words.iter().copied());
+        // what cannot be quoted is a NUL, and no name that comes here can hold one
+        Command::Shell(shlex::try_join(words.chain(options)).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_a_shell_would_read_otherwise_is_quoted_and_the_options_given_come_along() {
+        let shell = Shell::new(
+            "secret",
+            None,
+            &AwsArguments {
+                region: Some("eu-central-1".to_owned()),
+                profile: Some("two words".to_owned()),
+                endpoint_url: None,
+            },
+        );
+        let Command::Shell(line) = shell.aws(&["do", "it's $HOME; rm"]) else {
+            panic!("a shell's command");
+        };
+        let words = shlex::split(&line).unwrap();
+        let asked = ["aws", "do", "it's $HOME; rm"];
+        let options = ["--region", "eu-central-1", "--profile", "two words"];
+        assert_eq!(words, [&asked[..], &options].concat());
+        assert!(!line.contains(" it's $HOME; rm "), "{line}");
+    }
+}

@@ -1,0 +1,140 @@
+//! The secret's three versions: their values, and whether the server lets them in.
+
+use aws_sdk_secretsmanager::Client;
+use secret_rotation::{
+    document::{Document, DocumentError},
+    target::{
+        Login, Target, TargetError,
+        postgres::{Postgres, Session},
+    },
+};
+
+use super::pending::Labels;
+use crate::aws::{self, explain};
+
+/// AWSPENDING and AWSPREVIOUS only where they are on another version than AWSCURRENT.
+#[derive(Debug)]
+pub(super) struct Versions {
+    pub(super) current: Option<Value>,
+    pub(super) pending: Option<Value>,
+    pub(super) previous: Option<Value>,
+}
+
+impl Versions {
+    pub(super) async fn read(client: &Client, secret: &str, placed: &Labels<'_>) -> Self {
+        let read =
+            async |id: Option<&str>, label| Some(Value::read(client, secret, id?, label).await);
+        let previous = placed.previous.filter(|id| Some(*id) != placed.current);
+        Self {
+            current: read(placed.current, "AWSCURRENT").await,
+            pending: read(placed.pending, "AWSPENDING").await,
+            previous: read(previous, "AWSPREVIOUS").await,
+        }
+    }
+
+    /// Why AWSCURRENT could not be read, if the service said why.
+    pub(super) fn unread(&self) -> Option<&aws::Error> {
+        match &self.current {
+            Some(Value::Unread(error)) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// What is stored in a version.
+#[derive(Debug)]
+pub(super) enum Value {
+    Document(Box<Document>),
+    Invalid(DocumentError),
+    Binary,
+    /// The service says that there is none: RotateSecret has made the version, and createSecret has not run.
+    None,
+    Unread(aws::Error),
+}
+
+/// What the server said to a version.
+#[derive(Debug)]
+pub(super) enum Answer {
+    LogsIn(Box<Session>),
+    Rejected,
+    /// It could not be asked, or it answered something else.
+    Unknown(String),
+}
+
+/// An answer without its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    LogsIn,
+    /// Or there is nothing that could log in.
+    Rejected,
+    Unknown,
+}
+
+impl Value {
+    async fn read(client: &Client, secret: &str, id: &str, label: &str) -> Self {
+        let request = client.get_secret_value().secret_id(secret);
+        let answer = request.version_id(id).version_stage(label).send().await;
+        match answer.map(|answer| answer.secret_string) {
+            Ok(Some(json)) => match Document::parse(&json.into()) {
+                Ok(document) => Self::Document(Box::new(document)),
+                Err(error) => Self::Invalid(error),
+            },
+            Ok(None) => Self::Binary,
+            Err(error) => match explain("secretsmanager:GetSecretValue", error) {
+                aws::Error::Absent { .. } => Self::None,
+                error => Self::Unread(error),
+            },
+        }
+    }
+
+    /// Logs in with it, if it names the server that AWSCURRENT names: no other one is sent a credential.
+    pub(super) async fn log_in(&self, postgres: &Postgres<'_>, current: &Document) -> Answer {
+        let document = match self {
+            Self::Document(document) => document,
+            Self::None => return Answer::Rejected,
+            Self::Invalid(error) => return Answer::Unknown(error.to_string()),
+            Self::Binary => return Answer::Unknown("holds SecretBinary".to_owned()),
+            Self::Unread(error) => return Answer::Unknown(error.to_string()),
+        };
+        if let Some(field) = document.differs_from(current) {
+            let why = format!("names another {field} than AWSCURRENT, and was not tried");
+            return Answer::Unknown(why);
+        }
+        log_in(postgres, document).await
+    }
+}
+
+pub(super) async fn log_in(postgres: &Postgres<'_>, document: &Document) -> Answer {
+    match postgres.log_in(document).await {
+        Ok(Login::Accepted(session)) => Answer::LogsIn(Box::new(session)),
+        Ok(Login::Rejected) => Answer::Rejected,
+        Err(error) => Answer::Unknown(unreached(&error)),
+    }
+}
+
+/// The function's own words, but where they tell what the function's network needs.
+fn unreached(error: &TargetError) -> String {
+    match error {
+        TargetError::Unreachable { server, reason } => {
+            format!("{server} cannot be reached from here ({reason})")
+        }
+        error => error.to_string(),
+    }
+}
+
+impl Answer {
+    pub(super) fn said(&self) -> Said {
+        match self {
+            Self::LogsIn(_) => Said::LogsIn,
+            Self::Rejected => Said::Rejected,
+            Self::Unknown(_) => Said::Unknown,
+        }
+    }
+
+    pub(super) fn session(&self) -> Option<&Session> {
+        match self {
+            Self::LogsIn(session) => Some(session),
+            Self::Rejected | Self::Unknown(_) => None,
+        }
+    }
+}

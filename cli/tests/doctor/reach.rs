@@ -1,0 +1,147 @@
+//! The way to the server: each check needs the one before, and what could not be asked is not called wrong.
+
+use local::postgres::{Postgres, Settings};
+
+use super::*;
+
+const DATABASE: [&str; 4] = ["AWSCURRENT", "AWSPREVIOUS", "hashing", "administrator"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_without_an_address_is_told_and_the_function_own_way_can_be_tested() {
+    let world = world(options()).await;
+    let secret = world.single_user();
+    store(&world, secret, "host", json!("nowhere.invalid")).await;
+    let said = doctor(&world, &[secret], "").await;
+    assert_eq!(said.checks("wrong"), ["name"], "{}", said.stdout);
+    let skipped = [&["connection", "certificate"], &DATABASE[..]].concat();
+    assert_eq!(said.checks("skipped"), skipped, "{}", said.stdout);
+    let [test] = &said.commands("name")[..] else {
+        panic!("{said:?}");
+    };
+    let said = follow(&world, test, "").await;
+    let answer: Value = serde_json::from_str(&said.stdout).unwrap();
+    let tested = world
+        .secrets_manager()
+        .rotation(secret, answer["VersionId"].as_str().unwrap())
+        .await;
+    let steps: Vec<&str> = tested.attempts[0]
+        .steps
+        .iter()
+        .map(|step| &*step.step)
+        .collect();
+    assert_eq!(steps, ["testSecret"]);
+    assert!(!tested.succeeded, "the function does not find it either");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_nobody_listens_on_says_nothing_about_a_password() {
+    let world = world(options()).await;
+    let secret = world.alternating_users();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    drop(taken);
+    store(&world, secret, "port", json!(port)).await;
+    let token = leave_over(&world, secret, 1).await;
+    let said = doctor(&world, &[secret], "").await;
+    assert_eq!(
+        said.checks("wrong"),
+        ["connection", "labels"],
+        "{}",
+        said.stdout
+    );
+    let skipped = [&["certificate"], &DATABASE[..]].concat();
+    assert_eq!(said.checks("skipped"), skipped, "{}", said.stdout);
+    said.assert_wrong("labels", &token);
+    assert_eq!(said.commands("labels"), [], "what logs in is not known");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_of_an_unknown_ca_is_accepted_once_its_file_is_named() {
+    let world = world(options()).await;
+    let secret = world.single_user();
+    let ca_file = world.postgres().ca_file();
+    let with = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rotatectl"));
+        run(
+            &world,
+            command.arg("doctor").args(arguments).env("TLS_CA_FILE", ""),
+            "",
+        )
+    };
+    let said = with(&[secret]);
+    assert_eq!(said.checks("wrong"), ["certificate"], "{}", said.stdout);
+    said.assert_wrong("certificate", "nobody trusted has signed it");
+    assert_eq!(said.checks("skipped"), DATABASE, "{}", said.stdout);
+    with(&[secret, "--ca-file", ca_file.to_str().unwrap()]).assert_ok();
+    with(&[secret, "--ca-file", "/nowhere/ca.pem"]).assert_wrong("certificate", "/nowhere/ca.pem");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_of_another_host_is_told_with_its_name() {
+    let elsewhere = Settings {
+        certificate_hosts: vec!["elsewhere.example".to_owned()],
+        ..Settings::default()
+    };
+    let world = world(options().own_postgres(elsewhere)).await;
+    let said = doctor(&world, &[world.single_user()], "").await;
+    said.assert_wrong("certificate", "elsewhere.example");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_tls_is_wrong_unless_the_secret_says_so() {
+    let plain = Settings {
+        tls: false,
+        ..Settings::default()
+    };
+    let world = world(options().own_postgres(plain)).await;
+    let secret = world.single_user();
+    doctor(&world, &[secret], "")
+        .await
+        .assert_wrong("certificate", "the server refuses TLS");
+    store(&world, secret, "ssl", json!(false)).await;
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_ok();
+    assert_eq!(said.checks("warning"), ["certificate"], "{}", said.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pending_version_that_names_another_server_is_sent_nowhere() {
+    let world = world(options()).await;
+    let secret = world.single_user();
+    let token = leave_over(&world, secret, 0).await;
+    let mut forged = document(&world, secret, "AWSCURRENT").await;
+    forged["host"] = "127.0.0.1".into();
+    let input = json!({
+        "SecretId": secret, "ClientRequestToken": token, "SecretString": forged.to_string(), "VersionStages": ["AWSPENDING"],
+    });
+    call(&world, "PutSecretValue", input).await;
+    let said = doctor(&world, &[secret], "").await;
+    assert!(
+        said.stdout
+            .contains("names another host than AWSCURRENT, and was not tried"),
+        "{}",
+        said.stdout
+    );
+    assert_eq!(
+        world.postgres().logins(world.role()).unwrap().accepted,
+        1,
+        "AWSCURRENT's alone"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_takes_no_changes_and_is_told() {
+    let primary = Postgres::start(Settings::default()).await.unwrap();
+    let standby = primary.start_standby().await.unwrap();
+    let world = world(options().on_postgres(primary)).await;
+    standby.catch_up_with(world.postgres()).await.unwrap();
+    for secret in [world.single_user(), world.alternating_users()] {
+        store(&world, secret, "port", json!(standby.port())).await;
+    }
+    let said = doctor(&world, &[world.single_user()], "").await;
+    said.assert_wrong("AWSCURRENT", "on a standby");
+    // the administrator's secret names the writer, where the change is made
+    doctor(&world, &[world.alternating_users()], "")
+        .await
+        .assert_ok();
+}

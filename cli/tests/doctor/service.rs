@@ -1,0 +1,241 @@
+//! The secret's own settings and its function: found, and mended by what is printed.
+
+use local::secrets_manager::{Behavior, Fault, ServiceError};
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_that_was_canceled_is_turned_on_again() {
+    let world = world(options()).await;
+    let secret = world.single_user();
+    call(&world, "CancelRotateSecret", json!({ "SecretId": secret })).await;
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_wrong("rotation", "rotation is not enabled");
+    let [on] = &said.commands("rotation")[..] else {
+        panic!("{said:?}");
+    };
+    follow_rotation(&world, secret, on).await;
+    assert_mended(&world, secret).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_scheduled_for_deletion_is_taken_back() {
+    let world = world(options()).await;
+    let secret = world.single_user();
+    call(&world, "DeleteSecret", json!({ "SecretId": secret })).await;
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_wrong("rotation", "scheduled for deletion");
+    let [restore] = &said.commands("rotation")[..] else {
+        panic!("{said:?}");
+    };
+    follow(&world, restore, "").await;
+    assert_mended(&world, secret).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_may_not_be_invoked_is_allowed_to_be() {
+    let world = world(options()).await;
+    let secret = world.single_user();
+    world.function().set_policy(Vec::new());
+    let said = doctor(&world, &[secret], "").await;
+    assert_eq!(said.checks("wrong"), ["permission"], "{}", said.stdout);
+    let [allow] = &said.commands("permission")[..] else {
+        panic!("{said:?}");
+    };
+    follow(&world, allow, "").await;
+    assert_mended(&world, secret).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_any_account_may_have_invoked_is_worth_a_look() {
+    let world = world(options()).await;
+    let statement = json!({
+        "Sid": "open", "Effect": "Allow", "Principal": { "Service": "secretsmanager.amazonaws.com" },
+        "Action": "lambda:InvokeFunction", "Resource": world.function().arn(),
+    });
+    world.function().set_policy(vec![statement]);
+    let said = doctor(&world, &[world.single_user()], "").await;
+    said.assert_ok();
+    assert_eq!(said.checks("warning"), ["permission"], "{}", said.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_does_not_exist_is_told_by_its_arn() {
+    let world = world(options()).await;
+    let secret = world.single_user();
+    let gone = world.function().arn().replace("secret-rotation", "gone");
+    world
+        .secrets_manager()
+        .configure_rotation(secret, &gone, 30)
+        .unwrap();
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_wrong("function", &gone);
+    assert_eq!(
+        said.checks("skipped"),
+        ["environment", "permission"],
+        "{}",
+        said.stdout
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setting_that_the_function_will_refuse_is_told_before_a_rotation_does() {
+    let mut options = options();
+    options
+        .function_env
+        .push(("OVERLAP_WINDOW".to_owned(), "soon".to_owned()));
+    let world = world(options).await;
+    let said = doctor(&world, &[world.alternating_users()], "").await;
+    said.assert_wrong("environment", "OVERLAP_WINDOW is \"soon\"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_has_three_seconds_is_worth_a_look_and_one_whose_environment_holds_more_tells_none_of_it()
+ {
+    let mut options = options();
+    options.function_timeout = Duration::from_secs(3);
+    options
+        .function_env
+        .push(("OTHERS_TOKEN".to_owned(), "keep this one quiet".to_owned()));
+    let world = world(options).await;
+    let said = doctor(&world, &[world.single_user()], "").await;
+    said.assert_ok();
+    assert_eq!(said.checks("warning"), ["function"], "{}", said.stdout);
+    assert!(!said.stdout.contains("keep this one quiet"));
+    let json = doctor(&world, &[world.single_user(), "--json"], "").await;
+    assert!(!json.stdout.contains("keep this one quiet"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_caches_longer_than_both_are_valid_is_worth_a_look() {
+    let mut options = options();
+    options
+        .function_env
+        .push(("OVERLAP_WINDOW".to_owned(), "5m".to_owned()));
+    let world = world(options).await;
+    let said = doctor(&world, &[world.alternating_users()], "").await;
+    said.assert_ok();
+    assert_eq!(said.checks("warning"), ["clients"], "{}", said.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_does_not_decrypt_is_told_from_a_right_that_is_missing() {
+    let world = world(options()).await;
+    let secret = world.single_user();
+    for (code, message, wrong) in [
+        (
+            "AccessDeniedException",
+            "Access to KMS is not allowed",
+            &["key", "document"][..],
+        ),
+        (
+            "DecryptionFailure",
+            "Secrets Manager can't decrypt the protected secret text",
+            &["key", "document"],
+        ),
+        (
+            "AccessDeniedException",
+            "not authorized to perform: secretsmanager:GetSecretValue",
+            &["document"],
+        ),
+    ] {
+        let error = ServiceError {
+            status: 400,
+            code: code.into(),
+            message: message.into(),
+        };
+        world
+            .secrets_manager()
+            .inject(Fault::on("GetSecretValue", Behavior::Error(error)));
+        let said = doctor(&world, &[secret], "").await;
+        assert_eq!(said.checks("wrong"), wrong, "{}", said.stdout);
+        assert_eq!(
+            said.below("key")
+                .iter()
+                .any(|line| line.contains("kms:Decrypt")),
+            wrong.len() == 2
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_the_function_will_refuse_is_told_in_its_words() {
+    let world = world(options()).await;
+    let secret = world.single_user();
+    store(&world, secret, "engine", json!("mysql")).await;
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_wrong("document", "names the engine \"mysql\"");
+    assert!(
+        said.checks("skipped").contains(&"AWSCURRENT"),
+        "{}",
+        said.stdout
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_without_tags_is_worth_a_look_and_one_without_a_lifetime_is_not() {
+    let world = World::start(options()).await.unwrap();
+    let said = doctor(&world, &[world.single_user()], "").await;
+    said.assert_ok();
+    assert_eq!(said.checks("warning"), ["tags"], "{}", said.stdout);
+    assert_eq!(said.checks("skipped"), ["clients"], "{}", said.stdout);
+    let [tag] = &said.commands("tags")[..] else {
+        panic!("{said:?}");
+    };
+    follow(&world, tag, "").await;
+    assert_eq!(
+        doctor(&world, &[world.single_user()], "").await.verdicts()["tags"],
+        "ok"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_masterarn_that_leads_nowhere_is_told_by_its_name() {
+    let world = world(options()).await;
+    let secret = world.alternating_users();
+    store(&world, secret, "masterarn", json!("demo/nobody")).await;
+    doctor(&world, &[secret], "")
+        .await
+        .assert_wrong("administrator", "demo/nobody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_that_was_due_and_did_not_come_is_worth_a_look() {
+    let world = world(options()).await;
+    let secret = world.single_user();
+    world.secrets_manager().age(secret, 25).unwrap();
+    assert_eq!(
+        doctor(&world, &[secret], "").await.verdicts()["rotation"],
+        "ok"
+    );
+    world.secrets_manager().age(secret, 10).unwrap();
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_ok();
+    assert_eq!(said.checks("warning"), ["rotation"], "{}", said.stdout);
+    let [rotate] = &said.commands("rotation")[..] else {
+        panic!("{said:?}");
+    };
+    follow_rotation(&world, secret, rotate).await;
+    assert_eq!(
+        doctor(&world, &[secret], "").await.verdicts()["rotation"],
+        "ok"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_without_a_value_or_a_function_is_told_what_it_lacks() {
+    let world = world(options()).await;
+    call(&world, "CreateSecret", json!({ "Name": "demo/empty" })).await;
+    let said = doctor(&world, &["demo/empty"], "").await;
+    assert_eq!(
+        said.checks("wrong"),
+        ["rotation", "labels"],
+        "{}",
+        said.stdout
+    );
+    said.assert_wrong("labels", "no version is AWSCURRENT");
+    assert_eq!(
+        said.checks("skipped")[..3],
+        ["function", "environment", "permission"]
+    );
+}
