@@ -46,7 +46,7 @@ report: [..]/report.html
 #[test]
 fn without_a_secret_and_without_local_it_says_what_to_give() {
     let drill = Drill::run(&[]);
-    drill.assert_ended_with(2);
+    drill.assert_ended_with(1);
     assert!(drill.stderr().contains("<SECRET>"), "{}", drill.stderr());
 }
 
