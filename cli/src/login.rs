@@ -6,8 +6,10 @@ use secret_rotation::{
     document::Document,
     settings::{Settings, SettingsError},
     target::{
-        Login, Target, TargetError,
-        postgres::{Kept, Limits, Postgres, Roots},
+        Limits, Login, Target, TargetError,
+        api_key::{ApiKey, Https},
+        engines::Engines,
+        postgres::{Kept, Postgres, Roots},
     },
 };
 
@@ -22,6 +24,7 @@ const LIMITS: Limits = Limits {
 pub struct Logins {
     settings: Settings,
     roots: Roots,
+    https: Https,
     kept: Kept,
 }
 
@@ -34,22 +37,31 @@ impl Logins {
     pub fn new(ca_file: Option<PathBuf>) -> Result<Self, SettingsError> {
         Ok(Self {
             settings: Settings::read(|_| None)?,
-            roots: Roots::new(ca_file),
+            roots: Roots::new(ca_file.clone()),
+            https: Https::new(ca_file),
             kept: Kept::default(),
         })
     }
 
-    /// Whether the server lets this credential in. The session ends at once.
+    /// Whether the server lets this credential in, or the service takes this key. The session ends at once.
     ///
     /// # Errors
     ///
     /// The server did not say.
     pub async fn accepts(&self, document: &Document) -> Result<bool, TargetError> {
-        let postgres = Postgres::new(&self.roots, &self.kept, &self.settings, LIMITS);
-        let login = postgres.log_in(document).await?;
+        let settings = Settings {
+            // a key goes where its own secret says, as the function's operator has allowed it to
+            allowed_hosts: vec![document.server()],
+            ..self.settings.clone()
+        };
+        let engines = Engines {
+            postgres: Postgres::new(&self.roots, &self.kept, &settings, LIMITS),
+            api_key: ApiKey::new(&self.https, &settings, LIMITS),
+        };
+        let login = engines.log_in(document).await?;
         let accepted = matches!(login, Login::Accepted(_));
         drop(login);
-        postgres.disconnect().await;
+        engines.disconnect().await;
         Ok(accepted)
     }
 }

@@ -56,13 +56,13 @@ async fn under_single_user_the_leaked_password_and_its_sessions_end_and_the_time
     let ran = compromised(&world, secret, &["--yes"]).await;
     let ran = ran.success().stdout_eq(str![[r#"
 [..]Z  arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/orders/single-[..] is treated as leaked (single user)
-[..]Z  1 of 1 stored passwords log in
+[..]Z  1 of 1 stored credentials log in
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
 [..]Z  the password of orders_[..] in version [..], AWSCURRENT of before, does not work any more: the server rejects a login with it (28P01)
 [..]Z  what came before AWSCURRENT: revoked, sessions ended: [..]
 [..]Z  orders_[..] logs in with version [..], AWSCURRENT
-[..]Z  contained: all 1 old passwords are rejected by the server; sessions ended: [..]
+[..]Z  contained: all 1 old credentials are rejected by the server; sessions ended: [..]
 
 "#]]).stderr_eq("");
 
@@ -100,7 +100,7 @@ async fn under_alternating_users_no_password_and_no_session_of_before_is_left_to
         .success()
         .stdout_eq(str![[r#"
 [..]Z  arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/stock/alternating-[..] is treated as leaked (alternating users)
-[..]Z  2 of 2 stored passwords log in
+[..]Z  2 of 2 stored credentials log in
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
 [..]Z  the password of stock_[..] in version [..], AWSPREVIOUS of before, does not work any more: the server rejects a login with it (28P01)
@@ -110,7 +110,7 @@ async fn under_alternating_users_no_password_and_no_session_of_before_is_left_to
 [..]Z  version [..] is AWSCURRENT, after [..] s
 [..]Z  what came before AWSCURRENT: revoked, sessions ended: [..]
 [..]Z  stock_[..]_clone logs in with version [..], AWSCURRENT
-[..]Z  contained: all 2 old passwords are rejected by the server; sessions ended: [..]
+[..]Z  contained: all 2 old credentials are rejected by the server; sessions ended: [..]
 
 "#]]);
 
@@ -184,7 +184,7 @@ async fn the_report_is_json_when_it_is_asked_for() {
     },
     {
       "time": "[..]Z",
-      "event": "1 of 1 stored passwords log in"
+      "event": "1 of 1 stored credentials log in"
     },
     {
       "time": "[..]Z",
@@ -208,7 +208,7 @@ async fn the_report_is_json_when_it_is_asked_for() {
     },
     {
       "time": "[..]Z",
-      "event": "contained: all 1 old passwords are rejected by the server; sessions ended: [..]"
+      "event": "contained: all 1 old credentials are rejected by the server; sessions ended: [..]"
     }
   ]
 }
@@ -230,7 +230,7 @@ async fn where_the_database_cannot_be_reached_from_here_the_functions_word_stand
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
 [..]Z  what came before AWSCURRENT: revoked, sessions ended: [..]
-[..]Z  contained: 0 of 1 old passwords are rejected by the server, for the others stands the function's word; sessions ended: [..]
+[..]Z  contained: 0 of 1 old credentials are rejected by the server, for the others stands the function's word; sessions ended: [..]
 
 "#]]);
     assert_rejected(&world, &leaked).await;
@@ -263,7 +263,7 @@ async fn an_old_password_that_goes_on_logging_in_is_a_failure() {
 
     let ran = compromised(&world, secret, &["--yes", "--json"]).await;
     let ran = ran.code(1).stderr_eq(str![[r#"
-rotatectl: the password of orders_[..] that was stored before still logs in, for the rotation is about another role: end it with ALTER ROLE … PASSWORD NULL
+rotatectl: the credential of orders_[..] that was stored before still works, for the rotation is about another one: end it with ALTER ROLE … PASSWORD NULL, or delete the key at its service
 
 "#]]);
     let report = json_of(&ran);
@@ -295,7 +295,7 @@ async fn a_revocation_that_fails_is_told_with_what_the_function_said_after_what_
         .code(1)
         .stdout_eq(str![[r#"
 [..]Z  arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/stock/alternating-[..] is treated as leaked (alternating users)
-[..]Z  2 of 2 stored passwords log in
+[..]Z  2 of 2 stored credentials log in
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
 [..]Z  the password of stock_[..] in version [..], AWSPREVIOUS of before, does not work any more: the server rejects a login with it (28P01)
@@ -321,4 +321,39 @@ rotatectl: stdin is no terminal, so nobody can be asked whether to go on: say so
         calls.iter().all(|call| call.operation != "RotateSecret"),
         "{calls:?}"
     );
+}
+
+#[tokio::test]
+async fn of_a_leaked_api_key_and_the_one_before_it_nothing_is_left_and_the_service_says_so() {
+    let world = common::world_with_key_service().await;
+    let (secret, service) = (world.api_key(), world.key_service().unwrap());
+    // the account is full, and the overlap lasts
+    assert!(
+        world
+            .secrets_manager()
+            .rotate(secret)
+            .await
+            .unwrap()
+            .succeeded
+    );
+    let leaked = service.keys();
+    assert_eq!(leaked.len(), 2);
+
+    let mut command = command(world.endpoint(), &["compromised", secret, "--yes"]);
+    command.env("TLS_CA_FILE", world.ca_file());
+    run(command).await.success().stderr_eq("").stdout_eq(str![[r#"
+[..]Z  arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/mail/api-key-[..] is treated as leaked (api key)
+[..]Z  2 of 2 stored credentials log in
+[..]Z  what came before AWSCURRENT: revoked, sessions ended: 0
+[..]Z  the rotation to version [..] begins
+[..]Z  version [..] is AWSCURRENT, after [..] s
+[..]Z  the key [..] in version [..], AWSPREVIOUS of before, does not work any more: the service rejects it
+[..]Z  what came before AWSCURRENT: revoked, sessions ended: 0
+[..]Z  the key [..] in version [..], AWSCURRENT of before, does not work any more: the service rejects it
+[..]Z  [..] logs in with version [..], AWSCURRENT
+[..]Z  contained: all 2 old credentials are rejected by the server; sessions ended: 0
+
+"#]]);
+    let current = document(&world, secret, "AWSCURRENT").await;
+    assert_eq!(service.keys(), [current["key_id"].as_str().unwrap()]);
 }

@@ -3,7 +3,7 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -363,6 +363,11 @@ impl World {
     /// The name of the secret that is rotated with the alternating-users strategy.
     pub fn alternating_users(&self) -> &'static str {
         ALTERNATING_USERS
+    }
+
+    /// A PEM file of what signed the database's certificate, and the key service's.
+    pub fn ca_file(&self) -> &Path {
+        &self.ca_file
     }
 
     /// The service whose API key rotates, if there is one.

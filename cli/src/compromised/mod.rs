@@ -93,8 +93,8 @@ pub enum Error {
     Settings(#[from] SettingsError),
     /// It did not help.
     #[error(
-        "the password of {} that was stored before still logs in, for the rotation is about another role: end it with \
-         ALTER ROLE … PASSWORD NULL", .users.join(" and of ")
+        "the credential of {} that was stored before still works, for the rotation is about another one: end it with \
+         ALTER ROLE … PASSWORD NULL, or delete the key at its service", .users.join(" and of ")
     )]
     StillWorks { users: Vec<String> },
     /// Nobody would get in.
@@ -149,7 +149,7 @@ impl Incident {
         let versions = old::versions(&self.secrets, arn).await?;
         let strategy = versions
             .first()
-            .map_or(Strategy::ApiKey, |current| current.strategy());
+            .map_or(Strategy::SingleUser, |current| current.strategy());
         self.confirm(described.name().unwrap_or(secret), strategy)?;
 
         let mut timeline = Timeline::new(arn, strategy, *json);
@@ -200,8 +200,15 @@ impl Incident {
         let logins = Logins::new(ca_file)?;
         let mut old = Old::new(versions, logins, !self.arguments.no_login, timeline).await?;
 
+        let keys = strategy == Strategy::ApiKey;
+        if keys {
+            self.make_room(secret, function, timeline).await?;
+        }
         if self.rotate(secret, timeline).await? == Found::UnderWay {
             // its version was there before, so that it may have leaked too
+            if keys {
+                self.revoke(secret, function, timeline).await?;
+            }
             self.rotate(secret, timeline).await?;
         }
         old.look(timeline).await?;
@@ -218,11 +225,25 @@ impl Incident {
             let users = users.into_iter().map(str::to_owned).collect();
             return Err(Error::StillWorks { users });
         }
-        if strategy != Strategy::ApiKey && !self.arguments.no_login {
+        if !self.arguments.no_login {
             self.prove_current(secret, &old, timeline).await?;
         }
         timeline.conclude()?;
         Ok(())
+    }
+
+    /// The service may have no room for a further key while the one before AWSCURRENT is kept; that one has leaked, too.
+    async fn make_room(
+        &self,
+        secret: &str,
+        function: &str,
+        timeline: &mut Timeline,
+    ) -> Result<(), Error> {
+        match self.revoke(secret, function, timeline).await {
+            // the rotation under way comes first
+            Err(Error::Revocation { error_type, .. }) if error_type == "RotationInFlight" => Ok(()),
+            revoked => revoked,
+        }
     }
 
     /// One rotation, to its end.

@@ -26,7 +26,7 @@ pub(super) struct Version {
 }
 
 impl Version {
-    /// What the document says, if it is one of a database's.
+    /// What the document says.
     pub(super) fn document(&self) -> Result<Document, Error> {
         Document::parse(&self.value).map_err(|source| Error::Document {
             label: self.label,
@@ -36,8 +36,7 @@ impl Version {
 
     pub(super) fn strategy(&self) -> Strategy {
         let outline = Outline::read(self.value.expose_secret());
-        // whatever it is, no login of a database's is tried with what is no document of one
-        outline.map_or(Strategy::ApiKey, |outline| outline.strategy())
+        outline.map_or(Strategy::SingleUser, |outline| outline.strategy())
     }
 }
 
@@ -84,43 +83,29 @@ impl Old {
     ) -> Result<Self, Error> {
         let mut documents: Vec<Option<Document>> = Vec::new();
         for version in versions {
-            let database = version.strategy() != Strategy::ApiKey;
-            let document = if database {
-                Some(version.document()?)
-            } else {
-                None
-            };
-            let first = documents
-                .first()
-                .and_then(Option::as_ref)
-                .or(document.as_ref());
-            let elsewhere = document
-                .as_ref()
-                .zip(first)
-                .and_then(|(document, current)| document.differs_from(current));
-            let not_tried = match (database, may_log_in, elsewhere) {
-                (false, ..) => Some("it is no database's".to_owned()),
-                (_, false, _) => Some("--no-login".to_owned()),
+            let document = version.document()?;
+            let current = documents.first().and_then(Option::as_ref);
+            let elsewhere = current.and_then(|current| document.differs_from(current));
+            let not_tried = match (may_log_in, elsewhere) {
+                (false, _) => Some("--no-login".to_owned()),
                 // a password is not taken to where the current one does not go
-                (.., Some(field)) => Some(format!("its \"{field}\" is not AWSCURRENT's")),
+                (_, Some(field)) => Some(format!("its \"{field}\" is not AWSCURRENT's")),
                 _ => None,
             };
             timeline.old_credentials.push(OldCredential {
                 version: version.id,
                 label: version.label,
-                user: document
-                    .as_ref()
-                    .map(|document| document.username().to_owned()),
+                user: document.username().to_owned(),
                 stopped_working: None,
                 proof: not_tried.clone().map_or(Proof::None, Proof::NotTried),
             });
-            documents.push(document.filter(|_| not_tried.is_none()));
+            documents.push(Some(document).filter(|_| not_tried.is_none()));
         }
         let mut old = Self { logins, documents };
         old.ask(timeline, false).await?;
         let (working, tried) = (old.documents.iter().flatten().count(), timeline.tried());
         if tried > 0 {
-            timeline.add(format!("{working} of {tried} stored passwords log in"))?;
+            timeline.add(format!("{working} of {tried} stored credentials log in"))?;
         }
         Ok(old)
     }
@@ -135,8 +120,15 @@ impl Old {
             let Some(document) = slot else { continue };
             let answer = self.logins.accepts(document).await;
             let credential = &mut timeline.old_credentials[place];
+            let (what, rejection) = match document.api() {
+                None => (
+                    "the password of",
+                    "the server rejects a login with it (28P01)",
+                ),
+                Some(_) => ("the key", "the service rejects it"),
+            };
             let name = format!(
-                "the password of {} in version {}, {} of before,",
+                "{what} {} in version {}, {} of before,",
                 document.username(),
                 credential.version,
                 credential.label
@@ -151,7 +143,7 @@ impl Old {
                     } else {
                         "did not work before"
                     };
-                    format!("{name} {does_not_work}: the server rejects a login with it (28P01)")
+                    format!("{name} {does_not_work}: {rejection}")
                 }
                 Err(error) => {
                     credential.proof = Proof::NotTried(error.to_string());

@@ -28,7 +28,7 @@ pub(super) struct Timeline {
 pub(super) struct OldCredential {
     pub(super) version: String,
     pub(super) label: &'static str,
-    pub(super) user: Option<String>,
+    pub(super) user: String,
     /// When it was first seen not to work any more.
     #[serde(serialize_with = "terminal::serialize_moment_or_null")]
     pub(super) stopped_working: Option<SystemTime>,
@@ -88,10 +88,10 @@ impl Timeline {
     pub(super) fn conclude(&mut self) -> io::Result<()> {
         let (all, tried) = (self.old_credentials.len(), self.tried());
         let proof = if tried == all {
-            format!("all {all} old passwords are rejected by the server")
+            format!("all {all} old credentials are rejected by the server")
         } else {
             format!(
-                "{tried} of {all} old passwords are rejected by the server, for the others stands the function's word"
+                "{tried} of {all} old credentials are rejected by the server, for the others stands the function's word"
             )
         };
         let sessions = self.sessions_ended;

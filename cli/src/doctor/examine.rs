@@ -6,12 +6,15 @@ use secret_rotation::{
     settings::Settings,
     target::{
         Limits, Target,
+        api_key::{ApiKey, Https},
         postgres::{Kept, Postgres, Roots},
     },
 };
 
 use super::{
-    Report, clients,
+    Report,
+    api_key::Service,
+    clients,
     finding::{Cure, Finding, Verdict},
     function,
     network::PATIENCE,
@@ -23,6 +26,11 @@ use super::{
 };
 use crate::{Error, aws::explain};
 
+const LIMITS: Limits = Limits {
+    connect: PATIENCE,
+    statement: PATIENCE,
+};
+
 /// What is asked, and whom.
 pub(super) struct Doctor<'a> {
     pub(super) secrets: aws_sdk_secretsmanager::Client,
@@ -30,6 +38,7 @@ pub(super) struct Doctor<'a> {
     pub(super) secret: &'a str,
     pub(super) shell: Shell,
     pub(super) roots: Roots,
+    pub(super) https: Https,
     pub(super) kept: Kept,
 }
 
@@ -63,7 +72,27 @@ impl Doctor<'_> {
             "document",
             document(versions.current.as_ref()),
         ));
-        if let Some(Value::Document(document)) = &versions.current {
+        if let Some(Value::Document(document)) = &versions.current
+            && document.api().is_some()
+        {
+            // what the function may not ask is found out, unless its settings cannot be read
+            let settings = match &known {
+                Some(known) => known.clone(),
+                None => Settings {
+                    allowed_hosts: vec![document.server()],
+                    ..settings.clone()
+                },
+            };
+            let service = Service {
+                client: &self.secrets,
+                target: ApiKey::new(&self.https, &settings, LIMITS),
+                document,
+                shell: &self.shell,
+            };
+            findings.extend(service.examine(&versions, &placed, now).await);
+            let lifetime = clients::lifetime(secret.tags(), document, known.as_ref());
+            findings.push(Finding::new("clients", lifetime));
+        } else if let Some(Value::Document(document)) = &versions.current {
             let postgres = self.postgres(&settings);
             let server = Server {
                 client: &self.secrets,
@@ -92,11 +121,7 @@ impl Doctor<'_> {
     }
 
     pub(super) fn postgres<'a>(&'a self, settings: &'a Settings) -> Postgres<'a> {
-        let limits = Limits {
-            connect: PATIENCE,
-            statement: PATIENCE,
-        };
-        Postgres::new(&self.roots, &self.kept, settings, limits)
+        Postgres::new(&self.roots, &self.kept, settings, LIMITS)
     }
 }
 
@@ -104,6 +129,10 @@ fn document(value: Option<&Value>) -> Verdict {
     match value {
         Some(Value::Document(document)) => {
             let strategy = match document.administrator() {
+                Some(master) if document.api().is_some() => {
+                    let (key, server) = (document.username(), document.server());
+                    return Verdict::ok(format!("key {key} of {server}, master secret {master}"));
+                }
                 Some(administrator) => {
                     format!("two users take turns, administrator {administrator}")
                 }

@@ -8,6 +8,7 @@
 //! | `function`, `policy` | the rotation function, and who may invoke it |
 //! | `versions` | the secret's versions, and what the server says to them |
 //! | `network`, `certificate` | the way to the server |
+//! | `api_key` | an API key, in place of a server |
 //! | `logins`, `pending` | which versions have to log in; the labels, and what is left over |
 //! | `administrator`, `clients` | rights; lifetimes against the overlap window |
 //! | `shell`, `repair` | commands to be run, and what `--repair` does |
@@ -16,6 +17,7 @@
 //! Nothing is changed without `--repair`, and no password is printed or taken from the command line.
 
 mod administrator;
+mod api_key;
 mod certificate;
 mod clients;
 mod examine;
@@ -37,7 +39,10 @@ use aws_config::SdkConfig;
 use clap::Args;
 use secret_rotation::{
     settings::Settings,
-    target::postgres::{Kept, Roots},
+    target::{
+        api_key::Https,
+        postgres::{Kept, Roots},
+    },
 };
 use serde_json::json;
 
@@ -106,7 +111,8 @@ pub async fn run(
         lambda: aws_sdk_lambda::Client::new(configuration),
         secret: &arguments.secret,
         shell: Shell::new(&arguments.secret, arguments.ca_file.as_deref(), aws),
-        roots: Roots::new(ca_file),
+        roots: Roots::new(ca_file.clone()),
+        https: Https::new(ca_file),
         kept: Kept::default(),
     };
     let mut report = doctor.examine().await?;

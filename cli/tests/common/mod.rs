@@ -11,11 +11,19 @@ use local::{
 use serde_json::{Value, json};
 use snapbox::cmd::OutputAssert;
 
+fn options() -> Options {
+    let how = ["--workspace", "--all-features", "--bin"];
+    Options::new(executable::build("secret-rotation", &how).unwrap())
+}
+
 /// A world with this workspace's function.
 pub(crate) async fn world() -> World {
-    let how = ["--workspace", "--all-features", "--bin"];
-    let function = executable::build("secret-rotation", &how).unwrap();
-    World::start(Options::new(function)).await.unwrap()
+    World::start(options()).await.unwrap()
+}
+
+/// The same with an outside service whose API key rotates.
+pub(crate) async fn world_with_key_service() -> World {
+    World::start(options().with_key_service()).await.unwrap()
 }
 
 /// The command, with this endpoint and no other setting of AWS's, or of the terminal's.

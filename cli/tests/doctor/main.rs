@@ -6,6 +6,7 @@
     reason = "a failing unwrap in a test is a failing test"
 )]
 
+mod api_key;
 mod cures;
 mod healthy;
 mod reach;
@@ -217,6 +218,10 @@ async fn passwords(world: &World) -> Vec<String> {
             passwords.extend(document["password"].as_str().map(str::to_owned));
         }
     }
+    if let Some(service) = world.key_service() {
+        passwords.push(service.master()["key"].as_str().unwrap().to_owned());
+        passwords.extend(service.secrets());
+    }
     passwords
 }
 
@@ -243,7 +248,7 @@ fn run(world: &World, command: &mut Command, stdin: &str) -> Said {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     if process.get_envs().all(|(name, _)| name != "TLS_CA_FILE") {
-        process.env("TLS_CA_FILE", world.postgres().ca_file());
+        process.env("TLS_CA_FILE", world.ca_file());
     }
     let output = block_in_place(|| {
         let mut process = process.spawn().unwrap();

@@ -50,6 +50,23 @@ impl<'a> ApiKey<'a> {
         }
     }
 
+    /// How many keys the service lists for the holder of the master secret; none where the document has no `list`.
+    ///
+    /// # Errors
+    ///
+    /// The service does not answer, or not as the document says.
+    pub async fn listed(
+        &self,
+        current: &Document,
+        master: &Document,
+    ) -> Result<Option<usize>, TargetError> {
+        let api = api(current)?;
+        if api.list.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(self.list(api, master).await?.len()))
+    }
+
     async fn send(
         &self,
         name: &'static str,

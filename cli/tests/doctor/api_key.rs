@@ -1,0 +1,90 @@
+//! A secret that is no database's: the service is asked, and a rotation mends what it says.
+
+use super::*;
+
+async fn world_with_key() -> World {
+    let world = world(options().with_key_service()).await;
+    let tags = json!([{ "Key": "team", "Value": "mail" }, { "Key": "rotating-secret:ttl", "Value": "5m" }]);
+    let input = json!({ "SecretId": world.api_key(), "Tags": tags });
+    call(&world, "TagResource", input).await;
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_healthy_api_key_the_service_and_the_master_secret_are_told() {
+    let world = world_with_key().await;
+    let secret = world.api_key();
+    assert_mended(&world, secret).await;
+    let said = doctor(&world, &[secret], "").await;
+    for check in ["AWSCURRENT", "AWSPREVIOUS", "labels", "master", "clients"] {
+        assert_eq!(
+            said.verdicts().get(check),
+            Some(&"ok"),
+            "{check}: {}",
+            said.stdout
+        );
+    }
+    assert!(
+        said.stdout.contains("the service lists 2 keys"),
+        "{}",
+        said.stdout
+    );
+    assert!(!said.verdicts().contains_key("hashing"), "{}", said.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_somebody_deleted_is_found_and_the_printed_rotation_replaces_it() {
+    let world = world_with_key().await;
+    let secret = world.api_key();
+    let service = world.key_service().unwrap();
+    service.delete(&service.keys()[0]);
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_wrong("AWSCURRENT", "rejects the key");
+    let [rotate] = &said.commands("AWSCURRENT")[..] else {
+        panic!("{said:?}");
+    };
+    follow_rotation(&world, secret, rotate).await;
+    doctor(&world, &[secret], "").await.assert_ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_awspending_that_was_left_over_and_a_key_that_was_deleted_are_mended_one_after_the_other()
+ {
+    let world = world_with_key().await;
+    let secret = world.api_key();
+    let service = world.key_service().unwrap();
+    let token = leave_over(&world, secret, 1).await;
+    service.keys().iter().for_each(|key| service.delete(key));
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_wrong("labels", &token);
+    said.assert_wrong("AWSCURRENT", "rejects the key");
+    let [take_off, rotate] = &said.commands("labels")[..] else {
+        panic!("{said:?}");
+    };
+    follow(&world, take_off, "").await;
+    follow_rotation(&world, secret, rotate).await;
+    doctor(&world, &[secret], "").await.assert_ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_secret_that_the_service_rejects_is_found() {
+    let world = world_with_key().await;
+    let secret = world.api_key();
+    let master = document(&world, secret, "AWSCURRENT").await["masterarn"].clone();
+    let wrong = json!({ "key": "not the account's", "account": "acme" }).to_string();
+    let input = json!({ "SecretId": master, "SecretString": wrong });
+    call(&world, "PutSecretValue", input).await;
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_wrong("master", "HTTP 401");
+    assert_eq!(said.checks("wrong"), ["master"], "{}", said.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_the_function_may_not_ask_is_found() {
+    let mut options = options().with_key_service();
+    let nowhere = ("ALLOWED_HOSTS".to_owned(), "api.example.com".to_owned());
+    options.function_env.push(nowhere);
+    let world = world(options).await;
+    let said = doctor(&world, &[world.api_key()], "").await;
+    said.assert_wrong("AWSCURRENT", "add the host to its ALLOWED_HOSTS");
+}
