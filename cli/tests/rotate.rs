@@ -129,7 +129,7 @@ async fn a_failure_is_told_with_what_the_function_said_and_the_same_command_goes
         .await
         .code(1)
         .stdout_eq(str![[r#"
-demo/orders/single: not rotated: setSecret failed, 3 times in this rotation: none of AWSCURRENT, AWSPENDING and AWSPREVIOUS logs in as orders_[..] on localhost:[..] (28P01): the password was changed by hand; set one with ALTER ROLE, store it with PutSecretValue, then rotate again
+demo/orders/single: not rotated: setSecret failed, 3 times in this rotation: none of AWSCURRENT, AWSPENDING and AWSPREVIOUS logs in as orders_[..] on localhost:[..], which rejects them: the credential was changed by hand; set one there (a role's with ALTER ROLE), store it with PutSecretValue, then rotate again
 
 "#]])
         .stderr_eq(str![[r#"

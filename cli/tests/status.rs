@@ -74,7 +74,7 @@ SECRET                  STATE     AGE  EVERY  DUE     LAST ERROR
 demo/orders/single      stuck 3d  3d   30d    in 27d  NoVersionLogsIn
 demo/stock/alternating  ok        [..]s   30d    in 30d  –
 
-demo/orders/single: setSecret: none of AWSCURRENT, AWSPENDING and AWSPREVIOUS logs in as orders_[..] on localhost:[..] (28P01): the password was changed by hand; set one with ALTER ROLE, store it with PutSecretValue, then rotate again
+demo/orders/single: setSecret: none of AWSCURRENT, AWSPENDING and AWSPREVIOUS logs in as orders_[..] on localhost:[..], which rejects them: the credential was changed by hand; set one there (a role's with ALTER ROLE), store it with PutSecretValue, then rotate again
 
 "#]]);
 }
