@@ -11,15 +11,18 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::{
+    env,
+    time::{Duration, Instant},
+};
 
 use common::{TOKEN, labels, logs_in, password, world};
-use local::world::World;
+use local::{executable, world::World};
 use tokio::process::Command;
 
 const PAGE: &str = include_str!("../docs/operations.md");
 /// Kinds of blocks that no test here runs.
-const NOT_RUN: [&str; 3] = ["sh aws", "sh example", "sh rotatectl"];
+const NOT_RUN: [&str; 2] = ["sh aws", "sh example"];
 
 /// The page's blocks of one kind, in order.
 fn blocks(kind: &str) -> Vec<String> {
@@ -34,9 +37,16 @@ fn blocks(kind: &str) -> Vec<String> {
 /// Runs commands in a folder of their own, and returns what they print.
 async fn run(world: &World, secret: &str, commands: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
+    let how = ["--workspace", "--all-features", "--bin"];
+    let rotatectl = executable::build("rotatectl", &how).unwrap();
+    let path = env::var_os("PATH").unwrap_or_default();
+    let programs = [rotatectl.parent().unwrap().to_owned()];
+    let path = programs.into_iter().chain(env::split_paths(&path));
     let output = Command::new("bash")
         .args(["-euo", "pipefail", "-c", commands])
         .current_dir(folder.path())
+        .env("PATH", env::join_paths(path).unwrap())
+        .env("TLS_CA_FILE", world.ca_file())
         .env("SECRET", secret)
         .env("FUNCTION", "secret-rotation")
         .env("AWS_ENDPOINT_URL", world.endpoint())
@@ -73,7 +83,7 @@ async fn settled(world: &World, secret: &str) {
 fn every_block_of_the_page_is_run_or_known_not_to_be() {
     let fenced = PAGE.split("```").skip(1).step_by(2);
     for kind in fenced.filter_map(|block| block.lines().next()) {
-        let known = ["sh", "sh stuck", "sh leak"]
+        let known = ["sh", "sh stuck", "sh leak", "sh compromised"]
             .iter()
             .chain(&NOT_RUN)
             .any(|known| *known == kind);
@@ -118,8 +128,8 @@ async fn a_rotation_that_was_left_is_mended_by_the_pages_commands() {
     );
 }
 
-#[tokio::test]
-async fn after_a_leak_the_pages_commands_end_the_old_password() {
+/// The page's blocks of this kind, of which there are so many, end the password that leaked.
+async fn assert_ends_the_leak(kind: &str, number: usize) {
     let world = world().await;
     let postgres = world.postgres();
     for (secret, role) in [
@@ -134,10 +144,20 @@ async fn after_a_leak_the_pages_commands_end_the_old_password() {
                 .is_ok()
         };
         assert!(login().await);
-        let commands = blocks("sh leak");
-        assert_eq!(commands.len(), 2);
+        let commands = blocks(kind);
+        assert_eq!(commands.len(), number);
         let said = run(&world, secret, &commands.concat()).await;
         assert!(!said.contains("FunctionError"), "{said}");
         assert!(!login().await, "{secret}: {said}");
     }
+}
+
+#[tokio::test]
+async fn after_a_leak_the_pages_commands_end_the_old_password() {
+    assert_ends_the_leak("sh leak", 2).await;
+}
+
+#[tokio::test]
+async fn after_a_leak_the_pages_one_command_ends_the_old_password() {
+    assert_ends_the_leak("sh compromised", 1).await;
 }

@@ -15,20 +15,28 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::lambda::{Function, LogLine};
+use crate::{
+    iam::{ACCOUNT, Denied, Iam, Keys, Role},
+    lambda::{Function, LogLine},
+};
 
 const TARGET: &str = "Logs_20140328.";
 /// Events on a page unless the request says less (docs: 10,000).
 const PAGE: usize = 10_000;
 const LARGEST_REQUEST: usize = 1 << 20;
 
-/// The router with requests to CloudWatch Logs answered from this function's log: the services share one path, and the
-/// operation's header tells them apart.
-pub fn beside(router: Router, function: Function) -> Router {
-    router.layer(from_fn_with_state(function, serve))
+/// The router with requests to CloudWatch Logs answered from this function's log, for those whom IAM lets: the services share
+/// one path, and the operation's header tells them apart.
+pub fn beside(router: Router, function: Function, iam: Iam) -> Router {
+    router.layer(from_fn_with_state((function, iam), serve))
 }
 
-async fn serve(State(function): State<Function>, request: Request, next: Next) -> Response {
+async fn serve(
+    State((function, iam)): State<(Function, Iam)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let caller = iam.caller(request.headers());
     let target = request.headers().get("x-amz-target");
     let target = target
         .and_then(|target| target.to_str().ok())
@@ -42,6 +50,7 @@ async fn serve(State(function): State<Function>, request: Request, next: Next) -
     let answer = match operation.as_str() {
         "FilterLogEvents" => serde_json::from_slice(&body)
             .map_err(|error| Refused("InvalidParameterException", error.to_string()))
+            .and_then(|input| may_filter(caller.as_deref(), &function, &input).map(|()| input))
             .and_then(|input| filter_log_events(&function, input)),
         other => Err(Refused(
             "UnknownOperationException",
@@ -74,6 +83,28 @@ struct FilterLogEvents {
     start_time: Option<i64>,
     next_token: Option<String>,
     limit: Option<usize>,
+}
+
+fn may_filter(
+    caller: Option<&Role>,
+    function: &Function,
+    input: &FilterLogEvents,
+) -> Result<(), Refused> {
+    let Some(caller) = caller else {
+        return Ok(());
+    };
+    let region = function.region();
+    let group = format!(
+        "arn:aws:logs:{region}:{ACCOUNT}:log-group:{}:*",
+        input.log_group_name
+    );
+    let mut keys = Keys::default();
+    keys.set("aws:RequestedRegion", [region]);
+    match caller.check("logs:FilterLogEvents", &group, &keys) {
+        Ok(()) => Ok(()),
+        Err(Denied::ByPolicy(message)) => Err(Refused("AccessDeniedException", message)),
+        Err(unjudged) => Err(Refused("UnjudgedByLocalIam", unjudged.to_string())),
+    }
 }
 
 fn filter_log_events(function: &Function, input: FilterLogEvents) -> Result<Value, Refused> {

@@ -201,7 +201,7 @@ impl World {
         let iam = secrets_manager.iam().clone();
         let lambda = lambda::access::guard(function.router(), iam, REGION);
         let router = secrets_manager.router().merge(lambda);
-        let router = logs::beside(router, function.clone());
+        let router = logs::beside(router, function.clone(), secrets_manager.iam().clone());
         let server = tokio::spawn(async move {
             // it ends when this task is aborted
             let _ = axum::serve(listener, router).await;

@@ -10,6 +10,7 @@ use std::{os::unix::fs::PermissionsExt, time::Duration};
 
 use axum::Router;
 use local::{
+    iam::Iam,
     lambda::{Function, FunctionSettings},
     logs,
 };
@@ -41,14 +42,20 @@ fn function(folder: &tempfile::TempDir, lines: &[&str]) -> Function {
 }
 
 async fn call(function: &Function, operation: &str, input: Value) -> Value {
+    call_as(&Iam::default(), function, operation, input).await
+}
+
+/// The call of whoever holds the access key `AKID`.
+async fn call_as(iam: &Iam, function: &Function, operation: &str, input: Value) -> Value {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let router = logs::beside(Router::new(), function.clone());
+    let router = logs::beside(Router::new(), function.clone(), iam.clone());
     let server = tokio::spawn(axum::serve(listener, router).into_future());
     let mut stream = TcpStream::connect(address).await.unwrap();
     let input = input.to_string();
     let request = format!(
         "POST / HTTP/1.1\r\nHost: logs\r\nConnection: close\r\nX-Amz-Target: Logs_20140328.{operation}\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-central-1/logs/aws4_request\r\n\
          Content-Length: {}\r\n\r\n{input}",
         input.len()
     );
@@ -148,5 +155,29 @@ async fn what_is_not_served_is_refused_by_name() {
         )
         .await;
         assert_eq!(refused["__type"], "InvalidParameterException", "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn the_log_is_read_by_those_whom_iam_lets() {
+    let folder = tempfile::tempdir().unwrap();
+    let function = function(&folder, &["one line"]);
+    function.invoke(json!({})).await;
+    let input = json!({ "logGroupName": GROUP });
+    let policy = |group: &str| {
+        json!({ "Version": "2012-10-17", "Statement": {
+            "Effect": "Allow", "Action": "logs:FilterLogEvents",
+            "Resource": format!("arn:aws:logs:eu-central-1:123456789012:log-group:{group}:*"),
+        } })
+    };
+    let iam = Iam::default();
+    for (group, code) in [
+        (GROUP, None),
+        ("/aws/lambda/other", Some("AccessDeniedException")),
+    ] {
+        iam.restrict("AKID", "operator", &[policy(group)]).unwrap();
+        let answer = call_as(&iam, &function, "FilterLogEvents", input.clone()).await;
+        assert_eq!(answer["__type"].as_str(), code, "{answer}");
+        assert_eq!(answer["events"].is_array(), code.is_none(), "{answer}");
     }
 }

@@ -14,9 +14,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    ACCOUNT, Function,
+    Function,
     invoke_api::{no_such_function, refuse},
 };
+use crate::iam::ACCOUNT;
 
 /// `/2015-03-31/functions/{name or ARN}/…`.
 pub(super) fn router() -> Router<Function> {

@@ -28,10 +28,10 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use self::environment::Environment;
-use crate::invocation::{FunctionError, Invoke, Invoked};
-
-/// The account in the function's ARN.
-const ACCOUNT: &str = "123456789012";
+use crate::{
+    iam::ACCOUNT,
+    invocation::{FunctionError, Invoke, Invoked},
+};
 
 /// How a function is set up.
 #[derive(Clone, Debug)]
@@ -171,6 +171,11 @@ impl Function {
         for mut environment in idle {
             environment.kill().await;
         }
+    }
+
+    /// The region that it is told.
+    pub fn region(&self) -> &str {
+        &self.0.settings.region
     }
 
     /// Its log group in CloudWatch Logs.
