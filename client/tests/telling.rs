@@ -7,11 +7,18 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use common::*;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use rotating_secret::provider::ProviderErrorKind as Kind;
+
+/// One test at a time: a line that another thread reaches for the first time just when a subscriber is made may be taken for
+/// one that nobody wants.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Metrics by name and, for failures, kind.
 fn counted(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
@@ -38,6 +45,7 @@ fn counted(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
 
 #[test]
 fn fetches_failures_recoveries_changes_and_the_age_are_counted_and_hits_are_not() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -76,6 +84,7 @@ fn fetches_failures_recoveries_changes_and_the_age_are_counted_and_hits_are_not(
 
 #[test]
 fn no_log_line_at_any_level_holds_the_secret() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
@@ -112,7 +121,7 @@ fn no_log_line_at_any_level_holds_the_secret() {
 }
 
 #[derive(Clone, Default)]
-struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl std::io::Write for Log {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {

@@ -37,15 +37,7 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
         let proposed = self
             .target
             .propose(&current, password, self.overlap(&current))?;
-        let json = proposed.to_json().map_err(|error| Error::Unwritable {
-            reason: error.to_string(),
-        })?;
-        let rotation_token = event.rotation_token.as_ref();
-        let written = self
-            .store
-            .write_pending(&event.secret, &event.token, rotation_token, &json)
-            .await?;
-        match written {
+        match self.write_pending(event, &proposed).await? {
             Written::Stored => Ok(Outcome::Created),
             // An earlier delivery was here. Its password stands, for it may be in the database already, and the
             // one made just now is forgotten. Not to look first spares the usual rotation a call.

@@ -49,15 +49,7 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
             return self.settle(&minting, &stored, None, which).await;
         }
         let minted = self.target.mint(&minting).await?;
-        let json = minted.to_json().map_err(|error| Error::Unwritable {
-            reason: error.to_string(),
-        })?;
-        let rotation_token = event.rotation_token.as_ref();
-        let written = self
-            .store
-            .write_pending(&event.secret, &event.token, rotation_token, &json)
-            .await?;
-        match written {
+        match self.write_pending(event, &minted).await? {
             Written::Stored => {
                 self.settle(&minting, &minted, None, which).await?;
                 Ok(Outcome::Created)

@@ -24,7 +24,7 @@ use crate::{
     error::Error,
     event::{RotationEvent, Step},
     password::Policy,
-    store::{SecretStore, StoreError, Version, Which},
+    store::{SecretStore, StoreError, Version, Which, Written},
     target::Target,
 };
 
@@ -157,6 +157,22 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Stores the document as the token's version.
+    async fn write_pending(
+        &self,
+        event: &RotationEvent,
+        document: &Document,
+    ) -> Result<Written, Error> {
+        let json = document.to_json().map_err(|error| Error::Unwritable {
+            reason: error.to_string(),
+        })?;
+        let (token, rotation_token) = (&event.token, event.rotation_token.as_ref());
+        let write = self
+            .store
+            .write_pending(&event.secret, token, rotation_token, &json);
+        Ok(write.await?)
     }
 
     fn overlap(&self, document: &Document) -> Overlap {
