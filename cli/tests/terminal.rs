@@ -68,12 +68,7 @@ async fn in_a_terminal_the_table_fits_its_width_and_what_wants_attention_is_colo
         .await
         .unwrap();
 
-    let status = || {
-        command(
-            world.endpoint(),
-            &["status", "--values", "--stuck-after", "0s"],
-        )
-    };
+    let status = || command(world.endpoint(), &["status", "--stuck-after", "0s"]);
     let coloured = shown(status(), terminal(), "").await;
     assert!(coloured.contains("\u{1b}["), "{coloured}");
     assert!(coloured.contains("stuck"), "{coloured}");

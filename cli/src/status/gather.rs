@@ -47,7 +47,7 @@ pub(super) async fn gather(
         |found: Result<(), Error>| notes.extend(found.err().map(|error| error.to_string()));
 
     note(versions(&client, &mut secrets).await);
-    if arguments.values {
+    if !arguments.no_values {
         note(values(&client, &mut secrets, now).await);
     }
     for secret in &mut secrets {
@@ -58,7 +58,7 @@ pub(super) async fn gather(
     Ok(Report {
         secrets,
         notes,
-        values: arguments.values,
+        values: !arguments.no_values,
         now,
     })
 }

@@ -23,12 +23,14 @@ use crate::{Error, secrets::Tag, terminal};
 ///
 /// Every secret that was set up for rotation, the most urgent first. The exit code is 2 if one is overdue or stuck.
 ///
-/// It needs secretsmanager:ListSecrets and ListSecretVersionIds, for the last error logs:FilterLogEvents on the
-/// function's log group, and reads no secret's value unless --values asks for it.
+/// It needs secretsmanager:ListSecrets and ListSecretVersionIds, for the last error logs:FilterLogEvents on the function's log
+/// group, for strategy and overlap BatchGetSecretValue, GetSecretValue and the keys' kms:Decrypt. What is not allowed is left
+/// out, and told.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rotatectl status                                  every secret
-  rotatectl status --tag team=payments --values     one team's, with strategies and open overlaps
+  rotatectl status --tag team=payments              one team's
+  rotatectl status --no-values                      without a look into any secret
   rotatectl status --json | jq '.secrets[] | select(.state == \"overdue\").name'
   rotatectl status > /dev/null || notify            in cron or CI: exit code 2 wants attention, 1 is a failure")]
 pub struct StatusArguments {
@@ -38,10 +40,10 @@ pub struct StatusArguments {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-    /// Read the secrets' values too, for strategy and open overlaps. It needs secretsmanager:BatchGetSecretValue and
-    /// GetSecretValue and the keys' kms:Decrypt, and each read stands in CloudTrail.
+    /// Read no secret's value. Strategies and open overlaps, which stand in them alone, are left out; each value that is
+    /// read stands in CloudTrail.
     #[arg(long)]
-    pub values: bool,
+    pub no_values: bool,
     /// A rotation that has taken this long is stuck.
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = humantime::parse_duration)]
     pub stuck_after: Duration,

@@ -39,11 +39,6 @@ pub(super) fn table(report: &Report) -> io::Result<()> {
     for note in &report.notes {
         terminal::tell(&format!("Note: {note}"));
     }
-    if !report.values && !report.secrets.is_empty() {
-        terminal::tell(
-            "Note: strategy and open overlaps stand in the secrets' values, which --values reads.",
-        );
-    }
     Ok(())
 }
 
