@@ -8,6 +8,8 @@
 //! requests in [`Api`] say where it goes.
 
 mod api;
+mod error;
+mod fields;
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
@@ -15,7 +17,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
+use fields::{object, optional, overlap, port, take, tls};
+
 pub use api::{Api, Request};
+pub use error::DocumentError;
 
 /// The engines that this function rotates; a document that names none is of the first.
 pub const ENGINES: &[&str] = &["postgres", "aurora-postgresql", API_KEY];
@@ -363,155 +368,6 @@ impl Serialize for WithPassword<'_> {
             }
         }
         map.end()
-    }
-}
-
-/// The object, and which of these engines it names.
-fn object(
-    json: &SecretString,
-    engines: &'static [&'static str],
-) -> Result<(Map<String, Value>, Option<&'static str>), DocumentError> {
-    let parsed = serde_json::from_str(json.expose_secret());
-    let parsed: Value = parsed.map_err(|error| DocumentError::NotJson {
-        line: error.line(),
-        column: error.column(),
-    })?;
-    let Value::Object(fields) = parsed else {
-        return Err(DocumentError::NotAnObject);
-    };
-    let Some(named) = optional_text(&fields, "engine")? else {
-        return Ok((fields, None));
-    };
-    match engines.iter().find(|engine| **engine == named) {
-        Some(engine) => Ok((fields, Some(engine))),
-        None => Err(DocumentError::UnknownEngine {
-            engine: named.chars().take(40).collect(),
-            engines: engines.join(", "),
-        }),
-    }
-}
-
-/// Takes the secret out of the object, which keeps its place.
-fn take(
-    fields: &mut Map<String, Value>,
-    field: &'static str,
-) -> Result<SecretString, DocumentError> {
-    optional_text(fields, field)?;
-    match fields.get_mut(field).map(Value::take) {
-        Some(Value::String(secret)) => Ok(secret.into()),
-        _ => Err(DocumentError::MissingField { field }),
-    }
-}
-
-fn optional(
-    fields: &Map<String, Value>,
-    field: &'static str,
-) -> Result<Option<String>, DocumentError> {
-    Ok(optional_text(fields, field)?.map(str::to_owned))
-}
-
-fn optional_text<'a>(
-    fields: &'a Map<String, Value>,
-    field: &'static str,
-) -> Result<Option<&'a str>, DocumentError> {
-    match fields.get(field) {
-        None => Ok(None),
-        // PostgreSQL's protocol ends its strings with a NUL: one inside would cut a name short
-        Some(Value::String(text)) if !text.is_empty() && !text.contains('\0') => Ok(Some(text)),
-        Some(_) => Err(DocumentError::WrongType {
-            field,
-            expected: "a string with something in it",
-        }),
-    }
-}
-
-fn port(fields: &Map<String, Value>) -> Result<Option<u16>, DocumentError> {
-    let read = match fields.get("port") {
-        None => return Ok(None),
-        Some(Value::Number(number)) => number.as_u64().and_then(|port| u16::try_from(port).ok()),
-        Some(Value::String(text)) => text.parse().ok(),
-        Some(_) => None,
-    };
-    read.filter(|port| *port != 0)
-        .map(Some)
-        .ok_or(DocumentError::WrongType {
-            field: "port",
-            expected: "a number from 1 to 65535",
-        })
-}
-
-fn tls(fields: &Map<String, Value>) -> Result<Option<bool>, DocumentError> {
-    match fields.get("ssl") {
-        None => Ok(None),
-        Some(Value::Bool(ssl)) => Ok(Some(*ssl)),
-        Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
-        Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
-        Some(_) => Err(DocumentError::WrongType {
-            field: "ssl",
-            expected: "true or false",
-        }),
-    }
-}
-
-fn overlap(fields: &Map<String, Value>) -> Result<Option<Overlap>, DocumentError> {
-    optional_text(fields, "overlap")?
-        .map(str::parse)
-        .transpose()
-        .map_err(|()| DocumentError::WrongType {
-            field: "overlap",
-            expected: "a time such as 24h, or unbounded",
-        })
-}
-
-/// Why a document is refused. The message goes behind "the AWSCURRENT version of SECRET".
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the fields are named in the messages")]
-pub enum DocumentError {
-    /// Not JSON at all.
-    #[error(
-        "is not JSON (line {line}, column {column}): store an object with host, username and password, as RDS does"
-    )]
-    NotJson { line: usize, column: usize },
-    /// JSON, but a string, a list, …
-    #[error(
-        "is JSON but not an object: store an object with host, username and password, as RDS does"
-    )]
-    NotAnObject,
-    /// A required field is not there.
-    #[error("has no \"{field}\": add it with PutSecretValue and rotate again")]
-    MissingField { field: &'static str },
-    /// A field cannot be read.
-    #[error(
-        "has a \"{field}\" that is not {expected}: correct it with PutSecretValue and rotate again"
-    )]
-    WrongType {
-        field: &'static str,
-        expected: &'static str,
-    },
-    /// A secret of another database.
-    #[error(
-        "names the engine \"{engine}\": this function rotates {engines}; give the secret its own engine's function"
-    )]
-    UnknownEngine { engine: String, engines: String },
-    /// A key that a crash would leave behind unknown.
-    #[error(
-        "makes keys that a crash could leave behind: have \"create\" name them {{label}} and add \"list\", or send \
-         {{token}} as an idempotency key"
-    )]
-    NotRepeatable,
-}
-
-impl DocumentError {
-    /// The stable name of the kind, for alarms.
-    pub fn error_type(&self) -> &'static str {
-        match self {
-            Self::NotJson { .. } => "DocumentNotJson",
-            Self::NotAnObject => "DocumentNotAnObject",
-            Self::MissingField { .. } => "DocumentFieldMissing",
-            Self::WrongType { .. } => "DocumentFieldInvalid",
-            Self::UnknownEngine { .. } => "EngineUnknown",
-            Self::NotRepeatable => "KeysNotRepeatable",
-        }
     }
 }
 

@@ -1,17 +1,18 @@
 //! The three parts joined: one endpoint, a database to rotate in, and secrets to rotate.
 
+mod options;
+mod ready;
+
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
 use postgres_protocol::password::scram_sha_256;
 use rotating_secret::postgres::{NoTls, tls};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -23,8 +24,14 @@ use crate::{
     key_service::KeyService,
     lambda::{self, Function, FunctionSettings},
     logs,
-    postgres::{self, Postgres, Settings},
+    postgres::{self, Postgres},
     secrets_manager::{SecretsManager, ServiceError},
+};
+
+pub use self::{options::Options, ready::Ready};
+use self::{
+    options::Server,
+    ready::{ReadyPostgres, ReadySecrets},
 };
 
 /// The region that everything is in.
@@ -40,79 +47,6 @@ const SINGLE_USER: &str = "demo/orders/single";
 const ALTERNATING_USERS: &str = "demo/stock/alternating";
 const MASTER: &str = "demo/mail/master";
 const API_KEY: &str = "demo/mail/api-key";
-
-/// What a world is made of.
-#[derive(Debug)]
-pub struct Options {
-    /// The rotation function's executable.
-    pub function: PathBuf,
-    /// Environment variables of the function, beside what the world sets.
-    pub function_env: Vec<(String, String)>,
-    /// How long an invocation may take.
-    pub function_timeout: Duration,
-    /// Has the function's log written to stderr.
-    pub show_log: bool,
-    /// The endpoint's port, or 0 for any that is free.
-    pub port: u16,
-    postgres: Server,
-    trusts_ca: bool,
-    key_service: bool,
-}
-
-#[derive(Debug)]
-enum Server {
-    Shared,
-    Own(Settings),
-    Running(Box<Postgres>),
-}
-
-impl Options {
-    /// A world on the process's shared PostgreSQL, on any free port.
-    pub fn new(function: impl Into<PathBuf>) -> Self {
-        Self {
-            function: function.into(),
-            function_env: Vec::new(),
-            function_timeout: Duration::from_secs(30),
-            show_log: false,
-            port: 0,
-            postgres: Server::Shared,
-            trusts_ca: true,
-            key_service: false,
-        }
-    }
-
-    /// With an outside service whose API key rotates, too.
-    pub fn with_key_service(self) -> Self {
-        Self {
-            key_service: true,
-            ..self
-        }
-    }
-
-    /// With a PostgreSQL of its own, set up like this.
-    pub fn own_postgres(self, settings: Settings) -> Self {
-        Self {
-            postgres: Server::Own(settings),
-            ..self
-        }
-    }
-
-    /// With a PostgreSQL that runs already.
-    pub fn on_postgres(self, postgres: Postgres) -> Self {
-        Self {
-            postgres: Server::Running(Box::new(postgres)),
-            ..self
-        }
-    }
-
-    /// With a function that was not told of the scratch server's CA.
-    pub fn without_ca_file(self) -> Self {
-        Self {
-            trusts_ca: false,
-            ..self
-        }
-    }
-}
 
 /// A running world. Dropping it stops everything that is its own.
 pub struct World {
@@ -459,33 +393,6 @@ impl Database {
             Self::Own(postgres) => postgres,
         }
     }
-}
-
-/// Where everything is, as one line of JSON.
-#[derive(Debug, Serialize)]
-pub struct Ready {
-    endpoint: String,
-    region: &'static str,
-    function_arn: String,
-    ca_file: PathBuf,
-    postgres: ReadyPostgres,
-    secrets: ReadySecrets,
-}
-
-#[derive(Debug, Serialize)]
-struct ReadyPostgres {
-    host: &'static str,
-    port: u16,
-    dbname: String,
-}
-
-#[derive(Debug, Serialize)]
-struct ReadySecrets {
-    admin: &'static str,
-    single_user: &'static str,
-    alternating_users: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    api_key: Option<&'static str>,
 }
 
 /// Why there is no world.

@@ -1,0 +1,78 @@
+//! What a world is made of.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::postgres::{Postgres, Settings};
+
+/// What a world is made of.
+#[derive(Debug)]
+pub struct Options {
+    /// The rotation function's executable.
+    pub function: PathBuf,
+    /// Environment variables of the function, beside what the world sets.
+    pub function_env: Vec<(String, String)>,
+    /// How long an invocation may take.
+    pub function_timeout: Duration,
+    /// Has the function's log written to stderr.
+    pub show_log: bool,
+    /// The endpoint's port, or 0 for any that is free.
+    pub port: u16,
+    pub(super) postgres: Server,
+    pub(super) trusts_ca: bool,
+    pub(super) key_service: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum Server {
+    Shared,
+    Own(Settings),
+    Running(Box<Postgres>),
+}
+
+impl Options {
+    /// A world on the process's shared PostgreSQL, on any free port.
+    pub fn new(function: impl Into<PathBuf>) -> Self {
+        Self {
+            function: function.into(),
+            function_env: Vec::new(),
+            function_timeout: Duration::from_secs(30),
+            show_log: false,
+            port: 0,
+            postgres: Server::Shared,
+            trusts_ca: true,
+            key_service: false,
+        }
+    }
+
+    /// With an outside service whose API key rotates, too.
+    pub fn with_key_service(self) -> Self {
+        Self {
+            key_service: true,
+            ..self
+        }
+    }
+
+    /// With a PostgreSQL of its own, set up like this.
+    pub fn own_postgres(self, settings: Settings) -> Self {
+        Self {
+            postgres: Server::Own(settings),
+            ..self
+        }
+    }
+
+    /// With a PostgreSQL that runs already.
+    pub fn on_postgres(self, postgres: Postgres) -> Self {
+        Self {
+            postgres: Server::Running(Box::new(postgres)),
+            ..self
+        }
+    }
+
+    /// With a function that was not told of the scratch server's CA.
+    pub fn without_ca_file(self) -> Self {
+        Self {
+            trusts_ca: false,
+            ..self
+        }
+    }
+}

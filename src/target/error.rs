@@ -1,0 +1,213 @@
+//! Why a target did not do it, and what to do about it.
+
+/// Why the database gave no answer, or refused a change.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the messages")]
+pub enum TargetError {
+    /// No connection.
+    #[error(
+        "cannot reach {server} ({reason}): check the secret's host and port, and that the security groups let the \
+         function in"
+    )]
+    Unreachable { server: String, reason: String },
+    /// No answer in time.
+    #[error(
+        "{server} gave no answer within {seconds:.1} s: see what keeps the server busy, then rotate again"
+    )]
+    TimedOut { server: String, seconds: f32 },
+    /// The server speaks no TLS.
+    #[error(
+        "{server} refuses TLS: turn it on at the server; only if the network itself is trusted, set \
+         \"ssl\": false in the secret"
+    )]
+    TlsRefused { server: String },
+    /// The certificate is not that server's, or nobody trusted signed it.
+    #[error(
+        "the certificate of {server} does not hold ({reason}): store as host the name that the certificate \
+         carries, and name a private CA's file in TLS_CA_FILE"
+    )]
+    CertificateInvalid { server: String, reason: String },
+    /// The roots cannot be loaded.
+    #[error("cannot load the trusted roots ({reason}): point TLS_CA_FILE at a readable PEM file")]
+    Roots { reason: String },
+    /// The server knows the role but does not let it in from here.
+    #[error(
+        "{server} does not let {user} log in ({message}): give the role LOGIN, and let pg_hba.conf admit it from \
+         the function's address"
+    )]
+    LoginForbidden {
+        server: String,
+        user: String,
+        message: String,
+    },
+    /// A read-only copy.
+    #[error(
+        "{server} is a standby, it takes no changes: store the writer's address as the secret's host"
+    )]
+    Standby { server: String },
+    /// The role may not change its own password.
+    #[error(
+        "{user} may not change its own password on {server} (SQLSTATE 42501): where rds.restrict_password_commands \
+         is on, run GRANT rds_password TO the role"
+    )]
+    ChangeForbidden { server: String, user: String },
+    /// A login that is not what it has to be.
+    #[error(
+        "{user} logs in on {server}, but {what}: rotate again, which repairs the role, or repair it by hand"
+    )]
+    NotAsExpected {
+        server: String,
+        user: String,
+        what: &'static str,
+    },
+    /// `VERIFY_SQL` failed.
+    #[error(
+        "{user} logs in on {server}, but VERIFY_SQL fails with SQLSTATE {code} ({message}): grant what it needs to the \
+         role, or correct the function's VERIFY_SQL"
+    )]
+    VerifyFailed {
+        server: String,
+        user: String,
+        code: String,
+        message: String,
+    },
+    /// The other user's name does not fit.
+    #[error(
+        "the other user's name, {user}, is longer than the 63 bytes that PostgreSQL keeps: rename the role to 57 \
+         bytes or less, or take \"masterarn\" out for a single user"
+    )]
+    NameTooLong { user: String },
+    /// The pending document is about neither of the secret's users.
+    #[error(
+        "the AWSPENDING version names the user {user}, and it is {expected}'s turn: rotate again, from a version that \
+         was not written by hand"
+    )]
+    AnotherUser { user: String, expected: String },
+    /// The administrator's credential is out of date.
+    #[error(
+        "{server} rejects the administrator {user} (28P01): store the administrator's password in the secret that \
+         \"masterarn\" names"
+    )]
+    AdministratorRejected { server: String, user: String },
+    /// The administrator's secret leads to another cluster.
+    #[error(
+        "the administrator's server {server} is another cluster than the secret's ({administrators} and {secrets}): \
+         correct the host of either secret"
+    )]
+    AnotherCluster {
+        server: String,
+        administrators: String,
+        secrets: String,
+    },
+    /// The administrator lacks a right.
+    #[error(
+        "the administrator {user} may not {action} on {server} (SQLSTATE 42501): as a superuser, run {cure}"
+    )]
+    AdministratorForbidden {
+        server: String,
+        user: String,
+        action: String,
+        cure: String,
+    },
+    /// A service that is asked for API keys, and may not be.
+    #[error(
+        "the secret's {request} request goes to {server}, which this function may not ask: add the host to its \
+         ALLOWED_HOSTS, or correct the secret"
+    )]
+    HostNotAllowed {
+        request: &'static str,
+        server: String,
+    },
+    /// A placeholder without a value.
+    #[error(
+        "the secret's {request} request wants {{{name}}}, which is not there or is no text: add it to the secret that \
+         \"masterarn\" names, or correct the request"
+    )]
+    NoValue { request: &'static str, name: String },
+    /// A request that cannot be sent as it stands.
+    #[error(
+        "the secret's {request} request cannot be sent ({reason}): correct it with PutSecretValue, then rotate again"
+    )]
+    RequestInvalid {
+        request: &'static str,
+        reason: String,
+    },
+    /// A service's answer to a request, whose body may hold a secret.
+    #[error(
+        "{server} answered the {request} request with HTTP {status}: {cure}, then rotate again"
+    )]
+    Answered {
+        server: String,
+        request: &'static str,
+        status: u16,
+        cure: &'static str,
+    },
+    /// An answer that is not what the document says.
+    #[error(
+        "the answer of {server} to the {request} request has no text or number at {pointer}: correct the pointer in the \
+         secret with PutSecretValue, then rotate again"
+    )]
+    AnswerWithout {
+        server: String,
+        request: &'static str,
+        pointer: String,
+    },
+    /// No more keys than there are, and one of them is still needed.
+    #[error(
+        "{server} makes no further key (HTTP {status}) while the AWSPREVIOUS one is kept, and its overlap is not over: \
+         rotate again when it is, or end it now with revokeSecret"
+    )]
+    NoRoom { server: String, status: u16 },
+    /// A key that should be gone.
+    #[error(
+        "{server} knows no key {user} to delete, and still accepts it: correct the secret's delete request, which asks \
+         for another one, then rotate again"
+    )]
+    StillAccepted { server: String, user: String },
+    /// A method that a target does not have.
+    #[error(
+        "this target cannot {what}: let its author implement Target::{what}, or do by hand what it is to do"
+    )]
+    Unable { what: &'static str },
+    /// Any other answer.
+    #[error(
+        "{server} answered with SQLSTATE {code} ({message}): cure what the server names, then rotate again"
+    )]
+    Refused {
+        server: String,
+        code: String,
+        message: String,
+    },
+}
+
+impl TargetError {
+    /// The stable name of the kind, for alarms.
+    pub fn error_type(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "DatabaseUnreachable",
+            Self::TimedOut { .. } => "DatabaseTimedOut",
+            Self::TlsRefused { .. } => "TlsRefused",
+            Self::CertificateInvalid { .. } => "CertificateInvalid",
+            Self::Roots { .. } => "TlsRootsUnreadable",
+            Self::LoginForbidden { .. } => "LoginForbidden",
+            Self::Standby { .. } => "DatabaseIsStandby",
+            Self::ChangeForbidden { .. } => "ChangeForbidden",
+            Self::NotAsExpected { .. } => "CredentialNotAsExpected",
+            Self::VerifyFailed { .. } => "VerifyFailed",
+            Self::NameTooLong { .. } => "UserNameTooLong",
+            Self::AnotherUser { .. } => "AnotherUser",
+            Self::AdministratorRejected { .. } => "AdministratorRejected",
+            Self::AnotherCluster { .. } => "AnotherCluster",
+            Self::AdministratorForbidden { .. } => "AdministratorForbidden",
+            Self::HostNotAllowed { .. } => "HostNotAllowed",
+            Self::NoValue { .. } => "PlaceholderWithoutValue",
+            Self::RequestInvalid { .. } => "RequestInvalid",
+            Self::Answered { .. } => "ServiceRefused",
+            Self::AnswerWithout { .. } => "AnswerUnreadable",
+            Self::NoRoom { .. } => "TooManyKeys",
+            Self::StillAccepted { .. } => "KeyStillAccepted",
+            Self::Unable { .. } => "TargetUnable",
+            Self::Refused { .. } => "DatabaseRefused",
+        }
+    }
+}
