@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    iam::{ACCOUNT, Denied, Iam, Keys, Role},
+    iam::{ACCOUNT, Iam, Keys, Role},
     lambda::{Function, LogLine},
 };
 
@@ -100,11 +100,9 @@ fn may_filter(
     );
     let mut keys = Keys::default();
     keys.set("aws:RequestedRegion", [region]);
-    match caller.check("logs:FilterLogEvents", &group, &keys) {
-        Ok(()) => Ok(()),
-        Err(Denied::ByPolicy(message)) => Err(Refused("AccessDeniedException", message)),
-        Err(unjudged) => Err(Refused("UnjudgedByLocalIam", unjudged.to_string())),
-    }
+    caller
+        .check("logs:FilterLogEvents", &group, &keys)
+        .map_err(|denied| Refused(denied.code(), denied.to_string()))
 }
 
 fn filter_log_events(function: &Function, input: FilterLogEvents) -> Result<Value, Refused> {

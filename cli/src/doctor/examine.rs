@@ -138,9 +138,9 @@ fn document(value: Option<&Value>) -> Verdict {
                 }
                 None => "single user".to_owned(),
             };
-            let (user, host, port) = (document.username(), document.host(), document.port());
+            let (user, server) = (document.username(), document.server());
             Verdict::ok(format!(
-                "{user} on {host}:{port}/{}, {strategy}",
+                "{user} on {server}/{}, {strategy}",
                 document.dbname()
             ))
         }

@@ -37,12 +37,13 @@ pub(super) async fn name(document: &Document, shell: &Shell) -> Verdict {
 
 /// Whether somebody listens.
 pub(super) async fn connection(document: &Document, shell: &Shell) -> Verdict {
-    let (host, port) = (document.host(), document.port());
-    let connected = timeout(PATIENCE, TcpStream::connect((host, port))).await;
+    let server = document.server();
+    let connect = TcpStream::connect((document.host(), document.port()));
+    let connected = timeout(PATIENCE, connect).await;
     match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-        Ok(_) => Verdict::ok(format!("{host}:{port} takes connections from here")),
+        Ok(_) => Verdict::ok(format!("{server} takes connections from here")),
         Err(error) => {
-            let what = format!("{host}:{port} takes no connection from here ({error})");
+            let what = format!("{server} takes no connection from here ({error})");
             Verdict::wrong(what, elsewhere(shell))
         }
     }

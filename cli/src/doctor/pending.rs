@@ -10,11 +10,13 @@ use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use super::{
     finding::{Cure, Verdict},
     repair::Repair,
-    service::time,
     shell::Shell,
     versions::Said,
 };
-use crate::terminal::{moment, span};
+use crate::{
+    secrets::{CURRENT, PREVIOUS, in_flight, labelled, time},
+    terminal::{moment, span},
+};
 
 /// Lambda ends a step after this time at the latest, so a rotation that has changed nothing for longer is over.
 const IN_FLIGHT: Duration = Duration::from_secs(15 * 60);
@@ -55,17 +57,12 @@ pub(super) struct Labels<'a> {
 
 impl<'a> Labels<'a> {
     pub(super) fn of(secret: &'a DescribeSecretOutput) -> Self {
-        let versions = secret.version_ids_to_stages();
-        let has = |label: &str| {
-            let mut versions = versions.into_iter().flatten();
-            let found = versions.find(|(_, labels)| labels.iter().any(|has| has == label));
-            found.map(|(id, _)| id.as_str())
-        };
-        let current = has("AWSCURRENT");
+        let labels = secret.version_ids_to_stages();
+        let has = |label| labelled(labels?, label);
         Self {
-            current,
-            pending: has("AWSPENDING").filter(|id| Some(*id) != current),
-            previous: has("AWSPREVIOUS"),
+            current: has(CURRENT),
+            pending: labels.and_then(in_flight),
+            previous: has(PREVIOUS),
             changed: time(secret.last_changed_date()),
         }
     }

@@ -104,16 +104,14 @@ impl Repair {
                 administrator,
                 document,
             } => format!(
-                "Give {} on {}:{} the password of AWSCURRENT, as the administrator of {administrator}?",
+                "Give {} on {} the password of AWSCURRENT, as the administrator of {administrator}?",
                 document.username(),
-                document.host(),
-                document.port()
+                document.server()
             ),
             Self::Store { secret, document } => format!(
-                "Store the password that {} has on {}:{} in {secret}?",
+                "Store the password that {} has on {} in {secret}?",
                 document.username(),
-                document.host(),
-                document.port()
+                document.server()
             ),
         }
     }
@@ -161,11 +159,7 @@ async fn restore(
 
 async fn store(tools: &Tools<'_>, secret: &str, document: &Document) -> Result<String, Error> {
     let user = document.username();
-    let question = format!(
-        "The password of {user} on {}:{}: ",
-        document.host(),
-        document.port()
-    );
+    let question = format!("The password of {user} on {}: ", document.server());
     let document = document.with_password(password(&question)?);
     match log_in(&tools.postgres, &document).await {
         Answer::LogsIn(_) => {}

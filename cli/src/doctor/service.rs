@@ -2,15 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use aws_sdk_secretsmanager::{
-    operation::describe_secret::DescribeSecretOutput, primitives::DateTime,
-};
+use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 
 use super::{
     finding::{Cure, Verdict},
     shell::Shell,
 };
-use crate::{aws, terminal::moment};
+use crate::{aws, secrets::time, terminal::moment};
 
 /// How late a rotation may be before it is told: its window is a day at most.
 const LATE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -110,9 +108,4 @@ fn is_about_the_key(error: &aws::Error) -> bool {
         }
         _ => false,
     }
-}
-
-/// A date of the SDK's.
-pub(super) fn time(date: Option<&DateTime>) -> Option<SystemTime> {
-    date.and_then(|date| SystemTime::try_from(*date).ok())
 }

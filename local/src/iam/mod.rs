@@ -53,6 +53,17 @@ pub enum Denied {
     Unjudged(#[from] UnknownKey),
 }
 
+impl Denied {
+    /// The error's code, which every service here answers with.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::ByPolicy(_) => "AccessDeniedException",
+            // neither allowed nor denied: not AWS's, and not to be taken for a denial
+            Self::Unjudged(_) => "UnjudgedByLocalIam",
+        }
+    }
+}
+
 impl Iam {
     /// From now on, calls with this access key id are the role's, and are allowed what these policies allow.
     ///

@@ -49,15 +49,14 @@ async fn check(
     };
     let mut keys = Keys::default();
     keys.set("aws:RequestedRegion", [region]);
-    let (status, code, message) = match caller.check(action, &resource, &keys) {
+    let denied = match caller.check(action, &resource, &keys) {
         Ok(()) => return next.run(request).await,
-        Err(Denied::ByPolicy(message)) => (StatusCode::FORBIDDEN, "AccessDeniedException", message),
-        Err(unjudged @ Denied::Unjudged(_)) => (
-            StatusCode::BAD_REQUEST,
-            "UnjudgedByLocalIam",
-            unjudged.to_string(),
-        ),
+        Err(denied) => denied,
     };
-    let body = Json(json!({ "Message": message }));
-    (status, [("x-amzn-errortype", code)], body).into_response()
+    let status = match denied {
+        Denied::ByPolicy(_) => StatusCode::FORBIDDEN,
+        Denied::Unjudged(_) => StatusCode::BAD_REQUEST,
+    };
+    let body = Json(json!({ "Message": denied.to_string() }));
+    (status, [("x-amzn-errortype", denied.code())], body).into_response()
 }

@@ -224,10 +224,7 @@ fn use_key(
 
 impl From<Denied> for ServiceError {
     fn from(denied: Denied) -> Self {
-        match denied {
-            Denied::ByPolicy(message) => Self::access_denied(message),
-            Denied::Unjudged(unknown) => Self::unjudged(unknown.to_string()),
-        }
+        Self::refused(denied.code(), denied.to_string())
     }
 }
 

@@ -15,7 +15,7 @@ pub struct ServiceError {
 }
 
 impl ServiceError {
-    fn refused(code: &str, message: impl Into<String>) -> Self {
+    pub(super) fn refused(code: &str, message: impl Into<String>) -> Self {
         Self {
             status: 400,
             code: code.to_owned(),

@@ -63,7 +63,7 @@ impl Postgres<'_> {
             .await
             .unwrap_or_else(|_| {
                 Err(TargetError::TimedOut {
-                    server: server(document),
+                    server: document.server(),
                     seconds: limit.as_secs_f32(),
                 })
             })
@@ -77,7 +77,7 @@ impl Postgres<'_> {
         let tcp = TcpStream::connect((document.host(), document.port()))
             .await
             .map_err(|error| TargetError::Unreachable {
-                server: server(document),
+                server: document.server(),
                 reason: error.to_string(),
             })?;
         // small messages back and forth: waiting to fill a packet would double the login's time
@@ -86,7 +86,7 @@ impl Postgres<'_> {
             let mut tls = MakeRustlsConnect::new(self.roots.client().await?);
             let tls = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut tls, document.host())
                 .map_err(|error| TargetError::CertificateInvalid {
-                    server: server(document),
+                    server: document.server(),
                     reason: error.to_string(),
                 })?;
             log_in_over(tcp, SslMode::Require, tls, document, closing).await
@@ -127,7 +127,7 @@ where
     });
     let mut session = Session {
         client,
-        server: server(document),
+        server: document.server(),
         user: document.username().to_owned(),
         standby: false,
         connection: Some(connection),
@@ -148,14 +148,9 @@ async fn is_standby(client: &Client) -> Result<bool, tokio_postgres::Error> {
         .any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some("t"))))
 }
 
-/// Host and port, as a person writes them.
-fn server(document: &Document) -> String {
-    document.server()
-}
-
 /// Sorts a failed connection by what an operator does about it. Nothing here means "wrong password".
 fn classify(error: &tokio_postgres::Error, document: &Document) -> TargetError {
-    let server = server(document);
+    let server = document.server();
     if let Some(answer) = error.as_db_error() {
         let message = answer.message().to_owned();
         return if *answer.code() == SqlState::INVALID_AUTHORIZATION_SPECIFICATION {
