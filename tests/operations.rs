@@ -37,8 +37,7 @@ fn blocks(kind: &str) -> Vec<String> {
 /// Runs commands in a folder of their own, and returns what they print.
 async fn run(world: &World, secret: &str, commands: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let how = ["--workspace", "--all-features", "--bin"];
-    let rotatectl = executable::build("rotatectl", &how).unwrap();
+    let rotatectl = executable::of_tests("--bin", "rotatectl").unwrap();
     let path = env::var_os("PATH").unwrap_or_default();
     let programs = [rotatectl.parent().unwrap().to_owned()];
     let path = programs.into_iter().chain(env::split_paths(&path));

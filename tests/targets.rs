@@ -222,10 +222,8 @@ async fn the_example_of_ones_own_target_keeps_the_contract() {
 #[tokio::test]
 async fn the_example_is_a_function_that_rotates_in_the_local_world_and_refuses_other_engines() {
     let server = RedisServer::start().await;
-    let how = ["--workspace", "--all-features", "--example"];
-    let world = World::start(Options::new(executable::build("redis", &how).unwrap()))
-        .await
-        .unwrap();
+    let function = executable::of_tests("--example", "redis").unwrap();
+    let world = World::start(Options::new(function)).await.unwrap();
     let service = world.secrets_manager();
     let input = json!({ "Name": "cache/admin", "SecretString": ADMINISTRATOR });
     let created = service.call("CreateSecret", input).await.unwrap();

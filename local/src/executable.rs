@@ -1,9 +1,11 @@
 //! Executables of this workspace, freshly built.
 
 use std::{
+    collections::BTreeMap,
     env, io,
     path::PathBuf,
     process::{Command, Stdio},
+    sync::{Mutex, PoisonError},
 };
 
 use serde_json::Value;
@@ -35,14 +37,28 @@ pub fn function(named: Option<PathBuf>) -> Result<PathBuf, Error> {
     }
 }
 
-/// Builds the binary or example `name` with the cargo that runs us; `how` ends with `--bin` or `--example`.
-///
-/// The path is taken from what cargo says: the target folder may be anywhere.
+/// The binary or example `name` (`kind` is `--bin` or `--example`), with the features of `make test`, which has built it
+/// already as a rule. Cargo is asked once in a process.
 ///
 /// # Errors
 ///
 /// It does not build.
-pub fn build(name: &'static str, how: &[&str]) -> Result<PathBuf, Error> {
+pub fn of_tests(kind: &str, name: &'static str) -> Result<PathBuf, Error> {
+    static BUILT: Mutex<BTreeMap<&'static str, PathBuf>> = Mutex::new(BTreeMap::new());
+    // held while cargo runs: whoever wants the same waits for it here
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(path) = built.get(name) {
+        return Ok(path.clone());
+    }
+    let path = build(name, &["--workspace", "--all-features", kind])?;
+    built.insert(name, path.clone());
+    Ok(path)
+}
+
+/// Builds the binary or example `name` with the cargo that runs us; `how` ends with `--bin` or `--example`.
+///
+/// The path is taken from what cargo says: the target folder may be anywhere.
+fn build(name: &'static str, how: &[&str]) -> Result<PathBuf, Error> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     // what a cargo that runs us sets, ring's build looks at: with it half of everything would be built anew

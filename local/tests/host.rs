@@ -8,7 +8,6 @@
 
 use std::{
     path::PathBuf,
-    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -24,11 +23,7 @@ use serde_json::{Value, json};
 
 /// `examples/function.rs`, which cargo builds for a whole test run, but not for this file alone.
 fn binary() -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let how = ["--workspace", "--all-features", "--example"];
-    BUILT
-        .get_or_init(|| executable::build("function", &how).unwrap())
-        .clone()
+    executable::of_tests("--example", "function").unwrap()
 }
 
 fn settings() -> FunctionSettings {

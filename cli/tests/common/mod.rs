@@ -12,8 +12,7 @@ use serde_json::{Value, json};
 use snapbox::cmd::OutputAssert;
 
 fn options() -> Options {
-    let how = ["--workspace", "--all-features", "--bin"];
-    Options::new(executable::build("secret-rotation", &how).unwrap())
+    Options::new(executable::of_tests("--bin", "secret-rotation").unwrap())
 }
 
 /// A world with this workspace's function.

@@ -18,9 +18,8 @@ use std::{
     collections::BTreeMap,
     env,
     io::Write,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
-    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -34,15 +33,7 @@ use uuid::Uuid;
 
 /// Options for a world around the function of this workspace.
 fn options() -> Options {
-    static FUNCTION: OnceLock<PathBuf> = OnceLock::new();
-    let function = FUNCTION.get_or_init(|| {
-        executable::build(
-            "secret-rotation",
-            &["--workspace", "--all-features", "--bin"],
-        )
-        .unwrap()
-    });
-    Options::new(function)
+    Options::new(executable::of_tests("--bin", "secret-rotation").unwrap())
 }
 
 /// A world whose secrets have the tags that a well-kept secret has.

@@ -21,13 +21,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// The rotation function, with the features that all tests are built with.
-static FUNCTION: LazyLock<PathBuf> = LazyLock::new(|| {
-    executable::build(
-        "secret-rotation",
-        &["--workspace", "--all-features", "--bin"],
-    )
-    .unwrap()
-});
+static FUNCTION: LazyLock<PathBuf> =
+    LazyLock::new(|| executable::of_tests("--bin", "secret-rotation").unwrap());
 
 /// What a drill came to.
 struct Drill {
