@@ -1,21 +1,21 @@
-//! A third system, whole: users of Redis and Valkey. docs/targets.md leads through it.
+//! A third system, whole: users of Redis and Valkey. docs/engines.md leads through it.
 //!
 //! A user there may have several passwords at once, so the old one goes on until the next rotation.
 
 use redis::{Client, RedisError, aio::MultiplexedConnection, cmd};
 use secrecy::ExposeSecret;
 use secret_rotation::document::Document;
+use secret_rotation::engine::{Engine, EngineError, Login};
 use secret_rotation::function::Function;
-use secret_rotation::target::{Login, Target, TargetError};
 use sha2::{Digest, Sha256};
 
 pub(crate) struct Redis;
 
-impl Target for Redis {
+impl Engine for Redis {
     const ENGINES: &'static [&'static str] = &["redis", "valkey"];
     type Session = ();
 
-    async fn log_in(&self, document: &Document) -> Result<Login<()>, TargetError> {
+    async fn log_in(&self, document: &Document) -> Result<Login<()>, EngineError> {
         match log_in(document).await {
             Ok(_) => Ok(Login::Accepted(())),
             Err(error) if error.code() == Some("WRONGPASS") => Ok(Login::Rejected),
@@ -29,8 +29,8 @@ impl Target for Redis {
         administrator: Option<&Document>,
         current: &Document,
         pending: &Document,
-    ) -> Result<(), TargetError> {
-        let administrator = administrator.ok_or(TargetError::Unable { what: "change" })?;
+    ) -> Result<(), EngineError> {
+        let administrator = administrator.ok_or(EngineError::Unable { what: "change" })?;
         let change = async {
             let mut session = log_in(administrator).await?;
             let mut command = cmd("ACL");
@@ -66,8 +66,8 @@ fn verifier(document: &Document) -> String {
     format!("#{}", hex.collect::<String>())
 }
 
-fn refused(document: &Document, error: &RedisError) -> TargetError {
-    TargetError::Unreachable {
+fn refused(document: &Document, error: &RedisError) -> EngineError {
+    EngineError::Unreachable {
         server: document.server(),
         reason: error.to_string(),
     }

@@ -6,8 +6,8 @@
 use lambda_runtime::Diagnostic;
 
 use crate::{
-    document::DocumentError, event::EventError, password::PasswordError,
-    rotation::versions::Refusal, settings::SettingsError, store::StoreError, target::TargetError,
+    document::DocumentError, engine::EngineError, event::EventError, password::PasswordError,
+    rotation::versions::Refusal, settings::SettingsError, store::StoreError,
 };
 
 /// Why an invocation failed.
@@ -28,7 +28,7 @@ pub enum Error {
     Store(#[from] StoreError),
     /// The database.
     #[error(transparent)]
-    Target(#[from] TargetError),
+    Engine(#[from] EngineError),
     /// The generator.
     #[error(transparent)]
     Password(#[from] PasswordError),
@@ -112,7 +112,7 @@ impl Error {
             },
             Self::Refused(refusal) => refusal.error_type(),
             Self::Store(error) => error.error_type(),
-            Self::Target(error) => error.error_type(),
+            Self::Engine(error) => error.error_type(),
             Self::Document { source, .. } => source.error_type(),
             Self::Administrator { .. } => "AdministratorDocumentInvalid",
             Self::NoAdministrator { .. } => "AdministratorNotFound",

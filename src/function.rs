@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 
 use crate::{
     age::Ages,
+    engine::{Engine, Limits},
     error::Error,
     event::{Event, RotationEvent},
     rotation::{Memory, Outcome, Rotation},
     settings::{Settings, SettingsError},
     store::SecretsManager,
-    target::{Limits, Target},
     telemetry::{self, Cost, Metrics},
 };
 
@@ -66,27 +66,27 @@ impl Function {
         self.settings.as_ref().ok()?.tls_ca_file.clone()
     }
 
-    /// Serves Lambda's invocations until the environment ends; `target` makes the target of one of them.
+    /// Serves Lambda's invocations until the environment ends; `engine` makes the engine of one of them.
     ///
     /// # Errors
     ///
     /// Lambda's runtime API does not answer.
-    pub async fn serve<'a, T: Target>(
+    pub async fn serve<'a, T: Engine>(
         &'a self,
-        target: impl Fn(&'a Settings, Limits) -> T,
+        engine: impl Fn(&'a Settings, Limits) -> T,
     ) -> Result<(), lambda_runtime::Error> {
-        let target = &target;
+        let engine = &engine;
         lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
-            self.invoke(event, target)
+            self.invoke(event, engine)
         }))
         .await
     }
 
     /// Handles one event. An error's kind is Lambda's `errorType`.
-    async fn invoke<'a, T: Target>(
+    async fn invoke<'a, T: Engine>(
         &'a self,
         event: LambdaEvent<Value>,
-        target: &impl Fn(&'a Settings, Limits) -> T,
+        engine: &impl Fn(&'a Settings, Limits) -> T,
     ) -> Result<Value, Error> {
         let deadline = event.context.deadline();
         let own_arn = event.context.invoked_function_arn;
@@ -107,8 +107,8 @@ impl Function {
             connect: budget / 5,
             statement: budget / 5,
         };
-        let target = target(settings, limits);
-        let outcome = self.step(&event, settings, &target, budget).await?;
+        let engine = engine(settings, limits);
+        let outcome = self.step(&event, settings, &engine, budget).await?;
         let mut answer = json!({ "step": event.step.name(), "outcome": outcome.name() });
         if let Outcome::Revoked { sessions } = outcome {
             answer["sessions"] = sessions.into();
@@ -149,14 +149,14 @@ impl Function {
         &self,
         event: &RotationEvent,
         settings: &Settings,
-        target: &impl Target,
+        engine: &impl Engine,
         budget: Duration,
     ) -> Result<Outcome, Error> {
         let started = Instant::now();
         let mut rng = SysRng;
         let rotation = Rotation {
             store: &self.store,
-            target,
+            engine,
             policy: &settings.policy,
             overlap: settings.overlap,
             now: SystemTime::now(),
@@ -169,7 +169,7 @@ impl Function {
             .unwrap_or(Err(Error::TimedOut {
                 seconds: budget.as_secs_f32(),
             }));
-        let connections = target.disconnect().await;
+        let connections = engine.disconnect().await;
 
         let cost = Cost {
             took: started.elapsed(),

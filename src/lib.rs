@@ -4,7 +4,7 @@
 //! Secrets Manager invokes it four times for one rotation. The way of the data is one line:
 //!
 //! ```text
-//! event -> rotation step -> store / target -> outcome -> one log line and the metrics
+//! event -> rotation step -> store / engine -> outcome -> one log line and the metrics
 //! ```
 //!
 //! | where | what |
@@ -14,19 +14,20 @@
 //! | [`document`] | the secret's JSON: typed fields, everything else kept as it was |
 //! | [`password`] | the policy and the generator |
 //! | [`store`] | [`store::SecretStore`], and Secrets Manager behind it |
-//! | [`target`] | [`target::Target`], and behind it PostgreSQL, and services with API keys |
+//! | [`engine`] | [`engine::Engine`], and behind it PostgreSQL, and services with API keys |
 //! | [`settings`] | the function's environment, checked at start |
 //! | [`age`] | the check, on a schedule, whether every secret rotates |
 //! | [`telemetry`] | one JSON line a step, and metrics |
 //! | [`error`] | what went wrong, and what to do about it |
 //! | [`function`] | one invocation, from the event to the answer |
-//! | `kit` | a feature: checks what a target owes |
+//! | `kit` | a feature: checks what an engine owes |
 //!
 //! The invariant behind all of it: the new credential is provided before the old one stops working, nothing
 //! is changed in the database that is not first stored, and every step may be repeated or cut off anywhere.
 
 pub mod age;
 pub mod document;
+pub mod engine;
 pub mod error;
 pub mod event;
 pub mod function;
@@ -36,5 +37,4 @@ pub mod password;
 pub mod rotation;
 pub mod settings;
 pub mod store;
-pub mod target;
 pub mod telemetry;

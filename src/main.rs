@@ -2,12 +2,12 @@
 
 use lambda_runtime::Error;
 use secret_rotation::{
-    function::Function,
-    target::{
+    engine::{
         api_key::{ApiKey, Https},
         engines::Engines,
         postgres::{Kept, Postgres, Roots},
     },
+    function::Function,
 };
 
 // one thread: a step waits for the network, and a second one would only cost start-up time and memory

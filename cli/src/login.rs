@@ -4,13 +4,13 @@ use std::{path::PathBuf, time::Duration};
 
 use secret_rotation::{
     document::Document,
-    settings::{Settings, SettingsError},
-    target::{
-        Limits, Login, Target, TargetError,
+    engine::{
+        Engine, EngineError, Limits, Login,
         api_key::{ApiKey, Https},
         engines::Engines,
         postgres::{Kept, Postgres, Roots},
     },
+    settings::{Settings, SettingsError},
 };
 
 /// A person waits for it.
@@ -48,7 +48,7 @@ impl Logins {
     /// # Errors
     ///
     /// The server did not say.
-    pub async fn accepts(&self, document: &Document) -> Result<bool, TargetError> {
+    pub async fn accepts(&self, document: &Document) -> Result<bool, EngineError> {
         let settings = Settings {
             // a key goes where its own secret says, as the function's operator has allowed it to
             allowed_hosts: vec![document.server()],

@@ -1,4 +1,4 @@
-//! A target whose calls are cut as the script says, and which sees what must never be done.
+//! An engine whose calls are cut as the script says, and which sees what must never be done.
 
 use std::{rc::Rc, time::Duration};
 
@@ -7,14 +7,14 @@ use secrecy::SecretString;
 use super::{TOKEN, script::Script, store::Store};
 use crate::{
     document::{Document, Overlap},
+    engine::{Announced, Engine, EngineError, Login, Minting, Revoked},
     store::Which,
-    target::{Announced, Login, Minting, Revoked, Target, TargetError},
 };
 
-/// The target under test.
+/// The engine under test.
 #[derive(Debug)]
 pub(super) struct Disturbed<T> {
-    pub(super) target: T,
+    pub(super) engine: T,
     pub(super) script: Rc<Script>,
     pub(super) store: Rc<Store>,
 }
@@ -28,12 +28,12 @@ impl<T> Disturbed<T> {
     }
 }
 
-impl<T: Target> Target for Disturbed<T> {
+impl<T: Engine> Engine for Disturbed<T> {
     const ENGINES: &'static [&'static str] = T::ENGINES;
     type Session = T::Session;
 
-    async fn log_in(&self, document: &Document) -> Result<Login<T::Session>, TargetError> {
-        self.script.call(self.target.log_in(document)).await
+    async fn log_in(&self, document: &Document) -> Result<Login<T::Session>, EngineError> {
+        self.script.call(self.engine.log_in(document)).await
     }
 
     async fn change(
@@ -42,8 +42,8 @@ impl<T: Target> Target for Disturbed<T> {
         administrator: Option<&Document>,
         current: &Document,
         pending: &Document,
-    ) -> Result<(), TargetError> {
-        let change = self.target.change(proven, administrator, current, pending);
+    ) -> Result<(), EngineError> {
+        let change = self.engine.change(proven, administrator, current, pending);
         self.script.call(change).await
     }
 
@@ -52,8 +52,8 @@ impl<T: Target> Target for Disturbed<T> {
         current: &Document,
         password: SecretString,
         overlap: Overlap,
-    ) -> Result<Document, TargetError> {
-        self.target.propose(current, password, overlap)
+    ) -> Result<Document, EngineError> {
+        self.engine.propose(current, password, overlap)
     }
 
     async fn prove(
@@ -61,8 +61,8 @@ impl<T: Target> Target for Disturbed<T> {
         session: T::Session,
         document: &Document,
         version: &str,
-    ) -> Result<(), TargetError> {
-        let prove = self.target.prove(session, document, version);
+    ) -> Result<(), EngineError> {
+        let prove = self.engine.prove(session, document, version);
         self.script.call(prove).await
     }
 
@@ -71,9 +71,9 @@ impl<T: Target> Target for Disturbed<T> {
         administrator: &Document,
         retired: &Document,
         window: Duration,
-    ) -> Result<(), TargetError> {
+    ) -> Result<(), EngineError> {
         self.only_after_the_promotion("retired before the successor was promoted");
-        let retire = self.target.retire(administrator, retired, window);
+        let retire = self.engine.retire(administrator, retired, window);
         self.script.call(retire).await
     }
 
@@ -83,21 +83,21 @@ impl<T: Target> Target for Disturbed<T> {
         current: Option<&Document>,
         secret: &str,
         version: &str,
-    ) -> Result<Announced, TargetError> {
+    ) -> Result<Announced, EngineError> {
         self.only_after_the_promotion("announced before it was promoted");
-        self.target.announce(current, secret, version).await
+        self.engine.announce(current, secret, version).await
     }
 
-    async fn revoke(&self, proven: T::Session, what: Revoked<'_>) -> Result<u64, TargetError> {
-        self.script.call(self.target.revoke(proven, what)).await
+    async fn revoke(&self, proven: T::Session, what: Revoked<'_>) -> Result<u64, EngineError> {
+        self.script.call(self.engine.revoke(proven, what)).await
     }
 
     fn mints(&self, current: &Document) -> bool {
-        self.target.mints(current)
+        self.engine.mints(current)
     }
 
-    async fn mint(&self, minting: &Minting<'_>) -> Result<Document, TargetError> {
-        self.script.call(self.target.mint(minting)).await
+    async fn mint(&self, minting: &Minting<'_>) -> Result<Document, EngineError> {
+        self.script.call(self.engine.mint(minting)).await
     }
 
     async fn settle(
@@ -105,12 +105,12 @@ impl<T: Target> Target for Disturbed<T> {
         minting: &Minting<'_>,
         stored: &Document,
         minted: Option<&Document>,
-    ) -> Result<(), TargetError> {
-        let settle = self.target.settle(minting, stored, minted);
+    ) -> Result<(), EngineError> {
+        let settle = self.engine.settle(minting, stored, minted);
         self.script.call(settle).await
     }
 
     async fn disconnect(&self) -> u32 {
-        self.target.disconnect().await
+        self.engine.disconnect().await
     }
 }

@@ -1,13 +1,13 @@
-//! The contract's test kit: checks what every [`Target`] owes, against the real system behind it. A feature, `kit`.
+//! The contract's test kit: checks what every [`Engine`] owes, against the real system behind it. A feature, `kit`.
 //!
 //! | file | what |
 //! |---|---|
-//! | `rehearsal` | one secret in a store in memory, its target, and deliveries of steps |
+//! | `rehearsal` | one secret in a store in memory, its engine, and deliveries of steps |
 //! | `script` | which call is cut, how, and which of two deliveries goes first |
 //! | `store` | the versions, with Secrets Manager's rules on labels |
-//! | `disturbed` | the target, with its calls cut |
+//! | `disturbed` | the engine, with its calls cut |
 //!
-//! [`check`] is the whole of it; docs/targets.md shows it at work.
+//! [`check`] is the whole of it; docs/engines.md shows it at work.
 
 mod disturbed;
 mod rehearsal;
@@ -24,14 +24,14 @@ pub use self::{
 };
 use crate::{
     document::Document,
-    target::{Login, Target},
+    engine::{Engine, Login},
 };
 
 /// A system with one credential to rotate.
 #[derive(Debug)]
 pub struct Case<T> {
-    /// The target.
-    pub target: T,
+    /// The engine.
+    pub engine: T,
     /// The document of AWSCURRENT, which logs in.
     pub current: SecretString,
     /// What the secret holds that `masterarn` names.
@@ -43,7 +43,7 @@ pub struct Case<T> {
     pub unreachable: SecretString,
 }
 
-/// Checks a target; `start` makes a new case, with a new user, each time.
+/// Checks an engine; `start` makes a new case, with a new user, each time.
 ///
 /// - Four steps rotate; delivered again, each changes nothing more.
 /// - Cut off at any call, before or after its effect, by a crash or by an answer that is lost: somebody logs in, and the
@@ -55,7 +55,7 @@ pub struct Case<T> {
 /// # Errors
 ///
 /// The first thing that is not as it should be.
-pub async fn check<T: Target>(start: impl AsyncFn() -> Case<T>) -> Result<(), Violation> {
+pub async fn check<T: Engine>(start: impl AsyncFn() -> Case<T>) -> Result<(), Violation> {
     answers(&start().await).await?;
 
     let undisturbed = Rehearsal::new(start().await)?;
@@ -97,13 +97,13 @@ pub async fn check<T: Target>(start: impl AsyncFn() -> Case<T>) -> Result<(), Vi
 }
 
 /// "Rejected" is what the server says, and nothing else.
-async fn answers<T: Target>(case: &Case<T>) -> Result<(), Violation> {
+async fn answers<T: Engine>(case: &Case<T>) -> Result<(), Violation> {
     let parse = |json| {
         Document::parse_for(json, T::ENGINES)
             .map_err(|error| Violation::new(format!("a document of the case {error}")))
     };
     let current = parse(&case.current)?;
-    match case.target.log_in(&current).await {
+    match case.engine.log_in(&current).await {
         Ok(Login::Accepted(_)) => {}
         Ok(Login::Rejected) => {
             return Err(Violation::new("`current` is rejected: it has to log in"));
@@ -115,7 +115,7 @@ async fn answers<T: Target>(case: &Case<T>) -> Result<(), Violation> {
         }
     }
     match case
-        .target
+        .engine
         .log_in(&current.with_password("wrong".into()))
         .await
     {
@@ -126,7 +126,7 @@ async fn answers<T: Target>(case: &Case<T>) -> Result<(), Violation> {
             return Err(Violation::new(what));
         }
     }
-    match case.target.log_in(&parse(&case.unreachable)?).await {
+    match case.engine.log_in(&parse(&case.unreachable)?).await {
         Err(_) => Ok(()),
         Ok(Login::Accepted(_)) => Err(Violation::new("`unreachable` is reached")),
         Ok(Login::Rejected) => Err(Violation::new(
@@ -135,7 +135,7 @@ async fn answers<T: Target>(case: &Case<T>) -> Result<(), Violation> {
     }
 }
 
-/// What a target owes and does not keep.
+/// What an engine owes and does not keep.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Violation(String);
 

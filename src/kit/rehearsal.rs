@@ -12,12 +12,12 @@ use super::{
 };
 use crate::{
     document::{Document, Overlap},
+    engine::{Engine, Login},
     error::Error,
     event::{RotationEvent, Step},
     password::{Policy, Rules},
     rotation::{Memory, Outcome, Rotation},
     store::Which,
-    target::{Login, Target},
 };
 
 /// The four steps, in the order in which the service sends them.
@@ -28,18 +28,18 @@ pub const TOKEN: &str = "new";
 
 const SECRET: &str = "the rotated secret";
 
-/// What outlives a crash (store and target), what does not, and the script of what goes wrong.
+/// What outlives a crash (store and engine), what does not, and the script of what goes wrong.
 #[derive(Debug)]
 pub struct Rehearsal<T> {
     script: Rc<Script>,
     store: Rc<Store>,
-    target: Disturbed<T>,
+    engine: Disturbed<T>,
     memory: RefCell<Arc<Memory>>,
     policy: Policy,
     overlaps: bool,
 }
 
-impl<T: Target> Rehearsal<T> {
+impl<T: Engine> Rehearsal<T> {
     /// A secret whose rotation is about to begin.
     ///
     /// # Errors
@@ -57,8 +57,8 @@ impl<T: Target> Rehearsal<T> {
         let store = Rc::new(store);
         let policy = Policy::new(&Rules::default());
         Ok(Self {
-            target: Disturbed {
-                target: case.target,
+            engine: Disturbed {
+                engine: case.engine,
                 script: Rc::clone(&script),
                 store: Rc::clone(&store),
             },
@@ -70,9 +70,9 @@ impl<T: Target> Rehearsal<T> {
         })
     }
 
-    /// The target.
-    pub fn target(&self) -> &T {
-        &self.target.target
+    /// The engine.
+    pub fn engine(&self) -> &T {
+        &self.engine.engine
     }
 
     /// Has the attempts to come be cut here, or no more.
@@ -87,7 +87,7 @@ impl<T: Target> Rehearsal<T> {
         self.script.was_cut.get()
     }
 
-    /// How many calls were made to store and target.
+    /// How many calls were made to store and engine.
     pub fn calls(&self) -> usize {
         self.script.calls.get()
     }
@@ -104,7 +104,7 @@ impl<T: Target> Rehearsal<T> {
         let memory = Arc::clone(&self.memory.borrow());
         let rotation = Rotation {
             store: &&*self.store,
-            target: &self.target,
+            engine: &self.engine,
             policy: &self.policy,
             overlap: Overlap::Bounded(Duration::from_secs(60)),
             now: SystemTime::now(),
@@ -176,7 +176,7 @@ impl<T: Target> Rehearsal<T> {
         let label = which.label();
         let document = Document::parse_for(&value, T::ENGINES)
             .map_err(|error| Violation::new(format!("the {label} version {error}")))?;
-        match self.target().log_in(&document).await {
+        match self.engine().log_in(&document).await {
             Ok(Login::Accepted(_)) => Ok(true),
             Ok(Login::Rejected) => Ok(false),
             Err(error) => Err(Violation::new(format!("no answer about {label}: {error}"))),

@@ -4,7 +4,7 @@ use std::{cell::Cell, fmt};
 
 use tokio::sync::Notify;
 
-use crate::{store::StoreError, target::TargetError};
+use crate::{engine::EngineError, store::StoreError};
 
 /// On which side of its effect a call is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub enum How {
     Error,
 }
 
-/// The call to store or target, counted from the start of the attempt, that is cut.
+/// The call to store or engine, counted from the start of the attempt, that is cut.
 #[derive(Clone, Copy, Debug)]
 pub struct Cut {
     /// Its number.
@@ -76,10 +76,10 @@ impl From<Lost> for StoreError {
     }
 }
 
-impl From<Lost> for TargetError {
+impl From<Lost> for EngineError {
     fn from(_: Lost) -> Self {
         Self::Unreachable {
-            server: "the target".to_owned(),
+            server: "the engine".to_owned(),
             reason: "cut".to_owned(),
         }
     }
@@ -99,7 +99,7 @@ pub(super) struct Script {
 }
 
 impl Script {
-    /// Every call to store and target goes through here.
+    /// Every call to store and engine goes through here.
     pub(super) async fn call<R, E: From<Lost>>(
         &self,
         effect: impl Future<Output = Result<R, E>>,

@@ -4,13 +4,13 @@ use rand::TryCryptoRng;
 
 use super::{Outcome, Pending, Rotation, document, same_server, versions};
 use crate::{
+    engine::Engine,
     error::Error,
     event::RotationEvent,
     store::{SecretStore, Which, Written},
-    target::Target,
 };
 
-impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
+impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
     pub(super) async fn create(
         &self,
         rng: &mut impl TryCryptoRng,
@@ -28,14 +28,14 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
         let stored = current.created;
         let current = document::<T>(&current, Which::Current)?;
         self.memory.keep(&event.token, &current, stored);
-        if self.target.mints(&current) {
+        if self.engine.mints(&current) {
             let replaced_previous = versions.rotated.max(stored);
             return self.mint(event, &current, replaced_previous).await;
         }
 
         let password = self.policy.generate(rng)?;
         let proposed = self
-            .target
+            .engine
             .propose(&current, password, self.overlap(&current))?;
         match self.write_pending(event, &proposed).await? {
             Written::Stored => Ok(Outcome::Created),

@@ -5,13 +5,13 @@ use std::{sync::Arc, time::SystemTime};
 use super::{Outcome, Rotation, document, memory::Replaced, versions};
 use crate::{
     document::Overlap,
+    engine::{Announced, Engine},
     error::Error,
     event::RotationEvent,
     store::{SecretStore, StoreError, Which},
-    target::{Announced, Target},
 };
 
-impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
+impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
     pub(super) async fn finish(&self, event: &RotationEvent) -> Result<Outcome, Error> {
         let versions = self.store.versions(&event.secret).await?;
         let standing = versions::standing(&versions, &event.token)?;
@@ -39,16 +39,16 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
     /// Tells the clients that listen. They would learn of it without, so it fails no rotation.
     async fn announce(&self, event: &RotationEvent) {
         let replaced = self.memory.replaced_by(&event.token);
-        if replaced.is_some_and(|replaced| self.target.mints(&replaced.document)) {
+        if replaced.is_some_and(|replaced| self.engine.mints(&replaced.document)) {
             return; // a service has nobody who listens
         }
         let told = async {
             let (secret, version) = (&*event.secret, &*event.token);
-            if self.target.announce(None, secret, version).await? == Announced::NoSession
+            if self.engine.announce(None, secret, version).await? == Announced::NoSession
                 && let Some(current) = self.store.read(secret, Which::Current).await?
             {
                 let document = document::<T>(&current, Which::Current)?;
-                self.target
+                self.engine
                     .announce(Some(&document), secret, version)
                     .await?;
             }
@@ -95,10 +95,10 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
         };
         if let Overlap::Bounded(window) = self.overlap(&retired)
             // a service does not end a key by itself: the next createSecret does, when the window is over
-            && (window.is_zero() || !self.target.mints(&retired))
+            && (window.is_zero() || !self.engine.mints(&retired))
         {
             let administrator = self.administrator(administrator, &retired).await?;
-            self.target.retire(&administrator, &retired, window).await?;
+            self.engine.retire(&administrator, &retired, window).await?;
         }
         Ok(stored)
     }

@@ -8,13 +8,13 @@ use std::time::SystemTime;
 use super::{Outcome, Pending, Rotation, document, same_server};
 use crate::{
     document::{Document, Overlap},
+    engine::{Engine, Minting},
     error::Error,
     event::RotationEvent,
     store::{SecretStore, Which, Written},
-    target::{Minting, Target},
 };
 
-impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
+impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
     /// `since` is when AWSCURRENT took AWSPREVIOUS's place.
     pub(super) async fn mint(
         &self,
@@ -48,7 +48,7 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
             let stored = document::<T>(&stored, which)?;
             return self.settle(&minting, &stored, None, which).await;
         }
-        let minted = self.target.mint(&minting).await?;
+        let minted = self.engine.mint(&minting).await?;
         match self.write_pending(event, &minted).await? {
             Written::Stored => {
                 self.settle(&minting, &minted, None, which).await?;
@@ -74,7 +74,7 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
         which: Which<'_>,
     ) -> Result<Outcome, Error> {
         same_server(minting.current, stored, which)?;
-        self.target.settle(minting, stored, minted).await?;
+        self.engine.settle(minting, stored, minted).await?;
         Ok(Outcome::AlreadyCreated)
     }
 }

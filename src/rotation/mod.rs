@@ -21,11 +21,11 @@ use rand::TryCryptoRng;
 
 use crate::{
     document::{Document, Overlap},
+    engine::Engine,
     error::Error,
     event::{RotationEvent, Step},
     password::Policy,
     store::{SecretStore, StoreError, Version, Which, Written},
-    target::Target,
 };
 
 /// What a step found, or did.
@@ -86,7 +86,7 @@ pub struct Rotation<'a, S, T> {
     /// Where the versions are.
     pub store: &'a S,
     /// Where they log in.
-    pub target: &'a T,
+    pub engine: &'a T,
     /// What a new password has to be like.
     pub policy: &'a Policy,
     /// How long the old one of two users, or of two keys, lives on, where its document does not say.
@@ -97,7 +97,7 @@ pub struct Rotation<'a, S, T> {
     pub memory: &'a Memory,
 }
 
-impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
+impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
     /// Runs the step that the event asks for. Only createSecret uses `rng`.
     ///
     /// # Errors
@@ -187,7 +187,7 @@ enum Pending {
     AlreadyCurrent,
 }
 
-fn document<T: Target>(version: &Version, which: Which<'_>) -> Result<Document, Error> {
+fn document<T: Engine>(version: &Version, which: Which<'_>) -> Result<Document, Error> {
     Document::parse_for(&version.document, T::ENGINES).map_err(|source| Error::Document {
         label: which.label(),
         version: version.id.clone(),

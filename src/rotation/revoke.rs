@@ -5,13 +5,13 @@
 
 use super::{Outcome, Rotation, document, same_server, versions};
 use crate::{
+    engine::{Engine, Login, Revoked},
     error::Error,
     event::RotationEvent,
     store::{SecretStore, Which},
-    target::{Login, Revoked, Target},
 };
 
-impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
+impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
     pub(super) async fn revoke(&self, event: &RotationEvent) -> Result<Outcome, Error> {
         let (versions, current, previous) = tokio::join!(
             self.store.versions(&event.secret),
@@ -23,7 +23,7 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
         let current_version = current?.ok_or(versions::Refusal::NoCurrentVersion)?;
         let current = document::<T>(&current_version, Which::Current)?;
         // nothing ends before it is proven that its successor works
-        let Login::Accepted(proven) = self.target.log_in(&current).await? else {
+        let Login::Accepted(proven) = self.engine.log_in(&current).await? else {
             return Err(Error::CurrentRejected {
                 user: current.username().to_owned(),
                 server: current.server(),
@@ -38,7 +38,7 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
                 let Some(since) = since else {
                     return Ok(Outcome::NothingToRevoke);
                 };
-                self.target
+                self.engine
                     .revoke(proven, Revoked::SessionsBegunBefore(since))
                     .await?
             }
@@ -47,7 +47,7 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
                 let Some(previous) = previous? else {
                     return Ok(Outcome::NothingToRevoke);
                 };
-                let previous = if self.target.mints(&current) {
+                let previous = if self.engine.mints(&current) {
                     let Some(previous) = current.about(&previous.document) else {
                         return Ok(Outcome::NothingToRevoke);
                     };
@@ -64,7 +64,7 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
                     administrator: &administrator,
                     previous: &previous,
                 };
-                self.target.revoke(proven, revoked).await?
+                self.engine.revoke(proven, revoked).await?
             }
         };
         Ok(Outcome::Revoked { sessions })

@@ -3,13 +3,13 @@
 use super::{Outcome, Pending, Rotation, document, same_server, versions};
 use crate::{
     document::Document,
+    engine::{Engine, Login},
     error::Error,
     event::RotationEvent,
     store::{SecretStore, Which},
-    target::{Login, Target},
 };
 
-impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
+impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
     pub(super) async fn set(&self, event: &RotationEvent) -> Result<Outcome, Error> {
         let (current, staged) = tokio::join!(
             self.store.read(&event.secret, Which::Current),
@@ -32,14 +32,14 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
             .keep(&event.token, &current, current_version.created);
 
         // AWSCURRENT first: in a rotation that goes right it logs in, and no login is rejected
-        if let Login::Accepted(session) = self.target.log_in(&current).await? {
+        if let Login::Accepted(session) = self.engine.log_in(&current).await? {
             self.change(session, &current, &staged).await?;
             let replaced = current_version
                 .created
                 .filter(|_| current.administrator().is_none());
             return Ok(Outcome::Changed { replaced });
         }
-        if let Login::Accepted(_) = self.target.log_in(&staged).await? {
+        if let Login::Accepted(_) = self.engine.log_in(&staged).await? {
             return Ok(Outcome::AlreadyChanged);
         }
         self.by_previous(event, &current, &staged).await
@@ -59,7 +59,7 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
         let previous = self.store.read(&event.secret, Which::Previous).await?;
         let previous = document::<T>(&previous.ok_or_else(no_version_logs_in)?, Which::Previous)?;
         same_server(current, &previous, Which::Previous)?;
-        match self.target.log_in(&previous).await? {
+        match self.engine.log_in(&previous).await? {
             Login::Accepted(session) => {
                 self.change(session, current, staged).await?;
                 Ok(Outcome::ChangedByPrevious)
@@ -76,7 +76,7 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
         current: &Document,
         staged: &Document,
     ) -> Result<(), Error> {
-        if self.target.mints(current) {
+        if self.engine.mints(current) {
             return Ok(()); // the service has accepted it since it made it
         }
         let administrator = match current.administrator() {
@@ -84,7 +84,7 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
             Some(secret) => Some(self.administrator(secret, current).await?),
         };
         Ok(self
-            .target
+            .engine
             .change(proven, administrator.as_ref(), current, staged)
             .await?)
     }

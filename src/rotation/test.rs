@@ -5,13 +5,13 @@
 
 use super::{Outcome, Pending, Rotation};
 use crate::{
+    engine::{Engine, Login},
     error::Error,
     event::RotationEvent,
     store::{SecretStore, Which},
-    target::{Login, Target},
 };
 
-impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
+impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
     pub(super) async fn test(&self, event: &RotationEvent) -> Result<Outcome, Error> {
         let staged = self
             .store
@@ -20,9 +20,9 @@ impl<S: SecretStore, T: Target> Rotation<'_, S, T> {
         let Pending::Staged(staged) = self.pending(event, staged).await? else {
             return Ok(Outcome::AlreadyCurrent);
         };
-        match self.target.log_in(&staged).await? {
+        match self.engine.log_in(&staged).await? {
             Login::Accepted(session) => {
-                self.target.prove(session, &staged, &event.token).await?;
+                self.engine.prove(session, &staged, &event.token).await?;
                 Ok(Outcome::LoggedIn)
             }
             Login::Rejected => Err(Error::PendingRejected {

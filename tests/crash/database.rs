@@ -1,12 +1,12 @@
-//! A database in memory: roles, passwords, and what a target can get wrong about them.
+//! A database in memory: roles, passwords, and what an engine can get wrong about them.
 
 use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use secret_rotation::{
     document::{Document, ENGINES, Overlap},
+    engine::{Engine, EngineError, Login},
     kit::Case,
-    target::{Login, Target, TargetError},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(crate) enum Users {
     Alternating,
 }
 
-/// What a target must not do.
+/// What an engine must not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     None,
@@ -58,7 +58,7 @@ pub(crate) fn case(users: Users, fault: Fault) -> Case<Database> {
         bounded: false,
     };
     Case {
-        target: Database {
+        engine: Database {
             users,
             fault,
             changes: RefCell::default(),
@@ -71,18 +71,18 @@ pub(crate) fn case(users: Users, fault: Fault) -> Case<Database> {
     }
 }
 
-fn error(what: &str) -> TargetError {
-    TargetError::Unreachable {
+fn error(what: &str) -> EngineError {
+    EngineError::Unreachable {
         server: "h:5432".to_owned(),
         reason: what.to_owned(),
     }
 }
 
-impl Target for Database {
+impl Engine for Database {
     const ENGINES: &'static [&'static str] = ENGINES;
     type Session = ();
 
-    async fn log_in(&self, document: &Document) -> Result<Login<()>, TargetError> {
+    async fn log_in(&self, document: &Document) -> Result<Login<()>, EngineError> {
         if document.host() == "nowhere" {
             return match self.fault {
                 Fault::TakesAnErrorForARejection => Ok(Login::Rejected),
@@ -105,7 +105,7 @@ impl Target for Database {
         current: &Document,
         password: SecretString,
         overlap: Overlap,
-    ) -> Result<Document, TargetError> {
+    ) -> Result<Document, EngineError> {
         Ok(match (self.users, self.fault) {
             (Users::Single, _) | (_, Fault::ChangesTheCurrentUser) => {
                 current.with_password(password)
@@ -120,7 +120,7 @@ impl Target for Database {
         _: Option<&Document>,
         _: &Document,
         pending: &Document,
-    ) -> Result<(), TargetError> {
+    ) -> Result<(), EngineError> {
         *self.changes.borrow_mut() += 1;
         if self.fault == Fault::ChangesOnce && *self.changes.borrow() > 1 {
             return Err(error("changed already"));
@@ -142,7 +142,7 @@ impl Target for Database {
         _: &Document,
         retired: &Document,
         _: Duration,
-    ) -> Result<(), TargetError> {
+    ) -> Result<(), EngineError> {
         let mut roles = self.roles.borrow_mut();
         if let Some(role) = roles.get_mut(retired.username()) {
             role.bounded = true;

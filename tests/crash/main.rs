@@ -5,7 +5,7 @@
 //! then the service does what it does: it begins again with createSecret and the same token. The same with
 //! real processes, and a real PostgreSQL, is in tests/killed.rs.
 //!
-//! What checks this is the kit, which anybody's target can be checked with; so it is checked here that it finds faults.
+//! What checks this is the kit, which anybody's engine can be checked with; so it is checked here that it finds faults.
 
 #![allow(
     clippy::unwrap_used,
@@ -38,7 +38,7 @@ async fn assert_finished(rehearsal: &Rehearsal<Database>, users: Users, case: &s
         .await
         .unwrap_or_else(|violation| panic!("{case}: {violation}"));
     if users == Users::Alternating {
-        let roles = rehearsal.target().roles.borrow();
+        let roles = rehearsal.engine().roles.borrow();
         assert_eq!(
             roles["app"].password, "old password",
             "{case}: it ended before its bound"
@@ -53,7 +53,7 @@ async fn assert_finished(rehearsal: &Rehearsal<Database>, users: Users, case: &s
 
 #[tokio::test]
 async fn a_rotation_that_goes_right_makes_as_few_calls_as_promised() {
-    // to the store, logins, changes and a proof; what the target does inside a change is counted at a real server
+    // to the store, logins, changes and a proof; what the engine does inside a change is counted at a real server
     assert_eq!(calls_of_a_rotation(Users::Single).await, 8 + 2 + 1 + 1);
     assert_eq!(
         calls_of_a_rotation(Users::Alternating).await,
@@ -108,19 +108,19 @@ async fn each_step_delivered_twice_changes_nothing_more() {
         let rehearsal = rehearsal(users);
         for step in STEPS {
             rehearsal.delivered(step).await.unwrap();
-            let before = rehearsal.target().roles.borrow().clone();
+            let before = rehearsal.engine().roles.borrow().clone();
             rehearsal.delivered(step).await.unwrap();
             assert_eq!(
-                *rehearsal.target().roles.borrow(),
+                *rehearsal.engine().roles.borrow(),
                 before,
                 "{users:?}, {step}"
             );
         }
         assert_finished(&rehearsal, users, "twice").await;
-        let before = rehearsal.target().roles.borrow().clone();
+        let before = rehearsal.engine().roles.borrow().clone();
         rehearsal.attempt().await.unwrap();
         assert_eq!(
-            *rehearsal.target().roles.borrow(),
+            *rehearsal.engine().roles.borrow(),
             before,
             "{users:?}, all again"
         );
@@ -146,7 +146,7 @@ async fn a_step_delivered_twice_at_once_ends_as_if_delivered_once_however_the_tw
 }
 
 #[tokio::test]
-async fn the_kit_passes_a_target_that_keeps_the_contract_and_finds_one_that_does_not() {
+async fn the_kit_passes_an_engine_that_keeps_the_contract_and_finds_one_that_does_not() {
     for users in BOTH {
         check(async || case(users, Fault::None)).await.unwrap();
     }

@@ -4,8 +4,8 @@ use aws_sdk_secretsmanager::Client;
 use secrecy::SecretString;
 use secret_rotation::{
     document::{Document, ENGINES},
-    target::{
-        TargetError,
+    engine::{
+        EngineError,
         postgres::{Missing, Postgres, Session},
     },
 };
@@ -93,7 +93,7 @@ pub(super) async fn rights(
                 format!("{user} logs in and has every right that rotation and revocation need");
             lacks(user, &missing, &complete)
         }
-        Err(TargetError::AdministratorRejected { .. }) => {
+        Err(EngineError::AdministratorRejected { .. }) => {
             let what =
                 format!("the server rejects the administrator {user} and its password (28P01)");
             Verdict::wrong(what, rejected(client, secret, &administrator, shell).await)

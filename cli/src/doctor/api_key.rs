@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use aws_sdk_secretsmanager::Client;
 use secret_rotation::{
     document::Document,
-    target::{Login, Target, api_key::ApiKey},
+    engine::{Engine, Login, api_key::ApiKey},
 };
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
 /// What is asked of the service, and with what.
 pub(super) struct Service<'a> {
     pub(super) client: &'a Client,
-    pub(super) target: ApiKey<'a>,
+    pub(super) engine: ApiKey<'a>,
     pub(super) document: &'a Document,
     pub(super) shell: &'a Shell,
 }
@@ -90,7 +90,7 @@ impl Service<'_> {
     }
 
     async fn verify(&self, document: &Document) -> (Said, String) {
-        match self.target.log_in(document).await {
+        match self.engine.log_in(document).await {
             Ok(Login::Accepted(())) => (Said::LogsIn, String::new()),
             Ok(Login::Rejected) => (Said::Rejected, String::new()),
             Err(error) => (Said::Unknown, error.to_string()),
@@ -103,7 +103,7 @@ impl Service<'_> {
             Ok(master) => master,
             Err(verdict) => return verdict,
         };
-        match self.target.listed(self.document, &master).await {
+        match self.engine.listed(self.document, &master).await {
             Ok(Some(keys)) => Verdict::ok(format!("the service lists {keys} keys to its holder")),
             Ok(None) => Verdict::ok(
                 "it is there; without \"list\" only a rotation shows whether it is good",

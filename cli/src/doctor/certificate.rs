@@ -19,7 +19,7 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
-use secret_rotation::{document::Document, target::postgres::Roots};
+use secret_rotation::{document::Document, engine::postgres::Roots};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,

@@ -3,12 +3,12 @@
 use std::time::SystemTime;
 
 use secret_rotation::{
-    settings::Settings,
-    target::{
-        Limits, Target,
+    engine::{
+        Engine, Limits,
         api_key::{ApiKey, Https},
         postgres::{Kept, Postgres, Roots},
     },
+    settings::Settings,
 };
 
 use super::{
@@ -85,7 +85,7 @@ impl Doctor<'_> {
             };
             let service = Service {
                 client: &self.secrets,
-                target: ApiKey::new(&self.https, &settings, LIMITS),
+                engine: ApiKey::new(&self.https, &settings, LIMITS),
                 document,
                 shell: &self.shell,
             };

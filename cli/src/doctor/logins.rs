@@ -2,7 +2,7 @@
 
 use postgres_protocol::escape::escape_identifier;
 use secrecy::ExposeSecret;
-use secret_rotation::{document::Document, target::postgres::Session};
+use secret_rotation::{document::Document, engine::postgres::Session};
 
 use super::{
     finding::{Command, Cure, Verdict},

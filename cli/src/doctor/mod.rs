@@ -38,11 +38,11 @@ use std::{env, path::PathBuf, process::ExitCode};
 use aws_config::SdkConfig;
 use clap::Args;
 use secret_rotation::{
-    settings::Settings,
-    target::{
+    engine::{
         api_key::Https,
         postgres::{Kept, Roots},
     },
+    settings::Settings,
 };
 use serde_json::json;
 

@@ -7,7 +7,7 @@ use console::Term;
 use secrecy::{ExposeSecret, SecretString};
 use secret_rotation::{
     document::Document,
-    target::{TargetError, postgres::Postgres},
+    engine::{EngineError, postgres::Postgres},
 };
 
 use super::{
@@ -44,7 +44,7 @@ pub enum Error {
     Aws(#[from] aws::Error),
     /// The database.
     #[error(transparent)]
-    Target(#[from] TargetError),
+    Engine(#[from] EngineError),
     /// What was typed is wrong.
     #[error(
         "the server rejects that password for {user} (28P01), and nothing was stored: try again with the right one"

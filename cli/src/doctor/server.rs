@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use aws_sdk_secretsmanager::Client;
 use secret_rotation::{
     document::Document,
-    target::postgres::{Postgres, Roots, Session},
+    engine::postgres::{Postgres, Roots, Session},
 };
 
 use super::{

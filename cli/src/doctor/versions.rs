@@ -3,8 +3,8 @@
 use aws_sdk_secretsmanager::Client;
 use secret_rotation::{
     document::{Document, DocumentError},
-    target::{
-        Login, Target, TargetError,
+    engine::{
+        Engine, EngineError, Login,
         postgres::{Postgres, Session},
     },
 };
@@ -113,9 +113,9 @@ pub(super) async fn log_in(postgres: &Postgres<'_>, document: &Document) -> Answ
 }
 
 /// The function's own words, but where they tell what the function's network needs.
-fn unreached(error: &TargetError) -> String {
+fn unreached(error: &EngineError) -> String {
     match error {
-        TargetError::Unreachable { server, reason } => {
+        EngineError::Unreachable { server, reason } => {
             format!("{server} cannot be reached from here ({reason})")
         }
         error => error.to_string(),

@@ -4,7 +4,7 @@ use tokio::time::timeout;
 use tokio_postgres::Error;
 
 use super::{Limits, Session, roles};
-use crate::{document::Document, target::TargetError};
+use crate::{document::Document, engine::EngineError};
 
 /// Looks at who the session is and acts as, and runs `VERIFY_SQL` in a transaction that is read only and rolled back.
 pub(super) async fn prove(
@@ -12,11 +12,11 @@ pub(super) async fn prove(
     document: &Document,
     verify_sql: Option<&str>,
     limits: Limits,
-) -> Result<(), TargetError> {
+) -> Result<(), EngineError> {
     let proof = async {
         let unreadable = |error: Error| refused(session, &error);
         let found = roles::identity(&session.client).await.map_err(unreadable)?;
-        let not = |what| TargetError::NotAsExpected {
+        let not = |what| EngineError::NotAsExpected {
             server: session.server.clone(),
             user: document.username().to_owned(),
             what,
@@ -39,7 +39,7 @@ pub(super) async fn prove(
     };
     timeout(limits.statement, proof).await.unwrap_or_else(|_| {
         let seconds = limits.statement.as_secs_f32();
-        Err(TargetError::TimedOut {
+        Err(EngineError::TimedOut {
             server: session.server.clone(),
             seconds,
         })
@@ -52,27 +52,27 @@ async fn verify(session: &Session, sql: &str) -> Result<(), Error> {
     session.client.batch_execute("ROLLBACK").await
 }
 
-fn refused(session: &Session, error: &Error) -> TargetError {
+fn refused(session: &Session, error: &Error) -> EngineError {
     match error.as_db_error() {
-        Some(answer) => TargetError::Refused {
+        Some(answer) => EngineError::Refused {
             server: session.server.clone(),
             code: answer.code().code().to_owned(),
             message: answer.message().to_owned(),
         },
-        None => TargetError::Unreachable {
+        None => EngineError::Unreachable {
             server: session.server.clone(),
             reason: error.to_string(),
         },
     }
 }
 
-fn failed(session: &Session, error: &Error) -> TargetError {
+fn failed(session: &Session, error: &Error) -> EngineError {
     match refused(session, error) {
-        TargetError::Refused {
+        EngineError::Refused {
             server,
             code,
             message,
-        } => TargetError::VerifyFailed {
+        } => EngineError::VerifyFailed {
             server,
             user: session.user.clone(),
             code,

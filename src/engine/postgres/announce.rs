@@ -11,7 +11,7 @@ use tokio_postgres::types::ToSql;
 use super::{Limits, Postgres, Session, connect::classify_statement, roles};
 use crate::{
     document::Document,
-    target::{Announced, Login, TargetError},
+    engine::{Announced, EngineError, Login},
 };
 
 /// Keeps the session of a proven version for the announcement, if the server ends it where that never comes.
@@ -34,7 +34,7 @@ pub(super) async fn announce(
     current: Option<&Document>,
     secret: &str,
     version: &str,
-) -> Result<Announced, TargetError> {
+) -> Result<Announced, EngineError> {
     let Some(document) = current else {
         // one that the server has ended meanwhile, with or without a word, is none
         return Ok(match postgres.kept.take_proven(version) {
@@ -62,7 +62,7 @@ async fn notify(
     secret: &str,
     version: &str,
     limits: Limits,
-) -> Result<(), TargetError> {
+) -> Result<(), EngineError> {
     let channel = channel(secret);
     let told: [&(dyn ToSql + Sync); 2] = [&channel, &version];
     let notify = session
@@ -71,7 +71,7 @@ async fn notify(
     match timeout(limits.statement, notify).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(classify_statement(&error, session, "notify", "")),
-        Err(_) => Err(TargetError::TimedOut {
+        Err(_) => Err(EngineError::TimedOut {
             server: session.server.clone(),
             seconds: limits.statement.as_secs_f32(),
         }),

@@ -21,7 +21,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::{Postgres, kept::lock};
 use crate::{
     document::Document,
-    target::{Login, TargetError},
+    engine::{EngineError, Login},
 };
 
 /// A session that is logged in. Dropping it closes it.
@@ -56,13 +56,13 @@ impl Drop for Session {
 
 impl Postgres<'_> {
     /// Logs in; the connection goes on in a task of its own.
-    pub(super) async fn connect(&self, document: &Document) -> Result<Login<Session>, TargetError> {
+    pub(super) async fn connect(&self, document: &Document) -> Result<Login<Session>, EngineError> {
         self.logins.fetch_add(1, Ordering::Relaxed);
         let limit = self.limits.connect;
         timeout(limit, self.connect_without_limit(document))
             .await
             .unwrap_or_else(|_| {
-                Err(TargetError::TimedOut {
+                Err(EngineError::TimedOut {
                     server: document.server(),
                     seconds: limit.as_secs_f32(),
                 })
@@ -72,11 +72,11 @@ impl Postgres<'_> {
     async fn connect_without_limit(
         &self,
         document: &Document,
-    ) -> Result<Login<Session>, TargetError> {
+    ) -> Result<Login<Session>, EngineError> {
         let closing = &self.kept.closing;
         let tcp = TcpStream::connect((document.host(), document.port()))
             .await
-            .map_err(|error| TargetError::Unreachable {
+            .map_err(|error| EngineError::Unreachable {
                 server: document.server(),
                 reason: error.to_string(),
             })?;
@@ -85,7 +85,7 @@ impl Postgres<'_> {
         if document.tls() {
             let mut tls = MakeRustlsConnect::new(self.roots.client().await?);
             let tls = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut tls, document.host())
-                .map_err(|error| TargetError::CertificateInvalid {
+                .map_err(|error| EngineError::CertificateInvalid {
                     server: document.server(),
                     reason: error.to_string(),
                 })?;
@@ -102,7 +102,7 @@ async fn log_in_over<T>(
     tls: T,
     document: &Document,
     closing: &Arc<Mutex<Vec<JoinHandle<()>>>>,
-) -> Result<Login<Session>, TargetError>
+) -> Result<Login<Session>, EngineError>
 where
     T: TlsConnect<TcpStream>,
     T::Stream: Send + 'static,
@@ -149,18 +149,18 @@ async fn is_standby(client: &Client) -> Result<bool, tokio_postgres::Error> {
 }
 
 /// Sorts a failed connection by what an operator does about it. Nothing here means "wrong password".
-fn classify(error: &tokio_postgres::Error, document: &Document) -> TargetError {
+fn classify(error: &tokio_postgres::Error, document: &Document) -> EngineError {
     let server = document.server();
     if let Some(answer) = error.as_db_error() {
         let message = answer.message().to_owned();
         return if *answer.code() == SqlState::INVALID_AUTHORIZATION_SPECIFICATION {
-            TargetError::LoginForbidden {
+            EngineError::LoginForbidden {
                 server,
                 user: document.username().to_owned(),
                 message,
             }
         } else {
-            TargetError::Refused {
+            EngineError::Refused {
                 server,
                 code: answer.code().code().to_owned(),
                 message,
@@ -171,10 +171,10 @@ fn classify(error: &tokio_postgres::Error, document: &Document) -> TargetError {
     match (error.source(), error.to_string().as_str()) {
         // the driver has no kinds to ask for; its texts are held by tests/errors.rs
         (Some(cause), _) if cause.to_string() == "server does not support TLS" => {
-            TargetError::TlsRefused { server }
+            EngineError::TlsRefused { server }
         }
-        (_, "error performing TLS handshake") => TargetError::CertificateInvalid { server, reason },
-        _ => TargetError::Unreachable { server, reason },
+        (_, "error performing TLS handshake") => EngineError::CertificateInvalid { server, reason },
+        _ => EngineError::Unreachable { server, reason },
     }
 }
 
@@ -195,21 +195,21 @@ pub(super) fn classify_statement(
     session: &Session,
     action: &str,
     cure: &str,
-) -> TargetError {
+) -> EngineError {
     let server = session.server.clone();
     match error.code() {
-        Some(&SqlState::INSUFFICIENT_PRIVILEGE) => TargetError::AdministratorForbidden {
+        Some(&SqlState::INSUFFICIENT_PRIVILEGE) => EngineError::AdministratorForbidden {
             server,
             user: session.user.clone(),
             action: action.to_owned(),
             cure: cure.to_owned(),
         },
-        Some(code) => TargetError::Refused {
+        Some(code) => EngineError::Refused {
             server,
             code: code.code().to_owned(),
             message: format!("as {}, to {action}", session.user),
         },
-        None => TargetError::Unreachable {
+        None => EngineError::Unreachable {
             server,
             reason: error.to_string(),
         },

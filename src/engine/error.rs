@@ -1,9 +1,9 @@
-//! Why a target did not do it, and what to do about it.
+//! Why an engine did not do it, and what to do about it.
 
 /// Why the database gave no answer, or refused a change.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
-pub enum TargetError {
+pub enum EngineError {
     /// No connection.
     #[error(
         "cannot reach {server} ({reason}): check the secret's host and port, and that the security groups let the \
@@ -164,9 +164,9 @@ pub enum TargetError {
          for another one, then rotate again"
     )]
     StillAccepted { server: String, user: String },
-    /// A method that a target does not have.
+    /// A method that an engine does not have.
     #[error(
-        "this target cannot {what}: let its author implement Target::{what}, or do by hand what it is to do"
+        "this engine cannot {what}: let its author implement Engine::{what}, or do by hand what it is to do"
     )]
     Unable { what: &'static str },
     /// Any other answer.
@@ -180,7 +180,7 @@ pub enum TargetError {
     },
 }
 
-impl TargetError {
+impl EngineError {
     /// The stable name of the kind, for alarms.
     pub fn error_type(&self) -> &'static str {
         match self {
@@ -206,7 +206,7 @@ impl TargetError {
             Self::AnswerWithout { .. } => "AnswerUnreadable",
             Self::NoRoom { .. } => "TooManyKeys",
             Self::StillAccepted { .. } => "KeyStillAccepted",
-            Self::Unable { .. } => "TargetUnable",
+            Self::Unable { .. } => "EngineUnable",
             Self::Refused { .. } => "DatabaseRefused",
         }
     }

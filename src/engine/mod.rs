@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
 
-pub use error::TargetError;
+pub use error::EngineError;
 
 use crate::document::{Document, Overlap};
 
@@ -27,12 +27,12 @@ use crate::document::{Document, Overlap};
 /// be cut off anywhere.
 ///
 /// Two methods are enough where an administrator, or the user itself, replaces a password: [`log_in`](Self::log_in)
-/// and [`change`](Self::change). docs/targets.md leads through it, and `kit` (a feature) checks what is owed.
+/// and [`change`](Self::change). docs/engines.md leads through it, and `kit` (a feature) checks what is owed.
 #[expect(
     async_fn_in_trait,
     reason = "used through generics only, on one thread"
 )]
-pub trait Target {
+pub trait Engine {
     /// The engines in documents that it rotates; one that names none is of the first.
     const ENGINES: &'static [&'static str];
 
@@ -40,7 +40,7 @@ pub trait Target {
     type Session;
 
     /// Logs in, and has the server answer one question, so that a proxy's word is not taken for the server's.
-    async fn log_in(&self, document: &Document) -> Result<Login<Self::Session>, TargetError>;
+    async fn log_in(&self, document: &Document) -> Result<Login<Self::Session>, EngineError>;
 
     /// Makes the server accept the pending document's user and password.
     ///
@@ -53,7 +53,7 @@ pub trait Target {
         administrator: Option<&Document>,
         current: &Document,
         pending: &Document,
-    ) -> Result<(), TargetError>;
+    ) -> Result<(), EngineError>;
 
     /// The document that shall follow `current`: the same user with the new password, if nothing else is said.
     fn propose(
@@ -61,7 +61,7 @@ pub trait Target {
         current: &Document,
         password: SecretString,
         overlap: Overlap,
-    ) -> Result<Document, TargetError> {
+    ) -> Result<Document, EngineError> {
         let _ = overlap;
         Ok(current.with_password(password))
     }
@@ -74,7 +74,7 @@ pub trait Target {
         session: Self::Session,
         document: &Document,
         version: &str,
-    ) -> Result<(), TargetError> {
+    ) -> Result<(), EngineError> {
         let _ = (session, document, version);
         Ok(())
     }
@@ -88,7 +88,7 @@ pub trait Target {
         administrator: &Document,
         retired: &Document,
         window: Duration,
-    ) -> Result<(), TargetError> {
+    ) -> Result<(), EngineError> {
         let _ = (administrator, retired, window);
         Ok(())
     }
@@ -101,7 +101,7 @@ pub trait Target {
         current: Option<&Document>,
         secret: &str,
         version: &str,
-    ) -> Result<Announced, TargetError> {
+    ) -> Result<Announced, EngineError> {
         let _ = (current, secret, version);
         Ok(Announced::NotHere)
     }
@@ -109,9 +109,9 @@ pub trait Target {
     /// Ends logins and open sessions at once, and tells how many sessions there were.
     ///
     /// `proven` is a session of the current credential, which is not touched.
-    async fn revoke(&self, proven: Self::Session, what: Revoked<'_>) -> Result<u64, TargetError> {
+    async fn revoke(&self, proven: Self::Session, what: Revoked<'_>) -> Result<u64, EngineError> {
         let _ = (proven, what);
-        Err(TargetError::Unable { what: "revoke" })
+        Err(EngineError::Unable { what: "revoke" })
     }
 
     /// Whether the service itself makes what follows this document: then createSecret asks it with
@@ -122,9 +122,9 @@ pub trait Target {
     }
 
     /// Has the service make the credential, once for each token as far as it can, and makes room for it before.
-    async fn mint(&self, minting: &Minting<'_>) -> Result<Document, TargetError> {
+    async fn mint(&self, minting: &Minting<'_>) -> Result<Document, EngineError> {
         let _ = minting;
-        Err(TargetError::Unable { what: "mint" })
+        Err(EngineError::Unable { what: "mint" })
     }
 
     /// Ends what was made for this token and is not `stored`.
@@ -135,7 +135,7 @@ pub trait Target {
         minting: &Minting<'_>,
         stored: &Document,
         minted: Option<&Document>,
-    ) -> Result<(), TargetError> {
+    ) -> Result<(), EngineError> {
         let _ = (minting, stored, minted);
         Ok(())
     }

@@ -12,8 +12,8 @@ use tokio::time::timeout;
 use super::{Limits, Postgres, Session, connect::classify_statement, roles};
 use crate::{
     document::{Document, Overlap},
+    engine::{EngineError, Login},
     settings::PasswordHashing,
-    target::{Login, TargetError},
 };
 
 const SUFFIX: &str = "_clone";
@@ -27,7 +27,7 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    pub(super) fn of(user: &str) -> Result<Self, TargetError> {
+    pub(super) fn of(user: &str) -> Result<Self, EngineError> {
         let base = user
             .strip_suffix(SUFFIX)
             .filter(|base| !base.is_empty())
@@ -35,7 +35,7 @@ impl Pair {
             .to_owned();
         let clone = format!("{base}{SUFFIX}");
         if clone.len() > LONGEST_NAME {
-            return Err(TargetError::NameTooLong { user: clone });
+            return Err(EngineError::NameTooLong { user: clone });
         }
         Ok(Self { base, clone })
     }
@@ -54,7 +54,7 @@ pub(super) fn propose(
     current: &Document,
     password: SecretString,
     overlap: Overlap,
-) -> Result<Document, TargetError> {
+) -> Result<Document, EngineError> {
     let other = Pair::of(current.username())?.other_than(current.username());
     Ok(current.with_user(other, password, overlap))
 }
@@ -66,10 +66,10 @@ pub(super) async fn change(
     administrator: &Document,
     current: &Document,
     pending: &Document,
-) -> Result<(), TargetError> {
+) -> Result<(), EngineError> {
     let expected = Pair::of(current.username())?.other_than(current.username());
     if pending.username() != expected {
-        return Err(TargetError::AnotherUser {
+        return Err(EngineError::AnotherUser {
             user: pending.username().to_owned(),
             expected,
         });
@@ -94,7 +94,7 @@ pub(super) async fn retire(
     administrator: &Document,
     retired: &Document,
     window: Duration,
-) -> Result<(), TargetError> {
+) -> Result<(), EngineError> {
     let bound = async |session: &Session| {
         let work = bound(session, retired.username(), window, postgres.limits);
         within(postgres.limits, session, work).await
@@ -102,8 +102,8 @@ pub(super) async fn retire(
     if let Some(session) = postgres.kept.take(administrator, retired) {
         match bound(&session).await {
             // closed meanwhile, with or without a word (57P01, 57P05): to bound is to be repeated at no cost
-            Err(TargetError::Unreachable { .. }) => {}
-            Err(TargetError::Refused { code, .. }) if code.starts_with("57P") => {}
+            Err(EngineError::Unreachable { .. }) => {}
+            Err(EngineError::Refused { code, .. }) if code.starts_with("57P") => {}
             done => return done,
         }
     }
@@ -116,7 +116,7 @@ pub(super) async fn revoke(
     proven: &Session,
     administrator: &Document,
     user: &str,
-) -> Result<u64, TargetError> {
+) -> Result<u64, EngineError> {
     let session = log_in(postgres, administrator).await?;
     same_cluster(proven, &session).await?;
     let mut sessions = 0;
@@ -152,7 +152,7 @@ pub(super) async fn restore(
     postgres: &Postgres<'_>,
     administrator: &Document,
     current: &Document,
-) -> Result<(), TargetError> {
+) -> Result<(), EngineError> {
     let session = log_in(postgres, administrator).await?;
     let user = current.username();
     let work = async {
@@ -175,13 +175,13 @@ pub(super) async fn restore(
 pub(super) async fn log_in(
     postgres: &Postgres<'_>,
     administrator: &Document,
-) -> Result<Session, TargetError> {
+) -> Result<Session, EngineError> {
     match postgres.connect(administrator).await? {
-        Login::Accepted(session) if session.standby => Err(TargetError::Standby {
+        Login::Accepted(session) if session.standby => Err(EngineError::Standby {
             server: session.server.clone(),
         }),
         Login::Accepted(session) => Ok(session),
-        Login::Rejected => Err(TargetError::AdministratorRejected {
+        Login::Rejected => Err(EngineError::AdministratorRejected {
             server: administrator.server(),
             user: administrator.username().to_owned(),
         }),
@@ -192,11 +192,11 @@ pub(super) async fn log_in(
 async fn within(
     limits: Limits,
     session: &Session,
-    work: impl Future<Output = Result<(), TargetError>>,
-) -> Result<(), TargetError> {
+    work: impl Future<Output = Result<(), EngineError>>,
+) -> Result<(), EngineError> {
     timeout(limits.statement, work).await.unwrap_or_else(|_| {
         let seconds = limits.statement.as_secs_f32();
-        Err(TargetError::TimedOut {
+        Err(EngineError::TimedOut {
             server: session.server.clone(),
             seconds,
         })
@@ -207,19 +207,19 @@ async fn within(
 pub(super) async fn same_cluster(
     proven: &Session,
     administrators: &Session,
-) -> Result<(), TargetError> {
+) -> Result<(), EngineError> {
     let (ours, theirs) = (identifier(proven).await?, identifier(administrators).await?);
     if ours == theirs {
         return Ok(());
     }
-    Err(TargetError::AnotherCluster {
+    Err(EngineError::AnotherCluster {
         server: administrators.server.clone(),
         administrators: theirs,
         secrets: ours,
     })
 }
 
-async fn identifier(session: &Session) -> Result<String, TargetError> {
+async fn identifier(session: &Session) -> Result<String, EngineError> {
     let question = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()";
     let row = session.client.query_one(question, &[]).await;
     Ok(row
@@ -240,7 +240,7 @@ async fn open(
     pending: &Document,
     hashing: PasswordHashing,
     limits: Limits,
-) -> Result<(), TargetError> {
+) -> Result<(), EngineError> {
     let Pair { base, clone } = Pair::of(current.username())?;
     let (from, to) = (current.username(), pending.username());
     let run = async |sql: &str, action: &str, role: &str| {
@@ -328,7 +328,7 @@ async fn bound(
     role: &str,
     window: Duration,
     limits: Limits,
-) -> Result<(), TargetError> {
+) -> Result<(), EngineError> {
     let cure = roles::allow(&session.user, role);
     let action = format!("bound {role}");
     let failed = |error: tokio_postgres::Error| classify_statement(&error, session, &action, &cure);

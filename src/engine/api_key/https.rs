@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     document::{Document, Request},
-    target::{Limits, TargetError, roots},
+    engine::{EngineError, Limits, roots},
 };
 
 /// A key and its id are some hundred bytes, a list of keys some thousand.
@@ -38,7 +38,7 @@ impl Https {
         }
     }
 
-    async fn client(&self) -> Result<&Client, TargetError> {
+    async fn client(&self) -> Result<&Client, EngineError> {
         let make = || async {
             let trusted = roots::with_file(roots::public(), self.ca_file.as_deref())?;
             let tls = roots::client(trusted)?;
@@ -48,7 +48,7 @@ impl Https {
                 .redirect(redirect::Policy::none()) // the master secret would go along
                 .retry(retry::never()) // a key that is made twice is one too many
                 .build()
-                .map_err(|error| TargetError::Roots {
+                .map_err(|error| EngineError::Roots {
                     reason: error.to_string(),
                 })
         };
@@ -63,8 +63,8 @@ impl Https {
         values: &Values<'_>,
         allowed: &[String],
         limits: Limits,
-    ) -> Result<Answer, TargetError> {
-        let invalid = |reason: &str| TargetError::RequestInvalid {
+    ) -> Result<Answer, EngineError> {
+        let invalid = |reason: &str| EngineError::RequestInvalid {
             request: name,
             reason: reason.to_owned(),
         };
@@ -74,7 +74,7 @@ impl Https {
             .iter()
             .any(|allowed| *allowed == server || (*allowed == host && port == 443));
         if !allowed {
-            return Err(TargetError::HostNotAllowed {
+            return Err(EngineError::HostNotAllowed {
                 request: name,
                 server,
             });
@@ -120,7 +120,7 @@ impl Https {
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > LONGEST_ANSWER {
                 let reason = format!("its answer is longer than {LONGEST_ANSWER} bytes");
-                return Err(TargetError::Unreachable { server, reason });
+                return Err(EngineError::Unreachable { server, reason });
             }
             body.extend_from_slice(&chunk);
         }
@@ -172,15 +172,15 @@ fn fill(
     request: &'static str,
     text: &str,
     values: &dyn leon::Values,
-) -> Result<Zeroizing<String>, TargetError> {
-    let unreadable = || TargetError::RequestInvalid {
+) -> Result<Zeroizing<String>, EngineError> {
+    let unreadable = || EngineError::RequestInvalid {
         request,
         reason: "a brace is no placeholder's".to_owned(),
     };
     let template = Template::parse(text).map_err(|_| unreadable())?;
     match template.render(values) {
         Ok(filled) => Ok(Zeroizing::new(filled)),
-        Err(RenderError::MissingKey(name)) => Err(TargetError::NoValue { request, name }),
+        Err(RenderError::MissingKey(name)) => Err(EngineError::NoValue { request, name }),
         Err(_) => Err(unreadable()),
     }
 }
@@ -189,12 +189,12 @@ fn fill_encoded(
     request: &'static str,
     url: &str,
     values: &Values<'_>,
-) -> Result<Zeroizing<String>, TargetError> {
+) -> Result<Zeroizing<String>, EngineError> {
     fill(request, url, &Encoded(values))
 }
 
 /// The body with every text in it filled in.
-fn filled(request: &'static str, body: &Value, values: &Values<'_>) -> Result<Value, TargetError> {
+fn filled(request: &'static str, body: &Value, values: &Values<'_>) -> Result<Value, EngineError> {
     Ok(match body {
         Value::String(text) => Value::String(fill(request, text, values)?.to_string()),
         Value::Array(parts) => {
@@ -213,14 +213,14 @@ fn filled(request: &'static str, body: &Value, values: &Values<'_>) -> Result<Va
 }
 
 /// Never the address: what was filled in stands in it.
-fn no_answer(server: &str, error: reqwest::Error, limits: Limits) -> TargetError {
+fn no_answer(server: &str, error: reqwest::Error, limits: Limits) -> EngineError {
     let server = server.to_owned();
     if error.is_timeout() {
         let seconds = limits
             .connect
             .saturating_add(limits.statement)
             .as_secs_f32();
-        return TargetError::TimedOut { server, seconds };
+        return EngineError::TimedOut { server, seconds };
     }
     let error = error.without_url();
     let mut reason = error.to_string();
@@ -230,9 +230,9 @@ fn no_answer(server: &str, error: reqwest::Error, limits: Limits) -> TargetError
         source = cause.source();
     }
     if reason.contains("certificate") {
-        return TargetError::CertificateInvalid { server, reason };
+        return EngineError::CertificateInvalid { server, reason };
     }
-    TargetError::Unreachable { server, reason }
+    EngineError::Unreachable { server, reason }
 }
 
 /// What a service answered.
@@ -249,7 +249,7 @@ impl Answer {
     }
 
     /// What to do about an answer that is none of those expected.
-    pub(super) fn refused(&self) -> TargetError {
+    pub(super) fn refused(&self) -> EngineError {
         let cure = match self.status {
             300..400 => "write the final address into the secret, redirects are not followed",
             401 | 403 => {
@@ -259,7 +259,7 @@ impl Answer {
             400..500 => "correct the request in the secret with PutSecretValue",
             _ => "see what is wrong with the service",
         };
-        TargetError::Answered {
+        EngineError::Answered {
             server: self.server.clone(),
             request: self.request,
             status: self.status,
@@ -268,7 +268,7 @@ impl Answer {
     }
 
     /// The body as JSON.
-    pub(super) fn json(&self) -> Result<Value, TargetError> {
+    pub(super) fn json(&self) -> Result<Value, EngineError> {
         serde_json::from_slice(&self.body).map_err(|_| self.without(""))
     }
 
@@ -277,7 +277,7 @@ impl Answer {
         &self,
         json: &Value,
         pointer: Option<&str>,
-    ) -> Result<SecretString, TargetError> {
+    ) -> Result<SecretString, EngineError> {
         let pointer = pointer.unwrap_or_default();
         match json.pointer(pointer) {
             Some(Value::String(text)) if !text.is_empty() => Ok(text.as_str().into()),
@@ -286,8 +286,8 @@ impl Answer {
         }
     }
 
-    pub(super) fn without(&self, pointer: &str) -> TargetError {
-        TargetError::AnswerWithout {
+    pub(super) fn without(&self, pointer: &str) -> EngineError {
+        EngineError::AnswerWithout {
             server: self.server.clone(),
             request: self.request,
             pointer: format!("\"{pointer}\""),

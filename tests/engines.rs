@@ -1,4 +1,4 @@
-//! Every target that there is keeps the contract, with the real system behind it: PostgreSQL, a service with API keys, and
+//! Every engine that there is keeps the contract, with the real system behind it: PostgreSQL, a service with API keys, and
 //! the example of one's own.
 
 #![allow(
@@ -30,13 +30,13 @@ use local::{
 };
 use secrecy::ExposeSecret;
 use secret_rotation::{
-    kit::{Case, check},
-    settings::Settings,
-    target::{
+    engine::{
         Limits,
         api_key::{ApiKey, Https},
         postgres::{Kept, Postgres, Roots},
     },
+    kit::{Case, check},
+    settings::Settings,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -91,7 +91,7 @@ async fn postgresql_keeps_the_contract_with_a_single_user_and_with_two() {
             let administrator =
                 json!({ "username": format!("{user}_admin"), "password": "administrators" });
             Case {
-                target: Postgres::new(&roots, &kept, &settings, LIMITS),
+                engine: Postgres::new(&roots, &kept, &settings, LIMITS),
                 current: document.to_string().into(),
                 administrator: Some(administrator.to_string().into()),
                 overlaps: alternating,
@@ -121,7 +121,7 @@ async fn a_service_with_api_keys_keeps_the_contract() {
         let mut verify = document["verify"].clone();
         verify["url"] = format!("https://{closed}/me").into();
         Case {
-            target: ApiKey::new(&https, &settings, LIMITS),
+            engine: ApiKey::new(&https, &settings, LIMITS),
             current: document.to_string().into(),
             administrator: Some(service.master().to_string().into()),
             overlaps: true,
@@ -203,13 +203,13 @@ impl RedisServer {
 const ADMINISTRATOR: &str = r#"{"username":"admin","password":"administrators"}"#;
 
 #[tokio::test]
-async fn the_example_of_ones_own_target_keeps_the_contract() {
+async fn the_example_of_ones_own_engine_keeps_the_contract() {
     let server = RedisServer::start().await;
     let closed = closed_port();
     let start = async || {
         let document = server.document("administrator").await;
         Case {
-            target: redis::Redis,
+            engine: redis::Redis,
             unreachable: with(&document, "port", closed.into()).into(),
             current: document.to_string().into(),
             administrator: Some(ADMINISTRATOR.into()),
@@ -248,7 +248,7 @@ async fn the_example_is_a_function_that_rotates_in_the_local_world_and_refuses_o
         let document = secret_rotation::document::Document::parse_for(&document, &["redis"]);
         let document = document.unwrap();
         assert_eq!(document.password().expose_secret(), password);
-        use secret_rotation::target::{Login, Target};
+        use secret_rotation::engine::{Engine, Login};
         let login = redis::Redis.log_in(&document).await.unwrap();
         accepted.push(matches!(login, Login::Accepted(())));
     }

@@ -22,7 +22,7 @@ use self::{
     https::{Answer, Values},
     keys::Key,
 };
-use super::{Limits, Login, Minting, Revoked, Target, TargetError};
+use super::{Engine, EngineError, Limits, Login, Minting, Revoked};
 use crate::{
     document::{Api, Document, Request},
     settings::Settings,
@@ -59,7 +59,7 @@ impl<'a> ApiKey<'a> {
         &self,
         current: &Document,
         master: &Document,
-    ) -> Result<Option<usize>, TargetError> {
+    ) -> Result<Option<usize>, EngineError> {
         let api = api(current)?;
         if api.list.is_none() {
             return Ok(None);
@@ -72,14 +72,14 @@ impl<'a> ApiKey<'a> {
         name: &'static str,
         request: &Request,
         values: Values<'_>,
-    ) -> Result<Answer, TargetError> {
+    ) -> Result<Answer, EngineError> {
         let sent = self
             .https
             .send(name, request, &values, self.allowed, self.limits);
         sent.await
     }
 
-    async fn create(&self, api: &Api, minting: &Minting<'_>) -> Result<Answer, TargetError> {
+    async fn create(&self, api: &Api, minting: &Minting<'_>) -> Result<Answer, EngineError> {
         let label = keys::label(minting.secret, minting.token);
         let values = Values {
             own: vec![
@@ -93,7 +93,7 @@ impl<'a> ApiKey<'a> {
     }
 
     /// None, where the service does not tell.
-    async fn list(&self, api: &Api, master: &Document) -> Result<Vec<Key>, TargetError> {
+    async fn list(&self, api: &Api, master: &Document) -> Result<Vec<Key>, EngineError> {
         let Some(list) = &api.list else {
             return Ok(Vec::new());
         };
@@ -122,7 +122,7 @@ impl<'a> ApiKey<'a> {
     }
 
     /// False, if the service says that there is no such key.
-    async fn delete(&self, api: &Api, master: &Document, id: &str) -> Result<bool, TargetError> {
+    async fn delete(&self, api: &Api, master: &Document, id: &str) -> Result<bool, EngineError> {
         let values = Values {
             own: vec![("key_id", id)],
             master: Some(master),
@@ -137,14 +137,14 @@ impl<'a> ApiKey<'a> {
 
     /// Deletes a key that was current. "There is no such key" is believed only if the key is good no longer: a request
     /// that asks for another one would be answered likewise.
-    async fn end(&self, master: &Document, retired: &Document) -> Result<(), TargetError> {
+    async fn end(&self, master: &Document, retired: &Document) -> Result<(), EngineError> {
         let api = api(retired)?;
         if self.delete(api, master, retired.username()).await? {
             return Ok(());
         }
         match self.log_in(retired).await? {
             Login::Rejected => Ok(()),
-            Login::Accepted(()) => Err(TargetError::StillAccepted {
+            Login::Accepted(()) => Err(EngineError::StillAccepted {
                 server: retired.server(),
                 user: retired.username().to_owned(),
             }),
@@ -152,11 +152,11 @@ impl<'a> ApiKey<'a> {
     }
 }
 
-impl Target for ApiKey<'_> {
+impl Engine for ApiKey<'_> {
     const ENGINES: &'static [&'static str] = &["http-api-key"];
     type Session = ();
 
-    async fn log_in(&self, document: &Document) -> Result<Login<()>, TargetError> {
+    async fn log_in(&self, document: &Document) -> Result<Login<()>, EngineError> {
         self.verified.fetch_add(1, Ordering::Relaxed);
         let verify = &api(document)?.verify;
         let values = Values {
@@ -184,7 +184,7 @@ impl Target for ApiKey<'_> {
         _: Option<&Document>,
         _: &Document,
         _: &Document,
-    ) -> Result<(), TargetError> {
+    ) -> Result<(), EngineError> {
         Ok(())
     }
 
@@ -193,7 +193,7 @@ impl Target for ApiKey<'_> {
         administrator: &Document,
         retired: &Document,
         _: Duration,
-    ) -> Result<(), TargetError> {
+    ) -> Result<(), EngineError> {
         // its key is not at hand; if the service does not know it either, the next rotation finds out what that means
         let known = self.delete(api(retired)?, administrator, retired.username());
         if !known.await? {
@@ -205,13 +205,13 @@ impl Target for ApiKey<'_> {
         Ok(())
     }
 
-    async fn revoke(&self, (): (), what: Revoked<'_>) -> Result<u64, TargetError> {
+    async fn revoke(&self, (): (), what: Revoked<'_>) -> Result<u64, EngineError> {
         match what {
             Revoked::Previous {
                 administrator,
                 previous,
             } => self.end(administrator, previous).await.map(|()| 0),
-            Revoked::SessionsBegunBefore(_) => Err(TargetError::Unable { what: "revoke" }),
+            Revoked::SessionsBegunBefore(_) => Err(EngineError::Unable { what: "revoke" }),
         }
     }
 
@@ -219,7 +219,7 @@ impl Target for ApiKey<'_> {
         true
     }
 
-    async fn mint(&self, minting: &Minting<'_>) -> Result<Document, TargetError> {
+    async fn mint(&self, minting: &Minting<'_>) -> Result<Document, EngineError> {
         let (current, master) = (minting.current, minting.administrator);
         let api = api(current)?;
         let keys = self.list(api, master).await?;
@@ -249,7 +249,7 @@ impl Target for ApiKey<'_> {
         if !answer.succeeded() {
             return Err(match answer.status {
                 401 | 403 | 429 | 500.. => answer.refused(),
-                status if kept => TargetError::NoRoom {
+                status if kept => EngineError::NoRoom {
                     server: answer.server().to_owned(),
                     status,
                 },
@@ -274,7 +274,7 @@ impl Target for ApiKey<'_> {
         minting: &Minting<'_>,
         stored: &Document,
         minted: Option<&Document>,
-    ) -> Result<(), TargetError> {
+    ) -> Result<(), EngineError> {
         let (api, master) = (api(minting.current)?, minting.administrator);
         let keys = self.list(api, master).await?;
         let listed = keys::of_token(&keys, minting.secret, minting.token);
@@ -291,6 +291,6 @@ impl Target for ApiKey<'_> {
     }
 }
 
-fn api(document: &Document) -> Result<&Api, TargetError> {
-    document.api().ok_or(TargetError::Unable { what: "mint" })
+fn api(document: &Document) -> Result<&Api, EngineError> {
+    document.api().ok_or(EngineError::Unable { what: "mint" })
 }

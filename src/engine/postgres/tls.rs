@@ -11,7 +11,7 @@ use rustls::{
 };
 use tokio::sync::OnceCell;
 
-use crate::target::{TargetError, roots};
+use crate::engine::{EngineError, roots};
 
 /// The RDS roots of every region, as AWS publishes them.
 const RDS_ROOTS: &[u8] = include_bytes!("rds-root-cas.pem");
@@ -33,7 +33,7 @@ impl Roots {
     }
 
     /// The TLS configuration: verify-full, nothing less can be asked for.
-    pub(super) async fn client(&self) -> Result<ClientConfig, TargetError> {
+    pub(super) async fn client(&self) -> Result<ClientConfig, EngineError> {
         let config = self
             .loaded
             .get_or_try_init(|| async { self.load().map(Arc::new) })
@@ -46,7 +46,7 @@ impl Roots {
     /// # Errors
     ///
     /// The CA file cannot be read, or holds no certificate.
-    pub fn store(&self) -> Result<RootCertStore, TargetError> {
+    pub fn store(&self) -> Result<RootCertStore, EngineError> {
         let mut trusted = roots::public();
         let (_, refused) = trusted.add_parsable_certificates(
             CertificateDer::pem_slice_iter(RDS_ROOTS).filter_map(Result::ok),
@@ -55,7 +55,7 @@ impl Roots {
         roots::with_file(trusted, self.ca_file.as_deref())
     }
 
-    fn load(&self) -> Result<ClientConfig, TargetError> {
+    fn load(&self) -> Result<ClientConfig, EngineError> {
         roots::client(self.store()?)
     }
 }

@@ -1,4 +1,4 @@
-//! TLS as every target wants it: the certificate must be that host's, and nothing less can be asked for.
+//! TLS as every engine wants it: the certificate must be that host's, and nothing less can be asked for.
 
 use std::{path::Path, sync::Arc};
 
@@ -8,7 +8,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-use super::TargetError;
+use super::EngineError;
 
 /// The public roots.
 pub(super) fn public() -> RootCertStore {
@@ -19,11 +19,11 @@ pub(super) fn public() -> RootCertStore {
 pub(super) fn with_file(
     mut roots: RootCertStore,
     ca_file: Option<&Path>,
-) -> Result<RootCertStore, TargetError> {
+) -> Result<RootCertStore, EngineError> {
     let Some(path) = ca_file else {
         return Ok(roots);
     };
-    let unreadable = |reason: String| TargetError::Roots {
+    let unreadable = |reason: String| EngineError::Roots {
         reason: format!("{}: {reason}", path.display()),
     };
     let certificates =
@@ -42,10 +42,10 @@ pub(super) fn with_file(
 }
 
 /// A client that trusts these roots.
-pub(super) fn client(roots: RootCertStore) -> Result<ClientConfig, TargetError> {
+pub(super) fn client(roots: RootCertStore) -> Result<ClientConfig, EngineError> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| TargetError::Roots {
+        .map_err(|error| EngineError::Roots {
             reason: error.to_string(),
         })?
         .with_root_certificates(roots)

@@ -1,16 +1,16 @@
-//! What this function rotates: each document goes to the target of its engine.
+//! What this function rotates: each document goes to the engine of its engine.
 
 use std::time::Duration;
 
 use secrecy::SecretString;
 
 use super::{
-    Announced, Login, Minting, Revoked, Target, TargetError, api_key::ApiKey, postgres,
+    Announced, Engine, EngineError, Login, Minting, Revoked, api_key::ApiKey, postgres,
     postgres::Postgres,
 };
 use crate::document::{Document, ENGINES, Overlap};
 
-/// The targets, for the time of one invocation.
+/// The engines, for the time of one invocation.
 #[derive(Debug)]
 pub struct Engines<'a> {
     /// For whoever logs in.
@@ -28,11 +28,11 @@ pub enum Session {
     ApiKey,
 }
 
-impl Target for Engines<'_> {
+impl Engine for Engines<'_> {
     const ENGINES: &'static [&'static str] = ENGINES;
     type Session = Session;
 
-    async fn log_in(&self, document: &Document) -> Result<Login<Session>, TargetError> {
+    async fn log_in(&self, document: &Document) -> Result<Login<Session>, EngineError> {
         if document.api().is_some() {
             return Ok(self
                 .api_key
@@ -50,7 +50,7 @@ impl Target for Engines<'_> {
         administrator: Option<&Document>,
         current: &Document,
         pending: &Document,
-    ) -> Result<(), TargetError> {
+    ) -> Result<(), EngineError> {
         match proven {
             Session::Postgres(proven) => {
                 let change = self
@@ -72,7 +72,7 @@ impl Target for Engines<'_> {
         current: &Document,
         password: SecretString,
         overlap: Overlap,
-    ) -> Result<Document, TargetError> {
+    ) -> Result<Document, EngineError> {
         self.postgres.propose(current, password, overlap)
     }
 
@@ -81,7 +81,7 @@ impl Target for Engines<'_> {
         session: Session,
         document: &Document,
         version: &str,
-    ) -> Result<(), TargetError> {
+    ) -> Result<(), EngineError> {
         match session {
             Session::Postgres(session) => self.postgres.prove(*session, document, version).await,
             Session::ApiKey => self.api_key.prove((), document, version).await,
@@ -93,7 +93,7 @@ impl Target for Engines<'_> {
         administrator: &Document,
         retired: &Document,
         window: Duration,
-    ) -> Result<(), TargetError> {
+    ) -> Result<(), EngineError> {
         match retired.api() {
             None => self.postgres.retire(administrator, retired, window).await,
             Some(_) => self.api_key.retire(administrator, retired, window).await,
@@ -105,14 +105,14 @@ impl Target for Engines<'_> {
         current: Option<&Document>,
         secret: &str,
         version: &str,
-    ) -> Result<Announced, TargetError> {
+    ) -> Result<Announced, EngineError> {
         match current.and_then(Document::api) {
             None => self.postgres.announce(current, secret, version).await,
             Some(_) => self.api_key.announce(current, secret, version).await,
         }
     }
 
-    async fn revoke(&self, proven: Session, what: Revoked<'_>) -> Result<u64, TargetError> {
+    async fn revoke(&self, proven: Session, what: Revoked<'_>) -> Result<u64, EngineError> {
         match proven {
             Session::Postgres(proven) => self.postgres.revoke(*proven, what).await,
             Session::ApiKey => self.api_key.revoke((), what).await,
@@ -123,7 +123,7 @@ impl Target for Engines<'_> {
         current.api().is_some()
     }
 
-    async fn mint(&self, minting: &Minting<'_>) -> Result<Document, TargetError> {
+    async fn mint(&self, minting: &Minting<'_>) -> Result<Document, EngineError> {
         self.api_key.mint(minting).await
     }
 
@@ -132,7 +132,7 @@ impl Target for Engines<'_> {
         minting: &Minting<'_>,
         stored: &Document,
         minted: Option<&Document>,
-    ) -> Result<(), TargetError> {
+    ) -> Result<(), EngineError> {
         self.api_key.settle(minting, stored, minted).await
     }
 

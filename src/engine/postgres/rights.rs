@@ -11,7 +11,7 @@ use super::{
     connect::classify_statement,
     roles,
 };
-use crate::{document::Document, target::TargetError};
+use crate::{document::Document, engine::EngineError};
 
 /// From this version on CREATEROLE alone does not let a role alter or grant others.
 const ADMIN_OPTION_SINCE: i32 = 160_000;
@@ -38,7 +38,7 @@ impl Postgres<'_> {
         proven: &Session,
         administrator: &Document,
         current: &Document,
-    ) -> Result<Vec<Missing>, TargetError> {
+    ) -> Result<Vec<Missing>, EngineError> {
         let session = alternating_users::log_in(self, administrator).await?;
         alternating_users::same_cluster(proven, &session).await?;
         let user = current.username();
@@ -64,7 +64,7 @@ impl Postgres<'_> {
     /// # Errors
     ///
     /// The catalogs give no answer.
-    pub async fn role_lacks(&self, session: &Session) -> Result<Vec<Missing>, TargetError> {
+    pub async fn role_lacks(&self, session: &Session) -> Result<Vec<Missing>, EngineError> {
         let passwords = may_set_passwords(session).await;
         Ok(passwords
             .map_err(|error| classify_statement(&error, session, "read the catalogs", ""))?
@@ -84,7 +84,7 @@ impl Postgres<'_> {
         &self,
         administrator: &Document,
         current: &Document,
-    ) -> Result<(), TargetError> {
+    ) -> Result<(), EngineError> {
         alternating_users::restore(self, administrator, current).await
     }
 }

@@ -35,7 +35,7 @@ pub use rights::Missing;
 pub use tls::Roots;
 
 pub use super::Limits;
-use super::{Announced, Login, Revoked, Target, TargetError};
+use super::{Announced, Engine, EngineError, Login, Revoked};
 use crate::{
     document::{Document, Overlap},
     settings::Settings,
@@ -64,7 +64,7 @@ impl<'a> Postgres<'a> {
     }
 }
 
-impl Target for Postgres<'_> {
+impl Engine for Postgres<'_> {
     const ENGINES: &'static [&'static str] = &["postgres", "aurora-postgresql"];
     type Session = Session;
 
@@ -73,14 +73,14 @@ impl Target for Postgres<'_> {
         current: &Document,
         password: SecretString,
         overlap: Overlap,
-    ) -> Result<Document, TargetError> {
+    ) -> Result<Document, EngineError> {
         match current.administrator() {
             None => Ok(single_user::propose(current, password)),
             Some(_) => alternating_users::propose(current, password, overlap),
         }
     }
 
-    async fn log_in(&self, document: &Document) -> Result<Login<Session>, TargetError> {
+    async fn log_in(&self, document: &Document) -> Result<Login<Session>, EngineError> {
         self.connect(document).await
     }
 
@@ -89,7 +89,7 @@ impl Target for Postgres<'_> {
         session: Session,
         document: &Document,
         version: &str,
-    ) -> Result<(), TargetError> {
+    ) -> Result<(), EngineError> {
         let verify_sql = self.settings.verify_sql.as_deref();
         proof::prove(&session, document, verify_sql, self.limits).await?;
         announce::keep(self, session, version, self.limits).await;
@@ -102,7 +102,7 @@ impl Target for Postgres<'_> {
         administrator: Option<&Document>,
         current: &Document,
         pending: &Document,
-    ) -> Result<(), TargetError> {
+    ) -> Result<(), EngineError> {
         match administrator {
             None => single_user::change(&proven, pending, self.settings.hashing, self.limits).await,
             Some(administrator) => {
@@ -116,7 +116,7 @@ impl Target for Postgres<'_> {
         administrator: &Document,
         retired: &Document,
         window: Duration,
-    ) -> Result<(), TargetError> {
+    ) -> Result<(), EngineError> {
         alternating_users::retire(self, administrator, retired, window).await
     }
 
@@ -125,11 +125,11 @@ impl Target for Postgres<'_> {
         current: Option<&Document>,
         secret: &str,
         version: &str,
-    ) -> Result<Announced, TargetError> {
+    ) -> Result<Announced, EngineError> {
         announce::announce(self, current, secret, version).await
     }
 
-    async fn revoke(&self, proven: Session, what: Revoked<'_>) -> Result<u64, TargetError> {
+    async fn revoke(&self, proven: Session, what: Revoked<'_>) -> Result<u64, EngineError> {
         match what {
             Revoked::SessionsBegunBefore(begun) => {
                 single_user::revoke(&proven, begun, self.limits).await
