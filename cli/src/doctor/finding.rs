@@ -75,15 +75,15 @@ impl Finding {
         }
     }
 
-    /// The verdict and what was found; below it, what to do.
-    pub(super) fn lines(&self) -> String {
+    /// The verdict and what was found; below it, what to do. Who prints it knows whether colours are seen.
+    pub(super) fn lines(&self, colours: bool) -> String {
         let (word, what, cure) = match &self.verdict {
             Verdict::Ok { what } => (style("ok").green(), what, None),
             Verdict::Warning { what, cure } => (style("warning").yellow(), what, Some(cure)),
             Verdict::Wrong { what, cure } => (style("wrong").red(), what, Some(cure)),
             Verdict::Skipped { what } => (style("skipped").dim(), what, None),
         };
-        let check = self.check;
+        let (word, check) = (word.force_styling(colours), self.check);
         let mut lines = format!("{word:<8} {check:<14} {}", printable(what));
         let indent = " ".repeat(24);
         if let Some(cure) = cure {
@@ -174,7 +174,7 @@ mod tests {
     fn what_a_terminal_would_obey_is_not_shown_to_it() {
         let hostile = "app\u{1b}[2J\r\n\u{9b}ok";
         let cure = Cure::advice(hostile).command(Command::Psql(hostile.to_owned()));
-        let lines = Finding::new("check", Verdict::wrong(hostile, cure)).lines();
+        let lines = Finding::new("check", Verdict::wrong(hostile, cure)).lines(false);
         assert_eq!(lines.lines().count(), 3, "{lines:?}");
         let shown = lines.replace('\n', "");
         assert!(!shown.chars().any(char::is_control), "{lines:?}");

@@ -162,7 +162,9 @@ impl Report {
     }
 
     fn print(&self) -> Result<(), Error> {
-        let lines: Vec<String> = self.findings.iter().map(Finding::lines).collect();
+        let colours = console::colors_enabled();
+        let lines = self.findings.iter().map(|finding| finding.lines(colours));
+        let lines: Vec<String> = lines.collect();
         Ok(print(&lines.join("\n"))?)
     }
 
