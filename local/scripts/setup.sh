@@ -66,6 +66,13 @@ if ! rust; then
   say "Rust is missing. Install it from https://rustup.rs, then run this again."
   exit 1
 fi
+needed=$(sed -n 's/^rust-version = "\(.*\)".*/\1/p' "$(dirname "$0")/../../Cargo.toml")
+found=$(cargo --version | cut -d' ' -f2)
+if [ "$(printf '%s\n' "$needed" "$found" | sort -V | head -n 1)" != "$needed" ]; then
+  say "cargo $found is too old, this needs $needed. Type:    rustup update"
+  say "(a cargo that rustup has not installed: get it from https://rustup.rs instead)"
+  exit 1
+fi
 need "a C compiler" compiler build-essential gcc
 need "PostgreSQL" postgres postgresql postgresql@17
 if [ "${1:-}" = browser ]; then
