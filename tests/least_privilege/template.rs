@@ -170,7 +170,7 @@ impl Template {
             "Fn::Equals" | "Fn::Not" | "Fn::And" | "Fn::Or" => {
                 self.condition(&json!({ name: argument })).into()
             }
-            other => panic!("teach tests/template the function {other}"),
+            other => panic!("teach tests/least_privilege/template.rs the function {other}"),
         })
     }
 
@@ -200,7 +200,7 @@ impl Template {
             "Fn::Not" => !self.condition(&argument[0]),
             "Fn::And" => each.all(|condition| self.condition(condition)),
             "Fn::Or" => each.any(|condition| self.condition(condition)),
-            other => panic!("teach tests/template the condition {other}"),
+            other => panic!("teach tests/least_privilege/template.rs the condition {other}"),
         }
     }
 

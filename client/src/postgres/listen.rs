@@ -174,7 +174,7 @@ mod tests {
         let orders = channel(&arn("us-east-1", "orders/db-AbCdEf"));
         assert_eq!(orders, channel(&arn("eu-west-1", "orders/db-AbCdEf")));
         assert_ne!(orders, channel(&arn("us-east-1", "stock/db-AbCdEf")));
-        // as the rotation function has it; tests/notify.rs there holds the two together
+        // as the rotation function has it; tests/listen.rs there holds the two together
         assert_eq!(orders.len(), 48);
         assert!(
             orders

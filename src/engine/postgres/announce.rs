@@ -80,7 +80,7 @@ async fn notify(
 
 /// The channel of a secret: the same in every region that has a replica, and a name that PostgreSQL takes as it is.
 ///
-/// The client crate derives it likewise; tests/notify.rs holds the two together.
+/// The client crate derives it likewise; tests/listen.rs holds the two together.
 fn channel(arn: &str) -> String {
     // arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders/db-AbCdEf
     let mut fields: Vec<&str> = arn.splitn(7, ':').collect();

@@ -169,7 +169,7 @@ fn classify(error: &tokio_postgres::Error, document: &Document) -> EngineError {
     }
     let reason = innermost(error);
     match (error.source(), error.to_string().as_str()) {
-        // the driver has no kinds to ask for; its texts are held by tests/errors.rs
+        // the driver has no kinds to ask for; its texts are held by tests/errors/database.rs
         (Some(cause), _) if cause.to_string() == "server does not support TLS" => {
             EngineError::TlsRefused { server }
         }
