@@ -30,8 +30,15 @@ pub struct Builder {
     start_timeout: Duration,
 }
 
+impl RotatingSecret {
+    /// Begins a secret: its id as the provider names it.
+    pub fn builder(secret: impl Into<String>) -> Builder {
+        Builder::new(secret.into())
+    }
+}
+
 impl Builder {
-    pub(crate) fn new(secret: String) -> Self {
+    fn new(secret: String) -> Self {
         Self {
             secret: secret.into(),
             ttl: Duration::from_secs(5 * 60),

@@ -81,7 +81,7 @@ pub mod pool;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod provider;
-mod recover;
+mod reader;
 mod refresh;
 mod secret;
 mod slot;
@@ -90,5 +90,6 @@ pub use builder::Builder;
 pub use credential::Credential;
 pub use error::{BuildError, Error};
 pub use log_in::{Attempt, LogInError};
+pub use reader::Reader;
 pub use secret::RotatingSecret;
-pub use slot::{CredentialGuard, Reader};
+pub use slot::CredentialGuard;

@@ -9,10 +9,9 @@ use tokio::{
 use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
 
 use crate::{
-    builder::Builder,
     error::Error,
     refresh::Ask,
-    slot::{Change, CredentialGuard, Reader, Shared},
+    slot::{Change, CredentialGuard, Shared},
 };
 
 /// A secret that is always the one in force.
@@ -20,7 +19,7 @@ use crate::{
 /// Cheap to clone; all clones share one credential and the task that renews it, which ends with the last of them.
 #[derive(Clone)]
 pub struct RotatingSecret {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     asks: mpsc::UnboundedSender<Ask>,
     #[cfg_attr(
         not(feature = "listen"),
@@ -39,11 +38,6 @@ impl Drop for Task {
 }
 
 impl RotatingSecret {
-    /// Begins a secret: its id as the provider names it.
-    pub fn builder(secret: impl Into<String>) -> Builder {
-        Builder::new(secret.into())
-    }
-
     pub(crate) fn new(
         shared: Arc<Shared>,
         asks: mpsc::UnboundedSender<Ask>,
@@ -71,11 +65,6 @@ impl RotatingSecret {
     #[inline(always)]
     pub fn current(&self) -> Result<CredentialGuard, Error> {
         self.shared.current()
-    }
-
-    /// A handle for one reader who reads all the time: one atomic load a read.
-    pub fn reader(&self) -> Reader {
-        Reader::new(self.clone(), self.shared.clone())
     }
 
     /// The credential in force, or, while there is none, the next one. All who wait are served by one fetch.

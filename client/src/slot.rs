@@ -6,18 +6,18 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use arc_swap::{ArcSwap, Cache, Guard};
+use arc_swap::{ArcSwap, Guard};
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
 
-use crate::{credential::Credential, error::Error, secret::RotatingSecret};
+use crate::{credential::Credential, error::Error};
 
 /// What handles and the task that renews share.
 pub(crate) struct Shared {
     pub(crate) id: Arc<str>,
-    slot: ArcSwap<Slot>,
+    pub(crate) slot: ArcSwap<Slot>,
     /// Reading takes no lock; replacing does, so that nothing is replaced that was not looked at.
     replacing: Mutex<Option<Invalidated>>,
     /// It closes when nobody renews the secret any more.
@@ -28,9 +28,9 @@ pub(crate) struct Shared {
 
 /// What a read sees.
 pub(crate) struct Slot {
-    credential: Credential,
+    pub(crate) credential: Credential,
     /// Why it may not be used. Then the credential is empty but for its version.
-    unusable: Option<Error>,
+    pub(crate) unusable: Option<Error>,
 }
 
 /// What somebody dropped last.
@@ -161,80 +161,6 @@ impl Slot {
 
     pub(crate) fn is_usable(&self) -> bool {
         self.unusable.is_none()
-    }
-}
-
-/// A handle for one reader, whose read is one atomic load and nothing else.
-///
-/// [`RotatingSecret::current`](crate::RotatingSecret::current) leaves word of what it reads while the guard lives, which
-/// costs two locked instructions. A reader keeps what it last read instead, and looks whether that is still in force. So
-/// it is for a loop or a worker that reads all the time: one that reads no more keeps a replaced credential in memory
-/// until it is dropped.
-///
-/// ```
-/// # use rotating_secret::{Error, RotatingSecret};
-/// # fn requests() -> std::ops::Range<u8> { 0..9 }
-/// # fn example(secret: &RotatingSecret) -> Result<(), Error> {
-/// let mut reader = secret.reader();
-/// for request in requests() {
-///     let user = reader.current()?.user();
-/// }
-/// # Ok(()) }
-/// ```
-pub struct Reader {
-    cache: Cache<InShared, Arc<Slot>>,
-    /// It is a handle like the others: the secret is renewed as long as one lives.
-    secret: RotatingSecret,
-}
-
-struct InShared(Arc<Shared>);
-
-impl Deref for InShared {
-    type Target = ArcSwap<Slot>;
-
-    #[inline(always)]
-    fn deref(&self) -> &Self::Target {
-        &self.0.slot
-    }
-}
-
-impl Reader {
-    pub(crate) fn new(secret: RotatingSecret, shared: Arc<Shared>) -> Self {
-        let cache = Cache::new(InShared(shared));
-        Self { cache, secret }
-    }
-
-    /// The credential in force.
-    ///
-    /// # Errors
-    ///
-    /// As for [`RotatingSecret::current`](crate::RotatingSecret::current).
-    #[inline(always)]
-    pub fn current(&mut self) -> Result<&Credential, Error> {
-        let slot = self.cache.load();
-        match &slot.unusable {
-            None => Ok(&slot.credential),
-            Some(error) => Err(error.clone()),
-        }
-    }
-
-    /// The secret that it reads.
-    pub fn secret(&self) -> &RotatingSecret {
-        &self.secret
-    }
-}
-
-impl Clone for Reader {
-    fn clone(&self) -> Self {
-        self.secret.reader()
-    }
-}
-
-impl fmt::Debug for Reader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader")
-            .field("secret", &self.secret)
-            .finish_non_exhaustive()
     }
 }
 

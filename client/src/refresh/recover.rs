@@ -4,17 +4,17 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
+use super::{Refresher, Reply};
 use crate::{
     error::Error,
     provider::{ProviderErrorKind, SecretProvider, Stage},
-    refresh::{Refresher, Reply},
     slot::CredentialGuard,
 };
 
 /// One who waits, and the versions that the server rejected.
-pub(crate) struct Recovery {
-    pub(crate) tried: Vec<Arc<str>>,
-    pub(crate) reply: Reply,
+pub(super) struct Recovery {
+    pub(super) tried: Vec<Arc<str>>,
+    pub(super) reply: Reply,
 }
 
 /// AWSCURRENT may have moved. While it has not, a rotation may be between setSecret and finishSecret. If nothing is
@@ -23,7 +23,7 @@ const STAGES: [Stage; 3] = [Stage::Current, Stage::Pending, Stage::Current];
 
 impl<P: SecretProvider> Refresher<P> {
     /// One question for all who wait: each gets the first version that was not rejected for it.
-    pub(crate) async fn recover(&mut self, mut waiting: Vec<Recovery>) {
+    pub(super) async fn recover(&mut self, mut waiting: Vec<Recovery>) {
         self.serve(&mut waiting);
         if waiting.is_empty() {
             return;
@@ -102,7 +102,7 @@ impl<P: SecretProvider> Refresher<P> {
 
 /// When questions were asked: ten may follow each other closely, for rotations that do; in the long run one a second.
 #[derive(Default)]
-pub(crate) struct Questions(VecDeque<Instant>);
+pub(super) struct Questions(VecDeque<Instant>);
 
 impl Questions {
     const BURST: usize = 10;

@@ -7,6 +7,8 @@
 //! - somebody wants a credential where there is none, or another one than the server rejected;
 //! - the bound is reached, in the middle of a fetch too: what is in force is withdrawn.
 
+mod recover;
+
 use std::{sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
@@ -20,9 +22,10 @@ use crate::{
     error::Error,
     lifetime::Lifetime,
     provider::{ProviderError, ProviderErrorKind, SecretProvider, Stage, Version},
-    recover::{Questions, Recovery},
     slot::{Change, CredentialGuard, Shared},
 };
+
+use self::recover::{Questions, Recovery};
 
 pub(crate) const LONGEST_DELAY: Duration = Duration::from_secs(30);
 
@@ -46,7 +49,7 @@ pub(crate) enum Ask {
 
 pub(crate) struct Refresher<P> {
     provider: P,
-    pub(crate) shared: Arc<Shared>,
+    shared: Arc<Shared>,
     tell: watch::Sender<Change>,
     asks: mpsc::UnboundedReceiver<Ask>,
     /// As it was set up.
@@ -59,9 +62,9 @@ pub(crate) struct Refresher<P> {
     backoff: ExponentialBackoff,
     failure: Option<Failure>,
     pushed: Option<Instant>,
-    pub(crate) questions: Questions,
+    questions: Questions,
     /// AWSCURRENT that was rejected when AWSPENDING was put in force in its stead.
-    pub(crate) displaced: Option<String>,
+    displaced: Option<String>,
 }
 
 /// The last fetch, if it failed.
@@ -192,7 +195,7 @@ impl<P: SecretProvider> Refresher<P> {
     }
 
     /// One question, within its time limit. If the bound is reached meanwhile, so be it.
-    pub(crate) async fn fetch(&self, stage: Stage) -> Result<(Version, Instant), ProviderError> {
+    async fn fetch(&self, stage: Stage) -> Result<(Version, Instant), ProviderError> {
         let asked = Instant::now();
         let fetch = self.provider.fetch(&self.shared.id, stage);
         let mut fetch = std::pin::pin!(timeout_at(asked + self.fetch_timeout, fetch));
@@ -213,7 +216,7 @@ impl<P: SecretProvider> Refresher<P> {
     }
 
     /// Puts what the provider has in force, or confirms what is.
-    pub(crate) fn install(&mut self, version: Version, stage: Stage, asked: Instant) {
+    fn install(&mut self, version: Version, stage: Stage, asked: Instant) {
         let last = self.shared.last();
         let held = last.credential();
         let known = last.is_usable() && held.version() == version.id;
@@ -258,7 +261,7 @@ impl<P: SecretProvider> Refresher<P> {
         }
     }
 
-    pub(crate) fn failed(&mut self, error: ProviderError) {
+    fn failed(&mut self, error: ProviderError) {
         let now = Instant::now();
         let (next, until) = if error.kind().is_transient() {
             let delay = self.backoff.next().unwrap_or(LONGEST_DELAY);
@@ -284,7 +287,7 @@ impl<P: SecretProvider> Refresher<P> {
         tracing::error!(secret = %self.shared.id, "the credential was not confirmed for too long, and is not used any more");
     }
 
-    pub(crate) fn error(&self, source: ProviderError) -> Error {
+    fn error(&self, source: ProviderError) -> Error {
         Error::Provider {
             secret: self.shared.id.clone(),
             source,
