@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{
     Function,
-    invoke_api::{no_such_function, refuse},
+    refusal::{no_such_function, refuse},
 };
 use crate::iam::ACCOUNT;
 

@@ -11,7 +11,10 @@ use axum::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
-use super::{Function, describe_api};
+use super::{
+    Function, describe_api,
+    refusal::{no_such_function, refuse},
+};
 use crate::invocation::Invoked;
 
 /// How much of the log `LogType=Tail` brings, in bytes (docs).
@@ -106,17 +109,4 @@ fn tail(log: &[String]) -> String {
     let text: String = log.iter().map(|line| format!("{line}\n")).collect();
     let bytes = text.as_bytes();
     BASE64_STANDARD.encode(&bytes[bytes.len().saturating_sub(TAIL)..])
-}
-
-pub(super) fn no_such_function(name: &str) -> Response {
-    refuse(
-        StatusCode::NOT_FOUND,
-        "ResourceNotFoundException",
-        &format!("Function not found: {name}"),
-    )
-}
-
-pub(super) fn refuse(status: StatusCode, code: &'static str, message: &str) -> Response {
-    let body = json!({ "Type": "User", "Message": message });
-    (status, [("x-amzn-errortype", code)], Json(body)).into_response()
 }

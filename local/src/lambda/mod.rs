@@ -6,12 +6,14 @@
 //! | `runtime_api` | what the process speaks to: the Lambda runtime API |
 //! | `invoke_api` | what the AWS CLI and SDKs speak to: the `Invoke` operation |
 //! | `describe_api` | the same for what a function is, and who may invoke it |
+//! | `refusal` | how both say no |
 //! | `access` | whom IAM lets through to them |
 
 pub(crate) mod access;
 mod describe_api;
 mod environment;
 mod invoke_api;
+mod refusal;
 mod runtime_api;
 
 use std::{

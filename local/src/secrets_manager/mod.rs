@@ -12,8 +12,10 @@
 //! [`labels`] holds the rules on versions, apart from the rest; [`Fault`] makes the service misbehave.
 
 mod access;
+mod describe;
 mod error;
 mod faults;
+mod filter;
 pub mod labels;
 mod lifecycle;
 mod list;
@@ -287,7 +289,7 @@ impl SecretsManager {
             "UpdateSecretVersionStage" => write::update_secret_version_stage(state, input, now),
             "GetSecretValue" => read::get_secret_value(state, input, now, lagging),
             "BatchGetSecretValue" => read::batch_get_secret_value(state, input, now, caller),
-            "DescribeSecret" => read::describe_secret(state, input, lagging),
+            "DescribeSecret" => describe::describe_secret(state, input, lagging),
             "ListSecrets" => list::list_secrets(state, input),
             "ListSecretVersionIds" => list::list_secret_version_ids(state, input),
             "TagResource" => lifecycle::tag_resource(state, input, now),

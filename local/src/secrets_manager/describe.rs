@@ -1,0 +1,110 @@
+//! What there is to know of a secret but its values: DescribeSecret, and an entry of ListSecrets.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    error::ServiceError,
+    schedule::RotationRules,
+    secret::{Epoch, Secret, State, Tag},
+    wire::{answer, parse},
+};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DescribeSecret {
+    secret_id: String,
+}
+
+/// What DescribeSecret tells of a secret, and ListSecrets of each; they differ in the name of the labels' field alone.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Description {
+    #[serde(rename = "ARN")]
+    arn: String,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kms_key_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotation_enabled: Option<bool>,
+    #[serde(rename = "RotationLambdaARN", skip_serializing_if = "Option::is_none")]
+    rotation_lambda_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotation_rules: Option<RotationRules>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_rotated_date: Option<Epoch>,
+    last_changed_date: Epoch,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_accessed_date: Option<Epoch>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted_date: Option<Epoch>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_rotation_date: Option<Epoch>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<Vec<Tag>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version_ids_to_stages: Option<BTreeMap<String, Vec<String>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_versions_to_stages: Option<BTreeMap<String, Vec<String>>>,
+    created_date: Epoch,
+}
+
+pub(super) fn describe_secret(
+    state: &State,
+    input: Value,
+    lagging: bool,
+) -> Result<Value, ServiceError> {
+    let request: DescribeSecret = parse(input)?;
+    let secret = if lagging {
+        &state.lagging(&request.secret_id)?
+    } else {
+        state.find(&request.secret_id)?
+    };
+    let stages = secret.versions.stages();
+    let version_ids_to_stages = (!stages.is_empty()).then_some(stages);
+    answer(Description {
+        version_ids_to_stages,
+        ..describe(secret)
+    })
+}
+
+/// Everything but the labels, whose field is named differently in the two answers.
+pub(super) fn describe(secret: &Secret) -> Description {
+    // docs: both dates are null where rotation is off, and the function and the rules of the past are still shown
+    let enabled = secret.rotation_enabled == Some(true);
+    let next = secret
+        .rotation_rules
+        .as_ref()
+        .and_then(|rules| rules.next_rotation(secret.schedule_base));
+    Description {
+        arn: secret.arn.clone(),
+        name: secret.name.clone(),
+        description: secret.description.clone(),
+        kms_key_id: secret.kms_key_id.clone(),
+        rotation_enabled: secret.rotation_enabled,
+        rotation_lambda_arn: secret.rotation_function.clone(),
+        rotation_rules: secret.rotation_rules.clone(),
+        last_rotated_date: secret.rotated.filter(|_| enabled).map(Epoch),
+        last_changed_date: Epoch(secret.changed),
+        last_accessed_date: secret.accessed.map(Epoch),
+        deleted_date: secret.deleted.map(Epoch),
+        next_rotation_date: next.filter(|_| enabled).map(Epoch),
+        tags: secret.tags.clone(),
+        version_ids_to_stages: None,
+        secret_versions_to_stages: None,
+        created_date: Epoch(secret.created),
+    }
+}
+
+/// The list's form of [`describe`].
+pub(super) fn list_entry(secret: &Secret) -> Description {
+    let stages = secret.versions.stages();
+    Description {
+        secret_versions_to_stages: (!stages.is_empty()).then_some(stages),
+        ..describe(secret)
+    }
+}
