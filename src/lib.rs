@@ -21,6 +21,7 @@
 //! | [`error`] | what went wrong, and what to do about it |
 //! | [`function`] | one invocation, from the event to the answer |
 //! | `kit` | a feature: checks what an engine owes |
+//! | `doctor` | a feature: what only rotatectl asks of a server or a service |
 //!
 //! The invariant behind all of it: the new credential is provided before the old one stops working, nothing
 //! is changed in the database that is not first stored, and every step may be repeated or cut off anywhere.

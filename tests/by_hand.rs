@@ -11,10 +11,8 @@ mod common;
 use std::time::{Duration, SystemTime};
 
 use common::{document_with, labels, rotate, world};
-use local::{
-    application::{Application, Cache, Connections, Version, Workload},
-    world::World,
-};
+use drill::application::{Access, Application, Cache, Connections, Version, Workload};
+use local::world::World;
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
@@ -31,7 +29,7 @@ async fn application(world: &World) -> Application {
             listen: false,
         },
     };
-    let access = world.access(world.single_user());
+    let access = Access::in_world(world, world.single_user());
     Application::start(&access, &workload).await.unwrap()
 }
 

@@ -14,10 +14,8 @@ mod common;
 use std::time::{Duration, SystemTime};
 
 use common::{rotate, stored, world};
-use local::{
-    application::{Application, Cache, Connections, Version, Workload},
-    world::World,
-};
+use drill::application::{Access, Application, Cache, Connections, Version, Workload};
+use local::world::World;
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
@@ -32,7 +30,7 @@ async fn no_request_fails(world: &World, secret: &str, cache: Cache) {
         span: Duration::from_secs(1),
         cache,
     };
-    let application = Application::start(&world.access(secret), &workload)
+    let application = Application::start(&Access::in_world(world, secret), &workload)
         .await
         .unwrap();
     changed_over(
@@ -90,7 +88,7 @@ async fn a_session_is_dated_by_our_clock_whatever_the_databases_says() {
         },
     };
     // sessions seem to have begun an hour earlier than the database says
-    let mut access = world.access(secret);
+    let mut access = Access::in_world(&world, secret);
     access.database_ahead = 3_600_000_000;
     let application = Application::start(&access, &workload).await.unwrap();
     let half_an_hour_ago = SystemTime::now() - Duration::from_secs(1800);

@@ -304,11 +304,11 @@ async fn the_demo_shows_both_strategies_a_revocation_an_api_key_and_no_password(
         .with_key_service();
     options
         .function_env
-        .push(("OVERLAP_WINDOW".to_owned(), local::demo::WINDOW.to_owned()));
+        .push(("OVERLAP_WINDOW".to_owned(), drill::demo::WINDOW.to_owned()));
     let world = World::start(options).await.unwrap();
     let mut secrets = passwords(&world).await;
     let mut shown = Vec::new();
-    local::demo::run(&world, &mut shown, false, 2)
+    drill::demo::run(&world, &mut shown, false, 2)
         .await
         .unwrap();
     secrets.extend(passwords(&world).await);

@@ -1,8 +1,9 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::{
+    aws::AwsArguments,
     compromised::CompromisedArguments,
     doctor::DoctorArguments,
     drill::DrillArguments,
@@ -34,20 +35,6 @@ pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// Taken as the AWS CLI takes them.
-#[derive(Debug, Args)]
-pub struct AwsArguments {
-    /// The region; without it AWS_REGION, AWS_DEFAULT_REGION or the profile's.
-    #[arg(long, global = true, help_heading = "AWS")]
-    pub region: Option<String>,
-    /// The profile; without it AWS_PROFILE's, or the default one.
-    #[arg(long, global = true, help_heading = "AWS")]
-    pub profile: Option<String>,
-    /// Another endpoint; without it AWS_ENDPOINT_URL or the region's.
-    #[arg(long, global = true, help_heading = "AWS", value_name = "URL")]
-    pub endpoint_url: Option<String>,
 }
 
 /// What to do. Each command's arguments stand in its own module, and so does its help.

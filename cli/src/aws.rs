@@ -6,8 +6,21 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use clap::Args;
 
-use crate::arguments::AwsArguments;
+/// Taken as the AWS CLI takes them.
+#[derive(Debug, Args)]
+pub struct AwsArguments {
+    /// The region; without it AWS_REGION, AWS_DEFAULT_REGION or the profile's.
+    #[arg(long, global = true, help_heading = "AWS")]
+    pub region: Option<String>,
+    /// The profile; without it AWS_PROFILE's, or the default one.
+    #[arg(long, global = true, help_heading = "AWS")]
+    pub profile: Option<String>,
+    /// Another endpoint; without it AWS_ENDPOINT_URL or the region's.
+    #[arg(long, global = true, help_heading = "AWS", value_name = "URL")]
+    pub endpoint_url: Option<String>,
+}
 
 /// What all clients are made from.
 ///

@@ -6,10 +6,10 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::{arguments::Arguments, terminal};
+use crate::terminal;
 
 /// Print a shell's completions.
 #[derive(Debug, Args)]
@@ -33,29 +33,23 @@ pub struct ManArguments {
     pub output_dir: Option<PathBuf>,
 }
 
-/// Prints the completions.
+/// Prints the completions of this command line.
 ///
 /// # Errors
 ///
 /// stdout cannot be written to.
-pub fn completions(arguments: &CompletionsArguments) -> io::Result<ExitCode> {
+pub fn completions(mut command: Command, arguments: &CompletionsArguments) -> io::Result<ExitCode> {
     let mut text = Vec::new();
-    clap_complete::generate(
-        arguments.shell,
-        &mut Arguments::command(),
-        "rotatectl",
-        &mut text,
-    );
+    clap_complete::generate(arguments.shell, &mut command, "rotatectl", &mut text);
     print(&text)
 }
 
-/// Prints the page, or writes all of them.
+/// Prints this command line's page, or writes all of them.
 ///
 /// # Errors
 ///
 /// stdout, or the folder, cannot be written to.
-pub fn man(arguments: &ManArguments) -> io::Result<ExitCode> {
-    let command = Arguments::command();
+pub fn man(command: Command, arguments: &ManArguments) -> io::Result<ExitCode> {
     match &arguments.output_dir {
         None => {
             let mut page = Vec::new();

@@ -1,4 +1,4 @@
-//! The local world: what AWS and a database server would run, on one machine, for tests, demo and rehearsal.
+//! The local world: what AWS and a database server would run, on one machine, for tests, demo and drill.
 //!
 //! It is never deployed. Three parts stand side by side and know little of each other:
 //!
@@ -7,15 +7,11 @@
 //!   [`logs`] is the part of CloudWatch Logs that reads what it writes;
 //! - [`postgres`]: a scratch PostgreSQL server with TLS and scram-sha-256.
 //!
-//! [`iam`] decides what a caller of the first two may do. [`world`] joins them, [`application`] uses the database while a
-//! secret rotates, [`rehearsal`] is what was seen of it, [`demo`] shows rotations, [`mod@bench`] what they cost,
-//! [`executable`] builds what runs in it, and `main.rs` is the command. `rotatectl drill` is made of these.
+//! [`iam`] decides what a caller of the first two may do. [`world`] joins them, [`executable`] builds what runs in it, and
+//! `main.rs` is the command.
 //!
 //! [`key_service`] is an outside service whose API keys rotate. Two more stores are for the tests of the client crate: [`vault`] and [`key_vault`].
 
-pub mod application;
-pub mod bench;
-pub mod demo;
 pub mod executable;
 mod guard;
 pub mod iam;
@@ -25,7 +21,6 @@ pub mod key_vault;
 pub mod lambda;
 pub mod logs;
 pub mod postgres;
-pub mod rehearsal;
 pub mod secrets_manager;
 mod stub;
 pub mod vault;

@@ -8,7 +8,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use local::{
-    bench, demo, executable,
+    executable,
     postgres::Settings,
     world::{Options, World},
 };
@@ -36,12 +36,6 @@ enum Command {
         #[arg(long, value_name = "TOKEN")]
         stage: Option<String>,
     },
-    /// Bring it all up, and print what a rotation costs. Meant for a release build.
-    Bench {
-        /// The rotation function's executable.
-        #[arg(long)]
-        function: PathBuf,
-    },
 }
 
 #[tokio::main]
@@ -52,7 +46,6 @@ async fn main() -> ExitCode {
             function,
             stage,
         } => up(port, function, stage).await,
-        Command::Bench { function } => bench(function).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -86,16 +79,6 @@ async fn up(port: u16, function: Option<PathBuf>, stage: Option<String>) -> Resu
     Ok(())
 }
 
-async fn bench(function: PathBuf) -> Result<(), Error> {
-    let mut stop = Stop::listen()?;
-    let function = executable::function(Some(function))?;
-    let options = Options::new(&function).own_postgres(Settings::default());
-    tokio::select! {
-        done = async { Ok(bench::run(&World::start(options).await?, &function, &mut io::stdout()).await?) } => done,
-        () = stop.requested() => Ok(()),
-    }
-}
-
 /// Ctrl-C and SIGTERM.
 struct Stop(tokio::signal::unix::Signal, tokio::signal::unix::Signal);
 
@@ -122,8 +105,6 @@ enum Error {
     Executable(#[from] executable::Error),
     #[error(transparent)]
     World(#[from] local::world::Error),
-    #[error(transparent)]
-    Demo(#[from] demo::Error),
     #[error("{0}")]
     Io(#[from] io::Error),
 }

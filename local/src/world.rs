@@ -19,7 +19,6 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use uuid::Uuid;
 
 use crate::{
-    application::Access,
     iam::{Iam, PolicyError},
     key_service::KeyService,
     lambda::{self, Function, FunctionSettings},
@@ -337,16 +336,6 @@ impl World {
             .retry_config(RetryConfig::disabled())
             .build();
         aws_sdk_secretsmanager::Client::from_conf(config)
-    }
-
-    /// What an application that uses this secret is told.
-    pub fn access(&self, secret: &str) -> Access {
-        Access {
-            service: self.aws(),
-            secret: secret.to_owned(),
-            ca_file: Some(self.postgres().ca_file()),
-            database_ahead: 0,
-        }
     }
 
     /// TLS to the database server, for tokio-postgres.

@@ -58,11 +58,7 @@ impl Engine for Engines<'_> {
                     .change(*proven, administrator, current, pending);
                 change.await
             }
-            Session::ApiKey => {
-                self.api_key
-                    .change((), administrator, current, pending)
-                    .await
-            }
+            Session::ApiKey => Err(EngineError::Unable { what: "change" }),
         }
     }
 

@@ -53,7 +53,10 @@ pub trait Engine {
         administrator: Option<&Document>,
         current: &Document,
         pending: &Document,
-    ) -> Result<(), EngineError>;
+    ) -> Result<(), EngineError> {
+        let _ = (proven, administrator, current, pending);
+        Err(EngineError::Unable { what: "change" })
+    }
 
     /// The document that shall follow `current`: the same user with the new password, if nothing else is said.
     fn propose(

@@ -26,8 +26,8 @@ use serde_json::{Value, json};
 use self::{old::Old, timeline::Timeline};
 use crate::{
     aws::{self, explain},
+    follow::{self, Begun, Rotations},
     login::Logins,
-    rotate::follow::{self, Begun, Rotations},
     secrets::Strategy,
     terminal::{span, took},
 };

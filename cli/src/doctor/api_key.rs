@@ -11,7 +11,8 @@ use secret_rotation::{
 use super::{
     administrator,
     finding::{Cure, Finding, Verdict},
-    pending::{Labels, Logins, labels},
+    labels::Labels,
+    pending::{Logins, labels},
     shell::Shell,
     versions::{Said, Value, Versions},
 };

@@ -12,19 +12,20 @@ use secret_rotation::{
 };
 
 use super::{
-    Report,
+    Error, Report,
     api_key::Service,
     clients,
     finding::{Cure, Finding, Verdict},
     function,
+    labels::Labels,
     network::PATIENCE,
-    pending::{Labels, Logins, labels},
+    pending::{Logins, labels},
     server::Server,
     service,
     shell::Shell,
     versions::{Value, Versions},
 };
-use crate::{Error, aws::explain};
+use crate::aws::explain;
 
 const LIMITS: Limits = Limits {
     connect: PATIENCE,

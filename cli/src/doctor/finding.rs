@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 
 use console::style;
+use secret_rotation::document::Document;
 use serde::Serialize;
-
-use super::repair::Repair;
 
 /// One line of the report.
 #[derive(Debug, Serialize)]
@@ -40,6 +39,25 @@ pub(super) struct Cure {
     /// What `--repair` does.
     #[serde(skip)]
     pub(super) repair: Option<Repair>,
+}
+
+/// A repair that can be made from here.
+#[derive(Debug)]
+pub(super) enum Repair {
+    /// Gives a rotation up.
+    TakePendingOff { pending: String },
+    /// Ends a rotation as finishSecret would have.
+    Promote { pending: String, current: String },
+    /// Gives the role the stored password, by the administrator.
+    Restore {
+        administrator: String,
+        document: Box<Document>,
+    },
+    /// Stores the password that the database has, once it is proven to log in.
+    Store {
+        secret: String,
+        document: Box<Document>,
+    },
 }
 
 /// A line that can be copied and run.

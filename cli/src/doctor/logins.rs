@@ -5,9 +5,8 @@ use secrecy::ExposeSecret;
 use secret_rotation::{document::Document, engine::postgres::Session};
 
 use super::{
-    finding::{Command, Cure, Verdict},
+    finding::{Command, Cure, Repair, Verdict},
     pending::Logins,
-    repair::Repair,
     shell::Shell,
     versions::{Answer, Said, Value},
 };

@@ -9,6 +9,7 @@
 //! | `versions` | the secret's versions, and what the server says to them |
 //! | `network`, `certificate` | the way to the server |
 //! | `api_key` | an API key, in place of a server |
+//! | `labels` | which versions have which label |
 //! | `logins`, `pending` | which versions have to log in; the labels, and what is left over |
 //! | `administrator`, `clients` | rights; lifetimes against the overlap window |
 //! | `shell`, `repair` | commands to be run, and what `--repair` does |
@@ -23,6 +24,7 @@ mod clients;
 mod examine;
 mod finding;
 mod function;
+mod labels;
 mod logins;
 mod network;
 mod pending;
@@ -33,7 +35,7 @@ mod service;
 mod shell;
 mod versions;
 
-use std::{env, path::PathBuf, process::ExitCode};
+use std::{env, io, path::PathBuf, process::ExitCode};
 
 use aws_config::SdkConfig;
 use clap::Args;
@@ -42,7 +44,7 @@ use secret_rotation::{
         api_key::Https,
         postgres::{Kept, Roots},
     },
-    settings::Settings,
+    settings::{Settings, SettingsError},
 };
 use serde_json::json;
 
@@ -54,8 +56,7 @@ use self::{
     shell::Shell,
 };
 use crate::{
-    Error,
-    arguments::AwsArguments,
+    aws::{self, AwsArguments},
     terminal::{print, print_json, tell},
 };
 
@@ -92,6 +93,23 @@ pub struct DoctorArguments {
     pub json: bool,
 }
 
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A service of AWS.
+    #[error(transparent)]
+    Aws(#[from] aws::Error),
+    /// A repair was not made.
+    #[error(transparent)]
+    Repair(#[from] RepairError),
+    /// The function's settings.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The result could not be written.
+    #[error("the result cannot be written ({0}): check where it goes")]
+    Output(#[from] io::Error),
+}
+
 /// Examines the secret, offers what can be mended if that is asked for, and reports.
 ///
 /// # Errors
@@ -99,7 +117,7 @@ pub struct DoctorArguments {
 /// The secret cannot be described, or a repair fails.
 pub async fn run(
     arguments: &DoctorArguments,
-    aws: &AwsArguments,
+    given: &AwsArguments,
     configuration: &SdkConfig,
 ) -> Result<ExitCode, Error> {
     let ca_file = arguments.ca_file.clone().or_else(|| {
@@ -110,7 +128,7 @@ pub async fn run(
         secrets: aws_sdk_secretsmanager::Client::new(configuration),
         lambda: aws_sdk_lambda::Client::new(configuration),
         secret: &arguments.secret,
-        shell: Shell::new(&arguments.secret, arguments.ca_file.as_deref(), aws),
+        shell: Shell::new(&arguments.secret, arguments.ca_file.as_deref(), given),
         roots: Roots::new(ca_file.clone()),
         https: Https::new(ca_file),
         kept: Kept::default(),

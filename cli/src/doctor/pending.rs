@@ -3,23 +3,15 @@
 //! While AWSPENDING is on another version than AWSCURRENT, RotateSecret refuses: a rotation that was given up keeps every later
 //! one from beginning. Two ends are safe, and which one is the right one the server decides: what logs in, stays.
 
-use std::time::{Duration, SystemTime};
-
-use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
+use std::time::SystemTime;
 
 use super::{
-    finding::{Cure, Verdict},
-    repair::Repair,
+    finding::{Cure, Repair, Verdict},
+    labels::{IN_FLIGHT, Labels},
     shell::Shell,
     versions::Said,
 };
-use crate::{
-    secrets::{CURRENT, PREVIOUS, in_flight, labelled, time},
-    terminal::{moment, span},
-};
-
-/// Lambda ends a step after this time at the latest, so a rotation that has changed nothing for longer is over.
-const IN_FLIGHT: Duration = Duration::from_secs(15 * 60);
+use crate::terminal::{moment, span};
 
 /// What is done about an AWSPENDING that was left over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,36 +33,6 @@ fn end(current: Said, pending: Said, previous: Said) -> End {
         (Said::Rejected, Said::Rejected, Said::LogsIn) => End::TakeOff,
         (Said::Rejected, Said::Rejected, Said::Rejected) => End::MendFirst,
         _ => End::Unknown,
-    }
-}
-
-/// Where the labels are, by version id, and what the versions' logins said.
-#[derive(Debug)]
-pub(super) struct Labels<'a> {
-    pub(super) current: Option<&'a str>,
-    /// Only where it is on another version than AWSCURRENT.
-    pub(super) pending: Option<&'a str>,
-    pub(super) previous: Option<&'a str>,
-    /// When anything about the secret changed last, by the service's clock.
-    pub(super) changed: Option<SystemTime>,
-}
-
-impl<'a> Labels<'a> {
-    pub(super) fn of(secret: &'a DescribeSecretOutput) -> Self {
-        let labels = secret.version_ids_to_stages();
-        let has = |label| labelled(labels?, label);
-        Self {
-            current: has(CURRENT),
-            pending: labels.and_then(in_flight),
-            previous: has(PREVIOUS),
-            changed: time(secret.last_changed_date()),
-        }
-    }
-
-    /// Whether a rotation may be going on.
-    pub(super) fn in_flight(&self, now: SystemTime) -> bool {
-        let changed = self.changed.unwrap_or(now);
-        self.pending.is_some() && now.duration_since(changed).unwrap_or_default() < IN_FLIGHT
     }
 }
 
@@ -190,8 +152,10 @@ fn cure(end: End, current: &str, pending: &str, shell: &Shell) -> Cure {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::arguments::AwsArguments;
+    use crate::aws::AwsArguments;
 
     #[test]
     fn what_logs_in_stays() {

@@ -11,29 +11,10 @@ use secret_rotation::{
 };
 
 use super::{
-    finding::printable,
+    finding::{Repair, printable},
     versions::{Answer, log_in},
 };
 use crate::aws::{self, explain};
-
-/// A repair that can be made from here.
-#[derive(Debug)]
-pub(super) enum Repair {
-    /// Gives a rotation up.
-    TakePendingOff { pending: String },
-    /// Ends a rotation as finishSecret would have.
-    Promote { pending: String, current: String },
-    /// Gives the role the stored password, by the administrator.
-    Restore {
-        administrator: String,
-        document: Box<Document>,
-    },
-    /// Stores the password that the database has, once it is proven to log in.
-    Store {
-        secret: String,
-        document: Box<Document>,
-    },
-}
 
 /// Why a repair was not made.
 #[derive(Debug, thiserror::Error)]

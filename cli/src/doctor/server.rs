@@ -11,8 +11,9 @@ use secret_rotation::{
 use super::{
     administrator, certificate,
     finding::Finding,
+    labels::Labels,
     logins, network,
-    pending::{Labels, Logins, labels},
+    pending::{Logins, labels},
     shell::Shell,
     versions::{Answer, Said, Value, Versions, log_in},
 };

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::finding::Command;
-use crate::arguments::AwsArguments;
+use crate::aws::AwsArguments;
 
 /// What the commands are about.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use secret_rotation::{
     },
 };
 
-use super::pending::Labels;
+use super::labels::Labels;
 use crate::aws::{self, explain};
 
 /// AWSPENDING and AWSPREVIOUS only where they are on another version than AWSCURRENT.

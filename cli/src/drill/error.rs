@@ -1,6 +1,8 @@
 //! Why there is no rehearsal.
 
-use std::{io, path::PathBuf};
+use std::io;
+
+use crate::{aws, follow};
 
 /// What happened, then what to do.
 #[derive(Debug, thiserror::Error)]
@@ -8,7 +10,7 @@ use std::{io, path::PathBuf};
 pub enum Error {
     /// A service of AWS.
     #[error(transparent)]
-    Aws(#[from] crate::aws::Error),
+    Aws(#[from] aws::Error),
     /// Nobody said yes.
     #[error(
         "a drill changes the secret's real password, and there is no terminal to ask on: give --yes, or rehearse with --local"
@@ -30,37 +32,32 @@ pub enum Error {
     /// The rotation does not come to its end.
     #[error("{source} (of the application's {requests} requests meanwhile {failures} failed)")]
     NotRotated {
-        source: crate::rotate::follow::Error,
+        source: follow::Error,
         requests: usize,
         failures: usize,
     },
-    /// The secret's client.
+    /// The application, or the report.
     #[error(transparent)]
-    Client(#[from] rotating_secret::BuildError),
-    /// The secret's client, later.
-    #[error(transparent)]
-    Read(#[from] rotating_secret::Error),
-    /// The database.
-    #[error("the database cannot be asked for its time: {0}")]
-    Database(String),
-    /// The application.
-    #[error(transparent)]
-    Application(#[from] local::application::Error),
+    Drill(#[from] drill::Error),
+    /// Built without the local world.
+    #[cfg(not(feature = "local"))]
+    #[error(
+        "this rotatectl was built without the local world: build one that has it from the project's folder \
+         (cargo install --path cli --features local), or name a secret without --local"
+    )]
+    NoLocalWorld,
     /// The function's executable.
+    #[cfg(feature = "local")]
     #[error(transparent)]
     Executable(#[from] local::executable::Error),
     /// The local world.
+    #[cfg(feature = "local")]
     #[error(transparent)]
     World(#[from] local::world::Error),
     /// What `--local` shows.
+    #[cfg(feature = "local")]
     #[error(transparent)]
-    Demo(#[from] local::demo::Error),
-    /// The report cannot be written.
-    #[error("the report cannot be written to {} ({reason}): name another file with --report", file.display())]
-    Report { file: PathBuf, reason: io::Error },
-    /// The report cannot be drawn.
-    #[error("the report cannot be drawn ({0}): this is a fault of rotatectl")]
-    NotDrawn(String),
+    Demo(#[from] drill::demo::Error),
     /// The result could not be written.
     #[error("stdout cannot be written to ({0}): check where it goes")]
     Output(#[from] io::Error),

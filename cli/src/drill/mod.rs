@@ -1,15 +1,13 @@
 //! `rotatectl drill`: a rehearsal. An application works through `rotating-secret` while its secret rotates, and what it
 //! saw is told in a table and in a report of one file.
 //!
-//! `rehearse` is the drill of one secret, `rotation` has it rotate and marks what is seen of that, `report` draws;
-//! the application, the rehearsal's record and the local world are the crate `local`'s.
+//! The application, the record of what it saw and the report are the crate `drill`'s. Here a secret is confirmed and
+//! followed (`rotation`), or a world on this machine is brought up for it (`world`, with the feature `local`).
 
 mod error;
-mod progress;
-mod rehearse;
-mod report;
 mod rotation;
-mod summary;
+#[cfg(feature = "local")]
+mod world;
 
 use std::{
     env,
@@ -19,22 +17,21 @@ use std::{
     time::Duration,
 };
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_config::SdkConfig;
 use clap::Args;
 use console::style;
 use dialoguer::Confirm;
-use local::{
-    demo, executable,
-    postgres::Settings,
+use drill::{
+    application::Access,
     rehearsal::Rehearsal,
-    world::{Options, REGION, World},
+    rehearse::{self, Plan},
+    report, summary,
 };
 
 pub use self::error::Error;
 use crate::{
-    arguments::AwsArguments,
-    aws,
+    aws::{self, AwsArguments},
+    follow::Rotations,
     terminal::{print, print_json, tell},
 };
 
@@ -99,22 +96,20 @@ pub struct DrillArguments {
 /// # Errors
 ///
 /// It could not be rehearsed. That requests failed is the exit code 2.
-pub async fn run(aws: &AwsArguments, arguments: &DrillArguments) -> Result<ExitCode, Error> {
+pub async fn run(given: &AwsArguments, arguments: &DrillArguments) -> Result<ExitCode, Error> {
     report::check_writable(&arguments.report)?;
-    let rehearsals = match (&arguments.secret, arguments.local) {
-        (Some(secret), true) => {
-            let world = World::start(options(arguments)?).await?;
-            let ca_file = world.postgres().ca_file();
-            vec![one(&of_world(&world), Some(&ca_file), secret, arguments).await?]
-        }
-        (Some(secret), false) => {
-            let configuration = aws::configuration(aws).await?;
-            confirm(secret, &rehearse::place(&configuration), arguments)?;
+    let rehearsals = match &arguments.secret {
+        Some(secret) if !arguments.local => {
+            let configuration = aws::configuration(given).await?;
+            confirm(secret, &place(&configuration), arguments)?;
             let named = env::var_os("TLS_CA_FILE").map(PathBuf::from);
             let ca_file = arguments.ca_file.clone().or(named);
-            vec![one(&configuration, ca_file.as_deref(), secret, arguments).await?]
+            vec![one(&configuration, ca_file, secret, arguments).await?]
         }
-        (None, _) => all(arguments).await?,
+        #[cfg(feature = "local")]
+        secret => world::rehearse(secret.as_deref(), arguments).await?,
+        #[cfg(not(feature = "local"))]
+        _ => return Err(Error::NoLocalWorld),
     };
     report::write(&arguments.report, &rehearsals)?;
     let passed = rehearsals.iter().all(Rehearsal::passed);
@@ -133,11 +128,26 @@ pub async fn run(aws: &AwsArguments, arguments: &DrillArguments) -> Result<ExitC
 /// One secret, with its table.
 async fn one(
     configuration: &SdkConfig,
-    ca_file: Option<&Path>,
+    ca_file: Option<PathBuf>,
     secret: &str,
     arguments: &DrillArguments,
 ) -> Result<Rehearsal, Error> {
-    let rehearsal = rehearse::rehearse(configuration, ca_file, secret, arguments);
+    let rotations = Rotations::new(configuration, arguments.give_up_after);
+    let name = rotation::name(&rotations, secret).await?;
+    let access = Access {
+        service: aws_sdk_secretsmanager::Client::new(configuration),
+        secret: secret.to_owned(),
+        ca_file,
+        database_ahead: 0,
+    };
+    let rehearsal = rehearse::rehearse(
+        access,
+        (name, place(configuration)),
+        plan(arguments),
+        async |application, progress| {
+            rotation::rotate(&rotations, secret, application, progress).await
+        },
+    );
     // a future of many nested ones: boxed, or its type grows too deep for the compiler
     let rehearsal = Box::pin(rehearsal).await?;
     if !arguments.json {
@@ -155,37 +165,22 @@ async fn one(
     Ok(rehearsal)
 }
 
-/// What `make demo` shows.
-async fn all(arguments: &DrillArguments) -> Result<Vec<Rehearsal>, Error> {
-    let mut options = options(arguments)?.with_key_service();
-    let window = ("OVERLAP_WINDOW".to_owned(), demo::WINDOW.to_owned());
-    options.function_env.push(window);
-    let world = World::start(options).await?;
-    let rotations = arguments.rotations.map_or(demo::ROTATIONS, usize::from);
-    let rehearsals = if arguments.json {
-        demo::run(&world, &mut io::sink(), false, rotations).await
-    } else {
-        let colors = console::colors_enabled();
-        demo::run(&world, &mut io::stdout(), colors, rotations).await
-    };
-    Ok(rehearsals?)
+fn plan(arguments: &DrillArguments) -> Plan {
+    Plan {
+        duration: arguments.duration,
+        rotations: arguments.rotations.unwrap_or(1).into(),
+        workers: arguments.workers.into(),
+        pause: arguments.pause,
+        ttl: arguments.ttl,
+        give_up_after: arguments.give_up_after,
+    }
 }
 
-/// Its services take any credentials, so nobody's own are used.
-fn of_world(world: &World) -> SdkConfig {
-    let credentials = Credentials::new("local", "local", None, None, "local");
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .endpoint_url(world.endpoint())
-        .region(Region::new(REGION))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .build()
-}
-
-fn options(arguments: &DrillArguments) -> Result<Options, Error> {
-    let function = executable::function(arguments.function.clone())?;
-    Ok(Options::new(function).own_postgres(Settings::default()))
+/// The endpoint, where it is not the region's own.
+fn place(configuration: &SdkConfig) -> String {
+    let region = configuration.region().map(ToString::to_string);
+    let endpoint = configuration.endpoint_url().map(str::to_owned);
+    endpoint.or(region).unwrap_or_default()
 }
 
 fn confirm(secret: &str, place: &str, arguments: &DrillArguments) -> Result<(), Error> {

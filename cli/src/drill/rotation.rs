@@ -2,13 +2,38 @@
 
 use std::time::{Duration, SystemTime};
 
-use local::{
+use drill::{
     application::Application,
+    progress::Progress,
     rehearsal::{Rotated, Step},
 };
 
-use super::{Error, progress::Progress};
-use crate::rotate::follow::{self, Begun, Rotations, STEPS};
+use super::Error;
+use crate::{
+    follow::{self, Begun, Rotations, STEPS},
+    log::Line,
+    secrets::in_flight,
+};
+
+/// The secret's name, if it rotates, and does not do so just now: RotateSecret would turn rotation on.
+pub(super) async fn name(rotations: &Rotations, secret: &str) -> Result<String, Error> {
+    let described = rotations.describe(secret).await?;
+    if described.rotation_enabled() != Some(true) {
+        return Err(Error::NotEnabled {
+            secret: secret.to_owned(),
+        });
+    }
+    if described
+        .version_ids_to_stages()
+        .and_then(in_flight)
+        .is_some()
+    {
+        return Err(Error::UnderWay {
+            secret: secret.to_owned(),
+        });
+    }
+    Ok(described.name().unwrap_or(secret).to_owned())
+}
 
 /// Rotates, waits for the end, and tells when each step began; also when setSecret did, or else the whole.
 pub(super) async fn rotate(
@@ -32,7 +57,7 @@ pub(super) async fn rotate(
             });
         }
     };
-    let heard = |line: &crate::log::Line| progress.say(format!("{}: {}", line.step, line.outcome));
+    let heard = |line: &Line| progress.say(format!("{}: {}", line.step, line.outcome));
     let followed = progress.during(rotations.follow(&rotation, heard)).await;
     let followed = followed.map_err(explain)?;
 

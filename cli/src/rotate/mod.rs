@@ -1,10 +1,6 @@
-//! `rotatectl rotate`: rotates secrets, and follows them.
-//!
-//! [`follow`] is one rotation; here are many of them, side by side.
+//! `rotatectl rotate`: rotates secrets, many of them side by side, and follows them.
 
-pub mod follow;
-
-use std::{process::ExitCode, time::Duration};
+use std::{io, process::ExitCode, time::Duration};
 
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
@@ -12,9 +8,9 @@ use clap::Args;
 use futures_util::{StreamExt, stream};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use self::follow::{Begun, Rotated, Rotation, Rotations, STEPS};
 use crate::{
-    Error,
+    aws,
+    follow::{self, Begun, Rotated, Rotation, Rotations, STEPS},
     log::Line,
     secrets::{self, Tag},
     terminal::{self, NOTHING_TO_TELL, span, took},
@@ -52,6 +48,34 @@ pub struct RotateArguments {
     /// How long to wait for the next sign of life: the service tries a failed rotation again, but does not tell when.
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = humantime::parse_duration)]
     pub give_up_after: Duration,
+}
+
+/// Why not all of them were rotated.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A service of AWS.
+    #[error(transparent)]
+    Aws(#[from] aws::Error),
+    /// No secret is meant.
+    #[error(
+        "no secret with these tags rotates here: check --tag, --region and --profile, or see rotatectl status"
+    )]
+    NothingToRotate,
+    /// Some rotations did not come to their end.
+    #[error(
+        "{failed} of {of} secrets were not rotated: the reasons stand above; when they are gone, run the command again, \
+         and it goes on with the rotations that are under way"
+    )]
+    #[expect(missing_docs, reason = "the fields are named in the message")]
+    NotRotated { failed: usize, of: usize },
+    /// Ctrl-C.
+    #[error(
+        "interrupted: the service goes on with the rotations that have begun; run the command again to follow them"
+    )]
+    Interrupted,
+    /// The result could not be written.
+    #[error("the result cannot be written ({0}): check where it goes")]
+    Output(#[from] io::Error),
 }
 
 /// Rotates them all, and prints a line for each when it has ended.
@@ -116,7 +140,7 @@ pub async fn run(configuration: &SdkConfig, arguments: RotateArguments) -> Resul
     }
 }
 
-type Ended = Result<(String, Option<crate::aws::Error>), (String, follow::Error)>;
+type Ended = Result<(String, Option<aws::Error>), (String, follow::Error)>;
 
 async fn one(
     rotations: &Rotations,

@@ -12,12 +12,12 @@ pub mod judge;
 mod secret;
 mod show;
 
-use std::{process::ExitCode, time::Duration};
+use std::{io, process::ExitCode, time::Duration};
 
 use aws_config::SdkConfig;
 use clap::Args;
 
-use crate::{Error, secrets::Tag, terminal};
+use crate::{aws, secrets::Tag, terminal};
 
 /// See which secrets are overdue or stuck, and why.
 ///
@@ -47,6 +47,17 @@ pub struct StatusArguments {
     /// A rotation that has taken this long is stuck.
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = humantime::parse_duration)]
     pub stuck_after: Duration,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A service of AWS.
+    #[error(transparent)]
+    Aws(#[from] aws::Error),
+    /// The result could not be written.
+    #[error("the result cannot be written ({0}): check where it goes")]
+    Output(#[from] io::Error),
 }
 
 /// Prints the table, or JSON.

@@ -55,6 +55,7 @@ impl<'a> ApiKey<'a> {
     /// # Errors
     ///
     /// The service does not answer, or not as the document says.
+    #[cfg(feature = "doctor")]
     pub async fn listed(
         &self,
         current: &Document,
@@ -175,17 +176,6 @@ impl Engine for ApiKey<'_> {
         } else {
             Err(answer.refused())
         }
-    }
-
-    /// The service accepts a key from the moment that it made it.
-    async fn change(
-        &self,
-        (): (),
-        _: Option<&Document>,
-        _: &Document,
-        _: &Document,
-    ) -> Result<(), EngineError> {
-        Ok(())
     }
 
     async fn retire(

@@ -147,31 +147,6 @@ pub(super) async fn revoke(
     Ok(sessions)
 }
 
-/// Gives the current user the stored password again, for whoever changed it by hand.
-pub(super) async fn restore(
-    postgres: &Postgres<'_>,
-    administrator: &Document,
-    current: &Document,
-) -> Result<(), EngineError> {
-    let session = log_in(postgres, administrator).await?;
-    let user = current.username();
-    let work = async {
-        let cure = roles::allow(&session.user, user);
-        let failed = |error: tokio_postgres::Error| {
-            classify_statement(&error, &session, &format!("alter {user}"), &cure)
-        };
-        let begin = roles::begin(&Pair::of(user)?.base, postgres.limits.statement);
-        session.client.batch_execute(&begin).await.map_err(failed)?;
-        let limit = roles::connection_limit(&session.client, user).await;
-        let limit = limit.map_err(failed)?.unwrap_or(-1);
-        let hashing = postgres.settings.hashing;
-        let open = roles::open(user, limit, current.password(), hashing);
-        session.client.batch_execute(&open).await.map_err(failed)?;
-        session.client.batch_execute("COMMIT").await.map_err(failed)
-    };
-    within(postgres.limits, &session, work).await
-}
-
 pub(super) async fn log_in(
     postgres: &Postgres<'_>,
     administrator: &Document,
@@ -189,7 +164,7 @@ pub(super) async fn log_in(
 }
 
 /// The whole of the work may take what one statement may: it is a handful of them, on catalogs.
-async fn within(
+pub(super) async fn within(
     limits: Limits,
     session: &Session,
     work: impl Future<Output = Result<(), EngineError>>,

@@ -37,11 +37,13 @@ pub struct Session {
 
 impl Session {
     /// The driver's client, for questions that are not of a rotation.
+    #[cfg(feature = "doctor")]
     pub fn client(&self) -> &Client {
         &self.client
     }
 
     /// Whether the server takes no changes.
+    #[cfg(feature = "doctor")]
     pub fn is_standby(&self) -> bool {
         self.standby
     }

@@ -17,6 +17,7 @@ mod announce;
 mod connect;
 mod kept;
 mod proof;
+#[cfg(feature = "doctor")]
 mod rights;
 mod roles;
 mod single_user;
@@ -31,6 +32,7 @@ use secrecy::SecretString;
 
 pub use connect::Session;
 pub use kept::Kept;
+#[cfg(feature = "doctor")]
 pub use rights::Missing;
 pub use tls::Roots;
 

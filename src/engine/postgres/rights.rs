@@ -1,4 +1,4 @@
-//! What the administrator, or the role itself, may not do: asked of the catalogs, and nothing is tried.
+//! What only rotatectl asks of a server (feature `doctor`): which rights are missing, and a password given back.
 //!
 //! A rotation finds out by trying, which is what counts. An operator who asks before a rotation gets all that is missing at
 //! once, each with the statement that cures it.
@@ -85,7 +85,23 @@ impl Postgres<'_> {
         administrator: &Document,
         current: &Document,
     ) -> Result<(), EngineError> {
-        alternating_users::restore(self, administrator, current).await
+        let session = alternating_users::log_in(self, administrator).await?;
+        let user = current.username();
+        let work = async {
+            let cure = roles::allow(&session.user, user);
+            let failed = |error: Error| {
+                classify_statement(&error, &session, &format!("alter {user}"), &cure)
+            };
+            let begin = roles::begin(&Pair::of(user)?.base, self.limits.statement);
+            session.client.batch_execute(&begin).await.map_err(failed)?;
+            let limit = roles::connection_limit(&session.client, user).await;
+            let limit = limit.map_err(failed)?.unwrap_or(-1);
+            let hashing = self.settings.hashing;
+            let open = roles::open(user, limit, current.password(), hashing);
+            session.client.batch_execute(&open).await.map_err(failed)?;
+            session.client.batch_execute("COMMIT").await.map_err(failed)
+        };
+        alternating_users::within(self.limits, &session, work).await
     }
 }
 

@@ -4,19 +4,17 @@
 
 use std::time::{Duration, SystemTime};
 
-use local::{
-    application::{Latency, Span},
-    rehearsal::{Kind, Observed, Rehearsal, Rotated},
-};
 use plotters::prelude::*;
 
-use super::{
-    super::summary::{milliseconds, seconds},
-    frame::{
-        LATENCY_HEIGHT, bar, height_of, logarithmic, name_row, note, over_time, rows, steps, svg,
-    },
+use super::frame::{
+    LATENCY_HEIGHT, bar, height_of, logarithmic, name_row, note, over_time, rows, steps, svg,
 };
-use crate::drill::Error;
+use crate::{
+    Error,
+    application::{Latency, Span},
+    rehearsal::{Kind, Observed, Rehearsal, Rotated},
+    summary::{milliseconds, seconds},
+};
 
 const STEP: RGBColor = RGBColor(0x89, 0x87, 0x81);
 const OURS: RGBColor = RGBColor(0x2a, 0x78, 0xd6);

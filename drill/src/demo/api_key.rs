@@ -2,14 +2,14 @@
 
 use std::{io::Write, time::Duration};
 
+use local::{
+    key_service::{KeyService, LIMIT, User},
+    world::World,
+};
 use rotating_secret::{RotatingSecret, provider::Aws};
 use serde_json::{Value, json};
 
 use super::{Error, failure, show::Show, steps};
-use crate::{
-    key_service::{KeyService, LIMIT, User},
-    world::World,
-};
 
 /// Workers, and how long each waits between two requests.
 const WORKERS: usize = 4;

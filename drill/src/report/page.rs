@@ -2,11 +2,14 @@
 
 use std::time::SystemTime;
 
-use local::rehearsal::{Kind, Observed, Rehearsal};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{super::summary, plots};
-use crate::{drill::Error, terminal::moment};
+use super::plots;
+use crate::{
+    Error,
+    rehearsal::{Kind, Observed, Rehearsal},
+    summary,
+};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -150,4 +153,8 @@ fn table(rehearsal: &Rehearsal) -> Markup {
             }
         }
     }
+}
+
+fn moment(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
 }

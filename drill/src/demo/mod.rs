@@ -11,18 +11,17 @@ use std::{
 };
 
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
+use local::{
+    postgres::{self, Logins},
+    secrets_manager::{Rotation, ServiceError, StepRun},
+    world::World,
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio_postgres::{Client, error::SqlState};
 
 use self::show::Show;
-use crate::{
-    application,
-    postgres::{self, Logins},
-    rehearsal::Rehearsal,
-    secrets_manager::{Rotation, ServiceError, StepRun},
-    world::World,
-};
+use crate::{application, rehearsal::Rehearsal};
 
 /// The overlap window of the demo, as the function's `OVERLAP_WINDOW`: long enough to see, short enough to wait for.
 pub const WINDOW: &str = "2s";

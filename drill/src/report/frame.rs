@@ -2,15 +2,17 @@
 
 use std::ops::Range;
 
-use local::rehearsal::{Rehearsal, Rotated};
 use plotters::{
     coord::{Shift, types::RangedCoordf64},
     prelude::*,
     style::text_anchor::{HPos, Pos, VPos},
 };
 
-use super::super::summary::seconds;
-use crate::drill::Error;
+use crate::{
+    Error,
+    rehearsal::{Rehearsal, Rotated},
+    summary::seconds,
+};
 
 /// Twice the size at which they are shown: the backend has no halves.
 const WIDTH: u32 = 1920;

@@ -4,18 +4,16 @@ use std::sync::Arc;
 
 use rotating_secret::{
     RotatingSecret, pool,
-    postgres::{RDS_ROOTS, connect, listen, tls},
+    postgres::{connect, listen, tls},
     provider::Aws,
 };
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use tokio_postgres::Row;
+use sqlx::postgres::PgPoolOptions;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{Access, Cache, Connections, Error, Workload, plain};
-
-/// Whose session this is and since when, which tells what it logged in with.
-pub(super) const REQUEST: &str = "SELECT session_user::text, (extract(epoch FROM backend_start) * 1e6)::int8 \
-                                  FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()";
+use super::{
+    Access, Cache, Connections, Error, Workload, plain,
+    session::{REQUEST, Session, in_words, sqlx_options},
+};
 
 pub(super) enum Client {
     Fresh(RotatingSecret, MakeRustlsConnect),
@@ -23,25 +21,6 @@ pub(super) enum Client {
     Bb8(pool::bb8::Pool<MakeRustlsConnect>),
     Sqlx(pool::sqlx::Pool),
     Plain(plain::Client),
-}
-
-/// The session that served a request.
-pub(super) struct Session {
-    pub(super) user: String,
-    /// Microseconds since 1970 by the server's clock. It hides from a clone when its session began, for that acts as
-    /// another role; then the user is what tells.
-    pub(super) began: Option<i64>,
-}
-
-impl TryFrom<&Row> for Session {
-    type Error = tokio_postgres::Error;
-
-    fn try_from(row: &Row) -> Result<Self, Self::Error> {
-        Ok(Self {
-            user: row.try_get(0)?,
-            began: row.try_get(1)?,
-        })
-    }
 }
 
 /// One client for each kind of connections; the workers of a kind share its pool.
@@ -83,19 +62,6 @@ pub(super) async fn all(
         }
     }
     Ok(clients)
-}
-
-/// sqlx knows the public roots alone. The rest of what it connects with is the secret's.
-pub(super) fn sqlx_options(access: &Access) -> Result<PgConnectOptions, Error> {
-    let mut roots = RDS_ROOTS.to_vec();
-    if let Some(file) = &access.ca_file {
-        let added = std::fs::read(file).map_err(|source| Error::CaFile {
-            file: file.clone(),
-            source,
-        })?;
-        roots.extend(added);
-    }
-    Ok(PgConnectOptions::new_without_pgpass().ssl_root_cert_from_pem(roots))
 }
 
 impl Client {
@@ -154,15 +120,4 @@ impl Client {
         }
         .map_err(in_words)
     }
-}
-
-/// With all its causes.
-pub(super) fn in_words(error: impl std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    words
 }

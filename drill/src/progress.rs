@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use local::application::Application;
 use tokio::time::{interval, sleep};
+
+use crate::application::Application;
 
 /// Often enough to look alive.
 const REFRESH: Duration = Duration::from_millis(200);
@@ -13,7 +14,7 @@ const REFRESH: Duration = Duration::from_millis(200);
 const POLL: Duration = Duration::from_millis(20);
 
 /// The bar on stderr.
-pub(super) struct Progress<'a> {
+pub struct Progress<'a> {
     bar: ProgressBar,
     application: &'a Application,
     begun: Instant,
@@ -21,7 +22,7 @@ pub(super) struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     /// `duration` is how long it takes without the rotations.
-    pub(super) fn new(application: &'a Application, duration: Duration) -> Self {
+    pub fn new(application: &'a Application, duration: Duration) -> Self {
         let bar = ProgressBar::new(duration.as_millis().try_into().unwrap_or(u64::MAX));
         // a template that is not understood leaves the usual one
         if let Ok(style) = ProgressStyle::with_template("{bar:24} {elapsed:>4}  {prefix}  {msg}") {
@@ -35,13 +36,13 @@ impl<'a> Progress<'a> {
     }
 
     /// What happens now.
-    pub(super) fn say(&self, what: impl Into<String>) {
+    pub fn say(&self, what: impl Into<String>) {
         self.bar.set_message(what.into());
         self.show();
     }
 
     /// Waits, and moves the bar on meanwhile.
-    pub(super) async fn wait(&self, span: Duration) {
+    pub async fn wait(&self, span: Duration) {
         let (before, begun) = (self.bar.position(), Instant::now());
         let end = begun + span;
         while Instant::now() < end {
@@ -52,7 +53,7 @@ impl<'a> Progress<'a> {
     }
 
     /// Shows the figures while something goes on.
-    pub(super) async fn during<T>(&self, work: impl Future<Output = T>) -> T {
+    pub async fn during<T>(&self, work: impl Future<Output = T>) -> T {
         let mut ticks = interval(REFRESH);
         let mut work = std::pin::pin!(work);
         loop {
@@ -64,7 +65,7 @@ impl<'a> Progress<'a> {
     }
 
     /// Waits for something that ought to be, but not for longer than `limit`.
-    pub(super) async fn wait_until(&self, limit: Duration, condition: impl Fn() -> bool) {
+    pub async fn wait_until(&self, limit: Duration, condition: impl Fn() -> bool) {
         let begun = Instant::now();
         while !condition() && begun.elapsed() < limit {
             self.show();
@@ -73,7 +74,7 @@ impl<'a> Progress<'a> {
     }
 
     /// The figures of now.
-    pub(super) fn show(&self) {
+    pub fn show(&self) {
         let requests = self.application.requests();
         let seconds = self.begun.elapsed().as_secs_f64().max(0.001);
         self.bar.set_prefix(format!(

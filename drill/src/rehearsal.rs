@@ -4,10 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 
-use crate::{
-    application::{Application, HandOver, Span, Summary, Version, Workload},
-    secrets_manager::Rotation,
-};
+use crate::application::{Application, HandOver, Span, Summary, Version, Workload};
 
 /// An application's work beside one rotation or several.
 #[derive(Clone, Debug)]
@@ -226,17 +223,6 @@ impl Rehearsal {
         }
         table
     }
-}
-
-/// The steps of a rotation in the local world, which knows when it invoked each.
-pub fn steps(rotation: &Rotation) -> Vec<Step> {
-    let runs = rotation.attempts.iter().flat_map(|attempt| &attempt.steps);
-    let step = |run: &crate::secrets_manager::StepRun| Step {
-        name: run.step.clone(),
-        began: run.began.into(),
-        took: run.invoked.took,
-    };
-    runs.map(step).collect()
 }
 
 fn milliseconds(duration: Duration) -> String {

@@ -1,17 +1,7 @@
 //! The drill of one secret: an application works, and in its midst the secret rotates.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant, SystemTime},
-};
+use std::time::{Duration, Instant, SystemTime};
 
-use aws_config::SdkConfig;
-use aws_sdk_secretsmanager::Client;
-
-use local::{
-    application::{Access, Application, Cache, Connections, Version, Workload},
-    rehearsal::{Observed, Rehearsal},
-};
 use rotating_secret::{
     RotatingSecret,
     postgres::{connect, tls},
@@ -19,8 +9,12 @@ use rotating_secret::{
 };
 use serde::Deserialize;
 
-use super::{DrillArguments, Error, progress::Progress, rotation::rotate};
-use crate::{rotate::follow::Rotations, secrets::in_flight};
+use crate::{
+    Error,
+    application::{Access, Application, Cache, Connections, Version, Workload},
+    progress::Progress,
+    rehearsal::{Observed, Rehearsal, Rotated},
+};
 
 /// A plot shows about so many spans.
 const SPANS: u32 = 150;
@@ -37,54 +31,71 @@ struct Document {
     masterarn: Option<String>,
 }
 
-/// The whole of it. `ca_file` has the root of the database server's certificate, where it is no usual one.
-pub(super) async fn rehearse(
-    configuration: &SdkConfig,
-    ca_file: Option<&Path>,
-    secret: &str,
-    arguments: &DrillArguments,
-) -> Result<Rehearsal, Error> {
-    let rotations = Rotations::new(configuration, arguments.give_up_after);
-    let name = name(&rotations, secret).await?;
-    let mut access = Access {
-        service: Client::new(configuration),
-        secret: secret.to_owned(),
-        ca_file: ca_file.map(Path::to_owned),
-        database_ahead: 0,
-    };
+/// How a drill goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// How long the application works, beside the time that the rotations take.
+    pub duration: Duration,
+    /// How often the secret rotates meanwhile.
+    pub rotations: u32,
+    /// Workers for each way to connect.
+    pub workers: usize,
+    /// From one request of a worker to its next.
+    pub pause: Duration,
+    /// The lifetime that `rotating-secret` is given.
+    pub ttl: Duration,
+    /// How long to wait for the last worker to change over.
+    pub give_up_after: Duration,
+}
+
+/// Has the application work, and the secret rotate meanwhile: `rotate` does that once, and tells when setSecret began.
+///
+/// `name` and `place` are what the report calls the secret and the region.
+///
+/// # Errors
+///
+/// The application does not start, or `rotate` fails. That requests fail is none, but a rehearsal that has not passed.
+pub async fn rehearse<E: From<Error>>(
+    mut access: Access,
+    (name, place): (String, String),
+    plan: Plan,
+    rotate: impl AsyncFn(&Application, &Progress<'_>) -> Result<(Rotated, SystemTime), E>,
+) -> Result<Rehearsal, E> {
     let provider = Aws::from_clients([access.service.clone()]);
     let secret = RotatingSecret::builder(&access.secret)
-        .ttl(arguments.ttl)
+        .ttl(plan.ttl)
         .build(provider)
-        .await?;
+        .await
+        .map_err(Error::from)?;
     access.database_ahead = database_ahead(&secret, &access).await?;
 
     let workload = Workload {
         connections: Connections::ALL.to_vec(),
-        workers: arguments.workers.into(),
-        pause: arguments.pause.max(Duration::from_millis(1)),
-        span: (arguments.duration / SPANS).max(SHORTEST_SPAN),
+        workers: plan.workers,
+        pause: plan.pause.max(Duration::from_millis(1)),
+        span: (plan.duration / SPANS).max(SHORTEST_SPAN),
         cache: Cache::Rotating {
-            ttl: arguments.ttl,
+            ttl: plan.ttl,
             listen: true,
         },
     };
-    let application = Application::start(&access, &workload).await?;
+    let application = Application::start(&access, &workload)
+        .await
+        .map_err(Error::from)?;
     let begun = Instant::now();
     let mut observed = Observed::new("rotating-secret", &application, &workload);
-    let progress = Progress::new(&application, arguments.duration);
-    let times = u32::from(arguments.rotations.unwrap_or(1));
-    let part = arguments.duration / (times + 1);
+    let progress = Progress::new(&application, plan.duration);
+    let part = plan.duration / (plan.rotations + 1);
     progress.say("before the rotation");
     progress.wait(part).await;
-    let limit = arguments.give_up_after;
+    let limit = plan.give_up_after;
     let failed = || application.failures() > 0;
     progress
         .wait_until(limit, || application.all_work() || failed())
         .await;
     let mut rotated_so_far = Vec::new();
-    for _ in 0..times {
-        let (rotated, set) = rotate(&rotations, &access.secret, &application, &progress).await?;
+    for _ in 0..plan.rotations {
+        let (rotated, set) = rotate(&application, &progress).await?;
         let user = user(&secret, &rotated.version).await?;
         let version = Version { user, set };
         progress.say("after the rotation");
@@ -99,7 +110,7 @@ pub(super) async fn rehearse(
     Ok(Rehearsal {
         secret: name,
         strategy: strategy(&secret).await?.to_owned(),
-        place: place(configuration),
+        place,
         began: application.began(),
         took: begun.elapsed(),
         span: workload.span,
@@ -107,33 +118,6 @@ pub(super) async fn rehearse(
         rotating: observed,
         plain: None,
     })
-}
-
-/// The secret's name, if it rotates, and does not do so just now: RotateSecret would turn rotation on.
-async fn name(rotations: &Rotations, secret: &str) -> Result<String, Error> {
-    let described = rotations.describe(secret).await?;
-    if described.rotation_enabled() != Some(true) {
-        return Err(Error::NotEnabled {
-            secret: secret.to_owned(),
-        });
-    }
-    if described
-        .version_ids_to_stages()
-        .and_then(in_flight)
-        .is_some()
-    {
-        return Err(Error::UnderWay {
-            secret: secret.to_owned(),
-        });
-    }
-    Ok(described.name().unwrap_or(secret).to_owned())
-}
-
-/// The endpoint, where it is not the region's own.
-pub(super) fn place(configuration: &SdkConfig) -> String {
-    let region = configuration.region().map(ToString::to_string);
-    let endpoint = configuration.endpoint_url().map(str::to_owned);
-    endpoint.or(region).unwrap_or_default()
 }
 
 /// An administrator's secret is what alternating users need, and single user has no use for.
@@ -163,7 +147,7 @@ async fn user(secret: &RotatingSecret, version: &str) -> Result<String, Error> {
 
 /// By how many microseconds the server's clock is ahead of ours; of several comparisons the one that took least.
 async fn database_ahead(secret: &RotatingSecret, access: &Access) -> Result<i64, Error> {
-    let tls = tls(access.ca_file.as_deref()).map_err(local::application::Error::from)?;
+    let tls = tls(access.ca_file.as_deref()).map_err(crate::application::Error::from)?;
     let failed = |error: &dyn std::error::Error| Error::Database(error.to_string());
     let client = connect(secret, tls).await.map_err(|error| failed(&error))?;
     let question = "SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1e6)::int8";

@@ -5,13 +5,16 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use local::{
+    secrets_manager::{Rotation, StepRun},
+    world::World,
+};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Credential, Error, failure, show::Show};
 use crate::{
-    application::{Application, Cache, Connections, Version, Workload},
-    rehearsal::{Observed, Rehearsal, Rotated, steps},
-    world::World,
+    application::{Access, Application, Cache, Connections, Version, Workload},
+    rehearsal::{Observed, Rehearsal, Rotated, Step},
 };
 
 /// From one rotation to the next.
@@ -54,7 +57,7 @@ async fn beside(
     rotations: usize,
     show: &mut Show<'_, impl Write>,
 ) -> Result<Rehearsal, Error> {
-    let access = world.access(secret);
+    let access = Access::in_world(world, secret);
     let with_cache = |cache| Workload {
         connections: Connections::ALL.to_vec(),
         workers: WORKERS,
@@ -138,4 +141,15 @@ async fn wait_until(condition: impl Fn() -> bool) {
     while !condition() && Instant::now() < end {
         sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// The steps of a rotation in the local world, which knows when it invoked each.
+fn steps(rotation: &Rotation) -> Vec<Step> {
+    let runs = rotation.attempts.iter().flat_map(|attempt| &attempt.steps);
+    let step = |run: &StepRun| Step {
+        name: run.step.clone(),
+        began: run.began.into(),
+        took: run.invoked.took,
+    };
+    runs.map(step).collect()
 }

@@ -5,12 +5,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use local::rehearsal::Rehearsal;
 use serde::Serialize;
+
+use crate::rehearsal::Rehearsal;
 
 /// All that was rehearsed.
 #[derive(Serialize)]
-pub(super) struct Summary<'a> {
+pub struct Summary<'a> {
     passed: bool,
     report: &'a Path,
     rehearsals: Vec<OfSecret<'a>>,
@@ -56,7 +57,8 @@ struct OfKind<'a> {
 }
 
 impl<'a> Summary<'a> {
-    pub(super) fn of(rehearsals: &'a [Rehearsal], report: &'a Path) -> Self {
+    /// Of these rehearsals; the report is where it was written.
+    pub fn of(rehearsals: &'a [Rehearsal], report: &'a Path) -> Self {
         Self {
             passed: rehearsals.iter().all(Rehearsal::passed),
             report,
@@ -107,7 +109,7 @@ fn of_secret(rehearsal: &Rehearsal) -> OfSecret<'_> {
 }
 
 /// `12345 requests, 0 failed; all had changed over 40 ms after AWSCURRENT's move`.
-pub(super) fn verdict(rehearsal: &Rehearsal) -> String {
+pub fn verdict(rehearsal: &Rehearsal) -> String {
     let observed = &rehearsal.rotating;
     let (requests, failures) = (observed.requests(), observed.failures());
     let changed_over = match rehearsal.changed_over_within() {
@@ -120,12 +122,13 @@ pub(super) fn verdict(rehearsal: &Rehearsal) -> String {
 }
 
 /// Since the application began to work.
-pub(super) fn seconds(rehearsal: &Rehearsal, at: SystemTime) -> f64 {
+pub fn seconds(rehearsal: &Rehearsal, at: SystemTime) -> f64 {
     at.duration_since(rehearsal.began)
         .unwrap_or_default()
         .as_secs_f64()
 }
 
-pub(super) fn milliseconds(span: Duration) -> f64 {
+/// For tables and JSON.
+pub fn milliseconds(span: Duration) -> f64 {
     span.as_secs_f64() * 1000.0
 }

@@ -20,7 +20,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
     Access, Connections, Error,
-    clients::{REQUEST, Session, in_words, sqlx_options},
+    session::{REQUEST, Session, in_words, sqlx_options},
 };
 
 #[derive(Clone, Deserialize)]

@@ -10,18 +10,24 @@ use std::{
     path::Path,
 };
 
-use local::rehearsal::Rehearsal;
+use crate::{Error, rehearsal::Rehearsal};
 
-use super::Error;
-
-/// To be found out before a password is changed.
-pub(super) fn check_writable(file: &Path) -> Result<(), Error> {
+/// Whether the report can be written: to be found out before a password is changed.
+///
+/// # Errors
+///
+/// It cannot.
+pub fn check_writable(file: &Path) -> Result<(), Error> {
     let opened = File::options().append(true).create(true).open(file);
     opened.map(drop).map_err(|reason| unwritable(file, reason))
 }
 
 /// Draws and writes.
-pub(super) fn write(file: &Path, rehearsals: &[Rehearsal]) -> Result<(), Error> {
+///
+/// # Errors
+///
+/// It cannot be drawn, or the file cannot be written.
+pub fn write(file: &Path, rehearsals: &[Rehearsal]) -> Result<(), Error> {
     let page = page::page(rehearsals)?;
     fs::write(file, page).map_err(|reason| unwritable(file, reason))
 }

@@ -5,11 +5,10 @@
 
 use std::{fs, io::Write, path::Path, time::Duration};
 
-use crate::{
-    demo::{self, Error},
-    world::World,
-};
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
+use local::world::World;
+
+use crate::demo::{self, Error};
 
 const ROTATIONS: usize = 15;
 const STARTS: usize = 20;

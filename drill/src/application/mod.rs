@@ -6,6 +6,7 @@
 mod clients;
 mod plain;
 mod record;
+mod session;
 
 use std::{
     path::PathBuf,
@@ -87,6 +88,19 @@ pub struct Access {
     pub ca_file: Option<PathBuf>,
     /// By how many microseconds the database server's clock is ahead of ours: it tells when sessions began.
     pub database_ahead: i64,
+}
+
+#[cfg(feature = "local")]
+impl Access {
+    /// To a secret of a world on this machine, where all have the same clock.
+    pub fn in_world(world: &local::world::World, secret: &str) -> Self {
+        Self {
+            service: world.aws(),
+            secret: secret.to_owned(),
+            ca_file: Some(world.postgres().ca_file()),
+            database_ahead: 0,
+        }
+    }
 }
 
 /// What an application does.

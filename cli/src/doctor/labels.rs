@@ -1,0 +1,40 @@
+//! Which versions have the labels, as DescribeSecret tells.
+
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
+
+use crate::secrets::{CURRENT, PREVIOUS, in_flight, labelled, time};
+
+/// Lambda ends a step after this time at the latest, so a rotation that has changed nothing for longer is over.
+pub(super) const IN_FLIGHT: Duration = Duration::from_secs(15 * 60);
+
+/// Where the labels are, by version id, and what the versions' logins said.
+#[derive(Debug)]
+pub(super) struct Labels<'a> {
+    pub(super) current: Option<&'a str>,
+    /// Only where it is on another version than AWSCURRENT.
+    pub(super) pending: Option<&'a str>,
+    pub(super) previous: Option<&'a str>,
+    /// When anything about the secret changed last, by the service's clock.
+    pub(super) changed: Option<SystemTime>,
+}
+
+impl<'a> Labels<'a> {
+    pub(super) fn of(secret: &'a DescribeSecretOutput) -> Self {
+        let labels = secret.version_ids_to_stages();
+        let has = |label| labelled(labels?, label);
+        Self {
+            current: has(CURRENT),
+            pending: labels.and_then(in_flight),
+            previous: has(PREVIOUS),
+            changed: time(secret.last_changed_date()),
+        }
+    }
+
+    /// Whether a rotation may be going on.
+    pub(super) fn in_flight(&self, now: SystemTime) -> bool {
+        let changed = self.changed.unwrap_or(now);
+        self.pending.is_some() && now.duration_since(changed).unwrap_or_default() < IN_FLIGHT
+    }
+}

@@ -1,0 +1,58 @@
+//! A drill in a world on this machine, which is taken down afterwards.
+
+use std::io;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use drill::{demo, rehearsal::Rehearsal};
+use local::{
+    executable,
+    postgres::Settings,
+    world::{Options, REGION, World},
+};
+
+use super::{DrillArguments, Error, one};
+
+/// One secret of the world, or without one all that `make demo` shows.
+pub(super) async fn rehearse(
+    secret: Option<&str>,
+    arguments: &DrillArguments,
+) -> Result<Vec<Rehearsal>, Error> {
+    let function = executable::function(arguments.function.clone())?;
+    let options = Options::new(function).own_postgres(Settings::default());
+    let Some(secret) = secret else {
+        return all(options, arguments).await;
+    };
+    let world = World::start(options).await?;
+    let ca_file = Some(world.postgres().ca_file());
+    Ok(vec![
+        one(&configuration(&world), ca_file, secret, arguments).await?,
+    ])
+}
+
+async fn all(options: Options, arguments: &DrillArguments) -> Result<Vec<Rehearsal>, Error> {
+    let mut options = options.with_key_service();
+    let window = ("OVERLAP_WINDOW".to_owned(), demo::WINDOW.to_owned());
+    options.function_env.push(window);
+    let world = World::start(options).await?;
+    let rotations = arguments.rotations.map_or(demo::ROTATIONS, usize::from);
+    let rehearsals = if arguments.json {
+        demo::run(&world, &mut io::sink(), false, rotations).await
+    } else {
+        let colors = console::colors_enabled();
+        demo::run(&world, &mut io::stdout(), colors, rotations).await
+    };
+    Ok(rehearsals?)
+}
+
+/// The world's services take any credentials, so nobody's own are used.
+fn configuration(world: &World) -> SdkConfig {
+    let credentials = Credentials::new("local", "local", None, None, "local");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .endpoint_url(world.endpoint())
+        .region(Region::new(REGION))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build()
+}

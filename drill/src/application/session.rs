@@ -1,0 +1,54 @@
+//! One request, whatever cache is behind it: what it asks, and what its answer tells.
+
+use rotating_secret::postgres::RDS_ROOTS;
+use sqlx::postgres::PgConnectOptions;
+use tokio_postgres::Row;
+
+use super::{Access, Error};
+
+/// Whose session this is and since when, which tells what it logged in with.
+pub(super) const REQUEST: &str = "SELECT session_user::text, (extract(epoch FROM backend_start) * 1e6)::int8 \
+                                  FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()";
+
+/// The session that served a request.
+pub(super) struct Session {
+    pub(super) user: String,
+    /// Microseconds since 1970 by the server's clock. It hides from a clone when its session began, for that acts as
+    /// another role; then the user is what tells.
+    pub(super) began: Option<i64>,
+}
+
+impl TryFrom<&Row> for Session {
+    type Error = tokio_postgres::Error;
+
+    fn try_from(row: &Row) -> Result<Self, Self::Error> {
+        Ok(Self {
+            user: row.try_get(0)?,
+            began: row.try_get(1)?,
+        })
+    }
+}
+
+/// sqlx knows the public roots alone. The rest of what it connects with is the secret's.
+pub(super) fn sqlx_options(access: &Access) -> Result<PgConnectOptions, Error> {
+    let mut roots = RDS_ROOTS.to_vec();
+    if let Some(file) = &access.ca_file {
+        let added = std::fs::read(file).map_err(|source| Error::CaFile {
+            file: file.clone(),
+            source,
+        })?;
+        roots.extend(added);
+    }
+    Ok(PgConnectOptions::new_without_pgpass().ssl_root_cert_from_pem(roots))
+}
+
+/// With all its causes.
+pub(super) fn in_words(error: impl std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    words
+}

@@ -1,0 +1,27 @@
+//! Why there is no rehearsal.
+
+use std::{io, path::PathBuf};
+
+/// What happened, then what to do.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the messages")]
+pub enum Error {
+    /// The secret's client.
+    #[error(transparent)]
+    Client(#[from] rotating_secret::BuildError),
+    /// The secret's client, later.
+    #[error(transparent)]
+    Read(#[from] rotating_secret::Error),
+    /// The database.
+    #[error("the database cannot be asked for its time: {0}")]
+    Database(String),
+    /// The application.
+    #[error(transparent)]
+    Application(#[from] crate::application::Error),
+    /// The report cannot be written.
+    #[error("the report cannot be written to {} ({reason}): name another file with --report", file.display())]
+    Report { file: PathBuf, reason: io::Error },
+    /// The report cannot be drawn.
+    #[error("the report cannot be drawn ({0}): this is a fault of rotatectl")]
+    NotDrawn(String),
+}
