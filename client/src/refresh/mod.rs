@@ -165,7 +165,14 @@ impl<P: SecretProvider> Refresher<P> {
         let now = Instant::now();
         match self.pushed {
             Some(last) if now < last + BETWEEN_PUSHES => {
-                self.refresh_at = self.refresh_at.min(last + BETWEEN_PUSHES);
+                // the look that is due counts for those that come after it
+                let due = if last > now {
+                    last
+                } else {
+                    last + BETWEEN_PUSHES
+                };
+                self.pushed = Some(due);
+                self.refresh_at = self.refresh_at.min(due);
             }
             _ => {
                 self.pushed = Some(now);
@@ -335,5 +342,44 @@ pub(crate) fn count(secret: &str, failed: Option<&ProviderError>) {
         let kind = error.kind().name();
         metrics::counter!("rotating_secret_failures_total", "secret" => secret.to_owned(), "kind" => kind)
             .increment(1);
+    }
+}
+
+#[cfg(feature = "listen")]
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::RotatingSecret;
+
+    /// When it was asked.
+    #[derive(Clone, Default)]
+    struct Asked(Arc<Mutex<Vec<Instant>>>);
+
+    impl SecretProvider for Asked {
+        async fn fetch(&self, _: &str, _: Stage) -> Result<Version, ProviderError> {
+            self.0.lock().unwrap().push(Instant::now());
+            Ok(Version::text("v1", "{}"))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_pushed_all_the_time_is_looked_at_once_a_second() {
+        let provider = Asked::default();
+        let secret = RotatingSecret::builder("orders/db").build(provider.clone());
+        let secret = secret.await.unwrap();
+        for _ in 0..100 {
+            secret.pushed();
+            sleep(Duration::from_millis(70)).await;
+        }
+        let asked = provider.0.lock().unwrap().split_off(1);
+        assert_eq!(asked.len(), 7);
+        for pair in asked.windows(2) {
+            let between = pair[1] - pair[0];
+            assert!(between >= BETWEEN_PUSHES, "{between:?}");
+        }
     }
 }
