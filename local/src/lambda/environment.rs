@@ -23,8 +23,8 @@ use super::{
 };
 use crate::{guard::Guard, invocation::FunctionError};
 
-/// How long a process that has answered may take until it asks for the next event.
-const UNTIL_NEXT: Duration = Duration::from_secs(1);
+/// How long a process that has answered may take until it asks for the next event, on a busy machine too.
+const UNTIL_NEXT: Duration = Duration::from_secs(10);
 
 /// A process and its runtime API.
 pub(super) struct Environment {
