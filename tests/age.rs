@@ -1,18 +1,11 @@
 //! The age check: the real function, asked whether every secret is rotated in time.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+
+#![cfg(test)]
 
 mod common;
 
-use common::{options, world};
-use local::{
-    invocation::Invoked,
-    secrets_manager::{Behavior, Fault, ServiceError},
-    world::World,
-};
+use common::{answers, assert_error, call, options_with, rotate, start, world};
+use local::{invocation::Invoked, secrets_manager::Fault, world::World};
 use serde_json::{Value, json};
 
 async fn check(world: &World) -> Invoked {
@@ -78,7 +71,7 @@ async fn an_overdue_secret_is_counted_and_named_until_it_has_rotated() {
     assert_eq!(line["names"], world.single_user());
     assert_eq!(metric(&checked, "Overdue"), Some(1.0));
 
-    assert!(service.rotate(world.single_user()).await.unwrap().succeeded);
+    assert!(rotate(&world, world.single_user()).await.succeeded);
     let outcome = check(&world).await.outcome.unwrap();
     let expected = json!({ "check": "age", "secrets": 2, "oldest_age_days": 3, "overdue": 0 });
     assert_eq!(outcome, expected);
@@ -88,11 +81,7 @@ async fn an_overdue_secret_is_counted_and_named_until_it_has_rotated() {
 async fn a_step_after_a_check_does_not_publish_its_metrics_again() {
     let world = world().await;
     check(&world).await;
-    let rotation = world
-        .secrets_manager()
-        .rotate(world.single_user())
-        .await
-        .unwrap();
+    let rotation = rotate(&world, world.single_user()).await;
     assert_eq!(world.function().environments(), 1);
     for run in &rotation.attempts[0].steps {
         assert_eq!(metric(&run.invoked, "Overdue"), None, "{}", run.step);
@@ -108,7 +97,7 @@ async fn only_secrets_that_this_function_rotates_count_on_whatever_page_they_sta
     for number in 0..150 {
         let name = format!("many/{number:03}");
         let input = json!({ "Name": name, "SecretString": "x" });
-        service.call("CreateSecret", input).await.unwrap();
+        call(&world, "CreateSecret", input).await;
     }
     for (name, function) in [
         (
@@ -127,7 +116,7 @@ async fn only_secrets_that_this_function_rotates_count_on_whatever_page_they_sta
         service.age(name, 100).unwrap();
     }
     let off = json!({ "SecretId": "many/002" });
-    service.call("CancelRotateSecret", off).await.unwrap();
+    call(&world, "CancelRotateSecret", off).await;
 
     let checked = check(&world).await;
     let expected = json!({ "check": "age", "secrets": 4, "oldest_age_days": 100, "overdue": 2 });
@@ -143,17 +132,11 @@ async fn a_list_that_breaks_off_is_an_error_and_not_none_overdue() {
         ("ThrottlingException", "Throttled"),
         ("AccessDeniedException", "AccessDenied"),
     ] {
-        let error = ServiceError {
-            status: 400,
-            code: code.to_owned(),
-            message: "no".to_owned(),
-        };
-        let fault = Fault::on("ListSecrets", Behavior::Error(error)).times(3);
+        let fault = Fault::on("ListSecrets", answers(code)).times(3);
         world.secrets_manager().inject(fault);
         let checked = check(&world).await;
         let failure = checked.outcome.clone().unwrap_err();
-        assert_eq!(failure.error_type, error_type);
-        assert!(failure.error_message.contains("ListSecrets"), "{failure}");
+        assert_error(&failure, error_type, "ListSecrets");
         assert_eq!(metric(&checked, "Overdue"), None);
         let counted = lines(&checked)
             .into_iter()
@@ -171,11 +154,7 @@ async fn a_check_that_is_not_known_is_refused_and_so_is_one_with_broken_settings
     let failure = world.function().invoke(event).await.outcome.unwrap_err();
     assert_eq!(failure.error_type, "CheckUnknown");
 
-    let mut options = options();
-    options
-        .function_env
-        .push(("OVERLAP_WINDOW".to_owned(), "soon".to_owned()));
-    let world = World::start(options).await.unwrap();
+    let world = start(options_with(&[("OVERLAP_WINDOW", "soon")])).await;
     let failure = check(&world).await.outcome.unwrap_err();
     assert_eq!(failure.error_type, "SettingInvalid");
 }

@@ -1,20 +1,15 @@
 //! Somebody changes the password by hand while the application works.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
 mod common;
 
 use std::time::{Duration, SystemTime};
 
-use common::{document_with, labels, rotate, world};
+use common::{call, document_with, execute, put, rotate, until, version, world};
 use drill::application::{Access, Application, Cache, Connections, Version, Workload};
 use local::world::World;
 use serde_json::json;
-use tokio::time::{Instant, sleep_until};
 
 const LONG: Duration = Duration::from_secs(600);
 
@@ -38,27 +33,21 @@ async fn all_work(world: &World, application: &Application, set: SystemTime) {
         user: world.role().to_owned(),
         set,
     };
-    let (since, deadline) = (SystemTime::now(), Instant::now() + Duration::from_secs(30));
-    while !application.all_use(&version, since) {
-        assert!(Instant::now() < deadline, "{:#?}", application.summaries());
-        sleep_until(Instant::now() + Duration::from_millis(10)).await;
-    }
+    let since = SystemTime::now();
+    let all_use = async || application.all_use(&version, since);
+    until("all use it", all_use).await;
 }
 
 async fn alter(world: &World, password: &str) {
     let role = world.role();
-    world
-        .postgres()
-        .execute(&format!("ALTER ROLE {role} PASSWORD '{password}'"))
-        .await
-        .unwrap();
+    execute(world, &format!("ALTER ROLE {role} PASSWORD '{password}'")).await;
 }
 
 /// In the order that rotations have: stored, set, promoted.
 #[tokio::test]
 async fn stored_as_awspending_then_set_then_promoted_no_request_fails() {
     let world = world().await;
-    let (id, service) = (world.single_user(), world.secrets_manager());
+    let id = world.single_user();
     let application = application(&world).await;
     all_work(&world, &application, SystemTime::UNIX_EPOCH).await;
     for round in 0..3 {
@@ -67,21 +56,15 @@ async fn stored_as_awspending_then_set_then_promoted_no_request_fails() {
         let document = document_with(&world, "password", json!(password)).await;
         let input =
             json!({ "SecretId": id, "SecretString": document, "VersionStages": ["AWSPENDING"] });
-        let pending = service.call("PutSecretValue", input).await.unwrap()["VersionId"].clone();
+        let pending = call(&world, "PutSecretValue", input).await["VersionId"].clone();
         alter(&world, &password).await;
         // it is not promoted before all have found it
         all_work(&world, &application, begun).await;
-        let current = labels(&world, id)
-            .await
-            .into_iter()
-            .find(|(_, labels)| labels.iter().any(|label| label == "AWSCURRENT"));
+        let current = version(&world, id, "AWSCURRENT").await;
         let input = json!({
-            "SecretId": id, "VersionStage": "AWSCURRENT", "MoveToVersionId": pending, "RemoveFromVersionId": current.unwrap().0,
+            "SecretId": id, "VersionStage": "AWSCURRENT", "MoveToVersionId": pending, "RemoveFromVersionId": current,
         });
-        service
-            .call("UpdateSecretVersionStage", input)
-            .await
-            .unwrap();
+        call(&world, "UpdateSecretVersionStage", input).await;
         all_work(&world, &application, begun).await;
     }
     // and the function goes on from there
@@ -95,16 +78,12 @@ async fn stored_as_awspending_then_set_then_promoted_no_request_fails() {
 #[tokio::test]
 async fn set_first_and_stored_later_requests_fail_in_between_and_none_after() {
     let world = world().await;
-    let (id, service) = (world.single_user(), world.secrets_manager());
+    let id = world.single_user();
     let application = application(&world).await;
     all_work(&world, &application, SystemTime::UNIX_EPOCH).await;
     let begun = SystemTime::now();
     alter(&world, "by-hand").await;
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while application.failures() == 0 {
-        assert!(Instant::now() < deadline, "nobody noticed");
-        sleep_until(Instant::now() + Duration::from_millis(10)).await;
-    }
+    until("somebody notices", async || application.failures() > 0).await;
     let failure = application
         .summaries()
         .into_iter()
@@ -115,8 +94,7 @@ async fn set_first_and_stored_later_requests_fail_in_between_and_none_after() {
         "{failure}"
     );
     let document = document_with(&world, "password", json!("by-hand")).await;
-    let input = json!({ "SecretId": id, "SecretString": document });
-    service.call("PutSecretValue", input).await.unwrap();
+    put(&world, id, document).await;
     all_work(&world, &application, begun).await;
     let failures = application.failures();
     all_work(&world, &application, begun).await;

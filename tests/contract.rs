@@ -1,16 +1,12 @@
 //! What the function writes, the client reads: the shape that the two share without sharing code.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
 mod common;
 
 use std::time::Duration;
 
-use common::{options, rotate, stored};
+use common::{options_with, rotate, start, stored};
 use local::world::World;
 use rotating_secret::{
     RotatingSecret,
@@ -19,13 +15,6 @@ use rotating_secret::{
 };
 use secrecy::ExposeSecret;
 use serde_json::Value;
-
-async fn world(settings: &[(&str, &str)]) -> World {
-    let mut options = options();
-    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-    options.function_env.extend(settings.iter().map(owned));
-    World::start(options).await.unwrap()
-}
 
 async fn secret(world: &World, id: &str) -> RotatingSecret {
     RotatingSecret::builder(id)
@@ -36,7 +25,7 @@ async fn secret(world: &World, id: &str) -> RotatingSecret {
 
 #[tokio::test]
 async fn every_field_of_a_rotated_secret_is_read_as_it_was_written() {
-    let world = world(&[("OVERLAP_WINDOW", "90s")]).await;
+    let world = start(options_with(&[("OVERLAP_WINDOW", "90s")])).await;
     for id in [world.single_user(), world.alternating_users()] {
         assert!(rotate(&world, id).await.succeeded);
         let secret = secret(&world, id).await;
@@ -60,7 +49,7 @@ async fn every_field_of_a_rotated_secret_is_read_as_it_was_written() {
 
 #[tokio::test]
 async fn the_overlap_window_that_the_function_announces_is_the_one_that_the_client_keeps_within() {
-    let world = world(&[("OVERLAP_WINDOW", "90s")]).await;
+    let world = start(options_with(&[("OVERLAP_WINDOW", "90s")])).await;
     let (single, alternating) = (world.single_user(), world.alternating_users());
     for (id, announced) in [(alternating, Some(Duration::from_secs(90))), (single, None)] {
         assert!(rotate(&world, id).await.succeeded);
@@ -74,14 +63,14 @@ async fn the_overlap_window_that_the_function_announces_is_the_one_that_the_clie
 #[tokio::test]
 async fn a_password_of_any_characters_logs_in() {
     // punctuation alone, and enough of it that each character comes
-    let world = world(&[
+    let punctuation = options_with(&[
         ("EXCLUDE_CHARACTERS", ""),
         ("EXCLUDE_LOWERCASE", "true"),
         ("EXCLUDE_UPPERCASE", "true"),
         ("EXCLUDE_NUMBERS", "true"),
         ("PASSWORD_LENGTH", "128"),
-    ])
-    .await;
+    ]);
+    let world = start(punctuation).await;
     let id = world.single_user();
     let secret = secret(&world, id).await;
     let mut seen = String::new();

@@ -3,24 +3,20 @@
 //! AWS's functions are stood in for by what they do to the secret and to the server, as their published sources
 //! have it: the same calls, the same statements.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
 mod common;
 
-use common::{STEPS, TOKEN, invoke, stored};
+use common::{
+    STEPS, TOKEN, administrator, call, execute, log_in, outcome, put_pending, rotate, stage,
+    version, world,
+};
 use local::world::World;
 use serde_json::{Value, json};
 
 /// What AWS's function does in a step.
 async fn awss_step(world: &World, secret: &str, step: &str) {
-    let service = world.secrets_manager();
-    let read = async |label: &str| -> Option<Value> {
-        serde_json::from_str(&stored(service, secret, label).await?).unwrap()
-    };
+    let read = async |label: &str| common::document(world, secret, label).await;
     let text = |document: &Value, key: &str| document[key].as_str().unwrap().to_owned();
     match step {
         "createSecret" => {
@@ -36,11 +32,7 @@ async fn awss_step(world: &World, secret: &str, step: &str) {
                 document["username"] = other.into();
             }
             document["password"] = format!("by-aws-{}", user.len()).into();
-            let input = json!({
-                "SecretId": secret, "ClientRequestToken": TOKEN, "SecretString": document.to_string(),
-                "VersionStages": ["AWSPENDING"]
-            });
-            service.call("PutSecretValue", input).await.unwrap();
+            put_pending(world, secret, document).await;
         }
         "setSecret" => {
             let (current, pending) = (
@@ -49,123 +41,78 @@ async fn awss_step(world: &World, secret: &str, step: &str) {
             );
             let (user, password) = (text(&pending, "username"), text(&pending, "password"));
             let quoted = password.replace('\'', "''");
-            let exists = format!("SELECT 1 FROM pg_roles WHERE rolname = '{user}'");
-            let client = world.postgres().superuser_client().await.unwrap();
-            if client.query_opt(&exists, &[]).await.unwrap().is_none() {
-                let base = text(&current, "username");
-                let sql = format!(
-                    "CREATE USER {user} WITH LOGIN PASSWORD '{quoted}'; GRANT {base} TO {user}"
-                );
-                client.batch_execute(&sql).await.unwrap();
+            let known = format!("SELECT count(*) FROM pg_roles WHERE rolname = '{user}'");
+            if common::ask::<i64>(world, &known).await == 0 {
+                let (base, admin) = (text(&current, "username"), administrator(world));
                 // AWS's administrator made the role, so it may alter it
-                let admin = format!(
-                    "GRANT {user} TO admin_of_{} WITH ADMIN OPTION",
-                    world.role()
+                let sql = format!(
+                    "CREATE USER {user} WITH LOGIN PASSWORD '{quoted}'; GRANT {base} TO {user}; \
+                     GRANT {user} TO {admin} WITH ADMIN OPTION"
                 );
-                client.batch_execute(&admin).await.unwrap();
+                execute(world, &sql).await;
             } else {
-                client
-                    .batch_execute(&format!("ALTER USER {user} WITH PASSWORD '{quoted}'"))
-                    .await
-                    .unwrap();
+                let sql = format!("ALTER USER {user} WITH PASSWORD '{quoted}'");
+                execute(world, &sql).await;
             }
         }
         "testSecret" => {
             let pending = read("AWSPENDING").await.unwrap();
-            let (user, password) = (text(&pending, "username"), text(&pending, "password"));
-            let client = world
-                .postgres()
-                .connect(&user, &password, world.dbname())
-                .await
-                .unwrap();
+            let client = log_in(world, &pending).await.unwrap();
             client.query_one("SELECT NOW()", &[]).await.unwrap();
         }
         _ => {
-            let labels = common::labels(world, secret).await;
-            let (current, _) = labels
-                .iter()
-                .find(|(_, labels)| labels.contains(&"AWSCURRENT".to_owned()))
-                .unwrap();
+            let current = version(world, secret, "AWSCURRENT").await;
             if current != TOKEN {
                 let input = json!({
                     "SecretId": secret, "VersionStage": "AWSCURRENT", "MoveToVersionId": TOKEN, "RemoveFromVersionId": current
                 });
-                service
-                    .call("UpdateSecretVersionStage", input)
-                    .await
-                    .unwrap();
+                call(world, "UpdateSecretVersionStage", input).await;
             }
         }
     }
 }
 
 async fn assert_finished(world: &World, secret: &str, case: &str) {
-    let document: Value = serde_json::from_str(
-        &stored(world.secrets_manager(), secret, "AWSCURRENT")
-            .await
-            .unwrap(),
-    )
-    .unwrap();
-    assert!(
-        common::labels(world, secret).await[TOKEN].contains(&"AWSCURRENT".to_owned()),
-        "{case}"
-    );
-    let text = |key: &str| document[key].as_str().unwrap().to_owned();
-    let login = world
-        .postgres()
-        .connect(&text("username"), &text("password"), world.dbname())
-        .await;
+    let current = version(world, secret, "AWSCURRENT").await;
+    assert_eq!(current, TOKEN, "{case}");
+    let login = log_in(world, &common::current(world, secret).await).await;
     assert!(login.is_ok(), "{case}: AWSCURRENT does not log in");
+}
+
+/// What began with one function's steps is ended by the other's, at any step, in both strategies.
+async fn handed_over(
+    begins: impl AsyncFn(&World, &str, &str),
+    ends: impl AsyncFn(&World, &str, &str),
+) {
+    for handed_over_after in 1..4 {
+        let world = world().await;
+        for secret in [world.single_user(), world.alternating_users()] {
+            let (first, rest) = STEPS.split_at(handed_over_after);
+            stage(&world, secret);
+            for step in first {
+                begins(&world, secret, step).await;
+            }
+            for step in rest {
+                ends(&world, secret, step).await;
+            }
+            let case = format!("{secret}, handed over after {first:?}");
+            assert_finished(&world, secret, &case).await;
+            let next = rotate(&world, secret).await;
+            assert!(next.succeeded, "{case}: the next rotation");
+        }
+    }
+}
+
+async fn our_step(world: &World, secret: &str, step: &str) {
+    outcome(world, secret, step).await;
 }
 
 #[tokio::test]
 async fn what_awss_function_began_is_ended_here_at_any_step_in_both_strategies() {
-    for handed_over_after in 1..4 {
-        let world = common::world().await;
-        for secret in [world.single_user(), world.alternating_users()] {
-            let case = format!(
-                "{secret}, handed over after {}",
-                STEPS[handed_over_after - 1]
-            );
-            world.secrets_manager().stage(secret, TOKEN).unwrap();
-            for step in &STEPS[..handed_over_after] {
-                awss_step(&world, secret, step).await;
-            }
-            for step in &STEPS[handed_over_after..] {
-                invoke(&world, secret, step)
-                    .await
-                    .outcome
-                    .unwrap_or_else(|error| panic!("{case}: {error}"));
-            }
-            assert_finished(&world, secret, &case).await;
-            assert!(
-                common::rotate(&world, secret).await.succeeded,
-                "{case}: the next rotation"
-            );
-        }
-    }
+    handed_over(awss_step, our_step).await;
 }
 
 #[tokio::test]
 async fn what_began_here_is_ended_by_awss_function_at_any_step_in_both_strategies() {
-    for handed_over_after in 1..4 {
-        let world = common::world().await;
-        for secret in [world.single_user(), world.alternating_users()] {
-            let case = format!(
-                "{secret}, handed over after {}",
-                STEPS[handed_over_after - 1]
-            );
-            world.secrets_manager().stage(secret, TOKEN).unwrap();
-            for step in &STEPS[..handed_over_after] {
-                invoke(&world, secret, step)
-                    .await
-                    .outcome
-                    .unwrap_or_else(|error| panic!("{case}: {error}"));
-            }
-            for step in &STEPS[handed_over_after..] {
-                awss_step(&world, secret, step).await;
-            }
-            assert_finished(&world, secret, &case).await;
-        }
-    }
+    handed_over(our_step, awss_step).await;
 }

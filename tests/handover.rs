@@ -3,11 +3,7 @@
 //! The real function rotates beside an application whose workers open connections or take them from a pool, each kind
 //! at once. The first request that fails fails the test.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
 mod common;
 

@@ -1,27 +1,18 @@
 //! Hostile names: whatever a role, a database or a password is called, it is a name and not SQL.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
 mod common;
 
 use std::cell::Cell;
 
-use common::{STEPS, invoke, stored};
+use common::{STEPS, administrator, current, invoke, log_in, options_with, start};
 use local::world::World;
 use proptest::test_runner::{Config, TestRunner};
-use serde_json::Value;
 
 /// A world whose passwords may hold any character.
 async fn world() -> World {
-    let mut options = common::options();
-    options
-        .function_env
-        .push(("EXCLUDE_CHARACTERS".to_owned(), String::new()));
-    World::start(options).await.unwrap()
+    start(options_with(&[("EXCLUDE_CHARACTERS", "")])).await
 }
 
 /// Has the server itself quote and run a statement: what is tested here must not quote for its own test.
@@ -44,30 +35,15 @@ async fn run(world: &World, template: &str, arguments: &[&str]) {
 }
 
 async fn rotates(world: &World, number: usize, user: &str, password: &str, dbname: &str) {
-    let administrator = format!("admin_of_{}", world.role());
+    let administrator = administrator(world);
     run(world, "CREATE ROLE %I LOGIN PASSWORD %L", &[user, password]).await;
-    run(
-        world,
-        "GRANT %I TO %I WITH ADMIN OPTION",
-        &[user, &administrator],
-    )
-    .await;
+    let grant = "GRANT %I TO %I WITH ADMIN OPTION";
+    run(world, grant, &[user, &administrator]).await;
     run(world, "CREATE DATABASE %I", &[dbname]).await;
-    run(
-        world,
-        "ALTER ROLE %I IN DATABASE %I SET search_path TO %I, public",
-        &[user, dbname, user],
-    )
-    .await;
+    let set = "ALTER ROLE %I IN DATABASE %I SET search_path TO %I, public";
+    run(world, set, &[user, dbname, user]).await;
 
-    let template = stored(
-        world.secrets_manager(),
-        world.alternating_users(),
-        "AWSCURRENT",
-    )
-    .await
-    .unwrap();
-    let mut document: Value = serde_json::from_str(&template).unwrap();
+    let mut document = current(world, world.alternating_users()).await;
     for (key, value) in [
         ("username", user),
         ("password", password),
@@ -87,18 +63,8 @@ async fn rotates(world: &World, number: usize, user: &str, password: &str, dbnam
                 .outcome
                 .unwrap_or_else(|error| panic!("{secret}, {step}: {error}"));
         }
-        let current: Value = serde_json::from_str(
-            &stored(world.secrets_manager(), &secret, "AWSCURRENT")
-                .await
-                .unwrap(),
-        )
-        .unwrap();
-        let text = |key: &str| current[key].as_str().unwrap();
-        world
-            .postgres()
-            .connect(text("username"), text("password"), text("dbname"))
-            .await
-            .unwrap();
+        let current = current(world, &secret).await;
+        log_in(world, &current).await.unwrap();
     }
 }
 
@@ -147,13 +113,7 @@ async fn names_that_look_like_sql_and_of_the_longest_length_are_rotated_too() {
     .iter()
     .enumerate()
     {
-        rotates(
-            &world,
-            number,
-            user,
-            "pass'word\\",
-            &format!("db \"{number}\" '$$'"),
-        )
-        .await;
+        let dbname = format!("db \"{number}\" '$$'");
+        rotates(&world, number, user, "pass'word\\", &dbname).await;
     }
 }

@@ -1,19 +1,17 @@
 //! The function's process is killed, really, and the rotation still reaches its end. On a real PostgreSQL.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
 mod common;
 
-use common::{STEPS, TOKEN, arn, invoke, logs_in, password, world};
+use common::{
+    STEPS, ask, assert_error, current, failure, inject, invoke, log_in, logs_in, options, outcome,
+    password, rotate, stage, stage_up_to, start, world,
+};
 use local::{
     secrets_manager::{Behavior, Fault, Hang, When},
     world::World,
 };
-use serde_json::json;
 
 /// Whether AWSCURRENT or AWSPENDING logs in: where a client looks.
 async fn assert_nobody_is_locked_out(world: &World, case: &str) {
@@ -45,15 +43,9 @@ async fn assert_the_retry_reaches_the_end(world: &World, case: &str) {
 #[tokio::test]
 async fn killed_between_two_steps_it_goes_on_in_a_new_process() {
     let world = world().await;
-    world
-        .secrets_manager()
-        .stage(world.single_user(), TOKEN)
-        .unwrap();
+    stage(&world, world.single_user());
     for step in STEPS {
-        invoke(&world, world.single_user(), step)
-            .await
-            .outcome
-            .unwrap();
+        outcome(&world, world.single_user(), step).await;
         world.function().kill().await;
         assert_nobody_is_locked_out(&world, step).await;
     }
@@ -75,23 +67,15 @@ async fn killed_in_any_call_to_the_store_the_retry_reaches_the_end() {
             let case = format!("{step}, {operation}, {when:?}");
             let world = world().await;
             let secret = world.single_user();
-            world.secrets_manager().stage(secret, TOKEN).unwrap();
-            for earlier in STEPS.iter().take_while(|earlier| **earlier != step) {
-                invoke(&world, secret, earlier).await.outcome.unwrap();
-            }
+            stage_up_to(&world, secret, step).await;
             let hang = Hang::default();
-            world
-                .secrets_manager()
-                .inject(Fault::on(operation, Behavior::Hang(when, hang.clone())));
+            inject(&world, operation, Behavior::Hang(when, hang.clone()));
             let (invoked, ()) = tokio::join!(invoke(&world, secret, step), async {
                 hang.reached().await;
                 world.function().kill().await;
             });
-            assert_eq!(
-                invoked.outcome.unwrap_err().error_type,
-                "Runtime.ExitError",
-                "{case}"
-            );
+            let error = invoked.outcome.unwrap_err();
+            assert_eq!(error.error_type, "Runtime.ExitError", "{case}");
             assert_nobody_is_locked_out(&world, &case).await;
             assert_the_retry_reaches_the_end(&world, &case).await;
         }
@@ -102,28 +86,18 @@ async fn killed_in_any_call_to_the_store_the_retry_reaches_the_end() {
 async fn killed_while_the_database_changes_the_password_the_retry_reaches_the_end() {
     let world = world().await;
     let secret = world.single_user();
-    world.secrets_manager().stage(secret, TOKEN).unwrap();
-    invoke(&world, secret, "createSecret")
-        .await
-        .outcome
-        .unwrap();
+    stage_up_to(&world, secret, "setSecret").await;
 
     // holds up ALTER ROLE: a session that has the role's row
     let holder = world.postgres().superuser_client().await.unwrap();
-    let sql = format!("BEGIN; ALTER ROLE \"{}\" CONNECTION LIMIT 50", world.role());
+    let role = world.role();
+    let sql = format!("BEGIN; ALTER ROLE {role} CONNECTION LIMIT 50");
     holder.batch_execute(&sql).await.unwrap();
-    let waits =
-        "SELECT count(*) > 0 FROM pg_stat_activity WHERE usename = $1 AND wait_event_type = 'Lock'";
+    let waits = format!(
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE usename = '{role}' AND wait_event_type = 'Lock'"
+    );
     let (invoked, ()) = tokio::join!(invoke(&world, secret, "setSecret"), async {
-        let watcher = world.postgres().superuser_client().await.unwrap();
-        while !watcher
-            .query_one(waits, &[&world.role()])
-            .await
-            .unwrap()
-            .get::<_, bool>(0)
-        {
-            tokio::task::yield_now().await;
-        }
+        while !ask::<bool>(&world, &waits).await {}
         world.function().kill().await;
     });
     assert_eq!(invoked.outcome.unwrap_err().error_type, "Runtime.ExitError");
@@ -137,7 +111,7 @@ async fn killed_while_the_database_changes_the_password_the_retry_reaches_the_en
 async fn a_step_delivered_twice_at_once_succeeds_twice_and_changes_the_password_once() {
     let world = world().await;
     for secret in [world.single_user(), world.alternating_users()] {
-        world.secrets_manager().stage(secret, TOKEN).unwrap();
+        stage(&world, secret);
         for step in STEPS {
             let (one, other) =
                 tokio::join!(invoke(&world, secret, step), invoke(&world, secret, step));
@@ -150,16 +124,8 @@ async fn a_step_delivered_twice_at_once_succeeds_twice_and_changes_the_password_
             }
             assert_nobody_is_locked_out(&world, step).await;
         }
-        let role = match secret == world.single_user() {
-            true => world.role().to_owned(),
-            false => format!("{}_clone", world.alternating_role()),
-        };
-        let current = password(&world, secret, "AWSCURRENT").await.unwrap();
-        world
-            .postgres()
-            .connect(&role, &current, world.dbname())
-            .await
-            .unwrap();
+        let current = current(&world, secret).await;
+        log_in(&world, &current).await.unwrap();
     }
     assert_eq!(
         world.function().environments(),
@@ -170,42 +136,27 @@ async fn a_step_delivered_twice_at_once_succeeds_twice_and_changes_the_password_
 
 #[tokio::test]
 async fn when_lambdas_time_is_up_the_step_has_ended_before_and_says_so() {
-    let mut options = common::options();
-    options.function_timeout = std::time::Duration::from_secs(2);
-    let world = World::start(options).await.unwrap();
+    let mut options = options();
+    options.function_timeout = std::time::Duration::from_secs(5);
+    let world = start(options).await;
     let secret = world.single_user();
-    world.secrets_manager().stage(secret, TOKEN).unwrap();
-    let hang = Hang::default();
-    world
-        .secrets_manager()
-        .inject(Fault::on("GetSecretValue", Behavior::Hang(When::BeforeEffect, hang)).times(9));
-    let event = json!({ "Step": "createSecret", "SecretId": arn(&world, secret), "ClientRequestToken": TOKEN });
-    let error = world.function().invoke(event).await.outcome.unwrap_err();
-    assert_eq!(error.error_type, "StepTimedOut", "{error}");
-    assert!(
-        error.error_message.contains("raise the function's timeout"),
-        "{error}"
-    );
+    stage(&world, secret);
+    let hang = Behavior::Hang(When::BeforeEffect, Hang::default());
+    let hangs = Fault::on("GetSecretValue", hang).times(9);
+    world.secrets_manager().inject(hangs);
+    let error = failure(&world, secret, "createSecret").await;
+    assert_error(&error, "StepTimedOut", "raise the function's timeout");
 }
 
 #[tokio::test]
 async fn reads_that_lag_behind_the_writes_do_not_break_a_rotation() {
     let world = world().await;
-    world
-        .secrets_manager()
-        .inject(Fault::on("GetSecretValue", Behavior::Lag).times(4));
-    world
-        .secrets_manager()
-        .inject(Fault::on("DescribeSecret", Behavior::Lag).times(2));
-    let rotation = common::rotate(&world, world.single_user()).await;
+    for (operation, times) in [("GetSecretValue", 4), ("DescribeSecret", 2)] {
+        let lags = Fault::on(operation, Behavior::Lag).times(times);
+        world.secrets_manager().inject(lags);
+    }
+    let rotation = rotate(&world, world.single_user()).await;
     assert!(rotation.succeeded, "{rotation:?}");
-    assert!(
-        logs_in(
-            &world,
-            &password(&world, world.single_user(), "AWSCURRENT")
-                .await
-                .unwrap()
-        )
-        .await
-    );
+    let current = current(&world, world.single_user()).await;
+    log_in(&world, &current).await.unwrap();
 }

@@ -3,20 +3,13 @@
 //! A block says what it is: `sh` is run, `sh aws` needs AWS itself, `sh example` sets what the test sets, and the others are
 //! run where they have something to do.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
 mod common;
 
-use std::{
-    env,
-    time::{Duration, Instant},
-};
+use std::env;
 
-use common::{TOKEN, labels, logs_in, password, world};
+use common::{TOKEN, labels, logs_in, password, stage, until, world};
 use local::{executable, world::World};
 use tokio::process::Command;
 
@@ -62,20 +55,10 @@ async fn run(world: &World, secret: &str, commands: &str) -> String {
 
 /// Waits until no version is pending.
 async fn settled(world: &World, secret: &str) {
-    let started = Instant::now();
-    let pending = |labels: &[String]| labels.iter().any(|label| label == "AWSPENDING");
-    let current = |labels: &[String]| labels.iter().any(|label| label == "AWSCURRENT");
-    while labels(world, secret)
-        .await
-        .values()
-        .any(|labels| pending(labels) && !current(labels))
-    {
-        assert!(
-            started.elapsed() < Duration::from_secs(60),
-            "still pending after a minute"
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let has = |labels: &[String], label: &str| labels.iter().any(|one| one == label);
+    let pending = |labels: &Vec<String>| has(labels, "AWSPENDING") && !has(labels, "AWSCURRENT");
+    let over = async || !labels(world, secret).await.values().any(pending);
+    until("no version is pending", over).await;
 }
 
 #[test]
@@ -109,7 +92,7 @@ async fn the_pages_commands_work_as_they_are_written() {
 async fn a_rotation_that_was_left_is_mended_by_the_pages_commands() {
     let world = world().await;
     let secret = world.single_user();
-    world.secrets_manager().stage(secret, TOKEN).unwrap();
+    stage(&world, secret);
     let commands = blocks("sh stuck");
     assert_eq!(commands.len(), 1);
     run(&world, secret, &commands[0]).await;

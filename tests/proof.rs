@@ -1,28 +1,16 @@
 //! testSecret proves more than a login.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
 mod common;
 
-use common::{TOKEN, failure, outcome, rotate};
+use common::{
+    administrator, assert_error, execute, failure, options_with, rotate, stage_up_to, start, world,
+};
 use local::world::World;
 
 async fn world_with(verify_sql: &str) -> World {
-    let mut options = common::options();
-    options
-        .function_env
-        .push(("VERIFY_SQL".to_owned(), verify_sql.to_owned()));
-    World::start(options).await.unwrap()
-}
-
-async fn tested_after(world: &World, secret: &str) {
-    world.secrets_manager().stage(secret, TOKEN).unwrap();
-    outcome(world, secret, "createSecret").await;
-    outcome(world, secret, "setSecret").await;
+    start(options_with(&[("VERIFY_SQL", verify_sql)])).await
 }
 
 #[tokio::test]
@@ -35,38 +23,30 @@ async fn verify_sql_runs_as_the_new_credential() {
 async fn verify_sql_that_fails_fails_the_step_with_the_servers_words() {
     let world = world_with("SELECT id FROM stock").await; // the other application's table
     let secret = world.single_user();
-    tested_after(&world, secret).await;
+    stage_up_to(&world, secret, "testSecret").await;
     let error = failure(&world, secret, "testSecret").await;
-    assert_eq!(error.error_type, "VerifyFailed", "{error}");
-    assert!(
-        error
-            .error_message
-            .contains("42501 (permission denied for table stock)"),
-        "{error}"
-    );
+    let denied = "42501 (permission denied for table stock)";
+    assert_error(&error, "VerifyFailed", denied);
 }
 
 #[tokio::test]
 async fn verify_sql_cannot_change_anything() {
     let world = world_with("INSERT INTO orders VALUES (1, 'x')").await;
-    tested_after(&world, world.single_user()).await;
+    stage_up_to(&world, world.single_user(), "testSecret").await;
     let error = failure(&world, world.single_user(), "testSecret").await;
     assert!(error.error_message.contains("25006"), "{error}");
 }
 
 #[tokio::test]
 async fn a_clone_that_does_not_act_as_its_owner_is_not_promoted() {
-    let world = common::world().await;
+    let world = world().await;
     let (secret, base) = (world.alternating_users(), world.alternating_role());
-    tested_after(&world, secret).await;
+    stage_up_to(&world, secret, "testSecret").await;
     // the setting is there, and the membership that it needs is not: the server then ignores it
-    let admin = format!("admin_of_{}", world.role());
+    let admin = administrator(&world);
     let revoke = format!("REVOKE {base} FROM {base}_clone GRANTED BY {admin}");
-    world.postgres().execute(&revoke).await.unwrap();
+    execute(&world, &revoke).await;
     let error = failure(&world, secret, "testSecret").await;
-    assert_eq!(error.error_type, "CredentialNotAsExpected", "{error}");
-    assert!(
-        error.error_message.contains("does not act as the role"),
-        "{error}"
-    );
+    let advice = "does not act as the role";
+    assert_error(&error, "CredentialNotAsExpected", advice);
 }

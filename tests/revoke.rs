@@ -1,47 +1,26 @@
 //! After a leak: what came before AWSCURRENT ends at once, and nobody is locked out.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
 mod common;
 
-use common::{TOKEN, invoke, rotate, snapshot, stored};
-use local::{invocation::Invoked, world::World};
-use serde_json::{Value, json};
+use common::{
+    administrator, assert_error, assert_rejected, execute, is_alive, revoke, rotate, snapshot,
+    stage_up_to, world,
+};
+use local::{postgres::Error, world::World};
+use serde_json::json;
 use tokio_postgres::Client;
 
-async fn revoke(world: &World, secret: &str) -> Invoked {
-    let event = json!({ "Step": "revokeSecret", "SecretId": common::arn(world, secret) });
-    world.function().invoke(event).await
-}
-
-async fn session(
-    world: &World,
-    secret: &str,
-    label: &str,
-) -> Result<Client, local::postgres::Error> {
-    let text = stored(world.secrets_manager(), secret, label)
-        .await
-        .unwrap();
-    let document: Value = serde_json::from_str(&text).unwrap();
-    let text = |key: &str| document[key].as_str().unwrap().to_owned();
-    world
-        .postgres()
-        .connect(&text("username"), &text("password"), &text("dbname"))
-        .await
-}
-
-async fn is_alive(client: &Client) -> bool {
-    client.simple_query("SELECT 1").await.is_ok()
+async fn session(world: &World, secret: &str, label: &str) -> Result<Client, Error> {
+    let document = common::document(world, secret, label).await;
+    common::log_in(world, &document.unwrap()).await
 }
 
 #[tokio::test]
 async fn under_alternating_users_the_old_password_and_its_sessions_end_and_the_current_ones_live_on()
  {
-    let world = common::world().await;
+    let world = world().await;
     let secret = world.alternating_users();
     let leaked = [
         session(&world, secret, "AWSCURRENT").await.unwrap(),
@@ -51,26 +30,19 @@ async fn under_alternating_users_the_old_password_and_its_sessions_end_and_the_c
     let current = session(&world, secret, "AWSCURRENT").await.unwrap();
     session(&world, secret, "AWSPREVIOUS").await.unwrap();
 
-    let answer = revoke(&world, secret).await.outcome.unwrap();
+    let answer = revoke(&world, secret).await.unwrap();
 
     assert_eq!(answer["outcome"], "revoked");
     assert!(answer["sessions"].as_u64().unwrap() >= 2, "{answer}");
     for session in &leaked {
         assert!(!is_alive(session).await);
     }
-    let Err(local::postgres::Error::Refused(error)) = session(&world, secret, "AWSPREVIOUS").await
-    else {
-        panic!("the leaked password logs in")
-    };
-    assert_eq!(error.code().unwrap().code(), "28P01");
+    assert_rejected(session(&world, secret, "AWSPREVIOUS").await);
     assert!(is_alive(&current).await);
     session(&world, secret, "AWSCURRENT").await.unwrap();
 
-    assert_eq!(
-        revoke(&world, secret).await.outcome.unwrap()["sessions"],
-        0,
-        "once more finds nothing"
-    );
+    let again = revoke(&world, secret).await.unwrap();
+    assert_eq!(again["sessions"], 0, "once more finds nothing");
     assert!(
         rotate(&world, secret).await.succeeded,
         "and the user's next turn comes"
@@ -80,13 +52,13 @@ async fn under_alternating_users_the_old_password_and_its_sessions_end_and_the_c
 
 #[tokio::test]
 async fn under_single_user_the_sessions_of_the_old_password_end_and_newer_ones_live_on() {
-    let world = common::world().await;
+    let world = world().await;
     let secret = world.single_user();
     let leaked = session(&world, secret, "AWSCURRENT").await.unwrap();
     assert!(rotate(&world, secret).await.succeeded);
     let current = session(&world, secret, "AWSCURRENT").await.unwrap();
 
-    let answer = revoke(&world, secret).await.outcome.unwrap();
+    let answer = revoke(&world, secret).await.unwrap();
 
     assert_eq!(
         (&answer["outcome"], &answer["sessions"]),
@@ -99,16 +71,12 @@ async fn under_single_user_the_sessions_of_the_old_password_end_and_newer_ones_l
 
 #[tokio::test]
 async fn while_a_rotation_is_in_flight_nothing_is_revoked() {
-    let world = common::world().await;
+    let world = world().await;
     for secret in [world.single_user(), world.alternating_users()] {
         assert!(rotate(&world, secret).await.succeeded);
-        world.secrets_manager().stage(secret, TOKEN).unwrap();
-        invoke(&world, secret, "createSecret")
-            .await
-            .outcome
-            .unwrap();
+        stage_up_to(&world, secret, "setSecret").await;
         let before = snapshot(&world, secret).await;
-        let error = revoke(&world, secret).await.outcome.unwrap_err();
+        let error = revoke(&world, secret).await.unwrap_err();
         assert_eq!(error.error_type, "RotationInFlight", "{error}");
         assert_eq!(snapshot(&world, secret).await, before);
         session(&world, secret, "AWSCURRENT").await.unwrap();
@@ -120,51 +88,38 @@ async fn while_a_rotation_is_in_flight_nothing_is_revoked() {
 
 #[tokio::test]
 async fn while_awscurrent_does_not_log_in_nothing_is_revoked() {
-    let world = common::world().await;
+    let world = world().await;
     let secret = world.alternating_users();
     assert!(rotate(&world, secret).await.succeeded);
     let clone = format!("{}_clone", world.alternating_role());
-    world
-        .postgres()
-        .execute(&format!("ALTER ROLE {clone} PASSWORD 'by hand'"))
-        .await
-        .unwrap();
-    let error = revoke(&world, secret).await.outcome.unwrap_err();
+    execute(&world, &format!("ALTER ROLE {clone} PASSWORD 'by hand'")).await;
+    let error = revoke(&world, secret).await.unwrap_err();
     assert_eq!(error.error_type, "CurrentRejected", "{error}");
     session(&world, secret, "AWSPREVIOUS").await.unwrap();
 }
 
 #[tokio::test]
 async fn before_the_first_rotation_there_is_nothing_to_revoke() {
-    let world = common::world().await;
-    let answer = revoke(&world, world.alternating_users())
-        .await
-        .outcome
-        .unwrap();
+    let world = world().await;
+    let secret = world.alternating_users();
+    let answer = revoke(&world, secret).await.unwrap();
     assert_eq!(answer["outcome"], "nothing to revoke");
-    session(&world, world.alternating_users(), "AWSCURRENT")
-        .await
-        .unwrap();
+    session(&world, secret, "AWSCURRENT").await.unwrap();
 }
 
 #[tokio::test]
 async fn an_administrator_that_may_not_end_sessions_is_told_the_grant_that_cures_it() {
-    let world = common::world().await;
+    let world = world().await;
     let secret = world.alternating_users();
     // the clone's turn: the administrator made that role, and is no member that could act as it
     assert!(rotate(&world, secret).await.succeeded);
     let leaked = session(&world, secret, "AWSCURRENT").await.unwrap();
     assert!(rotate(&world, secret).await.succeeded);
-    let admin = format!("admin_of_{}", world.role());
-    world
-        .postgres()
-        .execute(&format!("REVOKE pg_signal_backend FROM {admin}"))
-        .await
-        .unwrap();
-    let error = revoke(&world, secret).await.outcome.unwrap_err();
-    assert_eq!(error.error_type, "AdministratorForbidden", "{error}");
+    let admin = administrator(&world);
+    execute(&world, &format!("REVOKE pg_signal_backend FROM {admin}")).await;
+    let error = revoke(&world, secret).await.unwrap_err();
     let cure = format!("GRANT \"pg_signal_backend\" TO \"{admin}\"");
-    assert!(error.error_message.contains(&cure), "{error}");
+    assert_error(&error, "AdministratorForbidden", &cure);
     assert!(is_alive(&leaked).await);
     assert!(
         session(&world, secret, "AWSPREVIOUS").await.is_err(),

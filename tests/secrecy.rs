@@ -1,33 +1,24 @@
 //! No secret is seen where it should not be: everything that is written is searched for everything that is secret.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
 mod common;
 
-use common::{STEPS, TOKEN, invoke, rotate, verifier};
-use local::{
-    invocation::Invoked,
-    postgres::Settings,
-    secrets_manager::{Behavior, Fault, Rotation, ServiceError},
-    world::World,
+use common::{
+    STEPS, answers, execute, inject, invoke, options_with, rotate, stage, stage_up_to, start,
+    verifier, world,
 };
+use local::{invocation::Invoked, postgres::Settings, secrets_manager::Rotation, world::World};
 use serde_json::{Value, json};
 
 /// A world that writes as much as it can: the function at TRACE, the server each statement.
 async fn talkative_world() -> World {
     let conf = "log_statement = 'all'\nlog_min_duration_statement = 0\nlog_min_messages = debug1\n";
-    let mut options = common::options().own_postgres(Settings {
+    let settings = Settings {
         conf: conf.to_owned(),
         ..Settings::default()
-    });
-    options
-        .function_env
-        .push(("LOG_LEVEL".to_owned(), "TRACE".to_owned()));
-    World::start(options).await.unwrap()
+    };
+    start(options_with(&[("LOG_LEVEL", "TRACE")]).own_postgres(settings)).await
 }
 
 fn lines(rotation: &Rotation) -> Vec<String> {
@@ -59,8 +50,7 @@ async fn passwords(world: &World) -> Vec<String> {
     if let Some(service) = world.key_service() {
         let mut documents = vec![service.master()];
         for label in ["AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"] {
-            let stored = common::stored(world.secrets_manager(), world.api_key(), label).await;
-            documents.extend(stored.map(|stored| serde_json::from_str(&stored).unwrap()));
+            documents.extend(common::document(world, world.api_key(), label).await);
         }
         let key = |document: &Value| document["key"].as_str().unwrap().to_owned();
         passwords.extend(documents.iter().map(key));
@@ -153,24 +143,14 @@ async fn no_log_at_any_level_holds_a_password_a_verifier_or_a_rotation_token() {
 async fn no_failure_writes_a_secret_either() {
     let world = talkative_world().await;
     let secret = world.single_user();
-    world.secrets_manager().stage(secret, TOKEN).unwrap();
-    invoke(&world, secret, "createSecret")
-        .await
-        .outcome
-        .unwrap();
+    stage_up_to(&world, secret, "setSecret").await;
     let secrets = passwords(&world).await;
     let mut function = Vec::new();
     // a statement that fails: its text holds the verifier
-    let postgres = world.postgres();
-    postgres
-        .execute("ALTER DATABASE demo SET lock_timeout = '100ms'")
-        .await
-        .unwrap();
-    let holder = postgres.superuser_client().await.unwrap();
-    holder
-        .batch_execute("BEGIN; ALTER ROLE orders CONNECTION LIMIT 50")
-        .await
-        .unwrap();
+    execute(&world, "ALTER DATABASE demo SET lock_timeout = '100ms'").await;
+    let holder = world.postgres().superuser_client().await.unwrap();
+    let holds = "BEGIN; ALTER ROLE orders CONNECTION LIMIT 50";
+    holder.batch_execute(holds).await.unwrap();
     let failed = invoke(&world, secret, "setSecret").await;
     function.extend(written(&failed));
     assert_eq!(failed.outcome.unwrap_err().error_type, "DatabaseRefused");
@@ -181,14 +161,7 @@ async fn no_failure_writes_a_secret_either() {
         "InternalServiceError",
     ] {
         for operation in ["GetSecretValue", "PutSecretValue", "DescribeSecret"] {
-            let error = ServiceError {
-                status: 400,
-                code: fault.to_owned(),
-                message: "no".to_owned(),
-            };
-            world
-                .secrets_manager()
-                .inject(Fault::on(operation, Behavior::Error(error)));
+            inject(&world, operation, answers(fault));
         }
         for step in STEPS.iter().take(3) {
             function.extend(written(&invoke(&world, secret, step).await));
@@ -215,7 +188,7 @@ fn line_and_metrics(invoked: &Invoked) -> (Value, Vec<Value>) {
 
 #[tokio::test]
 async fn each_step_writes_one_line_of_json_and_its_metrics() {
-    let world = common::world().await;
+    let world = world().await;
     let rotation = rotate(&world, world.single_user()).await;
     let [attempt] = &rotation.attempts[..] else {
         panic!("{rotation:?}")
@@ -261,7 +234,7 @@ async fn each_step_writes_one_line_of_json_and_its_metrics() {
 
 #[tokio::test]
 async fn under_alternating_users_the_age_of_the_replaced_version_is_finishsecrets_to_tell() {
-    let world = common::world().await;
+    let world = world().await;
     let rotation = rotate(&world, world.alternating_users()).await;
     for run in &rotation.attempts[0].steps {
         let (_, metrics) = line_and_metrics(&run.invoked);
@@ -274,11 +247,8 @@ async fn under_alternating_users_the_age_of_the_replaced_version_is_finishsecret
 
 #[tokio::test]
 async fn a_failed_step_writes_its_line_and_counts_by_step_and_error_type() {
-    let world = common::world().await;
-    world
-        .secrets_manager()
-        .stage(world.single_user(), TOKEN)
-        .unwrap();
+    let world = world().await;
+    stage(&world, world.single_user());
     let invoked = invoke(&world, world.single_user(), "setSecret").await;
     let (line, metrics) = line_and_metrics(&invoked);
     assert_eq!(
@@ -299,13 +269,9 @@ async fn a_failed_step_writes_its_line_and_counts_by_step_and_error_type() {
 
 #[tokio::test]
 async fn the_demo_shows_both_strategies_a_revocation_an_api_key_and_no_password() {
-    let mut options = common::options()
-        .own_postgres(Settings::default())
-        .with_key_service();
-    options
-        .function_env
-        .push(("OVERLAP_WINDOW".to_owned(), drill::demo::WINDOW.to_owned()));
-    let world = World::start(options).await.unwrap();
+    let options = options_with(&[("OVERLAP_WINDOW", drill::demo::WINDOW)]);
+    let options = options.own_postgres(Settings::default()).with_key_service();
+    let world = start(options).await;
     let mut secrets = passwords(&world).await;
     let mut shown = Vec::new();
     drill::demo::run(&world, &mut shown, false, 2)
@@ -315,32 +281,15 @@ async fn the_demo_shows_both_strategies_a_revocation_an_api_key_and_no_password(
 
     let shown = String::from_utf8(shown).unwrap();
     assert_absent("a password", &secrets, &shown);
-    let count = |text: &str| shown.matches(text).count();
-    assert_eq!(count("✔ the old password is refused (28P01)"), 1, "{shown}");
-    assert_eq!(
-        count("8 API calls, 2 logins, 0 of them rejected"),
-        1,
-        "{shown}"
-    );
-    assert_eq!(
-        count("10 API calls, 3 logins, 0 of them rejected"),
-        2,
-        "{shown}"
-    );
-    assert_eq!(
-        count("✔ after the window PostgreSQL refuses the old password"),
-        1,
-        "{shown}"
-    );
-    assert_eq!(
-        count("✔ the session that it had opened is gone"),
-        1,
-        "{shown}"
-    );
-    assert_eq!(
-        count("✔ after revokeSecret the new one is all there is"),
-        1,
-        "{shown}"
-    );
-    assert_eq!(count("✔ no request failed"), 3, "{shown}");
+    for (text, times) in [
+        ("✔ the old password is refused (28P01)", 1),
+        ("8 API calls, 2 logins, 0 of them rejected", 1),
+        ("10 API calls, 3 logins, 0 of them rejected", 2),
+        ("✔ after the window PostgreSQL refuses the old password", 1),
+        ("✔ the session that it had opened is gone", 1),
+        ("✔ after revokeSecret the new one is all there is", 1),
+        ("✔ no request failed", 3),
+    ] {
+        assert_eq!(shown.matches(text).count(), times, "{text}: {shown}");
+    }
 }

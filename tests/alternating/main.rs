@@ -1,10 +1,6 @@
 //! Two users who take turns, on a real server: a real overlap, with an end that PostgreSQL enforces.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -13,51 +9,31 @@ mod administrator;
 mod overlap;
 mod roles;
 
-use common::{STEPS, TOKEN, failure, labels, outcome, rotate, stored};
+use common::{
+    TOKEN, administrator, ask, assert_error, assert_rejected, execute, fails, failure, log_in,
+    options, options_with, outcome, put, put_pending, rotate, stage, stage_up_to, start, version,
+    world,
+};
 use local::{
     postgres::{Postgres, Settings},
     world::World,
 };
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
-async fn world() -> World {
-    common::world().await
-}
-
 async fn world_with_window(window: &str) -> World {
-    let mut options = common::options();
-    options
-        .function_env
-        .push(("OVERLAP_WINDOW".to_owned(), window.to_owned()));
-    World::start(options).await.unwrap()
+    start(options_with(&[("OVERLAP_WINDOW", window)])).await
 }
 
-async fn document(world: &World, label: &str) -> Value {
-    let text = stored(world.secrets_manager(), world.alternating_users(), label)
-        .await
-        .unwrap();
-    serde_json::from_str(&text).unwrap()
+/// The document in force.
+async fn in_force(world: &World) -> Value {
+    common::current(world, world.alternating_users()).await
 }
 
-async fn log_in(world: &World, document: &Value) -> Result<Client, local::postgres::Error> {
-    let text = |key: &str| document[key].as_str().unwrap().to_owned();
-    world
-        .postgres()
-        .connect(&text("username"), &text("password"), &text("dbname"))
-        .await
-}
-
-async fn ask<T: for<'a> tokio_postgres::types::FromSql<'a>>(world: &World, sql: &str) -> T {
-    world
-        .postgres()
-        .superuser_client()
-        .await
-        .unwrap()
-        .query_one(sql, &[])
-        .await
-        .unwrap()
-        .get(0)
+/// A session of the user in force.
+async fn session(world: &World) -> Client {
+    log_in(world, &in_force(world).await).await.unwrap()
 }
 
 /// The seconds until a role's password ends; `None` if it does not.
@@ -66,13 +42,4 @@ async fn seconds_left(world: &World, role: &str) -> Option<f64> {
         "SELECT extract(epoch FROM nullif(rolvaliduntil, 'infinity') - now())::float8 FROM pg_roles WHERE rolname = '{role}'"
     );
     ask(world, &sql).await
-}
-
-async fn put(world: &World, secret: &str, document: &Value) {
-    let input = json!({ "SecretId": secret, "SecretString": document.to_string() });
-    world
-        .secrets_manager()
-        .call("PutSecretValue", input)
-        .await
-        .unwrap();
 }

@@ -8,13 +8,13 @@ async fn the_users_take_turns_and_both_log_in_during_the_overlap() {
     let base = world.alternating_role().to_owned();
     let clone = format!("{base}_clone");
     for (current, retired) in [(&clone, &base), (&base, &clone), (&clone, &base)] {
-        let before = document(&world, "AWSCURRENT").await;
+        let before = in_force(&world).await;
         let rotation = rotate(&world, world.alternating_users()).await;
         assert!(
             rotation.succeeded && rotation.attempts.len() == 1,
             "{rotation:?}"
         );
-        let after = document(&world, "AWSCURRENT").await;
+        let after = in_force(&world).await;
         assert_eq!(
             (after["username"].as_str(), before["username"].as_str()),
             (Some(&**current), Some(&**retired))
@@ -34,7 +34,7 @@ fn costs(world: &World) -> (usize, usize, usize) {
     let roles = [
         base.to_owned(),
         format!("{base}_clone"),
-        format!("admin_of_{}", world.role()),
+        administrator(world),
     ];
     let counted = roles
         .iter()
@@ -61,26 +61,25 @@ async fn a_rotation_makes_10_calls_and_3_logins_of_which_none_is_rejected() {
 #[tokio::test]
 async fn after_the_window_the_server_refuses_the_old_password_and_open_sessions_live_on() {
     let world = world_with_window("2s").await;
-    let old = document(&world, "AWSCURRENT").await;
+    let old = in_force(&world).await;
     let open = log_in(&world, &old).await.unwrap();
     assert!(rotate(&world, world.alternating_users()).await.succeeded);
-    log_in(&world, &old).await.unwrap();
     let base = world.alternating_role();
-    while seconds_left(&world, base).await.unwrap() > 0.0 {
-        tokio::task::yield_now().await;
+    // on a busy machine the window may be over when we come
+    loop {
+        let login = log_in(&world, &old).await;
+        if seconds_left(&world, base).await.unwrap() <= 0.0 {
+            break;
+        }
+        login.unwrap();
     }
-    let Err(local::postgres::Error::Refused(error)) = log_in(&world, &old).await else {
-        panic!("it logs in")
-    };
-    assert_eq!(error.code().unwrap().code(), "28P01");
+    assert_rejected(log_in(&world, &old).await);
     open.simple_query("SELECT 1").await.unwrap();
-    log_in(&world, &document(&world, "AWSCURRENT").await)
-        .await
-        .unwrap();
+    session(&world).await;
 
     // and the next rotation opens it again
     assert!(rotate(&world, world.alternating_users()).await.succeeded);
-    let current = document(&world, "AWSCURRENT").await;
+    let current = in_force(&world).await;
     assert_eq!(current["username"], base);
     log_in(&world, &current).await.unwrap();
 }
@@ -91,56 +90,39 @@ async fn the_window_can_be_unbounded_and_the_document_has_the_last_word() {
     let base = world.alternating_role();
     assert!(rotate(&world, world.alternating_users()).await.succeeded);
     assert_eq!(seconds_left(&world, base).await, None);
-    let mut current = document(&world, "AWSCURRENT").await;
+    let mut current = in_force(&world).await;
     assert!(current.get("overlap_seconds").is_none());
 
     current["overlap"] = "1h".into();
-    put(&world, world.alternating_users(), &current).await;
+    put(&world, world.alternating_users(), current).await;
     assert!(rotate(&world, world.alternating_users()).await.succeeded);
     let left = seconds_left(&world, &format!("{base}_clone"))
         .await
         .unwrap();
     assert!((3500.0..=3600.0).contains(&left), "{left}");
-    assert_eq!(
-        document(&world, "AWSCURRENT").await["overlap_seconds"],
-        3600
-    );
+    assert_eq!(in_force(&world).await["overlap_seconds"], 3600);
 }
 
 #[tokio::test]
 async fn a_bound_that_fails_leaves_the_promotion_and_the_repetition_mends_it() {
     let world = world().await;
     let (secret, base) = (world.alternating_users(), world.alternating_role());
-    world.secrets_manager().stage(secret, TOKEN).unwrap();
-    for step in &STEPS[..3] {
-        outcome(&world, secret, step).await;
-    }
-    let admin = format!("admin_of_{}", world.role());
+    stage_up_to(&world, secret, "finishSecret").await;
+    let admin = administrator(&world);
     let alter = async |attribute: &str| {
-        world
-            .postgres()
-            .execute(&format!("ALTER ROLE {admin} {attribute}"))
-            .await
-            .unwrap();
+        execute(&world, &format!("ALTER ROLE {admin} {attribute}")).await;
     };
     alter("NOCREATEROLE").await;
     let error = failure(&world, secret, "finishSecret").await;
-    assert_eq!(error.error_type, "AdministratorForbidden", "{error}");
-    assert!(
-        error.error_message.contains(&format!(
-            "GRANT \"{base}\" TO \"{admin}\" WITH ADMIN OPTION"
-        )),
-        "{error}"
-    );
-    assert!(labels(&world, secret).await[TOKEN].contains(&"AWSCURRENT".to_owned()));
+    let cure = format!("GRANT \"{base}\" TO \"{admin}\" WITH ADMIN OPTION");
+    assert_error(&error, "AdministratorForbidden", &cure);
+    assert_eq!(version(&world, secret, "AWSCURRENT").await, TOKEN);
     assert_eq!(seconds_left(&world, base).await, None);
 
     alter("CREATEROLE").await;
     world.function().kill().await; // an environment that remembers nothing
-    assert_eq!(
-        outcome(&world, secret, "finishSecret").await,
-        "already current"
-    );
+    let again = outcome(&world, secret, "finishSecret").await;
+    assert_eq!(again, "already current");
     assert!(seconds_left(&world, base).await.is_some());
 }
 
@@ -148,10 +130,8 @@ async fn a_bound_that_fails_leaves_the_promotion_and_the_repetition_mends_it() {
 async fn a_late_repetition_of_finishsecret_does_not_bound_the_user_whose_turn_has_come() {
     let world = world().await;
     let secret = world.alternating_users();
-    world.secrets_manager().stage(secret, TOKEN).unwrap();
-    for step in STEPS {
-        outcome(&world, secret, step).await;
-    }
+    stage(&world, secret);
+    common::all_steps(&world, secret).await;
     let next = "99999999-2222-4333-8444-555555555555";
     world.secrets_manager().stage(secret, next).unwrap();
     let deliver = async |step: &str, token: &str| {

@@ -1,7 +1,7 @@
 //! The function is killed, or a request is lost, at each call that a rotation makes.
 
 use super::{assert_no_orphan, document, key, service, world};
-use crate::common::{STEPS, TOKEN, invoke, rotate};
+use crate::common::{STEPS, all_steps, failure, invoke, rotate, stage, stage_up_to};
 use local::{
     secrets_manager::{Behavior, Fault, Hang, When},
     world::World,
@@ -59,16 +59,7 @@ fn inject(world: &World, request: &str, behavior: Behavior) {
 async fn before(step: &str) -> World {
     let world = world("unbounded").await;
     assert!(rotate(&world, world.api_key()).await.succeeded);
-    world
-        .secrets_manager()
-        .stage(world.api_key(), TOKEN)
-        .unwrap();
-    for earlier in STEPS.iter().take_while(|earlier| **earlier != step) {
-        invoke(&world, world.api_key(), earlier)
-            .await
-            .outcome
-            .unwrap();
-    }
+    stage_up_to(&world, world.api_key(), step).await;
     world
 }
 
@@ -76,6 +67,31 @@ async fn before(step: &str) -> World {
 async fn assert_the_current_key_is_good(world: &World, case: &str) {
     let current = key(world, "AWSCURRENT").await.unwrap();
     assert!(service(world).keys().contains(&current), "{case}");
+}
+
+/// Has the function killed while it waits for the answer to this request, which may go on when the hang is released.
+async fn killed_in(world: &World, step: &str, request: &str, when: When) -> Hang {
+    let hang = Hang::default();
+    inject(world, request, Behavior::Hang(when, hang.clone()));
+    let (invoked, ()) = tokio::join!(invoke(world, world.api_key(), step), async {
+        hang.reached().await;
+        world.function().kill().await;
+    });
+    let error = invoked.outcome.unwrap_err();
+    assert_eq!(error.error_type, "Runtime.ExitError", "{request}, {when:?}");
+    hang
+}
+
+/// A world with a service that knows idempotency keys, or seems to, and no list of keys.
+async fn world_with_idempotency_key() -> World {
+    let world = world("unbounded").await;
+    super::edit(&world, |document| {
+        document.as_object_mut().unwrap().remove("list");
+        document["create"]["headers"]["idempotency-key"] = "{token}".into();
+    })
+    .await;
+    stage(&world, world.api_key());
+    world
 }
 
 /// What the service does after a failure: all steps again, with the same token.
@@ -103,14 +119,7 @@ async fn killed_in_any_request_the_retry_reaches_the_end_and_leaves_no_orphan() 
         for when in [When::BeforeEffect, When::AfterEffect] {
             let case = format!("{step}, {request}, {when:?}");
             let world = before(step).await;
-            let hang = Hang::default();
-            inject(&world, request, Behavior::Hang(when, hang.clone()));
-            let (invoked, ()) = tokio::join!(invoke(&world, world.api_key(), step), async {
-                hang.reached().await;
-                world.function().kill().await;
-            });
-            let error = invoked.outcome.unwrap_err();
-            assert_eq!(error.error_type, "Runtime.ExitError", "{case}");
+            let hang = killed_in(&world, step, request, when).await;
             assert_the_current_key_is_good(&world, &case).await;
             hang.release();
             assert_the_retry_reaches_the_end(&world, &case).await;
@@ -128,10 +137,7 @@ async fn an_answer_that_is_lost_on_its_way_leaves_no_orphan_either() {
             let case = format!("{step}, {request}, {when:?}");
             let world = before(step).await;
             inject(&world, request, Behavior::Drop(when));
-            let error = invoke(&world, world.api_key(), step)
-                .await
-                .outcome
-                .unwrap_err();
+            let error = failure(&world, world.api_key(), step).await;
             assert_eq!(error.error_type, "DatabaseUnreachable", "{case}: {error}");
             assert_the_current_key_is_good(&world, &case).await;
             assert_the_retry_reaches_the_end(&world, &case).await;
@@ -147,13 +153,7 @@ async fn where_there_is_room_the_orphan_of_a_crash_goes_when_its_successor_is_st
     ] {
         let world = before("createSecret").await;
         service(&world).set_limit(9);
-        let hang = Hang::default();
-        inject(&world, request, Behavior::Hang(when, hang.clone()));
-        let (invoked, ()) = tokio::join!(invoke(&world, world.api_key(), "createSecret"), async {
-            hang.reached().await;
-            world.function().kill().await;
-        });
-        assert!(invoked.outcome.is_err());
+        let hang = killed_in(&world, "createSecret", request, when).await;
         hang.release();
         assert_the_retry_reaches_the_end(&world, request).await;
     }
@@ -161,30 +161,12 @@ async fn where_there_is_room_the_orphan_of_a_crash_goes_when_its_successor_is_st
 
 #[tokio::test]
 async fn with_an_idempotency_key_a_crash_needs_no_list_to_leave_no_orphan() {
-    for (step, request) in [
-        ("createSecret", "POST /keys"),
-        ("createSecret", "PutSecretValue"),
-    ] {
+    for request in ["POST /keys", "PutSecretValue"] {
         for when in [When::BeforeEffect, When::AfterEffect] {
             let case = format!("{request}, {when:?}");
-            let world = world("unbounded").await;
+            let world = world_with_idempotency_key().await;
             service(&world).set_idempotent();
-            super::edit(&world, |document| {
-                document.as_object_mut().unwrap().remove("list");
-                document["create"]["headers"]["idempotency-key"] = "{token}".into();
-            })
-            .await;
-            world
-                .secrets_manager()
-                .stage(world.api_key(), TOKEN)
-                .unwrap();
-            let hang = Hang::default();
-            inject(&world, request, Behavior::Hang(when, hang.clone()));
-            let (invoked, ()) = tokio::join!(invoke(&world, world.api_key(), step), async {
-                hang.reached().await;
-                world.function().kill().await;
-            });
-            assert!(invoked.outcome.is_err(), "{case}");
+            let hang = killed_in(&world, "createSecret", request, when).await;
             hang.release();
             assert_the_retry_reaches_the_end(&world, &case).await;
         }
@@ -196,10 +178,7 @@ async fn delivered_twice_at_once_each_step_ends_with_one_key_more() {
     for _ in 0..5 {
         let world = world("unbounded").await;
         service(&world).set_limit(3);
-        world
-            .secrets_manager()
-            .stage(world.api_key(), TOKEN)
-            .unwrap();
+        stage(&world, world.api_key());
         for step in STEPS {
             let (one, other) = tokio::join!(
                 invoke(&world, world.api_key(), step),
@@ -217,24 +196,12 @@ async fn delivered_twice_at_once_each_step_ends_with_one_key_more() {
 #[tokio::test]
 async fn a_service_that_only_seems_to_know_idempotency_keys_is_left_without_an_orphan_by_two_deliveries()
  {
-    let world = world("unbounded").await;
+    let world = world_with_idempotency_key().await;
     service(&world).set_limit(3);
-    super::edit(&world, |document| {
-        document.as_object_mut().unwrap().remove("list");
-        document["create"]["headers"]["idempotency-key"] = "{token}".into();
-    })
-    .await;
-    world
-        .secrets_manager()
-        .stage(world.api_key(), TOKEN)
-        .unwrap();
     // the first one has looked, and found nothing stored, when the second one stores
     let hang = Hang::default();
-    inject(
-        &world,
-        "PutSecretValue",
-        Behavior::Hang(When::BeforeEffect, hang.clone()),
-    );
+    let hangs = Behavior::Hang(When::BeforeEffect, hang.clone());
+    inject(&world, "PutSecretValue", hangs);
     let step = || invoke(&world, world.api_key(), "createSecret");
     let (one, other) = tokio::join!(step(), async {
         hang.reached().await;
@@ -253,9 +220,7 @@ async fn a_service_that_only_seems_to_know_idempotency_keys_is_left_without_an_o
 async fn delivered_again_after_the_end_each_step_changes_nothing_more() {
     let world = before("none").await;
     let (documents, keys) = (document(&world, "AWSCURRENT").await, service(&world).keys());
-    for step in STEPS {
-        invoke(&world, world.api_key(), step).await.outcome.unwrap();
-    }
+    all_steps(&world, world.api_key()).await;
     assert!(document(&world, "AWSCURRENT").await == documents);
     assert_eq!(service(&world).keys(), keys);
 }

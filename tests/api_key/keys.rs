@@ -1,14 +1,12 @@
 //! Which keys end, when, and which never.
 
 use super::{assert_no_orphan, edit, error, key, service, world};
-use crate::common::{TOKEN, invoke, rotate};
-use local::world::World;
+use crate::common::{self, TOKEN, call, outcome, rotate, stage, stage_up_to, version};
+use local::{invocation::FunctionError, world::World};
 use serde_json::{Value, json};
 
-async fn revoke(world: &World) -> Result<Value, local::invocation::FunctionError> {
-    let secret = world.secrets_manager().arn(world.api_key()).unwrap();
-    let event = json!({ "Step": "revokeSecret", "SecretId": secret });
-    world.function().invoke(event).await.outcome
+async fn revoke(world: &World) -> Result<Value, FunctionError> {
+    common::revoke(world, world.api_key()).await
 }
 
 #[tokio::test]
@@ -26,16 +24,9 @@ async fn while_the_overlap_lasts_a_full_account_makes_no_further_key_and_revokin
     assert_no_orphan(&world, true, "after a rotation that failed").await;
 
     // AWSPENDING is left over from it, and a revocation waits for rotations to end
-    let labels = crate::common::labels(&world, world.api_key()).await;
-    let left = labels
-        .iter()
-        .find(|(_, labels)| is_pending(labels))
-        .unwrap();
-    let input = json!({ "SecretId": world.api_key(), "VersionStage": "AWSPENDING", "RemoveFromVersionId": left.0 });
-    let taken_off = world
-        .secrets_manager()
-        .call("UpdateSecretVersionStage", input);
-    taken_off.await.unwrap();
+    let left = version(&world, world.api_key(), "AWSPENDING").await;
+    let input = json!({ "SecretId": world.api_key(), "VersionStage": "AWSPENDING", "RemoveFromVersionId": left });
+    call(&world, "UpdateSecretVersionStage", input).await;
     let answer = revoke(&world).await.unwrap();
     assert_eq!(
         (&answer["outcome"], &answer["sessions"]),
@@ -43,10 +34,6 @@ async fn while_the_overlap_lasts_a_full_account_makes_no_further_key_and_revokin
     );
     assert_no_orphan(&world, false, "revoked").await;
     assert!(rotate(&world, world.api_key()).await.succeeded);
-}
-
-fn is_pending(labels: &[String]) -> bool {
-    labels.iter().any(|label| label == "AWSPENDING")
 }
 
 #[tokio::test]
@@ -64,18 +51,12 @@ async fn while_the_overlap_lasts_the_previous_key_is_kept_where_there_is_room_fo
 async fn without_an_overlap_the_old_key_ends_with_finish_secret_and_never_before() {
     let world = world("0s").await;
     let old = key(&world, "AWSCURRENT").await.unwrap();
-    world
-        .secrets_manager()
-        .stage(world.api_key(), TOKEN)
-        .unwrap();
+    stage(&world, world.api_key());
     for step in ["createSecret", "setSecret", "testSecret"] {
-        invoke(&world, world.api_key(), step).await.outcome.unwrap();
+        outcome(&world, world.api_key(), step).await;
         assert!(service(&world).keys().contains(&old), "{step}");
     }
-    invoke(&world, world.api_key(), "finishSecret")
-        .await
-        .outcome
-        .unwrap();
+    outcome(&world, world.api_key(), "finishSecret").await;
     assert_no_orphan(&world, false, "without an overlap").await;
 }
 
@@ -92,14 +73,7 @@ async fn a_key_that_an_abandoned_rotation_has_left_goes_first_and_what_is_not_ou
     let world = world("unbounded").await;
     service(&world).set_limit(9);
     service(&world).add("reporting", "made by hand, too");
-    world
-        .secrets_manager()
-        .stage(world.api_key(), TOKEN)
-        .unwrap();
-    invoke(&world, world.api_key(), "createSecret")
-        .await
-        .outcome
-        .unwrap();
+    stage_up_to(&world, world.api_key(), "setSecret").await;
     let abandoned = key(&world, "AWSPENDING").await.unwrap();
     // somebody writes by hand in the middle of the rotation
     edit(&world, |document| document["note"] = json!("by hand")).await;

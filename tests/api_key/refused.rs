@@ -1,9 +1,10 @@
 //! "Rejected" is what the service said and nothing else; the master secret goes nowhere that it may not go.
 
 use super::{assert_no_orphan, edit, error, key, service, world};
-use crate::common::{TOKEN, failure, invoke, rotate};
+use crate::common::{
+    all_steps, assert_error, failure, options, put, rotate, stage, stage_up_to, start,
+};
 use local::secrets_manager::{Behavior, Hang, ServiceError, When};
-use local::world::World;
 use serde_json::{Value, json};
 
 fn status(status: u16) -> Behavior {
@@ -23,22 +24,13 @@ async fn a_service_that_does_not_answer_or_not_as_expected_is_an_error_and_not_a
         (Behavior::Drop(When::BeforeEffect), "DatabaseUnreachable"),
     ] {
         let world = world("1h").await;
-        world
-            .secrets_manager()
-            .stage(world.api_key(), TOKEN)
-            .unwrap();
-        invoke(&world, world.api_key(), "createSecret")
-            .await
-            .outcome
-            .unwrap();
+        stage_up_to(&world, world.api_key(), "setSecret").await;
         service(&world).inject("GET /me", behavior);
         let error = failure(&world, world.api_key(), "testSecret").await;
         assert_eq!(error.error_type, error_type);
         assert!(!error.error_message.contains("hidden-value"), "{error}");
         // and the retry goes on
-        for step in ["createSecret", "setSecret", "testSecret", "finishSecret"] {
-            invoke(&world, world.api_key(), step).await.outcome.unwrap();
-        }
+        all_steps(&world, world.api_key()).await;
         assert_no_orphan(&world, true, error_type).await;
     }
 }
@@ -46,10 +38,7 @@ async fn a_service_that_does_not_answer_or_not_as_expected_is_an_error_and_not_a
 #[tokio::test]
 async fn an_answer_that_does_not_end_is_given_up() {
     let world = world("1h").await;
-    world
-        .secrets_manager()
-        .stage(world.api_key(), TOKEN)
-        .unwrap();
+    stage(&world, world.api_key());
     let long = Behavior::Error(ServiceError {
         status: 200,
         code: String::new(),
@@ -57,22 +46,15 @@ async fn an_answer_that_does_not_end_is_given_up() {
     });
     service(&world).inject("GET /keys", long);
     let error = failure(&world, world.api_key(), "createSecret").await;
-    assert_eq!(error.error_type, "DatabaseUnreachable");
-    assert!(
-        error.error_message.contains("longer than 262144 bytes"),
-        "{error}"
-    );
+    assert_error(&error, "DatabaseUnreachable", "longer than 262144 bytes");
 }
 
 #[tokio::test]
 async fn a_service_that_is_slow_is_given_up_in_time() {
-    let mut options = crate::common::options().with_key_service();
-    options.function_timeout = std::time::Duration::from_secs(3);
-    let world = World::start(options).await.unwrap();
-    world
-        .secrets_manager()
-        .stage(world.api_key(), TOKEN)
-        .unwrap();
+    let mut options = options().with_key_service();
+    options.function_timeout = std::time::Duration::from_secs(10);
+    let world = start(options).await;
+    stage(&world, world.api_key());
     service(&world).inject(
         "POST /keys",
         Behavior::Hang(When::BeforeEffect, Hang::default()),
@@ -84,14 +66,7 @@ async fn a_service_that_is_slow_is_given_up_in_time() {
 #[tokio::test]
 async fn a_pending_key_that_the_service_rejects_is_not_promoted() {
     let world = world("1h").await;
-    world
-        .secrets_manager()
-        .stage(world.api_key(), TOKEN)
-        .unwrap();
-    invoke(&world, world.api_key(), "createSecret")
-        .await
-        .outcome
-        .unwrap();
+    stage_up_to(&world, world.api_key(), "setSecret").await;
     service(&world).delete(&key(&world, "AWSPENDING").await.unwrap());
     let error = failure(&world, world.api_key(), "testSecret").await;
     assert_eq!(error.error_type, "PendingRejected", "{error}");
@@ -102,12 +77,8 @@ async fn a_pending_key_that_the_service_rejects_is_not_promoted() {
 async fn a_master_secret_that_the_service_rejects_is_an_error_that_says_so() {
     let world = world("1h").await;
     let master = super::document(&world, "AWSCURRENT").await.unwrap()["masterarn"].clone();
-    let input = json!({ "SecretId": master, "SecretString": json!({ "key": "wrong", "account": "a" }).to_string() });
-    world
-        .secrets_manager()
-        .call("PutSecretValue", input)
-        .await
-        .unwrap();
+    let wrong = json!({ "key": "wrong", "account": "a" });
+    put(&world, master.as_str().unwrap(), wrong).await;
     let (error_type, message) = error(&rotate(&world, world.api_key()).await);
     assert_eq!(error_type, "ServiceRefused");
     assert!(
@@ -148,14 +119,8 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn a_certificate_that_nobody_vouches_for_is_an_error() {
-    let options = crate::common::options()
-        .with_key_service()
-        .without_ca_file();
-    let world = World::start(options).await.unwrap();
-    world
-        .secrets_manager()
-        .stage(world.api_key(), TOKEN)
-        .unwrap();
+    let world = start(options().with_key_service().without_ca_file()).await;
+    stage(&world, world.api_key());
     let error = failure(&world, world.api_key(), "createSecret").await;
     assert_eq!(error.error_type, "CertificateInvalid", "{error}");
 }

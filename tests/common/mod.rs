@@ -1,20 +1,21 @@
 //! What the end-to-end tests share: a local world with the real function, and questions to ask of it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use local::{
     invocation::{FunctionError, Invoked},
-    postgres::Postgres,
-    secrets_manager::{Rotation, SecretsManager},
+    postgres::{self, Postgres},
+    secrets_manager::{Behavior, Fault, Rotation, SecretsManager, ServiceError},
     world::{Options, World},
 };
 use serde_json::{Value, json};
+use tokio::{
+    net::TcpSocket,
+    time::{sleep, timeout},
+};
+use tokio_postgres::{Client, types::FromSqlOwned};
 
 /// A token for rotations that are stepped through by hand.
 pub(crate) const TOKEN: &str = "11111111-2222-4333-8444-555555555555";
@@ -24,17 +25,42 @@ pub(crate) const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", 
 
 /// Options for a world around the function that cargo has just built.
 pub(crate) fn options() -> Options {
-    Options::new(env!("CARGO_BIN_EXE_secret-rotation"))
+    options_with(&[])
+}
+
+/// The same with these variables in the function's environment.
+pub(crate) fn options_with(variables: &[(&str, &str)]) -> Options {
+    let mut options = Options::new(env!("CARGO_BIN_EXE_secret-rotation"));
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    options.function_env.extend(variables.iter().map(owned));
+    options
 }
 
 /// A world of its own, on the PostgreSQL that the tests of one file share.
 pub(crate) async fn world() -> World {
-    World::start(options()).await.unwrap()
+    start(options()).await
+}
+
+pub(crate) async fn start(options: Options) -> World {
+    World::start(options).await.unwrap()
 }
 
 /// Rotates through RotateSecret and waits for the end.
 pub(crate) async fn rotate(world: &World, secret: &str) -> Rotation {
     world.secrets_manager().rotate(secret).await.unwrap()
+}
+
+/// Stages the token, as RotateSecret does before the first step.
+pub(crate) fn stage(world: &World, secret: &str) {
+    world.secrets_manager().stage(secret, TOKEN).unwrap();
+}
+
+/// Stages the token, and runs the steps before this one.
+pub(crate) async fn stage_up_to(world: &World, secret: &str, step: &str) {
+    stage(world, secret);
+    for earlier in STEPS.iter().take_while(|earlier| **earlier != step) {
+        outcome(world, secret, earlier).await;
+    }
 }
 
 /// Invokes one step by hand.
@@ -50,17 +76,71 @@ pub(crate) async fn outcome(world: &World, secret: &str, step: &str) -> String {
     answer["outcome"].as_str().unwrap().to_owned()
 }
 
+/// Invokes all steps, each of which has to succeed.
+pub(crate) async fn all_steps(world: &World, secret: &str) {
+    for step in STEPS {
+        outcome(world, secret, step).await;
+    }
+}
+
 /// Invokes one step that has to fail.
 pub(crate) async fn failure(world: &World, secret: &str, step: &str) -> FunctionError {
     invoke(world, secret, step).await.outcome.unwrap_err()
 }
 
+/// Invokes one step that has to fail and to leave everything as it was.
+pub(crate) async fn fails(world: &World, secret: &str, step: &str) -> FunctionError {
+    let before = snapshot(world, secret).await;
+    let error = failure(world, secret, step).await;
+    assert_eq!(snapshot(world, secret).await, before, "{error}");
+    error
+}
+
+/// Its kind, and a word of its advice.
+#[track_caller]
+pub(crate) fn assert_error(error: &FunctionError, error_type: &str, advice: &str) {
+    assert_eq!(error.error_type, error_type, "{error}");
+    assert!(error.error_message.contains(advice), "{error}");
+}
+
+/// Invokes revokeSecret.
+pub(crate) async fn revoke(world: &World, secret: &str) -> Result<Value, FunctionError> {
+    let event = json!({ "Step": "revokeSecret", "SecretId": arn(world, secret) });
+    world.function().invoke(event).await.outcome
+}
+
+/// Calls an operation of Secrets Manager, which has to succeed.
+pub(crate) async fn call(world: &World, operation: &str, input: Value) -> Value {
+    let answer = world.secrets_manager().call(operation, input).await;
+    answer.unwrap()
+}
+
+/// How often an operation was called.
+pub(crate) fn calls(world: &World, operation: &str) -> usize {
+    let calls = world.secrets_manager().calls();
+    let of_it = calls.iter().filter(|call| call.operation == operation);
+    of_it.count()
+}
+
+/// An error of the service's with this code.
+pub(crate) fn answers(code: &str) -> Behavior {
+    Behavior::Error(ServiceError {
+        status: 400,
+        code: code.to_owned(),
+        message: "as it was told".to_owned(),
+    })
+}
+
+/// Has the next call of an operation meet this.
+pub(crate) fn inject(world: &World, operation: &str, behavior: Behavior) {
+    let fault = Fault::on(operation, behavior);
+    world.secrets_manager().inject(fault);
+}
+
 /// The secret's ARN, or the name itself where no such secret exists.
 pub(crate) fn arn(world: &World, secret: &str) -> String {
-    world
-        .secrets_manager()
-        .arn(secret)
-        .unwrap_or_else(|| secret.to_owned())
+    let arn = world.secrets_manager().arn(secret);
+    arn.unwrap_or_else(|| secret.to_owned())
 }
 
 /// The version with this label, as it is stored.
@@ -70,51 +150,105 @@ pub(crate) async fn stored(service: &SecretsManager, secret: &str, label: &str) 
     Some(value["SecretString"].as_str()?.to_owned())
 }
 
+/// The document of the version with this label.
+pub(crate) async fn document(world: &World, secret: &str, label: &str) -> Option<Value> {
+    let stored = stored(world.secrets_manager(), secret, label).await?;
+    Some(serde_json::from_str(&stored).unwrap())
+}
+
+/// The document of the version in force.
+pub(crate) async fn current(world: &World, secret: &str) -> Value {
+    document(world, secret, "AWSCURRENT").await.unwrap()
+}
+
 /// The password of the version with this label.
 pub(crate) async fn password(world: &World, secret: &str, label: &str) -> Option<String> {
-    let stored = stored(world.secrets_manager(), secret, label).await?;
-    let document: Value = serde_json::from_str(&stored).unwrap();
+    let document = document(world, secret, label).await?;
     Some(document["password"].as_str()?.to_owned())
+}
+
+/// Stores a version by hand, which becomes AWSCURRENT.
+pub(crate) async fn put(world: &World, secret: &str, document: impl ToString) {
+    let input = json!({ "SecretId": secret, "SecretString": document.to_string() });
+    call(world, "PutSecretValue", input).await;
+}
+
+/// Stores the token's version, as createSecret does.
+pub(crate) async fn put_pending(world: &World, secret: &str, document: impl ToString) {
+    let input = json!({
+        "SecretId": secret, "ClientRequestToken": TOKEN, "SecretString": document.to_string(),
+        "VersionStages": ["AWSPENDING"],
+    });
+    call(world, "PutSecretValue", input).await;
 }
 
 /// Labels by version.
 pub(crate) async fn labels(world: &World, secret: &str) -> BTreeMap<String, Vec<String>> {
-    let described = world
-        .secrets_manager()
-        .call("DescribeSecret", json!({ "SecretId": secret }))
-        .await
-        .unwrap();
+    let described = call(world, "DescribeSecret", json!({ "SecretId": secret })).await;
     serde_json::from_value(described["VersionIdsToStages"].clone()).unwrap_or_default()
+}
+
+/// The version with this label.
+pub(crate) async fn version(world: &World, secret: &str, label: &str) -> String {
+    let mut labels = labels(world, secret).await.into_iter();
+    let has_it = |(_, of): &(_, Vec<String>)| of.iter().any(|of| of == label);
+    labels.find(has_it).unwrap().0
+}
+
+/// What the server says to the credential of a document.
+pub(crate) async fn log_in(world: &World, document: &Value) -> Result<Client, postgres::Error> {
+    let text = |key: &str| document[key].as_str().unwrap();
+    let (user, password, dbname) = (text("username"), text("password"), text("dbname"));
+    world.postgres().connect(user, password, dbname).await
+}
+
+/// It said that the password is wrong.
+#[track_caller]
+pub(crate) fn assert_rejected(login: Result<Client, postgres::Error>) {
+    let Err(postgres::Error::Refused(error)) = login else {
+        panic!("it logs in, or it was not heard")
+    };
+    assert_eq!(error.code().unwrap().code(), "28P01");
+}
+
+/// Whether a session was not ended.
+pub(crate) async fn is_alive(client: &Client) -> bool {
+    client.simple_query("SELECT 1").await.is_ok()
 }
 
 /// Whether the server lets the single user's role in with this password.
 pub(crate) async fn logs_in(world: &World, password: &str) -> bool {
     let postgres = world.postgres();
-    postgres
-        .connect(world.role(), password, world.dbname())
-        .await
-        .is_ok()
+    let login = postgres.connect(world.role(), password, world.dbname());
+    login.await.is_ok()
+}
+
+/// The administrator's role.
+pub(crate) fn administrator(world: &World) -> String {
+    format!("admin_of_{}", world.role())
+}
+
+/// Runs SQL as the superuser.
+pub(crate) async fn execute(world: &World, sql: &str) {
+    world.postgres().execute(sql).await.unwrap();
+}
+
+/// The one value that a question of the superuser's has for an answer.
+pub(crate) async fn ask<T: FromSqlOwned>(world: &World, sql: &str) -> T {
+    let superuser = world.postgres().superuser_client().await.unwrap();
+    superuser.query_one(sql, &[]).await.unwrap().get(0)
 }
 
 /// Stores a secret of the given text that is set up for rotation, with the token staged.
 pub(crate) async fn staged_secret(world: &World, name: &str, text: &str) {
-    let service = world.secrets_manager();
-    service
-        .call(
-            "CreateSecret",
-            json!({ "Name": name, "SecretString": text }),
-        )
-        .await
-        .unwrap();
-    service.stage(name, TOKEN).unwrap();
+    let input = json!({ "Name": name, "SecretString": text });
+    call(world, "CreateSecret", input).await;
+    stage(world, name);
 }
 
 /// The demo secret's document with one key replaced.
 pub(crate) async fn document_with(world: &World, key: &str, value: Value) -> String {
-    let stored = stored(world.secrets_manager(), world.single_user(), "AWSCURRENT")
-        .await
-        .unwrap();
-    let mut document: Value = serde_json::from_str(&stored).unwrap();
+    let mut document = current(world, world.single_user()).await;
     document[key] = value;
     document.to_string()
 }
@@ -143,15 +277,27 @@ pub(crate) async fn snapshot(world: &World, secret: &str) -> Snapshot {
 
 /// What the server keeps of a role's password.
 pub(crate) async fn verifier(postgres: &Postgres, role: &str) -> Option<String> {
-    postgres
-        .superuser_client()
-        .await
-        .unwrap()
-        .query_one(
-            "SELECT rolpassword FROM pg_authid WHERE rolname = $1",
-            &[&role],
-        )
-        .await
-        .unwrap()
-        .get(0)
+    let question = "SELECT rolpassword FROM pg_authid WHERE rolname = $1";
+    let superuser = postgres.superuser_client().await.unwrap();
+    let answer = superuser.query_one(question, &[&role]).await;
+    answer.unwrap().get(0)
+}
+
+/// Waits until it is so; a test that hangs tells less than one that fails after a minute.
+pub(crate) async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+    let so = async {
+        while !is_so().await {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let so = timeout(Duration::from_secs(60), so).await;
+    assert!(so.is_ok(), "{what}: not within a minute");
+}
+
+/// A port on which nobody listens, and which nobody can take while this is held: it is bound.
+pub(crate) fn closed_port() -> (TcpSocket, u16) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    (socket, port)
 }

@@ -7,11 +7,7 @@
 //!
 //! What checks this is the kit, which anybody's engine can be checked with; so it is checked here that it finds faults.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
 mod database;
 

@@ -11,21 +11,8 @@ async fn a_secret_that_does_not_exist_is_told_from_one_without_a_version() {
     }
 }
 
-fn denied() -> ServiceError {
-    ServiceError {
-        status: 400,
-        code: "AccessDeniedException".to_owned(),
-        message: "User: someone is not authorized to perform that".to_owned(),
-    }
-}
-
-fn throttled() -> ServiceError {
-    ServiceError {
-        status: 400,
-        code: "ThrottlingException".to_owned(),
-        message: "Rate exceeded".to_owned(),
-    }
-}
+const DENIED: &str = "AccessDeniedException";
+const THROTTLED: &str = "ThrottlingException";
 
 /// Which calls each step makes: each of them can be denied and throttled.
 const CALLS: [(&str, &[&str]); 4] = [
@@ -44,32 +31,24 @@ const CALLS: [(&str, &[&str]); 4] = [
 #[tokio::test]
 async fn a_denied_call_is_told_by_its_operation_and_changes_nothing() {
     let world = world().await;
-    world
-        .secrets_manager()
-        .stage(world.single_user(), TOKEN)
-        .unwrap();
+    let secret = world.single_user();
+    stage(&world, secret);
     for (step, operations) in CALLS {
         for operation in operations {
-            world
-                .secrets_manager()
-                .inject(Fault::on(operation, Behavior::Error(denied())));
+            inject(&world, operation, answers(DENIED));
+            let error = fails(&world, secret, step).await;
             let advice = format!("grant secretsmanager:{operation}");
-            assert_fails(&world, world.single_user(), step, "AccessDenied", &advice).await;
+            assert_error(&error, "AccessDenied", &advice);
         }
-        invoke(&world, world.single_user(), step)
-            .await
-            .outcome
-            .unwrap();
+        outcome(&world, secret, step).await;
     }
 }
 
 #[tokio::test]
 async fn a_throttle_that_outlasts_the_retries_is_an_error_and_never_an_absent_version() {
     let world = world().await;
-    world
-        .secrets_manager()
-        .stage(world.single_user(), TOKEN)
-        .unwrap();
+    let secret = world.single_user();
+    stage(&world, secret);
     for (step, operations) in CALLS {
         for operation in operations {
             // three attempts of each of up to two reads at once
@@ -78,22 +57,12 @@ async fn a_throttle_that_outlasts_the_retries_is_an_error_and_never_an_absent_ve
             } else {
                 3
             };
-            world
-                .secrets_manager()
-                .inject(Fault::on(operation, Behavior::Error(throttled())).times(reads));
-            assert_fails(
-                &world,
-                world.single_user(),
-                step,
-                "Throttled",
-                "nothing was changed",
-            )
-            .await;
+            let fault = Fault::on(operation, answers(THROTTLED)).times(reads);
+            world.secrets_manager().inject(fault);
+            let error = fails(&world, secret, step).await;
+            assert_error(&error, "Throttled", "nothing was changed");
         }
-        invoke(&world, world.single_user(), step)
-            .await
-            .outcome
-            .unwrap();
+        outcome(&world, secret, step).await;
     }
 }
 
@@ -106,11 +75,9 @@ async fn a_single_throttle_is_retried_within_the_step() {
         "PutSecretValue",
         "UpdateSecretVersionStage",
     ] {
-        world
-            .secrets_manager()
-            .inject(Fault::on(operation, Behavior::Error(throttled())));
+        inject(&world, operation, answers(THROTTLED));
     }
-    let rotation = common::rotate(&world, world.single_user()).await;
+    let rotation = rotate(&world, world.single_user()).await;
     assert!(
         rotation.succeeded && rotation.attempts.len() == 1,
         "{rotation:?}"
@@ -120,11 +87,8 @@ async fn a_single_throttle_is_retried_within_the_step() {
 #[tokio::test]
 async fn a_rotation_that_fails_is_retried_by_the_service_and_then_succeeds() {
     let world = world().await;
-    world.secrets_manager().inject(Fault::on(
-        "UpdateSecretVersionStage",
-        Behavior::Error(denied()),
-    ));
-    let rotation = common::rotate(&world, world.single_user()).await;
+    inject(&world, "UpdateSecretVersionStage", answers(DENIED));
+    let rotation = rotate(&world, world.single_user()).await;
     assert!(rotation.succeeded, "{rotation:?}");
     let outcomes = |attempt: usize| -> Vec<String> {
         let steps = &rotation.attempts[attempt].steps;

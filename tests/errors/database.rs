@@ -1,42 +1,34 @@
 //! The database: its host, its TLS, its answers.
 
+use local::world::Options;
+
 use super::*;
+
+/// A fifth of what is left without the reserve is a login's: between one second and two, on a busy machine too.
+fn with_little_time() -> Options {
+    let mut options = options();
+    options.function_timeout = std::time::Duration::from_secs(10);
+    options
+}
 
 #[tokio::test]
 async fn a_host_that_cannot_be_reached_is_not_a_rejected_password() {
     let world = world().await;
-    // bound but not listening: nobody else can take the port meanwhile
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port();
-    drop(taken);
+    let (_held, port) = common::closed_port();
     let secret = created(&world, "port", json!(port)).await;
     for step in ["setSecret", "testSecret"] {
-        assert_fails(
-            &world,
-            secret,
-            step,
-            "DatabaseUnreachable",
-            "security groups",
-        )
-        .await;
+        let error = fails(&world, secret, step).await;
+        assert_error(&error, "DatabaseUnreachable", "security groups");
     }
 }
 
 #[tokio::test]
 async fn a_server_that_never_answers_ends_in_a_timeout_well_before_lambdas() {
-    let mut options = common::options();
-    options.function_timeout = std::time::Duration::from_secs(3);
-    let world = World::start(options).await.unwrap();
+    let world = start(with_little_time()).await;
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let secret = created(&world, "port", json!(silent.local_addr().unwrap().port())).await;
-    assert_fails(
-        &world,
-        secret,
-        "setSecret",
-        "DatabaseTimedOut",
-        "no answer within 0.5 s",
-    )
-    .await;
+    let error = fails(&world, secret, "setSecret").await;
+    assert_error(&error, "DatabaseTimedOut", "no answer within 1.");
 }
 
 #[tokio::test]
@@ -45,22 +37,15 @@ async fn a_server_without_tls_is_refused_unless_the_secret_says_so() {
         tls: false,
         ..Settings::default()
     };
-    let world = World::start(common::options().own_postgres(settings))
-        .await
-        .unwrap();
+    let world = start(options().own_postgres(settings)).await;
     let secret = created(&world, "host", json!("localhost")).await;
-    assert_fails(&world, secret, "setSecret", "TlsRefused", "\"ssl\": false").await;
+    let error = fails(&world, secret, "setSecret").await;
+    assert_error(&error, "TlsRefused", "\"ssl\": false");
 
     let plain = "demo/plain";
-    staged_secret(
-        &world,
-        plain,
-        &document_with(&world, "ssl", json!(false)).await,
-    )
-    .await;
-    for step in common::STEPS {
-        outcome(&world, plain, step).await;
-    }
+    let document = document_with(&world, "ssl", json!(false)).await;
+    staged_secret(&world, plain, &document).await;
+    all_steps(&world, plain).await;
 }
 
 #[tokio::test]
@@ -69,181 +54,100 @@ async fn a_certificate_of_another_host_is_refused() {
         certificate_hosts: vec!["elsewhere.example".to_owned()],
         ..Settings::default()
     };
-    let world = World::start(common::options().own_postgres(settings))
-        .await
-        .unwrap();
+    let world = start(options().own_postgres(settings)).await;
     let secret = created(&world, "host", json!("localhost")).await;
     for step in ["setSecret", "testSecret"] {
-        assert_fails(
-            &world,
-            secret,
-            step,
-            "CertificateInvalid",
-            "elsewhere.example",
-        )
-        .await;
+        let error = fails(&world, secret, step).await;
+        assert_error(&error, "CertificateInvalid", "elsewhere.example");
     }
 }
 
 #[tokio::test]
 async fn a_certificate_of_an_unknown_ca_is_refused() {
-    let world = World::start(common::options().without_ca_file())
-        .await
-        .unwrap();
+    let world = start(options().without_ca_file()).await;
     let secret = created(&world, "host", json!("localhost")).await;
-    assert_fails(
-        &world,
-        secret,
-        "setSecret",
-        "CertificateInvalid",
-        "TLS_CA_FILE",
-    )
-    .await;
+    let error = fails(&world, secret, "setSecret").await;
+    assert_error(&error, "CertificateInvalid", "TLS_CA_FILE");
 }
 
 #[tokio::test]
 async fn a_ca_file_that_is_not_there_is_told_by_its_path() {
-    let mut options = common::options();
-    options
-        .function_env
-        .push(("TLS_CA_FILE".to_owned(), "/nowhere/ca.pem".to_owned()));
-    let world = World::start(options).await.unwrap();
+    let world = start(options_with(&[("TLS_CA_FILE", "/nowhere/ca.pem")])).await;
     let secret = created(&world, "host", json!("localhost")).await;
-    assert_fails(
-        &world,
-        secret,
-        "setSecret",
-        "TlsRootsUnreadable",
-        "/nowhere/ca.pem",
-    )
-    .await;
+    let error = fails(&world, secret, "setSecret").await;
+    assert_error(&error, "TlsRootsUnreadable", "/nowhere/ca.pem");
 }
 
 #[tokio::test]
 async fn when_no_version_logs_in_the_password_was_changed_by_hand() {
     let world = world().await;
     let secret = world.single_user();
-    world.secrets_manager().stage(secret, TOKEN).unwrap();
-    outcome(&world, secret, "createSecret").await;
-    world
-        .postgres()
-        .execute(&format!(
-            "ALTER ROLE \"{}\" PASSWORD 'by hand'",
-            world.role()
-        ))
-        .await
-        .unwrap();
-    assert_fails(
-        &world,
-        secret,
-        "setSecret",
-        "NoVersionLogsIn",
-        "a role's with ALTER ROLE",
-    )
-    .await;
-    assert_fails(
-        &world,
-        secret,
-        "testSecret",
-        "PendingRejected",
-        "AWSCURRENT is untouched",
-    )
-    .await;
+    stage_up_to(&world, secret, "setSecret").await;
+    let role = world.role();
+    execute(&world, &format!("ALTER ROLE {role} PASSWORD 'by hand'")).await;
+    let error = fails(&world, secret, "setSecret").await;
+    assert_error(&error, "NoVersionLogsIn", "a role's with ALTER ROLE");
+    let error = fails(&world, secret, "testSecret").await;
+    assert_error(&error, "PendingRejected", "AWSCURRENT is untouched");
 }
 
 #[tokio::test]
 async fn a_role_without_login_is_not_taken_for_a_wrong_password() {
     let world = world().await;
     let secret = created(&world, "host", json!("localhost")).await;
-    world
-        .postgres()
-        .execute(&format!("ALTER ROLE \"{}\" NOLOGIN", world.role()))
-        .await
-        .unwrap();
-    assert_fails(
-        &world,
-        secret,
-        "setSecret",
-        "LoginForbidden",
-        "give the role LOGIN",
-    )
-    .await;
+    execute(&world, &format!("ALTER ROLE {} NOLOGIN", world.role())).await;
+    let error = fails(&world, secret, "setSecret").await;
+    assert_error(&error, "LoginForbidden", "give the role LOGIN");
 }
 
 #[tokio::test]
 async fn a_database_that_does_not_exist_is_told_with_the_servers_words() {
     let world = world().await;
     let secret = created(&world, "dbname", json!("nowhere")).await;
-    assert_fails(&world, secret, "setSecret", "DatabaseRefused", "3D000").await;
+    let error = fails(&world, secret, "setSecret").await;
+    assert_error(&error, "DatabaseRefused", "3D000");
 }
 
 #[tokio::test]
 async fn a_standby_takes_no_change() {
     let primary = Postgres::start(Settings::default()).await.unwrap();
     let standby = primary.start_standby().await.unwrap();
-    let world = World::start(common::options().on_postgres(primary))
-        .await
-        .unwrap();
+    let world = start(options().on_postgres(primary)).await;
     standby.catch_up_with(world.postgres()).await.unwrap();
     let secret = created(&world, "port", json!(standby.port())).await;
-    assert_fails(
-        &world,
-        secret,
-        "setSecret",
-        "DatabaseIsStandby",
-        "writer's address",
-    )
-    .await;
+    let error = fails(&world, secret, "setSecret").await;
+    assert_error(&error, "DatabaseIsStandby", "writer's address");
 }
 
 #[tokio::test]
 async fn a_pending_version_that_names_another_server_is_sent_nothing() {
     let world = world().await;
     let secret = world.single_user();
-    world.secrets_manager().stage(secret, TOKEN).unwrap();
+    stage(&world, secret);
     let forged = document_with(&world, "host", json!("attacker.example")).await;
-    let input = json!({
-        "SecretId": secret, "ClientRequestToken": TOKEN, "SecretString": forged, "VersionStages": ["AWSPENDING"]
-    });
-    world
-        .secrets_manager()
-        .call("PutSecretValue", input)
-        .await
-        .unwrap();
+    put_pending(&world, secret, forged).await;
     for step in ["createSecret", "setSecret"] {
-        assert_fails(&world, secret, step, "AnotherServer", "another host").await;
+        let error = fails(&world, secret, step).await;
+        assert_error(&error, "AnotherServer", "another host");
     }
 }
 
 #[tokio::test]
 async fn a_change_that_waits_for_a_lock_ends_in_a_timeout_and_does_not_happen_later() {
-    let mut options = common::options();
-    options.function_timeout = std::time::Duration::from_secs(3);
-    let world = World::start(options).await.unwrap();
+    let world = start(with_little_time()).await;
     let secret = created(&world, "host", json!("localhost")).await;
     let holder = world.postgres().superuser_client().await.unwrap();
-    let sql = format!("BEGIN; ALTER ROLE \"{}\" CONNECTION LIMIT 50", world.role());
+    let sql = format!("BEGIN; ALTER ROLE {} CONNECTION LIMIT 50", world.role());
     holder.batch_execute(&sql).await.unwrap();
-    assert_fails(
-        &world,
-        secret,
-        "setSecret",
-        "DatabaseTimedOut",
-        "no answer within 0.5 s",
-    )
-    .await;
+    let error = fails(&world, secret, "setSecret").await;
+    assert_error(&error, "DatabaseTimedOut", "no answer within 1.");
 
     // the server has given the statement up too: with the lock gone, nothing comes of it
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND state <> 'idle'";
-    while holder
-        .query_one(waiting, &[&world.role()])
-        .await
-        .unwrap()
-        .get::<_, i64>(0)
-        > 0
-    {
-        tokio::task::yield_now().await;
-    }
+    let role = world.role();
+    let waiting = format!(
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE usename = '{role}' AND state <> 'idle'"
+    );
+    while ask(&world, &waiting).await {}
     let before = snapshot(&world, secret).await;
     holder.batch_execute("ROLLBACK").await.unwrap();
     assert_eq!(snapshot(&world, secret).await, before);

@@ -69,28 +69,18 @@ async fn a_document_that_cannot_be_used_is_refused_by_what_is_wrong_with_it() {
     ];
     for (name, text, error_type, advice) in cases {
         staged_secret(&world, name, &text).await;
-        assert_fails(&world, name, "createSecret", error_type, advice).await;
+        let error = fails(&world, name, "createSecret").await;
+        assert_error(&error, error_type, advice);
     }
 }
 
 #[tokio::test]
 async fn a_binary_secret_is_refused() {
     let world = world().await;
-    let service = world.secrets_manager();
-    service
-        .call(
-            "CreateSecret",
-            json!({ "Name": "demo/binary", "SecretBinary": "AAEC" }),
-        )
-        .await
-        .unwrap();
-    service.stage("demo/binary", TOKEN).unwrap();
-    assert_fails(
-        &world,
-        "demo/binary",
-        "createSecret",
-        "SecretIsBinary",
-        "SecretString",
-    )
-    .await;
+    let (secret, bytes) = ("demo/binary", "AAEC");
+    let input = json!({ "Name": secret, "SecretBinary": bytes });
+    call(&world, "CreateSecret", input).await;
+    stage(&world, secret);
+    let error = fails(&world, secret, "createSecret").await;
+    assert_error(&error, "SecretIsBinary", "SecretString");
 }

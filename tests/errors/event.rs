@@ -29,14 +29,8 @@ async fn an_event_that_is_no_object_is_refused_and_the_function_lives_on() {
 #[tokio::test]
 async fn an_unknown_step_is_refused() {
     let world = world().await;
-    assert_fails(
-        &world,
-        world.single_user(),
-        "revertSecret",
-        "StepUnknown",
-        "send createSecret",
-    )
-    .await;
+    let error = fails(&world, world.single_user(), "revertSecret").await;
+    assert_error(&error, "StepUnknown", "send createSecret");
 }
 
 #[tokio::test]
@@ -55,22 +49,9 @@ async fn a_setting_that_cannot_be_used_is_told_at_every_invocation() {
             "scram or server",
         ),
     ] {
-        let mut options = common::options();
-        options
-            .function_env
-            .push((name.to_owned(), value.to_owned()));
-        let world = World::start(options).await.unwrap();
-        world
-            .secrets_manager()
-            .stage(world.single_user(), TOKEN)
-            .unwrap();
-        assert_fails(
-            &world,
-            world.single_user(),
-            "createSecret",
-            error_type,
-            advice,
-        )
-        .await;
+        let world = start(options_with(&[(name, value)])).await;
+        stage(&world, world.single_user());
+        let error = fails(&world, world.single_user(), "createSecret").await;
+        assert_error(&error, error_type, advice);
     }
 }

@@ -5,43 +5,21 @@ use super::*;
 #[tokio::test]
 async fn a_secret_that_is_not_enabled_for_rotation_is_refused() {
     let world = world().await;
-    let input =
-        json!({ "Name": "demo/still", "SecretString": document_with(&world, "x", json!(1)).await });
-    world
-        .secrets_manager()
-        .call("CreateSecret", input)
-        .await
-        .unwrap();
-    assert_fails(
-        &world,
-        "demo/still",
-        "createSecret",
-        "RotationNotEnabled",
-        "RotateSecret",
-    )
-    .await;
-    assert_fails(
-        &world,
-        "demo/still",
-        "finishSecret",
-        "RotationNotEnabled",
-        "RotateSecret",
-    )
-    .await;
+    let document = document_with(&world, "x", json!(1)).await;
+    let input = json!({ "Name": "demo/still", "SecretString": document });
+    call(&world, "CreateSecret", input).await;
+    for step in ["createSecret", "finishSecret"] {
+        let error = fails(&world, "demo/still", step).await;
+        assert_error(&error, "RotationNotEnabled", "RotateSecret");
+    }
 }
 
 #[tokio::test]
 async fn a_token_that_is_no_version_is_refused() {
     let world = world().await;
     for step in common::STEPS {
-        assert_fails(
-            &world,
-            world.single_user(),
-            step,
-            "TokenUnknown",
-            "start rotations with RotateSecret",
-        )
-        .await;
+        let error = fails(&world, world.single_user(), step).await;
+        assert_error(&error, "TokenUnknown", "start rotations with RotateSecret");
     }
 }
 
@@ -49,60 +27,37 @@ async fn a_token_that_is_no_version_is_refused() {
 async fn a_token_that_is_not_staged_as_awspending_is_refused() {
     let world = world().await;
     let secret = world.single_user();
-    world.secrets_manager().stage(secret, TOKEN).unwrap();
-    outcome(&world, secret, "createSecret").await;
+    stage_up_to(&world, secret, "setSecret").await;
     // the rotation is abandoned: a label of one's own keeps the version, and AWSPENDING goes
     for input in [
         json!({ "SecretId": secret, "VersionStage": "KEPT", "MoveToVersionId": TOKEN }),
         json!({ "SecretId": secret, "VersionStage": "AWSPENDING", "RemoveFromVersionId": TOKEN }),
     ] {
-        world
-            .secrets_manager()
-            .call("UpdateSecretVersionStage", input)
-            .await
-            .unwrap();
+        call(&world, "UpdateSecretVersionStage", input).await;
     }
     for step in common::STEPS {
-        assert_fails(&world, secret, step, "TokenNotStaged", "rotate again").await;
+        let error = fails(&world, secret, step).await;
+        assert_error(&error, "TokenNotStaged", "rotate again");
     }
 }
 
 #[tokio::test]
 async fn a_secret_without_awscurrent_is_refused() {
     let world = world().await;
-    world
-        .secrets_manager()
-        .call("CreateSecret", json!({ "Name": "demo/empty" }))
-        .await
-        .unwrap();
-    world.secrets_manager().stage("demo/empty", TOKEN).unwrap();
+    call(&world, "CreateSecret", json!({ "Name": "demo/empty" })).await;
+    stage(&world, "demo/empty");
     for step in ["createSecret", "setSecret", "finishSecret"] {
-        assert_fails(
-            &world,
-            "demo/empty",
-            step,
-            "NoCurrentVersion",
-            "PutSecretValue",
-        )
-        .await;
+        let error = fails(&world, "demo/empty", step).await;
+        assert_error(&error, "NoCurrentVersion", "PutSecretValue");
     }
 }
 
 #[tokio::test]
 async fn a_step_before_createsecret_finds_no_value_and_says_which_step_comes_first() {
     let world = world().await;
-    world
-        .secrets_manager()
-        .stage(world.single_user(), TOKEN)
-        .unwrap();
+    stage(&world, world.single_user());
     for step in ["setSecret", "testSecret"] {
-        assert_fails(
-            &world,
-            world.single_user(),
-            step,
-            "NoPendingValue",
-            "createSecret comes first",
-        )
-        .await;
+        let error = fails(&world, world.single_user(), step).await;
+        assert_error(&error, "NoPendingValue", "createSecret comes first");
     }
 }

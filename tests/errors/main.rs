@@ -1,10 +1,6 @@
 //! Each way to fail: told apart by its `errorType`, with what to do in its message, and nothing changed or lost.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -15,23 +11,17 @@ mod document;
 mod event;
 mod labels;
 
-use common::{TOKEN, document_with, failure, invoke, outcome, snapshot, staged_secret, world};
+use common::{
+    TOKEN, all_steps, answers, ask, assert_error, call, document_with, execute, fails, failure,
+    inject, options, options_with, outcome, put_pending, rotate, snapshot, stage, stage_up_to,
+    staged_secret, start, world,
+};
 use local::{
     postgres::{Postgres, Settings},
-    secrets_manager::{Behavior, Fault, ServiceError},
+    secrets_manager::Fault,
     world::World,
 };
 use serde_json::{Value, json};
-
-/// Invokes the step, and holds what is true of every failure: its kind, a word of its advice, and a
-/// state that is what it was.
-async fn assert_fails(world: &World, secret: &str, step: &str, error_type: &str, advice: &str) {
-    let before = snapshot(world, secret).await;
-    let error = failure(world, secret, step).await;
-    assert_eq!(error.error_type, error_type, "{error}");
-    assert!(error.error_message.contains(advice), "{error}");
-    assert_eq!(snapshot(world, secret).await, before, "{error}");
-}
 
 /// A secret whose document is the demo's with one key replaced, after its createSecret.
 async fn created(world: &World, key: &str, value: Value) -> &'static str {

@@ -1,5 +1,7 @@
 //! The function's role.
 
+use std::slice::from_ref;
+
 use local::iam::{Decision, Keys, Policy, Request, decide};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -117,11 +119,8 @@ impl Work {
             Self::Alternating => deployed.world.alternating_users(),
             Self::AgeCheck => return,
         };
-        deployed
-            .world
-            .secrets_manager()
-            .stage(secret, token)
-            .unwrap();
+        let service = deployed.world.secrets_manager();
+        service.stage(secret, token).unwrap();
     }
 }
 
@@ -168,16 +167,10 @@ async fn the_role_is_enough_for_rotations_revocation_and_the_age_check() {
         let world = &deployed.world;
         world.set_function_role(&[deployed.role()]).unwrap();
         for secret in rotated(world) {
-            let revoke = json!({ "Step": "revokeSecret", "SecretId": common::arn(world, secret) });
             for _ in 0..2 {
                 let rotation = common::rotate(world, secret).await;
                 assert!(rotation.succeeded, "{secret}: {rotation:?}");
-                world
-                    .function()
-                    .invoke(revoke.clone())
-                    .await
-                    .outcome
-                    .unwrap();
+                common::revoke(world, secret).await.unwrap();
             }
         }
         let check = json!({ "Check": "age" });
@@ -208,26 +201,20 @@ async fn without_any_right_a_named_step_fails_and_with_it_the_rotation_goes_on()
             };
             let token = Uuid::new_v4().to_string();
             work.stage(&deployed, &token);
-            world
-                .set_function_role(&[without(&role, sid, gone)])
-                .unwrap();
+            let less = without(&role, sid, gone);
+            world.set_function_role(&[less]).unwrap();
             let Err((failed, message)) = work.run(&deployed, &token).await else {
                 panic!("it works without {gone:?} of the statement {sid}: take it out")
             };
             assert_eq!(failed, *step, "without {gone:?} of {sid}: {message}");
-            let named = if action.starts_with("kms:") {
-                "Access to KMS is not allowed"
-            } else {
-                action
+            let named = match action.starts_with("kms:") {
+                true => "Access to KMS is not allowed",
+                false => action,
             };
-            assert!(
-                message.contains(named),
-                "without {gone:?} of {sid}: {message}"
-            );
+            let told = message.contains(named);
+            assert!(told, "without {gone:?} of {sid}: {message}");
 
-            world
-                .set_function_role(std::slice::from_ref(&role))
-                .unwrap();
+            world.set_function_role(from_ref(&role)).unwrap();
             work.run(&deployed, &token).await.unwrap();
         }
     }
@@ -313,7 +300,7 @@ async fn the_keys_are_of_use_only_to_secrets_manager_and_only_for_the_named_secr
             resource: KEY,
             keys: &keys,
         };
-        let decided = decide(std::slice::from_ref(&policy), &request);
+        let decided = decide(from_ref(&policy), &request);
         assert_eq!(decided, Ok(decision), "{action} {via:?} {secret}");
     }
 }
@@ -336,11 +323,7 @@ async fn the_role_may_do_nothing_else() {
     let world = &deployed.world;
     deployed.restrict("function", &deployed.role());
     let other = json!({ "Name": "other", "SecretString": "x" });
-    world
-        .secrets_manager()
-        .call("CreateSecret", other)
-        .await
-        .unwrap();
+    common::call(world, "CreateSecret", other).await;
 
     for (secret, allowed) in [
         ("other", &["ListSecrets"][..]),

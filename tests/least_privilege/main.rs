@@ -1,10 +1,6 @@
 //! The SAM template's policies, enforced by the local world: enough for what they are for, and nothing in them too much.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -156,9 +152,7 @@ impl Deployed {
 
 /// With a PostgreSQL, and a service whose API key rotates.
 async fn world() -> World {
-    World::start(common::options().with_key_service())
-        .await
-        .unwrap()
+    common::start(common::options().with_key_service()).await
 }
 
 /// The secrets that the function rotates.
@@ -173,11 +167,7 @@ fn rotated(world: &World) -> [&'static str; 3] {
 /// Puts a secret under a key.
 async fn give_key(world: &World, secret: &str, key: &str) {
     let input = json!({ "SecretId": secret, "KmsKeyId": key });
-    world
-        .secrets_manager()
-        .call("UpdateSecret", input)
-        .await
-        .unwrap();
+    common::call(world, "UpdateSecret", input).await;
 }
 
 async fn post(

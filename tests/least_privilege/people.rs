@@ -86,13 +86,8 @@ async fn an_operator_sees_rotates_revokes_and_mends_and_does_nothing_else() {
         .call("operator", "RotateSecret", json!({ "SecretId": id }))
         .await;
     let token = started.unwrap()["VersionId"].as_str().unwrap().to_owned();
-    assert!(
-        world
-            .secrets_manager()
-            .rotation(&id, &token)
-            .await
-            .succeeded
-    );
+    let rotation = world.secrets_manager().rotation(&id, &token).await;
+    assert!(rotation.succeeded, "{rotation:?}");
     let event = json!({ "Step": "revokeSecret", "SecretId": id });
     let answer = deployed.invoke("operator", event).await.unwrap();
     assert_eq!(answer["outcome"], "revoked");

@@ -2,11 +2,6 @@
 //!
 //! What stands for a resource that exists only once it is deployed, such as its ARN, becomes `Name.Attribute`. A function that is
 //! not known here fails the test.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
 
 use std::collections::BTreeMap;
 
