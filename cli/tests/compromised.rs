@@ -1,42 +1,26 @@
 //! `rotatectl compromised` against the local world.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
 mod common;
 
-use common::{command, json_of, password, run, world};
-use local::world::World;
+use common::{
+    administrator, at, called, document, execute, json_of, leave_over, log_in, password, put,
+    rotatectl, rotated, run, stdout_of, world,
+};
+use local::{postgres::Error, world::World};
 use serde_json::{Value, json};
 use snapbox::{cmd::OutputAssert, str};
 use tokio_postgres::Client;
 
-const TOKEN: &str = "00000000-0000-4000-8000-000000000001";
-
+/// Runs it for a secret, without a question.
 async fn compromised(world: &World, secret: &str, arguments: &[&str]) -> OutputAssert {
-    let arguments = [&["compromised", secret], arguments].concat();
-    let mut command = command(world.endpoint(), &arguments);
-    command.env("TLS_CA_FILE", world.postgres().ca_file());
-    run(command).await
-}
-
-async fn document(world: &World, secret: &str, label: &str) -> Value {
-    let input = json!({ "SecretId": secret, "VersionStage": label });
-    let value = world.secrets_manager().call("GetSecretValue", input).await;
-    serde_json::from_str(value.unwrap()["SecretString"].as_str().unwrap()).unwrap()
-}
-
-async fn log_in(world: &World, document: &Value) -> Result<Client, local::postgres::Error> {
-    let text = |key: &str| document[key].as_str().unwrap().to_owned();
-    let (user, password, dbname) = (text("username"), text("password"), text("dbname"));
-    world.postgres().connect(&user, &password, &dbname).await
+    let arguments = [&["compromised", secret, "--yes"], arguments].concat();
+    rotatectl(world, &arguments).await
 }
 
 async fn assert_rejected(world: &World, document: &Value) {
-    let Err(local::postgres::Error::Refused(error)) = log_in(world, document).await else {
+    let Err(Error::Refused(error)) = log_in(world, document).await else {
         panic!("{} logs in with an old password", document["username"])
     };
     assert_eq!(error.code().unwrap().code(), "28P01");
@@ -53,7 +37,7 @@ async fn under_single_user_the_leaked_password_and_its_sessions_end_and_the_time
     let leaked = document(&world, secret, "AWSCURRENT").await;
     let session = log_in(&world, &leaked).await.unwrap();
 
-    let ran = compromised(&world, secret, &["--yes"]).await;
+    let ran = compromised(&world, secret, &[]).await;
     let ran = ran.success().stdout_eq(str![[r#"
 [..]Z  arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/orders/single-[..] is treated as leaked (single user)
 [..]Z  1 of 1 stored credentials log in
@@ -70,7 +54,7 @@ async fn under_single_user_the_leaked_password_and_its_sessions_end_and_the_time
     assert!(!is_alive(&session).await);
     let current = document(&world, secret, "AWSCURRENT").await;
     log_in(&world, &current).await.unwrap();
-    let said = String::from_utf8(ran.get_output().stdout.clone()).unwrap();
+    let said = stdout_of(&ran);
     for document in [&leaked, &current] {
         assert!(!said.contains(document["password"].as_str().unwrap()));
     }
@@ -80,14 +64,7 @@ async fn under_single_user_the_leaked_password_and_its_sessions_end_and_the_time
 async fn under_alternating_users_no_password_and_no_session_of_before_is_left_to_either() {
     let world = world().await;
     let secret = world.alternating_users();
-    assert!(
-        world
-            .secrets_manager()
-            .rotate(secret)
-            .await
-            .unwrap()
-            .succeeded
-    );
+    rotated(&world, secret).await;
     let mut before = Vec::new();
     for label in ["AWSCURRENT", "AWSPREVIOUS"] {
         let document = document(&world, secret, label).await;
@@ -95,7 +72,7 @@ async fn under_alternating_users_no_password_and_no_session_of_before_is_left_to
         before.push((document, session));
     }
 
-    compromised(&world, secret, &["--yes"])
+    compromised(&world, secret, &[])
         .await
         .success()
         .stdout_eq(str![[r#"
@@ -120,35 +97,25 @@ async fn under_alternating_users_no_password_and_no_session_of_before_is_left_to
     }
     // what the rotations themselves left behind as AWSPREVIOUS is ended too
     assert_rejected(&world, &document(&world, secret, "AWSPREVIOUS").await).await;
-    log_in(&world, &document(&world, secret, "AWSCURRENT").await)
-        .await
-        .unwrap();
+    let current = document(&world, secret, "AWSCURRENT").await;
+    log_in(&world, &current).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_rotation_that_was_under_way_comes_to_its_end_and_its_password_counts_as_leaked() {
     let world = world().await;
     for secret in [world.single_user(), world.alternating_users()] {
-        let service = world.secrets_manager();
-        service.stage(secret, TOKEN).unwrap();
-        for step in ["createSecret", "setSecret"] {
-            let event = json!({
-                "Step": step, "SecretId": service.arn(secret), "ClientRequestToken": TOKEN,
-            });
-            world.function().invoke(event).await.outcome.unwrap();
-        }
+        let token = leave_over(&world, secret, 2).await;
         let pending = document(&world, secret, "AWSPENDING").await;
         let session = log_in(&world, &pending).await.unwrap();
 
-        let ran = compromised(&world, secret, &["--yes", "--json"])
-            .await
-            .success();
+        let ran = compromised(&world, secret, &["--json"]).await.success();
 
         assert_rejected(&world, &pending).await;
         assert!(!is_alive(&session).await);
         let report = json_of(&ran);
         let old = report["old_credentials"].as_array().unwrap();
-        let old = old.iter().find(|old| old["version"] == TOKEN).unwrap();
+        let old = old.iter().find(|old| old["version"] == *token).unwrap();
         assert_eq!(old["proof"], "login_rejected", "{report}");
     }
 }
@@ -159,7 +126,7 @@ async fn the_report_is_json_when_it_is_asked_for() {
     let secret = world.single_user();
     let leaked = document(&world, secret, "AWSCURRENT").await;
     let _session = log_in(&world, &leaked).await.unwrap();
-    compromised(&world, secret, &["--yes", "--json"])
+    compromised(&world, secret, &["--json"])
         .await
         .success()
         .stdout_eq(str![[r#"
@@ -223,7 +190,7 @@ async fn where_the_database_cannot_be_reached_from_here_the_functions_word_stand
     let secret = world.single_user();
     let leaked = document(&world, secret, "AWSCURRENT").await;
     // no CA: its certificate is not trusted
-    let ran = run(command(world.endpoint(), &["compromised", secret, "--yes"])).await;
+    let ran = run(at(world.endpoint(), &["compromised", secret, "--yes"])).await;
     ran.success().stdout_eq(str![[r#"
 [..]Z  arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/orders/single-[..] is treated as leaked (single user)
 [..]Z  the password of orders_[..] in version [..], AWSCURRENT of before, cannot be tried from here, so the function's word will stand for it: the certificate of localhost:[..] does not hold (invalid peer certificate: UnknownIssuer): store as host the name that the certificate carries, and name a private CA's file in TLS_CA_FILE
@@ -236,9 +203,8 @@ async fn where_the_database_cannot_be_reached_from_here_the_functions_word_stand
     assert_rejected(&world, &leaked).await;
 
     let leaked = document(&world, secret, "AWSCURRENT").await;
-    let ran = compromised(&world, secret, &["--yes", "--no-login", "--json"])
-        .await
-        .success();
+    let ran = compromised(&world, secret, &["--no-login", "--json"]).await;
+    let ran = ran.success();
     let report = json_of(&ran);
     let proof = &report["old_credentials"][0]["proof"];
     assert_eq!(*proof, json!({ "not_tried": "--no-login" }));
@@ -254,14 +220,9 @@ async fn an_old_password_that_goes_on_logging_in_is_a_failure() {
     let mut other = left.clone();
     other["username"] = json!(world.alternating_role());
     other["password"] = json!(password(&world, world.alternating_users(), "AWSCURRENT").await);
-    let put = json!({ "SecretId": secret, "SecretString": other.to_string() });
-    world
-        .secrets_manager()
-        .call("PutSecretValue", put)
-        .await
-        .unwrap();
+    put(&world, secret, &other).await;
 
-    let ran = compromised(&world, secret, &["--yes", "--json"]).await;
+    let ran = compromised(&world, secret, &["--json"]).await;
     let ran = ran.code(1).stderr_eq(str![[r#"
 rotatectl: the credential of orders_[..] that was stored before still works, for the rotation is about another one: end it with ALTER ROLE … PASSWORD NULL, or delete the key at its service
 
@@ -277,20 +238,12 @@ rotatectl: the credential of orders_[..] that was stored before still works, for
 async fn a_revocation_that_fails_is_told_with_what_the_function_said_after_what_was_done() {
     let world = world().await;
     let secret = world.alternating_users();
-    assert!(
-        world
-            .secrets_manager()
-            .rotate(secret)
-            .await
-            .unwrap()
-            .succeeded
-    );
-    let _session = log_in(&world, &document(&world, secret, "AWSCURRENT").await)
-        .await
-        .unwrap();
-    let revoke = format!("REVOKE pg_signal_backend FROM admin_of_{}", world.role());
-    world.postgres().execute(&revoke).await.unwrap();
-    compromised(&world, secret, &["--yes"])
+    rotated(&world, secret).await;
+    let current = document(&world, secret, "AWSCURRENT").await;
+    let _session = log_in(&world, &current).await.unwrap();
+    let admin = administrator(&world);
+    execute(&world, &format!("REVOKE pg_signal_backend FROM {admin}")).await;
+    compromised(&world, secret, &[])
         .await
         .code(1)
         .stdout_eq(str![[r#"
@@ -310,17 +263,12 @@ rotatectl: revokeSecret failed (AdministratorForbidden: the administrator admin_
 #[tokio::test]
 async fn without_a_terminal_and_without_yes_nothing_is_done() {
     let world = world().await;
-    let mut command = command(world.endpoint(), &["compromised", world.single_user()]);
-    command.stdin(std::process::Stdio::null());
-    run(command).await.code(1).stdout_eq("").stderr_eq(str![[r#"
+    let ran = rotatectl(&world, &["compromised", world.single_user()]).await;
+    ran.code(1).stdout_eq("").stderr_eq(str![[r#"
 rotatectl: stdin is no terminal, so nobody can be asked whether to go on: say so with --yes
 
 "#]]);
-    let calls = world.secrets_manager().calls();
-    assert!(
-        calls.iter().all(|call| call.operation != "RotateSecret"),
-        "{calls:?}"
-    );
+    assert_eq!(called(&world, "RotateSecret"), 0);
 }
 
 #[tokio::test]
@@ -328,20 +276,12 @@ async fn of_a_leaked_api_key_and_the_one_before_it_nothing_is_left_and_the_servi
     let world = common::world_with_key_service().await;
     let (secret, service) = (world.api_key(), world.key_service().unwrap());
     // the account is full, and the overlap lasts
-    assert!(
-        world
-            .secrets_manager()
-            .rotate(secret)
-            .await
-            .unwrap()
-            .succeeded
-    );
+    rotated(&world, secret).await;
     let leaked = service.keys();
     assert_eq!(leaked.len(), 2);
 
-    let mut command = command(world.endpoint(), &["compromised", secret, "--yes"]);
-    command.env("TLS_CA_FILE", world.ca_file());
-    run(command).await.success().stderr_eq("").stdout_eq(str![[r#"
+    let ran = compromised(&world, secret, &[]).await;
+    ran.success().stderr_eq("").stdout_eq(str![[r#"
 [..]Z  arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/mail/api-key-[..] is treated as leaked (api key)
 [..]Z  2 of 2 stored credentials log in
 [..]Z  what came before AWSCURRENT: revoked, sessions ended: 0

@@ -1,17 +1,13 @@
 //! `rotatectl status` on ten thousand secrets. It has a process of its own, for its memory is measured as that of the
 //! largest child.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
 mod common;
 
 use std::{net::Ipv4Addr, sync::Arc, time::Instant};
 
-use common::{command, json_of, run};
+use common::{at, json_of, run};
 use local::{
     invocation::{Invoke, Invoked},
     secrets_manager::SecretsManager,
@@ -61,7 +57,7 @@ async fn ten_thousand_secrets_are_listed_in_less_than_100_mb_and_what_is_overdue
         &["status", "--json"],
     ] {
         let began = Instant::now();
-        let ran = run(command(&endpoint, arguments)).await.code(2);
+        let ran = run(at(&endpoint, arguments)).await.code(2);
         let took = began.elapsed();
         let report = json_of(&ran);
         let secrets = report["secrets"].as_array().unwrap();

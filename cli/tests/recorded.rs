@@ -2,15 +2,14 @@
 //!
 //! `TRYCMD=overwrite cargo test … --test recorded` records them anew.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
 mod common;
 
-use common::{command, run};
+use common::{at, run, stdout_of};
+
+/// Nothing answers there, and nothing is asked.
+const NOWHERE: &str = "http://127.0.0.1:1";
 
 #[test]
 fn help_and_mistakes_read_as_recorded() {
@@ -30,8 +29,8 @@ fn help_and_mistakes_read_as_recorded() {
 #[tokio::test]
 async fn each_shells_completions_know_the_commands_and_their_options() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
-        let ran = run(command("http://127.0.0.1:1", &["completions", shell])).await;
-        let said = String::from_utf8(ran.success().get_output().stdout.clone()).unwrap();
+        let ran = run(at(NOWHERE, &["completions", shell])).await;
+        let said = stdout_of(&ran.success());
         for word in [
             "status",
             "rotate",
@@ -46,18 +45,14 @@ async fn each_shells_completions_know_the_commands_and_their_options() {
 
 #[tokio::test]
 async fn there_is_a_man_page_for_the_command_and_one_for_each_of_its_commands() {
-    let ran = run(command("http://127.0.0.1:1", &["man"])).await;
-    let page = String::from_utf8(ran.success().get_output().stdout.clone()).unwrap();
+    let ran = run(at(NOWHERE, &["man"])).await;
+    let page = stdout_of(&ran.success());
     assert!(page.contains(".TH rotatectl 1"), "{page}");
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
-    run(command(
-        "http://127.0.0.1:1",
-        &["man", "--output-dir", path],
-    ))
-    .await
-    .success();
+    let ran = run(at(NOWHERE, &["man", "--output-dir", path])).await;
+    ran.success();
     for (page, says) in [
         ("rotatectl.1", "Exit codes"),
         ("rotatectl-status.1", "\\-\\-stuck\\-after"),

@@ -1,17 +1,29 @@
 //! `rotatectl status` against the local world.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
 mod common;
 
-use common::{change_password_by_hand, json_of, rotatectl, tag, world};
-use local::secrets_manager::{Behavior, Fault, ServiceError};
-use serde_json::json;
+use common::{
+    call, called, change_password_by_hand, execute, inject_error, json_of, password, put,
+    rotatectl, rotated, tag, world,
+};
+use local::world::World;
+use serde_json::{Value, json};
 use snapbox::str;
+
+/// What it tells of the secrets, as JSON.
+async fn told(world: &World, arguments: &[&str]) -> Vec<Value> {
+    let arguments = [&["status", "--json"], arguments].concat();
+    let ran = rotatectl(world, &arguments).await.success();
+    json_of(&ran)["secrets"].as_array().unwrap().clone()
+}
+
+/// What it tells of this one.
+async fn told_of(world: &World, secret: &str) -> Value {
+    let mut told = told(world, &[]).await.into_iter();
+    told.find(|told| told["name"] == secret).unwrap()
+}
 
 #[tokio::test]
 async fn every_secret_that_rotates_is_told_of_and_others_are_not() {
@@ -31,10 +43,8 @@ demo/stock/alternating  ok     [..]s   30d    in 30d  –
 #[tokio::test]
 async fn what_is_overdue_comes_first_and_the_exit_code_says_so() {
     let world = world().await;
-    world
-        .secrets_manager()
-        .age(world.alternating_users(), 40)
-        .unwrap();
+    let secret = world.alternating_users();
+    world.secrets_manager().age(secret, 40).unwrap();
     rotatectl(&world, &["status", "--no-values"])
         .await
         .code(2)
@@ -49,20 +59,13 @@ demo/orders/single      ok          [..]s   30d    in 30d  –
 #[tokio::test]
 async fn a_rotation_that_is_stuck_is_told_of_with_the_functions_last_error() {
     let world = world().await;
+    let (secret, service) = (world.single_user(), world.secrets_manager());
     change_password_by_hand(&world).await;
-    assert!(
-        !world
-            .secrets_manager()
-            .rotate(world.single_user())
-            .await
-            .unwrap()
-            .succeeded
-    );
+    assert!(!service.rotate(secret).await.unwrap().succeeded);
 
-    let ran = rotatectl(&world, &["status", "--json"]).await.success();
-    assert_eq!(json_of(&ran)["secrets"][0]["state"], "rotating");
+    assert_eq!(told(&world, &[]).await[0]["state"], "rotating");
 
-    world.secrets_manager().age(world.single_user(), 3).unwrap();
+    service.age(secret, 3).unwrap();
     rotatectl(&world, &["status", "--no-values"])
         .await
         .code(2)
@@ -83,26 +86,17 @@ async fn an_error_that_a_later_rotation_overcame_is_history() {
     change_password_by_hand(&world).await;
     let service = world.secrets_manager();
     let failed = service.rotate(secret).await.unwrap();
-    let before = common::password(&world, secret, "AWSCURRENT").await;
+    let before = password(&world, secret, "AWSCURRENT").await;
     let sql = format!("ALTER ROLE {} PASSWORD '{before}'", world.role());
-    world.postgres().execute(&sql).await.unwrap();
+    execute(&world, &sql).await;
     let again = json!({ "SecretId": secret, "ClientRequestToken": failed.token });
-    service.call("RotateSecret", again).await.unwrap();
+    call(&world, "RotateSecret", again).await;
     assert!(service.rotation(secret, &failed.token).await.succeeded);
 
-    let shown = async || {
-        let ran = rotatectl(&world, &["status", "--json"]).await.success();
-        let told = json_of(&ran)["secrets"].as_array().unwrap().clone();
-        told.into_iter()
-            .find(|told| told["name"] == secret)
-            .unwrap()
-    };
-    assert_eq!(shown().await["state"], "ok");
+    assert_eq!(told_of(&world, secret).await["state"], "ok");
     // the next one is under way: now the log is looked at
-    service
-        .stage(secret, "00000000-0000-4000-8000-000000000001")
-        .unwrap();
-    let told = shown().await;
+    common::leave_over(&world, secret, 0).await;
+    let told = told_of(&world, secret).await;
     assert_eq!(
         (&told["state"], &told["last_error"]),
         (&json!("rotating"), &json!(null))
@@ -112,30 +106,15 @@ async fn an_error_that_a_later_rotation_overcame_is_history() {
 #[tokio::test]
 async fn the_values_tell_strategies_and_open_overlaps_and_are_not_read_where_that_is_not_wanted() {
     let world = world().await;
-    assert!(
-        world
-            .secrets_manager()
-            .rotate(world.alternating_users())
-            .await
-            .unwrap()
-            .succeeded
-    );
-    let called = |operation: &str| {
-        let calls = world.secrets_manager().calls();
-        calls
-            .iter()
-            .filter(|call| call.operation == operation)
-            .count()
-    };
-    let before = called("GetSecretValue");
+    let secret = world.alternating_users();
+    rotated(&world, secret).await;
+    let before = called(&world, "GetSecretValue");
 
     rotatectl(&world, &["status", "--no-values"])
         .await
         .success();
-    assert_eq!(
-        (called("BatchGetSecretValue"), called("GetSecretValue")),
-        (0, before)
-    );
+    assert_eq!(called(&world, "BatchGetSecretValue"), 0);
+    assert_eq!(called(&world, "GetSecretValue"), before);
 
     rotatectl(&world, &["status"])
         .await
@@ -149,12 +128,10 @@ demo/stock/alternating  ok     [..]s   30d    in 30d  alternating users  23h lef
         .stderr_eq(str![[""]]);
 
     // revoked: there is nothing left that overlaps
-    let event = json!({
-        "Step": "revokeSecret", "SecretId": world.secrets_manager().arn(world.alternating_users()),
-    });
+    let arn = world.secrets_manager().arn(secret);
+    let event = json!({ "Step": "revokeSecret", "SecretId": arn });
     world.function().invoke(event).await.outcome.unwrap();
-    let ran = rotatectl(&world, &["status", "--json"]).await.success();
-    for secret in json_of(&ran)["secrets"].as_array().unwrap() {
+    for secret in told(&world, &[]).await {
         assert_eq!(secret["overlap_until"], json!(null), "{secret}");
     }
 }
@@ -168,35 +145,20 @@ async fn an_api_key_is_told_as_one_and_what_is_no_document_of_ours_is_left_open(
         ("a/text", "no JSON"),
     ] {
         let create = json!({ "Name": name, "SecretString": value });
-        service.call("CreateSecret", create).await.unwrap();
-        service
-            .configure_rotation(name, &world.function().arn(), 30)
-            .unwrap();
+        call(&world, "CreateSecret", create).await;
+        let function = world.function().arn();
+        service.configure_rotation(name, &function, 30).unwrap();
     }
-    let ran = rotatectl(&world, &["status", "--json"]).await;
-    let report = json_of(&ran.success());
-    let strategy = |name: &str| {
-        let secrets = report["secrets"].as_array().unwrap();
-        secrets
-            .iter()
-            .find(|secret| secret["name"] == name)
-            .unwrap()["strategy"]
-            .clone()
-    };
-    assert_eq!(strategy("a/key"), "api key");
-    assert_eq!(strategy("a/text"), json!(null));
+    assert_eq!(told_of(&world, "a/key").await["strategy"], "api key");
+    assert_eq!(told_of(&world, "a/text").await["strategy"], json!(null));
 }
 
 #[tokio::test]
 async fn without_the_right_to_read_values_the_rest_is_told_with_a_note() {
     let world = world().await;
-    let denied = ServiceError {
-        code: "AccessDeniedException".to_owned(),
-        message: "User: somebody is not authorized to perform this".to_owned(),
-        status: 400,
-    };
-    let fault = Fault::on("BatchGetSecretValue", Behavior::Error(denied));
-    world.secrets_manager().inject(fault);
+    let message = "User: somebody is not authorized to perform this";
+    let code = "AccessDeniedException";
+    inject_error(&world, "BatchGetSecretValue", code, message);
     rotatectl(&world, &["status"])
         .await
         .success()
@@ -225,14 +187,10 @@ async fn tags_narrow_the_list_and_all_of_them_must_be_there() {
     ] {
         tag(&world, secret, key, value).await;
     }
-    let names = async |tags: &[&str]| {
-        let tags = tags.iter().flat_map(|tag| ["--tag", tag]);
-        let arguments: Vec<&str> = ["status", "--json"].into_iter().chain(tags).collect();
-        let ran = rotatectl(&world, &arguments).await.success();
-        let told = json_of(&ran)["secrets"].as_array().unwrap().clone();
-        told.iter()
-            .map(|told| told["name"].as_str().unwrap().to_owned())
-            .collect::<Vec<_>>()
+    let names = async |tags: &[&str]| -> Vec<Value> {
+        let tags: Vec<&str> = tags.iter().flat_map(|tag| ["--tag", tag]).collect();
+        let told = told(&world, &tags).await;
+        told.iter().map(|told| told["name"].clone()).collect()
     };
     assert_eq!(names(&["team=orders"]).await, [single]);
     assert_eq!(names(&["team=orders", "stage=test"]).await, [single]);
@@ -244,23 +202,10 @@ async fn tags_narrow_the_list_and_all_of_them_must_be_there() {
 async fn a_value_put_by_hand_makes_awscurrent_younger_than_its_last_rotation() {
     let world = world().await;
     let secret = world.single_user();
-    assert!(
-        world
-            .secrets_manager()
-            .rotate(secret)
-            .await
-            .unwrap()
-            .succeeded
-    );
+    rotated(&world, secret).await;
     world.secrets_manager().age(secret, 45).unwrap();
-    let put = json!({ "SecretId": secret, "SecretString": "{}" });
-    world
-        .secrets_manager()
-        .call("PutSecretValue", put)
-        .await
-        .unwrap();
+    put(&world, secret, &json!({})).await;
 
-    let ran = rotatectl(&world, &["status", "--json"]).await.success();
-    let told = json_of(&ran)["secrets"].as_array().unwrap().clone();
+    let told = told(&world, &[]).await;
     assert!(told.iter().all(|told| told["state"] == "ok"), "{told:?}");
 }

@@ -1,10 +1,6 @@
 //! What a person sees in a terminal, and is asked there: the command with a pseudo-terminal in place of a pipe.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
 mod common;
 
@@ -15,7 +11,7 @@ use std::{
     process::Command,
 };
 
-use common::{command, world};
+use common::{called, command, world};
 use nix::pty::{Winsize, openpty};
 
 /// A terminal of 80 columns, and the end that a person sits at.
@@ -57,18 +53,12 @@ async fn shown(
 #[tokio::test]
 async fn in_a_terminal_the_table_fits_its_width_and_what_wants_attention_is_coloured() {
     let world = world().await;
-    world
-        .secrets_manager()
-        .age(world.single_user(), 40)
-        .unwrap();
+    let (secret, service) = (world.single_user(), world.secrets_manager());
+    service.age(secret, 40).unwrap();
     common::change_password_by_hand(&world).await;
-    world
-        .secrets_manager()
-        .rotate(world.single_user())
-        .await
-        .unwrap();
+    service.rotate(secret).await.unwrap();
 
-    let status = || command(world.endpoint(), &["status", "--stuck-after", "0s"]);
+    let status = || command(&world, &["status", "--stuck-after", "0s"]);
     let coloured = shown(status(), terminal(), "").await;
     assert!(coloured.contains("\u{1b}["), "{coloured}");
     assert!(coloured.contains("stuck"), "{coloured}");
@@ -89,7 +79,7 @@ async fn in_a_terminal_the_table_fits_its_width_and_what_wants_attention_is_colo
 #[tokio::test]
 async fn a_rotation_that_is_followed_shows_its_steps_as_they_come() {
     let world = world().await;
-    let rotate = command(world.endpoint(), &["rotate", world.single_user(), "--wait"]);
+    let rotate = command(&world, &["rotate", world.single_user(), "--wait"]);
     let seen = shown(rotate, terminal(), "").await;
     assert!(seen.contains('█') && seen.contains("rotated in"), "{seen}");
 }
@@ -97,19 +87,11 @@ async fn a_rotation_that_is_followed_shows_its_steps_as_they_come() {
 #[tokio::test]
 async fn before_anything_is_ended_the_operator_is_asked_and_may_decline() {
     let world = world().await;
-    let rotations = || {
-        let calls = world.secrets_manager().calls();
-        calls
-            .iter()
-            .filter(|call| call.operation == "RotateSecret")
-            .count()
-    };
     for (answer, said, rotated) in [("n", "nothing was done", 0), ("y", "contained", 1)] {
-        let mut command = command(world.endpoint(), &["compromised", world.single_user()]);
-        command.env("TLS_CA_FILE", world.postgres().ca_file());
+        let command = command(&world, &["compromised", world.single_user()]);
         let seen = shown(command, terminal(), answer).await;
         assert!(seen.contains("replace its credential now"), "{seen}");
         assert!(seen.contains(said), "{seen}");
-        assert_eq!(rotations(), rotated, "{seen}");
+        assert_eq!(called(&world, "RotateSecret"), rotated, "{seen}");
     }
 }

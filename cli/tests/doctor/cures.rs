@@ -1,10 +1,8 @@
 //! Somebody breaks the world; doctor finds it, and what it prints, run as it stands, mends it.
 
-use local::postgres::Settings;
-
 use super::*;
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn an_awspending_left_over_before_setsecret_is_taken_off() {
     let world = world(options()).await;
     for secret in [world.single_user(), world.alternating_users()] {
@@ -14,9 +12,7 @@ async fn an_awspending_left_over_before_setsecret_is_taken_off() {
             assert!(refused.is_err(), "no rotation can begin");
             let said = doctor(&world, &[secret], "").await;
             said.assert_wrong("labels", &token);
-            let [take_off, rotate] = &said.commands("labels")[..] else {
-                panic!("{said:?}");
-            };
+            let [take_off, rotate] = &said.cure("labels");
             follow(&world, take_off, "").await;
             follow_rotation(&world, secret, rotate).await;
             assert_mended(&world, secret).await;
@@ -24,7 +20,7 @@ async fn an_awspending_left_over_before_setsecret_is_taken_off() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn an_awspending_whose_password_the_database_has_becomes_awscurrent() {
     let world = world(options()).await;
     let secret = world.single_user();
@@ -34,30 +30,26 @@ async fn an_awspending_whose_password_the_database_has_becomes_awscurrent() {
         said.assert_wrong("labels", &token);
         said.assert_wrong("AWSCURRENT", "rejects");
         assert_eq!(said.verdicts()["AWSPENDING"], "ok", "{}", said.stdout);
-        let [promote] = &said.commands("labels")[..] else {
-            panic!("{said:?}");
-        };
+        let [promote] = &said.cure("labels");
         follow(&world, promote, "").await;
         assert_mended(&world, secret).await;
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn of_two_users_an_awspending_left_over_after_setsecret_is_given_up() {
     let world = world(options()).await;
     let secret = world.alternating_users();
     leave_over(&world, secret, 2).await;
     let said = doctor(&world, &[secret], "").await;
     assert_eq!(said.checks("wrong"), ["labels"], "{}", said.stdout);
-    let [take_off, rotate] = &said.commands("labels")[..] else {
-        panic!("{said:?}");
-    };
+    let [take_off, rotate] = &said.cure("labels");
     follow(&world, take_off, "").await;
     follow_rotation(&world, secret, rotate).await;
     assert_mended(&world, secret).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_rotation_in_flight_is_no_fault() {
     let world = world(options()).await;
     let secret = world.single_user();
@@ -66,35 +58,25 @@ async fn a_rotation_in_flight_is_no_fault() {
         .stage(secret, &Uuid::new_v4().to_string())
         .unwrap();
     let said = doctor(&world, &[secret], "").await;
-    said.assert_ok();
-    assert_eq!(said.checks("warning"), ["labels"], "{}", said.stdout);
+    said.assert_warns(&["labels"]);
     assert_eq!(said.commands("labels"), []);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn between_setsecret_and_finishsecret_awscurrent_does_not_log_in_and_that_is_no_fault_yet() {
     let world = world(options()).await;
     let secret = world.single_user();
     let token = leave_over(&world, secret, 2).await;
-    let labels = json!({ "SecretId": secret, "Tags": [{ "Key": "changed", "Value": "now" }] });
-    call(&world, "TagResource", labels).await;
+    common::tag(&world, secret, "changed", "now").await;
     let said = doctor(&world, &[secret], "").await;
-    said.assert_ok();
-    assert_eq!(
-        said.checks("warning"),
-        ["AWSCURRENT", "labels"],
-        "{}",
-        said.stdout
-    );
+    said.assert_warns(&["AWSCURRENT", "labels"]);
     assert!(said.stdout.contains(&token));
 }
 
 /// What is printed for a credential that nobody has: a superuser sets one, and it is typed where it is asked for.
 async fn set_and_store(world: &World, said: &Said, check: &str) {
     let password = Uuid::new_v4().simple().to_string();
-    let [set, store] = &said.commands(check)[..] else {
-        panic!("{said:?}");
-    };
+    let [set, store] = &said.cure(check);
     assert!(
         matches!(set, Line::Psql(set) if set.starts_with("\\password")),
         "{set:?}"
@@ -104,37 +86,32 @@ async fn set_and_store(world: &World, said: &Said, check: &str) {
     assert!(!said.stdout.contains(&password) && !said.stderr.contains(&password));
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_wrong_administrators_password_is_set_and_stored() {
     let world = world(options()).await;
     let secret = world.alternating_users();
     let administrator = administrator(&world);
-    execute(
-        &world,
-        &format!("ALTER ROLE {administrator} PASSWORD 'by hand'"),
-    )
-    .await;
+    let sql = format!("ALTER ROLE {administrator} PASSWORD 'by hand'");
+    execute(&world, &sql).await;
     let said = doctor(&world, &[secret], "").await;
-    assert_eq!(said.checks("wrong"), ["administrator"], "{}", said.stdout);
-    said.assert_wrong("administrator", &administrator);
+    said.assert_only_wrong("administrator", &administrator);
     set_and_store(&world, &said, "administrator").await;
     assert_mended(&world, secret).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_hand_changed_password_of_a_single_user_is_set_and_stored() {
     let world = world(options()).await;
     let (secret, role) = (world.single_user(), world.role());
     execute(&world, &format!("ALTER ROLE {role} PASSWORD 'by hand'")).await;
     let said = doctor(&world, &[secret], "").await;
-    assert_eq!(said.checks("wrong"), ["AWSCURRENT"], "{}", said.stdout);
-    said.assert_wrong("AWSCURRENT", "the password was changed by hand");
+    said.assert_only_wrong("AWSCURRENT", "the password was changed by hand");
     set_and_store(&world, &said, "AWSCURRENT").await;
     assert_mended(&world, secret).await;
 }
 
 /// In the middle of a rotation that was given up: storing the value takes AWSPENDING off too.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_hand_changed_password_and_an_awspending_left_over_are_mended_by_one_cure() {
     let world = world(options()).await;
     let (secret, role) = (world.single_user(), world.role());
@@ -152,16 +129,13 @@ async fn a_hand_changed_password_and_an_awspending_left_over_are_mended_by_one_c
     assert_mended(&world, secret).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_hand_changed_password_of_one_of_two_users_is_given_back_by_the_administrator() {
     let world = world(options()).await;
     let secret = world.alternating_users();
     let role = world.alternating_role();
-    execute(
-        &world,
-        &format!("ALTER ROLE {role} PASSWORD 'by hand' VALID UNTIL '2000-01-01'"),
-    )
-    .await;
+    let sql = format!("ALTER ROLE {role} PASSWORD 'by hand' VALID UNTIL '2000-01-01'");
+    execute(&world, &sql).await;
     let said = doctor(&world, &[secret], "").await;
     assert_eq!(said.checks("wrong"), ["AWSCURRENT"], "{}", said.stdout);
     assert_eq!(
@@ -170,44 +144,28 @@ async fn a_hand_changed_password_of_one_of_two_users_is_given_back_by_the_admini
         "nobody has proven the server"
     );
     let before = document(&world, secret, "AWSCURRENT").await;
-    let [repair] = &said.commands("AWSCURRENT")[..] else {
-        panic!("{said:?}");
-    };
+    let [repair] = &said.cure("AWSCURRENT");
     follow(&world, repair, "y\n").await;
     assert_eq!(document(&world, secret, "AWSCURRENT").await, before);
     assert_mended(&world, secret).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn of_two_users_a_rotation_mends_it_while_the_other_one_logs_in() {
     let world = world(options()).await;
     let secret = world.alternating_users();
-    assert!(
-        world
-            .secrets_manager()
-            .rotate(secret)
-            .await
-            .unwrap()
-            .succeeded
-    );
-    execute(
-        &world,
-        &format!(
-            "ALTER ROLE {}_clone PASSWORD 'by hand'",
-            world.alternating_role()
-        ),
-    )
-    .await;
+    rotated(&world, secret).await;
+    let role = world.alternating_role();
+    let sql = format!("ALTER ROLE {role}_clone PASSWORD 'by hand'");
+    execute(&world, &sql).await;
     let said = doctor(&world, &[secret], "").await;
     assert_eq!(said.checks("wrong"), ["AWSCURRENT"], "{}", said.stdout);
-    let [rotate] = &said.commands("AWSCURRENT")[..] else {
-        panic!("{said:?}");
-    };
+    let [rotate] = &said.cure("AWSCURRENT");
     follow_rotation(&world, secret, rotate).await;
     assert_mended(&world, secret).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn an_expired_certificate_is_found_with_its_date_and_a_new_one_is_taken() {
     let expired = Settings {
         certificate_days: -3,
@@ -216,8 +174,7 @@ async fn an_expired_certificate_is_found_with_its_date_and_a_new_one_is_taken() 
     let world = world(options().own_postgres(expired)).await;
     let secret = world.single_user();
     let said = doctor(&world, &[secret], "").await;
-    assert_eq!(said.checks("wrong"), ["certificate"], "{}", said.stdout);
-    said.assert_wrong("certificate", "it has expired on 20");
+    said.assert_only_wrong("certificate", "it has expired on 20");
     let logins = world.postgres().logins(world.role()).unwrap();
     assert_eq!(
         logins.accepted + logins.rejected,
@@ -225,16 +182,13 @@ async fn an_expired_certificate_is_found_with_its_date_and_a_new_one_is_taken() 
         "nothing is sent to it"
     );
 
-    let [reload] = &said.commands("certificate")[..] else {
-        panic!("{said:?}");
-    };
+    let [reload] = &said.cure("certificate");
     for (days, verdict) in [(20, "warning"), (365, "ok")] {
         world.postgres().issue_certificate(days).unwrap();
         follow(&world, reload, "").await;
         // the server reloads when it gets around to it
-        until(&world, secret, "certificate", verdict)
-            .await
-            .assert_ok();
+        let said = until(&world, secret, "certificate", verdict).await;
+        said.assert_ok();
     }
     assert_mended(&world, secret).await;
 }

@@ -32,21 +32,14 @@ fn without_date(word: &str) -> String {
 
 /// On a server of its own, where names need no suffix.
 async fn own_world() -> World {
-    world(options().own_postgres(local::postgres::Settings::default())).await
+    world(options().own_postgres(Settings::default())).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_secret_with_which_nothing_is_wrong_has_a_line_for_each_check() {
     let world = own_world().await;
     for secret in [world.single_user(), world.alternating_users()] {
-        assert!(
-            world
-                .secrets_manager()
-                .rotate(secret)
-                .await
-                .unwrap()
-                .succeeded
-        );
+        rotated(&world, secret).await;
     }
     let said = doctor(&world, &[world.single_user()], "").await;
     said.assert_ok();
@@ -59,7 +52,7 @@ async fn a_secret_with_which_nothing_is_wrong_has_a_line_for_each_check() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn what_is_wrong_stands_above_what_to_do() {
     let world = own_world().await;
     let secret = world.alternating_users();
@@ -76,7 +69,7 @@ async fn what_is_wrong_stands_above_what_to_do() {
     snapbox::assert_data_eq!(recorded, snapbox::file!["broken.txt"]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_secret_that_was_never_rotated_is_as_healthy() {
     let world = world(options()).await;
     for secret in [world.single_user(), world.alternating_users()] {
@@ -84,7 +77,7 @@ async fn a_secret_that_was_never_rotated_is_as_healthy() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn json_tells_the_same_with_a_stable_word_for_each_check() {
     let world = world(options()).await;
     execute(
@@ -122,7 +115,7 @@ async fn json_tells_the_same_with_a_stable_word_for_each_check() {
 }
 
 #[cfg(target_os = "linux")] // elsewhere script takes other options
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn colours_are_shown_in_a_terminal_that_has_them_and_nowhere_else() {
     let world = world(options()).await;
     // script gives it a terminal; `doctor` has seen in every test that there are none in a pipe
@@ -132,11 +125,8 @@ async fn colours_are_shown_in_a_terminal_that_has_them_and_nowhere_else() {
         ("TERM=dumb", false),
     ] {
         let command = format!("env {variables} rotatectl doctor {}", world.single_user());
-        let said = run(
-            &world,
-            Command::new("script").args(["-qec", &command, "/dev/null"]),
-            "",
-        );
+        let arguments = ["-qec", &command, "/dev/null"];
+        let said = run_program(&world, "script", &arguments, "").await;
         assert!(said.stdout.contains("logs in as"), "{}", said.stdout);
         assert_eq!(
             said.stdout.contains("\u{1b}["),
@@ -147,7 +137,7 @@ async fn colours_are_shown_in_a_terminal_that_has_them_and_nowhere_else() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_secret_that_is_not_there_cannot_be_examined() {
     let world = world(options()).await;
     let said = doctor(&world, &["demo/nobody"], "").await;

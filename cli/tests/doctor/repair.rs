@@ -2,7 +2,7 @@
 
 use super::*;
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn without_a_yes_nothing_is_changed() {
     let world = world(options()).await;
     let secret = world.single_user();
@@ -22,7 +22,7 @@ async fn without_a_yes_nothing_is_changed() {
     assert_eq!(after["VersionIdsToStages"], before["VersionIdsToStages"]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn each_kind_of_awspending_left_over_is_repaired_and_the_report_is_new() {
     let world = world(options()).await;
     let secret = world.single_user();
@@ -36,7 +36,7 @@ async fn each_kind_of_awspending_left_over_is_repaired_and_the_report_is_new() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_typed_password_that_the_server_rejects_is_not_stored() {
     let world = world(options()).await;
     let (secret, role) = (world.single_user(), world.role());
@@ -57,7 +57,7 @@ async fn a_typed_password_that_the_server_rejects_is_not_stored() {
     assert_mended(&world, secret).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn what_was_stored_is_the_document_as_it_was_with_another_password() {
     let world = world(options()).await;
     let (secret, role) = (world.single_user(), world.role());
@@ -71,7 +71,7 @@ async fn what_was_stored_is_the_document_as_it_was_with_another_password() {
     assert_eq!(after.to_string(), before.to_string());
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn where_nothing_has_proven_the_server_the_administrator_is_sent_there_by_a_person_only() {
     let world = world(options()).await;
     let (secret, role) = (world.alternating_users(), world.alternating_role());
@@ -87,7 +87,7 @@ async fn where_nothing_has_proven_the_server_the_administrator_is_sent_there_by_
     assert_eq!(logins.accepted + logins.rejected, 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn an_administrator_that_the_server_rejects_restores_nobody() {
     let world = world(options()).await;
     let (secret, role, admin) = (

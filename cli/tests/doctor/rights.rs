@@ -1,7 +1,5 @@
 //! Each right of the administrator's, missing, is told with the statement that grants it.
 
-use local::postgres::Settings;
-
 use super::*;
 
 async fn version(world: &World) -> i32 {
@@ -28,7 +26,7 @@ async fn is_told_and_cured(world: &World, take: &str, action: &str, grant: &str)
     assert_mended(world, secret).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn without_createrole() {
     let world = world(options()).await;
     let admin = administrator(&world);
@@ -37,7 +35,7 @@ async fn without_createrole() {
     is_told_and_cured(&world, &take, "create and alter roles", &grant).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn without_pg_signal_backend() {
     let world = world(options()).await;
     let admin = administrator(&world);
@@ -46,7 +44,7 @@ async fn without_pg_signal_backend() {
     is_told_and_cured(&world, &take, "end sessions, as revokeSecret does", &grant).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn without_admin_option_on_the_role_from_postgresql_16_on() {
     let world = world(options()).await;
     let (admin, base) = (administrator(&world), world.alternating_role());
@@ -61,7 +59,7 @@ async fn without_admin_option_on_the_role_from_postgresql_16_on() {
     is_told_and_cured(&world, &take, &format!("alter and grant {base}"), &grant).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn without_rds_password_where_rds_restricts_who_sets_passwords() {
     let restricted = Settings {
         conf: "rds.restrict_password_commands = on".to_owned(),
@@ -89,7 +87,7 @@ async fn without_rds_password_where_rds_restricts_who_sets_passwords() {
     assert_mended(&world, world.single_user()).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn all_that_is_missing_is_told_at_once() {
     let world = world(options()).await;
     let (secret, admin) = (world.alternating_users(), administrator(&world));
@@ -107,7 +105,7 @@ async fn all_that_is_missing_is_told_at_once() {
     assert_mended(&world, secret).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn passwords_that_the_server_keeps_as_md5_are_worth_a_look() {
     let md5 = Settings {
         conf: "password_encryption = md5".to_owned(),
@@ -115,8 +113,7 @@ async fn passwords_that_the_server_keeps_as_md5_are_worth_a_look() {
     };
     let world = world(options().own_postgres(md5)).await;
     let said = doctor(&world, &[world.single_user()], "").await;
-    said.assert_ok();
-    assert_eq!(said.checks("warning"), ["hashing"], "{}", said.stdout);
+    said.assert_warns(&["hashing"]);
     for command in said.commands("hashing") {
         follow(&world, &command, "").await;
     }

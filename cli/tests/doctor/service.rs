@@ -1,52 +1,44 @@
 //! The secret's own settings and its function: found, and mended by what is printed.
 
-use local::secrets_manager::{Behavior, Fault, ServiceError};
-
 use super::*;
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_rotation_that_was_canceled_is_turned_on_again() {
     let world = world(options()).await;
     let secret = world.single_user();
     call(&world, "CancelRotateSecret", json!({ "SecretId": secret })).await;
     let said = doctor(&world, &[secret], "").await;
     said.assert_wrong("rotation", "rotation is not enabled");
-    let [on] = &said.commands("rotation")[..] else {
-        panic!("{said:?}");
-    };
+    let [on] = &said.cure("rotation");
     follow_rotation(&world, secret, on).await;
     assert_mended(&world, secret).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_secret_that_is_scheduled_for_deletion_is_taken_back() {
     let world = world(options()).await;
     let secret = world.single_user();
     call(&world, "DeleteSecret", json!({ "SecretId": secret })).await;
     let said = doctor(&world, &[secret], "").await;
     said.assert_wrong("rotation", "scheduled for deletion");
-    let [restore] = &said.commands("rotation")[..] else {
-        panic!("{said:?}");
-    };
+    let [restore] = &said.cure("rotation");
     follow(&world, restore, "").await;
     assert_mended(&world, secret).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_function_that_may_not_be_invoked_is_allowed_to_be() {
     let world = world(options()).await;
     let secret = world.single_user();
     world.function().set_policy(Vec::new());
     let said = doctor(&world, &[secret], "").await;
     assert_eq!(said.checks("wrong"), ["permission"], "{}", said.stdout);
-    let [allow] = &said.commands("permission")[..] else {
-        panic!("{said:?}");
-    };
+    let [allow] = &said.cure("permission");
     follow(&world, allow, "").await;
     assert_mended(&world, secret).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_function_that_any_account_may_have_invoked_is_worth_a_look() {
     let world = world(options()).await;
     let statement = json!({
@@ -55,11 +47,10 @@ async fn a_function_that_any_account_may_have_invoked_is_worth_a_look() {
     });
     world.function().set_policy(vec![statement]);
     let said = doctor(&world, &[world.single_user()], "").await;
-    said.assert_ok();
-    assert_eq!(said.checks("warning"), ["permission"], "{}", said.stdout);
+    said.assert_warns(&["permission"]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_function_that_does_not_exist_is_told_by_its_arn() {
     let world = world(options()).await;
     let secret = world.single_user();
@@ -78,47 +69,34 @@ async fn a_function_that_does_not_exist_is_told_by_its_arn() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_setting_that_the_function_will_refuse_is_told_before_a_rotation_does() {
-    let mut options = options();
-    options
-        .function_env
-        .push(("OVERLAP_WINDOW".to_owned(), "soon".to_owned()));
-    let world = world(options).await;
+    let world = world(options_with(&[("OVERLAP_WINDOW", "soon")])).await;
     let said = doctor(&world, &[world.alternating_users()], "").await;
     said.assert_wrong("environment", "OVERLAP_WINDOW is \"soon\"");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_function_that_has_three_seconds_is_worth_a_look_and_one_whose_environment_holds_more_tells_none_of_it()
  {
-    let mut options = options();
+    let mut options = options_with(&[("OTHERS_TOKEN", "keep this one quiet")]);
     options.function_timeout = Duration::from_secs(3);
-    options
-        .function_env
-        .push(("OTHERS_TOKEN".to_owned(), "keep this one quiet".to_owned()));
     let world = world(options).await;
     let said = doctor(&world, &[world.single_user()], "").await;
-    said.assert_ok();
-    assert_eq!(said.checks("warning"), ["function"], "{}", said.stdout);
+    said.assert_warns(&["function"]);
     assert!(!said.stdout.contains("keep this one quiet"));
     let json = doctor(&world, &[world.single_user(), "--json"], "").await;
     assert!(!json.stdout.contains("keep this one quiet"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_client_that_caches_longer_than_both_are_valid_is_worth_a_look() {
-    let mut options = options();
-    options
-        .function_env
-        .push(("OVERLAP_WINDOW".to_owned(), "5m".to_owned()));
-    let world = world(options).await;
+    let world = world(options_with(&[("OVERLAP_WINDOW", "5m")])).await;
     let said = doctor(&world, &[world.alternating_users()], "").await;
-    said.assert_ok();
-    assert_eq!(said.checks("warning"), ["clients"], "{}", said.stdout);
+    said.assert_warns(&["clients"]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_key_that_does_not_decrypt_is_told_from_a_right_that_is_missing() {
     let world = world(options()).await;
     let secret = world.single_user();
@@ -139,14 +117,7 @@ async fn a_key_that_does_not_decrypt_is_told_from_a_right_that_is_missing() {
             &["document"],
         ),
     ] {
-        let error = ServiceError {
-            status: 400,
-            code: code.into(),
-            message: message.into(),
-        };
-        world
-            .secrets_manager()
-            .inject(Fault::on("GetSecretValue", Behavior::Error(error)));
+        inject_error(&world, "GetSecretValue", code, message);
         let said = doctor(&world, &[secret], "").await;
         assert_eq!(said.checks("wrong"), wrong, "{}", said.stdout);
         assert_eq!(
@@ -158,7 +129,7 @@ async fn a_key_that_does_not_decrypt_is_told_from_a_right_that_is_missing() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_document_that_the_function_will_refuse_is_told_in_its_words() {
     let world = world(options()).await;
     let secret = world.single_user();
@@ -172,16 +143,13 @@ async fn a_document_that_the_function_will_refuse_is_told_in_its_words() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_secret_without_tags_is_worth_a_look_and_one_without_a_lifetime_is_not() {
-    let world = World::start(options()).await.unwrap();
+    let world = common::world().await;
     let said = doctor(&world, &[world.single_user()], "").await;
-    said.assert_ok();
-    assert_eq!(said.checks("warning"), ["tags"], "{}", said.stdout);
+    said.assert_warns(&["tags"]);
     assert_eq!(said.checks("skipped"), ["clients"], "{}", said.stdout);
-    let [tag] = &said.commands("tags")[..] else {
-        panic!("{said:?}");
-    };
+    let [tag] = &said.cure("tags");
     follow(&world, tag, "").await;
     assert_eq!(
         doctor(&world, &[world.single_user()], "").await.verdicts()["tags"],
@@ -189,7 +157,7 @@ async fn a_secret_without_tags_is_worth_a_look_and_one_without_a_lifetime_is_not
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_masterarn_that_leads_nowhere_is_told_by_its_name() {
     let world = world(options()).await;
     let secret = world.alternating_users();
@@ -199,7 +167,7 @@ async fn a_masterarn_that_leads_nowhere_is_told_by_its_name() {
         .assert_wrong("administrator", "demo/nobody");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_rotation_that_was_due_and_did_not_come_is_worth_a_look() {
     let world = world(options()).await;
     let secret = world.single_user();
@@ -210,11 +178,8 @@ async fn a_rotation_that_was_due_and_did_not_come_is_worth_a_look() {
     );
     world.secrets_manager().age(secret, 10).unwrap();
     let said = doctor(&world, &[secret], "").await;
-    said.assert_ok();
-    assert_eq!(said.checks("warning"), ["rotation"], "{}", said.stdout);
-    let [rotate] = &said.commands("rotation")[..] else {
-        panic!("{said:?}");
-    };
+    said.assert_warns(&["rotation"]);
+    let [rotate] = &said.cure("rotation");
     follow_rotation(&world, secret, rotate).await;
     assert_eq!(
         doctor(&world, &[secret], "").await.verdicts()["rotation"],
@@ -222,7 +187,7 @@ async fn a_rotation_that_was_due_and_did_not_come_is_worth_a_look() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_secret_without_a_value_or_a_function_is_told_what_it_lacks() {
     let world = world(options()).await;
     call(&world, "CreateSecret", json!({ "Name": "demo/empty" })).await;

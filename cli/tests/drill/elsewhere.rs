@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use local::world::{Options, World};
+use local::world::Options;
 use serde_json::Value;
 use snapbox::{assert_data_eq, str};
 use tokio::time::sleep;
 
-use crate::{Drill, FUNCTION, current, passwords};
-
-async fn world() -> World {
-    World::start(Options::new(&*FUNCTION)).await.unwrap()
-}
+use crate::{
+    Drill,
+    common::{current, execute, leave_over, passwords, start, world},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn as_json_it_tells_what_happened_and_no_password() {
@@ -21,15 +20,8 @@ async fn as_json_it_tells_what_happened_and_no_password() {
         passwords(&world, secret).await,
         current(&world, secret).await,
     );
-    let arguments = [
-        secret,
-        "--yes",
-        "--json",
-        "--duration",
-        "2s",
-        "--workers",
-        "1",
-    ];
+    let options = ["--yes", "--json", "--duration", "2s", "--workers", "1"];
+    let arguments = [&[secret], &options[..]].concat();
     let drill = Drill::in_world(&world, &arguments).await;
     drill.assert_ended_with(0);
     drill.assert_plain();
@@ -48,25 +40,17 @@ async fn as_json_it_tells_what_happened_and_no_password() {
     assert!(rehearsal["requests"].as_u64() > Some(8), "{told}");
     assert_eq!(rehearsal["rotations"][0]["version"], after.as_str());
     let steps = rehearsal["rotations"][0]["steps"].as_array().unwrap();
-    let steps: Vec<&str> = steps
-        .iter()
-        .map(|step| step["step"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        steps,
-        ["createSecret", "setSecret", "testSecret", "finishSecret"]
-    );
+    let steps: Vec<&Value> = steps.iter().map(|step| &step["step"]).collect();
+    let all = ["createSecret", "setSecret", "testSecret", "finishSecret"];
+    assert_eq!(steps, all);
     let kinds = rehearsal["connections"].as_array().unwrap();
     assert_eq!(kinds.len(), 4);
-    assert!(
-        kinds
-            .iter()
-            .all(|kind| kind["changed_over_ms"][0].is_number()),
-        "{told}"
-    );
+    for kind in kinds {
+        assert!(kind["changed_over_ms"][0].is_number(), "{told}");
+    }
 
     secrets.extend(passwords(&world, secret).await);
-    assert_eq!(secrets.len(), 3);
+    assert_eq!(secrets.len(), 2);
     let (stdout, report) = (drill.stdout(), drill.report());
     for password in secrets {
         assert!(!stdout.contains(&password) && !report.contains(&password));
@@ -78,14 +62,8 @@ async fn requests_that_fail_are_the_exit_code_2_and_the_report_says_why() {
     let world = world().await;
     let secret = world.single_user();
     let before = current(&world, secret).await;
-    let arguments = [
-        secret,
-        "--yes",
-        "--duration",
-        "8s",
-        "--give-up-after",
-        "20s",
-    ];
+    let options = ["--yes", "--duration", "8s", "--give-up-after", "20s"];
+    let arguments = [&[secret], &options[..]].concat();
     // as soon as it is rotated, somebody changes the password by hand and stores it nowhere
     let meanwhile = async {
         while current(&world, secret).await == before {
@@ -93,7 +71,7 @@ async fn requests_that_fail_are_the_exit_code_2_and_the_report_says_why() {
         }
         let role = world.role();
         let sql = format!("ALTER ROLE {role} PASSWORD 'stored-nowhere'");
-        world.postgres().execute(&sql).await.unwrap();
+        execute(&world, &sql).await;
     };
     let (drill, ()) = tokio::join!(Drill::in_world(&world, &arguments), meanwhile);
     drill.assert_ended_with(2);
@@ -138,15 +116,9 @@ rotatectl: rotation is not enabled for demo/admin: give it a function with Rotat
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rotation_that_does_not_end_is_told_with_what_the_application_saw_meanwhile() {
-    let world = World::start(Options::new("/bin/false")).await.unwrap();
-    let arguments = [
-        world.single_user(),
-        "--yes",
-        "--duration",
-        "1s",
-        "--give-up-after",
-        "2s",
-    ];
+    let world = start(Options::new("/bin/false")).await;
+    let options = ["--yes", "--duration", "1s", "--give-up-after", "2s"];
+    let arguments = [&[world.single_user()], &options[..]].concat();
     let drill = Drill::in_world(&world, &arguments).await;
     drill.assert_ended_with(1);
     assert_data_eq!(
@@ -162,13 +134,9 @@ rotatectl: nothing was heard of the rotation for 2s: see whether [..] (of the ap
 async fn a_rotation_that_somebody_else_began_is_not_taken_for_the_drills_own() {
     let world = world().await;
     let secret = world.single_user();
-    let token = "11111111-2222-4333-8444-555555555555";
-    world.secrets_manager().stage(secret, token).unwrap();
+    leave_over(&world, secret, 0).await;
     let drill = Drill::in_world(&world, &[secret, "--yes", "--duration", "1s"]).await;
     drill.assert_ended_with(1);
-    assert!(
-        drill.stderr().contains("under way already"),
-        "{}",
-        drill.stderr()
-    );
+    let said = drill.stderr();
+    assert!(said.contains("under way already"), "{said}");
 }

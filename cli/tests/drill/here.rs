@@ -2,7 +2,7 @@
 
 use snapbox::{assert_data_eq, str};
 
-use crate::Drill;
+use crate::{Drill, common::at};
 
 #[test]
 fn a_secret_is_rehearsed_and_the_table_tells_that_no_request_failed() {
@@ -52,17 +52,9 @@ fn without_a_secret_and_without_local_it_says_what_to_give() {
 
 #[test]
 fn a_report_that_cannot_be_written_is_told_before_anything_is_rotated() {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_rotatectl"))
-        .args([
-            "drill",
-            "--local",
-            "--function",
-            "/bin/true",
-            "--report",
-            "/nowhere/report.html",
-        ])
-        .output()
-        .unwrap();
+    let place = ["drill", "--local", "--function", "/bin/true", "--report"];
+    let mut command = at("http://127.0.0.1:1", &place);
+    let output = command.arg("/nowhere/report.html").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert_data_eq!(
         output.stderr,

@@ -1,10 +1,9 @@
 //! The command `rotatectl drill`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
+
+#[path = "../common/mod.rs"]
+mod common;
 
 mod browser;
 mod elsewhere;
@@ -17,7 +16,6 @@ use std::{
 };
 
 use local::{executable, world::World};
-use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// The rotation function, with the features that all tests are built with.
@@ -31,19 +29,11 @@ struct Drill {
 }
 
 impl Drill {
-    /// To be run with these arguments, a report in a folder of its own, and nothing of this machine's AWS settings.
+    /// To be run with these arguments, a report in a folder of its own, and no other endpoint than they name.
     fn command(folder: &TempDir, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rotatectl"));
-        command
-            .arg("drill")
-            .args(arguments)
-            .arg("--report")
-            .arg(folder.path().join("report.html"))
-            .env_remove("AWS_CA_BUNDLE")
-            .env_remove("AWS_PROFILE")
-            .env("AWS_REGION", "us-east-1")
-            .env("AWS_ACCESS_KEY_ID", "any")
-            .env("AWS_SECRET_ACCESS_KEY", "any");
+        let mut command = common::at("http://127.0.0.1:1", &["drill"]);
+        let report = folder.path().join("report.html");
+        command.args(arguments).arg("--report").arg(report);
         command
     }
 
@@ -62,19 +52,12 @@ impl Drill {
     /// In this world, which the command knows by its endpoint alone.
     async fn in_world(world: &World, arguments: &[&str]) -> Self {
         let ca_file = world.postgres().ca_file();
-        let place = [
-            "--endpoint-url",
-            world.endpoint(),
-            "--ca-file",
-            ca_file.to_str().unwrap(),
-        ];
-        let arguments: Vec<String> = [arguments, &place]
-            .concat()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
-        let run = move || Self::run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
-        tokio::task::spawn_blocking(run).await.unwrap()
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Self::command(&folder, arguments);
+        command.args(["--endpoint-url", world.endpoint()]);
+        command.arg("--ca-file").arg(ca_file);
+        let output = common::run(command).await.get_output().clone();
+        Self { output, folder }
     }
 
     fn stdout(&self) -> String {
@@ -101,30 +84,4 @@ impl Drill {
         assert!(!self.stdout().contains('\u{1b}'), "{}", self.stdout());
         assert_eq!(self.stderr(), "");
     }
-}
-
-/// The passwords of all versions that the secret has.
-async fn passwords(world: &World, secret: &str) -> Vec<String> {
-    let mut passwords = Vec::new();
-    for label in ["AWSCURRENT", "AWSPREVIOUS"] {
-        let input = json!({ "SecretId": secret, "VersionStage": label });
-        let Ok(value) = world.secrets_manager().call("GetSecretValue", input).await else {
-            continue;
-        };
-        let document: Value =
-            serde_json::from_str(value["SecretString"].as_str().unwrap()).unwrap();
-        passwords.push(document["password"].as_str().unwrap().to_owned());
-    }
-    passwords
-}
-
-/// The version that a client reads.
-async fn current(world: &World, secret: &str) -> String {
-    let input = json!({ "SecretId": secret });
-    let value = world
-        .secrets_manager()
-        .call("GetSecretValue", input)
-        .await
-        .unwrap();
-    value["VersionId"].as_str().unwrap().to_owned()
 }
