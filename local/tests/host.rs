@@ -1,16 +1,12 @@
 //! The Lambda host, with a real function in real processes.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+mod common;
 
+use std::time::{Duration, Instant};
+
+use common::settings;
 use local::{
     executable,
     lambda::{Function, FunctionSettings},
@@ -21,33 +17,23 @@ use nix::{
 };
 use serde_json::{Value, json};
 
-/// `examples/function.rs`, which cargo builds for a whole test run, but not for this file alone.
-fn binary() -> PathBuf {
-    executable::of_tests("--example", "function").unwrap()
-}
+/// How long the host waits for a process that has answered to ask for its next event, and less.
+const UNTIL_NEXT: Duration = Duration::from_secs(8);
 
-fn settings() -> FunctionSettings {
-    FunctionSettings {
-        binary: binary(),
-        name: "example".to_owned(),
-        region: "eu-central-1".to_owned(),
-        env: vec![("OWN".to_owned(), "value".to_owned())],
-        timeout: Duration::from_secs(20),
-        show_log: false,
-    }
+/// `examples/function.rs`, which cargo builds for a whole test run, but not for this file alone.
+fn example() -> Function {
+    let binary = executable::of_tests("--example", "function").unwrap();
+    Function::new(settings(binary))
 }
 
 async fn ask(function: &Function, what: &str) -> Value {
-    function
-        .invoke(json!({ "do": what }))
-        .await
-        .outcome
-        .unwrap()
+    let invoked = function.invoke(json!({ "do": what })).await;
+    invoked.outcome.unwrap()
 }
 
 #[tokio::test]
 async fn the_events_json_comes_to_the_function_and_its_answer_comes_back() {
-    let function = Function::new(settings());
+    let function = example();
     let event = json!({ "any": ["thing", 1.5, null] });
     let invoked = function.invoke(event.clone()).await;
     assert_eq!(invoked.outcome.unwrap(), event);
@@ -55,7 +41,7 @@ async fn the_events_json_comes_to_the_function_and_its_answer_comes_back() {
 
 #[tokio::test]
 async fn what_the_function_writes_is_its_invocations_log_line_by_line() {
-    let function = Function::new(settings());
+    let function = example();
     for number in 0..3 {
         let invoked = function.invoke(json!({ "number": number })).await;
         assert_eq!(invoked.log, [format!("got {{\"number\":{number}}}")]);
@@ -64,7 +50,7 @@ async fn what_the_function_writes_is_its_invocations_log_line_by_line() {
 
 #[tokio::test]
 async fn a_warm_environment_is_used_again_and_a_busy_one_is_not_waited_for() {
-    let function = Function::new(settings());
+    let function = example();
     let pid = ask(&function, "pid").await;
     assert_eq!(ask(&function, "pid").await, pid);
     assert_eq!(function.environments(), 1);
@@ -75,23 +61,18 @@ async fn a_warm_environment_is_used_again_and_a_busy_one_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_functions_error_comes_back_with_its_type_and_the_environment_lives_on() {
-    let function = Function::new(settings());
-    let error = function
-        .invoke(json!({ "do": "fail" }))
-        .await
-        .outcome
-        .unwrap_err();
-    assert_eq!(
-        (error.error_type.as_str(), error.error_message.as_str()),
-        ("Asked", "it was asked to fail")
-    );
+    let function = example();
+    let invoked = function.invoke(json!({ "do": "fail" })).await;
+    let error = invoked.outcome.unwrap_err();
+    assert_eq!(error.error_type, "Asked");
+    assert_eq!(error.error_message, "it was asked to fail");
     ask(&function, "pid").await;
     assert_eq!(function.environments(), 1);
 }
 
 #[tokio::test]
 async fn a_process_that_exits_is_an_error_and_the_next_invocation_gets_a_new_one() {
-    let function = Function::new(settings());
+    let function = example();
     let invoked = function.invoke(json!({ "do": "exit" })).await;
     let error = invoked.outcome.unwrap_err();
     assert_eq!(error.error_type, "Runtime.ExitError");
@@ -107,27 +88,21 @@ async fn a_process_that_exits_is_an_error_and_the_next_invocation_gets_a_new_one
 
 #[tokio::test]
 async fn an_invocation_that_takes_too_long_is_killed_at_its_timeout() {
+    let binary = executable::of_tests("--example", "function").unwrap();
     let function = Function::new(FunctionSettings {
         timeout: Duration::from_millis(300),
-        ..settings()
+        ..settings(binary)
     });
-    let error = function
-        .invoke(json!({ "do": "hang" }))
-        .await
-        .outcome
-        .unwrap_err();
+    let invoked = function.invoke(json!({ "do": "hang" })).await;
+    let error = invoked.outcome.unwrap_err();
     assert_eq!(error.error_type, "Sandbox.Timedout");
-    assert!(
-        error
-            .error_message
-            .contains("Task timed out after 0.30 seconds"),
-        "{error}"
-    );
+    let told = "Task timed out after 0.30 seconds";
+    assert!(error.error_message.contains(told), "{error}");
 }
 
 #[tokio::test]
 async fn a_process_that_is_killed_fails_its_invocation_at_once() {
-    let function = Function::new(settings());
+    let function = example();
     ask(&function, "pid").await;
     let (invoked, ()) = tokio::join!(function.invoke(json!({ "do": "hang" })), function.kill());
     assert_eq!(invoked.outcome.unwrap_err().error_type, "Runtime.ExitError");
@@ -135,7 +110,7 @@ async fn a_process_that_is_killed_fails_its_invocation_at_once() {
 
 #[tokio::test]
 async fn the_function_sees_lambdas_environment_and_nothing_of_ours() {
-    let function = Function::new(settings());
+    let function = example();
     let environment = ask(&function, "environment").await;
     for (name, value) in [
         ("AWS_LAMBDA_FUNCTION_NAME", "example"),
@@ -145,16 +120,14 @@ async fn the_function_sees_lambdas_environment_and_nothing_of_ours() {
     ] {
         assert_eq!(environment[name], value);
     }
-    assert!(
-        std::env::var_os("HOME").is_some(),
-        "there is something of ours that could be seen"
-    );
+    let ours = std::env::var_os("CARGO_MANIFEST_DIR");
+    assert!(ours.is_some(), "there is something that could be seen");
     assert!(environment.get("HOME").is_none() && environment.get("CARGO_MANIFEST_DIR").is_none());
 }
 
 #[tokio::test]
 async fn the_function_is_told_its_arn_and_its_deadline() {
-    let function = Function::new(settings());
+    let function = example();
     let context = ask(&function, "context").await;
     assert_eq!(
         context["arn"],
@@ -168,10 +141,7 @@ async fn the_function_is_told_its_arn_and_its_deadline() {
 
 #[tokio::test]
 async fn a_binary_that_cannot_be_started_is_told_by_its_path() {
-    let function = Function::new(FunctionSettings {
-        binary: PathBuf::from("/nowhere/function"),
-        ..settings()
-    });
+    let function = Function::new(settings("/nowhere/function"));
     let error = function.invoke(json!({})).await.outcome.unwrap_err();
     assert_eq!(error.error_type, "Runtime.InvalidEntrypoint");
     assert!(error.error_message.contains("/nowhere/function"), "{error}");
@@ -182,17 +152,15 @@ async fn is_dead(pid: i32) {
     let started = Instant::now();
     let state = || std::fs::read_to_string(format!("/proc/{pid}/stat"));
     while state().is_ok_and(|state| !state.contains(") Z ")) {
-        assert!(
-            started.elapsed() < Duration::from_secs(10),
-            "{pid} lives on"
-        );
+        let patient = started.elapsed() < Duration::from_secs(60);
+        assert!(patient, "{pid} lives on");
         tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test]
 async fn a_process_that_died_between_two_invocations_fails_neither() {
-    let function = Function::new(settings());
+    let function = example();
     let pid = ask(&function, "pid").await.as_i64().unwrap();
     let pid = i32::try_from(pid).unwrap();
     kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
@@ -203,14 +171,11 @@ async fn a_process_that_died_between_two_invocations_fails_neither() {
 
 #[tokio::test]
 async fn an_answer_counts_though_the_process_exits_after_it_and_the_log_does_not_wait() {
-    let function = Function::new(settings());
+    let function = example();
     let started = Instant::now();
     assert_eq!(ask(&function, "answer and exit").await, "the last words");
-    assert!(
-        started.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        started.elapsed()
-    );
+    let took = started.elapsed();
+    assert!(took < UNTIL_NEXT, "{took:?}");
     ask(&function, "pid").await;
     assert_eq!(function.environments(), 2);
 }

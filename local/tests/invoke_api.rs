@@ -1,42 +1,17 @@
 //! The Invoke operation, as it stands on the wire.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
-use std::{path::PathBuf, time::Duration};
+mod common;
 
-use local::lambda::{Function, FunctionSettings};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-};
+use common::{post, script, serve, settings};
+use local::lambda::Function;
 
 /// Sends one request to a function that is a shell script, `false` for example: the wire is what is tested here.
 async fn invoke(binary: &str, name: &str, headers: &str) -> String {
-    let function = Function::new(FunctionSettings {
-        binary: PathBuf::from(binary),
-        name: "example".to_owned(),
-        region: "eu-central-1".to_owned(),
-        env: Vec::new(),
-        timeout: Duration::from_secs(20),
-        show_log: false,
-    });
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let server = tokio::spawn(axum::serve(listener, function.router()).into_future());
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!(
-        "POST /2015-03-31/functions/{name}/invocations HTTP/1.1\r\nHost: lambda\r\nConnection: close\r\n\
-         {headers}Content-Length: 2\r\n\r\n{{}}"
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    server.abort();
-    answer
+    let address = serve(Function::new(settings(binary)).router()).await;
+    let path = format!("/2015-03-31/functions/{name}/invocations");
+    post(address, &path, headers, "{}").await
 }
 
 #[tokio::test]
@@ -77,13 +52,7 @@ async fn an_event_and_a_dry_run_are_answered_without_a_result() {
 #[tokio::test]
 async fn the_log_comes_along_where_its_tail_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
-    let script = folder.path().join("function");
-    std::fs::write(&script, "#!/bin/sh\necho one line\necho and another\n").unwrap();
-    std::process::Command::new("chmod")
-        .arg("+x")
-        .arg(&script)
-        .status()
-        .unwrap();
+    let script = script(&folder, "function", "echo one line\necho and another");
     let script = script.to_str().unwrap();
     let answer = invoke(script, "example", "X-Amz-Log-Type: Tail\r\n").await;
     // printf 'one line\nand another\n' | base64

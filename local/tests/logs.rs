@@ -1,44 +1,21 @@
 //! The function's log as CloudWatch Logs answers for it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
-use std::{os::unix::fs::PermissionsExt, time::Duration};
+mod common;
 
 use axum::Router;
-use local::{
-    iam::Iam,
-    lambda::{Function, FunctionSettings},
-    logs,
-};
+use common::{post, script, serve, settings};
+use local::{iam::Iam, lambda::Function, logs};
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-};
 
 const GROUP: &str = "/aws/lambda/example";
 
 /// A function that writes these lines whenever it is invoked.
 fn function(folder: &tempfile::TempDir, lines: &[&str]) -> Function {
-    let binary = folder.path().join("function");
-    let echo: String = lines
-        .iter()
-        .map(|line| format!("echo '{line}'\n"))
-        .collect();
-    std::fs::write(&binary, format!("#!/bin/sh\n{echo}")).unwrap();
-    std::fs::set_permissions(&binary, std::fs::Permissions::from_mode(0o755)).unwrap();
-    Function::new(FunctionSettings {
-        binary,
-        name: "example".to_owned(),
-        region: "eu-central-1".to_owned(),
-        env: Vec::new(),
-        timeout: Duration::from_secs(20),
-        show_log: false,
-    })
+    let lines = lines.iter().map(|line| format!("echo '{line}'\n"));
+    let lines: String = lines.collect();
+    Function::new(settings(script(folder, "function", &lines)))
 }
 
 async fn call(function: &Function, operation: &str, input: Value) -> Value {
@@ -47,22 +24,12 @@ async fn call(function: &Function, operation: &str, input: Value) -> Value {
 
 /// The call of whoever holds the access key `AKID`.
 async fn call_as(iam: &Iam, function: &Function, operation: &str, input: Value) -> Value {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
     let router = logs::beside(Router::new(), function.clone(), iam.clone());
-    let server = tokio::spawn(axum::serve(listener, router).into_future());
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let input = input.to_string();
-    let request = format!(
-        "POST / HTTP/1.1\r\nHost: logs\r\nConnection: close\r\nX-Amz-Target: Logs_20140328.{operation}\r\n\
-         Authorization: AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-central-1/logs/aws4_request\r\n\
-         Content-Length: {}\r\n\r\n{input}",
-        input.len()
+    let headers = format!(
+        "X-Amz-Target: Logs_20140328.{operation}\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-central-1/logs/aws4_request\r\n"
     );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    server.abort();
+    let answer = post(serve(router).await, "/", &headers, &input.to_string()).await;
     serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
 }
 

@@ -1,10 +1,6 @@
 //! The scratch PostgreSQL.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
 use std::net::TcpStream;
 

@@ -1,26 +1,20 @@
 //! The scripts behind `make`, with a cargo that only says what a test has it say.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
+
+mod common;
 
 use std::{
-    env, fs,
-    os::unix::fs::PermissionsExt,
+    env,
     process::{Command, Output},
 };
 
 /// Runs a script, with these lines of shell in place of cargo.
 fn run(script: &str, cargo: &str) -> (Option<i32>, String, String) {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("cargo");
-    fs::write(&file, format!("#!/bin/sh\n{cargo}\n")).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-    let path = env::var_os("PATH").unwrap();
-    let path = [folder.path().to_owned()]
-        .into_iter()
-        .chain(env::split_paths(&path));
+    common::script(&folder, "cargo", cargo);
+    let mut path = vec![folder.path().to_owned()];
+    path.extend(env::split_paths(&env::var_os("PATH").unwrap()));
     let Output {
         status,
         stdout,

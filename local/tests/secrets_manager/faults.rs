@@ -14,33 +14,22 @@ async fn an_error_has_no_effect_and_meets_only_the_requests_it_was_meant_for() {
         message: "Rate exceeded".to_owned(),
     };
     let arn = world.service.arn("demo").unwrap();
-    world.service.inject(
-        Fault::on("PutSecretValue", Behavior::Error(throttled))
-            .secret(&arn)
-            .times(2),
-    );
+    let fault = Fault::on("PutSecretValue", Behavior::Error(throttled));
+    world.service.inject(fault.secret(&arn).times(2));
 
-    let put = |secret: &str| {
-        world
-            .client
-            .put_secret_value()
-            .secret_id(secret)
-            .secret_string("two")
-            .send()
-    };
+    let put = |secret: &str| world.put("two").secret_id(secret).send();
     put("other").await.unwrap();
     for _ in 0..2 {
+        let (code, message) = refused(put("demo").await);
         assert_eq!(
-            refused(put("demo").await),
-            ("ThrottlingException".to_owned(), "Rate exceeded".to_owned())
+            (&*code, &*message),
+            ("ThrottlingException", "Rate exceeded")
         );
     }
     assert_eq!(value(&world.client, "AWSCURRENT").await, "one");
     put("demo").await.unwrap();
-    assert_eq!(
-        world.service.calls()[3].result,
-        Err("ThrottlingException".to_owned())
-    );
+    let noted = &world.service.calls()[3].result;
+    assert_eq!(*noted, Err("ThrottlingException".to_owned()));
 }
 
 #[tokio::test]
@@ -48,22 +37,12 @@ async fn a_dropped_connection_is_a_transport_error_before_or_after_the_effect() 
     let world = serve_without_function().await;
     world.create("demo", "one").await;
     for (when, expected) in [(When::BeforeEffect, "one"), (When::AfterEffect, "two")] {
-        world
-            .service
-            .inject(Fault::on("PutSecretValue", Behavior::Drop(when)));
-        let put = world
-            .client
-            .put_secret_value()
-            .secret_id("demo")
-            .secret_string("two")
-            .send()
-            .await;
+        let drops = Fault::on("PutSecretValue", Behavior::Drop(when));
+        world.service.inject(drops);
+        let put = world.put("two").send().await;
         assert!(matches!(put, Err(SdkError::DispatchFailure(_))), "{put:?}");
-        assert_eq!(
-            value(&world.client, "AWSCURRENT").await,
-            expected,
-            "{when:?}"
-        );
+        let value = value(&world.client, "AWSCURRENT").await;
+        assert_eq!(value, expected, "{when:?}");
     }
 }
 
@@ -71,21 +50,16 @@ async fn a_dropped_connection_is_a_transport_error_before_or_after_the_effect() 
 async fn an_sdk_that_retries_a_dropped_request_stores_its_value_once() {
     let world = serve_without_function().await;
     world.create("demo", "one").await;
-    world.service.inject(Fault::on(
-        "PutSecretValue",
-        Behavior::Drop(When::AfterEffect),
-    ));
-    let retrying = client(&world.endpoint, RetryConfig::standard());
+    let drops = Fault::on("PutSecretValue", Behavior::Drop(When::AfterEffect));
+    world.service.inject(drops);
+    let retrying = client(world.address, "any", RetryConfig::standard());
     let put = retrying
         .put_secret_value()
         .secret_id("demo")
         .client_request_token(token("second"));
     put.secret_string("two").send().await.unwrap();
-    let puts = world
-        .service
-        .calls()
-        .into_iter()
-        .filter(|call| call.operation == "PutSecretValue");
+    let calls = world.service.calls().into_iter();
+    let puts = calls.filter(|call| call.operation == "PutSecretValue");
     assert_eq!(puts.count(), 2);
     assert_eq!(value(&world.client, "AWSCURRENT").await, "two");
 }
@@ -96,10 +70,8 @@ async fn a_hanging_request_is_waited_for_on_either_side_of_its_effect() {
     world.create("demo", "one").await;
     for (when, meanwhile) in [(When::BeforeEffect, "one"), (When::AfterEffect, "two")] {
         let hang = Hang::default();
-        world.service.inject(Fault::on(
-            "PutSecretValue",
-            Behavior::Hang(when, hang.clone()),
-        ));
+        let hangs = Behavior::Hang(when, hang.clone());
+        world.service.inject(Fault::on("PutSecretValue", hangs));
         let put = world
             .client
             .put_secret_value()
@@ -107,11 +79,8 @@ async fn a_hanging_request_is_waited_for_on_either_side_of_its_effect() {
             .client_request_token(token("second"));
         let put = tokio::spawn(put.secret_string("two").send());
         hang.reached().await;
-        assert_eq!(
-            value(&world.client, "AWSCURRENT").await,
-            meanwhile,
-            "{when:?}"
-        );
+        let value = value(&world.client, "AWSCURRENT").await;
+        assert_eq!(value, meanwhile, "{when:?}");
         if when == When::BeforeEffect {
             put.abort(); // the client is killed: its request never has an effect
         } else {
@@ -125,18 +94,10 @@ async fn a_hanging_request_is_waited_for_on_either_side_of_its_effect() {
 async fn a_lagging_read_answers_as_before_the_last_change() {
     let world = serve_without_function().await;
     let first = world.create("demo", "one").await;
-    world
-        .client
-        .put_secret_value()
-        .secret_id("demo")
-        .secret_string("two")
-        .send()
-        .await
-        .unwrap();
+    world.put("two").send().await.unwrap();
     for operation in ["GetSecretValue", "DescribeSecret"] {
-        world
-            .service
-            .inject(Fault::on(operation, Behavior::Lag).secret("demo"));
+        let lags = Fault::on(operation, Behavior::Lag).secret("demo");
+        world.service.inject(lags);
     }
     assert_eq!(value(&world.client, "AWSCURRENT").await, "one");
     assert_eq!(value(&world.client, "AWSCURRENT").await, "two");

@@ -1,11 +1,11 @@
 //! The local Secrets Manager over a real socket, driven by the SDK that the rotation function uses.
 
 // clippy.toml's permission covers test functions, not the helpers beside them
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing helper is a failing test"
-)]
+
+#![cfg(test)]
+
+#[path = "../common/mod.rs"]
+mod common;
 
 mod faults;
 mod lists;
@@ -13,17 +13,24 @@ mod rotation;
 mod values;
 
 use std::{
+    net::SocketAddr,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use aws_sdk_secretsmanager::{
     Client,
-    config::{BehaviorVersion, Credentials, Region, retry::RetryConfig},
-    error::{ProvideErrorMetadata, SdkError},
+    config::retry::RetryConfig,
+    error::SdkError,
+    operation::{
+        describe_secret::DescribeSecretOutput,
+        get_secret_value::{GetSecretValueError, GetSecretValueOutput},
+        put_secret_value::builders::PutSecretValueFluentBuilder,
+    },
 };
+use common::{REGION, client, invoked, refused};
 use local::{
-    invocation::{FunctionError, Invoke, Invoked},
+    invocation::{FunctionError, Invoke},
     secrets_manager::SecretsManager,
 };
 use serde_json::Value;
@@ -37,7 +44,7 @@ fn token(name: &str) -> String {
 struct World {
     service: SecretsManager,
     client: Client,
-    endpoint: String,
+    address: SocketAddr,
 }
 
 /// Serves with a function that is called with a client and the event, and returns the message of its error.
@@ -58,26 +65,17 @@ where
                     error_message,
                 }),
             };
-            Invoked {
-                outcome,
-                log: Vec::new(),
-                took: Duration::ZERO,
-            }
+            invoked(outcome)
         })
     });
-    let service = SecretsManager::new("eu-central-1", invoke);
+    let service = SecretsManager::new(REGION, invoke);
     service.set_retry(3, Duration::ZERO);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let router = service.router();
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    let client = slot
-        .get_or_init(|| client(&endpoint, RetryConfig::disabled()))
-        .clone();
+    let address = common::serve(service.router()).await;
+    let client = client(address, "any", RetryConfig::disabled());
     World {
         service,
-        client,
-        endpoint,
+        client: slot.get_or_init(|| client).clone(),
+        address,
     }
 }
 
@@ -86,73 +84,48 @@ async fn serve_without_function() -> World {
     serve(|_, _| async { Err("not to be called".to_owned()) }).await
 }
 
-fn client(endpoint: &str, retry: RetryConfig) -> Client {
-    let config = aws_sdk_secretsmanager::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-central-1"))
-        .credentials_provider(Credentials::new("any", "any", None, None, "test"))
-        .endpoint_url(endpoint)
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .retry_config(retry)
-        .build();
-    Client::from_conf(config)
-}
-
-/// The code and the message of an answer that has to be an error.
-fn refused<T, E: ProvideErrorMetadata>(result: Result<T, SdkError<E>>) -> (String, String) {
-    let Err(error) = result else {
-        panic!("should have been refused")
-    };
-    let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
-    (text(error.code()), text(error.message()))
-}
-
-/// The value of the version that carries a label.
+/// The value of the version of `demo` that carries a label.
 async fn value(client: &Client, label: &str) -> String {
-    let read = client
-        .get_secret_value()
-        .secret_id("demo")
-        .version_stage(label)
-        .send()
-        .await;
+    let read = client.get_secret_value().secret_id("demo");
+    let read = read.version_stage(label).send().await;
     read.unwrap().secret_string.unwrap()
 }
 
 impl World {
     async fn create(&self, name: &str, value: &str) -> String {
-        let created = self
-            .client
-            .create_secret()
-            .name(name)
-            .secret_string(value)
-            .send()
-            .await;
-        created.unwrap().version_id.unwrap()
+        let created = self.client.create_secret().name(name).secret_string(value);
+        created.send().await.unwrap().version_id.unwrap()
     }
 
-    async fn put(&self, token: &str, value: &str, label: &str) {
-        let put = self
-            .client
-            .put_secret_value()
-            .secret_id("demo")
-            .client_request_token(token)
-            .secret_string(value);
-        put.version_stages(label).send().await.unwrap();
+    /// AWSCURRENT of any secret.
+    async fn read(
+        &self,
+        secret: &str,
+    ) -> Result<GetSecretValueOutput, SdkError<GetSecretValueError>> {
+        let read = self.client.get_secret_value().secret_id(secret);
+        read.send().await
     }
 
-    /// `VersionIdsToStages` of the secret `demo`.
+    /// Another value for the secret `demo`.
+    fn put(&self, value: &str) -> PutSecretValueFluentBuilder {
+        let put = self.client.put_secret_value().secret_id("demo");
+        put.secret_string(value)
+    }
+
+    async fn put_pending(&self, token: &str, value: &str) {
+        let put = self.put(value).client_request_token(token);
+        put.version_stages("AWSPENDING").send().await.unwrap();
+    }
+
+    async fn describe(&self, secret: &str) -> DescribeSecretOutput {
+        let described = self.client.describe_secret().secret_id(secret).send().await;
+        described.unwrap()
+    }
+
+    /// The labels of a version of the secret `demo`.
     async fn labels(&self, id: &str) -> Vec<String> {
-        let described = self
-            .client
-            .describe_secret()
-            .secret_id("demo")
-            .send()
-            .await
-            .unwrap();
-        described
-            .version_ids_to_stages
-            .unwrap_or_default()
-            .remove(id)
-            .unwrap_or_default()
+        let labels = self.describe("demo").await.version_ids_to_stages;
+        let labels = labels.unwrap_or_default().remove(id);
+        labels.unwrap_or_default()
     }
 }
