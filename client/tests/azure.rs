@@ -1,14 +1,9 @@
 //! The provider for Azure Key Vault, against a stand-in that speaks Key Vault's wire format, over TLS.
 
 #![cfg(feature = "azure")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a failing unwrap in a test is a failing test, and a process of its own tells by stdout"
-)]
+#![cfg(test)]
 
-mod support;
+mod common;
 
 use std::{io, sync::Arc};
 
@@ -19,6 +14,7 @@ use azure_core::{
     time::{Duration, OffsetDateTime},
 };
 use azure_security_keyvault_secrets::SecretClientOptions;
+use common::stores::{begin_tracing, in_environment, tell, text, traced};
 use local::key_vault::{Fault, KeyVault};
 use rotating_secret::provider::{
     Azure, ProviderError, ProviderErrorKind as Kind, SecretProvider, Stage, Version,
@@ -29,7 +25,6 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 use serde_json::json;
-use support::{begin_tracing, in_environment, tell, text, traced};
 
 const TOKEN: &str = "eyJ0.the-token-of-these-tests";
 

@@ -1,9 +1,6 @@
 //! How a secret begins.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+
+#![cfg(test)]
 
 mod common;
 

@@ -1,9 +1,6 @@
 //! Whoever wants to know of a new version is told.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+
+#![cfg(test)]
 
 mod common;
 

@@ -1,13 +1,12 @@
 //! The environment and `.env`, for local work.
 #![cfg(feature = "env")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
+
+mod common;
 
 use std::{fs, path::PathBuf};
 
+use common::stores::text;
 use rotating_secret::{
     RotatingSecret,
     provider::{Env, ProviderErrorKind as Kind, SecretProvider, Stage},
@@ -62,10 +61,7 @@ async fn the_environment_comes_before_the_file() {
         .fetch("cargo/pkg-name", Stage::Current)
         .await
         .unwrap();
-    let rotating_secret::provider::Value::Text(text) = version.value else {
-        panic!("no text")
-    };
-    assert_eq!(text.expose_secret(), "rotating-secret");
+    assert_eq!(text(&version), "rotating-secret");
 }
 
 #[tokio::test]

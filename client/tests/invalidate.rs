@@ -1,9 +1,6 @@
 //! A version that somebody knows to be bad is dropped, and no other one.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+
+#![cfg(test)]
 
 mod common;
 

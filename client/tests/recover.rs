@@ -1,9 +1,6 @@
 //! A login that the server rejects: one question for all, and the order in which versions are tried.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+
+#![cfg(test)]
 
 mod common;
 

@@ -1,9 +1,6 @@
 //! A credential is renewed before its lifetime ends, borne while the provider fails, and ended at its bound.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+
+#![cfg(test)]
 
 mod common;
 

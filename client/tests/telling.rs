@@ -1,9 +1,6 @@
 //! Metrics and log lines: what happened, and nothing secret.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+
+#![cfg(test)]
 
 mod common;
 

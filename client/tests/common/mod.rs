@@ -1,10 +1,8 @@
-//! A provider that does as it is told, and counts what it is asked.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+//! A provider that does as it is told, and counts what it is asked; in `stores`, what the tests of the real ones share.
+
 #![allow(dead_code, reason = "each test file uses its own part")]
+
+pub(crate) mod stores;
 
 use std::{
     sync::{Arc, Mutex},
