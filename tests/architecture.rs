@@ -1,6 +1,7 @@
-//! Who imports whom, as docs/architecture.md says it. Read from the sources of every package's src/, without its tests.
+//! Who imports whom, as docs/architecture.md says it. Read from the sources of every package's src/, without its tests. And whether
+//! the tests that comments and pages name are there.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![cfg(test)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -96,22 +97,31 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every module below a package's src/, with the paths that it names.
-fn modules(source: &str) -> BTreeMap<Module, BTreeSet<Vec<String>>> {
-    let source = root().join(source);
-    let mut folders = vec![source.clone()];
-    let mut modules = BTreeMap::new();
+/// The files below a folder that end with this, save what cargo and others leave there.
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let (mut folders, mut files) = (vec![folder.to_owned()], Vec::new());
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if path.is_dir() && name != "target" && !name.starts_with('.') {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let mut paths = Paths::default();
-                paths.visit_file(&syn::parse_file(&fs::read_to_string(&path).unwrap()).unwrap());
-                modules.insert(module(path.strip_prefix(&source).unwrap()), paths.0);
+            } else if name.ends_with(ending) {
+                files.push(path);
             }
         }
+    }
+    files
+}
+
+/// Every module below a package's src/, with the paths that it names.
+fn modules(source: &str) -> BTreeMap<Module, BTreeSet<Vec<String>>> {
+    let source = root().join(source);
+    let mut modules = BTreeMap::new();
+    for file in files(&source, ".rs") {
+        let mut paths = Paths::default();
+        paths.visit_file(&syn::parse_file(&fs::read_to_string(&file).unwrap()).unwrap());
+        modules.insert(module(file.strip_prefix(&source).unwrap()), paths.0);
     }
     assert!(modules.len() > 3, "{}", source.display());
     modules
@@ -232,4 +242,23 @@ fn no_command_of_rotatectl_imports_another_and_what_they_share_imports_none() {
         }
     }
     assert!(seen > 50, "only {seen} imports were found");
+}
+
+#[test]
+fn every_test_that_a_comment_or_a_page_names_by_its_path_is_there() {
+    let is_of_a_path = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+    let mut seen = 0;
+    for file in [files(root(), ".rs"), files(root(), ".md")].concat() {
+        let text = fs::read_to_string(&file).unwrap();
+        let words = text.split(|c| !is_of_a_path(c));
+        for path in words.filter(|word| word.contains("tests/")) {
+            let path = path.trim_end_matches('.');
+            // from the page, from its package or from the root
+            let mut folders = file.ancestors().skip(1);
+            let is_there = folders.any(|folder| folder.join(path).exists());
+            assert!(is_there, "{}: {path}", file.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 10, "only {seen} were found");
 }
