@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::slice;
+
 use clap::{Parser, Subcommand};
 
 use crate::{
@@ -8,6 +10,7 @@ use crate::{
     doctor::DoctorArguments,
     drill::DrillArguments,
     reference::{CompletionsArguments, ManArguments},
+    revoke::RevokeArguments,
     rotate::RotateArguments,
     status::StatusArguments,
 };
@@ -24,9 +27,10 @@ use crate::{
   rotatectl status                          what is overdue, stuck, and why
   rotatectl rotate orders/db --wait         rotate one now, step by step
   rotatectl compromised orders/db           after a leak
+  rotatectl revoke orders/db                end what came before AWSCURRENT
   rotatectl doctor orders/db                what is wrong with it, and what to do
 
-Exit codes: 0 all is well, 1 it could not be done, 2 something wants attention."
+Exit codes: 0 all is well, 1 it could not be done, 2 something needs attention, 3 something could not be found out."
 )]
 pub struct Arguments {
     /// Where and as whom.
@@ -46,9 +50,24 @@ pub struct Arguments {
 pub enum Command {
     Status(StatusArguments),
     Rotate(RotateArguments),
+    Revoke(RevokeArguments),
     Compromised(CompromisedArguments),
     Doctor(DoctorArguments),
     Drill(DrillArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),
+}
+
+impl Command {
+    /// The secrets that are named, each by its name or ARN.
+    pub(crate) fn secrets(&self) -> &[String] {
+        match self {
+            Self::Rotate(rotate) => &rotate.secret,
+            Self::Revoke(revoke) => slice::from_ref(&revoke.secret),
+            Self::Compromised(compromised) => slice::from_ref(&compromised.secret),
+            Self::Doctor(doctor) => slice::from_ref(&doctor.secret),
+            Self::Drill(drill) => drill.secret.as_slice(),
+            Self::Status(_) | Self::Completions(_) | Self::Man(_) => &[],
+        }
+    }
 }

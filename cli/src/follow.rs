@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -15,7 +16,7 @@ use aws_sdk_secretsmanager::{
 
 use crate::{
     aws::{self, explain},
-    log::{Line, Log},
+    log::{Line, Log, Tail},
     pace::Pace,
     secrets::{CURRENT, PENDING, in_flight, time},
     terminal::span,
@@ -35,8 +36,10 @@ pub struct Rotations {
     configuration: SdkConfig,
     client: Client,
     begins: Pace,
-    looks: Pace,
+    looks: Arc<Pace>,
     give_up_after: Duration,
+    /// The functions' logs, by their ARNs.
+    tails: Mutex<HashMap<String, Arc<Tail>>>,
 }
 
 /// What became of the wish to begin a rotation.
@@ -59,7 +62,7 @@ pub struct Rotation {
     pub resumed: bool,
     /// When it began, or was found.
     pub began: SystemTime,
-    log: Log,
+    log: Arc<Tail>,
 }
 
 /// A rotation that has come to its end.
@@ -70,7 +73,7 @@ pub struct Rotated {
     /// The last line of each step, as far as the log has it.
     pub steps: HashMap<String, Line>,
     /// Why the log does not tell.
-    pub log_error: Option<aws::Error>,
+    pub log_error: Option<Arc<aws::Error>>,
 }
 
 /// Why there is no new version.
@@ -80,6 +83,9 @@ pub enum Error {
     /// A service.
     #[error(transparent)]
     Aws(#[from] aws::Error),
+    /// It has begun, and nothing can be seen of it.
+    #[error("the rotation has begun, and what became of it cannot be seen: {0}")]
+    Unseen(aws::Error),
     /// The secret is not set up for rotation.
     #[error(
         "rotation was never turned on: name its function once, aws secretsmanager rotate-secret --rotation-lambda-arn"
@@ -107,11 +113,22 @@ pub enum Error {
     )]
     Silent {
         silence: Duration,
-        log_error: Option<aws::Error>,
+        log_error: Option<Arc<aws::Error>>,
     },
 }
 
-fn because(log_error: &Option<aws::Error>) -> String {
+impl Error {
+    /// Whether it is known that the secret was not rotated. What could not be asked is not known.
+    pub fn is_known(&self) -> bool {
+        match self {
+            Self::Aws(error) => !error.is_transient(),
+            Self::Unseen(_) | Self::Silent { .. } => false,
+            Self::NotSetUp | Self::StepFailed { .. } | Self::Abandoned | Self::Canceled => true,
+        }
+    }
+}
+
+fn because(log_error: &Option<Arc<aws::Error>>) -> String {
     log_error
         .as_ref()
         .map(|error| format!(" ({error})"))
@@ -125,9 +142,20 @@ impl Rotations {
             configuration: configuration.clone(),
             client: Client::new(configuration),
             begins: Pace::of_secrets_manager(),
-            looks: Pace::of_logs(),
+            looks: Arc::new(Pace::of_logs()),
             give_up_after,
+            tails: Mutex::default(),
         }
+    }
+
+    /// One for all rotations that a function makes.
+    fn tail(&self, function: &str) -> Arc<Tail> {
+        let mut tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
+        let tail = tails.entry(function.to_owned()).or_insert_with(|| {
+            let log = Log::of_function(&self.configuration, function);
+            Arc::new(Tail::new(log, self.looks.clone()))
+        });
+        tail.clone()
     }
 
     /// Begins a rotation, or goes on with the one that is under way, unless the last one was `recent`.
@@ -145,7 +173,7 @@ impl Rotations {
                 version,
                 resumed,
                 began,
-                log: Log::of_function(&self.configuration, function),
+                log: self.tail(function),
             })
         };
         if let Some(pending) = pending(&described) {
@@ -219,13 +247,22 @@ impl Rotations {
         let mut sign_of_life = began;
         let mut lines: Vec<Line> = Vec::new();
         let mut succeeded = None;
+        let mut seen = 0;
         loop {
-            self.looks.turn().await;
-            // before the log, so that a rotation which has ended has all its lines there, but for the log's own delay
-            let described = self.describe(&rotation.arn).await?;
-            let (known, log_error) = match rotation.log.rotation(&rotation.version, since).await {
+            let told;
+            (seen, told) = rotation.log.rotation(&rotation.version, since, seen).await;
+            let (known, log_error) = match told {
                 Ok(known) => (known, None),
                 Err(error) => (Vec::new(), Some(error)),
+            };
+            // one call that fails says nothing about the rotation, which goes on
+            let described = match self.describe(&rotation.arn).await {
+                Err(error)
+                    if error.is_transient() && sign_of_life.elapsed() < self.give_up_after =>
+                {
+                    continue;
+                }
+                described => described.map_err(Error::Unseen)?,
             };
             // what had failed before we came may have been overcome: the service is at it again
             let known = known.into_iter();
@@ -273,11 +310,12 @@ impl Rotations {
     }
 }
 
-fn pending(described: &Description) -> Option<&str> {
+/// The version that a rotation under way makes.
+pub(crate) fn pending(described: &Description) -> Option<&str> {
     described.version_ids_to_stages().and_then(in_flight)
 }
 
-fn given_up(lines: Vec<Line>, silence: Duration, log_error: Option<aws::Error>) -> Error {
+fn given_up(lines: Vec<Line>, silence: Duration, log_error: Option<Arc<aws::Error>>) -> Error {
     let attempts = lines.iter().filter(|line| line.failed()).count();
     match lines.into_iter().rfind(Line::failed) {
         Some(line) => Error::StepFailed {

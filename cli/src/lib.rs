@@ -1,22 +1,28 @@
 //! The operator's command, `rotatectl`.
 //!
 //! Each command is a module of its own, with its arguments and its errors: [`status`], [`rotate`], [`compromised`],
-//! [`doctor`], [`drill`], and [`mod@reference`] for what is about the command itself. Above them stand [`arguments`], the
+//! [`revoke`], [`doctor`], [`drill`], and [`mod@reference`] for what is about the command itself. Above them stand [`arguments`], the
 //! command line, and [`Error`]. Below them, and knowing none of them, stands what they share: [`aws`] is the services and
-//! their errors, [`secrets`] the list of what rotates, [`follow`] one rotation from its beginning to its end, [`log`] what
-//! the function said, [`pace`] keeps below quotas, [`login`] tries credentials, [`terminal`] is what is printed with.
+//! their errors, [`secrets`] the list of what rotates, [`follow`] one rotation from its beginning to its end, [`revocation`] the end of what came before AWSCURRENT, [`log`] what
+//! the function said, [`pace`] keeps below quotas, [`login`] tries credentials, [`retry`] makes a call again, [`confirm`](mod@confirm)
+//! asks, [`heartbeat`] shows that something goes on, [`terminal`] is what is printed with.
 
 pub mod arguments;
 pub mod aws;
 pub mod compromised;
+pub mod confirm;
 pub mod doctor;
 pub mod drill;
 mod error;
 pub mod follow;
+pub mod heartbeat;
 pub mod log;
 pub mod login;
 pub mod pace;
 pub mod reference;
+pub mod retry;
+pub mod revocation;
+pub mod revoke;
 pub mod rotate;
 pub mod secrets;
 pub mod status;
@@ -27,29 +33,46 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 
 use arguments::{Arguments, Command};
+use aws::AwsArguments;
 pub use error::Error;
 
-/// Runs the command; its exit code is 0, or 2 where it has found something that wants attention.
+/// Runs the command; its exit code is 0, 2 where something needs attention, or 3 where something could not be found out.
 ///
 /// # Errors
 ///
 /// It could not do or find out what it was asked to (exit code 1).
 pub async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
-    let configuration = aws::configuration(&arguments.aws);
-    Ok(match arguments.command {
-        Command::Status(arguments) => status::run(&configuration.await?, arguments).await?,
-        Command::Rotate(arguments) => rotate::run(&configuration.await?, arguments).await?,
-        Command::Compromised(arguments) => {
-            compromised::run(&configuration.await?, arguments).await?
+    let (given, command) = (arguments.aws, arguments.command);
+    // what it has done by then it has to say itself
+    let limit = given
+        .timeout
+        .filter(|_| !matches!(command, Command::Compromised(_)));
+    // deep in themselves, the commands are taken off the stack of types here
+    let work = Box::pin(run_command(&given, command));
+    match limit {
+        None => work.await,
+        Some(limit) => match tokio::time::timeout(limit, work).await {
+            Ok(ended) => ended,
+            Err(_) => Err(Error::TimedOut { limit }),
+        },
+    }
+}
+
+async fn run_command(given: &AwsArguments, command: Command) -> Result<ExitCode, Error> {
+    let secrets = command.secrets().to_vec();
+    let configuration = aws::configuration(given, &secrets);
+    Ok(match command {
+        Command::Status(status) => status::run(&configuration.await?, status).await?,
+        Command::Rotate(rotate) => rotate::run(&configuration.await?, rotate).await?,
+        Command::Revoke(revoke) => revoke::run(&configuration.await?, revoke).await?,
+        Command::Compromised(compromised) => {
+            compromised::run(&configuration.await?, compromised, given.timeout).await?
         }
-        // deep in itself, it is taken off the stack of types here
-        Command::Doctor(doctor) => {
-            Box::pin(doctor::run(&doctor, &arguments.aws, &configuration.await?)).await?
+        Command::Doctor(doctor) => doctor::run(&doctor, given, &configuration.await?).await?,
+        Command::Drill(drill) => drill::run(given, &drill).await?,
+        Command::Completions(completions) => {
+            reference::completions(Arguments::command(), &completions)?
         }
-        Command::Drill(drill) => drill::run(&arguments.aws, &drill).await?,
-        Command::Completions(arguments) => {
-            reference::completions(Arguments::command(), &arguments)?
-        }
-        Command::Man(arguments) => reference::man(Arguments::command(), &arguments)?,
+        Command::Man(man) => reference::man(Arguments::command(), &man)?,
     })
 }

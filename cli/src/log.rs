@@ -1,18 +1,29 @@
 //! The rotation function's log, in CloudWatch Logs: one JSON line a step, which tells what the service does not.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatchlogs::Client;
 use serde::Deserialize;
+use tokio::sync::Mutex;
 
-use crate::aws::{Error, explain};
+use crate::{
+    aws::{Error, explain},
+    pace::Pace,
+};
 
 const ACTION: &str = "logs:FilterLogEvents";
 
 /// One line of the function's, as far as it is about a step.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Line {
+    /// The service's id of it.
+    #[serde(skip)]
+    id: String,
     /// When the service received it.
     #[serde(skip, default = "epoch")]
     pub time: SystemTime,
@@ -99,6 +110,7 @@ impl Log {
             let events = page.events.unwrap_or_default();
             lines.extend(events.into_iter().filter_map(|event| {
                 let mut line: Line = serde_json::from_str(event.message.as_deref()?).ok()?;
+                line.id = event.event_id.unwrap_or_default();
                 let milliseconds = u64::try_from(event.timestamp?).ok()?;
                 line.time = SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds);
                 Some(line)
@@ -107,13 +119,102 @@ impl Log {
         Ok(lines)
     }
 
-    /// The lines of one rotation.
+    /// The lines of the four steps.
     ///
     /// # Errors
     ///
     /// As for [`Log::lines`].
-    pub async fn rotation(&self, version: &str, since: SystemTime) -> Result<Vec<Line>, Error> {
-        self.lines(&format!("{{ $.version = \"{version}\" }}"), since)
-            .await
+    pub async fn steps(&self, since: SystemTime) -> Result<Vec<Line>, Error> {
+        let pattern = r#"{ $.step = "createSecret" || $.step = "setSecret" || $.step = "testSecret" || $.step = "finishSecret" }"#;
+        self.lines(pattern, since).await
+    }
+}
+
+/// The last line that says that this version's rotation fails, unless the step has succeeded since.
+pub fn failing<'a>(lines: &'a [Line], version: &str) -> Option<&'a Line> {
+    let failed = |line: &&Line| line.version == version && line.failed();
+    let place = lines.iter().rposition(|line| failed(&line))?;
+    let line = &lines[place];
+    let overcome = lines[place..]
+        .iter()
+        .any(|later| later.version == version && later.step == line.step && !later.failed());
+    (!overcome).then_some(line)
+}
+
+/// What a function says of the four steps, asked for once however many rotations are followed.
+#[derive(Debug)]
+pub struct Tail {
+    log: Log,
+    pace: Arc<Pace>,
+    heard: Mutex<Heard>,
+}
+
+#[derive(Debug, Default)]
+struct Heard {
+    /// How often the log was asked.
+    times: u64,
+    /// From when on the lines are known.
+    since: Option<SystemTime>,
+    lines: Vec<Line>,
+    ids: HashSet<String>,
+    /// Why the log did not tell, the last time that it was asked.
+    error: Option<Arc<Error>>,
+}
+
+/// A line may get into the log after a later one.
+const LATE: Duration = Duration::from_secs(30);
+
+impl Tail {
+    /// The log is asked at this pace.
+    pub fn new(log: Log, pace: Arc<Pace>) -> Self {
+        Self {
+            log,
+            pace,
+            heard: Mutex::default(),
+        }
+    }
+
+    /// The lines of one rotation, from an answer that is newer than the one numbered `seen`; and that answer's number.
+    pub async fn rotation(
+        &self,
+        version: &str,
+        since: SystemTime,
+        seen: u64,
+    ) -> (u64, Result<Vec<Line>, Arc<Error>>) {
+        // held while the log is asked: all who follow wait here for one answer
+        let mut heard = self.heard.lock().await;
+        let earlier = heard.since.is_none_or(|known| since < known);
+        if heard.times == seen || earlier {
+            self.pace.turn().await;
+            self.ask(&mut heard, since).await;
+        }
+        let lines = heard.lines.iter().filter(|line| line.version == version);
+        let lines = match &heard.error {
+            None => Ok(lines.cloned().collect()),
+            Some(error) => Err(error.clone()),
+        };
+        (heard.times, lines)
+    }
+
+    async fn ask(&self, heard: &mut Heard, since: SystemTime) {
+        let from = match (heard.since, heard.lines.last()) {
+            (Some(known), Some(last)) if known <= since => last.time - LATE,
+            (Some(known), None) if known <= since => known,
+            _ => since,
+        };
+        heard.times += 1;
+        match self.log.steps(from).await {
+            Ok(lines) => {
+                for line in lines {
+                    if heard.ids.insert(line.id.clone()) {
+                        heard.lines.push(line);
+                    }
+                }
+                heard.lines.sort_by_key(|line| line.time);
+                heard.since = Some(heard.since.map_or(since, |known| known.min(since)));
+                heard.error = None;
+            }
+            Err(error) => heard.error = Some(Arc::new(error)),
+        }
     }
 }

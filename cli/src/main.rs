@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             terminal::tell(&format!("rotatectl: {error}"));
-            ExitCode::FAILURE
+            error.exit_code()
         }
     }
 }

@@ -48,7 +48,10 @@ async fn under_single_user_the_leaked_password_and_its_sessions_end_and_the_time
 [..]Z  orders_[..] logs in with version [..], AWSCURRENT
 [..]Z  contained: all 1 old credentials are rejected by the server; sessions ended: [..]
 
-"#]]).stderr_eq("");
+"#]]).stderr_eq(str![[r#"
+containing a leak of demo/orders/single (single user) in account 123456789012, region us-east-1
+
+"#]]);
 
     assert_rejected(&world, &leaked).await;
     assert!(!is_alive(&session).await);
@@ -144,6 +147,7 @@ async fn the_report_is_json_when_it_is_asked_for() {
       "proof": "login_rejected"
     }
   ],
+  "problems": [],
   "timeline": [
     {
       "time": "[..]Z",
@@ -224,7 +228,8 @@ async fn an_old_password_that_goes_on_logging_in_is_a_failure() {
 
     let ran = compromised(&world, secret, &["--json"]).await;
     let ran = ran.code(1).stderr_eq(str![[r#"
-rotatectl: the credential of orders_[..] that was stored before still works, for the rotation is about another one: end it with ALTER ROLE … PASSWORD NULL, or delete the key at its service
+containing a leak of demo/orders/single (single user) in account 123456789012, region us-east-1
+rotatectl: not contained, or not known to be: the credential of orders_[..] that was stored before still works: if the rotations above succeeded, they are about another one; end it with ALTER ROLE … PASSWORD NULL, or delete the key at its service; when the causes are gone, run the command again
 
 "#]]);
     let report = json_of(&ran);
@@ -235,7 +240,7 @@ rotatectl: the credential of orders_[..] that was stored before still works, for
 }
 
 #[tokio::test]
-async fn a_revocation_that_fails_is_told_with_what_the_function_said_after_what_was_done() {
+async fn a_revocation_that_fails_is_told_at_the_end_and_what_comes_after_it_is_done_all_the_same() {
     let world = world().await;
     let secret = world.alternating_users();
     rotated(&world, secret).await;
@@ -252,10 +257,17 @@ async fn a_revocation_that_fails_is_told_with_what_the_function_said_after_what_
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
 [..]Z  the password of stock_[..] in version [..], AWSPREVIOUS of before, does not work any more: the server rejects a login with it (28P01)
+[..]Z  problem: revokeSecret failed (AdministratorForbidden: [..]); when the cause is gone, run rotatectl revoke arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/stock/alternating-[..]
+[..]Z  the password of stock_[..]_clone in version [..], AWSCURRENT of before, does not work any more: the server rejects a login with it (28P01)
+[..]Z  the rotation to version [..] begins
+[..]Z  version [..] is AWSCURRENT, after [..] s
+[..]Z  what came before AWSCURRENT: revoked, sessions ended: 0
+[..]Z  stock_[..]_clone logs in with version [..], AWSCURRENT
 
 "#]])
         .stderr_eq(str![[r#"
-rotatectl: revokeSecret failed (AdministratorForbidden: the administrator admin_of_orders_[..] may not end the sessions of stock_[..]_clone on localhost:[..] (SQLSTATE 42501): as a superuser, run GRANT "pg_signal_backend" TO "admin_of_orders_[..]"); when the cause is gone, run the command again
+containing a leak of demo/stock/alternating (alternating users) in account 123456789012, region us-east-1
+rotatectl: not contained, or not known to be: revokeSecret failed (AdministratorForbidden: the administrator admin_of_orders_[..] may not end the sessions of stock_[..]_clone on localhost:[..] (SQLSTATE 42501): as a superuser, run GRANT "pg_signal_backend" TO "admin_of_orders_[..]"); when the cause is gone, run rotatectl revoke arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/stock/alternating-[..]; when the causes are gone, run the command again
 
 "#]]);
 }
@@ -265,7 +277,8 @@ async fn without_a_terminal_and_without_yes_nothing_is_done() {
     let world = world().await;
     let ran = rotatectl(&world, &["compromised", world.single_user()]).await;
     ran.code(1).stdout_eq("").stderr_eq(str![[r#"
-rotatectl: stdin is no terminal, so nobody can be asked whether to go on: say so with --yes
+containing a leak of demo/orders/single (single user) in account 123456789012, region us-east-1
+rotatectl: there is no terminal to ask on, and nothing was done: say with --yes that it may be done
 
 "#]]);
     assert_eq!(called(&world, "RotateSecret"), 0);
@@ -281,7 +294,7 @@ async fn of_a_leaked_api_key_and_the_one_before_it_nothing_is_left_and_the_servi
     assert_eq!(leaked.len(), 2);
 
     let ran = compromised(&world, secret, &[]).await;
-    ran.success().stderr_eq("").stdout_eq(str![[r#"
+    ran.success().stdout_eq(str![[r#"
 [..]Z  arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/mail/api-key-[..] is treated as leaked (api key)
 [..]Z  2 of 2 stored credentials log in
 [..]Z  what came before AWSCURRENT: revoked, sessions ended: 0

@@ -1,18 +1,17 @@
 //! The credentials that were stored when the command began, and whether they still work.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_secretsmanager::Client;
+use futures_util::future::join_all;
 use secrecy::{ExposeSecret, SecretString};
-use secret_rotation::document::Document;
+use secret_rotation::{document::Document, engine::EngineError};
 
-use super::{
-    Error,
-    timeline::{OldCredential, Proof, Timeline},
-};
+use super::timeline::{OldCredential, Proof, Timeline};
 use crate::{
     aws::{self, explain},
     login::Logins,
+    retry::persist,
     secrets::{CURRENT, Outline, PENDING, PREVIOUS, Strategy},
 };
 
@@ -26,12 +25,9 @@ pub(super) struct Version {
 }
 
 impl Version {
-    /// What the document says.
-    pub(super) fn document(&self) -> Result<Document, Error> {
-        Document::parse(&self.value).map_err(|source| Error::Document {
-            label: self.label,
-            source,
-        })
+    /// What the document says; what is wrong with it if it says nothing.
+    pub(super) fn document(&self) -> Result<Document, String> {
+        Document::parse(&self.value).map_err(|error| format!("the {} version {error}", self.label))
     }
 
     pub(super) fn strategy(&self) -> Strategy {
@@ -40,131 +36,199 @@ impl Version {
     }
 }
 
-/// All versions that have a label and a value, AWSCURRENT's first.
-pub(super) async fn versions(client: &Client, secret: &str) -> Result<Vec<Version>, aws::Error> {
-    let mut versions: Vec<Version> = Vec::new();
-    for label in [CURRENT, PENDING, PREVIOUS] {
+/// The version with this label; none if the label is nowhere, or its version has no value.
+pub(super) async fn version(
+    client: &Client,
+    secret: &str,
+    label: &'static str,
+    limit: Duration,
+) -> Result<Option<Version>, aws::Error> {
+    let read = persist(limit, || async {
         let read = client.get_secret_value().secret_id(secret);
         let read = read.version_stage(label).send().await;
-        let value = match read.map_err(|error| explain(ACTION, error)) {
-            // the label is nowhere, or its version has no value yet
-            Err(aws::Error::Absent { .. }) if label != CURRENT => continue,
-            value => value?,
-        };
-        let id = value.version_id.unwrap_or_default();
-        // AWSPENDING may be left on AWSCURRENT when all is done
-        if versions.iter().any(|version| version.id == id) {
-            continue;
-        }
-        versions.push(Version {
-            id,
+        read.map_err(|error| explain(ACTION, error))
+    });
+    match read.await {
+        Ok(value) => Ok(Some(Version {
+            id: value.version_id.unwrap_or_default(),
             label,
             value: value.secret_string.unwrap_or_default().into(),
-        });
+        })),
+        Err(aws::Error::Absent { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
-    Ok(versions)
+}
+
+/// All versions that have a label and a value, AWSCURRENT's first, and why others could not be read.
+pub(super) async fn versions(
+    client: &Client,
+    secret: &str,
+    limit: Duration,
+) -> (Vec<Version>, Vec<aws::Error>) {
+    let (mut versions, mut unread) = (Vec::<Version>::new(), Vec::new());
+    for label in [CURRENT, PENDING, PREVIOUS] {
+        match version(client, secret, label, limit).await {
+            // AWSPENDING may be left on AWSCURRENT when all is done
+            Ok(Some(version)) if versions.iter().any(|known| known.id == version.id) => {}
+            Ok(found) => versions.extend(found),
+            Err(error) => unread.push(error),
+        }
+    }
+    (versions, unread)
 }
 
 /// The old credentials that the server is asked about.
-pub(super) struct Old {
-    logins: Logins,
-    /// In the order of the timeline's own list; without a document where no login is tried.
+pub(super) struct Old<'a> {
+    logins: &'a Logins,
+    timeline: &'a Timeline,
+    /// In the order of the timeline's own list; without a document where no login is tried, or none any more.
     documents: Vec<Option<Document>>,
+    /// Whether each has logged in once.
+    worked: Vec<bool>,
 }
 
-impl Old {
-    /// Enters the credentials into the timeline, and sees which of them log in before anything is done: a login that
-    /// is rejected afterwards proves something if it was accepted before.
-    pub(super) async fn new(
-        versions: Vec<Version>,
-        logins: Logins,
+impl<'a> Old<'a> {
+    /// Enters the credentials into the timeline.
+    pub(super) fn new(
+        versions: &[Version],
+        logins: &'a Logins,
         may_log_in: bool,
-        timeline: &mut Timeline,
-    ) -> Result<Self, Error> {
+        timeline: &'a Timeline,
+    ) -> Self {
         let mut documents: Vec<Option<Document>> = Vec::new();
         for version in versions {
-            let document = version.document()?;
+            let document = version.document();
             let current = documents.first().and_then(Option::as_ref);
-            let elsewhere = current.and_then(|current| document.differs_from(current));
-            let not_tried = match (may_log_in, elsewhere) {
-                (false, _) => Some("--no-login".to_owned()),
+            let elsewhere = document
+                .as_ref()
+                .ok()
+                .and_then(|document| document.differs_from(current?));
+            let not_tried = match (may_log_in, &document, elsewhere) {
+                (false, ..) => Some("--no-login".to_owned()),
+                (_, Err(error), _) => Some(error.clone()),
                 // a password is not taken to where the current one does not go
-                (_, Some(field)) => Some(format!("its \"{field}\" is not AWSCURRENT's")),
+                (_, _, Some(field)) => Some(format!("its \"{field}\" is not AWSCURRENT's")),
                 _ => None,
             };
-            timeline.old_credentials.push(OldCredential {
-                version: version.id,
+            let user = document.as_ref().map(|document| document.username());
+            timeline.add_credential(OldCredential {
+                version: version.id.clone(),
                 label: version.label,
-                user: document.username().to_owned(),
+                user: user.unwrap_or("an unknown user").to_owned(),
                 stopped_working: None,
                 proof: not_tried.clone().map_or(Proof::None, Proof::NotTried),
             });
-            documents.push(Some(document).filter(|_| not_tried.is_none()));
+            documents.push(document.ok().filter(|_| not_tried.is_none()));
         }
-        let mut old = Self { logins, documents };
-        old.ask(timeline, false).await?;
-        let (working, tried) = (old.documents.iter().flatten().count(), timeline.tried());
-        if tried > 0 {
-            timeline.add(format!("{working} of {tried} stored credentials log in"))?;
+        Self {
+            logins,
+            timeline,
+            worked: vec![false; documents.len()],
+            documents,
         }
-        Ok(old)
     }
 
-    /// Tries those that worked when they were last tried, and enters which of them do not any more.
-    pub(super) async fn look(&mut self, timeline: &mut Timeline) -> Result<(), Error> {
-        self.ask(timeline, true).await
+    /// Sees which of them log in before anything is done: a login that is rejected afterwards proves more if it was
+    /// accepted before.
+    pub(super) async fn before(&mut self) {
+        self.look().await;
+        let working = self.worked.iter().filter(|worked| **worked).count();
+        match self.timeline.tried() {
+            (_, 0) => {}
+            (_, tried) => self
+                .timeline
+                .add(format!("{working} of {tried} stored credentials log in")),
+        }
     }
 
-    async fn ask(&mut self, timeline: &mut Timeline, worked: bool) -> Result<(), Error> {
-        for (place, slot) in self.documents.iter_mut().enumerate() {
-            let Some(document) = slot else { continue };
-            let answer = self.logins.accepts(document).await;
-            let credential = &mut timeline.old_credentials[place];
-            let (what, rejection) = match document.api() {
-                None => (
-                    "the password of",
-                    "the server rejects a login with it (28P01)",
-                ),
-                Some(_) => ("the key", "the service rejects it"),
-            };
+    /// Tries those that are not known to have ended, and enters which of them do not work.
+    pub(super) async fn look(&mut self) {
+        let left = self.documents.iter().enumerate();
+        let left: Vec<(usize, &Document)> = left
+            .filter_map(|(place, document)| Some((place, document.as_ref()?)))
+            .collect();
+        let Some((first, others)) = left.split_first() else {
+            return;
+        };
+        // a server that cannot be reached is asked once, not once for each version
+        let answer = self.logins.accepts(first.1).await;
+        let mut answers = Vec::new();
+        match &answer {
+            Err(
+                error @ (EngineError::Unreachable { .. }
+                | EngineError::TimedOut { .. }
+                | EngineError::CertificateInvalid { .. }),
+            ) => {
+                let reason = error.to_string();
+                answers.extend(
+                    others
+                        .iter()
+                        .map(|(place, _)| (*place, Err(reason.clone()))),
+                );
+            }
+            _ => {
+                let asked = others.iter().map(async |(place, document)| {
+                    let answer = self.logins.accepts(document).await;
+                    (*place, answer.map_err(|error| error.to_string()))
+                });
+                answers = join_all(asked).await;
+            }
+        }
+        answers.insert(0, (first.0, answer.map_err(|error| error.to_string())));
+        for (place, answer) in answers {
+            self.enter(place, answer);
+        }
+    }
+
+    fn enter(&mut self, place: usize, answer: Result<bool, String>) {
+        let Some(document) = &self.documents[place] else {
+            return;
+        };
+        let worked = self.worked[place];
+        let (what, rejection) = match document.api() {
+            None => (
+                "the password of",
+                "the server rejects a login with it (28P01)",
+            ),
+            Some(_) => ("the key", "the service rejects it"),
+        };
+        let user = document.username().to_owned();
+        let entered = self.timeline.credential(place, |credential| {
             let name = format!(
-                "{what} {} in version {}, {} of before,",
-                document.username(),
-                credential.version,
-                credential.label
+                "{what} {user} in version {}, {} of before,",
+                credential.version, credential.label
             );
-            let event = match answer {
-                Ok(true) => continue,
+            match answer {
+                Ok(true) => None,
                 Ok(false) => {
                     credential.proof = Proof::LoginRejected;
                     credential.stopped_working = worked.then(SystemTime::now);
-                    let does_not_work = if worked {
+                    let how = if worked {
                         "does not work any more"
                     } else {
-                        "did not work before"
+                        "does not work"
                     };
-                    format!("{name} {does_not_work}: {rejection}")
+                    Some(format!("{name} {how}: {rejection}"))
                 }
                 Err(error) => {
-                    credential.proof = Proof::NotTried(error.to_string());
-                    format!(
+                    credential.proof = Proof::NotTried(error.clone());
+                    Some(format!(
                         "{name} cannot be tried from here, so the function's word will stand for it: {error}"
-                    )
+                    ))
                 }
-            };
-            // once is enough: it is known, or is not to be had
-            *slot = None;
-            timeline.add(event)?;
+            }
+        });
+        match entered.flatten() {
+            None => self.worked[place] = true,
+            Some(event) => {
+                // once is enough: it is known, or cannot be known from here
+                self.documents[place] = None;
+                self.timeline.add(event);
+            }
         }
-        Ok(())
     }
 
-    /// Whether a credential that is in force logs in; none where the server did not say.
-    pub(super) async fn accepts(&self, document: &Document) -> Option<bool> {
-        self.logins.accepts(document).await.ok()
-    }
-
-    /// The users whose old passwords still work.
+    /// The users whose old credentials still work.
     pub(super) fn working(&self) -> Vec<&str> {
         let working = self.documents.iter().flatten();
         working.map(Document::username).collect()

@@ -1,26 +1,40 @@
 //! What happened when, for the incident report.
+//!
+//! Containment never stops for its output: what cannot be written is kept, and said at the end.
 
-use std::{io, time::SystemTime};
+use std::{
+    cell::RefCell,
+    io::{self, Write},
+    time::SystemTime,
+};
 
 use serde::Serialize;
 
 use crate::{
     secrets::Strategy,
-    terminal::{self, moment},
+    terminal::{self, moment, tell},
 };
 
 /// The report: printed as it grows, or as JSON at the end.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(super) struct Timeline {
+    record: RefCell<Record>,
+    json: bool,
+    /// Why stdout could not be written to, the first time.
+    unwritten: RefCell<Option<io::Error>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Record {
     secret: String,
     strategy: Strategy,
     /// Whether all that could be done was done.
     contained: bool,
-    pub(super) sessions_ended: u64,
-    pub(super) old_credentials: Vec<OldCredential>,
+    sessions_ended: u64,
+    old_credentials: Vec<OldCredential>,
+    /// What was not done, or is not known.
+    problems: Vec<String>,
     timeline: Vec<Event>,
-    #[serde(skip)]
-    json: bool,
 }
 
 /// A credential that was stored when the command began: it may have leaked.
@@ -57,36 +71,72 @@ struct Event {
 
 impl Timeline {
     pub(super) fn new(secret: &str, strategy: Strategy, json: bool) -> Self {
-        Self {
+        let record = Record {
             secret: secret.to_owned(),
             strategy,
             contained: false,
             sessions_ended: 0,
             old_credentials: Vec::new(),
+            problems: Vec::new(),
             timeline: Vec::new(),
+        };
+        Self {
+            record: RefCell::new(record),
             json,
+            unwritten: RefCell::default(),
         }
     }
 
     /// Adds what has happened just now.
-    pub(super) fn add(&mut self, event: impl Into<String>) -> io::Result<()> {
+    pub(super) fn add(&self, event: impl Into<String>) {
         let (time, event) = (SystemTime::now(), event.into());
         if !self.json {
-            terminal::print(&format!("{}  {event}", moment(time)))?;
+            self.write(&format!("{}  {event}", moment(time)));
         }
-        self.timeline.push(Event { time, event });
-        Ok(())
+        let mut record = self.record.borrow_mut();
+        record.timeline.push(Event { time, event });
     }
 
-    /// Of how many old credentials the server has said whether they work.
-    pub(super) fn tried(&self) -> usize {
-        let not_tried = |old: &&OldCredential| matches!(old.proof, Proof::NotTried(_));
-        self.old_credentials.len() - self.old_credentials.iter().filter(not_tried).count()
+    /// Adds what was not done, or is not known. What comes after it is done all the same.
+    pub(super) fn problem(&self, problem: impl Into<String>) {
+        let problem = problem.into();
+        self.add(format!("problem: {problem}"));
+        self.record.borrow_mut().problems.push(problem);
     }
 
-    /// Says how it ended.
-    pub(super) fn conclude(&mut self) -> io::Result<()> {
-        let (all, tried) = (self.old_credentials.len(), self.tried());
+    pub(super) fn problems(&self) -> Vec<String> {
+        self.record.borrow().problems.clone()
+    }
+
+    pub(super) fn sessions_ended(&self, sessions: u64) {
+        self.record.borrow_mut().sessions_ended += sessions;
+    }
+
+    /// Adds a credential of before; its place is what [`Timeline::credential`] takes.
+    pub(super) fn add_credential(&self, credential: OldCredential) {
+        self.record.borrow_mut().old_credentials.push(credential);
+    }
+
+    /// Changes what is known of a credential.
+    pub(super) fn credential<T>(
+        &self,
+        place: usize,
+        change: impl FnOnce(&mut OldCredential) -> T,
+    ) -> Option<T> {
+        let mut record = self.record.borrow_mut();
+        record.old_credentials.get_mut(place).map(change)
+    }
+
+    /// How many old credentials there are, and of how many the server has said whether they work.
+    pub(super) fn tried(&self) -> (usize, usize) {
+        let old = &self.record.borrow().old_credentials;
+        let tried = |old: &&OldCredential| !matches!(old.proof, Proof::NotTried(_));
+        (old.len(), old.iter().filter(tried).count())
+    }
+
+    /// Says that all was done that could be done.
+    pub(super) fn conclude(&self) {
+        let (all, tried) = self.tried();
         let proof = if tried == all {
             format!("all {all} old credentials are rejected by the server")
         } else {
@@ -94,17 +144,38 @@ impl Timeline {
                 "{tried} of {all} old credentials are rejected by the server, for the others stands the function's word"
             )
         };
-        let sessions = self.sessions_ended;
-        self.contained = true;
-        self.add(format!("contained: {proof}; sessions ended: {sessions}"))
+        self.record.borrow_mut().contained = true;
+        let sessions = self.record.borrow().sessions_ended;
+        self.add(format!("contained: {proof}; sessions ended: {sessions}"));
     }
 
-    /// Prints what has not been printed yet.
+    /// Prints what has not been printed yet. If stdout took not all of it, stderr gets the whole record.
+    ///
+    /// # Errors
+    ///
+    /// stdout could not be written to.
     pub(super) fn finish(&self) -> io::Result<()> {
         if self.json {
-            terminal::print_json(self)
-        } else {
-            Ok(())
+            self.write(&self.json()?);
+        }
+        let flushed = io::stdout().flush();
+        match self.unwritten.take().or(flushed.err()) {
+            None => Ok(()),
+            Some(error) => {
+                tell(&self.json()?);
+                Err(error)
+            }
+        }
+    }
+
+    fn json(&self) -> io::Result<String> {
+        serde_json::to_string_pretty(&*self.record.borrow()).map_err(io::Error::other)
+    }
+
+    fn write(&self, text: &str) {
+        if let Err(error) = writeln!(io::stdout(), "{text}") {
+            let mut first = self.unwritten.borrow_mut();
+            *first = first.take().or(Some(error));
         }
     }
 }

@@ -38,7 +38,10 @@ pub(super) async fn read(
                     "correct \"masterarn\" in the secret, or take it out for a single user",
                 ),
             ),
-            error => Verdict::skipped(format!("the administrator's secret, {secret}: {error}")),
+            error => Verdict::unknown(
+                format!("the administrator's secret, {secret}: {error}"),
+                Cure::default(),
+            ),
         },
     )?;
     let json: SecretString = value.secret_string.unwrap_or_default().into();
@@ -71,7 +74,7 @@ pub(super) async fn rights(
                         &format!("none: {user} changes its own password"),
                     )
                 }
-                Err(error) => Verdict::wrong(error.to_string(), Cure::default()),
+                Err(error) => Verdict::of(&error),
             },
         };
     };
@@ -98,7 +101,7 @@ pub(super) async fn rights(
                 format!("the server rejects the administrator {user} and its password (28P01)");
             Verdict::wrong(what, rejected(client, secret, &administrator, shell).await)
         }
-        Err(error) => Verdict::wrong(error.to_string(), Cure::default()),
+        Err(error) => Verdict::of(&error),
     }
 }
 

@@ -36,19 +36,20 @@ impl Service<'_> {
         let (current, why) = self.verify(self.document).await;
         let mut findings = vec![Finding::new("AWSCURRENT", self.current(current, why))];
         let pending = self.other(versions.pending.as_ref()).await;
-        if let Some((said, why)) = &pending {
-            let verdict = verdict(*said, why, "is good", "is not good");
+        let pending_said = pending.as_ref().map_or(Said::Rejected, |(said, _)| *said);
+        if let Some((said, why)) = pending {
+            let verdict = why.unwrap_or_else(|| verdict(said, "is good", "is not good"));
             findings.push(Finding::new("AWSPENDING", verdict));
         }
         if let Some((said, why)) = self.other(versions.previous.as_ref()).await {
             let good =
                 "is good, until its overlap is over and the next rotation comes, or revokeSecret";
-            let verdict = verdict(said, &why, good, "is good no more");
+            let verdict = why.unwrap_or_else(|| verdict(said, good, "is good no more"));
             findings.push(Finding::new("AWSPREVIOUS", verdict));
         }
         let logins = Logins {
             current,
-            pending: pending.map_or(Said::Rejected, |(said, _)| said),
+            pending: pending_said,
             // a rotation needs no key that is good: the master secret makes the next one
             previous: Said::LogsIn,
         };
@@ -60,41 +61,49 @@ impl Service<'_> {
         findings
     }
 
-    fn current(&self, said: Said, why: String) -> Verdict {
+    fn current(&self, said: Said, why: Option<Verdict>) -> Verdict {
         let key = self.document.username();
-        match said {
-            Said::LogsIn => Verdict::ok(format!("{} takes the key {key}", self.document.server())),
-            Said::Unknown => Verdict::wrong(why, Cure::default()),
+        why.unwrap_or_else(|| match said {
+            Said::LogsIn | Said::Unknown => {
+                Verdict::ok(format!("{} takes the key {key}", self.document.server()))
+            }
             Said::Rejected => {
                 let what = format!("{} rejects the key {key}", self.document.server());
                 let advice = "rotate, which makes another one (where AWSPENDING was left over, see labels first):";
                 let rotate = self.shell.secrets_manager("rotate-secret", &[]);
                 Verdict::wrong(what, Cure::advice(advice).command(rotate))
             }
-        }
-    }
-
-    async fn other(&self, value: Option<&Value>) -> Option<(Said, String)> {
-        Some(match value? {
-            Value::Document(document) => match document.differs_from(self.document) {
-                None => self.verify(document).await,
-                Some(field) => {
-                    let why = format!("names another {field} than AWSCURRENT, and was not tried");
-                    (Said::Unknown, why)
-                }
-            },
-            Value::None => (Said::Rejected, "has no value yet".to_owned()),
-            Value::Invalid(error) => (Said::Unknown, error.to_string()),
-            Value::Binary => (Said::Unknown, "holds SecretBinary".to_owned()),
-            Value::Unread(error) => (Said::Unknown, error.to_string()),
         })
     }
 
-    async fn verify(&self, document: &Document) -> (Said, String) {
+    /// What the service said; where it said nothing, why.
+    async fn other(&self, value: Option<&Value>) -> Option<(Said, Option<Verdict>)> {
+        let not_tried = |why: String| (Said::Unknown, Some(Verdict::warning(why, Cure::default())));
+        Some(match value? {
+            Value::Document(document) => match document.differs_from(self.document) {
+                None => self.verify(document).await,
+                Some(field) => not_tried(format!(
+                    "names another {field} than AWSCURRENT, and was not tried"
+                )),
+            },
+            Value::None => {
+                let verdict = Verdict::ok("has no value yet");
+                (Said::Rejected, Some(verdict))
+            }
+            Value::Invalid(error) => not_tried(error.to_string()),
+            Value::Binary => not_tried("holds SecretBinary".to_owned()),
+            Value::Unread(error) => {
+                let verdict = Verdict::unknown(error.to_string(), Cure::default());
+                (Said::Unknown, Some(verdict))
+            }
+        })
+    }
+
+    async fn verify(&self, document: &Document) -> (Said, Option<Verdict>) {
         match self.engine.log_in(document).await {
-            Ok(Login::Accepted(())) => (Said::LogsIn, String::new()),
-            Ok(Login::Rejected) => (Said::Rejected, String::new()),
-            Err(error) => (Said::Unknown, error.to_string()),
+            Ok(Login::Accepted(())) => (Said::LogsIn, None),
+            Ok(Login::Rejected) => (Said::Rejected, None),
+            Err(error) => (Said::Unknown, Some(Verdict::of(&error))),
         }
     }
 
@@ -109,15 +118,14 @@ impl Service<'_> {
             Ok(None) => Verdict::ok(
                 "it is there; without \"list\" only a rotation shows whether it is good",
             ),
-            Err(error) => Verdict::wrong(error.to_string(), Cure::default()),
+            Err(error) => Verdict::of(&error),
         }
     }
 }
 
-fn verdict(said: Said, why: &str, good: &str, not_good: &str) -> Verdict {
+fn verdict(said: Said, good: &str, not_good: &str) -> Verdict {
     match said {
-        Said::LogsIn => Verdict::ok(good),
+        Said::LogsIn | Said::Unknown => Verdict::ok(good),
         Said::Rejected => Verdict::ok(not_good),
-        Said::Unknown => Verdict::warning(why, Cure::default()),
     }
 }

@@ -39,8 +39,22 @@ const SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// What a client of PostgreSQL says before TLS: a length of 8, and the number that stands for SSLRequest (manual).
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
+/// Which CA files are known, beside RDS's roots and the public ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// One was given here, or the function is known to have none: what is not trusted here is trusted nowhere.
+    Known,
+    /// The function may have one that this machine does not have.
+    Unknown,
+}
+
 /// Whether TLS to the server holds as the function demands it, and for how long it will.
-pub(super) async fn examine(document: &Document, roots: &Roots, now: SystemTime) -> Verdict {
+pub(super) async fn examine(
+    document: &Document,
+    roots: &Roots,
+    trust: Trust,
+    now: SystemTime,
+) -> Verdict {
     if !document.tls() {
         let advice = "take \"ssl\": false out of the secret unless the network itself is trusted";
         return Verdict::warning("plaintext, as the secret demands", Cure::advice(advice));
@@ -57,7 +71,7 @@ pub(super) async fn examine(document: &Document, roots: &Roots, now: SystemTime)
     let end = end(&seen);
     match hand_shaken.unwrap_or_else(|_| Err(Failure::Io(io::ErrorKind::TimedOut.into()))) {
         Ok(()) => holds(end, now),
-        Err(failure) => fails(document.host(), failure, end),
+        Err(failure) => fails(document.host(), failure, trust, end),
     }
 }
 
@@ -75,7 +89,7 @@ fn holds(end: Option<SystemTime>, now: SystemTime) -> Verdict {
     }
 }
 
-fn fails(host: &str, failure: Failure, end: Option<SystemTime>) -> Verdict {
+fn fails(host: &str, failure: Failure, trust: Trust, end: Option<SystemTime>) -> Verdict {
     use CertificateError as E;
     let error = match failure {
         Failure::NoTls => {
@@ -100,6 +114,12 @@ fn fails(host: &str, failure: Failure, end: Option<SystemTime>) -> Verdict {
             let when = end.map_or(String::new(), |end| format!(" on {}", moment(end)));
             Verdict::wrong(format!("it has expired{when}"), renew())
         }
+        Some(TlsError::InvalidCertificate(E::UnknownIssuer)) if trust == Trust::Unknown => {
+            Verdict::unknown(
+                "nobody trusted here has signed it, and the function may trust a CA file of its own",
+                Cure::advice("name that file here, too: --ca-file or TLS_CA_FILE"),
+            )
+        }
         Some(TlsError::InvalidCertificate(E::UnknownIssuer)) => Verdict::wrong(
             "nobody trusted has signed it: neither a public CA, nor one of RDS's, nor one of the CA file's",
             Cure::advice(
@@ -120,7 +140,7 @@ fn fails(host: &str, failure: Failure, end: Option<SystemTime>) -> Verdict {
         }
         _ => {
             let advice = "see the server's log: it takes connections, and fails at TLS";
-            Verdict::wrong(
+            Verdict::unknown(
                 format!("no TLS with the server ({error})"),
                 Cure::advice(advice),
             )

@@ -40,7 +40,10 @@ pub(super) fn lifetime(tags: &[Tag], document: &Document, settings: Option<&Sett
         .overlap()
         .or(settings.map(|settings| settings.overlap));
     match window {
-        None => Verdict::skipped("the function's OVERLAP_WINDOW is not known"),
+        None => Verdict::unknown(
+            "the function's OVERLAP_WINDOW is not known",
+            Cure::default(),
+        ),
         Some(Overlap::Unbounded) => Verdict::ok(format!(
             "they cache for {shown}, and the overlap has no end"
         )),
@@ -96,6 +99,7 @@ mod tests {
                 Verdict::Ok { .. } => "ok",
                 Verdict::Warning { .. } => "warning",
                 Verdict::Wrong { .. } => "wrong",
+                Verdict::Unknown { .. } => "unknown",
                 Verdict::Skipped { .. } => "skipped",
             };
             assert_eq!(word, expected, "{value} {extra}");
@@ -111,7 +115,7 @@ mod tests {
         ));
         assert!(matches!(
             lifetime(&tag("5m"), &two_users, None),
-            Verdict::Skipped { .. }
+            Verdict::Unknown { .. }
         ));
     }
 }

@@ -1,7 +1,8 @@
 //! The order of the checks: what needs nothing first, and each one after what it needs.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use aws_config::SdkConfig;
 use secret_rotation::{
     engine::{
         Engine, Limits,
@@ -14,10 +15,12 @@ use secret_rotation::{
 use super::{
     Error, Report,
     api_key::Service,
+    certificate::Trust,
     clients,
     finding::{Cure, Finding, Verdict},
     function,
     labels::Labels,
+    log,
     network::PATIENCE,
     pending::{Logins, labels},
     server::Server,
@@ -36,8 +39,13 @@ const LIMITS: Limits = Limits {
 pub(super) struct Doctor<'a> {
     pub(super) secrets: aws_sdk_secretsmanager::Client,
     pub(super) lambda: aws_sdk_lambda::Client,
+    pub(super) configuration: &'a SdkConfig,
     pub(super) secret: &'a str,
     pub(super) shell: Shell,
+    /// A rotation that has moved nothing for longer is over.
+    pub(super) patience: Duration,
+    /// Whether a file of roots was given here.
+    pub(super) ca_file: bool,
     pub(super) roots: Roots,
     pub(super) https: Https,
     pub(super) kept: Kept,
@@ -63,7 +71,11 @@ impl Doctor<'_> {
             None => Settings::read(|_| None)?,
         };
 
-        let placed = Labels::of(&secret);
+        let placed = Labels::of(&secret, self.patience);
+        findings.push(Finding::new(
+            "log",
+            log::examine(self.configuration, &secret, placed.pending, now).await,
+        ));
         let versions = Versions::read(&self.secrets, self.secret, &placed).await;
         findings.push(Finding::new(
             "key",
@@ -99,6 +111,7 @@ impl Doctor<'_> {
                 client: &self.secrets,
                 postgres: &postgres,
                 roots: &self.roots,
+                trust: self.trust(known.as_ref()),
                 document,
                 secret_arn: arn,
                 shell: &self.shell,
@@ -119,6 +132,16 @@ impl Doctor<'_> {
             findings,
             settings,
         })
+    }
+
+    /// What is trusted here, held against what the function trusts.
+    fn trust(&self, function: Option<&Settings>) -> Trust {
+        let has_none = |settings: &Settings| settings.tls_ca_file.is_none();
+        if self.ca_file || function.is_some_and(has_none) {
+            Trust::Known
+        } else {
+            Trust::Unknown
+        }
     }
 
     pub(super) fn postgres<'a>(&'a self, settings: &'a Settings) -> Postgres<'a> {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use console::style;
-use secret_rotation::document::Document;
+use secret_rotation::{document::Document, engine::EngineError};
 use serde::Serialize;
 
 /// One line of the report.
@@ -25,7 +25,9 @@ pub(super) enum Verdict {
     Warning { what: String, cure: Cure },
     /// It does not work, or will not.
     Wrong { what: String, cure: Cure },
-    /// It could not be found out, because of something else.
+    /// It could not be found out from here, and may be well.
+    Unknown { what: String, cure: Cure },
+    /// It was not asked, because of something else.
     Skipped { what: String },
 }
 
@@ -85,11 +87,24 @@ impl Finding {
         matches!(self.verdict, Verdict::Wrong { .. })
     }
 
+    /// Whether the checks that need this one cannot be made.
+    pub(super) fn blocks(&self) -> bool {
+        self.is_wrong() || self.is_unknown()
+    }
+
+    pub(super) fn is_unknown(&self) -> bool {
+        matches!(self.verdict, Verdict::Unknown { .. })
+    }
+
+    pub(super) fn is_skipped(&self) -> bool {
+        matches!(self.verdict, Verdict::Skipped { .. })
+    }
+
     /// The repair that `--repair` may offer, if there is one.
     pub(super) fn repair(&self) -> Option<&Repair> {
         match &self.verdict {
             Verdict::Warning { cure, .. } | Verdict::Wrong { cure, .. } => cure.repair.as_ref(),
-            Verdict::Ok { .. } | Verdict::Skipped { .. } => None,
+            Verdict::Ok { .. } | Verdict::Unknown { .. } | Verdict::Skipped { .. } => None,
         }
     }
 
@@ -99,6 +114,7 @@ impl Finding {
             Verdict::Ok { what } => (style("ok").green(), what, None),
             Verdict::Warning { what, cure } => (style("warning").yellow(), what, Some(cure)),
             Verdict::Wrong { what, cure } => (style("wrong").red(), what, Some(cure)),
+            Verdict::Unknown { what, cure } => (style("unknown").magenta(), what, Some(cure)),
             Verdict::Skipped { what } => (style("skipped").dim(), what, None),
         };
         let (word, check) = (word.force_styling(colours), self.check);
@@ -147,6 +163,28 @@ impl Verdict {
         }
     }
 
+    pub(super) fn unknown(what: impl Into<String>, cure: Cure) -> Self {
+        Self::Unknown {
+            what: what.into(),
+            cure,
+        }
+    }
+
+    /// A server's or a service's answer that is no answer to the question: what kept it away says nothing about it.
+    pub(super) fn of(error: &EngineError) -> Self {
+        match error {
+            EngineError::Unreachable { server, reason } => {
+                let what = format!("{server} cannot be reached from here ({reason})");
+                Self::unknown(what, Cure::default())
+            }
+            // as the server sees this machine; it may see the function otherwise
+            error @ (EngineError::TimedOut { .. } | EngineError::LoginForbidden { .. }) => {
+                Self::unknown(error.to_string(), Cure::default())
+            }
+            error => Self::wrong(error.to_string(), Cure::default()),
+        }
+    }
+
     pub(super) fn skipped(why: impl Into<String>) -> Self {
         Self::Skipped { what: why.into() }
     }
@@ -157,6 +195,7 @@ impl Verdict {
             Self::Ok { what }
             | Self::Warning { what, .. }
             | Self::Wrong { what, .. }
+            | Self::Unknown { what, .. }
             | Self::Skipped { what } => what,
         }
     }

@@ -60,7 +60,7 @@ fn unknown(error: aws::Error, function: &str) -> Verdict {
             let advice = "deploy it, or name another one with rotate-secret --rotation-lambda-arn";
             Verdict::wrong(format!("{function} does not exist"), Cure::advice(advice))
         }
-        error => Verdict::skipped(error.to_string()),
+        error => Verdict::unknown(error.to_string(), Cure::default()),
     }
 }
 
@@ -151,7 +151,7 @@ async fn permission(client: &Client, function: &str, secret_arn: &str, shell: &S
         Err(error) => match explain("lambda:GetPolicy", error) {
             // it has none
             aws::Error::Absent { .. } => serde_json::Value::Null,
-            error => return Verdict::skipped(error.to_string()),
+            error => return Verdict::unknown(error.to_string(), Cure::default()),
         },
     };
     let account = secret_arn.split(':').nth(4).unwrap_or_default();

@@ -6,9 +6,6 @@ use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 
 use crate::secrets::{CURRENT, PREVIOUS, in_flight, labelled, time};
 
-/// Lambda ends a step after this time at the latest, so a rotation that has changed nothing for longer is over.
-pub(super) const IN_FLIGHT: Duration = Duration::from_secs(15 * 60);
-
 /// Where the labels are, by version id, and what the versions' logins said.
 #[derive(Debug)]
 pub(super) struct Labels<'a> {
@@ -18,10 +15,12 @@ pub(super) struct Labels<'a> {
     pub(super) previous: Option<&'a str>,
     /// When anything about the secret changed last, by the service's clock.
     pub(super) changed: Option<SystemTime>,
+    /// A rotation that has changed nothing for longer is over.
+    pub(super) patience: Duration,
 }
 
 impl<'a> Labels<'a> {
-    pub(super) fn of(secret: &'a DescribeSecretOutput) -> Self {
+    pub(super) fn of(secret: &'a DescribeSecretOutput, patience: Duration) -> Self {
         let labels = secret.version_ids_to_stages();
         let has = |label| labelled(labels?, label);
         Self {
@@ -29,12 +28,13 @@ impl<'a> Labels<'a> {
             pending: labels.and_then(in_flight),
             previous: has(PREVIOUS),
             changed: time(secret.last_changed_date()),
+            patience,
         }
     }
 
     /// Whether a rotation may be going on.
     pub(super) fn in_flight(&self, now: SystemTime) -> bool {
         let changed = self.changed.unwrap_or(now);
-        self.pending.is_some() && now.duration_since(changed).unwrap_or_default() < IN_FLIGHT
+        self.pending.is_some() && now.duration_since(changed).unwrap_or_default() < self.patience
     }
 }

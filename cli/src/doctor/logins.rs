@@ -28,7 +28,8 @@ pub(super) fn current(
             return Verdict::wrong(what, Cure::advice(advice));
         }
         Answer::LogsIn(_) => return Verdict::ok(format!("logs in as {user}")),
-        Answer::Unknown(why) => return Verdict::wrong(why, Cure::default()),
+        Answer::Wrong(why) => return Verdict::wrong(why, Cure::default()),
+        Answer::Unknown(why) => return Verdict::unknown(why, Cure::default()),
         Answer::Rejected => format!("the server rejects {user} and its password (28P01)"),
     };
     match (logins.pending, logins.previous) {
@@ -120,7 +121,10 @@ pub(super) async fn hashing(session: Option<&Session>) -> Verdict {
                 ));
             Verdict::warning(what, cure)
         }
-        Err(error) => Verdict::skipped(format!("the server does not tell ({error})")),
+        Err(error) => Verdict::unknown(
+            format!("the server does not tell ({error})"),
+            Cure::default(),
+        ),
     }
 }
 
@@ -129,7 +133,8 @@ pub(super) fn pending(answer: &Answer) -> Verdict {
     match answer {
         Answer::LogsIn(_) => Verdict::ok("logs in: the database has its password"),
         Answer::Rejected => Verdict::ok("does not log in: the database does not have its password"),
-        Answer::Unknown(why) => Verdict::warning(why, Cure::default()),
+        Answer::Wrong(why) => Verdict::warning(why, Cure::default()),
+        Answer::Unknown(why) => Verdict::unknown(why, Cure::default()),
     }
 }
 
@@ -153,6 +158,7 @@ pub(super) fn previous(current: &Document, value: &Value, answer: &Answer) -> Ve
         }
         (Answer::Rejected, Some(_)) => Verdict::ok("logs in no more: its overlap window has ended"),
         (Answer::Rejected, None) => Verdict::ok("logs in no more: single user has no overlap"),
-        (Answer::Unknown(why), _) => Verdict::warning(why, Cure::default()),
+        (Answer::Wrong(why), _) => Verdict::warning(why, Cure::default()),
+        (Answer::Unknown(why), _) => Verdict::unknown(why, Cure::default()),
     }
 }

@@ -9,6 +9,7 @@
 //! | `versions` | the secret's versions, and what the server says to them |
 //! | `network`, `certificate` | the way to the server |
 //! | `api_key` | an API key, in place of a server |
+//! | `log` | what the function said last |
 //! | `labels` | which versions have which label |
 //! | `logins`, `pending` | which versions have to log in; the labels, and what is left over |
 //! | `administrator`, `clients` | rights; lifetimes against the overlap window |
@@ -25,6 +26,7 @@ mod examine;
 mod finding;
 mod function;
 mod labels;
+mod log;
 mod logins;
 mod network;
 mod pending;
@@ -35,7 +37,7 @@ mod service;
 mod shell;
 mod versions;
 
-use std::{env, io, path::PathBuf, process::ExitCode};
+use std::{env, io, path::PathBuf, process::ExitCode, time::Duration};
 
 use aws_config::SdkConfig;
 use clap::Args;
@@ -56,7 +58,7 @@ use self::{
     shell::Shell,
 };
 use crate::{
-    aws::{self, AwsArguments},
+    aws::{self, AwsArguments, Place},
     terminal::{print, print_json, tell},
 };
 
@@ -65,11 +67,12 @@ const MOST_REPAIRS: usize = 4;
 
 /// Tell everything that is wrong with a secret's rotation, and what to do about it.
 ///
-/// Each line is ok, worth a look, wrong, or skipped because of something else; below it stands what to do, as commands to be
-/// run as they are. Nothing is changed without --repair. The exit code is 2 if something is wrong.
+/// Each line is ok, worth a look (warning), wrong, unknown, or skipped because of something else; below it stands what to do,
+/// as commands that can be run as they are. Nothing is changed without --repair. The exit code is 2 if something is wrong, and
+/// 3 if nothing is, and something could not be found out from here.
 ///
 /// It needs secretsmanager:DescribeSecret and GetSecretValue on the secret and on its administrator's, the use of their
-/// keys, lambda:GetFunctionConfiguration and GetPolicy, and the network to the database; --repair needs
+/// keys, lambda:GetFunctionConfiguration and GetPolicy, logs:FilterLogEvents, and the network to the database; --repair needs
 /// UpdateSecretVersionStage and PutSecretValue too.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -82,6 +85,9 @@ pub struct DoctorArguments {
     /// A PEM file of roots to trust for the database beside RDS's and the public ones; without it TLS_CA_FILE.
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
+    /// A rotation that has moved nothing for this long is stuck.
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = humantime::parse_duration)]
+    pub stuck_after: Duration,
     /// Offer to mend what can be mended from here; a password that has to be known is asked for.
     #[arg(long)]
     pub repair: bool,
@@ -127,8 +133,11 @@ pub async fn run(
     let doctor = Doctor {
         secrets: aws_sdk_secretsmanager::Client::new(configuration),
         lambda: aws_sdk_lambda::Client::new(configuration),
+        configuration,
         secret: &arguments.secret,
         shell: Shell::new(&arguments.secret, arguments.ca_file.as_deref(), given),
+        patience: arguments.stuck_after,
+        ca_file: ca_file.is_some(),
         roots: Roots::new(ca_file.clone()),
         https: Https::new(ca_file),
         kept: Kept::default(),
@@ -141,6 +150,10 @@ pub async fn run(
         };
         if !arguments.json {
             report.print()?;
+        }
+        // whatever it is, it changes something there
+        if let Some(place) = Place::of(&report.secret) {
+            tell(&format!("repairing in {place}"));
         }
         let tools = Tools {
             client: &doctor.secrets,
@@ -172,8 +185,13 @@ struct Report {
 
 impl Report {
     fn exit_code(&self) -> ExitCode {
-        if self.findings.iter().any(Finding::is_wrong) {
+        let findings = &self.findings;
+        if findings.iter().any(Finding::is_wrong) {
             ExitCode::from(2)
+        } else if findings.iter().any(Finding::is_unknown)
+            || findings.iter().all(Finding::is_skipped)
+        {
+            ExitCode::from(3)
         } else {
             ExitCode::SUCCESS
         }
@@ -187,7 +205,7 @@ impl Report {
     }
 
     fn print_json(&self) -> Result<(), Error> {
-        let ok = !self.findings.iter().any(Finding::is_wrong);
+        let ok = self.exit_code() == ExitCode::SUCCESS;
         let report = json!({ "secret": self.secret, "ok": ok, "findings": self.findings });
         Ok(print_json(&report)?)
     }

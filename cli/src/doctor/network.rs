@@ -27,10 +27,10 @@ pub(super) async fn name(document: &Document, shell: &Shell) -> Verdict {
             addresses.dedup();
             Verdict::ok(format!("{host} is {} from here", addresses.join(", ")))
         }
-        Ok(_) => Verdict::wrong(format!("{host} has no address from here"), elsewhere(shell)),
+        Ok(_) => Verdict::unknown(format!("{host} has no address from here"), elsewhere(shell)),
         Err(error) => {
             let what = format!("{host} does not resolve from here ({error})");
-            Verdict::wrong(what, elsewhere(shell))
+            Verdict::unknown(what, elsewhere(shell))
         }
     }
 }
@@ -44,7 +44,7 @@ pub(super) async fn connection(document: &Document, shell: &Shell) -> Verdict {
         Ok(_) => Verdict::ok(format!("{server} takes connections from here")),
         Err(error) => {
             let what = format!("{server} takes no connection from here ({error})");
-            Verdict::wrong(what, elsewhere(shell))
+            Verdict::unknown(what, elsewhere(shell))
         }
     }
 }

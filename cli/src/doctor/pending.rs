@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use super::{
     finding::{Cure, Repair, Verdict},
-    labels::{IN_FLIGHT, Labels},
+    labels::Labels,
     shell::Shell,
     versions::Said,
 };
@@ -90,7 +90,7 @@ pub(super) fn labels(
         );
         let advice = format!(
             "if it is still there after {}, it was given up, and doctor tells what to do",
-            span(IN_FLIGHT)
+            span(labels.patience)
         );
         return Verdict::warning(what, Cure::advice(advice));
     }
@@ -155,6 +155,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(15 * 60);
     use crate::aws::AwsArguments;
 
     #[test]
@@ -187,6 +189,7 @@ mod tests {
             region: None,
             profile: None,
             endpoint_url: None,
+            timeout: None,
         };
         let shell = Shell::new("secret", None, &arguments);
         let now = SystemTime::now();
@@ -196,6 +199,7 @@ mod tests {
                 pending: Some("two"),
                 previous: None,
                 changed: Some(now - age),
+                patience: PATIENCE,
             };
             let logins = Logins {
                 current: Said::LogsIn,
@@ -204,10 +208,10 @@ mod tests {
             };
             labels(&state, logins, &shell, now)
         };
-        let Verdict::Warning { cure, .. } = verdict(IN_FLIGHT - Duration::from_secs(1)) else {
+        let Verdict::Warning { cure, .. } = verdict(PATIENCE - Duration::from_secs(1)) else {
             panic!("in flight");
         };
         assert!(cure.repair.is_none());
-        assert!(matches!(verdict(IN_FLIGHT), Verdict::Wrong { .. }));
+        assert!(matches!(verdict(PATIENCE), Verdict::Wrong { .. }));
     }
 }

@@ -148,7 +148,7 @@ async fn store(tools: &Tools<'_>, secret: &str, document: &Document) -> Result<S
             let user = user.to_owned();
             return Err(Error::Rejected { user });
         }
-        Answer::Unknown(why) => return Err(Error::Untried { why }),
+        Answer::Wrong(why) | Answer::Unknown(why) => return Err(Error::Untried { why }),
     }
     let request = tools.client.put_secret_value().secret_id(secret);
     let json = document.to_json()?;

@@ -9,7 +9,8 @@ use secret_rotation::{
 };
 
 use super::{
-    administrator, certificate,
+    administrator,
+    certificate::{self, Trust},
     finding::Finding,
     labels::Labels,
     logins, network,
@@ -23,6 +24,7 @@ pub(super) struct Server<'a> {
     pub(super) client: &'a Client,
     pub(super) postgres: &'a Postgres<'a>,
     pub(super) roots: &'a Roots,
+    pub(super) trust: Trust,
     pub(super) document: &'a Document,
     pub(super) secret_arn: &'a str,
     pub(super) shell: &'a Shell,
@@ -47,7 +49,7 @@ impl Server<'_> {
         now: SystemTime,
     ) -> Vec<Finding> {
         let mut findings = self.way(now).await;
-        if findings.last().is_some_and(Finding::is_wrong) {
+        if findings.iter().any(Finding::blocks) {
             let why = "the server is not reached";
             findings.extend(Finding::skipped(&Self::CHECKS[findings.len()..], why));
             let verdict = labels(placed, Logins::UNKNOWN, self.shell, now);
@@ -67,16 +69,17 @@ impl Server<'_> {
         findings
     }
 
-    /// Name, connection, certificate, up to the first that is wrong: each needs the one before.
+    /// Name, connection, certificate, up to the first that does not hold: each needs the one before.
     async fn way(&self, now: SystemTime) -> Vec<Finding> {
         let name = network::name(self.document, self.shell).await;
         let mut findings = vec![Finding::new("name", name)];
-        if !findings[0].is_wrong() {
+        if !findings[0].blocks() {
             let connection = network::connection(self.document, self.shell).await;
             findings.push(Finding::new("connection", connection));
         }
-        if !findings.iter().any(Finding::is_wrong) {
-            let certificate = certificate::examine(self.document, self.roots, now).await;
+        if !findings.iter().any(Finding::blocks) {
+            let trust = self.trust;
+            let certificate = certificate::examine(self.document, self.roots, trust, now).await;
             findings.push(Finding::new("certificate", certificate));
         }
         findings

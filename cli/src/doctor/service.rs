@@ -96,7 +96,10 @@ pub(super) fn key(secret: &DescribeSecretOutput, unread: Option<&aws::Error>) ->
                 Cure::advice(advice),
             )
         }
-        Some(_) => Verdict::skipped(format!("{key}; the value cannot be read here")),
+        Some(error) => Verdict::unknown(
+            format!("{key}; the value cannot be read here: {error}"),
+            Cure::default(),
+        ),
     }
 }
 

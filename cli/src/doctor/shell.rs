@@ -73,6 +73,7 @@ mod tests {
                 region: Some("eu-central-1".to_owned()),
                 profile: Some("two words".to_owned()),
                 endpoint_url: None,
+                timeout: None,
             },
         );
         let Command::Shell(line) = shell.aws(&["do", "it's $HOME; rm"]) else {

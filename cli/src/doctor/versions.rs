@@ -4,12 +4,12 @@ use aws_sdk_secretsmanager::Client;
 use secret_rotation::{
     document::{Document, DocumentError},
     engine::{
-        Engine, EngineError, Login,
+        Engine, Login,
         postgres::{Postgres, Session},
     },
 };
 
-use super::labels::Labels;
+use super::{finding::Verdict, labels::Labels};
 use crate::aws::{self, explain};
 
 /// AWSPENDING and AWSPREVIOUS only where they are on another version than AWSCURRENT.
@@ -57,7 +57,9 @@ pub(super) enum Value {
 pub(super) enum Answer {
     LogsIn(Box<Session>),
     Rejected,
-    /// It could not be asked, or it answered something else.
+    /// It cannot be asked with what is stored, or says what is wrong.
+    Wrong(String),
+    /// It could not be asked, or did not say.
     Unknown(String),
 }
 
@@ -92,13 +94,13 @@ impl Value {
         let document = match self {
             Self::Document(document) => document,
             Self::None => return Answer::Rejected,
-            Self::Invalid(error) => return Answer::Unknown(error.to_string()),
-            Self::Binary => return Answer::Unknown("holds SecretBinary".to_owned()),
+            Self::Invalid(error) => return Answer::Wrong(error.to_string()),
+            Self::Binary => return Answer::Wrong("holds SecretBinary".to_owned()),
             Self::Unread(error) => return Answer::Unknown(error.to_string()),
         };
         if let Some(field) = document.differs_from(current) {
             let why = format!("names another {field} than AWSCURRENT, and was not tried");
-            return Answer::Unknown(why);
+            return Answer::Wrong(why);
         }
         log_in(postgres, document).await
     }
@@ -108,17 +110,10 @@ pub(super) async fn log_in(postgres: &Postgres<'_>, document: &Document) -> Answ
     match postgres.log_in(document).await {
         Ok(Login::Accepted(session)) => Answer::LogsIn(Box::new(session)),
         Ok(Login::Rejected) => Answer::Rejected,
-        Err(error) => Answer::Unknown(unreached(&error)),
-    }
-}
-
-/// The function's own words, but where they tell what the function's network needs.
-fn unreached(error: &EngineError) -> String {
-    match error {
-        EngineError::Unreachable { server, reason } => {
-            format!("{server} cannot be reached from here ({reason})")
-        }
-        error => error.to_string(),
+        Err(error) => match Verdict::of(&error) {
+            Verdict::Wrong { what, .. } => Answer::Wrong(what),
+            verdict => Answer::Unknown(verdict.what().to_owned()),
+        },
     }
 }
 
@@ -127,14 +122,14 @@ impl Answer {
         match self {
             Self::LogsIn(_) => Said::LogsIn,
             Self::Rejected => Said::Rejected,
-            Self::Unknown(_) => Said::Unknown,
+            Self::Wrong(_) | Self::Unknown(_) => Said::Unknown,
         }
     }
 
     pub(super) fn session(&self) -> Option<&Session> {
         match self {
             Self::LogsIn(session) => Some(session),
-            Self::Rejected | Self::Unknown(_) => None,
+            Self::Rejected | Self::Wrong(_) | Self::Unknown(_) => None,
         }
     }
 }

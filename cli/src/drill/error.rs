@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::{aws, follow};
+use crate::{aws, confirm::NotConfirmed, follow};
 
 /// What happened, then what to do.
 #[derive(Debug, thiserror::Error)]
@@ -12,13 +12,8 @@ pub enum Error {
     #[error(transparent)]
     Aws(#[from] aws::Error),
     /// Nobody said yes.
-    #[error(
-        "a drill changes the secret's real password, and there is no terminal to ask on: give --yes, or rehearse with --local"
-    )]
-    NotConfirmed,
-    /// Somebody said no.
-    #[error("nothing was rotated: the answer was no")]
-    Declined,
+    #[error(transparent)]
+    NotConfirmed(#[from] NotConfirmed),
     /// The secret cannot be rotated.
     #[error(
         "rotation is not enabled for {secret}: give it a function with RotateSecret's RotationLambdaARN first"

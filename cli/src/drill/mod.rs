@@ -11,7 +11,6 @@ mod world;
 
 use std::{
     env,
-    io::{self, IsTerminal},
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -20,7 +19,6 @@ use std::{
 use aws_config::SdkConfig;
 use clap::Args;
 use console::style;
-use dialoguer::Confirm;
 use drill::{
     application::Access,
     rehearsal::Rehearsal,
@@ -30,9 +28,10 @@ use drill::{
 
 pub use self::error::Error;
 use crate::{
-    aws::{self, AwsArguments},
+    aws::{self, AwsArguments, Place},
+    confirm::{NotConfirmed, confirm},
     follow::Rotations,
-    terminal::{print, print_json, tell},
+    terminal::{print, print_json},
 };
 
 /// Rehearse: rotate a secret beside an application, and see whether a request fails.
@@ -100,11 +99,10 @@ pub async fn run(given: &AwsArguments, arguments: &DrillArguments) -> Result<Exi
     report::check_writable(&arguments.report)?;
     let rehearsals = match &arguments.secret {
         Some(secret) if !arguments.local => {
-            let configuration = aws::configuration(given).await?;
-            confirm(secret, &place(&configuration), arguments)?;
+            let configuration = aws::configuration(given, arguments.secret.as_slice()).await?;
             let named = env::var_os("TLS_CA_FILE").map(PathBuf::from);
             let ca_file = arguments.ca_file.clone().or(named);
-            vec![one(&configuration, ca_file, secret, arguments).await?]
+            vec![one(&configuration, ca_file, secret, arguments, Asked::First).await?]
         }
         #[cfg(feature = "local")]
         secret => world::rehearse(secret.as_deref(), arguments).await?,
@@ -125,15 +123,27 @@ pub async fn run(given: &AwsArguments, arguments: &DrillArguments) -> Result<Exi
     })
 }
 
+/// Whether somebody is asked before a password changes.
+#[derive(Clone, Copy, PartialEq)]
+enum Asked {
+    First,
+    #[cfg(feature = "local")]
+    Never,
+}
+
 /// One secret, with its table.
 async fn one(
     configuration: &SdkConfig,
     ca_file: Option<PathBuf>,
     secret: &str,
     arguments: &DrillArguments,
+    asked: Asked,
 ) -> Result<Rehearsal, Error> {
     let rotations = Rotations::new(configuration, arguments.give_up_after);
-    let name = rotation::name(&rotations, secret).await?;
+    let (name, arn) = rotation::named(&rotations, secret).await?;
+    if asked == Asked::First {
+        ask(&name, &arn, configuration, arguments)?;
+    }
     let access = Access {
         service: aws_sdk_secretsmanager::Client::new(configuration),
         secret: secret.to_owned(),
@@ -183,28 +193,22 @@ fn place(configuration: &SdkConfig) -> String {
     endpoint.or(region).unwrap_or_default()
 }
 
-fn confirm(secret: &str, place: &str, arguments: &DrillArguments) -> Result<(), Error> {
-    if arguments.yes {
-        return Ok(());
-    }
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(Error::NotConfirmed);
-    }
+fn ask(
+    secret: &str,
+    arn: &str,
+    configuration: &SdkConfig,
+    arguments: &DrillArguments,
+) -> Result<(), NotConfirmed> {
+    let place = Place::of(arn).map_or_else(|| place(configuration), |place| place.to_string());
     let times = match arguments.rotations.unwrap_or(1) {
         1 => "once".to_owned(),
         times => format!("{times} times"),
     };
-    tell(&format!(
-        "This rotates {secret} in {place} {times}: whoever uses its password has to follow."
-    ));
-    let confirmed = Confirm::new()
-        .with_prompt("Rotate it?")
-        .default(false)
-        .interact();
-    match confirmed.map_err(|dialoguer::Error::IO(error)| error)? {
-        true => Ok(()),
-        false => Err(Error::Declined),
-    }
+    confirm(
+        &format!("rotating {secret} in {place} {times}: who uses its password has to follow"),
+        "Rotate it?",
+        arguments.yes,
+    )
 }
 
 fn absolute(path: &Path) -> String {

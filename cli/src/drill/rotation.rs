@@ -15,8 +15,8 @@ use crate::{
     secrets::in_flight,
 };
 
-/// The secret's name, if it rotates, and does not do so just now: RotateSecret would turn rotation on.
-pub(super) async fn name(rotations: &Rotations, secret: &str) -> Result<String, Error> {
+/// The secret's name and ARN, if it rotates, and does not do so just now: RotateSecret would turn rotation on.
+pub(super) async fn named(rotations: &Rotations, secret: &str) -> Result<(String, String), Error> {
     let described = rotations.describe(secret).await?;
     if described.rotation_enabled() != Some(true) {
         return Err(Error::NotEnabled {
@@ -32,7 +32,8 @@ pub(super) async fn name(rotations: &Rotations, secret: &str) -> Result<String, 
             secret: secret.to_owned(),
         });
     }
-    Ok(described.name().unwrap_or(secret).to_owned())
+    let or_as_given = |known: Option<&str>| known.unwrap_or(secret).to_owned();
+    Ok((or_as_given(described.name()), or_as_given(described.arn())))
 }
 
 /// Rotates, waits for the end, and tells when each step began; also when setSecret did, or else the whole.

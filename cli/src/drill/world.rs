@@ -11,7 +11,7 @@ use local::{
     world::{Options, REGION, World},
 };
 
-use super::{DrillArguments, Error, one};
+use super::{Asked, DrillArguments, Error, one};
 
 /// One secret of the world, or without one all that `make demo` shows.
 pub(super) async fn rehearse(
@@ -26,7 +26,14 @@ pub(super) async fn rehearse(
     let world = World::start(options).await?;
     let ca_file = Some(world.postgres().ca_file());
     Ok(vec![
-        one(&configuration(&world), ca_file, secret, arguments).await?,
+        one(
+            &configuration(&world),
+            ca_file,
+            secret,
+            arguments,
+            Asked::Never,
+        )
+        .await?,
     ])
 }
 

@@ -1,33 +1,38 @@
 //! `rotatectl rotate`: rotates secrets, many of them side by side, and follows them.
 
-use std::{io, process::ExitCode, time::Duration};
+mod progress;
+
+use std::{cell::Cell, io, process::ExitCode, sync::Arc, time::Duration};
 
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
 use clap::Args;
 use futures_util::{StreamExt, stream};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use self::progress::{Progress, show};
 use crate::{
-    aws,
+    aws::{self, Place},
+    confirm::{NotConfirmed, confirm},
     follow::{self, Begun, Rotated, Rotation, Rotations, STEPS},
-    log::Line,
+    heartbeat,
     secrets::{self, Tag},
     terminal::{self, NOTHING_TO_TELL, span, took},
 };
 
 /// Rotate secrets now.
 ///
-/// With --wait each rotation is followed to its end, and the exit code is 1 if one failed. A rotation that is under way
-/// already is followed, not begun again: after an interruption (the service goes on by itself) run the same command again.
+/// With --wait each rotation is followed to its end. The exit code is 1 if one failed, and 3 if of one it is not known. A
+/// rotation that is under way already is followed, not begun again: after an interruption (the service goes on by itself) run
+/// the same command again.
 ///
 /// It needs secretsmanager:DescribeSecret and RotateSecret, lambda:InvokeFunction on the function as RotateSecret asks for it,
 /// and for --wait logs:FilterLogEvents on the function's log group.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rotatectl rotate orders/db --wait                 one secret, step by step
-  rotatectl rotate --tag team=payments --wait --max-parallel 5
-  rotatectl rotate --tag team=payments --wait --if-older-than 1h
+  rotatectl rotate --tag team=payments --dry-run    which ones that would be
+  rotatectl rotate --tag team=payments --yes --wait --max-parallel 5
+  rotatectl rotate --tag team=payments --yes --wait --if-older-than 1h
                                                     again after an interruption: what is done is left alone")]
 pub struct RotateArguments {
     /// Names or ARNs.
@@ -36,6 +41,12 @@ pub struct RotateArguments {
     /// All secrets that are set up for rotation and have this tag; several must all be there.
     #[arg(long, value_name = "KEY=VALUE")]
     pub tag: Vec<Tag>,
+    /// Print which secrets would be rotated, and rotate none.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask before all secrets with a tag are rotated.
+    #[arg(long)]
+    pub yes: bool,
     /// Follow the rotations to their end.
     #[arg(long)]
     pub wait: bool,
@@ -68,6 +79,16 @@ pub enum Error {
     )]
     #[expect(missing_docs, reason = "the fields are named in the message")]
     NotRotated { failed: usize, of: usize },
+    /// Of some rotations nothing could be seen.
+    #[error(
+        "of {unknown} of {of} secrets it is not known whether they were rotated: the reasons stand above; run the command \
+         again, and it goes on with the rotations that are under way"
+    )]
+    #[expect(missing_docs, reason = "the fields are named in the message")]
+    NotKnown { unknown: usize, of: usize },
+    /// Nobody said yes.
+    #[error(transparent)]
+    NotConfirmed(#[from] NotConfirmed),
     /// Ctrl-C.
     #[error(
         "interrupted: the service goes on with the rotations that have begun; run the command again to follow them"
@@ -84,6 +105,36 @@ pub enum Error {
 ///
 /// The secrets cannot be listed, or one was not rotated.
 pub async fn run(configuration: &SdkConfig, arguments: RotateArguments) -> Result<ExitCode, Error> {
+    let rotations = Rotations::new(configuration, arguments.give_up_after);
+    let names = names(configuration, &arguments).await?;
+    let Some(first) = names.first() else {
+        return Err(Error::NothingToRotate);
+    };
+    if arguments.dry_run {
+        terminal::print(&names.join("\n"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let described = rotations.describe(first).await?;
+    let arn = described.arn().unwrap_or(first);
+    let place = Place::of(arn).map_or_else(String::new, |place| format!(" in {place}"));
+    let many = match names.len() {
+        1 => "1 secret".to_owned(),
+        many => format!("{many} secrets"),
+    };
+    // who names secrets has said which; a tag may have more than one thinks
+    let yes = arguments.yes || arguments.tag.is_empty();
+    confirm(
+        &format!("rotating {many}{place}"),
+        &format!("Rotate {many}?"),
+        yes,
+    )?;
+    follow_all(&rotations, &arguments, &names).await
+}
+
+async fn names(
+    configuration: &SdkConfig,
+    arguments: &RotateArguments,
+) -> Result<Vec<String>, Error> {
     let mut names = arguments.secret.clone();
     if !arguments.tag.is_empty() {
         let client = Client::new(configuration);
@@ -95,52 +146,65 @@ pub async fn run(configuration: &SdkConfig, arguments: RotateArguments) -> Resul
         })
         .await?;
     }
-    if names.is_empty() {
-        return Err(Error::NothingToRotate);
-    }
+    Ok(names)
+}
 
-    let rotations = Rotations::new(configuration, arguments.give_up_after);
-    let progress = Progress::new(&names);
+async fn follow_all(
+    rotations: &Rotations,
+    arguments: &RotateArguments,
+    names: &[String],
+) -> Result<ExitCode, Error> {
+    let progress = Progress::new(names);
     let all = names
         .iter()
-        .map(|name| one(&rotations, &arguments, name, &progress));
+        .map(|name| one(rotations, arguments, name, &progress));
     let mut all = stream::iter(all).buffer_unordered(arguments.max_parallel.into());
-    let mut failed = 0;
-    let mut log_error = None;
-    loop {
-        let ended = tokio::select! {
-            ended = all.next() => ended,
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                return Err(Error::Interrupted);
-            }
-        };
-        let Some(ended) = ended else { break };
-        let line = match ended {
-            Ok((line, error)) => {
-                log_error = error.or(log_error);
-                line
-            }
-            Err((name, error)) => {
-                failed += 1;
-                format!("{name}: not rotated: {error}")
-            }
-        };
-        progress.bars.suspend(|| terminal::print(&line))?;
+    let count = |counter: &Cell<usize>| counter.set(counter.get() + 1);
+    let (ended, failed, unknown) = (Cell::new(0), Cell::new(0), Cell::new(0));
+    let (mut log_error, mut unwritten) = (None, None);
+    let what = || format!("{} of {} rotations have ended", ended.get(), names.len());
+    let work = async {
+        while let Some(end) = all.next().await {
+            count(&ended);
+            let line = match end {
+                Ok((line, error)) => {
+                    log_error = error.or(log_error.take());
+                    line
+                }
+                Err((name, error)) if error.is_known() => {
+                    count(&failed);
+                    format!("{name}: not rotated: {error}")
+                }
+                Err((name, error)) => {
+                    count(&unknown);
+                    format!("{name}: not known whether it was rotated: {error}")
+                }
+            };
+            // the rotations go on, so they are followed to their ends
+            let written = progress.bars.suspend(|| terminal::print(&line));
+            unwritten = unwritten.take().or(written.err());
+        }
+    };
+    tokio::select! {
+        () = heartbeat::during(what, work) => {}
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted?;
+            return Err(Error::Interrupted);
+        }
     }
     if let Some(error) = log_error {
         terminal::tell(&format!("Note: the steps are not known: {error}"));
     }
-    match failed {
-        0 => Ok(ExitCode::SUCCESS),
-        failed => Err(Error::NotRotated {
-            failed,
-            of: names.len(),
-        }),
+    let of = names.len();
+    match (failed.get(), unknown.get(), unwritten) {
+        (0, 0, None) => Ok(ExitCode::SUCCESS),
+        (0, 0, Some(error)) => Err(error.into()),
+        (0, unknown, _) => Err(Error::NotKnown { unknown, of }),
+        (failed, ..) => Err(Error::NotRotated { failed, of }),
     }
 }
 
-type Ended = Result<(String, Option<aws::Error>), (String, follow::Error)>;
+type Ended = Result<(String, Option<Arc<aws::Error>>), (String, follow::Error)>;
 
 async fn one(
     rotations: &Rotations,
@@ -186,48 +250,4 @@ fn ended(rotated: &Rotated) -> String {
         format!("{step} {time}")
     });
     format!("rotated in {} ({})", took(rotated.took), steps.join(", "))
-}
-
-/// A bar for each secret, on stderr; nothing where that is no terminal.
-struct Progress {
-    bars: MultiProgress,
-    style: ProgressStyle,
-    width: usize,
-}
-
-impl Progress {
-    fn new(names: &[String]) -> Self {
-        let style = ProgressStyle::with_template("{prefix} {spinner} {bar:8} {msg}");
-        Self {
-            bars: MultiProgress::new(),
-            style: style.unwrap_or_else(|_| ProgressStyle::default_bar()),
-            width: names
-                .iter()
-                .map(|name| name.chars().count())
-                .max()
-                .unwrap_or(0),
-        }
-    }
-
-    fn bar(&self, name: &str) -> ProgressBar {
-        let bar = self.bars.add(ProgressBar::new(STEPS.len() as u64));
-        bar.set_style(self.style.clone());
-        bar.set_prefix(format!("{name:width$}", width = self.width));
-        bar.set_message(STEPS[0]);
-        bar.enable_steady_tick(Duration::from_millis(100));
-        bar
-    }
-}
-
-/// A step that is done moves the bar on; one that failed is begun again, from the first.
-fn show(bar: &ProgressBar, line: &Line) {
-    if line.failed() {
-        bar.set_position(0);
-        bar.set_message(format!("{} failed: {}", line.step, line.message()));
-        return;
-    }
-    let done = STEPS.iter().position(|step| *step == line.step);
-    let done = done.map_or(0, |place| place + 1);
-    bar.set_position(done as u64);
-    bar.set_message(STEPS.get(done).copied().unwrap_or_default());
 }

@@ -69,6 +69,8 @@ pub fn due(
 pub enum State {
     /// A rotation began and has not ended.
     Stuck,
+    /// A rotation is under way, and its attempts fail.
+    Failing,
     /// No rotation has come though one was due.
     Overdue,
     /// A rotation is under way, and has not taken longer than it may.
@@ -84,6 +86,7 @@ impl State {
     pub fn name(self) -> &'static str {
         match self {
             Self::Stuck => "stuck",
+            Self::Failing => "failing",
             Self::Overdue => "overdue",
             Self::Rotating => "rotating",
             Self::Fine => "ok",
@@ -93,7 +96,7 @@ impl State {
 
     /// Whether somebody has to do something.
     pub fn wants_attention(self) -> bool {
-        matches!(self, Self::Stuck | Self::Overdue)
+        matches!(self, Self::Stuck | Self::Failing | Self::Overdue)
     }
 }
 

@@ -1,4 +1,4 @@
-//! `rotatectl status`: which secrets are overdue or stuck, since when, and why.
+//! `rotatectl status`: which secrets are overdue, stuck or failing, since when, and why.
 //!
 //! | file | what |
 //! |---|---|
@@ -21,7 +21,8 @@ use crate::{aws, secrets::Tag, terminal};
 
 /// See which secrets are overdue or stuck, and why.
 ///
-/// Every secret that was set up for rotation, the most urgent first. The exit code is 2 if one is overdue or stuck.
+/// Every secret that was set up for rotation, the most urgent first. The exit code is 2 if one is
+/// overdue, stuck or failing.
 ///
 /// It needs secretsmanager:ListSecrets and ListSecretVersionIds, for the last error logs:FilterLogEvents on the function's log
 /// group, for strategy and overlap BatchGetSecretValue, GetSecretValue and the keys' kms:Decrypt. What is not allowed is left

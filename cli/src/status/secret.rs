@@ -148,7 +148,7 @@ impl Secret {
     /// What the list is sorted by.
     pub(super) fn urgency(&self) -> impl Ord {
         let since = match self.state {
-            State::Stuck | State::Rotating => self.pending_since,
+            State::Stuck | State::Failing | State::Rotating => self.pending_since,
             _ => self.due,
         };
         // one that is never due comes last
@@ -161,6 +161,10 @@ impl Secret {
             return;
         }
         if line.failed() {
+            // before its time is over: each attempt so far has failed
+            if self.state == State::Rotating && self.pending.as_ref() == Some(&line.version) {
+                self.state = State::Failing;
+            }
             self.last_error = Some(LastError {
                 time: line.time,
                 error: line.message().to_owned(),

@@ -50,7 +50,9 @@ fn row(secret: &Secret, report: &Report) -> Vec<Cell> {
     };
     let name = secret.state.name();
     let state = match secret.state {
-        State::Stuck => alarming(format!("{name} {}", since(secret.pending_since))),
+        State::Stuck | State::Failing => {
+            alarming(format!("{name} {}", since(secret.pending_since)))
+        }
         State::Overdue => alarming(format!("{name} {}", since(secret.due))),
         State::Rotating => noteworthy(format!("{name} {}", since(secret.pending_since))),
         State::Off => noteworthy(name),

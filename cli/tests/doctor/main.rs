@@ -118,6 +118,12 @@ impl Said {
         assert_eq!(self.checks("warning"), checks, "{}", self.stdout);
     }
 
+    /// Nothing is known to be wrong, and something is not known.
+    fn assert_unknown(&self) {
+        assert_eq!(self.code, Some(3), "{}\n{}", self.stdout, self.stderr);
+        assert_eq!(self.checks("wrong"), [""; 0], "{}", self.stdout);
+    }
+
     #[track_caller]
     fn assert_wrong(&self, check: &str, what: &str) {
         assert_eq!(self.code, Some(2), "{}\n{}", self.stdout, self.stderr);

@@ -1,70 +1,9 @@
-//! Clients of AWS's services: region, profile, endpoint and roots as the AWS CLI takes them, and what its errors mean.
+//! What the errors of AWS's services mean to an operator.
 
-use std::{env, error::Error as _, fs, io, path::PathBuf};
+use std::{error::Error as _, io, path::PathBuf};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
-use clap::Args;
-
-/// Taken as the AWS CLI takes them.
-#[derive(Debug, Args)]
-pub struct AwsArguments {
-    /// The region; without it AWS_REGION, AWS_DEFAULT_REGION or the profile's.
-    #[arg(long, global = true, help_heading = "AWS")]
-    pub region: Option<String>,
-    /// The profile; without it AWS_PROFILE's, or the default one.
-    #[arg(long, global = true, help_heading = "AWS")]
-    pub profile: Option<String>,
-    /// Another endpoint; without it AWS_ENDPOINT_URL or the region's.
-    #[arg(long, global = true, help_heading = "AWS", value_name = "URL")]
-    pub endpoint_url: Option<String>,
-}
-
-/// What all clients are made from.
-///
-/// # Errors
-///
-/// No region is known, or `AWS_CA_BUNDLE` holds no certificates.
-pub async fn configuration(arguments: &AwsArguments) -> Result<SdkConfig, Error> {
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .tls_context(roots()?)
-        .build_https();
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
-    if let Some(region) = &arguments.region {
-        loader = loader.region(Region::new(region.clone()));
-    }
-    if let Some(profile) = &arguments.profile {
-        loader = loader.profile_name(profile);
-    }
-    if let Some(endpoint) = &arguments.endpoint_url {
-        loader = loader.endpoint_url(endpoint);
-    }
-    let configuration = loader.load().await;
-    match configuration.region() {
-        // an empty variable is none
-        Some(region) if !region.as_ref().is_empty() => Ok(configuration),
-        _ => Err(Error::NoRegion),
-    }
-}
-
-/// The machine's roots, or in their place those in the file that `AWS_CA_BUNDLE` names.
-fn roots() -> Result<TlsContext, Error> {
-    let mut trust = TrustStore::default();
-    if let Some(file) = env::var_os("AWS_CA_BUNDLE").filter(|file| !file.is_empty()) {
-        let file = PathBuf::from(file);
-        let pem = fs::read(&file).map_err(|reason| Error::Roots { file, reason })?;
-        trust = TrustStore::empty().with_pem_certificate(pem);
-    }
-    TlsContext::builder()
-        .with_trust_store(trust)
-        .build()
-        .map_err(|error| Error::Tls {
-            reason: error.to_string(),
-        })
-}
 
 /// Why a service did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -72,15 +11,41 @@ fn roots() -> Result<TlsContext, Error> {
 pub enum Error {
     /// Nothing says where.
     #[error(
-        "no region is known: give --region, set AWS_REGION, or give the profile a region (aws configure)"
+        "no region is known: give --region or a full ARN, set AWS_REGION, or give the profile {profile} a region \
+         (aws configure set region REGION --profile {profile})"
     )]
-    NoRegion,
+    NoRegion { profile: String },
+    /// Two things say where, and differently.
+    #[error(
+        "two regions are named, {first} and {second}: name secrets of one region, without --region where an ARN has it"
+    )]
+    TwoRegions { first: String, second: String },
+    /// No such profile.
+    #[error(
+        "there is no profile {profile} (the files have {known}): correct --profile or AWS_PROFILE, or make it with \
+         aws configure --profile {profile}"
+    )]
+    UnknownProfile { profile: String, known: String },
+    /// The AWS CLI's files.
+    #[error(
+        "the AWS CLI's files cannot be read ({reason}): correct ~/.aws/config and ~/.aws/credentials, or what \
+         AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name"
+    )]
+    ProfileFiles { reason: String },
+    /// Half of a key.
+    #[error(
+        "{missing} is not set, and the other half of the key is: set both, or neither and name a --profile"
+    )]
+    HalfAKey { missing: &'static str },
     /// Nothing says as whom.
     #[error(
-        "there are no credentials ({reason}): set AWS_PROFILE or give --profile, sign in (aws sso login), or set \
-         AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        "there are no credentials (none in the environment, none in the default profile, and no role of this machine): \
+         set AWS_PROFILE or give --profile, sign in (aws sso login), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     )]
-    NoCredentials { reason: String },
+    NoCredentials,
+    /// What is set up does not work.
+    #[error("{reason}")]
+    Credentials { reason: String },
     /// `AWS_CA_BUNDLE` cannot be read.
     #[error("AWS_CA_BUNDLE, {}, cannot be read ({reason}): correct it or unset it", file.display())]
     Roots { file: PathBuf, reason: io::Error },
@@ -122,6 +87,27 @@ pub enum Error {
         action: &'static str,
         reason: String,
     },
+}
+
+impl Error {
+    pub(super) fn half_a_key(missing: &'static str) -> Self {
+        Self::HalfAKey { missing }
+    }
+
+    /// Whether the same call may succeed in a moment: nothing is known, and nothing is wrong with the call.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Throttled { .. } | Self::Unreachable { .. } => true,
+            Self::Refused { code, .. } => matches!(
+                code.as_str(),
+                "InternalServiceError"
+                    | "InternalFailure"
+                    | "ServiceUnavailable"
+                    | "ServiceException"
+            ),
+            _ => false,
+        }
+    }
 }
 
 /// What to do about an answer whose own message does not tell.
@@ -168,13 +154,20 @@ where
     let mut cause = error.source();
     while let Some(error) = cause {
         if let Some(credentials) = error.downcast_ref::<CredentialsError>() {
-            let reason = match credentials {
-                CredentialsError::CredentialsNotLoaded(_) => {
-                    "none of the usual places has any".to_owned()
-                }
-                other => innermost(other),
+            return match credentials {
+                CredentialsError::CredentialsNotLoaded(_) => Error::NoCredentials,
+                // a profile's says itself what to do
+                CredentialsError::InvalidConfiguration(_) => Error::Credentials {
+                    reason: innermost(credentials),
+                },
+                other => Error::Credentials {
+                    reason: format!(
+                        "the credentials cannot be loaded ({}): set AWS_PROFILE or give --profile, or set \
+                         AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+                        innermost(other)
+                    ),
+                },
             };
-            return Error::NoCredentials { reason };
         }
         cause = error.source();
     }
@@ -185,7 +178,7 @@ where
 }
 
 /// What lies at the bottom of an error is what happened; above it stand the SDK's layers.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;

@@ -1,0 +1,298 @@
+//! The order in which a leak is contained.
+//!
+//! Nothing that fails ends it: what was not done is entered as a problem, and what comes after it is done all the same.
+
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::Client;
+use tokio::time::timeout;
+
+use super::{
+    CompromisedArguments,
+    old::{self, Old, Version},
+    stuck::Stuck,
+    timeline::Timeline,
+};
+use crate::{
+    aws,
+    follow::{self, Begun, Rotation, Rotations},
+    login::Logins,
+    retry::persist,
+    revocation::{self, Revocation},
+    secrets::{CURRENT, Strategy},
+    terminal::{span, took},
+};
+
+/// How long the rotation waits for the first answers to old credentials. A login takes milliseconds; a server that cannot be
+/// reached from here must not keep the leak open.
+const HEAD_START: Duration = Duration::from_secs(3);
+
+/// How often a rotation is begun for one: the first may have to be set aside, and another may come between.
+const ATTEMPTS: usize = 4;
+
+/// A leak, and what it is contained with.
+pub(super) struct Incident<'a> {
+    pub(super) arguments: &'a CompromisedArguments,
+    pub(super) secret: &'a str,
+    pub(super) function: &'a str,
+    /// Unknown where no value could be read.
+    pub(super) strategy: Option<Strategy>,
+    pub(super) rotations: &'a Rotations,
+    pub(super) secrets: &'a Client,
+    pub(super) revocation: &'a Revocation,
+    pub(super) logins: &'a Logins,
+    pub(super) timeline: &'a Timeline,
+}
+
+impl Incident<'_> {
+    /// Rotates and revokes, and proves it: twice where two users take turns.
+    pub(super) async fn contain(&self, versions: &[Version]) {
+        let timeline = self.timeline;
+        let may_log_in = !self.arguments.no_login;
+        let mut old = Old::new(versions, self.logins, may_log_in, timeline);
+        {
+            let mut before = std::pin::pin!(old.before());
+            match timeout(HEAD_START, &mut before).await {
+                Ok(()) => self.first_round().await,
+                // an answer that takes longer is waited for beside the rotation
+                Err(_) => drop(tokio::join!(before, self.first_round())),
+            }
+        }
+        old.look().await;
+        self.revoke().await;
+        old.look().await;
+        // of an unknown strategy the longer way is right: a second rotation harms no single user
+        if !matches!(self.strategy, Some(Strategy::SingleUser | Strategy::ApiKey)) {
+            self.rotate().await;
+            self.revoke().await;
+            old.look().await;
+        }
+
+        let users = old.working();
+        if !users.is_empty() {
+            timeline.problem(format!(
+                "the credential of {} that was stored before still works: if the rotations above succeeded, they are about \
+                 another one; end it with ALTER ROLE … PASSWORD NULL, or delete the key at its service",
+                users.join(" and of ")
+            ));
+        }
+        if may_log_in {
+            self.prove_current().await;
+        }
+        if timeline.problems().is_empty() {
+            timeline.conclude();
+        }
+    }
+
+    async fn first_round(&self) {
+        // the service may have no room for a further key while the one before AWSCURRENT is kept; that one has leaked, too
+        if self.strategy == Some(Strategy::ApiKey) && self.at_rest().await {
+            self.revoke().await;
+        }
+        self.rotate().await;
+    }
+
+    /// Whether no rotation is under way, as far as is known.
+    async fn at_rest(&self) -> bool {
+        match self.pending().await {
+            Ok(pending) => pending.is_none(),
+            Err(_) => true, // the function looks again
+        }
+    }
+
+    async fn pending(&self) -> Result<Option<String>, aws::Error> {
+        let described = persist(self.arguments.give_up_after, || {
+            self.rotations.describe(self.secret)
+        });
+        let described = described.await?;
+        Ok(follow::pending(&described).map(str::to_owned))
+    }
+
+    /// A rotation that begins now, to its end. One that was under way comes to its end first, or is set aside.
+    async fn rotate(&self) {
+        for attempt in 1..=ATTEMPTS {
+            match self.one_rotation().await {
+                Ok(Came::New) => return,
+                Ok(Came::UnderWay) => {
+                    // its version was there before, so that it may have leaked too
+                    if self.strategy == Some(Strategy::ApiKey) {
+                        self.revoke().await;
+                    }
+                }
+                Ok(Came::SetAside) => self.revoke().await,
+                Err(problem) if attempt == ATTEMPTS || !problem.passes => {
+                    return self.timeline.problem(problem.text);
+                }
+                Err(problem) => self.timeline.add(problem.text),
+            }
+        }
+        let all = format!(
+            "{ATTEMPTS} rotations were under way or set aside, one after the other: run the command again"
+        );
+        self.timeline.problem(all);
+    }
+
+    async fn one_rotation(&self) -> Result<Came, Problem> {
+        let stuck = Stuck {
+            client: self.secrets,
+            logins: self.logins,
+            may_log_in: !self.arguments.no_login,
+            limit: self.arguments.give_up_after,
+            timeline: self.timeline,
+        };
+        if let Some(pending) = self.pending().await?
+            && stuck.has_no_value(self.secret).await?
+        {
+            self.timeline.add(format!(
+                "a rotation to version {pending} is under way, and its version has no value"
+            ));
+            let aside = stuck.set_aside(self.secret, &pending).await;
+            return aside.map(|()| Came::SetAside).map_err(Problem::stays);
+        }
+        let rotation = match self.begin().await? {
+            Begun::Under(rotation) => rotation,
+            Begun::Recent(_) => return Ok(Came::New), // none is asked to be left alone
+        };
+        match self.follow(&rotation).await {
+            Ok(()) if rotation.resumed => Ok(Came::UnderWay),
+            Ok(()) => Ok(Came::New),
+            Err(error) => {
+                self.timeline.add(format!(
+                    "the rotation to version {} did not end: {error}",
+                    rotation.version
+                ));
+                match self.pending().await? {
+                    Some(pending) if pending == rotation.version => {
+                        let aside = stuck.set_aside(self.secret, &pending).await;
+                        aside.map(|()| Came::SetAside).map_err(|reason| {
+                            Problem::stays(format!(
+                                "not rotated: {error}; it cannot be set aside: {reason}"
+                            ))
+                        })
+                    }
+                    _ => Err(Problem::passes(format!("not rotated: {error}"))),
+                }
+            }
+        }
+    }
+
+    async fn begin(&self) -> Result<Begun, Problem> {
+        let refused = |error: follow::Error| Problem {
+            passes: !error.is_known(),
+            text: format!("not rotated: {error}"),
+        };
+        let begun = self
+            .rotations
+            .begin(self.secret, None)
+            .await
+            .map_err(refused)?;
+        if let Begun::Under(rotation) = &begun {
+            let version = &rotation.version;
+            self.timeline.add(if rotation.resumed {
+                format!("a rotation to version {version} is under way: it comes to its end first")
+            } else {
+                format!("the rotation to version {version} begins")
+            });
+        }
+        Ok(begun)
+    }
+
+    async fn follow(&self, rotation: &Rotation) -> Result<(), follow::Error> {
+        let rotated = self.rotations.follow(rotation, |_| {}).await?;
+        self.timeline.add(format!(
+            "version {} is AWSCURRENT, after {}",
+            rotation.version,
+            took(rotated.took)
+        ));
+        Ok(())
+    }
+
+    /// Has the function end what came before AWSCURRENT.
+    async fn revoke(&self) {
+        if !self.arguments.grace.is_zero() {
+            let grace = span(self.arguments.grace);
+            self.timeline
+                .add(format!("applications have {grace} to change over"));
+            tokio::time::sleep(self.arguments.grace).await;
+        }
+        let revoked = persist(self.arguments.give_up_after, || async {
+            match self.revocation.revoke(self.secret, self.function).await {
+                Ok(revoked) => Ok(Ok(revoked)),
+                Err(revocation::Error::Aws(error)) => Err(error),
+                Err(failed) => Ok(Err(failed)),
+            }
+        });
+        match revoked.await {
+            Ok(Ok(revoked)) => {
+                self.timeline.sessions_ended(revoked.sessions_ended);
+                self.timeline.add(format!(
+                    "what came before AWSCURRENT: {}, sessions ended: {}",
+                    revoked.outcome, revoked.sessions_ended
+                ));
+            }
+            Ok(Err(failed)) => self.timeline.problem(failed.to_string()),
+            Err(error) => self.timeline.problem(format!(
+                "what came before AWSCURRENT is not revoked, or not known to be: {error}"
+            )),
+        }
+    }
+
+    async fn prove_current(&self) {
+        let limit = self.arguments.give_up_after;
+        let current = match old::version(self.secrets, self.secret, CURRENT, limit).await {
+            Ok(Some(current)) => current,
+            Ok(None) => return self.timeline.problem("no version is AWSCURRENT"),
+            Err(error) => return self.timeline.problem(error.to_string()),
+        };
+        let Ok(document) = current.document() else {
+            return; // the function reads it by the same rules, and has said so
+        };
+        match self.logins.accepts(&document).await {
+            Ok(true) => self.timeline.add(format!(
+                "{} logs in with version {}, AWSCURRENT",
+                document.username(),
+                current.id
+            )),
+            Ok(false) => self.timeline.problem(
+                "AWSCURRENT does not log in: somebody has changed the password meanwhile; run rotatectl doctor",
+            ),
+            // the function has logged in with it, in testSecret and before it revoked
+            Err(_) => {}
+        }
+    }
+}
+
+/// How a rotation came to its end.
+enum Came {
+    /// It began with this command.
+    New,
+    /// It was there before the command.
+    UnderWay,
+    /// It had none.
+    SetAside,
+}
+
+/// Why there is no rotation, and whether the next attempt may succeed.
+struct Problem {
+    text: String,
+    passes: bool,
+}
+
+impl Problem {
+    fn stays(text: String) -> Self {
+        Self {
+            text,
+            passes: false,
+        }
+    }
+
+    fn passes(text: String) -> Self {
+        Self { text, passes: true }
+    }
+}
+
+impl From<aws::Error> for Problem {
+    fn from(error: aws::Error) -> Self {
+        Self::stays(format!("not rotated: {error}"))
+    }
+}

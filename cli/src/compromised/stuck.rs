@@ -1,0 +1,151 @@
+//! A rotation that does not come to its end is set aside, so that another one can begin.
+//!
+//! While AWSPENDING is on another version than AWSCURRENT, RotateSecret and revokeSecret refuse. What logs in, stays: the label
+//! is taken off a version that has no value, or while AWSCURRENT logs in; and a version that alone logs in becomes AWSCURRENT,
+//! as finishSecret would have made it.
+
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::Client;
+
+use super::{
+    old::{Version, version},
+    timeline::Timeline,
+};
+use crate::{
+    aws::{self, explain},
+    login::Logins,
+    retry::persist,
+    secrets::{CURRENT, PENDING},
+};
+
+const ACTION: &str = "secretsmanager:UpdateSecretVersionStage";
+
+/// How often what was decided is looked at again: a step that was held up may change the password meanwhile.
+const LOOKS: usize = 3;
+
+/// What is needed to set a rotation aside.
+pub(super) struct Stuck<'a> {
+    pub(super) client: &'a Client,
+    pub(super) logins: &'a Logins,
+    pub(super) may_log_in: bool,
+    pub(super) limit: Duration,
+    pub(super) timeline: &'a Timeline,
+}
+
+/// Which of the two versions are known to log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LogsIn {
+    Current,
+    PendingAlone,
+    Neither,
+    Unknown,
+}
+
+impl Stuck<'_> {
+    /// Whether AWSPENDING has no value: then nothing in the database depends on it, and it can go at once.
+    pub(super) async fn has_no_value(&self, secret: &str) -> Result<bool, aws::Error> {
+        let pending = version(self.client, secret, PENDING, self.limit).await?;
+        Ok(pending.is_none())
+    }
+
+    /// Takes AWSPENDING off this version, or makes it AWSCURRENT.
+    ///
+    /// # Errors
+    ///
+    /// Why neither is safe, or was done.
+    pub(super) async fn set_aside(&self, secret: &str, pending: &str) -> Result<(), String> {
+        for _ in 0..LOOKS {
+            let (current, staged) = self.read(secret).await.map_err(|error| error.to_string())?;
+            let Some(current) = current else {
+                return Err(
+                    "there is no AWSCURRENT version: store one, then run the command again"
+                        .to_owned(),
+                );
+            };
+            if current.id == pending {
+                return Ok(());
+            }
+            let logs_in = match &staged {
+                None => LogsIn::Current,
+                Some(staged) => self.ask(&current, staged).await,
+            };
+            match (logs_in, staged) {
+                (LogsIn::Current, staged) => {
+                    self.take_off(secret, pending).await?;
+                    self.timeline
+                        .add(format!("the rotation to version {pending} is set aside"));
+                    // with nothing stored there is nothing that a step could have put in force since
+                    let Some(staged) = staged else { return Ok(()) };
+                    if self.ask(&current, &staged).await != LogsIn::PendingAlone {
+                        return Ok(());
+                    }
+                }
+                (LogsIn::PendingAlone, _) => {
+                    self.promote(secret, pending, &current.id).await?;
+                    self.timeline.add(format!(
+                        "version {pending} alone logs in: it is AWSCURRENT now, as finishSecret would have made it"
+                    ));
+                    return Ok(());
+                }
+                (LogsIn::Neither, _) => {
+                    return Err("neither AWSCURRENT nor AWSPENDING logs in: run rotatectl doctor, and give the role its \
+                                password again"
+                        .to_owned());
+                }
+                (LogsIn::Unknown, _) => {
+                    return Err("whether AWSCURRENT logs in cannot be found out from here: run rotatectl doctor where the \
+                                database can be reached"
+                        .to_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn read(&self, secret: &str) -> Result<(Option<Version>, Option<Version>), aws::Error> {
+        let current = version(self.client, secret, CURRENT, self.limit).await?;
+        let pending = version(self.client, secret, PENDING, self.limit).await?;
+        Ok((current, pending))
+    }
+
+    async fn ask(&self, current: &Version, pending: &Version) -> LogsIn {
+        if !self.may_log_in {
+            return LogsIn::Unknown;
+        }
+        let logs_in = async |version: &Version| {
+            let document = version.document().ok()?;
+            self.logins.accepts(&document).await.ok()
+        };
+        match logs_in(current).await {
+            Some(true) => LogsIn::Current,
+            Some(false) => match logs_in(pending).await {
+                Some(true) => LogsIn::PendingAlone,
+                Some(false) => LogsIn::Neither,
+                None => LogsIn::Unknown,
+            },
+            None => LogsIn::Unknown,
+        }
+    }
+
+    async fn take_off(&self, secret: &str, pending: &str) -> Result<(), String> {
+        let taken = persist(self.limit, || async {
+            let request = self.client.update_secret_version_stage();
+            let request = request.secret_id(secret).version_stage(PENDING);
+            let taken = request.remove_from_version_id(pending).send().await;
+            taken.map(drop).map_err(|error| explain(ACTION, error))
+        });
+        taken.await.map_err(|error| error.to_string())
+    }
+
+    async fn promote(&self, secret: &str, pending: &str, current: &str) -> Result<(), String> {
+        let promoted = persist(self.limit, || async {
+            let request = self.client.update_secret_version_stage();
+            let request = request.secret_id(secret).version_stage(CURRENT);
+            let request = request.move_to_version_id(pending);
+            let promoted = request.remove_from_version_id(current).send().await;
+            promoted.map(drop).map_err(|error| explain(ACTION, error))
+        });
+        promoted.await.map_err(|error| error.to_string())
+    }
+}
