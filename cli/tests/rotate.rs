@@ -4,14 +4,20 @@
 
 mod common;
 
-use std::process::Stdio;
+use std::{
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use common::{
-    call, called, change_password_by_hand, command, current, document, execute, inject_error,
-    leave_over, password, rotatectl, stdout_of, tag, until, version, world,
+    at, call, called, change_password_by_hand, command, current, document, execute, inject_error,
+    labels, leave_over, password, rotatectl, run, stdout_of, tag, until, version, world,
 };
 use local::{
-    secrets_manager::{Behavior, Fault, Hang, When},
+    secrets_manager::{Behavior, Fault, Hang, ServiceError, When},
     world::{Options, World},
 };
 use nix::{
@@ -20,6 +26,10 @@ use nix::{
 };
 use serde_json::{Value, json};
 use snapbox::{cmd::OutputAssert, str};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
 
 /// Steps of rotations stop before their version becomes current, until this is released.
 fn hold_promotions(world: &World) -> Hang {
@@ -55,7 +65,10 @@ demo/orders/single: rotated in [..] s (createSecret [..] s, setSecret [..] s, te
 demo/stock/alternating: rotated in [..] s (createSecret [..] s, setSecret [..] s, testSecret [..] s, finishSecret [..] s)
 
 "#]])
-        .stderr_eq("");
+        .stderr_eq(str![[r#"
+rotating 2 secrets in account 123456789012, region us-east-1
+
+"#]]);
     for (secret, before) in secrets.into_iter().zip(before) {
         assert_eq!(password(&world, secret, "AWSPREVIOUS").await, before);
     }
@@ -102,6 +115,7 @@ demo/orders/single: not rotated: setSecret failed, 3 times in this rotation: non
 
 "#]])
         .stderr_eq(str![[r#"
+rotating 1 secret in account 123456789012, region us-east-1
 rotatectl: 1 of 1 secrets were not rotated: the reasons stand above; when they are gone, run the command again, and it goes on with the rotations that are under way
 
 "#]]);
@@ -132,9 +146,10 @@ async fn interrupted_it_leaves_the_rotation_to_the_service_and_follows_it_when_i
     kill(pid, Signal::SIGINT).unwrap();
     let output = tokio::task::spawn_blocking(move || process.wait_with_output());
     OutputAssert::new(output.await.unwrap().unwrap())
-        .code(1)
+        .code(130)
         .stdout_eq("")
         .stderr_eq(str![[r#"
+rotating 1 secret in account 123456789012, region us-east-1
 rotatectl: interrupted: the service goes on with the rotations that have begun; run the command again to follow them
 
 "#]]);
@@ -165,6 +180,7 @@ async fn of_all_with_a_tag_those_that_were_rotated_lately_are_left_alone() {
         "rotate",
         "--tag",
         "team=orders",
+        "--yes",
         "--wait",
         "--if-older-than",
         "1h",
@@ -227,8 +243,8 @@ async fn of_a_function_that_says_nothing_it_is_told_that_nothing_was_heard() {
     inject_error(&world, "RotateSecret", "InvalidRequestException", refused);
     let arguments = ["rotate", secret, "--wait", "--give-up-after", "1s"];
     let ran = rotatectl(&world, &arguments).await;
-    ran.code(1).stdout_eq(str![[r#"
-demo/orders/single: not rotated: nothing was heard of the rotation for 1s: see whether the function is invoked at all (its policy has to let secretsmanager.amazonaws.com), or run rotatectl doctor
+    ran.code(3).stdout_eq(str![[r#"
+demo/orders/single: not known whether it was rotated: nothing was heard of the rotation for 1s: see whether the function is invoked at all (its policy has to let secretsmanager.amazonaws.com), or run rotatectl doctor
 
 "#]]);
     hang.release();
@@ -249,32 +265,11 @@ nowhere: not rotated: secretsmanager:DescribeSecret: there is no such thing (Sec
 
 "#]])
     .stderr_eq(str![[r#"
+rotating 2 secrets in account 123456789012, region us-east-1
 rotatectl: 2 of 2 secrets were not rotated: the reasons stand above; when they are gone, run the command again, and it goes on with the rotations that are under way
 
 "#]]);
     assert_eq!(called(&world, "RotateSecret"), 0);
-    let nobody = command(&world, &["status"])
-        .env_remove("AWS_ACCESS_KEY_ID")
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .env_remove("AWS_SECRET_ACCESS_KEY")
-        .output();
-    OutputAssert::new(nobody.unwrap())
-        .code(1)
-        .stderr_eq(str![[r#"
-rotatectl: there are no credentials (none of the usual places has any): set AWS_PROFILE or give --profile, sign in (aws sso login), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
-
-"#]]);
-    let nowhere = command(&world, &["rotate", world.single_user()])
-        .env_remove("AWS_REGION")
-        .env_remove("AWS_DEFAULT_REGION")
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .output();
-    OutputAssert::new(nowhere.unwrap())
-        .code(1)
-        .stderr_eq(str![[r#"
-rotatectl: no region is known: give --region, set AWS_REGION, or give the profile a region (aws configure)
-
-"#]]);
 }
 
 #[tokio::test]
@@ -291,8 +286,164 @@ async fn forty_secrets_are_begun_within_the_quota_and_all_of_them_are() {
         call(&world, "CreateSecret", create).await;
         service.configure_rotation(&name, &function, 30).unwrap();
     }
-    let ran = rotatectl(&world, &["rotate", "--tag", "many=yes"]).await;
+    let ran = rotatectl(&world, &["rotate", "--tag", "many=yes", "--yes"]).await;
     let said = stdout_of(&ran.success());
     assert_eq!(said.lines().count(), 40, "{said}");
     assert_eq!(called(&world, "RotateSecret"), 40);
+}
+
+#[tokio::test]
+async fn before_all_secrets_with_a_tag_rotate_somebody_is_asked_and_a_dry_run_lists_them() {
+    let world = world().await;
+    for secret in [world.single_user(), world.alternating_users()] {
+        tag(&world, secret, "team", "orders").await;
+    }
+    let all = ["rotate", "--tag", "team=orders"];
+    let ran = rotatectl(&world, &all).await;
+    ran.code(1).stdout_eq("").stderr_eq(str![[r#"
+rotating 2 secrets in account 123456789012, region us-east-1
+rotatectl: there is no terminal to ask on, and nothing was done: say with --yes that it may be done
+
+"#]]);
+    let ran = rotatectl(&world, &[&all[..], &["--dry-run"]].concat()).await;
+    ran.success().stdout_eq(str![[r#"
+demo/orders/single
+demo/stock/alternating
+
+"#]]);
+    assert_eq!(called(&world, "RotateSecret"), 0);
+}
+
+#[tokio::test]
+async fn one_call_that_is_throttled_does_not_make_a_rotation_a_failed_one() {
+    let world = world().await;
+    let secret = world.single_user();
+    let hang = hold_promotions(&world);
+    let throttled = async {
+        hang.reached().await;
+        // more than the SDK's own three attempts take
+        let error = ServiceError {
+            status: 400,
+            code: "ThrottlingException".to_owned(),
+            message: "Rate exceeded".to_owned(),
+        };
+        let fault = Fault::on("DescribeSecret", Behavior::Error(error)).times(7);
+        world.secrets_manager().inject(fault);
+        hang.release();
+    };
+    let arguments = ["rotate", secret, "--wait"];
+    let (ran, ()) = tokio::join!(rotatectl(&world, &arguments), throttled);
+    ran.success();
+}
+
+#[tokio::test]
+async fn what_was_begun_and_cannot_be_seen_any_more_is_unknown_and_not_failed() {
+    let world = world().await;
+    let secret = world.single_user();
+    let hang = hold_promotions(&world);
+    let denied = async {
+        hang.reached().await;
+        inject_error(&world, "DescribeSecret", "AccessDeniedException", "not you");
+    };
+    let arguments = ["rotate", secret, "--wait"];
+    let (ran, ()) = tokio::join!(rotatectl(&world, &arguments), denied);
+    let told = stdout_of(&ran.code(3));
+    assert!(
+        told.contains("not known whether it was rotated") && told.contains("not you"),
+        "{told}"
+    );
+    hang.release();
+}
+
+#[tokio::test]
+async fn a_pipe_that_closes_does_not_end_what_follows_the_rotations() {
+    let world = world().await;
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let secrets = [world.single_user(), world.alternating_users()];
+    let mut process = command(&world, &["rotate", secrets[0], secrets[1], "--wait"]);
+    process.stdout(writer).stderr(Stdio::null());
+    let ended = tokio::task::spawn_blocking(move || process.status());
+    assert!(ended.await.unwrap().is_ok());
+    for secret in secrets {
+        let labels = labels(&world, secret).await;
+        assert!(labels.len() > 1, "{secret} has rotated: {labels:?}");
+    }
+}
+
+#[tokio::test]
+async fn however_many_rotations_are_followed_their_functions_log_is_asked_for_all_of_them_at_once()
+{
+    let world = world().await;
+    let document = document(&world, world.single_user(), "AWSCURRENT").await;
+    let (service, function) = (world.secrets_manager(), world.function().arn());
+    let mut secrets = Vec::new();
+    for number in 0..20 {
+        let role = format!("{}_{number}", world.role());
+        execute(
+            &world,
+            &format!("CREATE ROLE {role} LOGIN PASSWORD 'first'"),
+        )
+        .await;
+        let mut document = document.clone();
+        document["username"] = json!(role);
+        document["password"] = json!("first");
+        let name = format!("many/{number}");
+        let create = json!({ "Name": name, "SecretString": document.to_string() });
+        call(&world, "CreateSecret", create).await;
+        service.configure_rotation(&name, &function, 30).unwrap();
+        secrets.push(name);
+    }
+    let hang = hold_promotions(&world);
+    let (endpoint, asked) = counting(&world).await;
+    let mut arguments = vec!["rotate", "--wait", "--max-parallel", "20"];
+    arguments.extend(secrets.iter().map(String::as_str));
+    let looks = async {
+        until("the log was asked a few times", || {
+            asked.load(Ordering::Relaxed) > 5
+        })
+        .await;
+        hang.release();
+    };
+    let (ran, ()) = tokio::join!(run(at(&endpoint, &arguments)), looks);
+    ran.success();
+    let (asked, described) = (
+        asked.load(Ordering::Relaxed),
+        called(&world, "DescribeSecret"),
+    );
+    assert!(
+        asked * 4 < described,
+        "{asked} questions to the log, {described} looks at labels"
+    );
+}
+
+/// The world behind an endpoint that counts the questions to the function's log.
+async fn counting(world: &World) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let behind = world.endpoint().trim_start_matches("http://").to_owned();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let (behind, count) = (behind.clone(), count.clone());
+            tokio::spawn(async move {
+                let mut server = TcpStream::connect(behind).await.unwrap();
+                let (mut from_client, mut to_client) = client.split();
+                let (mut from_server, mut to_server) = server.split();
+                let requests = async {
+                    let mut buffer = vec![0; 1 << 16];
+                    while let Ok(length @ 1..) = from_client.read(&mut buffer).await {
+                        let text = String::from_utf8_lossy(&buffer[..length]);
+                        let found = text.matches("FilterLogEvents").count();
+                        count.fetch_add(found, Ordering::Relaxed);
+                        to_server.write_all(&buffer[..length]).await.unwrap();
+                    }
+                    let _ = to_server.shutdown().await;
+                };
+                let _ = tokio::join!(requests, tokio::io::copy(&mut from_server, &mut to_client));
+            });
+        }
+    });
+    (endpoint, asked)
 }

@@ -26,6 +26,16 @@ async fn told_of(world: &World, secret: &str) -> Value {
 }
 
 #[tokio::test]
+async fn a_rotation_that_goes_on_and_has_not_failed_is_rotating() {
+    let world = world().await;
+    common::leave_over(&world, world.single_user(), 1).await;
+    assert_eq!(
+        told_of(&world, world.single_user()).await["state"],
+        "rotating"
+    );
+}
+
+#[tokio::test]
 async fn every_secret_that_rotates_is_told_of_and_others_are_not() {
     let world = world().await;
     rotatectl(&world, &["status", "--no-values"])
@@ -63,7 +73,14 @@ async fn a_rotation_that_is_stuck_is_told_of_with_the_functions_last_error() {
     change_password_by_hand(&world).await;
     assert!(!service.rotate(secret).await.unwrap().succeeded);
 
-    assert_eq!(told(&world, &[]).await[0]["state"], "rotating");
+    // before the time is over in which a rotation is not stuck
+    let arguments = ["status", "--json", "--stuck-after", "15m"];
+    let ran = rotatectl(&world, &arguments).await.code(2);
+    let told = &json_of(&ran)["secrets"][0];
+    assert_eq!(
+        (&told["name"], &told["state"]),
+        (&json!(secret), &json!("failing"))
+    );
 
     service.age(secret, 3).unwrap();
     rotatectl(&world, &["status", "--no-values"])

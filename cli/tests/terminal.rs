@@ -90,7 +90,7 @@ async fn before_anything_is_ended_the_operator_is_asked_and_may_decline() {
     for (answer, said, rotated) in [("n", "nothing was done", 0), ("y", "contained", 1)] {
         let command = command(&world, &["compromised", world.single_user()]);
         let seen = shown(command, terminal(), answer).await;
-        assert!(seen.contains("replace its credential now"), "{seen}");
+        assert!(seen.contains("Replace its credential now"), "{seen}");
         assert!(seen.contains(said), "{seen}");
         assert_eq!(called(&world, "RotateSecret"), rotated, "{seen}");
     }

@@ -91,10 +91,12 @@ pub(super) fn key(secret: &DescribeSecretOutput, unread: Option<&aws::Error>) ->
                 "see that the key is enabled, and that its policy and IAM allow kms:Decrypt to you, and kms:Decrypt and \
                  kms:GenerateDataKey to the function's role; the key is {key}"
             );
-            Verdict::wrong(
-                format!("the value cannot be decrypted: {error}"),
-                Cure::advice(advice),
-            )
+            let what = format!("the value cannot be decrypted: {error}");
+            match error {
+                // to whom asks here, and perhaps not to the function
+                aws::Error::Denied { .. } => Verdict::unknown(what, Cure::advice(advice)),
+                _ => Verdict::wrong(what, Cure::advice(advice)),
+            }
         }
         Some(error) => Verdict::unknown(
             format!("{key}; the value cannot be read here: {error}"),

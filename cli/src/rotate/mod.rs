@@ -114,9 +114,13 @@ pub async fn run(configuration: &SdkConfig, arguments: RotateArguments) -> Resul
         terminal::print(&names.join("\n"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let described = rotations.describe(first).await?;
-    let arn = described.arn().unwrap_or(first);
-    let place = Place::of(arn).map_or_else(String::new, |place| format!(" in {place}"));
+    let described = rotations.describe(first).await;
+    let arn = described
+        .as_ref()
+        .ok()
+        .and_then(|described| described.arn());
+    let place = Place::of(arn.unwrap_or(first));
+    let place = place.map_or_else(String::new, |place| format!(" in {place}"));
     let many = match names.len() {
         1 => "1 secret".to_owned(),
         many => format!("{many} secrets"),

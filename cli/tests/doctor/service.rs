@@ -100,31 +100,34 @@ async fn a_client_that_caches_longer_than_both_are_valid_is_worth_a_look() {
 async fn a_key_that_does_not_decrypt_is_told_from_a_right_that_is_missing() {
     let world = world(options()).await;
     let secret = world.single_user();
-    for (code, message, wrong) in [
+    for (code, message, verdict, cure) in [
         (
             "AccessDeniedException",
             "Access to KMS is not allowed",
-            &["key", "document"][..],
+            "unknown",
+            true,
         ),
         (
             "DecryptionFailure",
             "Secrets Manager can't decrypt the protected secret text",
-            &["key", "document"],
+            "wrong",
+            true,
         ),
         (
             "AccessDeniedException",
             "not authorized to perform: secretsmanager:GetSecretValue",
-            &["document"],
+            "unknown",
+            false,
         ),
     ] {
         inject_error(&world, "GetSecretValue", code, message);
         let said = doctor(&world, &[secret], "").await;
-        assert_eq!(said.checks("wrong"), wrong, "{}", said.stdout);
+        assert_eq!(said.checks(verdict), ["key"], "{}", said.stdout);
         assert_eq!(
             said.below("key")
                 .iter()
                 .any(|line| line.contains("kms:Decrypt")),
-            wrong.len() == 2
+            cure
         );
     }
 }
@@ -202,5 +205,49 @@ async fn a_secret_without_a_value_or_a_function_is_told_what_it_lacks() {
     assert_eq!(
         said.checks("skipped")[..3],
         ["function", "environment", "permission"]
+    );
+}
+
+#[tokio::test]
+async fn a_rotation_that_fails_at_each_attempt_is_wrong_before_its_time_is_over() {
+    let world = world(options()).await;
+    let secret = world.single_user();
+    execute(
+        &world,
+        &format!("ALTER ROLE {} PASSWORD 'by hand'", world.role()),
+    )
+    .await;
+    assert!(
+        !world
+            .secrets_manager()
+            .rotate(secret)
+            .await
+            .unwrap()
+            .succeeded
+    );
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_wrong("log", "setSecret fails, 3 times in the rotation under way");
+    assert_eq!(said.verdicts()["labels"], "warning", "{}", said.stdout);
+    // the same patience as status has
+    let said = doctor(&world, &[secret, "--stuck-after", "0s"], "").await;
+    said.assert_wrong("labels", "AWSPENDING was left over");
+}
+
+#[tokio::test]
+async fn what_may_not_be_read_is_unknown_and_not_wrong() {
+    let world = world(options()).await;
+    let secret = world.single_user();
+    let all = json!({ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Allow", "Action": "*", "Resource": "*" },
+        { "Effect": "Deny", "Action": ["secretsmanager:GetSecretValue", "lambda:*", "logs:*"], "Resource": "*" },
+    ]});
+    world.iam().restrict("any", "operator", &[all]).unwrap();
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_unknown();
+    assert_eq!(
+        said.checks("unknown"),
+        ["function", "log", "key"],
+        "{}",
+        said.stdout
     );
 }

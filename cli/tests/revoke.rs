@@ -1,0 +1,53 @@
+//! `rotatectl revoke` against the local world.
+
+#![cfg(test)]
+
+mod common;
+
+use common::{called, document, json_of, leave_over, log_in, rotatectl, rotated, world};
+use snapbox::str;
+
+#[tokio::test]
+async fn what_came_before_awscurrent_ends_now_with_its_sessions_and_awscurrent_goes_on() {
+    let world = world().await;
+    let secret = world.alternating_users();
+    rotated(&world, secret).await;
+    let previous = document(&world, secret, "AWSPREVIOUS").await;
+    let session = log_in(&world, &previous).await.unwrap();
+    let ran = rotatectl(&world, &["revoke", secret, "--yes"]).await;
+    ran.success()
+        .stdout_eq(str![[r#"
+demo/stock/alternating: revoked, sessions ended: 1
+
+"#]])
+        .stderr_eq(str![[r#"
+revoking what came before AWSCURRENT of demo/stock/alternating in account 123456789012, region us-east-1
+
+"#]]);
+    assert!(log_in(&world, &previous).await.is_err());
+    assert!(session.simple_query("SELECT 1").await.is_err());
+    let current = document(&world, secret, "AWSCURRENT").await;
+    log_in(&world, &current).await.unwrap();
+    let ran = rotatectl(&world, &["revoke", secret, "--yes", "--json"]).await;
+    assert_eq!(json_of(&ran.success())["outcome"], "revoked");
+}
+
+#[tokio::test]
+async fn what_the_function_refuses_is_told_and_without_a_terminal_nothing_is_done() {
+    let world = world().await;
+    let secret = world.single_user();
+    let ran = rotatectl(&world, &["revoke", secret]).await;
+    ran.code(1).stderr_eq(str![[r#"
+revoking what came before AWSCURRENT of demo/orders/single in account 123456789012, region us-east-1
+rotatectl: there is no terminal to ask on, and nothing was done: say with --yes that it may be done
+
+"#]]);
+    leave_over(&world, secret, 1).await;
+    let ran = rotatectl(&world, &["revoke", secret, "--yes"]).await;
+    ran.code(1).stderr_eq(str![[r#"
+revoking what came before AWSCURRENT of demo/orders/single in account 123456789012, region us-east-1
+rotatectl: revokeSecret failed (RotationInFlight: [..]); when the cause is gone, run rotatectl revoke arn:[..]
+
+"#]]);
+    assert_eq!(called(&world, "UpdateSecretVersionStage"), 0);
+}
