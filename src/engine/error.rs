@@ -155,7 +155,7 @@ pub enum EngineError {
     /// No more keys than there are, and one of them is still needed.
     #[error(
         "{server} makes no further key (HTTP {status}) while the AWSPREVIOUS one is kept, and its overlap is not over: \
-         rotate again when it is, or end it now with revokeSecret"
+         rotate again when it is, or end it now with rotatectl revoke"
     )]
     NoRoom { server: String, status: u16 },
     /// A key that should be gone.
