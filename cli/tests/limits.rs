@@ -15,8 +15,9 @@ use clap::Parser;
 use common::{at, command, leave_over, run, world};
 use rotatectl::{arguments::Arguments, aws};
 
-fn stderr_of(command: Command) -> impl Future<Output = String> {
-    async { String::from_utf8(run(command).await.code(1).get_output().stderr.clone()).unwrap() }
+async fn stderr_of(command: Command) -> String {
+    let ran = run(command).await.code(1);
+    String::from_utf8(ran.get_output().stderr.clone()).unwrap()
 }
 
 #[tokio::test]
