@@ -4,28 +4,17 @@
 
 mod common;
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use common::{call, document_with, execute, put, rotate, until, version, world};
-use drill::application::{Access, Application, Cache, Connections, Version, Workload};
+use common::{LONG, call, document_with, execute, put, rotate, until, version, workload, world};
+use drill::application::{Access, Application, Version};
 use local::world::World;
 use serde_json::json;
 
-const LONG: Duration = Duration::from_secs(600);
-
 async fn application(world: &World) -> Application {
-    let workload = Workload {
-        connections: Connections::ALL.to_vec(),
-        workers: 2,
-        pause: Duration::from_millis(20),
-        span: Duration::from_secs(1),
-        cache: Cache::Rotating {
-            ttl: LONG,
-            listen: false,
-        },
-    };
     let access = Access::in_world(world, world.single_user());
-    Application::start(&access, &workload).await.unwrap()
+    let application = Application::start(&access, &workload(LONG, false)).await;
+    application.unwrap()
 }
 
 async fn all_work(world: &World, application: &Application, set: SystemTime) {

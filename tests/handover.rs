@@ -9,31 +9,19 @@ mod common;
 
 use std::time::{Duration, SystemTime};
 
-use common::{rotate, stored, world};
-use drill::application::{Access, Application, Cache, Connections, Version, Workload};
+use common::{LONG, current, rotate, until, workload, world};
+use drill::application::{Access, Application, Connections, Version, Workload};
 use local::world::World;
-use serde_json::Value;
-use tokio::time::{Instant, sleep_until};
 
 const ROTATIONS: usize = 5;
 
 /// Rotates that often while the application works, each time as soon as all of it has changed over.
-async fn no_request_fails(world: &World, secret: &str, cache: Cache) {
-    let workload = Workload {
-        connections: Connections::ALL.to_vec(),
-        workers: 2,
-        pause: Duration::from_millis(20),
-        span: Duration::from_secs(1),
-        cache,
-    };
-    let application = Application::start(&Access::in_world(world, secret), &workload)
-        .await
-        .unwrap();
-    changed_over(
-        &application,
-        &version(world, secret, SystemTime::UNIX_EPOCH).await,
-    )
-    .await;
+async fn no_request_fails(world: &World, secret: &str, ttl: Duration, listen: bool) {
+    let access = Access::in_world(world, secret);
+    let application = Application::start(&access, &workload(ttl, listen)).await;
+    let application = application.unwrap();
+    let first = version(world, secret, SystemTime::UNIX_EPOCH).await;
+    changed_over(&application, &first).await;
     for _ in 0..ROTATIONS {
         let begun = SystemTime::now();
         let rotation = rotate(world, secret).await;
@@ -47,24 +35,17 @@ async fn no_request_fails(world: &World, secret: &str, cache: Cache) {
 
 /// Waits until every worker uses the version; a request that fails ends the wait.
 async fn changed_over(application: &Application, version: &Version) {
-    let (since, deadline) = (SystemTime::now(), Instant::now() + Duration::from_secs(30));
-    while !application.all_use(version, since) {
+    let since = SystemTime::now();
+    let all_use = async || {
         assert_eq!(application.failures(), 0, "{:#?}", application.summaries());
-        assert!(
-            Instant::now() < deadline,
-            "{version:?} is not used by all: {:#?}",
-            application.summaries()
-        );
-        sleep_until(Instant::now() + Duration::from_millis(10)).await;
-    }
+        application.all_use(version, since)
+    };
+    until(&format!("{version:?} is used by all"), all_use).await;
     assert_eq!(application.failures(), 0, "{:#?}", application.summaries());
 }
 
 async fn version(world: &World, secret: &str, set: SystemTime) -> Version {
-    let text = stored(world.secrets_manager(), secret, "AWSCURRENT")
-        .await
-        .unwrap();
-    let document: Value = serde_json::from_str(&text).unwrap();
+    let document = current(world, secret).await;
     let user = document["username"].as_str().unwrap().to_owned();
     Version { user, set }
 }
@@ -75,13 +56,7 @@ async fn a_session_is_dated_by_our_clock_whatever_the_databases_says() {
     let secret = world.single_user();
     let workload = Workload {
         connections: vec![Connections::Deadpool],
-        workers: 1,
-        pause: Duration::from_millis(20),
-        span: Duration::from_secs(1),
-        cache: Cache::Rotating {
-            ttl: LONG,
-            listen: false,
-        },
+        ..workload(LONG, false)
     };
     // sessions seem to have begun an hour earlier than the database says
     let mut access = Access::in_world(&world, secret);
@@ -89,11 +64,8 @@ async fn a_session_is_dated_by_our_clock_whatever_the_databases_says() {
     let application = Application::start(&access, &workload).await.unwrap();
     let half_an_hour_ago = SystemTime::now() - Duration::from_secs(1800);
     let an_hour_before_that = half_an_hour_ago - Duration::from_secs(3600);
-    changed_over(
-        &application,
-        &version(&world, secret, an_hour_before_that).await,
-    )
-    .await;
+    let before = version(&world, secret, an_hour_before_that).await;
+    changed_over(&application, &before).await;
     let since_then = version(&world, secret, half_an_hour_ago).await;
     assert!(!application.all_use(&since_then, SystemTime::UNIX_EPOCH));
 }
@@ -101,61 +73,26 @@ async fn a_session_is_dated_by_our_clock_whatever_the_databases_says() {
 /// Without being told, a change under alternating users is found when this is over.
 const TTL: Duration = Duration::from_millis(300);
 
-/// Longer than the test: who is told of a change needs no lifetime.
-const LONG: Duration = Duration::from_secs(600);
-
 #[tokio::test]
 async fn no_request_fails_while_a_single_users_password_rotates() {
     let world = world().await;
-    no_request_fails(
-        &world,
-        world.single_user(),
-        Cache::Rotating {
-            ttl: LONG,
-            listen: false,
-        },
-    )
-    .await;
+    no_request_fails(&world, world.single_user(), LONG, false).await;
 }
 
 #[tokio::test]
 async fn no_request_fails_while_a_single_users_password_rotates_and_the_database_tells_of_it() {
     let world = world().await;
-    no_request_fails(
-        &world,
-        world.single_user(),
-        Cache::Rotating {
-            ttl: LONG,
-            listen: true,
-        },
-    )
-    .await;
+    no_request_fails(&world, world.single_user(), LONG, true).await;
 }
 
 #[tokio::test]
 async fn no_request_fails_while_alternating_users_take_turns() {
     let world = world().await;
-    no_request_fails(
-        &world,
-        world.alternating_users(),
-        Cache::Rotating {
-            ttl: TTL,
-            listen: false,
-        },
-    )
-    .await;
+    no_request_fails(&world, world.alternating_users(), TTL, false).await;
 }
 
 #[tokio::test]
 async fn no_request_fails_while_alternating_users_take_turns_and_the_database_tells_of_it() {
     let world = world().await;
-    no_request_fails(
-        &world,
-        world.alternating_users(),
-        Cache::Rotating {
-            ttl: LONG,
-            listen: true,
-        },
-    )
-    .await;
+    no_request_fails(&world, world.alternating_users(), LONG, true).await;
 }

@@ -6,7 +6,9 @@ mod common;
 
 use std::time::Duration;
 
-use common::{ask, calls, current, execute, log_in, outcome, rotate, stage_up_to, until, world};
+use common::{
+    LONG, ask, calls, current, execute, log_in, outcome, rotate, stage_up_to, until, world,
+};
 use local::world::World;
 use rotating_secret::{
     RotatingSecret,
@@ -17,8 +19,6 @@ use serde_json::json;
 use tokio::time::{Instant, timeout};
 use tokio_postgres::Client;
 
-/// Longer than any test: what is found in less was told.
-const LONG: Duration = Duration::from_secs(600);
 /// A test that hangs tells less than one that fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 

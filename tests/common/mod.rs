@@ -4,6 +4,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use drill::application::{Cache, Connections, Workload};
 use local::{
     invocation::{FunctionError, Invoked},
     postgres::{self, Postgres},
@@ -237,6 +238,20 @@ pub(crate) async fn execute(world: &World, sql: &str) {
 pub(crate) async fn ask<T: FromSqlOwned>(world: &World, sql: &str) -> T {
     let superuser = world.postgres().superuser_client().await.unwrap();
     superuser.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+/// Longer than any test: who learns of a change in less was told of it, or rejected.
+pub(crate) const LONG: Duration = Duration::from_secs(600);
+
+/// Two workers for each way to connect, with this lifetime, and told by the database or not.
+pub(crate) fn workload(ttl: Duration, listen: bool) -> Workload {
+    Workload {
+        connections: Connections::ALL.to_vec(),
+        workers: 2,
+        pause: Duration::from_millis(20),
+        span: Duration::from_secs(1),
+        cache: Cache::Rotating { ttl, listen },
+    }
 }
 
 /// Stores a secret of the given text that is set up for rotation, with the token staged.
