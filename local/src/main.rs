@@ -4,12 +4,14 @@ use std::{
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
+    time::Duration,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, value_parser};
 use local::{
     executable,
     postgres::Settings,
+    secrets_manager::{Retry, labels::Promotion},
     world::{Options, World},
 };
 
@@ -25,27 +27,38 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Bring it all up, print one line of JSON when it is ready, and serve until Ctrl-C.
-    Up {
-        /// The port of both services; 0 takes any that is free.
-        #[arg(long, default_value_t = 4599)]
-        port: u16,
-        /// The rotation function's executable; without it the one of this workspace is built.
-        #[arg(long)]
-        function: Option<PathBuf>,
-        /// Stage this token as AWSPENDING on the single-user secret, and leave the four steps to you.
-        #[arg(long, value_name = "TOKEN")]
-        stage: Option<String>,
-    },
+    Up(Up),
+}
+
+#[derive(Args)]
+struct Up {
+    /// The port of both services; 0 takes any that is free.
+    #[arg(long, default_value_t = 4599)]
+    port: u16,
+    /// The rotation function's executable; without it the one of this workspace is built.
+    #[arg(long)]
+    function: Option<PathBuf>,
+    /// Stage this token as AWSPENDING on the single-user secret, and leave the four steps to you.
+    #[arg(long, value_name = "TOKEN")]
+    stage: Option<String>,
+    /// How often a rotation is attempted before it is given up; AWS makes about 5 attempts.
+    #[arg(long, value_name = "NUMBER", default_value_t = Retry::default().attempts, value_parser = value_parser!(u32).range(1..))]
+    attempts: u32,
+    /// The time between two attempts, and before that of a rotation that made RotateSecret refuse; with AWS about 100s.
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = humantime::parse_duration)]
+    retry_interval: Duration,
+    /// Serve each step by a new process of the function, as AWS may: it finds nothing that another step kept.
+    #[arg(long)]
+    cold_starts: bool,
+    /// What becomes of AWSPENDING when its version becomes AWSCURRENT; AWS does not promise one of them.
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
+    promotion: Promotion,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Up {
-            port,
-            function,
-            stage,
-        } => up(port, function, stage).await,
+        Command::Up(arguments) => up(arguments).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -56,18 +69,23 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn up(port: u16, function: Option<PathBuf>, stage: Option<String>) -> Result<(), Error> {
+async fn up(arguments: Up) -> Result<(), Error> {
     let mut stop = Stop::listen()?;
-    let function = executable::function(function)?;
+    let function = executable::function(arguments.function)?;
     let mut options = Options::new(function)
         .own_postgres(Settings::default())
         .with_key_service();
-    (options.port, options.show_log) = (port, true);
+    (options.port, options.show_log) = (arguments.port, true);
+    options.retry = Retry {
+        attempts: arguments.attempts,
+        interval: arguments.retry_interval,
+    };
+    (options.cold_starts, options.promotion) = (arguments.cold_starts, arguments.promotion);
     let world = tokio::select! {
         world = World::start(options) => world?,
         () = stop.requested() => return Ok(()),
     };
-    if let Some(token) = stage {
+    if let Some(token) = arguments.stage {
         world
             .secrets_manager()
             .stage(world.single_user(), &token)

@@ -128,9 +128,12 @@ impl World {
             region: REGION.to_owned(),
             env,
             timeout: options.function_timeout,
+            cold_starts: options.cold_starts,
             show_log: options.show_log,
         });
         let secrets_manager = SecretsManager::new(REGION, function.invoke_closure());
+        secrets_manager.set_retry(options.retry);
+        secrets_manager.set_promotion(options.promotion);
         let iam = secrets_manager.iam().clone();
         let lambda = lambda::access::guard(function.router(), iam, REGION);
         let router = secrets_manager.router().merge(lambda);

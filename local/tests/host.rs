@@ -60,6 +60,22 @@ async fn a_warm_environment_is_used_again_and_a_busy_one_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn with_cold_starts_each_invocation_has_a_process_of_its_own_which_ends_with_it() {
+    let binary = executable::of_tests("--example", "function").unwrap();
+    let function = Function::new(FunctionSettings {
+        cold_starts: true,
+        ..settings(binary)
+    });
+    for number in 1..=3 {
+        let invoked = function.invoke(json!({ "do": "pid" })).await;
+        let pid = invoked.outcome.unwrap().as_i64().unwrap();
+        assert!(kill(Pid::from_raw(pid.try_into().unwrap()), None).is_err());
+        assert_eq!(invoked.log, ["got {\"do\":\"pid\"}"]);
+        assert_eq!(function.environments(), number);
+    }
+}
+
+#[tokio::test]
 async fn a_functions_error_comes_back_with_its_type_and_the_environment_lives_on() {
     let function = example();
     let invoked = function.invoke(json!({ "do": "fail" })).await;

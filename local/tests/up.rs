@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+mod common;
+
 use std::{
     io::{BufRead, BufReader},
     net::TcpStream,
@@ -233,6 +235,42 @@ fn the_stock_aws_cli_rotates_the_demo_secret() {
     assert_eq!(after["VersionId"], rotation["VersionId"]);
     assert_ne!(after["SecretString"], before["SecretString"]);
     assert!(described("NextRotationDate"));
+}
+
+#[test]
+fn what_aws_does_not_promise_of_a_rotation_is_an_option() {
+    let folder = tempfile::tempdir().unwrap();
+    let calls = folder.path().join("calls");
+    let function = format!("echo called >>{}", calls.display());
+    let function = common::script(&folder, "function", &function);
+    let up = Up::start(&[
+        "--function",
+        function.to_str().unwrap(),
+        "--attempts",
+        "5",
+        "--retry-interval",
+        "1ms",
+    ]);
+    up.secret("rotate-secret");
+    wait_until("five attempts were made", || {
+        std::fs::read_to_string(&calls).is_ok_and(|calls| calls.lines().count() == 5)
+    });
+
+    let up = Up::start(&["--promotion", "drops-pending", "--cold-starts"]);
+    let rotation = up.secret("rotate-secret");
+    wait_until("the rotation has ended", || {
+        up.secret("describe-secret")
+            .get("LastRotatedDate")
+            .is_some()
+    });
+    let labels = &up.secret("describe-secret")["VersionIdsToStages"];
+    let version = rotation["VersionId"].as_str().unwrap();
+    assert_eq!(labels[version], serde_json::json!(["AWSCURRENT"]));
+    let functions = up.scratch.processes().into_iter();
+    let functions = functions
+        .filter_map(|process| std::fs::read_link(process.join("exe")).ok())
+        .filter(|program| program.ends_with("secret-rotation"));
+    assert_eq!(functions.count(), 0, "no process outlives its step");
 }
 
 #[test]

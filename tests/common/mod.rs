@@ -25,6 +25,8 @@ pub(crate) const TOKEN: &str = "11111111-2222-4333-8444-555555555555";
 pub(crate) const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
 /// Options for a world around the function that cargo has just built.
+///
+/// Each step runs in a new process: one that needs what another step kept fails.
 pub(crate) fn options() -> Options {
     options_with(&[])
 }
@@ -32,6 +34,7 @@ pub(crate) fn options() -> Options {
 /// The same with these variables in the function's environment.
 pub(crate) fn options_with(variables: &[(&str, &str)]) -> Options {
     let mut options = Options::new(env!("CARGO_BIN_EXE_secret-rotation"));
+    options.cold_starts = true;
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     options.function_env.extend(variables.iter().map(owned));
     options
@@ -40,6 +43,18 @@ pub(crate) fn options_with(variables: &[(&str, &str)]) -> Options {
 /// A world of its own, on the PostgreSQL that the tests of one file share.
 pub(crate) async fn world() -> World {
     start(options()).await
+}
+
+/// The same whose steps share a process, as most do on Lambda: for tests that count, and for what a process keeps.
+pub(crate) async fn warm_world() -> World {
+    start(warm(options())).await
+}
+
+/// These options, with one process for all steps.
+pub(crate) fn warm(options: Options) -> Options {
+    let mut options = options;
+    options.cold_starts = false;
+    options
 }
 
 pub(crate) async fn start(options: Options) -> World {

@@ -48,6 +48,8 @@ pub struct FunctionSettings {
     pub env: Vec<(String, String)>,
     /// How long an invocation may take.
     pub timeout: Duration,
+    /// Has each invocation served by a new process, which then ends: it finds nothing that another one kept.
+    pub cold_starts: bool,
     /// Has the function's lines written to our stderr, too.
     pub show_log: bool,
 }
@@ -106,7 +108,7 @@ impl Function {
 
     /// Invokes the function and waits for what comes of it.
     ///
-    /// A warm environment is used again; where all are busy, another one is started.
+    /// A warm environment is used again, unless the settings forbid it; where there is none, one is started.
     pub async fn invoke(&self, event: Value) -> Invoked {
         let inner = &self.0;
         let started = Instant::now();
@@ -141,6 +143,9 @@ impl Function {
             log.iter().for_each(|line| eprintln!("{line}"));
         }
         self.keep(&log);
+        if inner.settings.cold_starts {
+            environment.kill().await;
+        }
         let mut idle = inner.idle.lock().unwrap_or_else(PoisonError::into_inner);
         // looked at under the lock: `kill` says so first, and then takes what is idle
         let spared = !killed.has_changed().unwrap_or(true);

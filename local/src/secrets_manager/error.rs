@@ -45,6 +45,10 @@ impl ServiceError {
         )
     }
 
+    pub(super) fn rotation_in_progress() -> Self {
+        Self::request("A previous rotation isn't complete. That rotation will be reattempted.")
+    }
+
     pub(super) fn parameter(message: impl Into<String>) -> Self {
         Self::refused("InvalidParameterException", message)
     }
@@ -102,9 +106,7 @@ impl ServiceError {
             LabelError::TokenInUse(token) => Self::exists(format!(
                 "You can't use ClientRequestToken {token} because that value is already in use for a version of secret {arn}."
             )),
-            LabelError::RotationInProgress(_) => Self::request(
-                "A previous rotation isn't complete. That rotation will be reattempted.",
-            ),
+            LabelError::RotationInProgress(_) => Self::rotation_in_progress(),
             LabelError::RemoveFromMissing { label, attached_to } => Self::parameter(format!(
                 "The parameter RemoveFromVersionId can't be empty. Staging label {label} is currently attached to version \
                  {attached_to}, so you must explicitly reference that version in RemoveFromVersionId."

@@ -20,6 +20,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use clap::ValueEnum;
+
 /// The label of the version that applications read.
 pub const CURRENT: &str = "AWSCURRENT";
 /// The label of the version that was current before.
@@ -27,17 +29,25 @@ pub const PREVIOUS: &str = "AWSPREVIOUS";
 /// The label of the version that a rotation is making.
 pub const PENDING: &str = "AWSPENDING";
 
-/// What becomes of AWSPENDING when AWSCURRENT is moved onto the version that carries it.
+/// What becomes of AWSPENDING when its version becomes AWSCURRENT.
 ///
 /// Docs: "might be attached to the same version as the AWSCURRENT version, or it might not be attached to any version".
-/// Recorded: it stays, so that is the default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Recorded: it stays, so that is the default. A maintainer of AWS's functions says that the service drops it after
+/// finishSecret: the label is then first kept and later dropped, which are two of these states.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Promotion {
-    /// The promoted version carries both labels.
+    /// AWSPENDING stays on its version, wherever AWSCURRENT goes later.
     #[default]
     KeepsPending,
-    /// The promoted version carries AWSCURRENT alone.
+    /// AWSPENDING goes where AWSCURRENT goes.
+    MovesPending,
+    /// AWSPENDING is taken off.
     DropsPending,
+}
+
+impl Promotion {
+    /// All of them are legal, so what depends on labels is tested under each.
+    pub const ALL: [Self; 3] = [Self::KeepsPending, Self::MovesPending, Self::DropsPending];
 }
 
 /// Why a rule refuses.
@@ -109,7 +119,7 @@ impl<V> Default for Versions<V> {
 }
 
 impl<V: PartialEq> Versions<V> {
-    /// Chooses between the two end states that a promotion may legally have.
+    /// Chooses among the end states that a promotion may legally have.
     pub fn set_promotion(&mut self, promotion: Promotion) {
         self.promotion = promotion;
     }
@@ -181,7 +191,7 @@ impl<V: PartialEq> Versions<V> {
         Ok(())
     }
 
-    /// UpdateSecretVersionStage: a compare-and-swap of one label, which never takes any other label along.
+    /// UpdateSecretVersionStage: a compare-and-swap of one label. Only AWSCURRENT may take another along: see [`Promotion`].
     ///
     /// Where the label is attached to another version, `remove_from` must name that version (docs). Moving AWSCURRENT moves
     /// AWSPREVIOUS to the version that it left (docs). A version that has no value is no place for AWSCURRENT (undocumented;
@@ -338,6 +348,11 @@ impl<V: PartialEq> Versions<V> {
             Some(left) => {
                 self.attach(CURRENT, target);
                 self.attach(PREVIOUS, &left);
+                if self.promotion == Promotion::MovesPending
+                    && self.labelled(PENDING) == Some(&left)
+                {
+                    self.attach(PENDING, target);
+                }
             }
             None => self.attach(CURRENT, target),
         }

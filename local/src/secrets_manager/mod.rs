@@ -1,7 +1,8 @@
 //! AWS Secrets Manager with its real rotation semantics, behind its real wire format, on this machine.
 //!
 //! The stock AWS CLI and SDKs speak to [`SecretsManager::router`] with any credentials. RotateSecret really rotates: it has
-//! the function invoked four times in the background, retries, and moves no label by itself.
+//! the function invoked four times in the background, retries, and moves no label by itself. Where it is refused because a
+//! previous rotation isn't complete, that rotation is attempted again.
 //!
 //! What it does not have: replication, resource policies, encryption, managed external secrets, request quotas, and a schedule
 //! that fires by itself. Such an operation answers with an error that names it.
@@ -30,7 +31,6 @@ mod write;
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use axum::Router;
@@ -41,13 +41,9 @@ use tokio::sync::Notify;
 pub use self::{
     error::ServiceError,
     faults::{Behavior, Fault, Hang, When},
-    rotation::{Attempt, Rotation, StepRun},
+    rotation::{Attempt, Retry, Rotation, StepRun},
 };
-use self::{
-    labels::Promotion,
-    rotation::{Retry, Rotations},
-    secret::State,
-};
+use self::{labels::Promotion, rotation::Rotations, secret::State};
 use crate::{
     iam::{Iam, Policy, PolicyError, Role},
     invocation::Invoke,
@@ -151,12 +147,12 @@ impl SecretsManager {
         Ok(())
     }
 
-    /// Sets how often a rotation is attempted (at first 3 times) and the pause between attempts (200 ms).
-    pub fn set_retry(&self, attempts: usize, pause: Duration) {
-        self.lock().retry = Retry { attempts, pause };
+    /// Sets how a rotation that failed is retried, for those that begin from now on.
+    pub fn set_retry(&self, retry: Retry) {
+        self.lock().retry = retry;
     }
 
-    /// Chooses whether AWSPENDING stays when its version becomes current, for secrets that are created from now on.
+    /// Chooses what becomes of AWSPENDING when its version becomes current, for secrets that are created from now on.
     pub fn set_promotion(&self, promotion: Promotion) {
         self.lock().state.promotion = promotion;
     }

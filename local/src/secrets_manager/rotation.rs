@@ -57,18 +57,22 @@ pub struct StepRun {
     pub labels: BTreeMap<String, Vec<String>>,
 }
 
-/// How often a rotation is attempted, and the pause before the next attempt. The real service's numbers are undocumented.
+/// How a rotation that failed is retried.
+///
+/// The default is quick. The real service's numbers are undocumented: others saw five attempts, about 100 s apart.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Retry {
-    pub(super) attempts: usize,
-    pub(super) pause: Duration,
+pub struct Retry {
+    /// How often a rotation is attempted before it is given up, the first time included.
+    pub attempts: u32,
+    /// The time between two attempts.
+    pub interval: Duration,
 }
 
 impl Default for Retry {
     fn default() -> Self {
         Self {
             attempts: 3,
-            pause: Duration::from_millis(200),
+            interval: Duration::from_millis(200),
         }
     }
 }
@@ -115,7 +119,7 @@ pub(super) fn rotate_secret(
     let for_real = request.rotate_immediately.unwrap_or(true);
     let arn = inner.state.find_alive(&request.secret_id)?.arn.clone();
     let function_policy = inner.function_policy.as_ref();
-    let (answer, done_before) = inner.state.change(&arn, now, |secret| {
+    let staged = inner.state.change(&arn, now, |secret| {
         // the request that began a rotation may come once more when that has long ended: no second one
         let done_before = secret.versions.current() == Some(&token);
         configure(secret, request, now)?;
@@ -129,33 +133,49 @@ pub(super) fn rotate_secret(
             answer(Named::new(secret, Some(token.clone())))?,
             done_before,
         ))
-    })?;
+    });
+    if staged.as_ref().err() == Some(&ServiceError::rotation_in_progress()) {
+        reattempt(service, inner, arn.clone());
+    }
+    let (answer, done_before) = staged?;
 
-    let driven = inner
-        .rotations
-        .entry((arn.clone(), token.clone()))
-        .or_insert_with(|| Driven {
-            record: Rotation {
-                token: token.clone(),
-                attempts: Vec::new(),
-                succeeded: done_before,
-            },
-            running: false,
-            canceled: false,
-        });
+    let driver = Driver {
+        service: service.clone(),
+        arn,
+        token,
+        for_real,
+        waits_first: false,
+        retry: inner.retry,
+    };
+    let driven = driver.record(inner);
     driven.canceled = false; // asked for again, so an earlier cancellation no longer counts
-    if !driven.running && !done_before {
-        driven.running = true;
-        let rotation = Driver {
-            service: service.clone(),
-            arn,
-            token,
-            for_real,
-            retry: inner.retry,
-        };
-        tokio::spawn(rotation.run());
+    if done_before {
+        driven.record.succeeded |= driven.record.attempts.is_empty();
+    } else {
+        driver.start(inner);
     }
     Ok(answer)
+}
+
+/// What a refused RotateSecret promises: "That rotation will be reattempted". When, is undocumented: here after the interval.
+///
+/// Not while rotation is turned off, nor where nobody named a function.
+fn reattempt(service: &SecretsManager, inner: &mut Inner, arn: String) {
+    let Ok(secret) = inner.state.find_alive(&arn) else {
+        return;
+    };
+    let is_set_up = secret.rotation_enabled == Some(true) && secret.rotation_function.is_some();
+    if let (true, Some(pending)) = (is_set_up, secret.versions.in_progress()) {
+        let driver = Driver {
+            service: service.clone(),
+            arn,
+            token: pending.to_owned(),
+            for_real: true,
+            waits_first: true,
+            retry: inner.retry,
+        };
+        driver.start(inner);
+    }
 }
 
 fn configure(
@@ -252,10 +272,34 @@ struct Driver {
     token: String,
     /// False where RotateImmediately is: testSecret alone, once.
     for_real: bool,
+    /// Whether the interval passes before the first attempt, too.
+    waits_first: bool,
     retry: Retry,
 }
 
 impl Driver {
+    fn record<'a>(&self, inner: &'a mut Inner) -> &'a mut Driven {
+        let key = (self.arn.clone(), self.token.clone());
+        inner.rotations.entry(key).or_insert_with(|| Driven {
+            record: Rotation {
+                token: self.token.clone(),
+                attempts: Vec::new(),
+                succeeded: false,
+            },
+            running: false,
+            canceled: false,
+        })
+    }
+
+    /// Runs in the background, unless this rotation is running already.
+    fn start(self, inner: &mut Inner) {
+        let driven = self.record(inner);
+        if !driven.running {
+            driven.running = true;
+            tokio::spawn(self.run());
+        }
+    }
+
     async fn run(self) {
         let (steps, attempts) = if self.for_real {
             (&STEPS[..], self.retry.attempts)
@@ -265,8 +309,8 @@ impl Driver {
         let rotation_token = Uuid::new_v4().to_string();
         let mut succeeded = false;
         for attempt in 0..attempts {
-            if attempt > 0 {
-                tokio::time::sleep(self.retry.pause).await;
+            if attempt > 0 || self.waits_first {
+                tokio::time::sleep(self.retry.interval).await;
             }
             if !self.is_wanted() {
                 break;

@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::postgres::{Postgres, Settings};
+use crate::{
+    postgres::{Postgres, Settings},
+    secrets_manager::{Retry, labels::Promotion},
+};
 
 /// What a world is made of.
 #[derive(Debug)]
@@ -13,6 +16,12 @@ pub struct Options {
     pub function_env: Vec<(String, String)>,
     /// How long an invocation may take.
     pub function_timeout: Duration,
+    /// Has each invocation served by a new process, as Lambda may: a step finds nothing that another one kept.
+    pub cold_starts: bool,
+    /// How a rotation that failed is retried.
+    pub retry: Retry,
+    /// What becomes of AWSPENDING when its version becomes AWSCURRENT.
+    pub promotion: Promotion,
     /// Has the function's log written to stderr.
     pub show_log: bool,
     /// The endpoint's port, or 0 for any that is free.
@@ -36,6 +45,9 @@ impl Options {
             function: function.into(),
             function_env: Vec::new(),
             function_timeout: Duration::from_secs(30),
+            cold_starts: false,
+            retry: Retry::default(),
+            promotion: Promotion::default(),
             show_log: false,
             port: 0,
             postgres: Server::Shared,

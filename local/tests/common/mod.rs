@@ -85,6 +85,7 @@ pub(crate) fn settings(binary: impl Into<PathBuf>) -> FunctionSettings {
         region: REGION.to_owned(),
         env: vec![("OWN".to_owned(), "value".to_owned())],
         timeout: Duration::from_secs(20),
+        cold_starts: false,
         show_log: false,
     }
 }

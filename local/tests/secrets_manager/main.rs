@@ -9,6 +9,7 @@ mod common;
 
 mod faults;
 mod lists;
+mod retries;
 mod rotation;
 mod values;
 
@@ -31,7 +32,7 @@ use aws_sdk_secretsmanager::{
 use common::{REGION, client, invoked, refused};
 use local::{
     invocation::{FunctionError, Invoke},
-    secrets_manager::SecretsManager,
+    secrets_manager::{Retry, SecretsManager},
 };
 use serde_json::Value;
 
@@ -69,7 +70,10 @@ where
         })
     });
     let service = SecretsManager::new(REGION, invoke);
-    service.set_retry(3, Duration::ZERO);
+    service.set_retry(Retry {
+        attempts: 3,
+        interval: Duration::ZERO,
+    });
     let address = common::serve(service.router()).await;
     let client = client(address, "any", RetryConfig::disabled());
     World {

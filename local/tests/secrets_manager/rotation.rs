@@ -134,7 +134,7 @@ async fn a_failed_step_starts_the_rotation_over_with_the_same_token() {
 }
 
 #[tokio::test]
-async fn a_rotation_that_is_not_promoted_has_failed_and_blocks_the_next_one_until_it_is_reattempted()
+async fn a_rotation_that_is_not_promoted_has_failed_and_blocks_the_next_one_which_has_it_reattempted()
  {
     let promotes = Arc::new(AtomicUsize::new(0));
     let flag = promotes.clone();
@@ -152,6 +152,7 @@ async fn a_rotation_that_is_not_promoted_has_failed_and_blocks_the_next_one_unti
     let rotation = rotated(&world).await;
     assert_eq!((rotation.succeeded, rotation.attempts.len()), (false, 3));
 
+    promotes.store(1, SeqCst);
     let (code, message) = refused(rotate(&world, &token("third")).send().await);
     assert_eq!(code, "InvalidRequestException");
     assert_eq!(
@@ -159,8 +160,8 @@ async fn a_rotation_that_is_not_promoted_has_failed_and_blocks_the_next_one_unti
         "A previous rotation isn't complete. That rotation will be reattempted."
     );
 
-    promotes.store(1, SeqCst);
-    assert!(rotated(&world).await.succeeded);
+    let rotation = world.service.rotation("demo", &token("second")).await;
+    assert!(rotation.succeeded, "{rotation:?}");
     let again = rotated(&world).await;
     assert_eq!(again.attempts.len(), 4, "a late repetition does nothing");
 }
@@ -245,12 +246,33 @@ async fn a_rotation_without_a_function_or_without_a_value_is_refused_and_leaves_
 }
 
 #[tokio::test]
-async fn a_promotion_may_also_take_awspending_away() {
-    let world = serve(function).await;
-    world.service.set_promotion(Promotion::DropsPending);
-    world.create("demo", "one").await;
-    assert!(rotated(&world).await.succeeded);
-    assert_eq!(world.labels(&token("second")).await, ["AWSCURRENT"]);
+async fn awspending_may_stay_move_with_awscurrent_or_be_dropped_and_each_time_the_next_rotation_runs()
+ {
+    let (alone, both) = (&["AWSCURRENT"][..], &["AWSCURRENT", "AWSPENDING"][..]);
+    for (promotion, promoted, put_back) in [
+        (Promotion::KeepsPending, both, alone),
+        (Promotion::MovesPending, both, both),
+        (Promotion::DropsPending, alone, alone),
+    ] {
+        let world = serve(function).await;
+        world.service.set_promotion(promotion);
+        let first = world.create("demo", "one").await;
+        assert!(rotated(&world).await.succeeded);
+        let labels = world.labels(&token("second")).await;
+        assert_eq!(labels, promoted, "{promotion:?}");
+        let third = token("third");
+        rotate(&world, &third).send().await.unwrap();
+        assert!(world.service.rotation("demo", &third).await.succeeded);
+        assert_eq!(world.labels(&third).await, promoted, "{promotion:?}");
+
+        let back = world.client.update_secret_version_stage();
+        let back = back.secret_id("demo").version_stage("AWSCURRENT");
+        let back = back
+            .move_to_version_id(&first)
+            .remove_from_version_id(third);
+        back.send().await.unwrap();
+        assert_eq!(world.labels(&first).await, put_back, "{promotion:?}");
+    }
 }
 
 #[tokio::test]

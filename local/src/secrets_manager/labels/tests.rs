@@ -6,7 +6,7 @@ enum Do {
     Put(&'static str, &'static str, Option<&'static [&'static str]>),
     Stage(&'static str),
     Move(&'static str, Option<&'static str>, Option<&'static str>),
-    DropPendingOnPromotion,
+    Promotes(Promotion),
 }
 use Do::*;
 
@@ -24,8 +24,8 @@ fn apply(versions: &mut Versions<&'static str>, action: &Do) -> Result<(), Label
         Put(token, value, labels) => versions.put(token, value, *labels).map(|_| ()),
         Stage(token) => versions.stage(token),
         Move(label, to, from) => versions.move_label(label, *to, *from),
-        DropPendingOnPromotion => {
-            versions.set_promotion(Promotion::DropsPending);
+        Promotes(promotion) => {
+            versions.set_promotion(*promotion);
             Ok(())
         }
     }
@@ -35,6 +35,7 @@ const ONE: Do = Put("v1", "one", None);
 const TWO: Do = Put("v2", "two", None);
 const PENDING_TWO: Do = Put("v2", "two", Some(&["AWSPENDING"]));
 const PROMOTE_TWO: Do = Move("AWSCURRENT", Some("v2"), Some("v1"));
+const BACK_TO_ONE: Do = Move("AWSCURRENT", Some("v1"), Some("v2"));
 
 fn table() -> Vec<Row> {
     vec![
@@ -162,14 +163,47 @@ fn table() -> Vec<Row> {
         },
         Row {
             rule: "moving AWSCURRENT may also take AWSPENDING off the version",
-            given: &[DropPendingOnPromotion, ONE, PENDING_TWO],
+            given: &[Promotes(Promotion::DropsPending), ONE, PENDING_TWO],
             when: PROMOTE_TWO,
             then: Ok(&[("v1", &["AWSPREVIOUS"]), ("v2", &["AWSCURRENT"])]),
         },
         Row {
+            rule: "AWSPENDING that was kept stays where it is when AWSCURRENT goes back",
+            given: &[ONE, PENDING_TWO, PROMOTE_TWO],
+            when: BACK_TO_ONE,
+            then: Ok(&[
+                ("v1", &["AWSCURRENT"]),
+                ("v2", &["AWSPENDING", "AWSPREVIOUS"]),
+            ]),
+        },
+        Row {
+            rule: "AWSPENDING may also go where AWSCURRENT goes",
+            given: &[
+                Promotes(Promotion::MovesPending),
+                ONE,
+                PENDING_TWO,
+                PROMOTE_TWO,
+            ],
+            when: BACK_TO_ONE,
+            then: Ok(&[
+                ("v1", &["AWSCURRENT", "AWSPENDING"]),
+                ("v2", &["AWSPREVIOUS"]),
+            ]),
+        },
+        Row {
+            rule: "the AWSPENDING of a rotation under way never goes where AWSCURRENT goes",
+            given: &[Promotes(Promotion::MovesPending), ONE, TWO, Stage("v3")],
+            when: BACK_TO_ONE,
+            then: Ok(&[
+                ("v1", &["AWSCURRENT"]),
+                ("v2", &["AWSPREVIOUS"]),
+                ("v3", &["AWSPENDING"]),
+            ]),
+        },
+        Row {
             rule: "moving AWSCURRENT back takes AWSPREVIOUS from the version that it moves to",
             given: &[ONE, TWO],
-            when: Move("AWSCURRENT", Some("v1"), Some("v2")),
+            when: BACK_TO_ONE,
             then: Ok(&[("v1", &["AWSCURRENT"]), ("v2", &["AWSPREVIOUS"])]),
         },
         Row {
