@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{answers, assert_error, call, options_with, rotate, start, world};
+use common::{answers, assert_error, call, options_with, rotate, start, warm_world, world};
 use local::{invocation::Invoked, secrets_manager::Fault, world::World};
 use serde_json::{Value, json};
 
@@ -79,7 +79,7 @@ async fn an_overdue_secret_is_counted_and_named_until_it_has_rotated() {
 
 #[tokio::test]
 async fn a_step_after_a_check_does_not_publish_its_metrics_again() {
-    let world = world().await;
+    let world = warm_world().await;
     check(&world).await;
     let rotation = rotate(&world, world.single_user()).await;
     assert_eq!(world.function().environments(), 1);

@@ -18,12 +18,7 @@ use std::{
 };
 
 use common::{assert_error, call, closed_port, password, rotate};
-use local::{
-    executable,
-    key_service::KeyService,
-    postgres::Postgres as Server,
-    world::{Options, World},
-};
+use local::{executable, key_service::KeyService, postgres::Postgres as Server, world::Options};
 use secrecy::ExposeSecret;
 use secret_rotation::{
     engine::{
@@ -223,7 +218,9 @@ async fn the_example_of_ones_own_engine_keeps_the_contract() {
 async fn the_example_is_a_function_that_rotates_in_the_local_world_and_refuses_other_engines() {
     let server = RedisServer::start().await;
     let function = executable::of_tests("--example", "redis").unwrap();
-    let world = World::start(Options::new(function)).await.unwrap();
+    let mut options = Options::new(function);
+    options.cold_starts = true;
+    let world = common::start(options).await;
     let service = world.secrets_manager();
     let input = json!({ "Name": "cache/admin", "SecretString": ADMINISTRATOR });
     let created = call(&world, "CreateSecret", input).await;

@@ -7,7 +7,8 @@ mod common;
 use std::time::Duration;
 
 use common::{
-    LONG, ask, calls, current, execute, log_in, outcome, rotate, stage_up_to, until, world,
+    LONG, ask, calls, current, execute, log_in, outcome, rotate, stage_up_to, until, warm_world,
+    world,
 };
 use local::world::World;
 use rotating_secret::{
@@ -78,7 +79,7 @@ async fn told_of(secret: &RotatingSecret, rotation: impl Future<Output = ()>) {
 
 #[tokio::test]
 async fn whoever_listens_has_the_new_version_long_before_its_lifetime_is_over() {
-    let world = world().await;
+    let world = warm_world().await; // which tells by the session that testSecret kept
     for id in [world.single_user(), world.alternating_users()] {
         let (secret, channel) = listening(&world, id).await;
         for _ in 0..3 {
@@ -101,7 +102,6 @@ async fn an_environment_that_kept_no_session_logs_in_to_tell() {
     let id = world.single_user();
     let (secret, _) = listening(&world, id).await;
     stage_up_to(&world, id, "finishSecret").await;
-    world.function().kill().await;
     told_of(&secret, async {
         assert_eq!(outcome(&world, id, "finishSecret").await, "promoted")
     })
@@ -110,7 +110,7 @@ async fn an_environment_that_kept_no_session_logs_in_to_tell() {
 
 #[tokio::test]
 async fn a_session_that_was_kept_and_has_been_ended_is_replaced_by_a_login() {
-    let world = world().await;
+    let world = warm_world().await;
     let id = world.single_user();
     let (secret, _) = listening(&world, id).await;
     stage_up_to(&world, id, "finishSecret").await;

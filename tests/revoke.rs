@@ -6,9 +6,9 @@ mod common;
 
 use common::{
     administrator, assert_error, assert_rejected, execute, is_alive, revoke, rotate, snapshot,
-    stage_up_to, world,
+    stage_up_to, world, world_where,
 };
-use local::{postgres::Error, world::World};
+use local::{postgres::Error, secrets_manager::labels::Promotion, world::World};
 use serde_json::json;
 use tokio_postgres::Client;
 
@@ -20,34 +20,39 @@ async fn session(world: &World, secret: &str, label: &str) -> Result<Client, Err
 #[tokio::test]
 async fn under_alternating_users_the_old_password_and_its_sessions_end_and_the_current_ones_live_on()
  {
-    let world = world().await;
+    for promotion in Promotion::ALL {
+        assert_the_old_users_sessions_end(&world_where(promotion).await).await;
+    }
+}
+
+async fn assert_the_old_users_sessions_end(world: &World) {
     let secret = world.alternating_users();
     let leaked = [
-        session(&world, secret, "AWSCURRENT").await.unwrap(),
-        session(&world, secret, "AWSCURRENT").await.unwrap(),
+        session(world, secret, "AWSCURRENT").await.unwrap(),
+        session(world, secret, "AWSCURRENT").await.unwrap(),
     ];
-    assert!(rotate(&world, secret).await.succeeded);
-    let current = session(&world, secret, "AWSCURRENT").await.unwrap();
-    session(&world, secret, "AWSPREVIOUS").await.unwrap();
+    assert!(rotate(world, secret).await.succeeded);
+    let current = session(world, secret, "AWSCURRENT").await.unwrap();
+    session(world, secret, "AWSPREVIOUS").await.unwrap();
 
-    let answer = revoke(&world, secret).await.unwrap();
+    let answer = revoke(world, secret).await.unwrap();
 
     assert_eq!(answer["outcome"], "revoked");
     assert!(answer["sessions"].as_u64().unwrap() >= 2, "{answer}");
     for session in &leaked {
         assert!(!is_alive(session).await);
     }
-    assert_rejected(session(&world, secret, "AWSPREVIOUS").await);
+    assert_rejected(session(world, secret, "AWSPREVIOUS").await);
     assert!(is_alive(&current).await);
-    session(&world, secret, "AWSCURRENT").await.unwrap();
+    session(world, secret, "AWSCURRENT").await.unwrap();
 
-    let again = revoke(&world, secret).await.unwrap();
+    let again = revoke(world, secret).await.unwrap();
     assert_eq!(again["sessions"], 0, "once more finds nothing");
     assert!(
-        rotate(&world, secret).await.succeeded,
+        rotate(world, secret).await.succeeded,
         "and the user's next turn comes"
     );
-    session(&world, secret, "AWSCURRENT").await.unwrap();
+    session(world, secret, "AWSCURRENT").await.unwrap();
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ mod common;
 
 use common::{
     STEPS, answers, execute, inject, invoke, options_with, rotate, stage, stage_up_to, start,
-    verifier, world,
+    verifier, warm, warm_world, world,
 };
 use local::{invocation::Invoked, postgres::Settings, secrets_manager::Rotation, world::World};
 use serde_json::{Value, json};
@@ -188,7 +188,7 @@ fn line_and_metrics(invoked: &Invoked) -> (Value, Vec<Value>) {
 
 #[tokio::test]
 async fn each_step_writes_one_line_of_json_and_its_metrics() {
-    let world = world().await;
+    let world = warm_world().await; // calls and logins are counted
     let rotation = rotate(&world, world.single_user()).await;
     let [attempt] = &rotation.attempts[..] else {
         panic!("{rotation:?}")
@@ -271,7 +271,7 @@ async fn a_failed_step_writes_its_line_and_counts_by_step_and_error_type() {
 async fn the_demo_shows_both_strategies_a_revocation_an_api_key_and_no_password() {
     let options = options_with(&[("OVERLAP_WINDOW", drill::demo::WINDOW)]);
     let options = options.own_postgres(Settings::default()).with_key_service();
-    let world = start(options).await;
+    let world = start(warm(options)).await; // calls and logins are counted
     let mut secrets = passwords(&world).await;
     let mut shown = Vec::new();
     drill::demo::run(&world, &mut shown, false, 2)

@@ -5,10 +5,10 @@
 mod common;
 
 use common::{
-    administrator, at, called, document, execute, json_of, leave_over, log_in, password, put,
-    rotatectl, rotated, run, stdout_of, world,
+    administrator, at, called, document, execute, json_of, leave_over, log_in, options_where,
+    password, put, rotatectl, rotated, run, start, stdout_of, world,
 };
-use local::{postgres::Error, world::World};
+use local::{postgres::Error, secrets_manager::labels::Promotion, world::World};
 use serde_json::{Value, json};
 use snapbox::{cmd::OutputAssert, str};
 use tokio_postgres::Client;
@@ -65,17 +65,22 @@ containing a leak of demo/orders/single (single user) in account 123456789012, r
 
 #[tokio::test]
 async fn under_alternating_users_no_password_and_no_session_of_before_is_left_to_either() {
-    let world = world().await;
+    for promotion in Promotion::ALL {
+        assert_nothing_of_before_is_left(&start(options_where(promotion)).await).await;
+    }
+}
+
+async fn assert_nothing_of_before_is_left(world: &World) {
     let secret = world.alternating_users();
-    rotated(&world, secret).await;
+    rotated(world, secret).await;
     let mut before = Vec::new();
     for label in ["AWSCURRENT", "AWSPREVIOUS"] {
-        let document = document(&world, secret, label).await;
-        let session = log_in(&world, &document).await.unwrap();
+        let document = document(world, secret, label).await;
+        let session = log_in(world, &document).await.unwrap();
         before.push((document, session));
     }
 
-    compromised(&world, secret, &[])
+    compromised(world, secret, &[])
         .await
         .success()
         .stdout_eq(str![[r#"
@@ -95,13 +100,13 @@ async fn under_alternating_users_no_password_and_no_session_of_before_is_left_to
 "#]]);
 
     for (document, session) in &before {
-        assert_rejected(&world, document).await;
+        assert_rejected(world, document).await;
         assert!(!is_alive(session).await, "{}", document["username"]);
     }
     // what the rotations themselves left behind as AWSPREVIOUS is ended too
-    assert_rejected(&world, &document(&world, secret, "AWSPREVIOUS").await).await;
-    let current = document(&world, secret, "AWSCURRENT").await;
-    log_in(&world, &current).await.unwrap();
+    assert_rejected(world, &document(world, secret, "AWSPREVIOUS").await).await;
+    let current = document(world, secret, "AWSCURRENT").await;
+    log_in(world, &current).await.unwrap();
 }
 
 #[tokio::test]

@@ -5,10 +5,10 @@
 mod common;
 
 use common::{
-    call, called, change_password_by_hand, execute, inject_error, json_of, password, put,
-    rotatectl, rotated, tag, world,
+    call, called, change_password_by_hand, execute, inject_error, json_of, options_where, password,
+    put, rotatectl, rotated, start, tag, version, world,
 };
-use local::world::World;
+use local::{secrets_manager::labels::Promotion, world::World};
 use serde_json::{Value, json};
 use snapbox::str;
 
@@ -94,6 +94,36 @@ demo/stock/alternating  ok        [..]s   30d    in 30d  –
 demo/orders/single: setSecret: none of AWSCURRENT, AWSPENDING and AWSPREVIOUS logs in as orders_[..] on localhost:[..], which rejects them: the credential was changed by hand; set one there (a role's with ALTER ROLE), store it with PutSecretValue, then rotate again
 
 "#]]);
+}
+
+#[tokio::test]
+async fn a_rotation_is_over_when_awscurrent_says_so_whatever_becomes_of_awspending() {
+    for promotion in Promotion::ALL {
+        let world = start(options_where(promotion)).await;
+        let secret = world.single_user();
+        let rotate = ["rotate", secret, "--wait"];
+        for _ in 0..2 {
+            rotatectl(&world, &rotate).await.success();
+            let state = &told_of(&world, secret).await["state"];
+            assert_eq!(state, "ok", "{promotion:?}");
+        }
+
+        let back = json!({
+            "SecretId": secret, "VersionStage": "AWSCURRENT",
+            "MoveToVersionId": version(&world, secret, "AWSPREVIOUS").await,
+            "RemoveFromVersionId": version(&world, secret, "AWSCURRENT").await,
+        });
+        call(&world, "UpdateSecretVersionStage", back).await;
+        let state = &told_of(&world, secret).await["state"];
+        let expected = match promotion {
+            Promotion::KeepsPending => "rotating", // the label stayed behind
+            _ => "ok",
+        };
+        assert_eq!(state, expected, "{promotion:?}");
+        rotatectl(&world, &rotate).await.success();
+        let state = &told_of(&world, secret).await["state"];
+        assert_eq!(state, "ok", "{promotion:?}");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test]
 async fn the_administrators_session_ends_with_the_rotation_and_by_the_server_if_the_rotation_never_ends()
  {
-    let world = world().await;
+    let world = warm_world().await;
     let secret = world.alternating_users();
     let administrators = format!(
         "FROM pg_stat_activity WHERE usename = '{}'",
@@ -24,7 +24,7 @@ async fn the_administrators_session_ends_with_the_rotation_and_by_the_server_if_
 
 #[tokio::test]
 async fn a_session_that_was_kept_and_has_been_closed_is_replaced_by_a_login() {
-    let world = world().await;
+    let world = warm_world().await;
     let secret = world.alternating_users();
     stage_up_to(&world, secret, "finishSecret").await;
     let close = format!(

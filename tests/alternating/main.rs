@@ -12,10 +12,11 @@ mod roles;
 use common::{
     TOKEN, administrator, ask, assert_error, assert_rejected, execute, fails, failure, log_in,
     options, options_with, outcome, put, put_pending, rotate, stage, stage_up_to, start, version,
-    world,
+    warm_world, world, world_where,
 };
 use local::{
     postgres::{Postgres, Settings},
+    secrets_manager::labels::Promotion,
     world::World,
 };
 use secrecy::ExposeSecret;

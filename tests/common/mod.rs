@@ -8,7 +8,7 @@ use drill::application::{Cache, Connections, Workload};
 use local::{
     invocation::{FunctionError, Invoked},
     postgres::{self, Postgres},
-    secrets_manager::{Behavior, Fault, Rotation, SecretsManager, ServiceError},
+    secrets_manager::{Behavior, Fault, Rotation, SecretsManager, ServiceError, labels::Promotion},
     world::{Options, World},
 };
 use serde_json::{Value, json};
@@ -55,6 +55,13 @@ pub(crate) fn warm(options: Options) -> Options {
     let mut options = options;
     options.cold_starts = false;
     options
+}
+
+/// A world in which this becomes of AWSPENDING. All of it is legal: what rests on labels has to be true under each.
+pub(crate) async fn world_where(promotion: Promotion) -> World {
+    let mut options = options();
+    options.promotion = promotion;
+    start(options).await
 }
 
 pub(crate) async fn start(options: Options) -> World {

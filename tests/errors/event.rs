@@ -18,7 +18,7 @@ async fn an_event_without_a_field_is_refused_by_the_fields_name() {
 
 #[tokio::test]
 async fn an_event_that_is_no_object_is_refused_and_the_function_lives_on() {
-    let world = world().await;
+    let world = warm_world().await;
     for event in [json!(null), json!("text"), json!([1]), json!({ "Step": 7 })] {
         let error = world.function().invoke(event).await.outcome.unwrap_err();
         assert!(error.error_type.starts_with("EventField"), "{error}");

@@ -14,7 +14,7 @@ use std::{
 
 use local::{
     executable, postgres,
-    secrets_manager::{Behavior, Fault, ServiceError},
+    secrets_manager::{Behavior, Fault, ServiceError, labels::Promotion},
     world::{Options, REGION, World},
 };
 use serde_json::{Value, json};
@@ -34,6 +34,13 @@ pub(crate) fn options_with(variables: &[(&str, &str)]) -> Options {
     let mut options = Options::new(executable::of_tests("--bin", "secret-rotation").unwrap());
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     options.function_env.extend(variables.iter().map(owned));
+    options
+}
+
+/// The same where this becomes of AWSPENDING. All of it is legal: what rests on labels has to be true under each.
+pub(crate) fn options_where(promotion: Promotion) -> Options {
+    let mut options = options();
+    options.promotion = promotion;
     options
 }
 

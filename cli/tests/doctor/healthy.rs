@@ -53,6 +53,17 @@ async fn a_secret_with_which_nothing_is_wrong_has_a_line_for_each_check() {
 }
 
 #[tokio::test]
+async fn a_secret_that_has_rotated_is_healthy_whatever_became_of_awspending() {
+    for promotion in Promotion::ALL {
+        let world = world(options_where(promotion)).await;
+        for secret in [world.single_user(), world.alternating_users()] {
+            rotated(&world, secret).await;
+            doctor(&world, &[secret], "").await.assert_ok();
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_wrong_stands_above_what_to_do() {
     let world = own_world().await;
     let secret = world.alternating_users();

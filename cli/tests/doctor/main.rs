@@ -16,10 +16,12 @@ mod service;
 use std::{collections::BTreeMap, process::Command, time::Duration};
 
 use common::{
-    administrator, call, document, execute, inject_error, options, options_with, rotated,
+    administrator, call, document, execute, inject_error, options, options_where, options_with,
+    rotated,
 };
 use local::{
     postgres::{Postgres, Settings},
+    secrets_manager::labels::Promotion,
     world::{Options, World},
 };
 use secrecy::ExposeSecret;
