@@ -1,10 +1,6 @@
 //! `rotatectl compromised` when things go wrong: nothing ends it between the rotation and the revocation.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing unwrap in a test is a failing test"
-)]
+#![cfg(test)]
 
 mod common;
 
@@ -14,13 +10,10 @@ use std::{
 };
 
 use common::{
-    change_password_by_hand, command, document, json_of, labels, leave_over, log_in, rotated, run,
-    stored, until, world, world_with_key_service,
+    call, called, change_password_by_hand, command, document, inject_error, json_of, labels,
+    leave_over, log_in, rotated, run, stored, until, world, world_with_key_service,
 };
-use local::{
-    secrets_manager::{Behavior, Fault, ServiceError},
-    world::World,
-};
+use local::world::World;
 use serde_json::{Value, json};
 use snapbox::cmd::OutputAssert;
 
@@ -96,13 +89,9 @@ async fn calls_that_are_throttled_for_a_while_are_made_again_until_it_is_done() 
     let leaked = document(&world, secret, "AWSCURRENT").await;
     // more than the SDK's own three attempts take
     for operation in ["DescribeSecret", "RotateSecret", "GetSecretValue"] {
-        let throttled = ServiceError {
-            status: 400,
-            code: "ThrottlingException".to_owned(),
-            message: "Rate exceeded".to_owned(),
-        };
-        let fault = Fault::on(operation, Behavior::Error(throttled));
-        world.secrets_manager().inject(fault.times(7));
+        for _ in 0..7 {
+            inject_error(&world, operation, "ThrottlingException", "Rate exceeded");
+        }
     }
     run(compromised(&world, secret, &["--no-login"]))
         .await
@@ -120,14 +109,8 @@ async fn ctrl_c_ends_it_with_130_and_a_complete_record() {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     let process = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
-    let service = world.secrets_manager();
-    until("RotateSecret was called", || {
-        service
-            .calls()
-            .iter()
-            .any(|call| call.operation == "RotateSecret")
-    })
-    .await;
+    let begun = || called(&world, "RotateSecret") > 0;
+    until("RotateSecret was called", begun).await;
     let invocations = || world.function().log().len();
     until("the function was invoked", || invocations() > 0).await;
     nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGINT).unwrap();
@@ -197,7 +180,6 @@ impl Left {
     ];
 
     async fn leave(self, world: &World, secret: &str) {
-        let service = world.secrets_manager();
         rotated(world, secret).await;
         match self {
             Self::AtRest => {}
@@ -216,8 +198,7 @@ impl Left {
                     "SecretId": secret, "VersionStage": "AWSCURRENT",
                     "MoveToVersionId": labelled("AWSPREVIOUS"), "RemoveFromVersionId": labelled("AWSCURRENT"),
                 });
-                let moved = service.call("UpdateSecretVersionStage", moved);
-                moved.await.unwrap();
+                call(world, "UpdateSecretVersionStage", moved).await;
             }
             Self::PendingByHand => {
                 let mut document = document(world, secret, "AWSCURRENT").await;
@@ -225,7 +206,7 @@ impl Left {
                 let put = json!({
                     "SecretId": secret, "SecretString": document.to_string(), "VersionStages": ["AWSPENDING"],
                 });
-                service.call("PutSecretValue", put).await.unwrap();
+                call(world, "PutSecretValue", put).await;
             }
         }
     }

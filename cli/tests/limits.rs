@@ -77,7 +77,9 @@ async fn a_long_wait_is_told_of_where_stdout_is_no_terminal() {
             .find(|line| line.starts_with("still at work"))
     });
     let told = told.await.unwrap().unwrap();
-    assert_eq!(told, "still at work for 15s: 0 of 1 rotations have ended");
+    // a busy machine is late
+    assert!(told.starts_with("still at work for 1"), "{told}");
+    assert!(told.ends_with("s: 0 of 1 rotations have ended"), "{told}");
     process.kill().unwrap();
     process.wait().unwrap();
 }

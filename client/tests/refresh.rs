@@ -183,13 +183,12 @@ async fn those_who_wait_are_told_of_the_failure_and_the_provider_is_not_asked_on
     assert_eq!(provider.asked().len(), 2);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_shorter_overlap_window_in_the_document_shortens_the_lifetime() {
+/// Such versions are renewed before a minute is over, and not used after it.
+async fn assert_lasts_a_minute(such: impl Fn(&str) -> Version) {
     let provider = Scripted::new("v1");
-    let announced = |id| Version::text(id, r#"{"overlap_seconds":60}"#);
-    provider.answer(announced("v1"));
+    provider.answer(such("v1"));
     let secret = secret(&provider).await;
-    provider.answer(announced("v2"));
+    provider.answer(such("v2"));
     pass(MINUTE / 2).await;
     assert_eq!(held(&secret), "v2");
     provider.fail(Kind::Unavailable);
@@ -198,20 +197,17 @@ async fn a_shorter_overlap_window_in_the_document_shortens_the_lifetime() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shorter_overlap_window_in_the_document_shortens_the_lifetime() {
+    assert_lasts_a_minute(|id| Version::text(id, r#"{"overlap_seconds":60}"#)).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lease_is_renewed_before_it_ends_and_not_used_after_it() {
-    let provider = Scripted::new("v1");
-    let leased = |id| Version {
+    let leased = |id: &str| Version {
         lease: Some(MINUTE),
         ..version(id)
     };
-    provider.answer(leased("v1"));
-    let secret = secret(&provider).await;
-    provider.answer(leased("v2"));
-    pass(MINUTE / 2).await;
-    assert_eq!(held(&secret), "v2");
-    provider.fail(Kind::Unavailable);
-    pass(MINUTE).await;
-    assert!(matches!(secret.current(), Err(Error::Expired { .. })));
+    assert_lasts_a_minute(leased).await;
 }
 
 #[tokio::test(start_paused = true)]
