@@ -205,7 +205,7 @@ fn ask(
         times => format!("{times} times"),
     };
     confirm(
-        &format!("rotating {secret} in {place} {times}: who uses its password has to follow"),
+        &format!("rotating {secret} {times}, in {place}: who uses its password has to follow"),
         "Rotate it?",
         arguments.yes,
     )

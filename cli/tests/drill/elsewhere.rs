@@ -93,7 +93,8 @@ async fn without_a_terminal_to_ask_on_a_real_secret_is_not_rotated() {
     assert_data_eq!(
         drill.stderr(),
         str![[r#"
-rotatectl: a drill changes the secret's real password, and there is no terminal to ask on: give --yes, or rehearse with --local
+rotating demo/orders/single once, in account 123456789012, region us-east-1: who uses its password has to follow
+rotatectl: there is no terminal to ask on, and nothing was done: say with --yes that it may be done
 
 "#]]
     );
@@ -124,6 +125,7 @@ async fn a_rotation_that_does_not_end_is_told_with_what_the_application_saw_mean
     assert_data_eq!(
         drill.stderr(),
         str![[r#"
+rotating demo/orders/single once, in account 123456789012, region us-east-1: who uses its password has to follow
 rotatectl: nothing was heard of the rotation for 2s: see whether [..] (of the application's [..] requests meanwhile 0 failed)
 
 "#]]
