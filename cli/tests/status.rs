@@ -5,8 +5,8 @@
 mod common;
 
 use common::{
-    call, called, change_password_by_hand, execute, inject_error, json_of, options_where, password,
-    put, rotatectl, rotated, start, tag, version, world,
+    call, called, change_password_by_hand, current, execute, inject_error, json_of, options_where,
+    password, put, rotatectl, rotated, start, tag, version, world,
 };
 use local::{secrets_manager::labels::Promotion, world::World};
 use serde_json::{Value, json};
@@ -111,7 +111,7 @@ async fn a_rotation_is_over_when_awscurrent_says_so_whatever_becomes_of_awspendi
         let back = json!({
             "SecretId": secret, "VersionStage": "AWSCURRENT",
             "MoveToVersionId": version(&world, secret, "AWSPREVIOUS").await,
-            "RemoveFromVersionId": version(&world, secret, "AWSCURRENT").await,
+            "RemoveFromVersionId": current(&world, secret).await,
         });
         call(&world, "UpdateSecretVersionStage", back).await;
         let state = &told_of(&world, secret).await["state"];

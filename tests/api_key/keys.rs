@@ -18,7 +18,7 @@ async fn while_the_overlap_lasts_a_full_account_makes_no_further_key_and_revokin
     let (error_type, message) = error(&rotate(&world, world.api_key()).await);
     assert_eq!(error_type, "TooManyKeys");
     assert!(
-        message.contains("or end it now with revokeSecret"),
+        message.contains("or end it now with rotatectl revoke"),
         "{message}"
     );
     assert_no_orphan(&world, true, "after a rotation that failed").await;
