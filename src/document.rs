@@ -7,6 +7,7 @@
 //! The secret of an outside service's API key is read likewise: `key_id` is its user, `key` its password, and the
 //! requests in [`Api`] say where it goes.
 
+mod address;
 mod api;
 mod error;
 mod fields;
@@ -17,8 +18,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
-use fields::{object, optional, overlap, port, take, tls};
+use fields::{key_id, object, optional, overlap, port, ready_within, take, tls};
 
+pub use address::{address, is_segment};
 pub use api::{Api, Request};
 pub use error::DocumentError;
 
@@ -28,6 +30,8 @@ pub const ENGINES: &[&str] = &["postgres", "aurora-postgresql", API_KEY];
 const API_KEY: &str = "http-api-key";
 /// What the function tells clients: a cache has to live shorter than this.
 const OVERLAP_SECONDS: &str = "overlap_seconds";
+/// No clock that it is added to overflows.
+const LONGEST_OVERLAP: Duration = Duration::from_secs(100 * 31_557_600);
 const DEFAULT_PORT: u16 = 5432;
 const DEFAULT_DATABASE: &str = "postgres";
 
@@ -46,6 +50,7 @@ pub struct Document {
     administrator: Option<String>,
     owner: Option<String>,
     overlap: Option<Overlap>,
+    ready_within: Duration,
 }
 
 /// What a user and a password are called in a document.
@@ -151,6 +156,7 @@ impl Document {
             administrator: optional(&fields, "masterarn")?,
             owner: optional(&fields, "ownerrole")?,
             overlap: overlap(&fields)?,
+            ready_within: Duration::ZERO,
             password: take(&mut fields, LOGIN.password)?,
             fields,
         })
@@ -167,13 +173,14 @@ impl Document {
             names: KEY,
             api: Some(Arc::new(api)),
             host,
-            username: optional(&fields, KEY.username)?.ok_or_else(|| missing(KEY.username))?,
+            username: key_id(&fields, KEY.username)?.ok_or_else(|| missing(KEY.username))?,
             dbname: String::new(),
             port,
             tls: true,
             administrator: Some(administrator.ok_or_else(|| missing("masterarn"))?),
             owner: None,
             overlap: overlap(&fields)?,
+            ready_within: ready_within(&fields)?,
             password: take(&mut fields, KEY.password)?,
             fields,
         })
@@ -203,6 +210,7 @@ impl Document {
             administrator: self.administrator.clone(),
             owner: self.owner.clone(),
             overlap: self.overlap,
+            ready_within: self.ready_within,
         }
     }
 
@@ -228,7 +236,11 @@ impl Document {
     /// version says is left out: its requests may have been wrong, and corrected since.
     pub fn about(&self, version: &SecretString) -> Option<Self> {
         let (mut fields, _) = object(version, ENGINES).ok()?;
-        let username = optional(&fields, self.names.username).ok()??;
+        let username = match self.api {
+            Some(_) => key_id(&fields, self.names.username),
+            None => optional(&fields, self.names.username),
+        };
+        let username = username.ok()??;
         let mut document = self.with_password(take(&mut fields, self.names.password).ok()?);
         let field = self.names.username.to_owned();
         document.fields.insert(field, username.clone().into());
@@ -309,6 +321,11 @@ impl Document {
         self.owner.as_deref()
     }
 
+    /// `ready_within`: how long after it was made an API key may still be rejected; a minute at most.
+    pub fn ready_within(&self) -> Duration {
+        self.ready_within
+    }
+
     /// `overlap`: how long the old user's password lives on, in place of the function's own setting.
     pub fn overlap(&self) -> Option<Overlap> {
         self.overlap
@@ -327,13 +344,13 @@ pub enum Overlap {
 impl FromStr for Overlap {
     type Err = ();
 
-    /// Reads `unbounded`, or a duration such as `24h`, `30m`, `2s`, of whole seconds.
+    /// Reads `unbounded`, or a duration such as `24h`, `30m`, `2s`, of whole seconds and a hundred years at most.
     fn from_str(text: &str) -> Result<Self, ()> {
         if text == "unbounded" {
             return Ok(Self::Unbounded);
         }
         let window = humantime::parse_duration(text).map_err(drop)?;
-        if window.subsec_nanos() > 0 {
+        if window.subsec_nanos() > 0 || window > LONGEST_OVERLAP {
             Err(())
         } else {
             Ok(Self::Bounded(window))

@@ -104,6 +104,7 @@ impl Function {
         };
         // three logins and a change fit into the whole with time to spare for the calls
         let limits = Limits {
+            step: budget,
             connect: budget / 5,
             statement: budget / 5,
         };

@@ -3,12 +3,16 @@
 //! It is read and checked once, at start. What is wrong with it is told at every invocation, because a
 //! function that exits at start shows an operator nothing but `Runtime.ExitError`.
 
+mod hosts;
+
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use crate::{
     document::Overlap,
     password::{PasswordError, Policy, Rules},
 };
+
+pub use hosts::AllowedHost;
 
 /// A day: every cache and pool that lives shorter than that has moved on.
 const USUAL_OVERLAP: Overlap = Overlap::Bounded(Duration::from_secs(24 * 60 * 60));
@@ -34,8 +38,8 @@ pub struct Settings {
     pub overlap: Overlap,
     /// `VERIFY_SQL`: what testSecret runs as the new credential, read only; it must not fail.
     pub verify_sql: Option<String>,
-    /// `ALLOWED_HOSTS`: where requests for API keys may go, `host` or `host:port`; nowhere by default.
-    pub allowed_hosts: Vec<String>,
+    /// `ALLOWED_HOSTS`: where requests for API keys may go; nowhere by default.
+    pub allowed_hosts: Vec<AllowedHost>,
     /// `TLS_CA_FILE`: a PEM file of roots that are trusted beside the built-in ones.
     pub tls_ca_file: Option<PathBuf>,
     /// What `AWS_CA_BUNDLE` holds: PEM, the roots to trust for the API in place of Amazon's.
@@ -78,15 +82,11 @@ impl Settings {
             overlap: parsed(
                 &variable,
                 "OVERLAP_WINDOW",
-                "a time such as 24h, or unbounded",
+                "a time such as 24h, a hundred years at most, or unbounded",
             )?
             .unwrap_or(USUAL_OVERLAP),
             verify_sql: filled(&variable, "VERIFY_SQL"),
-            allowed_hosts: filled(&variable, "ALLOWED_HOSTS")
-                .iter()
-                .flat_map(|hosts| hosts.split(','))
-                .map(|host| host.trim().to_lowercase())
-                .collect(),
+            allowed_hosts: hosts(&variable, "ALLOWED_HOSTS")?,
             tls_ca_file: filled(&variable, "TLS_CA_FILE").map(PathBuf::from),
             api_roots: filled(&variable, "AWS_CA_BUNDLE")
                 .map(readable)
@@ -134,6 +134,21 @@ fn parsed<T: FromStr>(
             })
         })
         .transpose()
+}
+
+fn hosts(
+    variable: impl Fn(&str) -> Option<String>,
+    name: &'static str,
+) -> Result<Vec<AllowedHost>, SettingsError> {
+    let value = filled(variable, name).unwrap_or_default();
+    let hosts = value.split(',').filter(|host| !host.trim().is_empty());
+    let read: Result<_, ()> = hosts.map(str::parse).collect();
+    read.map_err(|()| SettingsError::Unreadable {
+        name,
+        value,
+        expected: "hosts in ASCII such as api.example.com, keys.example.com:8443, and private:keys.internal for one whose \
+                   address is not public",
+    })
 }
 
 /// The words for true are those of AWS's functions, which take every other word for false; a word that is
@@ -256,10 +271,8 @@ mod tests {
         assert!(read(&[]).unwrap().allowed_hosts.is_empty());
         let settings =
             read(&[("ALLOWED_HOSTS", "API.example.com, keys.example.com:8443")]).unwrap();
-        assert_eq!(
-            settings.allowed_hosts,
-            ["api.example.com", "keys.example.com:8443"]
-        );
+        let hosts = ["api.example.com", "keys.example.com:8443"].map(|host| host.parse().unwrap());
+        assert_eq!(settings.allowed_hosts, hosts);
     }
 
     #[test]
@@ -271,6 +284,9 @@ mod tests {
             ("PASSWORD_HASHING", "md5"),
             ("OVERLAP_WINDOW", "soon"),
             ("OVERLAP_WINDOW", "1500ms"),
+            ("OVERLAP_WINDOW", "584542046090years"),
+            ("ALLOWED_HOSTS", "api.example.com, https://keys.example.com"),
+            ("ALLOWED_HOSTS", "*.example.com"),
             ("AWS_CA_BUNDLE", "/nowhere/ca.pem"),
         ] {
             let error = read(&[(name, value)]).unwrap_err();

@@ -34,6 +34,7 @@ use tokio::net::TcpStream;
 use uuid::Uuid;
 
 const LIMITS: Limits = Limits {
+    step: Duration::from_secs(60),
     connect: Duration::from_secs(20),
     statement: Duration::from_secs(20),
 };
@@ -96,7 +97,7 @@ async fn a_service_with_api_keys_keeps_the_contract() {
     std::fs::write(ca_file.path(), service.ca()).unwrap();
     let (_held, closed) = closed_port();
     let closed = format!("localhost:{closed}");
-    let hosts = format!("{},{closed}", service.host());
+    let hosts = format!("private:{},private:{closed}", service.host());
     let (settings, https) = (
         settings(&[("ALLOWED_HOSTS", &hosts)]),
         Https::new(Some(ca_file.path().to_owned())),

@@ -4,7 +4,7 @@
 //! [`revoke`], [`doctor`], [`drill`], and [`mod@reference`] for what is about the command itself. Above them stand [`arguments`], the
 //! command line, and [`Error`]. Below them, and knowing none of them, stands what they share: [`aws`] is the services and
 //! their errors, [`secrets`] the list of what rotates, [`follow`] one rotation from its beginning to its end, [`revocation`] the end of what came before AWSCURRENT, [`log`] what
-//! the function said, [`pace`] keeps below quotas, [`login`] tries credentials, [`retry`] makes a call again, [`confirm`](mod@confirm)
+//! the function said, [`settings`] what it is set to, [`pace`] keeps below quotas, [`login`] tries credentials, [`retry`] makes a call again, [`confirm`](mod@confirm)
 //! asks, [`heartbeat`] shows that something goes on, [`terminal`] is what is printed with.
 
 pub mod arguments;
@@ -25,6 +25,7 @@ pub mod revocation;
 pub mod revoke;
 pub mod rotate;
 pub mod secrets;
+pub mod settings;
 pub mod status;
 pub mod terminal;
 

@@ -10,11 +10,12 @@ use secret_rotation::{
         engines::Engines,
         postgres::{Kept, Postgres, Roots},
     },
-    settings::{Settings, SettingsError},
+    settings::{AllowedHost, Settings, SettingsError},
 };
 
 /// A person waits for it.
 const LIMITS: Limits = Limits {
+    step: Duration::from_secs(30),
     connect: Duration::from_secs(10),
     statement: Duration::from_secs(10),
 };
@@ -23,24 +24,41 @@ const LIMITS: Limits = Limits {
 #[derive(Debug)]
 pub struct Logins {
     settings: Settings,
+    hosts_are_known: bool,
     roots: Roots,
     https: Https,
     kept: Kept,
 }
 
 impl Logins {
-    /// The roots in the PEM file are trusted beside RDS's and the public ones.
+    /// The roots in the PEM file are trusted beside RDS's and the public ones. API keys go to the hosts that the function may
+    /// ask: a secret's own document may name any.
     ///
     /// # Errors
     ///
-    /// None that is known of: no setting of the function's is looked at.
-    pub fn new(ca_file: Option<PathBuf>) -> Result<Self, SettingsError> {
+    /// None that is known of: no other setting of the function's is looked at.
+    pub fn new(
+        ca_file: Option<PathBuf>,
+        allowed_hosts: Option<Vec<AllowedHost>>,
+    ) -> Result<Self, SettingsError> {
         Ok(Self {
-            settings: Settings::read(|_| None)?,
+            hosts_are_known: allowed_hosts.is_some(),
+            settings: Settings {
+                allowed_hosts: allowed_hosts.unwrap_or_default(),
+                ..Settings::read(|_| None)?
+            },
             roots: Roots::new(ca_file.clone()),
             https: Https::new(ca_file),
             kept: Kept::default(),
         })
+    }
+
+    /// Why a credential cannot be tried from here, if that is known before.
+    pub fn obstacle(&self, document: &Document) -> Option<&'static str> {
+        let unknown = document.api().is_some() && !self.hosts_are_known;
+        unknown.then_some(
+            "the function's ALLOWED_HOSTS cannot be read (lambda:GetFunctionConfiguration)",
+        )
     }
 
     /// Whether the server lets this credential in, or the service takes this key. The session ends at once.
@@ -49,14 +67,9 @@ impl Logins {
     ///
     /// The server did not say.
     pub async fn accepts(&self, document: &Document) -> Result<bool, EngineError> {
-        let settings = Settings {
-            // a key goes where its own secret says, as the function's operator has allowed it to
-            allowed_hosts: vec![document.server()],
-            ..self.settings.clone()
-        };
         let engines = Engines {
-            postgres: Postgres::new(&self.roots, &self.kept, &settings, LIMITS),
-            api_key: ApiKey::new(&self.https, &settings, LIMITS),
+            postgres: Postgres::new(&self.roots, &self.kept, &self.settings, LIMITS),
+            api_key: ApiKey::new(&self.https, &self.settings, LIMITS),
         };
         let login = engines.log_in(document).await?;
         let accepted = matches!(login, Login::Accepted(_));

@@ -5,10 +5,12 @@
 mod common;
 
 use common::{
-    administrator, at, called, document, execute, json_of, leave_over, log_in, options_where,
-    password, put, rotatectl, rotated, run, start, stdout_of, world,
+    administrator, at, called, command, document, execute, json_of, leave_over, log_in,
+    options_where, password, put, rotatectl, rotated, run, start, stdout_of, world,
 };
-use local::{postgres::Error, secrets_manager::labels::Promotion, world::World};
+use local::{
+    key_service::Recorder, postgres::Error, secrets_manager::labels::Promotion, world::World,
+};
 use serde_json::{Value, json};
 use snapbox::{cmd::OutputAssert, str};
 use tokio_postgres::Client;
@@ -314,4 +316,34 @@ async fn of_a_leaked_api_key_and_the_one_before_it_nothing_is_left_and_the_servi
 "#]]);
     let current = document(&world, secret, "AWSCURRENT").await;
     assert_eq!(service.keys(), [current["key_id"].as_str().unwrap()]);
+}
+
+#[tokio::test]
+async fn a_key_is_tried_only_where_the_function_may_ask() {
+    let world = common::world_with_key_service().await;
+    let secret = world.api_key();
+    let stranger = Recorder::start(&["localhost"], "{}").await.unwrap();
+    let trusted = std::fs::read_to_string(world.ca_file()).unwrap() + stranger.ca();
+    std::fs::write(world.ca_file(), trusted).unwrap();
+    let mut hostile = document(&world, secret, "AWSCURRENT").await;
+    hostile["verify"]["url"] = format!("https://localhost:{}/", stranger.port()).into();
+    put(&world, secret, &hostile).await;
+
+    let said = async |access_key: &str| {
+        let arguments = ["compromised", secret, "--yes", "--give-up-after", "1s"];
+        let mut command = command(&world, &arguments);
+        command.env("AWS_ACCESS_KEY_ID", access_key);
+        stdout_of(&run(command).await.failure())
+    };
+    let asked = said("any").await;
+    assert!(asked.contains("which this function may not ask"), "{asked}");
+    // without the right to read what the function may ask, nobody is asked
+    let allowed = json!({ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Allow", "Action": ["secretsmanager:*", "lambda:InvokeFunction", "logs:*"], "Resource": "*" },
+    ] });
+    let restricted = world.iam().restrict("reader", "reader", &[allowed]);
+    restricted.unwrap();
+    let asked = said("reader").await;
+    assert!(asked.contains("lambda:GetFunctionConfiguration"), "{asked}");
+    assert_eq!(stranger.connections(), 0);
 }

@@ -112,7 +112,7 @@ variable "verify_sql" {
 }
 
 variable "allowed_hosts" {
-  description = "Hosts, separated by commas, whose API keys the function may rotate."
+  description = "Hosts, separated by commas, whose API keys the function may rotate; private:HOST for one whose address is not public."
   type        = string
   default     = ""
 }

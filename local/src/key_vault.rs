@@ -47,7 +47,7 @@ impl KeyVault {
     /// that a vault is below the domain which its tokens are for.
     pub async fn start(name: &str, token: &str) -> io::Result<Self> {
         let host = format!("{name}.vault.azure.net");
-        let certificate = Certificate::new(&host)?;
+        let certificate = Certificate::new(&[&host])?;
         let state = Arc::new(Mutex::new(Store {
             host,
             token: token.to_owned(),

@@ -112,9 +112,10 @@ pub(crate) async fn serve(
 pub(crate) struct Certificate(CertifiedKey<KeyPair>);
 
 impl Certificate {
-    pub(crate) fn new(host: &str) -> io::Result<Self> {
+    pub(crate) fn new(names: &[&str]) -> io::Result<Self> {
         let key = KeyPair::generate().map_err(io::Error::other)?;
-        let params = CertificateParams::new([host.to_owned()]).map_err(io::Error::other)?;
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let params = CertificateParams::new(names).map_err(io::Error::other)?;
         let cert = params.self_signed(&key).map_err(io::Error::other)?;
         Ok(Self(CertifiedKey {
             cert,
@@ -126,7 +127,7 @@ impl Certificate {
         self.0.cert.pem()
     }
 
-    fn acceptor(&self) -> io::Result<TlsAcceptor> {
+    pub(crate) fn acceptor(&self) -> io::Result<TlsAcceptor> {
         let key = PrivatePkcs8KeyDer::from(self.0.signing_key.serialize_der());
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()

@@ -105,7 +105,7 @@ impl Vault {
 
     /// Starts one with TLS, under a certificate that signs itself.
     pub async fn start_tls(token: &str) -> io::Result<Self> {
-        Self::serve(token, Some(Certificate::new("127.0.0.1")?)).await
+        Self::serve(token, Some(Certificate::new(&["127.0.0.1"])?)).await
     }
 
     async fn serve(token: &str, certificate: Option<Certificate>) -> io::Result<Self> {

@@ -118,7 +118,7 @@ impl World {
             env.push(("TLS_CA_FILE".to_owned(), ca_file.display().to_string()));
         }
         if let Some(key_service) = &key_service {
-            let host = key_service.host().to_owned();
+            let host = format!("private:{}", key_service.host());
             env.push(("ALLOWED_HOSTS".to_owned(), host));
         }
         env.extend(options.function_env);

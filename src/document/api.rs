@@ -2,12 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use leon::Template;
+use leon::{Item, Template};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use url::Url;
 
-use super::DocumentError;
+use super::{DocumentError, address};
+
+/// The methods that a request may have.
+const METHODS: [&str; 6] = ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"];
+
+/// Headers that say where a request goes, where it ends, or what becomes of its connection; and all of `proxy-…`.
+const TRANSPORTS_OWN: [&str; 10] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 /// The four requests; only `list` may be missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,15 +42,16 @@ pub struct Api {
 ///
 /// Texts in `url`, `headers`, `body` and `form` may hold `{master.NAME}` (a field of the master secret), `{key_id}`,
 /// in `verify` `{key}`, in `create` `{label}` (the key's name) and `{token}` (the rotation's, for services that take an
-/// idempotency key).
+/// idempotency key). A placeholder is a whole segment of the path, value of the query, text of the body or field of the
+/// form; in a header it may follow a fixed text.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
-    /// `GET`, `POST`, …
+    /// `DELETE`, `GET`, `HEAD`, `PATCH`, `POST` or `PUT`.
     pub method: String,
-    /// Absolute, https. What is filled in is percent-encoded; the host is written out.
+    /// Absolute, https. What is filled in is percent-encoded; the host is written as it is asked.
     pub url: String,
-    /// Name to value.
+    /// Name to value; none that says where the request goes or ends.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// Sent as JSON; filled in wherever it holds a text.
@@ -54,6 +71,17 @@ pub struct Request {
 }
 
 impl Api {
+    /// The requests, by their names.
+    pub fn requests(&self) -> impl Iterator<Item = (&'static str, &Request)> {
+        let required = [
+            ("create", &self.create),
+            ("verify", &self.verify),
+            ("delete", &self.delete),
+        ];
+        let list = self.list.as_ref().map(|list| ("list", list));
+        required.into_iter().chain(list)
+    }
+
     /// Reads and checks `create`, `verify`, `delete` and `list`.
     pub(super) fn read(fields: &Map<String, Value>) -> Result<Self, DocumentError> {
         let required = |field| request(fields, field)?.ok_or(DocumentError::MissingField { field });
@@ -93,13 +121,19 @@ impl Api {
 impl Request {
     /// The host and port that it goes to.
     pub fn server(&self) -> Option<(String, u16)> {
-        let url = Url::parse(&self.url).ok()?;
-        let host = url.host_str().filter(|host| !host.contains(['{', '%']))?;
-        Some((host.to_owned(), url.port_or_known_default()?))
+        let url = address(&self.url)?;
+        Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
     }
 
-    /// Every text that may hold a placeholder.
-    fn texts(&self) -> Vec<&str> {
+    /// Whether this placeholder stands in it.
+    pub fn holds(&self, placeholder: &str) -> bool {
+        let holds = |text| Template::parse(text).is_ok_and(|text| text.has_key(placeholder));
+        let bodies = self.body_texts().into_iter().any(holds);
+        bodies || holds(&self.url) || self.headers.values().any(|text| holds(text))
+    }
+
+    /// Every text of the body or the form.
+    fn body_texts(&self) -> Vec<&str> {
         fn inside<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
             match value {
                 Value::String(text) => texts.push(text),
@@ -108,52 +142,120 @@ impl Request {
                 Value::Null | Value::Bool(_) | Value::Number(_) => {}
             }
         }
-        let mut texts = vec![self.url.as_str()];
-        texts.extend(self.headers.values().map(String::as_str));
-        texts.extend(
-            self.form
-                .iter()
-                .flat_map(BTreeMap::values)
-                .map(String::as_str),
-        );
+        let form = self.form.iter().flat_map(BTreeMap::values);
+        let mut texts: Vec<&str> = form.map(String::as_str).collect();
         if let Some(body) = &self.body {
             inside(body, &mut texts);
         }
         texts
     }
 
-    fn holds(&self, placeholder: &str) -> bool {
-        let holds = |text| Template::parse(text).is_ok_and(|text| text.has_key(placeholder));
-        self.texts().into_iter().any(holds)
-    }
-
     fn check(&self, field: &'static str, known: &[&str]) -> Result<(), DocumentError> {
         let wrong = |expected| Err(DocumentError::WrongType { field, expected });
-        if !self.url.starts_with("https://") || self.server().is_none() {
-            return wrong("a request to an https:// address with its host written out");
+        if !METHODS.contains(&self.method.as_str()) {
+            return wrong("a request whose method is DELETE, GET, HEAD, PATCH, POST or PUT");
+        }
+        if self.server().is_none() {
+            return wrong(
+                "a request to an https:// address in ASCII, with its host written as it is asked, and without user, \
+                 backslash, blank and #",
+            );
         }
         if self.body.is_some() && self.form.is_some() {
             return wrong("a request with either a body or a form");
         }
-        for text in self.texts() {
-            let Ok(template) = Template::parse(text) else {
-                return wrong("a request whose braces are placeholders, or written \\{ and \\}");
-            };
-            for placeholder in template.keys() {
-                let master = placeholder.starts_with("master.");
-                // no list is longer than the names that it may hold
-                if !master && !known.contains(placeholder) {
-                    return wrong("a request with placeholders that it can be given");
+        if !self.headers.keys().all(|name| is_a_documents(name)) {
+            return wrong(
+                "a request without headers that say where it goes, ends or what becomes of its connection (Host, \
+                 Content-Length, Connection, …)",
+            );
+        }
+        if self
+            .headers
+            .values()
+            .any(|text| text.contains(char::is_control))
+        {
+            return wrong("a request whose headers are of one line");
+        }
+        let headers = self.headers.values().map(|text| (text.as_str(), true));
+        let bodies = self.body_texts().into_iter().map(|text| (text, false));
+        for (text, may_begin) in headers.chain(bodies) {
+            match placeholder(text, may_begin) {
+                Err(expected) => return wrong(expected),
+                Ok(Some(name)) if !name.starts_with("master.") && !known.contains(&name) => {
+                    return wrong(UNKNOWN);
                 }
-                if text == self.url && (master || *placeholder == "key") {
-                    return wrong(
-                        "a request whose secrets stand in headers or body: addresses get logged",
-                    );
-                }
+                Ok(_) => {}
+            }
+        }
+        let names = placeholders_of_address(&self.url);
+        for name in names.map_err(|expected| DocumentError::WrongType { field, expected })? {
+            if name.starts_with("master.") || name == "key" {
+                return wrong(
+                    "a request whose secrets stand in headers or body: addresses get logged",
+                );
+            }
+            if !known.contains(&name) {
+                return wrong(UNKNOWN);
             }
         }
         Ok(())
     }
+}
+
+const UNKNOWN: &str = "a request with placeholders that it can be given";
+const BRACES: &str = "a request whose braces are placeholders, or written \\{ and \\}";
+
+/// Names of headers do not depend on the case.
+fn is_a_documents(header: &str) -> bool {
+    let header = header.to_ascii_lowercase();
+    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    !header.is_empty()
+        && header.chars().all(token)
+        && !header.starts_with("proxy-")
+        && !TRANSPORTS_OWN.contains(&header.as_str())
+}
+
+/// The placeholder of a text that is one, or of one that ends in one, if it may begin with something else.
+fn placeholder(text: &str, may_begin: bool) -> Result<Option<&str>, &'static str> {
+    let template = Template::parse(text).map_err(|_| BRACES)?;
+    match &*template.items {
+        [before @ .., Item::Key(name)]
+            if before.is_empty() || may_begin && !before.iter().any(is_key) =>
+        {
+            Ok(Some(name))
+        }
+        items if items.iter().any(is_key) => Err(
+            "a request whose placeholders are each a whole text; in a header one may follow a fixed text, as in \
+             Bearer {key}",
+        ),
+        _ => Ok(None),
+    }
+}
+
+fn is_key(item: &Item<'_>) -> bool {
+    matches!(item, Item::Key(_))
+}
+
+/// The placeholders of an address: each a whole segment of the path, or a whole value of the query.
+fn placeholders_of_address(url: &str) -> Result<Vec<&str>, &'static str> {
+    let (path, query) = url.split_once('?').unwrap_or((url, ""));
+    let value = |pair| match str::split_once(pair, '=') {
+        Some((name, value)) if !name.contains(['{', '}']) => value,
+        _ => pair,
+    };
+    let parts = path.split('/').chain(query.split('&').map(value));
+    let mut names = Vec::new();
+    for part in parts.filter(|part| part.contains(['{', '}'])) {
+        let name = part
+            .strip_prefix('{')
+            .and_then(|part| part.strip_suffix('}'));
+        let name = name.filter(|name| !name.contains(['{', '}']));
+        names.push(name.ok_or(
+            "a request in whose address each placeholder is a whole segment of the path or value of the query",
+        )?);
+    }
+    Ok(names)
 }
 
 fn request(
@@ -225,11 +327,43 @@ mod tests {
         for (field, key, value) in [
             ("create", "url", json!("http://api.example.com/keys")),
             ("create", "url", json!("https://{master.host}/keys")),
+            (
+                "create",
+                "url",
+                json!("https://api.example.com\\{@evil.example/keys"),
+            ),
+            ("create", "url", json!("https://user@api.example.com/keys")),
             ("create", "url", json!("keys")),
+            ("create", "url", json!(format!("{address}x{{label}}"))),
+            (
+                "create",
+                "url",
+                json!(format!("{address}{{label}}{{token}}")),
+            ),
+            ("create", "url", json!(format!("{address}?{{label}}=x"))),
+            ("create", "url", json!(format!("{address}?a=x{{label}}"))),
+            ("create", "url", json!(format!("{address}?a={{label}};b=1"))),
+            ("create", "url", json!(format!("{address}{{label"))),
+            ("create", "method", json!("CONNECT")),
+            ("create", "method", json!("post")),
+            ("create", "headers", json!({"Host": "evil.example"})),
+            ("create", "headers", json!({"transfer-encoding": "chunked"})),
+            ("create", "headers", json!({"CONNECTION": "close"})),
+            ("create", "headers", json!({"Proxy-Authorization": "x"})),
+            ("create", "headers", json!({"x y": "z"})),
+            ("create", "headers", json!({"": "z"})),
+            ("create", "headers", json!({"x": "y\r\nhost: evil.example"})),
+            ("create", "headers", json!({"x": "{label} and more"})),
+            ("create", "headers", json!({"x": "{label}{token}"})),
             ("create", "key", json!("secret")),
             ("create", "id", json!(null)),
             ("create", "body", json!({"name": "{nobody}"})),
             ("create", "body", json!({"deep": [{"name": "{key}"}]})),
+            (
+                "create",
+                "body",
+                json!({"deep": [{"name": "orders {label}"}]}),
+            ),
             ("create", "form", json!({"name": "{label}"})),
             ("verify", "headers", json!({"authorization": "{token}"})),
             ("verify", "headers", json!("Bearer hidden-value")),
@@ -248,6 +382,18 @@ mod tests {
             );
             assert!(!error.to_string().contains("hidden-value"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_placeholder_is_a_whole_part_and_in_a_header_it_may_follow_a_fixed_text() {
+        let mut document = document();
+        document["create"]["url"] =
+            json!("https://api.example.com/{label}/keys?name={label}&all=1");
+        document["create"]["headers"]["x"] = json!("{label}");
+        document["create"]["body"] =
+            json!({"query": "mutation \\{ x \\}", "name": "{label}", "all": [1, "{token}"]});
+        let api = read(&document).unwrap();
+        assert!(api.create.holds("label") && api.create.holds("token") && !api.create.holds("x"));
     }
 
     #[test]

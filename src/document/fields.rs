@@ -1,9 +1,14 @@
 //! Reading the object: each field with its type, and errors that hold no value.
 
+use std::time::Duration;
+
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
-use super::{DocumentError, Overlap};
+use super::{DocumentError, Overlap, is_segment};
+
+/// More would not fit into a step.
+const LATEST_READY: Duration = Duration::from_secs(60);
 
 /// The object, and which of these engines it names.
 pub(super) fn object(
@@ -98,6 +103,32 @@ pub(super) fn overlap(fields: &Map<String, Value>) -> Result<Option<Overlap>, Do
         .transpose()
         .map_err(|()| DocumentError::WrongType {
             field: "overlap",
-            expected: "a time such as 24h, or unbounded",
+            expected: "a time such as 24h, a hundred years at most, or unbounded",
+        })
+}
+
+/// An API key's id, which requests name as one segment of a path.
+pub(super) fn key_id(
+    fields: &Map<String, Value>,
+    field: &'static str,
+) -> Result<Option<String>, DocumentError> {
+    match optional(fields, field)? {
+        Some(id) if !is_segment(&id) => Err(DocumentError::WrongType {
+            field,
+            expected: "one segment of a path: not . or .., and without / \\ ? # % ; and control characters",
+        }),
+        id => Ok(id),
+    }
+}
+
+pub(super) fn ready_within(fields: &Map<String, Value>) -> Result<Duration, DocumentError> {
+    let Some(text) = optional_text(fields, "ready_within")? else {
+        return Ok(Duration::ZERO);
+    };
+    let read = humantime::parse_duration(text).ok();
+    read.filter(|time| *time <= LATEST_READY)
+        .ok_or(DocumentError::WrongType {
+            field: "ready_within",
+            expected: "a time such as 30s, 60s at most",
         })
 }

@@ -44,6 +44,14 @@ impl Engine for Engines<'_> {
         Ok(login.map(|session| Session::Postgres(Box::new(session))))
     }
 
+    async fn first_log_in(&self, document: &Document) -> Result<Login<Session>, EngineError> {
+        if document.api().is_some() {
+            let login = self.api_key.first_log_in(document).await?;
+            return Ok(login.map(|()| Session::ApiKey));
+        }
+        self.log_in(document).await
+    }
+
     async fn change(
         &self,
         proven: Session,

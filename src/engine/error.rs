@@ -1,6 +1,8 @@
 //! Why an engine did not do it, and what to do about it.
 
-/// Why the database gave no answer, or refused a change.
+use std::net::IpAddr;
+
+/// Why a database or a service gave no answer, or refused a change.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum EngineError {
@@ -109,6 +111,32 @@ pub enum EngineError {
         action: String,
         cure: String,
     },
+    /// A service that does not answer.
+    #[error(
+        "cannot reach {server} for the {request} request ({reason}): check the address in the secret, and that the \
+         function is let out to it; proxies are not used"
+    )]
+    ServiceUnreachable {
+        server: String,
+        request: &'static str,
+        reason: String,
+    },
+    /// No answer of a service in time.
+    #[error(
+        "{server} gave no answer to the {request} request within {seconds:.1} s: see what is wrong with the service, or \
+         raise the function's timeout, then rotate again"
+    )]
+    ServiceTimedOut {
+        server: String,
+        request: &'static str,
+        seconds: f32,
+    },
+    /// A service's certificate is not its own, or nobody trusted signed it.
+    #[error(
+        "the certificate of {server} does not hold ({reason}): write into the secret the name that the certificate \
+         carries, and name a private CA's file in TLS_CA_FILE"
+    )]
+    ServiceCertificateInvalid { server: String, reason: String },
     /// A service that is asked for API keys, and may not be.
     #[error(
         "the secret's {request} request goes to {server}, which this function may not ask: add the host to its \
@@ -118,9 +146,19 @@ pub enum EngineError {
         request: &'static str,
         server: String,
     },
+    /// A host that may be asked, at an address that is not public.
+    #[error(
+        "the secret's {request} request goes to {server}, whose address {address} is not public: if it is to be there, \
+         list it as private:{server} in the function's ALLOWED_HOSTS; otherwise correct the name's DNS"
+    )]
+    AddressNotAllowed {
+        request: &'static str,
+        server: String,
+        address: IpAddr,
+    },
     /// A placeholder without a value.
     #[error(
-        "the secret's {request} request wants {{{name}}}, which is not there or is no text: add it to the secret that \
+        "the secret's {request} request needs {{{name}}}, which is not there or is no text: add it to the secret that \
          \"masterarn\" names, or correct the request"
     )]
     NoValue { request: &'static str, name: String },
@@ -142,6 +180,16 @@ pub enum EngineError {
         status: u16,
         cure: &'static str,
     },
+    /// An answer that cannot be read.
+    #[error(
+        "the answer of {server} to the {request} request cannot be read ({reason}): see what the service answers there, \
+         correct the request in the secret with PutSecretValue, then rotate again"
+    )]
+    AnswerUnreadable {
+        server: String,
+        request: &'static str,
+        reason: String,
+    },
     /// An answer that is not what the document says.
     #[error(
         "the answer of {server} to the {request} request has no text or number at {pointer}: correct the pointer in the \
@@ -152,10 +200,28 @@ pub enum EngineError {
         request: &'static str,
         pointer: String,
     },
+    /// An id that no request can name, or that is another key's.
+    #[error(
+        "{server} made a key, and the id in its answer {what}: correct the pointer to the id in the secret's create \
+         request with PutSecretValue, then rotate again"
+    )]
+    KeyIdUnusable { server: String, what: &'static str },
+    /// A key was made, and cannot be stored.
+    #[error("{cause}; the key that was made {left}")]
+    MadeInVain {
+        cause: Box<Self>,
+        left: &'static str,
+    },
+    /// A key that was made for the same token is in the way of another one, unless it is stored by now.
+    #[error(
+        "{server} makes no further key (HTTP {status}), and has one of this rotation's that may be stored by now: rotate \
+         again"
+    )]
+    MayBeStored { server: String, status: u16 },
     /// No more keys than there are, and one of them is still needed.
     #[error(
-        "{server} makes no further key (HTTP {status}) while the AWSPREVIOUS one is kept, and its overlap is not over: \
-         rotate again when it is, or end it now with rotatectl revoke"
+        "{server} makes no further key (HTTP {status}) while the AWSPREVIOUS one is kept, whose overlap is not over, or \
+         which another staging label holds, or may hold: rotate again when that is over, or end it now with rotatectl revoke"
     )]
     NoRoom { server: String, status: u16 },
     /// A key that should be gone.
@@ -199,11 +265,18 @@ impl EngineError {
             Self::AdministratorRejected { .. } => "AdministratorRejected",
             Self::AnotherCluster { .. } => "AnotherCluster",
             Self::AdministratorForbidden { .. } => "AdministratorForbidden",
+            Self::ServiceUnreachable { .. } => "ServiceUnreachable",
+            Self::ServiceTimedOut { .. } => "ServiceTimedOut",
+            Self::ServiceCertificateInvalid { .. } => "ServiceCertificateInvalid",
             Self::HostNotAllowed { .. } => "HostNotAllowed",
+            Self::AddressNotAllowed { .. } => "AddressNotAllowed",
             Self::NoValue { .. } => "PlaceholderWithoutValue",
             Self::RequestInvalid { .. } => "RequestInvalid",
             Self::Answered { .. } => "ServiceRefused",
-            Self::AnswerWithout { .. } => "AnswerUnreadable",
+            Self::AnswerUnreadable { .. } | Self::AnswerWithout { .. } => "AnswerUnreadable",
+            Self::KeyIdUnusable { .. } => "KeyIdUnusable",
+            Self::MadeInVain { cause, .. } => cause.error_type(),
+            Self::MayBeStored { .. } => "KeyMayBeStored",
             Self::NoRoom { .. } => "TooManyKeys",
             Self::StillAccepted { .. } => "KeyStillAccepted",
             Self::Unable { .. } => "EngineUnable",

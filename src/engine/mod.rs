@@ -42,6 +42,11 @@ pub trait Engine {
     /// Logs in, and has the server answer one question, so that a proxy's word is not taken for the server's.
     async fn log_in(&self, document: &Document) -> Result<Login<Self::Session>, EngineError>;
 
+    /// Logs in with a credential that was just made: where the system takes time to know it, it is tried until then.
+    async fn first_log_in(&self, document: &Document) -> Result<Login<Self::Session>, EngineError> {
+        self.log_in(document).await
+    }
+
     /// Makes the server accept the pending document's user and password.
     ///
     /// `proven` is a session of one of the secret's own credentials: its user changes itself, or, where there is
@@ -162,15 +167,21 @@ pub struct Minting<'a> {
     pub current: &'a Document,
     /// What that replaced.
     pub previous: Option<&'a Document>,
-    /// Whether clients may still use the previous one.
+    /// The users of all versions with a label; none, if one of them is not known.
+    pub held: Option<&'a [String]>,
+    /// Whether it was asked twice, and some time apart, if there is a version with the token's value: there is none.
+    pub looked_again: bool,
+    /// Whether clients may still use the previous one, as far as is known.
     pub overlaps: bool,
     /// How long they may use the current one when it is replaced.
     pub overlap: Overlap,
 }
 
-/// How long the parts of a step may take.
+/// How long a step and its parts may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
+    /// All of it.
+    pub step: Duration,
     /// TCP, TLS and login together.
     pub connect: Duration,
     /// One statement, the wait for its locks included, or one request.

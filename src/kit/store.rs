@@ -51,7 +51,10 @@ impl Store {
 
     /// The version with this label, and its value.
     pub(super) fn labelled(&self, which: Which<'_>) -> Option<(String, SecretString)> {
-        let version = self.labels.borrow().get(which.label())?.clone();
+        let version = match which {
+            Which::Version(id) => id.to_owned(),
+            _ => self.labels.borrow().get(which.label())?.clone(),
+        };
         let value = self.values.borrow().get(&version)?.clone();
         Some((version, value))
     }

@@ -24,13 +24,12 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         if let versions::Standing::Current = versions::standing(&versions, &event.token)? {
             return Ok(Outcome::AlreadyCurrent);
         }
-        let current = current?.ok_or(versions::Refusal::NoCurrentVersion)?;
-        let stored = current.created;
-        let current = document::<T>(&current, Which::Current)?;
-        self.memory.keep(&event.token, &current, stored);
+        let version = current?.ok_or(versions::Refusal::NoCurrentVersion)?;
+        let current = document::<T>(&version, Which::Current)?;
+        self.memory.keep(&event.token, &current, version.created);
         if self.engine.mints(&current) {
-            let replaced_previous = versions.rotated.max(stored);
-            return self.mint(event, &current, replaced_previous).await;
+            versions::up_to_date(&versions, Which::Current, &version.id)?;
+            return self.mint(event, &versions, &version, &current).await;
         }
 
         let password = self.policy.generate(rng)?;

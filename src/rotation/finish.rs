@@ -1,6 +1,9 @@
 //! finishSecret: make the new version AWSCURRENT, and bound the old user.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use super::{Outcome, Rotation, document, memory::Replaced, versions};
 use crate::{
@@ -8,7 +11,7 @@ use crate::{
     engine::{Announced, Engine},
     error::Error,
     event::RotationEvent,
-    store::{SecretStore, StoreError, Which},
+    store::{SecretStore, StoreError, Versions, Which},
 };
 
 impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
@@ -25,7 +28,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         };
         // after the promotion, never before: nothing ends whose successor is not current. If this fails the
         // promotion stands, and the step's repetition comes here again.
-        let replaced = self.bound_the_old_user(event).await?;
+        let replaced = self.bound_the_old_user(event, &versions).await?;
         if promoted {
             self.announce(event).await;
         }
@@ -80,9 +83,13 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         }
     }
 
-    /// Under alternating users, or where there are two keys, has the old one's password end with the overlap window; tells when its version was
-    /// stored.
-    async fn bound_the_old_user(&self, event: &RotationEvent) -> Result<Option<SystemTime>, Error> {
+    /// Under alternating users, or where there are two keys, has the old one's password end with the overlap window; tells
+    /// when its version was stored.
+    async fn bound_the_old_user(
+        &self,
+        event: &RotationEvent,
+        versions: &Versions,
+    ) -> Result<Option<SystemTime>, Error> {
         let Some(Replaced {
             document: retired,
             stored,
@@ -93,9 +100,14 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         let Some(administrator) = retired.administrator() else {
             return Ok(None);
         };
+        // a service does not end a key by itself: the next createSecret does, when the window is over, and if no other
+        // version holds the key
+        let ends_now = |window: Duration| {
+            !self.engine.mints(&retired)
+                || window.is_zero() && versions::are_the_services_own(versions)
+        };
         if let Overlap::Bounded(window) = self.overlap(&retired)
-            // a service does not end a key by itself: the next createSecret does, when the window is over
-            && (window.is_zero() || !self.engine.mints(&retired))
+            && ends_now(window)
         {
             let administrator = self.administrator(administrator, &retired).await?;
             self.engine.retire(&administrator, &retired, window).await?;

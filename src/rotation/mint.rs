@@ -8,47 +8,73 @@ use std::time::SystemTime;
 use super::{Outcome, Pending, Rotation, document, same_server};
 use crate::{
     document::{Document, Overlap},
-    engine::{Engine, Minting},
+    engine::{Engine, EngineError, Minting},
     error::Error,
     event::RotationEvent,
-    store::{SecretStore, Which, Written},
+    store::{SecretStore, Version, Versions, Which, Written},
 };
 
 impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
-    /// `since` is when AWSCURRENT took AWSPREVIOUS's place.
+    /// `current` is the document of `version`, AWSCURRENT.
     pub(super) async fn mint(
         &self,
         event: &RotationEvent,
+        versions: &Versions,
+        version: &Version,
         current: &Document,
-        since: Option<SystemTime>,
     ) -> Result<Outcome, Error> {
         let which = Which::Pending(&event.token);
         let (stored, previous) = tokio::join!(
             self.store.read(&event.secret, which),
             self.store.read(&event.secret, Which::Previous),
         );
+        let (stored, previous) = (stored?, previous?);
         let master = self.administrator(current.administrator().unwrap_or_default(), current);
         let master = master.await?;
-        let previous = previous?.and_then(|previous| current.about(&previous.document));
+        let read: Vec<&Version> = [Some(version), previous.as_ref(), stored.as_ref()]
+            .into_iter()
+            .flatten()
+            .collect();
+        let held = self.held(&event.secret, &event.token, current, versions, &read);
+        let held = held.await;
+        let ids = held.ids();
         let overlap = self.overlap(current);
+        let replaced_previous = versions.rotated.max(version.created);
         let minting = Minting {
             administrator: &master,
             secret: &event.secret,
             token: &event.token,
             current,
             // the same key under another version, written by hand: it is in use
-            previous: previous
-                .as_ref()
+            previous: held
+                .previous(versions)
                 .filter(|previous| previous.username() != current.username()),
-            overlaps: overlaps(overlap, since, self.now),
+            held: ids.as_deref(),
+            looked_again: false,
+            overlaps: overlaps(overlap, replaced_previous, self.now)
+                || held.pins_previous(versions),
             overlap,
         };
 
-        if let Some(stored) = stored? {
+        if let Some(stored) = stored {
             let stored = document::<T>(&stored, which)?;
             return self.settle(&minting, &stored, None, which).await;
         }
-        let minted = self.engine.mint(&minting).await?;
+        let minted = match self.engine.mint(&minting).await {
+            // the first look may have lagged behind a delivery that has stored what is in the way
+            Err(EngineError::MayBeStored { .. }) => {
+                if let Some(stored) = self.store.read(&event.secret, which).await? {
+                    let stored = document::<T>(&stored, which)?;
+                    return self.settle(&minting, &stored, None, which).await;
+                }
+                let minting = Minting {
+                    looked_again: true,
+                    ..minting
+                };
+                self.engine.mint(&minting).await?
+            }
+            minted => minted?,
+        };
         match self.write_pending(event, &minted).await? {
             Written::Stored => {
                 self.settle(&minting, &minted, None, which).await?;
@@ -82,7 +108,10 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
 /// Whether clients may still use what was replaced at `since`. Without a bound they may until the next rotation.
 fn overlaps(overlap: Overlap, since: Option<SystemTime>, now: SystemTime) -> bool {
     match (overlap, since) {
-        (Overlap::Bounded(window), Some(since)) => since + window > now,
+        // an end that no clock can tell is not reached
+        (Overlap::Bounded(window), Some(since)) => {
+            since.checked_add(window).is_none_or(|end| end > now)
+        }
         (Overlap::Bounded(_), None) | (Overlap::Unbounded, _) => false,
     }
 }
@@ -101,6 +130,7 @@ mod tests {
             (window, Some(since), 60, false),
             (window, None, 0, false),
             (Overlap::Unbounded, Some(since), 1, false),
+            (Overlap::Bounded(Duration::MAX), Some(since), 1, true),
         ] {
             let now = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
             assert_eq!(

@@ -6,6 +6,7 @@
 
 mod create;
 mod finish;
+mod held;
 mod memory;
 mod mint;
 mod revoke;

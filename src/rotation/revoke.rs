@@ -21,6 +21,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         let versions = versions?;
         versions::at_rest(&versions)?;
         let current_version = current?.ok_or(versions::Refusal::NoCurrentVersion)?;
+        versions::up_to_date(&versions, Which::Current, &current_version.id)?;
         let current = document::<T>(&current_version, Which::Current)?;
         // nothing ends before it is proven that its successor works
         let Login::Accepted(proven) = self.engine.log_in(&current).await? else {
@@ -47,6 +48,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
                 let Some(previous) = previous? else {
                     return Ok(Outcome::NothingToRevoke);
                 };
+                versions::up_to_date(&versions, Which::Previous, &previous.id)?;
                 let previous = if self.engine.mints(&current) {
                     let Some(previous) = current.about(&previous.document) else {
                         return Ok(Outcome::NothingToRevoke);

@@ -20,7 +20,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         let Pending::Staged(staged) = self.pending(event, staged).await? else {
             return Ok(Outcome::AlreadyCurrent);
         };
-        match self.engine.log_in(&staged).await? {
+        match self.engine.first_log_in(&staged).await? {
             Login::Accepted(session) => {
                 self.engine.prove(session, &staged, &event.token).await?;
                 Ok(Outcome::LoggedIn)

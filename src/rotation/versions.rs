@@ -33,12 +33,35 @@ pub fn standing<'a>(versions: &'a Versions, token: &str) -> Result<Standing<'a>,
     if !has(labels, Which::Pending(token)) {
         return Err(Refusal::TokenNotStaged);
     }
-    versions
-        .labels
-        .iter()
-        .find(|(_, labels)| has(labels, Which::Current))
-        .map(|(current, _)| Standing::Pending { current })
+    labelled(versions, Which::Current)
+        .map(|current| Standing::Pending { current })
         .ok_or(Refusal::NoCurrentVersion)
+}
+
+/// The version with this label.
+pub fn labelled<'a>(versions: &'a Versions, which: Which<'_>) -> Option<&'a str> {
+    let mut labels = versions.labels.iter();
+    let found = labels.find(|(_, labels)| labels.iter().any(|label| label == which.label()));
+    found.map(|(id, _)| id.as_str())
+}
+
+/// Whether nobody has given a version a label of their own.
+pub fn are_the_services_own(versions: &Versions) -> bool {
+    let own = [Which::Current, Which::Previous, Which::Pending("")].map(Which::label);
+    let mut labels = versions.labels.values().flatten();
+    labels.all(|label| own.contains(&label.as_str()))
+}
+
+/// Whether a value is of the version that has this label. A read may lag behind the last change.
+///
+/// # Errors
+///
+/// [`Refusal::Lagging`] if it is another version's.
+pub fn up_to_date(versions: &Versions, which: Which<'_>, id: &str) -> Result<(), Refusal> {
+    match labelled(versions, which) {
+        Some(labelled) if labelled != id => Err(Refusal::Lagging),
+        _ => Ok(()),
+    }
 }
 
 /// Whether nothing is being rotated to: AWSPENDING is nowhere, or on AWSCURRENT.
@@ -84,6 +107,12 @@ pub enum Refusal {
          it end, or take AWSPENDING off with UpdateSecretVersionStage, then revoke again"
     )]
     RotationInFlight,
+    /// A value is not of the version that has its label.
+    #[error(
+        "Secrets Manager names a version and answers with the value of another one, which has happened for a moment after \
+         a change: nothing was done; a rotation begins again by itself, a revocation has to be invoked again"
+    )]
+    Lagging,
     /// There is nothing to rotate from.
     #[error(
         "no version of the secret is AWSCURRENT: store the credential with PutSecretValue and rotate again"
@@ -99,6 +128,7 @@ impl Refusal {
             Self::UnknownToken => "TokenUnknown",
             Self::TokenNotStaged => "TokenNotStaged",
             Self::RotationInFlight => "RotationInFlight",
+            Self::Lagging => "ReadLagging",
             Self::NoCurrentVersion => "NoCurrentVersion",
         }
     }

@@ -71,15 +71,18 @@ pub enum Which<'a> {
     Previous,
     /// The one with this id, which must have AWSPENDING too.
     Pending(&'a str),
+    /// The one with this id, whatever its labels are.
+    Version(&'a str),
 }
 
 impl Which<'_> {
-    /// The staging label.
+    /// The staging label; for a version without one, what it is called in messages.
     pub fn label(self) -> &'static str {
         match self {
             Self::Current => "AWSCURRENT",
             Self::Previous => "AWSPREVIOUS",
             Self::Pending(_) => "AWSPENDING",
+            Self::Version(_) => "other",
         }
     }
 }

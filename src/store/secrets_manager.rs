@@ -148,14 +148,12 @@ impl SecretStore for SecretsManager {
     }
 
     async fn read(&self, secret: &str, which: Which<'_>) -> Result<Option<Version>, StoreError> {
-        let mut request = self
-            .client
-            .get_secret_value()
-            .secret_id(secret)
-            .version_stage(which.label());
-        if let Which::Pending(token) = which {
-            request = request.version_id(token);
-        }
+        let request = self.client.get_secret_value().secret_id(secret);
+        let request = match which {
+            Which::Current | Which::Previous => request.version_stage(which.label()),
+            Which::Pending(token) => request.version_stage(which.label()).version_id(token),
+            Which::Version(id) => request.version_id(id),
+        };
         let value = match request.send().await {
             Ok(value) => value,
             Err(error) => match classify("GetSecretValue", error) {

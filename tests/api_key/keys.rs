@@ -113,7 +113,7 @@ async fn a_delete_request_that_asks_for_another_key_is_found_out() {
         let url = document["delete"]["url"]
             .as_str()
             .unwrap()
-            .replace("{key_id}", "x{key_id}");
+            .replace("{key_id}", "elsewhere/{key_id}");
         document["delete"]["url"] = url.into();
     })
     .await;

@@ -21,7 +21,7 @@ async fn a_service_that_does_not_answer_or_not_as_expected_is_an_error_and_not_a
         (status(500), "ServiceRefused"),
         (status(429), "ServiceRefused"),
         (status(403), "ServiceRefused"),
-        (Behavior::Drop(When::BeforeEffect), "DatabaseUnreachable"),
+        (Behavior::Drop(When::BeforeEffect), "ServiceUnreachable"),
     ] {
         let world = world("1h").await;
         stage_up_to(&world, world.api_key(), "setSecret").await;
@@ -46,7 +46,7 @@ async fn an_answer_that_does_not_end_is_given_up() {
     });
     service(&world).inject("GET /keys", long);
     let error = failure(&world, world.api_key(), "createSecret").await;
-    assert_error(&error, "DatabaseUnreachable", "longer than 262144 bytes");
+    assert_error(&error, "AnswerUnreadable", "longer than 262144 bytes");
 }
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn a_service_that_is_slow_is_given_up_in_time() {
         Behavior::Hang(When::BeforeEffect, Hang::default()),
     );
     let error = failure(&world, world.api_key(), "createSecret").await;
-    assert_eq!(error.error_type, "DatabaseTimedOut", "{error}");
+    assert_eq!(error.error_type, "ServiceTimedOut", "{error}");
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn a_certificate_that_nobody_vouches_for_is_an_error() {
     let world = start(options().with_key_service().without_ca_file()).await;
     stage(&world, world.api_key());
     let error = failure(&world, world.api_key(), "createSecret").await;
-    assert_eq!(error.error_type, "CertificateInvalid", "{error}");
+    assert_eq!(error.error_type, "ServiceCertificateInvalid", "{error}");
 }
 
 #[tokio::test]

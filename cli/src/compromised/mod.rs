@@ -13,6 +13,7 @@ mod timeline;
 use std::{env, io, path::PathBuf, process::ExitCode, time::Duration};
 
 use aws_config::SdkConfig;
+use aws_sdk_lambda::Client as Lambda;
 use aws_sdk_secretsmanager::Client;
 use clap::Args;
 use secret_rotation::settings::SettingsError;
@@ -27,6 +28,7 @@ use crate::{
     retry::persist,
     revocation::Revocation,
     secrets::Strategy,
+    settings,
     terminal::{span, tell},
 };
 
@@ -41,7 +43,8 @@ const INTERRUPTED: u8 = 130;
 /// Nothing that fails ends it: what was not done is said at the end, with exit code 1. A rotation that is stuck is set aside.
 ///
 /// It needs secretsmanager:DescribeSecret, RotateSecret, GetSecretValue and UpdateSecretVersionStage, kms:Decrypt on the
-/// secret's key, lambda:InvokeFunction and logs:FilterLogEvents for the function, and for the proof the network to the database.
+/// secret's key, lambda:InvokeFunction and logs:FilterLogEvents for the function, and for the proof the network to the database,
+/// or for an API key lambda:GetFunctionConfiguration and the network to its service.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rotatectl compromised orders/db                   asks before it does anything
@@ -142,6 +145,13 @@ pub async fn run(
     }
     let ca_file = arguments.ca_file.clone();
     let ca_file = ca_file.or_else(|| env::var_os("TLS_CA_FILE").map(PathBuf::from));
+    // a document may name any host, and only an API key's does that matter for
+    let allowed_hosts = match strategy {
+        Some(Strategy::SingleUser | Strategy::AlternatingUsers) => None,
+        Some(Strategy::ApiKey) | None => {
+            settings::allowed_hosts(&Lambda::new(configuration), function).await
+        }
+    };
     let incident = Incident {
         arguments: &arguments,
         secret: arn,
@@ -150,7 +160,7 @@ pub async fn run(
         rotations: &rotations,
         secrets: &secrets,
         revocation: &Revocation::new(configuration),
-        logins: &Logins::new(ca_file)?,
+        logins: &Logins::new(ca_file, allowed_hosts)?,
         timeline: &timeline,
     };
     let what = || "the leak is being contained".to_owned();

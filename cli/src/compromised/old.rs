@@ -108,7 +108,7 @@ impl<'a> Old<'a> {
                 (_, Err(error), _) => Some(error.clone()),
                 // a password is not taken to where the current one does not go
                 (_, _, Some(field)) => Some(format!("its \"{field}\" is not AWSCURRENT's")),
-                _ => None,
+                (_, Ok(document), None) => logins.obstacle(document).map(str::to_owned),
             };
             let user = document.as_ref().map(|document| document.username());
             timeline.add_credential(OldCredential {
@@ -157,7 +157,10 @@ impl<'a> Old<'a> {
             Err(
                 error @ (EngineError::Unreachable { .. }
                 | EngineError::TimedOut { .. }
-                | EngineError::CertificateInvalid { .. }),
+                | EngineError::CertificateInvalid { .. }
+                | EngineError::ServiceUnreachable { .. }
+                | EngineError::ServiceTimedOut { .. }
+                | EngineError::ServiceCertificateInvalid { .. }),
             ) => {
                 let reason = error.to_string();
                 answers.extend(

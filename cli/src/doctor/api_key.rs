@@ -26,6 +26,8 @@ pub(super) struct Service<'a> {
 }
 
 impl Service<'_> {
+    pub(super) const CHECKS: [&'static str; 3] = ["AWSCURRENT", "AWSPREVIOUS", "master"];
+
     /// The keys of the versions, the labels, and the master secret.
     pub(super) async fn examine(
         &self,

@@ -173,12 +173,16 @@ impl Verdict {
     /// A server's or a service's answer that is no answer to the question: what kept it away says nothing about it.
     pub(super) fn of(error: &EngineError) -> Self {
         match error {
-            EngineError::Unreachable { server, reason } => {
+            EngineError::Unreachable { server, reason }
+            | EngineError::ServiceUnreachable { server, reason, .. } => {
                 let what = format!("{server} cannot be reached from here ({reason})");
                 Self::unknown(what, Cure::default())
             }
-            // as the server sees this machine; it may see the function otherwise
-            error @ (EngineError::TimedOut { .. } | EngineError::LoginForbidden { .. }) => {
+            // as the server sees this machine, or this machine's name server the name; it may be otherwise for the function
+            error @ (EngineError::TimedOut { .. }
+            | EngineError::LoginForbidden { .. }
+            | EngineError::ServiceTimedOut { .. }
+            | EngineError::AddressNotAllowed { .. }) => {
                 Self::unknown(error.to_string(), Cure::default())
             }
             error => Self::wrong(error.to_string(), Cure::default()),

@@ -14,7 +14,10 @@ use super::{
     policy::{Admits, admits},
     shell::Shell,
 };
-use crate::aws::{self, explain};
+use crate::{
+    aws::{self, explain},
+    settings,
+};
 
 /// A login may take a fifth of it, and Lambda's own default is three seconds.
 const SHORTEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -122,15 +125,7 @@ fn environment(configuration: &GetFunctionConfigurationOutput) -> (Verdict, Opti
         );
         return (verdict, None);
     }
-    let variables = environment.and_then(|environment| environment.variables());
-    // the bundle is a file of the function's, not of this machine's
-    let variable = |name: &str| {
-        variables?
-            .get(name)
-            .filter(|_| name != "AWS_CA_BUNDLE")
-            .cloned()
-    };
-    match Settings::read(variable) {
+    match settings::of(configuration) {
         Ok(settings) => (
             Verdict::ok("the function's settings can be read"),
             Some(settings),

@@ -1,5 +1,7 @@
 //! A secret that is no database's: the service is asked, and a rotation mends what it says.
 
+use local::key_service::Recorder;
+
 use super::*;
 
 async fn world_with_key() -> World {
@@ -76,4 +78,50 @@ async fn a_host_that_the_function_may_not_ask_is_found() {
     let world = world(elsewhere.with_key_service()).await;
     let said = doctor(&world, &[world.api_key()], "").await;
     said.assert_wrong("AWSCURRENT", "add the host to its ALLOWED_HOSTS");
+}
+
+/// A stranger whom rotatectl would trust, and the secret's requests lead to.
+async fn lead_to_a_stranger(world: &World) -> Recorder {
+    let stranger = Recorder::start(&["localhost"], r#"{"keys":[]}"#).await;
+    let stranger = stranger.unwrap();
+    let trusted = std::fs::read_to_string(world.ca_file()).unwrap() + stranger.ca();
+    std::fs::write(world.ca_file(), trusted).unwrap();
+    let secret = world.api_key();
+    let mut hostile = document(world, secret, "AWSCURRENT").await;
+    for request in ["verify", "list"] {
+        hostile[request]["url"] = format!("https://localhost:{}/", stranger.port()).into();
+    }
+    let input = json!({ "SecretId": secret, "SecretString": hostile.to_string() });
+    call(world, "PutSecretValue", input).await;
+    stranger
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_leads_elsewhere_is_found_and_not_followed() {
+    let world = world_with_key().await;
+    let stranger = lead_to_a_stranger(&world).await;
+    let said = doctor(&world, &[world.api_key()], "").await;
+    said.assert_wrong("AWSCURRENT", "which this function may not ask");
+    said.assert_wrong("master", "which this function may not ask");
+    assert_eq!(stranger.connections(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_it_cannot_be_read_what_the_function_may_ask_nobody_is_asked() {
+    let mut options = options().with_key_service();
+    let unreadable = ("ALLOWED_HOSTS".to_owned(), "https://localhost".to_owned());
+    options.function_env.push(unreadable);
+    let world = world(options).await;
+    let stranger = lead_to_a_stranger(&world).await;
+    let said = doctor(&world, &[world.api_key()], "").await;
+    said.assert_wrong("environment", "ALLOWED_HOSTS");
+    for check in ["AWSCURRENT", "master"] {
+        assert_eq!(
+            said.verdicts().get(check),
+            Some(&"skipped"),
+            "{}",
+            said.stdout
+        );
+    }
+    assert_eq!(stranger.connections(), 0);
 }

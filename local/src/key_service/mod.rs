@@ -9,8 +9,10 @@
 //! | `POST /moved` | anybody | 307, to `/keys` |
 //! | `GET /me` | a key | 200 `{"id"}`, or 401 |
 
+mod recorder;
 mod user;
 
+pub use recorder::Recorder;
 pub use user::{Seen, User};
 
 use std::{
@@ -23,7 +25,10 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::{Path, Request, State},
-    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
+    http::{
+        HeaderMap, StatusCode,
+        header::{AUTHORIZATION, RETRY_AFTER},
+    },
     middleware::{self, Next},
     response::{IntoResponse, Redirect, Response},
     routing::{delete, get, post},
@@ -56,8 +61,20 @@ struct Account {
     /// Whether the same `Idempotency-Key` gets the same key again.
     idempotent: bool,
     made: HashMap<String, Key>,
-    faults: Vec<(String, Behavior)>,
+    /// What `POST /keys` answers in place of the key that it made.
+    answer: Option<String>,
+    /// Whether ids are numbers.
+    numbers: bool,
+    /// How often a new key is rejected before it is known everywhere.
+    not_ready: usize,
+    faults: Vec<(String, Fault)>,
     refused: usize,
+}
+
+enum Fault {
+    Behavior(Behavior),
+    /// 429, with this `Retry-After`.
+    Busy(String),
 }
 
 #[derive(Clone)]
@@ -65,6 +82,8 @@ struct Key {
     id: String,
     name: String,
     secret: SecretString,
+    /// How often it is still rejected.
+    not_ready: usize,
 }
 
 impl KeyService {
@@ -80,10 +99,14 @@ impl KeyService {
                 id: Uuid::new_v4().simple().to_string(),
                 name: "made by hand".to_owned(),
                 secret: secret(),
+                not_ready: 0,
             }],
             limit: LIMIT,
             idempotent: false,
             made: HashMap::new(),
+            answer: None,
+            numbers: false,
+            not_ready: 0,
             faults: Vec::new(),
             refused: 0,
         };
@@ -95,7 +118,7 @@ impl KeyService {
             .route("/me", get(verify))
             .layer(middleware::from_fn_with_state(account.clone(), meet))
             .with_state(account.clone());
-        let certificate = Certificate::new("localhost")?;
+        let certificate = Certificate::new(&["localhost"])?;
         let address = stub::serve(router, &Script::default(), Some(&certificate)).await?;
         Ok(Self {
             account,
@@ -104,7 +127,7 @@ impl KeyService {
         })
     }
 
-    /// Host and port, for `ALLOWED_HOSTS`.
+    /// Host and port, for `ALLOWED_HOSTS`, where it is `private:`.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -156,6 +179,21 @@ impl KeyService {
         self.lock().idempotent = true;
     }
 
+    /// Has `POST /keys` make keys and answer with this text in place of them, or with them again.
+    pub fn set_answer(&self, answer: Option<&str>) {
+        self.lock().answer = answer.map(str::to_owned);
+    }
+
+    /// Has new keys have numbers as ids.
+    pub fn set_numbers(&self) {
+        self.lock().numbers = true;
+    }
+
+    /// Has the service reject a new key so many times before it knows it.
+    pub fn set_not_ready(&self, times: usize) {
+        self.lock().not_ready = times;
+    }
+
     /// The ids of the keys that there are, the oldest first.
     pub fn keys(&self) -> Vec<String> {
         let account = self.lock();
@@ -175,6 +213,7 @@ impl KeyService {
             id: id.to_owned(),
             name: name.to_owned(),
             secret: secret(),
+            not_ready: 0,
         });
     }
 
@@ -190,7 +229,21 @@ impl KeyService {
 
     /// The next request of this kind (`POST /keys`, `DELETE /keys`, …) meets this; [`Behavior::Lag`] is none of it.
     pub fn inject(&self, request: &str, behavior: Behavior) {
-        self.lock().faults.push((request.to_owned(), behavior));
+        self.fail(request, Fault::Behavior(behavior));
+    }
+
+    /// The next request of this kind is answered with 429 and this `Retry-After`, and has no effect.
+    pub fn busy(&self, request: &str, retry_after: &str) {
+        self.fail(request, Fault::Busy(retry_after.to_owned()));
+    }
+
+    /// How many faults no request has met yet.
+    pub fn faults_left(&self) -> usize {
+        self.lock().faults.len()
+    }
+
+    fn fail(&self, request: &str, fault: Fault) {
+        self.lock().faults.push((request.to_owned(), fault));
     }
 
     fn lock(&self) -> MutexGuard<'_, Account> {
@@ -212,14 +265,22 @@ fn secret() -> SecretString {
 async fn meet(State(account): Shared, request: Request, next: Next) -> Response {
     let folder = request.uri().path().split('/').nth(1).unwrap_or_default();
     let kind = format!("{} /{folder}", request.method());
-    let behavior = {
+    let fault = {
         let mut account = lock(&account);
         let found = account.faults.iter().position(|(fault, _)| *fault == kind);
         found.map(|found| account.faults.remove(found).1)
     };
+    let behavior = match fault {
+        None => return next.run(request).await,
+        Some(Fault::Busy(wait)) => {
+            let busy = (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, wait)]);
+            return busy.into_response();
+        }
+        Some(Fault::Behavior(behavior)) => behavior,
+    };
     match behavior {
-        None | Some(Behavior::Lag) => next.run(request).await,
-        Some(Behavior::Error(error)) => {
+        Behavior::Lag => next.run(request).await,
+        Behavior::Error(error) => {
             let status = StatusCode::from_u16(error.status);
             (
                 status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
@@ -227,16 +288,16 @@ async fn meet(State(account): Shared, request: Request, next: Next) -> Response 
             )
                 .into_response()
         }
-        Some(Behavior::Drop(When::BeforeEffect)) => stub::no_answer(),
-        Some(Behavior::Drop(When::AfterEffect)) => {
+        Behavior::Drop(When::BeforeEffect) => stub::no_answer(),
+        Behavior::Drop(When::AfterEffect) => {
             drop(next.run(request).await);
             stub::no_answer()
         }
-        Some(Behavior::Hang(When::BeforeEffect, hang)) => {
+        Behavior::Hang(When::BeforeEffect, hang) => {
             hang.hold().await;
             next.run(request).await
         }
-        Some(Behavior::Hang(When::AfterEffect, hang)) => {
+        Behavior::Hang(When::AfterEffect, hang) => {
             let response = next.run(request).await;
             hang.hold().await;
             response
@@ -285,13 +346,21 @@ async fn create(State(account): Shared, headers: HeaderMap, body: Bytes) -> Resp
             "the account has as many keys as it may have",
         );
     }
+    let id = match account.numbers {
+        true => Uuid::new_v4().as_u128().to_string(), // more digits than a float keeps
+        false => Uuid::new_v4().simple().to_string(),
+    };
     let key = Key {
-        id: Uuid::new_v4().simple().to_string(),
+        id,
         name: name.to_owned(),
         secret: secret(),
+        not_ready: account.not_ready,
     };
     account.keys.push(key.clone());
-    let shown = key.shown();
+    let shown = match &account.answer {
+        Some(answer) => (StatusCode::CREATED, answer.clone()).into_response(),
+        None => key.shown(),
+    };
     if let Some(repeated) = repeated {
         account.made.insert(repeated, key);
     }
@@ -299,10 +368,18 @@ async fn create(State(account): Shared, headers: HeaderMap, body: Bytes) -> Resp
 }
 
 impl Key {
+    /// Its id as JSON has it.
+    fn id(&self) -> Value {
+        let number = self.id.parse::<u128>().is_ok();
+        let text = Value::from(self.id.as_str());
+        let read = number.then(|| serde_json::from_str(&self.id).ok());
+        read.flatten().unwrap_or(text)
+    }
+
     /// The one answer that has the secret.
     fn shown(&self) -> Response {
-        let Self { id, name, secret } = self;
-        let body = json!({ "id": id, "name": name, "secret": secret.expose_secret() });
+        let Self { name, secret, .. } = self;
+        let body = json!({ "id": self.id(), "name": name, "secret": secret.expose_secret() });
         (StatusCode::CREATED, Json(body)).into_response()
     }
 }
@@ -314,7 +391,7 @@ async fn list(State(account): Shared, headers: HeaderMap) -> Response {
     }
     let keys = account.keys.iter();
     let keys: Vec<Value> = keys
-        .map(|key| json!({ "id": key.id, "name": key.name }))
+        .map(|key| json!({ "id": key.id(), "name": key.name }))
         .collect();
     Json(json!({ "keys": keys })).into_response()
 }
@@ -335,12 +412,13 @@ async fn end(State(account): Shared, Path(id): Path<String>, headers: HeaderMap)
 async fn verify(State(account): Shared, headers: HeaderMap) -> Response {
     let mut account = lock(&account);
     let key = bearer(&headers);
-    if let Some(known) = account
-        .keys
-        .iter()
-        .find(|known| known.secret.expose_secret() == key)
-    {
-        return Json(json!({ "id": known.id })).into_response();
+    let mut keys = account.keys.iter_mut();
+    if let Some(known) = keys.find(|known| known.secret.expose_secret() == key) {
+        if known.not_ready == 0 {
+            return Json(json!({ "id": known.id })).into_response();
+        }
+        known.not_ready -= 1;
+        return refuse(StatusCode::UNAUTHORIZED, "not a key yet");
     }
     account.refused += 1;
     refuse(StatusCode::UNAUTHORIZED, "not a key")

@@ -1,32 +1,46 @@
 //! Requests to a service, as a document tells them: https, to allowed hosts, bounded in time and size.
 
-use std::{borrow::Cow, path::PathBuf};
+use std::{path::PathBuf, sync::Arc};
 
-use leon::{RenderError, Template};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{
     Client, Method, Url,
     header::{HeaderName, HeaderValue},
     redirect, retry,
 };
-use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Map, Value};
-use tokio::sync::OnceCell;
-use zeroize::Zeroizing;
-
-use crate::{
-    document::{Document, Request},
-    engine::{EngineError, Limits, roots},
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, sleep},
 };
+use url::Host;
 
-/// A key and its id are some hundred bytes, a list of keys some thousand.
-const LONGEST_ANSWER: usize = 256 * 1024;
+use super::{
+    addresses::{self, NotPublic, PublicOnly},
+    answer::Answer,
+    render::{self, Values},
+};
+use crate::{
+    document::Request,
+    engine::{EngineError, Limits, roots},
+    settings::AllowedHost,
+};
 
 /// The connections to services, made when the first one is asked.
 #[derive(Debug)]
 pub struct Https {
     ca_file: Option<PathBuf>,
-    client: OnceCell<Client>,
+    /// To hosts at public addresses.
+    public: OnceCell<Client>,
+    /// To hosts that are allowed to be anywhere.
+    private: OnceCell<Client>,
+}
+
+/// Whom requests may go to, and how long they may take.
+#[derive(Debug)]
+pub(super) struct Bounds<'a> {
+    pub(super) allowed: &'a [AllowedHost],
+    pub(super) limits: Limits,
+    /// When the step is over.
+    pub(super) end: Instant,
 }
 
 impl Https {
@@ -34,193 +48,184 @@ impl Https {
     pub fn new(ca_file: Option<PathBuf>) -> Self {
         Self {
             ca_file,
-            client: OnceCell::new(),
+            public: OnceCell::new(),
+            private: OnceCell::new(),
         }
     }
 
-    async fn client(&self) -> Result<&Client, EngineError> {
+    async fn client(&self, private: bool) -> Result<&Client, EngineError> {
         let make = || async {
             let trusted = roots::with_file(roots::public(), self.ca_file.as_deref())?;
-            let tls = roots::client(trusted)?;
-            Client::builder()
-                .tls_backend_preconfigured(tls)
+            let client = Client::builder()
+                .tls_backend_preconfigured(roots::client(trusted)?)
                 .https_only(true)
+                .no_proxy() // whoever sets HTTPS_PROXY would see which services are asked
                 .redirect(redirect::Policy::none()) // the master secret would go along
-                .retry(retry::never()) // a key that is made twice is one too many
-                .build()
-                .map_err(|error| EngineError::Roots {
-                    reason: error.to_string(),
-                })
+                .retry(retry::never()); // a key that is made twice is one too many
+            let client = match private {
+                true => client,
+                false => client.dns_resolver(Arc::new(PublicOnly)),
+            };
+            client.build().map_err(|error| EngineError::Roots {
+                reason: error.to_string(),
+            })
         };
-        self.client.get_or_try_init(make).await
+        let client = match private {
+            true => &self.private,
+            false => &self.public,
+        };
+        client.get_or_try_init(make).await
     }
 
-    /// Sends the request that the document calls `name`.
+    /// Sends the request that the document calls `name`. If `repeatable`, it is sent again where the service is busy and
+    /// names a time that the step still has.
     pub(super) async fn send(
         &self,
         name: &'static str,
         request: &Request,
         values: &Values<'_>,
-        allowed: &[String],
-        limits: Limits,
+        bounds: &Bounds<'_>,
+        repeatable: bool,
     ) -> Result<Answer, EngineError> {
-        let invalid = |reason: &str| EngineError::RequestInvalid {
+        // from here on this is the address: what is checked is what is sent
+        let url = render::address(name, &request.url, values)?;
+        let server = server(&url);
+        let private = bounds.permits(name, &url)?;
+        let not_public = |address| EngineError::AddressNotAllowed {
             request: name,
-            reason: reason.to_owned(),
+            server: server.clone(),
+            address,
         };
-        let (host, port) = request.server().ok_or_else(|| invalid("it has no host"))?;
-        let server = format!("{host}:{port}");
-        let allowed = allowed
+        if !private {
+            // the resolver is asked for names only
+            let literal = match url.host() {
+                Some(Host::Ipv4(address)) => Some(address.into()),
+                Some(Host::Ipv6(address)) => Some(address.into()),
+                Some(Host::Domain(_)) | None => None,
+            };
+            addresses::check(literal).map_err(|NotPublic(address)| not_public(address))?;
+        }
+        let client = self.client(private).await?;
+        let limit = bounds
+            .limits
+            .connect
+            .saturating_add(bounds.limits.statement);
+        let failed = |error: reqwest::Error| match refused_address(&error) {
+            Some(NotPublic(address)) => not_public(*address),
+            None => no_answer(&server, name, error, bounds.limits),
+        };
+        let filled = fill(client, name, request, url, values)?;
+        loop {
+            let mut attempt = filled
+                .try_clone()
+                .ok_or_else(|| invalid(name, "it has no end"))?;
+            *attempt.timeout_mut() = Some(limit);
+            let response = client.execute(attempt).await.map_err(failed)?;
+            let answer = Answer::read(response, &server, name, failed).await?;
+            match answer.retry_after() {
+                Some(wait) if repeatable && wait < bounds.end - Instant::now() => {
+                    tracing::warn!(server, request = name, ?wait, "the service is busy");
+                    sleep(wait).await;
+                }
+                _ => return Ok(answer),
+            }
+        }
+    }
+}
+
+impl Bounds<'_> {
+    /// Whether requests may go to this address, and if so, whether it may be one that is not public.
+    pub(super) fn permits(&self, request: &'static str, url: &Url) -> Result<bool, EngineError> {
+        let mut admitting = self
+            .allowed
             .iter()
-            .any(|allowed| *allowed == server || (*allowed == host && port == 443));
-        if !allowed {
-            return Err(EngineError::HostNotAllowed {
-                request: name,
-                server,
-            });
+            .filter(|allowed| allowed.admits(url))
+            .peekable();
+        if admitting.peek().is_none() {
+            let server = server(url);
+            return Err(EngineError::HostNotAllowed { request, server });
         }
-
-        let fill = |text: &str| fill(name, text, values);
-        let url = fill_encoded(name, &request.url, values)?;
-        let url = Url::parse(&url).map_err(|_| invalid("its address is none"))?;
-        let method = Method::from_bytes(request.method.as_bytes())
-            .map_err(|_| invalid("its method is none"))?;
-        let mut sent = self
-            .client()
-            .await?
-            .request(method, url)
-            .timeout(limits.connect.saturating_add(limits.statement));
-        for (header, value) in &request.headers {
-            let header = HeaderName::from_bytes(header.as_bytes())
-                .map_err(|_| invalid("the name of a header is none"))?;
-            let mut value = HeaderValue::from_str(&fill(value)?)
-                .map_err(|_| invalid("the value of a header is none"))?;
-            value.set_sensitive(true);
-            sent = sent.header(header, value);
-        }
-        if let Some(body) = &request.body {
-            sent = sent.json(&filled(name, body, values)?);
-        }
-        if let Some(form) = &request.form {
-            let mut fields = Vec::new();
-            for (field, value) in form {
-                fields.push((field, fill(value)?));
-            }
-            let fields: Vec<_> = fields
-                .iter()
-                .map(|(field, value)| (field, &**value))
-                .collect();
-            sent = sent.form(&fields);
-        }
-
-        let failed = |error| no_answer(&server, error, limits);
-        let mut response = sent.send().await.map_err(failed)?;
-        let status = response.status().as_u16();
-        let mut body = Zeroizing::new(Vec::new());
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > LONGEST_ANSWER {
-                let reason = format!("its answer is longer than {LONGEST_ANSWER} bytes");
-                return Err(EngineError::Unreachable { server, reason });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer {
-            server,
-            request: name,
-            status,
-            body,
-        })
+        Ok(admitting.any(AllowedHost::is_private))
     }
 }
 
-/// What placeholders stand for.
-pub(super) struct Values<'a> {
-    /// `key`, `key_id`, `label` and `token`, those that the request can be given.
-    pub(super) own: Vec<(&'static str, &'a str)>,
-    /// For `master.NAME`.
-    pub(super) master: Option<&'a Document>,
+/// Host and port, as messages name them.
+fn server(url: &Url) -> String {
+    let port = url.port_or_known_default().unwrap_or_default();
+    format!("{}:{port}", url.host_str().unwrap_or_default())
 }
 
-impl leon::Values for Values<'_> {
-    fn get_value(&self, name: &str) -> Option<Cow<'_, str>> {
-        let value = match (name.strip_prefix("master."), self.master) {
-            (Some("key"), Some(master)) => Some(master.password().expose_secret()),
-            (Some(field), Some(master)) => master.text(field),
-            (Some(_), None) => None,
-            (None, _) => {
-                let mut own = self.own.iter();
-                own.find(|(own, _)| *own == name).map(|(_, value)| *value)
-            }
-        };
-        value.map(Cow::Borrowed)
-    }
-}
-
-/// The same values, each of them one part of an address.
-struct Encoded<'a>(&'a Values<'a>);
-
-impl leon::Values for Encoded<'_> {
-    fn get_value(&self, name: &str) -> Option<Cow<'_, str>> {
-        let value = self.0.get_value(name)?;
-        Some(Cow::Owned(
-            utf8_percent_encode(&value, NON_ALPHANUMERIC).to_string(),
-        ))
-    }
-}
-
-fn fill(
-    request: &'static str,
-    text: &str,
-    values: &dyn leon::Values,
-) -> Result<Zeroizing<String>, EngineError> {
-    let unreadable = || EngineError::RequestInvalid {
+fn invalid(request: &'static str, reason: &str) -> EngineError {
+    EngineError::RequestInvalid {
         request,
-        reason: "a brace is no placeholder's".to_owned(),
-    };
-    let template = Template::parse(text).map_err(|_| unreadable())?;
-    match template.render(values) {
-        Ok(filled) => Ok(Zeroizing::new(filled)),
-        Err(RenderError::MissingKey(name)) => Err(EngineError::NoValue { request, name }),
-        Err(_) => Err(unreadable()),
+        reason: reason.to_owned(),
     }
 }
 
-fn fill_encoded(
-    request: &'static str,
-    url: &str,
+/// The request to this very address, with what the document says filled in.
+fn fill(
+    client: &Client,
+    name: &'static str,
+    request: &Request,
+    url: Url,
     values: &Values<'_>,
-) -> Result<Zeroizing<String>, EngineError> {
-    fill(request, url, &Encoded(values))
+) -> Result<reqwest::Request, EngineError> {
+    let method = Method::from_bytes(request.method.as_bytes());
+    let method = method.map_err(|_| invalid(name, "its method is none"))?;
+    let mut filled = client.request(method, url);
+    for (header, value) in &request.headers {
+        let header = HeaderName::from_bytes(header.as_bytes());
+        let header = header.map_err(|_| invalid(name, "the name of a header is none"))?;
+        let value = HeaderValue::from_str(&render::text(name, value, values)?);
+        let mut value = value.map_err(|_| invalid(name, "the value of a header is none"))?;
+        value.set_sensitive(true);
+        filled = filled.header(header, value);
+    }
+    if let Some(body) = &request.body {
+        filled = filled.json(&render::body(name, body, values)?);
+    }
+    if let Some(form) = &request.form {
+        let mut fields = Vec::new();
+        for (field, value) in form {
+            fields.push((field, render::text(name, value, values)?));
+        }
+        let fields: Vec<_> = fields
+            .iter()
+            .map(|(field, value)| (field, &**value))
+            .collect();
+        filled = filled.form(&fields);
+    }
+    filled
+        .build()
+        .map_err(|error| invalid(name, &error.without_url().to_string()))
 }
 
-/// The body with every text in it filled in.
-fn filled(request: &'static str, body: &Value, values: &Values<'_>) -> Result<Value, EngineError> {
-    Ok(match body {
-        Value::String(text) => Value::String(fill(request, text, values)?.to_string()),
-        Value::Array(parts) => {
-            let parts = parts.iter().map(|part| filled(request, part, values));
-            Value::Array(parts.collect::<Result<_, _>>()?)
+fn refused_address(error: &reqwest::Error) -> Option<&NotPublic> {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(refused) = cause.downcast_ref() {
+            return Some(refused);
         }
-        Value::Object(fields) => {
-            let mut object = Map::new();
-            for (name, field) in fields {
-                object.insert(name.clone(), filled(request, field, values)?);
-            }
-            Value::Object(object)
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => body.clone(),
-    })
+        source = cause.source();
+    }
+    None
 }
 
 /// Never the address: what was filled in stands in it.
-fn no_answer(server: &str, error: reqwest::Error, limits: Limits) -> EngineError {
+fn no_answer(
+    server: &str,
+    request: &'static str,
+    error: reqwest::Error,
+    limits: Limits,
+) -> EngineError {
     let server = server.to_owned();
     if error.is_timeout() {
-        let seconds = limits
-            .connect
-            .saturating_add(limits.statement)
-            .as_secs_f32();
-        return EngineError::TimedOut { server, seconds };
+        let limit = limits.connect.saturating_add(limits.statement);
+        return EngineError::ServiceTimedOut {
+            server,
+            request,
+            seconds: limit.as_secs_f32(),
+        };
     }
     let error = error.without_url();
     let mut reason = error.to_string();
@@ -230,112 +235,11 @@ fn no_answer(server: &str, error: reqwest::Error, limits: Limits) -> EngineError
         source = cause.source();
     }
     if reason.contains("certificate") {
-        return EngineError::CertificateInvalid { server, reason };
+        return EngineError::ServiceCertificateInvalid { server, reason };
     }
-    EngineError::Unreachable { server, reason }
-}
-
-/// What a service answered.
-pub(super) struct Answer {
-    server: String,
-    request: &'static str,
-    pub(super) status: u16,
-    body: Zeroizing<Vec<u8>>,
-}
-
-impl Answer {
-    pub(super) fn succeeded(&self) -> bool {
-        (200..300).contains(&self.status)
-    }
-
-    /// What to do about an answer that is none of those expected.
-    pub(super) fn refused(&self) -> EngineError {
-        let cure = match self.status {
-            300..400 => "write the final address into the secret, redirects are not followed",
-            401 | 403 => {
-                "see that the secret which \"masterarn\" names is good, and may do what the request asks for"
-            }
-            429 => "wait",
-            400..500 => "correct the request in the secret with PutSecretValue",
-            _ => "see what is wrong with the service",
-        };
-        EngineError::Answered {
-            server: self.server.clone(),
-            request: self.request,
-            status: self.status,
-            cure,
-        }
-    }
-
-    /// The body as JSON.
-    pub(super) fn json(&self) -> Result<Value, EngineError> {
-        serde_json::from_slice(&self.body).map_err(|_| self.without(""))
-    }
-
-    /// A text or a number of the body.
-    pub(super) fn text(
-        &self,
-        json: &Value,
-        pointer: Option<&str>,
-    ) -> Result<SecretString, EngineError> {
-        let pointer = pointer.unwrap_or_default();
-        match json.pointer(pointer) {
-            Some(Value::String(text)) if !text.is_empty() => Ok(text.as_str().into()),
-            Some(Value::Number(number)) => Ok(number.to_string().into()),
-            _ => Err(self.without(pointer)),
-        }
-    }
-
-    pub(super) fn without(&self, pointer: &str) -> EngineError {
-        EngineError::AnswerWithout {
-            server: self.server.clone(),
-            request: self.request,
-            pointer: format!("\"{pointer}\""),
-        }
-    }
-
-    pub(super) fn server(&self) -> &str {
-        &self.server
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use leon::Values as _;
-
-    #[test]
-    fn what_is_filled_into_an_address_stays_one_part_of_it() {
-        let values = Values {
-            own: vec![("key_id", "../a?b#c/d e")],
-            master: None,
-        };
-        let url = fill_encoded("delete", "https://h/keys/{key_id}", &values).unwrap();
-        assert_eq!(&*url, "https://h/keys/%2E%2E%2Fa%3Fb%23c%2Fd%20e");
-    }
-
-    #[test]
-    fn a_body_is_filled_in_wherever_it_holds_a_text_and_stays_json() {
-        let values = Values {
-            own: vec![("label", "quote \" and brace }")],
-            master: None,
-        };
-        let body = serde_json::json!({"a": ["{label}", 1.50, null], "b": {"c": "x {label}"}});
-        assert_eq!(
-            filled("create", &body, &values).unwrap(),
-            serde_json::json!({"a": ["quote \" and brace }", 1.50, null], "b": {"c": "x quote \" and brace }"}})
-        );
-    }
-
-    #[test]
-    fn a_placeholder_without_a_value_is_an_error_that_names_it() {
-        let values = Values {
-            own: vec![],
-            master: None,
-        };
-        assert!(values.get_value("master.key").is_none());
-        let error = fill("create", "{master.key}", &values).unwrap_err();
-        assert_eq!(error.error_type(), "PlaceholderWithoutValue");
-        assert!(error.to_string().contains("{master.key}"), "{error}");
+    EngineError::ServiceUnreachable {
+        server,
+        request,
+        reason,
     }
 }

@@ -2,6 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::engine::Minting;
+
 /// A key that the service lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Key {
@@ -21,19 +23,33 @@ pub(super) fn of_token<'a>(keys: &'a [Key], secret: &str, token: &str) -> Vec<&'
     keys.iter().filter(|key| key.label == label).collect()
 }
 
-/// The keys that were made for other tokens of this secret and are neither the current one nor the previous one: what
-/// rotations that came to nothing have left. In the order of the list.
-pub(super) fn strays<'a>(
-    keys: &'a [Key],
-    secret: &str,
-    token: &str,
-    needed: &[&str],
-) -> Vec<&'a Key> {
-    let (prefix, own) = (of_secret(secret), label(secret, token));
+/// Those of them that no labelled version is known to hold; none, as long as that is not known of all.
+pub(super) fn orphans<'a>(keys: &'a [Key], minting: &Minting<'_>) -> Vec<&'a Key> {
+    let own = of_token(keys, minting.secret, minting.token);
+    own.into_iter()
+        .filter(|key| is_free(key, minting))
+        .collect()
+}
+
+/// The keys that were made for other tokens of this secret and that no labelled version holds: what rotations that came
+/// to nothing have left. In the order of the list.
+///
+/// A list without the current key is out of date, or tells other ids than the versions hold: it has none.
+pub(super) fn strays<'a>(keys: &'a [Key], minting: &Minting<'_>) -> Vec<&'a Key> {
+    let (prefix, own) = (
+        of_secret(minting.secret),
+        label(minting.secret, minting.token),
+    );
+    let current = minting.current.username();
+    let is_shown = keys.iter().any(|key| key.id == current);
     let is_stray = |key: &&Key| {
-        key.label.starts_with(&prefix) && key.label != own && !needed.contains(&key.id.as_str())
+        is_shown && key.label.starts_with(&prefix) && key.label != own && is_free(key, minting)
     };
     keys.iter().filter(is_stray).collect()
+}
+
+fn is_free(key: &Key, minting: &Minting<'_>) -> bool {
+    minting.held.is_some_and(|held| !held.contains(&key.id))
 }
 
 fn of_secret(secret: &str) -> String {
@@ -53,6 +69,8 @@ fn digest(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::{Document, Overlap};
+    use serde_json::json;
 
     fn key(id: &str, label: String) -> Key {
         Key {
@@ -61,23 +79,58 @@ mod tests {
         }
     }
 
+    fn document(id: &str) -> Document {
+        let request = |url| json!({ "method": "POST", "url": url, "body": "{token}", "id": "/id", "key": "/key" });
+        let url = "https://h.example/";
+        let document = json!({
+            "engine": "http-api-key", "masterarn": "m", "key_id": id, "key": "k", "create": request(url),
+            "verify": { "method": "GET", "url": url }, "delete": { "method": "GET", "url": url },
+        });
+        Document::parse(&document.to_string().into()).unwrap()
+    }
+
     #[test]
-    fn a_stray_is_of_this_secret_and_of_another_token_and_neither_current_nor_previous() {
+    fn a_stray_is_of_this_secret_and_of_another_token_and_no_labelled_version_holds_it() {
         let keys = [
             key("current", label("a", "1")),
             key("previous", label("a", "0")),
             key("abandoned", label("a", "x")),
             key("own", label("a", "2")),
-            key("own, too", label("a", "2")),
+            key("own, held", label("a", "2")),
             key("another secret's", label("b", "x")),
             key("made by hand", "reporting".to_owned()),
         ];
+        let held = ["current", "previous", "own, held"].map(str::to_owned);
+        let current = document("current");
+        let minting = Minting {
+            administrator: &current,
+            secret: "a",
+            token: "2",
+            current: &current,
+            previous: None,
+            held: Some(&held),
+            looked_again: false,
+            overlaps: false,
+            overlap: Overlap::Unbounded,
+        };
         let ids = |keys: Vec<&Key>| keys.iter().map(|key| key.id.clone()).collect::<Vec<_>>();
-        assert_eq!(
-            ids(strays(&keys, "a", "2", &["current", "previous"])),
-            ["abandoned"]
-        );
-        assert_eq!(ids(of_token(&keys, "a", "2")), ["own", "own, too"]);
+        assert_eq!(ids(strays(&keys, &minting)), ["abandoned"]);
+        assert_eq!(ids(orphans(&keys, &minting)), ["own"]);
+        assert_eq!(ids(of_token(&keys, "a", "2")), ["own", "own, held"]);
+
+        let unknown = Minting {
+            held: None,
+            ..minting
+        };
+        assert!(strays(&keys, &unknown).is_empty() && orphans(&keys, &unknown).is_empty());
+
+        let current = document("not in the list");
+        let minting = Minting {
+            current: &current,
+            held: Some(&held),
+            ..unknown
+        };
+        assert!(strays(&keys, &minting).is_empty());
     }
 
     #[test]

@@ -2,50 +2,59 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `https` | a request, and what the service's answer means |
+//! | `render` | a request with its placeholders filled in |
+//! | `https` | where it may go, and how it is sent |
+//! | `addresses` | which addresses a name may lead to |
+//! | `answer` | what the service's answer means |
 //! | `keys` | which of the service's keys are this secret's, and which nobody needs |
 //!
 //! Such a service makes the key itself, so createSecret has it made, stores it, and ends what is not stored. An old
 //! key lives until its overlap is over and the next rotation comes, or until revokeSecret.
 
+mod addresses;
+mod answer;
 mod https;
 mod keys;
+mod render;
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::{Instant, sleep};
 
-use self::{
-    https::{Answer, Values},
-    keys::Key,
-};
+use self::{answer::Answer, https::Bounds, keys::Key, render::Values};
 use super::{Engine, EngineError, Limits, Login, Minting, Revoked};
 use crate::{
-    document::{Api, Document, Request},
+    document::{Api, Document, Request, address, is_segment},
     settings::Settings,
 };
 
 pub use https::Https;
 
+/// Between two tries of a key that is not ready yet.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// The service that a secret's document tells of, for the time of one invocation.
 #[derive(Debug)]
 pub struct ApiKey<'a> {
     https: &'a Https,
-    allowed: &'a [String],
-    limits: Limits,
+    bounds: Bounds<'a>,
     verified: AtomicU32,
 }
 
 impl<'a> ApiKey<'a> {
-    /// Nothing is connected before the first request.
+    /// The step begins now. Nothing is connected before the first request.
     pub fn new(https: &'a Https, settings: &'a Settings, limits: Limits) -> Self {
         Self {
             https,
-            allowed: &settings.allowed_hosts,
-            limits,
+            bounds: Bounds {
+                allowed: &settings.allowed_hosts,
+                limits,
+                end: Instant::now() + limits.step,
+            },
             verified: AtomicU32::new(0),
         }
     }
@@ -74,9 +83,11 @@ impl<'a> ApiKey<'a> {
         request: &Request,
         values: Values<'_>,
     ) -> Result<Answer, EngineError> {
+        // a key that is made twice is one too many, unless the service knows the token again
+        let repeatable = name != "create" || request.holds("token");
         let sent = self
             .https
-            .send(name, request, &values, self.allowed, self.limits);
+            .send(name, request, &values, &self.bounds, repeatable);
         sent.await
     }
 
@@ -136,6 +147,64 @@ impl<'a> ApiKey<'a> {
         }
     }
 
+    /// The id and the key of an answer to `create`, if they can be used.
+    async fn made(
+        &self,
+        api: &Api,
+        minting: &Minting<'_>,
+        answer: &Answer,
+    ) -> Result<(String, SecretString), EngineError> {
+        let unusable = |what| EngineError::KeyIdUnusable {
+            server: answer.server().to_owned(),
+            what,
+        };
+        let json = answer.json()?;
+        let id = answer.text(&json, api.create.id.as_deref())?;
+        let key = answer.text(&json, api.create.key.as_deref())?;
+        let id = id.expose_secret();
+        if !is_segment(id) {
+            return Err(unusable(
+                "is no segment of a path, so that no request can name it",
+            ));
+        }
+        if minting
+            .held
+            .is_some_and(|held| held.iter().any(|held| held == id))
+        {
+            return Err(unusable("is that of a key which another version holds"));
+        }
+        // with another id the key could not be deleted, and the next rotation would take it for a stray
+        let keys = self.list(api, minting.administrator).await?;
+        let own = keys::of_token(&keys, minting.secret, minting.token);
+        if !own.is_empty() && own.iter().all(|key| key.id != id) {
+            return Err(unusable("is not the one that list tells of it"));
+        }
+        Ok((id.to_owned(), key))
+    }
+
+    /// Ends a key that was made and cannot be used, as far as it can be named; tells what is left.
+    async fn discard(&self, api: &Api, minting: &Minting<'_>) -> &'static str {
+        let master = minting.administrator;
+        let deleted = async {
+            // what the list says of a key is sure; the id in the answer may be another key's
+            let keys = self.list(api, master).await?;
+            let orphans = keys::orphans(&keys, minting);
+            // one that the same token gets again is needed again
+            let is_repeated = api.create.holds("token") && orphans.len() < 2;
+            for orphan in orphans.iter().filter(|_| !is_repeated) {
+                self.delete(api, master, &orphan.id).await?;
+            }
+            Ok::<_, EngineError>(!orphans.is_empty() && !is_repeated)
+        };
+        match deleted.await {
+            Ok(true) => "is deleted",
+            _ if api.create.holds("token") => "is what the same token gets again",
+            _ => {
+                "may be left: see at the service for one whose name begins with rotation-, and delete it there"
+            }
+        }
+    }
+
     /// Deletes a key that was current. "There is no such key" is believed only if the key is good no longer: a request
     /// that asks for another one would be answered likewise.
     async fn end(&self, master: &Document, retired: &Document) -> Result<(), EngineError> {
@@ -178,6 +247,19 @@ impl Engine for ApiKey<'_> {
         }
     }
 
+    /// A service may know a key everywhere only some seconds after it made it.
+    async fn first_log_in(&self, document: &Document) -> Result<Login<()>, EngineError> {
+        let ready = Instant::now() + document.ready_within();
+        let end = ready.min(self.bounds.end - PAUSE);
+        loop {
+            let login = self.log_in(document).await?;
+            if matches!(login, Login::Accepted(())) || Instant::now() + PAUSE > end {
+                return Ok(login);
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
     async fn retire(
         &self,
         administrator: &Document,
@@ -212,10 +294,14 @@ impl Engine for ApiKey<'_> {
     async fn mint(&self, minting: &Minting<'_>) -> Result<Document, EngineError> {
         let (current, master) = (minting.current, minting.administrator);
         let api = api(current)?;
+        for (name, request) in api.requests() {
+            // a key that nobody may verify or delete is not made
+            if let Some(url) = address(&request.url) {
+                self.bounds.permits(name, &url)?;
+            }
+        }
         let keys = self.list(api, master).await?;
-        let mut needed = vec![current.username()];
-        needed.extend(minting.previous.map(Document::username));
-        for stray in keys::strays(&keys, minting.secret, minting.token, &needed) {
+        for stray in keys::strays(&keys, minting) {
             self.delete(api, master, &stray.id).await?;
         }
         let kept = match minting.previous {
@@ -226,11 +312,17 @@ impl Engine for ApiKey<'_> {
             previous => previous.is_some(),
         };
 
+        let orphans = keys::orphans(&keys, minting);
         let mut answer = self.create(api, minting).await?;
-        let orphans = keys::of_token(&keys, minting.secret, minting.token);
         if !answer.succeeded() && !orphans.is_empty() {
             // Made before a crash, and there may be no room for another one. Where there is, they go only when their
             // successor is stored: whoever made them may be alive, and about to store one.
+            if !minting.looked_again {
+                return Err(EngineError::MayBeStored {
+                    server: answer.server().to_owned(),
+                    status: answer.status,
+                });
+            }
             for orphan in orphans {
                 self.delete(api, master, &orphan.id).await?;
             }
@@ -246,16 +338,12 @@ impl Engine for ApiKey<'_> {
                 _ => answer.refused(),
             });
         }
-        let json = answer.json()?;
-        let id = answer.text(&json, api.create.id.as_deref())?;
-        let id = id.expose_secret();
-        match answer.text(&json, api.create.key.as_deref()) {
-            Ok(key) => Ok(current.with_user(id.to_owned(), key, minting.overlap)),
-            Err(unreadable) => {
-                // a key that nobody can read must not take up room
-                self.delete(api, master, id).await?;
-                Err(unreadable)
-            }
+        match self.made(api, minting, &answer).await {
+            Ok((id, key)) => Ok(current.with_user(id, key, minting.overlap)),
+            Err(cause) => Err(EngineError::MadeInVain {
+                cause: Box::new(cause),
+                left: self.discard(api, minting).await,
+            }),
         }
     }
 
@@ -267,10 +355,13 @@ impl Engine for ApiKey<'_> {
     ) -> Result<(), EngineError> {
         let (api, master) = (api(minting.current)?, minting.administrator);
         let keys = self.list(api, master).await?;
-        let listed = keys::of_token(&keys, minting.secret, minting.token);
-        let listed = listed.into_iter().map(|key| key.id.as_str());
+        let orphans = keys::orphans(&keys, minting);
+        // a list without the key that is stored is out of date, or tells other ids than create does
+        let shown = keys.iter().any(|key| key.id == stored.username());
+        let orphans = orphans.into_iter().filter(|_| shown);
+        let orphans = orphans.map(|key| key.id.as_str());
         let minted = minted.map(Document::username);
-        for id in listed.chain(minted).filter(|id| *id != stored.username()) {
+        for id in orphans.chain(minted).filter(|id| *id != stored.username()) {
             self.delete(api, master, id).await?;
         }
         Ok(())

@@ -1,0 +1,41 @@
+//! The function's settings, as its configuration tells them: what it may ask, the operator's machine may ask for it.
+
+use std::time::Duration;
+
+use aws_sdk_lambda::{
+    Client, operation::get_function_configuration::GetFunctionConfigurationOutput,
+};
+use secret_rotation::settings::{AllowedHost, Settings, SettingsError};
+use tokio::time::timeout;
+
+/// After a leak nobody waits longer for what is only needed for the proof.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Reads them by the function's own rules.
+///
+/// # Errors
+///
+/// A setting is refused.
+pub fn of(configuration: &GetFunctionConfigurationOutput) -> Result<Settings, SettingsError> {
+    let environment = configuration.environment();
+    let variables = environment.and_then(|environment| environment.variables());
+    // the bundle is a file of the function's, not of this machine's
+    let variable = |name: &str| {
+        variables?
+            .get(name)
+            .filter(|_| name != "AWS_CA_BUNDLE")
+            .cloned()
+    };
+    Settings::read(variable)
+}
+
+/// The hosts that the function may ask for API keys; none, if that cannot be read.
+pub async fn allowed_hosts(client: &Client, function: &str) -> Option<Vec<AllowedHost>> {
+    let configuration = client.get_function_configuration().function_name(function);
+    let configuration = timeout(PATIENCE, configuration.send()).await.ok()?.ok()?;
+    let unreadable = configuration.environment().and_then(|read| read.error());
+    if unreadable.is_some() {
+        return None;
+    }
+    Some(of(&configuration).ok()?.allowed_hosts)
+}

@@ -1,0 +1,179 @@
+//! No key goes that a version with a label holds, whatever label that is and whatever a read that lags says.
+
+use super::{edit, error, key, options, service, world};
+use crate::common::{call, failure, outcome, revoke, rotate, stage, start, version, warm};
+use local::{
+    secrets_manager::{Behavior, Fault},
+    world::World,
+};
+use serde_json::json;
+
+async fn roomy(overlap: &str) -> World {
+    let world = world(overlap).await;
+    service(&world).set_limit(99);
+    world
+}
+
+/// Moves a label to a version, or gives the version one that it has not had.
+async fn label(world: &World, label: &str, version: &str, from: Option<&str>) {
+    let mut input =
+        json!({ "SecretId": world.api_key(), "VersionStage": label, "MoveToVersionId": version });
+    if let Some(from) = from {
+        input["RemoveFromVersionId"] = from.into();
+    }
+    call(world, "UpdateSecretVersionStage", input).await;
+}
+
+/// Has the next reads of the secret answer as before its last change.
+fn lag(world: &World, operation: &str, times: usize) {
+    let fault = Fault::on(operation, Behavior::Lag).secret(world.api_key());
+    world.secrets_manager().inject(fault.times(times));
+}
+
+#[tokio::test]
+async fn a_key_of_a_version_with_a_label_that_people_made_lives_on() {
+    for overlap in ["0s", "unbounded"] {
+        let world = roomy(overlap).await;
+        assert!(rotate(&world, world.api_key()).await.succeeded);
+        let pinned = key(&world, "AWSCURRENT").await.unwrap();
+        label(
+            &world,
+            "REPORTING",
+            &version(&world, world.api_key(), "AWSCURRENT").await,
+            None,
+        )
+        .await;
+        for rotation in 0..3 {
+            assert!(rotate(&world, world.api_key()).await.succeeded);
+            let keys = service(&world).keys();
+            assert!(
+                keys.contains(&pinned),
+                "{overlap}, rotation {rotation}: {keys:?}"
+            );
+        }
+        // and no longer than it has the label
+        let input = json!({ "SecretId": world.api_key(), "VersionStage": "REPORTING",
+            "RemoveFromVersionId": version(&world, world.api_key(), "REPORTING").await });
+        call(&world, "UpdateSecretVersionStage", input).await;
+        assert!(rotate(&world, world.api_key()).await.succeeded);
+        assert!(!service(&world).keys().contains(&pinned), "{overlap}");
+    }
+}
+
+#[tokio::test]
+async fn a_label_that_people_made_costs_one_read_and_a_usual_rotation_none() {
+    let calls = async |world: &World| {
+        let before = world.secrets_manager().calls().len();
+        assert!(rotate(world, world.api_key()).await.succeeded);
+        world.secrets_manager().calls().len() - before
+    };
+    let world = start(warm(options("unbounded"))).await;
+    service(&world).set_limit(99);
+    assert!(rotate(&world, world.api_key()).await.succeeded);
+    label(
+        &world,
+        "REPORTING",
+        &version(&world, world.api_key(), "AWSPREVIOUS").await,
+        None,
+    )
+    .await;
+    assert_eq!(calls(&world).await, 11, "AWSPREVIOUS is read anyway");
+    assert_eq!(calls(&world).await, 12);
+}
+
+#[tokio::test]
+async fn a_version_that_cannot_be_read_may_hold_any_key_so_none_is_deleted() {
+    let world = roomy("unbounded").await;
+    assert!(rotate(&world, world.api_key()).await.succeeded);
+    let of_previous = key(&world, "AWSCURRENT").await.unwrap();
+    // what becomes AWSPREVIOUS is damaged, and the next AWSCURRENT is about another key
+    let good = super::document(&world, "AWSCURRENT").await.unwrap();
+    edit(&world, |document| *document = json!({ "damaged": true })).await;
+    service(&world).add("by hand", "by hand");
+    edit(&world, |document| {
+        *document = good;
+        document["key_id"] = "by hand".into();
+    })
+    .await;
+    assert!(rotate(&world, world.api_key()).await.succeeded);
+    assert!(service(&world).keys().contains(&of_previous));
+}
+
+#[tokio::test]
+async fn a_read_of_awscurrent_that_lags_is_found_out_before_anything_is_deleted() {
+    let world = roomy("unbounded").await;
+    for _ in 0..2 {
+        assert!(rotate(&world, world.api_key()).await.succeeded);
+    }
+    let (older, newer) = (
+        version(&world, world.api_key(), "AWSPREVIOUS").await,
+        version(&world, world.api_key(), "AWSCURRENT").await,
+    );
+    stage(&world, world.api_key());
+    // rolled back by hand, so that a read that lags takes AWSPREVIOUS's key for the current one
+    label(&world, "AWSCURRENT", &older, Some(&newer)).await;
+    let before = service(&world).keys();
+    lag(&world, "GetSecretValue", 1);
+    let error = failure(&world, world.api_key(), "createSecret").await;
+    assert_eq!(error.error_type, "ReadLagging", "{error}");
+    assert_eq!(service(&world).keys(), before);
+    // and the retry goes on
+    outcome(&world, world.api_key(), "createSecret").await;
+    assert!(
+        service(&world)
+            .keys()
+            .contains(&key(&world, "AWSCURRENT").await.unwrap())
+    );
+}
+
+#[tokio::test]
+async fn a_revocation_that_reads_what_lags_deletes_nothing() {
+    let world = roomy("unbounded").await;
+    assert!(rotate(&world, world.api_key()).await.succeeded);
+    let (older, newer) = (
+        version(&world, world.api_key(), "AWSPREVIOUS").await,
+        version(&world, world.api_key(), "AWSCURRENT").await,
+    );
+    let input = json!({ "SecretId": world.api_key(), "VersionStage": "AWSPENDING", "RemoveFromVersionId": newer });
+    call(&world, "UpdateSecretVersionStage", input).await;
+    label(&world, "AWSCURRENT", &older, Some(&newer)).await;
+    let before = service(&world).keys();
+    lag(&world, "GetSecretValue", 2);
+    let error = revoke(&world, world.api_key()).await.unwrap_err();
+    assert_eq!(error.error_type, "ReadLagging", "{error}");
+    assert_eq!(service(&world).keys(), before);
+}
+
+#[tokio::test]
+async fn a_key_that_was_stored_just_now_is_not_deleted_to_make_room_when_the_first_look_lags() {
+    let world = world("1h").await; // room for two
+    stage(&world, world.api_key());
+    outcome(&world, world.api_key(), "createSecret").await;
+    let stored = key(&world, "AWSPENDING").await.unwrap();
+    // AWSCURRENT, AWSPENDING and AWSPREVIOUS as before PutSecretValue, which changes what the second says
+    lag(&world, "GetSecretValue", 3);
+    let said = outcome(&world, world.api_key(), "createSecret").await;
+    assert_eq!(said, "already created");
+    assert!(service(&world).keys().contains(&stored));
+}
+
+#[tokio::test]
+async fn a_list_without_the_current_key_is_not_believed() {
+    let world = roomy("unbounded").await;
+    assert!(rotate(&world, world.api_key()).await.succeeded);
+    let good = super::document(&world, "AWSCURRENT").await.unwrap();
+    // the ids that it tells are others than those that the versions hold
+    edit(&world, |document| document["list"]["id"] = "/name".into()).await;
+    let (error_type, message) = error(&rotate(&world, world.api_key()).await);
+    assert_eq!(error_type, "KeyIdUnusable", "{message}");
+    for label in ["AWSCURRENT", "AWSPREVIOUS"] {
+        assert!(
+            service(&world)
+                .keys()
+                .contains(&key(&world, label).await.unwrap()),
+            "{label}"
+        );
+    }
+    edit(&world, |document| *document = good).await;
+    assert!(rotate(&world, world.api_key()).await.succeeded);
+}
