@@ -111,6 +111,13 @@ impl<'a> Old<'a> {
                 (_, Ok(document), None) => logins.obstacle(document).map(str::to_owned),
             };
             let user = document.as_ref().map(|document| document.username());
+            if let Some(reason) = not_tried.as_ref().filter(|_| may_log_in) {
+                timeline.add(format!(
+                    "the credential in version {}, {} of before, is not tried from here, so the function's word will stand \
+                     for it: {reason}",
+                    version.id, version.label
+                ));
+            }
             timeline.add_credential(OldCredential {
                 version: version.id.clone(),
                 label: version.label,
