@@ -1,0 +1,206 @@
+//! What a step asks of the world, and what it hears: small values, so that a search can keep millions of them.
+
+use secret_rotation::event::Step;
+
+/// A version of the secret, by number: a rotation's token, or one that was written by hand.
+pub(crate) type Version = u8;
+
+/// A user and a password, or a key. The number of a password tells which version it was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Credential {
+    pub(crate) user: u8,
+    pub(crate) password: u8,
+}
+
+impl Credential {
+    /// How many passwords can be made for one version.
+    pub(crate) const EACH: u8 = 8;
+}
+
+/// Where the labels are, as DescribeSecret tells it, and which versions have a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct View {
+    pub(crate) current: Version,
+    pub(crate) previous: Option<Version>,
+    pub(crate) pending: Option<Version>,
+    /// One bit for each version.
+    pub(crate) valued: u32,
+    pub(crate) enabled: bool,
+    /// When the last rotation ended.
+    pub(crate) rotated: Option<u8>,
+}
+
+impl View {
+    pub(crate) fn has_value(&self, version: Version) -> bool {
+        self.valued & (1 << version) != 0
+    }
+
+    /// Nothing is being rotated to.
+    pub(crate) fn at_rest(&self) -> bool {
+        self.pending.is_none_or(|pending| pending == self.current)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Label {
+    Current,
+    Previous,
+}
+
+/// What is changed of a role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Write {
+    /// CREATE ROLE, which does not log in yet.
+    Create(u8),
+    /// ALTER ROLE … PASSWORD.
+    Password(Credential),
+    /// ALTER ROLE … LOGIN VALID UNTIL 'infinity' PASSWORD.
+    Open(Credential),
+    /// ALTER ROLE … VALID UNTIL this time.
+    Until(u8, u8),
+    /// ALTER ROLE … VALID UNTIL '-infinity'.
+    End(u8),
+}
+
+/// A call to the store, a statement to the database, or a request to a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Call {
+    Describe,
+    Read(Label),
+    /// By version id and AWSPENDING.
+    ReadPending(Version),
+    /// GetSecretValue by the version's id alone.
+    ReadVersion(Version),
+    ReadAdministrator,
+    Put(Version, Credential),
+    /// To the first version, from the second.
+    Promote(Version, Version),
+
+    LogIn(Credential),
+    LogInAdministrator,
+    /// BEGIN and the lock, one message.
+    Lock,
+    /// Is there such a role?
+    Find(u8),
+    /// When shall this role end? None if it ends earlier already.
+    Bound(u8),
+    Alter(Write),
+    Commit,
+    /// BEGIN, the lock, the change and COMMIT, one message.
+    Message(Write),
+    /// Ends the sessions of a role.
+    Terminate(u8),
+    Notify,
+
+    /// GET of all keys, POST for a version, DELETE of one key. A login is GET with the key.
+    List,
+    Make(Version),
+    Delete(u8),
+
+    // What only a mistake asks for.
+    /// PutSecretValue that promotes at once.
+    PutCurrent(Version, Credential),
+    /// Another value for the same version.
+    Overwrite(Version, Credential),
+    /// Moves AWSCURRENT from wherever it is.
+    Force(Version),
+    /// Takes AWSPENDING off.
+    TakeOff,
+    /// ROLLBACK, by a session that ends without COMMIT.
+    Rollback,
+}
+
+/// What comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Answer {
+    /// Nothing: the caller does not know whether it had its effect.
+    Lost,
+    /// The lock was another's for too long.
+    TimedOut,
+    Labels(View),
+    /// With when it was stored.
+    Value(Option<(Version, Credential, u8)>),
+    Refused,
+    Conflict,
+    Done,
+    Accepted,
+    Rejected,
+    Found(bool),
+    Until(Option<u8>),
+    /// For each number whether there is such a key, and for which version it was made.
+    Keys([Option<Version>; 10]),
+    Made(u8),
+    NoSuchKey,
+}
+
+impl Call {
+    /// Whether something is different after it: of a read, a lost answer is a lost answer.
+    pub(crate) fn writes(self) -> bool {
+        match self {
+            Self::Describe
+            | Self::Read(_)
+            | Self::ReadPending(_)
+            | Self::ReadVersion(_)
+            | Self::ReadAdministrator
+            | Self::LogIn(_)
+            | Self::LogInAdministrator
+            | Self::Find(_)
+            | Self::Bound(_)
+            | Self::Terminate(_)
+            | Self::Notify
+            | Self::List => false,
+            // whose transaction loses its connection loses all of it, and the lock
+            Self::Lock | Self::Alter(_) | Self::Rollback => false,
+            _ => true,
+        }
+    }
+
+    /// Whether its answer is what the store says, which may lag.
+    pub(crate) fn may_lag(self) -> bool {
+        matches!(
+            self,
+            Self::Describe | Self::Read(_) | Self::ReadPending(_) | Self::ReadVersion(_)
+        )
+    }
+
+    /// Whether it waits for the lock.
+    pub(crate) fn locks(self) -> bool {
+        matches!(self, Self::Lock | Self::Message(_))
+    }
+}
+
+/// A delivery of a step: all that its course depends on, but for the answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Start {
+    pub(crate) step: Kind,
+    pub(crate) token: Version,
+    /// What its environment remembers.
+    pub(crate) memory: u32,
+    /// Which of the passwords for this token it makes, if it makes one.
+    pub(crate) salt: u8,
+    pub(crate) now: u8,
+}
+
+/// [`Step`], which has no order and no hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Create,
+    Set,
+    Test,
+    Finish,
+    Revoke,
+}
+
+impl Kind {
+    pub(crate) const STEPS: [Self; 4] = [Self::Create, Self::Set, Self::Test, Self::Finish];
+
+    pub(crate) fn step(self) -> Step {
+        match self {
+            Self::Create => Step::Create,
+            Self::Set => Step::Set,
+            Self::Test => Step::Test,
+            Self::Finish => Step::Finish,
+            Self::Revoke => Step::Revoke,
+        }
+    }
+}

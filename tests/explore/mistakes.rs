@@ -1,0 +1,318 @@
+//! Mistakes that a person could make in the steps, each put in by a layer between them and the world.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use secret_rotation::{
+    document::{Document, ENGINES, Overlap},
+    engine::{Announced, Engine, EngineError, Login, Minting, Revoked},
+    store::{SecretStore, StoreError, Version, Versions, Which, Written},
+};
+
+use crate::{
+    calls::{Call, Credential, Kind, Start, Write},
+    line::{Line, WINDOW, number},
+    postgres::Session,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mistake {
+    /// PutSecretValue without VersionStages, which promotes at once.
+    PutsWithoutStages,
+    /// A retry's password takes the place of the one that is stored.
+    Overwrites,
+    /// "It has another value" is read as "stored".
+    ConflictIsStored,
+    /// The database first, then the store.
+    StoresLast,
+    /// A version that is not there is an error.
+    AbsentIsAnError,
+    /// An answer that was lost is "not there".
+    LostIsAbsent,
+    /// AWSCURRENT is moved from wherever it is.
+    MovesFromAnywhere,
+    /// A lost answer to the promotion is taken for a success.
+    LostPromotionIsDone,
+    /// setSecret promotes, and testSecret comes too late.
+    PromotesInSet,
+    /// The old user is bounded before the new one is current.
+    BoundsBeforePromotion,
+    /// A failed setSecret cleans up after itself: it takes AWSPENDING off.
+    CleansUp,
+    /// setSecret changes nothing.
+    ChangesNothing,
+    /// The transaction is not committed.
+    ForgetsCommit,
+    /// setSecret makes a password of its own.
+    MakesAnother,
+    /// Under alternating users the current user gets the new password.
+    ChangesTheCurrent,
+    /// The new password goes to a role whose old end stands.
+    KeepsTheOldEnd,
+    /// A rejected login is taken for a session.
+    RejectedIsAccepted,
+    /// The new user is bounded in place of the old one.
+    BoundsTheNew,
+    /// The old user is bounded without a window.
+    BoundsAtOnce,
+    /// The old user is not bounded.
+    BoundsNobody,
+    /// That the bound failed is only logged.
+    FailedBoundIsDone,
+    /// revokeSecret ends the current user.
+    RevokesTheCurrent,
+    /// revokeSecret does not look whether a rotation is under way.
+    RevokesInFlight,
+    /// revokeSecret ends nothing.
+    RevokesNothing,
+    /// The key that is stored is ended, and the others stay.
+    EndsTheStored,
+    /// The keys that a delivery before it has made stay.
+    LeavesOrphans,
+    /// AWSPREVIOUS's key is ended although its window is not over.
+    ForgetsTheOverlap,
+    /// The current key is taken for one that nobody needs.
+    EndsTheCurrent,
+}
+
+/// A delivery's line, and what is wrong with what stands between.
+pub(crate) struct Mistaken<'a> {
+    pub(crate) line: &'a Line<'a>,
+    pub(crate) mistake: Mistake,
+    pub(crate) start: Start,
+}
+
+impl Mistaken<'_> {
+    fn is(&self, mistake: Mistake) -> bool {
+        self.mistake == mistake
+    }
+}
+
+impl SecretStore for Mistaken<'_> {
+    async fn versions(&self, secret: &str) -> Result<Versions, StoreError> {
+        let mut versions = self.line.versions(secret).await?;
+        if self.is(Mistake::RevokesInFlight) && self.start.step == Kind::Revoke {
+            for labels in versions.labels.values_mut() {
+                labels.retain(|label| label != Which::Pending("").label());
+            }
+        }
+        Ok(versions)
+    }
+
+    async fn read(&self, secret: &str, which: Which<'_>) -> Result<Option<Version>, StoreError> {
+        match self.line.read(secret, which).await {
+            Ok(None) if self.is(Mistake::AbsentIsAnError) => Err(StoreError::NoSuchSecret {
+                operation: "GetSecretValue",
+            }),
+            Err(StoreError::Unreachable { .. }) if self.is(Mistake::LostIsAbsent) => Ok(None),
+            read => read,
+        }
+    }
+
+    async fn write_pending(
+        &self,
+        secret: &str,
+        token: &str,
+        rotation_token: Option<&SecretString>,
+        document: &SecretString,
+    ) -> Result<Written, StoreError> {
+        let (version, credential) = self.line.pending(token, document);
+        match self.mistake {
+            Mistake::PutsWithoutStages => {
+                return self.line.write(Call::PutCurrent(version, credential)).await;
+            }
+            Mistake::Overwrites => {
+                return self.line.write(Call::Overwrite(version, credential)).await;
+            }
+            Mistake::StoresLast => {
+                let change = Call::Message(Write::Password(credential));
+                self.line.write(change).await?;
+            }
+            _ => {}
+        }
+        let put = self
+            .line
+            .write_pending(secret, token, rotation_token, document);
+        match put.await {
+            Ok(Written::Conflict) if self.is(Mistake::ConflictIsStored) => Ok(Written::Stored),
+            written => written,
+        }
+    }
+
+    async fn promote(&self, secret: &str, token: &str, from: &str) -> Result<(), StoreError> {
+        if self.is(Mistake::BoundsBeforePromotion) {
+            let current = self.line.read(secret, Which::Current).await?;
+            if let Some(current) = current {
+                let (_, old) = self.line.pending(token, &current.document);
+                let _ = self.line.bound(old.user, WINDOW).await;
+            }
+        }
+        if self.is(Mistake::MovesFromAnywhere) {
+            return self.line.write(Call::Force(number(token))).await.map(drop);
+        }
+        match self.line.promote(secret, token, from).await {
+            Err(StoreError::Unreachable { .. }) if self.is(Mistake::LostPromotionIsDone) => Ok(()),
+            promoted => promoted,
+        }
+    }
+}
+
+impl Engine for Mistaken<'_> {
+    const ENGINES: &'static [&'static str] = ENGINES;
+    type Session = Session;
+
+    async fn log_in(&self, document: &Document) -> Result<Login<Session>, EngineError> {
+        match self.line.log_in(document).await {
+            Ok(Login::Rejected) if self.is(Mistake::RejectedIsAccepted) => {
+                Ok(Login::Accepted(Session(None)))
+            }
+            login => login,
+        }
+    }
+
+    fn propose(
+        &self,
+        current: &Document,
+        password: SecretString,
+        overlap: Overlap,
+    ) -> Result<Document, EngineError> {
+        if self.is(Mistake::ChangesTheCurrent) {
+            return Ok(current.with_password(password));
+        }
+        self.line.propose(current, password, overlap)
+    }
+
+    async fn change(
+        &self,
+        proven: Session,
+        administrator: Option<&Document>,
+        current: &Document,
+        pending: &Document,
+    ) -> Result<(), EngineError> {
+        let (old, new) = (self.line.credential(current), self.line.credential(pending));
+        let another = Credential {
+            password: new.password + 1,
+            ..new
+        };
+        match self.mistake {
+            Mistake::ChangesNothing => Ok(()),
+            Mistake::MakesAnother => self.line.replace(&proven, another).await,
+            Mistake::ChangesTheCurrent => self.line.open(old.user, new).await,
+            Mistake::ForgetsCommit => {
+                let change = Write::Open(new);
+                self.line
+                    .open_with(old.user, new, change, Call::Rollback)
+                    .await
+            }
+            Mistake::KeepsTheOldEnd => {
+                let change = Write::Password(new);
+                self.line
+                    .open_with(old.user, new, change, Call::Commit)
+                    .await
+            }
+            Mistake::PromotesInSet => {
+                let _ = self.line.write(Call::Force(self.start.token)).await;
+                self.line
+                    .change(proven, administrator, current, pending)
+                    .await
+            }
+            Mistake::CleansUp => {
+                let changed = self
+                    .line
+                    .change(proven, administrator, current, pending)
+                    .await;
+                if changed.is_err() {
+                    let _ = self.line.write(Call::TakeOff).await;
+                }
+                changed
+            }
+            _ => {
+                self.line
+                    .change(proven, administrator, current, pending)
+                    .await
+            }
+        }
+    }
+
+    async fn prove(
+        &self,
+        session: Session,
+        document: &Document,
+        version: &str,
+    ) -> Result<(), EngineError> {
+        self.line.prove(session, document, version).await
+    }
+
+    async fn retire(
+        &self,
+        administrator: &Document,
+        retired: &Document,
+        window: Duration,
+    ) -> Result<(), EngineError> {
+        let user = self.line.credential(retired).user;
+        match self.mistake {
+            Mistake::BoundsNobody => Ok(()),
+            Mistake::BoundsTheNew => self.line.bound(self.line.other_than(user), window).await,
+            Mistake::BoundsAtOnce => self.line.bound(user, Duration::ZERO).await,
+            Mistake::FailedBoundIsDone => {
+                let _ = self.line.retire(administrator, retired, window).await;
+                Ok(())
+            }
+            _ => self.line.retire(administrator, retired, window).await,
+        }
+    }
+
+    async fn announce(
+        &self,
+        current: Option<&Document>,
+        secret: &str,
+        version: &str,
+    ) -> Result<Announced, EngineError> {
+        self.line.announce(current, secret, version).await
+    }
+
+    async fn revoke(&self, proven: Session, what: Revoked<'_>) -> Result<u64, EngineError> {
+        match (self.mistake, &what) {
+            (Mistake::RevokesNothing, _) => Ok(0),
+            (Mistake::RevokesTheCurrent, Revoked::Previous { previous, .. }) => {
+                let user = self.line.credential(previous).user;
+                self.line.end_user(self.line.other_than(user)).await
+            }
+            _ => self.line.revoke(proven, what).await,
+        }
+    }
+
+    fn mints(&self, current: &Document) -> bool {
+        self.line.mints(current)
+    }
+
+    async fn mint(&self, minting: &Minting<'_>) -> Result<Document, EngineError> {
+        if self.is(Mistake::EndsTheCurrent) {
+            let current = self.line.credential(minting.current);
+            self.line.delete(current.user).await?;
+        }
+        let overlaps = minting.overlaps && !self.is(Mistake::ForgetsTheOverlap);
+        self.line
+            .mint(&Minting {
+                overlaps,
+                ..*minting
+            })
+            .await
+    }
+
+    async fn settle(
+        &self,
+        minting: &Minting<'_>,
+        stored: &Document,
+        minted: Option<&Document>,
+    ) -> Result<(), EngineError> {
+        match self.mistake {
+            Mistake::LeavesOrphans => Ok(()),
+            Mistake::EndsTheStored => {
+                let stored = self.line.credential(stored);
+                self.line.delete(stored.user).await.map(drop)
+            }
+            _ => self.line.settle(minting, stored, minted).await,
+        }
+    }
+}
