@@ -212,12 +212,11 @@ pub enum EngineError {
         cause: Box<Self>,
         left: &'static str,
     },
-    /// A key that was made for the same token is in the way of another one, unless it is stored by now.
+    /// Keys that no version is known to hold, at the first look.
     #[error(
-        "{server} makes no further key (HTTP {status}), and has one of this rotation's that may be stored by now: rotate \
-         again"
+        "{server} has keys that rotations before have left: nothing was done yet, rotate again"
     )]
-    MayBeStored { server: String, status: u16 },
+    LeftOver { server: String, seen: Vec<String> },
     /// No more keys than there are, and one of them is still needed.
     #[error(
         "{server} makes no further key (HTTP {status}) while the AWSPREVIOUS one is kept, whose overlap is not over, or \
@@ -276,7 +275,7 @@ impl EngineError {
             Self::AnswerUnreadable { .. } | Self::AnswerWithout { .. } => "AnswerUnreadable",
             Self::KeyIdUnusable { .. } => "KeyIdUnusable",
             Self::MadeInVain { cause, .. } => cause.error_type(),
-            Self::MayBeStored { .. } => "KeyMayBeStored",
+            Self::LeftOver { .. } => "KeysLeftOver",
             Self::NoRoom { .. } => "TooManyKeys",
             Self::StillAccepted { .. } => "KeyStillAccepted",
             Self::Unable { .. } => "EngineUnable",

@@ -130,6 +130,9 @@ pub trait Engine {
     }
 
     /// Has the service make the credential, once for each token as far as it can, and makes room for it before.
+    ///
+    /// Where that takes to delete what no version holds, the first look ends with [`EngineError::LeftOver`]: then the
+    /// versions are read again, and it is called once more.
     async fn mint(&self, minting: &Minting<'_>) -> Result<Document, EngineError> {
         let _ = minting;
         Err(EngineError::Unable { what: "mint" })
@@ -169,8 +172,8 @@ pub struct Minting<'a> {
     pub previous: Option<&'a Document>,
     /// The users of all versions with a label; none, if one of them is not known.
     pub held: Option<&'a [String]>,
-    /// Whether it was asked twice, and some time apart, if there is a version with the token's value: there is none.
-    pub looked_again: bool,
+    /// What was there before `held` was read: only this may go because no version holds it. None at the first look.
+    pub seen: Option<&'a [String]>,
     /// Whether clients may still use the previous one, as far as is known.
     pub overlaps: bool,
     /// How long they may use the current one when it is replaced.

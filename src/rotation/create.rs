@@ -29,7 +29,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         self.memory.keep(&event.token, &current, version.created);
         if self.engine.mints(&current) {
             versions::up_to_date(&versions, Which::Current, &version.id)?;
-            return self.mint(event, &versions, &version, &current).await;
+            return self.mint(event, versions, &version, &current).await;
         }
 
         let password = self.policy.generate(rng)?;

@@ -9,6 +9,7 @@ use super::{Rotation, versions};
 use crate::{
     document::Document,
     engine::Engine,
+    event::RotationEvent,
     store::{SecretStore, Version, Versions, Which},
 };
 
@@ -46,21 +47,20 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
     /// Takes what was read already by the versions' ids, and reads the others: in a usual rotation there are none.
     pub(super) async fn held(
         &self,
-        secret: &str,
-        token: &str,
+        event: &RotationEvent,
         current: &Document,
         versions: &Versions,
-        read: &[&Version],
+        read: &[Option<&Version>],
     ) -> Held {
         let mut held = BTreeMap::new();
         for (id, labels) in &versions.labels {
-            let known = read.iter().find(|version| version.id == *id);
+            let known = read.iter().flatten().find(|version| version.id == *id);
             let document = match known {
                 Some(version) => current.about(&version.document),
                 // the token's own version has no value, or the read of it would be among the known
-                None if labels.is_empty() || id == token => continue,
+                None if labels.is_empty() || *id == event.token => continue,
                 None => {
-                    let version = self.store.read(secret, Which::Version(id)).await;
+                    let version = self.store.read(&event.secret, Which::Version(id)).await;
                     let version = version.ok().flatten();
                     version.and_then(|version| current.about(&version.document))
                 }

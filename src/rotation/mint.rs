@@ -5,7 +5,10 @@
 
 use std::time::SystemTime;
 
-use super::{Outcome, Pending, Rotation, document, same_server};
+use super::{
+    Outcome, Pending, Rotation, document, same_server,
+    versions::{self, Standing},
+};
 use crate::{
     document::{Document, Overlap},
     engine::{Engine, EngineError, Minting},
@@ -19,65 +22,70 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
     pub(super) async fn mint(
         &self,
         event: &RotationEvent,
-        versions: &Versions,
+        mut versions: Versions,
         version: &Version,
         current: &Document,
     ) -> Result<Outcome, Error> {
         let which = Which::Pending(&event.token);
-        let (stored, previous) = tokio::join!(
-            self.store.read(&event.secret, which),
-            self.store.read(&event.secret, Which::Previous),
-        );
-        let (stored, previous) = (stored?, previous?);
-        let master = self.administrator(current.administrator().unwrap_or_default(), current);
-        let master = master.await?;
-        let read: Vec<&Version> = [Some(version), previous.as_ref(), stored.as_ref()]
-            .into_iter()
-            .flatten()
-            .collect();
-        let held = self.held(&event.secret, &event.token, current, versions, &read);
-        let held = held.await;
-        let ids = held.ids();
-        let overlap = self.overlap(current);
-        let replaced_previous = versions.rotated.max(version.created);
-        let minting = Minting {
-            administrator: &master,
-            secret: &event.secret,
-            token: &event.token,
-            current,
-            // the same key under another version, written by hand: it is in use
-            previous: held
-                .previous(versions)
-                .filter(|previous| previous.username() != current.username()),
-            held: ids.as_deref(),
-            looked_again: false,
-            overlaps: overlaps(overlap, replaced_previous, self.now)
-                || held.pins_previous(versions),
-            overlap,
-        };
-
-        if let Some(stored) = stored {
-            let stored = document::<T>(&stored, which)?;
-            return self.settle(&minting, &stored, None, which).await;
-        }
-        let minted = match self.engine.mint(&minting).await {
-            // the first look may have lagged behind a delivery that has stored what is in the way
-            Err(EngineError::MayBeStored { .. }) => {
-                if let Some(stored) = self.store.read(&event.secret, which).await? {
-                    let stored = document::<T>(&stored, which)?;
-                    return self.settle(&minting, &stored, None, which).await;
-                }
-                let minting = Minting {
-                    looked_again: true,
-                    ..minting
-                };
-                self.engine.mint(&minting).await?
+        let mut seen = None;
+        loop {
+            let (stored, previous) = tokio::join!(
+                self.store.read(&event.secret, which),
+                self.store.read(&event.secret, Which::Previous),
+            );
+            let (stored, previous) = (stored?, previous?);
+            let master = self.administrator(current.administrator().unwrap_or_default(), current);
+            let master = master.await?;
+            let read = [Some(version), previous.as_ref(), stored.as_ref()];
+            let held = self.held(event, current, &versions, &read).await;
+            let ids = held.ids();
+            let overlap = self.overlap(current);
+            let since = versions.rotated.max(version.created);
+            let minting = Minting {
+                administrator: &master,
+                secret: &event.secret,
+                token: &event.token,
+                current,
+                // the same key under another version, written by hand: it is in use
+                previous: held
+                    .previous(&versions)
+                    .filter(|previous| previous.username() != current.username()),
+                held: ids.as_deref(),
+                seen: seen.as_deref(),
+                overlaps: overlaps(overlap, since, self.now) || held.pins_previous(&versions),
+                overlap,
+            };
+            if let Some(stored) = stored {
+                let stored = document::<T>(&stored, which)?;
+                return self.settle(&minting, &stored, None, which).await;
             }
-            minted => minted?,
-        };
-        match self.write_pending(event, &minted).await? {
+            match self.engine.mint(&minting).await {
+                Ok(minted) => return self.store(event, &minting, &minted).await,
+                Err(EngineError::LeftOver { seen: listed, .. }) if seen.is_none() => {
+                    // what is listed now and held by no version afterwards is nobody's, even if this delivery was held
+                    // up meanwhile, or the first look lagged
+                    versions = self.store.versions(&event.secret).await?;
+                    if let Standing::Current = versions::standing(&versions, &event.token)? {
+                        return Ok(Outcome::AlreadyCurrent);
+                    }
+                    versions::up_to_date(&versions, Which::Current, &version.id)?;
+                    seen = Some(listed);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn store(
+        &self,
+        event: &RotationEvent,
+        minting: &Minting<'_>,
+        minted: &Document,
+    ) -> Result<Outcome, Error> {
+        let which = Which::Pending(&event.token);
+        match self.write_pending(event, minted).await? {
             Written::Stored => {
-                self.settle(&minting, &minted, None, which).await?;
+                self.settle(minting, minted, None, which).await?;
                 Ok(Outcome::Created)
             }
             Written::Conflict => {
@@ -85,7 +93,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
                 match self.pending(event, stored).await? {
                     Pending::AlreadyCurrent => Ok(Outcome::AlreadyCurrent),
                     Pending::Staged(stored) => {
-                        self.settle(&minting, &stored, Some(&minted), which).await
+                        self.settle(minting, &stored, Some(minted), which).await
                     }
                 }
             }

@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
-use super::{assert_no_orphan, document, edit, error, key, service, world};
-use crate::common::{all_steps, arn, failure, invoke, options_with, rotate, stage, start};
+use super::{assert_no_orphan, document, edit, error, key, options, service, world};
+use crate::common::{
+    LONG, all_steps, failure, invoke, options_with, put_pending, rotate, stage, staged_secret,
+    start,
+};
 use local::world::World;
 use serde_json::{Value, json};
 
@@ -13,6 +16,13 @@ async fn roomy(overlap: &str) -> World {
     let world = world(overlap).await;
     service(&world).set_limit(99);
     world
+}
+
+/// A world whose steps have all the time that waiting takes.
+async fn patient(overlap: &str) -> World {
+    let mut options = options(overlap);
+    options.function_timeout = LONG;
+    start(options).await
 }
 
 #[tokio::test]
@@ -163,7 +173,7 @@ async fn an_answer_that_cannot_be_read_is_an_error_that_says_why_and_leaves_no_k
 #[tokio::test]
 async fn a_busy_service_is_asked_again_after_the_time_that_it_names() {
     for wait in ["0", "1", "Sun, 06 Nov 1994 08:49:37 GMT"] {
-        let world = world("unbounded").await;
+        let world = patient("unbounded").await;
         assert!(rotate(&world, world.api_key()).await.succeeded);
         for request in ["GET /keys", "DELETE /keys", "GET /me"] {
             service(&world).busy(request, wait);
@@ -190,7 +200,7 @@ async fn a_busy_service_that_names_no_time_or_more_than_the_step_has_is_an_error
 #[tokio::test]
 async fn to_make_a_key_is_asked_again_only_with_an_idempotency_key() {
     for repeatable in [false, true] {
-        let world = world("1h").await;
+        let world = patient("1h").await;
         if repeatable {
             service(&world).set_idempotent();
             edit(&world, |document| {
@@ -215,7 +225,7 @@ async fn to_make_a_key_is_asked_again_only_with_an_idempotency_key() {
 
 #[tokio::test]
 async fn a_key_that_is_known_only_after_some_time_is_tried_until_then() {
-    let world = world("1h").await;
+    let world = patient("1h").await;
     service(&world).set_not_ready(2);
     edit(&world, |document| document["ready_within"] = "20s".into()).await;
     let rotation = rotate(&world, world.api_key()).await;
@@ -227,7 +237,7 @@ async fn a_key_that_is_known_only_after_some_time_is_tried_until_then() {
 
 #[tokio::test]
 async fn it_is_tried_until_then_where_the_current_key_is_gone_too() {
-    let world = world("1h").await;
+    let world = patient("1h").await;
     service(&world).set_not_ready(2);
     edit(&world, |document| document["ready_within"] = "20s".into()).await;
     service(&world).delete(&key(&world, "AWSCURRENT").await.unwrap());
@@ -239,23 +249,19 @@ async fn it_is_tried_until_then_where_the_current_key_is_gone_too() {
 #[tokio::test]
 async fn a_key_that_stays_unknown_is_rejected_when_the_time_is_over_or_the_step_is() {
     let mut options = options_with(&[]).with_key_service();
-    options.function_timeout = Duration::from_secs(4);
+    options.function_timeout = Duration::from_secs(10);
     let world = start(options).await;
-    service(&world).set_not_ready(usize::MAX);
-    for within in ["2s", "60s"] {
-        // of the second, the step's own end is the bound
-        edit(&world, |document| document["ready_within"] = within.into()).await;
-        let token = uuid::Uuid::new_v4().to_string();
-        let staged = world.secrets_manager().stage(world.api_key(), &token);
-        staged.unwrap();
-        let secret = arn(&world, world.api_key());
-        let invoke = async |step: &str| {
-            let event = json!({ "Step": step, "SecretId": secret, "ClientRequestToken": token });
-            world.function().invoke(event).await.outcome
-        };
-        invoke("createSecret").await.unwrap();
-        let error = invoke("testSecret").await.unwrap_err();
+    let mut document = document(&world, "AWSCURRENT").await.unwrap();
+    document["key"] = "unknown".into();
+    // of the second the step's own end is the bound
+    for (secret, within) in [("ready/soon", "2s"), ("ready/late", "60s")] {
+        document["ready_within"] = within.into();
+        staged_secret(&world, secret, &document.to_string()).await;
+        put_pending(&world, secret, &document).await;
+        let before = service(&world).refused();
+        let error = failure(&world, secret, "testSecret").await;
         assert_eq!(error.error_type, "PendingRejected", "{within}: {error}");
+        assert!(service(&world).refused() > before + 1, "{within}");
     }
 }
 

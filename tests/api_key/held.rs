@@ -1,9 +1,11 @@
 //! No key goes that a version with a label holds, whatever label that is and whatever a read that lags says.
 
 use super::{edit, error, key, options, service, world};
-use crate::common::{call, failure, outcome, revoke, rotate, stage, start, version, warm};
+use crate::common::{
+    LONG, TOKEN, call, failure, outcome, revoke, rotate, stage, start, version, warm,
+};
 use local::{
-    secrets_manager::{Behavior, Fault},
+    secrets_manager::{Behavior, Fault, Hang, When},
     world::World,
 };
 use serde_json::json;
@@ -176,4 +178,32 @@ async fn a_list_without_the_current_key_is_not_believed() {
     }
     edit(&world, |document| *document = good).await;
     assert!(rotate(&world, world.api_key()).await.succeeded);
+}
+
+#[tokio::test]
+async fn a_delivery_that_was_held_up_deletes_no_key_of_the_rotation_that_overtook_it() {
+    let mut options = options("unbounded");
+    options.function_timeout = LONG;
+    let world = start(options).await;
+    service(&world).set_limit(99);
+    assert!(rotate(&world, world.api_key()).await.succeeded);
+    stage(&world, world.api_key());
+    let hang = Hang::default();
+    let held_up = Behavior::Hang(When::BeforeEffect, hang.clone());
+    service(&world).inject("GET /keys", held_up);
+    let (error, ()) = tokio::join!(failure(&world, world.api_key(), "createSecret"), async {
+        hang.reached().await;
+        // it has read the versions; it is set aside, and another rotation comes to its end
+        let input = json!({ "SecretId": world.api_key(), "VersionStage": "AWSPENDING", "RemoveFromVersionId": TOKEN });
+        call(&world, "UpdateSecretVersionStage", input).await;
+        assert!(rotate(&world, world.api_key()).await.succeeded);
+        hang.release();
+    });
+    // which of the two it is depends on whether the token's version is kept without a label
+    let overtaken = ["TokenNotStaged", "TokenUnknown"];
+    assert!(overtaken.contains(&error.error_type.as_str()), "{error}");
+    for label in ["AWSCURRENT", "AWSPREVIOUS"] {
+        let held = key(&world, label).await.unwrap();
+        assert!(service(&world).keys().contains(&held), "{label}");
+    }
 }

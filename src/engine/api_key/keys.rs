@@ -48,8 +48,10 @@ pub(super) fn strays<'a>(keys: &'a [Key], minting: &Minting<'_>) -> Vec<&'a Key>
     keys.iter().filter(is_stray).collect()
 }
 
+/// A key that came after the versions were read may be stored by now.
 fn is_free(key: &Key, minting: &Minting<'_>) -> bool {
     minting.held.is_some_and(|held| !held.contains(&key.id))
+        && minting.seen.is_none_or(|seen| seen.contains(&key.id))
 }
 
 fn of_secret(secret: &str) -> String {
@@ -109,7 +111,7 @@ mod tests {
             current: &current,
             previous: None,
             held: Some(&held),
-            looked_again: false,
+            seen: None,
             overlaps: false,
             overlap: Overlap::Unbounded,
         };
@@ -118,9 +120,18 @@ mod tests {
         assert_eq!(ids(orphans(&keys, &minting)), ["own"]);
         assert_eq!(ids(of_token(&keys, "a", "2")), ["own", "own, held"]);
 
+        let seen = ["abandoned".to_owned()];
+        let later = Minting {
+            seen: Some(&seen),
+            ..minting
+        };
+        assert_eq!(ids(strays(&keys, &later)), ["abandoned"]);
+        assert!(orphans(&keys, &later).is_empty());
+
         let unknown = Minting {
             held: None,
-            ..minting
+            seen: None,
+            ..later
         };
         assert!(strays(&keys, &unknown).is_empty() && orphans(&keys, &unknown).is_empty());
 

@@ -301,7 +301,12 @@ impl Engine for ApiKey<'_> {
             }
         }
         let keys = self.list(api, master).await?;
-        for stray in keys::strays(&keys, minting) {
+        let strays = keys::strays(&keys, minting);
+        if minting.seen.is_none() && !strays.is_empty() {
+            // this delivery may have been held up, and a later rotation's key be among them
+            return Err(left_over(current, &keys));
+        }
+        for stray in strays {
             self.delete(api, master, &stray.id).await?;
         }
         let kept = match minting.previous {
@@ -317,11 +322,8 @@ impl Engine for ApiKey<'_> {
         if !answer.succeeded() && !orphans.is_empty() {
             // Made before a crash, and there may be no room for another one. Where there is, they go only when their
             // successor is stored: whoever made them may be alive, and about to store one.
-            if !minting.looked_again {
-                return Err(EngineError::MayBeStored {
-                    server: answer.server().to_owned(),
-                    status: answer.status,
-                });
+            if minting.seen.is_none() {
+                return Err(left_over(current, &keys));
             }
             for orphan in orphans {
                 self.delete(api, master, &orphan.id).await?;
@@ -369,6 +371,13 @@ impl Engine for ApiKey<'_> {
 
     async fn disconnect(&self) -> u32 {
         self.verified.load(Ordering::Relaxed)
+    }
+}
+
+fn left_over(current: &Document, keys: &[Key]) -> EngineError {
+    EngineError::LeftOver {
+        server: current.server(),
+        seen: keys.iter().map(|key| key.id.clone()).collect(),
     }
 }
 
