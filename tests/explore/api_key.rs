@@ -1,6 +1,7 @@
 //! What src/engine/api_key asks of the service, request by request, and what it makes of the answers.
 //!
-//! It mirrors mod.rs there; `strays` and `of_token` are the rules of keys.rs.
+//! It mirrors mod.rs there; `strays` and `orphans` are the rules of keys.rs. Ids that cannot be used, and keys that are not
+//! ready at once, are left out.
 
 use secret_rotation::{
     document::Document,
@@ -16,20 +17,46 @@ use crate::{
 /// For each number the version that the key was made for.
 pub(crate) type Keys = [Option<Version>; 10];
 
-pub(crate) fn of_token(keys: &Keys, token: Version) -> Vec<u8> {
-    let made = |id: &u8| keys[usize::from(*id)] == Some(token);
-    (0..keys.len() as u8).filter(made).collect()
+/// No labelled version holds it, as far as that is known of all, and it is no key that came later.
+fn is_free(key: u8, minting: &Minting<'_>) -> bool {
+    let holds = |held: &[String]| held.contains(&key.to_string());
+    minting.held.is_some_and(|held| !holds(held)) && minting.seen.is_none_or(holds)
 }
 
-/// What rotations that came to nothing have left.
-pub(crate) fn strays(keys: &Keys, token: Version, needed: &[u8]) -> Vec<u8> {
-    let stray =
-        |id: &u8| keys[usize::from(*id)].is_some_and(|made| made != token) && !needed.contains(id);
-    (0..keys.len() as u8).filter(stray).collect()
+/// Those made for this token that no version holds.
+fn orphans(keys: &Keys, minting: &Minting<'_>) -> Vec<u8> {
+    let own = Some(number(minting.token));
+    let orphan = |key: &u8| keys[usize::from(*key)] == own && is_free(*key, minting);
+    (0..keys.len() as u8).filter(orphan).collect()
+}
+
+/// What rotations that came to nothing have left. A list without the current key is out of date.
+fn strays(keys: &Keys, minting: &Minting<'_>) -> Vec<u8> {
+    let own = number(minting.token);
+    let stray = |key: &u8| {
+        keys[usize::from(*key)].is_some_and(|made| made != own) && is_free(*key, minting)
+    };
+    match shows(keys, minting.current) {
+        true => (0..keys.len() as u8).filter(stray).collect(),
+        false => Vec::new(),
+    }
+}
+
+fn left_over(keys: &Keys) -> EngineError {
+    let there = |id: &usize| keys[*id].is_some();
+    let seen = (0..keys.len()).filter(there);
+    EngineError::LeftOver {
+        server: "h:443".to_owned(),
+        seen: seen.map(|id| id.to_string()).collect(),
+    }
+}
+
+fn shows(keys: &Keys, document: &Document) -> bool {
+    keys[usize::from(number(document.username()))].is_some()
 }
 
 impl Line<'_> {
-    pub(crate) async fn list(&self) -> Result<Keys, EngineError> {
+    async fn list(&self) -> Result<Keys, EngineError> {
         match self.ask(Call::List).await {
             Answer::Keys(keys) => Ok(keys),
             _ => Err(lost()),
@@ -60,15 +87,13 @@ impl Line<'_> {
     }
 
     pub(crate) async fn make(&self, minting: &Minting<'_>) -> Result<Document, EngineError> {
-        let (token, current) = (number(minting.token), minting.current);
+        let token = number(minting.token);
         let keys = self.list().await?;
-        let mut needed = vec![self.credential(current).user];
-        needed.extend(
-            minting
-                .previous
-                .map(|previous| self.credential(previous).user),
-        );
-        for stray in strays(&keys, token, &needed) {
+        let strays = strays(&keys, minting);
+        if minting.seen.is_none() && !strays.is_empty() {
+            return Err(left_over(&keys));
+        }
+        for stray in strays {
             self.delete(stray).await?;
         }
         if let Some(previous) = minting.previous
@@ -76,24 +101,47 @@ impl Line<'_> {
         {
             self.end_key(self.credential(previous)).await?;
         }
+        let orphans = orphans(&keys, minting);
         let mut made = self.ask(Call::Make(token)).await;
-        let orphans = of_token(&keys, token);
         if made == Answer::Refused && !orphans.is_empty() {
+            if minting.seen.is_none() {
+                return Err(left_over(&keys));
+            }
             for orphan in orphans {
                 self.delete(orphan).await?;
             }
             made = self.ask(Call::Make(token)).await;
         }
         match made {
-            Answer::Made(key) => {
-                let (id, key) = (key.to_string(), key.to_string().into());
-                Ok(current.with_user(id, key, minting.overlap))
-            }
+            Answer::Made(key) => self.made(minting, key).await,
             Answer::Refused => Err(EngineError::NoRoom {
                 server: "h:443".to_owned(),
                 status: 409,
             }),
             _ => Err(lost()),
+        }
+    }
+
+    /// The list has to show the new key under its id; where it does not answer, the key is given up.
+    async fn made(&self, minting: &Minting<'_>, key: u8) -> Result<Document, EngineError> {
+        match self.list().await {
+            Ok(_) => {
+                let (id, key) = (key.to_string(), key.to_string().into());
+                Ok(minting.current.with_user(id, key, minting.overlap))
+            }
+            Err(cause) => {
+                if let Ok(keys) = self.list().await {
+                    for orphan in orphans(&keys, minting) {
+                        if self.delete(orphan).await.is_err() {
+                            break;
+                        }
+                    }
+                }
+                Err(EngineError::MadeInVain {
+                    cause: Box::new(cause),
+                    left: "may be left",
+                })
+            }
         }
     }
 
@@ -104,11 +152,13 @@ impl Line<'_> {
         minted: Option<&Document>,
     ) -> Result<(), EngineError> {
         let keys = self.list().await?;
-        let stored = self.credential(stored).user;
-        let minted = minted.map(|minted| self.credential(minted).user);
-        let listed = of_token(&keys, number(minting.token));
-        for key in listed.into_iter().chain(minted) {
-            if key != stored {
+        let mut ended = match shows(&keys, stored) {
+            true => orphans(&keys, minting),
+            false => Vec::new(),
+        };
+        ended.extend(minted.map(|minted| self.credential(minted).user));
+        for key in ended {
+            if key != self.credential(stored).user {
                 self.delete(key).await?;
             }
         }

@@ -67,10 +67,10 @@ pub(crate) enum Write {
 pub(crate) enum Call {
     Describe,
     Read(Label),
+    /// By version id.
+    ReadVersion(Version),
     /// By version id and AWSPENDING.
     ReadPending(Version),
-    /// GetSecretValue by the version's id alone.
-    ReadVersion(Version),
     ReadAdministrator,
     Put(Version, Credential),
     /// To the first version, from the second.

@@ -65,9 +65,9 @@ fn held_up_and_awspending_leaves() {
 #[ignore = "make explore"]
 fn two_held_up() {
     let bounds = Bounds {
+        rotations: 1,
         stalls: 2,
         windows: 0,
-        preemptions: Some(3),
         ..HELD_UP
     };
     finds_nothing_new("two held up", &bounds);
@@ -79,7 +79,7 @@ fn held_up_and_a_revocation() {
     let bounds = Bounds {
         revokes: 1,
         windows: 0,
-        preemptions: Some(3),
+        preemptions: Some(1),
         ..HELD_UP
     };
     finds_nothing_new("held up, and a revocation", &bounds);
@@ -91,7 +91,7 @@ fn held_up_and_a_persons_hand() {
     let bounds = Bounds {
         hands: 1,
         windows: 0,
-        preemptions: Some(3),
+        preemptions: Some(1),
         ..HELD_UP
     };
     finds_nothing_new("held up, and a person's hand", &bounds);

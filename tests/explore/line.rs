@@ -212,7 +212,7 @@ impl SecretStore for Line<'_> {
             Which::Current => Call::Read(Label::Current),
             Which::Previous => Call::Read(Label::Previous),
             Which::Pending(token) => Call::ReadPending(number(token)),
-            Which::Version(id) => Call::ReadVersion(number(id)),
+            Which::Version(version) => Call::ReadVersion(number(version)),
         };
         match self.ask(call).await {
             Answer::Value(found) => {

@@ -3,8 +3,7 @@
 use crate::{
     NONE,
     bounds::Bounds,
-    known::KNOWN,
-    scenarios::{STRATEGIES, setup, told},
+    scenarios::{STRATEGIES, is_known, setup, told},
     walk::walk,
 };
 
@@ -40,7 +39,7 @@ fn walks(seeds: std::ops::Range<u64>) {
             acts += walk.acts.len();
             let violation = walk.broken.map(|violation| violation.to_string());
             let violation = violation.unwrap_or_default();
-            let is_known = KNOWN.iter().any(|known| known.is(strategy, &violation));
+            let is_known = is_known(strategy, &violation);
             known += u32::from(is_known);
             if one.is_some() || (walk.broken.is_some() && !is_known) {
                 let text = told(&setup, &mut steps, &walk.acts);

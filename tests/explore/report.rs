@@ -31,7 +31,7 @@ pub(crate) fn tell(setup: &Setup, steps: &mut Steps, schedule: &[Act]) -> Vec<Li
         if let Err(violation) = result {
             lines.push(Line {
                 text: format!("=> {violation}"),
-                matters: true,
+                matters: false,
             });
         }
     }
