@@ -23,25 +23,28 @@ impl Engine for Redis {
         }
     }
 
-    async fn change(
+    async fn change<E: From<EngineError>>(
         &self,
         (): (),
         administrator: Option<&Document>,
         current: &Document,
-        pending: &Document,
-    ) -> Result<(), EngineError> {
+        wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
+    ) -> Result<bool, E> {
         let administrator = administrator.ok_or(EngineError::Unable { what: "change" })?;
-        let change = async {
-            let mut session = log_in(administrator).await?;
-            let mut command = cmd("ACL");
-            command.arg("SETUSER").arg(current.username());
-            command.arg("resetpass").arg(verifier(current));
-            command
-                .arg(verifier(pending))
-                .exec_async(&mut session)
-                .await
+        let session = log_in(administrator).await;
+        let mut session = session.map_err(|error| refused(administrator, &error))?;
+        // there is no lock: the change follows the answer at once
+        let Some(pending) = wanted().await? else {
+            return Ok(false);
         };
-        change.await.map_err(|error| refused(administrator, &error))
+        let mut command = cmd("ACL");
+        command.arg("SETUSER").arg(current.username());
+        command.arg("resetpass").arg(verifier(current));
+        let change = command.arg(verifier(&pending)).exec_async(&mut session);
+        change
+            .await
+            .map_err(|error| refused(administrator, &error))?;
+        Ok(true)
     }
 }
 

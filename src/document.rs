@@ -44,6 +44,8 @@ pub struct Document {
     password: SecretString,
     host: String,
     port: u16,
+    rotation_host: Option<String>,
+    rotation_port: Option<u16>,
     username: String,
     dbname: String,
     tls: bool,
@@ -117,7 +119,9 @@ impl Document {
     ) -> Result<Self, DocumentError> {
         let (mut fields, _) = object(json, engines)?;
         if rotated.api.is_none() {
-            return Self::login(fields, Some(rotated), Some(rotated.port));
+            let rotated = rotated.for_rotation();
+            let port = rotated.port;
+            return Self::login(fields, Some(&rotated), Some(port));
         }
         let password = take(&mut fields, KEY.password)?;
         Ok(Self {
@@ -149,9 +153,11 @@ impl Document {
             dbname: optional(&fields, "dbname")?
                 .or_else(|| default(Self::dbname))
                 .unwrap_or_else(|| DEFAULT_DATABASE.to_owned()),
-            port: port(&fields)?
+            port: port(&fields, "port")?
                 .or(default_port)
                 .ok_or_else(|| missing("port"))?,
+            rotation_host: optional(&fields, "rotationhost")?,
+            rotation_port: port(&fields, "rotationport")?,
             tls: tls(&fields)?.unwrap_or(rotated.is_none_or(Self::tls)),
             administrator: optional(&fields, "masterarn")?,
             owner: optional(&fields, "ownerrole")?,
@@ -173,6 +179,8 @@ impl Document {
             names: KEY,
             api: Some(Arc::new(api)),
             host,
+            rotation_host: None,
+            rotation_port: None,
             username: key_id(&fields, KEY.username)?.ok_or_else(|| missing(KEY.username))?,
             dbname: String::new(),
             port,
@@ -204,6 +212,8 @@ impl Document {
             password,
             host: self.host.clone(),
             port: self.port,
+            rotation_host: self.rotation_host.clone(),
+            rotation_port: self.rotation_port,
             username: self.username.clone(),
             dbname: self.dbname.clone(),
             tls: self.tls,
@@ -256,6 +266,8 @@ impl Document {
         [
             ("host", self.host != other.host),
             ("port", self.port != other.port),
+            ("rotationhost", self.rotation_host != other.rotation_host),
+            ("rotationport", self.rotation_port != other.rotation_port),
             ("dbname", self.dbname != other.dbname),
             ("ssl", self.tls != other.tls),
             ("masterarn", self.administrator != other.administrator),
@@ -289,6 +301,24 @@ impl Document {
     /// The server's port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// `rotationhost` and `rotationport`: the same document where roles are changed, if that is not where applications log in
+    /// (a reader, a pooler, a name that the certificate lacks).
+    pub fn for_rotation(&self) -> Self {
+        let mut document = self.with_password(self.password.clone());
+        document.host = self.rotation_host.clone().unwrap_or(document.host);
+        document.port = self.rotation_port.unwrap_or(document.port);
+        document.rotation_host = None;
+        document.rotation_port = None;
+        document
+    }
+
+    /// Whether roles are changed elsewhere than applications log in.
+    pub fn has_rotation_address(&self) -> bool {
+        let elsewhere = |own: &str, other: Option<&str>| other.is_some_and(|other| other != own);
+        elsewhere(&self.host, self.rotation_host.as_deref())
+            || self.rotation_port.is_some_and(|port| port != self.port)
     }
 
     /// The role that logs in, or an API key's id.

@@ -102,13 +102,7 @@ impl Function {
             Event::Rotation(event) => event,
             Event::AgeCheck => return self.check_ages(&own_arn, budget).await,
         };
-        // three logins and a change fit into the whole with time to spare for the calls
-        let limits = Limits {
-            step: budget,
-            connect: budget / 5,
-            statement: budget / 5,
-        };
-        let engine = engine(settings, limits);
+        let engine = engine(settings, Limits::of(budget));
         let outcome = self.step(&event, settings, &engine, budget).await?;
         let mut answer = json!({ "step": event.step.name(), "outcome": outcome.name() });
         if let Outcome::Revoked { sessions } = outcome {

@@ -27,6 +27,17 @@ pub enum PasswordHashing {
     Server,
 }
 
+/// What ties the administrator's login to its TLS connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChannelBindingRule {
+    /// SCRAM's proof holds for this connection only, or there is no login.
+    #[default]
+    Require,
+    /// The same where the server offers it: for administrators with md5 passwords, poolers, TLS that ends at a load balancer,
+    /// and certificates without a hash for it.
+    Prefer,
+}
+
 /// What the environment sets, with a default for everything.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -34,6 +45,10 @@ pub struct Settings {
     pub policy: Policy,
     /// `PASSWORD_HASHING`: `scram` (default) or `server`.
     pub hashing: PasswordHashing,
+    /// `ADMINISTRATOR_CHANNEL_BINDING`: `require` (default) or `prefer`.
+    pub channel_binding: ChannelBindingRule,
+    /// `POOLER_ASKS_SERVER`: whether a pooler before the database asks it for passwords, and has no list of its own.
+    pub pooler_asks: bool,
     /// `OVERLAP_WINDOW`: how long the old one of two users logs in after a rotation; 24h by default.
     pub overlap: Overlap,
     /// `VERIFY_SQL`: what testSecret runs as the new credential, read only; it must not fail.
@@ -79,6 +94,13 @@ impl Settings {
         Ok(Self {
             policy: Policy::new(&rules)?,
             hashing: parsed(&variable, "PASSWORD_HASHING", "scram or server")?.unwrap_or_default(),
+            channel_binding: parsed(
+                &variable,
+                "ADMINISTRATOR_CHANNEL_BINDING",
+                "require or prefer",
+            )?
+            .unwrap_or_default(),
+            pooler_asks: flag(&variable, "POOLER_ASKS_SERVER", false)?,
             overlap: parsed(
                 &variable,
                 "OVERLAP_WINDOW",
@@ -103,6 +125,18 @@ impl FromStr for PasswordHashing {
         match text {
             "scram" => Ok(Self::Scram),
             "server" => Ok(Self::Server),
+            _ => Err(()),
+        }
+    }
+}
+
+impl FromStr for ChannelBindingRule {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "require" => Ok(Self::Require),
+            "prefer" => Ok(Self::Prefer),
             _ => Err(()),
         }
     }
@@ -282,6 +316,8 @@ mod tests {
             ("PASSWORD_LENGTH", "-1"),
             ("EXCLUDE_NUMBERS", "ture"),
             ("PASSWORD_HASHING", "md5"),
+            ("ADMINISTRATOR_CHANNEL_BINDING", "disable"),
+            ("POOLER_ASKS_SERVER", "maybe"),
             ("OVERLAP_WINDOW", "soon"),
             ("OVERLAP_WINDOW", "1500ms"),
             ("OVERLAP_WINDOW", "584542046090years"),

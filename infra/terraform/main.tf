@@ -36,13 +36,15 @@ resource "aws_lambda_function" "function" {
 
   environment {
     variables = {
-      LOG_LEVEL          = var.log_level
-      OVERLAP_WINDOW     = var.overlap_window
-      PASSWORD_LENGTH    = tostring(var.password_length)
-      EXCLUDE_CHARACTERS = var.exclude_characters
-      PASSWORD_HASHING   = var.password_hashing
-      VERIFY_SQL         = var.verify_sql
-      ALLOWED_HOSTS      = var.allowed_hosts
+      LOG_LEVEL                     = var.log_level
+      OVERLAP_WINDOW                = var.overlap_window
+      PASSWORD_LENGTH               = tostring(var.password_length)
+      EXCLUDE_CHARACTERS            = var.exclude_characters
+      PASSWORD_HASHING              = var.password_hashing
+      ADMINISTRATOR_CHANNEL_BINDING = var.administrator_channel_binding
+      POOLER_ASKS_SERVER            = tostring(var.pooler_asks_server)
+      VERIFY_SQL                    = var.verify_sql
+      ALLOWED_HOSTS                 = var.allowed_hosts
     }
   }
 

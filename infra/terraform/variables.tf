@@ -105,6 +105,22 @@ variable "password_hashing" {
   }
 }
 
+variable "administrator_channel_binding" {
+  description = "prefer where the administrator's login cannot be bound to its TLS connection."
+  type        = string
+  default     = "require"
+  validation {
+    condition     = contains(["require", "prefer"], var.administrator_channel_binding)
+    error_message = "One of require, prefer."
+  }
+}
+
+variable "pooler_asks_server" {
+  description = "Whether a pooler before the database asks it for passwords."
+  type        = bool
+  default     = false
+}
+
 variable "verify_sql" {
   description = "What testSecret runs as the new credential, read only."
   type        = string

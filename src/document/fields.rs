@@ -69,8 +69,11 @@ pub(super) fn optional_text<'a>(
     }
 }
 
-pub(super) fn port(fields: &Map<String, Value>) -> Result<Option<u16>, DocumentError> {
-    let read = match fields.get("port") {
+pub(super) fn port(
+    fields: &Map<String, Value>,
+    field: &'static str,
+) -> Result<Option<u16>, DocumentError> {
+    let read = match fields.get(field) {
         None => return Ok(None),
         Some(Value::Number(number)) => number.as_u64().and_then(|port| u16::try_from(port).ok()),
         Some(Value::String(text)) => text.parse().ok(),
@@ -79,7 +82,7 @@ pub(super) fn port(fields: &Map<String, Value>) -> Result<Option<u16>, DocumentE
     read.filter(|port| *port != 0)
         .map(Some)
         .ok_or(DocumentError::WrongType {
-            field: "port",
+            field,
             expected: "a number from 1 to 65535",
         })
 }

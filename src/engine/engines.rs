@@ -1,11 +1,9 @@
 //! What this function rotates: each document goes to the engine of its engine.
 
-use std::time::Duration;
-
 use secrecy::SecretString;
 
 use super::{
-    Announced, Engine, EngineError, Login, Minting, Revoked, api_key::ApiKey, postgres,
+    Announced, Engine, EngineError, Login, Minting, Retiring, Revoked, api_key::ApiKey, postgres,
     postgres::Postgres,
 };
 use crate::document::{Document, ENGINES, Overlap};
@@ -49,24 +47,25 @@ impl Engine for Engines<'_> {
             let login = self.api_key.first_log_in(document).await?;
             return Ok(login.map(|()| Session::ApiKey));
         }
-        self.log_in(document).await
+        let login = self.postgres.first_log_in(document).await?;
+        Ok(login.map(|session| Session::Postgres(Box::new(session))))
     }
 
-    async fn change(
+    async fn change<E: From<EngineError>>(
         &self,
         proven: Session,
         administrator: Option<&Document>,
         current: &Document,
-        pending: &Document,
-    ) -> Result<(), EngineError> {
+        wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
+    ) -> Result<bool, E> {
         match proven {
             Session::Postgres(proven) => {
-                let change = self
-                    .postgres
-                    .change(*proven, administrator, current, pending);
-                change.await
+                let postgres = &self.postgres;
+                postgres
+                    .change(*proven, administrator, current, wanted)
+                    .await
             }
-            Session::ApiKey => Err(EngineError::Unable { what: "change" }),
+            Session::ApiKey => Err(EngineError::Unable { what: "change" }.into()),
         }
     }
 
@@ -92,15 +91,15 @@ impl Engine for Engines<'_> {
         }
     }
 
-    async fn retire(
+    async fn retire<E: From<EngineError>>(
         &self,
-        administrator: &Document,
-        retired: &Document,
-        window: Duration,
-    ) -> Result<(), EngineError> {
-        match retired.api() {
-            None => self.postgres.retire(administrator, retired, window).await,
-            Some(_) => self.api_key.retire(administrator, retired, window).await,
+        retiring: &Retiring<'_>,
+        successor: impl AsyncFnOnce() -> Result<Document, E>,
+        promoted: impl AsyncFnOnce() -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        match retiring.retired.api() {
+            None => self.postgres.retire(retiring, successor, promoted).await,
+            Some(_) => self.api_key.retire(retiring, successor, promoted).await,
         }
     }
 
@@ -116,10 +115,15 @@ impl Engine for Engines<'_> {
         }
     }
 
-    async fn revoke(&self, proven: Session, what: Revoked<'_>) -> Result<u64, EngineError> {
+    async fn revoke<E: From<EngineError>>(
+        &self,
+        proven: Session,
+        what: Revoked<'_>,
+        wanted: impl AsyncFnOnce() -> Result<(), E>,
+    ) -> Result<u64, E> {
         match proven {
-            Session::Postgres(proven) => self.postgres.revoke(*proven, what).await,
-            Session::ApiKey => self.api_key.revoke((), what).await,
+            Session::Postgres(proven) => self.postgres.revoke(*proven, what, wanted).await,
+            Session::ApiKey => self.api_key.revoke((), what, wanted).await,
         }
     }
 

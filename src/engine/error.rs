@@ -44,7 +44,8 @@ pub enum EngineError {
     },
     /// A read-only copy.
     #[error(
-        "{server} is a standby, it takes no changes: store the writer's address as the secret's host"
+        "{server} is a standby, it takes no changes and proves nothing about its primary: store the writer's address as \
+         \"rotationhost\" in the secret, or as its host"
     )]
     Standby { server: String },
     /// The role may not change its own password.
@@ -91,16 +92,55 @@ pub enum EngineError {
          \"masterarn\" names"
     )]
     AdministratorRejected { server: String, user: String },
-    /// The administrator's secret leads to another cluster.
+    /// The administrator's secret leads to another server.
     #[error(
-        "the administrator's server {server} is another cluster than the secret's ({administrators} and {secrets}): \
-         correct the host of either secret"
+        "the administrator's server {server} is not the one where the secret's own credential logs in ({secrets}), which \
+         may be a copy of it: correct the host of either secret"
     )]
-    AnotherCluster {
-        server: String,
-        administrators: String,
-        secrets: String,
-    },
+    AnotherServer { server: String, secrets: String },
+    /// The new credential is no proof for the administrator's.
+    #[error(
+        "{server} rejects {user}, the credential of the new version, so the administrator's was not sent there: nothing \
+         was changed; Secrets Manager begins again, AWSCURRENT is untouched"
+    )]
+    SuccessorRejected { server: String, user: String },
+    /// The server asks for the password itself.
+    #[error(
+        "{server} asks for the password of {user} in clear, and did not get it: have pg_hba.conf ask for scram-sha-256"
+    )]
+    WantsCleartext { server: String, user: String },
+    /// A pooler that may have passwords of its own.
+    #[error(
+        "{server} is a pooler, and one with passwords of its own would lock {user} out for good: if it asks the server for \
+         them (as PgBouncer's auth_query does), set POOLER_ASKS_SERVER=true in the function's environment; otherwise use \
+         alternating users, or let applications log in at the server"
+    )]
+    Pooler { server: String, user: String },
+    /// The server lets everybody in.
+    #[error(
+        "{server} lets {user} in without a password, which proves nothing about it: have pg_hba.conf ask for \
+         scram-sha-256"
+    )]
+    AsksNoPassword { server: String, user: String },
+    /// Nothing ties the administrator's login to the TLS connection.
+    #[error(
+        "{server} does not bind the login of the administrator {user} to its TLS connection: have it use scram-sha-256 \
+         with a certificate signed by RSA or ECDSA, without TLS ending before it; where that cannot be, set \
+         ADMINISTRATOR_CHANNEL_BINDING=prefer in the function's environment"
+    )]
+    NoChannelBinding { server: String, user: String },
+    /// Nobody said for too long that the change is still wanted.
+    #[error(
+        "{server} has ended the transaction, because nothing was heard for too long while a role was locked: nothing was \
+         changed; see what keeps Secrets Manager or the function busy, then rotate again"
+    )]
+    LeaseOver { server: String },
+    /// Secrets Manager does not say that the change is still wanted.
+    #[error(
+        "Secrets Manager gave no answer within {seconds:.1} s while a role was locked on {server}, where nothing was \
+         changed: rotate again"
+    )]
+    Unasked { server: String, seconds: f32 },
     /// The administrator lacks a right.
     #[error(
         "the administrator {user} may not {action} on {server} (SQLSTATE 42501): as a superuser, run {cure}"
@@ -262,7 +302,14 @@ impl EngineError {
             Self::NameTooLong { .. } => "UserNameTooLong",
             Self::AnotherUser { .. } => "AnotherUser",
             Self::AdministratorRejected { .. } => "AdministratorRejected",
-            Self::AnotherCluster { .. } => "AnotherCluster",
+            Self::AnotherServer { .. } => "AnotherInstance",
+            Self::SuccessorRejected { .. } => "PendingRejected",
+            Self::WantsCleartext { .. } => "CleartextAsked",
+            Self::Pooler { .. } => "PoolerBetween",
+            Self::AsksNoPassword { .. } => "NoPasswordAsked",
+            Self::NoChannelBinding { .. } => "NoChannelBinding",
+            Self::LeaseOver { .. } => "LeaseOver",
+            Self::Unasked { .. } => "StoreUnreachable",
             Self::AdministratorForbidden { .. } => "AdministratorForbidden",
             Self::ServiceUnreachable { .. } => "ServiceUnreachable",
             Self::ServiceTimedOut { .. } => "ServiceTimedOut",

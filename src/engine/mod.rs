@@ -47,20 +47,24 @@ pub trait Engine {
         self.log_in(document).await
     }
 
-    /// Makes the server accept the pending document's user and password.
+    /// Makes the server accept the user and the password of the pending document.
     ///
     /// `proven` is a session of one of the secret's own credentials: its user changes itself, or, where there is
-    /// an administrator, it is the proof that the administrator's credential goes to the right cluster. Of two
-    /// at once, one waits for the other. Not called where the service [`mints`](Self::mints).
-    async fn change(
+    /// an administrator, it is the proof that the administrator's credential goes to the right server. Of two
+    /// at once, one waits for the other.
+    ///
+    /// A delivery may be held up, and its work be wrong by then. So the document comes from `wanted`, which asks Secrets
+    /// Manager: call it when nobody else can change the credential, and let nothing stand between its answer and the
+    /// change. If it is `None`, change nothing and return false. Not called where the service [`mints`](Self::mints).
+    async fn change<E: From<EngineError>>(
         &self,
         proven: Self::Session,
         administrator: Option<&Document>,
         current: &Document,
-        pending: &Document,
-    ) -> Result<(), EngineError> {
-        let _ = (proven, administrator, current, pending);
-        Err(EngineError::Unable { what: "change" })
+        wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
+    ) -> Result<bool, E> {
+        let _ = (proven, administrator, current, wanted);
+        Err(EngineError::Unable { what: "change" }.into())
     }
 
     /// The document that shall follow `current`: the same user with the new password, if nothing else is said.
@@ -87,18 +91,20 @@ pub trait Engine {
         Ok(())
     }
 
-    /// Has the password of the retired document's user end after `window`, by the server's clock.
+    /// Has the password of the retired document's user end after a window, by the server's clock.
     ///
-    /// A password that ends earlier already is left as it is. Called where another user is current now, or for a
-    /// key only if the window is zero.
-    async fn retire(
+    /// `promoted` makes the successor current, or sees that it still is: call it when nobody else can change the credential.
+    /// If it is false, change nothing. Its answer is returned. `successor` reads the new credential, for an engine that
+    /// needs a session of it. A password that ends earlier already is left as it is. Called for a key only if the window
+    /// is zero.
+    async fn retire<E: From<EngineError>>(
         &self,
-        administrator: &Document,
-        retired: &Document,
-        window: Duration,
-    ) -> Result<(), EngineError> {
-        let _ = (administrator, retired, window);
-        Ok(())
+        retiring: &Retiring<'_>,
+        successor: impl AsyncFnOnce() -> Result<Document, E>,
+        promoted: impl AsyncFnOnce() -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        let _ = (retiring, successor);
+        promoted().await
     }
 
     /// Tells whoever listens that this version of the secret is current. Nothing depends on it.
@@ -116,10 +122,16 @@ pub trait Engine {
 
     /// Ends logins and open sessions at once, and tells how many sessions there were.
     ///
-    /// `proven` is a session of the current credential, which is not touched.
-    async fn revoke(&self, proven: Self::Session, what: Revoked<'_>) -> Result<u64, EngineError> {
-        let _ = (proven, what);
-        Err(EngineError::Unable { what: "revoke" })
+    /// `proven` is a session of the current credential, which is not touched. `wanted` fails if the labels are not what
+    /// they were: call it when nobody else can change the credential.
+    async fn revoke<E: From<EngineError>>(
+        &self,
+        proven: Self::Session,
+        what: Revoked<'_>,
+        wanted: impl AsyncFnOnce() -> Result<(), E>,
+    ) -> Result<u64, E> {
+        let _ = (proven, what, wanted);
+        Err(EngineError::Unable { what: "revoke" }.into())
     }
 
     /// Whether the service itself makes what follows this document: then createSecret asks it with
@@ -180,7 +192,22 @@ pub struct Minting<'a> {
     pub overlap: Overlap,
 }
 
+/// Whose password is to end, and when.
+#[derive(Debug)]
+pub struct Retiring<'a> {
+    /// Who may do that.
+    pub administrator: &'a Document,
+    /// Whose it is.
+    pub retired: &'a Document,
+    /// How long it may be used yet.
+    pub window: Duration,
+    /// The version that follows it.
+    pub version: &'a str,
+}
+
 /// How long a step and its parts may take.
+///
+/// They nest: what is asked while a lock is held, the lease on that lock, the wait of others for it, the step.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// All of it.
@@ -189,6 +216,27 @@ pub struct Limits {
     pub connect: Duration,
     /// One statement, the wait for its locks included, or one request.
     pub statement: Duration,
+}
+
+impl Limits {
+    /// What fits into a step: three logins and a change.
+    pub fn of(step: Duration) -> Self {
+        Self {
+            step,
+            connect: step / 5,
+            statement: step * 2 / 5,
+        }
+    }
+
+    /// How long a lock may be held without a word: then the server ends the transaction.
+    pub fn lease(self) -> Duration {
+        self.statement * 3 / 4
+    }
+
+    /// How long Secrets Manager may take to answer while a lock is held.
+    pub fn fence(self) -> Duration {
+        self.statement / 2
+    }
 }
 
 /// What became of an announcement.

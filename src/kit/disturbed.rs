@@ -1,13 +1,13 @@
 //! An engine whose calls are cut as the script says, and which sees what must never be done.
 
-use std::{rc::Rc, time::Duration};
+use std::rc::Rc;
 
 use secrecy::SecretString;
 
 use super::{TOKEN, script::Script, store::Store};
 use crate::{
     document::{Document, Overlap},
-    engine::{Announced, Engine, EngineError, Login, Minting, Revoked},
+    engine::{Announced, Engine, EngineError, Login, Minting, Retiring, Revoked},
     store::Which,
 };
 
@@ -36,15 +36,19 @@ impl<T: Engine> Engine for Disturbed<T> {
         self.script.call(self.engine.log_in(document)).await
     }
 
-    async fn change(
+    async fn first_log_in(&self, document: &Document) -> Result<Login<T::Session>, EngineError> {
+        self.script.call(self.engine.first_log_in(document)).await
+    }
+
+    async fn change<E: From<EngineError>>(
         &self,
         proven: T::Session,
         administrator: Option<&Document>,
         current: &Document,
-        pending: &Document,
-    ) -> Result<(), EngineError> {
-        let change = self.engine.change(proven, administrator, current, pending);
-        self.script.call(change).await
+        wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
+    ) -> Result<bool, E> {
+        let change = self.engine.change(proven, administrator, current, wanted);
+        self.script.fenced_call(change).await
     }
 
     fn propose(
@@ -66,15 +70,18 @@ impl<T: Engine> Engine for Disturbed<T> {
         self.script.call(prove).await
     }
 
-    async fn retire(
+    async fn retire<E: From<EngineError>>(
         &self,
-        administrator: &Document,
-        retired: &Document,
-        window: Duration,
-    ) -> Result<(), EngineError> {
-        self.only_after_the_promotion("retired before the successor was promoted");
-        let retire = self.engine.retire(administrator, retired, window);
-        self.script.call(retire).await
+        retiring: &Retiring<'_>,
+        successor: impl AsyncFnOnce() -> Result<Document, E>,
+        promoted: impl AsyncFnOnce() -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        let retire = self.engine.retire(retiring, successor, promoted);
+        let promoted = self.script.fenced_call(retire).await?;
+        if promoted {
+            self.only_after_the_promotion("retired without a word of the successor");
+        }
+        Ok(promoted)
     }
 
     /// Not cut: it fails no rotation, and a crash in it is one after the call before it.
@@ -88,8 +95,14 @@ impl<T: Engine> Engine for Disturbed<T> {
         self.engine.announce(current, secret, version).await
     }
 
-    async fn revoke(&self, proven: T::Session, what: Revoked<'_>) -> Result<u64, EngineError> {
-        self.script.call(self.engine.revoke(proven, what)).await
+    async fn revoke<E: From<EngineError>>(
+        &self,
+        proven: T::Session,
+        what: Revoked<'_>,
+        wanted: impl AsyncFnOnce() -> Result<(), E>,
+    ) -> Result<u64, E> {
+        let revoke = self.engine.revoke(proven, what, wanted);
+        self.script.fenced_call(revoke).await
     }
 
     fn mints(&self, current: &Document) -> bool {

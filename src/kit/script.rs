@@ -104,6 +104,23 @@ impl Script {
         &self,
         effect: impl Future<Output = Result<R, E>>,
     ) -> Result<R, E> {
+        self.call_or(effect, || Lost.into()).await
+    }
+
+    /// The same for calls of an engine in which the store is asked.
+    pub(super) async fn fenced_call<R, E: From<EngineError>>(
+        &self,
+        effect: impl Future<Output = Result<R, E>>,
+    ) -> Result<R, E> {
+        self.call_or(effect, || EngineError::from(Lost).into())
+            .await
+    }
+
+    async fn call_or<R, E>(
+        &self,
+        effect: impl Future<Output = Result<R, E>>,
+        lost: impl FnOnce() -> E,
+    ) -> Result<R, E> {
         while self.schedule.get() & 1 == 1 {
             self.schedule.set(self.schedule.get() >> 1);
             tokio::task::yield_now().await;
@@ -122,6 +139,6 @@ impl Script {
             self.crashed.notify_one();
             std::future::pending::<()>().await;
         }
-        Err(Lost.into())
+        Err(lost())
     }
 }

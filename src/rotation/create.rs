@@ -2,12 +2,13 @@
 
 use rand::TryCryptoRng;
 
-use super::{Outcome, Pending, Rotation, document, same_server, versions};
+use super::{Outcome, READS, Rotation, document, versions};
 use crate::{
+    document::Document,
     engine::Engine,
     error::Error,
     event::RotationEvent,
-    store::{SecretStore, Which, Written},
+    store::{SecretStore, Version, Versions, Which, Written},
 };
 
 impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
@@ -16,39 +17,56 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         rng: &mut impl TryCryptoRng,
         event: &RotationEvent,
     ) -> Result<Outcome, Error> {
-        let (versions, current) = tokio::join!(
-            self.store.versions(&event.secret),
-            self.store.read(&event.secret, Which::Current)
-        );
-        let versions = versions?;
+        let (versions, version) = self.current(event).await?;
         if let versions::Standing::Current = versions::standing(&versions, &event.token)? {
             return Ok(Outcome::AlreadyCurrent);
         }
-        let version = current?.ok_or(versions::Refusal::NoCurrentVersion)?;
+        let version = version.ok_or(versions::Refusal::NoCurrentVersion)?;
         let current = document::<T>(&version, Which::Current)?;
+        let outcome = if self.engine.mints(&current) {
+            self.mint(event, versions, &version, &current).await?
+        } else {
+            self.propose(rng, event, &current).await?
+        };
         self.memory.keep(&event.token, &current, version.created);
-        if self.engine.mints(&current) {
-            versions::up_to_date(&versions, Which::Current, &version.id)?;
-            return self.mint(event, versions, &version, &current).await;
-        }
+        Ok(outcome)
+    }
 
+    async fn propose(
+        &self,
+        rng: &mut impl TryCryptoRng,
+        event: &RotationEvent,
+        current: &Document,
+    ) -> Result<Outcome, Error> {
         let password = self.policy.generate(rng)?;
-        let proposed = self
-            .engine
-            .propose(&current, password, self.overlap(&current))?;
+        let overlap = self.overlap(current);
+        let proposed = self.engine.propose(current, password, overlap)?;
         match self.write_pending(event, &proposed).await? {
             Written::Stored => Ok(Outcome::Created),
             // An earlier delivery was here. Its password stands, for it may be in the database already, and the
             // one made just now is forgotten. Not to look first spares the usual rotation a call.
-            Written::Conflict => {
-                let which = Which::Pending(&event.token);
-                let stored = self.store.read(&event.secret, which).await;
-                match self.pending(event, stored).await? {
-                    Pending::AlreadyCurrent => Ok(Outcome::AlreadyCurrent),
-                    Pending::Staged(stored) => {
-                        same_server(&current, &stored, which).map(|()| Outcome::AlreadyCreated)
-                    }
-                }
+            Written::Conflict => Ok(match self.staged(event, current).await? {
+                None => Outcome::AlreadyCurrent,
+                Some(_) => Outcome::AlreadyCreated,
+            }),
+        }
+    }
+
+    /// The labels, and the value of the version that they name as AWSCURRENT. A read that lags is repeated.
+    async fn current(&self, event: &RotationEvent) -> Result<(Versions, Option<Version>), Error> {
+        let mut reads = 0;
+        loop {
+            reads += 1;
+            let (versions, version) = tokio::join!(
+                self.store.versions(&event.secret),
+                self.store.read(&event.secret, Which::Current)
+            );
+            let (versions, version) = (versions?, version?);
+            let id = version.as_ref().map(|version| &*version.id);
+            match versions::up_to_date(&versions, Which::Current, id.unwrap_or_default()) {
+                Err(_) if reads < READS => {}
+                Err(lags) if version.is_some() => return Err(lags.into()),
+                _ => return Ok((versions, version)),
             }
         }
     }

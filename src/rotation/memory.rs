@@ -5,15 +5,19 @@
 //! that did not reads it once more. Nothing depends on it.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
 
 use crate::document::Document;
 
-/// The version that the last rotation seen here replaces.
+/// The versions that the last rotations seen here replace, the newest last.
 #[derive(Debug, Default)]
-pub struct Memory(Mutex<Option<(String, Replaced)>>);
+pub struct Memory(Mutex<VecDeque<(String, Replaced)>>);
+
+/// Rotations that take turns in one environment.
+const KEPT: usize = 32;
 
 /// A version that is replaced.
 #[derive(Clone, Debug)]
@@ -24,20 +28,24 @@ pub(super) struct Replaced {
 }
 
 impl Memory {
-    /// Keeps what the rotation to `token` replaces.
+    /// Keeps what the rotation to `token` replaces, once its new version was seen to fit.
     pub(super) fn keep(&self, token: &str, document: &Document, stored: Option<SystemTime>) {
         let document = Arc::new(document.with_password("".into()));
-        *self.lock() = Some((token.to_owned(), Replaced { document, stored }));
+        let mut kept = self.lock();
+        kept.retain(|(other, _)| other != token);
+        if kept.len() == KEPT {
+            kept.pop_front();
+        }
+        kept.push_back((token.to_owned(), Replaced { document, stored }));
     }
 
     pub(super) fn replaced_by(&self, token: &str) -> Option<Replaced> {
-        self.lock()
-            .as_ref()
-            .filter(|(kept, _)| kept == token)
-            .map(|(_, replaced)| replaced.clone())
+        let kept = self.lock();
+        let replaced = kept.iter().find(|(kept, _)| kept == token);
+        replaced.map(|(_, replaced)| replaced.clone())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(String, Replaced)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(String, Replaced)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -22,12 +22,15 @@ use rand::TryCryptoRng;
 
 use crate::{
     document::{Document, Overlap},
-    engine::Engine,
+    engine::{Engine, EngineError},
     error::Error,
     event::{RotationEvent, Step},
     password::Policy,
     store::{SecretStore, StoreError, Version, Which, Written},
 };
+
+/// How often what lags is read.
+const READS: usize = 3;
 
 /// What a step found, or did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,6 +179,42 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         Ok(write.await?)
     }
 
+    /// The document that the token's version holds, if it fits AWSCURRENT's; none if the token is AWSCURRENT by now.
+    async fn staged(
+        &self,
+        event: &RotationEvent,
+        current: &Document,
+    ) -> Result<Option<Document>, Error> {
+        let which = Which::Pending(&event.token);
+        let read = self.store.read(&event.secret, which).await;
+        match self.pending(event, read).await? {
+            Pending::AlreadyCurrent => Ok(None),
+            Pending::Staged(staged) => {
+                self.fits(current, &staged, which)?;
+                Ok(Some(*staged))
+            }
+        }
+    }
+
+    /// The guard against a confused deputy: a version must name the server that AWSCURRENT names, and one of its users.
+    fn fits(&self, current: &Document, other: &Document, which: Which<'_>) -> Result<(), Error> {
+        same_server(current, other, which)?;
+        if self.engine.mints(current) || other.username() == current.username() {
+            return Ok(());
+        }
+        let next = self
+            .engine
+            .propose(current, "".into(), self.overlap(current))?;
+        if other.username() == next.username() {
+            return Ok(());
+        }
+        Err(EngineError::AnotherUser {
+            user: other.username().to_owned(),
+            expected: next.username().to_owned(),
+        }
+        .into())
+    }
+
     fn overlap(&self, document: &Document) -> Overlap {
         document.overlap().unwrap_or(self.overlap)
     }
@@ -196,7 +235,7 @@ fn document<T: Engine>(version: &Version, which: Which<'_>) -> Result<Document, 
     })
 }
 
-/// The guard against a confused deputy: `other` must name the server, role and database that `current` names.
+/// `other` must name the server, role and database that `current` names.
 fn same_server(current: &Document, other: &Document, which: Which<'_>) -> Result<(), Error> {
     match other.differs_from(current) {
         None => Ok(()),

@@ -39,8 +39,10 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
                 let Some(since) = since else {
                     return Ok(Outcome::NothingToRevoke);
                 };
+                // no password is changed, so it does no harm late
+                let wanted = async || Ok::<_, Error>(());
                 self.engine
-                    .revoke(proven, Revoked::SessionsBegunBefore(since))
+                    .revoke(proven, Revoked::SessionsBegunBefore(since), wanted)
                     .await?
             }
             Some(administrator) => {
@@ -49,6 +51,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
                     return Ok(Outcome::NothingToRevoke);
                 };
                 versions::up_to_date(&versions, Which::Previous, &previous.id)?;
+                let id = previous.id.clone();
                 let previous = if self.engine.mints(&current) {
                     let Some(previous) = current.about(&previous.document) else {
                         return Ok(Outcome::NothingToRevoke);
@@ -66,7 +69,15 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
                     administrator: &administrator,
                     previous: &previous,
                 };
-                self.engine.revoke(proven, revoked).await?
+                // a revocation that was held up must not end what is current again
+                let wanted = async || {
+                    let versions = self.store.versions(&event.secret).await?;
+                    versions::at_rest(&versions)?;
+                    versions::up_to_date(&versions, Which::Current, &current_version.id)?;
+                    versions::up_to_date(&versions, Which::Previous, &id)?;
+                    Ok::<_, Error>(())
+                };
+                self.engine.revoke(proven, revoked, wanted).await?
             }
         };
         Ok(Outcome::Revoked { sessions })

@@ -1,6 +1,8 @@
 //! setSecret: make the database accept the new password.
 
-use super::{Outcome, Pending, Rotation, document, same_server, versions};
+use std::time::SystemTime;
+
+use super::{Outcome, Rotation, document, same_server, versions};
 use crate::{
     document::Document,
     engine::{Engine, Login},
@@ -11,11 +13,7 @@ use crate::{
 
 impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
     pub(super) async fn set(&self, event: &RotationEvent) -> Result<Outcome, Error> {
-        let (current, staged) = tokio::join!(
-            self.store.read(&event.secret, Which::Current),
-            self.store.read(&event.secret, Which::Pending(&event.token)),
-        );
-        let Some(current_version) = current? else {
+        let Some(current_version) = self.store.read(&event.secret, Which::Current).await? else {
             // the service has one answer for a secret without AWSCURRENT and for no secret at all
             versions::standing(&self.store.versions(&event.secret).await?, &event.token)?;
             return Err(versions::Refusal::NoCurrentVersion.into());
@@ -23,30 +21,41 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         if current_version.id == event.token {
             return Ok(Outcome::AlreadyCurrent);
         }
-        let Pending::Staged(staged) = self.pending(event, staged).await? else {
-            return Ok(Outcome::AlreadyCurrent);
-        };
         let current = document::<T>(&current_version, Which::Current)?;
-        same_server(&current, &staged, Which::Pending(&event.token))?;
+        let outcome = if self.engine.mints(&current) {
+            // the service made the key itself; whether it is ready is testSecret's question
+            match self.staged(event, &current).await? {
+                None => Outcome::AlreadyCurrent,
+                Some(_) => Outcome::Changed { replaced: None },
+            }
+        } else {
+            self.change(event, &current, current_version.created)
+                .await?
+        };
         self.memory
             .keep(&event.token, &current, current_version.created);
+        Ok(outcome)
+    }
 
-        if self.engine.mints(&current) {
-            // the service made the key itself; whether it is ready is testSecret's question
-            return Ok(Outcome::Changed { replaced: None });
-        }
+    async fn change(
+        &self,
+        event: &RotationEvent,
+        current: &Document,
+        stored: Option<SystemTime>,
+    ) -> Result<Outcome, Error> {
         // AWSCURRENT first: in a rotation that goes right it logs in, and no login is rejected
-        if let Login::Accepted(session) = self.engine.log_in(&current).await? {
-            self.change(session, &current, &staged).await?;
-            let replaced = current_version
-                .created
-                .filter(|_| current.administrator().is_none());
-            return Ok(Outcome::Changed { replaced });
+        if let Login::Accepted(session) = self.engine.log_in(current).await? {
+            let replaced = stored.filter(|_| current.administrator().is_none());
+            let done = Outcome::Changed { replaced };
+            return self.change_as(session, event, current, done).await;
         }
+        let Some(staged) = self.staged(event, current).await? else {
+            return Ok(Outcome::AlreadyCurrent);
+        };
         if let Login::Accepted(_) = self.engine.log_in(&staged).await? {
             return Ok(Outcome::AlreadyChanged);
         }
-        self.by_previous(event, &current, &staged).await
+        self.by_previous(event, current).await
     }
 
     /// The way in when somebody rolled the database back, or the labels: the version before AWSCURRENT.
@@ -54,7 +63,6 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         &self,
         event: &RotationEvent,
         current: &Document,
-        staged: &Document,
     ) -> Result<Outcome, Error> {
         let no_version_logs_in = || Error::NoVersionLogsIn {
             user: current.username().to_owned(),
@@ -63,30 +71,36 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         let previous = self.store.read(&event.secret, Which::Previous).await?;
         let previous = document::<T>(&previous.ok_or_else(no_version_logs_in)?, Which::Previous)?;
         same_server(current, &previous, Which::Previous)?;
-        match self.engine.log_in(&previous).await? {
-            Login::Accepted(session) => {
-                self.change(session, current, staged).await?;
-                Ok(Outcome::ChangedByPrevious)
-            }
-            Login::Rejected => Err(no_version_logs_in()),
-        }
+        let Login::Accepted(session) = self.engine.log_in(&previous).await? else {
+            return Err(no_version_logs_in());
+        };
+        self.change_as(session, event, current, Outcome::ChangedByPrevious)
+            .await
     }
 
     /// The administrator's credential is read, and sent to the server, only after one of the secret's own has
-    /// logged in there.
-    async fn change(
+    /// logged in there. AWSPENDING is read last, while nobody else can change the credential: a delivery that was held up
+    /// finds that its token is staged no longer.
+    async fn change_as(
         &self,
         proven: T::Session,
+        event: &RotationEvent,
         current: &Document,
-        staged: &Document,
-    ) -> Result<(), Error> {
+        done: Outcome,
+    ) -> Result<Outcome, Error> {
         let administrator = match current.administrator() {
             None => None,
             Some(secret) => Some(self.administrator(secret, current).await?),
         };
-        Ok(self
+        let wanted = async || self.staged(event, current).await;
+        let changed = self
             .engine
-            .change(proven, administrator.as_ref(), current, staged)
-            .await?)
+            .change(proven, administrator.as_ref(), current, wanted)
+            .await?;
+        Ok(if changed {
+            done
+        } else {
+            Outcome::AlreadyCurrent
+        })
     }
 }

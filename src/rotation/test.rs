@@ -1,9 +1,9 @@
 //! testSecret: prove that the new credential logs in.
 //!
 //! `RotateSecret` with `RotateImmediately=false` calls this step alone, with an AWSPENDING version that the
-//! service made itself. So it looks at nothing but that version, and changes nothing.
+//! service made itself, a copy of AWSCURRENT. It changes nothing.
 
-use super::{Outcome, Pending, Rotation};
+use super::{Outcome, Pending, Rotation, document, versions};
 use crate::{
     engine::{Engine, Login},
     error::Error,
@@ -13,13 +13,20 @@ use crate::{
 
 impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
     pub(super) async fn test(&self, event: &RotationEvent) -> Result<Outcome, Error> {
-        let staged = self
-            .store
-            .read(&event.secret, Which::Pending(&event.token))
-            .await;
+        let which = Which::Pending(&event.token);
+        let staged = self.store.read(&event.secret, which).await;
         let Pending::Staged(staged) = self.pending(event, staged).await? else {
             return Ok(Outcome::AlreadyCurrent);
         };
+        // before anything is sent: who may write the secret may have staged another server
+        match self.memory.replaced_by(&event.token) {
+            Some(replaced) => self.fits(&replaced.document, &staged, which)?,
+            None => {
+                let current = self.store.read(&event.secret, Which::Current).await?;
+                let current = current.ok_or(versions::Refusal::NoCurrentVersion)?;
+                self.fits(&document::<T>(&current, Which::Current)?, &staged, which)?;
+            }
+        }
         match self.engine.first_log_in(&staged).await? {
             Login::Accepted(session) => {
                 self.engine.prove(session, &staged, &event.token).await?;

@@ -11,7 +11,7 @@ mod roles;
 
 use common::{
     TOKEN, administrator, ask, assert_error, assert_rejected, execute, fails, failure, log_in,
-    options, options_with, outcome, put, put_pending, rotate, stage, stage_up_to, start, version,
+    options_with, outcome, put, put_pending, rotate, stage, stage_up_to, start, version,
     warm_world, world, world_where,
 };
 use local::{

@@ -16,7 +16,7 @@ use proptest::{
 use secret_rotation::{
     document::{Document, ENGINES, Overlap},
     engine::{
-        Engine, Limits, Minting,
+        Engine, EngineError, Limits, Minting, Retiring,
         api_key::{ApiKey, Https},
     },
     settings::Settings,
@@ -282,7 +282,17 @@ impl Told {
         let asked = match self.role {
             "verify" => engine.log_in(&document).await.map(drop),
             "list" => engine.listed(&document, &master).await.map(drop),
-            "delete" => engine.retire(&master, &document, Duration::ZERO).await,
+            "delete" => {
+                let retiring = Retiring {
+                    administrator: &master,
+                    retired: &document,
+                    window: Duration::ZERO,
+                    version: "new",
+                };
+                let nobody = async || Err(EngineError::Unable { what: "be asked" });
+                let retired = engine.retire(&retiring, nobody, async || Ok(true));
+                retired.await.map(drop)
+            }
             _ => {
                 let minting = Minting {
                     administrator: &master,

@@ -115,11 +115,13 @@ async fn a_read_of_awscurrent_that_lags_is_found_out_before_anything_is_deleted(
     // rolled back by hand, so that a read that lags takes AWSPREVIOUS's key for the current one
     label(&world, "AWSCURRENT", &older, Some(&newer)).await;
     let before = service(&world).keys();
-    lag(&world, "GetSecretValue", 1);
+    // as often as it is read again
+    lag(&world, "GetSecretValue", 3);
     let error = failure(&world, world.api_key(), "createSecret").await;
     assert_eq!(error.error_type, "ReadLagging", "{error}");
     assert_eq!(service(&world).keys(), before);
-    // and the retry goes on
+    // and the retry goes on, also when the first read lags
+    lag(&world, "GetSecretValue", 1);
     outcome(&world, world.api_key(), "createSecret").await;
     assert!(
         service(&world)

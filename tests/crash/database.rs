@@ -1,11 +1,11 @@
 //! A database in memory: roles, passwords, and what an engine can get wrong about them.
 
-use std::{cell::RefCell, collections::BTreeMap, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap};
 
 use secrecy::{ExposeSecret, SecretString};
 use secret_rotation::{
     document::{Document, ENGINES, Overlap},
-    engine::{Engine, EngineError, Login},
+    engine::{Engine, EngineError, Login, Retiring},
     kit::Case,
 };
 
@@ -114,16 +114,19 @@ impl Engine for Database {
         })
     }
 
-    async fn change(
+    async fn change<E: From<EngineError>>(
         &self,
         (): (),
         _: Option<&Document>,
         _: &Document,
-        pending: &Document,
-    ) -> Result<(), EngineError> {
+        wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
+    ) -> Result<bool, E> {
+        let Some(pending) = wanted().await? else {
+            return Ok(false);
+        };
         *self.changes.borrow_mut() += 1;
         if self.fault == Fault::ChangesOnce && *self.changes.borrow() > 1 {
-            return Err(error("changed already"));
+            return Err(error("changed already").into());
         }
         let role = Role {
             password: match self.fault {
@@ -134,19 +137,20 @@ impl Engine for Database {
         };
         let mut roles = self.roles.borrow_mut();
         roles.insert(pending.username().to_owned(), role);
-        Ok(())
+        Ok(true)
     }
 
-    async fn retire(
+    async fn retire<E: From<EngineError>>(
         &self,
-        _: &Document,
-        retired: &Document,
-        _: Duration,
-    ) -> Result<(), EngineError> {
+        retiring: &Retiring<'_>,
+        _: impl AsyncFnOnce() -> Result<Document, E>,
+        promoted: impl AsyncFnOnce() -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        let promoted = promoted().await?;
         let mut roles = self.roles.borrow_mut();
-        if let Some(role) = roles.get_mut(retired.username()) {
-            role.bounded = true;
+        if let Some(role) = roles.get_mut(retiring.retired.username()) {
+            role.bounded |= promoted;
         }
-        Ok(())
+        Ok(promoted)
     }
 }

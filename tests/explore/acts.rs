@@ -54,7 +54,7 @@ const COLD: u32 = 0;
 
 impl World {
     /// Everything that may happen now, within the bounds; always in the same order.
-    pub(crate) fn acts(&self, steps: &Steps, fence: bool) -> Vec<Act> {
+    pub(crate) fn acts(&self, steps: &Steps) -> Vec<Act> {
         if !self.begun {
             return vec![Act::Begin(false), Act::Begin(true)];
         }
@@ -65,18 +65,18 @@ impl World {
         };
         for task in 0..self.tasks.len() {
             if may_switch(Some(task)) {
-                self.acts_of_task(steps, fence, task, &mut acts);
+                self.acts_of_task(steps, task, &mut acts);
             }
         }
         if may_switch(None) {
             self.acts_of_service(&mut acts);
-            self.acts_of_people(steps, fence, &mut acts);
+            self.acts_of_people(steps, &mut acts);
             self.acts_of_application(steps, &mut acts);
         }
         acts
     }
 
-    fn acts_of_task(&self, steps: &Steps, fence: bool, task: usize, acts: &mut Vec<Act>) {
+    fn acts_of_task(&self, steps: &Steps, task: usize, acts: &mut Vec<Act>) {
         let number = task as u8;
         let holder = self
             .tasks
@@ -108,10 +108,7 @@ impl World {
         if self.left.faults > 0 && self.tasks[task].awaited {
             acts.push(Act::Kill(number));
         }
-        if blocked
-            && fence
-            && let Some(holder) = holder
-        {
+        if blocked && let Some(holder) = holder {
             acts.push(Act::EndIdle(holder as u8));
         }
     }
@@ -141,7 +138,7 @@ impl World {
         }
     }
 
-    fn acts_of_people(&self, steps: &Steps, fence: bool, acts: &mut Vec<Act>) {
+    fn acts_of_people(&self, steps: &Steps, acts: &mut Vec<Act>) {
         let strategy = steps.strategy;
         if self.left.revokes > 0 {
             acts.extend(self.environments().map(Act::Revoke));
@@ -152,7 +149,7 @@ impl World {
             acts.push(Act::Pass);
         }
         // an assumption of the fence: no person moves a label between its question and COMMIT
-        let asking = fence && self.tasks.iter().any(|task| task.transaction.is_some());
+        let asking = self.tasks.iter().any(|task| task.transaction.is_some());
         if self.left.hands == 0 || asking {
             return;
         }
@@ -237,6 +234,10 @@ impl World {
             Act::Cancel => self.cancel(),
             Act::Pass => {
                 self.renews(steps);
+                // a lease is shorter
+                for task in &mut self.tasks {
+                    task.transaction = None;
+                }
                 self.pass();
             }
             Act::Application(act) => self.application(steps, act)?,

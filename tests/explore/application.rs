@@ -67,9 +67,19 @@ impl World {
             .client
             .map(|client| steps.clients.places[client as usize]);
         match place {
-            Some(place) if place.rejected => Err(Broken::ClientRejected.into()),
+            Some(place) if place.rejected && !self.was_made_to_end() => {
+                Err(Broken::ClientRejected.into())
+            }
             _ => Ok(()),
         }
+    }
+
+    /// A person has made a user current whose password was to end, and it has.
+    fn was_made_to_end(&self) -> bool {
+        let role = self.store.current();
+        let role = role.and_then(|current| self.database.roles.get(usize::from(current.user)));
+        let role = role.copied().flatten();
+        role.is_some_and(|role| role.known && role.is_over(self.now))
     }
 
     /// Before a window is over, every client has renewed what it holds.

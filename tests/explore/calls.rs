@@ -85,9 +85,8 @@ pub(crate) enum Call {
     /// When shall this role end? None if it ends earlier already.
     Bound(u8),
     Alter(Write),
-    Commit,
-    /// BEGIN, the lock, the change and COMMIT, one message.
-    Message(Write),
+    /// The last change and COMMIT, one message.
+    Last(Write),
     /// Ends the sessions of a role.
     Terminate(u8),
     Notify,
@@ -163,9 +162,24 @@ impl Call {
         )
     }
 
+    /// Whether Secrets Manager is asked, on a connection of its own.
+    pub(crate) fn is_of_the_store(self) -> bool {
+        self.may_lag()
+            || matches!(
+                self,
+                Self::ReadAdministrator
+                    | Self::Put(..)
+                    | Self::Promote(..)
+                    | Self::PutCurrent(..)
+                    | Self::Overwrite(..)
+                    | Self::Force(_)
+                    | Self::TakeOff
+            )
+    }
+
     /// Whether it waits for the lock.
     pub(crate) fn locks(self) -> bool {
-        matches!(self, Self::Lock | Self::Message(_))
+        self == Self::Lock
     }
 }
 

@@ -41,7 +41,7 @@ impl World {
             self.effect(steps, task, asked, 0)?;
         }
         // the server ends the transaction whose connection is gone
-        if !asked.may_lag() {
+        if !asked.is_of_the_store() {
             self.tasks[task].transaction = None;
         }
         self.hears(steps, task, call, Answer::Lost)?;
@@ -67,23 +67,19 @@ impl World {
                 Answer::Done
             }
             // the server has ended it meanwhile
-            Call::Alter(_) | Call::Commit if transaction.is_none() => Answer::Lost,
+            Call::Alter(_) | Call::Last(_) if transaction.is_none() => Answer::Lost,
             Call::Alter(write) => {
                 transaction.iter_mut().for_each(|writes| writes.push(write));
                 Answer::Done
             }
-            Call::Commit => {
-                for write in transaction.take().unwrap_or_default() {
+            Call::Last(last) => {
+                for write in transaction.take().into_iter().flatten().chain([last]) {
                     self.write(task, write, by)?;
                 }
                 Answer::Done
             }
             Call::Rollback => {
                 *transaction = None;
-                Answer::Done
-            }
-            Call::Message(write) => {
-                self.write(task, write, by)?;
                 Answer::Done
             }
             Call::Find(user) => Answer::Found(self.database.roles[usize::from(user)].is_some()),

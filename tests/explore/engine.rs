@@ -1,17 +1,15 @@
 //! The engine that the steps are given: PostgreSQL's roles, or a service's keys.
 
-use std::time::Duration;
-
 use secrecy::SecretString;
 use secret_rotation::{
     document::{Document, ENGINES, Overlap},
-    engine::{Announced, Engine, EngineError, Login, Minting, Revoked},
+    engine::{Announced, Engine, EngineError, Login, Minting, Retiring, Revoked},
 };
 
 use crate::{
-    calls::{Answer, Call},
+    calls::{Answer, Call, Write},
     line::{Line, Strategy, number},
-    postgres::{Session, lost},
+    postgres::Session,
 };
 
 impl Engine for Line<'_> {
@@ -37,23 +35,31 @@ impl Engine for Line<'_> {
         })
     }
 
-    async fn change(
+    async fn change<E: From<EngineError>>(
         &self,
         proven: Session,
         administrator: Option<&Document>,
         current: &Document,
-        pending: &Document,
-    ) -> Result<(), EngineError> {
-        let (old, new) = (self.credential(current), self.credential(pending));
-        if new.user != self.other_than(old.user) {
-            return Err(EngineError::AnotherUser {
-                user: pending.username().to_owned(),
-                expected: "the other one".to_owned(),
-            });
-        }
+        wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
+    ) -> Result<bool, E> {
+        let from = self.credential(current).user;
+        let expected = self.other_than(from);
+        let wanted = async || match wanted().await? {
+            Some(pending) if self.credential(&pending).user != expected => {
+                Err(EngineError::AnotherUser {
+                    user: pending.username().to_owned(),
+                    expected: "the other one".to_owned(),
+                }
+                .into())
+            }
+            wanted => Ok::<_, E>(wanted),
+        };
         match administrator {
-            None => self.replace(&proven, new).await,
-            Some(_) => self.open(old.user, new).await,
+            None => self.replace(&proven, wanted, Write::Password).await,
+            Some(_) => {
+                let last = |new| Call::Last(Write::Open(new));
+                self.open(from, wanted, last).await
+            }
         }
     }
 
@@ -64,17 +70,21 @@ impl Engine for Line<'_> {
         Ok(())
     }
 
-    async fn retire(
+    async fn retire<E: From<EngineError>>(
         &self,
-        _: &Document,
-        retired: &Document,
-        window: Duration,
-    ) -> Result<(), EngineError> {
-        let user = self.credential(retired).user;
-        match self.strategy {
-            Strategy::Keys => self.delete(user).await.map(drop),
-            _ => self.bound(user, window).await,
+        retiring: &Retiring<'_>,
+        successor: impl AsyncFnOnce() -> Result<Document, E>,
+        promoted: impl AsyncFnOnce() -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        let user = self.credential(retiring.retired).user;
+        if self.strategy != Strategy::Keys {
+            return self.bound(user, retiring, successor, promoted).await;
         }
+        let promoted = promoted().await?;
+        if promoted {
+            self.delete(user).await?;
+        }
+        Ok(promoted)
     }
 
     async fn announce(
@@ -96,14 +106,23 @@ impl Engine for Line<'_> {
         }
     }
 
-    async fn revoke(&self, _: Session, what: Revoked<'_>) -> Result<u64, EngineError> {
-        match (self.strategy, what) {
-            (Strategy::Keys, Revoked::Previous { previous, .. }) => {
-                self.end_key(self.credential(previous)).await.map(|()| 0)
-            }
-            (Strategy::Keys, _) => Err(lost()),
-            (_, what) => self.end(what).await,
+    async fn revoke<E: From<EngineError>>(
+        &self,
+        _: Session,
+        what: Revoked<'_>,
+        wanted: impl AsyncFnOnce() -> Result<(), E>,
+    ) -> Result<u64, E> {
+        let Revoked::Previous { previous, .. } = what else {
+            self.done(Call::Terminate(0)).await?;
+            return Ok(0);
+        };
+        let previous = self.credential(previous);
+        if self.strategy != Strategy::Keys {
+            return self.end(previous.user, wanted).await;
         }
+        wanted().await?;
+        self.end_key(previous).await?;
+        Ok(0)
     }
 
     fn mints(&self, _: &Document) -> bool {

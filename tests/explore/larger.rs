@@ -142,6 +142,18 @@ fn a_persons_two_hands() {
 
 #[test]
 #[ignore = "make explore"]
+fn a_persons_hand_and_a_read_that_lags() {
+    let bounds = Bounds {
+        hands: 1,
+        windows: 0,
+        rotations: 1,
+        ..LAG
+    };
+    finds_nothing_new("a person's hand, and a read that lags", &bounds);
+}
+
+#[test]
+#[ignore = "make explore"]
 fn reads_that_lag_in_two_rotations() {
     let bounds = Bounds { stale: 2, ..LAG };
     finds_nothing_new("reads that lag in two rotations", &bounds);

@@ -44,34 +44,25 @@ pub(crate) struct Kept {
 /// One delivery's line to the world.
 pub(crate) struct Line<'a> {
     pub(crate) strategy: Strategy,
-    /// Whether the engine asks the labels while it holds the lock.
-    pub(crate) fence: bool,
-    pub(crate) token: Version,
     pub(crate) kept: &'a Kept,
     passwords: &'a Passwords,
     answers: BTreeMap<u8, Answer>,
     pub(crate) asked: RefCell<Vec<Call>>,
-    /// AWSCURRENT as it was last read.
-    pub(crate) seen: Cell<Option<Version>>,
 }
 
 impl<'a> Line<'a> {
     pub(crate) fn new(
-        (strategy, fence): (Strategy, bool),
-        token: Version,
+        strategy: Strategy,
         kept: &'a Kept,
         passwords: &'a Passwords,
         answers: &[(u8, Answer)],
     ) -> Self {
         Self {
             strategy,
-            fence,
-            token,
             kept,
             passwords,
             answers: answers.iter().copied().collect(),
             asked: RefCell::default(),
-            seen: Cell::default(),
         }
     }
 
@@ -194,10 +185,7 @@ impl Line<'_> {
 impl SecretStore for Line<'_> {
     async fn versions(&self, _: &str) -> Result<Versions, StoreError> {
         match self.ask(Call::Describe).await {
-            Answer::Labels(view) => {
-                self.seen.set(Some(view.current));
-                Ok(versions(&view))
-            }
+            Answer::Labels(view) => Ok(versions(&view)),
             _ => Err(lost()),
         }
     }
@@ -215,12 +203,7 @@ impl SecretStore for Line<'_> {
             Which::Version(version) => Call::ReadVersion(number(version)),
         };
         match self.ask(call).await {
-            Answer::Value(found) => {
-                if let (Call::Read(Label::Current), Some((version, ..))) = (call, found) {
-                    self.seen.set(Some(version));
-                }
-                Ok(self.version(found))
-            }
+            Answer::Value(found) => Ok(self.version(found)),
             Answer::Done => Ok(Some(store::Version {
                 id: "of the administrator".to_owned(),
                 document: r#"{"username":"admin","password":"x","key":"x"}"#.into(),

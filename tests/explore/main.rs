@@ -35,8 +35,7 @@ mod words;
 mod world;
 
 use bounds::Bounds;
-use line::Strategy;
-use scenarios::{fence_cures, holds_but_for_what_is_known};
+use scenarios::holds_but_for_what_is_known;
 
 const NONE: Bounds = Bounds::NONE;
 
@@ -172,37 +171,4 @@ fn the_client_crate_gets_in_while_reads_lag_but_for_what_is_known() {
         ..LOGIN
     };
     holds_but_for_what_is_known("a login, a read that lags", &bounds);
-}
-
-/// With a model of the cure (lock, ask the labels under the lock, then change) what is done late does no harm.
-#[test]
-fn the_fence_cures_a_late_set_secret() {
-    let cured = ["nobody gets in: a late setSecret"];
-    fence_cures("held up", Strategy::Single, &HELD_UP, &cured);
-}
-
-#[test]
-fn the_fence_cures_a_late_finish_secret() {
-    let bounds = Bounds {
-        windows: 0,
-        ..HELD_UP
-    };
-    let cured = [
-        "AWSCURRENT's password is to end: a late finishSecret",
-        "the old user's password has no end: a late setSecret",
-    ];
-    fence_cures("held up", Strategy::Alternating, &bounds, &cured);
-}
-
-#[test]
-fn the_fence_cures_a_late_revoke_secret() {
-    let bounds = Bounds {
-        windows: 0,
-        ..REVOKE
-    };
-    let cured = [
-        "nobody gets in: a late revokeSecret",
-        "AWSCURRENT does not log in: a late revokeSecret",
-    ];
-    fence_cures("a revocation", Strategy::Alternating, &bounds, &cured);
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use secrecy::SecretString;
 use secret_rotation::{
     document::{Document, ENGINES, Overlap},
-    engine::{Announced, Engine, EngineError, Login, Minting, Revoked},
+    engine::{Announced, Engine, EngineError, Login, Minting, Retiring, Revoked},
     store::{SecretStore, StoreError, Version, Versions, Which, Written},
 };
 
 use crate::{
     calls::{Call, Credential, Kind, Start, Write},
-    line::{Line, WINDOW, number},
+    line::{Line, number},
     postgres::Session,
 };
 
@@ -27,8 +27,6 @@ pub(crate) enum Mistake {
     StoresLast,
     /// A version that is not there is an error.
     AbsentIsAnError,
-    /// An answer that was lost is "not there".
-    LostIsAbsent,
     /// AWSCURRENT is moved from wherever it is.
     MovesFromAnywhere,
     /// A lost answer to the promotion is taken for a success.
@@ -73,6 +71,12 @@ pub(crate) enum Mistake {
     ForgetsTheOverlap,
     /// The current key is taken for one that nobody needs.
     EndsTheCurrent,
+    /// setSecret asks whether it is wanted before it has the lock.
+    AsksBeforeTheLock,
+    /// finishSecret promotes before it has the lock.
+    PromotesBeforeTheLock,
+    /// revokeSecret does not ask whether it is still wanted.
+    RevokesUnasked,
 }
 
 /// A delivery's line, and what is wrong with what stands between.
@@ -104,7 +108,6 @@ impl SecretStore for Mistaken<'_> {
             Ok(None) if self.is(Mistake::AbsentIsAnError) => Err(StoreError::NoSuchSecret {
                 operation: "GetSecretValue",
             }),
-            Err(StoreError::Unreachable { .. }) if self.is(Mistake::LostIsAbsent) => Ok(None),
             read => read,
         }
     }
@@ -125,7 +128,8 @@ impl SecretStore for Mistaken<'_> {
                 return self.line.write(Call::Overwrite(version, credential)).await;
             }
             Mistake::StoresLast => {
-                let change = Call::Message(Write::Password(credential));
+                let _ = self.line.ask(Call::Lock).await;
+                let change = Call::Last(Write::Password(credential));
                 self.line.write(change).await?;
             }
             _ => {}
@@ -140,13 +144,6 @@ impl SecretStore for Mistaken<'_> {
     }
 
     async fn promote(&self, secret: &str, token: &str, from: &str) -> Result<(), StoreError> {
-        if self.is(Mistake::BoundsBeforePromotion) {
-            let current = self.line.read(secret, Which::Current).await?;
-            if let Some(current) = current {
-                let (_, old) = self.line.pending(token, &current.document);
-                let _ = self.line.bound(old.user, WINDOW).await;
-            }
-        }
         if self.is(Mistake::MovesFromAnywhere) {
             return self.line.write(Call::Force(number(token))).await.map(drop);
         }
@@ -182,55 +179,51 @@ impl Engine for Mistaken<'_> {
         self.line.propose(current, password, overlap)
     }
 
-    async fn change(
+    async fn change<E: From<EngineError>>(
         &self,
         proven: Session,
         administrator: Option<&Document>,
         current: &Document,
-        pending: &Document,
-    ) -> Result<(), EngineError> {
-        let (old, new) = (self.line.credential(current), self.line.credential(pending));
-        let another = Credential {
+        wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
+    ) -> Result<bool, E> {
+        let line = self.line;
+        let from = line.credential(current).user;
+        let another = |new: Credential| Credential {
             password: new.password + 1,
             ..new
         };
         match self.mistake {
-            Mistake::ChangesNothing => Ok(()),
-            Mistake::MakesAnother => self.line.replace(&proven, another).await,
-            Mistake::ChangesTheCurrent => self.line.open(old.user, new).await,
-            Mistake::ForgetsCommit => {
-                let change = Write::Open(new);
-                self.line
-                    .open_with(old.user, new, change, Call::Rollback)
-                    .await
+            Mistake::ChangesNothing => Ok(wanted().await?.is_some()),
+            Mistake::MakesAnother => {
+                let write = |new| Write::Password(another(new));
+                line.replace(&proven, wanted, write).await
             }
+            Mistake::ChangesTheCurrent => {
+                let last = |new| Call::Last(Write::Open(new));
+                line.open(from, wanted, last).await
+            }
+            Mistake::ForgetsCommit => line.open(from, wanted, |_| Call::Rollback).await,
             Mistake::KeepsTheOldEnd => {
-                let change = Write::Password(new);
-                self.line
-                    .open_with(old.user, new, change, Call::Commit)
-                    .await
+                let last = |new| Call::Last(Write::Password(new));
+                line.open(from, wanted, last).await
             }
             Mistake::PromotesInSet => {
-                let _ = self.line.write(Call::Force(self.start.token)).await;
-                self.line
-                    .change(proven, administrator, current, pending)
-                    .await
+                let _ = line.write(Call::Force(self.start.token)).await;
+                line.change(proven, administrator, current, wanted).await
+            }
+            Mistake::AsksBeforeTheLock => {
+                let asked = wanted().await?;
+                let wanted = async || Ok(asked);
+                line.change(proven, administrator, current, wanted).await
             }
             Mistake::CleansUp => {
-                let changed = self
-                    .line
-                    .change(proven, administrator, current, pending)
-                    .await;
+                let changed = line.change(proven, administrator, current, wanted).await;
                 if changed.is_err() {
-                    let _ = self.line.write(Call::TakeOff).await;
+                    let _ = line.write(Call::TakeOff).await;
                 }
                 changed
             }
-            _ => {
-                self.line
-                    .change(proven, administrator, current, pending)
-                    .await
-            }
+            _ => line.change(proven, administrator, current, wanted).await,
         }
     }
 
@@ -243,22 +236,42 @@ impl Engine for Mistaken<'_> {
         self.line.prove(session, document, version).await
     }
 
-    async fn retire(
+    async fn retire<E: From<EngineError>>(
         &self,
-        administrator: &Document,
-        retired: &Document,
-        window: Duration,
-    ) -> Result<(), EngineError> {
-        let user = self.line.credential(retired).user;
+        retiring: &Retiring<'_>,
+        successor: impl AsyncFnOnce() -> Result<Document, E>,
+        promoted: impl AsyncFnOnce() -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        let line = self.line;
+        let user = line.credential(retiring.retired).user;
         match self.mistake {
-            Mistake::BoundsNobody => Ok(()),
-            Mistake::BoundsTheNew => self.line.bound(self.line.other_than(user), window).await,
-            Mistake::BoundsAtOnce => self.line.bound(user, Duration::ZERO).await,
-            Mistake::FailedBoundIsDone => {
-                let _ = self.line.retire(administrator, retired, window).await;
-                Ok(())
+            Mistake::BoundsNobody => promoted().await,
+            Mistake::BoundsTheNew => {
+                let new = line.other_than(user);
+                line.bound(new, retiring, successor, promoted).await
             }
-            _ => self.line.retire(administrator, retired, window).await,
+            Mistake::BoundsAtOnce => {
+                let at_once = Retiring {
+                    window: Duration::ZERO,
+                    ..*retiring
+                };
+                line.retire(&at_once, successor, promoted).await
+            }
+            Mistake::BoundsBeforePromotion => {
+                line.retire(retiring, successor, async || Ok::<_, E>(true))
+                    .await?;
+                promoted().await
+            }
+            Mistake::PromotesBeforeTheLock => {
+                let asked = promoted().await?;
+                line.retire(retiring, successor, async || Ok::<_, E>(asked))
+                    .await
+            }
+            Mistake::FailedBoundIsDone => {
+                let _ = line.retire(retiring, successor, promoted).await;
+                Ok(true)
+            }
+            _ => line.retire(retiring, successor, promoted).await,
         }
     }
 
@@ -271,14 +284,23 @@ impl Engine for Mistaken<'_> {
         self.line.announce(current, secret, version).await
     }
 
-    async fn revoke(&self, proven: Session, what: Revoked<'_>) -> Result<u64, EngineError> {
+    async fn revoke<E: From<EngineError>>(
+        &self,
+        proven: Session,
+        what: Revoked<'_>,
+        wanted: impl AsyncFnOnce() -> Result<(), E>,
+    ) -> Result<u64, E> {
+        let line = self.line;
         match (self.mistake, &what) {
             (Mistake::RevokesNothing, _) => Ok(0),
-            (Mistake::RevokesTheCurrent, Revoked::Previous { previous, .. }) => {
-                let user = self.line.credential(previous).user;
-                self.line.end_user(self.line.other_than(user)).await
+            (Mistake::RevokesUnasked, _) => {
+                line.revoke(proven, what, async || Ok::<_, E>(())).await
             }
-            _ => self.line.revoke(proven, what).await,
+            (Mistake::RevokesTheCurrent, Revoked::Previous { previous, .. }) => {
+                let user = line.credential(previous).user;
+                line.end(line.other_than(user), wanted).await
+            }
+            _ => line.revoke(proven, what, wanted).await,
         }
     }
 

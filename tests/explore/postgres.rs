@@ -1,15 +1,18 @@
 //! What src/engine/postgres sends to the server, statement by statement, and what it makes of the answers.
 //!
-//! It mirrors single_user.rs, alternating_users.rs, announce.rs and kept.rs there. What has the same answer in every state
-//! of the model is left out: is the server a standby, which cluster is it, who is the session, memberships and settings.
+//! It mirrors change.rs, single_user.rs, alternating_users.rs, announce.rs and kept.rs there. What has the same answer in every state
+//! of the model is left out: is the server a standby, is it the same one, who is the session, memberships and settings.
 
 use std::time::Duration;
 
-use secret_rotation::engine::{EngineError, Login, Revoked};
+use secret_rotation::{
+    document::Document,
+    engine::{EngineError, Login, Retiring},
+};
 
 use crate::{
-    calls::{Answer, Call, Credential, View, Write},
-    line::{Line, Strategy},
+    calls::{Answer, Call, Credential, Write},
+    line::{Line, Strategy, number},
 };
 
 /// Whose session it is; nobody's where only a mistake takes it for one.
@@ -20,13 +23,6 @@ pub(crate) fn lost() -> EngineError {
     EngineError::Unreachable {
         server: "h:5432".to_owned(),
         reason: "its answer was lost".to_owned(),
-    }
-}
-
-/// What the fence says.
-pub(crate) fn not_wanted() -> EngineError {
-    EngineError::Unable {
-        what: "change what is not wanted any more",
     }
 }
 
@@ -42,24 +38,6 @@ impl Line<'_> {
         }
     }
 
-    /// The cure: the labels are asked while the lock is held. Without it, everything is wanted.
-    async fn wanted(&self, holds: impl Fn(&View) -> bool) -> Result<bool, EngineError> {
-        if !self.fence {
-            return Ok(true);
-        }
-        match self.ask(Call::Describe).await {
-            Answer::Labels(view) => Ok(holds(&view)),
-            _ => Err(lost()),
-        }
-    }
-
-    /// The token is what is rotated to, from the version that was read.
-    fn is_pending(&self, view: &View) -> bool {
-        view.pending == Some(self.token)
-            && view.current != self.token
-            && Some(view.current) == self.seen.get()
-    }
-
     pub(crate) async fn login(
         &self,
         credential: Credential,
@@ -71,115 +49,114 @@ impl Line<'_> {
         }
     }
 
-    pub(crate) async fn replace(
+    /// Single user. `write` is what is changed for the new credential.
+    pub(crate) async fn replace<E: From<EngineError>>(
         &self,
         session: &Session,
-        new: Credential,
-    ) -> Result<(), EngineError> {
-        let change = Write::Password(new);
+        wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
+        write: impl Fn(Credential) -> Write,
+    ) -> Result<bool, E> {
         if session.0.is_none() {
-            return Err(lost());
-        }
-        if !self.fence {
-            return self.done(Call::Message(change)).await;
+            return Err(lost().into());
         }
         self.done(Call::Lock).await?;
-        if !self.wanted(|view| self.is_pending(view)).await? {
-            return Err(not_wanted());
-        }
-        self.done(Call::Alter(change)).await?;
-        self.done(Call::Commit).await
+        let Some(pending) = wanted().await? else {
+            self.done(Call::Rollback).await?;
+            return Ok(false);
+        };
+        let write = write(self.credential(&pending));
+        self.done(Call::Last(write)).await?;
+        Ok(true)
     }
 
-    pub(crate) async fn open(&self, from: u8, new: Credential) -> Result<(), EngineError> {
-        self.open_with(from, new, Write::Open(new), Call::Commit)
-            .await
-    }
-
-    pub(crate) async fn open_with(
+    /// Alternating users: the one who is not `from` is made like that one.
+    pub(crate) async fn open<E: From<EngineError>>(
         &self,
         from: u8,
-        new: Credential,
-        change: Write,
-        end: Call,
-    ) -> Result<(), EngineError> {
+        wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
+        last: impl Fn(Credential) -> Call,
+    ) -> Result<bool, E> {
         self.done(Call::LogInAdministrator).await?;
         self.done(Call::Lock).await?;
-        if !self.wanted(|view| self.is_pending(view)).await? {
-            return Err(not_wanted());
-        }
-        match self.ask(Call::Find(new.user)).await {
+        let other = self.other_than(from);
+        match self.ask(Call::Find(other)).await {
             Answer::Found(true) => {}
-            Answer::Found(false) => self.done(Call::Alter(Write::Create(new.user))).await?,
-            _ => return Err(lost()),
+            Answer::Found(false) => self.done(Call::Alter(Write::Create(other))).await?,
+            _ => return Err(lost().into()),
         }
-        self.done(Call::Alter(change)).await?;
-        self.done(end).await?;
+        let Some(pending) = wanted().await? else {
+            self.done(Call::Rollback).await?;
+            return Ok(false);
+        };
+        self.done(last(self.credential(&pending))).await?;
         self.kept.administrator.set(Some(from));
-        Ok(())
+        Ok(true)
     }
 
-    /// `windows` is how long the user may go on.
-    pub(crate) async fn bound(&self, user: u8, window: Duration) -> Result<(), EngineError> {
+    pub(crate) async fn bound<E: From<EngineError>>(
+        &self,
+        user: u8,
+        retiring: &Retiring<'_>,
+        successor: impl AsyncFnOnce() -> Result<Document, E>,
+        promoted: impl AsyncFnOnce() -> Result<bool, E>,
+    ) -> Result<bool, E> {
         if self.kept.administrator.take() == Some(user) {
-            match self.bound_by(user, window).await {
-                // closed meanwhile: it is repeated with a new session
+            match self.done(Call::Lock).await {
+                // closed meanwhile: nothing was asked yet
                 Err(EngineError::Unreachable { .. }) => {}
-                done => return done,
+                locked => {
+                    locked?;
+                    return self.bound_by(user, retiring.window, promoted).await;
+                }
             }
         }
+        let version = Some(number(retiring.version));
+        if self.kept.proven.take() != version {
+            let successor = self.credential(&successor().await?);
+            let Login::Accepted(_) = self.login(successor).await? else {
+                return Err(EngineError::SuccessorRejected {
+                    server: "h:5432".to_owned(),
+                    user: successor.user.to_string(),
+                }
+                .into());
+            };
+        }
         self.done(Call::LogInAdministrator).await?;
-        self.bound_by(user, window).await
-    }
-
-    async fn bound_by(&self, user: u8, window: Duration) -> Result<(), EngineError> {
+        self.kept.proven.set(version);
         self.done(Call::Lock).await?;
-        let token = self.token;
-        if !self
-            .wanted(|view| view.at_rest() && view.current == token)
-            .await?
-        {
-            return Ok(());
-        }
-        let until = match self.ask(Call::Bound(user)).await {
-            Answer::Until(until) => until,
-            _ => return Err(lost()),
-        };
-        if let Some(until) = until {
-            // what the server answers is the end of a whole window
-            let until = if window.is_zero() { until - 1 } else { until };
-            self.done(Call::Alter(Write::Until(user, until))).await?;
-        }
-        self.done(Call::Commit).await
+        self.bound_by(user, retiring.window, promoted).await
     }
 
-    pub(crate) async fn end(&self, what: Revoked<'_>) -> Result<u64, EngineError> {
-        let user = match what {
-            Revoked::SessionsBegunBefore(_) => {
-                self.done(Call::Terminate(0)).await?;
-                return Ok(0);
+    async fn bound_by<E: From<EngineError>>(
+        &self,
+        user: u8,
+        window: Duration,
+        promoted: impl AsyncFnOnce() -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        let Answer::Until(until) = self.ask(Call::Bound(user)).await else {
+            return Err(lost().into());
+        };
+        let promoted = promoted().await?;
+        match until {
+            Some(until) if promoted => {
+                // what the server answers is the end of a whole window
+                let until = if window.is_zero() { until - 1 } else { until };
+                self.done(Call::Last(Write::Until(user, until))).await?;
             }
-            Revoked::Previous { previous, .. } => self.credential(previous).user,
-        };
-        self.end_user(user).await
+            _ => self.done(Call::Rollback).await?,
+        }
+        Ok(promoted)
     }
 
-    pub(crate) async fn end_user(&self, user: u8) -> Result<u64, EngineError> {
+    pub(crate) async fn end<E: From<EngineError>>(
+        &self,
+        user: u8,
+        wanted: impl AsyncFnOnce() -> Result<(), E>,
+    ) -> Result<u64, E> {
         self.done(Call::LogInAdministrator).await?;
-        if self.fence {
-            self.done(Call::Lock).await?;
-            let seen = self.seen.get();
-            if !self
-                .wanted(|view| view.at_rest() && Some(view.current) == seen)
-                .await?
-            {
-                return Err(not_wanted());
-            }
-            self.done(Call::Alter(Write::End(user))).await?;
-            self.done(Call::Commit).await?;
-        } else {
-            self.done(Call::Message(Write::End(user))).await?;
-        }
+        self.done(Call::Lock).await?;
+        wanted().await?;
+        self.done(Call::Last(Write::End(user))).await?;
         self.done(Call::Terminate(user)).await?;
         Ok(0)
     }

@@ -28,7 +28,7 @@ pub(crate) fn finds_nothing_new(scenario: &str, bounds: &Bounds) {
 fn explore(scenario: &str, bounds: &Bounds, wider: bool) {
     let mut wrong = String::new();
     for strategy in STRATEGIES {
-        let setup = setup(strategy, bounds, false);
+        let setup = setup(strategy, bounds);
         let mut found = search(&setup);
         print(scenario, &setup, &mut found);
         wrong += &differs(scenario, wider, &setup, &mut found);
@@ -39,43 +39,15 @@ fn explore(scenario: &str, bounds: &Bounds, wider: bool) {
 /// What is lost is told, and nothing fails.
 pub(crate) fn tells_what_is_lost(scenario: &str, bounds: &Bounds) {
     for strategy in STRATEGIES {
-        let setup = setup(strategy, bounds, false);
+        let setup = setup(strategy, bounds);
         print(scenario, &setup, &mut search(&setup));
     }
 }
 
-/// With the fence none of these is left, and nothing comes that is not known.
-pub(crate) fn fence_cures(scenario: &str, strategy: Strategy, bounds: &Bounds, cured: &[&str]) {
-    let setup = setup(strategy, bounds, true);
-    let mut found = search(&setup);
-    print(&format!("{scenario}, with the fence"), &setup, &mut found);
-    let mut wrong = String::new();
-    for (violation, schedule) in &found.violations {
-        let kind = violation.to_string();
-        if cured.contains(&&*kind) || !is_known(strategy, &kind) {
-            let told = told(&setup, &mut found.steps, schedule);
-            let _ = writeln!(
-                wrong,
-                "{strategy:?}: {kind}, in spite of the fence:\n{told}"
-            );
-        }
-    }
-    for kind in cured {
-        if !is_known(strategy, kind) {
-            let _ = writeln!(
-                wrong,
-                "{strategy:?}: {kind} is cured already: take it out of this test"
-            );
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong}");
-}
-
-pub(crate) fn setup(strategy: Strategy, bounds: &Bounds, fence: bool) -> Setup {
+pub(crate) fn setup(strategy: Strategy, bounds: &Bounds) -> Setup {
     Setup {
         strategy,
         bounds: bounds.clone(),
-        fence,
         mistake: None,
     }
 }

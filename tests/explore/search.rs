@@ -17,14 +17,12 @@ use crate::{
 pub(crate) struct Setup {
     pub(crate) strategy: Strategy,
     pub(crate) bounds: Bounds,
-    /// Whether the engine asks the labels while it holds the lock.
-    pub(crate) fence: bool,
     pub(crate) mistake: Option<Mistake>,
 }
 
 impl Setup {
     pub(crate) fn steps(&self) -> Steps {
-        Steps::new(self.strategy, self.fence, self.mistake)
+        Steps::new(self.strategy, self.mistake)
     }
 
     pub(crate) fn world(&self) -> World {
@@ -101,7 +99,7 @@ fn go(
         Order::Depth => open.pop_back(),
         Order::Breadth => open.pop_front(),
     } {
-        let next = world.acts(&steps, setup.fence);
+        let next = world.acts(&steps);
         executions += u64::from(next.is_empty());
         for act in next {
             let mut world = world.clone();

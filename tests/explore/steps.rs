@@ -55,7 +55,6 @@ const VERSIONS: u8 = 16;
 
 pub(crate) struct Steps {
     pub(crate) strategy: Strategy,
-    fence: bool,
     mistake: Option<Mistake>,
     policy: Policy,
     passwords: Passwords,
@@ -84,7 +83,7 @@ impl Node {
 }
 
 impl Steps {
-    pub(crate) fn new(strategy: Strategy, fence: bool, mistake: Option<Mistake>) -> Self {
+    pub(crate) fn new(strategy: Strategy, mistake: Option<Mistake>) -> Self {
         let mut passwords = Passwords::default();
         passwords.keep(0, "the first password".to_owned());
         passwords.keep(1, "the password before it".to_owned());
@@ -97,7 +96,6 @@ impl Steps {
         let nothing = text(&Memory::default(), &Kept::default());
         Self {
             strategy,
-            fence,
             mistake,
             policy,
             passwords,
@@ -195,8 +193,7 @@ impl Steps {
         memory: &Memory,
         kept: &Kept,
     ) -> (Vec<Call>, Option<End>) {
-        let how = (self.strategy, self.fence);
-        let line = Line::new(how, start.token, kept, &self.passwords, answers);
+        let line = Line::new(self.strategy, kept, &self.passwords, answers);
         let event = RotationEvent {
             step: start.step.step(),
             secret: "secret".to_owned(),

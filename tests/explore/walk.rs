@@ -16,7 +16,7 @@ pub(crate) fn walk(setup: &Setup, steps: &mut Steps, seed: u64) -> Walk {
     let mut world = setup.world();
     let mut taken = Vec::new();
     loop {
-        let mut acts = world.acts(steps, setup.fence);
+        let mut acts = world.acts(steps);
         // what a memory is called depends on what was run before: a walk must not
         acts.sort_by_cached_key(|act| match act {
             Act::Proceed(memory) => format!("Proceed {}", steps.text(*memory)),

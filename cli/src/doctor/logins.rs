@@ -22,9 +22,10 @@ pub(super) fn current(
 ) -> Verdict {
     let user = document.username();
     let what = match answer {
-        Answer::LogsIn(session) if session.is_standby() && document.administrator().is_none() => {
+        Answer::LogsIn(session) if session.is_standby() => {
             let what = format!("logs in as {user}, on a standby, which takes no changes");
-            let advice = "store the writer's address as the secret's host";
+            let advice =
+                "store the writer's address as \"rotationhost\" in the secret, or as its host";
             return Verdict::wrong(what, Cure::advice(advice));
         }
         Answer::LogsIn(_) => return Verdict::ok(format!("logs in as {user}")),

@@ -132,9 +132,15 @@ async fn a_standby_takes_no_changes_and_is_told() {
     for secret in [world.single_user(), world.alternating_users()] {
         store(&world, secret, "port", json!(standby.port())).await;
     }
-    let said = doctor(&world, &[world.single_user()], "").await;
-    said.assert_wrong("AWSCURRENT", "on a standby");
-    // the administrator's secret names the writer, where the change is made
-    let said = doctor(&world, &[world.alternating_users()], "").await;
-    said.assert_ok();
+    for secret in [world.single_user(), world.alternating_users()] {
+        let said = doctor(&world, &[secret], "").await;
+        said.assert_wrong(
+            "AWSCURRENT",
+            "store the writer's address as \"rotationhost\"",
+        );
+        let port = json!(world.postgres().port());
+        store(&world, secret, "rotationport", port).await;
+        let said = doctor(&world, &[secret], "").await;
+        said.assert_ok();
+    }
 }

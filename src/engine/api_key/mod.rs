@@ -26,7 +26,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep};
 
 use self::{answer::Answer, https::Bounds, keys::Key, render::Values};
-use super::{Engine, EngineError, Limits, Login, Minting, Revoked};
+use super::{Engine, EngineError, Limits, Login, Minting, Retiring, Revoked};
 use crate::{
     document::{Api, Document, Request, address, is_segment},
     settings::Settings,
@@ -183,7 +183,7 @@ impl<'a> ApiKey<'a> {
     }
 
     /// Ends a key that was made and cannot be used, as far as it can be named; tells what is left.
-    async fn discard(&self, api: &Api, minting: &Minting<'_>) -> &'static str {
+    async fn discard(&self, api: &Api, minting: &Minting<'_>, before: &[Key]) -> &'static str {
         let master = minting.administrator;
         let deleted = async {
             // what the list says of a key is sure; the id in the answer may be another key's
@@ -191,10 +191,16 @@ impl<'a> ApiKey<'a> {
             let orphans = keys::orphans(&keys, minting);
             // one that the same token gets again is needed again
             let is_repeated = api.create.holds("token") && orphans.len() < 2;
-            for orphan in orphans.iter().filter(|_| !is_repeated) {
-                self.delete(api, master, &orphan.id).await?;
+            let is_new = |key: &&&Key| before.iter().all(|before| before.id != key.id);
+            let new: Vec<_> = orphans.iter().filter(is_new).collect();
+            match new[..] {
+                // of two, one is a second delivery's, which may have stored it
+                [own] if !is_repeated => {
+                    self.delete(api, master, &own.id).await?;
+                    Ok::<_, EngineError>(true)
+                }
+                _ => Ok(false),
             }
-            Ok::<_, EngineError>(!orphans.is_empty() && !is_repeated)
         };
         match deleted.await {
             Ok(true) => "is deleted",
@@ -260,30 +266,44 @@ impl Engine for ApiKey<'_> {
         }
     }
 
-    async fn retire(
+    async fn retire<E: From<EngineError>>(
         &self,
-        administrator: &Document,
-        retired: &Document,
-        _: Duration,
-    ) -> Result<(), EngineError> {
+        retiring: &Retiring<'_>,
+        _: impl AsyncFnOnce() -> Result<Document, E>,
+        promoted: impl AsyncFnOnce() -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        if !promoted().await? {
+            return Ok(false);
+        }
+        let (master, retired) = (retiring.administrator, retiring.retired);
         // its key is not at hand; if the service does not know it either, the next rotation finds out what that means
-        let known = self.delete(api(retired)?, administrator, retired.username());
+        let known = self.delete(api(retired)?, master, retired.username());
         if !known.await? {
             tracing::warn!(
                 key_id = retired.username(),
                 "the service knows no such key to delete"
             );
         }
-        Ok(())
+        Ok(true)
     }
 
-    async fn revoke(&self, (): (), what: Revoked<'_>) -> Result<u64, EngineError> {
+    async fn revoke<E: From<EngineError>>(
+        &self,
+        (): (),
+        what: Revoked<'_>,
+        wanted: impl AsyncFnOnce() -> Result<(), E>,
+    ) -> Result<u64, E> {
         match what {
             Revoked::Previous {
                 administrator,
                 previous,
-            } => self.end(administrator, previous).await.map(|()| 0),
-            Revoked::SessionsBegunBefore(_) => Err(EngineError::Unable { what: "revoke" }),
+            } => {
+                // a service has no lock
+                wanted().await?;
+                self.end(administrator, previous).await?;
+                Ok(0)
+            }
+            Revoked::SessionsBegunBefore(_) => Err(EngineError::Unable { what: "revoke" }.into()),
         }
     }
 
@@ -344,7 +364,7 @@ impl Engine for ApiKey<'_> {
             Ok((id, key)) => Ok(current.with_user(id, key, minting.overlap)),
             Err(cause) => Err(EngineError::MadeInVain {
                 cause: Box::new(cause),
-                left: self.discard(api, minting).await,
+                left: self.discard(api, minting, &keys).await,
             }),
         }
     }

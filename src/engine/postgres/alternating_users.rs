@@ -4,16 +4,15 @@
 //! (`VALID UNTIL`). It needs an administrator, for a role cannot bound itself. The names are those of AWS's own
 //! function, `app` and `app_clone`, so that either function can go on where the other stopped.
 
-use std::time::Duration;
-
 use secrecy::SecretString;
-use tokio::time::timeout;
 
-use super::{Limits, Postgres, Session, connect::classify_statement, roles};
+use super::{
+    Postgres, Session, change::Change, errors::Doing, instance::same_instance, pin, roles,
+    session::Purpose,
+};
 use crate::{
     document::{Document, Overlap},
-    engine::{EngineError, Login},
-    settings::PasswordHashing,
+    engine::{EngineError, Login, Retiring},
 };
 
 const SUFFIX: &str = "_clone";
@@ -59,99 +58,141 @@ pub(super) fn propose(
     Ok(current.with_user(other, password, overlap))
 }
 
-/// Gives the other role the new password and all that the current one has, in one transaction.
-pub(super) async fn change(
+/// Gives the other role the new password and all that the current one has, in one transaction. False if that is not wanted
+/// any more.
+pub(super) async fn change<E: From<EngineError>>(
     postgres: &Postgres<'_>,
     proven: &Session,
     administrator: &Document,
     current: &Document,
-    pending: &Document,
-) -> Result<(), EngineError> {
-    let expected = Pair::of(current.username())?.other_than(current.username());
-    if pending.username() != expected {
+    wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
+) -> Result<bool, E> {
+    let Pair { base, clone } = Pair::of(current.username())?;
+    let session = log_in(postgres, administrator).await?;
+    same_instance(proven, &session).await?;
+    let change = Change::begin(&session, &base).await?;
+    let other = Other {
+        session: &session,
+        user: Pair::of(current.username())?.other_than(current.username()),
+    };
+    let limit = other.made_like(current, &base, &clone).await?;
+    let Some(pending) = change.asked(wanted).await? else {
+        change.roll_back().await?;
+        return Ok(false);
+    };
+    if pending.username() != other.user {
         return Err(EngineError::AnotherUser {
             user: pending.username().to_owned(),
-            expected,
-        });
+            expected: other.user,
+        }
+        .into());
     }
-    let session = log_in(postgres, administrator).await?;
-    same_cluster(proven, &session).await?;
-    let work = open(
-        &session,
-        current,
-        pending,
-        postgres.settings.hashing,
-        postgres.limits,
-    );
-    within(postgres.limits, &session, work).await?;
-    postgres.kept.keep(administrator, current, session);
-    Ok(())
+    let hashing = postgres.settings.hashing;
+    let open = roles::open(&other.user, limit, pending.password(), hashing);
+    Altering::new(&session, "alter", &other.user)
+        .commit(change, &open)
+        .await?;
+    postgres.kept.keep(administrator, current, session).await;
+    Ok(true)
 }
 
-/// Bounds the retired role's password.
-pub(super) async fn retire(
+/// Bounds the retired role's password, if `promoted` says so while nobody else can change it.
+///
+/// `successor` is asked where the administrator has to log in: its credential is the proof that this is the right server.
+pub(super) async fn retire<E: From<EngineError>>(
     postgres: &Postgres<'_>,
-    administrator: &Document,
-    retired: &Document,
-    window: Duration,
-) -> Result<(), EngineError> {
-    let bound = async |session: &Session| {
-        let work = bound(session, retired.username(), window, postgres.limits);
-        within(postgres.limits, session, work).await
-    };
+    retiring: &Retiring<'_>,
+    successor: impl AsyncFnOnce() -> Result<Document, E>,
+    promoted: impl AsyncFnOnce() -> Result<bool, E>,
+) -> Result<bool, E> {
+    let (administrator, retired) = (retiring.administrator, retiring.retired);
+    let base = Pair::of(retired.username())?.base;
     if let Some(session) = postgres.kept.take(administrator, retired) {
-        match bound(&session).await {
-            // closed meanwhile, with or without a word (57P01, 57P05): to bound is to be repeated at no cost
+        match Change::begin(&session, &base).await {
+            // closed meanwhile, with or without a word (57P01, 57P05): nothing was asked yet
             Err(EngineError::Unreachable { .. }) => {}
             Err(EngineError::Refused { code, .. }) if code.starts_with("57P") => {}
-            done => return done,
+            begun => return bound(&session, begun?, retiring, promoted).await,
         }
     }
-    bound(&log_in(postgres, administrator).await?).await
+    let proven = match postgres.kept.take_proven(retiring.version) {
+        Some(proven) => proven,
+        None => {
+            let successor = successor().await?;
+            match postgres.connect(&successor, Purpose::Owner).await? {
+                Login::Accepted(session) => session,
+                Login::Rejected => {
+                    return Err(EngineError::SuccessorRejected {
+                        server: successor.server(),
+                        user: successor.username().to_owned(),
+                    }
+                    .into());
+                }
+            }
+        }
+    };
+    let session = log_in(postgres, administrator).await?;
+    same_instance(&proven, &session).await?;
+    // it tells those who listen
+    postgres.kept.keep_proven(retiring.version, proven).await;
+    let change = Change::begin(&session, &base).await?;
+    bound(&session, change, retiring, promoted).await
 }
 
-/// Ends the other user's password and sessions.
-pub(super) async fn revoke(
+async fn bound<E: From<EngineError>>(
+    session: &Session,
+    change: Change<'_>,
+    retiring: &Retiring<'_>,
+    promoted: impl AsyncFnOnce() -> Result<bool, E>,
+) -> Result<bool, E> {
+    let user = retiring.retired.username();
+    let altering = Altering::new(session, "bound", user);
+    // VALID UNTIL takes a literal only, so the server's clock is asked first
+    let until = roles::bound(session, user, retiring.window, altering.doing()).await?;
+    let promoted = change.asked(promoted).await?;
+    match until {
+        Some(until) if promoted => {
+            let bound = roles::valid_until(user, &until);
+            altering.commit(change, &bound).await?;
+        }
+        _ => change.roll_back().await?,
+    }
+    Ok(promoted)
+}
+
+/// Ends the other user's password and sessions, if that is still wanted.
+pub(super) async fn revoke<E: From<EngineError>>(
     postgres: &Postgres<'_>,
     proven: &Session,
     administrator: &Document,
     user: &str,
-) -> Result<u64, EngineError> {
+    wanted: impl AsyncFnOnce() -> Result<(), E>,
+) -> Result<u64, E> {
     let session = log_in(postgres, administrator).await?;
-    same_cluster(proven, &session).await?;
-    let mut sessions = 0;
-    let work = async {
-        let base = Pair::of(user)?.base;
-        let sql = format!(
-            "{}; {}; COMMIT",
-            roles::begin(&base, postgres.limits.statement),
-            roles::end(user)
-        );
-        let ended = session.client.batch_execute(&sql).await;
-        ended.map_err(|error| {
-            classify_statement(
-                &error,
-                &session,
-                &format!("alter {user}"),
-                &roles::allow(&session.user, user),
-            )
-        })?;
-        // after the password, so that none begins in between
-        let ended = roles::end_sessions(&session.client, user, None).await;
-        let cure = roles::grant("pg_signal_backend", &session.user);
-        let action = format!("end the sessions of {user}");
-        sessions = ended.map_err(|error| classify_statement(&error, &session, &action, &cure))?;
-        Ok(())
+    same_instance(proven, &session).await?;
+    let change = Change::begin(&session, &Pair::of(user)?.base).await?;
+    change.asked(wanted).await?;
+    let altering = Altering::new(&session, "alter", user);
+    altering.commit(change, &roles::end(user)).await?;
+    // after the password, so that none begins in between
+    let ends = Doing {
+        action: &format!("end the sessions of {user}"),
+        cure: &roles::grant("pg_signal_backend", &session.user),
     };
-    within(postgres.limits, &session, work).await?;
-    Ok(sessions)
+    session.run(&pin::begin(&session), ends).await?;
+    let ended = roles::end_sessions(&session, user, None, ends).await?;
+    session.run("COMMIT", ends).await?;
+    Ok(ended)
 }
 
 pub(super) async fn log_in(
     postgres: &Postgres<'_>,
     administrator: &Document,
 ) -> Result<Session, EngineError> {
-    match postgres.connect(administrator).await? {
+    match postgres
+        .connect(administrator, Purpose::Administrator)
+        .await?
+    {
         Login::Accepted(session) if session.standby => Err(EngineError::Standby {
             server: session.server.clone(),
         }),
@@ -163,168 +204,91 @@ pub(super) async fn log_in(
     }
 }
 
-/// The whole of the work may take what one statement may: it is a handful of them, on catalogs.
-pub(super) async fn within(
-    limits: Limits,
-    session: &Session,
-    work: impl Future<Output = Result<(), EngineError>>,
-) -> Result<(), EngineError> {
-    timeout(limits.statement, work).await.unwrap_or_else(|_| {
-        let seconds = limits.statement.as_secs_f32();
-        Err(EngineError::TimedOut {
-            server: session.server.clone(),
-            seconds,
-        })
-    })
+/// What is done to a role, for the error that names what an administrator lacks.
+pub(super) struct Altering<'a> {
+    session: &'a Session,
+    action: String,
+    cure: String,
 }
 
-/// A primary and its physical standbys have one identifier, and no other cluster has it.
-pub(super) async fn same_cluster(
-    proven: &Session,
-    administrators: &Session,
-) -> Result<(), EngineError> {
-    let (ours, theirs) = (identifier(proven).await?, identifier(administrators).await?);
-    if ours == theirs {
-        return Ok(());
-    }
-    Err(EngineError::AnotherCluster {
-        server: administrators.server.clone(),
-        administrators: theirs,
-        secrets: ours,
-    })
-}
-
-async fn identifier(session: &Session) -> Result<String, EngineError> {
-    let question = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()";
-    let row = session.client.query_one(question, &[]).await;
-    Ok(row
-        .map_err(|error| {
-            classify_statement(
-                &error,
-                session,
-                "read the cluster's identifier",
-                &roles::grant("pg_monitor", &session.user),
-            )
-        })?
-        .get(0))
-}
-
-async fn open(
-    session: &Session,
-    current: &Document,
-    pending: &Document,
-    hashing: PasswordHashing,
-    limits: Limits,
-) -> Result<(), EngineError> {
-    let Pair { base, clone } = Pair::of(current.username())?;
-    let (from, to) = (current.username(), pending.username());
-    let run = async |sql: &str, action: &str, role: &str| {
-        let action = format!("{action} {role}");
-        session.client.batch_execute(sql).await.map_err(|error| {
-            classify_statement(&error, session, &action, &roles::allow(&session.user, role))
-        })
-    };
-
-    run(&roles::begin(&base, limits.statement), "lock", &base).await?;
-    let limit = roles::connection_limit(&session.client, from).await;
-    let limit = limit.map_err(|error| classify_statement(&error, session, "read pg_roles", ""))?;
-    let known = roles::connection_limit(&session.client, to).await;
-    if known
-        .map_err(|error| classify_statement(&error, session, "read pg_roles", ""))?
-        .is_none()
-    {
-        run(&roles::create(to), "create", to).await?;
-    }
-    run(
-        &roles::open(to, limit.unwrap_or(-1), pending.password(), hashing),
-        "alter",
-        to,
-    )
-    .await?;
-
-    // what the clone creates belongs to the base role, or both users' to a role that nobody logs in as
-    let owner = pending.owner().unwrap_or(&base);
-    let catalog =
-        |error: tokio_postgres::Error| classify_statement(&error, session, "read the catalogs", "");
-    let mut wanted = roles::memberships(&session.client, from)
-        .await
-        .map_err(catalog)?;
-    wanted.extend([owner, &base].map(str::to_owned));
-    wanted.retain(|role| role != to && *role != clone);
-    wanted.sort();
-    wanted.dedup();
-    let present = roles::memberships(&session.client, to)
-        .await
-        .map_err(catalog)?;
-    for role in wanted.iter().filter(|role| !present.contains(role)) {
-        run(&roles::grant(role, to), "grant", role).await?;
-    }
-
-    let has = roles::settings(&session.client, to)
-        .await
-        .map_err(catalog)?;
-    for sql in roles::reconcile_settings(
-        to,
-        &roles::settings(&session.client, from)
-            .await
-            .map_err(catalog)?,
-        &has,
-    ) {
-        run(&sql, "alter", to).await?;
-    }
-    if to != owner {
-        let acts_as_owner = has.iter().any(|setting| setting.name == "role");
-        if !acts_as_owner
-            && roles::owns_objects(&session.client, to)
-                .await
-                .map_err(catalog)?
-        {
-            tracing::warn!(
-                role = to,
-                "the role owns objects, so it goes on acting as itself: give them to their owner with REASSIGN OWNED, \
-                 and the next rotation has what it creates belong to the owner"
-            );
-        } else {
-            run(&roles::act_as(to, owner), "alter", to).await?;
+impl<'a> Altering<'a> {
+    pub(super) fn new(session: &'a Session, action: &str, role: &str) -> Self {
+        Self {
+            session,
+            action: format!("{action} {role}"),
+            cure: roles::allow(&session.user, role),
         }
     }
-    run("COMMIT", "alter", to).await?;
-    // the session may be kept, and must not be for ever
-    run(
-        roles::END_WHEN_IDLE,
-        "limit its own session, having altered",
-        to,
-    )
-    .await
+
+    pub(super) fn doing(&self) -> Doing<'_> {
+        Doing {
+            action: &self.action,
+            cure: &self.cure,
+        }
+    }
+
+    async fn run(&self, sql: &str) -> Result<(), EngineError> {
+        self.session.run(sql, self.doing()).await
+    }
+
+    pub(super) async fn commit(&self, change: Change<'_>, sql: &str) -> Result<(), EngineError> {
+        change.commit(sql, self.doing()).await
+    }
 }
 
-async fn bound(
-    session: &Session,
-    role: &str,
-    window: Duration,
-    limits: Limits,
-) -> Result<(), EngineError> {
-    let cure = roles::allow(&session.user, role);
-    let action = format!("bound {role}");
-    let failed = |error: tokio_postgres::Error| classify_statement(&error, session, &action, &cure);
-    let base = Pair::of(role)?.base;
-    session
-        .client
-        .batch_execute(&roles::begin(&base, limits.statement))
-        .await
-        .map_err(failed)?;
-    // VALID UNTIL takes a literal only, so the server's clock is asked first, in the same transaction
-    if let Some(until) = roles::bound(&session.client, role, window)
-        .await
-        .map_err(failed)?
-    {
-        session
-            .client
-            .batch_execute(&roles::valid_until(role, &until))
-            .await
-            .map_err(failed)?;
+/// The user whose turn is next.
+struct Other<'a> {
+    session: &'a Session,
+    user: String,
+}
+
+impl Other<'_> {
+    /// Gives it all that the current user has, but for a password, and tells how many connections that one may have.
+    async fn made_like(
+        &self,
+        current: &Document,
+        base: &str,
+        clone: &str,
+    ) -> Result<i32, EngineError> {
+        let (session, from, to) = (self.session, current.username(), &*self.user);
+        let altering = |action, role| Altering::new(session, action, role);
+        let limit = roles::connection_limit(session, from).await?;
+        if roles::connection_limit(session, to).await?.is_none() {
+            altering("create", to).run(&roles::create(to)).await?;
+        }
+
+        // what the clone creates belongs to the base role, or both users' to a role that nobody logs in as
+        let owner = current.owner().unwrap_or(base);
+        let mut wanted = roles::memberships(session, from).await?;
+        wanted.extend([owner, base].map(str::to_owned));
+        wanted.retain(|role| role != to && *role != clone);
+        wanted.sort();
+        wanted.dedup();
+        let present = roles::memberships(session, to).await?;
+        for role in wanted.iter().filter(|role| !present.contains(role)) {
+            let grant = roles::grant(role, to);
+            altering("grant", role).run(&grant).await?;
+        }
+
+        let has = roles::settings(session, to).await?;
+        let wants = roles::settings(session, from).await?;
+        for sql in roles::reconcile_settings(to, &wants, &has) {
+            altering("alter", to).run(&sql).await?;
+        }
+        if to != owner {
+            let acts_as_owner = has.iter().any(|setting| setting.name == "role");
+            if !acts_as_owner && roles::owns_objects(session, to).await? {
+                tracing::warn!(
+                    role = to,
+                    "the role owns objects, so it goes on acting as itself: give them to their owner with REASSIGN \
+                     OWNED, and the next rotation has what it creates belong to the owner"
+                );
+            } else {
+                altering("alter", to).run(&roles::act_as(to, owner)).await?;
+            }
+        }
+        Ok(limit.unwrap_or(-1))
     }
-    session.client.batch_execute("COMMIT").await.map_err(failed)
 }
 
 #[cfg(test)]

@@ -5,29 +5,13 @@
 //! and a listener believes nothing of it but that it is time to ask.
 
 use sha2::{Digest, Sha256};
-use tokio::time::timeout;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 
-use super::{Limits, Postgres, Session, connect::classify_statement, roles};
+use super::{Postgres, Session, errors::Doing, session::Purpose};
 use crate::{
     document::Document,
     engine::{Announced, EngineError, Login},
 };
-
-/// Keeps the session of a proven version for the announcement, if the server ends it where that never comes.
-pub(super) async fn keep(postgres: &Postgres<'_>, session: Session, version: &str, limits: Limits) {
-    if session.standby {
-        return; // it takes no notification
-    }
-    let bounded = timeout(
-        limits.statement,
-        session.client.batch_execute(roles::END_WHEN_IDLE),
-    )
-    .await;
-    if matches!(bounded, Ok(Ok(()))) {
-        postgres.kept.keep_proven(version, session);
-    }
-}
 
 pub(super) async fn announce(
     postgres: &Postgres<'_>,
@@ -38,44 +22,28 @@ pub(super) async fn announce(
     let Some(document) = current else {
         // one that the server has ended meanwhile, with or without a word, is none
         return Ok(match postgres.kept.take_proven(version) {
-            Some(session)
-                if notify(&session, secret, version, postgres.limits)
-                    .await
-                    .is_ok() =>
-            {
-                Announced::Told
-            }
+            Some(session) if notify(&session, secret, version).await.is_ok() => Announced::Told,
             _ => Announced::NoSession,
         });
     };
-    match postgres.connect(document).await? {
+    match postgres.connect(document, Purpose::Application).await? {
         Login::Accepted(session) if !session.standby => {
-            notify(&session, secret, version, postgres.limits).await?;
+            notify(&session, secret, version).await?;
             Ok(Announced::Told)
         }
         _ => Ok(Announced::NotHere),
     }
 }
 
-async fn notify(
-    session: &Session,
-    secret: &str,
-    version: &str,
-    limits: Limits,
-) -> Result<(), EngineError> {
+async fn notify(session: &Session, secret: &str, version: &str) -> Result<(), EngineError> {
     let channel = channel(secret);
-    let told: [&(dyn ToSql + Sync); 2] = [&channel, &version];
-    let notify = session
-        .client
-        .execute("SELECT pg_catalog.pg_notify($1, $2)", &told);
-    match timeout(limits.statement, notify).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(classify_statement(&error, session, "notify", "")),
-        Err(_) => Err(EngineError::TimedOut {
-            server: session.server.clone(),
-            seconds: limits.statement.as_secs_f32(),
-        }),
-    }
+    let told: [(&(dyn ToSql + Sync), Type); 2] = [(&channel, Type::TEXT), (&version, Type::TEXT)];
+    let doing = Doing {
+        action: "notify",
+        cure: "",
+    };
+    let notify = "SELECT pg_catalog.pg_notify($1, $2)";
+    session.ask(notify, &told, doing).await.map(drop)
 }
 
 /// The channel of a secret: the same in every region that has a replica, and a name that PostgreSQL takes as it is.

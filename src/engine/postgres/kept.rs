@@ -8,19 +8,19 @@
 
 use std::{
     mem,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use tokio::{task::JoinHandle, time::timeout};
 
-use super::Session;
+use super::{Session, errors::Doing, mutex::lock, roles};
 use crate::document::Document;
 
 /// What outlives an invocation.
 #[derive(Debug, Default)]
 pub struct Kept {
-    administrator: Mutex<Option<(Purpose, Session)>>,
+    administrator: Mutex<Option<(Service, Session)>>,
     /// The session of the version with this id.
     proven: Mutex<Option<(String, Session)>>,
     /// The connections of sessions that are over, until they have said goodbye to the server.
@@ -29,14 +29,14 @@ pub struct Kept {
 
 /// Whose session it is, and for whom.
 #[derive(Debug, PartialEq, Eq)]
-struct Purpose {
+struct Service {
     host: String,
     port: u16,
     administrator: String,
     retired: String,
 }
 
-impl Purpose {
+impl Service {
     fn of(administrator: &Document, retired: &Document) -> Self {
         Self {
             host: administrator.host().to_owned(),
@@ -48,22 +48,32 @@ impl Purpose {
 }
 
 impl Kept {
-    /// Keeps the session until the user is to be retired.
-    pub(super) fn keep(&self, administrator: &Document, retired: &Document, session: Session) {
-        let purpose = Purpose::of(administrator, retired);
-        replace(&self.administrator, Some((purpose, session)));
+    /// Keeps the session until the user is to be retired, if the server ends it where that never comes.
+    pub(super) async fn keep(
+        &self,
+        administrator: &Document,
+        retired: &Document,
+        session: Session,
+    ) {
+        if ends_when_idle(&session).await {
+            let service = Service::of(administrator, retired);
+            replace(&self.administrator, Some((service, session)));
+        }
     }
 
     /// The session that was kept for this, if the server has not closed it.
     pub(super) fn take(&self, administrator: &Document, retired: &Document) -> Option<Session> {
-        let (purpose, session) = replace(&self.administrator, None)?;
-        let serves = purpose == Purpose::of(administrator, retired) && !session.client.is_closed();
+        let (service, session) = replace(&self.administrator, None)?;
+        let serves = service == Service::of(administrator, retired) && !session.client.is_closed();
         serves.then_some(session)
     }
 
-    /// Keeps the session of a version that was proven.
-    pub(super) fn keep_proven(&self, version: &str, session: Session) {
-        replace(&self.proven, Some((version.to_owned(), session)));
+    /// Keeps the session of a version that was proven, likewise.
+    pub(super) async fn keep_proven(&self, version: &str, session: Session) {
+        // a standby takes no notification
+        if !session.standby && ends_when_idle(&session).await {
+            replace(&self.proven, Some((version.to_owned(), session)));
+        }
     }
 
     /// That session, if the server has not closed it.
@@ -85,11 +95,16 @@ impl Kept {
     }
 }
 
+/// A pooler's connection is other people's too: nothing is set on it.
+async fn ends_when_idle(session: &Session) -> bool {
+    let doing = Doing {
+        action: "limit its own session",
+        cure: "",
+    };
+    !session.pooled && session.run(roles::END_WHEN_IDLE, doing).await.is_ok()
+}
+
 /// What was there leaves the lock before it is dropped, for its end takes another one.
 fn replace<T>(place: &Mutex<Option<T>>, with: Option<T>) -> Option<T> {
     mem::replace(&mut *lock(place), with)
-}
-
-pub(super) fn lock<T>(place: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    place.lock().unwrap_or_else(PoisonError::into_inner)
 }

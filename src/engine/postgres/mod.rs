@@ -2,8 +2,16 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `connect` | a login within its deadline, and what the server's answer means |
+//! | `connect` | a login within its deadline |
+//! | `wire` | what the server asks at a login, read on its way to the driver |
+//! | `session` | a session, its statements, and what a failed one means |
+//! | `errors` | what a failed login means |
+//! | `pin` | what a session that changes something is pinned to |
+//! | `change` | a transaction that changes a role: pinned, locked, and only if it is wanted |
+//! | `instance` | the proof that two sessions are on one running server |
+//! | `at_host` | the address where applications log in, if roles are changed elsewhere |
 //! | `kept` | sessions between two steps |
+//! | `mutex` | a lock that outlives a panic |
 //! | `announce` | tells listeners that there is a new version |
 //! | `proof` | what testSecret proves beyond a login |
 //! | `tls` | the roots, and the proof that the server is the one named |
@@ -14,30 +22,36 @@
 
 mod alternating_users;
 mod announce;
+mod at_host;
+mod change;
 mod connect;
+mod errors;
+mod instance;
 mod kept;
+mod mutex;
+mod pin;
 mod proof;
 #[cfg(feature = "doctor")]
 mod rights;
 mod roles;
+mod session;
 mod single_user;
 mod tls;
+mod wire;
 
-use std::{
-    sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
-};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use secrecy::SecretString;
 
-pub use connect::Session;
 pub use kept::Kept;
 #[cfg(feature = "doctor")]
 pub use rights::Missing;
+pub use session::Session;
 pub use tls::Roots;
 
+use self::session::Purpose;
 pub use super::Limits;
-use super::{Announced, Engine, EngineError, Login, Revoked};
+use super::{Announced, Engine, EngineError, Login, Retiring, Revoked};
 use crate::{
     document::{Document, Overlap},
     settings::Settings,
@@ -83,7 +97,16 @@ impl Engine for Postgres<'_> {
     }
 
     async fn log_in(&self, document: &Document) -> Result<Login<Session>, EngineError> {
-        self.connect(document).await
+        self.connect(document, Purpose::Owner).await
+    }
+
+    async fn first_log_in(&self, document: &Document) -> Result<Login<Session>, EngineError> {
+        match self.connect(document, Purpose::Application).await? {
+            Login::Accepted(session) if document.has_rotation_address() => {
+                at_host::known(self, document, session).await
+            }
+            login => Ok(login),
+        }
     }
 
     async fn prove(
@@ -93,33 +116,36 @@ impl Engine for Postgres<'_> {
         version: &str,
     ) -> Result<(), EngineError> {
         let verify_sql = self.settings.verify_sql.as_deref();
-        proof::prove(&session, document, verify_sql, self.limits).await?;
-        announce::keep(self, session, version, self.limits).await;
+        proof::prove(&session, document, verify_sql).await?;
+        self.kept.keep_proven(version, session).await;
         Ok(())
     }
 
-    async fn change(
+    async fn change<E: From<EngineError>>(
         &self,
         proven: Session,
         administrator: Option<&Document>,
         current: &Document,
-        pending: &Document,
-    ) -> Result<(), EngineError> {
+        wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
+    ) -> Result<bool, E> {
         match administrator {
-            None => single_user::change(&proven, pending, self.settings.hashing, self.limits).await,
+            None => {
+                at_host::may_change(self, current, &proven).await?;
+                single_user::change(&proven, self.settings.hashing, wanted).await
+            }
             Some(administrator) => {
-                alternating_users::change(self, &proven, administrator, current, pending).await
+                alternating_users::change(self, &proven, administrator, current, wanted).await
             }
         }
     }
 
-    async fn retire(
+    async fn retire<E: From<EngineError>>(
         &self,
-        administrator: &Document,
-        retired: &Document,
-        window: Duration,
-    ) -> Result<(), EngineError> {
-        alternating_users::retire(self, administrator, retired, window).await
+        retiring: &Retiring<'_>,
+        successor: impl AsyncFnOnce() -> Result<Document, E>,
+        promoted: impl AsyncFnOnce() -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        alternating_users::retire(self, retiring, successor, promoted).await
     }
 
     async fn announce(
@@ -131,17 +157,21 @@ impl Engine for Postgres<'_> {
         announce::announce(self, current, secret, version).await
     }
 
-    async fn revoke(&self, proven: Session, what: Revoked<'_>) -> Result<u64, EngineError> {
+    async fn revoke<E: From<EngineError>>(
+        &self,
+        proven: Session,
+        what: Revoked<'_>,
+        wanted: impl AsyncFnOnce() -> Result<(), E>,
+    ) -> Result<u64, E> {
         match what {
-            Revoked::SessionsBegunBefore(begun) => {
-                single_user::revoke(&proven, begun, self.limits).await
-            }
+            // the password was replaced before: nothing of it is changed
+            Revoked::SessionsBegunBefore(begun) => Ok(single_user::revoke(&proven, begun).await?),
             Revoked::Previous {
                 administrator,
                 previous,
             } => {
                 let user = previous.username();
-                alternating_users::revoke(self, &proven, administrator, user).await
+                alternating_users::revoke(self, &proven, administrator, user, wanted).await
             }
         }
     }

@@ -3,13 +3,15 @@
 //! A rotation finds out by trying, which is what counts. An operator who asks before a rotation gets all that is missing at
 //! once, each with the statement that cures it.
 
-use tokio_postgres::Error;
+use tokio_postgres::types::Type;
 
 use super::{
     Postgres, Session,
-    alternating_users::{self, Pair},
-    connect::classify_statement,
-    roles,
+    alternating_users::{self, Altering, Pair},
+    change::Change,
+    errors::READS,
+    instance::same_instance,
+    pin, roles,
 };
 use crate::{document::Document, engine::EngineError};
 
@@ -40,23 +42,19 @@ impl Postgres<'_> {
         current: &Document,
     ) -> Result<Vec<Missing>, EngineError> {
         let session = alternating_users::log_in(self, administrator).await?;
-        alternating_users::same_cluster(proven, &session).await?;
+        same_instance(proven, &session).await?;
+        // as what it acts as when it changes something
+        session.run(&pin::begin(&session), READS).await?;
         let user = current.username();
-        let pair = Pair::of(user)?;
-        let (base, clone) = (pair.base.clone(), pair.clone.clone());
-        let other = pair.other_than(user);
-        let lacks = async {
-            // what the current user is a member of, the other one becomes
-            let present = roles::memberships(&session.client, &other).await?;
-            let mut granted = roles::memberships(&session.client, user).await?;
-            granted.retain(|role| !present.contains(role));
-            granted.extend([base, clone]);
-            granted.extend(current.owner().map(str::to_owned));
-            missing(&session, &granted).await
-        };
-        lacks
-            .await
-            .map_err(|error| classify_statement(&error, &session, "read the catalogs", ""))
+        let Pair { base, clone } = Pair::of(user)?;
+        let other = Pair::of(user)?.other_than(user);
+        // what the current user is a member of, the other one becomes
+        let present = roles::memberships(&session, &other).await?;
+        let mut granted = roles::memberships(&session, user).await?;
+        granted.retain(|role| !present.contains(role));
+        granted.extend([base, clone]);
+        granted.extend(current.owner().map(str::to_owned));
+        missing(&session, &granted).await
     }
 
     /// What the role itself lacks to change its own password, as it does under single user.
@@ -65,11 +63,7 @@ impl Postgres<'_> {
     ///
     /// The catalogs give no answer.
     pub async fn role_lacks(&self, session: &Session) -> Result<Vec<Missing>, EngineError> {
-        let passwords = may_set_passwords(session).await;
-        Ok(passwords
-            .map_err(|error| classify_statement(&error, session, "read the catalogs", ""))?
-            .into_iter()
-            .collect())
+        Ok(may_set_passwords(session).await?.into_iter().collect())
     }
 
     /// Has the administrator give the current user the stored password again, for whoever changed it by hand.
@@ -87,30 +81,23 @@ impl Postgres<'_> {
     ) -> Result<(), EngineError> {
         let session = alternating_users::log_in(self, administrator).await?;
         let user = current.username();
-        let work = async {
-            let cure = roles::allow(&session.user, user);
-            let failed = |error: Error| {
-                classify_statement(&error, &session, &format!("alter {user}"), &cure)
-            };
-            let begin = roles::begin(&Pair::of(user)?.base, self.limits.statement);
-            session.client.batch_execute(&begin).await.map_err(failed)?;
-            let limit = roles::connection_limit(&session.client, user).await;
-            let limit = limit.map_err(failed)?.unwrap_or(-1);
-            let hashing = self.settings.hashing;
-            let open = roles::open(user, limit, current.password(), hashing);
-            session.client.batch_execute(&open).await.map_err(failed)?;
-            session.client.batch_execute("COMMIT").await.map_err(failed)
-        };
-        alternating_users::within(self.limits, &session, work).await
+        let change = Change::begin(&session, &Pair::of(user)?.base).await?;
+        let limit = roles::connection_limit(&session, user).await?.unwrap_or(-1);
+        let open = roles::open(user, limit, current.password(), self.settings.hashing);
+        let altering = Altering::new(&session, "alter", user);
+        altering.commit(change, &open).await
     }
 }
 
-async fn missing(session: &Session, granted: &[String]) -> Result<Vec<Missing>, Error> {
+async fn missing(session: &Session, granted: &[String]) -> Result<Vec<Missing>, EngineError> {
     let user = &session.user;
-    let question = "SELECT rolsuper, rolcreaterole, pg_catalog.current_setting('server_version_num')::int, \
+    let question = "SELECT rolsuper, rolcreaterole, pg_catalog.current_setting('server_version_num')::pg_catalog.int4, \
                         pg_catalog.pg_has_role('pg_signal_backend', 'USAGE') \
-                    FROM pg_catalog.pg_roles WHERE rolname = current_user";
-    let row = session.client.query_one(question, &[]).await?;
+                    FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user";
+    let rows = session.ask(question, &[], READS).await?;
+    let Some(row) = rows.first() else {
+        return Ok(Vec::new());
+    };
     let (superuser, creates, version, signals): (bool, bool, i32, bool) =
         (row.get(0), row.get(1), row.get(2), row.get(3));
     if superuser {
@@ -142,22 +129,27 @@ async fn missing(session: &Session, granted: &[String]) -> Result<Vec<Missing>, 
 }
 
 /// Of these roles, those that exist and that the session may not grant. RDS's own administrators have more than the catalogs tell.
-async fn without_admin_option(session: &Session, roles: &[String]) -> Result<Vec<String>, Error> {
-    let question = "SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolname = ANY ($1) \
+async fn without_admin_option(
+    session: &Session,
+    roles: &[String],
+) -> Result<Vec<String>, EngineError> {
+    let question = "SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) ANY ($1) \
                     AND NOT pg_catalog.pg_has_role(oid, 'MEMBER WITH ADMIN OPTION') \
-                    AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles rds WHERE rds.rolname = 'rds_superuser' \
+                    AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles rds WHERE rds.rolname OPERATOR(pg_catalog.=) 'rds_superuser' \
                                     AND pg_catalog.pg_has_role(rds.oid, 'MEMBER')) ORDER BY rolname";
-    let rows = session.client.query(question, &[&roles]).await?;
+    let rows = session
+        .ask(question, &[(&roles, Type::TEXT_ARRAY)], READS)
+        .await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// Where RDS restricts who sets passwords, only members of `rds_password` may.
-async fn may_set_passwords(session: &Session) -> Result<Option<Missing>, Error> {
-    let question = "SELECT FROM pg_catalog.pg_roles WHERE rolname = 'rds_password' \
-                    AND pg_catalog.current_setting('rds.restrict_password_commands', true) IN ('on', '1') \
+async fn may_set_passwords(session: &Session) -> Result<Option<Missing>, EngineError> {
+    let question = "SELECT FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) 'rds_password' \
+                    AND pg_catalog.current_setting('rds.restrict_password_commands', true) OPERATOR(pg_catalog.=) ANY ('{on,1}'::pg_catalog.text[]) \
                     AND NOT pg_catalog.pg_has_role(oid, 'MEMBER')";
-    let forbidden = session.client.query_opt(question, &[]).await?;
-    Ok(forbidden.map(|_| Missing {
+    let forbidden = session.ask(question, &[], READS).await?;
+    Ok(forbidden.first().map(|_| Missing {
         action: "set passwords".to_owned(),
         cure: roles::grant("rds_password", &session.user),
     }))

@@ -1,4 +1,6 @@
 //! The SQL that changes a role, in one place because this is where text becomes code.
+//!
+//! Questions name the schema of every function, type and operator: they mean the same where a session is not pinned.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,46 +9,36 @@ use postgres_protocol::{
     password::scram_sha_256,
 };
 use secrecy::{ExposeSecret, SecretString};
-use tokio_postgres::{Client, Error};
+use tokio_postgres::types::{ToSql, Type};
 use zeroize::Zeroizing;
 
-use crate::settings::PasswordHashing;
+use super::{
+    Session,
+    errors::{Doing, READS},
+    pin,
+};
+use crate::{engine::EngineError, settings::PasswordHashing};
 
-/// One message that changes a role's password, or nothing.
-///
-/// All of it goes out at once: there is no moment between the lock and the change at which this function could
-/// be held up and come back with a password that is no longer wanted.
+type Answer<T> = Result<T, EngineError>;
+type Values<'a, const N: usize> = [(&'a (dyn ToSql + Sync), Type); N];
+
+/// Replaces a role's password.
 pub(super) fn change_password(
     role: &str,
     password: &SecretString,
     hashing: PasswordHashing,
-    limit: Duration,
 ) -> Zeroizing<String> {
     Zeroizing::new(format!(
-        "{begin}; ALTER ROLE {role} PASSWORD {password}; COMMIT",
-        begin = begin(role, limit),
+        "ALTER ROLE {role} PASSWORD {password}",
         role = escape_identifier(role),
         password = *password_literal(password, hashing),
     ))
 }
 
-/// Begins a transaction in which nobody else changes the role's credential.
-///
-/// The lock is one for each role name, so of two invocations one waits; the server ends a statement after `limit`.
-pub(super) fn begin(role: &str, limit: Duration) -> String {
-    format!(
-        // READ WRITE: a role may have default_transaction_read_only
-        "BEGIN READ WRITE; \
-         SET LOCAL statement_timeout = {limit}; \
-         SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('secret-rotation'), pg_catalog.hashtext({name}))",
-        limit = limit.as_millis().max(1),
-        name = escape_literal(role),
-    )
-}
-
-/// Has the server end this session when it is not used for a minute. PostgreSQL 13 cannot.
-pub(super) const END_WHEN_IDLE: &str = "SELECT pg_catalog.set_config(name, '1min', false) \
-                                        FROM pg_catalog.pg_settings WHERE name = 'idle_session_timeout'";
+/// Has the server end this session when it is not used for a minute. PostgreSQL 13 cannot. Not through a pooler: it would
+/// stay on the pooler's connection.
+pub(super) const END_WHEN_IDLE: &str = "SELECT pg_catalog.set_config(name, '1min', false) FROM pg_catalog.pg_settings \
+                                        WHERE name OPERATOR(pg_catalog.=) 'idle_session_timeout'";
 
 /// A role that cannot log in yet.
 pub(super) fn create(role: &str) -> String {
@@ -126,12 +118,11 @@ fn password_literal(password: &SecretString, hashing: PasswordHashing) -> Zeroiz
 }
 
 /// How many connections a role may have (-1: any number), or `None` if there is no such role.
-pub(super) async fn connection_limit(client: &Client, role: &str) -> Result<Option<i32>, Error> {
-    let question = "SELECT rolconnlimit FROM pg_catalog.pg_roles WHERE rolname = $1";
-    Ok(client
-        .query_opt(question, &[&role])
-        .await?
-        .map(|row| row.get(0)))
+pub(super) async fn connection_limit(session: &Session, role: &str) -> Answer<Option<i32>> {
+    let question =
+        "SELECT rolconnlimit FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) $1";
+    let rows = session.ask(question, &[(&role, Type::TEXT)], READS).await?;
+    Ok(rows.first().map(|row| row.get(0)))
 }
 
 /// Who a session is.
@@ -144,58 +135,63 @@ pub(super) struct Identity {
 }
 
 /// Asks a session who it is.
-pub(super) async fn identity(client: &Client) -> Result<Identity, Error> {
-    let question = "SELECT session_user::text, current_user::text, coalesce((\
+pub(super) async fn identity(session: &Session) -> Answer<Option<Identity>> {
+    let question = "SELECT session_user::pg_catalog.text, current_user::pg_catalog.text, coalesce((\
                         SELECT pg_catalog.substr(c.setting, 6) FROM pg_catalog.pg_db_role_setting s, \
                         pg_catalog.unnest(s.setconfig) AS c (setting) \
-                        WHERE s.setrole = r.oid AND c.setting LIKE 'role=%' AND s.setdatabase IN (0, d.oid) \
-                        ORDER BY s.setdatabase DESC LIMIT 1), session_user)::text, \
-                    coalesce(r.rolvaliduntil <= now(), false) \
+                        WHERE s.setrole OPERATOR(pg_catalog.=) r.oid AND c.setting OPERATOR(pg_catalog.~~) 'role=%' \
+                        AND (s.setdatabase OPERATOR(pg_catalog.=) 0 OR s.setdatabase OPERATOR(pg_catalog.=) d.oid) \
+                        ORDER BY s.setdatabase DESC LIMIT 1), session_user::pg_catalog.text), \
+                    coalesce(r.rolvaliduntil OPERATOR(pg_catalog.<=) pg_catalog.now(), false) \
                     FROM pg_catalog.pg_roles r, pg_catalog.pg_database d \
-                    WHERE r.rolname = session_user AND d.datname = current_database()";
-    let row = client.query_one(question, &[]).await?;
-    Ok(Identity {
+                    WHERE r.rolname OPERATOR(pg_catalog.=) session_user \
+                    AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()";
+    let rows = session.ask(question, &[], READS).await?;
+    Ok(rows.first().map(|row| Identity {
         session_user: row.get(0),
         current_user: row.get(1),
         acts_as: row.get(2),
         expired: row.get(3),
-    })
+    }))
 }
 
 /// The roles that a role is directly a member of.
-pub(super) async fn memberships(client: &Client, member: &str) -> Result<Vec<String>, Error> {
-    let question = "SELECT DISTINCT g.rolname::text FROM pg_catalog.pg_auth_members m \
-                    JOIN pg_catalog.pg_roles g ON g.oid = m.roleid \
-                    JOIN pg_catalog.pg_roles u ON u.oid = m.member WHERE u.rolname = $1";
-    Ok(client
-        .query(question, &[&member])
-        .await?
-        .iter()
-        .map(|row| row.get(0))
-        .collect())
+pub(super) async fn memberships(session: &Session, member: &str) -> Answer<Vec<String>> {
+    let question = "SELECT DISTINCT g.rolname::pg_catalog.text FROM pg_catalog.pg_auth_members m \
+                    JOIN pg_catalog.pg_roles g ON g.oid OPERATOR(pg_catalog.=) m.roleid \
+                    JOIN pg_catalog.pg_roles u ON u.oid OPERATOR(pg_catalog.=) m.member \
+                    WHERE u.rolname OPERATOR(pg_catalog.=) $1";
+    let rows = session
+        .ask(question, &[(&member, Type::TEXT)], READS)
+        .await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// Whether a role owns anything, in any database.
-pub(super) async fn owns_objects(client: &Client, role: &str) -> Result<bool, Error> {
-    let question = "SELECT EXISTS (SELECT FROM pg_catalog.pg_shdepend d JOIN pg_catalog.pg_roles r \
-                    ON r.oid = d.refobjid WHERE d.deptype = 'o' \
-                    AND d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND r.rolname = $1)";
-    Ok(client.query_one(question, &[&role]).await?.get(0))
+pub(super) async fn owns_objects(session: &Session, role: &str) -> Answer<bool> {
+    let question = "SELECT FROM pg_catalog.pg_shdepend d \
+                    JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) d.refobjid \
+                    WHERE d.deptype OPERATOR(pg_catalog.=) 'o' AND d.refclassid OPERATOR(pg_catalog.=) \
+                    'pg_catalog.pg_authid'::pg_catalog.regclass AND r.rolname OPERATOR(pg_catalog.=) $1 LIMIT 1";
+    let rows = session.ask(question, &[(&role, Type::TEXT)], READS).await?;
+    Ok(!rows.is_empty())
 }
 
 /// When a password that is to end after `window` ends, as the server writes it; `None` if it ends earlier anyway.
 pub(super) async fn bound(
-    client: &Client,
+    session: &Session,
     role: &str,
     window: Duration,
-) -> Result<Option<String>, Error> {
-    let question = "SELECT until::text FROM (SELECT now() + $2 * interval '1 second' AS until) bound, \
-                    pg_catalog.pg_roles WHERE rolname = $1 AND (rolvaliduntil IS NULL OR rolvaliduntil > until)";
+    doing: Doing<'_>,
+) -> Answer<Option<String>> {
+    let question = "SELECT until::pg_catalog.text FROM (SELECT pg_catalog.now() OPERATOR(pg_catalog.+) \
+                        ($2 OPERATOR(pg_catalog.*) '1 second'::pg_catalog.interval) AS until) bound, pg_catalog.pg_roles \
+                    WHERE rolname OPERATOR(pg_catalog.=) $1 \
+                    AND (rolvaliduntil IS NULL OR rolvaliduntil OPERATOR(pg_catalog.>) until)";
     let seconds = window.as_secs_f64();
-    Ok(client
-        .query_opt(question, &[&role, &seconds])
-        .await?
-        .map(|row| row.get(0)))
+    let values: Values<'_, 2> = [(&role, Type::TEXT), (&seconds, Type::FLOAT8)];
+    let rows = session.ask(question, &values, doing).await?;
+    Ok(rows.first().map(|row| row.get(0)))
 }
 
 /// Ends a role's password now.
@@ -208,14 +204,18 @@ pub(super) fn end(role: &str) -> String {
 
 /// Ends a role's open sessions, but for the one that asks, and counts them; only those begun before `begun` if that is given.
 pub(super) async fn end_sessions(
-    client: &Client,
+    session: &Session,
     role: &str,
     begun: Option<SystemTime>,
-) -> Result<u64, Error> {
-    let statement = "SELECT count(*) FILTER (WHERE pg_catalog.pg_terminate_backend(pid)) \
-                     FROM pg_catalog.pg_stat_activity WHERE usename = $1 AND pid <> pg_catalog.pg_backend_pid() \
-                     AND ($2::timestamptz IS NULL OR backend_start < $2)";
-    let ended: i64 = client.query_one(statement, &[&role, &begun]).await?.get(0);
+    doing: Doing<'_>,
+) -> Answer<u64> {
+    let statement = "SELECT pg_catalog.count(*) FILTER (WHERE pg_catalog.pg_terminate_backend(pid)) \
+                     FROM pg_catalog.pg_stat_activity WHERE usename OPERATOR(pg_catalog.=) $1 \
+                     AND pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() \
+                     AND ($2 IS NULL OR backend_start OPERATOR(pg_catalog.<) $2)";
+    let values: Values<'_, 2> = [(&role, Type::TEXT), (&begun, Type::TIMESTAMPTZ)];
+    let rows = session.ask(statement, &values, doing).await?;
+    let ended: i64 = rows.first().map_or(0, |row| row.get(0));
     Ok(ended.unsigned_abs())
 }
 
@@ -228,12 +228,12 @@ pub(super) struct Setting {
 }
 
 /// All of a role's settings, in every database and in each.
-pub(super) async fn settings(client: &Client, role: &str) -> Result<Vec<Setting>, Error> {
-    let question = "SELECT d.datname::text, c.setting FROM pg_catalog.pg_db_role_setting s \
-                    JOIN pg_catalog.pg_roles r ON r.oid = s.setrole \
-                    LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase, \
-                    pg_catalog.unnest(s.setconfig) AS c (setting) WHERE r.rolname = $1";
-    let rows = client.query(question, &[&role]).await?;
+pub(super) async fn settings(session: &Session, role: &str) -> Answer<Vec<Setting>> {
+    let question = "SELECT d.datname::pg_catalog.text, c.setting FROM pg_catalog.pg_db_role_setting s \
+                    JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) s.setrole \
+                    LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.setdatabase, \
+                    pg_catalog.unnest(s.setconfig) AS c (setting) WHERE r.rolname OPERATOR(pg_catalog.=) $1";
+    let rows = session.ask(question, &[(&role, Type::TEXT)], READS).await?;
     let settings = rows.iter().filter_map(|row| {
         let (name, value) = row.get::<_, &str>(1).split_once('=')?;
         Some(Setting {
@@ -284,10 +284,11 @@ pub(super) fn reconcile_settings(
             if LISTS.contains(&setting.name.as_str()) {
                 // kept as a list of quoted names; set in this transaction and taken from there it stays one
                 format!(
-                    "SELECT pg_catalog.set_config({}, {}, true); {} SET {name} FROM CURRENT",
+                    "SELECT pg_catalog.set_config({}, {}, true); {} SET {name} FROM CURRENT; {pinned}",
                     escape_literal(&setting.name),
                     escape_literal(&setting.value),
                     alter(setting),
+                    pinned = pin::SEARCH_PATH,
                 )
             } else {
                 format!(

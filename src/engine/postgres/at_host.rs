@@ -1,0 +1,54 @@
+//! Where applications log in, if that is not where roles are changed, or if a pooler is there.
+
+use super::{Postgres, Session, session::Purpose};
+use crate::{
+    document::Document,
+    engine::{EngineError, Login},
+};
+
+/// Single user: a pooler with passwords of its own would go on with the old one, which the server knows no more.
+pub(super) async fn may_change(
+    postgres: &Postgres<'_>,
+    current: &Document,
+    proven: &Session,
+) -> Result<(), EngineError> {
+    if postgres.settings.pooler_asks {
+        return Ok(());
+    }
+    let pooled = match current.has_rotation_address() {
+        false => proven.pooled,
+        true => match postgres.connect_at(current, Purpose::Application).await? {
+            Login::Accepted(session) => session.pooled,
+            Login::Rejected => true,
+        },
+    };
+    match pooled {
+        false => Ok(()),
+        true => Err(EngineError::Pooler {
+            server: current.server(),
+            user: current.username().to_owned(),
+        }),
+    }
+}
+
+/// The new credential has logged in where roles are changed: does it where applications do?
+///
+/// A pooler that reads AWSCURRENT by itself, as RDS Proxy does, cannot know it before the promotion.
+pub(super) async fn known(
+    postgres: &Postgres<'_>,
+    document: &Document,
+    session: Session,
+) -> Result<Login<Session>, EngineError> {
+    match postgres.connect_at(document, Purpose::Application).await? {
+        Login::Rejected if postgres.settings.pooler_asks => Ok(Login::Rejected),
+        Login::Rejected => {
+            tracing::warn!(
+                server = document.server(),
+                "the new credential does not log in there yet: right where a proxy reads AWSCURRENT by itself; if it is a \
+                 pooler that asks the server, set POOLER_ASKS_SERVER=true"
+            );
+            Ok(Login::Accepted(session))
+        }
+        Login::Accepted(_) => Ok(Login::Accepted(session)),
+    }
+}

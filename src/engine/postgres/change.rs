@@ -1,0 +1,75 @@
+//! A change of a role: one transaction, pinned, locked, and only if it is still wanted.
+//!
+//! A delivery may be held up anywhere, and come back when a later rotation has made its work wrong. So the lock is taken
+//! first; while it is held Secrets Manager is asked whether the work is still wanted; then the change and COMMIT go out in one
+//! message. Whoever is held up in between for longer than the lease finds that the server has ended the transaction.
+
+use postgres_protocol::escape::escape_literal;
+use tokio::time::timeout;
+
+use super::{Session, errors::Doing, pin};
+use crate::engine::EngineError;
+
+/// An open transaction that holds the lock of a pair of roles.
+#[derive(Debug)]
+pub(super) struct Change<'a> {
+    session: &'a Session,
+}
+
+impl<'a> Change<'a> {
+    /// Begins, and waits until nobody else changes a credential of the pair that `base` names.
+    pub(super) async fn begin(session: &'a Session, base: &str) -> Result<Self, EngineError> {
+        if session.standby {
+            return Err(EngineError::Standby {
+                server: session.server.clone(),
+            });
+        }
+        let sql = format!(
+            "{}; SELECT pg_catalog.pg_advisory_xact_lock(\
+             pg_catalog.hashtext('secret-rotation'), pg_catalog.hashtext({}))",
+            pin::begin(session),
+            escape_literal(base)
+        );
+        let action = format!("lock {base}");
+        session
+            .run(
+                &sql,
+                Doing {
+                    action: &action,
+                    cure: "",
+                },
+            )
+            .await?;
+        Ok(Self { session })
+    }
+
+    /// What asking Secrets Manager came to, while the lock is held.
+    pub(super) async fn asked<W, E: From<EngineError>>(
+        &self,
+        wanted: impl AsyncFnOnce() -> Result<W, E>,
+    ) -> Result<W, E> {
+        let limit = self.session.limits.fence();
+        timeout(limit, wanted()).await.unwrap_or_else(|_| {
+            Err(EngineError::Unasked {
+                server: self.session.server.clone(),
+                seconds: limit.as_secs_f32(),
+            }
+            .into())
+        })
+    }
+
+    /// The last statement and COMMIT, in one message.
+    pub(super) async fn commit(self, sql: &str, doing: Doing<'_>) -> Result<(), EngineError> {
+        let sql = zeroize::Zeroizing::new(format!("{sql}; COMMIT"));
+        self.session.run(&sql, doing).await
+    }
+
+    /// Nothing was changed.
+    pub(super) async fn roll_back(self) -> Result<(), EngineError> {
+        let doing = Doing {
+            action: "roll back",
+            cure: "",
+        };
+        self.session.run("ROLLBACK", doing).await
+    }
+}

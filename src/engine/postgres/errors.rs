@@ -1,0 +1,65 @@
+//! What an answer of the server's, or none, means: sorted by what an operator does about it.
+
+use std::error::Error as _;
+
+use tokio_postgres::{Error, error::SqlState};
+
+use crate::{document::Document, engine::EngineError};
+
+/// What a statement was to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Doing<'a> {
+    /// Such as `alter app`.
+    pub(super) action: &'a str,
+    /// The SQL that grants an administrator what is missing.
+    pub(super) cure: &'a str,
+}
+
+/// A question to the catalogs.
+pub(super) const READS: Doing<'static> = Doing {
+    action: "read the catalogs",
+    cure: "",
+};
+
+/// Sorts a failed login. Nothing here means "wrong password".
+pub(super) fn of_login(error: &Error, document: &Document) -> EngineError {
+    let server = document.server();
+    if let Some(answer) = error.as_db_error() {
+        let message = answer.message().to_owned();
+        return if *answer.code() == SqlState::INVALID_AUTHORIZATION_SPECIFICATION {
+            EngineError::LoginForbidden {
+                server,
+                user: document.username().to_owned(),
+                message,
+            }
+        } else {
+            EngineError::Refused {
+                server,
+                code: answer.code().code().to_owned(),
+                message,
+            }
+        };
+    }
+    let reason = innermost(error);
+    match (error.source(), error.to_string().as_str()) {
+        // the driver has no kinds to ask for; its texts are held by tests/errors/database.rs
+        (Some(cause), _) if cause.to_string() == "server does not support TLS" => {
+            EngineError::TlsRefused { server }
+        }
+        _ if reason == "server did not use channel binding" => EngineError::NoChannelBinding {
+            server,
+            user: document.username().to_owned(),
+        },
+        (_, "error performing TLS handshake") => EngineError::CertificateInvalid { server, reason },
+        _ => EngineError::Unreachable { server, reason },
+    }
+}
+
+/// The last cause, which is where rustls and the operating system say what was wrong.
+fn innermost(error: &Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,55 @@
+//! Two sessions, one running server.
+//!
+//! A `system_identifier` is kept by snapshots, restores and promoted standbys, so it tells staging from production no better
+//! than a name does. A lock is held by one running server only: the secret's own session takes an advisory lock whose number
+//! nobody can know, and the administrator's has to see it in pg_locks.
+
+use rand::{TryRng, rngs::SysRng};
+use tokio_postgres::types::{ToSql, Type};
+
+use super::{
+    Session,
+    errors::{Doing, READS},
+    pin,
+};
+use crate::engine::EngineError;
+
+const PROVES: Doing<'static> = Doing {
+    action: "take an advisory lock",
+    cure: "",
+};
+
+/// The administrator's session is on the server where the secret's own credential has logged in.
+pub(super) async fn same_instance(
+    proven: &Session,
+    administrators: &Session,
+) -> Result<(), EngineError> {
+    if proven.standby {
+        return Err(EngineError::Standby {
+            server: proven.server.clone(),
+        });
+    }
+    let number = SysRng.try_next_u64().map_err(|_| EngineError::Unable {
+        what: "draw a random number",
+    })?;
+    let (high, low) = ((number >> 32) as u32, number as u32);
+    let lock = format!(
+        "{}; SELECT pg_catalog.pg_advisory_xact_lock({})",
+        pin::begin(proven),
+        number.cast_signed(),
+    );
+    proven.run(&lock, PROVES).await?;
+    let question = "SELECT FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory' AND granted \
+                    AND classid OPERATOR(pg_catalog.=) $1 AND objid OPERATOR(pg_catalog.=) $2 \
+                    AND objsubid OPERATOR(pg_catalog.=) 1";
+    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&high, Type::OID), (&low, Type::OID)];
+    let seen = administrators.ask(question, &values, READS).await?;
+    proven.run("ROLLBACK", PROVES).await?;
+    if seen.is_empty() {
+        return Err(EngineError::AnotherServer {
+            server: administrators.server.clone(),
+            secrets: proven.server.clone(),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! What a session that changes something is pinned to.
+//!
+//! Whoever owns a role or a database can set what its sessions start with, and so have names mean something else, dates be
+//! read otherwise, or every statement fail. What the startup packet says wins over all of that, from the first statement on.
+//! Each transaction says it once more, with SET LOCAL: a pooler may refuse the packet's part, and a plain SET would stay on
+//! the pooler's connection and reach an application.
+
+use super::{Limits, Session, session::Purpose};
+
+/// Names and values that every release knows.
+const PINNED: [(&str, &str); 8] = [
+    ("search_path", "pg_catalog,pg_temp"),
+    ("DateStyle", "ISO"),
+    ("TimeZone", "UTC"),
+    ("role", "none"),
+    ("default_transaction_read_only", "off"),
+    ("row_security", "on"),
+    ("standard_conforming_strings", "on"),
+    ("synchronous_commit", "on"),
+];
+
+/// The startup packet's `options`.
+pub(super) fn options(limits: Limits) -> String {
+    let fixed = PINNED.map(|(name, value)| format!("-c {name}={value}"));
+    let limits = time_limits(limits).map(|(name, limit)| format!("-c {name}={limit}"));
+    fixed
+        .into_iter()
+        .chain(limits)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Begins a transaction in which the same is set. A question after a lock must not be answered from before it, so it is
+/// read committed, whatever the role's default is.
+///
+/// An administrator's own role setting may be what gives it its rights: it is set too.
+pub(super) fn begin(session: &Session) -> String {
+    let mut sql = format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {SEARCH_PATH}{}",
+        limits(session.limits)
+    );
+    for (name, value) in PINNED.into_iter().skip(1) {
+        sql += &format!("; SET LOCAL {name} = {value}");
+    }
+    if session.purpose == Purpose::Administrator {
+        sql += OWN_ROLE;
+    }
+    sql
+}
+
+/// The time limits alone, for a transaction that has begun.
+pub(super) fn limits(limits: Limits) -> String {
+    let set = time_limits(limits).map(|(name, limit)| format!("; SET LOCAL {name} = {limit}"));
+    let set: String = set.collect();
+    // from PostgreSQL 17 on
+    let all = limits.step.as_millis().max(1);
+    format!(
+        "{set}; SELECT pg_catalog.set_config(name, '{all}', true) FROM pg_catalog.pg_settings \
+         WHERE name OPERATOR(pg_catalog.=) 'transaction_timeout'"
+    )
+}
+
+/// A list setting that is set by `set_config` unpins it: then this comes again.
+pub(super) const SEARCH_PATH: &str = "SET LOCAL search_path = pg_catalog,pg_temp";
+
+/// The role that the session's user is set to act as, if it is.
+const OWN_ROLE: &str = "; SELECT pg_catalog.set_config('role', pg_catalog.substr(c.setting, 6), true) \
+     FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) s.setrole, \
+     pg_catalog.unnest(s.setconfig) AS c (setting) \
+     WHERE r.rolname OPERATOR(pg_catalog.=) session_user AND c.setting OPERATOR(pg_catalog.~~) 'role=%' \
+     AND (s.setdatabase OPERATOR(pg_catalog.=) 0 OR s.setdatabase OPERATOR(pg_catalog.=) (SELECT d.oid \
+          FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())) \
+     ORDER BY s.setdatabase DESC LIMIT 1";
+
+/// The server ends a statement, and a transaction in which nothing is said. In milliseconds.
+fn time_limits(limits: Limits) -> impl Iterator<Item = (&'static str, u128)> {
+    [
+        ("statement_timeout", limits.statement),
+        ("lock_timeout", limits.statement),
+        ("idle_in_transaction_session_timeout", limits.lease()),
+    ]
+    .into_iter()
+    .map(|(name, limit)| (name, limit.as_millis().max(1)))
+}

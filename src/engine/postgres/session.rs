@@ -1,0 +1,153 @@
+//! A session that is logged in.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::{
+    sync::SetOnce,
+    task::JoinHandle,
+    time::{Duration, timeout},
+};
+use tokio_postgres::{
+    Client, Row,
+    error::SqlState,
+    types::{ToSql, Type},
+};
+
+use super::{Limits, errors::Doing, mutex::lock};
+use crate::engine::EngineError;
+
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// One of the secret's own credentials, which changes itself, or is the proof for the administrator's.
+    Owner,
+    /// The administrator's credential.
+    Administrator,
+    /// As the application gets it, with all that its role and its database set.
+    Application,
+}
+
+/// A session that is logged in. Dropping it closes it.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) client: Client,
+    pub(super) server: String,
+    pub(super) user: String,
+    pub(super) standby: bool,
+    /// Something between here and the server shares its connections: what is set outside a transaction reaches others.
+    pub(super) pooled: bool,
+    pub(super) purpose: Purpose,
+    pub(super) limits: Limits,
+    pub(super) ended: Arc<SetOnce<Option<SqlState>>>,
+    pub(super) connection: Option<JoinHandle<()>>,
+    pub(super) closing: Arc<Mutex<Vec<JoinHandle<()>>>>,
+}
+
+impl Session {
+    /// The driver's client, for questions that are not of a rotation.
+    #[cfg(feature = "doctor")]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Whether the server takes no changes.
+    #[cfg(feature = "doctor")]
+    pub fn is_standby(&self) -> bool {
+        self.standby
+    }
+
+    /// One message, of one statement or several, to whose end nobody waits longer than a statement may take.
+    pub(super) async fn run(&self, sql: &str, doing: Doing<'_>) -> Result<(), EngineError> {
+        self.bounded(self.client.batch_execute(sql), doing).await
+    }
+
+    /// The rows of an answer. No statement is prepared: behind a pooler its name may be another session's.
+    pub(super) async fn ask(
+        &self,
+        question: &str,
+        values: &[(&(dyn ToSql + Sync), Type)],
+        doing: Doing<'_>,
+    ) -> Result<Vec<Row>, EngineError> {
+        self.bounded(self.client.query_typed(question, values), doing)
+            .await
+    }
+
+    async fn bounded<T>(
+        &self,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+        doing: Doing<'_>,
+    ) -> Result<T, EngineError> {
+        match timeout(self.limits.statement, statement).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(self.failed(&error, doing).await),
+            Err(_) => Err(self.timed_out()),
+        }
+    }
+
+    /// Sorts a failed statement.
+    ///
+    /// The server's message is left out: it may quote the statement, which may hold a password.
+    pub(super) async fn failed(
+        &self,
+        error: &tokio_postgres::Error,
+        doing: Doing<'_>,
+    ) -> EngineError {
+        let (server, user) = (self.server.clone(), self.user.clone());
+        // what ended the session reaches the connection, not the statement
+        let code = match error.code() {
+            Some(code) => Some(code.clone()),
+            None => self.ended_with().await,
+        };
+        match code {
+            Some(SqlState::INSUFFICIENT_PRIVILEGE) => match self.purpose {
+                Purpose::Administrator => EngineError::AdministratorForbidden {
+                    server,
+                    user,
+                    action: doing.action.to_owned(),
+                    cure: doing.cure.to_owned(),
+                },
+                Purpose::Owner | Purpose::Application => {
+                    EngineError::ChangeForbidden { server, user }
+                }
+            },
+            Some(SqlState::QUERY_CANCELED | SqlState::LOCK_NOT_AVAILABLE) => self.timed_out(),
+            Some(SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT) => {
+                EngineError::LeaseOver { server }
+            }
+            Some(code) => EngineError::Refused {
+                server,
+                code: code.code().to_owned(),
+                message: format!("as {user}, to {}", doing.action),
+            },
+            None => EngineError::Unreachable {
+                server,
+                reason: error.to_string(),
+            },
+        }
+    }
+
+    /// The server, or the wait for it, came to the end of its time.
+    pub(super) fn timed_out(&self) -> EngineError {
+        EngineError::TimedOut {
+            server: self.server.clone(),
+            seconds: self.limits.statement.as_secs_f32(),
+        }
+    }
+
+    /// With which word the server has ended this session, if it has.
+    async fn ended_with(&self) -> Option<SqlState> {
+        if !self.client.is_closed() {
+            return None;
+        }
+        // the connection's task is at its end
+        let ended = timeout(Duration::from_secs(1), self.ended.wait()).await;
+        ended.ok()?.clone()
+    }
+}
+
+/// The goodbye is the connection's, which goes on for a moment; whoever ends the invocation waits for it.
+impl Drop for Session {
+    fn drop(&mut self) {
+        lock(&self.closing).extend(self.connection.take());
+    }
+}

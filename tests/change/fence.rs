@@ -1,0 +1,233 @@
+//! A delivery that was held up comes back when its work is wrong: it finds that out while it holds the lock.
+
+use std::time::Duration;
+
+use local::secrets_manager::{Behavior, Fault, Hang, When};
+use secrecy::ExposeSecret;
+use secret_rotation::{
+    document::Document,
+    engine::{
+        Engine as _, EngineError, Limits, Login,
+        postgres::{Kept, Postgres as Engine, Roots},
+    },
+};
+use tokio_postgres::Client;
+
+use super::*;
+
+/// Holds the lock of a pair of roles, and tells when somebody waits for it.
+struct Lock(Client);
+
+impl Lock {
+    async fn of(world: &World, base: &str) -> Self {
+        let password = world.postgres().superuser_password().expose_secret();
+        let client = world
+            .postgres()
+            .connect(Postgres::SUPERUSER, password, world.dbname())
+            .await
+            .unwrap();
+        let lock = "SELECT pg_advisory_lock(hashtext('secret-rotation'), hashtext($1))";
+        client.query_one(lock, &[&base]).await.unwrap();
+        Self(client)
+    }
+
+    async fn is_waited_for(&self) {
+        let waits = "SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
+                     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        while !self
+            .0
+            .query_one(waits, &[])
+            .await
+            .unwrap()
+            .get::<_, bool>(0)
+        {}
+    }
+
+    async fn release(&self) {
+        self.0
+            .batch_execute("SELECT pg_advisory_unlock_all()")
+            .await
+            .unwrap();
+    }
+}
+
+/// A delivery waits for the lock; something happens; the delivery goes on.
+async fn held_up(
+    world: &World,
+    secret: &str,
+    step: &str,
+    base: &str,
+    meanwhile: impl AsyncFnOnce(),
+) -> Result<Value, local::invocation::FunctionError> {
+    let lock = Lock::of(world, base).await;
+    let (invoked, ()) = tokio::join!(invoke(world, secret, step), async {
+        lock.is_waited_for().await;
+        meanwhile().await;
+        lock.release().await;
+    });
+    invoked.outcome
+}
+
+#[tokio::test]
+async fn a_late_set_secret_changes_nothing_when_its_token_is_staged_no_more() {
+    let world = world().await;
+    for (secret, base) in [
+        (world.single_user(), world.role()),
+        (world.alternating_users(), world.alternating_role()),
+    ] {
+        stage_up_to(&world, secret, "setSecret").await;
+        let roles =
+            "SELECT string_agg(a::text, ' ' ORDER BY oid) FROM pg_authid a WHERE rolname LIKE";
+        let roles = format!("{roles} '{base}%'");
+        let before: String = ask(&world, &roles).await;
+        let late = held_up(&world, secret, "setSecret", base, async || {
+            let same = current(&world, secret).await;
+            put(&world, secret, same).await;
+        });
+        let error = late.await.unwrap_err();
+        assert_error(&error, "TokenUnknown", "no version of the secret");
+        assert_eq!(ask::<String>(&world, &roles).await, before, "{secret}");
+        log_in(&world, &current(&world, secret).await)
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_late_finish_secret_does_not_bound_the_user_whose_turn_has_come_again() {
+    for world in [warm_world().await, world().await] {
+        let (secret, base) = (world.alternating_users(), world.alternating_role());
+        stage_up_to(&world, secret, "finishSecret").await;
+        let replaced = version(&world, secret, "AWSCURRENT").await;
+        let late = held_up(&world, secret, "finishSecret", base, async || {
+            let promote = json!({
+                "SecretId": secret, "VersionStage": "AWSCURRENT", "MoveToVersionId": TOKEN,
+                "RemoveFromVersionId": replaced,
+            });
+            call(&world, "UpdateSecretVersionStage", promote).await;
+            let next = "22222222-2222-4333-8444-555555555555";
+            world.secrets_manager().stage(secret, next).unwrap();
+        });
+        assert_eq!(late.await.unwrap()["outcome"], "already current");
+        let bounded = format!(
+            "SELECT coalesce(rolvaliduntil < 'infinity', false) FROM pg_roles WHERE rolname = '{base}'"
+        );
+        assert!(!ask::<bool>(&world, &bounded).await);
+    }
+}
+
+#[tokio::test]
+async fn a_late_revoke_secret_does_not_end_what_is_current_again() {
+    let world = world().await;
+    let (secret, base) = (world.alternating_users(), world.alternating_role());
+    assert!(rotate(&world, secret).await.succeeded);
+    let labels = async |label| version(&world, secret, label).await;
+    let late = held_up(&world, secret, "revokeSecret", base, async || {
+        let back = json!({
+            "SecretId": secret, "VersionStage": "AWSCURRENT",
+            "MoveToVersionId": labels("AWSPREVIOUS").await, "RemoveFromVersionId": labels("AWSCURRENT").await,
+        });
+        call(&world, "UpdateSecretVersionStage", back).await;
+    });
+    late.await.unwrap_err();
+    log_in(&world, &current(&world, secret).await)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn secrets_manager_that_does_not_answer_while_the_lock_is_held_is_an_error_and_changes_nothing()
+ {
+    let mut options = options();
+    options.function_timeout = Duration::from_secs(10);
+    let world = start(options).await;
+    let secret = world.single_user();
+    stage_up_to(&world, secret, "setSecret").await;
+    let (first, hang) = (Hang::default(), Hang::default());
+    first.release();
+    for hang in [&first, &hang] {
+        let behavior = Behavior::Hang(When::BeforeEffect, hang.clone());
+        world
+            .secrets_manager()
+            .inject(Fault::on("GetSecretValue", behavior));
+    }
+    let error = fails(&world, secret, "setSecret").await;
+    assert_error(&error, "StoreUnreachable", "while a role was locked");
+    hang.release();
+    assert_eq!(outcome(&world, secret, "setSecret").await, "changed");
+}
+
+/// The process is frozen, as Lambda may: nothing in it runs while the server counts.
+#[tokio::test]
+async fn whoever_is_frozen_while_it_holds_the_lock_finds_its_transaction_ended_and_nothing_changed()
+{
+    let world = world().await;
+    let document = current(&world, world.single_user()).await;
+    let parse = |document: &Value| Document::parse(&document.to_string().into()).unwrap();
+    let (old, new) = (parse(&document), {
+        let mut new = document.clone();
+        new["password"] = "too late".into();
+        parse(&new)
+    });
+    let settings = secret_rotation::settings::Settings::read(|_| None).unwrap();
+    let (roots, kept) = (
+        Roots::new(Some(world.postgres().ca_file())),
+        Kept::default(),
+    );
+    let engine = Engine::new(
+        &roots,
+        &kept,
+        &settings,
+        Limits::of(Duration::from_secs(10)),
+    );
+    let Login::Accepted(proven) = engine.log_in(&old).await.unwrap() else {
+        panic!("rejected");
+    };
+    let (port, password) = (
+        world.postgres().port(),
+        world
+            .postgres()
+            .superuser_password()
+            .expose_secret()
+            .to_owned(),
+    );
+    let role = world.role().to_owned();
+    let frozen = async || {
+        // nothing of this thread's runtime goes on until the server has ended the session
+        std::thread::spawn(move || until_it_is_ended(port, &password, &role))
+            .join()
+            .unwrap();
+        Ok::<_, EngineError>(Some(new))
+    };
+    let changed = engine.change(proven, None, &old, frozen).await;
+    let error = changed.unwrap_err();
+    assert_eq!(error.error_type(), "LeaseOver", "{error}");
+    log_in(&world, &document).await.unwrap();
+}
+
+fn until_it_is_ended(port: u16, password: &str, role: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut config = tokio_postgres::Config::new();
+        config
+            .host("localhost")
+            .port(port)
+            .user(Postgres::SUPERUSER)
+            .password(password);
+        config
+            .dbname("postgres")
+            .ssl_mode(tokio_postgres::config::SslMode::Disable);
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let open = "SELECT count(*) > 0 FROM pg_stat_activity WHERE usename = $1";
+        while client
+            .query_one(open, &[&role])
+            .await
+            .unwrap()
+            .get::<_, bool>(0)
+        {}
+    });
+}

@@ -1,0 +1,110 @@
+//! A pooler before the server: it refuses startup options, and names processes of its own.
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use super::*;
+
+/// Passes logins on as a pooler does that asks the server for passwords.
+async fn pooler(server: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(serve(client, server));
+        }
+    });
+    port
+}
+
+async fn serve(mut client: TcpStream, server: u16) -> std::io::Result<()> {
+    let length = client.read_u32().await?;
+    let mut startup = vec![0; length as usize - 4];
+    client.read_exact(&mut startup).await?;
+    if startup.windows(9).any(|bytes| bytes == b"\0options\0") {
+        let refusal = b"SFATAL\0C08P01\0Munsupported startup parameter: options\0\0";
+        client.write_u8(b'E').await?;
+        client.write_u32(refusal.len() as u32 + 4).await?;
+        return client.write_all(refusal).await;
+    }
+    let mut server = TcpStream::connect(("127.0.0.1", server)).await?;
+    server.write_u32(length).await?;
+    server.write_all(&startup).await?;
+    let (mut from_client, mut to_client) = client.split();
+    let (mut from_server, mut to_server) = server.split();
+    let answers = async {
+        loop {
+            let kind = from_server.read_u8().await?;
+            let length = from_server.read_u32().await?;
+            let mut rest = vec![0; length as usize - 4];
+            from_server.read_exact(&mut rest).await?;
+            if kind == b'K' {
+                rest[..4].copy_from_slice(&4711_u32.to_be_bytes());
+            }
+            to_client.write_u8(kind).await?;
+            to_client.write_u32(length).await?;
+            to_client.write_all(&rest).await?;
+        }
+    };
+    tokio::select! {
+        end = answers => end,
+        _ = tokio::io::copy(&mut from_client, &mut to_server) => Ok(()),
+    }
+}
+
+/// A world without TLS, whose secrets lead to the pooler.
+async fn world_behind_a_pooler(variables: &[(&str, &str)]) -> World {
+    let settings = Settings {
+        tls: false,
+        ..Settings::default()
+    };
+    let world = start(options_with(variables).own_postgres(settings)).await;
+    let port = pooler(world.postgres().port()).await;
+    for secret in [world.single_user(), world.alternating_users()] {
+        let mut document = current(&world, secret).await;
+        document["port"] = port.into();
+        document["ssl"] = false.into();
+        put(&world, secret, document).await;
+    }
+    world
+}
+
+#[tokio::test]
+async fn a_single_user_behind_a_pooler_is_not_rotated_before_the_function_is_told_that_it_asks_the_server()
+ {
+    let world = world_behind_a_pooler(&[]).await;
+    let secret = world.single_user();
+    stage_up_to(&world, secret, "setSecret").await;
+    let error = fails(&world, secret, "setSecret").await;
+    assert_error(&error, "PoolerBetween", "POOLER_ASKS_SERVER=true");
+
+    let world = world_behind_a_pooler(&[("POOLER_ASKS_SERVER", "true")]).await;
+    let rotation = rotate(&world, world.single_user()).await;
+    assert!(rotation.succeeded, "{rotation:?}");
+}
+
+#[tokio::test]
+async fn two_users_behind_a_pooler_are_rotated() {
+    let world = world_behind_a_pooler(&[]).await;
+    let mut admin = current(&world, world.admin()).await;
+    admin["ssl"] = false.into();
+    put(&world, world.admin(), admin).await;
+    for _ in 0..2 {
+        let rotation = rotate(&world, world.alternating_users()).await;
+        assert!(rotation.succeeded, "{rotation:?}");
+    }
+}
+
+#[tokio::test]
+async fn with_an_address_for_rotation_the_pooler_is_looked_at_first() {
+    let world = world_behind_a_pooler(&[]).await;
+    let secret = world.single_user();
+    let mut document = current(&world, secret).await;
+    document["rotationport"] = world.postgres().port().into();
+    put(&world, secret, document).await;
+    stage_up_to(&world, secret, "setSecret").await;
+    let error = fails(&world, secret, "setSecret").await;
+    assert_error(&error, "PoolerBetween", "POOLER_ASKS_SERVER=true");
+}
