@@ -27,7 +27,7 @@ const WIDE: Bounds = Bounds {
 /// Walks with these seeds, or the one that `EXPLORE_SEED` names.
 fn walks(seeds: std::ops::Range<u64>) {
     let one = std::env::var("EXPLORE_SEED").ok();
-    let one: Option<u64> = one.map(|seed| seed.parse().expect("EXPLORE_SEED is a number"));
+    let one: Option<u64> = one.map(|seed| seed.parse().unwrap());
     let seeds = one.map_or(seeds, |seed| seed..seed + 1);
     let mut wrong = String::new();
     for strategy in STRATEGIES {

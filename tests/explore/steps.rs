@@ -50,6 +50,9 @@ pub(crate) struct Node {
     next: HashMap<(u8, Answer), Place>,
 }
 
+/// A start, and the answers so far.
+type Course = (Start, Vec<(u8, Answer)>);
+
 /// How many versions a schedule may make.
 const VERSIONS: u8 = 16;
 
@@ -61,9 +64,9 @@ pub(crate) struct Steps {
     /// The client crate's places, likewise.
     pub(crate) clients: Clients,
     pub(crate) nodes: Vec<Node>,
-    known: HashMap<(Start, Vec<(u8, Answer)>), Place>,
+    known: HashMap<Course, Place>,
     /// How each memory came about: the empty one, or after these answers.
-    memories: Vec<Option<(Start, Vec<(u8, Answer)>)>>,
+    memories: Vec<Option<Course>>,
     remembered: HashMap<String, u32>,
     texts: Vec<String>,
 }
@@ -145,7 +148,7 @@ impl Steps {
         let waits = (0u8..).zip(asked.iter().copied());
         let waits: Vec<_> = waits.filter(|(number, _)| !answered(*number)).collect();
         assert!(
-            end.is_some() != !waits.is_empty(),
+            end.is_some() == waits.is_empty(),
             "{start:?} waits for something else than its calls"
         );
         let memory = text(&memory, &kept);
