@@ -149,6 +149,21 @@ async fn when_the_time_is_over_the_record_is_printed_and_says_so() {
     );
 }
 
+/// Moves AWSCURRENT back to AWSPREVIOUS, by hand.
+async fn move_back(world: &World, secret: &str) {
+    let labels = labels(world, secret).await;
+    let labelled = |label: &str| {
+        let mut versions = labels.iter();
+        let found = versions.find(|(_, labels)| labels.iter().any(|own| own == label));
+        found.unwrap().0.clone()
+    };
+    let moved = json!({
+        "SecretId": secret, "VersionStage": "AWSCURRENT",
+        "MoveToVersionId": labelled("AWSPREVIOUS"), "RemoveFromVersionId": labelled("AWSCURRENT"),
+    });
+    call(world, "UpdateSecretVersionStage", moved).await;
+}
+
 /// What an interrupted rotation, or a person, can leave of a password's secret.
 #[derive(Clone, Copy, Debug)]
 enum Left {
@@ -164,18 +179,21 @@ enum Left {
     PendingTested,
     /// AWSCURRENT was moved back to AWSPREVIOUS by hand, and under single user logs in no more.
     LabelMovedBack,
+    /// The same while setSecret was at work: AWSCURRENT's user has AWSPENDING's password. The explorer's find.
+    LabelMovedBackInSetSecret,
     /// A value that the database does not know was stored as AWSPENDING by hand.
     PendingByHand,
 }
 
 impl Left {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::AtRest,
         Self::PendingWithoutValue,
         Self::PendingNotInForce,
         Self::PendingInForce,
         Self::PendingTested,
         Self::LabelMovedBack,
+        Self::LabelMovedBackInSetSecret,
         Self::PendingByHand,
     ];
 
@@ -187,18 +205,10 @@ impl Left {
             Self::PendingNotInForce => drop(leave_over(world, secret, 1).await),
             Self::PendingInForce => drop(leave_over(world, secret, 2).await),
             Self::PendingTested => drop(leave_over(world, secret, 3).await),
-            Self::LabelMovedBack => {
-                let labels = labels(world, secret).await;
-                let labelled = |label: &str| {
-                    let mut versions = labels.iter();
-                    let found = versions.find(|(_, labels)| labels.iter().any(|own| own == label));
-                    found.unwrap().0.clone()
-                };
-                let moved = json!({
-                    "SecretId": secret, "VersionStage": "AWSCURRENT",
-                    "MoveToVersionId": labelled("AWSPREVIOUS"), "RemoveFromVersionId": labelled("AWSCURRENT"),
-                });
-                call(world, "UpdateSecretVersionStage", moved).await;
+            Self::LabelMovedBack => move_back(world, secret).await,
+            Self::LabelMovedBackInSetSecret => {
+                leave_over(world, secret, 2).await;
+                move_back(world, secret).await;
             }
             Self::PendingByHand => {
                 let mut document = document(world, secret, "AWSCURRENT").await;
