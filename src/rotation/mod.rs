@@ -113,12 +113,13 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         rng: &mut impl TryCryptoRng,
         event: &RotationEvent,
     ) -> Result<Outcome, Error> {
+        // boxed, for a step's future is large, and a thread's stack may be small
         match event.step {
-            Step::Create => self.create(rng, event).await,
-            Step::Set => self.set(event).await,
-            Step::Test => self.test(event).await,
-            Step::Finish => self.finish(event).await,
-            Step::Revoke => self.revoke(event).await,
+            Step::Create => Box::pin(self.create(rng, event)).await,
+            Step::Set => Box::pin(self.set(event)).await,
+            Step::Test => Box::pin(self.test(event)).await,
+            Step::Finish => Box::pin(self.finish(event)).await,
+            Step::Revoke => Box::pin(self.revoke(event)).await,
         }
     }
 
