@@ -113,7 +113,7 @@ impl Line<'_> {
             made = self.ask(Call::Make(token)).await;
         }
         match made {
-            Answer::Made(key) => self.made(minting, key, &keys).await,
+            Answer::Made(key) => self.made(minting, key).await,
             Answer::Refused => Err(EngineError::NoRoom {
                 server: "h:443".to_owned(),
                 status: 409,
@@ -122,31 +122,17 @@ impl Line<'_> {
         }
     }
 
-    /// The list has to show the new key under its id; where it does not answer, the key is given up.
-    async fn made(
-        &self,
-        minting: &Minting<'_>,
-        key: u8,
-        before: &Keys,
-    ) -> Result<Document, EngineError> {
+    /// The list has to show the new key under its id; where it does not answer, the key is left behind.
+    async fn made(&self, minting: &Minting<'_>, key: u8) -> Result<Document, EngineError> {
         match self.list().await {
             Ok(_) => {
                 let (id, key) = (key.to_string(), key.to_string().into());
                 Ok(minting.current.with_user(id, key, minting.overlap))
             }
-            Err(cause) => {
-                if let Ok(keys) = self.list().await {
-                    let is_new = |key: &u8| before[usize::from(*key)].is_none();
-                    let orphans = orphans(&keys, minting).into_iter();
-                    if let [own] = orphans.filter(is_new).collect::<Vec<_>>()[..] {
-                        let _ = self.delete(own).await;
-                    }
-                }
-                Err(EngineError::MadeInVain {
-                    cause: Box::new(cause),
-                    left: "may be left",
-                })
-            }
+            Err(cause) => Err(EngineError::MadeInVain {
+                cause: Box::new(cause),
+                left: "may be left",
+            }),
         }
     }
 

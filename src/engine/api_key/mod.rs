@@ -147,67 +147,28 @@ impl<'a> ApiKey<'a> {
         }
     }
 
-    /// The id and the key of an answer to `create`, if they can be used.
-    async fn made(
+    /// Ends a key that was made and cannot be used, as far as it can be named; tells what is left. The lists are from before it
+    /// was made and after.
+    async fn discard(
         &self,
         api: &Api,
         minting: &Minting<'_>,
-        answer: &Answer,
-    ) -> Result<(String, SecretString), EngineError> {
-        let unusable = |what| EngineError::KeyIdUnusable {
-            server: answer.server().to_owned(),
-            what,
-        };
-        let json = answer.json()?;
-        let id = answer.text(&json, api.create.id.as_deref())?;
-        let key = answer.text(&json, api.create.key.as_deref())?;
-        let id = id.expose_secret();
-        if !is_segment(id) {
-            return Err(unusable(
-                "is no segment of a path, so that no request can name it",
-            ));
-        }
-        if minting
-            .held
-            .is_some_and(|held| held.iter().any(|held| held == id))
-        {
-            return Err(unusable("is that of a key which another version holds"));
-        }
-        // with another id the key could not be deleted, and the next rotation would take it for a stray
-        let keys = self.list(api, minting.administrator).await?;
-        let own = keys::of_token(&keys, minting.secret, minting.token);
-        if !own.is_empty() && own.iter().all(|key| key.id != id) {
-            return Err(unusable("is not the one that list tells of it"));
-        }
-        Ok((id.to_owned(), key))
-    }
-
-    /// Ends a key that was made and cannot be used, as far as it can be named; tells what is left.
-    async fn discard(&self, api: &Api, minting: &Minting<'_>, before: &[Key]) -> &'static str {
-        let master = minting.administrator;
-        let deleted = async {
-            // what the list says of a key is sure; the id in the answer may be another key's
-            let keys = self.list(api, master).await?;
-            let orphans = keys::orphans(&keys, minting);
-            // one that the same token gets again is needed again
-            let is_repeated = api.create.holds("token") && orphans.len() < 2;
-            let is_new = |key: &&&Key| before.iter().all(|before| before.id != key.id);
-            let new: Vec<_> = orphans.iter().filter(is_new).collect();
-            match new[..] {
-                // of two, one is a second delivery's, which may have stored it
-                [own] if !is_repeated => {
-                    self.delete(api, master, &own.id).await?;
-                    Ok::<_, EngineError>(true)
-                }
-                _ => Ok(false),
+        before: &[Key],
+        after: &[Key],
+    ) -> &'static str {
+        // what the list says of a key is sure; the id in the answer may be another key's
+        let orphans = keys::orphans(after, minting);
+        // one that the same token gets again is needed again
+        let is_repeated = api.create.holds("token") && orphans.len() < 2;
+        let is_new = |key: &&&Key| before.iter().all(|before| before.id != key.id);
+        let new: Vec<_> = orphans.iter().filter(is_new).collect();
+        match new[..] {
+            // of two, one is a second delivery's
+            [own] if !is_repeated => {
+                let deleted = self.delete(api, minting.administrator, &own.id);
+                deleted.await.map_or(what_is_left(api), |_| "is deleted")
             }
-        };
-        match deleted.await {
-            Ok(true) => "is deleted",
-            _ if api.create.holds("token") => "is what the same token gets again",
-            _ => {
-                "may be left: see at the service for one whose name begins with rotation-, and delete it there"
-            }
+            _ => what_is_left(api),
         }
     }
 
@@ -360,13 +321,18 @@ impl Engine for ApiKey<'_> {
                 _ => answer.refused(),
             });
         }
-        match self.made(api, minting, &answer).await {
-            Ok((id, key)) => Ok(current.with_user(id, key, minting.overlap)),
-            Err(cause) => Err(EngineError::MadeInVain {
-                cause: Box::new(cause),
-                left: self.discard(api, minting, &keys).await,
-            }),
-        }
+        let (cause, left) = match self.list(api, master).await {
+            Ok(after) => match made(api, minting, &answer, &after) {
+                Ok((id, key)) => return Ok(current.with_user(id, key, minting.overlap)),
+                Err(cause) => (cause, self.discard(api, minting, &keys, &after).await),
+            },
+            // a second delivery may have ended this key by now, and stored its own: that one is not to be taken for it
+            Err(cause) => (cause, what_is_left(api)),
+        };
+        Err(EngineError::MadeInVain {
+            cause: Box::new(cause),
+            left,
+        })
     }
 
     async fn settle(
@@ -391,6 +357,50 @@ impl Engine for ApiKey<'_> {
 
     async fn disconnect(&self) -> u32 {
         self.verified.load(Ordering::Relaxed)
+    }
+}
+
+/// The id and the key of an answer, if the list shows the key under that id.
+fn made(
+    api: &Api,
+    minting: &Minting<'_>,
+    answer: &Answer,
+    listed: &[Key],
+) -> Result<(String, SecretString), EngineError> {
+    let unusable = |what| EngineError::KeyIdUnusable {
+        server: answer.server().to_owned(),
+        what,
+    };
+    let json = answer.json()?;
+    let id = answer.text(&json, api.create.id.as_deref())?;
+    let key = answer.text(&json, api.create.key.as_deref())?;
+    let id = id.expose_secret();
+    if !is_segment(id) {
+        return Err(unusable(
+            "is no segment of a path, so that no request can name it",
+        ));
+    }
+    if minting
+        .held
+        .is_some_and(|held| held.iter().any(|held| held == id))
+    {
+        return Err(unusable("is that of a key which another version holds"));
+    }
+    // with another id the key could not be deleted, and the next rotation would take it for a stray
+    let own = keys::of_token(listed, minting.secret, minting.token);
+    if !own.is_empty() && own.iter().all(|key| key.id != id) {
+        return Err(unusable("is not the one that list tells of it"));
+    }
+    Ok((id.to_owned(), key))
+}
+
+/// What becomes of a key that was made and not ended.
+fn what_is_left(api: &Api) -> &'static str {
+    match api.create.holds("token") {
+        true => "is what the same token gets again",
+        false => {
+            "may be left: see at the service for one whose name begins with rotation-, and delete it there"
+        }
     }
 }
 
