@@ -214,7 +214,7 @@ pub struct Limits {
     pub step: Duration,
     /// TCP, TLS and login together.
     pub connect: Duration,
-    /// One statement, the wait for its locks included, or one request.
+    /// One statement, the wait for its locks included.
     pub statement: Duration,
 }
 
@@ -226,6 +226,11 @@ impl Limits {
             connect: step / 5,
             statement: step * 2 / 5,
         }
+    }
+
+    /// One request to a service, its connection included.
+    pub fn request(self) -> Duration {
+        self.connect.saturating_mul(2)
     }
 
     /// How long a lock may be held without a word: then the server ends the transaction.
@@ -242,7 +247,7 @@ impl Limits {
 /// What became of an announcement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Announced {
-    /// Whoever listens was told.
+    /// Those who listen were told.
     Told,
     /// No session was kept: it takes the document to log in.
     NoSession,

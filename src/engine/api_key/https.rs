@@ -106,10 +106,7 @@ impl Https {
             addresses::check(literal).map_err(|NotPublic(address)| not_public(address))?;
         }
         let client = self.client(private).await?;
-        let limit = bounds
-            .limits
-            .connect
-            .saturating_add(bounds.limits.statement);
+        let limit = bounds.limits.request();
         let failed = |error: reqwest::Error| match refused_address(&error) {
             Some(NotPublic(address)) => not_public(*address),
             None => no_answer(&server, name, error, bounds.limits),
@@ -220,11 +217,10 @@ fn no_answer(
 ) -> EngineError {
     let server = server.to_owned();
     if error.is_timeout() {
-        let limit = limits.connect.saturating_add(limits.statement);
         return EngineError::ServiceTimedOut {
             server,
             request,
-            seconds: limit.as_secs_f32(),
+            seconds: limits.request().as_secs_f32(),
         };
     }
     let error = error.without_url();
