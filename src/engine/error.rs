@@ -92,12 +92,12 @@ pub enum EngineError {
          \"masterarn\" names"
     )]
     AdministratorRejected { server: String, user: String },
-    /// The administrator's secret leads to another server.
+    /// The administrator's secret leads to another running server.
     #[error(
         "the administrator's server {server} is not the one where the secret's own credential logs in ({secrets}), which \
          may be a copy of it: correct the host of either secret"
     )]
-    AnotherServer { server: String, secrets: String },
+    AnotherInstance { server: String, secrets: String },
     /// The new credential is no proof for the administrator's.
     #[error(
         "{server} rejects {user}, the credential of the new version, so the administrator's was not sent there: nothing \
@@ -302,7 +302,7 @@ impl EngineError {
             Self::NameTooLong { .. } => "UserNameTooLong",
             Self::AnotherUser { .. } => "AnotherUser",
             Self::AdministratorRejected { .. } => "AdministratorRejected",
-            Self::AnotherServer { .. } => "AnotherInstance",
+            Self::AnotherInstance { .. } => "AnotherInstance",
             Self::SuccessorRejected { .. } => "PendingRejected",
             Self::WantsCleartext { .. } => "CleartextAsked",
             Self::Pooler { .. } => "PoolerBetween",

@@ -2,13 +2,13 @@
 
 use rand::TryCryptoRng;
 
-use super::{Outcome, READS, Rotation, document, versions};
+use super::{Outcome, Rotation, document, versions, while_reads_lag};
 use crate::{
     document::Document,
     engine::Engine,
     error::Error,
     event::RotationEvent,
-    store::{SecretStore, Version, Versions, Which, Written},
+    store::{SecretStore, Which, Written},
 };
 
 impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
@@ -17,11 +17,24 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         rng: &mut impl TryCryptoRng,
         event: &RotationEvent,
     ) -> Result<Outcome, Error> {
-        let (versions, version) = self.current(event).await?;
+        while_reads_lag(async || self.create_once(rng, event).await).await
+    }
+
+    async fn create_once(
+        &self,
+        rng: &mut impl TryCryptoRng,
+        event: &RotationEvent,
+    ) -> Result<Outcome, Error> {
+        let (versions, current) = tokio::join!(
+            self.store.versions(&event.secret),
+            self.store.read(&event.secret, Which::Current)
+        );
+        let versions = versions?;
         if let versions::Standing::Current = versions::standing(&versions, &event.token)? {
             return Ok(Outcome::AlreadyCurrent);
         }
-        let version = version.ok_or(versions::Refusal::NoCurrentVersion)?;
+        let version = current?.ok_or(versions::Refusal::NoCurrentVersion)?;
+        versions::up_to_date(&versions, Which::Current, &version.id)?;
         let current = document::<T>(&version, Which::Current)?;
         let outcome = if self.engine.mints(&current) {
             self.mint(event, versions, &version, &current).await?
@@ -49,25 +62,6 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
                 None => Outcome::AlreadyCurrent,
                 Some(_) => Outcome::AlreadyCreated,
             }),
-        }
-    }
-
-    /// The labels, and the value of the version that they name as AWSCURRENT. A read that lags is repeated.
-    async fn current(&self, event: &RotationEvent) -> Result<(Versions, Option<Version>), Error> {
-        let mut reads = 0;
-        loop {
-            reads += 1;
-            let (versions, version) = tokio::join!(
-                self.store.versions(&event.secret),
-                self.store.read(&event.secret, Which::Current)
-            );
-            let (versions, version) = (versions?, version?);
-            let id = version.as_ref().map(|version| &*version.id);
-            match versions::up_to_date(&versions, Which::Current, id.unwrap_or_default()) {
-                Err(_) if reads < READS => {}
-                Err(lags) if version.is_some() => return Err(lags.into()),
-                _ => return Ok((versions, version)),
-            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, sync::Arc, time::Duration};
 
-use super::{Outcome, READS, Rotation, document, memory::Replaced, versions};
+use super::{Outcome, Rotation, document, memory::Replaced, versions, while_reads_lag};
 use crate::{
     document::{Document, Overlap},
     engine::{Announced, Engine, Retiring},
@@ -13,14 +13,8 @@ use crate::{
 
 impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
     pub(super) async fn finish(&self, event: &RotationEvent) -> Result<Outcome, Error> {
-        let mut reads = 1;
-        loop {
-            match self.finish_once(event).await {
-                // a read lags, or a second delivery has promoted meanwhile
-                Err(Error::Refused(versions::Refusal::Lagging)) if reads < READS => reads += 1,
-                done => return done,
-            }
-        }
+        // to read what a second delivery has promoted meanwhile looks the same
+        while_reads_lag(async || self.finish_once(event).await).await
     }
 
     async fn finish_once(&self, event: &RotationEvent) -> Result<Outcome, Error> {

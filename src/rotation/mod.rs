@@ -29,8 +29,21 @@ use crate::{
     store::{SecretStore, StoreError, Version, Which, Written},
 };
 
-/// How often what lags is read.
+/// How often a step begins whose reads lag.
 const READS: usize = 3;
+
+/// Runs a step once more where Secrets Manager's answers do not fit together: nothing was done by then.
+async fn while_reads_lag(
+    mut once: impl AsyncFnMut() -> Result<Outcome, Error>,
+) -> Result<Outcome, Error> {
+    for _ in 1..READS {
+        match once().await {
+            Err(Error::Refused(versions::Refusal::Lagging)) => {}
+            done => return done,
+        }
+    }
+    once().await
+}
 
 /// What a step found, or did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

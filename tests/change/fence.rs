@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use local::secrets_manager::{Behavior, Fault, Hang, When};
-use secrecy::ExposeSecret;
 use secret_rotation::{
     document::Document,
     engine::{
@@ -11,7 +10,6 @@ use secret_rotation::{
         postgres::{Kept, Postgres as Engine, Roots},
     },
 };
-use tokio_postgres::Client;
 
 use super::*;
 
@@ -20,12 +18,7 @@ struct Lock(Client);
 
 impl Lock {
     async fn of(world: &World, base: &str) -> Self {
-        let password = world.postgres().superuser_password().expose_secret();
-        let client = world
-            .postgres()
-            .connect(Postgres::SUPERUSER, password, world.dbname())
-            .await
-            .unwrap();
+        let client = in_the_database(world).await;
         let lock = "SELECT pg_advisory_lock(hashtext('secret-rotation'), hashtext($1))";
         client.query_one(lock, &[&base]).await.unwrap();
         Self(client)
@@ -98,13 +91,8 @@ async fn a_late_finish_secret_does_not_bound_the_user_whose_turn_has_come_again(
     for world in [warm_world().await, world().await] {
         let (secret, base) = (world.alternating_users(), world.alternating_role());
         stage_up_to(&world, secret, "finishSecret").await;
-        let replaced = version(&world, secret, "AWSCURRENT").await;
         let late = held_up(&world, secret, "finishSecret", base, async || {
-            let promote = json!({
-                "SecretId": secret, "VersionStage": "AWSCURRENT", "MoveToVersionId": TOKEN,
-                "RemoveFromVersionId": replaced,
-            });
-            call(&world, "UpdateSecretVersionStage", promote).await;
+            make_current(&world, secret, TOKEN).await;
             let next = "22222222-2222-4333-8444-555555555555";
             world.secrets_manager().stage(secret, next).unwrap();
         });
@@ -121,13 +109,9 @@ async fn a_late_revoke_secret_does_not_end_what_is_current_again() {
     let world = world().await;
     let (secret, base) = (world.alternating_users(), world.alternating_role());
     assert!(rotate(&world, secret).await.succeeded);
-    let labels = async |label| version(&world, secret, label).await;
     let late = held_up(&world, secret, "revokeSecret", base, async || {
-        let back = json!({
-            "SecretId": secret, "VersionStage": "AWSCURRENT",
-            "MoveToVersionId": labels("AWSPREVIOUS").await, "RemoveFromVersionId": labels("AWSCURRENT").await,
-        });
-        call(&world, "UpdateSecretVersionStage", back).await;
+        let previous = version(&world, secret, "AWSPREVIOUS").await;
+        make_current(&world, secret, previous.as_str()).await;
     });
     late.await.unwrap_err();
     log_in(&world, &current(&world, secret).await)
@@ -159,8 +143,8 @@ async fn secrets_manager_that_does_not_answer_while_the_lock_is_held_is_an_error
 
 /// The process is frozen, as Lambda may: nothing in it runs while the server counts.
 #[tokio::test]
-async fn whoever_is_frozen_while_it_holds_the_lock_finds_its_transaction_ended_and_nothing_changed()
-{
+async fn a_process_that_is_frozen_while_it_holds_the_lock_finds_its_transaction_ended_and_nothing_changed()
+ {
     let world = world().await;
     let document = current(&world, world.single_user()).await;
     let parse = |document: &Value| Document::parse(&document.to_string().into()).unwrap();

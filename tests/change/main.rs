@@ -20,7 +20,26 @@ use local::{
     postgres::{Postgres, Settings},
     world::World,
 };
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use tokio_postgres::Client;
+
+/// The superuser, in the secrets' database.
+async fn in_the_database(world: &World) -> Client {
+    let postgres = world.postgres();
+    let password = postgres.superuser_password().expose_secret();
+    let client = postgres.connect(Postgres::SUPERUSER, password, world.dbname());
+    client.await.unwrap()
+}
+
+/// Moves AWSCURRENT to a version, by hand.
+async fn make_current(world: &World, secret: &str, to: &str) {
+    let from = version(world, secret, "AWSCURRENT").await;
+    let moved = json!({
+        "SecretId": secret, "VersionStage": "AWSCURRENT", "MoveToVersionId": to, "RemoveFromVersionId": from,
+    });
+    call(world, "UpdateSecretVersionStage", moved).await;
+}
 
 /// Rotates both secrets, each of which has to log in afterwards.
 async fn both_rotate(world: &World) {

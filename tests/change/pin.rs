@@ -1,8 +1,5 @@
 //! What a role or a database sets, its owner may set: nothing of it reaches a session that changes something.
 
-use secrecy::ExposeSecret;
-use tokio_postgres::Client;
-
 use super::*;
 
 /// The roles that log in, and the database.
@@ -17,16 +14,6 @@ fn everywhere(world: &World, set: &str) -> String {
         );
     }
     sql
-}
-
-/// The superuser, in the secrets' database.
-async fn in_the_database(world: &World) -> Client {
-    let password = world.postgres().superuser_password().expose_secret();
-    let superuser = Postgres::SUPERUSER;
-    let client = world
-        .postgres()
-        .connect(superuser, password, world.dbname());
-    client.await.unwrap()
 }
 
 /// Functions and operators that note who runs them, in a schema that comes first.
@@ -80,7 +67,7 @@ async fn the_functions_sessions_run_nothing_that_a_role_or_a_database_puts_on_it
     let ran: String = client.query_one(ran, &[]).await.unwrap().get(0);
     assert_eq!(ran, "nobody");
 
-    // the trap works: whoever asks as the application does falls into it
+    // the trap works: the application's own session falls into it
     let application = log_in(&world, &current(&world, secret).await)
         .await
         .unwrap();
@@ -137,11 +124,7 @@ async fn it_rotates_whatever_a_role_or_a_database_has_statements_do() {
         execute(&world, &sql).await;
         for secret in [world.single_user(), world.alternating_users()] {
             stage_up_to(&world, secret, "testSecret").await;
-            let promote = json!({
-                "SecretId": secret, "VersionStage": "AWSCURRENT", "MoveToVersionId": TOKEN,
-                "RemoveFromVersionId": version(&world, secret, "AWSCURRENT").await,
-            });
-            call(&world, "UpdateSecretVersionStage", promote).await;
+            make_current(&world, secret, TOKEN).await;
             let outcome = outcome(&world, secret, "finishSecret").await;
             assert_eq!(outcome, "already current", "{set}");
         }

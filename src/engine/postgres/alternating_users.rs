@@ -39,11 +39,10 @@ impl Pair {
         Ok(Self { base, clone })
     }
 
-    pub(super) fn other_than(self, user: &str) -> String {
-        if user == self.base {
-            self.clone
-        } else {
-            self.base
+    pub(super) fn other_than(&self, user: &str) -> &str {
+        match user == self.base {
+            true => &self.clone,
+            false => &self.base,
         }
     }
 }
@@ -54,7 +53,8 @@ pub(super) fn propose(
     password: SecretString,
     overlap: Overlap,
 ) -> Result<Document, EngineError> {
-    let other = Pair::of(current.username())?.other_than(current.username());
+    let pair = Pair::of(current.username())?;
+    let other = pair.other_than(current.username()).to_owned();
     Ok(current.with_user(other, password, overlap))
 }
 
@@ -67,31 +67,27 @@ pub(super) async fn change<E: From<EngineError>>(
     current: &Document,
     wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
 ) -> Result<bool, E> {
-    let Pair { base, clone } = Pair::of(current.username())?;
+    let pair = Pair::of(current.username())?;
+    let other = pair.other_than(current.username());
     let session = log_in(postgres, administrator).await?;
     same_instance(proven, &session).await?;
-    let change = Change::begin(&session, &base).await?;
-    let other = Other {
-        session: &session,
-        user: Pair::of(current.username())?.other_than(current.username()),
-    };
-    let limit = other.made_like(current, &base, &clone).await?;
+    let change = Change::begin(&session, &pair.base).await?;
+    let limit = make_like(&session, current, &pair).await?;
     let Some(pending) = change.asked(wanted).await? else {
         change.roll_back().await?;
         return Ok(false);
     };
-    if pending.username() != other.user {
+    if pending.username() != other {
         return Err(EngineError::AnotherUser {
             user: pending.username().to_owned(),
-            expected: other.user,
+            expected: other.to_owned(),
         }
         .into());
     }
     let hashing = postgres.settings.hashing;
-    let open = roles::open(&other.user, limit, pending.password(), hashing);
-    Altering::new(&session, "alter", &other.user)
-        .commit(change, &open)
-        .await?;
+    let open = roles::open(other, limit, pending.password(), hashing);
+    let altering = Altering::new(&session, "alter", other);
+    change.commit(&open, altering.doing()).await?;
     postgres.kept.keep(administrator, current, session).await;
     Ok(true)
 }
@@ -153,7 +149,7 @@ async fn bound<E: From<EngineError>>(
     match until {
         Some(until) if promoted => {
             let bound = roles::valid_until(user, &until);
-            altering.commit(change, &bound).await?;
+            change.commit(&bound, altering.doing()).await?;
         }
         _ => change.roll_back().await?,
     }
@@ -173,7 +169,7 @@ pub(super) async fn revoke<E: From<EngineError>>(
     let change = Change::begin(&session, &Pair::of(user)?.base).await?;
     change.asked(wanted).await?;
     let altering = Altering::new(&session, "alter", user);
-    altering.commit(change, &roles::end(user)).await?;
+    change.commit(&roles::end(user), altering.doing()).await?;
     // after the password, so that none begins in between
     let ends = Doing {
         action: &format!("end the sessions of {user}"),
@@ -193,10 +189,7 @@ pub(super) async fn log_in(
         .connect(administrator, Purpose::Administrator)
         .await?
     {
-        Login::Accepted(session) if session.standby => Err(EngineError::Standby {
-            server: session.server.clone(),
-        }),
-        Login::Accepted(session) => Ok(session),
+        Login::Accepted(session) => session.takes_changes().map(|()| session),
         Login::Rejected => Err(EngineError::AdministratorRejected {
             server: administrator.server(),
             user: administrator.username().to_owned(),
@@ -230,65 +223,49 @@ impl<'a> Altering<'a> {
     async fn run(&self, sql: &str) -> Result<(), EngineError> {
         self.session.run(sql, self.doing()).await
     }
-
-    pub(super) async fn commit(&self, change: Change<'_>, sql: &str) -> Result<(), EngineError> {
-        change.commit(sql, self.doing()).await
-    }
 }
 
-/// The user whose turn is next.
-struct Other<'a> {
-    session: &'a Session,
-    user: String,
-}
-
-impl Other<'_> {
-    /// Gives it all that the current user has, but for a password, and tells how many connections that one may have.
-    async fn made_like(
-        &self,
-        current: &Document,
-        base: &str,
-        clone: &str,
-    ) -> Result<i32, EngineError> {
-        let (session, from, to) = (self.session, current.username(), &*self.user);
-        let altering = |action, role| Altering::new(session, action, role);
-        let limit = roles::connection_limit(session, from).await?;
-        if roles::connection_limit(session, to).await?.is_none() {
-            altering("create", to).run(&roles::create(to)).await?;
-        }
-
-        // what the clone creates belongs to the base role, or both users' to a role that nobody logs in as
-        let owner = current.owner().unwrap_or(base);
-        let mut wanted = roles::memberships(session, from).await?;
-        wanted.extend([owner, base].map(str::to_owned));
-        wanted.retain(|role| role != to && *role != clone);
-        wanted.sort();
-        wanted.dedup();
-        let present = roles::memberships(session, to).await?;
-        for role in wanted.iter().filter(|role| !present.contains(role)) {
-            let grant = roles::grant(role, to);
-            altering("grant", role).run(&grant).await?;
-        }
-
-        let has = roles::settings(session, to).await?;
-        let wants = roles::settings(session, from).await?;
-        for sql in roles::reconcile_settings(to, &wants, &has) {
-            altering("alter", to).run(&sql).await?;
-        }
-        if to != owner {
-            let acts_as_owner = has.iter().any(|setting| setting.name == "role");
-            if !acts_as_owner && roles::owns_objects(session, to).await? {
-                tracing::warn!(
-                    role = to,
-                    "the role owns objects, so it goes on acting as itself: give them to their owner with REASSIGN \
-                     OWNED, and the next rotation has what it creates belong to the owner"
-                );
-            } else {
-                altering("alter", to).run(&roles::act_as(to, owner)).await?;
-            }
-        }
-        Ok(limit.unwrap_or(-1))
+/// Gives the other user all that the current one has, but for a password, and tells how many connections that one may have.
+async fn make_like(session: &Session, current: &Document, pair: &Pair) -> Result<i32, EngineError> {
+    let Pair { base, clone } = pair;
+    let (from, to) = (current.username(), pair.other_than(current.username()));
+    let altering = |action, role| Altering::new(session, action, role);
+    let limit = roles::connection_limit(session, from).await?;
+    if roles::connection_limit(session, to).await?.is_none() {
+        altering("create", to).run(&roles::create(to)).await?;
     }
+
+    // what the clone creates belongs to the base role, or both users' to a role that nobody logs in as
+    let owner = current.owner().unwrap_or(base);
+    let mut wanted = roles::memberships(session, from).await?;
+    wanted.extend([owner, base].map(str::to_owned));
+    wanted.retain(|role| role != to && role != clone);
+    wanted.sort();
+    wanted.dedup();
+    let present = roles::memberships(session, to).await?;
+    for role in wanted.iter().filter(|role| !present.contains(role)) {
+        let grant = roles::grant(role, to);
+        altering("grant", role).run(&grant).await?;
+    }
+
+    let has = roles::settings(session, to).await?;
+    let wants = roles::settings(session, from).await?;
+    for sql in roles::reconcile_settings(to, &wants, &has) {
+        altering("alter", to).run(&sql).await?;
+    }
+    if to != owner {
+        let acts_as_owner = has.iter().any(|setting| setting.name == "role");
+        if !acts_as_owner && roles::owns_objects(session, to).await? {
+            tracing::warn!(
+                role = to,
+                "the role owns objects, so it goes on acting as itself: give them to their owner with REASSIGN \
+                 OWNED, and the next rotation has what it creates belong to the owner"
+            );
+        } else {
+            altering("alter", to).run(&roles::act_as(to, owner)).await?;
+        }
+    }
+    Ok(limit.unwrap_or(-1))
 }
 
 #[cfg(test)]

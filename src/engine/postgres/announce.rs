@@ -38,12 +38,9 @@ pub(super) async fn announce(
 async fn notify(session: &Session, secret: &str, version: &str) -> Result<(), EngineError> {
     let channel = channel(secret);
     let told: [(&(dyn ToSql + Sync), Type); 2] = [(&channel, Type::TEXT), (&version, Type::TEXT)];
-    let doing = Doing {
-        action: "notify",
-        cure: "",
-    };
     let notify = "SELECT pg_catalog.pg_notify($1, $2)";
-    session.ask(notify, &told, doing).await.map(drop)
+    let told = session.ask(notify, &told, Doing::new("notify"));
+    told.await.map(drop)
 }
 
 /// The channel of a secret: the same in every region that has a replica, and a name that PostgreSQL takes as it is.

@@ -2,7 +2,7 @@
 //!
 //! A delivery may be held up anywhere, and come back when a later rotation has made its work wrong. So the lock is taken
 //! first; while it is held Secrets Manager is asked whether the work is still wanted; then the change and COMMIT go out in one
-//! message. Whoever is held up in between for longer than the lease finds that the server has ended the transaction.
+//! message. A delivery that is held up in between for longer than the lease finds that the server has ended the transaction.
 
 use postgres_protocol::escape::escape_literal;
 use tokio::time::timeout;
@@ -19,11 +19,7 @@ pub(super) struct Change<'a> {
 impl<'a> Change<'a> {
     /// Begins, and waits until nobody else changes a credential of the pair that `base` names.
     pub(super) async fn begin(session: &'a Session, base: &str) -> Result<Self, EngineError> {
-        if session.standby {
-            return Err(EngineError::Standby {
-                server: session.server.clone(),
-            });
-        }
+        session.takes_changes()?;
         let sql = format!(
             "{}; SELECT pg_catalog.pg_advisory_xact_lock(\
              pg_catalog.hashtext('secret-rotation'), pg_catalog.hashtext({}))",
@@ -31,15 +27,7 @@ impl<'a> Change<'a> {
             escape_literal(base)
         );
         let action = format!("lock {base}");
-        session
-            .run(
-                &sql,
-                Doing {
-                    action: &action,
-                    cure: "",
-                },
-            )
-            .await?;
+        session.run(&sql, Doing::new(&action)).await?;
         Ok(Self { session })
     }
 
@@ -66,10 +54,7 @@ impl<'a> Change<'a> {
 
     /// Nothing was changed.
     pub(super) async fn roll_back(self) -> Result<(), EngineError> {
-        let doing = Doing {
-            action: "roll back",
-            cure: "",
-        };
+        let doing = Doing::new("roll back");
         self.session.run("ROLLBACK", doing).await
     }
 }

@@ -15,11 +15,15 @@ pub(super) struct Doing<'a> {
     pub(super) cure: &'a str,
 }
 
+impl<'a> Doing<'a> {
+    /// What needs no right that could be granted.
+    pub(super) const fn new(action: &'a str) -> Self {
+        Self { action, cure: "" }
+    }
+}
+
 /// A question to the catalogs.
-pub(super) const READS: Doing<'static> = Doing {
-    action: "read the catalogs",
-    cure: "",
-};
+pub(super) const READS: Doing<'static> = Doing::new("read the catalogs");
 
 /// Sorts a failed login. Nothing here means "wrong password".
 pub(super) fn of_login(error: &Error, document: &Document) -> EngineError {

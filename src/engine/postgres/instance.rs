@@ -14,21 +14,14 @@ use super::{
 };
 use crate::engine::EngineError;
 
-const PROVES: Doing<'static> = Doing {
-    action: "take an advisory lock",
-    cure: "",
-};
+const PROVES: Doing<'static> = Doing::new("take an advisory lock");
 
 /// The administrator's session is on the server where the secret's own credential has logged in.
 pub(super) async fn same_instance(
     proven: &Session,
     administrators: &Session,
 ) -> Result<(), EngineError> {
-    if proven.standby {
-        return Err(EngineError::Standby {
-            server: proven.server.clone(),
-        });
-    }
+    proven.takes_changes()?;
     let number = SysRng.try_next_u64().map_err(|_| EngineError::Unable {
         what: "draw a random number",
     })?;
@@ -46,7 +39,7 @@ pub(super) async fn same_instance(
     let seen = administrators.ask(question, &values, READS).await?;
     proven.run("ROLLBACK", PROVES).await?;
     if seen.is_empty() {
-        return Err(EngineError::AnotherServer {
+        return Err(EngineError::AnotherInstance {
             server: administrators.server.clone(),
             secrets: proven.server.clone(),
         });

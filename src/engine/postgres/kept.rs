@@ -97,10 +97,7 @@ impl Kept {
 
 /// A pooler's connection is other people's too: nothing is set on it.
 async fn ends_when_idle(session: &Session) -> bool {
-    let doing = Doing {
-        action: "limit its own session",
-        cure: "",
-    };
+    let doing = Doing::new("limit its own session");
     !session.pooled && session.run(roles::END_WHEN_IDLE, doing).await.is_ok()
 }
 

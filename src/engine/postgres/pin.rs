@@ -1,7 +1,7 @@
 //! What a session that changes something is pinned to.
 //!
-//! Whoever owns a role or a database can set what its sessions start with, and so have names mean something else, dates be
-//! read otherwise, or every statement fail. What the startup packet says wins over all of that, from the first statement on.
+//! The owner of a role or of a database can set what its sessions start with: names then mean something else, dates are read
+//! otherwise, or every statement fails. What the startup packet says wins over all of that, from the first statement on.
 //! Each transaction says it once more, with SET LOCAL: a pooler may refuse the packet's part, and a plain SET would stay on
 //! the pooler's connection and reach an application.
 

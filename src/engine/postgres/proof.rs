@@ -37,10 +37,7 @@ pub(super) async fn prove(
 }
 
 async fn verify(session: &Session, sql: &str) -> Result<(), EngineError> {
-    let doing = Doing {
-        action: "verify the credential",
-        cure: "",
-    };
+    let doing = Doing::new("verify the credential");
     let begin = format!("BEGIN READ ONLY{}", pin::limits(session.limits));
     session.run(&begin, doing).await?;
     match timeout(session.limits.statement, session.client.batch_execute(sql)).await {

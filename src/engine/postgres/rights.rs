@@ -46,13 +46,12 @@ impl Postgres<'_> {
         // as what it acts as when it changes something
         session.run(&pin::begin(&session), READS).await?;
         let user = current.username();
-        let Pair { base, clone } = Pair::of(user)?;
-        let other = Pair::of(user)?.other_than(user);
+        let pair = Pair::of(user)?;
         // what the current user is a member of, the other one becomes
-        let present = roles::memberships(&session, &other).await?;
+        let present = roles::memberships(&session, pair.other_than(user)).await?;
         let mut granted = roles::memberships(&session, user).await?;
         granted.retain(|role| !present.contains(role));
-        granted.extend([base, clone]);
+        granted.extend([pair.base, pair.clone]);
         granted.extend(current.owner().map(str::to_owned));
         missing(&session, &granted).await
     }
@@ -85,7 +84,7 @@ impl Postgres<'_> {
         let limit = roles::connection_limit(&session, user).await?.unwrap_or(-1);
         let open = roles::open(user, limit, current.password(), self.settings.hashing);
         let altering = Altering::new(&session, "alter", user);
-        altering.commit(change, &open).await
+        change.commit(&open, altering.doing()).await
     }
 }
 

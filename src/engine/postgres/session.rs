@@ -56,6 +56,16 @@ impl Session {
         self.standby
     }
 
+    /// A standby takes none, and proves nothing about its primary.
+    pub(super) fn takes_changes(&self) -> Result<(), EngineError> {
+        match self.standby {
+            false => Ok(()),
+            true => Err(EngineError::Standby {
+                server: self.server.clone(),
+            }),
+        }
+    }
+
     /// One message, of one statement or several, to whose end nobody waits longer than a statement may take.
     pub(super) async fn run(&self, sql: &str, doing: Doing<'_>) -> Result<(), EngineError> {
         self.bounded(self.client.batch_execute(sql), doing).await

@@ -31,10 +31,7 @@ pub(super) async fn change<E: From<EngineError>>(
         return Err(EngineError::AnotherUser { user, expected }.into());
     }
     let sql = roles::change_password(&session.user, pending.password(), hashing);
-    let doing = Doing {
-        action: "replace its own password",
-        cure: "",
-    };
+    let doing = Doing::new("replace its own password");
     change.commit(&sql, doing).await?;
     Ok(true)
 }
@@ -44,9 +41,6 @@ pub(super) async fn revoke(
     session: &Session,
     begun_before: SystemTime,
 ) -> Result<u64, EngineError> {
-    let doing = Doing {
-        action: "end its own sessions",
-        cure: "",
-    };
+    let doing = Doing::new("end its own sessions");
     roles::end_sessions(session, &session.user, Some(begun_before), doing).await
 }
