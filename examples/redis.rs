@@ -5,7 +5,7 @@
 use redis::{Client, RedisError, aio::MultiplexedConnection, cmd};
 use secrecy::ExposeSecret;
 use secret_rotation::document::Document;
-use secret_rotation::engine::{Engine, EngineError, Login};
+use secret_rotation::engine::{Disconnect, Engine, EngineError, Login, Proven};
 use secret_rotation::function::Function;
 use sha2::{Digest, Sha256};
 
@@ -25,28 +25,32 @@ impl Engine for Redis {
 
     async fn change<E: From<EngineError>>(
         &self,
-        (): (),
-        administrator: Option<&Document>,
         current: &Document,
+        proven: impl AsyncFnOnce() -> Result<Option<Proven<()>>, E>,
         wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
-    ) -> Result<bool, E> {
-        let administrator = administrator.ok_or(EngineError::Unable { what: "change" })?;
+    ) -> Result<(), E> {
+        let Some(proven) = proven().await? else {
+            return Ok(());
+        };
+        let administrator = proven.administrator;
+        let administrator = &administrator.ok_or(EngineError::Unable { what: "change" })?;
         let session = log_in(administrator).await;
         let mut session = session.map_err(|error| refused(administrator, &error))?;
         // there is no lock: the change follows the answer at once
         let Some(pending) = wanted().await? else {
-            return Ok(false);
+            return Ok(());
         };
         let mut command = cmd("ACL");
         command.arg("SETUSER").arg(current.username());
         command.arg("resetpass").arg(verifier(current));
         let change = command.arg(verifier(&pending)).exec_async(&mut session);
-        change
-            .await
-            .map_err(|error| refused(administrator, &error))?;
-        Ok(true)
+        let changed = change.await;
+        Ok(changed.map_err(|error| refused(administrator, &error))?)
     }
 }
+
+/// Nothing stays open.
+impl Disconnect for Redis {}
 
 async fn log_in(document: &Document) -> Result<MultiplexedConnection, RedisError> {
     let scheme = if document.tls() { "rediss" } else { "redis" };

@@ -11,6 +11,7 @@ mod address;
 mod api;
 mod error;
 mod fields;
+mod pair;
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
@@ -23,6 +24,7 @@ use fields::{key_id, object, optional, overlap, port, ready_within, take, tls};
 pub use address::{address, is_segment};
 pub use api::{Api, Request};
 pub use error::DocumentError;
+pub use pair::Pair;
 
 /// The engines that this function rotates; a document that names none is of the first.
 pub const ENGINES: &[&str] = &["postgres", "aurora-postgresql", API_KEY];
@@ -344,6 +346,16 @@ impl Document {
     /// `masterarn`: the administrator's secret, or the master secret. Two users take turns where there is one.
     pub fn administrator(&self) -> Option<&str> {
         self.administrator.as_deref()
+    }
+
+    /// Whose turn it is in the next rotation: the other one's of two users, or the same user's.
+    pub fn next_user(&self) -> String {
+        match self.administrator {
+            Some(_) => Pair::of(&self.username)
+                .other_than(&self.username)
+                .to_owned(),
+            None => self.username.clone(),
+        }
     }
 
     /// `ownerrole`: the role that owns what either user creates, in place of the base user.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     age::Ages,
-    engine::{Engine, Limits},
+    engine::{Disconnect, Engine, Limits},
     error::Error,
     event::{Event, RotationEvent},
     rotation::{Memory, Outcome, Rotation},
@@ -71,7 +71,7 @@ impl Function {
     /// # Errors
     ///
     /// Lambda's runtime API does not answer.
-    pub async fn serve<'a, T: Engine>(
+    pub async fn serve<'a, T: Engine + Disconnect>(
         &'a self,
         engine: impl Fn(&'a Settings, Limits) -> T,
     ) -> Result<(), lambda_runtime::Error> {
@@ -83,7 +83,7 @@ impl Function {
     }
 
     /// Handles one event. An error's kind is Lambda's `errorType`.
-    async fn invoke<'a, T: Engine>(
+    async fn invoke<'a, T: Engine + Disconnect>(
         &'a self,
         event: LambdaEvent<Value>,
         engine: &impl Fn(&'a Settings, Limits) -> T,
@@ -144,7 +144,7 @@ impl Function {
         &self,
         event: &RotationEvent,
         settings: &Settings,
-        engine: &impl Engine,
+        engine: &(impl Engine + Disconnect),
         budget: Duration,
     ) -> Result<Outcome, Error> {
         let started = Instant::now();

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use secret_rotation::{
     document::Document,
     engine::{
-        Engine, EngineError, Limits, Login,
+        Disconnect, Engine, EngineError, Limits, Login,
         api_key::{ApiKey, Https},
         engines::Engines,
         postgres::{Kept, Postgres, Roots},

@@ -1,12 +1,12 @@
 //! What this function rotates: each document goes to the engine of its engine.
 
-use secrecy::SecretString;
-
 use super::{
-    Announced, Engine, EngineError, Login, Minting, Retiring, Revoked, api_key::ApiKey, postgres,
-    postgres::Postgres,
+    Disconnect, Engine, EngineError, Known, Login, Promotion, Proven, Retiring, Revoked, Stored,
+    Succession, Whose,
+    api_key::ApiKey,
+    postgres::{self, Postgres},
 };
-use crate::document::{Document, ENGINES, Overlap};
+use crate::document::{Document, ENGINES};
 
 /// The engines, for the time of one invocation.
 #[derive(Debug)]
@@ -42,76 +42,63 @@ impl Engine for Engines<'_> {
         Ok(login.map(|session| Session::Postgres(Box::new(session))))
     }
 
-    async fn first_log_in(&self, document: &Document) -> Result<Login<Session>, EngineError> {
-        if document.api().is_some() {
-            let login = self.api_key.first_log_in(document).await?;
-            return Ok(login.map(|()| Session::ApiKey));
+    async fn successor<E: From<EngineError>>(
+        &self,
+        succession: Succession<'_>,
+        known: impl AsyncFn() -> Result<Option<Known>, E>,
+        store: impl AsyncFnOnce(&Document) -> Result<Stored, E>,
+    ) -> Result<Stored, E> {
+        match succession.current.api() {
+            None => self.postgres.successor(succession, known, store).await,
+            Some(_) => self.api_key.successor(succession, known, store).await,
         }
-        let login = self.postgres.first_log_in(document).await?;
-        Ok(login.map(|session| Session::Postgres(Box::new(session))))
     }
 
     async fn change<E: From<EngineError>>(
         &self,
-        proven: Session,
-        administrator: Option<&Document>,
         current: &Document,
+        proven: impl AsyncFnOnce() -> Result<Option<Proven<Session>>, E>,
         wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
-    ) -> Result<bool, E> {
-        match proven {
-            Session::Postgres(proven) => {
-                let postgres = &self.postgres;
-                postgres
-                    .change(*proven, administrator, current, wanted)
-                    .await
-            }
-            Session::ApiKey => Err(EngineError::Unable { what: "change" }.into()),
+    ) -> Result<(), E> {
+        if current.api().is_some() {
+            // a key proves nothing to its service's administrator
+            return self
+                .api_key
+                .change(current, async || Ok(None), wanted)
+                .await;
         }
+        let proven = async || {
+            let proven = proven().await?;
+            Ok(match proven {
+                Some(Proven {
+                    session: Session::Postgres(session),
+                    administrator,
+                }) => Some(Proven {
+                    session: *session,
+                    administrator,
+                }),
+                _ => None,
+            })
+        };
+        self.postgres.change(current, proven, wanted).await
     }
 
-    /// A key is minted: only a password is proposed.
-    fn propose(
-        &self,
-        current: &Document,
-        password: SecretString,
-        overlap: Overlap,
-    ) -> Result<Document, EngineError> {
-        self.postgres.propose(current, password, overlap)
-    }
-
-    async fn prove(
-        &self,
-        session: Session,
-        document: &Document,
-        version: &str,
-    ) -> Result<(), EngineError> {
-        match session {
-            Session::Postgres(session) => self.postgres.prove(*session, document, version).await,
-            Session::ApiKey => self.api_key.prove((), document, version).await,
+    async fn prove(&self, document: &Document, version: &str) -> Result<Login<()>, EngineError> {
+        match document.api() {
+            None => self.postgres.prove(document, version).await,
+            Some(_) => self.api_key.prove(document, version).await,
         }
     }
 
     async fn retire<E: From<EngineError>>(
         &self,
         retiring: &Retiring<'_>,
-        successor: impl AsyncFnOnce() -> Result<Document, E>,
-        promoted: impl AsyncFnOnce() -> Result<bool, E>,
-    ) -> Result<bool, E> {
-        match retiring.retired.api() {
-            None => self.postgres.retire(retiring, successor, promoted).await,
-            Some(_) => self.api_key.retire(retiring, successor, promoted).await,
-        }
-    }
-
-    async fn announce(
-        &self,
-        current: Option<&Document>,
-        secret: &str,
-        version: &str,
-    ) -> Result<Announced, EngineError> {
-        match current.and_then(Document::api) {
-            None => self.postgres.announce(current, secret, version).await,
-            Some(_) => self.api_key.announce(current, secret, version).await,
+        read: impl AsyncFn(Whose) -> Result<Document, E>,
+        promote: impl AsyncFnOnce() -> Result<Promotion, E>,
+    ) -> Result<Promotion, E> {
+        match retiring.replaced.api() {
+            None => self.postgres.retire(retiring, read, promote).await,
+            Some(_) => self.api_key.retire(retiring, read, promote).await,
         }
     }
 
@@ -126,24 +113,9 @@ impl Engine for Engines<'_> {
             Session::ApiKey => self.api_key.revoke((), what, wanted).await,
         }
     }
+}
 
-    fn mints(&self, current: &Document) -> bool {
-        current.api().is_some()
-    }
-
-    async fn mint(&self, minting: &Minting<'_>) -> Result<Document, EngineError> {
-        self.api_key.mint(minting).await
-    }
-
-    async fn settle(
-        &self,
-        minting: &Minting<'_>,
-        stored: &Document,
-        minted: Option<&Document>,
-    ) -> Result<(), EngineError> {
-        self.api_key.settle(minting, stored, minted).await
-    }
-
+impl Disconnect for Engines<'_> {
     async fn disconnect(&self) -> u32 {
         self.postgres.disconnect().await + self.api_key.disconnect().await
     }

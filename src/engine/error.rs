@@ -252,11 +252,6 @@ pub enum EngineError {
         cause: Box<Self>,
         left: &'static str,
     },
-    /// Keys that no version is known to hold, at the first look.
-    #[error(
-        "{server} has keys that rotations before have left: nothing was done yet, rotate again"
-    )]
-    LeftOver { server: String, seen: Vec<String> },
     /// No more keys than there are, and one of them is still needed.
     #[error(
         "{server} makes no further key (HTTP {status}) while the AWSPREVIOUS one is kept, whose overlap is not over, or \
@@ -322,7 +317,6 @@ impl EngineError {
             Self::AnswerUnreadable { .. } | Self::AnswerWithout { .. } => "AnswerUnreadable",
             Self::KeyIdUnusable { .. } => "KeyIdUnusable",
             Self::MadeInVain { cause, .. } => cause.error_type(),
-            Self::LeftOver { .. } => "KeysLeftOver",
             Self::NoRoom { .. } => "TooManyKeys",
             Self::StillAccepted { .. } => "KeyStillAccepted",
             Self::Unable { .. } => "EngineUnable",

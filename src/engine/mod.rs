@@ -9,6 +9,7 @@
 pub mod api_key;
 pub mod engines;
 mod error;
+mod limits;
 pub mod postgres;
 mod roots;
 
@@ -17,6 +18,7 @@ use std::time::{Duration, SystemTime};
 use secrecy::SecretString;
 
 pub use error::EngineError;
+pub use limits::Limits;
 
 use crate::document::{Document, Overlap};
 
@@ -28,6 +30,9 @@ use crate::document::{Document, Overlap};
 ///
 /// Two methods are enough where an administrator, or the user itself, replaces a password: [`log_in`](Self::log_in)
 /// and [`change`](Self::change). docs/engines.md leads through it, and `kit` (a feature) checks what is owed.
+///
+/// A delivery may be held up, and its work be wrong by then. So what a method needs of Secrets Manager is passed as a
+/// question: it is asked when the method calls it. Let nothing stand between the last answer and the change.
 #[expect(
     async_fn_in_trait,
     reason = "used through generics only, on one thread"
@@ -42,85 +47,60 @@ pub trait Engine {
     /// Logs in, and has the server answer one question, so that a proxy's word is not taken for the server's.
     async fn log_in(&self, document: &Document) -> Result<Login<Self::Session>, EngineError>;
 
-    /// Logs in with a credential that was just made: where the system takes time to know it, it is tried until then.
-    async fn first_log_in(&self, document: &Document) -> Result<Login<Self::Session>, EngineError> {
-        self.log_in(document).await
+    /// createSecret: makes the document that follows the current one, and has it stored with `store`. The same user with the
+    /// new password, if nothing else is said.
+    ///
+    /// `known` reads what the secret's versions hold, for a service that makes the credential itself: None if the token is
+    /// current by now.
+    async fn successor<E: From<EngineError>>(
+        &self,
+        succession: Succession<'_>,
+        known: impl AsyncFn() -> Result<Option<Known>, E>,
+        store: impl AsyncFnOnce(&Document) -> Result<Stored, E>,
+    ) -> Result<Stored, E> {
+        let _ = known;
+        store(&succession.current.with_password(succession.password)).await
     }
 
-    /// Makes the server accept the user and the password of the pending document.
+    /// setSecret: makes the server accept the user and the password of the pending document.
     ///
-    /// `proven` is a session of one of the secret's own credentials: its user changes itself, or, where there is
-    /// an administrator, it is the proof that the administrator's credential goes to the right server. Of two
-    /// at once, one waits for the other.
+    /// `proven` logs in with one of the secret's own credentials: that user changes itself, or, where there is an
+    /// administrator, it is the proof that the administrator's credential goes to the right server. None if there is
+    /// nothing to change.
     ///
-    /// A delivery may be held up, and its work be wrong by then. So the document comes from `wanted`, which asks Secrets
-    /// Manager: call it when nobody else can change the credential, and let nothing stand between its answer and the
-    /// change. If it is `None`, change nothing and return false. Not called where the service [`mints`](Self::mints).
+    /// Of two at once, one waits for the other. The pending document comes from `wanted`: call it when nobody else can change
+    /// the credential. If it is None, change nothing.
     async fn change<E: From<EngineError>>(
         &self,
-        proven: Self::Session,
-        administrator: Option<&Document>,
         current: &Document,
+        proven: impl AsyncFnOnce() -> Result<Option<Proven<Self::Session>>, E>,
         wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
-    ) -> Result<bool, E> {
-        let _ = (proven, administrator, current, wanted);
-        Err(EngineError::Unable { what: "change" }.into())
+    ) -> Result<(), E>;
+
+    /// testSecret: proves that the new credential does all that the application expects of it, and changes nothing.
+    /// `version` is the id of the document's version.
+    async fn prove(&self, document: &Document, version: &str) -> Result<Login<()>, EngineError> {
+        let _ = version;
+        Ok(self.log_in(document).await?.map(drop))
     }
 
-    /// The document that shall follow `current`: the same user with the new password, if nothing else is said.
-    fn propose(
-        &self,
-        current: &Document,
-        password: SecretString,
-        overlap: Overlap,
-    ) -> Result<Document, EngineError> {
-        let _ = overlap;
-        Ok(current.with_password(password))
-    }
-
-    /// Proves that the session is all that the application expects of it, and changes nothing.
+    /// finishSecret: has the password of the replaced document's user end after its window, by the server's clock, and tells
+    /// whoever listens.
     ///
-    /// It may be kept, as the session of the version with this id, for [`announce`](Self::announce).
-    async fn prove(
-        &self,
-        session: Self::Session,
-        document: &Document,
-        version: &str,
-    ) -> Result<(), EngineError> {
-        let _ = (session, document, version);
-        Ok(())
-    }
-
-    /// Has the password of the retired document's user end after a window, by the server's clock.
-    ///
-    /// `promoted` makes the successor current, or sees that it still is: call it when nobody else can change the credential.
-    /// If it is false, change nothing. Its answer is returned. `successor` reads the new credential, for an engine that
-    /// needs a session of it. A password that ends earlier already is left as it is. Called for a key only if the window
-    /// is zero.
+    /// `promote` makes the successor current, or sees that it is: call it once, when nobody else can change the credential.
+    /// If it says [`Promotion::Outdated`], change nothing. Its answer is returned. A password that ends earlier already is
+    /// left as it is. `read` reads a credential that it takes.
     async fn retire<E: From<EngineError>>(
         &self,
         retiring: &Retiring<'_>,
-        successor: impl AsyncFnOnce() -> Result<Document, E>,
-        promoted: impl AsyncFnOnce() -> Result<bool, E>,
-    ) -> Result<bool, E> {
-        let _ = (retiring, successor);
-        promoted().await
+        read: impl AsyncFn(Whose) -> Result<Document, E>,
+        promote: impl AsyncFnOnce() -> Result<Promotion, E>,
+    ) -> Result<Promotion, E> {
+        let _ = (retiring, read);
+        promote().await
     }
 
-    /// Tells whoever listens that this version of the secret is current. Nothing depends on it.
-    ///
-    /// Without the current document it is told only if a session was kept.
-    async fn announce(
-        &self,
-        current: Option<&Document>,
-        secret: &str,
-        version: &str,
-    ) -> Result<Announced, EngineError> {
-        let _ = (current, secret, version);
-        Ok(Announced::NotHere)
-    }
-
-    /// Ends logins and open sessions at once, and tells how many sessions there were.
+    /// revokeSecret: ends logins and open sessions at once, and tells how many sessions there were.
     ///
     /// `proven` is a session of the current credential, which is not touched. `wanted` fails if the labels are not what
     /// they were: call it when nobody else can change the credential.
@@ -133,36 +113,14 @@ pub trait Engine {
         let _ = (proven, what, wanted);
         Err(EngineError::Unable { what: "revoke" }.into())
     }
+}
 
-    /// Whether the service itself makes what follows this document: then createSecret asks it with
-    /// [`mint`](Self::mint), and there is nothing to [`propose`](Self::propose) and to [`change`](Self::change).
-    fn mints(&self, current: &Document) -> bool {
-        let _ = current;
-        false
-    }
-
-    /// Has the service make the credential, once for each token as far as it can, and makes room for it before.
-    ///
-    /// Where that takes to delete what no version holds, the first look ends with [`EngineError::LeftOver`]: then the
-    /// versions are read again, and it is called once more.
-    async fn mint(&self, minting: &Minting<'_>) -> Result<Document, EngineError> {
-        let _ = minting;
-        Err(EngineError::Unable { what: "mint" })
-    }
-
-    /// Ends what was made for this token and is not `stored`.
-    ///
-    /// `minted` is what this delivery made, if it is another one.
-    async fn settle(
-        &self,
-        minting: &Minting<'_>,
-        stored: &Document,
-        minted: Option<&Document>,
-    ) -> Result<(), EngineError> {
-        let _ = (minting, stored, minted);
-        Ok(())
-    }
-
+/// An engine that keeps connections open from one call to the next.
+#[expect(
+    async_fn_in_trait,
+    reason = "used through generics only, on one thread"
+)]
+pub trait Disconnect {
     /// Says goodbye to what is open when a step is over, and tells how many logins were tried.
     async fn disconnect(&self) -> u32 {
         0
@@ -171,88 +129,87 @@ pub trait Engine {
 
 /// What a new credential is made for.
 #[derive(Debug)]
-pub struct Minting<'a> {
-    /// Who may make it: the master secret.
-    pub administrator: &'a Document,
+pub struct Succession<'a> {
     /// The secret's ARN.
     pub secret: &'a str,
     /// The rotation's token.
     pub token: &'a str,
     /// What it will replace.
     pub current: &'a Document,
-    /// What that replaced.
-    pub previous: Option<&'a Document>,
+    /// A new password, as the policy wants it.
+    pub password: SecretString,
+    /// How long clients may use the current one when it is replaced.
+    pub overlap: Overlap,
+}
+
+/// What the secret's versions hold.
+#[derive(Debug)]
+pub struct Known {
+    /// Who may make a credential: the master secret.
+    pub administrator: Document,
+    /// What an earlier delivery has stored for the token.
+    pub stored: Option<Document>,
+    /// What the current one replaced.
+    pub previous: Option<Document>,
     /// The users of all versions with a label; none, if one of them is not known.
-    pub held: Option<&'a [String]>,
-    /// What was there before `held` was read: only this may go because no version holds it. None at the first look.
-    pub seen: Option<&'a [String]>,
+    pub held: Option<Vec<String>>,
     /// Whether clients may still use the previous one, as far as is known.
     pub overlaps: bool,
-    /// How long they may use the current one when it is replaced.
-    pub overlap: Overlap,
+}
+
+/// What storing a document came to.
+#[derive(Debug)]
+pub enum Stored {
+    /// It is the token's version.
+    Now,
+    /// An earlier delivery was here: its document stands.
+    Before(Box<Document>),
+    /// The token is AWSCURRENT by now.
+    Over,
+}
+
+/// A session of one of the secret's own credentials.
+#[derive(Debug)]
+pub struct Proven<Session> {
+    /// Where it logged in.
+    pub session: Session,
+    /// The administrator, if the secret has one.
+    pub administrator: Option<Document>,
 }
 
 /// Whose password is to end, and when.
 #[derive(Debug)]
 pub struct Retiring<'a> {
-    /// Who may do that.
-    pub administrator: &'a Document,
-    /// Whose it is.
-    pub retired: &'a Document,
-    /// How long it may be used yet.
-    pub window: Duration,
+    /// The secret's ARN.
+    pub secret: &'a str,
     /// The version that follows it.
     pub version: &'a str,
+    /// Whose it is.
+    pub replaced: &'a Document,
+    /// How long it may be used yet; none if it has no end.
+    pub window: Option<Duration>,
+    /// Whether a version with a label that people made may hold it too.
+    pub pinned: bool,
 }
 
-/// How long a step and its parts may take.
-///
-/// They nest: what is asked while a lock is held, the lease on that lock, the wait of others for it, the step.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// All of it.
-    pub step: Duration,
-    /// TCP, TLS and login together.
-    pub connect: Duration,
-    /// One statement, the wait for its locks included.
-    pub statement: Duration,
-}
-
-impl Limits {
-    /// What fits into a step: three logins and a change.
-    pub fn of(step: Duration) -> Self {
-        Self {
-            step,
-            connect: step / 5,
-            statement: step * 2 / 5,
-        }
-    }
-
-    /// One request to a service, its connection included.
-    pub fn request(self) -> Duration {
-        self.connect.saturating_mul(2)
-    }
-
-    /// How long a lock may be held without a word: then the server ends the transaction.
-    pub fn lease(self) -> Duration {
-        self.statement * 3 / 4
-    }
-
-    /// How long Secrets Manager may take to answer while a lock is held.
-    pub fn fence(self) -> Duration {
-        self.statement / 2
-    }
-}
-
-/// What became of an announcement.
+/// A credential that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Announced {
-    /// Those who listen were told.
-    Told,
-    /// No session was kept: it takes the document to log in.
-    NoSession,
-    /// The server does not pass announcements on.
-    NotHere,
+pub enum Whose {
+    /// The administrator's.
+    Administrator,
+    /// The new one.
+    Successor,
+}
+
+/// What became of the new version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promotion {
+    /// It is current now.
+    Now,
+    /// It was current already.
+    Before,
+    /// The next rotation is under way.
+    Outdated,
 }
 
 /// What is revoked.

@@ -2,12 +2,13 @@
 
 use std::rc::Rc;
 
-use secrecy::SecretString;
-
 use super::{TOKEN, script::Script, store::Store};
 use crate::{
-    document::{Document, Overlap},
-    engine::{Announced, Engine, EngineError, Login, Minting, Retiring, Revoked},
+    document::Document,
+    engine::{
+        Engine, EngineError, Known, Login, Promotion, Proven, Retiring, Revoked, Stored,
+        Succession, Whose,
+    },
     store::Which,
 };
 
@@ -19,15 +20,6 @@ pub(super) struct Disturbed<T> {
     pub(super) store: Rc<Store>,
 }
 
-impl<T> Disturbed<T> {
-    fn only_after_the_promotion(&self, fault: &'static str) {
-        let current = self.store.labelled(Which::Current);
-        if current.is_none_or(|(version, _)| version != TOKEN) {
-            self.script.fault.set(Some(fault));
-        }
-    }
-}
-
 impl<T: Engine> Engine for Disturbed<T> {
     const ENGINES: &'static [&'static str] = T::ENGINES;
     type Session = T::Session;
@@ -36,63 +28,44 @@ impl<T: Engine> Engine for Disturbed<T> {
         self.script.call(self.engine.log_in(document)).await
     }
 
-    async fn first_log_in(&self, document: &Document) -> Result<Login<T::Session>, EngineError> {
-        self.script.call(self.engine.first_log_in(document)).await
+    async fn successor<E: From<EngineError>>(
+        &self,
+        succession: Succession<'_>,
+        known: impl AsyncFn() -> Result<Option<Known>, E>,
+        store: impl AsyncFnOnce(&Document) -> Result<Stored, E>,
+    ) -> Result<Stored, E> {
+        let successor = self.engine.successor(succession, known, store);
+        self.script.fenced_call(successor).await
     }
 
     async fn change<E: From<EngineError>>(
         &self,
-        proven: T::Session,
-        administrator: Option<&Document>,
         current: &Document,
+        proven: impl AsyncFnOnce() -> Result<Option<Proven<T::Session>>, E>,
         wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
-    ) -> Result<bool, E> {
-        let change = self.engine.change(proven, administrator, current, wanted);
+    ) -> Result<(), E> {
+        let change = self.engine.change(current, proven, wanted);
         self.script.fenced_call(change).await
     }
 
-    fn propose(
-        &self,
-        current: &Document,
-        password: SecretString,
-        overlap: Overlap,
-    ) -> Result<Document, EngineError> {
-        self.engine.propose(current, password, overlap)
-    }
-
-    async fn prove(
-        &self,
-        session: T::Session,
-        document: &Document,
-        version: &str,
-    ) -> Result<(), EngineError> {
-        let prove = self.engine.prove(session, document, version);
-        self.script.call(prove).await
+    async fn prove(&self, document: &Document, version: &str) -> Result<Login<()>, EngineError> {
+        self.script.call(self.engine.prove(document, version)).await
     }
 
     async fn retire<E: From<EngineError>>(
         &self,
         retiring: &Retiring<'_>,
-        successor: impl AsyncFnOnce() -> Result<Document, E>,
-        promoted: impl AsyncFnOnce() -> Result<bool, E>,
-    ) -> Result<bool, E> {
-        let retire = self.engine.retire(retiring, successor, promoted);
-        let promoted = self.script.fenced_call(retire).await?;
-        if promoted {
-            self.only_after_the_promotion("retired without a word of the successor");
+        read: impl AsyncFn(Whose) -> Result<Document, E>,
+        promote: impl AsyncFnOnce() -> Result<Promotion, E>,
+    ) -> Result<Promotion, E> {
+        let retire = self.engine.retire(retiring, read, promote);
+        let promotion = self.script.fenced_call(retire).await?;
+        let current = self.store.labelled(Which::Current);
+        if promotion == Promotion::Now && current.is_none_or(|(version, _)| version != TOKEN) {
+            let fault = "retired without a word of the successor";
+            self.script.fault.set(Some(fault));
         }
-        Ok(promoted)
-    }
-
-    /// Not cut: it fails no rotation, and a crash in it is one after the call before it.
-    async fn announce(
-        &self,
-        current: Option<&Document>,
-        secret: &str,
-        version: &str,
-    ) -> Result<Announced, EngineError> {
-        self.only_after_the_promotion("announced before it was promoted");
-        self.engine.announce(current, secret, version).await
+        Ok(promotion)
     }
 
     async fn revoke<E: From<EngineError>>(
@@ -103,27 +76,5 @@ impl<T: Engine> Engine for Disturbed<T> {
     ) -> Result<u64, E> {
         let revoke = self.engine.revoke(proven, what, wanted);
         self.script.fenced_call(revoke).await
-    }
-
-    fn mints(&self, current: &Document) -> bool {
-        self.engine.mints(current)
-    }
-
-    async fn mint(&self, minting: &Minting<'_>) -> Result<Document, EngineError> {
-        self.script.call(self.engine.mint(minting)).await
-    }
-
-    async fn settle(
-        &self,
-        minting: &Minting<'_>,
-        stored: &Document,
-        minted: Option<&Document>,
-    ) -> Result<(), EngineError> {
-        let settle = self.engine.settle(minting, stored, minted);
-        self.script.call(settle).await
-    }
-
-    async fn disconnect(&self) -> u32 {
-        self.engine.disconnect().await
     }
 }

@@ -1,11 +1,17 @@
-//! createSecret: generate the new credential, or have it made (`mint`), and store it as AWSPENDING.
+//! createSecret: have the new credential made, and store it as AWSPENDING.
+
+use std::cell::Cell;
 
 use rand::TryCryptoRng;
 
-use super::{Outcome, Rotation, document, versions, while_reads_lag};
+use super::{
+    Outcome, Rotation, document,
+    versions::{self, Standing},
+    while_reads_lag,
+};
 use crate::{
     document::Document,
-    engine::Engine,
+    engine::{Engine, Stored, Succession},
     error::Error,
     event::RotationEvent,
     store::{SecretStore, Which, Written},
@@ -30,38 +36,60 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             self.store.read(&event.secret, Which::Current)
         );
         let versions = versions?;
-        if let versions::Standing::Current = versions::standing(&versions, &event.token)? {
+        if let Standing::Current = versions::standing(&versions, &event.token)? {
             return Ok(Outcome::AlreadyCurrent);
         }
         let version = current?.ok_or(versions::Refusal::NoCurrentVersion)?;
         versions::up_to_date(&versions, Which::Current, &version.id)?;
         let current = document::<T>(&version, Which::Current)?;
-        let outcome = if self.engine.mints(&current) {
-            self.mint(event, versions, &version, &current).await?
-        } else {
-            self.propose(rng, event, &current).await?
+
+        let succession = Succession {
+            secret: &event.secret,
+            token: &event.token,
+            current: &current,
+            password: self.policy.generate(rng)?,
+            overlap: self.overlap(&current),
         };
+        // asked once more, the labels are read anew
+        let first = Cell::new(Some(versions));
+        let known = async || {
+            let versions = match first.take() {
+                Some(versions) => versions,
+                None => self.store.versions(&event.secret).await?,
+            };
+            self.known(event, &version, &current, &versions).await
+        };
+        let store = async |next: &Document| self.store_pending(event, &current, next).await;
+        let stored = self.engine.successor(succession, known, store).await?;
         self.memory.keep(&event.token, &current, version.created);
-        Ok(outcome)
+        Ok(match stored {
+            Stored::Now => Outcome::Created,
+            Stored::Before(_) => Outcome::AlreadyCreated,
+            Stored::Over => Outcome::AlreadyCurrent,
+        })
     }
 
-    async fn propose(
+    /// Stores what the token is to become. What an earlier delivery has stored stands, for it may be in the database already,
+    /// and what was made just now is forgotten. Not to look first spares the usual rotation a call.
+    async fn store_pending(
         &self,
-        rng: &mut impl TryCryptoRng,
         event: &RotationEvent,
         current: &Document,
-    ) -> Result<Outcome, Error> {
-        let password = self.policy.generate(rng)?;
-        let overlap = self.overlap(current);
-        let proposed = self.engine.propose(current, password, overlap)?;
-        match self.write_pending(event, &proposed).await? {
-            Written::Stored => Ok(Outcome::Created),
-            // An earlier delivery was here. Its password stands, for it may be in the database already, and the
-            // one made just now is forgotten. Not to look first spares the usual rotation a call.
-            Written::Conflict => Ok(match self.staged(event, current).await? {
-                None => Outcome::AlreadyCurrent,
-                Some(_) => Outcome::AlreadyCreated,
-            }),
-        }
+        next: &Document,
+    ) -> Result<Stored, Error> {
+        let json = next.to_json().map_err(|error| Error::Unwritable {
+            reason: error.to_string(),
+        })?;
+        let (token, rotation_token) = (&event.token, event.rotation_token.as_ref());
+        let write = self
+            .store
+            .write_pending(&event.secret, token, rotation_token, &json);
+        Ok(match write.await? {
+            Written::Stored => Stored::Now,
+            Written::Conflict => match self.staged(event, current).await? {
+                Some(staged) => Stored::Before(Box::new(staged)),
+                None => Stored::Over,
+            },
+        })
     }
 }

@@ -1,11 +1,16 @@
 //! finishSecret: make the new version AWSCURRENT, and bound the old user.
 
-use std::{cell::Cell, sync::Arc, time::Duration};
+use std::{cell::Cell, sync::Arc};
 
-use super::{Outcome, Rotation, document, memory::Replaced, versions, while_reads_lag};
+use super::{
+    Outcome, Rotation, document, fits,
+    memory::Replaced,
+    versions::{self, Standing},
+    while_reads_lag,
+};
 use crate::{
     document::{Document, Overlap},
-    engine::{Announced, Engine, Retiring},
+    engine::{Engine, Promotion, Retiring, Whose},
     error::Error,
     event::RotationEvent,
     store::{SecretStore, StoreError, Version, Versions, Which},
@@ -21,59 +26,44 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         let versions = self.store.versions(&event.secret).await?;
         let standing = versions::standing(&versions, &event.token)?;
         // a late repetition, and the next rotation is under way: the old user's turn may have come again
-        if standing == versions::Standing::Current && versions::at_rest(&versions).is_err() {
+        if standing == Standing::Current && versions::at_rest(&versions).is_err() {
             return Ok(Outcome::AlreadyCurrent);
         }
-        let moved = Cell::new(false);
-        // Called while nobody else can change the old user. It is bounded if the successor is current, and never before; if
-        // that fails the promotion stands, and the step's repetition comes here again.
-        let promoted = async || self.promoted(event, &standing, &moved).await;
         let successor = Cell::default();
         let replaced = self.replaced(event, &versions, &standing, &successor);
-        let replaced = replaced.await?;
-        match self.bounded(replaced.as_ref(), &versions) {
-            Some((secret, retired, window)) => {
-                let administrator = self.administrator(secret, retired).await?;
-                let retiring = Retiring {
-                    administrator: &administrator,
-                    retired,
-                    window,
-                    version: &event.token,
-                };
-                let successor = async || self.successor(event, &successor).await;
-                self.engine.retire(&retiring, successor, promoted).await?;
-            }
-            None => {
-                promoted().await?;
-            }
-        }
-        if !moved.get() {
+        // The old user is bounded if the successor is current, and never before; if that fails the promotion stands, and
+        // the step's repetition comes here again.
+        let promote = async || self.promote(event, &standing).await;
+        let Some(replaced) = replaced.await? else {
+            promote().await?;
             return Ok(Outcome::AlreadyCurrent);
-        }
-        self.announce(event, &successor).await;
-        // under single user setSecret has told it
-        let replaced = replaced.filter(|replaced| replaced.document.administrator().is_some());
-        Ok(Outcome::Promoted {
-            replaced: replaced.and_then(|replaced| replaced.stored),
-        })
-    }
-
-    /// Whether the old one of two users, or of two keys, is to end with an overlap window, by whom, and when.
-    fn bounded<'a>(
-        &self,
-        replaced: Option<&'a Replaced>,
-        versions: &Versions,
-    ) -> Option<(&'a str, &'a Document, Duration)> {
-        let retired = &*replaced?.document;
-        let administrator = retired.administrator()?;
-        let Overlap::Bounded(window) = self.overlap(retired) else {
-            return None;
         };
-        // a service does not end a key by itself: the next createSecret does, when the window is over, and if no other
-        // version holds the key
-        let ends_now = !self.engine.mints(retired)
-            || window.is_zero() && versions::are_the_services_own(versions);
-        ends_now.then_some((administrator, retired, window))
+        let old = &*replaced.document;
+        let window = match self.overlap(old) {
+            Overlap::Bounded(window) => Some(window).filter(|_| replaced.ends),
+            Overlap::Unbounded => None,
+        };
+        let retiring = Retiring {
+            secret: &event.secret,
+            version: &event.token,
+            replaced: old,
+            window,
+            pinned: !versions::are_the_services_own(&versions),
+        };
+        let read = async |whose| match whose {
+            Whose::Administrator => {
+                let administrator = old.administrator().unwrap_or_default();
+                self.administrator(administrator, old).await
+            }
+            Whose::Successor => self.successor(event, &successor).await,
+        };
+        Ok(match self.engine.retire(&retiring, read, promote).await? {
+            // under single user setSecret has told when it was stored
+            Promotion::Now => Outcome::Promoted {
+                replaced: replaced.stored.filter(|_| replaced.ends),
+            },
+            Promotion::Before | Promotion::Outdated => Outcome::AlreadyCurrent,
+        })
     }
 
     /// The token's document, which may have been read already.
@@ -90,43 +80,18 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         document::<T>(&version.ok_or(Error::NoPendingValue)?, which)
     }
 
-    /// Tells the clients that listen. They would learn of it without, so it fails no rotation.
-    async fn announce(&self, event: &RotationEvent, successor: &Cell<Option<Document>>) {
-        let replaced = self.memory.replaced_by(&event.token);
-        if replaced.is_some_and(|replaced| self.engine.mints(&replaced.document)) {
-            return; // a service has nobody who listens
-        }
-        let told = async {
-            let (secret, version) = (&*event.secret, &*event.token);
-            if self.engine.announce(None, secret, version).await? == Announced::NoSession {
-                let successor = self.successor(event, successor).await?;
-                self.engine
-                    .announce(Some(&successor), secret, version)
-                    .await?;
-            }
-            Ok::<_, Error>(())
-        };
-        if let Err(error) = told.await {
-            tracing::warn!(%error, "clients were not told of the new version: they find it when their cache's lifetime ends");
-        }
-    }
-
-    /// Makes the token's version current, if it is its turn; false if the next rotation is under way. `moved` tells who did it.
-    async fn promoted(
+    /// Makes the token's version current, if it is its turn.
+    async fn promote(
         &self,
         event: &RotationEvent,
-        standing: &versions::Standing<'_>,
-        moved: &Cell<bool>,
-    ) -> Result<bool, Error> {
+        standing: &Standing<'_>,
+    ) -> Result<Promotion, Error> {
         let mut refused = None;
-        if let versions::Standing::Pending { current } = standing {
+        if let Standing::Pending { current } = standing {
             // AWSPENDING is left where it is: the service takes it off, or not, and both end states are legal
             let promote = self.store.promote(&event.secret, &event.token, current);
             match promote.await {
-                Ok(()) => {
-                    moved.set(true);
-                    return Ok(true);
-                }
+                Ok(()) => return Ok(Promotion::Now),
                 // the label was elsewhere already: moved by a second delivery, or by somebody else
                 Err(answer @ StoreError::Refused { .. }) => refused = Some(answer),
                 Err(error) => return Err(error.into()),
@@ -134,27 +99,26 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         }
         let versions = self.store.versions(&event.secret).await?;
         match (versions::standing(&versions, &event.token)?, refused) {
-            (versions::Standing::Pending { .. }, Some(refused)) => Err(refused.into()),
-            (versions::Standing::Pending { .. }, None) => Ok(false),
-            (versions::Standing::Current, _) => Ok(versions::at_rest(&versions).is_ok()),
+            (Standing::Pending { .. }, Some(refused)) => Err(refused.into()),
+            (Standing::Current, _) if versions::at_rest(&versions).is_ok() => Ok(Promotion::Before),
+            _ => Ok(Promotion::Outdated),
         }
     }
 
-    /// The version that is AWSCURRENT before the promotion, or was; none if it is about the same user as the one that follows:
-    /// that must not be ended.
+    /// The version that is AWSCURRENT before the promotion, or was.
     async fn replaced(
         &self,
         event: &RotationEvent,
         versions: &Versions,
-        standing: &versions::Standing<'_>,
+        standing: &Standing<'_>,
         read: &Cell<Option<Document>>,
     ) -> Result<Option<Replaced>, Error> {
         if let Some(replaced) = self.memory.replaced_by(&event.token) {
             return Ok(Some(replaced));
         }
         let (old, new) = match standing {
-            versions::Standing::Pending { .. } => (Which::Current, Which::Pending(&event.token)),
-            versions::Standing::Current => (Which::Previous, Which::Current),
+            Standing::Pending { .. } => (Which::Current, Which::Pending(&event.token)),
+            Standing::Current => (Which::Previous, Which::Current),
         };
         let (Some(new_version), Some(old_version)) = (
             self.labelled(event, versions, new).await?,
@@ -164,16 +128,17 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         };
         let replaced = document::<T>(&old_version, old)?;
         let successor = document::<T>(&new_version, new)?;
-        if *standing != versions::Standing::Current {
-            self.fits(&replaced, &successor, new)?;
+        if *standing != Standing::Current {
+            fits(&replaced, &successor, new)?;
         }
-        let stored = old_version.created;
-        let other =
-            replaced.administrator().is_none() || replaced.username() != successor.username();
+        let ends = replaced.administrator().is_some();
+        // what is about the user of the successor must not be ended
+        let ends = ends && replaced.username() != successor.username();
         read.set(Some(successor));
-        Ok(other.then(|| Replaced {
+        Ok(Some(Replaced {
             document: Arc::new(replaced),
-            stored,
+            stored: old_version.created,
+            ends,
         }))
     }
 

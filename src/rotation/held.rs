@@ -1,37 +1,41 @@
-//! Which keys the secret's versions hold.
+//! Which keys the secret's versions hold, for a service that makes them itself.
 //!
 //! A key that no version holds is nobody's, and goes. So it has to be known of every version that has a label, of a label that
 //! people have made too, and a version that cannot be read may hold any of them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::SystemTime};
 
-use super::{Rotation, versions};
+use super::{
+    Rotation, document, fits,
+    versions::{self, Standing},
+};
 use crate::{
-    document::Document,
-    engine::Engine,
+    document::{Document, Overlap},
+    engine::{Engine, Known},
+    error::Error,
     event::RotationEvent,
     store::{SecretStore, Version, Versions, Which},
 };
 
 /// The documents of the versions with a label, by version; none for one that cannot be read.
 #[derive(Debug)]
-pub(super) struct Held(BTreeMap<String, Option<Document>>);
+struct Held(BTreeMap<String, Option<Document>>);
 
 impl Held {
     /// The key of AWSPREVIOUS, as the labels have it.
-    pub(super) fn previous(&self, versions: &Versions) -> Option<&Document> {
+    fn into_previous(mut self, versions: &Versions) -> Option<Document> {
         let id = versions::labelled(versions, Which::Previous)?;
-        self.0.get(id)?.as_ref()
+        self.0.remove(id)?
     }
 
     /// The ids of all keys, if all are known.
-    pub(super) fn ids(&self) -> Option<Vec<String>> {
+    fn ids(&self) -> Option<Vec<String>> {
         let id = |document: &Option<Document>| Some(document.as_ref()?.username().to_owned());
         self.0.values().map(id).collect()
     }
 
     /// Whether another label than AWSPREVIOUS holds that version's key too, or may.
-    pub(super) fn pins_previous(&self, versions: &Versions) -> bool {
+    fn pins_previous(&self, versions: &Versions) -> bool {
         let Some(id) = versions::labelled(versions, Which::Previous) else {
             return false;
         };
@@ -44,8 +48,52 @@ impl Held {
 }
 
 impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
+    /// What the versions hold, as these labels have it, with `version` AWSCURRENT; none if the token is AWSCURRENT by now.
+    pub(super) async fn known(
+        &self,
+        event: &RotationEvent,
+        version: &Version,
+        current: &Document,
+        versions: &Versions,
+    ) -> Result<Option<Known>, Error> {
+        if let Standing::Current = versions::standing(versions, &event.token)? {
+            return Ok(None);
+        }
+        versions::up_to_date(versions, Which::Current, &version.id)?;
+        let which = Which::Pending(&event.token);
+        let (stored, previous) = tokio::join!(
+            self.store.read(&event.secret, which),
+            self.store.read(&event.secret, Which::Previous),
+        );
+        let (stored, previous) = (stored?, previous?);
+        let master = current.administrator().unwrap_or_default();
+        let administrator = self.administrator(master, current).await?;
+        let read = [Some(version), previous.as_ref(), stored.as_ref()];
+        let held = self.held(event, current, versions, &read).await;
+        let stored = match &stored {
+            None => None,
+            Some(stored) => {
+                let stored = document::<T>(stored, which)?;
+                fits(current, &stored, which)?;
+                Some(stored)
+            }
+        };
+        let since = versions.rotated.max(version.created);
+        let overlaps = overlaps(self.overlap(current), since, self.now);
+        Ok(Some(Known {
+            administrator,
+            stored,
+            held: held.ids(),
+            overlaps: overlaps || held.pins_previous(versions),
+            // the same key under another version, written by hand: it is in use
+            previous: held
+                .into_previous(versions)
+                .filter(|previous| previous.username() != current.username()),
+        }))
+    }
+
     /// Takes what was read already by the versions' ids, and reads the others: in a usual rotation there are none.
-    pub(super) async fn held(
+    async fn held(
         &self,
         event: &RotationEvent,
         current: &Document,
@@ -75,5 +123,42 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             held.insert(id.clone(), document);
         }
         Held(held)
+    }
+}
+
+/// Whether clients may still use what was replaced at `since`. Without a bound they may until the next rotation.
+fn overlaps(overlap: Overlap, since: Option<SystemTime>, now: SystemTime) -> bool {
+    match (overlap, since) {
+        // an end that no clock can tell is not reached
+        (Overlap::Bounded(window), Some(since)) => {
+            since.checked_add(window).is_none_or(|end| end > now)
+        }
+        (Overlap::Bounded(_), None) | (Overlap::Unbounded, _) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn an_overlap_lasts_from_the_replacement_until_its_window_is_over() {
+        let since = SystemTime::UNIX_EPOCH;
+        let window = Overlap::Bounded(Duration::from_secs(60));
+        for (overlap, since, seconds, open) in [
+            (window, Some(since), 59, true),
+            (window, Some(since), 60, false),
+            (window, None, 0, false),
+            (Overlap::Unbounded, Some(since), 1, false),
+            (Overlap::Bounded(Duration::MAX), Some(since), 1, true),
+        ] {
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            assert_eq!(
+                overlaps(overlap, since, now),
+                open,
+                "{overlap:?}, {seconds}"
+            );
+        }
     }
 }

@@ -25,18 +25,24 @@ pub(super) struct Replaced {
     pub(super) document: Arc<Document>,
     /// When it was stored, by the service's clock.
     pub(super) stored: Option<SystemTime>,
+    /// Whether its user, or its key, is to end: it is not the successor's.
+    pub(super) ends: bool,
 }
 
 impl Memory {
     /// Keeps what the rotation to `token` replaces, once its new version was seen to fit.
     pub(super) fn keep(&self, token: &str, document: &Document, stored: Option<SystemTime>) {
-        let document = Arc::new(document.with_password("".into()));
+        let replaced = Replaced {
+            document: Arc::new(document.with_password("".into())),
+            stored,
+            ends: document.administrator().is_some(),
+        };
         let mut kept = self.lock();
         kept.retain(|(other, _)| other != token);
         if kept.len() == KEPT {
             kept.pop_front();
         }
-        kept.push_back((token.to_owned(), Replaced { document, stored }));
+        kept.push_back((token.to_owned(), replaced));
     }
 
     pub(super) fn replaced_by(&self, token: &str) -> Option<Replaced> {

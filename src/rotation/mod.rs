@@ -8,7 +8,6 @@ mod create;
 mod finish;
 mod held;
 mod memory;
-mod mint;
 mod revoke;
 mod set;
 mod test;
@@ -26,7 +25,7 @@ use crate::{
     error::Error,
     event::{RotationEvent, Step},
     password::Policy,
-    store::{SecretStore, StoreError, Version, Which, Written},
+    store::{SecretStore, StoreError, Version, Which},
 };
 
 /// How often a step begins whose reads lag.
@@ -177,22 +176,6 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         }
     }
 
-    /// Stores the document as the token's version.
-    async fn write_pending(
-        &self,
-        event: &RotationEvent,
-        document: &Document,
-    ) -> Result<Written, Error> {
-        let json = document.to_json().map_err(|error| Error::Unwritable {
-            reason: error.to_string(),
-        })?;
-        let (token, rotation_token) = (&event.token, event.rotation_token.as_ref());
-        let write = self
-            .store
-            .write_pending(&event.secret, token, rotation_token, &json);
-        Ok(write.await?)
-    }
-
     /// The document that the token's version holds, if it fits AWSCURRENT's; none if the token is AWSCURRENT by now.
     async fn staged(
         &self,
@@ -204,29 +187,10 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         match self.pending(event, read).await? {
             Pending::AlreadyCurrent => Ok(None),
             Pending::Staged(staged) => {
-                self.fits(current, &staged, which)?;
+                fits(current, &staged, which)?;
                 Ok(Some(*staged))
             }
         }
-    }
-
-    /// The guard against a confused deputy: a version must name the server that AWSCURRENT names, and one of its users.
-    fn fits(&self, current: &Document, other: &Document, which: Which<'_>) -> Result<(), Error> {
-        same_server(current, other, which)?;
-        if self.engine.mints(current) || other.username() == current.username() {
-            return Ok(());
-        }
-        let next = self
-            .engine
-            .propose(current, "".into(), self.overlap(current))?;
-        if other.username() == next.username() {
-            return Ok(());
-        }
-        Err(EngineError::AnotherUser {
-            user: other.username().to_owned(),
-            expected: next.username().to_owned(),
-        }
-        .into())
     }
 
     fn overlap(&self, document: &Document) -> Overlap {
@@ -247,6 +211,17 @@ fn document<T: Engine>(version: &Version, which: Which<'_>) -> Result<Document, 
         version: version.id.clone(),
         source,
     })
+}
+
+/// The guard against a confused deputy: a version must name the server that AWSCURRENT names, and its user or the next one.
+fn fits(current: &Document, other: &Document, which: Which<'_>) -> Result<(), Error> {
+    same_server(current, other, which)?;
+    let (user, expected) = (other.username(), current.next_user());
+    if current.api().is_some() || [current.username(), &expected].contains(&user) {
+        return Ok(());
+    }
+    let user = user.to_owned();
+    Err(EngineError::AnotherUser { user, expected }.into())
 }
 
 /// `other` must name the server, role and database that `current` names.

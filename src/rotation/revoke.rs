@@ -52,7 +52,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
                 };
                 versions::up_to_date(&versions, Which::Previous, &previous.id)?;
                 let id = previous.id.clone();
-                let previous = if self.engine.mints(&current) {
+                let previous = if current.api().is_some() {
                     let Some(previous) = current.about(&previous.document) else {
                         return Ok(Outcome::NothingToRevoke);
                     };

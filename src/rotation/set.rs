@@ -1,11 +1,11 @@
 //! setSecret: make the database accept the new password.
 
-use std::time::SystemTime;
+use std::{cell::Cell, time::SystemTime};
 
 use super::{Outcome, Rotation, document, same_server, versions};
 use crate::{
     document::Document,
-    engine::{Engine, Login},
+    engine::{Engine, Login, Proven},
     error::Error,
     event::RotationEvent,
     store::{SecretStore, Which},
@@ -22,40 +22,64 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             return Ok(Outcome::AlreadyCurrent);
         }
         let current = document::<T>(&current_version, Which::Current)?;
-        let outcome = if self.engine.mints(&current) {
-            // the service made the key itself; whether it is ready is testSecret's question
-            match self.staged(event, &current).await? {
-                None => Outcome::AlreadyCurrent,
-                Some(_) => Outcome::Changed { replaced: None },
-            }
-        } else {
-            self.change(event, &current, current_version.created)
-                .await?
+        let found = Cell::new(Outcome::Changed { replaced: None });
+        let proven = async || {
+            self.proven(event, &current, current_version.created, &found)
+                .await
         };
+        // read last, while nobody else can change the credential: a delivery that was held up finds that its token is staged
+        // no longer
+        let wanted = async || {
+            let staged = self.staged(event, &current).await?;
+            if staged.is_none() {
+                found.set(Outcome::AlreadyCurrent);
+            }
+            Ok::<_, Error>(staged)
+        };
+        self.engine.change(&current, proven, wanted).await?;
         self.memory
             .keep(&event.token, &current, current_version.created);
-        Ok(outcome)
+        Ok(found.get())
     }
 
-    async fn change(
+    /// The way in, and what setSecret will have found if the change is made; none if there is nothing to change.
+    ///
+    /// The administrator's credential is read, and sent to the server, only after one of the secret's own has logged in there.
+    async fn proven(
         &self,
         event: &RotationEvent,
         current: &Document,
         stored: Option<SystemTime>,
-    ) -> Result<Outcome, Error> {
+        found: &Cell<Outcome>,
+    ) -> Result<Option<Proven<T::Session>>, Error> {
         // AWSCURRENT first: in a rotation that goes right it logs in, and no login is rejected
-        if let Login::Accepted(session) = self.engine.log_in(current).await? {
-            let replaced = stored.filter(|_| current.administrator().is_none());
-            let done = Outcome::Changed { replaced };
-            return self.change_as(session, event, current, done).await;
-        }
-        let Some(staged) = self.staged(event, current).await? else {
-            return Ok(Outcome::AlreadyCurrent);
+        let session = match self.engine.log_in(current).await? {
+            Login::Accepted(session) => {
+                let replaced = stored.filter(|_| current.administrator().is_none());
+                found.set(Outcome::Changed { replaced });
+                session
+            }
+            Login::Rejected => {
+                let Some(staged) = self.staged(event, current).await? else {
+                    found.set(Outcome::AlreadyCurrent);
+                    return Ok(None);
+                };
+                if let Login::Accepted(_) = self.engine.log_in(&staged).await? {
+                    found.set(Outcome::AlreadyChanged);
+                    return Ok(None);
+                }
+                found.set(Outcome::ChangedByPrevious);
+                self.by_previous(event, current).await?
+            }
         };
-        if let Login::Accepted(_) = self.engine.log_in(&staged).await? {
-            return Ok(Outcome::AlreadyChanged);
-        }
-        self.by_previous(event, current).await
+        let administrator = match current.administrator() {
+            None => None,
+            Some(secret) => Some(self.administrator(secret, current).await?),
+        };
+        Ok(Some(Proven {
+            session,
+            administrator,
+        }))
     }
 
     /// The way in when somebody rolled the database back, or the labels: the version before AWSCURRENT.
@@ -63,7 +87,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         &self,
         event: &RotationEvent,
         current: &Document,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<T::Session, Error> {
         let no_version_logs_in = || Error::NoVersionLogsIn {
             user: current.username().to_owned(),
             server: current.server(),
@@ -71,36 +95,9 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         let previous = self.store.read(&event.secret, Which::Previous).await?;
         let previous = document::<T>(&previous.ok_or_else(no_version_logs_in)?, Which::Previous)?;
         same_server(current, &previous, Which::Previous)?;
-        let Login::Accepted(session) = self.engine.log_in(&previous).await? else {
-            return Err(no_version_logs_in());
-        };
-        self.change_as(session, event, current, Outcome::ChangedByPrevious)
-            .await
-    }
-
-    /// The administrator's credential is read, and sent to the server, only after one of the secret's own has
-    /// logged in there. AWSPENDING is read last, while nobody else can change the credential: a delivery that was held up
-    /// finds that its token is staged no longer.
-    async fn change_as(
-        &self,
-        proven: T::Session,
-        event: &RotationEvent,
-        current: &Document,
-        done: Outcome,
-    ) -> Result<Outcome, Error> {
-        let administrator = match current.administrator() {
-            None => None,
-            Some(secret) => Some(self.administrator(secret, current).await?),
-        };
-        let wanted = async || self.staged(event, current).await;
-        let changed = self
-            .engine
-            .change(proven, administrator.as_ref(), current, wanted)
-            .await?;
-        Ok(if changed {
-            done
-        } else {
-            Outcome::AlreadyCurrent
-        })
+        match self.engine.log_in(&previous).await? {
+            Login::Accepted(session) => Ok(session),
+            Login::Rejected => Err(no_version_logs_in()),
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! `RotateSecret` with `RotateImmediately=false` calls this step alone, with an AWSPENDING version that the
 //! service made itself, a copy of AWSCURRENT. It changes nothing.
 
-use super::{Outcome, Pending, Rotation, document, versions};
+use super::{Outcome, Pending, Rotation, document, fits, versions};
 use crate::{
     engine::{Engine, Login},
     error::Error,
@@ -20,18 +20,15 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         };
         // before anything is sent: who may write the secret may have staged another server
         match self.memory.replaced_by(&event.token) {
-            Some(replaced) => self.fits(&replaced.document, &staged, which)?,
+            Some(replaced) => fits(&replaced.document, &staged, which)?,
             None => {
                 let current = self.store.read(&event.secret, Which::Current).await?;
                 let current = current.ok_or(versions::Refusal::NoCurrentVersion)?;
-                self.fits(&document::<T>(&current, Which::Current)?, &staged, which)?;
+                fits(&document::<T>(&current, Which::Current)?, &staged, which)?;
             }
         }
-        match self.engine.first_log_in(&staged).await? {
-            Login::Accepted(session) => {
-                self.engine.prove(session, &staged, &event.token).await?;
-                Ok(Outcome::LoggedIn)
-            }
+        match self.engine.prove(&staged, &event.token).await? {
+            Login::Accepted(()) => Ok(Outcome::LoggedIn),
             Login::Rejected => Err(Error::PendingRejected {
                 user: staged.username().to_owned(),
                 server: staged.server(),

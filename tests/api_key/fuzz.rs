@@ -16,7 +16,7 @@ use proptest::{
 use secret_rotation::{
     document::{Document, ENGINES, Overlap},
     engine::{
-        Engine, EngineError, Limits, Minting, Retiring,
+        Engine, EngineError, Known, Limits, Promotion, Retiring, Stored, Succession,
         api_key::{ApiKey, Https},
     },
     settings::Settings,
@@ -274,38 +274,44 @@ impl Told {
         let said = |error: &dyn std::fmt::Display| error.to_string();
         let document =
             Document::parse(&document.to_string().into()).map_err(|error| said(&error))?;
-        let master = json!({ "key": "the master's", "other": self.other })
-            .to_string()
-            .into();
-        let master = Document::parse_administrator(&master, &document, ENGINES)
-            .map_err(|error| said(&error))?;
+        let json = json!({ "key": "the master's", "other": self.other });
+        let parse = || Document::parse_administrator(&json.to_string().into(), &document, ENGINES);
+        parse().map_err(|error| said(&error))?;
+        let master = || parse().unwrap();
         let asked = match self.role {
             "verify" => engine.log_in(&document).await.map(drop),
-            "list" => engine.listed(&document, &master).await.map(drop),
+            "list" => engine.listed(&document, &master()).await.map(drop),
             "delete" => {
                 let retiring = Retiring {
-                    administrator: &master,
-                    retired: &document,
-                    window: Duration::ZERO,
+                    secret: "secret",
                     version: "new",
+                    replaced: &document,
+                    window: Some(Duration::ZERO),
+                    pinned: false,
                 };
-                let nobody = async || Err(EngineError::Unable { what: "be asked" });
-                let retired = engine.retire(&retiring, nobody, async || Ok(true));
+                let read = async |_| Ok::<_, EngineError>(master());
+                let retired = engine.retire(&retiring, read, async || Ok(Promotion::Now));
                 retired.await.map(drop)
             }
             _ => {
-                let minting = Minting {
-                    administrator: &master,
+                let succession = Succession {
                     secret: "secret",
                     token: "the token",
                     current: &document,
-                    previous: None,
-                    held: None,
-                    seen: None,
-                    overlaps: true,
+                    password: "".into(),
                     overlap: Overlap::Unbounded,
                 };
-                engine.mint(&minting).await.map(drop)
+                let known = async || {
+                    Ok::<_, EngineError>(Some(Known {
+                        administrator: master(),
+                        stored: None,
+                        previous: None,
+                        held: None,
+                        overlaps: true,
+                    }))
+                };
+                let store = async |_: &Document| Ok(Stored::Over);
+                engine.successor(succession, known, store).await.map(drop)
             }
         };
         asked.map_err(|error| said(&error))

@@ -6,7 +6,7 @@ use local::secrets_manager::{Behavior, Fault, Hang, When};
 use secret_rotation::{
     document::Document,
     engine::{
-        Engine as _, EngineError, Limits, Login,
+        Engine as _, EngineError, Limits, Login, Proven,
         postgres::{Kept, Postgres as Engine, Roots},
     },
 };
@@ -164,8 +164,14 @@ async fn a_process_that_is_frozen_while_it_holds_the_lock_finds_its_transaction_
         &settings,
         Limits::of(Duration::from_secs(10)),
     );
-    let Login::Accepted(proven) = engine.log_in(&old).await.unwrap() else {
-        panic!("rejected");
+    let proven = async || {
+        let Login::Accepted(session) = engine.log_in(&old).await? else {
+            panic!("rejected");
+        };
+        Ok(Some(Proven {
+            session,
+            administrator: None,
+        }))
     };
     let (port, password) = (
         world.postgres().port(),
@@ -183,7 +189,7 @@ async fn a_process_that_is_frozen_while_it_holds_the_lock_finds_its_transaction_
             .unwrap();
         Ok::<_, EngineError>(Some(new))
     };
-    let changed = engine.change(proven, None, &old, frozen).await;
+    let changed = engine.change(&old, proven, frozen).await;
     let error = changed.unwrap_err();
     assert_eq!(error.error_type(), "LeaseOver", "{error}");
     log_in(&world, &document).await.unwrap();

@@ -4,8 +4,10 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use secrecy::{ExposeSecret, SecretString};
 use secret_rotation::{
-    document::{Document, ENGINES, Overlap},
-    engine::{Engine, EngineError, Login, Retiring},
+    document::{Document, ENGINES},
+    engine::{
+        Engine, EngineError, Known, Login, Promotion, Proven, Retiring, Stored, Succession, Whose,
+    },
     kit::Case,
 };
 
@@ -100,29 +102,35 @@ impl Engine for Database {
         }
     }
 
-    fn propose(
+    async fn successor<E: From<EngineError>>(
         &self,
-        current: &Document,
-        password: SecretString,
-        overlap: Overlap,
-    ) -> Result<Document, EngineError> {
-        Ok(match (self.users, self.fault) {
+        succession: Succession<'_>,
+        _: impl AsyncFn() -> Result<Option<Known>, E>,
+        store: impl AsyncFnOnce(&Document) -> Result<Stored, E>,
+    ) -> Result<Stored, E> {
+        let (current, password) = (succession.current, succession.password);
+        let successor = match (self.users, self.fault) {
             (Users::Single, _) | (_, Fault::ChangesTheCurrentUser) => {
                 current.with_password(password)
             }
-            (Users::Alternating, _) => current.with_user("app_clone".to_owned(), password, overlap),
-        })
+            (Users::Alternating, _) => {
+                current.with_user("app_clone".to_owned(), password, succession.overlap)
+            }
+        };
+        store(&successor).await
     }
 
     async fn change<E: From<EngineError>>(
         &self,
-        (): (),
-        _: Option<&Document>,
         _: &Document,
+        proven: impl AsyncFnOnce() -> Result<Option<Proven<()>>, E>,
         wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
-    ) -> Result<bool, E> {
+    ) -> Result<(), E> {
+        if proven().await?.is_none() {
+            return Ok(());
+        }
         let Some(pending) = wanted().await? else {
-            return Ok(false);
+            return Ok(());
         };
         *self.changes.borrow_mut() += 1;
         if self.fault == Fault::ChangesOnce && *self.changes.borrow() > 1 {
@@ -137,20 +145,22 @@ impl Engine for Database {
         };
         let mut roles = self.roles.borrow_mut();
         roles.insert(pending.username().to_owned(), role);
-        Ok(true)
+        Ok(())
     }
 
     async fn retire<E: From<EngineError>>(
         &self,
         retiring: &Retiring<'_>,
-        _: impl AsyncFnOnce() -> Result<Document, E>,
-        promoted: impl AsyncFnOnce() -> Result<bool, E>,
-    ) -> Result<bool, E> {
-        let promoted = promoted().await?;
+        _: impl AsyncFn(Whose) -> Result<Document, E>,
+        promote: impl AsyncFnOnce() -> Result<Promotion, E>,
+    ) -> Result<Promotion, E> {
+        let promotion = promote().await?;
         let mut roles = self.roles.borrow_mut();
-        if let Some(role) = roles.get_mut(retiring.retired.username()) {
-            role.bounded |= promoted;
+        if retiring.window.is_some()
+            && let Some(role) = roles.get_mut(retiring.replaced.username())
+        {
+            role.bounded |= promotion != Promotion::Outdated;
         }
-        Ok(promoted)
+        Ok(promotion)
     }
 }

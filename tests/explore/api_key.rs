@@ -1,11 +1,11 @@
 //! What src/engine/api_key asks of the service, request by request, and what it makes of the answers.
 //!
-//! It mirrors mod.rs there; `strays` and `orphans` are the rules of keys.rs. Ids that cannot be used, and keys that are not
+//! It mirrors mod.rs and mint.rs there; `strays` and `orphans` are the rules of keys.rs. Ids that cannot be used, and keys that are not
 //! ready at once, are left out.
 
 use secret_rotation::{
     document::Document,
-    engine::{EngineError, Login, Minting},
+    engine::{EngineError, Known, Login, Stored, Succession},
 };
 
 use crate::{
@@ -17,38 +17,48 @@ use crate::{
 /// For each number the version that the key was made for.
 pub(crate) type Keys = [Option<Version>; 10];
 
+/// A key that is about to be made.
+pub(crate) struct Minting<'a> {
+    pub(crate) succession: &'a Succession<'a>,
+    pub(crate) known: &'a Known,
+    seen: Option<&'a [String]>,
+}
+
+enum Looked {
+    Made(Document),
+    LeftOver(Vec<String>),
+}
+
 /// No labelled version holds it, as far as that is known of all, and it is no key that came later.
 fn is_free(key: u8, minting: &Minting<'_>) -> bool {
     let holds = |held: &[String]| held.contains(&key.to_string());
-    minting.held.is_some_and(|held| !holds(held)) && minting.seen.is_none_or(holds)
+    let held = minting.known.held.as_deref();
+    held.is_some_and(|held| !holds(held)) && minting.seen.is_none_or(holds)
 }
 
 /// Those made for this token that no version holds.
 fn orphans(keys: &Keys, minting: &Minting<'_>) -> Vec<u8> {
-    let own = Some(number(minting.token));
+    let own = Some(number(minting.succession.token));
     let orphan = |key: &u8| keys[usize::from(*key)] == own && is_free(*key, minting);
     (0..keys.len() as u8).filter(orphan).collect()
 }
 
 /// What rotations that came to nothing have left. A list without the current key is out of date.
 fn strays(keys: &Keys, minting: &Minting<'_>) -> Vec<u8> {
-    let own = number(minting.token);
+    let own = number(minting.succession.token);
     let stray = |key: &u8| {
         keys[usize::from(*key)].is_some_and(|made| made != own) && is_free(*key, minting)
     };
-    match shows(keys, minting.current) {
+    match shows(keys, minting.succession.current) {
         true => (0..keys.len() as u8).filter(stray).collect(),
         false => Vec::new(),
     }
 }
 
-fn left_over(keys: &Keys) -> EngineError {
+fn left_over(keys: &Keys) -> Looked {
     let there = |id: &usize| keys[*id].is_some();
     let seen = (0..keys.len()).filter(there);
-    EngineError::LeftOver {
-        server: "h:443".to_owned(),
-        seen: seen.map(|id| id.to_string()).collect(),
-    }
+    Looked::LeftOver(seen.map(|id| id.to_string()).collect())
 }
 
 fn shows(keys: &Keys, document: &Document) -> bool {
@@ -86,18 +96,58 @@ impl Line<'_> {
         }
     }
 
-    pub(crate) async fn make(&self, minting: &Minting<'_>) -> Result<Document, EngineError> {
-        let token = number(minting.token);
+    /// `settle` ends what was made for the token and is not stored.
+    pub(crate) async fn make<E: From<EngineError>>(
+        &self,
+        succession: &Succession<'_>,
+        known: impl AsyncFn() -> Result<Option<Known>, E>,
+        store: impl AsyncFnOnce(&Document) -> Result<Stored, E>,
+        settle: impl AsyncFn(&Minting<'_>, &Document, Option<&Document>) -> Result<(), EngineError>,
+    ) -> Result<Stored, E> {
+        let mut seen = None;
+        loop {
+            let Some(mut known) = known().await? else {
+                return Ok(Stored::Over);
+            };
+            let earlier = known.stored.take();
+            let minting = Minting {
+                succession,
+                known: &known,
+                seen: seen.as_deref(),
+            };
+            if let Some(stored) = earlier {
+                settle(&minting, &stored, None).await?;
+                return Ok(Stored::Before(Box::new(stored)));
+            }
+            let minted = match self.mint(&minting).await? {
+                Looked::LeftOver(listed) => {
+                    seen = Some(listed);
+                    continue;
+                }
+                Looked::Made(minted) => minted,
+            };
+            let stored = store(&minted).await?;
+            match &stored {
+                Stored::Now => settle(&minting, &minted, None).await?,
+                Stored::Before(stored) => settle(&minting, stored, Some(&minted)).await?,
+                Stored::Over => {}
+            }
+            return Ok(stored);
+        }
+    }
+
+    async fn mint(&self, minting: &Minting<'_>) -> Result<Looked, EngineError> {
+        let token = number(minting.succession.token);
         let keys = self.list().await?;
         let strays = strays(&keys, minting);
         if minting.seen.is_none() && !strays.is_empty() {
-            return Err(left_over(&keys));
+            return Ok(left_over(&keys));
         }
         for stray in strays {
             self.delete(stray).await?;
         }
-        if let Some(previous) = minting.previous
-            && !minting.overlaps
+        if let Some(previous) = &minting.known.previous
+            && !minting.known.overlaps
         {
             self.end_key(self.credential(previous)).await?;
         }
@@ -105,7 +155,7 @@ impl Line<'_> {
         let mut made = self.ask(Call::Make(token)).await;
         if made == Answer::Refused && !orphans.is_empty() {
             if minting.seen.is_none() {
-                return Err(left_over(&keys));
+                return Ok(left_over(&keys));
             }
             for orphan in orphans {
                 self.delete(orphan).await?;
@@ -113,7 +163,7 @@ impl Line<'_> {
             made = self.ask(Call::Make(token)).await;
         }
         match made {
-            Answer::Made(key) => self.made(minting, key).await,
+            Answer::Made(key) => self.made(minting, key).await.map(Looked::Made),
             Answer::Refused => Err(EngineError::NoRoom {
                 server: "h:443".to_owned(),
                 status: 409,
@@ -127,7 +177,10 @@ impl Line<'_> {
         match self.list().await {
             Ok(_) => {
                 let (id, key) = (key.to_string(), key.to_string().into());
-                Ok(minting.current.with_user(id, key, minting.overlap))
+                Ok(minting
+                    .succession
+                    .current
+                    .with_user(id, key, minting.succession.overlap))
             }
             Err(cause) => Err(EngineError::MadeInVain {
                 cause: Box::new(cause),
@@ -136,7 +189,7 @@ impl Line<'_> {
         }
     }
 
-    pub(crate) async fn settle_keys(
+    pub(crate) async fn settle(
         &self,
         minting: &Minting<'_>,
         stored: &Document,

@@ -1,13 +1,18 @@
 //! The engine that the steps are given: PostgreSQL's roles, or a service's keys.
 
-use secrecy::SecretString;
+use std::time::Duration;
+
 use secret_rotation::{
-    document::{Document, ENGINES, Overlap},
-    engine::{Announced, Engine, EngineError, Login, Minting, Retiring, Revoked},
+    document::{Document, ENGINES},
+    engine::{
+        Engine, EngineError, Known, Login, Promotion, Proven, Retiring, Revoked, Stored,
+        Succession, Whose,
+    },
 };
 
 use crate::{
-    calls::{Answer, Call, Write},
+    api_key::Minting,
+    calls::{Call, Write},
     line::{Line, Strategy, number},
     postgres::Session,
 };
@@ -20,28 +25,42 @@ impl Engine for Line<'_> {
         self.login(self.credential(document)).await
     }
 
-    fn propose(
+    async fn successor<E: From<EngineError>>(
         &self,
-        current: &Document,
-        password: SecretString,
-        overlap: Overlap,
-    ) -> Result<Document, EngineError> {
-        Ok(match self.strategy {
-            Strategy::Alternating => {
-                let other = ["app", "app_clone"][usize::from(current.username() == "app")];
-                current.with_user(other.to_owned(), password, overlap)
+        succession: Succession<'_>,
+        known: impl AsyncFn() -> Result<Option<Known>, E>,
+        store: impl AsyncFnOnce(&Document) -> Result<Stored, E>,
+    ) -> Result<Stored, E> {
+        let current = succession.current;
+        let successor = match self.strategy {
+            Strategy::Keys => {
+                let settle =
+                    async |minting: &Minting<'_>, stored: &Document, minted: Option<&Document>| {
+                        self.settle(minting, stored, minted).await
+                    };
+                return self.make(&succession, known, store, settle).await;
             }
-            _ => current.with_password(password),
-        })
+            Strategy::Alternating => {
+                let (user, overlap) = (current.next_user(), succession.overlap);
+                current.with_user(user, succession.password, overlap)
+            }
+            Strategy::Single => current.with_password(succession.password),
+        };
+        store(&successor).await
     }
 
     async fn change<E: From<EngineError>>(
         &self,
-        proven: Session,
-        administrator: Option<&Document>,
         current: &Document,
+        proven: impl AsyncFnOnce() -> Result<Option<Proven<Session>>, E>,
         wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
-    ) -> Result<bool, E> {
+    ) -> Result<(), E> {
+        if self.strategy == Strategy::Keys {
+            return wanted().await.map(drop);
+        }
+        let Some(proven) = proven().await? else {
+            return Ok(());
+        };
         let from = self.credential(current).user;
         let expected = self.other_than(from);
         let wanted = async || match wanted().await? {
@@ -54,8 +73,8 @@ impl Engine for Line<'_> {
             }
             wanted => Ok::<_, E>(wanted),
         };
-        match administrator {
-            None => self.replace(&proven, wanted, Write::Password).await,
+        match proven.administrator {
+            None => self.replace(&proven.session, wanted, Write::Password).await,
             Some(_) => {
                 let last = |new| Call::Last(Write::Open(new));
                 self.open(from, wanted, last).await
@@ -63,47 +82,40 @@ impl Engine for Line<'_> {
         }
     }
 
-    async fn prove(&self, _: Session, _: &Document, version: &str) -> Result<(), EngineError> {
-        if self.strategy != Strategy::Keys {
-            self.kept.proven.set(Some(number(version)));
-        }
-        Ok(())
+    async fn prove(&self, document: &Document, version: &str) -> Result<Login<()>, EngineError> {
+        Ok(self.log_in(document).await?.map(|_| {
+            if self.strategy != Strategy::Keys {
+                self.kept.proven.set(Some(number(version)));
+            }
+        }))
     }
 
     async fn retire<E: From<EngineError>>(
         &self,
         retiring: &Retiring<'_>,
-        successor: impl AsyncFnOnce() -> Result<Document, E>,
-        promoted: impl AsyncFnOnce() -> Result<bool, E>,
-    ) -> Result<bool, E> {
-        let user = self.credential(retiring.retired).user;
-        if self.strategy != Strategy::Keys {
-            return self.bound(user, retiring, successor, promoted).await;
+        read: impl AsyncFn(Whose) -> Result<Document, E>,
+        promote: impl AsyncFnOnce() -> Result<Promotion, E>,
+    ) -> Result<Promotion, E> {
+        let user = self.credential(retiring.replaced).user;
+        if self.strategy == Strategy::Keys {
+            if retiring.pinned || retiring.window != Some(Duration::ZERO) {
+                return promote().await;
+            }
+            read(Whose::Administrator).await?;
+            let promotion = promote().await?;
+            if promotion != Promotion::Outdated {
+                self.delete(user).await?;
+            }
+            return Ok(promotion);
         }
-        let promoted = promoted().await?;
-        if promoted {
-            self.delete(user).await?;
-        }
-        Ok(promoted)
-    }
-
-    async fn announce(
-        &self,
-        current: Option<&Document>,
-        _: &str,
-        version: &str,
-    ) -> Result<Announced, EngineError> {
-        let Some(current) = current else {
-            let kept = self.kept.proven.take() == Some(number(version));
-            return Ok(match kept {
-                true if self.ask(Call::Notify).await == Answer::Done => Announced::Told,
-                _ => Announced::NoSession,
-            });
+        let promotion = match retiring.window {
+            Some(window) => self.bound(user, retiring, window, &read, promote).await?,
+            None => promote().await?,
         };
-        match self.login(self.credential(current)).await? {
-            Login::Accepted(_) => self.done(Call::Notify).await.map(|()| Announced::Told),
-            Login::Rejected => Ok(Announced::NotHere),
+        if promotion == Promotion::Now {
+            self.announce(retiring.version, read).await;
         }
+        Ok(promotion)
     }
 
     async fn revoke<E: From<EngineError>>(
@@ -123,22 +135,5 @@ impl Engine for Line<'_> {
         wanted().await?;
         self.end_key(previous).await?;
         Ok(0)
-    }
-
-    fn mints(&self, _: &Document) -> bool {
-        self.strategy == Strategy::Keys
-    }
-
-    async fn mint(&self, minting: &Minting<'_>) -> Result<Document, EngineError> {
-        self.make(minting).await
-    }
-
-    async fn settle(
-        &self,
-        minting: &Minting<'_>,
-        stored: &Document,
-        minted: Option<&Document>,
-    ) -> Result<(), EngineError> {
-        self.settle_keys(minting, stored, minted).await
     }
 }

@@ -4,14 +4,18 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use secret_rotation::{
-    document::{Document, ENGINES, Overlap},
-    engine::{Announced, Engine, EngineError, Login, Minting, Retiring, Revoked},
+    document::{Document, ENGINES},
+    engine::{
+        Engine, EngineError, Known, Login, Promotion, Proven, Retiring, Revoked, Stored,
+        Succession, Whose,
+    },
     store::{SecretStore, StoreError, Version, Versions, Which, Written},
 };
 
 use crate::{
+    api_key::Minting,
     calls::{Call, Credential, Kind, Start, Write},
-    line::{Line, number},
+    line::{Line, Strategy, number},
     postgres::Session,
 };
 
@@ -167,25 +171,56 @@ impl Engine for Mistaken<'_> {
         }
     }
 
-    fn propose(
+    async fn successor<E: From<EngineError>>(
         &self,
-        current: &Document,
-        password: SecretString,
-        overlap: Overlap,
-    ) -> Result<Document, EngineError> {
-        if self.is(Mistake::ChangesTheCurrent) {
-            return Ok(current.with_password(password));
+        succession: Succession<'_>,
+        known: impl AsyncFn() -> Result<Option<Known>, E>,
+        store: impl AsyncFnOnce(&Document) -> Result<Stored, E>,
+    ) -> Result<Stored, E> {
+        let line = self.line;
+        if line.strategy != Strategy::Keys {
+            if self.is(Mistake::ChangesTheCurrent) {
+                return store(&succession.current.with_password(succession.password)).await;
+            }
+            return line.successor(succession, known, store).await;
         }
-        self.line.propose(current, password, overlap)
+        let current = line.credential(succession.current);
+        let known = async || {
+            let mut known = known().await?;
+            if let Some(known) = &mut known
+                && known.stored.is_none()
+            {
+                if self.is(Mistake::EndsTheCurrent) {
+                    line.delete(current.user).await?;
+                }
+                known.overlaps &= !self.is(Mistake::ForgetsTheOverlap);
+            }
+            Ok::<_, E>(known)
+        };
+        let settle =
+            async |minting: &Minting<'_>, stored: &Document, minted: Option<&Document>| match self
+                .mistake
+            {
+                Mistake::LeavesOrphans => Ok(()),
+                Mistake::EndsTheStored => {
+                    let stored = line.credential(stored);
+                    line.delete(stored.user).await.map(drop)
+                }
+                _ => line.settle(minting, stored, minted).await,
+            };
+        line.make(&succession, known, store, settle).await
     }
 
     async fn change<E: From<EngineError>>(
         &self,
-        proven: Session,
-        administrator: Option<&Document>,
         current: &Document,
+        proven: impl AsyncFnOnce() -> Result<Option<Proven<Session>>, E>,
         wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
-    ) -> Result<bool, E> {
+    ) -> Result<(), E> {
+        let Some(proven) = proven().await? else {
+            return Ok(());
+        };
+        let session = &proven.session;
         let line = self.line;
         let from = line.credential(current).user;
         let another = |new: Credential| Credential {
@@ -193,10 +228,10 @@ impl Engine for Mistaken<'_> {
             ..new
         };
         match self.mistake {
-            Mistake::ChangesNothing => Ok(wanted().await?.is_some()),
+            Mistake::ChangesNothing => wanted().await.map(drop),
             Mistake::MakesAnother => {
                 let write = |new| Write::Password(another(new));
-                line.replace(&proven, wanted, write).await
+                line.replace(session, wanted, write).await
             }
             Mistake::ChangesTheCurrent => {
                 let last = |new| Call::Last(Write::Open(new));
@@ -209,79 +244,74 @@ impl Engine for Mistaken<'_> {
             }
             Mistake::PromotesInSet => {
                 let _ = line.write(Call::Force(self.start.token)).await;
-                line.change(proven, administrator, current, wanted).await
+                line.change(current, async || Ok(Some(proven)), wanted)
+                    .await
             }
             Mistake::AsksBeforeTheLock => {
                 let asked = wanted().await?;
                 let wanted = async || Ok(asked);
-                line.change(proven, administrator, current, wanted).await
+                line.change(current, async || Ok(Some(proven)), wanted)
+                    .await
             }
             Mistake::CleansUp => {
-                let changed = line.change(proven, administrator, current, wanted).await;
+                let changed = line
+                    .change(current, async || Ok(Some(proven)), wanted)
+                    .await;
                 if changed.is_err() {
                     let _ = line.write(Call::TakeOff).await;
                 }
                 changed
             }
-            _ => line.change(proven, administrator, current, wanted).await,
+            _ => {
+                line.change(current, async || Ok(Some(proven)), wanted)
+                    .await
+            }
         }
     }
 
-    async fn prove(
-        &self,
-        session: Session,
-        document: &Document,
-        version: &str,
-    ) -> Result<(), EngineError> {
-        self.line.prove(session, document, version).await
+    async fn prove(&self, document: &Document, version: &str) -> Result<Login<()>, EngineError> {
+        match self.line.prove(document, version).await {
+            Ok(Login::Rejected) if self.is(Mistake::RejectedIsAccepted) => Ok(Login::Accepted(())),
+            login => login,
+        }
     }
 
     async fn retire<E: From<EngineError>>(
         &self,
         retiring: &Retiring<'_>,
-        successor: impl AsyncFnOnce() -> Result<Document, E>,
-        promoted: impl AsyncFnOnce() -> Result<bool, E>,
-    ) -> Result<bool, E> {
+        read: impl AsyncFn(Whose) -> Result<Document, E>,
+        promote: impl AsyncFnOnce() -> Result<Promotion, E>,
+    ) -> Result<Promotion, E> {
         let line = self.line;
-        let user = line.credential(retiring.retired).user;
-        match self.mistake {
-            Mistake::BoundsNobody => promoted().await,
-            Mistake::BoundsTheNew => {
-                let new = line.other_than(user);
-                line.bound(new, retiring, successor, promoted).await
+        match (self.mistake, retiring.window) {
+            (Mistake::BoundsNobody, _) => promote().await,
+            (Mistake::BoundsTheNew, Some(window)) => {
+                let new = line.other_than(line.credential(retiring.replaced).user);
+                line.bound(new, retiring, window, &read, promote).await
             }
-            Mistake::BoundsAtOnce => {
+            (Mistake::BoundsAtOnce, _) => {
                 let at_once = Retiring {
-                    window: Duration::ZERO,
+                    window: retiring.window.map(|_| Duration::ZERO),
                     ..*retiring
                 };
-                line.retire(&at_once, successor, promoted).await
+                line.retire(&at_once, read, promote).await
             }
-            Mistake::BoundsBeforePromotion => {
-                line.retire(retiring, successor, async || Ok::<_, E>(true))
+            (Mistake::BoundsBeforePromotion, _) => {
+                line.retire(retiring, &read, async || Ok::<_, E>(Promotion::Before))
                     .await?;
-                promoted().await
+                promote().await
             }
-            Mistake::PromotesBeforeTheLock => {
-                let asked = promoted().await?;
-                line.retire(retiring, successor, async || Ok::<_, E>(asked))
+            (Mistake::PromotesBeforeTheLock, _) => {
+                let promotion = promote().await?;
+                line.retire(retiring, read, async || Ok::<_, E>(promotion))
                     .await
             }
-            Mistake::FailedBoundIsDone => {
-                let _ = line.retire(retiring, successor, promoted).await;
-                Ok(true)
+            (Mistake::FailedBoundIsDone, _) => {
+                let retired = line.retire(retiring, read, promote).await;
+                Ok(retired.unwrap_or(Promotion::Now))
             }
-            _ => line.retire(retiring, successor, promoted).await,
+            _ => line.retire(retiring, read, promote).await,
         }
-    }
-
-    async fn announce(
-        &self,
-        current: Option<&Document>,
-        secret: &str,
-        version: &str,
-    ) -> Result<Announced, EngineError> {
-        self.line.announce(current, secret, version).await
     }
 
     async fn revoke<E: From<EngineError>>(
@@ -301,40 +331,6 @@ impl Engine for Mistaken<'_> {
                 line.end(line.other_than(user), wanted).await
             }
             _ => line.revoke(proven, what, wanted).await,
-        }
-    }
-
-    fn mints(&self, current: &Document) -> bool {
-        self.line.mints(current)
-    }
-
-    async fn mint(&self, minting: &Minting<'_>) -> Result<Document, EngineError> {
-        if self.is(Mistake::EndsTheCurrent) {
-            let current = self.line.credential(minting.current);
-            self.line.delete(current.user).await?;
-        }
-        let overlaps = minting.overlaps && !self.is(Mistake::ForgetsTheOverlap);
-        self.line
-            .mint(&Minting {
-                overlaps,
-                ..*minting
-            })
-            .await
-    }
-
-    async fn settle(
-        &self,
-        minting: &Minting<'_>,
-        stored: &Document,
-        minted: Option<&Document>,
-    ) -> Result<(), EngineError> {
-        match self.mistake {
-            Mistake::LeavesOrphans => Ok(()),
-            Mistake::EndsTheStored => {
-                let stored = self.line.credential(stored);
-                self.line.delete(stored.user).await.map(drop)
-            }
-            _ => self.line.settle(minting, stored, minted).await,
         }
     }
 }

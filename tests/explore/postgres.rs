@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use secret_rotation::{
     document::Document,
-    engine::{EngineError, Login, Retiring},
+    engine::{EngineError, Login, Promotion, Retiring, Whose},
 };
 
 use crate::{
@@ -55,18 +55,16 @@ impl Line<'_> {
         session: &Session,
         wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
         write: impl Fn(Credential) -> Write,
-    ) -> Result<bool, E> {
+    ) -> Result<(), E> {
         if session.0.is_none() {
             return Err(lost().into());
         }
         self.done(Call::Lock).await?;
         let Some(pending) = wanted().await? else {
-            self.done(Call::Rollback).await?;
-            return Ok(false);
+            return Ok(self.done(Call::Rollback).await?);
         };
         let write = write(self.credential(&pending));
-        self.done(Call::Last(write)).await?;
-        Ok(true)
+        Ok(self.done(Call::Last(write)).await?)
     }
 
     /// Alternating users: the one who is not `from` is made like that one.
@@ -75,7 +73,7 @@ impl Line<'_> {
         from: u8,
         wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
         last: impl Fn(Credential) -> Call,
-    ) -> Result<bool, E> {
+    ) -> Result<(), E> {
         self.done(Call::LogInAdministrator).await?;
         self.done(Call::Lock).await?;
         let other = self.other_than(from);
@@ -85,34 +83,35 @@ impl Line<'_> {
             _ => return Err(lost().into()),
         }
         let Some(pending) = wanted().await? else {
-            self.done(Call::Rollback).await?;
-            return Ok(false);
+            return Ok(self.done(Call::Rollback).await?);
         };
         self.done(last(self.credential(&pending))).await?;
         self.kept.administrator.set(Some(from));
-        Ok(true)
+        Ok(())
     }
 
     pub(crate) async fn bound<E: From<EngineError>>(
         &self,
         user: u8,
         retiring: &Retiring<'_>,
-        successor: impl AsyncFnOnce() -> Result<Document, E>,
-        promoted: impl AsyncFnOnce() -> Result<bool, E>,
-    ) -> Result<bool, E> {
+        window: Duration,
+        read: &impl AsyncFn(Whose) -> Result<Document, E>,
+        promote: impl AsyncFnOnce() -> Result<Promotion, E>,
+    ) -> Result<Promotion, E> {
+        read(Whose::Administrator).await?;
         if self.kept.administrator.take() == Some(user) {
             match self.done(Call::Lock).await {
                 // closed meanwhile: nothing was asked yet
                 Err(EngineError::Unreachable { .. }) => {}
                 locked => {
                     locked?;
-                    return self.bound_by(user, retiring.window, promoted).await;
+                    return self.bound_by(user, window, promote).await;
                 }
             }
         }
         let version = Some(number(retiring.version));
         if self.kept.proven.take() != version {
-            let successor = self.credential(&successor().await?);
+            let successor = self.credential(&read(Whose::Successor).await?);
             let Login::Accepted(_) = self.login(successor).await? else {
                 return Err(EngineError::SuccessorRejected {
                     server: "h:5432".to_owned(),
@@ -124,28 +123,46 @@ impl Line<'_> {
         self.done(Call::LogInAdministrator).await?;
         self.kept.proven.set(version);
         self.done(Call::Lock).await?;
-        self.bound_by(user, retiring.window, promoted).await
+        self.bound_by(user, window, promote).await
     }
 
     async fn bound_by<E: From<EngineError>>(
         &self,
         user: u8,
         window: Duration,
-        promoted: impl AsyncFnOnce() -> Result<bool, E>,
-    ) -> Result<bool, E> {
+        promote: impl AsyncFnOnce() -> Result<Promotion, E>,
+    ) -> Result<Promotion, E> {
         let Answer::Until(until) = self.ask(Call::Bound(user)).await else {
             return Err(lost().into());
         };
-        let promoted = promoted().await?;
+        let promotion = promote().await?;
         match until {
-            Some(until) if promoted => {
+            Some(until) if promotion != Promotion::Outdated => {
                 // what the server answers is the end of a whole window
                 let until = if window.is_zero() { until - 1 } else { until };
                 self.done(Call::Last(Write::Until(user, until))).await?;
             }
             _ => self.done(Call::Rollback).await?,
         }
-        Ok(promoted)
+        Ok(promotion)
+    }
+
+    /// By the session of the version, or a new one; it fails nothing.
+    pub(crate) async fn announce<E: From<EngineError>>(
+        &self,
+        version: &str,
+        read: impl AsyncFn(Whose) -> Result<Document, E>,
+    ) {
+        let kept = self.kept.proven.take() == Some(number(version));
+        if kept && self.ask(Call::Notify).await == Answer::Done {
+            return;
+        }
+        let Ok(successor) = read(Whose::Successor).await else {
+            return;
+        };
+        if let Ok(Login::Accepted(_)) = self.login(self.credential(&successor)).await {
+            let _ = self.done(Call::Notify).await;
+        }
     }
 
     pub(crate) async fn end<E: From<EngineError>>(

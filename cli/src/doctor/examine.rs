@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use aws_config::SdkConfig;
 use secret_rotation::{
     engine::{
-        Engine, Limits,
+        Disconnect, Limits,
         api_key::{ApiKey, Https},
         postgres::{Kept, Postgres, Roots},
     },

@@ -2,7 +2,16 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::engine::Minting;
+use crate::engine::{Known, Succession};
+
+/// A key that is about to be made.
+#[derive(Debug)]
+pub(super) struct Minting<'a> {
+    pub(super) succession: &'a Succession<'a>,
+    pub(super) known: &'a Known,
+    /// What was there before `known` was read: only this may go because no version holds it. None at the first look.
+    pub(super) seen: Option<&'a [String]>,
+}
 
 /// A key that the service lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +34,8 @@ pub(super) fn of_token<'a>(keys: &'a [Key], secret: &str, token: &str) -> Vec<&'
 
 /// Those of them that no labelled version is known to hold; none, as long as that is not known of all.
 pub(super) fn orphans<'a>(keys: &'a [Key], minting: &Minting<'_>) -> Vec<&'a Key> {
-    let own = of_token(keys, minting.secret, minting.token);
+    let Succession { secret, token, .. } = minting.succession;
+    let own = of_token(keys, secret, token);
     own.into_iter()
         .filter(|key| is_free(key, minting))
         .collect()
@@ -36,11 +46,14 @@ pub(super) fn orphans<'a>(keys: &'a [Key], minting: &Minting<'_>) -> Vec<&'a Key
 ///
 /// A list without the current key is out of date, or tells other ids than the versions hold: it has none.
 pub(super) fn strays<'a>(keys: &'a [Key], minting: &Minting<'_>) -> Vec<&'a Key> {
-    let (prefix, own) = (
-        of_secret(minting.secret),
-        label(minting.secret, minting.token),
-    );
-    let current = minting.current.username();
+    let Succession {
+        secret,
+        token,
+        current,
+        ..
+    } = minting.succession;
+    let (prefix, own) = (of_secret(secret), label(secret, token));
+    let current = current.username();
     let is_shown = keys.iter().any(|key| key.id == current);
     let is_stray = |key: &&Key| {
         is_shown && key.label.starts_with(&prefix) && key.label != own && is_free(key, minting)
@@ -50,7 +63,8 @@ pub(super) fn strays<'a>(keys: &'a [Key], minting: &Minting<'_>) -> Vec<&'a Key>
 
 /// A key that came after the versions were read may be stored by now.
 fn is_free(key: &Key, minting: &Minting<'_>) -> bool {
-    minting.held.is_some_and(|held| !held.contains(&key.id))
+    let held = minting.known.held.as_deref();
+    held.is_some_and(|held| !held.contains(&key.id))
         && minting.seen.is_none_or(|seen| seen.contains(&key.id))
 }
 
@@ -102,18 +116,29 @@ mod tests {
             key("another secret's", label("b", "x")),
             key("made by hand", "reporting".to_owned()),
         ];
-        let held = ["current", "previous", "own, held"].map(str::to_owned);
-        let current = document("current");
-        let minting = Minting {
-            administrator: &current,
+        let succession = |current| Succession {
             secret: "a",
             token: "2",
-            current: &current,
-            previous: None,
-            held: Some(&held),
-            seen: None,
-            overlaps: false,
+            current,
+            password: "".into(),
             overlap: Overlap::Unbounded,
+        };
+        let known = |held: Option<&[&str]>| Known {
+            administrator: document("master"),
+            stored: None,
+            previous: None,
+            held: held.map(|held| held.iter().map(|id| (*id).to_owned()).collect()),
+            overlaps: false,
+        };
+        let current = document("current");
+        let (succeeds, held) = (
+            &succession(&current),
+            &known(Some(&["current", "previous", "own, held"])),
+        );
+        let minting = Minting {
+            succession: succeeds,
+            known: held,
+            seen: None,
         };
         let ids = |keys: Vec<&Key>| keys.iter().map(|key| key.id.clone()).collect::<Vec<_>>();
         assert_eq!(ids(strays(&keys, &minting)), ["abandoned"]);
@@ -129,19 +154,18 @@ mod tests {
         assert!(orphans(&keys, &later).is_empty());
 
         let unknown = Minting {
-            held: None,
+            known: &known(None),
             seen: None,
-            ..later
+            ..minting
         };
         assert!(strays(&keys, &unknown).is_empty() && orphans(&keys, &unknown).is_empty());
 
-        let current = document("not in the list");
-        let minting = Minting {
-            current: &current,
-            held: Some(&held),
-            ..unknown
+        let unlisted = document("not in the list");
+        let unlisted = Minting {
+            succession: &succession(&unlisted),
+            ..minting
         };
-        assert!(strays(&keys, &minting).is_empty());
+        assert!(strays(&keys, &unlisted).is_empty());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! | `addresses` | which addresses a name may lead to |
 //! | `answer` | what the service's answer means |
 //! | `keys` | which of the service's keys are this secret's, and which nobody needs |
+//! | `mint` | createSecret: has a key made, once for each token as far as it can |
 //!
 //! Such a service makes the key itself, so createSecret has it made, stores it, and ends what is not stored. An old
 //! key lives until its overlap is over and the next rotation comes, or until revokeSecret.
@@ -15,6 +16,7 @@ mod addresses;
 mod answer;
 mod https;
 mod keys;
+mod mint;
 mod render;
 
 use std::{
@@ -22,13 +24,16 @@ use std::{
     time::Duration,
 };
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tokio::time::{Instant, sleep};
 
 use self::{answer::Answer, https::Bounds, keys::Key, render::Values};
-use super::{Engine, EngineError, Limits, Login, Minting, Retiring, Revoked};
+use super::{
+    Disconnect, Engine, EngineError, Known, Limits, Login, Promotion, Proven, Retiring, Revoked,
+    Stored, Succession, Whose,
+};
 use crate::{
-    document::{Api, Document, Request, address, is_segment},
+    document::{Api, Document, Request},
     settings::Settings,
 };
 
@@ -91,19 +96,6 @@ impl<'a> ApiKey<'a> {
         sent.await
     }
 
-    async fn create(&self, api: &Api, minting: &Minting<'_>) -> Result<Answer, EngineError> {
-        let label = keys::label(minting.secret, minting.token);
-        let values = Values {
-            own: vec![
-                ("label", &label),
-                ("token", minting.token),
-                ("key_id", minting.current.username()),
-            ],
-            master: Some(minting.administrator),
-        };
-        self.send("create", &api.create, values).await
-    }
-
     /// None, where the service does not tell.
     async fn list(&self, api: &Api, master: &Document) -> Result<Vec<Key>, EngineError> {
         let Some(list) = &api.list else {
@@ -144,31 +136,6 @@ impl<'a> ApiKey<'a> {
             404 | 410 => Ok(false),
             _ if answer.succeeded() => Ok(true),
             _ => Err(answer.refused()),
-        }
-    }
-
-    /// Ends a key that was made and cannot be used, as far as it can be named; tells what is left. The lists are from before it
-    /// was made and after.
-    async fn discard(
-        &self,
-        api: &Api,
-        minting: &Minting<'_>,
-        before: &[Key],
-        after: &[Key],
-    ) -> &'static str {
-        // what the list says of a key is sure; the id in the answer may be another key's
-        let orphans = keys::orphans(after, minting);
-        // one that the same token gets again is needed again
-        let is_repeated = api.create.holds("token") && orphans.len() < 2;
-        let is_new = |key: &&&Key| before.iter().all(|before| before.id != key.id);
-        let new: Vec<_> = orphans.iter().filter(is_new).collect();
-        match new[..] {
-            // of two, one is a second delivery's
-            [own] if !is_repeated => {
-                let deleted = self.delete(api, minting.administrator, &own.id);
-                deleted.await.map_or(what_is_left(api), |_| "is deleted")
-            }
-            _ => what_is_left(api),
         }
     }
 
@@ -214,8 +181,27 @@ impl Engine for ApiKey<'_> {
         }
     }
 
+    async fn successor<E: From<EngineError>>(
+        &self,
+        succession: Succession<'_>,
+        known: impl AsyncFn() -> Result<Option<Known>, E>,
+        store: impl AsyncFnOnce(&Document) -> Result<Stored, E>,
+    ) -> Result<Stored, E> {
+        self.successor_of(&succession, known, store).await
+    }
+
+    /// The service made the key itself; whether it is ready is testSecret's question.
+    async fn change<E: From<EngineError>>(
+        &self,
+        _: &Document,
+        _: impl AsyncFnOnce() -> Result<Option<Proven<()>>, E>,
+        wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
+    ) -> Result<(), E> {
+        wanted().await.map(drop)
+    }
+
     /// A service may know a key everywhere only some seconds after it made it.
-    async fn first_log_in(&self, document: &Document) -> Result<Login<()>, EngineError> {
+    async fn prove(&self, document: &Document, _: &str) -> Result<Login<()>, EngineError> {
         let ready = Instant::now() + document.ready_within();
         let end = ready.min(self.bounds.end - PAUSE);
         loop {
@@ -227,25 +213,31 @@ impl Engine for ApiKey<'_> {
         }
     }
 
+    /// A service does not end a key by itself: the next createSecret does, when the window is over. Only without a window it
+    /// ends here, if no other version holds it.
     async fn retire<E: From<EngineError>>(
         &self,
         retiring: &Retiring<'_>,
-        _: impl AsyncFnOnce() -> Result<Document, E>,
-        promoted: impl AsyncFnOnce() -> Result<bool, E>,
-    ) -> Result<bool, E> {
-        if !promoted().await? {
-            return Ok(false);
+        read: impl AsyncFn(Whose) -> Result<Document, E>,
+        promote: impl AsyncFnOnce() -> Result<Promotion, E>,
+    ) -> Result<Promotion, E> {
+        if retiring.pinned || retiring.window != Some(Duration::ZERO) {
+            return promote().await;
         }
-        let (master, retired) = (retiring.administrator, retiring.retired);
-        // its key is not at hand; if the service does not know it either, the next rotation finds out what that means
-        let known = self.delete(api(retired)?, master, retired.username());
-        if !known.await? {
-            tracing::warn!(
-                key_id = retired.username(),
-                "the service knows no such key to delete"
-            );
+        let master = read(Whose::Administrator).await?;
+        let promotion = promote().await?;
+        if promotion != Promotion::Outdated {
+            let retired = retiring.replaced;
+            // its key is not at hand; if the service does not know it either, the next rotation finds out what that means
+            let known = self.delete(api(retired)?, &master, retired.username());
+            if !known.await? {
+                tracing::warn!(
+                    key_id = retired.username(),
+                    "the service knows no such key to delete"
+                );
+            }
         }
-        Ok(true)
+        Ok(promotion)
     }
 
     async fn revoke<E: From<EngineError>>(
@@ -267,147 +259,11 @@ impl Engine for ApiKey<'_> {
             Revoked::SessionsBegunBefore(_) => Err(EngineError::Unable { what: "revoke" }.into()),
         }
     }
+}
 
-    fn mints(&self, _: &Document) -> bool {
-        true
-    }
-
-    async fn mint(&self, minting: &Minting<'_>) -> Result<Document, EngineError> {
-        let (current, master) = (minting.current, minting.administrator);
-        let api = api(current)?;
-        for (name, request) in api.requests() {
-            // a key that nobody may verify or delete is not made
-            if let Some(url) = address(&request.url) {
-                self.bounds.permits(name, &url)?;
-            }
-        }
-        let keys = self.list(api, master).await?;
-        let strays = keys::strays(&keys, minting);
-        if minting.seen.is_none() && !strays.is_empty() {
-            // this delivery may have been held up, and a later rotation's key be among them
-            return Err(left_over(current, &keys));
-        }
-        for stray in strays {
-            self.delete(api, master, &stray.id).await?;
-        }
-        let kept = match minting.previous {
-            Some(previous) if !minting.overlaps => {
-                self.end(master, previous).await?;
-                false
-            }
-            previous => previous.is_some(),
-        };
-
-        let orphans = keys::orphans(&keys, minting);
-        let mut answer = self.create(api, minting).await?;
-        if !answer.succeeded() && !orphans.is_empty() {
-            // Made before a crash, and there may be no room for another one. Where there is, they go only when their
-            // successor is stored: whoever made them may be alive, and about to store one.
-            if minting.seen.is_none() {
-                return Err(left_over(current, &keys));
-            }
-            for orphan in orphans {
-                self.delete(api, master, &orphan.id).await?;
-            }
-            answer = self.create(api, minting).await?;
-        }
-        if !answer.succeeded() {
-            return Err(match answer.status {
-                401 | 403 | 429 | 500.. => answer.refused(),
-                status if kept => EngineError::NoRoom {
-                    server: answer.server().to_owned(),
-                    status,
-                },
-                _ => answer.refused(),
-            });
-        }
-        let (cause, left) = match self.list(api, master).await {
-            Ok(after) => match made(api, minting, &answer, &after) {
-                Ok((id, key)) => return Ok(current.with_user(id, key, minting.overlap)),
-                Err(cause) => (cause, self.discard(api, minting, &keys, &after).await),
-            },
-            // a second delivery may have ended this key by now, and stored its own: that one is not to be taken for it
-            Err(cause) => (cause, what_is_left(api)),
-        };
-        Err(EngineError::MadeInVain {
-            cause: Box::new(cause),
-            left,
-        })
-    }
-
-    async fn settle(
-        &self,
-        minting: &Minting<'_>,
-        stored: &Document,
-        minted: Option<&Document>,
-    ) -> Result<(), EngineError> {
-        let (api, master) = (api(minting.current)?, minting.administrator);
-        let keys = self.list(api, master).await?;
-        let orphans = keys::orphans(&keys, minting);
-        // a list without the key that is stored is out of date, or tells other ids than create does
-        let shown = keys.iter().any(|key| key.id == stored.username());
-        let orphans = orphans.into_iter().filter(|_| shown);
-        let orphans = orphans.map(|key| key.id.as_str());
-        let minted = minted.map(Document::username);
-        for id in orphans.chain(minted).filter(|id| *id != stored.username()) {
-            self.delete(api, master, id).await?;
-        }
-        Ok(())
-    }
-
+impl Disconnect for ApiKey<'_> {
     async fn disconnect(&self) -> u32 {
         self.verified.load(Ordering::Relaxed)
-    }
-}
-
-/// The id and the key of an answer, if the list shows the key under that id.
-fn made(
-    api: &Api,
-    minting: &Minting<'_>,
-    answer: &Answer,
-    listed: &[Key],
-) -> Result<(String, SecretString), EngineError> {
-    let unusable = |what| EngineError::KeyIdUnusable {
-        server: answer.server().to_owned(),
-        what,
-    };
-    let json = answer.json()?;
-    let id = answer.text(&json, api.create.id.as_deref())?;
-    let key = answer.text(&json, api.create.key.as_deref())?;
-    let id = id.expose_secret();
-    if !is_segment(id) {
-        return Err(unusable(
-            "is no segment of a path, so that no request can name it",
-        ));
-    }
-    if minting
-        .held
-        .is_some_and(|held| held.iter().any(|held| held == id))
-    {
-        return Err(unusable("is that of a key which another version holds"));
-    }
-    // with another id the key could not be deleted, and the next rotation would take it for a stray
-    let own = keys::of_token(listed, minting.secret, minting.token);
-    if !own.is_empty() && own.iter().all(|key| key.id != id) {
-        return Err(unusable("is not the one that list tells of it"));
-    }
-    Ok((id.to_owned(), key))
-}
-
-/// What becomes of a key that was made and not ended.
-fn what_is_left(api: &Api) -> &'static str {
-    match api.create.holds("token") {
-        true => "is what the same token gets again",
-        false => {
-            "may be left: see at the service for one whose name begins with rotation-, and delete it there"
-        }
-    }
-}
-
-fn left_over(current: &Document, keys: &[Key]) -> EngineError {
-    EngineError::LeftOver {
-        server: current.server(),
-        seen: keys.iter().map(|key| key.id.clone()).collect(),
     }
 }
 

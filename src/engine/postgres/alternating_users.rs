@@ -1,8 +1,9 @@
 //! Two roles that take turns: while one is current, the other gets a new password.
 //!
 //! So there is a real overlap: the old user's password goes on until its bound, which PostgreSQL itself enforces
-//! (`VALID UNTIL`). It needs an administrator, for a role cannot bound itself. The names are those of AWS's own
-//! function, `app` and `app_clone`, so that either function can go on where the other stopped.
+//! (`VALID UNTIL`). It needs an administrator, for a role cannot bound itself.
+
+use std::time::Duration;
 
 use secrecy::SecretString;
 
@@ -11,40 +12,20 @@ use super::{
     session::Purpose,
 };
 use crate::{
-    document::{Document, Overlap},
-    engine::{EngineError, Login, Retiring},
+    document::{Document, Overlap, Pair},
+    engine::{EngineError, Login, Promotion, Retiring, Whose},
 };
 
-const SUFFIX: &str = "_clone";
 /// What PostgreSQL keeps of a name, in bytes (NAMEDATALEN - 1).
 const LONGEST_NAME: usize = 63;
 
 /// The pair of roles that a user's name belongs to.
-pub(super) struct Pair {
-    pub(super) base: String,
-    pub(super) clone: String,
-}
-
-impl Pair {
-    pub(super) fn of(user: &str) -> Result<Self, EngineError> {
-        let base = user
-            .strip_suffix(SUFFIX)
-            .filter(|base| !base.is_empty())
-            .unwrap_or(user)
-            .to_owned();
-        let clone = format!("{base}{SUFFIX}");
-        if clone.len() > LONGEST_NAME {
-            return Err(EngineError::NameTooLong { user: clone });
-        }
-        Ok(Self { base, clone })
+pub(super) fn pair(user: &str) -> Result<Pair, EngineError> {
+    let pair = Pair::of(user);
+    if pair.clone.len() > LONGEST_NAME {
+        return Err(EngineError::NameTooLong { user: pair.clone });
     }
-
-    pub(super) fn other_than(&self, user: &str) -> &str {
-        match user == self.base {
-            true => &self.clone,
-            false => &self.base,
-        }
-    }
+    Ok(pair)
 }
 
 /// The other user with a new password.
@@ -53,29 +34,27 @@ pub(super) fn propose(
     password: SecretString,
     overlap: Overlap,
 ) -> Result<Document, EngineError> {
-    let pair = Pair::of(current.username())?;
+    let pair = pair(current.username())?;
     let other = pair.other_than(current.username()).to_owned();
     Ok(current.with_user(other, password, overlap))
 }
 
-/// Gives the other role the new password and all that the current one has, in one transaction. False if that is not wanted
-/// any more.
+/// Gives the other role the new password and all that the current one has, in one transaction.
 pub(super) async fn change<E: From<EngineError>>(
     postgres: &Postgres<'_>,
     proven: &Session,
     administrator: &Document,
     current: &Document,
     wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
-) -> Result<bool, E> {
-    let pair = Pair::of(current.username())?;
+) -> Result<(), E> {
+    let pair = pair(current.username())?;
     let other = pair.other_than(current.username());
     let session = log_in(postgres, administrator).await?;
     same_instance(proven, &session).await?;
     let change = Change::begin(&session, &pair.base).await?;
     let limit = make_like(&session, current, &pair).await?;
     let Some(pending) = change.asked(wanted).await? else {
-        change.roll_back().await?;
-        return Ok(false);
+        return Ok(change.roll_back().await?);
     };
     if pending.username() != other {
         return Err(EngineError::AnotherUser {
@@ -89,32 +68,33 @@ pub(super) async fn change<E: From<EngineError>>(
     let altering = Altering::new(&session, "alter", other);
     change.commit(&open, altering.doing()).await?;
     postgres.kept.keep(administrator, current, session).await;
-    Ok(true)
+    Ok(())
 }
 
-/// Bounds the retired role's password, if `promoted` says so while nobody else can change it.
+/// Bounds the replaced role's password, if `promote` says so while nobody else can change it.
 ///
-/// `successor` is asked where the administrator has to log in: its credential is the proof that this is the right server.
+/// The successor's credential is read where the administrator has to log in: it is the proof that this is the right server.
 pub(super) async fn retire<E: From<EngineError>>(
     postgres: &Postgres<'_>,
     retiring: &Retiring<'_>,
-    successor: impl AsyncFnOnce() -> Result<Document, E>,
-    promoted: impl AsyncFnOnce() -> Result<bool, E>,
-) -> Result<bool, E> {
-    let (administrator, retired) = (retiring.administrator, retiring.retired);
-    let base = Pair::of(retired.username())?.base;
-    if let Some(session) = postgres.kept.take(administrator, retired) {
+    window: Duration,
+    read: &impl AsyncFn(Whose) -> Result<Document, E>,
+    promote: impl AsyncFnOnce() -> Result<Promotion, E>,
+) -> Result<Promotion, E> {
+    let administrator = read(Whose::Administrator).await?;
+    let base = pair(retiring.replaced.username())?.base;
+    if let Some(session) = postgres.kept.take(&administrator, retiring.replaced) {
         match Change::begin(&session, &base).await {
             // closed meanwhile, with or without a word (57P01, 57P05): nothing was asked yet
             Err(EngineError::Unreachable { .. }) => {}
             Err(EngineError::Refused { code, .. }) if code.starts_with("57P") => {}
-            begun => return bound(&session, begun?, retiring, promoted).await,
+            begun => return bound(&session, begun?, retiring, window, promote).await,
         }
     }
     let proven = match postgres.kept.take_proven(retiring.version) {
         Some(proven) => proven,
         None => {
-            let successor = successor().await?;
+            let successor = read(Whose::Successor).await?;
             match postgres.connect(&successor, Purpose::Owner).await? {
                 Login::Accepted(session) => session,
                 Login::Rejected => {
@@ -127,33 +107,34 @@ pub(super) async fn retire<E: From<EngineError>>(
             }
         }
     };
-    let session = log_in(postgres, administrator).await?;
+    let session = log_in(postgres, &administrator).await?;
     same_instance(&proven, &session).await?;
     // it tells those who listen
     postgres.kept.keep_proven(retiring.version, proven).await;
     let change = Change::begin(&session, &base).await?;
-    bound(&session, change, retiring, promoted).await
+    bound(&session, change, retiring, window, promote).await
 }
 
 async fn bound<E: From<EngineError>>(
     session: &Session,
     change: Change<'_>,
     retiring: &Retiring<'_>,
-    promoted: impl AsyncFnOnce() -> Result<bool, E>,
-) -> Result<bool, E> {
-    let user = retiring.retired.username();
+    window: Duration,
+    promote: impl AsyncFnOnce() -> Result<Promotion, E>,
+) -> Result<Promotion, E> {
+    let user = retiring.replaced.username();
     let altering = Altering::new(session, "bound", user);
     // VALID UNTIL takes a literal only, so the server's clock is asked first
-    let until = roles::bound(session, user, retiring.window, altering.doing()).await?;
-    let promoted = change.asked(promoted).await?;
+    let until = roles::bound(session, user, window, altering.doing()).await?;
+    let promotion = change.asked(promote).await?;
     match until {
-        Some(until) if promoted => {
+        Some(until) if promotion != Promotion::Outdated => {
             let bound = roles::valid_until(user, &until);
             change.commit(&bound, altering.doing()).await?;
         }
         _ => change.roll_back().await?,
     }
-    Ok(promoted)
+    Ok(promotion)
 }
 
 /// Ends the other user's password and sessions, if that is still wanted.
@@ -166,7 +147,7 @@ pub(super) async fn revoke<E: From<EngineError>>(
 ) -> Result<u64, E> {
     let session = log_in(postgres, administrator).await?;
     same_instance(proven, &session).await?;
-    let change = Change::begin(&session, &Pair::of(user)?.base).await?;
+    let change = Change::begin(&session, &pair(user)?.base).await?;
     change.asked(wanted).await?;
     let altering = Altering::new(&session, "alter", user);
     change.commit(&roles::end(user), altering.doing()).await?;
@@ -273,21 +254,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_two_users_are_named_as_awss_function_names_them() {
-        for (user, other) in [
-            ("app", "app_clone"),
-            ("app_clone", "app"),
-            ("_clone", "_clone_clone"),
-        ] {
-            assert_eq!(Pair::of(user).unwrap().other_than(user), other);
-        }
-    }
-
-    #[test]
     fn a_name_of_57_bytes_has_a_clone_and_one_of_58_is_refused() {
-        assert!(Pair::of(&"x".repeat(57)).is_ok());
-        assert!(Pair::of(&format!("{}_clone", "x".repeat(57))).is_ok());
-        let refused = Pair::of(&"ü".repeat(29)).err().unwrap();
+        assert!(pair(&"x".repeat(57)).is_ok());
+        assert!(pair(&format!("{}_clone", "x".repeat(57))).is_ok());
+        let refused = pair(&"ü".repeat(29)).err().unwrap();
         assert_eq!(refused.error_type(), "UserNameTooLong");
     }
 }

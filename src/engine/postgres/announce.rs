@@ -10,28 +10,39 @@ use tokio_postgres::types::{ToSql, Type};
 use super::{Postgres, Session, errors::Doing, session::Purpose};
 use crate::{
     document::Document,
-    engine::{Announced, EngineError, Login},
+    engine::{EngineError, Login, Retiring, Whose},
 };
 
-pub(super) async fn announce(
+const UNTOLD: &str = "they find it when their cache's lifetime ends";
+
+/// They would learn of it without, so it fails no rotation.
+pub(super) async fn announce<E: From<EngineError>>(
     postgres: &Postgres<'_>,
-    current: Option<&Document>,
-    secret: &str,
-    version: &str,
-) -> Result<Announced, EngineError> {
-    let Some(document) = current else {
-        // one that the server has ended meanwhile, with or without a word, is none
-        return Ok(match postgres.kept.take_proven(version) {
-            Some(session) if notify(&session, secret, version).await.is_ok() => Announced::Told,
-            _ => Announced::NoSession,
-        });
+    retiring: &Retiring<'_>,
+    read: impl AsyncFn(Whose) -> Result<Document, E>,
+) {
+    let (secret, version) = (retiring.secret, retiring.version);
+    // one that the server has ended meanwhile, with or without a word, is none
+    if let Some(session) = postgres.kept.take_proven(version)
+        && notify(&session, secret, version).await.is_ok()
+    {
+        return;
+    }
+    let Ok(successor) = read(Whose::Successor).await else {
+        tracing::warn!(
+            "the new version could not be read, and clients were not told of it: {UNTOLD}"
+        );
+        return;
     };
-    match postgres.connect(document, Purpose::Application).await? {
-        Login::Accepted(session) if !session.standby => {
-            notify(&session, secret, version).await?;
-            Ok(Announced::Told)
+    let told = async {
+        match postgres.connect(&successor, Purpose::Application).await? {
+            Login::Accepted(session) if !session.standby => notify(&session, secret, version).await,
+            // a standby takes no notification
+            _ => Ok(()),
         }
-        _ => Ok(Announced::NotHere),
+    };
+    if let Err(error) = told.await {
+        tracing::warn!(%error, "clients were not told of the new version: {UNTOLD}");
     }
 }
 

@@ -34,21 +34,20 @@ pub(super) async fn may_change(
 /// The new credential has logged in where roles are changed: does it where applications do?
 ///
 /// A pooler that reads AWSCURRENT by itself, as RDS Proxy does, cannot know it before the promotion.
-pub(super) async fn known(
+pub(super) async fn knows(
     postgres: &Postgres<'_>,
     document: &Document,
-    session: Session,
-) -> Result<Login<Session>, EngineError> {
+) -> Result<bool, EngineError> {
     match postgres.connect_at(document, Purpose::Application).await? {
-        Login::Rejected if postgres.settings.pooler_asks => Ok(Login::Rejected),
+        Login::Accepted(_) => Ok(true),
+        Login::Rejected if postgres.settings.pooler_asks => Ok(false),
         Login::Rejected => {
             tracing::warn!(
                 server = document.server(),
                 "the new credential does not log in there yet: right where a proxy reads AWSCURRENT by itself; if it is a \
                  pooler that asks the server, set POOLER_ASKS_SERVER=true"
             );
-            Ok(Login::Accepted(session))
+            Ok(true)
         }
-        Login::Accepted(_) => Ok(Login::Accepted(session)),
     }
 }

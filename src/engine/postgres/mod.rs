@@ -41,8 +41,6 @@ mod wire;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use secrecy::SecretString;
-
 pub use kept::Kept;
 #[cfg(feature = "doctor")]
 pub use rights::Missing;
@@ -51,11 +49,11 @@ pub use tls::Roots;
 
 use self::session::Purpose;
 pub use super::Limits;
-use super::{Announced, Engine, EngineError, Login, Retiring, Revoked};
-use crate::{
-    document::{Document, Overlap},
-    settings::Settings,
+use super::{
+    Disconnect, Engine, EngineError, Known, Login, Promotion, Proven, Retiring, Revoked, Stored,
+    Succession, Whose,
 };
+use crate::{document::Document, settings::Settings};
 
 /// The PostgreSQL server that a secret names, for the time of one invocation.
 #[derive(Debug)]
@@ -84,77 +82,74 @@ impl Engine for Postgres<'_> {
     const ENGINES: &'static [&'static str] = &["postgres", "aurora-postgresql"];
     type Session = Session;
 
-    fn propose(
-        &self,
-        current: &Document,
-        password: SecretString,
-        overlap: Overlap,
-    ) -> Result<Document, EngineError> {
-        match current.administrator() {
-            None => Ok(single_user::propose(current, password)),
-            Some(_) => alternating_users::propose(current, password, overlap),
-        }
-    }
-
     async fn log_in(&self, document: &Document) -> Result<Login<Session>, EngineError> {
         self.connect(document, Purpose::Owner).await
     }
 
-    async fn first_log_in(&self, document: &Document) -> Result<Login<Session>, EngineError> {
-        match self.connect(document, Purpose::Application).await? {
-            Login::Accepted(session) if document.has_rotation_address() => {
-                at_host::known(self, document, session).await
-            }
-            login => Ok(login),
-        }
-    }
-
-    async fn prove(
+    async fn successor<E: From<EngineError>>(
         &self,
-        session: Session,
-        document: &Document,
-        version: &str,
-    ) -> Result<(), EngineError> {
-        let verify_sql = self.settings.verify_sql.as_deref();
-        proof::prove(&session, document, verify_sql).await?;
-        self.kept.keep_proven(version, session).await;
-        Ok(())
+        succession: Succession<'_>,
+        _: impl AsyncFn() -> Result<Option<Known>, E>,
+        store: impl AsyncFnOnce(&Document) -> Result<Stored, E>,
+    ) -> Result<Stored, E> {
+        let (current, password) = (succession.current, succession.password);
+        let successor = match current.administrator() {
+            None => current.with_password(password),
+            Some(_) => alternating_users::propose(current, password, succession.overlap)?,
+        };
+        store(&successor).await
     }
 
     async fn change<E: From<EngineError>>(
         &self,
-        proven: Session,
-        administrator: Option<&Document>,
         current: &Document,
+        proven: impl AsyncFnOnce() -> Result<Option<Proven<Session>>, E>,
         wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
-    ) -> Result<bool, E> {
-        match administrator {
+    ) -> Result<(), E> {
+        let Some(proven) = proven().await? else {
+            return Ok(());
+        };
+        let session = proven.session;
+        match &proven.administrator {
             None => {
-                at_host::may_change(self, current, &proven).await?;
-                single_user::change(&proven, self.settings.hashing, wanted).await
+                at_host::may_change(self, current, &session).await?;
+                single_user::change(&session, self.settings.hashing, wanted).await
             }
             Some(administrator) => {
-                alternating_users::change(self, &proven, administrator, current, wanted).await
+                alternating_users::change(self, &session, administrator, current, wanted).await
             }
         }
+    }
+
+    async fn prove(&self, document: &Document, version: &str) -> Result<Login<()>, EngineError> {
+        let Login::Accepted(session) = self.connect(document, Purpose::Application).await? else {
+            return Ok(Login::Rejected);
+        };
+        if document.has_rotation_address() && !at_host::knows(self, document).await? {
+            return Ok(Login::Rejected);
+        }
+        let verify_sql = self.settings.verify_sql.as_deref();
+        proof::prove(&session, document, verify_sql).await?;
+        self.kept.keep_proven(version, session).await;
+        Ok(Login::Accepted(()))
     }
 
     async fn retire<E: From<EngineError>>(
         &self,
         retiring: &Retiring<'_>,
-        successor: impl AsyncFnOnce() -> Result<Document, E>,
-        promoted: impl AsyncFnOnce() -> Result<bool, E>,
-    ) -> Result<bool, E> {
-        alternating_users::retire(self, retiring, successor, promoted).await
-    }
-
-    async fn announce(
-        &self,
-        current: Option<&Document>,
-        secret: &str,
-        version: &str,
-    ) -> Result<Announced, EngineError> {
-        announce::announce(self, current, secret, version).await
+        read: impl AsyncFn(Whose) -> Result<Document, E>,
+        promote: impl AsyncFnOnce() -> Result<Promotion, E>,
+    ) -> Result<Promotion, E> {
+        let promotion = match retiring.window {
+            Some(window) => {
+                alternating_users::retire(self, retiring, window, &read, promote).await?
+            }
+            None => promote().await?,
+        };
+        if promotion == Promotion::Now {
+            announce::announce(self, retiring, read).await;
+        }
+        Ok(promotion)
     }
 
     async fn revoke<E: From<EngineError>>(
@@ -175,7 +170,9 @@ impl Engine for Postgres<'_> {
             }
         }
     }
+}
 
+impl Disconnect for Postgres<'_> {
     /// Between two invocations the environment is frozen: a session that was only dropped would stay open for the
     /// server until then.
     async fn disconnect(&self) -> u32 {

@@ -7,7 +7,7 @@ use tokio_postgres::types::Type;
 
 use super::{
     Postgres, Session,
-    alternating_users::{self, Altering, Pair},
+    alternating_users::{self, Altering},
     change::Change,
     errors::READS,
     instance::same_instance,
@@ -46,7 +46,7 @@ impl Postgres<'_> {
         // as what it acts as when it changes something
         session.run(&pin::begin(&session), READS).await?;
         let user = current.username();
-        let pair = Pair::of(user)?;
+        let pair = alternating_users::pair(user)?;
         // what the current user is a member of, the other one becomes
         let present = roles::memberships(&session, pair.other_than(user)).await?;
         let mut granted = roles::memberships(&session, user).await?;
@@ -80,7 +80,7 @@ impl Postgres<'_> {
     ) -> Result<(), EngineError> {
         let session = alternating_users::log_in(self, administrator).await?;
         let user = current.username();
-        let change = Change::begin(&session, &Pair::of(user)?.base).await?;
+        let change = Change::begin(&session, &alternating_users::pair(user)?.base).await?;
         let limit = roles::connection_limit(&session, user).await?.unwrap_or(-1);
         let open = roles::open(user, limit, current.password(), self.settings.hashing);
         let altering = Altering::new(&session, "alter", user);

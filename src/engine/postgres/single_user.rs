@@ -5,26 +5,18 @@
 
 use std::time::SystemTime;
 
-use secrecy::SecretString;
-
 use super::{Session, change::Change, errors::Doing, roles};
 use crate::{document::Document, engine::EngineError, settings::PasswordHashing};
 
-/// The same user with a new password.
-pub(super) fn propose(current: &Document, password: SecretString) -> Document {
-    current.with_password(password)
-}
-
-/// The role changes its own password, which needs no right but to log in. False if that is not wanted any more.
+/// The role changes its own password, which needs no right but to log in.
 pub(super) async fn change<E: From<EngineError>>(
     session: &Session,
     hashing: PasswordHashing,
     wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
-) -> Result<bool, E> {
+) -> Result<(), E> {
     let change = Change::begin(session, &session.user).await?;
     let Some(pending) = change.asked(wanted).await? else {
-        change.roll_back().await?;
-        return Ok(false);
+        return Ok(change.roll_back().await?);
     };
     if pending.username() != session.user {
         let (user, expected) = (pending.username().to_owned(), session.user.clone());
@@ -32,8 +24,7 @@ pub(super) async fn change<E: From<EngineError>>(
     }
     let sql = roles::change_password(&session.user, pending.password(), hashing);
     let doing = Doing::new("replace its own password");
-    change.commit(&sql, doing).await?;
-    Ok(true)
+    Ok(change.commit(&sql, doing).await?)
 }
 
 /// The role ends its own sessions, which needs no right.
