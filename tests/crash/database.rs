@@ -151,14 +151,16 @@ impl Engine for Database {
     async fn retire<E: From<EngineError>>(
         &self,
         retiring: &Retiring<'_>,
-        _: impl AsyncFn(Whose) -> Result<Document, E>,
+        read: impl AsyncFn(Whose) -> Result<Document, E>,
         promote: impl AsyncFnOnce() -> Result<Promotion, E>,
     ) -> Result<Promotion, E> {
+        if retiring.window.is_none() {
+            return promote().await;
+        }
+        read(Whose::Administrator).await?;
         let promotion = promote().await?;
         let mut roles = self.roles.borrow_mut();
-        if retiring.window.is_some()
-            && let Some(role) = roles.get_mut(retiring.replaced.username())
-        {
+        if let Some(role) = roles.get_mut(retiring.replaced.username()) {
             role.bounded |= promotion != Promotion::Outdated;
         }
         Ok(promotion)
