@@ -1,0 +1,370 @@
+//! Attacks: by the application's own role, and by who may write the secret's value.
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use super::*;
+
+/// A session as the application has it, of the version in force.
+async fn application(world: &World, secret: &str) -> Client {
+    log_in(world, &current(world, secret).await).await.unwrap()
+}
+
+async fn exists(world: &World, role: &str) -> bool {
+    let question = format!("SELECT count(*) > 0 FROM pg_roles WHERE rolname = '{role}'");
+    ask(world, &question).await
+}
+
+/// The application's role sets something for its own sessions.
+async fn sets(world: &World, secret: &str, set: &str) {
+    let client = application(world, secret).await;
+    let user = current(world, secret).await["username"].clone();
+    // loads what knows the setting, as any application does that calls a function
+    let sql = format!(
+        "DO 'BEGIN END'; ALTER ROLE {} SET {set}",
+        user.as_str().unwrap()
+    );
+    client.batch_execute(&sql).await.unwrap();
+}
+
+/// AWSCURRENT is about a role that does not log in, AWSPREVIOUS about one that does.
+async fn about(world: &World, secret: &str, victim: &str) {
+    let mut forged = current(world, secret).await;
+    forged["username"] = victim.into();
+    forged["password"] = "unknown".into();
+    put(world, secret, forged).await;
+    stage_up_to(world, secret, "setSecret").await;
+    let _ = invoke(world, secret, "setSecret").await;
+}
+
+#[tokio::test]
+async fn a_previous_version_that_logs_in_does_not_have_a_third_role_cloned() {
+    let world = world().await;
+    let secret = world.alternating_users();
+    for victim in [administrator(&world), world.role().to_owned()] {
+        about(&world, secret, &victim).await;
+        let clone = format!("{victim}_clone");
+        assert!(!exists(&world, &clone).await, "{clone}");
+    }
+}
+
+#[tokio::test]
+async fn a_previous_version_that_logs_in_does_not_have_a_third_roles_password_replaced() {
+    let world = world().await;
+    let others = current(&world, world.single_user()).await;
+    let victim = format!("{}_clone", world.role());
+    about(&world, world.alternating_users(), &victim).await;
+    log_in(&world, &others).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_revocation_does_not_end_a_third_role() {
+    let world = world().await;
+    let secret = world.alternating_users();
+    let others = current(&world, world.single_user()).await;
+    let own = current(&world, secret).await;
+    let mut forged = own.clone();
+    forged["username"] = others["username"].clone();
+    put(&world, secret, forged).await;
+    put(&world, secret, own).await;
+    let _ = revoke(&world, secret).await;
+    log_in(&world, &others).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_repeated_finish_secret_does_not_bound_a_third_role() {
+    let world = world().await;
+    let secret = world.alternating_users();
+    let others = current(&world, world.single_user()).await;
+    let mut forged = current(&world, secret).await;
+    forged["username"] = others["username"].clone();
+    forged["overlap"] = "0s".into();
+    stage_up_to(&world, secret, "finishSecret").await;
+    put(&world, secret, forged).await;
+    make_current(&world, secret, TOKEN).await;
+    let _ = invoke(&world, secret, "finishSecret").await;
+    log_in(&world, &others).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_owner_role_that_the_application_is_no_member_of_is_not_granted_to_it() {
+    let world = world().await;
+    let secret = world.alternating_users();
+    for owner in [administrator(&world), "pg_execute_server_program".to_owned()] {
+        let mut forged = current(&world, secret).await;
+        forged["ownerrole"] = owner.as_str().into();
+        put(&world, secret, forged).await;
+        let _ = rotate(&world, secret).await;
+        let clone = format!("{}_clone", world.alternating_role());
+        let member = format!(
+            "SELECT coalesce(bool_or(pg_has_role(oid, '{owner}', 'MEMBER')), false) FROM pg_roles WHERE rolname = '{clone}'"
+        );
+        assert!(!ask::<bool>(&world, &member).await, "{clone} is {owner}");
+    }
+}
+
+/// Passes everything on to the server; where the administrator logs in, it says something of its own afterwards.
+async fn relay(server: u16, administrator: String, says: String) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(pass_on(client, server, administrator.clone(), says.clone()));
+        }
+    });
+    port
+}
+
+async fn pass_on(
+    mut client: TcpStream,
+    server: u16,
+    administrator: String,
+    says: String,
+) -> std::io::Result<()> {
+    let length = client.read_u32().await?;
+    let mut startup = vec![0; length as usize - 4];
+    client.read_exact(&mut startup).await?;
+    let user = format!("\0{administrator}\0");
+    let is_admin = startup
+        .windows(user.len())
+        .any(|bytes| bytes == user.as_bytes());
+    let mut server = TcpStream::connect(("127.0.0.1", server)).await?;
+    server.write_u32(length).await?;
+    server.write_all(&startup).await?;
+    let (mut from_client, mut to_client) = client.split();
+    let (mut from_server, mut to_server) = server.split();
+    let answers = async {
+        loop {
+            let kind = from_server.read_u8().await?;
+            let length = from_server.read_u32().await?;
+            let mut rest = vec![0; length as usize - 4];
+            from_server.read_exact(&mut rest).await?;
+            if kind == b'Z' && is_admin {
+                return Ok::<_, std::io::Error>(true);
+            }
+            to_client.write_u8(kind).await?;
+            to_client.write_u32(length).await?;
+            to_client.write_all(&rest).await?;
+        }
+    };
+    let taken = tokio::select! {
+        end = answers => end,
+        _ = tokio::io::copy(&mut from_client, &mut to_server) => Ok(false),
+    }?;
+    if taken {
+        to_server.write_u8(b'Q').await?;
+        to_server.write_u32(says.len() as u32 + 5).await?;
+        to_server.write_all(says.as_bytes()).await?;
+        to_server.write_u8(0).await?;
+        // until it is done
+        while from_server.read_u8().await? != b'Z' {
+            let length = from_server.read_u32().await?;
+            let mut rest = vec![0; length as usize - 4];
+            from_server.read_exact(&mut rest).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The administrator's secret is as RDS makes it: user and password.
+#[tokio::test]
+async fn a_secret_without_tls_does_not_have_the_administrators_login_passed_on_by_another_server() {
+    let world = world().await;
+    let secret = world.alternating_users();
+    let admin = current(&world, world.admin()).await;
+    let managed = json!({ "username": admin["username"], "password": admin["password"] });
+    put(&world, world.admin(), managed).await;
+    let taken = format!("taken_{}", world.role());
+    let port = relay(
+        world.postgres().port(),
+        administrator(&world),
+        format!("CREATE ROLE {taken}"),
+    )
+    .await;
+    let mut forged = current(&world, secret).await;
+    forged["rotationhost"] = "127.0.0.1".into();
+    forged["rotationport"] = port.into();
+    forged["ssl"] = false.into();
+    put(&world, secret, forged).await;
+    stage_up_to(&world, secret, "setSecret").await;
+    let _ = invoke(&world, secret, "setSecret").await;
+    assert!(!exists(&world, &taken).await);
+}
+
+/// What the application's role sets for itself, and what the administrator then may not, or cannot, set for the other one.
+#[tokio::test]
+async fn no_setting_of_the_applications_own_keeps_two_users_from_rotating() {
+    for set in [
+        "plpgsql.check_asserts = off",
+        "temp_tablespaces = nowhere",
+        "role = none",
+        "default_tablespace = nowhere",
+        "default_text_search_config = nowhere",
+        "default_table_access_method = nowhere",
+        "idle_session_timeout = 5",
+        "search_path = '\"$user\"', 'a,b', pg_temp",
+        "password_encryption = md5",
+        "exit_on_error = on",
+        "array_nulls = off",
+        "default_transaction_deferrable = on",
+    ] {
+        let world = world().await;
+        let secret = world.alternating_users();
+        sets(&world, secret, set).await;
+        for _ in 0..2 {
+            let rotation = rotate(&world, secret).await;
+            if !rotation.succeeded {
+                let why = rotation.attempts[0].steps.last().unwrap();
+                println!("SUCCEEDS: {set}: {:?}", why.invoked.outcome);
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_setting_of_the_applications_own_keeps_a_single_user_from_rotating() {
+    for set in [
+        "plpgsql.check_asserts = off",
+        "temp_tablespaces = nowhere",
+        "role = none",
+        "idle_session_timeout = 5",
+        "exit_on_error = on",
+        "default_transaction_deferrable = on",
+    ] {
+        let world = world().await;
+        let secret = world.single_user();
+        sets(&world, secret, set).await;
+        for _ in 0..2 {
+            let rotation = rotate(&world, secret).await;
+            if !rotation.succeeded {
+                let why = rotation.attempts[0].steps.last().unwrap();
+                println!("SUCCEEDS: {set}: {:?}", why.invoked.outcome);
+                break;
+            }
+        }
+        let in_force = log_in(&world, &current(&world, secret).await).await;
+        if let Err(error) = in_force {
+            println!("LOCKED OUT: {set}: {error:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_role_hashes_passwords_with_does_not_lock_it_out() {
+    let world = start(options_with(&[("PASSWORD_HASHING", "server")])).await;
+    let secret = world.single_user();
+    sets(&world, secret, "password_encryption = md5").await;
+    let rotation = rotate(&world, secret).await;
+    assert!(rotation.succeeded, "{rotation:?}");
+    log_in(&world, &current(&world, secret).await)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn an_error_names_the_session_that_holds_the_lock() {
+    let mut options = options();
+    options.function_timeout = std::time::Duration::from_secs(3);
+    let world = start(options).await;
+    let secret = world.alternating_users();
+    let client = application(&world, secret).await;
+    let base = world.alternating_role();
+    let lock = "SELECT pg_advisory_lock(hashtext('secret-rotation'), hashtext($1)), pg_backend_pid()";
+    let row = client.query_one(lock, &[&base]).await.unwrap();
+    let pid: i32 = row.get(1);
+    stage_up_to(&world, secret, "setSecret").await;
+    let error = failure(&world, secret, "setSecret").await;
+    assert!(error.error_message.contains(&pid.to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn two_secrets_whose_rotations_have_the_same_token_do_not_take_each_other_for_themselves() {
+    let world = warm_world().await;
+    let (two, one) = (world.alternating_users(), world.single_user());
+    stage(&world, two);
+    stage(&world, one);
+    for step in ["createSecret", "setSecret", "testSecret"] {
+        outcome(&world, two, step).await;
+        outcome(&world, one, step).await;
+    }
+    outcome(&world, two, "finishSecret").await;
+    outcome(&world, one, "finishSecret").await;
+    let bounded = format!(
+        "SELECT coalesce(rolvaliduntil < 'infinity', false) FROM pg_roles WHERE rolname = '{}'",
+        world.alternating_role()
+    );
+    assert!(ask::<bool>(&world, &bounded).await);
+}
+
+#[tokio::test]
+async fn the_applications_other_sessions_do_not_see_a_new_password_go_by() {
+    let world = start(common::warm(options_with(&[("PASSWORD_HASHING", "server")]))).await;
+    let secret = world.single_user();
+    let spy = application(&world, secret).await;
+    stage_up_to(&world, secret, "setSecret").await;
+    let pending = common::password(&world, secret, "AWSPENDING").await.unwrap();
+    let set = async { outcome(&world, secret, "setSecret").await };
+    let watch = async {
+        let seen = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE '%' || $1 || '%' AND pid <> pg_backend_pid()";
+        loop {
+            if spy.query_one(seen, &[&pending]).await.unwrap().get(0) {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        _ = set => {},
+        () = watch => panic!("seen in pg_stat_activity"),
+    }
+}
+
+#[tokio::test]
+async fn memberships_the_other_way_round_do_not_keep_two_users_from_rotating() {
+    let world = world().await;
+    let secret = world.alternating_users();
+    let base = world.alternating_role();
+    let of_base = application(&world, secret).await;
+    assert!(rotate(&world, secret).await.succeeded);
+    let of_clone = application(&world, secret).await;
+    let revoke = format!("REVOKE {base} FROM {base}_clone");
+    of_base.batch_execute(&revoke).await.unwrap();
+    let grant = format!("RESET role; SET ROLE {base}_clone; GRANT {base}_clone TO {base}");
+    of_clone.batch_execute(&grant).await.unwrap();
+    for _ in 0..2 {
+        let rotation = rotate(&world, secret).await;
+        assert!(rotation.succeeded, "{:?}", rotation.attempts[0].steps.last().unwrap().invoked.outcome);
+    }
+}
+
+/// The current user may act as the other one, and holds its row.
+#[tokio::test]
+async fn an_error_names_the_session_that_holds_a_roles_row() {
+    let mut options = options();
+    options.function_timeout = std::time::Duration::from_secs(3);
+    let world = start(options).await;
+    let secret = world.alternating_users();
+    assert!(rotate(&world, secret).await.succeeded);
+    let client = application(&world, secret).await;
+    let base = world.alternating_role();
+    let held = format!("BEGIN; ALTER ROLE {base} PASSWORD 'mine'");
+    client.batch_execute(&held).await.unwrap();
+    let row = client.query_one("SELECT pg_backend_pid()", &[]).await.unwrap();
+    let pid: i32 = row.get(0);
+    stage_up_to(&world, secret, "setSecret").await;
+    let error = failure(&world, secret, "setSecret").await;
+    assert!(error.error_message.contains(&pid.to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn what_keeps_a_role_from_logging_in_is_named() {
+    for set in ["local_preload_libraries = nowhere", "session_authorization = postgres"] {
+        let world = world().await;
+        let secret = world.alternating_users();
+        sets(&world, secret, set).await;
+        let rotation = rotate(&world, secret).await;
+        println!("{set}: {} {:?}", rotation.succeeded, rotation.attempts[0].steps.last().unwrap().invoked.outcome);
+    }
+}
