@@ -82,10 +82,35 @@ pub enum EngineError {
     NameTooLong { user: String },
     /// The pending document is about neither of the secret's users.
     #[error(
-        "the AWSPENDING version names the user {user}, and it is {expected}'s turn: rotate again, from a version that \
+        "the {label} version names the user {user}, and it is {expected}'s turn: rotate again, from a version that \
          was not written by hand"
     )]
-    AnotherUser { user: String, expected: String },
+    AnotherUser {
+        label: &'static str,
+        user: String,
+        expected: String,
+    },
+    /// A document that would give the application a role that it does not have.
+    #[error(
+        "the secret's \"ownerrole\" is {owner}, and {user} is no member of it on {server}: a secret's value gives nobody a \
+         role; as a superuser, run {cure}, or correct the secret"
+    )]
+    OwnerNotGranted {
+        server: String,
+        user: String,
+        owner: String,
+        cure: String,
+    },
+    /// Somebody else holds a lock.
+    #[error(
+        "another session holds what has to be locked on {server}: {by}; where that is no other rotation, run {cure}, then \
+         rotate again"
+    )]
+    Locked {
+        server: String,
+        by: String,
+        cure: String,
+    },
     /// The administrator's credential is out of date.
     #[error(
         "{server} rejects the administrator {user} (28P01): store the administrator's password in the secret that \
@@ -301,6 +326,8 @@ impl EngineError {
             Self::VerifyFailed { .. } => "VerifyFailed",
             Self::NameTooLong { .. } => "UserNameTooLong",
             Self::AnotherUser { .. } => "AnotherUser",
+            Self::OwnerNotGranted { .. } => "OwnerRoleNotGranted",
+            Self::Locked { .. } => "RoleLocked",
             Self::AdministratorRejected { .. } => "AdministratorRejected",
             Self::AnotherInstance { .. } => "AnotherInstance",
             Self::SuccessorRejected { .. } => "PendingRejected",

@@ -223,6 +223,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             return Ok(());
         }
         Err(EngineError::AnotherUser {
+            label: which.label(),
             user: other.username().to_owned(),
             expected: next.username().to_owned(),
         }
