@@ -41,7 +41,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         } else {
             self.propose(rng, event, &current).await?
         };
-        self.memory.keep(&event.token, &current, version.created);
+        self.memory.keep(event, &current, version.created);
         Ok(outcome)
     }
 

@@ -92,7 +92,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
 
     /// Tells the clients that listen. They would learn of it without, so it fails no rotation.
     async fn announce(&self, event: &RotationEvent, successor: &Cell<Option<Document>>) {
-        let replaced = self.memory.replaced_by(&event.token);
+        let replaced = self.memory.replaced_by(event);
         if replaced.is_some_and(|replaced| self.engine.mints(&replaced.document)) {
             return; // a service has nobody who listens
         }
@@ -149,7 +149,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         standing: &versions::Standing<'_>,
         read: &Cell<Option<Document>>,
     ) -> Result<Option<Replaced>, Error> {
-        if let Some(replaced) = self.memory.replaced_by(&event.token) {
+        if let Some(replaced) = self.memory.replaced_by(event) {
             return Ok(Some(replaced));
         }
         let (old, new) = match standing {
@@ -164,9 +164,8 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         };
         let replaced = document::<T>(&old_version, old)?;
         let successor = document::<T>(&new_version, new)?;
-        if *standing != versions::Standing::Current {
-            self.fits(&replaced, &successor, new)?;
-        }
+        // after the promotion too: AWSPREVIOUS says whose password ends, and where the administrator's goes
+        self.fits(&replaced, &successor, new)?;
         let stored = old_version.created;
         let other =
             replaced.administrator().is_none() || replaced.username() != successor.username();

@@ -3,7 +3,7 @@
 //! An operator invokes it, the service never does. It comes after a rotation: first the new credential, then the end
 //! of the old one, so that nobody is locked out.
 
-use super::{Outcome, Rotation, document, same_server, versions};
+use super::{Outcome, Rotation, document, versions};
 use crate::{
     engine::{Engine, Login, Revoked},
     error::Error,
@@ -59,7 +59,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
                     previous
                 } else {
                     let previous = document::<T>(&previous, Which::Previous)?;
-                    same_server(&current, &previous, Which::Previous)?;
+                    self.fits(&current, &previous, Which::Previous)?;
                     previous
                 };
                 if previous.username() == current.username() {

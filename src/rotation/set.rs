@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::{Outcome, Rotation, document, same_server, versions};
+use super::{Outcome, Rotation, document, versions};
 use crate::{
     document::Document,
     engine::{Engine, Login},
@@ -32,8 +32,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             self.change(event, &current, current_version.created)
                 .await?
         };
-        self.memory
-            .keep(&event.token, &current, current_version.created);
+        self.memory.keep(event, &current, current_version.created);
         Ok(outcome)
     }
 
@@ -70,7 +69,8 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         };
         let previous = self.store.read(&event.secret, Which::Previous).await?;
         let previous = document::<T>(&previous.ok_or_else(no_version_logs_in)?, Which::Previous)?;
-        same_server(current, &previous, Which::Previous)?;
+        // the administrator gives its pair of roles a password, so it must be of that pair
+        self.fits(current, &previous, Which::Previous)?;
         let Login::Accepted(session) = self.engine.log_in(&previous).await? else {
             return Err(no_version_logs_in());
         };
