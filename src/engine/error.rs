@@ -101,6 +101,18 @@ pub enum EngineError {
         owner: String,
         cure: String,
     },
+    /// A role of the clone's or the base's name that was never the secret's.
+    #[error(
+        "{user} exists on {server}, and {clone} is no member of {base}, so the two may be of different applications: where they \
+         are one's, run {cure} as a superuser, then rotate again; otherwise rename one of them"
+    )]
+    NoPair {
+        server: String,
+        user: String,
+        base: String,
+        clone: String,
+        cure: String,
+    },
     /// Somebody else holds a lock.
     #[error(
         "another session holds what has to be locked on {server}: {by}; where that is no other rotation, run {cure}, then \
@@ -327,6 +339,7 @@ impl EngineError {
             Self::NameTooLong { .. } => "UserNameTooLong",
             Self::AnotherUser { .. } => "AnotherUser",
             Self::OwnerNotGranted { .. } => "OwnerRoleNotGranted",
+            Self::NoPair { .. } => "NoPair",
             Self::Locked { .. } => "RoleLocked",
             Self::AdministratorRejected { .. } => "AdministratorRejected",
             Self::AnotherInstance { .. } => "AnotherInstance",

@@ -140,8 +140,8 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         }
     }
 
-    /// The version that is AWSCURRENT before the promotion, or was; none if it is about the same user as the one that follows:
-    /// that must not be ended.
+    /// The version that is AWSCURRENT before the promotion, or was. If it is about the same user as the one that follows, who must
+    /// not be ended, it is about the other one of the pair; of an API key there is none then.
     async fn replaced(
         &self,
         event: &RotationEvent,
@@ -167,10 +167,18 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         // after the promotion too: AWSPREVIOUS says whose password ends, and where the administrator's goes
         self.fits(&replaced, &successor, new)?;
         let stored = old_version.created;
-        let other =
-            replaced.administrator().is_none() || replaced.username() != successor.username();
+        let same = replaced.username() == successor.username();
         read.set(Some(successor));
-        Ok(other.then(|| Replaced {
+        let replaced = match replaced.administrator().is_some() && same {
+            false => replaced,
+            true if self.engine.mints(&replaced) => return Ok(None),
+            // somebody has stored a version since setSecret: the other user of the pair is still what this one replaces
+            true => {
+                let overlap = self.overlap(&replaced);
+                self.engine.propose(&replaced, "".into(), overlap)?
+            }
+        };
+        Ok(Some(Replaced {
             document: Arc::new(replaced),
             stored,
         }))

@@ -62,9 +62,15 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
                     self.fits(&current, &previous, Which::Previous)?;
                     previous
                 };
-                if previous.username() == current.username() {
-                    return Ok(Outcome::NothingToRevoke);
-                }
+                let previous = match previous.username() == current.username() {
+                    false => previous,
+                    true if self.engine.mints(&current) => return Ok(Outcome::NothingToRevoke),
+                    // AWSCURRENT was stored once more: the other user is still what came before
+                    true => {
+                        let overlap = self.overlap(&current);
+                        self.engine.propose(&current, "".into(), overlap)?
+                    }
+                };
                 let revoked = Revoked::Previous {
                     administrator: &administrator,
                     previous: &previous,

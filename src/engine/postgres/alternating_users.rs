@@ -169,6 +169,10 @@ pub(super) async fn revoke<E: From<EngineError>>(
     same_instance(proven, &session).await?;
     let change = Change::begin(&session, &Pair::of(user)?.base).await?;
     change.asked(wanted).await?;
+    if roles::connection_limit(&session, user).await?.is_none() {
+        change.roll_back().await?;
+        return Ok(0);
+    }
     let altering = Altering::new(&session, "alter", user);
     change.commit(&roles::end(user), altering.doing()).await?;
     // after the password, so that none begins in between
@@ -234,6 +238,14 @@ async fn make_like(session: &Session, current: &Document, pair: &Pair) -> Result
     let limit = roles::connection_limit(session, from).await?;
     if roles::connection_limit(session, to).await?.is_none() {
         altering("create", to).run(&roles::create(to)).await?;
+    } else if !roles::memberships(session, clone).await?.contains(base) {
+        return Err(EngineError::NoPair {
+            server: session.server.clone(),
+            user: to.to_owned(),
+            base: base.clone(),
+            clone: clone.clone(),
+            cure: roles::grant(base, clone),
+        });
     }
 
     // what the clone creates belongs to the base role, or both users' to a role that nobody logs in as
