@@ -8,7 +8,7 @@
 use super::{Limits, Session, session::Purpose};
 
 /// Names and values that every release knows.
-const PINNED: [(&str, &str); 9] = [
+const PINNED: [(&str, &str); 8] = [
     ("search_path", "pg_catalog,pg_temp"),
     ("DateStyle", "ISO"),
     ("TimeZone", "UTC"),
@@ -17,9 +17,11 @@ const PINNED: [(&str, &str); 9] = [
     ("row_security", "on"),
     ("standard_conforming_strings", "on"),
     ("synchronous_commit", "on"),
-    // where the server makes the verifier: with md5 the role would not log in where SCRAM is asked for
-    ("password_encryption", "scram-sha-256"),
 ];
+
+/// Where the server makes the verifier: with md5 the role would not log in where SCRAM is asked for. In transactions only, for
+/// rotatectl doctor looks at what the server has.
+const HASHING: [(&str, &str); 1] = [("password_encryption", "scram-sha-256")];
 
 /// The startup packet's `options`.
 pub(super) fn options(limits: Limits) -> String {
@@ -41,7 +43,7 @@ pub(super) fn begin(session: &Session) -> String {
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {SEARCH_PATH}{}",
         limits(session.limits)
     );
-    for (name, value) in PINNED.into_iter().skip(1) {
+    for (name, value) in PINNED.into_iter().skip(1).chain(HASHING) {
         sql += &format!("; SET LOCAL {name} = '{value}'");
     }
     if session.purpose == Purpose::Administrator {
