@@ -210,7 +210,7 @@ async fn no_setting_of_the_applications_own_keeps_two_users_from_rotating() {
         "default_tablespace = nowhere",
         "default_text_search_config = nowhere",
         "default_table_access_method = nowhere",
-        "idle_session_timeout = 5",
+        "idle_session_timeout = 50",
         "search_path = '\"$user\"', 'a,b', pg_temp",
         "password_encryption = md5",
         "exit_on_error = on",
@@ -236,7 +236,7 @@ async fn no_setting_of_the_applications_own_keeps_a_single_user_from_rotating() 
         "plpgsql.check_asserts = off",
         "temp_tablespaces = nowhere",
         "role = none",
-        "idle_session_timeout = 5",
+        "idle_session_timeout = 50",
         "exit_on_error = on",
         "default_transaction_deferrable = on",
     ] {
