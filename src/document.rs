@@ -108,7 +108,8 @@ impl Document {
 
     /// Reads the secret of the administrator of `rotated`'s server, which names one of these engines or none.
     ///
-    /// One that RDS manages holds only `username` and `password`: what it does not say is as in `rotated`. The master
+    /// One that RDS manages holds only `username` and `password`: where it does not say, it is at the server of `rotated`, and
+    /// never without TLS: who writes a secret must not decide that of the administrator's login. The master
     /// secret of an API key's service is an object with `key`, and whatever else its requests fill in.
     ///
     /// # Errors
@@ -160,7 +161,7 @@ impl Document {
                 .ok_or_else(|| missing("port"))?,
             rotation_host: optional(&fields, "rotationhost")?,
             rotation_port: port(&fields, "rotationport")?,
-            tls: tls(&fields)?.unwrap_or(rotated.is_none_or(Self::tls)),
+            tls: tls(&fields)?.unwrap_or(true),
             administrator: optional(&fields, "masterarn")?,
             owner: optional(&fields, "ownerrole")?,
             overlap: overlap(&fields)?,

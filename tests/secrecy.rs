@@ -152,7 +152,7 @@ async fn no_failure_writes_a_secret_either() {
     holder.batch_execute(holds).await.unwrap();
     let failed = invoke(&world, secret, "setSecret").await;
     function.extend(written(&failed));
-    assert_eq!(failed.outcome.unwrap_err().error_type, "DatabaseTimedOut");
+    assert_eq!(failed.outcome.unwrap_err().error_type, "RoleLocked");
     holder.batch_execute("ROLLBACK").await.unwrap();
     for fault in [
         "AccessDeniedException",

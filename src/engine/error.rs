@@ -82,10 +82,47 @@ pub enum EngineError {
     NameTooLong { user: String },
     /// The pending document is about neither of the secret's users.
     #[error(
-        "the AWSPENDING version names the user {user}, and it is {expected}'s turn: rotate again, from a version that \
+        "the {label} version names the user {user}, and it is {expected}'s turn: rotate again, from a version that \
          was not written by hand"
     )]
-    AnotherUser { user: String, expected: String },
+    AnotherUser {
+        label: &'static str,
+        user: String,
+        expected: String,
+    },
+    /// A document that would give the application a role that it does not have.
+    #[error(
+        "the secret's \"ownerrole\" is {owner}, and {user} is no member of it on {server}: a secret's value gives nobody a \
+         role; as a superuser, run {cure}, or correct the secret"
+    )]
+    OwnerNotGranted {
+        server: String,
+        user: String,
+        owner: String,
+        cure: String,
+    },
+    /// A role of the clone's or the base's name that was never the secret's.
+    #[error(
+        "{user} exists on {server}, and {clone} is no member of {base}, so the two may be of different applications: where they \
+         are one's, run {cure} as a superuser, then rotate again; otherwise rename one of them"
+    )]
+    NoPair {
+        server: String,
+        user: String,
+        base: String,
+        clone: String,
+        cure: String,
+    },
+    /// Somebody else holds a lock.
+    #[error(
+        "another session holds what has to be locked on {server}: {by}; where that is no other rotation, run {cure}, then \
+         rotate again"
+    )]
+    Locked {
+        server: String,
+        by: String,
+        cure: String,
+    },
     /// The administrator's credential is out of date.
     #[error(
         "{server} rejects the administrator {user} (28P01): store the administrator's password in the secret that \
@@ -296,6 +333,9 @@ impl EngineError {
             Self::VerifyFailed { .. } => "VerifyFailed",
             Self::NameTooLong { .. } => "UserNameTooLong",
             Self::AnotherUser { .. } => "AnotherUser",
+            Self::OwnerNotGranted { .. } => "OwnerRoleNotGranted",
+            Self::NoPair { .. } => "NoPair",
+            Self::Locked { .. } => "RoleLocked",
             Self::AdministratorRejected { .. } => "AdministratorRejected",
             Self::AnotherInstance { .. } => "AnotherInstance",
             Self::SuccessorRejected { .. } => "PendingRejected",

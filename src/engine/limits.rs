@@ -35,6 +35,11 @@ impl Limits {
         self.statement * 3 / 4
     }
 
+    /// How long to wait for a lock, which is longer than another delivery may hold it without a word.
+    pub fn lock(self) -> Duration {
+        self.statement * 7 / 8
+    }
+
     /// How long Secrets Manager may take to answer while a lock is held.
     pub fn fence(self) -> Duration {
         self.statement / 2

@@ -61,7 +61,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         };
         let store = async |next: &Document| self.store_pending(event, &current, next).await;
         let stored = self.engine.successor(succession, known, store).await?;
-        self.memory.keep(&event.token, &current, version.created);
+        self.memory.keep(event, &current, version.created);
         Ok(match stored {
             Stored::Now => Outcome::Created,
             Stored::Before(_) => Outcome::AlreadyCreated,

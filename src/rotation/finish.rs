@@ -105,7 +105,8 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         }
     }
 
-    /// The version that is AWSCURRENT before the promotion, or was.
+    /// The version that is AWSCURRENT before the promotion, or was. If it is about the same user as the one that follows, who must
+    /// not be ended, it is about the other one of the pair.
     async fn replaced(
         &self,
         event: &RotationEvent,
@@ -113,7 +114,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         standing: &Standing<'_>,
         read: &Cell<Option<Document>>,
     ) -> Result<Option<Replaced>, Error> {
-        if let Some(replaced) = self.memory.replaced_by(&event.token) {
+        if let Some(replaced) = self.memory.replaced_by(event) {
             return Ok(Some(replaced));
         }
         let (old, new) = match standing {
@@ -128,13 +129,17 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         };
         let replaced = document::<T>(&old_version, old)?;
         let successor = document::<T>(&new_version, new)?;
-        if *standing != Standing::Current {
-            fits(&replaced, &successor, new)?;
-        }
-        let ends = replaced.administrator().is_some();
-        // what is about the user of the successor must not be ended
-        let ends = ends && replaced.username() != successor.username();
+        // after the promotion too: AWSPREVIOUS says whose password ends, and where the administrator's goes
+        fits(&replaced, &successor, new)?;
+        let same = replaced.username() == successor.username();
         read.set(Some(successor));
+        let turns = replaced.administrator().is_some();
+        let replaced = match same && turns && replaced.api().is_none() {
+            false => replaced,
+            // somebody has stored a version since setSecret: the other user of the pair is still what this one replaces
+            true => replaced.with_user(replaced.next_user(), "".into(), self.overlap(&replaced)),
+        };
+        let ends = turns && !(same && replaced.api().is_some());
         Ok(Some(Replaced {
             document: Arc::new(replaced),
             stored: old_version.created,

@@ -10,11 +10,14 @@ use std::{
     time::SystemTime,
 };
 
-use crate::document::Document;
+use crate::{document::Document, event::RotationEvent};
 
 /// The versions that the last rotations seen here replace, the newest last.
 #[derive(Debug, Default)]
-pub struct Memory(Mutex<VecDeque<(String, Replaced)>>);
+pub struct Memory(Mutex<VecDeque<(Key, Replaced)>>);
+
+/// A secret, and the token of one of its rotations: who starts a rotation chooses the token, so that two secrets may have one.
+type Key = (String, String);
 
 /// Rotations that take turns in one environment.
 const KEPT: usize = 32;
@@ -30,28 +33,39 @@ pub(super) struct Replaced {
 }
 
 impl Memory {
-    /// Keeps what the rotation to `token` replaces, once its new version was seen to fit.
-    pub(super) fn keep(&self, token: &str, document: &Document, stored: Option<SystemTime>) {
+    /// Keeps what the rotation replaces, once its new version was seen to fit.
+    pub(super) fn keep(
+        &self,
+        event: &RotationEvent,
+        document: &Document,
+        stored: Option<SystemTime>,
+    ) {
         let replaced = Replaced {
             document: Arc::new(document.with_password("".into())),
             stored,
             ends: document.administrator().is_some(),
         };
+        let key = key(event);
         let mut kept = self.lock();
-        kept.retain(|(other, _)| other != token);
+        kept.retain(|(other, _)| *other != key);
         if kept.len() == KEPT {
             kept.pop_front();
         }
-        kept.push_back((token.to_owned(), replaced));
+        kept.push_back((key, replaced));
     }
 
-    pub(super) fn replaced_by(&self, token: &str) -> Option<Replaced> {
+    pub(super) fn replaced_by(&self, event: &RotationEvent) -> Option<Replaced> {
+        let key = key(event);
         let kept = self.lock();
-        let replaced = kept.iter().find(|(kept, _)| kept == token);
+        let replaced = kept.iter().find(|(kept, _)| *kept == key);
         replaced.map(|(_, replaced)| replaced.clone())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(String, Replaced)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(Key, Replaced)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn key(event: &RotationEvent) -> Key {
+    (event.secret.clone(), event.token.clone())
 }

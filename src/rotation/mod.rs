@@ -220,8 +220,12 @@ fn fits(current: &Document, other: &Document, which: Which<'_>) -> Result<(), Er
     if current.api().is_some() || [current.username(), &expected].contains(&user) {
         return Ok(());
     }
-    let user = user.to_owned();
-    Err(EngineError::AnotherUser { user, expected }.into())
+    Err(EngineError::AnotherUser {
+        label: which.label(),
+        user: user.to_owned(),
+        expected,
+    }
+    .into())
 }
 
 /// `other` must name the server, role and database that `current` names.

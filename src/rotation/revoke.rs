@@ -3,7 +3,7 @@
 //! An operator invokes it, the service never does. It comes after a rotation: first the new credential, then the end
 //! of the old one, so that nobody is locked out.
 
-use super::{Outcome, Rotation, document, same_server, versions};
+use super::{Outcome, Rotation, document, fits, versions};
 use crate::{
     engine::{Engine, Login, Revoked},
     error::Error,
@@ -59,12 +59,17 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
                     previous
                 } else {
                     let previous = document::<T>(&previous, Which::Previous)?;
-                    same_server(&current, &previous, Which::Previous)?;
+                    fits(&current, &previous, Which::Previous)?;
                     previous
                 };
-                if previous.username() == current.username() {
-                    return Ok(Outcome::NothingToRevoke);
-                }
+                let previous = match previous.username() == current.username() {
+                    false => previous,
+                    true if current.api().is_some() => return Ok(Outcome::NothingToRevoke),
+                    // AWSCURRENT was stored once more: the other user is still what came before
+                    true => {
+                        current.with_user(current.next_user(), "".into(), self.overlap(&current))
+                    }
+                };
                 let revoked = Revoked::Previous {
                     administrator: &administrator,
                     previous: &previous,

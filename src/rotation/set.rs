@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, time::SystemTime};
 
-use super::{Outcome, Rotation, document, same_server, versions};
+use super::{Outcome, Rotation, document, fits, versions};
 use crate::{
     document::Document,
     engine::{Engine, Login, Proven},
@@ -37,8 +37,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             Ok::<_, Error>(staged)
         };
         self.engine.change(&current, proven, wanted).await?;
-        self.memory
-            .keep(&event.token, &current, current_version.created);
+        self.memory.keep(event, &current, current_version.created);
         Ok(found.get())
     }
 
@@ -94,7 +93,8 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         };
         let previous = self.store.read(&event.secret, Which::Previous).await?;
         let previous = document::<T>(&previous.ok_or_else(no_version_logs_in)?, Which::Previous)?;
-        same_server(current, &previous, Which::Previous)?;
+        // the administrator gives its pair of roles a password, so it must be of that pair
+        fits(current, &previous, Which::Previous)?;
         match self.engine.log_in(&previous).await? {
             Login::Accepted(session) => Ok(session),
             Login::Rejected => Err(no_version_logs_in()),

@@ -19,7 +19,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             return Ok(Outcome::AlreadyCurrent);
         };
         // before anything is sent: who may write the secret may have staged another server
-        match self.memory.replaced_by(&event.token) {
+        match self.memory.replaced_by(event) {
             Some(replaced) => fits(&replaced.document, &staged, which)?,
             None => {
                 let current = self.store.read(&event.secret, Which::Current).await?;

@@ -66,6 +66,7 @@ impl Engine for Line<'_> {
         let wanted = async || match wanted().await? {
             Some(pending) if self.credential(&pending).user != expected => {
                 Err(EngineError::AnotherUser {
+                    label: "AWSPENDING",
                     user: pending.username().to_owned(),
                     expected: "the other one".to_owned(),
                 }

@@ -58,6 +58,7 @@ pub(super) async fn change<E: From<EngineError>>(
     };
     if pending.username() != other {
         return Err(EngineError::AnotherUser {
+            label: "AWSPENDING",
             user: pending.username().to_owned(),
             expected: other.to_owned(),
         }
@@ -149,6 +150,10 @@ pub(super) async fn revoke<E: From<EngineError>>(
     same_instance(proven, &session).await?;
     let change = Change::begin(&session, &pair(user)?.base).await?;
     change.asked(wanted).await?;
+    if roles::connection_limit(&session, user).await?.is_none() {
+        change.roll_back().await?;
+        return Ok(0);
+    }
     let altering = Altering::new(&session, "alter", user);
     change.commit(&roles::end(user), altering.doing()).await?;
     // after the password, so that none begins in between
@@ -214,11 +219,27 @@ async fn make_like(session: &Session, current: &Document, pair: &Pair) -> Result
     let limit = roles::connection_limit(session, from).await?;
     if roles::connection_limit(session, to).await?.is_none() {
         altering("create", to).run(&roles::create(to)).await?;
+    } else if !roles::memberships(session, clone).await?.contains(base) {
+        return Err(EngineError::NoPair {
+            server: session.server.clone(),
+            user: to.to_owned(),
+            base: base.clone(),
+            clone: clone.clone(),
+            cure: roles::grant(base, clone),
+        });
     }
 
     // what the clone creates belongs to the base role, or both users' to a role that nobody logs in as
     let owner = current.owner().unwrap_or(base);
     let mut wanted = roles::memberships(session, from).await?;
+    if owner != base && !wanted.iter().any(|role| role == owner) {
+        return Err(EngineError::OwnerNotGranted {
+            server: session.server.clone(),
+            user: from.to_owned(),
+            owner: owner.to_owned(),
+            cure: roles::grant(owner, from),
+        });
+    }
     wanted.extend([owner, base].map(str::to_owned));
     wanted.retain(|role| role != to && role != clone);
     wanted.sort();
@@ -232,7 +253,7 @@ async fn make_like(session: &Session, current: &Document, pair: &Pair) -> Result
     let has = roles::settings(session, to).await?;
     let wants = roles::settings(session, from).await?;
     for sql in roles::reconcile_settings(to, &wants, &has) {
-        altering("alter", to).run(&sql).await?;
+        try_to(session, &sql, &altering("alter", to)).await?;
     }
     if to != owner {
         let acts_as_owner = has.iter().any(|setting| setting.name == "role");
@@ -247,6 +268,29 @@ async fn make_like(session: &Session, current: &Document, pair: &Pair) -> Result
         }
     }
     Ok(limit.unwrap_or(-1))
+}
+
+/// What a role may set for itself its administrator may not always set for another one (a parameter of a library that is loaded
+/// where the role is at work): then it is left out, or the role itself could keep its credential from being rotated.
+async fn try_to(session: &Session, sql: &str, altering: &Altering<'_>) -> Result<(), EngineError> {
+    match altering
+        .run(&format!("SAVEPOINT setting; {sql}; RELEASE setting"))
+        .await
+    {
+        Err(error @ EngineError::AdministratorForbidden { .. }) => {
+            tracing::warn!(
+                sql,
+                %error,
+                "the other user does not get this setting: where it matters, run the statement as a superuser"
+            );
+            altering.run("ROLLBACK TO setting").await
+        }
+        Err(error @ EngineError::Refused { .. }) if !session.client.is_closed() => {
+            tracing::warn!(sql, %error, "the other user does not get this setting: the server refuses it");
+            altering.run("ROLLBACK TO setting").await
+        }
+        done => done,
+    }
 }
 
 #[cfg(test)]

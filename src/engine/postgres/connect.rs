@@ -23,7 +23,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::{
     Postgres, Session, errors,
     mutex::lock,
-    pin,
+    pin, roles,
     session::Purpose,
     wire::{self, Watched, Watching},
 };
@@ -181,7 +181,7 @@ impl Postgres<'_> {
             connection: Some(task),
             closing: self.kept.closing.clone(),
         };
-        let (standby, process) = about_itself(&session)
+        let (standby, process) = about_itself(&session, login.process)
             .await
             .map_err(|error| errors::of_login(&error, document))?;
         session.standby = standby;
@@ -195,8 +195,21 @@ const POOLERS: [&str; 2] = ["08P01", "0A000"];
 const NAMES_OPTIONS: [&str; 2] = ["startup parameter", "command-line options"];
 
 /// Whether the server takes no changes, and which of its processes serves this session.
-async fn about_itself(session: &Session) -> Result<(bool, Option<i32>), tokio_postgres::Error> {
-    let question = "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.pg_backend_pid()";
+///
+/// What is idle between two statements ends when the function's limit says so, not the role's own. Not through a pooler.
+async fn about_itself(
+    session: &Session,
+    process: Option<i32>,
+) -> Result<(bool, Option<i32>), tokio_postgres::Error> {
+    let mut question =
+        "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.pg_backend_pid()".to_owned();
+    if let (Some(process), Purpose::Owner | Purpose::Administrator) = (process, session.purpose) {
+        question += &format!(
+            "; {} AND pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) {process}",
+            roles::END_WHEN_IDLE
+        );
+    }
+    let question = question.as_str();
     let answer = session.client.simple_query(question).await?;
     let row = answer.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some(row),

@@ -19,6 +19,10 @@ const PINNED: [(&str, &str); 8] = [
     ("synchronous_commit", "on"),
 ];
 
+/// Where the server makes the verifier: with md5 the role would not log in where SCRAM is asked for. In transactions only, for
+/// rotatectl doctor looks at what the server has.
+const HASHING: [(&str, &str); 1] = [("password_encryption", "scram-sha-256")];
+
 /// The startup packet's `options`.
 pub(super) fn options(limits: Limits) -> String {
     let fixed = PINNED.map(|(name, value)| format!("-c {name}={value}"));
@@ -39,8 +43,8 @@ pub(super) fn begin(session: &Session) -> String {
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {SEARCH_PATH}{}",
         limits(session.limits)
     );
-    for (name, value) in PINNED.into_iter().skip(1) {
-        sql += &format!("; SET LOCAL {name} = {value}");
+    for (name, value) in PINNED.into_iter().skip(1).chain(HASHING) {
+        sql += &format!("; SET LOCAL {name} = '{value}'");
     }
     if session.purpose == Purpose::Administrator {
         sql += OWN_ROLE;
@@ -52,16 +56,15 @@ pub(super) fn begin(session: &Session) -> String {
 pub(super) fn limits(limits: Limits) -> String {
     let set = time_limits(limits).map(|(name, limit)| format!("; SET LOCAL {name} = {limit}"));
     let set: String = set.collect();
-    // from PostgreSQL 17 on
+    // from PostgreSQL 17 on; a timer that runs goes on with the time it was started with, so it is ended first
     let all = limits.step.as_millis().max(1);
     format!(
-        "{set}; SELECT pg_catalog.set_config(name, '{all}', true) FROM pg_catalog.pg_settings \
-         WHERE name OPERATOR(pg_catalog.=) 'transaction_timeout'"
+        "{set}; SELECT pg_catalog.set_config(name, '0', true), pg_catalog.set_config(name, '{all}', true) \
+         FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'transaction_timeout'"
     )
 }
 
-/// A list setting that is set by `set_config` unpins it: then this comes again.
-pub(super) const SEARCH_PATH: &str = "SET LOCAL search_path = pg_catalog,pg_temp";
+const SEARCH_PATH: &str = "SET LOCAL search_path = pg_catalog,pg_temp";
 
 /// The role that the session's user is set to act as, if it is.
 const OWN_ROLE: &str = "; SELECT pg_catalog.set_config('role', pg_catalog.substr(c.setting, 6), true) \
@@ -76,7 +79,8 @@ const OWN_ROLE: &str = "; SELECT pg_catalog.set_config('role', pg_catalog.substr
 fn time_limits(limits: Limits) -> impl Iterator<Item = (&'static str, u128)> {
     [
         ("statement_timeout", limits.statement),
-        ("lock_timeout", limits.statement),
+        // before the client's own limit: the server then says that it was a lock
+        ("lock_timeout", limits.lock()),
         ("idle_in_transaction_session_timeout", limits.lease()),
     ]
     .into_iter()

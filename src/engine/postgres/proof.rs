@@ -24,7 +24,7 @@ pub(super) async fn prove(
     if found.session_user != document.username() {
         return Err(not("the session is another user's"));
     }
-    if found.current_user != found.acts_as {
+    if found.acts_as.is_some_and(|role| role != found.current_user) {
         return Err(not("it does not act as the role that its settings name"));
     }
     if found.expired {

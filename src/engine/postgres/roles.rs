@@ -15,7 +15,6 @@ use zeroize::Zeroizing;
 use super::{
     Session,
     errors::{Doing, READS},
-    pin,
 };
 use crate::{engine::EngineError, settings::PasswordHashing};
 
@@ -129,19 +128,19 @@ pub(super) async fn connection_limit(session: &Session, role: &str) -> Answer<Op
 pub(super) struct Identity {
     pub(super) session_user: String,
     pub(super) current_user: String,
-    /// Whom its settings have it act as; itself if they name nobody.
-    pub(super) acts_as: String,
+    /// Whom its own settings have it act as, if they name somebody.
+    pub(super) acts_as: Option<String>,
     pub(super) expired: bool,
 }
 
 /// Asks a session who it is.
 pub(super) async fn identity(session: &Session) -> Answer<Option<Identity>> {
-    let question = "SELECT session_user::pg_catalog.text, current_user::pg_catalog.text, coalesce((\
+    let question = "SELECT session_user::pg_catalog.text, current_user::pg_catalog.text, (\
                         SELECT pg_catalog.substr(c.setting, 6) FROM pg_catalog.pg_db_role_setting s, \
                         pg_catalog.unnest(s.setconfig) AS c (setting) \
                         WHERE s.setrole OPERATOR(pg_catalog.=) r.oid AND c.setting OPERATOR(pg_catalog.~~) 'role=%' \
                         AND (s.setdatabase OPERATOR(pg_catalog.=) 0 OR s.setdatabase OPERATOR(pg_catalog.=) d.oid) \
-                        ORDER BY s.setdatabase DESC LIMIT 1), session_user::pg_catalog.text), \
+                        ORDER BY s.setdatabase DESC LIMIT 1), \
                     coalesce(r.rolvaliduntil OPERATOR(pg_catalog.<=) pg_catalog.now(), false) \
                     FROM pg_catalog.pg_roles r, pg_catalog.pg_database d \
                     WHERE r.rolname OPERATOR(pg_catalog.=) session_user \
@@ -150,7 +149,9 @@ pub(super) async fn identity(session: &Session) -> Answer<Option<Identity>> {
     Ok(rows.first().map(|row| Identity {
         session_user: row.get(0),
         current_user: row.get(1),
-        acts_as: row.get(2),
+        acts_as: row
+            .get::<_, Option<String>>(2)
+            .filter(|role| role != "none"),
         expired: row.get(3),
     }))
 }
@@ -281,22 +282,11 @@ pub(super) fn reconcile_settings(
         .filter(|setting| !present.contains(setting))
         .map(|setting| {
             let name = escape_identifier(&setting.name);
-            if LISTS.contains(&setting.name.as_str()) {
-                // kept as a list of quoted names; set in this transaction and taken from there it stays one
-                format!(
-                    "SELECT pg_catalog.set_config({}, {}, true); {} SET {name} FROM CURRENT; {pinned}",
-                    escape_literal(&setting.name),
-                    escape_literal(&setting.value),
-                    alter(setting),
-                    pinned = pin::SEARCH_PATH,
-                )
-            } else {
-                format!(
-                    "{} SET {name} TO {}",
-                    alter(setting),
-                    escape_literal(&setting.value)
-                )
-            }
+            let value = match LISTS.contains(&setting.name.as_str()) {
+                true => list(&setting.value),
+                false => escape_literal(&setting.value),
+            };
+            format!("{} SET {name} TO {value}", alter(setting))
         });
     reset.chain(set).collect()
 }
@@ -309,3 +299,38 @@ const LISTS: [&str; 5] = [
     "local_preload_libraries",
     "shared_preload_libraries",
 ];
+
+/// A list of identifiers, as the catalogs keep it, as a list of literals, which is how a statement takes it.
+fn list(kept: &str) -> String {
+    let mut items = vec![String::new()];
+    let (mut quoted, mut rest) = (false, kept.chars().peekable());
+    while let Some(c) = rest.next() {
+        let last = items.len() - 1;
+        match c {
+            '"' if quoted && rest.next_if_eq(&'"').is_some() => items[last].push('"'),
+            '"' => quoted = !quoted,
+            ',' if !quoted => items.push(String::new()),
+            ' ' if !quoted => {}
+            c => items[last].push(c),
+        }
+    }
+    let literals: Vec<_> = items.iter().map(|item| escape_literal(item)).collect();
+    literals.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_identifiers_is_written_as_literals() {
+        for (kept, written) in [
+            ("\"$user\", public", "'$user', 'public'"),
+            ("\"a, b\", \"c\"\"d\", \"it's\"", "'a, b', 'c\"d', 'it''s'"),
+            ("\"\"", "''"),
+            ("", "''"),
+        ] {
+            assert_eq!(list(kept), written, "{kept}");
+        }
+    }
+}

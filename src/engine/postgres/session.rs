@@ -120,7 +120,8 @@ impl Session {
                     EngineError::ChangeForbidden { server, user }
                 }
             },
-            Some(SqlState::QUERY_CANCELED | SqlState::LOCK_NOT_AVAILABLE) => self.timed_out(),
+            Some(SqlState::LOCK_NOT_AVAILABLE) => self.locked().await,
+            Some(SqlState::QUERY_CANCELED) => self.timed_out(),
             Some(SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT) => {
                 EngineError::LeaseOver { server }
             }
@@ -133,6 +134,44 @@ impl Session {
                 server,
                 reason: error.to_string(),
             },
+        }
+    }
+
+    /// Who holds the lock that was waited for in vain: the function's own, or that of a change of a role.
+    ///
+    /// Every role of the database may take either. Who looks is out of the transaction by then, which has failed.
+    async fn locked(&self) -> EngineError {
+        let question = "SELECT DISTINCT a.pid, coalesce(a.usename, '')::pg_catalog.text \
+                        FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid \
+                        WHERE l.granted AND a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() AND (\
+                            l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.objsubid OPERATOR(pg_catalog.=) 2 \
+                            AND l.classid OPERATOR(pg_catalog.=) pg_catalog.hashtext('secret-rotation')::pg_catalog.oid \
+                            OR l.mode OPERATOR(pg_catalog.=) 'RowExclusiveLock' AND l.relation OPERATOR(pg_catalog.=) ANY (\
+                                ARRAY['pg_catalog.pg_authid'::pg_catalog.regclass, \
+                                      'pg_catalog.pg_auth_members'::pg_catalog.regclass, \
+                                      'pg_catalog.pg_db_role_setting'::pg_catalog.regclass]::pg_catalog.oid[])) LIMIT 5";
+        let asked = async {
+            self.client.batch_execute("ROLLBACK").await?;
+            self.client.query_typed(question, &[]).await
+        };
+        let Ok(Ok(holders)) = timeout(self.limits.fence(), asked).await else {
+            return self.timed_out();
+        };
+        let holders: Vec<(i32, String)> =
+            holders.iter().map(|row| (row.get(0), row.get(1))).collect();
+        if holders.is_empty() {
+            return self.timed_out();
+        }
+        let each = |text: fn(&(i32, String)) -> String, between| {
+            holders.iter().map(text).collect::<Vec<_>>().join(between)
+        };
+        EngineError::Locked {
+            server: self.server.clone(),
+            by: each(|(pid, user)| format!("process {pid} of {user}"), ", "),
+            cure: each(
+                |(pid, _)| format!("SELECT pg_terminate_backend({pid})"),
+                "; ",
+            ),
         }
     }
 

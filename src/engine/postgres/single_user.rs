@@ -20,7 +20,13 @@ pub(super) async fn change<E: From<EngineError>>(
     };
     if pending.username() != session.user {
         let (user, expected) = (pending.username().to_owned(), session.user.clone());
-        return Err(EngineError::AnotherUser { user, expected }.into());
+        let label = "AWSPENDING";
+        return Err(EngineError::AnotherUser {
+            label,
+            user,
+            expected,
+        }
+        .into());
     }
     let sql = roles::change_password(&session.user, pending.password(), hashing);
     let doing = Doing::new("replace its own password");
