@@ -252,8 +252,8 @@ async fn make_like(session: &Session, current: &Document, pair: &Pair) -> Result
 
     let has = roles::settings(session, to).await?;
     let wants = roles::settings(session, from).await?;
-    for sql in roles::reconcile_settings(to, &wants, &has) {
-        try_to(session, &sql, &altering("alter", to)).await?;
+    for (name, sql) in roles::reconcile_settings(to, &wants, &has) {
+        try_to(session, &name, &sql, &altering("alter", to)).await?;
     }
     if to != owner {
         let acts_as_owner = has.iter().any(|setting| setting.name == "role");
@@ -271,26 +271,37 @@ async fn make_like(session: &Session, current: &Document, pair: &Pair) -> Result
 }
 
 /// What a role may set for itself its administrator may not always set for another one (a parameter of a library that is loaded
-/// where the role is at work): then it is left out, or the role itself could keep its credential from being rotated.
-async fn try_to(session: &Session, sql: &str, altering: &Altering<'_>) -> Result<(), EngineError> {
-    match altering
-        .run(&format!("SAVEPOINT setting; {sql}; RELEASE setting"))
-        .await
-    {
-        Err(error @ EngineError::AdministratorForbidden { .. }) => {
-            tracing::warn!(
-                sql,
-                %error,
-                "the other user does not get this setting: where it matters, run the statement as a superuser"
-            );
-            altering.run("ROLLBACK TO setting").await
-        }
-        Err(error @ EngineError::Refused { .. }) if !session.client.is_closed() => {
-            tracing::warn!(sql, %error, "the other user does not get this setting: the server refuses it");
-            altering.run("ROLLBACK TO setting").await
-        }
-        done => done,
+/// where the role is at work): then it is left out, or the role itself could keep its credential from being rotated. What only a
+/// superuser can have set is not left out.
+async fn try_to(
+    session: &Session,
+    name: &str,
+    sql: &str,
+    altering: &Altering<'_>,
+) -> Result<(), EngineError> {
+    let tried = format!("SAVEPOINT setting; {sql}; RELEASE setting");
+    let error =
+        match altering.run(&tried).await {
+            Err(
+                error @ (EngineError::AdministratorForbidden { .. } | EngineError::Refused { .. }),
+            ) if !session.client.is_closed() => error,
+            done => return done,
+        };
+    altering.run("ROLLBACK TO setting").await?;
+    if roles::is_a_superusers(session, name).await? {
+        return Err(EngineError::AdministratorForbidden {
+            server: session.server.clone(),
+            user: session.user.clone(),
+            action: format!("set {name}"),
+            cure: sql.to_owned(),
+        });
     }
+    tracing::warn!(
+        sql,
+        %error,
+        "the other user does not get this setting: where it matters, run the statement as a superuser"
+    );
+    Ok(())
 }
 
 #[cfg(test)]

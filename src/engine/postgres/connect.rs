@@ -23,13 +23,13 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::{
     Postgres, Session, errors,
     mutex::lock,
-    pin, roles,
+    pin,
     session::Purpose,
     wire::{self, Watched, Watching},
 };
 use crate::{
     document::Document,
-    engine::{EngineError, Login},
+    engine::{EngineError, Limits, Login},
     settings::ChannelBindingRule,
 };
 
@@ -65,19 +65,33 @@ impl Postgres<'_> {
         document: &Document,
         purpose: Purpose,
     ) -> Result<Login<Session>, EngineError> {
-        if purpose == Purpose::Application {
-            return self.log_in_once(document, purpose, None).await;
-        }
-        let options = pin::options(self.limits);
-        match self.log_in_once(document, purpose, Some(&options)).await {
-            // a pooler: what its transactions begin with pins them
-            Err(EngineError::Refused { code, message, .. })
-                if POOLERS.contains(&&*code)
-                    && NAMES_OPTIONS.iter().any(|word| message.contains(word)) =>
-            {
-                self.log_in_once(document, purpose, None).await
+        let mut packet = Packet {
+            pinned: purpose != Purpose::Application,
+            idles: false,
+        };
+        loop {
+            let options = packet.options(self.limits);
+            let login = self.log_in_once(document, purpose, options.as_deref());
+            match login.await {
+                // a pooler: what its transactions begin with pins them
+                Err(EngineError::Refused { code, message, .. })
+                    if options.is_some()
+                        && POOLERS.contains(&&*code)
+                        && NAMES_OPTIONS.iter().any(|word| message.contains(word)) =>
+                {
+                    return self.log_in_once(document, purpose, None).await;
+                }
+                // the role has its idle sessions ended sooner than a step can do with
+                Err(EngineError::Refused { code, .. })
+                    if code == SqlState::IDLE_SESSION_TIMEOUT.code() && !packet.idles =>
+                {
+                    packet.idles = true;
+                }
+                Ok(Login::Accepted(session)) if session.hurried && !packet.idles => {
+                    packet.idles = true;
+                }
+                answer => return answer,
             }
-            answer => answer,
         }
     }
 
@@ -175,49 +189,76 @@ impl Postgres<'_> {
             user,
             standby: false,
             pooled: false,
+            hurried: false,
             purpose,
             limits: self.limits,
             ended,
             connection: Some(task),
             closing: self.kept.closing.clone(),
         };
-        let (standby, process) = about_itself(&session, login.process)
-            .await
-            .map_err(|error| errors::of_login(&error, document))?;
-        session.standby = standby;
-        session.pooled = process != login.process;
+        let about = match about_itself(&session).await {
+            Ok(about) => about,
+            Err(error) => {
+                return Err(match session.ended_with().await {
+                    Some(code) => session.refused(&code, "log in"),
+                    None => errors::of_login(&error, document),
+                });
+            }
+        };
+        session.standby = about.standby;
+        session.pooled = about.process != login.process;
+        session.hurried = about.hurried;
         Ok(Login::Accepted(session))
     }
 }
+
+/// What the startup packet's `options` say.
+struct Packet {
+    /// All that a session is pinned to.
+    pinned: bool,
+    /// That an idle session lasts as long as the function says. It is said only where it has to be, for PostgreSQL 13 does not know
+    /// the word.
+    idles: bool,
+}
+
+impl Packet {
+    fn options(&self, limits: Limits) -> Option<String> {
+        let pinned = self.pinned.then(|| pin::options(limits));
+        let idles = self.idles.then(|| IDLES.to_owned());
+        let options: Vec<_> = pinned.into_iter().chain(idles).collect();
+        (!options.is_empty()).then(|| options.join(" "))
+    }
+}
+
+const IDLES: &str = "-c idle_session_timeout=1min";
 
 /// SQLSTATEs with which poolers refuse a startup packet: PgBouncer's, and RDS Proxy's.
 const POOLERS: [&str; 2] = ["08P01", "0A000"];
 const NAMES_OPTIONS: [&str; 2] = ["startup parameter", "command-line options"];
 
-/// Whether the server takes no changes, and which of its processes serves this session.
-///
-/// What is idle between two statements ends when the function's limit says so, not the role's own. Not through a pooler.
-async fn about_itself(
-    session: &Session,
+/// What a session tells of itself.
+struct About {
+    /// Whether the server takes no changes.
+    standby: bool,
+    /// Which of the server's processes serves this session.
     process: Option<i32>,
-) -> Result<(bool, Option<i32>), tokio_postgres::Error> {
-    let mut question =
-        "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.pg_backend_pid()".to_owned();
-    if let (Some(process), Purpose::Owner | Purpose::Administrator) = (process, session.purpose) {
-        question += &format!(
-            "; {} AND pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) {process}",
-            roles::END_WHEN_IDLE
-        );
-    }
-    let question = question.as_str();
+    /// Whether it ends when it is idle for less than a minute.
+    hurried: bool,
+}
+
+async fn about_itself(session: &Session) -> Result<About, tokio_postgres::Error> {
+    let question = "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.pg_backend_pid(), \
+                    pg_catalog.current_setting('idle_session_timeout', true)";
     let answer = session.client.simple_query(question).await?;
     let row = answer.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some(row),
         _ => None,
     });
     let field = |at| row.and_then(|row| row.get(at));
-    Ok((
-        field(0) == Some("t"),
-        field(1).and_then(|process| process.parse().ok()),
-    ))
+    let is_long = |limit: &str| limit == "0" || limit.ends_with(['n', 'h', 'd']); // min, h, d
+    Ok(About {
+        standby: field(0) == Some("t"),
+        process: field(1).and_then(|process| process.parse().ok()),
+        hurried: field(2).is_some_and(|limit| !is_long(limit)),
+    })
 }

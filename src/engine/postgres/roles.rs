@@ -252,7 +252,7 @@ pub(super) fn reconcile_settings(
     role: &str,
     wanted: &[Setting],
     present: &[Setting],
-) -> Vec<String> {
+) -> Vec<(String, String)> {
     let matters = |setting: &&Setting| setting.name != "role";
     let same_place = |a: &Setting, b: &Setting| a.name == b.name && a.database == b.database;
     let alter = |setting: &Setting| {
@@ -270,10 +270,10 @@ pub(super) fn reconcile_settings(
         .filter(matters)
         .filter(|setting| !wanted.iter().any(|wanted| same_place(wanted, setting)))
         .map(|setting| {
-            format!(
-                "{} RESET {}",
-                alter(setting),
-                escape_identifier(&setting.name)
+            let name = escape_identifier(&setting.name);
+            (
+                setting.name.clone(),
+                format!("{} RESET {name}", alter(setting)),
             )
         });
     let set = wanted
@@ -286,9 +286,18 @@ pub(super) fn reconcile_settings(
                 true => list(&setting.value),
                 false => escape_literal(&setting.value),
             };
-            format!("{} SET {name} TO {value}", alter(setting))
+            let set = format!("{} SET {name} TO {value}", alter(setting));
+            (setting.name.clone(), set)
         });
     reset.chain(set).collect()
+}
+
+/// Whether only a superuser, or who was granted it, may set this parameter: then no application has.
+pub(super) async fn is_a_superusers(session: &Session, name: &str) -> Answer<bool> {
+    let question = "SELECT FROM pg_catalog.pg_settings WHERE pg_catalog.lower(name) OPERATOR(pg_catalog.=) pg_catalog.lower($1) \
+                    AND context OPERATOR(pg_catalog.~~) 'superuser%'";
+    let rows = session.ask(question, &[(&name, Type::TEXT)], READS).await?;
+    Ok(!rows.is_empty())
 }
 
 /// Parameters whose value is a list of identifiers (GUC_LIST_QUOTE in PostgreSQL's source).

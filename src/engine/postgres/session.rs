@@ -36,6 +36,8 @@ pub struct Session {
     pub(super) standby: bool,
     /// Something between here and the server shares its connections: what is set outside a transaction reaches others.
     pub(super) pooled: bool,
+    /// The server ends it soon where it is idle.
+    pub(super) hurried: bool,
     pub(super) purpose: Purpose,
     pub(super) limits: Limits,
     pub(super) ended: Arc<SetOnce<Option<SqlState>>>,
@@ -125,11 +127,7 @@ impl Session {
             Some(SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT) => {
                 EngineError::LeaseOver { server }
             }
-            Some(code) => EngineError::Refused {
-                server,
-                code: code.code().to_owned(),
-                message: format!("as {user}, to {}", doing.action),
-            },
+            Some(code) => self.refused(&code, doing.action),
             None => EngineError::Unreachable {
                 server,
                 reason: error.to_string(),
@@ -183,8 +181,17 @@ impl Session {
         }
     }
 
+    /// The server's word against it. Not its message, which may quote a statement.
+    pub(super) fn refused(&self, code: &SqlState, action: &str) -> EngineError {
+        EngineError::Refused {
+            server: self.server.clone(),
+            code: code.code().to_owned(),
+            message: format!("as {}, to {action}", self.user),
+        }
+    }
+
     /// With which word the server has ended this session, if it has.
-    async fn ended_with(&self) -> Option<SqlState> {
+    pub(super) async fn ended_with(&self) -> Option<SqlState> {
         if !self.client.is_closed() {
             return None;
         }
