@@ -2,12 +2,17 @@
 //!
 //! A user there may have several passwords at once, so the old one goes on until the next rotation.
 
-use redis::{Client, RedisError, aio::MultiplexedConnection, cmd};
+use std::time::Duration;
+
+use redis::{AsyncConnectionConfig, Client, RedisError, aio::MultiplexedConnection, cmd};
 use secrecy::ExposeSecret;
 use secret_rotation::document::Document;
 use secret_rotation::engine::{Disconnect, Engine, EngineError, Login, Proven};
 use secret_rotation::function::Function;
 use sha2::{Digest, Sha256};
+
+/// What a step has time for.
+const LIMIT: Duration = Duration::from_secs(10);
 
 pub(crate) struct Redis;
 
@@ -55,7 +60,12 @@ impl Disconnect for Redis {}
 async fn log_in(document: &Document) -> Result<MultiplexedConnection, RedisError> {
     let scheme = if document.tls() { "rediss" } else { "redis" };
     let client = Client::open(format!("{scheme}://{}", document.server()))?;
-    let mut session = client.get_multiplexed_async_connection().await?;
+    // the driver's own limits are below a second
+    let limits = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(LIMIT))
+        .set_response_timeout(Some(LIMIT));
+    let session = client.get_multiplexed_async_connection_with_config(&limits);
+    let mut session = session.await?;
     // not by the driver, which takes every answer to it for a wrong password
     let (user, password) = (document.username(), document.password().expose_secret());
     let login = cmd("AUTH")
