@@ -51,11 +51,6 @@ pub enum Error {
          out for a single user"
     )]
     NoAdministrator { secret: String },
-    /// A document that cannot be written back.
-    #[error(
-        "the new document cannot be written as JSON ({reason}): report this as a fault of the function"
-    )]
-    Unwritable { reason: String },
     /// The token is staged, and nothing is stored under it.
     #[error(
         "the AWSPENDING version has no value yet: createSecret comes first; Secrets Manager begins again with it"
@@ -116,7 +111,6 @@ impl Error {
             Self::Document { source, .. } => source.error_type(),
             Self::Administrator { .. } => "AdministratorDocumentInvalid",
             Self::NoAdministrator { .. } => "AdministratorNotFound",
-            Self::Unwritable { .. } => "DocumentUnwritable",
             Self::NoPendingValue => "NoPendingValue",
             Self::AnotherServer { .. } => "AnotherServer",
             Self::NoVersionLogsIn { .. } => "NoVersionLogsIn",

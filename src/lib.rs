@@ -11,7 +11,7 @@
 //! |---|---|
 //! | [`event`] | what Secrets Manager sends: step, secret, token |
 //! | [`rotation`] | the protocol, one file a step: `create`, `set`, `test`, `finish`; the rules on labels in [`rotation::versions`] |
-//! | [`document`] | the secret's JSON: typed fields, everything else kept as it was |
+//! | [`document`] | a crate of its own: the secret's JSON, typed fields, everything else kept as it was |
 //! | [`password`] | the policy and the generator |
 //! | [`store`] | [`store::SecretStore`], and Secrets Manager behind it |
 //! | [`engine`] | [`engine::Engine`], and behind it PostgreSQL, and services with API keys |
@@ -27,7 +27,6 @@
 //! is changed in the database that is not first stored, and every step may be repeated or cut off anywhere.
 
 pub mod age;
-pub mod document;
 pub mod engine;
 pub mod error;
 pub mod event;
@@ -39,3 +38,6 @@ pub mod rotation;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
+
+#[doc(no_inline)]
+pub use rotating_secret_document as document;

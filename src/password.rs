@@ -18,6 +18,9 @@ const NUMBERS: &str = "0123456789";
 /// The punctuation that GetRandomPassword documents.
 const PUNCTUATION: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 
+/// The punctuation that a URL holds as it is (RFC 3986, section 2.3).
+pub const URL_SAFE: &str = "-._~";
+
 /// What may go into a password, as GetRandomPassword's parameters say it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
@@ -35,6 +38,16 @@ pub struct Rules {
     pub exclude_lowercase: bool,
     /// At least one character of every type that is not excluded.
     pub require_each_included_type: bool,
+}
+
+impl Rules {
+    /// Without what would have to be encoded in a URL.
+    #[must_use]
+    pub fn url_safe(mut self) -> Self {
+        let unsafe_in_a_url = PUNCTUATION.chars().filter(|c| !URL_SAFE.contains(*c));
+        self.exclude_characters.extend(unsafe_in_a_url);
+        self
+    }
 }
 
 impl Default for Rules {

@@ -91,6 +91,15 @@ impl Settings {
                 defaults.require_each_included_type,
             )?,
         };
+        let characters = parsed(
+            &variable,
+            "PASSWORD_CHARACTERS",
+            "url-safe, or leave it out",
+        )?;
+        let rules = match characters {
+            Some(Characters::UrlSafe) => rules.url_safe(),
+            None => rules,
+        };
         Ok(Self {
             policy: Policy::new(&rules)?,
             hashing: parsed(&variable, "PASSWORD_HASHING", "scram or server")?.unwrap_or_default(),
@@ -115,6 +124,22 @@ impl Settings {
                 .transpose()?,
             endpoint: filled(&variable, "SECRETS_MANAGER_ENDPOINT"),
         })
+    }
+}
+
+/// What `PASSWORD_CHARACTERS` can say.
+enum Characters {
+    UrlSafe,
+}
+
+impl FromStr for Characters {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "url-safe" => Ok(Self::UrlSafe),
+            _ => Err(()),
+        }
     }
 }
 
@@ -225,6 +250,7 @@ pub enum SettingsError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::password::LEAST_BITS;
     use rand::rngs::SysRng;
     use secrecy::ExposeSecret;
 
@@ -301,6 +327,26 @@ mod tests {
     }
 
     #[test]
+    fn a_password_that_is_safe_in_a_url_stands_in_one_as_it_is_and_is_as_strong_as_any() {
+        let safe = [
+            ("PASSWORD_CHARACTERS", "url-safe"),
+            ("EXCLUDE_CHARACTERS", "~0"),
+        ];
+        let policy = read(&safe).unwrap().policy;
+        assert!(policy.bits() >= LEAST_BITS);
+        for _ in 0..500 {
+            let drawn = policy.generate(&mut SysRng).unwrap();
+            let drawn = drawn.expose_secret();
+            let url = format!("postgresql://app:{drawn}@db.example.com/shop");
+            let url = url::Url::parse(&url).unwrap();
+            assert_eq!(url.password(), Some(drawn));
+            assert_eq!(url.host_str(), Some("db.example.com"));
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+            assert!(drawn.chars().all(plain) && !drawn.contains('0'), "{drawn}");
+        }
+    }
+
+    #[test]
     fn hosts_are_read_from_a_list_and_there_are_none_by_default() {
         assert!(read(&[]).unwrap().allowed_hosts.is_empty());
         let settings =
@@ -316,6 +362,7 @@ mod tests {
             ("PASSWORD_LENGTH", "-1"),
             ("EXCLUDE_NUMBERS", "ture"),
             ("PASSWORD_HASHING", "md5"),
+            ("PASSWORD_CHARACTERS", "any"),
             ("ADMINISTRATOR_CHANNEL_BINDING", "disable"),
             ("POOLER_ASKS_SERVER", "maybe"),
             ("OVERLAP_WINDOW", "soon"),

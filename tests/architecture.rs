@@ -15,7 +15,7 @@ use syn::{
 };
 
 /// The packages from the top, each with its folder. Those of one line know nothing of each other.
-const RANKS: [&[(&str, &str)]; 4] = [
+const RANKS: [&[(&str, &str)]; 5] = [
     &[("rotatectl", "cli/src")],
     &[("drill", "drill/src")],
     &[("local", "local/src")],
@@ -23,6 +23,7 @@ const RANKS: [&[(&str, &str)]; 4] = [
         ("rotating_secret", "client/src"),
         ("secret_rotation", "src"),
     ],
+    &[("rotating_secret_document", "document/src")],
 ];
 
 /// What stands above the commands of rotatectl, and the commands. All else is what they share.
@@ -261,4 +262,27 @@ fn every_test_that_a_comment_or_a_page_names_by_its_path_is_there() {
         }
     }
     assert!(seen > 10, "only {seen} were found");
+}
+
+/// A feature of serde_json is on for a whole build, and changes how an application reads JSON of its own.
+#[test]
+fn what_an_application_adds_asks_serde_json_for_no_feature_but_raw_value() {
+    for manifest in ["Cargo.toml", "client/Cargo.toml", "document/Cargo.toml"] {
+        let text = fs::read_to_string(root().join(manifest)).unwrap();
+        let shared = manifest != "Cargo.toml";
+        let asked = text.lines().filter(|line| line.starts_with("serde_json"));
+        // the first of the workspace's is what all inherit, the second the function's own
+        let asked: Vec<_> = asked.take(if shared { usize::MAX } else { 1 }).collect();
+        assert!(!asked.is_empty(), "{manifest}");
+        for line in asked {
+            for feature in [
+                "preserve_order",
+                "arbitrary_precision",
+                "float_roundtrip",
+                "unbounded_depth",
+            ] {
+                assert!(!line.contains(feature), "{manifest}: {line}");
+            }
+        }
+    }
 }

@@ -4,17 +4,21 @@
 
 mod common;
 
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 use common::{options_with, rotate, start, stored};
 use local::world::World;
 use rotating_secret::{
     RotatingSecret,
     postgres::connect,
-    provider::{Aws, Stage},
+    provider::{Aws, Fixed, Stage, Version},
 };
+use rotating_secret_document::{Document, Overlap, table::ROWS};
 use secrecy::ExposeSecret;
 use serde_json::Value;
+use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+
+const WINDOW: Overlap = Overlap::Bounded(Duration::from_secs(90));
 
 async fn secret(world: &World, id: &str) -> RotatingSecret {
     RotatingSecret::builder(id)
@@ -79,11 +83,45 @@ async fn a_password_of_any_characters_logs_in() {
         let credential = secret.refresh().await.unwrap();
         seen.push_str(credential.password().unwrap().expose_secret());
         connect(&secret, world.tls().unwrap()).await.unwrap();
+        let url = credential.url().unwrap();
+        let options = PgConnectOptions::from_str(url.expose_secret()).unwrap();
+        let options = options.ssl_root_cert(world.postgres().ca_file());
+        PgConnection::connect_with(&options).await.unwrap();
     }
     for special in ['\\', '"', '\'', '@', '/', ':'] {
         assert!(
             seen.contains(special),
             "{special} is in none of 8 passwords"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_document_that_the_function_writes_back_is_read_by_the_client() {
+    let rows = ROWS.iter().filter_map(|row| Some((row, row.reading.ok()?)));
+    for (row, read) in rows {
+        let current = Document::parse(&row.text.into()).unwrap();
+        let next = current.with_user(current.next_user(), "n3w p@ss/word\"".into(), WINDOW);
+        let provider = Fixed::new().with("secret", Version::text("1", next.to_json()));
+        let secret = RotatingSecret::builder("secret").build(provider).await;
+        let credential = secret.unwrap().current().unwrap();
+        assert_eq!(credential.host(), Some(read.host), "{}", row.what);
+        assert_eq!(credential.port(), read.port, "{}", row.what);
+        assert_eq!(
+            credential.user(),
+            Some(&*current.next_user()),
+            "{}",
+            row.what
+        );
+        let password = credential.password().unwrap().expose_secret();
+        assert_eq!(password, "n3w p@ss/word\"", "{}", row.what);
+        assert_eq!(credential.database(), Some(read.database), "{}", row.what);
+        assert_eq!(credential.tls(), read.tls, "{}", row.what);
+        assert_eq!(
+            credential.overlap_window(),
+            Some(Duration::from_secs(90)),
+            "{}",
+            row.what
         );
     }
 }

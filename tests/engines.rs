@@ -196,7 +196,7 @@ impl RedisServer {
     }
 }
 
-const ADMINISTRATOR: &str = r#"{"username":"admin","password":"administrators"}"#;
+const ADMINISTRATOR: &str = r#"{"username":"admin","password":"administrators","ssl":false}"#;
 
 #[tokio::test]
 async fn the_example_of_ones_own_engine_keeps_the_contract() {

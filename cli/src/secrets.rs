@@ -8,11 +8,13 @@ use std::{
 
 use aws_sdk_secretsmanager::{
     Client,
-    primitives::DateTime,
+    primitives::{Blob, DateTime},
     types::{Filter, FilterNameStringType, SecretListEntry},
 };
 
-use serde::{Deserialize, Serialize, Serializer};
+use secrecy::SecretString;
+use secret_rotation::document::Fields;
+pub use secret_rotation::document::Strategy;
 
 use crate::aws::{Error, explain};
 
@@ -97,63 +99,33 @@ fn has(secret: &SecretListEntry, tag: &Tag) -> bool {
 }
 
 /// What is kept of a secret's document where nothing secret is needed of it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub struct Outline {
-    engine: Option<String>,
-    masterarn: Option<String>,
-    overlap_seconds: Option<u64>,
+    /// How it rotates.
+    pub strategy: Strategy,
+    /// How long the old one of two users logs in after a rotation, if that is bounded.
+    pub overlap: Option<Duration>,
 }
 
 impl Outline {
     /// None for what is no JSON object.
-    pub fn read(document: &str) -> Option<Self> {
-        serde_json::from_str(document).ok()
-    }
-
-    /// How it rotates.
-    pub fn strategy(&self) -> Strategy {
-        match (self.engine.as_deref(), &self.masterarn) {
-            (Some("http-api-key"), _) => Strategy::ApiKey,
-            (_, Some(_)) => Strategy::AlternatingUsers,
-            (_, None) => Strategy::SingleUser,
-        }
-    }
-
-    /// How long the old one of two users logs in after a rotation, if that is bounded.
-    pub fn overlap(&self) -> Option<Duration> {
-        let alternating = self.strategy() == Strategy::AlternatingUsers;
-        self.overlap_seconds
-            .filter(|_| alternating)
-            .map(Duration::from_secs)
+    pub fn read(document: &SecretString) -> Option<Self> {
+        let fields = Fields::read(document).ok()?;
+        let strategy = fields.strategy.unwrap_or(Strategy::SingleUser);
+        let overlap = fields.overlap_seconds;
+        let overlap = overlap.filter(|_| strategy == Strategy::AlternatingUsers);
+        Some(Self {
+            strategy,
+            overlap: overlap.map(Duration::from_secs),
+        })
     }
 }
 
-/// How a secret rotates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Strategy {
-    /// One role, whose password is replaced.
-    SingleUser,
-    /// Two roles that take turns.
-    AlternatingUsers,
-    /// A key of an HTTP API.
-    ApiKey,
-}
-
-impl Strategy {
-    /// The words for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::SingleUser => "single user",
-            Self::AlternatingUsers => "alternating users",
-            Self::ApiKey => "api key",
-        }
-    }
-}
-
-impl Serialize for Strategy {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
+/// A value, in whichever of the two fields it stands.
+pub fn text(string: Option<String>, binary: Option<Blob>) -> Option<SecretString> {
+    let bytes = binary.map(Blob::into_inner);
+    let string = string.or_else(|| String::from_utf8(bytes?).ok());
+    string.map(SecretString::from)
 }
 
 /// The version with this label.

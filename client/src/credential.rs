@@ -1,21 +1,18 @@
 //! What a version of a secret says: RDS's JSON document, or whatever else it holds.
 
-use std::{borrow::Cow, collections::HashMap, fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
+use rotating_secret_document::{DEFAULT_DATABASE, DEFAULT_PORT, DocumentError, Fields};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use serde::{Serialize, Serializer, de::DeserializeOwned, ser::SerializeStruct};
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::provider::{Stage, Value, Version};
 
-/// PostgreSQL's own port, where the document names none.
-const PORT: u16 = 5432;
-
 /// One version of a secret.
 ///
 /// The fields of a database's credential are there if the secret is a JSON object that has them, in the shape that
-/// RDS uses (`host`, `port`, `username`, `password`, `dbname`). Any other secret is read with
+/// RDS uses (`host`, `port`, `username`, `password`, `dbname`), read as the function that rotates reads them. Any other secret is read with
 /// [`json`](Self::json), [`text`](Self::text) or [`binary`](Self::binary).
 ///
 /// Neither Debug nor Serialize shows what is secret.
@@ -30,55 +27,21 @@ pub struct Credential {
     fetched: Instant,
 }
 
-/// What is read of a JSON document. A field of another type than expected is none of ours.
-#[derive(Clone, Default)]
-struct Fields {
-    host: Option<String>,
-    port: Option<u16>,
-    username: Option<String>,
-    password: Option<SecretString>,
-    dbname: Option<String>,
-    ssl: Option<bool>,
-    overlap_seconds: Option<u64>,
-}
-
-impl Fields {
-    /// A text of another shape has none of them.
-    fn parse(text: &str) -> Self {
-        // left as it stands, so that no copy of the password is made on the way
-        let found: HashMap<Cow<'_, str>, &RawValue> = match serde_json::from_str(text) {
-            Ok(found) => found,
-            Err(_) => return Self::default(),
-        };
-        Self {
-            host: field(&found, "host"),
-            // RDS writes numbers and booleans, people write strings
-            port: field(&found, "port").or_else(|| written(&found, "port")),
-            username: field(&found, "username"),
-            password: field(&found, "password"),
-            dbname: field(&found, "dbname"),
-            ssl: field(&found, "ssl").or_else(|| written(&found, "ssl")),
-            overlap_seconds: field(&found, "overlap_seconds"),
-        }
-    }
-}
-
-fn field<T: DeserializeOwned>(found: &HashMap<Cow<'_, str>, &RawValue>, name: &str) -> Option<T> {
-    serde_json::from_str(found.get(name)?.get()).ok()
-}
-
-/// Written as a string.
-fn written<T: FromStr>(found: &HashMap<Cow<'_, str>, &RawValue>, name: &str) -> Option<T> {
-    field::<String>(found, name)?.parse().ok()
-}
-
 impl Credential {
     /// `fetched` is when the provider was asked, not when it answered: the answer may be as old as the question.
     pub(crate) fn new(version: Version, stage: Stage, fetched: Instant) -> Self {
         let fields = match &version.value {
-            Value::Text(text) => Fields::parse(text.expose_secret()),
-            Value::Binary(_) => Fields::default(),
+            Value::Text(text) => Fields::read(text),
+            Value::Binary(bytes) => {
+                // whatever is no text is no JSON either
+                let text = str::from_utf8(bytes.expose_secret()).unwrap_or_default();
+                Fields::read(&text.into())
+            }
         };
+        let fields = fields.unwrap_or_else(|error| Fields {
+            wrong: Some(error),
+            ..Fields::default()
+        });
         Self {
             version: version.id.into(),
             stage,
@@ -144,7 +107,7 @@ impl Credential {
 
     /// The server's port: 5432 where the document names none.
     pub fn port(&self) -> u16 {
-        self.fields.port.unwrap_or(PORT)
+        self.fields.port.unwrap_or(DEFAULT_PORT)
     }
 
     /// Who logs in.
@@ -157,14 +120,33 @@ impl Credential {
         self.fields.password.as_ref()
     }
 
-    /// The database.
+    /// The database of a document that names a user: `postgres`, if it names none.
     pub fn database(&self) -> Option<&str> {
-        self.fields.dbname.as_deref()
+        let named = self.fields.dbname.as_deref();
+        self.user().map(|_| named.unwrap_or(DEFAULT_DATABASE))
+    }
+
+    /// The API key, of a document that has one.
+    pub fn key(&self) -> Option<&SecretString> {
+        self.fields.key.as_ref()
+    }
+
+    /// `postgresql://user:password@host:port/database?sslmode=verify-full`, for whoever logs in with a URL: any password works in it, for
+    /// all that an address cannot hold is encoded. `sslmode` is `disable` only where the document itself says `"ssl": false`.
+    ///
+    /// None without host, user and password.
+    pub fn url(&self) -> Option<SecretString> {
+        self.fields.url()
+    }
+
+    /// What is wrong with the document, if it is none of a login, or has a field that cannot be read. That field is absent here.
+    pub fn wrong(&self) -> Option<&DocumentError> {
+        self.fields.wrong.as_ref()
     }
 
     /// False only where the document itself says `"ssl": false`.
     pub fn tls(&self) -> bool {
-        self.fields.ssl.unwrap_or(true)
+        self.fields.tls.unwrap_or(true)
     }
 
     /// The overlap window that the rotation function announces in the document.
@@ -243,6 +225,8 @@ impl Serialize for Credential {
     reason = "a failing unwrap in a test is a failing test"
 )]
 mod tests {
+    use rotating_secret_document::table::ROWS;
+
     use super::*;
 
     fn credential(text: &str) -> Credential {
@@ -264,6 +248,45 @@ mod tests {
             assert!(!credential.tls());
             assert_eq!(credential.overlap_window(), Some(Duration::from_secs(3600)));
         }
+    }
+
+    #[test]
+    fn every_document_of_the_table_is_read_as_the_function_reads_it() {
+        for row in ROWS {
+            let credential = credential(row.text);
+            match row.reading {
+                Ok(read) => {
+                    assert!(credential.wrong().is_none(), "{}", row.what);
+                    assert_eq!(credential.host(), Some(read.host), "{}", row.what);
+                    assert_eq!(credential.port(), read.port, "{}", row.what);
+                    assert_eq!(credential.user(), Some(read.user), "{}", row.what);
+                    let password = credential.password().map(ExposeSecret::expose_secret);
+                    assert_eq!(password, Some(read.password), "{}", row.what);
+                    assert_eq!(credential.database(), Some(read.database), "{}", row.what);
+                    assert_eq!(credential.tls(), read.tls, "{}", row.what);
+                    assert!(credential.url().is_some());
+                }
+                // a text of another shape is a secret of its own
+                Err("DocumentNotJson" | "DocumentNotAnObject") => {
+                    assert!(credential.wrong().is_some() && credential.user().is_none());
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    #[test]
+    fn json_in_bytes_is_read_too() {
+        let version = Version {
+            value: Value::Binary(br#"{"username":"orders","password":"s3cret"}"#.to_vec().into()),
+            ..Version::text("v1", "")
+        };
+        let credential = Credential::new(version, Stage::Current, Instant::now());
+        assert_eq!(
+            (credential.user(), credential.host()),
+            (Some("orders"), None)
+        );
+        assert!(credential.binary().is_some());
     }
 
     #[test]

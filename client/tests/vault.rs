@@ -72,7 +72,7 @@ async fn a_secret_is_the_object_at_its_path_under_the_number_of_its_version() {
     );
     let first = current(&kv, "orders/db").await.unwrap();
     assert_eq!(first.id, "1");
-    assert_eq!(text(&first), r#"{"username":"orders","password":"one"}"#);
+    assert_eq!(text(&first), r#"{"password":"one","username":"orders"}"#);
     assert_eq!((first.lease, first.arn), (None, None));
 
     stub.write(
@@ -84,7 +84,7 @@ async fn a_secret_is_the_object_at_its_path_under_the_number_of_its_version() {
     assert_eq!(second.id, "2");
     assert_eq!(
         text(&second),
-        r#"{"username":"orders","password":"two","port":5432}"#
+        r#"{"password":"two","port":5432,"username":"orders"}"#
     );
 }
 
@@ -246,7 +246,7 @@ async fn credentials_stand_in_the_base_document_and_are_leased() {
     assert_eq!(version.lease, Some(HOUR));
     let user = version.id.rsplit('/').next().unwrap();
     let expected = format!(
-        r#"{{"engine":"postgres","host":"db.example","port":5432,"dbname":"orders","username":"v-orders-{user}","password":"password-of-{user}"}}"#
+        r#"{{"dbname":"orders","engine":"postgres","host":"db.example","port":5432,"username":"v-orders-{user}","password":"password-of-{user}"}}"#
     );
     assert_eq!(text(&version), expected);
 }
@@ -420,7 +420,7 @@ async fn a_static_role_is_named_by_its_last_rotation_and_lasts_until_the_next() 
     let first = current(&roles, "orders").await.unwrap();
     assert_eq!(first.id, role.last_vault_rotation);
     assert_eq!(first.lease, Some(Duration::from_millis(1_234_500)));
-    assert!(text(&first).ends_with(r#""dbname":"orders","username":"orders","password":"one"}"#));
+    assert!(text(&first).ends_with(r#""port":5432,"username":"orders","password":"one"}"#));
 
     role.password = "two".to_owned();
     role.last_vault_rotation = "2026-03-02T00:00:00Z".to_owned();

@@ -40,6 +40,7 @@ resource "aws_lambda_function" "function" {
       OVERLAP_WINDOW                = var.overlap_window
       PASSWORD_LENGTH               = tostring(var.password_length)
       EXCLUDE_CHARACTERS            = var.exclude_characters
+      PASSWORD_CHARACTERS           = var.password_characters
       PASSWORD_HASHING              = var.password_hashing
       ADMINISTRATOR_CHANNEL_BINDING = var.administrator_channel_binding
       POOLER_ASKS_SERVER            = tostring(var.pooler_asks_server)

@@ -96,6 +96,16 @@ variable "exclude_characters" {
   default = ":/@\"'\\"
 }
 
+variable "password_characters" {
+  description = "url-safe for passwords that stand in a URL as they are."
+  type        = string
+  default     = ""
+  validation {
+    condition     = contains(["", "url-safe"], var.password_characters)
+    error_message = "url-safe, or empty."
+  }
+}
+
 variable "password_hashing" {
   type    = string
   default = "scram"

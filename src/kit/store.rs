@@ -9,7 +9,7 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 
 use super::script::Script;
-use crate::store::{SecretStore, StoreError, Version, Versions, Which, Written};
+use crate::store::{Form, SecretStore, StoreError, Version, Versions, Which, Written};
 
 /// The version that a rotation begins with.
 pub(super) const OLD: &str = "old";
@@ -98,6 +98,7 @@ impl SecretStore for &Store {
             Ok(found.map(|(id, document)| Version {
                 id,
                 document,
+                form: Form::Text,
                 created: None,
             }))
         };
@@ -110,6 +111,7 @@ impl SecretStore for &Store {
         token: &str,
         _: Option<&SecretString>,
         document: &SecretString,
+        _: Form,
     ) -> Result<Written, StoreError> {
         let write = async {
             let mut values = self.values.borrow_mut();

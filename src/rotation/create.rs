@@ -14,7 +14,7 @@ use crate::{
     engine::{Engine, Stored, Succession},
     error::Error,
     event::RotationEvent,
-    store::{SecretStore, Which, Written},
+    store::{Form, SecretStore, Which, Written},
 };
 
 impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
@@ -43,6 +43,12 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         versions::up_to_date(&versions, Which::Current, &version.id)?;
         let current = document::<T>(&version, Which::Current)?;
 
+        if !current.ignored().is_empty() {
+            tracing::warn!(
+                keys = ?current.ignored(),
+                "keys of the document have this function's names and other values: they mean nothing to a single user, and are ignored"
+            );
+        }
         let succession = Succession {
             secret: &event.secret,
             token: &event.token,
@@ -59,7 +65,10 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             };
             self.known(event, &version, &current, &versions).await
         };
-        let store = async |next: &Document| self.store_pending(event, &current, next).await;
+        let store = async |next: &Document| {
+            self.store_pending(event, &current, next, version.form)
+                .await
+        };
         let stored = self.engine.successor(succession, known, store).await?;
         self.memory.keep(event, &current, version.created);
         Ok(match stored {
@@ -76,14 +85,13 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         event: &RotationEvent,
         current: &Document,
         next: &Document,
+        form: Form,
     ) -> Result<Stored, Error> {
-        let json = next.to_json().map_err(|error| Error::Unwritable {
-            reason: error.to_string(),
-        })?;
+        let json = next.to_json();
         let (token, rotation_token) = (&event.token, event.rotation_token.as_ref());
         let write = self
             .store
-            .write_pending(&event.secret, token, rotation_token, &json);
+            .write_pending(&event.secret, token, rotation_token, &json, form);
         Ok(match write.await? {
             Written::Stored => Stored::Now,
             Written::Conflict => match self.staged(event, current).await? {

@@ -128,12 +128,11 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             return Ok(None);
         };
         let replaced = document::<T>(&old_version, old)?;
-        let successor = document::<T>(&new_version, new)?;
         // after the promotion too: AWSPREVIOUS says whose password ends, and where the administrator's goes
-        fits(&replaced, &successor, new)?;
+        let successor = fits(&replaced, document::<T>(&new_version, new)?, new)?;
         let same = replaced.username() == successor.username();
         read.set(Some(successor));
-        let turns = replaced.administrator().is_some();
+        let turns = replaced.takes_turns();
         let replaced = match same && turns && replaced.api().is_none() {
             false => replaced,
             // somebody has stored a version since setSecret: the other user of the pair is still what this one replaces

@@ -72,11 +72,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         let held = self.held(event, current, versions, &read).await;
         let stored = match &stored {
             None => None,
-            Some(stored) => {
-                let stored = document::<T>(stored, which)?;
-                fits(current, &stored, which)?;
-                Some(stored)
-            }
+            Some(stored) => Some(fits(current, document::<T>(stored, which)?, which)?),
         };
         let since = versions.rotated.max(version.created);
         let overlaps = overlaps(self.overlap(current), since, self.now);

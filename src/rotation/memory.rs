@@ -43,7 +43,7 @@ impl Memory {
         let replaced = Replaced {
             document: Arc::new(document.with_password("".into())),
             stored,
-            ends: document.administrator().is_some(),
+            ends: document.takes_turns(),
         };
         let key = key(event);
         let mut kept = self.lock();

@@ -186,10 +186,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         let read = self.store.read(&event.secret, which).await;
         match self.pending(event, read).await? {
             Pending::AlreadyCurrent => Ok(None),
-            Pending::Staged(staged) => {
-                fits(current, &staged, which)?;
-                Ok(Some(*staged))
-            }
+            Pending::Staged(staged) => fits(current, *staged, which).map(Some),
         }
     }
 
@@ -214,11 +211,11 @@ fn document<T: Engine>(version: &Version, which: Which<'_>) -> Result<Document, 
 }
 
 /// The guard against a confused deputy: a version must name the server that AWSCURRENT names, and its user or the next one.
-fn fits(current: &Document, other: &Document, which: Which<'_>) -> Result<(), Error> {
-    same_server(current, other, which)?;
+fn fits(current: &Document, other: Document, which: Which<'_>) -> Result<Document, Error> {
+    let other = same_server(current, other, which)?;
     let (user, expected) = (other.username(), current.next_user());
     if current.api().is_some() || [current.username(), &expected].contains(&user) {
-        return Ok(());
+        return Ok(other);
     }
     Err(EngineError::AnotherUser {
         label: which.label(),
@@ -228,10 +225,10 @@ fn fits(current: &Document, other: &Document, which: Which<'_>) -> Result<(), Er
     .into())
 }
 
-/// `other` must name the server, role and database that `current` names.
-fn same_server(current: &Document, other: &Document, which: Which<'_>) -> Result<(), Error> {
+/// `other` must name the server, role and database that `current` names. Whether it asks for TLS `current` says.
+fn same_server(current: &Document, other: Document, which: Which<'_>) -> Result<Document, Error> {
     match other.differs_from(current) {
-        None => Ok(()),
+        None => Ok(other.with_tls_of(current)),
         Some(field) => Err(Error::AnotherServer {
             label: which.label(),
             field,

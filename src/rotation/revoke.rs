@@ -31,7 +31,8 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             });
         };
 
-        let sessions = match current.administrator() {
+        let administrator = current.administrator();
+        let sessions = match administrator.filter(|_| current.takes_turns()) {
             None => {
                 // the version was stored in createSecret, and its password set a little later: a session that
                 // began in between had the old one
@@ -59,8 +60,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
                     previous
                 } else {
                     let previous = document::<T>(&previous, Which::Previous)?;
-                    fits(&current, &previous, Which::Previous)?;
-                    previous
+                    fits(&current, previous, Which::Previous)?
                 };
                 let previous = match previous.username() == current.username() {
                     false => previous,

@@ -54,7 +54,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         // AWSCURRENT first: in a rotation that goes right it logs in, and no login is rejected
         let session = match self.engine.log_in(current).await? {
             Login::Accepted(session) => {
-                let replaced = stored.filter(|_| current.administrator().is_none());
+                let replaced = stored.filter(|_| !current.takes_turns());
                 found.set(Outcome::Changed { replaced });
                 session
             }
@@ -94,7 +94,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         let previous = self.store.read(&event.secret, Which::Previous).await?;
         let previous = document::<T>(&previous.ok_or_else(no_version_logs_in)?, Which::Previous)?;
         // the administrator gives its pair of roles a password, so it must be of that pair
-        fits(current, &previous, Which::Previous)?;
+        let previous = fits(current, previous, Which::Previous)?;
         match self.engine.log_in(&previous).await? {
             Login::Accepted(session) => Ok(session),
             Login::Rejected => Err(no_version_logs_in()),

@@ -19,14 +19,14 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             return Ok(Outcome::AlreadyCurrent);
         };
         // before anything is sent: who may write the secret may have staged another server
-        match self.memory.replaced_by(event) {
-            Some(replaced) => fits(&replaced.document, &staged, which)?,
+        let staged = match self.memory.replaced_by(event) {
+            Some(replaced) => fits(&replaced.document, *staged, which)?,
             None => {
                 let current = self.store.read(&event.secret, Which::Current).await?;
                 let current = current.ok_or(versions::Refusal::NoCurrentVersion)?;
-                fits(&document::<T>(&current, Which::Current)?, &staged, which)?;
+                fits(&document::<T>(&current, Which::Current)?, *staged, which)?
             }
-        }
+        };
         match self.engine.prove(&staged, &event.token).await? {
             Login::Accepted(()) => Ok(Outcome::LoggedIn),
             Login::Rejected => Err(Error::PendingRejected {

@@ -24,7 +24,7 @@ pub trait SecretStore {
     /// One version's value, or `None` if the service says that there is no such version, or none with a value.
     async fn read(&self, secret: &str, which: Which<'_>) -> Result<Option<Version>, StoreError>;
 
-    /// Stores the document as the version `token`, under AWSPENDING alone.
+    /// Stores the document as the version `token`, under AWSPENDING alone, in the form that AWSCURRENT has.
     ///
     /// A version has one value for ever: if `token` has another one, nothing is written and
     /// [`Written::Conflict`] says so.
@@ -34,6 +34,7 @@ pub trait SecretStore {
         token: &str,
         rotation_token: Option<&SecretString>,
         document: &SecretString,
+        form: Form,
     ) -> Result<Written, StoreError>;
 
     /// Moves AWSCURRENT from the version `from` to `token`; refused by the service if `from` has it no longer.
@@ -94,8 +95,19 @@ pub struct Version {
     pub id: String,
     /// The text that was stored.
     pub document: SecretString,
+    /// How it was stored.
+    pub form: Form,
     /// When it was stored, by the service's clock.
     pub created: Option<SystemTime>,
+}
+
+/// The two fields that a value can stand in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `SecretString`.
+    Text,
+    /// `SecretBinary`, of a text in UTF-8.
+    Binary,
 }
 
 /// What came of a write.
@@ -114,9 +126,9 @@ pub enum StoreError {
     /// The secret does not exist.
     #[error("{operation}: Secrets Manager has no such secret: check its ARN and the region")]
     NoSuchSecret { operation: &'static str },
-    /// A version's value is binary.
+    /// A version's value is no text.
     #[error(
-        "the {label} version holds SecretBinary: store the JSON document as SecretString and rotate again"
+        "the {label} version holds SecretBinary that is no text in UTF-8: store the JSON document as SecretString and rotate again"
     )]
     Binary { label: &'static str },
     /// IAM or a resource policy refuses the call.

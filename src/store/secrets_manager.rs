@@ -15,12 +15,14 @@ use aws_sdk_secretsmanager::{
         ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef,
     },
     error::{BoxError, DisplayErrorContext, ProvideErrorMetadata, SdkError},
-    primitives::DateTime,
+    primitives::{Blob, DateTime},
 };
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Scheduled, SecretStore, StoreError, Version, Versions, Which, Written};
+use zeroize::Zeroizing;
+
+use super::{Form, Scheduled, SecretStore, StoreError, Version, Versions, Which, Written};
 
 /// Amazon's own roots, to which every AWS endpoint's certificate chains.
 ///
@@ -162,12 +164,23 @@ impl SecretStore for SecretsManager {
                 error => return Err(error),
             },
         };
-        let document = value.secret_string.ok_or(StoreError::Binary {
-            label: which.label(),
-        })?;
+        let (document, form) = match (value.secret_string, value.secret_binary) {
+            (Some(text), _) => (text, Form::Text),
+            (None, binary) => {
+                let bytes = binary.map(Blob::into_inner).unwrap_or_default();
+                let text = String::from_utf8(bytes).map_err(|error| {
+                    drop(Zeroizing::new(error.into_bytes()));
+                    StoreError::Binary {
+                        label: which.label(),
+                    }
+                })?;
+                (text, Form::Binary)
+            }
+        };
         Ok(Some(Version {
             id: value.version_id.unwrap_or_default(),
             document: document.into(),
+            form,
             created: value
                 .created_date
                 .and_then(|date| SystemTime::try_from(date).ok()),
@@ -180,13 +193,16 @@ impl SecretStore for SecretsManager {
         token: &str,
         rotation_token: Option<&SecretString>,
         document: &SecretString,
+        form: Form,
     ) -> Result<Written, StoreError> {
+        let text = document.expose_secret();
         let written = self
             .client
             .put_secret_value()
             .secret_id(secret)
             .client_request_token(token)
-            .secret_string(document.expose_secret())
+            .set_secret_string((form == Form::Text).then(|| text.to_owned()))
+            .set_secret_binary((form == Form::Binary).then(|| Blob::new(text)))
             // without it the service would make this version AWSCURRENT at once
             .version_stages(Which::Pending(token).label())
             .set_rotation_token(rotation_token.map(|token| token.expose_secret().to_owned()))

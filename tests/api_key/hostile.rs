@@ -161,7 +161,8 @@ const HEADERS: [&str; 20] = [
 const HARMLESS: &str = "harmless: ";
 
 /// What the function says of a document that it does not follow.
-const REFUSALS: [&str; 4] = [
+const REFUSALS: [&str; 5] = [
+    "DocumentFieldMissing",
     "DocumentFieldInvalid",
     "HostNotAllowed",
     "PlaceholderWithoutValue",

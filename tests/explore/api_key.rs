@@ -25,7 +25,7 @@ pub(crate) struct Minting<'a> {
 }
 
 enum Looked {
-    Made(Document),
+    Made(Box<Document>),
     LeftOver(Vec<String>),
 }
 
@@ -163,7 +163,11 @@ impl Line<'_> {
             made = self.ask(Call::Make(token)).await;
         }
         match made {
-            Answer::Made(key) => self.made(minting, key).await.map(Looked::Made),
+            Answer::Made(key) => self
+                .made(minting, key)
+                .await
+                .map(Box::new)
+                .map(Looked::Made),
             Answer::Refused => Err(EngineError::NoRoom {
                 server: "h:443".to_owned(),
                 status: 409,

@@ -11,7 +11,7 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 use secret_rotation::{
     document::Document,
-    store::{self, SecretStore, StoreError, Versions, Which, Written},
+    store::{self, Form, SecretStore, StoreError, Versions, Which, Written},
 };
 use serde_json::{Value, json};
 
@@ -83,6 +83,7 @@ impl<'a> Line<'a> {
         found.map(|(version, credential, stored)| store::Version {
             id: version.to_string(),
             document: self.passwords.document(self.strategy, credential).into(),
+            form: Form::Text,
             created: Some(time(stored)),
         })
     }
@@ -207,6 +208,7 @@ impl SecretStore for Line<'_> {
             Answer::Done => Ok(Some(store::Version {
                 id: "of the administrator".to_owned(),
                 document: r#"{"username":"admin","password":"x","key":"x"}"#.into(),
+                form: Form::Text,
                 created: None,
             })),
             Answer::Refused => Err(refused()),
@@ -220,6 +222,7 @@ impl SecretStore for Line<'_> {
         token: &str,
         _: Option<&SecretString>,
         document: &SecretString,
+        _: Form,
     ) -> Result<Written, StoreError> {
         let (token, credential) = self.pending(token, document);
         self.write(Call::Put(token, credential)).await

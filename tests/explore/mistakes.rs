@@ -9,7 +9,7 @@ use secret_rotation::{
         Engine, EngineError, Known, Login, Promotion, Proven, Retiring, Revoked, Stored,
         Succession, Whose,
     },
-    store::{SecretStore, StoreError, Version, Versions, Which, Written},
+    store::{Form, SecretStore, StoreError, Version, Versions, Which, Written},
 };
 
 use crate::{
@@ -122,6 +122,7 @@ impl SecretStore for Mistaken<'_> {
         token: &str,
         rotation_token: Option<&SecretString>,
         document: &SecretString,
+        form: Form,
     ) -> Result<Written, StoreError> {
         let (version, credential) = self.line.pending(token, document);
         match self.mistake {
@@ -140,7 +141,7 @@ impl SecretStore for Mistaken<'_> {
         }
         let put = self
             .line
-            .write_pending(secret, token, rotation_token, document);
+            .write_pending(secret, token, rotation_token, document, form);
         match put.await {
             Ok(Written::Conflict) if self.is(Mistake::ConflictIsStored) => Ok(Written::Stored),
             written => written,

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_secretsmanager::Client;
 use futures_util::future::join_all;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use secret_rotation::{document::Document, engine::EngineError};
 
 use super::timeline::{OldCredential, Proof, Timeline};
@@ -12,7 +12,7 @@ use crate::{
     aws::{self, explain},
     login::Logins,
     retry::persist,
-    secrets::{CURRENT, Outline, PENDING, PREVIOUS, Strategy},
+    secrets::{CURRENT, Outline, PENDING, PREVIOUS, Strategy, text},
 };
 
 const ACTION: &str = "secretsmanager:GetSecretValue";
@@ -31,8 +31,8 @@ impl Version {
     }
 
     pub(super) fn strategy(&self) -> Strategy {
-        let outline = Outline::read(self.value.expose_secret());
-        outline.map_or(Strategy::SingleUser, |outline| outline.strategy())
+        let outline = Outline::read(&self.value);
+        outline.map_or(Strategy::SingleUser, |outline| outline.strategy)
     }
 }
 
@@ -52,7 +52,7 @@ pub(super) async fn version(
         Ok(value) => Ok(Some(Version {
             id: value.version_id.unwrap_or_default(),
             label,
-            value: value.secret_string.unwrap_or_default().into(),
+            value: text(value.secret_string, value.secret_binary).unwrap_or_default(),
         })),
         Err(aws::Error::Absent { .. }) => Ok(None),
         Err(error) => Err(error),

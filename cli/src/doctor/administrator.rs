@@ -1,7 +1,6 @@
 //! The administrator: its secret, its login, and each right that it lacks.
 
 use aws_sdk_secretsmanager::Client;
-use secrecy::SecretString;
 use secret_rotation::{
     document::{Document, ENGINES},
     engine::{
@@ -15,7 +14,10 @@ use super::{
     logins::store_what_the_database_has,
     shell::Shell,
 };
-use crate::aws::{self, explain};
+use crate::{
+    aws::{self, explain},
+    secrets::text,
+};
 
 /// Reads the administrator's secret.
 ///
@@ -44,7 +46,7 @@ pub(super) async fn read(
             ),
         },
     )?;
-    let json: SecretString = value.secret_string.unwrap_or_default().into();
+    let json = text(value.secret_string, value.secret_binary).unwrap_or_default();
     Document::parse_administrator(&json, rotated, ENGINES).map_err(|error| {
         Verdict::wrong(
             format!("the administrator's secret, {secret}, {error}"),

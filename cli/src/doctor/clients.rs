@@ -30,7 +30,7 @@ pub(super) fn lifetime(tags: &[Tag], document: &Document, settings: Option<&Sett
         return Verdict::wrong(what, Cure::advice("give it a time such as 5m or 300s"));
     };
     let shown = span(lifetime);
-    if document.administrator().is_none() {
+    if !document.takes_turns() {
         let what = format!(
             "they cache for {shown}; single user has no overlap, a rejected login tells them"
         );

@@ -156,30 +156,74 @@ impl Doctor<'_> {
 fn document(value: Option<&Value>) -> Verdict {
     match value {
         Some(Value::Document(document)) => {
-            let strategy = match document.administrator() {
-                Some(master) if document.api().is_some() => {
-                    let (key, server) = (document.username(), document.server());
-                    return Verdict::ok(format!("key {key} of {server}, master secret {master}"));
-                }
-                Some(administrator) => {
-                    format!("two users take turns, administrator {administrator}")
-                }
-                None => "single user".to_owned(),
-            };
             let (user, server) = (document.username(), document.server());
-            Verdict::ok(format!(
-                "{user} on {server}/{}, {strategy}",
-                document.dbname()
-            ))
+            let administrator = document.administrator();
+            let Some(login) = document.login() else {
+                let master = administrator.unwrap_or_default();
+                return Verdict::ok(format!("key {user} of {server}, master secret {master}"));
+            };
+            let strategy = match document.takes_turns() {
+                true => "two users take turns",
+                false => "single user",
+            };
+            let administrator = administrator.map(|secret| format!(", administrator {secret}"));
+            let administrator = administrator.unwrap_or_default();
+            let what = format!(
+                "{user} on {server}/{}, {strategy}{administrator}",
+                login.dbname()
+            );
+            match document.ignored() {
+                [] => Verdict::ok(what),
+                keys => {
+                    let keys = keys.join(" and ");
+                    let advice = "give the application's key another name, if it is not meant for this function";
+                    Verdict::warning(
+                        format!(
+                            "{what}; its {keys} means nothing to a single user, and is ignored"
+                        ),
+                        Cure::advice(advice),
+                    )
+                }
+            }
         }
         Some(Value::Invalid(error)) => {
             Verdict::wrong(format!("AWSCURRENT {error}"), Cure::default())
         }
         Some(Value::Binary) => {
             let advice = "store the JSON document as SecretString, with put-secret-value --secret-string file://…";
-            Verdict::wrong("AWSCURRENT holds SecretBinary", Cure::advice(advice))
+            Verdict::wrong(
+                "AWSCURRENT holds SecretBinary that is no text",
+                Cure::advice(advice),
+            )
         }
         Some(Value::Unread(_)) => Verdict::skipped("the value cannot be read here, see key"),
         Some(Value::None) | None => Verdict::skipped("no version is AWSCURRENT"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rotating_secret_document::table::ROWS;
+
+    use super::*;
+
+    #[test]
+    fn every_document_of_the_table_is_told_as_it_is_read() {
+        for row in ROWS {
+            let verdict = document(Some(&Value::of(&row.text.into())));
+            let what = verdict.what();
+            match row.reading {
+                Ok(read) => {
+                    let server = match read.host.contains(':') {
+                        true => format!("[{}]:{}", read.host, read.port),
+                        false => format!("{}:{}", read.host, read.port),
+                    };
+                    let told = format!("{} on {server}/{}, ", read.user, read.database);
+                    assert!(what.starts_with(&told), "{}: {what}", row.what);
+                }
+                Err(_) => assert!(what.starts_with("AWSCURRENT "), "{}: {what}", row.what),
+            }
+            assert!(!what.contains("s3cret"), "{what}");
+        }
     }
 }

@@ -147,9 +147,9 @@ pub(super) fn previous(current: &Document, value: &Value, answer: &Answer) -> Ve
     {
         return Verdict::ok("holds the same password as AWSCURRENT");
     }
-    match (answer, current.administrator()) {
-        (Answer::LogsIn(_), Some(_)) => Verdict::ok("still logs in, until its overlap window ends"),
-        (Answer::LogsIn(_), None) => {
+    match (answer, current.takes_turns()) {
+        (Answer::LogsIn(_), true) => Verdict::ok("still logs in, until its overlap window ends"),
+        (Answer::LogsIn(_), false) => {
             let advice =
                 "the database was set back, or the labels were moved; the next rotation ends it";
             Verdict::warning(
@@ -157,8 +157,8 @@ pub(super) fn previous(current: &Document, value: &Value, answer: &Answer) -> Ve
                 Cure::advice(advice),
             )
         }
-        (Answer::Rejected, Some(_)) => Verdict::ok("logs in no more: its overlap window has ended"),
-        (Answer::Rejected, None) => Verdict::ok("logs in no more: single user has no overlap"),
+        (Answer::Rejected, true) => Verdict::ok("logs in no more: its overlap window has ended"),
+        (Answer::Rejected, false) => Verdict::ok("logs in no more: single user has no overlap"),
         (Answer::Wrong(why), _) => Verdict::warning(why, Cure::default()),
         (Answer::Unknown(why), _) => Verdict::unknown(why, Cure::default()),
     }

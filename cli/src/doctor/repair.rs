@@ -151,7 +151,7 @@ async fn store(tools: &Tools<'_>, secret: &str, document: &Document) -> Result<S
         Answer::Wrong(why) | Answer::Unknown(why) => return Err(Error::Untried { why }),
     }
     let request = tools.client.put_secret_value().secret_id(secret);
-    let json = document.to_json()?;
+    let json = document.to_json();
     let stored = request.secret_string(json.expose_secret()).send().await;
     stored.map_err(|error| explain("secretsmanager:PutSecretValue", error))?;
     Ok(format!("the password of {user} is stored in {secret}"))

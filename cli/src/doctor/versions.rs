@@ -1,6 +1,7 @@
 //! The secret's three versions: their values, and whether the server lets them in.
 
 use aws_sdk_secretsmanager::Client;
+use secrecy::SecretString;
 use secret_rotation::{
     document::{Document, DocumentError},
     engine::{
@@ -10,7 +11,10 @@ use secret_rotation::{
 };
 
 use super::{finding::Verdict, labels::Labels};
-use crate::aws::{self, explain};
+use crate::{
+    aws::{self, explain},
+    secrets::text,
+};
 
 /// AWSPENDING and AWSPREVIOUS only where they are on another version than AWSCURRENT.
 #[derive(Debug)]
@@ -76,16 +80,20 @@ impl Value {
     async fn read(client: &Client, secret: &str, id: &str, label: &str) -> Self {
         let request = client.get_secret_value().secret_id(secret);
         let answer = request.version_id(id).version_stage(label).send().await;
-        match answer.map(|answer| answer.secret_string) {
-            Ok(Some(json)) => match Document::parse(&json.into()) {
-                Ok(document) => Self::Document(Box::new(document)),
-                Err(error) => Self::Invalid(error),
-            },
+        match answer.map(|answer| text(answer.secret_string, answer.secret_binary)) {
+            Ok(Some(json)) => Self::of(&json),
             Ok(None) => Self::Binary,
             Err(error) => match explain("secretsmanager:GetSecretValue", error) {
                 aws::Error::Absent { .. } => Self::None,
                 error => Self::Unread(error),
             },
+        }
+    }
+
+    pub(super) fn of(json: &SecretString) -> Self {
+        match Document::parse(json) {
+            Ok(document) => Self::Document(Box::new(document)),
+            Err(error) => Self::Invalid(error),
         }
     }
 
@@ -102,7 +110,7 @@ impl Value {
             let why = format!("names another {field} than AWSCURRENT, and was not tried");
             return Answer::Wrong(why);
         }
-        log_in(postgres, document).await
+        log_in(postgres, &document.clone().with_tls_of(current)).await
     }
 }
 

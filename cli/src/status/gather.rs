@@ -20,7 +20,7 @@ use crate::{
     aws::{Error, explain},
     log::Log,
     pace::Pace,
-    secrets::{self, CURRENT, Outline, time},
+    secrets::{self, CURRENT, Outline, text, time},
 };
 
 /// Requests under way at once: each waits for the network most of its time.
@@ -123,9 +123,9 @@ async fn values(client: &Client, secrets: &mut [Secret], now: SystemTime) -> Res
             let Some(outline) = outlines.get(&secret.arn) else {
                 continue;
             };
-            secret.strategy = Some(outline.strategy());
+            secret.strategy = Some(outline.strategy);
             // the bound counts from the promotion, with which the rotation ends
-            let window = outline.overlap().filter(|_| secret.has_previous);
+            let window = outline.overlap.filter(|_| secret.has_previous);
             let until = window.and_then(|window| secret.rotated?.checked_add(window));
             secret.overlap_until = until.filter(|until| *until > now);
         }
@@ -148,18 +148,19 @@ async fn batch_of(
             return (outlines, Err(error));
         }
     };
-    for value in answer.secret_values() {
-        // what is no JSON object says nothing about strategies
-        let outline = value.secret_string().and_then(Outline::read);
-        if let (Some(arn), Some(outline)) = (value.arn(), outline) {
-            outlines.insert(arn.to_owned(), outline);
-        }
-    }
     let refused = answer.errors().first().map(|error| Error::Refused {
         action: "secretsmanager:GetSecretValue",
         code: error.error_code().unwrap_or("an unknown error").to_owned(),
         message: error.message().unwrap_or("no message").to_owned(),
     });
+    for value in answer.secret_values.unwrap_or_default() {
+        // what is no JSON object says nothing about strategies
+        let text = text(value.secret_string, value.secret_binary);
+        let outline = text.as_ref().and_then(Outline::read);
+        if let (Some(arn), Some(outline)) = (value.arn, outline) {
+            outlines.insert(arn, outline);
+        }
+    }
     (outlines, refused.map_or(Ok(()), Err))
 }
 

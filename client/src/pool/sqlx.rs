@@ -257,8 +257,12 @@ fn configured(
     connect: PgConnectOptions,
     credential: &Credential,
 ) -> Result<PgConnectOptions, Error> {
+    let version = credential.version();
+    if let Some(reason) = credential.wrong() {
+        let message = format!("version {version} of the secret {reason}");
+        return Err(Error::Configuration(message.into()));
+    }
     let missing = |field| {
-        let version = credential.version();
         let message = format!(
             "version {version} of the secret has no {field}: store RDS's JSON, with host, username and password"
         );

@@ -31,7 +31,7 @@ pub use listen::{NoChannel, channel, listen};
 #[cfg(feature = "tls")]
 pub use tls::{NoTls, RDS_ROOTS, tls};
 
-use crate::{Attempt, Credential, LogInError, RotatingSecret};
+use crate::{Attempt, Credential, DocumentError, LogInError, RotatingSecret};
 
 /// A server that does not answer must not hold up who can go elsewhere.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -80,6 +80,13 @@ pub enum Refusal {
         secret: String,
         version: String,
         field: &'static str,
+    },
+    /// A field of the secret cannot be read.
+    #[error("version {version} of {secret} {reason}")]
+    Unreadable {
+        secret: String,
+        version: String,
+        reason: DocumentError,
     },
     /// The base configuration has what the secret decides.
     #[error(
@@ -171,9 +178,17 @@ fn configured(config: &Config, secret: &str, credential: &Credential) -> Result<
     if !config.get_hosts().is_empty() || !config.get_hostaddrs().is_empty() {
         return Err(Refusal::HostTwice);
     }
+    let version = credential.version();
+    if let Some(reason) = credential.wrong() {
+        return Err(Refusal::Unreadable {
+            secret: secret.to_owned(),
+            version: version.to_owned(),
+            reason: reason.clone(),
+        });
+    }
     let missing = |field| Refusal::Incomplete {
         secret: secret.to_owned(),
-        version: credential.version().to_owned(),
+        version: version.to_owned(),
         field,
     };
     let mut config = config.clone();

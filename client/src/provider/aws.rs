@@ -1,6 +1,11 @@
 //! AWS Secrets Manager.
 
-use std::{env, fs, time::Duration};
+use std::{
+    collections::HashMap,
+    env, fs,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_secretsmanager::{
@@ -23,12 +28,15 @@ const ATTEMPT: Duration = Duration::from_secs(2);
 
 /// AWS Secrets Manager, in one region or several.
 ///
-/// A secret's id is its name or its ARN. The caller needs `secretsmanager:GetSecretValue` on it, for
+/// A secret's id is its name or its ARN. A full ARN is asked for in its own region first, with a warning if that is none of these
+/// regions: who means the replica here gives the name. The caller needs `secretsmanager:GetSecretValue` on it, for
 /// [`fetch_all`](SecretProvider::fetch_all) also `secretsmanager:BatchGetSecretValue`, and the use of its KMS key.
 #[derive(Clone, Debug)]
 pub struct Aws {
     regions: Vec<InRegion>,
     shared: Option<SdkConfig>,
+    /// The regions of ARNs that are none of `regions`.
+    elsewhere: Arc<Mutex<HashMap<String, InRegion>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -82,6 +90,7 @@ impl Aws {
         Self {
             regions: vec![InRegion::new(&shared, None)],
             shared: Some(shared),
+            elsewhere: Arc::default(),
         }
     }
 
@@ -95,6 +104,7 @@ impl Aws {
         Self {
             regions: regions.collect(),
             shared: None,
+            elsewhere: Arc::default(),
         }
     }
 
@@ -109,6 +119,29 @@ impl Aws {
                 .extend(replicas.map(|region| InRegion::new(shared, Some(region))));
         }
         self
+    }
+
+    /// Where a full ARN belongs, if that is none of the regions and can be asked.
+    fn elsewhere(&self, secret: &str) -> Option<InRegion> {
+        let (region, shared) = (region_of(secret)?, self.shared.as_ref()?);
+        let is_known = |known: &InRegion| known.region.as_deref() == Some(region);
+        if self.regions.iter().any(is_known) {
+            return None;
+        }
+        let mut elsewhere = self
+            .elsewhere
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let asked = elsewhere.entry(region.to_owned()).or_insert_with(|| {
+            let here = self.regions.first().and_then(|here| here.region.as_deref());
+            tracing::warn!(
+                secret,
+                here,
+                "the secret's ARN is of another region, and it is read there: give its name, if the replica in this region is meant"
+            );
+            InRegion::new(shared, Some(region))
+        });
+        Some(asked.clone())
     }
 
     async fn fetch_batch(&self, secrets: &[&str]) -> Vec<Result<Version, ProviderError>> {
@@ -129,7 +162,8 @@ impl Aws {
 impl SecretProvider for Aws {
     async fn fetch(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
         let mut answer = Err(no_region());
-        for region in &self.regions {
+        let elsewhere = self.elsewhere(secret);
+        for region in elsewhere.iter().chain(&self.regions) {
             answer = region.fetch(secret, stage).await;
             if !is_down(&answer) {
                 break;
@@ -139,6 +173,17 @@ impl SecretProvider for Aws {
     }
 
     async fn fetch_all(&self, secrets: &[&str]) -> Vec<Result<Version, ProviderError>> {
+        // a batch is of one region
+        if secrets
+            .iter()
+            .any(|secret| self.elsewhere(secret).is_some())
+        {
+            let mut versions = Vec::with_capacity(secrets.len());
+            for secret in secrets {
+                versions.push(self.fetch(secret, Stage::Current).await);
+            }
+            return versions;
+        }
         let mut versions = Vec::with_capacity(secrets.len());
         for batch in secrets.chunks(BATCH) {
             match batch {
@@ -318,6 +363,15 @@ fn no_value(secret: &str) -> ProviderError {
     ProviderError::new(Kind::Invalid, message)
 }
 
+/// The region of a full ARN.
+fn region_of(secret: &str) -> Option<&str> {
+    let fields: Vec<&str> = secret.splitn(7, ':').collect();
+    match fields.as_slice() {
+        ["arn", _, "secretsmanager", region, ..] if !region.is_empty() => Some(region),
+        _ => None,
+    }
+}
+
 fn no_region() -> ProviderError {
     ProviderError::new(
         Kind::Invalid,
@@ -358,6 +412,23 @@ mod tests {
             ("arn:aws:s3:us-east-1:x", "arn:aws:s3:us-east-1:x"),
         ] {
             assert_eq!(replica.localize(id), localized);
+        }
+    }
+
+    #[test]
+    fn an_arn_of_another_region_is_asked_for_there_and_a_name_here() {
+        let shared = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-west-1"))
+            .build();
+        let aws = Aws::from_config(shared).replicas(["eu-north-1"]);
+        let arn = |region| {
+            format!("arn:aws:secretsmanager:{region}:123456789012:secret:orders/db-AbCdEf")
+        };
+        let asked = |secret: &str| aws.elsewhere(secret).and_then(|asked| asked.region);
+        assert_eq!(asked(&arn("us-east-1")).as_deref(), Some("us-east-1"));
+        for secret in ["orders/db", &arn("eu-west-1"), &arn("eu-north-1")] {
+            assert_eq!(asked(secret), None, "{secret}");
         }
     }
 

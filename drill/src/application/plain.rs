@@ -8,8 +8,8 @@ use std::{
 };
 
 use aws_sdk_secretsmanager::Client as SecretsManager;
+use rotating_secret_document::{DEFAULT_DATABASE, DEFAULT_PORT, Fields};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use sqlx::{
     PgPool,
     postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
@@ -23,13 +23,27 @@ use super::{
     session::{REQUEST, Session, in_words, sqlx_options},
 };
 
-#[derive(Clone, Deserialize)]
+/// What it reads of the secret.
+#[derive(Clone)]
 struct Document {
     host: String,
     port: u16,
     username: String,
     password: SecretString,
     dbname: String,
+}
+
+impl Document {
+    fn read(text: &str) -> Result<Self, String> {
+        let fields = Fields::read(&text.into()).map_err(in_words)?;
+        Ok(Self {
+            host: fields.host.unwrap_or_default(),
+            port: fields.port.unwrap_or(DEFAULT_PORT),
+            username: fields.username.unwrap_or_default(),
+            password: fields.password.unwrap_or_default(),
+            dbname: fields.dbname.unwrap_or_else(|| DEFAULT_DATABASE.to_owned()),
+        })
+    }
 }
 
 /// A credential with a lifetime.
@@ -64,8 +78,7 @@ impl Credential {
             .send()
             .await;
         let value = value.map_err(in_words)?;
-        let document: Document =
-            serde_json::from_str(value.secret_string().unwrap_or_default()).map_err(in_words)?;
+        let document = Document::read(value.secret_string().unwrap_or_default())?;
         *cached = Some((Instant::now(), document.clone()));
         Ok(document)
     }
@@ -223,5 +236,25 @@ impl bb8::ManageConnection for Connector {
 
     fn has_broken(&self, client: &mut Self::Connection) -> bool {
         client.is_closed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rotating_secret_document::table::ROWS;
+
+    use super::*;
+
+    #[test]
+    fn every_document_of_the_table_is_read_as_the_function_reads_it() {
+        let rows = ROWS.iter().filter_map(|row| Some((row, row.reading.ok()?)));
+        for (row, read) in rows {
+            let document = Document::read(row.text).unwrap();
+            assert_eq!(document.host, read.host, "{}", row.what);
+            assert_eq!(document.port, read.port, "{}", row.what);
+            assert_eq!(document.username, read.user, "{}", row.what);
+            assert_eq!(document.password.expose_secret(), read.password);
+            assert_eq!(document.dbname, read.database, "{}", row.what);
+        }
     }
 }

@@ -16,6 +16,7 @@ use local::{
     secrets_manager::{Rotation, ServiceError, StepRun},
     world::World,
 };
+use rotating_secret_document::Fields;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio_postgres::{Client, error::SqlState};
@@ -277,11 +278,10 @@ impl Credential {
             .call("GetSecretValue", input)
             .await?;
         let text = value["SecretString"].as_str().unwrap_or_default();
-        let document: Value = serde_json::from_str(text).map_err(io::Error::from)?;
-        let field = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
+        let fields = Fields::read(&text.into()).map_err(io::Error::other)?;
         Ok(Self {
-            user: field("username"),
-            password: field("password").into(),
+            user: fields.username.unwrap_or_default(),
+            password: fields.password.unwrap_or_default(),
         })
     }
 

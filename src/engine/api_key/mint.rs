@@ -19,7 +19,7 @@ use crate::{
 
 /// What one look at the service came to.
 enum Looked {
-    Made(Document),
+    Made(Box<Document>),
     /// There are keys to delete that no version was seen to hold. These are all keys that there were.
     LeftOver(Vec<String>),
 }
@@ -137,7 +137,7 @@ impl ApiKey<'_> {
             Ok(after) => match made(api, minting, &answer, &after) {
                 Ok((id, key)) => {
                     let overlap = minting.succession.overlap;
-                    return Ok(Looked::Made(current.with_user(id, key, overlap)));
+                    return Ok(Looked::Made(Box::new(current.with_user(id, key, overlap))));
                 }
                 Err(cause) => (cause, self.discard(api, minting, &keys, &after).await),
             },

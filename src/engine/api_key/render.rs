@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use leon::{RenderError, Template, Values as _};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
-use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
@@ -24,16 +23,15 @@ pub(super) struct Values<'a> {
 
 impl leon::Values for Values<'_> {
     fn get_value(&self, name: &str) -> Option<Cow<'_, str>> {
-        let value = match (name.strip_prefix("master."), self.master) {
-            (Some("key"), Some(master)) => Some(master.password().expose_secret()),
+        match (name.strip_prefix("master."), self.master) {
             (Some(field), Some(master)) => master.text(field),
             (Some(_), None) => None,
             (None, _) => {
                 let mut own = self.own.iter();
-                own.find(|(own, _)| *own == name).map(|(_, value)| *value)
+                let found = own.find(|(own, _)| *own == name);
+                found.map(|(_, value)| Cow::Borrowed(*value))
             }
-        };
-        value.map(Cow::Borrowed)
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::{
-    Postgres, Session, change::Change, errors::Doing, instance::same_instance, pin, roles,
-    session::Purpose,
+    Postgres, Session, change::Change, errors::Doing, instance::same_instance, login_of, pin,
+    roles, session::Purpose,
 };
 use crate::{
     document::{Document, Overlap, Pair},
@@ -230,7 +230,7 @@ async fn make_like(session: &Session, current: &Document, pair: &Pair) -> Result
     }
 
     // what the clone creates belongs to the base role, or both users' to a role that nobody logs in as
-    let owner = current.owner().unwrap_or(base);
+    let owner = login_of(current)?.owner().unwrap_or(base);
     let mut wanted = roles::memberships(session, from).await?;
     if owner != base && !wanted.iter().any(|role| role == owner) {
         return Err(EngineError::OwnerNotGranted {

@@ -21,7 +21,7 @@ use tokio_postgres::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
-    Postgres, Session, errors,
+    Postgres, Session, errors, login_of,
     mutex::lock,
     pin,
     session::Purpose,
@@ -114,7 +114,7 @@ impl Postgres<'_> {
         config
             .user(document.username())
             .password(document.password().expose_secret())
-            .dbname(document.dbname())
+            .dbname(login_of(document)?.dbname())
             .application_name("secret-rotation");
         if let Some(options) = options {
             config.options(options);

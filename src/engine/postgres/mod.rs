@@ -53,7 +53,10 @@ use super::{
     Disconnect, Engine, EngineError, Known, Login, Promotion, Proven, Retiring, Revoked, Stored,
     Succession, Whose,
 };
-use crate::{document::Document, settings::Settings};
+use crate::{
+    document::{self, Document},
+    settings::Settings,
+};
 
 /// The PostgreSQL server that a secret names, for the time of one invocation.
 #[derive(Debug)]
@@ -78,6 +81,12 @@ impl<'a> Postgres<'a> {
     }
 }
 
+/// What only a login has. Another engine's document comes here by mistake only.
+fn login_of(document: &Document) -> Result<&document::Login, EngineError> {
+    let unable = EngineError::Unable { what: "log in" };
+    document.login().ok_or(unable)
+}
+
 impl Engine for Postgres<'_> {
     const ENGINES: &'static [&'static str] = &["postgres", "aurora-postgresql"];
     type Session = Session;
@@ -93,9 +102,9 @@ impl Engine for Postgres<'_> {
         store: impl AsyncFnOnce(&Document) -> Result<Stored, E>,
     ) -> Result<Stored, E> {
         let (current, password) = (succession.current, succession.password);
-        let successor = match current.administrator() {
-            None => current.with_password(password),
-            Some(_) => alternating_users::propose(current, password, succession.overlap)?,
+        let successor = match current.takes_turns() {
+            false => current.with_password(password),
+            true => alternating_users::propose(current, password, succession.overlap)?,
         };
         store(&successor).await
     }
@@ -110,10 +119,11 @@ impl Engine for Postgres<'_> {
             return Ok(());
         };
         let session = proven.session;
-        match &proven.administrator {
+        let administrator = proven.administrator.as_ref();
+        match administrator.filter(|_| current.takes_turns()) {
             None => {
                 at_host::may_change(self, current, &session).await?;
-                single_user::change(&session, self.settings.hashing, wanted).await
+                single_user::change(self, session, administrator, current, wanted).await
             }
             Some(administrator) => {
                 alternating_users::change(self, &session, administrator, current, wanted).await

@@ -11,7 +11,7 @@ use super::{
     change::Change,
     errors::READS,
     instance::same_instance,
-    pin, roles,
+    login_of, pin, roles,
 };
 use crate::{document::Document, engine::EngineError};
 
@@ -46,13 +46,16 @@ impl Postgres<'_> {
         // as what it acts as when it changes something
         session.run(&pin::begin(&session), READS).await?;
         let user = current.username();
+        if !current.takes_turns() {
+            return missing(&session, &[user.to_owned()]).await;
+        }
         let pair = alternating_users::pair(user)?;
         // what the current user is a member of, the other one becomes
         let present = roles::memberships(&session, pair.other_than(user)).await?;
         let mut granted = roles::memberships(&session, user).await?;
         granted.retain(|role| !present.contains(role));
         granted.extend([pair.base, pair.clone]);
-        granted.extend(current.owner().map(str::to_owned));
+        granted.extend(login_of(current)?.owner().map(str::to_owned));
         missing(&session, &granted).await
     }
 

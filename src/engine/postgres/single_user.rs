@@ -5,31 +5,51 @@
 
 use std::time::SystemTime;
 
-use super::{Session, change::Change, errors::Doing, roles};
-use crate::{document::Document, engine::EngineError, settings::PasswordHashing};
+use super::{
+    Postgres, Session,
+    alternating_users::{self, Altering},
+    change::Change,
+    errors::Doing,
+    instance::same_instance,
+    roles,
+};
+use crate::{document::Document, engine::EngineError};
 
-/// The role changes its own password, which needs no right but to log in.
+/// The role changes its own password, which needs no right but to log in; or the administrator does, where no role may.
 pub(super) async fn change<E: From<EngineError>>(
-    session: &Session,
-    hashing: PasswordHashing,
+    postgres: &Postgres<'_>,
+    proven: Session,
+    administrator: Option<&Document>,
+    current: &Document,
     wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
 ) -> Result<(), E> {
-    let change = Change::begin(session, &session.user).await?;
+    let session = match administrator {
+        None => proven,
+        Some(administrator) => {
+            let session = alternating_users::log_in(postgres, administrator).await?;
+            same_instance(&proven, &session).await?;
+            session
+        }
+    };
+    let user = current.username();
+    let change = Change::begin(&session, user).await?;
     let Some(pending) = change.asked(wanted).await? else {
         return Ok(change.roll_back().await?);
     };
-    if pending.username() != session.user {
-        let (user, expected) = (pending.username().to_owned(), session.user.clone());
-        let label = "AWSPENDING";
+    if pending.username() != user {
         return Err(EngineError::AnotherUser {
-            label,
-            user,
-            expected,
+            label: "AWSPENDING",
+            user: pending.username().to_owned(),
+            expected: user.to_owned(),
         }
         .into());
     }
-    let sql = roles::change_password(&session.user, pending.password(), hashing);
-    let doing = Doing::new("replace its own password");
+    let sql = roles::change_password(user, pending.password(), postgres.settings.hashing);
+    let altering = Altering::new(&session, "change the password of", user);
+    let doing = match administrator {
+        None => Doing::new("replace its own password"),
+        Some(_) => altering.doing(),
+    };
     Ok(change.commit(&sql, doing).await?)
 }
 

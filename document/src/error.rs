@@ -1,15 +1,20 @@
 //! Why a document is refused, and what to do about it.
 
-/// Why a document is refused. The message goes behind "the AWSCURRENT version of SECRET".
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+/// Why a document is refused. The message goes behind "the AWSCURRENT version of SECRET", and holds no value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum DocumentError {
     /// Not JSON at all.
     #[error(
-        "is not JSON (line {line}, column {column}): store an object with host, username and password, as RDS does"
+        "is not JSON (line {line}, column {column}){looks}: store an object with host, username and password, as RDS \
+         does"
     )]
-    NotJson { line: usize, column: usize },
-    /// JSON, but a string, a list, …
+    NotJson {
+        line: usize,
+        column: usize,
+        looks: &'static str,
+    },
+    /// JSON, but a list, a number, a text that holds no object, …
     #[error(
         "is JSON but not an object: store an object with host, username and password, as RDS does"
     )]
@@ -39,6 +44,26 @@ pub enum DocumentError {
 }
 
 impl DocumentError {
+    pub(crate) fn not_json(text: &str, error: &serde_json::Error) -> Self {
+        let text = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
+        let looks = match text {
+            "" => ", it is empty",
+            _ if text.starts_with("{'") || text.starts_with("{u'") => {
+                ", it looks like what Python prints of a dict: write it with json.dumps"
+            }
+            _ if text.starts_with("postgres://") || text.starts_with("postgresql://") => {
+                ", it looks like a connection's URL"
+            }
+            _ if text.starts_with("{\\\"") => ", its quotes are escaped once too often",
+            _ => "",
+        };
+        Self::NotJson {
+            line: error.line(),
+            column: error.column(),
+            looks,
+        }
+    }
+
     /// The stable name of the kind, for alarms.
     pub fn error_type(&self) -> &'static str {
         match self {

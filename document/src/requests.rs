@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use leon::{Item, Template};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{DocumentError, address};
+use crate::{error::DocumentError, object::Object, url::address};
 
 /// The methods that a request may have.
 const METHODS: [&str; 6] = ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"];
@@ -83,13 +83,13 @@ impl Api {
     }
 
     /// Reads and checks `create`, `verify`, `delete` and `list`.
-    pub(super) fn read(fields: &Map<String, Value>) -> Result<Self, DocumentError> {
-        let required = |field| request(fields, field)?.ok_or(DocumentError::MissingField { field });
+    pub(crate) fn read(object: &Object) -> Result<Self, DocumentError> {
+        let required = |field| request(object, field)?.ok_or(DocumentError::MissingField { field });
         let api = Self {
             create: required("create")?,
             verify: required("verify")?,
             delete: required("delete")?,
-            list: request(fields, "list")?,
+            list: request(object, "list")?,
         };
         let wrong = |field, expected| Err(DocumentError::WrongType { field, expected });
         if !points(&api.create.key) || !points(&api.create.id) {
@@ -258,18 +258,15 @@ fn placeholders_of_address(url: &str) -> Result<Vec<&str>, &'static str> {
     Ok(names)
 }
 
-fn request(
-    fields: &Map<String, Value>,
-    field: &'static str,
-) -> Result<Option<Request>, DocumentError> {
-    // not serde's message, which quotes values: somebody may have written a secret out
-    let read = |value| {
-        Request::deserialize(value).map_err(|_| DocumentError::WrongType {
+fn request(object: &Object, field: &'static str) -> Result<Option<Request>, DocumentError> {
+    match object.raw(field) {
+        None | Some("null") => Ok(None),
+        // not serde's message, which quotes values: somebody may have written a secret out
+        Some(_) => object.read(field).map(Some).ok_or(DocumentError::WrongType {
             field,
             expected: "an object with method, url, headers, body or form, and where the answer has what",
-        })
-    };
-    fields.get(field).map(read).transpose()
+        }),
+    }
 }
 
 fn points(pointer: &Option<String>) -> bool {
@@ -307,7 +304,7 @@ mod tests {
     }
 
     fn read(document: &Value) -> Result<Api, DocumentError> {
-        Api::read(document.as_object().unwrap())
+        Api::read(&Object::parse(&document.to_string().into()).unwrap())
     }
 
     #[test]

@@ -1,0 +1,119 @@
+//! What any reader makes of a secret's text, field by field.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use crate::{error::DocumentError, host, object::Object, read, strategy::Strategy};
+
+/// PostgreSQL's own port, where the document names none.
+pub const DEFAULT_PORT: u16 = 5432;
+/// The database, where the document names none.
+pub const DEFAULT_DATABASE: &str = "postgres";
+/// How long clients may use the previous credential, in seconds, as the function tells them.
+pub(crate) const OVERLAP_SECONDS: &str = "overlap_seconds";
+
+/// What an address may hold without being encoded, beside letters and digits.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// The fields of a document, each read by itself: a document may have some of them, as that of an administrator that RDS manages has
+/// only `username` and `password`.
+#[derive(Clone, Debug, Default)]
+pub struct Fields {
+    /// `host`: a name or an address, without brackets and port.
+    pub host: Option<String>,
+    /// `port`, or the one behind the host.
+    pub port: Option<u16>,
+    /// `username`.
+    pub username: Option<String>,
+    /// `password`.
+    pub password: Option<SecretString>,
+    /// `dbname`.
+    pub dbname: Option<String>,
+    /// `ssl`: false only where the document says so.
+    pub tls: Option<bool>,
+    /// `key`: an API key.
+    pub key: Option<SecretString>,
+    /// `overlap_seconds`.
+    pub overlap_seconds: Option<u64>,
+    /// How it rotates, as far as that can be told.
+    pub strategy: Option<Strategy>,
+    /// The first field that cannot be read.
+    pub wrong: Option<DocumentError>,
+}
+
+impl Fields {
+    /// Reads what a text has of them.
+    ///
+    /// # Errors
+    ///
+    /// It is no JSON object.
+    pub fn read(text: &SecretString) -> Result<Self, DocumentError> {
+        Object::parse(text).map(|object| Self::of(&object))
+    }
+
+    pub(crate) fn of(object: &Object) -> Self {
+        let mut wrong = None;
+        let mut keep = |error| {
+            wrong.get_or_insert(error);
+        };
+        let (host, port) = match host::address(object, "host", "port") {
+            Ok(address) => address,
+            Err(error) => {
+                keep(error);
+                (None, None)
+            }
+        };
+        let mut text = |field| {
+            read::optional(object, field).unwrap_or_else(|error| {
+                keep(error);
+                None
+            })
+        };
+        let (username, dbname) = (text("username"), text("dbname"));
+        let administered = text("masterarn").is_some();
+        let mut secret = |field| {
+            let secret = Zeroizing::new(text(field)?);
+            Some(SecretString::from(secret.as_str()))
+        };
+        let (password, key) = (secret("password"), secret("key"));
+        Self {
+            host,
+            port,
+            username,
+            password,
+            dbname,
+            tls: read::tls(object),
+            key,
+            overlap_seconds: object.read(OVERLAP_SECONDS),
+            strategy: Strategy::of(object, administered).ok().flatten(),
+            wrong,
+        }
+    }
+
+    /// `postgresql://user:password@host:port/database`, with every character in its place, for whoever logs in with a URL. Without TLS
+    /// only where the document says so.
+    ///
+    /// None without host, user and password.
+    pub fn url(&self) -> Option<SecretString> {
+        let encoded = |text| utf8_percent_encode(text, UNRESERVED);
+        let server = host::with_port(self.host.as_deref()?, self.port.unwrap_or(DEFAULT_PORT));
+        let password = self.password.as_ref()?.expose_secret();
+        let database = self.dbname.as_deref().unwrap_or(DEFAULT_DATABASE);
+        let mode = match self.tls {
+            Some(false) => "disable",
+            _ => "verify-full",
+        };
+        let url = Zeroizing::new(format!(
+            "postgresql://{}:{}@{server}/{}?sslmode={mode}",
+            encoded(self.username.as_deref()?),
+            encoded(password),
+            encoded(database),
+        ));
+        Some(url.as_str().into())
+    }
+}
