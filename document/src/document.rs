@@ -15,7 +15,7 @@ use crate::{
     requests::Api,
     strategy::API_KEY,
     strategy::Strategy,
-    url,
+    url, whole,
 };
 
 /// The engines that this function rotates; a document that names none is of the first.
@@ -96,7 +96,7 @@ impl Document {
         engines: &'static [&'static str],
     ) -> Result<Self, DocumentError> {
         let object = Object::parse(json)?;
-        match read::engine(&object, engines)?.or(engines.first().copied()) {
+        match whole::engine(&object, engines)?.or(engines.first().copied()) {
             Some(API_KEY) => Self::api_key(object),
             engine => {
                 let known = engine.is_none_or(|engine| ENGINES.contains(&engine));
@@ -120,7 +120,7 @@ impl Document {
         engines: &'static [&'static str],
     ) -> Result<Self, DocumentError> {
         let object = Object::parse(json)?;
-        read::engine(&object, engines)?;
+        whole::engine(&object, engines)?;
         if rotated.api().is_none() {
             let rotated = rotated.for_rotation();
             return Self::login_of(object, Some(&rotated), Some(rotated.port));
@@ -129,7 +129,7 @@ impl Document {
             host: rotated.host.clone(),
             port: rotated.port,
             user: String::new(),
-            secret: read::secret(&object, KEY.secret)?,
+            secret: whole::secret(&object, KEY.secret)?,
             administrator: None,
             overlap: None,
             ignored: Vec::new(),
@@ -171,7 +171,7 @@ impl Document {
             Ok(owner) => owner.filter(|_| alternating),
             Err(error) => ours("ownerrole", error).map(|()| None)?,
         };
-        let overlap = match read::overlap(&object) {
+        let overlap = match whole::overlap(&object) {
             Ok(overlap) => overlap,
             Err(error) => ours("overlap", error).map(|()| None)?,
         };
@@ -214,13 +214,13 @@ impl Document {
             host,
             port,
             user: key_id(&object)?,
-            secret: read::secret(&object, KEY.secret)?,
-            administrator: Some(read::required(&object, "masterarn")?),
-            overlap: read::overlap(&object)?,
+            secret: whole::secret(&object, KEY.secret)?,
+            administrator: Some(whole::required(&object, "masterarn")?),
+            overlap: whole::overlap(&object)?,
             ignored: Vec::new(),
             kind: Kind::ApiKey {
                 api: Arc::new(api),
-                ready_within: read::ready_within(&object)?,
+                ready_within: whole::ready_within(&object)?,
             },
             object,
         })
@@ -263,13 +263,13 @@ impl Document {
     /// version says is left out: its requests may have been wrong, and corrected since.
     pub fn about(&self, version: &SecretString) -> Option<Self> {
         let object = Object::parse(version).ok()?;
-        read::engine(&object, ENGINES).ok()?;
+        whole::engine(&object, ENGINES).ok()?;
         let names = self.names();
         let user = match self.kind {
             Kind::ApiKey { .. } => key_id(&object).ok()?,
-            _ => read::required(&object, names.user).ok()?,
+            _ => whole::required(&object, names.user).ok()?,
         };
-        let secret = read::secret(&object, names.secret).ok()?;
+        let secret = whole::secret(&object, names.secret).ok()?;
         let mut document = self.with_password(secret);
         document.object = document.object.with(names.user, &quoted(&user));
         document.user = user;
@@ -445,7 +445,7 @@ impl Login {
 
 /// An API key's id, which requests name as one segment of a path.
 fn key_id(object: &Object) -> Result<String, DocumentError> {
-    let id = read::required(object, KEY.user)?;
+    let id = whole::required(object, KEY.user)?;
     match url::is_segment(&id) {
         true => Ok(id),
         false => Err(DocumentError::WrongType {

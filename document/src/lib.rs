@@ -18,6 +18,10 @@ mod document;
 mod error;
 mod fields;
 mod host;
+#[cfg_attr(
+    not(feature = "requests"),
+    allow(dead_code, reason = "who only reads changes nothing")
+)]
 mod object;
 mod overlap;
 #[cfg(feature = "requests")]
@@ -30,6 +34,8 @@ mod strategy;
 pub mod table;
 #[cfg(feature = "requests")]
 mod url;
+#[cfg(feature = "requests")]
+mod whole;
 
 pub use error::DocumentError;
 pub use fields::{DEFAULT_DATABASE, DEFAULT_PORT, Fields};

@@ -97,8 +97,12 @@ impl<'a> Old<'a> {
     ) -> Self {
         let mut documents: Vec<Option<Document>> = Vec::new();
         for version in versions {
-            let document = version.document();
             let current = documents.first().and_then(Option::as_ref);
+            let document = version.document().map(|document| match current {
+                // in clear only where the current one is
+                Some(current) => document.with_tls_of(current),
+                None => document,
+            });
             let elsewhere = document
                 .as_ref()
                 .ok()
