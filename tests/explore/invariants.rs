@@ -174,11 +174,13 @@ impl World {
 
     /// revokeSecret says so: then what it read as AWSPREVIOUS does not log in.
     pub(crate) fn is_revoked(&self, steps: &Steps, task: &Task) -> Result<(), Violation> {
-        let read = steps.nodes[task.place as usize].read(Label::Previous);
-        match read {
-            // written once more by hand, the same credential is both
+        let place = &steps.nodes[task.place as usize];
+        let (current, previous) = (place.read(Label::Current), place.read(Label::Previous));
+        match previous {
+            // written once more by hand, the same credential is both: then the other user was ended
             Some((_, previous))
-                if self.logs_in(steps.strategy, previous)
+                if current.is_none_or(|(_, current)| current != previous)
+                    && self.logs_in(steps.strategy, previous)
                     && self.store.current() != Some(previous) =>
             {
                 let late = !self.store.view.at_rest();
