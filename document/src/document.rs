@@ -13,8 +13,7 @@ use crate::{
     pair::Pair,
     read,
     requests::Api,
-    strategy::API_KEY,
-    strategy::Strategy,
+    strategy::{API_KEY, Strategy},
     url, whole,
 };
 
@@ -288,7 +287,7 @@ impl Document {
     /// The first field in which two documents differ that says where a password is sent, and who sets it.
     ///
     /// A pending version that names another server than the current one would have a credential handed to
-    /// whoever runs that server. `ssl` is not among them: see [`with_tls_of`](Self::with_tls_of).
+    /// the owner of that server. `ssl` is not among them: see [`with_tls_of`](Self::with_tls_of).
     pub fn differs_from(&self, other: &Self) -> Option<&'static str> {
         let (own, others) = (self.login(), other.login());
         let differs = |field: fn(&Login) -> Option<&str>| own.map(field) != others.map(field);

@@ -42,7 +42,7 @@ pub struct Fields {
     pub overlap_seconds: Option<u64>,
     /// How it rotates, as far as that can be told.
     pub strategy: Option<Strategy>,
-    /// The first field that cannot be read.
+    /// The first field of a login that cannot be read.
     pub wrong: Option<DocumentError>,
 }
 
@@ -58,29 +58,13 @@ impl Fields {
 
     pub(crate) fn of(object: &Object) -> Self {
         let mut wrong = None;
-        let mut keep = |error| {
-            wrong.get_or_insert(error);
-        };
-        let (host, port) = match host::address(object, "host", "port") {
-            Ok(address) => address,
-            Err(error) => {
-                keep(error);
-                (None, None)
-            }
-        };
-        let mut text = |field| {
-            read::optional(object, field).unwrap_or_else(|error| {
-                keep(error);
-                None
-            })
-        };
-        let (username, dbname) = (text("username"), text("dbname"));
-        let administered = text("masterarn").is_some();
-        let mut secret = |field| {
-            let secret = Zeroizing::new(text(field)?);
-            Some(SecretString::from(secret.as_str()))
-        };
-        let (password, key) = (secret("password"), secret("key"));
+        let (host, port) = kept(host::address(object, "host", "port"), &mut wrong);
+        let username = kept(read::optional(object, "username"), &mut wrong);
+        let password = kept(read::secret(object, "password"), &mut wrong);
+        let dbname = kept(read::optional(object, "dbname"), &mut wrong);
+        // who logs in needs neither: an application may have a `key` of another kind
+        let key = read::secret(object, "key").ok().flatten();
+        let administrator = read::optional(object, "masterarn").ok().flatten();
         Self {
             host,
             port,
@@ -90,12 +74,12 @@ impl Fields {
             tls: read::tls(object),
             key,
             overlap_seconds: object.read(OVERLAP_SECONDS),
-            strategy: Strategy::of(object, administered).ok().flatten(),
+            strategy: Strategy::of(object, administrator.is_some()).ok().flatten(),
             wrong,
         }
     }
 
-    /// `postgresql://user:password@host:port/database`, with every character in its place, for whoever logs in with a URL. Without TLS
+    /// `postgresql://user:password@host:port/database`, with every character in its place, for an application that logs in with a URL. Without TLS
     /// only where the document says so.
     ///
     /// None without host, user and password.
@@ -116,4 +100,12 @@ impl Fields {
         ));
         Some(url.as_str().into())
     }
+}
+
+/// What was read; nothing, where it cannot be read, and the first reason is kept.
+fn kept<T: Default>(read: Result<T, DocumentError>, wrong: &mut Option<DocumentError>) -> T {
+    read.unwrap_or_else(|error| {
+        wrong.get_or_insert(error);
+        T::default()
+    })
 }

@@ -2,6 +2,9 @@
 //!
 //! Not there, `null` and `""` are the same for what is optional.
 
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
 use crate::{error::DocumentError, object::Object};
 
 const A_TEXT: &str = "a string with something in it";
@@ -24,6 +27,15 @@ pub(crate) fn optional(
             None => Err(wrong),
         },
     }
+}
+
+/// A secret; none if it is not there, `null` or empty.
+pub(crate) fn secret(
+    object: &Object,
+    field: &'static str,
+) -> Result<Option<SecretString>, DocumentError> {
+    let text = optional(object, field)?.map(Zeroizing::new);
+    Ok(text.map(|text| text.as_str().into()))
 }
 
 /// A port as a number, or as a text, with blanks around it.

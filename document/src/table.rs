@@ -59,6 +59,8 @@ const fn row(
 /// The table.
 #[rustfmt::skip] // a row stands in a line
 pub const ROWS: &[Row] = &[
+    row("the application's own key, which is no text", r#"{"host":"db.example.com","username":"app","password":"s3cret","key":{"id":7}}"#, Ok(DB)),
+    row("the application's own key, which is a number", r#"{"host":"db.example.com","username":"app","password":"s3cret","key":7,"key_id":8}"#, Ok(DB)),
     row("what has to be there", r#"{"host":"db.example.com","username":"app","password":"s3cret"}"#, Ok(DB)),
     row("AWS's single user, all that is required", r#"{"engine":"postgres","host":"db.example.com","username":"app","password":"s3cret"}"#, Ok(DB)),
     row("AWS's single user, with all that is optional", r#"{"engine":"postgres","host":"db.example.com","username":"app","password":"s3cret","dbname":"shop","port":6432}"#, Ok(Reading { database: "shop", port: 6432, ..DB })),

@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
-use zeroize::Zeroizing;
 
-use crate::{error::DocumentError, object::Object, overlap::Overlap, read::optional};
+use crate::{
+    error::DocumentError,
+    object::Object,
+    overlap::Overlap,
+    read::{self, optional},
+};
 
 /// More would not fit into a step.
 const LATEST_READY: Duration = Duration::from_secs(60);
+
 /// A text that has to be there.
 pub(crate) fn required(object: &Object, field: &'static str) -> Result<String, DocumentError> {
     optional(object, field)?.ok_or(DocumentError::MissingField { field })
@@ -16,8 +21,7 @@ pub(crate) fn required(object: &Object, field: &'static str) -> Result<String, D
 
 /// A secret that has to be there.
 pub(crate) fn secret(object: &Object, field: &'static str) -> Result<SecretString, DocumentError> {
-    let secret = Zeroizing::new(required(object, field)?);
-    Ok(secret.as_str().into())
+    read::secret(object, field)?.ok_or(DocumentError::MissingField { field })
 }
 
 pub(crate) fn overlap(object: &Object) -> Result<Option<Overlap>, DocumentError> {
