@@ -1,7 +1,7 @@
 //! Attacks: by the application's own role, and by who may write the secret's value.
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
 };
 
@@ -29,6 +29,30 @@ async fn sets(world: &World, secret: &str, set: &str) {
         user.as_str().unwrap()
     );
     client.batch_execute(&sql).await.unwrap();
+}
+
+/// The secret rotates twice, whatever its user has set. A release that does not know the setting is passed over.
+async fn rotates_with(world: &World, secret: &str, set: &str) {
+    if set.starts_with("idle_session") && ask::<i32>(world, RELEASE).await < 14 {
+        return;
+    }
+    sets(world, secret, set).await;
+    for _ in 0..2 {
+        let rotation = rotate(world, secret).await;
+        if !rotation.succeeded {
+            let why = rotation.attempts[0].steps.last().unwrap();
+            panic!("{set}: {:?}", why.invoked.outcome);
+        }
+    }
+}
+
+/// Whether the password of the alternating users' base role has an end.
+async fn is_bounded(world: &World) -> bool {
+    let question = format!(
+        "SELECT coalesce(rolvaliduntil < 'infinity', false) FROM pg_roles WHERE rolname = '{}'",
+        world.alternating_role()
+    );
+    ask(world, &question).await
 }
 
 /// AWSCURRENT is about a role that does not log in, AWSPREVIOUS about one that does.
@@ -132,30 +156,22 @@ async fn pass_on(
     administrator: String,
     says: String,
 ) -> std::io::Result<()> {
-    let length = client.read_u32().await?;
-    let mut startup = vec![0; length as usize - 4];
-    client.read_exact(&mut startup).await?;
+    let startup = startup(&mut client).await?;
     let user = format!("\0{administrator}\0");
     let is_admin = startup
         .windows(user.len())
         .any(|bytes| bytes == user.as_bytes());
     let mut server = TcpStream::connect(("127.0.0.1", server)).await?;
-    server.write_u32(length).await?;
     server.write_all(&startup).await?;
     let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.split();
     let answers = async {
         loop {
-            let kind = from_server.read_u8().await?;
-            let length = from_server.read_u32().await?;
-            let mut rest = vec![0; length as usize - 4];
-            from_server.read_exact(&mut rest).await?;
-            if kind == b'Z' && is_admin {
+            let message = message(&mut from_server).await?;
+            if message[0] == b'Z' && is_admin {
                 return Ok::<_, std::io::Error>(true);
             }
-            to_client.write_u8(kind).await?;
-            to_client.write_u32(length).await?;
-            to_client.write_all(&rest).await?;
+            to_client.write_all(&message).await?;
         }
     };
     let taken = tokio::select! {
@@ -168,11 +184,7 @@ async fn pass_on(
         to_server.write_all(says.as_bytes()).await?;
         to_server.write_u8(0).await?;
         // until it is done
-        while from_server.read_u8().await? != b'Z' {
-            let length = from_server.read_u32().await?;
-            let mut rest = vec![0; length as usize - 4];
-            from_server.read_exact(&mut rest).await?;
-        }
+        while message(&mut from_server).await?[0] != b'Z' {}
     }
     Ok(())
 }
@@ -220,18 +232,7 @@ async fn no_setting_of_the_applications_own_keeps_two_users_from_rotating() {
         "default_transaction_deferrable = on",
     ] {
         let world = world().await;
-        let secret = world.alternating_users();
-        if set.starts_with("idle_session") && ask::<i32>(&world, RELEASE).await < 14 {
-            continue; // it has no such setting
-        }
-        sets(&world, secret, set).await;
-        for _ in 0..2 {
-            let rotation = rotate(&world, secret).await;
-            if !rotation.succeeded {
-                let why = rotation.attempts[0].steps.last().unwrap();
-                panic!("{set}: {:?}", why.invoked.outcome);
-            }
-        }
+        rotates_with(&world, world.alternating_users(), set).await;
     }
 }
 
@@ -247,17 +248,7 @@ async fn no_setting_of_the_applications_own_keeps_a_single_user_from_rotating() 
     ] {
         let world = world().await;
         let secret = world.single_user();
-        if set.starts_with("idle_session") && ask::<i32>(&world, RELEASE).await < 14 {
-            continue; // it has no such setting
-        }
-        sets(&world, secret, set).await;
-        for _ in 0..2 {
-            let rotation = rotate(&world, secret).await;
-            if !rotation.succeeded {
-                let why = rotation.attempts[0].steps.last().unwrap();
-                panic!("{set}: {:?}", why.invoked.outcome);
-            }
-        }
+        rotates_with(&world, secret, set).await;
         let in_force = log_in(&world, &current(&world, secret).await).await;
         in_force.unwrap_or_else(|error| panic!("locked out with {set}: {error}"));
     }
@@ -304,14 +295,9 @@ async fn two_secrets_whose_rotations_have_the_same_token_do_not_take_each_other_
     }
     outcome(&world, two, "finishSecret").await;
     outcome(&world, one, "finishSecret").await;
-    let bounded = format!(
-        "SELECT coalesce(rolvaliduntil < 'infinity', false) FROM pg_roles WHERE rolname = '{}'",
-        world.alternating_role()
-    );
-    assert!(ask::<bool>(&world, &bounded).await);
+    assert!(is_bounded(&world).await);
 }
 
-/// The attack succeeds, under a single user and `PASSWORD_HASHING=server` only: with a verifier the verifier is seen.
 /// The current user may act as the other one, and holds its row.
 #[tokio::test]
 async fn an_error_names_the_session_that_holds_a_roles_row() {
@@ -377,7 +363,6 @@ async fn a_revocation_ends_the_other_user_though_the_same_version_was_stored_twi
     common::assert_rejected(log_in(&world, &leaked).await);
 }
 
-/// Of a group that the role may act as, or of one that it may not.
 #[tokio::test]
 async fn a_role_that_the_database_sets_does_not_lock_a_single_user_out() {
     let world = world().await;
@@ -391,7 +376,6 @@ async fn a_role_that_the_database_sets_does_not_lock_a_single_user_out() {
     both_rotate(&world).await;
 }
 
-/// Of either kind of secret, by what the application's role may set in a second database too.
 #[tokio::test]
 async fn a_setting_for_one_database_does_not_have_the_new_user_refused() {
     let world = world().await;
@@ -479,13 +463,9 @@ async fn a_lock_between_two_steps_does_not_have_the_old_password_outlive_its_win
     })
     .await;
     assert_eq!(outcome(&world, secret, "finishSecret").await, "promoted");
-    let bounded = format!(
-        "SELECT coalesce(rolvaliduntil < 'infinity', false) FROM pg_roles WHERE rolname = '{base}'"
-    );
-    assert!(ask::<bool>(&world, &bounded).await);
+    assert!(is_bounded(&world).await);
 }
 
-/// Its value is read where a bound is worked out.
 #[tokio::test]
 async fn a_bound_is_right_whatever_the_applications_role_sets() {
     let world = start(options_with(&[("OVERLAP_WINDOW", "24h")])).await;
@@ -528,11 +508,7 @@ async fn a_version_stored_in_the_middle_does_not_have_the_old_password_outlive_i
     let mine = call(&world, "PutSecretValue", input).await;
     make_current(&world, secret, mine["VersionId"].as_str().unwrap()).await;
     assert_eq!(outcome(&world, secret, "finishSecret").await, "promoted");
-    let bounded = format!(
-        "SELECT coalesce(rolvaliduntil < 'infinity', false) FROM pg_roles WHERE rolname = '{}'",
-        world.alternating_role()
-    );
-    assert!(ask::<bool>(&world, &bounded).await);
+    assert!(is_bounded(&world).await);
 }
 
 /// A role of another application is named as this one's clone would be, or as its base.
@@ -584,4 +560,21 @@ async fn a_setting_that_only_a_superuser_can_have_made_is_not_left_out() {
     )
     .await;
     assert_eq!(outcome(&world, secret, "setSecret").await, "changed");
+}
+
+#[tokio::test]
+async fn a_setting_that_is_left_out_is_named_in_the_log_without_its_value() {
+    let world = world().await;
+    let (secret, base) = (world.alternating_users(), world.alternating_role());
+    let set = format!("ALTER ROLE {base} SET app.signing_key = 'hidden-value'");
+    execute(&world, &set).await;
+    let rotation = rotate(&world, secret).await;
+    assert!(rotation.succeeded, "{rotation:?}");
+    let steps = &rotation.attempts[0].steps;
+    let log: String = steps
+        .iter()
+        .flat_map(|step| step.invoked.log.clone())
+        .collect();
+    assert!(log.contains("app.signing_key"), "{log}");
+    assert!(!log.contains("hidden-value"), "{log}");
 }

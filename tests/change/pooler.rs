@@ -1,7 +1,7 @@
 //! A pooler before the server: it refuses startup options, and names processes of its own.
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
 };
 
@@ -20,9 +20,7 @@ async fn pooler(server: u16) -> u16 {
 }
 
 async fn serve(mut client: TcpStream, server: u16) -> std::io::Result<()> {
-    let length = client.read_u32().await?;
-    let mut startup = vec![0; length as usize - 4];
-    client.read_exact(&mut startup).await?;
+    let startup = startup(&mut client).await?;
     if startup.windows(9).any(|bytes| bytes == b"\0options\0") {
         let refusal = b"SFATAL\0C08P01\0Munsupported startup parameter: options\0\0";
         client.write_u8(b'E').await?;
@@ -30,22 +28,16 @@ async fn serve(mut client: TcpStream, server: u16) -> std::io::Result<()> {
         return client.write_all(refusal).await;
     }
     let mut server = TcpStream::connect(("127.0.0.1", server)).await?;
-    server.write_u32(length).await?;
     server.write_all(&startup).await?;
     let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.split();
     let answers = async {
         loop {
-            let kind = from_server.read_u8().await?;
-            let length = from_server.read_u32().await?;
-            let mut rest = vec![0; length as usize - 4];
-            from_server.read_exact(&mut rest).await?;
-            if kind == b'K' {
-                rest[..4].copy_from_slice(&4711_u32.to_be_bytes());
+            let mut message = message(&mut from_server).await?;
+            if message[0] == b'K' {
+                message[5..9].copy_from_slice(&4711_u32.to_be_bytes());
             }
-            to_client.write_u8(kind).await?;
-            to_client.write_u32(length).await?;
-            to_client.write_all(&rest).await?;
+            to_client.write_all(&message).await?;
         }
     };
     tokio::select! {

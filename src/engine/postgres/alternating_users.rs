@@ -296,10 +296,11 @@ async fn try_to(
             cure: sql.to_owned(),
         });
     }
+    // its value may be a secret of the application's
     tracing::warn!(
-        sql,
+        setting = name,
         %error,
-        "the other user does not get this setting: where it matters, run the statement as a superuser"
+        "the other user does not get this setting: where it matters, make it for that user too, as a superuser"
     );
     Ok(())
 }
