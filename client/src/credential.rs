@@ -131,8 +131,8 @@ impl Credential {
         self.fields.key.as_ref()
     }
 
-    /// `postgresql://user:password@host:port/database?sslmode=verify-full`, for whoever logs in with a URL: any password works in it, for
-    /// all that an address cannot hold is encoded. `sslmode` is `disable` only where the document itself says `"ssl": false`.
+    /// `postgresql://user:password@host:port/database?sslmode=verify-full`, for an application that logs in with a URL. Any password
+    /// works in it: what a URL cannot hold is encoded. `sslmode` is `disable` only where the document itself says `"ssl": false`.
     ///
     /// None without host, user and password.
     pub fn url(&self) -> Option<SecretString> {

@@ -32,7 +32,7 @@
 //! # Reading
 //!
 //! [`RotatingSecret::current`] takes no lock and gives the [`Credential`]: host, port, user, password, database, version and
-//! age; or all of it as a URL, for whoever logs in with one ([`Credential::url`]). A [`Reader`] of one's own does it with one atomic load. Other shapes are read with [`Credential::json`], [`text`](Credential::text) and
+//! age; or all of it as a URL ([`Credential::url`]). A task's own [`Reader`] does it with one atomic load. Other shapes are read with [`Credential::json`], [`text`](Credential::text) and
 //! [`binary`](Credential::binary). When the provider fails, what is in force is served on; it gets older, and at the
 //! bound, just below the overlap window, it is an error instead. [`RotatingSecret::usable`] waits for the next one then.
 //! [`RotatingSecret::changed`] and [`changes`](RotatingSecret::changes) tell of a new version.

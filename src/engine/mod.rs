@@ -85,7 +85,7 @@ pub trait Engine {
     }
 
     /// finishSecret: has the password of the replaced document's user end after its window, by the server's clock, and tells
-    /// whoever listens.
+    /// the clients that listen.
     ///
     /// `promote` makes the successor current, or sees that it is: call it once, when nobody else can change the credential.
     /// If it says [`Promotion::Outdated`], change nothing. Its answer is returned. A password that ends earlier already is

@@ -136,7 +136,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         let replaced = match same && turns && replaced.api().is_none() {
             false => replaced,
             // somebody has stored a version since setSecret: the other user of the pair is still what this one replaces
-            true => replaced.with_user(replaced.next_user(), "".into(), self.overlap(&replaced)),
+            true => self.of_the_other(&replaced),
         };
         let ends = turns && !(same && replaced.api().is_some());
         Ok(Some(Replaced {

@@ -190,6 +190,11 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         }
     }
 
+    /// The document of the other one of the pair, without its password.
+    fn of_the_other(&self, document: &Document) -> Document {
+        document.with_user(document.next_user(), "".into(), self.overlap(document))
+    }
+
     fn overlap(&self, document: &Document) -> Overlap {
         document.overlap().unwrap_or(self.overlap)
     }

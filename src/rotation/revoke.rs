@@ -66,9 +66,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
                     false => previous,
                     true if current.api().is_some() => return Ok(Outcome::NothingToRevoke),
                     // AWSCURRENT was stored once more: the other user is still what came before
-                    true => {
-                        current.with_user(current.next_user(), "".into(), self.overlap(&current))
-                    }
+                    true => self.of_the_other(&current),
                 };
                 let revoked = Revoked::Previous {
                     administrator: &administrator,

@@ -174,18 +174,14 @@ impl SecretProvider for Aws {
 
     async fn fetch_all(&self, secrets: &[&str]) -> Vec<Result<Version, ProviderError>> {
         // a batch is of one region
-        if secrets
-            .iter()
-            .any(|secret| self.elsewhere(secret).is_some())
-        {
-            let mut versions = Vec::with_capacity(secrets.len());
-            for secret in secrets {
-                versions.push(self.fetch(secret, Stage::Current).await);
-            }
-            return versions;
-        }
+        let is_elsewhere = |secret: &&str| self.elsewhere(secret).is_some();
+        let size = if secrets.iter().any(is_elsewhere) {
+            1
+        } else {
+            BATCH
+        };
         let mut versions = Vec::with_capacity(secrets.len());
-        for batch in secrets.chunks(BATCH) {
+        for batch in secrets.chunks(size) {
             match batch {
                 // needs one permission less
                 [secret] => versions.push(self.fetch(secret, Stage::Current).await),

@@ -114,7 +114,7 @@ impl ApiKey<'_> {
         let mut answer = self.create(api, minting).await?;
         if !answer.succeeded() && !orphans.is_empty() {
             // Made before a crash, and there may be no room for another one. Where there is, they go only when their
-            // successor is stored: whoever made them may be alive, and about to store one.
+            // successor is stored: the delivery that made them may be alive, and about to store one.
             if minting.seen.is_none() {
                 return Ok(left_over(&keys));
             }
