@@ -155,7 +155,7 @@ async fn pass_on(
     server: u16,
     administrator: String,
     says: String,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let startup = startup(&mut client).await?;
     let user = format!("\0{administrator}\0");
     let is_admin = startup
@@ -169,14 +169,14 @@ async fn pass_on(
         loop {
             let message = message(&mut from_server).await?;
             if message[0] == b'Z' && is_admin {
-                return Ok::<_, std::io::Error>(true);
+                return Ok::<_, io::Error>(true);
             }
             to_client.write_all(&message).await?;
         }
     };
     let taken = tokio::select! {
         end = answers => end,
-        _ = tokio::io::copy(&mut from_client, &mut to_server) => Ok(false),
+        _ = io::copy(&mut from_client, &mut to_server) => Ok(false),
     }?;
     if taken {
         to_server.write_u8(b'Q').await?;

@@ -19,7 +19,7 @@ async fn pooler(server: u16) -> u16 {
     port
 }
 
-async fn serve(mut client: TcpStream, server: u16) -> std::io::Result<()> {
+async fn serve(mut client: TcpStream, server: u16) -> io::Result<()> {
     let startup = startup(&mut client).await?;
     if startup.windows(9).any(|bytes| bytes == b"\0options\0") {
         let refusal = b"SFATAL\0C08P01\0Munsupported startup parameter: options\0\0";
@@ -42,7 +42,7 @@ async fn serve(mut client: TcpStream, server: u16) -> std::io::Result<()> {
     };
     tokio::select! {
         end = answers => end,
-        _ = tokio::io::copy(&mut from_client, &mut to_server) => Ok(()),
+        _ = io::copy(&mut from_client, &mut to_server) => Ok(()),
     }
 }
 
