@@ -2,7 +2,7 @@
 //!
 //! A user there may have several passwords at once, so the old one goes on until the next rotation.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use redis::{AsyncConnectionConfig, Client, RedisError, aio::MultiplexedConnection, cmd};
 use secrecy::ExposeSecret;
@@ -33,9 +33,9 @@ impl Engine for Redis {
         current: &Document,
         proven: impl AsyncFnOnce() -> Result<Option<Proven<()>>, E>,
         wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
-    ) -> Result<(), E> {
+    ) -> Result<Option<SystemTime>, E> {
         let Some(proven) = proven().await? else {
-            return Ok(());
+            return Ok(None);
         };
         let administrator = proven.administrator;
         let administrator = &administrator.ok_or(EngineError::Unable { what: "change" })?;
@@ -43,14 +43,15 @@ impl Engine for Redis {
         let mut session = session.map_err(|error| refused(administrator, &error))?;
         // there is no lock: the change follows the answer at once
         let Some(pending) = wanted().await? else {
-            return Ok(());
+            return Ok(None);
         };
         let mut command = cmd("ACL");
         command.arg("SETUSER").arg(current.username());
         command.arg("resetpass").arg(verifier(current));
         let change = command.arg(verifier(&pending)).exec_async(&mut session);
         let changed = change.await;
-        Ok(changed.map_err(|error| refused(administrator, &error))?)
+        changed.map_err(|error| refused(administrator, &error))?;
+        Ok(None)
     }
 }
 

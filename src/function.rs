@@ -105,8 +105,19 @@ impl Function {
         let engine = engine(settings, Limits::of(budget));
         let outcome = self.step(&event, settings, &engine, budget).await?;
         let mut answer = json!({ "step": event.step.name(), "outcome": outcome.name() });
-        if let Outcome::Revoked { sessions } = outcome {
-            answer["sessions"] = sessions.into();
+        match outcome {
+            Outcome::Revoked { ended } => {
+                answer["sessions"] = ended.sessions.into();
+                if let Some(late) = ended.late {
+                    answer["again_in_seconds"] = late.as_secs().into();
+                }
+            }
+            Outcome::ChangedEarly { promised } => {
+                answer["promised_until"] = humantime::format_rfc3339_seconds(promised)
+                    .to_string()
+                    .into();
+            }
+            _ => {}
         }
         Ok(answer)
     }

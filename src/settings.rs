@@ -20,8 +20,11 @@ const USUAL_OVERLAP: Overlap = Overlap::Bounded(Duration::from_secs(24 * 60 * 60
 /// How a new password travels to the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PasswordHashing {
-    /// As a SCRAM-SHA-256 verifier, made here: the server, its log and its statistics never see the password.
+    /// As a verifier, made here: the server, its log and its statistics never see the password. SCRAM-SHA-256, or md5 where the
+    /// server keeps the role's password so: an application's old driver may know nothing else.
     #[default]
+    Kept,
+    /// As a SCRAM-SHA-256 verifier, whatever the server keeps.
     Scram,
     /// As itself, for servers that refuse a verifier; the server hashes it, and may log it.
     Server,
@@ -43,7 +46,7 @@ pub enum ChannelBindingRule {
 pub struct Settings {
     /// `PASSWORD_LENGTH`, `EXCLUDE_…`, `REQUIRE_EACH_INCLUDED_TYPE`: what AWS's rotation functions read.
     pub policy: Policy,
-    /// `PASSWORD_HASHING`: `scram` (default) or `server`.
+    /// `PASSWORD_HASHING`: `keep` (default), `scram` or `server`.
     pub hashing: PasswordHashing,
     /// `ADMINISTRATOR_CHANNEL_BINDING`: `require` (default) or `prefer`.
     pub channel_binding: ChannelBindingRule,
@@ -102,7 +105,8 @@ impl Settings {
         };
         Ok(Self {
             policy: Policy::new(&rules)?,
-            hashing: parsed(&variable, "PASSWORD_HASHING", "scram or server")?.unwrap_or_default(),
+            hashing: parsed(&variable, "PASSWORD_HASHING", "keep, scram or server")?
+                .unwrap_or_default(),
             channel_binding: parsed(
                 &variable,
                 "ADMINISTRATOR_CHANNEL_BINDING",
@@ -148,6 +152,7 @@ impl FromStr for PasswordHashing {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         match text {
+            "keep" => Ok(Self::Kept),
             "scram" => Ok(Self::Scram),
             "server" => Ok(Self::Server),
             _ => Err(()),
@@ -277,7 +282,7 @@ mod tests {
     fn an_empty_environment_has_awss_defaults() {
         let settings = read(&[]).unwrap();
         assert_eq!(password(&[]).len(), 32);
-        assert_eq!(settings.hashing, PasswordHashing::Scram);
+        assert_eq!(settings.hashing, PasswordHashing::Kept);
         assert_eq!(
             settings.overlap,
             Overlap::Bounded(Duration::from_secs(86_400))

@@ -68,6 +68,11 @@ impl Metrics {
             Unit::Seconds,
             "age of the version that was replaced"
         );
+        describe_histogram!(
+            "OverlapCutShort",
+            Unit::Seconds,
+            "how much longer the old password that was replaced had been promised"
+        );
         // histograms: a gauge would be written again with every step until the next check
         describe_histogram!(
             "OldestAge",
@@ -129,6 +134,10 @@ pub fn report(
             );
             if let Outcome::Promoted { .. } = outcome {
                 counter!("Rotations").increment(1);
+            }
+            if let Outcome::ChangedEarly { promised } = outcome {
+                let early = promised.duration_since(now).unwrap_or_default();
+                histogram!("OverlapCutShort").record(early.as_secs_f64());
             }
             if let Outcome::Changed {
                 replaced: Some(stored),

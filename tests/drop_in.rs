@@ -7,15 +7,12 @@
 
 mod common;
 
-use common::{
-    STEPS, TOKEN, administrator, call, execute, log_in, outcome, put_pending, rotate, stage,
-    version, world,
-};
+use common::{STEPS, administrator, call, execute, log_in, rotate, version, world};
 use local::world::World;
 use serde_json::{Value, json};
 
 /// What AWS's function does in a step.
-async fn awss_step(world: &World, secret: &str, step: &str) {
+async fn awss_step(world: &World, secret: &str, step: &str, token: &str) {
     let read = async |label: &str| common::document(world, secret, label).await;
     let text = |document: &Value, key: &str| document[key].as_str().unwrap().to_owned();
     match step {
@@ -32,7 +29,11 @@ async fn awss_step(world: &World, secret: &str, step: &str) {
                 document["username"] = other.into();
             }
             document["password"] = format!("by-aws-{}", user.len()).into();
-            put_pending(world, secret, document).await;
+            let input = json!({
+                "SecretId": secret, "ClientRequestToken": token, "SecretString": document.to_string(),
+                "VersionStages": ["AWSPENDING"],
+            });
+            call(world, "PutSecretValue", input).await;
         }
         "setSecret" => {
             let (current, pending) = (
@@ -62,9 +63,9 @@ async fn awss_step(world: &World, secret: &str, step: &str) {
         }
         _ => {
             let current = version(world, secret, "AWSCURRENT").await;
-            if current != TOKEN {
+            if current != token {
                 let input = json!({
-                    "SecretId": secret, "VersionStage": "AWSCURRENT", "MoveToVersionId": TOKEN, "RemoveFromVersionId": current
+                    "SecretId": secret, "VersionStage": "AWSCURRENT", "MoveToVersionId": token, "RemoveFromVersionId": current
                 });
                 call(world, "UpdateSecretVersionStage", input).await;
             }
@@ -72,47 +73,71 @@ async fn awss_step(world: &World, secret: &str, step: &str) {
     }
 }
 
-async fn assert_finished(world: &World, secret: &str, case: &str) {
-    let current = version(world, secret, "AWSCURRENT").await;
-    assert_eq!(current, TOKEN, "{case}");
-    let login = log_in(world, &common::current(world, secret).await).await;
-    assert!(login.is_ok(), "{case}: AWSCURRENT does not log in");
+async fn our_step(world: &World, secret: &str, step: &str, token: &str) {
+    let event = json!({ "Step": step, "SecretId": secret, "ClientRequestToken": token });
+    world.function().invoke(event).await.outcome.unwrap();
 }
 
-/// What began with one function's steps is ended by the other's, at any step, in both strategies.
-async fn handed_over(
-    begins: impl AsyncFn(&World, &str, &str),
-    ends: impl AsyncFn(&World, &str, &str),
+/// One rotation, whose first steps one function takes, and the other one the rest.
+async fn rotation(
+    world: &World,
+    secret: &str,
+    first: usize,
+    begins: impl AsyncFn(&World, &str, &str, &str),
+    ends: impl AsyncFn(&World, &str, &str, &str),
 ) {
-    for handed_over_after in 1..4 {
-        let world = world().await;
-        for secret in [world.single_user(), world.alternating_users()] {
-            let (first, rest) = STEPS.split_at(handed_over_after);
-            stage(&world, secret);
-            for step in first {
-                begins(&world, secret, step).await;
+    let token = uuid::Uuid::new_v4().to_string();
+    world.secrets_manager().stage(secret, &token).unwrap();
+    for (number, step) in STEPS.into_iter().enumerate() {
+        match number < first {
+            true => begins(world, secret, step, &token).await,
+            false => ends(world, secret, step, &token).await,
+        }
+    }
+    assert_eq!(version(world, secret, "AWSCURRENT").await, token);
+}
+
+/// It logs in now, and where the last step was ours also when every window is over.
+async fn assert_in_force(world: &World, secret: &str, ours_was_last: bool, case: &str) {
+    let current = common::current(world, secret).await;
+    let login = log_in(world, &current).await;
+    assert!(login.is_ok(), "{case}: AWSCURRENT does not log in");
+    let question = format!(
+        "SELECT coalesce(isfinite(rolvaliduntil), false) FROM pg_roles WHERE rolname = '{}'",
+        current["username"].as_str().unwrap()
+    );
+    let ends = common::ask::<bool>(world, &question).await;
+    assert!(!(ends && ours_was_last), "{case}: AWSCURRENT has an end");
+}
+
+/// One rotation of ours, and two that are handed over, each at any step: a bound of ours is there for the second, and for the third.
+async fn handed_over(
+    ours_is_last: bool,
+    begins: impl AsyncFn(&World, &str, &str, &str) + Copy,
+    ends: impl AsyncFn(&World, &str, &str, &str) + Copy,
+) {
+    let world = world().await;
+    for secret in [world.single_user(), world.alternating_users()] {
+        for second in 0..=4 {
+            for third in 0..=4 {
+                let case = format!("{secret}, handed over after {second} steps and after {third}");
+                assert!(rotate(&world, secret).await.succeeded, "{case}");
+                for first in [second, third] {
+                    rotation(&world, secret, first, begins, ends).await;
+                    let ours_was_last = ours_is_last != (first == 4);
+                    assert_in_force(&world, secret, ours_was_last, &case).await;
+                }
             }
-            for step in rest {
-                ends(&world, secret, step).await;
-            }
-            let case = format!("{secret}, handed over after {first:?}");
-            assert_finished(&world, secret, &case).await;
-            let next = rotate(&world, secret).await;
-            assert!(next.succeeded, "{case}: the next rotation");
         }
     }
 }
 
-async fn our_step(world: &World, secret: &str, step: &str) {
-    outcome(world, secret, step).await;
-}
-
 #[tokio::test]
 async fn what_awss_function_began_is_ended_here_at_any_step_in_both_strategies() {
-    handed_over(awss_step, our_step).await;
+    handed_over(true, awss_step, our_step).await;
 }
 
 #[tokio::test]
 async fn what_began_here_is_ended_by_awss_function_at_any_step_in_both_strategies() {
-    handed_over(our_step, awss_step).await;
+    handed_over(false, our_step, awss_step).await;
 }

@@ -5,7 +5,8 @@
 mod common;
 
 use common::{
-    administrator, assert_error, execute, failure, options_with, rotate, stage_up_to, start, world,
+    administrator, assert_error, execute, fails, failure, options_with, rotate, stage_up_to, start,
+    world,
 };
 use local::world::World;
 
@@ -20,11 +21,11 @@ async fn verify_sql_runs_as_the_new_credential() {
 }
 
 #[tokio::test]
-async fn verify_sql_that_fails_fails_the_step_with_the_servers_words() {
+async fn verify_sql_that_fails_fails_with_the_servers_words_before_anything_is_changed() {
     let world = world_with("SELECT id FROM stock").await; // the other application's table
     let secret = world.single_user();
-    stage_up_to(&world, secret, "testSecret").await;
-    let error = failure(&world, secret, "testSecret").await;
+    stage_up_to(&world, secret, "setSecret").await;
+    let error = fails(&world, secret, "setSecret").await;
     let denied = "42501 (permission denied for table stock)";
     assert_error(&error, "VerifyFailed", denied);
 }
@@ -32,8 +33,8 @@ async fn verify_sql_that_fails_fails_the_step_with_the_servers_words() {
 #[tokio::test]
 async fn verify_sql_cannot_change_anything() {
     let world = world_with("INSERT INTO orders VALUES (1, 'x')").await;
-    stage_up_to(&world, world.single_user(), "testSecret").await;
-    let error = failure(&world, world.single_user(), "testSecret").await;
+    stage_up_to(&world, world.single_user(), "setSecret").await;
+    let error = fails(&world, world.single_user(), "setSecret").await;
     assert!(error.error_message.contains("25006"), "{error}");
 }
 

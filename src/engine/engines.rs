@@ -1,8 +1,10 @@
 //! What this function rotates: each document goes to the engine of its engine.
 
+use std::time::SystemTime;
+
 use super::{
-    Disconnect, Engine, EngineError, Known, Login, Promotion, Proven, Retiring, Revoked, Stored,
-    Succession, Whose,
+    Disconnect, Ended, Engine, EngineError, Known, Login, Promotion, Proven, Retiring, Revoked,
+    Stored, Succession, Whose,
     api_key::ApiKey,
     postgres::{self, Postgres},
 };
@@ -59,7 +61,7 @@ impl Engine for Engines<'_> {
         current: &Document,
         proven: impl AsyncFnOnce() -> Result<Option<Proven<Session>>, E>,
         wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
-    ) -> Result<(), E> {
+    ) -> Result<Option<SystemTime>, E> {
         if current.api().is_some() {
             // a key proves nothing to its service's administrator
             return self
@@ -83,10 +85,15 @@ impl Engine for Engines<'_> {
         self.postgres.change(current, proven, wanted).await
     }
 
-    async fn prove(&self, document: &Document, version: &str) -> Result<Login<()>, EngineError> {
+    async fn prove(
+        &self,
+        current: &Document,
+        document: &Document,
+        version: &str,
+    ) -> Result<Login<()>, EngineError> {
         match document.api() {
-            None => self.postgres.prove(document, version).await,
-            Some(_) => self.api_key.prove(document, version).await,
+            None => self.postgres.prove(current, document, version).await,
+            Some(_) => self.api_key.prove(current, document, version).await,
         }
     }
 
@@ -107,7 +114,7 @@ impl Engine for Engines<'_> {
         proven: Session,
         what: Revoked<'_>,
         wanted: impl AsyncFnOnce() -> Result<(), E>,
-    ) -> Result<u64, E> {
+    ) -> Result<Ended, E> {
         match proven {
             Session::Postgres(proven) => self.postgres.revoke(*proven, what, wanted).await,
             Session::ApiKey => self.api_key.revoke((), what, wanted).await,

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use super::Obstacle;
+
 /// Why a database or a service gave no answer, or refused a change.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
@@ -50,10 +52,30 @@ pub enum EngineError {
     Standby { server: String },
     /// The role may not change its own password.
     #[error(
-        "{user} may not change its own password on {server} (SQLSTATE 42501): where rds.restrict_password_commands \
+        "{user} may not change its own password on {server} (SQLSTATE 42501: {message}): where rds.restrict_password_commands \
          is on, run GRANT rds_password TO the role"
     )]
-    ChangeForbidden { server: String, user: String },
+    ChangeForbidden {
+        server: String,
+        user: String,
+        message: String,
+    },
+    /// What the catalogs say stands in the way.
+    #[error("nothing was changed on {server}: {first}{}", more(others))]
+    Obstacle {
+        server: String,
+        first: Box<Obstacle>,
+        others: Vec<Obstacle>,
+    },
+    /// The server says why it does not let a new credential in.
+    #[error(
+        "{server} rejects {user} and its password (28P01), for {why}: rotate again, which repairs the role"
+    )]
+    RejectedBecause {
+        server: String,
+        user: String,
+        why: &'static str,
+    },
     /// A login that is not what it has to be.
     #[error(
         "{user} logs in on {server}, but {what}: rotate again, which repairs the role, or repair it by hand"
@@ -89,29 +111,6 @@ pub enum EngineError {
         label: &'static str,
         user: String,
         expected: String,
-    },
-    /// A document that would give the application a role that it does not have.
-    #[error(
-        "the secret's \"ownerrole\" is {owner}, and {user} is no member of it on {server}: a secret's value gives nobody a \
-         role; as a superuser, run {cure}, or correct the secret"
-    )]
-    OwnerNotGranted {
-        server: String,
-        user: String,
-        owner: String,
-        cure: String,
-    },
-    /// A role of the clone's or the base's name that was never the secret's.
-    #[error(
-        "{user} exists on {server}, and {clone} is no member of {base}, so the two may be of different applications: where they \
-         are one's, run {cure} as a superuser, then rotate again; otherwise rename one of them"
-    )]
-    NoPair {
-        server: String,
-        user: String,
-        base: String,
-        clone: String,
-        cure: String,
     },
     /// Somebody else holds a lock.
     #[error(
@@ -180,12 +179,13 @@ pub enum EngineError {
     Unasked { server: String, seconds: f32 },
     /// The administrator lacks a right.
     #[error(
-        "the administrator {user} may not {action} on {server} (SQLSTATE 42501): as a superuser, run {cure}"
+        "the administrator {user} may not {action} on {server} (SQLSTATE 42501: {message}): as a superuser, run {cure}"
     )]
     AdministratorForbidden {
         server: String,
         user: String,
         action: String,
+        message: String,
         cure: String,
     },
     /// A service that does not answer.
@@ -317,6 +317,13 @@ pub enum EngineError {
     },
 }
 
+fn more(others: &[Obstacle]) -> String {
+    others
+        .iter()
+        .map(|other| format!("; and {other}"))
+        .collect()
+}
+
 impl EngineError {
     /// The stable name of the kind, for alarms.
     pub fn error_type(&self) -> &'static str {
@@ -333,8 +340,8 @@ impl EngineError {
             Self::VerifyFailed { .. } => "VerifyFailed",
             Self::NameTooLong { .. } => "UserNameTooLong",
             Self::AnotherUser { .. } => "AnotherUser",
-            Self::OwnerNotGranted { .. } => "OwnerRoleNotGranted",
-            Self::NoPair { .. } => "NoPair",
+            Self::Obstacle { first, .. } => first.kind,
+            Self::RejectedBecause { .. } => "PendingRejected",
             Self::Locked { .. } => "RoleLocked",
             Self::AdministratorRejected { .. } => "AdministratorRejected",
             Self::AnotherInstance { .. } => "AnotherInstance",

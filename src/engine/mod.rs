@@ -10,6 +10,7 @@ pub mod api_key;
 pub mod engines;
 mod error;
 mod limits;
+mod obstacle;
 pub mod postgres;
 mod roots;
 
@@ -19,6 +20,7 @@ use secrecy::SecretString;
 
 pub use error::EngineError;
 pub use limits::Limits;
+pub use obstacle::Obstacle;
 
 use crate::document::{Document, Overlap};
 
@@ -70,17 +72,24 @@ pub trait Engine {
     ///
     /// Of two at once, one waits for the other. The pending document comes from `wanted`: call it when nobody else can change
     /// the credential. If it is None, change nothing.
+    ///
+    /// Where that ends an old password earlier than was promised, it tells until when the promise was.
     async fn change<E: From<EngineError>>(
         &self,
         current: &Document,
         proven: impl AsyncFnOnce() -> Result<Option<Proven<Self::Session>>, E>,
         wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
-    ) -> Result<(), E>;
+    ) -> Result<Option<SystemTime>, E>;
 
     /// testSecret: proves that the new credential does all that the application expects of it, and changes nothing.
-    /// `version` is the id of the document's version.
-    async fn prove(&self, document: &Document, version: &str) -> Result<Login<()>, EngineError> {
-        let _ = version;
+    /// `version` is the id of the document's version, `current` what it will replace.
+    async fn prove(
+        &self,
+        current: &Document,
+        document: &Document,
+        version: &str,
+    ) -> Result<Login<()>, EngineError> {
+        let _ = (current, version);
         Ok(self.log_in(document).await?.map(drop))
     }
 
@@ -100,7 +109,7 @@ pub trait Engine {
         promote().await
     }
 
-    /// revokeSecret: ends logins and open sessions at once, and tells how many sessions there were.
+    /// revokeSecret: ends logins and open sessions at once, and tells what it came to.
     ///
     /// `proven` is a session of the current credential, which is not touched. `wanted` fails if the labels are not what
     /// they were: call it when nobody else can change the credential.
@@ -109,7 +118,7 @@ pub trait Engine {
         proven: Self::Session,
         what: Revoked<'_>,
         wanted: impl AsyncFnOnce() -> Result<(), E>,
-    ) -> Result<u64, E> {
+    ) -> Result<Ended, E> {
         let _ = (proven, what, wanted);
         Err(EngineError::Unable { what: "revoke" }.into())
     }
@@ -224,6 +233,15 @@ pub enum Revoked<'a> {
         /// Whose they are.
         previous: &'a Document,
     },
+}
+
+/// What a revocation ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// How many sessions.
+    pub sessions: u64,
+    /// How long a login with the old password that had begun already may yet end well: then revoke again.
+    pub late: Option<Duration>,
 }
 
 /// What the server said to a user and a password.

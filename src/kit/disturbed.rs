@@ -1,12 +1,12 @@
 //! An engine whose calls are cut as the script says, and which sees what must never be done.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::SystemTime};
 
 use super::{TOKEN, script::Script, store::Store};
 use crate::{
     document::Document,
     engine::{
-        Engine, EngineError, Known, Login, Promotion, Proven, Retiring, Revoked, Stored,
+        Ended, Engine, EngineError, Known, Login, Promotion, Proven, Retiring, Revoked, Stored,
         Succession, Whose,
     },
     store::Which,
@@ -43,13 +43,19 @@ impl<T: Engine> Engine for Disturbed<T> {
         current: &Document,
         proven: impl AsyncFnOnce() -> Result<Option<Proven<T::Session>>, E>,
         wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
-    ) -> Result<(), E> {
+    ) -> Result<Option<SystemTime>, E> {
         let change = self.engine.change(current, proven, wanted);
         self.script.fenced_call(change).await
     }
 
-    async fn prove(&self, document: &Document, version: &str) -> Result<Login<()>, EngineError> {
-        self.script.call(self.engine.prove(document, version)).await
+    async fn prove(
+        &self,
+        current: &Document,
+        document: &Document,
+        version: &str,
+    ) -> Result<Login<()>, EngineError> {
+        let proof = self.engine.prove(current, document, version);
+        self.script.call(proof).await
     }
 
     async fn retire<E: From<EngineError>>(
@@ -73,7 +79,7 @@ impl<T: Engine> Engine for Disturbed<T> {
         proven: T::Session,
         what: Revoked<'_>,
         wanted: impl AsyncFnOnce() -> Result<(), E>,
-    ) -> Result<u64, E> {
+    ) -> Result<Ended, E> {
         let revoke = self.engine.revoke(proven, what, wanted);
         self.script.fenced_call(revoke).await
     }

@@ -21,7 +21,7 @@ use rand::TryCryptoRng;
 
 use crate::{
     document::{Document, Overlap},
-    engine::{Engine, EngineError},
+    engine::{Ended, Engine, EngineError},
     error::Error,
     event::{RotationEvent, Step},
     password::Policy,
@@ -56,6 +56,11 @@ pub enum Outcome {
         /// Under single user, when the version that this ends was stored, by the service's clock.
         replaced: Option<SystemTime>,
     },
+    /// setSecret: the same, and the old password of the user whose turn it is was promised for longer.
+    ChangedEarly {
+        /// Until when, by the database server's clock.
+        promised: SystemTime,
+    },
     /// setSecret: the same, but AWSCURRENT did not log in and AWSPREVIOUS was the way in.
     ChangedByPrevious,
     /// setSecret: an earlier delivery had changed it.
@@ -69,8 +74,8 @@ pub enum Outcome {
     },
     /// revokeSecret: what came before AWSCURRENT no longer logs in, and its sessions are ended.
     Revoked {
-        /// How many were.
-        sessions: u64,
+        /// How many were, and how long a login that had begun may yet end well.
+        ended: Ended,
     },
     /// revokeSecret: nothing came before AWSCURRENT that could be ended.
     NothingToRevoke,
@@ -85,6 +90,7 @@ impl Outcome {
             Self::Created => "created",
             Self::AlreadyCreated => "already created",
             Self::Changed { .. } => "changed",
+            Self::ChangedEarly { .. } => "changed within an overlap",
             Self::ChangedByPrevious => "changed by AWSPREVIOUS",
             Self::AlreadyChanged => "already changed",
             Self::LoggedIn => "logged in",

@@ -32,7 +32,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         };
 
         let administrator = current.administrator();
-        let sessions = match administrator.filter(|_| current.takes_turns()) {
+        let ended = match administrator.filter(|_| current.takes_turns()) {
             None => {
                 // the version was stored in createSecret, and its password set a little later: a session that
                 // began in between had the old one
@@ -83,6 +83,6 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
                 self.engine.revoke(proven, revoked, wanted).await?
             }
         };
-        Ok(Outcome::Revoked { sessions })
+        Ok(Outcome::Revoked { ended })
     }
 }

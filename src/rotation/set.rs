@@ -36,9 +36,12 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             }
             Ok::<_, Error>(staged)
         };
-        self.engine.change(&current, proven, wanted).await?;
+        let promised = self.engine.change(&current, proven, wanted).await?;
         self.memory.keep(event, &current, current_version.created);
-        Ok(found.get())
+        Ok(match (promised, found.get()) {
+            (Some(promised), Outcome::Changed { .. }) => Outcome::ChangedEarly { promised },
+            (_, found) => found,
+        })
     }
 
     /// The way in, and what setSecret will have found if the change is made; none if there is nothing to change.

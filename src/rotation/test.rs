@@ -3,6 +3,8 @@
 //! `RotateSecret` with `RotateImmediately=false` calls this step alone, with an AWSPENDING version that the
 //! service made itself, a copy of AWSCURRENT. It changes nothing.
 
+use std::sync::Arc;
+
 use super::{Outcome, Pending, Rotation, document, fits, versions};
 use crate::{
     engine::{Engine, Login},
@@ -19,15 +21,17 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             return Ok(Outcome::AlreadyCurrent);
         };
         // before anything is sent: who may write the secret may have staged another server
-        let staged = match self.memory.replaced_by(event) {
-            Some(replaced) => fits(&replaced.document, *staged, which)?,
+        let current = match self.memory.replaced_by(event) {
+            Some(replaced) => replaced.document,
             None => {
                 let current = self.store.read(&event.secret, Which::Current).await?;
                 let current = current.ok_or(versions::Refusal::NoCurrentVersion)?;
-                fits(&document::<T>(&current, Which::Current)?, *staged, which)?
+                Arc::new(document::<T>(&current, Which::Current)?)
             }
         };
-        match self.engine.prove(&staged, &event.token).await? {
+        let staged = fits(&current, *staged, which)?;
+        let proof = self.engine.prove(&current, &staged, &event.token);
+        match proof.await? {
             Login::Accepted(()) => Ok(Outcome::LoggedIn),
             Login::Rejected => Err(Error::PendingRejected {
                 user: staged.username().to_owned(),

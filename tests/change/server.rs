@@ -2,27 +2,10 @@
 
 use super::*;
 
-/// Puts a line before all others of pg_hba.conf.
-async fn first_in_hba(world: &World, line: &str) {
-    let path: String = ask(
-        world,
-        "SELECT setting FROM pg_settings WHERE name = 'hba_file'",
-    )
-    .await;
-    let rules = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, format!("{line}\n{rules}")).unwrap();
-    let method = line.split_whitespace().last().unwrap();
-    execute(world, "SELECT pg_reload_conf()").await;
-    let read = format!(
-        "SELECT count(*) > 0 FROM pg_hba_file_rules WHERE auth_method = '{method}' AND error IS NULL"
-    );
-    while !ask::<bool>(world, &read).await {}
-}
-
 async fn world_with_hba(variables: &[(&str, &str)], line: impl Fn(&World) -> String) -> World {
     let options = options_with(variables).own_postgres(Settings::default());
     let world = start(options).await;
-    first_in_hba(&world, &line(&world)).await;
+    common::first_in_hba(&world, &line(&world)).await;
     world
 }
 

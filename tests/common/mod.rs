@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod wire;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use drill::application::{Cache, Connections, Workload};
@@ -11,6 +13,7 @@ use local::{
     secrets_manager::{Behavior, Fault, Rotation, SecretsManager, ServiceError, labels::Promotion},
     world::{Options, World},
 };
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::{
     net::TcpSocket,
@@ -256,10 +259,87 @@ pub(crate) async fn execute(world: &World, sql: &str) {
     world.postgres().execute(sql).await.unwrap();
 }
 
+/// The superuser, in the secrets' database.
+pub(crate) async fn in_the_database(world: &World) -> Client {
+    let postgres = world.postgres();
+    let password = postgres.superuser_password().expose_secret();
+    let client = postgres.connect(Postgres::SUPERUSER, password, world.dbname());
+    client.await.unwrap()
+}
+
+/// Moves AWSCURRENT to a version, by hand.
+pub(crate) async fn make_current(world: &World, secret: &str, to: &str) {
+    let from = version(world, secret, "AWSCURRENT").await;
+    let moved = json!({
+        "SecretId": secret, "VersionStage": "AWSCURRENT", "MoveToVersionId": to, "RemoveFromVersionId": from,
+    });
+    call(world, "UpdateSecretVersionStage", moved).await;
+}
+
+/// Puts a line before all others of pg_hba.conf.
+pub(crate) async fn first_in_hba(world: &World, line: &str) {
+    let path: String = ask(
+        world,
+        "SELECT setting FROM pg_settings WHERE name = 'hba_file'",
+    )
+    .await;
+    let rules = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{line}\n{rules}")).unwrap();
+    let method = line.split_whitespace().last().unwrap();
+    execute(world, "SELECT pg_reload_conf()").await;
+    let read = format!(
+        "SELECT count(*) > 0 FROM pg_hba_file_rules WHERE auth_method = '{method}' AND error IS NULL"
+    );
+    while !ask::<bool>(world, &read).await {}
+}
+
 /// The one value that a question of the superuser's has for an answer.
 pub(crate) async fn ask<T: FromSqlOwned>(world: &World, sql: &str) -> T {
     let superuser = world.postgres().superuser_client().await.unwrap();
     superuser.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+/// A session as the application has it, of the version in force.
+pub(crate) async fn application(world: &World, secret: &str) -> Client {
+    log_in(world, &current(world, secret).await).await.unwrap()
+}
+
+/// Whether the password of the alternating users' base role has an end.
+pub(crate) async fn is_bounded(world: &World) -> bool {
+    let question = format!(
+        "SELECT coalesce(rolvaliduntil < 'infinity', false) FROM pg_roles WHERE rolname = '{}'",
+        world.alternating_role()
+    );
+    ask(world, &question).await
+}
+
+/// Rotates both secrets, each of which has to log in afterwards.
+pub(crate) async fn both_rotate(world: &World) {
+    for secret in [world.single_user(), world.alternating_users()] {
+        let rotation = rotate(world, secret).await;
+        assert!(rotation.succeeded, "{secret}: {rotation:?}");
+        log_in(world, &current(world, secret).await).await.unwrap();
+    }
+}
+
+/// What the function has logged as warnings of this kind in a rotation.
+pub(crate) fn warnings(rotation: &Rotation, kind: &str) -> Vec<String> {
+    let steps = rotation.attempts.iter().flat_map(|attempt| &attempt.steps);
+    let log = steps.flat_map(|step| &step.invoked.log);
+    let lines = log.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let of_the_kind = lines.filter(|line| line["kind"] == kind);
+    of_the_kind
+        .filter_map(|line| Some(line["message"].as_str()?.to_owned()))
+        .collect()
+}
+
+/// The release of the server: 15, for one.
+pub(crate) async fn release(world: &World) -> i32 {
+    ask(
+        world,
+        "SELECT current_setting('server_version_num')::int4 / 10000",
+    )
+    .await
 }
 
 /// Longer than any test: who learns of a change in less was told of it, or rejected.

@@ -1,6 +1,6 @@
 //! A database in memory: roles, passwords, and what an engine can get wrong about them.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{cell::RefCell, collections::BTreeMap, time::SystemTime};
 
 use secrecy::{ExposeSecret, SecretString};
 use secret_rotation::{
@@ -125,12 +125,12 @@ impl Engine for Database {
         _: &Document,
         proven: impl AsyncFnOnce() -> Result<Option<Proven<()>>, E>,
         wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
-    ) -> Result<(), E> {
+    ) -> Result<Option<SystemTime>, E> {
         if proven().await?.is_none() {
-            return Ok(());
+            return Ok(None);
         }
         let Some(pending) = wanted().await? else {
-            return Ok(());
+            return Ok(None);
         };
         *self.changes.borrow_mut() += 1;
         if self.fault == Fault::ChangesOnce && *self.changes.borrow() > 1 {
@@ -145,7 +145,7 @@ impl Engine for Database {
         };
         let mut roles = self.roles.borrow_mut();
         roles.insert(pending.username().to_owned(), role);
-        Ok(())
+        Ok(None)
     }
 
     async fn retire<E: From<EngineError>>(

@@ -1,11 +1,11 @@
 //! The engine that the steps are given: PostgreSQL's roles, or a service's keys.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use secret_rotation::{
     document::{Document, ENGINES},
     engine::{
-        Engine, EngineError, Known, Login, Promotion, Proven, Retiring, Revoked, Stored,
+        Ended, Engine, EngineError, Known, Login, Promotion, Proven, Retiring, Revoked, Stored,
         Succession, Whose,
     },
 };
@@ -54,12 +54,12 @@ impl Engine for Line<'_> {
         current: &Document,
         proven: impl AsyncFnOnce() -> Result<Option<Proven<Session>>, E>,
         wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
-    ) -> Result<(), E> {
+    ) -> Result<Option<SystemTime>, E> {
         if self.strategy == Strategy::Keys {
-            return wanted().await.map(drop);
+            return wanted().await.map(|_| None);
         }
         let Some(proven) = proven().await? else {
-            return Ok(());
+            return Ok(None);
         };
         let from = self.credential(current).user;
         let expected = self.other_than(from);
@@ -75,15 +75,24 @@ impl Engine for Line<'_> {
             wanted => Ok::<_, E>(wanted),
         };
         match proven.administrator {
-            None => self.replace(&proven.session, wanted, Write::Password).await,
+            None => {
+                self.replace(&proven.session, wanted, Write::Password)
+                    .await?
+            }
             Some(_) => {
                 let last = |new| Call::Last(Write::Open(new));
-                self.open(from, wanted, last).await
+                self.open(from, wanted, last).await?;
             }
         }
+        Ok(None)
     }
 
-    async fn prove(&self, document: &Document, version: &str) -> Result<Login<()>, EngineError> {
+    async fn prove(
+        &self,
+        _: &Document,
+        document: &Document,
+        version: &str,
+    ) -> Result<Login<()>, EngineError> {
         Ok(self.log_in(document).await?.map(|_| {
             if self.strategy != Strategy::Keys {
                 self.kept.proven.set(Some(number(version)));
@@ -109,9 +118,10 @@ impl Engine for Line<'_> {
             }
             return Ok(promotion);
         }
-        let promotion = match retiring.window {
-            Some(window) => self.bound(user, retiring, window, &read, promote).await?,
-            None => promote().await?,
+        let window = retiring.window;
+        let promotion = match self.strategy {
+            Strategy::Alternating => self.bound(user, retiring, window, &read, promote).await?,
+            _ => promote().await?,
         };
         if promotion == Promotion::Now {
             self.announce(retiring.version, read).await;
@@ -124,10 +134,10 @@ impl Engine for Line<'_> {
         _: Session,
         what: Revoked<'_>,
         wanted: impl AsyncFnOnce() -> Result<(), E>,
-    ) -> Result<u64, E> {
+    ) -> Result<Ended, E> {
         let Revoked::Previous { previous, .. } = what else {
             self.done(Call::Terminate(0)).await?;
-            return Ok(0);
+            return Ok(Ended::default());
         };
         let previous = self.credential(previous);
         if self.strategy != Strategy::Keys {
@@ -135,6 +145,6 @@ impl Engine for Line<'_> {
         }
         wanted().await?;
         self.end_key(previous).await?;
-        Ok(0)
+        Ok(Ended::default())
     }
 }

@@ -1,12 +1,12 @@
 //! Mistakes that a person could make in the steps, each put in by a layer between them and the world.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
 use secret_rotation::{
     document::{Document, ENGINES},
     engine::{
-        Engine, EngineError, Known, Login, Promotion, Proven, Retiring, Revoked, Stored,
+        Ended, Engine, EngineError, Known, Login, Promotion, Proven, Retiring, Revoked, Stored,
         Succession, Whose,
     },
     store::{Form, SecretStore, StoreError, Version, Versions, Which, Written},
@@ -217,9 +217,9 @@ impl Engine for Mistaken<'_> {
         current: &Document,
         proven: impl AsyncFnOnce() -> Result<Option<Proven<Session>>, E>,
         wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
-    ) -> Result<(), E> {
+    ) -> Result<Option<SystemTime>, E> {
         let Some(proven) = proven().await? else {
-            return Ok(());
+            return Ok(None);
         };
         let session = &proven.session;
         let line = self.line;
@@ -229,19 +229,22 @@ impl Engine for Mistaken<'_> {
             ..new
         };
         match self.mistake {
-            Mistake::ChangesNothing => wanted().await.map(drop),
+            Mistake::ChangesNothing => wanted().await.map(|_| None),
             Mistake::MakesAnother => {
                 let write = |new| Write::Password(another(new));
-                line.replace(session, wanted, write).await
+                line.replace(session, wanted, write).await.map(|()| None)
             }
             Mistake::ChangesTheCurrent => {
                 let last = |new| Call::Last(Write::Open(new));
-                line.open(from, wanted, last).await
+                line.open(from, wanted, last).await.map(|()| None)
             }
-            Mistake::ForgetsCommit => line.open(from, wanted, |_| Call::Rollback).await,
+            Mistake::ForgetsCommit => line
+                .open(from, wanted, |_| Call::Rollback)
+                .await
+                .map(|()| None),
             Mistake::KeepsTheOldEnd => {
                 let last = |new| Call::Last(Write::Password(new));
-                line.open(from, wanted, last).await
+                line.open(from, wanted, last).await.map(|()| None)
             }
             Mistake::PromotesInSet => {
                 let _ = line.write(Call::Force(self.start.token)).await;
@@ -270,8 +273,13 @@ impl Engine for Mistaken<'_> {
         }
     }
 
-    async fn prove(&self, document: &Document, version: &str) -> Result<Login<()>, EngineError> {
-        match self.line.prove(document, version).await {
+    async fn prove(
+        &self,
+        current: &Document,
+        document: &Document,
+        version: &str,
+    ) -> Result<Login<()>, EngineError> {
+        match self.line.prove(current, document, version).await {
             Ok(Login::Rejected) if self.is(Mistake::RejectedIsAccepted) => Ok(Login::Accepted(())),
             login => login,
         }
@@ -286,9 +294,10 @@ impl Engine for Mistaken<'_> {
         let line = self.line;
         match (self.mistake, retiring.window) {
             (Mistake::BoundsNobody, _) => promote().await,
-            (Mistake::BoundsTheNew, Some(window)) => {
+            (Mistake::BoundsTheNew, Some(_)) => {
                 let new = line.other_than(line.credential(retiring.replaced).user);
-                line.bound(new, retiring, window, &read, promote).await
+                line.bound(new, retiring, retiring.window, &read, promote)
+                    .await
             }
             (Mistake::BoundsAtOnce, _) => {
                 let at_once = Retiring {
@@ -320,10 +329,10 @@ impl Engine for Mistaken<'_> {
         proven: Session,
         what: Revoked<'_>,
         wanted: impl AsyncFnOnce() -> Result<(), E>,
-    ) -> Result<u64, E> {
+    ) -> Result<Ended, E> {
         let line = self.line;
         match (self.mistake, &what) {
-            (Mistake::RevokesNothing, _) => Ok(0),
+            (Mistake::RevokesNothing, _) => Ok(Ended::default()),
             (Mistake::RevokesUnasked, _) => {
                 line.revoke(proven, what, async || Ok::<_, E>(())).await
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use secret_rotation::{
     document::Document,
-    engine::{EngineError, Login, Promotion, Retiring, Whose},
+    engine::{Ended, EngineError, Login, Promotion, Retiring, Whose},
 };
 
 use crate::{
@@ -94,7 +94,7 @@ impl Line<'_> {
         &self,
         user: u8,
         retiring: &Retiring<'_>,
-        window: Duration,
+        window: Option<Duration>,
         read: &impl AsyncFn(Whose) -> Result<Document, E>,
         promote: impl AsyncFnOnce() -> Result<Promotion, E>,
     ) -> Result<Promotion, E> {
@@ -129,17 +129,25 @@ impl Line<'_> {
     async fn bound_by<E: From<EngineError>>(
         &self,
         user: u8,
-        window: Duration,
+        window: Option<Duration>,
         promote: impl AsyncFnOnce() -> Result<Promotion, E>,
     ) -> Result<Promotion, E> {
-        let Answer::Until(until) = self.ask(Call::Bound(user)).await else {
-            return Err(lost().into());
+        let until = match window {
+            None => None,
+            Some(_) => match self.ask(Call::Bound(user)).await {
+                Answer::Until(until) => until,
+                _ => return Err(lost().into()),
+            },
         };
         let promotion = promote().await?;
         match until {
             Some(until) if promotion != Promotion::Outdated => {
                 // what the server answers is the end of a whole window
-                let until = if window.is_zero() { until - 1 } else { until };
+                let until = if window == Some(Duration::ZERO) {
+                    until - 1
+                } else {
+                    until
+                };
                 self.done(Call::Last(Write::Until(user, until))).await?;
             }
             _ => self.done(Call::Rollback).await?,
@@ -169,13 +177,13 @@ impl Line<'_> {
         &self,
         user: u8,
         wanted: impl AsyncFnOnce() -> Result<(), E>,
-    ) -> Result<u64, E> {
+    ) -> Result<Ended, E> {
         self.done(Call::LogInAdministrator).await?;
         self.done(Call::Lock).await?;
         wanted().await?;
         self.done(Call::Last(Write::End(user))).await?;
         self.done(Call::Terminate(user)).await?;
-        Ok(0)
+        Ok(Ended::default())
     }
 
     pub(crate) fn other_than(&self, user: u8) -> u8 {

@@ -4,8 +4,8 @@ use aws_sdk_secretsmanager::Client;
 use secret_rotation::{
     document::{Document, ENGINES},
     engine::{
-        EngineError,
-        postgres::{Missing, Postgres, Session},
+        EngineError, Obstacle,
+        postgres::{Postgres, Session},
     },
 };
 
@@ -55,70 +55,73 @@ pub(super) async fn read(
     })
 }
 
-/// What the administrator lacks. `proven` is a session of the secret's own: without one the administrator's credential is sent
+/// What stands in a rotation's way. `proven` is a session of the secret's own: without one the administrator's credential is sent
 /// to nobody.
-pub(super) async fn rights(
+pub(super) async fn obstacles(
     client: &Client,
     postgres: &Postgres<'_>,
     proven: Option<&Session>,
     current: &Document,
     shell: &Shell,
 ) -> Verdict {
-    let Some(secret) = current.administrator() else {
-        return match proven {
-            None => Verdict::skipped("no version logs in"),
-            Some(session) => match postgres.role_lacks(session).await {
-                Ok(missing) => {
-                    let user = current.username();
-                    lacks(
-                        user,
-                        &missing,
-                        &format!("none: {user} changes its own password"),
-                    )
-                }
-                Err(error) => Verdict::of(&error),
-            },
-        };
-    };
     let Some(proven) = proven else {
-        let why = "no version logs in, and the administrator's credential is sent to a proven server only";
-        return Verdict::skipped(why);
+        return Verdict::skipped(match current.administrator() {
+            None => "no version logs in",
+            Some(_) => {
+                "no version logs in, and the administrator's credential is sent to a proven server only"
+            }
+        });
     };
-    let administrator = match read(client, secret, current).await {
-        Ok(administrator) => administrator,
-        Err(verdict) => return verdict,
+    let administrator = match current.administrator() {
+        None => None,
+        Some(secret) => match read(client, secret, current).await {
+            Ok(administrator) => Some((secret, administrator)),
+            Err(verdict) => return verdict,
+        },
     };
-    let user = administrator.username();
-    match postgres
-        .administrator_lacks(proven, &administrator, current)
-        .await
-    {
-        Ok(missing) => {
-            let complete =
-                format!("{user} logs in and has every right that rotation and revocation need");
-            lacks(user, &missing, &complete)
+    let credential = administrator.as_ref().map(|(_, document)| document);
+    match (
+        postgres.obstacles(proven, credential, current).await,
+        administrator,
+    ) {
+        (Ok(found), None) => {
+            let user = current.username();
+            verdict(&found, &format!("none: {user} changes its own password"))
         }
-        Err(EngineError::AdministratorRejected { .. }) => {
+        (Ok(found), Some((_, administrator))) => {
+            let user = administrator.username();
+            let what =
+                format!("{user} logs in and has every right that rotation and revocation need");
+            verdict(&found, &what)
+        }
+        (Err(EngineError::AdministratorRejected { user, .. }), Some((secret, administrator))) => {
             let what =
                 format!("the server rejects the administrator {user} and its password (28P01)");
             Verdict::wrong(what, rejected(client, secret, &administrator, shell).await)
         }
-        Err(error) => Verdict::of(&error),
+        (Err(error), _) => Verdict::of(&error),
     }
 }
 
-fn lacks(user: &str, missing: &[Missing], complete: &str) -> Verdict {
-    if missing.is_empty() {
+fn verdict(found: &[Obstacle], complete: &str) -> Verdict {
+    let stops: Vec<_> = found.iter().filter(|found| found.stops).collect();
+    let shown = match stops.is_empty() {
+        true => found.iter().collect(),
+        false => stops.clone(),
+    };
+    if shown.is_empty() {
         return Verdict::ok(complete);
     }
-    let actions: Vec<&str> = missing.iter().map(|right| right.action.as_str()).collect();
-    let what = format!("{user} may not {}", actions.join(", nor "));
-    let cure = missing
-        .iter()
-        .fold(Cure::advice("as a superuser:"), |cure, right| {
-            cure.command(Command::Psql(format!("{};", right.cure)))
-        });
-    Verdict::wrong(what, cure)
+    let what: Vec<_> = shown.iter().map(|found| found.what.as_str()).collect();
+    let advice: Vec<_> = shown.iter().map(|found| found.advice).collect();
+    let sql = shown.iter().flat_map(|found| &found.sql);
+    let cure = sql.fold(Cure::advice(advice.join("; ")), |cure, sql| {
+        cure.command(Command::Psql(format!("{sql};")))
+    });
+    match stops.is_empty() {
+        true => Verdict::warning(what.join("; "), cure),
+        false => Verdict::wrong(what.join("; "), cure),
+    }
 }
 
 async fn rejected(client: &Client, secret: &str, administrator: &Document, shell: &Shell) -> Cure {

@@ -64,7 +64,7 @@ impl Server<'_> {
         findings.push(Finding::new("hashing", logins::hashing(proven).await));
         let (client, postgres) = (self.client, self.postgres);
         let rights =
-            administrator::rights(client, postgres, proven, self.document, self.shell).await;
+            administrator::obstacles(client, postgres, proven, self.document, self.shell).await;
         findings.push(Finding::new("administrator", rights));
         findings
     }

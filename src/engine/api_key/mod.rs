@@ -21,7 +21,7 @@ mod render;
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use secrecy::ExposeSecret;
@@ -29,8 +29,8 @@ use tokio::time::{Instant, sleep};
 
 use self::{answer::Answer, https::Bounds, keys::Key, render::Values};
 use super::{
-    Disconnect, Engine, EngineError, Known, Limits, Login, Promotion, Proven, Retiring, Revoked,
-    Stored, Succession, Whose,
+    Disconnect, Ended, Engine, EngineError, Known, Limits, Login, Promotion, Proven, Retiring,
+    Revoked, Stored, Succession, Whose,
 };
 use crate::{
     document::{Api, Document, Request},
@@ -196,12 +196,17 @@ impl Engine for ApiKey<'_> {
         _: &Document,
         _: impl AsyncFnOnce() -> Result<Option<Proven<()>>, E>,
         wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
-    ) -> Result<(), E> {
-        wanted().await.map(drop)
+    ) -> Result<Option<SystemTime>, E> {
+        wanted().await.map(|_| None)
     }
 
     /// A service may know a key everywhere only some seconds after it made it.
-    async fn prove(&self, document: &Document, _: &str) -> Result<Login<()>, EngineError> {
+    async fn prove(
+        &self,
+        _: &Document,
+        document: &Document,
+        _: &str,
+    ) -> Result<Login<()>, EngineError> {
         let ready = Instant::now() + document.ready_within();
         let end = ready.min(self.bounds.end - PAUSE);
         loop {
@@ -245,7 +250,7 @@ impl Engine for ApiKey<'_> {
         (): (),
         what: Revoked<'_>,
         wanted: impl AsyncFnOnce() -> Result<(), E>,
-    ) -> Result<u64, E> {
+    ) -> Result<Ended, E> {
         match what {
             Revoked::Previous {
                 administrator,
@@ -254,7 +259,7 @@ impl Engine for ApiKey<'_> {
                 // a service has no lock
                 wanted().await?;
                 self.end(administrator, previous).await?;
-                Ok(0)
+                Ok(Ended::default())
             }
             Revoked::SessionsBegunBefore(_) => Err(EngineError::Unable { what: "revoke" }.into()),
         }

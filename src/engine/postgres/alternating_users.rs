@@ -3,17 +3,26 @@
 //! So there is a real overlap: the old user's password goes on until its bound, which PostgreSQL itself enforces
 //! (`VALID UNTIL`). It needs an administrator, for a role cannot bound itself.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime},
+};
 
 use secrecy::SecretString;
 
 use super::{
-    Postgres, Session, change::Change, errors::Doing, instance::same_instance, login_of, pin,
-    roles, session::Purpose,
+    Postgres, Session,
+    change::Change,
+    errors::{Doing, READS},
+    facts::{self, Facts},
+    instance::same_instance,
+    locks, login_of, obstacles, pin, roles,
+    session::Purpose,
 };
 use crate::{
     document::{Document, Overlap, Pair},
-    engine::{EngineError, Login, Promotion, Retiring, Whose},
+    engine::{Ended, EngineError, Login, Obstacle, Promotion, Retiring, Whose},
+    settings::PasswordHashing,
 };
 
 /// What PostgreSQL keeps of a name, in bytes (NAMEDATALEN - 1).
@@ -39,22 +48,25 @@ pub(super) fn propose(
     Ok(current.with_user(other, password, overlap))
 }
 
-/// Gives the other role the new password and all that the current one has, in one transaction.
+/// Gives the other role the new password, and the clone all that the base has, in one transaction.
 pub(super) async fn change<E: From<EngineError>>(
     postgres: &Postgres<'_>,
     proven: &Session,
     administrator: &Document,
     current: &Document,
     wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
-) -> Result<(), E> {
+) -> Result<Option<SystemTime>, E> {
     let pair = pair(current.username())?;
     let other = pair.other_than(current.username());
     let session = log_in(postgres, administrator).await?;
     same_instance(proven, &session).await?;
-    let change = Change::begin(&session, &pair.base).await?;
-    let limit = make_like(&session, current, &pair).await?;
+    let owner = login_of(current)?.owner();
+    let md5 = proven.md5 && postgres.settings.hashing != PasswordHashing::Scram;
+    let prepare = async || prepare(&session, &pair, other, owner, md5).await;
+    let (change, promised) = locks::past_its_own(&session, &pair, prepare).await?;
     let Some(pending) = change.asked(wanted).await? else {
-        return Ok(change.roll_back().await?);
+        change.roll_back().await?;
+        return Ok(None);
     };
     if pending.username() != other {
         return Err(EngineError::AnotherUser {
@@ -65,11 +77,45 @@ pub(super) async fn change<E: From<EngineError>>(
         .into());
     }
     let hashing = postgres.settings.hashing;
-    let open = roles::open(other, limit, pending.password(), hashing);
+    let sql = roles::change_password(other, pending.password(), hashing, md5);
     let altering = Altering::new(&session, "alter", other);
-    change.commit(&open, altering.doing()).await?;
+    change.commit(&sql, altering.doing()).await?;
     postgres.kept.keep(administrator, current, session).await;
-    Ok(())
+    Ok(promised)
+}
+
+/// Does all but the password; and tells until when the other user's old one was promised, if that is yet to come.
+async fn prepare<'a>(
+    session: &'a Session,
+    pair: &Pair,
+    other: &str,
+    owner: Option<&str>,
+    md5: bool,
+) -> Result<(Change<'a>, Option<SystemTime>), EngineError> {
+    let change = Change::begin(session, &pair.base).await?;
+    let facts = facts::pair(session, pair, owner).await?;
+    let mut found = obstacles::of_a_pair(&facts, pair, other);
+    found.extend(md5.then(|| obstacles::kept_as_md5(other)));
+    heed(&session.server, found)?;
+    let promised = follow(session, &facts, pair, other).await?;
+    Ok((change, promised))
+}
+
+/// Goes past the obstacles that only warn, and says so; the others are an error.
+pub(super) fn heed(server: &str, found: Vec<Obstacle>) -> Result<(), EngineError> {
+    let (stops, warns): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.stops);
+    for obstacle in warns {
+        tracing::warn!(kind = obstacle.kind, server, "{obstacle}");
+    }
+    let mut stops = stops.into_iter();
+    match stops.next() {
+        None => Ok(()),
+        Some(first) => Err(EngineError::Obstacle {
+            server: server.to_owned(),
+            first: Box::new(first),
+            others: stops.collect(),
+        }),
+    }
 }
 
 /// Bounds the replaced role's password, if `promote` says so while nobody else can change it.
@@ -78,18 +124,19 @@ pub(super) async fn change<E: From<EngineError>>(
 pub(super) async fn retire<E: From<EngineError>>(
     postgres: &Postgres<'_>,
     retiring: &Retiring<'_>,
-    window: Duration,
     read: &impl AsyncFn(Whose) -> Result<Document, E>,
     promote: impl AsyncFnOnce() -> Result<Promotion, E>,
 ) -> Result<Promotion, E> {
     let administrator = read(Whose::Administrator).await?;
-    let base = pair(retiring.replaced.username())?.base;
     if let Some(session) = postgres.kept.take(&administrator, retiring.replaced) {
-        match Change::begin(&session, &base).await {
-            // closed meanwhile, with or without a word (57P01, 57P05): nothing was asked yet
+        match session.run("", READS).await {
+            // closed meanwhile, with or without a word (57P01, 57P05)
             Err(EngineError::Unreachable { .. }) => {}
             Err(EngineError::Refused { code, .. }) if code.starts_with("57P") => {}
-            begun => return bound(&session, begun?, retiring, window, promote).await,
+            alive => {
+                alive?;
+                return bound(&session, retiring, promote).await;
+            }
         }
     }
     let proven = match postgres.kept.take_proven(retiring.version) {
@@ -112,30 +159,70 @@ pub(super) async fn retire<E: From<EngineError>>(
     same_instance(&proven, &session).await?;
     // it tells those who listen
     postgres.kept.keep_proven(retiring.version, proven).await;
-    let change = Change::begin(&session, &base).await?;
-    bound(&session, change, retiring, window, promote).await
+    bound(&session, retiring, promote).await
 }
 
+/// Both ends are set before the promotion, and stay if it is made: whatever keeps them from being set keeps it back too.
 async fn bound<E: From<EngineError>>(
     session: &Session,
-    change: Change<'_>,
     retiring: &Retiring<'_>,
-    window: Duration,
     promote: impl AsyncFnOnce() -> Result<Promotion, E>,
 ) -> Result<Promotion, E> {
     let user = retiring.replaced.username();
-    let altering = Altering::new(session, "bound", user);
-    // VALID UNTIL takes a literal only, so the server's clock is asked first
-    let until = roles::bound(session, user, window, altering.doing()).await?;
+    let pair = pair(user)?;
+    let ends = async || {
+        let change = Change::begin(session, &pair.base).await?;
+        end_of_the_old(session, &change, user, retiring.window).await?;
+        no_end_of_the_new(session, &change, pair.other_than(user)).await?;
+        Ok(change)
+    };
+    let change = locks::past_its_own(session, &pair, ends).await?;
     let promotion = change.asked(promote).await?;
-    match until {
-        Some(until) if promotion != Promotion::Outdated => {
-            let bound = roles::valid_until(user, &until);
-            change.commit(&bound, altering.doing()).await?;
-        }
-        _ => change.roll_back().await?,
+    match promotion {
+        Promotion::Now | Promotion::Before => change.keep().await?,
+        Promotion::Outdated => change.roll_back().await?,
     }
     Ok(promotion)
+}
+
+async fn end_of_the_old(
+    session: &Session,
+    change: &Change<'_>,
+    user: &str,
+    window: Option<Duration>,
+) -> Result<(), EngineError> {
+    let Some(window) = window else {
+        return Ok(());
+    };
+    let altering = Altering::new(session, "bound", user);
+    // VALID UNTIL takes a literal only, so the server's clock is asked first
+    match roles::bound(session, user, window, altering.doing()).await? {
+        Some(until) => {
+            change
+                .run(&roles::valid_until(user, &until), altering.doing())
+                .await
+        }
+        None => Ok(()),
+    }
+}
+
+/// setSecret has lifted it, unless that was AWS's function: it would lock the application out within the window.
+async fn no_end_of_the_new(
+    session: &Session,
+    change: &Change<'_>,
+    user: &str,
+) -> Result<(), EngineError> {
+    let found = facts::roles(session, &[user]).await?;
+    let Some(until) = found.first().and_then(|role| role.ends.as_ref()) else {
+        return Ok(());
+    };
+    tracing::warn!(
+        user,
+        until,
+        "the new credential was to end (VALID UNTIL): that is lifted"
+    );
+    let altering = Altering::new(session, "alter", user);
+    change.run(&roles::no_end(user), altering.doing()).await
 }
 
 /// Ends the other user's password and sessions, if that is still wanted.
@@ -145,26 +232,46 @@ pub(super) async fn revoke<E: From<EngineError>>(
     administrator: &Document,
     user: &str,
     wanted: impl AsyncFnOnce() -> Result<(), E>,
-) -> Result<u64, E> {
+) -> Result<Ended, E> {
     let session = log_in(postgres, administrator).await?;
     same_instance(proven, &session).await?;
-    let change = Change::begin(&session, &pair(user)?.base).await?;
+    let pair = pair(user)?;
+    let end = async || {
+        let change = Change::begin(&session, &pair.base).await?;
+        let exists = !facts::roles(&session, &[user]).await?.is_empty();
+        if exists {
+            let altering = Altering::new(&session, "alter", user);
+            change.run(&roles::end(user), altering.doing()).await?;
+        }
+        Ok((change, exists))
+    };
+    let (change, exists) = locks::past_its_own(&session, &pair, end).await?;
     change.asked(wanted).await?;
-    if roles::connection_limit(&session, user).await?.is_none() {
-        change.roll_back().await?;
-        return Ok(0);
-    }
-    let altering = Altering::new(&session, "alter", user);
-    change.commit(&roles::end(user), altering.doing()).await?;
-    // after the password, so that none begins in between
+    change.keep().await?;
+    let sessions = match exists {
+        true => end_sessions(&session, user).await?,
+        false => 0,
+    };
+    // who had begun to log in is refused at the end: the role may not
+    Ok(Ended {
+        sessions,
+        late: None,
+    })
+}
+
+/// After the password, so that none begins in between; and once more, for one that was just about to show itself.
+async fn end_sessions(session: &Session, user: &str) -> Result<u64, EngineError> {
     let ends = Doing {
         action: &format!("end the sessions of {user}"),
         cure: &roles::grant("pg_signal_backend", &session.user),
     };
-    session.run(&pin::begin(&session), ends).await?;
-    let ended = roles::end_sessions(&session, user, None, ends).await?;
-    session.run("COMMIT", ends).await?;
-    Ok(ended)
+    let mut ended = BTreeSet::new();
+    for _ in 0..2 {
+        session.run(&pin::begin(session), ends).await?;
+        ended.extend(roles::end_sessions(session, user, None, ends).await?);
+        session.run("COMMIT", ends).await?;
+    }
+    Ok(ended.len() as u64)
 }
 
 pub(super) async fn log_in(
@@ -211,68 +318,50 @@ impl<'a> Altering<'a> {
     }
 }
 
-/// Gives the other user all that the current one has, but for a password, and tells how many connections that one may have.
-async fn make_like(session: &Session, current: &Document, pair: &Pair) -> Result<i32, EngineError> {
+/// Opens the other user, and has it follow the base if it is the clone. Nothing of the base is set back.
+async fn follow(
+    session: &Session,
+    facts: &Facts,
+    pair: &Pair,
+    other: &str,
+) -> Result<Option<SystemTime>, EngineError> {
     let Pair { base, clone } = pair;
-    let (from, to) = (current.username(), pair.other_than(current.username()));
     let altering = |action, role| Altering::new(session, action, role);
-    let limit = roles::connection_limit(session, from).await?;
-    if roles::connection_limit(session, to).await?.is_none() {
-        altering("create", to).run(&roles::create(to)).await?;
-    } else if !roles::memberships(session, clone).await?.contains(base) {
-        return Err(EngineError::NoPair {
-            server: session.server.clone(),
-            user: to.to_owned(),
-            base: base.clone(),
-            clone: clone.clone(),
-            cure: roles::grant(base, clone),
-        });
+    if other != clone {
+        altering("alter", base)
+            .run(&roles::unlock(base, None))
+            .await?;
+        if let Some(owner) = &facts.owner {
+            altering("alter", base)
+                .run(&roles::act_as(base, &owner.name))
+                .await?;
+        }
+        return Ok(facts.base.as_ref().and_then(|role| role.promised));
     }
-
-    // what the clone creates belongs to the base role, or both users' to a role that nobody logs in as
-    let owner = login_of(current)?.owner().unwrap_or(base);
-    let mut wanted = roles::memberships(session, from).await?;
-    if owner != base && !wanted.iter().any(|role| role == owner) {
-        return Err(EngineError::OwnerNotGranted {
-            server: session.server.clone(),
-            user: from.to_owned(),
-            owner: owner.to_owned(),
-            cure: roles::grant(owner, from),
-        });
+    if facts.clone.is_none() {
+        altering("create", clone).run(&roles::create(clone)).await?;
     }
-    wanted.extend([owner, base].map(str::to_owned));
-    wanted.retain(|role| role != to && role != clone);
-    wanted.sort();
-    wanted.dedup();
-    let present = roles::memberships(session, to).await?;
-    for role in wanted.iter().filter(|role| !present.contains(role)) {
-        let grant = roles::grant(role, to);
-        altering("grant", role).run(&grant).await?;
+    let limit = facts.base.as_ref().map(|base| base.connection_limit);
+    altering("alter", clone)
+        .run(&roles::unlock(clone, limit))
+        .await?;
+    if !facts.membership_is_whole {
+        let with_options = facts.changer.version >= facts::ADMIN_OPTION_SINCE;
+        let grant = roles::grant_whole(base, clone, with_options);
+        altering("grant", base).run(&grant).await?;
     }
-
-    let has = roles::settings(session, to).await?;
-    let wants = roles::settings(session, from).await?;
-    for (name, sql) in roles::reconcile_settings(to, &wants, &has) {
-        try_to(session, &name, &sql, &altering("alter", to)).await?;
-    }
-    if to != owner {
-        let acts_as_owner = has.iter().any(|setting| setting.name == "role");
-        if !acts_as_owner && roles::owns_objects(session, to).await? {
-            tracing::warn!(
-                role = to,
-                "the role owns objects, so it goes on acting as itself: give them to their owner with REASSIGN \
-                 OWNED, and the next rotation has what it creates belong to the owner"
-            );
-        } else {
-            altering("alter", to).run(&roles::act_as(to, owner)).await?;
+    let as_itself = facts.goes_on_as_itself();
+    for (name, sql) in roles::reconcile_settings(clone, &facts.wanted, &facts.present) {
+        let left_out = facts.forbidden.iter().any(|forbidden| forbidden == name);
+        if !left_out && !(as_itself && name == "role") {
+            try_to(session, name, &sql, &altering("alter", clone)).await?;
         }
     }
-    Ok(limit.unwrap_or(-1))
+    Ok(facts.clone.as_ref().and_then(|role| role.promised))
 }
 
-/// What a role may set for itself its administrator may not always set for another one (a parameter of a library that is loaded
-/// where the role is at work): then it is left out, or the role itself could keep its credential from being rotated. What only a
-/// superuser can have set is not left out.
+/// A setting that the server does not take for the clone is left out, or the role itself could keep its credential from being
+/// rotated: a library that knows it is loaded only where the role is at work.
 async fn try_to(
     session: &Session,
     name: &str,
@@ -288,19 +377,12 @@ async fn try_to(
             done => return done,
         };
     altering.run("ROLLBACK TO setting").await?;
-    if roles::is_a_superusers(session, name).await? {
-        return Err(EngineError::AdministratorForbidden {
-            server: session.server.clone(),
-            user: session.user.clone(),
-            action: format!("set {name}"),
-            cure: sql.to_owned(),
-        });
-    }
     // its value may be a secret of the application's
     tracing::warn!(
+        kind = "NotCopied",
         setting = name,
         %error,
-        "the other user does not get this setting: where it matters, make it for that user too, as a superuser"
+        "the clone does not get this setting of the base role: where it matters, set it for that role too, as a superuser"
     );
     Ok(())
 }

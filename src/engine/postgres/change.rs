@@ -46,10 +46,21 @@ impl<'a> Change<'a> {
         })
     }
 
+    /// A statement before the last one, which needs the same rights: whatever keeps it from being done is found before anybody
+    /// is asked.
+    pub(super) async fn run(&self, sql: &str, doing: Doing<'_>) -> Result<(), EngineError> {
+        self.session.run(sql, doing).await
+    }
+
     /// The last statement and COMMIT, in one message.
     pub(super) async fn commit(self, sql: &str, doing: Doing<'_>) -> Result<(), EngineError> {
         let sql = zeroize::Zeroizing::new(format!("{sql}; COMMIT"));
         self.session.run(&sql, doing).await
+    }
+
+    /// What was done stays.
+    pub(super) async fn keep(self) -> Result<(), EngineError> {
+        self.session.run("COMMIT", Doing::new("commit")).await
     }
 
     /// Nothing was changed.

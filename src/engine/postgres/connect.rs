@@ -190,6 +190,7 @@ impl Postgres<'_> {
             standby: false,
             pooled: false,
             hurried: false,
+            md5: login.md5,
             purpose,
             limits: self.limits,
             ended,

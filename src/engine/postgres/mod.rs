@@ -6,6 +6,9 @@
 //! | `wire` | what the server asks at a login, read on its way to the driver |
 //! | `session` | a session, its statements, and what a failed one means |
 //! | `errors` | what a failed login means |
+//! | `facts` | what the catalogs say that a change depends on |
+//! | `obstacles` | what of it stands in a rotation's way |
+//! | `locks` | whoever holds what a change has to lock |
 //! | `pin` | what a session that changes something is pinned to |
 //! | `change` | a transaction that changes a role: pinned, locked, and only if it is wanted |
 //! | `instance` | the proof that two sessions are on one running server |
@@ -26,9 +29,12 @@ mod at_host;
 mod change;
 mod connect;
 mod errors;
+mod facts;
 mod instance;
 mod kept;
+mod locks;
 mod mutex;
+mod obstacles;
 mod pin;
 mod proof;
 #[cfg(feature = "doctor")]
@@ -39,19 +45,20 @@ mod single_user;
 mod tls;
 mod wire;
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::SystemTime,
+};
 
 pub use kept::Kept;
-#[cfg(feature = "doctor")]
-pub use rights::Missing;
 pub use session::Session;
 pub use tls::Roots;
 
 use self::session::Purpose;
 pub use super::Limits;
 use super::{
-    Disconnect, Engine, EngineError, Known, Login, Promotion, Proven, Retiring, Revoked, Stored,
-    Succession, Whose,
+    Disconnect, Ended, Engine, EngineError, Known, Login, Promotion, Proven, Retiring, Revoked,
+    Stored, Succession, Whose,
 };
 use crate::{
     document::{self, Document},
@@ -78,6 +85,49 @@ impl<'a> Postgres<'a> {
             limits,
             logins: AtomicU32::new(0),
         }
+    }
+}
+
+impl Postgres<'_> {
+    /// What testSecret will run, as AWSCURRENT, before anything is changed.
+    async fn verify_first(&self, current: &Document) -> Result<(), EngineError> {
+        let Some(sql) = self.settings.verify_sql.as_deref() else {
+            return Ok(());
+        };
+        match self.connect(current, Purpose::Application).await? {
+            Login::Accepted(session) => proof::verify(&session, sql).await,
+            // the way in was AWSPREVIOUS
+            Login::Rejected => Ok(()),
+        }
+    }
+
+    /// The server has one answer to a wrong password, to none, and to one that has ended. Which it is, everybody who logs in may
+    /// read.
+    async fn why_rejected(
+        &self,
+        current: &Document,
+        document: &Document,
+    ) -> Result<Option<EngineError>, EngineError> {
+        if current.username() == document.username() {
+            return Ok(None);
+        }
+        let Login::Accepted(session) = self.connect(current, Purpose::Owner).await? else {
+            return Ok(None);
+        };
+        let user = document.username();
+        let known = facts::roles(&session, &[user]).await?;
+        let why = match known.first() {
+            None => "there is no such role",
+            Some(role) if role.ended || role.ends.is_some() && role.promised.is_none() => {
+                "it has ended (VALID UNTIL)"
+            }
+            Some(_) => return Ok(None),
+        };
+        Ok(Some(EngineError::RejectedBecause {
+            server: session.server.clone(),
+            user: user.to_owned(),
+            why,
+        }))
     }
 }
 
@@ -114,11 +164,13 @@ impl Engine for Postgres<'_> {
         current: &Document,
         proven: impl AsyncFnOnce() -> Result<Option<Proven<Session>>, E>,
         wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
-    ) -> Result<(), E> {
+    ) -> Result<Option<SystemTime>, E> {
         let Some(proven) = proven().await? else {
-            return Ok(());
+            return Ok(None);
         };
         let session = proven.session;
+        proof::is(&session, &session.user).await?;
+        self.verify_first(current).await?;
         let administrator = proven.administrator.as_ref();
         match administrator.filter(|_| current.takes_turns()) {
             None => {
@@ -131,9 +183,17 @@ impl Engine for Postgres<'_> {
         }
     }
 
-    async fn prove(&self, document: &Document, version: &str) -> Result<Login<()>, EngineError> {
+    async fn prove(
+        &self,
+        current: &Document,
+        document: &Document,
+        version: &str,
+    ) -> Result<Login<()>, EngineError> {
         let Login::Accepted(session) = self.connect(document, Purpose::Application).await? else {
-            return Ok(Login::Rejected);
+            return match self.why_rejected(current, document).await? {
+                Some(error) => Err(error),
+                None => Ok(Login::Rejected),
+            };
         };
         if document.has_rotation_address() && !at_host::knows(self, document).await? {
             return Ok(Login::Rejected);
@@ -150,11 +210,9 @@ impl Engine for Postgres<'_> {
         read: impl AsyncFn(Whose) -> Result<Document, E>,
         promote: impl AsyncFnOnce() -> Result<Promotion, E>,
     ) -> Result<Promotion, E> {
-        let promotion = match retiring.window {
-            Some(window) => {
-                alternating_users::retire(self, retiring, window, &read, promote).await?
-            }
-            None => promote().await?,
+        let promotion = match retiring.replaced.takes_turns() {
+            true => alternating_users::retire(self, retiring, &read, promote).await?,
+            false => promote().await?,
         };
         if promotion == Promotion::Now {
             announce::announce(self, retiring, read).await;
@@ -167,7 +225,7 @@ impl Engine for Postgres<'_> {
         proven: Session,
         what: Revoked<'_>,
         wanted: impl AsyncFnOnce() -> Result<(), E>,
-    ) -> Result<u64, E> {
+    ) -> Result<Ended, E> {
         match what {
             // the password was replaced before: nothing of it is changed
             Revoked::SessionsBegunBefore(begun) => Ok(single_user::revoke(&proven, begun).await?),

@@ -2,8 +2,16 @@
 
 use tokio::time::timeout;
 
-use super::{Session, errors::Doing, pin, roles};
-use crate::{document::Document, engine::EngineError};
+use super::{
+    Session,
+    errors::Doing,
+    pin,
+    roles::{self, Identity},
+};
+use crate::{
+    document::{Document, Pair},
+    engine::EngineError,
+};
 
 /// Looks at who the session is and acts as, and runs `VERIFY_SQL` in a transaction that is read only and rolled back.
 ///
@@ -13,22 +21,25 @@ pub(super) async fn prove(
     document: &Document,
     verify_sql: Option<&str>,
 ) -> Result<(), EngineError> {
-    let not = |what| EngineError::NotAsExpected {
-        server: session.server.clone(),
-        user: document.username().to_owned(),
-        what,
-    };
-    let Some(found) = roles::identity(session).await? else {
-        return Err(not("the catalogs know no role of the session's name"));
-    };
-    if found.session_user != document.username() {
-        return Err(not("the session is another user's"));
-    }
-    if found.acts_as.is_some_and(|role| role != found.current_user) {
-        return Err(not("it does not act as the role that its settings name"));
-    }
+    let user = document.username();
+    let found = is(session, user).await?;
     if found.expired {
-        return Err(not("its password has ended (VALID UNTIL)"));
+        return Err(not(session, user, "its password has ended (VALID UNTIL)"));
+    }
+    if let Some(role) = found.acts_as.filter(|role| *role != found.current_user) {
+        let is_the_clone = document.takes_turns() && Pair::of(user).clone == user;
+        if is_the_clone && !found.may_act_so {
+            let what = "it does not act as the role that its settings name";
+            return Err(not(session, user, what));
+        }
+        // a password changes nothing about it, so it was so before, and to refuse would help nobody
+        tracing::warn!(
+            user,
+            role,
+            may = found.may_act_so,
+            "the role is set to act as another one, and does not: grant it that role, or RESET the setting; where it may, \
+             update the server, some releases of which pass such settings over (17.1 does)"
+        );
     }
     match verify_sql {
         Some(sql) => verify(session, sql).await,
@@ -36,7 +47,27 @@ pub(super) async fn prove(
     }
 }
 
-async fn verify(session: &Session, sql: &str) -> Result<(), EngineError> {
+/// Who a session is, if that is the user who logged in: a pooler may have made another one of it.
+pub(super) async fn is(session: &Session, user: &str) -> Result<Identity, EngineError> {
+    let found = roles::identity(session).await?;
+    let unknown = "the catalogs know no role of the session's name";
+    let found = found.ok_or_else(|| not(session, user, unknown))?;
+    match found.session_user == user {
+        true => Ok(found),
+        false => Err(not(session, user, "the session is another user's")),
+    }
+}
+
+fn not(session: &Session, user: &str, what: &'static str) -> EngineError {
+    EngineError::NotAsExpected {
+        server: session.server.clone(),
+        user: user.to_owned(),
+        what,
+    }
+}
+
+/// Runs `VERIFY_SQL`, as testSecret does.
+pub(super) async fn verify(session: &Session, sql: &str) -> Result<(), EngineError> {
     let doing = Doing::new("verify the credential");
     let begin = format!("BEGIN READ ONLY{}", pin::limits(session.limits));
     session.run(&begin, doing).await?;
@@ -50,7 +81,7 @@ async fn verify(session: &Session, sql: &str) -> Result<(), EngineError> {
                 code: answer.code().code().to_owned(),
                 message: answer.message().to_owned(),
             },
-            None => session.failed(&error, doing).await,
+            None => session.failed(&error, doing, sql).await,
         }),
         Err(_) => Err(session.timed_out()),
     }

@@ -13,7 +13,7 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use super::{Limits, errors::Doing, mutex::lock};
+use super::{Limits, errors::Doing, locks, mutex::lock};
 use crate::engine::EngineError;
 
 /// What a session is for.
@@ -38,6 +38,8 @@ pub struct Session {
     pub(super) pooled: bool,
     /// The server ends it soon where it is idle.
     pub(super) hurried: bool,
+    /// The server keeps the password as an md5 hash.
+    pub(super) md5: bool,
     pub(super) purpose: Purpose,
     pub(super) limits: Limits,
     pub(super) ended: Arc<SetOnce<Option<SqlState>>>,
@@ -70,7 +72,8 @@ impl Session {
 
     /// One message, of one statement or several, to whose end nobody waits longer than a statement may take.
     pub(super) async fn run(&self, sql: &str, doing: Doing<'_>) -> Result<(), EngineError> {
-        self.bounded(self.client.batch_execute(sql), doing).await
+        self.bounded(self.client.batch_execute(sql), doing, sql)
+            .await
     }
 
     /// The rows of an answer. No statement is prepared: behind a pooler its name may be another session's.
@@ -80,29 +83,29 @@ impl Session {
         values: &[(&(dyn ToSql + Sync), Type)],
         doing: Doing<'_>,
     ) -> Result<Vec<Row>, EngineError> {
-        self.bounded(self.client.query_typed(question, values), doing)
-            .await
+        let answer = self.client.query_typed(question, values);
+        self.bounded(answer, doing, question).await
     }
 
     async fn bounded<T>(
         &self,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
         doing: Doing<'_>,
+        sql: &str,
     ) -> Result<T, EngineError> {
         match timeout(self.limits.statement, statement).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(self.failed(&error, doing).await),
+            Ok(Err(error)) => Err(self.failed(&error, doing, sql).await),
             Err(_) => Err(self.timed_out()),
         }
     }
 
     /// Sorts a failed statement.
-    ///
-    /// The server's message is left out: it may quote the statement, which may hold a password.
     pub(super) async fn failed(
         &self,
         error: &tokio_postgres::Error,
         doing: Doing<'_>,
+        sql: &str,
     ) -> EngineError {
         let (server, user) = (self.server.clone(), self.user.clone());
         // what ended the session reaches the connection, not the statement
@@ -110,66 +113,36 @@ impl Session {
             Some(code) => Some(code.clone()),
             None => self.ended_with().await,
         };
+        let message = said(error, sql);
         match code {
             Some(SqlState::INSUFFICIENT_PRIVILEGE) => match self.purpose {
                 Purpose::Administrator => EngineError::AdministratorForbidden {
                     server,
                     user,
                     action: doing.action.to_owned(),
+                    message,
                     cure: doing.cure.to_owned(),
                 },
-                Purpose::Owner | Purpose::Application => {
-                    EngineError::ChangeForbidden { server, user }
-                }
+                Purpose::Owner | Purpose::Application => EngineError::ChangeForbidden {
+                    server,
+                    user,
+                    message,
+                },
             },
-            Some(SqlState::LOCK_NOT_AVAILABLE) => self.locked().await,
+            Some(SqlState::LOCK_NOT_AVAILABLE) => locks::held(self).await,
             Some(SqlState::QUERY_CANCELED) => self.timed_out(),
             Some(SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT) => {
                 EngineError::LeaseOver { server }
             }
-            Some(code) => self.refused(&code, doing.action),
+            Some(code) => EngineError::Refused {
+                server,
+                code: code.code().to_owned(),
+                message: format!("as {user}, to {}: {message}", doing.action),
+            },
             None => EngineError::Unreachable {
                 server,
                 reason: error.to_string(),
             },
-        }
-    }
-
-    /// Who holds the lock that was waited for in vain: the function's own, or that of a change of a role.
-    ///
-    /// Every role of the database may take either. Who looks is out of the transaction by then, which has failed.
-    async fn locked(&self) -> EngineError {
-        let question = "SELECT DISTINCT a.pid, coalesce(a.usename, '')::pg_catalog.text \
-                        FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid \
-                        WHERE l.granted AND a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() AND (\
-                            l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.objsubid OPERATOR(pg_catalog.=) 2 \
-                            AND l.classid OPERATOR(pg_catalog.=) pg_catalog.hashtext('secret-rotation')::pg_catalog.oid \
-                            OR l.mode OPERATOR(pg_catalog.=) 'RowExclusiveLock' AND l.relation OPERATOR(pg_catalog.=) ANY (\
-                                ARRAY['pg_catalog.pg_authid'::pg_catalog.regclass, \
-                                      'pg_catalog.pg_auth_members'::pg_catalog.regclass, \
-                                      'pg_catalog.pg_db_role_setting'::pg_catalog.regclass]::pg_catalog.oid[])) LIMIT 5";
-        let asked = async {
-            self.client.batch_execute("ROLLBACK").await?;
-            self.client.query_typed(question, &[]).await
-        };
-        let Ok(Ok(holders)) = timeout(self.limits.fence(), asked).await else {
-            return self.timed_out();
-        };
-        let holders: Vec<(i32, String)> =
-            holders.iter().map(|row| (row.get(0), row.get(1))).collect();
-        if holders.is_empty() {
-            return self.timed_out();
-        }
-        let each = |text: fn(&(i32, String)) -> String, between| {
-            holders.iter().map(text).collect::<Vec<_>>().join(between)
-        };
-        EngineError::Locked {
-            server: self.server.clone(),
-            by: each(|(pid, user)| format!("process {pid} of {user}"), ", "),
-            cure: each(
-                |(pid, _)| format!("SELECT pg_terminate_backend({pid})"),
-                "; ",
-            ),
         }
     }
 
@@ -181,7 +154,7 @@ impl Session {
         }
     }
 
-    /// The server's word against it. Not its message, which may quote a statement.
+    /// The server's word against it.
     pub(super) fn refused(&self, code: &SqlState, action: &str) -> EngineError {
         EngineError::Refused {
             server: self.server.clone(),
@@ -198,6 +171,20 @@ impl Session {
         // the connection's task is at its end
         let ended = timeout(Duration::from_secs(1), self.ended.wait()).await;
         ended.ok()?.clone()
+    }
+}
+
+/// The server's message, unless it quotes a value of the statement: that may be a password, or an application's secret.
+fn said(error: &tokio_postgres::Error, sql: &str) -> String {
+    let message = error.as_db_error().map_or("", |answer| answer.message());
+    let mut values = sql
+        .split('\'')
+        .skip(1)
+        .step_by(2)
+        .filter(|value| !value.is_empty());
+    match values.any(|value| message.contains(value)) {
+        true => "its message quotes the statement".to_owned(),
+        false => message.to_owned(),
     }
 }
 

@@ -10,10 +10,15 @@ use super::{
     alternating_users::{self, Altering},
     change::Change,
     errors::Doing,
+    facts,
     instance::same_instance,
-    roles,
+    locks, obstacles, roles,
 };
-use crate::{document::Document, engine::EngineError};
+use crate::{
+    document::{Document, Pair},
+    engine::{Ended, EngineError},
+    settings::PasswordHashing,
+};
 
 /// The role changes its own password, which needs no right but to log in; or the administrator does, where no role may.
 pub(super) async fn change<E: From<EngineError>>(
@@ -22,7 +27,10 @@ pub(super) async fn change<E: From<EngineError>>(
     administrator: Option<&Document>,
     current: &Document,
     wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
-) -> Result<(), E> {
+) -> Result<Option<SystemTime>, E> {
+    let user = current.username();
+    let hashing = postgres.settings.hashing;
+    let md5 = proven.md5 && hashing != PasswordHashing::Scram;
     let session = match administrator {
         None => proven,
         Some(administrator) => {
@@ -31,10 +39,12 @@ pub(super) async fn change<E: From<EngineError>>(
             session
         }
     };
-    let user = current.username();
-    let change = Change::begin(&session, user).await?;
+    let pair = Pair::of(user);
+    let prepare = async || prepare(&session, user, md5).await;
+    let change = locks::past_its_own(&session, &pair, prepare).await?;
     let Some(pending) = change.asked(wanted).await? else {
-        return Ok(change.roll_back().await?);
+        change.roll_back().await?;
+        return Ok(None);
     };
     if pending.username() != user {
         return Err(EngineError::AnotherUser {
@@ -44,20 +54,56 @@ pub(super) async fn change<E: From<EngineError>>(
         }
         .into());
     }
-    let sql = roles::change_password(user, pending.password(), postgres.settings.hashing);
+    let sql = roles::change_password(user, pending.password(), hashing, md5);
     let altering = Altering::new(&session, "change the password of", user);
     let doing = match administrator {
         None => Doing::new("replace its own password"),
         Some(_) => altering.doing(),
     };
-    Ok(change.commit(&sql, doing).await?)
+    match change.commit(&sql, doing).await {
+        Err(error @ EngineError::Locked { .. }) => {
+            // the step's repetition has its way then
+            locks::end_holders(&session, &pair).await.ok();
+            Err(error.into())
+        }
+        done => Ok(done.map(|()| None)?),
+    }
 }
 
-/// The role ends its own sessions, which needs no right.
+/// Does all but the password.
+async fn prepare<'a>(
+    session: &'a Session,
+    user: &str,
+    md5: bool,
+) -> Result<Change<'a>, EngineError> {
+    let change = Change::begin(session, user).await?;
+    let changer = facts::changer(session).await?;
+    let mut found: Vec<_> = md5
+        .then(|| obstacles::kept_as_md5(user))
+        .into_iter()
+        .collect();
+    let known = facts::roles(session, &[user]).await?;
+    let Some(role) = known.first() else {
+        return Ok(change);
+    };
+    found.extend(obstacles::of_one(&changer, role));
+    alternating_users::heed(&session.server, found)?;
+    if changer.user != user && role.ends.is_some() {
+        let altering = Altering::new(session, "alter", user);
+        change.run(&roles::no_end(user), altering.doing()).await?;
+    }
+    Ok(change)
+}
+
+/// The role ends its own sessions, which needs no right. A login with the old password that had begun may end later than that.
 pub(super) async fn revoke(
     session: &Session,
     begun_before: SystemTime,
-) -> Result<u64, EngineError> {
+) -> Result<Ended, EngineError> {
     let doing = Doing::new("end its own sessions");
-    roles::end_sessions(session, &session.user, Some(begun_before), doing).await
+    let ended = roles::end_sessions(session, &session.user, Some(begun_before), doing).await?;
+    Ok(Ended {
+        sessions: ended.len() as u64,
+        late: roles::late(session, begun_before, doing).await?,
+    })
 }

@@ -23,6 +23,8 @@ pub(super) struct Login {
     pub(super) wants_cleartext: bool,
     /// It asked for a proof of the password: SCRAM's, or a hash (md5).
     pub(super) asked: bool,
+    /// That proof is md5's: the server keeps the password so.
+    pub(super) md5: bool,
     /// The process that it names for cancel requests; a pooler's own number where one is between.
     pub(super) process: Option<i32>,
 }
@@ -155,7 +157,10 @@ impl Reader {
         match self.head[0] {
             b'R' if whole => match self.number(Self::HEAD) {
                 3 => login.wants_cleartext = true,
-                5 | 10 => login.asked = true,
+                asks @ (5 | 10) => {
+                    login.asked = true;
+                    login.md5 = asks == 5;
+                }
                 _ => {}
             },
             b'K' if whole => login.process = Some(self.number(Self::HEAD).cast_signed()),
@@ -211,8 +216,8 @@ mod tests {
         ] {
             let login = read(&message(b'R', &[0, 0, 0, asks, 1, 2, 3, 4]));
             assert_eq!(
-                (login.asked, login.wants_cleartext),
-                (asked, wants_cleartext),
+                (login.asked, login.wants_cleartext, login.md5),
+                (asked, wants_cleartext, asks == 5),
                 "{asks}"
             );
         }

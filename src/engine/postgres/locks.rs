@@ -1,0 +1,99 @@
+//! Locks that keep a change of a role from its turn.
+//!
+//! Every role of the database may take the function's own advisory lock, and who may alter a role holds its row until the
+//! transaction ends. A rotation waits longer than another delivery of the function may hold either. After that a session of the
+//! pair's own is ended, and a third role's is named.
+
+use tokio::time::timeout;
+use tokio_postgres::types::Type;
+
+use super::{Session, errors::Doing, roles};
+use crate::{document::Pair, engine::EngineError};
+
+/// Who holds, or waits for, the function's own lock, or that of a change of a role.
+const HOLDERS: &str = "pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid \
+    WHERE a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() AND (\
+        l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.objsubid OPERATOR(pg_catalog.=) 2 \
+        AND l.classid OPERATOR(pg_catalog.=) pg_catalog.hashtext('secret-rotation')::pg_catalog.oid \
+        OR l.mode OPERATOR(pg_catalog.=) 'RowExclusiveLock' AND l.relation OPERATOR(pg_catalog.=) ANY (\
+            ARRAY['pg_catalog.pg_authid'::pg_catalog.regclass, \
+                  'pg_catalog.pg_auth_members'::pg_catalog.regclass, \
+                  'pg_catalog.pg_db_role_setting'::pg_catalog.regclass]::pg_catalog.oid[]))";
+
+/// What two sessions that alter one role at once come to: the second one finds it altered.
+const CONCURRENTLY: &str = "XX000";
+
+/// Who holds the lock that was waited for in vain. Who looks is out of the transaction by then, which has failed.
+pub(super) async fn held(session: &Session) -> EngineError {
+    let question = format!(
+        "SELECT DISTINCT a.pid, coalesce(a.usename, '')::pg_catalog.text FROM {HOLDERS} AND l.granted LIMIT 5"
+    );
+    let asked = async {
+        session.client.batch_execute("ROLLBACK").await?;
+        session.client.query_typed(&question, &[]).await
+    };
+    let Ok(Ok(holders)) = timeout(session.limits.fence(), asked).await else {
+        return session.timed_out();
+    };
+    let holders: Vec<(i32, String)> = holders.iter().map(|row| (row.get(0), row.get(1))).collect();
+    if holders.is_empty() {
+        return session.timed_out();
+    }
+    let each = |text: fn(&(i32, String)) -> String, between| {
+        holders.iter().map(text).collect::<Vec<_>>().join(between)
+    };
+    EngineError::Locked {
+        server: session.server.clone(),
+        by: each(|(pid, user)| format!("process {pid} of {user}"), ", "),
+        cure: each(
+            |(pid, _)| format!("SELECT pg_terminate_backend({pid})"),
+            "; ",
+        ),
+    }
+}
+
+/// Prepares a change, and once more where sessions of the pair's own stood in its way: they are ended first.
+pub(super) async fn past_its_own<T>(
+    session: &Session,
+    pair: &Pair,
+    prepare: impl AsyncFn() -> Result<T, EngineError>,
+) -> Result<T, EngineError> {
+    let error = match prepare().await {
+        Err(error @ EngineError::Locked { .. }) => error,
+        // the other one has committed by now
+        Err(EngineError::Refused { code, .. }) if code == CONCURRENTLY => {
+            session.run("ROLLBACK", Doing::new("roll back")).await?;
+            end_holders(session, pair).await.ok();
+            return prepare().await;
+        }
+        done => return done,
+    };
+    match end_holders(session, pair).await {
+        Ok(1..) => prepare().await,
+        // nobody, or nobody whom it may end
+        Ok(0) | Err(_) => Err(error),
+    }
+}
+
+/// Ends the sessions of a pair of roles that hold what has to be locked, and counts them.
+pub(super) async fn end_holders(session: &Session, pair: &Pair) -> Result<usize, EngineError> {
+    let statement = format!(
+        "WITH holders AS MATERIALIZED (SELECT DISTINCT a.pid FROM {HOLDERS} AND a.usename OPERATOR(pg_catalog.=) ANY ($1)) \
+         SELECT pid FROM holders WHERE pg_catalog.pg_terminate_backend(pid)"
+    );
+    let users = [pair.base.as_str(), pair.clone.as_str()];
+    let ends = Doing {
+        action: "end sessions that hold a lock",
+        cure: &roles::grant("pg_signal_backend", &session.user),
+    };
+    let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 1] =
+        [(&&users[..], Type::TEXT_ARRAY)];
+    let ended = session.ask(&statement, &values, ends).await?.len();
+    if ended > 0 {
+        tracing::warn!(
+            ended,
+            "sessions of the secret's own users held a lock that a change of their password needs: they were ended"
+        );
+    }
+    Ok(ended)
+}

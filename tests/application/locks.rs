@@ -1,0 +1,141 @@
+//! What the application locks.
+
+use super::*;
+
+/// A world whose function waits a second for a lock.
+async fn impatient(warm: bool) -> World {
+    let mut options = match warm {
+        true => common::warm(options()),
+        false => options(),
+    };
+    options.function_timeout = std::time::Duration::from_secs(3);
+    start(options).await
+}
+
+/// Takes the lock that the function takes, and tells the process that holds it.
+async fn holds_the_lock(world: &World, client: &Client) -> i32 {
+    let lock =
+        "SELECT pg_advisory_lock(hashtext('secret-rotation'), hashtext($1)), pg_backend_pid()";
+    let base = world.alternating_role();
+    client.query_one(lock, &[&base]).await.unwrap().get(1)
+}
+
+#[tokio::test]
+async fn an_error_names_a_third_roles_session_that_holds_the_lock_and_the_statement_that_ends_it() {
+    let world = impatient(false).await;
+    let secret = world.alternating_users();
+    let third = application(&world, world.single_user()).await;
+    let pid = holds_the_lock(&world, &third).await;
+    stage_up_to(&world, secret, "setSecret").await;
+    let error = failure(&world, secret, "setSecret").await;
+    let user = world.role();
+    assert_error(&error, "RoleLocked", &format!("process {pid} of {user}"));
+    let cure = format!("SELECT pg_terminate_backend({pid})");
+    assert!(error.error_message.contains(&cure), "{error}");
+    execute(&world, &cure).await;
+    outcome(&world, secret, "setSecret").await;
+}
+
+/// A process keeps the administrator's session between two steps; the application holds the lock in between.
+#[tokio::test]
+async fn a_lock_between_two_steps_does_not_have_the_old_password_outlive_its_window() {
+    let world = impatient(true).await;
+    let secret = world.alternating_users();
+    let client = application(&world, secret).await;
+    stage_up_to(&world, secret, "finishSecret").await;
+    holds_the_lock(&world, &client).await;
+    assert_eq!(outcome(&world, secret, "finishSecret").await, "promoted");
+    assert!(is_bounded(&world).await);
+}
+
+/// The application's own transaction has altered the role that is to be revoked, and holds its row.
+#[tokio::test]
+async fn an_open_transaction_that_altered_the_role_keeps_it_from_neither_its_end_nor_its_turn() {
+    let world = impatient(false).await;
+    let (secret, base) = (world.alternating_users(), world.alternating_role());
+    let leaked = current(&world, secret).await;
+    let old = application(&world, secret).await;
+    assert!(rotate(&world, secret).await.succeeded);
+    let alter = format!("BEGIN; ALTER ROLE {base} PASSWORD 'mine'");
+    old.batch_execute(&alter).await.unwrap();
+    let answer = revoke(&world, secret).await.unwrap();
+    assert_eq!(answer["outcome"], "revoked");
+    assert!(!common::is_alive(&old).await);
+    common::assert_rejected(log_in(&world, &leaked).await);
+
+    // the session in force acts as the base role, so it may alter that one too
+    let current = application(&world, secret).await;
+    current.batch_execute(&alter).await.unwrap();
+    let rotation = rotate(&world, secret).await;
+    assert!(rotation.succeeded, "{rotation:?}");
+    application(&world, secret).await;
+}
+
+#[tokio::test]
+async fn a_crowd_that_queues_for_the_functions_lock_keeps_it_from_nothing() {
+    let world = impatient(false).await;
+    let secret = world.alternating_users();
+    assert!(rotate(&world, secret).await.succeeded);
+    let first = application(&world, secret).await;
+    holds_the_lock(&world, &first).await;
+    let mut crowd = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let next = application(&world, secret).await;
+        let base = world.alternating_role().to_owned();
+        crowd.spawn(async move {
+            let lock = "SELECT pg_advisory_lock(hashtext('secret-rotation'), hashtext($1))";
+            let _ = next.query_one(lock, &[&base]).await;
+            // it holds what it gets until it is ended
+            let _ = next.batch_execute("SELECT pg_sleep(600)").await;
+        });
+    }
+    let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND NOT granted \
+                   AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = '$')";
+    let waiting = waiting.replace('$', world.dbname());
+    common::until("they wait", async || {
+        ask::<i64>(&world, &waiting).await == 4
+    })
+    .await;
+    assert_eq!(revoke(&world, secret).await.unwrap()["outcome"], "revoked");
+    let rotation = rotate(&world, secret).await;
+    assert!(rotation.succeeded, "{rotation:?}");
+    crowd.shutdown().await;
+}
+
+/// A single user can only alter itself, so its own session is the one that has it locked.
+#[tokio::test]
+async fn a_single_users_own_locks_keep_it_from_rotating_once_at_most() {
+    let world = impatient(false).await;
+    let (secret, role) = (world.single_user(), world.role());
+    for held in [
+        format!("BEGIN; ALTER ROLE {role} PASSWORD 'mine'"),
+        format!("SELECT pg_advisory_lock(hashtext('secret-rotation'), hashtext('{role}'))"),
+    ] {
+        let client = application(&world, secret).await;
+        client.batch_execute(&held).await.unwrap();
+        let rotation = rotate(&world, secret).await;
+        assert!(rotation.succeeded, "{held}: {rotation:?}");
+        application(&world, secret).await;
+        assert!(!common::is_alive(&client).await);
+    }
+}
+
+/// Whoever else is connected goes on.
+#[tokio::test]
+async fn nobody_elses_session_is_ended_with_them() {
+    let world = impatient(false).await;
+    let secret = world.alternating_users();
+    let bystander = application(&world, world.single_user()).await;
+    let superuser = in_the_database(&world).await;
+    assert!(rotate(&world, secret).await.succeeded);
+    let (holder, other) = (
+        application(&world, secret).await,
+        application(&world, secret).await,
+    );
+    holds_the_lock(&world, &holder).await;
+    assert_eq!(revoke(&world, secret).await.unwrap()["outcome"], "revoked");
+    assert!(!common::is_alive(&holder).await);
+    for session in [&bystander, &superuser, &other] {
+        assert!(common::is_alive(session).await);
+    }
+}

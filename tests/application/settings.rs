@@ -1,0 +1,187 @@
+//! What the application sets for its own sessions, its database, or leaves in the server.
+
+use super::*;
+
+/// The application's role sets something for its own sessions.
+async fn sets(world: &World, secret: &str, set: &str) {
+    let client = application(world, secret).await;
+    let user = current(world, secret).await["username"].clone();
+    // loads what knows the setting, as any application does that calls a function
+    let sql = format!(
+        "DO 'BEGIN END'; SET role = none; ALTER ROLE {} SET {set}",
+        user.as_str().unwrap()
+    );
+    client.batch_execute(&sql).await.unwrap();
+}
+
+/// The secret rotates twice, whatever its user has set. A release that does not know the setting is passed over.
+async fn rotates_with(world: &World, secret: &str, set: &str) {
+    if set.starts_with("idle_session") && release(world).await < 14 {
+        return;
+    }
+    sets(world, secret, set).await;
+    for _ in 0..2 {
+        let rotation = rotate(world, secret).await;
+        if !rotation.succeeded {
+            let why = rotation.attempts[0].steps.last().unwrap();
+            panic!("{set}: {:?}", why.invoked.outcome);
+        }
+    }
+}
+
+/// What the application's role sets for itself, and what the administrator then may not, or cannot, set for the other one.
+#[tokio::test]
+async fn no_setting_of_the_applications_own_keeps_two_users_from_rotating() {
+    for set in [
+        "plpgsql.check_asserts = off",
+        "temp_tablespaces = nowhere",
+        "role = none",
+        "default_tablespace = nowhere",
+        "default_text_search_config = nowhere",
+        "default_table_access_method = nowhere",
+        "idle_session_timeout = 1",
+        "search_path = '\"$user\"', 'a,b', pg_temp",
+        "password_encryption = md5",
+        "exit_on_error = on",
+        "array_nulls = off",
+        "default_transaction_deferrable = on",
+    ] {
+        let world = world().await;
+        rotates_with(&world, world.alternating_users(), set).await;
+    }
+}
+
+#[tokio::test]
+async fn no_setting_of_the_applications_own_keeps_a_single_user_from_rotating() {
+    for set in [
+        "plpgsql.check_asserts = off",
+        "temp_tablespaces = nowhere",
+        "role = none",
+        "idle_session_timeout = 1",
+        "exit_on_error = on",
+        "default_transaction_deferrable = on",
+    ] {
+        let world = world().await;
+        let secret = world.single_user();
+        rotates_with(&world, secret, set).await;
+        let in_force = log_in(&world, &current(&world, secret).await).await;
+        in_force.unwrap_or_else(|error| panic!("locked out with {set}: {error}"));
+    }
+}
+
+#[tokio::test]
+async fn what_a_role_hashes_passwords_with_does_not_lock_it_out() {
+    let world = start(options_with(&[("PASSWORD_HASHING", "server")])).await;
+    let secret = world.single_user();
+    sets(&world, secret, "password_encryption = md5").await;
+    let rotation = rotate(&world, secret).await;
+    assert!(rotation.succeeded, "{rotation:?}");
+    log_in(&world, &current(&world, secret).await)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_role_that_the_database_sets_does_not_lock_a_single_user_out() {
+    let world = world().await;
+    let (secret, role) = (world.single_user(), world.role());
+    let group = format!("CREATE ROLE {role}_group; GRANT {role}_group TO {role}");
+    execute(&world, &group).await;
+    let client = application(&world, secret).await;
+    let set = format!("ALTER DATABASE {} SET role = {role}_group", world.dbname());
+    client.batch_execute(&set).await.unwrap();
+    both_rotate(&world).await;
+    both_rotate(&world).await;
+}
+
+#[tokio::test]
+async fn a_setting_for_one_database_does_not_have_the_new_user_refused() {
+    let world = world().await;
+    let secret = world.alternating_users();
+    for _ in 0..2 {
+        let client = application(&world, secret).await;
+        let user = current(&world, secret).await["username"].clone();
+        let set = format!(
+            "RESET role; SET role = none; ALTER ROLE {} IN DATABASE {} SET role = none",
+            user.as_str().unwrap(),
+            world.dbname()
+        );
+        client.batch_execute(&set).await.unwrap();
+        let rotation = rotate(&world, secret).await;
+        assert!(rotation.succeeded, "{rotation:?}");
+    }
+    let rotation = rotate(&world, secret).await;
+    assert!(rotation.succeeded, "{rotation:?}");
+}
+
+/// The application ends the function's sessions of its own role as fast as it can.
+#[tokio::test]
+async fn a_role_that_ends_the_functions_sessions_is_told_of() {
+    let world = world().await;
+    let secret = world.single_user();
+    let client = application(&world, secret).await;
+    stage_up_to(&world, secret, "setSecret").await;
+    let ends = async {
+        let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                   WHERE usename = current_user AND pid <> pg_backend_pid()";
+        loop {
+            client.query_one(end, &[]).await.unwrap();
+        }
+    };
+    let set = async { invoke(&world, secret, "setSecret").await.outcome };
+    tokio::select! {
+        outcome = set => {
+            if let Err(error) = outcome {
+                assert!(error.error_message.contains("57P01") || error.error_message.contains("reach"), "{error}");
+            }
+        }
+        () = ends => {}
+    }
+    log_in(&world, &current(&world, secret).await)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_bound_is_right_whatever_the_applications_role_sets() {
+    let world = start(options_with(&[("OVERLAP_WINDOW", "24h")])).await;
+    let secret = world.alternating_users();
+    for set in [
+        "IntervalStyle = sql_standard",
+        "extra_float_digits = -15",
+        "timezone_abbreviations = 'India'",
+        "lc_time = 'C'",
+        "TimeZone = 'UTC+167'",
+        "DateStyle = 'German, DMY'",
+    ] {
+        sets(&world, secret, set).await;
+        let user = current(&world, secret).await["username"].clone();
+        assert!(rotate(&world, secret).await.succeeded, "{set}");
+        let hours: f64 = ask(
+            &world,
+            &format!(
+                "SELECT (extract(epoch FROM rolvaliduntil - now()) / 3600)::float8 FROM pg_roles WHERE rolname = '{}'",
+                user.as_str().unwrap()
+            ),
+        )
+        .await;
+        assert!((23.0..=24.0).contains(&hours), "{set}: {hours}");
+    }
+}
+
+/// What the application sends on the channel, and what it does not read.
+#[tokio::test]
+async fn a_queue_of_notifications_that_nobody_reads_keeps_nothing_from_rotating() {
+    let world = world().await;
+    let secret = world.alternating_users();
+    let client = application(&world, secret).await;
+    client
+        .batch_execute("LISTEN x; BEGIN; SELECT 1")
+        .await
+        .unwrap();
+    let other = application(&world, secret).await;
+    let fill =
+        "SELECT count(pg_notify('x', repeat('x', 7000) || i)) FROM generate_series(1, 500) i";
+    other.query_one(fill, &[]).await.unwrap();
+    both_rotate(&world).await;
+}

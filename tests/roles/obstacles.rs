@@ -1,0 +1,146 @@
+//! What a rotation would stumble over is found before it has changed anything.
+
+use super::*;
+use local::postgres::Settings;
+
+#[tokio::test]
+async fn a_user_without_a_free_connection_keeps_its_password() {
+    let world = world().await;
+    let (secret, base) = (world.alternating_users(), world.alternating_role());
+    let old = session(&world).await;
+    turn(&world).await;
+    execute(&world, &format!("ALTER ROLE {base} CONNECTION LIMIT 1")).await;
+    let previous = common::document(&world, secret, "AWSPREVIOUS")
+        .await
+        .unwrap();
+    stage_up_to(&world, secret, "setSecret").await;
+    let error = fails(&world, secret, "setSecret").await;
+    assert_error(&error, "NoFreeConnection", "pg_stat_activity");
+    drop(old);
+    common::until("the connection is free", async || {
+        log_in(&world, &previous).await.is_ok()
+    })
+    .await;
+    outcome(&world, secret, "setSecret").await;
+}
+
+/// The role is set to act as another one, which it may not: it acts as itself, today and after a rotation.
+#[tokio::test]
+async fn a_single_user_that_acts_otherwise_than_its_settings_say_rotates_with_a_warning() {
+    for set in [
+        "ALTER ROLE app SET role TO none",
+        "ALTER ROLE app SET role TO group",
+        "ALTER ROLE app SET role TO group; DROP ROLE group",
+        "ALTER ROLE app IN DATABASE shop SET role TO group",
+        "ALTER DATABASE shop SET role TO group",
+    ] {
+        let world = world().await;
+        let (secret, role) = (world.single_user(), world.role());
+        let group = format!("group_of_{role}");
+        let sql = set
+            .replace("group", &group)
+            .replace("app", role)
+            .replace("shop", world.dbname());
+        execute(&world, &format!("CREATE ROLE {group}")).await;
+        for sql in sql.split(';') {
+            execute(&world, sql).await;
+        }
+        for _ in 0..2 {
+            let rotation = rotate(&world, secret).await;
+            assert!(rotation.succeeded, "{set}: {rotation:?}");
+        }
+        log_in(&world, &current(&world, secret).await)
+            .await
+            .unwrap();
+    }
+}
+
+/// An old driver knows nothing but md5.
+#[tokio::test]
+async fn a_password_that_is_kept_as_md5_stays_md5_unless_the_function_is_told() {
+    for (variables, stays) in [
+        (&[][..], true),
+        (&[("PASSWORD_HASHING", "server")], true),
+        (&[("PASSWORD_HASHING", "scram")], false),
+    ] {
+        let world = start(options_with(variables).own_postgres(Settings::default())).await;
+        let users = format!(
+            "{},{},{}",
+            world.role(),
+            world.alternating_role(),
+            clone(&world)
+        );
+        common::first_in_hba(&world, &format!("host all {users} all md5")).await;
+        for secret in [world.single_user(), world.alternating_users()] {
+            let document = current(&world, secret).await;
+            let (user, password) = (
+                document["username"].as_str().unwrap(),
+                document["password"].as_str().unwrap(),
+            );
+            let sql = format!(
+                "SET password_encryption = md5; ALTER ROLE {user} PASSWORD '{}'",
+                password.replace('\'', "''")
+            );
+            world
+                .postgres()
+                .superuser_client()
+                .await
+                .unwrap()
+                .batch_execute(&sql)
+                .await
+                .unwrap();
+            let rotation = rotate(&world, secret).await;
+            assert!(rotation.succeeded, "{secret} {variables:?}: {rotation:?}");
+            let document = current(&world, secret).await;
+            log_in(&world, &document).await.unwrap();
+            let user = document["username"].as_str().unwrap();
+            let kept = common::verifier(world.postgres(), user).await.unwrap();
+            assert_eq!(kept.starts_with("md5"), stays, "{user} {variables:?}");
+            assert_eq!(warnings(&rotation, "KeptAsMd5").len(), usize::from(stays));
+        }
+    }
+}
+
+/// createSecret and setSecret have their answer before anything is changed; AWSCURRENT goes on.
+#[tokio::test]
+async fn all_that_an_administrator_lacks_is_said_at_once_and_its_cure_holds() {
+    let world = world().await;
+    let (secret, base, admin) = (
+        world.alternating_users(),
+        world.alternating_role(),
+        administrator(&world),
+    );
+    let sql = format!("ALTER ROLE {admin} NOCREATEROLE; REVOKE {base} FROM {admin}");
+    execute(&world, &sql).await;
+    stage_up_to(&world, secret, "setSecret").await;
+    let error = fails(&world, secret, "setSecret").await;
+    assert_eq!(error.error_type, "AdministratorForbidden", "{error}");
+    let mut run = 0;
+    for part in error.error_message.split("as a superuser, run ").skip(1) {
+        execute(&world, part.split("; and ").next().unwrap()).await;
+        run += 1;
+    }
+    assert_eq!(
+        run,
+        if release(&world).await < 16 { 1 } else { 2 },
+        "{error}"
+    );
+    outcome(&world, secret, "setSecret").await;
+}
+
+/// Under alternating users the server's one answer, 28P01, has a cause that AWSCURRENT may read.
+#[tokio::test]
+async fn a_new_credential_that_has_ended_is_told_from_a_wrong_one() {
+    let world = world().await;
+    let secret = world.alternating_users();
+    stage_up_to(&world, secret, "testSecret").await;
+    execute(
+        &world,
+        &format!("ALTER ROLE {} VALID UNTIL 'yesterday'", clone(&world)),
+    )
+    .await;
+    let error = failure(&world, secret, "testSecret").await;
+    assert_error(&error, "PendingRejected", "it has ended (VALID UNTIL)");
+    outcome(&world, secret, "setSecret").await;
+    outcome(&world, secret, "testSecret").await;
+}
