@@ -141,3 +141,26 @@ async fn what_awss_function_began_is_ended_here_at_any_step_in_both_strategies()
 async fn what_began_here_is_ended_by_awss_function_at_any_step_in_both_strategies() {
     handed_over(false, our_step, awss_step).await;
 }
+
+/// docs/migration.md: AWS's function lifts no end, so the last rotation here leaves none.
+#[tokio::test]
+async fn the_way_back_to_awss_function_is_one_rotation_without_a_bound() {
+    let world = world().await;
+    let secret = world.alternating_users();
+    for _ in 0..2 {
+        assert!(rotate(&world, secret).await.succeeded);
+    }
+    let mut document = common::current(&world, secret).await;
+    document["overlap"] = "unbounded".into();
+    common::put(&world, secret, document).await;
+    assert!(rotate(&world, secret).await.succeeded);
+    let ends = format!(
+        "SELECT count(*) FROM pg_roles WHERE rolname LIKE '{}%' AND isfinite(rolvaliduntil)",
+        world.alternating_role()
+    );
+    assert_eq!(common::ask::<i64>(&world, &ends).await, 0);
+    for _ in 0..3 {
+        rotation(&world, secret, 0, awss_step, awss_step).await;
+        assert_in_force(&world, secret, true, "AWS's function").await;
+    }
+}

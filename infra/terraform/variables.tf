@@ -107,11 +107,12 @@ variable "password_characters" {
 }
 
 variable "password_hashing" {
-  type    = string
-  default = "scram"
+  description = "keep leaves md5 where the server keeps a password so; server for servers that refuse a verifier."
+  type        = string
+  default     = "keep"
   validation {
-    condition     = contains(["scram", "server"], var.password_hashing)
-    error_message = "One of scram, server."
+    condition     = contains(["keep", "scram", "server"], var.password_hashing)
+    error_message = "One of keep, scram, server."
   }
 }
 

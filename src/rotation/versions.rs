@@ -103,8 +103,8 @@ pub enum Refusal {
     TokenNotStaged,
     /// Something is being rotated to.
     #[error(
-        "a rotation is in flight (AWSPENDING is not on AWSCURRENT), and what it needs may be what is to be revoked: let \
-         it end, or take AWSPENDING off with UpdateSecretVersionStage, then revoke again"
+        "a rotation is in flight (AWSPENDING is not on AWSCURRENT), and what it needs may be what is to be \
+         touched: let it end (rotatectl doctor tells what keeps it from that), then invoke this again"
     )]
     RotationInFlight,
     /// A value is not of the version that has its label.

@@ -144,3 +144,33 @@ async fn a_new_credential_that_has_ended_is_told_from_a_wrong_one() {
     outcome(&world, secret, "setSecret").await;
     outcome(&world, secret, "testSecret").await;
 }
+
+/// Where the server has that library; it is not in every package.
+#[tokio::test]
+async fn a_password_policy_of_the_servers_is_told_in_its_own_words() {
+    let has_it = world()
+        .await
+        .postgres()
+        .execute("LOAD 'passwordcheck'")
+        .await;
+    if has_it.is_err() {
+        return;
+    }
+    let letters = [
+        ("PASSWORD_HASHING", "server"),
+        ("EXCLUDE_NUMBERS", "true"),
+        ("EXCLUDE_PUNCTUATION", "true"),
+        ("REQUIRE_EACH_INCLUDED_TYPE", "false"),
+    ];
+    let settings = Settings {
+        conf: "shared_preload_libraries = 'passwordcheck'".to_owned(),
+        ..Settings::default()
+    };
+    let world = start(options_with(&letters).own_postgres(settings)).await;
+    for secret in [world.single_user(), world.alternating_users()] {
+        stage_up_to(&world, secret, "setSecret").await;
+        let error = fails(&world, secret, "setSecret").await;
+        let said = "password must contain both letters and nonletters";
+        assert_error(&error, "DatabaseRefused", said);
+    }
+}

@@ -55,72 +55,94 @@ pub(super) async fn read(
     })
 }
 
-/// What stands in a rotation's way. `proven` is a session of the secret's own: without one the administrator's credential is sent
-/// to nobody.
+/// What the administrator lacks, and what else of the roles stands in a rotation's way. `proven` is a session of the secret's
+/// own: without one the administrator's credential is sent to nobody.
 pub(super) async fn obstacles(
     client: &Client,
     postgres: &Postgres<'_>,
     proven: Option<&Session>,
     current: &Document,
     shell: &Shell,
-) -> Verdict {
+) -> [Verdict; 2] {
+    let not_asked = |verdict| {
+        [
+            verdict,
+            Verdict::skipped("the administrator does not log in"),
+        ]
+    };
     let Some(proven) = proven else {
-        return Verdict::skipped(match current.administrator() {
+        let why = match current.administrator() {
             None => "no version logs in",
             Some(_) => {
                 "no version logs in, and the administrator's credential is sent to a proven server only"
             }
-        });
+        };
+        return [
+            Verdict::skipped(why),
+            Verdict::skipped("no version logs in"),
+        ];
     };
     let administrator = match current.administrator() {
         None => None,
         Some(secret) => match read(client, secret, current).await {
             Ok(administrator) => Some((secret, administrator)),
-            Err(verdict) => return verdict,
+            Err(verdict) => return not_asked(verdict),
         },
     };
     let credential = administrator.as_ref().map(|(_, document)| document);
-    match (
-        postgres.obstacles(proven, credential, current).await,
-        administrator,
-    ) {
-        (Ok(found), None) => {
-            let user = current.username();
-            verdict(&found, &format!("none: {user} changes its own password"))
-        }
-        (Ok(found), Some((_, administrator))) => {
-            let user = administrator.username();
-            let what =
-                format!("{user} logs in and has every right that rotation and revocation need");
-            verdict(&found, &what)
-        }
-        (Err(EngineError::AdministratorRejected { user, .. }), Some((secret, administrator))) => {
+    let found = match postgres.obstacles(proven, credential, current).await {
+        Ok(found) => found,
+        Err(EngineError::AdministratorRejected { user, .. }) => {
             let what =
                 format!("the server rejects the administrator {user} and its password (28P01)");
-            Verdict::wrong(what, rejected(client, secret, &administrator, shell).await)
+            let cure = match &administrator {
+                Some((secret, document)) => rejected(client, secret, document, shell).await,
+                None => Cure::default(),
+            };
+            return not_asked(Verdict::wrong(what, cure));
         }
-        (Err(error), _) => Verdict::of(&error),
-    }
+        Err(
+            error @ (EngineError::NotAsExpected { .. }
+            | EngineError::VerifyFailed { .. }
+            | EngineError::Pooler { .. }),
+        ) => {
+            let why = "the roles are not as they should be, see below";
+            return [Verdict::skipped(why), Verdict::of(&error)];
+        }
+        Err(error) => return not_asked(Verdict::of(&error)),
+    };
+    let of_rights = |found: &Obstacle| found.kind.ends_with("Forbidden");
+    let (rights, roles): (Vec<_>, Vec<_>) = found.into_iter().partition(of_rights);
+    let complete = match credential {
+        None => format!("none: {} changes its own password", current.username()),
+        Some(document) => format!(
+            "{} logs in and has every right that rotation and revocation need",
+            document.username()
+        ),
+    };
+    [
+        verdict(&rights, &complete),
+        verdict(&roles, "nothing of them stands in a rotation's way"),
+    ]
 }
 
+/// All that stops a rotation; if there is none of that, all that it goes past.
 fn verdict(found: &[Obstacle], complete: &str) -> Verdict {
-    let stops: Vec<_> = found.iter().filter(|found| found.stops).collect();
-    let shown = match stops.is_empty() {
-        true => found.iter().collect(),
-        false => stops.clone(),
-    };
+    let stops = found.iter().any(|found| found.stops);
+    let shown: Vec<_> = found.iter().filter(|found| found.stops == stops).collect();
     if shown.is_empty() {
         return Verdict::ok(complete);
     }
     let what: Vec<_> = shown.iter().map(|found| found.what.as_str()).collect();
-    let advice: Vec<_> = shown.iter().map(|found| found.advice).collect();
+    let mut advice: Vec<_> = shown.iter().map(|found| found.advice).collect();
+    advice.dedup();
     let sql = shown.iter().flat_map(|found| &found.sql);
     let cure = sql.fold(Cure::advice(advice.join("; ")), |cure, sql| {
         cure.command(Command::Psql(format!("{sql};")))
     });
-    match stops.is_empty() {
-        true => Verdict::warning(what.join("; "), cure),
-        false => Verdict::wrong(what.join("; "), cure),
+    match stops {
+        false => Verdict::warning(what.join("; "), cure),
+        true => Verdict::wrong(what.join("; "), cure),
     }
 }
 

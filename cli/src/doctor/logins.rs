@@ -11,12 +11,22 @@ use super::{
     versions::{Answer, Said, Value},
 };
 
+/// What is known of a rejected AWSCURRENT beyond the server's one answer.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Why, if the catalogs say so.
+    pub(super) why: Option<&'static str>,
+    /// A version without a label that logs in, and the one that is AWSCURRENT.
+    pub(super) unlabelled: Option<(String, String)>,
+}
+
 /// The version that applications read.
 pub(super) fn current(
     document: &Document,
     answer: &Answer,
     logins: Logins,
     in_flight: bool,
+    known: &Known,
     secret_arn: &str,
     shell: &Shell,
 ) -> Verdict {
@@ -31,8 +41,25 @@ pub(super) fn current(
         Answer::LogsIn(_) => return Verdict::ok(format!("logs in as {user}")),
         Answer::Wrong(why) => return Verdict::wrong(why, Cure::default()),
         Answer::Unknown(why) => return Verdict::unknown(why, Cure::default()),
-        Answer::Rejected => format!("the server rejects {user} and its password (28P01)"),
+        Answer::Rejected => match known.why {
+            None => format!("the server rejects {user} and its password (28P01)"),
+            Some(why) => format!("the server rejects {user} and its password (28P01): {why}"),
+        },
     };
+    if let Some((version, current)) = &known.unlabelled {
+        let advice =
+            format!("the version {version}, which has no label, logs in: make it AWSCURRENT:");
+        let words = [
+            "--version-stage",
+            "AWSCURRENT",
+            "--move-to-version-id",
+            version,
+            "--remove-from-version-id",
+            current,
+        ];
+        let moved = shell.secrets_manager("update-secret-version-stage", &words);
+        return Verdict::wrong(what, Cure::advice(advice).command(moved));
+    }
     match (logins.pending, logins.previous) {
         (Said::LogsIn, _) if in_flight => {
             let advice = "AWSPENDING logs in, and becomes AWSCURRENT in a moment";

@@ -13,10 +13,11 @@ use super::{
     certificate::{self, Trust},
     finding::Finding,
     labels::Labels,
-    logins, network,
+    logins::{self, Known},
+    network,
     pending::{Logins, labels},
     shell::Shell,
-    versions::{Answer, Said, Value, Versions, log_in},
+    versions::{Answer, Said, Value, Versions, log_in, unlabelled},
 };
 
 /// What is asked of it, and with what.
@@ -32,7 +33,7 @@ pub(super) struct Server<'a> {
 
 impl Server<'_> {
     /// Those that need it, in their order.
-    pub(super) const CHECKS: [&'static str; 7] = [
+    pub(super) const CHECKS: [&'static str; 8] = [
         "name",
         "connection",
         "certificate",
@@ -40,6 +41,7 @@ impl Server<'_> {
         "AWSPREVIOUS",
         "hashing",
         "administrator",
+        "roles",
     ];
 
     pub(super) async fn examine(
@@ -57,15 +59,18 @@ impl Server<'_> {
             return findings;
         }
         let answers = self.log_in(versions).await;
-        findings.extend(self.logins(versions, &answers, placed.in_flight(now)));
+        let known = self.what_is_known(&answers).await;
+        let in_flight = placed.in_flight(now);
+        findings.extend(self.logins(versions, &answers, in_flight, &known));
         let verdict = labels(placed, answers.said(), self.shell, now);
         findings.push(Finding::new("labels", verdict));
         let proven = answers.proven();
         findings.push(Finding::new("hashing", logins::hashing(proven).await));
         let (client, postgres) = (self.client, self.postgres);
-        let rights =
+        let [rights, roles] =
             administrator::obstacles(client, postgres, proven, self.document, self.shell).await;
         findings.push(Finding::new("administrator", rights));
+        findings.push(Finding::new("roles", roles));
         findings
     }
 
@@ -96,10 +101,41 @@ impl Server<'_> {
         }
     }
 
-    fn logins(&self, versions: &Versions, answers: &Answers, in_flight: bool) -> Vec<Finding> {
+    /// What else is to be known where AWSCURRENT is rejected.
+    async fn what_is_known(&self, answers: &Answers) -> Known {
+        let Answer::Rejected = answers.current else {
+            return Known::default();
+        };
+        let user = self.document.username();
+        match answers.proven() {
+            Some(proven) => Known {
+                why: self
+                    .postgres
+                    .why_rejected(proven, user)
+                    .await
+                    .ok()
+                    .flatten(),
+                unlabelled: None,
+            },
+            None => Known {
+                why: None,
+                unlabelled: unlabelled(self.client, self.secret_arn, self.postgres, self.document)
+                    .await,
+            },
+        }
+    }
+
+    fn logins(
+        &self,
+        versions: &Versions,
+        answers: &Answers,
+        in_flight: bool,
+        known: &Known,
+    ) -> Vec<Finding> {
         let said = answers.said();
         let (document, arn) = (self.document, self.secret_arn);
-        let current = logins::current(document, &answers.current, said, in_flight, arn, self.shell);
+        let current = &answers.current;
+        let current = logins::current(document, current, said, in_flight, known, arn, self.shell);
         let mut findings = vec![Finding::new("AWSCURRENT", current)];
         if let Some(answer) = &answers.pending {
             findings.push(Finding::new("AWSPENDING", logins::pending(answer)));

@@ -1,6 +1,6 @@
 //! The secret's three versions: their values, and whether the server lets them in.
 
-use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::{Client, types::SecretVersionsListEntry};
 use secrecy::SecretString;
 use secret_rotation::{
     document::{Document, DocumentError},
@@ -26,8 +26,9 @@ pub(super) struct Versions {
 
 impl Versions {
     pub(super) async fn read(client: &Client, secret: &str, placed: &Labels<'_>) -> Self {
-        let read =
-            async |id: Option<&str>, label| Some(Value::read(client, secret, id?, label).await);
+        let read = async |id: Option<&str>, label| {
+            Some(Value::read(client, secret, id?, Some(label)).await)
+        };
         let previous = placed.previous.filter(|id| Some(*id) != placed.current);
         Self {
             current: read(placed.current, "AWSCURRENT").await,
@@ -43,6 +44,41 @@ impl Versions {
             _ => None,
         }
     }
+}
+
+/// How many versions without a label are tried, the newest first: a role that is rejected too often may be locked.
+const TRIED: usize = 10;
+
+/// A version without a label that logs in, beside the one that is AWSCURRENT; for whoever has stored too many by hand. The
+/// function may not list them, an operator may.
+pub(super) async fn unlabelled(
+    client: &Client,
+    secret: &str,
+    postgres: &Postgres<'_>,
+    current: &Document,
+) -> Option<(String, String)> {
+    let listed = client.list_secret_version_ids().secret_id(secret);
+    let listed = listed.include_deprecated(true).send().await.ok()?;
+    let has = |version: &&SecretVersionsListEntry, label: &str| {
+        version.version_stages().iter().any(|of| of == label)
+    };
+    let mut versions: Vec<_> = listed.versions().iter().collect();
+    let in_force = versions.iter().find(|version| has(version, "AWSCURRENT"))?;
+    let in_force = in_force.version_id()?.to_owned();
+    versions.retain(|version| version.version_stages().is_empty());
+    versions
+        .sort_by_key(|version| std::cmp::Reverse(version.created_date().map(|date| date.secs())));
+    for id in versions
+        .into_iter()
+        .filter_map(|version| version.version_id())
+        .take(TRIED)
+    {
+        let value = Value::read(client, secret, id, None).await;
+        if let Answer::LogsIn(_) = value.log_in(postgres, current).await {
+            return Some((id.to_owned(), in_force));
+        }
+    }
+    None
 }
 
 /// What is stored in a version.
@@ -77,9 +113,11 @@ pub(super) enum Said {
 }
 
 impl Value {
-    async fn read(client: &Client, secret: &str, id: &str, label: &str) -> Self {
+    async fn read(client: &Client, secret: &str, id: &str, label: Option<&str>) -> Self {
         let request = client.get_secret_value().secret_id(secret);
-        let answer = request.version_id(id).version_stage(label).send().await;
+        let request = request.version_id(id);
+        let request = request.set_version_stage(label.map(str::to_owned));
+        let answer = request.send().await;
         match answer.map(|answer| text(answer.secret_string, answer.secret_binary)) {
             Ok(Some(json)) => Self::of(&json),
             Ok(None) => Self::Binary,

@@ -11,6 +11,7 @@ mod healthy;
 mod reach;
 mod repair;
 mod rights;
+mod roles;
 mod service;
 
 use std::{collections::BTreeMap, process::Command, time::Duration};

@@ -4,7 +4,13 @@ use tokio::net::TcpSocket;
 
 use super::*;
 
-const DATABASE: [&str; 4] = ["AWSCURRENT", "AWSPREVIOUS", "hashing", "administrator"];
+const DATABASE: [&str; 4] = [
+    "AWSCURRENT",
+    "AWSPREVIOUS",
+    "hashing",
+    "administrator",
+    "roles",
+];
 
 #[tokio::test]
 async fn a_host_without_an_address_is_told_and_the_function_own_way_can_be_tested() {
@@ -119,7 +125,7 @@ async fn a_pending_version_that_names_another_server_is_sent_nowhere() {
     assert_eq!(
         world.postgres().logins(world.role()).unwrap().accepted,
         1,
-        "AWSCURRENT's alone"
+        "AWSCURRENT's alone, and as testSecret has it"
     );
 }
 

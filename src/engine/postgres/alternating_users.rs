@@ -62,7 +62,9 @@ pub(super) async fn change<E: From<EngineError>>(
     same_instance(proven, &session).await?;
     let owner = login_of(current)?.owner();
     let md5 = proven.md5 && postgres.settings.hashing != PasswordHashing::Scram;
-    let prepare = async || prepare(&session, &pair, other, owner, md5).await;
+    // the session that proves the server may be of the other user: it is no other's connection
+    let own = i64::from(proven.user == other);
+    let prepare = async || prepare(&session, &pair, other, own, owner, md5).await;
     let (change, promised) = locks::past_its_own(&session, &pair, prepare).await?;
     let Some(pending) = change.asked(wanted).await? else {
         change.roll_back().await?;
@@ -89,13 +91,25 @@ async fn prepare<'a>(
     session: &'a Session,
     pair: &Pair,
     other: &str,
+    own_connections: i64,
     owner: Option<&str>,
     md5: bool,
 ) -> Result<(Change<'a>, Option<SystemTime>), EngineError> {
     let change = Change::begin(session, &pair.base).await?;
-    let facts = facts::pair(session, pair, owner).await?;
+    let mut facts = facts::pair(session, pair, owner).await?;
+    let known = [facts.base.as_mut(), facts.clone.as_mut()];
+    for role in known
+        .into_iter()
+        .flatten()
+        .filter(|role| role.name == other)
+    {
+        role.connections -= own_connections;
+    }
     let mut found = obstacles::of_a_pair(&facts, pair, other);
     found.extend(md5.then(|| obstacles::kept_as_md5(other)));
+    let known = [facts.base.as_ref(), facts.clone.as_ref()];
+    let role = known.into_iter().flatten().find(|role| role.name == other);
+    found.extend(role.map(obstacles::opened).unwrap_or_default());
     heed(&session.server, found)?;
     let promised = follow(session, &facts, pair, other).await?;
     Ok((change, promised))

@@ -162,6 +162,21 @@ pub(super) async fn roles(session: &Session, names: &[&str]) -> Result<Vec<Role>
     Ok(rows.iter().map(role).collect())
 }
 
+/// Why the server rejects a user, where that can be read: it has one answer, 28P01, for a wrong password and for these.
+pub(super) async fn why_rejected(
+    session: &Session,
+    user: &str,
+) -> Result<Option<&'static str>, EngineError> {
+    let known = roles(session, &[user]).await?;
+    Ok(match known.first() {
+        None => Some("there is no such role"),
+        Some(role) if role.ended || role.ends.is_some() && role.promised.is_none() => {
+            Some("it has ended (VALID UNTIL)")
+        }
+        Some(_) => None,
+    })
+}
+
 /// Asks all about a pair of roles, of which either may be missing.
 pub(super) async fn pair(
     session: &Session,

@@ -36,7 +36,6 @@ pub(super) fn of_a_pair(facts: &Facts, pair: &Pair, to: &str) -> Vec<Obstacle> {
     if let Some(role) = other {
         let limit = base_role.connection_limit;
         found.extend(no_free_connection(role, limit));
-        found.extend(opened(role));
     }
     if to == clone {
         found.extend(not_copied(facts, base_role, clone));
@@ -75,7 +74,7 @@ pub(super) fn of_one(changer: &Changer, role: &Role) -> Vec<Obstacle> {
 }
 
 /// A new password has no end, and its role logs in: what stood against that is said, for it may be somebody's intention.
-fn opened(role: &Role) -> Vec<Obstacle> {
+pub(super) fn opened(role: &Role) -> Vec<Obstacle> {
     let mut found = Vec::new();
     if !role.logs_in && !role.ended {
         found.push(Obstacle::warns(

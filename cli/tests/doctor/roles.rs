@@ -1,0 +1,154 @@
+//! What the catalogs say of the roles, and what else knows their password.
+
+use super::*;
+
+/// Runs as the superuser in the secrets' database.
+async fn in_the_database(world: &World, sql: &str) {
+    let password = world.postgres().superuser_password().expose_secret();
+    let client = world
+        .postgres()
+        .connect(Postgres::SUPERUSER, password, world.dbname());
+    client.await.unwrap().batch_execute(sql).await.unwrap();
+}
+
+/// Each line that is printed for a check, run as it stands.
+async fn follow_all(world: &World, said: &Said, check: &str) {
+    let commands = said.commands(check);
+    assert!(!commands.is_empty(), "{}", said.stdout);
+    for command in commands {
+        follow(world, &command, "").await;
+    }
+}
+
+#[tokio::test]
+async fn a_user_in_force_that_will_be_locked_out_is_told_with_the_statement_that_lifts_it() {
+    let world = world(options()).await;
+    let secret = world.alternating_users();
+    let base = world.alternating_role();
+    execute(&world, &format!("ALTER ROLE {base} VALID UNTIL 'tomorrow'")).await;
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_warns(&["roles"]);
+    follow_all(&world, &said, "roles").await;
+    assert_mended(&world, secret).await;
+}
+
+#[tokio::test]
+async fn what_setsecret_would_refuse_is_told_before_a_rotation_begins() {
+    let world = world(options()).await;
+    let (secret, base) = (world.alternating_users(), world.alternating_role());
+    let admin = administrator(&world);
+    let sql = format!("CREATE ROLE {base}_clone; GRANT {base}_clone TO {admin} WITH ADMIN OPTION");
+    execute(&world, &sql).await;
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_only_wrong("roles", "is no member of");
+    follow_all(&world, &said, "roles").await;
+    assert_mended(&world, secret).await;
+    let said = doctor(&world, &[world.single_user()], "").await;
+    said.assert_warns(&[]);
+
+    execute(
+        &world,
+        &format!("ALTER ROLE {} VALID UNTIL 'tomorrow'", world.role()),
+    )
+    .await;
+    let secret = world.single_user();
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_only_wrong("roles", "VALID UNTIL");
+    follow_all(&world, &said, "roles").await;
+    assert_mended(&world, secret).await;
+}
+
+/// The administrator that granted the membership is replaced, and its grant goes.
+#[tokio::test]
+async fn a_clone_in_force_that_has_lost_its_membership_is_told() {
+    let world = world(options()).await;
+    let (secret, base) = (world.alternating_users(), world.alternating_role());
+    rotated(&world, secret).await;
+    let admin = administrator(&world);
+    let revoke = format!("REVOKE {base} FROM {base}_clone GRANTED BY {admin}");
+    execute(&world, &revoke).await;
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_only_wrong("roles", "does not act as the role that its settings name");
+    execute(&world, &format!("GRANT {base} TO {base}_clone")).await;
+    assert_mended(&world, secret).await;
+}
+
+#[tokio::test]
+async fn what_verify_sql_says_is_told_before_a_rotation_begins() {
+    let world = world(options_with(&[("VERIFY_SQL", "SELECT FROM stock")])).await;
+    doctor(&world, &[world.alternating_users()], "")
+        .await
+        .assert_ok();
+    let said = doctor(&world, &[world.single_user()], "").await;
+    said.assert_only_wrong("roles", "permission denied for table stock");
+}
+
+#[tokio::test]
+async fn copies_of_the_password_within_the_server_are_told() {
+    let world = world(options()).await;
+    let (secret, base) = (world.alternating_users(), world.alternating_role());
+    let sql = format!(
+        "CREATE FOREIGN DATA WRAPPER loopback; CREATE SERVER warehouse FOREIGN DATA WRAPPER loopback; \
+         GRANT USAGE ON FOREIGN SERVER warehouse TO {base}; \
+         CREATE USER MAPPING FOR {base} SERVER warehouse OPTIONS (user '{base}', password 'a copy')"
+    );
+    in_the_database(&world, &sql).await;
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_warns(&["roles"]);
+    assert!(
+        said.stdout.contains("warehouse") && !said.stdout.contains("a copy"),
+        "{}",
+        said.stdout
+    );
+}
+
+#[tokio::test]
+async fn policies_and_defaults_that_look_at_session_user_are_told_of_two_users() {
+    let world = world(options()).await;
+    let secret = world.alternating_users();
+    let sql = "CREATE TABLE audit (who text DEFAULT session_user); CREATE POLICY own ON audit USING (who = session_user)";
+    in_the_database(&world, sql).await;
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_warns(&["roles"]);
+    assert!(
+        said.stdout.contains("the policy own of public.audit") && said.stdout.contains("audit.who"),
+        "{}",
+        said.stdout
+    );
+    doctor(&world, &[world.single_user()], "")
+        .await
+        .assert_warns(&[]);
+}
+
+#[tokio::test]
+async fn a_password_that_has_ended_is_told_from_a_wrong_one() {
+    let world = world(options()).await;
+    let (secret, base) = (world.alternating_users(), world.alternating_role());
+    rotated(&world, secret).await;
+    rotated(&world, secret).await;
+    // AWSPREVIOUS logs in, and may read it
+    execute(
+        &world,
+        &format!("ALTER ROLE {base} VALID UNTIL 'yesterday'"),
+    )
+    .await;
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_wrong("AWSCURRENT", "it has ended (VALID UNTIL)");
+    let rotate = &said.commands("AWSCURRENT")[0];
+    follow_rotation(&world, secret, rotate).await;
+    doctor(&world, &[secret], "").await.assert_ok();
+}
+
+/// Somebody stored a wrong password twice: what logs in has no label any more.
+#[tokio::test]
+async fn a_good_password_in_a_version_without_a_label_is_found() {
+    let world = world(options()).await;
+    let secret = world.single_user();
+    for wrong in ["a wrong one", "another wrong one"] {
+        store(&world, secret, "password", wrong.into()).await;
+    }
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_wrong("AWSCURRENT", "28P01");
+    follow_all(&world, &said, "AWSCURRENT").await;
+    assert_mended(&world, secret).await;
+}

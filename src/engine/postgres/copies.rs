@@ -1,0 +1,77 @@
+//! What else knows a role's password, or looks at its name (feature `doctor`): a rotation does not reach it.
+
+use tokio_postgres::types::Type;
+
+use super::{Session, errors::READS};
+use crate::engine::{EngineError, Obstacle};
+
+/// User mappings of postgres_fdw and dblink and subscriptions that name one of these users, as far as the session may see them, and
+/// connections that replicate as one of them: somebody there has the password too.
+pub(super) async fn of(session: &Session, users: &[&str]) -> Result<Vec<Obstacle>, EngineError> {
+    let may = "SELECT pg_catalog.has_column_privilege('pg_catalog.pg_subscription', 'subconninfo', 'SELECT')";
+    let rows = session.ask(may, &[], READS).await?;
+    let subscriptions = match rows.first().is_some_and(|row| row.get(0)) {
+        false => "",
+        true => {
+            "UNION ALL SELECT u.name, 'the subscription ' OPERATOR(pg_catalog.||) s.subname::pg_catalog.text \
+             FROM pg_catalog.pg_subscription s, u WHERE s.subconninfo OPERATOR(pg_catalog.~) \
+             ('\\muser\\s*=\\s*''?' OPERATOR(pg_catalog.||) u.name OPERATOR(pg_catalog.||) '\\M')"
+        }
+    };
+    let question = format!(
+        "WITH u AS (SELECT name FROM pg_catalog.unnest($1) AS n (name)) \
+         SELECT DISTINCT u.name, 'the user mapping of ' OPERATOR(pg_catalog.||) m.usename::pg_catalog.text \
+             OPERATOR(pg_catalog.||) ' for ' OPERATOR(pg_catalog.||) m.srvname::pg_catalog.text \
+         FROM pg_catalog.pg_user_mappings m, u \
+         WHERE ('user=' OPERATOR(pg_catalog.||) u.name) OPERATOR(pg_catalog.=) ANY (m.umoptions) \
+         UNION SELECT u.name, 'a connection that replicates, ' OPERATOR(pg_catalog.||) coalesce(a.application_name, '') \
+         FROM pg_catalog.pg_stat_activity a, u WHERE a.usename OPERATOR(pg_catalog.=) u.name \
+         AND a.backend_type OPERATOR(pg_catalog.=) 'walsender' {subscriptions} ORDER BY 1, 2"
+    );
+    let rows = session
+        .ask(&question, &[(&users, Type::TEXT_ARRAY)], READS)
+        .await?;
+    let copy = |row: &tokio_postgres::Row| {
+        let (user, place): (String, String) = (row.get(0), row.get(1));
+        Obstacle::warns(
+            "PasswordElsewhere",
+            format!("{place} uses {user}, and keeps a password that no rotation changes"),
+            "give it a role of its own",
+            Vec::new(),
+        )
+    };
+    Ok(rows.iter().map(copy).collect())
+}
+
+/// Policies and defaults that look at session_user, which two users who take turns change with every rotation.
+pub(super) async fn by_session_user(
+    session: &Session,
+    user: &str,
+) -> Result<Vec<Obstacle>, EngineError> {
+    let question = "SELECT place FROM (\
+            SELECT 'the policy ' OPERATOR(pg_catalog.||) p.polname::pg_catalog.text OPERATOR(pg_catalog.||) ' of ' \
+                   OPERATOR(pg_catalog.||) p.polrelid::pg_catalog.regclass::pg_catalog.text AS place, \
+                   pg_catalog.concat(pg_catalog.pg_get_expr(p.polqual, p.polrelid), pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)) AS text \
+            FROM pg_catalog.pg_policy p \
+            UNION ALL SELECT 'the default of ' OPERATOR(pg_catalog.||) d.adrelid::pg_catalog.regclass::pg_catalog.text \
+                   OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) a.attname::pg_catalog.text, pg_catalog.pg_get_expr(d.adbin, d.adrelid) \
+            FROM pg_catalog.pg_attrdef d JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) d.adrelid \
+                 AND a.attnum OPERATOR(pg_catalog.=) d.adnum) AS places \
+        WHERE text OPERATOR(pg_catalog.~~*) '%session_user%' ORDER BY place LIMIT 5";
+    let rows = session.ask(question, &[], READS).await?;
+    let places: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
+    let what = format!(
+        "session_user changes with every rotation of {user}, and is looked at by {}",
+        places.join(", ")
+    );
+    let advice = "let them look at current_user, which is the same for both users";
+    Ok(vec![Obstacle::warns(
+        "BySessionUser",
+        what,
+        advice,
+        Vec::new(),
+    )])
+}

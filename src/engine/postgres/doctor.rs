@@ -1,0 +1,175 @@
+//! What only rotatectl asks of a server (feature `doctor`): what a rotation will find, what else knows the password or looks at
+//! the user, and a password given back.
+
+use super::{
+    Postgres, Session,
+    alternating_users::{self, Altering},
+    at_host,
+    change::Change,
+    copies,
+    errors::READS,
+    facts::{self, Facts, Role},
+    instance::same_instance,
+    login_of, obstacles, pin, proof, roles,
+    session::Purpose,
+};
+use crate::{
+    document::Document,
+    engine::{EngineError, Login, Obstacle},
+};
+
+impl Postgres<'_> {
+    /// What stands in the way of the next rotation, what it will say, and what it cannot see; as setSecret finds it.
+    ///
+    /// `proven` is a session of one of the secret's own credentials: the administrator must be on the same running server.
+    ///
+    /// # Errors
+    ///
+    /// The administrator does not log in, or is on another server, the catalogs give no answer, or AWSCURRENT's session is not
+    /// what testSecret would accept.
+    pub async fn obstacles(
+        &self,
+        proven: &Session,
+        administrator: Option<&Document>,
+        current: &Document,
+    ) -> Result<Vec<Obstacle>, EngineError> {
+        let mut found = self.of_the_application(proven, current).await?;
+        let user = current.username();
+        let Some(administrator) = administrator else {
+            at_host::may_change(self, current, proven).await?;
+            found.extend(of_one(proven, user).await?);
+            return Ok(found);
+        };
+        let session = alternating_users::log_in(self, administrator).await?;
+        same_instance(proven, &session).await?;
+        // as what it acts as when it changes something
+        session.run(&pin::begin(&session), READS).await?;
+        if !current.takes_turns() {
+            at_host::may_change(self, current, proven).await?;
+            found.extend(of_one(&session, user).await?);
+            return Ok(found);
+        }
+        let pair = alternating_users::pair(user)?;
+        let facts = facts::pair(&session, &pair, login_of(current)?.owner()).await?;
+        found.extend(obstacles::of_a_pair(&facts, &pair, pair.other_than(user)));
+        found.extend(ends_no_sessions(&facts));
+        let of_the_pair = [facts.base.as_ref(), facts.clone.as_ref()];
+        let in_force = of_the_pair.into_iter().flatten();
+        found.extend(in_force.filter(|role| role.name == user).filter_map(ends));
+        let seen = copies::of(&session, &[&pair.base, &pair.clone]).await?;
+        found.extend(seen);
+        found.extend(copies::by_session_user(&session, user).await?);
+        found.extend(proven.pooled.then(|| idle_server_sessions(user)));
+        // the administrator sees some of what the application sees
+        let mut once = Vec::new();
+        for obstacle in found {
+            if !once.contains(&obstacle) {
+                once.push(obstacle);
+            }
+        }
+        Ok(once)
+    }
+
+    /// What testSecret would look at, on AWSCURRENT's own session.
+    async fn of_the_application(
+        &self,
+        proven: &Session,
+        current: &Document,
+    ) -> Result<Vec<Obstacle>, EngineError> {
+        let user = current.username();
+        let mut found: Vec<_> = proven
+            .md5
+            .then(|| obstacles::kept_as_md5(user))
+            .into_iter()
+            .collect();
+        if let Login::Accepted(session) = self.connect(current, Purpose::Application).await? {
+            proof::prove(&session, current, self.settings.verify_sql.as_deref()).await?;
+            found.extend(copies::of(&session, &[user]).await?);
+        }
+        Ok(found)
+    }
+
+    /// Why the server rejects a user, where that can be read: `proven` is a session of another one of the secret's.
+    ///
+    /// # Errors
+    ///
+    /// The catalogs give no answer.
+    pub async fn why_rejected(
+        &self,
+        proven: &Session,
+        user: &str,
+    ) -> Result<Option<&'static str>, EngineError> {
+        facts::why_rejected(proven, user).await
+    }
+
+    /// Has the administrator give the current user the stored password again, for whoever changed it by hand.
+    ///
+    /// Nothing proves that the administrator's credential goes where it belongs, for none of the secret's own logs in:
+    /// an operator decides that, not the function.
+    ///
+    /// # Errors
+    ///
+    /// The administrator does not log in, or may not.
+    pub async fn restore(
+        &self,
+        administrator: &Document,
+        current: &Document,
+    ) -> Result<(), EngineError> {
+        let session = alternating_users::log_in(self, administrator).await?;
+        let user = current.username();
+        let change = Change::begin(&session, &alternating_users::pair(user)?.base).await?;
+        let altering = Altering::new(&session, "alter", user);
+        let unlock = roles::unlock(user, None);
+        change.run(&unlock, altering.doing()).await?;
+        let hashing = self.settings.hashing;
+        let sql = roles::change_password(user, current.password(), hashing, false);
+        change.commit(&sql, altering.doing()).await
+    }
+}
+
+async fn of_one(session: &Session, user: &str) -> Result<Vec<Obstacle>, EngineError> {
+    let changer = facts::changer(session).await?;
+    let role = facts::roles(session, &[user]).await?;
+    let of_one = role.first().map(|role| obstacles::of_one(&changer, role));
+    Ok(of_one.unwrap_or_default())
+}
+
+/// A rotation does not need it, a revocation does.
+fn ends_no_sessions(facts: &Facts) -> Option<Obstacle> {
+    let forbidden = !facts.changer.signals && !facts.changer.superuser;
+    let user = &facts.changer.user;
+    forbidden.then(|| {
+        Obstacle::stops(
+            "AdministratorForbidden",
+            format!("the administrator {user} may not end sessions, as revokeSecret does"),
+            "as a superuser, run",
+            vec![roles::grant("pg_signal_backend", user)],
+        )
+    })
+}
+
+/// A bound that AWS's function, or a person, has left on the user in force.
+fn ends(role: &Role) -> Option<Obstacle> {
+    let until = role.ends.as_ref().filter(|_| role.promised.is_some())?;
+    Some(Obstacle::warns(
+        "PasswordEnds",
+        format!(
+            "{}, who is in force, is locked out from {until} on (VALID UNTIL)",
+            role.name
+        ),
+        "rotate before then; or, as a superuser, run",
+        vec![roles::no_end(&role.name)],
+    ))
+}
+
+/// A pooler that asks the server for passwords looks at no VALID UNTIL, and has sessions open.
+fn idle_server_sessions(user: &str) -> Obstacle {
+    Obstacle::warns(
+        "PoolerBetween",
+        format!(
+            "a pooler is between: it may let {user} in after its end, by a session that it has open"
+        ),
+        "let its auth_query look at VALID UNTIL, and end its idle sessions (server_idle_timeout) sooner than the overlap is over",
+        Vec::new(),
+    )
+}
