@@ -103,14 +103,14 @@ pub enum Refusal {
     TokenNotStaged,
     /// Something is being rotated to.
     #[error(
-        "a rotation is in flight (AWSPENDING is not on AWSCURRENT), and what it needs may be what is to be revoked: let \
-         it end, or take AWSPENDING off with UpdateSecretVersionStage, then revoke again"
+        "a rotation is in flight (AWSPENDING is not on AWSCURRENT), and what it needs may be what this step would end: let \
+         it end, or take AWSPENDING off with UpdateSecretVersionStage, then invoke the step again"
     )]
     RotationInFlight,
     /// A value is not of the version that has its label.
     #[error(
         "Secrets Manager names a version and answers with the value of another one, which has happened for a moment after \
-         a change: nothing was done; a rotation begins again by itself, a revocation has to be invoked again"
+         a change: nothing was done; a rotation begins again by itself, a step that an operator sent has to be invoked again"
     )]
     Lagging,
     /// There is nothing to rotate from.

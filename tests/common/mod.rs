@@ -128,7 +128,17 @@ pub(crate) fn assert_error(error: &FunctionError, error_type: &str, advice: &str
 
 /// Invokes revokeSecret.
 pub(crate) async fn revoke(world: &World, secret: &str) -> Result<Value, FunctionError> {
-    let event = json!({ "Step": "revokeSecret", "SecretId": arn(world, secret) });
+    operate(world, secret, "revokeSecret").await
+}
+
+/// Invokes rollbackSecret.
+pub(crate) async fn rollback(world: &World, secret: &str) -> Result<Value, FunctionError> {
+    operate(world, secret, "rollbackSecret").await
+}
+
+/// Invokes a step that only operators send: it has no token.
+async fn operate(world: &World, secret: &str, step: &str) -> Result<Value, FunctionError> {
+    let event = json!({ "Step": step, "SecretId": arn(world, secret) });
     world.function().invoke(event).await.outcome
 }
 
@@ -260,6 +270,14 @@ pub(crate) async fn execute(world: &World, sql: &str) {
 pub(crate) async fn ask<T: FromSqlOwned>(world: &World, sql: &str) -> T {
     let superuser = world.postgres().superuser_client().await.unwrap();
     superuser.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+/// The seconds until a role's password ends; `None` if it does not.
+pub(crate) async fn seconds_left(world: &World, role: &str) -> Option<f64> {
+    let sql = format!(
+        "SELECT extract(epoch FROM nullif(rolvaliduntil, 'infinity') - now())::float8 FROM pg_roles WHERE rolname = '{role}'"
+    );
+    ask(world, &sql).await
 }
 
 /// Longer than any test: who learns of a change in less was told of it, or rejected.
