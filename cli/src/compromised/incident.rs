@@ -17,8 +17,8 @@ use crate::{
     aws,
     follow::{self, Begun, Rotation, Rotations},
     login::Logins,
+    operator::{self, Operator},
     retry::persist,
-    revocation::{self, Revocation},
     secrets::{CURRENT, Strategy},
     terminal::{span, took},
 };
@@ -39,7 +39,7 @@ pub(super) struct Incident<'a> {
     pub(super) strategy: Option<Strategy>,
     pub(super) rotations: &'a Rotations,
     pub(super) secrets: &'a Client,
-    pub(super) revocation: &'a Revocation,
+    pub(super) operator: &'a Operator,
     pub(super) logins: &'a Logins,
     pub(super) timeline: &'a Timeline,
 }
@@ -216,9 +216,9 @@ impl Incident<'_> {
             tokio::time::sleep(self.arguments.grace).await;
         }
         let revoked = persist(self.arguments.give_up_after, || async {
-            match self.revocation.revoke(self.secret, self.function).await {
+            match self.operator.revoke(self.secret, self.function).await {
                 Ok(revoked) => Ok(Ok(revoked)),
-                Err(revocation::Error::Aws(error)) => Err(error),
+                Err(operator::Error::Aws(error)) => Err(error),
                 Err(failed) => Ok(Err(failed)),
             }
         });

@@ -25,8 +25,8 @@ use crate::{
     follow::{self, Rotations},
     heartbeat,
     login::Logins,
+    operator::Operator,
     retry::persist,
-    revocation::Revocation,
     secrets::Strategy,
     settings,
     terminal::{span, tell},
@@ -159,7 +159,7 @@ pub async fn run(
         strategy,
         rotations: &rotations,
         secrets: &secrets,
-        revocation: &Revocation::new(configuration),
+        operator: &Operator::new(configuration),
         logins: &Logins::new(ca_file, allowed_hosts)?,
         timeline: &timeline,
     };
