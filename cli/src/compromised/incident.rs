@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     aws,
-    follow::{self, Begun, Rotation, Rotations},
+    follow::{self, Rotation, Rotations},
     login::Logins,
     operator::{self, Operator},
     retry::persist,
@@ -149,10 +149,7 @@ impl Incident<'_> {
             let aside = stuck.set_aside(self.secret, &pending).await;
             return aside.map(|()| Came::SetAside).map_err(Problem::stays);
         }
-        let rotation = match self.begin().await? {
-            Begun::Under(rotation) => rotation,
-            Begun::Recent(_) => return Ok(Came::New), // none is asked to be left alone
-        };
+        let rotation = self.begin().await?;
         match self.follow(&rotation).await {
             Ok(()) if rotation.resumed => Ok(Came::UnderWay),
             Ok(()) => Ok(Came::New),
@@ -176,25 +173,19 @@ impl Incident<'_> {
         }
     }
 
-    async fn begin(&self) -> Result<Begun, Problem> {
+    async fn begin(&self) -> Result<Rotation, Problem> {
         let refused = |error: follow::Error| Problem {
             passes: !error.is_known(),
             text: format!("not rotated: {error}"),
         };
-        let begun = self
-            .rotations
-            .begin(self.secret, None)
-            .await
-            .map_err(refused)?;
-        if let Begun::Under(rotation) = &begun {
-            let version = &rotation.version;
-            self.timeline.add(if rotation.resumed {
-                format!("a rotation to version {version} is under way: it comes to its end first")
-            } else {
-                format!("the rotation to version {version} begins")
-            });
-        }
-        Ok(begun)
+        let rotation = self.rotations.begin(self.secret).await.map_err(refused)?;
+        let version = &rotation.version;
+        self.timeline.add(if rotation.resumed {
+            format!("a rotation to version {version} is under way: it comes to its end first")
+        } else {
+            format!("the rotation to version {version} begins")
+        });
+        Ok(rotation)
     }
 
     async fn follow(&self, rotation: &Rotation) -> Result<(), follow::Error> {

@@ -149,7 +149,9 @@ pub async fn run(
     let allowed_hosts = match strategy {
         Some(Strategy::SingleUser | Strategy::AlternatingUsers) => None,
         Some(Strategy::ApiKey) | None => {
-            settings::allowed_hosts(&Lambda::new(configuration), function).await
+            settings::of_function(&Lambda::new(configuration), function)
+                .await
+                .map(|settings| settings.allowed_hosts)
         }
     };
     let incident = Incident {
