@@ -94,7 +94,8 @@ pub enum Error {
     /// The time was up.
     #[error(
         "the step was cut off after {seconds:.1} s, before Lambda would have: nothing is lost, Secrets Manager \
-         begins again; if it happens again, raise the function's timeout"
+         begins a rotation again, and what an operator's step has done rotatectl doctor tells; if it happens again, raise the \
+         function's timeout"
     )]
     TimedOut { seconds: f32 },
 }

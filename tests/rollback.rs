@@ -4,15 +4,18 @@
 
 mod common;
 
+use std::time::SystemTime;
+
 use common::{
-    answers, assert_error, assert_rejected, current, document, execute, fails, inject, log_in,
-    options, options_with, outcome, revoke, rollback, rotate, seconds_left, snapshot, stage_up_to,
-    start, until, version, world, world_where,
+    LONG, answers, assert_error, assert_rejected, current, document, execute, fails, inject,
+    log_in, options, options_with, outcome, revoke, rollback, rotate, seconds_left, snapshot,
+    stage_up_to, start, until, version, workload, world, world_where,
 };
+use drill::application::{Access, Application, Version};
 use local::{
     invocation::FunctionError,
     postgres::Error,
-    secrets_manager::{Behavior, When, labels::Promotion},
+    secrets_manager::{Behavior, Hang, When, labels::Promotion},
     world::World,
 };
 use serde_json::json;
@@ -176,6 +179,80 @@ async fn a_finishsecret_that_comes_late_does_not_make_the_version_current_again(
         fails(&world, secret, "finishSecret").await;
         assert_eq!(current(&world, secret).await["username"], base);
         assert_eq!(seconds_left(&world, base).await, None);
+    }
+}
+
+/// A fault meets the next call, so calls before it hang too, and go on at once.
+fn hang_at(world: &World, operation: &str, call: usize, when: When) -> Hang {
+    let (released, hang) = (Hang::default(), Hang::default());
+    released.release();
+    for _ in 1..call {
+        inject(world, operation, Behavior::Hang(when, released.clone()));
+    }
+    inject(world, operation, Behavior::Hang(when, hang.clone()));
+    hang
+}
+
+#[tokio::test]
+async fn killed_in_any_call_a_rollback_leaves_awscurrent_logging_in_and_the_next_rotation_working()
+{
+    for (operation, call) in [
+        ("DescribeSecret", 1),
+        ("GetSecretValue", 3),
+        ("DescribeSecret", 2),
+        ("DescribeSecret", 3),
+        ("UpdateSecretVersionStage", 1),
+        ("UpdateSecretVersionStage", 2),
+    ] {
+        for when in [When::BeforeEffect, When::AfterEffect] {
+            let case = format!("{operation} {call}, {when:?}");
+            let world = world().await;
+            let secret = world.alternating_users();
+            assert!(rotate(&world, secret).await.succeeded);
+            let hang = hang_at(&world, operation, call, when);
+            let (killed, ()) = tokio::join!(rollback(&world, secret), async {
+                hang.reached().await;
+                world.function().kill().await;
+            });
+            let error = killed.unwrap_err();
+            assert_eq!(error.error_type, "Runtime.ExitError", "{case}");
+            for label in ["AWSCURRENT", "AWSPREVIOUS"] {
+                let login = session(&world, secret, label).await;
+                assert!(login.is_ok(), "{case}: {label}");
+            }
+            assert!(rotate(&world, secret).await.succeeded, "{case}");
+            let login = session(&world, secret, "AWSCURRENT").await;
+            assert!(login.is_ok(), "{case}, rotated");
+        }
+    }
+}
+
+/// Its cache lives longer than the test: who changes over was told by the database.
+#[tokio::test]
+async fn no_request_of_an_application_fails_and_it_is_told_to_go_back() {
+    let world = world().await;
+    let secret = world.alternating_users();
+    let access = Access::in_world(&world, secret);
+    let application = Application::start(&access, &workload(LONG, true)).await;
+    let application = application.unwrap();
+    for change in ["none", "rotation", "rollback", "rotation"] {
+        let set = match change {
+            "none" => SystemTime::UNIX_EPOCH,
+            _ => SystemTime::now(),
+        };
+        match change {
+            "rotation" => assert!(rotate(&world, secret).await.succeeded),
+            "rollback" => drop(rollback(&world, secret).await.unwrap()),
+            _ => {}
+        }
+        let user = current(&world, secret).await["username"].clone();
+        let user = user.as_str().unwrap().to_owned();
+        let (version, since) = (Version { user, set }, SystemTime::now());
+        until(&format!("{change}: all use {version:?}"), async || {
+            assert_eq!(application.failures(), 0, "{:#?}", application.summaries());
+            application.all_use(&version, since)
+        })
+        .await;
     }
 }
 
