@@ -6,8 +6,13 @@
 use lambda_runtime::Diagnostic;
 
 use crate::{
-    document::DocumentError, engine::EngineError, event::EventError, password::PasswordError,
-    rotation::versions::Refusal, settings::SettingsError, store::StoreError,
+    document::DocumentError,
+    engine::EngineError,
+    event::EventError,
+    password::PasswordError,
+    rotation::{reversal, versions::Refusal},
+    settings::SettingsError,
+    store::StoreError,
 };
 
 /// Why an invocation failed.
@@ -23,6 +28,9 @@ pub enum Error {
     /// The staging labels forbid it.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// A rollback that is not possible, or not any more.
+    #[error(transparent)]
+    NotRolledBack(#[from] reversal::Refusal),
     /// Secrets Manager.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -86,7 +94,8 @@ pub enum Error {
     /// The time was up.
     #[error(
         "the step was cut off after {seconds:.1} s, before Lambda would have: nothing is lost, Secrets Manager \
-         begins again; if it happens again, raise the function's timeout"
+         begins a rotation again, and what an operator's step has done rotatectl doctor tells; if it happens again, raise the \
+         function's timeout"
     )]
     TimedOut { seconds: f32 },
 }
@@ -106,6 +115,7 @@ impl Error {
                 PasswordError::Randomness { .. } => "NoRandomness",
             },
             Self::Refused(refusal) => refusal.error_type(),
+            Self::NotRolledBack(refusal) => refusal.error_type(),
             Self::Store(error) => error.error_type(),
             Self::Engine(error) => error.error_type(),
             Self::Document { source, .. } => source.error_type(),

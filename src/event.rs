@@ -8,7 +8,7 @@ use std::fmt;
 use secrecy::SecretString;
 use serde_json::Value;
 
-/// One of the four steps of a rotation, or the fifth that only an operator sends.
+/// One of the four steps of a rotation, or of the two that only an operator sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Generate the new credential and store it as AWSPENDING.
@@ -21,6 +21,8 @@ pub enum Step {
     Finish,
     /// End what came before AWSCURRENT, at once. The service never sends it.
     Revoke,
+    /// Make AWSPREVIOUS current again. The service never sends it.
+    Rollback,
 }
 
 impl Step {
@@ -32,6 +34,7 @@ impl Step {
             Self::Test => "testSecret",
             Self::Finish => "finishSecret",
             Self::Revoke => "revokeSecret",
+            Self::Rollback => "rollbackSecret",
         }
     }
 
@@ -43,6 +46,7 @@ impl Step {
             "testSecret" | "test_secret" => Ok(Self::Test),
             "finishSecret" | "finish_secret" => Ok(Self::Finish),
             "revokeSecret" | "revoke_secret" => Ok(Self::Revoke),
+            "rollbackSecret" | "rollback_secret" => Ok(Self::Rollback),
             other => Err(EventError::UnknownStep {
                 step: other.chars().take(40).collect(),
             }),
@@ -89,7 +93,7 @@ pub struct RotationEvent {
     pub step: Step,
     /// The secret's full ARN.
     pub secret: String,
-    /// `ClientRequestToken`: the id of the version that this rotation makes. Empty for revokeSecret, which makes none.
+    /// `ClientRequestToken`: the id of the version that this rotation makes. Empty for an operator's step, which makes none.
     pub token: String,
     /// A credential of Secrets Manager's own; PutSecretValue wants it back in cross-account rotations.
     pub rotation_token: Option<SecretString>,
@@ -108,7 +112,7 @@ impl RotationEvent {
             step,
             secret: required(event, "SecretId")?,
             token: match step {
-                Step::Revoke => String::new(),
+                Step::Revoke | Step::Rollback => String::new(),
                 _ => required(event, "ClientRequestToken")?,
             },
             rotation_token: text(event, "RotationToken")?.map(SecretString::from),
@@ -148,7 +152,7 @@ pub enum EventError {
     /// No such step.
     #[error(
         "the event's Step is \"{step}\": send createSecret, setSecret, testSecret or finishSecret, \
-         or revokeSecret to end AWSPREVIOUS"
+         revokeSecret to end AWSPREVIOUS, or rollbackSecret to make it AWSCURRENT again"
     )]
     UnknownStep { step: String },
     /// No such check.
@@ -177,6 +181,8 @@ mod tests {
             ("finishSecret", Step::Finish),
             ("finish_secret", Step::Finish),
             ("revokeSecret", Step::Revoke),
+            ("rollbackSecret", Step::Rollback),
+            ("rollback_secret", Step::Rollback),
         ] {
             assert_eq!(RotationEvent::parse(&event(spelling)).unwrap().step, step);
         }
@@ -195,10 +201,12 @@ mod tests {
     }
 
     #[test]
-    fn a_revocation_needs_no_token() {
-        let event =
-            RotationEvent::parse(&json!({"Step": "revokeSecret", "SecretId": "arn"})).unwrap();
-        assert_eq!((event.step, event.token.as_str()), (Step::Revoke, ""));
+    fn an_operators_step_needs_no_token() {
+        for step in [Step::Revoke, Step::Rollback] {
+            let event = json!({"Step": step.name(), "SecretId": "arn"});
+            let event = RotationEvent::parse(&event).unwrap();
+            assert_eq!((event.step, event.token.as_str()), (step, ""));
+        }
     }
 
     #[test]

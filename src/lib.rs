@@ -10,7 +10,7 @@
 //! | where | what |
 //! |---|---|
 //! | [`event`] | what Secrets Manager sends: step, secret, token |
-//! | [`rotation`] | the protocol, one file a step: `create`, `set`, `test`, `finish`; the rules on labels in [`rotation::versions`] |
+//! | [`rotation`] | the protocol, one file a step: `create`, `set`, `test`, `finish`, and for operators `revoke` and `rollback`; the rules on labels in [`rotation::versions`] |
 //! | [`document`] | a crate of its own: the secret's JSON, typed fields, everything else kept as it was |
 //! | [`password`] | the policy and the generator |
 //! | [`store`] | [`store::SecretStore`], and Secrets Manager behind it |

@@ -9,7 +9,7 @@ mod common;
 
 use std::env;
 
-use common::{TOKEN, labels, logs_in, password, stage, until, world};
+use common::{TOKEN, labels, logs_in, password, rotate, stage, until, world};
 use local::{executable, world::World};
 use tokio::process::Command;
 
@@ -65,7 +65,7 @@ async fn settled(world: &World, secret: &str) {
 fn every_block_of_the_page_is_run_or_known_not_to_be() {
     let fenced = PAGE.split("```").skip(1).step_by(2);
     for kind in fenced.filter_map(|block| block.lines().next()) {
-        let known = ["sh", "sh stuck", "sh leak", "sh compromised"]
+        let known = ["sh", "sh stuck", "sh rollback", "sh leak", "sh compromised"]
             .iter()
             .chain(&NOT_RUN)
             .any(|known| *known == kind);
@@ -108,6 +108,18 @@ async fn a_rotation_that_was_left_is_mended_by_the_pages_commands() {
         labels.values().any(|of| of.contains(&"AWSPREVIOUS".into())),
         "it rotated"
     );
+}
+
+#[tokio::test]
+async fn after_a_bad_rotation_the_pages_command_makes_the_old_version_current_again() {
+    let world = world().await;
+    let secret = world.alternating_users();
+    let before = password(&world, secret, "AWSCURRENT").await;
+    assert!(rotate(&world, secret).await.succeeded);
+    let commands = blocks("sh rollback");
+    assert_eq!(commands.len(), 1);
+    run(&world, secret, &commands[0]).await;
+    assert_eq!(password(&world, secret, "AWSCURRENT").await, before);
 }
 
 /// The page's blocks of this kind, of which there are so many, end the password that leaked.

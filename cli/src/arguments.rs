@@ -11,11 +11,12 @@ use crate::{
     drill::DrillArguments,
     reference::{CompletionsArguments, ManArguments},
     revoke::RevokeArguments,
+    rollback::RollbackArguments,
     rotate::RotateArguments,
     status::StatusArguments,
 };
 
-/// See, rotate, revoke, diagnose and rehearse secrets that Secrets Manager rotates.
+/// See, rotate, roll back, revoke, diagnose and rehearse secrets that Secrets Manager rotates.
 ///
 /// No secret is printed, and none is taken on the command line. Colours are left out where NO_COLOR is set or the output is
 /// no terminal.
@@ -28,6 +29,7 @@ use crate::{
   rotatectl rotate orders/db --wait         rotate one now, step by step
   rotatectl compromised orders/db           after a leak
   rotatectl revoke orders/db                end what came before AWSCURRENT
+  rotatectl rollback orders/db              after a bad rotation: AWSPREVIOUS is current again
   rotatectl doctor orders/db                what is wrong with it, and what to do
 
 Exit codes: 0 all is well, 1 it could not be done, 2 something needs attention, 3 something could not be found out."
@@ -51,6 +53,7 @@ pub enum Command {
     Status(StatusArguments),
     Rotate(RotateArguments),
     Revoke(RevokeArguments),
+    Rollback(RollbackArguments),
     Compromised(CompromisedArguments),
     Doctor(DoctorArguments),
     Drill(DrillArguments),
@@ -63,7 +66,8 @@ impl Command {
     pub(crate) fn secrets(&self) -> &[String] {
         match self {
             Self::Rotate(rotate) => &rotate.secret,
-            Self::Revoke(revoke) => slice::from_ref(&revoke.secret),
+            Self::Revoke(revoke) => slice::from_ref(&revoke.asked.secret),
+            Self::Rollback(rollback) => slice::from_ref(&rollback.asked.secret),
             Self::Compromised(compromised) => slice::from_ref(&compromised.secret),
             Self::Doctor(doctor) => slice::from_ref(&doctor.secret),
             Self::Drill(drill) => drill.secret.as_slice(),

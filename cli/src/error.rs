@@ -2,7 +2,7 @@
 
 use std::{io, process::ExitCode, time::Duration};
 
-use crate::{aws, compromised, doctor, drill, revoke, rotate, status, terminal::span};
+use crate::{aws, compromised, doctor, drill, operate, rotate, status, terminal::span};
 
 /// One kind for each command, and what comes before any.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +12,7 @@ pub enum Error {
     Aws(#[from] aws::Error),
     Status(#[from] status::Error),
     Rotate(#[from] rotate::Error),
-    Revoke(#[from] revoke::Error),
+    Operate(#[from] operate::Error),
     Compromised(#[from] compromised::Error),
     Doctor(#[from] doctor::Error),
     Drill(#[from] drill::Error),

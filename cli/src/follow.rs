@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
@@ -18,7 +19,7 @@ use crate::{
     aws::{self, explain},
     log::{Line, Log, Tail},
     pace::Pace,
-    secrets::{CURRENT, PENDING, in_flight, time},
+    secrets::{CURRENT, PENDING, in_flight},
     terminal::span,
 };
 
@@ -44,11 +45,11 @@ pub struct Rotations {
 
 /// What became of the wish to begin a rotation.
 #[derive(Debug)]
-pub enum Begun {
+pub enum Begun<Reason> {
     /// It is under way.
     Under(Rotation),
-    /// None was wanted: the last one was this short a time ago.
-    Recent(Duration),
+    /// None was begun, for this reason.
+    Left(Reason),
 }
 
 /// A rotation that is under way.
@@ -158,24 +159,42 @@ impl Rotations {
         tail.clone()
     }
 
-    /// Begins a rotation, or goes on with the one that is under way, unless the last one was `recent`.
+    /// Begins a rotation, whatever speaks against it, or goes on with the one that is under way.
     ///
     /// # Errors
     ///
     /// The secret cannot be rotated, or a service does not answer.
-    pub async fn begin(&self, secret: &str, recent: Option<Duration>) -> Result<Begun, Error> {
+    pub async fn begin(&self, secret: &str) -> Result<Rotation, Error> {
+        match self
+            .begin_unless(secret, async |_| None::<Infallible>)
+            .await?
+        {
+            Begun::Under(rotation) => Ok(rotation),
+            Begun::Left(reason) => match reason {},
+        }
+    }
+
+    /// The same, unless there is a reason to begin none.
+    ///
+    /// # Errors
+    ///
+    /// As [`begin`](Self::begin).
+    pub async fn begin_unless<Reason>(
+        &self,
+        secret: &str,
+        unless: impl AsyncFnOnce(&Description) -> Option<Reason>,
+    ) -> Result<Begun<Reason>, Error> {
         let described = self.describe(secret).await?;
         let function = described.rotation_lambda_arn().ok_or(Error::NotSetUp)?;
         let began = SystemTime::now();
-        let under = |version: String, resumed| {
-            Begun::Under(Rotation {
-                arn: described.arn().unwrap_or(secret).to_owned(),
-                version,
-                resumed,
-                began,
-                log: self.tail(function),
-            })
+        let rotation = |version: String, resumed| Rotation {
+            arn: described.arn().unwrap_or(secret).to_owned(),
+            version,
+            resumed,
+            began,
+            log: self.tail(function),
         };
+        let under = |version, resumed| Begun::Under(rotation(version, resumed));
         if let Some(pending) = pending(&described) {
             // asked for once more it goes on if the service had given it up, and as before if it had not
             return match self.rotate_secret(secret, Some(pending)).await {
@@ -183,11 +202,8 @@ impl Rotations {
                 Err(error) => Err(error.into()),
             };
         }
-        let age = time(described.last_rotated_date()).and_then(|last| last.elapsed().ok());
-        if let (Some(age), Some(recent)) = (age, recent)
-            && age < recent
-        {
-            return Ok(Begun::Recent(age));
+        if let Some(reason) = unless(&described).await {
+            return Ok(Begun::Left(reason));
         }
         match self.rotate_secret(secret, None).await {
             Ok(version) => Ok(under(version, false)),

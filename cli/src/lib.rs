@@ -1,10 +1,11 @@
 //! The operator's command, `rotatectl`.
 //!
 //! Each command is a module of its own, with its arguments and its errors: [`status`], [`rotate`], [`compromised`],
-//! [`revoke`], [`doctor`], [`drill`], and [`mod@reference`] for what is about the command itself. Above them stand [`arguments`], the
+//! [`revoke`], [`rollback`], [`doctor`], [`drill`], and [`mod@reference`] for what is about the command itself. Above them stand [`arguments`], the
 //! command line, and [`Error`]. Below them, and knowing none of them, stands what they share: [`aws`] is the services and
-//! their errors, [`secrets`] the list of what rotates, [`follow`] one rotation from its beginning to its end, [`revocation`] the end of what came before AWSCURRENT, [`log`] what
-//! the function said, [`settings`] what it is set to, [`pace`] keeps below quotas, [`login`] tries credentials, [`retry`] makes a call again, [`confirm`](mod@confirm)
+//! their errors, [`secrets`] the list of what rotates, [`follow`] one rotation from its beginning to its end, [`operator`] the function's
+//! steps that operators send, [`operate`] how a command sends one, [`log`] what
+//! the function said, [`settings`] what it is set to, [`schedule`] how often a secret rotates, [`pace`] keeps below quotas, [`login`] tries credentials, [`retry`] makes a call again, [`confirm`](mod@confirm)
 //! asks, [`heartbeat`] shows that something goes on, [`terminal`] is what is printed with.
 
 pub mod arguments;
@@ -18,12 +19,15 @@ pub mod follow;
 pub mod heartbeat;
 pub mod log;
 pub mod login;
+pub mod operate;
+pub mod operator;
 pub mod pace;
 pub mod reference;
 pub mod retry;
-pub mod revocation;
 pub mod revoke;
+pub mod rollback;
 pub mod rotate;
+pub mod schedule;
 pub mod secrets;
 pub mod settings;
 pub mod status;
@@ -66,6 +70,7 @@ async fn run_command(given: &AwsArguments, command: Command) -> Result<ExitCode,
         Command::Status(status) => status::run(&configuration.await?, status).await?,
         Command::Rotate(rotate) => rotate::run(&configuration.await?, rotate).await?,
         Command::Revoke(revoke) => revoke::run(&configuration.await?, revoke).await?,
+        Command::Rollback(rollback) => rollback::run(&configuration.await?, rollback).await?,
         Command::Compromised(compromised) => {
             compromised::run(&configuration.await?, compromised, given.timeout).await?
         }

@@ -121,6 +121,13 @@ impl Outline {
     }
 }
 
+/// Until when the old one of two users logs in; none if that is over. Its bound counts from the promotion, with which the rotation
+/// ends.
+pub fn overlap_until(window: Duration, rotated: SystemTime, now: SystemTime) -> Option<SystemTime> {
+    let until = rotated.checked_add(window);
+    until.filter(|until| *until > now)
+}
+
 /// A value, in whichever of the two fields it stands.
 pub fn text(string: Option<String>, binary: Option<Blob>) -> Option<SecretString> {
     let bytes = binary.map(Blob::into_inner);

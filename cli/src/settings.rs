@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_lambda::{
     Client, operation::get_function_configuration::GetFunctionConfigurationOutput,
 };
-use secret_rotation::settings::{AllowedHost, Settings, SettingsError};
+use secret_rotation::settings::{Settings, SettingsError};
 use tokio::time::timeout;
 
 /// After a leak nobody waits longer for what is only needed for the proof.
@@ -29,13 +29,13 @@ pub fn of(configuration: &GetFunctionConfigurationOutput) -> Result<Settings, Se
     Settings::read(variable)
 }
 
-/// The hosts that the function may ask for API keys; none, if that cannot be read.
-pub async fn allowed_hosts(client: &Client, function: &str) -> Option<Vec<AllowedHost>> {
+/// A function's settings; none, if they cannot be read.
+pub async fn of_function(client: &Client, function: &str) -> Option<Settings> {
     let configuration = client.get_function_configuration().function_name(function);
     let configuration = timeout(PATIENCE, configuration.send()).await.ok()?.ok()?;
     let unreadable = configuration.environment().and_then(|read| read.error());
     if unreadable.is_some() {
         return None;
     }
-    Some(of(&configuration).ok()?.allowed_hosts)
+    of(&configuration).ok()
 }

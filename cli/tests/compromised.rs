@@ -247,6 +247,19 @@ rotatectl: not contained, or not known to be: the credential of orders_[..] that
 }
 
 #[tokio::test]
+async fn inside_a_promised_overlap_a_leak_is_contained_at_once() {
+    let world = world().await;
+    let secret = world.alternating_users();
+    rotated(&world, secret).await;
+    let leaked = document(&world, secret, "AWSCURRENT").await;
+    let promised = document(&world, secret, "AWSPREVIOUS").await;
+    compromised(&world, secret, &[]).await.success();
+    for old in [leaked, promised] {
+        assert_rejected(&world, &old).await;
+    }
+}
+
+#[tokio::test]
 async fn a_revocation_that_fails_is_told_at_the_end_and_what_comes_after_it_is_done_all_the_same() {
     let world = world().await;
     let secret = world.alternating_users();

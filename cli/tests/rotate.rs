@@ -14,7 +14,8 @@ use std::{
 
 use common::{
     at, call, called, change_password_by_hand, command, current, document, execute, inject_error,
-    labels, leave_over, password, rotatectl, run, stdout_of, tag, until, version, world,
+    labels, leave_over, log_in, options_with, password, put, rotatectl, rotated, run, start,
+    stdout_of, tag, until, version, world,
 };
 use local::{
     secrets_manager::{Behavior, Fault, Hang, ServiceError, When},
@@ -446,4 +447,102 @@ async fn counting(world: &World) -> (String, Arc<AtomicUsize>) {
         }
     });
     (endpoint, asked)
+}
+
+#[tokio::test]
+async fn inside_a_promised_overlap_a_rotation_is_refused_unless_it_is_forced_each_secret_by_itself()
+{
+    let world = world().await;
+    let secrets = [world.single_user(), world.alternating_users()];
+    for secret in secrets {
+        rotated(&world, secret).await;
+    }
+    let promised = document(&world, secrets[1], "AWSPREVIOUS").await;
+    let both = [
+        "rotate",
+        secrets[0],
+        secrets[1],
+        "--wait",
+        "--max-parallel",
+        "1",
+    ];
+    let ran = rotatectl(&world, &both).await;
+    ran.code(1)
+        .stdout_eq(str![[r#"
+demo/orders/single: rotated in [..] s ([..])
+demo/stock/alternating: not rotated: the credential before AWSCURRENT is promised to work until [..]Z, and this rotation would end it: wait until then, or after a suspected leak rotate with --force
+
+"#]])
+        .stderr_eq(str![[r#"
+rotating 2 secrets in account 123456789012, region us-east-1
+rotatectl: 1 of 2 secrets were not rotated: the reasons stand above; when they are gone, run the command again, and it goes on with the rotations that are under way
+
+"#]]);
+    log_in(&world, &promised).await.unwrap();
+
+    let ran = rotatectl(&world, &["rotate", secrets[1], "--wait", "--force"]).await;
+    ran.success();
+    assert!(log_in(&world, &promised).await.is_err());
+}
+
+#[tokio::test]
+async fn when_the_overlap_is_over_or_has_no_end_nothing_is_promised() {
+    let world = world().await;
+    let secret = world.alternating_users();
+    rotated(&world, secret).await;
+    world.secrets_manager().age(secret, 1).unwrap();
+    let arguments = ["rotate", secret, "--wait"];
+    rotatectl(&world, &arguments).await.success();
+
+    let world = start(options_with(&[("OVERLAP_WINDOW", "unbounded")])).await;
+    rotated(&world, secret).await;
+    rotatectl(&world, &arguments).await.success();
+}
+
+#[tokio::test]
+async fn where_the_document_does_not_say_it_the_functions_window_is_what_is_promised() {
+    let world = start(options_with(&[("OVERLAP_WINDOW", "2h")])).await;
+    let secret = world.alternating_users();
+    rotated(&world, secret).await;
+    let mut document = document(&world, secret, "AWSCURRENT").await;
+    document.as_object_mut().unwrap().remove("overlap_seconds");
+    put(&world, secret, &document).await;
+    let ran = rotatectl(&world, &["rotate", secret]).await;
+    let told = stdout_of(&ran.code(1));
+    assert!(told.contains("is promised to work until"), "{told}");
+}
+
+#[tokio::test]
+async fn a_rotation_that_is_under_way_inside_an_overlap_is_followed_to_its_end() {
+    let world = world().await;
+    let secret = world.alternating_users();
+    rotated(&world, secret).await;
+    let begun = leave_over(&world, secret, 3).await;
+    rotatectl(&world, &["rotate", secret, "--wait"])
+        .await
+        .success();
+    assert_eq!(current(&world, secret).await, begun);
+}
+
+#[tokio::test]
+async fn who_may_not_read_the_value_rotates_all_the_same_and_is_told_once() {
+    let world = world().await;
+    let secret = world.alternating_users();
+    rotated(&world, secret).await;
+    let no_values = json!({ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Allow", "Action": "*", "Resource": "*" },
+        { "Effect": "Deny", "Action": "secretsmanager:GetSecretValue", "Resource": "*" },
+    ]});
+    world
+        .iam()
+        .restrict("any", "operator", &[no_values])
+        .unwrap();
+    rotatectl(&world, &["rotate", secret, "--wait"])
+        .await
+        .success()
+        .stderr_eq(str![[r#"
+rotating 1 secret in account 123456789012, region us-east-1
+Note: whether the credential before AWSCURRENT is promised to work is not known: secretsmanager:GetSecretValue is denied ([..]): allow it to whoever runs rotatectl
+
+"#]]);
 }

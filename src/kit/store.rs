@@ -133,17 +133,38 @@ impl SecretStore for &Store {
         let promote = async {
             let mut labels = self.labels.borrow_mut();
             let current = Which::Current.label();
-            if labels.get(current).is_none_or(|labelled| labelled != from) {
-                return Err(StoreError::Refused {
-                    operation: "UpdateSecretVersionStage",
-                    code: "InvalidParameterException".to_owned(),
-                    message: "the label is on another version".to_owned(),
-                });
-            }
+            is_on(&labels, current, from)?;
             labels.insert(Which::Previous.label(), from.to_owned());
             labels.insert(current, token.to_owned());
             Ok(())
         };
         self.script.call(promote).await
+    }
+
+    async fn unstage(&self, _: &str, token: &str) -> Result<(), StoreError> {
+        let unstage = async {
+            let mut labels = self.labels.borrow_mut();
+            let pending = Which::Pending(token).label();
+            is_on(&labels, pending, token)?;
+            labels.remove(pending);
+            Ok(())
+        };
+        self.script.call(unstage).await
+    }
+}
+
+/// A label is only taken from the version that has it.
+fn is_on(
+    labels: &BTreeMap<&'static str, String>,
+    label: &str,
+    version: &str,
+) -> Result<(), StoreError> {
+    match labels.get(label) {
+        Some(labelled) if labelled == version => Ok(()),
+        _ => Err(StoreError::Refused {
+            operation: "UpdateSecretVersionStage",
+            code: "InvalidParameterException".to_owned(),
+            message: "the label is on another version".to_owned(),
+        }),
     }
 }

@@ -1,4 +1,4 @@
-//! The protocol: four steps, one file each, and a fifth for operators.
+//! The protocol: four steps, one file each, and two more for operators.
 //!
 //! Every step reads the state that it finds, does what is missing, and says in its [`Outcome`] what it found.
 //! So each may be repeated, may run twice at once, and may be cut off anywhere: the service then begins again
@@ -8,7 +8,9 @@ mod create;
 mod finish;
 mod held;
 mod memory;
+pub mod reversal;
 mod revoke;
+mod rollback;
 mod set;
 mod test;
 pub mod versions;
@@ -25,7 +27,7 @@ use crate::{
     error::Error,
     event::{RotationEvent, Step},
     password::Policy,
-    store::{SecretStore, StoreError, Version, Which},
+    store::{SecretStore, StoreError, Version, Versions, Which},
 };
 
 /// How often a step begins whose reads lag.
@@ -79,6 +81,8 @@ pub enum Outcome {
     },
     /// revokeSecret: nothing came before AWSCURRENT that could be ended.
     NothingToRevoke,
+    /// rollbackSecret: AWSPREVIOUS is AWSCURRENT again, and logs in without an end.
+    RolledBack,
     /// Any step: the token is AWSCURRENT already, this rotation is over.
     AlreadyCurrent,
 }
@@ -97,6 +101,7 @@ impl Outcome {
             Self::Promoted { .. } => "promoted",
             Self::Revoked { .. } => "revoked",
             Self::NothingToRevoke => "nothing to revoke",
+            Self::RolledBack => "rolled back",
             Self::AlreadyCurrent => "already current",
         }
     }
@@ -138,6 +143,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             Step::Test => Box::pin(self.test(event)).await,
             Step::Finish => Box::pin(self.finish(event)).await,
             Step::Revoke => Box::pin(self.revoke(event)).await,
+            Step::Rollback => Box::pin(self.rollback(event)).await,
         }
     }
 
@@ -194,6 +200,21 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             Pending::AlreadyCurrent => Ok(None),
             Pending::Staged(staged) => fits(current, *staged, which).map(Some),
         }
+    }
+
+    /// The labels, if nothing is rotated to and these two versions have AWSCURRENT and AWSPREVIOUS still: an operator's step that
+    /// was held up must not act on what has changed since.
+    async fn still(
+        &self,
+        event: &RotationEvent,
+        current: &str,
+        previous: &str,
+    ) -> Result<Versions, Error> {
+        let versions = self.store.versions(&event.secret).await?;
+        versions::at_rest(&versions)?;
+        versions::up_to_date(&versions, Which::Current, current)?;
+        versions::up_to_date(&versions, Which::Previous, previous)?;
+        Ok(versions)
     }
 
     /// The document of the other one of the pair, without its password.

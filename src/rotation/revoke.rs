@@ -74,11 +74,8 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
                 };
                 // a revocation that was held up must not end what is current again
                 let wanted = async || {
-                    let versions = self.store.versions(&event.secret).await?;
-                    versions::at_rest(&versions)?;
-                    versions::up_to_date(&versions, Which::Current, &current_version.id)?;
-                    versions::up_to_date(&versions, Which::Previous, &id)?;
-                    Ok::<_, Error>(())
+                    let still = self.still(event, &current_version.id, &id).await;
+                    still.map(drop)
                 };
                 self.engine.revoke(proven, revoked, wanted).await?
             }

@@ -104,13 +104,13 @@ pub enum Refusal {
     /// Something is being rotated to.
     #[error(
         "a rotation is in flight (AWSPENDING is not on AWSCURRENT), and what it needs may be what is to be \
-         touched: let it end (rotatectl doctor tells what keeps it from that), then invoke this again"
+         touched: let it end (rotatectl doctor tells what keeps it from that), then invoke the step again"
     )]
     RotationInFlight,
     /// A value is not of the version that has its label.
     #[error(
         "Secrets Manager names a version and answers with the value of another one, which has happened for a moment after \
-         a change: nothing was done; a rotation begins again by itself, a revocation has to be invoked again"
+         a change: nothing was done; a rotation begins again by itself, a step that an operator sent has to be invoked again"
     )]
     Lagging,
     /// There is nothing to rotate from.

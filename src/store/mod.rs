@@ -39,6 +39,9 @@ pub trait SecretStore {
 
     /// Moves AWSCURRENT from the version `from` to `token`; refused by the service if `from` has it no longer.
     async fn promote(&self, secret: &str, token: &str, from: &str) -> Result<(), StoreError>;
+
+    /// Takes AWSPENDING off the version `token`; refused by the service if it has it no longer.
+    async fn unstage(&self, secret: &str, token: &str) -> Result<(), StoreError>;
 }
 
 /// What DescribeSecret tells of a secret's versions.

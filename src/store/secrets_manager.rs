@@ -121,6 +121,26 @@ impl SecretsManager {
         Ok(rotated)
     }
 
+    /// To another version, or to none.
+    async fn move_label(
+        &self,
+        secret: &str,
+        which: Which<'_>,
+        to: Option<&str>,
+        from: &str,
+    ) -> Result<(), StoreError> {
+        self.client
+            .update_secret_version_stage()
+            .secret_id(secret)
+            .version_stage(which.label())
+            .set_move_to_version_id(to.map(str::to_owned))
+            .remove_from_version_id(from)
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| classify("UpdateSecretVersionStage", error))
+    }
+
     /// How many requests were sent since this was last asked, retries included.
     pub fn take_calls(&self) -> u32 {
         self.sent.0.swap(0, Ordering::Relaxed)
@@ -216,16 +236,13 @@ impl SecretStore for SecretsManager {
     }
 
     async fn promote(&self, secret: &str, token: &str, from: &str) -> Result<(), StoreError> {
-        self.client
-            .update_secret_version_stage()
-            .secret_id(secret)
-            .version_stage(Which::Current.label())
-            .move_to_version_id(token)
-            .remove_from_version_id(from)
-            .send()
+        self.move_label(secret, Which::Current, Some(token), from)
             .await
-            .map(drop)
-            .map_err(|error| classify("UpdateSecretVersionStage", error))
+    }
+
+    async fn unstage(&self, secret: &str, token: &str) -> Result<(), StoreError> {
+        self.move_label(secret, Which::Pending(token), None, token)
+            .await
     }
 }
 

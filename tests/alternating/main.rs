@@ -11,8 +11,8 @@ mod roles;
 
 use common::{
     TOKEN, administrator, ask, assert_error, assert_rejected, execute, fails, failure, log_in,
-    options_with, outcome, put, put_pending, rotate, stage, stage_up_to, start, version,
-    warm_world, world, world_where,
+    options_with, outcome, put, put_pending, rotate, seconds_left, stage, stage_up_to, start,
+    version, warm_world, world, world_where,
 };
 use local::{
     postgres::{Postgres, Settings},
@@ -35,12 +35,4 @@ async fn in_force(world: &World) -> Value {
 /// A session of the user in force.
 async fn session(world: &World) -> Client {
     log_in(world, &in_force(world).await).await.unwrap()
-}
-
-/// The seconds until a role's password ends; `None` if it does not.
-async fn seconds_left(world: &World, role: &str) -> Option<f64> {
-    let sql = format!(
-        "SELECT extract(epoch FROM nullif(rolvaliduntil, 'infinity') - now())::float8 FROM pg_roles WHERE rolname = '{role}'"
-    );
-    ask(world, &sql).await
 }

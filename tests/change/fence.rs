@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use local::secrets_manager::{Behavior, Fault, Hang, When};
+use local::secrets_manager::{Behavior, Fault, Hang, When, labels::Promotion};
 use secret_rotation::{
     document::Document,
     engine::{
@@ -117,6 +117,27 @@ async fn a_late_revoke_secret_does_not_end_what_is_current_again() {
     log_in(&world, &current(&world, secret).await)
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_late_rollback_secret_changes_nothing_when_the_labels_have_moved() {
+    let world = common::world_where(Promotion::DropsPending).await;
+    let (secret, base) = (world.alternating_users(), world.alternating_role());
+    assert!(rotate(&world, secret).await.succeeded);
+    let (bad, good) = (
+        version(&world, secret, "AWSCURRENT").await,
+        version(&world, secret, "AWSPREVIOUS").await,
+    );
+    let bounded = format!("SELECT rolvaliduntil::text FROM pg_roles WHERE rolname = '{base}'");
+    let bound: String = ask(&world, &bounded).await;
+    let late = held_up(&world, secret, "rollbackSecret", base, async || {
+        make_current(&world, secret, good.as_str()).await;
+    });
+    let error = late.await.unwrap_err();
+    assert_error(&error, "LabelsMoved", "this one moved none");
+    assert_eq!(version(&world, secret, "AWSCURRENT").await, good);
+    assert_eq!(version(&world, secret, "AWSPREVIOUS").await, bad);
+    assert_eq!(ask::<String>(&world, &bounded).await, bound);
 }
 
 #[tokio::test]

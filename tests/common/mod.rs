@@ -131,7 +131,17 @@ pub(crate) fn assert_error(error: &FunctionError, error_type: &str, advice: &str
 
 /// Invokes revokeSecret.
 pub(crate) async fn revoke(world: &World, secret: &str) -> Result<Value, FunctionError> {
-    let event = json!({ "Step": "revokeSecret", "SecretId": arn(world, secret) });
+    operate(world, secret, "revokeSecret").await
+}
+
+/// Invokes rollbackSecret.
+pub(crate) async fn rollback(world: &World, secret: &str) -> Result<Value, FunctionError> {
+    operate(world, secret, "rollbackSecret").await
+}
+
+/// Invokes a step that only operators send: it has no token.
+async fn operate(world: &World, secret: &str, step: &str) -> Result<Value, FunctionError> {
+    let event = json!({ "Step": step, "SecretId": arn(world, secret) });
     world.function().invoke(event).await.outcome
 }
 
@@ -340,6 +350,14 @@ pub(crate) async fn release(world: &World) -> i32 {
         "SELECT current_setting('server_version_num')::int4 / 10000",
     )
     .await
+}
+
+/// The seconds until a role's password ends; `None` if it does not.
+pub(crate) async fn seconds_left(world: &World, role: &str) -> Option<f64> {
+    let sql = format!(
+        "SELECT extract(epoch FROM nullif(rolvaliduntil, 'infinity') - now())::float8 FROM pg_roles WHERE rolname = '{role}'"
+    );
+    ask(world, &sql).await
 }
 
 /// Longer than any test: who learns of a change in less was told of it, or rejected.

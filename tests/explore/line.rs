@@ -232,6 +232,10 @@ impl SecretStore for Line<'_> {
         let call = Call::Promote(number(token), number(from));
         self.write(call).await.map(drop)
     }
+
+    async fn unstage(&self, _: &str, _: &str) -> Result<(), StoreError> {
+        self.write(Call::TakeOff).await.map(drop)
+    }
 }
 
 /// As DescribeSecret writes it.

@@ -157,6 +157,10 @@ impl SecretStore for Mistaken<'_> {
             promoted => promoted,
         }
     }
+
+    async fn unstage(&self, secret: &str, token: &str) -> Result<(), StoreError> {
+        self.line.unstage(secret, token).await
+    }
 }
 
 impl Engine for Mistaken<'_> {

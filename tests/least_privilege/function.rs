@@ -160,7 +160,7 @@ fn without(policy: &Value, sid: &str, action: Option<&str>) -> Value {
 }
 
 #[tokio::test]
-async fn the_role_is_enough_for_rotations_revocation_and_the_age_check() {
+async fn the_role_is_enough_for_rotations_rollback_revocation_and_the_age_check() {
     let in_vpc_with_key = Deployed::new(&[]).await;
     let with_the_services_own_key = Deployed::with(crate::world().await, &[]);
     for deployed in [in_vpc_with_key, with_the_services_own_key] {
@@ -170,6 +170,9 @@ async fn the_role_is_enough_for_rotations_revocation_and_the_age_check() {
             for _ in 0..2 {
                 let rotation = common::rotate(world, secret).await;
                 assert!(rotation.succeeded, "{secret}: {rotation:?}");
+                if secret == world.alternating_users() {
+                    common::rollback(world, secret).await.unwrap();
+                }
                 common::revoke(world, secret).await.unwrap();
             }
         }

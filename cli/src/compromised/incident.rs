@@ -15,10 +15,10 @@ use super::{
 };
 use crate::{
     aws,
-    follow::{self, Begun, Rotation, Rotations},
+    follow::{self, Rotation, Rotations},
     login::Logins,
+    operator::{self, Operator},
     retry::persist,
-    revocation::{self, Revocation},
     secrets::{CURRENT, Strategy},
     terminal::{span, took},
 };
@@ -39,7 +39,7 @@ pub(super) struct Incident<'a> {
     pub(super) strategy: Option<Strategy>,
     pub(super) rotations: &'a Rotations,
     pub(super) secrets: &'a Client,
-    pub(super) revocation: &'a Revocation,
+    pub(super) operator: &'a Operator,
     pub(super) logins: &'a Logins,
     pub(super) timeline: &'a Timeline,
 }
@@ -149,10 +149,7 @@ impl Incident<'_> {
             let aside = stuck.set_aside(self.secret, &pending).await;
             return aside.map(|()| Came::SetAside).map_err(Problem::stays);
         }
-        let rotation = match self.begin().await? {
-            Begun::Under(rotation) => rotation,
-            Begun::Recent(_) => return Ok(Came::New), // none is asked to be left alone
-        };
+        let rotation = self.begin().await?;
         match self.follow(&rotation).await {
             Ok(()) if rotation.resumed => Ok(Came::UnderWay),
             Ok(()) => Ok(Came::New),
@@ -176,25 +173,19 @@ impl Incident<'_> {
         }
     }
 
-    async fn begin(&self) -> Result<Begun, Problem> {
+    async fn begin(&self) -> Result<Rotation, Problem> {
         let refused = |error: follow::Error| Problem {
             passes: !error.is_known(),
             text: format!("not rotated: {error}"),
         };
-        let begun = self
-            .rotations
-            .begin(self.secret, None)
-            .await
-            .map_err(refused)?;
-        if let Begun::Under(rotation) = &begun {
-            let version = &rotation.version;
-            self.timeline.add(if rotation.resumed {
-                format!("a rotation to version {version} is under way: it comes to its end first")
-            } else {
-                format!("the rotation to version {version} begins")
-            });
-        }
-        Ok(begun)
+        let rotation = self.rotations.begin(self.secret).await.map_err(refused)?;
+        let version = &rotation.version;
+        self.timeline.add(if rotation.resumed {
+            format!("a rotation to version {version} is under way: it comes to its end first")
+        } else {
+            format!("the rotation to version {version} begins")
+        });
+        Ok(rotation)
     }
 
     async fn follow(&self, rotation: &Rotation) -> Result<(), follow::Error> {
@@ -216,9 +207,9 @@ impl Incident<'_> {
             tokio::time::sleep(self.arguments.grace).await;
         }
         let revoked = persist(self.arguments.give_up_after, || async {
-            match self.revocation.revoke(self.secret, self.function).await {
+            match self.operator.revoke(self.secret, self.function).await {
                 Ok(revoked) => Ok(Ok(revoked)),
-                Err(revocation::Error::Aws(error)) => Err(error),
+                Err(operator::Error::Aws(error)) => Err(error),
                 Err(failed) => Ok(Err(failed)),
             }
         });

@@ -25,8 +25,8 @@ use crate::{
     follow::{self, Rotations},
     heartbeat,
     login::Logins,
+    operator::Operator,
     retry::persist,
-    revocation::Revocation,
     secrets::Strategy,
     settings,
     terminal::{span, tell},
@@ -149,7 +149,9 @@ pub async fn run(
     let allowed_hosts = match strategy {
         Some(Strategy::SingleUser | Strategy::AlternatingUsers) => None,
         Some(Strategy::ApiKey) | None => {
-            settings::allowed_hosts(&Lambda::new(configuration), function).await
+            settings::of_function(&Lambda::new(configuration), function)
+                .await
+                .map(|settings| settings.allowed_hosts)
         }
     };
     let incident = Incident {
@@ -159,7 +161,7 @@ pub async fn run(
         strategy,
         rotations: &rotations,
         secrets: &secrets,
-        revocation: &Revocation::new(configuration),
+        operator: &Operator::new(configuration),
         logins: &Logins::new(ca_file, allowed_hosts)?,
         timeline: &timeline,
     };

@@ -36,10 +36,7 @@ pub(super) fn lifetime(tags: &[Tag], document: &Document, settings: Option<&Sett
         );
         return Verdict::ok(what);
     }
-    let window = document
-        .overlap()
-        .or(settings.map(|settings| settings.overlap));
-    match window {
+    match window(document, settings) {
         None => Verdict::unknown(
             "the function's OVERLAP_WINDOW is not known",
             Cure::default(),
@@ -49,6 +46,12 @@ pub(super) fn lifetime(tags: &[Tag], document: &Document, settings: Option<&Sett
         )),
         Some(Overlap::Bounded(window)) => within(lifetime, window),
     }
+}
+
+/// How long the old one of two users logs in after a rotation; none if it is not known.
+pub(super) fn window(document: &Document, settings: Option<&Settings>) -> Option<Overlap> {
+    let own = document.overlap();
+    own.or(settings.map(|settings| settings.overlap))
 }
 
 fn within(lifetime: Duration, window: Duration) -> Verdict {

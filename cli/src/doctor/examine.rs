@@ -23,6 +23,7 @@ use super::{
     log,
     network::PATIENCE,
     pending::{Logins, labels},
+    schedule::schedule,
     server::Server,
     service,
     shell::Shell,
@@ -124,6 +125,8 @@ impl Doctor<'_> {
             postgres.disconnect().await;
             let lifetime = clients::lifetime(secret.tags(), document, known.as_ref());
             findings.push(Finding::new("clients", lifetime));
+            let verdict = schedule(&secret, document, known.as_ref(), &self.shell);
+            findings.extend(verdict.map(|verdict| Finding::new("schedule", verdict)));
         } else {
             let why = "it takes AWSCURRENT's document";
             findings.extend(Finding::skipped(&Server::CHECKS, why));

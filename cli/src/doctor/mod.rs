@@ -12,7 +12,7 @@
 //! | `log` | what the function said last |
 //! | `labels` | which versions have which label |
 //! | `logins`, `pending` | which versions have to log in; the labels, and what is left over |
-//! | `administrator`, `clients` | rights; lifetimes against the overlap window |
+//! | `administrator`, `clients`, `schedule` | rights; lifetimes and the schedule against the overlap window |
 //! | `shell`, `repair` | commands to be run, and what `--repair` does |
 //!
 //! Documents, logins and rights are judged by the function's own code: what is said here is what a rotation will say.
@@ -32,6 +32,7 @@ mod network;
 mod pending;
 mod policy;
 mod repair;
+mod schedule;
 mod server;
 mod service;
 mod shell;

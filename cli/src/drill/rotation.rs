@@ -10,7 +10,7 @@ use drill::{
 
 use super::Error;
 use crate::{
-    follow::{self, Begun, Rotations, STEPS},
+    follow::{self, Rotations, STEPS},
     log::Line,
     secrets::in_flight,
 };
@@ -50,14 +50,12 @@ pub(super) async fn rotate(
     };
     let asked = SystemTime::now();
     progress.say("RotateSecret");
-    let rotation = match rotations.begin(secret, None).await.map_err(explain)? {
-        Begun::Under(rotation) if !rotation.resumed => rotation,
-        _ => {
-            return Err(Error::UnderWay {
-                secret: secret.to_owned(),
-            });
-        }
-    };
+    let rotation = rotations.begin(secret).await.map_err(explain)?;
+    if rotation.resumed {
+        return Err(Error::UnderWay {
+            secret: secret.to_owned(),
+        });
+    }
     let heard = |line: &Line| progress.say(format!("{}: {}", line.step, line.outcome));
     let followed = progress.during(rotations.follow(&rotation, heard)).await;
     let followed = followed.map_err(explain)?;

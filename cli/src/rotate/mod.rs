@@ -1,32 +1,40 @@
 //! `rotatectl rotate`: rotates secrets, many of them side by side, and follows them.
 
+mod one;
 mod progress;
+mod promise;
 
-use std::{cell::Cell, io, process::ExitCode, sync::Arc, time::Duration};
+use std::{cell::Cell, io, process::ExitCode, time::Duration};
 
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
 use clap::Args;
 use futures_util::{StreamExt, stream};
 
-use self::progress::{Progress, show};
+use self::{
+    one::{NotRotated, one},
+    progress::Progress,
+    promise::Promises,
+};
 use crate::{
     aws::{self, Place},
     confirm::{NotConfirmed, confirm},
-    follow::{self, Begun, Rotated, Rotation, Rotations, STEPS},
+    follow::Rotations,
     heartbeat,
     secrets::{self, Tag},
-    terminal::{self, NOTHING_TO_TELL, span, took},
+    terminal,
 };
 
 /// Rotate secrets now.
 ///
 /// With --wait each rotation is followed to its end. The exit code is 1 if one failed, and 3 if of one it is not known. A
 /// rotation that is under way already is followed, not begun again: after an interruption (the service goes on by itself) run
-/// the same command again.
+/// the same command again. Where two users take turns, none begins while the credential before AWSCURRENT is promised to work:
+/// it would end it.
 ///
 /// It needs secretsmanager:DescribeSecret and RotateSecret, lambda:InvokeFunction on the function as RotateSecret asks for it,
-/// and for --wait logs:FilterLogEvents on the function's log group.
+/// and for --wait logs:FilterLogEvents on the function's log group. Whether something is promised it sees where it may:
+/// GetSecretValue, the key's kms:Decrypt, and lambda:GetFunctionConfiguration where the document does not say it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rotatectl rotate orders/db --wait                 one secret, step by step
@@ -53,6 +61,9 @@ pub struct RotateArguments {
     /// How many rotations are under way at once, with --wait.
     #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub max_parallel: u16,
+    /// Rotate also where this ends a credential that is promised to work yet, as after a suspected leak. No value is read.
+    #[arg(long)]
+    pub force: bool,
     /// Leave alone what was rotated in this time.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub if_older_than: Option<Duration>,
@@ -132,7 +143,8 @@ pub async fn run(configuration: &SdkConfig, arguments: RotateArguments) -> Resul
         &format!("Rotate {many}?"),
         yes,
     )?;
-    follow_all(&rotations, &arguments, &names).await
+    let promises = Promises::new(configuration);
+    follow_all(&rotations, &promises, &arguments, &names).await
 }
 
 async fn names(
@@ -155,13 +167,14 @@ async fn names(
 
 async fn follow_all(
     rotations: &Rotations,
+    promises: &Promises,
     arguments: &RotateArguments,
     names: &[String],
 ) -> Result<ExitCode, Error> {
     let progress = Progress::new(names);
     let all = names
         .iter()
-        .map(|name| one(rotations, arguments, name, &progress));
+        .map(|name| one(rotations, promises, arguments, name, &progress));
     let mut all = stream::iter(all).buffer_unordered(arguments.max_parallel.into());
     let count = |counter: &Cell<usize>| counter.set(counter.get() + 1);
     let (ended, failed, unknown) = (Cell::new(0), Cell::new(0), Cell::new(0));
@@ -175,13 +188,13 @@ async fn follow_all(
                     log_error = error.or(log_error.take());
                     line
                 }
-                Err((name, error)) if error.is_known() => {
-                    count(&failed);
-                    format!("{name}: not rotated: {error}")
-                }
-                Err((name, error)) => {
+                Err((name, NotRotated::Failed(error))) if !error.is_known() => {
                     count(&unknown);
                     format!("{name}: not known whether it was rotated: {error}")
+                }
+                Err((name, error)) => {
+                    count(&failed);
+                    format!("{name}: not rotated: {error}")
                 }
             };
             // the rotations go on, so they are followed to their ends
@@ -199,6 +212,11 @@ async fn follow_all(
     if let Some(error) = log_error {
         terminal::tell(&format!("Note: the steps are not known: {error}"));
     }
+    if let Some(error) = promises.unread() {
+        terminal::tell(&format!(
+            "Note: whether the credential before AWSCURRENT is promised to work is not known: {error}"
+        ));
+    }
     let of = names.len();
     match (failed.get(), unknown.get(), unwritten) {
         (0, 0, None) => Ok(ExitCode::SUCCESS),
@@ -206,52 +224,4 @@ async fn follow_all(
         (0, unknown, _) => Err(Error::NotKnown { unknown, of }),
         (failed, ..) => Err(Error::NotRotated { failed, of }),
     }
-}
-
-type Ended = Result<(String, Option<Arc<aws::Error>>), (String, follow::Error)>;
-
-async fn one(
-    rotations: &Rotations,
-    arguments: &RotateArguments,
-    name: &str,
-    progress: &Progress,
-) -> Ended {
-    let failed = |error| (name.to_owned(), error);
-    let rotation = match rotations.begin(name, arguments.if_older_than).await {
-        Ok(Begun::Under(rotation)) => rotation,
-        Ok(Begun::Recent(age)) => {
-            return Ok((
-                format!("{name}: left alone, rotated {} ago", span(age)),
-                None,
-            ));
-        }
-        Err(error) => return Err(failed(error)),
-    };
-    if !arguments.wait {
-        return Ok((format!("{name}: {}", begun(&rotation)), None));
-    }
-    let bar = progress.bar(name);
-    let followed = rotations.follow(&rotation, |line| show(&bar, line)).await;
-    bar.finish_and_clear();
-    let rotated = followed.map_err(failed)?;
-    Ok((format!("{name}: {}", ended(&rotated)), rotated.log_error))
-}
-
-fn begun(rotation: &Rotation) -> String {
-    let how = if rotation.resumed {
-        "was under way already"
-    } else {
-        "has begun"
-    };
-    format!("the rotation to version {} {how}", rotation.version)
-}
-
-/// `rotated in 1.24 s (createSecret 0.03 s, …)`.
-fn ended(rotated: &Rotated) -> String {
-    let steps = STEPS.map(|step| {
-        let line = rotated.steps.get(step);
-        let time = line.map_or(NOTHING_TO_TELL.to_owned(), |line| took(line.took()));
-        format!("{step} {time}")
-    });
-    format!("rotated in {} ({})", took(rotated.took), steps.join(", "))
 }

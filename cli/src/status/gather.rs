@@ -20,7 +20,7 @@ use crate::{
     aws::{Error, explain},
     log::Log,
     pace::Pace,
-    secrets::{self, CURRENT, Outline, text, time},
+    secrets::{self, CURRENT, Outline, overlap_until, text, time},
 };
 
 /// Requests under way at once: each waits for the network most of its time.
@@ -124,10 +124,10 @@ async fn values(client: &Client, secrets: &mut [Secret], now: SystemTime) -> Res
                 continue;
             };
             secret.strategy = Some(outline.strategy);
-            // the bound counts from the promotion, with which the rotation ends
             let window = outline.overlap.filter(|_| secret.has_previous);
-            let until = window.and_then(|window| secret.rotated?.checked_add(window));
-            secret.overlap_until = until.filter(|until| *until > now);
+            secret.overlap_until = window
+                .zip(secret.rotated)
+                .and_then(|(window, rotated)| overlap_until(window, rotated, now));
         }
     }
     first_error

@@ -5,9 +5,10 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_secretsmanager::types::SecretListEntry;
 use serde::{Serialize, Serializer};
 
-use super::judge::{self, Dates, Interval, State};
+use super::judge::{self, Dates, State};
 use crate::{
     log::Line,
+    schedule::Interval,
     secrets::{PREVIOUS, Strategy, in_flight, labelled, time},
     terminal,
 };

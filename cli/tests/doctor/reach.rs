@@ -4,7 +4,7 @@ use tokio::net::TcpSocket;
 
 use super::*;
 
-const DATABASE: [&str; 4] = [
+const DATABASE: [&str; 5] = [
     "AWSCURRENT",
     "AWSPREVIOUS",
     "hashing",
@@ -124,7 +124,7 @@ async fn a_pending_version_that_names_another_server_is_sent_nowhere() {
     );
     assert_eq!(
         world.postgres().logins(world.role()).unwrap().accepted,
-        1,
+        2,
         "AWSCURRENT's alone, and as testSecret has it"
     );
 }

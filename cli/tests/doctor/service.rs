@@ -97,6 +97,26 @@ async fn a_client_that_caches_longer_than_both_are_valid_is_worth_a_look() {
 }
 
 #[tokio::test]
+async fn a_schedule_that_is_shorter_than_the_overlap_is_worth_a_look_where_two_users_take_turns() {
+    let world = world(options_with(&[("OVERLAP_WINDOW", "40d")])).await;
+    let secret = world.alternating_users();
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_warns(&["schedule"]);
+    assert!(
+        said.stdout
+            .contains("rotates every 30d, and the overlap is 40d"),
+        "{}",
+        said.stdout
+    );
+    let [longer] = &said.cure("schedule");
+    follow(&world, longer, "").await;
+    until(&world, secret, "schedule", "ok").await;
+    doctor(&world, &[world.single_user()], "")
+        .await
+        .assert_warns(&[]);
+}
+
+#[tokio::test]
 async fn a_key_that_does_not_decrypt_is_told_from_a_right_that_is_missing() {
     let world = world(options()).await;
     let secret = world.single_user();

@@ -1,4 +1,4 @@
-//! revokeSecret: the function ends what came before AWSCURRENT, at once.
+//! The function's steps that only operators send: revokeSecret and rollbackSecret.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use aws_sdk_lambda::{
     config::{retry::RetryConfig, timeout::TimeoutConfig},
     primitives::Blob,
 };
+use secret_rotation::event::Step;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ use crate::aws::{self, explain};
 /// The longest that Lambda lets a function work.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
-/// What the function did.
+/// What revokeSecret did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Revoked {
     /// In the function's words: `revoked`, or `nothing to revoke`.
@@ -25,7 +26,14 @@ pub struct Revoked {
     pub sessions_ended: u64,
 }
 
-/// Why nothing was revoked, as far as is known.
+/// What rollbackSecret did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RolledBack {
+    /// In the function's words: `rolled back`.
+    pub outcome: String,
+}
+
+/// Why nothing was done, as far as is known.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
@@ -34,20 +42,29 @@ pub enum Error {
     Aws(#[from] aws::Error),
     /// The function said why.
     #[error(
-        "revokeSecret failed ({error_type}: {message}); when the cause is gone, run rotatectl revoke {secret}"
+        "{step} failed ({error_type}: {message}); when the cause is gone, run rotatectl {} {secret}", command(*.step)
     )]
     Failed {
+        step: Step,
         secret: String,
         error_type: String,
         message: String,
     },
 }
 
-/// Invokes functions.
-#[derive(Clone, Debug)]
-pub struct Revocation(Client);
+/// The command that sends a step.
+fn command(step: Step) -> &'static str {
+    match step {
+        Step::Rollback => "rollback",
+        _ => "revoke",
+    }
+}
 
-impl Revocation {
+/// Invokes functions, as an operator does.
+#[derive(Clone, Debug)]
+pub struct Operator(Client);
+
+impl Operator {
     /// With these credentials.
     pub fn new(configuration: &SdkConfig) -> Self {
         let limits = configuration.timeout_config().cloned();
@@ -67,7 +84,27 @@ impl Revocation {
     ///
     /// It cannot be invoked, or it failed.
     pub async fn revoke(&self, secret: &str, function: &str) -> Result<Revoked, Error> {
-        let event = json!({ "Step": "revokeSecret", "SecretId": secret });
+        let answer = self.send(Step::Revoke, secret, function).await?;
+        Ok(Revoked {
+            outcome: text(&answer, "outcome"),
+            sessions_ended: answer["sessions"].as_u64().unwrap_or_default(),
+        })
+    }
+
+    /// Has the function make AWSPREVIOUS current again.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be invoked, or it failed.
+    pub async fn roll_back(&self, secret: &str, function: &str) -> Result<RolledBack, Error> {
+        let answer = self.send(Step::Rollback, secret, function).await?;
+        Ok(RolledBack {
+            outcome: text(&answer, "outcome"),
+        })
+    }
+
+    async fn send(&self, step: Step, secret: &str, function: &str) -> Result<Value, Error> {
+        let event = json!({ "Step": step.name(), "SecretId": secret });
         let invoked = self
             .0
             .invoke()
@@ -77,18 +114,19 @@ impl Revocation {
             .await
             .map_err(|error| explain("lambda:InvokeFunction", error))?;
         let payload = invoked.payload().map(Blob::as_ref).unwrap_or_default();
-        let payload: Value = serde_json::from_slice(payload).unwrap_or_default();
-        let text = |field: &str| payload[field].as_str().unwrap_or("unknown").to_owned();
-        if invoked.function_error().is_some() {
-            return Err(Error::Failed {
+        let answer: Value = serde_json::from_slice(payload).unwrap_or_default();
+        match invoked.function_error() {
+            None => Ok(answer),
+            Some(_) => Err(Error::Failed {
+                step,
                 secret: secret.to_owned(),
-                error_type: text("errorType"),
-                message: text("errorMessage"),
-            });
+                error_type: text(&answer, "errorType"),
+                message: text(&answer, "errorMessage"),
+            }),
         }
-        Ok(Revoked {
-            outcome: text("outcome"),
-            sessions_ended: payload["sessions"].as_u64().unwrap_or_default(),
-        })
     }
+}
+
+fn text(answer: &Value, field: &str) -> String {
+    answer[field].as_str().unwrap_or("unknown").to_owned()
 }

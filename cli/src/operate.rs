@@ -1,0 +1,93 @@
+//! How a command sends a step that only operators send: describes the secret, asks, invokes, and prints what was done.
+
+use std::{io, process::ExitCode, time::Duration};
+
+use aws_config::SdkConfig;
+use clap::Args;
+use serde::Serialize;
+
+use crate::{
+    aws::{self, Place},
+    confirm::{NotConfirmed, confirm},
+    follow::{self, Rotations},
+    heartbeat,
+    operator::{self, Operator},
+    terminal::{print, print_json},
+};
+
+/// Of which secret, and how it is asked and told.
+#[derive(Debug, Args)]
+pub struct Asked {
+    /// The secret's name or ARN.
+    pub secret: String,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a command says of its step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Words {
+    /// What is about to happen, before the secret's name.
+    pub(crate) about: &'static str,
+    /// Whether it may.
+    pub(crate) question: &'static str,
+    /// What is waited for.
+    pub(crate) waiting: &'static str,
+}
+
+/// Why it was not done, as far as is known.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A service of AWS.
+    #[error(transparent)]
+    Aws(#[from] aws::Error),
+    /// The secret has no function.
+    #[error(transparent)]
+    NotSetUp(#[from] follow::Error),
+    /// The function did not do it.
+    #[error(transparent)]
+    Step(#[from] operator::Error),
+    /// Nobody said yes.
+    #[error(transparent)]
+    NotConfirmed(#[from] NotConfirmed),
+    /// The result could not be written.
+    #[error("it is done, and the result cannot be written ({0}): check where it goes")]
+    Output(#[from] io::Error),
+}
+
+/// Has the secret's function take the step that `send` sends, and prints what it did: as JSON, or in a line.
+///
+/// # Errors
+///
+/// The secret has no function, or the function failed.
+pub(crate) async fn operate<Done: Serialize>(
+    configuration: &SdkConfig,
+    asked: &Asked,
+    words: Words,
+    send: impl AsyncFnOnce(Operator, &str, &str) -> Result<Done, operator::Error>,
+    line: impl FnOnce(&Done) -> String,
+) -> Result<ExitCode, Error> {
+    let secret = &asked.secret;
+    let rotations = Rotations::new(configuration, Duration::ZERO);
+    let described = rotations.describe(secret).await?;
+    let arn = described.arn().unwrap_or(secret);
+    let function = described
+        .rotation_lambda_arn()
+        .ok_or(follow::Error::NotSetUp)?;
+    let name = described.name().unwrap_or(secret);
+    let place = Place::of(arn).map_or_else(String::new, |place| format!(" in {place}"));
+    let about = format!("{} {name}{place}", words.about);
+    confirm(&about, words.question, asked.yes)?;
+    let sent = send(Operator::new(configuration), arn, function);
+    let done = heartbeat::during(|| words.waiting.to_owned(), sent).await?;
+    if asked.json {
+        print_json(&done)?;
+    } else {
+        print(&format!("{name}: {}", line(&done)))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

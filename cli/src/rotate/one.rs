@@ -1,0 +1,98 @@
+//! One secret of those that are rotated.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput as Description;
+
+use super::{
+    RotateArguments,
+    progress::{Progress, show},
+    promise::Promises,
+};
+use crate::{
+    aws,
+    follow::{self, Begun, Rotated, Rotation, Rotations, STEPS},
+    secrets::time,
+    terminal::{NOTHING_TO_TELL, moment, span, took},
+};
+
+/// The line that tells it, and why its steps are not known; or the name, and why it was not rotated.
+pub(super) type Ended = Result<(String, Option<Arc<aws::Error>>), (String, NotRotated)>;
+
+/// Why one was not rotated.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotRotated {
+    #[error(transparent)]
+    Failed(#[from] follow::Error),
+    #[error(
+        "the credential before AWSCURRENT is promised to work until {}, and this rotation would end it: wait until then, or after \
+         a suspected leak rotate with --force", moment(*.0)
+    )]
+    Promised(SystemTime),
+}
+
+/// Why a secret is left alone.
+enum Left {
+    Recent(Duration),
+    Promised(SystemTime),
+}
+
+/// Rotates one, unless it is left alone, and follows it if that is asked for.
+pub(super) async fn one(
+    rotations: &Rotations,
+    promises: &Promises,
+    arguments: &RotateArguments,
+    name: &str,
+    progress: &Progress,
+) -> Ended {
+    let failed = |error: NotRotated| (name.to_owned(), error);
+    let unless = async |secret: &Description| {
+        let age = time(secret.last_rotated_date()).and_then(|last| last.elapsed().ok());
+        match (age, arguments.if_older_than) {
+            (Some(age), Some(recent)) if age < recent => Some(Left::Recent(age)),
+            _ if arguments.force => None,
+            _ => promises.until(secret).await.map(Left::Promised),
+        }
+    };
+    let rotation = match rotations.begin_unless(name, unless).await {
+        Ok(Begun::Under(rotation)) => rotation,
+        Ok(Begun::Left(Left::Recent(age))) => {
+            return Ok((
+                format!("{name}: left alone, rotated {} ago", span(age)),
+                None,
+            ));
+        }
+        Ok(Begun::Left(Left::Promised(until))) => return Err(failed(NotRotated::Promised(until))),
+        Err(error) => return Err(failed(error.into())),
+    };
+    if !arguments.wait {
+        return Ok((format!("{name}: {}", begun(&rotation)), None));
+    }
+    let bar = progress.bar(name);
+    let followed = rotations.follow(&rotation, |line| show(&bar, line)).await;
+    bar.finish_and_clear();
+    let rotated = followed.map_err(|error| failed(error.into()))?;
+    Ok((format!("{name}: {}", ended(&rotated)), rotated.log_error))
+}
+
+fn begun(rotation: &Rotation) -> String {
+    let how = if rotation.resumed {
+        "was under way already"
+    } else {
+        "has begun"
+    };
+    format!("the rotation to version {} {how}", rotation.version)
+}
+
+/// `rotated in 1.24 s (createSecret 0.03 s, …)`.
+fn ended(rotated: &Rotated) -> String {
+    let steps = STEPS.map(|step| {
+        let line = rotated.steps.get(step);
+        let time = line.map_or(NOTHING_TO_TELL.to_owned(), |line| took(line.took()));
+        format!("{step} {time}")
+    });
+    format!("rotated in {} ({})", took(rotated.took), steps.join(", "))
+}

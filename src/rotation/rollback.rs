@@ -1,0 +1,132 @@
+//! rollbackSecret: after a bad rotation, make AWSPREVIOUS current again.
+//!
+//! An operator invokes it, the service never does. The order locks nobody out: AWSPREVIOUS logs in first, then its password
+//! loses its end, then AWSCURRENT moves, and last the password that was current gets an end, as after a rotation.
+
+use super::{
+    Outcome, Rotation, document, fits,
+    reversal::{Refusal, administrator_of, another_user},
+    versions, while_reads_lag,
+};
+use crate::{
+    document::Overlap,
+    engine::{Engine, Login, Promotion, Proven, Retiring, Whose},
+    error::Error,
+    event::RotationEvent,
+    store::{SecretStore, StoreError, Versions, Which},
+};
+
+/// The ids of the two versions that change places.
+struct Places {
+    current: String,
+    previous: String,
+}
+
+impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
+    pub(super) async fn rollback(&self, event: &RotationEvent) -> Result<Outcome, Error> {
+        while_reads_lag(async || self.rollback_once(event).await).await
+    }
+
+    async fn rollback_once(&self, event: &RotationEvent) -> Result<Outcome, Error> {
+        let (versions, current, previous) = tokio::join!(
+            self.store.versions(&event.secret),
+            self.store.read(&event.secret, Which::Current),
+            self.store.read(&event.secret, Which::Previous),
+        );
+        let versions = versions?;
+        versions::at_rest(&versions)?;
+        let current_version = current?.ok_or(versions::Refusal::NoCurrentVersion)?;
+        versions::up_to_date(&versions, Which::Current, &current_version.id)?;
+        let current = document::<T>(&current_version, Which::Current)?;
+        let administrator = administrator_of(&current)?;
+        let previous_version = previous?.ok_or(Refusal::NoPrevious)?;
+        versions::up_to_date(&versions, Which::Previous, &previous_version.id)?;
+        let previous = document::<T>(&previous_version, Which::Previous)?;
+        let previous = fits(&current, previous, Which::Previous)?;
+        let previous = another_user(&current, previous)?;
+        let places = Places {
+            current: current_version.id,
+            previous: previous_version.id,
+        };
+
+        let proven = async || {
+            // AWSCURRENT need not log in: that may be the reason to roll back
+            let Login::Accepted(session) = self.engine.log_in(&previous).await? else {
+                return Err(Refusal::PreviousRejected {
+                    user: previous.username().to_owned(),
+                    server: previous.server(),
+                }
+                .into());
+            };
+            Ok(Some(Proven {
+                session,
+                administrator: Some(self.administrator(administrator, &current).await?),
+            }))
+        };
+        let wanted = async || {
+            self.unmoved(event, &places).await?;
+            Ok::<_, Error>(Some(previous.clone()))
+        };
+        self.engine.change(&current, proven, wanted).await?;
+
+        let retiring = Retiring {
+            secret: &event.secret,
+            version: &places.previous,
+            replaced: &current,
+            window: match self.overlap(&current) {
+                Overlap::Bounded(window) => Some(window),
+                Overlap::Unbounded => None,
+            },
+            pinned: !versions::are_the_services_own(&versions),
+        };
+        let read = async |whose| match whose {
+            Whose::Administrator => self.administrator(administrator, &current).await,
+            Whose::Successor => Ok(previous.clone()),
+        };
+        let promote = async || self.move_back(event, &places).await;
+        self.engine.retire(&retiring, read, promote).await?;
+        Ok(Outcome::RolledBack)
+    }
+
+    /// Moves AWSCURRENT back, if the labels are what they were.
+    ///
+    /// A finished rotation may have left AWSPENDING on its version. There it would look like a rotation in flight when
+    /// AWSCURRENT is gone, and a late finishSecret would promote the version again. So it is taken off first.
+    async fn move_back(&self, event: &RotationEvent, places: &Places) -> Result<Promotion, Error> {
+        let (to, from) = (&places.previous, &places.current);
+        let is =
+            |versions: &Versions, which, id: &str| versions::labelled(versions, which) == Some(id);
+        let pending = Which::Pending("");
+        if is(&self.unmoved(event, places).await?, pending, from) {
+            match self.store.unstage(&event.secret, from).await {
+                // a rotation has begun; or it is off, and the first answer was lost
+                Err(refused @ StoreError::Refused { .. }) => {
+                    if is(&self.unmoved(event, places).await?, pending, from) {
+                        return Err(refused.into());
+                    }
+                }
+                unstaged => unstaged?,
+            }
+        }
+        match self.store.promote(&event.secret, to, from).await {
+            Err(refused @ StoreError::Refused { .. }) => {
+                let versions = self.store.versions(&event.secret).await?;
+                match is(&versions, Which::Current, to) && is(&versions, Which::Previous, from) {
+                    // the first answer was lost
+                    true => Ok(Promotion::Now),
+                    false => Err(refused.into()),
+                }
+            }
+            promoted => Ok(promoted.map(|()| Promotion::Now)?),
+        }
+    }
+
+    /// The labels, if they are what they were when the rollback began. It is asked while nobody else can change the credential.
+    async fn unmoved(&self, event: &RotationEvent, places: &Places) -> Result<Versions, Error> {
+        match self.still(event, &places.current, &places.previous).await {
+            // not to be begun again by itself: another rollback would be undone
+            Err(Error::Refused(versions::Refusal::Lagging)) => Err(Refusal::LabelsMoved.into()),
+            still => still,
+        }
+    }
+}
