@@ -337,3 +337,29 @@ async fn a_version_that_names_another_server_is_sent_nothing() {
     let error = refused(&world, secret).await;
     assert_error(&error, "AnotherServer", "host");
 }
+
+/// Not even to try VERIFY_SQL, where it is forbidden to log in, or has no connection left.
+#[tokio::test]
+async fn awscurrent_need_not_log_in_where_there_is_verify_sql() {
+    for broken in ["NOLOGIN", "CONNECTION LIMIT 0"] {
+        let world = start(options_with(&[("VERIFY_SQL", "SELECT 1")])).await;
+        let secret = world.alternating_users();
+        assert!(rotate(&world, secret).await.succeeded);
+        execute(&world, &format!("ALTER ROLE {} {broken}", clone(&world))).await;
+        rollback(&world, secret).await.unwrap();
+        session(&world, secret, "AWSCURRENT").await.unwrap();
+    }
+}
+
+/// AWSPREVIOUS keeps its password.
+#[tokio::test]
+async fn a_rollback_breaks_no_promise_and_says_nothing_of_one() {
+    let world = world().await;
+    let secret = world.alternating_users();
+    assert!(rotate(&world, secret).await.succeeded);
+    let event = json!({ "Step": "rollbackSecret", "SecretId": common::arn(&world, secret) });
+    let invoked = world.function().invoke(event).await;
+    invoked.outcome.unwrap();
+    let log = invoked.log.join("\n");
+    assert!(!log.contains("PromiseBroken"), "{log}");
+}

@@ -37,6 +37,16 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             Ok::<_, Error>(staged)
         };
         let promised = self.engine.change(&current, proven, wanted).await?;
+        // a rollback keeps the password, so only here a promise is broken
+        if let Some(promised) = promised {
+            tracing::warn!(
+                kind = "PromiseBroken",
+                user = current.next_user(),
+                until = %humantime::format_rfc3339_seconds(promised),
+                "the old password of the user whose turn it is was to live longer, and was replaced: an application that still uses it has \
+                 to read the secret again; let the schedule be longer than the overlap"
+            );
+        }
         self.memory.keep(event, &current, current_version.created);
         Ok(match (promised, found.get()) {
             (Some(promised), Outcome::Changed { .. }) => Outcome::ChangedEarly { promised },

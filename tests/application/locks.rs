@@ -139,3 +139,100 @@ async fn nobody_elses_session_is_ended_with_them() {
         assert!(common::is_alive(session).await);
     }
 }
+
+/// The old clone alters itself, and commits when the function waits for it.
+#[tokio::test]
+async fn a_setting_that_the_application_alters_in_the_same_moment_is_not_left_out() {
+    for deadlock in [false, true] {
+        let world = world().await;
+        let (secret, base) = (world.alternating_users(), world.alternating_role());
+        let clone = format!("{base}_clone");
+        assert!(rotate(&world, secret).await.succeeded);
+        let old = application(&world, secret).await;
+        assert!(rotate(&world, secret).await.succeeded);
+        execute(&world, &format!("ALTER ROLE {base} SET work_mem = '7MB'")).await;
+        let alter =
+            format!("BEGIN; SET LOCAL role = none; ALTER ROLE {clone} SET lock_timeout = '9s'");
+        old.batch_execute(&alter).await.unwrap();
+        stage_up_to(&world, secret, "setSecret").await;
+        let waits = format!(
+            "SELECT count(*) > 0 FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT granted AND a.usename = '{}'",
+            administrator(&world)
+        );
+        let set = outcome(&world, secret, "setSecret");
+        let then = async {
+            common::until("it waits", async || ask::<bool>(&world, &waits).await).await;
+            let sql = match deadlock {
+                false => "COMMIT".to_owned(),
+                // for the role's row, which the function holds
+                true => format!("ALTER ROLE {clone} PASSWORD 'mine'; COMMIT"),
+            };
+            let _ = old.batch_execute(&sql).await;
+        };
+        let (set, ()) = tokio::join!(set, then);
+        assert_eq!(set, "changed within an overlap");
+        let kept = format!(
+            "SELECT string_agg(c, ' ' ORDER BY c) FROM pg_db_role_setting, unnest(setconfig) c WHERE setrole = '{clone}'::regrole"
+        );
+        let kept: String = ask(&world, &kept).await;
+        assert!(
+            kept.ends_with(&format!("role={base} work_mem=7MB")),
+            "{deadlock}: {kept}"
+        );
+    }
+}
+
+/// It has no session that could be ended; the one who may end it is told how.
+#[tokio::test]
+async fn an_error_names_a_prepared_transaction_that_holds_the_role_and_the_statement_that_ends_it()
+{
+    let settings = local::postgres::Settings {
+        conf: "max_prepared_transactions = 2".to_owned(),
+        ..local::postgres::Settings::default()
+    };
+    let mut options = options().own_postgres(settings);
+    options.function_timeout = std::time::Duration::from_secs(3);
+    let world = start(options).await;
+    let (secret, base) = (world.alternating_users(), world.alternating_role());
+    let old = application(&world, secret).await;
+    assert!(rotate(&world, secret).await.succeeded);
+    let prepare =
+        format!("BEGIN; ALTER ROLE {base} PASSWORD 'mine'; PREPARE TRANSACTION 'it''s mine'");
+    old.batch_execute(&prepare).await.unwrap();
+    let error = revoke(&world, secret).await.unwrap_err();
+    let cure = "ROLLBACK PREPARED 'it''s mine'";
+    assert_error(&error, "RoleLocked", cure);
+    in_the_database(&world)
+        .await
+        .batch_execute(cure)
+        .await
+        .unwrap();
+    revoke(&world, secret).await.unwrap();
+}
+
+/// It is another application's, which is called so.
+#[tokio::test]
+async fn no_session_of_a_role_that_is_called_like_a_single_users_clone_is_ended() {
+    let world = impatient(false).await;
+    let (secret, role, admin) = (world.single_user(), world.role(), administrator(&world));
+    let mut document = current(&world, secret).await;
+    document["masterarn"] = world.admin().into();
+    document["strategy"] = "single-user".into();
+    common::put(&world, secret, &document).await;
+    let sql = format!(
+        "CREATE ROLE {role}_clone LOGIN PASSWORD 'own'; GRANT {role} TO {admin} WITH ADMIN OPTION"
+    );
+    execute(&world, &sql).await;
+    let mut others = document.clone();
+    others["username"] = format!("{role}_clone").into();
+    others["password"] = "own".into();
+    let bystander = log_in(&world, &others).await.unwrap();
+    let own = format!("BEGIN; ALTER ROLE {role}_clone PASSWORD 'own'");
+    bystander.batch_execute(&own).await.unwrap();
+    let holder = application(&world, secret).await;
+    let lock = "SELECT pg_advisory_lock(hashtext('secret-rotation'), hashtext($1))";
+    holder.query_one(lock, &[&role]).await.unwrap();
+    let rotation = rotate(&world, secret).await;
+    assert!(rotation.succeeded, "{rotation:?}");
+    assert!(common::is_alive(&bystander).await);
+}

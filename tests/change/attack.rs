@@ -252,3 +252,57 @@ async fn a_setting_that_is_left_out_is_named_in_the_log_without_its_value() {
     assert!(log.contains("app.signing_key"), "{log}");
     assert!(!log.contains("hidden-value"), "{log}");
 }
+
+/// A role of another application's that is called as this secret's other user would be, and how it logs in.
+async fn namesake(world: &World) -> Value {
+    let mut others = current(world, world.alternating_users()).await;
+    let name = format!("{}_clone", world.alternating_role());
+    let admin = administrator(world);
+    let sql = format!(
+        "CREATE ROLE {name} LOGIN PASSWORD 'own'; GRANT {name} TO {admin} WITH ADMIN OPTION"
+    );
+    execute(world, &sql).await;
+    others["username"] = name.into();
+    others["password"] = "own".into();
+    others
+}
+
+#[tokio::test]
+async fn a_revocation_ends_no_role_that_is_only_called_like_the_other_user() {
+    for named in [true, false] {
+        let world = world().await;
+        let secret = world.alternating_users();
+        let others = namesake(&world).await;
+        let own = current(&world, secret).await;
+        let mut forged = if named { others.clone() } else { own.clone() };
+        forged["password"] = "unknown".into();
+        put(&world, secret, forged).await;
+        put(&world, secret, own).await;
+        let error = revoke(&world, secret).await.unwrap_err();
+        assert_error(&error, "NoPair", "is no member of");
+        log_in(&world, &others).await.unwrap();
+    }
+}
+
+/// setSecret has nothing to change where AWSPENDING logs in and AWSCURRENT does not, so it looks at no role.
+#[tokio::test]
+async fn a_finish_secret_bounds_no_role_that_is_only_called_like_the_other_user() {
+    let world = world().await;
+    let secret = world.alternating_users();
+    let others = namesake(&world).await;
+    let mut own = current(&world, secret).await;
+    own["overlap"] = "0s".into();
+    let mut wrong = own.clone();
+    wrong["password"] = "wrong".into();
+    put(&world, secret, wrong).await;
+    stage(&world, secret);
+    common::put_pending(&world, secret, own).await;
+    assert_eq!(
+        outcome(&world, secret, "setSecret").await,
+        "already changed"
+    );
+    outcome(&world, secret, "testSecret").await;
+    let error = fails(&world, secret, "finishSecret").await;
+    assert_error(&error, "NoPair", "is no member of");
+    log_in(&world, &others).await.unwrap();
+}

@@ -276,3 +276,85 @@ async fn a_single_user_that_replicates_is_an_obstacle_only_where_it_may_not_alte
     execute(&world, &cure(&error.error_message)).await;
     outcome(&world, secret, "setSecret").await;
 }
+
+/// From PostgreSQL 16 on a REVOKE takes away what the same grantor has granted, and only warns where that is nobody.
+#[tokio::test]
+async fn a_membership_of_the_clones_own_is_named_with_the_statement_that_ends_it_whoever_granted_it()
+ {
+    let world = world().await;
+    let (base, admin) = (world.alternating_role(), administrator(&world));
+    turn(&world).await;
+    turn(&world).await;
+    let payroll = format!("payroll_{base}");
+    let sql = format!(
+        "CREATE ROLE {payroll}; GRANT {payroll} TO {admin} WITH ADMIN OPTION; GRANT {payroll} TO {base}; SET ROLE {admin}; \
+         GRANT {payroll} TO {}; RESET ROLE",
+        clone(&world)
+    );
+    execute(&world, &sql).await;
+    let rotation = turn(&world).await;
+    let said = warnings(&rotation, "CloneHasOwn");
+    execute(&world, &cure(&said[0])).await;
+    turn(&world).await;
+    assert!(warnings(&turn(&world).await, "CloneHasOwn").is_empty());
+}
+
+/// Where the role is gone, only the second of the two statements that are printed can be run.
+#[tokio::test]
+async fn a_role_that_is_acted_as_in_vain_is_named_with_the_statement_that_corrects_it_where_it_is_set()
+ {
+    for set in [
+        "ALTER ROLE base SET role TO nobody",
+        "ALTER ROLE base IN DATABASE shop SET role TO nobody",
+    ] {
+        let world = world().await;
+        let base = world.alternating_role();
+        let nobody = format!("nobody_{base}");
+        execute(&world, &format!("CREATE ROLE {nobody}")).await;
+        let set = set
+            .replace("base", base)
+            .replace("shop", world.dbname())
+            .replace("nobody", &nobody);
+        execute(&world, &set).await;
+        execute(&world, &format!("DROP ROLE {nobody}")).await;
+        let said = warnings(&turn(&world).await, "ActsInVain");
+        let correct = said[0].rsplit_once("; ").unwrap().1;
+        execute(&world, correct).await;
+        turn(&world).await;
+        let said = warnings(&turn(&world).await, "ActsInVain");
+        assert!(said.is_empty(), "{set}: {said:?}");
+    }
+}
+
+/// Somebody has set it on the clone; whom it says something about is the clone, not the base.
+#[tokio::test]
+async fn a_setting_of_the_clones_own_that_the_administrator_may_not_reset_is_named_with_the_statement_that_does()
+ {
+    let world = world().await;
+    turn(&world).await;
+    turn(&world).await;
+    let clone = clone(&world);
+    execute(
+        &world,
+        &format!("ALTER ROLE {clone} SET log_statement = 'mod'"),
+    )
+    .await;
+    let said = warnings(&turn(&world).await, "NotReset");
+    execute(&world, &cure(&said[0])).await;
+    assert_eq!(settings(&world, &clone).await, "");
+}
+
+/// To grant the base that role, as it would be advised, would give one application what is another one's.
+#[tokio::test]
+async fn a_role_that_all_of_another_database_acts_as_is_nothing_to_warn_of() {
+    let (world, other) = (world().await, world().await);
+    let theirs = format!("theirs_{}", other.role());
+    let sql = format!(
+        "CREATE ROLE {theirs}; ALTER DATABASE {} SET role TO {theirs}",
+        other.dbname()
+    );
+    execute(&other, &sql).await;
+    let said = warnings(&turn(&world).await, "ActsInVain");
+    assert!(said.is_empty(), "{said:?}");
+    assert_eq!(acts_as(&world).await, *world.alternating_role());
+}

@@ -174,3 +174,22 @@ async fn a_password_policy_of_the_servers_is_told_in_its_own_words() {
         assert_error(&error, "DatabaseRefused", said);
     }
 }
+
+/// What VERIFY_SQL is tried on is one connection more, which a role may not have.
+#[tokio::test]
+async fn a_user_with_one_connection_rotates_where_there_is_verify_sql() {
+    let world = start(options_with(&[("VERIFY_SQL", "SELECT 1")])).await;
+    for (secret, role) in [
+        (world.single_user(), world.role()),
+        (world.alternating_users(), world.alternating_role()),
+    ] {
+        execute(&world, &format!("ALTER ROLE {role} CONNECTION LIMIT 1")).await;
+        for _ in 0..2 {
+            let rotation = rotate(&world, secret).await;
+            assert!(
+                rotation.succeeded && rotation.attempts.len() == 1,
+                "{secret}: {rotation:?}"
+            );
+        }
+    }
+}

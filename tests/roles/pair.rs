@@ -61,3 +61,77 @@ async fn two_roles_that_are_no_pair_are_left_alone_whichever_of_them_is_current(
         outcome(&world, world.alternating_users(), "setSecret").await;
     }
 }
+
+/// Before PostgreSQL 15 a role may grant itself to whom it likes.
+#[tokio::test]
+async fn a_role_that_grants_itself_to_another_one_has_not_made_a_pair_of_them() {
+    let world = world().await;
+    if release(&world).await >= 15 {
+        return;
+    }
+    let (secret, base) = (world.alternating_users(), world.alternating_role());
+    let clone = clone(&world);
+    execute(&world, &format!("CREATE ROLE {clone} LOGIN PASSWORD 'own'")).await;
+    let grant = format!("GRANT {base} TO {clone}");
+    session(&world).await.batch_execute(&grant).await.unwrap();
+    let cure = refused(&world, "NoPair").await;
+    execute(&world, &cure).await;
+    outcome(&world, secret, "setSecret").await;
+}
+
+/// The old user's session is still open, or its password has leaked.
+#[tokio::test]
+async fn a_role_that_takes_itself_away_from_its_clone_keeps_nothing_from_its_turn() {
+    let world = world().await;
+    if release(&world).await >= 15 {
+        return;
+    }
+    let (secret, base) = (world.alternating_users(), world.alternating_role());
+    let old = session(&world).await;
+    turn(&world).await;
+    let revoke = format!("REVOKE {base} FROM {}", clone(&world));
+    old.batch_execute(&revoke).await.unwrap();
+    common::revoke(&world, secret).await.unwrap();
+    for _ in 0..3 {
+        turn(&world).await;
+        assert_eq!(acts_as(&world).await, *base);
+    }
+}
+
+/// Quotes, capitals, and as long as a name with a clone may be.
+#[tokio::test]
+async fn users_of_any_name_take_turns_are_revoked_and_rolled_back() {
+    for name in ["O'Brien \"the \\ app\"", "pgx_ÄÖ, $user", "none of it; --"] {
+        let world = world().await;
+        let (secret, admin) = (world.alternating_users(), administrator(&world));
+        let mut name = format!("{} {name}", world.alternating_role());
+        while name.len() < 57 {
+            name.push('x');
+        }
+        let quoted = format!("\"{}\"", name.replace('"', "\"\""));
+        let sql = format!(
+            "CREATE ROLE {quoted} LOGIN PASSWORD 'first'; GRANT {quoted} TO {admin} WITH ADMIN OPTION; \
+             ALTER ROLE {quoted} SET search_path TO \"$user\", 'it''s, \"quoted\"', public; \
+             ALTER ROLE {quoted} SET application_name TO 'a=b ''c'' \\d \"e\"'"
+        );
+        execute(&world, &sql).await;
+        let mut document = current(&world, secret).await;
+        document["username"] = name.as_str().into();
+        document["password"] = "first".into();
+        put(&world, secret, document).await;
+        for _ in 0..3 {
+            let rotation = turn(&world).await;
+            assert!(warnings(&rotation, "NotCopied").is_empty(), "{rotation:?}");
+            assert_eq!(acts_as(&world).await, name);
+        }
+        let all = "SELECT count(DISTINCT s.setconfig) FROM (SELECT array_agg(c ORDER BY c) AS setconfig FROM pg_db_role_setting, \
+                   unnest(setconfig) c WHERE c NOT LIKE 'role=%' AND setrole IN (SELECT oid FROM pg_roles WHERE rolname LIKE '$%') \
+                   GROUP BY setrole) s";
+        let all = all.replace('$', &format!("{} ", world.alternating_role()));
+        assert_eq!(ask::<i64>(&world, &all).await, 1, "the same for both");
+        common::rollback(&world, secret).await.unwrap();
+        session(&world).await;
+        common::revoke(&world, secret).await.unwrap();
+        turn(&world).await;
+    }
+}

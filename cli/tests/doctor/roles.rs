@@ -152,3 +152,59 @@ async fn a_good_password_in_a_version_without_a_label_is_found() {
     follow_all(&world, &said, "AWSCURRENT").await;
     assert_mended(&world, secret).await;
 }
+
+/// The session that proves the server is all that it may have.
+#[tokio::test]
+async fn a_user_with_one_connection_is_examined() {
+    let world = world(options()).await;
+    for (secret, role) in [
+        (world.single_user(), world.role()),
+        (world.alternating_users(), world.alternating_role()),
+    ] {
+        execute(&world, &format!("ALTER ROLE {role} CONNECTION LIMIT 1")).await;
+        doctor(&world, &[secret], "").await.assert_ok();
+    }
+}
+
+/// A subscription of another user, whose name begins likewise, is none of this one's.
+#[tokio::test]
+async fn a_user_of_any_name_is_looked_for_in_subscriptions() {
+    let world = world(options()).await;
+    let (secret, admin) = (world.alternating_users(), administrator(&world));
+    let name = format!("{} (a+b", world.alternating_role());
+    let sql = format!(
+        "CREATE ROLE \"{name}\" LOGIN PASSWORD 'first'; GRANT \"{name}\" TO {admin} WITH ADMIN OPTION"
+    );
+    execute(&world, &sql).await;
+    let may = format!("GRANT SELECT ON pg_subscription TO {admin}");
+    in_the_database(&world, &may).await;
+    let mut document = document(&world, secret, "AWSCURRENT").await;
+    document["username"] = name.as_str().into();
+    document["password"] = "first".into();
+    common::put(&world, secret, &document).await;
+    for (as_user, told) in [(name.clone(), true), (format!("{name}-2"), false)] {
+        let subscription = format!(
+            "CREATE SUBSCRIPTION sub CONNECTION 'host=x user=''{as_user}'' password=a-copy' PUBLICATION p \
+             WITH (connect = false, slot_name = NONE, enabled = false, create_slot = false)"
+        );
+        in_the_database(&world, &subscription).await;
+        let said = doctor(&world, &[secret], "").await;
+        assert_eq!(
+            said.stdout.contains("the subscription sub"),
+            told,
+            "{}",
+            said.stdout
+        );
+        assert!(!said.stdout.contains("a-copy"), "{}", said.stdout);
+        in_the_database(&world, "DROP SUBSCRIPTION sub").await;
+    }
+}
+
+#[tokio::test]
+async fn a_column_that_is_called_like_session_user_is_no_look_at_it() {
+    let world = world(options()).await;
+    let sql = "CREATE TABLE audit (last_session_user text DEFAULT 'x'); CREATE POLICY own ON audit USING (last_session_user = current_user)";
+    in_the_database(&world, sql).await;
+    let said = doctor(&world, &[world.alternating_users()], "").await;
+    said.assert_warns(&[]);
+}

@@ -16,7 +16,8 @@ use super::{
     errors::{Doing, READS},
     facts::{self, Facts},
     instance::same_instance,
-    locks, login_of, obstacles, pin, roles,
+    locks, login_of, obstacles, pin,
+    roles::{self, Alteration},
     session::Purpose,
 };
 use crate::{
@@ -24,6 +25,9 @@ use crate::{
     engine::{Ended, EngineError, Login, Obstacle, Promotion, Retiring, Whose},
     settings::PasswordHashing,
 };
+
+/// How often a setting is tried again that the clone itself has altered while this waited for it.
+const ALTERED_MEANWHILE: u32 = 3;
 
 /// What PostgreSQL keeps of a name, in bytes (NAMEDATALEN - 1).
 const LONGEST_NAME: usize = 63;
@@ -109,7 +113,7 @@ async fn prepare<'a>(
     found.extend(md5.then(|| obstacles::kept_as_md5(other)));
     let known = [facts.base.as_ref(), facts.clone.as_ref()];
     let role = known.into_iter().flatten().find(|role| role.name == other);
-    found.extend(role.map(obstacles::opened).unwrap_or_default());
+    found.extend(role.and_then(obstacles::opened));
     heed(&session.server, found)?;
     let promised = follow(session, &facts, pair, other).await?;
     Ok((change, promised))
@@ -186,6 +190,7 @@ async fn bound<E: From<EngineError>>(
     let pair = pair(user)?;
     let ends = async || {
         let change = Change::begin(session, &pair.base).await?;
+        are_a_pair(session, &pair).await?;
         end_of_the_old(session, &change, user, retiring.window).await?;
         no_end_of_the_new(session, &change, pair.other_than(user)).await?;
         Ok(change)
@@ -197,6 +202,13 @@ async fn bound<E: From<EngineError>>(
         Promotion::Outdated => change.roll_back().await?,
     }
     Ok(promotion)
+}
+
+/// Who may write the secret can have versions that name a role which is only called like the other user: nothing of it is ended.
+async fn are_a_pair(session: &Session, pair: &Pair) -> Result<(), EngineError> {
+    let namesakes = facts::namesakes(session, pair).await?;
+    let found = namesakes.map(|namesakes| obstacles::no_pair(pair, namesakes));
+    heed(&session.server, found.into_iter().collect())
 }
 
 async fn end_of_the_old(
@@ -252,6 +264,7 @@ pub(super) async fn revoke<E: From<EngineError>>(
     let pair = pair(user)?;
     let end = async || {
         let change = Change::begin(&session, &pair.base).await?;
+        are_a_pair(&session, &pair).await?;
         let exists = !facts::roles(&session, &[user]).await?.is_empty();
         if exists {
             let altering = Altering::new(&session, "alter", user);
@@ -365,10 +378,11 @@ async fn follow(
         altering("grant", base).run(&grant).await?;
     }
     let as_itself = facts.goes_on_as_itself();
-    for (name, sql) in roles::reconcile_settings(clone, &facts.wanted, &facts.present) {
+    for alteration in roles::reconcile_settings(clone, &facts.wanted, &facts.present) {
+        let name = alteration.parameter;
         let left_out = facts.forbidden.iter().any(|forbidden| forbidden == name);
         if !left_out && !(as_itself && name == "role") {
-            try_to(session, name, &sql, &altering("alter", clone)).await?;
+            try_to(session, clone, &alteration, &altering("alter", clone)).await?;
         }
     }
     Ok(facts.clone.as_ref().and_then(|role| role.promised))
@@ -378,19 +392,38 @@ async fn follow(
 /// rotated: a library that knows it is loaded only where the role is at work.
 async fn try_to(
     session: &Session,
-    name: &str,
-    sql: &str,
+    clone: &str,
+    alteration: &Alteration<'_>,
     altering: &Altering<'_>,
 ) -> Result<(), EngineError> {
-    let tried = format!("SAVEPOINT setting; {sql}; RELEASE setting");
-    let error =
+    let tried = format!("SAVEPOINT setting; {}; RELEASE setting", alteration.sql);
+    let mut tries = ALTERED_MEANWHILE;
+    let error = loop {
         match altering.run(&tried).await {
+            Err(EngineError::Refused { code, .. }) if code == locks::CONCURRENTLY && tries > 0 => {
+                tries -= 1;
+                altering.run("ROLLBACK TO setting").await?;
+            }
             Err(
                 error @ (EngineError::AdministratorForbidden { .. } | EngineError::Refused { .. }),
-            ) if !session.client.is_closed() => error,
+            ) if !session.client.is_closed() && !locks::is_deadlock(&error) => break error,
+            // after a deadlock all is begun anew
             done => return done,
-        };
+        }
+    };
     altering.run("ROLLBACK TO setting").await?;
+    let name = alteration.parameter;
+    if alteration.resets {
+        let kept = Obstacle::warns(
+            "NotReset",
+            format!(
+                "{clone} keeps a setting {name} that its base role has not, and the server does not let the administrator reset it ({error})"
+            ),
+            "as a superuser, run",
+            vec![alteration.sql.clone()],
+        );
+        return heed(&session.server, vec![kept]);
+    }
     // its value may be a secret of the application's
     tracing::warn!(
         kind = "NotCopied",

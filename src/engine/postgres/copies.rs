@@ -15,7 +15,8 @@ pub(super) async fn of(session: &Session, users: &[&str]) -> Result<Vec<Obstacle
         true => {
             "UNION ALL SELECT u.name, 'the subscription ' OPERATOR(pg_catalog.||) s.subname::pg_catalog.text \
              FROM pg_catalog.pg_subscription s, u WHERE s.subconninfo OPERATOR(pg_catalog.~) \
-             ('\\muser\\s*=\\s*''?' OPERATOR(pg_catalog.||) u.name OPERATOR(pg_catalog.||) '\\M')"
+             ('\\muser\\s*=\\s*''?' OPERATOR(pg_catalog.||) pg_catalog.regexp_replace(u.name, '(\\W)', '\\\\\\1', 'g') \
+              OPERATOR(pg_catalog.||) '(''|\\s|$)')"
         }
     };
     let question = format!(
@@ -48,6 +49,7 @@ pub(super) async fn by_session_user(
     session: &Session,
     user: &str,
 ) -> Result<Vec<Obstacle>, EngineError> {
+    // the server writes the keyword in capitals; a column may be called like it
     let question = "SELECT place FROM (\
             SELECT 'the policy ' OPERATOR(pg_catalog.||) p.polname::pg_catalog.text OPERATOR(pg_catalog.||) ' of ' \
                    OPERATOR(pg_catalog.||) p.polrelid::pg_catalog.regclass::pg_catalog.text AS place, \
@@ -57,7 +59,7 @@ pub(super) async fn by_session_user(
                    OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) a.attname::pg_catalog.text, pg_catalog.pg_get_expr(d.adbin, d.adrelid) \
             FROM pg_catalog.pg_attrdef d JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) d.adrelid \
                  AND a.attnum OPERATOR(pg_catalog.=) d.adnum) AS places \
-        WHERE text OPERATOR(pg_catalog.~~*) '%session_user%' ORDER BY place LIMIT 5";
+        WHERE text OPERATOR(pg_catalog.~) '\\mSESSION_USER\\M' ORDER BY place LIMIT 5";
     let rows = session.ask(question, &[], READS).await?;
     let places: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     if places.is_empty() {

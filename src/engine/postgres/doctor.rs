@@ -1,6 +1,8 @@
 //! What only rotatectl asks of a server (feature `doctor`): what a rotation will find, what else knows the password or looks at
 //! the user, and a password given back.
 
+use tokio_postgres::error::SqlState;
+
 use super::{
     Postgres, Session,
     alternating_users::{self, Altering},
@@ -82,10 +84,19 @@ impl Postgres<'_> {
             .then(|| obstacles::kept_as_md5(user))
             .into_iter()
             .collect();
-        if let Login::Accepted(session) = self.connect(current, Purpose::Application).await? {
-            proof::prove(&session, current, self.settings.verify_sql.as_deref()).await?;
-            found.extend(copies::of(&session, &[user]).await?);
-        }
+        let session = match self.connect(current, Purpose::Application).await {
+            Ok(Login::Accepted(session)) => session,
+            Ok(Login::Rejected) => return Ok(found),
+            // `proven` is a connection already: the role has no more
+            Err(EngineError::Refused { code, .. })
+                if code == SqlState::TOO_MANY_CONNECTIONS.code() =>
+            {
+                return Ok(found);
+            }
+            Err(error) => return Err(error),
+        };
+        proof::prove(&session, current, self.settings.verify_sql.as_deref()).await?;
+        found.extend(copies::of(&session, &[user]).await?);
         Ok(found)
     }
 

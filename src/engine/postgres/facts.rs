@@ -4,13 +4,16 @@
 
 use std::time::SystemTime;
 
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::{Session, errors::READS, roles};
 use crate::engine::EngineError;
 
 /// From this version on CREATEROLE alone does not let a role alter or grant others, and a membership has options.
 pub(super) const ADMIN_OPTION_SINCE: i32 = 160_000;
+
+/// Before this version a role may grant itself, and take itself away.
+const GRANTS_ITSELF_BEFORE: i32 = 150_000;
 
 /// From this version on a right to set a parameter can be granted.
 pub(super) const PARAMETER_PRIVILEGE_SINCE: i32 = 150_000;
@@ -55,10 +58,19 @@ pub(super) struct Role {
     pub(super) administered: bool,
 }
 
+/// Two roles that are called like a pair, and are none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Namesakes {
+    /// The one is a member of the other, but not by the grant of who may grant roles.
+    pub(super) by_its_own_grant: bool,
+}
+
 /// A role that a clone is a member of by itself.
 #[derive(Clone, Debug)]
 pub(super) struct Membership {
     pub(super) role: String,
+    /// Who granted it, where a REVOKE has to name that role.
+    pub(super) grantor: Option<String>,
     /// The base role is a member of it too, or is it.
     pub(super) of_the_base: bool,
 }
@@ -70,6 +82,14 @@ pub(super) struct Own {
     pub(super) objects: bool,
     /// Grants, policies, or user mappings.
     pub(super) grants: bool,
+}
+
+/// A role that a base is set to act as, and may not.
+#[derive(Clone, Debug)]
+pub(super) struct InVain {
+    pub(super) role: String,
+    /// The statement that ends it, where it is set.
+    pub(super) reset: String,
 }
 
 /// The role that `ownerrole` names.
@@ -88,7 +108,9 @@ pub(super) struct Facts {
     pub(super) changer: Changer,
     pub(super) base: Option<Role>,
     pub(super) clone: Option<Role>,
-    /// What the clone is a member of by itself; the base, if they are a pair.
+    /// They are no pair.
+    pub(super) namesakes: Option<Namesakes>,
+    /// What the clone is a member of by itself, but for the base.
     pub(super) memberships: Vec<Membership>,
     /// The clone's membership lets it act as the base, and gives it the base's rights.
     pub(super) membership_is_whole: bool,
@@ -99,8 +121,8 @@ pub(super) struct Facts {
     pub(super) present: Vec<roles::Setting>,
     /// Parameters among them that the changer may not set.
     pub(super) forbidden: Vec<String>,
-    /// The base's settings name a role that it may not act as.
-    pub(super) acts_in_vain: Option<String>,
+    /// The base's sessions are set to act as roles that it may not act as.
+    pub(super) acts_in_vain: Vec<InVain>,
 }
 
 /// Asks who changes roles.
@@ -203,7 +225,8 @@ pub(super) async fn pair(
         return Ok(facts);
     }
     if facts.clone.is_some() {
-        facts.memberships = memberships(session, base, clone).await?;
+        facts.namesakes = namesakes(session, pair).await?;
+        facts.memberships = memberships(session, base, clone, facts.changer.version).await?;
         facts.membership_is_whole = is_whole(session, base, clone, facts.changer.version).await?;
         facts.own = own(session, clone).await?;
         facts.present = roles::settings(session, clone).await?;
@@ -221,19 +244,59 @@ pub(super) async fn pair(
     Ok(facts)
 }
 
+/// Whether two roles that both exist are only called like a pair.
+///
+/// They are one if the clone is a member of the base, as AWS's function and this one make it, or is set to act as it: only an
+/// administrator and the clone itself can have set that, so it counts where the base took its membership away. A base that grants
+/// itself proves nothing.
+pub(super) async fn namesakes(
+    session: &Session,
+    pair: &crate::document::Pair,
+) -> Result<Option<Namesakes>, EngineError> {
+    let question = format!(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.roleid OPERATOR(pg_catalog.=) b.oid \
+                        AND m.member OPERATOR(pg_catalog.=) c.oid) \
+         FROM pg_catalog.pg_roles b, pg_catalog.pg_roles c \
+         WHERE b.rolname OPERATOR(pg_catalog.=) $1 AND c.rolname OPERATOR(pg_catalog.=) $2 \
+         AND NOT EXISTS (SELECT FROM pg_catalog.pg_auth_members m \
+             LEFT JOIN pg_catalog.pg_roles g ON g.oid OPERATOR(pg_catalog.=) m.grantor \
+             WHERE m.roleid OPERATOR(pg_catalog.=) b.oid AND m.member OPERATOR(pg_catalog.=) c.oid \
+             AND (g.oid IS NULL OR g.rolsuper OR g.rolcreaterole OR pg_catalog.current_setting('server_version_num')::pg_catalog.int4 \
+                  OPERATOR(pg_catalog.>=) {GRANTS_ITSELF_BEFORE})) \
+         AND NOT EXISTS (SELECT FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) AS set (setting) \
+             WHERE s.setrole OPERATOR(pg_catalog.=) c.oid \
+             AND set.setting OPERATOR(pg_catalog.=) ('role=' OPERATOR(pg_catalog.||) b.rolname::pg_catalog.text))"
+    );
+    let (base, clone) = (pair.base.as_str(), pair.clone.as_str());
+    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&base, Type::TEXT), (&clone, Type::TEXT)];
+    let rows = session.ask(&question, &values, READS).await?;
+    Ok(rows.first().map(|row| Namesakes {
+        by_its_own_grant: row.get(0),
+    }))
+}
+
 async fn memberships(
     session: &Session,
     base: &str,
     clone: &str,
+    version: i32,
 ) -> Result<Vec<Membership>, EngineError> {
-    let question = "SELECT DISTINCT g.rolname::pg_catalog.text, pg_catalog.pg_has_role(b.oid, g.oid, 'MEMBER') \
-                    FROM pg_catalog.pg_auth_members m \
-                    JOIN pg_catalog.pg_roles g ON g.oid OPERATOR(pg_catalog.=) m.roleid \
-                    JOIN pg_catalog.pg_roles u ON u.oid OPERATOR(pg_catalog.=) m.member, pg_catalog.pg_roles b \
-                    WHERE u.rolname OPERATOR(pg_catalog.=) $1 AND b.rolname OPERATOR(pg_catalog.=) $2 ORDER BY 1";
+    // a REVOKE takes away what the same grantor has granted
+    let grantor = match version < ADMIN_OPTION_SINCE {
+        true => "NULL",
+        false => "pg_catalog.pg_get_userbyid(m.grantor)",
+    };
+    let question = format!(
+        "SELECT DISTINCT g.rolname::pg_catalog.text, pg_catalog.pg_has_role(b.oid, g.oid, 'MEMBER'), {grantor}::pg_catalog.text \
+         FROM pg_catalog.pg_auth_members m \
+         JOIN pg_catalog.pg_roles g ON g.oid OPERATOR(pg_catalog.=) m.roleid \
+         JOIN pg_catalog.pg_roles u ON u.oid OPERATOR(pg_catalog.=) m.member, pg_catalog.pg_roles b \
+         WHERE u.rolname OPERATOR(pg_catalog.=) $1 AND b.rolname OPERATOR(pg_catalog.=) $2 \
+         AND m.roleid OPERATOR(pg_catalog.<>) b.oid ORDER BY 1, 3"
+    );
     let rows = session
         .ask(
-            question,
+            &question,
             &[(&clone, Type::TEXT), (&base, Type::TEXT)],
             READS,
         )
@@ -241,6 +304,7 @@ async fn memberships(
     let membership = |row: &tokio_postgres::Row| Membership {
         role: row.get(0),
         of_the_base: row.get(1),
+        grantor: row.get(2),
     };
     Ok(rows.iter().map(membership).collect())
 }
@@ -289,7 +353,7 @@ async fn own(session: &Session, role: &str) -> Result<Own, EngineError> {
     }))
 }
 
-/// The settings that have the clone act as the base role does, in each database; and a role that this one is set to act as, and
+/// The settings that have the clone act as the base role does, in each database; and the roles that this one is set to act as, and
 /// may not: the server lets it act as itself then.
 async fn acts(
     session: &Session,
@@ -297,14 +361,14 @@ async fn acts(
     owner: Option<&str>,
     settings: &[roles::Setting],
     version: i32,
-) -> Result<(Vec<roles::Setting>, Option<String>), EngineError> {
+) -> Result<(Vec<roles::Setting>, Vec<InVain>), EngineError> {
     let of = |database: Option<String>, value: &str| roles::Setting {
         database,
         name: "role".to_owned(),
         value: value.to_owned(),
     };
     if let Some(owner) = owner {
-        return Ok((vec![of(None, owner)], None));
+        return Ok((vec![of(None, owner)], Vec::new()));
     }
     let set: Vec<_> = settings.iter().filter(|set| set.name == "role").collect();
     let everywhere = set.iter().find(|set| set.database.is_none());
@@ -318,12 +382,19 @@ async fn acts(
     }
     let names: Vec<&str> = acts.iter().map(|acts| acts.value.as_str()).collect();
     let may = may_act_as(session, base, &names, version).await?;
-    let mut in_vain = None;
+    let mut in_vain = Vec::new();
     for acts in &mut acts {
-        if !may.contains(&acts.value) {
-            in_vain = in_vain.or_else(|| Some(acts.value.clone()).filter(|role| role != "none"));
-            acts.value = base.to_owned();
+        if may.contains(&acts.value) {
+            continue;
         }
+        // what another database's owner has set for all is nothing to correct here
+        if acts.value != "none" && set.iter().any(|set| **set == *acts) {
+            in_vain.push(InVain {
+                role: acts.value.clone(),
+                reset: roles::acts_as_itself(base, acts),
+            });
+        }
+        acts.value = base.to_owned();
     }
     let global = acts
         .iter()

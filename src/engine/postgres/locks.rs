@@ -10,45 +10,70 @@ use tokio_postgres::types::Type;
 use super::{Session, errors::Doing, roles};
 use crate::{document::Pair, engine::EngineError};
 
-/// Who holds, or waits for, the function's own lock, or that of a change of a role.
-const HOLDERS: &str = "pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid \
-    WHERE a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() AND (\
-        l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.objsubid OPERATOR(pg_catalog.=) 2 \
+/// The function's own lock, or that of a change of a role.
+const LOCKS: &str = "(l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.objsubid OPERATOR(pg_catalog.=) 2 \
         AND l.classid OPERATOR(pg_catalog.=) pg_catalog.hashtext('secret-rotation')::pg_catalog.oid \
         OR l.mode OPERATOR(pg_catalog.=) 'RowExclusiveLock' AND l.relation OPERATOR(pg_catalog.=) ANY (\
             ARRAY['pg_catalog.pg_authid'::pg_catalog.regclass, \
                   'pg_catalog.pg_auth_members'::pg_catalog.regclass, \
                   'pg_catalog.pg_db_role_setting'::pg_catalog.regclass]::pg_catalog.oid[]))";
 
+/// Who holds one of them, or waits for it.
+const HOLDERS: &str = "pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid \
+    WHERE a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() AND ";
+
+/// Transactions that are prepared hold locks without a session.
+const PREPARED: &str = "SELECT DISTINCT p.gid, p.owner::pg_catalog.text, p.database::pg_catalog.text FROM pg_catalog.pg_locks l \
+    JOIN pg_catalog.pg_locks x ON x.virtualtransaction OPERATOR(pg_catalog.=) l.virtualtransaction AND x.pid IS NULL \
+    JOIN pg_catalog.pg_prepared_xacts p ON p.transaction OPERATOR(pg_catalog.=) x.transactionid WHERE l.pid IS NULL AND ";
+
 /// What two sessions that alter one role at once come to: the second one finds it altered.
-const CONCURRENTLY: &str = "XX000";
+pub(super) const CONCURRENTLY: &str = "XX000";
+
+/// What ends the one of two sessions that wait for each other.
+const DEADLOCK: &str = "40P01";
+
+pub(super) fn is_deadlock(error: &EngineError) -> bool {
+    matches!(error, EngineError::Refused { code, .. } if code == DEADLOCK)
+}
 
 /// Who holds the lock that was waited for in vain. Who looks is out of the transaction by then, which has failed.
 pub(super) async fn held(session: &Session) -> EngineError {
-    let question = format!(
-        "SELECT DISTINCT a.pid, coalesce(a.usename, '')::pg_catalog.text FROM {HOLDERS} AND l.granted LIMIT 5"
+    let sessions = format!(
+        "SELECT DISTINCT a.pid, coalesce(a.usename, '')::pg_catalog.text FROM {HOLDERS}{LOCKS} AND l.granted LIMIT 5"
     );
+    let prepared = format!("{PREPARED}{LOCKS} LIMIT 5");
     let asked = async {
         session.client.batch_execute("ROLLBACK").await?;
-        session.client.query_typed(&question, &[]).await
+        let sessions = session.client.query_typed(&sessions, &[]).await?;
+        let prepared = session.client.query_typed(&prepared, &[]).await?;
+        Ok::<_, tokio_postgres::Error>((sessions, prepared))
     };
-    let Ok(Ok(holders)) = timeout(session.limits.fence(), asked).await else {
+    let Ok(Ok((sessions, prepared))) = timeout(session.limits.fence(), asked).await else {
         return session.timed_out();
     };
-    let holders: Vec<(i32, String)> = holders.iter().map(|row| (row.get(0), row.get(1))).collect();
-    if holders.is_empty() {
+    let sessions = sessions.iter().map(|row| {
+        let (pid, user): (i32, String) = (row.get(0), row.get(1));
+        (
+            format!("process {pid} of {user}"),
+            format!("SELECT pg_terminate_backend({pid})"),
+        )
+    });
+    let prepared = prepared.iter().map(|row| {
+        let (gid, owner, database): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+        (
+            format!("a transaction of {owner} that is prepared in the database {database}"),
+            format!("ROLLBACK PREPARED {}", roles::text(&gid).trim_start()),
+        )
+    });
+    let (by, cure): (Vec<_>, Vec<_>) = sessions.chain(prepared).unzip();
+    if by.is_empty() {
         return session.timed_out();
     }
-    let each = |text: fn(&(i32, String)) -> String, between| {
-        holders.iter().map(text).collect::<Vec<_>>().join(between)
-    };
     EngineError::Locked {
         server: session.server.clone(),
-        by: each(|(pid, user)| format!("process {pid} of {user}"), ", "),
-        cure: each(
-            |(pid, _)| format!("SELECT pg_terminate_backend({pid})"),
-            "; ",
-        ),
+        by: by.join(", "),
+        cure: cure.join("; "),
     }
 }
 
@@ -60,8 +85,8 @@ pub(super) async fn past_its_own<T>(
 ) -> Result<T, EngineError> {
     let error = match prepare().await {
         Err(error @ EngineError::Locked { .. }) => error,
-        // the other one has committed by now
-        Err(EngineError::Refused { code, .. }) if code == CONCURRENTLY => {
+        // the other one has committed by now, or has what it waited for
+        Err(EngineError::Refused { code, .. }) if [CONCURRENTLY, DEADLOCK].contains(&&*code) => {
             session.run("ROLLBACK", Doing::new("roll back")).await?;
             end_holders(session, pair).await.ok();
             return prepare().await;
@@ -78,7 +103,7 @@ pub(super) async fn past_its_own<T>(
 /// Ends the sessions of a pair of roles that hold what has to be locked, and counts them.
 pub(super) async fn end_holders(session: &Session, pair: &Pair) -> Result<usize, EngineError> {
     let statement = format!(
-        "WITH holders AS MATERIALIZED (SELECT DISTINCT a.pid FROM {HOLDERS} AND a.usename OPERATOR(pg_catalog.=) ANY ($1)) \
+        "WITH holders AS MATERIALIZED (SELECT DISTINCT a.pid FROM {HOLDERS}{LOCKS} AND a.usename OPERATOR(pg_catalog.=) ANY ($1)) \
          SELECT pid FROM holders WHERE pg_catalog.pg_terminate_backend(pid)"
     );
     let users = [pair.base.as_str(), pair.clone.as_str()];

@@ -3,7 +3,7 @@
 //! setSecret looks at it before it changes anything; `rotatectl doctor` shows it.
 
 use super::{
-    facts::{ADMIN_OPTION_SINCE, Changer, Facts, PARAMETER_PRIVILEGE_SINCE, Role},
+    facts::{ADMIN_OPTION_SINCE, Changer, Facts, Namesakes, PARAMETER_PRIVILEGE_SINCE, Role},
     roles,
 };
 use crate::{document::Pair, engine::Obstacle};
@@ -17,15 +17,7 @@ pub(super) fn of_a_pair(facts: &Facts, pair: &Pair, to: &str) -> Vec<Obstacle> {
         return vec![no_base(pair)];
     };
     let mut found = Vec::new();
-    let is_pair = facts.memberships.iter().any(|member| member.role == *base);
-    if facts.clone.is_some() && !is_pair {
-        found.push(Obstacle::stops(
-            "NoPair",
-            format!("{clone} is no member of {base}, so the two may be of different applications"),
-            "rename one of them; where they are one's, as a superuser, run",
-            vec![roles::grant(base, clone)],
-        ));
-    }
+    found.extend(facts.namesakes.map(|namesakes| no_pair(pair, namesakes)));
     let both = [Some(base_role), facts.clone.as_ref()];
     found.extend(changers(
         &facts.changer,
@@ -73,11 +65,11 @@ pub(super) fn of_one(changer: &Changer, role: &Role) -> Vec<Obstacle> {
     found
 }
 
-/// A new password has no end, and its role logs in: what stood against that is said, for it may be somebody's intention.
-pub(super) fn opened(role: &Role) -> Vec<Obstacle> {
-    let mut found = Vec::new();
-    if !role.logs_in && !role.ended {
-        found.push(Obstacle::warns(
+/// Who has a new password logs in: what stood against that is said, for it may be somebody's intention.
+pub(super) fn opened(role: &Role) -> Option<Obstacle> {
+    let forbidden = !role.logs_in && !role.ended;
+    forbidden.then(|| {
+        Obstacle::warns(
             "LoginRestored",
             format!(
                 "{} may not log in (NOLOGIN), and may again from now on",
@@ -85,17 +77,28 @@ pub(super) fn opened(role: &Role) -> Vec<Obstacle> {
             ),
             "it is its turn; to keep the secret's users from logging in, disable its rotation",
             Vec::new(),
-        ));
-    }
-    if let (Some(until), Some(_)) = (&role.ends, role.promised) {
-        found.push(Obstacle::warns(
-            "PromiseBroken",
-            format!("the old password of {} was to live until {until}, and is replaced now", role.name),
-            "an application that still uses it has to read the secret again; let the schedule be longer than the overlap",
-            Vec::new(),
-        ));
-    }
-    found
+        )
+    })
+}
+
+/// The function gives no role a password, or an end, for its name alone.
+pub(super) fn no_pair(pair: &Pair, namesakes: Namesakes) -> Obstacle {
+    let Pair { base, clone } = pair;
+    let (how, mut sql) = match namesakes.by_its_own_grant {
+        false => ("no member", Vec::new()),
+        // a second GRANT leaves the first one as it is
+        true => (
+            "a member by no administrator's grant",
+            vec![roles::revoke(base, clone)],
+        ),
+    };
+    sql.push(roles::grant(base, clone));
+    Obstacle::stops(
+        "NoPair",
+        format!("{clone} is {how} of {base}, so the two may be of different applications"),
+        "rename one of them; where they are one's, as a superuser, run",
+        sql,
+    )
 }
 
 fn no_base(pair: &Pair) -> Obstacle {
@@ -267,7 +270,8 @@ fn not_copied(facts: &Facts, base: &Role, clone: &str) -> Vec<Obstacle> {
         );
         found.push(Obstacle::warns("NotCopied", what, advice, sql));
     }
-    if let Some(role) = &facts.acts_in_vain {
+    for in_vain in &facts.acts_in_vain {
+        let role = &in_vain.role;
         found.push(Obstacle::warns(
             "ActsInVain",
             format!(
@@ -275,10 +279,7 @@ fn not_copied(facts: &Facts, base: &Role, clone: &str) -> Vec<Obstacle> {
                 base.name
             ),
             "correct it; as a superuser, run one of",
-            vec![
-                roles::grant(role, &base.name),
-                roles::acts_as_itself(&base.name),
-            ],
+            vec![roles::grant(role, &base.name), in_vain.reset.clone()],
         ));
     }
     found
@@ -297,17 +298,23 @@ pub(super) fn kept_as_md5(user: &str) -> Obstacle {
 /// A clone that would lose something if it acted as another role goes on acting as itself.
 fn of_its_own(facts: &Facts, base: &str, clone: &str) -> Vec<Obstacle> {
     let mut found = Vec::new();
-    let more = facts
+    let mut more: Vec<&str> = facts
         .memberships
         .iter()
-        .filter(|member| member.role != *base);
-    let more: Vec<&str> = more.map(|member| member.role.as_str()).collect();
+        .map(|member| member.role.as_str())
+        .collect();
+    // one may be granted by several
+    more.dedup();
     if !more.is_empty() {
+        let revoke = facts
+            .memberships
+            .iter()
+            .map(|member| roles::revoke_granted_by(&member.role, clone, member.grantor.as_deref()));
         found.push(Obstacle::warns(
             "CloneHasOwn",
             format!("{clone} is a member of {} by itself, and not through {base}", more.join(", ")),
             "so a REVOKE from the base role does not reach it; where the base has it too, as a superuser, run",
-            more.iter().map(|role| roles::revoke(role, clone)).collect(),
+            revoke.collect(),
         ));
     }
     if facts.goes_on_as_itself() {

@@ -118,6 +118,12 @@ pub(super) fn revoke(role: &str, member: &str) -> String {
     )
 }
 
+/// The same as `grantor` granted it, from PostgreSQL 16 on.
+pub(super) fn revoke_granted_by(role: &str, member: &str, grantor: Option<&str>) -> String {
+    let by = grantor.map(|grantor| format!(" GRANTED BY {}", escape_identifier(grantor)));
+    revoke(role, member) + &by.unwrap_or_default()
+}
+
 /// Gives all objects of a role in this database to another one.
 pub(super) fn reassign(from: &str, to: &str) -> String {
     format!(
@@ -141,9 +147,9 @@ pub(super) fn set_parameter(administrator: &str, parameter: &str) -> String {
     )
 }
 
-/// Has a role's sessions act as itself.
-pub(super) fn acts_as_itself(role: &str) -> String {
-    format!("ALTER ROLE {} RESET role", escape_identifier(role))
+/// Has a role's sessions act as itself, where it was set otherwise.
+pub(super) fn acts_as_itself(role: &str, acts: &Setting) -> String {
+    format!("{} RESET role", alter(role, acts))
 }
 
 /// What a superuser types so that an administrator may alter and grant a role: from PostgreSQL 16 on CREATEROLE
@@ -345,12 +351,19 @@ pub(super) async fn settings(session: &Session, role: &str) -> Answer<Vec<Settin
     Ok(settings.collect())
 }
 
-/// The statements that give `role` the settings `wanted`, where it has `present`, each with the parameter's name.
+/// A statement that sets or resets a parameter of a role.
+pub(super) struct Alteration<'a> {
+    pub(super) parameter: &'a str,
+    pub(super) sql: String,
+    pub(super) resets: bool,
+}
+
+/// The statements that give `role` the settings `wanted`, where it has `present`.
 pub(super) fn reconcile_settings<'a>(
     role: &str,
     wanted: &'a [Setting],
     present: &'a [Setting],
-) -> Vec<(&'a str, String)> {
+) -> Vec<Alteration<'a>> {
     let same_place = |a: &Setting, b: &Setting| a.name == b.name && a.database == b.database;
     let gone = present
         .iter()
@@ -358,10 +371,11 @@ pub(super) fn reconcile_settings<'a>(
     let new = wanted.iter().filter(|setting| !present.contains(setting));
     let reset = gone.map(|setting| {
         let name = escape_identifier(&setting.name);
-        (
-            setting.name.as_str(),
-            format!("{} RESET {name}", alter(role, setting)),
-        )
+        Alteration {
+            parameter: &setting.name,
+            sql: format!("{} RESET {name}", alter(role, setting)),
+            resets: true,
+        }
     });
     let set = new.map(|setting| {
         let name = escape_identifier(&setting.name);
@@ -369,10 +383,11 @@ pub(super) fn reconcile_settings<'a>(
             true => list(&setting.value),
             false => escape_literal(&setting.value),
         };
-        (
-            setting.name.as_str(),
-            format!("{} SET {name} TO {value}", alter(role, setting)),
-        )
+        Alteration {
+            parameter: &setting.name,
+            sql: format!("{} SET {name} TO {value}", alter(role, setting)),
+            resets: false,
+        }
     });
     reset.chain(set).collect()
 }

@@ -39,7 +39,11 @@ pub(super) async fn change<E: From<EngineError>>(
             session
         }
     };
-    let pair = Pair::of(user);
+    // whose name ends in _clone is another application's role here
+    let pair = Pair {
+        base: user.to_owned(),
+        clone: user.to_owned(),
+    };
     let prepare = async || prepare(&session, user, md5).await;
     let change = locks::past_its_own(&session, &pair, prepare).await?;
     let Some(pending) = change.asked(wanted).await? else {
