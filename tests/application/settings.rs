@@ -185,3 +185,69 @@ async fn a_queue_of_notifications_that_nobody_reads_keeps_nothing_from_rotating(
     other.query_one(fill, &[]).await.unwrap();
     both_rotate(&world).await;
 }
+
+/// The clone's sessions would begin as somebody whom they may not be.
+#[tokio::test]
+async fn who_a_role_says_that_its_sessions_are_is_nobody_elses_affair() {
+    let world = world().await;
+    let (secret, base) = (world.alternating_users(), world.alternating_role());
+    let client = application(&world, secret).await;
+    let set = format!("ALTER ROLE {base} SET session_authorization = {base}");
+    let _ = client.batch_execute(&set).await;
+    for _ in 0..3 {
+        let rotation = rotate(&world, secret).await;
+        assert!(rotation.succeeded, "{rotation:?}");
+        application(&world, secret).await;
+    }
+}
+
+/// The old clone acts as the base, so it may set what it likes for the one in force.
+#[tokio::test]
+async fn nothing_that_the_old_user_sets_for_the_new_one_keeps_it_from_being_revoked() {
+    for set in [
+        "local_preload_libraries = nowhere",
+        "transaction_timeout = 1",
+        "statement_timeout = 1",
+        "default_transaction_read_only = on",
+        "restrict_nonsystem_relation_kind = 'view, foreign-table'",
+        "search_path = nowhere",
+    ] {
+        let world = world().await;
+        let (secret, base) = (world.alternating_users(), world.alternating_role());
+        assert!(rotate(&world, secret).await.succeeded);
+        let leaked = application(&world, secret).await;
+        let document = current(&world, secret).await;
+        assert!(rotate(&world, secret).await.succeeded);
+        let alter = format!("ALTER ROLE {base} SET {set}");
+        // a release that does not know it
+        if leaked.batch_execute(&alter).await.is_err() {
+            continue;
+        }
+        revoke(&world, secret)
+            .await
+            .unwrap_or_else(|error| panic!("{set}: {error}"));
+        assert!(!common::is_alive(&leaked).await);
+        common::assert_rejected(log_in(&world, &document).await);
+    }
+}
+
+/// As much as the server keeps, more than the function's memory holds.
+#[tokio::test]
+async fn a_setting_that_would_fill_the_functions_memory_is_not_read() {
+    let world = world().await;
+    let (secret, base) = (world.alternating_users(), world.alternating_role());
+    let client = application(&world, secret).await;
+    for set in ["search_path", "role"] {
+        let long = "x".repeat(1_000_000);
+        let sql = format!("SET role = none; ALTER ROLE {base} SET {set} TO '{long}'");
+        client.batch_execute(&sql).await.unwrap();
+        let rotation = rotate(&world, secret).await;
+        assert!(rotation.succeeded, "{rotation:?}");
+        let of_the_clone = format!(
+            "SELECT max(length(setconfig::text)) FROM pg_db_role_setting WHERE setrole = '{base}_clone'::regrole"
+        );
+        assert!(ask::<i32>(&world, &of_the_clone).await < 1000);
+        assert!(!format!("{rotation:?}").contains("xxxxxxxxxxxxxxxxxxxx"));
+        assert!(rotate(&world, secret).await.succeeded);
+    }
+}

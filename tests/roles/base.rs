@@ -358,3 +358,53 @@ async fn a_role_that_all_of_another_database_acts_as_is_nothing_to_warn_of() {
     assert!(said.is_empty(), "{said:?}");
     assert_eq!(acts_as(&world).await, *world.alternating_role());
 }
+
+/// All that any role may set for itself, in one rotation, with the values as the catalogs keep them.
+#[tokio::test]
+async fn every_setting_that_a_role_may_have_reaches_the_clone_as_it_is() {
+    let world = world().await;
+    let base = world.alternating_role();
+    let sql = format!(
+        "DO $$ DECLARE s record; BEGIN FOR s IN SELECT name, current_setting(name) AS value FROM pg_settings WHERE context = 'user' AND name NOT LIKE '%.%' \
+         AND name NOT IN ('role', 'session_authorization', 'seed', 'transaction_isolation', 'transaction_read_only', \
+                          'transaction_deferrable', 'search_path', 'local_preload_libraries') LOOP \
+         BEGIN EXECUTE format('ALTER ROLE {base} SET %I TO %L', s.name, s.value); EXCEPTION WHEN OTHERS THEN NULL; END; \
+         END LOOP; END $$; ALTER ROLE {base} SET search_path TO \"$user\", public, \"a, b\", \"c\"\"d\", 'it''s'"
+    );
+    execute(&world, &sql).await;
+    let of_the_base = settings(&world, base).await;
+    assert!(of_the_base.len() > 1000, "{of_the_base}");
+    for _ in 0..3 {
+        let rotation = turn(&world).await;
+        let said = warnings(&rotation, "NotCopied");
+        assert!(said.is_empty(), "{said:?}");
+    }
+    assert_eq!(settings(&world, &clone(&world)).await, of_the_base);
+}
+
+/// From PostgreSQL 16 on a membership need not let its member act as the role, and a plain GRANT leaves it so.
+#[tokio::test]
+async fn a_membership_that_does_not_let_the_base_act_so_is_named_with_the_grant_that_does() {
+    let world = world().await;
+    if release(&world).await < 16 {
+        return;
+    }
+    let base = world.alternating_role();
+    let group = format!("group_of_{base}");
+    let sql = format!(
+        "CREATE ROLE {group}; GRANT {group} TO {base} WITH SET FALSE; ALTER ROLE {base} SET role TO {group}"
+    );
+    execute(&world, &sql).await;
+    let said = warnings(&turn(&world).await, "ActsInVain");
+    let grant = cure(&said[0]);
+    let grant = grant
+        .trim_start_matches("one of ")
+        .split(';')
+        .next()
+        .unwrap();
+    execute(&world, grant).await;
+    turn(&world).await;
+    let said = warnings(&turn(&world).await, "ActsInVain");
+    assert!(said.is_empty(), "{said:?}");
+    assert_eq!(acts_as(&world).await, group);
+}

@@ -93,3 +93,22 @@ async fn who_has_tried_that_the_owner_role_does_may_say_so() {
     outcome(&world, secret, "setSecret").await;
     assert_eq!(acts_as(&world).await, owner);
 }
+
+/// From PostgreSQL 16 on a membership need not let its member act as the role.
+#[tokio::test]
+async fn an_owner_role_that_the_base_may_not_act_as_is_an_obstacle_whose_cure_holds() {
+    let world = world().await;
+    if release(&world).await < 16 {
+        return;
+    }
+    let secret = world.alternating_users();
+    let owner = with_owner(&world).await;
+    let base = world.alternating_role();
+    execute(&world, &format!("GRANT {owner} TO {base} WITH SET FALSE")).await;
+    stage_up_to(&world, secret, "setSecret").await;
+    let error = fails(&world, secret, "setSecret").await;
+    assert_eq!(error.error_type, "OwnerRoleNotGranted", "{error}");
+    execute(&world, &cure(&error.error_message)).await;
+    outcome(&world, secret, "setSecret").await;
+    outcome(&world, secret, "testSecret").await;
+}

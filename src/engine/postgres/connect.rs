@@ -68,6 +68,7 @@ impl Postgres<'_> {
         let mut packet = Packet {
             pinned: purpose != Purpose::Application,
             idles: false,
+            transacts: false,
         };
         loop {
             let options = packet.options(self.limits);
@@ -87,8 +88,17 @@ impl Postgres<'_> {
                 {
                     packet.idles = true;
                 }
+                // or its transactions, from PostgreSQL 17 on
+                Err(EngineError::Refused { code, .. })
+                    if code == TRANSACTION_TIMEOUT && !packet.transacts =>
+                {
+                    packet.transacts = true;
+                }
                 Ok(Login::Accepted(session)) if session.hurried && !packet.idles => {
                     packet.idles = true;
+                }
+                Ok(Login::Accepted(session)) if session.hasty && !packet.transacts => {
+                    packet.transacts = true;
                 }
                 answer => return answer,
             }
@@ -190,6 +200,7 @@ impl Postgres<'_> {
             standby: false,
             pooled: false,
             hurried: false,
+            hasty: false,
             md5: login.md5,
             purpose,
             limits: self.limits,
@@ -209,6 +220,7 @@ impl Postgres<'_> {
         session.standby = about.standby;
         session.pooled = about.process != login.process;
         session.hurried = about.hurried;
+        session.hasty = about.hasty;
         Ok(Login::Accepted(session))
     }
 }
@@ -220,18 +232,25 @@ struct Packet {
     /// That an idle session lasts as long as the function says. It is said only where it has to be, for PostgreSQL 13 does not know
     /// the word.
     idles: bool,
+    /// The same of a transaction.
+    transacts: bool,
 }
 
 impl Packet {
     fn options(&self, limits: Limits) -> Option<String> {
         let pinned = self.pinned.then(|| pin::options(limits));
         let idles = self.idles.then(|| IDLES.to_owned());
-        let options: Vec<_> = pinned.into_iter().chain(idles).collect();
+        let transacts = self.transacts.then(|| TRANSACTS.to_owned());
+        let options: Vec<_> = pinned.into_iter().chain(idles).chain(transacts).collect();
         (!options.is_empty()).then(|| options.join(" "))
     }
 }
 
 const IDLES: &str = "-c idle_session_timeout=1min";
+const TRANSACTS: &str = "-c transaction_timeout=1min";
+
+/// What a session ends with whose transaction took too long.
+const TRANSACTION_TIMEOUT: &str = "25P04";
 
 /// SQLSTATEs with which poolers refuse a startup packet: PgBouncer's, and RDS Proxy's.
 const POOLERS: [&str; 2] = ["08P01", "0A000"];
@@ -245,11 +264,14 @@ struct About {
     process: Option<i32>,
     /// Whether it ends when it is idle for less than a minute.
     hurried: bool,
+    /// Whether a transaction may take less than a minute.
+    hasty: bool,
 }
 
 async fn about_itself(session: &Session) -> Result<About, tokio_postgres::Error> {
     let question = "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.pg_backend_pid(), \
-                    pg_catalog.current_setting('idle_session_timeout', true)";
+                    pg_catalog.current_setting('idle_session_timeout', true), \
+                    pg_catalog.current_setting('transaction_timeout', true)";
     let answer = session.client.simple_query(question).await?;
     let row = answer.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some(row),
@@ -261,5 +283,6 @@ async fn about_itself(session: &Session) -> Result<About, tokio_postgres::Error>
         standby: field(0) == Some("t"),
         process: field(1).and_then(|process| process.parse().ok()),
         hurried: field(2).is_some_and(|limit| !is_long(limit)),
+        hasty: field(3).is_some_and(|limit| !is_long(limit)),
     })
 }

@@ -96,7 +96,7 @@ pub(super) struct InVain {
 #[derive(Clone, Debug)]
 pub(super) struct Owner {
     pub(super) name: String,
-    /// The base role is a member of it.
+    /// The base role may act as it.
     pub(super) of_the_base: bool,
     /// Kinds of things that the base role has and that this one lacks.
     pub(super) lacks: Vec<String>,
@@ -121,6 +121,8 @@ pub(super) struct Facts {
     pub(super) present: Vec<roles::Setting>,
     /// Parameters among them that the changer may not set.
     pub(super) forbidden: Vec<String>,
+    /// Parameters of the base whose values are too long to be copied.
+    pub(super) too_long: Vec<String>,
     /// The base's sessions are set to act as roles that it may not act as.
     pub(super) acts_in_vain: Vec<InVain>,
 }
@@ -235,10 +237,14 @@ pub(super) async fn pair(
     let (acts, in_vain) = acts(session, base, owner, &settings, facts.changer.version).await?;
     facts.acts_in_vain = in_vain;
     facts.wanted = settings;
-    facts.wanted.retain(|setting| setting.name != "role");
+    let too_long = facts.wanted.iter().filter(|setting| setting.is_cut());
+    facts.too_long = too_long.map(|setting| setting.name.clone()).collect();
+    facts
+        .wanted
+        .retain(|setting| setting.name != "role" && !setting.is_cut());
     facts.wanted.extend(acts);
     if let Some(name) = owner {
-        facts.owner = Some(self::owner(session, base, name).await?);
+        facts.owner = Some(self::owner(session, base, name, facts.changer.version).await?);
     }
     facts.forbidden = forbidden(session, &facts).await?;
     Ok(facts)
@@ -370,7 +376,10 @@ async fn acts(
     if let Some(owner) = owner {
         return Ok((vec![of(None, owner)], Vec::new()));
     }
-    let set: Vec<_> = settings.iter().filter(|set| set.name == "role").collect();
+    let set: Vec<_> = settings
+        .iter()
+        .filter(|set| set.name == "role" && !set.is_cut())
+        .collect();
     let everywhere = set.iter().find(|set| set.database.is_none());
     let mut acts: Vec<roles::Setting> = set.iter().map(|set| (*set).clone()).collect();
     if everywhere.is_none() {
@@ -429,15 +438,16 @@ async fn may_act_as(
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-async fn owner(session: &Session, base: &str, name: &str) -> Result<Owner, EngineError> {
-    let question = "SELECT pg_catalog.pg_has_role(b.oid, o.oid, 'MEMBER') FROM pg_catalog.pg_roles b, pg_catalog.pg_roles o \
-                    WHERE b.rolname OPERATOR(pg_catalog.=) $1 AND o.rolname OPERATOR(pg_catalog.=) $2";
-    let rows = session
-        .ask(question, &[(&base, Type::TEXT), (&name, Type::TEXT)], READS)
-        .await?;
+async fn owner(
+    session: &Session,
+    base: &str,
+    name: &str,
+    version: i32,
+) -> Result<Owner, EngineError> {
+    let may = may_act_as(session, base, &[name], version).await?;
     Ok(Owner {
         name: name.to_owned(),
-        of_the_base: rows.first().is_some_and(|row| row.get(0)),
+        of_the_base: !may.is_empty(),
         lacks: roles::lacks(session, base, name).await?,
     })
 }

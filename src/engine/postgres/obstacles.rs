@@ -213,9 +213,13 @@ fn of_the_owner(facts: &Facts, base: &str, clone: &str) -> Vec<Obstacle> {
     if !owner.of_the_base {
         found.push(Obstacle::stops(
             "OwnerRoleNotGranted",
-            format!("the secret's \"ownerrole\" is {}, and {base} is no member of it: a secret's value gives nobody a role", owner.name),
+            format!("the secret's \"ownerrole\" is {}, and {base} may not act as it: a secret's value gives nobody a role", owner.name),
             "correct the secret, or, as a superuser, run",
-            vec![roles::grant(&owner.name, base)],
+            vec![roles::grant_acting(
+                &owner.name,
+                base,
+                facts.changer.version >= ADMIN_OPTION_SINCE,
+            )],
         ));
     } else if !owner.lacks.is_empty() {
         found.push(Obstacle::stops(
@@ -270,6 +274,18 @@ fn not_copied(facts: &Facts, base: &Role, clone: &str) -> Vec<Obstacle> {
         );
         found.push(Obstacle::warns("NotCopied", what, advice, sql));
     }
+    for name in &facts.too_long {
+        found.push(Obstacle::warns(
+            "NotCopied",
+            format!(
+                "{clone} does not get the setting {name} of {}, whose value is longer than {} bytes",
+                base.name,
+                roles::Setting::LONGEST
+            ),
+            "where it matters, set it for that role too, as a superuser",
+            Vec::new(),
+        ));
+    }
     for in_vain in &facts.acts_in_vain {
         let role = &in_vain.role;
         found.push(Obstacle::warns(
@@ -279,7 +295,14 @@ fn not_copied(facts: &Facts, base: &Role, clone: &str) -> Vec<Obstacle> {
                 base.name
             ),
             "correct it; as a superuser, run one of",
-            vec![roles::grant(role, &base.name), in_vain.reset.clone()],
+            vec![
+                roles::grant_acting(
+                    role,
+                    &base.name,
+                    facts.changer.version >= ADMIN_OPTION_SINCE,
+                ),
+                in_vain.reset.clone(),
+            ],
         ));
     }
     found

@@ -23,12 +23,17 @@ const PINNED: [(&str, &str); 8] = [
 /// rotatectl doctor looks at what the server has.
 const HASHING: [(&str, &str); 1] = [("password_encryption", "scram-sha-256")];
 
+/// What a session loads when it begins: a library that is not there would end it.
+const AT_LOGIN: [(&str, &str); 1] = [("local_preload_libraries", "")];
+
 /// The startup packet's `options`.
 pub(super) fn options(limits: Limits) -> String {
     let fixed = PINNED.map(|(name, value)| format!("-c {name}={value}"));
     let limits = time_limits(limits).map(|(name, limit)| format!("-c {name}={limit}"));
+    let at_login = AT_LOGIN.map(|(name, value)| format!("-c {name}={value}"));
     fixed
         .into_iter()
+        .chain(at_login)
         .chain(limits)
         .collect::<Vec<_>>()
         .join(" ")

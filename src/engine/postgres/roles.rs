@@ -101,6 +101,14 @@ pub(super) fn grant(role: &str, member: &str) -> String {
     )
 }
 
+/// Makes `member` a member of `role` that may act as it: from PostgreSQL 16 on a plain GRANT leaves a membership as it is.
+pub(super) fn grant_acting(role: &str, member: &str, with_options: bool) -> String {
+    match with_options {
+        true => format!("{} WITH SET TRUE", grant(role, member)),
+        false => grant(role, member),
+    }
+}
+
 /// Makes the clone a member of the base, so that it has all that the base has and may act as it.
 pub(super) fn grant_whole(base: &str, clone: &str, with_options: bool) -> String {
     match with_options {
@@ -201,7 +209,7 @@ pub(super) async fn identity(session: &Session) -> Answer<Option<Identity>> {
                         THEN 'MEMBER' ELSE 'SET' END), false) \
                     FROM pg_catalog.pg_roles r LEFT JOIN LATERAL (\
                         SELECT set.role, named.oid FROM (\
-                            SELECT pg_catalog.substr(c.setting, 6) AS role, s.setdatabase \
+                            SELECT pg_catalog.substr(c.setting, 6, 64) AS role, s.setdatabase \
                             FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) AS c (setting) \
                             WHERE s.setrole OPERATOR(pg_catalog.=) r.oid AND c.setting OPERATOR(pg_catalog.~~) 'role=%' \
                             AND (s.setdatabase OPERATOR(pg_catalog.=) 0 OR s.setdatabase OPERATOR(pg_catalog.=) (\
@@ -224,7 +232,7 @@ pub(super) async fn identity(session: &Session) -> Answer<Option<Identity>> {
 
 /// Which role a session acts as by what is set for its database, if that is set.
 pub(super) async fn databases_that_act(session: &Session) -> Answer<Vec<Setting>> {
-    let question = "SELECT d.datname::pg_catalog.text, pg_catalog.substr(c.setting, 6) FROM pg_catalog.pg_db_role_setting s \
+    let question = "SELECT d.datname::pg_catalog.text, pg_catalog.substr(c.setting, 6, 64) FROM pg_catalog.pg_db_role_setting s \
                     JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.setdatabase, \
                     pg_catalog.unnest(s.setconfig) AS c (setting) \
                     WHERE s.setrole OPERATOR(pg_catalog.=) 0 AND c.setting OPERATOR(pg_catalog.~~) 'role=%'";
@@ -333,13 +341,28 @@ pub(super) struct Setting {
     pub(super) value: String,
 }
 
+impl Setting {
+    /// A role may set for itself what fills the function's memory: more than this is not read.
+    pub(super) const LONGEST: usize = 16_384;
+
+    /// Whether it was not read to its end.
+    pub(super) fn is_cut(&self) -> bool {
+        self.value.len() > Self::LONGEST
+    }
+}
+
 /// All of a role's settings, in every database and in each.
 pub(super) async fn settings(session: &Session, role: &str) -> Answer<Vec<Setting>> {
-    let question = "SELECT d.datname::pg_catalog.text, c.setting FROM pg_catalog.pg_db_role_setting s \
-                    JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) s.setrole \
-                    LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.setdatabase, \
-                    pg_catalog.unnest(s.setconfig) AS c (setting) WHERE r.rolname OPERATOR(pg_catalog.=) $1";
-    let rows = session.ask(question, &[(&role, Type::TEXT)], READS).await?;
+    let question = format!(
+        "SELECT d.datname::pg_catalog.text, pg_catalog.left(c.setting, {}) FROM pg_catalog.pg_db_role_setting s \
+         JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) s.setrole \
+         LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.setdatabase, \
+         pg_catalog.unnest(s.setconfig) AS c (setting) WHERE r.rolname OPERATOR(pg_catalog.=) $1",
+        2 * Setting::LONGEST
+    );
+    let rows = session
+        .ask(&question, &[(&role, Type::TEXT)], READS)
+        .await?;
     let settings = rows.iter().filter_map(|row| {
         let (name, value) = row.get::<_, &str>(1).split_once('=')?;
         Some(Setting {

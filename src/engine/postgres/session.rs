@@ -38,6 +38,8 @@ pub struct Session {
     pub(super) pooled: bool,
     /// The server ends it soon where it is idle.
     pub(super) hurried: bool,
+    /// The server ends its transactions soon.
+    pub(super) hasty: bool,
     /// The server keeps the password as an md5 hash.
     pub(super) md5: bool,
     pub(super) purpose: Purpose,
