@@ -55,6 +55,9 @@ async fn rotates(world: &World, number: usize, user: &str, password: &str, dbnam
     single.as_object_mut().unwrap().remove("masterarn");
     // alternating first: it leaves the base role's password as it is
     for (secret, document) in [("alternating", document), ("single", single)] {
+        // a single user with an end is refused
+        let lift = "ALTER ROLE %I VALID UNTIL %L";
+        run(world, lift, &[user, "infinity"]).await;
         let secret = format!("hostile/{secret}/{number}");
         common::staged_secret(world, &secret, &document.to_string()).await;
         for step in STEPS {

@@ -408,3 +408,80 @@ async fn a_membership_that_does_not_let_the_base_act_so_is_named_with_the_grant_
     assert!(said.is_empty(), "{said:?}");
     assert_eq!(acts_as(&world).await, group);
 }
+
+/// What people have; each turn of each user does the same, and nothing is warned of.
+#[tokio::test]
+async fn ordinary_ways_to_keep_roles_are_the_same_for_both_users_without_a_warning() {
+    for (made, done) in [
+        (
+            "ALTER ROLE admin SUPERUSER; ALTER ROLE base SET log_statement = 'mod'",
+            "SHOW log_statement",
+        ),
+        (
+            "ALTER ROLE base NOINHERIT; CREATE ROLE group_x; GRANT group_x TO base; CREATE TABLE t (); ALTER TABLE t OWNER TO group_x",
+            "SET ROLE group_x; SELECT FROM t; RESET ROLE",
+        ),
+        (
+            "ALTER ROLE base CREATEDB CREATEROLE",
+            "CREATE ROLE made_x; DROP ROLE made_x",
+        ),
+        (
+            "CREATE TABLE t AS SELECT 1 AS id; ALTER TABLE t ENABLE ROW LEVEL SECURITY; GRANT SELECT ON t TO base; \
+          CREATE POLICY p ON t TO base USING (true)",
+            "SELECT 1 / count(*) FROM t",
+        ),
+        (
+            "CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$; \
+          CREATE EVENT TRIGGER e_x ON ddl_command_start WHEN TAG IN ('DROP TABLE') EXECUTE FUNCTION f()",
+            "SELECT 1",
+        ),
+        (
+            "REVOKE CONNECT ON DATABASE shop FROM PUBLIC; GRANT CONNECT ON DATABASE shop TO base, admin, orders",
+            "SELECT 1",
+        ),
+        (
+            "ALTER DEFAULT PRIVILEGES FOR ROLE base GRANT SELECT ON TABLES TO orders; ALTER ROLE base VALID UNTIL 'infinity'",
+            "CREATE TABLE made (); DROP TABLE made",
+        ),
+        (
+            "ALTER TABLE stock OWNER TO base; ALTER ROLE base CONNECTION LIMIT 2",
+            "ALTER TABLE stock ADD x int; ALTER TABLE stock DROP x",
+        ),
+        (
+            "CREATE ROLE owner_x; GRANT owner_x TO base; ALTER ROLE base IN DATABASE shop SET role TO owner_x; ALTER TABLE stock OWNER TO owner_x",
+            "ALTER TABLE stock ADD x int; ALTER TABLE stock DROP x",
+        ),
+    ] {
+        let world = world().await;
+        let (base, admin) = (world.alternating_role(), administrator(&world));
+        let named = |sql: &str| {
+            sql.replace("orders", world.role())
+                .replace("_x", &format!("_x_{base}"))
+                .replace("ROLE base", &format!("ROLE {base}"))
+                .replace("TO base", &format!("TO {base}"))
+                .replace("ROLE admin", &format!("ROLE {admin}"))
+                .replace(", admin", &format!(", {admin}"))
+                .replace("shop", world.dbname())
+        };
+        let database = in_the_database(&world).await;
+        database.batch_execute(&named(made)).await.unwrap();
+        for _ in 0..3 {
+            let rotation = turn(&world).await;
+            let does = session(&world).await;
+            does.batch_execute(&named(done))
+                .await
+                .unwrap_or_else(|error| panic!("{made}: {error:?}"));
+            for kind in [
+                "NotCopied",
+                "NotReset",
+                "CloneHasOwn",
+                "ActsInVain",
+                "LoginRestored",
+                "VerifyUntried",
+            ] {
+                let said = warnings(&rotation, kind);
+                assert!(said.is_empty(), "{made}: {said:?}");
+            }
+        }
+    }
+}

@@ -380,8 +380,9 @@ async fn follow(
     let as_itself = facts.goes_on_as_itself();
     for alteration in roles::reconcile_settings(clone, &facts.wanted, &facts.present) {
         let name = alteration.parameter;
-        let left_out = facts.forbidden.iter().any(|forbidden| forbidden == name);
-        if !left_out && !(as_itself && name == "role") {
+        let forbidden = facts.forbidden.iter().any(|forbidden| forbidden == name);
+        let left_out = forbidden || as_itself && name == "role";
+        if !left_out {
             try_to(session, clone, &alteration, &altering("alter", clone)).await?;
         }
     }
