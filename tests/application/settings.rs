@@ -251,3 +251,22 @@ async fn a_setting_that_would_fill_the_functions_memory_is_not_read() {
         assert!(rotate(&world, secret).await.succeeded);
     }
 }
+
+/// The old clone has set it for the base, which is in force: no session of it begins, until the rotation to the other user.
+#[tokio::test]
+async fn a_library_that_is_not_there_locks_the_application_out_until_a_rotation_at_most() {
+    let world = world().await;
+    let (secret, base) = (world.alternating_users(), world.alternating_role());
+    assert!(rotate(&world, secret).await.succeeded);
+    let leaked = application(&world, secret).await;
+    assert!(rotate(&world, secret).await.succeeded);
+    let set = format!("ALTER ROLE {base} SET local_preload_libraries = nowhere");
+    leaked.batch_execute(&set).await.unwrap();
+    let document = current(&world, secret).await;
+    assert!(log_in(&world, &document).await.is_err());
+    let rotation = rotate(&world, secret).await;
+    assert!(rotation.succeeded, "{rotation:?}");
+    application(&world, secret).await;
+    let said = common::warnings(&rotation, "NotCopied");
+    assert!(said[0].contains("local_preload_libraries"), "{said:?}");
+}

@@ -121,8 +121,8 @@ pub(super) struct Facts {
     pub(super) present: Vec<roles::Setting>,
     /// Parameters among them that the changer may not set.
     pub(super) forbidden: Vec<String>,
-    /// Parameters of the base whose values are too long to be copied.
-    pub(super) too_long: Vec<String>,
+    /// Parameters of the base that no clone gets, and why.
+    pub(super) kept_back: Vec<(String, &'static str)>,
     /// The base's sessions are set to act as roles that it may not act as.
     pub(super) acts_in_vain: Vec<InVain>,
 }
@@ -237,11 +237,14 @@ pub(super) async fn pair(
     let (acts, in_vain) = acts(session, base, owner, &settings, facts.changer.version).await?;
     facts.acts_in_vain = in_vain;
     facts.wanted = settings;
-    let too_long = facts.wanted.iter().filter(|setting| setting.is_cut());
-    facts.too_long = too_long.map(|setting| setting.name.clone()).collect();
-    facts
-        .wanted
-        .retain(|setting| setting.name != "role" && !setting.is_cut());
+    let present = &facts.present;
+    facts.wanted.retain(|setting| {
+        let why = why_kept_back(setting).filter(|_| !present.contains(setting));
+        facts
+            .kept_back
+            .extend(why.map(|why| (setting.name.clone(), why)));
+        setting.name != "role" && why.is_none()
+    });
     facts.wanted.extend(acts);
     if let Some(name) = owner {
         facts.owner = Some(self::owner(session, base, name, facts.changer.version).await?);
@@ -313,6 +316,15 @@ async fn memberships(
         grantor: row.get(2),
     };
     Ok(rows.iter().map(membership).collect())
+}
+
+/// A role may set for itself, or the clone for its base, what would keep the other one from its turn.
+fn why_kept_back(setting: &roles::Setting) -> Option<&'static str> {
+    if setting.is_cut() {
+        return Some("its value is too long to be read");
+    }
+    let is_library = setting.name == "local_preload_libraries";
+    is_library.then_some("a library that is not there would keep it from logging in")
 }
 
 async fn is_whole(

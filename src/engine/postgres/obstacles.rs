@@ -274,13 +274,12 @@ fn not_copied(facts: &Facts, base: &Role, clone: &str) -> Vec<Obstacle> {
         );
         found.push(Obstacle::warns("NotCopied", what, advice, sql));
     }
-    for name in &facts.too_long {
+    for (name, why) in &facts.kept_back {
         found.push(Obstacle::warns(
             "NotCopied",
             format!(
-                "{clone} does not get the setting {name} of {}, whose value is longer than {} bytes",
-                base.name,
-                roles::Setting::LONGEST
+                "{clone} does not get the setting {name} of {}, for {why}",
+                base.name
             ),
             "where it matters, set it for that role too, as a superuser",
             Vec::new(),

@@ -343,7 +343,7 @@ pub(super) struct Setting {
 
 impl Setting {
     /// A role may set for itself what fills the function's memory: more than this is not read.
-    pub(super) const LONGEST: usize = 16_384;
+    const LONGEST: usize = 16_384;
 
     /// Whether it was not read to its end.
     pub(super) fn is_cut(&self) -> bool {
