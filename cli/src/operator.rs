@@ -1,6 +1,6 @@
 //! The function's steps that only operators send: revokeSecret and rollbackSecret.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use aws_config::SdkConfig;
 use aws_sdk_lambda::{
@@ -24,6 +24,26 @@ pub struct Revoked {
     pub outcome: String,
     /// How many sessions it ended.
     pub sessions_ended: u64,
+    /// For how many seconds a login with the old password that had begun may yet end well: then it is to be revoked again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub again_in_seconds: Option<u64>,
+}
+
+impl fmt::Display for Revoked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}, sessions ended: {}",
+            self.outcome, self.sessions_ended
+        )?;
+        match self.again_in_seconds {
+            None => Ok(()),
+            Some(seconds) => write!(
+                f,
+                "; a login that had begun before may yet end well for {seconds} s: revoke again after that"
+            ),
+        }
+    }
 }
 
 /// What rollbackSecret did.
@@ -88,6 +108,7 @@ impl Operator {
         Ok(Revoked {
             outcome: text(&answer, "outcome"),
             sessions_ended: answer["sessions"].as_u64().unwrap_or_default(),
+            again_in_seconds: answer["again_in_seconds"].as_u64(),
         })
     }
 

@@ -40,9 +40,12 @@ pub async fn run(configuration: &SdkConfig, arguments: RevokeArguments) -> Resul
     let send = async |operator: Operator, secret: &str, function: &str| {
         operator.revoke(secret, function).await
     };
-    let line = |revoked: &Revoked| {
-        let (outcome, sessions) = (&revoked.outcome, revoked.sessions_ended);
-        format!("{outcome}, sessions ended: {sessions}")
-    };
-    operate(configuration, &arguments.asked, words, send, line).await
+    operate(
+        configuration,
+        &arguments.asked,
+        words,
+        send,
+        Revoked::to_string,
+    )
+    .await
 }

@@ -287,7 +287,7 @@ async fn a_revocation_that_fails_is_told_at_the_end_and_what_comes_after_it_is_d
 "#]])
         .stderr_eq(str![[r#"
 containing a leak of demo/stock/alternating (alternating users) in account 123456789012, region us-east-1
-rotatectl: not contained, or not known to be: revokeSecret failed (AdministratorForbidden: the administrator admin_of_orders_[..] may not end the sessions of stock_[..]_clone on localhost:[..] (SQLSTATE 42501): as a superuser, run GRANT "pg_signal_backend" TO "admin_of_orders_[..]"); when the cause is gone, run rotatectl revoke arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/stock/alternating-[..]; when the causes are gone, run the command again
+rotatectl: not contained, or not known to be: revokeSecret failed (AdministratorForbidden: the administrator admin_of_orders_[..] may not end the sessions of stock_[..]_clone on localhost:[..] (SQLSTATE 42501: [..]): as a superuser, run GRANT "pg_signal_backend" TO "admin_of_orders_[..]"); when the cause is gone, run rotatectl revoke arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/stock/alternating-[..]; when the causes are gone, run the command again
 
 "#]]);
 }

@@ -32,6 +32,22 @@ revoking what came before AWSCURRENT of demo/stock/alternating in account 123456
     assert_eq!(json_of(&ran.success())["outcome"], "revoked");
 }
 
+/// A single user is in force, so nothing keeps a login from its end that had begun with the old password.
+#[tokio::test]
+async fn a_single_user_is_to_be_revoked_again_when_no_login_can_be_half_finished_any_more() {
+    let world = world().await;
+    let secret = world.single_user();
+    rotated(&world, secret).await;
+    let ran = rotatectl(&world, &["revoke", secret, "--yes"]).await;
+    ran.success().stdout_eq(str![[r#"
+demo/orders/single: revoked, sessions ended: 0; a login that had begun before may yet end well for [..] s: revoke again after that
+
+"#]]);
+    let ran = rotatectl(&world, &["revoke", secret, "--yes", "--json"]).await;
+    let seconds = json_of(&ran.success())["again_in_seconds"].as_u64();
+    assert!(seconds.is_some_and(|seconds| seconds <= 60), "{seconds:?}");
+}
+
 #[tokio::test]
 async fn what_the_function_refuses_is_told_and_without_a_terminal_nothing_is_done() {
     let world = world().await;

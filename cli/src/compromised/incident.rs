@@ -216,10 +216,8 @@ impl Incident<'_> {
         match revoked.await {
             Ok(Ok(revoked)) => {
                 self.timeline.sessions_ended(revoked.sessions_ended);
-                self.timeline.add(format!(
-                    "what came before AWSCURRENT: {}, sessions ended: {}",
-                    revoked.outcome, revoked.sessions_ended
-                ));
+                let what = format!("what came before AWSCURRENT: {revoked}");
+                self.timeline.add(what);
             }
             Ok(Err(failed)) => self.timeline.problem(failed.to_string()),
             Err(error) => self.timeline.problem(format!(
