@@ -5,14 +5,14 @@ use tokio_postgres::error::SqlState;
 
 use super::{
     Postgres, Session,
-    alternating_users::{self, Altering},
-    at_host,
+    administrator::{self, Altering},
+    alternating_users, at_host,
     change::Change,
     copies,
     errors::READS,
-    facts::{self, Facts, Role},
+    facts::{self, Role},
     instance::same_instance,
-    login_of, obstacles, pin, proof, roles,
+    login_of, obstacles, pair, pin, proof, roles,
     session::Purpose,
 };
 use crate::{
@@ -42,7 +42,7 @@ impl Postgres<'_> {
             found.extend(of_one(proven, user).await?);
             return Ok(found);
         };
-        let session = alternating_users::log_in(self, administrator).await?;
+        let session = administrator::log_in(self, administrator).await?;
         same_instance(proven, &session).await?;
         // as what it acts as when it changes something
         session.run(&pin::begin(&session), READS).await?;
@@ -51,10 +51,10 @@ impl Postgres<'_> {
             found.extend(of_one(&session, user).await?);
             return Ok(found);
         }
-        let pair = alternating_users::pair(user)?;
-        let facts = facts::pair(&session, &pair, login_of(current)?.owner()).await?;
+        let pair = alternating_users::pair_of(user)?;
+        let facts = pair::of(&session, &pair, login_of(current)?.owner()).await?;
         found.extend(obstacles::of_a_pair(&facts, &pair, pair.other_than(user)));
-        found.extend(ends_no_sessions(&facts));
+        found.extend(ends_no_sessions(&session).await?);
         let of_the_pair = [facts.base.as_ref(), facts.clone.as_ref()];
         let in_force = of_the_pair.into_iter().flatten();
         found.extend(in_force.filter(|role| role.name == user).filter_map(ends));
@@ -126,9 +126,9 @@ impl Postgres<'_> {
         administrator: &Document,
         current: &Document,
     ) -> Result<(), EngineError> {
-        let session = alternating_users::log_in(self, administrator).await?;
+        let session = administrator::log_in(self, administrator).await?;
         let user = current.username();
-        let change = Change::begin(&session, &alternating_users::pair(user)?.base).await?;
+        let change = Change::begin(&session, &alternating_users::pair_of(user)?.base).await?;
         let altering = Altering::new(&session, "alter", user);
         let unlock = roles::unlock(user, None);
         change.run(&unlock, altering.doing()).await?;
@@ -146,17 +146,19 @@ async fn of_one(session: &Session, user: &str) -> Result<Vec<Obstacle>, EngineEr
 }
 
 /// A rotation does not need it, a revocation does.
-fn ends_no_sessions(facts: &Facts) -> Option<Obstacle> {
-    let forbidden = !facts.changer.signals && !facts.changer.superuser;
-    let user = &facts.changer.user;
-    forbidden.then(|| {
+async fn ends_no_sessions(session: &Session) -> Result<Option<Obstacle>, EngineError> {
+    let question = "SELECT pg_catalog.pg_has_role('pg_signal_backend', 'USAGE')";
+    let rows = session.ask(question, &[], READS).await?;
+    let forbidden = !rows.first().is_some_and(|row| row.get(0));
+    let user = &session.user;
+    Ok(forbidden.then(|| {
         Obstacle::stops(
             "AdministratorForbidden",
             format!("the administrator {user} may not end sessions, as revokeSecret does"),
             "as a superuser, run",
             vec![roles::grant("pg_signal_backend", user)],
         )
-    })
+    }))
 }
 
 /// A bound that AWS's function, or a person, has left on the user in force.

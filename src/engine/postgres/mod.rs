@@ -6,8 +6,8 @@
 //! | `wire` | what the server asks at a login, read on its way to the driver |
 //! | `session` | a session, its statements, and what a failed one means |
 //! | `errors` | what a failed login means |
-//! | `facts` | what the catalogs say that a change depends on |
-//! | `obstacles` | what of it stands in a rotation's way |
+//! | `facts`, `pair`, `acts` | what the catalogs say that a change depends on: of a role, of two, and whom they act as |
+//! | `obstacles`, `copied` | what of it stands in a rotation's way |
 //! | `locks` | whoever holds what a change has to lock |
 //! | `pin` | what a session that changes something is pinned to |
 //! | `change` | a transaction that changes a role: pinned, locked, and only if it is wanted |
@@ -19,28 +19,41 @@
 //! | `proof` | what testSecret proves beyond a login |
 //! | `tls` | the roots, and the proof that the server is the one named |
 //! | `doctor`, `copies` | what only rotatectl asks |
-//! | `roles` | SQL: quoting, the statements, and the questions to the catalogs |
+//! | `roles`, `parameters` | SQL: quoting, and the statements |
+//! | `catalogs` | questions to the catalogs |
+//! | `administrator` | its session, and what it does to a role |
 //! | `single_user` | one role, its password is replaced |
-//! | `alternating_users` | two roles that take turns |
+//! | `alternating_users` | two roles that take turns: the other one's new password |
+//! | `follow` | how the clone follows the base |
+//! | `retire`, `revoke` | how the old one of two ends: with its window, or now |
 
+mod acts;
+mod administrator;
 mod alternating_users;
 mod announce;
 mod at_host;
+mod catalogs;
 mod change;
 mod connect;
+mod copied;
 #[cfg(feature = "doctor")]
 mod copies;
 #[cfg(feature = "doctor")]
 mod doctor;
 mod errors;
 mod facts;
+mod follow;
 mod instance;
 mod kept;
 mod locks;
 mod mutex;
 mod obstacles;
+mod pair;
+mod parameters;
 mod pin;
 mod proof;
+mod retire;
+mod revoke;
 mod roles;
 mod session;
 mod single_user;
@@ -220,7 +233,7 @@ impl Engine for Postgres<'_> {
         promote: impl AsyncFnOnce() -> Result<Promotion, E>,
     ) -> Result<Promotion, E> {
         let promotion = match retiring.replaced.takes_turns() {
-            true => alternating_users::retire(self, retiring, &read, promote).await?,
+            true => retire::retire(self, retiring, &read, promote).await?,
             false => promote().await?,
         };
         if promotion == Promotion::Now {
@@ -243,7 +256,7 @@ impl Engine for Postgres<'_> {
                 previous,
             } => {
                 let user = previous.username();
-                alternating_users::revoke(self, &proven, administrator, user, wanted).await
+                revoke::revoke(self, &proven, administrator, user, wanted).await
             }
         }
     }

@@ -3,10 +3,15 @@
 //! setSecret looks at it before it changes anything; `rotatectl doctor` shows it.
 
 use super::{
-    facts::{ADMIN_OPTION_SINCE, Changer, Facts, Namesakes, PARAMETER_PRIVILEGE_SINCE, Role},
+    copied,
+    facts::{ADMIN_OPTION_SINCE, Changer, Role},
+    pair::{Facts, Namesakes},
     roles,
 };
-use crate::{document::Pair, engine::Obstacle};
+use crate::{
+    document::Pair,
+    engine::{EngineError, Obstacle},
+};
 
 const AS_A_SUPERUSER: &str = "as a superuser, run";
 
@@ -23,15 +28,15 @@ pub(super) fn of_a_pair(facts: &Facts, pair: &Pair, to: &str) -> Vec<Obstacle> {
         &facts.changer,
         &both.into_iter().flatten().collect::<Vec<_>>(),
     ));
-    found.extend(of_the_owner(facts, base, clone));
+    found.extend(copied::of_the_owner(facts, base, clone));
     let other = both.into_iter().flatten().find(|role| role.name == to);
     if let Some(role) = other {
         let limit = base_role.connection_limit;
         found.extend(no_free_connection(role, limit));
     }
     if to == clone {
-        found.extend(not_copied(facts, base_role, clone));
-        found.extend(of_its_own(facts, base, clone));
+        found.extend(copied::not_copied(facts, base_role, clone));
+        found.extend(copied::of_its_own(facts, base, clone));
     }
     found
 }
@@ -205,108 +210,6 @@ fn no_free_connection(role: &Role, limit: i32) -> Option<Obstacle> {
     })
 }
 
-fn of_the_owner(facts: &Facts, base: &str, clone: &str) -> Vec<Obstacle> {
-    let Some(owner) = &facts.owner else {
-        return Vec::new();
-    };
-    let mut found = Vec::new();
-    if !owner.of_the_base {
-        found.push(Obstacle::stops(
-            "OwnerRoleNotGranted",
-            format!("the secret's \"ownerrole\" is {}, and {base} may not act as it: a secret's value gives nobody a role", owner.name),
-            "correct the secret, or, as a superuser, run",
-            vec![roles::grant_acting(
-                &owner.name,
-                base,
-                facts.changer.version >= ADMIN_OPTION_SINCE,
-            )],
-        ));
-    } else if !owner.lacks.is_empty() {
-        found.push(Obstacle::stops(
-            "OwnerRoleLacks",
-            format!(
-                "{base} and {clone} would act as \"ownerrole\", {}, which lacks what {base} has of its own: {}",
-                owner.name,
-                owner.lacks.join(", ")
-            ),
-            "give the same to the owner role, or take \"ownerrole\" out of the secret, then rotate again; where it is meant, and tried, run",
-            vec![roles::act_as(base, &owner.name)],
-        ));
-    }
-    found
-}
-
-/// What of the base role the clone does not get, for the administrator may not give it.
-fn not_copied(facts: &Facts, base: &Role, clone: &str) -> Vec<Obstacle> {
-    let mut found = Vec::new();
-    let has = |of: fn(&Role) -> bool| facts.clone.as_ref().is_some_and(of);
-    if base.replicates && !has(|clone| clone.replicates) {
-        found.push(Obstacle::warns(
-            "NotCopied",
-            format!("{} has REPLICATION, and {clone} does not get it", base.name),
-            "where the application replicates, as a superuser, run",
-            vec![format!("ALTER ROLE {} REPLICATION", roles::name(clone))],
-        ));
-    }
-    if base.bypasses_policies && !has(|clone| clone.bypasses_policies) {
-        found.push(Obstacle::warns(
-            "NotCopied",
-            format!("{} has BYPASSRLS, and {clone} does not get it: it has that only while it acts as {}", base.name, base.name),
-            "as a superuser, run",
-            vec![format!("ALTER ROLE {} BYPASSRLS", roles::name(clone))],
-        ));
-    }
-    for name in &facts.forbidden {
-        // its value may be a secret of the application's
-        let (advice, sql) = match facts.changer.version < PARAMETER_PRIVILEGE_SINCE {
-            true => (
-                "where it matters, set it for that role too, as a superuser",
-                Vec::new(),
-            ),
-            false => (
-                "where it matters, as a superuser, run",
-                vec![roles::set_parameter(&facts.changer.user, name)],
-            ),
-        };
-        let what = format!(
-            "{clone} does not get the setting {name} of {}, which the administrator may not set",
-            base.name
-        );
-        found.push(Obstacle::warns("NotCopied", what, advice, sql));
-    }
-    for (name, why) in &facts.kept_back {
-        found.push(Obstacle::warns(
-            "NotCopied",
-            format!(
-                "{clone} does not get the setting {name} of {}, for {why}",
-                base.name
-            ),
-            "where it matters, set it for that role too, as a superuser",
-            Vec::new(),
-        ));
-    }
-    for in_vain in &facts.acts_in_vain {
-        let role = &in_vain.role;
-        found.push(Obstacle::warns(
-            "ActsInVain",
-            format!(
-                "{} is set to act as {role}, and may not: the server has it act as itself",
-                base.name
-            ),
-            "correct it; as a superuser, run one of",
-            vec![
-                roles::grant_acting(
-                    role,
-                    &base.name,
-                    facts.changer.version >= ADMIN_OPTION_SINCE,
-                ),
-                in_vain.reset.clone(),
-            ],
-        ));
-    }
-    found
-}
-
 /// A password stays md5, as old drivers need it.
 pub(super) fn kept_as_md5(user: &str) -> Obstacle {
     Obstacle::warns(
@@ -317,50 +220,19 @@ pub(super) fn kept_as_md5(user: &str) -> Obstacle {
     )
 }
 
-/// A clone that would lose something if it acted as another role goes on acting as itself.
-fn of_its_own(facts: &Facts, base: &str, clone: &str) -> Vec<Obstacle> {
-    let mut found = Vec::new();
-    let mut more: Vec<&str> = facts
-        .memberships
-        .iter()
-        .map(|member| member.role.as_str())
-        .collect();
-    // one may be granted by several
-    more.dedup();
-    if !more.is_empty() {
-        let revoke = facts
-            .memberships
-            .iter()
-            .map(|member| roles::revoke_granted_by(&member.role, clone, member.grantor.as_deref()));
-        found.push(Obstacle::warns(
-            "CloneHasOwn",
-            format!("{clone} is a member of {} by itself, and not through {base}", more.join(", ")),
-            "so a REVOKE from the base role does not reach it; where the base has it too, as a superuser, run",
-            revoke.collect(),
-        ));
+/// Goes past the obstacles that only warn, and says so; the others are an error.
+pub(super) fn heed(server: &str, found: Vec<Obstacle>) -> Result<(), EngineError> {
+    let (stops, warns): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.stops);
+    for obstacle in warns {
+        tracing::warn!(kind = obstacle.kind, server, "{obstacle}");
     }
-    if facts.goes_on_as_itself() {
-        let kinds = match (facts.own.objects, facts.own.grants) {
-            (true, true) => "owns objects, and has grants",
-            (true, false) => "owns objects",
-            (false, true) => "has grants",
-            (false, false) => "has memberships",
-        };
-        found.push(Obstacle::warns(
-            "CloneHasOwn",
-            format!("{clone} {kinds} of its own, so it goes on acting as itself"),
-            "give the same grants to the base role, then, in each database, as a superuser, run",
-            vec![roles::reassign(clone, base), roles::drop_owned(clone)],
-        ));
-    }
-    found
-}
-
-impl Facts {
-    /// Whether the clone would lose something if it began to act as the base role, or the owner.
-    pub(super) fn goes_on_as_itself(&self) -> bool {
-        let acts = self.present.iter().any(|set| set.name == "role");
-        let more = self.memberships.iter().any(|member| !member.of_the_base);
-        !acts && (self.own.objects || self.own.grants || more)
+    let mut stops = stops.into_iter();
+    match stops.next() {
+        None => Ok(()),
+        Some(first) => Err(EngineError::Obstacle {
+            server: server.to_owned(),
+            first: Box::new(first),
+            others: stops.collect(),
+        }),
     }
 }

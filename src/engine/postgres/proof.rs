@@ -4,9 +4,9 @@ use tokio::time::timeout;
 
 use super::{
     Session,
+    catalogs::{self, Identity},
     errors::Doing,
     pin,
-    roles::{self, Identity},
 };
 use crate::{
     document::{Document, Pair},
@@ -49,7 +49,7 @@ pub(super) async fn prove(
 
 /// Who a session is, if that is the user who logged in: a pooler may have made another one of it.
 pub(super) async fn is(session: &Session, user: &str) -> Result<Identity, EngineError> {
-    let found = roles::identity(session).await?;
+    let found = catalogs::identity(session).await?;
     let unknown = "the catalogs know no role of the session's name";
     let found = found.ok_or_else(|| not(session, user, unknown))?;
     match found.session_user == user {

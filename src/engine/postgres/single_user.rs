@@ -7,7 +7,8 @@ use std::time::SystemTime;
 
 use super::{
     Postgres, Session,
-    alternating_users::{self, Altering},
+    administrator::{self, Altering},
+    catalogs,
     change::Change,
     errors::Doing,
     facts,
@@ -34,7 +35,7 @@ pub(super) async fn change<E: From<EngineError>>(
     let session = match administrator {
         None => proven,
         Some(administrator) => {
-            let session = alternating_users::log_in(postgres, administrator).await?;
+            let session = administrator::log_in(postgres, administrator).await?;
             same_instance(&proven, &session).await?;
             session
         }
@@ -91,7 +92,7 @@ async fn prepare<'a>(
         return Ok(change);
     };
     found.extend(obstacles::of_one(&changer, role));
-    alternating_users::heed(&session.server, found)?;
+    obstacles::heed(&session.server, found)?;
     if changer.user != user && role.ends.is_some() {
         let altering = Altering::new(session, "alter", user);
         change.run(&roles::no_end(user), altering.doing()).await?;
@@ -105,9 +106,9 @@ pub(super) async fn revoke(
     begun_before: SystemTime,
 ) -> Result<Ended, EngineError> {
     let doing = Doing::new("end its own sessions");
-    let ended = roles::end_sessions(session, &session.user, Some(begun_before), doing).await?;
+    let ended = catalogs::end_sessions(session, &session.user, Some(begun_before), doing).await?;
     Ok(Ended {
         sessions: ended.len() as u64,
-        late: roles::late(session, begun_before, doing).await?,
+        late: catalogs::late(session, begun_before, doing).await?,
     })
 }

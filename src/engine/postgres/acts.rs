@@ -1,0 +1,154 @@
+//! Whom the sessions of a pair of roles act as, and which settings of the base the clone cannot get.
+
+use tokio_postgres::types::Type;
+
+use super::{
+    Session, catalogs,
+    errors::READS,
+    facts::{ADMIN_OPTION_SINCE, PARAMETER_PRIVILEGE_SINCE},
+    pair::Facts,
+    parameters::{self, Setting},
+    roles,
+};
+use crate::engine::EngineError;
+
+/// A role that a base is set to act as, and may not.
+#[derive(Clone, Debug)]
+pub(super) struct InVain {
+    pub(super) role: String,
+    /// The statement that ends it, where it is set.
+    pub(super) reset: String,
+}
+
+/// The role that `ownerrole` names.
+#[derive(Clone, Debug)]
+pub(super) struct Owner {
+    pub(super) name: String,
+    /// The base role may act as it.
+    pub(super) of_the_base: bool,
+    /// Kinds of things that the base role has and that this one lacks.
+    pub(super) lacks: Vec<String>,
+}
+
+/// The settings that have the clone act as the base role does, in each database; and the roles that this one is set to act as, and
+/// may not: the server lets it act as itself then.
+pub(super) async fn acts(
+    session: &Session,
+    base: &str,
+    owner: Option<&str>,
+    settings: &[Setting],
+    version: i32,
+) -> Result<(Vec<Setting>, Vec<InVain>), EngineError> {
+    let of = |database: Option<String>, value: &str| Setting {
+        database,
+        name: "role".to_owned(),
+        value: value.to_owned(),
+    };
+    if let Some(owner) = owner {
+        return Ok((vec![of(None, owner)], Vec::new()));
+    }
+    let set: Vec<_> = settings
+        .iter()
+        .filter(|set| set.name == "role" && !set.is_cut())
+        .collect();
+    let everywhere = set.iter().find(|set| set.database.is_none());
+    let mut acts: Vec<Setting> = set.iter().map(|set| (*set).clone()).collect();
+    if everywhere.is_none() {
+        acts.push(of(None, base));
+        // what is set for a database stands back behind what is set for a role
+        let databases = parameters::databases_that_act(session).await?;
+        let own = |database: &Option<String>| set.iter().any(|set| set.database == *database);
+        acts.extend(databases.into_iter().filter(|acts| !own(&acts.database)));
+    }
+    let names: Vec<&str> = acts.iter().map(|acts| acts.value.as_str()).collect();
+    let may = may_act_as(session, base, &names, version).await?;
+    let mut in_vain = Vec::new();
+    for acts in &mut acts {
+        if may.contains(&acts.value) {
+            continue;
+        }
+        // what another database's owner has set for all is nothing to correct here
+        if acts.value != "none" && set.iter().any(|set| **set == *acts) {
+            in_vain.push(InVain {
+                role: acts.value.clone(),
+                reset: roles::acts_as_itself(base, acts),
+            });
+        }
+        acts.value = base.to_owned();
+    }
+    let global = acts
+        .iter()
+        .find(|acts| acts.database.is_none())
+        .map(|acts| acts.value.clone());
+    acts.retain(|acts| acts.database.is_none() || Some(&acts.value) != global.as_ref());
+    Ok((acts, in_vain))
+}
+
+async fn may_act_as(
+    session: &Session,
+    base: &str,
+    names: &[&str],
+    version: i32,
+) -> Result<Vec<String>, EngineError> {
+    let acts = match version < ADMIN_OPTION_SINCE {
+        true => "MEMBER",
+        false => "SET",
+    };
+    let question = format!(
+        "SELECT r.rolname::pg_catalog.text FROM pg_catalog.pg_roles r, pg_catalog.pg_roles b \
+         WHERE b.rolname OPERATOR(pg_catalog.=) $1 AND r.rolname OPERATOR(pg_catalog.=) ANY ($2) \
+         AND pg_catalog.pg_has_role(b.oid, r.oid, '{acts}')"
+    );
+    let rows = session
+        .ask(
+            &question,
+            &[(&base, Type::TEXT), (&names, Type::TEXT_ARRAY)],
+            READS,
+        )
+        .await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+pub(super) async fn owner(
+    session: &Session,
+    base: &str,
+    name: &str,
+    version: i32,
+) -> Result<Owner, EngineError> {
+    let may = may_act_as(session, base, &[name], version).await?;
+    Ok(Owner {
+        name: name.to_owned(),
+        of_the_base: !may.is_empty(),
+        lacks: catalogs::lacks(session, base, name).await?,
+    })
+}
+
+/// Of what the clone's settings are to be, what an administrator may not set for others: what only a superuser may, and what no
+/// library that is loaded knows.
+pub(super) async fn forbidden(
+    session: &Session,
+    facts: &Facts,
+) -> Result<Vec<String>, EngineError> {
+    if facts.changer.superuser {
+        return Ok(Vec::new());
+    }
+    let new = facts
+        .wanted
+        .iter()
+        .filter(|set| !facts.present.contains(set));
+    let names: Vec<&str> = new.map(|set| set.name.as_str()).collect();
+    let granted = match facts.changer.version < PARAMETER_PRIVILEGE_SINCE {
+        true => "false",
+        false => "pg_catalog.has_parameter_privilege(n.name, 'SET')",
+    };
+    let question = format!(
+        "SELECT DISTINCT n.name FROM pg_catalog.unnest($1) AS n (name) LEFT JOIN pg_catalog.pg_settings s \
+         ON pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) pg_catalog.lower(n.name) \
+         WHERE (s.context OPERATOR(pg_catalog.~~) 'superuser%' OR pg_catalog.current_setting(n.name, true) IS NULL) \
+         AND NOT {granted} ORDER BY 1"
+    );
+    let rows = session
+        .ask(&question, &[(&names, Type::TEXT_ARRAY)], READS)
+        .await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}

@@ -1,0 +1,137 @@
+//! Questions to the catalogs, and what is done through them: who a session is, what a role lacks, when it ends, its sessions.
+//!
+//! They name the schema of every function, type and operator: they mean the same where a session is not pinned.
+
+use std::time::{Duration, SystemTime};
+
+use tokio_postgres::types::{ToSql, Type};
+
+use super::{
+    Session,
+    errors::{Doing, READS},
+};
+use crate::engine::EngineError;
+
+type Answer<T> = Result<T, EngineError>;
+type Values<'a, const N: usize> = [(&'a (dyn ToSql + Sync), Type); N];
+
+/// Who a session is.
+pub(super) struct Identity {
+    pub(super) session_user: String,
+    pub(super) current_user: String,
+    /// Whom its own settings have it act as, if they name somebody.
+    pub(super) acts_as: Option<String>,
+    pub(super) expired: bool,
+    /// Whether it may act as that role.
+    pub(super) may_act_so: bool,
+}
+
+/// Asks a session who it is.
+pub(super) async fn identity(session: &Session) -> Answer<Option<Identity>> {
+    let question = "SELECT session_user::pg_catalog.text, current_user::pg_catalog.text, acts.role, \
+                    coalesce(r.rolvaliduntil OPERATOR(pg_catalog.<=) pg_catalog.now(), false), \
+                    coalesce(pg_catalog.pg_has_role(r.oid, acts.oid, CASE WHEN \
+                        pg_catalog.current_setting('server_version_num')::pg_catalog.int4 OPERATOR(pg_catalog.<) 160000 \
+                        THEN 'MEMBER' ELSE 'SET' END), false) \
+                    FROM pg_catalog.pg_roles r LEFT JOIN LATERAL (\
+                        SELECT set.role, named.oid FROM (\
+                            SELECT pg_catalog.substr(c.setting, 6, 64) AS role, s.setdatabase \
+                            FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) AS c (setting) \
+                            WHERE s.setrole OPERATOR(pg_catalog.=) r.oid AND c.setting OPERATOR(pg_catalog.~~) 'role=%' \
+                            AND (s.setdatabase OPERATOR(pg_catalog.=) 0 OR s.setdatabase OPERATOR(pg_catalog.=) (\
+                                SELECT d.oid FROM pg_catalog.pg_database d \
+                                WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()))) AS set \
+                        LEFT JOIN pg_catalog.pg_roles named ON named.rolname OPERATOR(pg_catalog.=) set.role \
+                        ORDER BY set.setdatabase DESC LIMIT 1) AS acts ON true \
+                    WHERE r.rolname OPERATOR(pg_catalog.=) session_user";
+    let rows = session.ask(question, &[], READS).await?;
+    Ok(rows.first().map(|row| Identity {
+        session_user: row.get(0),
+        current_user: row.get(1),
+        acts_as: row
+            .get::<_, Option<String>>(2)
+            .filter(|role| role != "none"),
+        expired: row.get(3),
+        may_act_so: row.get(4),
+    }))
+}
+
+/// What `base` has of its own, in any database, that `owner` lacks; nothing if it acts as that one already. CONNECT is not among
+/// it, for who logs in needs it, and that stays.
+pub(super) async fn lacks(session: &Session, base: &str, owner: &str) -> Answer<Vec<String>> {
+    let question = "SELECT DISTINCT kind FROM (\
+            SELECT CASE WHEN d.deptype OPERATOR(pg_catalog.=) 'a' THEN 'grants' WHEN d.deptype OPERATOR(pg_catalog.=) 'r' THEN 'policies' \
+                        WHEN d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_user_mapping'::pg_catalog.regclass THEN 'user mappings' \
+                        WHEN d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_default_acl'::pg_catalog.regclass THEN 'default privileges' \
+                        ELSE 'objects' END AS kind, b.oid AS base, o.oid AS owner \
+            FROM pg_catalog.pg_roles b JOIN pg_catalog.pg_shdepend d ON d.refobjid OPERATOR(pg_catalog.=) b.oid \
+                AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_authid'::pg_catalog.regclass, pg_catalog.pg_roles o \
+            WHERE b.rolname OPERATOR(pg_catalog.=) $1 AND o.rolname OPERATOR(pg_catalog.=) $2 \
+            AND d.classid OPERATOR(pg_catalog.<>) ALL (ARRAY['pg_catalog.pg_database'::pg_catalog.regclass, \
+                'pg_catalog.pg_auth_members'::pg_catalog.regclass]::pg_catalog.oid[]) \
+            AND NOT EXISTS (SELECT FROM pg_catalog.pg_shdepend s WHERE s.refobjid OPERATOR(pg_catalog.=) o.oid \
+                AND s.refclassid OPERATOR(pg_catalog.=) d.refclassid AND s.dbid OPERATOR(pg_catalog.=) d.dbid \
+                AND s.classid OPERATOR(pg_catalog.=) d.classid AND s.objid OPERATOR(pg_catalog.=) d.objid) \
+            UNION ALL SELECT 'a schema of its name', b.oid, o.oid FROM pg_catalog.pg_namespace n, pg_catalog.pg_roles b, pg_catalog.pg_roles o \
+            WHERE n.nspname OPERATOR(pg_catalog.=) b.rolname AND b.rolname OPERATOR(pg_catalog.=) $1 \
+            AND o.rolname OPERATOR(pg_catalog.=) $2) AS own \
+        WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) AS c (setting) \
+            WHERE s.setrole OPERATOR(pg_catalog.=) base AND s.setdatabase OPERATOR(pg_catalog.=) 0 \
+            AND c.setting OPERATOR(pg_catalog.=) ('role=' OPERATOR(pg_catalog.||) $2)) ORDER BY 1";
+    let values: Values<'_, 2> = [(&base, Type::TEXT), (&owner, Type::TEXT)];
+    let rows = session.ask(question, &values, READS).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// When a password that is to end after `window` ends, as the server writes it; `None` if it ends earlier anyway.
+pub(super) async fn bound(
+    session: &Session,
+    role: &str,
+    window: Duration,
+    doing: Doing<'_>,
+) -> Answer<Option<String>> {
+    let question = "SELECT until::pg_catalog.text FROM (SELECT pg_catalog.now() OPERATOR(pg_catalog.+) \
+                        ($2 OPERATOR(pg_catalog.*) '1 second'::pg_catalog.interval) AS until) bound, pg_catalog.pg_roles \
+                    WHERE rolname OPERATOR(pg_catalog.=) $1 \
+                    AND (rolvaliduntil IS NULL OR rolvaliduntil OPERATOR(pg_catalog.>) until)";
+    let seconds = window.as_secs_f64();
+    let values: Values<'_, 2> = [(&role, Type::TEXT), (&seconds, Type::FLOAT8)];
+    let rows = session.ask(question, &values, doing).await?;
+    Ok(rows.first().map(|row| row.get(0)))
+}
+
+/// Ends a role's open sessions, but for the one that asks, and tells their processes; only those begun before `begun` if that is
+/// given.
+pub(super) async fn end_sessions(
+    session: &Session,
+    role: &str,
+    begun: Option<SystemTime>,
+    doing: Doing<'_>,
+) -> Answer<Vec<i32>> {
+    // materialized, for a server may ask a function before it looks whom it is asked about
+    let statement = "WITH open AS MATERIALIZED (\
+                         SELECT pid FROM pg_catalog.pg_stat_activity WHERE usename OPERATOR(pg_catalog.=) $1 \
+                         AND pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() \
+                         AND ($2 IS NULL OR backend_start OPERATOR(pg_catalog.<) $2)) \
+                     SELECT pid FROM open WHERE pg_catalog.pg_terminate_backend(pid)";
+    let values: Values<'_, 2> = [(&role, Type::TEXT), (&begun, Type::TIMESTAMPTZ)];
+    let rows = session.ask(statement, &values, doing).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// How many seconds after `since` a login that had begun by then may yet end well, from now on; none if that is over.
+pub(super) async fn late(
+    session: &Session,
+    since: SystemTime,
+    doing: Doing<'_>,
+) -> Answer<Option<Duration>> {
+    let question = "SELECT pg_catalog.date_part('epoch', $1 OPERATOR(pg_catalog.+) \
+                        pg_catalog.current_setting('authentication_timeout')::pg_catalog.interval OPERATOR(pg_catalog.-) pg_catalog.now())";
+    let rows = session
+        .ask(question, &[(&since, Type::TIMESTAMPTZ)], doing)
+        .await?;
+    let seconds: f64 = rows.first().map_or(0.0, |row| row.get(0));
+    Ok(Some(seconds)
+        .filter(|seconds| *seconds > 0.0)
+        .map(|seconds| Duration::from_secs(seconds.ceil() as u64)))
+}

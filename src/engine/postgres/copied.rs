@@ -1,0 +1,149 @@
+//! What stands in the way of a clone that is to be like its base: what it does not get, and what it has of its own.
+
+use super::{
+    facts::{ADMIN_OPTION_SINCE, PARAMETER_PRIVILEGE_SINCE, Role},
+    pair::Facts,
+    roles,
+};
+use crate::engine::Obstacle;
+
+pub(super) fn of_the_owner(facts: &Facts, base: &str, clone: &str) -> Vec<Obstacle> {
+    let Some(owner) = &facts.owner else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    if !owner.of_the_base {
+        found.push(Obstacle::stops(
+            "OwnerRoleNotGranted",
+            format!("the secret's \"ownerrole\" is {}, and {base} may not act as it: a secret's value gives nobody a role", owner.name),
+            "correct the secret, or, as a superuser, run",
+            vec![roles::grant_acting(
+                &owner.name,
+                base,
+                facts.changer.version >= ADMIN_OPTION_SINCE,
+            )],
+        ));
+    } else if !owner.lacks.is_empty() {
+        found.push(Obstacle::stops(
+            "OwnerRoleLacks",
+            format!(
+                "{base} and {clone} would act as \"ownerrole\", {}, which lacks what {base} has of its own: {}",
+                owner.name,
+                owner.lacks.join(", ")
+            ),
+            "give the same to the owner role, or take \"ownerrole\" out of the secret, then rotate again; where it is meant, and tried, run",
+            vec![roles::act_as(base, &owner.name)],
+        ));
+    }
+    found
+}
+
+/// What of the base role the clone does not get, for the administrator may not give it.
+pub(super) fn not_copied(facts: &Facts, base: &Role, clone: &str) -> Vec<Obstacle> {
+    let mut found = Vec::new();
+    let has = |of: fn(&Role) -> bool| facts.clone.as_ref().is_some_and(of);
+    if base.replicates && !has(|clone| clone.replicates) {
+        found.push(Obstacle::warns(
+            "NotCopied",
+            format!("{} has REPLICATION, and {clone} does not get it", base.name),
+            "where the application replicates, as a superuser, run",
+            vec![format!("ALTER ROLE {} REPLICATION", roles::name(clone))],
+        ));
+    }
+    if base.bypasses_policies && !has(|clone| clone.bypasses_policies) {
+        found.push(Obstacle::warns(
+            "NotCopied",
+            format!("{} has BYPASSRLS, and {clone} does not get it: it has that only while it acts as {}", base.name, base.name),
+            "as a superuser, run",
+            vec![format!("ALTER ROLE {} BYPASSRLS", roles::name(clone))],
+        ));
+    }
+    for name in &facts.forbidden {
+        // its value may be a secret of the application's
+        let (advice, sql) = match facts.changer.version < PARAMETER_PRIVILEGE_SINCE {
+            true => (
+                "where it matters, set it for that role too, as a superuser",
+                Vec::new(),
+            ),
+            false => (
+                "where it matters, as a superuser, run",
+                vec![roles::set_parameter(&facts.changer.user, name)],
+            ),
+        };
+        let what = format!(
+            "{clone} does not get the setting {name} of {}, which the administrator may not set",
+            base.name
+        );
+        found.push(Obstacle::warns("NotCopied", what, advice, sql));
+    }
+    for (name, why) in &facts.kept_back {
+        found.push(Obstacle::warns(
+            "NotCopied",
+            format!(
+                "{clone} does not get the setting {name} of {}, for {why}",
+                base.name
+            ),
+            "where it matters, set it for that role too, as a superuser",
+            Vec::new(),
+        ));
+    }
+    for in_vain in &facts.acts_in_vain {
+        let role = &in_vain.role;
+        found.push(Obstacle::warns(
+            "ActsInVain",
+            format!(
+                "{} is set to act as {role}, and may not: the server has it act as itself",
+                base.name
+            ),
+            "correct it; as a superuser, run one of",
+            vec![
+                roles::grant_acting(
+                    role,
+                    &base.name,
+                    facts.changer.version >= ADMIN_OPTION_SINCE,
+                ),
+                in_vain.reset.clone(),
+            ],
+        ));
+    }
+    found
+}
+
+/// A clone that would lose something if it acted as another role goes on acting as itself.
+pub(super) fn of_its_own(facts: &Facts, base: &str, clone: &str) -> Vec<Obstacle> {
+    let mut found = Vec::new();
+    let mut more: Vec<&str> = facts
+        .memberships
+        .iter()
+        .map(|member| member.role.as_str())
+        .collect();
+    // one may be granted by several
+    more.dedup();
+    if !more.is_empty() {
+        let revoke = facts
+            .memberships
+            .iter()
+            .map(|member| roles::revoke_granted_by(&member.role, clone, member.grantor.as_deref()));
+        found.push(Obstacle::warns(
+            "CloneHasOwn",
+            format!("{clone} is a member of {} by itself, and not through {base}", more.join(", ")),
+            "so a REVOKE from the base role does not reach it; where the base has it too, as a superuser, run",
+            revoke.collect(),
+        ));
+    }
+    if facts.goes_on_as_itself() {
+        let kinds = match (facts.own.objects, facts.own.grants) {
+            (true, true) => "owns objects, and has grants",
+            (true, false) => "owns objects",
+            (false, true) => "has grants",
+            (false, false) => "has memberships",
+        };
+        found.push(Obstacle::warns(
+            "CloneHasOwn",
+            format!("{clone} {kinds} of its own, so it goes on acting as itself"),
+            "give the same grants to the base role, then, in each database, as a superuser, run",
+            vec![roles::reassign(clone, base), roles::drop_owned(clone)],
+        ));
+    }
+    found
+}

@@ -1,0 +1,109 @@
+//! The clone follows the base: membership, connection limit, settings, and whom its sessions act as.
+
+use std::time::SystemTime;
+
+use super::{
+    Session,
+    administrator::Altering,
+    facts, locks, obstacles,
+    pair::Facts,
+    parameters::{self, Alteration},
+    roles,
+};
+use crate::{
+    document::Pair,
+    engine::{EngineError, Obstacle},
+};
+
+/// How often a setting is tried again that the clone itself has altered while this waited for it.
+const ALTERED_MEANWHILE: u32 = 3;
+
+/// Opens the other user, and has it follow the base if it is the clone. Nothing of the base is set back.
+pub(super) async fn follow(
+    session: &Session,
+    facts: &Facts,
+    pair: &Pair,
+    other: &str,
+) -> Result<Option<SystemTime>, EngineError> {
+    let Pair { base, clone } = pair;
+    let altering = |action, role| Altering::new(session, action, role);
+    if other != clone {
+        altering("alter", base)
+            .run(&roles::unlock(base, None))
+            .await?;
+        if let Some(owner) = &facts.owner {
+            altering("alter", base)
+                .run(&roles::act_as(base, &owner.name))
+                .await?;
+        }
+        return Ok(facts.base.as_ref().and_then(|role| role.promised));
+    }
+    if facts.clone.is_none() {
+        altering("create", clone).run(&roles::create(clone)).await?;
+    }
+    let limit = facts.base.as_ref().map(|base| base.connection_limit);
+    altering("alter", clone)
+        .run(&roles::unlock(clone, limit))
+        .await?;
+    if !facts.membership_is_whole {
+        let with_options = facts.changer.version >= facts::ADMIN_OPTION_SINCE;
+        let grant = roles::grant_whole(base, clone, with_options);
+        altering("grant", base).run(&grant).await?;
+    }
+    let as_itself = facts.goes_on_as_itself();
+    for alteration in parameters::reconcile_settings(clone, &facts.wanted, &facts.present) {
+        let name = alteration.parameter;
+        let forbidden = facts.forbidden.iter().any(|forbidden| forbidden == name);
+        let left_out = forbidden || as_itself && name == "role";
+        if !left_out {
+            try_to(session, clone, &alteration, &altering("alter", clone)).await?;
+        }
+    }
+    Ok(facts.clone.as_ref().and_then(|role| role.promised))
+}
+
+/// A setting that the server does not take for the clone is left out, or the role itself could keep its credential from being
+/// rotated: a library that knows it is loaded only where the role is at work.
+async fn try_to(
+    session: &Session,
+    clone: &str,
+    alteration: &Alteration<'_>,
+    altering: &Altering<'_>,
+) -> Result<(), EngineError> {
+    let tried = format!("SAVEPOINT setting; {}; RELEASE setting", alteration.sql);
+    let mut tries = ALTERED_MEANWHILE;
+    let error = loop {
+        match altering.run(&tried).await {
+            Err(EngineError::Refused { code, .. }) if code == locks::CONCURRENTLY && tries > 0 => {
+                tries -= 1;
+                altering.run("ROLLBACK TO setting").await?;
+            }
+            Err(
+                error @ (EngineError::AdministratorForbidden { .. } | EngineError::Refused { .. }),
+            ) if !session.client.is_closed() && !locks::is_deadlock(&error) => break error,
+            // after a deadlock all is begun anew
+            done => return done,
+        }
+    };
+    altering.run("ROLLBACK TO setting").await?;
+    let name = alteration.parameter;
+    if alteration.resets {
+        let kept = Obstacle::warns(
+            "NotReset",
+            format!(
+                "{clone} keeps a setting {name} that its base role has not, and the server does not let the administrator reset it ({error})"
+            ),
+            "as a superuser, run",
+            vec![alteration.sql.clone()],
+        );
+        return obstacles::heed(&session.server, vec![kept]);
+    }
+    // its value may be a secret of the application's
+    tracing::warn!(
+        kind = "NotCopied",
+        setting = name,
+        %error,
+        "the clone does not get this setting of the base role: where it matters, set it for that role too, as a superuser"
+    );
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! finishSecret of two roles that take turns: the old one's password gets an end, the new one's loses it.
+
+use std::time::Duration;
+
+use super::{
+    Postgres, Session,
+    administrator::{Altering, log_in},
+    alternating_users::pair_of,
+    catalogs,
+    change::Change,
+    errors::READS,
+    facts,
+    instance::same_instance,
+    locks, obstacles, pair, roles,
+    session::Purpose,
+};
+use crate::{
+    document::{Document, Pair},
+    engine::{EngineError, Login, Promotion, Retiring, Whose},
+};
+
+/// Bounds the replaced role's password, if `promote` says so while nobody else can change it.
+///
+/// The successor's credential is read where the administrator has to log in: it is the proof that this is the right server.
+pub(super) async fn retire<E: From<EngineError>>(
+    postgres: &Postgres<'_>,
+    retiring: &Retiring<'_>,
+    read: &impl AsyncFn(Whose) -> Result<Document, E>,
+    promote: impl AsyncFnOnce() -> Result<Promotion, E>,
+) -> Result<Promotion, E> {
+    let administrator = read(Whose::Administrator).await?;
+    if let Some(session) = postgres.kept.take(&administrator, retiring.replaced) {
+        match session.run("", READS).await {
+            // closed meanwhile, with or without a word (57P01, 57P05)
+            Err(EngineError::Unreachable { .. }) => {}
+            Err(EngineError::Refused { code, .. }) if code.starts_with("57P") => {}
+            alive => {
+                alive?;
+                return bound(&session, retiring, promote).await;
+            }
+        }
+    }
+    let proven = match postgres.kept.take_proven(retiring.version) {
+        Some(proven) => proven,
+        None => {
+            let successor = read(Whose::Successor).await?;
+            match postgres.connect(&successor, Purpose::Owner).await? {
+                Login::Accepted(session) => session,
+                Login::Rejected => {
+                    return Err(EngineError::SuccessorRejected {
+                        server: successor.server(),
+                        user: successor.username().to_owned(),
+                    }
+                    .into());
+                }
+            }
+        }
+    };
+    let session = log_in(postgres, &administrator).await?;
+    same_instance(&proven, &session).await?;
+    // it tells those who listen
+    postgres.kept.keep_proven(retiring.version, proven).await;
+    bound(&session, retiring, promote).await
+}
+
+/// Both ends are set before the promotion, and stay if it is made: whatever keeps them from being set keeps it back too.
+async fn bound<E: From<EngineError>>(
+    session: &Session,
+    retiring: &Retiring<'_>,
+    promote: impl AsyncFnOnce() -> Result<Promotion, E>,
+) -> Result<Promotion, E> {
+    let user = retiring.replaced.username();
+    let pair = pair_of(user)?;
+    let ends = async || {
+        let change = Change::begin(session, &pair.base).await?;
+        are_a_pair(session, &pair).await?;
+        end_of_the_old(session, &change, user, retiring.window).await?;
+        no_end_of_the_new(session, &change, pair.other_than(user)).await?;
+        Ok(change)
+    };
+    let change = locks::past_its_own(session, &pair, ends).await?;
+    let promotion = change.asked(promote).await?;
+    match promotion {
+        Promotion::Now | Promotion::Before => change.keep().await?,
+        Promotion::Outdated => change.roll_back().await?,
+    }
+    Ok(promotion)
+}
+
+/// Who may write the secret can have versions that name a role which is only called like the other user: nothing of it is ended.
+pub(super) async fn are_a_pair(session: &Session, pair: &Pair) -> Result<(), EngineError> {
+    let namesakes = pair::namesakes(session, pair).await?;
+    let found = namesakes.map(|namesakes| obstacles::no_pair(pair, namesakes));
+    obstacles::heed(&session.server, found.into_iter().collect())
+}
+
+async fn end_of_the_old(
+    session: &Session,
+    change: &Change<'_>,
+    user: &str,
+    window: Option<Duration>,
+) -> Result<(), EngineError> {
+    let Some(window) = window else {
+        return Ok(());
+    };
+    let altering = Altering::new(session, "bound", user);
+    // VALID UNTIL takes a literal only, so the server's clock is asked first
+    match catalogs::bound(session, user, window, altering.doing()).await? {
+        Some(until) => {
+            change
+                .run(&roles::valid_until(user, &until), altering.doing())
+                .await
+        }
+        None => Ok(()),
+    }
+}
+
+/// setSecret has lifted it, unless that was AWS's function: it would lock the application out within the window.
+async fn no_end_of_the_new(
+    session: &Session,
+    change: &Change<'_>,
+    user: &str,
+) -> Result<(), EngineError> {
+    let found = facts::roles(session, &[user]).await?;
+    let Some(until) = found.first().and_then(|role| role.ends.as_ref()) else {
+        return Ok(());
+    };
+    tracing::warn!(
+        user,
+        until,
+        "the new credential was to end (VALID UNTIL): that is lifted"
+    );
+    let altering = Altering::new(session, "alter", user);
+    change.run(&roles::no_end(user), altering.doing()).await
+}
