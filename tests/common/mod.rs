@@ -343,6 +343,14 @@ pub(crate) fn warnings(rotation: &Rotation, kind: &str) -> Vec<String> {
         .collect()
 }
 
+/// What an error has a superuser run, for each thing that it names.
+pub(crate) fn cures(message: &str) -> Vec<&str> {
+    let parts = message.split("as a superuser, run ").skip(1);
+    parts
+        .filter_map(|part| part.split("; and ").next())
+        .collect()
+}
+
 /// The release of the server: 15, for one.
 pub(crate) async fn release(world: &World) -> i32 {
     ask(
