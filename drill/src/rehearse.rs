@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::{
     Error,
-    application::{Access, Application, Cache, Connections, Version, Workload},
+    application::{Access, Application, Cache, Connections, USUAL_PATIENCE, Version, Workload},
     progress::Progress,
     rehearsal::{Observed, Rehearsal, Rotated},
 };
@@ -73,6 +73,7 @@ pub async fn rehearse<E: From<Error>>(
         connections: Connections::ALL.to_vec(),
         workers: plan.workers,
         pause: plan.pause.max(Duration::from_millis(1)),
+        patience: USUAL_PATIENCE,
         span: (plan.duration / SPANS).max(SHORTEST_SPAN),
         cache: Cache::Rotating {
             ttl: plan.ttl,

@@ -377,6 +377,8 @@ pub(crate) fn workload(ttl: Duration, listen: bool) -> Workload {
         connections: Connections::ALL.to_vec(),
         workers: 2,
         pause: Duration::from_millis(20),
+        // a machine may be busy
+        patience: Duration::from_secs(60),
         span: Duration::from_secs(1),
         cache: Cache::Rotating { ttl, listen },
     }

@@ -29,8 +29,8 @@ use self::{
     record::{Seen, Served, Timeline},
 };
 
-/// A request that takes longer than this has failed.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// A request that takes longer than this has failed, for most applications.
+pub const USUAL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a worker gets its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -112,6 +112,8 @@ pub struct Workload {
     pub workers: usize,
     /// From the beginning of one request to that of the next.
     pub pause: Duration,
+    /// A request that takes longer has failed.
+    pub patience: Duration,
     /// Requests are summed up over so long each.
     pub span: Duration,
     /// Where the credential comes from.
@@ -197,9 +199,12 @@ impl Application {
                     failures: application.failures.clone(),
                     database_ahead: access.database_ahead,
                 };
-                application
-                    .tasks
-                    .spawn(work(client.clone(), records, workload.pause));
+                application.tasks.spawn(work(
+                    client.clone(),
+                    records,
+                    workload.pause,
+                    workload.patience,
+                ));
             }
         }
         Ok(application)
@@ -283,15 +288,15 @@ struct Records {
     database_ahead: i64,
 }
 
-async fn work(client: Arc<Client>, records: Records, pause: Duration) {
+async fn work(client: Arc<Client>, records: Records, pause: Duration, patience: Duration) {
     let mut ticks = interval(pause);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let begun = Instant::now();
-        let answer = match timeout(REQUEST_TIMEOUT, client.request()).await {
+        let answer = match timeout(patience, client.request()).await {
             Ok(answer) => answer,
-            Err(_) => Err(format!("no answer within {REQUEST_TIMEOUT:?}")),
+            Err(_) => Err(format!("no answer within {patience:?}")),
         };
         let took = begun.elapsed();
         lock(&records.timeline).add(answer.is_ok().then_some(took));

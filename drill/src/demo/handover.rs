@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Credential, Error, failure, show::Show};
 use crate::{
-    application::{Access, Application, Cache, Connections, Version, Workload},
+    application::{Access, Application, Cache, Connections, USUAL_PATIENCE, Version, Workload},
     rehearsal::{Observed, Rehearsal, Rotated, Step},
 };
 
@@ -62,6 +62,7 @@ async fn beside(
         connections: Connections::ALL.to_vec(),
         workers: WORKERS,
         pause: PAUSE,
+        patience: USUAL_PATIENCE,
         span: SPAN,
         cache,
     };

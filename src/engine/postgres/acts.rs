@@ -5,10 +5,8 @@ use tokio_postgres::types::Type;
 use super::{
     Session, catalogs,
     errors::READS,
-    facts::{ADMIN_OPTION_SINCE, PARAMETER_PRIVILEGE_SINCE},
-    pair::Facts,
+    facts::{ADMIN_OPTION_SINCE, Changer, PARAMETER_PRIVILEGE_SINCE},
     parameters::{self, Setting},
-    roles,
 };
 use crate::engine::EngineError;
 
@@ -71,7 +69,7 @@ pub(super) async fn acts(
         if acts.value != "none" && set.iter().any(|set| **set == *acts) {
             in_vain.push(InVain {
                 role: acts.value.clone(),
-                reset: roles::acts_as_itself(base, acts),
+                reset: parameters::acts_as_itself(base, acts),
             });
         }
         acts.value = base.to_owned();
@@ -123,21 +121,17 @@ pub(super) async fn owner(
     })
 }
 
-/// Of what the clone's settings are to be, what an administrator may not set for others: what only a superuser may, and what no
-/// library that is loaded knows.
+/// Of these parameters, what an administrator may not set for others: what only a superuser may, and what no library that is
+/// loaded knows.
 pub(super) async fn forbidden(
     session: &Session,
-    facts: &Facts,
+    changer: &Changer,
+    names: &[&str],
 ) -> Result<Vec<String>, EngineError> {
-    if facts.changer.superuser {
+    if changer.superuser {
         return Ok(Vec::new());
     }
-    let new = facts
-        .wanted
-        .iter()
-        .filter(|set| !facts.present.contains(set));
-    let names: Vec<&str> = new.map(|set| set.name.as_str()).collect();
-    let granted = match facts.changer.version < PARAMETER_PRIVILEGE_SINCE {
+    let granted = match changer.version < PARAMETER_PRIVILEGE_SINCE {
         true => "false",
         false => "pg_catalog.has_parameter_privilege(n.name, 'SET')",
     };

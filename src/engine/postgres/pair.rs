@@ -122,7 +122,10 @@ pub(super) async fn of(
     if let Some(name) = owner {
         facts.owner = Some(acts::owner(session, base, name, facts.changer.version).await?);
     }
-    facts.forbidden = acts::forbidden(session, &facts).await?;
+    let (wanted, present) = (&facts.wanted, &facts.present);
+    let new = wanted.iter().filter(|set| !present.contains(set));
+    let new: Vec<&str> = new.map(|set| set.name.as_str()).collect();
+    facts.forbidden = acts::forbidden(session, &facts.changer, &new).await?;
     Ok(facts)
 }
 

@@ -102,7 +102,12 @@ pub(super) fn reconcile_settings<'a>(
     reset.chain(set).collect()
 }
 
-pub(super) fn alter(role: &str, setting: &Setting) -> String {
+/// Has a role's sessions act as itself, where it was set otherwise.
+pub(super) fn acts_as_itself(role: &str, acts: &Setting) -> String {
+    format!("{} RESET role", alter(role, acts))
+}
+
+fn alter(role: &str, setting: &Setting) -> String {
     let role = roles::name(role);
     match &setting.database {
         None => format!("ALTER ROLE {role}"),

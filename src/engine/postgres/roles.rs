@@ -7,7 +7,6 @@ use postgres_protocol::{
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::parameters::{self, Setting};
 use crate::settings::PasswordHashing;
 
 /// A role's name, as a statement takes it.
@@ -142,11 +141,6 @@ pub(super) fn set_parameter(administrator: &str, parameter: &str) -> String {
         escape_identifier(parameter),
         escape_identifier(administrator)
     )
-}
-
-/// Has a role's sessions act as itself, where it was set otherwise.
-pub(super) fn acts_as_itself(role: &str, acts: &Setting) -> String {
-    format!("{} RESET role", parameters::alter(role, acts))
 }
 
 /// What a superuser types so that an administrator may alter and grant a role: from PostgreSQL 16 on CREATEROLE
