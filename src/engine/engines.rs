@@ -85,15 +85,15 @@ impl Engine for Engines<'_> {
         self.postgres.change(current, proven, wanted).await
     }
 
-    async fn prove(
+    async fn prove<E: From<EngineError>>(
         &self,
-        current: &Document,
         document: &Document,
         version: &str,
-    ) -> Result<Login<()>, EngineError> {
+        current: impl AsyncFnOnce() -> Result<Document, E>,
+    ) -> Result<Login<()>, E> {
         match document.api() {
-            None => self.postgres.prove(current, document, version).await,
-            Some(_) => self.api_key.prove(current, document, version).await,
+            None => self.postgres.prove(document, version, current).await,
+            Some(_) => self.api_key.prove(document, version, current).await,
         }
     }
 

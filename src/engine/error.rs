@@ -69,7 +69,7 @@ pub enum EngineError {
     },
     /// The server says why it does not let a new credential in.
     #[error(
-        "{server} rejects {user} and its password (28P01), for {why}: rotate again, which repairs the role"
+        "{server} rejects {user} and its password (28P01), because {why}: rotate again, which repairs the role"
     )]
     RejectedBecause {
         server: String,

@@ -82,14 +82,14 @@ pub trait Engine {
     ) -> Result<Option<SystemTime>, E>;
 
     /// testSecret: proves that the new credential does all that the application expects of it, and changes nothing.
-    /// `version` is the id of the document's version, `current` what it will replace.
-    async fn prove(
+    /// `version` is the id of the document's version; `current` reads what it will replace, for who asks why it is rejected.
+    async fn prove<E: From<EngineError>>(
         &self,
-        current: &Document,
         document: &Document,
         version: &str,
-    ) -> Result<Login<()>, EngineError> {
-        let _ = (current, version);
+        current: impl AsyncFnOnce() -> Result<Document, E>,
+    ) -> Result<Login<()>, E> {
+        let _ = (version, current);
         Ok(self.log_in(document).await?.map(drop))
     }
 

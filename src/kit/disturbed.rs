@@ -48,14 +48,14 @@ impl<T: Engine> Engine for Disturbed<T> {
         self.script.fenced_call(change).await
     }
 
-    async fn prove(
+    async fn prove<E: From<EngineError>>(
         &self,
-        current: &Document,
         document: &Document,
         version: &str,
-    ) -> Result<Login<()>, EngineError> {
-        let proof = self.engine.prove(current, document, version);
-        self.script.call(proof).await
+        current: impl AsyncFnOnce() -> Result<Document, E>,
+    ) -> Result<Login<()>, E> {
+        let proof = self.engine.prove(document, version, current);
+        self.script.fenced_call(proof).await
     }
 
     async fn retire<E: From<EngineError>>(

@@ -20,17 +20,19 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         let Pending::Staged(staged) = self.pending(event, staged).await? else {
             return Ok(Outcome::AlreadyCurrent);
         };
+        let read = async || {
+            let current = self.store.read(&event.secret, Which::Current).await?;
+            let current = current.ok_or(versions::Refusal::NoCurrentVersion)?;
+            document::<T>(&current, Which::Current)
+        };
         // before anything is sent: who may write the secret may have staged another server
         let current = match self.memory.replaced_by(event) {
             Some(replaced) => replaced.document,
-            None => {
-                let current = self.store.read(&event.secret, Which::Current).await?;
-                let current = current.ok_or(versions::Refusal::NoCurrentVersion)?;
-                Arc::new(document::<T>(&current, Which::Current)?)
-            }
+            None => Arc::new(read().await?),
         };
         let staged = fits(&current, *staged, which)?;
-        let proof = self.engine.prove(&current, &staged, &event.token);
+        // what is remembered has no password
+        let proof = self.engine.prove(&staged, &event.token, read);
         match proof.await? {
             Login::Accepted(()) => Ok(Outcome::LoggedIn),
             Login::Rejected => Err(Error::PendingRejected {

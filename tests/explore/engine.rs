@@ -87,12 +87,12 @@ impl Engine for Line<'_> {
         Ok(None)
     }
 
-    async fn prove(
+    async fn prove<E: From<EngineError>>(
         &self,
-        _: &Document,
         document: &Document,
         version: &str,
-    ) -> Result<Login<()>, EngineError> {
+        _: impl AsyncFnOnce() -> Result<Document, E>,
+    ) -> Result<Login<()>, E> {
         Ok(self.log_in(document).await?.map(|_| {
             if self.strategy != Strategy::Keys {
                 self.kept.proven.set(Some(number(version)));

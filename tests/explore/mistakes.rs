@@ -277,13 +277,13 @@ impl Engine for Mistaken<'_> {
         }
     }
 
-    async fn prove(
+    async fn prove<E: From<EngineError>>(
         &self,
-        current: &Document,
         document: &Document,
         version: &str,
-    ) -> Result<Login<()>, EngineError> {
-        match self.line.prove(current, document, version).await {
+        current: impl AsyncFnOnce() -> Result<Document, E>,
+    ) -> Result<Login<()>, E> {
+        match self.line.prove(document, version, current).await {
             Ok(Login::Rejected) if self.is(Mistake::RejectedIsAccepted) => Ok(Login::Accepted(())),
             login => login,
         }

@@ -201,12 +201,12 @@ impl Engine for ApiKey<'_> {
     }
 
     /// A service may know a key everywhere only some seconds after it made it.
-    async fn prove(
+    async fn prove<E: From<EngineError>>(
         &self,
-        _: &Document,
         document: &Document,
         _: &str,
-    ) -> Result<Login<()>, EngineError> {
+        _: impl AsyncFnOnce() -> Result<Document, E>,
+    ) -> Result<Login<()>, E> {
         let ready = Instant::now() + document.ready_within();
         let end = ready.min(self.bounds.end - PAUSE);
         loop {

@@ -130,26 +130,21 @@ impl Postgres<'_> {
         }
     }
 
-    /// The server has one answer to a wrong password, to none, and to one that has ended. Which it is, everybody who logs in may
-    /// read.
-    async fn rejected(
-        &self,
-        current: &Document,
-        document: &Document,
-    ) -> Result<Option<EngineError>, EngineError> {
-        if current.username() == document.username() {
-            return Ok(None);
-        }
+    /// The server has one answer to a wrong password, to none, and to one that has ended. Which of them it is, everybody who logs
+    /// in may read, so the other user of the pair does; it is an error then.
+    async fn told_why(&self, rejected: &Document, current: &Document) -> Result<(), EngineError> {
         let Login::Accepted(session) = self.connect(current, Purpose::Owner).await? else {
-            return Ok(None);
+            return Ok(());
         };
-        let user = document.username();
-        let why = facts::why_rejected(&session, user).await?;
-        Ok(why.map(|why| EngineError::RejectedBecause {
-            server: session.server.clone(),
-            user: user.to_owned(),
-            why,
-        }))
+        let user = rejected.username();
+        match facts::why_rejected(&session, user).await? {
+            None => Ok(()),
+            Some(why) => Err(EngineError::RejectedBecause {
+                server: session.server.clone(),
+                user: user.to_owned(),
+                why,
+            }),
+        }
     }
 }
 
@@ -205,17 +200,17 @@ impl Engine for Postgres<'_> {
         }
     }
 
-    async fn prove(
+    async fn prove<E: From<EngineError>>(
         &self,
-        current: &Document,
         document: &Document,
         version: &str,
-    ) -> Result<Login<()>, EngineError> {
+        current: impl AsyncFnOnce() -> Result<Document, E>,
+    ) -> Result<Login<()>, E> {
         let Login::Accepted(session) = self.connect(document, Purpose::Application).await? else {
-            return match self.rejected(current, document).await? {
-                Some(error) => Err(error),
-                None => Ok(Login::Rejected),
-            };
+            if document.takes_turns() {
+                self.told_why(document, &current().await?).await?;
+            }
+            return Ok(Login::Rejected);
         };
         if document.has_rotation_address() && !at_host::knows(self, document).await? {
             return Ok(Login::Rejected);
