@@ -202,6 +202,26 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         }
     }
 
+    /// What an operator's step begins with.
+    async fn resting(&self, event: &RotationEvent) -> Result<Resting, Error> {
+        let (versions, version, previous) = tokio::join!(
+            self.store.versions(&event.secret),
+            self.store.read(&event.secret, Which::Current),
+            self.store.read(&event.secret, Which::Previous),
+        );
+        let versions = versions?;
+        versions::at_rest(&versions)?;
+        let version = version?.ok_or(versions::Refusal::NoCurrentVersion)?;
+        versions::up_to_date(&versions, Which::Current, &version.id)?;
+        let current = document::<T>(&version, Which::Current)?;
+        Ok(Resting {
+            versions,
+            version,
+            current,
+            previous,
+        })
+    }
+
     /// The labels, if nothing is rotated to and these two versions have AWSCURRENT and AWSPREVIOUS still: an operator's step that
     /// was held up must not act on what has changed since.
     async fn still(
@@ -225,6 +245,16 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
     fn overlap(&self, document: &Document) -> Overlap {
         document.overlap().unwrap_or(self.overlap)
     }
+}
+
+/// A secret that is not being rotated.
+struct Resting {
+    versions: Versions,
+    /// AWSCURRENT, and what it holds.
+    version: Version,
+    current: Document,
+    /// What reading AWSPREVIOUS came to: not every step needs it.
+    previous: Result<Option<Version>, StoreError>,
 }
 
 /// What GetSecretValue by version id and AWSPENDING came to.

@@ -3,7 +3,7 @@
 //! An operator invokes it, the service never does. It comes after a rotation: first the new credential, then the end
 //! of the old one, so that nobody is locked out.
 
-use super::{Outcome, Rotation, document, fits, versions};
+use super::{Outcome, Resting, Rotation, document, fits, versions};
 use crate::{
     engine::{Engine, Login, Revoked},
     error::Error,
@@ -13,16 +13,12 @@ use crate::{
 
 impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
     pub(super) async fn revoke(&self, event: &RotationEvent) -> Result<Outcome, Error> {
-        let (versions, current, previous) = tokio::join!(
-            self.store.versions(&event.secret),
-            self.store.read(&event.secret, Which::Current),
-            self.store.read(&event.secret, Which::Previous),
-        );
-        let versions = versions?;
-        versions::at_rest(&versions)?;
-        let current_version = current?.ok_or(versions::Refusal::NoCurrentVersion)?;
-        versions::up_to_date(&versions, Which::Current, &current_version.id)?;
-        let current = document::<T>(&current_version, Which::Current)?;
+        let Resting {
+            versions,
+            version: current_version,
+            current,
+            previous,
+        } = self.resting(event).await?;
         // nothing ends before it is proven that its successor works
         let Login::Accepted(proven) = self.engine.log_in(&current).await? else {
             return Err(Error::CurrentRejected {

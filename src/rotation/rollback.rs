@@ -4,7 +4,7 @@
 //! loses its end, then AWSCURRENT moves, and last the password that was current gets an end, as after a rotation.
 
 use super::{
-    Outcome, Rotation, document, fits,
+    Outcome, Resting, Rotation, document, fits,
     reversal::{Refusal, administrator_of, another_user},
     versions, while_reads_lag,
 };
@@ -28,16 +28,12 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
     }
 
     async fn rollback_once(&self, event: &RotationEvent) -> Result<Outcome, Error> {
-        let (versions, current, previous) = tokio::join!(
-            self.store.versions(&event.secret),
-            self.store.read(&event.secret, Which::Current),
-            self.store.read(&event.secret, Which::Previous),
-        );
-        let versions = versions?;
-        versions::at_rest(&versions)?;
-        let current_version = current?.ok_or(versions::Refusal::NoCurrentVersion)?;
-        versions::up_to_date(&versions, Which::Current, &current_version.id)?;
-        let current = document::<T>(&current_version, Which::Current)?;
+        let Resting {
+            versions,
+            version: current_version,
+            current,
+            previous,
+        } = self.resting(event).await?;
         let administrator = administrator_of(&current)?;
         let previous_version = previous?.ok_or(Refusal::NoPrevious)?;
         versions::up_to_date(&versions, Which::Previous, &previous_version.id)?;

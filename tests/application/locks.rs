@@ -120,7 +120,7 @@ async fn a_single_users_own_locks_keep_it_from_rotating_once_at_most() {
     }
 }
 
-/// Whoever else is connected goes on.
+/// Everybody else who is connected goes on.
 #[tokio::test]
 async fn nobody_elses_session_is_ended_with_them() {
     let world = impatient(false).await;

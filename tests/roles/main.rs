@@ -5,9 +5,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod acts;
 mod base;
+mod copied;
 mod ends;
 mod obstacles;
+mod own;
 mod owner;
 mod pair;
 
@@ -82,4 +85,12 @@ fn cure(text: &str) -> String {
         .unwrap()
         .1
         .to_owned()
+}
+
+/// The clone's turn warns of it; the superuser runs what it says, and the clone's next turn warns no more.
+async fn is_cured_as_it_says(world: &World, kind: &str) {
+    let said = warnings(&turn(world).await, kind);
+    execute(world, &cure(&said[0])).await;
+    turn(world).await;
+    assert!(warnings(&turn(world).await, kind).is_empty());
 }

@@ -49,7 +49,7 @@ impl Versions {
 /// How many versions without a label are tried, the newest first: a role that is rejected too often may be locked.
 const TRIED: usize = 10;
 
-/// A version without a label that logs in, beside the one that is AWSCURRENT; for whoever has stored too many by hand. The
+/// A version without a label that logs in, beside the one that is AWSCURRENT: somebody may have stored too many by hand. The
 /// function may not list them, an operator may.
 pub(super) async fn unlabelled(
     client: &Client,

@@ -5,7 +5,7 @@ use tokio_postgres::types::Type;
 use super::{
     Session, catalogs,
     errors::READS,
-    facts::{ADMIN_OPTION_SINCE, Changer, PARAMETER_PRIVILEGE_SINCE},
+    facts::{Changer, PARAMETER_PRIVILEGE_SINCE},
     parameters::{self, Setting},
 };
 use crate::engine::EngineError;
@@ -35,7 +35,7 @@ pub(super) async fn acts(
     base: &str,
     owner: Option<&str>,
     settings: &[Setting],
-    version: i32,
+    changer: &Changer,
 ) -> Result<(Vec<Setting>, Vec<InVain>), EngineError> {
     let of = |database: Option<String>, value: &str| Setting {
         database,
@@ -59,7 +59,7 @@ pub(super) async fn acts(
         acts.extend(databases.into_iter().filter(|acts| !own(&acts.database)));
     }
     let names: Vec<&str> = acts.iter().map(|acts| acts.value.as_str()).collect();
-    let may = may_act_as(session, base, &names, version).await?;
+    let may = may_act_as(session, base, &names, changer).await?;
     let mut in_vain = Vec::new();
     for acts in &mut acts {
         if may.contains(&acts.value) {
@@ -86,16 +86,13 @@ async fn may_act_as(
     session: &Session,
     base: &str,
     names: &[&str],
-    version: i32,
+    changer: &Changer,
 ) -> Result<Vec<String>, EngineError> {
-    let acts = match version < ADMIN_OPTION_SINCE {
-        true => "MEMBER",
-        false => "SET",
-    };
     let question = format!(
         "SELECT r.rolname::pg_catalog.text FROM pg_catalog.pg_roles r, pg_catalog.pg_roles b \
          WHERE b.rolname OPERATOR(pg_catalog.=) $1 AND r.rolname OPERATOR(pg_catalog.=) ANY ($2) \
-         AND pg_catalog.pg_has_role(b.oid, r.oid, '{acts}')"
+         AND pg_catalog.pg_has_role(b.oid, r.oid, '{}')",
+        changer.acting()
     );
     let rows = session
         .ask(
@@ -111,9 +108,9 @@ pub(super) async fn owner(
     session: &Session,
     base: &str,
     name: &str,
-    version: i32,
+    changer: &Changer,
 ) -> Result<Owner, EngineError> {
-    let may = may_act_as(session, base, &[name], version).await?;
+    let may = may_act_as(session, base, &[name], changer).await?;
     Ok(Owner {
         name: name.to_owned(),
         of_the_base: !may.is_empty(),

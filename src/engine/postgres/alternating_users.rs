@@ -18,7 +18,6 @@ use super::{
 use crate::{
     document::{Document, Overlap, Pair},
     engine::EngineError,
-    settings::PasswordHashing,
 };
 
 /// What PostgreSQL keeps of a name, in bytes (NAMEDATALEN - 1).
@@ -57,23 +56,14 @@ pub(super) async fn change<E: From<EngineError>>(
     let session = log_in(postgres, administrator).await?;
     same_instance(proven, &session).await?;
     let owner = login_of(current)?.owner();
-    let md5 = proven.md5 && postgres.settings.hashing != PasswordHashing::Scram;
+    let md5 = postgres.keeps_md5(proven);
     // the session that proves the server may be of the other user: it is no other's connection
     let own = i64::from(proven.user == other);
     let prepare = async || prepare(&session, &pair, other, own, owner, md5).await;
     let (change, promised) = locks::past_its_own(&session, &pair, prepare).await?;
-    let Some(pending) = change.asked(wanted).await? else {
-        change.roll_back().await?;
+    let Some((change, pending)) = change.pending(wanted, other).await? else {
         return Ok(None);
     };
-    if pending.username() != other {
-        return Err(EngineError::AnotherUser {
-            label: "AWSPENDING",
-            user: pending.username().to_owned(),
-            expected: other.to_owned(),
-        }
-        .into());
-    }
     let hashing = postgres.settings.hashing;
     let sql = roles::change_password(other, pending.password(), hashing, md5);
     let altering = Altering::new(&session, "alter", other);
@@ -93,22 +83,15 @@ async fn prepare<'a>(
 ) -> Result<(Change<'a>, Option<SystemTime>), EngineError> {
     let change = Change::begin(session, &pair.base).await?;
     let mut facts = pair::of(session, pair, owner).await?;
-    let known = [facts.base.as_mut(), facts.clone.as_mut()];
-    for role in known
-        .into_iter()
-        .flatten()
-        .filter(|role| role.name == other)
-    {
+    if let Some(role) = facts.role_mut(other) {
         role.connections -= own_connections;
     }
     let mut found = obstacles::of_a_pair(&facts, pair, other);
     found.extend(md5.then(|| obstacles::kept_as_md5(other)));
-    let known = [facts.base.as_ref(), facts.clone.as_ref()];
-    let role = known.into_iter().flatten().find(|role| role.name == other);
-    found.extend(role.and_then(obstacles::opened));
+    found.extend(facts.role(other).and_then(obstacles::opened));
     obstacles::heed(&session.server, found)?;
-    let promised = follow(session, &facts, pair, other).await?;
-    Ok((change, promised))
+    follow(session, &facts, pair, other).await?;
+    Ok((change, facts.role(other).and_then(|role| role.promised)))
 }
 
 #[cfg(test)]

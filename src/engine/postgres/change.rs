@@ -4,11 +4,10 @@
 //! first; while it is held Secrets Manager is asked whether the work is still wanted; then the change and COMMIT go out in one
 //! message. A delivery that is held up in between for longer than the lease finds that the server has ended the transaction.
 
-use postgres_protocol::escape::escape_literal;
 use tokio::time::timeout;
 
-use super::{Session, errors::Doing, pin};
-use crate::engine::EngineError;
+use super::{Session, errors::Doing, pin, roles};
+use crate::{document::Document, engine::EngineError};
 
 /// An open transaction that holds the lock of a pair of roles.
 #[derive(Debug)]
@@ -24,7 +23,7 @@ impl<'a> Change<'a> {
             "{}; SELECT pg_catalog.pg_advisory_xact_lock(\
              pg_catalog.hashtext('secret-rotation'), pg_catalog.hashtext({}))",
             pin::begin(session),
-            escape_literal(base)
+            roles::text(base)
         );
         let action = format!("lock {base}");
         session.run(&sql, Doing::new(&action)).await?;
@@ -44,6 +43,27 @@ impl<'a> Change<'a> {
             }
             .into())
         })
+    }
+
+    /// The pending document, if it is still wanted and about this user; otherwise nothing was changed.
+    pub(super) async fn pending<E: From<EngineError>>(
+        self,
+        wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
+        expected: &str,
+    ) -> Result<Option<(Self, Document)>, E> {
+        let Some(pending) = self.asked(wanted).await? else {
+            self.roll_back().await?;
+            return Ok(None);
+        };
+        match pending.username() == expected {
+            true => Ok(Some((self, pending))),
+            false => Err(EngineError::AnotherUser {
+                label: "AWSPENDING",
+                user: pending.username().to_owned(),
+                expected: expected.to_owned(),
+            }
+            .into()),
+        }
     }
 
     /// A statement before the last one, which needs the same rights: whatever keeps it from being done is found before anybody

@@ -1,7 +1,7 @@
 //! What stands in the way of a clone that is to be like its base: what it does not get, and what it has of its own.
 
 use super::{
-    facts::{ADMIN_OPTION_SINCE, PARAMETER_PRIVILEGE_SINCE, Role},
+    facts::{PARAMETER_PRIVILEGE_SINCE, Role},
     pair::Facts,
     roles,
 };
@@ -20,7 +20,7 @@ pub(super) fn of_the_owner(facts: &Facts, base: &str, clone: &str) -> Vec<Obstac
             vec![roles::grant_acting(
                 &owner.name,
                 base,
-                facts.changer.version >= ADMIN_OPTION_SINCE,
+                facts.changer.grants_with_options(),
             )],
         ));
     } else if !owner.lacks.is_empty() {
@@ -97,11 +97,7 @@ pub(super) fn not_copied(facts: &Facts, base: &Role, clone: &str) -> Vec<Obstacl
             ),
             "correct it; as a superuser, run one of",
             vec![
-                roles::grant_acting(
-                    role,
-                    &base.name,
-                    facts.changer.version >= ADMIN_OPTION_SINCE,
-                ),
+                roles::grant_acting(role, &base.name, facts.changer.grants_with_options()),
                 in_vain.reset.clone(),
             ],
         ));

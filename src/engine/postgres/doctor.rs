@@ -55,11 +55,8 @@ impl Postgres<'_> {
         let facts = pair::of(&session, &pair, login_of(current)?.owner()).await?;
         found.extend(obstacles::of_a_pair(&facts, &pair, pair.other_than(user)));
         found.extend(ends_no_sessions(&session).await?);
-        let of_the_pair = [facts.base.as_ref(), facts.clone.as_ref()];
-        let in_force = of_the_pair.into_iter().flatten();
-        found.extend(in_force.filter(|role| role.name == user).filter_map(ends));
-        let seen = copies::of(&session, &[&pair.base, &pair.clone]).await?;
-        found.extend(seen);
+        found.extend(facts.role(user).and_then(ends));
+        found.extend(copies::of(&session, &[&pair.base, &pair.clone]).await?);
         found.extend(copies::by_session_user(&session, user).await?);
         found.extend(proven.pooled.then(|| idle_server_sessions(user)));
         // the administrator sees some of what the application sees
@@ -79,11 +76,8 @@ impl Postgres<'_> {
         current: &Document,
     ) -> Result<Vec<Obstacle>, EngineError> {
         let user = current.username();
-        let mut found: Vec<_> = proven
-            .md5
-            .then(|| obstacles::kept_as_md5(user))
-            .into_iter()
-            .collect();
+        let mut found = Vec::new();
+        found.extend(self.keeps_md5(proven).then(|| obstacles::kept_as_md5(user)));
         let session = match self.connect(current, Purpose::Application).await {
             Ok(Login::Accepted(session)) => session,
             Ok(Login::Rejected) => return Ok(found),
@@ -113,7 +107,7 @@ impl Postgres<'_> {
         facts::why_rejected(proven, user).await
     }
 
-    /// Has the administrator give the current user the stored password again, for whoever changed it by hand.
+    /// Has the administrator give the current user the stored password again, for who changed it by hand.
     ///
     /// Nothing proves that the administrator's credential goes where it belongs, for none of the secret's own logs in:
     /// an operator decides that, not the function.

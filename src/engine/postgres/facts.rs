@@ -10,7 +10,7 @@ use super::{Session, errors::READS};
 use crate::engine::EngineError;
 
 /// From this version on CREATEROLE alone does not let a role alter or grant others, and a membership has options.
-pub(super) const ADMIN_OPTION_SINCE: i32 = 160_000;
+const ADMIN_OPTION_SINCE: i32 = 160_000;
 
 /// From this version on a right to set a parameter can be granted.
 pub(super) const PARAMETER_PRIVILEGE_SINCE: i32 = 150_000;
@@ -28,6 +28,21 @@ pub(super) struct Changer {
     pub(super) of_rds: bool,
     /// Where RDS restricts who sets passwords, it is not among them.
     pub(super) sets_no_passwords: bool,
+}
+
+impl Changer {
+    /// Whether a membership has options there: ADMIN, INHERIT and SET.
+    pub(super) fn grants_with_options(&self) -> bool {
+        self.version >= ADMIN_OPTION_SINCE
+    }
+
+    /// What a membership has to have so that its holder may act as the role, as `pg_has_role` names it.
+    pub(super) fn acting(&self) -> &'static str {
+        match self.grants_with_options() {
+            true => "SET",
+            false => "MEMBER",
+        }
+    }
 }
 
 /// A role, as everybody sees it.

@@ -1,11 +1,9 @@
 //! The clone follows the base: membership, connection limit, settings, and whom its sessions act as.
 
-use std::time::SystemTime;
-
 use super::{
     Session,
     administrator::Altering,
-    facts, locks, obstacles,
+    locks, obstacles,
     pair::Facts,
     parameters::{self, Alteration},
     roles,
@@ -24,31 +22,25 @@ pub(super) async fn follow(
     facts: &Facts,
     pair: &Pair,
     other: &str,
-) -> Result<Option<SystemTime>, EngineError> {
+) -> Result<(), EngineError> {
     let Pair { base, clone } = pair;
-    let altering = |action, role| Altering::new(session, action, role);
+    let alter = Altering::new(session, "alter", other);
     if other != clone {
-        altering("alter", base)
-            .run(&roles::unlock(base, None))
-            .await?;
-        if let Some(owner) = &facts.owner {
-            altering("alter", base)
-                .run(&roles::act_as(base, &owner.name))
-                .await?;
-        }
-        return Ok(facts.base.as_ref().and_then(|role| role.promised));
+        alter.run(&roles::unlock(base, None)).await?;
+        return match &facts.owner {
+            Some(owner) => alter.run(&roles::act_as(base, &owner.name)).await,
+            None => Ok(()),
+        };
     }
     if facts.clone.is_none() {
-        altering("create", clone).run(&roles::create(clone)).await?;
+        let create = Altering::new(session, "create", clone);
+        create.run(&roles::create(clone)).await?;
     }
     let limit = facts.base.as_ref().map(|base| base.connection_limit);
-    altering("alter", clone)
-        .run(&roles::unlock(clone, limit))
-        .await?;
+    alter.run(&roles::unlock(clone, limit)).await?;
     if !facts.membership_is_whole {
-        let with_options = facts.changer.version >= facts::ADMIN_OPTION_SINCE;
-        let grant = roles::grant_whole(base, clone, with_options);
-        altering("grant", base).run(&grant).await?;
+        let grant = roles::grant_whole(base, clone, facts.changer.grants_with_options());
+        Altering::new(session, "grant", base).run(&grant).await?;
     }
     let as_itself = facts.goes_on_as_itself();
     for alteration in parameters::reconcile_settings(clone, &facts.wanted, &facts.present) {
@@ -56,10 +48,10 @@ pub(super) async fn follow(
         let forbidden = facts.forbidden.iter().any(|forbidden| forbidden == name);
         let left_out = forbidden || as_itself && name == "role";
         if !left_out {
-            try_to(session, clone, &alteration, &altering("alter", clone)).await?;
+            try_to(session, clone, &alteration, &alter).await?;
         }
     }
-    Ok(facts.clone.as_ref().and_then(|role| role.promised))
+    Ok(())
 }
 
 /// A setting that the server does not take for the clone is left out, or the role itself could keep its credential from being

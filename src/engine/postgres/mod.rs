@@ -8,7 +8,7 @@
 //! | `errors` | what a failed login means |
 //! | `facts`, `pair`, `acts` | what the catalogs say that a change depends on: of a role, of two, and whom they act as |
 //! | `obstacles`, `copied` | what of it stands in a rotation's way |
-//! | `locks` | whoever holds what a change has to lock |
+//! | `locks` | who holds what a change has to lock |
 //! | `pin` | what a session that changes something is pinned to |
 //! | `change` | a transaction that changes a role: pinned, locked, and only if it is wanted |
 //! | `instance` | the proof that two sessions are on one running server |
@@ -77,7 +77,7 @@ use super::{
 };
 use crate::{
     document::{self, Document},
-    settings::Settings,
+    settings::{PasswordHashing, Settings},
 };
 
 /// The PostgreSQL server that a secret names, for the time of one invocation.
@@ -104,6 +104,11 @@ impl<'a> Postgres<'a> {
 }
 
 impl Postgres<'_> {
+    /// Whether the user of a session has md5 for a password, and keeps it.
+    fn keeps_md5(&self, session: &Session) -> bool {
+        session.md5 && self.settings.hashing != PasswordHashing::Scram
+    }
+
     /// What testSecret will run, as AWSCURRENT, before anything is changed.
     async fn verify_first(&self, current: &Document) -> Result<(), EngineError> {
         let Some(sql) = self.settings.verify_sql.as_deref() else {

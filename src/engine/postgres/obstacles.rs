@@ -4,7 +4,7 @@
 
 use super::{
     copied,
-    facts::{ADMIN_OPTION_SINCE, Changer, Role},
+    facts::{Changer, Role},
     pair::{Facts, Namesakes},
     roles,
 };
@@ -15,7 +15,7 @@ use crate::{
 
 const AS_A_SUPERUSER: &str = "as a superuser, run";
 
-/// Of two users that take turns. `to` is the one who gets a new password, if it is known whose turn it is.
+/// Of two users that take turns. `to` is the one who gets a new password.
 pub(super) fn of_a_pair(facts: &Facts, pair: &Pair, to: &str) -> Vec<Obstacle> {
     let Pair { base, clone } = pair;
     let Some(base_role) = &facts.base else {
@@ -23,17 +23,18 @@ pub(super) fn of_a_pair(facts: &Facts, pair: &Pair, to: &str) -> Vec<Obstacle> {
     };
     let mut found = Vec::new();
     found.extend(facts.namesakes.map(|namesakes| no_pair(pair, namesakes)));
-    let both = [Some(base_role), facts.clone.as_ref()];
-    found.extend(changers(
-        &facts.changer,
-        &both.into_iter().flatten().collect::<Vec<_>>(),
-    ));
+    let both: Vec<_> = [Some(base_role), facts.clone.as_ref()]
+        .into_iter()
+        .flatten()
+        .collect();
+    found.extend(changers(&facts.changer, &both));
     found.extend(copied::of_the_owner(facts, base, clone));
-    let other = both.into_iter().flatten().find(|role| role.name == to);
-    if let Some(role) = other {
-        let limit = base_role.connection_limit;
-        found.extend(no_free_connection(role, limit));
-    }
+    let limit = base_role.connection_limit;
+    found.extend(
+        facts
+            .role(to)
+            .and_then(|role| no_free_connection(role, limit)),
+    );
     if to == clone {
         found.extend(copied::not_copied(facts, base_role, clone));
         found.extend(copied::of_its_own(facts, base, clone));
@@ -150,7 +151,7 @@ fn changers(changer: &Changer, altered: &[&Role]) -> Vec<Obstacle> {
             ));
         }
         found.extend(replication(changer, role));
-        if changer.version >= ADMIN_OPTION_SINCE && !role.administered && !changer.of_rds {
+        if changer.grants_with_options() && !role.administered && !changer.of_rds {
             found.push(Obstacle::stops(
                 "AdministratorForbidden",
                 format!(
@@ -183,7 +184,7 @@ fn no_passwords(changer: &Changer) -> Option<Obstacle> {
 
 /// Before PostgreSQL 16 only a superuser alters a role that replicates, also the role itself.
 fn replication(changer: &Changer, role: &Role) -> Option<Obstacle> {
-    let forbidden = role.replicates && changer.version < ADMIN_OPTION_SINCE && !changer.superuser;
+    let forbidden = role.replicates && !changer.grants_with_options() && !changer.superuser;
     forbidden.then(|| {
         Obstacle::stops(
             "RoleHasReplication",

@@ -5,7 +5,7 @@ use tokio_postgres::types::{ToSql, Type};
 use super::{
     Session, acts,
     errors::READS,
-    facts::{self, ADMIN_OPTION_SINCE, Changer, Role},
+    facts::{self, Changer, Role},
     parameters::{self, Setting},
 };
 use crate::{document::Pair, engine::EngineError};
@@ -65,6 +65,17 @@ pub(super) struct Facts {
 }
 
 impl Facts {
+    /// The one of the two that is called so, if it exists.
+    pub(super) fn role(&self, name: &str) -> Option<&Role> {
+        let roles = [&self.base, &self.clone].into_iter().flatten();
+        roles.into_iter().find(|role| role.name == name)
+    }
+
+    pub(super) fn role_mut(&mut self, name: &str) -> Option<&mut Role> {
+        let roles = [&mut self.base, &mut self.clone].into_iter().flatten();
+        roles.into_iter().find(|role| role.name == name)
+    }
+
     /// Whether the clone would lose something if it began to act as the base role, or the owner.
     pub(super) fn goes_on_as_itself(&self) -> bool {
         let acts = self.present.iter().any(|set| set.name == "role");
@@ -81,18 +92,12 @@ pub(super) async fn of(
 ) -> Result<Facts, EngineError> {
     let (base, clone) = (pair.base.as_str(), pair.clone.as_str());
     let changer = facts::changer(session).await?;
-    let mut found = facts::roles(session, &[base, clone]).await?.into_iter();
-    let (mut of_base, mut of_clone) = (None, None);
-    for role in found.by_ref() {
-        match role.name == base {
-            true => of_base = Some(role),
-            false => of_clone = Some(role),
-        }
-    }
+    let known = facts::roles(session, &[base, clone]).await?;
+    let known = |name: &str| known.iter().find(|role| role.name == name).cloned();
     let mut facts = Facts {
         changer,
-        base: of_base,
-        clone: of_clone,
+        base: known(base),
+        clone: known(clone),
         ..Facts::default()
     };
     if facts.base.is_none() {
@@ -100,14 +105,13 @@ pub(super) async fn of(
     }
     if facts.clone.is_some() {
         facts.namesakes = namesakes(session, pair).await?;
-        facts.memberships = memberships(session, base, clone, facts.changer.version).await?;
-        facts.membership_is_whole = is_whole(session, base, clone, facts.changer.version).await?;
+        facts.memberships = memberships(session, base, clone, &facts.changer).await?;
+        facts.membership_is_whole = is_whole(session, base, clone, &facts.changer).await?;
         facts.own = own(session, clone).await?;
         facts.present = parameters::settings(session, clone).await?;
     }
     let settings = parameters::settings(session, base).await?;
-    let (acts, in_vain) =
-        acts::acts(session, base, owner, &settings, facts.changer.version).await?;
+    let (acts, in_vain) = acts::acts(session, base, owner, &settings, &facts.changer).await?;
     facts.acts_in_vain = in_vain;
     facts.wanted = settings;
     let present = &facts.present;
@@ -120,7 +124,7 @@ pub(super) async fn of(
     });
     facts.wanted.extend(acts);
     if let Some(name) = owner {
-        facts.owner = Some(acts::owner(session, base, name, facts.changer.version).await?);
+        facts.owner = Some(acts::owner(session, base, name, &facts.changer).await?);
     }
     let (wanted, present) = (&facts.wanted, &facts.present);
     let new = wanted.iter().filter(|set| !present.contains(set));
@@ -164,12 +168,12 @@ async fn memberships(
     session: &Session,
     base: &str,
     clone: &str,
-    version: i32,
+    changer: &Changer,
 ) -> Result<Vec<Membership>, EngineError> {
     // a REVOKE takes away what the same grantor has granted
-    let grantor = match version < ADMIN_OPTION_SINCE {
-        true => "NULL",
-        false => "pg_catalog.pg_get_userbyid(m.grantor)",
+    let grantor = match changer.grants_with_options() {
+        true => "pg_catalog.pg_get_userbyid(m.grantor)",
+        false => "NULL",
     };
     let question = format!(
         "SELECT DISTINCT g.rolname::pg_catalog.text, pg_catalog.pg_has_role(b.oid, g.oid, 'MEMBER'), {grantor}::pg_catalog.text \
@@ -207,17 +211,13 @@ async fn is_whole(
     session: &Session,
     base: &str,
     clone: &str,
-    version: i32,
+    changer: &Changer,
 ) -> Result<bool, EngineError> {
-    // before its options, a membership alone lets its holder act as the role
-    let acts = match version < ADMIN_OPTION_SINCE {
-        true => "MEMBER",
-        false => "SET",
-    };
     let question = format!(
-        "SELECT pg_catalog.pg_has_role(c.oid, b.oid, '{acts}') AND pg_catalog.pg_has_role(c.oid, b.oid, 'USAGE') \
+        "SELECT pg_catalog.pg_has_role(c.oid, b.oid, '{}') AND pg_catalog.pg_has_role(c.oid, b.oid, 'USAGE') \
          FROM pg_catalog.pg_roles b, pg_catalog.pg_roles c \
-         WHERE b.rolname OPERATOR(pg_catalog.=) $1 AND c.rolname OPERATOR(pg_catalog.=) $2"
+         WHERE b.rolname OPERATOR(pg_catalog.=) $1 AND c.rolname OPERATOR(pg_catalog.=) $2",
+        changer.acting()
     );
     let rows = session
         .ask(

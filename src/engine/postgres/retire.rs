@@ -8,7 +8,6 @@ use super::{
     alternating_users::pair_of,
     catalogs,
     change::Change,
-    errors::READS,
     facts,
     instance::same_instance,
     locks, obstacles, pair, roles,
@@ -30,14 +29,11 @@ pub(super) async fn retire<E: From<EngineError>>(
 ) -> Result<Promotion, E> {
     let administrator = read(Whose::Administrator).await?;
     if let Some(session) = postgres.kept.take(&administrator, retiring.replaced) {
-        match session.run("", READS).await {
-            // closed meanwhile, with or without a word (57P01, 57P05)
+        match ends(&session, retiring).await {
+            // closed meanwhile, with or without a word (57P01, 57P05): nothing was asked yet
             Err(EngineError::Unreachable { .. }) => {}
             Err(EngineError::Refused { code, .. }) if code.starts_with("57P") => {}
-            alive => {
-                alive?;
-                return bound(&session, retiring, promote).await;
-            }
+            prepared => return promoted(prepared?, promote).await,
         }
     }
     let proven = match postgres.kept.take_proven(retiring.version) {
@@ -60,25 +56,31 @@ pub(super) async fn retire<E: From<EngineError>>(
     same_instance(&proven, &session).await?;
     // it tells those who listen
     postgres.kept.keep_proven(retiring.version, proven).await;
-    bound(&session, retiring, promote).await
+    promoted(ends(&session, retiring).await?, promote).await
 }
 
-/// Both ends are set before the promotion, and stay if it is made: whatever keeps them from being set keeps it back too.
-async fn bound<E: From<EngineError>>(
-    session: &Session,
+/// Both ends are set before the promotion: whatever keeps them from being set keeps it back too.
+async fn ends<'a>(
+    session: &'a Session,
     retiring: &Retiring<'_>,
-    promote: impl AsyncFnOnce() -> Result<Promotion, E>,
-) -> Result<Promotion, E> {
+) -> Result<Change<'a>, EngineError> {
     let user = retiring.replaced.username();
     let pair = pair_of(user)?;
-    let ends = async || {
+    let prepare = async || {
         let change = Change::begin(session, &pair.base).await?;
         are_a_pair(session, &pair).await?;
         end_of_the_old(session, &change, user, retiring.window).await?;
         no_end_of_the_new(session, &change, pair.other_than(user)).await?;
         Ok(change)
     };
-    let change = locks::past_its_own(session, &pair, ends).await?;
+    locks::past_its_own(session, &pair, prepare).await
+}
+
+/// They stay if the promotion is made.
+async fn promoted<E: From<EngineError>>(
+    change: Change<'_>,
+    promote: impl AsyncFnOnce() -> Result<Promotion, E>,
+) -> Result<Promotion, E> {
     let promotion = change.asked(promote).await?;
     match promotion {
         Promotion::Now | Promotion::Before => change.keep().await?,

@@ -26,7 +26,6 @@ pub(super) fn change_password(
     hashing: PasswordHashing,
     md5: bool,
 ) -> Zeroizing<String> {
-    let md5 = md5 && hashing != PasswordHashing::Scram;
     let exposed = password.expose_secret();
     let (before, kept) = match (hashing, md5) {
         (PasswordHashing::Server, true) => (

@@ -18,7 +18,6 @@ use super::{
 use crate::{
     document::{Document, Pair},
     engine::{Ended, EngineError},
-    settings::PasswordHashing,
 };
 
 /// The role changes its own password, which needs no right but to log in; or the administrator does, where no role may.
@@ -31,7 +30,7 @@ pub(super) async fn change<E: From<EngineError>>(
 ) -> Result<Option<SystemTime>, E> {
     let user = current.username();
     let hashing = postgres.settings.hashing;
-    let md5 = proven.md5 && hashing != PasswordHashing::Scram;
+    let md5 = postgres.keeps_md5(&proven);
     let session = match administrator {
         None => proven,
         Some(administrator) => {
@@ -47,18 +46,9 @@ pub(super) async fn change<E: From<EngineError>>(
     };
     let prepare = async || prepare(&session, user, md5).await;
     let change = locks::past_its_own(&session, &pair, prepare).await?;
-    let Some(pending) = change.asked(wanted).await? else {
-        change.roll_back().await?;
+    let Some((change, pending)) = change.pending(wanted, user).await? else {
         return Ok(None);
     };
-    if pending.username() != user {
-        return Err(EngineError::AnotherUser {
-            label: "AWSPENDING",
-            user: pending.username().to_owned(),
-            expected: user.to_owned(),
-        }
-        .into());
-    }
     let sql = roles::change_password(user, pending.password(), hashing, md5);
     let altering = Altering::new(&session, "change the password of", user);
     let doing = match administrator {
