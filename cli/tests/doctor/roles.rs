@@ -1,5 +1,7 @@
 //! What the catalogs say of the roles, and what else knows their password.
 
+use std::process::Stdio;
+
 use super::*;
 
 /// Runs as the superuser in the secrets' database.
@@ -100,6 +102,48 @@ async fn copies_of_the_password_within_the_server_are_told() {
         "{}",
         said.stdout
     );
+}
+
+/// Who replicates has the password too, somewhere else.
+#[tokio::test]
+async fn a_connection_that_replicates_as_the_user_is_told() {
+    let world = world(options()).await;
+    let (secret, user) = (world.single_user(), world.role());
+    execute(&world, &format!("ALTER ROLE {user} REPLICATION")).await;
+    let password = common::password(&world, secret, "AWSCURRENT").await;
+    let postgres = world.postgres();
+    let (host, port, dbname) = (postgres.host(), postgres.port(), world.dbname());
+    let replicates = format!(
+        "host={host} port={port} user={user} dbname={dbname} replication=database application_name=subscriber sslmode=disable"
+    );
+    // it stays as long as its stdin is open
+    let mut subscriber = Command::new("psql")
+        .args(["--no-psqlrc", &replicates])
+        .env("PGPASSWORD", password)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let superuser = postgres.superuser_client().await.unwrap();
+    let question =
+        "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender' AND usename = $1";
+    let replicating = async || {
+        superuser
+            .query_one(question, &[&user])
+            .await
+            .unwrap()
+            .get::<_, i64>(0)
+    };
+    let begun = async { while replicating().await == 0 {} };
+    timeout(Duration::from_secs(60), begun).await.unwrap();
+    // before PostgreSQL 16 the attribute itself stands in a rotation's way
+    execute(&world, &format!("ALTER ROLE {user} NOREPLICATION")).await;
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_warns(&["roles"]);
+    let what = format!("a connection that replicates (subscriber) uses {user}");
+    assert!(said.stdout.contains(&what), "{}", said.stdout);
+    subscriber.kill().unwrap();
+    subscriber.wait().unwrap();
 }
 
 #[tokio::test]

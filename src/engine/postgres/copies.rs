@@ -25,7 +25,7 @@ pub(super) async fn of(session: &Session, users: &[&str]) -> Result<Vec<Obstacle
              OPERATOR(pg_catalog.||) ' for ' OPERATOR(pg_catalog.||) m.srvname::pg_catalog.text \
          FROM pg_catalog.pg_user_mappings m, u \
          WHERE ('user=' OPERATOR(pg_catalog.||) u.name) OPERATOR(pg_catalog.=) ANY (m.umoptions) \
-         UNION SELECT u.name, 'a connection that replicates, ' OPERATOR(pg_catalog.||) coalesce(a.application_name, '') \
+         UNION SELECT u.name, 'a connection that replicates (' OPERATOR(pg_catalog.||) coalesce(a.application_name, '') OPERATOR(pg_catalog.||) ')' \
          FROM pg_catalog.pg_stat_activity a, u WHERE a.usename OPERATOR(pg_catalog.=) u.name \
          AND a.backend_type OPERATOR(pg_catalog.=) 'walsender' {subscriptions} ORDER BY 1, 2"
     );
