@@ -12,7 +12,7 @@ use aws_sdk_secretsmanager::{
     Client,
     config::{Builder, http::HttpResponse},
     error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
-    primitives::Blob,
+    primitives::{Blob, DateTime},
     types::SecretValueEntry,
 };
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
@@ -219,6 +219,7 @@ impl InRegion {
             value.version_id,
             value.secret_string,
             value.secret_binary,
+            value.created_date,
         )
         .ok_or_else(|| no_value(secret))
     }
@@ -255,6 +256,7 @@ impl InRegion {
                     entry.version_id,
                     entry.secret_string,
                     entry.secret_binary,
+                    entry.created_date,
                 )
                 .ok_or_else(|| no_value(secret));
             }
@@ -338,6 +340,7 @@ fn version(
     id: Option<String>,
     text: Option<String>,
     binary: Option<Blob>,
+    created: Option<DateTime>,
 ) -> Option<Version> {
     let value = match (text, binary) {
         (Some(text), _) => Value::Text(SecretString::from(text)),
@@ -345,10 +348,9 @@ fn version(
         (None, None) => return None,
     };
     Some(Version {
-        id: id?,
-        value,
         arn,
-        lease: None,
+        created: created.and_then(|created| created.try_into().ok()),
+        ..Version::new(id?, value)
     })
 }
 
