@@ -218,3 +218,48 @@ fn unanswered() -> ProviderError {
 fn runtime() -> Result<Handle, BuildError> {
     Handle::try_current().map_err(|_| BuildError::NoRuntime)
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    reason = "a failing unwrap in a test is a failing test"
+)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::provider::Fixed;
+
+    /// A secret whose first version was fetched two days ago by the wall's clock, and just now by the runtime's: the machine
+    /// was suspended since.
+    fn after_a_suspend(provider: &Fixed) -> RotatingSecret {
+        let builder = RotatingSecret::builder("orders/db");
+        let lifetime = builder.lifetime().unwrap();
+        let asked = Asked {
+            by_the_wall: SystemTime::now() - Duration::from_secs(48 * 60 * 60),
+            ..Asked::now()
+        };
+        let runtime = runtime().unwrap();
+        let first = Version::text("v1", "{}");
+        builder.start(provider.clone(), &runtime, lifetime, first, asked)
+    }
+
+    #[tokio::test]
+    async fn what_is_past_its_bound_by_the_walls_clock_is_not_given_to_who_asks_for_what_is_usable()
+    {
+        let provider = Fixed::new().with("orders/db", Version::text("v2", "{}"));
+        let secret = after_a_suspend(&provider);
+        let read = secret.current().unwrap();
+        assert_eq!(read.version(), "v1", "a read looks at no clock");
+        assert!(read.age() > Duration::from_secs(47 * 60 * 60));
+        assert_eq!(secret.usable().await.unwrap().version(), "v2");
+    }
+
+    #[tokio::test]
+    async fn where_the_provider_cannot_be_asked_it_is_expired() {
+        let secret = after_a_suspend(&Fixed::new());
+        assert!(secret.usable().await.is_err());
+        let error = secret.current().unwrap_err();
+        assert!(matches!(error, Error::Expired { .. }), "{error}");
+    }
+}

@@ -110,7 +110,7 @@ impl World {
             .and_then(|client| steps.clients.places[client as usize].asks)
         {
             Some(Ask::Fetch(Stage::Current)) => has(Some(view.current)),
-            Some(Ask::Fetch(Stage::Pending)) => has(view.pending),
+            Some(Ask::Fetch(_)) => has(view.pending),
             Some(Ask::Try(version)) => {
                 let value = self.store.value(Some(version));
                 match value.is_some_and(|value| self.logs_in(steps.strategy, value)) {

@@ -1,7 +1,7 @@
 //! The client crate itself, `rotating_secret`, over a provider that answers from a list.
 //!
 //! As with the steps, no client is kept: its state is what it was asked and told, and it is run to that place again. Its
-//! clock stands still in effect: nothing here takes as long as its shortest time limit.
+//! clock goes only where this says so: nothing here takes as long as its shortest time limit.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -58,6 +58,7 @@ impl Clients {
         let mut clients = Self {
             runtime: runtime::Builder::new_current_thread()
                 .enable_time()
+                .start_paused(true)
                 .build()
                 .unwrap(),
             places: Vec::new(),
@@ -94,12 +95,16 @@ async fn run(events: &[Event]) -> Place {
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
     let builder = RotatingSecret::builder("secret")
         .ttl(hours(12))
-        .fetch_timeout(hours(1));
+        .fetch_timeout(hours(1))
+        // it does not wait: a store that lags is the search's business
+        .lag(Duration::ZERO);
     let secret = builder.build(script.clone()).await.unwrap();
     let life = async {
         let mut rejected = false;
         loop {
             let next = script.left().pop_front();
+            // between two things that happen to it nobody is in a hurry
+            tokio::time::advance(Duration::from_secs(10)).await;
             match next {
                 Some(Event::Renew) => drop(secret.refresh().await),
                 Some(Event::LogIn) => {

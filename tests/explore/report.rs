@@ -149,7 +149,7 @@ fn told(steps: &Steps, world: &World, act: application::Act) -> String {
             };
             let version = match stage {
                 Stage::Current => Some(view.current),
-                Stage::Pending => view.pending,
+                _ => view.pending,
             };
             let version = version.filter(|version| view.has_value(*version));
             let version = version.map_or("none".to_owned(), |version| format!("v{version}"));

@@ -31,6 +31,17 @@ struct Recovery {
     reply: Reply,
 }
 
+impl Recovery {
+    /// However short its time is, it has one round, unless there were too many just now.
+    fn ends(&self) -> Instant {
+        if self.rounds == 0 {
+            self.until.max(self.since + CLOSEST)
+        } else {
+            self.until
+        }
+    }
+}
+
 /// Those who wait.
 pub(super) struct Recovering {
     waiting: Vec<Recovery>,
@@ -69,7 +80,7 @@ impl<P: SecretProvider> Refresher<P> {
     /// When the next round is, or the first of those who wait has waited for long enough.
     pub(super) fn round_at(&self) -> Option<Instant> {
         let waiting = &self.recovering.waiting;
-        let longest = waiting.iter().map(|recovery| recovery.until).min()?;
+        let longest = waiting.iter().map(Recovery::ends).min()?;
         Some(longest.min(self.next_round()))
     }
 
@@ -159,7 +170,7 @@ impl<P: SecretProvider> Refresher<P> {
     /// Tells those who have waited for long enough.
     fn dismiss(&mut self) {
         let now = Instant::now();
-        let tired = |recovery: &mut Recovery| recovery.until <= now;
+        let tired = |recovery: &mut Recovery| recovery.ends() <= now;
         let tired: Vec<_> = self.recovering.waiting.extract_if(.., tired).collect();
         for recovery in tired {
             let error = match &self.failure {

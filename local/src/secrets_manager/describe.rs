@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     error::ServiceError,
     schedule::RotationRules,
-    secret::{Epoch, Secret, State, Tag},
+    secret::{Epoch, Secret, State, Tag, View},
     wire::{answer, parse},
 };
 
@@ -56,14 +56,10 @@ pub(super) struct Description {
 pub(super) fn describe_secret(
     state: &State,
     input: Value,
-    lagging: bool,
+    view: View,
 ) -> Result<Value, ServiceError> {
     let request: DescribeSecret = parse(input)?;
-    let secret = if lagging {
-        &state.lagging(&request.secret_id)?
-    } else {
-        state.find(&request.secret_id)?
-    };
+    let secret = state.seen(&request.secret_id, view)?;
     let stages = secret.versions.stages();
     let version_ids_to_stages = (!stages.is_empty()).then_some(stages);
     answer(Description {

@@ -4,7 +4,7 @@
 //! the function invoked four times in the background, retries, and moves no label by itself. Where it is refused because a
 //! previous rotation isn't complete, that rotation is attempted again.
 //!
-//! What it does not have: replication, resource policies, encryption, managed external secrets, request quotas, and a schedule
+//! What it does not have: replication but for [`SecretsManager::replicate`], resource policies, encryption, managed external secrets, request quotas, and a schedule
 //! that fires by itself. Such an operation answers with an error that names it.
 //!
 //! A caller whose access key was given to a role with [`Iam::restrict`] is allowed what its policies allow, and what they allow
@@ -29,8 +29,10 @@ mod wire;
 mod write;
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use axum::Router;
@@ -43,7 +45,11 @@ pub use self::{
     faults::{Behavior, Fault, Hang, When},
     rotation::{Attempt, Retry, Rotation, StepRun},
 };
-use self::{labels::Promotion, rotation::Rotations, secret::State};
+use self::{
+    labels::Promotion,
+    rotation::Rotations,
+    secret::{State, View},
+};
 use crate::{
     iam::{Iam, Policy, PolicyError, Role},
     invocation::Invoke,
@@ -72,6 +78,8 @@ struct Inner {
     calls: Vec<Call>,
     /// What the function's policy says to this service; none lets it in.
     function_policy: Option<Policy>,
+    /// How far the replicas lag, by region.
+    replicas: HashMap<String, Duration>,
 }
 
 /// One HTTP request, recorded at the moment of its effect, or of its refusal.
@@ -120,6 +128,7 @@ impl SecretsManager {
             faults: Vec::new(),
             calls: Vec::new(),
             function_policy: None,
+            replicas: HashMap::new(),
         };
         Self {
             shared: Arc::new(Shared {
@@ -129,6 +138,17 @@ impl SecretsManager {
                 iam: Iam::default(),
             }),
         }
+    }
+
+    /// From now on, GetSecretValue and DescribeSecret that are signed for this region are answered by a replica, which has
+    /// each change so much later. It is reached at the same address, and knows secrets by their names.
+    pub fn replicate(&self, region: &str, lag: Duration) {
+        self.lock().replicas.insert(region.to_owned(), lag);
+    }
+
+    fn view(&self, region: Option<&str>) -> View {
+        let lag = region.and_then(|region| self.lock().replicas.get(region).copied());
+        lag.map_or(View::Now, |lag| View::AsOf(now() - lag))
     }
 
     /// The roles of its callers.
@@ -168,7 +188,7 @@ impl SecretsManager {
     ///
     /// What a client would have been answered.
     pub async fn call(&self, operation: &str, input: Value) -> Result<Value, ServiceError> {
-        self.perform(None, operation, input, false)
+        self.perform(None, operation, input, View::Now)
     }
 
     /// The full ARN of a secret, by name, ARN or partial ARN.
@@ -270,7 +290,7 @@ impl SecretsManager {
         caller: Option<&Role>,
         operation: &str,
         input: Value,
-        lagging: bool,
+        view: View,
     ) -> Result<Value, ServiceError> {
         let now = now();
         let mut inner = self.lock();
@@ -283,9 +303,9 @@ impl SecretsManager {
             "PutSecretValue" => write::put_secret_value(state, input, now),
             "UpdateSecret" => write::update_secret(state, input, now),
             "UpdateSecretVersionStage" => write::update_secret_version_stage(state, input, now),
-            "GetSecretValue" => read::get_secret_value(state, input, now, lagging),
+            "GetSecretValue" => read::get_secret_value(state, input, now, view),
             "BatchGetSecretValue" => read::batch_get_secret_value(state, input, now, caller),
-            "DescribeSecret" => describe::describe_secret(state, input, lagging),
+            "DescribeSecret" => describe::describe_secret(state, input, view),
             "ListSecrets" => list::list_secrets(state, input),
             "ListSecretVersionIds" => list::list_secret_version_ids(state, input),
             "TagResource" => lifecycle::tag_resource(state, input, now),

@@ -8,7 +8,7 @@ use super::{
     access::authorize_read,
     error::ServiceError,
     filter::{Filter, page},
-    secret::{Epoch, Secret, SecretValue, State},
+    secret::{Epoch, Secret, SecretValue, State, View},
     wire::{answer, parse},
 };
 use crate::iam::Role;
@@ -70,15 +70,15 @@ pub(super) fn get_secret_value(
     state: &mut State,
     input: Value,
     now: DateTime<Utc>,
-    lagging: bool,
+    view: View,
 ) -> Result<Value, ServiceError> {
     let request: GetSecretValue = parse(input)?;
     let (id, stage) = (
         request.version_id.as_deref(),
         request.version_stage.as_deref(),
     );
-    if lagging {
-        return answer(value_of(&state.lagging(&request.secret_id)?, id, stage)?);
+    if !matches!(view, View::Now) {
+        return answer(value_of(state.seen(&request.secret_id, view)?, id, stage)?);
     }
     let secret = state.find_mut(&request.secret_id)?;
     let value = value_of(secret, id, stage)?;

@@ -1,7 +1,7 @@
 //! What the service remembers: the secrets, and how one is found by name, ARN or partial ARN.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     fmt,
 };
 
@@ -180,8 +180,21 @@ pub(super) struct State {
     pub(super) promotion: Promotion,
     /// In the order of their creation.
     pub(super) secrets: Vec<Secret>,
-    /// Each secret as it was before its last change, for reads that lag; by ARN.
-    before: HashMap<String, Secret>,
+    /// Each secret as it was before its last changes, and until when, for reads that lag; by ARN.
+    before: HashMap<String, VecDeque<(DateTime<Utc>, Secret)>>,
+}
+
+/// How many changes are kept of each secret: those of some rotations.
+const CHANGES: usize = 64;
+
+/// From when an answer is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum View {
+    Now,
+    /// Before the last change.
+    Behind,
+    /// Of a replica that is so far behind.
+    AsOf(DateTime<Utc>),
 }
 
 impl State {
@@ -226,18 +239,30 @@ impl State {
         if changed != *secret {
             changed.changed = now;
             let before = std::mem::replace(secret, changed);
-            self.before.insert(before.arn.clone(), before);
+            let earlier = self.before.entry(before.arn.clone()).or_default();
+            if earlier.len() == CHANGES {
+                earlier.pop_front();
+            }
+            earlier.push_back((now, before));
         }
         Ok(answer)
     }
 
-    /// The state that a lagging replica would answer from: that secret as it was before its last change.
-    pub(super) fn lagging(&self, id: &str) -> Result<Secret, ServiceError> {
-        let arn = &self.find(id)?.arn;
-        self.before
-            .get(arn)
-            .cloned()
-            .ok_or_else(ServiceError::no_such_secret)
+    /// The secret as it is, or as a read that lags has it.
+    pub(super) fn seen(&self, id: &str, view: View) -> Result<&Secret, ServiceError> {
+        let secret = self.find(id)?;
+        let mut earlier = self.before.get(&secret.arn).into_iter().flatten();
+        match view {
+            View::Now => Ok(secret),
+            View::Behind => {
+                let last = earlier.next_back();
+                last.map(|(_, secret)| secret)
+                    .ok_or_else(ServiceError::no_such_secret)
+            }
+            View::AsOf(then) => Ok(earlier
+                .find(|(until, _)| then < *until)
+                .map_or(secret, |(_, secret)| secret)),
+        }
     }
 
     fn position(&self, id: &str) -> Result<usize, ServiceError> {

@@ -7,7 +7,10 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderMap, HeaderValue, StatusCode,
+        header::{AUTHORIZATION, CONTENT_TYPE},
+    },
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -19,6 +22,7 @@ use super::{
     Call, SecretsManager,
     error::ServiceError,
     faults::{Behavior, When},
+    secret::View,
 };
 
 const AMZ_JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
@@ -68,9 +72,12 @@ async fn serve(State(service): State<SecretsManager>, headers: HeaderMap, body: 
         _ => {}
     }
 
-    let lagging = matches!(behavior, Some(Behavior::Lag));
+    let view = match behavior {
+        Some(Behavior::Lag) => View::Behind,
+        _ => service.view(signed_region(&headers)),
+    };
     let caller = service.iam().caller(&headers);
-    let result = service.perform(caller.as_deref(), operation, input.clone(), lagging);
+    let result = service.perform(caller.as_deref(), operation, input.clone(), view);
     record(
         result
             .as_ref()
@@ -84,6 +91,13 @@ async fn serve(State(service): State<SecretsManager>, headers: HeaderMap, body: 
         _ => {}
     }
     respond(result)
+}
+
+/// The region that a request was signed for.
+fn signed_region(headers: &HeaderMap) -> Option<&str> {
+    let authorization = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    // AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/secretsmanager/aws4_request, SignedHeaders=…
+    authorization.split_once("Credential=")?.1.split('/').nth(2)
 }
 
 fn respond(result: Result<Value, ServiceError>) -> Response {

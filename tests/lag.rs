@@ -1,0 +1,110 @@
+//! A store that lags: an application reads its secret from a replica that has each change later than the function and the
+//! database do. No request fails.
+
+#![cfg(test)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use aws_sdk_secretsmanager::{Client, config::Region};
+use common::{LONG, options, rotate, start, until};
+use drill::application::{Access, Application, Cache, Connections, Workload};
+use local::{postgres::Settings, world::World};
+
+/// One replica for each, side by side.
+const LAGS: [Duration; 3] = [
+    Duration::ZERO,
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+];
+
+const BETWEEN_ROTATIONS: Duration = Duration::from_secs(5);
+
+/// With room for everybody's connections.
+async fn roomy_world() -> World {
+    let settings = Settings {
+        conf: "max_connections = 500".to_owned(),
+        ..Settings::default()
+    };
+    start(options().own_postgres(settings)).await
+}
+
+/// The world's client, of a replica that lags so far.
+fn replica(world: &World, lag: Duration) -> Client {
+    let region = format!("replica-{}", lag.as_millis());
+    world.secrets_manager().replicate(&region, lag);
+    let config = world.aws().config().to_builder();
+    Client::from_conf(config.region(Region::new(region)).build())
+}
+
+/// Sixty tasks beside each replica, for so long.
+async fn no_request_fails(world: &World, secret: &str, time: Duration) {
+    let workload = Workload {
+        connections: Connections::ALL.to_vec(),
+        workers: 60 / Connections::ALL.len(),
+        pause: Duration::from_millis(500),
+        patience: Duration::from_secs(60),
+        span: LONG,
+        cache: Cache::Rotating {
+            ttl: LONG,
+            listen: true,
+        },
+    };
+    let mut applications = Vec::new();
+    for lag in LAGS {
+        let access = Access {
+            service: replica(world, lag),
+            ..Access::in_world(world, secret)
+        };
+        applications.push(Application::start(&access, &workload).await.unwrap());
+    }
+    let none_failed = || {
+        for (application, lag) in applications.iter().zip(LAGS) {
+            let summaries = application.summaries();
+            assert_eq!(application.failures(), 0, "{lag:?}: {summaries:#?}");
+        }
+    };
+    until("all work", async || {
+        none_failed();
+        applications.iter().all(Application::all_work)
+    })
+    .await;
+    let begun = Instant::now();
+    let mut turns = tokio::time::interval(BETWEEN_ROTATIONS);
+    while begun.elapsed() < time {
+        turns.tick().await;
+        let rotation = rotate(world, secret).await;
+        assert!(rotation.succeeded, "{rotation:?}");
+        none_failed();
+    }
+    // those who wait now are served as well
+    let requests: Vec<usize> = applications.iter().map(Application::requests).collect();
+    until("all go on", async || {
+        none_failed();
+        let both = applications.iter().zip(&requests);
+        both.into_iter()
+            .all(|(application, before)| application.requests() > before + 2 * 60)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixty_tasks_beside_a_store_that_lags_lose_no_request_while_a_single_user_rotates() {
+    let world = roomy_world().await;
+    no_request_fails(&world, world.single_user(), Duration::from_secs(20)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "two minutes: make verify"]
+async fn for_two_minutes_while_a_single_user_rotates() {
+    let world = roomy_world().await;
+    no_request_fails(&world, world.single_user(), Duration::from_secs(120)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "two minutes: make verify"]
+async fn for_two_minutes_while_alternating_users_take_turns() {
+    let world = roomy_world().await;
+    no_request_fails(&world, world.alternating_users(), Duration::from_secs(120)).await;
+}
