@@ -1,6 +1,9 @@
 //! What went wrong, and what to do about it.
+//!
+//! The rule for every error of this crate: its text is the whole story in one line, causes included, and so `source()`
+//! gives no cause that the text already has. Whoever prints the chain (`{:#}` of anyhow) reads each cause once.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use crate::provider::ProviderError;
 
@@ -42,6 +45,30 @@ pub enum Error {
          the one that uses it"
     )]
     Stopped { secret: Arc<str> },
+}
+
+/// An error of a library with all its causes, in one line: many leave out of their text what happened below them.
+pub(crate) fn in_one_line(error: &(dyn StdError + 'static)) -> String {
+    let mut line = String::new();
+    for cause in causes(error) {
+        let text = cause.to_string();
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        if line.is_empty() {
+            line = text;
+        } else if !line.contains(&text) {
+            line = format!("{line}: {text}");
+        }
+    }
+    line
+}
+
+/// The error, what caused it, what caused that, and so on.
+pub(crate) fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error: &&'a (dyn StdError + 'static)| {
+        error.source()
+    })
 }
 
 fn cause(last: &Option<ProviderError>) -> String {
