@@ -127,6 +127,20 @@ async fn without_a_region_it_is_told_where_one_is_taken_from() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_is_no_url_is_told_at_once() {
+    let machine = Machine::with("").await;
+    for endpoint in ["not a url", "127.0.0.1:1"] {
+        let variables = [
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoint),
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+        ];
+        let told = machine.tells(&variables).await;
+        assert_told(&told, &["endpoint"]);
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_profile_is_told_by_its_name_and_the_file() {
     let machine = Machine::with("[profile other]\nregion = us-east-1\n").await;
     for region in ["us-east-1", UNSET] {

@@ -4,7 +4,7 @@ use std::{env, error::Error as StdError};
 
 use aws_config::meta::ProviderChainError;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_secretsmanager::error::{ConnectorError, ErrorMetadata};
+use aws_sdk_secretsmanager::error::{ConnectorError, ErrorMetadata, SdkError};
 
 use super::{Kind, ProviderError};
 use crate::error::{causes, in_one_line};
@@ -59,6 +59,19 @@ pub(super) fn without_credentials(error: &(dyn StdError + 'static)) -> Option<Pr
     Some(ProviderError::new(kind, message))
 }
 
+/// Whether the request was never sent, for a reason that is none of the network's.
+pub(super) fn is_unsent<E, R>(error: &SdkError<E, R>) -> bool
+where
+    E: StdError + 'static,
+    R: std::fmt::Debug + 'static,
+{
+    match error {
+        SdkError::ConstructionFailure(_) => true,
+        SdkError::DispatchFailure(_) => !causes(error).any(is_silent),
+        _ => false,
+    }
+}
+
 /// No region is an error of this machine's configuration.
 pub(super) fn without_region() -> ProviderError {
     let message = format!(
@@ -104,7 +117,8 @@ fn any_is_silent(tried: &ProviderChainError<CredentialsError>) -> bool {
 /// The network has no answer.
 fn is_silent(cause: &(dyn StdError + 'static)) -> bool {
     let error = cause.downcast_ref::<ConnectorError>();
-    error.is_some_and(|error| error.is_io() || error.is_timeout())
+    // another one without a kind is the SDK's own, from before the request was sent
+    error.is_some_and(|error| error.is_io() || error.is_timeout() || error.as_other().is_some())
 }
 
 const METADATA: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";

@@ -153,11 +153,14 @@ impl InRegion {
         if self.region.is_none() {
             return errors::without_region();
         }
-        let reason = in_one_line(&error);
-        let message = format!(
-            "{} gave no answer ({reason}): check the route to it",
-            self.place()
-        );
+        let (place, reason) = (self.place(), in_one_line(&error));
+        if errors::is_unsent(&error) {
+            let message = format!(
+                "{place} cannot be asked ({reason}): correct the endpoint, the credentials or the region of this client"
+            );
+            return ProviderError::new(Kind::Invalid, message);
+        }
+        let message = format!("{place} gave no answer ({reason}): check the route to it");
         ProviderError::new(Kind::Unavailable, message)
     }
 
