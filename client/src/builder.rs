@@ -6,15 +6,15 @@ use backon::BackoffBuilder;
 use tokio::{
     runtime::Handle,
     sync::mpsc,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep},
 };
 
 use crate::{
-    credential::Credential,
+    credential::{Asked, Credential},
     error::{BuildError, Error},
     lifetime::Lifetime,
-    provider::{ProviderError, SecretProvider, Stage, Version},
-    refresh::{self, Refresher},
+    provider::{ProviderError, ProviderErrorKind, SecretProvider, Stage, Version},
+    refresh::{self, Refresher, Settings},
     secret::RotatingSecret,
     slot::Shared,
 };
@@ -28,7 +28,11 @@ pub struct Builder {
     overlap_window: Duration,
     fetch_timeout: Duration,
     start_timeout: Duration,
+    lag: Duration,
 }
+
+/// What is meant to be for ever; no clock counts beyond it.
+const FOR_EVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 impl RotatingSecret {
     /// Begins a secret: its id as the provider names it.
@@ -45,11 +49,13 @@ impl Builder {
             overlap_window: Duration::from_secs(24 * 60 * 60),
             fetch_timeout: Duration::from_secs(5),
             start_timeout: Duration::from_secs(15),
+            lag: Duration::from_secs(5),
         }
     }
 
     /// How long a version is used before the provider is asked again; 5 minutes unless told. Below the overlap window.
     pub fn ttl(self, ttl: Duration) -> Self {
+        let ttl = ttl.min(FOR_EVER);
         Self { ttl, ..self }
     }
 
@@ -60,7 +66,7 @@ impl Builder {
     /// provider is borne.
     pub fn overlap_window(self, overlap_window: Duration) -> Self {
         Self {
-            overlap_window,
+            overlap_window: overlap_window.min(FOR_EVER),
             ..self
         }
     }
@@ -68,7 +74,7 @@ impl Builder {
     /// How long one question to the provider may take; 5 seconds unless told.
     pub fn fetch_timeout(self, fetch_timeout: Duration) -> Self {
         Self {
-            fetch_timeout,
+            fetch_timeout: fetch_timeout.min(FOR_EVER),
             ..self
         }
     }
@@ -77,7 +83,19 @@ impl Builder {
     /// told.
     pub fn start_timeout(self, start_timeout: Duration) -> Self {
         Self {
-            start_timeout,
+            start_timeout: start_timeout.min(FOR_EVER),
+            ..self
+        }
+    }
+
+    /// How far behind its last write a read of the store may be; 5 seconds unless told. A replica region needs more where
+    /// its replication takes longer.
+    ///
+    /// For so long a rejected login waits for the version that the server has already and the store not yet; a version that
+    /// was replaced is not believed to be in force again; and one that a notification named is looked for.
+    pub fn lag(self, lag: Duration) -> Self {
+        Self {
+            lag: lag.min(FOR_EVER),
             ..self
         }
     }
@@ -106,14 +124,15 @@ impl Builder {
         let builders: Vec<Self> = builders.into_iter().collect();
         let ids: Vec<&str> = builders.iter().map(|builder| &*builder.secret).collect();
         let limit = builders.iter().map(|builder| builder.fetch_timeout).max();
-        let asked = Instant::now();
-        let fetch = provider.fetch_all(&ids);
-        let mut versions = match timeout_at(asked + limit.unwrap_or_default(), fetch).await {
-            Ok(versions) => versions,
-            Err(_) => ids.iter().map(|_| Err(refresh::too_slow())).collect(),
-        };
+        let asked = Asked::now();
+        let fetch = async { Ok(provider.fetch_all(&ids).await) };
+        let (mut versions, missing) =
+            match refresh::answered(limit.unwrap_or_default(), fetch).await {
+                Ok(versions) => (versions, unanswered()),
+                Err(error) => (Vec::new(), error),
+            };
         // one that keeps to the order and number of what it was asked loses nothing by this
-        versions.resize_with(builders.len(), || Err(refresh::too_slow()));
+        versions.resize_with(builders.len(), || Err(missing.clone()));
 
         let mut firsts = Vec::with_capacity(builders.len());
         for (builder, version) in builders.iter().zip(versions) {
@@ -136,19 +155,13 @@ impl Builder {
     }
 
     /// The first version, asked for until it is there or the time is up.
-    async fn first(
-        &self,
-        provider: &impl SecretProvider,
-    ) -> Result<(Version, Instant), BuildError> {
+    async fn first(&self, provider: &impl SecretProvider) -> Result<(Version, Asked), BuildError> {
         let deadline = Instant::now() + self.start_timeout;
         let mut delays = refresh::backoff().build();
         loop {
-            let asked = Instant::now();
-            let fetch = provider.fetch(&self.secret, Stage::Current);
-            let answer = match timeout_at(asked + self.fetch_timeout, fetch).await {
-                Ok(answer) => answer,
-                Err(_) => Err(refresh::too_slow()),
-            };
+            let asked = Asked::now();
+            let fetch = async { provider.fetch(&self.secret, Stage::Current).await };
+            let answer = refresh::answered(self.fetch_timeout, fetch).await;
             refresh::count(&self.secret, answer.as_ref().err());
             let error = match answer {
                 Ok(version) => return Ok((version, asked)),
@@ -169,10 +182,10 @@ impl Builder {
         runtime: &Handle,
         lifetime: Lifetime,
         first: Version,
-        asked: Instant,
+        asked: Asked,
     ) -> RotatingSecret {
         let first = Credential::new(first, Stage::Current, asked);
-        let (shared, tell) = Shared::new(self.secret, first);
+        let (shared, tell) = Shared::new(self.secret, first, lifetime.bound);
         let shared = Arc::new(shared);
         let (asks, questions) = mpsc::unbounded_channel();
         let refresher = Refresher::new(
@@ -180,17 +193,26 @@ impl Builder {
             shared.clone(),
             tell,
             questions,
-            lifetime,
-            self.fetch_timeout,
+            Settings {
+                lifetime,
+                fetch_timeout: self.fetch_timeout,
+                lag: self.lag,
+            },
         );
         let task = runtime.spawn(refresher.run()).abort_handle();
-        RotatingSecret::new(shared, asks, task)
+        RotatingSecret::new(shared, self.lag, asks, task)
     }
 
     fn failed(&self, source: ProviderError) -> BuildError {
         let secret = self.secret.clone();
         BuildError::First(Error::Provider { secret, source })
     }
+}
+
+fn unanswered() -> ProviderError {
+    let message =
+        "the provider answered for fewer secrets than it was asked for: see its fetch_all";
+    ProviderError::new(ProviderErrorKind::Invalid, message)
 }
 
 fn runtime() -> Result<Handle, BuildError> {

@@ -1,6 +1,10 @@
 //! What a version of a secret says: RDS's JSON document, or whatever else it holds.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use rotating_secret_document::{DEFAULT_DATABASE, DEFAULT_PORT, DocumentError, Fields};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
@@ -24,12 +28,36 @@ pub struct Credential {
     fields: Fields,
     arn: Option<Arc<str>>,
     lease: Option<Duration>,
-    fetched: Instant,
+    created: Option<SystemTime>,
+    asked: Asked,
+}
+
+/// When the provider was asked, which is how old its answer may be.
+///
+/// By two clocks: the runtime's stands still while the machine is suspended, and the wall's can be set back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) at: Instant,
+    pub(crate) by_the_wall: SystemTime,
+}
+
+impl Asked {
+    pub(crate) fn now() -> Self {
+        Self {
+            at: Instant::now(),
+            by_the_wall: SystemTime::now(),
+        }
+    }
+
+    /// By the clock that says more.
+    fn elapsed(self) -> Duration {
+        let by_the_wall = self.by_the_wall.elapsed().unwrap_or_default();
+        self.at.elapsed().max(by_the_wall)
+    }
 }
 
 impl Credential {
-    /// `fetched` is when the provider was asked, not when it answered: the answer may be as old as the question.
-    pub(crate) fn new(version: Version, stage: Stage, fetched: Instant) -> Self {
+    pub(crate) fn new(version: Version, stage: Stage, asked: Asked) -> Self {
         let fields = match &version.value {
             Value::Text(text) => Fields::read(text),
             Value::Binary(bytes) => {
@@ -49,7 +77,8 @@ impl Credential {
             value: version.value,
             arn: version.arn.map(Into::into),
             lease: version.lease,
-            fetched,
+            created: version.created,
+            asked,
         }
     }
 
@@ -63,16 +92,11 @@ impl Credential {
     }
 
     /// The same version, found to be still in force.
-    pub(crate) fn confirmed(
-        &self,
-        stage: Stage,
-        lease: Option<Duration>,
-        fetched: Instant,
-    ) -> Self {
+    pub(crate) fn confirmed(&self, stage: Stage, lease: Option<Duration>, asked: Asked) -> Self {
         Self {
             stage,
             lease,
-            fetched,
+            asked,
             ..self.clone()
         }
     }
@@ -91,13 +115,19 @@ impl Credential {
         self.stage
     }
 
-    /// How long ago the provider was last known to hold this version. A failed refresh does not renew it.
+    /// How long ago the provider was last known to hold this version. A failed refresh does not renew it, and a suspended
+    /// machine ages too.
     pub fn age(&self) -> Duration {
-        self.fetched.elapsed()
+        self.asked.elapsed()
     }
 
-    pub(crate) fn fetched(&self) -> Instant {
-        self.fetched
+    /// When the provider was asked for it, by the runtime's clock.
+    pub(crate) fn asked(&self) -> Instant {
+        self.asked.at
+    }
+
+    pub(crate) fn created(&self) -> Option<SystemTime> {
+        self.created
     }
 
     /// The server's name or address.
@@ -230,7 +260,7 @@ mod tests {
     use super::*;
 
     fn credential(text: &str) -> Credential {
-        Credential::new(Version::text("v1", text), Stage::Current, Instant::now())
+        Credential::new(Version::text("v1", text), Stage::Current, Asked::now())
     }
 
     #[test]
@@ -277,11 +307,9 @@ mod tests {
 
     #[test]
     fn json_in_bytes_is_read_too() {
-        let version = Version {
-            value: Value::Binary(br#"{"username":"orders","password":"s3cret"}"#.to_vec().into()),
-            ..Version::text("v1", "")
-        };
-        let credential = Credential::new(version, Stage::Current, Instant::now());
+        let document = br#"{"username":"orders","password":"s3cret"}"#.to_vec();
+        let version = Version::new("v1", Value::Binary(document.into()));
+        let credential = Credential::new(version, Stage::Current, Asked::now());
         assert_eq!(
             (credential.user(), credential.host()),
             (Some("orders"), None)
@@ -309,11 +337,8 @@ mod tests {
         assert_eq!(key.user(), None);
         assert_eq!(credential("k-2").text().unwrap().expose_secret(), "k-2");
         assert!(credential("k-2").json::<serde_json::Value>().is_err());
-        let version = Version {
-            value: Value::Binary(vec![0, 159, 146].into()),
-            ..Version::text("v1", "")
-        };
-        let bytes = Credential::new(version, Stage::Current, Instant::now());
+        let version = Version::new("v1", Value::Binary(vec![0, 159, 146].into()));
+        let bytes = Credential::new(version, Stage::Current, Asked::now());
         assert_eq!(bytes.binary().unwrap().expose_secret(), &[0, 159, 146]);
         assert!(bytes.text().is_none());
     }

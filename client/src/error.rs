@@ -35,10 +35,14 @@ pub enum Error {
     Invalidated { secret: Arc<str>, version: Arc<str> },
     /// The server rejected all that the provider has.
     #[error(
-        "the server rejects every version of {secret} that there is ({tried}): somebody changed the password by hand, or \
-         the role may not log in; make one of them log in, or rotate"
+        "the server rejects every version of {secret} that there is ({tried}); the provider {asked}: somebody changed the \
+         password by hand, or the role may not log in; make one of them log in, or rotate"
     )]
-    Rejected { secret: Arc<str>, tried: String },
+    Rejected {
+        secret: Arc<str>,
+        tried: String,
+        asked: String,
+    },
     /// The runtime that renewed it was shut down.
     #[error(
         "the secret {secret} is not renewed any more, because the runtime that it was built on has ended: build it on \

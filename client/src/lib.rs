@@ -83,6 +83,7 @@ pub mod postgres;
 pub mod provider;
 mod reader;
 mod refresh;
+mod rejections;
 mod secret;
 mod slot;
 

@@ -1,23 +1,43 @@
 //! A login that survives a rotation, whatever the driver.
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, sync::Arc};
+
+use tokio::time::{Instant, sleep_until};
 
 use crate::{error::Error, secret::RotatingSecret, slot::CredentialGuard};
 
 /// How one attempt to log in failed.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Attempt<E> {
     /// The server said that it does not take this user and password. Nothing else is a rejection: not a timeout, not
     /// a refused connection.
     Rejected(E),
+    /// The answer may mean that, and other things too: a pooler's, which says "protocol violation" for a wrong password and
+    /// for a server that it can't reach. Another version is tried if there is one, and nobody waits for it.
+    Unclear(E),
     /// Anything else.
     Failed(E),
 }
 
+impl<E> Attempt<E> {
+    /// What PostgreSQL's answer to a login means (its manual, appendix A): 28P01 is a wrong password, 28000 a role that may
+    /// not log in. 08P01 is what PgBouncer says where a password is wrong, and where much else is.
+    #[cfg(any(feature = "postgres", feature = "sqlx"))]
+    pub(crate) fn of(sqlstate: Option<&str>, error: E) -> Self {
+        match sqlstate {
+            Some("28P01" | "28000") => Self::Rejected(error),
+            Some("08P01") => Self::Unclear(error),
+            _ => Self::Failed(error),
+        }
+    }
+}
+
 /// Why there was no login.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LogInError<E: StdError + 'static> {
-    /// There is no credential to log in with.
+    /// There is no credential to log in with, or the server rejected it for others and it is not tried again yet.
     #[error(transparent)]
     Secret(#[from] Error),
     /// The attempt failed, for another reason than the credential.
@@ -33,12 +53,22 @@ pub enum LogInError<E: StdError + 'static> {
     },
 }
 
-/// The cached version, AWSCURRENT, AWSPENDING, AWSCURRENT again.
-const ATTEMPTS: usize = 4;
+/// What the last attempt of a login came to.
+enum Last<E> {
+    /// Somebody else's was rejected just now, so there was none.
+    None,
+    Unclear(E),
+    Rejected(E),
+}
 
 impl RotatingSecret {
     /// Logs in with the credential in force, and where the server rejects it, with what
-    /// [`recover`](Self::recover) has instead. Four attempts at most, without a pause.
+    /// [`recover`](Self::recover) has instead.
+    ///
+    /// After a rejection it waits for another version for as long as the store may lag
+    /// ([`Builder::lag`](crate::Builder::lag)), in all. A version that the server rejects is tried again after a quarter of
+    /// a second, then ever later up to two seconds, by one login of this secret at a time: a wrong password is not
+    /// hammered with.
     ///
     /// ```
     /// # use rotating_secret::{Attempt, CredentialGuard, RotatingSecret};
@@ -66,26 +96,63 @@ impl RotatingSecret {
         Fut: Future<Output = Result<T, Attempt<E>>>,
     {
         let mut credential = self.usable().await?;
-        let mut tried = Vec::with_capacity(ATTEMPTS);
+        let (mut tried, mut last, mut until) = (Vec::new(), Last::None, None);
         loop {
-            tried.push(credential.version_id().clone());
-            let answer = match attempt(credential).await {
-                Ok(session) => return Ok(session),
-                Err(Attempt::Failed(error)) => return Err(LogInError::Failed(error)),
-                Err(Attempt::Rejected(answer)) => answer,
-            };
-            if tried.len() == ATTEMPTS {
-                let (secret, tried) = (self.id().into(), tried.join(", "));
-                let why = Error::Rejected { secret, tried };
-                return Err(LogInError::Rejected { why, answer });
-            }
-            credential = match self.recover_from(&tried).await {
-                Ok(next) => next,
-                Err(why @ Error::Rejected { .. }) => {
-                    return Err(LogInError::Rejected { why, answer });
+            let version = credential.version_id().clone();
+            let rejections = &self.shared.rejections;
+            if rejections.has_turn(&version) {
+                let began = Instant::now();
+                match attempt(credential).await {
+                    Ok(session) => {
+                        rejections.accepted(&version);
+                        return Ok(session);
+                    }
+                    Err(Attempt::Failed(error)) => return Err(LogInError::Failed(error)),
+                    Err(Attempt::Unclear(answer)) => last = Last::Unclear(answer),
+                    Err(Attempt::Rejected(answer)) => {
+                        rejections.rejected(self.id(), &version, began);
+                        last = Last::Rejected(answer);
+                    }
                 }
+            } else {
+                drop(credential);
+            }
+            if !tried.contains(&version) {
+                tried.push(version);
+            }
+            let now = Instant::now();
+            let until = match last {
+                Last::Unclear(_) => now,
+                _ => *until.get_or_insert(now + self.lag),
+            };
+            credential = match self.next(&tried, until).await {
+                Ok(credential) => credential,
+                Err(why @ Error::Rejected { .. }) => return Err(last.told(why)),
                 Err(error) => return Err(error.into()),
             };
+        }
+    }
+
+    /// Another version than those that were tried, or the one in force when its turn comes again.
+    async fn next(&self, tried: &[Arc<str>], until: Instant) -> Result<CredentialGuard, Error> {
+        let again = match self.current() {
+            Ok(credential) => self.shared.rejections.opens(credential.version_id()),
+            Err(_) => None,
+        };
+        tokio::select! {
+            biased;
+            next = self.recover_from(tried, until) => next,
+            () = sleep_until(again.unwrap_or(until)), if again.is_some_and(|again| again < until) => self.usable().await,
+        }
+    }
+}
+
+impl<E: StdError + 'static> Last<E> {
+    fn told(self, why: Error) -> LogInError<E> {
+        match self {
+            Self::None => LogInError::Secret(why),
+            Self::Unclear(answer) => LogInError::Failed(answer),
+            Self::Rejected(answer) => LogInError::Rejected { why, answer },
         }
     }
 }

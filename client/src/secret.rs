@@ -1,10 +1,11 @@
 //! The handle that applications hold.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::AbortHandle,
+    time::Instant,
 };
 use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
 
@@ -20,6 +21,8 @@ use crate::{
 #[derive(Clone)]
 pub struct RotatingSecret {
     pub(crate) shared: Arc<Shared>,
+    /// How far the store may lag.
+    pub(crate) lag: Duration,
     asks: mpsc::UnboundedSender<Ask>,
     #[cfg_attr(
         not(feature = "listen"),
@@ -40,11 +43,13 @@ impl Drop for Task {
 impl RotatingSecret {
     pub(crate) fn new(
         shared: Arc<Shared>,
+        lag: Duration,
         asks: mpsc::UnboundedSender<Ask>,
         task: AbortHandle,
     ) -> Self {
         Self {
             shared,
+            lag,
             asks,
             task: Arc::new(Task(task)),
         }
@@ -58,6 +63,10 @@ impl RotatingSecret {
     /// The credential in force: no lock, no allocation, no clock, and nothing that two threads would wait for each other
     /// at. A [`reader`](Self::reader) is cheaper still.
     ///
+    /// That it reads no clock has a price: the bound is kept by the task that renews. Where that task does not get to run
+    /// (a program that drives its runtime only now and then, a machine that was suspended, Lambda between two invocations)
+    /// this may give a credential past its bound. [`usable`](Self::usable) does not.
+    ///
     /// # Errors
     ///
     /// There is none: the provider has not been heard of for too long, or [`invalidate`](Self::invalidate) dropped it.
@@ -69,17 +78,20 @@ impl RotatingSecret {
 
     /// The credential in force, or, while there is none, the next one. All who wait are served by one fetch.
     ///
+    /// It looks at the clock, at the wall's too: what is past its bound is not given, however long nothing ran here.
+    ///
     /// # Errors
     ///
     /// That fetch failed, or one before it failed so recently that the provider is not asked again yet.
     pub async fn usable(&self) -> Result<CredentialGuard, Error> {
         match self.shared.current() {
-            Ok(credential) => Ok(credential),
-            Err(_) => self.ask(Ask::Usable).await,
+            Ok(credential) if !credential.is_overdue() => Ok(credential),
+            _ => self.ask(Ask::Usable).await,
         }
     }
 
-    /// Has the provider asked now, and returns what is in force then.
+    /// Has the provider asked now, and returns what is in force then. Who calls it all the time has it asked ten times, and
+    /// then once a second.
     ///
     /// # Errors
     ///
@@ -88,7 +100,8 @@ impl RotatingSecret {
         self.ask(Ask::Refresh).await
     }
 
-    /// Drops this version if it is the one in force, and has the provider asked. Another version is left alone.
+    /// Drops this version if it is the one in force, and has the provider asked. Another version is left alone, and so is
+    /// one that was dropped within the last second: the provider has it still.
     pub fn invalidate(&self, version: &str) {
         self.shared.invalidate(version);
         // nobody waits for the answer
@@ -99,35 +112,71 @@ impl RotatingSecret {
     /// What to try after the server rejected this version: the version that is in force meanwhile, or else what the
     /// provider has, first AWSCURRENT, then AWSPENDING, then AWSCURRENT again.
     ///
-    /// All who ask at once are answered by one question to the provider. It does not sleep.
-    /// [`log_in`](Self::log_in) does the whole of a login with it.
+    /// A store that lags has it later than the server does. So it waits for another version, and has the provider asked,
+    /// for as long as the store may lag ([`Builder::lag`](crate::Builder::lag)). All who wait are answered by the same
+    /// questions. [`log_in`](Self::log_in) does the whole of a login with it.
     ///
     /// # Errors
     ///
     /// The provider has nothing but what was rejected, or gave no answer.
     pub async fn recover(&self, rejected: &str) -> Result<CredentialGuard, Error> {
-        self.recover_from(&[rejected.into()]).await
+        self.recover_from(&[rejected.into()], Instant::now() + self.lag)
+            .await
     }
 
-    pub(crate) async fn recover_from(&self, tried: &[Arc<str>]) -> Result<CredentialGuard, Error> {
+    pub(crate) async fn recover_from(
+        &self,
+        tried: &[Arc<str>],
+        until: Instant,
+    ) -> Result<CredentialGuard, Error> {
         if let Ok(credential) = self.current()
             && !tried.contains(credential.version_id())
         {
             return Ok(credential);
         }
         let tried = tried.to_vec();
-        self.ask(|reply| Ask::Recover { tried, reply }).await
+        self.ask(|reply| Ask::Recover {
+            tried,
+            until,
+            reply,
+        })
+        .await
     }
 
-    /// Waits until another version is in force than now.
+    /// Waits until another version is in force than now. In a loop that does other things between two calls, a change
+    /// meanwhile is not seen: that wants [`changed_from`](Self::changed_from).
     ///
     /// # Errors
     ///
     /// The secret is not renewed any more.
     pub async fn changed(&self) -> Result<CredentialGuard, Error> {
+        let version = self.shared.watch().borrow().version.clone();
+        self.changed_from(&version).await
+    }
+
+    /// Waits until another version than this is in force, which may be so already: no change is lost between two calls.
+    ///
+    /// ```
+    /// # use rotating_secret::{Error, RotatingSecret};
+    /// # async fn next_request() {}
+    /// # async fn example(secret: RotatingSecret) -> Result<(), Error> {
+    /// let mut version = secret.usable().await?.version().to_owned();
+    /// loop {
+    ///     tokio::select! {
+    ///         changed = secret.changed_from(&version) => version = changed?.version().to_owned(),
+    ///         () = next_request() => {}
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The secret is not renewed any more.
+    pub async fn changed_from(&self, version: &str) -> Result<CredentialGuard, Error> {
         let mut changes = self.shared.watch();
-        let changed = changes.changed().await;
-        changed.map_err(|_| self.stopped())?;
+        let changed = changes.wait_for(|change| *change.version != *version).await;
+        drop(changed.map_err(|_| self.stopped())?);
         self.usable().await
     }
 
@@ -173,14 +222,15 @@ impl RotatingSecret {
         self.shared.last().credential().arn().map(str::to_owned)
     }
 
-    /// Somebody says that there is a new version.
-    pub(crate) fn pushed(&self) {
-        self.shared.pushed.notify_one();
+    /// Somebody says that there is a new version, and perhaps which.
+    pub(crate) fn pushed(&self, named: Option<String>) {
+        self.shared.pushed.tell(named);
     }
 
     pub(crate) fn downgrade(&self) -> WeakSecret {
         WeakSecret {
             shared: Arc::downgrade(&self.shared),
+            lag: self.lag,
             asks: self.asks.downgrade(),
             task: Arc::downgrade(&self.task),
         }
@@ -191,6 +241,7 @@ impl RotatingSecret {
 #[cfg(feature = "listen")]
 pub(crate) struct WeakSecret {
     shared: std::sync::Weak<Shared>,
+    lag: Duration,
     asks: mpsc::WeakUnboundedSender<Ask>,
     task: std::sync::Weak<Task>,
 }
@@ -200,6 +251,7 @@ impl WeakSecret {
     pub(crate) fn upgrade(&self) -> Option<RotatingSecret> {
         Some(RotatingSecret {
             shared: self.shared.upgrade()?,
+            lag: self.lag,
             asks: self.asks.upgrade()?,
             task: self.task.upgrade()?,
         })

@@ -4,6 +4,7 @@ use std::{
     fmt,
     ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use arc_swap::{ArcSwap, Guard};
@@ -12,7 +13,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{credential::Credential, error::Error};
+use crate::{credential::Credential, error::Error, rejections::Rejections};
 
 /// What handles and the task that renews share.
 pub(crate) struct Shared {
@@ -23,7 +24,32 @@ pub(crate) struct Shared {
     /// It closes when nobody renews the secret any more.
     changes: watch::Receiver<Change>,
     /// Somebody says that there is a new version.
-    pub(crate) pushed: Notify,
+    pub(crate) pushed: Pushed,
+    /// What the server said of the versions.
+    pub(crate) rejections: Rejections,
+}
+
+/// That there is a new version, and which.
+#[derive(Default)]
+pub(crate) struct Pushed {
+    named: Mutex<Option<String>>,
+    told: Notify,
+}
+
+impl Pushed {
+    #[cfg(feature = "listen")]
+    pub(crate) fn tell(&self, named: Option<String>) {
+        let mut latest = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        *latest = named.or(latest.take());
+        self.told.notify_one();
+    }
+
+    /// The version that was named last, if one was.
+    pub(crate) async fn told(&self) -> Option<String> {
+        self.told.notified().await;
+        let mut latest = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        latest.take()
+    }
 }
 
 /// What a read sees.
@@ -31,7 +57,12 @@ pub(crate) struct Slot {
     pub(crate) credential: Credential,
     /// Why it may not be used. Then the credential is empty but for its version.
     pub(crate) unusable: Option<Error>,
+    /// The age at which it may not be used any more.
+    bound: Duration,
 }
+
+/// The same version is dropped no more often: whoever else saw it fail meanwhile takes what the provider has confirmed.
+const BETWEEN_INVALIDATIONS: Duration = Duration::from_secs(1);
 
 /// What somebody dropped last.
 struct Invalidated {
@@ -55,7 +86,11 @@ pub(crate) struct Change {
 
 impl Shared {
     /// With the end that tells of changes.
-    pub(crate) fn new(id: Arc<str>, first: Credential) -> (Self, watch::Sender<Change>) {
+    pub(crate) fn new(
+        id: Arc<str>,
+        first: Credential,
+        bound: Duration,
+    ) -> (Self, watch::Sender<Change>) {
         let (tell, changes) = watch::channel(Change {
             version: first.version_id().clone(),
             at: None,
@@ -65,10 +100,12 @@ impl Shared {
             slot: ArcSwap::from_pointee(Slot {
                 credential: first,
                 unusable: None,
+                bound,
             }),
             replacing: Mutex::new(None),
             changes,
-            pushed: Notify::new(),
+            pushed: Pushed::default(),
+            rejections: Rejections::default(),
         };
         (shared, tell)
     }
@@ -98,12 +135,12 @@ impl Shared {
     /// Puts a credential in force, and tells whether it is another version than before.
     ///
     /// None if this version was invalidated after the provider was asked for it: what it says is older than that.
-    pub(crate) fn install(&self, credential: Credential) -> Option<bool> {
+    pub(crate) fn install(&self, credential: Credential, bound: Duration) -> Option<bool> {
         let invalidated = self.replacing();
         let version = credential.version_id().clone();
         if let Some(invalidated) = &*invalidated
             && invalidated.version == version
-            && invalidated.at > credential.fetched()
+            && invalidated.at > credential.asked()
         {
             return None;
         }
@@ -111,23 +148,29 @@ impl Shared {
         self.slot.store(Arc::new(Slot {
             credential,
             unusable: None,
+            bound,
         }));
         Some(changed)
     }
 
     /// Takes this version out of force, and keeps it out until the provider, asked anew, has it still.
     pub(crate) fn invalidate(&self, version: &str) {
-        let mut invalidated = self.replacing();
+        let (mut invalidated, now) = (self.replacing(), Instant::now());
+        let lately =
+            |last: &Invalidated| *last.version == *version && now < last.at + BETWEEN_INVALIDATIONS;
+        if self.slot.load().credential.version() != version
+            || invalidated.as_ref().is_some_and(lately)
+        {
+            return;
+        }
         *invalidated = Some(Invalidated {
             version: version.into(),
-            at: Instant::now(),
+            at: now,
         });
-        if self.slot.load().credential.version() == version {
-            self.empty(|held| Error::Invalidated {
-                secret: self.id.clone(),
-                version: held.version_id().clone(),
-            });
-        }
+        self.empty(|held| Error::Invalidated {
+            secret: self.id.clone(),
+            version: held.version_id().clone(),
+        });
     }
 
     /// Takes whatever is in force out of it.
@@ -143,6 +186,7 @@ impl Shared {
             self.slot.store(Arc::new(Slot {
                 unusable: Some(why(&slot.credential)),
                 credential: slot.credential.emptied(),
+                bound: slot.bound,
             }));
         }
     }
@@ -162,6 +206,11 @@ impl Slot {
     pub(crate) fn is_usable(&self) -> bool {
         self.unusable.is_none()
     }
+
+    /// Whether it is past its bound, and nothing has withdrawn it yet: the runtime was not driven, or the machine slept.
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.is_usable() && self.credential.age() >= self.bound
+    }
 }
 
 /// The credential that was in force when it was read.
@@ -176,6 +225,10 @@ impl CredentialGuard {
         Self {
             slot: Guard::from_inner(slot),
         }
+    }
+
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.slot.is_overdue()
     }
 }
 

@@ -12,7 +12,8 @@ use std::{
 
 use common::*;
 use rotating_secret::{
-    BuildError, Builder, Error, RotatingSecret, provider::ProviderErrorKind as Kind,
+    BuildError, Builder, Error, RotatingSecret,
+    provider::{ProviderError, ProviderErrorKind as Kind, SecretProvider, Stage, Version},
 };
 use tokio::time::Instant;
 
@@ -28,6 +29,56 @@ async fn a_ttl_that_is_not_below_the_overlap_window_is_refused_before_anything_i
         "{refused}"
     );
     assert!(provider.asked().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn for_ever_is_as_long_as_any_other_time() {
+    let provider = Scripted::new("v1");
+    let leased = version("v1").with_lease(Duration::MAX);
+    provider.answer(leased);
+    let builder = RotatingSecret::builder("orders/db")
+        .overlap_window(Duration::MAX)
+        .fetch_timeout(Duration::MAX)
+        .start_timeout(Duration::MAX)
+        .lag(Duration::MAX);
+    let secret = builder.build(provider.clone()).await.unwrap();
+    provider.current("v2");
+    assert_eq!(secret.recover("v1").await.unwrap().version(), "v2");
+    let refused = RotatingSecret::builder("orders/db")
+        .ttl(Duration::MAX)
+        .overlap_window(Duration::MAX);
+    let refused = refused.build(provider).await.unwrap_err();
+    assert!(matches!(refused, BuildError::TtlNotBelowOverlap { .. }));
+}
+
+/// It panics at every question but the first.
+struct Panicking(Scripted);
+
+impl SecretProvider for Panicking {
+    #[allow(clippy::panic, reason = "that is its purpose")]
+    fn fetch(
+        &self,
+        secret: &str,
+        stage: Stage,
+    ) -> impl Future<Output = Result<Version, ProviderError>> + Send {
+        assert_ne!(self.0.asked().len() % 2, 1, "as it was told");
+        self.0.fetch(secret, stage)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_provider_is_an_answer_that_did_not_come_and_does_not_end_the_secret() {
+    let provider = Scripted::new("v1");
+    let secret = RotatingSecret::builder("orders/db").build(Panicking(provider.clone()));
+    let secret = secret.await.unwrap();
+    provider.current("v2");
+    let error = secret.refresh().await.unwrap_err().to_string();
+    assert!(error.contains("panicked"), "{error}");
+    assert_eq!(held(&secret), "v1");
+    // it was mended meanwhile
+    let _ = provider.fetch("orders/db", Stage::Current).await;
+    pass(MINUTE).await;
+    assert_eq!(held(&secret), "v2");
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,8 @@
 mod common;
 
 use common::*;
+use std::time::Duration;
+
 use tokio_stream::StreamExt;
 
 #[tokio::test(start_paused = true)]
@@ -36,6 +38,66 @@ async fn the_stream_has_every_version_from_now_on_and_ends_with_the_last_handle(
     }
     drop(secret);
     assert_eq!(changes.next().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn changed_from_loses_no_change_in_a_loop_that_does_other_things_too() {
+    let provider = Scripted::new("v1");
+    let secret = secret(&provider).await;
+    let mut seen = "v1".to_owned();
+    for next in ["v2", "v3"] {
+        // while nobody waits
+        provider.current(next);
+        secret.refresh().await.unwrap();
+        let changed = secret.changed_from(&seen).await.unwrap();
+        seen = changed.version().to_owned();
+        assert_eq!(seen, next);
+    }
+    let waits = tokio::time::timeout(MINUTE, secret.changed_from(&seen));
+    assert!(waits.await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_lags_does_not_bring_back_what_was_replaced_and_one_later_does() {
+    let provider = Scripted::new("v1");
+    let secret = secret(&provider).await;
+    let mut changes = secret.changes();
+    provider.current("v2");
+    secret.refresh().await.unwrap();
+    assert_eq!(changes.next().await.unwrap(), "v2");
+    // a replica that has not heard of it
+    provider.current("v1");
+    for _ in 0..4 {
+        assert_eq!(secret.refresh().await.unwrap().version(), "v2");
+        pass(Duration::from_secs(1)).await;
+    }
+    provider.current("v2");
+    pass(MINUTE).await;
+    // somebody has moved AWSCURRENT back: it is so for longer than the store may lag
+    provider.current("v1");
+    secret.refresh().await.unwrap();
+    assert_eq!(changes.next().await.unwrap(), "v1");
+    provider.current("v2");
+    secret.refresh().await.unwrap();
+    assert_eq!(held(&secret), "v1", "now v2 is what was replaced");
+    pass(Duration::from_secs(7)).await;
+    assert_eq!(
+        held(&secret),
+        "v2",
+        "and it is looked for until it cannot lag"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_is_older_by_its_date_is_not_believed_by_a_client_that_has_just_begun() {
+    let provider = Scripted::new("v1");
+    let (older, newer) = (std::time::UNIX_EPOCH, std::time::UNIX_EPOCH + MINUTE);
+    provider.answer(version("v2").with_created(newer));
+    let secret = secret(&provider).await;
+    provider.answer(version("v1").with_created(older));
+    assert_eq!(secret.refresh().await.unwrap().version(), "v2");
+    provider.answer(version("v3").with_created(newer + MINUTE));
+    assert_eq!(secret.refresh().await.unwrap().version(), "v3");
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,6 +19,51 @@ async fn the_version_that_is_dropped_is_not_served_again_before_the_provider_has
 }
 
 #[tokio::test(start_paused = true)]
+async fn all_who_see_it_fail_and_do_as_the_error_says_get_the_next_one() {
+    let provider = Scripted::new("v1");
+    let secret = secret(&provider).await;
+    let callers: Vec<_> = (0..400)
+        .map(|number| {
+            let secret = secret.clone();
+            tokio::spawn(async move {
+                for _ in 0..number % 7 {
+                    tokio::task::yield_now().await;
+                }
+                secret.invalidate("v1");
+                secret.usable().await.map(|next| next.version().to_owned())
+            })
+        })
+        .collect();
+    for caller in callers {
+        assert_eq!(caller.await.unwrap().unwrap(), "v1");
+    }
+    assert!(provider.asked().len() <= 3, "{:?}", provider.asked());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_invalidates_or_refreshes_all_the_time_does_not_storm_the_provider() {
+    let provider = Scripted::new("v1");
+    let secret = secret(&provider).await;
+    let begun = tokio::time::Instant::now();
+    while begun.elapsed() < MINUTE {
+        secret.invalidate("v1");
+        let _ = secret.usable().await;
+        tokio::time::advance(MINUTE / 6000).await;
+    }
+    assert!(
+        (50..70).contains(&provider.asked().len()),
+        "{}",
+        provider.asked().len()
+    );
+    let (begun, asked) = (tokio::time::Instant::now(), provider.asked().len());
+    while begun.elapsed() < MINUTE {
+        secret.refresh().await.unwrap();
+    }
+    let asked = provider.asked().len() - asked;
+    assert!((60..80).contains(&asked), "{asked}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_version_than_the_one_in_force_is_left_alone() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;

@@ -203,10 +203,7 @@ async fn a_shorter_overlap_window_in_the_document_shortens_the_lifetime() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_is_renewed_before_it_ends_and_not_used_after_it() {
-    let leased = |id: &str| Version {
-        lease: Some(MINUTE),
-        ..version(id)
-    };
+    let leased = |id: &str| version(id).with_lease(MINUTE);
     assert_lasts_a_minute(leased).await;
 }
 

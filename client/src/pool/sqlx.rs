@@ -94,12 +94,10 @@ impl Pool {
         let attempt = async |credential: CredentialGuard| {
             self.0.give(&credential).map_err(Attempt::Failed)?;
             drop(credential);
-            self.0.take().await.map_err(|answer| {
-                if is_rejection(&answer) {
-                    Attempt::Rejected(answer)
-                } else {
-                    Attempt::Failed(answer)
-                }
+            self.0.take().await.map_err(|error| {
+                let code = error.as_database_error().and_then(|answer| answer.code());
+                let code = code.map(|code| code.into_owned());
+                Attempt::of(code.as_deref(), error)
             })
         };
         self.0
@@ -283,12 +281,6 @@ fn configured(
         Some(database) => connect.database(database),
         None => connect,
     })
-}
-
-/// Wrong password, or a role that may not log in (PostgreSQL's manual, appendix A).
-fn is_rejection(error: &Error) -> bool {
-    let code = error.as_database_error().and_then(|answer| answer.code());
-    matches!(code.as_deref(), Some("28P01" | "28000"))
 }
 
 fn configuration(error: crate::Error) -> Error {

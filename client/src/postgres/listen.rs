@@ -135,7 +135,7 @@ async fn session<T: Tls>(
                 Ok(()) => {
                     listening = true;
                     // what was said before nobody heard
-                    weak.upgrade().ok_or(Gone)?.pushed();
+                    weak.upgrade().ok_or(Gone)?.pushed(None);
                 }
                 Err(error) => {
                     report(&weak.upgrade().ok_or(Gone)?, &ConnectError::Failed(Refusal::Driver(error)));
@@ -144,8 +144,9 @@ async fn session<T: Tls>(
             },
             message = poll_fn(|context| connection.poll_message(context)) => match message {
                 Some(Ok(AsyncMessage::Notification(told))) => {
-                    if told.channel() == channel && told.payload() != &*changes.borrow().version {
-                        weak.upgrade().ok_or(Gone)?.pushed();
+                    if told.channel() == channel {
+                        let named = told.payload().to_owned();
+                        weak.upgrade().ok_or(Gone)?.pushed(Some(named));
                     }
                 }
                 Some(Ok(_)) => {}

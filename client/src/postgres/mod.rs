@@ -22,7 +22,6 @@ use secrecy::ExposeSecret;
 use tokio_postgres::{
     Client, Config, Connection, Socket,
     config::SslMode,
-    error::SqlState,
     tls::{MakeTlsConnect, TlsConnect},
 };
 
@@ -157,21 +156,14 @@ pub(crate) async fn connect_versioned<T: Tls>(
                 drop(credential);
                 match config.map_err(Attempt::Failed)?.connect(tls).await {
                     Ok((client, connection)) => Ok((client, connection, version)),
-                    Err(error) if is_rejection(&error) => Err(Attempt::Rejected(error.into())),
-                    Err(error) => Err(Attempt::Failed(error.into())),
+                    Err(error) => {
+                        let code = error.code().map(|code| code.code().to_owned());
+                        Err(Attempt::of(code.as_deref(), error.into()))
+                    }
                 }
             }
         })
         .await
-}
-
-/// Wrong password, or a role that may not log in (PostgreSQL's manual, appendix A). Nothing else says that another
-/// credential would do better.
-fn is_rejection(error: &tokio_postgres::Error) -> bool {
-    matches!(
-        error.code(),
-        Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
-    )
 }
 
 fn configured(config: &Config, secret: &str, credential: &Credential) -> Result<Config, Refusal> {

@@ -20,7 +20,11 @@ mod https;
 #[cfg(feature = "vault")]
 mod vault;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use secrecy::{SecretSlice, SecretString};
 
@@ -79,6 +83,7 @@ impl<P: SecretProvider> SecretProvider for Arc<P> {
 
 /// Which version of a secret, in the words of Secrets Manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Stage {
     /// The version that is in force.
     Current,
@@ -97,7 +102,16 @@ impl Stage {
 }
 
 /// One version of a secret, as a provider delivers it.
+///
+/// ```
+/// # use std::time::{Duration, SystemTime};
+/// # use rotating_secret::provider::{Value, Version};
+/// let version = Version::new("v1", Value::Binary(vec![1, 2, 3].into()))
+///     .with_created(SystemTime::now())
+///     .with_lease(Duration::from_secs(3600));
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Version {
     /// What tells this version from every other one of the secret.
     pub id: String,
@@ -107,22 +121,52 @@ pub struct Version {
     pub arn: Option<String>,
     /// How much longer the store lets it live, where it is a lease.
     pub lease: Option<Duration>,
+    /// When it was made, by the store's clock. A store that lags is found out by it.
+    pub created: Option<SystemTime>,
 }
 
 impl Version {
-    /// A version of a text, neither leased nor with an ARN.
-    pub fn text(id: impl Into<String>, text: impl Into<SecretString>) -> Self {
+    /// A version without an ARN, a lease or a date.
+    pub fn new(id: impl Into<String>, value: Value) -> Self {
         Self {
             id: id.into(),
-            value: Value::Text(text.into()),
+            value,
             arn: None,
             lease: None,
+            created: None,
         }
+    }
+
+    /// The same for a text.
+    pub fn text(id: impl Into<String>, text: impl Into<SecretString>) -> Self {
+        Self::new(id, Value::Text(text.into()))
+    }
+
+    /// With the secret's ARN.
+    #[must_use]
+    pub fn with_arn(self, arn: impl Into<String>) -> Self {
+        let arn = Some(arn.into());
+        Self { arn, ..self }
+    }
+
+    /// With how much longer the store lets it live.
+    #[must_use]
+    pub fn with_lease(self, lease: Duration) -> Self {
+        let lease = Some(lease);
+        Self { lease, ..self }
+    }
+
+    /// With when it was made, by the store's clock.
+    #[must_use]
+    pub fn with_created(self, created: SystemTime) -> Self {
+        let created = Some(created);
+        Self { created, ..self }
     }
 }
 
 /// The secret itself. Debug shows which kind, and no more.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Value {
     /// Text; JSON in most cases.
     Text(SecretString),

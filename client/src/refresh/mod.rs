@@ -3,34 +3,36 @@
 //! It waits for the first of these, and does one at a time:
 //!
 //! - the lifetime nears its end: AWSCURRENT is asked for;
-//! - somebody was told of a new version: the same, at most once a second;
-//! - somebody wants a credential where there is none, or another one than the server rejected;
+//! - somebody was told of a new version: the same, once a second until that version is seen;
+//! - somebody wants the provider asked, or a credential where there is none;
+//! - somebody wants another one than the server rejected: asked for until the store may have caught up;
 //! - the bound is reached, in the middle of a fetch too: what is in force is withdrawn.
 
+mod install;
+mod look;
+mod pace;
 mod recover;
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use futures_util::FutureExt;
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep_until, timeout},
 };
 
 use crate::{
-    credential::Credential,
+    credential::Asked,
     error::Error,
     lifetime::Lifetime,
     provider::{ProviderError, ProviderErrorKind, SecretProvider, Stage, Version},
     slot::{Change, CredentialGuard, Shared},
 };
 
-use self::recover::{Questions, Recovery};
+use self::{look::Look, pace::Pace, recover::Recovering};
 
 pub(crate) const LONGEST_DELAY: Duration = Duration::from_secs(30);
-
-/// What is pushed is looked at no more often, so that nobody can have the provider flooded.
-const BETWEEN_PUSHES: Duration = Duration::from_secs(1);
 
 /// After a failure that asking again will not cure, those who wait are told of it for as long as this.
 const PERMANENT: Duration = Duration::from_secs(1);
@@ -43,8 +45,20 @@ pub(crate) enum Ask {
     Usable(Reply),
     /// What the provider has now.
     Refresh(Reply),
-    /// Another version than those that the server rejected.
-    Recover { tried: Vec<Arc<str>>, reply: Reply },
+    /// Another version than those that the server rejected, until then.
+    Recover {
+        tried: Vec<Arc<str>>,
+        until: Instant,
+        reply: Reply,
+    },
+}
+
+/// As a secret was set up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) lifetime: Lifetime,
+    pub(crate) fetch_timeout: Duration,
+    pub(crate) lag: Duration,
 }
 
 pub(crate) struct Refresher<P> {
@@ -52,19 +66,24 @@ pub(crate) struct Refresher<P> {
     shared: Arc<Shared>,
     tell: watch::Sender<Change>,
     asks: mpsc::UnboundedReceiver<Ask>,
-    /// As it was set up.
-    longest: Lifetime,
+    settings: Settings,
     /// As the document that is in force has it.
     lifetime: Lifetime,
-    fetch_timeout: Duration,
     refresh_at: Instant,
     expires_at: Instant,
     backoff: ExponentialBackoff,
     failure: Option<Failure>,
-    pushed: Option<Instant>,
-    questions: Questions,
+    /// Those who want the provider asked.
+    forced: Vec<Reply>,
+    forced_pace: Pace,
+    look: Look,
+    recovering: Recovering,
     /// AWSCURRENT that was rejected when AWSPENDING was put in force in its stead.
     displaced: Option<String>,
+    /// When the version in force was first seen.
+    since: Instant,
+    /// The versions that were in force before it, and until when a store that lags may still have them.
+    replaced: Vec<(Arc<str>, Instant)>,
 }
 
 /// The last fetch, if it failed.
@@ -80,24 +99,26 @@ impl<P: SecretProvider> Refresher<P> {
         shared: Arc<Shared>,
         tell: watch::Sender<Change>,
         asks: mpsc::UnboundedReceiver<Ask>,
-        longest: Lifetime,
-        fetch_timeout: Duration,
+        settings: Settings,
     ) -> Self {
         let now = Instant::now();
         let mut refresher = Self {
             provider,
             tell,
             asks,
-            longest,
-            lifetime: longest,
-            fetch_timeout,
+            settings,
+            lifetime: settings.lifetime,
             refresh_at: now,
             expires_at: now,
             backoff: backoff().build(),
             failure: None,
-            pushed: None,
-            questions: Questions::default(),
+            forced: Vec::new(),
+            forced_pace: Pace::new(Duration::ZERO),
+            look: Look::default(),
+            recovering: Recovering::default(),
             displaced: None,
+            since: now,
+            replaced: Vec::new(),
             shared: shared.clone(),
         };
         refresher.schedule(shared.last().credential(), true);
@@ -108,47 +129,63 @@ impl<P: SecretProvider> Refresher<P> {
         let shared = self.shared.clone();
         loop {
             let usable = shared.last().is_usable();
+            let (forced_at, round_at) = (self.forced_at(), self.round_at());
             tokio::select! {
                 ask = self.asks.recv() => match ask {
                     Some(ask) => self.answer(ask).await,
                     None => return,
                 },
-                () = shared.pushed.notified() => self.pushed().await,
+                named = shared.pushed.told() => self.pushed(named),
+                () = at(self.look.at) => self.look().await,
+                () = at(forced_at) => self.forced().await,
+                () = at(round_at) => self.round().await,
                 () = sleep_until(self.refresh_at) => self.refresh().await,
                 () = sleep_until(self.expires_at), if usable => self.expire(),
             }
         }
     }
 
-    /// Answers this, and whatever else is asked meanwhile, together.
     async fn answer(&mut self, ask: Ask) {
-        let (mut waiting, mut forced, mut recoveries) = (Vec::new(), false, Vec::new());
-        let mut next = Some(ask);
-        while let Some(ask) = next {
-            match ask {
-                Ask::Usable(reply) => waiting.push(reply),
-                Ask::Refresh(reply) => {
-                    forced = true;
-                    waiting.push(reply);
+        match ask {
+            Ask::Usable(reply) => {
+                if self.shared.last().is_overdue() {
+                    self.expire();
                 }
-                Ask::Recover { tried, reply } => recoveries.push(Recovery { tried, reply }),
+                // what was asked before it was invalidated does not bring it back: then it is asked once more
+                while self.shared.current().is_err() && self.may_ask() {
+                    self.refresh().await;
+                }
+                let _ = reply.send(self.outcome(false));
             }
-            next = self.asks.try_recv().ok();
+            Ask::Refresh(reply) if self.may_ask() => self.forced.push(reply),
+            Ask::Refresh(reply) => {
+                let _ = reply.send(self.outcome(true));
+            }
+            Ask::Recover {
+                tried,
+                until,
+                reply,
+            } => self.recover(tried, until, reply),
         }
-        if !waiting.is_empty() {
-            let may_ask = self
-                .failure
-                .as_ref()
-                .is_none_or(|failure| failure.until <= Instant::now());
-            if may_ask && (forced || self.shared.current().is_err()) {
-                self.refresh().await;
-            }
-            for reply in waiting {
-                let _ = reply.send(self.outcome(forced));
-            }
-        }
-        if !recoveries.is_empty() {
-            self.recover(recoveries).await;
+    }
+
+    fn may_ask(&self) -> bool {
+        let over = |failure: &Failure| failure.until <= Instant::now();
+        self.failure.as_ref().is_none_or(over)
+    }
+
+    /// When those who want the provider asked have their turn.
+    fn forced_at(&self) -> Option<Instant> {
+        let waits = !self.forced.is_empty();
+        waits.then(|| self.forced_pace.next())
+    }
+
+    async fn forced(&mut self) {
+        self.forced_pace.ask(Instant::now());
+        let waiting = std::mem::take(&mut self.forced);
+        self.refresh().await;
+        for reply in waiting {
+            let _ = reply.send(self.outcome(true));
         }
     }
 
@@ -158,26 +195,6 @@ impl<P: SecretProvider> Refresher<P> {
             (None, current) => current,
             (Some(_), Ok(credential)) if !forced => Ok(credential),
             (Some(failure), _) => Err(self.error(failure.error.clone())),
-        }
-    }
-
-    async fn pushed(&mut self) {
-        let now = Instant::now();
-        match self.pushed {
-            Some(last) if now < last + BETWEEN_PUSHES => {
-                // the look that is due counts for those that come after it
-                let due = if last > now {
-                    last
-                } else {
-                    last + BETWEEN_PUSHES
-                };
-                self.pushed = Some(due);
-                self.refresh_at = self.refresh_at.min(due);
-            }
-            _ => {
-                self.pushed = Some(now);
-                self.refresh().await;
-            }
         }
     }
 
@@ -193,19 +210,19 @@ impl<P: SecretProvider> Refresher<P> {
                         self.install(pending, Stage::Pending, asked_after);
                     }
                     Err(error) if error.kind() != ProviderErrorKind::NotFound => self.failed(error),
-                    _ => self.install(version, Stage::Current, asked),
+                    _ => self.believe(version, asked),
                 }
             }
-            Ok((version, asked)) => self.install(version, Stage::Current, asked),
+            Ok((version, asked)) => self.believe(version, asked),
             Err(error) => self.failed(error),
         }
     }
 
     /// One question, within its time limit. If the bound is reached meanwhile, so be it.
-    async fn fetch(&self, stage: Stage) -> Result<(Version, Instant), ProviderError> {
-        let asked = Instant::now();
-        let fetch = self.provider.fetch(&self.shared.id, stage);
-        let mut fetch = std::pin::pin!(timeout_at(asked + self.fetch_timeout, fetch));
+    async fn fetch(&self, stage: Stage) -> Result<(Version, Asked), ProviderError> {
+        let asked = Asked::now();
+        let fetch = async { self.provider.fetch(&self.shared.id, stage).await };
+        let mut fetch = std::pin::pin!(answered(self.settings.fetch_timeout, fetch));
         let answer = loop {
             tokio::select! {
                 biased;
@@ -213,59 +230,12 @@ impl<P: SecretProvider> Refresher<P> {
                 () = sleep_until(self.expires_at), if self.shared.last().is_usable() => self.expire(),
             }
         };
-        let answer = answer.unwrap_or_else(|_| Err(too_slow()));
         let failed = answer.as_ref().err();
         let absent = |error: &&ProviderError| {
             stage == Stage::Pending && error.kind() == ProviderErrorKind::NotFound
         };
         count(&self.shared.id, failed.filter(|error| !absent(error)));
         answer.map(|version| (version, asked))
-    }
-
-    /// Puts what the provider has in force, or confirms what is.
-    fn install(&mut self, version: Version, stage: Stage, asked: Instant) {
-        let last = self.shared.last();
-        let held = last.credential();
-        let known = last.is_usable() && held.version() == version.id;
-        let credential = if known {
-            held.confirmed(stage, version.lease, asked)
-        } else {
-            Credential::new(version, stage, asked)
-        };
-        if stage == Stage::Current {
-            self.displaced = None;
-        }
-        self.schedule(&credential, !known);
-        self.failure = None;
-        self.backoff = backoff().build();
-        let id = credential.version_id().clone();
-        let Some(changed) = self.shared.install(credential) else {
-            self.refresh_at = Instant::now();
-            return;
-        };
-        if changed {
-            // after the credential, so that whoever is told finds it
-            let (version, at) = (id.clone(), Some(Instant::now()));
-            self.tell.send_replace(Change { version, at });
-            metrics::counter!("rotating_secret_version_changes_total", "secret" => self.shared.id.to_string())
-                .increment(1);
-            tracing::info!(secret = %self.shared.id, version = %id, stage = stage.label(), "another version is in force");
-        }
-        self.tell_age();
-    }
-
-    fn schedule(&mut self, credential: &Credential, new: bool) {
-        let announced = credential.overlap_window();
-        self.lifetime = self.longest.within(announced).within(credential.lease());
-        self.refresh_at = credential.fetched() + self.lifetime.refresh_after(fastrand::f64());
-        self.expires_at = credential.fetched() + self.lifetime.bound;
-        if new && announced.is_some() && self.longest.within(announced) != self.longest {
-            tracing::warn!(
-                secret = %self.shared.id, overlap_window = ?announced, ttl = ?self.lifetime.ttl,
-                "the document announces a shorter overlap window than this secret was set up for: it is renewed the more \
-                 often; set overlap_window to the function's"
-            );
-        }
     }
 
     fn failed(&mut self, error: ProviderError) {
@@ -321,6 +291,14 @@ impl<P> Drop for Refresher<P> {
     }
 }
 
+/// Waits until then, or for good.
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// From a tenth of a second to half a minute, each with as much again by chance.
 pub(crate) fn backoff() -> ExponentialBuilder {
     ExponentialBuilder::default()
@@ -330,9 +308,17 @@ pub(crate) fn backoff() -> ExponentialBuilder {
         .without_max_times()
 }
 
-pub(crate) fn too_slow() -> ProviderError {
-    let message = "no answer in time: check the route to the provider";
-    ProviderError::new(ProviderErrorKind::Unavailable, message)
+/// The provider's answer. That it takes too long is one, and so is its panic, which must not end the secret.
+pub(crate) async fn answered<T>(
+    limit: Duration,
+    asked: impl Future<Output = Result<T, ProviderError>>,
+) -> Result<T, ProviderError> {
+    let no_answer = |message| Err(ProviderError::new(ProviderErrorKind::Unavailable, message));
+    match timeout(limit, AssertUnwindSafe(asked).catch_unwind()).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => no_answer("the provider panicked: see its message on standard error"),
+        Err(_) => no_answer("no answer in time: check the route to the provider"),
+    }
 }
 
 /// Every question, and those that failed by kind.
@@ -342,44 +328,5 @@ pub(crate) fn count(secret: &str, failed: Option<&ProviderError>) {
         let kind = error.kind().name();
         metrics::counter!("rotating_secret_failures_total", "secret" => secret.to_owned(), "kind" => kind)
             .increment(1);
-    }
-}
-
-#[cfg(feature = "listen")]
-#[cfg(test)]
-mod tests {
-    use std::sync::Mutex;
-
-    use tokio::time::sleep;
-
-    use super::*;
-    use crate::RotatingSecret;
-
-    /// When it was asked.
-    #[derive(Clone, Default)]
-    struct Asked(Arc<Mutex<Vec<Instant>>>);
-
-    impl SecretProvider for Asked {
-        async fn fetch(&self, _: &str, _: Stage) -> Result<Version, ProviderError> {
-            self.0.lock().unwrap().push(Instant::now());
-            Ok(Version::text("v1", "{}"))
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_pushed_all_the_time_is_looked_at_once_a_second() {
-        let provider = Asked::default();
-        let secret = RotatingSecret::builder("orders/db").build(provider.clone());
-        let secret = secret.await.unwrap();
-        for _ in 0..100 {
-            secret.pushed();
-            sleep(Duration::from_millis(70)).await;
-        }
-        let asked = provider.0.lock().unwrap().split_off(1);
-        assert_eq!(asked.len(), 7);
-        for pair in asked.windows(2) {
-            let between = pair[1] - pair[0];
-            assert!(between >= BETWEEN_PUSHES, "{between:?}");
-        }
     }
 }

@@ -122,7 +122,7 @@ impl SecretProvider for Scripted {
             script.asked.push((stage, Instant::now()));
             match stage {
                 Stage::Current => script.current.clone(),
-                Stage::Pending => {
+                _ => {
                     if let Some(version) = script.then.take() {
                         script.current = Ok(version);
                     }

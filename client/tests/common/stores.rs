@@ -9,7 +9,7 @@ use tracing_subscriber::filter::LevelFilter;
 pub(crate) fn text(version: &Version) -> &str {
     match &version.value {
         Value::Text(text) => text.expose_secret(),
-        Value::Binary(_) => panic!("a text was expected"),
+        _ => panic!("a text was expected"),
     }
 }
 

@@ -7,7 +7,7 @@ use aws_sdk_secretsmanager::{
     Client,
     config::{Builder, http::HttpResponse},
     error::{ProvideErrorMetadata, SdkError},
-    primitives::Blob,
+    primitives::{Blob, DateTime},
     types::SecretValueEntry,
 };
 use secrecy::{SecretSlice, SecretString};
@@ -76,6 +76,7 @@ impl InRegion {
             value.version_id,
             value.secret_string,
             value.secret_binary,
+            value.created_date,
         )
         .ok_or_else(|| no_value(secret))
     }
@@ -112,6 +113,7 @@ impl InRegion {
                     entry.version_id,
                     entry.secret_string,
                     entry.secret_binary,
+                    entry.created_date,
                 )
                 .ok_or_else(|| no_value(secret));
             }
@@ -186,6 +188,7 @@ fn version(
     id: Option<String>,
     text: Option<String>,
     binary: Option<Blob>,
+    created: Option<DateTime>,
 ) -> Option<Version> {
     let value = match (text, binary) {
         (Some(text), _) => Value::Text(SecretString::from(text)),
@@ -193,10 +196,9 @@ fn version(
         (None, None) => return None,
     };
     Some(Version {
-        id: id?,
-        value,
         arn,
-        lease: None,
+        created: created.and_then(|created| created.try_into().ok()),
+        ..Version::new(id?, value)
     })
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Map, Value as Json};
 
 use super::{
-    super::{ProviderError, SecretProvider, Stage, Value, Version},
+    super::{ProviderError, SecretProvider, Stage, Version},
     Kind, Vault,
     wire::{Answer, Failure, Request, no_stages},
 };
@@ -184,12 +184,7 @@ impl Database {
 
 impl Lease {
     fn version(&self, remaining: Duration) -> Version {
-        Version {
-            id: self.id.clone(),
-            value: Value::Text(self.document.clone()),
-            arn: None,
-            lease: Some(remaining),
-        }
+        Version::text(&self.id, self.document.clone()).with_lease(remaining)
     }
 }
 
@@ -237,12 +232,7 @@ impl SecretProvider for StaticRoles {
         let document = self
             .engine
             .document(&what, &role.username, &role.password)?;
-        Ok(Version {
-            id: role.last_vault_rotation,
-            value: Value::Text(document),
-            arn: None,
-            lease: Some(remaining),
-        })
+        Ok(Version::text(role.last_vault_rotation, document).with_lease(remaining))
     }
 }
 

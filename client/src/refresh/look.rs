@@ -1,0 +1,155 @@
+//! Somebody says that there is a new version, or the store is known to lag: it is looked for, once a second and not for good.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Refresher;
+use crate::provider::SecretProvider;
+
+/// What is pushed is looked at no more often, so that nobody can have the provider flooded.
+const BETWEEN: Duration = Duration::from_secs(1);
+
+/// When the provider is looked at, and for what.
+#[derive(Default)]
+pub(super) struct Look {
+    pub(super) at: Option<Instant>,
+    last: Option<Instant>,
+    /// The version that a notification named, and how long it is looked for. Whoever can log in can name one.
+    named: Option<(String, Instant)>,
+}
+
+impl<P: SecretProvider> Refresher<P> {
+    /// A version that is in force, or was, is not looked for.
+    pub(super) fn pushed(&mut self, named: Option<String>) {
+        if let Some(version) = named {
+            if self.has_seen(&version) {
+                return;
+            }
+            let until = Instant::now() + self.settings.lag + BETWEEN;
+            self.look.named = Some((version, until));
+        }
+        self.look_again();
+    }
+
+    pub(super) fn look_again(&mut self) {
+        let now = Instant::now();
+        self.look.at = Some(self.look.last.map_or(now, |last| now.max(last + BETWEEN)));
+    }
+
+    pub(super) async fn look(&mut self) {
+        self.look.at = None;
+        self.look.last = Some(Instant::now());
+        self.refresh().await;
+        if let Some((version, until)) = self.look.named.take()
+            && !self.has_seen(&version)
+        {
+            if Instant::now() < until {
+                self.look.named = Some((version, until));
+                self.look_again();
+            } else {
+                tracing::debug!(secret = %self.shared.id, version, "a notification named a version that the store has not");
+            }
+        }
+    }
+
+    fn has_seen(&self, version: &str) -> bool {
+        self.shared.last().credential().version() == version
+            || self
+                .replaced
+                .iter()
+                .any(|(replaced, _)| **replaced == *version)
+    }
+}
+
+#[cfg(feature = "listen")]
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    reason = "a failing unwrap in a test is a failing test"
+)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::{
+        RotatingSecret,
+        provider::{ProviderError, Stage, Version},
+    };
+
+    /// What it has, and when it was asked.
+    #[derive(Clone)]
+    struct Asked(Arc<Mutex<(&'static str, Vec<Instant>)>>);
+
+    impl Asked {
+        async fn secret() -> (Self, RotatingSecret) {
+            let provider = Self(Arc::new(Mutex::new(("v1", Vec::new()))));
+            let secret = RotatingSecret::builder("orders/db").build(provider.clone());
+            let secret = secret.await.unwrap();
+            (provider, secret)
+        }
+
+        /// Since it was built.
+        fn times(&self) -> Vec<Instant> {
+            self.0.lock().unwrap().1.split_off(1)
+        }
+    }
+
+    impl SecretProvider for Asked {
+        async fn fetch(&self, _: &str, _: Stage) -> Result<Version, ProviderError> {
+            let mut script = self.0.lock().unwrap();
+            script.1.push(Instant::now());
+            Ok(Version::text(script.0, "{}"))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_pushed_all_the_time_is_looked_at_once_a_second() {
+        let (provider, secret) = Asked::secret().await;
+        for number in 0..100 {
+            secret.pushed(Some(format!("bogus {number}")));
+            sleep(Duration::from_millis(70)).await;
+        }
+        let asked = provider.times();
+        assert_eq!(asked.len(), 7);
+        for pair in asked.windows(2) {
+            let between = pair[1] - pair[0];
+            assert!(between >= BETWEEN, "{between:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_version_that_a_notification_names_is_looked_for_until_a_store_that_lags_has_it() {
+        let (provider, secret) = Asked::secret().await;
+        secret.pushed(Some("v2".to_owned()));
+        sleep(Duration::from_millis(2500)).await;
+        assert_eq!(secret.current().unwrap().version(), "v1");
+        provider.0.lock().unwrap().0 = "v2";
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(secret.current().unwrap().version(), "v2");
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(provider.times().len(), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_version_that_nobody_has_is_not_looked_for_longer_than_a_store_lags() {
+        let (provider, secret) = Asked::secret().await;
+        secret.pushed(Some("bogus".to_owned()));
+        sleep(Duration::from_secs(60)).await;
+        let asked = provider.times().len();
+        assert!((5..=7).contains(&asked), "{asked}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_version_that_is_in_force_or_was_is_not_looked_for() {
+        let (provider, secret) = Asked::secret().await;
+        secret.pushed(Some("v1".to_owned()));
+        provider.0.lock().unwrap().0 = "v2";
+        secret.refresh().await.unwrap();
+        secret.pushed(Some("v1".to_owned()));
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(provider.times().len(), 1);
+    }
+}
