@@ -3,7 +3,7 @@
 //! The rule for every error of this crate: its text is the whole story in one line, causes included, and so `source()`
 //! gives no cause that the text already has. Whoever prints the chain (`{:#}` of anyhow) reads each cause once.
 
-use std::{error::Error as StdError, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use crate::provider::ProviderError;
 
@@ -13,10 +13,10 @@ use crate::provider::ProviderError;
 #[non_exhaustive]
 pub enum Error {
     /// The provider gave none.
-    #[error("the secret {secret} cannot be read: {source}")]
+    #[error("the secret {secret} cannot be read: {reason}")]
     Provider {
         secret: Arc<str>,
-        source: ProviderError,
+        reason: ProviderError,
     },
     /// The last one was not confirmed for too long.
     #[error(
@@ -49,30 +49,6 @@ pub enum Error {
          the one that uses it"
     )]
     Stopped { secret: Arc<str> },
-}
-
-/// An error of a library with all its causes, in one line: many leave out of their text what happened below them.
-pub(crate) fn in_one_line(error: &(dyn StdError + 'static)) -> String {
-    let mut line = String::new();
-    for cause in causes(error) {
-        let text = cause.to_string();
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        if line.is_empty() {
-            line = text;
-        } else if !line.contains(&text) {
-            line = format!("{line}: {text}");
-        }
-    }
-    line
-}
-
-/// The error, what caused it, what caused that, and so on.
-pub(crate) fn causes<'a>(
-    error: &'a (dyn StdError + 'static),
-) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error: &&'a (dyn StdError + 'static)| {
-        error.source()
-    })
 }
 
 fn cause(last: &Option<ProviderError>) -> String {

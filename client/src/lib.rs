@@ -70,7 +70,11 @@
 //! - sqlx computes a password's proof in slices, between which other tasks run: its logins are slow on a busy runtime.
 
 mod builder;
+#[cfg(any(feature = "aws", feature = "postgres", feature = "sqlx"))]
+mod causes;
 mod credential;
+#[cfg(any(feature = "postgres", feature = "sqlx"))]
+mod engine;
 mod error;
 #[cfg(feature = "harden")]
 pub mod harden;

@@ -15,7 +15,7 @@ use aws_credential_types::{
 };
 use tokio::{sync::Mutex, task::JoinHandle};
 
-use crate::error::in_one_line;
+use crate::causes::in_one_line;
 
 /// What the SDK says of a profile from the second question on, in place of the reason.
 const REASON_IS_LOST: &str = "already taken";

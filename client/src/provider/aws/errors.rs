@@ -7,7 +7,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::error::{ConnectorError, ErrorMetadata, SdkError};
 
 use super::{Kind, ProviderError};
-use crate::error::{causes, in_one_line};
+use crate::causes::{causes, in_one_line};
 
 /// Sorts a refusal by the service's own code, and says what to do.
 pub(super) fn sorted(code: &str) -> (Kind, &'static str) {

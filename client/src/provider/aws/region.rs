@@ -13,7 +13,7 @@ use aws_sdk_secretsmanager::{
 use secrecy::{SecretSlice, SecretString};
 
 use super::{Kind, ProviderError, Stage, Version, address::Address, errors};
-use crate::{error::in_one_line, provider::Value};
+use crate::{causes::in_one_line, provider::Value};
 
 /// A region that gives no answer within this is taken for down, and the next one is asked.
 const ATTEMPT: Duration = Duration::from_secs(2);
