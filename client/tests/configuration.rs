@@ -40,6 +40,15 @@ async fn child_asks_once() {
     tell_text(&answer.map_or_else(|error| error.to_string(), |version| version.id));
 }
 
+#[tokio::test]
+#[ignore = "run by the tests below: the second of two questions"]
+async fn child_asks_twice() {
+    let provider = Aws::from_env().await.unwrap();
+    let _ = provider.fetch("orders/db", Stage::Current).await;
+    let answer = provider.fetch("orders/db", Stage::Current).await;
+    tell_text(&answer.map_or_else(|error| error.to_string(), |version| version.id));
+}
+
 /// For a variable that a machine has in these tests, and one test leaves out.
 const UNSET: &str = "unset";
 
@@ -154,6 +163,13 @@ async fn an_unknown_profile_is_told_by_its_name_and_the_file() {
 async fn a_file_that_is_no_configuration_is_told_by_its_name() {
     let machine = Machine::with("[default\n").await;
     let told = machine.tells(&[]).await;
+    assert_told(&told, &["config", "could not parse profile file"]);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_profile_is_told_at_the_next_question_too() {
+    let machine = Machine::with("[default\n").await;
+    let told = machine.run("child_asks_twice", &[]).await;
     assert_told(&told, &["config", "could not parse profile file"]);
 }
 

@@ -92,3 +92,43 @@ impl ProvideCredentials for Unhurried {
         self.0.provider.fallback_on_interrupt()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::pin,
+        sync::atomic::{AtomicUsize, Ordering},
+        task::{Context, Poll, Waker},
+    };
+
+    use super::*;
+
+    /// Fails the first time.
+    #[derive(Debug, Default)]
+    struct OnceDown(AtomicUsize);
+
+    impl ProvideCredentials for OnceDown {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            future::ProvideCredentials::ready(match self.0.fetch_add(1, Ordering::SeqCst) {
+                0 => Err(CredentialsError::provider_error("down")),
+                _ => Ok(Credentials::new("id", "key", None, None, "test")),
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_that_nobody_waited_for_is_not_told_later() {
+        let provider = SharedCredentialsProvider::new(OnceDown::default());
+        let unhurried = Unhurried::new(provider);
+        {
+            let given_up = pin!(unhurried.0.load());
+            let asked = given_up.poll(&mut Context::from_waker(Waker::noop()));
+            assert!(matches!(asked, Poll::Pending));
+        }
+        tokio::task::yield_now().await;
+        assert!(unhurried.0.load().await.is_ok());
+    }
+}

@@ -167,6 +167,8 @@ fn unusable(reason: &str) -> String {
         return format!(
             "the credential_process of the profile {profile} fails ({reason}): run it by hand and see what it says"
         );
+    } else if reason.contains("cargo feature") {
+        "enable that feature of rotating-secret, which is on by default".to_owned()
     } else if reason.to_lowercase().contains("sso") {
         format!("run aws sso login --profile {profile}")
     } else if reason.contains("could not parse profile file") {
@@ -210,5 +212,16 @@ mod tests {
         ] {
             assert_eq!(sorted(code).0, kind, "{code}");
         }
+    }
+
+    #[test]
+    fn a_profile_that_needs_a_feature_is_told_to_enable_it() {
+        let reason = "This behavior requires following cargo feature(s) enabled: sso.";
+        let told = unusable(reason);
+        assert!(told.contains("enabled: sso"), "{told}");
+        assert!(
+            told.contains("enable that feature of rotating-secret"),
+            "{told}"
+        );
     }
 }

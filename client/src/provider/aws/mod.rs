@@ -38,6 +38,10 @@ impl Aws {
     /// Region, credentials and endpoint as AWS's tools take them from the environment (`AWS_REGION`,
     /// `AWS_ENDPOINT_URL_SECRETS_MANAGER`, `AWS_CA_BUNDLE`, …).
     ///
+    /// Credentials are loaded with the first secret, and may take their time: the limit on a region that does not answer is
+    /// none on them. What is missing for them, or a missing region, is an error of the kind
+    /// [`Invalid`](super::ProviderErrorKind::Invalid), which is not asked again.
+    ///
     /// # Errors
     ///
     /// `AWS_CA_BUNDLE` names a file that can't be read, or that holds no certificates.
