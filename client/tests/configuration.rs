@@ -14,7 +14,11 @@ use rotating_secret::{
 };
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::net::TcpSocket;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpSocket},
+    task::JoinHandle,
+};
 
 #[tokio::test]
 #[ignore = "run by the tests below, each in an environment of its own"]
@@ -220,6 +224,51 @@ async fn a_credential_process_whose_answer_cannot_be_read_is_told_without_the_an
     let told = machine.tells(&[("AWS_PROFILE", "dev")]).await;
     assert_told(&told, &["credential_process", "dev"]);
     assert!(!told.contains("s3cret"), "{told}");
+}
+
+/// STS, which answers every call so.
+async fn sts(status: &'static str, code: &str) -> (String, JoinHandle<()>) {
+    let body = format!(
+        "<ErrorResponse><Error><Code>{code}</Code><Message>as it was told</Message></Error></ErrorResponse>"
+    );
+    let answer = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: text/xml\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", server.local_addr().unwrap());
+    let task = tokio::spawn(async move {
+        while let Ok((mut call, _)) = server.accept().await {
+            let mut question = [0; 8192];
+            let _ = call.read(&mut question).await;
+            let _ = call.write_all(answer.as_bytes()).await;
+        }
+    });
+    (address, task)
+}
+
+#[tokio::test]
+async fn what_sts_says_of_a_role_is_taken_for_what_it_is() {
+    let machine = Machine::with("").await;
+    let token = machine.home.path().join("token");
+    fs::write(&token, "t0ken").unwrap();
+    for (status, code, kind) in [
+        ("403 Forbidden", "AccessDenied", "access denied: "),
+        ("500 Oh", "InternalFailure", "unavailable: "),
+        ("400 Bad Request", "Throttling", "throttled: "),
+        ("400 Bad Request", "ValidationError", "invalid: "),
+    ] {
+        let (sts, _task) = sts(status, code).await;
+        let variables = [
+            ("AWS_ENDPOINT_URL_STS", &*sts),
+            ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
+            ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/reader"),
+        ];
+        let told = machine.run("child_asks_once", &variables).await;
+        assert!(told.starts_with(kind), "{code}: {told}");
+        assert!(told.contains("as it was told"), "{told}");
+        assert!(!told.contains("t0ken"), "{told}");
+    }
 }
 
 /// Bound, and not listening: nobody else can take it meanwhile.
