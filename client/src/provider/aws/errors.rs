@@ -168,7 +168,8 @@ fn unusable(reason: &str) -> String {
             "the credential_process of the profile {profile} fails ({reason}): run it by hand and see what it says"
         );
     } else if reason.contains("cargo feature") {
-        "enable that feature of rotating-secret, which is on by default".to_owned()
+        "enable that feature of rotating-secret, or of aws-config where rotating-secret has none of that name"
+            .to_owned()
     } else if reason.to_lowercase().contains("sso") {
         format!("run aws sso login --profile {profile}")
     } else if reason.contains("could not parse profile file") {
