@@ -203,9 +203,9 @@ impl Builder {
         RotatingSecret::new(shared, self.lag, asks, task)
     }
 
-    fn failed(&self, source: ProviderError) -> BuildError {
+    fn failed(&self, reason: ProviderError) -> BuildError {
         let secret = self.secret.clone();
-        BuildError::First(Error::Provider { secret, source })
+        BuildError::First(Error::Provider { secret, reason })
     }
 }
 

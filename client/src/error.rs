@@ -1,4 +1,7 @@
 //! What went wrong, and what to do about it.
+//!
+//! The rule for every error of this crate: its text is the whole story in one line, causes included, and so `source()`
+//! gives no cause that the text already has. Whoever prints the chain (`{:#}` of anyhow) reads each cause once.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,10 +13,10 @@ use crate::provider::ProviderError;
 #[non_exhaustive]
 pub enum Error {
     /// The provider gave none.
-    #[error("the secret {secret} cannot be read: {source}")]
+    #[error("the secret {secret} cannot be read: {reason}")]
     Provider {
         secret: Arc<str>,
-        source: ProviderError,
+        reason: ProviderError,
     },
     /// The last one was not confirmed for too long.
     #[error(

@@ -44,6 +44,7 @@
 //! | | |
 //! |---|---|
 //! | `aws` (default), `vault`, `azure`, `env` | where secrets come from: see [`provider`] |
+//! | `sso`, `credentials-process` (default) | AWS profiles that sign in with IAM Identity Center, or run a command |
 //! | `postgres`, `tls`, `listen` | tokio-postgres, TLS that knows RDS's roots, and being told of a change: see [`postgres`] |
 //! | `deadpool`, `bb8`, `sqlx` | pools whose connections change over: see [`pool`] |
 //! | `harden` | Linux: no core dumps, and an allocator that wipes what it frees |
@@ -70,7 +71,11 @@
 //! - sqlx computes a password's proof in slices, between which other tasks run: its logins are slow on a busy runtime.
 
 mod builder;
+#[cfg(any(feature = "aws", feature = "postgres", feature = "sqlx"))]
+mod causes;
 mod credential;
+#[cfg(any(feature = "postgres", feature = "sqlx"))]
+mod engine;
 mod error;
 #[cfg(feature = "harden")]
 pub mod harden;

@@ -25,6 +25,9 @@ pub(crate) struct Shared {
     changes: watch::Receiver<Change>,
     /// Somebody says that there is a new version.
     pub(crate) pushed: Pushed,
+    /// The task that waits to be told by the database.
+    #[cfg(feature = "listen")]
+    pub(crate) listener: Mutex<Option<tokio::task::AbortHandle>>,
     /// What the server said of the versions.
     pub(crate) rejections: Rejections,
 }
@@ -105,6 +108,8 @@ impl Shared {
             replacing: Mutex::new(None),
             changes,
             pushed: Pushed::default(),
+            #[cfg(feature = "listen")]
+            listener: Mutex::default(),
             rejections: Rejections::default(),
         };
         (shared, tell)

@@ -152,6 +152,13 @@ async fn a_region_that_cannot_be_reached_is_no_answer() {
     let provider = Aws::from_clients([at(&world().await, &nobody, "us-east-1")]);
     let failed = provider.fetch("d", Stage::Current).await.unwrap_err();
     assert_eq!(failed.kind(), Kind::Unavailable, "{failed}");
+    let told = failed.to_string();
+    assert!(
+        told.contains(nobody.trim_start_matches("http://")),
+        "{told}"
+    );
+    assert!(told.contains("Connection refused"), "{told}");
+    assert!(!told.contains("ConnectorError"), "{told}");
 }
 
 #[tokio::test]
@@ -248,4 +255,26 @@ async fn a_replica_is_asked_when_the_region_before_it_is_down_and_only_then() {
     first.secrets_manager().inject(batch);
     let versions = provider.fetch_all(&["g", "g"]).await;
     assert!(versions.iter().all(Result::is_ok), "{versions:?}");
+}
+
+#[tokio::test]
+async fn replicas_are_asked_with_the_callers_own_client_too() {
+    let world = world().await;
+    create(&world, "h", "x").await;
+    let provider = Aws::from_clients([world.aws()]).replicas(["eu-west-1"]);
+    inject(&world, error(503, "ServiceUnavailable"));
+    provider.fetch("h", Stage::Current).await.unwrap();
+    let reads = world.secrets_manager().calls().into_iter();
+    let reads = reads.filter(|call| call.operation == "GetSecretValue");
+    assert_eq!(reads.count(), 2);
+}
+
+#[tokio::test]
+async fn the_region_of_a_full_arn_is_asked_with_the_callers_own_client_too() {
+    let world = world().await;
+    let provider = Aws::from_clients([world.aws()]);
+    let elsewhere = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:i-AbCdEf";
+    let absent = provider.fetch(elsewhere, Stage::Current).await.unwrap_err();
+    assert!(absent.to_string().contains("eu-west-1"), "{absent}");
+    assert!(!absent.to_string().contains("us-east-1:"), "{absent}");
 }

@@ -121,10 +121,10 @@ async fn a_secret_that_is_forbidden_or_absent_is_an_error_at_once_and_the_two_ar
             .build(provider.clone())
             .await
             .unwrap_err();
-        let BuildError::First(Error::Provider { source, .. }) = failed else {
+        let BuildError::First(Error::Provider { reason, .. }) = failed else {
             panic!("{failed}")
         };
-        assert_eq!(source.kind(), kind);
+        assert_eq!(reason.kind(), kind);
         assert_eq!(provider.asked().len(), 1);
     }
 }

@@ -9,11 +9,11 @@
 
 use std::{
     ops::{Deref, DerefMut},
-    sync::{Arc, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use bb8::{Builder, ErrorSink, ManageConnection};
-use tokio::sync::watch;
+use bb8::{Builder, ErrorSink, ManageConnection, PooledConnection, RunError};
+use tokio::{runtime::Handle, sync::watch};
 use tokio_postgres::{Client, Config};
 
 use crate::{
@@ -29,24 +29,52 @@ use crate::{
 ///
 /// # Errors
 ///
-/// The first connections, where `min_idle` asks for some, can't be made.
+/// The first connections, where `min_idle` asks for some, can't be made, or this is called outside of a tokio runtime.
 pub async fn pool<T: Tls>(
     secret: &RotatingSecret,
     tls: T,
     configure: impl FnOnce(Builder<Manager<T>>) -> Builder<Manager<T>>,
 ) -> Result<Pool<T>, ConnectError> {
+    let on = Handle::try_current().map_err(|_| ConnectError::Failed(Refusal::NoRuntime))?;
+    let last = LastFailure::default();
     let manager = Manager {
         secret: secret.clone(),
         tls,
         changes: secret.watch(),
+        last: last.clone(),
     };
     let builder = bb8::Pool::builder().error_sink(Box::new(Log));
     let pool = Arc::new(configure(builder).build(manager).await?);
-    tokio::spawn(let_idle_ones_go(Arc::downgrade(&pool), secret.watch()));
-    Ok(Pool(pool))
+    on.spawn(let_idle_ones_go(Arc::downgrade(&pool), secret.watch()));
+    Ok(Pool { pool, last })
 }
 
-/// Whoever waits for a connection is only told that it took too long; so what kept it from being made goes to the log.
+/// Why the last connection was not made, unless one was made since.
+///
+/// bb8 tries again until the time is up, and then says no more than that. Its sink hears of the failure too late.
+#[derive(Clone, Debug, Default)]
+struct LastFailure(Arc<Mutex<Option<String>>>);
+
+impl LastFailure {
+    fn set(&self, failure: Option<String>) {
+        *self.lock() = failure;
+    }
+
+    fn explain(&self, error: RunError<ConnectError>) -> RunError<ConnectError> {
+        match (error, self.lock().clone()) {
+            (RunError::TimedOut, Some(last)) => {
+                RunError::User(ConnectError::Failed(Refusal::TimedOut { last }))
+            }
+            (error, _) => error,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What keeps a connection from being made goes to the log too: nobody may be waiting for it.
 #[derive(Clone, Debug)]
 struct Log;
 
@@ -65,11 +93,42 @@ impl ErrorSink<ConnectError> for Log {
 
 /// bb8's pool, whose idle connections leave when the secret changes.
 #[derive(Debug)]
-pub struct Pool<T: Tls>(Arc<bb8::Pool<Manager<T>>>);
+pub struct Pool<T: Tls> {
+    pool: Arc<bb8::Pool<Manager<T>>>,
+    last: LastFailure,
+}
+
+impl<T: Tls> Pool<T> {
+    /// A connection, as bb8's own `get` has it; the error says why none could be made.
+    ///
+    /// # Errors
+    ///
+    /// bb8's `connection_timeout` is over. [`RunError::User`] has the reason if the last connection could not be made;
+    /// [`RunError::TimedOut`] means that all are in use.
+    pub async fn get(&self) -> Result<PooledConnection<'_, Manager<T>>, RunError<ConnectError>> {
+        let taken = self.pool.get().await;
+        taken.map_err(|error| self.last.explain(error))
+    }
+
+    /// The same, to be held for as long as the caller likes.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get).
+    pub async fn get_owned(
+        &self,
+    ) -> Result<PooledConnection<'static, Manager<T>>, RunError<ConnectError>> {
+        let taken = self.pool.get_owned().await;
+        taken.map_err(|error| self.last.explain(error))
+    }
+}
 
 impl<T: Tls> Clone for Pool<T> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self {
+            pool: self.pool.clone(),
+            last: self.last.clone(),
+        }
     }
 }
 
@@ -77,7 +136,7 @@ impl<T: Tls> Deref for Pool<T> {
     type Target = bb8::Pool<Manager<T>>;
 
     fn deref(&self) -> &Self::Target {
-        &self.0
+        &self.pool
     }
 }
 
@@ -86,6 +145,7 @@ pub struct Manager<T> {
     secret: RotatingSecret,
     tls: T,
     changes: watch::Receiver<Change>,
+    last: LastFailure,
 }
 
 impl<T> std::fmt::Debug for Manager<T> {
@@ -135,8 +195,10 @@ impl<T: Tls> ManageConnection for Manager<T> {
     type Error = ConnectError;
 
     async fn connect(&self) -> Result<Versioned, ConnectError> {
-        let (client, connection, version) =
-            connect_versioned(&self.secret, &Config::new(), self.tls.clone()).await?;
+        let connected = connect_versioned(&self.secret, &Config::new(), self.tls.clone()).await;
+        self.last
+            .set(connected.as_ref().err().map(ToString::to_string));
+        let (client, connection, version) = connected?;
         // its end is the client's: an error reaches whoever waits for a statement
         tokio::spawn(async move {
             let _ = connection.await;

@@ -20,6 +20,7 @@ use deadpool_postgres::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    runtime::Handle,
     sync::watch,
     task::JoinHandle,
     time::sleep,
@@ -39,12 +40,13 @@ use crate::{
 ///
 /// # Errors
 ///
-/// `configure` asks for something impossible.
+/// `configure` asks for something impossible, or this is called outside of a tokio runtime.
 pub fn pool<T: Tls>(
     secret: &RotatingSecret,
     tls: T,
     configure: impl FnOnce(PoolBuilder) -> PoolBuilder,
 ) -> Result<Pool, BuildError> {
+    let on = Handle::try_current().map_err(|_| BuildError::NoRuntimeSpecified)?;
     let alive = Alive::default();
     let connector = Connector {
         secret: secret.clone(),
@@ -63,7 +65,7 @@ pub fn pool<T: Tls>(
         .runtime(Runtime::Tokio1)
         .pre_recycle(version_is_in_force);
     let pool = configure(builder).build()?;
-    tokio::spawn(let_old_ones_go(pool.weak(), alive, secret.watch()));
+    on.spawn(let_old_ones_go(pool.weak(), alive, secret.watch()));
     Ok(pool)
 }
 
@@ -88,7 +90,11 @@ impl<T: Tls> Connect for Connector<T> {
                         if matches!(changes.has_changed(), Ok(true))
                             && version != *changes.borrow().version => {}
                     Ok(connected) => break connected,
-                    Err(error) => return Err(as_drivers(error).await),
+                    Err(error) => {
+                        // deadpool's text leaves out the cause; its chain has it
+                        tracing::warn!(%error, "a pool's connection was not made");
+                        return Err(as_drivers(error).await);
+                    }
                 }
             };
             let lives = self.alive.begin(version);
@@ -162,18 +168,23 @@ impl Drop for Life {
     }
 }
 
-/// deadpool's error is the driver's, which nobody else can make. So the driver is given a stream that fails with ours.
+/// deadpool's error is the driver's, which nobody else can make. So the driver is given a stream that fails with ours: it
+/// has the host and the port, and all causes in its text.
+///
+/// What the server answered stays the driver's own, for its code: but not where it rejected every version, which is told
+/// with what to do.
 async fn as_drivers(error: ConnectError) -> Error {
     match error {
-        LogInError::Failed(Refusal::Driver(error))
-        | LogInError::Rejected {
-            answer: Refusal::Driver(error),
-            ..
-        } => error,
+        LogInError::Failed(Refusal::NotConnected { error, .. })
+            if error.as_db_error().is_some() =>
+        {
+            error
+        }
         other => {
             let mut config = Config::new();
             config.user("nobody");
-            let mut stream = Failing(Some(io::Error::other(other)));
+            // the text, and not the error: the driver's chain would tell a cause twice
+            let mut stream = Failing(Some(io::Error::other(other.to_string())));
             loop {
                 // it can do nothing but fail
                 if let Err(error) = config.connect_raw(&mut stream, NoTls).await {

@@ -12,24 +12,36 @@
 //! ```
 
 use std::{
-    fmt,
+    fmt, io,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
 };
 
 use async_stream::try_stream;
 use futures_util::{TryStreamExt, future::BoxFuture, stream::BoxStream};
 use secrecy::ExposeSecret;
 use sqlx::{
-    Acquire, Either, Error, Execute, Executor, PgPool, Postgres, SqlStr, Transaction,
+    Acquire, Connection, Either, Error, Execute, Executor, PgPool, Postgres, SqlStr, Transaction,
     pool::PoolConnection,
     postgres::{
-        PgConnectOptions, PgPoolOptions, PgQueryResult, PgRow, PgSslMode, PgStatement, PgTypeInfo,
+        PgConnectOptions, PgConnection, PgPoolOptions, PgQueryResult, PgRow, PgSslMode,
+        PgStatement, PgTypeInfo,
     },
 };
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    runtime::Handle,
+    sync::watch,
+    time::{sleep, timeout},
+};
 
 use super::age::SETTLED;
-use crate::{Attempt, Credential, CredentialGuard, LogInError, RotatingSecret, slot::Change};
+use crate::{
+    Attempt, Credential, CredentialGuard, LogInError, RotatingSecret, causes::in_one_line, engine,
+    slot::Change,
+};
+
+/// For as long it is waited to learn why there was no connection.
+const ONCE_MORE: Duration = Duration::from_secs(2);
 
 /// A pool of the secret's connections.
 ///
@@ -53,12 +65,18 @@ struct Following {
 ///
 /// # Errors
 ///
-/// There is no credential now, or it is not one to log in with. No connection is made yet.
+/// There is no credential now, or it is not one to log in with, or this is called outside of a tokio runtime. No
+/// connection is made yet.
 pub async fn pool(
     secret: &RotatingSecret,
     connect: PgConnectOptions,
     options: PgPoolOptions,
 ) -> Result<Pool, Error> {
+    let on = Handle::try_current().map_err(|_| {
+        Error::Configuration(
+            "there is no tokio runtime to keep the pool on: make it inside of one".into(),
+        )
+    })?;
     let (taken, given_back) = (secret.watch(), secret.watch());
     let options = options
         .before_acquire(move |_, of| {
@@ -75,7 +93,7 @@ pub async fn pool(
         given: Mutex::new(credential.version_id().clone()),
         secret: secret.clone(),
     });
-    tokio::spawn(follow(Arc::downgrade(&pool), secret.watch()));
+    on.spawn(follow(Arc::downgrade(&pool), secret.watch()));
     Ok(Pool(pool))
 }
 
@@ -94,7 +112,11 @@ impl Pool {
         let attempt = async |credential: CredentialGuard| {
             self.0.give(&credential).map_err(Attempt::Failed)?;
             drop(credential);
-            self.0.take().await.map_err(|error| {
+            let taken = match self.0.take().await {
+                Err(error) => Err(self.0.explained(error).await),
+                taken => taken,
+            };
+            taken.map_err(|error| {
                 let code = error.as_database_error().and_then(|answer| answer.code());
                 let code = code.map(|code| code.into_owned());
                 Attempt::of(code.as_deref(), error)
@@ -130,6 +152,35 @@ impl Following {
                 return Ok(connection);
             }
             connection.close_on_drop();
+        }
+    }
+
+    /// With the cause, the host and the port. sqlx tries again until the time is up where a connection is refused, and then
+    /// says no more than that: so it is tried once more.
+    async fn explained(&self, error: Error) -> Error {
+        let options = self.pool.connect_options();
+        let is_full = self.pool.size() >= self.pool.options().get_max_connections();
+        let error = match error {
+            Error::PoolTimedOut if !is_full => {
+                let connecting = PgConnection::connect_with(&options);
+                match timeout(ONCE_MORE, connecting).await {
+                    Ok(Err(cause)) => cause,
+                    // it closes when it is dropped
+                    Ok(Ok(_)) | Err(_) => error,
+                }
+            }
+            error => error,
+        };
+        let (host, port) = (options.get_host(), options.get_port());
+        match error {
+            Error::Io(cause) => {
+                let text = format!("{host} port {port}: {cause}");
+                Error::Io(io::Error::new(cause.kind(), text))
+            }
+            Error::Tls(cause) => {
+                Error::Tls(format!("{host} port {port}: {}", in_one_line(&*cause)).into())
+            }
+            error => error,
         }
     }
 
@@ -260,6 +311,13 @@ fn configured(
         let message = format!("version {version} of the secret {reason}");
         return Err(Error::Configuration(message.into()));
     }
+    if let Some(engine) = engine::foreign(credential) {
+        let message = format!(
+            "version {version} of the secret names the engine \"{engine}\", and this logs in to PostgreSQL: name the \
+             secret of a PostgreSQL database, or leave the engine out"
+        );
+        return Err(Error::Configuration(message.into()));
+    }
     let missing = |field| {
         let message = format!(
             "version {version} of the secret has no {field}: store RDS's JSON, with host, username and password"
@@ -284,5 +342,5 @@ fn configured(
 }
 
 fn configuration(error: crate::Error) -> Error {
-    Error::Configuration(Box::new(error))
+    Error::Configuration(error.to_string().into())
 }

@@ -3,11 +3,11 @@
 //! The rotation function's finishSecret sends NOTIFY with the new version's id. Whoever can log in can send one too, so
 //! nothing is believed of it but that it is time to ask the provider.
 
-use std::{future::poll_fn, time::Duration};
+use std::{future::poll_fn, sync::PoisonError, time::Duration};
 
 use backon::BackoffBuilder;
 use sha2::{Digest, Sha256};
-use tokio::{sync::watch, time::sleep};
+use tokio::{runtime::Handle, sync::watch, time::sleep};
 use tokio_postgres::{AsyncMessage, Config};
 
 use super::{ConnectError, Refusal, Tls, connect_with};
@@ -18,12 +18,19 @@ use crate::{
     slot::Change,
 };
 
-/// The secret has no ARN that a channel could be derived from.
+/// Why nobody listens for a secret's changes.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the provider of {0} names no ARN, so nobody is told of its changes: leave listen out, and mind the ttl"
-)]
-pub struct NoChannel(String);
+#[non_exhaustive]
+pub enum NotListening {
+    /// The secret has no ARN that a channel could be derived from.
+    #[error(
+        "the provider of {0} names no ARN, so nobody is told of its changes: leave listen out, and mind the ttl"
+    )]
+    NoArn(String),
+    /// There is nothing to listen on.
+    #[error("there is no tokio runtime to listen on: call listen inside of one")]
+    NoRuntime,
+}
 
 /// Has the secret refreshed as soon as the rotation function says that it changed.
 ///
@@ -31,18 +38,31 @@ pub struct NoChannel(String);
 /// when it breaks, and when the version changes; while there is none, the lifetime is what tells. It has to reach the
 /// server itself: a pooler in transaction mode takes LISTEN, and passes no notification on. A standby refuses it.
 ///
+/// Once is enough for all clones: while one task listens, another call changes nothing, and its `tls` is not used.
+///
 /// # Errors
 ///
-/// The secret has no ARN.
-pub fn listen<T: Tls>(secret: &RotatingSecret, tls: T) -> Result<(), NoChannel> {
+/// The secret has no ARN, or this is called outside of a tokio runtime.
+pub fn listen<T: Tls>(secret: &RotatingSecret, tls: T) -> Result<(), NotListening> {
     let arn = secret
         .arn()
-        .ok_or_else(|| NoChannel(secret.id().to_owned()))?;
-    let (channel, changes, secret) = (channel(&arn), secret.watch(), secret.downgrade());
-    tokio::spawn(async move {
+        .ok_or_else(|| NotListening::NoArn(secret.id().to_owned()))?;
+    let runtime = Handle::try_current().map_err(|_| NotListening::NoRuntime)?;
+    let mut listener = secret
+        .shared
+        .listener
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    // one that was on another runtime may have ended with it
+    if listener.as_ref().is_some_and(|task| !task.is_finished()) {
+        return Ok(());
+    }
+    let (channel, changes, weak) = (channel(&arn), secret.watch(), secret.downgrade());
+    let task = runtime.spawn(async move {
         // an error is the secret's end
-        let _ = run(secret, changes, &channel, tls).await;
+        let _ = run(weak, changes, &channel, tls).await;
     });
+    *listener = Some(task.abort_handle());
     Ok(())
 }
 

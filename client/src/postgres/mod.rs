@@ -19,6 +19,7 @@ mod tls;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
+use tokio::runtime::Handle;
 use tokio_postgres::{
     Client, Config, Connection, Socket,
     config::SslMode,
@@ -26,11 +27,13 @@ use tokio_postgres::{
 };
 
 #[cfg(feature = "listen")]
-pub use listen::{NoChannel, channel, listen};
+pub use listen::{NotListening, channel, listen};
 #[cfg(feature = "tls")]
 pub use tls::{NoTls, RDS_ROOTS, tls};
 
-use crate::{Attempt, Credential, DocumentError, LogInError, RotatingSecret};
+use crate::{
+    Attempt, Credential, DocumentError, LogInError, RotatingSecret, causes::in_one_line, engine,
+};
 
 /// A server that does not answer must not hold up who can go elsewhere.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,13 +67,37 @@ impl<T> Tls for T where
 pub type ConnectError = LogInError<Refusal>;
 
 /// What came of one attempt.
+///
+/// The text has the driver's causes, so the driver's error is in the field and not behind `source()`.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The driver says.
+    /// The driver says, of a connection that there is.
     #[error("{}", in_words(.0))]
-    Driver(#[from] tokio_postgres::Error),
+    Driver(tokio_postgres::Error),
+    /// The driver says, of one that it was to make.
+    #[error("{host} port {port}: {}", in_words(error))]
+    NotConnected {
+        host: String,
+        port: u16,
+        error: tokio_postgres::Error,
+    },
+    /// There is nothing to run the connection on.
+    #[error(
+        "there is no tokio runtime to run the connection on: connect inside of one, and with time and io enabled"
+    )]
+    NoRuntime,
+    /// The secret is of another database.
+    #[error(
+        "version {version} of {secret} names the engine \"{engine}\", and this logs in to PostgreSQL: name the secret of a \
+         PostgreSQL database, or leave the engine out"
+    )]
+    Engine {
+        secret: String,
+        version: String,
+        engine: String,
+    },
     /// The secret is not one to log in with.
     #[error(
         "version {version} of {secret} has no {field}: store RDS's JSON, with host, username and password"
@@ -92,16 +119,25 @@ pub enum Refusal {
         "the configuration names a host, and so does the secret: leave it out of the configuration"
     )]
     HostTwice,
+    /// A pool made no connection for as long as it tries.
+    #[error("the pool made no connection in its time: {last}")]
+    TimedOut { last: String },
     /// A pooled connection belongs to a version that was replaced.
     #[error("the connection belongs to a version of the secret that was replaced: it is closed")]
     Outdated,
 }
 
-/// The driver's own text leaves out what the server said.
-fn in_words(error: &tokio_postgres::Error) -> String {
+impl From<tokio_postgres::Error> for Refusal {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Driver(error)
+    }
+}
+
+/// The driver's own text leaves out what the server said, and what lies below it.
+pub(crate) fn in_words(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(answer) => format!("{} (SQLSTATE {})", answer.message(), answer.code().code()),
-        None => error.to_string(),
+        None => in_one_line(error),
     }
 }
 
@@ -146,19 +182,23 @@ pub(crate) async fn connect_versioned<T: Tls>(
     config: &Config,
     tls: T,
 ) -> Result<(Client, Connection<Socket, T::Stream>, String), ConnectError> {
+    Handle::try_current().map_err(|_| LogInError::Failed(Refusal::NoRuntime))?;
     secret
         .log_in(|credential| {
             let tls = tls.clone();
             async move {
                 let config = configured(config, secret.id(), &credential);
                 let version = credential.version().to_owned();
+                let host = credential.host().unwrap_or_default().to_owned();
+                let port = credential.port();
                 // it may be long until the server answers, and a guard is for as long as it takes to read
                 drop(credential);
                 match config.map_err(Attempt::Failed)?.connect(tls).await {
                     Ok((client, connection)) => Ok((client, connection, version)),
                     Err(error) => {
                         let code = error.code().map(|code| code.code().to_owned());
-                        Err(Attempt::of(code.as_deref(), error.into()))
+                        let refusal = Refusal::NotConnected { host, port, error };
+                        Err(Attempt::of(code.as_deref(), refusal))
                     }
                 }
             }
@@ -176,6 +216,13 @@ fn configured(config: &Config, secret: &str, credential: &Credential) -> Result<
             secret: secret.to_owned(),
             version: version.to_owned(),
             reason: reason.clone(),
+        });
+    }
+    if let Some(engine) = engine::foreign(credential) {
+        return Err(Refusal::Engine {
+            secret: secret.to_owned(),
+            version: version.to_owned(),
+            engine,
         });
     }
     let missing = |field| Refusal::Incomplete {

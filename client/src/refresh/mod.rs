@@ -264,10 +264,10 @@ impl<P: SecretProvider> Refresher<P> {
         tracing::error!(secret = %self.shared.id, "the credential was not confirmed for too long, and is not used any more");
     }
 
-    fn error(&self, source: ProviderError) -> Error {
+    fn error(&self, reason: ProviderError) -> Error {
         Error::Provider {
             secret: self.shared.id.clone(),
-            source,
+            reason,
         }
     }
 

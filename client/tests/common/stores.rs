@@ -20,7 +20,7 @@ pub(crate) async fn in_environment(test: &str, variables: &[(&str, &str)]) -> St
     command.args(["--exact", test, "--ignored", "--nocapture"]);
     for (name, _) in env::vars_os() {
         let store = name.to_string_lossy();
-        if ["VAULT_", "AZURE_", "IDENTITY_", "MSI_"]
+        if ["AWS_", "VAULT_", "AZURE_", "IDENTITY_", "MSI_"]
             .iter()
             .any(|prefix| store.starts_with(prefix))
         {
@@ -40,10 +40,14 @@ const MARK: &str = "\u{1f}";
 
 /// What [`in_environment`] gives.
 pub(crate) fn tell(answer: Result<Version, ProviderError>) {
-    let told = match answer {
+    tell_text(&match answer {
         Ok(version) => format!("{} {}", version.id, text(&version)),
         Err(error) => error.to_string(),
-    };
+    });
+}
+
+/// The same, of anything.
+pub(crate) fn tell_text(told: &str) {
     println!("{MARK}{told}{MARK}");
 }
 

@@ -1,0 +1,134 @@
+//! Credentials that take their time.
+//!
+//! A `credential_process` can ask a person, and a role that is assumed is a call to another service. Whoever reads a secret
+//! waits for a bounded time only. So the loading is a task: it outlives the question that began it, and the next question
+//! waits for the same task.
+
+use std::sync::{Arc, OnceLock};
+
+use aws_credential_types::{
+    Credentials,
+    provider::{
+        ProvideCredentials, Result as Provided, SharedCredentialsProvider, error::CredentialsError,
+        future,
+    },
+};
+use tokio::{sync::Mutex, task::JoinHandle};
+
+use crate::causes::in_one_line;
+
+/// What the SDK says of a profile from the second question on, in place of the reason.
+const REASON_IS_LOST: &str = "already taken";
+
+#[derive(Clone, Debug)]
+pub(super) struct Unhurried(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    provider: SharedCredentialsProvider,
+    loading: Mutex<Option<JoinHandle<Provided>>>,
+    /// What the first question failed with.
+    reason: OnceLock<String>,
+}
+
+impl Unhurried {
+    pub(super) fn new(provider: SharedCredentialsProvider) -> Self {
+        Self(Arc::new(Inner {
+            provider,
+            loading: Mutex::default(),
+            reason: OnceLock::new(),
+        }))
+    }
+}
+
+impl Inner {
+    async fn load(&self) -> Provided {
+        let mut loading = self.loading.lock().await;
+        // a task that nobody waited for may have ended long ago
+        let is_left = loading.as_ref().is_some_and(JoinHandle::is_finished);
+        let loaded = self.wait(&mut loading).await;
+        if is_left && !loaded.as_ref().is_ok_and(is_fresh) {
+            return self.wait(&mut loading).await;
+        }
+        loaded
+    }
+
+    async fn wait(&self, loading: &mut Option<JoinHandle<Provided>>) -> Provided {
+        let task = loading.get_or_insert_with(|| {
+            let provider = self.provider.clone();
+            tokio::spawn(async move { provider.provide_credentials().await })
+        });
+        // dropped here, the task goes on
+        let loaded = task.await;
+        *loading = None;
+        let loaded = loaded.unwrap_or_else(|error| Err(CredentialsError::unhandled(error)));
+        loaded.map_err(|error| self.with_reason(error))
+    }
+
+    fn with_reason(&self, error: CredentialsError) -> CredentialsError {
+        let said = in_one_line(&error);
+        let reason = self.reason.get_or_init(|| said.clone());
+        if said.ends_with(REASON_IS_LOST) {
+            return CredentialsError::invalid_configuration(reason.clone());
+        }
+        error
+    }
+}
+
+fn is_fresh(credentials: &Credentials) -> bool {
+    let expiry = credentials.expiry();
+    expiry.is_none_or(|expiry| expiry > std::time::SystemTime::now())
+}
+
+impl ProvideCredentials for Unhurried {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.0.load())
+    }
+
+    fn fallback_on_interrupt(&self) -> Option<Credentials> {
+        self.0.provider.fallback_on_interrupt()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::pin,
+        sync::atomic::{AtomicUsize, Ordering},
+        task::{Context, Poll, Waker},
+    };
+
+    use super::*;
+
+    /// Fails the first time.
+    #[derive(Debug, Default)]
+    struct OnceDown(AtomicUsize);
+
+    impl ProvideCredentials for OnceDown {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            future::ProvideCredentials::ready(match self.0.fetch_add(1, Ordering::SeqCst) {
+                0 => Err(CredentialsError::provider_error("down")),
+                _ => Ok(Credentials::new("id", "key", None, None, "test")),
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_that_nobody_waited_for_is_not_told_later() {
+        let provider = SharedCredentialsProvider::new(OnceDown::default());
+        let unhurried = Unhurried::new(provider);
+        {
+            let given_up = pin!(unhurried.0.load());
+            let asked = given_up.poll(&mut Context::from_waker(Waker::noop()));
+            assert!(matches!(asked, Poll::Pending));
+        }
+        tokio::task::yield_now().await;
+        assert!(unhurried.0.load().await.is_ok());
+    }
+}

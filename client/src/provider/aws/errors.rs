@@ -1,0 +1,228 @@
+//! What a failure means: the service's own answer, a configuration that says too little, or an outage.
+
+use std::{env, error::Error as StdError};
+
+use aws_config::meta::ProviderChainError;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_secretsmanager::error::{ConnectorError, ErrorMetadata, SdkError};
+
+use super::{Kind, ProviderError};
+use crate::causes::{causes, in_one_line};
+
+/// Sorts a refusal by the service's own code, and says what to do.
+pub(super) fn sorted(code: &str) -> (Kind, &'static str) {
+    match code {
+        "ThrottlingException"
+        | "Throttling"
+        | "RequestLimitExceeded"
+        | "TooManyRequestsException" => (Kind::Throttled, "it is asked again"),
+        "AccessDeniedException"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "ExpiredTokenException"
+        | "InvalidSignatureException"
+        | "MissingAuthenticationTokenException" => (
+            Kind::AccessDenied,
+            "grant secretsmanager:GetSecretValue on it, and kms:Decrypt on its key",
+        ),
+        "ResourceNotFoundException" => (Kind::NotFound, "check its name and the region"),
+        // the one reason that the API's reference gives for a read: the secret is marked for deletion
+        "InvalidRequestException" => (Kind::NotFound, "RestoreSecret brings it back"),
+        "InternalServiceError"
+        | "InternalServiceErrorException"
+        | "InternalFailure"
+        | "ServiceUnavailable"
+        | "ServiceUnavailableException" => (Kind::Unavailable, "it is asked again"),
+        _ => (Kind::Invalid, "see what the service says"),
+    }
+}
+
+/// What keeps the credentials from being loaded, if that is what the request failed with.
+pub(super) fn without_credentials(error: &(dyn StdError + 'static)) -> Option<ProviderError> {
+    let error = causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>())?;
+    let kind = kind(error);
+    let reason = in_one_line(error);
+    let message = match (kind, error) {
+        (Kind::Unavailable | Kind::Throttled, _) => {
+            format!(
+                "the AWS credentials are not loaded now ({reason}){}",
+                asked()
+            )
+        }
+        (Kind::AccessDenied, _) => format!(
+            "AWS refuses to give credentials ({reason}): check the role's trust policy and the permissions of who \
+             assumes it"
+        ),
+        (_, CredentialsError::CredentialsNotLoaded(_)) => none(&reason),
+        _ => unusable(&reason),
+    };
+    Some(ProviderError::new(kind, message))
+}
+
+/// Whether the request was never sent, for a reason that is none of the network's.
+pub(super) fn is_unsent<E, R>(error: &SdkError<E, R>) -> bool
+where
+    E: StdError + 'static,
+    R: std::fmt::Debug + 'static,
+{
+    match error {
+        SdkError::ConstructionFailure(_) => true,
+        SdkError::DispatchFailure(_) => !causes(error).any(is_silent),
+        _ => false,
+    }
+}
+
+/// No region is an error of this machine's configuration.
+pub(super) fn without_region() -> ProviderError {
+    let message = format!(
+        "there is no region to read the secret in: set AWS_REGION, or region in a profile of {}, or give the secret's \
+         full ARN",
+        file("AWS_CONFIG_FILE", "~/.aws/config")
+    );
+    ProviderError::new(Kind::Invalid, message)
+}
+
+fn kind(error: &CredentialsError) -> Kind {
+    if let CredentialsError::ProviderTimedOut(_) = error {
+        return Kind::Unavailable;
+    }
+    if let Some(code) = causes(error).find_map(code) {
+        return match code {
+            // STS says it in its own words
+            "AccessDenied" => Kind::AccessDenied,
+            code => sorted(code).0,
+        };
+    }
+    let tried = causes(error).find_map(|cause| cause.downcast_ref());
+    let is_silent = match tried {
+        // every machine asks for the one of EC2: whether it should answer is known only where someone names it
+        Some(tried) => variable(METADATA).is_some() && any_is_silent(tried),
+        None => causes(error).any(is_silent),
+    };
+    if is_silent {
+        return Kind::Unavailable;
+    }
+    Kind::Invalid
+}
+
+fn code<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a str> {
+    cause.downcast_ref::<ErrorMetadata>()?.code()
+}
+
+fn any_is_silent(tried: &ProviderChainError<CredentialsError>) -> bool {
+    let mut attempts = tried.attempts().iter();
+    attempts.any(|attempt| causes(attempt.error()).any(is_silent))
+}
+
+/// The network has no answer.
+fn is_silent(cause: &(dyn StdError + 'static)) -> bool {
+    let error = cause.downcast_ref::<ConnectorError>();
+    // another one without a kind is the SDK's own, from before the request was sent
+    error.is_some_and(|error| error.is_io() || error.is_timeout() || error.as_other().is_some())
+}
+
+const METADATA: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+
+/// Who was asked for credentials.
+fn asked() -> String {
+    [
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        METADATA,
+    ]
+    .into_iter()
+    .find_map(|name| Some(format!(": check {name}, which is {}", variable(name)?)))
+    .unwrap_or_else(|| ": check the route to who gives them".to_owned())
+}
+
+fn none(reason: &str) -> String {
+    let (id, key) = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY");
+    let half = match (variable(id), variable(key)) {
+        (Some(_), None) => Some((id, key)),
+        (None, Some(_)) => Some((key, id)),
+        _ => None,
+    };
+    if let Some((set, unset)) = half {
+        return format!("{set} is set and {unset} is not: set both, or neither");
+    }
+    let files = files();
+    match variable("AWS_PROFILE") {
+        Some(profile) => format!(
+            "the profile {profile}, which AWS_PROFILE names, gives no AWS credentials ({reason}): correct AWS_PROFILE, or \
+             give the profile some in {files}"
+        ),
+        None => format!(
+            "there are no AWS credentials ({reason}): set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE to \
+             a profile of {files}, or give this machine a role"
+        ),
+    }
+}
+
+fn unusable(reason: &str) -> String {
+    let profile = variable("AWS_PROFILE").unwrap_or_else(|| "default".to_owned());
+    let advice = if reason.contains("external process") {
+        // a text that is no JSON is quoted, and may be a credential
+        let reason = reason.split("could not parse response").next();
+        let reason = reason.unwrap_or_default();
+        return format!(
+            "the credential_process of the profile {profile} fails ({reason}): run it by hand and see what it says"
+        );
+    } else if reason.contains("cargo feature") {
+        "enable that feature of rotating-secret, or of aws-config where rotating-secret has none of that name"
+            .to_owned()
+    } else if reason.to_lowercase().contains("sso") {
+        format!("run aws sso login --profile {profile}")
+    } else if reason.contains("could not parse profile file") {
+        format!("correct the syntax of {}", files())
+    } else {
+        format!("correct the profile {profile} in {}", files())
+    };
+    format!("the AWS credentials cannot be loaded ({reason}): {advice}")
+}
+
+fn files() -> String {
+    format!(
+        "{} or {}",
+        file("AWS_CONFIG_FILE", "~/.aws/config"),
+        file("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")
+    )
+}
+
+fn file(name: &str, usual: &str) -> String {
+    variable(name).unwrap_or_else(|| usual.to_owned())
+}
+
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_services_own_code_makes_a_secret_absent_or_forbidden() {
+        for (code, kind) in [
+            ("ThrottlingException", Kind::Throttled),
+            ("AccessDeniedException", Kind::AccessDenied),
+            ("ResourceNotFoundException", Kind::NotFound),
+            ("InvalidRequestException", Kind::NotFound),
+            ("InternalServiceError", Kind::Unavailable),
+            ("DecryptionFailure", Kind::Invalid),
+            ("", Kind::Invalid),
+        ] {
+            assert_eq!(sorted(code).0, kind, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_profile_that_needs_a_feature_is_told_to_enable_it() {
+        let reason = "This behavior requires following cargo feature(s) enabled: sso.";
+        let told = unusable(reason);
+        assert!(told.contains("enabled: sso"), "{told}");
+        assert!(
+            told.contains("enable that feature of rotating-secret"),
+            "{told}"
+        );
+    }
+}

@@ -1,0 +1,236 @@
+//! AWS Secrets Manager.
+
+mod address;
+mod credentials;
+mod errors;
+mod region;
+
+use std::{
+    collections::HashMap,
+    env, fs,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_secretsmanager::Client;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
+
+use self::{credentials::Unhurried, region::InRegion};
+use super::{ProviderError, ProviderErrorKind as Kind, SecretProvider, Stage, Version};
+
+/// As many as BatchGetSecretValue takes (the API's reference).
+const BATCH: usize = 20;
+
+/// AWS Secrets Manager, in one region or several.
+///
+/// A secret's id is its name or its ARN. A full ARN is asked for in its own region first, with a warning if that is none of these
+/// regions: who means the replica here gives the name. The caller needs `secretsmanager:GetSecretValue` on it, for
+/// [`fetch_all`](SecretProvider::fetch_all) also `secretsmanager:BatchGetSecretValue`, and the use of its KMS key.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    regions: Vec<InRegion>,
+    /// The regions of ARNs that are none of `regions`.
+    elsewhere: Arc<Mutex<HashMap<String, InRegion>>>,
+}
+
+impl Aws {
+    /// Region, credentials and endpoint as AWS's tools take them from the environment (`AWS_REGION`,
+    /// `AWS_ENDPOINT_URL_SECRETS_MANAGER`, `AWS_CA_BUNDLE`, …).
+    ///
+    /// Credentials are loaded with the first secret, and may take their time: the limit on a region that does not answer is
+    /// none on them. What is missing for them, or a missing region, is an error of the kind
+    /// [`Invalid`](super::ProviderErrorKind::Invalid), which is not asked again.
+    ///
+    /// # Errors
+    ///
+    /// `AWS_CA_BUNDLE` names a file that can't be read, or that holds no certificates.
+    pub async fn from_env() -> Result<Self, ProviderError> {
+        let trust = match env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) {
+            None => TrustStore::default(),
+            Some(path) => {
+                let pem = fs::read(&path).map_err(|error| {
+                    let message = format!(
+                        "AWS_CA_BUNDLE, {}, cannot be read ({error}): correct it or unset it",
+                        path.display()
+                    );
+                    ProviderError::new(Kind::Invalid, message)
+                })?;
+                TrustStore::empty().with_pem_certificate(pem)
+            }
+        };
+        let tls = TlsContext::builder().with_trust_store(trust).build();
+        let tls = tls.map_err(|error| {
+            let message =
+                format!("no TLS with these roots ({error}): correct AWS_CA_BUNDLE or unset it");
+            ProviderError::new(Kind::Invalid, message)
+        })?;
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .tls_context(tls)
+            .build_https();
+        let shared = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http)
+            .load()
+            .await;
+        Ok(Self::from_config(shared))
+    }
+
+    /// With a configuration of the caller's, its HTTP client and credentials; retries and time limits excepted, for
+    /// those are this crate's.
+    pub fn from_config(shared: SdkConfig) -> Self {
+        let credentials = shared.credentials_provider().map(Unhurried::new);
+        let credentials = credentials.map(SharedCredentialsProvider::new);
+        let mut shared = shared.into_builder();
+        shared.set_credentials_provider(credentials);
+        Self::of(vec![InRegion::configured(&shared.build())])
+    }
+
+    /// With clients of the caller's, the first of which is asked first.
+    pub fn from_clients(clients: impl IntoIterator<Item = Client>) -> Self {
+        Self::of(clients.into_iter().map(InRegion::new).collect())
+    }
+
+    fn of(regions: Vec<InRegion>) -> Self {
+        Self {
+            regions,
+            elsewhere: Arc::default(),
+        }
+    }
+
+    /// Regions that hold replicas, asked in this order when those before them are down.
+    ///
+    /// They are asked as the first region is: with its credentials, and at its endpoint where somebody named one. A replica
+    /// may lag behind its primary.
+    #[must_use]
+    pub fn replicas<'a>(mut self, regions: impl IntoIterator<Item = &'a str>) -> Self {
+        if let Some(first) = self.regions.first().cloned() {
+            let replicas = regions.into_iter().map(|region| first.moved(region));
+            self.regions.extend(replicas);
+        }
+        self
+    }
+
+    /// Where a full ARN belongs, if that is none of the regions.
+    fn elsewhere(&self, secret: &str) -> Option<InRegion> {
+        let (region, first) = (region_of(secret)?, self.regions.first()?);
+        if self
+            .regions
+            .iter()
+            .any(|known| known.name() == Some(region))
+        {
+            return None;
+        }
+        let mut elsewhere = self
+            .elsewhere
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let asked = elsewhere.entry(region.to_owned()).or_insert_with(|| {
+            tracing::warn!(
+                secret,
+                here = first.name(),
+                "the secret's ARN is of another region, and it is read there: give its name, if the replica in this region is meant"
+            );
+            first.moved(region)
+        });
+        Some(asked.clone())
+    }
+
+    async fn fetch_batch(&self, secrets: &[&str]) -> Vec<Result<Version, ProviderError>> {
+        let mut answer = Err(no_client());
+        for region in &self.regions {
+            answer = region.fetch_batch(secrets).await;
+            if !is_down(&answer) {
+                break;
+            }
+        }
+        match answer {
+            Ok(versions) => versions,
+            Err(error) => secrets.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+}
+
+impl SecretProvider for Aws {
+    async fn fetch(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
+        let mut answer = Err(no_client());
+        let elsewhere = self.elsewhere(secret);
+        for region in elsewhere.iter().chain(&self.regions) {
+            answer = region.fetch(secret, stage).await;
+            if !is_down(&answer) {
+                break;
+            }
+        }
+        answer
+    }
+
+    async fn fetch_all(&self, secrets: &[&str]) -> Vec<Result<Version, ProviderError>> {
+        // a batch is of one region
+        let is_elsewhere = |secret: &&str| self.elsewhere(secret).is_some();
+        let size = if secrets.iter().any(is_elsewhere) {
+            1
+        } else {
+            BATCH
+        };
+        let mut versions = Vec::with_capacity(secrets.len());
+        for batch in secrets.chunks(size) {
+            match batch {
+                // needs one permission less
+                [secret] => versions.push(self.fetch(secret, Stage::Current).await),
+                batch => versions.extend(self.fetch_batch(batch).await),
+            }
+        }
+        versions
+    }
+}
+
+/// The region of a full ARN.
+fn region_of(secret: &str) -> Option<&str> {
+    let fields: Vec<&str> = secret.splitn(7, ':').collect();
+    match fields.as_slice() {
+        ["arn", _, "secretsmanager", region, ..] if !region.is_empty() => Some(region),
+        _ => None,
+    }
+}
+
+fn no_client() -> ProviderError {
+    ProviderError::new(
+        Kind::Invalid,
+        "there is no client to ask: give from_clients at least one",
+    )
+}
+
+fn is_down<T>(answer: &Result<T, ProviderError>) -> bool {
+    matches!(answer, Err(error) if error.kind() == Kind::Unavailable)
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    reason = "a failing unwrap in a test is a failing test"
+)]
+mod tests {
+    use aws_config::Region;
+
+    use super::*;
+
+    #[test]
+    fn an_arn_of_another_region_is_asked_for_there_and_a_name_here() {
+        let shared = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-west-1"))
+            .build();
+        let aws = Aws::from_config(shared).replicas(["eu-north-1"]);
+        let arn = |region| {
+            format!("arn:aws:secretsmanager:{region}:123456789012:secret:orders/db-AbCdEf")
+        };
+        let asked = |secret: &str| {
+            aws.elsewhere(secret)
+                .and_then(|asked| asked.name().map(str::to_owned))
+        };
+        assert_eq!(asked(&arn("us-east-1")).as_deref(), Some("us-east-1"));
+        for secret in ["orders/db", &arn("eu-west-1"), &arn("eu-north-1")] {
+            assert_eq!(asked(secret), None, "{secret}");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Secrets Manager in one region.
+
+use std::time::Duration;
+
+use aws_config::{Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_secretsmanager::{
+    Client,
+    config::{Builder, http::HttpResponse},
+    error::{ProvideErrorMetadata, SdkError},
+    primitives::{Blob, DateTime},
+    types::SecretValueEntry,
+};
+use secrecy::{SecretSlice, SecretString};
+
+use super::{Kind, ProviderError, Stage, Version, address::Address, errors};
+use crate::{causes::in_one_line, provider::Value};
+
+/// A region that gives no answer within this is taken for down, and the next one is asked.
+const ATTEMPT: Duration = Duration::from_secs(2);
+
+#[derive(Clone, Debug)]
+pub(super) struct InRegion {
+    client: Client,
+    /// Unknown for a client that was made without one.
+    region: Option<String>,
+    address: Address,
+}
+
+impl InRegion {
+    pub(super) fn new(client: Client) -> Self {
+        let address = Address::default();
+        let config = client.config().to_builder().interceptor(address.clone());
+        let region = client.config().region().map(ToString::to_string);
+        Self {
+            client: Client::from_conf(config.build()),
+            region: region.filter(|region| !region.is_empty()),
+            address,
+        }
+    }
+
+    pub(super) fn configured(shared: &SdkConfig) -> Self {
+        let config = Builder::from(shared)
+            // repeated by whoever asks, with backoff and jitter; here the next region is better than a second try
+            .retry_config(RetryConfig::disabled())
+            // both limits of the SDK on an operation would be limits on the loading of credentials too
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(ATTEMPT)
+                    .read_timeout(ATTEMPT)
+                    .build(),
+            );
+        Self::new(Client::from_conf(config.build()))
+    }
+
+    /// The same in another region.
+    pub(super) fn moved(&self, region: &str) -> Self {
+        let config = self.client.config().to_builder();
+        let region = Region::new(region.to_owned());
+        Self::new(Client::from_conf(config.region(region).build()))
+    }
+
+    pub(super) fn name(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+
+    pub(super) async fn fetch(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
+        let request = self.client.get_secret_value();
+        let sent = request
+            .secret_id(self.localize(secret))
+            .version_stage(stage.label())
+            .send()
+            .await;
+        let value = sent.map_err(|error| self.classify(secret, error))?;
+        version(
+            value.arn,
+            value.version_id,
+            value.secret_string,
+            value.secret_binary,
+            value.created_date,
+        )
+        .ok_or_else(|| no_value(secret))
+    }
+
+    pub(super) async fn fetch_batch(
+        &self,
+        secrets: &[&str],
+    ) -> Result<Vec<Result<Version, ProviderError>>, ProviderError> {
+        let ids: Vec<String> = secrets.iter().map(|secret| self.localize(secret)).collect();
+        let mut entries: Vec<SecretValueEntry> = Vec::new();
+        let mut refusals = Vec::new();
+        let mut next = None;
+        loop {
+            let request = self.client.batch_get_secret_value();
+            let sent = request
+                .set_secret_id_list(Some(ids.clone()))
+                .set_next_token(next)
+                .send()
+                .await;
+            let page = sent.map_err(|error| self.classify(&secrets.join(", "), error))?;
+            entries.extend(page.secret_values.unwrap_or_default());
+            refusals.extend(page.errors.unwrap_or_default());
+            next = page.next_token;
+            if next.is_none() {
+                break;
+            }
+        }
+        let answer = |(id, secret): (&String, &&str)| {
+            let is = |named: Option<&str>| named == Some(id.as_str());
+            let found = |entry: &&SecretValueEntry| is(entry.arn()) || is(entry.name());
+            if let Some(entry) = entries.iter().find(found).cloned() {
+                return version(
+                    entry.arn,
+                    entry.version_id,
+                    entry.secret_string,
+                    entry.secret_binary,
+                    entry.created_date,
+                )
+                .ok_or_else(|| no_value(secret));
+            }
+            let refusal = refusals.iter().find(|refusal| is(refusal.secret_id()));
+            let code = refusal.and_then(|refusal| refusal.error_code());
+            let message = refusal.and_then(|refusal| refusal.message());
+            let message = message.unwrap_or("the answer does not speak of it");
+            Err(self.refused(secret, code.unwrap_or_default(), message))
+        };
+        Ok(ids.iter().zip(secrets).map(answer).collect())
+    }
+
+    /// A replica's ARN differs from its primary's in the region alone.
+    fn localize(&self, secret: &str) -> String {
+        let mut fields: Vec<&str> = secret.splitn(7, ':').collect();
+        match (fields.as_mut_slice(), &self.region) {
+            (["arn", _, "secretsmanager", region, ..], Some(own)) => *region = own,
+            _ => return secret.to_owned(),
+        }
+        fields.join(":")
+    }
+
+    fn classify<E>(&self, secret: &str, error: SdkError<E, HttpResponse>) -> ProviderError
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        // what answers in the service's place, or falls over, may answer in words of its own
+        let status = error.raw_response().map(|answer| answer.status());
+        let broken = status.is_some_and(|status| status.is_server_error());
+        if let (SdkError::ServiceError(answer), false) = (&error, broken) {
+            let error = answer.err();
+            if let Some(code) = error.code() {
+                return self.refused(secret, code, error.message().unwrap_or_default());
+            }
+        }
+        if let Some(error) = errors::without_credentials(&error) {
+            return error;
+        }
+        if self.region.is_none() {
+            return errors::without_region();
+        }
+        let (place, reason) = (self.place(), in_one_line(&error));
+        if errors::is_unsent(&error) {
+            let message = format!(
+                "{place} cannot be asked ({reason}): correct the endpoint, the credentials or the region of this client"
+            );
+            return ProviderError::new(Kind::Invalid, message);
+        }
+        let message = format!("{place} gave no answer ({reason}): check the route to it");
+        ProviderError::new(Kind::Unavailable, message)
+    }
+
+    fn refused(&self, secret: &str, code: &str, message: &str) -> ProviderError {
+        let (kind, advice) = errors::sorted(code);
+        let place = self.region.as_deref().unwrap_or("an unknown region");
+        let message = format!("{secret} in {place}: {code} ({message}): {advice}");
+        ProviderError::new(kind, message)
+    }
+
+    /// Where the last request went.
+    fn place(&self) -> String {
+        let region = self.region.as_deref().unwrap_or("an unknown region");
+        match self.address.host_and_port() {
+            Some(address) => format!("Secrets Manager in {region}, at {address},"),
+            None => format!("Secrets Manager in {region}"),
+        }
+    }
+}
+
+fn version(
+    arn: Option<String>,
+    id: Option<String>,
+    text: Option<String>,
+    binary: Option<Blob>,
+    created: Option<DateTime>,
+) -> Option<Version> {
+    let value = match (text, binary) {
+        (Some(text), _) => Value::Text(SecretString::from(text)),
+        (None, Some(bytes)) => Value::Binary(SecretSlice::from(bytes.into_inner())),
+        (None, None) => return None,
+    };
+    Some(Version {
+        arn,
+        created: created.and_then(|created| created.try_into().ok()),
+        ..Version::new(id?, value)
+    })
+}
+
+fn no_value(secret: &str) -> ProviderError {
+    let message = format!(
+        "the answer for {secret} holds neither a value nor a version: see the secret in the console"
+    );
+    ProviderError::new(Kind::Invalid, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_config::BehaviorVersion;
+
+    use super::*;
+
+    fn in_region(region: &str) -> InRegion {
+        let config = Builder::new()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(region.to_owned()))
+            .build();
+        InRegion::new(Client::from_conf(config))
+    }
+
+    #[test]
+    fn an_arn_is_asked_for_in_the_region_that_is_asked_and_a_name_as_it_is() {
+        let replica = in_region("eu-west-1");
+        for (id, localized) in [
+            (
+                "arn:aws:secretsmanager:us-east-1:123456789012:secret:orders/db-AbCdEf",
+                "arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders/db-AbCdEf",
+            ),
+            ("orders/db", "orders/db"),
+            ("arn:aws:s3:us-east-1:x", "arn:aws:s3:us-east-1:x"),
+        ] {
+            assert_eq!(replica.localize(id), localized);
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! What AWS's environment and files say, and what is told when they say too little: a configuration is no outage.
+#![cfg(feature = "aws")]
+#![cfg(test)]
+
+mod common;
+
+use std::{fs, path::Path};
+
+use common::stores::{in_environment, tell_text};
+use local::world::{Options, World};
+use rotating_secret::{
+    RotatingSecret,
+    provider::{Aws, SecretProvider, Stage},
+};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpSocket},
+    task::JoinHandle,
+};
+
+#[tokio::test]
+#[ignore = "run by the tests below, each in an environment of its own"]
+async fn child() {
+    let built = match Aws::from_env().await {
+        Ok(provider) => {
+            let built = RotatingSecret::builder("orders/db").build(provider).await;
+            built.map_err(|error| error.to_string())
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    tell_text(&match built {
+        Ok(secret) => format!("read {}", secret.id()),
+        Err(error) => error,
+    });
+}
+
+#[tokio::test]
+#[ignore = "run by the tests below: one question only, for what is asked again"]
+async fn child_asks_once() {
+    let provider = Aws::from_env().await.unwrap();
+    let answer = provider.fetch("orders/db", Stage::Current).await;
+    tell_text(&answer.map_or_else(|error| error.to_string(), |version| version.id));
+}
+
+#[tokio::test]
+#[ignore = "run by the tests below: the second of two questions"]
+async fn child_asks_twice() {
+    let provider = Aws::from_env().await.unwrap();
+    let _ = provider.fetch("orders/db", Stage::Current).await;
+    let answer = provider.fetch("orders/db", Stage::Current).await;
+    tell_text(&answer.map_or_else(|error| error.to_string(), |version| version.id));
+}
+
+/// For a variable that a machine has in these tests, and one test leaves out.
+const UNSET: &str = "unset";
+
+/// A home with these files of AWS's, and a store beside it.
+struct Machine {
+    home: TempDir,
+    world: World,
+}
+
+impl Machine {
+    async fn with(config: &str) -> Self {
+        let world = World::start(Options::new("none")).await.unwrap();
+        let input = json!({ "Name": "orders/db", "SecretString": "x" });
+        let created = world.secrets_manager().call("CreateSecret", input).await;
+        created.unwrap();
+        let home = TempDir::new().unwrap();
+        fs::write(home.path().join("config"), config).unwrap();
+        Self { home, world }
+    }
+
+    async fn tells(&self, variables: &[(&str, &str)]) -> String {
+        self.run("child", variables).await
+    }
+
+    async fn run(&self, test: &str, variables: &[(&str, &str)]) -> String {
+        let home = self.home.path();
+        let config = home.join("config").display().to_string();
+        let mut all = vec![
+            ("HOME", home.to_str().unwrap()),
+            ("AWS_CONFIG_FILE", &config),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.world.endpoint()),
+        ];
+        all.extend_from_slice(variables);
+        all.retain(|(_, value)| *value != UNSET);
+        all.retain(|(name, _)| !variables.contains(&(*name, UNSET)));
+        in_environment(test, &all).await
+    }
+}
+
+fn assert_told(told: &str, parts: &[&str]) {
+    // no other kind is told at once
+    for part in parts.iter().chain(&["invalid: "]) {
+        assert!(told.contains(part), "{part:?} is not in: {told}");
+    }
+    assert!(!told.contains("check the route"), "{told}");
+}
+
+#[tokio::test]
+async fn without_credentials_it_is_told_at_once_which_variables_give_some() {
+    let machine = Machine::with("").await;
+    let told = machine.tells(&[]).await;
+    let parts = [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_PROFILE",
+        "config",
+    ];
+    assert_told(&told, &parts);
+}
+
+#[tokio::test]
+async fn half_a_key_is_told_with_the_half_that_is_missing() {
+    let machine = Machine::with("").await;
+    let told = machine.tells(&[("AWS_ACCESS_KEY_ID", "AKIA")]).await;
+    assert_told(
+        &told,
+        &["AWS_ACCESS_KEY_ID is set", "AWS_SECRET_ACCESS_KEY is not"],
+    );
+}
+
+#[tokio::test]
+async fn without_a_region_it_is_told_where_one_is_taken_from() {
+    let machine = Machine::with("").await;
+    for region in ["", UNSET] {
+        let keys = [
+            ("AWS_REGION", region),
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+        ];
+        let told = machine.tells(&keys).await;
+        assert_told(&told, &["no region", "AWS_REGION", "config"]);
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_no_url_is_told_at_once() {
+    let machine = Machine::with("").await;
+    for endpoint in ["not a url", "127.0.0.1:1"] {
+        let variables = [
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoint),
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+        ];
+        let told = machine.tells(&variables).await;
+        assert_told(&told, &["endpoint"]);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_profile_is_told_by_its_name_and_the_file() {
+    let machine = Machine::with("[profile other]\nregion = us-east-1\n").await;
+    for region in ["us-east-1", UNSET] {
+        let variables = [("AWS_PROFILE", "typo"), ("AWS_REGION", region)];
+        let told = machine.tells(&variables).await;
+        assert_told(&told, &["AWS_PROFILE", "typo", "config"]);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_configuration_is_told_by_its_name() {
+    let machine = Machine::with("[default\n").await;
+    let told = machine.tells(&[]).await;
+    assert_told(&told, &["config", "could not parse profile file"]);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_profile_is_told_at_the_next_question_too() {
+    let machine = Machine::with("[default\n").await;
+    let told = machine.run("child_asks_twice", &[]).await;
+    assert_told(&told, &["config", "could not parse profile file"]);
+}
+
+#[tokio::test]
+async fn a_profile_that_needs_sso_is_told_how_to_sign_in() {
+    let sso = "[profile dev]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = reader\n\
+               [sso-session corp]\nsso_region = us-east-1\nsso_start_url = https://corp.example.com/start\n";
+    let machine = Machine::with(sso).await;
+    let told = machine.tells(&[("AWS_PROFILE", "dev")]).await;
+    assert_told(&told, &["aws sso login --profile dev"]);
+}
+
+/// A script of that body, and the profile that runs it.
+fn process(home: &Path, body: &str) {
+    let script = home.join("credentials.sh");
+    fs::write(&script, body).unwrap();
+    let profile = format!(
+        "[profile dev]\ncredential_process = sh {}\n",
+        script.display()
+    );
+    fs::write(home.join("config"), profile).unwrap();
+}
+
+#[tokio::test]
+async fn a_profile_that_names_a_credential_process_loads() {
+    let machine = Machine::with("").await;
+    let keys = r#"{"Version":1,"AccessKeyId":"local","SecretAccessKey":"local"}"#;
+    process(machine.home.path(), &format!("echo '{keys}'\n"));
+    let told = machine.tells(&[("AWS_PROFILE", "dev")]).await;
+    assert_eq!(told, "read orders/db");
+}
+
+#[tokio::test]
+async fn a_credential_process_that_fails_is_told_with_what_it_said() {
+    let machine = Machine::with("").await;
+    process(
+        machine.home.path(),
+        "echo 'the vault is locked' >&2\nexit 3\n",
+    );
+    let told = machine.tells(&[("AWS_PROFILE", "dev")]).await;
+    assert_told(&told, &["credential_process", "dev", "the vault is locked"]);
+}
+
+#[tokio::test]
+async fn a_credential_process_whose_answer_cannot_be_read_is_told_without_the_answer() {
+    let machine = Machine::with("").await;
+    process(machine.home.path(), "echo 's3cret'\n");
+    let told = machine.tells(&[("AWS_PROFILE", "dev")]).await;
+    assert_told(&told, &["credential_process", "dev"]);
+    assert!(!told.contains("s3cret"), "{told}");
+}
+
+/// STS, which answers every call so.
+async fn sts(status: &'static str, code: &str) -> (String, JoinHandle<()>) {
+    let body = format!(
+        "<ErrorResponse><Error><Code>{code}</Code><Message>as it was told</Message></Error></ErrorResponse>"
+    );
+    let answer = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: text/xml\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", server.local_addr().unwrap());
+    let task = tokio::spawn(async move {
+        while let Ok((mut call, _)) = server.accept().await {
+            let mut question = [0; 8192];
+            let _ = call.read(&mut question).await;
+            let _ = call.write_all(answer.as_bytes()).await;
+        }
+    });
+    (address, task)
+}
+
+#[tokio::test]
+async fn what_sts_says_of_a_role_is_taken_for_what_it_is() {
+    let machine = Machine::with("").await;
+    let token = machine.home.path().join("token");
+    fs::write(&token, "t0ken").unwrap();
+    for (status, code, kind) in [
+        ("403 Forbidden", "AccessDenied", "access denied: "),
+        ("500 Oh", "InternalFailure", "unavailable: "),
+        ("400 Bad Request", "Throttling", "throttled: "),
+        ("400 Bad Request", "ValidationError", "invalid: "),
+    ] {
+        let (sts, _task) = sts(status, code).await;
+        let variables = [
+            ("AWS_ENDPOINT_URL_STS", &*sts),
+            ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
+            ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/reader"),
+        ];
+        let told = machine.run("child_asks_once", &variables).await;
+        assert!(told.starts_with(kind), "{code}: {told}");
+        assert!(told.contains("as it was told"), "{told}");
+        assert!(!told.contains("t0ken"), "{told}");
+    }
+}
+
+/// Bound, and not listening: nobody else can take it meanwhile.
+fn nobody() -> (TcpSocket, String) {
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = format!("http://{}", held.local_addr().unwrap());
+    (held, address)
+}
+
+#[tokio::test]
+async fn a_container_or_an_instance_that_is_configured_and_does_not_answer_is_an_outage() {
+    let machine = Machine::with("").await;
+    let (_held, nobody) = nobody();
+    for variables in [
+        [
+            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*nobody),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ],
+        [
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*nobody),
+            ("AWS_EC2_METADATA_DISABLED", "false"),
+        ],
+    ] {
+        let told = machine.run("child_asks_once", &variables).await;
+        assert!(told.starts_with("unavailable: "), "{told}");
+        assert!(told.contains("Connection refused"), "{told}");
+        assert!(told.contains(variables[0].0), "{told}");
+    }
+}

@@ -1,0 +1,99 @@
+//! What a pool says when it makes no connection: the cause, the host and the port, and not only that it took too long.
+#![cfg(all(feature = "bb8", feature = "deadpool", feature = "sqlx"))]
+#![cfg(test)]
+
+mod common;
+
+use std::{error::Error as StdError, iter, time::Duration};
+
+use rotating_secret::{
+    RotatingSecret, pool,
+    provider::{Fixed, Version},
+};
+use serde_json::json;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::net::TcpSocket;
+use tokio_postgres::NoTls;
+
+/// For a pool to try.
+const TIME: Duration = Duration::from_secs(5);
+
+async fn with(document: serde_json::Value) -> RotatingSecret {
+    let version = Version::text("v1", document.to_string());
+    let provider = Fixed::new().with("orders/db", version);
+    let built = RotatingSecret::builder("orders/db").build(provider).await;
+    built.unwrap()
+}
+
+/// A server that nobody is: bound, and not listening, so that nobody else can take it meanwhile.
+async fn unreachable() -> (TcpSocket, RotatingSecret, String) {
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = held.local_addr().unwrap().port();
+    let document =
+        json!({ "host": "127.0.0.1", "port": port, "username": "o", "password": "s3cret" });
+    (held, with(document).await, format!("127.0.0.1 port {port}"))
+}
+
+fn chain(error: &(dyn StdError + 'static)) -> String {
+    let causes = iter::successors(Some(error), |&error: &&(dyn StdError + 'static)| {
+        error.source()
+    });
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+fn assert_tells(told: &str, place: &str) {
+    assert!(told.contains("Connection refused"), "{told}");
+    assert!(told.contains(place), "{told}");
+    assert!(!told.contains("s3cret"), "{told}");
+}
+
+#[tokio::test]
+async fn bb8s_pool_tells_why_it_made_no_connection_in_its_time() {
+    let (_held, secret, place) = unreachable().await;
+    let pool = pool::bb8::pool(&secret, NoTls, |pool| pool.connection_timeout(TIME));
+    let pool = pool.await.unwrap();
+    let (first, owned) = tokio::join!(pool.get(), pool.get_owned());
+    assert_tells(&first.unwrap_err().to_string(), &place);
+    assert_tells(&owned.unwrap_err().to_string(), &place);
+}
+
+#[tokio::test]
+async fn deadpools_chain_tells_why_there_is_no_connection() {
+    let (_held, secret, place) = unreachable().await;
+    let pool = pool::deadpool::pool(&secret, NoTls, |pool| pool).unwrap();
+    let told = chain(&pool.get().await.unwrap_err());
+    assert_tells(&told, &place);
+    assert_eq!(told.matches("Connection refused").count(), 1, "{told}");
+}
+
+#[tokio::test]
+async fn sqlxs_pool_tells_why_it_made_no_connection_in_its_time() {
+    let (_held, secret, place) = unreachable().await;
+    let options = PgPoolOptions::new().acquire_timeout(TIME);
+    let connect = PgConnectOptions::new_without_pgpass();
+    let pool = pool::sqlx::pool(&secret, connect, options).await.unwrap();
+    assert_tells(&pool.acquire().await.unwrap_err().to_string(), &place);
+}
+
+#[tokio::test]
+async fn a_document_of_another_database_is_told_by_every_pool() {
+    for (field, value) in [("engine", json!("mysql")), ("port", json!(70000))] {
+        let mut document = json!({ "host": "127.0.0.1", "username": "o", "password": "s3cret" });
+        document[field] = value;
+        let secret = with(document).await;
+        let pool = pool::deadpool::pool(&secret, NoTls, |pool| pool).unwrap();
+        let deadpool = chain(&pool.get().await.unwrap_err());
+        let pool = pool::bb8::pool(&secret, NoTls, |pool| pool).await.unwrap();
+        let bb8 = pool.dedicated_connection().await.err().unwrap().to_string();
+        let connect = PgConnectOptions::new_without_pgpass();
+        let pool = pool::sqlx::pool(&secret, connect, PgPoolOptions::new()).await;
+        let sqlx = pool.unwrap_err().to_string();
+        for told in [deadpool, bb8, sqlx] {
+            assert!(told.contains(field), "{told}");
+        }
+    }
+}
