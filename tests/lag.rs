@@ -43,7 +43,7 @@ async fn no_request_fails(world: &World, secret: &str, time: Duration) {
     let workload = Workload {
         connections: Connections::ALL.to_vec(),
         workers: 60 / Connections::ALL.len(),
-        pause: Duration::from_millis(500),
+        pause: Duration::from_secs(2), // a login costs a debug build much
         patience: Duration::from_secs(60),
         span: LONG,
         cache: Cache::Rotating {

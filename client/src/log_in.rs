@@ -42,7 +42,7 @@ pub enum LogInError<E: StdError + 'static> {
     Secret(#[from] Error),
     /// The attempt failed, for another reason than the credential.
     #[error("{0}")]
-    Failed(#[source] E),
+    Failed(E),
     /// The server rejected every version.
     #[error("{why} (the server: {answer})")]
     Rejected {
@@ -65,8 +65,8 @@ impl RotatingSecret {
     /// Logs in with the credential in force, and where the server rejects it, with what
     /// [`recover`](Self::recover) has instead.
     ///
-    /// After a rejection it waits for another version for as long as the store may lag
-    /// ([`Builder::lag`](crate::Builder::lag)), in all. A version that the server rejects is tried again after a quarter of
+    /// After each version that is rejected it waits for another one for as long as the store may lag
+    /// ([`Builder::lag`](crate::Builder::lag)). A version that the server rejects is tried again after a quarter of
     /// a second, then ever later up to two seconds, by one login of this secret at a time: a wrong password is not
     /// hammered with.
     ///
@@ -96,7 +96,7 @@ impl RotatingSecret {
         Fut: Future<Output = Result<T, Attempt<E>>>,
     {
         let mut credential = self.usable().await?;
-        let (mut tried, mut last, mut until) = (Vec::new(), Last::None, None);
+        let (mut tried, mut last, mut until) = (Vec::new(), Last::None, Instant::now());
         loop {
             let version = credential.version_id().clone();
             let rejections = &self.shared.rejections;
@@ -119,12 +119,12 @@ impl RotatingSecret {
             }
             if !tried.contains(&version) {
                 tried.push(version);
+                // the one after this may be as far behind
+                until = Instant::now() + self.lag;
             }
-            let now = Instant::now();
-            let until = match last {
-                Last::Unclear(_) => now,
-                _ => *until.get_or_insert(now + self.lag),
-            };
+            if matches!(last, Last::Unclear(_)) {
+                until = Instant::now();
+            }
             credential = match self.next(&tried, until).await {
                 Ok(credential) => credential,
                 Err(why @ Error::Rejected { .. }) => return Err(last.told(why)),

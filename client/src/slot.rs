@@ -32,26 +32,36 @@ pub(crate) struct Shared {
     pub(crate) rejections: Rejections,
 }
 
-/// That there is a new version, and which.
+/// Where it is left that there is a new version.
 #[derive(Default)]
 pub(crate) struct Pushed {
-    named: Mutex<Option<String>>,
+    latest: Mutex<Push>,
     told: Notify,
+}
+
+/// That there may be a new version, and perhaps which.
+#[derive(Default)]
+pub(crate) struct Push {
+    pub(crate) unnamed: bool,
+    pub(crate) named: Option<String>,
 }
 
 impl Pushed {
     #[cfg(feature = "listen")]
     pub(crate) fn tell(&self, named: Option<String>) {
-        let mut latest = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        *latest = named.or(latest.take());
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        match named {
+            Some(_) => latest.named = named,
+            None => latest.unnamed = true,
+        }
         self.told.notify_one();
     }
 
-    /// The version that was named last, if one was.
-    pub(crate) async fn told(&self) -> Option<String> {
+    /// What was pushed since the last time; nothing, if that was the whole of it.
+    pub(crate) async fn told(&self) -> Push {
         self.told.notified().await;
-        let mut latest = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        latest.take()
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut latest)
     }
 }
 

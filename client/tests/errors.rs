@@ -63,8 +63,7 @@ fn no_error_tells_a_cause_twice() {
     assert_once(&ConnectError::Secret(unreadable()), cause);
 }
 
-#[tokio::test]
-#[ignore = "log_in.rs has to say `Failed(E)` in place of `Failed(#[source] E)`"]
+#[tokio::test(start_paused = true)]
 async fn a_login_that_fails_or_is_rejected_tells_its_answer_once() {
     let secret = common::secret(&Scripted::new("v1")).await;
     let failed: Result<(), LogInError<ProviderError>> = secret

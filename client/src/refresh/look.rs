@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Refresher;
-use crate::provider::SecretProvider;
+use crate::{provider::SecretProvider, slot::Push};
 
 /// What is pushed is looked at no more often, so that nobody can have the provider flooded.
 const BETWEEN: Duration = Duration::from_secs(1);
@@ -21,15 +21,15 @@ pub(super) struct Look {
 
 impl<P: SecretProvider> Refresher<P> {
     /// A version that is in force, or was, is not looked for.
-    pub(super) fn pushed(&mut self, named: Option<String>) {
+    pub(super) fn pushed(&mut self, push: Push) {
+        let named = push.named.filter(|version| !self.has_seen(version));
+        if named.is_some() || push.unnamed {
+            self.look_again();
+        }
         if let Some(version) = named {
-            if self.has_seen(&version) {
-                return;
-            }
             let until = Instant::now() + self.settings.lag + BETWEEN;
             self.look.named = Some((version, until));
         }
-        self.look_again();
     }
 
     pub(super) fn look_again(&mut self) {

@@ -135,7 +135,7 @@ impl<P: SecretProvider> Refresher<P> {
                     Some(ask) => self.answer(ask).await,
                     None => return,
                 },
-                named = shared.pushed.told() => self.pushed(named),
+                push = shared.pushed.told() => self.pushed(push),
                 () = at(self.look.at) => self.look().await,
                 () = at(forced_at) => self.forced().await,
                 () = at(round_at) => self.round().await,

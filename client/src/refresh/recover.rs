@@ -93,8 +93,10 @@ impl<P: SecretProvider> Refresher<P> {
 
     /// One round for all who wait: each gets the first version that was not rejected for it.
     pub(super) async fn round(&mut self) {
+        // in this order: without a round yet, the next one is now
+        let next = self.next_round();
         let now = Instant::now();
-        if self.next_round() <= now {
+        if next <= now {
             self.recovering.pace.ask(now);
             self.ask_for_all().await;
         }
