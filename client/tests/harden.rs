@@ -1,8 +1,11 @@
 //! No copy of a password outlives its use where the allocator wipes, and a crash leaves no file.
 #![cfg(all(
     feature = "aws",
+    feature = "bb8",
     feature = "deadpool",
     feature = "harden",
+    feature = "listen",
+    feature = "sqlx",
     feature = "tls",
     target_os = "linux"
 ))]

@@ -1,8 +1,11 @@
 //! The application of `harden.rs` without the allocator: what is left then differs from run to run, and is printed.
 #![cfg(all(
     feature = "aws",
+    feature = "bb8",
     feature = "deadpool",
     feature = "harden",
+    feature = "listen",
+    feature = "sqlx",
     feature = "tls",
     target_os = "linux"
 ))]

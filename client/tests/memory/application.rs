@@ -1,9 +1,9 @@
-//! The application: its connections and its pool, and when it looks.
+//! The application: its connections, its pools and its listener, and when it looks.
 
 use std::{
     env,
     io::stdin,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,10 +12,11 @@ use rotating_secret::{
     RotatingSecret,
     harden::no_core_dumps,
     pool,
-    postgres::{connect, tls},
+    postgres::{connect, listen, tls},
     provider::Aws,
 };
-use tokio::runtime::Builder;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::{runtime::Builder, sync::Barrier, task::JoinSet};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::scan::{Copies, Memory, Needle};
@@ -44,22 +45,22 @@ async fn work(secret: String, mut memory: Memory) {
         .build(Aws::from_env().await.unwrap())
         .await
         .unwrap();
-    let pool = pool::deadpool::pool(&secret, tls.clone(), |pool| pool.max_size(CONNECTIONS));
-    let pool = pool.unwrap();
+    listen(&secret, tls.clone()).unwrap();
+    let pools = Pools::of(&secret, &tls, &ca_file).await;
 
     let needles = asked();
     request(&secret, &tls).await;
-    requests(&pool).await;
+    pools.requests().await;
     answer(&mut memory, &needles, |_, _| true).await;
 
     let needles = asked();
     // the server rejects what is cached, which tells of the change
     request(&secret, &tls).await;
-    requests(&pool).await;
+    pools.requests().await;
     answer(&mut memory, &needles, |old, _| old.count() == 0).await;
 
     let needles = asked();
-    drop((pool, secret, tls));
+    drop((pools, secret, tls));
     let nothing = |old: &Copies, new: &Copies| old.count() + new.count() == 0;
     answer(&mut memory, &needles, nothing).await;
 }
@@ -69,21 +70,53 @@ async fn request(secret: &RotatingSecret, tls: &MakeRustlsConnect) {
     client.query_one("SELECT 1", &[]).await.unwrap();
 }
 
-/// As many at once as the pool has connections, and each holds its own until all are open.
-async fn requests(pool: &deadpool_postgres::Pool) {
-    let all = Arc::new(tokio::sync::Barrier::new(CONNECTIONS));
-    let requests: Vec<_> = (0..CONNECTIONS)
-        .map(|_| {
-            let (pool, all) = (pool.clone(), all.clone());
-            tokio::spawn(async move {
+struct Pools {
+    deadpool: deadpool_postgres::Pool,
+    bb8: pool::bb8::Pool<MakeRustlsConnect>,
+    sqlx: pool::sqlx::Pool,
+}
+
+impl Pools {
+    async fn of(secret: &RotatingSecret, tls: &MakeRustlsConnect, ca_file: &Path) -> Self {
+        let deadpool = pool::deadpool::pool(secret, tls.clone(), |pool| pool.max_size(CONNECTIONS));
+        let bb8 = pool::bb8::pool(secret, tls.clone(), |pool| {
+            pool.max_size(CONNECTIONS as u32)
+        });
+        let options = PgConnectOptions::new_without_pgpass().ssl_root_cert(ca_file);
+        let of_four = PgPoolOptions::new().max_connections(CONNECTIONS as u32);
+        Self {
+            deadpool: deadpool.unwrap(),
+            bb8: bb8.await.unwrap(),
+            sqlx: pool::sqlx::pool(secret, options, of_four).await.unwrap(),
+        }
+    }
+
+    /// As many at once as a pool has connections, and each holds its own until all are open.
+    async fn requests(&self) {
+        let all = Arc::new(Barrier::new(3 * CONNECTIONS));
+        let mut requests = JoinSet::new();
+        for _ in 0..CONNECTIONS {
+            let (pool, opened) = (self.deadpool.clone(), all.clone());
+            requests.spawn(async move {
                 let client = pool.get().await.unwrap();
                 client.query_one("SELECT 1", &[]).await.unwrap();
-                all.wait().await;
-            })
-        })
-        .collect();
-    for request in requests {
-        request.await.unwrap();
+                opened.wait().await;
+            });
+            let (pool, opened) = (self.bb8.clone(), all.clone());
+            requests.spawn(async move {
+                let client = pool.get().await.unwrap();
+                client.query_one("SELECT 1", &[]).await.unwrap();
+                opened.wait().await;
+            });
+            let (pool, opened) = (self.sqlx.clone(), all.clone());
+            requests.spawn(async move {
+                let mut connection = pool.acquire().await.unwrap();
+                let query = sqlx::query("SELECT 1");
+                query.execute(&mut *connection).await.unwrap();
+                opened.wait().await;
+            });
+        }
+        requests.join_all().await;
     }
 }
 
