@@ -71,6 +71,8 @@
 
 mod builder;
 mod credential;
+#[cfg(any(feature = "https", feature = "tls"))]
+mod crypto;
 mod error;
 #[cfg(feature = "harden")]
 pub mod harden;
