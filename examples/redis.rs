@@ -93,5 +93,7 @@ fn refused(document: &Document, error: &RedisError) -> EngineError {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
+    // redis asks rustls for the process's: a build with two providers has none until one is installed
+    let _ = rustls::crypto::ring::default_provider().install_default();
     Function::from_env().await?.serve(|_, _| Redis).await
 }

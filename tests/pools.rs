@@ -13,7 +13,10 @@ use rotating_secret::{
     provider::{Aws, Fixed, Version},
 };
 use serde_json::json;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{
+    Describe, Executor, SqlSafeStr,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 enum Pool {
@@ -265,6 +268,21 @@ async fn queries_and_transactions_take_sqlxs_pool_as_they_take_sqlxs_own() {
         .await
         .unwrap();
     assert_eq!(left, 2);
+}
+
+#[tokio::test]
+async fn a_query_is_described_through_the_pool_as_through_sqlxs_own() {
+    let world = world().await;
+    let secret = alternating(&world).await;
+    let [.., Pool::Sqlx(pool)] = Pool::all(&world, &secret).await else {
+        unreachable!("the last one is sqlx's");
+    };
+    let sql = || "SELECT 1::int8 AS stock".into_sql_str();
+    let described = pool.describe(sql()).await.unwrap();
+    let own = pool.inner().describe(sql()).await.unwrap();
+    let columns = |of: &Describe<sqlx::Postgres>| format!("{:?}", of.columns());
+    assert_eq!(columns(&described), columns(&own));
+    assert!(columns(&described).contains("stock"));
 }
 
 #[tokio::test]

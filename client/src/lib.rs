@@ -51,9 +51,16 @@
 //! |---|---|
 //! | `aws` (default), `vault`, `azure`, `env` | where secrets come from: see [`provider`] |
 //! | `sso`, `credentials-process` (default) | AWS profiles that sign in with IAM Identity Center, or run a command |
+//! | `aws-lc-rs` (default), `ring` | the crypto provider below TLS, where the process has installed none |
 //! | `postgres`, `tls`, `listen` | tokio-postgres, TLS that knows RDS's roots, and being told of a change: see [`postgres`] |
 //! | `deadpool`, `bb8`, `sqlx` | pools whose connections change over: see [`pool`] |
 //! | `harden` | Linux: no core dumps, and an allocator that wipes what it frees |
+//!
+//! TLS uses the crypto provider that the process has installed (rustls's `CryptoProvider::install_default`), else that of
+//! the feature; with both features on, aws-lc-rs. Only the HTTP client of [`provider::Aws::from_env`] takes it from the
+//! features alone, because the AWS SDK takes no other. To stay on ring, set `default-features = false` and
+//! `features = ["aws", "ring"]`. A build needs only one provider: with two, rustls's own `ClientConfig::builder()` panics
+//! until one is installed. sqlx has TLS features of its own; `tls-rustls-aws-lc-rs` goes with the default here.
 //!
 //! Each pool has an example, to be run beside `local up`: `cargo run -p rotating-secret --example sqlx --all-features`.
 //!
@@ -85,6 +92,8 @@ mod builder;
 #[cfg(any(feature = "aws", feature = "postgres", feature = "sqlx"))]
 mod causes;
 mod credential;
+#[cfg(any(feature = "https", feature = "tls"))]
+mod crypto;
 #[cfg(any(feature = "postgres", feature = "sqlx"))]
 mod engine;
 mod error;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# test.sh: every test of the workspace. One that fails stops no other, and the names of all that failed stand at the end.
+# test.sh: every test of the workspace, and of the application beside it (client/beside). One that fails stops no other, and the names of all that failed stand at the end.
 #
 # test.sh --terminal: rotatectl's tests once more, in a terminal in place of a pipe.
 set -uo pipefail
@@ -14,12 +14,20 @@ cargo=(cargo test --workspace --all-features --no-fail-fast --color "$colour")
 
 run() { "$@" 2>&1 | tee -a "$log" || failed=1; }
 
+# in the same target folder, where most of what it needs is built
+beside() {
+  local at=(--manifest-path client/beside/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}")
+  cargo test "${at[@]}" --no-fail-fast --color "$colour" --tests -- --color "$colour" 2>&1 |
+    sed "s|to rerun pass \`|&${at[*]:0:2} |"
+}
+
 if [ "${1:-}" != --terminal ]; then
   # what does not build is told here, and nothing is run
   cargo build --workspace --all-features --tests || exit
   run "${cargo[@]}" --doc -- --color "$colour"
   run local/scripts/versions.sh --installed
   run "${cargo[@]}" --tests -- --color "$colour"
+  run beside
 elif [ "$(uname)" = Linux ] && command -v script >/dev/null; then
   # all by name: with `-p rotatectl` cargo would choose other features, and build half of everything anew
   targets=(--lib)

@@ -59,6 +59,11 @@ fn tests_that_fail_stop_no_others_and_their_names_stand_at_the_end() {
             echo 'test result: FAILED. 3 passed; 1 failed'
             echo 'error: test failed, to rerun pass `-p two --test three`' >&2
             exit 101 ;;
+        *client/beside*)
+            echo 'test broken ... FAILED'
+            echo 'test result: FAILED. 0 passed; 1 failed'
+            echo 'error: test failed, to rerun pass `--test four`' >&2
+            exit 101 ;;
         esac"#,
     );
     assert_eq!(code, Some(1), "{said}");
@@ -68,6 +73,8 @@ fn tests_that_fail_stop_no_others_and_their_names_stand_at_the_end() {
     src/lib.rs - kit (line 7)
   cargo test -p two --test three
     wrong
+  cargo test --manifest-path client/beside/Cargo.toml --test four
+    broken
 ";
     assert!(said.ends_with(end), "{said}");
     let (code, said, _) = run("test.sh", "echo 'test result: ok. 2 passed; 0 failed'");

@@ -21,7 +21,8 @@ use async_stream::try_stream;
 use futures_util::{TryStreamExt, future::BoxFuture, stream::BoxStream};
 use secrecy::ExposeSecret;
 use sqlx::{
-    Acquire, Connection, Either, Error, Execute, Executor, PgPool, Postgres, SqlStr, Transaction,
+    Acquire, Connection, Describe, Either, Error, Execute, Executor, PgPool, Postgres, SqlStr,
+    Transaction,
     pool::PoolConnection,
     postgres::{
         PgConnectOptions, PgConnection, PgPoolOptions, PgQueryResult, PgRow, PgSslMode,
@@ -246,6 +247,15 @@ impl<'p> Executor<'p> for &Pool {
                 .prepare_with(sql, parameters)
                 .await
         })
+    }
+
+    // sqlx requires it in a build that has its feature `macros`, as its default features have
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, Error>>
+    where
+        'p: 'e,
+    {
+        let pool = self.clone();
+        Box::pin(async move { (&mut *pool.acquire().await?).describe(sql).await })
     }
 }
 

@@ -3,15 +3,15 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use rustls::{
     ClientConfig, RootCertStore,
-    crypto::ring,
     pki_types::{CertificateDer, pem::PemObject},
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::crypto;
 
 /// The RDS roots of every region, in PEM, as AWS publishes them: for drivers that take their roots so, as sqlx does.
 pub const RDS_ROOTS: &[u8] = include_bytes!("rds-root-cas.pem");
@@ -24,8 +24,13 @@ pub enum NoTls {
     /// The file of the caller's.
     #[error("no root certificate is read from {file} ({reason}): name a PEM file that holds one")]
     Unreadable { file: PathBuf, reason: String },
+    /// The application has none, and neither of the features `aws-lc-rs` and `ring` is on.
+    #[error("{reason}")]
+    NoCryptoProvider { reason: String },
     /// The library's own.
-    #[error("TLS cannot be set up ({0}): this is a fault of this crate")]
+    #[error(
+        "TLS cannot be set up ({0}): install a crypto provider that has cipher suites for TLS 1.2 or 1.3"
+    )]
     Unusable(#[from] rustls::Error),
 }
 
@@ -34,7 +39,7 @@ pub enum NoTls {
 ///
 /// # Errors
 ///
-/// The file can't be read, or holds no certificate.
+/// The file can't be read, or holds no certificate; or there is no crypto provider.
 pub fn tls(ca_file: Option<&Path>) -> Result<MakeRustlsConnect, NoTls> {
     let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     let built_in = CertificateDer::pem_slice_iter(RDS_ROOTS);
@@ -45,7 +50,10 @@ pub fn tls(ca_file: Option<&Path>) -> Result<MakeRustlsConnect, NoTls> {
             reason: error.to_string(),
         })?;
     }
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let provider = crypto::provider().map_err(|error| NoTls::NoCryptoProvider {
+        reason: error.to_string(),
+    })?;
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();

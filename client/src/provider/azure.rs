@@ -283,9 +283,7 @@ fn credential_from_env() -> Result<Arc<dyn TokenCredential>, ProviderError> {
 
 /// A redirect would take the token elsewhere, and Azure's APIs send none.
 fn transport() -> Result<Transport, ProviderError> {
-    let client = https::client(None, redirect::Policy::none(), false);
-    let client =
-        client.map_err(|reason| invalid(format!("{reason}: install root certificates")))?;
+    let client = https::client(None, redirect::Policy::none(), false).map_err(invalid)?;
     Ok(Transport::new(Arc::new(client)))
 }
 

@@ -1,24 +1,26 @@
-//! One HTTP client for the stores whose own crates would bring another TLS: rustls with ring, which wants no more than a C
-//! compiler.
-
-use std::sync::Arc;
+//! One HTTP client for the stores whose own crates would choose a TLS of their own: rustls, with the application's crypto
+//! provider.
 
 use reqwest::{Client, redirect, retry};
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
+
+use crate::crypto;
 
 /// A client that believes these roots, or the platform's, and asks once: time limits and second tries are the caller's.
 ///
 /// # Errors
 ///
-/// What is missing for TLS, as a clause.
+/// What is missing for TLS, and what to do about it.
 pub(super) fn client(
     roots: Option<RootCertStore>,
     redirects: redirect::Policy,
     https_only: bool,
 ) -> Result<Client, String> {
-    let no_tls = |error: rustls::Error| format!("there is no TLS ({error})");
-    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let no_tls =
+        |error: rustls::Error| format!("there is no TLS ({error}): install root certificates");
+    let provider = crypto::provider().map_err(|error| error.to_string())?;
+    let tls = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(no_tls)?;
     let tls = match roots {
@@ -31,5 +33,5 @@ pub(super) fn client(
         .redirect(redirects)
         .retry(retry::never()) // reqwest's default repeats what a server refused to begin with
         .build()
-        .map_err(|error| format!("there is no HTTP client ({error})"))
+        .map_err(|error| format!("there is no HTTP client ({error}): install root certificates"))
 }

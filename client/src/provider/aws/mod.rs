@@ -3,18 +3,17 @@
 mod address;
 mod credentials;
 mod errors;
+mod http;
 mod region;
 
 use std::{
     collections::HashMap,
-    env, fs,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_secretsmanager::Client;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 
 use self::{credentials::Unhurried, region::InRegion};
 use super::{ProviderError, ProviderErrorKind as Kind, SecretProvider, Stage, Version};
@@ -44,33 +43,11 @@ impl Aws {
     ///
     /// # Errors
     ///
-    /// `AWS_CA_BUNDLE` names a file that can't be read, or that holds no certificates.
+    /// `AWS_CA_BUNDLE` names a file that can't be read, or that holds no certificates. Neither of the features `aws-lc-rs`
+    /// and `ring` is on: use [`from_config`](Self::from_config) then, with an HTTP client of your own.
     pub async fn from_env() -> Result<Self, ProviderError> {
-        let trust = match env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) {
-            None => TrustStore::default(),
-            Some(path) => {
-                let pem = fs::read(&path).map_err(|error| {
-                    let message = format!(
-                        "AWS_CA_BUNDLE, {}, cannot be read ({error}): correct it or unset it",
-                        path.display()
-                    );
-                    ProviderError::new(Kind::Invalid, message)
-                })?;
-                TrustStore::empty().with_pem_certificate(pem)
-            }
-        };
-        let tls = TlsContext::builder().with_trust_store(trust).build();
-        let tls = tls.map_err(|error| {
-            let message =
-                format!("no TLS with these roots ({error}): correct AWS_CA_BUNDLE or unset it");
-            ProviderError::new(Kind::Invalid, message)
-        })?;
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
-            .tls_context(tls)
-            .build_https();
         let shared = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
+            .http_client(http::client()?)
             .load()
             .await;
         Ok(Self::from_config(shared))

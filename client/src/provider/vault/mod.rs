@@ -86,8 +86,7 @@ impl Vault {
         };
         // a standby sends its client to the active node, once
         let redirects = redirect::Policy::limited(1);
-        let http = https::client(roots, redirects, encrypted)
-            .map_err(|reason| invalid(format!("{reason}: install root certificates")))?;
+        let http = https::client(roots, redirects, encrypted).map_err(invalid)?;
 
         let namespace = variable("VAULT_NAMESPACE");
         Self::from_client(VaultClient {
