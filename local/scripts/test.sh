@@ -14,7 +14,7 @@ cargo=(cargo test --workspace --all-features --no-fail-fast --color "$colour")
 
 run() { "$@" 2>&1 | tee -a "$log" || failed=1; }
 
-# in the same target folder, where most of what it needs is built
+# in the same target folder, where a part of what it needs is built already
 beside() {
   local at=(--manifest-path client/beside/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}")
   cargo test "${at[@]}" --no-fail-fast --color "$colour" --tests -- --color "$colour" 2>&1 |
