@@ -96,7 +96,8 @@ impl RotatingSecret {
         Fut: Future<Output = Result<T, Attempt<E>>>,
     {
         let mut credential = self.usable().await?;
-        let (mut tried, mut last, mut until) = (Vec::new(), Last::None, Instant::now());
+        let (mut tried, mut last) = (Vec::new(), Last::None);
+        let (mut since, mut until) = (None, Instant::now());
         loop {
             let version = credential.version_id().clone();
             let rejections = &self.shared.rejections;
@@ -125,7 +126,8 @@ impl RotatingSecret {
             if matches!(last, Last::Unclear(_)) {
                 until = Instant::now();
             }
-            credential = match self.next(&tried, until).await {
+            let since = *since.get_or_insert_with(Instant::now);
+            credential = match self.next(&tried, since, until).await {
                 Ok(credential) => credential,
                 Err(why @ Error::Rejected { .. }) => return Err(last.told(why)),
                 Err(error) => return Err(error.into()),
@@ -134,14 +136,19 @@ impl RotatingSecret {
     }
 
     /// Another version than those that were tried, or the one in force when its turn comes again.
-    async fn next(&self, tried: &[Arc<str>], until: Instant) -> Result<CredentialGuard, Error> {
+    async fn next(
+        &self,
+        tried: &[Arc<str>],
+        since: Instant,
+        until: Instant,
+    ) -> Result<CredentialGuard, Error> {
         let again = match self.current() {
             Ok(credential) => self.shared.rejections.opens(credential.version_id()),
             Err(_) => None,
         };
         tokio::select! {
             biased;
-            next = self.recover_from(tried, until) => next,
+            next = self.recover_from(tried, since, until) => next,
             () = sleep_until(again.unwrap_or(until)), if again.is_some_and(|again| again < until) => self.usable().await,
         }
     }

@@ -11,7 +11,7 @@ use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
 
 use crate::{
     error::Error,
-    refresh::Ask,
+    refresh::{Ask, Recovery},
     slot::{Change, CredentialGuard, Shared},
 };
 
@@ -120,13 +120,15 @@ impl RotatingSecret {
     ///
     /// The provider has nothing but what was rejected, or gave no answer.
     pub async fn recover(&self, rejected: &str) -> Result<CredentialGuard, Error> {
-        self.recover_from(&[rejected.into()], Instant::now() + self.lag)
+        let now = Instant::now();
+        self.recover_from(&[rejected.into()], now, now + self.lag)
             .await
     }
 
     pub(crate) async fn recover_from(
         &self,
         tried: &[Arc<str>],
+        since: Instant,
         until: Instant,
     ) -> Result<CredentialGuard, Error> {
         if let Ok(credential) = self.current()
@@ -135,10 +137,13 @@ impl RotatingSecret {
             return Ok(credential);
         }
         let tried = tried.to_vec();
-        self.ask(|reply| Ask::Recover {
-            tried,
-            until,
-            reply,
+        self.ask(|reply| {
+            Ask::Recover(Recovery {
+                tried,
+                since,
+                until,
+                reply,
+            })
         })
         .await
     }

@@ -98,6 +98,10 @@ async fn the_error_says_what_was_asked_and_for_how_long() {
     for part in ["in 2.0 s", "v1 as AWSCURRENT", "nothing as AWSPENDING"] {
         assert!(error.contains(part), "{error}");
     }
+    // a login that tried the same version again and again meanwhile tells of all that time
+    sleep(MINUTE).await;
+    let error = log_in(&secret, "none").await.0.unwrap_err().to_string();
+    assert!(error.contains("asked 11 times in 2.0 s"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -30,6 +30,7 @@ use crate::{
     slot::{Change, CredentialGuard, Shared},
 };
 
+pub(crate) use self::recover::Recovery;
 use self::{look::Look, pace::Pace, recover::Recovering};
 
 pub(crate) const LONGEST_DELAY: Duration = Duration::from_secs(30);
@@ -45,12 +46,8 @@ pub(crate) enum Ask {
     Usable(Reply),
     /// What the provider has now.
     Refresh(Reply),
-    /// Another version than those that the server rejected, until then.
-    Recover {
-        tried: Vec<Arc<str>>,
-        until: Instant,
-        reply: Reply,
-    },
+    /// Another version than those that the server rejected.
+    Recover(Recovery),
 }
 
 /// As a secret was set up.
@@ -161,11 +158,7 @@ impl<P: SecretProvider> Refresher<P> {
             Ask::Refresh(reply) => {
                 let _ = reply.send(self.outcome(true));
             }
-            Ask::Recover {
-                tried,
-                until,
-                reply,
-            } => self.recover(tried, until, reply),
+            Ask::Recover(recovery) => self.recover(recovery),
         }
     }
 

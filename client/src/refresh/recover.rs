@@ -3,7 +3,7 @@
 //! Those who wait stand in a queue. All are served by one round of questions, and by whatever else puts another version in
 //! force. A store that lags has the next version later than the server does, so the rounds go on for as long as it may.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -18,34 +18,33 @@ use crate::{
 /// pending, that rotation may have ended between these two questions.
 const STAGES: [Stage; 3] = [Stage::Current, Stage::Pending, Stage::Current];
 
+/// How many rounds are remembered, to be told of.
+const KEPT: usize = 64;
+
 /// Between two rounds.
 const CLOSEST: Duration = Duration::from_millis(200);
 
-/// One who waits, and the versions that the server rejected.
-struct Recovery {
-    tried: Vec<Arc<str>>,
-    since: Instant,
-    until: Instant,
-    /// How often the provider was asked meanwhile.
-    rounds: u32,
-    reply: Reply,
+/// One who wants another version than those that the server rejected.
+pub(crate) struct Recovery {
+    pub(crate) tried: Vec<Arc<str>>,
+    /// When the server rejected the first of them.
+    pub(crate) since: Instant,
+    pub(crate) until: Instant,
+    pub(crate) reply: Reply,
 }
 
-impl Recovery {
-    /// However short its time is, it has one round, unless there were too many just now.
-    fn ends(&self) -> Instant {
-        if self.rounds == 0 {
-            self.until.max(self.since + CLOSEST)
-        } else {
-            self.until
-        }
-    }
+/// One who waits.
+struct Waiting {
+    recovery: Recovery,
+    came: Instant,
 }
 
 /// Those who wait.
 pub(super) struct Recovering {
-    waiting: Vec<Recovery>,
+    waiting: Vec<Waiting>,
     pace: Pace,
+    /// When the last rounds were.
+    rounds: VecDeque<Instant>,
     /// The versions that the last round found under AWSCURRENT and AWSPENDING.
     current: Option<String>,
     pending: Option<String>,
@@ -56,6 +55,7 @@ impl Default for Recovering {
         Self {
             waiting: Vec::new(),
             pace: Pace::new(CLOSEST),
+            rounds: VecDeque::with_capacity(KEPT),
             current: None,
             pending: None,
         }
@@ -63,25 +63,20 @@ impl Default for Recovering {
 }
 
 impl<P: SecretProvider> Refresher<P> {
-    pub(super) fn recover(&mut self, tried: Vec<Arc<str>>, until: Instant, reply: Reply) {
+    pub(super) fn recover(&mut self, recovery: Recovery) {
         let waiting = &mut self.recovering.waiting;
         // who has given up is not asked for
-        waiting.retain(|recovery| !recovery.reply.is_closed());
-        waiting.push(Recovery {
-            tried,
-            since: Instant::now(),
-            until,
-            rounds: 0,
-            reply,
-        });
+        waiting.retain(|one| !one.recovery.reply.is_closed());
+        let came = Instant::now();
+        waiting.push(Waiting { recovery, came });
         self.serve();
     }
 
     /// When the next round is, or the first of those who wait has waited for long enough.
     pub(super) fn round_at(&self) -> Option<Instant> {
-        let waiting = &self.recovering.waiting;
-        let longest = waiting.iter().map(Recovery::ends).min()?;
-        Some(longest.min(self.next_round()))
+        let recovering = &self.recovering;
+        let ends = recovering.waiting.iter().map(|one| recovering.end_of(one));
+        Some(ends.min()?.min(self.next_round()))
     }
 
     fn next_round(&self) -> Instant {
@@ -97,22 +92,15 @@ impl<P: SecretProvider> Refresher<P> {
         let next = self.next_round();
         let now = Instant::now();
         if next <= now {
-            self.recovering.pace.ask(now);
-            self.ask_for_all().await;
+            let questions = self.recovering.begin_round(now);
+            self.ask_for_all(questions).await;
         }
         self.dismiss();
     }
 
-    async fn ask_for_all(&mut self) {
+    async fn ask_for_all(&mut self, questions: usize) {
         metrics::counter!("rotating_secret_recoveries_total", "secret" => self.shared.id.to_string()).increment(1);
-        for recovery in &mut self.recovering.waiting {
-            recovery.rounds += 1;
-        }
-        for (question, stage) in STAGES.into_iter().enumerate() {
-            let is_new = |recovery: &Recovery| recovery.rounds == 1;
-            if question == 2 && !self.recovering.waiting.iter().any(is_new) {
-                return; // the next round comes soon
-            }
+        for stage in STAGES.into_iter().take(questions) {
             match self.fetch(stage).await {
                 Ok((version, asked)) if stage == Stage::Current => {
                     self.recovering.current = Some(version.id.clone());
@@ -126,8 +114,9 @@ impl<P: SecretProvider> Refresher<P> {
                 }
                 Ok((version, asked)) => {
                     self.recovering.pending = Some(version.id.clone());
-                    let serves = |recovery: &Recovery| {
-                        recovery.tried.iter().all(|tried| **tried != *version.id)
+                    let serves = |one: &Waiting| {
+                        let tried = &one.recovery.tried;
+                        tried.iter().all(|tried| **tried != *version.id)
                     };
                     if self.recovering.waiting.iter().any(serves) {
                         self.install(version, stage, asked);
@@ -145,7 +134,7 @@ impl<P: SecretProvider> Refresher<P> {
                     if !passes {
                         let now = Instant::now();
                         let waiting = &mut self.recovering.waiting;
-                        waiting.iter_mut().for_each(|recovery| recovery.until = now);
+                        waiting.iter_mut().for_each(|one| one.recovery.until = now);
                     }
                     return;
                 }
@@ -163,24 +152,31 @@ impl<P: SecretProvider> Refresher<P> {
             return;
         }
         let version = slot.credential().version_id();
-        let serves = |recovery: &mut Recovery| !recovery.tried.contains(version);
-        for recovery in self.recovering.waiting.extract_if(.., serves) {
-            let _ = recovery.reply.send(Ok(CredentialGuard::of(slot.clone())));
+        let serves = |one: &mut Waiting| !one.recovery.tried.contains(version);
+        for one in self.recovering.waiting.extract_if(.., serves) {
+            let _ = one
+                .recovery
+                .reply
+                .send(Ok(CredentialGuard::of(slot.clone())));
         }
     }
 
     /// Tells those who have waited for long enough.
     fn dismiss(&mut self) {
         let now = Instant::now();
-        let tired = |recovery: &mut Recovery| recovery.ends() <= now;
-        let tired: Vec<_> = self.recovering.waiting.extract_if(.., tired).collect();
-        for recovery in tired {
+        let waiting = std::mem::take(&mut self.recovering.waiting);
+        for one in waiting {
+            if self.recovering.end_of(&one) > now {
+                self.recovering.waiting.push(one);
+                continue;
+            }
+            let recovery = one.recovery;
             let error = match &self.failure {
                 Some(failure) => self.error(failure.error.clone()),
                 None => Error::Rejected {
                     secret: self.shared.id.clone(),
                     tried: recovery.tried.join(", "),
-                    asked: self.recovering.asked(&recovery),
+                    asked: self.recovering.asked(recovery.since),
                 },
             };
             tracing::warn!(%error, "a login was rejected, and there is nothing else to try");
@@ -190,13 +186,41 @@ impl<P: SecretProvider> Refresher<P> {
 }
 
 impl Recovering {
-    /// What the provider was asked for one who waited, and what it had.
-    fn asked(&self, recovery: &Recovery) -> String {
-        if recovery.rounds == 0 {
+    /// And of how many questions it is: for those who have had one, the next round comes soon.
+    fn begin_round(&mut self, now: Instant) -> usize {
+        let questions = match self.waiting.iter().any(|one| self.is_new(one)) {
+            true => STAGES.len(),
+            false => STAGES.len() - 1,
+        };
+        self.pace.ask(now);
+        if self.rounds.len() == KEPT {
+            self.rounds.pop_front();
+        }
+        self.rounds.push_back(now);
+        questions
+    }
+
+    fn is_new(&self, one: &Waiting) -> bool {
+        self.rounds.back().is_none_or(|last| *last < one.came)
+    }
+
+    /// However short its time is, one who waits has one round, unless there were too many just now.
+    fn end_of(&self, one: &Waiting) -> Instant {
+        if self.is_new(one) {
+            one.recovery.until.max(one.came + CLOSEST)
+        } else {
+            one.recovery.until
+        }
+    }
+
+    /// What the provider was asked since then, and what it had.
+    fn asked(&self, since: Instant) -> String {
+        let times = self.rounds.iter().filter(|round| since <= **round).count();
+        if times == 0 {
             return "was asked so often just now that it was not asked again".to_owned();
         }
         let has = |id: &Option<String>| id.as_deref().unwrap_or("nothing").to_owned();
-        let (times, waited) = (recovery.rounds, recovery.since.elapsed());
+        let waited = since.elapsed();
         format!(
             "was asked {times} times in {:.1} s and has {} as AWSCURRENT, {} as AWSPENDING",
             waited.as_secs_f64(),
