@@ -20,9 +20,9 @@ pub(super) struct Look {
 }
 
 impl<P: SecretProvider> Refresher<P> {
-    /// A version that is in force, or was, is not looked for.
+    /// A version that is in force is not looked for. One that was may be again: somebody has rolled back.
     pub(super) fn pushed(&mut self, push: Push) {
-        let named = push.named.filter(|version| !self.has_seen(version));
+        let named = push.named.filter(|version| !self.holds(version));
         if named.is_some() || push.unnamed {
             self.look_again();
         }
@@ -42,7 +42,7 @@ impl<P: SecretProvider> Refresher<P> {
         self.look.last = Some(Instant::now());
         self.refresh().await;
         if let Some((version, until)) = self.look.named.take()
-            && !self.has_seen(&version)
+            && !self.holds(&version)
         {
             if Instant::now() < until {
                 self.look.named = Some((version, until));
@@ -53,12 +53,8 @@ impl<P: SecretProvider> Refresher<P> {
         }
     }
 
-    fn has_seen(&self, version: &str) -> bool {
+    fn holds(&self, version: &str) -> bool {
         self.shared.last().credential().version() == version
-            || self
-                .replaced
-                .iter()
-                .any(|(replaced, _)| **replaced == *version)
     }
 }
 
@@ -143,13 +139,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_version_that_is_in_force_or_was_is_not_looked_for() {
+    async fn a_version_that_is_in_force_is_not_looked_for_and_one_that_was_may_be_again() {
         let (provider, secret) = Asked::secret().await;
         secret.pushed(Some("v1".to_owned()));
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(provider.times().len(), 0);
         provider.0.lock().unwrap().0 = "v2";
         secret.refresh().await.unwrap();
+        // somebody rolls back, at once
+        provider.0.lock().unwrap().0 = "v1";
         secret.pushed(Some("v1".to_owned()));
-        sleep(Duration::from_secs(10)).await;
-        assert_eq!(provider.times().len(), 1);
+        sleep(Duration::from_secs(7)).await;
+        assert_eq!(secret.current().unwrap().version(), "v1");
     }
 }
