@@ -37,13 +37,16 @@ pub(crate) struct Recovery {
 struct Waiting {
     recovery: Recovery,
     came: Instant,
+    /// How many rounds there had been when it came.
+    after: u64,
 }
 
 /// Those who wait.
 pub(super) struct Recovering {
     waiting: Vec<Waiting>,
     pace: Pace,
-    /// When the last rounds were.
+    /// How many rounds there were, and when the last of them.
+    count: u64,
     rounds: VecDeque<Instant>,
     /// The versions that the last round found under AWSCURRENT and AWSPENDING.
     current: Option<String>,
@@ -55,6 +58,7 @@ impl Default for Recovering {
         Self {
             waiting: Vec::new(),
             pace: Pace::new(CLOSEST),
+            count: 0,
             rounds: VecDeque::with_capacity(KEPT),
             current: None,
             pending: None,
@@ -64,11 +68,15 @@ impl Default for Recovering {
 
 impl<P: SecretProvider> Refresher<P> {
     pub(super) fn recover(&mut self, recovery: Recovery) {
+        let (after, came) = (self.recovering.count, Instant::now());
         let waiting = &mut self.recovering.waiting;
         // who has given up is not asked for
         waiting.retain(|one| !one.recovery.reply.is_closed());
-        let came = Instant::now();
-        waiting.push(Waiting { recovery, came });
+        waiting.push(Waiting {
+            recovery,
+            came,
+            after,
+        });
         self.serve();
     }
 
@@ -193,6 +201,7 @@ impl Recovering {
             false => STAGES.len() - 1,
         };
         self.pace.ask(now);
+        self.count += 1;
         if self.rounds.len() == KEPT {
             self.rounds.pop_front();
         }
@@ -201,7 +210,7 @@ impl Recovering {
     }
 
     fn is_new(&self, one: &Waiting) -> bool {
-        self.rounds.back().is_none_or(|last| *last < one.came)
+        one.after == self.count
     }
 
     /// However short its time is, one who waits has one round, unless there were too many just now.
