@@ -14,7 +14,7 @@ use crate::{
     error::{BuildError, Error},
     lifetime::Lifetime,
     provider::{ProviderError, ProviderErrorKind, SecretProvider, Stage, Version},
-    refresh::{self, Refresher, Settings},
+    refresh::{self, Refresher},
     secret::RotatingSecret,
     slot::Shared,
 };
@@ -185,7 +185,7 @@ impl Builder {
         asked: Asked,
     ) -> RotatingSecret {
         let first = Credential::new(first, Stage::Current, asked);
-        let (shared, tell) = Shared::new(self.secret, first, lifetime.bound);
+        let (shared, tell) = Shared::new(self.secret, self.lag, first, lifetime.bound);
         let shared = Arc::new(shared);
         let (asks, questions) = mpsc::unbounded_channel();
         let refresher = Refresher::new(
@@ -193,14 +193,11 @@ impl Builder {
             shared.clone(),
             tell,
             questions,
-            Settings {
-                lifetime,
-                fetch_timeout: self.fetch_timeout,
-                lag: self.lag,
-            },
+            lifetime,
+            self.fetch_timeout,
         );
         let task = runtime.spawn(refresher.run()).abort_handle();
-        RotatingSecret::new(shared, self.lag, asks, task)
+        RotatingSecret::new(shared, asks, task)
     }
 
     fn failed(&self, reason: ProviderError) -> BuildError {

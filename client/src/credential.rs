@@ -130,6 +130,12 @@ impl Credential {
         self.created
     }
 
+    /// The engine that the document names.
+    #[cfg(any(feature = "postgres", feature = "sqlx"))]
+    pub(crate) fn engine(&self) -> Option<&str> {
+        self.fields.engine.as_deref()
+    }
+
     /// The server's name or address.
     pub fn host(&self) -> Option<&str> {
         self.fields.host.as_deref()

@@ -1,7 +1,7 @@
 //! What went wrong, and what to do about it.
 //!
 //! The rule for every error of this crate: its text is the whole story in one line, causes included, and so `source()`
-//! gives no cause that the text already has. Whoever prints the chain (`{:#}` of anyhow) reads each cause once.
+//! gives no cause that the text already has. Who prints the chain (`{:#}` of anyhow) reads each cause once.
 
 use std::{sync::Arc, time::Duration};
 

@@ -94,8 +94,6 @@ mod causes;
 mod credential;
 #[cfg(any(feature = "https", feature = "tls"))]
 mod crypto;
-#[cfg(any(feature = "postgres", feature = "sqlx"))]
-mod engine;
 mod error;
 #[cfg(feature = "harden")]
 pub mod harden;
@@ -105,6 +103,8 @@ mod log_in;
 pub mod pool;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(any(feature = "postgres", feature = "sqlx"))]
+mod postgresql;
 pub mod provider;
 mod reader;
 mod refresh;
@@ -116,6 +116,8 @@ pub use builder::Builder;
 pub use credential::Credential;
 pub use error::{BuildError, Error};
 pub use log_in::{Attempt, LogInError};
+#[cfg(any(feature = "postgres", feature = "sqlx"))]
+pub use postgresql::NotALogin;
 pub use reader::Reader;
 pub use rotating_secret_document::DocumentError;
 pub use secret::RotatingSecret;

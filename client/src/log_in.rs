@@ -121,7 +121,7 @@ impl RotatingSecret {
             if !tried.contains(&version) {
                 tried.push(version);
                 // the one after this may be as far behind
-                until = Instant::now() + self.lag;
+                until = Instant::now() + self.shared.lag;
             }
             if matches!(last, Last::Unclear(_)) {
                 until = Instant::now();

@@ -1,6 +1,6 @@
 //! The handle that applications hold.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -21,8 +21,6 @@ use crate::{
 #[derive(Clone)]
 pub struct RotatingSecret {
     pub(crate) shared: Arc<Shared>,
-    /// How far the store may lag.
-    pub(crate) lag: Duration,
     asks: mpsc::UnboundedSender<Ask>,
     #[cfg_attr(
         not(feature = "listen"),
@@ -43,13 +41,11 @@ impl Drop for Task {
 impl RotatingSecret {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        lag: Duration,
         asks: mpsc::UnboundedSender<Ask>,
         task: AbortHandle,
     ) -> Self {
         Self {
             shared,
-            lag,
             asks,
             task: Arc::new(Task(task)),
         }
@@ -121,7 +117,7 @@ impl RotatingSecret {
     /// The provider has nothing but what was rejected, or gave no answer.
     pub async fn recover(&self, rejected: &str) -> Result<CredentialGuard, Error> {
         let now = Instant::now();
-        self.recover_from(&[rejected.into()], now, now + self.lag)
+        self.recover_from(&[rejected.into()], now, now + self.shared.lag)
             .await
     }
 
@@ -235,7 +231,6 @@ impl RotatingSecret {
     pub(crate) fn downgrade(&self) -> WeakSecret {
         WeakSecret {
             shared: Arc::downgrade(&self.shared),
-            lag: self.lag,
             asks: self.asks.downgrade(),
             task: Arc::downgrade(&self.task),
         }
@@ -246,7 +241,6 @@ impl RotatingSecret {
 #[cfg(feature = "listen")]
 pub(crate) struct WeakSecret {
     shared: std::sync::Weak<Shared>,
-    lag: Duration,
     asks: mpsc::WeakUnboundedSender<Ask>,
     task: std::sync::Weak<Task>,
 }
@@ -256,7 +250,6 @@ impl WeakSecret {
     pub(crate) fn upgrade(&self) -> Option<RotatingSecret> {
         Some(RotatingSecret {
             shared: self.shared.upgrade()?,
-            lag: self.lag,
             asks: self.asks.upgrade()?,
             task: self.task.upgrade()?,
         })

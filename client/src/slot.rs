@@ -18,6 +18,8 @@ use crate::{credential::Credential, error::Error, rejections::Rejections};
 /// What handles and the task that renews share.
 pub(crate) struct Shared {
     pub(crate) id: Arc<str>,
+    /// How far the store may lag.
+    pub(crate) lag: Duration,
     pub(crate) slot: ArcSwap<Slot>,
     /// Reading takes no lock; replacing does, so that nothing is replaced that was not looked at.
     replacing: Mutex<Option<Invalidated>>,
@@ -74,7 +76,7 @@ pub(crate) struct Slot {
     bound: Duration,
 }
 
-/// The same version is dropped no more often: whoever else saw it fail meanwhile takes what the provider has confirmed.
+/// The same version is dropped no more often: who else saw it fail meanwhile takes what the provider has confirmed.
 const BETWEEN_INVALIDATIONS: Duration = Duration::from_secs(1);
 
 /// What somebody dropped last.
@@ -101,6 +103,7 @@ impl Shared {
     /// With the end that tells of changes.
     pub(crate) fn new(
         id: Arc<str>,
+        lag: Duration,
         first: Credential,
         bound: Duration,
     ) -> (Self, watch::Sender<Change>) {
@@ -110,6 +113,7 @@ impl Shared {
         });
         let shared = Self {
             id,
+            lag,
             slot: ArcSwap::from_pointee(Slot {
                 credential: first,
                 unusable: None,
@@ -220,6 +224,12 @@ impl Slot {
 
     pub(crate) fn is_usable(&self) -> bool {
         self.unusable.is_none()
+    }
+
+    /// When it may not be used any more, by the runtime's clock.
+    pub(crate) fn ends_at(&self) -> Option<Instant> {
+        self.is_usable()
+            .then(|| self.credential.asked() + self.bound)
     }
 
     /// Whether it is past its bound, and nothing has withdrawn it yet: the runtime was not driven, or the machine slept.

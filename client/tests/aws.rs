@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::{Client, config::Region};
-use common::stores::text;
+use common::{closed_port, stores::text};
 use local::{
     secrets_manager::{Behavior, Fault, Hang, ServiceError, When},
     world::{Options, World},
@@ -18,7 +18,7 @@ use rotating_secret::{
 };
 use secrecy::ExposeSecret;
 use serde_json::json;
-use tokio::{net::TcpSocket, time::timeout};
+use tokio::time::timeout;
 
 /// A test that hangs tells less than one that fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -145,10 +145,8 @@ async fn each_failure_is_what_the_service_says_and_nothing_else() {
 
 #[tokio::test]
 async fn a_region_that_cannot_be_reached_is_no_answer() {
-    // bound, and not listening: nobody else can take it meanwhile
-    let held = TcpSocket::new_v4().unwrap();
-    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let nobody = format!("http://{}", held.local_addr().unwrap());
+    let (_held, port) = closed_port();
+    let nobody = format!("http://127.0.0.1:{port}");
     let provider = Aws::from_clients([at(&world().await, &nobody, "us-east-1")]);
     let failed = provider.fetch("d", Stage::Current).await.unwrap_err();
     assert_eq!(failed.kind(), Kind::Unavailable, "{failed}");

@@ -6,7 +6,10 @@ mod common;
 
 use std::{fs, path::Path};
 
-use common::stores::{in_environment, tell_text};
+use common::{
+    closed_port,
+    stores::{in_environment, tell_text},
+};
 use local::world::{Options, World};
 use rotating_secret::{
     RotatingSecret,
@@ -271,12 +274,10 @@ async fn what_sts_says_of_a_role_is_taken_for_what_it_is() {
     }
 }
 
-/// Bound, and not listening: nobody else can take it meanwhile.
+/// An address at which nobody listens.
 fn nobody() -> (TcpSocket, String) {
-    let held = TcpSocket::new_v4().unwrap();
-    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let address = format!("http://{}", held.local_addr().unwrap());
-    (held, address)
+    let (held, port) = closed_port();
+    (held, format!("http://127.0.0.1:{port}"))
 }
 
 #[tokio::test]

@@ -1,31 +1,19 @@
-//! One rule for every error: its text is one line with all causes, and whoever prints the chain reads each cause once.
+//! One rule for every error: its text is one line with all causes, and who prints the chain reads each cause once.
 #![cfg(feature = "postgres")]
 #![cfg(test)]
 
 mod common;
 
-use std::{error::Error as StdError, iter};
+use std::error::Error as StdError;
 
-use common::Scripted;
+use common::{Scripted, chain, closed_port, of_document};
 use rotating_secret::{
     Attempt, BuildError, Error, LogInError, RotatingSecret,
     postgres::{self, ConnectError, Refusal},
-    provider::{Fixed, ProviderError, ProviderErrorKind as Kind, Version},
+    provider::{ProviderError, ProviderErrorKind as Kind},
 };
 use serde_json::json;
-use tokio::net::TcpSocket;
 use tokio_postgres::NoTls;
-
-/// As `{:#}` of anyhow has it.
-fn chain(error: &(dyn StdError + 'static)) -> String {
-    let causes = iter::successors(Some(error), |&error: &&(dyn StdError + 'static)| {
-        error.source()
-    });
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
-}
 
 fn assert_once(error: &(dyn StdError + 'static), cause: &str) {
     let chain = chain(error);
@@ -76,20 +64,6 @@ async fn a_login_that_fails_or_is_rejected_tells_its_answer_once() {
     assert_once(&rejected.unwrap_err(), "the store says no");
 }
 
-/// Bound, and not listening: nobody else can take it meanwhile.
-fn nobody() -> (TcpSocket, u16) {
-    let held = TcpSocket::new_v4().unwrap();
-    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let port = held.local_addr().unwrap().port();
-    (held, port)
-}
-
-async fn with(document: serde_json::Value) -> RotatingSecret {
-    let provider = Fixed::new().with("orders/db", Version::text("v1", document.to_string()));
-    let built = RotatingSecret::builder("orders/db").build(provider).await;
-    built.unwrap()
-}
-
 fn of(error: ConnectError) -> Refusal {
     match error {
         ConnectError::Failed(refusal) => refusal,
@@ -98,13 +72,13 @@ fn of(error: ConnectError) -> Refusal {
 }
 
 async fn refusal(document: serde_json::Value) -> Refusal {
-    let connected = postgres::connect(&with(document).await, NoTls).await;
+    let connected = postgres::connect(&of_document(document).await, NoTls).await;
     of(connected.unwrap_err())
 }
 
 #[tokio::test]
 async fn a_server_that_cannot_be_reached_is_told_with_cause_host_and_port() {
-    let (_held, port) = nobody();
+    let (_held, port) = closed_port();
     let document =
         json!({ "host": "127.0.0.1", "port": port, "username": "o", "password": "s3cret" });
     let error = refusal(document).await;
@@ -153,7 +127,7 @@ async fn a_document_that_is_no_login_of_postgresql_is_told_by_its_field() {
 
 #[tokio::test]
 async fn the_engines_that_are_postgresql_are_logged_in_to() {
-    let (_held, port) = nobody();
+    let (_held, port) = closed_port();
     for engine in [
         json!("postgres"),
         json!("aurora-postgresql"),

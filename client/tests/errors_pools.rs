@@ -4,12 +4,10 @@
 
 mod common;
 
-use std::{error::Error as StdError, iter, time::Duration};
+use std::time::Duration;
 
-use rotating_secret::{
-    RotatingSecret, pool,
-    provider::{Fixed, Version},
-};
+use common::{chain, closed_port, of_document};
+use rotating_secret::{RotatingSecret, pool};
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::net::TcpSocket;
@@ -18,31 +16,16 @@ use tokio_postgres::NoTls;
 /// For a pool to try.
 const TIME: Duration = Duration::from_secs(5);
 
-async fn with(document: serde_json::Value) -> RotatingSecret {
-    let version = Version::text("v1", document.to_string());
-    let provider = Fixed::new().with("orders/db", version);
-    let built = RotatingSecret::builder("orders/db").build(provider).await;
-    built.unwrap()
-}
-
-/// A server that nobody is: bound, and not listening, so that nobody else can take it meanwhile.
+/// A secret whose server nobody is, and its host and port.
 async fn unreachable() -> (TcpSocket, RotatingSecret, String) {
-    let held = TcpSocket::new_v4().unwrap();
-    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let port = held.local_addr().unwrap().port();
+    let (held, port) = closed_port();
     let document =
         json!({ "host": "127.0.0.1", "port": port, "username": "o", "password": "s3cret" });
-    (held, with(document).await, format!("127.0.0.1 port {port}"))
-}
-
-fn chain(error: &(dyn StdError + 'static)) -> String {
-    let causes = iter::successors(Some(error), |&error: &&(dyn StdError + 'static)| {
-        error.source()
-    });
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+    (
+        held,
+        of_document(document).await,
+        format!("127.0.0.1 port {port}"),
+    )
 }
 
 fn assert_tells(told: &str, place: &str) {
@@ -84,7 +67,7 @@ async fn a_document_of_another_database_is_told_by_every_pool() {
     for (field, value) in [("engine", json!("mysql")), ("port", json!(70000))] {
         let mut document = json!({ "host": "127.0.0.1", "username": "o", "password": "s3cret" });
         document[field] = value;
-        let secret = with(document).await;
+        let secret = of_document(document).await;
         let pool = pool::deadpool::pool(&secret, NoTls, |pool| pool).unwrap();
         let deadpool = chain(&pool.get().await.unwrap_err());
         let pool = pool::bb8::pool(&secret, NoTls, |pool| pool).await.unwrap();

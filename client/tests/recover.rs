@@ -199,7 +199,7 @@ async fn while_every_version_is_rejected_neither_the_provider_nor_the_server_is_
     for caller in callers {
         caller.await.unwrap();
     }
-    // in the end one every two seconds, whoever it is
+    // in the end one login every two seconds, of all tasks together
     let logins = *logins.lock().unwrap();
     assert!((30..40).contains(&logins), "{logins} logins");
     let asked = questions(&provider).len();

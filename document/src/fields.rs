@@ -24,6 +24,8 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
 /// only `username` and `password`.
 #[derive(Clone, Debug, Default)]
 pub struct Fields {
+    /// `engine`, as it is written.
+    pub engine: Option<String>,
     /// `host`: a name or an address, without brackets and port.
     pub host: Option<String>,
     /// `port`, or the one behind the host.
@@ -58,6 +60,7 @@ impl Fields {
 
     pub(crate) fn of(object: &Object) -> Self {
         let mut wrong = None;
+        let engine = kept(read::optional(object, "engine"), &mut wrong);
         let (host, port) = kept(host::address(object, "host", "port"), &mut wrong);
         let username = kept(read::optional(object, "username"), &mut wrong);
         let password = kept(read::secret(object, "password"), &mut wrong);
@@ -66,6 +69,7 @@ impl Fields {
         let key = read::secret(object, "key").ok().flatten();
         let administrator = read::optional(object, "masterarn").ok().flatten();
         Self {
+            engine,
             host,
             port,
             username,

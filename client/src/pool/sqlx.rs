@@ -37,8 +37,8 @@ use tokio::{
 
 use super::age::SETTLED;
 use crate::{
-    Attempt, Credential, CredentialGuard, LogInError, RotatingSecret, causes::in_one_line, engine,
-    slot::Change,
+    Attempt, Credential, CredentialGuard, LogInError, RotatingSecret, causes::in_one_line,
+    postgresql::Login, slot::Change,
 };
 
 /// For as long it is waited to learn why there was no connection.
@@ -90,7 +90,7 @@ pub async fn pool(
         });
     let credential = secret.usable().await.map_err(configuration)?;
     let pool = Arc::new(Following {
-        pool: options.connect_lazy_with(configured(connect, &credential)?),
+        pool: options.connect_lazy_with(configured(connect, secret, &credential)?),
         given: Mutex::new(credential.version_id().clone()),
         secret: secret.clone(),
     });
@@ -191,7 +191,7 @@ impl Following {
         if *given != *credential.version_id() {
             let options = PgConnectOptions::clone(&self.pool.connect_options());
             self.pool
-                .set_connect_options(configured(options, credential)?);
+                .set_connect_options(configured(options, &self.secret, credential)?);
             *given = credential.version_id().clone();
         }
         Ok(())
@@ -314,43 +314,26 @@ fn let_idle_ones_go(pool: &PgPool) {
 
 fn configured(
     connect: PgConnectOptions,
+    secret: &RotatingSecret,
     credential: &Credential,
 ) -> Result<PgConnectOptions, Error> {
-    let version = credential.version();
-    if let Some(reason) = credential.wrong() {
-        let message = format!("version {version} of the secret {reason}");
-        return Err(Error::Configuration(message.into()));
-    }
-    if let Some(engine) = engine::foreign(credential) {
-        let message = format!(
-            "version {version} of the secret names the engine \"{engine}\", and this logs in to PostgreSQL: name the \
-             secret of a PostgreSQL database, or leave the engine out"
-        );
-        return Err(Error::Configuration(message.into()));
-    }
-    let missing = |field| {
-        let message = format!(
-            "version {version} of the secret has no {field}: store RDS's JSON, with host, username and password"
-        );
-        Error::Configuration(message.into())
-    };
-    let password = credential.password().ok_or_else(|| missing("password"))?;
+    let login = Login::of(secret.id(), credential).map_err(configuration)?;
     let connect = connect
-        .host(credential.host().ok_or_else(|| missing("host"))?)
-        .port(credential.port())
-        .username(credential.user().ok_or_else(|| missing("username"))?)
-        .password(password.expose_secret())
-        .ssl_mode(if credential.tls() {
+        .host(login.host)
+        .port(login.port)
+        .username(login.user)
+        .password(login.password.expose_secret())
+        .ssl_mode(if login.tls {
             PgSslMode::VerifyFull
         } else {
             PgSslMode::Disable
         });
-    Ok(match credential.database() {
+    Ok(match login.database {
         Some(database) => connect.database(database),
         None => connect,
     })
 }
 
-fn configuration(error: crate::Error) -> Error {
+fn configuration(error: impl fmt::Display) -> Error {
     Error::Configuration(error.to_string().into())
 }

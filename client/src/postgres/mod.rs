@@ -32,7 +32,8 @@ pub use listen::{NotListening, channel, listen};
 pub use tls::{NoTls, RDS_ROOTS, tls};
 
 use crate::{
-    Attempt, Credential, DocumentError, LogInError, RotatingSecret, causes::in_one_line, engine,
+    Attempt, Credential, LogInError, NotALogin, RotatingSecret, causes::in_one_line,
+    postgresql::Login,
 };
 
 /// A server that does not answer must not hold up who can go elsewhere.
@@ -88,32 +89,9 @@ pub enum Refusal {
         "there is no tokio runtime to run the connection on: connect inside of one, and with time and io enabled"
     )]
     NoRuntime,
-    /// The secret is of another database.
-    #[error(
-        "version {version} of {secret} names the engine \"{engine}\", and this logs in to PostgreSQL: name the secret of a \
-         PostgreSQL database, or leave the engine out"
-    )]
-    Engine {
-        secret: String,
-        version: String,
-        engine: String,
-    },
     /// The secret is not one to log in with.
-    #[error(
-        "version {version} of {secret} has no {field}: store RDS's JSON, with host, username and password"
-    )]
-    Incomplete {
-        secret: String,
-        version: String,
-        field: &'static str,
-    },
-    /// A field of the secret cannot be read.
-    #[error("version {version} of {secret} {reason}")]
-    Unreadable {
-        secret: String,
-        version: String,
-        reason: DocumentError,
-    },
+    #[error(transparent)]
+    NotALogin(#[from] NotALogin),
     /// The base configuration has what the secret decides.
     #[error(
         "the configuration names a host, and so does the secret: leave it out of the configuration"
@@ -210,43 +188,19 @@ fn configured(config: &Config, secret: &str, credential: &Credential) -> Result<
     if !config.get_hosts().is_empty() || !config.get_hostaddrs().is_empty() {
         return Err(Refusal::HostTwice);
     }
-    let version = credential.version();
-    if let Some(reason) = credential.wrong() {
-        return Err(Refusal::Unreadable {
-            secret: secret.to_owned(),
-            version: version.to_owned(),
-            reason: reason.clone(),
-        });
-    }
-    if let Some(engine) = engine::foreign(credential) {
-        return Err(Refusal::Engine {
-            secret: secret.to_owned(),
-            version: version.to_owned(),
-            engine,
-        });
-    }
-    let missing = |field| Refusal::Incomplete {
-        secret: secret.to_owned(),
-        version: version.to_owned(),
-        field,
-    };
+    let login = Login::of(secret, credential)?;
     let mut config = config.clone();
     config
-        .host(credential.host().ok_or_else(|| missing("host"))?)
-        .port(credential.port())
-        .user(credential.user().ok_or_else(|| missing("username"))?)
-        .password(
-            credential
-                .password()
-                .ok_or_else(|| missing("password"))?
-                .expose_secret(),
-        )
-        .ssl_mode(if credential.tls() {
+        .host(login.host)
+        .port(login.port)
+        .user(login.user)
+        .password(login.password.expose_secret())
+        .ssl_mode(if login.tls {
             SslMode::Require
         } else {
             SslMode::Disable
         });
-    if let Some(database) = credential.database() {
+    if let Some(database) = login.database {
         config.dbname(database);
     }
     if config.get_connect_timeout().is_none() {

@@ -1,5 +1,6 @@
 //! What is put in force of what the provider has, and for how long.
 
+use backon::BackoffBuilder;
 use tokio::time::Instant;
 
 use super::{Refresher, backoff};
@@ -8,7 +9,6 @@ use crate::{
     provider::{SecretProvider, Stage, Version},
     slot::Change,
 };
-use backon::BackoffBuilder;
 
 impl<P: SecretProvider> Refresher<P> {
     /// Has AWSCURRENT in force, unless the store may lag: then it is asked again until it cannot.
@@ -28,7 +28,7 @@ impl<P: SecretProvider> Refresher<P> {
         let held = last.credential();
         if !last.is_usable()
             || version.id == held.version()
-            || asked >= self.since + self.settings.lag
+            || asked >= self.since + self.shared.lag
         {
             return false;
         }
@@ -66,8 +66,8 @@ impl<P: SecretProvider> Refresher<P> {
             self.replaced
                 .retain(|(replaced, until)| now < *until && *replaced != id);
             self.replaced
-                .push((held.version_id().clone(), now + self.settings.lag));
-            // after the credential, so that whoever is told finds it
+                .push((held.version_id().clone(), now + self.shared.lag));
+            // after the credential, so that who is told finds it
             let (version, at) = (id.clone(), Some(now));
             self.tell.send_replace(Change { version, at });
             metrics::counter!("rotating_secret_version_changes_total", "secret" => self.shared.id.to_string())
@@ -85,10 +85,9 @@ impl<P: SecretProvider> Refresher<P> {
     }
 
     pub(super) fn schedule(&mut self, credential: &Credential, new: bool) {
-        let (announced, longest) = (credential.overlap_window(), self.settings.lifetime);
+        let (announced, longest) = (credential.overlap_window(), self.longest);
         self.lifetime = longest.within(announced).within(credential.lease());
         self.refresh_at = credential.asked() + self.lifetime.refresh_after(fastrand::f64());
-        self.expires_at = credential.asked() + self.lifetime.bound;
         if new && announced.is_some() && longest.within(announced) != longest {
             tracing::warn!(
                 secret = %self.shared.id, overlap_window = ?announced, ttl = ?self.lifetime.ttl,

@@ -15,7 +15,7 @@ const BETWEEN: Duration = Duration::from_secs(1);
 pub(super) struct Look {
     pub(super) at: Option<Instant>,
     last: Option<Instant>,
-    /// The version that a notification named, and how long it is looked for. Whoever can log in can name one.
+    /// The version that a notification named, and how long it is looked for. Anybody who can log in can name one.
     named: Option<(String, Instant)>,
 }
 
@@ -27,7 +27,7 @@ impl<P: SecretProvider> Refresher<P> {
             self.look_again();
         }
         if let Some(version) = named {
-            let until = Instant::now() + self.settings.lag + BETWEEN;
+            let until = Instant::now() + self.shared.lag + BETWEEN;
             self.look.named = Some((version, until));
         }
     }

@@ -50,24 +50,17 @@ pub(crate) enum Ask {
     Recover(Recovery),
 }
 
-/// As a secret was set up.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
-    pub(crate) lifetime: Lifetime,
-    pub(crate) fetch_timeout: Duration,
-    pub(crate) lag: Duration,
-}
-
 pub(crate) struct Refresher<P> {
     provider: P,
     shared: Arc<Shared>,
     tell: watch::Sender<Change>,
     asks: mpsc::UnboundedReceiver<Ask>,
-    settings: Settings,
+    /// As it was set up.
+    longest: Lifetime,
     /// As the document that is in force has it.
     lifetime: Lifetime,
+    fetch_timeout: Duration,
     refresh_at: Instant,
-    expires_at: Instant,
     backoff: ExponentialBackoff,
     failure: Option<Failure>,
     /// Those who want the provider asked.
@@ -96,17 +89,18 @@ impl<P: SecretProvider> Refresher<P> {
         shared: Arc<Shared>,
         tell: watch::Sender<Change>,
         asks: mpsc::UnboundedReceiver<Ask>,
-        settings: Settings,
+        longest: Lifetime,
+        fetch_timeout: Duration,
     ) -> Self {
         let now = Instant::now();
         let mut refresher = Self {
             provider,
             tell,
             asks,
-            settings,
-            lifetime: settings.lifetime,
+            longest,
+            lifetime: longest,
+            fetch_timeout,
             refresh_at: now,
-            expires_at: now,
             backoff: backoff().build(),
             failure: None,
             forced: Vec::new(),
@@ -125,7 +119,6 @@ impl<P: SecretProvider> Refresher<P> {
     pub(crate) async fn run(mut self) {
         let shared = self.shared.clone();
         loop {
-            let usable = shared.last().is_usable();
             let (forced_at, round_at) = (self.forced_at(), self.round_at());
             tokio::select! {
                 ask = self.asks.recv() => match ask {
@@ -137,7 +130,7 @@ impl<P: SecretProvider> Refresher<P> {
                 () = at(forced_at) => self.forced().await,
                 () = at(round_at) => self.round().await,
                 () = sleep_until(self.refresh_at) => self.refresh().await,
-                () = sleep_until(self.expires_at), if usable => self.expire(),
+                () = at(shared.last().ends_at()) => self.expire(),
             }
         }
     }
@@ -215,12 +208,12 @@ impl<P: SecretProvider> Refresher<P> {
     async fn fetch(&self, stage: Stage) -> Result<(Version, Asked), ProviderError> {
         let asked = Asked::now();
         let fetch = async { self.provider.fetch(&self.shared.id, stage).await };
-        let mut fetch = std::pin::pin!(answered(self.settings.fetch_timeout, fetch));
+        let mut fetch = std::pin::pin!(answered(self.fetch_timeout, fetch));
         let answer = loop {
             tokio::select! {
                 biased;
                 answer = &mut fetch => break answer,
-                () = sleep_until(self.expires_at), if self.shared.last().is_usable() => self.expire(),
+                () = at(self.shared.last().ends_at()) => self.expire(),
             }
         };
         let failed = answer.as_ref().err();

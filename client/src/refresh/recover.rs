@@ -41,6 +41,22 @@ struct Waiting {
     after: u64,
 }
 
+impl Waiting {
+    /// Whether there was no round for it among these.
+    fn is_new(&self, rounds: u64) -> bool {
+        self.after == rounds
+    }
+
+    /// However short its time is, it has one round, unless there were too many just now.
+    fn ends(&self, rounds: u64) -> Instant {
+        if self.is_new(rounds) {
+            self.recovery.until.max(self.came + CLOSEST)
+        } else {
+            self.recovery.until
+        }
+    }
+}
+
 /// Those who wait.
 pub(super) struct Recovering {
     waiting: Vec<Waiting>,
@@ -83,7 +99,10 @@ impl<P: SecretProvider> Refresher<P> {
     /// When the next round is, or the first of those who wait has waited for long enough.
     pub(super) fn round_at(&self) -> Option<Instant> {
         let recovering = &self.recovering;
-        let ends = recovering.waiting.iter().map(|one| recovering.end_of(one));
+        let ends = recovering
+            .waiting
+            .iter()
+            .map(|one| one.ends(recovering.count));
         Some(ends.min()?.min(self.next_round()))
     }
 
@@ -172,13 +191,10 @@ impl<P: SecretProvider> Refresher<P> {
     /// Tells those who have waited for long enough.
     fn dismiss(&mut self) {
         let now = Instant::now();
-        let waiting = std::mem::take(&mut self.recovering.waiting);
-        for one in waiting {
-            if self.recovering.end_of(&one) > now {
-                self.recovering.waiting.push(one);
-                continue;
-            }
-            let recovery = one.recovery;
+        let rounds = self.recovering.count;
+        let tired = |one: &mut Waiting| one.ends(rounds) <= now;
+        let tired: Vec<_> = self.recovering.waiting.extract_if(.., tired).collect();
+        for Waiting { recovery, .. } in tired {
             let error = match &self.failure {
                 Some(failure) => self.error(failure.error.clone()),
                 None => Error::Rejected {
@@ -194,9 +210,9 @@ impl<P: SecretProvider> Refresher<P> {
 }
 
 impl Recovering {
-    /// And of how many questions it is: for those who have had one, the next round comes soon.
+    /// Of how many questions it is: those who have had a round need no third one, for the next round comes soon.
     fn begin_round(&mut self, now: Instant) -> usize {
-        let questions = match self.waiting.iter().any(|one| self.is_new(one)) {
+        let questions = match self.waiting.iter().any(|one| one.is_new(self.count)) {
             true => STAGES.len(),
             false => STAGES.len() - 1,
         };
@@ -207,19 +223,6 @@ impl Recovering {
         }
         self.rounds.push_back(now);
         questions
-    }
-
-    fn is_new(&self, one: &Waiting) -> bool {
-        one.after == self.count
-    }
-
-    /// However short its time is, one who waits has one round, unless there were too many just now.
-    fn end_of(&self, one: &Waiting) -> Instant {
-        if self.is_new(one) {
-            one.recovery.until.max(one.came + CLOSEST)
-        } else {
-            one.recovery.until
-        }
     }
 
     /// What the provider was asked since then, and what it had.

@@ -5,16 +5,18 @@
 pub(crate) mod stores;
 
 use std::{
+    error::Error as StdError,
+    iter,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use rotating_secret::{
     RotatingSecret,
-    provider::{ProviderError, ProviderErrorKind, SecretProvider, Stage, Version},
+    provider::{Fixed, ProviderError, ProviderErrorKind, SecretProvider, Stage, Version},
 };
 use serde_json::json;
-use tokio::{sync::watch, time::Instant};
+use tokio::{net::TcpSocket, sync::watch, time::Instant};
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
@@ -172,4 +174,28 @@ pub(crate) async fn settle() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
     }
+}
+
+/// A secret of this document.
+pub(crate) async fn of_document(document: serde_json::Value) -> RotatingSecret {
+    let provider = Fixed::new().with("orders/db", Version::text("v1", document.to_string()));
+    let built = RotatingSecret::builder("orders/db").build(provider).await;
+    built.unwrap()
+}
+
+/// A port on which nobody listens, and which nobody can take while this is held: it is bound.
+pub(crate) fn closed_port() -> (TcpSocket, u16) {
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = held.local_addr().unwrap().port();
+    (held, port)
+}
+
+/// An error with all its causes, as `{:#}` of anyhow has it.
+pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
+    let causes = iter::successors(Some(error), |&error: &&(dyn StdError + 'static)| {
+        error.source()
+    });
+    let causes: Vec<String> = causes.map(ToString::to_string).collect();
+    causes.join(": ")
 }

@@ -91,13 +91,18 @@ impl Iam {
 
     /// The role behind a request, or `None` where its key is not restricted.
     pub fn caller(&self, headers: &HeaderMap) -> Option<Arc<Role>> {
-        let authorization = headers.get(AUTHORIZATION)?.to_str().ok()?;
-        // AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/secretsmanager/aws4_request, SignedHeaders=…
-        let (_, credential) = authorization.split_once("Credential=")?;
-        let (access_key_id, _) = credential.split_once('/')?;
+        let access_key_id = signed_for(headers)?.next()?;
         let roles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         roles.get(access_key_id).cloned()
     }
+}
+
+/// What a request was signed for, and with which key: access key id, date, region, service.
+pub(crate) fn signed_for(headers: &HeaderMap) -> Option<impl Iterator<Item = &str>> {
+    let authorization = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    // AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/secretsmanager/aws4_request, SignedHeaders=…
+    let (_, credential) = authorization.split_once("Credential=")?;
+    Some(credential.split('/'))
 }
 
 impl Role {

@@ -7,10 +7,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::State,
-    http::{
-        HeaderMap, HeaderValue, StatusCode,
-        header::{AUTHORIZATION, CONTENT_TYPE},
-    },
+    http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -24,6 +21,7 @@ use super::{
     faults::{Behavior, When},
     secret::View,
 };
+use crate::iam::signed_for;
 
 const AMZ_JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
 
@@ -74,7 +72,7 @@ async fn serve(State(service): State<SecretsManager>, headers: HeaderMap, body: 
 
     let view = match behavior {
         Some(Behavior::Lag) => View::Behind,
-        _ => service.view(signed_region(&headers)),
+        _ => service.view(signed_for(&headers).and_then(|mut scope| scope.nth(2))),
     };
     let caller = service.iam().caller(&headers);
     let result = service.perform(caller.as_deref(), operation, input.clone(), view);
@@ -91,13 +89,6 @@ async fn serve(State(service): State<SecretsManager>, headers: HeaderMap, body: 
         _ => {}
     }
     respond(result)
-}
-
-/// The region that a request was signed for.
-fn signed_region(headers: &HeaderMap) -> Option<&str> {
-    let authorization = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    // AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/secretsmanager/aws4_request, SignedHeaders=…
-    authorization.split_once("Credential=")?.1.split('/').nth(2)
 }
 
 fn respond(result: Result<Value, ServiceError>) -> Response {

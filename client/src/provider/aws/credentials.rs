@@ -1,6 +1,6 @@
 //! Credentials that take their time.
 //!
-//! A `credential_process` can ask a person, and a role that is assumed is a call to another service. Whoever reads a secret
+//! A `credential_process` can ask a person, and a role that is assumed is a call to another service. Who reads a secret
 //! waits for a bounded time only. So the loading is a task: it outlives the question that began it, and the next question
 //! waits for the same task.
 

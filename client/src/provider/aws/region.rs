@@ -40,7 +40,7 @@ impl InRegion {
 
     pub(super) fn configured(shared: &SdkConfig) -> Self {
         let config = Builder::from(shared)
-            // repeated by whoever asks, with backoff and jitter; here the next region is better than a second try
+            // repeated by the caller, with backoff and jitter; here the next region is better than a second try
             .retry_config(RetryConfig::disabled())
             // both limits of the SDK on an operation would be limits on the loading of credentials too
             .timeout_config(
