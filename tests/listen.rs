@@ -142,6 +142,22 @@ async fn a_listener_whose_session_is_ended_listens_again() {
 }
 
 #[tokio::test]
+async fn a_listener_that_is_ended_again_and_again_logs_in_ever_later() {
+    let world = world().await;
+    let id = world.single_user();
+    let (_secret, channel) = listening(&world, id).await;
+    let end = format!(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query = 'LISTEN {channel}'"
+    );
+    let (begun, mut ended) = (Instant::now(), 0);
+    while begun.elapsed() < Duration::from_secs(5) {
+        ended += ask::<i64>(&world, &end).await;
+    }
+    // after a tenth of a second, two, four, …: each with as much again by chance
+    assert!(ended <= 8, "{ended} logins in 5 s");
+}
+
+#[tokio::test]
 async fn what_was_told_while_nobody_listened_is_found_when_it_listens_again() {
     let world = world().await;
     let id = world.single_user();

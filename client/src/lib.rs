@@ -84,7 +84,8 @@
 //!   a suspend, [`current`](RotatingSecret::current) may give a credential past its bound: [`usable`](RotatingSecret::usable)
 //!   looks at the runtime's clock and at the wall's, and so does every login.
 //! - A version that the server rejects is tried again after a quarter of a second, then ever later, up to two seconds, by one
-//!   login of a secret at a time. So a password that was set right by hand may be found two seconds later.
+//!   login of a secret at a time. So a password that was set right by hand may be found two seconds later. Where the server
+//!   accepts it for some, each login goes at that pace by itself: there may be two servers behind one name.
 //! - PgBouncer says `08P01` for a wrong password and for much else: one more version is tried then, and nobody waits.
 //! - sqlx computes a password's proof in slices, between which other tasks run: its logins are slow on a busy runtime.
 

@@ -1,8 +1,8 @@
 //! A login that survives a rotation, whatever the driver.
 
-use std::{error::Error as StdError, sync::Arc};
+use std::error::Error as StdError;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use crate::{error::Error, secret::RotatingSecret, slot::CredentialGuard};
 
@@ -53,6 +53,18 @@ pub enum LogInError<E: StdError + 'static> {
     },
 }
 
+/// What an attempt came to.
+pub(crate) enum Session<T> {
+    /// The server accepted a login.
+    New(T),
+    /// There was one already.
+    #[cfg_attr(
+        not(feature = "sqlx"),
+        expect(dead_code, reason = "a pool's attempt may find one")
+    )]
+    Reused(T),
+}
+
 /// What the last attempt of a login came to.
 enum Last<E> {
     /// Somebody else's was rejected just now, so there was none.
@@ -95,21 +107,41 @@ impl RotatingSecret {
         F: Fn(CredentialGuard) -> Fut,
         Fut: Future<Output = Result<T, Attempt<E>>>,
     {
+        let attempt = &attempt;
+        self.log_in_or_reuse(move |credential| {
+            let login = attempt(credential);
+            async move { login.await.map(Session::New) }
+        })
+        .await
+    }
+
+    /// The same, where an attempt may need no login at all.
+    pub(crate) async fn log_in_or_reuse<T, E, F, Fut>(&self, attempt: F) -> Result<T, LogInError<E>>
+    where
+        E: StdError + 'static,
+        F: Fn(CredentialGuard) -> Fut,
+        Fut: Future<Output = Result<Session<T>, Attempt<E>>>,
+    {
+        let rejections = &self.shared.rejections;
         let mut credential = self.usable().await?;
-        let (mut tried, mut last) = (Vec::new(), Last::None);
+        let (mut tried, mut tries, mut last) = (Vec::new(), 0, Last::None);
         let (mut since, mut until) = (None, Instant::now());
         loop {
             let version = credential.version_id().clone();
-            let rejections = &self.shared.rejections;
             if rejections.has_turn(&version) {
                 let began = Instant::now();
+                tries += 1;
                 match attempt(credential).await {
-                    Ok(session) => {
+                    Ok(Session::New(session)) => {
                         rejections.accepted(&version);
                         return Ok(session);
                     }
+                    Ok(Session::Reused(session)) => return Ok(session),
                     Err(Attempt::Failed(error)) => return Err(LogInError::Failed(error)),
-                    Err(Attempt::Unclear(answer)) => last = Last::Unclear(answer),
+                    Err(Attempt::Unclear(answer)) => {
+                        rejections.unclear(&version);
+                        last = Last::Unclear(answer);
+                    }
                     Err(Attempt::Rejected(answer)) => {
                         rejections.rejected(self.id(), &version, began);
                         last = Last::Rejected(answer);
@@ -127,29 +159,18 @@ impl RotatingSecret {
                 until = Instant::now();
             }
             let since = *since.get_or_insert_with(Instant::now);
-            credential = match self.next(&tried, since, until).await {
+            // another version than those that were tried, or the one in force when its turn comes again
+            let held = self.shared.last().credential().version_id().clone();
+            let next = tokio::select! {
+                biased;
+                next = self.recover_from(&tried, since, until) => next,
+                () = rejections.next_turn(&held, tries) => self.usable().await,
+            };
+            credential = match next {
                 Ok(credential) => credential,
                 Err(why @ Error::Rejected { .. }) => return Err(last.told(why)),
                 Err(error) => return Err(error.into()),
             };
-        }
-    }
-
-    /// Another version than those that were tried, or the one in force when its turn comes again.
-    async fn next(
-        &self,
-        tried: &[Arc<str>],
-        since: Instant,
-        until: Instant,
-    ) -> Result<CredentialGuard, Error> {
-        let again = match self.current() {
-            Ok(credential) => self.shared.rejections.opens(credential.version_id()),
-            Err(_) => None,
-        };
-        tokio::select! {
-            biased;
-            next = self.recover_from(tried, since, until) => next,
-            () = sleep_until(again.unwrap_or(until)), if again.is_some_and(|again| again < until) => self.usable().await,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a login to PostgreSQL takes from a version of a secret, whatever the driver.
 
+use rotating_secret_document::shown_engine;
 use secrecy::SecretString;
 
 use crate::credential::Credential;
@@ -40,7 +41,7 @@ impl<'a> Login<'a> {
         }
         let engine = credential.engine().unwrap_or("postgres");
         if !engine.to_lowercase().contains("postgres") {
-            let engine: String = engine.chars().take(40).collect();
+            let engine = shown_engine(engine);
             return Err(not(format!(
                 "names the engine \"{engine}\", and this logs in to PostgreSQL: name the secret of a PostgreSQL database, or \
                  leave the engine out"

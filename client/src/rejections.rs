@@ -1,78 +1,166 @@
-//! Which versions the server rejected lately: after each rejection that version is tried again later, by one login at a time.
+//! What the server said of the versions lately: one that it rejects is tried again later, by one login at a time.
 //!
-//! Without this, everybody who retries would have the server reject a wrong password hundreds of times a second.
+//! Without this, everybody who retries would have the server reject a wrong password hundreds of times a second. A version
+//! that it accepts for some and rejects for others is not held back: there may be two servers behind one name.
 
 use std::{
     collections::HashMap,
+    future::pending,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, sleep_until},
+};
 
 const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// What was rejected so long ago says nothing of now.
+/// What the server said so long ago says nothing of now.
 const FORGOTTEN: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
-pub(crate) struct Rejections(Mutex<HashMap<Arc<str>, Rejected>>);
+pub(crate) struct Rejections {
+    versions: Mutex<HashMap<Arc<str>, Answers>>,
+    /// A version that was rejected is accepted again.
+    accepted: Notify,
+}
 
-struct Rejected {
-    /// One after another; those of logins that ran side by side are one.
-    times: u32,
+/// To logins with one version.
+struct Answers {
+    /// Rejections one after another; those of logins that ran side by side are one. None, if all that is known is unclear.
+    rejected: u32,
     last: Instant,
     /// Until then nobody tries it.
     until: Instant,
+    /// When it was accepted, after a rejection.
+    accepted: Option<Instant>,
+}
+
+/// How logins with a version are held back.
+enum HeldBack {
+    Until(Instant),
+    /// Some are accepted.
+    EachByItself,
+}
+
+impl Answers {
+    fn are_forgotten(&self, now: Instant) -> bool {
+        now >= self.last + FORGOTTEN
+    }
+
+    /// Whether one login at a time tries it.
+    fn are_rejections(&self, now: Instant) -> bool {
+        let is_mixed = self.accepted.is_some_and(|at| now < at + FORGOTTEN);
+        self.rejected > 0 && !is_mixed
+    }
 }
 
 impl Rejections {
     /// Whether a login may be tried with this version now. After a rejection the turn is one login's: the others wait for
     /// what it is told.
     pub(crate) fn has_turn(&self, version: &str) -> bool {
-        let (mut versions, now) = (self.lock(), Instant::now());
-        let Some(rejected) = versions.get_mut(version) else {
+        let now = Instant::now();
+        let mut versions = self.known(now);
+        let Some(answers) = versions.get_mut(version) else {
             return true;
         };
-        let has_turn = now >= rejected.until;
+        if !answers.are_rejections(now) {
+            return true;
+        }
+        let has_turn = now >= answers.until;
         if has_turn {
-            rejected.until = now + delay(rejected.times);
+            answers.until = now + delay(answers.rejected);
         }
         has_turn
     }
 
-    /// When a version is tried again that the server rejected, and has accepted for nobody since.
-    pub(crate) fn opens(&self, version: &str) -> Option<Instant> {
-        self.lock().get(version).map(|rejected| rejected.until)
+    /// Waits until a version that was rejected may be tried again, by a login that has done so that often.
+    pub(crate) async fn next_turn(&self, version: &str, tries: u32) {
+        let accepted = self.accepted.notified();
+        match self.held_back(version) {
+            None => pending().await,
+            Some(HeldBack::Until(until)) => tokio::select! {
+                () = sleep_until(until) => {}
+                () = accepted => {}
+            },
+            Some(HeldBack::EachByItself) => sleep(delay(tries)).await,
+        }
+    }
+
+    /// None, if it was not rejected.
+    fn held_back(&self, version: &str) -> Option<HeldBack> {
+        let now = Instant::now();
+        let versions = self.known(now);
+        let answers = versions.get(version)?;
+        if answers.are_rejections(now) {
+            Some(HeldBack::Until(answers.until))
+        } else {
+            (answers.rejected > 0).then_some(HeldBack::EachByItself)
+        }
+    }
+
+    /// Whether the server rejected it, or may have, and has accepted it for nobody since.
+    pub(crate) fn is_doubted(&self, version: &str) -> bool {
+        let versions = self.known(Instant::now());
+        let answers = versions.get(version);
+        answers.is_some_and(|answers| answers.accepted.is_none_or(|at| at < answers.last))
     }
 
     /// The server rejected a login that began then.
     pub(crate) fn rejected(&self, secret: &str, version: &Arc<str>, began: Instant) {
-        let (mut versions, now) = (self.lock(), Instant::now());
-        versions.retain(|_, rejected| now < rejected.last + FORGOTTEN);
-        let rejected = versions.entry(version.clone()).or_insert(Rejected {
-            times: 0,
-            last: began,
-            until: now,
-        });
-        let beside_another = rejected.times > 0 && began <= rejected.last;
+        let now = Instant::now();
+        let mut versions = self.known(now);
+        let answers = versions
+            .entry(version.clone())
+            .or_insert(Answers::new(began));
+        let beside_another = answers.rejected > 0 && began <= answers.last;
         if beside_another {
             return;
         }
-        rejected.times = rejected.times.saturating_add(1);
-        rejected.last = now;
-        let again_in = delay(rejected.times);
-        rejected.until = now + again_in;
-        tracing::warn!(secret, version = %version, times = rejected.times, ?again_in, "the server rejects this version");
+        answers.rejected = answers.rejected.saturating_add(1);
+        answers.last = now;
+        let again_in = delay(answers.rejected);
+        answers.until = now + again_in;
+        tracing::warn!(secret, version = %version, times = answers.rejected, ?again_in, "the server rejects this version");
+    }
+
+    /// The server's answer may have been a rejection.
+    pub(crate) fn unclear(&self, version: &Arc<str>) {
+        let now = Instant::now();
+        let mut versions = self.known(now);
+        let answers = versions.entry(version.clone()).or_insert(Answers::new(now));
+        answers.last = now;
     }
 
     pub(crate) fn accepted(&self, version: &str) {
-        self.lock().remove(version);
+        let now = Instant::now();
+        if let Some(answers) = self.known(now).get_mut(version) {
+            answers.rejected = answers.rejected.min(1);
+            answers.accepted = Some(now);
+            self.accepted.notify_waiters();
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Rejected>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Without what is forgotten.
+    fn known(&self, now: Instant) -> MutexGuard<'_, HashMap<Arc<str>, Answers>> {
+        let versions = self.versions.lock();
+        let mut versions = versions.unwrap_or_else(PoisonError::into_inner);
+        versions.retain(|_, answers| !answers.are_forgotten(now));
+        versions
+    }
+}
+
+impl Answers {
+    fn new(now: Instant) -> Self {
+        Self {
+            rejected: 0,
+            last: now,
+            until: now,
+            accepted: None,
+        }
     }
 }
 
@@ -106,18 +194,21 @@ mod tests {
         }
         for _ in 0..7 {
             assert!(!rejections.has_turn("v1"), "two at a time");
-            let until = rejections.opens("v1").unwrap();
-            waited.push((until - Instant::now()).as_millis());
-            advance(until - Instant::now()).await;
+            let begun = Instant::now();
+            rejections.next_turn("v1", 1).await;
+            waited.push(begun.elapsed().as_millis());
             let began = Instant::now();
             assert!(rejections.has_turn("v1"));
             advance(Duration::from_millis(1)).await;
             rejections.rejected("orders/db", &version, began);
         }
-        assert_eq!(waited, [250, 500, 1000, 2000, 2000, 2000, 2000]);
+        let apart = [250, 500, 1000, 2000, 2000, 2000, 2000];
+        for (waited, apart) in waited.iter().zip(apart) {
+            // a timer's grain is a millisecond
+            assert!((apart..=apart + 2).contains(waited), "{waited} for {apart}");
+        }
         rejections.accepted("v1");
-        assert!(rejections.has_turn("v1"));
-        assert!(rejections.has_turn("v1"));
+        assert!(rejections.has_turn("v1") && rejections.has_turn("v1"));
     }
 
     #[tokio::test(start_paused = true)]
@@ -125,8 +216,34 @@ mod tests {
         let rejections = Rejections::default();
         for version in ["v1", "v2"] {
             rejections.rejected("orders/db", &version.into(), Instant::now());
+            assert!(rejections.is_doubted(version));
             advance(FORGOTTEN).await;
+            assert!(rejections.has_turn(version) && rejections.has_turn(version));
         }
-        assert_eq!(rejections.lock().len(), 1);
+        assert_eq!(rejections.known(Instant::now()).len(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_version_that_is_accepted_for_some_is_not_held_back_and_who_waits_is_woken() {
+        let rejections = Arc::new(Rejections::default());
+        let version: Arc<str> = "v1".into();
+        rejections.rejected("orders/db", &version, Instant::now());
+        let waits = tokio::spawn({
+            let rejections = rejections.clone();
+            async move { rejections.next_turn("v1", 1).await }
+        });
+        tokio::task::yield_now().await;
+        let begun = Instant::now();
+        rejections.accepted("v1");
+        waits.await.unwrap();
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        for _ in 0..60 {
+            advance(Duration::from_millis(1)).await;
+            rejections.rejected("orders/db", &version, Instant::now());
+            assert!(rejections.has_turn("v1"));
+        }
+        // a login that was rejected does not try again at once all the same
+        rejections.next_turn("v1", 3).await;
+        assert!(begun.elapsed() >= Duration::from_secs(1));
     }
 }

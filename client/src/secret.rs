@@ -116,8 +116,9 @@ impl RotatingSecret {
     ///
     /// The provider has nothing but what was rejected, or gave no answer.
     pub async fn recover(&self, rejected: &str) -> Result<CredentialGuard, Error> {
-        let now = Instant::now();
-        self.recover_from(&[rejected.into()], now, now + self.shared.lag)
+        let (rejected, now) = (rejected.into(), Instant::now());
+        self.shared.rejections.unclear(&rejected);
+        self.recover_from(&[rejected], now, now + self.shared.lag)
             .await
     }
 
@@ -225,7 +226,7 @@ impl RotatingSecret {
 
     /// Somebody says that there is a new version, and perhaps which.
     pub(crate) fn pushed(&self, named: Option<String>) {
-        self.shared.pushed.tell(named);
+        self.shared.push(named);
     }
 
     pub(crate) fn downgrade(&self) -> WeakSecret {

@@ -50,7 +50,7 @@ pub(crate) struct Push {
 
 impl Pushed {
     #[cfg(feature = "listen")]
-    pub(crate) fn tell(&self, named: Option<String>) {
+    fn tell(&self, named: Option<String>) {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         match named {
             Some(_) => latest.named = named,
@@ -134,6 +134,15 @@ impl Shared {
         let mut changes = self.changes.clone();
         changes.mark_unchanged();
         changes
+    }
+
+    /// Somebody says that there is a new version, and perhaps which. That which is in force takes no other's place.
+    #[cfg(feature = "listen")]
+    pub(crate) fn push(&self, named: Option<String>) {
+        let held = self.slot.load();
+        if named.as_deref() != Some(held.credential.version()) {
+            self.pushed.tell(named);
+        }
     }
 
     /// The hit path. Out of line, it would cost half as much again: the answer would be written to memory and read back.

@@ -138,3 +138,38 @@ async fn credentials_that_take_longer_than_a_question_may_are_loaded_once_and_th
     built.await.unwrap().unwrap();
     assert_eq!(setting.asked.load(Ordering::SeqCst), 1);
 }
+
+/// The answer to its first question was lost.
+#[derive(Clone, Debug, Default)]
+struct LostOnce(Arc<AtomicUsize>);
+
+impl ProvideCredentials for LostOnce {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let is_first = self.0.fetch_add(1, Ordering::SeqCst) == 0;
+        future::ProvideCredentials::new(async move {
+            if is_first {
+                std::future::pending::<()>().await;
+            }
+            Ok(Credentials::new("local", "local", None, None, "lost once"))
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loading_whose_answer_was_lost_is_begun_anew_in_the_end() {
+    let credentials = LostOnce::default();
+    let shared = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .endpoint_url("http://127.0.0.1:9") // nobody is there
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
+        .build();
+    let builder = RotatingSecret::builder("orders/db").start_timeout(Duration::from_secs(3600));
+    let built = builder.build(Aws::from_config(shared)).await;
+    assert!(built.is_err());
+    assert!(credentials.0.load(Ordering::SeqCst) > 1);
+}

@@ -126,6 +126,18 @@ async fn a_document_that_is_no_login_of_postgresql_is_told_by_its_field() {
 }
 
 #[tokio::test]
+async fn what_stands_in_the_place_of_an_engine_is_shown_only_if_it_may_be_one() {
+    for engine in ["mysql://orders:s3cret@db", "mysql\n2026 ERROR s3cret"] {
+        let document =
+            json!({ "engine": engine, "host": "127.0.0.1", "username": "o", "password": "s3cret" });
+        let error = refusal(document).await;
+        let told = format!("{error} {error:?}");
+        assert!(told.contains("engine"), "{told}");
+        assert!(!told.contains("s3cret") && !told.contains('\n'), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn the_engines_that_are_postgresql_are_logged_in_to() {
     let (_held, port) = closed_port();
     for engine in [

@@ -5,7 +5,10 @@
 mod common;
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -367,4 +370,68 @@ async fn a_login_that_fails_for_another_reason_asks_nobody_for_another_credentia
         .await;
     assert!(matches!(outcome, Err(LogInError::Failed(_))));
     assert!(questions(&provider).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_unclear_answer_of_a_pooler_beside_a_dead_awspending_locks_nobody_out() {
+    let provider = Scripted::new("v1");
+    let secret = secret(&provider).await;
+    // a rotation that failed has left it
+    provider.pending("v2");
+    let hiccup = AtomicBool::new(true);
+    let attempt = async |credential: CredentialGuard| match credential.version() == "v1"
+        && !hiccup.swap(false, Ordering::SeqCst)
+    {
+        true => Ok(()),
+        false => Err(Attempt::Unclear(WrongPassword)),
+    };
+    let _ = secret.log_in(attempt).await;
+    for _ in 0..20 {
+        secret.log_in(attempt).await.unwrap();
+        sleep(Duration::from_millis(250)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_recovers_without_log_in_is_led_back_at_once_from_what_does_not_log_in() {
+    let dead_pending = Scripted::new("v1");
+    let secret = secret(&dead_pending).await;
+    dead_pending.pending("v2");
+    assert_eq!(secret.recover("v1").await.unwrap().version(), "v2");
+    let begun = Instant::now();
+    assert_eq!(secret.recover("v2").await.unwrap().version(), "v1");
+    assert!(begun.elapsed() < Duration::from_secs(1));
+
+    let rolled_back = Scripted::new("v1");
+    let secret = common::secret(&rolled_back).await;
+    rolled_back.current("v2");
+    secret.refresh().await.unwrap();
+    rolled_back.current("v1");
+    let begun = Instant::now();
+    assert_eq!(secret.recover("v2").await.unwrap().version(), "v1");
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_long_outage_of_the_provider_logins_get_in_as_soon_as_it_answers() {
+    let provider = Scripted::new("v1");
+    let builder = RotatingSecret::builder("orders/db").ttl(MINUTE);
+    let secret = builder.build(provider.clone()).await.unwrap();
+    provider.fail(Kind::Throttled);
+    pass(2 * MINUTE).await;
+    // the password was rotated meanwhile
+    provider.current("v2");
+    log_in(&secret, "v2").await.0.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_asked_for_a_login_that_was_given_up() {
+    let provider = Scripted::new("v1");
+    let builder = RotatingSecret::builder("orders/db").lag(2 * MINUTE);
+    let secret = builder.build(provider.clone()).await.unwrap();
+    let given_up = tokio::time::timeout(Duration::from_secs(1), log_in(&secret, "v2"));
+    assert!(given_up.await.is_err());
+    let asked = questions(&provider).len();
+    sleep(MINUTE).await;
+    assert_eq!(questions(&provider).len(), asked);
 }

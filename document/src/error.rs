@@ -76,3 +76,13 @@ impl DocumentError {
         }
     }
 }
+
+/// An engine's name, for an error: whatever else stands in its place may hold a password.
+pub fn shown_engine(engine: &str) -> String {
+    let is_of_a_name = |letter: char| letter.is_ascii_alphanumeric() || "-_. ".contains(letter);
+    if engine.len() <= 40 && engine.chars().all(is_of_a_name) {
+        engine.to_owned()
+    } else {
+        "…".to_owned()
+    }
+}

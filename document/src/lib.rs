@@ -37,7 +37,7 @@ mod url;
 #[cfg(feature = "requests")]
 mod whole;
 
-pub use error::DocumentError;
+pub use error::{DocumentError, shown_engine};
 pub use fields::{DEFAULT_DATABASE, DEFAULT_PORT, Fields};
 pub use overlap::Overlap;
 pub use strategy::Strategy;

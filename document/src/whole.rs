@@ -5,7 +5,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::{
-    error::DocumentError,
+    error::{DocumentError, shown_engine},
     object::Object,
     overlap::Overlap,
     read::{self, optional},
@@ -57,7 +57,7 @@ pub(crate) fn engine(
     match engines.iter().find(|engine| **engine == named) {
         Some(engine) => Ok(Some(engine)),
         None => Err(DocumentError::UnknownEngine {
-            engine: named.chars().take(40).collect(),
+            engine: shown_engine(&named),
             engines: engines.join(", "),
         }),
     }

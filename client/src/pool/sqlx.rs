@@ -13,7 +13,10 @@
 
 use std::{
     fmt, io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -38,11 +41,16 @@ use tokio::{
 use super::age::SETTLED;
 use crate::{
     Attempt, Credential, CredentialGuard, LogInError, RotatingSecret, causes::in_one_line,
-    postgresql::Login, slot::Change,
+    log_in::Session, postgresql::Login, slot::Change,
 };
 
 /// For as long it is waited to learn why there was no connection.
 const ONCE_MORE: Duration = Duration::from_secs(2);
+
+tokio::task_local! {
+    /// Whether the connection that is being acquired was idle: it says nothing of logins.
+    static WAS_IDLE: AtomicBool;
+}
 
 /// A pool of the secret's connections.
 ///
@@ -82,6 +90,10 @@ pub async fn pool(
     let options = options
         .before_acquire(move |_, of| {
             let keep = !taken.borrow().outdates(of.age);
+            if keep {
+                // outside of an acquire of ours nobody asks
+                let _ = WAS_IDLE.try_with(|was_idle| was_idle.store(true, Ordering::Relaxed));
+            }
             Box::pin(async move { Ok(keep) })
         })
         .after_release(move |_, of| {
@@ -113,7 +125,15 @@ impl Pool {
         let attempt = async |credential: CredentialGuard| {
             self.0.give(&credential).map_err(Attempt::Failed)?;
             drop(credential);
-            let taken = match self.0.take().await {
+            let take = async {
+                let connection = self.0.take().await?;
+                let was_idle = WAS_IDLE.with(|was_idle| was_idle.load(Ordering::Relaxed));
+                Ok(match was_idle {
+                    true => Session::Reused(connection),
+                    false => Session::New(connection),
+                })
+            };
+            let taken = match WAS_IDLE.scope(AtomicBool::new(false), take).await {
                 Err(error) => Err(self.0.explained(error).await),
                 taken => taken,
             };
@@ -125,7 +145,7 @@ impl Pool {
         };
         self.0
             .secret
-            .log_in(attempt)
+            .log_in_or_reuse(attempt)
             .await
             .map_err(|error| match error {
                 LogInError::Secret(error) => configuration(error),
@@ -148,6 +168,7 @@ impl Following {
     async fn take(&self) -> Result<PoolConnection<Postgres>, Error> {
         loop {
             let changes = self.secret.watch();
+            WAS_IDLE.with(|was_idle| was_idle.store(false, Ordering::Relaxed));
             let mut connection = self.pool.acquire().await?;
             if !matches!(changes.has_changed(), Ok(true)) {
                 return Ok(connection);

@@ -7,7 +7,11 @@ use std::{future::poll_fn, sync::PoisonError, time::Duration};
 
 use backon::BackoffBuilder;
 use sha2::{Digest, Sha256};
-use tokio::{runtime::Handle, sync::watch, time::sleep};
+use tokio::{
+    runtime::Handle,
+    sync::watch,
+    time::{Instant, sleep},
+};
 use tokio_postgres::{AsyncMessage, Config};
 
 use super::{ConnectError, Refusal, Tls, connect_with};
@@ -99,8 +103,8 @@ async fn run<T: Tls>(
         changes.borrow_and_update();
         match session(&secret, &mut changes, channel, tls.clone()).await? {
             Ended::ByChange => delays = backoff().build(),
-            Ended::ByServer { after_listening } => {
-                if after_listening {
+            Ended::ByServer { listened } => {
+                if listened > LONGEST_DELAY {
                     delays = backoff().build();
                 }
                 let delay = delays.next().unwrap_or(LONGEST_DELAY);
@@ -118,7 +122,7 @@ enum Ended {
     /// Another version is in force, and the session is to be its.
     ByChange,
     ByServer {
-        after_listening: bool,
+        listened: Duration,
     },
 }
 
@@ -139,7 +143,7 @@ async fn session<T: Tls>(
         Err(error) => {
             report(&secret, &error);
             return Ok(Ended::ByServer {
-                after_listening: false,
+                listened: Duration::ZERO,
             });
         }
     };
@@ -148,18 +152,18 @@ async fn session<T: Tls>(
 
     let statement = format!("LISTEN {channel}");
     let mut statement = std::pin::pin!(client.batch_execute(&statement));
-    let mut listening = false;
+    let mut listening: Option<Instant> = None;
     loop {
         tokio::select! {
-            said = &mut statement, if !listening => match said {
+            said = &mut statement, if listening.is_none() => match said {
                 Ok(()) => {
-                    listening = true;
+                    listening = Some(Instant::now());
                     // what was said before nobody heard
                     weak.upgrade().ok_or(Gone)?.pushed(None);
                 }
                 Err(error) => {
                     report(&weak.upgrade().ok_or(Gone)?, &ConnectError::Failed(Refusal::Driver(error)));
-                    return Ok(Ended::ByServer { after_listening: false });
+                    return Ok(Ended::ByServer { listened: Duration::ZERO });
                 }
             },
             message = poll_fn(|context| connection.poll_message(context)) => match message {
@@ -170,7 +174,10 @@ async fn session<T: Tls>(
                     }
                 }
                 Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Ok(Ended::ByServer { after_listening: listening }),
+                Some(Err(_)) | None => {
+                    let listened = listening.map(|since| since.elapsed());
+                    return Ok(Ended::ByServer { listened: listened.unwrap_or_default() });
+                }
             },
             change = changes.changed() => {
                 change?;

@@ -16,7 +16,7 @@ impl<P: SecretProvider> Refresher<P> {
         if self.is_behind(&version, asked.at) {
             tracing::debug!(secret = %self.shared.id, version = version.id, "the store lags: it has what was replaced");
             self.answers();
-            self.look_again();
+            self.look_later();
         } else {
             self.install(version, Stage::Current, asked);
         }

@@ -37,6 +37,13 @@ impl<P: SecretProvider> Refresher<P> {
         self.look.at = Some(self.look.last.map_or(now, |last| now.max(last + BETWEEN)));
     }
 
+    /// The store lags: whatever else was to ask it now would be told the same.
+    pub(super) fn look_later(&mut self) {
+        let later = Instant::now() + BETWEEN;
+        self.look.at = Some(later);
+        self.refresh_at = self.refresh_at.max(later);
+    }
+
     pub(super) async fn look(&mut self) {
         self.look.at = None;
         self.look.last = Some(Instant::now());
@@ -72,7 +79,7 @@ mod tests {
     use super::*;
     use crate::{
         RotatingSecret,
-        provider::{ProviderError, Stage, Version},
+        provider::{ProviderError, ProviderErrorKind as Kind, Stage, Version},
     };
 
     /// What it has, and when it was asked.
@@ -97,7 +104,10 @@ mod tests {
         async fn fetch(&self, _: &str, _: Stage) -> Result<Version, ProviderError> {
             let mut script = self.0.lock().unwrap();
             script.1.push(Instant::now());
-            Ok(Version::text(script.0, "{}"))
+            match script.0 {
+                "none" => Err(ProviderError::new(Kind::Throttled, "as it was told")),
+                id => Ok(Version::text(id, "{}")),
+            }
         }
     }
 
@@ -127,6 +137,33 @@ mod tests {
         assert_eq!(secret.current().unwrap().version(), "v2");
         sleep(Duration::from_secs(60)).await;
         assert_eq!(provider.times().len(), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_notification_of_the_version_in_force_does_not_hide_the_one_before_it() {
+        let (provider, secret) = Asked::secret().await;
+        provider.0.lock().unwrap().0 = "v2";
+        // in one breath, as a hostile role can have it
+        secret.pushed(Some("v2".to_owned()));
+        secret.pushed(Some("v1".to_owned()));
+        sleep(Duration::from_millis(10)).await;
+        assert_eq!(secret.current().unwrap().version(), "v2");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_lags_is_looked_at_once_a_second_whatever_else_is_due() {
+        let (provider, secret) = Asked::secret().await;
+        provider.0.lock().unwrap().0 = "v2";
+        secret.refresh().await.unwrap();
+        // the provider fails, so it is to be asked again at once, and then it is one that lags that answers
+        provider.0.lock().unwrap().0 = "none";
+        assert!(secret.refresh().await.is_err());
+        provider.0.lock().unwrap().0 = "v1";
+        let before = provider.0.lock().unwrap().1.len();
+        sleep(Duration::from_secs(4)).await;
+        let asked = provider.0.lock().unwrap().1.len() - before;
+        assert!((3..=6).contains(&asked), "{asked}");
+        assert_eq!(secret.current().unwrap().version(), "v2");
     }
 
     #[tokio::test(start_paused = true)]

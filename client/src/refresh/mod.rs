@@ -303,7 +303,9 @@ pub(crate) async fn answered<T>(
     match timeout(limit, AssertUnwindSafe(asked).catch_unwind()).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => no_answer("the provider panicked: see its message on standard error"),
-        Err(_) => no_answer("no answer in time: check the route to the provider"),
+        Err(_) => no_answer(
+            "no answer in time: check the route to the provider, and what gives its credentials",
+        ),
     }
 }
 

@@ -85,10 +85,7 @@ impl Default for Recovering {
 impl<P: SecretProvider> Refresher<P> {
     pub(super) fn recover(&mut self, recovery: Recovery) {
         let (after, came) = (self.recovering.count, Instant::now());
-        let waiting = &mut self.recovering.waiting;
-        // who has given up is not asked for
-        waiting.retain(|one| !one.recovery.reply.is_closed());
-        waiting.push(Waiting {
+        self.recovering.waiting.push(Waiting {
             recovery,
             came,
             after,
@@ -103,20 +100,19 @@ impl<P: SecretProvider> Refresher<P> {
             .waiting
             .iter()
             .map(|one| one.ends(recovering.count));
-        Some(ends.min()?.min(self.next_round()))
-    }
-
-    fn next_round(&self) -> Instant {
-        let next = self.recovering.pace.next();
-        self.failure
-            .as_ref()
-            .map_or(next, |failure| next.max(failure.until))
+        Some(ends.min()?.min(recovering.pace.next()))
     }
 
     /// One round for all who wait: each gets the first version that was not rejected for it.
     pub(super) async fn round(&mut self) {
+        let waiting = &mut self.recovering.waiting;
+        // who has given up is not asked for
+        waiting.retain(|one| !one.recovery.reply.is_closed());
+        if waiting.is_empty() {
+            return;
+        }
         // in this order: without a round yet, the next one is now
-        let next = self.next_round();
+        let next = self.recovering.pace.next();
         let now = Instant::now();
         if next <= now {
             let questions = self.recovering.begin_round(now);
@@ -133,7 +129,7 @@ impl<P: SecretProvider> Refresher<P> {
                     self.recovering.current = Some(version.id.clone());
                     let held = self.shared.last().credential().version_id().clone();
                     // what the server rejects is not defended against a store that may lag
-                    if self.shared.rejections.opens(&held).is_some() {
+                    if self.shared.rejections.is_doubted(&held) {
                         self.install(version, stage, asked);
                     } else {
                         self.believe(version, asked);

@@ -4,7 +4,10 @@
 //! waits for a bounded time only. So the loading is a task: it outlives the question that began it, and the next question
 //! waits for the same task.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use aws_credential_types::{
     Credentials,
@@ -13,12 +16,15 @@ use aws_credential_types::{
         future,
     },
 };
-use tokio::{sync::Mutex, task::JoinHandle};
+use tokio::{sync::Mutex, task::JoinHandle, time::timeout};
 
 use crate::causes::in_one_line;
 
 /// What the SDK says of a profile from the second question on, in place of the reason.
 const REASON_IS_LOST: &str = "already taken";
+
+/// A loading that takes longer is given up, and begun anew by the next question: its answer may have been lost.
+const LONGEST: Duration = Duration::from_secs(5 * 60);
 
 #[derive(Clone, Debug)]
 pub(super) struct Unhurried(Arc<Inner>);
@@ -56,7 +62,10 @@ impl Inner {
     async fn wait(&self, loading: &mut Option<JoinHandle<Provided>>) -> Provided {
         let task = loading.get_or_insert_with(|| {
             let provider = self.provider.clone();
-            tokio::spawn(async move { provider.provide_credentials().await })
+            tokio::spawn(async move {
+                let loaded = timeout(LONGEST, provider.provide_credentials()).await;
+                loaded.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(LONGEST)))
+            })
         });
         // dropped here, the task goes on
         let loaded = task.await;
