@@ -126,7 +126,7 @@ class Module(unittest.TestCase):
         cls.endpoint = f"http://{host}:{port}"
         folder = cls.enterClassContext(tempfile.TemporaryDirectory())
         cls.terraform = Terraform(folder, cls.endpoint)
-        for root in ["", "example"]:
+        for root in ["", "examples/new-secret"]:
             ready = cls.terraform.init(root)
             if "Failed to query available provider packages" in ready.stderr and not plugins():
                 raise unittest.SkipTest("no AWS provider for Terraform here, and none to be downloaded")
@@ -171,7 +171,7 @@ class Module(unittest.TestCase):
             "replica_regions": ["eu-west-1"],
             "alarm_email": "oncall@example.com",
         }
-        cls.example = cls.terraform.plan("example", example)
+        cls.example = cls.terraform.plan("examples/new-secret", example)
         cls.sam = template.render(cls.parameters)
         # moto forgets a rotation's rules: they are looked at in the plan
         cls.planned = by_address(cls.terraform.plan("", cls.variables)["planned_values"])
@@ -310,18 +310,18 @@ class Module(unittest.TestCase):
 
     def test_the_example_comes_and_goes(self):
         before = self.standing()
-        self.terraform.apply("example")
+        self.terraform.apply("examples/new-secret")
         secret = self.aws("secretsmanager").describe_secret(SecretId="orders-example/db")
         self.assertEqual(secret["KmsKeyId"], self.key)
         self.assertEqual([replica["Region"] for replica in secret["ReplicationStatus"]], ["eu-west-1"])
         self.assertTrue(secret["RotationLambdaARN"].endswith(":function:secret-rotation"))
         value = json.loads(self.aws("secretsmanager").get_secret_value(SecretId="orders-example/db")["SecretString"])
         self.assertEqual((value["username"], value["host"]), ("orders", "db.internal"))
-        for kept in self.terraform.folder("example").glob("terraform.tfstate*"):
+        for kept in self.terraform.folder("examples/new-secret").glob("terraform.tfstate*"):
             text = kept.read_text().replace(r"\\u003c", "<").replace(r"\\u003e", ">").replace(r"\\u0026", "&")
             self.assertFalse(value["password"] in text, "the state holds the password")
 
-        self.terraform.destroy("example")
+        self.terraform.destroy("examples/new-secret")
         after = self.standing()
         self.assertEqual(after["logs"] - before["logs"], {"/aws/lambda/secret-rotation"}, "the log outlives it")
         self.assertEqual(after["secrets"], before["secrets"], "it can be restored for thirty days")

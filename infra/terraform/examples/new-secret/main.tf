@@ -18,7 +18,7 @@ terraform {
 provider "aws" {}
 
 module "orders" {
-  source          = "../secret"
+  source          = "../../modules/secret"
   secret_name     = "orders-example/db"
   secret_document = jsonencode({ engine = "postgres", host = var.database_host, dbname = "orders", username = "orders" })
   kms_key_arn     = var.kms_key_arn
@@ -26,8 +26,8 @@ module "orders" {
 }
 
 module "rotation" {
-  source          = "../"
-  package         = "${path.module}/../../../target/lambda/arm64/secret-rotation/bootstrap.zip"
+  source          = "../../"
+  package         = "${path.module}/../../../../target/lambda/arm64/secret-rotation/bootstrap.zip"
   secret_arns     = { orders = module.orders.secret_arn }
   kms_key_arns    = var.kms_key_arn == "" ? [] : [var.kms_key_arn]
   schedule_window = "3h"
