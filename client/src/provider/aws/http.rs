@@ -6,6 +6,10 @@ use aws_sdk_secretsmanager::config::SharedHttpClient;
 
 use crate::provider::{ProviderError, ProviderErrorKind as Kind};
 
+/// How long a connection is kept for the next question.
+#[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
+const IDLE: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// A client that believes the roots in `AWS_CA_BUNDLE`, or the platform's.
 ///
 /// # Errors
@@ -42,7 +46,9 @@ pub(super) fn client() -> Result<SharedHttpClient, ProviderError> {
             format!("no TLS with these roots ({error}): correct AWS_CA_BUNDLE or unset it");
         ProviderError::new(Kind::Invalid, message)
     })?;
+    // a connection that waits keeps the last answer in its buffer, and a fetch is too rare to wait for
     Ok(aws_smithy_http_client::Builder::new()
+        .pool_idle_timeout(IDLE)
         .tls_provider(Provider::Rustls(crypto))
         .tls_context(tls)
         .build_https())
