@@ -38,6 +38,7 @@ check "the template as CloudFormation sees it" tests test_template
 if command -v terraform >/dev/null; then
   check "terraform fmt" terraform fmt -check -recursive infra/terraform
   check "Terraform on moto, beside the template" tests test_terraform
+  check "a new secret of Terraform on moto" tests test_secret
 else
   echo "infra: skipped  terraform is not on the PATH; the template was checked, the module was not"
 fi

@@ -224,7 +224,29 @@ class Template(unittest.TestCase):
             replicas = secret["Properties"].get("ReplicaRegions", [])
             self.assertEqual([replica["Region"] for replica in replicas], regions)
             self.assertEqual(secret["Properties"]["KmsKeyId"], key)
-            self.assertEqual(secret["DeletionPolicy"], "Retain")
+            self.assertEqual(secret["DeletionPolicy"], "RetainExceptOnCreate", "a deployment that failed may be repeated")
+            self.assertEqual(secret["UpdateReplacePolicy"], "Retain")
+
+    def test_a_new_secret_needs_a_username_and_takes_no_password(self):
+        parameter = template.read("secret.yaml")["Parameters"]["SecretDocument"]
+        fits = lambda document: bool(re.search(parameter["AllowedPattern"], document))
+        full = '{"engine": "postgres", "host": "db", "port": 5432, "ssl": true, "username": "o\\"x", "masterarn": "arn:aws:s"}'
+        for document in ['{"username":"orders"}', full, '{\n  "host" : "db",\n  "username" : "orders"\n}\n']:
+            self.assertTrue(fits(document), document)
+        for document in [
+            "",
+            "orders",
+            "{}",
+            '["username"]',
+            '{"host": "db"}',
+            '{"username": ""}',
+            '{"username": "orders",}',
+            '{"username": "orders"',
+            "{'username': 'orders'}",
+            '{"username": "orders", "password": "any"}',
+            '{"password" : "any", "username": "orders"}',
+        ]:
+            self.assertFalse(fits(document), document)
 
     def test_sam_builds_what_it_has_no_parameters_for(self):
         self.assertIn("Function", template.render({}))

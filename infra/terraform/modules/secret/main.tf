@@ -22,6 +22,23 @@ resource "aws_secretsmanager_secret" "secret" {
       region = replica.value
     }
   }
+
+  lifecycle {
+    # another name would be another secret, and this one, with which somebody logs in, would be deleted
+    ignore_changes = [name]
+    precondition {
+      condition     = try(length(jsondecode(var.secret_document).username) > 0, false)
+      error_message = "secret_document is no JSON object with a username. Give one, such as jsonencode({ engine = \"postgres\", host = \"db.internal\", username = \"orders\" })."
+    }
+    precondition {
+      condition     = !can(jsondecode(var.secret_document).password)
+      error_message = "secret_document has a password. Leave it out: the module draws one, and what stands there is in your files."
+    }
+    postcondition {
+      condition     = self.name == var.secret_name
+      error_message = "The secret is called ${self.name}, and a secret cannot be renamed. Put its name back into secret_name. For another secret, add another module."
+    }
+  }
 }
 
 ephemeral "aws_secretsmanager_random_password" "first" {
@@ -37,4 +54,11 @@ resource "aws_secretsmanager_secret_version" "first" {
     { password = ephemeral.aws_secretsmanager_random_password.first.random_password },
   ))
   secret_string_wo_version = 1 # written once: from here on the password is the function's
+
+  # Secrets Manager makes a secret's first version AWSCURRENT, whatever labels are asked for. A later one keeps to them. So a
+  # version that Terraform makes again never replaces the password in use. And a version that has a label is not purged.
+  version_stages = ["first"]
+  lifecycle {
+    ignore_changes = [version_stages] # AWSCURRENT and AWSPREVIOUS come and go with each rotation
+  }
 }
