@@ -162,7 +162,7 @@ class Template(unittest.TestCase):
     def test_every_alarm_tells_the_topic_and_has_its_section_in_the_runbook(self):
         runbook = (template.INFRA.parent / "docs/operations.md").read_text()
         alarms = of_type(self.full, "AWS::CloudWatch::Alarm")
-        self.assertEqual(len(alarms), 8)
+        self.assertEqual(len(alarms), 9)
         for alarm in alarms.values():
             self.assertEqual(alarm["AlarmActions"], ["Topic"])
             section = alarm["AlarmName"].removeprefix("rotation-test-")
