@@ -1,4 +1,5 @@
-# A new secret, before its first rotation. Its password is made here, and neither the plan nor the state holds it.
+# A new secret, before its first rotation. Its password is made here, and neither the plan nor the state holds it. The better way
+# is rotatectl init, which makes the role too.
 
 terraform {
   required_version = ">= 1.11" # what is written and never read back
