@@ -55,7 +55,7 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             length: 32,
-            exclude_characters: ":/@\"'\\".to_owned(),
+            exclude_characters: "\\:/@\"'".to_owned(),
             exclude_numbers: false,
             exclude_punctuation: false,
             exclude_uppercase: false,
