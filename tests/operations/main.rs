@@ -8,6 +8,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod errors;
 mod roles;
 mod secrets;
 
