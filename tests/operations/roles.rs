@@ -1,10 +1,6 @@
 //! The page's SQL makes roles that rotate, and no statement of it is there in vain.
 
-use local::{
-    invocation::FunctionError,
-    postgres::{Error, Settings},
-    world::World,
-};
+use local::{invocation::FunctionError, postgres::Settings, world::World};
 use postgres_protocol::password::scram_sha_256;
 
 use super::{
@@ -85,11 +81,10 @@ async fn type_in(world: &World, statements: &[Statement]) {
     }
 }
 
-/// Psql's `\password`, which sends a verifier.
-async fn set_password(world: &World, role: &str) -> Result<(), Error> {
+/// What psql's `\password` sends: a verifier.
+fn set_password(role: &str) -> String {
     let verifier = scram_sha_256(password(role).as_bytes());
-    let sql = format!("ALTER ROLE {role} PASSWORD '{verifier}'");
-    world.postgres().execute(&sql).await
+    format!("ALTER ROLE {role} PASSWORD '{verifier}'")
 }
 
 /// What the page's roles have at first.
@@ -102,7 +97,7 @@ pub(super) async fn make(world: &World) {
     remove(world).await;
     type_in(world, &of_a_pair(world).await).await;
     for role in [APP, ADMINISTRATOR] {
-        set_password(world, role).await.unwrap();
+        execute(world, &set_password(role)).await;
     }
 }
 
@@ -176,6 +171,32 @@ async fn two_users_are_rotated_and_revoked_by_exactly_the_pages_administrator() 
     }
 }
 
+/// No superuser: from PostgreSQL 16 on it reaches the roles that it made.
+#[tokio::test]
+async fn a_master_user_as_rds_has_it_types_the_pages_statements_and_the_roles_rotate() {
+    let world = world().await;
+    let master = "CREATE ROLE master LOGIN CREATEROLE CREATEDB PASSWORD 'the master''s'; \
+                  GRANT pg_signal_backend TO master WITH ADMIN OPTION";
+    execute(&world, master).await;
+    let postgres = world.postgres();
+    let master = postgres.connect("master", "the master's", world.dbname());
+    let master = master.await.unwrap();
+    let statements = of_a_pair(&world).await;
+    let passwords = [APP, ADMINISTRATOR].map(set_password);
+    for sql in statements.iter().map(|one| &one.sql).chain(&passwords) {
+        master.batch_execute(sql).await.unwrap();
+    }
+    let secret = create_pair(&world, "orders/db").await;
+    for _ in 0..2 {
+        let rotation = rotate(&world, &secret).await;
+        assert!(rotation.succeeded, "{rotation:?}");
+        revoke(&world, &secret).await.unwrap();
+    }
+    log_in(&world, &current(&world, &secret).await)
+        .await
+        .unwrap();
+}
+
 #[tokio::test]
 async fn without_any_one_statement_of_the_page_the_step_that_it_names_fails() {
     let world = world().await;
@@ -186,7 +207,7 @@ async fn without_any_one_statement_of_the_page_the_step_that_it_names_fails() {
         remove(&world).await;
         type_in(&world, &statements).await;
         for role in [APP, ADMINISTRATOR] {
-            set_password(&world, role).await.ok();
+            world.postgres().execute(&set_password(role)).await.ok();
         }
         let secret = create_pair(&world, &format!("without/{left_out}")).await;
         let error = what_fails(&world, &secret, &fails).await;
