@@ -9,7 +9,7 @@ use super::{
         self, ask, assert_error, assert_rejected, current, execute, failure, in_the_database,
         is_alive, log_in, options, outcome, release, revoke, rotate, stage_up_to, start,
     },
-    fenced,
+    fenced, run,
     secrets::{create, given},
 };
 
@@ -145,6 +145,7 @@ async fn two_users_are_rotated_and_revoked_by_exactly_the_pages_administrator() 
         "SELECT rolsuper OR rolcreatedb OR rolreplication OR rolbypassrls FROM pg_roles WHERE rolname = '{ADMINISTRATOR}'"
     );
     assert!(!ask::<bool>(&world, &more).await);
+    run(&world, &secret, "rotatectl doctor $SECRET").await;
     for user in [format!("{APP}_clone"), APP.to_owned()]
         .iter()
         .cycle()
