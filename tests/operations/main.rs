@@ -1,11 +1,16 @@
-//! The commands of docs/operations.md, taken from the page and run as they are written, against the local world.
+//! The commands, SQL and JSON of docs/operations.md, taken from the page and run as they are written, against the local world.
 //!
 //! A block says what it is: `sh` is run, `sh aws` needs AWS itself, `sh example` sets what the test sets, and the others are
 //! run where they have something to do.
 
 #![cfg(test)]
 
+#[path = "../common/mod.rs"]
 mod common;
+
+mod errors;
+mod roles;
+mod secrets;
 
 use std::env;
 
@@ -13,18 +18,29 @@ use common::{TOKEN, labels, logs_in, password, rotate, stage, until, world};
 use local::{executable, world::World};
 use tokio::process::Command;
 
-const PAGE: &str = include_str!("../docs/operations.md");
+const PAGE: &str = include_str!("../../docs/operations.md");
 /// Kinds of blocks that no test here runs.
 const NOT_RUN: [&str; 2] = ["sh aws", "sh example"];
 
+/// All blocks of the page: what each one is, and what stands in it.
+fn fenced() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let fenced = PAGE.split("```").skip(1).step_by(2);
+    fenced.filter_map(|block| block.split_once('\n'))
+}
+
 /// The page's blocks of one kind, in order.
 fn blocks(kind: &str) -> Vec<String> {
-    let fenced = PAGE.split("```").skip(1).step_by(2);
-    fenced
-        .filter_map(|block| block.split_once('\n'))
+    fenced()
         .filter(|(head, _)| *head == kind)
         .map(|(_, commands)| commands.to_owned())
         .collect()
+}
+
+/// The page's only block of this kind.
+fn block(kind: &str) -> String {
+    let mut blocks = blocks(kind);
+    assert_eq!(blocks.len(), 1, "{kind}: {blocks:#?}");
+    blocks.remove(0)
 }
 
 /// Runs commands in a folder of their own, and returns what they print.
@@ -63,11 +79,12 @@ async fn settled(world: &World, secret: &str) {
 
 #[test]
 fn every_block_of_the_page_is_run_or_known_not_to_be() {
-    let fenced = PAGE.split("```").skip(1).step_by(2);
-    for kind in fenced.filter_map(|block| block.lines().next()) {
+    for (kind, _) in fenced() {
         let known = ["sh", "sh stuck", "sh rollback", "sh leak", "sh compromised"]
             .iter()
             .chain(&NOT_RUN)
+            .chain(&roles::KINDS)
+            .chain(&secrets::KINDS)
             .any(|known| *known == kind);
         assert!(known, "what is to be done with a block of {kind:?}?");
     }
