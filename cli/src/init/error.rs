@@ -61,8 +61,14 @@ pub enum Error {
         server: String,
         user: String,
     },
-    /// An argument cannot be stored.
-    #[error("the document of the new secret {0}: correct --host, --dbname or --username")]
+    /// An argument is not what it has to be.
+    #[error("--{argument} is not {expected}: correct it")]
+    Argument {
+        argument: &'static str,
+        expected: &'static str,
+    },
+    /// The arguments make no document.
+    #[error("the document of the new secret {0}")]
     Document(DocumentError),
     /// It would be the second one of a pair.
     #[error(
@@ -160,6 +166,17 @@ impl Error {
                 _ => false,
             },
             _ => false,
+        }
+    }
+
+    /// The document's fields are called as the arguments are.
+    pub(super) fn of_arguments(error: DocumentError) -> Self {
+        match error {
+            DocumentError::WrongType { field, expected } => Self::Argument {
+                argument: field,
+                expected,
+            },
+            error => Self::Document(error),
         }
     }
 

@@ -50,9 +50,13 @@ impl Found {
         }
         if !self.logs_in {
             let (user, administrator) = (document.username(), wanted.administrator.username());
+            let password = match &self.stored {
+                Some(_) => " with the password that is stored",
+                None => "",
+            };
+            let server = server(document);
             steps.push(format!(
-                "make the role {user} on {}, as {administrator}",
-                server(document)
+                "make the role {user}{password} on {server}, as {administrator}"
             ));
         }
         let rotates = self

@@ -21,7 +21,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
-use clap::Args;
+use clap::{Args, builder::NonEmptyStringValueParser};
 use secret_rotation::{document::Document, engine::Disconnect};
 
 pub use self::error::Error;
@@ -63,16 +63,16 @@ pub struct InitArguments {
     #[arg(long, value_name = "ROLE", value_parser = role)]
     pub username: String,
     /// The secret of a role that may create roles (CREATEROLE). It has to name its host.
-    #[arg(long, value_name = "SECRET")]
+    #[arg(long, value_name = "SECRET", value_parser = NonEmptyStringValueParser::new())]
     pub administrator: String,
     /// The server; without it the administrator's. It has to be the same one.
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub host: Option<String>,
     /// The server's port; without it the administrator's. It has to be the same one.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
     /// The application's database; without it the administrator's.
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub dbname: Option<String>,
     /// One user, whose password is replaced. There is no overlap: the old password ends at once.
     #[arg(long)]

@@ -57,9 +57,9 @@ fn document(
     let login = login.ok_or_else(|| Error::NoLogin { secret: secret() })?;
     let at = administrator.for_rotation();
     let given = json!({ "host": arguments.host }).to_string().into();
-    let given = Fields::read(&given).map_err(Error::Document)?;
+    let given = Fields::read(&given).map_err(Error::of_arguments)?;
     if let Some(wrong) = given.wrong {
-        return Err(Error::Document(wrong));
+        return Err(Error::of_arguments(wrong));
     }
     let host = given.host.unwrap_or_else(|| at.host().to_owned());
     let port = arguments.port.or(given.port).unwrap_or_else(|| at.port());
@@ -77,7 +77,7 @@ fn document(
     if !arguments.single_user {
         fields["masterarn"] = administrator_arn.into();
     }
-    let document = Document::parse(&fields.to_string().into()).map_err(Error::Document)?;
+    let document = Document::parse(&fields.to_string().into()).map_err(Error::of_arguments)?;
     let same_host = document.host().eq_ignore_ascii_case(at.host());
     if !same_host || document.port() != at.port() {
         return Err(Error::AnotherServer {

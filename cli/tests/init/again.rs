@@ -159,7 +159,14 @@ async fn a_role_that_was_dropped_before_the_first_rotation_is_made_with_the_stor
     let before = current(&world).await;
     execute(&world, &format!("DROP ROLE {role}")).await;
     let ran = run(init(&world, &role, &[])).await.success();
-    assert!(stdout_of(&ran).contains("the role app_of_"));
+    let said = stdout_of(&ran);
+    assert!(
+        said.contains(&format!("the role {role} is made on ")),
+        "{said}"
+    );
+    let asked = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
+    let expected = format!("make the role {role} with the password that is stored on ");
+    assert!(asked.contains(&expected), "{asked}");
     assert_eq!(current(&world).await, before);
     assert_logs_in(&world).await;
 }
