@@ -1,20 +1,16 @@
 //! What there is already. Nothing is changed here, and whatever stands in the way is found here.
 
-use aws_sdk_secretsmanager::{
-    Client,
-    operation::{describe_secret::DescribeSecretOutput, get_secret_value::GetSecretValueOutput},
-};
+use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use secrecy::SecretString;
 use secret_rotation::{
     document::{Document, Pair},
     engine::EngineError,
 };
 
-use super::{Error, Tools, server, wanted::Wanted};
+use super::{Error, Tools, server, value::read, wanted::Wanted};
 use crate::{
     aws::{self, explain, function_arn},
     schedule::Interval,
-    secrets::text,
 };
 
 /// What there is already.
@@ -230,33 +226,4 @@ fn differs(stored: &Document, wanted: &Document) -> Option<&'static str> {
     ]
     .into_iter()
     .find_map(|(field, differs)| differs.then_some(field))
-}
-
-/// A value, and whose it is.
-pub(super) struct Value {
-    pub(super) arn: String,
-    pub(super) text: SecretString,
-}
-
-/// Reads a version, or AWSCURRENT.
-pub(super) async fn read(
-    client: &Client,
-    secret: &str,
-    version: Option<&str>,
-) -> Result<Value, aws::Error> {
-    let request = client.get_secret_value().secret_id(secret);
-    let request = request.set_version_id(version.map(str::to_owned));
-    let value = request.send().await;
-    let value = value.map_err(|error| explain("secretsmanager:GetSecretValue", error))?;
-    let GetSecretValueOutput {
-        arn,
-        secret_string,
-        secret_binary,
-        ..
-    } = value;
-    Ok(Value {
-        arn: arn.unwrap_or_else(|| secret.to_owned()),
-        // what is no text is no JSON either
-        text: text(secret_string, secret_binary).unwrap_or_default(),
-    })
 }

@@ -12,9 +12,10 @@ use secret_rotation::{
 
 use super::{
     Error, Tools,
-    found::{self, Found, Rotates, Stored, of_the_administrator, read},
+    found::{self, Found, Rotates, Stored, of_the_administrator},
     report::{Done, Made, Report},
     server,
+    value::read,
     wanted::Wanted,
 };
 use crate::{

@@ -6,6 +6,7 @@
 //! | `found` | what there is of it already, and what stands in the way |
 //! | `make` | what is missing, one thing after the other |
 //! | `report` | what is printed |
+//! | `value` | a value of a secret, as it is read |
 //! | `error` | why it was not done |
 //!
 //! It may be cut off anywhere: what is there is looked at first, and nothing is made twice. The password is stored before the server
@@ -15,6 +16,7 @@ mod error;
 mod found;
 mod make;
 mod report;
+mod value;
 mod wanted;
 
 use std::{path::PathBuf, process::ExitCode};

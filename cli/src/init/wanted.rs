@@ -3,7 +3,7 @@
 use secret_rotation::document::{Document, DocumentError, Fields, Pair};
 use serde_json::json;
 
-use super::{Error, Tools, found::read};
+use super::{Error, Tools, value::read};
 
 /// Stands in the document until a password is drawn.
 const NO_PASSWORD: &str = "-";
