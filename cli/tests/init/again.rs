@@ -3,16 +3,21 @@
 use std::process::Child;
 
 use local::{
+    postgres::Postgres,
     secrets_manager::{Behavior, Fault, Hang, When},
     world::World,
 };
+use secrecy::ExposeSecret;
 use serde_json::json;
 use snapbox::cmd::OutputAssert;
 use tokio_postgres::Client;
 
 use crate::{
-    NEW, assert_logs_in, begun,
-    common::{called, execute, json_of, rotated, run, stdout_of, until, world},
+    NEW, arguments, assert_logs_in, begun,
+    common::{
+        administrator, called, command, execute, json_of, rotated, run, stdout_of, until_asked,
+        world,
+    },
     current, cut_off, describe, init, new_role, settled, verifier,
 };
 
@@ -95,23 +100,16 @@ async fn where_all_is_there_it_says_so_and_asks_nobody() {
     let role = new_role(&world);
     run(init(&world, &role, &FUNCTION)).await.success();
     settled(&world).await;
-    let logins = world
-        .postgres()
-        .logins(&crate::common::administrator(&world));
+    let logins = world.postgres().logins(&administrator(&world));
     let (created, rotated) = (
         called(&world, "CreateSecret"),
         called(&world, "RotateSecret"),
     );
-    let mut again = init(&world, &role, &FUNCTION);
-    let words: Vec<_> = again.get_args().map(ToOwned::to_owned).collect();
-    again = crate::common::command(
-        &world,
-        &words
-            .into_iter()
-            .filter(|word| word != "--yes")
-            .collect::<Vec<_>>(),
-    );
-    let ran = run(again).await.success();
+    let words: Vec<_> = arguments(&world, &role, &FUNCTION)
+        .into_iter()
+        .filter(|word| *word != "--yes")
+        .collect();
+    let ran = run(command(&world, &words)).await.success();
     let said = stdout_of(&ran);
     assert!(
         said.starts_with("app/db: the secret is there, arn:"),
@@ -125,9 +123,7 @@ async fn where_all_is_there_it_says_so_and_asks_nobody() {
     assert_eq!(called(&world, "CreateSecret"), created);
     assert_eq!(called(&world, "RotateSecret"), rotated);
     // the administrator is not needed
-    let now = world
-        .postgres()
-        .logins(&crate::common::administrator(&world));
+    let now = world.postgres().logins(&administrator(&world));
     assert_eq!(now.unwrap(), logins.unwrap());
 }
 
@@ -251,14 +247,11 @@ async fn ended(process: Child) -> OutputAssert {
 
 /// Holds the lock that a change of this role waits for, until it is dropped.
 async fn hold_back(world: &World, role: &str) -> Client {
-    let client = world.postgres().superuser_client().await.unwrap();
-    // in the database where the administrator logs in: the lock is one database's
-    drop(client);
-    let superuser = local::postgres::Postgres::SUPERUSER;
-    let password = secrecy::ExposeSecret::expose_secret(world.postgres().superuser_password());
+    // in the administrator's database, for such a lock is one database's
+    let password = world.postgres().superuser_password().expose_secret();
     let connect = world
         .postgres()
-        .connect(superuser, password, world.dbname());
+        .connect(Postgres::SUPERUSER, password, world.dbname());
     let client = connect.await.unwrap();
     let sql = format!("SELECT pg_advisory_lock(hashtext('secret-rotation'), hashtext('{role}'))");
     client.batch_execute(&sql).await.unwrap();
@@ -270,13 +263,10 @@ async fn waits(world: &World, sessions: i64) {
     let client = world.postgres().superuser_client().await.unwrap();
     let question =
         "SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND wait_event_type = 'Lock'";
-    let administrator = crate::common::administrator(world);
-    for _ in 0..6000 {
-        let row = client.query_one(question, &[&administrator]).await.unwrap();
-        if row.get::<_, i64>(0) == sessions {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    until("nobody waits for the lock", || false).await;
+    let administrator = administrator(world);
+    let wait = async || {
+        let row = client.query_one(question, &[&administrator]).await;
+        row.unwrap().get::<_, i64>(0) == sessions
+    };
+    until_asked("the administrator waits for a lock", wait).await;
 }

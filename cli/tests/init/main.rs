@@ -14,7 +14,7 @@ mod secrecy;
 
 use std::process::{Child, Command, Stdio};
 
-use common::{call, called, command, log_in, stored};
+use common::{call, called, command, log_in, stored, until_asked};
 use local::world::World;
 use serde_json::{Value, json};
 
@@ -80,13 +80,10 @@ async fn assert_nothing_was_made(world: &World, role: &str) {
 
 /// Waits until no version is pending, as after the service has tried testSecret.
 async fn settled(world: &World) {
-    for _ in 0..6000 {
-        let described = describe(world).await;
-        let versions = described["VersionIdsToStages"].as_object().unwrap();
-        if versions.len() == 1 || !described.to_string().contains("AWSPENDING") {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    panic!("a version is pending for a minute");
+    let over = async || {
+        let versions = describe(world).await["VersionIdsToStages"].clone();
+        let versions = versions.as_object().unwrap().len();
+        versions == 1 || !describe(world).await.to_string().contains("AWSPENDING")
+    };
+    until_asked("no version is pending", over).await;
 }
