@@ -110,11 +110,11 @@ pub enum Error {
     /// The role has a password that somebody knows.
     #[error(
         "there is a role {user} on {server} already, and no secret {name}; nothing was changed, for its password is somebody's: store \
-         that one, with the console or with  aws secretsmanager create-secret --name {name} --secret-string file://document.json , \
-         or choose another --username"
+         that one, with the console or with  {create}  , or choose another --username"
     )]
     RoleIsThere {
         name: String,
+        create: String,
         user: String,
         server: String,
     },

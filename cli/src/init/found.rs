@@ -88,8 +88,18 @@ pub(super) async fn look(tools: &Tools<'_>, wanted: &Wanted) -> Result<Found, Er
         // once it was rotated the other user may be the one that is stored: then it is none of a new secret's
         Some(found) if lacks && found.document.username() == wanted.document.username() => {}
         None => {
+            let name = &tools.arguments.name;
+            let create = tools.shell.aws(&[
+                "secretsmanager",
+                "create-secret",
+                "--name",
+                name,
+                "--secret-string",
+                "file://document.json",
+            ]);
             return Err(Error::RoleIsThere {
-                name: tools.arguments.name.clone(),
+                name: name.clone(),
+                create: create.into_text(),
                 user: wanted.document.username().to_owned(),
                 server: server(&wanted.document),
             });

@@ -101,6 +101,7 @@ async fn store(tools: &Tools<'_>, wanted: &Wanted) -> Result<Stored, Error> {
         .collect();
     let request = tools.client.create_secret().name(&arguments.name);
     let request = request
+        .description("Rotated by secret-rotation")
         .secret_string(document.to_json().expose_secret())
         .set_kms_key_id(arguments.kms_key.clone())
         .set_add_replica_regions(Some(replicas).filter(|replicas| !replicas.is_empty()));

@@ -6,7 +6,8 @@ use snapbox::str;
 use crate::{
     NEW, arguments, assert_logs_in, assert_nothing_was_made,
     common::{
-        call, called, command, document, json_of, log_in, rotatectl, rotated, run, stdout_of, world,
+        call, called, command, document, execute, json_of, log_in, rotatectl, rotated, run,
+        stdout_of, within, world,
     },
     current, describe, init, new_role, settled,
 };
@@ -150,6 +151,27 @@ async fn the_key_and_the_replicas_are_those_that_were_given() {
     let replicas = described["ReplicationStatus"].as_array().unwrap();
     let regions: Vec<_> = replicas.iter().map(|of| of["Region"].clone()).collect();
     assert_eq!(regions, ["eu-west-1", "eu-central-1"]);
+}
+
+#[tokio::test]
+async fn the_next_steps_are_commands_that_can_be_run() {
+    let world = world().await;
+    let role = new_role(&world);
+    let ran = run(init(&world, &role, &["--json"])).await;
+    let said = json_of(&ran.success());
+    let shell = |step: usize| said["next"][step]["command"]["shell"].as_str().unwrap();
+    let rotate = shell(2).replace(":NAME", ":secret-rotation");
+    for line in [rotate.as_str(), shell(1)] {
+        let mut command = std::process::Command::new("sh");
+        within(&mut command, world.endpoint()).args(["-c", line]);
+        command.env("TLS_CA_FILE", world.ca_file());
+        run(command).await.success();
+        settled(&world).await;
+    }
+    let grant = said["next"][0]["command"]["psql"].as_str().unwrap();
+    execute(&world, &grant.replace('…', "pg_monitor")).await;
+    let rules = &describe(&world).await["RotationRules"];
+    assert_eq!(rules["ScheduleExpression"], "rate(30 days)");
 }
 
 #[tokio::test]

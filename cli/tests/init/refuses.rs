@@ -32,7 +32,7 @@ async fn a_role_that_is_there_without_a_secret_keeps_its_password() {
     let before = verifier(&world, &role).await;
     let ran = run(init(&world, &role, &[])).await;
     ran.code(1).stdout_eq("").stderr_eq(str![[r#"
-rotatectl: there is a role app_of_orders_[..] on localhost:[..] already, and no secret app/db; nothing was changed, for its password is somebody's: store that one, with the console or with  aws secretsmanager create-secret --name app/db --secret-string file://document.json , or choose another --username
+rotatectl: there is a role app_of_orders_[..] on localhost:[..] already, and no secret app/db; nothing was changed, for its password is somebody's: store that one, with the console or with  aws secretsmanager create-secret --name app/db --secret-string file://document.json  , or choose another --username
 
 "#]]);
     assert_eq!(called(&world, "CreateSecret"), 0);
