@@ -215,7 +215,7 @@ pub enum PasswordError {
         characters: usize,
     },
     /// The operating system gave no randomness.
-    #[error("no randomness from the operating system ({reason}): rotate again")]
+    #[error("no randomness from the operating system ({reason}): try again")]
     Randomness { reason: String },
 }
 

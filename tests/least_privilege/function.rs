@@ -249,7 +249,8 @@ async fn the_functions_own_policy_lets_secrets_manager_in_and_without_it_nothing
 
 /// KMS has no API here, so these are decisions alone.
 #[tokio::test]
-async fn the_keys_are_of_use_only_to_secrets_manager_and_only_for_secrets_of_this_account_and_region() {
+async fn the_keys_are_of_use_only_to_secrets_manager_and_only_for_secrets_of_this_account_and_region()
+ {
     let deployed = Deployed::new(&[]).await;
     let world = &deployed.world;
     let policy = Policy::parse(&deployed.role()).unwrap();

@@ -57,6 +57,8 @@ async fn run(world: &World, secret: &str, commands: &str) -> String {
         .env("TLS_CA_FILE", world.ca_file())
         .env("SECRET", secret)
         .env("FUNCTION", "secret-rotation")
+        .env("ROLE", new_role(world))
+        .env("ADMINISTRATOR", world.admin())
         .env("AWS_ENDPOINT_URL", world.endpoint())
         .env("AWS_DEFAULT_REGION", local::world::REGION)
         .env("AWS_ACCESS_KEY_ID", "any")
@@ -67,6 +69,11 @@ async fn run(world: &World, secret: &str, commands: &str) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{commands}\n{said}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// A role that nobody else on the tests' server has.
+fn new_role(world: &World) -> String {
+    format!("new_{}", world.role())
 }
 
 /// Waits until no version is pending.
@@ -80,12 +87,19 @@ async fn settled(world: &World, secret: &str) {
 #[test]
 fn every_block_of_the_page_is_run_or_known_not_to_be() {
     for (kind, _) in fenced() {
-        let known = ["sh", "sh stuck", "sh rollback", "sh leak", "sh compromised"]
-            .iter()
-            .chain(&NOT_RUN)
-            .chain(&roles::KINDS)
-            .chain(&secrets::KINDS)
-            .any(|known| *known == kind);
+        let known = [
+            "sh",
+            "sh init",
+            "sh stuck",
+            "sh rollback",
+            "sh leak",
+            "sh compromised",
+        ]
+        .iter()
+        .chain(&NOT_RUN)
+        .chain(&roles::KINDS)
+        .chain(&secrets::KINDS)
+        .any(|known| *known == kind);
         assert!(known, "what is to be done with a block of {kind:?}?");
     }
 }
@@ -103,6 +117,21 @@ async fn the_pages_commands_work_as_they_are_written() {
     }
     let after = password(&world, secret, "AWSCURRENT").await.unwrap();
     assert!(before != after && logs_in(&world, &after).await);
+}
+
+#[tokio::test]
+async fn a_new_secret_is_made_by_the_pages_command() {
+    let world = world().await;
+    let commands = blocks("sh init");
+    assert_eq!(commands.len(), 1);
+    run(&world, "new/secret", &commands[0]).await;
+    let password = password(&world, "new/secret", "AWSCURRENT").await.unwrap();
+    let role = new_role(&world);
+    let login = world
+        .postgres()
+        .connect(&role, &password, world.dbname())
+        .await;
+    login.unwrap();
 }
 
 #[tokio::test]
