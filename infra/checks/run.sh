@@ -35,6 +35,7 @@ for template in template.yaml secret.yaml; do
 done
 check "checkov" "$tools/checkov/bin/checkov" --config-file infra/checks/checkov.yaml
 check "the template as CloudFormation sees it" tests test_template
+check "the pages of infra/" tests test_pages
 if command -v terraform >/dev/null; then
   check "terraform fmt" terraform fmt -check -recursive infra/terraform
   check "Terraform on moto, beside the template" tests test_terraform

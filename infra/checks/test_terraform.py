@@ -366,6 +366,9 @@ class Module(unittest.TestCase):
         declared = [[line for line in lines[:number] if line.startswith("variable ")][-1] for number in numbers]
         return {line.split('"')[1] for line in declared}
 
+    def test_the_modules_own_tests_pass(self):
+        self.terraform.done("", "test", "-no-color")
+
     def test_a_log_that_outlived_the_module_is_taken_in_again(self):
         address = "aws_cloudwatch_log_group.function"
         self.terraform.done("", "state", "rm", address)
