@@ -36,9 +36,11 @@ done
 check "checkov" "$tools/checkov/bin/checkov" --config-file infra/checks/checkov.yaml
 check "the template as CloudFormation sees it" tests test_template
 check "the pages of infra/" tests test_pages
+check "the restart of services on moto" tests test_restart
 if command -v terraform >/dev/null; then
   check "terraform fmt" terraform fmt -check -recursive infra/terraform
   check "Terraform on moto, beside the template" tests test_terraform
+  check "a new secret of Terraform on moto" tests test_secret
 else
   echo "infra: skipped  terraform is not on the PATH; the template was checked, the module was not"
 fi

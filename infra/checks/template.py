@@ -81,6 +81,9 @@ def _holds(condition, values, conditions=None):
         return _holds(conditions[arguments], values, conditions)
     if function == "Fn::Contains":
         return arguments[1] in values[arguments[0]["Ref"]].split(",")
+    if function == "Fn::EachMemberIn":
+        some, all_of_them = (values[item["Ref"]].split(",") if isinstance(item, dict) else item for item in arguments)
+        return set(some) <= set(all_of_them)
     if function == "Fn::Equals":
         left, right = (values[item["Ref"]] if isinstance(item, dict) else item for item in arguments)
         return left == right

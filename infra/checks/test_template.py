@@ -234,7 +234,7 @@ class Template(unittest.TestCase):
     def test_every_alarm_tells_the_topic_and_has_its_section_in_the_runbook(self):
         runbook = (template.INFRA.parent / "docs/operations.md").read_text()
         alarms = of_type(self.full, "AWS::CloudWatch::Alarm")
-        self.assertEqual(len(alarms), 8)
+        self.assertEqual(len(alarms), 9)
         for alarm in alarms.values():
             self.assertEqual(alarm["AlarmActions"], ["Topic"])
             # of an event that did not come again nobody says OK: it would read as if all were well
@@ -324,7 +324,29 @@ class Template(unittest.TestCase):
             replicas = secret["Properties"].get("ReplicaRegions", [])
             self.assertEqual([replica["Region"] for replica in replicas], regions)
             self.assertEqual(secret["Properties"]["KmsKeyId"], key)
-            self.assertEqual(secret["DeletionPolicy"], "Retain")
+            self.assertEqual(secret["DeletionPolicy"], "RetainExceptOnCreate", "a deployment that failed may be repeated")
+            self.assertEqual(secret["UpdateReplacePolicy"], "Retain")
+
+    def test_a_new_secret_needs_a_username_and_takes_no_password(self):
+        parameter = template.read("secret.yaml")["Parameters"]["SecretDocument"]
+        fits = lambda document: bool(re.search(parameter["AllowedPattern"], document))
+        full = '{"engine": "postgres", "host": "db", "port": 5432, "ssl": true, "username": "o\\"x", "masterarn": "arn:aws:s"}'
+        for document in ['{"username":"orders"}', full, '{\n  "host" : "db",\n  "username" : "orders"\n}\n']:
+            self.assertTrue(fits(document), document)
+        for document in [
+            "",
+            "orders",
+            "{}",
+            '["username"]',
+            '{"host": "db"}',
+            '{"username": ""}',
+            '{"username": "orders",}',
+            '{"username": "orders"',
+            "{'username': 'orders'}",
+            '{"username": "orders", "password": "any"}',
+            '{"password" : "any", "username": "orders"}',
+        ]:
+            self.assertFalse(fits(document), document)
 
     def test_every_setting_of_the_function_can_be_set(self):
         source = (template.INFRA.parent / "src/settings.rs").read_text()

@@ -13,7 +13,9 @@ import unittest
 import zipfile
 
 import boto3
+from moto.core.responses import ActionResult
 from moto.server import ThreadedMotoServer
+from moto.stepfunctions.responses import StepFunctionResponse
 
 import template
 
@@ -21,6 +23,10 @@ EVERYTHING = json.loads((template.INFRA / "checks/everything.json").read_text())
 REFUSED = json.loads((template.INFRA / "checks/refused.json").read_text())
 NAMES = ["orders", "stock"]
 PROVIDER = "5.100.0"  # the one to download where none is installed: what moto is known to serve
+
+# what Terraform asks of Step Functions, and moto does not have; test_restart.py runs the definition
+StepFunctionResponse.validate_state_machine_definition = lambda _: ActionResult({"result": "OK", "diagnostics": []})
+StepFunctionResponse.list_state_machine_versions = lambda _: ActionResult({"stateMachineVersions": []})
 
 
 def snake(name):
@@ -207,6 +213,7 @@ class Module(unittest.TestCase):
             self.state["aws_sns_topic.alarms"]["arn"]: "Topic",
             self.state["aws_cloudwatch_log_group.function"]["arn"] + ":*": "LogGroup.Arn",
             self.state["aws_lambda_function.function"]["arn"]: "Function.Arn",
+            self.state["aws_sfn_state_machine.restart[0]"]["arn"]: "Restart",
         }
         text = json.dumps(theirs)
         for name, word in names.items():
@@ -271,6 +278,33 @@ class Module(unittest.TestCase):
         body = json.loads(self.state["aws_cloudwatch_dashboard.rotation"]["dashboard_body"])
         ours = self.sam["Dashboard"]["Properties"]["DashboardBody"].replace("${LogGroup}", "/aws/lambda/rotation-test")
         self.same(body, json.loads(ours))
+
+    def test_the_restart_of_services_is_that_of_the_sam_template(self):
+        rule, machine, target = (
+            self.state[f"aws_{kind}.restart[0]"]
+            for kind in ["cloudwatch_event_rule", "sfn_state_machine", "cloudwatch_event_target"]
+        )
+        self.same(json.loads(rule["event_pattern"]), self.sam["RestartRule"]["Properties"]["EventPattern"])
+        self.same(json.loads(machine["definition"]), json.loads(self.sam["Restart"]["Properties"]["DefinitionString"]))
+        self.assertEqual((target["rule"], target["arn"]), (rule["name"], machine["arn"]))
+        for sam, name, user in [
+            ("RestartRuleRole", "restart_rule", target["role_arn"]),
+            ("RestartRole", "restart", machine["role_arn"]),
+        ]:
+            role, ours = self.state[f"aws_iam_role.{name}[0]"], self.sam[sam]
+            self.assertEqual(role["arn"], user)
+            self.same(json.loads(role["assume_role_policy"]), ours["Properties"]["AssumeRolePolicyDocument"])
+            policy = json.loads(self.state[f"aws_iam_role_policy.{name}[0]"]["policy"])
+            self.same(policy["Statement"], template.statements(ours))
+
+    def test_what_is_restarted_is_refused_unless_it_is_a_service_and_a_secret_that_rotates(self):
+        for name, value, words in [
+            ("restart_ecs_services", ["arn:aws:ecs:us-east-1:123456789012:service/orders"], "with the cluster in them"),
+            ("restart_secrets", ["arn:aws:secretsmanager:us-east-1:123456789012:secret:x-AbCdEf"], "not in secret_arns"),
+        ]:
+            result = self.terraform.run("", "plan", "-no-color", "-refresh=false", f"-var={name}={json.dumps(value)}")
+            self.assertNotEqual(result.returncode, 0)
+            self.assertIn(words, " ".join(result.stderr.replace("│", " ").split()))
 
     def test_the_function_its_schedules_and_who_invokes_it_are_the_same(self):
         function = self.aws("lambda").get_function_configuration(FunctionName="rotation-test")

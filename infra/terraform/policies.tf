@@ -1,6 +1,7 @@
 # Who may do what. The reasons stand in infra/sam/template.yaml, statement by statement; a test compares the two.
 
 locals {
+  boundary            = var.permissions_boundary_arn == "" ? null : var.permissions_boundary_arn
   with_keys           = length(var.kms_key_arns) > 0
   with_administrators = length(var.administrator_secret_arns) > 0
   through_the_service = { "kms:ViaService" = "secretsmanager.${local.region}.${data.aws_partition.this.dns_suffix}" }
@@ -154,7 +155,7 @@ locals {
 
 resource "aws_iam_role" "function" {
   name_prefix          = substr(var.function_name, 0, 38)
-  permissions_boundary = var.permissions_boundary_arn == "" ? null : var.permissions_boundary_arn
+  permissions_boundary = local.boundary
   description          = "What ${var.function_name} runs as"
   tags                 = var.tags
   assume_role_policy = jsonencode({

@@ -430,6 +430,30 @@ variable "watched_secrets" {
   }
 }
 
+variable "restart_ecs_services" {
+  description = "ARNs of the ECS services that read their secret only at start. Each is restarted when a secret has rotated."
+  type        = list(string)
+  default     = []
+  validation {
+    condition     = alltrue([for arn in var.restart_ecs_services : can(regex("^arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}:service/[A-Za-z0-9_-]{1,255}/[A-Za-z0-9_-]{1,255}$", arn))])
+    error_message = "ARNs of ECS services with the cluster in them, arn:aws:ecs:REGION:ACCOUNT:service/CLUSTER/SERVICE."
+  }
+}
+
+variable "restart_secrets" {
+  description = "Full ARNs of the secrets that these services read; none for all that watched_secrets names."
+  type        = list(string)
+  default     = []
+  validation {
+    condition     = alltrue([for item in var.restart_secrets : can(regex("^(arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+-[A-Za-z0-9]{6})$", item))])
+    error_message = "Full ARNs, not names, with the six characters that the service appended."
+  }
+  validation {
+    condition     = length(var.restart_secrets) == 0 || length(var.restart_ecs_services) > 0
+    error_message = "With restart_secrets goes restart_ecs_services, the services to restart."
+  }
+}
+
 variable "operator_reads_values" {
   description = "Whether the operator's policy reads and mends values. doctor and compromised log in with them."
   type        = bool

@@ -1,15 +1,5 @@
 # A new secret, before its first rotation. Its password is made here, and neither the plan nor the state holds it.
 
-terraform {
-  required_version = ">= 1.11" # what is written and never read back
-  required_providers {
-    aws = {
-      source  = "hashicorp/aws"
-      version = ">= 5.100"
-    }
-  }
-}
-
 resource "aws_secretsmanager_secret" "secret" {
   name        = var.secret_name
   description = "Rotated by secret-rotation"
@@ -20,6 +10,23 @@ resource "aws_secretsmanager_secret" "secret" {
     for_each = toset(var.replica_regions)
     content {
       region = replica.value
+    }
+  }
+
+  lifecycle {
+    # another name would be another secret, and this one, with which somebody logs in, would be deleted
+    ignore_changes = [name]
+    precondition {
+      condition     = try(length(jsondecode(var.secret_document).username) > 0, false)
+      error_message = "secret_document is no JSON object with a username. Give one, such as jsonencode({ engine = \"postgres\", host = \"db.internal\", username = \"orders\" })."
+    }
+    precondition {
+      condition     = !can(jsondecode(var.secret_document).password)
+      error_message = "secret_document has a password. Leave it out: the module draws one, and what stands there is in your files."
+    }
+    postcondition {
+      condition     = self.name == var.secret_name
+      error_message = "The secret is called ${self.name}, and a secret cannot be renamed. Put its name back into secret_name. For another secret, add another module."
     }
   }
 }
@@ -37,4 +44,11 @@ resource "aws_secretsmanager_secret_version" "first" {
     { password = ephemeral.aws_secretsmanager_random_password.first.random_password },
   ))
   secret_string_wo_version = 1 # written once: from here on the password is the function's
+
+  # Secrets Manager makes a secret's first version AWSCURRENT, whatever labels are asked for. A later one keeps to them. So a
+  # version that Terraform makes again never replaces the password in use. And a version that has a label is not purged.
+  version_stages = ["first"]
+  lifecycle {
+    ignore_changes = [version_stages] # AWSCURRENT and AWSPREVIOUS come and go with each rotation
+  }
 }

@@ -1,4 +1,5 @@
 output "secret_arn" {
   description = "For secret_arns"
-  value       = aws_secretsmanager_secret_version.first.arn # with the first password in it: without, it cannot rotate
+  value       = aws_secretsmanager_secret.secret.arn
+  depends_on  = [aws_secretsmanager_secret_version.first] # a secret without a value cannot rotate
 }

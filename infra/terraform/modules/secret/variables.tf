@@ -1,13 +1,14 @@
 # The parameters of infra/sam/secret.yaml, by the same names.
 
 variable "secret_name" {
-  description = "Such as orders/db."
+  description = "Such as orders/db. A secret keeps its name."
   type        = string
 }
 
 variable "secret_document" {
-  description = "JSON without the password: engine, host, port, dbname, username, and masterarn for alternating users."
+  description = "JSON without the password: engine, host, port, dbname, username, and masterarn for alternating users. Only for the first value: a later change here changes nothing."
   type        = string
+  sensitive   = true # a password that does not belong there is not shown
 }
 
 variable "kms_key_arn" {

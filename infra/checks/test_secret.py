@@ -1,0 +1,140 @@
+"""A new secret: its first password is made once, and nothing that Terraform does later replaces the one in use. Against moto."""
+
+import json
+import logging
+import tempfile
+import unittest
+import uuid
+
+import boto3
+from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT
+from moto.backends import get_backend
+from moto.server import ThreadedMotoServer
+
+import template
+from test_terraform import Terraform, plugins
+
+FOLDER = "modules/secret"
+DOCUMENT = {"engine": "postgres", "host": "db.internal", "username": "orders"}
+
+
+class Secret(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        server = ThreadedMotoServer(port=0, verbose=False)
+        server.start()
+        cls.addClassCleanup(server.stop)
+        host, port = server.get_host_and_port()
+        endpoint = f"http://{host}:{port}"
+        cls.terraform = Terraform(cls.enterClassContext(tempfile.TemporaryDirectory()), endpoint)
+        ready = cls.terraform.init(FOLDER)
+        if "Failed to query available provider packages" in ready.stderr and not plugins():
+            raise unittest.SkipTest("no AWS provider for Terraform here, and none to be downloaded")
+        if ready.returncode != 0:
+            raise AssertionError(f"terraform init:\n{ready.stderr}")
+        cls.store = boto3.client(
+            "secretsmanager",
+            endpoint_url=endpoint,
+            region_name=template.REGION,
+            aws_access_key_id="any",
+            aws_secret_access_key="any",
+        )
+
+    def setUp(self):
+        self.name = f"orders-{uuid.uuid4()}/db"
+        self.variables = {"secret_name": self.name, "secret_document": json.dumps(DOCUMENT)}
+        (self.terraform.folder(FOLDER) / "terraform.tfstate").unlink(missing_ok=True)
+        self.terraform.plan(FOLDER, self.variables)
+        self.terraform.apply(FOLDER)
+        self.first = self.current()
+
+    def current(self):
+        return self.store.get_secret_value(SecretId=self.name, VersionStage="AWSCURRENT")  # moto looks for it only if asked
+
+    def rotate(self, times):
+        for number in range(times):
+            value = json.dumps(DOCUMENT | {"password": f"rotated {number}"})
+            current = self.current()["VersionId"]
+            pending = self.store.put_secret_value(SecretId=self.name, SecretString=value, VersionStages=["AWSPENDING"])
+            # not by the put alone: there moto takes every label off the version that was current
+            self.store.update_secret_version_stage(
+                SecretId=self.name,
+                VersionStage="AWSCURRENT",
+                RemoveFromVersionId=current,
+                MoveToVersionId=pending["VersionId"],
+            )
+
+    def purge(self, version):
+        """As Secrets Manager does with versions without a label, when there are about a hundred."""
+        del get_backend("secretsmanager")[ACCOUNT][template.REGION].secrets[self.name].versions[version]
+
+    def changes(self):
+        """What the next plan would do, by address."""
+        changes = self.terraform.plan(FOLDER, self.variables)["resource_changes"]
+        return {change["address"]: change["change"]["actions"] for change in changes if change["change"]["actions"] != ["no-op"]}
+
+    def test_the_first_password_is_awscurrent(self):
+        document = json.loads(self.first["SecretString"])
+        self.assertEqual(len(document.pop("password")), 32)
+        self.assertEqual(document, DOCUMENT)
+        self.assertIn("AWSCURRENT", self.first["VersionStages"])
+        self.assertEqual(self.changes(), {})
+
+    def test_a_plan_after_rotations_is_clean(self):
+        for _ in range(4):
+            self.rotate(1)
+            self.assertEqual(self.changes(), {})
+
+    def test_the_first_version_keeps_a_label_so_that_it_is_not_purged(self):
+        self.rotate(3)
+        stages = self.store.describe_secret(SecretId=self.name)["VersionIdsToStages"]
+        self.assertEqual(stages[self.first["VersionId"]], ["first"])
+
+    def test_a_first_version_that_is_gone_does_not_replace_the_password_in_use(self):
+        self.rotate(3)
+        current = self.current()
+        self.purge(self.first["VersionId"])
+        self.terraform.plan(FOLDER, self.variables)
+        self.terraform.apply(FOLDER)
+        self.assertEqual(self.current()["VersionId"], current["VersionId"])
+        self.assertEqual(self.current()["SecretString"], current["SecretString"])
+        self.assertEqual(self.changes(), {})
+
+    def test_a_first_version_that_is_made_again_by_hand_does_not_replace_the_password_in_use(self):
+        for rotations in [0, 1, 2]:
+            self.rotate(rotations)
+            current = self.current()
+            again = "-replace=aws_secretsmanager_secret_version.first"
+            self.terraform.done(FOLDER, "apply", "-auto-approve", "-no-color", again)
+            self.assertEqual(self.current()["VersionId"], current["VersionId"], rotations)
+
+    def test_a_changed_document_changes_nothing(self):
+        self.variables["secret_document"] = json.dumps(DOCUMENT | {"host": "other.internal"})
+        self.assertEqual(self.changes(), {})
+
+    def refused(self, **changes):
+        """What a plan with these values says against them. Given in the file, a value's own line would be shown."""
+        self.terraform.env |= {f"TF_VAR_{name}": value for name, value in changes.items()}
+        (self.terraform.folder(FOLDER) / "test.auto.tfvars.json").write_text(
+            json.dumps({name: value for name, value in self.variables.items() if name not in changes})
+        )
+        result = self.terraform.run(FOLDER, "plan", "-no-color")
+        for name in changes:
+            del self.terraform.env[f"TF_VAR_{name}"]
+        self.assertNotEqual(result.returncode, 0, changes)
+        return " ".join(result.stderr.replace("│", " ").split())
+
+    def test_another_name_is_refused_in_place_of_a_secret_that_is_deleted(self):
+        self.assertIn("a secret cannot be renamed", self.refused(secret_name="orders/other"))
+
+    def test_a_document_without_a_username_or_with_a_password_is_refused(self):
+        for document in ["orders", "{}", '{"username": ""}']:
+            self.assertIn("no JSON object with a username", self.refused(secret_document=document))
+        said = self.refused(secret_document=json.dumps(DOCUMENT | {"password": "any-password"}))
+        self.assertIn("Leave it out", said)
+        self.assertNotIn("any-password", said)
+
+
+if __name__ == "__main__":
+    unittest.main()
