@@ -3,6 +3,8 @@
 //! Each part has its own error; this one is what leaves the function. Its text goes to Lambda, to the log and to
 //! whoever runs DescribeSecret at night: what happened, then what to do, and never a secret.
 
+pub mod index;
+
 use lambda_runtime::Diagnostic;
 
 use crate::{

@@ -56,7 +56,7 @@ impl Function {
         Ok(Self {
             store: SecretsManager::from_env(endpoint, roots).await?,
             memory: Memory::default(),
-            metrics: Metrics::start(),
+            metrics: Metrics::start(&variable("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default()),
             settings,
         })
     }

@@ -55,7 +55,7 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             length: 32,
-            exclude_characters: ":/@\"'\\".to_owned(),
+            exclude_characters: "\\:/@\"'".to_owned(),
             exclude_numbers: false,
             exclude_punctuation: false,
             exclude_uppercase: false,
@@ -215,7 +215,7 @@ pub enum PasswordError {
         characters: usize,
     },
     /// The operating system gave no randomness.
-    #[error("no randomness from the operating system ({reason}): rotate again")]
+    #[error("no randomness from the operating system ({reason}): try again")]
     Randomness { reason: String },
 }
 

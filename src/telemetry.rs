@@ -54,10 +54,12 @@ pub fn start_log(level: Option<&str>) {
 pub struct Metrics(Option<&'static Collector>);
 
 impl Metrics {
-    /// Installs the collector. Called once, at start.
-    pub fn start() -> Self {
+    /// Installs the collector. Called once, at start. Each metric has the dimension `FunctionName`, so that two functions in an
+    /// account do not ring each other's alarms.
+    pub fn start(function: &str) -> Self {
         let collector = metrics_cloudwatch_embedded::Builder::new()
             .cloudwatch_namespace(NAMESPACE)
+            .with_dimension("FunctionName", function.to_owned())
             .init()
             .ok();
         describe_counter!("Rotations", Unit::Count, "rotations that reached their end");
@@ -162,7 +164,7 @@ pub fn report(
                 error_type = error.error_type(),
                 error = %error,
             );
-            counter!("Failures", "Step" => step, "ErrorType" => error.error_type()).increment(1);
+            count_failure(step, error);
         }
     }
     metrics.write(&event.secret);
@@ -211,8 +213,7 @@ pub fn report_ages(metrics: Metrics, result: &Result<Ages, Error>, cost: Cost) {
                 error_type = error.error_type(),
                 error = %error,
             );
-            counter!("Failures", "Step" => "ageCheck", "ErrorType" => error.error_type())
-                .increment(1);
+            count_failure("ageCheck", error);
         }
     }
     metrics.write("");
@@ -221,6 +222,12 @@ pub fn report_ages(metrics: Metrics, result: &Result<Ages, Error>, cost: Cost) {
 /// Reports an invocation that never became a step.
 pub fn report_refused(metrics: Metrics, error: &Error) {
     tracing::error!(outcome = "refused", error_type = error.error_type(), error = %error);
-    counter!("Failures", "Step" => "none", "ErrorType" => error.error_type()).increment(1);
+    count_failure("none", error);
     metrics.write("");
+}
+
+/// Counts it for the alarm, which looks at the function's failures as one, and for people, by step and kind.
+fn count_failure(step: &'static str, error: &Error) {
+    counter!("Failures").increment(1);
+    counter!("Failures", "Step" => step, "ErrorType" => error.error_type()).increment(1);
 }

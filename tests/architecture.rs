@@ -1,5 +1,5 @@
 //! Who imports whom, as docs/architecture.md says it. Read from the sources of every package's src/, without its tests. And whether
-//! the tests that comments and pages name are there.
+//! the tests that comments and pages name are there, and the licences that the manifests name.
 
 #![cfg(test)]
 
@@ -28,7 +28,8 @@ const RANKS: [&[(&str, &str)]; 5] = [
 
 /// What stands above the commands of rotatectl, and the commands. All else is what they share.
 const ABOVE_COMMANDS: [&str; 2] = ["arguments", "error"];
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 9] = [
+    "init",
     "status",
     "rotate",
     "revoke",
@@ -264,6 +265,34 @@ fn every_test_that_a_comment_or_a_page_names_by_its_path_is_there() {
         }
     }
     assert!(seen > 10, "only {seen} were found");
+}
+
+/// A manifest inherits the licence or, outside the workspace, names it.
+#[test]
+fn every_manifest_names_the_licence_and_both_texts_are_there() {
+    let manifests = files(root(), "Cargo.toml");
+    assert!(manifests.len() > 7, "only {} were found", manifests.len());
+    for manifest in manifests {
+        let text = fs::read_to_string(&manifest).unwrap();
+        let package = text.split("[package]").nth(1).unwrap();
+        let package = package.split("\n[").next().unwrap();
+        let of_the_workspace = package.contains("license.workspace = true");
+        let names_it = |part: &str| part.contains("license = \"MIT OR Apache-2.0\"");
+        assert!(
+            of_the_workspace || names_it(package),
+            "{}",
+            manifest.display()
+        );
+        let shared = text.split("[workspace.package]").nth(1);
+        assert!(shared.is_none_or(names_it), "{}", manifest.display());
+    }
+    for (file, last) in [
+        ("LICENSE-MIT", "DEALINGS IN THE SOFTWARE."),
+        ("LICENSE-APACHE", "limitations under the License."),
+    ] {
+        let text = fs::read_to_string(root().join(file)).unwrap();
+        assert!(text.trim_end().ends_with(last), "{file} is cut");
+    }
 }
 
 /// A feature of serde_json is on for a whole build, and changes how an application reads JSON of its own.

@@ -225,9 +225,11 @@ async fn each_step_writes_one_line_of_json_and_its_metrics() {
             duration["_aws"]["CloudWatchMetrics"][0]["Namespace"],
             "SecretRotation"
         );
+        // a deployment beside this one has alarms of its own
+        assert_eq!(duration["FunctionName"], "secret-rotation");
         assert_eq!(
-            duration["_aws"]["CloudWatchMetrics"][0]["Dimensions"][0][0],
-            "Step"
+            duration["_aws"]["CloudWatchMetrics"][0]["Dimensions"][0],
+            json!(["FunctionName", "Step"])
         );
         let has = |name: &str| metrics.iter().any(|document| document.get(name).is_some());
         assert_eq!(has("Rotations"), run.step == "finishSecret");
@@ -261,13 +263,20 @@ async fn a_failed_step_writes_its_line_and_counts_by_step_and_error_type() {
     assert_eq!(line["error_type"], "NoPendingValue");
     let failures = metrics
         .iter()
-        .find(|document| document.get("Failures").is_some())
-        .unwrap();
+        .filter(|document| document.get("Failures").is_some());
+    let by_kind = |document: &&Value| document.get("Step").is_some();
+    let (kinds, alarms): (Vec<_>, Vec<_>) = failures.partition(by_kind);
+    assert_eq!((kinds.len(), alarms.len()), (1, 1));
     assert_eq!(
-        (&failures["Step"], &failures["ErrorType"]),
+        (&kinds[0]["Step"], &kinds[0]["ErrorType"]),
         (&"setSecret".into(), &"NoPendingValue".into())
     );
-    assert_eq!(failures["Failures"].to_string(), "1");
+    for counted in [kinds[0], alarms[0]] {
+        assert_eq!(counted["Failures"].to_string(), "1");
+        assert_eq!(counted["FunctionName"], "secret-rotation");
+    }
+    let dimensions = &alarms[0]["_aws"]["CloudWatchMetrics"][0]["Dimensions"][0];
+    assert_eq!(*dimensions, json!(["FunctionName"]));
 }
 
 #[tokio::test]

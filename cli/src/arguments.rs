@@ -9,6 +9,7 @@ use crate::{
     compromised::CompromisedArguments,
     doctor::DoctorArguments,
     drill::DrillArguments,
+    init::InitArguments,
     reference::{CompletionsArguments, ManArguments},
     revoke::RevokeArguments,
     rollback::RollbackArguments,
@@ -16,7 +17,7 @@ use crate::{
     status::StatusArguments,
 };
 
-/// See, rotate, roll back, revoke, diagnose and rehearse secrets that Secrets Manager rotates.
+/// Make, see, rotate, roll back, revoke, diagnose and rehearse secrets that Secrets Manager rotates.
 ///
 /// No secret is printed, and none is taken on the command line. Colours are left out where NO_COLOR is set or the output is
 /// no terminal.
@@ -25,6 +26,8 @@ use crate::{
     version,
     propagate_version = true,
     after_help = "Examples:
+  rotatectl init orders/db --username orders --administrator rds/admin
+                                            a new secret, and its role
   rotatectl status                          what is overdue, stuck, and why
   rotatectl rotate orders/db --wait         rotate one now, step by step
   rotatectl compromised orders/db           after a leak
@@ -50,6 +53,7 @@ pub struct Arguments {
     reason = "a variant's documentation would take the place of its arguments' in the help"
 )]
 pub enum Command {
+    Init(InitArguments),
     Status(StatusArguments),
     Rotate(RotateArguments),
     Revoke(RevokeArguments),
@@ -70,6 +74,8 @@ impl Command {
             Self::Rollback(rollback) => slice::from_ref(&rollback.asked.secret),
             Self::Compromised(compromised) => slice::from_ref(&compromised.secret),
             Self::Doctor(doctor) => slice::from_ref(&doctor.secret),
+            // a name decides nothing, the administrator's ARN does
+            Self::Init(init) => slice::from_ref(&init.administrator),
             Self::Drill(drill) => drill.secret.as_slice(),
             Self::Status(_) | Self::Completions(_) | Self::Man(_) => &[],
         }

@@ -2,7 +2,7 @@
 
 use std::{io, process::ExitCode, time::Duration};
 
-use crate::{aws, compromised, doctor, drill, operate, rotate, status, terminal::span};
+use crate::{aws, compromised, doctor, drill, init, operate, rotate, status, terminal::span};
 
 /// One kind for each command, and what comes before any.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,7 @@ pub enum Error {
     Compromised(#[from] compromised::Error),
     Doctor(#[from] doctor::Error),
     Drill(#[from] drill::Error),
+    Init(#[from] init::Error),
     /// The result could not be written.
     #[error("the result cannot be written ({0}): check where it goes")]
     Output(#[from] io::Error),
@@ -31,6 +32,7 @@ impl Error {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Rotate(rotate::Error::NotKnown { .. }) => ExitCode::from(3),
+            Self::Init(error) if error.is_unknown() => ExitCode::from(3),
             Self::Rotate(rotate::Error::Interrupted) => ExitCode::from(130),
             _ => ExitCode::FAILURE,
         }

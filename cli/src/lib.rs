@@ -1,11 +1,11 @@
 //! The operator's command, `rotatectl`.
 //!
 //! Each command is a module of its own, with its arguments and its errors: [`status`], [`rotate`], [`compromised`],
-//! [`revoke`], [`rollback`], [`doctor`], [`drill`], and [`mod@reference`] for what is about the command itself. Above them stand [`arguments`], the
+//! [`revoke`], [`rollback`], [`doctor`], [`drill`], [`init`], and [`mod@reference`] for what is about the command itself. Above them stand [`arguments`], the
 //! command line, and [`Error`]. Below them, and knowing none of them, stands what they share: [`aws`] is the services and
 //! their errors, [`secrets`] the list of what rotates, [`follow`] one rotation from its beginning to its end, [`operator`] the function's
 //! steps that operators send, [`operate`] how a command sends one, [`log`] what
-//! the function said, [`settings`] what it is set to, [`schedule`] how often a secret rotates, [`pace`] keeps below quotas, [`login`] tries credentials, [`retry`] makes a call again, [`confirm`](mod@confirm)
+//! the function said, [`settings`] what it is set to, [`schedule`] how often a secret rotates, [`pace`] keeps below quotas, [`login`] tries credentials, [`retry`] makes a call again, `shell` is the commands that are printed, [`confirm`](mod@confirm)
 //! asks, [`heartbeat`] shows that something goes on, [`terminal`] is what is printed with.
 
 pub mod arguments;
@@ -17,6 +17,7 @@ pub mod drill;
 mod error;
 pub mod follow;
 pub mod heartbeat;
+pub mod init;
 pub mod log;
 pub mod login;
 pub mod operate;
@@ -30,6 +31,7 @@ pub mod rotate;
 pub mod schedule;
 pub mod secrets;
 pub mod settings;
+mod shell;
 pub mod status;
 pub mod terminal;
 
@@ -75,6 +77,7 @@ async fn run_command(given: &AwsArguments, command: Command) -> Result<ExitCode,
             compromised::run(&configuration.await?, compromised, given.timeout).await?
         }
         Command::Doctor(doctor) => doctor::run(&doctor, given, &configuration.await?).await?,
+        Command::Init(init) => init::run(&configuration.await?, init, given).await?,
         Command::Drill(drill) => drill::run(given, &drill).await?,
         Command::Completions(completions) => {
             reference::completions(Arguments::command(), &completions)?

@@ -1,6 +1,6 @@
 //! Logins from where the operator sits, with the function's own rule on what the server's answer means.
 
-use std::{path::PathBuf, time::Duration};
+use std::{env, path::PathBuf, time::Duration};
 
 use secret_rotation::{
     document::Document,
@@ -19,6 +19,12 @@ const LIMITS: Limits = Limits {
     connect: Duration::from_secs(10),
     statement: Duration::from_secs(10),
 };
+
+/// A PEM file of roots to trust for the database: the one that was given, or the one that TLS_CA_FILE names.
+pub(crate) fn ca_file(given: Option<&PathBuf>) -> Option<PathBuf> {
+    let named = || env::var_os("TLS_CA_FILE").filter(|file| !file.is_empty());
+    given.cloned().or_else(|| named().map(PathBuf::from))
+}
 
 /// Tries credentials.
 #[derive(Debug)]
@@ -53,6 +59,11 @@ impl Logins {
         })
     }
 
+    /// A PostgreSQL server, which is trusted as this is set up.
+    pub(crate) fn postgres(&self) -> Postgres<'_> {
+        Postgres::new(&self.roots, &self.kept, &self.settings, LIMITS)
+    }
+
     /// Why a credential cannot be tried from here, if that is known before.
     pub fn obstacle(&self, document: &Document) -> Option<&'static str> {
         let unknown = document.api().is_some() && !self.hosts_are_known;
@@ -68,7 +79,7 @@ impl Logins {
     /// The server did not say.
     pub async fn accepts(&self, document: &Document) -> Result<bool, EngineError> {
         let engines = Engines {
-            postgres: Postgres::new(&self.roots, &self.kept, &self.settings, LIMITS),
+            postgres: self.postgres(),
             api_key: ApiKey::new(&self.https, &self.settings, LIMITS),
         };
         let login = engines.log_in(document).await?;

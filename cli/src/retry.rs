@@ -15,6 +15,19 @@ pub async fn persist<T, Answer: Future<Output = Result<T, Error>>>(
     limit: Duration,
     call: impl FnMut() -> Answer,
 ) -> Result<T, Error> {
+    persist_if(Error::is_transient, limit, call).await
+}
+
+/// The same while it fails for one of these reasons.
+///
+/// # Errors
+///
+/// As [`persist`].
+pub async fn persist_if<T, Answer: Future<Output = Result<T, Error>>>(
+    passes: impl FnMut(&Error) -> bool,
+    limit: Duration,
+    call: impl FnMut() -> Answer,
+) -> Result<T, Error> {
     let delays = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(200))
         .with_max_delay(Duration::from_secs(5))
@@ -23,7 +36,7 @@ pub async fn persist<T, Answer: Future<Output = Result<T, Error>>>(
         .with_total_delay(Some(limit));
     call.retry(delays)
         .sleep(tokio::time::sleep)
-        .when(Error::is_transient)
+        .when(passes)
         .await
 }
 

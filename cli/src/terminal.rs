@@ -42,6 +42,13 @@ pub fn tell(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
+/// Names come from elsewhere: what a terminal would obey instead of showing it is left out.
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
 /// An empty table without lines, as wide as the terminal; as wide as it needs to be where there is none.
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();

@@ -30,6 +30,14 @@ async fn an_endpoint_that_never_answers_is_given_up_when_the_time_is_over() {
         &["rotate", "orders/db", "--wait"],
         &["doctor", "orders/db"],
         &["revoke", "orders/db", "--yes"],
+        &[
+            "init",
+            "orders/db",
+            "--username",
+            "x",
+            "--administrator",
+            "y",
+        ],
     ] {
         let arguments = [arguments, &["--timeout", "1s"]].concat();
         let said = stderr_of(at(&endpoint, &arguments)).await;

@@ -36,6 +36,7 @@ async fn each_shells_completions_know_the_commands_and_their_options() {
             "rotate",
             "compromised",
             "max-parallel",
+            "single-user",
             "endpoint-url",
         ] {
             assert!(said.contains(word), "{shell}: {word}");
@@ -57,6 +58,7 @@ async fn there_is_a_man_page_for_the_command_and_one_for_each_of_its_commands() 
         ("rotatectl.1", "Exit codes"),
         ("rotatectl-status.1", "\\-\\-stuck\\-after"),
         ("rotatectl-rotate.1", "Examples:"),
+        ("rotatectl-init.1", "\\-\\-kms\\-key"),
         ("rotatectl-compromised.1", "\\-\\-grace"),
     ] {
         let text = std::fs::read_to_string(folder.path().join(page)).unwrap();

@@ -95,3 +95,20 @@ async fn before_anything_is_ended_the_operator_is_asked_and_may_decline() {
         assert_eq!(called(&world, "RotateSecret"), rotated, "{seen}");
     }
 }
+
+#[tokio::test]
+async fn before_a_secret_is_made_the_operator_is_asked_and_may_decline() {
+    let world = world().await;
+    let role = format!("app_of_{}", world.role());
+    for (answer, said, created) in [
+        ("n", "nothing was done", 0),
+        ("y", "the secret is stored, arn:", 1),
+    ] {
+        let arguments = ["init", "app/db", "--username", &role, "--administrator"];
+        let command = command(&world, &[&arguments[..], &[world.admin()]].concat());
+        let seen = shown(command, terminal(), answer).await;
+        assert!(seen.contains("Do that now?"), "{seen}");
+        assert!(seen.contains(said), "{seen}");
+        assert_eq!(called(&world, "CreateSecret"), created, "{seen}");
+    }
+}

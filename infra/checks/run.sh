@@ -35,6 +35,7 @@ for template in template.yaml secret.yaml; do
 done
 check "checkov" "$tools/checkov/bin/checkov" --config-file infra/checks/checkov.yaml
 check "the template as CloudFormation sees it" tests test_template
+check "the pages of infra/" tests test_pages
 check "the restart of services on moto" tests test_restart
 if command -v terraform >/dev/null; then
   check "terraform fmt" terraform fmt -check -recursive infra/terraform

@@ -1,6 +1,7 @@
 """The SAM templates as CloudFormation would see them, with SAM's own implementation of Fn::ForEach and the other functions."""
 
 import pathlib
+import re
 
 from samcli.lib.cfn_language_extensions.api import process_template
 from samcli.lib.cfn_language_extensions.models import PseudoParameterValues
@@ -15,11 +16,16 @@ def read(name="template.yaml"):
     return yaml_parse((INFRA / "sam" / name).read_text())
 
 
-def render(parameters, name="template.yaml"):
-    """Its resources with these parameters, by logical name. A list is given as a list."""
+def rendered(parameters, name="template.yaml", partition="aws", region=REGION, suffix="amazonaws.com"):
+    """The whole template with these parameters. A list is given as a list."""
     values = {key: ",".join(value) if isinstance(value, list) else value for key, value in parameters.items()}
-    pseudo = PseudoParameterValues(region=REGION, account_id=ACCOUNT, partition="aws")
-    template = process_template(read(name), values, pseudo)
+    pseudo = PseudoParameterValues(region=region, account_id=ACCOUNT, partition=partition, url_suffix=suffix)
+    return process_template(read(name), values, pseudo)
+
+
+def render(parameters, name="template.yaml", **place):
+    """Its resources with these parameters, by logical name."""
+    template = rendered(parameters, name, **place)
     conditions = template.get("Conditions", {})
     return {
         logical: _finish(resource)
@@ -56,6 +62,17 @@ def refused(parameters):
         for assertion in rule["Assertions"]
         if not _holds(assertion["Assert"], values)
     ]
+
+
+def accepts(parameter, value):
+    """Whether a parameter takes this value, or this item of a list, by its own bounds."""
+    text = str(value)
+    return (
+        ("AllowedPattern" not in parameter or re.fullmatch(parameter["AllowedPattern"], text) is not None)
+        and ("AllowedValues" not in parameter or text in map(str, parameter["AllowedValues"]))
+        and ("MinValue" not in parameter or float(text) >= parameter["MinValue"])
+        and ("MaxValue" not in parameter or float(text) <= parameter["MaxValue"])
+    )
 
 
 def _holds(condition, values, conditions=None):

@@ -20,6 +20,7 @@ from moto.stepfunctions.responses import StepFunctionResponse
 import template
 
 EVERYTHING = json.loads((template.INFRA / "checks/everything.json").read_text())
+REFUSED = json.loads((template.INFRA / "checks/refused.json").read_text())
 NAMES = ["orders", "stock"]
 PROVIDER = "5.100.0"  # the one to download where none is installed: what moto is known to serve
 
@@ -90,9 +91,12 @@ class Terraform:
         (self.folder(folder) / "provider_override.tf.json").write_text(json.dumps(pinned))
         return self.run(folder, "init", "-no-color")
 
+    def write(self, folder, variables):
+        (self.folder(folder) / "test.auto.tfvars.json").write_text(json.dumps(variables))
+
     def plan(self, folder, variables):
         """What is to be, in the file `plan` for apply."""
-        (self.folder(folder) / "test.auto.tfvars.json").write_text(json.dumps(variables))
+        self.write(folder, variables)
         self.done(folder, "plan", "-no-color", "-out=plan")
         return json.loads(self.done(folder, "show", "-json", "plan"))
 
@@ -132,7 +136,7 @@ class Module(unittest.TestCase):
         cls.endpoint = f"http://{host}:{port}"
         folder = cls.enterClassContext(tempfile.TemporaryDirectory())
         cls.terraform = Terraform(folder, cls.endpoint)
-        for root in ["", "examples/new-secret"]:
+        for root in ["", "examples/new-secret", "examples/existing-secret"]:
             ready = cls.terraform.init(root)
             if "Failed to query available provider packages" in ready.stderr and not plugins():
                 raise unittest.SkipTest("no AWS provider for Terraform here, and none to be downloaded")
@@ -144,9 +148,15 @@ class Module(unittest.TestCase):
         cls.subnets = [
             ec2.create_subnet(VpcId=cls.vpc, CidrBlock=f"10.0.{number}.0/24")["Subnet"]["SubnetId"] for number in [1, 2]
         ]
-        cls.database = ec2.create_security_group(GroupName="db", Description="db", VpcId=cls.vpc)["GroupId"]
+        cls.databases = [
+            ec2.create_security_group(GroupName=name, Description=name, VpcId=cls.vpc)["GroupId"] for name in NAMES
+        ]
+        cls.endpoints = ec2.create_security_group(GroupName="endpoints", Description="endpoints", VpcId=cls.vpc)["GroupId"]
         cls.key = kms.create_key()["KeyMetadata"]["Arn"]
         cls.aws("logs").create_log_group(logGroupName="trail")
+        layer = cls.aws("lambda").publish_layer_version(
+            LayerName="roots", Content={"ZipFile": cls.terraform.package.read_bytes()}
+        )
         service = cls.aws("secretsmanager")
         document = json.dumps({"username": "any", "password": "any"})
         cls.secrets = [service.create_secret(Name=f"{name}/db", SecretString=document)["ARN"] for name in NAMES]
@@ -159,7 +169,9 @@ class Module(unittest.TestCase):
             "KmsKeyArns": [cls.key],
             "VpcId": cls.vpc,
             "SubnetIds": cls.subnets,
-            "DatabaseSecurityGroupId": cls.database,
+            "DatabaseSecurityGroupIds": cls.databases,
+            "LayerArns": [layer["LayerVersionArn"]],
+            "EndpointSecurityGroupIds": [cls.endpoints],
         }
         cls.variables = {snake(name): value for name, value in cls.parameters.items()} | {
             "package": str(cls.terraform.package),
@@ -172,7 +184,7 @@ class Module(unittest.TestCase):
             "vpc_id": cls.vpc,
             "vpc_cidr": "10.0.0.0/16",
             "subnet_ids": cls.subnets,
-            "database_security_group_id": cls.database,
+            "database_security_group_id": cls.databases[0],
             "kms_key_arn": cls.key,
             "replica_regions": ["eu-west-1"],
             "alarm_email": "oncall@example.com",
@@ -234,6 +246,7 @@ class Module(unittest.TestCase):
             for variable, default in ours.items():
                 value = theirs[variable].get("default")
                 value = {True: "true", False: "false"}.get(value, value) if isinstance(value, bool) else value
+                value = ",".join(map(str, value)) if isinstance(value, list) else value
                 self.assertEqual(value or "", default or "", variable)
 
     def test_the_alarms_are_those_of_the_sam_template(self):
@@ -284,20 +297,14 @@ class Module(unittest.TestCase):
             policy = json.loads(self.state[f"aws_iam_role_policy.{name}[0]"]["policy"])
             self.same(policy["Statement"], template.statements(ours))
 
-    def test_what_is_restarted_is_refused_unless_it_is_a_service_and_a_secret_that_rotates(self):
-        for name, value, words in [
-            ("restart_ecs_services", ["arn:aws:ecs:us-east-1:123456789012:service/orders"], "with the cluster in them"),
-            ("restart_secrets", ["arn:aws:secretsmanager:us-east-1:123456789012:secret:x-AbCdEf"], "not in secret_arns"),
-        ]:
-            result = self.terraform.run("", "plan", "-no-color", "-refresh=false", f"-var={name}={json.dumps(value)}")
-            self.assertNotEqual(result.returncode, 0)
-            self.assertIn(words, " ".join(result.stderr.replace("│", " ").split()))
-
     def test_the_function_its_schedules_and_who_invokes_it_are_the_same(self):
         function = self.aws("lambda").get_function_configuration(FunctionName="rotation-test")
         ours = self.sam["Function"]["Properties"]
         for name in ["Runtime", "Handler", "Architectures", "MemorySize", "Timeout", "Description"]:
             self.same(function[name], ours[name])
+        self.assertEqual([layer["Arn"] for layer in function["Layers"]], ours["Layers"])
+        boundary = self.state["aws_iam_role.function"]["permissions_boundary"]
+        self.assertEqual(boundary, self.sam["FunctionRole"]["Properties"]["PermissionsBoundary"])
         self.same(function["Environment"], ours["Environment"])
         for name, secret in zip(NAMES, self.secrets):
             address = f'aws_secretsmanager_secret_rotation.secret["{name}"]'
@@ -322,18 +329,40 @@ class Module(unittest.TestCase):
         own = self.state["aws_security_group.function[0]"]["id"]
         group = self.aws("ec2").describe_security_groups(GroupIds=[own])["SecurityGroups"][0]
         ways = {
-            (rule["FromPort"], *(pair["GroupId"] for pair in rule["UserIdGroupPairs"]), *(ip["CidrIp"] for ip in rule["IpRanges"]))
+            (rule["IpProtocol"], rule["FromPort"], way)
             for rule in group["IpPermissionsEgress"]
+            for way in [pair["GroupId"] for pair in rule["UserIdGroupPairs"]] + [ip["CidrIp"] for ip in rule["IpRanges"]]
         }
-        endpoint = self.state["aws_security_group.endpoint[0]"]["id"]
-        flat = {(port, way) for port, *others in ways for way in others}
-        cidrs = {(5432, EVERYTHING["DatabaseCidr"]), (443, EVERYTHING["ApiCidr"])}
-        self.assertEqual(flat, cidrs | {(5432, self.database), (443, endpoint)})
+        names = {
+            "EndpointSecurityGroup": self.state["aws_security_group.endpoint[0]"]["id"],
+            "FunctionSecurityGroup": own,
+        }
+        ours = self.sam["FunctionSecurityGroup"]["Properties"]["SecurityGroupEgress"]
+        to = lambda rule: rule.get("DestinationSecurityGroupId") or rule["CidrIp"]
+        expected = {(rule["IpProtocol"], int(rule["FromPort"]), names.get(to(rule), to(rule))) for rule in ours}
+        self.assertEqual(ways, expected)
+
+        ingress = {
+            (item["GroupId"], int(item["FromPort"]))
+            for item in (resource.get("Properties", {}) for resource in self.sam.values())
+            if "SourceSecurityGroupId" in item
+        }
+        let_in = {
+            (group["GroupId"], rule["FromPort"])
+            for group in self.aws("ec2").describe_security_groups(GroupIds=[*self.databases, self.endpoints])["SecurityGroups"]
+            for rule in group["IpPermissions"]
+            if [pair["GroupId"] for pair in rule["UserIdGroupPairs"]] == [own]
+        }
+        self.assertEqual(let_in, ingress)
 
     def test_a_vpc_without_a_way_to_database_or_secrets_manager_is_refused(self):
         for changes, words in [
-            (["create_secrets_manager_endpoint=false", "api_cidr=", "vpc_cidr="], "no way to Secrets Manager"),
-            (["database_security_group_id=", "database_cidr=", "vpc_cidr="], "no way to the database"),
+            (
+                ["create_secrets_manager_endpoint=false", "endpoint_security_group_ids=[]", "api_cidr=", "vpc_cidr="],
+                "no way to Secrets Manager",
+            ),
+            (["database_security_group_ids=[]", "database_cidrs=[]", "vpc_cidr="], "no way to the database"),
+            (["subnet_ids=[]", "vpc_cidr="], "in a VPC by its subnets"),
         ]:
             arguments = [f"-var={change}" for change in changes]
             result = self.terraform.run("", "plan", "-no-color", "-refresh=false", *arguments)
@@ -341,6 +370,59 @@ class Module(unittest.TestCase):
             said = " ".join(result.stderr.replace("│", " ").split())
             self.assertIn(words, said)
             self.assertIn("the endpoint lets nobody in", said)
+
+    def test_what_the_template_refuses_is_refused_here_too(self):
+        """All at once, but for the variables whose rules look at others: Terraform asks those only when the others pass."""
+        values = {}
+        for name, (value, *_) in REFUSED.items():
+            values[snake(name)] = [value] if template.read()["Parameters"][name]["Type"] == "CommaDelimitedList" else value
+        values["secret_arns"] = {"orders": REFUSED["SecretArns"][0]}
+        with_others = {name: values.pop(name) for name in ["vpc_id", "restart_secrets"]}
+        self.assertEqual(self.refused(values), set(values))
+        self.assertEqual(self.refused(with_others), set(with_others))
+
+    def refused(self, changes):
+        """The variables whose rules do not let these values pass."""
+        self.terraform.write("", self.variables | changes)
+        self.addCleanup(self.terraform.write, "", self.variables)
+        told = self.terraform.run("", "plan", "-json", "-refresh=false").stdout
+        lines = (template.INFRA / "terraform/variables.tf").read_text().splitlines()
+        numbers = map(int, re.findall(r"the validation rule at variables.tf:(\d+),", told))
+        declared = [[line for line in lines[:number] if line.startswith("variable ")][-1] for number in numbers]
+        return {line.split('"')[1] for line in declared}
+
+    def test_the_modules_own_tests_pass(self):
+        self.terraform.write("", {})
+        self.addCleanup(self.terraform.write, "", self.variables)
+        self.terraform.done("", "test", "-no-color")
+
+    def test_a_log_that_outlived_the_module_is_taken_in_again(self):
+        address = "aws_cloudwatch_log_group.function"
+        self.terraform.done("", "state", "rm", address)
+        refused = self.terraform.run("", "apply", "-auto-approve", "-no-color", f"-target={address}")
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("ResourceAlreadyExists", refused.stderr)
+        self.terraform.done("", "import", "-no-color", address, "/aws/lambda/rotation-test")
+        self.terraform.done("", "apply", "-auto-approve", "-no-color", f"-target={address}")
+
+    def test_schedules_wait_for_every_rule_and_endpoint(self):
+        schedule = (template.INFRA / "terraform/main.tf").read_text().split('"aws_secretsmanager_secret_rotation"')[1]
+        waits = set(re.findall(r"(?m)^    (aws_\w+\.\w+),$", schedule.split("\n}\n")[0]))
+        network = (template.INFRA / "terraform/network.tf").read_text()
+        ways = re.findall(r'resource "(aws_vpc_security_group_\w+_rule|aws_vpc_endpoint)" "(\w+)"', network)
+        self.assertEqual(waits - {"aws_lambda_permission.secrets_manager"}, {".".join(way) for way in ways})
+
+    def test_an_existing_secret_and_database_want_five_variables_at_most(self):
+        example = {
+            "secret_arn": self.secrets[0],
+            "vpc_id": self.vpc,
+            "subnet_ids": self.subnets,
+            "database_security_group_id": self.databases[0],
+        }
+        planned = self.terraform.plan("examples/existing-secret", example)
+        needed = [name for name, value in planned["configuration"]["root_module"]["variables"].items() if "default" not in value]
+        self.assertEqual(set(needed), set(example))
+        self.assertLessEqual(len(needed), 5)
 
     def test_the_example_comes_and_goes(self):
         before = self.standing()

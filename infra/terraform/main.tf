@@ -1,11 +1,12 @@
-# The function, who may invoke it, and when. The parameters and what stands are those of infra/sam/template.yaml.
+# The function, who may invoke it, and when. The variables and what stands are those of infra/sam/template.yaml.
 
 locals {
   account = data.aws_caller_identity.this.account_id
   region  = data.aws_region.this.id # not name, which the provider gave up with version 6
   # put together, as the role's policy names the function that is made with the role
   function_arn = "arn:${data.aws_partition.this.partition}:lambda:${local.region}:${local.account}:function:${var.function_name}"
-  in_vpc       = var.vpc_id != ""
+  all_secrets  = "arn:${data.aws_partition.this.partition}:secretsmanager:${local.region}:${local.account}:secret:*"
+  in_vpc       = length(var.subnet_ids) > 0 # not vpc_id, which is not known yet if the VPC is made beside this
 }
 
 resource "aws_cloudwatch_log_group" "function" {
@@ -27,6 +28,7 @@ resource "aws_lambda_function" "function" {
   memory_size                    = var.memory_size
   timeout                        = var.timeout
   reserved_concurrent_executions = var.reserved_concurrency
+  layers                         = var.layer_arns
   tags                           = var.tags
 
   logging_config {
@@ -40,12 +42,20 @@ resource "aws_lambda_function" "function" {
       OVERLAP_WINDOW                = var.overlap_window
       PASSWORD_LENGTH               = tostring(var.password_length)
       EXCLUDE_CHARACTERS            = var.exclude_characters
+      EXCLUDE_NUMBERS               = tostring(var.exclude_numbers)
+      EXCLUDE_PUNCTUATION           = tostring(var.exclude_punctuation)
+      EXCLUDE_UPPERCASE             = tostring(var.exclude_uppercase)
+      EXCLUDE_LOWERCASE             = tostring(var.exclude_lowercase)
+      REQUIRE_EACH_INCLUDED_TYPE    = tostring(var.require_each_included_type)
       PASSWORD_CHARACTERS           = var.password_characters
       PASSWORD_HASHING              = var.password_hashing
       ADMINISTRATOR_CHANNEL_BINDING = var.administrator_channel_binding
       POOLER_ASKS_SERVER            = tostring(var.pooler_asks_server)
       VERIFY_SQL                    = var.verify_sql
       ALLOWED_HOSTS                 = var.allowed_hosts
+      TLS_CA_FILE                   = var.tls_ca_file
+      AWS_CA_BUNDLE                 = var.aws_ca_bundle
+      SECRETS_MANAGER_ENDPOINT      = var.secrets_manager_url
     }
   }
 
@@ -80,7 +90,15 @@ resource "aws_secretsmanager_secret_rotation" "secret" {
     duration            = var.schedule_window == "" ? null : var.schedule_window
   }
 
-  depends_on = [aws_lambda_permission.secrets_manager]
+  # a schedule has the function try the way
+  depends_on = [
+    aws_lambda_permission.secrets_manager,
+    aws_vpc_endpoint.service,
+    aws_vpc_security_group_egress_rule.function,
+    aws_vpc_security_group_ingress_rule.database,
+    aws_vpc_security_group_ingress_rule.endpoint,
+    aws_vpc_security_group_ingress_rule.existing_endpoint,
+  ]
 }
 
 # The age check.

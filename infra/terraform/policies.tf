@@ -1,10 +1,11 @@
 # Who may do what. The reasons stand in infra/sam/template.yaml, statement by statement; a test compares the two.
 
 locals {
-  secret_arns         = values(var.secret_arns)
+  boundary            = var.permissions_boundary_arn == "" ? null : var.permissions_boundary_arn
   with_keys           = length(var.kms_key_arns) > 0
   with_administrators = length(var.administrator_secret_arns) > 0
-  through_the_service = { "kms:ViaService" = "secretsmanager.${local.region}.amazonaws.com" }
+  through_the_service = { "kms:ViaService" = "secretsmanager.${local.region}.${data.aws_partition.this.dns_suffix}" }
+  given_to_function   = { "secretsmanager:resource/AllowRotationLambdaArn" = local.function_arn }
 
   function_statements = concat(
     [{
@@ -16,8 +17,8 @@ locals {
         "secretsmanager:PutSecretValue",
         "secretsmanager:UpdateSecretVersionStage",
       ]
-      Resource  = local.secret_arns
-      Condition = { StringEquals = { "secretsmanager:resource/AllowRotationLambdaArn" = local.function_arn } }
+      Resource  = local.all_secrets
+      Condition = { StringEquals = local.given_to_function }
     }],
     !local.with_administrators ? [] : [{
       Sid      = "ReadTheAdministrators"
@@ -30,14 +31,7 @@ locals {
       Effect    = "Allow"
       Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
       Resource  = var.kms_key_arns
-      Condition = { StringEquals = merge(local.through_the_service, { "kms:EncryptionContext:SecretARN" = local.secret_arns }) }
-    }],
-    !(local.with_keys && local.with_administrators) ? [] : [{
-      Sid       = "UseTheKeysForTheAdministrators"
-      Effect    = "Allow"
-      Action    = "kms:Decrypt"
-      Resource  = var.kms_key_arns
-      Condition = { StringEquals = merge(local.through_the_service, { "kms:EncryptionContext:SecretARN" = var.administrator_secret_arns }) }
+      Condition = { StringEquals = local.through_the_service, StringLike = { "kms:EncryptionContext:SecretARN" = local.all_secrets } }
     }],
     [{
       Sid      = "ListTheSecretsForTheAgeCheck"
@@ -87,21 +81,24 @@ locals {
         "secretsmanager:DescribeSecret",
         "secretsmanager:ListSecretVersionIds",
         "secretsmanager:UpdateSecretVersionStage",
+        "secretsmanager:CancelRotateSecret",
       ]
-      Resource = local.secret_arns
+      Resource  = local.all_secrets
+      Condition = { StringEquals = local.given_to_function }
     }],
     [{
       Sid       = "Rotate"
       Effect    = "Allow"
       Action    = "secretsmanager:RotateSecret"
-      Resource  = local.secret_arns
-      Condition = { StringEqualsIfExists = { "secretsmanager:RotationLambdaARN" = local.function_arn } }
+      Resource  = local.all_secrets
+      Condition = { StringEquals = local.given_to_function, StringEqualsIfExists = { "secretsmanager:RotationLambdaARN" = local.function_arn } }
     }],
     !var.operator_reads_values ? [] : [{
-      Sid      = "ReadAndMendTheSecrets"
-      Effect   = "Allow"
-      Action   = ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
-      Resource = local.secret_arns
+      Sid       = "ReadAndMendTheSecrets"
+      Effect    = "Allow"
+      Action    = ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
+      Resource  = local.all_secrets
+      Condition = { StringEquals = local.given_to_function }
     }],
     !var.operator_reads_values ? [] : [{
       Sid      = "AskForManyAtOnce"
@@ -114,6 +111,19 @@ locals {
       Effect   = "Allow"
       Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
       Resource = var.administrator_secret_arns
+    }],
+    [{
+      Sid       = "PromoteAReplica"
+      Effect    = "Allow"
+      Action    = "secretsmanager:StopReplicationToReplica"
+      Resource  = replace(local.all_secrets, ":${local.region}:", ":*:")
+      Condition = { StringEquals = { "secretsmanager:SecretPrimaryRegion" = local.region } }
+    }],
+    [{
+      Sid      = "FindWhoRead"
+      Effect   = "Allow"
+      Action   = "cloudtrail:LookupEvents"
+      Resource = "*" # the action knows no resource
     }],
     [{
       Sid      = "InvokeAndInspectTheFunction"
@@ -144,9 +154,10 @@ locals {
 }
 
 resource "aws_iam_role" "function" {
-  name_prefix = substr(var.function_name, 0, 38)
-  description = "What ${var.function_name} runs as"
-  tags        = var.tags
+  name_prefix          = substr(var.function_name, 0, 38)
+  permissions_boundary = local.boundary
+  description          = "What ${var.function_name} runs as"
+  tags                 = var.tags
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{

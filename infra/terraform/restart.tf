@@ -13,7 +13,7 @@ resource "aws_cloudwatch_event_rule" "restart" {
   event_pattern = jsonencode({
     source      = ["aws.secretsmanager"]
     detail-type = ["Secret Label Updated"]
-    resources   = length(var.restart_secrets) > 0 ? var.restart_secrets : local.secret_arns
+    resources   = concat(var.restart_secrets, length(var.restart_secrets) > 0 ? [] : [{ wildcard = var.watched_secrets }])
     detail      = { labelUpdated = ["AWSCURRENT"] }
   })
 }
@@ -26,10 +26,11 @@ resource "aws_cloudwatch_event_target" "restart" {
 }
 
 resource "aws_iam_role" "restart_rule" {
-  count       = local.restarts
-  name_prefix = substr("${var.function_name}-rule", 0, 38)
-  description = "Starts the restart of ECS services"
-  tags        = var.tags
+  count                = local.restarts
+  permissions_boundary = local.boundary
+  name_prefix          = substr("${var.function_name}-rule", 0, 38)
+  description          = "Starts the restart of ECS services"
+  tags                 = var.tags
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -110,10 +111,11 @@ resource "aws_sfn_state_machine" "restart" {
 }
 
 resource "aws_iam_role" "restart" {
-  count       = local.restarts
-  name_prefix = substr("${var.function_name}-restart", 0, 38)
-  description = "Restarts ECS services"
-  tags        = var.tags
+  count                = local.restarts
+  permissions_boundary = local.boundary
+  name_prefix          = substr("${var.function_name}-restart", 0, 38)
+  description          = "Restarts ECS services"
+  tags                 = var.tags
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -150,7 +152,6 @@ resource "aws_cloudwatch_metric_alarm" "restart" {
   evaluation_periods  = 1
   treat_missing_data  = "notBreaching"
   alarm_actions       = [aws_sns_topic.alarms.arn]
-  ok_actions          = [aws_sns_topic.alarms.arn]
   tags                = var.tags
 
   metric_query {

@@ -1,9 +1,14 @@
-# The parameters of infra/sam/template.yaml, by the same names and with the same defaults; at the end
-# the two that SAM has from elsewhere.
+# The parameters of infra/sam/template.yaml, by the same names, with the same defaults and bounds; at the end the two that SAM has
+# from elsewhere.
 
 variable "function_name" {
-  type    = string
-  default = "secret-rotation"
+  description = "Also names the log group, the alarms and the dashboard."
+  type        = string
+  default     = "secret-rotation"
+  validation {
+    condition     = can(regex("^([a-zA-Z0-9-_]{1,64})$", var.function_name))
+    error_message = "Letters, digits, - and _, 64 at most."
+  }
 }
 
 variable "secret_arns" {
@@ -13,30 +18,50 @@ variable "secret_arns" {
     condition     = length(var.secret_arns) > 0
     error_message = "Name one secret or more."
   }
+  validation {
+    condition     = alltrue([for item in values(var.secret_arns) : can(regex("^(arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+-[A-Za-z0-9]{6})$", item))])
+    error_message = "Full ARNs, not names, with the six characters that the service appended."
+  }
 }
 
 variable "administrator_secret_arns" {
   description = "Full ARNs of the secrets that masterarn names, which the function only reads."
   type        = list(string)
   default     = []
+  validation {
+    condition     = alltrue([for item in var.administrator_secret_arns : can(regex("^(arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+-[A-Za-z0-9]{6})$", item))])
+    error_message = "Full ARNs, not names, with the six characters that the service appended."
+  }
 }
 
 variable "kms_key_arns" {
   description = "The customer's keys under which these secrets stand; none for aws/secretsmanager."
   type        = list(string)
   default     = []
+  validation {
+    condition     = alltrue([for item in var.kms_key_arns : can(regex("^(arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+)$", item))])
+    error_message = "ARNs of keys; IAM does not know the key behind an alias."
+  }
 }
 
 variable "schedule_expression" {
   description = "When each secret rotates, rate() or cron()."
   type        = string
   default     = "rate(30 days)"
+  validation {
+    condition     = can(regex("^((rate|cron)\\(.+\\))$", var.schedule_expression))
+    error_message = "Say rate() or cron()."
+  }
 }
 
 variable "schedule_window" {
   description = "How long after that time a rotation may begin, such as 3h; none for Secrets Manager's own choice."
   type        = string
   default     = ""
+  validation {
+    condition     = var.schedule_window == "" || can(regex("^([0-9]{1,2}h)$", var.schedule_window))
+    error_message = "Whole hours, such as 3h."
+  }
 }
 
 variable "rotate_immediately" {
@@ -46,25 +71,39 @@ variable "rotate_immediately" {
 }
 
 variable "memory_size" {
-  type    = number
-  default = 256
+  description = "MB."
+  type        = number
+  default     = 256
+  validation {
+    condition     = var.memory_size >= 128 && var.memory_size <= 10240
+    error_message = "From 128 to 10240."
+  }
 }
 
 variable "timeout" {
   description = "Seconds for one step."
   type        = number
   default     = 60
+  validation {
+    condition     = var.timeout >= 10 && var.timeout <= 900
+    error_message = "From 10 to 900."
+  }
 }
 
 variable "reserved_concurrency" {
   description = "Executions kept for the function, and its limit; -1 for the account's. Rotations beyond it are throttled."
   type        = number
   default     = -1
+  validation {
+    condition     = var.reserved_concurrency >= -1
+    error_message = "-1 or more."
+  }
 }
 
 variable "log_retention_days" {
-  type    = number
-  default = 365
+  description = "Days that the log is kept."
+  type        = number
+  default     = 365
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
     error_message = "One of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653."
@@ -72,8 +111,9 @@ variable "log_retention_days" {
 }
 
 variable "log_level" {
-  type    = string
-  default = "INFO"
+  description = "What the log holds."
+  type        = string
+  default     = "INFO"
   validation {
     condition     = contains(["ERROR", "WARN", "INFO", "DEBUG", "TRACE"], var.log_level)
     error_message = "One of ERROR, WARN, INFO, DEBUG, TRACE."
@@ -87,13 +127,49 @@ variable "overlap_window" {
 }
 
 variable "password_length" {
-  type    = number
-  default = 32
+  description = "Characters of a new password."
+  type        = number
+  default     = 32
+  validation {
+    condition     = var.password_length >= 16 && var.password_length <= 1024
+    error_message = "From 16 to 1024."
+  }
 }
 
 variable "exclude_characters" {
-  type    = string
-  default = ":/@\"'\\"
+  description = "What no password has."
+  type        = string
+  default     = "\\:/@\"'"
+}
+
+variable "exclude_numbers" {
+  description = "Whether passwords have no digits."
+  type        = bool
+  default     = false
+}
+
+variable "exclude_punctuation" {
+  description = "Whether passwords have no punctuation."
+  type        = bool
+  default     = false
+}
+
+variable "exclude_uppercase" {
+  description = "Whether passwords have no capital letters."
+  type        = bool
+  default     = false
+}
+
+variable "exclude_lowercase" {
+  description = "Whether passwords have no small letters."
+  type        = bool
+  default     = false
+}
+
+variable "require_each_included_type" {
+  description = "Whether each password has one of every kind of character that is not excluded."
+  type        = bool
+  default     = true
 }
 
 variable "password_characters" {
@@ -144,17 +220,79 @@ variable "allowed_hosts" {
   default     = ""
 }
 
+variable "tls_ca_file" {
+  description = "PEM file of roots to trust for databases, beside RDS's and the public ones; /opt/NAME is in a layer."
+  type        = string
+  default     = ""
+  validation {
+    condition     = var.tls_ca_file == "" || can(regex("^(/.+)$", var.tls_ca_file))
+    error_message = "The path in the function, such as /opt/ca.pem for a file in a layer."
+  }
+}
+
+variable "aws_ca_bundle" {
+  description = "PEM file of roots to trust for Secrets Manager, in place of Amazon's; /opt/NAME is in a layer."
+  type        = string
+  default     = ""
+  validation {
+    condition     = var.aws_ca_bundle == "" || can(regex("^(/.+)$", var.aws_ca_bundle))
+    error_message = "The path in the function, such as /opt/ca.pem for a file in a layer."
+  }
+}
+
+variable "layer_arns" {
+  description = "Layers that hold these files; five at most."
+  type        = list(string)
+  default     = []
+  validation {
+    condition     = alltrue([for item in var.layer_arns : can(regex("^(arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:layer:[^:]+:[0-9]+)$", item))])
+    error_message = "ARNs of layers, each with its version at the end."
+  }
+}
+
+variable "secrets_manager_url" {
+  description = "Another address of Secrets Manager, such as an endpoint's own name; none for the region's."
+  type        = string
+  default     = ""
+  validation {
+    condition     = var.secrets_manager_url == "" || can(regex("^(https://.+)$", var.secrets_manager_url))
+    error_message = "An address that begins with https://."
+  }
+}
+
+variable "permissions_boundary_arn" {
+  description = "The permissions boundary of each role that is made here, where the account demands one."
+  type        = string
+  default     = ""
+  validation {
+    condition     = var.permissions_boundary_arn == "" || can(regex("^(arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.+)$", var.permissions_boundary_arn))
+    error_message = "The ARN of a managed policy."
+  }
+}
+
 variable "vpc_id" {
   description = "The VPC in which the database is; none for a function outside of any VPC."
   type        = string
   default     = ""
   validation {
-    condition     = var.vpc_id == "" || var.create_secrets_manager_endpoint || var.endpoint_security_group_id != "" || var.api_cidr != ""
-    error_message = "With vpc_id goes create_secrets_manager_endpoint, endpoint_security_group_id, or api_cidr and a NAT gateway: without one of them the function has no way to Secrets Manager."
+    condition     = var.vpc_id == "" || can(regex("^(vpc-[0-9a-f]+)$", var.vpc_id))
+    error_message = "The ID of a VPC, vpc-…."
   }
   validation {
-    condition     = var.vpc_id != "" || !(var.create_secrets_manager_endpoint || var.create_kms_endpoint)
-    error_message = "The endpoints want vpc_id."
+    condition     = var.vpc_id == "" || length(var.subnet_ids) > 0
+    error_message = "With vpc_id goes subnet_ids: a function is in a VPC by its subnets."
+  }
+  validation {
+    condition     = var.vpc_id == "" || length(var.database_security_group_ids) > 0 || length(var.database_cidrs) > 0
+    error_message = "With vpc_id goes database_security_group_ids or database_cidrs: without one the function has no way to the database."
+  }
+  validation {
+    condition     = var.vpc_id == "" || var.create_secrets_manager_endpoint || length(var.endpoint_security_group_ids) > 0 || var.api_cidr != ""
+    error_message = "With vpc_id goes create_secrets_manager_endpoint, endpoint_security_group_ids, or api_cidr and a NAT gateway: without one of them the function has no way to Secrets Manager."
+  }
+  validation {
+    condition     = var.vpc_id != "" || !(length(var.subnet_ids) > 0 || length(var.database_security_group_ids) > 0 || length(var.endpoint_security_group_ids) > 0 || var.create_secrets_manager_endpoint || var.create_kms_endpoint)
+    error_message = "subnet_ids, database_security_group_ids and the endpoints want vpc_id."
   }
 }
 
@@ -162,6 +300,10 @@ variable "vpc_cidr" {
   description = "The VPC's addresses, which an endpoint made here lets in."
   type        = string
   default     = ""
+  validation {
+    condition     = var.vpc_cidr == "" || can(regex("^([0-9.]+/[0-9]{1,2})$", var.vpc_cidr))
+    error_message = "IPv4 addresses such as 10.0.0.0/16."
+  }
   validation {
     condition     = var.vpc_cidr != "" || !(var.create_secrets_manager_endpoint || var.create_kms_endpoint)
     error_message = "With an endpoint goes vpc_cidr: without it the endpoint lets nobody in."
@@ -172,27 +314,50 @@ variable "subnet_ids" {
   description = "Private subnets of two zones or more."
   type        = list(string)
   default     = []
-}
-
-variable "database_security_group_id" {
-  description = "The database's security group. It is given one rule, that lets the function in."
-  type        = string
-  default     = ""
   validation {
-    condition     = var.vpc_id == "" ? var.database_security_group_id == "" : var.database_security_group_id != "" || var.database_cidr != ""
-    error_message = "With vpc_id goes database_security_group_id or database_cidr: without one the function has no way to the database."
+    condition     = alltrue([for item in var.subnet_ids : can(regex("^(subnet-[0-9a-f]+)$", item))])
+    error_message = "IDs of subnets, subnet-…."
   }
 }
 
-variable "database_cidr" {
-  description = "In its place, the addresses of a database in another account, region or house, which lets the function in itself."
-  type        = string
-  default     = ""
+variable "database_security_group_ids" {
+  description = "The databases' security groups. Each is given one rule, that lets the function in; one with two ports stands here twice."
+  type        = list(string)
+  default     = []
+  validation {
+    condition     = alltrue([for item in var.database_security_group_ids : can(regex("^(sg-[0-9a-f]+)$", item))])
+    error_message = "IDs of security groups, sg-…."
+  }
 }
 
-variable "database_port" {
-  type    = number
-  default = 5432
+variable "database_cidrs" {
+  description = "In their place, the addresses of databases in another account, region or house, which let the function in themselves."
+  type        = list(string)
+  default     = []
+  validation {
+    condition     = alltrue([for item in var.database_cidrs : can(regex("^([0-9.]+/[0-9]{1,2})$", item))])
+    error_message = "IPv4 addresses such as 192.0.2.0/24."
+  }
+}
+
+variable "database_ports" {
+  description = "One for all of these, or one for each, in the same order."
+  type        = list(number)
+  default     = [5432]
+  validation {
+    condition     = alltrue([for port in var.database_ports : port >= 1 && port <= 65535])
+    error_message = "Ports."
+  }
+}
+
+variable "dns_cidr" {
+  description = "The VPC's own DNS servers, where it does not use Amazon's."
+  type        = string
+  default     = ""
+  validation {
+    condition     = var.dns_cidr == "" || can(regex("^([0-9.]+/[0-9]{1,2})$", var.dns_cidr))
+    error_message = "IPv4 addresses such as 10.0.0.0/24."
+  }
 }
 
 variable "create_secrets_manager_endpoint" {
@@ -207,16 +372,24 @@ variable "create_kms_endpoint" {
   default     = false
 }
 
-variable "endpoint_security_group_id" {
-  description = "The security group of the Secrets Manager endpoint that the VPC has already."
-  type        = string
-  default     = ""
+variable "endpoint_security_group_ids" {
+  description = "The security group of the Secrets Manager endpoint that the VPC has already, one of them. It is given one rule, that lets the function in."
+  type        = list(string)
+  default     = []
+  validation {
+    condition     = alltrue([for item in var.endpoint_security_group_ids : can(regex("^(sg-[0-9a-f]+)$", item))])
+    error_message = "The ID of a security group, sg-…"
+  }
 }
 
 variable "api_cidr" {
-  description = "Addresses to which HTTPS is let out, for API keys (AllowedHosts) or for a NAT gateway's way to Secrets Manager."
+  description = "Addresses to which HTTPS is let out, for API keys (allowed_hosts) or for a NAT gateway's way to Secrets Manager."
   type        = string
   default     = ""
+  validation {
+    condition     = var.api_cidr == "" || can(regex("^([0-9.]+/[0-9]{1,2})$", var.api_cidr))
+    error_message = "IPv4 addresses such as 0.0.0.0/0."
+  }
 }
 
 variable "alarm_email" {
@@ -229,6 +402,10 @@ variable "maximum_age_days" {
   description = "An alarm when a secret is older than this, whatever its schedule; 0 for none."
   type        = number
   default     = 0
+  validation {
+    condition     = var.maximum_age_days >= 0
+    error_message = "0 or more."
+  }
 }
 
 variable "trail_log_group" {
@@ -244,9 +421,13 @@ variable "known_readers" {
 }
 
 variable "watched_secrets" {
-  description = "Names or ARNs that this alarm looks at, such as *orders/*. Callers name a secret by either."
+  description = "Names and ARNs whose failed rotations and unknown readers are told, such as *orders/*."
   type        = string
   default     = "*"
+  validation {
+    condition     = can(regex("^(\\*([^*]+\\*)*[^*]*)$", var.watched_secrets))
+    error_message = "A pattern that begins with *, and has no two of them side by side."
+  }
 }
 
 variable "restart_ecs_services" {
@@ -260,12 +441,12 @@ variable "restart_ecs_services" {
 }
 
 variable "restart_secrets" {
-  description = "The secrets among secret_arns that these services read; none for all of them."
+  description = "Full ARNs of the secrets that these services read; none for all that watched_secrets names."
   type        = list(string)
   default     = []
   validation {
-    condition     = alltrue([for arn in var.restart_secrets : contains(values(var.secret_arns), arn)])
-    error_message = "restart_secrets names a secret that is not in secret_arns: nothing would be restarted for it."
+    condition     = alltrue([for item in var.restart_secrets : can(regex("^(arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+-[A-Za-z0-9]{6})$", item))])
+    error_message = "Full ARNs, not names, with the six characters that the service appended."
   }
   validation {
     condition     = length(var.restart_secrets) == 0 || length(var.restart_ecs_services) > 0

@@ -31,15 +31,15 @@ resource "aws_sns_topic_subscription" "email" {
 # Secrets Manager gave up. It comes through CloudTrail, so it wants a trail; the alarms below do without.
 resource "aws_cloudwatch_event_rule" "rotation_failed" {
   name        = "${var.function_name}-failed"
-  description = "A rotation failed for good, or was abandoned"
+  description = "A rotation, or the test of one, failed for good or was abandoned"
   tags        = var.tags
   event_pattern = jsonencode({
     source      = ["aws.secretsmanager"]
     detail-type = ["AWS Service Event via CloudTrail"]
     detail = {
       eventSource         = ["secretsmanager.amazonaws.com"]
-      eventName           = ["RotationFailed", "RotationAbandoned"]
-      additionalEventData = { SecretId = local.secret_arns }
+      eventName           = ["RotationFailed", "RotationAbandoned", "TestRotationFailed"]
+      additionalEventData = { SecretId = [{ wildcard = var.watched_secrets }] }
     }
   })
 }
@@ -58,18 +58,19 @@ resource "aws_cloudwatch_event_target" "rotation_failed" {
 }
 
 locals {
-  lambda = { namespace = "AWS/Lambda", dimensions = { FunctionName = var.function_name } }
-  own    = { namespace = "SecretRotation", dimensions = {} }
+  of_function = { FunctionName = var.function_name }
 
-  # those that look at one metric and ring when it is above zero; what is missing is no fault but where it says so
+  # those that look at one metric and ring when it is above zero; ok: whether it is told that they are back, which of events
+  # would say no more than that none came in five minutes
   alarms = merge(
     {
-      overdue   = merge(local.own, { metric = "Overdue", statistic = "Maximum", period = 3600, missing = "ignore", description = "A secret should have rotated, and has not" })
-      throttles = merge(local.lambda, { metric = "Throttles", statistic = "Sum", period = 300, missing = "notBreaching", description = "Lambda turned invocations away" })
-      errors    = merge(local.lambda, { metric = "Errors", statistic = "Sum", period = 300, missing = "notBreaching", description = "An invocation failed, or never came to its end" })
+      overdue   = { namespace = "SecretRotation", metric = "Overdue", statistic = "Maximum", period = 3600, missing = "ignore", ok = true, dimensions = local.of_function, description = "A secret should have rotated, and has not" }
+      failures  = { namespace = "SecretRotation", metric = "Failures", statistic = "Sum", period = 300, missing = "notBreaching", ok = false, dimensions = local.of_function, description = "A step failed" }
+      throttles = { namespace = "AWS/Lambda", metric = "Throttles", statistic = "Sum", period = 300, missing = "notBreaching", ok = false, dimensions = local.of_function, description = "Lambda turned invocations away" }
+      errors    = { namespace = "AWS/Lambda", metric = "Errors", statistic = "Sum", period = 300, missing = "notBreaching", ok = false, dimensions = local.of_function, description = "An invocation failed, or never came to its end" }
     },
     var.trail_log_group == "" ? {} : {
-      unknown-readers = merge(local.own, { metric = "${var.function_name}-unknown-readers", statistic = "Sum", period = 300, missing = "notBreaching", description = "A secret was read by somebody who is not known" })
+      unknown-readers = { namespace = "SecretRotation", metric = "${var.function_name}-unknown-readers", statistic = "Sum", period = 300, missing = "notBreaching", ok = false, dimensions = {}, description = "A secret was read by somebody who is not known" }
     },
   )
 }
@@ -88,28 +89,8 @@ resource "aws_cloudwatch_metric_alarm" "above_zero" {
   evaluation_periods  = 1
   treat_missing_data  = each.value.missing
   alarm_actions       = [aws_sns_topic.alarms.arn]
-  ok_actions          = [aws_sns_topic.alarms.arn]
+  ok_actions          = each.value.ok ? [aws_sns_topic.alarms.arn] : []
   tags                = var.tags
-}
-
-resource "aws_cloudwatch_metric_alarm" "failures" {
-  alarm_name          = "${var.function_name}-failures"
-  alarm_description   = "A step failed. docs/operations.md, failures"
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
-  evaluation_periods  = 1
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = [aws_sns_topic.alarms.arn]
-  ok_actions          = [aws_sns_topic.alarms.arn]
-  tags                = var.tags
-
-  metric_query {
-    id          = "failures"
-    label       = "failed steps"
-    expression  = "SELECT SUM(Failures) FROM \"SecretRotation\"" # over every Step and ErrorType
-    period      = 300
-    return_data = true
-  }
 }
 
 resource "aws_cloudwatch_metric_alarm" "age_check" {
@@ -117,15 +98,18 @@ resource "aws_cloudwatch_metric_alarm" "age_check" {
   alarm_description   = "Nobody looks whether a secret is overdue. docs/operations.md, age-check"
   namespace           = "SecretRotation"
   metric_name         = "Overdue"
+  dimensions          = local.of_function
   statistic           = "SampleCount"
   period              = 3600
   comparison_operator = "LessThanThreshold"
   threshold           = 1
   evaluation_periods  = 3
-  treat_missing_data  = "breaching"
+  treat_missing_data  = "missing" # not breaching, which rings before the first check
   alarm_actions       = [aws_sns_topic.alarms.arn]
   ok_actions          = [aws_sns_topic.alarms.arn]
-  tags                = var.tags
+
+  insufficient_data_actions = [aws_sns_topic.alarms.arn] # it had checked, and does no more
+  tags                      = var.tags
 }
 
 resource "aws_cloudwatch_metric_alarm" "oldest_age" {
@@ -151,6 +135,7 @@ resource "aws_cloudwatch_metric_alarm" "oldest_age" {
     metric {
       namespace   = "SecretRotation"
       metric_name = "OldestAge"
+      dimensions  = local.of_function
       period      = 3600
       stat        = "Maximum"
     }
@@ -165,7 +150,6 @@ resource "aws_cloudwatch_metric_alarm" "duration" {
   evaluation_periods  = 1
   treat_missing_data  = "notBreaching"
   alarm_actions       = [aws_sns_topic.alarms.arn]
-  ok_actions          = [aws_sns_topic.alarms.arn]
   tags                = var.tags
 
   metric_query {
@@ -179,14 +163,14 @@ resource "aws_cloudwatch_metric_alarm" "duration" {
     metric {
       namespace   = "AWS/Lambda"
       metric_name = "Duration"
-      dimensions  = local.lambda.dimensions
+      dimensions  = local.of_function
       period      = 300
       stat        = "Maximum"
     }
   }
 }
 
-# Somebody read, or tried to, who is not among those who do. A pattern has 1,024 characters, some eight readers.
+# Somebody read, or tried to, who is not among those who do. A pattern has 1,024 characters, some seven readers.
 resource "aws_cloudwatch_log_metric_filter" "unknown_readers" {
   count          = var.trail_log_group == "" ? 0 : 1
   name           = "${var.function_name}-unknown-readers"
@@ -194,8 +178,7 @@ resource "aws_cloudwatch_log_metric_filter" "unknown_readers" {
   pattern = format("{ %s }", join(" && ", concat(
     [
       "($.eventSource = \"secretsmanager.amazonaws.com\")",
-      "($.eventName = \"GetSecretValue\")",
-      "($.requestParameters.secretId = \"${var.watched_secrets}\")",
+      "(($.eventName = \"GetSecretValue\" && $.requestParameters.secretId = \"${var.watched_secrets}\") || $.eventName = \"BatchGetSecretValue\")",
       "($.userIdentity.arn != \"arn:${data.aws_partition.this.partition}:sts::${local.account}:assumed-role/${aws_iam_role.function.name}/*\")",
     ],
     [for reader in var.known_readers : "($.userIdentity.arn != \"${reader}\")"],
@@ -214,22 +197,22 @@ resource "aws_cloudwatch_dashboard" "rotation" {
     { type = "metric", x = 0, y = 0, width = 12, height = 6, properties = {
       title = "Rotations and failed steps", region = local.region, stat = "Sum", period = 3600
       metrics = [
-        ["SecretRotation", "Rotations"],
-        [{ expression = "SEARCH('Namespace=\"SecretRotation\" MetricName=\"Failures\"', 'Sum', 3600)" }],
+        ["SecretRotation", "Rotations", "FunctionName", var.function_name],
+        [{ expression = "SEARCH('{SecretRotation,FunctionName,Step,ErrorType} MetricName=\"Failures\" FunctionName=\"${var.function_name}\"', 'Sum', 3600)" }],
       ]
     } },
     { type = "metric", x = 12, y = 0, width = 12, height = 6, properties = {
       title = "Overdue, and the oldest age in days", region = local.region, stat = "Maximum", period = 3600
       metrics = [
-        ["SecretRotation", "Overdue"],
-        ["SecretRotation", "OldestAge", { id = "seconds", visible = false }],
+        ["SecretRotation", "Overdue", "FunctionName", var.function_name],
+        ["SecretRotation", "OldestAge", "FunctionName", var.function_name, { id = "seconds", visible = false }],
         [{ expression = "seconds / 86400", label = "days", yAxis = "right" }],
       ]
     } },
     { type = "metric", x = 0, y = 6, width = 12, height = 6, properties = {
       title = "Steps, in milliseconds", region = local.region, stat = "Maximum", period = 3600
       metrics = [
-        [{ expression = "SEARCH('Namespace=\"SecretRotation\" MetricName=\"StepDuration\"', 'Maximum', 3600)" }],
+        [{ expression = "SEARCH('{SecretRotation,FunctionName,Step} MetricName=\"StepDuration\" FunctionName=\"${var.function_name}\"', 'Maximum', 3600)" }],
       ]
     } },
     { type = "metric", x = 12, y = 6, width = 12, height = 6, properties = {

@@ -16,7 +16,8 @@ pub enum EngineError {
     Unreachable { server: String, reason: String },
     /// No answer in time.
     #[error(
-        "{server} gave no answer within {seconds:.1} s: see what keeps the server busy, then rotate again"
+        "{server} gave no answer within {seconds:.1} s: check that security groups and routes let the function reach it; if they \
+         do, see what keeps the server busy, then rotate again"
     )]
     TimedOut { server: String, seconds: f32 },
     /// The server speaks no TLS.
@@ -200,8 +201,8 @@ pub enum EngineError {
     },
     /// No answer of a service in time.
     #[error(
-        "{server} gave no answer to the {request} request within {seconds:.1} s: see what is wrong with the service, or \
-         raise the function's timeout, then rotate again"
+        "{server} gave no answer to the {request} request within {seconds:.1} s: check that the function is let out to it; if it \
+         is, see what is wrong with the service, or raise the function's timeout, then rotate again"
     )]
     ServiceTimedOut {
         server: String,

@@ -94,6 +94,7 @@ async fn an_operator_sees_rotates_revokes_and_mends_and_does_nothing_else() {
 
     let mends = [
         "BatchGetSecretValue",
+        "CancelRotateSecret",
         "DescribeSecret",
         "GetSecretValue",
         "ListSecretVersionIds",
@@ -113,6 +114,22 @@ async fn an_operator_sees_rotates_revokes_and_mends_and_does_nothing_else() {
         "ListSecrets",
     ];
     assert_eq!(deployed.allowed("operator", world.admin()).await, sees);
+    let other = json!({ "Name": "other", "SecretString": "x" });
+    common::call(world, "CreateSecret", other).await;
+    let not_this_functions = deployed.allowed("operator", "other").await;
+    assert_eq!(not_this_functions, ["BatchGetSecretValue", "ListSecrets"]);
+}
+
+#[tokio::test]
+async fn an_operator_turns_a_secrets_rotation_off_and_on_again() {
+    let deployed = Deployed::new(&[]).await;
+    let world = &deployed.world;
+    deployed.restrict("operator", &operator(&deployed));
+    let id = json!({ "SecretId": world.single_user() });
+    let cancelled = deployed.call("operator", "CancelRotateSecret", id.clone());
+    cancelled.await.unwrap();
+    let again = deployed.call("operator", "RotateSecret", id);
+    again.await.unwrap();
 }
 
 #[tokio::test]
@@ -140,6 +157,7 @@ async fn an_operator_who_is_not_to_read_values_does_not() {
     let world = &deployed.world;
     deployed.restrict("operator", &operator(&deployed));
     let sees = [
+        "CancelRotateSecret",
         "DescribeSecret",
         "ListSecretVersionIds",
         "ListSecrets",
@@ -182,5 +200,44 @@ async fn an_operator_inspects_this_function_its_log_and_the_keys_and_no_others()
             let decided = decide(std::slice::from_ref(&policy), &request);
             assert_eq!(decided, Ok(decision), "{action} {resource}");
         }
+    }
+}
+
+#[tokio::test]
+async fn an_operator_promotes_replicas_of_this_regions_secrets_and_looks_into_cloudtrail() {
+    let deployed = Deployed::new(&[]).await;
+    let policy = Policy::parse(&operator(&deployed)).unwrap();
+    let replica = common::arn(&deployed.world, deployed.world.single_user())
+        .replace("us-east-1", "eu-west-1");
+    for (action, resource, primary, decision) in [
+        (
+            "secretsmanager:StopReplicationToReplica",
+            replica.as_str(),
+            "us-east-1",
+            Decision::Allowed,
+        ),
+        (
+            "secretsmanager:StopReplicationToReplica",
+            &replica,
+            "us-west-2",
+            Decision::NotAllowed,
+        ),
+        (
+            "secretsmanager:DeleteSecret",
+            &replica,
+            "us-east-1",
+            Decision::NotAllowed,
+        ),
+        ("cloudtrail:LookupEvents", "*", "", Decision::Allowed),
+    ] {
+        let mut keys = Keys::default();
+        keys.set("secretsmanager:SecretPrimaryRegion", [primary]);
+        let request = Request {
+            action,
+            resource,
+            keys: &keys,
+        };
+        let decided = decide(std::slice::from_ref(&policy), &request);
+        assert_eq!(decided, Ok(decision), "{action} {primary}");
     }
 }

@@ -20,7 +20,7 @@ use clap::Args;
 
 pub use self::{
     error::{Error, explain},
-    place::Place,
+    place::{Place, function_arn},
 };
 
 /// How long a connection, and an answer, may take: the AWS CLI's defaults.

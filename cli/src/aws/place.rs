@@ -36,6 +36,18 @@ impl fmt::Display for Place {
     }
 }
 
+/// The ARN of a function that is named, or is an ARN already. A function stands in the account and the region of the secrets that it
+/// rotates.
+pub fn function_arn(secret_arn: &str, function: &str) -> String {
+    if function.starts_with("arn:") {
+        return function.to_owned();
+    }
+    let mut parts = secret_arn.split(':').skip(1);
+    let mut part = || parts.next().unwrap_or_default();
+    let (partition, _, region, account) = (part(), part(), part(), part());
+    format!("arn:{partition}:lambda:{region}:{account}:function:{function}")
+}
+
 /// The region that was named, with --region or in a full ARN.
 ///
 /// # Errors
@@ -81,6 +93,13 @@ mod tests {
         ] {
             assert_eq!(Place::of(name), None, "{name}");
         }
+    }
+
+    #[test]
+    fn a_function_that_is_named_is_where_the_secret_is() {
+        let arn = "arn:aws:lambda:eu-central-1:123456789012:function:rotation";
+        assert_eq!(function_arn(ARN, "rotation"), arn);
+        assert_eq!(function_arn("", arn), arn);
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod old;
 mod stuck;
 mod timeline;
 
-use std::{env, io, path::PathBuf, process::ExitCode, time::Duration};
+use std::{io, path::PathBuf, process::ExitCode, time::Duration};
 
 use aws_config::SdkConfig;
 use aws_sdk_lambda::Client as Lambda;
@@ -24,7 +24,7 @@ use crate::{
     confirm::{NotConfirmed, confirm},
     follow::{self, Rotations},
     heartbeat,
-    login::Logins,
+    login::{self, Logins},
     operator::Operator,
     retry::persist,
     secrets::Strategy,
@@ -143,8 +143,7 @@ pub async fn run(
             "a stored version cannot be read, and is not proven to end: {error}"
         ));
     }
-    let ca_file = arguments.ca_file.clone();
-    let ca_file = ca_file.or_else(|| env::var_os("TLS_CA_FILE").map(PathBuf::from));
+    let ca_file = login::ca_file(arguments.ca_file.as_ref());
     // a document may name any host, and only an API key's does that matter for
     let allowed_hosts = match strategy {
         Some(Strategy::SingleUser | Strategy::AlternatingUsers) => None,

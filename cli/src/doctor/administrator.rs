@@ -10,13 +10,13 @@ use secret_rotation::{
 };
 
 use super::{
-    finding::{Command, Cure, Verdict},
+    finding::{Cure, Verdict},
     logins::store_what_the_database_has,
-    shell::Shell,
 };
 use crate::{
     aws::{self, explain},
     secrets::text,
+    shell::{Command, Shell},
 };
 
 /// Reads the administrator's secret.

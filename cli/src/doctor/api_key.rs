@@ -13,9 +13,9 @@ use super::{
     finding::{Cure, Finding, Verdict},
     labels::Labels,
     pending::{Logins, labels},
-    shell::Shell,
     versions::{Said, Value, Versions},
 };
+use crate::shell::Shell;
 
 /// What is asked of the service, and with what.
 pub(super) struct Service<'a> {

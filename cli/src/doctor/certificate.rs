@@ -28,10 +28,10 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::{
-    finding::{Command, Cure, Verdict},
+    finding::{Cure, Verdict},
     network::PATIENCE,
 };
-use crate::terminal::moment;
+use crate::{shell::Command, terminal::moment};
 
 /// When a certificate that is about to end is told.
 const SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);

@@ -26,10 +26,9 @@ use super::{
     schedule::schedule,
     server::Server,
     service,
-    shell::Shell,
     versions::{Value, Versions},
 };
-use crate::aws::explain;
+use crate::{aws::explain, shell::Shell};
 
 const LIMITS: Limits = Limits {
     step: PATIENCE.saturating_mul(3),

@@ -6,6 +6,8 @@ use console::style;
 use secret_rotation::{document::Document, engine::EngineError};
 use serde::Serialize;
 
+use crate::{shell::Command, terminal::printable};
+
 /// One line of the report.
 #[derive(Debug, Serialize)]
 pub(super) struct Finding {
@@ -62,16 +64,6 @@ pub(super) enum Repair {
     },
 }
 
-/// A line that can be copied and run.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Command {
-    /// In a shell.
-    Shell(String),
-    /// In psql, as a superuser or whoever else may.
-    Psql(String),
-}
-
 impl Finding {
     pub(super) fn new(check: &'static str, verdict: Verdict) -> Self {
         Self { check, verdict }
@@ -126,22 +118,11 @@ impl Finding {
                 let _ = write!(lines, "\n{indent}{}", printable(&cure.advice));
             }
             for command in &cure.commands {
-                let (prompt, command) = match command {
-                    Command::Shell(command) => ("$", command),
-                    Command::Psql(command) => ("=#", command),
-                };
-                let _ = write!(lines, "\n{indent}  {prompt} {}", printable(command));
+                let _ = write!(lines, "\n{indent}  {}", command.line());
             }
         }
         lines
     }
-}
-
-/// Names come from elsewhere: what a terminal would obey instead of showing it is left out.
-pub(super) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
 }
 
 impl Verdict {

@@ -12,11 +12,11 @@ use secret_rotation::settings::Settings;
 use super::{
     finding::{Cure, Finding, Verdict},
     policy::{Admits, admits},
-    shell::Shell,
 };
 use crate::{
     aws::{self, explain},
     settings,
+    shell::Shell,
 };
 
 /// A login may take a fifth of it, and Lambda's own default is three seconds.

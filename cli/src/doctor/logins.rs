@@ -5,11 +5,11 @@ use secrecy::ExposeSecret;
 use secret_rotation::{document::Document, engine::postgres::Session};
 
 use super::{
-    finding::{Command, Cure, Repair, Verdict},
+    finding::{Cure, Repair, Verdict},
     pending::Logins,
-    shell::Shell,
     versions::{Answer, Said, Value},
 };
+use crate::shell::{Command, Shell};
 
 /// What is known of a rejected AWSCURRENT beyond the server's one answer.
 #[derive(Debug, Default)]

@@ -13,7 +13,7 @@
 //! | `labels` | which versions have which label |
 //! | `logins`, `pending` | which versions have to log in; the labels, and what is left over |
 //! | `administrator`, `clients`, `schedule` | rights; lifetimes and the schedule against the overlap window |
-//! | `shell`, `repair` | commands to be run, and what `--repair` does |
+//! | `repair` | what `--repair` does |
 //!
 //! Documents, logins and rights are judged by the function's own code: what is said here is what a rotation will say.
 //! Nothing is changed without `--repair`, and no password is printed or taken from the command line.
@@ -35,10 +35,9 @@ mod repair;
 mod schedule;
 mod server;
 mod service;
-mod shell;
 mod versions;
 
-use std::{env, io, path::PathBuf, process::ExitCode, time::Duration};
+use std::{io, path::PathBuf, process::ExitCode, time::Duration};
 
 use aws_config::SdkConfig;
 use clap::Args;
@@ -52,15 +51,12 @@ use secret_rotation::{
 use serde_json::json;
 
 pub use self::repair::Error as RepairError;
-use self::{
-    examine::Doctor,
-    finding::{Finding, printable},
-    repair::Tools,
-    shell::Shell,
-};
+use self::{examine::Doctor, finding::Finding, repair::Tools};
 use crate::{
     aws::{self, AwsArguments, Place},
-    terminal::{print, print_json, tell},
+    login,
+    shell::Shell,
+    terminal::{print, print_json, printable, tell},
 };
 
 /// More repairs than can follow from one another.
@@ -127,10 +123,7 @@ pub async fn run(
     given: &AwsArguments,
     configuration: &SdkConfig,
 ) -> Result<ExitCode, Error> {
-    let ca_file = arguments.ca_file.clone().or_else(|| {
-        let named = env::var_os("TLS_CA_FILE").filter(|file| !file.is_empty());
-        named.map(PathBuf::from)
-    });
+    let ca_file = login::ca_file(arguments.ca_file.as_ref());
     let doctor = Doctor {
         secrets: aws_sdk_secretsmanager::Client::new(configuration),
         lambda: aws_sdk_lambda::Client::new(configuration),

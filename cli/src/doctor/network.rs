@@ -8,10 +8,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::{
-    finding::{Cure, Verdict},
-    shell::Shell,
-};
+use super::finding::{Cure, Verdict};
+use crate::shell::Shell;
 
 /// How long a name, a connection or a login may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);

@@ -8,10 +8,12 @@ use std::time::SystemTime;
 use super::{
     finding::{Cure, Repair, Verdict},
     labels::Labels,
-    shell::Shell,
     versions::Said,
 };
-use crate::terminal::{moment, span};
+use crate::{
+    shell::Shell,
+    terminal::{moment, span},
+};
 
 /// What is done about an AWSPENDING that was left over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

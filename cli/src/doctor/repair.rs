@@ -11,10 +11,13 @@ use secret_rotation::{
 };
 
 use super::{
-    finding::{Repair, printable},
+    finding::Repair,
     versions::{Answer, log_in},
 };
-use crate::aws::{self, explain};
+use crate::{
+    aws::{self, explain},
+    terminal::printable,
+};
 
 /// Why a repair was not made.
 #[derive(Debug, thiserror::Error)]

@@ -14,8 +14,8 @@ use secret_rotation::{
 use super::{
     clients::window,
     finding::{Cure, Verdict},
-    shell::Shell,
 };
+use crate::shell::Shell;
 use crate::{schedule::Interval, terminal::span};
 
 const DAY: u64 = 24 * 60 * 60;

@@ -16,9 +16,9 @@ use super::{
     logins::{self, Known},
     network,
     pending::{Logins, labels},
-    shell::Shell,
     versions::{Answer, Said, Value, Versions, log_in, unlabelled},
 };
+use crate::shell::Shell;
 
 /// What is asked of it, and with what.
 pub(super) struct Server<'a> {

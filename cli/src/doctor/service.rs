@@ -4,10 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 
-use super::{
-    finding::{Cure, Verdict},
-    shell::Shell,
-};
+use super::finding::{Cure, Verdict};
+use crate::shell::Shell;
 use crate::{aws, secrets::time, terminal::moment};
 
 /// How late a rotation may be before it is told: its window is a day at most.

@@ -10,7 +10,6 @@ mod rotation;
 mod world;
 
 use std::{
-    env,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -31,6 +30,7 @@ use crate::{
     aws::{self, AwsArguments, Place},
     confirm::{NotConfirmed, confirm},
     follow::Rotations,
+    login,
     terminal::{print, print_json},
 };
 
@@ -100,8 +100,7 @@ pub async fn run(given: &AwsArguments, arguments: &DrillArguments) -> Result<Exi
     let rehearsals = match &arguments.secret {
         Some(secret) if !arguments.local => {
             let configuration = aws::configuration(given, arguments.secret.as_slice()).await?;
-            let named = env::var_os("TLS_CA_FILE").map(PathBuf::from);
-            let ca_file = arguments.ca_file.clone().or(named);
+            let ca_file = login::ca_file(arguments.ca_file.as_ref());
             vec![one(&configuration, ca_file, secret, arguments, Asked::First).await?]
         }
         #[cfg(feature = "local")]

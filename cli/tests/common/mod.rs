@@ -121,8 +121,13 @@ pub(crate) async fn rotatectl(world: &World, arguments: &[impl AsRef<OsStr>]) ->
 
 /// Waits until something has happened, for a generous while.
 pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
+    until_asked(what, async || condition()).await;
+}
+
+/// The same where somebody has to be asked.
+pub(crate) async fn until_asked(what: &str, condition: impl AsyncFn() -> bool) {
     let happened = async {
-        while !condition() {
+        while !condition().await {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };

@@ -30,6 +30,10 @@ pub(super) fn authorize(
                 let resource = resource(state, input, secret);
                 caller.check("secretsmanager:TagResource", &resource, &keys)?;
             }
+            if operation == "CreateSecret" && list(input, "AddReplicaRegions").next().is_some() {
+                let resource = resource(state, input, secret);
+                caller.check("secretsmanager:ReplicateSecretToRegions", &resource, &keys)?;
+            }
             encrypt(caller, state, input, secret)
         }
         "BatchGetSecretValue" if input.get("Filters").is_some() => {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     error::ServiceError,
     schedule::RotationRules,
-    secret::{Epoch, Secret, State, Tag, View},
+    secret::{Epoch, Replica, Secret, State, Tag, View},
     wire::{answer, parse},
 };
 
@@ -51,6 +51,30 @@ pub(super) struct Description {
     #[serde(skip_serializing_if = "Option::is_none")]
     secret_versions_to_stages: Option<BTreeMap<String, Vec<String>>>,
     created_date: Epoch,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    primary_region: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replication_status: Option<Vec<ReplicationStatus>>,
+}
+
+/// A region that has a copy.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ReplicationStatus {
+    region: String,
+    kms_key_id: String,
+    status: &'static str,
+}
+
+impl ReplicationStatus {
+    fn of(replica: &Replica) -> Self {
+        let key = replica.kms_key_id.as_deref();
+        Self {
+            region: replica.region.clone(),
+            kms_key_id: key.unwrap_or("alias/aws/secretsmanager").to_owned(),
+            status: "InSync",
+        }
+    }
 }
 
 pub(super) fn describe_secret(
@@ -64,6 +88,8 @@ pub(super) fn describe_secret(
     let version_ids_to_stages = (!stages.is_empty()).then_some(stages);
     answer(Description {
         version_ids_to_stages,
+        replication_status: (!secret.replicas.is_empty())
+            .then(|| secret.replicas.iter().map(ReplicationStatus::of).collect()),
         ..describe(secret)
     })
 }
@@ -93,6 +119,9 @@ pub(super) fn describe(secret: &Secret) -> Description {
         version_ids_to_stages: None,
         secret_versions_to_stages: None,
         created_date: Epoch(secret.created),
+        primary_region: (!secret.replicas.is_empty())
+            .then(|| secret.arn.split(':').nth(3).unwrap_or_default().to_owned()),
+        replication_status: None,
     }
 }
 

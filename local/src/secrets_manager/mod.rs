@@ -4,7 +4,7 @@
 //! the function invoked four times in the background, retries, and moves no label by itself. Where it is refused because a
 //! previous rotation isn't complete, that rotation is attempted again.
 //!
-//! What it does not have: replication but for [`SecretsManager::replicate`], resource policies, encryption, managed external secrets, request quotas, and a schedule
+//! What it does not have: replication but for [`SecretsManager::replicate`] and what CreateSecret is told of it, resource policies, encryption, managed external secrets, request quotas, and a schedule
 //! that fires by itself. Such an operation answers with an error that names it.
 //!
 //! A caller whose access key was given to a role with [`Iam::restrict`] is allowed what its policies allow, and what they allow

@@ -44,6 +44,14 @@ pub(super) struct Tag {
     pub(super) value: String,
 }
 
+/// A region that a request gives a copy.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Replica {
+    pub(super) region: String,
+    pub(super) kms_key_id: Option<String>,
+}
+
 /// When a version came to be, and the day of its last read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct VersionDates {
@@ -60,6 +68,8 @@ pub(super) struct Secret {
     pub(super) kms_key_id: Option<String>,
     /// None until the first tag; an emptied list stays an empty list (recorded).
     pub(super) tags: Option<Vec<Tag>>,
+    /// They are told of, and nothing is copied: [`SecretsManager::replicate`](super::SecretsManager::replicate) answers for them.
+    pub(super) replicas: Vec<Replica>,
     pub(super) versions: Versions<SecretValue>,
     pub(super) dates: BTreeMap<String, VersionDates>,
     /// None until rotation is configured for the first time.
@@ -90,6 +100,7 @@ impl Secret {
             description: None,
             kms_key_id: None,
             tags: None,
+            replicas: Vec::new(),
             versions,
             dates: BTreeMap::new(),
             rotation_enabled: None,

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     error::ServiceError,
-    secret::{Secret, SecretValue, State, Tag},
+    secret::{Replica, Secret, SecretValue, State, Tag},
     wire::{answer, parse},
 };
 
@@ -24,6 +24,8 @@ struct CreateSecret {
     secret_string: Option<String>,
     secret_binary: Option<String>,
     tags: Option<Vec<Tag>>,
+    #[serde(default)]
+    add_replica_regions: Vec<Replica>,
 }
 
 #[derive(Deserialize)]
@@ -115,6 +117,7 @@ pub(super) fn create_secret(
     secret.description = request.description;
     secret.kms_key_id = request.kms_key_id;
     secret.tags = request.tags;
+    secret.replicas = request.add_replica_regions;
     let mut version = None;
     if let Some(value) = value {
         secret.put(&token, value, None, now)?;

@@ -18,7 +18,7 @@
 //! | `announce` | tells listeners that there is a new version |
 //! | `proof` | what testSecret proves beyond a login |
 //! | `tls` | the roots, and the proof that the server is the one named |
-//! | `doctor`, `copies` | what only rotatectl asks |
+//! | `doctor`, `copies`, `new_role` | what only rotatectl asks, and the role of a new secret |
 //! | `roles`, `parameters` | SQL: quoting, and the statements |
 //! | `catalogs` | questions to the catalogs |
 //! | `administrator` | its session, and what it does to a role |
@@ -47,6 +47,8 @@ mod instance;
 mod kept;
 mod locks;
 mod mutex;
+#[cfg(feature = "doctor")]
+mod new_role;
 mod obstacles;
 mod pair;
 mod parameters;

@@ -113,10 +113,24 @@ fn no_base(pair: &Pair) -> Obstacle {
         "NoBaseRole",
         format!("the secret's user {clone} takes turns with {base}, and there is no role {base}"),
         "make it, and give it what the application needs, or take \"masterarn\" out of the secret for a single user; as a superuser, run",
-        vec![
-            format!("{} LOGIN", roles::create(base)),
-            roles::grant(base, clone),
-        ],
+        vec![roles::create_with_login(base), roles::grant(base, clone)],
+    )
+}
+
+/// Of a role that is to be made: its maker may alter and grant it from then on.
+#[cfg(feature = "doctor")]
+pub(super) fn of_new_role(changer: &Changer) -> Vec<Obstacle> {
+    changers(changer, &[])
+}
+
+/// The first rotation would find it, and take it for another application's.
+#[cfg(feature = "doctor")]
+pub(super) fn clone_is_there(base: &str, clone: &str) -> Obstacle {
+    Obstacle::stops(
+        "NoPair",
+        format!("there is a role {clone} already, which would take turns with the new role {base}"),
+        "choose another name for the new role, or use a single user",
+        Vec::new(),
     )
 }
 

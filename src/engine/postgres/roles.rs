@@ -54,6 +54,11 @@ pub(super) fn create(role: &str) -> String {
     format!("CREATE ROLE {}", escape_identifier(role))
 }
 
+/// A role that may log in, and has no password yet.
+pub(super) fn create_with_login(role: &str) -> String {
+    format!("{} LOGIN", create(role))
+}
+
 /// Lets a role log in again, with no end, and with a number of connections if that is given.
 pub(super) fn unlock(role: &str, connection_limit: Option<i32>) -> String {
     // no NOSUPERUSER and the like: RDS refuses them even where they change nothing

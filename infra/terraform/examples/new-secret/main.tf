@@ -35,7 +35,7 @@ module "rotation" {
   vpc_id                          = var.vpc_id
   vpc_cidr                        = var.vpc_cidr
   subnet_ids                      = var.subnet_ids
-  database_security_group_id      = var.database_security_group_id
+  database_security_group_ids     = [var.database_security_group_id]
   create_secrets_manager_endpoint = true
 
   alarm_email = var.alarm_email

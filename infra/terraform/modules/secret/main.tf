@@ -1,16 +1,6 @@
 # A new secret, before its first rotation. Its password is made here, and neither the plan nor the state holds it. The better way
 # is rotatectl init, which makes the role too.
 
-terraform {
-  required_version = ">= 1.11" # what is written and never read back
-  required_providers {
-    aws = {
-      source  = "hashicorp/aws"
-      version = ">= 5.100"
-    }
-  }
-}
-
 resource "aws_secretsmanager_secret" "secret" {
   name        = var.secret_name
   description = "Rotated by secret-rotation"

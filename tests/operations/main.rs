@@ -1,11 +1,16 @@
-//! The commands of docs/operations.md, taken from the page and run as they are written, against the local world.
+//! The commands, SQL and JSON of docs/operations.md, taken from the page and run as they are written, against the local world.
 //!
 //! A block says what it is: `sh` is run, `sh aws` needs AWS itself, `sh example` sets what the test sets, and the others are
 //! run where they have something to do.
 
 #![cfg(test)]
 
+#[path = "../common/mod.rs"]
 mod common;
+
+mod errors;
+mod roles;
+mod secrets;
 
 use std::env;
 
@@ -13,18 +18,29 @@ use common::{TOKEN, labels, logs_in, password, rotate, stage, until, world};
 use local::{executable, world::World};
 use tokio::process::Command;
 
-const PAGE: &str = include_str!("../docs/operations.md");
+const PAGE: &str = include_str!("../../docs/operations.md");
 /// Kinds of blocks that no test here runs.
 const NOT_RUN: [&str; 2] = ["sh aws", "sh example"];
 
+/// All blocks of the page: what each one is, and what stands in it.
+fn fenced() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let fenced = PAGE.split("```").skip(1).step_by(2);
+    fenced.filter_map(|block| block.split_once('\n'))
+}
+
 /// The page's blocks of one kind, in order.
 fn blocks(kind: &str) -> Vec<String> {
-    let fenced = PAGE.split("```").skip(1).step_by(2);
-    fenced
-        .filter_map(|block| block.split_once('\n'))
+    fenced()
         .filter(|(head, _)| *head == kind)
         .map(|(_, commands)| commands.to_owned())
         .collect()
+}
+
+/// The page's only block of this kind.
+fn block(kind: &str) -> String {
+    let mut blocks = blocks(kind);
+    assert_eq!(blocks.len(), 1, "{kind}: {blocks:#?}");
+    blocks.remove(0)
 }
 
 /// Runs commands in a folder of their own, and returns what they print.
@@ -41,6 +57,8 @@ async fn run(world: &World, secret: &str, commands: &str) -> String {
         .env("TLS_CA_FILE", world.ca_file())
         .env("SECRET", secret)
         .env("FUNCTION", "secret-rotation")
+        .env("ROLE", new_role(world))
+        .env("ADMINISTRATOR", world.admin())
         .env("AWS_ENDPOINT_URL", world.endpoint())
         .env("AWS_DEFAULT_REGION", local::world::REGION)
         .env("AWS_ACCESS_KEY_ID", "any")
@@ -53,6 +71,11 @@ async fn run(world: &World, secret: &str, commands: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// A role that nobody else on the tests' server has.
+fn new_role(world: &World) -> String {
+    format!("new_{}", world.role())
+}
+
 /// Waits until no version is pending.
 async fn settled(world: &World, secret: &str) {
     let has = |labels: &[String], label: &str| labels.iter().any(|one| one == label);
@@ -63,12 +86,20 @@ async fn settled(world: &World, secret: &str) {
 
 #[test]
 fn every_block_of_the_page_is_run_or_known_not_to_be() {
-    let fenced = PAGE.split("```").skip(1).step_by(2);
-    for kind in fenced.filter_map(|block| block.lines().next()) {
-        let known = ["sh", "sh stuck", "sh rollback", "sh leak", "sh compromised"]
-            .iter()
-            .chain(&NOT_RUN)
-            .any(|known| *known == kind);
+    for (kind, _) in fenced() {
+        let known = [
+            "sh",
+            "sh init",
+            "sh stuck",
+            "sh rollback",
+            "sh leak",
+            "sh compromised",
+        ]
+        .iter()
+        .chain(&NOT_RUN)
+        .chain(&roles::KINDS)
+        .chain(&secrets::KINDS)
+        .any(|known| *known == kind);
         assert!(known, "what is to be done with a block of {kind:?}?");
     }
 }
@@ -86,6 +117,21 @@ async fn the_pages_commands_work_as_they_are_written() {
     }
     let after = password(&world, secret, "AWSCURRENT").await.unwrap();
     assert!(before != after && logs_in(&world, &after).await);
+}
+
+#[tokio::test]
+async fn a_new_secret_is_made_by_the_pages_command() {
+    let world = world().await;
+    let commands = blocks("sh init");
+    assert_eq!(commands.len(), 1);
+    run(&world, "new/secret", &commands[0]).await;
+    let password = password(&world, "new/secret", "AWSCURRENT").await.unwrap();
+    let role = new_role(&world);
+    let login = world
+        .postgres()
+        .connect(&role, &password, world.dbname())
+        .await;
+    login.unwrap();
 }
 
 #[tokio::test]

@@ -2,12 +2,41 @@
 
 use std::path::Path;
 
-use super::finding::Command;
-use crate::aws::AwsArguments;
+use serde::Serialize;
+
+use crate::{aws::AwsArguments, terminal::printable};
+
+/// A line that can be copied and run.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Command {
+    /// In a shell.
+    Shell(String),
+    /// In psql, as a superuser or whoever else may.
+    Psql(String),
+}
+
+impl Command {
+    /// As it is shown, behind the prompt of the program that it is for.
+    pub(crate) fn line(&self) -> String {
+        let (prompt, command) = match self {
+            Self::Shell(command) => ("$", command),
+            Self::Psql(command) => ("=#", command),
+        };
+        format!("{prompt} {}", printable(command))
+    }
+
+    /// As a sentence quotes it.
+    pub(crate) fn into_text(self) -> String {
+        match self {
+            Self::Shell(command) | Self::Psql(command) => command,
+        }
+    }
+}
 
 /// What the commands are about.
 #[derive(Debug)]
-pub(super) struct Shell {
+pub(crate) struct Shell {
     /// As it was named.
     secret: String,
     ca_file: Option<String>,
@@ -16,7 +45,7 @@ pub(super) struct Shell {
 }
 
 impl Shell {
-    pub(super) fn new(secret: &str, ca_file: Option<&Path>, arguments: &AwsArguments) -> Self {
+    pub(crate) fn new(secret: &str, ca_file: Option<&Path>, arguments: &AwsArguments) -> Self {
         let given = [
             ("--region", &arguments.region),
             ("--profile", &arguments.profile),
@@ -34,19 +63,29 @@ impl Shell {
     }
 
     /// A command of the AWS CLI about the secret.
-    pub(super) fn secrets_manager(&self, operation: &str, words: &[&str]) -> Command {
+    pub(crate) fn secrets_manager(&self, operation: &str, words: &[&str]) -> Command {
         let secret = ["secretsmanager", operation, "--secret-id", &self.secret];
         self.aws(&[&secret[..], words].concat())
     }
 
     /// A command of the AWS CLI.
-    pub(super) fn aws(&self, words: &[&str]) -> Command {
+    pub(crate) fn aws(&self, words: &[&str]) -> Command {
         self.command("aws", words)
     }
 
+    /// `doctor`.
+    pub(crate) fn doctor(&self) -> Command {
+        self.doctor_with(&[])
+    }
+
     /// `doctor --repair`.
-    pub(super) fn repair(&self) -> Command {
-        let mut words = vec!["doctor", "--repair"];
+    pub(crate) fn repair(&self) -> Command {
+        self.doctor_with(&["--repair"])
+    }
+
+    fn doctor_with(&self, options: &[&str]) -> Command {
+        let mut words = vec!["doctor"];
+        words.extend(options);
         words.extend(self.ca_file.iter().flat_map(|file| ["--ca-file", file]));
         words.push(&self.secret);
         self.command("rotatectl", &words)

@@ -1,0 +1,239 @@
+//! What there is already. Nothing is changed here, and whatever stands in the way is found here.
+
+use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
+use secrecy::SecretString;
+use secret_rotation::{
+    document::{Document, Pair},
+    engine::EngineError,
+};
+
+use super::{Error, Tools, server, value::read, wanted::Wanted};
+use crate::{
+    aws::{self, explain, function_arn},
+    schedule::Interval,
+};
+
+/// What there is already.
+pub(super) struct Found {
+    /// The secret, which is about the role that is asked for.
+    pub(super) stored: Option<Stored>,
+    /// The role is there, and logs in with what is stored.
+    pub(super) logs_in: bool,
+}
+
+/// A secret that is there.
+pub(super) struct Stored {
+    pub(super) arn: String,
+    pub(super) document: Document,
+    /// How it rotates, if it does.
+    pub(super) rotation: Option<Rotates>,
+}
+
+/// Who rotates a secret, and when.
+#[derive(Debug)]
+pub(super) struct Rotates {
+    pub(super) function: String,
+    pub(super) schedule: Option<Interval>,
+}
+
+impl Found {
+    /// What is still to be done, in words.
+    pub(super) fn steps(&self, tools: &Tools<'_>, wanted: &Wanted) -> Vec<String> {
+        let (arguments, document) = (tools.arguments, &wanted.document);
+        let mut steps = Vec::new();
+        if self.stored.is_none() {
+            steps.push(format!("store the secret ({})", document.strategy().name()));
+        }
+        if !self.logs_in {
+            let (user, administrator) = (document.username(), wanted.administrator.username());
+            let password = match &self.stored {
+                Some(_) => " with the password that is stored",
+                None => "",
+            };
+            let server = server(document);
+            steps.push(format!(
+                "make the role {user}{password} on {server}, as {administrator}"
+            ));
+        }
+        let rotates = self
+            .stored
+            .as_ref()
+            .and_then(|stored| stored.rotation.as_ref());
+        if let (Some(function), None) = (&arguments.function, rotates) {
+            steps.push(format!("have {function} rotate it, {}", arguments.schedule));
+        }
+        steps
+    }
+}
+
+/// Looks at the secret and at the role.
+pub(super) async fn look(tools: &Tools<'_>, wanted: &Wanted) -> Result<Found, Error> {
+    let stored = secret(tools, wanted).await?;
+    if let Some(found) = &stored
+        && tools.logins.accepts(&found.document).await?
+    {
+        return Ok(Found {
+            stored,
+            logs_in: true,
+        });
+    }
+    let lacks = tools
+        .logins
+        .postgres()
+        .lacks_role(&wanted.administrator, &wanted.document)
+        .await
+        .map_err(|error| of_the_administrator(tools, error))?;
+    match &stored {
+        None if lacks => {}
+        // once it was rotated the other user may be the one that is stored: then it is none of a new secret's
+        Some(found) if lacks && found.document.username() == wanted.document.username() => {}
+        None => {
+            let name = &tools.arguments.name;
+            let create = tools.shell.aws(&[
+                "secretsmanager",
+                "create-secret",
+                "--name",
+                name,
+                "--secret-string",
+                "file://document.json",
+            ]);
+            return Err(Error::RoleIsThere {
+                name: name.clone(),
+                create: create.into_text(),
+                user: wanted.document.username().to_owned(),
+                server: server(&wanted.document),
+            });
+        }
+        Some(found) => return Err(rejected(tools, &found.document)),
+    }
+    Ok(Found {
+        stored,
+        logs_in: false,
+    })
+}
+
+/// The password that is stored is not the role's.
+pub(super) fn rejected(tools: &Tools<'_>, document: &Document) -> Error {
+    Error::Rejected {
+        name: tools.arguments.name.clone(),
+        user: document.username().to_owned(),
+        server: server(document),
+        doctor: tools.shell.doctor().into_text(),
+    }
+}
+
+/// The error of a step that the administrator takes.
+pub(super) fn of_the_administrator(tools: &Tools<'_>, error: EngineError) -> Error {
+    match error {
+        EngineError::AdministratorRejected { server, user } => Error::AdministratorRejected {
+            secret: tools.arguments.administrator.clone(),
+            server,
+            user,
+        },
+        error => error.into(),
+    }
+}
+
+/// The secret of this name, if it is there. It has to be about the same role.
+async fn secret(tools: &Tools<'_>, wanted: &Wanted) -> Result<Option<Stored>, Error> {
+    let (name, shell) = (&tools.arguments.name, &tools.shell);
+    let described = tools.client.describe_secret().secret_id(name).send().await;
+    let described = match described.map_err(|error| explain("secretsmanager:DescribeSecret", error))
+    {
+        Ok(described) => described,
+        Err(aws::Error::Absent { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    if described.deleted_date().is_some() {
+        return Err(Error::Deleted {
+            name: name.clone(),
+            restore: shell.secrets_manager("restore-secret", &[]).into_text(),
+        });
+    }
+    let rotation = rotation(tools, &described)?;
+    let value = match read(&tools.client, name, None).await {
+        Ok(value) => value,
+        Err(aws::Error::Absent { .. }) => {
+            return Err(Error::NoValue {
+                name: name.clone(),
+                delete: shell
+                    .secrets_manager("delete-secret", &["--force-delete-without-recovery"])
+                    .into_text(),
+            });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let document = document(tools, &value.text)?;
+    if let Some(field) = differs(&document, &wanted.document) {
+        let name = name.clone();
+        return Err(Error::AnotherSecret { name, field });
+    }
+    Ok(Some(Stored {
+        arn: value.arn,
+        document,
+        rotation,
+    }))
+}
+
+/// What is stored, read as a login.
+pub(super) fn document(tools: &Tools<'_>, text: &SecretString) -> Result<Document, Error> {
+    Document::parse(text).map_err(|reason| Error::Unreadable {
+        name: tools.arguments.name.clone(),
+        reason,
+    })
+}
+
+/// How it rotates. What is asked for has to be the same, if something is.
+fn rotation(tools: &Tools<'_>, described: &DescribeSecretOutput) -> Result<Option<Rotates>, Error> {
+    let rules = described.rotation_rules();
+    let schedule = rules.and_then(|rules| {
+        Interval::read(
+            rules.schedule_expression(),
+            rules.automatically_after_days(),
+        )
+    });
+    let function = described.rotation_lambda_arn();
+    let function = function.filter(|_| described.rotation_enabled() == Some(true));
+    let Some(function) = function else {
+        return Ok(None);
+    };
+    let arguments = tools.arguments;
+    if let Some(asked) = &arguments.function {
+        let same = function == function_arn(described.arn().unwrap_or_default(), asked)
+            && schedule == Interval::read(Some(&arguments.schedule), None);
+        if !same {
+            return Err(Error::RotatesOtherwise {
+                name: arguments.name.clone(),
+                function: function.to_owned(),
+                schedule: schedule.map(|schedule| schedule.text).unwrap_or_default(),
+            });
+        }
+    }
+    Ok(Some(Rotates {
+        function: function.to_owned(),
+        schedule,
+    }))
+}
+
+/// The first of what says whose secret it is in which a stored document is not what is asked for.
+fn differs(stored: &Document, wanted: &Document) -> Option<&'static str> {
+    let base = |document: &Document| match document.takes_turns() {
+        true => Pair::of(document.username()).base,
+        false => document.username().to_owned(),
+    };
+    let dbname = |document: &Document| document.login().map(|login| login.dbname().to_owned());
+    let (here, there) = (stored.for_rotation(), wanted.for_rotation());
+    [
+        ("host", !here.host().eq_ignore_ascii_case(there.host())),
+        ("port", here.port() != there.port()),
+        ("dbname", dbname(stored) != dbname(wanted)),
+        (
+            "masterarn",
+            stored.administrator() != wanted.administrator(),
+        ),
+        ("strategy", stored.strategy() != wanted.strategy()),
+        ("username", base(stored) != base(wanted)),
+    ]
+    .into_iter()
+    .find_map(|(field, differs)| differs.then_some(field))
+}

@@ -1,0 +1,186 @@
+//! `rotatectl init`: a new secret, and the role in PostgreSQL that logs in with it.
+//!
+//! | file | what |
+//! |---|---|
+//! | `wanted` | the administrator's secret, and the document that is to be stored |
+//! | `found` | what there is of it already, and what stands in the way |
+//! | `make` | what is missing, one thing after the other |
+//! | `report` | what is printed |
+//! | `value` | a value of a secret, as it is read |
+//! | `error` | why it was not done |
+//!
+//! It may be cut off anywhere: what is there is looked at first, and nothing is made twice. The password is stored before the server
+//! has it, so a role that was made can always be logged in with.
+
+mod error;
+mod found;
+mod make;
+mod report;
+mod value;
+mod wanted;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use aws_config::SdkConfig;
+use aws_sdk_secretsmanager::Client;
+use clap::{Args, builder::NonEmptyStringValueParser};
+use secret_rotation::{document::Document, engine::Disconnect};
+
+pub use self::error::Error;
+use self::{found::Found, report::Report, wanted::Wanted};
+use crate::{
+    aws::{AwsArguments, Place},
+    confirm::confirm,
+    heartbeat,
+    login::{self, Logins},
+    shell::Shell,
+};
+
+/// What PostgreSQL keeps of a name, in bytes.
+const LONGEST_ROLE: usize = 63;
+
+/// Make a new secret, and the role in PostgreSQL that logs in with it.
+///
+/// The password is drawn here: 32 letters, digits and -._~. It is stored in Secrets Manager, and shown nowhere. The server gets a SCRAM
+/// verifier, from the administrator, who logs in at the host of its own secret and nowhere else. After an interruption run the same
+/// command again: it goes on with what is there. A role that is there already keeps its password.
+///
+/// Two users take turns, orders and orders_clone, so that the old password works for a while after each rotation. With --single-user
+/// there is no such overlap.
+///
+/// It needs secretsmanager:GetSecretValue on the administrator's secret; DescribeSecret, CreateSecret and GetSecretValue on the new
+/// one; and the network to the database. With --kms-key it needs kms:GenerateDataKey and kms:Decrypt on the key, with --replica
+/// secretsmanager:ReplicateSecretToRegions, with --function secretsmanager:RotateSecret and lambda:InvokeFunction on the function.
+/// Where the administrator's secret has a key of yours, it needs kms:Decrypt on that one too.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rotatectl init orders/db --username orders --administrator rds/admin
+  rotatectl init orders/db --username orders --administrator rds/admin --dbname orders --function secret-rotation
+  rotatectl init orders/db --username orders --administrator rds/admin --yes --json | jq -r .arn")]
+pub struct InitArguments {
+    /// The new secret's name.
+    #[arg(value_parser = name)]
+    pub name: String,
+    /// The new role, which logs in with this secret.
+    #[arg(long, value_name = "ROLE", value_parser = role)]
+    pub username: String,
+    /// The secret of a role that may create roles (CREATEROLE). It has to name its host.
+    #[arg(long, value_name = "SECRET", value_parser = NonEmptyStringValueParser::new())]
+    pub administrator: String,
+    /// The server; without it the administrator's. It has to be the same one.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    pub host: Option<String>,
+    /// The server's port; without it the administrator's. It has to be the same one.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// The application's database; without it the administrator's.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    pub dbname: Option<String>,
+    /// One user, whose password is replaced. There is no overlap: the old password ends at once.
+    #[arg(long)]
+    pub single_user: bool,
+    /// The KMS key that the secret is encrypted with; without it aws/secretsmanager.
+    #[arg(long, value_name = "ARN")]
+    pub kms_key: Option<String>,
+    /// A region that gets a copy, under its own aws/secretsmanager key; may be given several times.
+    #[arg(long, value_name = "REGION")]
+    pub replica: Vec<String>,
+    /// Have this function rotate the secret, on the schedule and not at once. Its role has to reach the new secret.
+    #[arg(long, value_name = "NAME-OR-ARN")]
+    pub function: Option<String>,
+    /// When it rotates, with --function: rate() or cron() in UTC.
+    #[arg(
+        long,
+        value_name = "EXPRESSION",
+        default_value = "rate(30 days)",
+        requires = "function"
+    )]
+    pub schedule: String,
+    /// A PEM file of roots to trust for the database beside RDS's and the public ones; without it TLS_CA_FILE.
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A secret that is not there yet has no ARN.
+fn name(text: &str) -> Result<String, &'static str> {
+    match text.is_empty() || text.starts_with("arn:") {
+        true => Err("give the name that the new secret is to have, and no ARN"),
+        false => Ok(text.to_owned()),
+    }
+}
+
+/// PostgreSQL would cut a longer name off, and log in as another role.
+fn role(text: &str) -> Result<String, String> {
+    match (1..=LONGEST_ROLE).contains(&text.len()) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("a role's name has 1 to {LONGEST_ROLE} bytes")),
+    }
+}
+
+/// What it is done with.
+struct Tools<'a> {
+    arguments: &'a InitArguments,
+    client: Client,
+    logins: Logins,
+    shell: Shell,
+}
+
+/// Looks at what is there, asks, makes what is missing, and prints it.
+///
+/// # Errors
+///
+/// Something stands in the way, and nothing was changed; or it was not finished, and says how far it came.
+pub async fn run(
+    configuration: &SdkConfig,
+    arguments: InitArguments,
+    given: &AwsArguments,
+) -> Result<ExitCode, Error> {
+    let ca_file = login::ca_file(arguments.ca_file.as_ref());
+    let tools = Tools {
+        client: Client::new(configuration),
+        logins: Logins::new(ca_file, None)?,
+        shell: Shell::new(&arguments.name, arguments.ca_file.as_deref(), given),
+        arguments: &arguments,
+    };
+    let name = &arguments.name;
+    let looking = async {
+        let wanted = Wanted::read(&tools).await?;
+        let found = found::look(&tools, &wanted).await?;
+        Ok::<_, Error>((wanted, found))
+    };
+    let what = || format!("looking at what there is of {name}");
+    let (wanted, found) = heartbeat::during(what, looking).await?;
+    let steps = found.steps(&tools, &wanted);
+    if !steps.is_empty() {
+        let region = configuration.region().map(ToString::to_string);
+        let place = place(&found, region);
+        let about = format!("init {name} in {place}: {}", steps.join("; "));
+        confirm(&about, "Do that now?", arguments.yes)?;
+    }
+    let report = Report::new(name, arguments.json);
+    let what = || format!("making what is missing of {name}");
+    let made = heartbeat::during(what, make::make(&tools, &wanted, found, &report)).await;
+    tools.logins.postgres().disconnect().await;
+    report.end(&made?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where the secret is, or is going to be.
+fn place(found: &Found, region: Option<String>) -> String {
+    let stored = found.stored.as_ref();
+    match stored.and_then(|stored| Place::of(&stored.arn)) {
+        Some(place) => place.to_string(),
+        None => format!("region {}", region.unwrap_or_default()),
+    }
+}
+
+/// Where its roles are changed, as messages name it.
+fn server(document: &Document) -> String {
+    document.for_rotation().server()
+}

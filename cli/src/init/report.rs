@@ -1,0 +1,127 @@
+//! What is printed: a line for each thing as it is done, and the next steps; or one JSON object.
+
+use std::io;
+
+use postgres_protocol::escape::escape_identifier;
+use secret_rotation::document::{Document, Strategy};
+use serde::Serialize;
+
+use super::{Tools, found::Rotates, server};
+use crate::{
+    aws::function_arn,
+    shell::Command,
+    terminal::{print, print_json, printable},
+};
+
+/// Prints each thing as it is done, unless it is JSON at the end.
+pub(super) struct Report<'a> {
+    name: &'a str,
+    json: bool,
+}
+
+/// What this run has made itself.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct Made {
+    pub(super) secret: bool,
+    pub(super) role: bool,
+    pub(super) rotation: bool,
+}
+
+/// What there is now.
+#[derive(Debug, Serialize)]
+pub(super) struct Done {
+    arn: String,
+    username: String,
+    server: String,
+    strategy: Strategy,
+    made: Made,
+    rotated_by: Option<String>,
+    schedule: Option<String>,
+    next: Vec<Next>,
+}
+
+/// What is to be done next.
+#[derive(Debug, Serialize)]
+struct Next {
+    advice: &'static str,
+    command: Command,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(name: &'a str, json: bool) -> Self {
+        Self { name, json }
+    }
+
+    pub(super) fn say(&self, line: String) -> io::Result<()> {
+        match self.json {
+            true => Ok(()),
+            false => print(&printable(&format!("{}: {line}", self.name))),
+        }
+    }
+
+    pub(super) fn end(&self, done: &Done) -> io::Result<()> {
+        if self.json {
+            return print_json(done);
+        }
+        let next = done.next.iter();
+        let next =
+            next.map(|Next { advice, command }| format!("\n  {advice}:\n    {}", command.line()));
+        print(&format!("\n{}{}", done.arn, next.collect::<String>()))
+    }
+}
+
+impl Done {
+    pub(super) fn new(
+        tools: &Tools<'_>,
+        document: &Document,
+        arn: String,
+        made: Made,
+        rotation: Option<Rotates>,
+    ) -> Self {
+        let mut next = vec![
+            Next {
+                advice: "give the role what the application needs",
+                command: Command::Psql(format!(
+                    "GRANT … TO {};",
+                    escape_identifier(&tools.arguments.username)
+                )),
+            },
+            Next {
+                advice: "see whether all is well",
+                command: tools.shell.doctor(),
+            },
+        ];
+        if rotation.is_none() {
+            let function = function_arn(&arn, "NAME");
+            let rules = format!("ScheduleExpression={}", tools.arguments.schedule);
+            let words = [
+                "--rotation-lambda-arn",
+                &function,
+                "--rotation-rules",
+                &rules,
+                "--no-rotate-immediately",
+            ];
+            next.push(Next {
+                advice: "have it rotate: add the ARN to the function's deployment (SecretArns), or, where its role reaches the secret",
+                command: tools.shell.secrets_manager("rotate-secret", &words),
+            });
+        }
+        let (rotated_by, schedule) = match rotation {
+            None => (None, None),
+            Some(rotates) => (
+                Some(rotates.function),
+                rotates.schedule.map(|schedule| schedule.text),
+            ),
+        };
+        Self {
+            username: document.username().to_owned(),
+            server: server(document),
+            strategy: document.strategy(),
+            arn,
+            made,
+            rotated_by,
+            schedule,
+            next,
+        }
+    }
+}

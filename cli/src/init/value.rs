@@ -1,0 +1,38 @@
+//! A value of a secret, as it is read.
+
+use aws_sdk_secretsmanager::{Client, operation::get_secret_value::GetSecretValueOutput};
+use secrecy::SecretString;
+
+use crate::{
+    aws::{self, explain},
+    secrets::text,
+};
+
+/// A value, and whose it is.
+pub(super) struct Value {
+    pub(super) arn: String,
+    pub(super) text: SecretString,
+}
+
+/// Reads a version, or AWSCURRENT.
+pub(super) async fn read(
+    client: &Client,
+    secret: &str,
+    version: Option<&str>,
+) -> Result<Value, aws::Error> {
+    let request = client.get_secret_value().secret_id(secret);
+    let request = request.set_version_id(version.map(str::to_owned));
+    let value = request.send().await;
+    let value = value.map_err(|error| explain("secretsmanager:GetSecretValue", error))?;
+    let GetSecretValueOutput {
+        arn,
+        secret_string,
+        secret_binary,
+        ..
+    } = value;
+    Ok(Value {
+        arn: arn.unwrap_or_else(|| secret.to_owned()),
+        // what is no text is no JSON either
+        text: text(secret_string, secret_binary).unwrap_or_default(),
+    })
+}

@@ -1,0 +1,90 @@
+//! What is asked for: the administrator, and the document that is to be stored.
+
+use secret_rotation::document::{Document, DocumentError, Fields, Pair};
+use serde_json::json;
+
+use super::{Error, Tools, value::read};
+
+/// Stands in the document until a password is drawn.
+const NO_PASSWORD: &str = "-";
+
+/// What is asked for.
+pub(super) struct Wanted {
+    /// Who makes the role.
+    pub(super) administrator: Document,
+    /// The document of the new secret, without its password.
+    pub(super) document: Document,
+}
+
+impl Wanted {
+    /// Reads the administrator's secret, and what it says that the arguments do not.
+    pub(super) async fn read(tools: &Tools<'_>) -> Result<Self, Error> {
+        let secret = &tools.arguments.administrator;
+        let value = read(&tools.client, secret, None).await?;
+        let administrator = Document::parse(&value.text).map_err(|reason| {
+            let secret = secret.clone();
+            match reason {
+                DocumentError::MissingField { field: "host" } => Error::NoHost { secret },
+                reason => Error::Administrator { secret, reason },
+            }
+        })?;
+        let document = document(tools, &administrator, &value.arn)?;
+        let (user, pair) = (document.username(), Pair::of(document.username()));
+        if document.takes_turns() && pair.base != user {
+            let user = user.to_owned();
+            return Err(Error::NameOfAClone {
+                user,
+                base: pair.base,
+            });
+        }
+        Ok(Self {
+            administrator,
+            document,
+        })
+    }
+}
+
+/// The new document. It is for the server that the administrator's own secret names, and for no other: who could name another one
+/// would be sent the administrator's login.
+fn document(
+    tools: &Tools<'_>,
+    administrator: &Document,
+    administrator_arn: &str,
+) -> Result<Document, Error> {
+    let arguments = tools.arguments;
+    let secret = || arguments.administrator.clone();
+    let login = administrator.login();
+    let login = login.ok_or_else(|| Error::NoLogin { secret: secret() })?;
+    let at = administrator.for_rotation();
+    let given = json!({ "host": arguments.host }).to_string().into();
+    let given = Fields::read(&given).map_err(Error::of_arguments)?;
+    if let Some(wrong) = given.wrong {
+        return Err(Error::of_arguments(wrong));
+    }
+    let host = given.host.unwrap_or_else(|| at.host().to_owned());
+    let port = arguments.port.or(given.port).unwrap_or_else(|| at.port());
+    let mut fields = json!({
+        "engine": administrator.text("engine").as_deref().unwrap_or("postgres"),
+        "host": host,
+        "port": port,
+        "username": arguments.username,
+        "password": NO_PASSWORD,
+        "dbname": arguments.dbname.as_deref().unwrap_or(login.dbname()),
+    });
+    if !administrator.tls() {
+        fields["ssl"] = false.into();
+    }
+    if !arguments.single_user {
+        fields["masterarn"] = administrator_arn.into();
+    }
+    let document = Document::parse(&fields.to_string().into()).map_err(Error::of_arguments)?;
+    let same_host = document.host().eq_ignore_ascii_case(at.host());
+    if !same_host || document.port() != at.port() {
+        return Err(Error::AnotherServer {
+            secret: secret(),
+            server: at.server(),
+            asked: document.server(),
+        });
+    }
+    Ok(document)
+}

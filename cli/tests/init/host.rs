@@ -1,0 +1,149 @@
+//! The administrator is sent to the host that its own secret names, and to no other.
+
+use std::net::TcpListener;
+
+use serde_json::{Value, json};
+use snapbox::str;
+
+use crate::{
+    assert_nothing_was_made,
+    common::{administrator, call, document, put, run, world},
+    init, new_role,
+};
+
+#[tokio::test]
+async fn to_another_host_or_port_nothing_is_sent() {
+    let world = world().await;
+    let role = new_role(&world);
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
+    let port = elsewhere.local_addr().unwrap().port().to_string();
+    let with_port = format!("localhost:{port}");
+    let before = world.postgres().logins(&administrator(&world)).unwrap();
+    for given in [
+        &["--port", port.as_str()][..],
+        &["--host", "127.0.0.1", "--port", &port],
+        &["--host", &with_port],
+        &["--host", "127.0.0.1"],
+    ] {
+        let ran = run(init(&world, &role, given)).await;
+        ran.code(1).stdout_eq("").stderr_eq(str![[r#"
+rotatectl: the administrator of demo/admin logs in at localhost:[..], and the new secret is to be for [..]: leave --host and --port out, or name an administrator of that server; where applications log in elsewhere, make the secret first, then change its "host", and store this one as its "rotationhost"
+
+"#]]);
+    }
+    let came = elsewhere.accept().unwrap_err();
+    assert_eq!(came.kind(), std::io::ErrorKind::WouldBlock);
+    let after = world.postgres().logins(&administrator(&world)).unwrap();
+    assert_eq!(after, before);
+    assert_nothing_was_made(&world, &role).await;
+}
+
+#[tokio::test]
+async fn the_same_host_may_be_given() {
+    let world = world().await;
+    let role = new_role(&world);
+    let port = world.postgres().port().to_string();
+    let given = ["--host", "LOCALHOST", "--port", &port];
+    run(init(&world, &role, &given)).await.success();
+}
+
+#[tokio::test]
+async fn a_host_that_is_none_is_refused_before_anything_is_sent() {
+    let world = world().await;
+    let role = new_role(&world);
+    for host in ["a,b", "/run/postgresql", "postgres://db"] {
+        let ran = run(init(&world, &role, &["--host", host])).await.code(1);
+        let said = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
+        assert!(
+            said.contains("rotatectl: --host is not the name or the address of one server"),
+            "{said}"
+        );
+    }
+    assert_nothing_was_made(&world, &role).await;
+}
+
+/// Stores another administrator's secret.
+async fn store(world: &local::world::World, change: impl FnOnce(&mut Value)) {
+    let mut stored = document(world, world.admin(), "AWSCURRENT").await;
+    change(&mut stored);
+    put(world, world.admin(), &stored).await;
+}
+
+#[tokio::test]
+async fn an_administrator_whose_secret_names_no_host_is_sent_nowhere() {
+    let world = world().await;
+    let role = new_role(&world);
+    let before = world.postgres().logins(&administrator(&world)).unwrap();
+    store(&world, |stored| {
+        stored.as_object_mut().unwrap().remove("host");
+    })
+    .await;
+    let ran = run(init(&world, &role, &["--host", "localhost"])).await;
+    ran.code(1).stderr_eq(str![[r#"
+rotatectl: the administrator's secret, demo/admin, names no host, and the administrator is sent to no other: add "host" to it; where RDS manages that secret, make a role with CREATEROLE for this, and store it in a secret with its host
+
+"#]]);
+    let after = world.postgres().logins(&administrator(&world)).unwrap();
+    assert_eq!(after, before);
+    assert_nothing_was_made(&world, &role).await;
+}
+
+#[tokio::test]
+async fn where_the_administrators_roles_are_changed_the_new_secret_is_about_that_address() {
+    let world = world().await;
+    let role = new_role(&world);
+    let port = world.postgres().port();
+    store(&world, |stored| {
+        stored["rotationhost"] = stored["host"].take();
+        stored["rotationport"] = port.into();
+        stored["host"] = "reader.invalid".into();
+    })
+    .await;
+    run(init(&world, &role, &[])).await.success();
+    let stored = crate::current(&world).await.unwrap();
+    assert_eq!(
+        (&stored["host"], &stored["port"]),
+        (&json!("localhost"), &json!(port))
+    );
+}
+
+#[tokio::test]
+async fn an_administrator_that_is_rejected_is_told_with_its_secret() {
+    let world = world().await;
+    let role = new_role(&world);
+    store(&world, |stored| stored["password"] = "wrong".into()).await;
+    let ran = run(init(&world, &role, &[])).await;
+    ran.code(1).stderr_eq(str![[r#"
+rotatectl: localhost:[..] rejects the administrator admin_of_orders_[..] (28P01), and nothing was changed: store its password in demo/admin
+
+"#]]);
+    assert_nothing_was_made(&world, &role).await;
+}
+
+#[tokio::test]
+async fn a_secret_that_is_no_login_is_no_administrators() {
+    let world = world().await;
+    let role = new_role(&world);
+    for (value, said) in [
+        (
+            "no json",
+            "the administrator's secret, demo/admin, is not JSON",
+        ),
+        (
+            r#"{"engine":"mysql","host":"h"}"#,
+            "names the engine \"mysql\"",
+        ),
+        (
+            r#"{"host":"localhost","username":"x"}"#,
+            "has no \"password\"",
+        ),
+    ] {
+        let input = json!({ "SecretId": world.admin(), "SecretString": value });
+        call(&world, "PutSecretValue", input).await;
+        let ran = run(init(&world, &role, &[])).await.code(1);
+        let stderr = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
+        assert!(stderr.contains(said), "{stderr}");
+    }
+    assert_nothing_was_made(&world, &role).await;
+}

@@ -1,0 +1,208 @@
+//! What is there and is not what this command would make: it is told, and nothing is changed.
+
+use serde_json::{Value, json};
+use snapbox::str;
+
+use crate::{
+    NEW, assert_logs_in, assert_nothing_was_made,
+    common::{administrator, call, called, command, document, execute, run, within, world},
+    current, describe, init, new_role, settled, verifier,
+};
+
+/// A secret of the new one's name, about this role.
+async fn store(world: &local::world::World, role: &str, change: impl FnOnce(&mut Value)) {
+    let mut stored = document(world, world.admin(), "AWSCURRENT").await;
+    stored["username"] = role.into();
+    stored["password"] = "somebody's".into();
+    stored["masterarn"] = world.secrets_manager().arn(world.admin()).into();
+    change(&mut stored);
+    let input = json!({ "Name": NEW, "SecretString": stored.to_string() });
+    call(world, "CreateSecret", input).await;
+}
+
+#[tokio::test]
+async fn a_role_that_is_there_without_a_secret_keeps_its_password() {
+    let world = world().await;
+    let role = new_role(&world);
+    execute(
+        &world,
+        &format!("CREATE ROLE {role} LOGIN PASSWORD 'somebody''s'"),
+    )
+    .await;
+    let before = verifier(&world, &role).await;
+    let ran = run(init(&world, &role, &[])).await;
+    ran.code(1).stdout_eq("").stderr_eq(str![[r#"
+rotatectl: there is a role app_of_orders_[..] on localhost:[..] already, and no secret app/db; nothing was changed, for its password is somebody's: store that one, with the console or with  aws secretsmanager create-secret --name app/db --secret-string file://document.json  , or choose another --username
+
+"#]]);
+    assert_eq!(called(&world, "CreateSecret"), 0);
+    assert_eq!(verifier(&world, &role).await, before);
+}
+
+#[tokio::test]
+async fn a_role_that_is_there_with_another_password_than_the_stored_one_keeps_it() {
+    let world = world().await;
+    let role = new_role(&world);
+    execute(
+        &world,
+        &format!("CREATE ROLE {role} LOGIN PASSWORD 'another'"),
+    )
+    .await;
+    let before = verifier(&world, &role).await;
+    store(&world, &role, |_| {}).await;
+    let ran = run(init(&world, &role, &[])).await;
+    ran.code(1).stdout_eq("").stderr_eq(str![[r#"
+rotatectl: localhost:[..] rejects app_of_orders_[..] with the password that the secret app/db holds (28P01), and a role that is there keeps its password: store the role's own one (rotatectl doctor app/db says how), or choose another name and another --username
+
+"#]]);
+    assert_eq!(verifier(&world, &role).await, before);
+    assert_eq!(called(&world, "PutSecretValue"), 0);
+}
+
+#[tokio::test]
+async fn a_secret_about_something_else_is_left_as_it_is() {
+    type Change = fn(&mut Value);
+    let cases: [(&str, Change); 6] = [
+        ("host", |stored| stored["host"] = "elsewhere.invalid".into()),
+        ("port", |stored| stored["port"] = 1.into()),
+        ("dbname", |stored| stored["dbname"] = "another".into()),
+        ("masterarn", |stored| stored["masterarn"] = Value::Null),
+        ("strategy", |stored| {
+            stored["strategy"] = "single-user".into()
+        }),
+        ("username", |stored| stored["username"] = "another".into()),
+    ];
+    for (field, change) in cases {
+        let world = world().await;
+        let role = new_role(&world);
+        store(&world, &role, change).await;
+        let before = current(&world).await;
+        let ran = run(init(&world, &role, &[])).await.code(1);
+        let said = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
+        let expected = format!(
+            "the secret app/db is there, with another {field} than this command says, and nothing was changed"
+        );
+        assert!(said.contains(&expected), "{field}: {said}");
+        assert_eq!(current(&world).await, before);
+        assert_eq!(verifier(&world, &role).await, None);
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_read_or_has_no_value_is_told() {
+    for (value, said) in [
+        (
+            Some("no json"),
+            "the secret app/db is there, and its AWSCURRENT version is not JSON",
+        ),
+        (None, "the secret app/db is there and has no value"),
+    ] {
+        let world = world().await;
+        let role = new_role(&world);
+        let input = json!({ "Name": NEW, "SecretString": value });
+        call(&world, "CreateSecret", input).await;
+        let ran = run(init(&world, &role, &[])).await.code(1);
+        let stderr = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
+        assert!(stderr.contains(said), "{stderr}");
+        assert_eq!(verifier(&world, &role).await, None);
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_scheduled_for_deletion_is_told_with_the_command_that_restores_it() {
+    let world = world().await;
+    let role = new_role(&world);
+    run(init(&world, &role, &[])).await.success();
+    call(&world, "DeleteSecret", json!({ "SecretId": NEW })).await;
+    let ran = run(init(&world, &role, &[])).await;
+    let ran = ran.code(1).stdout_eq("").stderr_eq(str![[r#"
+rotatectl: the secret app/db is scheduled for deletion: restore it with  aws secretsmanager restore-secret --secret-id app/db  and run this again, or choose another name
+
+"#]]);
+    let said = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
+    let restore = said.split("  ").nth(1).unwrap();
+    let mut shell = std::process::Command::new("sh");
+    within(&mut shell, world.endpoint()).args(["-c", restore]);
+    run(shell).await.success();
+    run(init(&world, &role, &[])).await.success();
+    assert_logs_in(&world).await;
+}
+
+#[tokio::test]
+async fn an_administrator_that_lacks_createrole_is_told_with_the_statement_that_cures_it() {
+    let world = world().await;
+    let (role, administrator) = (new_role(&world), administrator(&world));
+    execute(&world, &format!("ALTER ROLE {administrator} NOCREATEROLE")).await;
+    let ran = run(init(&world, &role, &[])).await;
+    let ran = ran.code(1).stdout_eq("").stderr_eq(str![[r#"
+rotatectl: nothing was changed on localhost:[..]: the administrator admin_of_orders_[..] may not create and alter roles: as a superuser, run ALTER ROLE "admin_of_orders_[..]" CREATEROLE
+
+"#]]);
+    assert_nothing_was_made(&world, &role).await;
+    let said = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
+    let (_, cure) = said.split_once("run ").unwrap();
+    execute(&world, cure).await;
+    run(init(&world, &role, &[])).await.success();
+}
+
+#[tokio::test]
+async fn a_name_that_the_server_refuses_is_found_before_anything_is_stored() {
+    let world = world().await;
+    for role in ["pg_app", "public", "none"] {
+        let ran = run(init(&world, role, &[])).await.code(1);
+        let said = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
+        assert!(said.contains("SQLSTATE 42939"), "{said}");
+        assert_nothing_was_made(&world, role).await;
+    }
+}
+
+#[tokio::test]
+async fn a_name_whose_pair_would_not_rotate_is_found_before_anything_is_stored() {
+    let world = world().await;
+    let role = new_role(&world);
+    execute(&world, &format!("CREATE ROLE {role}_clone")).await;
+    let long = "x".repeat(58);
+    let clone = format!("{}_clone", world.role());
+    for (role, said) in [
+        (
+            role.as_str(),
+            "_clone already, which would take turns with the new role",
+        ),
+        (&long, "is longer than the 63 bytes that PostgreSQL keeps"),
+        (
+            &clone,
+            "give the new role a name that does not end in _clone",
+        ),
+    ] {
+        let ran = run(init(&world, role, &[])).await.code(1);
+        let stderr = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
+        assert!(stderr.contains(said), "{stderr}");
+        assert_nothing_was_made(&world, role).await;
+    }
+    run(init(&world, &role, &["--single-user"])).await.success();
+}
+
+#[tokio::test]
+async fn a_secret_that_rotates_otherwise_is_left_to_its_schedule() {
+    let world = world().await;
+    let role = new_role(&world);
+    let function = ["--function", "secret-rotation"];
+    run(init(&world, &role, &function)).await.success();
+    settled(&world).await;
+    let before = describe(&world).await["RotationRules"].clone();
+    for more in [
+        &["--function", "another"][..],
+        &["--function", "secret-rotation", "--schedule", "rate(1 day)"],
+    ] {
+        let ran = run(init(&world, &role, more)).await;
+        ran.code(1).stdout_eq("").stderr_eq(str![[r#"
+rotatectl: the secret app/db is rotated by arn:aws:lambda:us-east-1:123456789012:function:secret-rotation, 30d, and nothing was changed: give these with --function and --schedule, or change them with  aws secretsmanager rotate-secret
+
+"#]]);
+    }
+    assert_eq!(describe(&world).await["RotationRules"], before);
+    // who says nothing of it is told how it rotates
+    let ran = run(command(&world, &crate::arguments(&world, &role, &[]))).await;
+    let said = crate::common::stdout_of(&ran.success());
+    assert!(said.contains("secret-rotation rotates it, 30d"), "{said}");
+}

@@ -1,0 +1,4 @@
+output "rotation" {
+  description = "What infra/terraform puts out."
+  value       = module.rotation
+}

@@ -1,0 +1,78 @@
+# terraform test: what the module plans and what it refuses, with no AWS.
+
+mock_provider "aws" {
+  mock_data "aws_partition" {
+    defaults = { partition = "aws", dns_suffix = "amazonaws.com" }
+  }
+  mock_data "aws_region" {
+    defaults = { id = "eu-central-1" }
+  }
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+}
+
+variables {
+  package     = "versions.tf" # any file: nothing runs it
+  secret_arns = { orders = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:orders/db-AbCdEf" }
+}
+
+run "a_secret_is_all_that_has_to_be_given" {
+  command = plan
+  assert {
+    condition     = aws_secretsmanager_secret_rotation.secret["orders"].rotate_immediately == false
+    error_message = "A deployment rotated."
+  }
+  assert {
+    condition     = length(aws_security_group.function) == 0
+    error_message = "There is a security group without a VPC."
+  }
+}
+
+run "what_is_made_beside_it_need_not_be_known_yet" {
+  command = plan
+  module {
+    source = "./tests/beside"
+  }
+}
+
+run "a_name_in_place_of_an_arn_is_refused" {
+  command = plan
+  variables {
+    secret_arns = { orders = "orders/db" }
+  }
+  expect_failures = [var.secret_arns]
+}
+
+run "an_alias_in_place_of_a_key_is_refused" {
+  command = plan
+  variables {
+    kms_key_arns = ["alias/orders"]
+  }
+  expect_failures = [var.kms_key_arns]
+}
+
+run "a_vpc_without_its_subnets_is_refused" {
+  command = plan
+  variables {
+    vpc_id                      = "vpc-0123456789abcdef0"
+    database_security_group_ids = ["sg-0123456789abcdef0"]
+    api_cidr                    = "0.0.0.0/0"
+  }
+  expect_failures = [var.vpc_id]
+}
+
+run "another_database_is_one_more_rule" {
+  command = plan
+  variables {
+    vpc_id                      = "vpc-0123456789abcdef0"
+    subnet_ids                  = ["subnet-0123456789abcdef0"]
+    database_security_group_ids = ["sg-0123456789abcdef0", "sg-0123456789abcdef1"]
+    database_ports              = [5432, 6432]
+    api_cidr                    = "0.0.0.0/0"
+  }
+  assert {
+    condition     = [for rule in values(aws_vpc_security_group_ingress_rule.database) : rule.from_port] == [5432, 6432]
+    error_message = "Each group has its own port."
+  }
+}
