@@ -394,6 +394,12 @@ class Template(unittest.TestCase):
             for item in value if isinstance(value, list) else [value]:
                 self.assertTrue(template.accepts(template.read()["Parameters"][name], item), f"{name}={item}")
 
+    def test_a_new_secret_is_guarded_from_deletion_unless_one_says_otherwise(self):
+        parameters = {"SecretName": "orders/db", "SecretDocument": '{"username": "orders"}'}
+        guard = template.render(parameters, "secret.yaml")["Guard"]["Properties"]["ResourcePolicy"]["Statement"]
+        self.assertEqual([(one["Effect"], one["Action"]) for one in guard], [("Deny", "secretsmanager:DeleteSecret")])
+        self.assertNotIn("Guard", template.render({**parameters, "DeletionGuard": "false"}, "secret.yaml"))
+
     def test_sam_builds_what_it_has_no_parameters_for(self):
         self.assertIn("Function", template.render({}))
 

@@ -430,6 +430,9 @@ class Module(unittest.TestCase):
         secret = self.aws("secretsmanager").describe_secret(SecretId="orders-example/db")
         self.assertEqual(secret["KmsKeyId"], self.key)
         self.assertEqual([replica["Region"] for replica in secret["ReplicationStatus"]], ["eu-west-1"])
+        policy = self.aws("secretsmanager").get_resource_policy(SecretId="orders-example/db")["ResourcePolicy"]
+        ours = template.render({"SecretName": "any", "SecretDocument": "{}"}, "secret.yaml")["Guard"]["Properties"]
+        self.assertEqual(json.loads(policy), ours["ResourcePolicy"])
         self.assertTrue(secret["RotationLambdaARN"].endswith(":function:secret-rotation"))
         value = json.loads(self.aws("secretsmanager").get_secret_value(SecretId="orders-example/db")["SecretString"])
         self.assertEqual((value["username"], value["host"]), ("orders", "db.internal"))

@@ -102,7 +102,7 @@ impl Done {
                 "--no-rotate-immediately",
             ];
             next.push(Next {
-                advice: "have it rotate: add the ARN to the function's deployment (SecretArns), or, where its role reaches the secret",
+                advice: "have it rotate: add the ARN to the function's deployment (SecretArns), or give it to the function",
                 command: tools.shell.secrets_manager("rotate-secret", &words),
             });
         }

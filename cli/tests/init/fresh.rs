@@ -30,7 +30,7 @@ arn:aws:secretsmanager:us-east-1:123456789012:secret:app/db-[..]
     =# GRANT … TO "app_of_orders_[..]";
   see whether all is well:
     $ rotatectl doctor app/db
-  have it rotate: add the ARN to the function's deployment (SecretArns), or, where its role reaches the secret:
+  have it rotate: add the ARN to the function's deployment (SecretArns), or give it to the function:
     $ aws secretsmanager rotate-secret --secret-id app/db --rotation-lambda-arn arn:aws:lambda:us-east-1:123456789012:function:NAME --rotation-rules 'ScheduleExpression=rate(30 days)' --no-rotate-immediately
 
 "#]])

@@ -6,7 +6,7 @@ pub(super) const LINES: &[Texts] = &[
     (
         "AccessDenied",
         "IAM, a resource policy or a key policy refuses the function a call",
-        "name the secret, its administrator's secret and their keys in `SecretArns`, `AdministratorSecretArns` and `KmsKeyArns`, and deploy again",
+        "give the secret to this function (`SecretArns`, or RotateSecret with its ARN); name its administrator's secret and their keys in `AdministratorSecretArns` and `KmsKeyArns`, and deploy again",
     ),
     (
         "AdministratorDocumentInvalid",

@@ -53,3 +53,20 @@ resource "aws_secretsmanager_secret_version" "first" {
     ignore_changes = [version_stages] # AWSCURRENT and AWSPREVIOUS come and go with each rotation
   }
 }
+
+# Not even its owner: turn the guard off first.
+resource "aws_secretsmanager_secret_policy" "guard" {
+  count      = var.deletion_guard ? 1 : 0
+  secret_arn = aws_secretsmanager_secret.secret.arn
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "NobodyDeletesTheSecret"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "secretsmanager:DeleteSecret"
+      Resource  = "*"
+    }]
+  })
+  block_public_policy = true
+}

@@ -23,6 +23,12 @@ variable "replica_regions" {
   default     = []
 }
 
+variable "deletion_guard" {
+  description = "Whether nobody may delete the secret, but `terraform destroy`. It takes the place of a resource policy, of which a secret has one."
+  type        = bool
+  default     = true
+}
+
 variable "tags" {
   description = "For the secret."
   type        = map(string)
