@@ -25,7 +25,7 @@ check() { # WHAT COMMAND…: ok, skipped, or what it said
   fi
 }
 
-tests() { (cd infra/checks && "$OLDPWD/$tools/infra/bin/python" -W ignore -m unittest --failfast "$1"); }
+tests() { (cd infra/checks && "$OLDPWD/$tools/infra/bin/python" -W ignore -m unittest --failfast "$@"); }
 
 validate() { (cd infra/sam && "$OLDPWD/$tools/infra/bin/sam" validate --template "$1"); } # as samconfig.toml says, with --lint
 
@@ -34,7 +34,7 @@ for template in template.yaml secret.yaml; do
   check "sam validate $template" validate "$template"
 done
 check "checkov" "$tools/checkov/bin/checkov" --config-file infra/checks/checkov.yaml
-check "the template as CloudFormation sees it" tests test_template
+check "the template as CloudFormation sees it" tests test_rights test_network test_watch test_parameters
 check "the pages of infra/" tests test_pages
 check "the restart of services on moto" tests test_restart
 if command -v terraform >/dev/null; then

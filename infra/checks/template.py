@@ -1,13 +1,18 @@
 """The SAM templates as CloudFormation would see them, with SAM's own implementation of Fn::ForEach and the other functions."""
 
+import json
 import pathlib
 import re
+import unittest
 
 from samcli.lib.cfn_language_extensions.api import process_template
 from samcli.lib.cfn_language_extensions.models import PseudoParameterValues
 from samcli.yamlhelper import yaml_parse
 
 INFRA = pathlib.Path(__file__).parent.parent
+EVERYTHING = json.loads((INFRA / "checks/everything.json").read_text())  # each parameter, with a value of its own
+SECRETS = EVERYTHING["SecretArns"]
+REFUSED = json.loads((INFRA / "checks/refused.json").read_text())  # what neither SAM nor Terraform takes
 ACCOUNT, REGION = "123456789012", "us-east-1"
 
 
@@ -102,3 +107,23 @@ def _finish(value):
     if set(value) == {"Ref"}:
         return value["Ref"]
     return {key: _finish(item) for key, item in value.items()}
+
+
+def of_type(resources, kind):
+    """The properties of the resources of one type, by logical name."""
+    return {name: item["Properties"] for name, item in resources.items() if item["Type"] == kind}
+
+
+def as_list(value):
+    """What CloudFormation takes as a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+class Rendered(unittest.TestCase):
+    """With the template rendered twice: with everything, and with the least."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.full = render(EVERYTHING)
+        cls.bare = render({"SecretArns": SECRETS[:1]})
+        cls.source = (INFRA / "sam/template.yaml").read_text()

@@ -18,9 +18,8 @@ from moto.server import ThreadedMotoServer
 from moto.stepfunctions.responses import StepFunctionResponse
 
 import template
+from template import EVERYTHING, REFUSED
 
-EVERYTHING = json.loads((template.INFRA / "checks/everything.json").read_text())
-REFUSED = json.loads((template.INFRA / "checks/refused.json").read_text())
 NAMES = ["orders", "stock"]
 PROVIDER = "5.100.0"  # the one to download where none is installed: what moto is known to serve
 

@@ -1,0 +1,105 @@
+"""The way to the databases and to Secrets Manager, and what waits for it. (moto says CREATE_COMPLETE and makes no schedule, so a
+stack there proves little.)"""
+
+import unittest
+
+import template
+from template import EVERYTHING, SECRETS, of_type
+
+
+class Network(template.Rendered):
+    def test_each_secret_is_scheduled_once_the_function_may_be_invoked(self):
+        schedules = of_type(self.full, "AWS::SecretsManager::RotationSchedule")
+        self.assertEqual([schedule["SecretId"] for schedule in schedules.values()], SECRETS)
+        for name, schedule in schedules.items():
+            self.assertEqual(self.full[name]["DependsOn"], ["SecretsManagerInvokes", "TheWay"])
+            self.assertEqual(schedule["RotateImmediatelyOnUpdate"], "false")
+            self.assertEqual(
+                schedule["RotationRules"], {"ScheduleExpression": "cron(0 3 ? * SUN *)", "Duration": "3h"}
+            )
+
+    def test_a_schedule_waits_for_every_way_that_a_rotation_takes(self):
+        waits = set(self.full["TheWay"]["Metadata"]["WaitsFor"]) - {""}
+        ways = {
+            name
+            for name, item in self.full.items()
+            if item["Type"] in ["AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress", "AWS::EC2::VPCEndpoint"]
+        }
+        self.assertEqual(waits, ways - {"KmsEndpoint"}, "a rotation does not call KMS")
+        self.assertGreater(len(waits), 3)
+        self.assertEqual(set(self.bare["TheWay"]["Metadata"]["WaitsFor"]), {""})
+
+    def test_each_of_four_databases_has_a_rule_with_its_own_port_or_the_first(self):
+        groups = [f"sg-0123456789abcde{number:02}" for number in range(4)]
+        for ports, expected in [
+            (["5432"], ["5432"] * 4),
+            (["5432", "6432"], ["5432", "6432", "5432", "5432"]),
+            (["1", "2", "3", "4"], ["1", "2", "3", "4"]),
+        ]:
+            resources = template.render({**EVERYTHING, "DatabaseSecurityGroupIds": groups, "DatabaseCidrs": [], "DatabasePorts": ports})
+            ingress = of_type(resources, "AWS::EC2::SecurityGroupIngress")
+            rules = [(rule["GroupId"], rule["FromPort"]) for rule in ingress.values() if rule["FromPort"] != 443]
+            self.assertEqual(rules, list(zip(groups, expected)))
+            egress = resources["FunctionSecurityGroup"]["Properties"]["SecurityGroupEgress"]
+            ways = [(rule.get("DestinationSecurityGroupId"), rule["ToPort"]) for rule in egress]
+            self.assertEqual(ways[:4], list(zip(groups, expected)))
+
+    def test_the_function_reaches_the_database_the_endpoint_and_the_apis_alone(self):
+        egress = self.full["FunctionSecurityGroup"]["Properties"]["SecurityGroupEgress"]
+        ways = [
+            (rule["FromPort"], rule["ToPort"], rule.get("DestinationSecurityGroupId") or rule["CidrIp"]) for rule in egress
+        ]
+        self.assertEqual(
+            ways,
+            [
+                ("5432", "5432", EVERYTHING["DatabaseSecurityGroupIds"][0]),
+                ("6432", "6432", EVERYTHING["DatabaseSecurityGroupIds"][1]),
+                ("5432", "5432", EVERYTHING["DatabaseCidrs"][0]),
+                (443, 443, "EndpointSecurityGroup"),
+                (443, 443, EVERYTHING["EndpointSecurityGroupIds"][0]),
+                (443, 443, EVERYTHING["ApiCidr"]),
+                (53, 53, EVERYTHING["DnsCidr"]),
+                (53, 53, EVERYTHING["DnsCidr"]),
+            ],
+        )
+        self.assertEqual([rule["IpProtocol"] for rule in egress], ["tcp"] * 6 + ["udp", "tcp"])
+        self.assertTrue(all(rule["Description"] for rule in egress))
+        for rule in of_type(self.full, "AWS::EC2::SecurityGroupIngress").values():
+            self.assertEqual(rule["SourceSecurityGroupId"], "FunctionSecurityGroup")
+
+    def test_what_is_not_asked_for_is_not_made(self):
+        self.assertFalse([name for name, item in self.bare.items() if "::EC2::" in item["Type"]])
+        names = [statement["Sid"] for statement in template.statements(self.bare["FunctionRole"])]
+        self.assertEqual(names, ["RotateTheSecrets", "ListTheSecretsForTheAgeCheck", "WriteTheLog"])
+        self.assertNotIn("VpcConfig", self.bare["Function"]["Properties"])
+        for name in ["Email", "OldestAgeAlarm", "UnknownReaders", "UnknownReadersAlarm"]:
+            self.assertNotIn(name, self.bare)
+
+    def test_no_secret_and_a_vpc_without_a_way_to_database_or_secrets_manager_are_refused(self):
+        vpc = {
+            "SecretArns": SECRETS[0],
+            "VpcId": "vpc-0123456789abcdef0",
+            "SubnetIds": "subnet-0123456789abcdef0",
+            "DatabaseSecurityGroupIds": "sg-0123456789abcdef0",
+        }
+        self.assertEqual(template.refused({"SecretArns": ",".join(SECRETS)}), [])
+        self.assertIn("SecretArns", "".join(template.refused({})))
+        self.assertIn("no way to Secrets Manager", "".join(template.refused(vpc)))
+        for way in [
+            {"CreateSecretsManagerEndpoint": "true", "VpcCidr": "10.0.0.0/16"},
+            {"EndpointSecurityGroupIds": "sg-0123456789abcdef1"},
+            {"ApiCidr": "0.0.0.0/0"},
+        ]:
+            self.assertEqual(template.refused(vpc | way), [])
+            without_database = vpc | way | {"DatabaseSecurityGroupIds": ""}
+            self.assertIn("no way to the database", "".join(template.refused(without_database)))
+            self.assertEqual(template.refused(without_database | {"DatabaseCidrs": "192.0.2.0/24"}), [])
+            self.assertIn("goes SubnetIds", "".join(template.refused(vpc | way | {"SubnetIds": ""})))
+        self.assertIn("VpcCidr", "".join(template.refused(vpc | {"CreateSecretsManagerEndpoint": "true"})))
+        for name, value in vpc.items() | {("CreateSecretsManagerEndpoint", "true"), ("EndpointSecurityGroupIds", "sg-0123456789abcdef1")}:
+            if name not in ["SecretArns", "VpcId"]:
+                self.assertIn("want VpcId", "".join(template.refused({"SecretArns": SECRETS[0], name: value})))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,92 @@
+"""What can be set, within which bounds, and what the runbook says of it."""
+
+import re
+import unittest
+
+from samcli.cli.types import CfnParameterOverridesType
+from samcli.commands.deploy.guided_config import GuidedConfig
+
+import template
+from template import EVERYTHING, REFUSED
+
+
+class Parameters(template.Rendered):
+    def test_a_new_secret_has_its_key_and_its_replicas(self):
+        parameters = {"SecretName": "orders/db", "SecretDocument": '{"username": "orders"}'}
+        key = EVERYTHING["KmsKeyArns"][0]
+        for regions in [[], ["eu-west-1"], ["eu-west-1", "eu-central-1"]]:
+            secret = template.render({**parameters, "KmsKeyArn": key, "ReplicaRegions": regions}, "secret.yaml")["Secret"]
+            replicas = secret["Properties"].get("ReplicaRegions", [])
+            self.assertEqual([replica["Region"] for replica in replicas], regions)
+            self.assertEqual(secret["Properties"]["KmsKeyId"], key)
+            self.assertEqual(secret["DeletionPolicy"], "RetainExceptOnCreate", "a deployment that failed may be repeated")
+            self.assertEqual(secret["UpdateReplacePolicy"], "Retain")
+
+    def test_a_new_secret_needs_a_username_and_takes_no_password(self):
+        parameter = template.read("secret.yaml")["Parameters"]["SecretDocument"]
+        fits = lambda document: bool(re.search(parameter["AllowedPattern"], document))
+        full = '{"engine": "postgres", "host": "db", "port": 5432, "ssl": true, "username": "o\\"x", "masterarn": "arn:aws:s"}'
+        for document in ['{"username":"orders"}', full, '{\n  "host" : "db",\n  "username" : "orders"\n}\n']:
+            self.assertTrue(fits(document), document)
+        for document in [
+            "",
+            "orders",
+            "{}",
+            '["username"]',
+            '{"host": "db"}',
+            '{"username": ""}',
+            '{"username": "orders",}',
+            '{"username": "orders"',
+            "{'username': 'orders'}",
+            '{"username": "orders", "password": "any"}',
+            '{"password" : "any", "username": "orders"}',
+        ]:
+            self.assertFalse(fits(document), document)
+
+    def test_every_setting_of_the_function_can_be_set(self):
+        source = (template.INFRA.parent / "src/settings.rs").read_text()
+        known = set(re.findall(r'"([A-Z][A-Z_]+[A-Z])"', source.split("#[cfg(test)]")[0]))
+        self.assertEqual(set(self.full["Function"]["Properties"]["Environment"]["Variables"]) - {"LOG_LEVEL"}, known)
+        self.assertEqual(self.full["Function"]["Properties"]["Layers"], EVERYTHING["LayerArns"])
+
+    def test_every_default_comes_back_from_where_sam_keeps_it(self):
+        for name in ["template.yaml", "secret.yaml"]:
+            defaults = {key: str(value.get("Default", "")) for key, value in template.read(name)["Parameters"].items()}
+            kept = " ".join(f"{key}={GuidedConfig.quote_parameter_values(value)}" for key, value in defaults.items())
+            self.assertEqual(CfnParameterOverridesType().convert((kept,), None, None), defaults)
+
+    def test_a_first_deploy_that_failed_leaves_nothing_that_stops_the_next(self):
+        kept = {name: item["DeletionPolicy"] for name, item in self.full.items() if "DeletionPolicy" in item}
+        self.assertEqual(kept, {"LogGroup": "RetainExceptOnCreate"})
+
+    def test_names_aliases_and_what_is_out_of_bounds_are_refused_by_a_parameter_of_its_own(self):
+        for name, values in REFUSED.items():
+            parameter = template.read()["Parameters"][name]
+            for value in values:
+                self.assertFalse(template.accepts(parameter, value), f"{name}={value}")
+        for name, value in EVERYTHING.items():
+            for item in value if isinstance(value, list) else [value]:
+                self.assertTrue(template.accepts(template.read()["Parameters"][name], item), f"{name}={item}")
+
+    def test_a_new_secret_is_guarded_from_deletion_unless_one_says_otherwise(self):
+        parameters = {"SecretName": "orders/db", "SecretDocument": '{"username": "orders"}'}
+        guard = template.render(parameters, "secret.yaml")["Guard"]["Properties"]["ResourcePolicy"]["Statement"]
+        self.assertEqual([(one["Effect"], one["Action"]) for one in guard], [("Deny", "secretsmanager:DeleteSecret")])
+        self.assertNotIn("Guard", template.render({**parameters, "DeletionGuard": "false"}, "secret.yaml"))
+
+    def test_sam_builds_what_it_has_no_parameters_for(self):
+        self.assertIn("Function", template.render({}))
+
+    def test_every_parameter_stands_in_the_table_of_the_runbook_with_its_default(self):
+        runbook = (template.INFRA.parent / "docs/operations.md").read_text()
+        table = dict(re.findall(r"(?m)^\| `(\w+)` \|.*\| *(.*?) *\|$", runbook))
+        parameters = {**template.read()["Parameters"], **template.read("secret.yaml")["Parameters"]}
+        self.assertEqual(set(table), set(parameters))
+        for name, parameter in parameters.items():
+            default = parameter.get("Default")
+            told = "required" if default is None or name == "SecretArns" else f"`{default}`" if default != "" else ""
+            self.assertEqual(table[name].replace("``", "`"), told, name)
+
+
+if __name__ == "__main__":
+    unittest.main()
