@@ -6,11 +6,11 @@ tools=$1
 export AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 PYTHONDONTWRITEBYTECODE=1 CHECKPOINT_DISABLE=1
 unset AWS_CA_BUNDLE # of the machine's own
 
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+logs=$(mktemp --directory)
+trap 'rm -rf "$logs"' EXIT
 
 check() { # WHAT COMMAND…: ok, skipped, or what it said
-  local what=$1
+  local what=$1 log=$logs/$BASHPID
   shift
   if "$@" >"$log" 2>&1; then
     if grep -q "skipped=" "$log"; then
@@ -29,18 +29,29 @@ tests() { (cd infra/checks && "$OLDPWD/$tools/infra/bin/python" -W ignore -m uni
 
 validate() { (cd infra/sam && "$OLDPWD/$tools/infra/bin/sam" validate --template "$1"); } # as samconfig.toml says, with --lint
 
-check "cfn-lint" "$tools/infra/bin/cfn-lint" infra/sam/*.yaml
-for template in template.yaml secret.yaml; do
-  check "sam validate $template" validate "$template"
-done
-check "checkov" "$tools/checkov/bin/checkov" --config-file infra/checks/checkov.yaml
-check "the template as CloudFormation sees it" tests test_rights test_network test_watch test_parameters
-check "the pages of infra/" tests test_pages
-check "the restart of services on moto" tests test_restart
+template() {
+  check "cfn-lint" "$tools/infra/bin/cfn-lint" infra/sam/*.yaml
+  for template in template.yaml secret.yaml; do
+    check "sam validate $template" validate "$template"
+  done
+  check "checkov" "$tools/checkov/bin/checkov" --config-file infra/checks/checkov.yaml
+  check "the template as CloudFormation sees it" tests test_rights test_network test_watch test_parameters
+  check "the pages of infra/" tests test_pages
+  check "the restart of services on moto" tests test_restart
+}
+
+# Terraform starts its provider anew for each command, which takes seconds: so three at once
+template &
+running=($!)
 if command -v terraform >/dev/null; then
   check "terraform fmt" terraform fmt -check -recursive infra/terraform
-  check "Terraform on moto, beside the template" tests test_terraform
-  check "a new secret of Terraform on moto" tests test_secret
+  check "Terraform on moto, beside the template" tests test_terraform &
+  running+=($!)
+  check "a new secret of Terraform on moto" tests test_secret &
+  running+=($!)
 else
   echo "infra: skipped  terraform is not on the PATH; the template was checked, the module was not"
 fi
+failed=0
+for one in "${running[@]}"; do wait "$one" || failed=1; done
+exit "$failed"
