@@ -3,6 +3,9 @@
 //! A `system_identifier` is kept by snapshots, restores and promoted standbys, so it tells staging from production no better
 //! than a name does. A lock is held by one running server only: the secret's own session takes an advisory lock whose number
 //! nobody can know, and the administrator's has to see it in pg_locks.
+//!
+//! And it has to see that the secret's own user holds it. Another server can say that this user logged in, while it has passed
+//! the lock on with some other login.
 
 use rand::{TryRng, rngs::SysRng};
 use tokio_postgres::types::{ToSql, Type};
@@ -32,10 +35,15 @@ pub(super) async fn same_instance(
         number.cast_signed(),
     );
     proven.run(&lock, PROVES).await?;
-    let question = "SELECT FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory' AND granted \
+    let question = "SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid \
+                    WHERE locktype OPERATOR(pg_catalog.=) 'advisory' AND granted \
                     AND classid OPERATOR(pg_catalog.=) $1 AND objid OPERATOR(pg_catalog.=) $2 \
-                    AND objsubid OPERATOR(pg_catalog.=) 1";
-    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&high, Type::OID), (&low, Type::OID)];
+                    AND objsubid OPERATOR(pg_catalog.=) 1 AND usename OPERATOR(pg_catalog.=) $3";
+    let values: [(&(dyn ToSql + Sync), Type); 3] = [
+        (&high, Type::OID),
+        (&low, Type::OID),
+        (&proven.user, Type::NAME),
+    ];
     let seen = administrators.ask(question, &values, READS).await?;
     proven.run("ROLLBACK", PROVES).await?;
     if seen.is_empty() {
