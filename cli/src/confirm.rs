@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-use crate::terminal::tell;
+use crate::terminal::{printable, tell};
 
 /// Why it is not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +23,7 @@ pub enum NotConfirmed {
 ///
 /// Nobody can be asked, or the answer was no.
 pub fn confirm(about: &str, question: &str, yes: bool) -> Result<(), NotConfirmed> {
-    tell(about);
+    tell(&printable(about));
     if yes {
         return Ok(());
     }

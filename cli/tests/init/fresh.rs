@@ -231,3 +231,16 @@ async fn where_the_administrator_says_no_tls_the_new_secret_says_it_too() {
     run(init(&world, &role, &[])).await.success();
     assert_eq!(current(&world).await.unwrap()["ssl"], false);
 }
+
+#[tokio::test]
+async fn a_name_that_a_terminal_would_obey_is_not_obeyed_where_it_is_asked() {
+    let world = world().await;
+    let role = format!("\u{1b}[2J\n{}", new_role(&world));
+    let ran = run(init(&world, &role, &[])).await.success();
+    let output = ran.get_output();
+    for said in [&output.stdout, &output.stderr] {
+        assert!(!String::from_utf8_lossy(said).contains('\u{1b}'));
+    }
+    let asked = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(asked.lines().count(), 1, "{asked}");
+}
