@@ -159,6 +159,7 @@ impl Function {
         budget: Duration,
     ) -> Result<Outcome, Error> {
         let started = Instant::now();
+        engine.begin(&event.secret);
         let mut rng = SysRng;
         let rotation = Rotation {
             store: &self.store,

@@ -123,6 +123,11 @@ impl Engine for Engines<'_> {
 }
 
 impl Disconnect for Engines<'_> {
+    fn begin(&self, secret: &str) {
+        self.postgres.begin(secret);
+        self.api_key.begin(secret);
+    }
+
     async fn disconnect(&self) -> u32 {
         self.postgres.disconnect().await + self.api_key.disconnect().await
     }

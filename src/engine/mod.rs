@@ -130,6 +130,12 @@ pub trait Engine {
     reason = "used through generics only, on one thread"
 )]
 pub trait Disconnect {
+    /// A step of this secret begins: what was kept open for another one is closed, for whoever has a secret of its own may say in
+    /// it what another one says.
+    fn begin(&self, secret: &str) {
+        let _ = secret;
+    }
+
     /// Says goodbye to what is open when a step is over, and tells how many logins were tried.
     async fn disconnect(&self) -> u32 {
         0

@@ -101,7 +101,6 @@ async fn a_server_that_lies_about_who_logged_in_does_not_have_a_third_roles_pass
 /// The administrator's session is kept from one step to the next, in the environment that another secret's step meets; so is the
 /// new credential's. Whoever rotates a secret names the token.
 #[tokio::test]
-#[ignore = "it fails: what is kept is not kept for one secret"]
 async fn a_finish_secret_of_another_secret_gets_no_session_that_was_kept() {
     for step in ["testSecret", "finishSecret"] {
         let world = warm_world().await;

@@ -4,7 +4,7 @@
 //! listeners, in finishSecret: two invocations of the same environment each, as a rule. Keeping them spares the
 //! rotation two logins. A session is taken when it is used, replaced by the next rotation's, and the server ends it
 //! where finishSecret never comes (`idle_session_timeout`, from PostgreSQL 14 on). Nothing depends on it: an
-//! environment that has none, or finds it closed, logs in.
+//! environment that has none, or finds it closed, logs in. None serves a step of another secret, whatever that one says.
 
 use std::{
     mem,
@@ -20,6 +20,8 @@ use crate::document::Document;
 /// What outlives an invocation.
 #[derive(Debug, Default)]
 pub struct Kept {
+    /// As the step that kept something named it.
+    secret: Mutex<String>,
     administrator: Mutex<Option<(Service, Session)>>,
     /// The session of the version with this id.
     proven: Mutex<Option<(String, Session)>>,
@@ -48,6 +50,15 @@ impl Service {
 }
 
 impl Kept {
+    /// Lets go of what was kept for another secret: it has not proven itself.
+    pub(super) fn only_for(&self, secret: &str) {
+        let before = mem::replace(&mut *lock(&self.secret), secret.to_owned());
+        if before != secret {
+            replace(&self.administrator, None);
+            replace(&self.proven, None);
+        }
+    }
+
     /// Keeps the session until the user is to be retired, if the server ends it where that never comes.
     pub(super) async fn keep(
         &self,

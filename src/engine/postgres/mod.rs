@@ -265,6 +265,10 @@ impl Engine for Postgres<'_> {
 }
 
 impl Disconnect for Postgres<'_> {
+    fn begin(&self, secret: &str) {
+        self.kept.only_for(secret);
+    }
+
     /// Between two invocations the environment is frozen: a session that was only dropped would stay open for the
     /// server until then.
     async fn disconnect(&self) -> u32 {
