@@ -1,51 +1,32 @@
 """A new secret: its first password is made once, and nothing that Terraform does later replaces the one in use. Against moto."""
 
 import json
-import logging
-import tempfile
 import unittest
 import uuid
 
-import boto3
 from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT
 from moto.backends import get_backend
-from moto.server import ThreadedMotoServer
 
 import template
-from test_terraform import Terraform, plugins
+from on_moto import OnMoto
 
 FOLDER = "modules/secret"
 DOCUMENT = {"engine": "postgres", "host": "db.internal", "username": "orders"}
 
 
-class Secret(unittest.TestCase):
+class Secret(OnMoto):
+    folders = [FOLDER]
+
     @classmethod
     def setUpClass(cls):
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        server = ThreadedMotoServer(port=0, verbose=False)
-        server.start()
-        cls.addClassCleanup(server.stop)
-        host, port = server.get_host_and_port()
-        endpoint = f"http://{host}:{port}"
-        cls.terraform = Terraform(cls.enterClassContext(tempfile.TemporaryDirectory()), endpoint)
-        ready = cls.terraform.init(FOLDER)
-        if "Failed to query available provider packages" in ready.stderr and not plugins():
-            raise unittest.SkipTest("no AWS provider for Terraform here, and none to be downloaded")
-        if ready.returncode != 0:
-            raise AssertionError(f"terraform init:\n{ready.stderr}")
-        cls.store = boto3.client(
-            "secretsmanager",
-            endpoint_url=endpoint,
-            region_name=template.REGION,
-            aws_access_key_id="any",
-            aws_secret_access_key="any",
-        )
+        super().setUpClass()
+        cls.store = cls.aws("secretsmanager")
 
     def setUp(self):
         self.name = f"orders-{uuid.uuid4()}/db"
         self.variables = {"secret_name": self.name, "secret_document": json.dumps(DOCUMENT)}
         (self.terraform.folder(FOLDER) / "terraform.tfstate").unlink(missing_ok=True)
-        (self.terraform.folder(FOLDER) / "test.auto.tfvars.json").write_text(json.dumps(self.variables))
+        self.terraform.write(FOLDER, self.variables)
         self.apply()
         self.first = self.current()
 
@@ -111,9 +92,7 @@ class Secret(unittest.TestCase):
     def refused(self, **changes):
         """What a plan with these values says against them. Given in the file, a value's own line would be shown."""
         self.terraform.env |= {f"TF_VAR_{name}": value for name, value in changes.items()}
-        (self.terraform.folder(FOLDER) / "test.auto.tfvars.json").write_text(
-            json.dumps({name: value for name, value in self.variables.items() if name not in changes})
-        )
+        self.terraform.write(FOLDER, {name: value for name, value in self.variables.items() if name not in changes})
         result = self.terraform.run(FOLDER, "plan", "-no-color")
         for name in changes:
             del self.terraform.env[f"TF_VAR_{name}"]

@@ -14,7 +14,7 @@ output "topic_arn" {
 }
 
 output "operator_policy_arn" {
-  description = "For the role of whoever runs rotatectl"
+  description = "For the role of the operators, who run rotatectl"
   value       = aws_iam_policy.operator.arn
 }
 

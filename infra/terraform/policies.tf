@@ -201,7 +201,7 @@ resource "aws_iam_policy" "application" {
   })
 }
 
-# For whoever runs rotatectl.
+# For operators, who run rotatectl.
 resource "aws_iam_policy" "operator" {
   name_prefix = substr("${var.function_name}-operator", 0, 100)
   description = "Operates the rotation of ${var.function_name} with rotatectl"

@@ -130,8 +130,8 @@ pub trait Engine {
     reason = "used through generics only, on one thread"
 )]
 pub trait Disconnect {
-    /// A step of this secret begins: what was kept open for another one is closed, for whoever has a secret of its own may say in
-    /// it what another one says.
+    /// A step of this secret begins. What was kept open for another secret is closed: an attacker's own secret may say all that
+    /// another one says.
     fn begin(&self, secret: &str) {
         let _ = secret;
     }

@@ -1,4 +1,4 @@
-//! Attacks by who has a secret of its own that the function rotates, and wants another one's role.
+//! Attacks by somebody who has a secret that the function rotates, and wants another application's role.
 
 use tokio::{
     io::AsyncWriteExt,
@@ -55,7 +55,7 @@ fn rename(bytes: &mut [u8], from: &str, to: &str) {
     }
 }
 
-/// Who has any login on the server, and a secret of its own, names another application's role in it.
+/// The attacker has some login on the server, and names another application's role in its secret.
 #[tokio::test]
 async fn a_server_that_lies_about_who_logged_in_does_not_have_a_third_roles_password_replaced() {
     let mut taken = Vec::new();
@@ -98,8 +98,8 @@ async fn a_server_that_lies_about_who_logged_in_does_not_have_a_third_roles_pass
     assert!(taken.is_empty(), "{taken:#?}");
 }
 
-/// The administrator's session is kept from one step to the next, in the environment that another secret's step meets; so is the
-/// new credential's. Whoever rotates a secret names the token.
+/// The administrator's session is kept from one step to the next, and so is the new credential's. A step of the attacker's secret
+/// may run in the same environment in between, with a token that the attacker chose.
 #[tokio::test]
 async fn a_finish_secret_of_another_secret_gets_no_session_that_was_kept() {
     for step in ["testSecret", "finishSecret"] {

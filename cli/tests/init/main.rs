@@ -81,9 +81,9 @@ async fn assert_nothing_was_made(world: &World, role: &str) {
 /// Waits until no version is pending, as after the service has tried testSecret.
 async fn settled(world: &World) {
     let over = async || {
-        let versions = describe(world).await["VersionIdsToStages"].clone();
-        let versions = versions.as_object().unwrap().len();
-        versions == 1 || !describe(world).await.to_string().contains("AWSPENDING")
+        let described = describe(world).await;
+        let versions = described["VersionIdsToStages"].as_object().unwrap().len();
+        versions == 1 || !described.to_string().contains("AWSPENDING")
     };
     until_asked("no version is pending", over).await;
 }

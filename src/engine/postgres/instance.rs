@@ -4,8 +4,8 @@
 //! than a name does. A lock is held by one running server only: the secret's own session takes an advisory lock whose number
 //! nobody can know, and the administrator's has to see it in pg_locks.
 //!
-//! And it has to see that the secret's own user holds it. Another server can say that this user logged in, while it has passed
-//! the lock on with some other login.
+//! It also has to see that the secret's own user holds the lock. A server in between can say that this user logged in, and pass
+//! the lock on under another login.
 
 use rand::{TryRng, rngs::SysRng};
 use tokio_postgres::types::{ToSql, Type};

@@ -15,7 +15,7 @@ pub(super) const LINES: &[Texts] = &[
     ),
     (
         "AnotherInstance",
-        "the administrator's secret leads to another server than the rotated one, perhaps a copy",
+        "the administrator's secret leads to another server than the rotated one, perhaps a copy; or a server in between lied about who logged in",
         "correct `host` in one of the two secrets",
     ),
     (

@@ -6,10 +6,6 @@ use aws_sdk_secretsmanager::config::SharedHttpClient;
 
 use crate::provider::{ProviderError, ProviderErrorKind as Kind};
 
-/// How long a connection is kept for the next question.
-#[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
-const IDLE: std::time::Duration = std::time::Duration::from_secs(1);
-
 /// A client that believes the roots in `AWS_CA_BUNDLE`, or the platform's.
 ///
 /// # Errors
@@ -20,7 +16,7 @@ pub(super) fn client() -> Result<SharedHttpClient, ProviderError> {
     use aws_smithy_http_client::tls::{
         Provider, TlsContext, TrustStore, rustls_provider::CryptoMode,
     };
-    use std::{env, fs};
+    use std::{env, fs, time::Duration};
 
     // the same choice as in crypto.rs
     #[cfg(feature = "aws-lc-rs")]
@@ -48,7 +44,7 @@ pub(super) fn client() -> Result<SharedHttpClient, ProviderError> {
     })?;
     // a connection that waits keeps the last answer in its buffer, and a fetch is too rare to wait for
     Ok(aws_smithy_http_client::Builder::new()
-        .pool_idle_timeout(IDLE)
+        .pool_idle_timeout(Duration::from_secs(1))
         .tls_provider(Provider::Rustls(crypto))
         .tls_context(tls)
         .build_https())
