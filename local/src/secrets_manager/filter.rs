@@ -32,12 +32,6 @@ pub(super) fn page<T>(
     next_token: Option<&str>,
 ) -> Result<(Vec<T>, Option<String>), ServiceError> {
     let size = max_results.unwrap_or(most);
-    if !(1..=most).contains(&size) {
-        return Err(ServiceError::validation(format!(
-            "1 validation error detected: Value '{size}' at 'maxResults' failed to satisfy constraint: Member must have value \
-             between 1 and {most}"
-        )));
-    }
     let start = match next_token {
         None => 0,
         Some(token) => usize::from_str_radix(token, 16).map_err(|_| ServiceError::next_token())?,

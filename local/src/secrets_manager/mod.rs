@@ -13,6 +13,7 @@
 //! [`labels`] holds the rules on versions, apart from the rest; [`Fault`] makes the service misbehave.
 
 mod access;
+mod constraints;
 mod describe;
 mod error;
 mod faults;
@@ -20,6 +21,7 @@ mod filter;
 pub mod labels;
 mod lifecycle;
 mod list;
+mod model;
 mod random_password;
 mod read;
 mod rotation;
@@ -39,6 +41,7 @@ use axum::Router;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 pub use self::{
     error::ServiceError,
@@ -182,12 +185,16 @@ impl SecretsManager {
         wire::router(self.clone())
     }
 
-    /// An operation in process, on the same path as over HTTP, but neither recorded as a call nor met by faults.
+    /// An operation in process, on the same path as over HTTP, but neither recorded as a call nor met by faults. A
+    /// `ClientRequestToken` is made up where there is none, as SDKs do.
     ///
     /// # Errors
     ///
     /// What a client would have been answered.
-    pub async fn call(&self, operation: &str, input: Value) -> Result<Value, ServiceError> {
+    pub async fn call(&self, operation: &str, mut input: Value) -> Result<Value, ServiceError> {
+        if constraints::takes_a_token(operation) && input["ClientRequestToken"].is_null() {
+            input["ClientRequestToken"] = Uuid::new_v4().to_string().into();
+        }
         self.perform(None, operation, input, View::Now)
     }
 
@@ -292,6 +299,7 @@ impl SecretsManager {
         input: Value,
         view: View,
     ) -> Result<Value, ServiceError> {
+        constraints::check(operation, &input)?;
         let now = now();
         let mut inner = self.lock();
         let state = &mut inner.state;

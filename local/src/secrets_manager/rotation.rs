@@ -112,7 +112,9 @@ pub(super) fn rotate_secret(
     now: DateTime<Utc>,
 ) -> Result<Value, ServiceError> {
     let mut request: RotateSecret = parse(input)?;
-    let token = token(request.client_request_token.take())?;
+    // recorded: the words are those of the other operations, the type is not
+    let token = token(request.client_request_token.take())
+        .map_err(|refused| ServiceError::parameter(refused.message))?;
     if let Some(rules) = &request.rotation_rules {
         rules.check()?;
     }

@@ -9,6 +9,7 @@ mod common;
 
 mod faults;
 mod lists;
+mod model;
 mod retries;
 mod rotation;
 mod values;
