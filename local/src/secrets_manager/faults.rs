@@ -48,7 +48,8 @@ pub enum Behavior {
     Drop(When),
     /// It waits until the [`Hang`] is released, or for good; a client that goes away meanwhile takes the request with it.
     Hang(When, Hang),
-    /// GetSecretValue and DescribeSecret answer as before the secret's last change; other operations don't notice.
+    /// GetSecretValue, DescribeSecret and ListSecrets answer as before a secret's last change, its creation too; other operations
+    /// don't notice. ListSecrets does so for up to five minutes (recorded).
     Lag,
 }
 

@@ -314,7 +314,7 @@ impl SecretsManager {
             "GetSecretValue" => read::get_secret_value(state, input, now, view),
             "BatchGetSecretValue" => read::batch_get_secret_value(state, input, now, caller),
             "DescribeSecret" => describe::describe_secret(state, input, view),
-            "ListSecrets" => list::list_secrets(state, input),
+            "ListSecrets" => list::list_secrets(state, input, view),
             "ListSecretVersionIds" => list::list_secret_version_ids(state, input),
             "TagResource" => lifecycle::tag_resource(state, input, now),
             "UntagResource" => lifecycle::untag_resource(state, input, now),
