@@ -54,8 +54,8 @@ use self::{
     secret::{State, View},
 };
 use crate::{
-    iam::{Iam, Policy, PolicyError, Role},
-    invocation::Invoke,
+    iam::{Iam, Role},
+    invocation::{FunctionPolicies, Invoke},
 };
 
 /// The service. Clones share their secrets.
@@ -79,8 +79,8 @@ struct Inner {
     retry: Retry,
     faults: Vec<Fault>,
     calls: Vec<Call>,
-    /// What the function's policy says to this service; none lets it in.
-    function_policy: Option<Policy>,
+    /// None where every function lets this service in.
+    function_policies: Option<FunctionPolicies>,
     /// How far the replicas lag, by region.
     replicas: HashMap<String, Duration>,
 }
@@ -122,7 +122,8 @@ impl fmt::Debug for Call {
 }
 
 impl SecretsManager {
-    /// An empty service, whose rotations call this function, whatever `RotationLambdaARN` says.
+    /// An empty service, whose rotations call this function, whatever `RotationLambdaARN` says, until it is to
+    /// [look at functions](Self::look_at_functions).
     pub fn new(region: &str, invoke: Invoke) -> Self {
         let inner = Inner {
             state: State::new(region),
@@ -130,7 +131,7 @@ impl SecretsManager {
             retry: Retry::default(),
             faults: Vec::new(),
             calls: Vec::new(),
-            function_policy: None,
+            function_policies: None,
             replicas: HashMap::new(),
         };
         Self {
@@ -159,15 +160,10 @@ impl SecretsManager {
         &self.shared.iam
     }
 
-    /// Gives the function a policy of these statements: without one that lets this service invoke it, RotateSecret is refused.
-    ///
-    /// # Errors
-    ///
-    /// A statement is none, or has something in it that is not known here.
-    pub fn set_function_policy(&self, statements: &[Value]) -> Result<(), PolicyError> {
-        let policy = Policy::towards("secretsmanager.amazonaws.com", statements)?;
-        self.lock().function_policy = Some(policy);
-        Ok(())
+    /// From now on RotateSecret looks at the function, as the service does, and is refused where there is none or where its
+    /// policy does not let this service invoke it.
+    pub fn look_at_functions(&self, policies: FunctionPolicies) {
+        self.lock().function_policies = Some(policies);
     }
 
     /// Sets how a rotation that failed is retried, for those that begin from now on.
