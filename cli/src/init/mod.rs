@@ -7,6 +7,7 @@
 //! | `make` | what is missing, one thing after the other |
 //! | `report` | what is printed |
 //! | `value` | a value of a secret, as it is read |
+//! | `names` | names as they are given |
 //! | `error` | why it was not done |
 //!
 //! It may be cut off anywhere: what is there is looked at first, and nothing is made twice. The password is stored before the server
@@ -15,6 +16,7 @@
 mod error;
 mod found;
 mod make;
+mod names;
 mod report;
 mod value;
 mod wanted;
@@ -23,7 +25,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
-use clap::{Args, builder::NonEmptyStringValueParser};
+use clap::Args;
 use secret_rotation::{document::Document, engine::Disconnect};
 
 pub use self::error::Error;
@@ -33,11 +35,9 @@ use crate::{
     confirm::confirm,
     heartbeat,
     login::{self, Logins},
+    schedule,
     shell::Shell,
 };
-
-/// What PostgreSQL keeps of a name, in bytes.
-const LONGEST_ROLE: usize = 63;
 
 /// Make a new secret, and the role in PostgreSQL that logs in with it.
 ///
@@ -59,40 +59,41 @@ const LONGEST_ROLE: usize = 63;
   rotatectl init orders/db --username orders --administrator rds/admin --yes --json | jq -r .arn")]
 pub struct InitArguments {
     /// The new secret's name.
-    #[arg(value_parser = name)]
+    #[arg(value_parser = names::secret)]
     pub name: String,
     /// The new role, which logs in with this secret.
-    #[arg(long, value_name = "ROLE", value_parser = role)]
+    #[arg(long, value_name = "ROLE", allow_hyphen_values = true, value_parser = names::role)]
     pub username: String,
     /// The secret of a role that may create roles (CREATEROLE). It has to name its host.
-    #[arg(long, value_name = "SECRET", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "SECRET", allow_hyphen_values = true, value_parser = names::any)]
     pub administrator: String,
     /// The server; without it the administrator's. It has to be the same one.
-    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_parser = names::any)]
     pub host: Option<String>,
     /// The server's port; without it the administrator's. It has to be the same one.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
     /// The application's database; without it the administrator's.
-    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, allow_hyphen_values = true, value_parser = names::any)]
     pub dbname: Option<String>,
     /// One user, whose password is replaced. There is no overlap: the old password ends at once.
     #[arg(long)]
     pub single_user: bool,
     /// The KMS key that the secret is encrypted with; without it aws/secretsmanager.
-    #[arg(long, value_name = "ARN")]
+    #[arg(long, value_name = "ARN", value_parser = names::any)]
     pub kms_key: Option<String>,
     /// A region that gets a copy, under its own aws/secretsmanager key; may be given several times.
-    #[arg(long, value_name = "REGION")]
+    #[arg(long, value_name = "REGION", value_parser = names::any)]
     pub replica: Vec<String>,
     /// Have this function rotate the secret, on the schedule and not at once. Its role has to reach the new secret.
-    #[arg(long, value_name = "NAME-OR-ARN")]
+    #[arg(long, value_name = "NAME-OR-ARN", allow_hyphen_values = true, value_parser = names::any)]
     pub function: Option<String>,
-    /// When it rotates, with --function: rate() or cron() in UTC.
+    /// When it rotates, with --function: rate() of 4 hours or more, or cron() on the hour, in UTC.
     #[arg(
         long,
         value_name = "EXPRESSION",
         default_value = "rate(30 days)",
+        value_parser = schedule::expression,
         requires = "function"
     )]
     pub schedule: String,
@@ -105,22 +106,6 @@ pub struct InitArguments {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-}
-
-/// A secret that is not there yet has no ARN.
-fn name(text: &str) -> Result<String, &'static str> {
-    match text.is_empty() || text.starts_with("arn:") {
-        true => Err("give the name that the new secret is to have, and no ARN"),
-        false => Ok(text.to_owned()),
-    }
-}
-
-/// PostgreSQL would cut a longer name off, and log in as another role.
-fn role(text: &str) -> Result<String, String> {
-    match (1..=LONGEST_ROLE).contains(&text.len()) {
-        true => Ok(text.to_owned()),
-        false => Err(format!("a role's name has 1 to {LONGEST_ROLE} bytes")),
-    }
 }
 
 /// What it is done with.
