@@ -30,7 +30,6 @@ mod log;
 mod logins;
 mod network;
 mod pending;
-mod policy;
 mod repair;
 mod schedule;
 mod server;

@@ -6,6 +6,9 @@
 //! | `found` | what there is of it already, and what stands in the way |
 //! | `make` | what is missing, one thing after the other |
 //! | `report` | what is printed |
+//! | `function` | whether the function is there, and may be invoked |
+//! | `place` | the account and the region |
+//! | `engine` | what the server's answers mean here |
 //! | `value` | a value of a secret, as it is read |
 //! | `names` | names as they are given |
 //! | `error` | why it was not done |
@@ -13,10 +16,13 @@
 //! It may be cut off anywhere: what is there is looked at first, and nothing is made twice. The password is stored before the server
 //! has it, so a role that was made can always be logged in with.
 
+mod engine;
 mod error;
 mod found;
+mod function;
 mod make;
 mod names;
+mod place;
 mod report;
 mod value;
 mod wanted;
@@ -29,9 +35,9 @@ use clap::Args;
 use secret_rotation::{document::Document, engine::Disconnect};
 
 pub use self::error::Error;
-use self::{found::Found, report::Report, wanted::Wanted};
+use self::{report::Report, wanted::Wanted};
 use crate::{
-    aws::{AwsArguments, Place},
+    aws::AwsArguments,
     confirm::confirm,
     heartbeat,
     login::{self, Logins},
@@ -50,7 +56,8 @@ use crate::{
 ///
 /// It needs secretsmanager:GetSecretValue on the administrator's secret; DescribeSecret, CreateSecret and GetSecretValue on the new
 /// one; and the network to the database. With --kms-key it needs kms:GenerateDataKey and kms:Decrypt on the key, with --replica
-/// secretsmanager:ReplicateSecretToRegions, with --function secretsmanager:RotateSecret and lambda:InvokeFunction on the function.
+/// secretsmanager:ReplicateSecretToRegions, with --function secretsmanager:RotateSecret and lambda:InvokeFunction on the function; with
+/// lambda:GetPolicy it also sees beforehand whether Secrets Manager may invoke it.
 /// Where the administrator's secret has a key of yours, it needs kms:Decrypt on that one too.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -83,7 +90,7 @@ pub struct InitArguments {
     #[arg(long, value_name = "ARN", value_parser = names::any)]
     pub kms_key: Option<String>,
     /// A region that gets a copy, under its own aws/secretsmanager key; may be given several times.
-    #[arg(long, value_name = "REGION", value_parser = names::any)]
+    #[arg(long, value_name = "REGION", value_parser = names::region)]
     pub replica: Vec<String>,
     /// Have this function rotate the secret, on the schedule and not at once. Its role has to reach the new secret.
     #[arg(long, value_name = "NAME-OR-ARN", allow_hyphen_values = true, value_parser = names::any)]
@@ -111,6 +118,7 @@ pub struct InitArguments {
 /// What it is done with.
 struct Tools<'a> {
     arguments: &'a InitArguments,
+    region: String,
     client: Client,
     logins: Logins,
     shell: Shell,
@@ -131,21 +139,28 @@ pub async fn run(
         client: Client::new(configuration),
         logins: Logins::new(ca_file, None)?,
         shell: Shell::new(&arguments.name, arguments.ca_file.as_deref(), given),
+        region: configuration
+            .region()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         arguments: &arguments,
     };
     let name = &arguments.name;
     let looking = async {
         let wanted = Wanted::read(&tools).await?;
         let found = found::look(&tools, &wanted).await?;
+        function::look(&tools, &wanted, &found, configuration).await?;
         Ok::<_, Error>((wanted, found))
     };
     let what = || format!("looking at what there is of {name}");
     let (wanted, found) = heartbeat::during(what, looking).await?;
     let steps = found.steps(&tools, &wanted);
     if !steps.is_empty() {
-        let region = configuration.region().map(ToString::to_string);
-        let place = place(&found, region);
-        let about = format!("init {name} in {place}: {}", steps.join("; "));
+        let about = format!(
+            "init {name} in {}: {}",
+            place::told(&tools, &wanted, &found),
+            steps.join("; ")
+        );
         confirm(&about, "Do that now?", arguments.yes)?;
     }
     let report = Report::new(name, arguments.json);
@@ -154,15 +169,6 @@ pub async fn run(
     tools.logins.postgres().disconnect().await;
     report.end(&made?)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Where the secret is, or is going to be.
-fn place(found: &Found, region: Option<String>) -> String {
-    let stored = found.stored.as_ref();
-    match stored.and_then(|stored| Place::of(&stored.arn)) {
-        Some(place) => place.to_string(),
-        None => format!("region {}", region.unwrap_or_default()),
-    }
 }
 
 /// Where its roles are changed, as messages name it.

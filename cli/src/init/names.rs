@@ -37,6 +37,24 @@ pub(super) fn secret(text: &str) -> Result<String, &'static str> {
     }
 }
 
+/// A region's code.
+pub(super) fn region(text: &str) -> Result<String, &'static str> {
+    let parts: Vec<&str> = text.split('-').collect();
+    let is_one = match parts.split_last() {
+        Some((number, words)) => {
+            let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+            let word =
+                |text: &&str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase());
+            digits(number) && !words.is_empty() && words.iter().all(word)
+        }
+        None => false,
+    };
+    match is_one {
+        true => Ok(text.to_owned()),
+        false => Err("give a region's code, such as eu-west-1"),
+    }
+}
+
 fn is_option(text: &str) -> bool {
     let name = text.split('=').next().unwrap_or_default();
     let command = AwsArguments::augment_args(InitArguments::augment_args(Command::new("init")));

@@ -6,6 +6,7 @@
 mod common;
 
 mod again;
+mod early;
 mod fresh;
 mod host;
 mod refuses;
