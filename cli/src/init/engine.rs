@@ -54,3 +54,71 @@ pub(super) fn told(error: &EngineError) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_login_or_a_new_role_comes_to_says_nothing_of_a_function_or_a_rotation() {
+        let text = || "x".to_owned();
+        let (server, user, message, reason) = (text, text, text, text);
+        for error in [
+            EngineError::Unreachable {
+                server: server(),
+                reason: reason(),
+            },
+            EngineError::TimedOut {
+                server: server(),
+                seconds: 1.0,
+            },
+            EngineError::TlsRefused { server: server() },
+            EngineError::CertificateInvalid {
+                server: server(),
+                reason: reason(),
+            },
+            EngineError::Roots { reason: reason() },
+            EngineError::LoginForbidden {
+                server: server(),
+                user: user(),
+                message: message(),
+            },
+            EngineError::NameTooLong { user: user() },
+            EngineError::Locked {
+                server: server(),
+                by: text(),
+                cure: text(),
+            },
+            EngineError::WantsCleartext {
+                server: server(),
+                user: user(),
+            },
+            EngineError::AsksNoPassword {
+                server: server(),
+                user: user(),
+            },
+            EngineError::NoChannelBinding {
+                server: server(),
+                user: user(),
+            },
+            EngineError::LeaseOver { server: server() },
+            EngineError::AdministratorForbidden {
+                server: server(),
+                user: user(),
+                action: text(),
+                message: message(),
+                cure: text(),
+            },
+            EngineError::Refused {
+                server: server(),
+                code: text(),
+                message: message(),
+            },
+        ] {
+            let told = told(&error);
+            for word in ["rotate", "function", "masterarn"] {
+                assert!(!told.contains(word), "{told}");
+            }
+        }
+    }
+}

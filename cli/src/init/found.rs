@@ -21,6 +21,8 @@ pub(super) struct Found {
     pub(super) logs_in: bool,
     /// The role that is to be made may connect to its database by a grant only.
     pub(super) by_grant: bool,
+    /// A pooler is between the administrator and the server.
+    pub(super) pooled: bool,
 }
 
 /// A secret that is there.
@@ -68,6 +70,12 @@ impl Found {
         if let (Some(function), None) = (&arguments.function, rotates) {
             steps.push(format!("have {function} rotate it, {}", arguments.schedule));
         }
+        if self.pooled && !document.takes_turns() {
+            let server = server(document);
+            steps.push(format!(
+                "{server} is a pooler, where a function rotates a single user only with POOLER_ASKS_SERVER=true"
+            ));
+        }
         steps
     }
 }
@@ -86,49 +94,45 @@ pub(super) async fn look(tools: &Tools<'_>, wanted: &Wanted) -> Result<Found, Er
             stored,
             logs_in: true,
             by_grant: false,
+            pooled: false,
         });
     }
     let role = postgres.find_role(&wanted.administrator, &wanted.document);
     let role = role
         .await
         .map_err(|error| of_the_administrator(tools, error))?;
-    let missing = missing(role, wanted)?;
-    match (&stored, missing) {
-        (None, Some(by_grant)) => Ok(Found {
-            stored,
-            logs_in: false,
-            by_grant,
-        }),
-        // once it was rotated the other user may be the one that is stored: then it is none of a new secret's
-        (Some(found), Some(by_grant))
-            if found.document.username() == wanted.document.username() =>
+    // once it was rotated the other user may be the one that is stored: then it is none of a new secret's
+    let stored_user = stored.as_ref().map(|stored| stored.document.username());
+    match role {
+        NewRole::Missing { by_grant, pooled }
+            if stored_user.is_none_or(|user| user == wanted.document.username()) =>
         {
             Ok(Found {
                 stored,
                 logs_in: false,
                 by_grant,
+                pooled,
             })
         }
-        (None, None) => Err(Error::RoleIsThere {
-            name: tools.arguments.name.clone(),
-            create: store_by_hand(tools, &wanted.document),
-            user: wanted.document.username().to_owned(),
-            server: server(&wanted.document),
+        NewRole::ShutOut { why, sql } => Err(shut_out(wanted, why, sql)),
+        NewRole::IsThere | NewRole::Missing { .. } => Err(match &stored {
+            Some(found) => rejected(tools, &found.document),
+            None => Error::RoleIsThere {
+                name: tools.arguments.name.clone(),
+                create: store_by_hand(tools, &wanted.document),
+                user: wanted.document.username().to_owned(),
+                server: server(&wanted.document),
+            },
         }),
-        (Some(found), _) => Err(rejected(tools, &found.document)),
     }
 }
 
-/// If the role is missing, whether it needs a grant.
-pub(super) fn missing(role: NewRole, wanted: &Wanted) -> Result<Option<bool>, Error> {
-    match role {
-        NewRole::IsThere => Ok(None),
-        NewRole::Missing { by_grant } => Ok(Some(by_grant)),
-        NewRole::ShutOut { why, sql } => Err(Error::ShutOut {
-            server: server(&wanted.document),
-            why,
-            sql,
-        }),
+/// The role could not log in to its database.
+pub(super) fn shut_out(wanted: &Wanted, why: String, sql: String) -> Error {
+    Error::ShutOut {
+        server: server(&wanted.document),
+        why,
+        sql,
     }
 }
 

@@ -7,6 +7,7 @@ use rand::rngs::SysRng;
 use secrecy::ExposeSecret;
 use secret_rotation::{
     document::Document,
+    engine::postgres::NewRole,
     password::{Policy, Rules},
 };
 
@@ -141,7 +142,11 @@ async fn role(tools: &Tools<'_>, wanted: &Wanted, stored: &Document) -> Result<b
     let postgres = tools.logins.postgres();
     let made = postgres.make_role(&wanted.administrator, stored).await;
     let made = made.map_err(|error| of_the_administrator(tools, error))?;
-    found::missing(made, wanted).map(|missing| missing.is_some())
+    match made {
+        NewRole::Missing { .. } => Ok(true),
+        NewRole::IsThere => Ok(false),
+        NewRole::ShutOut { why, sql } => Err(found::shut_out(wanted, why, sql)),
+    }
 }
 
 /// Has the function rotate it from now on, and not now: the service has testSecret tried.

@@ -9,6 +9,7 @@ mod again;
 mod early;
 mod fresh;
 mod host;
+mod pooler;
 mod refuses;
 mod rights;
 mod secrecy;

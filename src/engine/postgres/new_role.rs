@@ -32,6 +32,8 @@ pub enum NewRole {
     Missing {
         /// Whether CONNECT is granted to it.
         by_grant: bool,
+        /// Whether a pooler is between.
+        pooled: bool,
     },
     /// It could not log in to its database.
     ShutOut {
@@ -164,6 +166,7 @@ async fn connect(
     new: &Document,
 ) -> Result<NewRole, EngineError> {
     let (user, dbname) = (new.username(), login_of(new)?.dbname());
+    let pooled = session.pooled;
     let question = "SELECT datallowconn, pg_catalog.has_database_privilege($2, oid, 'CONNECT'), \
                         pg_catalog.has_database_privilege(oid, 'CONNECT WITH GRANT OPTION') \
                     FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) $1";
@@ -180,13 +183,19 @@ async fn connect(
             format!("the database {dbname} lets nobody in"),
             roles::open_database(dbname),
         ),
-        Some((true, true, _)) => Ok(NewRole::Missing { by_grant: false }),
+        Some((true, true, _)) => Ok(NewRole::Missing {
+            by_grant: false,
+            pooled,
+        }),
         Some((true, false, true)) => {
             let doing = Doing::new("let the role connect");
             change
                 .run(&roles::grant_connect(dbname, user), doing)
                 .await?;
-            Ok(NewRole::Missing { by_grant: true })
+            Ok(NewRole::Missing {
+                by_grant: true,
+                pooled,
+            })
         }
         Some((true, false, false)) => {
             let administrator = &session.user;
