@@ -1,4 +1,4 @@
-//! When the next rotation is due. Nothing fires here by itself: the local world rotates when it is told to.
+//! When the next rotation is due; `firing` begins it.
 //!
 //! The service rotates at some moment of a window and answers the window's end as `NextRotationDate` ("on or before this
 //! date", docs). Windows open on the hour in UTC, close at the end of the day for a schedule in days, and after one hour for
@@ -37,6 +37,13 @@ enum Schedule {
     Cron(Box<Cron>, Option<i64>),
 }
 
+/// A time in which the service rotates.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    pub(super) opens: DateTime<Utc>,
+    pub(super) closes: DateTime<Utc>,
+}
+
 impl RotationRules {
     /// Refuses what the service refuses: both ways at once, numbers out of range, an expression that can't be read.
     pub(super) fn check(&self) -> Result<(), ServiceError> {
@@ -47,6 +54,11 @@ impl RotationRules {
 
     /// The end of the first window that opens after `base`; none where there is no schedule.
     pub(super) fn next_rotation(&self, base: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.next_window(base).map(|window| window.closes)
+    }
+
+    /// The first window that opens after `base`; none where there is no schedule.
+    pub(super) fn next_window(&self, base: DateTime<Utc>) -> Option<Window> {
         let window = self.window_hours().ok()?;
         let (opens, default_hours) = match self.schedule().ok()?? {
             Schedule::Days(days) => (midnight(base + TimeDelta::days(days))?, None),
@@ -55,10 +67,11 @@ impl RotationRules {
                 (cron.find_next_occurrence(&base, false).ok()?, default_hours)
             }
         };
-        match window.or(default_hours) {
-            Some(hours) => Some(opens + TimeDelta::hours(hours)),
-            None => Some(midnight(opens + TimeDelta::days(1))? - TimeDelta::seconds(1)),
-        }
+        let closes = match window.or(default_hours) {
+            Some(hours) => opens + TimeDelta::hours(hours),
+            None => midnight(opens + TimeDelta::days(1))? - TimeDelta::seconds(1),
+        };
+        Some(Window { opens, closes })
     }
 
     fn schedule(&self) -> Result<Option<Schedule>, ServiceError> {
