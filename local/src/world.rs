@@ -133,6 +133,7 @@ impl World {
             show_log: options.show_log,
         });
         let secrets_manager = SecretsManager::new(REGION, function.invoke_closure());
+        secrets_manager.look_at_functions(function.policies());
         secrets_manager.set_retry(options.retry);
         secrets_manager.set_promotion(options.promotion);
         let iam = secrets_manager.iam().clone();

@@ -65,6 +65,16 @@ impl ServiceError {
         Self::refused("ValidationException", message)
     }
 
+    /// Ours: a request is served as it says, or not at all.
+    pub(super) fn not_served(member: &str) -> Self {
+        Self::refused(
+            "NotServedByLocalSecretsManager",
+            format!(
+                "The local Secrets Manager does not serve the member {member} of this operation; leave it out, or use the real service."
+            ),
+        )
+    }
+
     pub(super) fn serialization(reason: &serde_json::Error) -> Self {
         Self::refused("SerializationException", reason.to_string())
     }

@@ -53,12 +53,13 @@ pub enum Behavior {
     Hang(When, Hang),
     /// It has its effect at once, and is answered that much later, by the time of the machine.
     Delay(Duration),
-    /// GetSecretValue and DescribeSecret answer as before the secret's last change; other operations don't notice.
+    /// GetSecretValue, DescribeSecret and ListSecrets answer as before a secret's last change, its creation too; other operations
+    /// don't notice. ListSecrets does so for up to five minutes (recorded).
     Lag,
 }
 
 /// The operations that notice [`Behavior::Lag`].
-pub(crate) const LAGGING: [&str; 2] = ["GetSecretValue", "DescribeSecret"];
+pub(crate) const LAGGING: [&str; 3] = ["GetSecretValue", "DescribeSecret", "ListSecrets"];
 
 /// On which side of the effect a request is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

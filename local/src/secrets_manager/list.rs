@@ -7,7 +7,7 @@ use super::{
     describe::{Description, list_entry},
     error::ServiceError,
     filter::{Filter, page},
-    secret::{Epoch, Secret, State},
+    secret::{Epoch, Secret, State, View},
     wire::{answer, parse},
 };
 
@@ -69,7 +69,7 @@ struct VersionEntry {
     kms_key_ids: Vec<String>,
 }
 
-pub(super) fn list_secrets(state: &State, input: Value) -> Result<Value, ServiceError> {
+pub(super) fn list_secrets(state: &State, input: Value, view: View) -> Result<Value, ServiceError> {
     let request: ListSecrets = parse(input)?;
     let shown = |secret: &&Secret| {
         (request.include_planned_deletion || secret.deleted.is_none())
@@ -78,22 +78,18 @@ pub(super) fn list_secrets(state: &State, input: Value) -> Result<Value, Service
                 .iter()
                 .all(|filter| filter.matches(secret, &state.region))
     };
-    let mut secrets: Vec<&Secret> = state.secrets.iter().filter(shown).collect();
+    let seen = |secret: &Secret| state.seen(&secret.arn, view).ok();
+    let secrets = state.secrets.iter().filter_map(|secret| seen(secret));
+    let mut secrets: Vec<&Secret> = secrets.filter(shown).collect();
     match request.sort_by.as_deref() {
         None | Some("created-date") => {} // the order in which they are kept
         Some("name") => secrets.sort_by(|a, b| a.name.cmp(&b.name)),
         Some("last-changed-date") => secrets.sort_by_key(|secret| secret.changed),
-        Some("last-accessed-date") => secrets.sort_by_key(|secret| secret.accessed),
-        Some(other) => return Err(ServiceError::parameter(format!("Invalid SortBy: {other}."))),
+        Some(_) => secrets.sort_by_key(|secret| secret.accessed),
     }
-    match request.sort_order.as_deref() {
-        None | Some("asc") => {} // the default order is undocumented
-        Some("desc") => secrets.reverse(),
-        Some(other) => {
-            return Err(ServiceError::parameter(format!(
-                "Invalid SortOrder: {other}."
-            )));
-        }
+    // the default order is undocumented
+    if request.sort_order.as_deref() == Some("desc") {
+        secrets.reverse();
     }
     let (secrets, next_token) = page(
         secrets,

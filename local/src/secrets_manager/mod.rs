@@ -13,6 +13,7 @@
 //! [`labels`] holds the rules on versions, apart from the rest; [`Fault`] makes the service misbehave.
 
 mod access;
+mod constraints;
 mod describe;
 mod error;
 mod faults;
@@ -21,6 +22,7 @@ mod firing;
 pub mod labels;
 mod lifecycle;
 mod list;
+mod model;
 mod random_password;
 mod read;
 mod rotation;
@@ -40,6 +42,7 @@ use axum::Router;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 pub(crate) use self::faults::LAGGING;
 pub use self::{
@@ -55,8 +58,8 @@ use self::{
 };
 use crate::{
     clock::Clock,
-    iam::{Iam, Policy, PolicyError, Role},
-    invocation::Invoke,
+    iam::{Iam, Role},
+    invocation::{FunctionPolicies, Invoke},
 };
 
 /// The service. Clones share their secrets.
@@ -92,8 +95,8 @@ struct Inner {
     faults: Vec<Fault>,
     last_fault: u64,
     calls: Vec<Call>,
-    /// What the function's policy says to this service; none lets it in.
-    function_policy: Option<Policy>,
+    /// None where every function lets this service in.
+    function_policies: Option<FunctionPolicies>,
     /// How far the replicas lag, by region.
     replicas: HashMap<String, Duration>,
     /// When a secret's last window was used, by its ARN; also by a rotation that failed.
@@ -137,7 +140,8 @@ impl fmt::Debug for Call {
 }
 
 impl SecretsManager {
-    /// An empty service, whose rotations call this function, whatever `RotationLambdaARN` says.
+    /// An empty service, whose rotations call this function, whatever `RotationLambdaARN` says, until it is to
+    /// [look at functions](Self::look_at_functions).
     pub fn new(region: &str, invoke: Invoke) -> Self {
         let inner = Inner {
             state: State::new(region),
@@ -146,7 +150,7 @@ impl SecretsManager {
             faults: Vec::new(),
             last_fault: 0,
             calls: Vec::new(),
-            function_policy: None,
+            function_policies: None,
             replicas: HashMap::new(),
             fired: HashMap::new(),
         };
@@ -184,15 +188,10 @@ impl SecretsManager {
         &self.shared.iam
     }
 
-    /// Gives the function a policy of these statements: without one that lets this service invoke it, RotateSecret is refused.
-    ///
-    /// # Errors
-    ///
-    /// A statement is none, or has something in it that is not known here.
-    pub fn set_function_policy(&self, statements: &[Value]) -> Result<(), PolicyError> {
-        let policy = Policy::towards("secretsmanager.amazonaws.com", statements)?;
-        self.lock().function_policy = Some(policy);
-        Ok(())
+    /// From now on RotateSecret looks at the function, as the service does, and is refused where there is none or where its
+    /// policy does not let this service invoke it.
+    pub fn look_at_functions(&self, policies: FunctionPolicies) {
+        self.lock().function_policies = Some(policies);
     }
 
     /// Sets how a rotation that failed is retried, for those that begin from now on.
@@ -210,12 +209,16 @@ impl SecretsManager {
         wire::router(self.clone())
     }
 
-    /// An operation in process, on the same path as over HTTP, but neither recorded as a call nor met by faults.
+    /// An operation in process, on the same path as over HTTP, but neither recorded as a call nor met by faults. A
+    /// `ClientRequestToken` is made up where there is none, as SDKs do.
     ///
     /// # Errors
     ///
     /// What a client would have been answered.
-    pub async fn call(&self, operation: &str, input: Value) -> Result<Value, ServiceError> {
+    pub async fn call(&self, operation: &str, mut input: Value) -> Result<Value, ServiceError> {
+        if constraints::takes_a_token(operation) && input["ClientRequestToken"].is_null() {
+            input["ClientRequestToken"] = Uuid::new_v4().to_string().into();
+        }
         self.perform(None, operation, input, View::Now)
     }
 
@@ -357,6 +360,7 @@ impl SecretsManager {
         input: Value,
         view: View,
     ) -> Result<Value, ServiceError> {
+        constraints::check(operation, &input)?;
         let now = self.clock().now();
         let mut inner = self.lock();
         firing::bury(&mut inner, now);
@@ -372,7 +376,7 @@ impl SecretsManager {
             "GetSecretValue" => read::get_secret_value(state, input, now, view),
             "BatchGetSecretValue" => read::batch_get_secret_value(state, input, now, caller),
             "DescribeSecret" => describe::describe_secret(state, input, view),
-            "ListSecrets" => list::list_secrets(state, input),
+            "ListSecrets" => list::list_secrets(state, input, view),
             "ListSecretVersionIds" => list::list_secret_version_ids(state, input),
             "TagResource" => lifecycle::tag_resource(state, input, now),
             "UntagResource" => lifecycle::untag_resource(state, input, now),

@@ -29,12 +29,6 @@ pub(super) struct GetRandomPassword {
 /// Draws a password. A type all of whose characters are excluded counts as not included.
 pub(super) fn generate(request: &GetRandomPassword) -> Result<String, ServiceError> {
     let length = request.password_length.unwrap_or(32);
-    if !(1..=4096).contains(&length) {
-        return Err(ServiceError::validation(format!(
-            "1 validation error detected: Value '{length}' at 'passwordLength' failed to satisfy constraint: Member must have \
-             value between 1 and 4096"
-        )));
-    }
     let types = [
         (request.exclude_lowercase, ('a'..='z').collect::<String>()),
         (request.exclude_uppercase, ('A'..='Z').collect()),

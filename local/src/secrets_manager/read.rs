@@ -104,12 +104,6 @@ pub(super) fn batch_get_secret_value(
                 "To use MaxResults, you must also use Filters.",
             ));
         }
-        (Some(ids), None) if ids.is_empty() || ids.len() > BATCH => {
-            return Err(ServiceError::validation(
-                "1 validation error detected: Value at 'secretIdList' failed to satisfy constraint: Member must have length \
-                 between 1 and 20",
-            ));
-        }
         (Some(ids), None) => (ids, None),
         (None, Some(filters)) => {
             let matching = state

@@ -112,19 +112,22 @@ pub(super) fn rotate_secret(
     now: DateTime<Utc>,
 ) -> Result<Value, ServiceError> {
     let mut request: RotateSecret = parse(input)?;
-    let token = token(request.client_request_token.take())?;
-    if let Some(rules) = &request.rotation_rules {
-        rules.check()?;
-    }
+    // recorded: the words are those of the other operations, the type is not
+    let token = token(request.client_request_token.take())
+        .map_err(|refused| ServiceError::parameter(refused.message))?;
+    request.rotation_rules = match request.rotation_rules.take() {
+        Some(rules) => Some(rules.accepted()?),
+        None => None,
+    };
     let for_real = request.rotate_immediately.unwrap_or(true);
     let arn = inner.state.find_alive(&request.secret_id)?.arn.clone();
-    let function_policy = inner.function_policy.as_ref();
+    let policies = inner.function_policies.as_ref();
     let staged = inner.state.change(&arn, now, |secret| {
         // the request that began a rotation may come once more when that has long ended: no second one
         let done_before = secret.versions.current() == Some(&token);
         configure(secret, request, now)?;
-        if let (Some(policy), Some(function)) = (function_policy, &secret.rotation_function) {
-            authorize_invocation(policy, function, &secret.arn)?;
+        if let (Some(policies), Some(function)) = (policies, &secret.rotation_function) {
+            authorize_invocation(policies, function, &secret.arn)?;
         }
         if !done_before {
             stage(secret, &token, for_real, now)?;

@@ -3,16 +3,13 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::{
     error::ServiceError,
+    labels::LabelError,
     secret::{Replica, Secret, SecretValue, State, Tag},
     wire::{answer, parse},
 };
-
-/// Bytes of a value (docs).
-const VALUE_LIMIT: usize = 65_536;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -36,7 +33,6 @@ struct PutSecretValue {
     secret_string: Option<String>,
     secret_binary: Option<String>,
     version_stages: Option<Vec<String>>,
-    rotation_token: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -89,7 +85,6 @@ pub(super) fn create_secret(
     now: DateTime<Utc>,
 ) -> Result<Value, ServiceError> {
     let request: CreateSecret = parse(input)?;
-    check_name(&request.name)?;
     let token = token(request.client_request_token)?;
     let value = one_value(request.secret_string, request.secret_binary)?;
 
@@ -99,23 +94,24 @@ pub(super) fn create_secret(
                 "You can't create this secret because a secret with this name is already scheduled for deletion.",
             ));
         }
-        let stored = present
-            .versions
-            .read(Some(&token), None)
-            .ok()
-            .map(|(_, stored)| stored);
-        if stored.is_some() && stored == value.as_ref() {
-            return answer(Named::new(present, Some(token))); // the same request once more
-        }
-        return Err(ServiceError::exists(format!(
-            "The operation failed because the secret {} already exists.",
-            request.name
-        )));
+        return match present.versions.read(Some(&token), None) {
+            Ok((_, stored)) if value.as_ref() == Some(stored) => {
+                answer(Named::new(present, Some(token))) // the same request once more
+            }
+            Ok(_) => Err(ServiceError::labels(
+                LabelError::TokenInUse(token),
+                &present.arn,
+            )),
+            Err(_) => Err(ServiceError::exists(format!(
+                "The operation failed because the secret {} already exists.",
+                request.name
+            ))),
+        };
     }
 
     let mut secret = Secret::new(request.name, &state.region, state.promotion, now);
-    secret.description = request.description;
-    secret.kms_key_id = request.kms_key_id;
+    secret.description = request.description.and_then(some);
+    secret.kms_key_id = request.kms_key_id.and_then(some);
     secret.tags = request.tags;
     secret.replicas = request.add_replica_regions;
     let mut version = None;
@@ -135,17 +131,9 @@ pub(super) fn put_secret_value(
 ) -> Result<Value, ServiceError> {
     let request: PutSecretValue = parse(input)?;
     let token = token(request.client_request_token)?;
-    if request
-        .rotation_token
-        .is_some_and(|token| !(36..=256).contains(&token.len()))
-    {
-        return Err(ServiceError::validation(
-            "1 validation error detected: Value at 'rotationToken' failed to satisfy constraint: Member must have length \
-             between 36 and 256",
-        ));
-    }
     let Some(value) = one_value(request.secret_string, request.secret_binary)? else {
-        return Err(ServiceError::parameter(
+        // recorded: the type; the wording is that of the API reference
+        return Err(ServiceError::request(
             "You must provide either SecretString or SecretBinary.",
         ));
     };
@@ -153,15 +141,6 @@ pub(super) fn put_secret_value(
         .version_stages
         .as_ref()
         .map(|labels| labels.iter().map(String::as_str).collect());
-    if labels
-        .as_ref()
-        .is_some_and(|labels| !(1..=20).contains(&labels.len()))
-    {
-        return Err(ServiceError::validation(
-            "1 validation error detected: Value at 'versionStages' failed to satisfy constraint: Member must have length \
-             between 1 and 20",
-        ));
-    }
     state.find_alive(&request.secret_id)?;
     state.change(&request.secret_id, now, |secret| {
         secret.put(&token, value, labels.as_deref(), now)?;
@@ -184,21 +163,16 @@ pub(super) fn update_secret(
     state.find_alive(&request.secret_id)?;
     state.change(&request.secret_id, now, |secret| {
         if let Some(description) = request.description {
-            secret.description = Some(description);
+            secret.description = some(description);
         }
         if let Some(key) = request.kms_key_id {
-            secret.kms_key_id = Some(key).filter(|key| !key.is_empty()); // docs: empty means the service's own key
+            secret.kms_key_id = some(key); // docs: empty means the service's own key
         }
         let Some(value) = value else {
             return answer(Named::new(secret, None));
         };
-        if !secret.put(&token, value, None, now)? {
-            // docs: unlike PutSecretValue, a token that is already a version is an error in any case
-            return Err(ServiceError::labels(
-                super::labels::LabelError::TokenInUse(token),
-                &secret.arn,
-            ));
-        }
+        // recorded: the same token with the same value is no error, whatever the API reference says
+        secret.put(&token, value, None, now)?;
         answer(Named::new(secret, Some(token)))
     })
 }
@@ -221,12 +195,13 @@ pub(super) fn update_secret_version_stage(
     })
 }
 
-/// The request's token, or a new one.
-///
-/// The real service refuses a raw request without a token (recorded: `InvalidRequestException`); SDKs and the CLI fill it in.
-/// Here it is made up, so that `curl` works.
+/// The request's token, which SDKs and the CLI fill in; a raw request without one is refused (recorded).
 pub(super) fn token(given: Option<String>) -> Result<String, ServiceError> {
-    let token = given.unwrap_or_else(|| Uuid::new_v4().to_string());
+    let Some(token) = given else {
+        return Err(ServiceError::request(
+            "You must provide a ClientRequestToken value. We recommend a UUID-type value.",
+        ));
+    };
     if (32..=64).contains(&token.len()) {
         Ok(token)
     } else {
@@ -236,40 +211,21 @@ pub(super) fn token(given: Option<String>) -> Result<String, ServiceError> {
     }
 }
 
+/// An empty text is none (recorded for the description).
+fn some(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
 fn one_value(
     text: Option<String>,
     binary: Option<String>,
 ) -> Result<Option<SecretValue>, ServiceError> {
-    let (field, bytes, value) = match (text, binary) {
-        (Some(_), Some(_)) => {
-            return Err(ServiceError::parameter(
-                "You can't specify both a binary secret value and a string secret value.",
-            ));
-        }
-        (Some(text), None) => ("secretString", text.len(), SecretValue::String(text)),
-        // base64 makes four characters of three bytes
-        (None, Some(base64)) => (
-            "secretBinary",
-            base64.trim_end_matches('=').len() * 3 / 4,
-            SecretValue::Binary(base64),
-        ),
-        (None, None) => return Ok(None),
-    };
-    if (1..=VALUE_LIMIT).contains(&bytes) {
-        return Ok(Some(value));
+    match (text, binary) {
+        (Some(_), Some(_)) => Err(ServiceError::parameter(
+            "You can't specify both a binary secret value and a string secret value.",
+        )),
+        (Some(text), None) => Ok(Some(SecretValue::String(text))),
+        (None, Some(base64)) => Ok(Some(SecretValue::Binary(base64))),
+        (None, None) => Ok(None),
     }
-    Err(ServiceError::validation(format!(
-        "1 validation error detected: Value at '{field}' failed to satisfy constraint: Member must have length between 1 and \
-         {VALUE_LIMIT}"
-    )))
-}
-
-fn check_name(name: &str) -> Result<(), ServiceError> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-/_+=.@!".contains(c);
-    if (1..=512).contains(&name.len()) && name.chars().all(allowed) {
-        return Ok(());
-    }
-    Err(ServiceError::validation(
-        "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!",
-    ))
 }

@@ -10,6 +10,7 @@ mod common;
 mod clock;
 mod faults;
 mod lists;
+mod model;
 mod retries;
 mod rotation;
 mod values;

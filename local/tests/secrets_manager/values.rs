@@ -1,6 +1,6 @@
 use aws_sdk_secretsmanager::primitives::Blob;
 
-use super::{refused, serve_without_function, token, value};
+use super::{common::post, refused, serve_without_function, token, value};
 
 #[tokio::test]
 async fn a_secret_is_found_by_name_by_arn_and_by_arn_without_its_suffix() {
@@ -128,9 +128,137 @@ async fn an_update_makes_a_new_current_version_and_keeps_the_rest() {
     // it was never configured
     assert_eq!(described.rotation_enabled(), None);
 
-    // unlike PutSecretValue, even for the same value
-    let again = update().client_request_token(&second).send().await;
-    assert_eq!(refused(again).0, "ResourceExistsException");
+    let again = || update().client_request_token(&second);
+    again().send().await.unwrap();
+    assert_eq!(world.labels(&first).await, ["AWSPREVIOUS"], "once");
+    let another = again().secret_string("three").send().await;
+    assert_eq!(refused(another).0, "ResourceExistsException");
+
+    let forgotten = world.client.update_secret().secret_id("demo");
+    forgotten.description("").send().await.unwrap();
+    assert_eq!(world.describe("demo").await.description(), None);
+}
+
+#[tokio::test]
+async fn a_secret_that_is_created_once_more_with_its_token_and_another_value_is_refused_by_the_token()
+ {
+    let world = serve_without_function().await;
+    let create = |value: &str| {
+        let create = world
+            .client
+            .create_secret()
+            .name("demo")
+            .secret_string(value);
+        create.client_request_token(token("first")).send()
+    };
+    create("one").await.unwrap();
+    create("one").await.unwrap();
+    let (code, message) = refused(create("two").await);
+    assert_eq!(code, "ResourceExistsException");
+    assert!(
+        message.starts_with("You can't use ClientRequestToken "),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_put_without_a_value_is_an_invalid_request() {
+    let world = serve_without_function().await;
+    world.create("demo", "one").await;
+    let put = world.client.put_secret_value().secret_id("demo");
+    assert_eq!(refused(put.send().await).0, "InvalidRequestException");
+}
+
+#[tokio::test]
+async fn a_raw_request_without_a_token_is_refused() {
+    let world = serve_without_function().await;
+    world.create("demo", "one").await;
+    for (operation, code) in [
+        ("CreateSecret", "InvalidRequestException"),
+        ("UpdateSecret", "InvalidRequestException"),
+        ("PutSecretValue", "InvalidRequestException"),
+        ("RotateSecret", "InvalidParameterException"),
+    ] {
+        let headers = format!("X-Amz-Target: secretsmanager.{operation}\r\n");
+        let named = if operation == "CreateSecret" {
+            "Name"
+        } else {
+            "SecretId"
+        };
+        let body = serde_json::json!({ named: "demo" }).to_string();
+        let told = post(world.address, "/", &headers, &body).await;
+        assert!(
+            told.contains(&format!("\"__type\":\"{code}\"")),
+            "{operation}: {told}"
+        );
+        assert!(
+            told.contains("You must provide a ClientRequestToken value."),
+            "{told}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_no_secret_can_have_is_refused_by_every_operation() {
+    let world = serve_without_function().await;
+    let client = &world.client;
+    let name = "Inv Name";
+    let id = token("any");
+    for (code, message) in [
+        refused(client.create_secret().name(name).send().await),
+        refused(client.describe_secret().secret_id(name).send().await),
+        refused(client.get_secret_value().secret_id(name).send().await),
+        refused(
+            client
+                .list_secret_version_ids()
+                .secret_id(name)
+                .send()
+                .await,
+        ),
+        refused(
+            client
+                .put_secret_value()
+                .secret_id(name)
+                .secret_string("x")
+                .send()
+                .await,
+        ),
+        refused(
+            client
+                .update_secret()
+                .secret_id(name)
+                .secret_string("x")
+                .send()
+                .await,
+        ),
+        refused(client.rotate_secret().secret_id(name).send().await),
+        refused(client.cancel_rotate_secret().secret_id(name).send().await),
+        refused(client.delete_secret().secret_id(name).send().await),
+        refused(client.restore_secret().secret_id(name).send().await),
+        refused(
+            client
+                .untag_resource()
+                .secret_id(name)
+                .tag_keys("x")
+                .send()
+                .await,
+        ),
+        refused(
+            client
+                .update_secret_version_stage()
+                .secret_id(name)
+                .version_stage("X")
+                .move_to_version_id(id)
+                .send()
+                .await,
+        ),
+    ] {
+        assert_eq!(code, "ValidationException");
+        assert!(
+            message.starts_with("Invalid name. Must be a valid name"),
+            "{message}"
+        );
+    }
 }
 
 #[tokio::test]
