@@ -19,6 +19,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use uuid::Uuid;
 
 use crate::{
+    control,
     iam::{Iam, PolicyError},
     key_service::KeyService,
     lambda::{self, Function, FunctionSettings},
@@ -138,6 +139,7 @@ impl World {
         let iam = secrets_manager.iam().clone();
         let lambda = lambda::access::guard(function.router(), iam, REGION);
         let router = secrets_manager.router().merge(lambda);
+        let router = router.merge(control::router(&secrets_manager));
         let router = logs::beside(router, function.clone(), secrets_manager.iam().clone());
         let server = tokio::spawn(async move {
             // it ends when this task is aborted

@@ -2,10 +2,10 @@
 //!
 //! The stock AWS CLI and SDKs speak to [`SecretsManager::router`] with any credentials. RotateSecret really rotates: it has
 //! the function invoked four times in the background, retries, and moves no label by itself. Where it is refused because a
-//! previous rotation isn't complete, that rotation is attempted again.
+//! previous rotation isn't complete, that rotation is attempted again. Rotations begin by themselves when their schedule says so, on
+//! a clock that [`SecretsManager::advance`] moves.
 //!
-//! What it does not have: replication but for [`SecretsManager::replicate`] and what CreateSecret is told of it, resource policies, encryption, managed external secrets, request quotas, and a schedule
-//! that fires by itself. Such an operation answers with an error that names it.
+//! What it does not have: replication but for [`SecretsManager::replicate`] and what CreateSecret is told of it, resource policies, encryption, managed external secrets, and request quotas. Such an operation answers with an error that names it.
 //!
 //! A caller whose access key was given to a role with [`Iam::restrict`] is allowed what its policies allow, and what they allow
 //! of the secret's KMS key; [`SecretsManager::call`] is nobody's call and always allowed.
@@ -18,6 +18,7 @@ mod describe;
 mod error;
 mod faults;
 mod filter;
+mod firing;
 pub mod labels;
 mod lifecycle;
 mod list;
@@ -33,7 +34,7 @@ mod write;
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, Once, PoisonError},
     time::Duration,
 };
 
@@ -43,9 +44,11 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+pub(crate) use self::faults::LAGGING;
 pub use self::{
     error::ServiceError,
     faults::{Behavior, Fault, Hang, When},
+    firing::{Due, Event, Fired},
     rotation::{Attempt, Retry, Rotation, StepRun},
 };
 use self::{
@@ -54,6 +57,7 @@ use self::{
     secret::{State, View},
 };
 use crate::{
+    clock::Clock,
     iam::{Iam, Role},
     invocation::{FunctionPolicies, Invoke},
 };
@@ -70,6 +74,17 @@ struct Shared {
     ended: Notify,
     invoke: Invoke,
     iam: Iam,
+    clock: Clock,
+    /// Called when the first schedule is waited for.
+    waiting: Once,
+    /// Told when a schedule may be due earlier than was known.
+    rescheduled: Arc<Notify>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.rescheduled.notify_one(); // nobody is to wait for the schedules of what is gone
+    }
 }
 
 /// All that is mutable, under the one lock, which is never held across an await.
@@ -78,11 +93,14 @@ struct Inner {
     rotations: Rotations,
     retry: Retry,
     faults: Vec<Fault>,
+    last_fault: u64,
     calls: Vec<Call>,
     /// None where every function lets this service in.
     function_policies: Option<FunctionPolicies>,
     /// How far the replicas lag, by region.
     replicas: HashMap<String, Duration>,
+    /// When a secret's last window was used, by its ARN; also by a rotation that failed.
+    fired: HashMap<String, DateTime<Utc>>,
 }
 
 /// One HTTP request, recorded at the moment of its effect, or of its refusal.
@@ -130,9 +148,11 @@ impl SecretsManager {
             rotations: Rotations::new(),
             retry: Retry::default(),
             faults: Vec::new(),
+            last_fault: 0,
             calls: Vec::new(),
             function_policies: None,
             replicas: HashMap::new(),
+            fired: HashMap::new(),
         };
         Self {
             shared: Arc::new(Shared {
@@ -140,6 +160,9 @@ impl SecretsManager {
                 ended: Notify::new(),
                 invoke,
                 iam: Iam::default(),
+                clock: Clock::default(),
+                waiting: Once::new(),
+                rescheduled: Arc::default(),
             }),
         }
     }
@@ -152,7 +175,12 @@ impl SecretsManager {
 
     fn view(&self, region: Option<&str>) -> View {
         let lag = region.and_then(|region| self.lock().replicas.get(region).copied());
-        lag.map_or(View::Now, |lag| View::AsOf(now() - lag))
+        lag.map_or(View::Now, |lag| View::AsOf(self.clock().now() - lag))
+    }
+
+    /// Its clock, which [`SecretsManager::advance`] moves.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
     }
 
     /// The roles of its callers.
@@ -210,7 +238,7 @@ impl SecretsManager {
     /// Those of RotateSecret, save that the secret needs neither a function nor a value.
     pub fn stage(&self, secret: &str, token: &str) -> Result<(), ServiceError> {
         let token = write::token(Some(token.to_owned()))?;
-        let now = now();
+        let now = self.clock().now();
         let state = &mut self.lock().state;
         state.find_alive(secret)?;
         state.change(secret, now, |secret| {
@@ -230,23 +258,60 @@ impl SecretsManager {
         function: &str,
         days: u32,
     ) -> Result<(), ServiceError> {
-        rotation::configure_only(&mut self.lock(), secret, function, days, now())
+        let now = self.clock().now();
+        rotation::configure_only(&mut self.lock(), secret, function, days, now)?;
+        self.reschedule();
+        Ok(())
     }
 
-    /// Makes a secret older by this many days: all its dates lie that much further back, and so does what is due next.
+    /// Makes a secret older by this many days: all its dates lie that much further back, and so does what is due next. It is left
+    /// as if its rotations had failed meanwhile: what is overdue by then does not begin by itself.
     ///
     /// # Errors
     ///
     /// There is no such secret.
     pub fn age(&self, secret: &str, days: u32) -> Result<(), ServiceError> {
         let by = TimeDelta::days(days.into());
-        self.lock().state.find_mut(secret)?.set_back(by);
+        let now = self.clock().now();
+        let mut inner = self.lock();
+        let secret = inner.state.find_mut(secret)?;
+        secret.set_back(by);
+        let arn = secret.arn.clone();
+        firing::use_window(&mut inner, &arn, now);
         Ok(())
     }
 
-    /// Has coming HTTP requests meet a fault.
-    pub fn inject(&self, fault: Fault) {
-        self.lock().faults.push(fault);
+    /// Has coming HTTP requests meet a fault. Returns its id.
+    pub fn inject(&self, fault: Fault) -> u64 {
+        let mut inner = self.lock();
+        inner.faults.retain(Fault::is_live);
+        inner.last_fault += 1;
+        let id = inner.last_fault;
+        inner.faults.push(Fault { id, ..fault });
+        id
+    }
+
+    /// The faults that meet further requests, or hold one, the oldest first.
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut inner = self.lock();
+        inner.faults.retain(Fault::is_live);
+        inner.faults.clone()
+    }
+
+    /// Takes back the fault with this id, or all. Requests that hang go on. Returns how many were taken back.
+    pub fn clear_faults(&self, id: Option<u64>) -> usize {
+        let mut inner = self.lock();
+        inner.faults.retain(Fault::is_live);
+        let cleared = inner
+            .faults
+            .extract_if(.., |fault| id.is_none_or(|id| id == fault.id));
+        cleared
+            .inspect(|fault| {
+                if let Behavior::Hang(_, hang) = &fault.behavior {
+                    hang.release()
+                }
+            })
+            .count()
     }
 
     /// Every HTTP request so far, in the order of their effects.
@@ -296,13 +361,14 @@ impl SecretsManager {
         view: View,
     ) -> Result<Value, ServiceError> {
         constraints::check(operation, &input)?;
-        let now = now();
+        let now = self.clock().now();
         let mut inner = self.lock();
+        firing::bury(&mut inner, now);
         let state = &mut inner.state;
         if let Some(caller) = caller {
             access::authorize(caller, state, operation, &input)?;
         }
-        match operation {
+        let answer = match operation {
             "CreateSecret" => write::create_secret(state, input, now),
             "PutSecretValue" => write::put_secret_value(state, input, now),
             "UpdateSecret" => write::update_secret(state, input, now),
@@ -323,7 +389,12 @@ impl SecretsManager {
             "RotateSecret" => rotation::rotate_secret(self, &mut inner, input, now),
             "CancelRotateSecret" => rotation::cancel_rotate_secret(&mut inner, input, now),
             other => Err(ServiceError::unknown_operation(other)),
+        };
+        drop(inner);
+        if matches!(operation, "RotateSecret" | "RestoreSecret") {
+            self.reschedule();
         }
+        answer
     }
 
     fn fault(&self, operation: &str, secret: Option<&str>) -> Option<Behavior> {
@@ -342,9 +413,4 @@ impl SecretsManager {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The one place where the time is read.
-fn now() -> DateTime<Utc> {
-    Utc::now()
 }

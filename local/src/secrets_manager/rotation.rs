@@ -14,8 +14,8 @@ use super::{
     Inner, SecretsManager,
     access::authorize_invocation,
     error::ServiceError,
+    firing::use_window,
     labels::PENDING,
-    now,
     schedule::RotationRules,
     secret::{Secret, State},
     wire::{answer, parse},
@@ -64,7 +64,7 @@ pub struct StepRun {
 pub struct Retry {
     /// How often a rotation is attempted before it is given up, the first time included.
     pub attempts: u32,
-    /// The time between two attempts.
+    /// The time between two attempts, by the service's clock.
     pub interval: Duration,
 }
 
@@ -138,9 +138,13 @@ pub(super) fn rotate_secret(
         ))
     });
     if staged.as_ref().err() == Some(&ServiceError::rotation_in_progress()) {
+        use_window(inner, &arn, now);
         reattempt(service, inner, arn.clone());
     }
     let (answer, done_before) = staged?;
+    if for_real {
+        use_window(inner, &arn, now);
+    }
 
     let driver = Driver {
         service: service.clone(),
@@ -158,6 +162,12 @@ pub(super) fn rotate_secret(
         driver.start(inner);
     }
     Ok(answer)
+}
+
+/// Whether the function is being called for this secret.
+pub(super) fn is_running(inner: &Inner, arn: &str) -> bool {
+    let mut rotations = inner.rotations.iter();
+    rotations.any(|((rotated, _), driven)| rotated == arn && driven.running)
 }
 
 /// What a refused RotateSecret promises: "That rotation will be reattempted". When, is undocumented: here after the interval.
@@ -313,7 +323,7 @@ impl Driver {
         let mut succeeded = false;
         for attempt in 0..attempts {
             if attempt > 0 || self.waits_first {
-                tokio::time::sleep(self.retry.interval).await;
+                self.service.clock().sleep(self.retry.interval).await;
             }
             if !self.is_wanted() {
                 break;
@@ -332,7 +342,7 @@ impl Driver {
             if self.is_canceled() {
                 return false;
             }
-            let began = now();
+            let began = self.service.clock().now();
             let invoked = self.invoke(json!({
                 "Step": step,
                 "SecretId": self.arn,
@@ -392,7 +402,7 @@ impl Driver {
     }
 
     fn end(&self, succeeded: bool) {
-        let now = now();
+        let now = self.service.clock().now();
         let mut inner = self.service.lock();
         let ended = inner.state.change(&self.arn, now, |secret| {
             if !self.for_real {
@@ -412,7 +422,9 @@ impl Driver {
             driven.running = false;
             driven.record.succeeded = succeeded;
         }
+        drop(inner);
         self.service.shared.ended.notify_waiters();
+        self.service.reschedule();
     }
 
     fn with<T>(&self, read: impl FnOnce(&mut Driven) -> T) -> Option<T> {

@@ -1,4 +1,4 @@
-//! When the next rotation is due, and which schedules the service takes.
+//! When the next rotation is due, which `firing` begins, and which schedules the service takes.
 //!
 //! The service rotates at some moment of a window and answers the window's end as `NextRotationDate` ("on or before this
 //! date", docs). Windows open on the hour in UTC, close at the end of the day for a schedule in days, and after one hour for
@@ -39,6 +39,13 @@ enum Schedule {
     Hours(i64),
     /// And whether it is one in hours.
     Cron(Box<Cron>, bool),
+}
+
+/// A time in which the service rotates.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    pub(super) opens: DateTime<Utc>,
+    pub(super) closes: DateTime<Utc>,
 }
 
 impl RotationRules {
@@ -88,6 +95,11 @@ impl RotationRules {
 
     /// The end of the first window that opens after `base`; none where there is no schedule.
     pub(super) fn next_rotation(&self, base: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.next_window(base).map(|window| window.closes)
+    }
+
+    /// The first window that opens after `base`; none where there is no schedule.
+    pub(super) fn next_window(&self, base: DateTime<Utc>) -> Option<Window> {
         let window = self.window_hours().ok()?;
         let (opens, in_hours) = match self.schedule().ok()?? {
             Schedule::Days(days) => (midnight(base + TimeDelta::days(days))?, false),
@@ -96,10 +108,11 @@ impl RotationRules {
                 (cron.find_next_occurrence(&base, false).ok()?, in_hours)
             }
         };
-        match window.or(in_hours.then_some(1)) {
-            Some(hours) => Some(opens + TimeDelta::hours(hours)),
-            None => Some(midnight(opens + TimeDelta::days(1))? - TimeDelta::seconds(1)),
-        }
+        let closes = match window.or(in_hours.then_some(1)) {
+            Some(hours) => opens + TimeDelta::hours(hours),
+            None => midnight(opens + TimeDelta::days(1))? - TimeDelta::seconds(1),
+        };
+        Some(Window { opens, closes })
     }
 
     /// The expression's where there is one: the days beside it are only told.
@@ -154,12 +167,12 @@ fn days_of(hours: i64) -> i64 {
     (hours + 23) / 24
 }
 
-/// `rate(999 days)` is the longest rate; cron opens on the hour, every year (docs).
+/// `rate(999 days)` is the longest rate, in hours too; cron opens on the hour, every year (docs).
 fn parse(expression: &str) -> Option<Schedule> {
     if let Some(rate) = inside("rate(", expression) {
         let (value, unit) = rate.split_once(' ')?;
         return match (value.parse().ok()?, unit.trim()) {
-            (hours @ 1.., "hour" | "hours") => Some(Schedule::Hours(hours)),
+            (hours @ 1..=23_976, "hour" | "hours") => Some(Schedule::Hours(hours)),
             (days @ 1..=999, "day" | "days") => Some(Schedule::Days(days)),
             _ => None,
         };
@@ -291,6 +304,7 @@ mod tests {
             ("rate(3 hours)", None),
             ("rate(4 hours)", Some("5h")),
             ("rate(0 days)", None),
+            ("rate(9223372036854775807 hours)", None),
             ("rate(1000 days)", None),
             ("rate(two days)", None),
             ("rate(1 day)", Some("25h")),

@@ -16,7 +16,7 @@ use super::{World, refused, serve, serve_without_function, token, value};
 const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
 /// A rotation function that knows no database: it stores a new value and promotes it.
-async fn function(client: Client, event: Value) -> Result<(), String> {
+pub(super) async fn function(client: Client, event: Value) -> Result<(), String> {
     let [step, arn, token, rotation_token] =
         ["Step", "SecretId", "ClientRequestToken", "RotationToken"]
             .map(|key| event[key].as_str().unwrap().to_owned());
