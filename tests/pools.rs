@@ -20,13 +20,13 @@ use sqlx::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 enum Pool {
-    Deadpool(deadpool_postgres::Pool),
+    Deadpool(pool::deadpool::Pool),
     Bb8(pool::bb8::Pool<MakeRustlsConnect>),
     Sqlx(pool::sqlx::Pool),
 }
 
 enum Connection {
-    Deadpool(deadpool_postgres::Client),
+    Deadpool(deadpool_postgres::Object),
     Bb8(bb8::PooledConnection<'static, pool::bb8::Manager<MakeRustlsConnect>>),
     Sqlx(sqlx::pool::PoolConnection<sqlx::Postgres>),
 }
@@ -62,7 +62,7 @@ impl Pool {
     async fn get(&self) -> Result<Connection, Box<dyn Error>> {
         Ok(match self {
             Self::Deadpool(pool) => Connection::Deadpool(pool.get().await?),
-            Self::Bb8(pool) => Connection::Bb8(pool.get_owned().await?),
+            Self::Bb8(pool) => Connection::Bb8(pool.get().await?),
             Self::Sqlx(pool) => Connection::Sqlx(pool.acquire().await?),
         })
     }
@@ -218,11 +218,11 @@ async fn what_keeps_a_pool_from_connecting_is_told_through_the_pools_own_error()
         .await
         .unwrap();
     let tls = world.tls().unwrap();
-    let pool = pool::deadpool::pool(&secret, tls.clone(), |pool| pool).unwrap();
-    let error = all_causes(&pool.get().await.unwrap_err());
+    let pool = pool::deadpool::pool(&secret, tls.clone(), |pool| pool);
+    let error = all_causes(&pool.unwrap_err());
     assert!(error.contains("has no host"), "{error}");
-    let pool = pool::bb8::pool(&secret, tls, |pool| pool).await.unwrap();
-    let error = all_causes(&pool.dedicated_connection().await.unwrap_err());
+    let pool = pool::bb8::pool(&secret, tls, |pool| pool).await;
+    let error = all_causes(&pool.unwrap_err());
     assert!(error.contains("has no host"), "{error}");
     let options = PgConnectOptions::new_without_pgpass();
     let error = pool::sqlx::pool(&secret, options, PgPoolOptions::new())
