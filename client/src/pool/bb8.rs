@@ -26,7 +26,7 @@ use super::{
     following::{Driver, Following, Holds},
 };
 use crate::{
-    Attempt, LogInError, RotatingSecret,
+    Attempt, Credential, LogInError, RotatingSecret,
     postgres::{ConnectError, Refusal, Tls, configured, connect_once, takes_writes, wants_writes},
 };
 
@@ -55,15 +55,15 @@ pub async fn pool<T: Tls>(
 /// As for [`pool`], and the configuration must not name a host.
 pub async fn pool_with<T: Tls>(
     secret: &RotatingSecret,
-    config: Config,
+    mut config: Config,
     tls: T,
     settings: Settings,
     configure: impl Fn(Builder<Manager<T>>) -> Builder<Manager<T>> + Send + Sync + 'static,
 ) -> Result<Pool<T>, ConnectError> {
     let on = Handle::try_current().map_err(|_| LogInError::Failed(Refusal::NoRuntime))?;
     let credential = secret.usable().await?;
-    let (of, read_write) = (secret.clone(), wants_writes(&config, settings));
-    let make = move |credential: &crate::Credential| {
+    let (of, read_write) = (secret.clone(), wants_writes(&mut config, settings));
+    let make = move |credential: &Credential| {
         let config = configured(&config, of.id(), credential).map_err(failed)?;
         let manager = Manager {
             secret: of.clone(),

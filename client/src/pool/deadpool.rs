@@ -21,7 +21,7 @@ use super::{
     following::{Driver, Following, Holds},
 };
 use crate::{
-    LogInError, RotatingSecret,
+    Credential, LogInError, RotatingSecret,
     postgres::{Refusal, Tls, configured, place, takes_writes, wants_writes},
 };
 
@@ -34,13 +34,19 @@ pub type Error = LogInError<Failure>;
 pub enum Failure {
     /// A connection was not made.
     #[error(transparent)]
-    NotConnected(#[from] Refusal),
+    NotConnected(Box<Refusal>),
     /// deadpool's own: a time limit, a hook, a pool that is closed.
     #[error(transparent)]
     Pool(PoolError),
     /// `configure` asks for something impossible.
     #[error(transparent)]
     Build(#[from] deadpool_postgres::BuildError),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::NotConnected(refusal.into())
+    }
 }
 
 /// A pool of the secret's connections. A clone is the same pool.
@@ -76,7 +82,7 @@ pub fn pool<T: Tls>(
 /// As for [`pool`], and the configuration must not name a host.
 pub fn pool_with<T: Tls>(
     secret: &RotatingSecret,
-    config: Config,
+    mut config: Config,
     tls: T,
     manager: ManagerConfig,
     settings: Settings,
@@ -85,8 +91,8 @@ pub fn pool_with<T: Tls>(
     let no_runtime = |_| LogInError::Failed(Refusal::NoRuntime.into());
     let on = Handle::try_current().map_err(no_runtime)?;
     let credential = secret.current()?;
-    let (id, read_write) = (secret.id().to_owned(), wants_writes(&config, settings));
-    let make = move |credential: &crate::Credential| {
+    let (id, read_write) = (secret.id().to_owned(), wants_writes(&mut config, settings));
+    let make = move |credential: &Credential| {
         let config = configured(&config, &id, credential)?;
         let (host, port) = place(&config);
         let manager = Manager::from_config(config, tls.clone(), manager.clone());
@@ -151,11 +157,10 @@ impl Driver for Inner {
 
     async fn get(&self) -> Result<Object, Failure> {
         self.pool.get().await.map_err(|error| match error {
-            PoolError::Backend(error) => Failure::NotConnected(Refusal::NotConnected {
-                host: self.host.clone(),
-                port: self.port,
-                error,
-            }),
+            PoolError::Backend(error) => {
+                let (host, port) = (self.host.clone(), self.port);
+                Refusal::NotConnected { host, port, error }.into()
+            }
             error => Failure::Pool(error),
         })
     }

@@ -26,6 +26,10 @@ use crate::{
     slot::Change,
 };
 
+/// For so long the server has time to end the session of a connection that was closed for a new one.
+const TRIES: u32 = 50;
+const BETWEEN_TRIES: Duration = Duration::from_millis(20);
+
 /// A connection that does not come back within this time is in use, or broken.
 const TAKEN_BACK: Duration = Duration::from_secs(1);
 
@@ -330,15 +334,21 @@ impl<D: Driver> Shared<D> {
     {
         if self.one_for_one.load(SeqCst) {
             old.pool.let_one_go().await;
-            return login().await;
         }
-        match login().await {
-            Err(LogInError::Failed(error)) if has_no_room::<D>(&error) => {
-                self.one_for_one.store(true, SeqCst);
-                old.pool.let_one_go().await;
-                login().await
+        let mut tries = 0..TRIES;
+        loop {
+            match login().await {
+                Err(LogInError::Failed(error))
+                    if has_no_room::<D>(&error) && tries.next().is_some() =>
+                {
+                    if !self.one_for_one.swap(true, SeqCst) {
+                        old.pool.let_one_go().await;
+                    }
+                    // the server may not have ended its session yet
+                    sleep(BETWEEN_TRIES).await;
+                }
+                answer => return answer,
             }
-            answer => answer,
         }
     }
 
@@ -348,8 +358,10 @@ impl<D: Driver> Shared<D> {
 }
 
 /// PostgreSQL's "too many connections", of the server or of the role (its manual, appendix A).
+pub(super) const NO_ROOM: &str = "53300";
+
 fn has_no_room<D: Driver>(error: &D::Error) -> bool {
-    D::sqlstate(error).as_deref() == Some("53300")
+    D::sqlstate(error).as_deref() == Some(NO_ROOM)
 }
 
 /// Has them leave, over so long.

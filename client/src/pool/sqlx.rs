@@ -29,9 +29,12 @@ use tokio::{runtime::Handle, time::timeout};
 
 use super::{
     Settings,
-    following::{Driver, Following, Holds},
+    following::{Driver, Following, Holds, NO_ROOM},
 };
 use crate::{Credential, LogInError, RotatingSecret, causes::in_one_line, postgresql::Login};
+
+/// A login that takes longer may be one that sqlx tries again and again.
+const SLOW: Duration = Duration::from_secs(2);
 
 /// For as long it is waited to learn why there was no connection.
 const ONCE_MORE: Duration = Duration::from_secs(2);
@@ -168,6 +171,19 @@ impl Driver for Inner {
                 let told = "the server takes no writes: it is a standby, or default_transaction_read_only is on";
                 return Err(configuration(format_args!("{host} port {port}: {told}")));
             }
+        }
+    }
+
+    /// sqlx goes on trying where the server has no room for more connections, and tells nobody: so that is asked.
+    async fn log_in(&self) -> Result<PoolConnection<Postgres>, Error> {
+        let mut taken = pin!(self.get());
+        if let Ok(taken) = timeout(SLOW, &mut taken).await {
+            return taken;
+        }
+        let options = self.pool.connect_options();
+        match PgConnection::connect_with(&options).await {
+            Err(error) if Self::sqlstate(&error).as_deref() == Some(NO_ROOM) => Err(error),
+            _ => taken.await,
         }
     }
 

@@ -204,10 +204,13 @@ pub(crate) async fn connect_once<T: Tls>(
     })
 }
 
-/// Whether only a server that takes writes is good enough.
+/// Whether only a server that takes writes is good enough: the driver asks it at a login, and the pool later.
 #[cfg(any(feature = "deadpool", feature = "bb8"))]
-pub(crate) fn wants_writes(config: &Config, settings: crate::pool::Settings) -> bool {
-    settings.read_write || config.get_target_session_attrs() == TargetSessionAttrs::ReadWrite
+pub(crate) fn wants_writes(config: &mut Config, settings: crate::pool::Settings) -> bool {
+    if settings.read_write {
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    }
+    config.get_target_session_attrs() == TargetSessionAttrs::ReadWrite
 }
 
 /// Asks the server.
