@@ -63,8 +63,9 @@ async fn the_first_request_after_a_freeze_in_which_the_sessions_ended_is_served(
         let old = pool.fill().await;
         end_while_frozen(&on, &old);
         for _ in 0..4 {
-            let mut connection = pool.get().await.expect(pool.name());
-            assert!(!old.contains(&connection.pid().await), "{}", pool.name());
+            let name = pool.name();
+            let mut connection = pool.get().await.expect(name);
+            assert!(!old.contains(&connection.pid().await), "{name}");
         }
     }
 }

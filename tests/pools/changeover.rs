@@ -150,8 +150,9 @@ async fn who_waits_for_a_place_in_the_old_pool_gets_one_in_the_new() {
         }
         on.change().await;
         let taken = timeout(Duration::from_secs(60), waits).await;
-        let pid = taken.expect(pool.name()).unwrap().pid().await;
-        assert_ne!(pid, held.pid().await, "{}", pool.name());
+        let name = pool.name();
+        let pid = taken.expect(name).unwrap().pid().await;
+        assert_ne!(pid, held.pid().await, "{name}");
     }
 }
 

@@ -23,7 +23,7 @@ use tokio_postgres::{Client, Config};
 
 use super::{
     Settings,
-    following::{Driver, Following, Holds},
+    following::{Driver, Following, Holds, NO_ROOM},
 };
 use crate::{
     Attempt, Credential, LogInError, RotatingSecret,
@@ -65,22 +65,21 @@ pub async fn pool_with<T: Tls>(
     let (of, read_write) = (secret.clone(), wants_writes(&mut config, settings));
     let make = move |credential: &Credential| {
         let config = configured(&config, of.id(), credential).map_err(failed)?;
-        let manager = Manager {
+        let shared = Arc::new(Shared {
             secret: of.clone(),
             version: credential.version_id().clone(),
+            failure: watch::Sender::new(None),
+            to_close: AtomicUsize::new(0),
+        });
+        let manager = Manager {
             config,
             tls: tls.clone(),
             read_write,
-            failure: Arc::new(watch::Sender::new(None)),
-            to_close: Arc::default(),
+            shared: shared.clone(),
         };
-        let (failure, to_close) = (manager.failure.clone(), manager.to_close.clone());
         let builder = bb8::Pool::builder().error_sink(Box::new(Log));
-        Ok(Inner {
-            pool: configure(builder).build_unchecked(manager),
-            failure,
-            to_close,
-        })
+        let pool = configure(builder).build_unchecked(manager);
+        Ok(Inner { pool, shared })
     };
     let following = Following::new(secret, &credential, settings, on, make);
     Ok(Pool(Arc::new(following.map_err(explained)?)))
@@ -175,21 +174,36 @@ struct LastFailure {
 
 /// Makes the connections of one version.
 pub struct Manager<T> {
-    secret: RotatingSecret,
-    version: Arc<str>,
     config: Config,
     tls: T,
     read_write: bool,
-    failure: Arc<watch::Sender<Option<LastFailure>>>,
+    shared: Arc<Shared>,
+}
+
+/// What a pool of bb8's keeps to itself, and its manager knows.
+struct Shared {
+    secret: RotatingSecret,
+    version: Arc<str>,
+    failure: watch::Sender<Option<LastFailure>>,
     /// How many connections are to be closed.
-    to_close: Arc<AtomicUsize>,
+    to_close: AtomicUsize,
+}
+
+impl Shared {
+    fn is_closed(&self) -> bool {
+        self.to_close.load(SeqCst) == ALL
+    }
+
+    fn is_doubted(&self) -> bool {
+        self.secret.shared.rejections.is_doubted(&self.version)
+    }
 }
 
 impl<T> fmt::Debug for Manager<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Manager")
-            .field("secret", &self.secret)
-            .field("version", &self.version)
+            .field("secret", &self.shared.secret)
+            .field("version", &self.shared.version)
             .finish_non_exhaustive()
     }
 }
@@ -202,16 +216,17 @@ impl<T: Tls> ManageConnection for Manager<T> {
     type Error = ConnectError;
 
     async fn connect(&self) -> Result<Client, ConnectError> {
-        if self.to_close.load(SeqCst) == ALL {
-            return Err(LogInError::Failed(Refusal::NotNow("the pool is closed")));
+        if self.shared.is_closed() {
+            return Err(LogInError::Failed(CLOSED));
         }
         let has_turn = TURN.try_with(|()| ()).is_ok();
-        if !has_turn && self.secret.shared.rejections.is_doubted(&self.version) {
+        if !has_turn && self.shared.is_doubted() {
             let told = "the server rejects this version: it is tried again by one login at a time";
             return Err(LogInError::Failed(Refusal::NotNow(told)));
         }
         let connected = connect_once(&self.config, self.tls.clone()).await;
-        self.failure
+        self.shared
+            .failure
             .send_replace(connected.as_ref().err().map(|refusal| LastFailure {
                 text: refusal.to_string(),
                 sqlstate: refusal.sqlstate().map(str::to_owned),
@@ -226,7 +241,7 @@ impl<T: Tls> ManageConnection for Manager<T> {
 
     async fn is_valid(&self, client: &mut Client) -> Result<(), ConnectError> {
         // it is taken to be closed
-        if self.to_close.load(SeqCst) > 0 {
+        if self.shared.to_close.load(SeqCst) > 0 {
             return Ok(());
         }
         let answered = match self.read_write {
@@ -242,51 +257,54 @@ impl<T: Tls> ManageConnection for Manager<T> {
             ALL => Some(ALL),
             count => Some(count - 1),
         };
-        client.is_closed() || self.to_close.fetch_update(SeqCst, SeqCst, one_less).is_ok()
+        client.is_closed()
+            || self
+                .shared
+                .to_close
+                .fetch_update(SeqCst, SeqCst, one_less)
+                .is_ok()
     }
 }
 
 struct Inner<T: Tls> {
     pool: bb8::Pool<Manager<T>>,
-    failure: Arc<watch::Sender<Option<LastFailure>>>,
-    to_close: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
 }
 
 impl<T: Tls> Clone for Inner<T> {
     fn clone(&self) -> Self {
         Self {
             pool: self.pool.clone(),
-            failure: self.failure.clone(),
-            to_close: self.to_close.clone(),
+            shared: self.shared.clone(),
         }
     }
 }
 
-impl<T: Tls> Driver for Inner<T> {
-    type Connection = PooledConnection<'static, Manager<T>>;
-    type Idle = Self::Connection;
-    type Error = RunError<ConnectError>;
-
-    /// bb8 goes on trying what the server rejects, and tells nobody: who waits is told here.
-    async fn get(&self) -> Result<Self::Connection, Self::Error> {
-        if self.to_close.load(SeqCst) == ALL {
-            return Err(failed(Refusal::NotNow("the pool is closed")));
+impl<T: Tls> Inner<T> {
+    /// bb8 goes on trying, and tells nobody what the server answers: who waits is told of such an answer here.
+    async fn get_unless(
+        &self,
+        ends_it: impl Fn(&str) -> bool,
+    ) -> Result<PooledConnection<'static, Manager<T>>, RunError<ConnectError>> {
+        if self.shared.is_closed() {
+            return Err(failed(CLOSED));
         }
-        let mut failures = self.failure.subscribe();
+        let mut failures = self.shared.failure.subscribe();
         let mut taken = pin!(self.pool.get_owned());
         loop {
             tokio::select! {
                 biased;
-                taken = &mut taken => return taken.map_err(|error| {
-                    match (error, self.failure.borrow().clone()) {
+                taken = &mut taken => {
+                    let last = failures.borrow().clone();
+                    return taken.map_err(|error| match (error, last) {
                         (RunError::TimedOut, Some(LastFailure { text: last, .. })) => failed(Refusal::TimedOut { last }),
                         (error, _) => error,
-                    }
-                }),
+                    });
+                }
                 Ok(()) = failures.changed() => {
                     let failure = failures.borrow_and_update().clone();
                     if let Some(LastFailure { text: answer, sqlstate: Some(sqlstate) }) = failure
-                        && !matches!(Attempt::of(Some(&sqlstate), ()), Attempt::Failed(()))
+                        && ends_it(&sqlstate)
                     {
                         return Err(failed(Refusal::Answered { answer, sqlstate }));
                     }
@@ -294,12 +312,30 @@ impl<T: Tls> Driver for Inner<T> {
             }
         }
     }
+}
+
+/// Whether the server said, or may have said, that the password is wrong.
+fn is_rejection(sqlstate: &str) -> bool {
+    !matches!(Attempt::of(Some(sqlstate), ()), Attempt::Failed(()))
+}
+
+impl<T: Tls> Driver for Inner<T> {
+    type Connection = PooledConnection<'static, Manager<T>>;
+    type Idle = Self::Connection;
+    type Error = RunError<ConnectError>;
+
+    async fn get(&self) -> Result<Self::Connection, Self::Error> {
+        self.get_unless(is_rejection).await
+    }
 
     async fn log_in(&self) -> Result<Self::Connection, Self::Error> {
-        let client = TURN.scope((), self.pool.dedicated_connection()).await?;
-        // there may be no room for it any more: then there is another one, or one comes back
-        let _ = self.pool.add(client);
-        self.get().await
+        if self.shared.is_doubted() {
+            let client = TURN.scope((), self.pool.dedicated_connection()).await?;
+            // if there is no room for it any more, there is another one
+            let _ = self.pool.add(client);
+        }
+        self.get_unless(|sqlstate| is_rejection(sqlstate) || sqlstate == NO_ROOM)
+            .await
     }
 
     fn holds(&self) -> Holds {
@@ -313,13 +349,13 @@ impl<T: Tls> Driver for Inner<T> {
 
     async fn let_one_go(&self) {
         if self.holds().idle > 0 {
-            self.to_close.fetch_add(1, SeqCst);
+            self.shared.to_close.fetch_add(1, SeqCst);
             drop(self.pool.get_owned().now_or_never());
         }
     }
 
     fn close(&self) -> Vec<Self::Connection> {
-        self.to_close.store(ALL, SeqCst);
+        self.shared.to_close.store(ALL, SeqCst);
         let mut idle = Vec::new();
         while self.holds().idle > 0
             && let Some(Ok(connection)) = self.pool.get_owned().now_or_never()
@@ -336,6 +372,8 @@ impl<T: Tls> Driver for Inner<T> {
         }
     }
 }
+
+const CLOSED: Refusal = Refusal::NotNow("the pool is closed");
 
 fn failed(refusal: Refusal) -> RunError<ConnectError> {
     RunError::User(LogInError::Failed(refusal))

@@ -371,3 +371,28 @@ fn configured(
 fn configuration(error: impl fmt::Display) -> Error {
     Error::Configuration(error.to_string().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_login_that_lets_others_go_first_hundreds_of_times_waits_for_them_only_now_and_then()
+    {
+        // 4,096 rounds, and a pause after every five
+        let proof = async {
+            for _ in 0..4096 / 5 {
+                yield_now().await;
+            }
+        };
+        let (mut login, mut turns) = (pin!(eagerly(proof)), 0);
+        std::future::poll_fn(|context| {
+            turns += 1;
+            login.as_mut().poll(context)
+        })
+        .await;
+        assert!(turns <= 4, "{turns}");
+    }
+}
