@@ -49,7 +49,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | `aws` (default), `vault`, `azure`, `env` | where secrets come from: see [`provider`] |
+//! | `aws` (default), `vault`, `azure`, `file`, `env` | where secrets come from: see [`provider`] |
 //! | `sso`, `credentials-process` (default) | AWS profiles that sign in with IAM Identity Center, or run a command |
 //! | `aws-lc-rs` (default), `ring` | the crypto provider below TLS, where the process has installed none |
 //! | `postgres`, `tls`, `listen` | tokio-postgres, TLS that knows RDS's roots, and being told of a change: see [`postgres`] |
