@@ -22,14 +22,13 @@ use std::{
 
 use async_stream::try_stream;
 use futures_util::{TryStreamExt, future::BoxFuture, stream::BoxStream};
-use secrecy::ExposeSecret;
 use sqlx::{
     Acquire, Connection, Describe, Either, Error, Execute, Executor, PgPool, Postgres, SqlStr,
     Transaction,
     pool::PoolConnection,
     postgres::{
-        PgConnectOptions, PgConnection, PgPoolOptions, PgQueryResult, PgRow, PgSslMode,
-        PgStatement, PgTypeInfo,
+        PgConnectOptions, PgConnection, PgPoolOptions, PgQueryResult, PgRow, PgStatement,
+        PgTypeInfo,
     },
 };
 use tokio::{
@@ -102,7 +101,7 @@ pub async fn pool(
         });
     let credential = secret.usable().await.map_err(configuration)?;
     let pool = Arc::new(Following {
-        pool: options.connect_lazy_with(configured(connect, secret, &credential)?),
+        pool: options.connect_lazy_with(configured(connect, &credential)?),
         given: Mutex::new(credential.version_id().clone()),
         secret: secret.clone(),
     });
@@ -212,7 +211,7 @@ impl Following {
         if *given != *credential.version_id() {
             let options = PgConnectOptions::clone(&self.pool.connect_options());
             self.pool
-                .set_connect_options(configured(options, &self.secret, credential)?);
+                .set_connect_options(configured(options, credential)?);
             *given = credential.version_id().clone();
         }
         Ok(())
@@ -335,24 +334,10 @@ fn let_idle_ones_go(pool: &PgPool) {
 
 fn configured(
     connect: PgConnectOptions,
-    secret: &RotatingSecret,
     credential: &Credential,
 ) -> Result<PgConnectOptions, Error> {
-    let login = Login::of(secret.id(), credential).map_err(configuration)?;
-    let connect = connect
-        .host(login.host)
-        .port(login.port)
-        .username(login.user)
-        .password(login.password.expose_secret())
-        .ssl_mode(if login.tls {
-            PgSslMode::VerifyFull
-        } else {
-            PgSslMode::Disable
-        });
-    Ok(match login.database {
-        Some(database) => connect.database(database),
-        None => connect,
-    })
+    let login = Login::of(credential).map_err(configuration)?;
+    Ok(login.with_sqlx(connect))
 }
 
 fn configuration(error: impl fmt::Display) -> Error {
