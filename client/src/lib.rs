@@ -120,6 +120,6 @@ pub use log_in::{Attempt, LogInError};
 #[cfg(any(feature = "postgres", feature = "sqlx"))]
 pub use postgresql::NotALogin;
 pub use reader::Reader;
-pub use rotating_secret_document::DocumentError;
+pub use rotating_secret_document::{DocumentError, FieldNames};
 pub use secret::RotatingSecret;
 pub use slot::CredentialGuard;

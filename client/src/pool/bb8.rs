@@ -64,7 +64,7 @@ pub async fn pool_with<T: Tls>(
     let credential = secret.usable().await?;
     let (of, read_write) = (secret.clone(), wants_writes(&mut config, settings));
     let make = move |credential: &Credential| {
-        let config = configured(&config, of.id(), credential).map_err(failed)?;
+        let config = configured(&config, credential).map_err(failed)?;
         let shared = Arc::new(Shared {
             secret: of.clone(),
             version: credential.version_id().clone(),

@@ -91,9 +91,9 @@ pub fn pool_with<T: Tls>(
     let no_runtime = |_| LogInError::Failed(Refusal::NoRuntime.into());
     let on = Handle::try_current().map_err(no_runtime)?;
     let credential = secret.current()?;
-    let (id, read_write) = (secret.id().to_owned(), wants_writes(&mut config, settings));
+    let read_write = wants_writes(&mut config, settings);
     let make = move |credential: &Credential| {
-        let config = configured(&config, &id, credential)?;
+        let config = configured(&config, credential)?;
         let (host, port) = place(&config);
         let manager = Manager::from_config(config, tls.clone(), manager.clone());
         let mut builder = deadpool_postgres::Pool::builder(manager).runtime(Runtime::Tokio1);

@@ -15,14 +15,13 @@ use std::{fmt, io, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use async_stream::try_stream;
 use futures_util::{TryStreamExt, future::BoxFuture, stream::BoxStream};
-use secrecy::ExposeSecret;
 use sqlx::{
     Acquire, Connection, Describe, Either, Error, Execute, Executor, PgPool, Postgres, SqlStr,
     Transaction,
     pool::PoolConnection,
     postgres::{
-        PgConnectOptions, PgConnection, PgPoolOptions, PgQueryResult, PgRow, PgSslMode,
-        PgStatement, PgTypeInfo,
+        PgConnectOptions, PgConnection, PgPoolOptions, PgQueryResult, PgRow, PgStatement,
+        PgTypeInfo,
     },
 };
 use tokio::{runtime::Handle, time::timeout};
@@ -79,9 +78,8 @@ pub async fn pool_with(
         configuration("there is no tokio runtime to keep the pool on: make it inside of one")
     })?;
     let credential = secret.usable().await.map_err(configuration)?;
-    let id = secret.id().to_owned();
     let make = move |credential: &Credential| {
-        let connect = configured(connect.clone(), &id, credential)?;
+        let connect = configured(connect.clone(), credential)?;
         Ok(Inner {
             pool: options.clone().connect_lazy_with(connect),
             read_write: settings.read_write,
@@ -348,24 +346,10 @@ impl<'a> Acquire<'a> for &Pool {
 
 fn configured(
     connect: PgConnectOptions,
-    secret: &str,
     credential: &Credential,
 ) -> Result<PgConnectOptions, Error> {
-    let login = Login::of(secret, credential).map_err(configuration)?;
-    let connect = connect
-        .host(login.host)
-        .port(login.port)
-        .username(login.user)
-        .password(login.password.expose_secret())
-        .ssl_mode(if login.tls {
-            PgSslMode::VerifyFull
-        } else {
-            PgSslMode::Disable
-        });
-    Ok(match login.database {
-        Some(database) => connect.database(database),
-        None => connect,
-    })
+    let login = Login::of(credential).map_err(configuration)?;
+    Ok(login.with_sqlx(connect))
 }
 
 fn configuration(error: impl fmt::Display) -> Error {

@@ -8,9 +8,11 @@
 //! ```
 //!
 //! `tls` is whatever tokio-postgres takes; `tls()`, behind the feature of that name, makes one that trusts RDS's roots
-//! and the public ones. The server is asked for TLS, and a connection without it is an error, unless the secret itself
+//! and the public ones, and `TlsBuilder` one with roots, a client certificate or a crypto provider of your own. The server is asked for TLS, and a connection without it is an error, unless the secret itself
 //! says `"ssl": false`.
 
+#[cfg(feature = "tls")]
+mod chain;
 #[cfg(feature = "listen")]
 mod listen;
 #[cfg(feature = "tls")]
@@ -18,11 +20,10 @@ mod tls;
 
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 use tokio_postgres::{
     Client, Config, Connection, Socket,
-    config::{Host, SslMode},
+    config::Host,
     tls::{MakeTlsConnect, TlsConnect},
 };
 #[cfg(any(feature = "deadpool", feature = "bb8"))]
@@ -31,7 +32,7 @@ use tokio_postgres::{SimpleQueryMessage, config::TargetSessionAttrs};
 #[cfg(feature = "listen")]
 pub use listen::{NotListening, channel, listen};
 #[cfg(feature = "tls")]
-pub use tls::{NoTls, RDS_ROOTS, tls};
+pub use tls::{RDS_ROOTS, TlsBuilder, TlsError, tls};
 
 use crate::{
     Attempt, Credential, LogInError, NotALogin, RotatingSecret, causes::in_one_line,
@@ -176,7 +177,7 @@ pub async fn connect_with<T: Tls>(
         .log_in(|credential| {
             let tls = tls.clone();
             async move {
-                let config = configured(config, secret.id(), &credential);
+                let config = configured(config, &credential);
                 // it may be long until the server answers, and a guard is for as long as it takes to read
                 drop(credential);
                 let refused = match config {
@@ -238,29 +239,11 @@ pub(crate) fn place(config: &Config) -> (String, u16) {
 }
 
 /// The caller's settings, and the secret's.
-pub(crate) fn configured(
-    config: &Config,
-    secret: &str,
-    credential: &Credential,
-) -> Result<Config, Refusal> {
+pub(crate) fn configured(config: &Config, credential: &Credential) -> Result<Config, Refusal> {
     if !config.get_hosts().is_empty() || !config.get_hostaddrs().is_empty() {
         return Err(Refusal::HostTwice);
     }
-    let login = Login::of(secret, credential)?;
-    let mut config = config.clone();
-    config
-        .host(login.host)
-        .port(login.port)
-        .user(login.user)
-        .password(login.password.expose_secret())
-        .ssl_mode(if login.tls {
-            SslMode::Require
-        } else {
-            SslMode::Disable
-        });
-    if let Some(database) = login.database {
-        config.dbname(database);
-    }
+    let mut config = Login::of(credential)?.with_tokio_postgres(config.clone());
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_TIMEOUT);
     }

@@ -54,7 +54,7 @@ pub trait SecretProvider: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// There is none, or no answer. A store that knows no stages answers [`Stage::Pending`] with
+    /// There is none, or no answer. A store that knows no stages answers all but [`Stage::Current`] with
     /// [`ProviderErrorKind::NotFound`].
     fn fetch(
         &self,
@@ -129,6 +129,8 @@ pub enum Stage {
     Current,
     /// The version that a rotation under way will put in force.
     Pending,
+    /// The version that was in force before the current one.
+    Previous,
 }
 
 impl Stage {
@@ -137,6 +139,7 @@ impl Stage {
         match self {
             Self::Current => "AWSCURRENT",
             Self::Pending => "AWSPENDING",
+            Self::Previous => "AWSPREVIOUS",
         }
     }
 }
@@ -163,6 +166,8 @@ pub struct Version {
     pub lease: Option<Duration>,
     /// When it was made, by the store's clock. A store that lags is found out by it.
     pub created: Option<SystemTime>,
+    /// The version before it, where that is wanted: asked for by itself, and not by the provider.
+    pub(crate) previous: Option<Box<Version>>,
 }
 
 impl Version {
@@ -174,6 +179,7 @@ impl Version {
             arn: None,
             lease: None,
             created: None,
+            previous: None,
         }
     }
 
