@@ -28,6 +28,7 @@ use super::{
 use crate::{
     Attempt, Credential, LogInError, RotatingSecret,
     postgres::{ConnectError, Refusal, Tls, configured, connect_once, takes_writes, wants_writes},
+    slot,
 };
 
 /// A pool of the secret's connections. A clone is the same pool.
@@ -62,7 +63,7 @@ pub async fn pool_with<T: Tls>(
 ) -> Result<Pool<T>, ConnectError> {
     let on = Handle::try_current().map_err(|_| LogInError::Failed(Refusal::NoRuntime))?;
     let credential = secret.usable().await?;
-    let (of, read_write) = (secret.clone(), wants_writes(&mut config, settings));
+    let (of, read_write) = (secret.shared.clone(), wants_writes(&mut config, settings));
     let make = move |credential: &Credential| {
         let config = configured(&config, credential).map_err(failed)?;
         let shared = Arc::new(Shared {
@@ -182,7 +183,8 @@ pub struct Manager<T> {
 
 /// What a pool of bb8's keeps to itself, and its manager knows.
 struct Shared {
-    secret: RotatingSecret,
+    /// No handle: bb8 goes on trying after its pool is dropped, and that must not keep the secret alive.
+    secret: Arc<slot::Shared>,
     version: Arc<str>,
     failure: watch::Sender<Option<LastFailure>>,
     /// How many connections are to be closed.
@@ -195,14 +197,14 @@ impl Shared {
     }
 
     fn is_doubted(&self) -> bool {
-        self.secret.shared.rejections.is_doubted(&self.version)
+        self.secret.rejections.is_doubted(&self.version)
     }
 }
 
 impl<T> fmt::Debug for Manager<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Manager")
-            .field("secret", &self.shared.secret)
+            .field("secret", &self.shared.secret.id)
             .field("version", &self.shared.version)
             .finish_non_exhaustive()
     }
