@@ -146,17 +146,18 @@ mod tests {
         assert_eq!(told.within(Some(2 * MINUTE)).ttl, MINUTE);
     }
 
-    /// What lib.rs tells of the price.
     #[test]
-    fn an_instance_asks_ten_thousand_times_a_month_and_while_it_is_told_a_twelfth_of_that() {
-        let month = 30 * 24 * HOUR;
+    fn what_asking_costs_is_what_the_documentation_says() {
         let usual = Lifetime::new(USUAL, 24 * HOUR).unwrap();
-        let asks = |lifetime: Lifetime| {
-            let between = lifetime.refresh_after(0.5).as_secs_f64();
-            (month.as_secs_f64() / between).round()
-        };
-        assert_eq!(asks(usual), 10_165.0);
-        assert_eq!(asks(usual.while_told()), 847.0);
+        let page = include_str!("lib.rs");
+        for (lifetime, calls) in [(usual, "10,165"), (usual.while_told(), "847")] {
+            let month = 30 * 24 * HOUR;
+            let asked = month.div_duration_f64(lifetime.refresh_after(0.5)).round();
+            assert_eq!(format!("{asked}"), calls.replace(',', ""));
+            let dollars = asked * 0.05 / 10_000.0;
+            let row = format!("| {calls} | ${dollars:.3} | ${:.2} |", dollars * 300.0);
+            assert!(page.contains(&row), "{row}");
+        }
     }
 
     #[test]
