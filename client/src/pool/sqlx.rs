@@ -209,7 +209,8 @@ impl Following {
     /// Has sqlx connect with this credential from now on.
     fn give(&self, credential: &Credential) -> Result<(), Error> {
         let mut given = self.given();
-        if *given != *credential.version_id() {
+        // the next token of the same login is no new version
+        if *given != *credential.version_id() || credential.is_auth_token() {
             let options = PgConnectOptions::clone(&self.pool.connect_options());
             self.pool
                 .set_connect_options(configured(options, &self.secret, credential)?);

@@ -9,8 +9,10 @@
 //!
 //! `tls` is whatever tokio-postgres takes; `tls()`, behind the feature of that name, makes one that trusts RDS's roots
 //! and the public ones. The server is asked for TLS, and a connection without it is an error, unless the secret itself
-//! says `"ssl": false`.
+//! says `"ssl": false`. A server that asks for the password in clear does not get it, with TLS or without: it is an error. Only a token
+//! ([`Version::as_auth_token`](crate::provider::Version::as_auth_token)) is sent so, over TLS.
 
+mod cleartext;
 #[cfg(feature = "listen")]
 mod listen;
 #[cfg(feature = "tls")]
@@ -21,11 +23,13 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 use tokio_postgres::{
-    Client, Config, Connection, Socket,
-    config::SslMode,
+    CancelToken, Client, Config, Connection, Socket,
+    config::{SslMode, SslNegotiation},
     tls::{MakeTlsConnect, TlsConnect},
 };
 
+use cleartext::Guard;
+pub use cleartext::Guarded;
 #[cfg(feature = "listen")]
 pub use listen::{NotListening, channel, listen};
 #[cfg(feature = "tls")]
@@ -149,17 +153,33 @@ pub async fn connect_with<T: Tls>(
     secret: &RotatingSecret,
     config: &Config,
     tls: T,
-) -> Result<(Client, Connection<Socket, T::Stream>), ConnectError> {
+) -> Result<(Client, Connection<Socket, Guarded<T::Stream>>), ConnectError> {
     let (client, connection, _) = connect_versioned(secret, config, tls).await?;
     Ok((client, connection))
 }
 
-/// The same, with the version that logged in.
+/// Asks the server to end the query that runs on a connection made here: a token's own `cancel_query` does not know that the secret says
+/// `"ssl": false`.
+///
+/// # Errors
+///
+/// There is no credential, or the server is not reached.
+pub async fn cancel<T: Tls>(
+    secret: &RotatingSecret,
+    token: &CancelToken,
+    tls: T,
+) -> Result<(), ConnectError> {
+    let encrypted = secret.usable().await?.tls();
+    let asked = token.cancel_query(Guard::of(tls, encrypted, false)).await;
+    asked.map_err(|error| LogInError::Failed(error.into()))
+}
+
+/// The same as [`connect_with`], with the version that logged in.
 pub(crate) async fn connect_versioned<T: Tls>(
     secret: &RotatingSecret,
     config: &Config,
     tls: T,
-) -> Result<(Client, Connection<Socket, T::Stream>, String), ConnectError> {
+) -> Result<(Client, Connection<Socket, Guarded<T::Stream>>, String), ConnectError> {
     Handle::try_current().map_err(|_| LogInError::Failed(Refusal::NoRuntime))?;
     secret
         .log_in(|credential| {
@@ -169,9 +189,10 @@ pub(crate) async fn connect_versioned<T: Tls>(
                 let version = credential.version().to_owned();
                 let host = credential.host().unwrap_or_default().to_owned();
                 let port = credential.port();
+                let guard = Guard::of(tls, credential.tls(), credential.is_auth_token());
                 // it may be long until the server answers, and a guard is for as long as it takes to read
                 drop(credential);
-                match config.map_err(Attempt::Failed)?.connect(tls).await {
+                match config.map_err(Attempt::Failed)?.connect(guard).await {
                     Ok((client, connection)) => Ok((client, connection, version)),
                     Err(error) => {
                         let code = error.code().map(|code| code.code().to_owned());
@@ -195,11 +216,11 @@ fn configured(config: &Config, secret: &str, credential: &Credential) -> Result<
         .port(login.port)
         .user(login.user)
         .password(login.password.expose_secret())
-        .ssl_mode(if login.tls {
-            SslMode::Require
-        } else {
-            SslMode::Disable
-        });
+        .ssl_mode(SslMode::Require);
+    if !login.tls {
+        // the guard stands in for TLS, and nothing is negotiated
+        config.ssl_negotiation(SslNegotiation::Direct);
+    }
     if let Some(database) = login.database {
         config.dbname(database);
     }

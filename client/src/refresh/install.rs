@@ -45,7 +45,8 @@ impl<P: SecretProvider> Refresher<P> {
         let last = self.shared.last();
         let held = last.credential();
         let known = last.is_usable() && held.version() == version.id;
-        let credential = if known {
+        // the next token of the same login is no new version, and it lives longer
+        let credential = if known && !version.auth_token {
             held.confirmed(stage, version.lease, asked)
         } else {
             Credential::new(version, stage, asked)
