@@ -31,6 +31,7 @@ pub struct Credential {
     arn: Option<Arc<str>>,
     lease: Option<Duration>,
     created: Option<SystemTime>,
+    auth_token: bool,
     asked: Asked,
 }
 
@@ -89,6 +90,7 @@ impl Credential {
             arn: version.arn.map(Into::into),
             lease: version.lease,
             created: version.created,
+            auth_token: version.auth_token,
             asked,
         }
     }
@@ -230,6 +232,12 @@ impl Credential {
     /// The overlap window that the rotation function announces in the document.
     pub fn overlap_window(&self) -> Option<Duration> {
         self.fields.overlap_seconds.map(Duration::from_secs)
+    }
+
+    /// Whether the password is a token that the server asks for in clear, over TLS: see
+    /// [`Version::as_auth_token`](crate::provider::Version::as_auth_token).
+    pub fn is_auth_token(&self) -> bool {
+        self.auth_token
     }
 
     /// How long the store lets this version live, counted from when it was fetched, where it is a lease.

@@ -54,6 +54,11 @@ impl<'a> Login<'a> {
                  leave the engine out"
             )));
         }
+        if credential.is_auth_token() && !credential.tls() {
+            return Err(not(
+                "is a token, which a server asks for in clear, and the document says \"ssl\": false: leave that out".to_owned(),
+            ));
+        }
         let missing = |field| {
             not(format!(
                 "has no {field}: store RDS's JSON, with host, username and password, or name its fields (Builder::field_names)"

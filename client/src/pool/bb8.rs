@@ -18,16 +18,20 @@ use std::{
 
 use bb8::{Builder, ErrorSink, ManageConnection, PooledConnection, RunError};
 use futures_util::FutureExt;
+use secrecy::ExposeSecret;
 use tokio::{runtime::Handle, sync::watch};
 use tokio_postgres::{Client, Config};
 
 use super::{
     Settings,
     following::{Driver, Following, Holds, NO_ROOM},
+    token,
 };
 use crate::{
     Attempt, Credential, LogInError, RotatingSecret,
-    postgres::{ConnectError, Refusal, Tls, configured, connect_once, takes_writes, wants_writes},
+    postgres::{
+        ConnectError, Guard, Refusal, Tls, configured, connect_once, takes_writes, wants_writes,
+    },
     slot,
 };
 
@@ -65,7 +69,7 @@ pub async fn pool_with<T: Tls>(
     let credential = secret.usable().await?;
     let (of, read_write) = (secret.shared.clone(), wants_writes(&mut config, settings));
     let make = move |credential: &Credential| {
-        let config = configured(&config, credential).map_err(failed)?;
+        let (config, tls) = configured(&config, credential, tls.clone()).map_err(failed)?;
         let shared = Arc::new(Shared {
             secret: of.clone(),
             version: credential.version_id().clone(),
@@ -74,7 +78,7 @@ pub async fn pool_with<T: Tls>(
         });
         let manager = Manager {
             config,
-            tls: tls.clone(),
+            tls,
             read_write,
             shared: shared.clone(),
         };
@@ -176,7 +180,7 @@ struct LastFailure {
 /// Makes the connections of one version.
 pub struct Manager<T> {
     config: Config,
-    tls: T,
+    tls: Guard<T>,
     read_write: bool,
     shared: Arc<Shared>,
 }
@@ -226,7 +230,11 @@ impl<T: Tls> ManageConnection for Manager<T> {
             let told = "the server rejects this version: it is tried again by one login at a time";
             return Err(LogInError::Failed(Refusal::NotNow(told)));
         }
-        let connected = connect_once(&self.config, self.tls.clone()).await;
+        let mut config = self.config.clone();
+        if let Some(token) = token(&self.shared.secret, &self.shared.version) {
+            config.password(token.expose_secret());
+        }
+        let connected = connect_once(&config, self.tls.clone()).await;
         self.shared
             .failure
             .send_replace(connected.as_ref().err().map(|refusal| LastFailure {

@@ -15,6 +15,7 @@ use std::{fmt, io, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use async_stream::try_stream;
 use futures_util::{TryStreamExt, future::BoxFuture, stream::BoxStream};
+use secrecy::ExposeSecret;
 use sqlx::{
     Acquire, Connection, Describe, Either, Error, Execute, Executor, PgPool, Postgres, SqlStr,
     Transaction,
@@ -29,8 +30,11 @@ use tokio::{runtime::Handle, time::timeout};
 use super::{
     Settings,
     following::{Driver, Following, Holds, NO_ROOM},
+    token,
 };
-use crate::{Credential, LogInError, RotatingSecret, causes::in_one_line, postgresql::Login};
+use crate::{
+    Credential, LogInError, RotatingSecret, causes::in_one_line, postgresql::Login, slot::Shared,
+};
 
 /// A login that takes longer may be one that sqlx tries again and again.
 const SLOW: Duration = Duration::from_secs(2);
@@ -78,10 +82,13 @@ pub async fn pool_with(
         configuration("there is no tokio runtime to keep the pool on: make it inside of one")
     })?;
     let credential = secret.usable().await.map_err(configuration)?;
+    let of = secret.shared.clone();
     let make = move |credential: &Credential| {
         let connect = configured(connect.clone(), credential)?;
         Ok(Inner {
             pool: options.clone().connect_lazy_with(connect),
+            secret: of.clone(),
+            version: credential.version_id().clone(),
             read_write: settings.read_write,
         })
     };
@@ -141,6 +148,8 @@ impl Pool {
 #[derive(Clone)]
 struct Inner {
     pool: PgPool,
+    secret: Arc<Shared>,
+    version: Arc<str>,
     read_write: bool,
 }
 
@@ -151,6 +160,11 @@ impl Driver for Inner {
 
     async fn get(&self) -> Result<PoolConnection<Postgres>, Error> {
         loop {
+            if let Some(token) = token(&self.secret, &self.version) {
+                let options = PgConnectOptions::clone(&self.pool.connect_options());
+                let renewed = options.password(token.expose_secret());
+                self.pool.set_connect_options(renewed);
+            }
             let logs_in = self.holds().lacks_one();
             let taken = match logs_in {
                 true => eagerly(self.pool.acquire()).await,

@@ -8,11 +8,14 @@
 //! ```
 //!
 //! `tls` is whatever tokio-postgres takes; `tls()`, behind the feature of that name, makes one that trusts RDS's roots
-//! and the public ones, and `TlsBuilder` one with roots, a client certificate or a crypto provider of your own. The server is asked for TLS, and a connection without it is an error, unless the secret itself
-//! says `"ssl": false`.
+//! and the public ones, and `TlsBuilder` one with roots, a client certificate or a crypto provider of your own. The server is asked
+//! for TLS, and a connection without it is an error, unless the secret itself says `"ssl": false`. A server that asks for the password
+//! in clear does not get it, with TLS or without: it is an error. Only a token
+//! ([`Version::as_auth_token`](crate::provider::Version::as_auth_token)) is sent so, over TLS.
 
 #[cfg(feature = "tls")]
 mod chain;
+mod cleartext;
 #[cfg(feature = "listen")]
 mod listen;
 #[cfg(feature = "tls")]
@@ -22,13 +25,15 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio_postgres::{
-    Client, Config, Connection, Socket,
-    config::Host,
+    CancelToken, Client, Config, Connection, Socket,
+    config::{Host, SslMode, SslNegotiation},
     tls::{MakeTlsConnect, TlsConnect},
 };
 #[cfg(any(feature = "deadpool", feature = "bb8"))]
 use tokio_postgres::{SimpleQueryMessage, config::TargetSessionAttrs};
 
+pub(crate) use cleartext::Guard;
+pub use cleartext::Guarded;
 #[cfg(feature = "listen")]
 pub use listen::{NotListening, channel, listen};
 #[cfg(feature = "tls")]
@@ -171,17 +176,17 @@ pub async fn connect_with<T: Tls>(
     secret: &RotatingSecret,
     config: &Config,
     tls: T,
-) -> Result<(Client, Connection<Socket, T::Stream>), ConnectError> {
+) -> Result<(Client, Connection<Socket, Guarded<T::Stream>>), ConnectError> {
     Handle::try_current().map_err(|_| LogInError::Failed(Refusal::NoRuntime))?;
     secret
         .log_in(|credential| {
             let tls = tls.clone();
             async move {
-                let config = configured(config, &credential);
+                let configured = configured(config, &credential, tls);
                 // it may be long until the server answers, and a guard is for as long as it takes to read
                 drop(credential);
-                let refused = match config {
-                    Ok(config) => match connect_once(&config, tls).await {
+                let refused = match configured {
+                    Ok((config, tls)) => match connect_once(&config, tls).await {
                         Ok(connected) => return Ok(connected),
                         Err(refusal) => refusal,
                     },
@@ -192,6 +197,22 @@ pub async fn connect_with<T: Tls>(
             }
         })
         .await
+}
+
+/// Asks the server to end the query that runs on a connection made here: a token's own `cancel_query` does not know that the secret says
+/// `"ssl": false`.
+///
+/// # Errors
+///
+/// There is no credential, or the server is not reached.
+pub async fn cancel<T: Tls>(
+    secret: &RotatingSecret,
+    token: &CancelToken,
+    tls: T,
+) -> Result<(), ConnectError> {
+    let encrypted = secret.usable().await?.tls();
+    let asked = token.cancel_query(Guard::of(tls, encrypted, false)).await;
+    asked.map_err(|error| LogInError::Failed(error.into()))
 }
 
 /// One attempt, with the host and the port in its error.
@@ -239,13 +260,24 @@ pub(crate) fn place(config: &Config) -> (String, u16) {
 }
 
 /// The caller's settings, and the secret's.
-pub(crate) fn configured(config: &Config, credential: &Credential) -> Result<Config, Refusal> {
+pub(crate) fn configured<T>(
+    config: &Config,
+    credential: &Credential,
+    tls: T,
+) -> Result<(Config, Guard<T>), Refusal> {
     if !config.get_hosts().is_empty() || !config.get_hostaddrs().is_empty() {
         return Err(Refusal::HostTwice);
     }
-    let mut config = Login::of(credential)?.with_tokio_postgres(config.clone());
+    let login = Login::of(credential)?;
+    let guard = Guard::of(tls, credential.tls(), credential.is_auth_token());
+    let mut config = login.with_tokio_postgres(config.clone());
+    if !credential.tls() {
+        // the guard stands in for TLS, and nothing is negotiated
+        config.ssl_mode(SslMode::Require);
+        config.ssl_negotiation(SslNegotiation::Direct);
+    }
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_TIMEOUT);
     }
-    Ok(config)
+    Ok((config, guard))
 }

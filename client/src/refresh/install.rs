@@ -46,7 +46,8 @@ impl<P: SecretProvider> Refresher<P> {
         let last = self.shared.last();
         let held = last.credential();
         let known = last.is_usable() && held.version() == version.id;
-        let credential = if known {
+        // the next token of the same login is no new version, and it lives longer
+        let credential = if known && !version.auth_token {
             held.confirmed(version, stage, asked)
         } else {
             Credential::new(&self.source, version, stage, asked)
