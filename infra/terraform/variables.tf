@@ -497,7 +497,7 @@ variable "known_readers" {
 }
 
 variable "watched_secrets" {
-  description = "Names and ARNs whose failed rotations and unknown readers are told, such as *orders/*."
+  description = "Names and ARNs whose failed rotations and unknown readers are told, and whose replicas operators may promote, such as *orders/*."
   type        = string
   default     = "*"
   nullable    = false

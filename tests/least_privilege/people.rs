@@ -204,11 +204,12 @@ async fn an_operator_inspects_this_function_its_log_and_the_keys_and_no_others()
 }
 
 #[tokio::test]
-async fn an_operator_promotes_replicas_of_this_regions_secrets_and_looks_into_cloudtrail() {
-    let deployed = Deployed::new(&[]).await;
+async fn an_operator_promotes_replicas_of_this_regions_watched_secrets_and_looks_into_cloudtrail() {
+    let deployed = Deployed::new(&[("WatchedSecrets", "*demo/*")]).await;
     let policy = Policy::parse(&operator(&deployed)).unwrap();
     let replica = common::arn(&deployed.world, deployed.world.single_user())
         .replace("us-east-1", "eu-west-1");
+    let other = replica.replace("demo", "other");
     for (action, resource, primary, decision) in [
         (
             "secretsmanager:StopReplicationToReplica",
@@ -223,6 +224,12 @@ async fn an_operator_promotes_replicas_of_this_regions_secrets_and_looks_into_cl
             Decision::NotAllowed,
         ),
         (
+            "secretsmanager:StopReplicationToReplica",
+            &other,
+            "us-east-1",
+            Decision::NotAllowed,
+        ),
+        (
             "secretsmanager:DeleteSecret",
             &replica,
             "us-east-1",
@@ -232,12 +239,13 @@ async fn an_operator_promotes_replicas_of_this_regions_secrets_and_looks_into_cl
     ] {
         let mut keys = Keys::default();
         keys.set("secretsmanager:SecretPrimaryRegion", [primary]);
+        keys.set("secretsmanager:SecretId", [resource]);
         let request = Request {
             action,
             resource,
             keys: &keys,
         };
         let decided = decide(std::slice::from_ref(&policy), &request);
-        assert_eq!(decided, Ok(decision), "{action} {primary}");
+        assert_eq!(decided, Ok(decision), "{action} {resource} {primary}");
     }
 }
