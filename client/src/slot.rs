@@ -3,7 +3,10 @@
 use std::{
     fmt,
     ops::Deref,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -39,6 +42,8 @@ pub(crate) struct Shared {
 pub(crate) struct Pushed {
     latest: Mutex<Push>,
     told: Notify,
+    /// Somebody listens for it.
+    heard: AtomicBool,
 }
 
 /// That there may be a new version, and perhaps which.
@@ -46,6 +51,8 @@ pub(crate) struct Pushed {
 pub(crate) struct Push {
     pub(crate) unnamed: bool,
     pub(crate) named: Option<String>,
+    /// Nobody listens any more.
+    pub(crate) unheard: bool,
 }
 
 impl Pushed {
@@ -57,6 +64,22 @@ impl Pushed {
             None => latest.unnamed = true,
         }
         self.told.notify_one();
+    }
+
+    /// Whether somebody listens from now on.
+    #[cfg(feature = "listen")]
+    pub(crate) fn set_heard(&self, heard: bool) {
+        self.heard.store(heard, Ordering::SeqCst);
+        if !heard {
+            let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+            latest.unheard = true;
+            self.told.notify_one();
+        }
+    }
+
+    /// Whether somebody listens.
+    pub(crate) fn are_heard(&self) -> bool {
+        self.heard.load(Ordering::SeqCst)
     }
 
     /// What was pushed since the last time; nothing, if that was the whole of it.
@@ -85,18 +108,10 @@ struct Invalidated {
     at: Instant,
 }
 
-/// The version in force, and since when, if it was not the first.
+/// The version in force.
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
     pub(crate) version: Arc<str>,
-    #[cfg_attr(
-        not(any(feature = "deadpool", feature = "sqlx")),
-        expect(
-            dead_code,
-            reason = "pools that don't know a connection's version look at its age"
-        )
-    )]
-    pub(crate) at: Option<Instant>,
 }
 
 impl Shared {
@@ -109,7 +124,6 @@ impl Shared {
     ) -> (Self, watch::Sender<Change>) {
         let (tell, changes) = watch::channel(Change {
             version: first.version_id().clone(),
-            at: None,
         });
         let shared = Self {
             id,

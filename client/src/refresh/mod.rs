@@ -3,7 +3,7 @@
 //! It waits for the first of these, and does one at a time:
 //!
 //! - the lifetime nears its end: AWSCURRENT is asked for;
-//! - somebody was told of a new version: the same, once a second until that version is seen;
+//! - somebody, or the provider, was told of a new version: the same, once a second until that version is seen;
 //! - somebody wants the provider asked, or a credential where there is none;
 //! - somebody wants another one than the server rejected: asked for until the store may have caught up;
 //! - the bound is reached, in the middle of a fetch too: what is in force is withdrawn.
@@ -16,14 +16,14 @@ mod recover;
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until, timeout},
 };
 
 use crate::{
-    credential::Asked,
+    credential::{Asked, Source},
     error::Error,
     lifetime::Lifetime,
     provider::{ProviderError, ProviderErrorKind, SecretProvider, Stage, Version},
@@ -40,6 +40,16 @@ const PERMANENT: Duration = Duration::from_secs(1);
 
 pub(crate) type Reply = oneshot::Sender<Result<CredentialGuard, Error>>;
 
+/// How a secret is renewed.
+pub(crate) struct Settings {
+    pub(crate) lifetime: Lifetime,
+    /// In its place while the database tells of changes.
+    pub(crate) while_told: Lifetime,
+    pub(crate) fetch_timeout: Duration,
+    /// Whether AWSPREVIOUS is kept beside AWSCURRENT.
+    pub(crate) keeps_previous: bool,
+}
+
 /// What handles ask the task.
 pub(crate) enum Ask {
     /// Whatever is in force, or the next one.
@@ -50,16 +60,24 @@ pub(crate) enum Ask {
     Recover(Recovery),
 }
 
+/// Whether a cache between here and the store may answer.
+#[derive(Clone, Copy)]
+enum Freshness {
+    /// It may: nothing says that there is another version.
+    Cached,
+    /// It may not.
+    Anew,
+}
+
 pub(crate) struct Refresher<P> {
     provider: P,
+    source: Arc<Source>,
     shared: Arc<Shared>,
     tell: watch::Sender<Change>,
     asks: mpsc::UnboundedReceiver<Ask>,
-    /// As it was set up.
-    longest: Lifetime,
+    settings: Settings,
     /// As the document that is in force has it.
     lifetime: Lifetime,
-    fetch_timeout: Duration,
     refresh_at: Instant,
     backoff: ExponentialBackoff,
     failure: Option<Failure>,
@@ -86,20 +104,20 @@ struct Failure {
 impl<P: SecretProvider> Refresher<P> {
     pub(crate) fn new(
         provider: P,
+        source: Arc<Source>,
         shared: Arc<Shared>,
         tell: watch::Sender<Change>,
         asks: mpsc::UnboundedReceiver<Ask>,
-        longest: Lifetime,
-        fetch_timeout: Duration,
+        settings: Settings,
     ) -> Self {
         let now = Instant::now();
         let mut refresher = Self {
             provider,
+            source,
             tell,
             asks,
-            longest,
-            lifetime: longest,
-            fetch_timeout,
+            lifetime: settings.lifetime,
+            settings,
             refresh_at: now,
             backoff: backoff().build(),
             failure: None,
@@ -118,6 +136,9 @@ impl<P: SecretProvider> Refresher<P> {
 
     pub(crate) async fn run(mut self) {
         let shared = self.shared.clone();
+        // a panic in it ends the telling, and not the secret
+        let told = AssertUnwindSafe(self.provider.changes(&shared.id));
+        let mut told = told.catch_unwind().fuse();
         loop {
             let (forced_at, round_at) = (self.forced_at(), self.round_at());
             tokio::select! {
@@ -126,10 +147,11 @@ impl<P: SecretProvider> Refresher<P> {
                     None => return,
                 },
                 push = shared.pushed.told() => self.pushed(push),
+                Some(Ok(())) = told.next() => self.look_again(),
                 () = at(self.look.at) => self.look().await,
                 () = at(forced_at) => self.forced().await,
                 () = at(round_at) => self.round().await,
-                () = sleep_until(self.refresh_at) => self.refresh().await,
+                () = sleep_until(self.refresh_at) => self.refresh(Freshness::Cached).await,
                 () = at(shared.last().ends_at()) => self.expire(),
             }
         }
@@ -143,7 +165,7 @@ impl<P: SecretProvider> Refresher<P> {
                 }
                 // what was asked before it was invalidated does not bring it back: then it is asked once more
                 while self.shared.current().is_err() && self.may_ask() {
-                    self.refresh().await;
+                    self.refresh(Freshness::Anew).await;
                 }
                 let _ = reply.send(self.outcome(false));
             }
@@ -169,7 +191,7 @@ impl<P: SecretProvider> Refresher<P> {
     async fn forced(&mut self) {
         self.forced_pace.ask(Instant::now());
         let waiting = std::mem::take(&mut self.forced);
-        self.refresh().await;
+        self.refresh(Freshness::Anew).await;
         for reply in waiting {
             let _ = reply.send(self.outcome(true));
         }
@@ -185,11 +207,11 @@ impl<P: SecretProvider> Refresher<P> {
     }
 
     /// Asks for AWSCURRENT, and has it in force.
-    async fn refresh(&mut self) {
-        match self.fetch(Stage::Current).await {
+    async fn refresh(&mut self, freshness: Freshness) {
+        match self.fetch_current(freshness).await {
             // what the server rejected does not come back while AWSPENDING, which it did not, is still pending
             Ok((version, asked)) if self.displaced.as_ref() == Some(&version.id) => {
-                match self.fetch(Stage::Pending).await {
+                match self.fetch(Stage::Pending, freshness).await {
                     Ok((pending, asked_after))
                         if pending.id == self.shared.last().credential().version() =>
                     {
@@ -204,11 +226,28 @@ impl<P: SecretProvider> Refresher<P> {
         }
     }
 
+    /// AWSCURRENT, and with it AWSPREVIOUS where that is kept.
+    async fn fetch_current(&self, freshness: Freshness) -> Result<(Version, Asked), ProviderError> {
+        current(self.settings.keeps_previous, |stage| {
+            self.fetch(stage, freshness)
+        })
+        .await
+    }
+
     /// One question, within its time limit. If the bound is reached meanwhile, so be it.
-    async fn fetch(&self, stage: Stage) -> Result<(Version, Asked), ProviderError> {
+    async fn fetch(
+        &self,
+        stage: Stage,
+        freshness: Freshness,
+    ) -> Result<(Version, Asked), ProviderError> {
         let asked = Asked::now();
-        let fetch = async { self.provider.fetch(&self.shared.id, stage).await };
-        let mut fetch = std::pin::pin!(answered(self.fetch_timeout, fetch));
+        let fetch = async {
+            match freshness {
+                Freshness::Cached => self.provider.fetch(&self.shared.id, stage).await,
+                Freshness::Anew => self.provider.fetch_anew(&self.shared.id, stage).await,
+            }
+        };
+        let mut fetch = std::pin::pin!(answered(self.settings.fetch_timeout, fetch));
         let answer = loop {
             tokio::select! {
                 biased;
@@ -216,11 +255,7 @@ impl<P: SecretProvider> Refresher<P> {
                 () = at(self.shared.last().ends_at()) => self.expire(),
             }
         };
-        let failed = answer.as_ref().err();
-        let absent = |error: &&ProviderError| {
-            stage == Stage::Pending && error.kind() == ProviderErrorKind::NotFound
-        };
-        count(&self.shared.id, failed.filter(|error| !absent(error)));
+        count(&self.shared.id, stage, answer.as_ref().err());
         answer.map(|version| (version, asked))
     }
 
@@ -230,8 +265,9 @@ impl<P: SecretProvider> Refresher<P> {
             let delay = self.backoff.next().unwrap_or(LONGEST_DELAY);
             (now + delay, now + delay)
         } else {
-            let delay = self.lifetime.refresh_after(fastrand::f64());
-            (now + delay, now + PERMANENT)
+            // not as late as what is told of changes would be asked
+            let usual = self.lifetime_of(self.shared.last().credential(), self.settings.lifetime);
+            (now + usual.refresh_after(fastrand::f64()), now + PERMANENT)
         };
         self.refresh_at = next;
         let age = self.shared.last().credential().age();
@@ -309,10 +345,41 @@ pub(crate) async fn answered<T>(
     }
 }
 
-/// Every question, and those that failed by kind.
-pub(crate) fn count(secret: &str, failed: Option<&ProviderError>) {
+/// AWSCURRENT, and with it AWSPREVIOUS if that is kept: both or neither.
+///
+/// In this order: if another version is promoted between the two questions, AWSPREVIOUS is what was AWSCURRENT for the first
+/// of them, and that one is asked again.
+pub(crate) async fn current<F>(
+    keeps_previous: bool,
+    fetch: impl Fn(Stage) -> F,
+) -> Result<(Version, Asked), ProviderError>
+where
+    F: Future<Output = Result<(Version, Asked), ProviderError>>,
+{
+    let (mut version, mut asked) = fetch(Stage::Current).await?;
+    if keeps_previous {
+        let previous = match fetch(Stage::Previous).await {
+            Ok((previous, _)) => Some(previous),
+            Err(error) if error.kind() == ProviderErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        if previous.as_ref().is_some_and(|it| it.id == version.id) {
+            (version, asked) = fetch(Stage::Current).await?;
+        }
+        // a store without stages may answer with the current one
+        let previous = previous.filter(|it| it.id != version.id);
+        version.previous = previous.map(Box::new);
+    }
+    Ok((version, asked))
+}
+
+/// Every question, and those that failed by kind. That no version is pending or came before is no failure.
+pub(crate) fn count(secret: &str, stage: Stage, failed: Option<&ProviderError>) {
     metrics::counter!("rotating_secret_fetches_total", "secret" => secret.to_owned()).increment(1);
-    if let Some(error) = failed {
+    let is_absent = |error: &&ProviderError| {
+        stage != Stage::Current && error.kind() == ProviderErrorKind::NotFound
+    };
+    if let Some(error) = failed.filter(|error| !is_absent(error)) {
         let kind = error.kind().name();
         metrics::counter!("rotating_secret_failures_total", "secret" => secret.to_owned(), "kind" => kind)
             .increment(1);

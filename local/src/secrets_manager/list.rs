@@ -79,7 +79,7 @@ pub(super) fn list_secrets(state: &State, input: Value, view: View) -> Result<Va
                 .all(|filter| filter.matches(secret, &state.region))
     };
     let seen = |secret: &Secret| state.seen(&secret.arn, view).ok();
-    let secrets = state.secrets.iter().filter_map(|secret| seen(secret));
+    let secrets = state.secrets.iter().filter_map(seen);
     let mut secrets: Vec<&Secret> = secrets.filter(shown).collect();
     match request.sort_by.as_deref() {
         None | Some("created-date") => {} // the order in which they are kept
