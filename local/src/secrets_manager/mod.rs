@@ -15,6 +15,7 @@
 mod access;
 mod constraints;
 mod describe;
+mod due;
 mod error;
 mod faults;
 mod filter;
@@ -46,9 +47,10 @@ use uuid::Uuid;
 
 pub(crate) use self::faults::LAGGING;
 pub use self::{
+    due::{Due, Event},
     error::ServiceError,
     faults::{Behavior, Fault, Hang, When},
-    firing::{Due, Event, Fired},
+    firing::Fired,
     rotation::{Attempt, Retry, Rotation, StepRun},
 };
 use self::{
@@ -183,6 +185,11 @@ impl SecretsManager {
         &self.shared.clock
     }
 
+    /// What happens next by itself, the earliest first.
+    pub fn schedule(&self) -> Vec<Due> {
+        due::schedule(&self.lock())
+    }
+
     /// The roles of its callers.
     pub fn iam(&self) -> &Iam {
         &self.shared.iam
@@ -277,7 +284,7 @@ impl SecretsManager {
         let secret = inner.state.find_mut(secret)?;
         secret.set_back(by);
         let arn = secret.arn.clone();
-        firing::use_window(&mut inner, &arn, now);
+        due::use_window(&mut inner, &arn, now);
         Ok(())
     }
 
@@ -363,7 +370,7 @@ impl SecretsManager {
         constraints::check(operation, &input)?;
         let now = self.clock().now();
         let mut inner = self.lock();
-        firing::bury(&mut inner, now);
+        due::bury(&mut inner, now);
         let state = &mut inner.state;
         if let Some(caller) = caller {
             access::authorize(caller, state, operation, &input)?;
