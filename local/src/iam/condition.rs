@@ -7,7 +7,7 @@ use wildmatch::WildMatch;
 
 /// The keys that the services here answer for. Where a request does not bring one of them, it is absent; a condition on any
 /// other key cannot be judged.
-const KNOWN: [&str; 20] = [
+const KNOWN: [&str; 22] = [
     "aws:RequestedRegion",
     "aws:ResourceAccount",
     "aws:SourceAccount",
@@ -16,8 +16,10 @@ const KNOWN: [&str; 20] = [
     "kms:CallerAccount",
     "kms:EncryptionContext:SecretARN",
     "kms:ViaService",
+    "secretsmanager:AddReplicaRegions",
     "secretsmanager:Description",
     "secretsmanager:ForceDeleteWithoutRecovery",
+    "secretsmanager:ForceOverwriteReplicaSecret",
     "secretsmanager:KmsKeyId",
     "secretsmanager:ModifyRotationRules",
     "secretsmanager:Name",

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     error::ServiceError,
-    secret::{Secret, State},
+    secret::{Secret, State, arn_in},
 };
 use crate::iam::{ACCOUNT, Decision, Denied, Keys, Policy, Request, Role, decide};
 
@@ -33,8 +33,13 @@ pub(super) fn authorize(
             if operation == "CreateSecret" && list(input, "AddReplicaRegions").next().is_some() {
                 let resource = resource(state, input, secret);
                 caller.check("secretsmanager:ReplicateSecretToRegions", &resource, &keys)?;
+                encrypt_replicas(caller, state, input, secret)?;
             }
             encrypt(caller, state, input, secret)
+        }
+        "ReplicateSecretToRegions" => {
+            decrypt(caller, &state.region, secret)?;
+            encrypt_replicas(caller, state, input, secret)
         }
         "BatchGetSecretValue" if input.get("Filters").is_some() => {
             Ok(caller.check("secretsmanager:ListSecrets", "*", &keys)?)
@@ -100,6 +105,8 @@ fn resource(state: &State, input: &Value, secret: Option<&Secret>) -> String {
     }
 }
 
+const OVERWRITES: &str = "ForceOverwriteReplicaSecret";
+
 fn keys(region: &str, operation: &str, input: &Value, secret: Option<&Secret>) -> Keys {
     let mut keys = Keys::default();
     keys.set("aws:RequestedRegion", [region]);
@@ -108,7 +115,10 @@ fn keys(region: &str, operation: &str, input: &Value, secret: Option<&Secret>) -
     if let Some(secret) = secret {
         let function = secret.rotation_function.as_deref();
         keys.set("secretsmanager:resource/AllowRotationLambdaArn", function);
-        keys.set("secretsmanager:SecretPrimaryRegion", [region]);
+        keys.set(
+            "secretsmanager:SecretPrimaryRegion",
+            [secret.primary_region()],
+        );
         for tag in secret.tags.iter().flatten() {
             keys.set(&format!("aws:ResourceTag/{}", tag.key), [&tag.value]);
             let key = format!("secretsmanager:ResourceTag/{}", tag.key);
@@ -119,7 +129,8 @@ fn keys(region: &str, operation: &str, input: &Value, secret: Option<&Secret>) -
     let fields: &[&str] = match operation {
         "GetSecretValue" => &["VersionId", "VersionStage"],
         "UpdateSecretVersionStage" => &["VersionStage"],
-        "CreateSecret" => &["Name", "Description", "KmsKeyId"],
+        "CreateSecret" => &["Name", "Description", "KmsKeyId", OVERWRITES],
+        "ReplicateSecretToRegions" => &[OVERWRITES],
         "UpdateSecret" => &["Description", "KmsKeyId"],
         "DeleteSecret" => &["ForceDeleteWithoutRecovery"],
         "RotateSecret" => &["RotationLambdaARN", "RotateImmediately"],
@@ -137,6 +148,8 @@ fn keys(region: &str, operation: &str, input: &Value, secret: Option<&Secret>) -
         let modifies = input.get("RotationRules").is_some().to_string();
         keys.set("secretsmanager:ModifyRotationRules", [modifies]);
     }
+    let regions = list(input, "AddReplicaRegions").filter_map(|replica| text(replica, "Region"));
+    keys.set("secretsmanager:AddReplicaRegions", regions);
     let tags: Vec<&Value> = list(input, "Tags").collect();
     for tag in &tags {
         if let (Some(key), Some(value)) = (text(tag, "Key"), text(tag, "Value")) {
@@ -184,6 +197,25 @@ fn encrypt(
         Some(key) => use_key(caller, &state.region, key, &arn, actions),
         None => Ok(()),
     }
+}
+
+/// What each replica with a key of its own needs of that (docs), in the replica's region.
+fn encrypt_replicas(
+    caller: &Role,
+    state: &State,
+    input: &Value,
+    secret: Option<&Secret>,
+) -> Result<(), ServiceError> {
+    let primary = resource(state, input, secret);
+    for replica in list(input, "AddReplicaRegions") {
+        let key = text(replica, "KmsKeyId").filter(|key| !key.is_empty());
+        if let (Some(region), Some(key)) = (text(replica, "Region"), key) {
+            let arn = arn_in(region, &primary);
+            let actions = ["kms:GenerateDataKey", "kms:Encrypt"];
+            use_key(caller, region, key, &arn, &actions)?;
+        }
+    }
+    Ok(())
 }
 
 fn has_value(secret: &Secret, input: &Value) -> bool {

@@ -73,10 +73,7 @@ pub(super) fn list_secrets(state: &State, input: Value) -> Result<Value, Service
     let request: ListSecrets = parse(input)?;
     let shown = |secret: &&Secret| {
         (request.include_planned_deletion || secret.deleted.is_none())
-            && request
-                .filters
-                .iter()
-                .all(|filter| filter.matches(secret, &state.region))
+            && request.filters.iter().all(|filter| filter.matches(secret))
     };
     let mut secrets: Vec<&Secret> = state.secrets.iter().filter(shown).collect();
     match request.sort_by.as_deref() {

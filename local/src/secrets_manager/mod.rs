@@ -4,8 +4,11 @@
 //! the function invoked four times in the background, retries, and moves no label by itself. Where it is refused because a
 //! previous rotation isn't complete, that rotation is attempted again.
 //!
-//! What it does not have: replication but for [`SecretsManager::replicate`] and what CreateSecret is told of it, resource policies, encryption, managed external secrets, request quotas, and a schedule
-//! that fires by itself. Such an operation answers with an error that names it.
+//! Every region is served, at one address: a request's region is the one that it is signed for, and the service's own where
+//! it is not signed. Each has secrets of its own, and replicas of those of others.
+//!
+//! What it does not have: resource policies, encryption, replicas in other accounts, managed external secrets, request quotas,
+//! and a schedule that fires by itself. Such an operation answers with an error that names it.
 //!
 //! A caller whose access key was given to a role with [`Iam::restrict`] is allowed what its policies allow, and what they allow
 //! of the secret's KMS key; [`SecretsManager::call`] is nobody's call and always allowed.
@@ -24,6 +27,8 @@ mod list;
 mod model;
 mod random_password;
 mod read;
+mod regions;
+mod replication;
 mod rotation;
 mod schedule;
 mod secret;
@@ -31,7 +36,6 @@ mod wire;
 mod write;
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -48,11 +52,7 @@ pub use self::{
     faults::{Behavior, Fault, Hang, When},
     rotation::{Attempt, Retry, Rotation, StepRun},
 };
-use self::{
-    labels::Promotion,
-    rotation::Rotations,
-    secret::{State, View},
-};
+use self::{labels::Promotion, regions::Regions, rotation::Rotations, secret::View};
 use crate::{
     iam::{Iam, Policy, PolicyError, Role},
     invocation::Invoke,
@@ -70,19 +70,19 @@ struct Shared {
     ended: Notify,
     invoke: Invoke,
     iam: Iam,
+    /// The region of what is signed for none.
+    home: String,
 }
 
 /// All that is mutable, under the one lock, which is never held across an await.
 struct Inner {
-    state: State,
+    regions: Regions,
     rotations: Rotations,
     retry: Retry,
     faults: Vec<Fault>,
     calls: Vec<Call>,
     /// What the function's policy says to this service; none lets it in.
     function_policy: Option<Policy>,
-    /// How far the replicas lag, by region.
-    replicas: HashMap<String, Duration>,
 }
 
 /// One HTTP request, recorded at the moment of its effect, or of its refusal.
@@ -125,13 +125,12 @@ impl SecretsManager {
     /// An empty service, whose rotations call this function, whatever `RotationLambdaARN` says.
     pub fn new(region: &str, invoke: Invoke) -> Self {
         let inner = Inner {
-            state: State::new(region),
+            regions: Regions::new(region),
             rotations: Rotations::new(),
             retry: Retry::default(),
             faults: Vec::new(),
             calls: Vec::new(),
             function_policy: None,
-            replicas: HashMap::new(),
         };
         Self {
             shared: Arc::new(Shared {
@@ -139,19 +138,16 @@ impl SecretsManager {
                 ended: Notify::new(),
                 invoke,
                 iam: Iam::default(),
+                home: region.to_owned(),
             }),
         }
     }
 
-    /// From now on, GetSecretValue and DescribeSecret that are signed for this region are answered by a replica, which has
-    /// each change so much later. It is reached at the same address, and knows secrets by their names.
-    pub fn replicate(&self, region: &str, lag: Duration) {
-        self.lock().replicas.insert(region.to_owned(), lag);
-    }
-
-    fn view(&self, region: Option<&str>) -> View {
-        let lag = region.and_then(|region| self.lock().replicas.get(region).copied());
-        lag.map_or(View::Now, |lag| View::AsOf(now() - lag))
+    /// From now on, the replicas in this region come to be, change and go so much later than their primaries; at once unless
+    /// told. Each region is reached at the same address: a request's region is the one that it is signed for.
+    pub fn set_replica_lag(&self, region: &str, lag: Duration) {
+        let lag = TimeDelta::from_std(lag).unwrap_or(TimeDelta::MAX);
+        self.lock().regions.set_lag(region, lag);
     }
 
     /// The roles of its callers.
@@ -177,7 +173,7 @@ impl SecretsManager {
 
     /// Chooses what becomes of AWSPENDING when its version becomes current, for secrets that are created from now on.
     pub fn set_promotion(&self, promotion: Promotion) {
-        self.lock().state.promotion = promotion;
+        self.lock().regions.set_promotion(promotion);
     }
 
     /// The HTTP face: `POST /`.
@@ -195,13 +191,15 @@ impl SecretsManager {
         if constraints::takes_a_token(operation) && input["ClientRequestToken"].is_null() {
             input["ClientRequestToken"] = Uuid::new_v4().to_string().into();
         }
-        self.perform(None, operation, input, View::Now)
+        let home = self.shared.home.clone();
+        self.perform(None, &home, operation, input, View::Now)
     }
 
     /// The full ARN of a secret, by name, ARN or partial ARN.
     pub fn arn(&self, secret: &str) -> Option<String> {
         self.lock()
-            .state
+            .regions
+            .home()
             .find(secret)
             .ok()
             .map(|secret| secret.arn.clone())
@@ -215,7 +213,8 @@ impl SecretsManager {
     pub fn stage(&self, secret: &str, token: &str) -> Result<(), ServiceError> {
         let token = write::token(Some(token.to_owned()))?;
         let now = now();
-        let state = &mut self.lock().state;
+        let mut inner = self.lock();
+        let state = inner.regions.home();
         state.find_alive(secret)?;
         state.change(secret, now, |secret| {
             secret.rotation_enabled = Some(true);
@@ -244,7 +243,7 @@ impl SecretsManager {
     /// There is no such secret.
     pub fn age(&self, secret: &str, days: u32) -> Result<(), ServiceError> {
         let by = TimeDelta::days(days.into());
-        self.lock().state.find_mut(secret)?.set_back(by);
+        self.lock().regions.home().find_mut(secret)?.set_back(by);
         Ok(())
     }
 
@@ -295,6 +294,7 @@ impl SecretsManager {
     fn perform(
         &self,
         caller: Option<&Role>,
+        region: &str,
         operation: &str,
         input: Value,
         view: View,
@@ -302,10 +302,12 @@ impl SecretsManager {
         constraints::check(operation, &input)?;
         let now = now();
         let mut inner = self.lock();
-        let state = &mut inner.state;
+        inner.regions.settle(now);
+        let state = inner.regions.at(region);
         if let Some(caller) = caller {
             access::authorize(caller, state, operation, &input)?;
         }
+        replication::refuse_on_replicas(state, operation, &input)?;
         match operation {
             "CreateSecret" => write::create_secret(state, input, now),
             "PutSecretValue" => write::put_secret_value(state, input, now),
@@ -324,15 +326,26 @@ impl SecretsManager {
                 let password = random_password::generate(&wire::parse(input)?)?;
                 Ok(json!({ "RandomPassword": password }))
             }
-            "RotateSecret" => rotation::rotate_secret(self, &mut inner, input, now),
-            "CancelRotateSecret" => rotation::cancel_rotate_secret(&mut inner, input, now),
+            "RotateSecret" => rotation::rotate_secret(self, &mut inner, region, input, now),
+            "CancelRotateSecret" => rotation::cancel_rotate_secret(&mut inner, region, input, now),
+            "ReplicateSecretToRegions" => {
+                replication::replicate_secret_to_regions(state, input, now)
+            }
+            "RemoveRegionsFromReplication" => {
+                replication::remove_regions_from_replication(state, input, now)
+            }
+            "StopReplicationToReplica" => {
+                replication::stop_replication_to_replica(&mut inner.regions, region, input, now)
+            }
             other => Err(ServiceError::unknown_operation(other)),
         }
     }
 
-    fn fault(&self, operation: &str, secret: Option<&str>) -> Option<Behavior> {
-        let Inner { faults, state, .. } = &mut *self.lock();
-        faults::take(faults, operation, secret, state)
+    fn fault(&self, region: &str, operation: &str, secret: Option<&str>) -> Option<Behavior> {
+        let Inner {
+            faults, regions, ..
+        } = &mut *self.lock();
+        faults::take(faults, operation, secret, regions.at(region))
     }
 
     fn record(&self, call: Call) {
