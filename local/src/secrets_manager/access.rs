@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use super::{
     error::ServiceError,
+    resource_policy,
     secret::{Secret, State, arn_in},
 };
-use crate::iam::{ACCOUNT, Decision, Denied, Keys, Policy, Request, Role, decide};
+use crate::iam::{ACCOUNT, Decision, Denied, Keys, Policy, Request, ResourcePolicy, Role, decide};
 
 /// Checks everything that an operation needs, but for what it needs of each secret of a batch.
 pub(super) fn authorize(
@@ -19,28 +20,32 @@ pub(super) fn authorize(
     input: &Value,
 ) -> Result<(), ServiceError> {
     let secret = text(input, "SecretId").and_then(|id| state.find(id).ok());
-    let action = format!("secretsmanager:{operation}");
+    let policy = secret.map_or(Ok(None), policy)?;
     let keys = keys(&state.region, operation, input, secret);
-    caller.check(&action, &resource(state, input, secret), &keys)?;
+    let resource = resource(state, input, secret);
+    let check = |operation: &str| {
+        let action = format!("secretsmanager:{operation}");
+        caller.check_with(policy.as_ref(), &action, &resource, &keys)
+    };
+    check(operation)?;
     match operation {
         // docs: who may not use the secret's key learns it from these, and the check comes before the effect
         "GetSecretValue" => decrypt(caller, &state.region, secret),
         "PutSecretValue" | "CreateSecret" | "UpdateSecret" => {
             if operation == "CreateSecret" && input.get("Tags").is_some() {
-                let resource = resource(state, input, secret);
-                caller.check("secretsmanager:TagResource", &resource, &keys)?;
+                check("TagResource")?;
             }
             if operation == "CreateSecret" && list(input, "AddReplicaRegions").next().is_some() {
-                let resource = resource(state, input, secret);
-                caller.check("secretsmanager:ReplicateSecretToRegions", &resource, &keys)?;
-                encrypt_replicas(caller, state, input, secret)?;
+                check("ReplicateSecretToRegions")?;
+                encrypt_replicas(caller, input, &resource)?;
             }
             encrypt(caller, state, input, secret)
         }
         "ReplicateSecretToRegions" => {
             decrypt(caller, &state.region, secret)?;
-            encrypt_replicas(caller, state, input, secret)
+            encrypt_replicas(caller, input, &resource)
         }
+        "ValidateResourcePolicy" => Ok(check("PutResourcePolicy")?),
         "BatchGetSecretValue" if input.get("Filters").is_some() => {
             Ok(caller.check("secretsmanager:ListSecrets", "*", &keys)?)
         }
@@ -62,8 +67,32 @@ pub(super) fn authorize_read(
     secret: &Secret,
 ) -> Result<(), ServiceError> {
     let keys = keys(region, "GetSecretValue", &Value::Null, Some(secret));
-    caller.check("secretsmanager:GetSecretValue", &secret.arn, &keys)?;
+    let action = "secretsmanager:GetSecretValue";
+    caller.check_with(policy(secret)?.as_ref(), action, &secret.arn, &keys)?;
     decrypt(caller, region, Some(secret))
+}
+
+/// Whether a policy on a secret would keep the caller from changing it once more.
+pub(super) fn locks_out(
+    caller: &Role,
+    state: &State,
+    input: &Value,
+    policy: &ResourcePolicy,
+) -> Result<bool, ServiceError> {
+    let secret = text(input, "SecretId").and_then(|id| state.find(id).ok());
+    let action = "secretsmanager:PutResourcePolicy";
+    let keys = keys(&state.region, "PutResourcePolicy", input, secret);
+    let resource = resource(state, input, secret);
+    match caller.check_with(Some(policy), action, &resource, &keys) {
+        Ok(()) => Ok(false),
+        Err(Denied::ByPolicy(_)) => Ok(true),
+        Err(unjudged) => Err(unjudged.into()),
+    }
+}
+
+fn policy(secret: &Secret) -> Result<Option<ResourcePolicy>, ServiceError> {
+    let written = secret.policy.as_deref();
+    written.map(resource_policy::read).transpose()
 }
 
 /// Checks that the function's policy lets this service invoke it for a secret.
@@ -134,6 +163,7 @@ fn keys(region: &str, operation: &str, input: &Value, secret: Option<&Secret>) -
         "UpdateSecret" => &["Description", "KmsKeyId"],
         "DeleteSecret" => &["ForceDeleteWithoutRecovery"],
         "RotateSecret" => &["RotationLambdaARN", "RotateImmediately"],
+        "PutResourcePolicy" => &["BlockPublicPolicy"],
         _ => &[],
     };
     for field in fields {
@@ -200,17 +230,11 @@ fn encrypt(
 }
 
 /// What each replica with a key of its own needs of that (docs), in the replica's region.
-fn encrypt_replicas(
-    caller: &Role,
-    state: &State,
-    input: &Value,
-    secret: Option<&Secret>,
-) -> Result<(), ServiceError> {
-    let primary = resource(state, input, secret);
+fn encrypt_replicas(caller: &Role, input: &Value, primary: &str) -> Result<(), ServiceError> {
     for replica in list(input, "AddReplicaRegions") {
         let key = text(replica, "KmsKeyId").filter(|key| !key.is_empty());
         if let (Some(region), Some(key)) = (text(replica, "Region"), key) {
-            let arn = arn_in(region, &primary);
+            let arn = arn_in(region, primary);
             let actions = ["kms:GenerateDataKey", "kms:Encrypt"];
             use_key(caller, region, key, &arn, &actions)?;
         }
@@ -231,6 +255,9 @@ fn use_key(
     secret_arn: &str,
     actions: &[&str],
 ) -> Result<(), ServiceError> {
+    if caller.is_root() {
+        return Ok(());
+    }
     let key = match key {
         alias if alias.contains("alias/") => {
             return Err(ServiceError::unjudged(format!(

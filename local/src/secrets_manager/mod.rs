@@ -7,11 +7,12 @@
 //! Every region is served, at one address: a request's region is the one that it is signed for, and the service's own where
 //! it is not signed. Each has secrets of its own, and replicas of those of others.
 //!
-//! What it does not have: resource policies, encryption, replicas in other accounts, managed external secrets, request quotas,
-//! and a schedule that fires by itself. Such an operation answers with an error that names it.
+//! What it does not have: encryption, other accounts and replicas in them, managed external secrets, request quotas, and a
+//! schedule that fires by itself. Such an operation or member is answered with an error that names it.
 //!
-//! A caller whose access key was given to a role with [`Iam::restrict`] is allowed what its policies allow, and what they allow
-//! of the secret's KMS key; [`SecretsManager::call`] is nobody's call and always allowed.
+//! A caller whose access key was given to a role with [`Iam::restrict`] is allowed what its policies or the secret's policy
+//! allow, and what its own allow of the secret's KMS key. Any other is allowed what no secret's policy denies to everybody;
+//! [`SecretsManager::call`] is nobody's call and always allowed.
 //!
 //! [`labels`] holds the rules on versions, apart from the rest; [`Fault`] makes the service misbehave.
 
@@ -29,6 +30,7 @@ mod random_password;
 mod read;
 mod regions;
 mod replication;
+mod resource_policy;
 mod rotation;
 mod schedule;
 mod secret;
@@ -325,6 +327,12 @@ impl SecretsManager {
             "GetRandomPassword" => {
                 let password = random_password::generate(&wire::parse(input)?)?;
                 Ok(json!({ "RandomPassword": password }))
+            }
+            "PutResourcePolicy" => resource_policy::put_resource_policy(state, input, now),
+            "GetResourcePolicy" => resource_policy::get_resource_policy(state, input),
+            "DeleteResourcePolicy" => resource_policy::delete_resource_policy(state, input, now),
+            "ValidateResourcePolicy" => {
+                resource_policy::validate_resource_policy(state, input, caller)
             }
             "RotateSecret" => rotation::rotate_secret(self, &mut inner, region, input, now),
             "CancelRotateSecret" => rotation::cancel_rotate_secret(&mut inner, region, input, now),

@@ -88,6 +88,8 @@ pub(super) struct Secret {
     pub(super) kms_key_id: Option<String>,
     /// None until the first tag; an emptied list stays an empty list (recorded).
     pub(super) tags: Option<Vec<Tag>>,
+    /// Its resource policy, as it was written.
+    pub(super) policy: Option<String>,
     /// Its copies in other regions.
     pub(super) replicas: Vec<Replica>,
     /// Where this is a copy itself.
@@ -122,6 +124,7 @@ impl Secret {
             description: None,
             kms_key_id: None,
             tags: None,
+            policy: None,
             replicas: Vec::new(),
             primary: None,
             versions,

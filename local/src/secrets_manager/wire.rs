@@ -21,7 +21,7 @@ use super::{
     faults::{Behavior, When},
     secret::View,
 };
-use crate::iam::signed_for;
+use crate::iam::{ROOT, signed_for};
 
 const AMZ_JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
 
@@ -77,7 +77,8 @@ async fn serve(State(service): State<SecretsManager>, headers: HeaderMap, body: 
         _ => View::Now,
     };
     let caller = service.iam().caller(&headers);
-    let result = service.perform(caller.as_deref(), region, operation, input.clone(), view);
+    let caller = caller.as_deref().unwrap_or(&ROOT);
+    let result = service.perform(Some(caller), region, operation, input.clone(), view);
     record(
         result
             .as_ref()

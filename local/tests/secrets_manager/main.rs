@@ -10,6 +10,7 @@ mod common;
 mod faults;
 mod lists;
 mod model;
+mod policies;
 mod replicas;
 mod retries;
 mod rotation;
