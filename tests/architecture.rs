@@ -267,6 +267,27 @@ fn every_test_that_a_comment_or_a_page_names_by_its_path_is_there() {
     assert!(seen > 10, "only {seen} were found");
 }
 
+#[test]
+fn every_test_that_the_local_worlds_page_names_is_there() {
+    let page = fs::read_to_string(root().join("local/README.md")).unwrap();
+    let sources = [
+        files(&root().join("local"), ".rs"),
+        files(&root().join("tests"), ".rs"),
+    ]
+    .concat();
+    let sources = sources.iter().map(|file| fs::read_to_string(file).unwrap());
+    let sources: String = sources.collect();
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    let names = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
+    let mut seen = 0;
+    // an operation or a value stands in the same kind of quotes
+    for name in names.filter(|name| name.matches('_').count() > 2) {
+        assert!(sources.contains(&format!("fn {name}(")), "{name}");
+        seen += 1;
+    }
+    assert!(seen > 20, "only {seen} were found");
+}
+
 /// A manifest inherits the licence or, outside the workspace, names it.
 #[test]
 fn every_manifest_names_the_licence_and_both_texts_are_there() {

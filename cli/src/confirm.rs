@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-use crate::terminal::{printable, tell};
+use crate::terminal::tell;
 
 /// Why it is not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +23,7 @@ pub enum NotConfirmed {
 ///
 /// Nobody can be asked, or the answer was no.
 pub fn confirm(about: &str, question: &str, yes: bool) -> Result<(), NotConfirmed> {
-    tell(&printable(about));
+    tell(about);
     if yes {
         return Ok(());
     }

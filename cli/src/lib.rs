@@ -5,7 +5,7 @@
 //! command line, and [`Error`]. Below them, and knowing none of them, stands what they share: [`aws`] is the services and
 //! their errors, [`secrets`] the list of what rotates, [`follow`] one rotation from its beginning to its end, [`operator`] the function's
 //! steps that operators send, [`operate`] how a command sends one, [`log`] what
-//! the function said, [`settings`] what it is set to, [`schedule`] how often a secret rotates, [`pace`] keeps below quotas, [`login`] tries credentials, [`retry`] makes a call again, `shell` is the commands that are printed, [`confirm`](mod@confirm)
+//! the function said, [`settings`] what it is set to, [`schedule`] how often a secret rotates, [`pace`] keeps below quotas, [`login`] tries credentials, `policy` reads who may invoke the function, [`retry`] makes a call again, `shell` is the commands that are printed, [`confirm`](mod@confirm)
 //! asks, [`heartbeat`] shows that something goes on, [`terminal`] is what is printed with.
 
 pub mod arguments;
@@ -23,6 +23,7 @@ pub mod login;
 pub mod operate;
 pub mod operator;
 pub mod pace;
+mod policy;
 pub mod reference;
 pub mod retry;
 pub mod revoke;

@@ -12,7 +12,7 @@ use crate::{
     follow::{self, Rotations},
     heartbeat,
     operator::{self, Operator},
-    terminal::{print, print_json},
+    terminal::{print_json, say},
 };
 
 /// Of which secret, and how it is asked and told.
@@ -87,7 +87,7 @@ pub(crate) async fn operate<Done: Serialize>(
     if asked.json {
         print_json(&done)?;
     } else {
-        print(&format!("{name}: {}", line(&done)))?;
+        say(&format!("{name}: {}", line(&done)))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use croner::parser::{CronParser, Seconds, Year};
+
 /// How often a secret is to rotate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interval {
@@ -43,9 +45,101 @@ impl Interval {
     }
 }
 
+/// An expression that Secrets Manager may take: what its user guide's page on schedules excludes is refused before it is asked.
+///
+/// # Errors
+///
+/// What it has to be.
+pub fn expression(text: &str) -> Result<String, &'static str> {
+    let inside = |kind: &str| text.strip_prefix(kind)?.strip_suffix(')');
+    let is_one = match (inside("rate("), inside("cron(")) {
+        (Some(rate), _) => is_rate(rate),
+        (_, Some(fields)) => is_cron(fields),
+        _ => false,
+    };
+    match is_one {
+        true => Ok(text.to_owned()),
+        false => Err(
+            "Secrets Manager takes rate(N hours) with 4 or more, rate(N days) with 1 to 999, and cron(0 HOURS DAY-OF-MONTH MONTH \
+             DAY-OF-WEEK *), which is on the hour and in UTC",
+        ),
+    }
+}
+
+fn is_rate(rate: &str) -> bool {
+    let Some((number, unit)) = rate.trim().split_once(' ') else {
+        return false;
+    };
+    match (number.parse::<u32>(), unit.trim()) {
+        (Ok(hours), "hour" | "hours") => (4..=999 * 24).contains(&hours),
+        (Ok(days), "day" | "days") => (1..=999).contains(&days),
+        _ => false,
+    }
+}
+
+/// On the hour, and in every year.
+fn is_cron(fields: &str) -> bool {
+    let ["0", _, _, _, _, "*"] = fields.split_whitespace().collect::<Vec<_>>()[..] else {
+        return false;
+    };
+    // 0/8 is AWS's way to write "every eight hours from 0", and its week begins with SUN as 1
+    let parser = CronParser::builder()
+        .seconds(Seconds::Required)
+        .year(Year::Required)
+        .alternative_weekdays(true)
+        .sloppy_ranges(true)
+        .build();
+    parser.parse(&format!("0 {fields}")).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_expression_that_the_service_documents_is_taken_and_what_it_excludes_is_not() {
+        for text in [
+            "rate(4 hours)",
+            "rate(1 day)",
+            "rate(10 days)",
+            "rate(999 days)",
+            "cron(0 8 1 * ? *)",
+            "cron(0 8/8 * * ? *)",
+            "cron(0 16 1,15 * ? *)",
+            "cron(0 0 ? * SUN#1 *)",
+            "cron(0 10 ? FEB,MAY,AUG,NOV TUE#2 *)",
+            "cron(0 16 L * ? *)",
+            "cron(0 6 ? * 2-6 *)",
+        ] {
+            assert_eq!(expression(text).as_deref(), Ok(text));
+        }
+        for text in [
+            "",
+            "daily",
+            "30 days",
+            "rate(1 banana)",
+            "rate(1 hour)",
+            "rate(3 hours)",
+            "rate(0 days)",
+            "rate(-4 days)",
+            "rate(1.5 days)",
+            "rate(1000 days)",
+            "rate(10days)",
+            "rate(10 days",
+            "Rate(10 days)",
+            "cron(5 8 * * ? *)",
+            "cron(0 25 * * ? *)",
+            "cron(0 8 32 * ? *)",
+            "cron(0 8 * 13 ? *)",
+            "cron(0 8 ? * SOMEDAY *)",
+            "cron(0 8 * * ? 2030)",
+            "cron(0 8 * * ?)",
+            "cron(0 8 * * *)",
+            "cron()",
+        ] {
+            assert!(expression(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn an_interval_is_read_from_a_rate_or_from_days_and_a_cron_expression_stands_as_it_is() {

@@ -11,11 +11,21 @@ use std::{
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets::NOTHING};
 use console::Term;
 use serde::{Serialize, Serializer};
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 /// Stands where there is nothing to tell.
 pub const NOTHING_TO_TELL: &str = "–";
 
-/// Writes a result to stdout, and a newline behind it.
+/// Writes a line to stdout, of whatever it is made: names and texts that come from elsewhere are shown as [`printable`] has them.
+///
+/// # Errors
+///
+/// As for [`print()`].
+pub fn say(line: &str) -> io::Result<()> {
+    print(&printable(line))
+}
+
+/// Writes a result to stdout as it is, and a newline behind it.
 ///
 /// # Errors
 ///
@@ -33,20 +43,68 @@ pub fn print(text: &str) -> io::Result<()> {
 ///
 /// As for [`print()`].
 pub fn print_json(result: &impl Serialize) -> io::Result<()> {
-    print(&serde_json::to_string_pretty(result).map_err(io::Error::other)?)
+    print(&json(result)?)
 }
 
-/// Writes a line to stderr, which a person reads and a pipe does not.
-pub fn tell(text: &str) {
+/// A result as JSON, which means the same where a terminal shows it: what [`printable`] takes out stands there escaped.
+///
+/// # Errors
+///
+/// The serializer's.
+pub fn json(result: &impl Serialize) -> io::Result<String> {
+    let json = serde_json::to_string_pretty(result).map_err(io::Error::other)?;
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        // outside of texts JSON has no such character but the line's end
+        if c == '\n' || !is_hidden(c) {
+            shown.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            shown += &format!("\\u{unit:04x}");
+        }
+    }
+    Ok(shown)
+}
+
+/// Writes a line to stderr, which a person reads and a pipe does not; as [`printable`] has it.
+pub fn tell(line: &str) {
     // who closed stderr does not want to be told
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", printable(line));
 }
 
-/// Names come from elsewhere: what a terminal would obey instead of showing it is left out.
+/// Names and texts come from elsewhere: what a terminal would obey instead of showing it, and what it would not show, is marked.
 pub fn printable(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .map(|c| if is_hidden(c) { '\u{fffd}' } else { c })
         .collect()
+}
+
+/// Controls, marks of a text's direction, separators of lines, and what Unicode has shown as nothing (`Default_Ignorable`).
+fn is_hidden(c: char) -> bool {
+    let by_category = matches!(
+        c.general_category(),
+        GeneralCategory::Control
+            | GeneralCategory::Format
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+            | GeneralCategory::PrivateUse
+            | GeneralCategory::Unassigned
+    );
+    // letters and marks that are ignorable: joiners, fillers, selectors of variants; and Braille's blank
+    by_category
+        || matches!(
+            c,
+            '\u{34f}'
+                | '\u{115f}'..='\u{1160}'
+                | '\u{17b4}'..='\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
+                | '\u{2800}'
+                | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}'
+                | '\u{ffa0}'
+                | '\u{e0100}'..='\u{e01ef}'
+        )
 }
 
 /// An empty table without lines, as wide as the terminal; as wide as it needs to be where there is none.
@@ -145,6 +203,34 @@ mod tests {
             (90 * 86_400, "90d"),
         ] {
             assert_eq!(span(Duration::from_secs(seconds)), text);
+        }
+    }
+
+    /// Of Unicode's lists Bidi_Control and Default_Ignorable_Code_Point, of C0 and C1, and of what ends a line.
+    const HIDDEN: &str = "\u{0}\u{7}\u{1b}\n\r\t\u{7f}\u{85}\u{9b}\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\
+                          \u{2066}\u{2067}\u{2068}\u{2069}\u{ad}\u{34f}\u{115f}\u{1160}\u{17b4}\u{17b5}\u{180b}\u{180e}\u{180f}\u{200b}\
+                          \u{200c}\u{200d}\u{2028}\u{2029}\u{2060}\u{2064}\u{2065}\u{206a}\u{206f}\u{2800}\u{3164}\u{fe00}\u{fe0f}\
+                          \u{feff}\u{ffa0}\u{fff0}\u{fff9}\u{fffb}\u{1bca0}\u{1d173}\u{e0001}\u{e0020}\u{e007f}\u{e0100}\u{e01ef}\u{e0fff}";
+
+    #[test]
+    fn what_a_terminal_obeys_or_does_not_show_is_marked_and_every_letter_is_shown() {
+        for c in HIDDEN.chars() {
+            assert_eq!(printable(&c.to_string()), "\u{fffd}", "{c:?}");
+        }
+        let shown = "Größe e\u{301} 漢字 שלום مرحبا «x» – … \u{1f510} \\ ' \" $";
+        assert_eq!(printable(shown), shown);
+    }
+
+    #[test]
+    fn in_json_it_is_escaped_and_means_what_it_meant() {
+        for c in HIDDEN.chars() {
+            let value = serde_json::json!({ "name": format!("a{c}b"), "é": ["漢"] });
+            let text = json(&value).unwrap();
+            assert!(!text.chars().any(|c| c != '\n' && is_hidden(c)), "{text:?}");
+            assert_eq!(
+                serde_json::from_str::<serde_json::Value>(&text).unwrap(),
+                value
+            );
         }
     }
 

@@ -1,6 +1,6 @@
 //! A login that survives a rotation, whatever the driver.
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, sync::Arc};
 
 use tokio::time::Instant;
 
@@ -53,16 +53,11 @@ pub enum LogInError<E: StdError + 'static> {
     },
 }
 
-/// What an attempt came to.
-pub(crate) enum Session<T> {
-    /// The server accepted a login.
-    New(T),
-    /// There was one already.
-    #[cfg_attr(
-        not(feature = "sqlx"),
-        expect(dead_code, reason = "a pool's attempt may find one")
-    )]
-    Reused(T),
+/// What came of an attempt before: the first one of a login, made elsewhere.
+pub(crate) struct Answer<E> {
+    pub(crate) version: Arc<str>,
+    pub(crate) attempt: Attempt<E>,
+    pub(crate) began: Instant,
 }
 
 /// What the last attempt of a login came to.
@@ -107,48 +102,58 @@ impl RotatingSecret {
         F: Fn(CredentialGuard) -> Fut,
         Fut: Future<Output = Result<T, Attempt<E>>>,
     {
-        let attempt = &attempt;
-        self.log_in_or_reuse(move |credential| {
-            let login = attempt(credential);
-            async move { login.await.map(Session::New) }
-        })
-        .await
+        self.log_in_after(None, attempt).await
     }
 
-    /// The same, where an attempt may need no login at all.
-    pub(crate) async fn log_in_or_reuse<T, E, F, Fut>(&self, attempt: F) -> Result<T, LogInError<E>>
+    /// The same, where there was an attempt already.
+    pub(crate) async fn log_in_after<T, E, F, Fut>(
+        &self,
+        mut before: Option<Answer<E>>,
+        attempt: F,
+    ) -> Result<T, LogInError<E>>
     where
         E: StdError + 'static,
         F: Fn(CredentialGuard) -> Fut,
-        Fut: Future<Output = Result<Session<T>, Attempt<E>>>,
+        Fut: Future<Output = Result<T, Attempt<E>>>,
     {
         let rejections = &self.shared.rejections;
-        let mut credential = self.usable().await?;
+        let mut next = None;
         let (mut tried, mut tries, mut last) = (Vec::new(), 0, Last::None);
         let (mut since, mut until) = (None, Instant::now());
         loop {
-            let version = credential.version_id().clone();
-            if rejections.has_turn(&version) {
-                let began = Instant::now();
-                tries += 1;
-                match attempt(credential).await {
-                    Ok(Session::New(session)) => {
-                        rejections.accepted(&version);
-                        return Ok(session);
-                    }
-                    Ok(Session::Reused(session)) => return Ok(session),
-                    Err(Attempt::Failed(error)) => return Err(LogInError::Failed(error)),
-                    Err(Attempt::Unclear(answer)) => {
-                        rejections.unclear(&version);
-                        last = Last::Unclear(answer);
-                    }
-                    Err(Attempt::Rejected(answer)) => {
-                        rejections.rejected(self.id(), &version, began);
-                        last = Last::Rejected(answer);
+            let (version, answer) = match before.take() {
+                Some(before) => (before.version, Some((before.attempt, before.began))),
+                None => {
+                    let credential = match next.take() {
+                        Some(credential) => credential,
+                        None => self.usable().await?,
+                    };
+                    let (version, began) = (credential.version_id().clone(), Instant::now());
+                    if rejections.has_turn(&version) {
+                        match attempt(credential).await {
+                            Ok(session) => {
+                                rejections.accepted(&version);
+                                return Ok(session);
+                            }
+                            Err(attempt) => (version, Some((attempt, began))),
+                        }
+                    } else {
+                        (version, None)
                     }
                 }
-            } else {
-                drop(credential);
+            };
+            tries += u32::from(answer.is_some());
+            match answer {
+                None => {}
+                Some((Attempt::Failed(error), _)) => return Err(LogInError::Failed(error)),
+                Some((Attempt::Unclear(answer), _)) => {
+                    rejections.unclear(&version);
+                    last = Last::Unclear(answer);
+                }
+                Some((Attempt::Rejected(answer), began)) => {
+                    rejections.rejected(self.id(), &version, began);
+                    last = Last::Rejected(answer);
+                }
             }
             if !tried.contains(&version) {
                 tried.push(version);
@@ -161,13 +166,13 @@ impl RotatingSecret {
             let since = *since.get_or_insert_with(Instant::now);
             // another version than those that were tried, or the one in force when its turn comes again
             let held = self.shared.last().credential().version_id().clone();
-            let next = tokio::select! {
+            let found = tokio::select! {
                 biased;
-                next = self.recover_from(&tried, since, until) => next,
+                found = self.recover_from(&tried, since, until) => found,
                 () = rejections.next_turn(&held, tries) => self.usable().await,
             };
-            credential = match next {
-                Ok(credential) => credential,
+            next = match found {
+                Ok(credential) => Some(credential),
                 Err(why @ Error::Rejected { .. }) => return Err(last.told(why)),
                 Err(error) => return Err(error.into()),
             };

@@ -19,9 +19,10 @@ pub(crate) struct Login<'a> {
 #[derive(Debug, thiserror::Error)]
 #[error("version {version} of {secret} {reason}")]
 pub struct NotALogin {
-    secret: String,
-    version: String,
-    reason: String,
+    // boxed, because an error that carries this one is to stay small
+    secret: Box<str>,
+    version: Box<str>,
+    reason: Box<str>,
 }
 
 impl<'a> Login<'a> {
@@ -31,10 +32,10 @@ impl<'a> Login<'a> {
     ///
     /// A field is missing or cannot be read, or the secret is of another engine: that of MySQL has the same fields.
     pub(crate) fn of(secret: &str, credential: &'a Credential) -> Result<Self, NotALogin> {
-        let not = |reason| NotALogin {
-            secret: secret.to_owned(),
-            version: credential.version().to_owned(),
-            reason,
+        let not = |reason: String| NotALogin {
+            secret: secret.into(),
+            version: credential.version().into(),
+            reason: reason.into(),
         };
         if let Some(reason) = credential.wrong() {
             return Err(not(reason.to_string()));

@@ -85,18 +85,10 @@ struct Invalidated {
     at: Instant,
 }
 
-/// The version in force, and since when, if it was not the first.
+/// The version in force.
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
     pub(crate) version: Arc<str>,
-    #[cfg_attr(
-        not(any(feature = "deadpool", feature = "sqlx")),
-        expect(
-            dead_code,
-            reason = "pools that don't know a connection's version look at its age"
-        )
-    )]
-    pub(crate) at: Option<Instant>,
 }
 
 impl Shared {
@@ -109,7 +101,6 @@ impl Shared {
     ) -> (Self, watch::Sender<Change>) {
         let (tell, changes) = watch::channel(Change {
             version: first.version_id().clone(),
-            at: None,
         });
         let shared = Self {
             id,

@@ -39,7 +39,7 @@ async fn bb8s_pool_tells_why_it_made_no_connection_in_its_time() {
     let (_held, secret, place) = unreachable().await;
     let pool = pool::bb8::pool(&secret, NoTls, |pool| pool.connection_timeout(TIME));
     let pool = pool.await.unwrap();
-    let (first, owned) = tokio::join!(pool.get(), pool.get_owned());
+    let (first, owned) = tokio::join!(pool.get(), pool.get());
     assert_tells(&first.unwrap_err().to_string(), &place);
     assert_tells(&owned.unwrap_err().to_string(), &place);
 }
@@ -68,10 +68,10 @@ async fn a_document_of_another_database_is_told_by_every_pool() {
         let mut document = json!({ "host": "127.0.0.1", "username": "o", "password": "s3cret" });
         document[field] = value;
         let secret = of_document(document).await;
-        let pool = pool::deadpool::pool(&secret, NoTls, |pool| pool).unwrap();
-        let deadpool = chain(&pool.get().await.unwrap_err());
-        let pool = pool::bb8::pool(&secret, NoTls, |pool| pool).await.unwrap();
-        let bb8 = pool.dedicated_connection().await.err().unwrap().to_string();
+        let pool = pool::deadpool::pool(&secret, NoTls, |pool| pool);
+        let deadpool = chain(&pool.unwrap_err());
+        let pool = pool::bb8::pool(&secret, NoTls, |pool| pool).await;
+        let bb8 = chain(&pool.unwrap_err());
         let connect = PgConnectOptions::new_without_pgpass();
         let pool = pool::sqlx::pool(&secret, connect, PgPoolOptions::new()).await;
         let sqlx = pool.unwrap_err().to_string();

@@ -125,7 +125,7 @@ pub async fn run(world: &World, function: &Path, out: &mut impl Write) -> Result
 }
 
 /// One rotation; the time in which the function was at work.
-async fn rotate(world: &World, secret: &str) -> Result<Duration, Error> {
+pub(crate) async fn rotate(world: &World, secret: &str) -> Result<Duration, Error> {
     let rotation = world.secrets_manager().rotate(secret).await?;
     if !rotation.succeeded {
         return Err(Error::NotRotated("see the function's log above".to_owned()));

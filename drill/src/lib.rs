@@ -8,6 +8,7 @@
 //! | [`summary`] | the result in one line, and as JSON |
 //! | [`report`] | the result as one HTML file |
 //! | `demo` | what `make demo` shows, in a world on this machine (feature `local`) |
+//! | `changeover` | what a changeover costs an application's requests, in each pool (feature `local`) |
 //! | `bench` | what a rotation costs, in the same world (feature `local`) |
 //!
 //! `rotatectl drill` is a thin command on this crate.
@@ -15,6 +16,8 @@
 pub mod application;
 #[cfg(feature = "local")]
 pub mod bench;
+#[cfg(feature = "local")]
+pub mod changeover;
 #[cfg(feature = "local")]
 pub mod demo;
 mod error;

@@ -29,3 +29,6 @@ pub struct FunctionError {
 ///
 /// A plain closure, so that Secrets Manager can be tested with a function of three lines.
 pub type Invoke = Arc<dyn Fn(Value) -> Pin<Box<dyn Future<Output = Invoked> + Send>> + Send + Sync>;
+
+/// The statements of the policy of the function with this ARN; none where there is no such function.
+pub type FunctionPolicies = Arc<dyn Fn(&str) -> Option<Vec<Value>> + Send + Sync>;

@@ -7,11 +7,14 @@
 //!   [`logs`] is the part of CloudWatch Logs that reads what it writes;
 //! - [`postgres`]: a scratch PostgreSQL server with TLS and scram-sha-256.
 //!
-//! [`iam`] decides what a caller of the first two may do. [`world`] joins them, [`executable`] builds what runs in it, and
+//! [`iam`] decides what a caller of the first two may do; [`clock`] is the time in all of it, and
+//! [`control`] what tests in other languages move and break it with. [`world`] joins them, [`executable`] builds what runs in it, and
 //! `main.rs` is the command.
 //!
 //! [`key_service`] is an outside service whose API keys rotate. Two more stores are for the tests of the client crate: [`vault`] and [`key_vault`].
 
+pub mod clock;
+pub mod control;
 pub mod executable;
 mod guard;
 pub mod iam;

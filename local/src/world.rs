@@ -19,6 +19,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use uuid::Uuid;
 
 use crate::{
+    control,
     iam::{Iam, PolicyError},
     key_service::KeyService,
     lambda::{self, Function, FunctionSettings},
@@ -132,11 +133,13 @@ impl World {
             show_log: options.show_log,
         });
         let secrets_manager = SecretsManager::new(REGION, function.invoke_closure());
+        secrets_manager.look_at_functions(function.policies());
         secrets_manager.set_retry(options.retry);
         secrets_manager.set_promotion(options.promotion);
         let iam = secrets_manager.iam().clone();
         let lambda = lambda::access::guard(function.router(), iam, REGION);
         let router = secrets_manager.router().merge(lambda);
+        let router = router.merge(control::router(&secrets_manager));
         let router = logs::beside(router, function.clone(), secrets_manager.iam().clone());
         let server = tokio::spawn(async move {
             // it ends when this task is aborted

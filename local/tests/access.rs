@@ -323,11 +323,15 @@ async fn a_function_that_does_not_let_the_service_in_rotates_nothing() {
     };
     let client = world.client("AKIAANY");
     for (statements, allowed) in [
-        (vec![], false),
-        (vec![statement("210987654321")], false),
-        (vec![statement("123456789012")], true),
+        (None, false),
+        (Some(vec![]), false),
+        (Some(vec![statement("210987654321")]), false),
+        (Some(vec![statement("123456789012")]), true),
     ] {
-        world.service.set_function_policy(&statements).unwrap();
+        let policy = statements.clone();
+        world
+            .service
+            .look_at_functions(Arc::new(move |_| policy.clone()));
         let rotated = client.rotate_secret().secret_id("open").send().await;
         assert_eq!(rotated.is_ok(), allowed, "{statements:?}");
         if !allowed {
@@ -348,4 +352,27 @@ async fn a_secret_can_be_made_only_by_a_name_and_with_tags_that_are_allowed() {
     let tag = Tag::builder().key("team").value("orders").build();
     let message = denied(create("team/stock").tags(tag).send().await);
     assert!(message.contains("secretsmanager:TagResource"), "{message}");
+}
+
+#[tokio::test]
+async fn a_function_that_is_not_there_leaves_the_rotation_as_it_was_configured() {
+    let world = World::start().await;
+    let statement = json!({
+        "Effect": "Allow", "Principal": { "Service": "secretsmanager.amazonaws.com" },
+        "Action": "lambda:InvokeFunction", "Resource": FUNCTION,
+    });
+    let policies = move |arn: &str| (arn == FUNCTION).then(|| vec![statement.clone()]);
+    world.service.look_at_functions(Arc::new(policies));
+    let client = world.client("AKIAANY");
+    let rotate = |function: &str| {
+        let rotate = client.rotate_secret().secret_id("open");
+        rotate.rotation_lambda_arn(function).send()
+    };
+    rotate(FUNCTION).await.unwrap();
+    let another = FUNCTION.replace("123456789012", "210987654321");
+    for function in ["secret-rotation", &format!("{FUNCTION}-2"), &another] {
+        denied(rotate(function).await);
+        let described = client.describe_secret().secret_id("open").send().await;
+        assert_eq!(described.unwrap().rotation_lambda_arn(), Some(FUNCTION));
+    }
 }

@@ -232,7 +232,7 @@ async fn the_functions_own_policy_lets_secrets_manager_in_and_without_it_nothing
         })
     };
     for refused in [vec![], vec![statement(&"210987654321".into())]] {
-        service.set_function_policy(&refused).unwrap();
+        world.function().set_policy(refused);
         let error = service.rotate(world.single_user()).await.unwrap_err();
         assert!(
             error
@@ -241,9 +241,8 @@ async fn the_functions_own_policy_lets_secrets_manager_in_and_without_it_nothing
             "{error}"
         );
     }
-    service
-        .set_function_policy(&[statement(&permission["SourceAccount"])])
-        .unwrap();
+    let allowed = statement(&permission["SourceAccount"]);
+    world.function().set_policy(vec![allowed]);
     assert!(service.rotate(world.single_user()).await.unwrap().succeeded);
 }
 

@@ -7,6 +7,7 @@ use super::Error;
 /// Where a secret is, as its ARN says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
+    partition: String,
     account: String,
     region: String,
 }
@@ -17,16 +18,35 @@ impl Place {
         // arn:aws:secretsmanager:region:account:secret:name-AbCdEf
         let parts: Vec<&str> = secret.splitn(7, ':').collect();
         match parts[..] {
-            ["arn", _, "secretsmanager", region, account, "secret", name]
-                if !region.is_empty() && !account.is_empty() && !name.is_empty() =>
-            {
-                Some(Self {
-                    account: account.to_owned(),
-                    region: region.to_owned(),
-                })
-            }
+            [
+                "arn",
+                partition,
+                "secretsmanager",
+                region,
+                account,
+                "secret",
+                name,
+            ] if !region.is_empty() && !account.is_empty() && !name.is_empty() => Some(Self {
+                partition: partition.to_owned(),
+                account: account.to_owned(),
+                region: region.to_owned(),
+            }),
             _ => None,
         }
+    }
+
+    pub(crate) fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// The ARN of a secret there.
+    pub(crate) fn secret(&self, name: &str) -> String {
+        let Self {
+            partition,
+            account,
+            region,
+        } = self;
+        format!("arn:{partition}:secretsmanager:{region}:{account}:secret:{name}")
     }
 }
 

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::{
     secrets::Strategy,
-    terminal::{self, moment, tell},
+    terminal::{self, moment, printable, tell},
 };
 
 /// The report: printed as it grows, or as JSON at the end.
@@ -91,7 +91,7 @@ impl Timeline {
     pub(super) fn add(&self, event: impl Into<String>) {
         let (time, event) = (SystemTime::now(), event.into());
         if !self.json {
-            self.write(&format!("{}  {event}", moment(time)));
+            self.write(&printable(&format!("{}  {event}", moment(time))));
         }
         let mut record = self.record.borrow_mut();
         record.timeline.push(Event { time, event });
@@ -162,14 +162,14 @@ impl Timeline {
         match self.unwritten.take().or(flushed.err()) {
             None => Ok(()),
             Some(error) => {
-                tell(&self.json()?);
+                self.json()?.lines().for_each(tell);
                 Err(error)
             }
         }
     }
 
     fn json(&self) -> io::Result<String> {
-        serde_json::to_string_pretty(&*self.record.borrow()).map_err(io::Error::other)
+        terminal::json(&*self.record.borrow())
     }
 
     fn write(&self, text: &str) {

@@ -9,12 +9,10 @@ use aws_sdk_lambda::{
 };
 use secret_rotation::settings::Settings;
 
-use super::{
-    finding::{Cure, Finding, Verdict},
-    policy::{Admits, admits},
-};
+use super::finding::{Cure, Finding, Verdict};
 use crate::{
     aws::{self, explain},
+    policy::{self, Admits, admits},
     settings,
     shell::Shell,
 };
@@ -141,31 +139,12 @@ fn environment(configuration: &GetFunctionConfigurationOutput) -> (Verdict, Opti
 }
 
 async fn permission(client: &Client, function: &str, secret_arn: &str, shell: &Shell) -> Verdict {
-    let policy = match client.get_policy().function_name(function).send().await {
-        Ok(answer) => serde_json::from_str(answer.policy().unwrap_or_default()).unwrap_or_default(),
-        Err(error) => match explain("lambda:GetPolicy", error) {
-            // it has none
-            aws::Error::Absent { .. } => serde_json::Value::Null,
-            error => return Verdict::unknown(error.to_string(), Cure::default()),
-        },
+    let policy = match policy::of(client, function).await {
+        Ok(policy) => policy,
+        Err(error) => return Verdict::unknown(error.to_string(), Cure::default()),
     };
     let account = secret_arn.split(':').nth(4).unwrap_or_default();
-    let allow = || {
-        let id = ["--statement-id", "rotation-by-secrets-manager"];
-        let whom = [
-            "--principal",
-            "secretsmanager.amazonaws.com",
-            "--source-account",
-            account,
-        ];
-        let what = [
-            "--function-name",
-            function,
-            "--action",
-            "lambda:InvokeFunction",
-        ];
-        shell.aws(&[&["lambda", "add-permission"], &what[..], &id, &whom].concat())
-    };
+    let allow = || policy::allow(shell, function, account);
     match admits(&policy, secret_arn) {
         Admits::Conditionally => {
             Verdict::ok("Secrets Manager may invoke the function for this account's secrets")

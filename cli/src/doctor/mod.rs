@@ -30,7 +30,6 @@ mod log;
 mod logins;
 mod network;
 mod pending;
-mod policy;
 mod repair;
 mod schedule;
 mod server;
@@ -56,7 +55,7 @@ use crate::{
     aws::{self, AwsArguments, Place},
     login,
     shell::Shell,
-    terminal::{print, print_json, printable, tell},
+    terminal::{print, print_json, tell},
 };
 
 /// More repairs than can follow from one another.
@@ -158,7 +157,8 @@ pub async fn run(
         let Some(done) = repair.offer(&tools).await? else {
             return Ok(report.exit_code());
         };
-        tell(&format!("{}\n", printable(&done)));
+        tell(&done);
+        tell("");
         report = doctor.examine().await?;
     }
     if arguments.json {

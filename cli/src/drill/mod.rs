@@ -31,7 +31,7 @@ use crate::{
     confirm::{NotConfirmed, confirm},
     follow::Rotations,
     login,
-    terminal::{print, print_json},
+    terminal::{print, print_json, printable},
 };
 
 /// Rehearse: rotate a secret beside an application, and see whether a request fails.
@@ -169,7 +169,8 @@ async fn one(
         } else {
             style("✘").red()
         };
-        print(&format!("{mark} {}", summary::verdict(&rehearsal)))?;
+        let verdict = summary::verdict(&rehearsal);
+        print(&format!("{mark} {}", printable(&verdict)))?;
     }
     Ok(rehearsal)
 }

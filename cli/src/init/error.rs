@@ -6,6 +6,7 @@ use secret_rotation::{
     document::DocumentError, engine::EngineError, password::PasswordError, settings::SettingsError,
 };
 
+use super::engine::told;
 use crate::{aws, confirm::NotConfirmed};
 
 /// Why there is no new secret, or not all of it.
@@ -16,7 +17,7 @@ pub enum Error {
     #[error(transparent)]
     Aws(#[from] aws::Error),
     /// The database.
-    #[error(transparent)]
+    #[error("{}", told(.0))]
     Engine(#[from] EngineError),
     /// The settings of the login.
     #[error(transparent)]
@@ -61,6 +62,33 @@ pub enum Error {
         server: String,
         user: String,
     },
+    /// A read-only copy.
+    #[error(
+        "{server} is a standby, which takes no changes: store the writer's address in {secret}, as \"rotationhost\" or as its host"
+    )]
+    Standby { secret: String, server: String },
+    /// The role could not log in to its database.
+    #[error(
+        "{why} on {server}, and nothing was changed: name another --dbname, or as a superuser, run {sql}"
+    )]
+    ShutOut {
+        server: String,
+        why: String,
+        sql: String,
+    },
+    /// No such function.
+    #[error(
+        "there is no function {function} here, and nothing was changed: deploy it, or correct --function"
+    )]
+    NoFunction { function: String },
+    /// The function's policy does not name the service.
+    #[error(
+        "Secrets Manager may not invoke the function, and nothing was changed: allow it with  {allow}  and run this again"
+    )]
+    NotAdmitted { allow: String },
+    /// A replica that is none.
+    #[error("--replica {region} cannot be: name another region than the secret's, and each once")]
+    Replica { region: String },
     /// An argument is not what it has to be.
     #[error("--{argument} is not {expected}: correct it")]
     Argument {
@@ -110,7 +138,8 @@ pub enum Error {
     /// The role has a password that somebody knows.
     #[error(
         "there is a role {user} on {server} already, and no secret {name}; nothing was changed, for its password is somebody's: store \
-         that one, with the console or with  {create}  , or choose another --username"
+         that one and run this again, or choose another --username; store it with the console, or where it is typed and kept nowhere, in \
+         bash:  {create}"
     )]
     RoleIsThere {
         name: String,
@@ -135,6 +164,12 @@ pub enum Error {
          there"
     )]
     MadeMeanwhile { name: String },
+    /// The service does not take function or schedule.
+    #[error(
+        "secret and role are there; Secrets Manager refuses to have it rotated ({code}: {message}), and rotation is not on: run this again \
+         with what it takes, another --schedule or another --function, and it goes on"
+    )]
+    NotRotated { code: String, message: String },
     /// It was not finished.
     #[error(
         "{cause}; {so_far}: when the cause is gone, run the same command again, and it goes on"

@@ -1,10 +1,10 @@
 //! What there is already. Nothing is changed here, and whatever stands in the way is found here.
 
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use secret_rotation::{
     document::{Document, Pair},
-    engine::EngineError,
+    engine::{EngineError, postgres::NewRole},
 };
 
 use super::{Error, Tools, server, value::read, wanted::Wanted};
@@ -19,6 +19,10 @@ pub(super) struct Found {
     pub(super) stored: Option<Stored>,
     /// The role is there, and logs in with what is stored.
     pub(super) logs_in: bool,
+    /// The role that is to be made may connect to its database by a grant only.
+    pub(super) by_grant: bool,
+    /// A pooler is between the administrator and the server.
+    pub(super) pooled: bool,
 }
 
 /// A secret that is there.
@@ -50,9 +54,13 @@ impl Found {
                 Some(_) => " with the password that is stored",
                 None => "",
             };
+            let connects = match (self.by_grant, document.login()) {
+                (true, Some(login)) => format!(", which may connect to {},", login.dbname()),
+                _ => String::new(),
+            };
             let server = server(document);
             steps.push(format!(
-                "make the role {user}{password} on {server}, as {administrator}"
+                "make the role {user}{password}{connects} on {server}, as {administrator}"
             ));
         }
         let rotates = self
@@ -62,54 +70,90 @@ impl Found {
         if let (Some(function), None) = (&arguments.function, rotates) {
             steps.push(format!("have {function} rotate it, {}", arguments.schedule));
         }
+        if self.pooled && !document.takes_turns() {
+            let server = server(document);
+            steps.push(format!(
+                "{server} is a pooler, where a function rotates a single user only with POOLER_ASKS_SERVER=true"
+            ));
+        }
         steps
     }
 }
 
 /// Looks at the secret and at the role.
 pub(super) async fn look(tools: &Tools<'_>, wanted: &Wanted) -> Result<Found, Error> {
+    let postgres = tools.logins.postgres();
     let stored = secret(tools, wanted).await?;
     if let Some(found) = &stored
-        && tools.logins.accepts(&found.document).await?
+        && postgres
+            .accepts_stored(&found.document)
+            .await
+            .map_err(|error| of_the_server(&tools.arguments.name, error))?
     {
         return Ok(Found {
             stored,
             logs_in: true,
+            by_grant: false,
+            pooled: false,
         });
     }
-    let lacks = tools
-        .logins
-        .postgres()
-        .lacks_role(&wanted.administrator, &wanted.document)
+    let role = postgres.find_role(&wanted.administrator, &wanted.document);
+    let role = role
         .await
         .map_err(|error| of_the_administrator(tools, error))?;
-    match &stored {
-        None if lacks => {}
-        // once it was rotated the other user may be the one that is stored: then it is none of a new secret's
-        Some(found) if lacks && found.document.username() == wanted.document.username() => {}
-        None => {
-            let name = &tools.arguments.name;
-            let create = tools.shell.aws(&[
-                "secretsmanager",
-                "create-secret",
-                "--name",
-                name,
-                "--secret-string",
-                "file://document.json",
-            ]);
-            return Err(Error::RoleIsThere {
-                name: name.clone(),
-                create: create.into_text(),
+    // once it was rotated the other user may be the one that is stored: then it is none of a new secret's
+    let stored_user = stored.as_ref().map(|stored| stored.document.username());
+    match role {
+        NewRole::Missing { by_grant, pooled }
+            if stored_user.is_none_or(|user| user == wanted.document.username()) =>
+        {
+            Ok(Found {
+                stored,
+                logs_in: false,
+                by_grant,
+                pooled,
+            })
+        }
+        NewRole::ShutOut { why, sql } => Err(shut_out(wanted, why, sql)),
+        NewRole::IsThere | NewRole::Missing { .. } => Err(match &stored {
+            Some(found) => rejected(tools, &found.document),
+            None => Error::RoleIsThere {
+                name: tools.arguments.name.clone(),
+                create: store_by_hand(tools, &wanted.document),
                 user: wanted.document.username().to_owned(),
                 server: server(&wanted.document),
-            });
-        }
-        Some(found) => return Err(rejected(tools, &found.document)),
+            },
+        }),
     }
-    Ok(Found {
-        stored,
-        logs_in: false,
-    })
+}
+
+/// The role could not log in to its database.
+pub(super) fn shut_out(wanted: &Wanted, why: String, sql: String) -> Error {
+    Error::ShutOut {
+        server: server(&wanted.document),
+        why,
+        sql,
+    }
+}
+
+/// What a person runs to store a password that is not drawn here: it is typed, and stands in no file, argument or history.
+fn store_by_hand(tools: &Tools<'_>, document: &Document) -> String {
+    let json = document.to_json();
+    let fill = ["jq", "-Rs", "--argjson", "document", json.expose_secret()];
+    let fill = [&fill[..], &["$document + {password: .}"]].concat();
+    let fill = shlex::try_join(fill).unwrap_or_default();
+    let create = [
+        "secretsmanager",
+        "create-secret",
+        "--name",
+        &tools.arguments.name,
+        "--secret-string",
+        "file:///dev/stdin",
+    ];
+    let create = tools.shell.aws(&create).into_text();
+    format!(
+        "read -rsp 'password: ' PASSWORD; printf %s \"$PASSWORD\" | {fill} | {create}; unset PASSWORD"
+    )
 }
 
 /// The password that is stored is not the role's.
@@ -129,6 +173,17 @@ pub(super) fn of_the_administrator(tools: &Tools<'_>, error: EngineError) -> Err
             secret: tools.arguments.administrator.clone(),
             server,
             user,
+        },
+        error => of_the_server(&tools.arguments.administrator, error),
+    }
+}
+
+/// The error of a login with what this secret says.
+fn of_the_server(secret: &str, error: EngineError) -> Error {
+    match error {
+        EngineError::Standby { server } => Error::Standby {
+            secret: secret.to_owned(),
+            server,
         },
         error => error.into(),
     }

@@ -7,6 +7,7 @@ use rand::rngs::SysRng;
 use secrecy::ExposeSecret;
 use secret_rotation::{
     document::Document,
+    engine::postgres::NewRole,
     password::{Policy, Rules},
 };
 
@@ -72,10 +73,7 @@ pub(super) async fn make(
     report.say(format!("{user} logs in on {server}"))?;
     if let (None, Some(function)) = (&rotation, &tools.arguments.function) {
         let function = function_arn(&arn, function);
-        let turned_on = rotate(tools, &arn, function).await;
-        rotation = Some(turned_on.map_err(Error::after(
-            "secret and role are there, and rotation is not known to be on",
-        ))?);
+        rotation = Some(rotate(tools, &arn, function).await?);
         made.rotation = true;
     }
     if let Some(Rotates { function, schedule }) = &rotation {
@@ -143,7 +141,12 @@ async fn store(tools: &Tools<'_>, wanted: &Wanted) -> Result<Stored, Error> {
 async fn role(tools: &Tools<'_>, wanted: &Wanted, stored: &Document) -> Result<bool, Error> {
     let postgres = tools.logins.postgres();
     let made = postgres.make_role(&wanted.administrator, stored).await;
-    made.map_err(|error| of_the_administrator(tools, error))
+    let made = made.map_err(|error| of_the_administrator(tools, error))?;
+    match made {
+        NewRole::Missing { .. } => Ok(true),
+        NewRole::IsThere => Ok(false),
+        NewRole::ShutOut { why, sql } => Err(found::shut_out(wanted, why, sql)),
+    }
 }
 
 /// Has the function rotate it from now on, and not now: the service has testSecret tried.
@@ -156,7 +159,17 @@ async fn rotate(tools: &Tools<'_>, arn: &str, function: String) -> Result<Rotate
         .rotation_rules(rules.build())
         .rotate_immediately(false);
     let turned_on = request.send().await;
-    turned_on.map_err(|error| explain("secretsmanager:RotateSecret", error))?;
+    turned_on.map_err(
+        |error| match explain("secretsmanager:RotateSecret", error) {
+            error if error.is_transient() => Error::after(
+                "secret and role are there, and rotation is not known to be on",
+            )(error.into()),
+            aws::Error::Refused { code, message, .. } => Error::NotRotated { code, message },
+            error => {
+                Error::after("secret and role are there, and rotation is not on")(error.into())
+            }
+        },
+    )?;
     Ok(Rotates {
         function,
         schedule: Interval::read(Some(schedule), None),

@@ -6,15 +6,23 @@
 //! | `found` | what there is of it already, and what stands in the way |
 //! | `make` | what is missing, one thing after the other |
 //! | `report` | what is printed |
+//! | `function` | whether the function is there, and may be invoked |
+//! | `place` | the account and the region |
+//! | `engine` | what the server's answers mean here |
 //! | `value` | a value of a secret, as it is read |
+//! | `names` | names as they are given |
 //! | `error` | why it was not done |
 //!
 //! It may be cut off anywhere: what is there is looked at first, and nothing is made twice. The password is stored before the server
 //! has it, so a role that was made can always be logged in with.
 
+mod engine;
 mod error;
 mod found;
+mod function;
 mod make;
+mod names;
+mod place;
 mod report;
 mod value;
 mod wanted;
@@ -23,21 +31,19 @@ use std::{path::PathBuf, process::ExitCode};
 
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
-use clap::{Args, builder::NonEmptyStringValueParser};
+use clap::Args;
 use secret_rotation::{document::Document, engine::Disconnect};
 
 pub use self::error::Error;
-use self::{found::Found, report::Report, wanted::Wanted};
+use self::{report::Report, wanted::Wanted};
 use crate::{
-    aws::{AwsArguments, Place},
+    aws::AwsArguments,
     confirm::confirm,
     heartbeat,
     login::{self, Logins},
+    schedule,
     shell::Shell,
 };
-
-/// What PostgreSQL keeps of a name, in bytes.
-const LONGEST_ROLE: usize = 63;
 
 /// Make a new secret, and the role in PostgreSQL that logs in with it.
 ///
@@ -50,7 +56,8 @@ const LONGEST_ROLE: usize = 63;
 ///
 /// It needs secretsmanager:GetSecretValue on the administrator's secret; DescribeSecret, CreateSecret and GetSecretValue on the new
 /// one; and the network to the database. With --kms-key it needs kms:GenerateDataKey and kms:Decrypt on the key, with --replica
-/// secretsmanager:ReplicateSecretToRegions, with --function secretsmanager:RotateSecret and lambda:InvokeFunction on the function.
+/// secretsmanager:ReplicateSecretToRegions, with --function secretsmanager:RotateSecret and lambda:InvokeFunction on the function; with
+/// lambda:GetPolicy it also sees beforehand whether Secrets Manager may invoke it.
 /// Where the administrator's secret has a key of yours, it needs kms:Decrypt on that one too.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -59,40 +66,41 @@ const LONGEST_ROLE: usize = 63;
   rotatectl init orders/db --username orders --administrator rds/admin --yes --json | jq -r .arn")]
 pub struct InitArguments {
     /// The new secret's name.
-    #[arg(value_parser = name)]
+    #[arg(value_parser = names::secret)]
     pub name: String,
     /// The new role, which logs in with this secret.
-    #[arg(long, value_name = "ROLE", value_parser = role)]
+    #[arg(long, value_name = "ROLE", allow_hyphen_values = true, value_parser = names::role)]
     pub username: String,
     /// The secret of a role that may create roles (CREATEROLE). It has to name its host.
-    #[arg(long, value_name = "SECRET", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "SECRET", allow_hyphen_values = true, value_parser = names::any)]
     pub administrator: String,
     /// The server; without it the administrator's. It has to be the same one.
-    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_parser = names::any)]
     pub host: Option<String>,
     /// The server's port; without it the administrator's. It has to be the same one.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
     /// The application's database; without it the administrator's.
-    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, allow_hyphen_values = true, value_parser = names::any)]
     pub dbname: Option<String>,
     /// One user, whose password is replaced. There is no overlap: the old password ends at once.
     #[arg(long)]
     pub single_user: bool,
     /// The KMS key that the secret is encrypted with; without it aws/secretsmanager.
-    #[arg(long, value_name = "ARN")]
+    #[arg(long, value_name = "ARN", value_parser = names::any)]
     pub kms_key: Option<String>,
     /// A region that gets a copy, under its own aws/secretsmanager key; may be given several times.
-    #[arg(long, value_name = "REGION")]
+    #[arg(long, value_name = "REGION", value_parser = names::region)]
     pub replica: Vec<String>,
     /// Have this function rotate the secret, on the schedule and not at once. Its role has to reach the new secret.
-    #[arg(long, value_name = "NAME-OR-ARN")]
+    #[arg(long, value_name = "NAME-OR-ARN", allow_hyphen_values = true, value_parser = names::any)]
     pub function: Option<String>,
-    /// When it rotates, with --function: rate() or cron() in UTC.
+    /// When it rotates, with --function: rate() of 4 hours or more, or cron() on the hour, in UTC.
     #[arg(
         long,
         value_name = "EXPRESSION",
         default_value = "rate(30 days)",
+        value_parser = schedule::expression,
         requires = "function"
     )]
     pub schedule: String,
@@ -107,25 +115,10 @@ pub struct InitArguments {
     pub json: bool,
 }
 
-/// A secret that is not there yet has no ARN.
-fn name(text: &str) -> Result<String, &'static str> {
-    match text.is_empty() || text.starts_with("arn:") {
-        true => Err("give the name that the new secret is to have, and no ARN"),
-        false => Ok(text.to_owned()),
-    }
-}
-
-/// PostgreSQL would cut a longer name off, and log in as another role.
-fn role(text: &str) -> Result<String, String> {
-    match (1..=LONGEST_ROLE).contains(&text.len()) {
-        true => Ok(text.to_owned()),
-        false => Err(format!("a role's name has 1 to {LONGEST_ROLE} bytes")),
-    }
-}
-
 /// What it is done with.
 struct Tools<'a> {
     arguments: &'a InitArguments,
+    region: String,
     client: Client,
     logins: Logins,
     shell: Shell,
@@ -146,21 +139,28 @@ pub async fn run(
         client: Client::new(configuration),
         logins: Logins::new(ca_file, None)?,
         shell: Shell::new(&arguments.name, arguments.ca_file.as_deref(), given),
+        region: configuration
+            .region()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         arguments: &arguments,
     };
     let name = &arguments.name;
     let looking = async {
         let wanted = Wanted::read(&tools).await?;
         let found = found::look(&tools, &wanted).await?;
+        function::look(&tools, &wanted, &found, configuration).await?;
         Ok::<_, Error>((wanted, found))
     };
     let what = || format!("looking at what there is of {name}");
     let (wanted, found) = heartbeat::during(what, looking).await?;
     let steps = found.steps(&tools, &wanted);
     if !steps.is_empty() {
-        let region = configuration.region().map(ToString::to_string);
-        let place = place(&found, region);
-        let about = format!("init {name} in {place}: {}", steps.join("; "));
+        let about = format!(
+            "init {name} in {}: {}",
+            place::told(&tools, &wanted, &found),
+            steps.join("; ")
+        );
         confirm(&about, "Do that now?", arguments.yes)?;
     }
     let report = Report::new(name, arguments.json);
@@ -169,15 +169,6 @@ pub async fn run(
     tools.logins.postgres().disconnect().await;
     report.end(&made?)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Where the secret is, or is going to be.
-fn place(found: &Found, region: Option<String>) -> String {
-    let stored = found.stored.as_ref();
-    match stored.and_then(|stored| Place::of(&stored.arn)) {
-        Some(place) => place.to_string(),
-        None => format!("region {}", region.unwrap_or_default()),
-    }
 }
 
 /// Where its roles are changed, as messages name it.

@@ -10,7 +10,7 @@ use super::{Tools, found::Rotates, server};
 use crate::{
     aws::function_arn,
     shell::Command,
-    terminal::{print, print_json, printable},
+    terminal::{print, print_json, printable, say},
 };
 
 /// Prints each thing as it is done, unless it is JSON at the end.
@@ -55,7 +55,7 @@ impl<'a> Report<'a> {
     pub(super) fn say(&self, line: String) -> io::Result<()> {
         match self.json {
             true => Ok(()),
-            false => print(&printable(&format!("{}: {line}", self.name))),
+            false => say(&format!("{}: {line}", self.name)),
         }
     }
 
@@ -66,7 +66,11 @@ impl<'a> Report<'a> {
         let next = done.next.iter();
         let next =
             next.map(|Next { advice, command }| format!("\n  {advice}:\n    {}", command.line()));
-        print(&format!("\n{}{}", done.arn, next.collect::<String>()))
+        print(&format!(
+            "\n{}{}",
+            printable(&done.arn),
+            next.collect::<String>()
+        ))
     }
 }
 

@@ -12,6 +12,8 @@ const NO_PASSWORD: &str = "-";
 pub(super) struct Wanted {
     /// Who makes the role.
     pub(super) administrator: Document,
+    /// Its secret's ARN.
+    pub(super) administrator_arn: String,
     /// The document of the new secret, without its password.
     pub(super) document: Document,
 }
@@ -19,7 +21,13 @@ pub(super) struct Wanted {
 impl Wanted {
     /// Reads the administrator's secret, and what it says that the arguments do not.
     pub(super) async fn read(tools: &Tools<'_>) -> Result<Self, Error> {
-        let secret = &tools.arguments.administrator;
+        let (arguments, secret) = (tools.arguments, &tools.arguments.administrator);
+        for (place, region) in arguments.replica.iter().enumerate() {
+            if *region == tools.region || arguments.replica[..place].contains(region) {
+                let region = region.clone();
+                return Err(Error::Replica { region });
+            }
+        }
         let value = read(&tools.client, secret, None).await?;
         let administrator = Document::parse(&value.text).map_err(|reason| {
             let secret = secret.clone();
@@ -39,6 +47,7 @@ impl Wanted {
         }
         Ok(Self {
             administrator,
+            administrator_arn: value.arn,
             document,
         })
     }

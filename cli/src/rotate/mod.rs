@@ -122,7 +122,9 @@ pub async fn run(configuration: &SdkConfig, arguments: RotateArguments) -> Resul
         return Err(Error::NothingToRotate);
     };
     if arguments.dry_run {
-        terminal::print(&names.join("\n"))?;
+        for name in &names {
+            terminal::say(name)?;
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let described = rotations.describe(first).await;
@@ -198,7 +200,7 @@ async fn follow_all(
                 }
             };
             // the rotations go on, so they are followed to their ends
-            let written = progress.bars.suspend(|| terminal::print(&line));
+            let written = progress.bars.suspend(|| terminal::say(&line));
             unwritten = unwritten.take().or(written.err());
         }
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::{follow::STEPS, log::Line};
+use crate::{follow::STEPS, log::Line, terminal::printable};
 
 /// The bars.
 pub(super) struct Progress {
@@ -30,6 +30,7 @@ impl Progress {
     pub(super) fn bar(&self, name: &str) -> ProgressBar {
         let bar = self.bars.add(ProgressBar::new(STEPS.len() as u64));
         bar.set_style(self.style.clone());
+        let name = printable(name);
         bar.set_prefix(format!("{name:width$}", width = self.width));
         bar.set_message(STEPS[0]);
         bar.enable_steady_tick(Duration::from_millis(100));
@@ -41,7 +42,8 @@ impl Progress {
 pub(super) fn show(bar: &ProgressBar, line: &Line) {
     if line.failed() {
         bar.set_position(0);
-        bar.set_message(format!("{} failed: {}", line.step, line.message()));
+        let failed = format!("{} failed: {}", line.step, line.message());
+        bar.set_message(printable(&failed));
         return;
     }
     let done = STEPS.iter().position(|step| *step == line.step);

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     secrets::Strategy,
-    terminal::{self, NOTHING_TO_TELL, alarming, noteworthy, span},
+    terminal::{self, NOTHING_TO_TELL, alarming, noteworthy, printable, span},
 };
 
 pub(super) fn table(report: &Report) -> io::Result<()> {
@@ -32,7 +32,8 @@ pub(super) fn table(report: &Report) -> io::Result<()> {
         // a column of a few letters is no place for sentences
         for secret in &report.secrets {
             if let Some(error) = &secret.last_error {
-                terminal::print(&format!("\n{}: {}", secret.name, error.text()))?;
+                terminal::print("")?;
+                terminal::say(&format!("{}: {}", secret.name, error.text()))?;
             }
         }
     }
@@ -61,10 +62,10 @@ fn row(secret: &Secret, report: &Report) -> Vec<Cell> {
     let interval = secret.interval.as_ref();
     let interval = interval.map_or(NOTHING_TO_TELL, |interval| &interval.text);
     let mut row = vec![
-        Cell::new(&secret.name),
+        Cell::new(printable(&secret.name)),
         state,
         Cell::new(since(secret.current_since)),
-        Cell::new(interval),
+        Cell::new(printable(interval)),
         Cell::new(from_now(secret.due, now)),
     ];
     if report.values {
@@ -80,7 +81,7 @@ fn row(secret: &Secret, report: &Report) -> Vec<Cell> {
         });
     }
     row.push(match &secret.last_error {
-        Some(error) => Cell::new(error.kind()),
+        Some(error) => Cell::new(printable(error.kind())),
         None => Cell::new(NOTHING_TO_TELL),
     });
     row

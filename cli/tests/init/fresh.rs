@@ -35,7 +35,7 @@ arn:aws:secretsmanager:us-east-1:123456789012:secret:app/db-[..]
 
 "#]])
         .stderr_eq(str![[r#"
-init app/db in region us-east-1: store the secret (alternating users); make the role app_of_orders_[..] on localhost:[..], as admin_of_orders_[..]
+init app/db in account 123456789012, region us-east-1: store the secret (alternating users); make the role app_of_orders_[..] on localhost:[..], as admin_of_orders_[..]
 
 "#]]);
     assert_logs_in(&world).await;
@@ -212,7 +212,7 @@ async fn without_a_terminal_and_without_yes_nothing_is_made() {
     let before = called(&world, "CreateSecret");
     let ran = run(command(&world, &asked)).await;
     ran.code(1).stdout_eq("").stderr_eq(str![[r#"
-init app/db in region us-east-1: store the secret (alternating users); make the role app_of_orders_[..] on localhost:[..], as admin_of_orders_[..]
+init app/db in account 123456789012, region us-east-1: store the secret (alternating users); make the role app_of_orders_[..] on localhost:[..], as admin_of_orders_[..]
 rotatectl: there is no terminal to ask on, and nothing was done: say with --yes that it may be done
 
 "#]]);

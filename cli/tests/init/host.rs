@@ -7,7 +7,7 @@ use snapbox::str;
 
 use crate::{
     assert_nothing_was_made,
-    common::{administrator, call, document, put, run, world},
+    common::{administrator, call, command, document, put, run, world},
     init, new_role,
 };
 
@@ -119,6 +119,43 @@ rotatectl: localhost:[..] rejects the administrator admin_of_orders_[..] (28P01)
 
 "#]]);
     assert_nothing_was_made(&world, &role).await;
+}
+
+#[tokio::test]
+async fn what_a_secret_or_a_server_says_is_shown_without_what_turns_or_hides_a_text() {
+    let world = world().await;
+    let role = new_role(&world);
+    for hidden in ['\u{202e}', '\u{2066}', '\u{200b}', '\u{1b}', '\u{9b}'] {
+        let user = format!("ad{hidden}min");
+        store(&world, |stored| stored["username"] = user.into()).await;
+        let ran = run(init(&world, &role, &[])).await.code(1);
+        let said = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
+        assert!(
+            said.contains("rejects the administrator ad\u{fffd}min"),
+            "{said:?}"
+        );
+        assert!(!said.contains(hidden), "{said:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_administrator_that_is_given_by_its_arn_tells_its_own_account_only() {
+    let world = world().await;
+    let role = new_role(&world);
+    let arn = world.secrets_manager().arn(world.admin()).unwrap();
+    let given = [
+        "init",
+        "app/db",
+        "--username",
+        &role,
+        "--administrator",
+        &arn,
+        "--yes",
+    ];
+    let ran = run(command(&world, &given)).await.success();
+    let asked = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
+    let expected = "init app/db in region us-east-1, with an administrator's secret of account 123456789012, region us-east-1: ";
+    assert!(asked.starts_with(expected), "{asked}");
 }
 
 #[tokio::test]

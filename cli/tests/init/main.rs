@@ -6,8 +6,10 @@
 mod common;
 
 mod again;
+mod early;
 mod fresh;
 mod host;
+mod pooler;
 mod refuses;
 mod rights;
 mod secrecy;

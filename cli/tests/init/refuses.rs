@@ -5,7 +5,9 @@ use snapbox::str;
 
 use crate::{
     NEW, assert_logs_in, assert_nothing_was_made,
-    common::{administrator, call, called, command, document, execute, run, within, world},
+    common::{
+        administrator, call, called, command, document, execute, run, run_and_type, within, world,
+    },
     current, describe, init, new_role, settled, verifier,
 };
 
@@ -31,11 +33,19 @@ async fn a_role_that_is_there_without_a_secret_keeps_its_password() {
     .await;
     let before = verifier(&world, &role).await;
     let ran = run(init(&world, &role, &[])).await;
-    ran.code(1).stdout_eq("").stderr_eq(str![[r#"
-rotatectl: there is a role app_of_orders_[..] on localhost:[..] already, and no secret app/db; nothing was changed, for its password is somebody's: store that one, with the console or with  aws secretsmanager create-secret --name app/db --secret-string file://document.json  , or choose another --username
+    let ran = ran.code(1).stdout_eq("").stderr_eq(str![[r#"
+rotatectl: there is a role app_of_orders_[..] on localhost:[..] already, and no secret app/db; nothing was changed, for its password is somebody's: store that one and run this again, or choose another --username; store it with the console, or where it is typed and kept nowhere, in bash:  read -rsp 'password: ' PASSWORD; printf %s "$PASSWORD" | jq -Rs --argjson document '{[..]}' '$document + {password: .}' | aws secretsmanager create-secret --name app/db --secret-string file:///dev/stdin; unset PASSWORD
 
 "#]]);
     assert_eq!(called(&world, "CreateSecret"), 0);
+    assert_eq!(verifier(&world, &role).await, before);
+    let said = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
+    let store = said.trim().split_once("in bash:  ").unwrap().1;
+    let mut shell = std::process::Command::new("bash");
+    within(&mut shell, world.endpoint()).args(["-c", store]);
+    run_and_type(shell, "somebody's\n").await.success();
+    run(init(&world, &role, &[])).await.success();
+    assert_logs_in(&world).await;
     assert_eq!(verifier(&world, &role).await, before);
 }
 

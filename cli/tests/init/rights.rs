@@ -29,7 +29,11 @@ fn rights(world: &World) -> Vec<(&'static str, String, &'static str)> {
         ("kms:Decrypt", KEY.to_owned(), create),
         (get, new.clone(), get),
         (rotate, new, rotate),
-        ("lambda:InvokeFunction", world.function().arn(), rotate),
+        (
+            "lambda:InvokeFunction",
+            world.function().arn(),
+            "lambda:InvokeFunction",
+        ),
     ]
 }
 

@@ -1,4 +1,4 @@
-//! [bb8](https://docs.rs/bb8), as bb8-postgres has it.
+//! [bb8](https://docs.rs/bb8): its connections, from the pool of the version in force.
 //!
 //! ```no_run
 //! # async fn example(secret: rotating_secret::RotatingSecret, tls: tokio_postgres_rustls::MakeRustlsConnect) -> Result<(), Box<dyn std::error::Error>> {
@@ -8,69 +8,136 @@
 //! ```
 
 use std::{
-    ops::{Deref, DerefMut},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    fmt,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
 };
 
 use bb8::{Builder, ErrorSink, ManageConnection, PooledConnection, RunError};
+use futures_util::FutureExt;
 use tokio::{runtime::Handle, sync::watch};
 use tokio_postgres::{Client, Config};
 
+use super::{
+    Settings,
+    following::{Driver, Following, Holds, NO_ROOM},
+};
 use crate::{
-    RotatingSecret,
-    postgres::{ConnectError, Refusal, Tls, connect_versioned},
-    slot::Change,
+    Attempt, Credential, LogInError, RotatingSecret,
+    postgres::{ConnectError, Refusal, Tls, configured, connect_once, takes_writes, wants_writes},
 };
 
-/// A pool of the secret's connections. Cheap to clone; it derefs to bb8's own.
-///
-/// `configure` sets it up; leave `test_on_check_out` as it is, for that is where an older version's connection is
-/// found.
+/// A pool of the secret's connections. A clone is the same pool.
+pub struct Pool<T: Tls>(Arc<Following<Inner<T>>>);
+
+/// A pool of the secret's connections; `configure` sets up each version's.
 ///
 /// # Errors
 ///
-/// The first connections, where `min_idle` asks for some, can't be made, or this is called outside of a tokio runtime.
+/// There is no credential, it is not one to log in with, or this is called outside of a tokio runtime. No connection is
+/// waited for.
 pub async fn pool<T: Tls>(
     secret: &RotatingSecret,
     tls: T,
-    configure: impl FnOnce(Builder<Manager<T>>) -> Builder<Manager<T>>,
+    configure: impl Fn(Builder<Manager<T>>) -> Builder<Manager<T>> + Send + Sync + 'static,
 ) -> Result<Pool<T>, ConnectError> {
-    let on = Handle::try_current().map_err(|_| ConnectError::Failed(Refusal::NoRuntime))?;
-    let last = LastFailure::default();
-    let manager = Manager {
-        secret: secret.clone(),
-        tls,
-        changes: secret.watch(),
-        last: last.clone(),
-    };
-    let builder = bb8::Pool::builder().error_sink(Box::new(Log));
-    let pool = Arc::new(configure(builder).build(manager).await?);
-    on.spawn(let_idle_ones_go(Arc::downgrade(&pool), secret.watch()));
-    Ok(Pool { pool, last })
+    pool_with(secret, Config::new(), tls, Settings::default(), configure).await
 }
 
-/// Why the last connection was not made, unless one was made since.
+/// The same with settings of the caller's: `config` for what the secret has not (`application_name`, `options`, keepalives,
+/// `target_session_attrs`).
 ///
-/// bb8 tries again until the time is up, and then says no more than that. Its sink hears of the failure too late.
-#[derive(Clone, Debug, Default)]
-struct LastFailure(Arc<Mutex<Option<String>>>);
+/// # Errors
+///
+/// As for [`pool`], and the configuration must not name a host.
+pub async fn pool_with<T: Tls>(
+    secret: &RotatingSecret,
+    mut config: Config,
+    tls: T,
+    settings: Settings,
+    configure: impl Fn(Builder<Manager<T>>) -> Builder<Manager<T>> + Send + Sync + 'static,
+) -> Result<Pool<T>, ConnectError> {
+    let on = Handle::try_current().map_err(|_| LogInError::Failed(Refusal::NoRuntime))?;
+    let credential = secret.usable().await?;
+    let (of, read_write) = (secret.clone(), wants_writes(&mut config, settings));
+    let make = move |credential: &Credential| {
+        let config = configured(&config, of.id(), credential).map_err(failed)?;
+        let shared = Arc::new(Shared {
+            secret: of.clone(),
+            version: credential.version_id().clone(),
+            failure: watch::Sender::new(None),
+            to_close: AtomicUsize::new(0),
+        });
+        let manager = Manager {
+            config,
+            tls: tls.clone(),
+            read_write,
+            shared: shared.clone(),
+        };
+        let builder = bb8::Pool::builder().error_sink(Box::new(Log));
+        let pool = configure(builder).build_unchecked(manager);
+        Ok(Inner { pool, shared })
+    };
+    let following = Following::new(secret, &credential, settings, on, make);
+    Ok(Pool(Arc::new(following.map_err(explained)?)))
+}
 
-impl LastFailure {
-    fn set(&self, failure: Option<String>) {
-        *self.lock() = failure;
+impl<T: Tls> Pool<T> {
+    /// A connection, as bb8's own `get_owned` has it; the error says why none could be made.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::User`]: the server rejected all versions, there is no credential, or the last connection could not be
+    /// made within bb8's `connection_timeout`. [`RunError::TimedOut`]: all are in use for so long.
+    pub async fn get(
+        &self,
+    ) -> Result<PooledConnection<'static, Manager<T>>, RunError<ConnectError>> {
+        self.0.get().await.map_err(|error| match error {
+            LogInError::Failed(RunError::TimedOut) => RunError::TimedOut,
+            error => RunError::User(match error {
+                LogInError::Secret(error) => error.into(),
+                LogInError::Failed(answer) => explained(answer),
+                LogInError::Rejected { why, answer } => match explained(answer) {
+                    LogInError::Failed(answer) => LogInError::Rejected { why, answer },
+                    error => error,
+                },
+            }),
+        })
     }
 
-    fn explain(&self, error: RunError<ConnectError>) -> RunError<ConnectError> {
-        match (error, self.lock().clone()) {
-            (RunError::TimedOut, Some(last)) => {
-                RunError::User(ConnectError::Failed(Refusal::TimedOut { last }))
-            }
-            (error, _) => error,
-        }
+    /// bb8's pool of the version in force: another one after each change.
+    pub fn inner(&self) -> bb8::Pool<Manager<T>> {
+        self.0.serving().pool.pool.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How many connections it has of the version that serves.
+    pub fn size(&self) -> usize {
+        self.0.serving().pool.holds().all
+    }
+
+    /// How many of them are idle.
+    pub fn num_idle(&self) -> usize {
+        self.0.serving().pool.holds().idle
+    }
+
+    /// Closes what is idle, and what is in use when it comes back. It gives no connection any more.
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+impl<T: Tls> Clone for Pool<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: Tls> fmt::Debug for Pool<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -81,7 +148,7 @@ struct Log;
 impl ErrorSink<ConnectError> for Log {
     fn sink(&self, error: ConnectError) {
         match error {
-            ConnectError::Failed(Refusal::Outdated) => {}
+            ConnectError::Failed(Refusal::NotNow(_)) => {}
             error => tracing::warn!(%error, "a pool's connection was not made, or is broken"),
         }
     }
@@ -91,145 +158,230 @@ impl ErrorSink<ConnectError> for Log {
     }
 }
 
-/// bb8's pool, whose idle connections leave when the secret changes.
-#[derive(Debug)]
-pub struct Pool<T: Tls> {
-    pool: Arc<bb8::Pool<Manager<T>>>,
-    last: LastFailure,
+tokio::task_local! {
+    /// A login whose turn it is: bb8 makes connections in tasks of its own, and tries again by itself.
+    static TURN: ();
 }
 
-impl<T: Tls> Pool<T> {
-    /// A connection, as bb8's own `get` has it; the error says why none could be made.
-    ///
-    /// # Errors
-    ///
-    /// bb8's `connection_timeout` is over. [`RunError::User`] has the reason if the last connection could not be made;
-    /// [`RunError::TimedOut`] means that all are in use.
-    pub async fn get(&self) -> Result<PooledConnection<'_, Manager<T>>, RunError<ConnectError>> {
-        let taken = self.pool.get().await;
-        taken.map_err(|error| self.last.explain(error))
-    }
-
-    /// The same, to be held for as long as the caller likes.
-    ///
-    /// # Errors
-    ///
-    /// As for [`get`](Self::get).
-    pub async fn get_owned(
-        &self,
-    ) -> Result<PooledConnection<'static, Manager<T>>, RunError<ConnectError>> {
-        let taken = self.pool.get_owned().await;
-        taken.map_err(|error| self.last.explain(error))
-    }
+/// Why the last connection was not made, and what the server answered.
+///
+/// bb8 tries again until the time is up, and then says no more than that. Its sink hears of the failure too late.
+#[derive(Clone)]
+struct LastFailure {
+    text: String,
+    sqlstate: Option<String>,
 }
 
-impl<T: Tls> Clone for Pool<T> {
-    fn clone(&self) -> Self {
-        Self {
-            pool: self.pool.clone(),
-            last: self.last.clone(),
-        }
-    }
-}
-
-impl<T: Tls> Deref for Pool<T> {
-    type Target = bb8::Pool<Manager<T>>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.pool
-    }
-}
-
-/// Makes the connections.
+/// Makes the connections of one version.
 pub struct Manager<T> {
-    secret: RotatingSecret,
+    config: Config,
     tls: T,
-    changes: watch::Receiver<Change>,
-    last: LastFailure,
+    read_write: bool,
+    shared: Arc<Shared>,
 }
 
-impl<T> std::fmt::Debug for Manager<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// What a pool of bb8's keeps to itself, and its manager knows.
+struct Shared {
+    secret: RotatingSecret,
+    version: Arc<str>,
+    failure: watch::Sender<Option<LastFailure>>,
+    /// How many connections are to be closed.
+    to_close: AtomicUsize,
+}
+
+impl Shared {
+    fn is_closed(&self) -> bool {
+        self.to_close.load(SeqCst) == ALL
+    }
+
+    fn is_doubted(&self) -> bool {
+        self.secret.shared.rejections.is_doubted(&self.version)
+    }
+}
+
+impl<T> fmt::Debug for Manager<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Manager")
-            .field("secret", &self.secret)
+            .field("secret", &self.shared.secret)
+            .field("version", &self.shared.version)
             .finish_non_exhaustive()
     }
 }
 
-/// A client, and the version that it logged in with.
-#[derive(Debug)]
-pub struct Versioned {
-    client: Client,
-    version: String,
-}
-
-impl Versioned {
-    /// The id of the version that it logged in with.
-    pub fn version(&self) -> &str {
-        &self.version
-    }
-}
-
-impl Deref for Versioned {
-    type Target = Client;
-
-    fn deref(&self) -> &Client {
-        &self.client
-    }
-}
-
-impl DerefMut for Versioned {
-    fn deref_mut(&mut self) -> &mut Client {
-        &mut self.client
-    }
-}
-
-impl<T> Manager<T> {
-    fn is_outdated(&self, connection: &Versioned) -> bool {
-        *self.changes.borrow().version != *connection.version
-    }
-}
+/// All connections that there are, and those that are to come.
+const ALL: usize = usize::MAX;
 
 impl<T: Tls> ManageConnection for Manager<T> {
-    type Connection = Versioned;
+    type Connection = Client;
     type Error = ConnectError;
 
-    async fn connect(&self) -> Result<Versioned, ConnectError> {
-        let connected = connect_versioned(&self.secret, &Config::new(), self.tls.clone()).await;
-        self.last
-            .set(connected.as_ref().err().map(ToString::to_string));
-        let (client, connection, version) = connected?;
+    async fn connect(&self) -> Result<Client, ConnectError> {
+        if self.shared.is_closed() {
+            return Err(LogInError::Failed(CLOSED));
+        }
+        let has_turn = TURN.try_with(|()| ()).is_ok();
+        if !has_turn && self.shared.is_doubted() {
+            let told = "the server rejects this version: it is tried again by one login at a time";
+            return Err(LogInError::Failed(Refusal::NotNow(told)));
+        }
+        let connected = connect_once(&self.config, self.tls.clone()).await;
+        self.shared
+            .failure
+            .send_replace(connected.as_ref().err().map(|refusal| LastFailure {
+                text: refusal.to_string(),
+                sqlstate: refusal.sqlstate().map(str::to_owned),
+            }));
+        let (client, connection) = connected.map_err(LogInError::Failed)?;
         // its end is the client's: an error reaches whoever waits for a statement
         tokio::spawn(async move {
             let _ = connection.await;
         });
-        Ok(Versioned { client, version })
+        Ok(client)
     }
 
-    async fn is_valid(&self, connection: &mut Versioned) -> Result<(), ConnectError> {
-        if self.is_outdated(connection) {
-            return Err(ConnectError::Failed(Refusal::Outdated));
+    async fn is_valid(&self, client: &mut Client) -> Result<(), ConnectError> {
+        // it is taken to be closed
+        if self.shared.to_close.load(SeqCst) > 0 {
+            return Ok(());
         }
-        let answered = connection.client.simple_query("").await;
-        answered
-            .map(drop)
-            .map_err(|error| ConnectError::Failed(error.into()))
+        let answered = match self.read_write {
+            true => takes_writes(client).await,
+            false => client.simple_query("").await.map(drop).map_err(Into::into),
+        };
+        answered.map_err(LogInError::Failed)
     }
 
-    fn has_broken(&self, connection: &mut Versioned) -> bool {
-        connection.client.is_closed() || self.is_outdated(connection)
+    fn has_broken(&self, client: &mut Client) -> bool {
+        let one_less = |count: usize| match count {
+            0 => None,
+            ALL => Some(ALL),
+            count => Some(count - 1),
+        };
+        client.is_closed()
+            || self
+                .shared
+                .to_close
+                .fetch_update(SeqCst, SeqCst, one_less)
+                .is_ok()
     }
 }
 
-/// bb8 has no way to go over what is idle, but to take one has it look at each until one is valid.
-async fn let_idle_ones_go<T: Tls>(
-    pool: Weak<bb8::Pool<Manager<T>>>,
-    mut changes: watch::Receiver<Change>,
-) {
-    while changes.changed().await.is_ok() {
-        let Some(pool) = pool.upgrade() else { return };
-        if pool.state().idle_connections > 0 {
-            let _ = pool.get().await;
+struct Inner<T: Tls> {
+    pool: bb8::Pool<Manager<T>>,
+    shared: Arc<Shared>,
+}
+
+impl<T: Tls> Clone for Inner<T> {
+    fn clone(&self) -> Self {
+        Self {
+            pool: self.pool.clone(),
+            shared: self.shared.clone(),
         }
+    }
+}
+
+impl<T: Tls> Inner<T> {
+    /// bb8 goes on trying, and tells nobody what the server answers: who waits is told of such an answer here.
+    async fn get_unless(
+        &self,
+        ends_it: impl Fn(&str) -> bool,
+    ) -> Result<PooledConnection<'static, Manager<T>>, RunError<ConnectError>> {
+        if self.shared.is_closed() {
+            return Err(failed(CLOSED));
+        }
+        let mut failures = self.shared.failure.subscribe();
+        let mut taken = pin!(self.pool.get_owned());
+        loop {
+            tokio::select! {
+                biased;
+                taken = &mut taken => {
+                    let last = failures.borrow().clone();
+                    return taken.map_err(|error| match (error, last) {
+                        (RunError::TimedOut, Some(LastFailure { text: last, .. })) => failed(Refusal::TimedOut { last }),
+                        (error, _) => error,
+                    });
+                }
+                Ok(()) = failures.changed() => {
+                    let failure = failures.borrow_and_update().clone();
+                    if let Some(LastFailure { text: answer, sqlstate: Some(sqlstate) }) = failure
+                        && ends_it(&sqlstate)
+                    {
+                        return Err(failed(Refusal::Answered { answer, sqlstate }));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether the server said, or may have said, that the password is wrong.
+fn is_rejection(sqlstate: &str) -> bool {
+    !matches!(Attempt::of(Some(sqlstate), ()), Attempt::Failed(()))
+}
+
+impl<T: Tls> Driver for Inner<T> {
+    type Connection = PooledConnection<'static, Manager<T>>;
+    type Idle = Self::Connection;
+    type Error = RunError<ConnectError>;
+
+    async fn get(&self) -> Result<Self::Connection, Self::Error> {
+        self.get_unless(is_rejection).await
+    }
+
+    async fn log_in(&self) -> Result<Self::Connection, Self::Error> {
+        if self.shared.is_doubted() {
+            let client = TURN.scope((), self.pool.dedicated_connection()).await?;
+            // if there is no room for it any more, there is another one
+            let _ = self.pool.add(client);
+        }
+        self.get_unless(|sqlstate| is_rejection(sqlstate) || sqlstate == NO_ROOM)
+            .await
+    }
+
+    fn holds(&self) -> Holds {
+        let state = self.pool.state();
+        Holds {
+            all: state.connections as usize,
+            idle: state.idle_connections as usize,
+            at_most: self.pool.config().max_size as usize,
+        }
+    }
+
+    async fn let_one_go(&self) {
+        if self.holds().idle > 0 {
+            self.shared.to_close.fetch_add(1, SeqCst);
+            drop(self.pool.get_owned().now_or_never());
+        }
+    }
+
+    fn close(&self) -> Vec<Self::Connection> {
+        self.shared.to_close.store(ALL, SeqCst);
+        let mut idle = Vec::new();
+        while self.holds().idle > 0
+            && let Some(Ok(connection)) = self.pool.get_owned().now_or_never()
+        {
+            idle.push(connection);
+        }
+        idle
+    }
+
+    fn sqlstate(error: &Self::Error) -> Option<String> {
+        match error {
+            RunError::User(LogInError::Failed(refusal)) => refusal.sqlstate().map(str::to_owned),
+            _ => None,
+        }
+    }
+}
+
+const CLOSED: Refusal = Refusal::NotNow("the pool is closed");
+
+fn failed(refusal: Refusal) -> RunError<ConnectError> {
+    RunError::User(LogInError::Failed(refusal))
+}
+
+fn explained(error: RunError<ConnectError>) -> ConnectError {
+    match error {
+        RunError::User(error) => error,
+        RunError::TimedOut => LogInError::Failed(Refusal::NotNow("all connections are in use")),
     }
 }

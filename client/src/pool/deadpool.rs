@@ -1,4 +1,4 @@
-//! [deadpool-postgres](https://docs.rs/deadpool-postgres): its own `Pool`, made here.
+//! [deadpool-postgres](https://docs.rs/deadpool-postgres): its connections, from the pool of the version in force.
 //!
 //! ```no_run
 //! # async fn example(secret: rotating_secret::RotatingSecret, tls: tokio_postgres_rustls::MakeRustlsConnect) -> Result<(), Box<dyn std::error::Error>> {
@@ -7,229 +7,191 @@
 //! # Ok(()) }
 //! ```
 
-use std::{
-    collections::HashMap,
-    io,
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
-};
+use std::sync::Arc;
 
 use deadpool_postgres::{
-    BuildError, Connect, Hook, HookError, Manager, ManagerConfig, Pool, PoolBuilder, Runtime,
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, PoolBuilder, PoolError,
+    RecyclingMethod, Runtime,
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    runtime::Handle,
-    sync::watch,
-    task::JoinHandle,
-    time::sleep,
-};
-use tokio_postgres::{Client, Config, Error, NoTls};
+use tokio::runtime::Handle;
+use tokio_postgres::Config;
 
-use super::age::SETTLED;
+use super::{
+    Settings,
+    following::{Driver, Following, Holds},
+};
 use crate::{
-    LogInError, RotatingSecret,
-    postgres::{ConnectError, Refusal, Tls, connect_versioned},
-    slot::Change,
+    Credential, LogInError, RotatingSecret,
+    postgres::{Refusal, Tls, configured, place, takes_writes, wants_writes},
 };
 
-/// A pool of the secret's connections, set up by `configure`.
+/// Why there is no pool, or no connection.
+pub type Error = LogInError<Failure>;
+
+/// What a pool of one version says.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// A connection was not made.
+    #[error(transparent)]
+    NotConnected(Box<Refusal>),
+    /// deadpool's own: a time limit, a hook, a pool that is closed.
+    #[error(transparent)]
+    Pool(PoolError),
+    /// `configure` asks for something impossible.
+    #[error(transparent)]
+    Build(#[from] deadpool_postgres::BuildError),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::NotConnected(refusal.into())
+    }
+}
+
+/// A pool of the secret's connections. A clone is the same pool.
+#[derive(Clone, Debug)]
+pub struct Pool(Arc<Following<Inner>>);
+
+/// A pool of the secret's connections; `configure` sets up each version's.
 ///
-/// What keeps a connection from being made, and is not the driver's, is the source of the driver's error.
+/// What is idle is asked before it is given ([`RecyclingMethod::Verified`]): a process that was frozen finds sessions
+/// that the server has ended.
 ///
 /// # Errors
 ///
-/// `configure` asks for something impossible, or this is called outside of a tokio runtime.
+/// There is no credential now, or it is not one to log in with; `configure` asks for something impossible; or this is
+/// called outside of a tokio runtime. No connection is made yet.
 pub fn pool<T: Tls>(
     secret: &RotatingSecret,
     tls: T,
-    configure: impl FnOnce(PoolBuilder) -> PoolBuilder,
-) -> Result<Pool, BuildError> {
-    let on = Handle::try_current().map_err(|_| BuildError::NoRuntimeSpecified)?;
-    let alive = Alive::default();
-    let connector = Connector {
-        secret: secret.clone(),
-        tls,
-        alive: alive.clone(),
+    configure: impl Fn(PoolBuilder) -> PoolBuilder + Send + Sync + 'static,
+) -> Result<Pool, Error> {
+    let verified = ManagerConfig {
+        recycling_method: RecyclingMethod::Verified,
     };
-    let manager = Manager::from_connect(Config::new(), connector, ManagerConfig::default());
-    let changes = secret.watch();
-    let version_is_in_force = Hook::sync_fn(move |_, metrics| {
-        if changes.borrow().outdates(metrics.age()) {
-            return Err(HookError::message(Refusal::Outdated.to_string()));
-        }
-        Ok(())
-    });
-    let builder = Pool::builder(manager)
-        .runtime(Runtime::Tokio1)
-        .pre_recycle(version_is_in_force);
-    let pool = configure(builder).build()?;
-    on.spawn(let_old_ones_go(pool.weak(), alive, secret.watch()));
-    Ok(pool)
+    let settings = Settings::default();
+    pool_with(secret, Config::new(), tls, verified, settings, configure)
 }
 
-struct Connector<T> {
-    secret: RotatingSecret,
+/// The same with settings of the caller's: `config` for what the secret has not (`application_name`, `options`, keepalives,
+/// `target_session_attrs`), and how connections are recycled.
+///
+/// # Errors
+///
+/// As for [`pool`], and the configuration must not name a host.
+pub fn pool_with<T: Tls>(
+    secret: &RotatingSecret,
+    mut config: Config,
     tls: T,
-    alive: Alive,
+    manager: ManagerConfig,
+    settings: Settings,
+    configure: impl Fn(PoolBuilder) -> PoolBuilder + Send + Sync + 'static,
+) -> Result<Pool, Error> {
+    let no_runtime = |_| LogInError::Failed(Refusal::NoRuntime.into());
+    let on = Handle::try_current().map_err(no_runtime)?;
+    let credential = secret.current()?;
+    let (id, read_write) = (secret.id().to_owned(), wants_writes(&mut config, settings));
+    let make = move |credential: &Credential| {
+        let config = configured(&config, &id, credential)?;
+        let (host, port) = place(&config);
+        let manager = Manager::from_config(config, tls.clone(), manager.clone());
+        let mut builder = deadpool_postgres::Pool::builder(manager).runtime(Runtime::Tokio1);
+        if read_write {
+            builder = builder.pre_recycle(Hook::async_fn(|client, _| {
+                Box::pin(async {
+                    let answer = takes_writes(client).await;
+                    answer.map_err(|refusal| HookError::message(refusal.to_string()))
+                })
+            }));
+        }
+        let pool = configure(builder).build()?;
+        Ok(Inner { pool, host, port })
+    };
+    let following = Following::new(secret, &credential, settings, on, make);
+    Ok(Pool(Arc::new(following.map_err(LogInError::Failed)?)))
 }
 
-impl<T: Tls> Connect for Connector<T> {
-    fn connect(
-        &self,
-        config: &Config,
-    ) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + '_>> {
-        let config = config.clone();
-        Box::pin(async move {
-            let (client, connection, version) = loop {
-                let changes = self.secret.watch();
-                match connect_versioned(&self.secret, &config, self.tls.clone()).await {
-                    // deadpool would take it for the new version's
-                    Ok((.., version))
-                        if matches!(changes.has_changed(), Ok(true))
-                            && version != *changes.borrow().version => {}
-                    Ok(connected) => break connected,
-                    Err(error) => {
-                        // deadpool's text leaves out the cause; its chain has it
-                        tracing::warn!(%error, "a pool's connection was not made");
-                        return Err(as_drivers(error).await);
-                    }
-                }
-            };
-            let lives = self.alive.begin(version);
-            let task = tokio::spawn(async move {
-                let _lives = lives;
-                let _ = connection.await;
-            });
-            Ok((client, task))
+impl Pool {
+    /// A connection, as deadpool's own `get` has it.
+    ///
+    /// # Errors
+    ///
+    /// There is no credential, no connection, none within deadpool's time limits, or the server rejected all versions.
+    pub async fn get(&self) -> Result<Object, Error> {
+        self.0.get().await
+    }
+
+    /// deadpool's pool of the version in force: another one after each change.
+    pub fn inner(&self) -> deadpool_postgres::Pool {
+        self.0.serving().pool.pool.clone()
+    }
+
+    /// How many connections it has of the version that serves.
+    pub fn size(&self) -> usize {
+        self.0.serving().pool.holds().all
+    }
+
+    /// How many of them are idle.
+    pub fn num_idle(&self) -> usize {
+        self.0.serving().pool.holds().idle
+    }
+
+    /// Closes what is idle, and what is in use when it comes back. It gives no connection any more.
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+#[derive(Clone)]
+struct Inner {
+    pool: deadpool_postgres::Pool,
+    host: String,
+    port: u16,
+}
+
+impl Driver for Inner {
+    type Connection = Object;
+    type Idle = ClientWrapper;
+    type Error = Failure;
+
+    async fn get(&self) -> Result<Object, Failure> {
+        self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => {
+                let (host, port) = (self.host.clone(), self.port);
+                Refusal::NotConnected { host, port, error }.into()
+            }
+            error => Failure::Pool(error),
         })
     }
-}
 
-/// deadpool looks at a connection when it is taken, not when it comes back. So after a change what is idle is gone over
-/// until no connection of an older version lives.
-async fn let_old_ones_go(
-    pool: deadpool_postgres::WeakPool,
-    alive: Alive,
-    mut changes: watch::Receiver<Change>,
-) {
-    while changes.changed().await.is_ok() {
-        loop {
-            let change = changes.borrow_and_update().clone();
-            let Some(pool) = pool.upgrade() else { return };
-            pool.retain(|_, metrics| !change.outdates(metrics.age()));
-            drop(pool);
-            if !alive.other_than(&change.version) {
-                break;
-            }
-            sleep(SETTLED).await;
-        }
-    }
-}
-
-/// How many connections each version has.
-#[derive(Clone, Default)]
-struct Alive(Arc<Mutex<HashMap<String, usize>>>);
-
-impl Alive {
-    fn begin(&self, version: String) -> Life {
-        *self.lock().entry(version.clone()).or_default() += 1;
-        Life {
-            alive: self.clone(),
-            version,
+    fn holds(&self) -> Holds {
+        let status = self.pool.status();
+        Holds {
+            all: status.size,
+            idle: status.available,
+            at_most: status.max_size,
         }
     }
 
-    fn other_than(&self, version: &str) -> bool {
-        self.lock().keys().any(|alive| alive != version)
+    async fn let_one_go(&self) {
+        let mut kept = 0;
+        self.pool.retain(|_, _| {
+            kept += 1;
+            kept > 1
+        });
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn close(&self) -> Vec<ClientWrapper> {
+        let idle = self.pool.retain(|_, _| false).removed;
+        self.pool.close();
+        idle
     }
-}
 
-/// One connection's.
-struct Life {
-    alive: Alive,
-    version: String,
-}
-
-impl Drop for Life {
-    fn drop(&mut self) {
-        let mut alive = self.alive.lock();
-        if let Some(count) = alive.get_mut(&self.version) {
-            *count -= 1;
-            if *count == 0 {
-                alive.remove(&self.version);
-            }
+    fn sqlstate(error: &Failure) -> Option<String> {
+        match error {
+            Failure::NotConnected(refusal) => refusal.sqlstate().map(str::to_owned),
+            _ => None,
         }
-    }
-}
-
-/// deadpool's error is the driver's, which nobody else can make. So the driver is given a stream that fails with ours: it
-/// has the host and the port, and all causes in its text.
-///
-/// What the server answered stays the driver's own, for its code: but not where it rejected every version, which is told
-/// with what to do.
-async fn as_drivers(error: ConnectError) -> Error {
-    match error {
-        LogInError::Failed(Refusal::NotConnected { error, .. })
-            if error.as_db_error().is_some() =>
-        {
-            error
-        }
-        other => {
-            let mut config = Config::new();
-            config.user("nobody");
-            // the text, and not the error: the driver's chain would tell a cause twice
-            let mut stream = Failing(Some(io::Error::other(other.to_string())));
-            loop {
-                // it can do nothing but fail
-                if let Err(error) = config.connect_raw(&mut stream, NoTls).await {
-                    return error;
-                }
-            }
-        }
-    }
-}
-
-struct Failing(Option<io::Error>);
-
-impl Failing {
-    fn fail<R>(&mut self) -> Poll<io::Result<R>> {
-        Poll::Ready(Err(self
-            .0
-            .take()
-            .unwrap_or_else(|| io::ErrorKind::NotConnected.into())))
-    }
-}
-
-impl AsyncRead for Failing {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        _: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.fail()
-    }
-}
-
-impl AsyncWrite for Failing {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        _: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.fail()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.fail()
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.fail()
     }
 }

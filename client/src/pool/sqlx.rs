@@ -11,14 +11,7 @@
 //! # Ok(()) }
 //! ```
 
-use std::{
-    fmt, io,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, io, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use async_stream::try_stream;
 use futures_util::{TryStreamExt, future::BoxFuture, stream::BoxStream};
@@ -32,45 +25,32 @@ use sqlx::{
         PgStatement, PgTypeInfo,
     },
 };
-use tokio::{
-    runtime::Handle,
-    sync::watch,
-    time::{sleep, timeout},
-};
+use tokio::{runtime::Handle, time::timeout};
 
-use super::age::SETTLED;
-use crate::{
-    Attempt, Credential, CredentialGuard, LogInError, RotatingSecret, causes::in_one_line,
-    log_in::Session, postgresql::Login, slot::Change,
+use super::{
+    Settings,
+    following::{Driver, Following, Holds, NO_ROOM},
 };
+use crate::{Credential, LogInError, RotatingSecret, causes::in_one_line, postgresql::Login};
+
+/// A login that takes longer may be one that sqlx tries again and again.
+const SLOW: Duration = Duration::from_secs(2);
 
 /// For as long it is waited to learn why there was no connection.
 const ONCE_MORE: Duration = Duration::from_secs(2);
 
-tokio::task_local! {
-    /// Whether the connection that is being acquired was idle: it says nothing of logins.
-    static WAS_IDLE: AtomicBool;
-}
-
-/// A pool of the secret's connections.
+/// A pool of the secret's connections. A clone is the same pool.
 ///
 /// `&Pool` is taken wherever sqlx takes `&PgPool` to run a query or to begin a transaction. [`inner`](Self::inner) is
 /// sqlx's own, for everything but that: its queries do not survive a rejected login.
-#[derive(Clone)]
-pub struct Pool(Arc<Following>);
-
-struct Following {
-    pool: PgPool,
-    secret: RotatingSecret,
-    /// The version that sqlx was last given to connect with.
-    given: Mutex<Arc<str>>,
-}
+#[derive(Clone, Debug)]
+pub struct Pool(Arc<Following<Inner>>);
 
 /// A pool of the secret's connections.
 ///
 /// `connect` has what the secret has not: the application's name, the roots for TLS, timeouts. TLS is verify-full
-/// whatever it says, unless the secret itself says `"ssl": false`. `options` keeps its own callbacks but
-/// `before_acquire` and `after_release`, which are this pool's.
+/// whatever it says, unless the secret itself says `"ssl": false`. `options` are each version's pool's; its callbacks are
+/// the caller's own.
 ///
 /// # Errors
 ///
@@ -81,72 +61,53 @@ pub async fn pool(
     connect: PgConnectOptions,
     options: PgPoolOptions,
 ) -> Result<Pool, Error> {
+    pool_with(secret, connect, options, Settings::default()).await
+}
+
+/// The same, with how it goes over to the next version.
+///
+/// # Errors
+///
+/// As for [`pool`].
+pub async fn pool_with(
+    secret: &RotatingSecret,
+    connect: PgConnectOptions,
+    options: PgPoolOptions,
+    settings: Settings,
+) -> Result<Pool, Error> {
     let on = Handle::try_current().map_err(|_| {
-        Error::Configuration(
-            "there is no tokio runtime to keep the pool on: make it inside of one".into(),
-        )
+        configuration("there is no tokio runtime to keep the pool on: make it inside of one")
     })?;
-    let (taken, given_back) = (secret.watch(), secret.watch());
-    let options = options
-        .before_acquire(move |_, of| {
-            let keep = !taken.borrow().outdates(of.age);
-            if keep {
-                // outside of an acquire of ours nobody asks
-                let _ = WAS_IDLE.try_with(|was_idle| was_idle.store(true, Ordering::Relaxed));
-            }
-            Box::pin(async move { Ok(keep) })
-        })
-        .after_release(move |_, of| {
-            let keep = !given_back.borrow().outdates(of.age);
-            Box::pin(async move { Ok(keep) })
-        });
     let credential = secret.usable().await.map_err(configuration)?;
-    let pool = Arc::new(Following {
-        pool: options.connect_lazy_with(configured(connect, secret, &credential)?),
-        given: Mutex::new(credential.version_id().clone()),
-        secret: secret.clone(),
-    });
-    on.spawn(follow(Arc::downgrade(&pool), secret.watch()));
-    Ok(Pool(pool))
+    let id = secret.id().to_owned();
+    let make = move |credential: &Credential| {
+        let connect = configured(connect.clone(), &id, credential)?;
+        Ok(Inner {
+            pool: options.clone().connect_lazy_with(connect),
+            read_write: settings.read_write,
+        })
+    };
+    let following = Following::new(secret, &credential, settings, on, make)?;
+    Ok(Pool(Arc::new(following)))
 }
 
 impl Pool {
-    /// sqlx's own pool.
-    pub fn inner(&self) -> &PgPool {
-        &self.0.pool
+    /// sqlx's pool of the version in force: another one after each change.
+    pub fn inner(&self) -> PgPool {
+        self.0.serving().pool.pool.clone()
     }
 
     /// A connection of the version in force, or of what the provider has if the server rejects that.
     ///
     /// # Errors
     ///
-    /// As sqlx has it; without a credential it is [`Error::Configuration`].
+    /// As sqlx has it; without a credential it is [`Error::Configuration`]. After `acquire_timeout`, and two seconds more
+    /// to ask why, it is [`Error::PoolTimedOut`].
     pub async fn acquire(&self) -> Result<PoolConnection<Postgres>, Error> {
-        let attempt = async |credential: CredentialGuard| {
-            self.0.give(&credential).map_err(Attempt::Failed)?;
-            drop(credential);
-            let take = async {
-                let connection = self.0.take().await?;
-                let was_idle = WAS_IDLE.with(|was_idle| was_idle.load(Ordering::Relaxed));
-                Ok(match was_idle {
-                    true => Session::Reused(connection),
-                    false => Session::New(connection),
-                })
-            };
-            let taken = match WAS_IDLE.scope(AtomicBool::new(false), take).await {
-                Err(error) => Err(self.0.explained(error).await),
-                taken => taken,
-            };
-            taken.map_err(|error| {
-                let code = error.as_database_error().and_then(|answer| answer.code());
-                let code = code.map(|code| code.into_owned());
-                Attempt::of(code.as_deref(), error)
-            })
-        };
-        self.0
-            .secret
-            .log_in_or_reuse(attempt)
-            .await
+        let limit = self.inner().options().get_acquire_timeout();
+        let taken = timeout(limit.saturating_add(ONCE_MORE), self.0.get()).await;
+        taken
+            .map_err(|_| Error::PoolTimedOut)?
             .map_err(|error| match error {
                 LogInError::Secret(error) => configuration(error),
                 LogInError::Failed(answer) | LogInError::Rejected { answer, .. } => answer,
@@ -161,31 +122,113 @@ impl Pool {
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, Error> {
         Transaction::begin(self.acquire().await?, None).await
     }
+
+    /// How many connections it has of the version that serves.
+    pub fn size(&self) -> u32 {
+        self.inner().size()
+    }
+
+    /// How many of them are idle.
+    pub fn num_idle(&self) -> usize {
+        self.inner().num_idle()
+    }
+
+    /// Closes what is idle, and waits for what is in use of the version that serves. It gives no connection any more.
+    pub async fn close(&self) {
+        self.0.close();
+        self.inner().close().await;
+    }
 }
 
-impl Following {
-    /// A connection that was not being made while the secret changed: sqlx would take that one for the new version's.
-    async fn take(&self) -> Result<PoolConnection<Postgres>, Error> {
+#[derive(Clone)]
+struct Inner {
+    pool: PgPool,
+    read_write: bool,
+}
+
+impl Driver for Inner {
+    type Connection = PoolConnection<Postgres>;
+    type Idle = Self::Connection;
+    type Error = Error;
+
+    async fn get(&self) -> Result<PoolConnection<Postgres>, Error> {
         loop {
-            let changes = self.secret.watch();
-            WAS_IDLE.with(|was_idle| was_idle.store(false, Ordering::Relaxed));
-            let mut connection = self.pool.acquire().await?;
-            if !matches!(changes.has_changed(), Ok(true)) {
+            let logs_in = self.holds().lacks_one();
+            let taken = match logs_in {
+                true => eagerly(self.pool.acquire()).await,
+                false => self.pool.acquire().await,
+            };
+            let mut connection = match taken {
+                Ok(connection) => connection,
+                Err(error) => return Err(self.explained(error).await),
+            };
+            if !self.read_write || takes_writes(&mut connection).await? {
                 return Ok(connection);
             }
-            connection.close_on_drop();
+            let _ = connection.close().await;
+            if logs_in {
+                let (host, port) = self.place();
+                let told = "the server takes no writes: it is a standby, or default_transaction_read_only is on";
+                return Err(configuration(format_args!("{host} port {port}: {told}")));
+            }
         }
+    }
+
+    /// sqlx goes on trying where the server has no room for more connections, and tells nobody: so that is asked.
+    async fn log_in(&self) -> Result<PoolConnection<Postgres>, Error> {
+        let mut taken = pin!(self.get());
+        if let Ok(taken) = timeout(SLOW, &mut taken).await {
+            return taken;
+        }
+        let options = self.pool.connect_options();
+        match PgConnection::connect_with(&options).await {
+            Err(error) if Self::sqlstate(&error).as_deref() == Some(NO_ROOM) => Err(error),
+            _ => taken.await,
+        }
+    }
+
+    fn holds(&self) -> Holds {
+        Holds {
+            all: self.pool.size() as usize,
+            idle: self.pool.num_idle(),
+            at_most: self.pool.options().get_max_connections() as usize,
+        }
+    }
+
+    async fn let_one_go(&self) {
+        if let Some(connection) = self.pool.try_acquire() {
+            let _ = connection.close().await;
+        }
+    }
+
+    fn close(&self) -> Vec<PoolConnection<Postgres>> {
+        let idle = (0..self.pool.num_idle()).map_while(|_| self.pool.try_acquire());
+        let idle = idle.collect();
+        // it is closed from here on; the future would wait for what is in use
+        drop(self.pool.close());
+        idle
+    }
+
+    fn sqlstate(error: &Error) -> Option<String> {
+        let answer = error.as_database_error()?;
+        answer.code().map(|code| code.into_owned())
+    }
+}
+
+impl Inner {
+    fn place(&self) -> (String, u16) {
+        let options = self.pool.connect_options();
+        (options.get_host().to_owned(), options.get_port())
     }
 
     /// With the cause, the host and the port. sqlx tries again until the time is up where a connection is refused, and then
     /// says no more than that: so it is tried once more.
     async fn explained(&self, error: Error) -> Error {
-        let options = self.pool.connect_options();
-        let is_full = self.pool.size() >= self.pool.options().get_max_connections();
+        let holds = self.holds();
         let error = match error {
-            Error::PoolTimedOut if !is_full => {
-                let connecting = PgConnection::connect_with(&options);
-                match timeout(ONCE_MORE, connecting).await {
+            Error::PoolTimedOut if holds.all < holds.at_most => {
+                let options = self.pool.connect_options();
+                match timeout(ONCE_MORE, PgConnection::connect_with(&options)).await {
                     Ok(Err(cause)) => cause,
                     // it closes when it is dropped
                     Ok(Ok(_)) | Err(_) => error,
@@ -193,7 +236,7 @@ impl Following {
             }
             error => error,
         };
-        let (host, port) = (options.get_host(), options.get_port());
+        let (host, port) = self.place();
         match error {
             Error::Io(cause) => {
                 let text = format!("{host} port {port}: {cause}");
@@ -205,22 +248,30 @@ impl Following {
             error => error,
         }
     }
+}
 
-    /// Has sqlx connect with this credential from now on.
-    fn give(&self, credential: &Credential) -> Result<(), Error> {
-        let mut given = self.given();
-        if *given != *credential.version_id() {
-            let options = PgConnectOptions::clone(&self.pool.connect_options());
-            self.pool
-                .set_connect_options(configured(options, &self.secret, credential)?);
-            *given = credential.version_id().clone();
+async fn takes_writes(connection: &mut PgConnection) -> Result<bool, Error> {
+    let asked = sqlx::query_scalar("SHOW transaction_read_only");
+    let is_read_only: String = asked.fetch_one(connection).await?;
+    Ok(is_read_only != "on")
+}
+
+/// How often a login is polled before other tasks have their turn.
+const POLLS: usize = 256;
+
+/// sqlx computes a password's proof in 4,096 rounds, and after every five it has all other tasks go first: on a busy runtime
+/// that is seconds. So what is not ready is asked again at once, within bounds.
+async fn eagerly<T>(login: impl Future<Output = T>) -> T {
+    let mut login = pin!(login);
+    std::future::poll_fn(|context| {
+        for _ in 0..POLLS {
+            if let Poll::Ready(made) = login.as_mut().poll(context) {
+                return Poll::Ready(made);
+            }
         }
-        Ok(())
-    }
-
-    fn given(&self) -> MutexGuard<'_, Arc<str>> {
-        self.given.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+        Poll::Pending
+    })
+    .await
 }
 
 /// What sqlx's own pool does, with this one's `acquire`.
@@ -295,50 +346,12 @@ impl<'a> Acquire<'a> for &Pool {
     }
 }
 
-impl fmt::Debug for Pool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool")
-            .field("secret", &self.0.secret)
-            .field("size", &self.0.pool.size())
-            .finish_non_exhaustive()
-    }
-}
-
-/// After a change, what sqlx opens by itself is to be the new version's, and what is idle and older has to go: taken
-/// and given back, it is closed by `after_release`.
-async fn follow(pool: Weak<Following>, mut changes: watch::Receiver<Change>) {
-    while changes.changed().await.is_ok() {
-        let Some(following) = pool.upgrade() else {
-            return;
-        };
-        if let Ok(credential) = following.secret.current() {
-            // one that is not to log in with is told to whoever acquires
-            let _ = following.give(&credential);
-        }
-        let_idle_ones_go(&following.pool);
-        drop(following);
-        sleep(SETTLED).await;
-        let Some(following) = pool.upgrade() else {
-            return;
-        };
-        let_idle_ones_go(&following.pool);
-    }
-}
-
-fn let_idle_ones_go(pool: &PgPool) {
-    // held together, so that each is taken once
-    let idle: Vec<_> = (0..pool.num_idle())
-        .map_while(|_| pool.try_acquire())
-        .collect();
-    drop(idle);
-}
-
 fn configured(
     connect: PgConnectOptions,
-    secret: &RotatingSecret,
+    secret: &str,
     credential: &Credential,
 ) -> Result<PgConnectOptions, Error> {
-    let login = Login::of(secret.id(), credential).map_err(configuration)?;
+    let login = Login::of(secret, credential).map_err(configuration)?;
     let connect = connect
         .host(login.host)
         .port(login.port)
@@ -357,4 +370,29 @@ fn configured(
 
 fn configuration(error: impl fmt::Display) -> Error {
     Error::Configuration(error.to_string().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_login_that_lets_others_go_first_hundreds_of_times_waits_for_them_only_now_and_then()
+    {
+        // 4,096 rounds, and a pause after every five
+        let proof = async {
+            for _ in 0..4096 / 5 {
+                yield_now().await;
+            }
+        };
+        let (mut login, mut turns) = (pin!(eagerly(proof)), 0);
+        std::future::poll_fn(|context| {
+            turns += 1;
+            login.as_mut().poll(context)
+        })
+        .await;
+        assert!(turns <= 4, "{turns}");
+    }
 }

@@ -22,9 +22,11 @@ use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 use tokio_postgres::{
     Client, Config, Connection, Socket,
-    config::SslMode,
+    config::{Host, SslMode},
     tls::{MakeTlsConnect, TlsConnect},
 };
+#[cfg(any(feature = "deadpool", feature = "bb8"))]
+use tokio_postgres::{SimpleQueryMessage, config::TargetSessionAttrs};
 
 #[cfg(feature = "listen")]
 pub use listen::{NotListening, channel, listen};
@@ -100,14 +102,33 @@ pub enum Refusal {
     /// A pool made no connection for as long as it tries.
     #[error("the pool made no connection in its time: {last}")]
     TimedOut { last: String },
-    /// A pooled connection belongs to a version that was replaced.
-    #[error("the connection belongs to a version of the secret that was replaced: it is closed")]
-    Outdated,
+    /// What the server answered to a login of the pool's, for all who waited for it.
+    #[error("{answer}")]
+    Answered { answer: String, sqlstate: String },
+    /// The server takes no writes, and they were asked for.
+    #[error("the server takes no writes: it is a standby, or default_transaction_read_only is on")]
+    ReadOnly,
+    /// The pool makes no connection now.
+    #[error("{0}")]
+    NotNow(&'static str),
 }
 
 impl From<tokio_postgres::Error> for Refusal {
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Driver(error)
+    }
+}
+
+impl Refusal {
+    /// What the server answered.
+    pub(crate) fn sqlstate(&self) -> Option<&str> {
+        match self {
+            Self::Driver(error) | Self::NotConnected { error, .. } => {
+                error.code().map(|code| code.code())
+            }
+            Self::Answered { sqlstate, .. } => Some(sqlstate),
+            _ => None,
+        }
     }
 }
 
@@ -150,41 +171,78 @@ pub async fn connect_with<T: Tls>(
     config: &Config,
     tls: T,
 ) -> Result<(Client, Connection<Socket, T::Stream>), ConnectError> {
-    let (client, connection, _) = connect_versioned(secret, config, tls).await?;
-    Ok((client, connection))
-}
-
-/// The same, with the version that logged in.
-pub(crate) async fn connect_versioned<T: Tls>(
-    secret: &RotatingSecret,
-    config: &Config,
-    tls: T,
-) -> Result<(Client, Connection<Socket, T::Stream>, String), ConnectError> {
     Handle::try_current().map_err(|_| LogInError::Failed(Refusal::NoRuntime))?;
     secret
         .log_in(|credential| {
             let tls = tls.clone();
             async move {
                 let config = configured(config, secret.id(), &credential);
-                let version = credential.version().to_owned();
-                let host = credential.host().unwrap_or_default().to_owned();
-                let port = credential.port();
                 // it may be long until the server answers, and a guard is for as long as it takes to read
                 drop(credential);
-                match config.map_err(Attempt::Failed)?.connect(tls).await {
-                    Ok((client, connection)) => Ok((client, connection, version)),
-                    Err(error) => {
-                        let code = error.code().map(|code| code.code().to_owned());
-                        let refusal = Refusal::NotConnected { host, port, error };
-                        Err(Attempt::of(code.as_deref(), refusal))
-                    }
-                }
+                let refused = match config {
+                    Ok(config) => match connect_once(&config, tls).await {
+                        Ok(connected) => return Ok(connected),
+                        Err(refusal) => refusal,
+                    },
+                    Err(refusal) => refusal,
+                };
+                let code = refused.sqlstate().map(str::to_owned);
+                Err(Attempt::of(code.as_deref(), refused))
             }
         })
         .await
 }
 
-fn configured(config: &Config, secret: &str, credential: &Credential) -> Result<Config, Refusal> {
+/// One attempt, with the host and the port in its error.
+pub(crate) async fn connect_once<T: Tls>(
+    config: &Config,
+    tls: T,
+) -> Result<(Client, Connection<Socket, T::Stream>), Refusal> {
+    config.connect(tls).await.map_err(|error| {
+        let (host, port) = place(config);
+        Refusal::NotConnected { host, port, error }
+    })
+}
+
+/// Whether only a server that takes writes is good enough: the driver asks it at a login, and the pool later.
+#[cfg(any(feature = "deadpool", feature = "bb8"))]
+pub(crate) fn wants_writes(config: &mut Config, settings: crate::pool::Settings) -> bool {
+    if settings.read_write {
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    }
+    config.get_target_session_attrs() == TargetSessionAttrs::ReadWrite
+}
+
+/// Asks the server.
+#[cfg(any(feature = "deadpool", feature = "bb8"))]
+pub(crate) async fn takes_writes(client: &Client) -> Result<(), Refusal> {
+    let answer = client.simple_query("SHOW transaction_read_only").await?;
+    let is_read_only = answer
+        .iter()
+        .any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some("on")));
+    if is_read_only {
+        Err(Refusal::ReadOnly)
+    } else {
+        Ok(())
+    }
+}
+
+/// The one host and port of a configuration that [`configured`] made.
+pub(crate) fn place(config: &Config) -> (String, u16) {
+    let host = match config.get_hosts() {
+        [Host::Tcp(host), ..] => host.clone(),
+        others => format!("{others:?}"),
+    };
+    let port = config.get_ports().first();
+    (host, port.copied().unwrap_or_default())
+}
+
+/// The caller's settings, and the secret's.
+pub(crate) fn configured(
+    config: &Config,
+    secret: &str,
+    credential: &Credential,
+) -> Result<Config, Refusal> {
     if !config.get_hosts().is_empty() || !config.get_hostaddrs().is_empty() {
         return Err(Refusal::HostTwice);
     }

@@ -5,6 +5,7 @@
 //! | `aws` (default) | [`Aws`] | AWS Secrets Manager, replica regions included |
 //! | `vault` | [`Vault`] | HashiCorp Vault: KV version 2, and the database engine's leases |
 //! | `azure` | [`Azure`] | Azure Key Vault |
+//! | `file` | [`File`] | a mounted volume: a Kubernetes Secret, CSI Secrets Store, External Secrets |
 //! | `env` | [`Env`] | environment variables and `.env`, for local work |
 //! | | [`Fixed`] | what it was given, for tests |
 
@@ -14,6 +15,8 @@ mod aws;
 mod azure;
 #[cfg(feature = "env")]
 mod env;
+#[cfg(feature = "file")]
+mod file;
 mod fixed;
 #[cfg(feature = "https")]
 mod https;
@@ -22,11 +25,13 @@ mod vault;
 
 use std::{
     fmt,
+    pin::Pin,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use secrecy::{SecretSlice, SecretString};
+use tokio_stream::Stream;
 
 #[cfg(feature = "aws")]
 pub use aws::Aws;
@@ -34,6 +39,8 @@ pub use aws::Aws;
 pub use azure::Azure;
 #[cfg(feature = "env")]
 pub use env::Env;
+#[cfg(feature = "file")]
+pub use file::File;
 pub use fixed::Fixed;
 #[cfg(feature = "vault")]
 pub use vault::{Database, Kv, StaticRoles, Vault};
@@ -55,6 +62,28 @@ pub trait SecretProvider: Send + Sync + 'static {
         stage: Stage,
     ) -> impl Future<Output = Result<Version, ProviderError>> + Send;
 
+    /// The same from the store itself, past any cache that stands before it.
+    ///
+    /// It is asked where the server rejects what is in force, where there is nothing in force, where somebody says that there is
+    /// a new version, and at [`refresh`](crate::RotatingSecret::refresh); [`fetch`](Self::fetch) where a lifetime nears its end.
+    ///
+    /// # Errors
+    ///
+    /// As for [`fetch`](Self::fetch).
+    fn fetch_anew(
+        &self,
+        secret: &str,
+        stage: Stage,
+    ) -> impl Future<Output = Result<Version, ProviderError>> + Send {
+        self.fetch(secret, stage)
+    }
+
+    /// Tells whenever the store may have another version than before: it is asked then, once a second at most. The first item
+    /// comes at once, for what changed before anybody watched. Without it the lifetime tells of a change.
+    fn changes(&self, _secret: &str) -> Changes {
+        Box::pin(tokio_stream::empty())
+    }
+
     /// The current versions of several secrets, in the order of the ids; in as few calls as the store allows.
     fn fetch_all(
         &self,
@@ -70,10 +99,21 @@ pub trait SecretProvider: Send + Sync + 'static {
     }
 }
 
+/// What [`SecretProvider::changes`] gives.
+pub type Changes = Pin<Box<dyn Stream<Item = ()> + Send>>;
+
 /// One provider can serve many secrets.
 impl<P: SecretProvider> SecretProvider for Arc<P> {
     async fn fetch(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
         P::fetch(self, secret, stage).await
+    }
+
+    async fn fetch_anew(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
+        P::fetch_anew(self, secret, stage).await
+    }
+
+    fn changes(&self, secret: &str) -> Changes {
+        P::changes(self, secret)
     }
 
     async fn fetch_all(&self, secrets: &[&str]) -> Vec<Result<Version, ProviderError>> {
@@ -240,7 +280,7 @@ impl ProviderError {
 /// A name for a version of a store that names none: the same for the same value, within this process.
 ///
 /// Its key is random, so that it tells nobody what the value is.
-#[cfg(feature = "env")]
+#[cfg(any(feature = "env", feature = "file"))]
 pub(crate) fn fingerprint(value: &str) -> String {
     static KEY: std::sync::OnceLock<std::hash::RandomState> = std::sync::OnceLock::new();
     let key = KEY.get_or_init(std::hash::RandomState::new);

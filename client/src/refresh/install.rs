@@ -68,8 +68,8 @@ impl<P: SecretProvider> Refresher<P> {
             self.replaced
                 .push((held.version_id().clone(), now + self.shared.lag));
             // after the credential, so that who is told finds it
-            let (version, at) = (id.clone(), Some(now));
-            self.tell.send_replace(Change { version, at });
+            let version = id.clone();
+            self.tell.send_replace(Change { version });
             metrics::counter!("rotating_secret_version_changes_total", "secret" => self.shared.id.to_string())
                 .increment(1);
             tracing::info!(secret = %self.shared.id, version = %id, stage = stage.label(), "another version is in force");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Refresher;
+use super::{Freshness, Refresher};
 use crate::{provider::SecretProvider, slot::Push};
 
 /// What is pushed is looked at no more often, so that nobody can have the provider flooded.
@@ -47,7 +47,7 @@ impl<P: SecretProvider> Refresher<P> {
     pub(super) async fn look(&mut self) {
         self.look.at = None;
         self.look.last = Some(Instant::now());
-        self.refresh().await;
+        self.refresh(Freshness::Anew).await;
         if let Some((version, until)) = self.look.named.take()
             && !self.holds(&version)
         {

@@ -3,7 +3,7 @@
 //! It waits for the first of these, and does one at a time:
 //!
 //! - the lifetime nears its end: AWSCURRENT is asked for;
-//! - somebody was told of a new version: the same, once a second until that version is seen;
+//! - somebody, or the provider, was told of a new version: the same, once a second until that version is seen;
 //! - somebody wants the provider asked, or a credential where there is none;
 //! - somebody wants another one than the server rejected: asked for until the store may have caught up;
 //! - the bound is reached, in the middle of a fetch too: what is in force is withdrawn.
@@ -16,7 +16,7 @@ mod recover;
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until, timeout},
@@ -48,6 +48,15 @@ pub(crate) enum Ask {
     Refresh(Reply),
     /// Another version than those that the server rejected.
     Recover(Recovery),
+}
+
+/// Whether a cache between here and the store may answer.
+#[derive(Clone, Copy)]
+enum Freshness {
+    /// It may: nothing says that there is another version.
+    Cached,
+    /// It may not.
+    Anew,
 }
 
 pub(crate) struct Refresher<P> {
@@ -118,6 +127,9 @@ impl<P: SecretProvider> Refresher<P> {
 
     pub(crate) async fn run(mut self) {
         let shared = self.shared.clone();
+        // a panic in it ends the telling, and not the secret
+        let told = AssertUnwindSafe(self.provider.changes(&shared.id));
+        let mut told = told.catch_unwind().fuse();
         loop {
             let (forced_at, round_at) = (self.forced_at(), self.round_at());
             tokio::select! {
@@ -126,10 +138,11 @@ impl<P: SecretProvider> Refresher<P> {
                     None => return,
                 },
                 push = shared.pushed.told() => self.pushed(push),
+                Some(Ok(())) = told.next() => self.look_again(),
                 () = at(self.look.at) => self.look().await,
                 () = at(forced_at) => self.forced().await,
                 () = at(round_at) => self.round().await,
-                () = sleep_until(self.refresh_at) => self.refresh().await,
+                () = sleep_until(self.refresh_at) => self.refresh(Freshness::Cached).await,
                 () = at(shared.last().ends_at()) => self.expire(),
             }
         }
@@ -143,7 +156,7 @@ impl<P: SecretProvider> Refresher<P> {
                 }
                 // what was asked before it was invalidated does not bring it back: then it is asked once more
                 while self.shared.current().is_err() && self.may_ask() {
-                    self.refresh().await;
+                    self.refresh(Freshness::Anew).await;
                 }
                 let _ = reply.send(self.outcome(false));
             }
@@ -169,7 +182,7 @@ impl<P: SecretProvider> Refresher<P> {
     async fn forced(&mut self) {
         self.forced_pace.ask(Instant::now());
         let waiting = std::mem::take(&mut self.forced);
-        self.refresh().await;
+        self.refresh(Freshness::Anew).await;
         for reply in waiting {
             let _ = reply.send(self.outcome(true));
         }
@@ -185,11 +198,11 @@ impl<P: SecretProvider> Refresher<P> {
     }
 
     /// Asks for AWSCURRENT, and has it in force.
-    async fn refresh(&mut self) {
-        match self.fetch(Stage::Current).await {
+    async fn refresh(&mut self, freshness: Freshness) {
+        match self.fetch(Stage::Current, freshness).await {
             // what the server rejected does not come back while AWSPENDING, which it did not, is still pending
             Ok((version, asked)) if self.displaced.as_ref() == Some(&version.id) => {
-                match self.fetch(Stage::Pending).await {
+                match self.fetch(Stage::Pending, freshness).await {
                     Ok((pending, asked_after))
                         if pending.id == self.shared.last().credential().version() =>
                     {
@@ -205,9 +218,18 @@ impl<P: SecretProvider> Refresher<P> {
     }
 
     /// One question, within its time limit. If the bound is reached meanwhile, so be it.
-    async fn fetch(&self, stage: Stage) -> Result<(Version, Asked), ProviderError> {
+    async fn fetch(
+        &self,
+        stage: Stage,
+        freshness: Freshness,
+    ) -> Result<(Version, Asked), ProviderError> {
         let asked = Asked::now();
-        let fetch = async { self.provider.fetch(&self.shared.id, stage).await };
+        let fetch = async {
+            match freshness {
+                Freshness::Cached => self.provider.fetch(&self.shared.id, stage).await,
+                Freshness::Anew => self.provider.fetch_anew(&self.shared.id, stage).await,
+            }
+        };
         let mut fetch = std::pin::pin!(answered(self.fetch_timeout, fetch));
         let answer = loop {
             tokio::select! {

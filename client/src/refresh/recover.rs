@@ -7,7 +7,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Pace, Refresher, Reply};
+use super::{Freshness, Pace, Refresher, Reply};
 use crate::{
     error::Error,
     provider::{ProviderErrorKind, SecretProvider, Stage},
@@ -124,7 +124,7 @@ impl<P: SecretProvider> Refresher<P> {
     async fn ask_for_all(&mut self, questions: usize) {
         metrics::counter!("rotating_secret_recoveries_total", "secret" => self.shared.id.to_string()).increment(1);
         for stage in STAGES.into_iter().take(questions) {
-            match self.fetch(stage).await {
+            match self.fetch(stage, Freshness::Anew).await {
                 Ok((version, asked)) if stage == Stage::Current => {
                     self.recovering.current = Some(version.id.clone());
                     let held = self.shared.last().credential().version_id().clone();

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod stores;
+pub(crate) mod volume;
 
 use std::{
     error::Error as StdError,

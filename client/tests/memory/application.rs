@@ -71,7 +71,7 @@ async fn request(secret: &RotatingSecret, tls: &MakeRustlsConnect) {
 }
 
 struct Pools {
-    deadpool: deadpool_postgres::Pool,
+    deadpool: pool::deadpool::Pool,
     bb8: pool::bb8::Pool<MakeRustlsConnect>,
     sqlx: pool::sqlx::Pool,
 }

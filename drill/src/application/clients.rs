@@ -17,7 +17,7 @@ use super::{
 
 pub(super) enum Client {
     Fresh(RotatingSecret, MakeRustlsConnect),
-    Deadpool(deadpool_postgres::Pool),
+    Deadpool(pool::deadpool::Pool),
     Bb8(pool::bb8::Pool<MakeRustlsConnect>),
     Sqlx(pool::sqlx::Pool),
     Plain(plain::Client),
@@ -77,11 +77,11 @@ impl Client {
         Ok(match connections {
             Connections::Fresh => Self::Fresh(secret.clone(), tls),
             Connections::Deadpool => Self::Deadpool(
-                pool::deadpool::pool(secret, tls, |pool| pool.max_size(workers))
+                pool::deadpool::pool(secret, tls, move |pool| pool.max_size(workers))
                     .map_err(|error| pool_error(&error))?,
             ),
             Connections::Bb8 => Self::Bb8(
-                pool::bb8::pool(secret, tls, |pool| pool.max_size(size))
+                pool::bb8::pool(secret, tls, move |pool| pool.max_size(size))
                     .await
                     .map_err(|error| pool_error(&error))?,
             ),

@@ -1,9 +1,9 @@
 //! The command of `make bench`: brings a world up, and prints what a rotation costs. Meant for a release build.
 
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
-use drill::{bench, demo};
+use drill::{bench, changeover, demo};
 use local::{
     executable,
     postgres::Settings,
@@ -17,12 +17,15 @@ struct Arguments {
     /// The rotation function's executable.
     #[arg(long)]
     function: PathBuf,
+    /// How long each pool is watched, with rotations and without, in seconds: twelve runs. 0 leaves them out.
+    #[arg(long, default_value_t = 120)]
+    changeover: u64,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let measured = tokio::select! {
-        measured = measure(Arguments::parse().function) => measured,
+        measured = measure(Arguments::parse()) => measured,
         // the world has to be dropped, or its database server lives on
         _ = tokio::signal::ctrl_c() => return ExitCode::FAILURE,
     };
@@ -35,11 +38,16 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn measure(function: PathBuf) -> Result<(), Error> {
-    let function = executable::function(Some(function))?;
+async fn measure(arguments: Arguments) -> Result<(), Error> {
+    let function = executable::function(Some(arguments.function))?;
     let options = Options::new(&function).own_postgres(Settings::default());
     let world = World::start(options).await?;
-    Ok(bench::run(&world, &function, &mut io::stdout()).await?)
+    bench::run(&world, &function, &mut io::stdout()).await?;
+    if arguments.changeover > 0 {
+        let length = Duration::from_secs(arguments.changeover);
+        changeover::run(&world, length, &mut io::stdout()).await?;
+    }
+    Ok(())
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -302,6 +302,11 @@ async fn meet(State(account): Shared, request: Request, next: Next) -> Response 
             hang.hold().await;
             response
         }
+        Behavior::Delay(time) => {
+            let response = next.run(request).await;
+            tokio::time::sleep(time).await;
+            response
+        }
     }
 }
 

@@ -32,7 +32,7 @@ use tokio::sync::watch;
 use self::environment::Environment;
 use crate::{
     iam::ACCOUNT,
-    invocation::{FunctionError, Invoke, Invoked},
+    invocation::{FunctionError, FunctionPolicies, Invoke, Invoked},
 };
 
 /// How a function is set up.
@@ -71,7 +71,7 @@ struct Inner {
     settings: FunctionSettings,
     idle: Mutex<Vec<Environment>>,
     started: AtomicUsize,
-    /// The statements of its policy: who may invoke it. Told, and not enforced.
+    /// The statements of its policy: who may invoke it.
     policy: Mutex<Vec<Value>>,
     log: Mutex<Vec<LogLine>>,
     /// Changes when all processes are to be killed.
@@ -104,6 +104,16 @@ impl Function {
     /// Replaces the statements of its policy, which at first let Secrets Manager of its own account invoke it.
     pub fn set_policy(&self, statements: Vec<Value>) {
         *self.0.policy.lock().unwrap_or_else(PoisonError::into_inner) = statements;
+    }
+
+    /// The policies that RotateSecret looks at: of this function, by its ARN, and of no other.
+    pub fn policies(&self) -> FunctionPolicies {
+        let function = self.clone();
+        Arc::new(move |arn| {
+            let policy = &function.0.policy;
+            let policy = policy.lock().unwrap_or_else(PoisonError::into_inner);
+            (arn == function.arn()).then(|| policy.clone())
+        })
     }
 
     /// Invokes the function and waits for what comes of it.

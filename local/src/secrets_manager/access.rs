@@ -10,7 +10,10 @@ use super::{
     resource_policy,
     secret::{Secret, State, arn_in},
 };
-use crate::iam::{ACCOUNT, Decision, Denied, Keys, Policy, Request, ResourcePolicy, Role, decide};
+use crate::{
+    iam::{ACCOUNT, Decision, Denied, Keys, Policy, Request, ResourcePolicy, Role, decide},
+    invocation::FunctionPolicies,
+};
 
 /// Checks everything that an operation needs, but for what it needs of each secret of a batch.
 pub(super) fn authorize(
@@ -95,12 +98,22 @@ fn policy(secret: &Secret) -> Result<Option<ResourcePolicy>, ServiceError> {
     written.map(resource_policy::read).transpose()
 }
 
-/// Checks that the function's policy lets this service invoke it for a secret.
+/// Checks that there is such a function, and that its policy lets this service invoke it for a secret.
 pub(super) fn authorize_invocation(
-    policy: &Policy,
+    policies: &FunctionPolicies,
     function: &str,
     secret_arn: &str,
 ) -> Result<(), ServiceError> {
+    // recorded: no ARN, no such function and no permission are one answer
+    let refused = ServiceError::access_denied(
+        "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants access to the \
+         principal secretsmanager.amazonaws.com.",
+    );
+    let Some(statements) = policies(function) else {
+        return Err(refused);
+    };
+    let policy = Policy::towards("secretsmanager.amazonaws.com", &statements)
+        .map_err(|error| ServiceError::unjudged(error.to_string()))?;
     let mut keys = Keys::default();
     keys.set("aws:SourceAccount", [ACCOUNT]);
     keys.set("aws:SourceArn", [secret_arn]);
@@ -109,12 +122,9 @@ pub(super) fn authorize_invocation(
         resource: function,
         keys: &keys,
     };
-    match decide(std::slice::from_ref(policy), &request).map_err(Denied::from)? {
+    match decide(&[policy], &request).map_err(Denied::from)? {
         Decision::Allowed => Ok(()),
-        _ => Err(ServiceError::access_denied(
-            "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants access to \
-             the principal secretsmanager.amazonaws.com.",
-        )),
+        _ => Err(refused),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Misbehavior on demand: what a network and a busy service do to their clients, at a moment that a test chooses.
 //!
-//! Faults meet HTTP requests only, never [`SecretsManager::call`](super::SecretsManager::call). Each request takes at most
+//! Tests in other languages set them over HTTP, see [`control`](crate::control). Faults meet HTTP requests only, never [`SecretsManager::call`](super::SecretsManager::call). Each request takes at most
 //! one: the oldest that fits it and is not used up.
 //!
 //! ```
@@ -24,7 +24,7 @@
 //! service.inject(Fault::on("UpdateSecretVersionStage", Behavior::Hang(When::BeforeEffect, hang.clone())));
 //! ```
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
@@ -33,10 +33,13 @@ use super::{error::ServiceError, secret::State};
 /// One fault: which requests it meets, how often, and what becomes of them.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    operation: String,
-    secret: Option<String>,
-    times: usize,
-    behavior: Behavior,
+    /// Given by [`SecretsManager::inject`](super::SecretsManager::inject).
+    pub(super) id: u64,
+    pub(crate) operation: String,
+    pub(crate) secret: Option<String>,
+    /// How many requests it still meets.
+    pub(crate) times: usize,
+    pub(crate) behavior: Behavior,
 }
 
 /// What becomes of a request.
@@ -48,9 +51,15 @@ pub enum Behavior {
     Drop(When),
     /// It waits until the [`Hang`] is released, or for good; a client that goes away meanwhile takes the request with it.
     Hang(When, Hang),
-    /// GetSecretValue and DescribeSecret answer as before the secret's last change; other operations don't notice.
+    /// It has its effect at once, and is answered that much later, by the time of the machine.
+    Delay(Duration),
+    /// GetSecretValue, DescribeSecret and ListSecrets answer as before a secret's last change, its creation too; other operations
+    /// don't notice. ListSecrets does so for up to five minutes (recorded).
     Lag,
 }
+
+/// The operations that notice [`Behavior::Lag`].
+pub(crate) const LAGGING: [&str; 3] = ["GetSecretValue", "DescribeSecret", "ListSecrets"];
 
 /// On which side of the effect a request is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +92,12 @@ impl Hang {
         self.0.send_modify(|state| state.released = true);
     }
 
+    /// Whether a request has come here, and was not released.
+    pub(crate) fn holds(&self) -> bool {
+        let state = self.0.borrow();
+        state.reached && !state.released
+    }
+
     pub(crate) async fn hold(&self) {
         self.0.send_modify(|state| state.reached = true);
         let _ = self.0.subscribe().wait_for(|state| state.released).await;
@@ -93,6 +108,7 @@ impl Fault {
     /// A fault that meets the next request for this operation, `PutSecretValue` for example, on any secret.
     pub fn on(operation: &str, behavior: Behavior) -> Self {
         Self {
+            id: 0,
             operation: operation.to_owned(),
             secret: None,
             times: 1,
@@ -111,6 +127,16 @@ impl Fault {
     /// Meets that many requests, one after another, instead of one.
     pub fn times(self, times: usize) -> Self {
         Self { times, ..self }
+    }
+
+    /// What clears it.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Whether it is of use: it meets further requests, or holds one.
+    pub(super) fn is_live(&self) -> bool {
+        self.times > 0 || matches!(&self.behavior, Behavior::Hang(_, hang) if hang.holds())
     }
 
     fn meets(&self, operation: &str, secret: Option<&str>, state: &State) -> bool {

@@ -44,7 +44,7 @@ pub(super) fn page<T>(
 impl Filter {
     /// Whether one of the values matches and none of those with `!` in front does.
     ///
-    /// Docs: prefixes; the case counts for all keys but `description` and `all`. How several negated values go together is
+    /// Docs: prefixes, and the case counts; recorded: the beginnings of words for `description` and `all`, where it does not. How several negated values go together is
     /// undocumented: here each of them excludes.
     pub(super) fn matches(&self, secret: &Secret) -> bool {
         let mut wanted = self
@@ -65,10 +65,9 @@ impl FilterKey {
     fn matches(self, secret: &Secret, value: &str) -> bool {
         let tags = secret.tags.as_deref().unwrap_or_default();
         let description = secret.description.as_deref().unwrap_or_default();
-        let begins = |text: &str| text.to_lowercase().starts_with(&value.to_lowercase());
         match self {
             Self::Name => secret.name.starts_with(value),
-            Self::Description => begins(description),
+            Self::Description => all_words(value, [description]),
             Self::TagKey => tags.iter().any(|tag| tag.key.starts_with(value)),
             Self::TagValue => tags.iter().any(|tag| tag.value.starts_with(value)),
             // moto; what is in one region has no such member
@@ -80,17 +79,68 @@ impl FilterKey {
                 let tags = tags
                     .iter()
                     .flat_map(|tag| [tag.key.as_str(), tag.value.as_str()]);
-                let attributes: Vec<String> = tags
-                    .chain([secret.name.as_str(), description])
-                    .map(str::to_lowercase)
-                    .collect();
-                let found = |word: &str| {
-                    attributes
-                        .iter()
-                        .any(|attribute| attribute.contains(&word.to_lowercase()))
-                };
-                value.split_whitespace().all(found)
+                all_words(value, tags.chain([secret.name.as_str(), description]))
             }
+        }
+    }
+}
+
+/// Whether each word of the value begins a word of one of the texts; the case does not count. A value without a word finds
+/// nothing (recorded).
+fn all_words<'a>(value: &str, texts: impl IntoIterator<Item = &'a str>) -> bool {
+    let wanted = words(value);
+    let there: Vec<String> = texts.into_iter().flat_map(words).collect();
+    let begins = |wanted: &String| there.iter().any(|word| word.starts_with(wanted));
+    !wanted.is_empty() && wanted.iter().all(begins)
+}
+
+/// The words of a text, in lower case (recorded).
+///
+/// They end at a special character, unless there are two kinds of them, and then the whole is one word; and before each
+/// character with lower-case letters behind it that is none itself: `demo-OrdersAPI` has `demo`, `orders` and `api`.
+fn words(text: &str) -> Vec<String> {
+    const SPECIAL: &str = "/-_+=.@";
+    let mut kinds: Vec<char> = text.chars().filter(|c| SPECIAL.contains(*c)).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    if kinds.len() > 1 {
+        return vec![text.to_lowercase()];
+    }
+    let mut words = vec![String::new()];
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        let begins_a_word = !character.is_ascii_lowercase()
+            && characters.peek().is_some_and(char::is_ascii_lowercase);
+        if begins_a_word || character == ' ' || kinds.contains(&character) {
+            words.push(String::new());
+        }
+        if let Some(word) = words
+            .last_mut()
+            .filter(|_| character != ' ' && !kinds.contains(&character))
+        {
+            word.extend(character.to_lowercase());
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_end_where_the_service_ends_them() {
+        for (text, expected) in [
+            ("my test", &["my", "test"][..]),
+            ("MyTestPhrase", &["my", "test", "phrase"]),
+            ("prod_AppBeta_1a", &["prod", "app", "beta", "1a"]),
+            ("prod-AppBeta/1a", &["prod-appbeta/1a"]),
+            ("uat/COMPANY/x", &["uat", "company", "x"]),
+            ("uat/COMPANYthings", &["uat", "compan", "ythings"]),
+            ("+", &[]),
+        ] {
+            assert_eq!(words(text), expected, "{text}");
         }
     }
 }

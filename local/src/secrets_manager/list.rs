@@ -7,7 +7,7 @@ use super::{
     describe::{Description, list_entry},
     error::ServiceError,
     filter::{Filter, page},
-    secret::{Epoch, Secret, State},
+    secret::{Epoch, Secret, State, View},
     wire::{answer, parse},
 };
 
@@ -69,13 +69,15 @@ struct VersionEntry {
     kms_key_ids: Vec<String>,
 }
 
-pub(super) fn list_secrets(state: &State, input: Value) -> Result<Value, ServiceError> {
+pub(super) fn list_secrets(state: &State, input: Value, view: View) -> Result<Value, ServiceError> {
     let request: ListSecrets = parse(input)?;
     let shown = |secret: &&Secret| {
         (request.include_planned_deletion || secret.deleted.is_none())
             && request.filters.iter().all(|filter| filter.matches(secret))
     };
-    let mut secrets: Vec<&Secret> = state.secrets.iter().filter(shown).collect();
+    let seen = |secret: &Secret| state.seen(&secret.arn, view).ok();
+    let secrets = state.secrets.iter().filter_map(seen);
+    let mut secrets: Vec<&Secret> = secrets.filter(shown).collect();
     match request.sort_by.as_deref() {
         None | Some("created-date") => {} // the order in which they are kept
         Some("name") => secrets.sort_by(|a, b| a.name.cmp(&b.name)),

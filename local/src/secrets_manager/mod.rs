@@ -2,13 +2,14 @@
 //!
 //! The stock AWS CLI and SDKs speak to [`SecretsManager::router`] with any credentials. RotateSecret really rotates: it has
 //! the function invoked four times in the background, retries, and moves no label by itself. Where it is refused because a
-//! previous rotation isn't complete, that rotation is attempted again.
+//! previous rotation isn't complete, that rotation is attempted again. Rotations begin by themselves when their schedule says so, on
+//! a clock that [`SecretsManager::advance`] moves.
 //!
 //! Every region is served, at one address: a request's region is the one that it is signed for, and the service's own where
 //! it is not signed. Each has secrets of its own, and replicas of those of others.
 //!
-//! What it does not have: encryption, other accounts and replicas in them, managed external secrets, request quotas, and a
-//! schedule that fires by itself. Such an operation or member is answered with an error that names it.
+//! What it does not have: encryption, other accounts and replicas in them, managed external secrets, and request quotas. Such
+//! an operation or member is answered with an error that names it.
 //!
 //! A caller whose access key was given to a role with [`Iam::restrict`] is allowed what its policies or the secret's policy
 //! allow, and what its own allow of the secret's KMS key. Any other is allowed what no secret's policy denies to everybody;
@@ -22,6 +23,7 @@ mod describe;
 mod error;
 mod faults;
 mod filter;
+mod firing;
 pub mod labels;
 mod lifecycle;
 mod list;
@@ -38,8 +40,9 @@ mod wire;
 mod write;
 
 use std::{
+    collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, Once, PoisonError},
     time::Duration,
 };
 
@@ -49,15 +52,18 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+pub(crate) use self::faults::LAGGING;
 pub use self::{
     error::ServiceError,
     faults::{Behavior, Fault, Hang, When},
+    firing::{Due, Event, Fired},
     rotation::{Attempt, Retry, Rotation, StepRun},
 };
 use self::{labels::Promotion, regions::Regions, rotation::Rotations, secret::View};
 use crate::{
-    iam::{Iam, Policy, PolicyError, Role},
-    invocation::Invoke,
+    clock::Clock,
+    iam::{Iam, Role},
+    invocation::{FunctionPolicies, Invoke},
 };
 
 /// The service. Clones share their secrets.
@@ -74,6 +80,17 @@ struct Shared {
     iam: Iam,
     /// The region of what is signed for none.
     home: String,
+    clock: Clock,
+    /// Called when the first schedule is waited for.
+    waiting: Once,
+    /// Told when a schedule may be due earlier than was known.
+    rescheduled: Arc<Notify>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.rescheduled.notify_one(); // nobody is to wait for the schedules of what is gone
+    }
 }
 
 /// All that is mutable, under the one lock, which is never held across an await.
@@ -82,9 +99,12 @@ struct Inner {
     rotations: Rotations,
     retry: Retry,
     faults: Vec<Fault>,
+    last_fault: u64,
     calls: Vec<Call>,
-    /// What the function's policy says to this service; none lets it in.
-    function_policy: Option<Policy>,
+    /// None where every function lets this service in.
+    function_policies: Option<FunctionPolicies>,
+    /// When a secret's last window was used, by its ARN; also by a rotation that failed.
+    fired: HashMap<String, DateTime<Utc>>,
 }
 
 /// One HTTP request, recorded at the moment of its effect, or of its refusal.
@@ -124,15 +144,18 @@ impl fmt::Debug for Call {
 }
 
 impl SecretsManager {
-    /// An empty service, whose rotations call this function, whatever `RotationLambdaARN` says.
+    /// An empty service, whose rotations call this function, whatever `RotationLambdaARN` says, until it is to
+    /// [look at functions](Self::look_at_functions).
     pub fn new(region: &str, invoke: Invoke) -> Self {
         let inner = Inner {
             regions: Regions::new(region),
             rotations: Rotations::new(),
             retry: Retry::default(),
             faults: Vec::new(),
+            last_fault: 0,
             calls: Vec::new(),
-            function_policy: None,
+            function_policies: None,
+            fired: HashMap::new(),
         };
         Self {
             shared: Arc::new(Shared {
@@ -141,6 +164,9 @@ impl SecretsManager {
                 invoke,
                 iam: Iam::default(),
                 home: region.to_owned(),
+                clock: Clock::default(),
+                waiting: Once::new(),
+                rescheduled: Arc::default(),
             }),
         }
     }
@@ -152,20 +178,20 @@ impl SecretsManager {
         self.lock().regions.set_lag(region, lag);
     }
 
+    /// Its clock, which [`SecretsManager::advance`] moves.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
     /// The roles of its callers.
     pub fn iam(&self) -> &Iam {
         &self.shared.iam
     }
 
-    /// Gives the function a policy of these statements: without one that lets this service invoke it, RotateSecret is refused.
-    ///
-    /// # Errors
-    ///
-    /// A statement is none, or has something in it that is not known here.
-    pub fn set_function_policy(&self, statements: &[Value]) -> Result<(), PolicyError> {
-        let policy = Policy::towards("secretsmanager.amazonaws.com", statements)?;
-        self.lock().function_policy = Some(policy);
-        Ok(())
+    /// From now on RotateSecret looks at the function, as the service does, and is refused where there is none or where its
+    /// policy does not let this service invoke it.
+    pub fn look_at_functions(&self, policies: FunctionPolicies) {
+        self.lock().function_policies = Some(policies);
     }
 
     /// Sets how a rotation that failed is retried, for those that begin from now on.
@@ -214,7 +240,7 @@ impl SecretsManager {
     /// Those of RotateSecret, save that the secret needs neither a function nor a value.
     pub fn stage(&self, secret: &str, token: &str) -> Result<(), ServiceError> {
         let token = write::token(Some(token.to_owned()))?;
-        let now = now();
+        let now = self.clock().now();
         let mut inner = self.lock();
         let state = inner.regions.home();
         state.find_alive(secret)?;
@@ -235,23 +261,60 @@ impl SecretsManager {
         function: &str,
         days: u32,
     ) -> Result<(), ServiceError> {
-        rotation::configure_only(&mut self.lock(), secret, function, days, now())
+        let now = self.clock().now();
+        rotation::configure_only(&mut self.lock(), secret, function, days, now)?;
+        self.reschedule();
+        Ok(())
     }
 
-    /// Makes a secret older by this many days: all its dates lie that much further back, and so does what is due next.
+    /// Makes a secret older by this many days: all its dates lie that much further back, and so does what is due next. It is left
+    /// as if its rotations had failed meanwhile: what is overdue by then does not begin by itself.
     ///
     /// # Errors
     ///
     /// There is no such secret.
     pub fn age(&self, secret: &str, days: u32) -> Result<(), ServiceError> {
         let by = TimeDelta::days(days.into());
-        self.lock().regions.home().find_mut(secret)?.set_back(by);
+        let now = self.clock().now();
+        let mut inner = self.lock();
+        let secret = inner.regions.home().find_mut(secret)?;
+        secret.set_back(by);
+        let arn = secret.arn.clone();
+        firing::use_window(&mut inner, &arn, now);
         Ok(())
     }
 
-    /// Has coming HTTP requests meet a fault.
-    pub fn inject(&self, fault: Fault) {
-        self.lock().faults.push(fault);
+    /// Has coming HTTP requests meet a fault. Returns its id.
+    pub fn inject(&self, fault: Fault) -> u64 {
+        let mut inner = self.lock();
+        inner.faults.retain(Fault::is_live);
+        inner.last_fault += 1;
+        let id = inner.last_fault;
+        inner.faults.push(Fault { id, ..fault });
+        id
+    }
+
+    /// The faults that meet further requests, or hold one, the oldest first.
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut inner = self.lock();
+        inner.faults.retain(Fault::is_live);
+        inner.faults.clone()
+    }
+
+    /// Takes back the fault with this id, or all. Requests that hang go on. Returns how many were taken back.
+    pub fn clear_faults(&self, id: Option<u64>) -> usize {
+        let mut inner = self.lock();
+        inner.faults.retain(Fault::is_live);
+        let cleared = inner
+            .faults
+            .extract_if(.., |fault| id.is_none_or(|id| id == fault.id));
+        cleared
+            .inspect(|fault| {
+                if let Behavior::Hang(_, hang) = &fault.behavior {
+                    hang.release()
+                }
+            })
+            .count()
     }
 
     /// Every HTTP request so far, in the order of their effects.
@@ -302,15 +365,16 @@ impl SecretsManager {
         view: View,
     ) -> Result<Value, ServiceError> {
         constraints::check(operation, &input)?;
-        let now = now();
+        let now = self.clock().now();
         let mut inner = self.lock();
+        firing::bury(&mut inner, now);
         inner.regions.settle(now);
         let state = inner.regions.at(region);
         if let Some(caller) = caller {
             access::authorize(caller, state, operation, &input)?;
         }
         replication::refuse_on_replicas(state, operation, &input)?;
-        match operation {
+        let answer = match operation {
             "CreateSecret" => write::create_secret(state, input, now),
             "PutSecretValue" => write::put_secret_value(state, input, now),
             "UpdateSecret" => write::update_secret(state, input, now),
@@ -318,7 +382,7 @@ impl SecretsManager {
             "GetSecretValue" => read::get_secret_value(state, input, now, view),
             "BatchGetSecretValue" => read::batch_get_secret_value(state, input, now, caller),
             "DescribeSecret" => describe::describe_secret(state, input, view),
-            "ListSecrets" => list::list_secrets(state, input),
+            "ListSecrets" => list::list_secrets(state, input, view),
             "ListSecretVersionIds" => list::list_secret_version_ids(state, input),
             "TagResource" => lifecycle::tag_resource(state, input, now),
             "UntagResource" => lifecycle::untag_resource(state, input, now),
@@ -346,7 +410,12 @@ impl SecretsManager {
                 replication::stop_replication_to_replica(&mut inner.regions, region, input, now)
             }
             other => Err(ServiceError::unknown_operation(other)),
+        };
+        drop(inner);
+        if matches!(operation, "RotateSecret" | "RestoreSecret") {
+            self.reschedule();
         }
+        answer
     }
 
     fn fault(&self, region: &str, operation: &str, secret: Option<&str>) -> Option<Behavior> {
@@ -367,9 +436,4 @@ impl SecretsManager {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The one place where the time is read.
-fn now() -> DateTime<Utc> {
-    Utc::now()
 }

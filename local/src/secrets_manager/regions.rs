@@ -62,6 +62,18 @@ impl Regions {
         }
     }
 
+    /// Those of all regions.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.states.values().flat_map(|state| &state.secrets)
+    }
+
+    /// Removes what is not to stay.
+    pub(super) fn retain(&mut self, stays: impl Fn(&Secret) -> bool) {
+        for state in self.states.values_mut() {
+            state.secrets.retain(&stays);
+        }
+    }
+
     pub(super) fn set_promotion(&mut self, promotion: Promotion) {
         self.promotion = promotion;
         for state in self.states.values_mut() {
@@ -134,8 +146,7 @@ impl Regions {
 
     /// The replicas that are to come, each with the ARN of its primary.
     fn in_progress(&self) -> Vec<(String, Replica)> {
-        let secrets = self.states.values().flat_map(|state| &state.secrets);
-        let replicas = secrets.flat_map(|secret| {
+        let replicas = self.secrets().flat_map(|secret| {
             let of = |replica: &Replica| (secret.arn.clone(), replica.clone());
             secret.replicas.iter().map(of)
         });

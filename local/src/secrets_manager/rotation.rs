@@ -14,8 +14,8 @@ use super::{
     Inner, SecretsManager,
     access::authorize_invocation,
     error::ServiceError,
+    firing::use_window,
     labels::PENDING,
-    now,
     schedule::RotationRules,
     secret::Secret,
     wire::{answer, parse},
@@ -64,7 +64,7 @@ pub struct StepRun {
 pub struct Retry {
     /// How often a rotation is attempted before it is given up, the first time included.
     pub attempts: u32,
-    /// The time between two attempts.
+    /// The time between two attempts, by the service's clock.
     pub interval: Duration,
 }
 
@@ -116,19 +116,20 @@ pub(super) fn rotate_secret(
     // recorded: the words are those of the other operations, the type is not
     let token = token(request.client_request_token.take())
         .map_err(|refused| ServiceError::parameter(refused.message))?;
-    if let Some(rules) = &request.rotation_rules {
-        rules.check()?;
-    }
+    request.rotation_rules = match request.rotation_rules.take() {
+        Some(rules) => Some(rules.accepted()?),
+        None => None,
+    };
     let for_real = request.rotate_immediately.unwrap_or(true);
-    let function_policy = inner.function_policy.as_ref();
+    let policies = inner.function_policies.as_ref();
     let state = inner.regions.at(region);
     let arn = state.find_alive(&request.secret_id)?.arn.clone();
     let staged = state.change(&arn, now, |secret| {
         // the request that began a rotation may come once more when that has long ended: no second one
         let done_before = secret.versions.current() == Some(&token);
         configure(secret, request, now)?;
-        if let (Some(policy), Some(function)) = (function_policy, &secret.rotation_function) {
-            authorize_invocation(policy, function, &secret.arn)?;
+        if let (Some(policies), Some(function)) = (policies, &secret.rotation_function) {
+            authorize_invocation(policies, function, &secret.arn)?;
         }
         if !done_before {
             stage(secret, &token, for_real, now)?;
@@ -139,9 +140,13 @@ pub(super) fn rotate_secret(
         ))
     });
     if staged.as_ref().err() == Some(&ServiceError::rotation_in_progress()) {
+        use_window(inner, &arn, now);
         reattempt(service, inner, arn.clone());
     }
     let (answer, done_before) = staged?;
+    if for_real {
+        use_window(inner, &arn, now);
+    }
 
     let driver = Driver {
         service: service.clone(),
@@ -159,6 +164,12 @@ pub(super) fn rotate_secret(
         driver.start(inner);
     }
     Ok(answer)
+}
+
+/// Whether the function is being called for this secret.
+pub(super) fn is_running(inner: &Inner, arn: &str) -> bool {
+    let mut rotations = inner.rotations.iter();
+    rotations.any(|((rotated, _), driven)| rotated == arn && driven.running)
 }
 
 /// What a refused RotateSecret promises: "That rotation will be reattempted". When, is undocumented: here after the interval.
@@ -315,7 +326,7 @@ impl Driver {
         let mut succeeded = false;
         for attempt in 0..attempts {
             if attempt > 0 || self.waits_first {
-                tokio::time::sleep(self.retry.interval).await;
+                self.service.clock().sleep(self.retry.interval).await;
             }
             if !self.is_wanted() {
                 break;
@@ -334,7 +345,7 @@ impl Driver {
             if self.is_canceled() {
                 return false;
             }
-            let began = now();
+            let began = self.service.clock().now();
             let invoked = self.invoke(json!({
                 "Step": step,
                 "SecretId": self.arn,
@@ -394,7 +405,7 @@ impl Driver {
     }
 
     fn end(&self, succeeded: bool) {
-        let now = now();
+        let now = self.service.clock().now();
         let mut inner = self.service.lock();
         let state = inner.regions.of(&self.arn);
         let ended = state.change(&self.arn, now, |secret| {
@@ -415,7 +426,9 @@ impl Driver {
             driven.running = false;
             driven.record.succeeded = succeeded;
         }
+        drop(inner);
         self.service.shared.ended.notify_waiters();
+        self.service.reschedule();
     }
 
     fn with<T>(&self, read: impl FnOnce(&mut Driven) -> T) -> Option<T> {

@@ -1,4 +1,4 @@
-//! When the next rotation is due. Nothing fires here by itself: the local world rotates when it is told to.
+//! When the next rotation is due, which `firing` begins, and which schedules the service takes.
 //!
 //! The service rotates at some moment of a window and answers the window's end as `NextRotationDate` ("on or before this
 //! date", docs). Windows open on the hour in UTC, close at the end of the day for a schedule in days, and after one hour for
@@ -13,13 +13,17 @@ use serde::{Deserialize, Serialize};
 
 use super::error::ServiceError;
 
+/// The shortest time between two windows, in hours (docs).
+const SHORTEST: i64 = 4;
+
+/// So many windows of a cron expression are held against the rules: more than a year of any that opens monthly or more often.
+const WINDOWS: usize = 64;
+
 /// `RotationRules` of RotateSecret and DescribeSecret.
-///
-/// The service also computes `AutomaticallyAfterDays` from a cron expression; this one answers what it was given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct RotationRules {
-    /// Days between rotations, 1 to 1000.
+    /// Days between rotations, 1 to 1000; answered beside an expression too.
     #[serde(skip_serializing_if = "Option::is_none")]
     automatically_after_days: Option<i64>,
     /// The window's length, `3h` for example.
@@ -33,53 +37,97 @@ pub(super) struct RotationRules {
 enum Schedule {
     Days(i64),
     Hours(i64),
-    /// With the window's default length where it is not the end of the day.
-    Cron(Box<Cron>, Option<i64>),
+    /// And whether it is one in hours.
+    Cron(Box<Cron>, bool),
+}
+
+/// A time in which the service rotates.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    pub(super) opens: DateTime<Utc>,
+    pub(super) closes: DateTime<Utc>,
 }
 
 impl RotationRules {
-    /// Refuses what the service refuses: both ways at once, numbers out of range, an expression that can't be read.
-    pub(super) fn check(&self) -> Result<(), ServiceError> {
-        self.schedule()?;
-        self.window_hours()?;
-        Ok(())
+    /// As the service keeps and answers them: beside an expression the days that it comes to, 1 for `rate(10 hours)` and 7 for
+    /// `cron(0 0 ? * 2 *)` (recorded). Where the windows of a cron expression differ, the longest way between two counts (ours).
+    ///
+    /// Refused is what the service refuses: both ways at once, though it answers both (recorded); what can't be read; a window
+    /// that opens less than four hours after another one, or goes into the next one or into the next day (docs).
+    pub(super) fn accepted(self) -> Result<Self, ServiceError> {
+        if self.automatically_after_days.is_some() && self.schedule_expression.is_some() {
+            return Err(ServiceError::parameter(
+                "You cannot specify both rotation frequency and schedule expression together.",
+            ));
+        }
+        let window = self.window_hours()?;
+        let days = match self.schedule()? {
+            None => None,
+            Some(Schedule::Days(days)) => Some(days),
+            Some(Schedule::Hours(hours)) => {
+                check_windows(&[], &[hours], window.unwrap_or(1))?;
+                Some(days_of(hours))
+            }
+            Some(Schedule::Cron(cron, in_hours)) => {
+                let opens: Vec<DateTime<Utc>> = cron
+                    .iter_from(DateTime::UNIX_EPOCH, croner::Direction::Forward)
+                    .take(WINDOWS)
+                    .collect();
+                let gaps: Vec<i64> = opens
+                    .windows(2)
+                    .map(|pair| (pair[1] - pair[0]).num_hours())
+                    .collect();
+                let Some(longest) = gaps.iter().max() else {
+                    return Err(ServiceError::parameter(
+                        "The rotation schedule has no next date.",
+                    ));
+                };
+                // without a length a schedule in days fills the day, and no more
+                check_windows(&opens, &gaps, window.unwrap_or(in_hours.into()))?;
+                Some(days_of(*longest))
+            }
+        };
+        Ok(Self {
+            automatically_after_days: days,
+            ..self
+        })
     }
 
     /// The end of the first window that opens after `base`; none where there is no schedule.
     pub(super) fn next_rotation(&self, base: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let window = self.window_hours().ok()?;
-        let (opens, default_hours) = match self.schedule().ok()?? {
-            Schedule::Days(days) => (midnight(base + TimeDelta::days(days))?, None),
-            Schedule::Hours(hours) => (hour(base + TimeDelta::hours(hours))?, Some(1)),
-            Schedule::Cron(cron, default_hours) => {
-                (cron.find_next_occurrence(&base, false).ok()?, default_hours)
-            }
-        };
-        match window.or(default_hours) {
-            Some(hours) => Some(opens + TimeDelta::hours(hours)),
-            None => Some(midnight(opens + TimeDelta::days(1))? - TimeDelta::seconds(1)),
-        }
+        self.next_window(base).map(|window| window.closes)
     }
 
+    /// The first window that opens after `base`; none where there is no schedule.
+    pub(super) fn next_window(&self, base: DateTime<Utc>) -> Option<Window> {
+        let window = self.window_hours().ok()?;
+        let (opens, in_hours) = match self.schedule().ok()?? {
+            Schedule::Days(days) => (midnight(base + TimeDelta::days(days))?, false),
+            Schedule::Hours(hours) => (hour(base + TimeDelta::hours(hours))?, true),
+            Schedule::Cron(cron, in_hours) => {
+                (cron.find_next_occurrence(&base, false).ok()?, in_hours)
+            }
+        };
+        let closes = match window.or(in_hours.then_some(1)) {
+            Some(hours) => opens + TimeDelta::hours(hours),
+            None => midnight(opens + TimeDelta::days(1))? - TimeDelta::seconds(1),
+        };
+        Some(Window { opens, closes })
+    }
+
+    /// The expression's where there is one: the days beside it are only told.
     fn schedule(&self) -> Result<Option<Schedule>, ServiceError> {
         match (
-            self.automatically_after_days,
             self.schedule_expression.as_deref(),
+            self.automatically_after_days,
         ) {
-            (Some(_), Some(_)) => Err(ServiceError::parameter(
-                "You can't use AutomaticallyAfterDays and ScheduleExpression in the same call.",
-            )),
-            (Some(days @ 1..=1000), None) => Ok(Some(Schedule::Days(days))),
-            (Some(_), None) => Err(ServiceError::parameter(
-                "RotationRules.AutomaticallyAfterDays must be within 1-1000.",
-            )),
-            (None, Some(expression)) => match parse(expression) {
+            (Some(expression), _) => match parse(expression) {
                 Some(schedule) => Ok(Some(schedule)),
                 None => Err(ServiceError::parameter(format!(
                     "Invalid ScheduleExpression: {expression}."
                 ))),
             },
-            (None, None) => Ok(None),
+            (None, days) => Ok(days.map(Schedule::Days)),
         }
     }
 
@@ -99,19 +147,51 @@ impl RotationRules {
     }
 }
 
-/// `rate(4 hours)` is the shortest and `rate(999 days)` the longest; cron opens on the hour, every year (docs).
+/// Windows that open at these moments and at these distances, all so long.
+fn check_windows(opens: &[DateTime<Utc>], gaps: &[i64], hours: i64) -> Result<(), ServiceError> {
+    if gaps.iter().any(|gap| *gap < SHORTEST) {
+        return Err(ServiceError::parameter(format!(
+            "You can't rotate a secret more often than every {SHORTEST} hours."
+        )));
+    }
+    let into_the_next_day = |opens: &DateTime<Utc>| i64::from(opens.hour()) + hours > 24;
+    if gaps.iter().any(|gap| *gap < hours) || opens.iter().any(into_the_next_day) {
+        return Err(ServiceError::parameter(
+            "The rotation window must not extend into the next rotation window or the next UTC day.",
+        ));
+    }
+    Ok(())
+}
+
+fn days_of(hours: i64) -> i64 {
+    (hours + 23) / 24
+}
+
+/// `rate(999 days)` is the longest rate, in hours too; cron opens on the hour, every year (docs).
 fn parse(expression: &str) -> Option<Schedule> {
     if let Some(rate) = inside("rate(", expression) {
         let (value, unit) = rate.split_once(' ')?;
         return match (value.parse().ok()?, unit.trim()) {
-            (hours @ 4.., "hour" | "hours") => Some(Schedule::Hours(hours)),
+            (hours @ 1..=23_976, "hour" | "hours") => Some(Schedule::Hours(hours)),
             (days @ 1..=999, "day" | "days") => Some(Schedule::Days(days)),
             _ => None,
         };
     }
     let fields = inside("cron(", expression)?;
-    let ["0", hours, _, _, _, "*"] = fields.split_whitespace().collect::<Vec<_>>()[..] else {
+    let ["0", hours, day, month, weekday, "*"] = fields.split_whitespace().collect::<Vec<_>>()[..]
+    else {
         return None;
+    };
+    // docs: one of the two is ?, and neither has W, which EventBridge knows
+    let (day, weekday) = match (day, weekday) {
+        (day, "?") if day != "?" && !day.contains('W') => match day.strip_suffix('L') {
+            // docs: the last Sunday of the month is SUNL, in the field of the days of the month too
+            Some(name) if !name.is_empty() => ("?", day),
+            _ => (day, "?"),
+        },
+        ("?", "L") => ("?", "SAT"), // the last day of the week
+        ("?", weekday) if weekday != "?" => ("?", weekday),
+        _ => return None,
     };
     // 0/8 is AWS's way to write "every eight hours from 0", and its week begins with SUN as 1
     let parser = CronParser::builder()
@@ -120,9 +200,11 @@ fn parse(expression: &str) -> Option<Schedule> {
         .alternative_weekdays(true)
         .sloppy_ranges(true)
         .build();
-    let cron = parser.parse(&format!("0 {fields}")).ok()?;
+    let cron = parser
+        .parse(&format!("0 0 {hours} {day} {month} {weekday} *"))
+        .ok()?;
     let in_hours = hours.contains(['/', ',', '-', '*']);
-    Some(Schedule::Cron(Box::new(cron), in_hours.then_some(1)))
+    Some(Schedule::Cron(Box::new(cron), in_hours))
 }
 
 fn inside<'a>(opening: &str, expression: &'a str) -> Option<&'a str> {
@@ -188,23 +270,70 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_that_the_service_would_refuse_is_refused() {
-        for expression in [
-            "rate(3 hours)",
-            "rate(0 days)",
-            "rate(two days)",
-            "cron(5 8 * * ? *)",
-            "cron(0 8 * * ?)",
-            "daily",
+    fn what_the_user_guide_allows_is_taken_with_the_days_that_it_comes_to() {
+        for (expression, duration, days) in [
+            ("rate(4 hours)", Some("4h"), 1),
+            ("rate(10 hours)", None, 1),
+            ("rate(36 hours)", None, 2),
+            ("rate(10 days)", Some("24h"), 10),
+            ("rate(999 days)", None, 999),
+            ("cron(0 0 ? * 2 *)", None, 7),
+            ("cron(0 18 ? * SAT *)", Some("6h"), 7),
+            ("cron(0 8 ? * MON-FRI *)", None, 3),
+            ("cron(0 4/12 * * ? *)", Some("8h"), 1),
+            ("cron(0 17 L * ? *)", None, 31),
+            ("cron(0 1 ? * SUNL *)", None, 35),
+            ("cron(0 1 SUNL * ? *)", None, 35),
+            ("cron(0 1 ? * L *)", None, 7),
+            ("cron(0 10 ? FEB,MAY,AUG,NOV TUE#3 *)", None, 98),
         ] {
-            assert!(rules(expression, None).check().is_err(), "{expression}");
+            let accepted = rules(expression, duration).accepted();
+            let accepted = accepted.unwrap_or_else(|error| panic!("{expression}: {error}"));
+            assert_eq!(
+                accepted.automatically_after_days,
+                Some(days),
+                "{expression}"
+            );
+            assert_eq!(accepted.schedule_expression.as_deref(), Some(expression));
         }
-        assert!(rules("rate(1 day)", Some("25h")).check().is_err());
-        assert!(rules("rate(1 day)", Some("2h")).check().is_ok());
+    }
+
+    #[test]
+    fn a_schedule_that_the_service_would_refuse_is_refused() {
+        for (expression, duration) in [
+            ("rate(3 hours)", None),
+            ("rate(4 hours)", Some("5h")),
+            ("rate(0 days)", None),
+            ("rate(9223372036854775807 hours)", None),
+            ("rate(1000 days)", None),
+            ("rate(two days)", None),
+            ("rate(1 day)", Some("25h")),
+            ("cron(5 8 * * ? *)", None),
+            ("cron(0 8 * * ?)", None),
+            ("cron(0 8 * * ? 2030)", None),
+            ("cron(0 0/3 * * ? *)", None),
+            ("cron(0 22,1 * * ? *)", None),
+            ("cron(0 0/8 * * ? *)", Some("9h")),
+            ("cron(0 4/12 * * ? *)", Some("9h")),
+            ("cron(0 18 ? * SAT *)", Some("7h")),
+            ("cron(0 8 1 * MON *)", None),
+            ("cron(0 8 * * * *)", None),
+            ("cron(0 8 ? * ? *)", None),
+            ("cron(0 8 15W * ? *)", None),
+            ("cron(0 8 LW * ? *)", None),
+            ("cron(0 8 30 2 ? *)", None),
+            ("daily", None),
+        ] {
+            let refused = rules(expression, duration).accepted();
+            assert!(refused.is_err(), "{expression} {duration:?}");
+        }
         let both = RotationRules {
             automatically_after_days: Some(1),
             ..rules("rate(1 day)", None)
         };
-        assert!(both.check().is_err());
+        assert_eq!(
+            both.accepted().unwrap_err().message,
+            "You cannot specify both rotation frequency and schedule expression together."
+        );
     }
 }

@@ -89,6 +89,7 @@ async fn serve(State(service): State<SecretsManager>, headers: HeaderMap, body: 
     match &behavior {
         Some(Behavior::Drop(When::AfterEffect)) => return no_answer(),
         Some(Behavior::Hang(When::AfterEffect, hang)) => hang.hold().await,
+        Some(Behavior::Delay(time)) => tokio::time::sleep(*time).await,
         _ => {}
     }
     respond(result)

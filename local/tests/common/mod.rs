@@ -32,9 +32,20 @@ pub(crate) async fn serve(router: Router) -> SocketAddr {
 
 /// Posts as HTTP has it on the wire, and reads all that comes back.
 pub(crate) async fn post(address: SocketAddr, path: &str, headers: &str, body: &str) -> String {
+    send(address, "POST", path, headers, body).await
+}
+
+/// The same with another method.
+pub(crate) async fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: local\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        "{method} {path} HTTP/1.1\r\nHost: local\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(request.as_bytes()).await.unwrap();

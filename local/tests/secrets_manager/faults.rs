@@ -104,3 +104,17 @@ async fn a_lagging_read_answers_as_before_the_last_change() {
     assert_eq!(world.labels(&first).await, ["AWSCURRENT"]);
     assert_eq!(world.labels(&first).await, ["AWSPREVIOUS"]);
 }
+
+#[tokio::test]
+async fn a_list_that_lags_does_not_have_the_newest_secret() {
+    let world = serve_without_function().await;
+    world.create("demo", "one").await;
+    let lags = Fault::on("ListSecrets", Behavior::Lag);
+    world.service.inject(lags);
+    let listed = async || {
+        let list = world.client.list_secrets().send().await.unwrap();
+        list.secret_list().len()
+    };
+    assert_eq!(listed().await, 0);
+    assert_eq!(listed().await, 1);
+}

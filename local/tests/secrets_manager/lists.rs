@@ -36,7 +36,7 @@ fn names(list: ListSecretsOutput) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn filters_match_prefixes_and_an_exclamation_mark_negates() {
+async fn filters_match_prefixes_or_beginnings_of_words_and_an_exclamation_mark_negates() {
     let world = world().await;
     for (filters, expected) in [
         (vec![], vec!["demo/orders", "demo/users", "Other"]),
@@ -70,6 +70,12 @@ async fn filters_match_prefixes_and_an_exclamation_mark_negates() {
             vec!["demo/orders"],
         ),
         (vec![filter(Key::All, &["blue SHOP"])], vec!["demo/orders"]),
+        (
+            vec![filter(Key::Description, &["sho of"])],
+            vec!["demo/orders"],
+        ),
+        (vec![filter(Key::All, &["rders"])], vec![]),
+        (vec![filter(Key::All, &["user"])], vec!["demo/users"]),
     ] {
         let list = world.client.list_secrets();
         let list = list.set_filters(Some(filters.clone())).send().await;

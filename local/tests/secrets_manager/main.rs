@@ -7,6 +7,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod clock;
 mod faults;
 mod lists;
 mod model;

@@ -16,7 +16,7 @@ use super::{World, refused, serve, serve_without_function, token, value};
 const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
 /// A rotation function that knows no database: it stores a new value and promotes it.
-async fn function(client: Client, event: Value) -> Result<(), String> {
+pub(super) async fn function(client: Client, event: Value) -> Result<(), String> {
     let [step, arn, token, rotation_token] =
         ["Step", "SecretId", "ClientRequestToken", "RotationToken"]
             .map(|key| event[key].as_str().unwrap().to_owned());
@@ -281,4 +281,32 @@ async fn a_function_that_panics_has_failed_its_step() {
     world.create("demo", "one").await;
     let rotation = rotated(&world).await;
     assert_eq!((rotation.succeeded, rotation.attempts.len()), (false, 3));
+}
+
+#[tokio::test]
+async fn rules_are_answered_with_the_days_that_they_come_to_and_cannot_be_sent_back_like_that() {
+    let world = serve(function).await;
+    world.create("demo", "one").await;
+    let rules = |expression: &str| RotationRulesType::builder().schedule_expression(expression);
+    for (expression, days) in [("rate(10 hours)", 1), ("cron(0 0 ? * 2 *)", 7)] {
+        let rotate = rotate(&world, &token(expression)).rotate_immediately(false);
+        rotate
+            .rotation_rules(rules(expression).build())
+            .send()
+            .await
+            .unwrap();
+        world.service.rotation("demo", &token(expression)).await;
+        let described = world.describe("demo").await;
+        let answered = described.rotation_rules().unwrap();
+        assert_eq!(answered.schedule_expression(), Some(expression));
+        assert_eq!(answered.automatically_after_days(), Some(days));
+
+        let back = world.client.rotate_secret().secret_id("demo");
+        let (code, message) = refused(back.rotation_rules(answered.clone()).send().await);
+        assert_eq!(code, "InvalidParameterException");
+        assert_eq!(
+            message,
+            "You cannot specify both rotation frequency and schedule expression together."
+        );
+    }
 }

@@ -21,6 +21,14 @@ async fn a_secret_is_found_by_name_by_arn_and_by_arn_without_its_suffix() {
     let (code, message) = refused(world.read("demo").await);
     assert_eq!(code, "ResourceNotFoundException");
     assert_eq!(message, "Secrets Manager can't find the specified secret.");
+
+    // as RDS names those that it manages
+    let managed = "rds!cluster-3ad1a2b0-6b1c-4f0a-9d0e-1f2a3b4c5d6e";
+    world.create(managed, "two").await;
+    assert_eq!(
+        world.read(managed).await.unwrap().secret_string(),
+        Some("two")
+    );
 }
 
 #[tokio::test]

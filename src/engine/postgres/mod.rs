@@ -68,6 +68,8 @@ use std::{
 };
 
 pub use kept::Kept;
+#[cfg(feature = "doctor")]
+pub use new_role::NewRole;
 pub use session::Session;
 pub use tls::Roots;
 

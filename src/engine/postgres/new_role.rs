@@ -3,72 +3,134 @@
 //! Nothing proves the server before: none of the secret's own credentials can log in yet. So whoever calls this sends the
 //! administrator only to the host that its own secret names.
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::{
+    error::SqlState,
+    types::{ToSql, Type},
+};
 
 use super::{
     Postgres, Session,
     administrator::{self, Altering},
     alternating_users::pair_of,
     change::Change,
-    errors::Doing,
-    facts, obstacles, roles,
+    errors::{Doing, READS},
+    facts, login_of, obstacles, roles,
+    session::Purpose,
 };
-use crate::{document::Document, engine::EngineError, settings::PasswordHashing};
+use crate::{
+    document::{Document, Pair},
+    engine::{EngineError, Login},
+    settings::PasswordHashing,
+};
+
+/// What an administrator finds of the role of a new secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewRole {
+    /// It is there already.
+    IsThere,
+    /// It is not, and can be made; with a grant, if its database lets in only who has one.
+    Missing {
+        /// Whether CONNECT is granted to it.
+        by_grant: bool,
+        /// Whether a pooler is between.
+        pooled: bool,
+    },
+    /// It could not log in to its database.
+    ShutOut {
+        /// What stands in the way.
+        why: String,
+        /// The statement that a superuser runs against it.
+        sql: String,
+    },
+}
 
 impl Postgres<'_> {
     /// Whether the role of a new secret is still to be made. If it is, the administrator tries to make it, without a password, and
-    /// takes that back: what stands in the way is an error before anything is stored.
+    /// takes that back: what stands in the way is found before anything is stored.
     ///
     /// # Errors
     ///
     /// The administrator does not log in, lacks a right, or the server refuses the name.
-    pub async fn lacks_role(
+    pub async fn find_role(
         &self,
         administrator: &Document,
         new: &Document,
-    ) -> Result<bool, EngineError> {
+    ) -> Result<NewRole, EngineError> {
         let session = administrator::log_in(self, administrator).await?;
-        match begin(&session, new).await? {
-            None => Ok(false),
-            Some(change) => change.roll_back().await.map(|()| true),
-        }
+        let change = Change::begin(&session, new.username()).await?;
+        let found = make(&session, &change, new).await?;
+        change.roll_back().await?;
+        Ok(found)
     }
 
-    /// Makes the role, which may log in with the document's password. False: the role was there, and nothing was changed.
+    /// Makes the role, which may log in with the document's password. Where it was not missing, nothing was changed.
     ///
     /// # Errors
     ///
-    /// As [`lacks_role`](Self::lacks_role).
+    /// As [`find_role`](Self::find_role).
     pub async fn make_role(
         &self,
         administrator: &Document,
         new: &Document,
-    ) -> Result<bool, EngineError> {
+    ) -> Result<NewRole, EngineError> {
         let session = administrator::log_in(self, administrator).await?;
-        let Some(change) = begin(&session, new).await? else {
-            return Ok(false);
-        };
         let user = new.username();
+        // a rotation of a role of this name waits for the same lock
+        let change = Change::begin(&session, user).await?;
+        let found = make(&session, &change, new).await?;
+        if !matches!(found, NewRole::Missing { .. }) {
+            change.roll_back().await?;
+            return Ok(found);
+        }
         // the server gets a verifier, whatever a function is set to
         let sql = roles::change_password(user, new.password(), PasswordHashing::Scram, false);
         let altering = Altering::new(&session, "set the password of", user);
         change.commit(&sql, altering.doing()).await?;
-        Ok(true)
+        Ok(found)
+    }
+
+    /// Whether a stored credential logs in, with a role that a rotation may keep.
+    ///
+    /// # Errors
+    ///
+    /// The server does not say, is a standby, or the role is a superuser.
+    pub async fn accepts_stored(&self, stored: &Document) -> Result<bool, EngineError> {
+        let Login::Accepted(session) = self.connect(stored, Purpose::Owner).await? else {
+            return Ok(false);
+        };
+        session.takes_changes()?;
+        let changer = facts::changer(&session).await?;
+        let (user, pair) = (stored.username(), Pair::of(stored.username()));
+        let names: &[&str] = match stored.takes_turns() {
+            true => &[&pair.base, &pair.clone],
+            false => &[user],
+        };
+        let known = facts::roles(&session, names).await?;
+        let found = known.iter();
+        let mut found = found.filter_map(|role| obstacles::superuser(&changer, role));
+        match found.next() {
+            None => Ok(true),
+            // a rotation goes past it with a warning; a new secret is not begun with it
+            Some(superuser) => Err(EngineError::Obstacle {
+                server: session.server.clone(),
+                first: Box::new(superuser),
+                others: Vec::new(),
+            }),
+        }
     }
 }
 
-/// Makes the role without a password, in a transaction that is still open. None, and no transaction, if it is there already.
-async fn begin<'a>(
-    session: &'a Session,
+/// Makes the role without a password, in a transaction that is still open, unless it is there already.
+async fn make(
+    session: &Session,
+    change: &Change<'_>,
     new: &Document,
-) -> Result<Option<Change<'a>>, EngineError> {
+) -> Result<NewRole, EngineError> {
     let user = new.username();
     let clone = match new.takes_turns() {
         true => Some(pair_of(user)?.clone),
         false => None,
     };
-    // a rotation of a role of this name waits for the same lock
-    let change = Change::begin(session, user).await?;
     let changer = facts::changer(session).await?;
     let names: Vec<&str> = [Some(user), clone.as_deref()]
         .into_iter()
@@ -76,8 +138,7 @@ async fn begin<'a>(
         .collect();
     let known = facts::roles(session, &names).await?;
     if known.iter().any(|role| role.name == user) {
-        change.roll_back().await?;
-        return Ok(None);
+        return Ok(NewRole::IsThere);
     }
     let mut found = obstacles::of_new_role(&changer);
     found.extend(
@@ -91,13 +152,63 @@ async fn begin<'a>(
         cure: &roles::create_roles(&session.user),
     };
     match change.run(&roles::create_with_login(user), making).await {
-        Ok(()) => Ok(Some(change)),
+        Ok(()) => connect(session, change, new).await,
         // by somebody who does not take that lock
-        Err(EngineError::Refused { code, .. }) if was_made_meanwhile(&code) => {
-            change.roll_back().await?;
-            Ok(None)
-        }
+        Err(EngineError::Refused { code, .. }) if was_made_meanwhile(&code) => Ok(NewRole::IsThere),
         Err(error) => Err(error),
+    }
+}
+
+/// Sees to it that the new role may connect to its database.
+async fn connect(
+    session: &Session,
+    change: &Change<'_>,
+    new: &Document,
+) -> Result<NewRole, EngineError> {
+    let (user, dbname) = (new.username(), login_of(new)?.dbname());
+    let pooled = session.pooled;
+    let question = "SELECT datallowconn, pg_catalog.has_database_privilege($2, oid, 'CONNECT'), \
+                        pg_catalog.has_database_privilege(oid, 'CONNECT WITH GRANT OPTION') \
+                    FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) $1";
+    let names: [(&(dyn ToSql + Sync), Type); 2] = [(&dbname, Type::NAME), (&user, Type::NAME)];
+    let rows = session.ask(question, &names, READS).await?;
+    let row = rows.first().map(|row| (row.get(0), row.get(1), row.get(2)));
+    let shut_out = |why, sql| Ok(NewRole::ShutOut { why, sql });
+    match row {
+        None => shut_out(
+            format!("there is no database {dbname}"),
+            roles::create_database(dbname),
+        ),
+        Some((false, _, _)) => shut_out(
+            format!("the database {dbname} lets nobody in"),
+            roles::open_database(dbname),
+        ),
+        Some((true, true, _)) => Ok(NewRole::Missing {
+            by_grant: false,
+            pooled,
+        }),
+        Some((true, false, true)) => {
+            let doing = Doing::new("let the role connect");
+            change
+                .run(&roles::grant_connect(dbname, user), doing)
+                .await?;
+            Ok(NewRole::Missing {
+                by_grant: true,
+                pooled,
+            })
+        }
+        Some((true, false, false)) => {
+            let administrator = &session.user;
+            shut_out(
+                format!(
+                    "{user} may not connect to the database {dbname}, and {administrator} may not let it"
+                ),
+                format!(
+                    "{} WITH GRANT OPTION",
+                    roles::grant_connect(dbname, administrator)
+                ),
+            )
+        }
     }
 }
 

@@ -47,6 +47,7 @@ pub(super) fn of_one(changer: &Changer, role: &Role) -> Vec<Obstacle> {
     let itself = changer.user == role.name;
     let mut found = Vec::new();
     if itself {
+        found.extend(superuser(changer, role));
         found.extend(replication(changer, role));
         found.extend(no_passwords(changer));
     } else {
@@ -136,7 +137,8 @@ pub(super) fn clone_is_there(base: &str, clone: &str) -> Obstacle {
 
 /// What an administrator lacks to alter these roles, and to grant them.
 fn changers(changer: &Changer, altered: &[&Role]) -> Vec<Obstacle> {
-    let mut found = Vec::new();
+    let superusers = altered.iter().filter_map(|role| superuser(changer, role));
+    let mut found: Vec<_> = superusers.collect();
     if changer.superuser {
         return found;
     }
@@ -150,20 +152,6 @@ fn changers(changer: &Changer, altered: &[&Role]) -> Vec<Obstacle> {
         ));
     }
     for role in altered {
-        if role.superuser {
-            found.push(Obstacle::stops(
-                "RoleIsSuperuser",
-                format!(
-                    "{} is a superuser, whom only a superuser may alter",
-                    role.name
-                ),
-                "an application does not need that; as a superuser, run",
-                vec![format!(
-                    "ALTER ROLE {} NOSUPERUSER",
-                    roles::name(&role.name)
-                )],
-            ));
-        }
         found.extend(replication(changer, role));
         if changer.grants_with_options() && !role.administered && !changer.of_rds {
             found.push(Obstacle::stops(
@@ -179,6 +167,28 @@ fn changers(changer: &Changer, altered: &[&Role]) -> Vec<Obstacle> {
     }
     found.extend(no_passwords(changer));
     found
+}
+
+/// Who reads its secret has the server. Only a superuser alters one: an administrator that is none stops here.
+pub(super) fn superuser(changer: &Changer, role: &Role) -> Option<Obstacle> {
+    let name = &role.name;
+    let advice = "an application does not need that; as a superuser, run";
+    let sql = vec![roles::no_superuser(name)];
+    match (role.superuser, changer.superuser) {
+        (false, _) => None,
+        (true, false) => Some(Obstacle::stops(
+            "RoleIsSuperuser",
+            format!("{name} is a superuser, whom only a superuser may alter"),
+            advice,
+            sql,
+        )),
+        (true, true) => Some(Obstacle::warns(
+            "RoleIsSuperuser",
+            format!("{name} is a superuser: who reads its secret has the whole server"),
+            advice,
+            sql,
+        )),
+    }
 }
 
 fn no_passwords(changer: &Changer) -> Option<Obstacle> {

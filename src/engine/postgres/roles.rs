@@ -138,6 +138,36 @@ pub(super) fn drop_owned(role: &str) -> String {
     format!("DROP OWNED BY {}", escape_identifier(role))
 }
 
+/// Takes SUPERUSER away.
+pub(super) fn no_superuser(role: &str) -> String {
+    format!("ALTER ROLE {} NOSUPERUSER", escape_identifier(role))
+}
+
+/// Makes a database.
+#[cfg(feature = "doctor")]
+pub(super) fn create_database(dbname: &str) -> String {
+    format!("CREATE DATABASE {}", escape_identifier(dbname))
+}
+
+/// Lets a database's sessions begin.
+#[cfg(feature = "doctor")]
+pub(super) fn open_database(dbname: &str) -> String {
+    format!(
+        "ALTER DATABASE {} ALLOW_CONNECTIONS true",
+        escape_identifier(dbname)
+    )
+}
+
+/// Lets a role connect to a database.
+#[cfg(feature = "doctor")]
+pub(super) fn grant_connect(dbname: &str, role: &str) -> String {
+    format!(
+        "GRANT CONNECT ON DATABASE {} TO {}",
+        escape_identifier(dbname),
+        escape_identifier(role)
+    )
+}
+
 /// Lets an administrator set a parameter for others, from PostgreSQL 15 on.
 pub(super) fn set_parameter(administrator: &str, parameter: &str) -> String {
     format!(

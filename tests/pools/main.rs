@@ -2,11 +2,17 @@
 
 #![cfg(test)]
 
+#[path = "../common/mod.rs"]
 mod common;
+
+mod asked;
+mod changeover;
+mod drivers;
 
 use std::{error::Error, time::Duration};
 
 use common::{ask, execute, put, rotate, until, world};
+use drivers::Pool;
 use local::world::World;
 use rotating_secret::{
     RotatingSecret, pool,
@@ -17,96 +23,6 @@ use sqlx::{
     Describe, Executor, SqlSafeStr,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use tokio_postgres_rustls::MakeRustlsConnect;
-
-enum Pool {
-    Deadpool(deadpool_postgres::Pool),
-    Bb8(pool::bb8::Pool<MakeRustlsConnect>),
-    Sqlx(pool::sqlx::Pool),
-}
-
-enum Connection {
-    Deadpool(deadpool_postgres::Client),
-    Bb8(bb8::PooledConnection<'static, pool::bb8::Manager<MakeRustlsConnect>>),
-    Sqlx(sqlx::pool::PoolConnection<sqlx::Postgres>),
-}
-
-impl Pool {
-    /// Each of them, with room for four.
-    async fn all(world: &World, secret: &RotatingSecret) -> [Self; 3] {
-        let tls = world.tls().unwrap();
-        let options =
-            PgConnectOptions::new_without_pgpass().ssl_root_cert(world.postgres().ca_file());
-        let sqlx = pool::sqlx::pool(secret, options, PgPoolOptions::new().max_connections(4));
-        [
-            Self::Deadpool(
-                pool::deadpool::pool(secret, tls.clone(), |pool| pool.max_size(4)).unwrap(),
-            ),
-            Self::Bb8(
-                pool::bb8::pool(secret, tls, |pool| pool.max_size(4))
-                    .await
-                    .unwrap(),
-            ),
-            Self::Sqlx(sqlx.await.unwrap()),
-        ]
-    }
-
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Deadpool(_) => "deadpool",
-            Self::Bb8(_) => "bb8",
-            Self::Sqlx(_) => "sqlx",
-        }
-    }
-
-    async fn get(&self) -> Result<Connection, Box<dyn Error>> {
-        Ok(match self {
-            Self::Deadpool(pool) => Connection::Deadpool(pool.get().await?),
-            Self::Bb8(pool) => Connection::Bb8(pool.get_owned().await?),
-            Self::Sqlx(pool) => Connection::Sqlx(pool.acquire().await?),
-        })
-    }
-
-    /// The server processes of four connections that were opened and given back.
-    async fn fill(&self) -> Vec<i32> {
-        let mut connections = Vec::new();
-        for _ in 0..4 {
-            connections.push(self.get().await.unwrap());
-        }
-        let mut pids = Vec::new();
-        for connection in &mut connections {
-            pids.push(connection.pid().await);
-        }
-        pids
-    }
-}
-
-impl Connection {
-    async fn number(&mut self, sql: &'static str) -> i32 {
-        match self {
-            Self::Deadpool(client) => client.query_one(sql, &[]).await.unwrap().get(0),
-            Self::Bb8(client) => client.query_one(sql, &[]).await.unwrap().get(0),
-            Self::Sqlx(connection) => sqlx::query_scalar(sql)
-                .fetch_one(&mut **connection)
-                .await
-                .unwrap(),
-        }
-    }
-
-    async fn pid(&mut self) -> i32 {
-        self.number("SELECT pg_backend_pid()").await
-    }
-
-    async fn run(&mut self, sql: &'static str) {
-        match self {
-            Self::Deadpool(client) => client.batch_execute(sql).await.unwrap(),
-            Self::Bb8(client) => client.batch_execute(sql).await.unwrap(),
-            Self::Sqlx(connection) => {
-                sqlx::raw_sql(sql).execute(&mut **connection).await.unwrap();
-            }
-        }
-    }
-}
 
 async fn alternating(world: &World) -> RotatingSecret {
     let provider = Aws::from_clients([world.aws()]);
@@ -218,11 +134,11 @@ async fn what_keeps_a_pool_from_connecting_is_told_through_the_pools_own_error()
         .await
         .unwrap();
     let tls = world.tls().unwrap();
-    let pool = pool::deadpool::pool(&secret, tls.clone(), |pool| pool).unwrap();
-    let error = all_causes(&pool.get().await.unwrap_err());
+    let pool = pool::deadpool::pool(&secret, tls.clone(), |pool| pool);
+    let error = all_causes(&pool.unwrap_err());
     assert!(error.contains("has no host"), "{error}");
-    let pool = pool::bb8::pool(&secret, tls, |pool| pool).await.unwrap();
-    let error = all_causes(&pool.dedicated_connection().await.unwrap_err());
+    let pool = pool::bb8::pool(&secret, tls, |pool| pool).await;
+    let error = all_causes(&pool.unwrap_err());
     assert!(error.contains("has no host"), "{error}");
     let options = PgConnectOptions::new_without_pgpass();
     let error = pool::sqlx::pool(&secret, options, PgPoolOptions::new())
@@ -279,7 +195,7 @@ async fn a_query_is_described_through_the_pool_as_through_sqlxs_own() {
     };
     let sql = || "SELECT 1::int8 AS stock".into_sql_str();
     let described = pool.describe(sql()).await.unwrap();
-    let own = pool.inner().describe(sql()).await.unwrap();
+    let own = (&pool.inner()).describe(sql()).await.unwrap();
     let columns = |of: &Describe<sqlx::Postgres>| format!("{:?}", of.columns());
     assert_eq!(columns(&described), columns(&own));
     assert!(columns(&described).contains("stock"));

@@ -1,13 +1,19 @@
 //! Whether a function's policy lets Secrets Manager invoke it for a secret.
 
+use aws_sdk_lambda::Client;
 use serde_json::Value;
+
+use crate::{
+    aws::{self, explain},
+    shell::{Command, Shell},
+};
 
 const SERVICE: &str = "secretsmanager.amazonaws.com";
 const ACTION: &str = "lambda:InvokeFunction";
 
 /// What a policy comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Admits {
+pub(crate) enum Admits {
     /// Yes, for secrets of this account or this secret only.
     Conditionally,
     /// Yes, on behalf of whichever account.
@@ -18,8 +24,34 @@ pub(super) enum Admits {
     Nobody,
 }
 
+/// A function's policy, as it stands.
+///
+/// # Errors
+///
+/// It cannot be read. That there is none is no error.
+pub(crate) async fn of(client: &Client, function: &str) -> Result<Value, aws::Error> {
+    match client.get_policy().function_name(function).send().await {
+        Ok(answer) => {
+            Ok(serde_json::from_str(answer.policy().unwrap_or_default()).unwrap_or_default())
+        }
+        Err(error) => match explain("lambda:GetPolicy", error) {
+            // it has none
+            aws::Error::Absent { .. } => Ok(Value::Null),
+            error => Err(error),
+        },
+    }
+}
+
+/// The command that lets Secrets Manager of an account invoke a function.
+pub(crate) fn allow(shell: &Shell, function: &str, account: &str) -> Command {
+    let id = ["--statement-id", "rotation-by-secrets-manager"];
+    let whom = ["--principal", SERVICE, "--source-account", account];
+    let what = ["--function-name", function, "--action", ACTION];
+    shell.aws(&[&["lambda", "add-permission"], &what[..], &id, &whom].concat())
+}
+
 /// Reads the statements. The best of them counts.
-pub(super) fn admits(policy: &Value, secret_arn: &str) -> Admits {
+pub(crate) fn admits(policy: &Value, secret_arn: &str) -> Admits {
     let statements = several(&policy["Statement"]).filter(|statement| {
         statement["Effect"] == "Allow"
             && is_for_the_service(&statement["Principal"])

@@ -1,0 +1,72 @@
+//! The function that is to rotate the secret: what RotateSecret would refuse is found before anything is stored.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_lambda::{Client, types::InvocationType};
+use tokio::time::timeout;
+
+use super::{Error, Tools, found::Found, place, wanted::Wanted};
+use crate::{
+    aws::{self, Place, explain},
+    policy::{self, Admits},
+};
+
+/// RotateSecret says the same at the end: where Lambda's own endpoint is not reached from here, that is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Whether it is there, and may be invoked: by who runs this, as RotateSecret asks for it, and by Secrets Manager.
+pub(super) async fn look(
+    tools: &Tools<'_>,
+    wanted: &Wanted,
+    found: &Found,
+    configuration: &SdkConfig,
+) -> Result<(), Error> {
+    let stored = found.stored.as_ref();
+    let rotates = stored.is_some_and(|stored| stored.rotation.is_some());
+    let function = tools.arguments.function.as_ref().filter(|_| !rotates);
+    let Some(function) = function else {
+        return Ok(());
+    };
+    let place = place::of(tools, wanted, found);
+    let admitted = admitted(tools, configuration, function, place);
+    match timeout(PATIENCE, admitted).await {
+        Ok(Err(Error::Aws(error))) if error.is_transient() => Ok(()),
+        Ok(admitted) => admitted,
+        Err(_) => Ok(()),
+    }
+}
+
+async fn admitted(
+    tools: &Tools<'_>,
+    configuration: &SdkConfig,
+    function: &str,
+    place: Option<Place>,
+) -> Result<(), Error> {
+    let client = Client::new(configuration);
+    let dry_run = client.invoke().function_name(function);
+    let dry_run = dry_run.invocation_type(InvocationType::DryRun).send().await;
+    match dry_run.map_err(|error| explain("lambda:InvokeFunction", error)) {
+        Ok(_) => {}
+        Err(aws::Error::Absent { .. }) => {
+            let function = function.to_owned();
+            return Err(Error::NoFunction { function });
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let Some(place) = place else {
+        return Ok(());
+    };
+    // whether it may be read is no condition: then RotateSecret says it at the end
+    let Ok(policy) = policy::of(&client, function).await else {
+        return Ok(());
+    };
+    // in place of the six characters that nobody knows yet
+    let arn = place.secret(&format!("{}-??????", tools.arguments.name));
+    match policy::admits(&policy, &arn) {
+        Admits::Nobody => Err(Error::NotAdmitted {
+            allow: policy::allow(&tools.shell, function, place.account()).into_text(),
+        }),
+        Admits::Conditionally | Admits::Anybody | Admits::Perhaps => Ok(()),
+    }
+}

@@ -1,0 +1,26 @@
+//! Where the secret is, or is going to be: the question before it is made says which account.
+
+use super::{Tools, found::Found, wanted::Wanted};
+use crate::aws::Place;
+
+/// In words.
+pub(super) fn told(tools: &Tools<'_>, wanted: &Wanted, found: &Found) -> String {
+    if let Some(place) = of(tools, wanted, found) {
+        return place.to_string();
+    }
+    let region = format!("region {}", tools.region);
+    match Place::of(&wanted.administrator_arn) {
+        Some(administrators) => {
+            format!("{region}, with an administrator's secret of {administrators}")
+        }
+        None => region,
+    }
+}
+
+/// A secret that is named is in the account of who names it: no right is needed to know that. One whose ARN was given may be in another.
+pub(super) fn of(tools: &Tools<'_>, wanted: &Wanted, found: &Found) -> Option<Place> {
+    let is_named = !tools.arguments.administrator.starts_with("arn:");
+    let administrators = is_named.then_some(&wanted.administrator_arn);
+    let stored = found.stored.as_ref().map(|stored| &stored.arn);
+    Place::of(stored.or(administrators)?)
+}

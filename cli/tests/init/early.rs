@@ -1,0 +1,290 @@
+//! What can be known before anything is stored is looked at before anything is stored.
+
+use local::{postgres::Postgres, world::World};
+use serde_json::json;
+
+use crate::{
+    NEW, assert_logs_in, assert_nothing_was_made,
+    common::{
+        administrator, called, document, execute, inject_error, options, put, rotated, run, start,
+        stdout_of, within, world,
+    },
+    current, describe, init, new_role, settled,
+};
+
+const FUNCTION: [&str; 2] = ["--function", "secret-rotation"];
+
+/// Refuses, says this, and has made nothing. Returns all that it said.
+async fn refuses(world: &World, role: &str, more: &[&str], expected: &str) -> String {
+    let ran = run(init(world, role, more)).await.code(1).stdout_eq("");
+    let said = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
+    assert!(said.contains(expected), "{said}");
+    assert_nothing_was_made(world, role).await;
+    said
+}
+
+/// A database that nobody else on the tests' server has.
+async fn new_database(world: &World) -> String {
+    let name = format!("db_of_{}", world.role());
+    execute(world, &format!("CREATE DATABASE {name}")).await;
+    name
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_is_told_with_the_statement_that_makes_it() {
+    let world = world().await;
+    let role = new_role(&world);
+    let typo = format!("typo_of_{}", world.role());
+    let expected = format!("there is no database {typo}");
+    let said = refuses(&world, &role, &["--dbname", &typo], &expected).await;
+    let cure = said.trim().split_once("run ").unwrap().1;
+    assert_eq!(cure, format!("CREATE DATABASE \"{typo}\""));
+    execute(&world, cure).await;
+    run(init(&world, &role, &["--dbname", &typo]))
+        .await
+        .success();
+    assert_eq!(current(&world).await.unwrap()["dbname"], typo.as_str());
+}
+
+#[tokio::test]
+async fn a_database_that_lets_nobody_in_is_told_with_the_statement_that_opens_it() {
+    let world = world().await;
+    let role = new_role(&world);
+    let dbname = new_database(&world).await;
+    let close = format!("ALTER DATABASE {dbname} ALLOW_CONNECTIONS false");
+    execute(&world, &close).await;
+    let said = refuses(&world, &role, &["--dbname", &dbname], "lets nobody in").await;
+    let cure = said.trim().split_once("run ").unwrap().1;
+    execute(&world, cure).await;
+    run(init(&world, &role, &["--dbname", &dbname]))
+        .await
+        .success();
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_connect_is_let_in_by_an_administrator_who_may_do_that() {
+    let world = world().await;
+    let role = new_role(&world);
+    let dbname = new_database(&world).await;
+    let revoke = format!("REVOKE CONNECT ON DATABASE {dbname} FROM PUBLIC");
+    execute(&world, &revoke).await;
+    let given = [&["--dbname", dbname.as_str()][..], &FUNCTION].concat();
+    let said = refuses(&world, &role, &given, "may not connect to the database").await;
+    let cure = said.trim().split_once("run ").unwrap().1;
+    execute(&world, cure).await;
+    let ran = run(init(&world, &role, &given)).await.success();
+    let asked = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
+    let expected = format!("make the role {role}, which may connect to {dbname}, on ");
+    assert!(asked.contains(&expected), "{asked}");
+    settled(&world).await;
+    // the clone has it from its base
+    for _ in 0..2 {
+        rotated(&world, NEW).await;
+        assert_logs_in(&world).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stored_secret_of_a_database_that_is_gone_says_so() {
+    let world = world().await;
+    let role = new_role(&world);
+    let dbname = new_database(&world).await;
+    let given = ["--dbname", dbname.as_str()];
+    run(init(&world, &role, &given)).await.success();
+    execute(&world, &format!("DROP DATABASE {dbname}")).await;
+    let ran = run(init(&world, &role, &given)).await.code(1);
+    let said = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
+    assert!(said.contains("3D000"), "{said}");
+    assert!(!said.contains("rotate again"), "{said}");
+    assert!(said.contains("run this again"), "{said}");
+}
+
+#[tokio::test]
+async fn a_schedule_that_the_service_would_refuse_is_refused_before_anything_is_asked() {
+    let world = world().await;
+    let role = new_role(&world);
+    let before = world.postgres().logins(&administrator(&world)).unwrap();
+    for schedule in ["rate(1 banana)", "rate(1 hour)", "cron(5 8 * * ? *)"] {
+        let given = [&FUNCTION[..], &["--schedule", schedule]].concat();
+        let said = refuses(&world, &role, &given, "for '--schedule <EXPRESSION>'").await;
+        assert!(said.contains("rate(N hours) with 4 or more"), "{said}");
+    }
+    assert_eq!(called(&world, "GetSecretValue"), 0);
+    let after = world.postgres().logins(&administrator(&world)).unwrap();
+    assert_eq!(after, before);
+}
+
+#[tokio::test]
+async fn where_the_service_refuses_the_schedule_all_the_same_it_says_so_and_another_one_goes_on() {
+    let world = world().await;
+    let role = new_role(&world);
+    let message = "The expression is refused.";
+    inject_error(&world, "RotateSecret", "InvalidParameterException", message);
+    let ran = run(init(&world, &role, &FUNCTION)).await.code(1);
+    let said = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
+    let expected = format!(
+        "Secrets Manager refuses to have it rotated (InvalidParameterException: {message}), and rotation is not on"
+    );
+    assert!(said.contains(&expected), "{said}");
+    assert!(!said.contains("not known"), "{said}");
+    assert!(said.contains("another --schedule"), "{said}");
+    let given = [&FUNCTION[..], &["--schedule", "cron(0 8 1 * ? *)"]].concat();
+    run(init(&world, &role, &given)).await.success();
+    settled(&world).await;
+    let rules = &describe(&world).await["RotationRules"];
+    assert_eq!(rules["ScheduleExpression"], "cron(0 8 1 * ? *)");
+}
+
+#[tokio::test]
+async fn a_function_that_is_not_there_is_found_before_anything_is_stored() {
+    let world = world().await;
+    let role = new_role(&world);
+    for function in [
+        "another",
+        "arn:aws:lambda:us-east-1:123456789012:function:another",
+    ] {
+        let expected = format!("there is no function {function} here, and nothing was changed");
+        refuses(&world, &role, &["--function", function], &expected).await;
+    }
+}
+
+#[tokio::test]
+async fn a_function_that_secrets_manager_may_not_invoke_is_told_with_the_command_that_allows_it() {
+    let world = world().await;
+    let role = new_role(&world);
+    world.function().set_policy(Vec::new());
+    let expected = "Secrets Manager may not invoke the function";
+    let said = refuses(&world, &role, &FUNCTION, expected).await;
+    let allow = said.split("  ").nth(1).unwrap();
+    let mut shell = std::process::Command::new("sh");
+    within(&mut shell, world.endpoint()).args(["-c", allow]);
+    run(shell).await.success();
+    run(init(&world, &role, &FUNCTION)).await.success();
+    settled(&world).await;
+}
+
+#[tokio::test]
+async fn a_replica_in_the_secrets_own_region_or_twice_in_one_or_in_none_is_refused() {
+    let world = world().await;
+    let role = new_role(&world);
+    for given in [
+        &["--replica", "us-east-1"][..],
+        &["--replica", "eu-west-1", "--replica", "eu-west-1"],
+    ] {
+        refuses(
+            &world,
+            &role,
+            given,
+            "another region than the secret's, and each once",
+        )
+        .await;
+    }
+    for given in ["Europe", "eu_west_1", "--yes"] {
+        refuses(&world, &role, &["--replica", given], "'--replica <REGION>'").await;
+    }
+}
+
+#[tokio::test]
+async fn at_a_standby_nothing_is_stored_and_with_the_writers_address_it_goes_on() {
+    let primary = Postgres::start(Default::default()).await.unwrap();
+    let standby = primary.start_standby().await.unwrap();
+    let world = start(options().on_postgres(primary)).await;
+    standby.catch_up_with(world.postgres()).await.unwrap();
+    let role = new_role(&world);
+    let mut stored = document(&world, world.admin(), "AWSCURRENT").await;
+    stored["port"] = standby.port().into();
+    put(&world, world.admin(), &stored).await;
+    let expected = "is a standby, which takes no changes: store the writer's address in demo/admin";
+    refuses(&world, &role, &FUNCTION, expected).await;
+    stored["rotationport"] = world.postgres().port().into();
+    put(&world, world.admin(), &stored).await;
+    run(init(&world, &role, &FUNCTION)).await.success();
+    settled(&world).await;
+    let port = &current(&world).await.unwrap()["port"];
+    assert_eq!(*port, json!(world.postgres().port()));
+}
+
+#[tokio::test]
+async fn a_stored_secret_that_logs_in_at_a_standby_is_not_given_to_a_function() {
+    let primary = Postgres::start(Default::default()).await.unwrap();
+    let standby = primary.start_standby().await.unwrap();
+    let world = start(options().on_postgres(primary)).await;
+    let role = new_role(&world);
+    run(init(&world, &role, &[])).await.success();
+    standby.catch_up_with(world.postgres()).await.unwrap();
+    for secret in [world.admin(), NEW] {
+        let mut stored = document(&world, secret, "AWSCURRENT").await;
+        stored["port"] = standby.port().into();
+        put(&world, secret, &stored).await;
+    }
+    let ran = run(init(&world, &role, &FUNCTION)).await.code(1);
+    let said = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
+    assert!(said.contains("is a standby"), "{said}");
+    assert_eq!(called(&world, "RotateSecret"), 0);
+}
+
+#[tokio::test]
+async fn a_stored_secret_of_a_superuser_is_refused_until_it_is_none() {
+    let world = world().await;
+    let role = new_role(&world);
+    run(init(&world, &role, &[])).await.success();
+    let before = current(&world).await;
+    execute(&world, &format!("ALTER ROLE {role} SUPERUSER")).await;
+    for given in [&[][..], &FUNCTION] {
+        let ran = run(init(&world, &role, given)).await.code(1).stdout_eq("");
+        let said = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
+        assert!(said.contains(&format!("{role} is a superuser")), "{said}");
+        let cure = said.trim().split_once("run ").unwrap().1;
+        assert_eq!(cure, format!("ALTER ROLE \"{role}\" NOSUPERUSER"));
+    }
+    assert_eq!(called(&world, "RotateSecret"), 0);
+    assert_eq!(current(&world).await, before);
+    execute(&world, &format!("ALTER ROLE {role} NOSUPERUSER")).await;
+    run(init(&world, &role, &FUNCTION)).await.success();
+    settled(&world).await;
+}
+
+#[tokio::test]
+async fn a_name_may_begin_with_a_hyphen_and_an_option_is_no_name() {
+    let world = world().await;
+    let (role, dbname) = (format!("-x {}", world.role()), format!("-{}", world.role()));
+    execute(&world, &format!("CREATE DATABASE \"{dbname}\"")).await;
+    let administrator = world.admin();
+    let given = [
+        "init",
+        NEW,
+        "--administrator",
+        administrator,
+        "--yes",
+        "--username",
+    ];
+    for option in ["--yes", "--single-user", "--dbname=x", "--region", "-h"] {
+        let ran = run(crate::common::command(
+            &world,
+            &[&given[..], &[option]].concat(),
+        ))
+        .await;
+        let ran = ran.code(1).stdout_eq("");
+        let said = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
+        let expected = format!("invalid value '{option}' for '--username <ROLE>': it is an option");
+        assert!(said.contains(&expected), "{said}");
+    }
+    let ran = run(init(
+        &world,
+        &role,
+        &["--dbname", &dbname, "--function", "-y"],
+    ))
+    .await;
+    let said = String::from_utf8(ran.code(1).get_output().stderr.clone()).unwrap();
+    assert!(said.contains("there is no function -y here"), "{said}");
+    let ran = run(init(&world, &role, &["--dbname", &dbname]))
+        .await
+        .success();
+    let asked = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
+    assert!(
+        asked.contains(&format!("make the role {role} on ")),
+        "{asked}"
+    );
+    assert!(stdout_of(&ran).contains(&format!("GRANT … TO \"{role}\";")));
+    assert_logs_in(&world).await;
+}

@@ -1,0 +1,389 @@
+//! What all pools share: one pool of the driver's for each version, and how the next one takes the old one's place.
+
+use std::{
+    error::Error as StdError,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use backon::BackoffBuilder;
+use tokio::{
+    runtime::Handle,
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
+
+use super::Settings;
+use crate::{
+    Attempt, Credential, LogInError, RotatingSecret,
+    log_in::Answer,
+    refresh::{LONGEST_DELAY, backoff},
+    slot::Change,
+};
+
+/// For so long the server has time to end the session of a connection that was closed for a new one.
+const TRIES: u32 = 50;
+const BETWEEN_TRIES: Duration = Duration::from_millis(20);
+
+/// A connection that does not come back within this time is in use, or broken.
+const TAKEN_BACK: Duration = Duration::from_secs(1);
+
+/// A pool of the driver's own, which logs in as one version. A clone is the same pool.
+pub(super) trait Driver: Clone + Send + Sync + 'static {
+    type Connection: Send + 'static;
+    type Idle: Send + 'static;
+    type Error: StdError + Send + Sync + 'static;
+
+    /// An idle connection, or a new one if there is room, or one that comes back.
+    fn get(&self) -> impl Future<Output = Result<Self::Connection, Self::Error>> + Send;
+
+    /// One more connection, for which it logs in now.
+    fn log_in(&self) -> impl Future<Output = Result<Self::Connection, Self::Error>> + Send {
+        self.get()
+    }
+
+    fn holds(&self) -> Holds;
+
+    /// Closes one that is idle, if there is one.
+    fn let_one_go(&self) -> impl Future<Output = ()> + Send;
+
+    /// Makes no connection from now on, and closes what is in use when it comes back. What is idle closes when the caller
+    /// drops it.
+    fn close(&self) -> Vec<Self::Idle>;
+
+    /// The server's answer in this error.
+    fn sqlstate(error: &Self::Error) -> Option<String>;
+}
+
+/// How many connections a pool has.
+pub(super) struct Holds {
+    pub(super) all: usize,
+    pub(super) idle: usize,
+    pub(super) at_most: usize,
+}
+
+impl Holds {
+    /// Whether who asks for a connection has it log in.
+    pub(super) fn lacks_one(&self) -> bool {
+        self.idle == 0 && self.all < self.at_most
+    }
+}
+
+/// Makes the pool of a version.
+type Make<D> = Box<dyn Fn(&Credential) -> Result<D, <D as Driver>::Error> + Send + Sync>;
+
+/// The pool of one version.
+pub(super) struct Versioned<D> {
+    version: Arc<str>,
+    pub(super) pool: D,
+}
+
+/// The pool of whatever version is in force.
+pub(super) struct Following<D: Driver>(Arc<Shared<D>>);
+
+struct Shared<D: Driver> {
+    secret: RotatingSecret,
+    make: Make<D>,
+    settings: Settings,
+    serving: watch::Sender<Arc<Versioned<D>>>,
+    /// What is to take its place.
+    next: Mutex<Option<Arc<Versioned<D>>>>,
+    /// An old connection closes for each new one.
+    one_for_one: AtomicBool,
+    closed: AtomicBool,
+    on: Handle,
+    /// They end with the pool.
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl<D: Driver> Following<D> {
+    pub(super) fn new(
+        secret: &RotatingSecret,
+        credential: &Credential,
+        settings: Settings,
+        on: Handle,
+        make: impl Fn(&Credential) -> Result<D, D::Error> + Send + Sync + 'static,
+    ) -> Result<Self, D::Error> {
+        // first, so that no change is missed
+        let mut changes = secret.watch();
+        changes.mark_changed();
+        let first = Versioned {
+            version: credential.version_id().clone(),
+            pool: make(credential)?,
+        };
+        let shared = Arc::new(Shared {
+            secret: secret.clone(),
+            make: Box::new(make),
+            settings,
+            serving: watch::Sender::new(Arc::new(first)),
+            next: Mutex::default(),
+            one_for_one: AtomicBool::default(),
+            closed: AtomicBool::default(),
+            on: on.clone(),
+            tasks: Mutex::default(),
+        });
+        lock(&shared.tasks).spawn_on(shared.clone().follow(changes), &on);
+        Ok(Self(shared))
+    }
+
+    /// What serves now.
+    pub(super) fn serving(&self) -> Arc<Versioned<D>> {
+        self.0.serving.borrow().clone()
+    }
+
+    pub(super) async fn get(&self) -> Result<D::Connection, LogInError<D::Error>> {
+        self.0.get().await
+    }
+
+    pub(super) fn close(&self) {
+        self.0.closed.store(true, SeqCst);
+        lock(&self.0.tasks).abort_all();
+        lock(&self.0.next).take();
+        drop(self.serving().pool.close());
+    }
+}
+
+impl<D: Driver> Drop for Following<D> {
+    fn drop(&mut self) {
+        lock(&self.0.tasks).abort_all();
+    }
+}
+
+impl<D: Driver> Shared<D> {
+    async fn get(&self) -> Result<D::Connection, LogInError<D::Error>> {
+        let mut serving = self.serving.subscribe();
+        loop {
+            let one = serving.borrow_and_update().clone();
+            self.hurry(&one);
+            let lacks_one = one.pool.holds().lacks_one();
+            if lacks_one {
+                // with a credential past its bound nobody logs in
+                self.secret.usable().await?;
+            }
+            let is_held_back = lacks_one && self.rejections().is_doubted(&one.version);
+            let mut rejected = None;
+            if !is_held_back || self.closed.load(SeqCst) {
+                let began = Instant::now();
+                let answer = tokio::select! {
+                    biased;
+                    taken = one.pool.get() => match taken {
+                        Ok(connection) => return Ok(connection),
+                        Err(error) => Attempt::of(D::sqlstate(&error).as_deref(), error),
+                    },
+                    // what leaves is not waited for
+                    Ok(()) = serving.changed() => continue,
+                };
+                match answer {
+                    Attempt::Failed(_) if matches!(serving.has_changed(), Ok(true)) => continue,
+                    Attempt::Failed(error) => return Err(LogInError::Failed(error)),
+                    attempt => {
+                        let version = one.version.clone();
+                        rejected = Some(Answer {
+                            version,
+                            attempt,
+                            began,
+                        });
+                    }
+                }
+            }
+            let (accepted, connection) = self.log_in(rejected).await?;
+            self.put_in_place(&accepted);
+            return Ok(connection);
+        }
+    }
+
+    /// Logs in as whatever version the server accepts.
+    async fn log_in(
+        &self,
+        rejected: Option<Answer<D::Error>>,
+    ) -> Result<(Arc<Versioned<D>>, D::Connection), LogInError<D::Error>> {
+        let attempt = |credential: crate::CredentialGuard| {
+            let one = self.pool_of(&credential);
+            drop(credential);
+            async move {
+                let one = one.map_err(Attempt::Failed)?;
+                match one.pool.log_in().await {
+                    Ok(connection) => Ok((one, connection)),
+                    Err(error) => Err(Attempt::of(D::sqlstate(&error).as_deref(), error)),
+                }
+            }
+        };
+        self.secret.log_in_after(rejected, attempt).await
+    }
+
+    /// The pool to log in with: all who do so share the next one.
+    fn pool_of(&self, credential: &Credential) -> Result<Arc<Versioned<D>>, D::Error> {
+        let version = credential.version_id();
+        let serving = self.serving.borrow().clone();
+        let is_serving = serving.version == *version;
+        if is_serving && !self.rejections().is_doubted(version) || self.closed.load(SeqCst) {
+            return Ok(serving);
+        }
+        let mut next = lock(&self.next);
+        if let Some(next) = next.as_ref().filter(|next| next.version == *version) {
+            return Ok(next.clone());
+        }
+        let made = Arc::new(Versioned {
+            version: version.clone(),
+            pool: (self.make)(credential)?,
+        });
+        // a version that is tried again has a pool aside: a session that was idle would say nothing of logins
+        if !is_serving {
+            *next = Some(made.clone());
+        }
+        Ok(made)
+    }
+
+    /// Has the next pool serve, unless another one is to by now.
+    fn put_in_place(&self, accepted: &Arc<Versioned<D>>) {
+        let mut next = lock(&self.next);
+        if next
+            .as_ref()
+            .is_some_and(|next| Arc::ptr_eq(next, accepted))
+        {
+            *next = None;
+            let old = self.serving.send_replace(accepted.clone());
+            tracing::debug!(secret = self.secret.id(), version = %accepted.version, "a pool went over to the next version");
+            let mut tasks = lock(&self.tasks);
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn_on(drain(old.pool.close(), self.settings.drain), &self.on);
+        }
+    }
+
+    /// Where an old connection closes for each new one, who finds none idle does not have the old version log in again.
+    fn hurry(&self, serving: &Versioned<D>) {
+        if self.one_for_one.load(SeqCst) && serving.pool.holds().idle == 0 {
+            let next = lock(&self.next).clone();
+            if let Some(next) = next.filter(|next| next.pool.holds().all > 0) {
+                self.put_in_place(&next);
+            }
+        }
+    }
+
+    async fn follow(self: Arc<Self>, mut changes: watch::Receiver<Change>) {
+        let mut serving = self.serving.subscribe();
+        while changes.changed().await.is_ok() {
+            let mut delays = backoff().build();
+            let mut wait = self.settings.jitter.mul_f64(fastrand::f64());
+            loop {
+                let version = changes.borrow_and_update().version.clone();
+                if serving.borrow_and_update().version == version {
+                    break;
+                }
+                let error = tokio::select! {
+                    filled = async { sleep(wait).await; self.fill().await } => match filled {
+                        Ok(()) => break,
+                        Err(error) => error,
+                    },
+                    // another version, or a rejected login was faster
+                    Ok(()) = changes.changed() => continue,
+                    Ok(()) = serving.changed() => continue,
+                };
+                wait = delays.next().unwrap_or(LONGEST_DELAY);
+                tracing::warn!(
+                    secret = self.secret.id(), version = %version, %error, again_in = ?wait,
+                    "a pool has no connection of the next version yet: the old one serves on"
+                );
+            }
+        }
+    }
+
+    /// Has the next pool hold as many connections as the one that serves, and then serve.
+    async fn fill(&self) -> Result<(), LogInError<D::Error>> {
+        self.one_for_one.store(self.settings.one_for_one, SeqCst);
+        let old = self.serving.borrow().clone();
+        let wanted = old.pool.holds().all;
+        if wanted == 0 {
+            let credential = self.secret.usable().await?;
+            let next = self.pool_of(&credential).map_err(LogInError::Failed)?;
+            self.put_in_place(&next);
+            return Ok(());
+        }
+        let (next, first) = self.one_more(&old, || self.log_in(None)).await?;
+        // held together, so that each is another one
+        let mut held = vec![first];
+        while held.len() < wanted.max(old.pool.holds().all) {
+            let login = async || next.pool.log_in().await.map_err(LogInError::Failed);
+            held.push(self.one_more(&old, login).await?);
+        }
+        let made = held.len();
+        drop(held);
+        // sqlx takes a connection back in a task of its own
+        let idle = async {
+            while next.pool.holds().idle < made {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let _ = timeout(TAKEN_BACK, idle).await;
+        self.put_in_place(&next);
+        Ok(())
+    }
+
+    async fn one_more<T, F>(
+        &self,
+        old: &Versioned<D>,
+        login: impl Fn() -> F,
+    ) -> Result<T, LogInError<D::Error>>
+    where
+        F: Future<Output = Result<T, LogInError<D::Error>>>,
+    {
+        if self.one_for_one.load(SeqCst) {
+            old.pool.let_one_go().await;
+        }
+        let mut tries = 0..TRIES;
+        loop {
+            match login().await {
+                Err(LogInError::Failed(error))
+                    if has_no_room::<D>(&error) && tries.next().is_some() =>
+                {
+                    if !self.one_for_one.swap(true, SeqCst) {
+                        old.pool.let_one_go().await;
+                    }
+                    // the server may not have ended its session yet
+                    sleep(BETWEEN_TRIES).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    fn rejections(&self) -> &crate::rejections::Rejections {
+        &self.secret.shared.rejections
+    }
+}
+
+/// PostgreSQL's "too many connections", of the server or of the role (its manual, appendix A).
+pub(super) const NO_ROOM: &str = "53300";
+
+fn has_no_room<D: Driver>(error: &D::Error) -> bool {
+    D::sqlstate(error).as_deref() == Some(NO_ROOM)
+}
+
+/// Has them leave, over so long.
+async fn drain<T>(idle: Vec<T>, over: Duration) {
+    let apart = over / u32::try_from(idle.len()).unwrap_or(u32::MAX).max(1);
+    for connection in idle {
+        drop(connection);
+        sleep(apart).await;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<D: Driver> fmt::Debug for Following<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let holds = self.serving().pool.holds();
+        f.debug_struct("Pool")
+            .field("secret", &self.0.secret)
+            .field("size", &holds.all)
+            .field("idle", &holds.idle)
+            .finish_non_exhaustive()
+    }
+}

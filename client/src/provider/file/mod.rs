@@ -1,0 +1,72 @@
+//! Files that something else mounts and replaces: a Kubernetes Secret, CSI Secrets Store, External Secrets.
+//!
+//! | file | what |
+//! |---|---|
+//! | `mod` | the provider |
+//! | `read` | one reading of a file or folder, never torn |
+//! | `seen` | what a file or folder looked like, to tell that it changed |
+//! | `watch` | waits until it looks otherwise |
+//! | `inotify` | the kernel's word that something happened |
+
+#[cfg(target_os = "linux")]
+mod inotify;
+mod read;
+mod seen;
+mod watch;
+
+use std::path::PathBuf;
+
+use tokio::task::spawn_blocking;
+
+use super::{Changes, ProviderError, ProviderErrorKind as Kind, SecretProvider, Stage, Version};
+
+/// Secrets in files: a Kubernetes Secret, CSI Secrets Store or External Secrets volume.
+///
+/// A secret's id is a path below the folder that this was given. It names one of two things:
+///
+/// - A file that holds a JSON object, which is the secret's document. In a mounted volume it is replaced as a whole. Anywhere
+///   else, replace it by a rename: a file that is written while it is read is an error, and so is one that ends too early.
+/// - A mounted volume's folder, with a file for each key (`username`, `password`, `host`). The document is the object of them, without
+///   a line break at a value's end. All are read below the one folder that the link `..data` names, so they belong together. A
+///   folder without such a link is taken only if its own path is a symbolic link: the files of a plain folder are replaced one after
+///   the other, and a new username beside an old password is no credential.
+///
+/// The version's id is a name for the content, which is another one in each process. A change is seen at once on Linux, where the kernel
+/// tells of it, and within a second elsewhere and on file systems of which the kernel tells nothing; a thread of each secret waits for
+/// it. A `subPath` mount is never updated by Kubernetes.
+#[derive(Clone, Debug)]
+pub struct File {
+    below: PathBuf,
+}
+
+impl File {
+    /// Files and folders below this folder. An id that is an absolute path stands for itself.
+    pub fn new(below: impl Into<PathBuf>) -> Self {
+        Self {
+            below: below.into(),
+        }
+    }
+}
+
+impl SecretProvider for File {
+    async fn fetch(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
+        let path = self.below.join(secret);
+        if stage != Stage::Current {
+            let message = format!(
+                "{} has a current version only: ask for that",
+                path.display()
+            );
+            return Err(ProviderError::new(Kind::NotFound, message));
+        }
+        // a file system may hang, and then it is the question's time limit that ends the wait
+        let read = spawn_blocking(move || read::version(&path)).await;
+        read.unwrap_or_else(|_| {
+            let message = "the reading was cut off: the runtime ends";
+            Err(ProviderError::new(Kind::Unavailable, message))
+        })
+    }
+
+    fn changes(&self, secret: &str) -> Changes {
+        watch::changes(self.below.join(secret))
+    }
+}

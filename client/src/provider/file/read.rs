@@ -1,0 +1,175 @@
+//! One reading of a file or folder, whole or not at all.
+//!
+//! What is read is looked at before and after. If it looked otherwise, it is read again: a volume's old folder may go while its
+//! files are read.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::{self, File},
+    io::{self, Read},
+    path::Path,
+};
+
+use secrecy::{
+    ExposeSecret, SecretString,
+    zeroize::{Zeroize, Zeroizing},
+};
+use serde::de::IgnoredAny;
+
+use super::{
+    super::fingerprint,
+    Kind, ProviderError, Version,
+    seen::{Seen, is_absent},
+};
+
+/// A volume is replaced once in a while, so that more than a few in a row is something else.
+const TRIES: usize = 5;
+
+/// Kubernetes takes no larger Secret (1 MiB).
+const LARGEST: u64 = 1024 * 1024;
+
+pub(super) fn version(path: &Path) -> Result<Version, ProviderError> {
+    for _ in 0..TRIES {
+        let before = Seen::of(path).map_err(|error| not_read(path, &error))?;
+        let document = document(path, &before);
+        let after = Seen::of(path);
+        if after.is_ok_and(|after| after == before) {
+            let document = document?;
+            return Ok(Version::text(
+                fingerprint(document.expose_secret()),
+                document,
+            ));
+        }
+    }
+    let message = format!(
+        "{} changed each of the {TRIES} times it was read: have it replaced by a rename",
+        path.display()
+    );
+    Err(ProviderError::new(Kind::Unavailable, message))
+}
+
+fn document(path: &Path, seen: &Seen) -> Result<SecretString, ProviderError> {
+    if seen.is_file {
+        return object(path);
+    }
+    if !seen.is_folder {
+        let message = format!(
+            "{} is neither a file nor a folder: name one",
+            path.display()
+        );
+        return Err(invalid(message));
+    }
+    if !Seen::is_swapped(path) {
+        let message = format!(
+            "{} is a plain folder, whose files change one after the other: mount a volume there, replace a symbolic link to the \
+             folder, or name a file with a JSON object",
+            path.display()
+        );
+        return Err(invalid(message));
+    }
+    folder(&seen.place)
+}
+
+/// A file's text, which has to be a JSON object: what a writer has not finished is none.
+fn object(path: &Path) -> Result<SecretString, ProviderError> {
+    let text = text(path)?;
+    // the error would quote what it did not expect
+    let whole = serde_json::from_str::<HashMap<String, IgnoredAny>>(&text).is_ok();
+    if !whole {
+        let message = format!(
+            "{} holds no JSON object, or not the whole of one yet: write it to another file, and rename that",
+            path.display()
+        );
+        return Err(invalid(message));
+    }
+    Ok(SecretString::from(text.as_str()))
+}
+
+/// The object of a folder's files.
+fn folder(place: &Path) -> Result<SecretString, ProviderError> {
+    let failed = |error| not_read(place, &error);
+    let mut values = BTreeMap::new();
+    for entry in fs::read_dir(place).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let path = entry.path();
+        let is_file = fs::metadata(&path).map_err(failed)?.is_file();
+        // a folder holds keys of its own, and is named by itself
+        if let Ok(key) = entry.file_name().into_string()
+            && is_file
+        {
+            let text = text(&path)?;
+            let value = text.strip_suffix('\n').unwrap_or(&text);
+            let value = value.strip_suffix('\r').unwrap_or(value);
+            values.insert(key, value.to_owned());
+        }
+    }
+    if values.is_empty() {
+        let message = format!(
+            "{} holds no file: see the volume's items, and the Secret's keys",
+            place.display()
+        );
+        return Err(invalid(message));
+    }
+    let document = serde_json::to_string(&values);
+    values.values_mut().for_each(Zeroize::zeroize);
+    let document = document.map_err(|_| invalid("a folder makes no document".to_owned()))?;
+    Ok(document.into())
+}
+
+fn text(path: &Path) -> Result<Zeroizing<String>, ProviderError> {
+    let failed = |error| not_read(path, &error);
+    let file = File::open(path).map_err(failed)?;
+    let mut text = Zeroizing::new(String::new());
+    let read = file.take(LARGEST + 1).read_to_string(&mut text);
+    match read {
+        Ok(_) if text.len() as u64 > LARGEST => Err(invalid(format!(
+            "{} is larger than 1 MiB: it is no secret's file",
+            path.display()
+        ))),
+        Ok(_) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(invalid(format!(
+            "{} is not UTF-8: leave it out of the volume's items, or encode it",
+            path.display()
+        ))),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn not_read(path: &Path, error: &io::Error) -> ProviderError {
+    let path = path.display();
+    let (kind, advice) = match error.kind() {
+        _ if is_absent(error) => (
+            Kind::NotFound,
+            "check the secret's id, and that the volume is mounted there",
+        ),
+        io::ErrorKind::PermissionDenied => (
+            Kind::AccessDenied,
+            "let this process read it: the volume's defaultMode, and fsGroup",
+        ),
+        _ => (Kind::Unavailable, "see what is mounted there"),
+    };
+    ProviderError::new(kind, format!("{path} cannot be read ({error}): {advice}"))
+}
+
+fn invalid(message: String) -> ProviderError {
+    ProviderError::new(Kind::Invalid, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_file_systems_own_word_makes_a_file_absent_or_forbidden() {
+        for (error, kind) in [
+            (io::ErrorKind::NotFound, Kind::NotFound),
+            (io::ErrorKind::NotADirectory, Kind::NotFound),
+            (io::ErrorKind::PermissionDenied, Kind::AccessDenied),
+            (io::ErrorKind::StaleNetworkFileHandle, Kind::Unavailable),
+            (io::ErrorKind::NotConnected, Kind::Unavailable),
+            (io::ErrorKind::Other, Kind::Unavailable),
+        ] {
+            assert_eq!(not_read(Path::new("x"), &error.into()).kind(), kind);
+        }
+    }
+}

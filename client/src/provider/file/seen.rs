@@ -1,0 +1,54 @@
+//! What a file or a folder looked like.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+/// The link in a mounted volume that is replaced to change all its files at once (Kubernetes' atomic writer).
+const DATA: &str = "..data";
+
+/// What a path led to. Two that are equal had the same content.
+#[derive(Debug, PartialEq)]
+pub(super) struct Seen {
+    /// Without links. For a volume, the folder that `..data` led to.
+    pub(super) place: PathBuf,
+    pub(super) is_folder: bool,
+    pub(super) is_file: bool,
+    pub(super) length: u64,
+    modified: SystemTime,
+}
+
+impl Seen {
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        let place = match fs::canonicalize(path.join(DATA)) {
+            Ok(place) => place,
+            Err(error) if is_absent(&error) => fs::canonicalize(path)?,
+            Err(error) => return Err(error),
+        };
+        let metadata = fs::metadata(&place)?;
+        Ok(Self {
+            is_folder: metadata.is_dir(),
+            is_file: metadata.is_file(),
+            length: metadata.len(),
+            modified: metadata.modified()?,
+            place,
+        })
+    }
+
+    /// Whether all of it is replaced at once: the place is behind a link.
+    pub(super) fn is_swapped(path: &Path) -> bool {
+        [path.join(DATA).as_path(), path]
+            .into_iter()
+            .any(Path::is_symlink)
+    }
+}
+
+/// The file system says that there is no such file.
+pub(super) fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}

@@ -1,0 +1,56 @@
+//! Waits until a file or folder looks otherwise.
+//!
+//! The kernel's word only says when to look: it comes for each step of a writer, and on some file systems not at all. So it is looked
+//! once a second too. A thread does it, because both are calls that wait.
+
+use std::{path::PathBuf, thread, time::Duration};
+
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+#[cfg(target_os = "linux")]
+use super::inotify::Events;
+use super::{Changes, seen::Seen};
+
+const BETWEEN: Duration = Duration::from_secs(1);
+
+pub(super) fn changes(path: PathBuf) -> Changes {
+    // one that nobody has taken yet stands for the next ones too
+    let (tell, told) = mpsc::channel(1);
+    let thread = thread::Builder::new().name("secret files".to_owned());
+    if let Err(error) = thread.spawn(move || watch(path, tell)) {
+        tracing::warn!(%error, "files are not watched: the ttl tells of a change");
+    }
+    Box::pin(ReceiverStream::new(told))
+}
+
+/// Ends a second after the last handle of the secret.
+fn watch(path: PathBuf, tell: mpsc::Sender<()>) {
+    let (mut events, mut seen) = (Events::of(&path), None);
+    while !tell.is_closed() {
+        let now = Some(Seen::of(&path).ok());
+        if now == seen {
+            events.wait(BETWEEN);
+        } else {
+            // before it is looked at again: the folders that were watched may be gone
+            events = Events::of(&path);
+            seen = now;
+            let _ = tell.try_send(());
+        }
+    }
+}
+
+/// Where the kernel tells nothing, looking is all there is.
+#[cfg(not(target_os = "linux"))]
+struct Events;
+
+#[cfg(not(target_os = "linux"))]
+impl Events {
+    fn of(_: &std::path::Path) -> Self {
+        Self
+    }
+
+    fn wait(&self, longest: Duration) {
+        thread::sleep(longest);
+    }
+}

@@ -1,0 +1,293 @@
+//! Files that something else mounts and replaces.
+#![cfg(feature = "file")]
+#![cfg(test)]
+
+mod common;
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use common::{HOUR, stores::text, volume::Volume};
+use rotating_secret::{
+    Error, RotatingSecret,
+    provider::{File, ProviderError, ProviderErrorKind as Kind, SecretProvider, Stage},
+};
+use secrecy::ExposeSecret;
+use serde_json::{Value as Json, json};
+use tokio_stream::StreamExt;
+
+const FOLDER: &str = "orders-db";
+const DOCUMENT: &str = "orders-db/credential.json";
+
+/// A generation of a folder whose values belong together.
+fn pair(number: usize) -> [(&'static str, String); 3] {
+    [
+        ("host", "db.example.com\n".to_owned()),
+        ("username", format!("user {number}\n")),
+        ("password", format!("s3cret {number}")),
+    ]
+}
+
+fn write_pair(volume: &Volume, number: usize) {
+    let files = pair(number);
+    volume.write(&files.each_ref().map(|(name, text)| (*name, text.as_str())));
+}
+
+fn document(password: &str) -> String {
+    json!({ "host": "db", "username": "orders", "password": password }).to_string()
+}
+
+fn provider(volume: &Volume) -> File {
+    File::new(volume.below())
+}
+
+/// Told by the ttl, it would take hours.
+async fn secret(volume: &Volume, id: &str) -> RotatingSecret {
+    let builder = RotatingSecret::builder(id).ttl(12 * HOUR);
+    builder.build(provider(volume)).await.unwrap()
+}
+
+async fn failure(volume: &Volume, id: &str) -> ProviderError {
+    let fetched = provider(volume).fetch(id, Stage::Current).await;
+    let error = fetched.unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+    error
+}
+
+/// Waits until this password is in force.
+async fn until(secret: &RotatingSecret, password: &str) {
+    loop {
+        let current = secret.current().unwrap();
+        if current.password().unwrap().expose_secret() == password {
+            return;
+        }
+        secret.changed_from(current.version()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_files_of_a_volume_are_one_document_without_the_line_breaks_at_their_ends() {
+    let volume = Volume::with(&[
+        ("host", "db.example.com\n"),
+        ("port", "6543\r\n"),
+        ("username", "orders\n"),
+        ("password", " s3cret\n\n"),
+        ("ssl", "false"),
+    ]);
+    let secret = secret(&volume, FOLDER).await;
+    let credential = secret.current().unwrap();
+    assert_eq!(credential.host(), Some("db.example.com"));
+    assert_eq!(credential.port(), 6543);
+    assert_eq!(credential.user(), Some("orders"));
+    // one line break is the editor's, and no more
+    assert_eq!(credential.password().unwrap().expose_secret(), " s3cret\n");
+    assert!(!credential.tls() && credential.wrong().is_none());
+}
+
+#[tokio::test]
+async fn the_swap_of_a_volumes_link_is_seen_and_both_values_are_of_one_generation() {
+    let volume = Volume::empty();
+    write_pair(&volume, 1);
+    let secret = secret(&volume, FOLDER).await;
+    for number in 2..5 {
+        let before = secret.current().unwrap().version().to_owned();
+        write_pair(&volume, number);
+        let next = secret.changed_from(&before).await.unwrap();
+        assert_eq!(next.user(), Some(format!("user {number}").as_str()));
+        let password = next.password().unwrap().expose_secret();
+        assert_eq!(password, format!("s3cret {number}"));
+    }
+}
+
+#[tokio::test]
+async fn a_document_in_a_volume_is_read_through_its_link_and_its_swap_is_seen() {
+    let volume = Volume::with(&[("credential.json", &document("one"))]);
+    let secret = secret(&volume, DOCUMENT).await;
+    volume.write(&[("credential.json", &document("two"))]);
+    until(&secret, "two").await;
+}
+
+#[tokio::test]
+async fn of_two_rotations_in_a_row_the_last_is_in_force() {
+    let volume = Volume::empty();
+    write_pair(&volume, 1);
+    let secret = secret(&volume, FOLDER).await;
+    write_pair(&volume, 2);
+    write_pair(&volume, 3);
+    until(&secret, "s3cret 3").await;
+}
+
+#[tokio::test]
+async fn what_changed_before_anybody_watched_is_looked_for() {
+    let volume = Volume::empty();
+    write_pair(&volume, 1);
+    let mut changes = provider(&volume).changes(FOLDER);
+    assert_eq!(changes.next().await, Some(()));
+    write_pair(&volume, 2);
+    assert_eq!(changes.next().await, Some(()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reading_that_a_swap_overtakes_is_whole_or_an_error_and_never_torn() {
+    let volume = Arc::new(Volume::empty());
+    write_pair(&volume, 0);
+    let over = Arc::new(AtomicBool::new(false));
+    let writer = thread::spawn({
+        let (volume, over) = (volume.clone(), over.clone());
+        move || {
+            let numbers = (1..).take_while(|_| !over.load(Ordering::Relaxed));
+            numbers.map(|number| write_pair(&volume, number)).count()
+        }
+    });
+    let provider = provider(&volume);
+    let mut whole = 0;
+    while whole < 200 {
+        match provider.fetch(FOLDER, Stage::Current).await {
+            Ok(version) => {
+                let document: Json = serde_json::from_str(text(&version)).unwrap();
+                let number = |key: &str, text: &str| {
+                    let value = document[key].as_str().unwrap();
+                    value.strip_prefix(text).unwrap().to_owned()
+                };
+                assert_eq!(number("username", "user "), number("password", "s3cret "));
+                whole += 1;
+            }
+            Err(error) => assert_eq!(error.kind(), Kind::Unavailable, "{error}"),
+        }
+    }
+    over.store(true, Ordering::Relaxed);
+    assert!(writer.join().unwrap() > 0);
+}
+
+#[tokio::test]
+async fn a_half_written_file_is_an_error_and_the_rest_of_it_is_seen() {
+    let volume = Volume::empty();
+    let path = volume.below().join("credential.json");
+    let (one, two) = (document("s3cret one"), document("s3cret two"));
+    fs::write(&path, &one).unwrap();
+    let secret = secret(&volume, "credential.json").await;
+    for length in [0, 1, two.len() / 2, two.len() - 1] {
+        fs::write(&path, &two[..length]).unwrap();
+        let error = failure(&volume, "credential.json").await;
+        assert_eq!(error.kind(), Kind::Invalid);
+        assert!(error.to_string().contains("not the whole"), "{error}");
+        assert!(secret.refresh().await.is_err());
+        let held = secret.current().unwrap();
+        assert_eq!(held.password().unwrap().expose_secret(), "s3cret one");
+    }
+    fs::write(&path, &two).unwrap();
+    until(&secret, "s3cret two").await;
+    // the right way: a rename
+    let other = volume.below().join("next");
+    fs::write(&other, document("s3cret three")).unwrap();
+    fs::rename(other, &path).unwrap();
+    until(&secret, "s3cret three").await;
+}
+
+#[tokio::test]
+async fn a_plain_folder_is_refused_and_one_behind_a_link_is_swapped_with_it() {
+    let volume = Volume::empty();
+    let folder = |name: &str, number| {
+        let folder = volume.below().join(name);
+        fs::create_dir(&folder).unwrap();
+        for (name, text) in pair(number) {
+            fs::write(folder.join(name), text).unwrap();
+        }
+    };
+    folder("v1", 1);
+    let refused = failure(&volume, "v1").await;
+    assert_eq!(refused.kind(), Kind::Invalid);
+    assert!(refused.to_string().contains("symbolic link"), "{refused}");
+
+    symlink("v1", volume.below().join("current")).unwrap();
+    let secret = secret(&volume, "current").await;
+    folder("v2", 2);
+    symlink("v2", volume.below().join("next")).unwrap();
+    let below = volume.below();
+    fs::rename(below.join("next"), below.join("current")).unwrap();
+    until(&secret, "s3cret 2").await;
+}
+
+#[tokio::test]
+async fn what_is_not_mounted_is_absent_and_seen_when_it_is() {
+    let volume = Volume::empty();
+    let absent = failure(&volume, FOLDER).await;
+    assert_eq!(absent.kind(), Kind::NotFound);
+    assert!(absent.to_string().contains("mounted"), "{absent}");
+
+    write_pair(&volume, 1);
+    let secret = secret(&volume, FOLDER).await;
+    fs::remove_dir_all(volume.path()).unwrap();
+    assert!(secret.refresh().await.is_err());
+    let held = secret.current().unwrap();
+    assert_eq!(held.password().unwrap().expose_secret(), "s3cret 1");
+    write_pair(&volume, 2);
+    until(&secret, "s3cret 2").await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_as_a_secret_is_named_and_not_quoted() {
+    let volume = Volume::with(&[("username", "orders"), ("password", "s3cret")]);
+    for (bytes, part) in [
+        (vec![b's', 0xff, b'3'], "UTF-8"),
+        (vec![b'x'; 1024 * 1024 + 1], "1 MiB"),
+        (b"\"s3cret\"".to_vec(), "no JSON object"),
+    ] {
+        fs::write(volume.below().join("broken"), bytes).unwrap();
+        let error = failure(&volume, "broken").await;
+        assert_eq!(error.kind(), Kind::Invalid);
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    volume.write(&[]);
+    let error = failure(&volume, FOLDER).await;
+    assert!(error.to_string().contains("holds no file"), "{error}");
+    let error = failure(&volume, "/dev/null").await;
+    assert!(error.to_string().contains("neither a file"), "{error}");
+}
+
+#[tokio::test]
+async fn a_version_is_the_same_for_the_same_content_and_shows_nothing_of_it() {
+    let volume = Volume::empty();
+    write_pair(&volume, 1);
+    let provider = provider(&volume);
+    let first = provider.fetch(FOLDER, Stage::Current).await.unwrap();
+    write_pair(&volume, 1);
+    let again = provider.fetch(FOLDER, Stage::Current).await.unwrap();
+    assert_eq!(first.id, again.id);
+    write_pair(&volume, 2);
+    let other = provider.fetch(FOLDER, Stage::Current).await.unwrap();
+    assert_ne!(first.id, other.id);
+    let shown = format!("{provider:?} {first:?}");
+    assert!(!shown.contains("s3cret"), "{shown}");
+}
+
+#[tokio::test]
+async fn there_is_no_pending_version() {
+    let volume = Volume::empty();
+    write_pair(&volume, 1);
+    let pending = provider(&volume).fetch(FOLDER, Stage::Pending).await;
+    assert_eq!(pending.unwrap_err().kind(), Kind::NotFound);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_unmounted_is_used_until_its_bound_and_the_error_names_the_path() {
+    let volume = Volume::empty();
+    write_pair(&volume, 1);
+    let builder = RotatingSecret::builder(FOLDER).overlap_window(HOUR);
+    let secret = builder.build(provider(&volume)).await.unwrap();
+    fs::remove_dir_all(volume.path()).unwrap();
+    tokio::time::sleep(HOUR / 2).await;
+    assert!(secret.current().is_ok());
+    tokio::time::sleep(HOUR / 2).await;
+    let error = secret.current().unwrap_err();
+    assert!(matches!(error, Error::Expired { .. }), "{error}");
+    let path = volume.path().display().to_string();
+    assert!(error.to_string().contains(&path), "{error}");
+}

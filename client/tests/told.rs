@@ -1,0 +1,138 @@
+//! A provider that tells of changes, and one with a cache before its store.
+#![cfg(test)]
+
+mod common;
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use common::*;
+use rotating_secret::{
+    Attempt, RotatingSecret,
+    provider::{Changes, ProviderError, SecretProvider, Stage, Version},
+};
+use tokio::{sync::mpsc, time::sleep};
+use tokio_stream::{Stream, wrappers::UnboundedReceiverStream};
+
+/// A store behind a cache that has not heard of anything: what it is asked anew is the store's.
+#[derive(Clone)]
+struct Behind {
+    store: Scripted,
+    cache: Scripted,
+    told: Arc<std::sync::Mutex<Option<mpsc::UnboundedReceiver<()>>>>,
+}
+
+impl Behind {
+    fn new() -> (Self, mpsc::UnboundedSender<()>) {
+        let (tell, told) = mpsc::unbounded_channel();
+        let provider = Self {
+            store: Scripted::new("v1"),
+            cache: Scripted::new("v1"),
+            told: Arc::new(std::sync::Mutex::new(Some(told))),
+        };
+        (provider, tell)
+    }
+
+    async fn secret(&self) -> RotatingSecret {
+        let builder = RotatingSecret::builder("orders/db");
+        builder.build(self.clone()).await.unwrap()
+    }
+}
+
+impl SecretProvider for Behind {
+    async fn fetch(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
+        self.cache.fetch(secret, stage).await
+    }
+
+    async fn fetch_anew(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
+        self.store.fetch(secret, stage).await
+    }
+
+    fn changes(&self, _: &str) -> Changes {
+        let told = self.told.lock().unwrap().take().unwrap();
+        Box::pin(UnboundedReceiverStream::new(told))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_provider_tells_is_looked_at_in_the_store_at_once_and_then_once_a_second() {
+    let (provider, tell) = Behind::new();
+    let secret = provider.secret().await;
+    provider.store.current("v2");
+    tell.send(()).unwrap();
+    settle().await;
+    assert_eq!(secret.current().unwrap().version(), "v2");
+    for _ in 0..100 {
+        tell.send(()).unwrap();
+        sleep(Duration::from_millis(50)).await;
+    }
+    let asked = provider.store.asked().len();
+    assert!((5..=7).contains(&asked), "{asked}");
+    assert_eq!(provider.cache.asked().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lifetimes_end_is_the_caches_and_whatever_wants_another_version_is_the_stores() {
+    let (provider, _tell) = Behind::new();
+    let secret = provider.secret().await;
+    provider.store.current("v2");
+    sleep(6 * MINUTE).await;
+    assert_eq!(secret.current().unwrap().version(), "v1");
+    assert_eq!(provider.store.asked().len(), 0);
+
+    // the server has the next one already
+    let attempt = |credential: rotating_secret::CredentialGuard| async move {
+        match credential.version() {
+            "v1" => Err(Attempt::Rejected(std::fmt::Error)),
+            version => Ok(version.to_owned()),
+        }
+    };
+    assert_eq!(secret.log_in(attempt).await.unwrap(), "v2");
+    provider.store.current("v3");
+    assert_eq!(secret.refresh().await.unwrap().version(), "v3");
+    provider.store.current("v4");
+    secret.invalidate("v3");
+    assert_eq!(secret.usable().await.unwrap().version(), "v4");
+}
+
+/// Panics, the second time.
+struct Panics(Scripted, AtomicUsize);
+
+struct Bad(usize);
+
+impl Stream for Bad {
+    type Item = ();
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<()>> {
+        panic!("as it was told, the {} time", self.0)
+    }
+}
+
+impl SecretProvider for Panics {
+    async fn fetch(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
+        self.0.fetch(secret, stage).await
+    }
+
+    fn changes(&self, _: &str) -> Changes {
+        Box::pin(Bad(self.1.fetch_add(1, Ordering::SeqCst)))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_who_tells_does_not_end_the_secret() {
+    let provider = Arc::new(Panics(Scripted::new("v1"), AtomicUsize::new(1)));
+    let builder = RotatingSecret::builder("orders/db");
+    let secret = builder.build(provider.clone()).await.unwrap();
+    settle().await;
+    provider.0.current("v2");
+    sleep(6 * MINUTE).await;
+    assert_eq!(secret.current().unwrap().version(), "v2");
+    assert_eq!(provider.1.load(Ordering::SeqCst), 2);
+}

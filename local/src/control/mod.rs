@@ -1,0 +1,157 @@
+//! The world's own face, for tests in any language and for `local schedule`: paths below `/_local`, and JSON.
+//!
+//! | request | what |
+//! |---|---|
+//! | `GET /_local/clock` | the time |
+//! | `POST /_local/clock` `{"advance": "30d"}` | moves the clock; the answer tells which rotations began |
+//! | `GET /_local/schedule` | what happens next by itself |
+//! | `GET /_local/faults` | the faults that are set, with how often each is still met |
+//! | `POST /_local/faults` | sets one, see below |
+//! | `DELETE /_local/faults`, `DELETE /_local/faults/3` | takes back all, or one; requests that hang go on |
+//!
+//! Dates are as `2027-01-31T08:00:00Z`. What is refused is answered with a status of 400 to 499 and
+//! `{"error": "what is wrong: what is allowed"}`.
+//!
+//! A fault names an `operation` of Secrets Manager and a `behavior`; with a `secret` it meets requests on that one only, and
+//! with `times` it meets that many and not one.
+//!
+//! | behavior | what becomes of the request |
+//! |---|---|
+//! | `{"behavior": "delay", "time": "3s"}` | it has its effect, and is answered late |
+//! | `{"behavior": "hang", "when": "before"}` | it waits `before` or `after` its effect, until the fault is taken back |
+//! | `{"behavior": "throttle"}` | ThrottlingException |
+//! | `{"behavior": "error", "code": "InternalServiceError", "status": 500, "message": "…"}` | this error; without `status` 400 |
+//! | `{"behavior": "lag"}` | a read answers as before the secret's last change |
+//! | `{"behavior": "cut", "when": "after"}` | the connection is closed `before` or `after` its effect, without an answer |
+//!
+//! Nobody is asked who they are: it is a part of the tests, as all of this world.
+
+mod faults;
+
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::State,
+    http::{StatusCode, Uri},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, delete, get},
+};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use crate::secrets_manager::{Due, Event, Fired, SecretsManager};
+
+/// What can be asked for.
+const REQUESTS: [&str; 7] = [
+    "GET /_local/clock",
+    "POST /_local/clock",
+    "GET /_local/schedule",
+    "GET /_local/faults",
+    "POST /_local/faults",
+    "DELETE /_local/faults",
+    "DELETE /_local/faults/{id}",
+];
+
+/// The face of this service, to be merged with its own.
+pub fn router(service: &SecretsManager) -> Router {
+    Router::new()
+        .route("/_local/clock", or_refuse(get(clock).post(advance)))
+        .route("/_local/schedule", or_refuse(get(schedule)))
+        .route(
+            "/_local/faults",
+            or_refuse(get(faults::list).post(faults::set).delete(faults::clear)),
+        )
+        .route("/_local/faults/{id}", or_refuse(delete(faults::clear_one)))
+        .route("/_local", or_refuse(MethodRouter::new()))
+        .route("/_local/{*rest}", or_refuse(MethodRouter::new()))
+        .with_state(service.clone())
+}
+
+fn or_refuse(methods: MethodRouter<SecretsManager>) -> MethodRouter<SecretsManager> {
+    methods.fallback(async |uri: Uri| {
+        let path = uri.path();
+        let error = format!(
+            "nothing is done for this request to {path}: ask for one of {}",
+            REQUESTS.join(", ")
+        );
+        Refused(StatusCode::NOT_FOUND, error)
+    })
+}
+
+/// Why a request is not done: what is wrong, then what is allowed.
+struct Refused(StatusCode, String);
+
+impl Refused {
+    fn request(error: impl Into<String>) -> Self {
+        Self(StatusCode::BAD_REQUEST, error.into())
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({ "error": self.1 }))).into_response()
+    }
+}
+
+/// A body is read whatever type it says it is of, so that `curl --data` is enough.
+fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
+    serde_json::from_slice(body).map_err(|error| {
+        Refused::request(format!(
+            "the body is not the JSON that is asked for: {error}"
+        ))
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    advance: String,
+}
+
+async fn clock(State(service): State<SecretsManager>) -> Json<Value> {
+    Json(json!({ "now": date(service.clock().now()) }))
+}
+
+async fn advance(
+    State(service): State<SecretsManager>,
+    body: Bytes,
+) -> Result<Json<Value>, Refused> {
+    let Advance { advance } = read(&body)?;
+    let by = humantime::parse_duration(&advance).map_err(|error| {
+        Refused::request(format!(
+            "advance is no time ({error}): write it as 30d, 12h or 90s"
+        ))
+    })?;
+    let fired = service
+        .advance(by)
+        .map_err(|error| Refused::request(error.to_string()))?;
+    let began: Vec<Value> = fired.into_iter().map(began).collect();
+    Ok(Json(
+        json!({ "now": date(service.clock().now()), "began": began }),
+    ))
+}
+
+fn began(fired: Fired) -> Value {
+    match fired.begun {
+        Ok(version) => json!({ "secret": fired.secret, "version": version }),
+        Err(error) => json!({ "secret": fired.secret, "error": error.to_string() }),
+    }
+}
+
+async fn schedule(State(service): State<SecretsManager>) -> Json<Value> {
+    let schedule: Vec<Value> = service.schedule().into_iter().map(due).collect();
+    Json(json!({ "now": date(service.clock().now()), "schedule": schedule }))
+}
+
+fn due(due: Due) -> Value {
+    let event = match due.event {
+        Event::Rotation => "rotation",
+        Event::Deletion => "deletion",
+    };
+    json!({ "at": date(due.at), "until": due.until.map(date), "event": event, "secret": due.secret })
+}
+
+fn date(moment: DateTime<Utc>) -> String {
+    moment.to_rfc3339_opts(SecondsFormat::Secs, true)
+}

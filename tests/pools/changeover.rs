@@ -1,0 +1,271 @@
+//! How the next version's pool takes the old one's place.
+
+use std::{
+    pin::pin,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use local::world::World;
+use rotating_secret::{
+    RotatingSecret,
+    provider::{Fixed, Version},
+};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, task::yield_now, time::timeout};
+use tokio_stream::StreamExt;
+
+use crate::{
+    alive, are_gone,
+    common::{LONG, ask, current, execute, until, world},
+    drivers::{Pool, at_once},
+};
+
+/// A role whose password is changed by hand, and its secret.
+pub(crate) struct Changing {
+    pub(crate) world: World,
+    pub(crate) secret: RotatingSecret,
+    provider: Fixed,
+    document: Value,
+    versions: AtomicUsize,
+}
+
+impl Changing {
+    pub(crate) async fn start() -> Self {
+        let world = world().await;
+        let document = current(&world, world.single_user()).await;
+        let first = Version::text("0", document.to_string());
+        let provider = Fixed::new().with("orders/db", first);
+        let builder = RotatingSecret::builder("orders/db").lag(Duration::from_millis(100));
+        Self {
+            secret: builder.build(provider.clone()).await.unwrap(),
+            world,
+            provider,
+            document,
+            versions: AtomicUsize::new(0),
+        }
+    }
+
+    /// The server has another password, and the secret the next version.
+    pub(crate) async fn change(&self) {
+        let password = format!("the {}th", self.versions.load(Ordering::SeqCst) + 1);
+        self.set_password(&password).await;
+        self.next(&[("password", json!(password))]).await;
+    }
+
+    async fn set_password(&self, password: &str) {
+        let role = self.world.role();
+        execute(
+            &self.world,
+            &format!("ALTER ROLE {role} PASSWORD '{password}'"),
+        )
+        .await;
+    }
+
+    /// The secret has a version with these.
+    async fn next(&self, fields: &[(&str, Value)]) {
+        let mut document = self.document.clone();
+        for (key, value) in fields {
+            document[*key] = value.clone();
+        }
+        let id = 1 + self.versions.fetch_add(1, Ordering::SeqCst);
+        self.provider.set(
+            "orders/db",
+            Version::text(id.to_string(), document.to_string()),
+        );
+        self.secret.refresh().await.unwrap();
+    }
+
+    /// Sessions of a pool's that live.
+    async fn sessions(&self, pool: &Pool) -> i64 {
+        let name = format!("{}-{}", pool.name(), self.world.role());
+        let question =
+            format!("SELECT count(*) FROM pg_stat_activity WHERE application_name = '{name}'");
+        ask(&self.world, &question).await
+    }
+}
+
+/// Waits until the pool serves another version than these connections are of.
+async fn has_gone_over(pool: &Pool, old: &[i32]) {
+    until(pool.name(), async || {
+        let mut connection = pool.get().await.unwrap();
+        !old.contains(&connection.pid().await)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_next_connections_are_there_before_the_last_ones_go_and_none_is_made_twice() {
+    let on = Changing::start().await;
+    for pool in Pool::all(&on.world, &on.secret).await {
+        let old = pool.fill().await;
+        on.change().await;
+        has_gone_over(&pool, &old).await;
+        // whoever was the first to be served finds all of them
+        assert_eq!(pool.size(), 4, "{}", pool.name());
+        are_gone(&on.world, &old, pool.name()).await;
+        pool.fill().await;
+        assert_eq!(pool.logins(&on.world), 8, "{}", pool.name());
+    }
+}
+
+#[tokio::test]
+async fn until_then_the_old_ones_serve_and_a_rejected_login_goes_over_at_once() {
+    let on = Changing::start().await;
+    let settings = at_once().jitter(LONG);
+    for pool in Pool::with(&on.world, &on.secret, settings, 4).await {
+        let mut connection = pool.get().await.unwrap();
+        let old = connection.pid().await;
+        drop(connection);
+        pool.has_idle(1).await;
+        on.change().await;
+        let mut held = pool.get().await.unwrap();
+        assert_eq!(held.pid().await, old, "{}", pool.name());
+        // there is none idle: it logs in with a password that has ended, and then with the next one
+        let new = pool.get().await.unwrap().pid().await;
+        pool.has_idle(1).await;
+        assert_eq!(
+            pool.get().await.unwrap().pid().await,
+            new,
+            "{}",
+            pool.name()
+        );
+        assert_eq!(held.pid().await, old, "{}", pool.name());
+        drop(held);
+        are_gone(&on.world, &[old], pool.name()).await;
+        assert_eq!(pool.logins(&on.world), 2, "{}", pool.name());
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_place_in_the_old_pool_gets_one_in_the_new() {
+    let on = Changing::start().await;
+    for pool in Pool::with(&on.world, &on.secret, at_once(), 1).await {
+        let mut held = pool.get().await.unwrap();
+        let mut waits = pin!(pool.get());
+        tokio::select! {
+            biased;
+            _ = &mut waits => panic!("{}: there is room for one", pool.name()),
+            () = yield_now() => {}
+        }
+        on.change().await;
+        let taken = timeout(Duration::from_secs(60), waits).await;
+        let name = pool.name();
+        let pid = taken.expect(name).unwrap().pid().await;
+        assert_ne!(pid, held.pid().await, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn where_the_server_has_no_room_an_old_connection_closes_for_each_new_one() {
+    let on = Changing::start().await;
+    let role = on.world.role();
+    for settings in [at_once(), at_once().one_for_one(true)] {
+        for pool in Pool::with(&on.world, &on.secret, settings, 4).await {
+            execute(&on.world, &format!("ALTER ROLE {role} CONNECTION LIMIT 4")).await;
+            let old = pool.fill().await;
+            on.change().await;
+            has_gone_over(&pool, &old).await;
+            are_gone(&on.world, &old, pool.name()).await;
+            pool.fill().await;
+            // the next one has to have room too
+            execute(
+                &on.world,
+                &format!("ALTER ROLE {role} CONNECTION LIMIT 100"),
+            )
+            .await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_two_changes_in_quick_succession_the_last_one_counts() {
+    let on = Changing::start().await;
+    for pool in Pool::all(&on.world, &on.secret).await {
+        let mut old = pool.fill().await;
+        for _ in 0..5 {
+            on.change().await;
+            old.push(pool.get().await.unwrap().pid().await);
+        }
+        are_gone(&on.world, &old[..4], pool.name()).await;
+        until(pool.name(), async || on.sessions(&pool).await == 4).await;
+        pool.fill().await;
+        assert_eq!(on.sessions(&pool).await, 4, "{}", pool.name());
+    }
+}
+
+#[tokio::test]
+async fn where_the_next_version_is_rejected_the_old_connections_serve_until_there_is_one_that_is_not()
+ {
+    let on = Changing::start().await;
+    for pool in Pool::all(&on.world, &on.secret).await {
+        let old = pool.fill().await;
+        let rejected = || {
+            on.world
+                .postgres()
+                .logins(on.world.role())
+                .unwrap()
+                .rejected
+        };
+        let before = rejected();
+        on.next(&[("password", json!("not what the server has"))])
+            .await;
+        until("it was tried", async || rejected() > before).await;
+        for _ in 0..8 {
+            let pid = pool.get().await.unwrap().pid().await;
+            assert!(old.contains(&pid), "{}", pool.name());
+        }
+        on.change().await;
+        has_gone_over(&pool, &old).await;
+        are_gone(&on.world, &old, pool.name()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_pool_is_closed_or_dropped_while_its_successor_is_being_filled() {
+    for is_closed in [true, false] {
+        let on = Changing::start().await;
+        let pools = Pool::all(&on.world, &on.secret).await;
+        let mut old = Vec::new();
+        for pool in &pools {
+            old.extend(pool.fill().await);
+        }
+        // a server that takes connections and says nothing
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = silent.local_addr().unwrap().port();
+        on.next(&[("port", json!(port))]).await;
+        let mut begun = Vec::new();
+        for _ in &pools {
+            begun.push(silent.accept().await.unwrap());
+        }
+        assert_eq!(alive(&on.world, &old).await, 12);
+        if is_closed {
+            for pool in &pools {
+                pool.close().await;
+                assert!(pool.get().await.is_err(), "{}", pool.name());
+                assert_eq!(pool.size(), 0, "{}", pool.name());
+            }
+        }
+        let Changing { world, secret, .. } = on;
+        let mut changes = secret.changes();
+        drop((pools, secret));
+        are_gone(&world, &old, "a pool that is no more").await;
+        let ended = timeout(Duration::from_secs(60), changes.next()).await;
+        assert_eq!(ended.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn the_old_connections_leave_one_after_another_if_they_are_told_to() {
+    let on = Changing::start().await;
+    // the first one leaves at once, the second after minutes
+    for pool in Pool::with(&on.world, &on.secret, at_once().drain(4 * LONG), 4).await {
+        let old = pool.fill().await;
+        on.change().await;
+        until(pool.name(), async || alive(&on.world, &old).await == 3).await;
+        has_gone_over(&pool, &old).await;
+        assert_eq!(alive(&on.world, &old).await, 3, "{}", pool.name());
+        drop(pool);
+        are_gone(&on.world, &old, "a pool that is no more").await;
+    }
+}
