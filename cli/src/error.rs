@@ -17,6 +17,8 @@ pub enum Error {
     Doctor(#[from] doctor::Error),
     Drill(#[from] drill::Error),
     Init(#[from] init::Error),
+    #[cfg(feature = "local")]
+    Local(#[from] local::command::Error),
     /// The result could not be written.
     #[error("the result cannot be written ({0}): check where it goes")]
     Output(#[from] io::Error),

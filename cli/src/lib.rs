@@ -1,7 +1,8 @@
 //! The operator's command, `rotatectl`.
 //!
 //! Each command is a module of its own, with its arguments and its errors: [`status`], [`rotate`], [`compromised`],
-//! [`revoke`], [`rollback`], [`doctor`], [`drill`], [`init`], and [`mod@reference`] for what is about the command itself. Above them stand [`arguments`], the
+//! [`revoke`], [`rollback`], [`doctor`], [`drill`], [`init`], and [`mod@reference`] for what is about the command itself; with the
+//! feature `local` those of the crate `local` are among them. Above them stand [`arguments`], the
 //! command line, and [`Error`]. Below them, and knowing none of them, stands what they share: [`aws`] is the services and
 //! their errors, [`secrets`] the list of what rotates, [`follow`] one rotation from its beginning to its end, [`operator`] the function's
 //! steps that operators send, [`operate`] how a command sends one, [`log`] what
@@ -80,6 +81,11 @@ async fn run_command(given: &AwsArguments, command: Command) -> Result<ExitCode,
         Command::Doctor(doctor) => doctor::run(&doctor, given, &configuration.await?).await?,
         Command::Init(init) => init::run(&configuration.await?, init, given).await?,
         Command::Drill(drill) => drill::run(given, &drill).await?,
+        #[cfg(feature = "local")]
+        Command::Local(asked) => {
+            local::command::run(asked.command).await?;
+            ExitCode::SUCCESS
+        }
         Command::Completions(completions) => {
             reference::completions(Arguments::command(), &completions)?
         }

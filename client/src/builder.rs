@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use backon::BackoffBuilder;
+use rotating_secret_document::FieldNames;
 use tokio::{
     runtime::Handle,
     sync::mpsc,
@@ -10,11 +11,11 @@ use tokio::{
 };
 
 use crate::{
-    credential::{Asked, Credential},
+    credential::{Asked, Credential, Source},
     error::{BuildError, Error},
-    lifetime::Lifetime,
+    lifetime::{self, Lifetime},
     provider::{ProviderError, ProviderErrorKind, SecretProvider, Stage, Version},
-    refresh::{self, Refresher},
+    refresh::{self, Refresher, Settings},
     secret::RotatingSecret,
     slot::Shared,
 };
@@ -24,11 +25,13 @@ use crate::{
 #[must_use = "nothing is fetched before build"]
 pub struct Builder {
     secret: Arc<str>,
-    ttl: Duration,
+    ttl: Option<Duration>,
     overlap_window: Duration,
     fetch_timeout: Duration,
     start_timeout: Duration,
     lag: Duration,
+    names: FieldNames,
+    keeps_previous: bool,
 }
 
 /// What is meant to be for ever; no clock counts beyond it.
@@ -45,18 +48,46 @@ impl Builder {
     fn new(secret: String) -> Self {
         Self {
             secret: secret.into(),
-            ttl: Duration::from_secs(5 * 60),
+            ttl: None,
             overlap_window: Duration::from_secs(24 * 60 * 60),
             fetch_timeout: Duration::from_secs(5),
             start_timeout: Duration::from_secs(15),
             lag: Duration::from_secs(5),
+            names: FieldNames::RDS,
+            keeps_previous: false,
         }
     }
 
-    /// How long a version is used before the provider is asked again; 5 minutes unless told. Below the overlap window.
+    /// How long a version is used before the provider is asked again. Below the overlap window.
+    ///
+    /// Unless told it is 5 minutes, and an hour while `postgres::listen` has a session on which the database tells of changes
+    /// (half of the overlap window at most). What that costs stands in the crate's documentation, "What asking costs".
     pub fn ttl(self, ttl: Duration) -> Self {
-        let ttl = ttl.min(FOR_EVER);
+        let ttl = Some(ttl.min(FOR_EVER));
         Self { ttl, ..self }
+    }
+
+    /// What the document calls the fields of a login, if not as RDS does.
+    ///
+    /// ```
+    /// use rotating_secret::{FieldNames, RotatingSecret};
+    ///
+    /// let names = FieldNames { username: "DB_USER", password: "DB_PASS", ..FieldNames::RDS };
+    /// let builder = RotatingSecret::builder("orders/db").field_names(names);
+    /// ```
+    pub fn field_names(self, names: FieldNames) -> Self {
+        Self { names, ..self }
+    }
+
+    /// Keeps the version before the current one too, where the store has it: [`Credential::previous`].
+    ///
+    /// It is asked for with each renewal, which are two questions then. The provider has to allow it: with IAM, `GetSecretValue`
+    /// without a condition on AWSCURRENT. Where it cannot be read, and is not absent, the renewal has failed.
+    pub fn keep_previous(self) -> Self {
+        Self {
+            keeps_previous: true,
+            ..self
+        }
     }
 
     /// How long the old credential goes on after a rotation; 24 hours unless told, as at the rotation function.
@@ -138,7 +169,9 @@ impl Builder {
         for (builder, version) in builders.iter().zip(versions) {
             let lifetime = builder.lifetime()?;
             let (first, asked) = match version {
-                Ok(version) => (version, asked),
+                Ok(version) if !builder.keeps_previous => (version, asked),
+                // a batch has no previous versions
+                Ok(_) => builder.first(&provider).await?,
                 Err(error) if error.kind().is_transient() => builder.first(&provider).await?,
                 Err(error) => return Err(builder.failed(error)),
             };
@@ -151,20 +184,23 @@ impl Builder {
     }
 
     fn lifetime(&self) -> Result<Lifetime, BuildError> {
-        Lifetime::new(self.ttl, self.overlap_window)
+        Lifetime::new(self.ttl.unwrap_or(lifetime::USUAL), self.overlap_window)
     }
 
     /// The first version, asked for until it is there or the time is up.
     async fn first(&self, provider: &impl SecretProvider) -> Result<(Version, Asked), BuildError> {
         let deadline = Instant::now() + self.start_timeout;
         let mut delays = refresh::backoff().build();
-        loop {
+        let fetch = |stage| async move {
             let asked = Asked::now();
-            let fetch = async { provider.fetch(&self.secret, Stage::Current).await };
+            let fetch = async { provider.fetch(&self.secret, stage).await };
             let answer = refresh::answered(self.fetch_timeout, fetch).await;
-            refresh::count(&self.secret, answer.as_ref().err());
-            let error = match answer {
-                Ok(version) => return Ok((version, asked)),
+            refresh::count(&self.secret, stage, answer.as_ref().err());
+            answer.map(|version| (version, asked))
+        };
+        loop {
+            let error = match refresh::current(self.keeps_previous, fetch).await {
+                Ok(first) => return Ok(first),
                 Err(error) => error,
             };
             let delay = delays.next().unwrap_or(refresh::LONGEST_DELAY);
@@ -184,18 +220,24 @@ impl Builder {
         first: Version,
         asked: Asked,
     ) -> RotatingSecret {
-        let first = Credential::new(first, Stage::Current, asked);
+        let source = Arc::new(Source {
+            secret: self.secret.clone(),
+            names: self.names,
+        });
+        let first = Credential::new(&source, first, Stage::Current, asked);
+        let settings = Settings {
+            lifetime,
+            while_told: match self.ttl {
+                Some(_) => lifetime,
+                None => lifetime.while_told(),
+            },
+            fetch_timeout: self.fetch_timeout,
+            keeps_previous: self.keeps_previous,
+        };
         let (shared, tell) = Shared::new(self.secret, self.lag, first, lifetime.bound);
         let shared = Arc::new(shared);
         let (asks, questions) = mpsc::unbounded_channel();
-        let refresher = Refresher::new(
-            provider,
-            shared.clone(),
-            tell,
-            questions,
-            lifetime,
-            self.fetch_timeout,
-        );
+        let refresher = Refresher::new(provider, source, shared.clone(), tell, questions, settings);
         let task = runtime.spawn(refresher.run()).abort_handle();
         RotatingSecret::new(shared, asks, task)
     }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use rotating_secret_document::{DEFAULT_DATABASE, DEFAULT_PORT, DocumentError, Fields};
+use rotating_secret_document::{DEFAULT_DATABASE, DEFAULT_PORT, DocumentError, FieldNames, Fields};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use serde::{Serialize, Serializer, de::DeserializeOwned, ser::SerializeStruct};
 use tokio::time::Instant;
@@ -22,14 +22,24 @@ use crate::provider::{Stage, Value, Version};
 /// Neither Debug nor Serialize shows what is secret.
 #[derive(Clone)]
 pub struct Credential {
+    source: Arc<Source>,
     version: Arc<str>,
     stage: Stage,
     value: Value,
     fields: Fields,
+    previous: Option<Arc<Credential>>,
     arn: Option<Arc<str>>,
     lease: Option<Duration>,
     created: Option<SystemTime>,
+    auth_token: bool,
     asked: Asked,
+}
+
+/// Which secret a version is of, and how its document is read.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) secret: Arc<str>,
+    pub(crate) names: FieldNames,
 }
 
 /// When the provider was asked, which is how old its answer may be.
@@ -57,13 +67,13 @@ impl Asked {
 }
 
 impl Credential {
-    pub(crate) fn new(version: Version, stage: Stage, asked: Asked) -> Self {
+    pub(crate) fn new(source: &Arc<Source>, version: Version, stage: Stage, asked: Asked) -> Self {
         let fields = match &version.value {
-            Value::Text(text) => Fields::read(text),
+            Value::Text(text) => Fields::read_named(text, &source.names),
             Value::Binary(bytes) => {
                 // whatever is no text is no JSON either
                 let text = str::from_utf8(bytes.expose_secret()).unwrap_or_default();
-                Fields::read(&text.into())
+                Fields::read_named(&text.into(), &source.names)
             }
         };
         let fields = fields.unwrap_or_else(|error| Fields {
@@ -71,15 +81,26 @@ impl Credential {
             ..Fields::default()
         });
         Self {
+            source: source.clone(),
             version: version.id.into(),
             stage,
             fields,
+            previous: Self::before(source, version.previous, asked),
             value: version.value,
             arn: version.arn.map(Into::into),
             lease: version.lease,
             created: version.created,
+            auth_token: version.auth_token,
             asked,
         }
+    }
+
+    fn before(
+        source: &Arc<Source>,
+        previous: Option<Box<Version>>,
+        asked: Asked,
+    ) -> Option<Arc<Self>> {
+        previous.map(|version| Arc::new(Self::new(source, *version, Stage::Previous, asked)))
     }
 
     /// The same version without anything in it that is secret.
@@ -87,18 +108,26 @@ impl Credential {
         Self {
             value: Value::Text(SecretString::default()),
             fields: Fields::default(),
+            previous: None,
             ..self.clone()
         }
     }
 
     /// The same version, found to be still in force.
-    pub(crate) fn confirmed(&self, stage: Stage, lease: Option<Duration>, asked: Asked) -> Self {
+    pub(crate) fn confirmed(&self, version: Version, stage: Stage, asked: Asked) -> Self {
         Self {
             stage,
-            lease,
+            lease: version.lease,
+            previous: Self::before(&self.source, version.previous, asked),
             asked,
             ..self.clone()
         }
+    }
+
+    /// Which secret it is of.
+    #[cfg(any(feature = "postgres", feature = "sqlx"))]
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
     }
 
     /// The version's id.
@@ -126,8 +155,19 @@ impl Credential {
         self.asked.at
     }
 
-    pub(crate) fn created(&self) -> Option<SystemTime> {
+    /// When this version was made, by the store's clock; none, if the store does not say.
+    pub fn created(&self) -> Option<SystemTime> {
         self.created
+    }
+
+    /// The version that was in force before this one, as the store has it under AWSPREVIOUS: what a verifier takes as well as the
+    /// current one, for whatever was signed before a rotation, or is signed by an instance that has not seen it yet.
+    ///
+    /// None unless [`Builder::keep_previous`](crate::Builder::keep_previous) asks for it, and none if the store has none: a secret that
+    /// never rotated, or one whose label AWSPREVIOUS was taken away, as it should be after a leak. It is of the same answer as
+    /// this version, renewed with it and past its bound with it.
+    pub fn previous(&self) -> Option<&Self> {
+        self.previous.as_deref()
     }
 
     /// The engine that the document names.
@@ -167,8 +207,12 @@ impl Credential {
         self.fields.key.as_ref()
     }
 
-    /// `postgresql://user:password@host:port/database?sslmode=verify-full`, for an application that logs in with a URL. Any password
-    /// works in it: what a URL cannot hold is encoded. `sslmode` is `disable` only where the document itself says `"ssl": false`.
+    /// `postgresql://user:password@host:port/database?sslmode=verify-full`, for an application that logs in with a URL. Any user,
+    /// password and database work in it: what a URL cannot hold is encoded. `sslmode` is `disable` only where the document itself
+    /// says `"ssl": false`.
+    ///
+    /// tokio-postgres knows no `verify-full`, and sqlx cannot connect to an address of IPv6 that stands in a URL: with the features
+    /// `postgres` and `sqlx` there are `postgres_config` and `sqlx_options`, which need no URL.
     ///
     /// None without host, user and password.
     pub fn url(&self) -> Option<SecretString> {
@@ -188,6 +232,12 @@ impl Credential {
     /// The overlap window that the rotation function announces in the document.
     pub fn overlap_window(&self) -> Option<Duration> {
         self.fields.overlap_seconds.map(Duration::from_secs)
+    }
+
+    /// Whether the password is a token that the server asks for in clear, over TLS: see
+    /// [`Version::as_auth_token`](crate::provider::Version::as_auth_token).
+    pub fn is_auth_token(&self) -> bool {
+        self.auth_token
     }
 
     /// How long the store lets this version live, counted from when it was fetched, where it is a lease.
@@ -265,8 +315,16 @@ mod tests {
 
     use super::*;
 
+    fn of(version: Version) -> Credential {
+        let source = Source {
+            secret: "orders/db".into(),
+            names: FieldNames::RDS,
+        };
+        Credential::new(&source.into(), version, Stage::Current, Asked::now())
+    }
+
     fn credential(text: &str) -> Credential {
-        Credential::new(Version::text("v1", text), Stage::Current, Asked::now())
+        of(Version::text("v1", text))
     }
 
     #[test]
@@ -315,7 +373,7 @@ mod tests {
     fn json_in_bytes_is_read_too() {
         let document = br#"{"username":"orders","password":"s3cret"}"#.to_vec();
         let version = Version::new("v1", Value::Binary(document.into()));
-        let credential = Credential::new(version, Stage::Current, Asked::now());
+        let credential = of(version);
         assert_eq!(
             (credential.user(), credential.host()),
             (Some("orders"), None)
@@ -344,7 +402,7 @@ mod tests {
         assert_eq!(credential("k-2").text().unwrap().expose_secret(), "k-2");
         assert!(credential("k-2").json::<serde_json::Value>().is_err());
         let version = Version::new("v1", Value::Binary(vec![0, 159, 146].into()));
-        let bytes = Credential::new(version, Stage::Current, Asked::now());
+        let bytes = of(version);
         assert_eq!(bytes.binary().unwrap().expose_secret(), &[0, 159, 146]);
         assert!(bytes.text().is_none());
     }

@@ -1,18 +1,4 @@
-//! Secrets that rotate under an application which never notices.
-//!
-//! ```no_run
-//! # #[cfg(all(feature = "aws", feature = "tls"))]
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use rotating_secret::{RotatingSecret, postgres, provider::Aws};
-//!
-//! let secret = RotatingSecret::builder("orders/db").build(Aws::from_env().await?).await?;
-//! let client = postgres::connect(&secret, postgres::tls(None)?).await?;
-//! let row = client.query_one("SELECT count(*) FROM orders", &[]).await?;
-//! # Ok(()) }
-//! ```
-//!
-//! That is all. From then on the credential is renewed in the background, and what connects through it goes over to the
-//! new one when it changes.
+#![doc = include_str!("../README.md")]
 //!
 //! # What happens at a rotation
 //!
@@ -45,16 +31,50 @@
 //!
 //! Another driver than those below logs in through [`RotatingSecret::log_in`], and is recovered like them.
 //!
-//! # Features
+//! # Signing keys
 //!
-//! | | |
-//! |---|---|
-//! | `aws` (default), `vault`, `azure`, `file`, `env` | where secrets come from: see [`provider`] |
-//! | `sso`, `credentials-process` (default) | AWS profiles that sign in with IAM Identity Center, or run a command |
-//! | `aws-lc-rs` (default), `ring` | the crypto provider below TLS, where the process has installed none |
-//! | `postgres`, `tls`, `listen` | tokio-postgres, TLS that knows RDS's roots, and being told of a change: see [`postgres`] |
-//! | `deadpool`, `bb8`, `sqlx` | pools whose connections change over: see [`pool`] |
-//! | `harden` | Linux: no core dumps, and an allocator that wipes what it frees |
+//! A key that signs has to verify for some time after it was replaced. [`Builder::keep_previous`] keeps the version before the
+//! current one too: both are of one answer, [`Credential::previous`]. Let the signature name its key by the version's id:
+//!
+//! ```
+//! use rotating_secret::{Credential, Error, RotatingSecret};
+//!
+//! # struct Token { key: String }
+//! # impl Token { fn is_signed_with(&self, _: &Credential) -> bool { true } }
+//! async fn verifies(secret: &RotatingSecret, token: &Token) -> Result<bool, Error> {
+//!     let by = |held: &Credential| {
+//!         let mut keys = [Some(held), held.previous()].into_iter().flatten();
+//!         keys.find(|key| key.version() == token.key).map(|key| token.is_signed_with(key))
+//!     };
+//!     if let Some(verdict) = by(&*secret.usable().await?) {
+//!         return Ok(verdict);
+//!     }
+//!     // another instance may sign with a key that this one has not seen yet; asked once a second in the long run
+//!     Ok(by(&*secret.refresh().await?) == Some(true))
+//! }
+//! ```
+//!
+//! The store keeps AWSPREVIOUS until the next rotation. A token's own expiry is what ends it sooner; after a leak take the label
+//! away (`aws secretsmanager update-secret-version-stage --version-stage AWSPREVIOUS --remove-from-version-id …`), and every
+//! instance refuses that key within a `ttl`.
+//!
+//! # What asking costs
+//!
+//! An instance asks for a secret every 255 seconds on average: after 75 to 95 percent of the `ttl`, by chance. Secrets Manager
+//! charges $0.05 for 10,000 calls (AWS's price list, September 2026: <https://aws.amazon.com/secrets-manager/pricing/>); a key of
+//! your own in KMS is charged beside it.
+//!
+//! | | `ttl` | calls in 30 days | for one instance and secret | for 100 instances with 3 secrets |
+//! |---|---|---|---|---|
+//! | by default | 5 minutes | 10,165 | $0.051 | $15.25 |
+//! | while [`postgres::listen`] has a session | 1 hour | 847 | $0.004 | $1.27 |
+//!
+//! The longer one is safe because the lifetime is only one of three ways in which a change is found. What a lost notification costs is
+//! that an instance goes on with the old credential for an hour at most, half of the overlap window if that is shorter; under single
+//! user the first rejected login finds the change. When the session ends, the usual lifetime begins. [`Builder::ttl`] sets one for
+//! both.
+//!
+//! # TLS
 //!
 //! TLS uses the crypto provider that the process has installed (rustls's `CryptoProvider::install_default`), else that of
 //! the feature; with both features on, aws-lc-rs. Only the HTTP client of [`provider::Aws::from_env`] takes it from the
@@ -62,7 +82,8 @@
 //! `features = ["aws", "ring"]`. A build needs only one provider: with two, rustls's own `ClientConfig::builder()` panics
 //! until one is installed. sqlx has TLS features of its own; `tls-rustls-aws-lc-rs` goes with the default here.
 //!
-//! Each pool has an example, to be run beside `local up`: `cargo run -p rotating-secret --example sqlx --all-features`.
+//! [`postgres::tls`] is verify-full with RDS's roots and the public ones; `postgres::TlsBuilder` takes roots, a client certificate
+//! and a crypto provider of your own, and makes `verify-ca`.
 //!
 //! # What it tells
 //!
@@ -88,6 +109,13 @@
 //!   accepts it for some, each login goes at that pace by itself: there may be two servers behind one name.
 //! - PgBouncer says `08P01` for a wrong password and for much else: one more version is tried then, and nobody waits.
 //! - A login of sqlx's takes some 90 ms over TCP, because it sets no TCP_NODELAY. At a change it is made in the background.
+//! - sqlx sends the password in clear to a server that asks for it so, over TLS or, with `"ssl": false`, without: nothing here can refuse that. Through
+//!   tokio-postgres and its pools no such request is answered.
+
+/// The page's code is compiled as this crate's own.
+#[cfg(all(doctest, feature = "aws"))]
+#[doc = include_str!("../../docs/from-aws_secretsmanager_caching.md")]
+mod coming_from_awss_caching_client {}
 
 mod builder;
 #[cfg(any(feature = "aws", feature = "postgres", feature = "sqlx"))]
@@ -113,6 +141,33 @@ mod rejections;
 mod secret;
 mod slot;
 
+/// What stands in signatures of [`pool::bb8`].
+#[cfg(feature = "bb8")]
+pub use bb8;
+/// What stands in signatures of [`pool::deadpool`].
+#[cfg(feature = "deadpool")]
+pub use deadpool_postgres;
+/// What stands in signatures of [`pool::sqlx`]. Its macros name `sqlx` themselves, and ask for it in your own dependencies.
+#[cfg(feature = "sqlx")]
+pub use sqlx;
+/// What stands in signatures of [`postgres`].
+#[cfg(feature = "postgres")]
+pub use tokio_postgres;
+/// What stands in signatures of [`provider::Vault`].
+#[cfg(feature = "vault")]
+pub use vaultrs;
+/// What stands in signatures of [`provider::Aws`].
+#[cfg(feature = "aws")]
+pub use {aws_config, aws_sdk_secretsmanager};
+/// What stands in signatures of [`provider::Azure`].
+#[cfg(feature = "azure")]
+pub use {azure_core, azure_security_keyvault_secrets};
+/// What stands in signatures of [`postgres::tls`] and [`postgres::TlsBuilder`].
+#[cfg(feature = "tls")]
+pub use {rustls, tokio_postgres_rustls};
+/// What stands in signatures here.
+pub use {secrecy, serde_json};
+
 pub use builder::Builder;
 pub use credential::Credential;
 pub use error::{BuildError, Error};
@@ -120,6 +175,6 @@ pub use log_in::{Attempt, LogInError};
 #[cfg(any(feature = "postgres", feature = "sqlx"))]
 pub use postgresql::NotALogin;
 pub use reader::Reader;
-pub use rotating_secret_document::DocumentError;
+pub use rotating_secret_document::{DocumentError, FieldNames};
 pub use secret::RotatingSecret;
 pub use slot::CredentialGuard;

@@ -11,6 +11,13 @@ use std::time::Duration;
 
 use crate::error::BuildError;
 
+/// The lifetime, where nothing else is said.
+pub(crate) const USUAL: Duration = Duration::from_secs(5 * 60);
+
+/// The same while the database tells of changes. What it did not tell, because nobody has noticed yet that the session is
+/// dead, is found when this is over.
+const WHILE_TOLD: Duration = Duration::from_secs(60 * 60);
+
 /// How long a version is used without being confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lifetime {
@@ -36,6 +43,13 @@ impl Lifetime {
     fn below(ttl: Duration, overlap: Duration) -> Self {
         let bound = overlap - (overlap - ttl) / 10;
         Self { ttl, bound }
+    }
+
+    /// Lengthened while the database tells of changes: half of the bound at most, so that a notification may be lost and the
+    /// provider may fail for as long again.
+    pub(crate) fn while_told(self) -> Self {
+        let ttl = WHILE_TOLD.min(self.bound / 2).max(self.ttl);
+        Self { ttl, ..self }
     }
 
     /// Shortened to a window that the document announces or a lease that the store gives, if it is the shorter one.
@@ -112,6 +126,37 @@ mod tests {
         assert!(bounded.bound < HOUR, "{bounded:?}");
         for window in [None, Some(48 * HOUR), Some(Duration::ZERO)] {
             assert_eq!(usual.within(window), usual);
+        }
+    }
+
+    #[test]
+    fn while_the_database_tells_it_is_an_hour_or_half_of_the_bound_and_the_bound_stays() {
+        for (overlap, ttl) in [
+            (24 * HOUR, HOUR),
+            (3 * HOUR, HOUR),
+            (40 * MINUTE, 18 * MINUTE + Duration::from_secs(15)),
+            (6 * MINUTE, USUAL),
+        ] {
+            let usual = Lifetime::new(USUAL, overlap).unwrap();
+            let told = usual.while_told();
+            assert_eq!((told.ttl, told.bound), (ttl, usual.bound), "{overlap:?}");
+            assert!(told.ttl < told.bound, "{told:?}");
+        }
+        let told = Lifetime::new(USUAL, 24 * HOUR).unwrap().while_told();
+        assert_eq!(told.within(Some(2 * MINUTE)).ttl, MINUTE);
+    }
+
+    #[test]
+    fn what_asking_costs_is_what_the_documentation_says() {
+        let usual = Lifetime::new(USUAL, 24 * HOUR).unwrap();
+        let page = include_str!("lib.rs");
+        for (lifetime, calls) in [(usual, "10,165"), (usual.while_told(), "847")] {
+            let month = 30 * 24 * HOUR;
+            let asked = month.div_duration_f64(lifetime.refresh_after(0.5)).round();
+            assert_eq!(format!("{asked}"), calls.replace(',', ""));
+            let dollars = asked * 0.05 / 10_000.0;
+            let row = format!("| {calls} | ${dollars:.3} | ${:.2} |", dollars * 300.0);
+            assert!(page.contains(&row), "{row}");
         }
     }
 

@@ -1,18 +1,22 @@
 //! What a login to PostgreSQL takes from a version of a secret, whatever the driver.
 
 use rotating_secret_document::shown_engine;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+#[cfg(feature = "sqlx")]
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+#[cfg(feature = "postgres")]
+use tokio_postgres::{Config, config::SslMode};
 
 use crate::credential::Credential;
 
 /// A login: what the secret decides of it.
 pub(crate) struct Login<'a> {
-    pub(crate) host: &'a str,
-    pub(crate) port: u16,
-    pub(crate) user: &'a str,
-    pub(crate) password: &'a SecretString,
-    pub(crate) database: Option<&'a str>,
-    pub(crate) tls: bool,
+    host: &'a str,
+    port: u16,
+    user: &'a str,
+    password: &'a SecretString,
+    database: Option<&'a str>,
+    tls: bool,
 }
 
 /// A version of a secret is not one to log in to PostgreSQL with.
@@ -26,14 +30,16 @@ pub struct NotALogin {
 }
 
 impl<'a> Login<'a> {
-    /// What this version of that secret has for it.
+    /// What this version has for it.
     ///
     /// # Errors
     ///
     /// A field is missing or cannot be read, or the secret is of another engine: that of MySQL has the same fields.
-    pub(crate) fn of(secret: &str, credential: &'a Credential) -> Result<Self, NotALogin> {
+    pub(crate) fn of(credential: &'a Credential) -> Result<Self, NotALogin> {
+        let source = credential.source();
+        let names = &source.names;
         let not = |reason: String| NotALogin {
-            secret: secret.into(),
+            secret: (&*source.secret).into(),
             version: credential.version().into(),
             reason: reason.into(),
         };
@@ -48,18 +54,98 @@ impl<'a> Login<'a> {
                  leave the engine out"
             )));
         }
+        if credential.is_auth_token() && !credential.tls() {
+            return Err(not(
+                "is a token, which a server asks for in clear, and the document says \"ssl\": false: leave that out".to_owned(),
+            ));
+        }
         let missing = |field| {
             not(format!(
-                "has no {field}: store RDS's JSON, with host, username and password"
+                "has no {field}: store RDS's JSON, with host, username and password, or name its fields (Builder::field_names)"
             ))
         };
         Ok(Self {
-            host: credential.host().ok_or_else(|| missing("host"))?,
+            host: credential.host().ok_or_else(|| missing(names.host))?,
             port: credential.port(),
-            user: credential.user().ok_or_else(|| missing("username"))?,
-            password: credential.password().ok_or_else(|| missing("password"))?,
+            user: credential.user().ok_or_else(|| missing(names.username))?,
+            password: credential
+                .password()
+                .ok_or_else(|| missing(names.password))?,
             database: credential.database(),
             tls: credential.tls(),
         })
+    }
+
+    /// These settings with what the secret decides of them.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn with_tokio_postgres(&self, mut config: Config) -> Config {
+        config
+            .host(self.host)
+            .port(self.port)
+            .user(self.user)
+            .password(self.password.expose_secret())
+            .ssl_mode(match self.tls {
+                true => SslMode::Require,
+                false => SslMode::Disable,
+            });
+        if let Some(database) = self.database {
+            config.dbname(database);
+        }
+        config
+    }
+
+    /// The same of sqlx's.
+    #[cfg(feature = "sqlx")]
+    pub(crate) fn with_sqlx(&self, options: PgConnectOptions) -> PgConnectOptions {
+        let options = options
+            .host(self.host)
+            .port(self.port)
+            .username(self.user)
+            .password(self.password.expose_secret())
+            .ssl_mode(match self.tls {
+                true => PgSslMode::VerifyFull,
+                false => PgSslMode::Disable,
+            });
+        match self.database {
+            Some(database) => options.database(database),
+            None => options,
+        }
+    }
+}
+
+/// For an application that makes its connections itself. It is of this version: take it anew for each connection, and after
+/// a rejected login from what [`RotatingSecret::recover`](crate::RotatingSecret::recover) gives.
+impl Credential {
+    /// tokio-postgres's settings: host, port, user, password and database. TLS is required unless the document itself says
+    /// `"ssl": false`; whether the server's certificate is looked at is the connector's matter, see `postgres::TlsBuilder`.
+    ///
+    /// ```
+    /// # use rotating_secret::{NotALogin, RotatingSecret};
+    /// # async fn example(secret: RotatingSecret) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut config = secret.usable().await?.postgres_config()?;
+    /// config.application_name("shop");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A field is missing or cannot be read, or the document is of another engine.
+    #[cfg(feature = "postgres")]
+    pub fn postgres_config(&self) -> Result<Config, NotALogin> {
+        Ok(Login::of(self)?.with_tokio_postgres(Config::new()))
+    }
+
+    /// sqlx's settings: host, port, user, password, database, and verify-full unless the document itself says `"ssl": false`.
+    /// What the secret does not say is taken from the environment as sqlx does (`PGAPPNAME`, `PGOPTIONS`, …); `.pgpass` is not read.
+    ///
+    /// sqlx trusts the public roots. For RDS give it theirs: `.ssl_root_cert_from_pem(postgres::RDS_ROOTS.to_vec())`, with the
+    /// feature `tls`.
+    ///
+    /// # Errors
+    ///
+    /// A field is missing or cannot be read, or the document is of another engine.
+    #[cfg(feature = "sqlx")]
+    pub fn sqlx_options(&self) -> Result<PgConnectOptions, NotALogin> {
+        Ok(Login::of(self)?.with_sqlx(PgConnectOptions::new_without_pgpass()))
     }
 }

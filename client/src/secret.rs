@@ -238,6 +238,19 @@ impl RotatingSecret {
     }
 }
 
+/// The database tells of changes for as long as this lives.
+#[cfg(feature = "listen")]
+pub(crate) struct Hearing(std::sync::Weak<Shared>);
+
+#[cfg(feature = "listen")]
+impl Drop for Hearing {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.pushed.set_heard(false);
+        }
+    }
+}
+
 /// A handle that does not keep the secret fresh.
 #[cfg(feature = "listen")]
 pub(crate) struct WeakSecret {
@@ -248,6 +261,14 @@ pub(crate) struct WeakSecret {
 
 #[cfg(feature = "listen")]
 impl WeakSecret {
+    /// From now on the database tells.
+    pub(crate) fn hear(&self) -> Hearing {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.pushed.set_heard(true);
+        }
+        Hearing(self.shared.clone())
+    }
+
     pub(crate) fn upgrade(&self) -> Option<RotatingSecret> {
         Some(RotatingSecret {
             shared: self.shared.upgrade()?,

@@ -3,7 +3,10 @@
 use std::{
     fmt,
     ops::Deref,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -39,6 +42,8 @@ pub(crate) struct Shared {
 pub(crate) struct Pushed {
     latest: Mutex<Push>,
     told: Notify,
+    /// Somebody listens for it.
+    heard: AtomicBool,
 }
 
 /// That there may be a new version, and perhaps which.
@@ -46,6 +51,8 @@ pub(crate) struct Pushed {
 pub(crate) struct Push {
     pub(crate) unnamed: bool,
     pub(crate) named: Option<String>,
+    /// Nobody listens any more.
+    pub(crate) unheard: bool,
 }
 
 impl Pushed {
@@ -57,6 +64,22 @@ impl Pushed {
             None => latest.unnamed = true,
         }
         self.told.notify_one();
+    }
+
+    /// Whether somebody listens from now on.
+    #[cfg(feature = "listen")]
+    pub(crate) fn set_heard(&self, heard: bool) {
+        self.heard.store(heard, Ordering::SeqCst);
+        if !heard {
+            let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+            latest.unheard = true;
+            self.told.notify_one();
+        }
+    }
+
+    /// Whether somebody listens.
+    pub(crate) fn are_heard(&self) -> bool {
+        self.heard.load(Ordering::SeqCst)
     }
 
     /// What was pushed since the last time; nothing, if that was the whole of it.

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     error::DocumentError,
-    fields::{DEFAULT_DATABASE, DEFAULT_PORT, Fields, OVERLAP_SECONDS},
+    fields::{DEFAULT_DATABASE, DEFAULT_PORT, FieldNames, Fields, OVERLAP_SECONDS},
     host,
     object::{Object, quoted},
     overlap::Overlap,
@@ -143,7 +143,7 @@ impl Document {
         rotated: Option<&Self>,
         default_port: Option<u16>,
     ) -> Result<Self, DocumentError> {
-        let fields = Fields::of(&object);
+        let fields = Fields::of(&object, &FieldNames::RDS);
         if let Some(wrong) = fields.wrong {
             return Err(wrong);
         }

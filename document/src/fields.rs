@@ -20,6 +20,37 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
+/// What a document calls the fields of a login. RDS's names, where nothing else is said.
+///
+/// ```
+/// # use rotating_secret_document::FieldNames;
+/// let names = FieldNames { username: "DB_USER", password: "DB_PASS", ..FieldNames::RDS };
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FieldNames {
+    /// Who logs in.
+    pub username: &'static str,
+    /// The password.
+    pub password: &'static str,
+    /// The server's name or address.
+    pub host: &'static str,
+    /// The server's port.
+    pub port: &'static str,
+    /// The database.
+    pub dbname: &'static str,
+}
+
+impl FieldNames {
+    /// The names that RDS uses, and AWS's rotation functions.
+    pub const RDS: Self = Self {
+        username: "username",
+        password: "password",
+        host: "host",
+        port: "port",
+        dbname: "dbname",
+    };
+}
+
 /// The fields of a document, each read by itself: a document may have some of them, as that of an administrator that RDS manages has
 /// only `username` and `password`.
 #[derive(Clone, Debug, Default)]
@@ -55,16 +86,25 @@ impl Fields {
     ///
     /// It is no JSON object.
     pub fn read(text: &SecretString) -> Result<Self, DocumentError> {
-        Object::parse(text).map(|object| Self::of(&object))
+        Self::read_named(text, &FieldNames::RDS)
     }
 
-    pub(crate) fn of(object: &Object) -> Self {
+    /// The same of a document that has other names for them.
+    ///
+    /// # Errors
+    ///
+    /// As for [`read`](Self::read).
+    pub fn read_named(text: &SecretString, names: &FieldNames) -> Result<Self, DocumentError> {
+        Object::parse(text).map(|object| Self::of(&object, names))
+    }
+
+    pub(crate) fn of(object: &Object, names: &FieldNames) -> Self {
         let mut wrong = None;
         let engine = kept(read::optional(object, "engine"), &mut wrong);
-        let (host, port) = kept(host::address(object, "host", "port"), &mut wrong);
-        let username = kept(read::optional(object, "username"), &mut wrong);
-        let password = kept(read::secret(object, "password"), &mut wrong);
-        let dbname = kept(read::optional(object, "dbname"), &mut wrong);
+        let (host, port) = kept(host::address(object, names.host, names.port), &mut wrong);
+        let username = kept(read::optional(object, names.username), &mut wrong);
+        let password = kept(read::secret(object, names.password), &mut wrong);
+        let dbname = kept(read::optional(object, names.dbname), &mut wrong);
         // who logs in needs neither: an application may have a `key` of another kind
         let key = read::secret(object, "key").ok().flatten();
         let administrator = read::optional(object, "masterarn").ok().flatten();
@@ -96,11 +136,15 @@ impl Fields {
             Some(false) => "disable",
             _ => "verify-full",
         };
+        // readers of URLs drop these two from a path, encoded or not
+        let (path, query) = match database {
+            "." | ".." => (String::new(), format!("dbname={database}&")),
+            _ => (encoded(database).to_string(), String::new()),
+        };
         let url = Zeroizing::new(format!(
-            "postgresql://{}:{}@{server}/{}?sslmode={mode}",
+            "postgresql://{}:{}@{server}/{path}?{query}sslmode={mode}",
             encoded(self.username.as_deref()?),
             encoded(password),
-            encoded(database),
         ));
         Some(url.as_str().into())
     }

@@ -7,7 +7,7 @@
 //!
 //! | item | what |
 //! |---|---|
-//! | [`Fields`] | what any text has of a credential, field by field |
+//! | [`Fields`] | what any text has of a credential, field by field, under RDS's names or others ([`FieldNames`]) |
 //! | `Document` | a whole credential: a login, or a service's API key. It is written back. Feature `requests` |
 //! | `table` | documents as people write them, with their right reading. Feature `table` |
 //!
@@ -38,7 +38,7 @@ mod url;
 mod whole;
 
 pub use error::{DocumentError, shown_engine};
-pub use fields::{DEFAULT_DATABASE, DEFAULT_PORT, Fields};
+pub use fields::{DEFAULT_DATABASE, DEFAULT_PORT, FieldNames, Fields};
 pub use overlap::Overlap;
 pub use strategy::Strategy;
 #[cfg(feature = "requests")]

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use secrecy::{ExposeSecret, SecretString};
 
 use rotating_secret_document::{
-    Document, DocumentError, ENGINES, Fields, Overlap,
+    Document, DocumentError, ENGINES, FieldNames, Fields, Overlap,
     table::{ROWS, Reading},
 };
 
@@ -238,6 +238,27 @@ fn a_url_logs_in_with_any_password() {
         "postgresql://u:p@[::1]:1/d?sslmode=disable"
     );
     assert_eq!(url(r#"{"username":"u","password":"p"}"#), None);
+}
+
+#[test]
+fn a_document_that_has_other_names_for_the_fields_is_read_by_them_and_errors_name_them() {
+    let names = FieldNames {
+        username: "DB_USER",
+        password: "pass",
+        host: "DB_HOST",
+        port: "DB_PORT",
+        dbname: "DB_NAME",
+    };
+    let text = r#"{"DB_USER":"orders","pass":"p","DB_HOST":"h","DB_PORT":"6543","DB_NAME":"shop","username":"other","password":7}"#;
+    let fields = Fields::read_named(&text.into(), &names).unwrap();
+    assert_eq!(fields.wrong, None);
+    assert_eq!(
+        fields.url().unwrap().expose_secret(),
+        "postgresql://orders:p@h:6543/shop?sslmode=verify-full"
+    );
+    let wrong = r#"{"DB_USER":"orders","pass":7}"#;
+    let wrong = Fields::read_named(&wrong.into(), &names).unwrap().wrong;
+    assert!(wrong.unwrap().to_string().contains("\"pass\""));
 }
 
 proptest! {

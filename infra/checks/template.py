@@ -6,13 +6,23 @@ import re
 import unittest
 
 from samcli.lib.cfn_language_extensions.api import process_template
+from samcli.lib.cfn_language_extensions.exceptions import InvalidTemplateException
 from samcli.lib.cfn_language_extensions.models import PseudoParameterValues
 from samcli.yamlhelper import yaml_parse
 
 INFRA = pathlib.Path(__file__).parent.parent
 EVERYTHING = json.loads((INFRA / "checks/everything.json").read_text())  # each parameter, with a value of its own
 SECRETS = EVERYTHING["SecretArns"]
-REFUSED = json.loads((INFRA / "checks/refused.json").read_text())  # what neither SAM nor Terraform takes
+# What neither SAM nor Terraform takes, and what both take: values of single parameters, and parameters that stand together. What
+# is refused so has the name that the message has.
+REFUSED, ACCEPTED = (json.loads((INFRA / f"checks/{name}.json").read_text()) for name in ["refused", "accepted"])
+OUTSIDE_OF_ANY_VPC = {"SecretArns": SECRETS[:1]}
+IN_A_VPC = OUTSIDE_OF_ANY_VPC | {
+    "VpcId": "vpc-1",
+    "SubnetIds": ["subnet-1", "subnet-2"],
+    "DatabaseSecurityGroupIds": ["sg-1"],
+    "ApiCidr": "0.0.0.0/0",
+}
 ACCOUNT, REGION = "123456789012", "us-east-1"
 
 
@@ -23,9 +33,14 @@ def read(name="template.yaml"):
 
 def rendered(parameters, name="template.yaml", partition="aws", region=REGION, suffix="amazonaws.com"):
     """The whole template with these parameters. A list is given as a list."""
-    values = {key: ",".join(value) if isinstance(value, list) else value for key, value in parameters.items()}
+    values = {key: text(value) for key, value in parameters.items()}
     pseudo = PseudoParameterValues(region=region, account_id=ACCOUNT, partition=partition, url_suffix=suffix)
     return process_template(read(name), values, pseudo)
+
+
+def text(value):
+    """A parameter as it is typed."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def render(parameters, name="template.yaml", **place):
@@ -55,28 +70,44 @@ def plain(value):
     return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
-def refused(parameters):
-    """What the template's rules say against these parameters; nothing if they let them pass."""
-    template = read()
-    values = {name: str(parameter.get("Default", "")) for name, parameter in template["Parameters"].items()}
-    values.update(parameters)
-    return [
+def refused(parameters, name="template.yaml"):
+    """What CloudFormation says against these parameters, before it makes anything; nothing if it lets them pass."""
+    template = read(name)
+    values = {key: text(parameter.get("Default", "")) for key, parameter in template["Parameters"].items()}
+    values.update({key: text(value) for key, value in parameters.items()})
+    said = [
+        f"{key}: {parameter.get('ConstraintDescription')}"
+        for key, parameter in template["Parameters"].items()
+        if not all(accepts(parameter, item) for item in items(parameter, values[key]))
+    ]
+    said += [
         assertion["AssertDescription"]
-        for rule in template["Rules"].values()
+        for rule in template.get("Rules", {}).values()
         if "RuleCondition" not in rule or _holds(rule["RuleCondition"], values)
         for assertion in rule["Assertions"]
         if not _holds(assertion["Assert"], values)
     ]
+    if not said:
+        try:
+            rendered(parameters, name)
+        except InvalidTemplateException as why:
+            said.append(str(why))
+    return said
+
+
+def items(parameter, value):
+    """What CloudFormation holds against the pattern: of a list each item, without spaces around it."""
+    return [item.strip() for item in value.split(",")] if parameter["Type"] == "CommaDelimitedList" else [value]
 
 
 def accepts(parameter, value):
     """Whether a parameter takes this value, or this item of a list, by its own bounds."""
-    text = str(value)
+    value = text(value)
     return (
-        ("AllowedPattern" not in parameter or re.fullmatch(parameter["AllowedPattern"], text) is not None)
-        and ("AllowedValues" not in parameter or text in map(str, parameter["AllowedValues"]))
-        and ("MinValue" not in parameter or float(text) >= parameter["MinValue"])
-        and ("MaxValue" not in parameter or float(text) <= parameter["MaxValue"])
+        ("AllowedPattern" not in parameter or re.fullmatch(parameter["AllowedPattern"], value) is not None)
+        and ("AllowedValues" not in parameter or value in map(str, parameter["AllowedValues"]))
+        and ("MinValue" not in parameter or float(value) >= parameter["MinValue"])
+        and ("MaxValue" not in parameter or float(value) <= parameter["MaxValue"])
     )
 
 

@@ -29,11 +29,10 @@ class Network(template.Rendered):
         self.assertGreater(len(waits), 3)
         self.assertEqual(set(self.bare["TheWay"]["Metadata"]["WaitsFor"]), {""})
 
-    def test_each_of_four_databases_has_a_rule_with_its_own_port_or_the_first(self):
+    def test_each_of_four_databases_has_a_rule_with_its_own_port_or_the_one_for_all(self):
         groups = [f"sg-0123456789abcde{number:02}" for number in range(4)]
         for ports, expected in [
             (["5432"], ["5432"] * 4),
-            (["5432", "6432"], ["5432", "6432", "5432", "5432"]),
             (["1", "2", "3", "4"], ["1", "2", "3", "4"]),
         ]:
             resources = template.render({**EVERYTHING, "DatabaseSecurityGroupIds": groups, "DatabaseCidrs": [], "DatabasePorts": ports})
@@ -55,6 +54,7 @@ class Network(template.Rendered):
                 ("5432", "5432", EVERYTHING["DatabaseSecurityGroupIds"][0]),
                 ("6432", "6432", EVERYTHING["DatabaseSecurityGroupIds"][1]),
                 ("5432", "5432", EVERYTHING["DatabaseCidrs"][0]),
+                ("6432", "6432", EVERYTHING["DatabaseCidrs"][1]),
                 (443, 443, "EndpointSecurityGroup"),
                 (443, 443, EVERYTHING["EndpointSecurityGroupIds"][0]),
                 (443, 443, EVERYTHING["ApiCidr"]),
@@ -62,10 +62,19 @@ class Network(template.Rendered):
                 (53, 53, EVERYTHING["DnsCidr"]),
             ],
         )
-        self.assertEqual([rule["IpProtocol"] for rule in egress], ["tcp"] * 6 + ["udp", "tcp"])
-        self.assertTrue(all(rule["Description"] for rule in egress))
+        self.assertEqual([rule["IpProtocol"] for rule in egress], ["tcp"] * 7 + ["udp", "tcp"])
         for rule in of_type(self.full, "AWS::EC2::SecurityGroupIngress").values():
             self.assertEqual(rule["SourceSecurityGroupId"], "FunctionSecurityGroup")
+
+    def test_every_rule_and_group_says_what_it_is_for_in_characters_that_ec2_takes(self):
+        groups = of_type(self.full, "AWS::EC2::SecurityGroup").values()
+        said = [group["GroupDescription"] for group in groups]
+        rules = [rule for group in groups for way in ["Ingress", "Egress"] for rule in group.get(f"SecurityGroup{way}", [])]
+        rules += of_type(self.full, "AWS::EC2::SecurityGroupIngress").values()
+        said += [rule["Description"] for rule in rules]
+        self.assertGreater(len(said), 10)
+        for text in said:
+            self.assertRegex(text, r"^[0-9A-Za-z_ .:/()#,@\[\]+=&;{}!$*-]{1,255}$")
 
     def test_what_is_not_asked_for_is_not_made(self):
         self.assertFalse([name for name, item in self.bare.items() if "::EC2::" in item["Type"]])
@@ -98,7 +107,7 @@ class Network(template.Rendered):
         self.assertIn("VpcCidr", "".join(template.refused(vpc | {"CreateSecretsManagerEndpoint": "true"})))
         for name, value in vpc.items() | {("CreateSecretsManagerEndpoint", "true"), ("EndpointSecurityGroupIds", "sg-0123456789abcdef1")}:
             if name not in ["SecretArns", "VpcId"]:
-                self.assertIn("want VpcId", "".join(template.refused({"SecretArns": SECRETS[0], name: value})))
+                self.assertIn("need VpcId", "".join(template.refused({"SecretArns": SECRETS[0], name: value})))
 
 
 if __name__ == "__main__":

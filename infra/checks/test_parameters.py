@@ -7,7 +7,7 @@ from samcli.cli.types import CfnParameterOverridesType
 from samcli.commands.deploy.guided_config import GuidedConfig
 
 import template
-from template import EVERYTHING, REFUSED
+from template import ACCEPTED, EVERYTHING, IN_A_VPC, OUTSIDE_OF_ANY_VPC, REFUSED
 
 
 class Parameters(template.Rendered):
@@ -60,13 +60,55 @@ class Parameters(template.Rendered):
         self.assertEqual(kept, {"LogGroup": "RetainExceptOnCreate"})
 
     def test_names_aliases_and_what_is_out_of_bounds_are_refused_by_a_parameter_of_its_own(self):
-        for name, values in REFUSED.items():
-            parameter = template.read()["Parameters"][name]
+        parameters = template.read()["Parameters"]
+        for name, values in REFUSED["alone"].items():
             for value in values:
-                self.assertFalse(template.accepts(parameter, value), f"{name}={value}")
-        for name, value in EVERYTHING.items():
-            for item in value if isinstance(value, list) else [value]:
-                self.assertTrue(template.accepts(template.read()["Parameters"][name], item), f"{name}={item}")
+                self.assertFalse(template.accepts(parameters[name], value), f"{name}={value!r}")
+        for name, values in ACCEPTED["alone"].items():
+            for value in values:
+                self.assertTrue(template.accepts(parameters[name], value), f"{name}={value!r}")
+        self.assertEqual(template.refused(EVERYTHING), [])
+
+    def test_what_does_nothing_or_is_too_much_is_refused_by_name(self):
+        for where, base in [("outside_of_any_vpc", OUTSIDE_OF_ANY_VPC), ("in_a_vpc", IN_A_VPC)]:
+            for because, given in REFUSED[where]:
+                with self.subTest(where, **given):
+                    said = " ".join(template.refused(base | given))
+                    self.assertIn(because, said)
+            for given in ACCEPTED[where]:
+                with self.subTest(where, **given):
+                    self.assertEqual(template.refused(base | given), [])
+
+    def test_a_list_with_a_fixed_number_of_places_takes_no_more_than_these(self):
+        """Terraform takes any number of them."""
+        for name, base, item, most in [
+            ("DatabaseSecurityGroupIds", IN_A_VPC, "sg-1", 4),
+            ("DatabaseCidrs", IN_A_VPC, "192.0.2.0/24", 4),
+            ("EndpointSecurityGroupIds", IN_A_VPC, "sg-1", 1),
+            ("LayerArns", OUTSIDE_OF_ANY_VPC, EVERYTHING["LayerArns"][0], 5),
+        ]:
+            with self.subTest(name):
+                self.assertEqual(template.refused(base | {name: [item] * most}), [])
+                (said,) = template.refused(base | {name: [item] * (most + 1)})
+                self.assertIn(name, said)
+                self.assertIn(["", "one", "two", "three", "four", "five"][most], said)
+        new = {"SecretName": "orders/db", "SecretDocument": '{"username": "orders"}'}
+        regions = ["eu-west-1", "us-gov-east-1", "cn-north-1"]
+        self.assertEqual(template.refused(new | {"ReplicaRegions": regions[:2]}, "secret.yaml"), [])
+        self.assertIn("two", " ".join(template.refused(new | {"ReplicaRegions": regions}, "secret.yaml")))
+
+    def test_what_is_refused_says_what_would_be_taken(self):
+        for name in ["template.yaml", "secret.yaml"]:
+            for parameter in template.read(name)["Parameters"].values():
+                if "AllowedPattern" in parameter:
+                    self.assertGreater(len(parameter["ConstraintDescription"]), 4)
+
+    def test_the_longest_name_is_not_too_long_for_what_is_named_after_it(self):
+        longest = ACCEPTED["alone"]["FunctionName"][0]
+        resources = template.render(EVERYTHING | {"FunctionName": longest})
+        rules = template.of_type(resources, "AWS::Events::Rule").values()
+        for name in [rule["Name"] for rule in rules] + [f"{longest}-age-check"]:  # Terraform's third rule
+            self.assertLessEqual(len(name), 64, name)
 
     def test_a_new_secret_is_guarded_from_deletion_unless_one_says_otherwise(self):
         parameters = {"SecretName": "orders/db", "SecretDocument": '{"username": "orders"}'}

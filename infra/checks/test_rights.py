@@ -54,6 +54,20 @@ class Rights(template.Rendered):
                 condition = statement["Condition"]["StringEquals"]
                 self.assertEqual(condition, {"secretsmanager:resource/AllowRotationLambdaArn": FUNCTION}, statement["Sid"])
 
+    def test_an_operator_promotes_only_replicas_of_this_regions_secrets_that_the_deployment_watches(self):
+        (promotes,) = [
+            statement
+            for statement in template.statements(self.full["OperatorPolicy"])
+            if "secretsmanager:StopReplicationToReplica" in as_list(statement["Action"])
+        ]
+        self.assertEqual(
+            promotes["Condition"],
+            {
+                "StringEquals": {"secretsmanager:SecretPrimaryRegion": "us-east-1"},
+                "StringLike": {"secretsmanager:SecretId": EVERYTHING["WatchedSecrets"]},
+            },
+        )
+
     def test_two_hundred_secrets_stay_within_the_limits_of_iam_cloudformation_and_eventbridge(self):
         name = "team-orders/service-number-%03d/database"  # longer than most
         secrets = [f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{name % n}-AbCdEf" for n in range(200)]

@@ -2,17 +2,41 @@
 
 import json
 import re
+import shutil
 import unittest
 
 import template
+import terraform_docs
 from on_moto import OnMoto, by_address
-from template import EVERYTHING, REFUSED
+from template import ACCEPTED, EVERYTHING, IN_A_VPC, OUTSIDE_OF_ANY_VPC, REFUSED
 
 NAMES = ["orders", "stock"]
 
 
 def snake(name):
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def cases():
+    """What is to be refused, with the variable that says so, and what is to be taken: in Terraform's words."""
+    types = {name: body["type"] for name, body in terraform_docs.blocks(template.INFRA / "terraform", "variable").items()}
+
+    def case(given, because=None):
+        variables = {snake(name): value for name, value in given.items()}
+        for name, value in variables.items():
+            if "map" in types[name]:
+                variables[name] = {str(index): item for index, item in enumerate(template.as_list(value))}
+            elif "list" in types[name]:
+                variables[name] = template.as_list(value)
+        return variables, because and [f"var.{snake(because)}"]
+
+    for where, base in [("outside_of_any_vpc", OUTSIDE_OF_ANY_VPC), ("in_a_vpc", IN_A_VPC)]:
+        yield from (case(base | given, because) for because, given in REFUSED[where])
+        yield from (case(base | given) for given in ACCEPTED[where])
+    for name, values in REFUSED["alone"].items():
+        yield from (case(OUTSIDE_OF_ANY_VPC | {name: value}, name) for value in values)
+    for name, values in ACCEPTED["alone"].items():
+        yield from (case(OUTSIDE_OF_ANY_VPC | {name: value}) for value in values)
 
 
 def tidy(alarm):
@@ -30,7 +54,7 @@ def tidy(alarm):
 
 
 class Module(OnMoto):
-    folders = ["", "examples/new-secret", "examples/existing-secret"]
+    folders = ["", "examples/new-secret", "examples/existing-secret", "tests/beside"]
 
     @classmethod
     def setUpClass(cls):
@@ -253,30 +277,36 @@ class Module(OnMoto):
             self.assertIn(words, said)
             self.assertIn("the endpoint lets nobody in", said)
 
-    def test_what_the_template_refuses_is_refused_here_too(self):
-        """All at once, but for the variables whose rules look at others: Terraform asks those only when the others pass."""
-        values = {}
-        for name, (value, *_) in REFUSED.items():
-            values[snake(name)] = [value] if template.read()["Parameters"][name]["Type"] == "CommaDelimitedList" else value
-        values["secret_arns"] = {"orders": REFUSED["SecretArns"][0]}
-        with_others = {name: values.pop(name) for name in ["vpc_id", "restart_secrets"]}
-        self.assertEqual(self.refused(values), set(values))
-        self.assertEqual(self.refused(with_others), set(with_others))
-
-    def refused(self, changes):
-        """The variables whose rules do not let these values pass."""
-        self.terraform.write("", self.variables | changes)
-        self.addCleanup(self.terraform.write, "", self.variables)
-        told = self.terraform.run("", "plan", "-json", "-refresh=false").stdout
-        lines = (template.INFRA / "terraform/variables.tf").read_text().splitlines()
-        numbers = map(int, re.findall(r"the validation rule at variables.tf:(\d+),", told))
-        declared = [[line for line in lines[:number] if line.startswith("variable ")][-1] for number in numbers]
-        return {line.split('"')[1] for line in declared}
+    def test_what_the_template_refuses_and_takes_is_refused_and_taken_here_too(self):
+        """As one `terraform test` of the variables alone: without a provider, hundreds of plans take seconds."""
+        tried = list(cases())
+        runs = {
+            f"case_{number}": {"command": "plan", "variables": variables} | ({"expect_failures": because} if because else {})
+            for number, (variables, because) in enumerate(tried)
+        }
+        folder = self.terraform.folder("variables")
+        folder.mkdir()
+        shutil.copy(template.INFRA / "terraform/variables.tf", folder)
+        (folder / "cases.tftest.json").write_text(json.dumps({"variables": {"package": "any"}, "run": runs}))
+        self.terraform.done("variables", "init", "-no-color")
+        lines = map(json.loads, self.terraform.run("variables", "test", "-json").stdout.splitlines())
+        ended = [line["test_run"] for line in lines if line["type"] == "test_run" and line["test_run"]["progress"] == "complete"]
+        passed = {run["run"] for run in ended if run["status"] == "pass"}
+        wrong = [json.dumps(case) for number, case in enumerate(tried) if f"case_{number}" not in passed]
+        self.assertEqual("\n".join(wrong), "", "one that is not refused keeps the rest from being tried")
 
     def test_the_modules_own_tests_pass(self):
         self.terraform.write("", {})
         self.addCleanup(self.terraform.write, "", self.variables)
         self.terraform.done("", "test", "-no-color")
+
+    def test_rules_for_what_the_plan_does_not_know_yet_are_made_once_it_is_known(self):
+        function = "module.later.aws_lambda_function.function"  # and what it needs; moto rotates no secret without a value
+        self.terraform.done("tests/beside", "apply", "-auto-approve", "-no-color", f"-target={function}")
+        group = self.terraform.done("tests/beside", "state", "show", "-no-color", "module.later.aws_security_group.function[0]")
+        self.assertEqual(group.count("description      ="), 7, group)
+        self.assertEqual(group.count('"10.0.9.0/24"'), 5, group)
+        self.terraform.destroy("tests/beside")
 
     def test_a_log_that_outlived_the_module_is_taken_in_again(self):
         address = "aws_cloudwatch_log_group.function"
@@ -292,7 +322,9 @@ class Module(OnMoto):
         waits = set(re.findall(r"(?m)^    (aws_\w+\.\w+),$", schedule.split("\n}\n")[0]))
         network = (template.INFRA / "terraform/network.tf").read_text()
         ways = re.findall(r'resource "(aws_vpc_security_group_\w+_rule|aws_vpc_endpoint)" "(\w+)"', network)
-        self.assertEqual(waits - {"aws_lambda_permission.secrets_manager"}, {".".join(way) for way in ways})
+        self.assertEqual(
+            waits - {"aws_lambda_permission.secrets_manager", "aws_security_group.function"}, {".".join(way) for way in ways}
+        )
 
     def test_an_existing_secret_and_database_want_five_variables_at_most(self):
         example = {

@@ -6,7 +6,9 @@ locals {
   # put together, as the role's policy names the function that is made with the role
   function_arn = "arn:${data.aws_partition.this.partition}:lambda:${local.region}:${local.account}:function:${var.function_name}"
   all_secrets  = "arn:${data.aws_partition.this.partition}:secretsmanager:${local.region}:${local.account}:secret:*"
-  in_vpc       = length(var.subnet_ids) > 0 # not vpc_id, which is not known yet if the VPC is made beside this
+  # not by vpc_id, nor by how many subnets there are, for what is made beside this is not known to the plan. Without a VPC there is
+  # neither of these, and in one there has to be.
+  in_vpc = length(var.database_security_group_ids) + length(var.database_cidrs) > 0
 }
 
 resource "aws_cloudwatch_log_group" "function" {
@@ -94,7 +96,7 @@ resource "aws_secretsmanager_secret_rotation" "secret" {
   depends_on = [
     aws_lambda_permission.secrets_manager,
     aws_vpc_endpoint.service,
-    aws_vpc_security_group_egress_rule.function,
+    aws_security_group.function,
     aws_vpc_security_group_ingress_rule.database,
     aws_vpc_security_group_ingress_rule.endpoint,
     aws_vpc_security_group_ingress_rule.existing_endpoint,

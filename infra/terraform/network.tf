@@ -6,30 +6,22 @@ locals {
     var.create_secrets_manager_endpoint ? { secretsmanager = "Secrets Manager" } : {},
     var.create_kms_endpoint ? { kms = "KMS" } : {},
   )
-  # one port for all, or one for each, in the same order; by number, for a group that is made beside this has no ID yet
-  ports              = [for index in range(max(length(var.database_security_group_ids), length(var.database_cidrs))) : try(var.database_ports[index], var.database_ports[0])]
-  database_groups    = { for index, group in var.database_security_group_ids : "database_${index + 1}" => { group = group, port = local.ports[index] } }
-  database_addresses = { for index, cidr in var.database_cidrs : "database_elsewhere_${index + 1}" => { cidr = cidr, port = local.ports[index] } }
-  egress = merge(
-    { for name, way in local.database_groups : name => { protocol = "tcp", port = way.port, group = way.group, cidr = null, description = "a database" } },
-    { for name, way in local.database_addresses : name => { protocol = "tcp", port = way.port, group = null, cidr = way.cidr, description = "a database elsewhere" } },
-    !var.create_secrets_manager_endpoint ? {} : {
-      endpoint = { protocol = "tcp", port = 443, group = aws_security_group.endpoint[0].id, cidr = null, description = "the endpoint of Secrets Manager" }
-    },
-    { for index, group in var.endpoint_security_group_ids : "existing_endpoint_${index + 1}" => {
-      protocol = "tcp", port = 443, group = group, cidr = null, description = "the endpoint that the VPC has"
-    } },
-    var.api_cidr == "" ? {} : {
-      apis = { protocol = "tcp", port = 443, group = null, cidr = var.api_cidr, description = "APIs whose keys rotate" }
-    },
-    var.dns_cidr == "" ? {} : {
-      dns      = { protocol = "udp", port = 53, group = null, cidr = var.dns_cidr, description = "the VPC's own DNS servers" }
-      dns_long = { protocol = "tcp", port = 53, group = null, cidr = var.dns_cidr, description = "the VPC's own DNS servers, long answers" }
-    },
+  # by number, for a group that is made beside this has no ID yet
+  port_of         = [for index in range(max(length(var.database_security_group_ids), length(var.database_cidrs))) : var.database_ports[length(var.database_ports) == 1 ? 0 : index]]
+  database_groups = { for index, group in var.database_security_group_ids : "database_${index + 1}" => { group = group, port = local.port_of[index] } }
+  egress = concat(
+    [for index, group in var.database_security_group_ids : { protocol = "tcp", port = local.port_of[index], groups = [group], cidrs = [], description = "a database" }],
+    [for index, cidr in var.database_cidrs : { protocol = "tcp", port = local.port_of[index], groups = [], cidrs = [cidr], description = "a database elsewhere" }],
+    [for group in aws_security_group.endpoint[*].id : { protocol = "tcp", port = 443, groups = [group], cidrs = [], description = "the endpoint of Secrets Manager" } if var.create_secrets_manager_endpoint],
+    [for group in var.endpoint_security_group_ids : { protocol = "tcp", port = 443, groups = [group], cidrs = [], description = "the endpoint that the VPC has" }],
+    [for cidr in compact([var.api_cidr]) : { protocol = "tcp", port = 443, groups = [], cidrs = [cidr], description = "APIs whose keys rotate" }],
+    [for cidr in compact([var.dns_cidr]) : { protocol = "udp", port = 53, groups = [], cidrs = [cidr], description = "DNS servers of the VPC" }],
+    [for cidr in compact([var.dns_cidr]) : { protocol = "tcp", port = 53, groups = [], cidrs = [cidr], description = "DNS servers of the VPC, long answers" }],
   )
 }
 
-# Terraform takes away the rule that lets everything out, which a new group has.
+# The rules stand within the group: a rule of its own would have to be known to the plan, and what is made beside this is not. They
+# take the place of the rule that lets everything out, which a new group has.
 resource "aws_security_group" "function" {
   count       = local.in_vpc ? 1 : 0
   name_prefix = var.function_name
@@ -37,21 +29,22 @@ resource "aws_security_group" "function" {
   vpc_id      = var.vpc_id
   tags        = var.tags
 
+  # one value and no blocks: how many blocks there are would have to be known too
+  egress = [for rule in local.egress : {
+    description      = rule.description
+    protocol         = rule.protocol
+    from_port        = rule.port
+    to_port          = rule.port
+    security_groups  = rule.groups
+    cidr_blocks      = rule.cidrs
+    ipv6_cidr_blocks = []
+    prefix_list_ids  = []
+    self             = false
+  }]
+
   lifecycle {
     create_before_destroy = true
   }
-}
-
-resource "aws_vpc_security_group_egress_rule" "function" {
-  for_each                     = { for name, rule in local.egress : name => rule if local.in_vpc }
-  security_group_id            = aws_security_group.function[0].id
-  description                  = each.value.description
-  ip_protocol                  = each.value.protocol
-  from_port                    = each.value.port
-  to_port                      = each.value.port
-  referenced_security_group_id = each.value.group
-  cidr_ipv4                    = each.value.cidr
-  tags                         = var.tags
 }
 
 resource "aws_vpc_security_group_ingress_rule" "database" {

@@ -113,11 +113,14 @@ locals {
       Resource = var.administrator_secret_arns
     }],
     [{
-      Sid       = "PromoteAReplica"
-      Effect    = "Allow"
-      Action    = "secretsmanager:StopReplicationToReplica"
-      Resource  = replace(local.all_secrets, ":${local.region}:", ":*:")
-      Condition = { StringEquals = { "secretsmanager:SecretPrimaryRegion" = local.region } }
+      Sid      = "PromoteAReplica"
+      Effect   = "Allow"
+      Action   = "secretsmanager:StopReplicationToReplica"
+      Resource = replace(local.all_secrets, ":${local.region}:", ":*:")
+      Condition = {
+        StringEquals = { "secretsmanager:SecretPrimaryRegion" = local.region }
+        StringLike   = { "secretsmanager:SecretId" = var.watched_secrets }
+      }
     }],
     [{
       Sid      = "FindWhoRead"

@@ -2,18 +2,20 @@
 # from elsewhere.
 
 variable "function_name" {
-  description = "Also names the log group, the alarms and the dashboard."
+  description = "Also names the log group, the alarms and the dashboard. 54 characters at most."
   type        = string
   default     = "secret-rotation"
+  nullable    = false
   validation {
-    condition     = can(regex("^([a-zA-Z0-9-_]{1,64})$", var.function_name))
-    error_message = "Letters, digits, - and _, 64 at most."
+    condition     = can(regex("^([a-zA-Z0-9-_]{1,54})$", var.function_name))
+    error_message = "Letters, digits, - and _, 54 at most; EventBridge takes ten more, for the rules named after it."
   }
 }
 
 variable "secret_arns" {
   description = "Full ARNs of the secrets to rotate, with the six characters that the service appended, each by a name of your choice."
   type        = map(string)
+  nullable    = false
   validation {
     condition     = length(var.secret_arns) > 0
     error_message = "Name one secret or more."
@@ -28,6 +30,7 @@ variable "administrator_secret_arns" {
   description = "Full ARNs of the secrets that masterarn names, which the function only reads."
   type        = list(string)
   default     = []
+  nullable    = false
   validation {
     condition     = alltrue([for item in var.administrator_secret_arns : can(regex("^(arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+-[A-Za-z0-9]{6})$", item))])
     error_message = "Full ARNs, not names, with the six characters that the service appended."
@@ -38,6 +41,7 @@ variable "kms_key_arns" {
   description = "The customer's keys under which these secrets stand; none for aws/secretsmanager."
   type        = list(string)
   default     = []
+  nullable    = false
   validation {
     condition     = alltrue([for item in var.kms_key_arns : can(regex("^(arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+)$", item))])
     error_message = "ARNs of keys; IAM does not know the key behind an alias."
@@ -45,22 +49,24 @@ variable "kms_key_arns" {
 }
 
 variable "schedule_expression" {
-  description = "When each secret rotates, rate() or cron()."
+  description = "When each secret rotates in UTC, such as rate(30 days) or cron(0 3 ? * SUN *). Every four hours at most."
   type        = string
   default     = "rate(30 days)"
+  nullable    = false
   validation {
-    condition     = can(regex("^((rate|cron)\\(.+\\))$", var.schedule_expression))
-    error_message = "Say rate() or cron()."
+    condition     = can(regex("^(rate\\((([4-9]|[1-9][0-9]{1,2}) hours|1 day|([2-9]|[1-9][0-9]{1,2}) days)\\)|cron\\(0 ((1?[0-9]|2[0-3])|(1?[0-9]|2[0-3])?/([4-9]|1[0-9]|2[0-3])) ((\\*|L|([1-9]|[12][0-9]|3[01])([-/,]([1-9]|[12][0-9]|3[01]))*) (\\*|([1-9]|1[0-2]|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)([-/,]([1-9]|1[0-2]|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC))*) \\?|\\? (\\*|([1-9]|1[0-2]|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)([-/,]([1-9]|1[0-2]|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC))*) (\\*|L|([1-7]|SUN|MON|TUE|WED|THU|FRI|SAT)(L|#[1-5])?([-/,]([1-7]|SUN|MON|TUE|WED|THU|FRI|SAT)(L|#[1-5])?)*)) \\*\\))$", var.schedule_expression))
+    error_message = "Give rate(4 hours) to rate(999 hours), rate(1 day) to rate(999 days), or cron(0 HOURS DAY MONTH WEEKDAY *) such as cron(0 3 ? * SUN *); one of DAY and WEEKDAY is a ?, and HOURS is one hour, or 8/12 for every twelve from 8:00, four at least."
   }
 }
 
 variable "schedule_window" {
-  description = "How long after that time a rotation may begin, such as 3h; none for Secrets Manager's own choice."
+  description = "How long after that time a rotation may begin, such as 3h, within the same UTC day and before the next one; none for Secrets Manager's own choice."
   type        = string
   default     = ""
+  nullable    = false
   validation {
-    condition     = var.schedule_window == "" || can(regex("^([0-9]{1,2}h)$", var.schedule_window))
-    error_message = "Whole hours, such as 3h."
+    condition     = var.schedule_window == "" || can(regex("^(([1-9]|1[0-9]|2[0-4])h)$", var.schedule_window))
+    error_message = "Whole hours from 1h to 24h, such as 3h."
   }
 }
 
@@ -68,12 +74,14 @@ variable "rotate_immediately" {
   description = "Whether a deployment rotates too. If not, Secrets Manager runs testSecret and changes nothing."
   type        = bool
   default     = false
+  nullable    = false
 }
 
 variable "memory_size" {
   description = "MB."
   type        = number
   default     = 256
+  nullable    = false
   validation {
     condition     = var.memory_size >= 128 && var.memory_size <= 10240
     error_message = "From 128 to 10240."
@@ -84,6 +92,7 @@ variable "timeout" {
   description = "Seconds for one step."
   type        = number
   default     = 60
+  nullable    = false
   validation {
     condition     = var.timeout >= 10 && var.timeout <= 900
     error_message = "From 10 to 900."
@@ -94,6 +103,7 @@ variable "reserved_concurrency" {
   description = "Executions kept for the function, and its limit; -1 for the account's. Rotations beyond it are throttled."
   type        = number
   default     = -1
+  nullable    = false
   validation {
     condition     = var.reserved_concurrency >= -1
     error_message = "-1 or more."
@@ -104,6 +114,7 @@ variable "log_retention_days" {
   description = "Days that the log is kept."
   type        = number
   default     = 365
+  nullable    = false
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
     error_message = "One of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653."
@@ -114,6 +125,7 @@ variable "log_level" {
   description = "What the log holds."
   type        = string
   default     = "INFO"
+  nullable    = false
   validation {
     condition     = contains(["ERROR", "WARN", "INFO", "DEBUG", "TRACE"], var.log_level)
     error_message = "One of ERROR, WARN, INFO, DEBUG, TRACE."
@@ -124,12 +136,14 @@ variable "overlap_window" {
   description = "How long the old one of two users logs in after a rotation."
   type        = string
   default     = "24h"
+  nullable    = false
 }
 
 variable "password_length" {
   description = "Characters of a new password."
   type        = number
   default     = 32
+  nullable    = false
   validation {
     condition     = var.password_length >= 16 && var.password_length <= 1024
     error_message = "From 16 to 1024."
@@ -140,42 +154,49 @@ variable "exclude_characters" {
   description = "What no password has."
   type        = string
   default     = "\\:/@\"'"
+  nullable    = false
 }
 
 variable "exclude_numbers" {
   description = "Whether passwords have no digits."
   type        = bool
   default     = false
+  nullable    = false
 }
 
 variable "exclude_punctuation" {
   description = "Whether passwords have no punctuation."
   type        = bool
   default     = false
+  nullable    = false
 }
 
 variable "exclude_uppercase" {
   description = "Whether passwords have no capital letters."
   type        = bool
   default     = false
+  nullable    = false
 }
 
 variable "exclude_lowercase" {
   description = "Whether passwords have no small letters."
   type        = bool
   default     = false
+  nullable    = false
 }
 
 variable "require_each_included_type" {
   description = "Whether each password has one of every kind of character that is not excluded."
   type        = bool
   default     = true
+  nullable    = false
 }
 
 variable "password_characters" {
   description = "url-safe for passwords that stand in a URL as they are."
   type        = string
   default     = ""
+  nullable    = false
   validation {
     condition     = contains(["", "url-safe"], var.password_characters)
     error_message = "url-safe, or empty."
@@ -186,6 +207,7 @@ variable "password_hashing" {
   description = "keep leaves md5 where the server keeps a password so; server for servers that refuse a verifier."
   type        = string
   default     = "keep"
+  nullable    = false
   validation {
     condition     = contains(["keep", "scram", "server"], var.password_hashing)
     error_message = "One of keep, scram, server."
@@ -196,6 +218,7 @@ variable "administrator_channel_binding" {
   description = "prefer where the administrator's login cannot be bound to its TLS connection."
   type        = string
   default     = "require"
+  nullable    = false
   validation {
     condition     = contains(["require", "prefer"], var.administrator_channel_binding)
     error_message = "One of require, prefer."
@@ -206,24 +229,28 @@ variable "pooler_asks_server" {
   description = "Whether a pooler before the database asks it for passwords."
   type        = bool
   default     = false
+  nullable    = false
 }
 
 variable "verify_sql" {
   description = "What testSecret runs as the new credential, read only."
   type        = string
   default     = ""
+  nullable    = false
 }
 
 variable "allowed_hosts" {
   description = "Hosts, separated by commas, whose API keys the function may rotate; private:HOST for one whose address is not public."
   type        = string
   default     = ""
+  nullable    = false
 }
 
 variable "tls_ca_file" {
   description = "PEM file of roots to trust for databases, beside RDS's and the public ones; /opt/NAME is in a layer."
   type        = string
   default     = ""
+  nullable    = false
   validation {
     condition     = var.tls_ca_file == "" || can(regex("^(/.+)$", var.tls_ca_file))
     error_message = "The path in the function, such as /opt/ca.pem for a file in a layer."
@@ -234,6 +261,7 @@ variable "aws_ca_bundle" {
   description = "PEM file of roots to trust for Secrets Manager, in place of Amazon's; /opt/NAME is in a layer."
   type        = string
   default     = ""
+  nullable    = false
   validation {
     condition     = var.aws_ca_bundle == "" || can(regex("^(/.+)$", var.aws_ca_bundle))
     error_message = "The path in the function, such as /opt/ca.pem for a file in a layer."
@@ -244,9 +272,14 @@ variable "layer_arns" {
   description = "Layers that hold these files; five at most."
   type        = list(string)
   default     = []
+  nullable    = false
   validation {
     condition     = alltrue([for item in var.layer_arns : can(regex("^(arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:layer:[^:]+:[0-9]+)$", item))])
     error_message = "ARNs of layers, each with its version at the end."
+  }
+  validation {
+    condition     = length(var.layer_arns) <= 5
+    error_message = "Five layers at most."
   }
 }
 
@@ -254,6 +287,7 @@ variable "secrets_manager_url" {
   description = "Another address of Secrets Manager, such as an endpoint's own name; none for the region's."
   type        = string
   default     = ""
+  nullable    = false
   validation {
     condition     = var.secrets_manager_url == "" || can(regex("^(https://.+)$", var.secrets_manager_url))
     error_message = "An address that begins with https://."
@@ -264,6 +298,7 @@ variable "permissions_boundary_arn" {
   description = "The permissions boundary of each role that is made here, where the account demands one."
   type        = string
   default     = ""
+  nullable    = false
   validation {
     condition     = var.permissions_boundary_arn == "" || can(regex("^(arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.+)$", var.permissions_boundary_arn))
     error_message = "The ARN of a managed policy."
@@ -274,6 +309,7 @@ variable "vpc_id" {
   description = "The VPC in which the database is; none for a function outside of any VPC."
   type        = string
   default     = ""
+  nullable    = false
   validation {
     condition     = var.vpc_id == "" || can(regex("^(vpc-[0-9a-f]+)$", var.vpc_id))
     error_message = "The ID of a VPC, vpc-…."
@@ -291,22 +327,37 @@ variable "vpc_id" {
     error_message = "With vpc_id goes create_secrets_manager_endpoint, endpoint_security_group_ids, or api_cidr and a NAT gateway: without one of them the function has no way to Secrets Manager."
   }
   validation {
-    condition     = var.vpc_id != "" || !(length(var.subnet_ids) > 0 || length(var.database_security_group_ids) > 0 || length(var.endpoint_security_group_ids) > 0 || var.create_secrets_manager_endpoint || var.create_kms_endpoint)
-    error_message = "subnet_ids, database_security_group_ids and the endpoints want vpc_id."
+    condition = var.vpc_id != "" || alltrue([
+      length(var.subnet_ids) == 0,
+      length(var.database_security_group_ids) == 0,
+      length(var.database_cidrs) == 0,
+      var.database_ports == tolist([5432]), # what it is if nobody sets it
+      var.dns_cidr == "",
+      var.api_cidr == "",
+      length(var.endpoint_security_group_ids) == 0,
+      !var.create_secrets_manager_endpoint,
+      !var.create_kms_endpoint,
+    ])
+    error_message = "subnet_ids, database_security_group_ids, database_cidrs, database_ports, dns_cidr, api_cidr and the endpoints need vpc_id: without it they do nothing."
   }
 }
 
 variable "vpc_cidr" {
-  description = "The VPC's addresses, which an endpoint made here lets in."
+  description = "The VPC's addresses, which an endpoint made here lets in. Only with one."
   type        = string
   default     = ""
+  nullable    = false
   validation {
-    condition     = var.vpc_cidr == "" || can(regex("^([0-9.]+/[0-9]{1,2})$", var.vpc_cidr))
+    condition     = var.vpc_cidr == "" || can(regex("^(((25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})\\.){3}(25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})/(3[0-2]|[12]?[0-9]))$", var.vpc_cidr))
     error_message = "IPv4 addresses such as 10.0.0.0/16."
   }
   validation {
     condition     = var.vpc_cidr != "" || !(var.create_secrets_manager_endpoint || var.create_kms_endpoint)
     error_message = "With an endpoint goes vpc_cidr: without it the endpoint lets nobody in."
+  }
+  validation {
+    condition     = var.vpc_cidr == "" || var.create_secrets_manager_endpoint || var.create_kms_endpoint
+    error_message = "With vpc_cidr goes create_secrets_manager_endpoint or create_kms_endpoint: it is what such an endpoint lets in."
   }
 }
 
@@ -314,6 +365,7 @@ variable "subnet_ids" {
   description = "Private subnets of two zones or more."
   type        = list(string)
   default     = []
+  nullable    = false
   validation {
     condition     = alltrue([for item in var.subnet_ids : can(regex("^(subnet-[0-9a-f]+)$", item))])
     error_message = "IDs of subnets, subnet-…."
@@ -321,9 +373,10 @@ variable "subnet_ids" {
 }
 
 variable "database_security_group_ids" {
-  description = "The databases' security groups. Each is given one rule, that lets the function in; one with two ports stands here twice."
+  description = "The databases' security groups. Each is given one rule, that lets the function in; one with two ports stands here twice. Listed one by one, for the plan has to know how many there are."
   type        = list(string)
   default     = []
+  nullable    = false
   validation {
     condition     = alltrue([for item in var.database_security_group_ids : can(regex("^(sg-[0-9a-f]+)$", item))])
     error_message = "IDs of security groups, sg-…."
@@ -331,22 +384,28 @@ variable "database_security_group_ids" {
 }
 
 variable "database_cidrs" {
-  description = "In their place, the addresses of databases in another account, region or house, which let the function in themselves."
+  description = "In their place, the addresses of databases in another account, region or house, which let the function in themselves. Listed one by one, for the plan has to know how many there are."
   type        = list(string)
   default     = []
+  nullable    = false
   validation {
-    condition     = alltrue([for item in var.database_cidrs : can(regex("^([0-9.]+/[0-9]{1,2})$", item))])
+    condition     = alltrue([for item in var.database_cidrs : can(regex("^(((25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})\\.){3}(25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})/(3[0-2]|[12]?[0-9]))$", item))])
     error_message = "IPv4 addresses such as 192.0.2.0/24."
   }
 }
 
 variable "database_ports" {
-  description = "One for all of these, or one for each, in the same order."
+  description = "One for all of these, or one for each, in the same order. With groups and addresses there are as many ports as groups and as many as addresses."
   type        = list(number)
   default     = [5432]
+  nullable    = false
   validation {
-    condition     = alltrue([for port in var.database_ports : port >= 1 && port <= 65535])
-    error_message = "Ports."
+    condition     = alltrue([for port in var.database_ports : port >= 1 && port <= 65535 && floor(port) == port])
+    error_message = "Whole numbers from 1 to 65535."
+  }
+  validation {
+    condition     = length(var.database_ports) == 1 || length(var.database_ports) > 0 && alltrue([for count in [length(var.database_security_group_ids), length(var.database_cidrs)] : count == 0 || count == length(var.database_ports)])
+    error_message = "One port for all databases, or one for each: as many as database_security_group_ids, and as many as database_cidrs."
   }
 }
 
@@ -354,8 +413,9 @@ variable "dns_cidr" {
   description = "The VPC's own DNS servers, where it does not use Amazon's."
   type        = string
   default     = ""
+  nullable    = false
   validation {
-    condition     = var.dns_cidr == "" || can(regex("^([0-9.]+/[0-9]{1,2})$", var.dns_cidr))
+    condition     = var.dns_cidr == "" || can(regex("^(((25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})\\.){3}(25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})/(3[0-2]|[12]?[0-9]))$", var.dns_cidr))
     error_message = "IPv4 addresses such as 10.0.0.0/24."
   }
 }
@@ -364,18 +424,21 @@ variable "create_secrets_manager_endpoint" {
   description = "Whether the VPC is given an interface endpoint for Secrets Manager. There can be one with private DNS."
   type        = bool
   default     = false
+  nullable    = false
 }
 
 variable "create_kms_endpoint" {
   description = "The same for KMS. The function does not need it, Secrets Manager uses the key; your applications may."
   type        = bool
   default     = false
+  nullable    = false
 }
 
 variable "endpoint_security_group_ids" {
-  description = "The security group of the Secrets Manager endpoint that the VPC has already, one of them. It is given one rule, that lets the function in."
+  description = "The security group of the Secrets Manager endpoint that the VPC has already, one of them. It is given one rule, that lets the function in. Listed one by one, for the plan has to know how many there are."
   type        = list(string)
   default     = []
+  nullable    = false
   validation {
     condition     = alltrue([for item in var.endpoint_security_group_ids : can(regex("^(sg-[0-9a-f]+)$", item))])
     error_message = "The ID of a security group, sg-…"
@@ -386,22 +449,25 @@ variable "api_cidr" {
   description = "Addresses to which HTTPS is let out, for API keys (allowed_hosts) or for a NAT gateway's way to Secrets Manager."
   type        = string
   default     = ""
+  nullable    = false
   validation {
-    condition     = var.api_cidr == "" || can(regex("^([0-9.]+/[0-9]{1,2})$", var.api_cidr))
+    condition     = var.api_cidr == "" || can(regex("^(((25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})\\.){3}(25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})/(3[0-2]|[12]?[0-9]))$", var.api_cidr))
     error_message = "IPv4 addresses such as 0.0.0.0/0."
   }
 }
 
 variable "alarm_email" {
-  description = "Who is told. Others subscribe to the topic."
+  description = "Who is told. Others subscribe to the topic. Known to the plan."
   type        = string
   default     = ""
+  nullable    = false
 }
 
 variable "maximum_age_days" {
   description = "An alarm when a secret is older than this, whatever its schedule; 0 for none."
   type        = number
   default     = 0
+  nullable    = false
   validation {
     condition     = var.maximum_age_days >= 0
     error_message = "0 or more."
@@ -409,21 +475,32 @@ variable "maximum_age_days" {
 }
 
 variable "trail_log_group" {
-  description = "The log group of a CloudTrail trail, for the alarm on readers who are not known; none for no such alarm."
+  description = "The log group of a CloudTrail trail, for the alarm on readers who are not known; none for no such alarm. Its name is known to the plan: give the log group a name, not a prefix."
   type        = string
   default     = ""
+  nullable    = false
 }
 
 variable "known_readers" {
-  description = "Who may read, as userIdentity.arn in CloudTrail, such as arn:aws:sts::123456789012:assumed-role/orders/*."
+  description = "Who may read, as userIdentity.arn in CloudTrail, such as arn:aws:sts::123456789012:assumed-role/orders/*. Only with trail_log_group."
   type        = list(string)
   default     = []
+  nullable    = false
+  validation {
+    condition     = !contains(var.known_readers, "")
+    error_message = "A reader without a name: take the empty one out."
+  }
+  validation {
+    condition     = length(var.known_readers) == 0 || var.trail_log_group != ""
+    error_message = "With known_readers goes trail_log_group: without it nobody looks who reads."
+  }
 }
 
 variable "watched_secrets" {
-  description = "Names and ARNs whose failed rotations and unknown readers are told, such as *orders/*."
+  description = "Names and ARNs whose failed rotations and unknown readers are told, and whose replicas operators may promote, such as *orders/*."
   type        = string
   default     = "*"
+  nullable    = false
   validation {
     condition     = can(regex("^(\\*([^*]+\\*)*[^*]*)$", var.watched_secrets))
     error_message = "A pattern that begins with *, and has no two of them side by side."
@@ -431,9 +508,10 @@ variable "watched_secrets" {
 }
 
 variable "restart_ecs_services" {
-  description = "ARNs of the ECS services that read their secret only at start. Each is restarted when a secret has rotated."
+  description = "ARNs of the ECS services that read their secret only at start. Each is restarted when a secret has rotated. Listed one by one, for the plan has to know how many there are."
   type        = list(string)
   default     = []
+  nullable    = false
   validation {
     condition     = alltrue([for arn in var.restart_ecs_services : can(regex("^arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}:service/[A-Za-z0-9_-]{1,255}/[A-Za-z0-9_-]{1,255}$", arn))])
     error_message = "ARNs of ECS services with the cluster in them, arn:aws:ecs:REGION:ACCOUNT:service/CLUSTER/SERVICE."
@@ -444,6 +522,7 @@ variable "restart_secrets" {
   description = "Full ARNs of the secrets that these services read; none for all that watched_secrets names."
   type        = list(string)
   default     = []
+  nullable    = false
   validation {
     condition     = alltrue([for item in var.restart_secrets : can(regex("^(arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+-[A-Za-z0-9]{6})$", item))])
     error_message = "Full ARNs, not names, with the six characters that the service appended."
@@ -458,15 +537,18 @@ variable "operator_reads_values" {
   description = "Whether the operator's policy reads and mends values. doctor and compromised log in with them."
   type        = bool
   default     = true
+  nullable    = false
 }
 
 variable "package" {
   description = "The function's package: bootstrap.zip for arm64, which `make build` makes."
   type        = string
+  nullable    = false
 }
 
 variable "tags" {
   description = "For all that takes tags."
   type        = map(string)
   default     = {}
+  nullable    = false
 }

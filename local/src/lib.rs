@@ -9,11 +9,12 @@
 //!
 //! [`iam`] decides what a caller of the first two may do; [`clock`] is the time in all of it, and
 //! [`control`] what tests in other languages move and break it with. [`world`] joins them, [`executable`] builds what runs in it, and
-//! `main.rs` is the command.
+//! [`command`] is `local up` and `local schedule`, for `main.rs` and for rotatectl.
 //!
 //! [`key_service`] is an outside service whose API keys rotate. Two more stores are for the tests of the client crate: [`vault`] and [`key_vault`].
 
 pub mod clock;
+pub mod command;
 pub mod control;
 pub mod executable;
 mod guard;

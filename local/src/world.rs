@@ -11,7 +11,7 @@ use std::{
 
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
 use postgres_protocol::password::scram_sha_256;
-use rotating_secret::postgres::{NoTls, tls};
+use rotating_secret::postgres::{TlsError, tls};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -349,7 +349,7 @@ impl World {
     /// # Errors
     ///
     /// The CA's file cannot be read.
-    pub fn tls(&self) -> Result<MakeRustlsConnect, NoTls> {
+    pub fn tls(&self) -> Result<MakeRustlsConnect, TlsError> {
         tls(Some(&self.postgres().ca_file()))
     }
 

@@ -293,6 +293,55 @@ print(answer['Payload'].read().decode())
 }
 
 #[test]
+fn the_schedule_tells_what_is_due_and_begins_what_is_due_when_the_clock_moves() {
+    let up = Up::start(&[]);
+    let schedule = |arguments: &[&str]| {
+        let local = env!("CARGO_BIN_EXE_local");
+        let output = up.run(local, &[&["schedule"], arguments].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let table = schedule(&[]);
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines[0].starts_with("the clock is at 20"), "{table}");
+    assert_eq!(lines[1], "AT (UTC)          IN       EVENT     SECRET");
+    assert!(lines[2].contains(" 00:00  "), "{table}");
+    assert!(table.contains("rotation  demo/orders/single\n"), "{table}");
+    assert!(lines.iter().all(|line| line.len() <= 80), "{table}");
+
+    let moved = schedule(&["--advance", "31d"]);
+    for name in ["single_user", "alternating_users", "api_key"] {
+        let begun = format!("begun: {}\n", up.text(&format!("/secrets/{name}")));
+        assert!(moved.contains(&begun), "{moved}");
+    }
+    wait_until("the rotation has ended", || {
+        up.secret("describe-secret")
+            .get("LastRotatedDate")
+            .is_some()
+    });
+    let lines = schedule(&["--json"]);
+    let due: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!(due["event"], "rotation");
+}
+
+#[test]
+fn where_no_world_answers_the_schedule_says_how_to_start_one() {
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", nowhere.local_addr().unwrap());
+    drop(nowhere);
+    let output = Command::new(env!("CARGO_BIN_EXE_local"))
+        .args(["schedule", "--endpoint", &endpoint])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    for words in [&*endpoint, "refused", "local up", "--endpoint-url"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+}
+
+#[test]
 fn with_a_staged_token_the_four_steps_are_invoked_by_hand_with_the_events_in_the_repository() {
     let up = Up::start(&["--stage", TOKEN]);
     let events = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events");

@@ -51,7 +51,9 @@ fn inject(world: &World, request: &str, behavior: Behavior) {
     }
     match request.contains('/') {
         true => service(world).inject(request, behavior),
-        false => world.secrets_manager().inject(Fault::on(request, behavior)),
+        false => {
+            world.secrets_manager().inject(Fault::on(request, behavior));
+        }
     }
 }
 

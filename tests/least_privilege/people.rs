@@ -217,19 +217,20 @@ async fn an_operator_inspects_this_function_its_log_and_the_keys_and_no_others()
 }
 
 #[tokio::test]
-async fn an_operator_promotes_replicas_of_this_regions_secrets_and_deletes_none() {
-    let deployed = Deployed::new(&[]).await;
+async fn an_operator_promotes_replicas_of_this_regions_watched_secrets_and_deletes_none() {
+    let deployed = Deployed::new(&[("WatchedSecrets", "*demo/*")]).await;
     let world = &deployed.world;
     deployed.restrict("operator", &operator(&deployed));
     let there = json!([{ "Region": ELSEWHERE }]);
-    for secret in [world.single_user(), world.admin()] {
+    let other = json!({ "Name": "other", "SecretString": "x" });
+    common::call(world, "CreateSecret", other).await;
+    for secret in [world.single_user(), "other"] {
         let replicate = json!({ "SecretId": secret, "AddReplicaRegions": there });
         common::call(world, "ReplicateSecretToRegions", replicate).await;
     }
     // one that is a secret of that region, and one that is a replica of that region's
     let foreign = json!({
-        "Name": "foreign", "SecretString": "x", "AddReplicaRegions": [{ "Region": "us-west-2" }],
-        "ClientRequestToken": common::TOKEN,
+        "Name": "demo/foreign", "SecretString": "x", "AddReplicaRegions": [{ "Region": "us-west-2" }],
     });
     let created = deployed.call_in(ELSEWHERE, "any", "CreateSecret", foreign);
     created.await.unwrap();
@@ -237,7 +238,11 @@ async fn an_operator_promotes_replicas_of_this_regions_secrets_and_deletes_none(
         let id = json!({ "SecretId": secret });
         deployed.call_in(region, "operator", "StopReplicationToReplica", id)
     };
-    for (region, secret) in [(ELSEWHERE, "foreign"), ("us-west-2", "foreign")] {
+    for (region, secret) in [
+        (ELSEWHERE, "demo/foreign"),
+        ("us-west-2", "demo/foreign"),
+        (ELSEWHERE, "other"),
+    ] {
         let (code, message) = promote(region, secret).await.unwrap_err();
         assert_eq!(code, "AccessDeniedException", "{message}");
     }

@@ -18,16 +18,21 @@ use std::{
 
 use bb8::{Builder, ErrorSink, ManageConnection, PooledConnection, RunError};
 use futures_util::FutureExt;
+use secrecy::ExposeSecret;
 use tokio::{runtime::Handle, sync::watch};
 use tokio_postgres::{Client, Config};
 
 use super::{
     Settings,
     following::{Driver, Following, Holds, NO_ROOM},
+    token,
 };
 use crate::{
     Attempt, Credential, LogInError, RotatingSecret,
-    postgres::{ConnectError, Refusal, Tls, configured, connect_once, takes_writes, wants_writes},
+    postgres::{
+        ConnectError, Guard, Refusal, Tls, configured, connect_once, takes_writes, wants_writes,
+    },
+    slot,
 };
 
 /// A pool of the secret's connections. A clone is the same pool.
@@ -62,9 +67,9 @@ pub async fn pool_with<T: Tls>(
 ) -> Result<Pool<T>, ConnectError> {
     let on = Handle::try_current().map_err(|_| LogInError::Failed(Refusal::NoRuntime))?;
     let credential = secret.usable().await?;
-    let (of, read_write) = (secret.clone(), wants_writes(&mut config, settings));
+    let (of, read_write) = (secret.shared.clone(), wants_writes(&mut config, settings));
     let make = move |credential: &Credential| {
-        let config = configured(&config, of.id(), credential).map_err(failed)?;
+        let (config, tls) = configured(&config, credential, tls.clone()).map_err(failed)?;
         let shared = Arc::new(Shared {
             secret: of.clone(),
             version: credential.version_id().clone(),
@@ -73,7 +78,7 @@ pub async fn pool_with<T: Tls>(
         });
         let manager = Manager {
             config,
-            tls: tls.clone(),
+            tls,
             read_write,
             shared: shared.clone(),
         };
@@ -175,14 +180,15 @@ struct LastFailure {
 /// Makes the connections of one version.
 pub struct Manager<T> {
     config: Config,
-    tls: T,
+    tls: Guard<T>,
     read_write: bool,
     shared: Arc<Shared>,
 }
 
 /// What a pool of bb8's keeps to itself, and its manager knows.
 struct Shared {
-    secret: RotatingSecret,
+    /// No handle: bb8 goes on trying after its pool is dropped, and that must not keep the secret alive.
+    secret: Arc<slot::Shared>,
     version: Arc<str>,
     failure: watch::Sender<Option<LastFailure>>,
     /// How many connections are to be closed.
@@ -195,14 +201,14 @@ impl Shared {
     }
 
     fn is_doubted(&self) -> bool {
-        self.secret.shared.rejections.is_doubted(&self.version)
+        self.secret.rejections.is_doubted(&self.version)
     }
 }
 
 impl<T> fmt::Debug for Manager<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Manager")
-            .field("secret", &self.shared.secret)
+            .field("secret", &self.shared.secret.id)
             .field("version", &self.shared.version)
             .finish_non_exhaustive()
     }
@@ -224,7 +230,11 @@ impl<T: Tls> ManageConnection for Manager<T> {
             let told = "the server rejects this version: it is tried again by one login at a time";
             return Err(LogInError::Failed(Refusal::NotNow(told)));
         }
-        let connected = connect_once(&self.config, self.tls.clone()).await;
+        let mut config = self.config.clone();
+        if let Some(token) = token(&self.shared.secret, &self.shared.version) {
+            config.password(token.expose_secret());
+        }
+        let connected = connect_once(&config, self.tls.clone()).await;
         self.shared
             .failure
             .send_replace(connected.as_ref().err().map(|refusal| LastFailure {

@@ -10,19 +10,23 @@
 use std::sync::Arc;
 
 use deadpool_postgres::{
-    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, PoolBuilder, PoolError,
-    RecyclingMethod, Runtime,
+    ClientWrapper, Connect, Hook, HookError, Manager, ManagerConfig, Object, PoolBuilder,
+    PoolError, RecyclingMethod, Runtime,
 };
-use tokio::runtime::Handle;
-use tokio_postgres::Config;
+use futures_util::future::BoxFuture;
+use secrecy::ExposeSecret;
+use tokio::{runtime::Handle, task::JoinHandle};
+use tokio_postgres::{Client, Config};
 
 use super::{
     Settings,
     following::{Driver, Following, Holds},
+    token,
 };
 use crate::{
     Credential, LogInError, RotatingSecret,
-    postgres::{Refusal, Tls, configured, place, takes_writes, wants_writes},
+    postgres::{Guard, Refusal, Tls, configured, place, takes_writes, wants_writes},
+    slot::Shared,
 };
 
 /// Why there is no pool, or no connection.
@@ -91,11 +95,16 @@ pub fn pool_with<T: Tls>(
     let no_runtime = |_| LogInError::Failed(Refusal::NoRuntime.into());
     let on = Handle::try_current().map_err(no_runtime)?;
     let credential = secret.current()?;
-    let (id, read_write) = (secret.id().to_owned(), wants_writes(&mut config, settings));
+    let (of, read_write) = (secret.shared.clone(), wants_writes(&mut config, settings));
     let make = move |credential: &Credential| {
-        let config = configured(&config, &id, credential)?;
+        let (config, tls) = configured(&config, credential, tls.clone())?;
         let (host, port) = place(&config);
-        let manager = Manager::from_config(config, tls.clone(), manager.clone());
+        let logins = Logins {
+            secret: of.clone(),
+            version: credential.version_id().clone(),
+            tls,
+        };
+        let manager = Manager::from_connect(config, logins, manager.clone());
         let mut builder = deadpool_postgres::Pool::builder(manager).runtime(Runtime::Tokio1);
         if read_write {
             builder = builder.pre_recycle(Hook::async_fn(|client, _| {
@@ -140,6 +149,33 @@ impl Pool {
     /// Closes what is idle, and what is in use when it comes back. It gives no connection any more.
     pub fn close(&self) {
         self.0.close();
+    }
+}
+
+/// Makes the connections of one version.
+struct Logins<T> {
+    secret: Arc<Shared>,
+    version: Arc<str>,
+    tls: Guard<T>,
+}
+
+impl<T: Tls> Connect for Logins<T> {
+    fn connect(
+        &self,
+        config: &Config,
+    ) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
+        let (mut config, tls) = (config.clone(), self.tls.clone());
+        if let Some(token) = token(&self.secret, &self.version) {
+            config.password(token.expose_secret());
+        }
+        Box::pin(async move {
+            let (client, connection) = config.connect(tls).await?;
+            // its end is the client's: a statement that waits has the error
+            let driven = tokio::spawn(async move {
+                let _ = connection.await;
+            });
+            Ok((client, driven))
+        })
     }
 }
 

@@ -151,6 +151,9 @@ impl<D: Driver> Following<D> {
 impl<D: Driver> Drop for Following<D> {
     fn drop(&mut self) {
         lock(&self.0.tasks).abort_all();
+        if let Some(next) = lock(&self.0.next).take() {
+            drop(next.pool.close());
+        }
     }
 }
 

@@ -23,6 +23,18 @@ pub mod sqlx;
 
 use std::time::Duration;
 
+use secrecy::SecretString;
+
+use crate::slot::Shared;
+
+/// The token in force, where the password of this version is one: it ends long before the version's pool does.
+fn token(secret: &Shared, version: &str) -> Option<SecretString> {
+    let last = secret.last();
+    let credential = last.credential();
+    let is_its_token = credential.is_auth_token() && credential.version() == version;
+    credential.password().filter(|_| is_its_token).cloned()
+}
+
 /// How a pool goes over to the next version.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a pool is made with it"]

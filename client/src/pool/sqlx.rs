@@ -21,8 +21,8 @@ use sqlx::{
     Transaction,
     pool::PoolConnection,
     postgres::{
-        PgConnectOptions, PgConnection, PgPoolOptions, PgQueryResult, PgRow, PgSslMode,
-        PgStatement, PgTypeInfo,
+        PgConnectOptions, PgConnection, PgPoolOptions, PgQueryResult, PgRow, PgStatement,
+        PgTypeInfo,
     },
 };
 use tokio::{runtime::Handle, time::timeout};
@@ -30,8 +30,11 @@ use tokio::{runtime::Handle, time::timeout};
 use super::{
     Settings,
     following::{Driver, Following, Holds, NO_ROOM},
+    token,
 };
-use crate::{Credential, LogInError, RotatingSecret, causes::in_one_line, postgresql::Login};
+use crate::{
+    Credential, LogInError, RotatingSecret, causes::in_one_line, postgresql::Login, slot::Shared,
+};
 
 /// A login that takes longer may be one that sqlx tries again and again.
 const SLOW: Duration = Duration::from_secs(2);
@@ -79,11 +82,13 @@ pub async fn pool_with(
         configuration("there is no tokio runtime to keep the pool on: make it inside of one")
     })?;
     let credential = secret.usable().await.map_err(configuration)?;
-    let id = secret.id().to_owned();
+    let of = secret.shared.clone();
     let make = move |credential: &Credential| {
-        let connect = configured(connect.clone(), &id, credential)?;
+        let connect = configured(connect.clone(), credential)?;
         Ok(Inner {
             pool: options.clone().connect_lazy_with(connect),
+            secret: of.clone(),
+            version: credential.version_id().clone(),
             read_write: settings.read_write,
         })
     };
@@ -143,6 +148,8 @@ impl Pool {
 #[derive(Clone)]
 struct Inner {
     pool: PgPool,
+    secret: Arc<Shared>,
+    version: Arc<str>,
     read_write: bool,
 }
 
@@ -153,6 +160,11 @@ impl Driver for Inner {
 
     async fn get(&self) -> Result<PoolConnection<Postgres>, Error> {
         loop {
+            if let Some(token) = token(&self.secret, &self.version) {
+                let options = PgConnectOptions::clone(&self.pool.connect_options());
+                let renewed = options.password(token.expose_secret());
+                self.pool.set_connect_options(renewed);
+            }
             let logs_in = self.holds().lacks_one();
             let taken = match logs_in {
                 true => eagerly(self.pool.acquire()).await,
@@ -348,24 +360,10 @@ impl<'a> Acquire<'a> for &Pool {
 
 fn configured(
     connect: PgConnectOptions,
-    secret: &str,
     credential: &Credential,
 ) -> Result<PgConnectOptions, Error> {
-    let login = Login::of(secret, credential).map_err(configuration)?;
-    let connect = connect
-        .host(login.host)
-        .port(login.port)
-        .username(login.user)
-        .password(login.password.expose_secret())
-        .ssl_mode(if login.tls {
-            PgSslMode::VerifyFull
-        } else {
-            PgSslMode::Disable
-        });
-    Ok(match login.database {
-        Some(database) => connect.database(database),
-        None => connect,
-    })
+    let login = Login::of(credential).map_err(configuration)?;
+    Ok(login.with_sqlx(connect))
 }
 
 fn configuration(error: impl fmt::Display) -> Error {

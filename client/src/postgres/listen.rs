@@ -18,7 +18,7 @@ use super::{ConnectError, Refusal, Tls, connect_with};
 use crate::{
     RotatingSecret,
     refresh::{LONGEST_DELAY, backoff},
-    secret::WeakSecret,
+    secret::{Hearing, WeakSecret},
     slot::Change,
 };
 
@@ -39,7 +39,8 @@ pub enum NotListening {
 /// Has the secret refreshed as soon as the rotation function says that it changed.
 ///
 /// It keeps one connection of its own, in a task that ends with the secret's last handle. The connection is made anew
-/// when it breaks, and when the version changes; while there is none, the lifetime is what tells. It has to reach the
+/// when it breaks, and when the version changes; while there is none, the lifetime is what tells. While there is one, the
+/// provider is asked once an hour and not every five minutes, unless [`Builder::ttl`](crate::Builder::ttl) says how often. It has to reach the
 /// server itself: a pooler in transaction mode takes LISTEN, and passes no notification on. A standby refuses it.
 ///
 /// Once is enough for all clones: while one task listens, another call changes nothing, and its `tls` is not used.
@@ -152,12 +153,12 @@ async fn session<T: Tls>(
 
     let statement = format!("LISTEN {channel}");
     let mut statement = std::pin::pin!(client.batch_execute(&statement));
-    let mut listening: Option<Instant> = None;
+    let mut listening: Option<(Instant, Hearing)> = None;
     loop {
         tokio::select! {
             said = &mut statement, if listening.is_none() => match said {
                 Ok(()) => {
-                    listening = Some(Instant::now());
+                    listening = Some((Instant::now(), weak.hear()));
                     // what was said before nobody heard
                     weak.upgrade().ok_or(Gone)?.pushed(None);
                 }
@@ -175,7 +176,7 @@ async fn session<T: Tls>(
                 }
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => {
-                    let listened = listening.map(|since| since.elapsed());
+                    let listened = listening.map(|(since, _)| since.elapsed());
                     return Ok(Ended::ByServer { listened: listened.unwrap_or_default() });
                 }
             },
@@ -192,8 +193,65 @@ fn report(secret: &RotatingSecret, error: &ConnectError) {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    reason = "a failing unwrap in a test is a failing test"
+)]
 mod tests {
+    use local::postgres::Postgres;
+
+    use serde_json::json;
+
     use super::*;
+    use crate::provider::{Fixed, Version};
+
+    /// Waits until it is so. Its session is on a server, whose time is not ours.
+    async fn until_heard(secret: &RotatingSecret, heard: bool) {
+        while secret.shared.pushed.are_heard() != heard {
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn the_database_tells_only_while_the_session_listens() {
+        let server = Postgres::shared().await.unwrap();
+        let created = server.execute("CREATE ROLE heard LOGIN PASSWORD 'heard'");
+        created.await.unwrap();
+        let document = |password: &str| json!({ "host": server.host(), "port": server.port(), "username": "heard", "password": password, "ssl": false });
+        let version = |id: &str, password: &str| {
+            let version = Version::text(id, document(password).to_string());
+            version
+                .with_arn("arn:aws:secretsmanager:us-east-1:123456789012:secret:orders/db-AbCdEf")
+        };
+        let provider = Fixed::new().with("orders/db", version("v1", "wrong"));
+        let builder = RotatingSecret::builder("orders/db").lag(Duration::ZERO);
+        let secret = builder.build(provider.clone()).await.unwrap();
+        listen(&secret, tokio_postgres::NoTls).unwrap();
+        // no login, and so nothing that is told
+        while server.logins("heard").unwrap().rejected == 0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+        assert!(!secret.shared.pushed.are_heard());
+
+        provider.set("orders/db", version("v2", "heard"));
+        secret.refresh().await.unwrap();
+        until_heard(&secret, true).await;
+
+        // the session ends, and there is no other
+        server.execute("ALTER ROLE heard NOLOGIN").await.unwrap();
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'heard'";
+        server.execute(end).await.unwrap();
+        until_heard(&secret, false).await;
+        server.execute("ALTER ROLE heard LOGIN").await.unwrap();
+        until_heard(&secret, true).await;
+
+        // who listens is the task, and it may go with its runtime
+        let shared = secret.shared.clone();
+        drop(secret);
+        while shared.pushed.are_heard() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
 
     #[test]
     fn the_channel_is_the_same_in_every_region_and_another_for_every_secret() {

@@ -8,9 +8,14 @@
 //! ```
 //!
 //! `tls` is whatever tokio-postgres takes; `tls()`, behind the feature of that name, makes one that trusts RDS's roots
-//! and the public ones. The server is asked for TLS, and a connection without it is an error, unless the secret itself
-//! says `"ssl": false`.
+//! and the public ones, and `TlsBuilder` one with roots, a client certificate or a crypto provider of your own. The server is asked
+//! for TLS, and a connection without it is an error, unless the secret itself says `"ssl": false`. A server that asks for the password
+//! in clear does not get it, with TLS or without: it is an error. Only a token
+//! ([`Version::as_auth_token`](crate::provider::Version::as_auth_token)) is sent so, over TLS.
 
+#[cfg(feature = "tls")]
+mod chain;
+mod cleartext;
 #[cfg(feature = "listen")]
 mod listen;
 #[cfg(feature = "tls")]
@@ -18,20 +23,21 @@ mod tls;
 
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 use tokio_postgres::{
-    Client, Config, Connection, Socket,
-    config::{Host, SslMode},
+    CancelToken, Client, Config, Connection, Socket,
+    config::{Host, SslMode, SslNegotiation},
     tls::{MakeTlsConnect, TlsConnect},
 };
 #[cfg(any(feature = "deadpool", feature = "bb8"))]
 use tokio_postgres::{SimpleQueryMessage, config::TargetSessionAttrs};
 
+pub(crate) use cleartext::Guard;
+pub use cleartext::Guarded;
 #[cfg(feature = "listen")]
 pub use listen::{NotListening, channel, listen};
 #[cfg(feature = "tls")]
-pub use tls::{NoTls, RDS_ROOTS, tls};
+pub use tls::{RDS_ROOTS, TlsBuilder, TlsError, tls};
 
 use crate::{
     Attempt, Credential, LogInError, NotALogin, RotatingSecret, causes::in_one_line,
@@ -170,17 +176,17 @@ pub async fn connect_with<T: Tls>(
     secret: &RotatingSecret,
     config: &Config,
     tls: T,
-) -> Result<(Client, Connection<Socket, T::Stream>), ConnectError> {
+) -> Result<(Client, Connection<Socket, Guarded<T::Stream>>), ConnectError> {
     Handle::try_current().map_err(|_| LogInError::Failed(Refusal::NoRuntime))?;
     secret
         .log_in(|credential| {
             let tls = tls.clone();
             async move {
-                let config = configured(config, secret.id(), &credential);
+                let configured = configured(config, &credential, tls);
                 // it may be long until the server answers, and a guard is for as long as it takes to read
                 drop(credential);
-                let refused = match config {
-                    Ok(config) => match connect_once(&config, tls).await {
+                let refused = match configured {
+                    Ok((config, tls)) => match connect_once(&config, tls).await {
                         Ok(connected) => return Ok(connected),
                         Err(refusal) => refusal,
                     },
@@ -191,6 +197,22 @@ pub async fn connect_with<T: Tls>(
             }
         })
         .await
+}
+
+/// Asks the server to end the query that runs on a connection made here: a token's own `cancel_query` does not know that the secret says
+/// `"ssl": false`.
+///
+/// # Errors
+///
+/// There is no credential, or the server is not reached.
+pub async fn cancel<T: Tls>(
+    secret: &RotatingSecret,
+    token: &CancelToken,
+    tls: T,
+) -> Result<(), ConnectError> {
+    let encrypted = secret.usable().await?.tls();
+    let asked = token.cancel_query(Guard::of(tls, encrypted, false)).await;
+    asked.map_err(|error| LogInError::Failed(error.into()))
 }
 
 /// One attempt, with the host and the port in its error.
@@ -238,31 +260,24 @@ pub(crate) fn place(config: &Config) -> (String, u16) {
 }
 
 /// The caller's settings, and the secret's.
-pub(crate) fn configured(
+pub(crate) fn configured<T>(
     config: &Config,
-    secret: &str,
     credential: &Credential,
-) -> Result<Config, Refusal> {
+    tls: T,
+) -> Result<(Config, Guard<T>), Refusal> {
     if !config.get_hosts().is_empty() || !config.get_hostaddrs().is_empty() {
         return Err(Refusal::HostTwice);
     }
-    let login = Login::of(secret, credential)?;
-    let mut config = config.clone();
-    config
-        .host(login.host)
-        .port(login.port)
-        .user(login.user)
-        .password(login.password.expose_secret())
-        .ssl_mode(if login.tls {
-            SslMode::Require
-        } else {
-            SslMode::Disable
-        });
-    if let Some(database) = login.database {
-        config.dbname(database);
+    let login = Login::of(credential)?;
+    let guard = Guard::of(tls, credential.tls(), credential.is_auth_token());
+    let mut config = login.with_tokio_postgres(config.clone());
+    if !credential.tls() {
+        // the guard stands in for TLS, and nothing is negotiated
+        config.ssl_mode(SslMode::Require);
+        config.ssl_negotiation(SslNegotiation::Direct);
     }
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_TIMEOUT);
     }
-    Ok(config)
+    Ok((config, guard))
 }

@@ -220,9 +220,10 @@ impl SecretProvider for Azure {
                 "{secret:?} names no secret of Key Vault: use 1 to 127 of a-z, A-Z, 0-9 and -"
             )));
         }
-        if stage == Stage::Pending {
-            let message =
-                format!("Key Vault keeps no pending version of {secret}: ask for the current one");
+        if stage != Stage::Current {
+            let message = format!(
+                "only the current version of {secret} is read from Key Vault: ask for that"
+            );
             return Err(ProviderError::new(Kind::NotFound, message));
         }
         let answer = self.client.get_secret(secret, None).await;

@@ -75,7 +75,7 @@ impl SecretProvider for Env {
         let variable = variable(secret);
         let value = match stage {
             Stage::Current => self.read(&variable)?,
-            Stage::Pending => None,
+            Stage::Pending | Stage::Previous => None,
         };
         let value = value.ok_or_else(|| {
             let file = self.file.display();

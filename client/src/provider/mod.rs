@@ -3,6 +3,7 @@
 //! | feature | provider | what it reads |
 //! |---|---|---|
 //! | `aws` (default) | [`Aws`] | AWS Secrets Manager, replica regions included |
+//! | `rds_iam` | [`RdsIam`] | nothing: it signs tokens for PostgreSQL on RDS, with the identity that AWS gives this machine |
 //! | `vault` | [`Vault`] | HashiCorp Vault: KV version 2, and the database engine's leases |
 //! | `azure` | [`Azure`] | Azure Key Vault |
 //! | `file` | [`File`] | a mounted volume: a Kubernetes Secret, CSI Secrets Store, External Secrets |
@@ -35,6 +36,8 @@ use tokio_stream::Stream;
 
 #[cfg(feature = "aws")]
 pub use aws::Aws;
+#[cfg(feature = "rds_iam")]
+pub use aws::RdsIam;
 #[cfg(feature = "azure")]
 pub use azure::Azure;
 #[cfg(feature = "env")]
@@ -54,7 +57,7 @@ pub trait SecretProvider: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// There is none, or no answer. A store that knows no stages answers [`Stage::Pending`] with
+    /// There is none, or no answer. A store that knows no stages answers all but [`Stage::Current`] with
     /// [`ProviderErrorKind::NotFound`].
     fn fetch(
         &self,
@@ -129,6 +132,8 @@ pub enum Stage {
     Current,
     /// The version that a rotation under way will put in force.
     Pending,
+    /// The version that was in force before the current one.
+    Previous,
 }
 
 impl Stage {
@@ -137,6 +142,7 @@ impl Stage {
         match self {
             Self::Current => "AWSCURRENT",
             Self::Pending => "AWSPENDING",
+            Self::Previous => "AWSPREVIOUS",
         }
     }
 }
@@ -163,6 +169,10 @@ pub struct Version {
     pub lease: Option<Duration>,
     /// When it was made, by the store's clock. A store that lags is found out by it.
     pub created: Option<SystemTime>,
+    /// The version before it, where that is wanted: asked for by itself, and not by the provider.
+    pub(crate) previous: Option<Box<Version>>,
+    /// Whether the password is a token, which a server asks for in clear.
+    pub auth_token: bool,
 }
 
 impl Version {
@@ -174,6 +184,8 @@ impl Version {
             arn: None,
             lease: None,
             created: None,
+            previous: None,
+            auth_token: false,
         }
     }
 
@@ -194,6 +206,19 @@ impl Version {
     pub fn with_lease(self, lease: Duration) -> Self {
         let lease = Some(lease);
         Self { lease, ..self }
+    }
+
+    /// The password is a token that was made for this login and ends soon, with its lease: the way of cloud providers to log in with an
+    /// identity in place of a password.
+    ///
+    /// It is sent to a server that asks for it in clear, which no other password is, and over TLS alone. A new token under the same id is no
+    /// new version: what logs in later uses it, and the connections that there are stay.
+    #[must_use]
+    pub fn as_auth_token(self) -> Self {
+        Self {
+            auth_token: true,
+            ..self
+        }
     }
 
     /// With when it was made, by the store's clock.

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use super::{Refresher, backoff};
 use crate::{
     credential::{Asked, Credential},
+    lifetime::Lifetime,
     provider::{SecretProvider, Stage, Version},
     slot::Change,
 };
@@ -45,15 +46,19 @@ impl<P: SecretProvider> Refresher<P> {
         let last = self.shared.last();
         let held = last.credential();
         let known = last.is_usable() && held.version() == version.id;
-        let credential = if known {
-            held.confirmed(stage, version.lease, asked)
+        // the next token of the same login is no new version, and it lives longer
+        let credential = if known && !version.auth_token {
+            held.confirmed(version, stage, asked)
         } else {
-            Credential::new(version, stage, asked)
+            Credential::new(&self.source, version, stage, asked)
         };
         if stage == Stage::Current {
             self.displaced = None;
         }
         self.schedule(&credential, !known);
+        let before = credential
+            .previous()
+            .map(|previous| previous.version_id().clone());
         self.answers();
         let id = credential.version_id().clone();
         let Some(changed) = self.shared.install(credential, self.lifetime.bound) else {
@@ -67,6 +72,10 @@ impl<P: SecretProvider> Refresher<P> {
                 .retain(|(replaced, until)| now < *until && *replaced != id);
             self.replaced
                 .push((held.version_id().clone(), now + self.shared.lag));
+            if self.settings.keeps_previous && before.as_ref() != Some(held.version_id()) {
+                // what was in force until now should be the previous one: the store may lag
+                self.refresh_at = self.refresh_at.min(now + self.shared.lag);
+            }
             // after the credential, so that who is told finds it
             let version = id.clone();
             self.tell.send_replace(Change { version });
@@ -85,15 +94,37 @@ impl<P: SecretProvider> Refresher<P> {
     }
 
     pub(super) fn schedule(&mut self, credential: &Credential, new: bool) {
-        let (announced, longest) = (credential.overlap_window(), self.longest);
-        self.lifetime = longest.within(announced).within(credential.lease());
+        let usual = self.settings.lifetime;
+        let longest = match self.shared.pushed.are_heard() {
+            true => self.settings.while_told,
+            false => usual,
+        };
+        self.lifetime = self.lifetime_of(credential, longest);
         self.refresh_at = credential.asked() + self.lifetime.refresh_after(fastrand::f64());
-        if new && announced.is_some() && longest.within(announced) != longest {
+        let announced = credential.overlap_window();
+        if new && announced.is_some() && usual.within(announced) != usual {
             tracing::warn!(
                 secret = %self.shared.id, overlap_window = ?announced, ttl = ?self.lifetime.ttl,
                 "the document announces a shorter overlap window than this secret was set up for: it is renewed the more \
                  often; set overlap_window to the function's"
             );
+        }
+    }
+
+    /// This lifetime, as the document and the lease shorten it.
+    pub(super) fn lifetime_of(&self, credential: &Credential, longest: Lifetime) -> Lifetime {
+        longest
+            .within(credential.overlap_window())
+            .within(credential.lease())
+    }
+
+    /// The database tells of no change any more. Until now it would have: so the usual lifetime begins now.
+    pub(super) fn not_told(&mut self) {
+        if !self.shared.pushed.are_heard() {
+            let last = self.shared.last();
+            self.lifetime = self.lifetime_of(last.credential(), self.settings.lifetime);
+            let usual = Instant::now() + self.lifetime.refresh_after(fastrand::f64());
+            self.refresh_at = self.refresh_at.min(usual);
         }
     }
 }

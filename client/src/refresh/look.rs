@@ -22,6 +22,9 @@ pub(super) struct Look {
 impl<P: SecretProvider> Refresher<P> {
     /// A version that is in force is not looked for. One that was may be again: somebody has rolled back.
     pub(super) fn pushed(&mut self, push: Push) {
+        if push.unheard {
+            self.not_told();
+        }
         let named = push.named.filter(|version| !self.holds(version));
         if named.is_some() || push.unnamed {
             self.look_again();
@@ -106,6 +109,7 @@ mod tests {
             script.1.push(Instant::now());
             match script.0 {
                 "none" => Err(ProviderError::new(Kind::Throttled, "as it was told")),
+                "forbidden" => Err(ProviderError::new(Kind::AccessDenied, "as it was told")),
                 id => Ok(Version::text(id, "{}")),
             }
         }
@@ -147,6 +151,57 @@ mod tests {
         secret.pushed(Some("v2".to_owned()));
         secret.pushed(Some("v1".to_owned()));
         sleep(Duration::from_millis(10)).await;
+        assert_eq!(secret.current().unwrap().version(), "v2");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_the_database_tells_the_provider_is_asked_once_an_hour_and_then_as_before() {
+        const MINUTE: Duration = Duration::from_secs(60);
+        let (provider, secret) = Asked::secret().await;
+        sleep(20 * MINUTE).await;
+        let asked = provider.times().len();
+        assert!((4..=5).contains(&asked), "{asked} in 20 minutes");
+
+        let hearing = secret.downgrade().hear();
+        secret.pushed(None);
+        sleep(10 * 60 * MINUTE).await;
+        let asked = provider.times().len();
+        assert!((11..=14).contains(&asked), "{asked} in 10 hours");
+
+        // nobody knows any more, so it is as if it had been asked when it was last told
+        let gone = Instant::now();
+        drop(hearing);
+        sleep(5 * MINUTE).await;
+        let asked = provider.times();
+        assert_eq!(asked.len(), 1);
+        assert!(asked[0] - gone >= 3 * MINUTE, "{:?}", asked[0] - gone);
+        sleep(20 * MINUTE).await;
+        assert!(provider.times().len() >= 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lifetime_that_was_set_is_kept_whether_the_database_tells_or_not() {
+        let provider = Asked(Arc::new(Mutex::new(("v1", Vec::new()))));
+        let builder = RotatingSecret::builder("orders/db").ttl(Duration::from_secs(60));
+        let secret = builder.build(provider.clone()).await.unwrap();
+        let _hearing = secret.downgrade().hear();
+        secret.pushed(None);
+        sleep(Duration::from_secs(10 * 60)).await;
+        let asked = provider.times().len();
+        assert!((10..=15).contains(&asked), "{asked} in 10 minutes");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_asking_again_will_not_cure_is_asked_after_the_usual_lifetime_while_the_database_tells()
+     {
+        let (provider, secret) = Asked::secret().await;
+        let _hearing = secret.downgrade().hear();
+        secret.pushed(None);
+        sleep(Duration::from_secs(1)).await;
+        provider.0.lock().unwrap().0 = "forbidden";
+        assert!(secret.refresh().await.is_err());
+        provider.0.lock().unwrap().0 = "v2";
+        sleep(Duration::from_secs(5 * 60)).await;
         assert_eq!(secret.current().unwrap().version(), "v2");
     }
 

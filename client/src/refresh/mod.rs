@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use crate::{
-    credential::Asked,
+    credential::{Asked, Source},
     error::Error,
     lifetime::Lifetime,
     provider::{ProviderError, ProviderErrorKind, SecretProvider, Stage, Version},
@@ -39,6 +39,16 @@ pub(crate) const LONGEST_DELAY: Duration = Duration::from_secs(30);
 const PERMANENT: Duration = Duration::from_secs(1);
 
 pub(crate) type Reply = oneshot::Sender<Result<CredentialGuard, Error>>;
+
+/// How a secret is renewed.
+pub(crate) struct Settings {
+    pub(crate) lifetime: Lifetime,
+    /// In its place while the database tells of changes.
+    pub(crate) while_told: Lifetime,
+    pub(crate) fetch_timeout: Duration,
+    /// Whether AWSPREVIOUS is kept beside AWSCURRENT.
+    pub(crate) keeps_previous: bool,
+}
 
 /// What handles ask the task.
 pub(crate) enum Ask {
@@ -61,14 +71,13 @@ enum Freshness {
 
 pub(crate) struct Refresher<P> {
     provider: P,
+    source: Arc<Source>,
     shared: Arc<Shared>,
     tell: watch::Sender<Change>,
     asks: mpsc::UnboundedReceiver<Ask>,
-    /// As it was set up.
-    longest: Lifetime,
+    settings: Settings,
     /// As the document that is in force has it.
     lifetime: Lifetime,
-    fetch_timeout: Duration,
     refresh_at: Instant,
     backoff: ExponentialBackoff,
     failure: Option<Failure>,
@@ -95,20 +104,20 @@ struct Failure {
 impl<P: SecretProvider> Refresher<P> {
     pub(crate) fn new(
         provider: P,
+        source: Arc<Source>,
         shared: Arc<Shared>,
         tell: watch::Sender<Change>,
         asks: mpsc::UnboundedReceiver<Ask>,
-        longest: Lifetime,
-        fetch_timeout: Duration,
+        settings: Settings,
     ) -> Self {
         let now = Instant::now();
         let mut refresher = Self {
             provider,
+            source,
             tell,
             asks,
-            longest,
-            lifetime: longest,
-            fetch_timeout,
+            lifetime: settings.lifetime,
+            settings,
             refresh_at: now,
             backoff: backoff().build(),
             failure: None,
@@ -199,7 +208,7 @@ impl<P: SecretProvider> Refresher<P> {
 
     /// Asks for AWSCURRENT, and has it in force.
     async fn refresh(&mut self, freshness: Freshness) {
-        match self.fetch(Stage::Current, freshness).await {
+        match self.fetch_current(freshness).await {
             // what the server rejected does not come back while AWSPENDING, which it did not, is still pending
             Ok((version, asked)) if self.displaced.as_ref() == Some(&version.id) => {
                 match self.fetch(Stage::Pending, freshness).await {
@@ -217,6 +226,14 @@ impl<P: SecretProvider> Refresher<P> {
         }
     }
 
+    /// AWSCURRENT, and with it AWSPREVIOUS where that is kept.
+    async fn fetch_current(&self, freshness: Freshness) -> Result<(Version, Asked), ProviderError> {
+        current(self.settings.keeps_previous, |stage| {
+            self.fetch(stage, freshness)
+        })
+        .await
+    }
+
     /// One question, within its time limit. If the bound is reached meanwhile, so be it.
     async fn fetch(
         &self,
@@ -230,7 +247,7 @@ impl<P: SecretProvider> Refresher<P> {
                 Freshness::Anew => self.provider.fetch_anew(&self.shared.id, stage).await,
             }
         };
-        let mut fetch = std::pin::pin!(answered(self.fetch_timeout, fetch));
+        let mut fetch = std::pin::pin!(answered(self.settings.fetch_timeout, fetch));
         let answer = loop {
             tokio::select! {
                 biased;
@@ -238,11 +255,7 @@ impl<P: SecretProvider> Refresher<P> {
                 () = at(self.shared.last().ends_at()) => self.expire(),
             }
         };
-        let failed = answer.as_ref().err();
-        let absent = |error: &&ProviderError| {
-            stage == Stage::Pending && error.kind() == ProviderErrorKind::NotFound
-        };
-        count(&self.shared.id, failed.filter(|error| !absent(error)));
+        count(&self.shared.id, stage, answer.as_ref().err());
         answer.map(|version| (version, asked))
     }
 
@@ -252,8 +265,9 @@ impl<P: SecretProvider> Refresher<P> {
             let delay = self.backoff.next().unwrap_or(LONGEST_DELAY);
             (now + delay, now + delay)
         } else {
-            let delay = self.lifetime.refresh_after(fastrand::f64());
-            (now + delay, now + PERMANENT)
+            // not as late as what is told of changes would be asked
+            let usual = self.lifetime_of(self.shared.last().credential(), self.settings.lifetime);
+            (now + usual.refresh_after(fastrand::f64()), now + PERMANENT)
         };
         self.refresh_at = next;
         let age = self.shared.last().credential().age();
@@ -331,10 +345,41 @@ pub(crate) async fn answered<T>(
     }
 }
 
-/// Every question, and those that failed by kind.
-pub(crate) fn count(secret: &str, failed: Option<&ProviderError>) {
+/// AWSCURRENT, and with it AWSPREVIOUS if that is kept: both or neither.
+///
+/// In this order: if another version is promoted between the two questions, AWSPREVIOUS is what was AWSCURRENT for the first
+/// of them, and that one is asked again.
+pub(crate) async fn current<F>(
+    keeps_previous: bool,
+    fetch: impl Fn(Stage) -> F,
+) -> Result<(Version, Asked), ProviderError>
+where
+    F: Future<Output = Result<(Version, Asked), ProviderError>>,
+{
+    let (mut version, mut asked) = fetch(Stage::Current).await?;
+    if keeps_previous {
+        let previous = match fetch(Stage::Previous).await {
+            Ok((previous, _)) => Some(previous),
+            Err(error) if error.kind() == ProviderErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        if previous.as_ref().is_some_and(|it| it.id == version.id) {
+            (version, asked) = fetch(Stage::Current).await?;
+        }
+        // a store without stages may answer with the current one
+        let previous = previous.filter(|it| it.id != version.id);
+        version.previous = previous.map(Box::new);
+    }
+    Ok((version, asked))
+}
+
+/// Every question, and those that failed by kind. That no version is pending or came before is no failure.
+pub(crate) fn count(secret: &str, stage: Stage, failed: Option<&ProviderError>) {
     metrics::counter!("rotating_secret_fetches_total", "secret" => secret.to_owned()).increment(1);
-    if let Some(error) = failed {
+    let is_absent = |error: &&ProviderError| {
+        stage != Stage::Current && error.kind() == ProviderErrorKind::NotFound
+    };
+    if let Some(error) = failed.filter(|error| !is_absent(error)) {
         let kind = error.kind().name();
         metrics::counter!("rotating_secret_failures_total", "secret" => secret.to_owned(), "kind" => kind)
             .increment(1);

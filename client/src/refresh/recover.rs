@@ -124,7 +124,11 @@ impl<P: SecretProvider> Refresher<P> {
     async fn ask_for_all(&mut self, questions: usize) {
         metrics::counter!("rotating_secret_recoveries_total", "secret" => self.shared.id.to_string()).increment(1);
         for stage in STAGES.into_iter().take(questions) {
-            match self.fetch(stage, Freshness::Anew).await {
+            let answer = match stage {
+                Stage::Current => self.fetch_current(Freshness::Anew).await,
+                stage => self.fetch(stage, Freshness::Anew).await,
+            };
+            match answer {
                 Ok((version, asked)) if stage == Stage::Current => {
                     self.recovering.current = Some(version.id.clone());
                     let held = self.shared.last().credential().version_id().clone();

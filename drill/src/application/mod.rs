@@ -336,7 +336,7 @@ pub enum Error {
     Pool(String),
     /// No certificate to trust.
     #[error(transparent)]
-    Tls(#[from] rotating_secret::postgres::NoTls),
+    Tls(#[from] rotating_secret::postgres::TlsError),
     /// A file of roots cannot be read.
     #[error("the roots in {file} cannot be read ({source}): name a PEM file that can be")]
     CaFile {

@@ -147,10 +147,8 @@ fn behavior(wanted: &Wanted) -> Result<Behavior, String> {
         ("message", wanted.message.is_some()),
     ];
     let name = format!("{kind:?}").to_lowercase();
-    let unknown = given
-        .iter()
-        .find(|(field, given)| *given && !allowed.contains(field));
-    if let Some((field, _)) = unknown {
+    let useless = |(field, given): &&(&str, bool)| *given && !allowed.contains(field);
+    if let Some((field, _)) = given.iter().find(useless) {
         let of_it = match allowed {
             [] => "it has no more fields".to_owned(),
             fields => format!("it has {}", fields.join(", ")),

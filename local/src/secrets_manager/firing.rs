@@ -10,41 +10,18 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
 use serde_json::json;
 use tokio::{runtime::Handle, sync::Notify};
 use uuid::Uuid;
 
 use super::{
-    Inner, SecretsManager, Shared,
+    SecretsManager, Shared,
+    due::{Event, bury, next_window, schedule},
     error::ServiceError,
     rotation,
-    schedule::Window,
     secret::{Secret, region_of},
 };
 use crate::clock::{Clock, TooFar};
-
-/// What happens next to a secret by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Due {
-    /// When: the opening of the window of a rotation, the end of a deleted secret's recovery window.
-    pub at: DateTime<Utc>,
-    /// The end of a rotation's window, which DescribeSecret calls NextRotationDate while none is late.
-    pub until: Option<DateTime<Utc>>,
-    /// What.
-    pub event: Event,
-    /// The secret's name.
-    pub secret: String,
-}
-
-/// What happens to a secret by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// It is rotated.
-    Rotation,
-    /// It is gone.
-    Deletion,
-}
 
 /// A rotation that a schedule began.
 #[derive(Clone, Debug)]
@@ -64,31 +41,6 @@ impl SecretsManager {
     pub fn advance(&self, by: Duration) -> Result<Vec<Fired>, TooFar> {
         self.clock().advance(by)?;
         Ok(self.fire())
-    }
-
-    /// What happens next by itself, the earliest first.
-    pub fn schedule(&self) -> Vec<Due> {
-        let inner = self.lock();
-        let rotations = inner.regions.secrets().filter_map(|secret| {
-            let Window { opens, closes } = next_window(&inner, secret)?;
-            Some(Due {
-                at: opens,
-                until: Some(closes),
-                event: Event::Rotation,
-                secret: secret.name.clone(),
-            })
-        });
-        let deletions = inner.regions.secrets().filter_map(|secret| {
-            Some(Due {
-                at: secret.deleted?,
-                until: None,
-                event: Event::Deletion,
-                secret: secret.name.clone(),
-            })
-        });
-        let mut due: Vec<Due> = rotations.chain(deletions).collect();
-        due.sort_by_key(|due| due.at);
-        due
     }
 
     /// Something may be due earlier than was known: has it waited for from now on.
@@ -139,7 +91,7 @@ async fn wait(shared: Weak<Shared>, clock: Clock, rescheduled: Arc<Notify>) {
         let service = SecretsManager { shared };
         let now = clock.now();
         service.fire();
-        let rotations = service.schedule().into_iter();
+        let rotations = schedule(&service.lock()).into_iter();
         let mut rotations = rotations.filter(|due| due.event == Event::Rotation);
         // one that is late waits for the end of a rotation, which reschedules
         let next = rotations.find(|due| due.at > now);
@@ -155,35 +107,4 @@ async fn wait(shared: Weak<Shared>, clock: Clock, rescheduled: Arc<Notify>) {
             () = rescheduled.notified() => {}
         }
     }
-}
-
-/// The window in which a schedule rotates a secret next, which may have opened already.
-fn next_window(inner: &Inner, secret: &Secret) -> Option<Window> {
-    if secret.deleted.is_some() || secret.rotation_enabled != Some(true) {
-        return None;
-    }
-    let fired = inner.fired.get(&secret.arn).copied();
-    let base = fired.map_or(secret.schedule_base, |fired| {
-        fired.max(secret.schedule_base)
-    });
-    secret.rotation_rules.as_ref()?.next_window(base)
-}
-
-/// A rotation of this secret begins now: if a window is open, or has passed, it has its rotation.
-pub(super) fn use_window(inner: &mut Inner, arn: &str, now: DateTime<Utc>) {
-    let mut secrets = inner.regions.secrets();
-    let opens = secrets
-        .find(|secret| secret.arn == arn)
-        .and_then(|secret| next_window(inner, secret))
-        .map(|window| window.opens);
-    if opens.is_some_and(|opens| opens <= now) {
-        inner.fired.insert(arn.to_owned(), now);
-    }
-}
-
-/// Removes the secrets whose recovery window is over.
-pub(super) fn bury(inner: &mut Inner, now: DateTime<Utc>) {
-    inner
-        .regions
-        .retain(|secret| secret.deleted.is_none_or(|end| now < end));
 }

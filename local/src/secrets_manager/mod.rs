@@ -20,6 +20,7 @@
 mod access;
 mod constraints;
 mod describe;
+mod due;
 mod error;
 mod faults;
 mod filter;
@@ -54,9 +55,10 @@ use uuid::Uuid;
 
 pub(crate) use self::faults::LAGGING;
 pub use self::{
+    due::{Due, Event},
     error::ServiceError,
     faults::{Behavior, Fault, Hang, When},
-    firing::{Due, Event, Fired},
+    firing::Fired,
     rotation::{Attempt, Retry, Rotation, StepRun},
 };
 use self::{labels::Promotion, regions::Regions, rotation::Rotations, secret::View};
@@ -183,6 +185,11 @@ impl SecretsManager {
         &self.shared.clock
     }
 
+    /// What happens next by itself, the earliest first.
+    pub fn schedule(&self) -> Vec<Due> {
+        due::schedule(&self.lock())
+    }
+
     /// The roles of its callers.
     pub fn iam(&self) -> &Iam {
         &self.shared.iam
@@ -280,7 +287,7 @@ impl SecretsManager {
         let secret = inner.regions.home().find_mut(secret)?;
         secret.set_back(by);
         let arn = secret.arn.clone();
-        firing::use_window(&mut inner, &arn, now);
+        due::use_window(&mut inner, &arn, now);
         Ok(())
     }
 
@@ -367,7 +374,7 @@ impl SecretsManager {
         constraints::check(operation, &input)?;
         let now = self.clock().now();
         let mut inner = self.lock();
-        firing::bury(&mut inner, now);
+        due::bury(&mut inner, now);
         inner.regions.settle(now);
         let state = inner.regions.at(region);
         if let Some(caller) = caller {

@@ -13,8 +13,8 @@ use uuid::Uuid;
 use super::{
     Inner, SecretsManager,
     access::authorize_invocation,
+    due::use_window,
     error::ServiceError,
-    firing::use_window,
     labels::PENDING,
     schedule::RotationRules,
     secret::Secret,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_secretsmanager::{
     Client,
     operation::replicate_secret_to_regions::builders::ReplicateSecretToRegionsFluentBuilder,
-    types::{Filter, ReplicaRegionType, ReplicationStatusType, StatusType, Tag},
+    types::{Filter, ReplicaRegionType, ReplicationStatusType, RotationRulesType, StatusType, Tag},
 };
 use serde_json::{Value, json};
 
@@ -374,12 +374,19 @@ async fn a_promoted_replica_is_a_secret_of_its_own_and_rotates() {
 
     let rotate = there.rotate_secret().secret_id("demo");
     let rotate = rotate.rotation_lambda_arn("arn:aws:lambda:eu-west-1:123456789012:function:f");
+    let daily = RotationRulesType::builder().automatically_after_days(1);
+    let rotate = rotate.rotation_rules(daily.build());
     let rotate = rotate.client_request_token(token("rotation"));
     rotate.send().await.unwrap();
     let rotation = world.service.rotation(&arn, &token("rotation")).await;
     assert!(rotation.succeeded, "{rotation:?}");
     assert_eq!(read(&there, "demo").await.unwrap(), "rotated");
     assert_eq!(read(&world.client, "demo").await.unwrap(), "two");
+    let fired = world.service.advance(48 * HOUR).unwrap();
+    assert_eq!(fired.len(), 1);
+    let by_schedule = fired[0].begun.as_ref().unwrap();
+    let rotation = world.service.rotation(&arn, by_schedule).await;
+    assert!(rotation.succeeded, "{rotation:?}");
 
     // and its name is in use now
     world.replicate(THERE).send().await.unwrap();

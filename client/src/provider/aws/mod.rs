@@ -4,6 +4,8 @@ mod address;
 mod credentials;
 mod errors;
 mod http;
+#[cfg(feature = "rds_iam")]
+mod rds_iam;
 mod region;
 
 use std::{
@@ -15,6 +17,8 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_secretsmanager::Client;
 
+#[cfg(feature = "rds_iam")]
+pub use self::rds_iam::RdsIam;
 use self::{credentials::Unhurried, region::InRegion};
 use super::{ProviderError, ProviderErrorKind as Kind, SecretProvider, Stage, Version};
 

@@ -191,7 +191,7 @@ impl Lease {
 impl SecretProvider for Database {
     async fn fetch(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
         let what = format!("{}/creds/{secret}", self.engine.mount);
-        if stage == Stage::Pending {
+        if stage != Stage::Current {
             return Err(no_stages(&what));
         }
         let held = self.held(secret);
@@ -219,7 +219,7 @@ impl SecretProvider for StaticRoles {
     async fn fetch(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
         let Engine { vault, mount, .. } = &self.engine;
         let what = format!("{mount}/static-creds/{secret}");
-        if stage == Stage::Pending {
+        if stage != Stage::Current {
             return Err(no_stages(&what));
         }
         let answer: Result<Answer<StaticCredentials>, _> =

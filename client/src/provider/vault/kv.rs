@@ -85,7 +85,7 @@ fn gone(what: &str, metadata: &Metadata) -> ProviderError {
 impl SecretProvider for Kv {
     async fn fetch(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
         let what = format!("{}/data/{secret}", self.mount);
-        if stage == Stage::Pending {
+        if stage != Stage::Current {
             return Err(no_stages(&what));
         }
         let answer = self.vault.ask::<Secret>(Request::read(what.clone())).await;

@@ -190,8 +190,8 @@ impl Vault {
     }
 }
 
-/// What every engine of Vault answers to [`Stage::Pending`](super::super::Stage::Pending).
+/// What every engine of Vault answers to any stage but [`Stage::Current`](super::super::Stage::Current).
 pub(super) fn no_stages(what: &str) -> ProviderError {
-    let message = format!("Vault keeps no pending version of {what}: ask for the current one");
+    let message = format!("only the current version of {what} is read from Vault: ask for that");
     ProviderError::new(Kind::NotFound, message)
 }

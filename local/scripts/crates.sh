@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# crates.sh [--build] FEATURE…: how many crates of others each feature of the client brings into a build; with --build also how long a
+# clean build of none of them, of the default ones and of all takes.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+build=
+if [ "${1:-}" = --build ]; then build=yes && shift; fi
+
+crates() { # OPTION…
+  # this repository's own are shown with their folder, and what was shown before with a star
+  cargo tree --quiet --package rotating-secret --edges normal --prefix none "$@" |
+    sed 's/ (\*)$//' | grep -v ' (/' | sort -u | wc -l
+}
+
+row() { # NAME OPTION…
+  local name=$1 seconds=
+  shift
+  if [ -n "$build" ] && [[ $name = '('* ]]; then
+    target=$(mktemp -d)
+    SECONDS=0
+    cargo build --quiet --package rotating-secret --target-dir "$target" "$@"
+    seconds=$SECONDS
+    rm -rf "$target"
+  fi
+  printf '%-24s %6s %10s\n' "$name" "$(crates "$@")" "$seconds"
+}
+
+target=
+trap 'rm -rf "$target"' EXIT
+printf '%-24s %6s %10s\n' feature crates "${build:+build (s)}"
+row '(none)' --no-default-features
+row '(default)'
+row '(all)' --all-features
+for feature in "$@"; do
+  row "$feature" --no-default-features --features "$feature"
+done

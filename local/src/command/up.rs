@@ -1,0 +1,96 @@
+//! `local up`: a world until Ctrl-C.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use clap::{Args, value_parser};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Error, print};
+use crate::{
+    executable,
+    postgres::Settings,
+    secrets_manager::{Retry, labels::Promotion},
+    world::{Options, World},
+};
+
+/// Bring it all up, print one line of JSON when it is ready, and serve until Ctrl-C.
+///
+/// Secrets rotate when they are told to, and by themselves when their schedule says so, on a clock that `local schedule
+/// --advance` moves. Tests in any language move the clock and break calls over HTTP, at /_local.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rotatectl local up                                 at http://127.0.0.1:4599
+  rotatectl local up --port 0 --function bootstrap   on a free port, with a function of yours
+  rotatectl local up --attempts 5 --retry-interval 100s --cold-starts --promotion drops-pending
+                                                     as slow and as unpleasant as AWS may be
+
+  export AWS_ENDPOINT_URL=http://127.0.0.1:4599 AWS_DEFAULT_REGION=us-east-1
+  export AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x
+  aws secretsmanager rotate-secret --secret-id demo/orders/single")]
+pub struct UpArguments {
+    /// The port of all services; 0 takes any that is free.
+    #[arg(long, default_value_t = 4599)]
+    pub port: u16,
+    /// The rotation function's executable; without it the one of this workspace is built.
+    #[arg(long, value_name = "FILE")]
+    pub function: Option<PathBuf>,
+    /// Stage this token as AWSPENDING on the single-user secret, and leave the four steps to you.
+    #[arg(long, value_name = "TOKEN")]
+    pub stage: Option<String>,
+    /// How often a rotation is attempted before it is given up; AWS makes about 5 attempts.
+    #[arg(long, value_name = "NUMBER", default_value_t = Retry::default().attempts, value_parser = value_parser!(u32).range(1..))]
+    pub attempts: u32,
+    /// The time between two attempts, and before that of a rotation that made RotateSecret refuse; with AWS about 100s.
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = humantime::parse_duration)]
+    pub retry_interval: Duration,
+    /// Serve each step by a new process of the function, as AWS may: it finds nothing that another step kept.
+    #[arg(long)]
+    pub cold_starts: bool,
+    /// What becomes of AWSPENDING when its version becomes AWSCURRENT; AWS does not promise one of them.
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
+    pub promotion: Promotion,
+}
+
+pub(super) async fn run(arguments: UpArguments) -> Result<(), Error> {
+    let mut stop = Stop::listen()?;
+    let function = executable::function(arguments.function)?;
+    let mut options = Options::new(function)
+        .own_postgres(Settings::default())
+        .with_key_service();
+    (options.port, options.show_log) = (arguments.port, true);
+    options.retry = Retry {
+        attempts: arguments.attempts,
+        interval: arguments.retry_interval,
+    };
+    (options.cold_starts, options.promotion) = (arguments.cold_starts, arguments.promotion);
+    let world = tokio::select! {
+        // deep in itself, its start is taken off the stack of types here
+        world = Box::pin(World::start(options)) => world?,
+        () = stop.requested() => return Ok(()),
+    };
+    if let Some(token) = arguments.stage {
+        world.secrets_manager().stage(world.single_user(), &token)?;
+    }
+    print(&serde_json::to_string(&world.ready()).map_err(io::Error::from)?)?;
+    stop.requested().await;
+    Ok(())
+}
+
+/// Ctrl-C and SIGTERM.
+struct Stop(Signal, Signal);
+
+impl Stop {
+    fn listen() -> io::Result<Self> {
+        Ok(Self(
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        ))
+    }
+
+    async fn requested(&mut self) {
+        tokio::select! {
+            _ = self.0.recv() => {}
+            _ = self.1.recv() => {}
+        }
+    }
+}
