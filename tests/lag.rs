@@ -7,7 +7,11 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use aws_sdk_secretsmanager::{Client, config::Region};
+use aws_sdk_secretsmanager::{
+    Client,
+    config::Region,
+    types::{ReplicaRegionType, StatusType},
+};
 use common::{LONG, options, rotate, start, until};
 use drill::application::{Access, Application, Cache, Connections, Workload};
 use local::{postgres::Settings, world::World};
@@ -31,12 +35,33 @@ async fn roomy_world() -> World {
     start(options().own_postgres(settings)).await
 }
 
-/// The world's client, of a replica that lags so far.
-fn replica(world: &World, lag: Duration) -> Client {
-    let region = format!("replica-{}", lag.as_millis());
-    world.secrets_manager().replicate(&region, lag);
+/// The region whose replicas lag so far.
+fn region(lag: Duration) -> String {
+    format!("replica-{}", lag.as_millis())
+}
+
+/// Has the secret replicated to a region for each lag, and waits until all have it.
+async fn replicate(world: &World, secret: &str) {
+    let mut replicate = world.aws().replicate_secret_to_regions().secret_id(secret);
+    for lag in LAGS {
+        world.secrets_manager().set_replica_lag(&region(lag), lag);
+        let to = ReplicaRegionType::builder().region(region(lag));
+        replicate = replicate.add_replica_regions(to.build());
+    }
+    replicate.send().await.unwrap();
+    until("all regions have it", async || {
+        let described = world.aws().describe_secret().secret_id(secret).send();
+        let described = described.await.unwrap();
+        let mut replicas = described.replication_status().iter();
+        replicas.all(|replica| replica.status() == Some(&StatusType::InSync))
+    })
+    .await;
+}
+
+/// The world's client, in the region whose replicas lag so far.
+fn client(world: &World, lag: Duration) -> Client {
     let config = world.aws().config().to_builder();
-    Client::from_conf(config.region(Region::new(region)).build())
+    Client::from_conf(config.region(Region::new(region(lag))).build())
 }
 
 /// Starts a quarter of the tasks, on a runtime of their own: sqlx computes a password's proof in slices, and beside a
@@ -64,10 +89,11 @@ async fn start_those_with(connections: Connections, access: Access) -> Applicati
 
 /// Sixty tasks beside each replica, for so long.
 async fn no_request_fails(world: &World, secret: &str, time: Duration) {
+    replicate(world, secret).await;
     let mut applications = Vec::new();
     for lag in LAGS {
         let access = Access {
-            service: replica(world, lag),
+            service: client(world, lag),
             ..Access::in_world(world, secret)
         };
         for connections in Connections::ALL {

@@ -259,6 +259,9 @@ async fn a_replica_is_asked_when_the_region_before_it_is_down_and_only_then() {
 async fn replicas_are_asked_with_the_callers_own_client_too() {
     let world = world().await;
     create(&world, "h", "x").await;
+    let there = json!([{ "Region": "eu-west-1" }]);
+    let replicate = json!({ "SecretId": "h", "AddReplicaRegions": there });
+    call(&world, "ReplicateSecretToRegions", replicate).await;
     let provider = Aws::from_clients([world.aws()]).replicas(["eu-west-1"]);
     inject(&world, error(503, "ServiceUnavailable"));
     provider.fetch("h", Stage::Current).await.unwrap();

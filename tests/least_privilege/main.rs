@@ -10,7 +10,7 @@ mod template;
 
 use std::collections::BTreeMap;
 
-use local::world::World;
+use local::world::{REGION, World};
 use serde_json::{Value, json};
 use template::Template;
 use tokio::{
@@ -25,24 +25,34 @@ const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56e
 /// The secret that mints API keys; `masterarn` names it.
 const MASTER: &str = "demo/mail/master";
 
+/// A region with replicas.
+const ELSEWHERE: &str = "eu-west-1";
+
 /// Every operation that the local Secrets Manager serves.
-const OPERATIONS: [&str; 16] = [
+const OPERATIONS: [&str; 23] = [
     "BatchGetSecretValue",
     "CancelRotateSecret",
     "CreateSecret",
+    "DeleteResourcePolicy",
     "DeleteSecret",
     "DescribeSecret",
     "GetRandomPassword",
+    "GetResourcePolicy",
     "GetSecretValue",
     "ListSecretVersionIds",
     "ListSecrets",
+    "PutResourcePolicy",
     "PutSecretValue",
+    "RemoveRegionsFromReplication",
+    "ReplicateSecretToRegions",
     "RestoreSecret",
     "RotateSecret",
+    "StopReplicationToReplica",
     "TagResource",
     "UntagResource",
     "UpdateSecret",
     "UpdateSecretVersionStage",
+    "ValidateResourcePolicy",
 ];
 
 /// A world, and the template as it would be deployed for its secrets.
@@ -104,6 +114,17 @@ impl Deployed {
         &self,
         access_key_id: &str,
         operation: &str,
+        input: Value,
+    ) -> Result<Value, (String, String)> {
+        self.call_in(REGION, access_key_id, operation, input).await
+    }
+
+    /// The same in another region.
+    async fn call_in(
+        &self,
+        region: &str,
+        access_key_id: &str,
+        operation: &str,
         mut input: Value,
     ) -> Result<Value, (String, String)> {
         // as SDKs do
@@ -118,13 +139,15 @@ impl Deployed {
             input["ClientRequestToken"] = Uuid::new_v4().to_string().into();
         }
         let target = format!("X-Amz-Target: secretsmanager.{operation}\r\n");
-        post(&self.world, access_key_id, "/", &target, input).await
+        let scope = format!("{access_key_id}/20260101/{region}");
+        post(&self.world, &scope, "/", &target, input).await
     }
 
     /// The function, invoked with this key.
     async fn invoke(&self, access_key_id: &str, event: Value) -> Result<Value, (String, String)> {
         let path = "/2015-03-31/functions/secret-rotation/invocations";
-        post(&self.world, access_key_id, path, "", event).await
+        let scope = format!("{access_key_id}/20260101/{REGION}");
+        post(&self.world, &scope, path, "", event).await
     }
 
     /// Whether the role behind a key is let through to an operation on a secret, whatever comes of it then.
@@ -135,6 +158,15 @@ impl Deployed {
             "ListSecrets" | "GetRandomPassword" => json!({}),
             "BatchGetSecretValue" => json!({ "SecretIdList": [id] }),
             "PutSecretValue" => json!({ "SecretId": id, "SecretString": "x" }),
+            "PutResourcePolicy" | "ValidateResourcePolicy" => {
+                json!({ "SecretId": id, "ResourcePolicy": "none" })
+            }
+            "RemoveRegionsFromReplication" => {
+                json!({ "SecretId": id, "RemoveReplicaRegions": [ELSEWHERE] })
+            }
+            "ReplicateSecretToRegions" => {
+                json!({ "SecretId": id, "AddReplicaRegions": [{ "Region": ELSEWHERE }] })
+            }
             "TagResource" => json!({ "SecretId": id, "Tags": [] }),
             "UntagResource" => json!({ "SecretId": id, "TagKeys": [] }),
             "UpdateSecretVersionStage" => json!({ "SecretId": id, "VersionStage": "OWN" }),
@@ -189,7 +221,7 @@ async fn give_key(world: &World, secret: &str, key: &str) {
 
 async fn post(
     world: &World,
-    access_key_id: &str,
+    scope: &str,
     path: &str,
     headers: &str,
     body: Value,
@@ -199,7 +231,7 @@ async fn post(
     let body = body.to_string();
     let request = format!(
         "POST {path} HTTP/1.1\r\nHost: aws\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\
-         Authorization: AWS4-HMAC-SHA256 Credential={access_key_id}/20260101/us-east-1/any/aws4_request, \
+         Authorization: AWS4-HMAC-SHA256 Credential={scope}/any/aws4_request, \
          SignedHeaders=host, Signature=0\r\n\r\n{body}",
         body.len()
     );

@@ -1,9 +1,13 @@
 //! The policies for an application, and for whoever runs rotatectl.
 
-use local::iam::{Decision, Keys, Policy, Request, decide};
+use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
+use local::{
+    iam::{Decision, Keys, Policy, Request, decide},
+    world::REGION,
+};
 use serde_json::{Value, json};
 
-use crate::{Deployed, KEY, common};
+use crate::{Deployed, ELSEWHERE, KEY, common, template::Template};
 
 /// The application's policy for the secret with this ARN.
 fn application(deployed: &Deployed, arn: &str) -> Value {
@@ -101,6 +105,7 @@ async fn an_operator_sees_rotates_revokes_and_mends_and_does_nothing_else() {
         "ListSecrets",
         "PutSecretValue",
         "RotateSecret",
+        "StopReplicationToReplica",
         "UpdateSecretVersionStage",
     ];
     assert_eq!(
@@ -112,12 +117,19 @@ async fn an_operator_sees_rotates_revokes_and_mends_and_does_nothing_else() {
         "DescribeSecret",
         "GetSecretValue",
         "ListSecrets",
+        "StopReplicationToReplica",
     ];
     assert_eq!(deployed.allowed("operator", world.admin()).await, sees);
     let other = json!({ "Name": "other", "SecretString": "x" });
     common::call(world, "CreateSecret", other).await;
     let not_this_functions = deployed.allowed("operator", "other").await;
-    assert_eq!(not_this_functions, ["BatchGetSecretValue", "ListSecrets"]);
+    // nothing becomes of the last one: a secret in its own region is no replica
+    let any = [
+        "BatchGetSecretValue",
+        "ListSecrets",
+        "StopReplicationToReplica",
+    ];
+    assert_eq!(not_this_functions, any);
 }
 
 #[tokio::test]
@@ -162,6 +174,7 @@ async fn an_operator_who_is_not_to_read_values_does_not() {
         "ListSecretVersionIds",
         "ListSecrets",
         "RotateSecret",
+        "StopReplicationToReplica",
         "UpdateSecretVersionStage",
     ];
     assert_eq!(
@@ -170,7 +183,7 @@ async fn an_operator_who_is_not_to_read_values_does_not() {
     );
     assert_eq!(
         deployed.allowed("operator", world.admin()).await,
-        ["ListSecrets"]
+        ["ListSecrets", "StopReplicationToReplica"]
     );
 }
 
@@ -204,48 +217,84 @@ async fn an_operator_inspects_this_function_its_log_and_the_keys_and_no_others()
 }
 
 #[tokio::test]
-async fn an_operator_promotes_replicas_of_this_regions_watched_secrets_and_looks_into_cloudtrail() {
+async fn an_operator_promotes_replicas_of_this_regions_watched_secrets_and_deletes_none() {
     let deployed = Deployed::new(&[("WatchedSecrets", "*demo/*")]).await;
-    let policy = Policy::parse(&operator(&deployed)).unwrap();
-    let replica = common::arn(&deployed.world, deployed.world.single_user())
-        .replace("us-east-1", "eu-west-1");
-    let other = replica.replace("demo", "other");
-    for (action, resource, primary, decision) in [
-        (
-            "secretsmanager:StopReplicationToReplica",
-            replica.as_str(),
-            "us-east-1",
-            Decision::Allowed,
-        ),
-        (
-            "secretsmanager:StopReplicationToReplica",
-            &replica,
-            "us-west-2",
-            Decision::NotAllowed,
-        ),
-        (
-            "secretsmanager:StopReplicationToReplica",
-            &other,
-            "us-east-1",
-            Decision::NotAllowed,
-        ),
-        (
-            "secretsmanager:DeleteSecret",
-            &replica,
-            "us-east-1",
-            Decision::NotAllowed,
-        ),
-        ("cloudtrail:LookupEvents", "*", "", Decision::Allowed),
-    ] {
-        let mut keys = Keys::default();
-        keys.set("secretsmanager:SecretPrimaryRegion", [primary]);
-        keys.set("secretsmanager:SecretId", [resource]);
-        let request = Request {
-            action,
-            resource,
-            keys: &keys,
-        };
-        let decided = decide(std::slice::from_ref(&policy), &request);
-        assert_eq!(decided, Ok(decision), "{action} {resource} {primary}");
+    let world = &deployed.world;
+    deployed.restrict("operator", &operator(&deployed));
+    let there = json!([{ "Region": ELSEWHERE }]);
+    let other = json!({ "Name": "other", "SecretString": "x" });
+    common::call(world, "CreateSecret", other).await;
+    for secret in [world.single_user(), "other"] {
+        let replicate = json!({ "SecretId": secret, "AddReplicaRegions": there });
+        common::call(world, "ReplicateSecretToRegions", replicate).await;
     }
+    // one that is a secret of that region, and one that is a replica of that region's
+    let foreign = json!({
+        "Name": "demo/foreign", "SecretString": "x", "AddReplicaRegions": [{ "Region": "us-west-2" }],
+    });
+    let created = deployed.call_in(ELSEWHERE, "any", "CreateSecret", foreign);
+    created.await.unwrap();
+    let promote = |region: &'static str, secret: &str| {
+        let id = json!({ "SecretId": secret });
+        deployed.call_in(region, "operator", "StopReplicationToReplica", id)
+    };
+    for (region, secret) in [
+        (ELSEWHERE, "demo/foreign"),
+        ("us-west-2", "demo/foreign"),
+        (ELSEWHERE, "other"),
+    ] {
+        let (code, message) = promote(region, secret).await.unwrap_err();
+        assert_eq!(code, "AccessDeniedException", "{message}");
+    }
+    let id = json!({ "SecretId": world.single_user() });
+    let delete = deployed.call_in(ELSEWHERE, "operator", "DeleteSecret", id);
+    assert_eq!(delete.await.unwrap_err().0, "AccessDeniedException");
+
+    let arn = common::arn(world, world.single_user()).replace(REGION, ELSEWHERE);
+    let promoted = promote(ELSEWHERE, world.single_user()).await.unwrap();
+    assert_eq!(promoted["ARN"], arn);
+    let described = common::call(
+        world,
+        "DescribeSecret",
+        json!({ "SecretId": world.single_user() }),
+    )
+    .await;
+    assert!(described["ReplicationStatus"].is_null());
+}
+
+#[tokio::test]
+async fn an_operator_looks_into_cloudtrail() {
+    let deployed = Deployed::new(&[]).await;
+    let policy = Policy::parse(&operator(&deployed)).unwrap();
+    let request = Request {
+        action: "cloudtrail:LookupEvents",
+        resource: "*",
+        keys: &Keys::default(),
+    };
+    let decided = decide(std::slice::from_ref(&policy), &request);
+    assert_eq!(decided, Ok(Decision::Allowed));
+}
+
+#[tokio::test]
+async fn nobody_deletes_a_secret_that_is_guarded_and_it_rotates() {
+    let world = common::world().await;
+    let parameters = [
+        ("SecretName", "any"),
+        ("SecretDocument", "{\"username\": \"any\"}"),
+    ];
+    let guard = &Template::secret(&parameters).resources()["Guard"]["Properties"];
+    let put = world
+        .aws()
+        .put_resource_policy()
+        .secret_id(world.single_user());
+    let put = put.resource_policy(guard["ResourcePolicy"].to_string());
+    let put = put.set_block_public_policy(guard["BlockPublicPolicy"].as_bool());
+    put.send().await.unwrap();
+    let delete = || world.aws().delete_secret().secret_id(world.single_user());
+    for delete in [delete(), delete().force_delete_without_recovery(true)] {
+        let error = delete.send().await.unwrap_err().into_service_error();
+        assert_eq!(error.code(), Some("AccessDeniedException"), "{error:?}");
+    }
+    let rotation = common::rotate(&world, world.single_user()).await;
+    assert!(rotation.succeeded, "{rotation:?}");
 }

@@ -1,4 +1,4 @@
-//! infra/sam/template.yaml as CloudFormation would read it: intrinsic functions resolved, conditions applied.
+//! The templates of infra/sam as CloudFormation would read it: intrinsic functions resolved, conditions applied.
 //!
 //! What stands for a resource that exists only once it is deployed, such as its ARN, becomes `Name.Attribute`. A function that is
 //! not known here fails the test.
@@ -18,7 +18,16 @@ pub(crate) struct Template {
 impl Template {
     /// The project's, with these parameters beside the defaults, in the local world's region and account.
     pub(crate) fn sam(parameters: &[(&str, &str)]) -> Self {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/infra/sam/template.yaml");
+        Self::file("template.yaml", parameters)
+    }
+
+    /// The one that makes a secret.
+    pub(crate) fn secret(parameters: &[(&str, &str)]) -> Self {
+        Self::file("secret.yaml", parameters)
+    }
+
+    fn file(name: &str, parameters: &[(&str, &str)]) -> Self {
+        let path = format!("{}/infra/sam/{name}", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(path).unwrap();
         Self::read(&text, parameters)
     }

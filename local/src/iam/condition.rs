@@ -7,7 +7,10 @@ use wildmatch::WildMatch;
 
 /// The keys that the services here answer for. Where a request does not bring one of them, it is absent; a condition on any
 /// other key cannot be judged.
-const KNOWN: [&str; 20] = [
+const KNOWN: [&str; 26] = [
+    "aws:PrincipalAccount",
+    "aws:PrincipalArn",
+    "aws:PrincipalType",
     "aws:RequestedRegion",
     "aws:ResourceAccount",
     "aws:SourceAccount",
@@ -16,8 +19,11 @@ const KNOWN: [&str; 20] = [
     "kms:CallerAccount",
     "kms:EncryptionContext:SecretARN",
     "kms:ViaService",
+    "secretsmanager:AddReplicaRegions",
+    "secretsmanager:BlockPublicPolicy",
     "secretsmanager:Description",
     "secretsmanager:ForceDeleteWithoutRecovery",
+    "secretsmanager:ForceOverwriteReplicaSecret",
     "secretsmanager:KmsKeyId",
     "secretsmanager:ModifyRotationRules",
     "secretsmanager:Name",
@@ -35,6 +41,16 @@ const TAGS: [&str; 3] = [
     "aws:RequestTag/",
     "aws:ResourceTag/",
     "secretsmanager:ResourceTag/",
+];
+
+/// Keys with fixed values that keep what is allowed to everybody to few: the user guide's, and those of the caller.
+const OF_FEW: [&str; 6] = [
+    "aws:PrincipalAccount",
+    "aws:PrincipalArn",
+    "aws:SourceAccount",
+    "aws:SourceArn",
+    "aws:SourceVpc",
+    "aws:SourceVpce",
 ];
 
 /// A condition asks for a key that no service here answers for.
@@ -139,6 +155,20 @@ impl Condition {
             set,
             if_exists,
         })
+    }
+
+    /// Whether it holds for few only, whoever asks.
+    pub(super) fn is_of_few(&self) -> bool {
+        let fixed = |value: &String| !value.contains(['*', '?']);
+        let compares = matches!(
+            self.compare,
+            Compare::Text | Compare::Pattern | Compare::Arn
+        );
+        let may_be_absent = self.negated || self.if_exists || self.set == Some(Set::All);
+        compares
+            && !may_be_absent
+            && OF_FEW.iter().any(|key| key.eq_ignore_ascii_case(&self.key))
+            && self.wanted.iter().all(fixed)
     }
 
     pub(super) fn holds(&self, keys: &Keys) -> Result<bool, UnknownKey> {

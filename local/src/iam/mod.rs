@@ -1,19 +1,25 @@
 //! IAM, as far as it decides whether a call is allowed: roles by access key, and the policies attached to them.
 //!
 //! A caller is known by the access key id that its SDK writes into the request; the signature is not looked at, so this
-//! proves policies and keeps nobody out. A key that nobody restricted may do everything.
+//! proves policies and keeps nobody out. A key that nobody restricted is the account's: it may do everything but what a
+//! resource's policy denies it.
 //!
-//! Identity policies, and a function's own policy towards a service: explicit deny, then allow, then deny by default. What this evaluator does not know, an element, a
-//! condition operator or key, a policy variable, is an error that names it and never a silent yes or no. KMS keys are taken to
-//! have a key policy that leaves it to IAM, as the console's default one does.
+//! Identity policies, a function's own policy towards a service, and a secret's policy, all in one account: an explicit deny
+//! in any of them, then an allow in any, then deny by default. What this evaluator does not know, an element, a condition
+//! operator or key, a policy variable, is an error that names it and never a silent yes or no. KMS keys are taken to have a
+//! key policy that leaves it to IAM, as the console's default one does.
 //!
 //! | file | what |
 //! |---|---|
 //! | `policy` | the document and the decision |
 //! | `condition` | the operators, and the keys that are known |
+//! | `principal` | whom a statement of a resource's policy is about |
+//! | `resource_policy` | such a policy, and what it decides |
 
 mod condition;
 mod policy;
+mod principal;
+mod resource_policy;
 
 use std::{
     collections::HashMap,
@@ -26,6 +32,7 @@ use serde_json::Value;
 pub use self::{
     condition::{Keys, UnknownKey},
     policy::{Decision, Policy, PolicyError, Request, decide},
+    resource_policy::ResourcePolicy,
 };
 
 /// The account in every ARN here; it is the one that AWS's own examples use.
@@ -38,9 +45,16 @@ pub struct Iam(Arc<Mutex<HashMap<String, Arc<Role>>>>);
 /// A role that somebody acts as.
 #[derive(Debug)]
 pub struct Role {
-    name: String,
+    /// None of the account's own key.
+    name: Option<String>,
     policies: Vec<Policy>,
 }
+
+/// Who holds a key that nobody restricted.
+pub(crate) static ROOT: Role = Role {
+    name: None,
+    policies: Vec::new(),
+};
 
 /// Why a call is not let through.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,7 +95,7 @@ impl Iam {
             .map(Policy::parse)
             .collect::<Result<_, _>>()?;
         let role = Role {
-            name: role.to_owned(),
+            name: Some(role.to_owned()),
             policies,
         };
         let mut roles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -112,25 +126,78 @@ impl Role {
     ///
     /// It may not, or that cannot be said.
     pub fn check(&self, action: &str, resource: &str, keys: &Keys) -> Result<(), Denied> {
+        self.check_with(None, action, resource, keys)
+    }
+
+    /// The same of a resource that may have a policy of its own.
+    ///
+    /// # Errors
+    ///
+    /// It may not, or that cannot be said.
+    pub fn check_with(
+        &self,
+        policy: Option<&ResourcePolicy>,
+        action: &str,
+        resource: &str,
+        keys: &Keys,
+    ) -> Result<(), Denied> {
+        let mut keys = keys.clone();
+        let kind = if self.is_root() {
+            "Account"
+        } else {
+            "AssumedRole"
+        };
+        keys.set("aws:PrincipalAccount", [ACCOUNT]);
+        keys.set("aws:PrincipalArn", [self.arn()]);
+        keys.set("aws:PrincipalType", [kind]);
         let request = Request {
             action,
             resource,
-            keys,
+            keys: &keys,
         };
-        let because = match decide(&self.policies, &request)? {
-            Decision::Allowed => return Ok(()),
-            Decision::NotAllowed => {
+        let own = match self.is_root() {
+            true => Decision::Allowed,
+            false => decide(&self.policies, &request)?,
+        };
+        let of_resource = match policy {
+            Some(policy) => policy.decide(self, &request)?,
+            None => Decision::NotAllowed,
+        };
+        let because = match (own, of_resource) {
+            (Decision::Denied, _) => "with an explicit deny in an identity-based policy".to_owned(),
+            (_, Decision::Denied) => "with an explicit deny in a resource-based policy".to_owned(),
+            (Decision::Allowed, _) | (_, Decision::Allowed) => return Ok(()),
+            (Decision::NotAllowed, Decision::NotAllowed) => {
                 format!("because no identity-based policy allows the {action} action")
             }
-            Decision::Denied => "with an explicit deny in an identity-based policy".to_owned(),
         };
         let on = match resource {
             "*" => String::new(),
             resource => format!(" on resource: {resource}"),
         };
         Err(Denied::ByPolicy(format!(
-            "User: arn:aws:sts::{ACCOUNT}:assumed-role/{}/local is not authorized to perform: {action}{on} {because}",
-            self.name
+            "User: {} is not authorized to perform: {action}{on} {because}",
+            self.session_arn()
         )))
+    }
+
+    /// Whether this is the account's own key, which needs nobody's leave.
+    pub(crate) fn is_root(&self) -> bool {
+        self.name.is_none()
+    }
+
+    /// The role's ARN, which a resource's policy names it by.
+    fn arn(&self) -> String {
+        let rest = self.name.as_ref().map(|name| format!("role/{name}"));
+        let rest = rest.unwrap_or_else(|| "root".to_owned());
+        format!("arn:aws:iam::{ACCOUNT}:{rest}")
+    }
+
+    /// The ARN of who acts as the role.
+    fn session_arn(&self) -> String {
+        match &self.name {
+            Some(name) => format!("arn:aws:sts::{ACCOUNT}:assumed-role/{name}/local"),
+            None => self.arn(),
+        }
     }
 }

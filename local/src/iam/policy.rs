@@ -10,11 +10,13 @@ use super::condition::{Condition, Keys, UnknownKey};
 
 /// The version of the language with everything in it that is in use; the older one is read by other rules.
 const VERSION: &str = "2012-10-17";
+/// It counts where there is none (docs).
+const OLD_VERSION: &str = "2008-10-17";
 
 /// An identity policy, or the part of a resource's policy that is about one service.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    statements: Vec<Statement>,
+    pub(super) statements: Vec<Statement>,
 }
 
 /// One call, as a policy sees it.
@@ -57,11 +59,35 @@ pub enum PolicyError {
         "the statement {sid} has {what}, which the local IAM does not know: write it without, or teach it that"
     )]
     Unknown { sid: String, what: String },
+    /// A resource's policy is about somebody who cannot be a caller.
+    #[error(
+        "the statement {sid} has the principal {principal}: name \"*\", or under AWS an account, a role or a role's session"
+    )]
+    Principal { sid: String, principal: String },
+}
+
+impl PolicyError {
+    pub(super) fn principal(sid: &str, principal: &Value) -> Self {
+        Self::Principal {
+            sid: sid.to_owned(),
+            principal: principal.to_string(),
+        }
+    }
+
+    /// Whether AWS might well take the document, which is only not known here.
+    pub(crate) fn is_ours(&self) -> bool {
+        match self {
+            Self::Unknown { .. } => true,
+            Self::Version(version) => version.is_empty() || version == OLD_VERSION,
+            Self::Unreadable(_) | Self::OneOf { .. } | Self::Principal { .. } => false,
+        }
+    }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Document {
+    #[serde(default)]
     version: String,
     #[serde(rename = "Id")]
     _id: Option<String>,
@@ -89,17 +115,17 @@ struct Written {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-enum Effect {
+pub(super) enum Effect {
     Allow,
     Deny,
 }
 
 #[derive(Clone, Debug)]
-struct Statement {
-    effect: Effect,
+pub(super) struct Statement {
+    pub(super) effect: Effect,
     actions: Patterns,
     resources: Patterns,
-    conditions: Vec<Condition>,
+    pub(super) conditions: Vec<Condition>,
 }
 
 /// Matches where one of them does, or, the other way round, where none does.
@@ -201,7 +227,7 @@ impl Statement {
         })
     }
 
-    fn applies(&self, request: &Request<'_>) -> Result<bool, UnknownKey> {
+    pub(super) fn applies(&self, request: &Request<'_>) -> Result<bool, UnknownKey> {
         if !self.actions.match_with(&request.action.to_lowercase())
             || !self.resources.match_with(request.resource)
         {

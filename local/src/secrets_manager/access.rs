@@ -7,10 +7,11 @@ use serde_json::Value;
 
 use super::{
     error::ServiceError,
-    secret::{Secret, State},
+    resource_policy,
+    secret::{Secret, State, arn_in},
 };
 use crate::{
-    iam::{ACCOUNT, Decision, Denied, Keys, Policy, Request, Role, decide},
+    iam::{ACCOUNT, Decision, Denied, Keys, Policy, Request, ResourcePolicy, Role, decide},
     invocation::FunctionPolicies,
 };
 
@@ -22,23 +23,32 @@ pub(super) fn authorize(
     input: &Value,
 ) -> Result<(), ServiceError> {
     let secret = text(input, "SecretId").and_then(|id| state.find(id).ok());
-    let action = format!("secretsmanager:{operation}");
+    let policy = secret.map_or(Ok(None), policy)?;
     let keys = keys(&state.region, operation, input, secret);
-    caller.check(&action, &resource(state, input, secret), &keys)?;
+    let resource = resource(state, input, secret);
+    let check = |operation: &str| {
+        let action = format!("secretsmanager:{operation}");
+        caller.check_with(policy.as_ref(), &action, &resource, &keys)
+    };
+    check(operation)?;
     match operation {
         // docs: who may not use the secret's key learns it from these, and the check comes before the effect
         "GetSecretValue" => decrypt(caller, &state.region, secret),
         "PutSecretValue" | "CreateSecret" | "UpdateSecret" => {
             if operation == "CreateSecret" && input.get("Tags").is_some() {
-                let resource = resource(state, input, secret);
-                caller.check("secretsmanager:TagResource", &resource, &keys)?;
+                check("TagResource")?;
             }
             if operation == "CreateSecret" && list(input, "AddReplicaRegions").next().is_some() {
-                let resource = resource(state, input, secret);
-                caller.check("secretsmanager:ReplicateSecretToRegions", &resource, &keys)?;
+                check("ReplicateSecretToRegions")?;
+                encrypt_replicas(caller, input, &resource)?;
             }
             encrypt(caller, state, input, secret)
         }
+        "ReplicateSecretToRegions" => {
+            decrypt(caller, &state.region, secret)?;
+            encrypt_replicas(caller, input, &resource)
+        }
+        "ValidateResourcePolicy" => Ok(check("PutResourcePolicy")?),
         "BatchGetSecretValue" if input.get("Filters").is_some() => {
             Ok(caller.check("secretsmanager:ListSecrets", "*", &keys)?)
         }
@@ -60,8 +70,32 @@ pub(super) fn authorize_read(
     secret: &Secret,
 ) -> Result<(), ServiceError> {
     let keys = keys(region, "GetSecretValue", &Value::Null, Some(secret));
-    caller.check("secretsmanager:GetSecretValue", &secret.arn, &keys)?;
+    let action = "secretsmanager:GetSecretValue";
+    caller.check_with(policy(secret)?.as_ref(), action, &secret.arn, &keys)?;
     decrypt(caller, region, Some(secret))
+}
+
+/// Whether a policy on a secret would keep the caller from changing it once more.
+pub(super) fn locks_out(
+    caller: &Role,
+    state: &State,
+    input: &Value,
+    policy: &ResourcePolicy,
+) -> Result<bool, ServiceError> {
+    let secret = text(input, "SecretId").and_then(|id| state.find(id).ok());
+    let action = "secretsmanager:PutResourcePolicy";
+    let keys = keys(&state.region, "PutResourcePolicy", input, secret);
+    let resource = resource(state, input, secret);
+    match caller.check_with(Some(policy), action, &resource, &keys) {
+        Ok(()) => Ok(false),
+        Err(Denied::ByPolicy(_)) => Ok(true),
+        Err(unjudged) => Err(unjudged.into()),
+    }
+}
+
+fn policy(secret: &Secret) -> Result<Option<ResourcePolicy>, ServiceError> {
+    let written = secret.policy.as_deref();
+    written.map(resource_policy::read).transpose()
 }
 
 /// Checks that there is such a function, and that its policy lets this service invoke it for a secret.
@@ -110,6 +144,8 @@ fn resource(state: &State, input: &Value, secret: Option<&Secret>) -> String {
     }
 }
 
+const OVERWRITES: &str = "ForceOverwriteReplicaSecret";
+
 fn keys(region: &str, operation: &str, input: &Value, secret: Option<&Secret>) -> Keys {
     let mut keys = Keys::default();
     keys.set("aws:RequestedRegion", [region]);
@@ -118,7 +154,10 @@ fn keys(region: &str, operation: &str, input: &Value, secret: Option<&Secret>) -
     if let Some(secret) = secret {
         let function = secret.rotation_function.as_deref();
         keys.set("secretsmanager:resource/AllowRotationLambdaArn", function);
-        keys.set("secretsmanager:SecretPrimaryRegion", [region]);
+        keys.set(
+            "secretsmanager:SecretPrimaryRegion",
+            [secret.primary_region()],
+        );
         for tag in secret.tags.iter().flatten() {
             keys.set(&format!("aws:ResourceTag/{}", tag.key), [&tag.value]);
             let key = format!("secretsmanager:ResourceTag/{}", tag.key);
@@ -129,10 +168,12 @@ fn keys(region: &str, operation: &str, input: &Value, secret: Option<&Secret>) -
     let fields: &[&str] = match operation {
         "GetSecretValue" => &["VersionId", "VersionStage"],
         "UpdateSecretVersionStage" => &["VersionStage"],
-        "CreateSecret" => &["Name", "Description", "KmsKeyId"],
+        "CreateSecret" => &["Name", "Description", "KmsKeyId", OVERWRITES],
+        "ReplicateSecretToRegions" => &[OVERWRITES],
         "UpdateSecret" => &["Description", "KmsKeyId"],
         "DeleteSecret" => &["ForceDeleteWithoutRecovery"],
         "RotateSecret" => &["RotationLambdaARN", "RotateImmediately"],
+        "PutResourcePolicy" => &["BlockPublicPolicy"],
         _ => &[],
     };
     for field in fields {
@@ -147,6 +188,8 @@ fn keys(region: &str, operation: &str, input: &Value, secret: Option<&Secret>) -
         let modifies = input.get("RotationRules").is_some().to_string();
         keys.set("secretsmanager:ModifyRotationRules", [modifies]);
     }
+    let regions = list(input, "AddReplicaRegions").filter_map(|replica| text(replica, "Region"));
+    keys.set("secretsmanager:AddReplicaRegions", regions);
     let tags: Vec<&Value> = list(input, "Tags").collect();
     for tag in &tags {
         if let (Some(key), Some(value)) = (text(tag, "Key"), text(tag, "Value")) {
@@ -196,6 +239,19 @@ fn encrypt(
     }
 }
 
+/// What each replica with a key of its own needs of that (docs), in the replica's region.
+fn encrypt_replicas(caller: &Role, input: &Value, primary: &str) -> Result<(), ServiceError> {
+    for replica in list(input, "AddReplicaRegions") {
+        let key = text(replica, "KmsKeyId").filter(|key| !key.is_empty());
+        if let (Some(region), Some(key)) = (text(replica, "Region"), key) {
+            let arn = arn_in(region, primary);
+            let actions = ["kms:GenerateDataKey", "kms:Encrypt"];
+            use_key(caller, region, key, &arn, &actions)?;
+        }
+    }
+    Ok(())
+}
+
 fn has_value(secret: &Secret, input: &Value) -> bool {
     text(input, "ClientRequestToken")
         .is_some_and(|token| secret.versions.read(Some(token), None).is_ok())
@@ -209,6 +265,9 @@ fn use_key(
     secret_arn: &str,
     actions: &[&str],
 ) -> Result<(), ServiceError> {
+    if caller.is_root() {
+        return Ok(());
+    }
     let key = match key {
         alias if alias.contains("alias/") => {
             return Err(ServiceError::unjudged(format!(

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     error::ServiceError,
     schedule::RotationRules,
-    secret::{Epoch, Replica, Secret, State, Tag, View},
+    secret::{Epoch, Replica, ReplicaStatus, Secret, State, Tag, View},
     wire::{answer, parse},
 };
 
@@ -60,20 +60,33 @@ pub(super) struct Description {
 /// A region that has a copy.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct ReplicationStatus {
+pub(super) struct ReplicationStatus {
     region: String,
     kms_key_id: String,
     status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_message: Option<String>,
 }
 
 impl ReplicationStatus {
-    fn of(replica: &Replica) -> Self {
-        let key = replica.kms_key_id.as_deref();
-        Self {
-            region: replica.region.clone(),
-            kms_key_id: key.unwrap_or("alias/aws/secretsmanager").to_owned(),
-            status: "InSync",
-        }
+    /// Of each replica.
+    pub(super) fn of(secret: &Secret) -> Vec<Self> {
+        let of = |replica: &Replica| {
+            let key = replica.kms_key_id.as_deref();
+            let (status, status_message) = match &replica.status {
+                ReplicaStatus::InProgress => ("InProgress", None),
+                // the message is moto's
+                ReplicaStatus::InSync => ("InSync", Some("Replication succeeded".to_owned())),
+                ReplicaStatus::Failed(why) => ("Failed", Some(why.clone())),
+            };
+            Self {
+                region: replica.region.clone(),
+                kms_key_id: key.unwrap_or("alias/aws/secretsmanager").to_owned(),
+                status,
+                status_message,
+            }
+        };
+        secret.replicas.iter().map(of).collect()
     }
 }
 
@@ -88,8 +101,8 @@ pub(super) fn describe_secret(
     let version_ids_to_stages = (!stages.is_empty()).then_some(stages);
     answer(Description {
         version_ids_to_stages,
-        replication_status: (!secret.replicas.is_empty())
-            .then(|| secret.replicas.iter().map(ReplicationStatus::of).collect()),
+        replication_status: Some(ReplicationStatus::of(secret))
+            .filter(|replicas| !replicas.is_empty()),
         ..describe(secret)
     })
 }
@@ -119,8 +132,9 @@ pub(super) fn describe(secret: &Secret) -> Description {
         version_ids_to_stages: None,
         secret_versions_to_stages: None,
         created_date: Epoch(secret.created),
-        primary_region: (!secret.replicas.is_empty())
-            .then(|| secret.arn.split(':').nth(3).unwrap_or_default().to_owned()),
+        primary_region: secret
+            .is_replicated()
+            .then(|| secret.primary_region().to_owned()),
         replication_status: None,
     }
 }

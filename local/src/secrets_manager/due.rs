@@ -28,7 +28,7 @@ pub enum Event {
 
 /// The earliest first.
 pub(super) fn schedule(inner: &Inner) -> Vec<Due> {
-    let rotations = inner.state.secrets.iter().filter_map(|secret| {
+    let rotations = inner.regions.secrets().filter_map(|secret| {
         let Window { opens, closes } = next_window(inner, secret)?;
         Some(Due {
             at: opens,
@@ -37,7 +37,7 @@ pub(super) fn schedule(inner: &Inner) -> Vec<Due> {
             secret: secret.name.clone(),
         })
     });
-    let deletions = inner.state.secrets.iter().filter_map(|secret| {
+    let deletions = inner.regions.secrets().filter_map(|secret| {
         Some(Due {
             at: secret.deleted?,
             until: None,
@@ -64,10 +64,9 @@ pub(super) fn next_window(inner: &Inner, secret: &Secret) -> Option<Window> {
 
 /// A rotation of this secret begins now: if a window is open, or has passed, it has its rotation.
 pub(super) fn use_window(inner: &mut Inner, arn: &str, now: DateTime<Utc>) {
-    let opens = inner
-        .state
-        .find(arn)
-        .ok()
+    let mut secrets = inner.regions.secrets();
+    let opens = secrets
+        .find(|secret| secret.arn == arn)
         .and_then(|secret| next_window(inner, secret))
         .map(|window| window.opens);
     if opens.is_some_and(|opens| opens <= now) {
@@ -77,8 +76,6 @@ pub(super) fn use_window(inner: &mut Inner, arn: &str, now: DateTime<Utc>) {
 
 /// Removes the secrets whose recovery window is over.
 pub(super) fn bury(inner: &mut Inner, now: DateTime<Utc>) {
-    let state = &mut inner.state;
-    state
-        .secrets
-        .retain(|secret| secret.deleted.is_none_or(|end| now < end));
+    let stays = |secret: &Secret| secret.deleted.is_none_or(|end| now < end);
+    inner.regions.retain(stays);
 }

@@ -83,6 +83,10 @@ impl ServiceError {
         Self::refused("AccessDeniedException", message)
     }
 
+    pub(super) fn malformed_policy(message: impl Into<String>) -> Self {
+        Self::refused("MalformedPolicyDocumentException", message)
+    }
+
     /// Neither allowed nor denied: not AWS's, and not to be taken for a denial.
     pub(super) fn unjudged(message: impl Into<String>) -> Self {
         Self::refused("UnjudgedByLocalIam", message)

@@ -46,7 +46,7 @@ impl Filter {
     ///
     /// Docs: prefixes, and the case counts; recorded: the beginnings of words for `description` and `all`, where it does not. How several negated values go together is
     /// undocumented: here each of them excludes.
-    pub(super) fn matches(&self, secret: &Secret, region: &str) -> bool {
+    pub(super) fn matches(&self, secret: &Secret) -> bool {
         let mut wanted = self
             .values
             .iter()
@@ -56,13 +56,13 @@ impl Filter {
             .values
             .iter()
             .filter_map(|value| value.strip_prefix('!'));
-        (wanted.peek().is_none() || wanted.any(|value| self.key.matches(secret, region, value)))
-            && !unwanted.any(|value| self.key.matches(secret, region, value))
+        (wanted.peek().is_none() || wanted.any(|value| self.key.matches(secret, value)))
+            && !unwanted.any(|value| self.key.matches(secret, value))
     }
 }
 
 impl FilterKey {
-    fn matches(self, secret: &Secret, region: &str, value: &str) -> bool {
+    fn matches(self, secret: &Secret, value: &str) -> bool {
         let tags = secret.tags.as_deref().unwrap_or_default();
         let description = secret.description.as_deref().unwrap_or_default();
         match self {
@@ -70,7 +70,10 @@ impl FilterKey {
             Self::Description => all_words(value, [description]),
             Self::TagKey => tags.iter().any(|tag| tag.key.starts_with(value)),
             Self::TagValue => tags.iter().any(|tag| tag.value.starts_with(value)),
-            Self::PrimaryRegion => region.starts_with(value),
+            // moto; what is in one region has no such member
+            Self::PrimaryRegion => {
+                secret.is_replicated() && secret.primary_region().starts_with(value)
+            }
             Self::OwningService => false, // no other service creates secrets here
             Self::All => {
                 let tags = tags

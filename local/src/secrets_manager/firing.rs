@@ -19,7 +19,7 @@ use super::{
     due::{Event, bury, next_window, schedule},
     error::ServiceError,
     rotation,
-    secret::Secret,
+    secret::{Secret, region_of},
 };
 use crate::clock::{Clock, TooFar};
 
@@ -64,7 +64,7 @@ impl SecretsManager {
             next_window(&inner, secret).is_some_and(|window| window.opens <= now)
                 && !rotation::is_running(&inner, &secret.arn)
         };
-        let due = inner.state.secrets.iter().filter(is_due);
+        let due = inner.regions.secrets().filter(is_due);
         let due: Vec<(String, String)> = due
             .map(|secret| (secret.arn.clone(), secret.name.clone()))
             .collect();
@@ -72,7 +72,8 @@ impl SecretsManager {
             .map(|(arn, secret)| {
                 let token = Uuid::new_v4().to_string();
                 let input = json!({ "SecretId": arn, "ClientRequestToken": token });
-                let begun = rotation::rotate_secret(self, &mut inner, input, now);
+                let region = region_of(&arn).unwrap_or_default();
+                let begun = rotation::rotate_secret(self, &mut inner, region, input, now);
                 // also one that was refused: its window had its rotation
                 inner.fired.insert(arn, now);
                 Fired {

@@ -87,6 +87,7 @@ pub(super) fn delete_secret(
     now: DateTime<Utc>,
 ) -> Result<Value, ServiceError> {
     let request: DeleteSecret = parse(input)?;
+    refuse_while_replicated(state, &request.secret_id)?;
     let days = match (
         request.force_delete_without_recovery,
         request.recovery_window_in_days,
@@ -114,6 +115,27 @@ pub(super) fn delete_secret(
             deletion_date: Epoch(end),
         })
     })
+}
+
+/// Docs: the replicas go first; recorded: the words.
+fn refuse_while_replicated(state: &State, id: &str) -> Result<(), ServiceError> {
+    let Some(secret) = state
+        .find(id)
+        .ok()
+        .filter(|secret| !secret.replicas.is_empty())
+    else {
+        return Ok(());
+    };
+    let regions: Vec<&str> = secret
+        .replicas
+        .iter()
+        .map(|replica| replica.region.as_str())
+        .collect();
+    Err(ServiceError::parameter(format!(
+        "You can't delete secret {} that still has replica regions [{}].",
+        secret.arn,
+        regions.join(", ")
+    )))
 }
 
 /// Docs: at once, also where it is already scheduled for deletion, and no error where there is no such secret.

@@ -73,10 +73,7 @@ pub(super) fn list_secrets(state: &State, input: Value, view: View) -> Result<Va
     let request: ListSecrets = parse(input)?;
     let shown = |secret: &&Secret| {
         (request.include_planned_deletion || secret.deleted.is_none())
-            && request
-                .filters
-                .iter()
-                .all(|filter| filter.matches(secret, &state.region))
+            && request.filters.iter().all(|filter| filter.matches(secret))
     };
     let seen = |secret: &Secret| state.seen(&secret.arn, view).ok();
     let secrets = state.secrets.iter().filter_map(seen);

@@ -5,10 +5,15 @@
 //! previous rotation isn't complete, that rotation is attempted again. Rotations begin by themselves when their schedule says so, on
 //! a clock that [`SecretsManager::advance`] moves.
 //!
-//! What it does not have: replication but for [`SecretsManager::replicate`] and what CreateSecret is told of it, resource policies, encryption, managed external secrets, and request quotas. Such an operation answers with an error that names it.
+//! Every region is served, at one address: a request's region is the one that it is signed for, and the service's own where
+//! it is not signed. Each has secrets of its own, and replicas of those of others.
 //!
-//! A caller whose access key was given to a role with [`Iam::restrict`] is allowed what its policies allow, and what they allow
-//! of the secret's KMS key; [`SecretsManager::call`] is nobody's call and always allowed.
+//! What it does not have: encryption, other accounts and replicas in them, managed external secrets, and request quotas. Such
+//! an operation or member is answered with an error that names it.
+//!
+//! A caller whose access key was given to a role with [`Iam::restrict`] is allowed what its policies or the secret's policy
+//! allow, and what its own allow of the secret's KMS key. Any other is allowed what no secret's policy denies to everybody;
+//! [`SecretsManager::call`] is nobody's call and always allowed.
 //!
 //! [`labels`] holds the rules on versions, apart from the rest; [`Fault`] makes the service misbehave.
 
@@ -26,6 +31,9 @@ mod list;
 mod model;
 mod random_password;
 mod read;
+mod regions;
+mod replication;
+mod resource_policy;
 mod rotation;
 mod schedule;
 mod secret;
@@ -53,11 +61,7 @@ pub use self::{
     firing::Fired,
     rotation::{Attempt, Retry, Rotation, StepRun},
 };
-use self::{
-    labels::Promotion,
-    rotation::Rotations,
-    secret::{State, View},
-};
+use self::{labels::Promotion, regions::Regions, rotation::Rotations, secret::View};
 use crate::{
     clock::Clock,
     iam::{Iam, Role},
@@ -76,6 +80,8 @@ struct Shared {
     ended: Notify,
     invoke: Invoke,
     iam: Iam,
+    /// The region of what is signed for none.
+    home: String,
     clock: Clock,
     /// Called when the first schedule is waited for.
     waiting: Once,
@@ -91,7 +97,7 @@ impl Drop for Shared {
 
 /// All that is mutable, under the one lock, which is never held across an await.
 struct Inner {
-    state: State,
+    regions: Regions,
     rotations: Rotations,
     retry: Retry,
     faults: Vec<Fault>,
@@ -99,8 +105,6 @@ struct Inner {
     calls: Vec<Call>,
     /// None where every function lets this service in.
     function_policies: Option<FunctionPolicies>,
-    /// How far the replicas lag, by region.
-    replicas: HashMap<String, Duration>,
     /// When a secret's last window was used, by its ARN; also by a rotation that failed.
     fired: HashMap<String, DateTime<Utc>>,
 }
@@ -146,14 +150,13 @@ impl SecretsManager {
     /// [look at functions](Self::look_at_functions).
     pub fn new(region: &str, invoke: Invoke) -> Self {
         let inner = Inner {
-            state: State::new(region),
+            regions: Regions::new(region),
             rotations: Rotations::new(),
             retry: Retry::default(),
             faults: Vec::new(),
             last_fault: 0,
             calls: Vec::new(),
             function_policies: None,
-            replicas: HashMap::new(),
             fired: HashMap::new(),
         };
         Self {
@@ -162,6 +165,7 @@ impl SecretsManager {
                 ended: Notify::new(),
                 invoke,
                 iam: Iam::default(),
+                home: region.to_owned(),
                 clock: Clock::default(),
                 waiting: Once::new(),
                 rescheduled: Arc::default(),
@@ -169,15 +173,11 @@ impl SecretsManager {
         }
     }
 
-    /// From now on, GetSecretValue and DescribeSecret that are signed for this region are answered by a replica, which has
-    /// each change so much later. It is reached at the same address, and knows secrets by their names.
-    pub fn replicate(&self, region: &str, lag: Duration) {
-        self.lock().replicas.insert(region.to_owned(), lag);
-    }
-
-    fn view(&self, region: Option<&str>) -> View {
-        let lag = region.and_then(|region| self.lock().replicas.get(region).copied());
-        lag.map_or(View::Now, |lag| View::AsOf(self.clock().now() - lag))
+    /// From now on, the replicas in this region come to be, change and go so much later than their primaries; at once unless
+    /// told. Each region is reached at the same address: a request's region is the one that it is signed for.
+    pub fn set_replica_lag(&self, region: &str, lag: Duration) {
+        let lag = TimeDelta::from_std(lag).unwrap_or(TimeDelta::MAX);
+        self.lock().regions.set_lag(region, lag);
     }
 
     /// Its clock, which [`SecretsManager::advance`] moves.
@@ -208,7 +208,7 @@ impl SecretsManager {
 
     /// Chooses what becomes of AWSPENDING when its version becomes current, for secrets that are created from now on.
     pub fn set_promotion(&self, promotion: Promotion) {
-        self.lock().state.promotion = promotion;
+        self.lock().regions.set_promotion(promotion);
     }
 
     /// The HTTP face: `POST /`.
@@ -226,13 +226,15 @@ impl SecretsManager {
         if constraints::takes_a_token(operation) && input["ClientRequestToken"].is_null() {
             input["ClientRequestToken"] = Uuid::new_v4().to_string().into();
         }
-        self.perform(None, operation, input, View::Now)
+        let home = self.shared.home.clone();
+        self.perform(None, &home, operation, input, View::Now)
     }
 
     /// The full ARN of a secret, by name, ARN or partial ARN.
     pub fn arn(&self, secret: &str) -> Option<String> {
         self.lock()
-            .state
+            .regions
+            .home()
             .find(secret)
             .ok()
             .map(|secret| secret.arn.clone())
@@ -246,7 +248,8 @@ impl SecretsManager {
     pub fn stage(&self, secret: &str, token: &str) -> Result<(), ServiceError> {
         let token = write::token(Some(token.to_owned()))?;
         let now = self.clock().now();
-        let state = &mut self.lock().state;
+        let mut inner = self.lock();
+        let state = inner.regions.home();
         state.find_alive(secret)?;
         state.change(secret, now, |secret| {
             secret.rotation_enabled = Some(true);
@@ -281,7 +284,7 @@ impl SecretsManager {
         let by = TimeDelta::days(days.into());
         let now = self.clock().now();
         let mut inner = self.lock();
-        let secret = inner.state.find_mut(secret)?;
+        let secret = inner.regions.home().find_mut(secret)?;
         secret.set_back(by);
         let arn = secret.arn.clone();
         due::use_window(&mut inner, &arn, now);
@@ -363,6 +366,7 @@ impl SecretsManager {
     fn perform(
         &self,
         caller: Option<&Role>,
+        region: &str,
         operation: &str,
         input: Value,
         view: View,
@@ -371,10 +375,12 @@ impl SecretsManager {
         let now = self.clock().now();
         let mut inner = self.lock();
         due::bury(&mut inner, now);
-        let state = &mut inner.state;
+        inner.regions.settle(now);
+        let state = inner.regions.at(region);
         if let Some(caller) = caller {
             access::authorize(caller, state, operation, &input)?;
         }
+        replication::refuse_on_replicas(state, operation, &input)?;
         let answer = match operation {
             "CreateSecret" => write::create_secret(state, input, now),
             "PutSecretValue" => write::put_secret_value(state, input, now),
@@ -393,8 +399,23 @@ impl SecretsManager {
                 let password = random_password::generate(&wire::parse(input)?)?;
                 Ok(json!({ "RandomPassword": password }))
             }
-            "RotateSecret" => rotation::rotate_secret(self, &mut inner, input, now),
-            "CancelRotateSecret" => rotation::cancel_rotate_secret(&mut inner, input, now),
+            "PutResourcePolicy" => resource_policy::put_resource_policy(state, input, now),
+            "GetResourcePolicy" => resource_policy::get_resource_policy(state, input),
+            "DeleteResourcePolicy" => resource_policy::delete_resource_policy(state, input, now),
+            "ValidateResourcePolicy" => {
+                resource_policy::validate_resource_policy(state, input, caller)
+            }
+            "RotateSecret" => rotation::rotate_secret(self, &mut inner, region, input, now),
+            "CancelRotateSecret" => rotation::cancel_rotate_secret(&mut inner, region, input, now),
+            "ReplicateSecretToRegions" => {
+                replication::replicate_secret_to_regions(state, input, now)
+            }
+            "RemoveRegionsFromReplication" => {
+                replication::remove_regions_from_replication(state, input, now)
+            }
+            "StopReplicationToReplica" => {
+                replication::stop_replication_to_replica(&mut inner.regions, region, input, now)
+            }
             other => Err(ServiceError::unknown_operation(other)),
         };
         drop(inner);
@@ -404,9 +425,11 @@ impl SecretsManager {
         answer
     }
 
-    fn fault(&self, operation: &str, secret: Option<&str>) -> Option<Behavior> {
-        let Inner { faults, state, .. } = &mut *self.lock();
-        faults::take(faults, operation, secret, state)
+    fn fault(&self, region: &str, operation: &str, secret: Option<&str>) -> Option<Behavior> {
+        let Inner {
+            faults, regions, ..
+        } = &mut *self.lock();
+        faults::take(faults, operation, secret, regions.at(region))
     }
 
     fn record(&self, call: Call) {

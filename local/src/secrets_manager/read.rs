@@ -110,11 +110,8 @@ pub(super) fn batch_get_secret_value(
                 .secrets
                 .iter()
                 .filter(|secret| secret.deleted.is_none());
-            let matching = matching.filter(|secret| {
-                filters
-                    .iter()
-                    .all(|filter| filter.matches(secret, &state.region))
-            });
+            let matching =
+                matching.filter(|secret| filters.iter().all(|filter| filter.matches(secret)));
             let arns = matching.map(|secret| secret.arn.clone()).collect();
             page(
                 arns,

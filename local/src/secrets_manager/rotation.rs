@@ -17,7 +17,7 @@ use super::{
     error::ServiceError,
     labels::PENDING,
     schedule::RotationRules,
-    secret::{Secret, State},
+    secret::Secret,
     wire::{answer, parse},
     write::{Named, token},
 };
@@ -108,6 +108,7 @@ struct CancelRotateSecret {
 pub(super) fn rotate_secret(
     service: &SecretsManager,
     inner: &mut Inner,
+    region: &str,
     input: Value,
     now: DateTime<Utc>,
 ) -> Result<Value, ServiceError> {
@@ -120,9 +121,10 @@ pub(super) fn rotate_secret(
         None => None,
     };
     let for_real = request.rotate_immediately.unwrap_or(true);
-    let arn = inner.state.find_alive(&request.secret_id)?.arn.clone();
     let policies = inner.function_policies.as_ref();
-    let staged = inner.state.change(&arn, now, |secret| {
+    let state = inner.regions.at(region);
+    let arn = state.find_alive(&request.secret_id)?.arn.clone();
+    let staged = state.change(&arn, now, |secret| {
         // the request that began a rotation may come once more when that has long ended: no second one
         let done_before = secret.versions.current() == Some(&token);
         configure(secret, request, now)?;
@@ -174,7 +176,7 @@ pub(super) fn is_running(inner: &Inner, arn: &str) -> bool {
 ///
 /// Not while rotation is turned off, nor where nobody named a function.
 fn reattempt(service: &SecretsManager, inner: &mut Inner, arn: String) {
-    let Ok(secret) = inner.state.find_alive(&arn) else {
+    let Ok(secret) = inner.regions.of(&arn).find_alive(&arn) else {
         return;
     };
     let is_set_up = secret.rotation_enabled == Some(true) && secret.rotation_function.is_some();
@@ -225,10 +227,9 @@ pub(super) fn configure_only(
         "RotationLambdaARN": function,
         "RotationRules": { "AutomaticallyAfterDays": days },
     }))?;
-    inner.state.find_alive(secret)?;
-    inner
-        .state
-        .change(secret, now, |secret| configure(secret, request, now))
+    let state = inner.regions.home();
+    state.find_alive(secret)?;
+    state.change(secret, now, |secret| configure(secret, request, now))
 }
 
 /// A real rotation's version has no value yet; that of a test is a copy of the current one (undocumented, but likely).
@@ -255,12 +256,14 @@ fn stage(
 /// Turns rotation off and stops a running one before its next step; the labels stay as they are (docs).
 pub(super) fn cancel_rotate_secret(
     inner: &mut Inner,
+    region: &str,
     input: Value,
     now: DateTime<Utc>,
 ) -> Result<Value, ServiceError> {
     let request: CancelRotateSecret = parse(input)?;
-    let arn = inner.state.find_alive(&request.secret_id)?.arn.clone();
-    let answer = inner.state.change(&arn, now, |secret| {
+    let state = inner.regions.at(region);
+    let arn = state.find_alive(&request.secret_id)?.arn.clone();
+    let answer = state.change(&arn, now, |secret| {
         if secret.rotation_enabled.is_none() {
             return Err(ServiceError::request(
                 "Rotation was never turned on for this secret.",
@@ -404,7 +407,8 @@ impl Driver {
     fn end(&self, succeeded: bool) {
         let now = self.service.clock().now();
         let mut inner = self.service.lock();
-        let ended = inner.state.change(&self.arn, now, |secret| {
+        let state = inner.regions.of(&self.arn);
+        let ended = state.change(&self.arn, now, |secret| {
             if !self.for_real {
                 secret.versions.remove(&self.token);
                 secret.dates.remove(&self.token);
@@ -436,8 +440,8 @@ impl Driver {
     }
 
     fn secret<T>(&self, read: impl FnOnce(&Secret) -> T) -> Option<T> {
-        let inner = self.service.lock();
-        let state: &State = &inner.state;
+        let mut inner = self.service.lock();
+        let state = inner.regions.of(&self.arn);
         state.find_alive(&self.arn).ok().map(read)
     }
 }

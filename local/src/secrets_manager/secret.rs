@@ -44,12 +44,32 @@ pub(super) struct Tag {
     pub(super) value: String,
 }
 
-/// A region that a request gives a copy.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+/// A region that has a copy, or will have one, as the primary knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Replica {
     pub(super) region: String,
     pub(super) kms_key_id: Option<String>,
+    /// Whether it takes the place of a secret of that name.
+    pub(super) overwrites: bool,
+    /// When it was asked for, which tells it from an earlier one in the same region.
+    pub(super) requested: DateTime<Utc>,
+    pub(super) status: ReplicaStatus,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ReplicaStatus {
+    InProgress,
+    InSync,
+    /// Why there is none.
+    Failed(String),
+}
+
+/// What a replica is one of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Primary {
+    pub(super) arn: String,
+    /// From when it is what the replica has of it.
+    pub(super) seen: DateTime<Utc>,
 }
 
 /// When a version came to be, and the day of its last read.
@@ -68,8 +88,12 @@ pub(super) struct Secret {
     pub(super) kms_key_id: Option<String>,
     /// None until the first tag; an emptied list stays an empty list (recorded).
     pub(super) tags: Option<Vec<Tag>>,
-    /// They are told of, and nothing is copied: [`SecretsManager::replicate`](super::SecretsManager::replicate) answers for them.
+    /// Its resource policy, as it was written.
+    pub(super) policy: Option<String>,
+    /// Its copies in other regions.
     pub(super) replicas: Vec<Replica>,
+    /// Where this is a copy itself.
+    pub(super) primary: Option<Primary>,
     pub(super) versions: Versions<SecretValue>,
     pub(super) dates: BTreeMap<String, VersionDates>,
     /// None until rotation is configured for the first time.
@@ -100,7 +124,9 @@ impl Secret {
             description: None,
             kms_key_id: None,
             tags: None,
+            policy: None,
             replicas: Vec::new(),
+            primary: None,
             versions,
             dates: BTreeMap::new(),
             rotation_enabled: None,
@@ -113,6 +139,24 @@ impl Secret {
             accessed: None,
             deleted: None,
         }
+    }
+
+    /// The region of the ARN.
+    pub(super) fn region(&self) -> &str {
+        region_of(&self.arn).unwrap_or_default()
+    }
+
+    /// The region in which it can be changed.
+    pub(super) fn primary_region(&self) -> &str {
+        let primary = self.primary.as_ref();
+        primary
+            .and_then(|primary| region_of(&primary.arn))
+            .unwrap_or_else(|| self.region())
+    }
+
+    /// Whether it is in several regions.
+    pub(super) fn is_replicated(&self) -> bool {
+        self.primary.is_some() || !self.replicas.is_empty()
     }
 
     /// Stores a value under a token and dates the new version; false where the request had been served before.
@@ -184,7 +228,7 @@ impl Secret {
     }
 }
 
-/// Everything the service knows, under one lock.
+/// Everything the service knows in a region, under one lock.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) region: String,
@@ -204,15 +248,13 @@ pub(super) enum View {
     Now,
     /// Before the last change.
     Behind,
-    /// Of a replica that is so far behind.
-    AsOf(DateTime<Utc>),
 }
 
 impl State {
-    pub(super) fn new(region: &str) -> Self {
+    pub(super) fn new(region: &str, promotion: Promotion) -> Self {
         Self {
             region: region.to_owned(),
-            promotion: Promotion::default(),
+            promotion,
             secrets: Vec::new(),
             before: HashMap::new(),
         }
@@ -262,18 +304,27 @@ impl State {
     /// The secret as it is, or as a read that lags has it.
     pub(super) fn seen(&self, id: &str, view: View) -> Result<&Secret, ServiceError> {
         let secret = self.find(id)?;
-        let mut earlier = self.before.get(&secret.arn).into_iter().flatten();
         match view {
             View::Now => Ok(secret),
             View::Behind => {
-                let last = earlier.next_back();
+                let last = self.earlier(&secret.arn).next_back();
                 last.map(|(_, secret)| secret)
                     .ok_or_else(ServiceError::no_such_secret)
             }
-            View::AsOf(then) => Ok(earlier
-                .find(|(until, _)| then < *until)
-                .map_or(secret, |(_, secret)| secret)),
         }
+    }
+
+    /// What the secret with this ARN was then, if it was there.
+    pub(super) fn as_of(&self, arn: &str, then: DateTime<Utc>) -> Option<&Secret> {
+        let secret = self.secrets.iter().find(|secret| secret.arn == arn)?;
+        let earlier = self.earlier(arn).find(|(until, _)| then < *until);
+        let was = earlier.map_or(secret, |(_, secret)| secret);
+        (was.created <= then).then_some(was)
+    }
+
+    /// A secret before each of its last changes, and until when it was that.
+    fn earlier(&self, arn: &str) -> impl DoubleEndedIterator<Item = &(DateTime<Utc>, Secret)> {
+        self.before.get(arn).into_iter().flatten()
     }
 
     fn position(&self, id: &str) -> Result<usize, ServiceError> {
@@ -318,6 +369,20 @@ fn has_suffix(arn: &str) -> bool {
 pub(super) fn arn(region: &str, name: &str) -> String {
     let suffix = Alphanumeric.sample_string(&mut rand::make_rng::<StdRng>(), SUFFIX - 1);
     format!("arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:{name}-{suffix}")
+}
+
+/// The region that an ARN names.
+pub(super) fn region_of(arn: &str) -> Option<&str> {
+    arn.strip_prefix("arn:")?.split(':').nth(2)
+}
+
+/// The same ARN in another region, which a replica has (docs).
+pub(super) fn arn_in(region: &str, arn: &str) -> String {
+    let mut parts: Vec<&str> = arn.splitn(5, ':').collect();
+    if let Some(part) = parts.get_mut(3) {
+        *part = region;
+    }
+    parts.join(":")
 }
 
 /// A moment as the wire format has it: seconds since the epoch, with milliseconds.

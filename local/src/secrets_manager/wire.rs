@@ -21,7 +21,7 @@ use super::{
     faults::{Behavior, When},
     secret::View,
 };
-use crate::iam::signed_for;
+use crate::iam::{ROOT, signed_for};
 
 const AMZ_JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
 
@@ -56,7 +56,9 @@ async fn serve(State(service): State<SecretsManager>, headers: HeaderMap, body: 
         });
     };
 
-    let behavior = service.fault(operation, secret.as_deref());
+    let region = signed_for(&headers).and_then(|mut scope| scope.nth(2));
+    let region = region.unwrap_or(&service.shared.home);
+    let behavior = service.fault(region, operation, secret.as_deref());
     match &behavior {
         Some(Behavior::Error(error)) => {
             record(Err(error.code.clone()));
@@ -72,10 +74,11 @@ async fn serve(State(service): State<SecretsManager>, headers: HeaderMap, body: 
 
     let view = match behavior {
         Some(Behavior::Lag) => View::Behind,
-        _ => service.view(signed_for(&headers).and_then(|mut scope| scope.nth(2))),
+        _ => View::Now,
     };
     let caller = service.iam().caller(&headers);
-    let result = service.perform(caller.as_deref(), operation, input.clone(), view);
+    let caller = caller.as_deref().unwrap_or(&ROOT);
+    let result = service.perform(Some(caller), region, operation, input.clone(), view);
     record(
         result
             .as_ref()

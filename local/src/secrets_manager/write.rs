@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
+    describe::ReplicationStatus,
     error::ServiceError,
     labels::LabelError,
-    secret::{Replica, Secret, SecretValue, State, Tag},
+    replication::{ReplicaRegion, replicate},
+    secret::{Secret, SecretValue, State, Tag},
     wire::{answer, parse},
 };
 
@@ -22,7 +24,9 @@ struct CreateSecret {
     secret_binary: Option<String>,
     tags: Option<Vec<Tag>>,
     #[serde(default)]
-    add_replica_regions: Vec<Replica>,
+    add_replica_regions: Vec<ReplicaRegion>,
+    #[serde(default)]
+    force_overwrite_replica_secret: bool,
 }
 
 #[derive(Deserialize)]
@@ -66,6 +70,8 @@ pub(super) struct Named {
     version_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version_stages: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    replication_status: Vec<ReplicationStatus>,
 }
 
 impl Named {
@@ -75,6 +81,7 @@ impl Named {
             name: secret.name.clone(),
             version_id,
             version_stages: None,
+            replication_status: Vec::new(),
         }
     }
 }
@@ -113,13 +120,21 @@ pub(super) fn create_secret(
     secret.description = request.description.and_then(some);
     secret.kms_key_id = request.kms_key_id.and_then(some);
     secret.tags = request.tags;
-    secret.replicas = request.add_replica_regions;
+    replicate(
+        &mut secret,
+        request.add_replica_regions,
+        request.force_overwrite_replica_secret,
+        now,
+    )?;
     let mut version = None;
     if let Some(value) = value {
         secret.put(&token, value, None, now)?;
         version = Some(token);
     }
-    let created = answer(Named::new(&secret, version));
+    let created = answer(Named {
+        replication_status: ReplicationStatus::of(&secret),
+        ..Named::new(&secret, version)
+    });
     state.secrets.push(secret);
     created
 }

@@ -11,6 +11,8 @@ mod clock;
 mod faults;
 mod lists;
 mod model;
+mod policies;
+mod replicas;
 mod retries;
 mod rotation;
 mod values;
@@ -23,7 +25,7 @@ use std::{
 
 use aws_sdk_secretsmanager::{
     Client,
-    config::retry::RetryConfig,
+    config::{Region, retry::RetryConfig},
     error::SdkError,
     operation::{
         describe_secret::DescribeSecretOutput,
@@ -101,6 +103,18 @@ impl World {
     async fn create(&self, name: &str, value: &str) -> String {
         let created = self.client.create_secret().name(name).secret_string(value);
         created.send().await.unwrap().version_id.unwrap()
+    }
+
+    /// The client, in another region.
+    fn client_in(&self, region: &'static str) -> Client {
+        self.client_as("any", region)
+    }
+
+    /// The same with this access key, whose role may be restricted.
+    fn client_as(&self, access_key_id: &str, region: &'static str) -> Client {
+        let client = client(self.address, access_key_id, RetryConfig::disabled());
+        let config = client.config().to_builder();
+        Client::from_conf(config.region(Region::new(region)).build())
     }
 
     /// AWSCURRENT of any secret.

@@ -1,4 +1,5 @@
 use aws_sdk_secretsmanager::primitives::Blob;
+use serde_json::json;
 
 use super::{common::post, refused, serve_without_function, token, value};
 
@@ -315,10 +316,10 @@ async fn a_deleted_secret_keeps_its_value_to_itself_until_it_is_restored() {
 #[tokio::test]
 async fn an_operation_that_is_missing_is_named() {
     let world = serve_without_function().await;
-    let missing = world.client.get_resource_policy().secret_id("demo");
-    let (code, message) = refused(missing.send().await);
-    assert_eq!(code, "UnknownOperationException");
-    assert!(message.contains("GetResourcePolicy"), "{message}");
+    let operation = "AssociateCrossAccountReplica";
+    let error = world.service.call(operation, json!({})).await.unwrap_err();
+    assert_eq!(error.code, "UnknownOperationException");
+    assert!(error.message.contains(operation), "{error}");
 }
 
 #[tokio::test]

@@ -1,0 +1,72 @@
+//! The policy of a resource, beside those of its callers.
+
+use serde_json::Value;
+
+use super::{
+    Role,
+    condition::UnknownKey,
+    policy::{Decision, Effect, Policy, PolicyError, Request, Statement},
+    principal::{Concern, Principal},
+};
+
+/// What a resource says of those who want something of it.
+#[derive(Clone, Debug)]
+pub struct ResourcePolicy {
+    statements: Vec<(Vec<Principal>, Statement)>,
+}
+
+impl ResourcePolicy {
+    /// Reads a document.
+    ///
+    /// # Errors
+    ///
+    /// It is not one, or has something in it that is not known here.
+    pub fn parse(document: &Value) -> Result<Self, PolicyError> {
+        let mut document = document.clone();
+        let statements: Vec<&mut Value> = match document.get_mut("Statement") {
+            Some(Value::Array(statements)) => statements.iter_mut().collect(),
+            statement => Vec::from_iter(statement),
+        };
+        let principals: Vec<_> = statements
+            .into_iter()
+            .map(Principal::take_from)
+            .collect::<Result<_, _>>()?;
+        let statements = Policy::parse(&document)?.statements;
+        Ok(Self {
+            statements: principals.into_iter().zip(statements).collect(),
+        })
+    }
+
+    /// What it decides about a caller's request. What it allows the account is left to the caller's own policies.
+    ///
+    /// # Errors
+    ///
+    /// A statement about the caller, the action and the resource has a condition on a key that is not known here.
+    pub fn decide(&self, caller: &Role, request: &Request<'_>) -> Result<Decision, UnknownKey> {
+        let mut decision = Decision::NotAllowed;
+        for (principals, statement) in &self.statements {
+            let concern = principals.iter().map(|named| named.concerns(caller)).max();
+            match (concern.unwrap_or(Concern::Not), statement.effect) {
+                (Concern::Not, _) | (Concern::ByAccount, Effect::Allow) => {}
+                (_, Effect::Deny) if statement.applies(request)? => return Ok(Decision::Denied),
+                (_, Effect::Allow) if statement.applies(request)? => decision = Decision::Allowed,
+                _ => {}
+            }
+        }
+        Ok(decision)
+    }
+
+    /// Whether it allows everybody something, and no condition keeps that to fixed accounts, principals or sources.
+    ///
+    /// The real service has this proven by an engine that reasons about policies; this is a rule of ours, and a stricter one.
+    pub fn is_public(&self) -> bool {
+        self.statements.iter().any(|(principals, statement)| {
+            statement.effect == Effect::Allow
+                && principals.contains(&Principal::Everybody)
+                && !statement
+                    .conditions
+                    .iter()
+                    .any(|condition| condition.is_of_few())
+        })
+    }
+}

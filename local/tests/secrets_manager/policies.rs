@@ -1,0 +1,556 @@
+//! A secret's own policy: how it comes and goes, and what it allows and denies beside the policies of roles.
+
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::{Client, error::SdkError, types::ReplicaRegionType};
+use serde_json::{Value, json};
+
+use super::{REGION, World, common::refused, serve_without_function};
+
+const THERE: &str = "eu-west-1";
+const ROLE: &str = "arn:aws:iam::123456789012:role/orders";
+
+fn document(statements: Value) -> String {
+    json!({ "Version": "2012-10-17", "Statement": statements }).to_string()
+}
+
+fn allow(principal: Value) -> Value {
+    json!({ "Effect": "Allow", "Principal": principal, "Action": "secretsmanager:GetSecretValue", "Resource": "*" })
+}
+
+fn deny(principal: Value) -> Value {
+    json!({ "Effect": "Deny", "Principal": principal, "Action": "secretsmanager:GetSecretValue", "Resource": "*" })
+}
+
+fn with(mut statement: Value, condition: Value) -> Value {
+    statement["Condition"] = condition;
+    statement
+}
+
+impl World {
+    async fn with_demo() -> Self {
+        let world = serve_without_function().await;
+        world.create("demo", "one").await;
+        world
+    }
+
+    /// Gives `demo` a policy of these statements.
+    async fn set_policy(&self, statements: Value) {
+        let put = self.client.put_resource_policy().secret_id("demo");
+        let put = put.resource_policy(document(statements));
+        put.send().await.unwrap();
+    }
+
+    /// The code and the message of the error that a policy for `demo` is refused with.
+    async fn refuses(&self, policy: &str) -> (String, String) {
+        let put = self.client.put_resource_policy().secret_id("demo");
+        refused(put.resource_policy(policy).send().await)
+    }
+
+    /// A client of a role with these statements in a policy of its own.
+    fn role(&self, name: &str, statements: Value) -> Client {
+        let key = format!("AKIA{name}");
+        let policy = json!({ "Version": "2012-10-17", "Statement": statements });
+        self.service.iam().restrict(&key, name, &[policy]).unwrap();
+        self.client_as(&key, REGION)
+    }
+}
+
+/// Whether `demo` can be read; what else but a denial comes of it is a failure.
+async fn may_read(client: &Client) -> bool {
+    let read = client.get_secret_value().secret_id("demo").send().await;
+    match read {
+        Ok(_) => true,
+        Err(error @ SdkError::ServiceError(_)) => {
+            assert_eq!(refused::<(), _>(Err(error)).0, "AccessDeniedException");
+            false
+        }
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_policy_comes_back_as_it_was_written_until_it_is_deleted() {
+    let world = World::with_demo().await;
+    let get = || world.client.get_resource_policy().secret_id("demo").send();
+    let arn = world.service.arn("demo").unwrap();
+    let none = get().await.unwrap();
+    assert_eq!(
+        (none.arn(), none.name()),
+        (Some(arn.as_str()), Some("demo"))
+    );
+    assert_eq!(none.resource_policy(), None);
+
+    for who in ["*", "123456789012"] {
+        let written = format!("{}\n", document(json!([deny(json!({ "AWS": who }))])));
+        let put = world.client.put_resource_policy().secret_id("demo");
+        let put = put.resource_policy(&written).send().await.unwrap();
+        assert_eq!(put.arn(), Some(arn.as_str()));
+        let found = get().await.unwrap();
+        assert_eq!(found.resource_policy(), Some(written.as_str()));
+    }
+    let delete = world.client.delete_resource_policy().secret_id("demo");
+    let deleted = delete.send().await.unwrap();
+    assert_eq!(deleted.name(), Some("demo"));
+    assert_eq!(get().await.unwrap().resource_policy(), None);
+    assert!(may_read(&world.client).await);
+
+    let absent = world.client.get_resource_policy().secret_id("absent");
+    let (code, _) = refused(absent.send().await);
+    assert_eq!(code, "ResourceNotFoundException");
+}
+
+/// The statement of the project's deletion guard.
+#[tokio::test]
+async fn what_is_denied_to_everybody_is_denied_to_the_accounts_own_key_too() {
+    let world = World::with_demo().await;
+    let guard = json!([{
+        "Sid": "NobodyDeletesTheSecret", "Effect": "Deny", "Principal": "*",
+        "Action": "secretsmanager:DeleteSecret", "Resource": "*",
+    }]);
+    let put = world.client.put_resource_policy().secret_id("demo");
+    let put = put
+        .resource_policy(document(guard))
+        .block_public_policy(true);
+    put.send().await.unwrap();
+    let everything = json!({ "Effect": "Allow", "Action": "*", "Resource": "*" });
+    let role = world.role("orders", everything);
+    let arn = world.service.arn("demo").unwrap();
+    for (client, caller) in [
+        (&world.client, "arn:aws:iam::123456789012:root"),
+        (&role, "arn:aws:sts::123456789012:assumed-role/orders/local"),
+    ] {
+        for force in [true, false] {
+            let delete = client.delete_secret().secret_id("demo");
+            let delete = delete.set_force_delete_without_recovery(force.then_some(true));
+            let (code, message) = refused(delete.send().await);
+            assert_eq!(code, "AccessDeniedException");
+            let said = format!(
+                "User: {caller} is not authorized to perform: secretsmanager:DeleteSecret on resource: {arn} with an \
+                 explicit deny in a resource-based policy"
+            );
+            assert_eq!(message, said);
+        }
+        assert!(may_read(client).await);
+    }
+    world.put("two").send().await.unwrap();
+    let delete = world.client.delete_resource_policy().secret_id("demo");
+    delete.send().await.unwrap();
+    let delete = world.client.delete_secret().secret_id("demo");
+    delete.send().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_role_that_the_policy_names_needs_none_of_its_own_and_one_of_the_account_does() {
+    let world = World::with_demo().await;
+    let own =
+        json!({ "Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": "*" });
+    for (principal, directly) in [
+        (json!({ "AWS": ROLE }), true),
+        (
+            json!({ "AWS": "arn:aws:sts::123456789012:assumed-role/orders/local" }),
+            true,
+        ),
+        (json!({ "AWS": "*" }), true),
+        (json!("*"), true),
+        (
+            json!({ "AWS": ["210987654321", ROLE], "Service": "lambda.amazonaws.com" }),
+            true,
+        ),
+        (json!({ "AWS": "123456789012" }), false),
+        (json!({ "AWS": "arn:aws:iam::123456789012:root" }), false),
+        (json!({ "AWS": "210987654321" }), false),
+        (
+            json!({ "AWS": "arn:aws:iam::210987654321:role/orders" }),
+            false,
+        ),
+        (
+            json!({ "AWS": "arn:aws:iam::123456789012:role/stock" }),
+            false,
+        ),
+        (
+            json!({ "AWS": "arn:aws:sts::123456789012:assumed-role/orders/another" }),
+            false,
+        ),
+        (json!({ "Service": "secretsmanager.amazonaws.com" }), false),
+    ] {
+        world.set_policy(json!(allow(principal.clone()))).await;
+        let without = world.role("orders", json!([]));
+        assert_eq!(may_read(&without).await, directly, "{principal}");
+        assert!(
+            may_read(&world.role("orders", own.clone())).await,
+            "{principal}"
+        );
+    }
+    // what is not allowed by the policy is not, and the role's denial is told as one of its own
+    world.set_policy(json!(allow(json!({ "AWS": ROLE })))).await;
+    let role = world.role("orders", json!([]));
+    let describe = role.describe_secret().secret_id("demo");
+    let (_, message) = refused(describe.send().await);
+    let told = "because no identity-based policy allows the secretsmanager:DescribeSecret action";
+    assert!(message.ends_with(told), "{message}");
+}
+
+#[tokio::test]
+async fn a_deny_wins_whichever_policy_it_is_in() {
+    let world = World::with_demo().await;
+    let own =
+        |effect: &str| json!({ "Effect": effect, "Action": "secretsmanager:*", "Resource": "*" });
+    world
+        .set_policy(json!([allow(json!({ "AWS": ROLE }))]))
+        .await;
+    assert!(!may_read(&world.role("orders", own("Deny"))).await);
+    for principal in [
+        json!("*"),
+        json!({ "AWS": ROLE }),
+        json!({ "AWS": "123456789012" }),
+        json!({ "AWS": ["arn:aws:iam::123456789012:root"] }),
+    ] {
+        world
+            .set_policy(json!([
+                deny(principal.clone()),
+                allow(json!({ "AWS": ROLE }))
+            ]))
+            .await;
+        assert!(
+            !may_read(&world.role("orders", own("Allow"))).await,
+            "{principal}"
+        );
+    }
+    for other in ["arn:aws:iam::123456789012:role/stock", "210987654321"] {
+        world.set_policy(json!(deny(json!({ "AWS": other })))).await;
+        assert!(
+            may_read(&world.role("orders", own("Allow"))).await,
+            "{other}"
+        );
+        assert!(may_read(&world.client).await, "{other}");
+    }
+}
+
+#[tokio::test]
+async fn a_condition_sees_who_asks() {
+    let world = World::with_demo().await;
+    let all = json!({ "Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*" });
+    let (orders, stock) = (world.role("orders", all.clone()), world.role("stock", all));
+    let others = json!({ "ArnNotEquals": { "aws:PrincipalArn": ROLE } });
+    world
+        .set_policy(json!(with(deny(json!("*")), others)))
+        .await;
+    assert!(may_read(&orders).await);
+    assert!(!may_read(&stock).await);
+    assert!(!may_read(&world.client).await);
+
+    let (none, account) = (world.role("none", json!([])), "aws:PrincipalAccount");
+    for (id, allowed) in [("123456789012", true), ("210987654321", false)] {
+        let of = json!({ "StringEquals": { account: id, "aws:PrincipalType": "AssumedRole" } });
+        world.set_policy(json!(with(allow(json!("*")), of))).await;
+        assert_eq!(may_read(&none).await, allowed, "{id}");
+    }
+    // and the resource is the secret, by its ARN too
+    let mut statement = allow(json!({ "AWS": "arn:aws:iam::123456789012:role/none" }));
+    for (resource, allowed) in [
+        (world.service.arn("demo").unwrap(), true),
+        (
+            "arn:aws:secretsmanager:*:*:secret:another-*".to_owned(),
+            false,
+        ),
+    ] {
+        statement["Resource"] = resource.as_str().into();
+        world.set_policy(statement.clone()).await;
+        assert_eq!(may_read(&none).await, allowed, "{resource}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_secrets_policy_asks_that_is_not_known_is_neither_allowed_nor_denied() {
+    let world = World::with_demo().await;
+    let from = json!({ "StringNotEquals": { "aws:SourceVpc": "vpc-1" } });
+    world.set_policy(json!(with(deny(json!("*")), from))).await;
+    let read = world.client.get_secret_value().secret_id("demo");
+    let (code, message) = refused(read.send().await);
+    assert_eq!(code, "UnjudgedByLocalIam");
+    assert!(message.contains("aws:SourceVpc"), "{message}");
+    // what it does not speak of goes on
+    let describe = world.client.describe_secret().secret_id("demo");
+    describe.send().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_batch_tells_which_secrets_policy_denies() {
+    let world = World::with_demo().await;
+    world.create("open", "two").await;
+    world.set_policy(json!(deny(json!("*")))).await;
+    let batch = world.client.batch_get_secret_value();
+    let batch = batch.secret_id_list("demo").secret_id_list("open");
+    let answer = batch.send().await.unwrap();
+    assert_eq!(answer.secret_values().len(), 1);
+    let error = &answer.errors()[0];
+    assert_eq!(error.error_code(), Some("AccessDeniedException"));
+    let told = error.message().unwrap();
+    assert!(
+        told.ends_with("explicit deny in a resource-based policy"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_policy_that_is_open_to_everybody_is_refused_where_that_is_to_be_blocked() {
+    let world = World::with_demo().await;
+    let put = |statements: &Value, block: Option<bool>| {
+        let put = world.client.put_resource_policy().secret_id("demo");
+        let put = put.resource_policy(document(statements.clone()));
+        put.set_block_public_policy(block).send()
+    };
+    let everybody = || allow(json!("*"));
+    for (statements, public) in [
+        (json!(everybody()), true),
+        (
+            json!([deny(json!("*")), allow(json!({ "AWS": [ROLE, "*"] }))]),
+            true,
+        ),
+        (
+            json!(with(
+                everybody(),
+                json!({ "StringEquals": { "secretsmanager:VersionStage": "AWSCURRENT" } })
+            )),
+            true,
+        ),
+        (
+            json!(with(
+                everybody(),
+                json!({ "StringNotEquals": { "aws:PrincipalAccount": "123456789012" } })
+            )),
+            true,
+        ),
+        (
+            json!(with(
+                everybody(),
+                json!({ "StringEqualsIfExists": { "aws:PrincipalAccount": "123456789012" } })
+            )),
+            true,
+        ),
+        (
+            json!(with(
+                everybody(),
+                json!({ "ArnLike": { "aws:PrincipalArn": "arn:aws:iam::*:role/orders" } })
+            )),
+            true,
+        ),
+        (
+            json!(with(
+                everybody(),
+                json!({ "ArnLike": { "AWS:PrincipalArn": ROLE } })
+            )),
+            false,
+        ),
+        (
+            json!(with(
+                everybody(),
+                json!({ "StringEquals": { "aws:SourceVpc": ["vpc-1", "vpc-2"] } })
+            )),
+            false,
+        ),
+        (
+            json!(allow(json!({ "AWS": ["210987654321", ROLE] }))),
+            false,
+        ),
+        (json!(deny(json!("*"))), false),
+    ] {
+        let answer = put(&statements, Some(true)).await;
+        assert_eq!(answer.is_err(), public, "{statements}");
+        if public {
+            let (code, message) = refused(answer);
+            assert_eq!(code, "PublicPolicyException");
+            let said =
+                "You can't attach a resource-based policy that allows broad access to the secret.";
+            assert_eq!(message, said);
+        }
+        // docs: it is not blocked unless that is asked for
+        put(&statements, None).await.unwrap();
+        world
+            .service
+            .call("DeleteResourcePolicy", json!({ "SecretId": "demo" }))
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_is_no_policy_of_a_resource_is_refused_with_what_is_wrong() {
+    let world = World::with_demo().await;
+    let mut misspelt = allow(json!("*"));
+    misspelt["Efect"] = "Allow".into();
+    let mut without = allow(json!("*"));
+    without.as_object_mut().unwrap().remove("Principal");
+    for (policy, said) in [
+        ("no JSON".to_owned(), "syntax error"),
+        ("[]".to_owned(), "syntax error"),
+        (json!({ "Version": "2012-10-17" }).to_string(), "Statement"),
+        (
+            json!({ "Version": "2019-10-19", "Statement": [] }).to_string(),
+            "2019-10-19",
+        ),
+        (document(json!([misspelt])), "Efect"),
+        (document(json!([without])), "Principal and NotPrincipal"),
+        (document(json!(["Allow"])), "syntax error"),
+        (document(allow(json!("somebody"))), "unsupported principal"),
+        (document(allow(json!(["*"]))), "unsupported principal"),
+        (
+            document(allow(
+                json!({ "AWS": "arn:aws:iam::123456789012:user/alice" }),
+            )),
+            "user/alice",
+        ),
+        (
+            document(allow(json!({ "AWS": "arn:aws:iam::123456789012:role/*" }))),
+            "role/*",
+        ),
+        (
+            document(allow(
+                json!({ "AWS": "arn:aws:sts::123456789012:assumed-role/orders" }),
+            )),
+            "assumed-role/orders",
+        ),
+        (
+            document(allow(json!({ "AWS": 123_456_789_012_u64 }))),
+            "123456789012",
+        ),
+    ] {
+        let (code, message) = world.refuses(&policy).await;
+        assert_eq!(code, "MalformedPolicyDocumentException", "{policy}");
+        assert!(
+            message.starts_with("This resource policy contains an unsupported principal: ")
+                || message.starts_with("This resource policy contains a syntax error: "),
+            "{message}"
+        );
+        assert!(message.contains(said), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn what_aws_might_take_and_is_not_known_here_is_named_and_not_taken_for_malformed() {
+    let world = World::with_demo().await;
+    let mut all_but = allow(json!("*"));
+    all_but["NotPrincipal"] = json!({ "AWS": ROLE });
+    all_but.as_object_mut().unwrap().remove("Principal");
+    let old = |version: Value| {
+        json!({ "Version": version, "Statement": [allow(json!("*"))] }).to_string()
+    };
+    let dated = json!({ "DateLessThan": { "aws:CurrentTime": "2030-01-01T00:00:00Z" } });
+    for (policy, named) in [
+        (document(json!([all_but])), "NotPrincipal"),
+        (
+            document(allow(
+                json!({ "Federated": "cognito-identity.amazonaws.com" }),
+            )),
+            "Federated",
+        ),
+        (
+            document(allow(json!({ "CanonicalUser": "79a5" }))),
+            "CanonicalUser",
+        ),
+        (document(with(allow(json!("*")), dated)), "DateLessThan"),
+        (old("2008-10-17".into()), "2008-10-17"),
+        (
+            json!({ "Statement": [allow(json!("*"))] }).to_string(),
+            "Version",
+        ),
+    ] {
+        let (code, message) = world.refuses(&policy).await;
+        assert_eq!(code, "UnjudgedByLocalIam", "{policy}");
+        assert!(message.contains(named), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_validation_tells_who_is_let_in_and_who_is_locked_out_and_stores_nothing() {
+    let world = World::with_demo().await;
+    let validate = |statements: Value| async {
+        let validate = world.client.validate_resource_policy().secret_id("demo");
+        let validated = validate.resource_policy(document(statements)).send().await;
+        let validated = validated.unwrap();
+        let errors = validated.validation_errors().iter();
+        let checks: Vec<String> = errors
+            .map(|error| error.check_name().unwrap().to_owned())
+            .collect();
+        assert_eq!(validated.policy_validation_passed(), checks.is_empty());
+        checks
+    };
+    let mut everything = deny(json!("*"));
+    everything["Action"] = "secretsmanager:*".into();
+    assert!(validate(allow(json!({ "AWS": ROLE }))).await.is_empty());
+    assert!(validate(deny(json!("*"))).await.is_empty());
+    assert_eq!(validate(allow(json!("*"))).await, ["PublicAccess"]);
+    assert_eq!(validate(everything.clone()).await, ["LockOut"]);
+    let both = validate(json!([everything, allow(json!("*"))])).await;
+    assert_eq!(both, ["PublicAccess", "LockOut"]);
+    let get = world.client.get_resource_policy().secret_id("demo");
+    assert_eq!(get.send().await.unwrap().resource_policy(), None);
+
+    // docs: who validates has to be allowed to put it, too; and a secret need not be named
+    let own = |action: Value| json!({ "Effect": "Allow", "Action": action, "Resource": "*" });
+    let both = json!([
+        "secretsmanager:ValidateResourcePolicy",
+        "secretsmanager:PutResourcePolicy"
+    ]);
+    for (action, allowed) in [
+        (json!("secretsmanager:ValidateResourcePolicy"), false),
+        (both, true),
+    ] {
+        let role = world.role("orders", own(action));
+        let validate = role.validate_resource_policy();
+        let validate = validate.resource_policy(document(json!(deny(json!("*")))));
+        assert_eq!(validate.send().await.is_ok(), allowed);
+    }
+}
+
+#[tokio::test]
+async fn a_policy_sees_whether_public_ones_are_to_be_blocked() {
+    let world = World::with_demo().await;
+    let role = world.role(
+        "orders",
+        json!({
+            "Effect": "Allow", "Action": "secretsmanager:PutResourcePolicy", "Resource": "*",
+            "Condition": { "Bool": { "secretsmanager:BlockPublicPolicy": "true" } },
+        }),
+    );
+    for (block, allowed) in [(Some(true), true), (Some(false), false), (None, false)] {
+        let put = role.put_resource_policy().secret_id("demo");
+        let put = put.resource_policy(document(json!(deny(json!({ "AWS": "210987654321" })))));
+        let put = put.set_block_public_policy(block).send().await;
+        assert_eq!(put.is_ok(), allowed, "{block:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_replica_has_its_primarys_policy_as_late_as_anything_else() {
+    let world = World::with_demo().await;
+    world.set_policy(json!(deny(json!("*")))).await;
+    let to = ReplicaRegionType::builder().region(THERE).build();
+    let replicate = world.client.replicate_secret_to_regions().secret_id("demo");
+    replicate.add_replica_regions(to).send().await.unwrap();
+    let there = world.client_in(THERE);
+    assert!(!may_read(&there).await);
+    let get = there.get_resource_policy().secret_id("demo").send().await;
+    let policy = get.unwrap().resource_policy.unwrap();
+    assert_eq!(policy, document(json!(deny(json!("*")))));
+
+    world
+        .service
+        .set_replica_lag(THERE, Duration::from_secs(3600));
+    let delete = world.client.delete_resource_policy().secret_id("demo");
+    delete.send().await.unwrap();
+    assert!(may_read(&world.client).await);
+    assert!(!may_read(&there).await);
+    world.service.set_replica_lag(THERE, Duration::ZERO);
+    assert!(may_read(&there).await);
+
+    let put = there.put_resource_policy().secret_id("demo");
+    let (code, message) = refused(put.resource_policy(&policy).send().await);
+    assert_eq!(code, "InvalidParameterException");
+    assert!(message.contains("not permitted on a replica"), "{message}");
+    let delete = there.delete_resource_policy().secret_id("demo");
+    assert_eq!(refused(delete.send().await).1, message);
+    let validate = there.validate_resource_policy().secret_id("demo");
+    validate.resource_policy(&policy).send().await.unwrap();
+}
