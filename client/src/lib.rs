@@ -49,7 +49,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | `aws` (default), `rds_iam`, `vault`, `azure`, `file`, `env` | where secrets come from: see [`provider`] |
+//! | `aws` (default), `rds_iam`, `agent`, `vault`, `azure`, `file`, `env` | where secrets come from: see [`provider`] |
 //! | `sso`, `credentials-process` (default) | AWS profiles that sign in with IAM Identity Center, or run a command |
 //! | `aws-lc-rs` (default), `ring` | the crypto provider below TLS, where the process has installed none |
 //! | `postgres`, `tls`, `listen` | tokio-postgres, TLS that knows RDS's roots, and being told of a change: see [`postgres`] |
@@ -92,7 +92,12 @@
 //! - sqlx computes a password's proof in slices, between which other tasks run: its logins are slow on a busy runtime.
 
 mod builder;
-#[cfg(any(feature = "aws", feature = "postgres", feature = "sqlx"))]
+#[cfg(any(
+    feature = "agent",
+    feature = "aws",
+    feature = "postgres",
+    feature = "sqlx"
+))]
 mod causes;
 mod credential;
 #[cfg(any(feature = "https", feature = "tls"))]

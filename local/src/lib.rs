@@ -10,7 +10,8 @@
 //! [`iam`] decides what a caller of the first two may do. [`world`] joins them, [`executable`] builds what runs in it, and
 //! `main.rs` is the command.
 //!
-//! [`key_service`] is an outside service whose API keys rotate. Two more stores are for the tests of the client crate: [`vault`] and [`key_vault`].
+//! [`key_service`] is an outside service whose API keys rotate. Three more stores are for the tests of the client crate:
+//! [`vault`], [`key_vault`] and [`secrets_manager_agent`].
 
 pub mod executable;
 mod guard;
@@ -22,6 +23,7 @@ pub mod lambda;
 pub mod logs;
 pub mod postgres;
 pub mod secrets_manager;
+pub mod secrets_manager_agent;
 mod stub;
 pub mod vault;
 pub mod world;
