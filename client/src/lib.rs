@@ -118,7 +118,12 @@
 mod coming_from_awss_caching_client {}
 
 mod builder;
-#[cfg(any(feature = "aws", feature = "postgres", feature = "sqlx"))]
+#[cfg(any(
+    feature = "agent",
+    feature = "aws",
+    feature = "postgres",
+    feature = "sqlx"
+))]
 mod causes;
 mod credential;
 #[cfg(any(feature = "https", feature = "tls"))]

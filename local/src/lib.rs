@@ -11,7 +11,8 @@
 //! [`control`] what tests in other languages move and break it with. [`world`] joins them, [`executable`] builds what runs in it, and
 //! [`command`] is `local up` and `local schedule`, for `main.rs` and for rotatectl.
 //!
-//! [`key_service`] is an outside service whose API keys rotate. Two more stores are for the tests of the client crate: [`vault`] and [`key_vault`].
+//! [`key_service`] is an outside service whose API keys rotate. Three more stores are for the tests of the client crate:
+//! [`vault`], [`key_vault`] and [`secrets_manager_agent`].
 
 pub mod clock;
 pub mod command;
@@ -26,6 +27,7 @@ pub mod lambda;
 pub mod logs;
 pub mod postgres;
 pub mod secrets_manager;
+pub mod secrets_manager_agent;
 mod stub;
 pub mod vault;
 pub mod world;

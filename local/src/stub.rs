@@ -170,7 +170,7 @@ pub(crate) fn json(status: u16, body: &Value) -> Response {
     response
 }
 
-fn status_code(status: u16) -> StatusCode {
+pub(crate) fn status_code(status: u16) -> StatusCode {
     StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 

@@ -3,6 +3,7 @@
 //! | feature | provider | what it reads |
 //! |---|---|---|
 //! | `aws` (default) | [`Aws`] | AWS Secrets Manager, replica regions included |
+//! | `agent` | [`Agent`] | AWS's Secrets Manager Agent, or its Lambda extension |
 //! | `rds_iam` | [`RdsIam`] | nothing: it signs tokens for PostgreSQL on RDS, with the identity that AWS gives this machine |
 //! | `vault` | [`Vault`] | HashiCorp Vault: KV version 2, and the database engine's leases |
 //! | `azure` | [`Azure`] | Azure Key Vault |
@@ -10,10 +11,14 @@
 //! | `env` | [`Env`] | environment variables and `.env`, for local work |
 //! | | [`Fixed`] | what it was given, for tests |
 
+#[cfg(feature = "agent")]
+mod agent;
 #[cfg(feature = "aws")]
 mod aws;
 #[cfg(feature = "azure")]
 mod azure;
+#[cfg(any(feature = "agent", feature = "aws"))]
+mod codes;
 #[cfg(feature = "env")]
 mod env;
 #[cfg(feature = "file")]
@@ -34,6 +39,8 @@ use std::{
 use secrecy::{SecretSlice, SecretString};
 use tokio_stream::Stream;
 
+#[cfg(feature = "agent")]
+pub use agent::Agent;
 #[cfg(feature = "aws")]
 pub use aws::Aws;
 #[cfg(feature = "rds_iam")]

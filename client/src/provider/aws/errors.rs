@@ -6,36 +6,8 @@ use aws_config::meta::ProviderChainError;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::error::{ConnectorError, ErrorMetadata, SdkError};
 
-use super::{Kind, ProviderError};
+use super::{super::codes::sorted, Kind, ProviderError};
 use crate::causes::{causes, in_one_line};
-
-/// Sorts a refusal by the service's own code, and says what to do.
-pub(super) fn sorted(code: &str) -> (Kind, &'static str) {
-    match code {
-        "ThrottlingException"
-        | "Throttling"
-        | "RequestLimitExceeded"
-        | "TooManyRequestsException" => (Kind::Throttled, "it is asked again"),
-        "AccessDeniedException"
-        | "UnrecognizedClientException"
-        | "InvalidClientTokenId"
-        | "ExpiredTokenException"
-        | "InvalidSignatureException"
-        | "MissingAuthenticationTokenException" => (
-            Kind::AccessDenied,
-            "grant secretsmanager:GetSecretValue on it, and kms:Decrypt on its key",
-        ),
-        "ResourceNotFoundException" => (Kind::NotFound, "check its name and the region"),
-        // the one reason that the API's reference gives for a read: the secret is marked for deletion
-        "InvalidRequestException" => (Kind::NotFound, "RestoreSecret brings it back"),
-        "InternalServiceError"
-        | "InternalServiceErrorException"
-        | "InternalFailure"
-        | "ServiceUnavailable"
-        | "ServiceUnavailableException" => (Kind::Unavailable, "it is asked again"),
-        _ => (Kind::Invalid, "see what the service says"),
-    }
-}
 
 /// What keeps the credentials from being loaded, if that is what the request failed with.
 pub(super) fn without_credentials(error: &(dyn StdError + 'static)) -> Option<ProviderError> {
@@ -199,21 +171,6 @@ fn variable(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_the_services_own_code_makes_a_secret_absent_or_forbidden() {
-        for (code, kind) in [
-            ("ThrottlingException", Kind::Throttled),
-            ("AccessDeniedException", Kind::AccessDenied),
-            ("ResourceNotFoundException", Kind::NotFound),
-            ("InvalidRequestException", Kind::NotFound),
-            ("InternalServiceError", Kind::Unavailable),
-            ("DecryptionFailure", Kind::Invalid),
-            ("", Kind::Invalid),
-        ] {
-            assert_eq!(sorted(code).0, kind, "{code}");
-        }
-    }
 
     #[test]
     fn a_profile_that_needs_a_feature_is_told_to_enable_it() {

@@ -12,7 +12,7 @@ use aws_sdk_secretsmanager::{
 };
 use secrecy::{SecretSlice, SecretString};
 
-use super::{Kind, ProviderError, Stage, Version, address::Address, errors};
+use super::{super::codes::sorted, Kind, ProviderError, Stage, Version, address::Address, errors};
 use crate::{causes::in_one_line, provider::Value};
 
 /// A region that gives no answer within this is taken for down, and the next one is asked.
@@ -167,7 +167,7 @@ impl InRegion {
     }
 
     fn refused(&self, secret: &str, code: &str, message: &str) -> ProviderError {
-        let (kind, advice) = errors::sorted(code);
+        let (kind, advice) = sorted(code);
         let place = self.region.as_deref().unwrap_or("an unknown region");
         let message = format!("{secret} in {place}: {code} ({message}): {advice}");
         ProviderError::new(kind, message)

@@ -1,0 +1,200 @@
+//! An answer of the agent's: GetSecretValue's, or an error of Secrets Manager's, or one of its own.
+
+use std::time::{Duration, SystemTime};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use hyper::StatusCode;
+use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
+use serde::Deserialize;
+
+use super::{
+    super::{Value, codes::sorted},
+    Kind, ProviderError, Version,
+};
+
+/// Status and body; the body may be a secret, so there is no Debug.
+pub(super) struct Answer {
+    status: StatusCode,
+    body: Zeroizing<Vec<u8>>,
+}
+
+/// The body of a success, as the agent writes it and the API's reference has it ("GetSecretValue").
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Found {
+    #[serde(rename = "ARN")]
+    arn: Option<String>,
+    version_id: String,
+    secret_string: Option<SecretString>,
+    secret_binary: Option<SecretString>,
+    /// Seconds since 1970, as a number or as a text.
+    created_date: Option<serde_json::Value>,
+}
+
+impl Answer {
+    pub(super) fn new(status: StatusCode, body: Vec<u8>) -> Self {
+        Self {
+            status,
+            body: Zeroizing::new(body),
+        }
+    }
+
+    /// Whether the agent itself does not take the question, and says nothing of the secret.
+    pub(super) fn is_no_question(&self) -> bool {
+        self.status == StatusCode::BAD_REQUEST && self.code().is_none()
+    }
+
+    pub(super) fn version(&self, secret: &str) -> Result<Version, ProviderError> {
+        if self.status != StatusCode::OK {
+            return Err(self.refusal(secret));
+        }
+        // the error would quote what it did not expect
+        let found = serde_json::from_slice(&self.body).ok();
+        found.and_then(Found::version).ok_or_else(|| {
+            let message = format!(
+                "the agent's answer for {secret} is no version of a secret: see what listens at its port"
+            );
+            ProviderError::new(Kind::Invalid, message)
+        })
+    }
+
+    fn refusal(&self, secret: &str) -> ProviderError {
+        let status = self.status;
+        let (said, (kind, advice)) = match self.code() {
+            Some(code) => (code, by_code(code)),
+            None => ("without a code", self.by_status()),
+        };
+        let message = format!("{secret} from the agent: {status}, {said}: {advice}");
+        ProviderError::new(kind, message)
+    }
+
+    /// Secrets Manager's code. The agent writes its message beside it as it is, so that the body may be no JSON.
+    fn code(&self) -> Option<&str> {
+        let body = str::from_utf8(&self.body).ok()?;
+        let (_, behind) = body.split_once("\"__type\":")?;
+        let (code, _) = behind.trim_start().strip_prefix('"')?.split_once('"')?;
+        let is_code = code.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        is_code.then_some(code)
+    }
+
+    fn by_status(&self) -> (Kind, &'static str) {
+        match self.status.as_u16() {
+            401 | 403 => (
+                Kind::AccessDenied,
+                "the agent takes another token: the one of its own AWS_TOKEN, or of its file",
+            ),
+            429 => (Kind::Throttled, "it is asked again"),
+            500.. => (Kind::Unavailable, "it is asked again"),
+            // the extension, before the first invocation
+            400 if self.body.windows(9).any(|part| part == b"not ready") => {
+                (Kind::Unavailable, "it is asked again")
+            }
+            _ => (Kind::Invalid, "see what listens at its port"),
+        }
+    }
+}
+
+/// The agent's own codes, and those of Secrets Manager, which the agent had in answer to its own request.
+fn by_code(code: &str) -> (Kind, &'static str) {
+    match (code, sorted(code)) {
+        ("TimeoutError" | "ConnectionError", _) => {
+            (Kind::Unavailable, "the agent has no way to Secrets Manager")
+        }
+        (_, (Kind::AccessDenied, _)) => (
+            Kind::AccessDenied,
+            "grant secretsmanager:GetSecretValue and DescribeSecret to the agent's identity, and kms:Decrypt on the secret's key",
+        ),
+        (_, sorted) => sorted,
+    }
+}
+
+impl Found {
+    fn version(self) -> Option<Version> {
+        let created = self.created();
+        let value = match (self.secret_string, self.secret_binary) {
+            (Some(text), _) => Value::Text(text),
+            (None, Some(encoded)) => {
+                Value::Binary(STANDARD.decode(encoded.expose_secret()).ok()?.into())
+            }
+            (None, None) => return None,
+        };
+        let version = Version::new(self.version_id, value);
+        Some(Version {
+            arn: self.arn,
+            created,
+            ..version
+        })
+    }
+
+    fn created(&self) -> Option<SystemTime> {
+        let date = self.created_date.as_ref()?;
+        let parsed = || date.as_str()?.parse().ok();
+        let seconds = date.as_f64().or_else(parsed)?;
+        let since = Duration::try_from_secs_f64(seconds).ok()?;
+        SystemTime::UNIX_EPOCH.checked_add(since)
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    reason = "a failing unwrap in a test is a failing test"
+)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer::new(StatusCode::from_u16(status).unwrap(), body.into())
+    }
+
+    #[test]
+    fn only_secrets_managers_own_code_makes_a_secret_absent_and_only_a_refusal_forbidden() {
+        let coded = |code| format!(r#"{{"__type":"{code}", "message":"it says "no""}}"#);
+        for (status, body, kind) in [
+            (400, coded("ResourceNotFoundException"), Kind::NotFound),
+            (400, coded("AccessDeniedException"), Kind::AccessDenied),
+            (400, coded("ThrottlingException"), Kind::Throttled),
+            (500, coded("InternalFailure"), Kind::Unavailable),
+            (502, coded("ConnectionError"), Kind::Unavailable),
+            (504, coded("TimeoutError"), Kind::Unavailable),
+            (400, coded("DecryptionFailure"), Kind::Invalid),
+            (403, "Bad Token".to_owned(), Kind::AccessDenied),
+            (429, "Connection limit exceeded".to_owned(), Kind::Throttled),
+            (404, "Not found".to_owned(), Kind::Invalid),
+            (400, "Forwarded".to_owned(), Kind::Invalid),
+            (
+                400,
+                "not ready to serve traffic, please wait".to_owned(),
+                Kind::Unavailable,
+            ),
+            (301, String::new(), Kind::Invalid),
+            (200, "<html>".to_owned(), Kind::Invalid),
+            (200, r#"{"VersionId":"v1"}"#.to_owned(), Kind::Invalid),
+        ] {
+            let refused = answer(status, &body).version("orders/db").unwrap_err();
+            assert_eq!(refused.kind(), kind, "{status} {body}: {refused}");
+            assert!(!refused.to_string().contains("it says"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_read_with_its_date_as_a_number_or_as_a_text_and_its_bytes() {
+        for date in ["1569534789.046", "\"1569534789.046\""] {
+            let body = format!(
+                r#"{{"ARN":"arn","Name":"n","VersionId":"v1","SecretBinary":"AQID","VersionStages":[],"CreatedDate":{date}}}"#
+            );
+            let version = answer(200, &body).version("orders/db").unwrap();
+            assert_eq!(
+                (version.id.as_str(), version.arn.as_deref()),
+                ("v1", Some("arn"))
+            );
+            let created = version.created.unwrap();
+            let since = created.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+            assert_eq!(since.as_secs(), 1_569_534_789);
+            let Value::Binary(bytes) = version.value else {
+                panic!("bytes were expected")
+            };
+            assert_eq!(bytes.expose_secret(), &[1, 2, 3]);
+        }
+    }
+}

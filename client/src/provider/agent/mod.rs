@@ -1,0 +1,180 @@
+//! AWS's Secrets Manager Agent, and its Lambda extension, which has the same address and answers alike.
+//!
+//! | file | what |
+//! |---|---|
+//! | `mod` | the provider |
+//! | `ask` | one request, over plain HTTP |
+//! | `answer` | a version, or why there is none |
+
+mod answer;
+mod ask;
+
+use std::{
+    env, fmt, fs, io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::SecretString;
+
+use self::answer::Answer;
+use super::{ProviderError, ProviderErrorKind as Kind, SecretProvider, Stage, Version};
+
+const PORT: u16 = 2773;
+
+/// Where the agent's own installation leaves its token.
+const TOKEN_FILE: &str = "/var/run/awssmatoken";
+
+/// AWS's Secrets Manager Agent, or the AWS Parameters and Secrets Lambda extension, on this machine.
+///
+/// A secret's id is its name or its ARN. The rights are the agent's: `secretsmanager:GetSecretValue` and `DescribeSecret` on the secret, and the
+/// use of its KMS key.
+///
+/// The agent has a cache of its own, for 5 minutes by default (`ttl_seconds`). It answers what a lifetime's end asks; so a version may be
+/// older than [`age`](crate::Credential::age) says, by that time, and by the length of an outage too, through which the agent goes on with what it
+/// has (`ignore_transient_errors`). Both times together belong below the overlap window. A rejected login, a notification,
+/// [`refresh`](crate::RotatingSecret::refresh), and whatever is not the current version, are asked of Secrets Manager itself (`refreshNow`).
+///
+/// The Lambda extension documents no `refreshNow`. Where it refuses it, it is asked without it, with one warning; and then a login that is rejected
+/// after a rotation fails until the extension's own cache ends. Set `SECRETS_MANAGER_TTL` to a few seconds there, for this crate has a cache
+/// already. It answers only within an invocation.
+#[derive(Clone)]
+pub struct Agent {
+    port: u16,
+    token: Token,
+    /// Whether it refused to pass its cache.
+    is_bound_to_cache: Arc<AtomicBool>,
+}
+
+/// What the agent asks each request for, so that nobody is tricked into sending one.
+#[derive(Clone)]
+enum Token {
+    Given(SecretString),
+    /// Read for each request: the agent makes another when it starts.
+    InFile(PathBuf),
+}
+
+/// Where it is, and nothing of the token.
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agent")
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Agent {
+    /// Port and token as AWS's own have them.
+    ///
+    /// The port is `PARAMETERS_SECRETS_EXTENSION_HTTP_PORT`, or 2773. The token is the first of `AWS_TOKEN`, `AWS_SESSION_TOKEN` and
+    /// `AWS_CONTAINER_AUTHORIZATION_TOKEN`, where `file://` begins the path of a file that holds it; or else what `/var/run/awssmatoken` holds.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](Kind::Invalid): the port is none.
+    pub fn from_env() -> Result<Self, ProviderError> {
+        let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
+        const NAME: &str = "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT";
+        let port = variable(NAME).map_or(Ok(PORT), |port| port.parse());
+        let port =
+            port.map_err(|_| invalid(format!("{NAME} is no port: correct it or unset it")))?;
+        let tokens = [
+            "AWS_TOKEN",
+            "AWS_SESSION_TOKEN",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+        ];
+        let token = tokens.into_iter().find_map(variable);
+        Ok(match token {
+            None => Self::with_token_file(port, TOKEN_FILE),
+            Some(token) => match token.strip_prefix("file://") {
+                Some(path) => Self::with_token_file(port, path),
+                None => Self::with_token(port, token),
+            },
+        })
+    }
+
+    /// At this port of this machine, with this token.
+    pub fn with_token(port: u16, token: impl Into<SecretString>) -> Self {
+        Self::of(port, Token::Given(token.into()))
+    }
+
+    /// At this port of this machine, with the token that this file holds when a request is made.
+    pub fn with_token_file(port: u16, path: impl Into<PathBuf>) -> Self {
+        Self::of(port, Token::InFile(path.into()))
+    }
+
+    fn of(port: u16, token: Token) -> Self {
+        Self {
+            port,
+            token,
+            is_bound_to_cache: Arc::default(),
+        }
+    }
+
+    fn token(&self) -> Result<SecretString, ProviderError> {
+        let path = match &self.token {
+            Token::Given(token) => return Ok(token.clone()),
+            Token::InFile(path) => path,
+        };
+        let text = fs::read_to_string(path).map_err(|error| {
+            // an agent that starts makes it
+            let kind = match error.kind() {
+                io::ErrorKind::NotFound => Kind::Unavailable,
+                _ => Kind::Invalid,
+            };
+            let message = format!(
+                "the agent's token is not read from {} ({error}): let this process read it, or set AWS_TOKEN",
+                path.display()
+            );
+            ProviderError::new(kind, message)
+        })?;
+        Ok(text.trim().into())
+    }
+
+    /// What this query is answered with.
+    async fn ask(&self, query: &str) -> Result<Answer, ProviderError> {
+        let token = self.token()?;
+        ask::get(self.port, query, &token).await
+    }
+}
+
+impl SecretProvider for Agent {
+    async fn fetch(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
+        if stage != Stage::Current {
+            return self.fetch_anew(secret, stage).await;
+        }
+        self.ask(&query(secret, stage)).await?.version(secret)
+    }
+
+    async fn fetch_anew(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
+        let query = query(secret, stage);
+        if !self.is_bound_to_cache.load(Ordering::Relaxed) {
+            let answer = self.ask(&format!("{query}&refreshNow=true")).await?;
+            if !answer.is_no_question() {
+                return answer.version(secret);
+            }
+        }
+        let answer = self.ask(&query).await?;
+        if !answer.is_no_question() && !self.is_bound_to_cache.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                port = self.port,
+                "the agent does not pass its cache: a rejected login waits for its end; shorten SECRETS_MANAGER_TTL"
+            );
+        }
+        answer.version(secret)
+    }
+}
+
+/// The stage is always named: an agent keeps each way to ask by itself, and one renews no other.
+fn query(secret: &str, stage: Stage) -> String {
+    let secret = utf8_percent_encode(secret, NON_ALPHANUMERIC);
+    format!("secretId={secret}&versionStage={}", stage.label())
+}
+
+fn invalid(message: impl Into<String>) -> ProviderError {
+    ProviderError::new(Kind::Invalid, message)
+}

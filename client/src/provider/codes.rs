@@ -1,0 +1,51 @@
+//! What the error codes of Secrets Manager mean, whoever passes them on.
+
+use super::ProviderErrorKind as Kind;
+
+/// Sorts a refusal by the service's own code, and says what to do.
+pub(super) fn sorted(code: &str) -> (Kind, &'static str) {
+    match code {
+        "ThrottlingException"
+        | "Throttling"
+        | "RequestLimitExceeded"
+        | "TooManyRequestsException" => (Kind::Throttled, "it is asked again"),
+        "AccessDeniedException"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "ExpiredTokenException"
+        | "InvalidSignatureException"
+        | "MissingAuthenticationTokenException" => (
+            Kind::AccessDenied,
+            "grant secretsmanager:GetSecretValue on it, and kms:Decrypt on its key",
+        ),
+        "ResourceNotFoundException" => (Kind::NotFound, "check its name and the region"),
+        // the one reason that the API's reference gives for a read: the secret is marked for deletion
+        "InvalidRequestException" => (Kind::NotFound, "RestoreSecret brings it back"),
+        "InternalServiceError"
+        | "InternalServiceErrorException"
+        | "InternalFailure"
+        | "ServiceUnavailable"
+        | "ServiceUnavailableException" => (Kind::Unavailable, "it is asked again"),
+        _ => (Kind::Invalid, "see what the service says"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_services_own_code_makes_a_secret_absent_or_forbidden() {
+        for (code, kind) in [
+            ("ThrottlingException", Kind::Throttled),
+            ("AccessDeniedException", Kind::AccessDenied),
+            ("ResourceNotFoundException", Kind::NotFound),
+            ("InvalidRequestException", Kind::NotFound),
+            ("InternalServiceError", Kind::Unavailable),
+            ("DecryptionFailure", Kind::Invalid),
+            ("", Kind::Invalid),
+        ] {
+            assert_eq!(sorted(code).0, kind, "{code}");
+        }
+    }
+}
