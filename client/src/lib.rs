@@ -87,8 +87,8 @@
 //!   login of a secret at a time. So a password that was set right by hand may be found two seconds later. Where the server
 //!   accepts it for some, each login goes at that pace by itself: there may be two servers behind one name.
 //! - PgBouncer says `08P01` for a wrong password and for much else: one more version is tried then, and nobody waits.
-//! - sqlx sends the password in clear to a server that asks for it so, over TLS or, with `"ssl": false`, without: nothing here can refuse that. Through
-//!   tokio-postgres and its pools no such request is answered.
+//! - sqlx sends the password in clear to a server that asks for it so, over TLS or, with `"ssl": false`, without: nothing here
+//!   can refuse that. Through tokio-postgres and its pools no such request is answered.
 //! - sqlx computes a password's proof in slices, between which other tasks run: its logins are slow on a busy runtime.
 
 mod builder;
