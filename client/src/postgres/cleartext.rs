@@ -26,7 +26,7 @@ struct Asked;
 
 /// TLS, or none, whose login is read along.
 #[derive(Clone)]
-pub(super) struct Guard<T> {
+pub(crate) struct Guard<T> {
     /// None without TLS. The driver takes it for TLS all the same, for it lets nobody read along otherwise.
     tls: Option<T>,
     /// The password is a token that the server asks for in clear.
@@ -34,7 +34,7 @@ pub(super) struct Guard<T> {
 }
 
 impl<T> Guard<T> {
-    pub(super) fn of(tls: T, encrypted: bool, is_token: bool) -> Self {
+    pub(crate) fn of(tls: T, encrypted: bool, is_token: bool) -> Self {
         Self {
             tls: encrypted.then_some(tls),
             is_token: is_token && encrypted,

@@ -28,7 +28,7 @@ use tokio_postgres::{
     tls::{MakeTlsConnect, TlsConnect},
 };
 
-use cleartext::Guard;
+pub(crate) use cleartext::Guard;
 pub use cleartext::Guarded;
 #[cfg(feature = "listen")]
 pub use listen::{NotListening, channel, listen};
