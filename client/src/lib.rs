@@ -109,8 +109,8 @@
 //!   accepts it for some, each login goes at that pace by itself: there may be two servers behind one name.
 //! - PgBouncer says `08P01` for a wrong password and for much else: one more version is tried then, and nobody waits.
 //! - A login of sqlx's takes some 90 ms over TCP, because it sets no TCP_NODELAY. At a change it is made in the background.
-//! - sqlx sends the password in clear to a server that asks for it so, over TLS or, with `"ssl": false`, without: nothing here can refuse that. Through
-//!   tokio-postgres and its pools no such request is answered.
+//! - sqlx sends the password in clear to a server that asks for it so, over TLS or, with `"ssl": false`, without: nothing here
+//!   can refuse that. Through tokio-postgres and its pools no such request is answered.
 
 /// The page's code is compiled as this crate's own.
 #[cfg(all(doctest, feature = "aws"))]

@@ -188,7 +188,9 @@ async fn what_is_not_there_is_absent_and_what_the_agent_does_not_say_is_not() {
 async fn an_agent_that_does_not_answer_is_out_of_reach_and_asked_again() {
     let (agent, provider) = agent("v1").await;
     agent.fail(Fault::Hang);
-    let builder = RotatingSecret::builder("orders/db").fetch_timeout(Duration::from_millis(200));
+    let builder = RotatingSecret::builder("orders/db")
+        .fetch_timeout(Duration::from_millis(200))
+        .start_timeout(Duration::from_secs(600));
     let secret = builder.build(provider).await.unwrap();
     assert_eq!(secret.current().unwrap().version(), "v1");
     // a port that nobody listens at

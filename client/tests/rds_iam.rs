@@ -167,6 +167,7 @@ async fn a_token_is_a_login_over_tls_where_the_server_asks_for_it_in_clear() {
 async fn a_password_is_not_sent_in_clear_with_tls_or_without_it() {
     let server = server().await;
     clear_role("clear_password", "s3cret").await;
+    let bb8_timed_out = bb8::RunError::<std::fmt::Error>::TimedOut.to_string();
     for ssl in [true, false] {
         let text = document("clear_password", "s3cret", ssl).await;
         let secret = given(Version::text("v1", text)).await;
@@ -184,8 +185,14 @@ async fn a_password_is_not_sent_in_clear_with_tls_or_without_it() {
             pool.connection_timeout(Duration::from_millis(200))
         });
         let bb8 = bb8.await.unwrap();
-        let refused = bb8.get().await.unwrap_err();
-        assert!(refused.to_string().contains("in clear"), "{refused}");
+        // a busy machine may take longer to be refused
+        let refused = loop {
+            let refused = bb8.get().await.unwrap_err().to_string();
+            if refused != bb8_timed_out {
+                break refused;
+            }
+        };
+        assert!(refused.contains("in clear"), "{refused}");
     }
     // it got nothing to judge
     let log = fs::read_to_string(server.folder().join("log")).unwrap();

@@ -34,7 +34,7 @@ pub(crate) struct Guard<T> {
 }
 
 impl<T> Guard<T> {
-    pub(super) fn of(tls: T, encrypted: bool, is_token: bool) -> Self {
+    pub(crate) fn of(tls: T, encrypted: bool, is_token: bool) -> Self {
         Self {
             tls: encrypted.then_some(tls),
             is_token: is_token && encrypted,

@@ -218,8 +218,8 @@ impl Version {
     /// The password is a token that was made for this login and ends soon, with its lease: the way of cloud providers to log in with an
     /// identity in place of a password.
     ///
-    /// It is sent to a server that asks for it in clear, which no other password is, and over TLS alone. A new token under the same id is no
-    /// new version: what logs in later uses it, and the connections that there are stay.
+    /// It is sent to a server that asks for it in clear, which no other password is, and over TLS alone. A new token under the
+    /// same id is no new version: what logs in later uses it, and the connections that there are stay.
     #[must_use]
     pub fn as_auth_token(self) -> Self {
         Self {

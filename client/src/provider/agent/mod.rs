@@ -31,17 +31,18 @@ const TOKEN_FILE: &str = "/var/run/awssmatoken";
 
 /// AWS's Secrets Manager Agent, or the AWS Parameters and Secrets Lambda extension, on this machine.
 ///
-/// A secret's id is its name or its ARN. The rights are the agent's: `secretsmanager:GetSecretValue` and `DescribeSecret` on the secret, and the
-/// use of its KMS key.
+/// A secret's id is its name or its ARN. The rights are the agent's: `secretsmanager:GetSecretValue` and `DescribeSecret` on
+/// the secret, and the use of its KMS key.
 ///
-/// The agent has a cache of its own, for 5 minutes by default (`ttl_seconds`). It answers what a lifetime's end asks; so a version may be
-/// older than [`age`](crate::Credential::age) says, by that time, and by the length of an outage too, through which the agent goes on with what it
-/// has (`ignore_transient_errors`). Both times together belong below the overlap window. A rejected login, a notification,
-/// [`refresh`](crate::RotatingSecret::refresh), and whatever is not the current version, are asked of Secrets Manager itself (`refreshNow`).
+/// The agent has a cache of its own, for 5 minutes by default (`ttl_seconds`). It answers what a lifetime's end asks; so a
+/// version may be older than [`age`](crate::Credential::age) says, by that time, and by the length of an outage too, through
+/// which the agent goes on with what it has (`ignore_transient_errors`). Both times together belong below the overlap window. A
+/// rejected login, a notification, [`refresh`](crate::RotatingSecret::refresh), and whatever is not the current version, are
+/// asked of Secrets Manager itself (`refreshNow`).
 ///
-/// The Lambda extension documents no `refreshNow`. Where it refuses it, it is asked without it, with one warning; and then a login that is rejected
-/// after a rotation fails until the extension's own cache ends. Set `SECRETS_MANAGER_TTL` to a few seconds there, for this crate has a cache
-/// already. It answers only within an invocation.
+/// The Lambda extension documents no `refreshNow`. Where it refuses it, it is asked without it, with one warning; and then a
+/// login that is rejected after a rotation fails until the extension's own cache ends. Set `SECRETS_MANAGER_TTL` to a few
+/// seconds there, for this crate has a cache already. It answers only within an invocation.
 #[derive(Clone)]
 pub struct Agent {
     port: u16,
@@ -70,8 +71,9 @@ impl fmt::Debug for Agent {
 impl Agent {
     /// Port and token as AWS's own have them.
     ///
-    /// The port is `PARAMETERS_SECRETS_EXTENSION_HTTP_PORT`, or 2773. The token is the first of `AWS_TOKEN`, `AWS_SESSION_TOKEN` and
-    /// `AWS_CONTAINER_AUTHORIZATION_TOKEN`, where `file://` begins the path of a file that holds it; or else what `/var/run/awssmatoken` holds.
+    /// The port is `PARAMETERS_SECRETS_EXTENSION_HTTP_PORT`, or 2773. The token is the first of `AWS_TOKEN`,
+    /// `AWS_SESSION_TOKEN` and `AWS_CONTAINER_AUTHORIZATION_TOKEN`, where `file://` begins the path of a file that holds it; or
+    /// else what `/var/run/awssmatoken` holds.
     ///
     /// # Errors
     ///

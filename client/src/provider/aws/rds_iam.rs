@@ -40,15 +40,16 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 
 /// Logs in to PostgreSQL on RDS or Aurora with the identity that AWS gives this machine, and without a password.
 ///
-/// Each fetch signs a token, here: nothing is asked but where the credentials come from. A token lives for 15 minutes, less if the credentials
-/// that signed it end sooner, and the next one is made by the middle of that. The connections that there are stay, for a token only opens them.
+/// Each fetch signs a token, here: nothing is asked but where the credentials come from. A token lives for 15 minutes, less if
+/// the credentials that signed it end sooner, and the next one is made by the middle of that. The connections that there are
+/// stay, for a token only opens them.
 ///
-/// One provider is one login; the secret's id is a name for logs and metrics. The host is the instance's or the cluster's own name: a token for
-/// an alias is refused. The identity needs `rds-db:connect` on the user, the user the role `rds_iam`, and the instance IAM authentication. TLS is
-/// required: the server asks for the token in clear.
+/// One provider is one login; the secret's id is a name for logs and metrics. The host is the instance's or the cluster's own
+/// name: a token for an alias is refused. The identity needs `rds-db:connect` on the user, the user the role `rds_iam`, and the
+/// instance IAM authentication. TLS is required: the server asks for the token in clear.
 ///
-/// A token that the server rejects is made anew, for as long as [`lag`](crate::Builder::lag) says. RDS does not tell what was wrong with it: look at the
-/// policy's resource (`dbuser:{resource id}/{user}`), at the region, and at this machine's clock.
+/// A token that the server rejects is made anew, for as long as [`lag`](crate::Builder::lag) says. RDS does not tell what was
+/// wrong with it: look at the policy's resource (`dbuser:{resource id}/{user}`), at the region, and at this machine's clock.
 #[derive(Clone)]
 pub struct RdsIam {
     login: Login,
