@@ -128,6 +128,8 @@ async fn no_request_to_the_axum_example_fails_while_passwords_rotate() {
             let so_far = served.load(Ordering::SeqCst);
             rotate(&world, secret).await;
             while served.load(Ordering::SeqCst) < so_far + 30 {
+                let failed = users.iter().any(thread::JoinHandle::is_finished);
+                assert!(!failed, "a request failed: see above");
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
