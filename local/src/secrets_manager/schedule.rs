@@ -73,6 +73,12 @@ impl RotationRules {
             (Some(_), None) => Err(ServiceError::parameter(
                 "RotationRules.AutomaticallyAfterDays must be within 1-1000.",
             )),
+            // the API reference's length and characters, before an operation sees it
+            (None, Some(expression)) if !is_written_as_one(expression) => {
+                Err(ServiceError::validation(format!(
+                    "Value '{expression}' at 'rotationRules.scheduleExpression' failed to satisfy constraint"
+                )))
+            }
             (None, Some(expression)) => match parse(expression) {
                 Some(schedule) => Ok(Some(schedule)),
                 None => Err(ServiceError::parameter(format!(
@@ -97,6 +103,11 @@ impl RotationRules {
             ))),
         }
     }
+}
+
+fn is_written_as_one(expression: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "()#?*-/, ".contains(c);
+    (1..=256).contains(&expression.len()) && expression.chars().all(allowed)
 }
 
 /// `rate(4 hours)` is the shortest and `rate(999 days)` the longest; cron opens on the hour, every year (docs).
@@ -190,6 +201,10 @@ mod tests {
     #[test]
     fn a_schedule_that_the_service_would_refuse_is_refused() {
         for expression in [
+            "rate(1 banana)",
+            "rate(1 hour)",
+            "",
+            "rate(1\tday)",
             "rate(3 hours)",
             "rate(0 days)",
             "rate(two days)",

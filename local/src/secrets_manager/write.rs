@@ -90,6 +90,7 @@ pub(super) fn create_secret(
 ) -> Result<Value, ServiceError> {
     let request: CreateSecret = parse(input)?;
     check_name(&request.name)?;
+    check_replicas(&request.add_replica_regions, &state.region)?;
     let token = token(request.client_request_token)?;
     let value = one_value(request.secret_string, request.secret_binary)?;
 
@@ -262,6 +263,19 @@ fn one_value(
         "1 validation error detected: Value at '{field}' failed to satisfy constraint: Member must have length between 1 and \
          {VALUE_LIMIT}"
     )))
+}
+
+/// Other regions than the secret's own, each once. The words are ours.
+fn check_replicas(replicas: &[Replica], own: &str) -> Result<(), ServiceError> {
+    for (place, Replica { region, .. }) in replicas.iter().enumerate() {
+        let before = &replicas[..place];
+        if region == own || before.iter().any(|replica| replica.region == *region) {
+            return Err(ServiceError::parameter(format!(
+                "Invalid replica region: {region}."
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn check_name(name: &str) -> Result<(), ServiceError> {
