@@ -6,7 +6,7 @@ use local::iam::{Decision, Keys, Policy, Request, decide};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{Deployed, KEY, common, common::STEPS, give_key, rotated};
+use crate::{Deployed, KEY, MASTER, common, common::STEPS, give_key, rotated};
 
 /// Where a rotation, or the age check, fails without one right of the role.
 const FAILS: [(&str, &str, Work, &str); 8] = [
@@ -151,6 +151,22 @@ fn without(policy: &Value, sid: &str, action: Option<&str>) -> Value {
         kept.push(statement);
     }
     json!({ "Version": policy["Version"], "Statement": kept })
+}
+
+/// Who writes a secret cannot change which secrets are administrators': the deployment lists them.
+#[tokio::test]
+async fn the_function_is_told_which_secrets_are_administrators() {
+    let deployed = Deployed::new(&[]).await;
+    let variables = &deployed.resources["Function"]["Properties"]["Environment"]["Variables"];
+    let listed = variables["ADMINISTRATOR_SECRETS"].as_str().unwrap();
+    let administrators =
+        [deployed.world.admin(), MASTER].map(|name| common::arn(&deployed.world, name));
+    assert_eq!(listed, administrators.join(","));
+    assert!(
+        listed
+            .parse::<secret_rotation::settings::Administrators>()
+            .is_ok()
+    );
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     block,
-    common::{arn, call, current, log_in, options, revoke, rotate, start},
+    common::{arn, call, current, log_in, options, options_with, revoke, rotate, start},
     roles::{self, ADMINISTRATOR, APP},
 };
 
@@ -124,7 +124,10 @@ async fn the_json_with_a_rotationhost_rotates_behind_a_reader() {
 
 #[tokio::test]
 async fn the_json_of_an_api_key_rotates_with_its_master() {
-    let world = start(options().with_key_service()).await;
+    // as the deployment fills it from AdministratorSecretArns
+    let listed = "arn:aws:secretsmanager:us-east-1:123456789012:secret:mail/master-??????";
+    let options = options_with(&[("ADMINISTRATOR_SECRETS", listed)]);
+    let world = start(options.with_key_service()).await;
     let service = world.key_service().unwrap();
     let mut master: Value = serde_json::from_str(&block("json API master")).unwrap();
     assert_eq!(master["key"], "the master key of the account");
