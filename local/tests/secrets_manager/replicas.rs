@@ -126,9 +126,15 @@ async fn a_replica_comes_changes_and_goes_as_late_as_its_region_lags() {
     world.replicate(THERE).send().await.unwrap();
     let in_progress = [(THERE.to_owned(), StatusType::InProgress)];
     assert_eq!(world.status().await, in_progress);
-    assert_eq!(read(&there, "demo").await.unwrap_err(), NOT_FOUND);
+    let new = world.client.create_secret().name("new").secret_string("x");
+    let new = new.add_replica_regions(region(THERE));
+    new.send().await.unwrap();
+    for secret in ["demo", "new"] {
+        assert_eq!(read(&there, secret).await.unwrap_err(), NOT_FOUND);
+    }
     lag(Duration::ZERO);
     assert_eq!(read(&there, "demo").await.unwrap(), "one");
+    assert_eq!(read(&there, "new").await.unwrap(), "x");
     let in_sync = [(THERE.to_owned(), StatusType::InSync)];
     assert_eq!(world.status().await, in_sync);
 
@@ -141,12 +147,17 @@ async fn a_replica_comes_changes_and_goes_as_late_as_its_region_lags() {
     assert_eq!(read(&there, "demo").await.unwrap(), "two");
     assert_eq!(value(&there, "AWSPREVIOUS").await, "one");
 
+    // also of what is older than it lags
+    world.service.advance(2 * HOUR).unwrap();
+    world.put("three").send().await.unwrap();
+    assert_eq!(read(&there, "demo").await.unwrap(), "three");
     lag(HOUR);
+    assert_eq!(read(&there, "demo").await.unwrap(), "three");
     let remove = world.client.remove_regions_from_replication();
     let remove = remove.secret_id("demo").remove_replica_regions(THERE);
     let removed = remove.clone().send().await.unwrap();
     assert!(removed.replication_status().is_empty());
-    assert_eq!(read(&there, "demo").await.unwrap(), "two");
+    assert_eq!(read(&there, "demo").await.unwrap(), "three");
     lag(Duration::ZERO);
     assert_eq!(read(&there, "demo").await.unwrap_err(), NOT_FOUND);
     remove.send().await.unwrap();
