@@ -85,6 +85,8 @@ pub(super) struct Versioned<D> {
     version: Arc<str>,
     /// The server has accepted a login of it.
     logs_in: AtomicBool,
+    /// It was to serve, and does not: who logs in with it does so with another one.
+    is_gone: AtomicBool,
     pub(super) pool: D,
 }
 
@@ -93,6 +95,7 @@ impl<D> Versioned<D> {
         Self {
             version: credential.version_id().clone(),
             logs_in: AtomicBool::default(),
+            is_gone: AtomicBool::default(),
             pool,
         }
     }
@@ -213,23 +216,32 @@ impl<D: Driver> Shared<D> {
     /// Logs in as whatever version the server accepts.
     async fn log_in(
         &self,
-        rejected: Option<Answer<D::Error>>,
+        mut rejected: Option<Answer<D::Error>>,
     ) -> Result<(Arc<Versioned<D>>, D::Connection), LogInError<D::Error>> {
-        let attempt = |credential: crate::CredentialGuard| {
-            let one = self.pool_of(&credential);
-            drop(credential);
-            async move {
-                let one = one.map_err(Attempt::Failed)?;
-                match one.pool.log_in().await {
-                    Ok(connection) => {
-                        one.logs_in.store(true, SeqCst);
-                        Ok((one, connection))
+        loop {
+            let is_gone = &AtomicBool::default();
+            let attempt = |credential: crate::CredentialGuard| {
+                let one = self.pool_of(&credential);
+                drop(credential);
+                async move {
+                    let one = one.map_err(Attempt::Failed)?;
+                    match one.pool.log_in().await {
+                        Ok(connection) => {
+                            one.logs_in.store(true, SeqCst);
+                            Ok((one, connection))
+                        }
+                        Err(error) => {
+                            is_gone.store(one.is_gone.load(SeqCst), SeqCst);
+                            Err(Attempt::of(D::sqlstate(&error).as_deref(), error))
+                        }
                     }
-                    Err(error) => Err(Attempt::of(D::sqlstate(&error).as_deref(), error)),
                 }
+            };
+            match self.secret.log_in_after(rejected.take(), attempt).await {
+                Err(LogInError::Failed(_)) if is_gone.load(SeqCst) => {}
+                answer => return answer,
             }
-        };
-        self.secret.log_in_after(rejected, attempt).await
+        }
     }
 
     /// The pool to log in with: all who do so share the next one.
@@ -248,7 +260,7 @@ impl<D: Driver> Shared<D> {
         let made = Arc::new(Versioned::new(credential, (self.make)(credential)?));
         // a version that is tried again has a pool aside: a session that was idle would say nothing of logins
         if !is_serving {
-            *next = Some(made.clone());
+            self.let_go(next.replace(made.clone()));
         }
         Ok(made)
     }
@@ -273,22 +285,28 @@ impl<D: Driver> Shared<D> {
     fn hurry(&self, serving: &Versioned<D>) {
         if self.one_for_one.load(SeqCst) && serving.pool.holds().idle == 0 {
             let next = lock(&self.next).clone();
-            let serves = |next: &Arc<Versioned<D>>| {
-                next.logs_in.load(SeqCst) && next.pool.holds().all > 0
-            };
+            let serves =
+                |next: &Arc<Versioned<D>>| next.logs_in.load(SeqCst) && next.pool.holds().all > 0;
             if let Some(next) = next.filter(serves) {
                 self.put_in_place(&next);
             }
         }
     }
 
-    /// What was to serve does not: another version is in force, or its logins hang.
-    fn drop_next(&self) {
-        if let Some(next) = lock(&self.next).take() {
+    /// What was to serve does not: another version is in force, or its logins hang. Dropped alone, bb8's would live on for as long as a
+    /// login of it does.
+    fn let_go(&self, next: Option<Arc<Versioned<D>>>) {
+        if let Some(next) = next {
+            next.is_gone.store(true, SeqCst);
             // sqlx takes connections back in tasks, and who drops a pool may be outside of a runtime
             let _on = self.on.enter();
             drop(next.pool.close());
         }
+    }
+
+    fn drop_next(&self) {
+        let next = lock(&self.next).take();
+        self.let_go(next);
     }
 
     async fn follow(self: Arc<Self>, mut changes: watch::Receiver<Change>) {
