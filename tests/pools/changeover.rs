@@ -26,7 +26,7 @@ pub(crate) struct Changing {
     pub(crate) world: World,
     pub(crate) secret: RotatingSecret,
     provider: Fixed,
-    document: Value,
+    pub(crate) document: Value,
     versions: AtomicUsize,
 }
 
@@ -63,7 +63,7 @@ impl Changing {
     }
 
     /// The secret has a version with these.
-    async fn next(&self, fields: &[(&str, Value)]) {
+    pub(crate) async fn next(&self, fields: &[(&str, Value)]) {
         let mut document = self.document.clone();
         for (key, value) in fields {
             document[*key] = value.clone();
@@ -76,8 +76,18 @@ impl Changing {
         self.secret.refresh().await.unwrap();
     }
 
+    /// The secret has its first version again.
+    pub(crate) async fn take_back(&self) {
+        let first = Version::text("0", self.document.to_string());
+        self.provider.set("orders/db", first);
+        until("the first version is in force again", async || {
+            self.secret.refresh().await.unwrap().version() == "0"
+        })
+        .await;
+    }
+
     /// Sessions of a pool's that live.
-    async fn sessions(&self, pool: &Pool) -> i64 {
+    pub(crate) async fn sessions(&self, pool: &Pool) -> i64 {
         let name = format!("{}-{}", pool.name(), self.world.role());
         let question =
             format!("SELECT count(*) FROM pg_stat_activity WHERE application_name = '{name}'");
@@ -86,7 +96,7 @@ impl Changing {
 }
 
 /// Waits until the pool serves another version than these connections are of.
-async fn has_gone_over(pool: &Pool, old: &[i32]) {
+pub(crate) async fn has_gone_over(pool: &Pool, old: &[i32]) {
     until(pool.name(), async || {
         let mut connection = pool.get().await.unwrap();
         !old.contains(&connection.pid().await)

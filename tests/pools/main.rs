@@ -8,6 +8,7 @@ mod common;
 mod asked;
 mod changeover;
 mod drivers;
+mod interrupted;
 
 use std::{error::Error, time::Duration};
 

@@ -242,6 +242,10 @@ impl<T: Tls> ManageConnection for Manager<T> {
                 sqlstate: refusal.sqlstate().map(str::to_owned),
             }));
         let (client, connection) = connected.map_err(LogInError::Failed)?;
+        // meanwhile; bb8 would keep it for as long as another login of this pool goes on
+        if self.shared.is_closed() {
+            return Err(LogInError::Failed(CLOSED));
+        }
         // its end is the client's: an error reaches whoever waits for a statement
         tokio::spawn(async move {
             let _ = connection.await;

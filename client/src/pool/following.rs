@@ -30,6 +30,9 @@ use crate::{
 const TRIES: u32 = 50;
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
+/// A login of a fill that takes longer hangs, and so would the fill, with the places that it holds.
+const LONGEST_LOGIN: Duration = Duration::from_secs(30);
+
 /// A connection that does not come back within this time is in use, or broken.
 const TAKEN_BACK: Duration = Duration::from_secs(1);
 
@@ -80,7 +83,22 @@ type Make<D> = Box<dyn Fn(&Credential) -> Result<D, <D as Driver>::Error> + Send
 /// The pool of one version.
 pub(super) struct Versioned<D> {
     version: Arc<str>,
+    /// The server has accepted a login of it.
+    logs_in: AtomicBool,
+    /// It was to serve, and does not: who logs in with it does so with another one.
+    is_gone: AtomicBool,
     pub(super) pool: D,
+}
+
+impl<D> Versioned<D> {
+    fn new(credential: &Credential, pool: D) -> Self {
+        Self {
+            version: credential.version_id().clone(),
+            logs_in: AtomicBool::default(),
+            is_gone: AtomicBool::default(),
+            pool,
+        }
+    }
 }
 
 /// The pool of whatever version is in force.
@@ -112,10 +130,7 @@ impl<D: Driver> Following<D> {
         // first, so that no change is missed
         let mut changes = secret.watch();
         changes.mark_changed();
-        let first = Versioned {
-            version: credential.version_id().clone(),
-            pool: make(credential)?,
-        };
+        let first = Versioned::new(credential, make(credential)?);
         let shared = Arc::new(Shared {
             secret: secret.clone(),
             make: Box::new(make),
@@ -143,7 +158,7 @@ impl<D: Driver> Following<D> {
     pub(super) fn close(&self) {
         self.0.closed.store(true, SeqCst);
         lock(&self.0.tasks).abort_all();
-        lock(&self.0.next).take();
+        self.0.drop_next();
         drop(self.serving().pool.close());
     }
 }
@@ -151,9 +166,7 @@ impl<D: Driver> Following<D> {
 impl<D: Driver> Drop for Following<D> {
     fn drop(&mut self) {
         lock(&self.0.tasks).abort_all();
-        if let Some(next) = lock(&self.0.next).take() {
-            drop(next.pool.close());
-        }
+        self.0.drop_next();
     }
 }
 
@@ -203,20 +216,32 @@ impl<D: Driver> Shared<D> {
     /// Logs in as whatever version the server accepts.
     async fn log_in(
         &self,
-        rejected: Option<Answer<D::Error>>,
+        mut rejected: Option<Answer<D::Error>>,
     ) -> Result<(Arc<Versioned<D>>, D::Connection), LogInError<D::Error>> {
-        let attempt = |credential: crate::CredentialGuard| {
-            let one = self.pool_of(&credential);
-            drop(credential);
-            async move {
-                let one = one.map_err(Attempt::Failed)?;
-                match one.pool.log_in().await {
-                    Ok(connection) => Ok((one, connection)),
-                    Err(error) => Err(Attempt::of(D::sqlstate(&error).as_deref(), error)),
+        loop {
+            let is_gone = &AtomicBool::default();
+            let attempt = |credential: crate::CredentialGuard| {
+                let one = self.pool_of(&credential);
+                drop(credential);
+                async move {
+                    let one = one.map_err(Attempt::Failed)?;
+                    match one.pool.log_in().await {
+                        Ok(connection) => {
+                            one.logs_in.store(true, SeqCst);
+                            Ok((one, connection))
+                        }
+                        Err(error) => {
+                            is_gone.store(one.is_gone.load(SeqCst), SeqCst);
+                            Err(Attempt::of(D::sqlstate(&error).as_deref(), error))
+                        }
+                    }
                 }
+            };
+            match self.secret.log_in_after(rejected.take(), attempt).await {
+                Err(LogInError::Failed(_)) if is_gone.load(SeqCst) => {}
+                answer => return answer,
             }
-        };
-        self.secret.log_in_after(rejected, attempt).await
+        }
     }
 
     /// The pool to log in with: all who do so share the next one.
@@ -224,20 +249,18 @@ impl<D: Driver> Shared<D> {
         let version = credential.version_id();
         let serving = self.serving.borrow().clone();
         let is_serving = serving.version == *version;
+        let mut next = lock(&self.next);
+        // asked with the lock held: who closes takes what is next after that
         if is_serving && !self.rejections().is_doubted(version) || self.closed.load(SeqCst) {
             return Ok(serving);
         }
-        let mut next = lock(&self.next);
         if let Some(next) = next.as_ref().filter(|next| next.version == *version) {
             return Ok(next.clone());
         }
-        let made = Arc::new(Versioned {
-            version: version.clone(),
-            pool: (self.make)(credential)?,
-        });
+        let made = Arc::new(Versioned::new(credential, (self.make)(credential)?));
         // a version that is tried again has a pool aside: a session that was idle would say nothing of logins
         if !is_serving {
-            *next = Some(made.clone());
+            self.let_go(next.replace(made.clone()));
         }
         Ok(made)
     }
@@ -262,10 +285,28 @@ impl<D: Driver> Shared<D> {
     fn hurry(&self, serving: &Versioned<D>) {
         if self.one_for_one.load(SeqCst) && serving.pool.holds().idle == 0 {
             let next = lock(&self.next).clone();
-            if let Some(next) = next.filter(|next| next.pool.holds().all > 0) {
+            let serves =
+                |next: &Arc<Versioned<D>>| next.logs_in.load(SeqCst) && next.pool.holds().all > 0;
+            if let Some(next) = next.filter(serves) {
                 self.put_in_place(&next);
             }
         }
+    }
+
+    /// What was to serve does not: another version is in force, or its logins hang. Dropped alone, bb8's would live on for as long as a
+    /// login of it does.
+    fn let_go(&self, next: Option<Arc<Versioned<D>>>) {
+        if let Some(next) = next {
+            next.is_gone.store(true, SeqCst);
+            // sqlx takes connections back in tasks, and who drops a pool may be outside of a runtime
+            let _on = self.on.enter();
+            drop(next.pool.close());
+        }
+    }
+
+    fn drop_next(&self) {
+        let next = lock(&self.next).take();
+        self.let_go(next);
     }
 
     async fn follow(self: Arc<Self>, mut changes: watch::Receiver<Change>) {
@@ -276,6 +317,8 @@ impl<D: Driver> Shared<D> {
             loop {
                 let version = changes.borrow_and_update().version.clone();
                 if serving.borrow_and_update().version == version {
+                    // of a change that was taken back before its pool was full
+                    self.drop_next();
                     break;
                 }
                 let error = tokio::select! {
@@ -297,7 +340,7 @@ impl<D: Driver> Shared<D> {
     }
 
     /// Has the next pool hold as many connections as the one that serves, and then serve.
-    async fn fill(&self) -> Result<(), LogInError<D::Error>> {
+    async fn fill(&self) -> Result<(), Box<dyn StdError + Send + Sync>> {
         self.one_for_one.store(self.settings.one_for_one, SeqCst);
         let old = self.serving.borrow().clone();
         let wanted = old.pool.holds().all;
@@ -307,12 +350,13 @@ impl<D: Driver> Shared<D> {
             self.put_in_place(&next);
             return Ok(());
         }
-        let (next, first) = self.one_more(&old, || self.log_in(None)).await?;
+        let first = self.one_more(&old, || self.log_in(None));
+        let (next, first) = self.within_time(first).await?;
         // held together, so that each is another one
         let mut held = vec![first];
         while held.len() < wanted.max(old.pool.holds().all) {
             let login = async || next.pool.log_in().await.map_err(LogInError::Failed);
-            held.push(self.one_more(&old, login).await?);
+            held.push(self.within_time(self.one_more(&old, login)).await?);
         }
         let made = held.len();
         drop(held);
@@ -325,6 +369,21 @@ impl<D: Driver> Shared<D> {
         let _ = timeout(TAKEN_BACK, idle).await;
         self.put_in_place(&next);
         Ok(())
+    }
+
+    /// What hangs is dropped with its pool, where it would keep a place.
+    async fn within_time<T>(
+        &self,
+        login: impl Future<Output = Result<T, LogInError<D::Error>>>,
+    ) -> Result<T, Box<dyn StdError + Send + Sync>> {
+        let limit = LONGEST_LOGIN.saturating_add(self.secret.shared.lag);
+        match timeout(limit, login).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => {
+                self.drop_next();
+                Err(format!("a login hangs for {limit:?}").into())
+            }
+        }
     }
 
     async fn one_more<T, F>(

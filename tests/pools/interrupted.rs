@@ -1,0 +1,157 @@
+//! A pool's successor that is filled in part only: its server has gone silent, or the change was taken back.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    thread,
+    time::Duration,
+};
+
+use rotating_secret::pool::Settings;
+use serde_json::json;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    task::AbortHandle,
+    time::{advance, pause, resume, timeout},
+};
+
+use crate::{
+    changeover::{Changing, has_gone_over},
+    common::until,
+    drivers::{Pool, at_once},
+};
+
+/// A way to the server, at a port of its own.
+struct Gate {
+    port: u16,
+    /// How many connections it lets through; none of the others hears anything.
+    places: Arc<AtomicUsize>,
+    /// How many there are of these.
+    silent: Arc<AtomicUsize>,
+    task: AbortHandle,
+}
+
+impl Gate {
+    /// `hangs_up` on those that it does not let through.
+    async fn to(on: &Changing, places: usize, hangs_up: bool) -> Self {
+        let server = on.document["port"].as_u64().unwrap() as u16;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (places, silent) = (Arc::new(places.into()), Arc::new(0.into()));
+        let (left, count) = (Arc::clone(&places), Arc::clone(&silent));
+        let task = tokio::spawn(async move {
+            let mut held = Vec::new();
+            loop {
+                let (mut client, _) = listener.accept().await.unwrap();
+                let one_less = |places: usize| places.checked_sub(1);
+                if AtomicUsize::fetch_update(&left, SeqCst, SeqCst, one_less).is_ok() {
+                    tokio::spawn(async move {
+                        let server = TcpStream::connect(("127.0.0.1", server)).await;
+                        let _ = copy_bidirectional(&mut client, &mut server.unwrap()).await;
+                    });
+                } else {
+                    if !hangs_up {
+                        held.push(client);
+                    }
+                    AtomicUsize::fetch_add(&count, 1, SeqCst);
+                }
+            }
+        });
+        Self {
+            port,
+            places,
+            silent,
+            task: task.abort_handle(),
+        }
+    }
+
+    async fn has_silent(&self, count: usize) {
+        let what = format!("{count} logins hear nothing");
+        until(&what, async || self.silent.load(SeqCst) >= count).await;
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Each of the pools by itself, with room for so many, and a server of its own.
+async fn each(settings: Settings, room: usize) -> Vec<(Changing, Pool)> {
+    let mut each = Vec::new();
+    for number in 0..3 {
+        let on = Changing::start().await;
+        let pools = Pool::with(&on.world, &on.secret, settings, room).await;
+        each.push((on, pools.into_iter().nth(number).unwrap()));
+    }
+    each
+}
+
+#[tokio::test]
+async fn of_a_change_that_is_taken_back_while_a_pool_is_filled_nothing_stays() {
+    for settings in [at_once(), at_once().one_for_one(true)] {
+        for (on, pool) in each(settings, 4).await {
+            pool.fill().await;
+            let gate = Gate::to(&on, 2, false).await;
+            let next = [("port", json!(gate.port)), ("dbname", json!("postgres"))];
+            on.next(&next).await;
+            gate.has_silent(1).await;
+            on.take_back().await;
+            let mut held = Vec::new();
+            for _ in 0..4 {
+                let mut connection = pool.get().await.unwrap();
+                let is_next = "SELECT (current_database() = 'postgres')::int";
+                assert_eq!(connection.number(is_next).await, 0, "{}", pool.name());
+                held.push(connection);
+            }
+            let what = format!("{}: only those in use are left", pool.name());
+            until(&what, async || on.sessions(&pool).await == 4).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_sent_to_a_version_that_the_server_has_not_accepted_yet() {
+    for (on, pool) in each(at_once().one_for_one(true), 1).await {
+        drop(pool.get().await.unwrap());
+        pool.has_idle(1).await;
+        let gate = Gate::to(&on, 0, false).await;
+        on.next(&[("port", json!(gate.port))]).await;
+        // the only old connection has closed for it
+        gate.has_silent(1).await;
+        let taken = timeout(Duration::from_secs(60), pool.get()).await;
+        assert!(taken.expect(pool.name()).is_ok(), "{}", pool.name());
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_hangs_holds_up_the_change_for_half_a_minute_and_not_for_good() {
+    for (on, pool) in each(at_once(), 1).await {
+        let old = pool.get().await.unwrap().pid().await;
+        pool.has_idle(1).await;
+        let gate = Gate::to(&on, 0, false).await;
+        on.next(&[("port", json!(gate.port))]).await;
+        gate.has_silent(1).await;
+        gate.places.store(usize::MAX, SeqCst);
+        pause();
+        advance(Duration::from_secs(31)).await;
+        resume();
+        has_gone_over(&pool, &[old]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_pool_whose_successor_has_idle_connections_is_dropped_outside_of_a_runtime() {
+    for (on, pool) in each(at_once(), 4).await {
+        pool.fill().await;
+        let gate = Gate::to(&on, 2, true).await;
+        on.next(&[("port", json!(gate.port))]).await;
+        gate.has_silent(4).await;
+        let name = pool.name();
+        assert!(thread::spawn(move || drop(pool)).join().is_ok(), "{name}");
+    }
+}
