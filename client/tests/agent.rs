@@ -136,16 +136,32 @@ async fn an_extension_that_knows_no_refresh_now_is_asked_without_it_and_warned_o
 #[tokio::test]
 async fn an_agent_that_takes_no_question_for_a_while_is_not_taken_for_one_without_refresh_now() {
     let (agent, provider) = agent("v1").await;
-    for _ in 0..2 {
-        let not_ready = "not ready to serve traffic, please wait";
-        agent.fail(Fault::Answer(400, not_ready.to_owned()));
-    }
+    let not_ready = "not ready to serve traffic, please wait";
+    agent.fail(Fault::Answer(400, not_ready.to_owned()));
     let refused = provider.fetch_anew("orders/db", Stage::Current).await;
     assert_eq!(refused.unwrap_err().kind(), Kind::Unavailable);
     set(&agent, CURRENT, "v2");
     let found = provider.fetch_anew("orders/db", Stage::Current).await;
     assert_eq!(found.unwrap().id, "v2");
     assert!(agent.queries()[0].contains("refreshNow=true"));
+}
+
+#[tokio::test]
+async fn one_that_is_ready_or_reached_between_two_questions_knows_refresh_now_all_the_same() {
+    for faults in [
+        &[(400, "not ready to serve traffic, please wait")][..],
+        &[(400, "Forwarded"), (500, r#"{"__type":"InternalFailure"}"#)],
+    ] {
+        let (agent, provider) = agent("v1").await;
+        for (status, body) in faults {
+            agent.fail(Fault::Answer(*status, (*body).to_owned()));
+        }
+        let _ = provider.fetch_anew("orders/db", Stage::Current).await;
+        provider.fetch("orders/db", Stage::Current).await.unwrap();
+        set(&agent, CURRENT, "v2");
+        let found = provider.fetch_anew("orders/db", Stage::Current).await;
+        assert_eq!(found.unwrap().id, "v2", "{faults:?}");
+    }
 }
 
 #[tokio::test]

@@ -7,11 +7,13 @@ mod common;
 use std::{
     fs,
     os::unix::fs::symlink,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::{Duration, SystemTime},
 };
 
 use common::{HOUR, stores::text, volume::Volume};
@@ -21,6 +23,7 @@ use rotating_secret::{
 };
 use secrecy::ExposeSecret;
 use serde_json::{Value as Json, json};
+use tokio::time::timeout;
 use tokio_stream::StreamExt;
 
 const FOLDER: &str = "orders-db";
@@ -189,6 +192,37 @@ async fn a_half_written_file_is_an_error_and_the_rest_of_it_is_seen() {
     fs::write(&other, document("s3cret three")).unwrap();
     fs::rename(other, &path).unwrap();
     until(&secret, "s3cret three").await;
+}
+
+#[tokio::test]
+async fn a_file_that_another_of_the_same_length_and_time_replaces_is_seen() {
+    let volume = Volume::empty();
+    let (path, next) = (volume.below().join("orders"), volume.below().join("next"));
+    let write = |path: &PathBuf, password: &str| {
+        fs::write(path, document(password)).unwrap();
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    };
+    write(&path, "s3cret 1");
+    let secret = secret(&volume, "orders").await;
+    // the first of them may be there before anybody watches
+    for password in ["s3cret 2", "s3cret 3"] {
+        write(&next, password);
+        fs::rename(&next, &path).unwrap();
+        let seen = timeout(Duration::from_secs(60), until(&secret, password)).await;
+        assert!(seen.is_ok(), "{password}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_in_a_volume_that_leads_out_of_it_is_refused() {
+    let volume = Volume::with(&[("username", "orders"), ("password", "s3cret")]);
+    let other = volume.below().join("other");
+    fs::write(&other, "s3cret of another").unwrap();
+    symlink(&other, volume.path().join("..data/token")).unwrap();
+    let refused = failure(&volume, FOLDER).await;
+    assert_eq!(refused.kind(), Kind::Invalid);
+    assert!(refused.to_string().contains("leads out"), "{refused}");
 }
 
 #[tokio::test]

@@ -200,7 +200,8 @@ async fn of_two_changes_in_quick_succession_the_last_one_counts() {
         are_gone(&on.world, &old[..4], pool.name()).await;
         until(pool.name(), async || on.sessions(&pool).await == 4).await;
         pool.fill().await;
-        assert_eq!(on.sessions(&pool).await, 4, "{}", pool.name());
+        // four may have been those of the version before
+        until(pool.name(), async || on.sessions(&pool).await == 4).await;
     }
 }
 

@@ -39,9 +39,14 @@ impl Answer {
         }
     }
 
-    /// Whether the agent itself does not take the question, and says nothing of the secret.
+    /// Whether the agent itself does not take the question, and says nothing of the secret. That it is not ready is nothing of the question.
     pub(super) fn is_no_question(&self) -> bool {
-        self.status == StatusCode::BAD_REQUEST && self.code().is_none()
+        let is_refused = self.status == StatusCode::BAD_REQUEST && self.code().is_none();
+        is_refused && self.by_status().0 == Kind::Invalid
+    }
+
+    pub(super) fn is_version(&self) -> bool {
+        self.status == StatusCode::OK
     }
 
     pub(super) fn version(&self, secret: &str) -> Result<Version, ProviderError> {

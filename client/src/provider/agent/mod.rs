@@ -161,7 +161,7 @@ impl SecretProvider for Agent {
             }
         }
         let answer = self.ask(&query).await?;
-        if !answer.is_no_question() && !self.is_bound_to_cache.swap(true, Ordering::Relaxed) {
+        if answer.is_version() && !self.is_bound_to_cache.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 port = self.port,
                 "the agent does not pass its cache: a rejected login waits for its end; shorten SECRETS_MANAGER_TTL"

@@ -92,6 +92,14 @@ fn folder(place: &Path) -> Result<SecretString, ProviderError> {
     for entry in fs::read_dir(place).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let path = entry.path();
+        // who may write the folder has no other file of this process's read
+        if fs::canonicalize(&path).is_ok_and(|leads_to| !leads_to.starts_with(place)) {
+            let message = format!(
+                "{} leads out of its folder: have the file itself there",
+                path.display()
+            );
+            return Err(invalid(message));
+        }
         let is_file = fs::metadata(&path).map_err(failed)?.is_file();
         // a folder holds keys of its own, and is named by itself
         if let Ok(key) = entry.file_name().into_string()

@@ -2,8 +2,8 @@
 
 use std::{
     fs, io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    time::SystemTime,
 };
 
 /// The link in a mounted volume that is replaced to change all its files at once (Kubernetes' atomic writer).
@@ -17,7 +17,8 @@ pub(super) struct Seen {
     pub(super) is_folder: bool,
     pub(super) is_file: bool,
     pub(super) length: u64,
-    modified: SystemTime,
+    /// Which file it is, and when it changed by the kernel's own clock: its time of modification can be set, and often is.
+    changed: (u64, i64, i64),
 }
 
 impl Seen {
@@ -32,7 +33,7 @@ impl Seen {
             is_folder: metadata.is_dir(),
             is_file: metadata.is_file(),
             length: metadata.len(),
-            modified: metadata.modified()?,
+            changed: (metadata.ino(), metadata.ctime(), metadata.ctime_nsec()),
             place,
         })
     }
