@@ -124,7 +124,8 @@ async fn nobody_is_sent_to_a_version_that_the_server_has_not_accepted_yet() {
         // the only old connection has closed for it
         gate.has_silent(1).await;
         let taken = timeout(Duration::from_secs(60), pool.get()).await;
-        assert!(taken.expect(pool.name()).is_ok(), "{}", pool.name());
+        let taken = taken.unwrap_or_else(|_| panic!("{}", pool.name()));
+        assert!(taken.is_ok(), "{}", pool.name());
     }
 }
 
