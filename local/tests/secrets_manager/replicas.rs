@@ -520,3 +520,12 @@ async fn policies_see_the_region_of_the_primary() {
         assert_eq!(read(&there, "demo").await.is_ok(), allowed, "{primary}");
     }
 }
+
+#[tokio::test]
+async fn a_secrets_own_region_is_none_of_its_replicas() {
+    let world = serve_without_function().await;
+    let create = world.client.create_secret().name("demo");
+    let created = create.add_replica_regions(region(REGION)).send().await;
+    assert_eq!(refused(created).0, "InvalidParameterException");
+    assert!(world.service.arn("demo").is_none(), "nothing was made");
+}

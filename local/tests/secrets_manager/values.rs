@@ -337,25 +337,3 @@ async fn neither_values_nor_rotation_tokens_show_in_debug_output() {
     let secret = shown.contains(rotation_token) || shown.contains("hush");
     assert!(!secret, "{shown}");
 }
-
-#[tokio::test]
-async fn a_replica_is_in_another_region_than_the_secret_and_each_in_its_own() {
-    let world = serve_without_function().await;
-    let replica = |region: &str| {
-        aws_sdk_secretsmanager::types::ReplicaRegionType::builder()
-            .region(region)
-            .build()
-    };
-    let create = world
-        .client
-        .create_secret()
-        .name("demo")
-        .secret_string("one");
-    for regions in [&["eu-central-1"][..], &["eu-west-1", "eu-west-1"]] {
-        let replicas = regions.iter().map(|region| replica(region)).collect();
-        let create = create.clone().set_add_replica_regions(Some(replicas));
-        assert_eq!(refused(create.send().await).0, "InvalidParameterException");
-    }
-    let create = create.add_replica_regions(replica("eu-west-1"));
-    create.send().await.unwrap();
-}
