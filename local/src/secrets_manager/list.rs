@@ -75,7 +75,7 @@ pub(super) fn list_secrets(state: &State, input: Value, view: View) -> Result<Va
         (request.include_planned_deletion || secret.deleted.is_none())
             && request.filters.iter().all(|filter| filter.matches(secret))
     };
-    let seen = |secret: &Secret| state.seen(&secret.arn, view).ok();
+    let seen = |secret| state.seen_by(secret, view);
     let secrets = state.secrets.iter().filter_map(seen);
     let mut secrets: Vec<&Secret> = secrets.filter(shown).collect();
     match request.sort_by.as_deref() {

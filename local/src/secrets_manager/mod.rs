@@ -375,6 +375,9 @@ impl SecretsManager {
         let now = self.clock().now();
         let mut inner = self.lock();
         due::bury(&mut inner, now);
+        if input.get("AddReplicaRegions").is_some() {
+            inner.regions.expect_replicas();
+        }
         inner.regions.settle(now);
         let state = inner.regions.at(region);
         if let Some(caller) = caller {

@@ -304,12 +304,17 @@ impl State {
     /// The secret as it is, or as a read that lags has it.
     pub(super) fn seen(&self, id: &str, view: View) -> Result<&Secret, ServiceError> {
         let secret = self.find(id)?;
+        self.seen_by(secret, view)
+            .ok_or_else(ServiceError::no_such_secret)
+    }
+
+    /// The same of a secret that was found; none where the read does not have it yet.
+    pub(super) fn seen_by<'a>(&'a self, secret: &'a Secret, view: View) -> Option<&'a Secret> {
         match view {
-            View::Now => Ok(secret),
+            View::Now => Some(secret),
             View::Behind => {
                 let last = self.earlier(&secret.arn).next_back();
                 last.map(|(_, secret)| secret)
-                    .ok_or_else(ServiceError::no_such_secret)
             }
         }
     }
