@@ -7,11 +7,12 @@ use serde_json::Value;
 
 use super::{
     error::ServiceError,
-    resource_policy,
     secret::{Secret, State, arn_in},
 };
 use crate::{
-    iam::{ACCOUNT, Decision, Denied, Keys, Policy, Request, ResourcePolicy, Role, decide},
+    iam::{
+        ACCOUNT, Decision, Denied, Keys, Policy, PolicyError, Request, ResourcePolicy, Role, decide,
+    },
     invocation::FunctionPolicies,
 };
 
@@ -93,9 +94,26 @@ pub(super) fn locks_out(
     }
 }
 
+/// Reads the policy of a secret.
+pub(super) fn read_policy(written: &str) -> Result<ResourcePolicy, ServiceError> {
+    let syntax_error = |error: &dyn std::fmt::Display| {
+        ServiceError::malformed_policy(format!(
+            "This resource policy contains a syntax error: {error}"
+        ))
+    };
+    let document = serde_json::from_str(written).map_err(|error| syntax_error(&error))?;
+    ResourcePolicy::parse(&document).map_err(|error| match &error {
+        ours if ours.is_ours() => ServiceError::unjudged(error.to_string()),
+        PolicyError::Principal { .. } => ServiceError::malformed_policy(format!(
+            "This resource policy contains an unsupported principal: {error}"
+        )),
+        _ => syntax_error(&error),
+    })
+}
+
 fn policy(secret: &Secret) -> Result<Option<ResourcePolicy>, ServiceError> {
     let written = secret.policy.as_deref();
-    written.map(resource_policy::read).transpose()
+    written.map(read_policy).transpose()
 }
 
 /// Checks that there is such a function, and that its policy lets this service invoke it for a secret.

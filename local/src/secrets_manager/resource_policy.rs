@@ -19,13 +19,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    access::locks_out,
+    access::{locks_out, read_policy},
     error::ServiceError,
     secret::State,
     wire::{answer, parse},
     write::Named,
 };
-use crate::iam::{PolicyError, ResourcePolicy, Role};
+use crate::iam::Role;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -50,23 +50,6 @@ struct ValidateResourcePolicy {
     resource_policy: String,
 }
 
-/// Reads the policy of a secret.
-pub(super) fn read(written: &str) -> Result<ResourcePolicy, ServiceError> {
-    let syntax_error = |error: &dyn std::fmt::Display| {
-        ServiceError::malformed_policy(format!(
-            "This resource policy contains a syntax error: {error}"
-        ))
-    };
-    let document = serde_json::from_str(written).map_err(|error| syntax_error(&error))?;
-    ResourcePolicy::parse(&document).map_err(|error| match &error {
-        ours if ours.is_ours() => ServiceError::unjudged(error.to_string()),
-        PolicyError::Principal { .. } => ServiceError::malformed_policy(format!(
-            "This resource policy contains an unsupported principal: {error}"
-        )),
-        _ => syntax_error(&error),
-    })
-}
-
 pub(super) fn put_resource_policy(
     state: &mut State,
     input: Value,
@@ -74,7 +57,7 @@ pub(super) fn put_resource_policy(
 ) -> Result<Value, ServiceError> {
     let request: PutResourcePolicy = parse(input)?;
     state.find_alive(&request.secret_id)?;
-    if read(&request.resource_policy)?.is_public() && request.block_public_policy {
+    if read_policy(&request.resource_policy)?.is_public() && request.block_public_policy {
         return Err(ServiceError::refused(
             "PublicPolicyException",
             "You can't attach a resource-based policy that allows broad access to the secret.",
@@ -118,7 +101,7 @@ pub(super) fn validate_resource_policy(
     if let Some(id) = &request.secret_id {
         state.find_alive(id)?;
     }
-    let policy = read(&request.resource_policy)?;
+    let policy = read_policy(&request.resource_policy)?;
     let locked_out = match caller {
         Some(caller) => locks_out(caller, state, &input, &policy)?,
         None => false,
