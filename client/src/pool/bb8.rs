@@ -227,8 +227,12 @@ impl<T: Tls> ManageConnection for Manager<T> {
         }
         let has_turn = TURN.try_with(|()| ()).is_ok();
         if !has_turn && self.shared.is_doubted() {
-            let told = "the server rejects this version: it is tried again by one login at a time";
-            return Err(LogInError::Failed(Refusal::NotNow(told)));
+            let held_back = LastFailure {
+                text: HELD_BACK.to_owned(),
+                sqlstate: None,
+            };
+            self.shared.failure.send_replace(Some(held_back));
+            return Err(LogInError::Failed(Refusal::NotNow(HELD_BACK)));
         }
         let mut config = self.config.clone();
         if let Some(token) = token(&self.shared.secret, &self.shared.version) {
@@ -316,11 +320,14 @@ impl<T: Tls> Inner<T> {
                     });
                 }
                 Ok(()) = failures.changed() => {
-                    let failure = failures.borrow_and_update().clone();
-                    if let Some(LastFailure { text: answer, sqlstate: Some(sqlstate) }) = failure
-                        && ends_it(&sqlstate)
-                    {
-                        return Err(failed(Refusal::Answered { answer, sqlstate }));
+                    match failures.borrow_and_update().clone() {
+                        Some(LastFailure { text: answer, sqlstate: Some(sqlstate) }) if ends_it(&sqlstate) => {
+                            return Err(failed(Refusal::Answered { answer, sqlstate }));
+                        }
+                        Some(LastFailure { text, .. }) if text == HELD_BACK => {
+                            return Err(failed(Refusal::NotNow(HELD_BACK)));
+                        }
+                        _ => {}
                     }
                 }
             }
@@ -361,11 +368,13 @@ impl<T: Tls> Driver for Inner<T> {
         }
     }
 
-    async fn let_one_go(&self) {
-        if self.holds().idle > 0 {
-            self.shared.to_close.fetch_add(1, SeqCst);
-            drop(self.pool.get_owned().now_or_never());
+    async fn let_one_go(&self) -> bool {
+        if self.holds().idle == 0 {
+            return false;
         }
+        self.shared.to_close.fetch_add(1, SeqCst);
+        let taken = self.pool.get_owned().now_or_never();
+        matches!(taken, Some(Ok(_)))
     }
 
     fn close(&self) -> Vec<Self::Connection> {
@@ -386,6 +395,8 @@ impl<T: Tls> Driver for Inner<T> {
         }
     }
 }
+
+const HELD_BACK: &str = "the server rejects this version: it is tried again by one login at a time";
 
 const CLOSED: Refusal = Refusal::NotNow("the pool is closed");
 

@@ -210,12 +210,13 @@ impl Driver for Inner {
         }
     }
 
-    async fn let_one_go(&self) {
+    async fn let_one_go(&self) -> bool {
         let mut kept = 0;
-        self.pool.retain(|_, _| {
+        let all_but_one = |_: &_, _| {
             kept += 1;
             kept > 1
-        });
+        };
+        !self.pool.retain(all_but_one).removed.is_empty()
     }
 
     fn close(&self) -> Vec<ClientWrapper> {

@@ -52,8 +52,8 @@ pub(super) trait Driver: Clone + Send + Sync + 'static {
 
     fn holds(&self) -> Holds;
 
-    /// Closes one that is idle, if there is one.
-    fn let_one_go(&self) -> impl Future<Output = ()> + Send;
+    /// Closes one that is idle, and tells whether there was one.
+    fn let_one_go(&self) -> impl Future<Output = bool> + Send;
 
     /// Makes no connection from now on, and closes what is in use when it comes back. What is idle closes when the caller
     /// drops it.
@@ -176,12 +176,11 @@ impl<D: Driver> Shared<D> {
         loop {
             let one = serving.borrow_and_update().clone();
             self.hurry(&one);
-            let lacks_one = one.pool.holds().lacks_one();
-            if lacks_one {
+            if one.pool.holds().lacks_one() {
                 // with a credential past its bound nobody logs in
                 self.secret.usable().await?;
             }
-            let is_held_back = lacks_one && self.rejections().is_doubted(&one.version);
+            let is_held_back = self.is_held_back(&one);
             let mut rejected = None;
             if !is_held_back || self.closed.load(SeqCst) {
                 let began = Instant::now();
@@ -196,6 +195,8 @@ impl<D: Driver> Shared<D> {
                 };
                 match answer {
                     Attempt::Failed(_) if matches!(serving.has_changed(), Ok(true)) => continue,
+                    // it was rejected for somebody else meanwhile: this one waits for its turn
+                    Attempt::Failed(_) if !is_held_back && self.is_held_back(&one) => continue,
                     Attempt::Failed(error) => return Err(LogInError::Failed(error)),
                     attempt => {
                         let version = one.version.clone();
@@ -321,20 +322,20 @@ impl<D: Driver> Shared<D> {
                     self.drop_next();
                     break;
                 }
-                let error = tokio::select! {
-                    filled = async { sleep(wait).await; self.fill().await } => match filled {
-                        Ok(()) => break,
-                        Err(error) => error,
-                    },
+                // looked at once more above: another one may be next by now
+                let filled = tokio::select! {
+                    filled = async { sleep(wait).await; self.fill().await } => filled,
                     // another version, or a rejected login was faster
                     Ok(()) = changes.changed() => continue,
                     Ok(()) = serving.changed() => continue,
                 };
                 wait = delays.next().unwrap_or(LONGEST_DELAY);
-                tracing::warn!(
-                    secret = self.secret.id(), version = %version, %error, again_in = ?wait,
-                    "a pool has no connection of the next version yet: the old one serves on"
-                );
+                if let Err(error) = filled {
+                    tracing::warn!(
+                        secret = self.secret.id(), version = %version, %error, again_in = ?wait,
+                        "a pool has no connection of the next version yet: the old one serves on"
+                    );
+                }
             }
         }
     }
@@ -351,12 +352,18 @@ impl<D: Driver> Shared<D> {
             return Ok(());
         }
         let first = self.one_more(&old, || self.log_in(None));
-        let (next, first) = self.within_time(first).await?;
+        let Some((next, first)) = self.within_time(first).await? else {
+            return Err("the server has no room, and all connections are in use".into());
+        };
         // held together, so that each is another one
         let mut held = vec![first];
         while held.len() < wanted.max(old.pool.holds().all) {
             let login = async || next.pool.log_in().await.map_err(LogInError::Failed);
-            held.push(self.within_time(self.one_more(&old, login)).await?);
+            match self.within_time(self.one_more(&old, login)).await? {
+                Some(one_more) => held.push(one_more),
+                // all that there are in the old pool are in use
+                None => break,
+            }
         }
         let made = held.len();
         drop(held);
@@ -386,32 +393,36 @@ impl<D: Driver> Shared<D> {
         }
     }
 
+    /// None, where the server has no room and no old connection can be closed.
     async fn one_more<T, F>(
         &self,
         old: &Versioned<D>,
         login: impl Fn() -> F,
-    ) -> Result<T, LogInError<D::Error>>
+    ) -> Result<Option<T>, LogInError<D::Error>>
     where
         F: Future<Output = Result<T, LogInError<D::Error>>>,
     {
-        if self.one_for_one.load(SeqCst) {
-            old.pool.let_one_go().await;
-        }
+        let mut has_left = self.one_for_one.load(SeqCst) && old.pool.let_one_go().await;
         let mut tries = 0..TRIES;
         loop {
             match login().await {
-                Err(LogInError::Failed(error))
-                    if has_no_room::<D>(&error) && tries.next().is_some() =>
-                {
-                    if !self.one_for_one.swap(true, SeqCst) {
-                        old.pool.let_one_go().await;
+                Err(LogInError::Failed(error)) if has_no_room::<D>(&error) => {
+                    self.one_for_one.store(true, SeqCst);
+                    has_left = has_left || old.pool.let_one_go().await;
+                    if !has_left || tries.next().is_none() {
+                        return Ok(None);
                     }
                     // the server may not have ended its session yet
                     sleep(BETWEEN_TRIES).await;
                 }
-                answer => return answer,
+                answer => return answer.map(Some),
             }
         }
+    }
+
+    /// Whether a login is needed, and it has to wait for its turn.
+    fn is_held_back(&self, one: &Versioned<D>) -> bool {
+        one.pool.holds().lacks_one() && self.rejections().is_doubted(&one.version)
     }
 
     fn rejections(&self) -> &crate::rejections::Rejections {

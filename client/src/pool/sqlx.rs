@@ -207,10 +207,12 @@ impl Driver for Inner {
         }
     }
 
-    async fn let_one_go(&self) {
-        if let Some(connection) = self.pool.try_acquire() {
-            let _ = connection.close().await;
-        }
+    async fn let_one_go(&self) -> bool {
+        let Some(connection) = self.pool.try_acquire() else {
+            return false;
+        };
+        let _ = connection.close().await;
+        true
     }
 
     fn close(&self) -> Vec<PoolConnection<Postgres>> {
