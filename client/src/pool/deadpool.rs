@@ -14,14 +14,13 @@ use deadpool_postgres::{
     PoolError, RecyclingMethod, Runtime,
 };
 use futures_util::future::BoxFuture;
-use secrecy::ExposeSecret;
 use tokio::{runtime::Handle, task::JoinHandle};
 use tokio_postgres::{Client, Config};
 
 use super::{
     Settings,
     following::{Driver, Following, Holds},
-    token,
+    with_token_in_force,
 };
 use crate::{
     Credential, LogInError, RotatingSecret,
@@ -164,10 +163,8 @@ impl<T: Tls> Connect for Logins<T> {
         &self,
         config: &Config,
     ) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
-        let (mut config, tls) = (config.clone(), self.tls.clone());
-        if let Some(token) = token(&self.secret, &self.version) {
-            config.password(token.expose_secret());
-        }
+        let config = with_token_in_force(config, &self.secret, &self.version);
+        let tls = self.tls.clone();
         Box::pin(async move {
             let (client, connection) = config.connect(tls).await?;
             // its end is the client's: a statement that waits has the error

@@ -23,6 +23,8 @@ pub mod sqlx;
 
 use std::time::Duration;
 
+#[cfg(any(feature = "deadpool", feature = "bb8"))]
+use secrecy::ExposeSecret;
 use secrecy::SecretString;
 
 use crate::slot::Shared;
@@ -33,6 +35,20 @@ fn token(secret: &Shared, version: &str) -> Option<SecretString> {
     let credential = last.credential();
     let is_its_token = credential.is_auth_token() && credential.version() == version;
     credential.password().filter(|_| is_its_token).cloned()
+}
+
+/// The same in the driver's configuration.
+#[cfg(any(feature = "deadpool", feature = "bb8"))]
+fn with_token_in_force(
+    config: &tokio_postgres::Config,
+    secret: &Shared,
+    version: &str,
+) -> tokio_postgres::Config {
+    let mut config = config.clone();
+    if let Some(token) = token(secret, version) {
+        config.password(token.expose_secret());
+    }
+    config
 }
 
 /// How a pool goes over to the next version.

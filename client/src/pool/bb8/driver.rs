@@ -1,0 +1,142 @@
+//! bb8's pool of one version, as what all pools share asks for it.
+
+use std::{
+    pin::pin,
+    sync::{Arc, atomic::Ordering::SeqCst},
+};
+
+use bb8::{PooledConnection, RunError};
+use futures_util::FutureExt;
+
+use super::{
+    super::following::{Driver, Holds, NO_ROOM},
+    Manager,
+    manager::{ALL, CLOSED, HELD_BACK, LastFailure, Shared, TURN},
+};
+use crate::{
+    Attempt, LogInError,
+    postgres::{ConnectError, Refusal, Tls},
+};
+
+pub(super) struct Inner<T: Tls> {
+    pub(super) pool: bb8::Pool<Manager<T>>,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl<T: Tls> Clone for Inner<T> {
+    fn clone(&self) -> Self {
+        Self {
+            pool: self.pool.clone(),
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl<T: Tls> Inner<T> {
+    /// bb8 goes on trying, and tells nobody what the server answers: who waits is told of such an answer here.
+    async fn get_unless(
+        &self,
+        ends_it: impl Fn(&str) -> bool,
+    ) -> Result<PooledConnection<'static, Manager<T>>, RunError<ConnectError>> {
+        if self.shared.is_closed() {
+            return Err(failed(CLOSED));
+        }
+        let mut failures = self.shared.failure.subscribe();
+        let mut taken = pin!(self.pool.get_owned());
+        loop {
+            tokio::select! {
+                biased;
+                taken = &mut taken => {
+                    let last = failures.borrow().clone();
+                    return taken.map_err(|error| match (error, last) {
+                        (RunError::TimedOut, Some(LastFailure { text: last, .. })) => failed(Refusal::TimedOut { last }),
+                        (error, _) => error,
+                    });
+                }
+                Ok(()) = failures.changed() => {
+                    match failures.borrow_and_update().clone() {
+                        Some(LastFailure { text: answer, sqlstate: Some(sqlstate), .. }) if ends_it(&sqlstate) => {
+                            return Err(failed(Refusal::Answered { answer, sqlstate }));
+                        }
+                        Some(LastFailure { held_back: true, .. }) => {
+                            return Err(failed(Refusal::NotNow(HELD_BACK)));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether the server said, or may have said, that the password is wrong.
+fn is_rejection(sqlstate: &str) -> bool {
+    !matches!(Attempt::of(Some(sqlstate), ()), Attempt::Failed(()))
+}
+
+impl<T: Tls> Driver for Inner<T> {
+    type Connection = PooledConnection<'static, Manager<T>>;
+    type Idle = Self::Connection;
+    type Error = RunError<ConnectError>;
+
+    async fn get(&self) -> Result<Self::Connection, Self::Error> {
+        self.get_unless(is_rejection).await
+    }
+
+    async fn log_in(&self) -> Result<Self::Connection, Self::Error> {
+        if self.shared.is_doubted() {
+            let client = TURN.scope((), self.pool.dedicated_connection()).await?;
+            // if there is no room for it any more, there is another one
+            let _ = self.pool.add(client);
+        }
+        self.get_unless(|sqlstate| is_rejection(sqlstate) || sqlstate == NO_ROOM)
+            .await
+    }
+
+    fn holds(&self) -> Holds {
+        let state = self.pool.state();
+        Holds {
+            all: state.connections as usize,
+            idle: state.idle_connections as usize,
+            at_most: self.pool.config().max_size as usize,
+        }
+    }
+
+    async fn let_one_go(&self) -> bool {
+        if self.holds().idle == 0 {
+            return false;
+        }
+        self.shared.to_close.fetch_add(1, SeqCst);
+        let taken = self.pool.get_owned().now_or_never();
+        matches!(taken, Some(Ok(_)))
+    }
+
+    fn close(&self) -> Vec<Self::Connection> {
+        self.shared.to_close.store(ALL, SeqCst);
+        let mut idle = Vec::new();
+        while self.holds().idle > 0
+            && let Some(Ok(connection)) = self.pool.get_owned().now_or_never()
+        {
+            idle.push(connection);
+        }
+        idle
+    }
+
+    fn sqlstate(error: &Self::Error) -> Option<String> {
+        match error {
+            RunError::User(LogInError::Failed(refusal)) => refusal.sqlstate().map(str::to_owned),
+            _ => None,
+        }
+    }
+}
+
+pub(super) fn failed(refusal: Refusal) -> RunError<ConnectError> {
+    RunError::User(LogInError::Failed(refusal))
+}
+
+pub(super) fn explained(error: RunError<ConnectError>) -> ConnectError {
+    match error {
+        RunError::User(error) => error,
+        RunError::TimedOut => LogInError::Failed(Refusal::NotNow("all connections are in use")),
+    }
+}

@@ -1,0 +1,166 @@
+//! What makes the connections of one version.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+};
+
+use bb8::{ErrorSink, ManageConnection};
+use tokio::sync::watch;
+use tokio_postgres::{Client, Config};
+
+use super::super::with_token_in_force;
+use crate::{
+    LogInError,
+    postgres::{ConnectError, Guard, Refusal, Tls, connect_once, takes_writes},
+    slot,
+};
+
+pub(super) const CLOSED: Refusal = Refusal::NotNow("the pool is closed");
+pub(super) const HELD_BACK: &str =
+    "the server rejects this version: it is tried again by one login at a time";
+
+/// What keeps a connection from being made goes to the log too: nobody may be waiting for it.
+#[derive(Clone, Debug)]
+pub(super) struct Log;
+
+impl ErrorSink<ConnectError> for Log {
+    fn sink(&self, error: ConnectError) {
+        match error {
+            ConnectError::Failed(Refusal::NotNow(_)) => {}
+            error => tracing::warn!(%error, "a pool's connection was not made, or is broken"),
+        }
+    }
+
+    fn boxed_clone(&self) -> Box<dyn ErrorSink<ConnectError>> {
+        Box::new(self.clone())
+    }
+}
+
+tokio::task_local! {
+    /// A login whose turn it is: bb8 makes connections in tasks of its own, and tries again by itself.
+    pub(super) static TURN: ();
+}
+
+/// Why the last connection was not made, and what the server answered.
+///
+/// bb8 tries again until the time is up, and then says no more than that. Its sink hears of the failure too late.
+#[derive(Clone)]
+pub(super) struct LastFailure {
+    pub(super) text: String,
+    pub(super) sqlstate: Option<String>,
+    /// It was not tried, for it was not its turn.
+    pub(super) held_back: bool,
+}
+
+/// Makes the connections of one version.
+pub struct Manager<T> {
+    pub(super) config: Config,
+    pub(super) tls: Guard<T>,
+    pub(super) read_write: bool,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What a pool of bb8's keeps to itself, and its manager knows.
+pub(super) struct Shared {
+    /// No handle: bb8 goes on trying after its pool is dropped, and that must not keep the secret alive.
+    pub(super) secret: Arc<slot::Shared>,
+    pub(super) version: Arc<str>,
+    pub(super) failure: watch::Sender<Option<LastFailure>>,
+    /// How many connections are to be closed.
+    pub(super) to_close: AtomicUsize,
+}
+
+impl Shared {
+    pub(super) fn is_closed(&self) -> bool {
+        self.to_close.load(SeqCst) == ALL
+    }
+
+    pub(super) fn is_doubted(&self) -> bool {
+        self.secret.rejections.is_doubted(&self.version)
+    }
+}
+
+impl<T> fmt::Debug for Manager<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manager")
+            .field("secret", &self.shared.secret.id)
+            .field("version", &self.shared.version)
+            .finish_non_exhaustive()
+    }
+}
+
+/// All connections that there are, and those that are to come.
+pub(super) const ALL: usize = usize::MAX;
+
+impl<T: Tls> ManageConnection for Manager<T> {
+    type Connection = Client;
+    type Error = ConnectError;
+
+    async fn connect(&self) -> Result<Client, ConnectError> {
+        if self.shared.is_closed() {
+            return Err(LogInError::Failed(CLOSED));
+        }
+        let has_turn = TURN.try_with(|()| ()).is_ok();
+        if !has_turn && self.shared.is_doubted() {
+            let held_back = LastFailure {
+                text: HELD_BACK.to_owned(),
+                sqlstate: None,
+                held_back: true,
+            };
+            self.shared.failure.send_replace(Some(held_back));
+            return Err(LogInError::Failed(Refusal::NotNow(HELD_BACK)));
+        }
+        let Shared {
+            secret, version, ..
+        } = &*self.shared;
+        let config = with_token_in_force(&self.config, secret, version);
+        let connected = connect_once(&config, self.tls.clone()).await;
+        self.shared
+            .failure
+            .send_replace(connected.as_ref().err().map(|refusal| LastFailure {
+                text: refusal.to_string(),
+                sqlstate: refusal.sqlstate().map(str::to_owned),
+                held_back: false,
+            }));
+        let (client, connection) = connected.map_err(LogInError::Failed)?;
+        // meanwhile; bb8 would keep it for as long as another login of this pool goes on
+        if self.shared.is_closed() {
+            return Err(LogInError::Failed(CLOSED));
+        }
+        // its end is the client's: an error reaches whoever waits for a statement
+        tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        Ok(client)
+    }
+
+    async fn is_valid(&self, client: &mut Client) -> Result<(), ConnectError> {
+        // it is taken to be closed
+        if self.shared.to_close.load(SeqCst) > 0 {
+            return Ok(());
+        }
+        let answered = match self.read_write {
+            true => takes_writes(client).await,
+            false => client.simple_query("").await.map(drop).map_err(Into::into),
+        };
+        answered.map_err(LogInError::Failed)
+    }
+
+    fn has_broken(&self, client: &mut Client) -> bool {
+        let one_less = |count: usize| match count {
+            0 => None,
+            ALL => Some(ALL),
+            count => Some(count - 1),
+        };
+        client.is_closed()
+            || self
+                .shared
+                .to_close
+                .fetch_update(SeqCst, SeqCst, one_less)
+                .is_ok()
+    }
+}

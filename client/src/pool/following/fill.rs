@@ -1,0 +1,137 @@
+//! How the next version's pool is filled while the old one serves.
+
+use std::{error::Error as StdError, sync::Arc, time::Duration};
+
+use backon::BackoffBuilder;
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+
+use super::{Driver, SeqCst, Shared, Versioned, has_no_room};
+use crate::{
+    LogInError,
+    refresh::{LONGEST_DELAY, backoff},
+    slot::Change,
+};
+
+/// For so long the server has time to end the session of a connection that was closed for a new one.
+const TRIES: u32 = 50;
+const BETWEEN_TRIES: Duration = Duration::from_millis(20);
+
+/// A login of a fill that takes longer hangs, and so would the fill, with the places that it holds.
+const LONGEST_LOGIN: Duration = Duration::from_secs(30);
+
+/// A connection that does not come back within this time is in use, or broken.
+const TAKEN_BACK: Duration = Duration::from_secs(1);
+impl<D: Driver> Shared<D> {
+    pub(super) async fn follow(self: Arc<Self>, mut changes: watch::Receiver<Change>) {
+        let mut serving = self.serving.subscribe();
+        while changes.changed().await.is_ok() {
+            let mut delays = backoff().build();
+            let mut wait = self.settings.jitter.mul_f64(fastrand::f64());
+            loop {
+                let version = changes.borrow_and_update().version.clone();
+                if serving.borrow_and_update().version == version {
+                    // of a change that was taken back before its pool was full
+                    self.drop_next();
+                    break;
+                }
+                // looked at once more above: another one may be next by now
+                let filled = tokio::select! {
+                    filled = async { sleep(wait).await; self.fill().await } => filled,
+                    // another version, or a rejected login was faster
+                    Ok(()) = changes.changed() => continue,
+                    Ok(()) = serving.changed() => continue,
+                };
+                wait = delays.next().unwrap_or(LONGEST_DELAY);
+                if let Err(error) = filled {
+                    tracing::warn!(
+                        secret = self.secret.id(), version = %version, %error, again_in = ?wait,
+                        "a pool has no connection of the next version yet: the old one serves on"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Has the next pool hold as many connections as the one that serves, and then serve.
+    async fn fill(&self) -> Result<(), Box<dyn StdError + Send + Sync>> {
+        self.one_for_one.store(self.settings.one_for_one, SeqCst);
+        let old = self.serving.borrow().clone();
+        let wanted = old.pool.holds().all;
+        if wanted == 0 {
+            let credential = self.secret.usable().await?;
+            let next = self.pool_of(&credential).map_err(LogInError::Failed)?;
+            self.put_in_place(&next);
+            return Ok(());
+        }
+        let first = self.one_more(&old, || self.log_in(None));
+        let Some((next, first)) = self.within_time(first).await? else {
+            return Err("the server has no room, and all connections are in use".into());
+        };
+        // held together, so that each is another one
+        let mut held = vec![first];
+        while held.len() < wanted.max(old.pool.holds().all) {
+            let login = async || next.pool.log_in().await.map_err(LogInError::Failed);
+            match self.within_time(self.one_more(&old, login)).await? {
+                Some(one_more) => held.push(one_more),
+                // all that there are in the old pool are in use
+                None => break,
+            }
+        }
+        let made = held.len();
+        drop(held);
+        // sqlx takes a connection back in a task of its own
+        let idle = async {
+            while next.pool.holds().idle < made {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let _ = timeout(TAKEN_BACK, idle).await;
+        self.put_in_place(&next);
+        Ok(())
+    }
+
+    /// What hangs is dropped with its pool, where it would keep a place.
+    async fn within_time<T>(
+        &self,
+        login: impl Future<Output = Result<T, LogInError<D::Error>>>,
+    ) -> Result<T, Box<dyn StdError + Send + Sync>> {
+        let limit = LONGEST_LOGIN.saturating_add(self.secret.shared.lag);
+        match timeout(limit, login).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => {
+                self.drop_next();
+                Err(format!("a login hangs for {limit:?}").into())
+            }
+        }
+    }
+
+    /// None, where the server has no room and no old connection can be closed.
+    async fn one_more<T, F>(
+        &self,
+        old: &Versioned<D>,
+        login: impl Fn() -> F,
+    ) -> Result<Option<T>, LogInError<D::Error>>
+    where
+        F: Future<Output = Result<T, LogInError<D::Error>>>,
+    {
+        let mut has_left = self.one_for_one.load(SeqCst) && old.pool.let_one_go().await;
+        let mut tries = 0..TRIES;
+        loop {
+            match login().await {
+                Err(LogInError::Failed(error)) if has_no_room::<D>(&error) => {
+                    self.one_for_one.store(true, SeqCst);
+                    has_left = has_left || old.pool.let_one_go().await;
+                    if !has_left || tries.next().is_none() {
+                        return Ok(None);
+                    }
+                    // the server may not have ended its session yet
+                    sleep(BETWEEN_TRIES).await;
+                }
+                answer => return answer.map(Some),
+            }
+        }
+    }
+}

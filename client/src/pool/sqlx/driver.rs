@@ -1,0 +1,193 @@
+//! sqlx's pool of one version, as what all pools share asks for it.
+
+use std::{io, pin::pin, sync::Arc, task::Poll, time::Duration};
+
+use secrecy::ExposeSecret;
+use sqlx::{
+    Connection, Error, PgPool, Postgres,
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgConnection},
+};
+use tokio::time::timeout;
+
+use super::{
+    super::{
+        following::{Driver, Holds, NO_ROOM},
+        token,
+    },
+    configuration,
+};
+use crate::{causes::in_one_line, slot::Shared};
+
+/// A login that takes longer may be one that sqlx tries again and again.
+const SLOW: Duration = Duration::from_secs(2);
+
+/// For as long it is waited to learn why there was no connection.
+pub(super) const ONCE_MORE: Duration = Duration::from_secs(2);
+#[derive(Clone)]
+pub(super) struct Inner {
+    pub(super) pool: PgPool,
+    pub(super) secret: Arc<Shared>,
+    pub(super) version: Arc<str>,
+    pub(super) read_write: bool,
+}
+
+impl Driver for Inner {
+    type Connection = PoolConnection<Postgres>;
+    type Idle = Self::Connection;
+    type Error = Error;
+
+    async fn get(&self) -> Result<PoolConnection<Postgres>, Error> {
+        loop {
+            if let Some(token) = token(&self.secret, &self.version) {
+                let options = PgConnectOptions::clone(&self.pool.connect_options());
+                let renewed = options.password(token.expose_secret());
+                self.pool.set_connect_options(renewed);
+            }
+            let logs_in = self.holds().lacks_one();
+            let taken = match logs_in {
+                true => eagerly(self.pool.acquire()).await,
+                false => self.pool.acquire().await,
+            };
+            let mut connection = match taken {
+                Ok(connection) => connection,
+                Err(error) => return Err(self.explained(error).await),
+            };
+            if !self.read_write || takes_writes(&mut connection).await? {
+                return Ok(connection);
+            }
+            let _ = connection.close().await;
+            if logs_in {
+                let (host, port) = self.place();
+                let told = "the server takes no writes: it is a standby, or default_transaction_read_only is on";
+                return Err(configuration(format_args!("{host} port {port}: {told}")));
+            }
+        }
+    }
+
+    /// sqlx goes on trying where the server has no room for more connections, and tells nobody: so that is asked.
+    async fn log_in(&self) -> Result<PoolConnection<Postgres>, Error> {
+        let mut taken = pin!(self.get());
+        if let Ok(taken) = timeout(SLOW, &mut taken).await {
+            return taken;
+        }
+        let options = self.pool.connect_options();
+        match PgConnection::connect_with(&options).await {
+            Err(error) if Self::sqlstate(&error).as_deref() == Some(NO_ROOM) => Err(error),
+            _ => taken.await,
+        }
+    }
+
+    fn holds(&self) -> Holds {
+        Holds {
+            all: self.pool.size() as usize,
+            idle: self.pool.num_idle(),
+            at_most: self.pool.options().get_max_connections() as usize,
+        }
+    }
+
+    async fn let_one_go(&self) -> bool {
+        let Some(connection) = self.pool.try_acquire() else {
+            return false;
+        };
+        let _ = connection.close().await;
+        true
+    }
+
+    fn close(&self) -> Vec<PoolConnection<Postgres>> {
+        let idle = (0..self.pool.num_idle()).map_while(|_| self.pool.try_acquire());
+        let idle = idle.collect();
+        // it is closed from here on; the future would wait for what is in use
+        drop(self.pool.close());
+        idle
+    }
+
+    fn sqlstate(error: &Error) -> Option<String> {
+        let answer = error.as_database_error()?;
+        answer.code().map(|code| code.into_owned())
+    }
+}
+
+impl Inner {
+    fn place(&self) -> (String, u16) {
+        let options = self.pool.connect_options();
+        (options.get_host().to_owned(), options.get_port())
+    }
+
+    /// With the cause, the host and the port. sqlx tries again until the time is up where a connection is refused, and then
+    /// says no more than that: so it is tried once more.
+    async fn explained(&self, error: Error) -> Error {
+        let holds = self.holds();
+        let error = match error {
+            Error::PoolTimedOut if holds.all < holds.at_most => {
+                let options = self.pool.connect_options();
+                match timeout(ONCE_MORE, PgConnection::connect_with(&options)).await {
+                    Ok(Err(cause)) => cause,
+                    // it closes when it is dropped
+                    Ok(Ok(_)) | Err(_) => error,
+                }
+            }
+            error => error,
+        };
+        let (host, port) = self.place();
+        match error {
+            Error::Io(cause) => {
+                let text = format!("{host} port {port}: {cause}");
+                Error::Io(io::Error::new(cause.kind(), text))
+            }
+            Error::Tls(cause) => {
+                Error::Tls(format!("{host} port {port}: {}", in_one_line(&*cause)).into())
+            }
+            error => error,
+        }
+    }
+}
+
+async fn takes_writes(connection: &mut PgConnection) -> Result<bool, Error> {
+    let asked = sqlx::query_scalar("SHOW transaction_read_only");
+    let is_read_only: String = asked.fetch_one(connection).await?;
+    Ok(is_read_only != "on")
+}
+
+/// How often a login is polled before other tasks have their turn.
+const POLLS: usize = 256;
+
+/// sqlx computes a password's proof in 4,096 rounds, and after every five it has all other tasks go first: on a busy runtime
+/// that is seconds. So what is not ready is asked again at once, within bounds.
+async fn eagerly<T>(login: impl Future<Output = T>) -> T {
+    let mut login = pin!(login);
+    std::future::poll_fn(|context| {
+        for _ in 0..POLLS {
+            if let Poll::Ready(made) = login.as_mut().poll(context) {
+                return Poll::Ready(made);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_login_that_lets_others_go_first_hundreds_of_times_waits_for_them_only_now_and_then()
+    {
+        // 4,096 rounds, and a pause after every five
+        let proof = async {
+            for _ in 0..4096 / 5 {
+                yield_now().await;
+            }
+        };
+        let (mut login, mut turns) = (pin!(eagerly(proof)), 0);
+        std::future::poll_fn(|context| {
+            turns += 1;
+            login.as_mut().poll(context)
+        })
+        .await;
+        assert!(turns <= 4, "{turns}");
+    }
+}
