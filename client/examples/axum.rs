@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let secret = RotatingSecret::builder(env::var("SECRET_ID")?)
         .build(Aws::from_env().await?)
         .await?;
-    // RDS's roots are built in; a server of one's own may have another one
+    // RDS's roots are built in; your own server may have another one
     let ca_file = env::var_os("CA_FILE").map(PathBuf::from);
     postgres::listen(&secret, postgres::tls(ca_file.as_deref())?)?;
     let mut options = PgConnectOptions::new_without_pgpass().application_name("shop");

@@ -10,7 +10,10 @@ mod template;
 
 use std::collections::BTreeMap;
 
-use local::world::{REGION, World};
+use local::{
+    secrets_manager::operations,
+    world::{REGION, World},
+};
 use serde_json::{Value, json};
 use template::Template;
 use tokio::{
@@ -27,33 +30,6 @@ const MASTER: &str = "demo/mail/master";
 
 /// A region with replicas.
 const ELSEWHERE: &str = "eu-west-1";
-
-/// Every operation that the local Secrets Manager serves.
-const OPERATIONS: [&str; 23] = [
-    "BatchGetSecretValue",
-    "CancelRotateSecret",
-    "CreateSecret",
-    "DeleteResourcePolicy",
-    "DeleteSecret",
-    "DescribeSecret",
-    "GetRandomPassword",
-    "GetResourcePolicy",
-    "GetSecretValue",
-    "ListSecretVersionIds",
-    "ListSecrets",
-    "PutResourcePolicy",
-    "PutSecretValue",
-    "RemoveRegionsFromReplication",
-    "ReplicateSecretToRegions",
-    "RestoreSecret",
-    "RotateSecret",
-    "StopReplicationToReplica",
-    "TagResource",
-    "UntagResource",
-    "UpdateSecret",
-    "UpdateSecretVersionStage",
-    "ValidateResourcePolicy",
-];
 
 /// A world, and the template as it would be deployed for its secrets.
 struct Deployed {
@@ -190,7 +166,7 @@ impl Deployed {
     /// Of all operations, those that the role behind a key is let through to on a secret.
     async fn allowed(&self, access_key_id: &str, secret: &str) -> Vec<&'static str> {
         let mut allowed = Vec::new();
-        for operation in OPERATIONS {
+        for operation in operations() {
             if self.lets_through(access_key_id, operation, secret).await {
                 allowed.push(operation);
             }

@@ -113,7 +113,7 @@ async fn the_next_connections_are_there_before_the_last_ones_go_and_none_is_made
         let old = pool.fill().await;
         on.change().await;
         has_gone_over(&pool, &old).await;
-        // whoever was the first to be served finds all of them
+        // the first task that was served finds all of them
         assert_eq!(pool.size(), 4, "{}", pool.name());
         are_gone(&on.world, &old, pool.name()).await;
         pool.fill().await;

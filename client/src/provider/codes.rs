@@ -1,4 +1,4 @@
-//! What the error codes of Secrets Manager mean, whoever passes them on.
+//! What the error codes of Secrets Manager mean: the service itself and its agent send the same ones.
 
 use super::ProviderErrorKind as Kind;
 

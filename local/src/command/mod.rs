@@ -11,6 +11,9 @@ use crate::{executable, secrets_manager::ServiceError, world};
 
 pub use self::{schedule::ScheduleArguments, up::UpArguments};
 
+/// Where `local up` serves unless it is told.
+const PORT: u16 = 4599;
+
 /// A world on this machine: a Secrets Manager that really rotates, a Lambda host that runs the real function, a PostgreSQL.
 ///
 /// The stock AWS CLI and SDKs speak to it with any credentials. Nothing of it is left behind when it ends.

@@ -9,10 +9,8 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{Error, print, printable};
+use super::{Error, PORT, print, printable};
 
-/// Where `local up` serves unless it is told.
-const ENDPOINT: &str = "http://127.0.0.1:4599";
 /// What a terminal shows in one line.
 const WIDTH: usize = 80;
 
@@ -142,7 +140,7 @@ impl Remote {
         };
         let endpoint = endpoint
             .or_else(from_environment)
-            .unwrap_or_else(|| ENDPOINT.to_owned());
+            .unwrap_or_else(|| format!("http://127.0.0.1:{PORT}"));
         let remote = |client| Self {
             client,
             endpoint: endpoint.clone(),

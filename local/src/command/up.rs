@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, time::Duration};
 use clap::{Args, value_parser};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Error, print};
+use super::{Error, PORT, print};
 use crate::{
     executable,
     postgres::Settings,
@@ -29,7 +29,7 @@ use crate::{
   aws secretsmanager rotate-secret --secret-id demo/orders/single")]
 pub struct UpArguments {
     /// The port of all services; 0 takes any that is free.
-    #[arg(long, default_value_t = 4599)]
+    #[arg(long, default_value_t = PORT)]
     pub port: u16,
     /// The rotation function's executable; without it the one of this workspace is built.
     #[arg(long, value_name = "FILE")]

@@ -10,34 +10,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Refused, read};
-use crate::secrets_manager::{Behavior, Fault, Hang, LAGGING, SecretsManager, ServiceError, When};
-
-/// The operations of Secrets Manager (docs).
-const OPERATIONS: [&str; 23] = [
-    "BatchGetSecretValue",
-    "CancelRotateSecret",
-    "CreateSecret",
-    "DeleteResourcePolicy",
-    "DeleteSecret",
-    "DescribeSecret",
-    "GetRandomPassword",
-    "GetResourcePolicy",
-    "GetSecretValue",
-    "ListSecretVersionIds",
-    "ListSecrets",
-    "PutResourcePolicy",
-    "PutSecretValue",
-    "RemoveRegionsFromReplication",
-    "ReplicateSecretToRegions",
-    "RestoreSecret",
-    "RotateSecret",
-    "StopReplicationToReplica",
-    "TagResource",
-    "UntagResource",
-    "UpdateSecret",
-    "UpdateSecretVersionStage",
-    "ValidateResourcePolicy",
-];
+use crate::secrets_manager::{
+    Behavior, Fault, Hang, LAGGING, SecretsManager, ServiceError, When, operations,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -111,10 +86,11 @@ pub(super) async fn clear_one(
 /// The error says what is wrong, then what is allowed.
 fn fault(wanted: Wanted) -> Result<Fault, String> {
     let operation = wanted.operation.as_str();
-    if !OPERATIONS.contains(&operation) {
+    if !operations().any(|served| served == operation) {
+        let all: Vec<_> = operations().collect();
         return Err(format!(
             "Secrets Manager has no operation {operation:?}: name one of {}",
-            OPERATIONS.join(", ")
+            all.join(", ")
         ));
     }
     if wanted.times == 0 {

@@ -157,7 +157,7 @@ impl Condition {
         })
     }
 
-    /// Whether it holds for few only, whoever asks.
+    /// Whether it holds for a few callers only.
     pub(super) fn is_of_few(&self) -> bool {
         let fixed = |value: &String| !value.contains(['*', '?']);
         let compares = matches!(

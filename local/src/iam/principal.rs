@@ -31,7 +31,7 @@ impl Principal {
     pub(super) fn take_from(statement: &mut Value) -> Result<Vec<Self>, PolicyError> {
         let sid = statement["Sid"].as_str().unwrap_or_default().to_owned();
         let Some(fields) = statement.as_object_mut() else {
-            return Ok(Vec::new()); // no statement, and whoever reads the rest says so
+            return Ok(Vec::new()); // no statement: who reads the document as a whole says so
         };
         let unknown = |what: String| PolicyError::Unknown {
             sid: sid.clone(),

@@ -29,7 +29,7 @@ impl Postgres {
             .dbname(dbname)
             .connect(NoTls)
             .await?;
-        // it ends with the client; an error reaches whoever waits for a statement
+        // it ends with the client; a statement that waits has the error
         tokio::spawn(async { drop(connection.await) });
         Ok(client)
     }

@@ -59,6 +59,7 @@ pub use self::{
     error::ServiceError,
     faults::{Behavior, Fault, Hang, When},
     firing::Fired,
+    model::operations,
     rotation::{Attempt, Retry, Rotation, StepRun},
 };
 use self::{labels::Promotion, regions::Regions, rotation::Rotations, secret::View};
@@ -375,9 +376,6 @@ impl SecretsManager {
         let now = self.clock().now();
         let mut inner = self.lock();
         due::bury(&mut inner, now);
-        if input.get("AddReplicaRegions").is_some() {
-            inner.regions.expect_replicas();
-        }
         inner.regions.settle(now);
         let state = inner.regions.at(region);
         if let Some(caller) = caller {

@@ -103,157 +103,169 @@ const RULES: Shape = Structure(&[
     ),
 ]);
 
+/// Every operation that is served, with the members of its request.
+const OPERATIONS: [(&str, &[Member]); 23] = [
+    (
+        "BatchGetSecretValue",
+        &[
+            member("SecretIdList", List(1, 20, &Text(1, 2048))),
+            FILTERS,
+            member("MaxResults", Number(1, 20)),
+            NEXT,
+        ],
+    ),
+    ("CancelRotateSecret", &[SECRET]),
+    (
+        "CreateSecret",
+        &[
+            required("Name", Text(1, 512)),
+            TOKEN,
+            DESCRIPTION,
+            KEY,
+            BINARY,
+            STRING,
+            member("Tags", TAGS),
+            member("AddReplicaRegions", REPLICAS),
+            OVERWRITE,
+            EXTERNAL,
+        ],
+    ),
+    ("DeleteResourcePolicy", &[SECRET]),
+    (
+        "DeleteSecret",
+        &[
+            SECRET,
+            member("RecoveryWindowInDays", Number(i64::MIN, i64::MAX)),
+            member("ForceDeleteWithoutRecovery", Flag),
+        ],
+    ),
+    ("DescribeSecret", &[SECRET]),
+    (
+        "GetRandomPassword",
+        &[
+            member("PasswordLength", Number(1, 4096)),
+            member("ExcludeCharacters", Text(0, 4096)),
+            member("ExcludeNumbers", Flag),
+            member("ExcludePunctuation", Flag),
+            member("ExcludeUppercase", Flag),
+            member("ExcludeLowercase", Flag),
+            member("IncludeSpace", Flag),
+            member("RequireEachIncludedType", Flag),
+        ],
+    ),
+    ("GetResourcePolicy", &[SECRET]),
+    (
+        "GetSecretValue",
+        &[
+            SECRET,
+            member("VersionId", Text(32, 64)),
+            member("VersionStage", Text(1, 256)),
+        ],
+    ),
+    (
+        "ListSecretVersionIds",
+        &[
+            SECRET,
+            member("MaxResults", Number(1, 100)),
+            NEXT,
+            member("IncludeDeprecated", Flag),
+        ],
+    ),
+    (
+        "ListSecrets",
+        &[
+            member("IncludePlannedDeletion", Flag),
+            member("MaxResults", Number(1, 100)),
+            NEXT,
+            FILTERS,
+            member("SortOrder", OneOf(&["asc", "desc"])),
+            member(
+                "SortBy",
+                OneOf(&[
+                    "created-date",
+                    "last-accessed-date",
+                    "last-changed-date",
+                    "name",
+                ]),
+            ),
+        ],
+    ),
+    (
+        "PutResourcePolicy",
+        &[SECRET, POLICY, member("BlockPublicPolicy", Flag)],
+    ),
+    (
+        "PutSecretValue",
+        &[
+            SECRET,
+            TOKEN,
+            BINARY,
+            STRING,
+            member("VersionStages", List(1, 20, &Text(1, 256))),
+            member(
+                "RotationToken",
+                Sensitive(36, 256, Some(r"^[a-zA-Z0-9\-]+$")),
+            ),
+        ],
+    ),
+    (
+        "RemoveRegionsFromReplication",
+        &[
+            SECRET,
+            required("RemoveReplicaRegions", List(1, ANY, &REGION)),
+        ],
+    ),
+    (
+        "ReplicateSecretToRegions",
+        &[SECRET, required("AddReplicaRegions", REPLICAS), OVERWRITE],
+    ),
+    ("RestoreSecret", &[SECRET]),
+    (
+        "RotateSecret",
+        &[
+            SECRET,
+            TOKEN,
+            member("RotationLambdaARN", Text(0, 2048)),
+            member("RotationRules", RULES),
+            member("ExternalSecretRotationMetadata", NotServed),
+            member("ExternalSecretRotationRoleArn", NotServed),
+            member("RotateImmediately", Flag),
+        ],
+    ),
+    ("StopReplicationToReplica", &[SECRET]),
+    ("TagResource", &[SECRET, required("Tags", TAGS)]),
+    (
+        "UntagResource",
+        &[SECRET, required("TagKeys", List(0, ANY, &Text(1, 128)))],
+    ),
+    (
+        "UpdateSecret",
+        &[SECRET, TOKEN, DESCRIPTION, KEY, BINARY, STRING, EXTERNAL],
+    ),
+    (
+        "UpdateSecretVersionStage",
+        &[
+            SECRET,
+            required("VersionStage", Text(1, 256)),
+            member("RemoveFromVersionId", Text(32, 64)),
+            member("MoveToVersionId", Text(32, 64)),
+        ],
+    ),
+    (
+        "ValidateResourcePolicy",
+        &[member("SecretId", Text(1, 2048)), POLICY],
+    ),
+];
+
+/// The names of all operations that are served.
+pub fn operations() -> impl Iterator<Item = &'static str> {
+    OPERATIONS.iter().map(|(name, _)| *name)
+}
+
 /// The members of an operation's request; none where there is no such operation.
 pub(super) fn members(operation: &str) -> Option<&'static [Member]> {
-    Some(match operation {
-        "BatchGetSecretValue" => {
-            const {
-                &[
-                    member("SecretIdList", List(1, 20, &Text(1, 2048))),
-                    FILTERS,
-                    member("MaxResults", Number(1, 20)),
-                    NEXT,
-                ]
-            }
-        }
-        "CancelRotateSecret"
-        | "DeleteResourcePolicy"
-        | "DescribeSecret"
-        | "GetResourcePolicy"
-        | "RestoreSecret"
-        | "StopReplicationToReplica" => const { &[SECRET] },
-        "CreateSecret" => {
-            const {
-                &[
-                    required("Name", Text(1, 512)),
-                    TOKEN,
-                    DESCRIPTION,
-                    KEY,
-                    BINARY,
-                    STRING,
-                    member("Tags", TAGS),
-                    member("AddReplicaRegions", REPLICAS),
-                    OVERWRITE,
-                    EXTERNAL,
-                ]
-            }
-        }
-        "DeleteSecret" => {
-            const {
-                &[
-                    SECRET,
-                    member("RecoveryWindowInDays", Number(i64::MIN, i64::MAX)),
-                    member("ForceDeleteWithoutRecovery", Flag),
-                ]
-            }
-        }
-        "GetRandomPassword" => {
-            const {
-                &[
-                    member("PasswordLength", Number(1, 4096)),
-                    member("ExcludeCharacters", Text(0, 4096)),
-                    member("ExcludeNumbers", Flag),
-                    member("ExcludePunctuation", Flag),
-                    member("ExcludeUppercase", Flag),
-                    member("ExcludeLowercase", Flag),
-                    member("IncludeSpace", Flag),
-                    member("RequireEachIncludedType", Flag),
-                ]
-            }
-        }
-        "GetSecretValue" => {
-            const {
-                &[
-                    SECRET,
-                    member("VersionId", Text(32, 64)),
-                    member("VersionStage", Text(1, 256)),
-                ]
-            }
-        }
-        "ListSecretVersionIds" => {
-            const {
-                &[
-                    SECRET,
-                    member("MaxResults", Number(1, 100)),
-                    NEXT,
-                    member("IncludeDeprecated", Flag),
-                ]
-            }
-        }
-        "ListSecrets" => {
-            const {
-                &[
-                    member("IncludePlannedDeletion", Flag),
-                    member("MaxResults", Number(1, 100)),
-                    NEXT,
-                    FILTERS,
-                    member("SortOrder", OneOf(&["asc", "desc"])),
-                    member(
-                        "SortBy",
-                        OneOf(&[
-                            "created-date",
-                            "last-accessed-date",
-                            "last-changed-date",
-                            "name",
-                        ]),
-                    ),
-                ]
-            }
-        }
-        "PutResourcePolicy" => const { &[SECRET, POLICY, member("BlockPublicPolicy", Flag)] },
-        "PutSecretValue" => {
-            const {
-                &[
-                    SECRET,
-                    TOKEN,
-                    BINARY,
-                    STRING,
-                    member("VersionStages", List(1, 20, &Text(1, 256))),
-                    member(
-                        "RotationToken",
-                        Sensitive(36, 256, Some(r"^[a-zA-Z0-9\-]+$")),
-                    ),
-                ]
-            }
-        }
-        "RemoveRegionsFromReplication" => {
-            const {
-                &[
-                    SECRET,
-                    required("RemoveReplicaRegions", List(1, ANY, &REGION)),
-                ]
-            }
-        }
-        "ReplicateSecretToRegions" => {
-            const { &[SECRET, required("AddReplicaRegions", REPLICAS), OVERWRITE] }
-        }
-        "RotateSecret" => {
-            const {
-                &[
-                    SECRET,
-                    TOKEN,
-                    member("RotationLambdaARN", Text(0, 2048)),
-                    member("RotationRules", RULES),
-                    member("ExternalSecretRotationMetadata", NotServed),
-                    member("ExternalSecretRotationRoleArn", NotServed),
-                    member("RotateImmediately", Flag),
-                ]
-            }
-        }
-        "TagResource" => const { &[SECRET, required("Tags", TAGS)] },
-        "UntagResource" => const { &[SECRET, required("TagKeys", List(0, ANY, &Text(1, 128)))] },
-        "UpdateSecret" => const { &[SECRET, TOKEN, DESCRIPTION, KEY, BINARY, STRING, EXTERNAL] },
-        "UpdateSecretVersionStage" => {
-            const {
-                &[
-                    SECRET,
-                    required("VersionStage", Text(1, 256)),
-                    member("RemoveFromVersionId", Text(32, 64)),
-                    member("MoveToVersionId", Text(32, 64)),
-                ]
-            }
-        }
-        "ValidateResourcePolicy" => const { &[member("SecretId", Text(1, 2048)), POLICY] },
-        _ => return None,
-    })
+    let mut operations = OPERATIONS.iter();
+    operations
+        .find(|(name, _)| *name == operation)
+        .map(|(_, members)| *members)
 }

@@ -29,8 +29,6 @@ pub(super) struct Regions {
     promotion: Promotion,
     states: BTreeMap<String, State>,
     lags: BTreeMap<String, TimeDelta>,
-    /// Whether a replica was ever asked for. With thousands of secrets it is worth not to look for any before.
-    replicates: bool,
 }
 
 impl Regions {
@@ -40,13 +38,7 @@ impl Regions {
             promotion: Promotion::default(),
             states: BTreeMap::new(),
             lags: BTreeMap::new(),
-            replicates: false,
         }
-    }
-
-    /// A request asks for a replica.
-    pub(super) fn expect_replicas(&mut self) {
-        self.replicates = true;
     }
 
     /// Where what names no region is.
@@ -96,9 +88,6 @@ impl Regions {
 
     /// Brings every replica to where it is by now.
     pub(super) fn settle(&mut self, now: DateTime<Utc>) {
-        if !self.replicates {
-            return;
-        }
         let regions: Vec<String> = self.states.keys().cloned().collect();
         for region in regions {
             self.follow(&region, now);

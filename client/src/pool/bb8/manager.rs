@@ -131,7 +131,7 @@ impl<T: Tls> ManageConnection for Manager<T> {
         if self.shared.is_closed() {
             return Err(LogInError::Failed(CLOSED));
         }
-        // its end is the client's: an error reaches whoever waits for a statement
+        // its end is the client's: a statement that waits has the error
         tokio::spawn(async move {
             let _ = connection.await;
         });
