@@ -118,6 +118,8 @@ impl<'a> Login<'a> {
 impl Credential {
     /// tokio-postgres's settings: host, port, user, password and database. TLS is required unless the document itself says
     /// `"ssl": false`; whether the server's certificate is looked at is the connector's matter, see `postgres::TlsBuilder`.
+    /// A server that asks for the password in clear gets it through these settings; through `postgres::connect_with` and the
+    /// pools it does not.
     ///
     /// ```
     /// # use rotating_secret::{NotALogin, RotatingSecret};
