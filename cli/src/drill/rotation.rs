@@ -13,6 +13,7 @@ use crate::{
     follow::{self, Rotations, STEPS},
     log::Line,
     secrets::in_flight,
+    terminal::printable,
 };
 
 /// The secret's name and ARN, if it rotates, and does not do so just now: RotateSecret would turn rotation on.
@@ -56,7 +57,9 @@ pub(super) async fn rotate(
             secret: secret.to_owned(),
         });
     }
-    let heard = |line: &Line| progress.say(format!("{}: {}", line.step, line.outcome));
+    let heard = |line: &Line| {
+        progress.say(printable(&format!("{}: {}", line.step, line.outcome)));
+    };
     let followed = progress.during(rotations.follow(&rotation, heard)).await;
     let followed = followed.map_err(explain)?;
 

@@ -13,9 +13,10 @@ use secret_rotation::{
 
 use super::{
     Error, Tools,
-    found::{self, Found, Rotates, Stored, of_the_administrator},
+    found::{self, Found, of_the_administrator},
     report::{Done, Made, Report},
     server,
+    stored::{self, Rotates, Stored},
     value::read,
     wanted::Wanted,
 };
@@ -126,7 +127,7 @@ async fn store(tools: &Tools<'_>, wanted: &Wanted) -> Result<Stored, Error> {
     let stored = persist_if(is_late, LAG, || read(&tools.client, arn, version)).await;
     let document = stored
         .map_err(Error::from)
-        .and_then(|value| found::document(tools, &value.text))
+        .and_then(|value| stored::document(tools, &value.text))
         .map_err(Error::after(
             "the secret is stored, and there is no role yet",
         ))?;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `wanted` | the administrator's secret, and the document that is to be stored |
 //! | `found` | what there is of it already, and what stands in the way |
+//! | `stored` | the secret that is there |
 //! | `make` | what is missing, one thing after the other |
 //! | `report` | what is printed |
 //! | `function` | whether the function is there, and may be invoked |
@@ -24,6 +25,7 @@ mod make;
 mod names;
 mod place;
 mod report;
+mod stored;
 mod value;
 mod wanted;
 

@@ -6,7 +6,7 @@ use postgres_protocol::escape::escape_identifier;
 use secret_rotation::document::{Document, Strategy};
 use serde::Serialize;
 
-use super::{Tools, found::Rotates, server};
+use super::{Tools, server, stored::Rotates};
 use crate::{
     aws::function_arn,
     shell::Command,
