@@ -79,7 +79,9 @@ async fn requests_that_fail_are_the_exit_code_2_and_the_report_says_why() {
     assert!(stdout.contains("✘"), "{stdout}");
     for text in [stdout, report] {
         assert!(text.contains("the first failure: "), "{text}");
-        assert!(text.contains("28P01"), "{text}");
+        // sqlx says it in the server's words; who waited for somebody else's login made none of its own
+        let whys = ["28P01", "the server rejects every version"];
+        assert!(whys.iter().any(|why| text.contains(why)), "{text}");
     }
 }
 
