@@ -1,0 +1,241 @@
+//! A new release comes into force in the middle of a rotation: at any boundary of its steps, and back again.
+//!
+//! The function as it was before it took locks and leases takes turns with this one. It is built from the repository's
+//! history, which takes minutes: `make verify` runs this.
+
+#![cfg(test)]
+
+mod common;
+
+use std::{
+    env::var_os,
+    fs::{Permissions, create_dir_all, set_permissions, write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::LazyLock,
+};
+
+use common::{STEPS, current, document, invoke, log_in, options, rotate, stage, start};
+use local::world::World;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The commit of the function that is built anew.
+const BEFORE: &str = "4f524dd";
+
+/// Which release runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Release {
+    Before,
+    This,
+}
+
+/// The former release's function.
+static BUILT_BEFORE: LazyLock<PathBuf> = LazyLock::new(built_before);
+
+/// Builds it into a folder below this target's.
+fn built_before() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let target = var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let folder = target.join(format!("release-{BEFORE}"));
+    let source = folder.join("source");
+    create_dir_all(&source).unwrap();
+    let mut archive = Command::new("git")
+        .args(["archive", BEFORE])
+        .current_dir(root)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let unpacked = Command::new("tar")
+        .arg("-x")
+        .arg("-C")
+        .arg(&source)
+        .stdin(archive.stdout.take().unwrap())
+        .status();
+    assert!(
+        archive.wait().unwrap().success() && unpacked.unwrap().success(),
+        "the commit {BEFORE} is not here: git fetch --unshallow"
+    );
+    let built = Command::new("cargo")
+        .args([
+            "build",
+            "--locked",
+            "--bin",
+            "secret-rotation",
+            "--target-dir",
+        ])
+        .arg(&folder)
+        .current_dir(&source)
+        .status();
+    assert!(built.unwrap().success());
+    folder.join("debug/secret-rotation")
+}
+
+/// A function of which one release or the other runs.
+struct Function {
+    folder: TempDir,
+}
+
+impl Function {
+    fn new() -> Self {
+        let function = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        function.deploy(Release::This);
+        set_permissions(function.path(), Permissions::from_mode(0o755)).unwrap();
+        function
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("bootstrap")
+    }
+
+    /// From the next step on: each has a process of its own.
+    fn deploy(&self, release: Release) {
+        let script = match release {
+            // it knew no `private:`
+            Release::Before => format!(
+                "ALLOWED_HOSTS=\"${{ALLOWED_HOSTS#private:}}\" exec {}",
+                BUILT_BEFORE.display()
+            ),
+            Release::This => format!("exec {}", env!("CARGO_BIN_EXE_secret-rotation")),
+        };
+        write(self.path(), format!("#!/bin/sh\n{script}\n")).unwrap();
+    }
+}
+
+/// Each order in which the releases may run the four steps.
+fn orders() -> impl Iterator<Item = [Release; 4]> {
+    (0..16).map(|bits| {
+        [0, 1, 2, 3].map(|step| match bits >> step & 1 {
+            0 => Release::Before,
+            _ => Release::This,
+        })
+    })
+}
+
+/// Whether the database, or the service, takes what this version has.
+async fn gets_in(world: &World, document: &Value) -> bool {
+    match document["key"].as_str() {
+        Some(key) => world
+            .key_service()
+            .unwrap()
+            .secrets()
+            .iter()
+            .any(|of| of == key),
+        None => log_in(world, document).await.is_ok(),
+    }
+}
+
+/// What a client of this secret uses: AWSCURRENT, or AWSPENDING if that is rejected.
+async fn assert_nobody_is_locked_out(world: &World, secret: &str, case: &str) {
+    for label in ["AWSCURRENT", "AWSPENDING"] {
+        if let Some(document) = document(world, secret, label).await
+            && gets_in(world, &document).await
+        {
+            return;
+        }
+    }
+    panic!("{case}: neither AWSCURRENT nor AWSPENDING gets in");
+}
+
+/// The kinds of secrets of a world with a key service.
+fn secrets(world: &World) -> [&'static str; 3] {
+    [
+        world.single_user(),
+        world.alternating_users(),
+        world.api_key(),
+    ]
+}
+
+/// A world in which the releases take turns.
+async fn world(function: &Function) -> World {
+    let mut options = options().with_key_service();
+    options.function = function.path();
+    let world = start(options).await;
+    // room for the keys whose overlap is not over
+    world.key_service().unwrap().set_limit(10);
+    world
+}
+
+/// Runs a step, which has to succeed and to lock nobody out.
+async fn run(world: &World, secret: &str, step: &str, case: &str) {
+    let invoked = invoke(world, secret, step).await;
+    let case = format!("{secret}, {case}, {step}");
+    assert!(invoked.outcome.is_ok(), "{case}: {:?}", invoked.outcome);
+    assert_nobody_is_locked_out(world, secret, &case).await;
+}
+
+/// What a rotation leaves is in force, and the next ones have nothing to stumble over.
+async fn assert_it_goes_on(world: &World, function: &Function, secret: &str, case: &str) {
+    assert!(
+        gets_in(world, &current(world, secret).await).await,
+        "{case}"
+    );
+    for release in [Release::This, Release::Before, Release::This] {
+        function.deploy(release);
+        let rotation = rotate(world, secret).await;
+        assert!(
+            rotation.succeeded,
+            "{secret}, {case}, then {release:?}: {rotation:?}"
+        );
+        assert!(
+            gets_in(world, &current(world, secret).await).await,
+            "{case}"
+        );
+    }
+}
+
+#[tokio::test]
+#[ignore = "make verify: builds the function of another commit"]
+async fn a_release_may_change_between_any_two_steps_in_either_direction() {
+    for order in orders() {
+        let function = Function::new();
+        let world = world(&function).await;
+        for secret in secrets(&world) {
+            let case = format!("{order:?}");
+            let replaced = current(&world, secret).await;
+            stage(&world, secret);
+            for (step, release) in STEPS.into_iter().zip(order) {
+                function.deploy(release);
+                run(&world, secret, step, &case).await;
+            }
+            assert_ne!(current(&world, secret).await, replaced, "{secret}, {case}");
+            assert_it_goes_on(&world, &function, secret, &case).await;
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "make verify: builds the function of another commit"]
+async fn what_one_release_broke_off_the_other_ends_and_what_is_delivered_late_does_no_harm() {
+    let directions = [
+        (Release::Before, Release::This),
+        (Release::This, Release::Before),
+    ];
+    for ((first, second), done) in directions
+        .into_iter()
+        .flat_map(|direction| (1..4).map(move |done| (direction, done)))
+    {
+        let function = Function::new();
+        let world = world(&function).await;
+        for secret in secrets(&world) {
+            let case = format!("{done} steps by {first:?}, then {second:?}");
+            stage(&world, secret);
+            function.deploy(first);
+            for step in &STEPS[..done] {
+                run(&world, secret, step, &case).await;
+            }
+            function.deploy(second);
+            for step in STEPS {
+                run(&world, secret, step, &case).await;
+            }
+            function.deploy(first);
+            for step in STEPS {
+                run(&world, secret, step, &format!("{case}, late")).await;
+            }
+            assert_it_goes_on(&world, &function, secret, &case).await;
+        }
+    }
+}
