@@ -6,7 +6,7 @@
 use std::{fs, io::Write, path::Path, time::Duration};
 
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
-use local::world::World;
+use local::{memory, world::World};
 
 use crate::demo::{self, Error};
 
@@ -98,9 +98,11 @@ pub async fn run(world: &World, function: &Path, out: &mut impl Write) -> Result
         median_ms(starts),
         AWS_START_MS,
     );
+    let processes = world.function().processes().into_iter();
+    let peak = processes.filter_map(memory::peak).max();
     row(
         "peak memory, MB",
-        world.function().peak_memory().unwrap_or_default() as f64 / 1024.0,
+        peak.unwrap_or_default() as f64 / 1024.0,
         AWS_MEMORY_MB,
     );
     let size = fs::metadata(function)?.len() as f64 / 1e6;

@@ -10,6 +10,7 @@
 //! | `demo` | what `make demo` shows, in a world on this machine (feature `local`) |
 //! | `changeover` | what a changeover costs an application's requests, in each pool (feature `local`) |
 //! | `bench` | what a rotation costs, in the same world (feature `local`) |
+//! | `soak` | a thousand rotations, beside what they leave behind (feature `local`) |
 //!
 //! `rotatectl drill` is a thin command on this crate.
 
@@ -25,6 +26,8 @@ pub mod progress;
 pub mod rehearsal;
 pub mod rehearse;
 pub mod report;
+#[cfg(feature = "local")]
+pub mod soak;
 pub mod summary;
 
 pub use error::Error;

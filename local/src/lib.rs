@@ -25,6 +25,7 @@ pub mod key_service;
 pub mod key_vault;
 pub mod lambda;
 pub mod logs;
+pub mod memory;
 pub mod postgres;
 pub mod secrets_manager;
 pub mod secrets_manager_agent;

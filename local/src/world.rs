@@ -330,22 +330,7 @@ impl World {
 
     /// The same, with this access key id, whose role [`World::iam`] may restrict.
     pub fn aws_as(&self, access_key_id: &str) -> aws_sdk_secretsmanager::Client {
-        let http = aws_smithy_http_client::Builder::new().build_http();
-        let config = aws_sdk_secretsmanager::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .http_client(http)
-            .endpoint_url(&self.endpoint)
-            .region(Region::new(REGION))
-            .credentials_provider(Credentials::new(
-                access_key_id,
-                "local",
-                None,
-                None,
-                "local",
-            ))
-            .retry_config(RetryConfig::disabled())
-            .build();
-        aws_sdk_secretsmanager::Client::from_conf(config)
+        aws_at(&self.endpoint, access_key_id)
     }
 
     /// TLS to the database server, for tokio-postgres.
@@ -416,4 +401,19 @@ pub enum Error {
 
 fn random_password() -> SecretString {
     Uuid::new_v4().simple().to_string().into()
+}
+
+/// A client of the service at this endpoint, from any process, which signs as this key.
+pub fn aws_at(endpoint: &str, access_key_id: &str) -> aws_sdk_secretsmanager::Client {
+    let http = aws_smithy_http_client::Builder::new().build_http();
+    let credentials = Credentials::new(access_key_id, "local", None, None, "local");
+    let config = aws_sdk_secretsmanager::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(http)
+        .endpoint_url(endpoint)
+        .region(Region::new(REGION))
+        .credentials_provider(credentials)
+        .retry_config(RetryConfig::disabled())
+        .build();
+    aws_sdk_secretsmanager::Client::from_conf(config)
 }

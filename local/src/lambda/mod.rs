@@ -231,9 +231,9 @@ impl Function {
         environment.start_up().await
     }
 
-    /// The most memory that any idle environment's process has had resident, in KiB. Linux only.
-    pub fn peak_memory(&self) -> Option<u64> {
+    /// The processes of the environments that wait for an event.
+    pub fn processes(&self) -> Vec<u32> {
         let idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.iter().filter_map(Environment::peak_memory).max()
+        idle.iter().filter_map(Environment::process).collect()
     }
 }

@@ -1,0 +1,84 @@
+//! The command of `make soak`: rotations without end, nearly, beside an application in a process of its own.
+
+use std::{io, path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::Parser;
+use drill::{
+    demo,
+    soak::{self, Soak},
+};
+use local::{
+    executable,
+    postgres::Settings,
+    world::{self, Options, World},
+};
+
+/// Many rotations of both strategies under load, and what they leave behind.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The rotation function's executable.
+    #[arg(long, required_unless_present = "application")]
+    function: Option<PathBuf>,
+    /// How often each secret is rotated.
+    #[arg(long, default_value_t = 1000)]
+    rotations: usize,
+    /// From the beginning of one rotation of a secret to that of the next.
+    #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
+    every: Duration,
+    /// What the process is for that works beside: its secret.
+    #[arg(long, hide = true, requires_all = ["endpoint", "ca_file"])]
+    application: Option<String>,
+    #[arg(long, hide = true)]
+    endpoint: Option<String>,
+    #[arg(long, hide = true)]
+    ca_file: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let ran = tokio::select! {
+        ran = run(Arguments::parse()) => ran,
+        // the world has to be dropped, or its database server lives on
+        _ = tokio::signal::ctrl_c() => return ExitCode::FAILURE,
+    };
+    match ran {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("soak: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Error> {
+    if let (Some(secret), Some(endpoint), Some(ca_file)) =
+        (arguments.application, arguments.endpoint, arguments.ca_file)
+    {
+        let out = &mut io::stdout();
+        return Ok(soak::beside::work(&endpoint, secret, ca_file, out).await?);
+    }
+    let function = executable::function(arguments.function)?;
+    let settings = Settings {
+        conf: "max_connections = 300".to_owned(),
+        ..Settings::default()
+    };
+    let world = World::start(Options::new(&function).own_postgres(settings)).await?;
+    let soak = Soak {
+        rotations: arguments.rotations,
+        every: arguments.every,
+    };
+    Ok(soak.run(&world, &mut io::stdout()).await?)
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Executable(#[from] executable::Error),
+    #[error(transparent)]
+    World(#[from] world::Error),
+    #[error(transparent)]
+    Demo(#[from] demo::Error),
+    #[error(transparent)]
+    Soak(#[from] soak::Error),
+}

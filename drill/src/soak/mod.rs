@@ -1,0 +1,216 @@
+//! What `make soak` shows: after a thousand rotations of each strategy under load no request has failed, and neither
+//! memory nor connections nor versions have grown.
+
+pub mod beside;
+
+use std::{
+    io::{self, Write},
+    process::ExitStatus,
+    time::Duration,
+};
+
+use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
+use local::{memory, postgres, secrets_manager::ServiceError, world::World};
+use serde_json::json;
+use tokio::time::{MissedTickBehavior, interval};
+
+use self::beside::Beside;
+use crate::{application, bench, demo};
+
+/// How often is measured.
+const SAMPLES: usize = 50;
+
+/// The first of them are not counted: pools and caches fill.
+const WARM_UP: usize = SAMPLES / 10;
+
+/// What is done.
+#[derive(Clone, Copy, Debug)]
+pub struct Soak {
+    /// How often each secret is rotated.
+    pub rotations: usize,
+    /// From the beginning of one rotation of a secret to that of the next.
+    pub every: Duration,
+}
+
+/// What was measured, one sample after the other.
+#[derive(Default)]
+struct Measured {
+    rotations: Vec<f64>,
+    function: Vec<f64>,
+    application: [Vec<f64>; 2],
+    connections: Vec<f64>,
+    versions: [Vec<f64>; 2],
+}
+
+impl Soak {
+    /// Rotates both of the world's secrets in turns, beside an application for each, and writes what it found.
+    ///
+    /// # Errors
+    ///
+    /// A request or a rotation fails.
+    pub async fn run(self, world: &World, out: &mut impl Write) -> Result<(), Error> {
+        let secrets = [world.single_user(), world.alternating_users()];
+        let [single, alternating] = secrets;
+        let applications = [
+            Beside::start(world, single).await?,
+            Beside::start(world, alternating).await?,
+        ];
+        let mut measured = Measured::default();
+        let mut turns = interval(self.every);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let step = (self.rotations / SAMPLES).max(1);
+        for rotation in 1..=self.rotations {
+            turns.tick().await;
+            for secret in secrets {
+                bench::rotate(world, secret).await?;
+            }
+            for (secret, application) in secrets.into_iter().zip(&applications) {
+                let said = application.said();
+                if let Some(first) = said.first_failure {
+                    return Err(Error::Failed {
+                        secret,
+                        rotation,
+                        failures: said.failures,
+                        first,
+                    });
+                }
+            }
+            if rotation % step == 0 {
+                measured.sample(rotation, world, &applications).await?;
+            }
+        }
+        let requests = applications
+            .each_ref()
+            .map(|application| application.said().requests);
+        writeln!(out, "{}", measured.table())?;
+        writeln!(
+            out,
+            "{} rotations of each strategy, one every {} ms; {} requests beside a single user, {} beside two: none failed",
+            self.rotations,
+            self.every.as_millis(),
+            requests[0],
+            requests[1],
+        )?;
+        Ok(())
+    }
+}
+
+impl Measured {
+    async fn sample(
+        &mut self,
+        rotation: usize,
+        world: &World,
+        applications: &[Beside; 2],
+    ) -> Result<(), Error> {
+        self.rotations.push(rotation as f64);
+        let mb = |process| memory::resident(process).unwrap_or_default() as f64 / 1024.0;
+        self.function
+            .push(world.function().processes().into_iter().map(mb).sum());
+        let secrets = [world.single_user(), world.alternating_users()];
+        for (index, secret) in secrets.into_iter().enumerate() {
+            self.application[index].push(mb(applications[index].process()));
+            let asked = json!({ "SecretId": secret, "IncludeDeprecated": true });
+            let listed = world
+                .secrets_manager()
+                .call("ListSecretVersionIds", asked)
+                .await?;
+            let versions = listed["Versions"].as_array().map_or(0, Vec::len);
+            self.versions[index].push(versions as f64);
+        }
+        let superuser = world.postgres().superuser_client().await?;
+        let counted = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1";
+        let connections: i64 = superuser
+            .query_one(counted, &[&world.dbname()])
+            .await
+            .map_err(postgres::Error::from)?
+            .get(0);
+        self.connections.push(connections as f64);
+        Ok(())
+    }
+
+    fn table(&self) -> Table {
+        let mut table = Table::new();
+        table.load_style(UTF8_FULL_CONDENSED);
+        table.set_header([
+            "",
+            "at first",
+            "at last",
+            "most",
+            "growth in 1,000 rotations",
+        ]);
+        let rows = [
+            ("function: memory, MB", &self.function),
+            ("application, single user: memory, MB", &self.application[0]),
+            ("application, two users: memory, MB", &self.application[1]),
+            ("connections to the database", &self.connections),
+            ("versions, single user", &self.versions[0]),
+            ("versions, two users", &self.versions[1]),
+        ];
+        for (what, samples) in rows {
+            let from = WARM_UP.min(samples.len().saturating_sub(1));
+            let counted = &samples[from..];
+            let most = counted.iter().copied().fold(f64::MIN, f64::max);
+            let edge = |sample: Option<&f64>| sample.map_or(String::new(), |of| format!("{of:.1}"));
+            table.add_row([
+                what.to_owned(),
+                edge(counted.first()),
+                edge(counted.last()),
+                format!("{most:.1}"),
+                format!("{:+.1}", 1000.0 * slope(&self.rotations[from..], counted)),
+            ]);
+        }
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        table
+    }
+}
+
+/// Of the straight line through these points from which they differ least, by least squares.
+fn slope(x: &[f64], y: &[f64]) -> f64 {
+    let mean = |of: &[f64]| of.iter().sum::<f64>() / of.len() as f64;
+    let (middle, height) = (mean(x), mean(y));
+    let along: f64 = x.iter().map(|x| (x - middle).powi(2)).sum();
+    let points = x.iter().zip(y);
+    points
+        .map(|(x, y)| (x - middle) * (y - height))
+        .sum::<f64>()
+        / along
+}
+
+/// Why it ended early.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the messages")]
+pub enum Error {
+    /// What it is for.
+    #[error(
+        "at rotation {rotation} of {secret} {failures} requests had failed, the first with: {first}"
+    )]
+    Failed {
+        secret: &'static str,
+        rotation: usize,
+        failures: usize,
+        first: String,
+    },
+    /// The process beside it.
+    #[error("the application's process ended ({0}): see what it said above")]
+    Ended(ExitStatus),
+    /// The same, by what it says.
+    #[error("what came of the requests cannot be told: {0}")]
+    Said(serde_json::Error),
+    /// It has no credential, or no pool.
+    #[error(transparent)]
+    Application(#[from] application::Error),
+    /// A rotation failed.
+    #[error(transparent)]
+    Rotation(#[from] demo::Error),
+    /// The service said no.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// The database did not answer.
+    #[error(transparent)]
+    Postgres(#[from] postgres::Error),
+    /// There is nowhere to write to, or no process can be started.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
