@@ -26,6 +26,7 @@ pub mod lambda;
 pub mod logs;
 pub mod postgres;
 pub mod secrets_manager;
+pub mod sts;
 mod stub;
 pub mod vault;
 pub mod world;
