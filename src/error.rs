@@ -61,6 +61,12 @@ pub enum Error {
          out for a single user"
     )]
     NoAdministrator { secret: String },
+    /// `masterarn` names a secret that is not the operator's to give.
+    #[error(
+        "\"masterarn\" names {secret}, which is none of the function's ADMINISTRATOR_SECRETS, so it was not used: correct \"masterarn\", or \
+         list that secret there (AdministratorSecretArns of the deployment)"
+    )]
+    AdministratorNotListed { secret: String },
     /// The token is staged, and nothing is stored under it.
     #[error(
         "the AWSPENDING version has no value yet: createSecret comes first; Secrets Manager begins again with it"
@@ -123,6 +129,7 @@ impl Error {
             Self::Document { source, .. } => source.error_type(),
             Self::Administrator { .. } => "AdministratorDocumentInvalid",
             Self::NoAdministrator { .. } => "AdministratorNotFound",
+            Self::AdministratorNotListed { .. } => "AdministratorNotListed",
             Self::NoPendingValue => "NoPendingValue",
             Self::AnotherServer { .. } => "AnotherServer",
             Self::NoVersionLogsIn { .. } => "NoVersionLogsIn",

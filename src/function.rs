@@ -165,6 +165,7 @@ impl Function {
             store: &self.store,
             engine,
             policy: &settings.policy,
+            administrators: &settings.administrators,
             overlap: settings.overlap,
             now: SystemTime::now(),
             memory: &self.memory,

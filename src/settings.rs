@@ -3,6 +3,7 @@
 //! It is read and checked once, at start. What is wrong with it is told at every invocation, because a
 //! function that exits at start shows an operator nothing but `Runtime.ExitError`.
 
+mod administrators;
 mod hosts;
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
@@ -12,6 +13,7 @@ use crate::{
     password::{PasswordError, Policy, Rules},
 };
 
+pub use administrators::Administrators;
 pub use hosts::AllowedHost;
 
 /// A day: every cache and pool that lives shorter than that has moved on.
@@ -58,6 +60,8 @@ pub struct Settings {
     pub verify_sql: Option<String>,
     /// `ALLOWED_HOSTS`: where requests for API keys may go; nowhere by default.
     pub allowed_hosts: Vec<AllowedHost>,
+    /// `ADMINISTRATOR_SECRETS`: which secrets `masterarn` may name.
+    pub administrators: Administrators,
     /// `TLS_CA_FILE`: a PEM file of roots that are trusted beside the built-in ones.
     pub tls_ca_file: Option<PathBuf>,
     /// What `AWS_CA_BUNDLE` holds: PEM, the roots to trust for the API in place of Amazon's.
@@ -122,6 +126,12 @@ impl Settings {
             .unwrap_or(USUAL_OVERLAP),
             verify_sql: filled(&variable, "VERIFY_SQL"),
             allowed_hosts: hosts(&variable, "ALLOWED_HOSTS")?,
+            administrators: parsed(
+                &variable,
+                "ADMINISTRATOR_SECRETS",
+                "ARNs of secrets, with * and ? as in IAM's policies",
+            )?
+            .unwrap_or_default(),
             tls_ca_file: filled(&variable, "TLS_CA_FILE").map(PathBuf::from),
             api_roots: filled(&variable, "AWS_CA_BUNDLE")
                 .map(readable)
@@ -375,6 +385,7 @@ mod tests {
             ("OVERLAP_WINDOW", "584542046090years"),
             ("ALLOWED_HOSTS", "api.example.com, https://keys.example.com"),
             ("ALLOWED_HOSTS", "*.example.com"),
+            ("ADMINISTRATOR_SECRETS", "rds/admin"),
             ("AWS_CA_BUNDLE", "/nowhere/ca.pem"),
         ] {
             let error = read(&[(name, value)]).unwrap_err();

@@ -2,6 +2,7 @@
 
 use aws_sdk_lambda::Client;
 use serde_json::Value;
+use wildmatch::WildMatch;
 
 use crate::{
     aws::{self, explain},
@@ -108,22 +109,9 @@ fn several(value: &Value) -> impl Iterator<Item = &Value> {
     list.iter()
 }
 
-/// IAM's wildcards: `*` for anything, `?` for one character.
+/// With IAM's wildcards: `*` for anything, `?` for one character.
 fn fits(pattern: &str, text: &str) -> bool {
-    let mut rest = text.chars();
-    match pattern.chars().next() {
-        None => text.is_empty(),
-        Some('*') => {
-            let pattern = &pattern[1..];
-            fits(pattern, text)
-                || rest
-                    .next()
-                    .is_some_and(|_| fits(&format!("*{pattern}"), rest.as_str()))
-        }
-        Some(wanted) => rest.next().is_some_and(|c| {
-            (wanted == '?' || wanted == c) && fits(&pattern[wanted.len_utf8()..], rest.as_str())
-        }),
-    }
+    WildMatch::new(pattern).matches(text)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `rotatectl local`: the local world's own commands, by the operator's name for them.
 
-#![cfg(all(test, feature = "local"))]
+#![cfg(test)]
+#![cfg(feature = "local")]
 
 mod common;
 

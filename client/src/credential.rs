@@ -281,6 +281,7 @@ impl Credential {
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credential")
+            .field("secret", &self.source.secret)
             .field("version", &self.version)
             .field("stage", &self.stage)
             .field("host", &self.host())

@@ -51,6 +51,11 @@ class Pages(unittest.TestCase):
             for name in re.findall(r"`([^`]+)`", names):
                 self.assertTrue((template.INFRA / name).exists(), name)
 
+    def test_every_variable_takes_null_for_its_default(self):
+        for module in MODULES:
+            for name, body in terraform_docs.blocks(template.INFRA / module, "variable").items():
+                self.assertEqual(body.get("nullable"), False, f"{module} {name}")
+
     def test_each_modules_readme_has_its_inputs_and_outputs(self):
         for module in MODULES:
             folder = template.INFRA / module

@@ -80,7 +80,7 @@ class Parameters(template.Rendered):
                     self.assertEqual(template.refused(base | given), [])
 
     def test_a_list_with_a_fixed_number_of_places_takes_no_more_than_these(self):
-        """Terraform takes any number of them."""
+        """Terraform takes any number of them, but of layers."""
         for name, base, item, most in [
             ("DatabaseSecurityGroupIds", IN_A_VPC, "sg-1", 4),
             ("DatabaseCidrs", IN_A_VPC, "192.0.2.0/24", 4),
@@ -106,6 +106,11 @@ class Parameters(template.Rendered):
     def test_the_longest_name_is_not_too_long_for_what_is_named_after_it(self):
         longest = ACCEPTED["alone"]["FunctionName"][0]
         resources = template.render(EVERYTHING | {"FunctionName": longest})
+        secret = f"arn:aws-us-gov:secretsmanager:ap-southeast-1:123456789012:secret:{'x' * 160}-AbCdEf"
+        made = template.rendered({"SecretArns": [secret]})
+        for logical in [*made["Resources"], *made["Outputs"]]:
+            self.assertLessEqual(len(logical), 255)
+        self.assertTrue(template.refused({"SecretArns": [secret.replace("x-", "xx-")]}))
         rules = template.of_type(resources, "AWS::Events::Rule").values()
         for name in [rule["Name"] for rule in rules] + [f"{longest}-age-check"]:  # Terraform's third rule
             self.assertLessEqual(len(name), 64, name)

@@ -287,7 +287,7 @@ class Module(OnMoto):
         folder = self.terraform.folder("variables")
         folder.mkdir()
         shutil.copy(template.INFRA / "terraform/variables.tf", folder)
-        (folder / "cases.tftest.json").write_text(json.dumps({"variables": {"package": "any"}, "run": runs}))
+        (folder / "cases.tftest.json").write_text(json.dumps({"variables": {"package": "variables.tf"}, "run": runs}))
         self.terraform.done("variables", "init", "-no-color")
         lines = map(json.loads, self.terraform.run("variables", "test", "-json").stdout.splitlines())
         ended = [line["test_run"] for line in lines if line["type"] == "test_run" and line["test_run"]["progress"] == "complete"]

@@ -55,6 +55,7 @@ resource "aws_lambda_function" "function" {
       POOLER_ASKS_SERVER            = tostring(var.pooler_asks_server)
       VERIFY_SQL                    = var.verify_sql
       ALLOWED_HOSTS                 = var.allowed_hosts
+      ADMINISTRATOR_SECRETS         = join(",", var.administrator_secret_arns)
       TLS_CA_FILE                   = var.tls_ca_file
       AWS_CA_BUNDLE                 = var.aws_ca_bundle
       SECRETS_MANAGER_ENDPOINT      = var.secrets_manager_url

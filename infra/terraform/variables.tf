@@ -24,6 +24,10 @@ variable "secret_arns" {
     condition     = alltrue([for item in values(var.secret_arns) : can(regex("^(arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+-[A-Za-z0-9]{6})$", item))])
     error_message = "Full ARNs, not names, with the six characters that the service appended."
   }
+  validation {
+    condition     = length(distinct(values(var.secret_arns))) == length(var.secret_arns)
+    error_message = "Name each secret once."
+  }
 }
 
 variable "administrator_secret_arns" {
@@ -83,8 +87,8 @@ variable "memory_size" {
   default     = 256
   nullable    = false
   validation {
-    condition     = var.memory_size >= 128 && var.memory_size <= 10240
-    error_message = "From 128 to 10240."
+    condition     = var.memory_size >= 128 && var.memory_size <= 10240 && floor(var.memory_size) == var.memory_size
+    error_message = "A whole number from 128 to 10240."
   }
 }
 
@@ -94,8 +98,8 @@ variable "timeout" {
   default     = 60
   nullable    = false
   validation {
-    condition     = var.timeout >= 10 && var.timeout <= 900
-    error_message = "From 10 to 900."
+    condition     = var.timeout >= 10 && var.timeout <= 900 && floor(var.timeout) == var.timeout
+    error_message = "A whole number from 10 to 900."
   }
 }
 
@@ -105,8 +109,8 @@ variable "reserved_concurrency" {
   default     = -1
   nullable    = false
   validation {
-    condition     = var.reserved_concurrency >= -1
-    error_message = "-1 or more."
+    condition     = var.reserved_concurrency >= -1 && floor(var.reserved_concurrency) == var.reserved_concurrency
+    error_message = "A whole number, -1 or more."
   }
 }
 
@@ -137,6 +141,10 @@ variable "overlap_window" {
   type        = string
   default     = "24h"
   nullable    = false
+  validation {
+    condition     = var.overlap_window == "" || can(regex("^(unbounded|([0-9]+ ?[A-Za-z]+ ?)+)$", var.overlap_window))
+    error_message = "A time such as 24h, or unbounded."
+  }
 }
 
 variable "password_length" {
@@ -145,8 +153,8 @@ variable "password_length" {
   default     = 32
   nullable    = false
   validation {
-    condition     = var.password_length >= 16 && var.password_length <= 1024
-    error_message = "From 16 to 1024."
+    condition     = var.password_length >= 16 && var.password_length <= 1024 && floor(var.password_length) == var.password_length
+    error_message = "A whole number from 16 to 1024."
   }
 }
 
@@ -461,6 +469,10 @@ variable "alarm_email" {
   type        = string
   default     = ""
   nullable    = false
+  validation {
+    condition     = var.alarm_email == "" || can(regex("^([^@\\s]+@[^@\\s]+)$", var.alarm_email))
+    error_message = "An address such as oncall@example.com."
+  }
 }
 
 variable "maximum_age_days" {
@@ -469,8 +481,8 @@ variable "maximum_age_days" {
   default     = 0
   nullable    = false
   validation {
-    condition     = var.maximum_age_days >= 0
-    error_message = "0 or more."
+    condition     = var.maximum_age_days >= 0 && floor(var.maximum_age_days) == var.maximum_age_days
+    error_message = "A whole number, 0 or more."
   }
 }
 
@@ -487,8 +499,8 @@ variable "known_readers" {
   default     = []
   nullable    = false
   validation {
-    condition     = !contains(var.known_readers, "")
-    error_message = "A reader without a name: take the empty one out."
+    condition     = alltrue([for item in var.known_readers : can(regex("^([^\"\\\\]+)$", item))])
+    error_message = "ARNs as CloudTrail has them, without quotes and backslashes."
   }
   validation {
     condition     = length(var.known_readers) == 0 || var.trail_log_group != ""
@@ -502,8 +514,8 @@ variable "watched_secrets" {
   default     = "*"
   nullable    = false
   validation {
-    condition     = can(regex("^(\\*([^*]+\\*)*[^*]*)$", var.watched_secrets))
-    error_message = "A pattern that begins with *, and has no two of them side by side."
+    condition     = can(regex("^(\\*([A-Za-z0-9/_+=.@:!-]+\\*)*[A-Za-z0-9/_+=.@:!-]*)$", var.watched_secrets))
+    error_message = "A pattern that begins with *, has no two of them side by side, and else only what names and ARNs have."
   }
 }
 
@@ -544,6 +556,10 @@ variable "package" {
   description = "The function's package: bootstrap.zip for arm64, which `make build` makes."
   type        = string
   nullable    = false
+  validation {
+    condition     = fileexists(var.package)
+    error_message = "There is no such file. `make build ARCH=arm64` makes it."
+  }
 }
 
 variable "tags" {

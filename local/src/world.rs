@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::{
     control,
-    iam::{Iam, PolicyError},
+    iam::{ACCOUNT, Iam, PolicyError},
     key_service::KeyService,
     lambda::{self, Function, FunctionSettings},
     logs,
@@ -122,6 +122,10 @@ impl World {
         if let Some(key_service) = &key_service {
             let host = format!("private:{}", key_service.host());
             env.push(("ALLOWED_HOSTS".to_owned(), host));
+            let administrators = [ADMIN, MASTER].map(|name| {
+                format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-??????")
+            });
+            env.push(("ADMINISTRATOR_SECRETS".to_owned(), administrators.join(",")));
         }
         env.extend(options.function_env);
         let function = Function::new(FunctionSettings {

@@ -131,8 +131,8 @@ pub enum EngineError {
     AdministratorRejected { server: String, user: String },
     /// The administrator's secret leads to another running server.
     #[error(
-        "the administrator's server {server} is not the one where the secret's own credential logs in ({secrets}), which \
-         may be a copy of it: correct the host of either secret"
+        "the administrator's server {server} is not the one where the secret's own credential logs in ({secrets}): it may be a copy, or a \
+         server between here and there lied about who logged in; correct the host of either secret"
     )]
     AnotherInstance { server: String, secrets: String },
     /// The new credential is no proof for the administrator's.

@@ -17,6 +17,7 @@ use crate::{
     event::{RotationEvent, Step},
     password::{Policy, Rules},
     rotation::{Memory, Outcome, Rotation},
+    settings::Administrators,
     store::Which,
 };
 
@@ -36,6 +37,7 @@ pub struct Rehearsal<T> {
     engine: Disturbed<T>,
     memory: RefCell<Arc<Memory>>,
     policy: Policy,
+    administrators: Administrators,
     overlaps: bool,
 }
 
@@ -66,6 +68,8 @@ impl<T: Engine> Rehearsal<T> {
             store,
             memory: RefCell::default(),
             policy: policy.map_err(|error| Violation::new(error.to_string()))?,
+            // whatever the store is asked for
+            administrators: "arn:*".parse().unwrap_or_default(),
             overlaps: case.overlaps,
         })
     }
@@ -106,6 +110,7 @@ impl<T: Engine> Rehearsal<T> {
             store: &&*self.store,
             engine: &self.engine,
             policy: &self.policy,
+            administrators: &self.administrators,
             overlap: Overlap::Bounded(Duration::from_secs(60)),
             now: SystemTime::now(),
             memory: &memory,

@@ -96,6 +96,7 @@ impl SecretStore for &Store {
                 });
             }
             Ok(found.map(|(id, document)| Version {
+                secret: format!("arn:{secret}"),
                 id,
                 document,
                 form: Form::Text,

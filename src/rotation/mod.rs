@@ -27,6 +27,7 @@ use crate::{
     error::Error,
     event::{RotationEvent, Step},
     password::Policy,
+    settings::Administrators,
     store::{SecretStore, StoreError, Version, Versions, Which},
 };
 
@@ -116,6 +117,8 @@ pub struct Rotation<'a, S, T> {
     pub engine: &'a T,
     /// What a new password has to be like.
     pub policy: &'a Policy,
+    /// Which secrets `masterarn` may name.
+    pub administrators: &'a Administrators,
     /// How long the old one of two users, or of two keys, lives on, where its document does not say.
     pub overlap: Overlap,
     /// When the step began.
@@ -153,6 +156,11 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         let version = version.ok_or_else(|| Error::NoAdministrator {
             secret: secret.to_owned(),
         })?;
+        if !self.administrators.admit(&version.secret, rotated) {
+            return Err(Error::AdministratorNotListed {
+                secret: version.secret,
+            });
+        }
         Document::parse_administrator(&version.document, rotated, T::ENGINES).map_err(|source| {
             Error::Administrator {
                 secret: secret.to_owned(),

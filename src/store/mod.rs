@@ -94,6 +94,8 @@ impl Which<'_> {
 /// A version's value.
 #[derive(Debug)]
 pub struct Version {
+    /// The secret's ARN, as the store has it, however it was named.
+    pub secret: String,
     /// The version's id.
     pub id: String,
     /// The text that was stored.

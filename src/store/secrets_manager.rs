@@ -198,6 +198,7 @@ impl SecretStore for SecretsManager {
             }
         };
         Ok(Some(Version {
+            secret: value.arn.unwrap_or_default(),
             id: value.version_id.unwrap_or_default(),
             document: document.into(),
             form,

@@ -13,6 +13,7 @@ mod fuzz;
 mod held;
 mod hostile;
 mod keys;
+mod masters;
 mod refused;
 
 use std::{io::Write, time::Duration};

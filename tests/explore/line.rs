@@ -81,6 +81,7 @@ impl<'a> Line<'a> {
 
     fn version(&self, found: Option<(Version, Credential, u8)>) -> Option<store::Version> {
         found.map(|(version, credential, stored)| store::Version {
+            secret: "arn:secret".to_owned(),
             id: version.to_string(),
             document: self.passwords.document(self.strategy, credential).into(),
             form: Form::Text,
@@ -206,6 +207,7 @@ impl SecretStore for Line<'_> {
         match self.ask(call).await {
             Answer::Value(found) => Ok(self.version(found)),
             Answer::Done => Ok(Some(store::Version {
+                secret: "arn:master".to_owned(),
                 id: "of the administrator".to_owned(),
                 document: r#"{"username":"admin","password":"x","key":"x"}"#.into(),
                 form: Form::Text,

@@ -19,6 +19,7 @@ use secret_rotation::{
     event::RotationEvent,
     password::{Policy, Rules},
     rotation::{Memory, Outcome, Rotation},
+    settings::Administrators,
 };
 
 use crate::{
@@ -60,6 +61,7 @@ pub(crate) struct Steps {
     pub(crate) strategy: Strategy,
     mistake: Option<Mistake>,
     policy: Policy,
+    administrators: Administrators,
     passwords: Passwords,
     /// The client crate's places, likewise.
     pub(crate) clients: Clients,
@@ -101,6 +103,7 @@ impl Steps {
             strategy,
             mistake,
             policy,
+            administrators: "arn:master".parse().unwrap(),
             passwords,
             clients: Clients::new(),
             nodes: Vec::new(),
@@ -210,6 +213,7 @@ impl Steps {
                     store: $world,
                     engine: $world,
                     policy: &self.policy,
+                    administrators: &self.administrators,
                     overlap: Overlap::Bounded(WINDOW),
                     now: time(start.now),
                     memory,

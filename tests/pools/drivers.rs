@@ -9,7 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_postgres::Config;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::common::until;
+use crate::common::{LONG, until};
 
 pub(crate) enum Pool {
     Deadpool(pool::deadpool::Pool),
@@ -59,12 +59,15 @@ impl Pool {
             move |pool| pool.max_size(room),
         );
         let bb8 = pool::bb8::pool_with(secret, config("bb8"), tls, settings, move |pool| {
-            pool.max_size(small)
+            // none is to pass because it is tried again
+            pool.max_size(small).connection_timeout(LONG)
         });
         let options = PgConnectOptions::new_without_pgpass()
             .application_name(&format!("sqlx-{of}"))
             .ssl_root_cert(world.postgres().ca_file());
-        let of_size = PgPoolOptions::new().max_connections(small);
+        let of_size = PgPoolOptions::new()
+            .max_connections(small)
+            .acquire_timeout(LONG);
         let sqlx = pool::sqlx::pool_with(secret, options, of_size, settings);
         [
             Self::Deadpool(deadpool.unwrap()),

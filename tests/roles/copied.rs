@@ -63,6 +63,29 @@ async fn a_role_that_only_a_superuser_alters_is_an_obstacle_whose_cure_holds() {
     }
 }
 
+/// A rotation goes on, for a superuser whose password has leaked is worse; and says what it is.
+#[tokio::test]
+async fn a_superuser_who_can_be_rotated_is_warned_of() {
+    let world = world().await;
+    let (single, pair) = (world.single_user(), world.alternating_users());
+    let (role, base) = (world.role(), world.alternating_role());
+    let sql = format!(
+        "ALTER ROLE {role} SUPERUSER; ALTER ROLE {base} SUPERUSER; ALTER ROLE {} SUPERUSER",
+        administrator(&world)
+    );
+    execute(&world, &sql).await;
+    for (secret, user) in [(single, role), (pair, base)] {
+        let said = warnings(&rotate(&world, secret).await, "RoleIsSuperuser");
+        assert!(
+            said[0].contains(&format!("{user} is a superuser: who reads")),
+            "{said:?}"
+        );
+        execute(&world, &cure(&said[0])).await;
+        let said = warnings(&rotate(&world, secret).await, "RoleIsSuperuser");
+        assert!(said.is_empty(), "{said:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_single_user_that_replicates_is_an_obstacle_only_where_it_may_not_alter_itself() {
     let world = world().await;

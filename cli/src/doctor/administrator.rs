@@ -7,6 +7,7 @@ use secret_rotation::{
         EngineError, Obstacle,
         postgres::{Postgres, Session},
     },
+    settings::Administrators,
 };
 
 use super::{
@@ -28,6 +29,7 @@ pub(super) async fn read(
     client: &Client,
     secret: &str,
     rotated: &Document,
+    listed: &Administrators,
 ) -> Result<Document, Verdict> {
     let value = client.get_secret_value().secret_id(secret).send().await;
     let value = value.map_err(
@@ -46,6 +48,14 @@ pub(super) async fn read(
             ),
         },
     )?;
+    let arn = value.arn.as_deref().unwrap_or(secret);
+    if !listed.admit(arn, rotated) {
+        let what = format!(
+            "\"masterarn\" names {arn}, which is none of the function's ADMINISTRATOR_SECRETS"
+        );
+        let advice = "correct \"masterarn\", or list that secret there (AdministratorSecretArns of the deployment)";
+        return Err(Verdict::wrong(what, Cure::advice(advice)));
+    }
     let json = text(value.secret_string, value.secret_binary).unwrap_or_default();
     Document::parse_administrator(&json, rotated, ENGINES).map_err(|error| {
         Verdict::wrong(
@@ -62,6 +72,7 @@ pub(super) async fn obstacles(
     postgres: &Postgres<'_>,
     proven: Option<&Session>,
     current: &Document,
+    listed: &Administrators,
     shell: &Shell,
 ) -> [Verdict; 2] {
     let not_asked = |verdict| {
@@ -84,7 +95,7 @@ pub(super) async fn obstacles(
     };
     let administrator = match current.administrator() {
         None => None,
-        Some(secret) => match read(client, secret, current).await {
+        Some(secret) => match read(client, secret, current, listed).await {
             Ok(administrator) => Some((secret, administrator)),
             Err(verdict) => return not_asked(verdict),
         },

@@ -6,6 +6,7 @@ use aws_sdk_secretsmanager::Client;
 use secret_rotation::{
     document::Document,
     engine::{Engine, Login, api_key::ApiKey},
+    settings::Administrators,
 };
 
 use super::{
@@ -22,6 +23,8 @@ pub(super) struct Service<'a> {
     pub(super) client: &'a Client,
     pub(super) engine: ApiKey<'a>,
     pub(super) document: &'a Document,
+    /// What the function may take for a master secret.
+    pub(super) listed: &'a Administrators,
     pub(super) shell: &'a Shell,
 }
 
@@ -111,10 +114,11 @@ impl Service<'_> {
 
     async fn master(&self) -> Verdict {
         let secret = self.document.administrator().unwrap_or_default();
-        let master = match administrator::read(self.client, secret, self.document).await {
-            Ok(master) => master,
-            Err(verdict) => return verdict,
-        };
+        let master =
+            match administrator::read(self.client, secret, self.document, self.listed).await {
+                Ok(master) => master,
+                Err(verdict) => return verdict,
+            };
         match self.engine.listed(self.document, &master).await {
             Ok(Some(keys)) => Verdict::ok(format!("the service lists {keys} keys to its holder")),
             Ok(None) => Verdict::ok(

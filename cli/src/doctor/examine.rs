@@ -96,6 +96,7 @@ impl Doctor<'_> {
                         client: &self.secrets,
                         engine: ApiKey::new(&self.https, settings, LIMITS),
                         document,
+                        listed: &settings.administrators,
                         shell: &self.shell,
                     };
                     findings.extend(service.examine(&versions, &placed, now).await);
@@ -117,6 +118,7 @@ impl Doctor<'_> {
                 roots: &self.roots,
                 trust: self.trust(known.as_ref()),
                 document,
+                listed: &settings.administrators,
                 secret_arn: arn,
                 shell: &self.shell,
             };

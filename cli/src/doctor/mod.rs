@@ -152,6 +152,7 @@ pub async fn run(
             client: &doctor.secrets,
             secret: doctor.secret,
             postgres: doctor.postgres(&report.settings),
+            listed: &report.settings.administrators,
             yes: arguments.yes,
         };
         let Some(done) = repair.offer(&tools).await? else {

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use secret_rotation::{
     document::Document,
     engine::{EngineError, postgres::Postgres},
+    settings::Administrators,
 };
 
 use super::{
@@ -56,6 +57,7 @@ pub(super) struct Tools<'a> {
     pub(super) client: &'a Client,
     pub(super) secret: &'a str,
     pub(super) postgres: Postgres<'a>,
+    pub(super) listed: &'a Administrators,
     /// Takes the questions for answered that need nobody's eyes.
     pub(super) yes: bool,
 }
@@ -132,7 +134,8 @@ async fn restore(
     administrator: &str,
     document: &Document,
 ) -> Result<String, Error> {
-    let read = super::administrator::read(tools.client, administrator, document).await;
+    let read =
+        super::administrator::read(tools.client, administrator, document, tools.listed).await;
     let administrator = read.map_err(|verdict| Error::Administrator(verdict.what().to_owned()))?;
     tools.postgres.restore(&administrator, document).await?;
     Ok(format!(

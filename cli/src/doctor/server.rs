@@ -6,6 +6,7 @@ use aws_sdk_secretsmanager::Client;
 use secret_rotation::{
     document::Document,
     engine::postgres::{Postgres, Roots, Session},
+    settings::Administrators,
 };
 
 use super::{
@@ -27,6 +28,8 @@ pub(super) struct Server<'a> {
     pub(super) roots: &'a Roots,
     pub(super) trust: Trust,
     pub(super) document: &'a Document,
+    /// What the function may take for an administrator.
+    pub(super) listed: &'a Administrators,
     pub(super) secret_arn: &'a str,
     pub(super) shell: &'a Shell,
 }
@@ -67,8 +70,15 @@ impl Server<'_> {
         let proven = answers.proven();
         findings.push(Finding::new("hashing", logins::hashing(proven).await));
         let (client, postgres) = (self.client, self.postgres);
-        let [rights, roles] =
-            administrator::obstacles(client, postgres, proven, self.document, self.shell).await;
+        let [rights, roles] = administrator::obstacles(
+            client,
+            postgres,
+            proven,
+            self.document,
+            self.listed,
+            self.shell,
+        )
+        .await;
         findings.push(Finding::new("administrator", rights));
         findings.push(Finding::new("roles", roles));
         findings

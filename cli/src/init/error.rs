@@ -81,6 +81,12 @@ pub enum Error {
         "there is no function {function} here, and nothing was changed: deploy it, or correct --function"
     )]
     NoFunction { function: String },
+    /// The function's operator does not list the administrator.
+    #[error(
+        "{secret} is none of the ADMINISTRATOR_SECRETS of {function}, and nothing was changed: add it to AdministratorSecretArns, deploy, \
+         and run this again"
+    )]
+    NotListed { secret: String, function: String },
     /// The function's policy does not name the service.
     #[error(
         "Secrets Manager may not invoke the function, and nothing was changed: allow it with  {allow}  and run this again"

@@ -10,6 +10,7 @@ use super::{Error, Tools, found::Found, place, wanted::Wanted};
 use crate::{
     aws::{self, Place, explain},
     policy::{self, Admits},
+    settings,
 };
 
 /// RotateSecret says the same at the end: where Lambda's own endpoint is not reached from here, that is waited for.
@@ -29,7 +30,7 @@ pub(super) async fn look(
         return Ok(());
     };
     let place = place::of(tools, wanted, found);
-    let admitted = admitted(tools, configuration, function, place);
+    let admitted = admitted(tools, wanted, configuration, function, place);
     match timeout(PATIENCE, admitted).await {
         Ok(Err(Error::Aws(error))) if error.is_transient() => Ok(()),
         Ok(admitted) => admitted,
@@ -39,6 +40,7 @@ pub(super) async fn look(
 
 async fn admitted(
     tools: &Tools<'_>,
+    wanted: &Wanted,
     configuration: &SdkConfig,
     function: &str,
     place: Option<Place>,
@@ -54,10 +56,22 @@ async fn admitted(
         }
         Err(error) => return Err(error.into()),
     }
+    // what may not be read is no obstacle: a rotation says it
+    let administrator = &wanted.administrator_arn;
+    if wanted.document.administrator().is_some()
+        && let Some(settings) = settings::of_function(&client, function).await
+        && !settings
+            .administrators
+            .admit(administrator, &wanted.document)
+    {
+        return Err(Error::NotListed {
+            secret: administrator.clone(),
+            function: function.to_owned(),
+        });
+    }
     let Some(place) = place else {
         return Ok(());
     };
-    // whether it may be read is no condition: then RotateSecret says it at the end
     let Ok(policy) = policy::of(&client, function).await else {
         return Ok(());
     };

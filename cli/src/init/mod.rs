@@ -57,7 +57,7 @@ use crate::{
 /// It needs secretsmanager:GetSecretValue on the administrator's secret; DescribeSecret, CreateSecret and GetSecretValue on the new
 /// one; and the network to the database. With --kms-key it needs kms:GenerateDataKey and kms:Decrypt on the key, with --replica
 /// secretsmanager:ReplicateSecretToRegions, with --function secretsmanager:RotateSecret and lambda:InvokeFunction on the function; with
-/// lambda:GetPolicy it also sees beforehand whether Secrets Manager may invoke it.
+/// lambda:GetPolicy and GetFunctionConfiguration it sees before anything is stored what a rotation would find.
 /// Where the administrator's secret has a key of yours, it needs kms:Decrypt on that one too.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:

@@ -60,6 +60,18 @@ async fn an_awspending_that_was_left_over_and_a_key_that_was_deleted_are_mended_
     doctor(&world, &[secret], "").await.assert_ok();
 }
 
+/// Who writes the secret would have an operator's rights send another service's master secret.
+#[tokio::test]
+async fn a_master_secret_that_is_not_listed_is_sent_nowhere_and_is_told() {
+    let listed = options_with(&[(
+        "ADMINISTRATOR_SECRETS",
+        "arn:aws:secretsmanager:*:secret:others/*",
+    )]);
+    let world = world(listed.with_key_service()).await;
+    let said = doctor(&world, &[world.api_key()], "").await;
+    said.assert_only_wrong("master", "none of the function's ADMINISTRATOR_SECRETS");
+}
+
 #[tokio::test]
 async fn a_master_secret_that_the_service_rejects_is_found() {
     let world = world_with_key().await;

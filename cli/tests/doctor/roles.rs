@@ -147,6 +147,17 @@ async fn a_connection_that_replicates_as_the_user_is_told() {
 }
 
 #[tokio::test]
+async fn a_superuser_is_warned_of() {
+    let world = world(options()).await;
+    let (secret, role) = (world.single_user(), world.role());
+    execute(&world, &format!("ALTER ROLE {role} SUPERUSER")).await;
+    let said = doctor(&world, &[secret], "").await;
+    said.assert_warns(&["roles"]);
+    let what = format!("{role} is a superuser: who reads its secret has the whole server");
+    assert!(said.stdout.contains(&what), "{}", said.stdout);
+}
+
+#[tokio::test]
 async fn policies_and_defaults_that_look_at_session_user_are_told_of_two_users() {
     let world = world(options()).await;
     let secret = world.alternating_users();

@@ -6,8 +6,8 @@ use serde_json::json;
 use crate::{
     NEW, assert_logs_in, assert_nothing_was_made,
     common::{
-        administrator, called, document, execute, inject_error, options, put, rotated, run, start,
-        stdout_of, within, world,
+        administrator, called, document, execute, inject_error, options, options_with, put,
+        rotated, run, start, stdout_of, within, world,
     },
     current, describe, init, new_role, settled,
 };
@@ -160,6 +160,23 @@ async fn a_function_that_secrets_manager_may_not_invoke_is_told_with_the_command
     within(&mut shell, world.endpoint()).args(["-c", allow]);
     run(shell).await.success();
     run(init(&world, &role, &FUNCTION)).await.success();
+    settled(&world).await;
+}
+
+#[tokio::test]
+async fn an_administrator_that_the_function_may_not_take_is_found_before_anything_is_stored() {
+    let listed = options_with(&[(
+        "ADMINISTRATOR_SECRETS",
+        "arn:aws:secretsmanager:*:secret:others/*",
+    )]);
+    let world = start(listed).await;
+    let role = new_role(&world);
+    let expected =
+        "is none of the ADMINISTRATOR_SECRETS of secret-rotation, and nothing was changed";
+    refuses(&world, &role, &FUNCTION, expected).await;
+    // a single user has no administrator
+    let given = [&FUNCTION[..], &["--single-user"]].concat();
+    run(init(&world, &role, &given)).await.success();
     settled(&world).await;
 }
 

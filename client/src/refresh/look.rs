@@ -169,6 +169,8 @@ mod tests {
         assert!((11..=14).contains(&asked), "{asked} in 10 hours");
 
         // nobody knows any more, so it is as if it had been asked when it was last told
+        secret.refresh().await.unwrap();
+        provider.times();
         let gone = Instant::now();
         drop(hearing);
         sleep(5 * MINUTE).await;

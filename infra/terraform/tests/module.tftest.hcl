@@ -44,6 +44,55 @@ run "a_name_in_place_of_an_arn_is_refused" {
   expect_failures = [var.secret_arns]
 }
 
+run "a_secret_that_is_named_twice_is_refused" {
+  command = plan
+  variables {
+    secret_arns = {
+      orders = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:orders/db-AbCdEf"
+      stock  = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:orders/db-AbCdEf"
+    }
+  }
+  expect_failures = [var.secret_arns]
+}
+
+run "a_fraction_in_place_of_a_whole_number_is_refused" {
+  command = plan
+  variables {
+    memory_size          = 256.5
+    timeout              = 60.5
+    password_length      = 20.5
+    reserved_concurrency = 1.5
+    maximum_age_days     = 0.5
+  }
+  expect_failures = [var.memory_size, var.timeout, var.password_length, var.reserved_concurrency, var.maximum_age_days]
+}
+
+run "a_package_that_was_not_built_is_refused" {
+  command = plan
+  variables {
+    package = "bootstrap.zip"
+  }
+  expect_failures = [var.package]
+}
+
+run "null_is_the_default" {
+  command = plan
+  variables {
+    vpc_id              = null
+    subnet_ids          = null
+    database_ports      = null
+    schedule_expression = null
+    known_readers       = null
+    alarm_email         = null
+    function_name       = null
+    tags                = null
+  }
+  assert {
+    condition     = aws_lambda_function.function.function_name == "secret-rotation"
+    error_message = "null is not the default."
+  }
+}
+
 run "an_alias_in_place_of_a_key_is_refused" {
   command = plan
   variables {

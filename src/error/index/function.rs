@@ -19,6 +19,11 @@ pub(super) const LINES: &[Texts] = &[
         "correct `masterarn`; for a single user that changes its own password, take it out",
     ),
     (
+        "AdministratorNotListed",
+        "`masterarn` names a secret that is not among the function's `ADMINISTRATOR_SECRETS`, so it was not used",
+        "correct `masterarn` (see in CloudTrail who stored it); if it is right, add it to `AdministratorSecretArns`, and deploy again",
+    ),
+    (
         "AnotherServer",
         "AWSPENDING or AWSPREVIOUS names another server than AWSCURRENT, so nothing was sent there",
         "see in CloudTrail who stored it (PutSecretValue); correct the secret, then rotate again",

@@ -345,7 +345,9 @@ mod tests {
 
     /// From 1970 to the first of this month.
     fn days_before(year: u64, month: u64) -> u64 {
-        let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let is_leap = |year: u64| {
+            year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+        };
         let years = (1970..year).map(|year| 365 + u64::from(is_leap(year)));
         let february = 28 + u64::from(is_leap(year));
         let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30];

@@ -1,0 +1,91 @@
+//! The writer of a secret names as master secret what is not theirs: the operator's list is not for them to change.
+
+use serde_json::json;
+
+use super::{edit, error, options, service};
+use crate::common::{arn, call, options_with, rotate, start};
+
+const LIST: &str = "ADMINISTRATOR_SECRETS";
+
+/// Of this account and region, in place of the six characters that nobody knows before.
+fn listed(name: &str) -> String {
+    format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:{name}-??????")
+}
+
+#[tokio::test]
+async fn a_secret_that_the_function_may_read_and_that_is_not_listed_is_no_master() {
+    let world = start(options("1h")).await;
+    let others = json!({ "key": "another service's", "password": "another application's" });
+    let input = json!({ "Name": "others/secret", "SecretString": others.to_string() });
+    call(&world, "CreateSecret", input).await;
+    // by its ARN, by its name, as a part of its ARN, and a rotated secret of this very function
+    let full = arn(&world, "others/secret");
+    let masters = [
+        full.clone(),
+        "others/secret".to_owned(),
+        full[..full.len() - 7].to_owned(),
+        arn(&world, world.api_key()),
+        arn(&world, world.single_user()),
+    ];
+    for master in masters {
+        edit(&world, |document| {
+            document["masterarn"] = master.clone().into()
+        })
+        .await;
+        let before = service(&world).keys();
+        let rotation = rotate(&world, world.api_key()).await;
+        let (kind, message) = error(&rotation);
+        assert_eq!(kind, "AdministratorNotListed", "{message}");
+        assert!(message.contains("AdministratorSecretArns"), "{message}");
+        assert!(!message.contains("another"), "{message}");
+        assert_eq!(service(&world).keys(), before, "{master}");
+    }
+}
+
+/// However it is named: what is held against the list is the ARN that the service answers.
+#[tokio::test]
+async fn a_listed_secret_may_be_named_without_its_six_characters() {
+    let world = start(options("1h")).await;
+    service(&world).set_limit(usize::MAX);
+    let full = arn(&world, "demo/mail/master");
+    for named in ["demo/mail/master", &full[..full.len() - 7], &full] {
+        edit(&world, |document| document["masterarn"] = named.into()).await;
+        assert!(rotate(&world, world.api_key()).await.succeeded, "{named}");
+    }
+}
+
+#[tokio::test]
+async fn where_nothing_is_listed_no_service_is_asked_and_with_the_list_the_same_secret_rotates() {
+    for (listed, rotates) in [
+        (String::new(), false),
+        ("arn:aws:secretsmanager:*:secret:others/*".to_owned(), false),
+        (listed("demo/mail/master"), true),
+        (
+            "arn:aws:secretsmanager:*:secret:demo/mail/*".to_owned(),
+            true,
+        ),
+    ] {
+        let world = start(options_with(&[(LIST, &listed)]).with_key_service()).await;
+        let rotation = rotate(&world, world.api_key()).await;
+        match rotates {
+            true => assert!(rotation.succeeded, "{listed}: {rotation:?}"),
+            false => assert_eq!(error(&rotation).0, "AdministratorNotListed", "{listed}"),
+        }
+    }
+}
+
+/// Where there is a list, a server's administrator has to be on it too.
+#[tokio::test]
+async fn another_applications_secret_is_nobodys_administrator_where_the_administrators_are_listed()
+{
+    let world = start(options_with(&[(LIST, &listed("demo/admin"))])).await;
+    let secret = world.alternating_users();
+    assert!(rotate(&world, secret).await.succeeded);
+    let mut document = crate::common::current(&world, secret).await;
+    document["masterarn"] = arn(&world, world.single_user()).into();
+    crate::common::put(&world, secret, document).await;
+    let before = world.postgres().logins(world.role()).unwrap();
+    let rotation = rotate(&world, secret).await;
+    assert_eq!(error(&rotation).0, "AdministratorNotListed");
+    assert_eq!(world.postgres().logins(world.role()).unwrap(), before);
+}
