@@ -29,6 +29,7 @@ pub mod memory;
 pub mod postgres;
 pub mod secrets_manager;
 pub mod secrets_manager_agent;
+pub mod sts;
 mod stub;
 pub mod vault;
 pub mod world;

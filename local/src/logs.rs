@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    iam::{ACCOUNT, Iam, Keys, Role},
+    iam::{ACCOUNT, Iam, Keys, Role, TokenError},
     lambda::{Function, LogLine},
 };
 
@@ -50,7 +50,7 @@ async fn serve(
     let answer = match operation.as_str() {
         "FilterLogEvents" => serde_json::from_slice(&body)
             .map_err(|error| Refused("InvalidParameterException", error.to_string()))
-            .and_then(|input| may_filter(caller.as_deref(), &function, &input).map(|()| input))
+            .and_then(|input| may_filter(&caller, &function, &input).map(|()| input))
             .and_then(|input| filter_log_events(&function, input)),
         other => Err(Refused(
             "UnknownOperationException",
@@ -86,12 +86,14 @@ struct FilterLogEvents {
 }
 
 fn may_filter(
-    caller: Option<&Role>,
+    caller: &Result<Option<Role>, TokenError>,
     function: &Function,
     input: &FilterLogEvents,
 ) -> Result<(), Refused> {
-    let Some(caller) = caller else {
-        return Ok(());
+    let caller = match caller {
+        Ok(Some(caller)) => caller,
+        Ok(None) => return Ok(()),
+        Err(error) => return Err(Refused(error.code(), error.to_string())),
     };
     let region = function.region();
     let group = format!(

@@ -26,6 +26,7 @@ use crate::{
     logs,
     postgres::{self, Postgres},
     secrets_manager::{SecretsManager, ServiceError},
+    sts,
 };
 
 pub use self::{options::Options, ready::Ready};
@@ -145,6 +146,7 @@ impl World {
         let router = secrets_manager.router().merge(lambda);
         let router = router.merge(control::router(&secrets_manager));
         let router = logs::beside(router, function.clone(), secrets_manager.iam().clone());
+        let router = sts::beside(router, secrets_manager.iam().clone());
         let server = tokio::spawn(async move {
             // it ends when this task is aborted
             let _ = axum::serve(listener, router).await;

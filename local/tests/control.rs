@@ -7,7 +7,7 @@ mod common;
 use std::{net::SocketAddr, process::Command, sync::Arc};
 
 use common::{REGION, invoked, serve};
-use local::{control, invocation::Invoke, secrets_manager::SecretsManager};
+use local::{control, invocation::Invoke, secrets_manager::SecretsManager, sts};
 use serde_json::{Value, json};
 
 struct World {
@@ -20,7 +20,8 @@ impl World {
     async fn start() -> Self {
         let invoke: Invoke = Arc::new(|event| Box::pin(async { invoked(Ok(event)) }));
         let service = SecretsManager::new(REGION, invoke);
-        let address = serve(service.router().merge(control::router(&service))).await;
+        let router = service.router().merge(control::router(&service));
+        let address = serve(sts::beside(router, service.iam().clone())).await;
         let input = json!({ "Name": "demo", "SecretString": "one" });
         service.call("CreateSecret", input).await.unwrap();
         let function = format!("arn:aws:lambda:{REGION}:123456789012:function:rotate");
@@ -168,6 +169,36 @@ assert labels[began['version']] == ['AWSPENDING']
 }
 
 #[tokio::test]
+async fn python_makes_roles_and_assumes_one() {
+    let world = World::start().await;
+    world
+        .python(
+            r#"
+def policy(**statement): return {'Version': '2012-10-17', 'Statement': {'Effect': 'Allow', **statement}}
+trust = policy(Principal={'AWS': '123456789012'}, Action='sts:AssumeRole')
+reader = world('POST', '/_local/roles', {
+    'name': 'reader', 'trust': trust, 'policies': [policy(Action='secretsmanager:GetSecretValue', Resource='*')],
+})['arn']
+world('POST', '/_local/roles', {
+    'name': 'machine', 'trust': trust, 'policies': [policy(Action='sts:AssumeRole', Resource=reader)],
+    'access_key_id': 'AKIAMACHINE',
+})
+assert [role['name'] for role in world('GET', '/_local/roles')['roles']] == ['machine', 'reader']
+
+machine = boto3.Session(aws_access_key_id='AKIAMACHINE', aws_secret_access_key='any')
+try: machine.client('secretsmanager').get_secret_value(SecretId='demo')
+except ClientError as error: assert error.response['Error']['Code'] == 'AccessDeniedException'
+else: raise AssertionError('the machine reads')
+given = machine.client('sts').assume_role(RoleArn=reader, RoleSessionName='test')['Credentials']
+session = boto3.Session(given['AccessKeyId'], given['SecretAccessKey'], given['SessionToken'])
+assert session.client('secretsmanager').get_secret_value(SecretId='demo')['SecretString'] == 'one'
+assert session.client('sts').get_caller_identity()['Arn'].endswith(':assumed-role/reader/test')
+"#,
+        )
+        .await;
+}
+
+#[tokio::test]
 async fn faults_are_listed_until_they_are_used_up_or_cleared() {
     let world = World::start().await;
     for fault in [
@@ -197,6 +228,12 @@ async fn faults_are_listed_until_they_are_used_up_or_cleared() {
 async fn what_is_refused_says_what_is_wrong_and_what_is_allowed() {
     let world = World::start().await;
     let fault = |fault: Value| world.refused("POST", "/_local/faults", fault);
+    let role = |role: Value| world.refused("POST", "/_local/roles", role);
+    let trust = json!({ "Version": "2012-10-17", "Statement": {
+        "Effect": "Allow", "Principal": { "AWS": "123456789012" }, "Action": "sts:AssumeRole",
+    } });
+    let mut with_resource = trust.clone();
+    with_resource["Statement"]["Resource"] = "*".into();
     let get = "GetSecretValue";
     for (refused, wrong, allowed) in [
         (
@@ -310,5 +347,33 @@ async fn what_is_refused_says_what_is_wrong_and_what_is_allowed() {
         assert!(refused.contains(wrong), "{wrong}: {refused}");
         assert!(refused.contains(allowed), "{allowed}: {refused}");
     }
+    for (refused, wrong, allowed) in [
+        (role(json!({ "name": "r" })).await, "missing field", "trust"),
+        (
+            role(json!({ "name": "a b", "trust": trust, "policies": [] })).await,
+            "no role has this name",
+            "letters",
+        ),
+        (
+            role(json!({ "name": "r", "trust": {}, "policies": [] })).await,
+            "no IAM policy",
+            "correct",
+        ),
+        (
+            role(json!({ "name": "r", "trust": with_resource, "policies": [] })).await,
+            "a Resource in a trust policy",
+            "without",
+        ),
+        (
+            role(json!({ "name": "r", "trust": trust, "policies": [], "access_key_id": "ASIA1" }))
+                .await,
+            "ASIA",
+            "AKIAREADER",
+        ),
+    ] {
+        assert!(refused.contains(wrong), "{wrong}: {refused}");
+        assert!(refused.contains(allowed), "{allowed}: {refused}");
+    }
+    assert_eq!(world.get("/_local/roles").await["roles"], json!([]));
     assert_eq!(world.get("/_local/faults").await["faults"], json!([]));
 }

@@ -8,6 +8,8 @@
 //! | `GET /_local/faults` | the faults that are set, with how often each is still met |
 //! | `POST /_local/faults` | sets one, see below |
 //! | `DELETE /_local/faults`, `DELETE /_local/faults/3` | takes back all, or one; requests that hang go on |
+//! | `GET /_local/roles` | the roles that were made, with the access key ids that are theirs |
+//! | `POST /_local/roles` | makes one, or gives it other policies, see below |
 //!
 //! Dates are as `2027-01-31T08:00:00Z`. What is refused is answered with a status of 400 to 499 and
 //! `{"error": "what is wrong: what is allowed"}`.
@@ -24,9 +26,24 @@
 //! | `{"behavior": "lag"}` | a read answers as before the secret's last change |
 //! | `{"behavior": "cut", "when": "after"}` | the connection is closed `before` or `after` its effect, without an answer |
 //!
+//! A role has a `name`, a `trust` policy and `policies`, which are IAM's documents, and perhaps an `access_key_id`, whose calls
+//! are the role's from then on, as those of a machine that has it. Others become the role with AssumeRole, if the trust policy
+//! lets them. An access key id that is no role's may do everything.
+//!
+//! ```json
+//! {
+//!   "name": "reader",
+//!   "trust": { "Version": "2012-10-17", "Statement": {
+//!     "Effect": "Allow", "Principal": { "AWS": "123456789012" }, "Action": "sts:AssumeRole" } },
+//!   "policies": [{ "Version": "2012-10-17", "Statement": {
+//!     "Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": "*" } }]
+//! }
+//! ```
+//!
 //! Nobody is asked who they are: it is a part of the tests, as all of this world.
 
 mod faults;
+mod roles;
 
 use axum::{
     Json, Router,
@@ -43,7 +60,7 @@ use serde_json::{Value, json};
 use crate::secrets_manager::{Due, Event, Fired, SecretsManager};
 
 /// What can be asked for.
-const REQUESTS: [&str; 7] = [
+const REQUESTS: [&str; 9] = [
     "GET /_local/clock",
     "POST /_local/clock",
     "GET /_local/schedule",
@@ -51,6 +68,8 @@ const REQUESTS: [&str; 7] = [
     "POST /_local/faults",
     "DELETE /_local/faults",
     "DELETE /_local/faults/{id}",
+    "GET /_local/roles",
+    "POST /_local/roles",
 ];
 
 /// The face of this service, to be merged with its own.
@@ -63,6 +82,10 @@ pub fn router(service: &SecretsManager) -> Router {
             or_refuse(get(faults::list).post(faults::set).delete(faults::clear)),
         )
         .route("/_local/faults/{id}", or_refuse(delete(faults::clear_one)))
+        .route(
+            "/_local/roles",
+            or_refuse(get(roles::list).post(roles::define)),
+        )
         .route("/_local", or_refuse(MethodRouter::new()))
         .route("/_local/{*rest}", or_refuse(MethodRouter::new()))
         .with_state(service.clone())

@@ -7,7 +7,7 @@ use wildmatch::WildMatch;
 
 /// The keys that the services here answer for. Where a request does not bring one of them, it is absent; a condition on any
 /// other key cannot be judged.
-const KNOWN: [&str; 26] = [
+const KNOWN: [&str; 28] = [
     "aws:PrincipalAccount",
     "aws:PrincipalArn",
     "aws:PrincipalType",
@@ -34,6 +34,8 @@ const KNOWN: [&str; 26] = [
     "secretsmanager:SecretPrimaryRegion",
     "secretsmanager:VersionId",
     "secretsmanager:VersionStage",
+    "sts:ExternalId",
+    "sts:RoleSessionName",
 ];
 
 /// Keys that end with the name of a tag.

@@ -15,44 +15,85 @@
 //! | `condition` | the operators, and the keys that are known |
 //! | `principal` | whom a statement of a resource's policy is about |
 //! | `resource_policy` | such a policy, and what it decides |
+//! | `sessions` | who may act as a role for an hour, and does |
 
 mod condition;
 mod policy;
 mod principal;
 mod resource_policy;
+mod sessions;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use axum::http::{HeaderMap, header::AUTHORIZATION};
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use self::sessions::Definition;
 pub use self::{
     condition::{Keys, UnknownKey},
     policy::{Decision, Policy, PolicyError, Request, decide},
     resource_policy::ResourcePolicy,
+    sessions::{Session, TokenError},
 };
+use crate::clock::Clock;
 
 /// The account in every ARN here; it is the one that AWS's own examples use.
 pub const ACCOUNT: &str = "123456789012";
 
 /// The roles of this world. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Iam(Arc<Mutex<HashMap<String, Arc<Role>>>>);
+pub struct Iam {
+    state: Arc<Mutex<State>>,
+    clock: Clock,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By access key id.
+    keys: HashMap<String, Key>,
+    /// By name.
+    roles: HashMap<String, Definition>,
+}
+
+/// Whose an access key is.
+#[derive(Debug)]
+struct Key {
+    role: String,
+    session_name: String,
+    /// Instead of those that the role was defined with.
+    policies: Option<Vec<Policy>>,
+    /// The token, and the end, of one that AssumeRole gave.
+    session: Option<(String, DateTime<Utc>)>,
+}
+
+impl Key {
+    fn of(role: &str, session_name: &str) -> Self {
+        Self {
+            role: role.to_owned(),
+            session_name: session_name.to_owned(),
+            policies: None,
+            session: None,
+        }
+    }
+}
 
 /// A role that somebody acts as.
 #[derive(Debug)]
 pub struct Role {
     /// None of the account's own key.
     name: Option<String>,
+    session: String,
     policies: Vec<Policy>,
 }
 
 /// Who holds a key that nobody restricted.
 pub(crate) static ROOT: Role = Role {
     name: None,
+    session: String::new(),
     policies: Vec::new(),
 };
 
@@ -94,20 +135,37 @@ impl Iam {
             .iter()
             .map(Policy::parse)
             .collect::<Result<_, _>>()?;
-        let role = Role {
-            name: Some(role.to_owned()),
-            policies,
+        let key = Key {
+            policies: Some(policies),
+            ..Key::of(role, "local")
         };
-        let mut roles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        roles.insert(access_key_id.to_owned(), Arc::new(role));
+        self.lock().keys.insert(access_key_id.to_owned(), key);
         Ok(())
     }
 
+    /// Whose sessions end by this clock.
+    pub(crate) fn new(clock: Clock) -> Self {
+        let state = Arc::default();
+        Self { state, clock }
+    }
+
     /// The role behind a request, or `None` where its key is not restricted.
-    pub fn caller(&self, headers: &HeaderMap) -> Option<Arc<Role>> {
-        let access_key_id = signed_for(headers)?.next()?;
-        let roles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        roles.get(access_key_id).cloned()
+    ///
+    /// # Errors
+    ///
+    /// The key is of a session that is over, or is not known.
+    pub fn caller(&self, headers: &HeaderMap) -> Result<Option<Role>, TokenError> {
+        let key = signed_for(headers).and_then(|mut scope| scope.next());
+        let token = headers.get("x-amz-security-token");
+        let token = token.and_then(|token| token.to_str().ok());
+        match key {
+            Some(key) => self.lock().holder(key, token, self.clock.now()),
+            None => Ok(None),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -120,6 +178,38 @@ pub(crate) fn signed_for(headers: &HeaderMap) -> Option<impl Iterator<Item = &st
 }
 
 impl Role {
+    fn new(name: &str, session: &str, policies: Vec<Policy>) -> Self {
+        Self {
+            name: Some(name.to_owned()),
+            session: session.to_owned(),
+            policies,
+        }
+    }
+
+    /// Its name; none of the account's own key.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The name of the session, `local` where nobody gave one.
+    pub(crate) fn session(&self) -> &str {
+        &self.session
+    }
+
+    /// A request's keys, and those that are about the caller.
+    fn keys(&self, keys: &Keys) -> Keys {
+        let mut keys = keys.clone();
+        let kind = if self.is_root() {
+            "Account"
+        } else {
+            "AssumedRole"
+        };
+        keys.set("aws:PrincipalAccount", [ACCOUNT]);
+        keys.set("aws:PrincipalArn", [self.arn()]);
+        keys.set("aws:PrincipalType", [kind]);
+        keys
+    }
+
     /// Whether the role may do this.
     ///
     /// # Errors
@@ -141,15 +231,7 @@ impl Role {
         resource: &str,
         keys: &Keys,
     ) -> Result<(), Denied> {
-        let mut keys = keys.clone();
-        let kind = if self.is_root() {
-            "Account"
-        } else {
-            "AssumedRole"
-        };
-        keys.set("aws:PrincipalAccount", [ACCOUNT]);
-        keys.set("aws:PrincipalArn", [self.arn()]);
-        keys.set("aws:PrincipalType", [kind]);
+        let keys = self.keys(keys);
         let request = Request {
             action,
             resource,
@@ -194,9 +276,12 @@ impl Role {
     }
 
     /// The ARN of who acts as the role.
-    fn session_arn(&self) -> String {
+    pub(crate) fn session_arn(&self) -> String {
         match &self.name {
-            Some(name) => format!("arn:aws:sts::{ACCOUNT}:assumed-role/{name}/local"),
+            Some(name) => format!(
+                "arn:aws:sts::{ACCOUNT}:assumed-role/{name}/{}",
+                self.session
+            ),
             None => self.arn(),
         }
     }

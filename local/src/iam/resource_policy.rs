@@ -43,11 +43,31 @@ impl ResourcePolicy {
     ///
     /// A statement about the caller, the action and the resource has a condition on a key that is not known here.
     pub fn decide(&self, caller: &Role, request: &Request<'_>) -> Result<Decision, UnknownKey> {
+        self.weigh(caller, request, Concern::Itself)
+    }
+
+    /// The same where what it allows the account counts, too.
+    pub(super) fn decide_with_account(
+        &self,
+        caller: &Role,
+        request: &Request<'_>,
+    ) -> Result<Decision, UnknownKey> {
+        self.weigh(caller, request, Concern::ByAccount)
+    }
+
+    /// An allowance counts from this concern on.
+    fn weigh(
+        &self,
+        caller: &Role,
+        request: &Request<'_>,
+        from: Concern,
+    ) -> Result<Decision, UnknownKey> {
         let mut decision = Decision::NotAllowed;
         for (principals, statement) in &self.statements {
             let concern = principals.iter().map(|named| named.concerns(caller)).max();
             match (concern.unwrap_or(Concern::Not), statement.effect) {
-                (Concern::Not, _) | (Concern::ByAccount, Effect::Allow) => {}
+                (Concern::Not, _) => {}
+                (concern, Effect::Allow) if concern < from => {}
                 (_, Effect::Deny) if statement.applies(request)? => return Ok(Decision::Denied),
                 (_, Effect::Allow) if statement.applies(request)? => decision = Decision::Allowed,
                 _ => {}

@@ -32,8 +32,14 @@ async fn check(
     request: Request,
     next: Next,
 ) -> Response {
-    let Some(caller) = iam.caller(request.headers()) else {
-        return next.run(request).await;
+    let caller = match iam.caller(request.headers()) {
+        Ok(Some(caller)) => caller,
+        Ok(None) => return next.run(request).await,
+        Err(error) => {
+            let body = Json(json!({ "message": error.to_string() }));
+            let code = [("x-amzn-errortype", error.code())];
+            return (StatusCode::FORBIDDEN, code, body).into_response();
+        }
     };
     let action = match request.uri().path().rsplit('/').next() {
         Some("invocations") => "lambda:InvokeFunction",

@@ -160,14 +160,15 @@ impl SecretsManager {
             function_policies: None,
             fired: HashMap::new(),
         };
+        let clock = Clock::default();
         Self {
             shared: Arc::new(Shared {
                 inner: Mutex::new(inner),
                 ended: Notify::new(),
                 invoke,
-                iam: Iam::default(),
+                iam: Iam::new(clock.clone()),
                 home: region.to_owned(),
-                clock: Clock::default(),
+                clock,
                 waiting: Once::new(),
                 rescheduled: Arc::default(),
             }),

@@ -76,9 +76,13 @@ async fn serve(State(service): State<SecretsManager>, headers: HeaderMap, body: 
         Some(Behavior::Lag) => View::Behind,
         _ => View::Now,
     };
-    let caller = service.iam().caller(&headers);
-    let caller = caller.as_deref().unwrap_or(&ROOT);
-    let result = service.perform(Some(caller), region, operation, input.clone(), view);
+    let result = match service.iam().caller(&headers) {
+        Ok(caller) => {
+            let caller = Some(caller.as_ref().unwrap_or(&ROOT));
+            service.perform(caller, region, operation, input.clone(), view)
+        }
+        Err(error) => Err(ServiceError::refused(error.code(), error.to_string())),
+    };
     record(
         result
             .as_ref()
@@ -122,6 +126,8 @@ fn error_body(error: &ServiceError) -> Value {
         "SerializationException",
         "AccessDeniedException",
         "ThrottlingException",
+        "ExpiredTokenException",
+        "UnrecognizedClientException",
     ];
     let field = if front_door.contains(&error.code.as_str()) {
         "message"

@@ -1,0 +1,247 @@
+//! Roles that can be assumed, and the sessions of those who have.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{
+    ACCOUNT, Denied, Iam, Key, Keys, Role, State,
+    policy::{Decision, Policy, PolicyError, Request, decide},
+    resource_policy::ResourcePolicy,
+};
+
+const ASSUME: &str = "sts:AssumeRole";
+
+/// A role that was defined.
+#[derive(Clone, Debug)]
+pub(super) struct Definition {
+    trust: ResourcePolicy,
+    pub(super) policies: Vec<Policy>,
+}
+
+/// What somebody got who assumed a role.
+#[derive(Debug)]
+pub struct Session {
+    /// What they act as.
+    pub role: Role,
+    /// Its calls are the role's.
+    pub access_key_id: String,
+    /// Not looked at.
+    pub secret_access_key: String,
+    /// Has to come with each call.
+    pub token: String,
+    /// When it ends, by the world's clock.
+    pub expires: DateTime<Utc>,
+}
+
+/// Why the token of a call is refused, in AWS's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// The session is over.
+    #[error("The security token included in the request is expired")]
+    Expired,
+    /// There is no such session, or it has another token.
+    #[error("The security token included in the request is invalid.")]
+    Invalid,
+}
+
+impl TokenError {
+    /// The error's code in the JSON protocols.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Expired => "ExpiredTokenException",
+            Self::Invalid => "UnrecognizedClientException",
+        }
+    }
+}
+
+impl Iam {
+    /// Makes a role, or gives the one of this name other policies, which count for its sessions from then on.
+    ///
+    /// `trust` is its trust policy, which says who may assume it; a session of it lasts an hour at most.
+    ///
+    /// # Errors
+    ///
+    /// A policy is not one, or has something in it that is not known here.
+    pub fn define(&self, role: &str, trust: &Value, policies: &[Value]) -> Result<(), PolicyError> {
+        let definition = Definition {
+            trust: trust_policy(trust)?,
+            policies: policies
+                .iter()
+                .map(Policy::parse)
+                .collect::<Result<_, _>>()?,
+        };
+        self.lock().roles.insert(role.to_owned(), definition);
+        Ok(())
+    }
+
+    /// From now on, calls with this access key id are those of a role that was defined, as those of a machine that has it.
+    /// False where no role of this name was.
+    pub fn give(&self, access_key_id: &str, role: &str) -> bool {
+        let mut state = self.lock();
+        let defined = state.roles.contains_key(role);
+        if defined {
+            let key = Key::of(role, "local");
+            state.keys.insert(access_key_id.to_owned(), key);
+        }
+        defined
+    }
+
+    /// The roles that were defined, with the access key ids that are theirs without a session.
+    pub fn roles(&self) -> Vec<(String, Vec<String>)> {
+        let state = self.lock();
+        let keys = |role: &String| {
+            let of_it =
+                |key: &Key| key.role == *role && key.policies.is_none() && key.session.is_none();
+            let mut keys: Vec<String> = state
+                .keys
+                .iter()
+                .filter(|(_, key)| of_it(key))
+                .map(|(id, _)| id.clone())
+                .collect();
+            keys.sort();
+            keys
+        };
+        let mut roles: Vec<_> = state
+            .roles
+            .keys()
+            .map(|role| (role.clone(), keys(role)))
+            .collect();
+        roles.sort();
+        roles
+    }
+
+    /// AssumeRole.
+    ///
+    /// # Errors
+    ///
+    /// The caller may not. Who may not is not told whether there is such a role.
+    pub fn assume(
+        &self,
+        caller: &Role,
+        role_arn: &str,
+        session_name: &str,
+        lasts: Duration,
+        external_id: Option<&str>,
+    ) -> Result<Session, Denied> {
+        let mut state = self.lock();
+        let name = role_arn.strip_prefix(&format!("arn:aws:iam::{ACCOUNT}:role/"));
+        let named = name.and_then(|name| Some((name, state.roles.get(name)?)));
+        let Some((name, definition)) = named else {
+            return Err(not_authorized(caller, role_arn, ""));
+        };
+        let mut keys = caller.keys(&Keys::default());
+        keys.set("sts:ExternalId", external_id);
+        keys.set("sts:RoleSessionName", [session_name]);
+        may_assume(caller, definition, role_arn, &keys)?;
+
+        let session = Session {
+            role: Role::new(name, session_name, definition.policies.clone()),
+            access_key_id: format!("ASIA{}", &random()[..16]),
+            secret_access_key: random(),
+            token: random() + &random(),
+            expires: self.clock.now() + lasts,
+        };
+        let key = Key {
+            session: Some((session.token.clone(), session.expires)),
+            ..Key::of(name, session_name)
+        };
+        state.keys.insert(session.access_key_id.clone(), key);
+        Ok(session)
+    }
+}
+
+impl State {
+    /// Who holds an access key, if it is no one's in particular.
+    pub(super) fn holder(
+        &self,
+        access_key_id: &str,
+        token: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Role>, TokenError> {
+        let Some(key) = self.keys.get(access_key_id) else {
+            // a session of another world's, or of a time before this one was restarted
+            return match access_key_id.starts_with("ASIA") {
+                true => Err(TokenError::Invalid),
+                false => Ok(None),
+            };
+        };
+        if let Some((expected, expires)) = &key.session {
+            if token != Some(expected) {
+                return Err(TokenError::Invalid);
+            }
+            if *expires <= now {
+                return Err(TokenError::Expired);
+            }
+        }
+        let defined = self.roles.get(&key.role).map(|role| &role.policies);
+        let policies = key.policies.as_ref().or(defined);
+        Ok(Some(Role::new(
+            &key.role,
+            &key.session_name,
+            policies.cloned().unwrap_or_default(),
+        )))
+    }
+}
+
+/// Docs: the trust policy has to allow it. Where it allows it to the account, so have the caller's own policies to; where it names
+/// the caller, that is enough in the same account.
+fn may_assume(caller: &Role, role: &Definition, arn: &str, keys: &Keys) -> Result<(), Denied> {
+    let request = Request {
+        action: ASSUME,
+        resource: arn,
+        keys,
+    };
+    let own = match caller.is_root() {
+        true => Decision::Allowed,
+        false => decide(&caller.policies, &request)?,
+    };
+    let trust = role.trust.decide(caller, &request)?;
+    let trusts_account = role.trust.decide_with_account(caller, &request)? == Decision::Allowed;
+    let because = match (own, trust) {
+        (Decision::Denied, _) => " with an explicit deny in an identity-based policy",
+        (_, Decision::Denied) => " with an explicit deny in the role trust policy",
+        (_, Decision::Allowed) => return Ok(()),
+        (Decision::Allowed, Decision::NotAllowed) if trusts_account => return Ok(()),
+        (Decision::NotAllowed, Decision::NotAllowed) if trusts_account => {
+            " because no identity-based policy allows the sts:AssumeRole action"
+        }
+        // as recorded: it is not told from a role that is not there
+        (_, Decision::NotAllowed) => "",
+    };
+    Err(not_authorized(caller, arn, because))
+}
+
+fn not_authorized(caller: &Role, arn: &str, because: &str) -> Denied {
+    Denied::ByPolicy(format!(
+        "User: {} is not authorized to perform: {ASSUME} on resource: {arn}{because}",
+        caller.session_arn()
+    ))
+}
+
+/// A trust policy names no resource (docs): it is about its role.
+fn trust_policy(document: &Value) -> Result<ResourcePolicy, PolicyError> {
+    let mut document = document.clone();
+    let statements = match document.get_mut("Statement") {
+        Some(Value::Array(statements)) => statements.iter_mut().collect(),
+        statement => Vec::from_iter(statement),
+    };
+    for statement in statements {
+        let sid = statement["Sid"].as_str().unwrap_or_default().to_owned();
+        let Some(fields) = statement.as_object_mut() else {
+            continue; // no statement, and whoever reads it says so
+        };
+        if fields.contains_key("Resource") || fields.contains_key("NotResource") {
+            let what = "a Resource in a trust policy".to_owned();
+            return Err(PolicyError::Unknown { sid, what });
+        }
+        fields.insert("Resource".to_owned(), "*".into());
+    }
+    ResourcePolicy::parse(&document)
+}
+
+fn random() -> String {
+    Uuid::new_v4().simple().to_string().to_uppercase()
+}
