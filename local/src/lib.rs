@@ -7,7 +7,7 @@
 //!   [`logs`] is the part of CloudWatch Logs that reads what it writes;
 //! - [`postgres`]: a scratch PostgreSQL server with TLS and scram-sha-256.
 //!
-//! [`iam`] decides what a caller of the first two may do; [`clock`] is the time in all of it, and
+//! [`iam`] decides what a caller of the first two may do, and [`sts`] lets one act as a role; [`clock`] is the time in all of it, and
 //! [`control`] what tests in other languages move and break it with. [`world`] joins them, [`executable`] builds what runs in it, and
 //! [`command`] is `local up` and `local schedule`, for `main.rs` and for rotatectl.
 //!
