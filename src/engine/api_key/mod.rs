@@ -14,6 +14,8 @@
 
 mod addresses;
 mod answer;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod https;
 mod keys;
 mod mint;

@@ -43,6 +43,8 @@ mod doctor;
 mod errors;
 mod facts;
 mod follow;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod instance;
 mod kept;
 mod locks;

@@ -180,3 +180,11 @@ fn query(secret: &str, stage: Stage) -> String {
 fn invalid(message: impl Into<String>) -> ProviderError {
     ProviderError::new(Kind::Invalid, message)
 }
+
+#[cfg(fuzzing)]
+pub(crate) fn told(status: hyper::StatusCode, body: &[u8]) -> String {
+    match Answer::new(status, body.to_vec()).version("secret") {
+        Ok(version) => format!("{version:?}"),
+        Err(error) => error.to_string(),
+    }
+}
