@@ -26,6 +26,8 @@ mod file;
 mod fixed;
 #[cfg(feature = "https")]
 mod https;
+#[cfg(any(feature = "agent", feature = "file"))]
+mod small_file;
 #[cfg(feature = "vault")]
 mod vault;
 
