@@ -14,7 +14,7 @@ use crate::{
     credential::{Asked, Credential, Source},
     error::{BuildError, Error},
     lifetime::{self, Lifetime},
-    provider::{ProviderError, ProviderErrorKind, SecretProvider, Stage, Version},
+    provider::{Previous, ProviderError, ProviderErrorKind, SecretProvider, Stage, Version},
     refresh::{self, Refresher, Settings},
     secret::RotatingSecret,
     slot::Shared,
@@ -82,7 +82,8 @@ impl Builder {
     /// Keeps the version before the current one too, where the store has it: [`Credential::previous`].
     ///
     /// It is asked for with each renewal, which are two questions then. The provider has to allow it: with IAM, `GetSecretValue`
-    /// without a condition on AWSCURRENT. Where it cannot be read, and is not absent, the renewal has failed.
+    /// without a condition on AWSCURRENT. Where it cannot be read, and the store does not say that it is absent, [`build`](Self::build)
+    /// fails; a renewal goes on with the previous version that is known, as [`Credential::previous`] says.
     pub fn keep_previous(self) -> Self {
         Self {
             keeps_previous: true,
@@ -200,7 +201,11 @@ impl Builder {
         };
         loop {
             let error = match refresh::current(self.keeps_previous, fetch).await {
-                Ok(first) => return Ok(first),
+                Ok((version, asked)) => match version.previous {
+                    // nothing is known of it yet, and a verifier without it would refuse good signatures
+                    Previous::Unread(error) => error,
+                    _ => return Ok((version, asked)),
+                },
                 Err(error) => error,
             };
             let delay = delays.next().unwrap_or(refresh::LONGEST_DELAY);

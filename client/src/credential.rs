@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use serde::{Serialize, Serializer, de::DeserializeOwned, ser::SerializeStruct};
 use tokio::time::Instant;
 
-use crate::provider::{Stage, Value, Version};
+use crate::provider::{Previous, Stage, Value, Version};
 
 /// One version of a secret.
 ///
@@ -95,12 +95,34 @@ impl Credential {
         }
     }
 
-    fn before(
-        source: &Arc<Source>,
-        previous: Option<Box<Version>>,
-        asked: Asked,
-    ) -> Option<Arc<Self>> {
-        previous.map(|version| Arc::new(Self::new(source, *version, Stage::Previous, asked)))
+    fn before(source: &Arc<Source>, previous: Previous, asked: Asked) -> Option<Arc<Self>> {
+        match previous {
+            Previous::Read(version) => {
+                Some(Self::new(source, *version, Stage::Previous, asked).into())
+            }
+            Previous::None | Previous::Unread(_) => None,
+        }
+    }
+
+    /// What comes before this version as far as it is known here, where AWSPREVIOUS was not read: what came before it until now, or
+    /// else the current version that it replaces. It has its own age.
+    pub(crate) fn with_previous_known(self, held: &Self, bound: Duration) -> Self {
+        let previous = if held.version == self.version {
+            held.previous.clone()
+        } else {
+            (held.stage == Stage::Current).then(|| {
+                let (stage, previous) = (Stage::Previous, None);
+                Arc::new(Self {
+                    stage,
+                    previous,
+                    ..held.clone()
+                })
+            })
+        };
+        Self {
+            previous: previous.filter(|previous| previous.age() < bound),
+            ..self
+        }
     }
 
     /// The same version without anything in it that is secret.
@@ -164,8 +186,11 @@ impl Credential {
     /// current one, for whatever was signed before a rotation, or is signed by an instance that has not seen it yet.
     ///
     /// None unless [`Builder::keep_previous`](crate::Builder::keep_previous) asks for it, and none if the store has none: a secret that
-    /// never rotated, or one whose label AWSPREVIOUS was taken away, as it should be after a leak. It is of the same answer as
-    /// this version, renewed with it and past its bound with it.
+    /// never rotated, or one whose label AWSPREVIOUS was taken away, as it should be after a leak.
+    ///
+    /// Where AWSPREVIOUS cannot be read, this version is renewed all the same, with a warning. Its previous one stays as it was; if this
+    /// version is new, it is the current version that this one replaced here. The first renewal after the bound of this secret
+    /// drops what was confirmed no more, by its own [`age`](Self::age): a label that was taken away counts then at the latest.
     pub fn previous(&self) -> Option<&Self> {
         self.previous.as_deref()
     }

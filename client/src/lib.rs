@@ -34,7 +34,7 @@
 //! # Signing keys
 //!
 //! A key that signs has to verify for some time after it was replaced. [`Builder::keep_previous`] keeps the version before the
-//! current one too: both are of one answer, [`Credential::previous`]. Let the signature name its key by the version's id:
+//! current one too, in one slot with it: [`Credential::previous`]. Let the signature name its key by the version's id:
 //!
 //! ```
 //! use rotating_secret::{Credential, Error, RotatingSecret};
@@ -56,7 +56,7 @@
 //!
 //! The store keeps AWSPREVIOUS until the next rotation. A token's own expiry is what ends it sooner; after a leak take the label
 //! away (`aws secretsmanager update-secret-version-stage --version-stage AWSPREVIOUS --remove-from-version-id …`), and every
-//! instance refuses that key within a `ttl`.
+//! instance refuses that key within a `ttl`; one that cannot read AWSPREVIOUS, soon after its bound.
 //!
 //! # What asking costs
 //!

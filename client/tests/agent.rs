@@ -8,10 +8,12 @@ use std::{fs, time::Duration};
 
 use common::stores::{begin_tracing, in_environment, tell, text, traced};
 use local::secrets_manager_agent::{Agent as Standin, Fault};
+use nix::{sys::stat::Mode, unistd::mkfifo};
 use rotating_secret::{
     Attempt, BuildError, CredentialGuard, Error, RotatingSecret,
     provider::{Agent, ProviderError, ProviderErrorKind as Kind, SecretProvider, Stage},
 };
+use serde_json::json;
 
 const TOKEN: &str = "the-t0ken-of-these-tests";
 const CURRENT: &str = "AWSCURRENT";
@@ -201,6 +203,25 @@ async fn what_is_not_there_is_absent_and_what_the_agent_does_not_say_is_not() {
 }
 
 #[tokio::test]
+async fn the_answer_for_another_secret_is_an_error_and_the_secret_that_was_asked_for_goes_on() {
+    let (agent, provider) = agent("v1").await;
+    let secret = secret(&provider).await;
+    let of_another = json!({
+        "ARN": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:stock/db-AbCdEf",
+        "Name": "stock/db",
+        "VersionId": "v2",
+        "SecretString": document("v2"),
+    });
+    agent.fail(Fault::Answer(200, of_another.to_string()));
+    let error = failure(&provider).await;
+    assert_eq!(error.kind(), Kind::Invalid);
+    assert!(error.to_string().contains("another secret"), "{error}");
+    agent.fail(Fault::Answer(200, of_another.to_string()));
+    assert!(secret.refresh().await.is_err());
+    assert_eq!(secret.current().unwrap().version(), "v1");
+}
+
+#[tokio::test]
 async fn an_agent_that_does_not_answer_is_out_of_reach_and_asked_again() {
     let (agent, provider) = agent("v1").await;
     agent.fail(Fault::Hang);
@@ -258,6 +279,25 @@ async fn the_tokens_file_is_read_anew_when_the_agent_made_another() {
     fs::write(&path, "a-new-t0ken\n").unwrap();
     let version = provider.fetch_anew("orders/db", Stage::Current).await;
     assert_eq!(version.unwrap().id, "v1");
+}
+
+#[tokio::test]
+async fn a_tokens_file_that_cannot_be_one_is_refused_and_holds_nothing_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let large = folder.path().join("large");
+    fs::write(&large, "t0ken".repeat(4096)).unwrap();
+    let pipe = folder.path().join("pipe");
+    mkfifo(&pipe, Mode::S_IRUSR).unwrap();
+    for (path, part) in [
+        (large.as_path(), "larger than 16 KiB"),
+        (&pipe, "no regular file"),
+        ("/dev/zero".as_ref(), "no regular file"),
+        (folder.path(), "is a directory"),
+    ] {
+        let error = failure(&Agent::with_token_file(1, path)).await;
+        assert_eq!(error.kind(), Kind::Invalid, "{error}");
+        assert!(error.to_string().contains(part), "{error}");
+    }
 }
 
 #[tokio::test]

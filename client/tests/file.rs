@@ -7,7 +7,7 @@ mod common;
 use std::{
     fs,
     os::unix::fs::symlink,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -17,6 +17,7 @@ use std::{
 };
 
 use common::{HOUR, stores::text, volume::Volume};
+use nix::{sys::stat::Mode, unistd::mkfifo};
 use rotating_secret::{
     Error, RotatingSecret,
     provider::{File, ProviderError, ProviderErrorKind as Kind, SecretProvider, Stage},
@@ -284,6 +285,54 @@ async fn what_cannot_be_read_as_a_secret_is_named_and_not_quoted() {
     assert!(error.to_string().contains("holds no file"), "{error}");
     let error = failure(&volume, "/dev/null").await;
     assert!(error.to_string().contains("neither a file"), "{error}");
+}
+
+/// A pipe that nobody writes to: who opens it as a file waits for good.
+fn pipe(path: &Path) {
+    mkfifo(path, Mode::S_IRUSR).unwrap();
+}
+
+#[tokio::test]
+async fn a_pipe_in_a_files_place_is_refused_and_read_by_nobody() {
+    let volume = Volume::with(&[("username", "orders"), ("password", "s3cret")]);
+    let data = volume.path().join("..data");
+    fs::remove_file(data.join("password")).unwrap();
+    pipe(&data.join("password"));
+    let refused = failure(&volume, FOLDER).await;
+    assert_eq!(refused.kind(), Kind::Invalid);
+    assert!(refused.to_string().contains("no regular file"), "{refused}");
+    pipe(&volume.below().join("pipe"));
+    let refused = failure(&volume, "pipe").await;
+    assert!(refused.to_string().contains("neither a file"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_folder_with_more_files_than_a_secret_has_keys_is_refused() {
+    let volume = Volume::with(&[("username", "orders"), ("password", "s3cret")]);
+    let data = volume.path().join("..data");
+    // with the two that are there, one too many, and their order is the file system's
+    for number in 0..1023 {
+        fs::write(data.join(format!("key {number}")), "").unwrap();
+    }
+    let refused = failure(&volume, FOLDER).await;
+    assert_eq!(refused.kind(), Kind::Invalid);
+    assert!(refused.to_string().contains("1024"), "{refused}");
+    fs::remove_file(data.join("key 0")).unwrap();
+    let read = provider(&volume).fetch(FOLDER, Stage::Current).await;
+    let document: Json = serde_json::from_str(text(&read.unwrap())).unwrap();
+    assert_eq!(document.as_object().unwrap().len(), 1024);
+}
+
+#[tokio::test]
+async fn files_that_are_larger_together_than_any_secret_are_refused() {
+    let volume = Volume::with(&[("username", "orders"), ("password", "s3cret")]);
+    let data = volume.path().join("..data");
+    for name in ["one", "two"] {
+        fs::write(data.join(name), "x".repeat(600 * 1024)).unwrap();
+    }
+    let refused = failure(&volume, FOLDER).await;
+    assert_eq!(refused.kind(), Kind::Invalid);
+    assert!(refused.to_string().contains("1 MiB"), "{refused}");
 }
 
 #[tokio::test]

@@ -5,11 +5,14 @@
 mod common;
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicBool, Ordering},
 };
 
-use common::*;
+use common::{
+    stores::{begin_tracing, traced},
+    *,
+};
 use local::world::{Options, World};
 use rotating_secret::{
     Builder, Credential, Error, RotatingSecret,
@@ -191,33 +194,117 @@ async fn both_keys_are_renewed_together_and_past_the_bound_there_is_neither() {
     assert_eq!(keys(&secret), pair("key 3", Some("key 2")));
 }
 
-/// AWSPREVIOUS may not be read; AWSCURRENT may.
+/// AWSCURRENT can be read; AWSPREVIOUS fails like this.
 #[derive(Clone)]
-struct OnlyCurrent(Fixed, Arc<AtomicBool>);
+struct Unreadable(Fixed, Arc<Mutex<Option<Kind>>>);
 
-impl SecretProvider for OnlyCurrent {
+impl Unreadable {
+    fn new(fixed: Fixed) -> Self {
+        Self(fixed, Arc::default())
+    }
+
+    fn fail(&self, kind: impl Into<Option<Kind>>) {
+        *self.1.lock().unwrap() = kind.into();
+    }
+}
+
+impl SecretProvider for Unreadable {
     async fn fetch(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
-        match stage {
-            Stage::Previous if self.1.load(Ordering::SeqCst) => Err(error(Kind::Throttled)),
-            stage => self.0.fetch(secret, stage).await,
+        let failing = *self.1.lock().unwrap();
+        match failing {
+            Some(kind) if stage == Stage::Previous => Err(error(kind)),
+            _ => self.0.fetch(secret, stage).await,
         }
     }
 }
 
+const NOT_ABSENT: [Kind; 4] = [
+    Kind::Throttled,
+    Kind::Unavailable,
+    Kind::AccessDenied,
+    Kind::Invalid,
+];
+
 #[tokio::test(start_paused = true)]
-async fn a_previous_version_that_cannot_be_read_is_not_taken_for_one_that_is_absent() {
-    let (fixed, failing) = (fixed(), Arc::new(AtomicBool::new(false)));
-    let provider = OnlyCurrent(fixed.clone(), failing.clone());
-    let secret = keeping().build(provider).await.unwrap();
-    failing.store(true, Ordering::SeqCst);
-    fixed.set(KEY, Version::text("v3", "key 3"));
-    let failed = secret.refresh().await.unwrap_err();
-    assert!(failed.to_string().contains("throttled"), "{failed}");
-    // as it was, and not half of what is new
-    assert_eq!(keys(&secret), pair("key 2", Some("key 1")));
-    failing.store(false, Ordering::SeqCst);
-    pass(MINUTE).await;
-    assert_eq!(keys(&secret), pair("key 3", Some("key 2")));
+async fn a_previous_version_that_cannot_be_read_stays_and_the_current_one_is_renewed() {
+    begin_tracing();
+    for kind in NOT_ABSENT {
+        let provider = Unreadable::new(fixed());
+        let builder = keeping().ttl(MINUTE).overlap_window(10 * MINUTE);
+        let secret = builder.build(provider.clone()).await.unwrap();
+        let warnings = || traced().matches("AWSPREVIOUS was not read").count();
+        let before = warnings();
+        provider.fail(kind);
+        pass(5 * MINUTE).await;
+        assert_eq!(keys(&secret), pair("key 2", Some("key 1")), "{kind}");
+        assert!(secret.current().unwrap().age() < MINUTE, "{kind}");
+        // another one is current, so what was current is previous, for as long as it could have been used
+        provider.0.set(KEY, Version::text("v3", "key 3"));
+        pass(MINUTE).await;
+        assert_eq!(keys(&secret), pair("key 3", Some("key 2")), "{kind}");
+        let held = secret.current().unwrap();
+        assert_eq!(held.previous().unwrap().stage(), Stage::Previous);
+        pass(7 * MINUTE).await;
+        assert_eq!(keys(&secret), pair("key 3", Some("key 2")), "{kind}");
+        pass(3 * MINUTE).await;
+        assert_eq!(keys(&secret), pair("key 3", None), "{kind}");
+        assert_eq!(warnings() - before, 1, "{kind}");
+        provider.fail(None);
+        pass(MINUTE).await;
+        assert_eq!(keys(&secret), pair("key 3", Some("key 2")), "{kind}");
+        provider.fail(kind);
+        pass(MINUTE).await;
+        assert_eq!(warnings() - before, 2, "{kind}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_previous_version_that_the_service_says_is_absent_goes_at_once() {
+    let provider = Unreadable::new(fixed());
+    let secret = keeping().build(provider.clone()).await.unwrap();
+    provider.fail(Kind::NotFound);
+    secret.refresh().await.unwrap();
+    assert_eq!(keys(&secret), pair("key 2", None));
+    // what is gone does not come back because it cannot be read
+    provider.fail(Kind::AccessDenied);
+    secret.refresh().await.unwrap();
+    assert_eq!(keys(&secret), pair("key 2", None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pending_version_that_was_in_force_is_not_the_previous_one() {
+    let provider = Unreadable::new(fixed());
+    let secret = keeping().build(provider.clone()).await.unwrap();
+    let pending = Version::text("v3", "key 3");
+    provider.0.set_pending(KEY, Some(pending));
+    assert_eq!(secret.recover("v2").await.unwrap().version(), "v3");
+    provider.fail(Kind::AccessDenied);
+    provider.0.set_pending(KEY, None);
+    provider.0.set(KEY, Version::text("v4", "key 4"));
+    secret.refresh().await.unwrap();
+    assert_eq!(keys(&secret), pair("key 4", None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_dropped_is_not_kept_as_the_previous_version() {
+    let provider = Unreadable::new(fixed());
+    let secret = keeping().build(provider.clone()).await.unwrap();
+    provider.fail(Kind::Invalid);
+    provider.0.set(KEY, Version::text("v3", "key 3"));
+    secret.invalidate("v2");
+    secret.usable().await.unwrap();
+    assert_eq!(keys(&secret), pair("key 3", None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_does_not_begin_without_a_previous_version_that_may_be_there() {
+    for kind in NOT_ABSENT {
+        let provider = Unreadable::new(fixed());
+        provider.fail(kind);
+        let refused = keeping().build(provider).await.unwrap_err();
+        let shown = chain(&refused);
+        assert!(shown.contains(kind.name()), "{shown}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

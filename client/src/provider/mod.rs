@@ -26,6 +26,8 @@ mod file;
 mod fixed;
 #[cfg(feature = "https")]
 mod https;
+#[cfg(any(feature = "agent", feature = "file"))]
+mod small_file;
 #[cfg(feature = "vault")]
 mod vault;
 
@@ -180,7 +182,7 @@ pub struct Version {
     /// When it was made, by the store's clock. A store that lags is found out by it.
     pub created: Option<SystemTime>,
     /// The version before it, where that is wanted: asked for by itself, and not by the provider.
-    pub(crate) previous: Option<Box<Version>>,
+    pub(crate) previous: Previous,
     /// Whether the password is a token, which a server asks for in clear.
     pub auth_token: bool,
 }
@@ -194,7 +196,7 @@ impl Version {
             arn: None,
             lease: None,
             created: None,
-            previous: None,
+            previous: Previous::None,
             auth_token: false,
         }
     }
@@ -237,6 +239,16 @@ impl Version {
         let created = Some(created);
         Self { created, ..self }
     }
+}
+
+/// What is known of the version before one.
+#[derive(Clone, Debug)]
+pub(crate) enum Previous {
+    /// The store says that there is none, or nobody asked.
+    None,
+    Read(Box<Version>),
+    /// There may be one.
+    Unread(ProviderError),
 }
 
 /// The secret itself. Debug shows which kind, and no more.

@@ -7,7 +7,7 @@ use super::{Refresher, backoff};
 use crate::{
     credential::{Asked, Credential},
     lifetime::Lifetime,
-    provider::{SecretProvider, Stage, Version},
+    provider::{Previous, ProviderError, SecretProvider, Stage, Version},
     slot::Change,
 };
 
@@ -47,13 +47,21 @@ impl<P: SecretProvider> Refresher<P> {
         let held = last.credential();
         let known = last.is_usable() && held.version() == version.id;
         // the next token of the same login is no new version, and it lives longer
-        let credential = if known && !version.auth_token {
+        let unread = match &version.previous {
+            Previous::Unread(error) => Some(error.clone()),
+            _ => None,
+        };
+        let mut credential = if known && !version.auth_token {
             held.confirmed(version, stage, asked)
         } else {
             Credential::new(&self.source, version, stage, asked)
         };
+        if unread.is_some() && last.is_usable() {
+            credential = credential.with_previous_known(held, self.lifetime.bound);
+        }
         if stage == Stage::Current {
             self.displaced = None;
+            self.warn_of_previous(unread);
         }
         self.schedule(&credential, !known);
         let before = credential
@@ -85,6 +93,18 @@ impl<P: SecretProvider> Refresher<P> {
         }
         self.serve();
         self.tell_age();
+    }
+
+    /// Once, until it is read again.
+    fn warn_of_previous(&mut self, unread: Option<ProviderError>) {
+        let was_unread = std::mem::replace(&mut self.previous_unread, unread.is_some());
+        if let Some(error) = unread.filter(|_| !was_unread) {
+            tracing::warn!(
+                secret = %self.shared.id, %error,
+                "AWSPREVIOUS was not read: the current version is renewed, and the previous one that is known is kept until its bound; \
+                 let this process read AWSPREVIOUS"
+            );
+        }
     }
 
     /// The provider answers.

@@ -26,7 +26,7 @@ use crate::{
     credential::{Asked, Source},
     error::Error,
     lifetime::Lifetime,
-    provider::{ProviderError, ProviderErrorKind, SecretProvider, Stage, Version},
+    provider::{Previous, ProviderError, ProviderErrorKind, SecretProvider, Stage, Version},
     slot::{Change, CredentialGuard, Shared},
 };
 
@@ -88,6 +88,8 @@ pub(crate) struct Refresher<P> {
     recovering: Recovering,
     /// AWSCURRENT that was rejected when AWSPENDING was put in force in its stead.
     displaced: Option<String>,
+    /// AWSPREVIOUS could not be read the last time.
+    previous_unread: bool,
     /// When the version in force was first seen.
     since: Instant,
     /// The versions that were in force before it, and until when a store that lags may still have them.
@@ -126,6 +128,7 @@ impl<P: SecretProvider> Refresher<P> {
             look: Look::default(),
             recovering: Recovering::default(),
             displaced: None,
+            previous_unread: false,
             since: now,
             replaced: Vec::new(),
             shared: shared.clone(),
@@ -345,7 +348,7 @@ pub(crate) async fn answered<T>(
     }
 }
 
-/// AWSCURRENT, and with it AWSPREVIOUS if that is kept: both or neither.
+/// AWSCURRENT, and with it AWSPREVIOUS if that is kept.
 ///
 /// In this order: if another version is promoted between the two questions, AWSPREVIOUS is what was AWSCURRENT for the first
 /// of them, and that one is asked again.
@@ -358,17 +361,20 @@ where
 {
     let (mut version, mut asked) = fetch(Stage::Current).await?;
     if keeps_previous {
-        let previous = match fetch(Stage::Previous).await {
-            Ok((previous, _)) => Some(previous),
-            Err(error) if error.kind() == ProviderErrorKind::NotFound => None,
-            Err(error) => return Err(error),
+        version.previous = match fetch(Stage::Previous).await {
+            Ok((previous, _)) => {
+                if previous.id == version.id {
+                    (version, asked) = fetch(Stage::Current).await?;
+                }
+                // a store without stages may answer with the current one
+                match previous.id == version.id {
+                    true => Previous::None,
+                    false => Previous::Read(Box::new(previous)),
+                }
+            }
+            Err(error) if error.kind() == ProviderErrorKind::NotFound => Previous::None,
+            Err(error) => Previous::Unread(error),
         };
-        if previous.as_ref().is_some_and(|it| it.id == version.id) {
-            (version, asked) = fetch(Stage::Current).await?;
-        }
-        // a store without stages may answer with the current one
-        let previous = previous.filter(|it| it.id != version.id);
-        version.previous = previous.map(Box::new);
     }
     Ok((version, asked))
 }

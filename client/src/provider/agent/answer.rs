@@ -24,6 +24,7 @@ pub(super) struct Answer {
 struct Found {
     #[serde(rename = "ARN")]
     arn: Option<String>,
+    name: Option<String>,
     version_id: String,
     secret_string: Option<SecretString>,
     secret_binary: Option<SecretString>,
@@ -54,13 +55,17 @@ impl Answer {
             return Err(self.refusal(secret));
         }
         // the error would quote what it did not expect
-        let found = serde_json::from_slice(&self.body).ok();
-        found.and_then(Found::version).ok_or_else(|| {
-            let message = format!(
-                "the agent's answer for {secret} is no version of a secret: see what listens at its port"
-            );
+        let found = serde_json::from_slice::<Found>(&self.body).ok();
+        let wrong = |what| {
+            let message =
+                format!("the agent's answer for {secret} is {what}: see what listens at its port");
             ProviderError::new(Kind::Invalid, message)
-        })
+        };
+        if found.as_ref().is_some_and(|found| !found.is_of(secret)) {
+            return Err(wrong("another secret's, or says not whose it is"));
+        }
+        let version = found.and_then(Found::version);
+        version.ok_or_else(|| wrong("no version of a secret"))
     }
 
     fn refusal(&self, secret: &str) -> ProviderError {
@@ -114,6 +119,21 @@ fn by_code(code: &str) -> (Kind, &'static str) {
 }
 
 impl Found {
+    /// Whether it is of the secret that was asked for: by its ARN, without the last part too, or by its name.
+    fn is_of(&self, secret: &str) -> bool {
+        match (&self.arn, &self.name) {
+            (Some(arn), _) if secret.starts_with("arn:") => {
+                arn == secret || without_suffix(arn) == Some(secret)
+            }
+            (_, Some(name)) => name == secret,
+            (Some(arn), None) => {
+                let name = |arn: &str| arn.splitn(7, ':').nth(6) == Some(secret);
+                without_suffix(arn).is_some_and(name)
+            }
+            (None, None) => false,
+        }
+    }
+
     fn version(self) -> Option<Version> {
         let created = self.created();
         let value = match (self.secret_string, self.secret_binary) {
@@ -138,6 +158,12 @@ impl Found {
         let since = Duration::try_from_secs_f64(seconds).ok()?;
         SystemTime::UNIX_EPOCH.checked_add(since)
     }
+}
+
+/// Secrets Manager ends an ARN with a hyphen and six characters of its own, which who asks may leave out.
+fn without_suffix(arn: &str) -> Option<&str> {
+    let (before, suffix) = arn.rsplit_once('-')?;
+    (suffix.len() == 6).then_some(before)
 }
 
 #[cfg(test)]
@@ -183,10 +209,46 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_is_of_the_secret_that_its_arn_or_its_name_says() {
+        const ARN: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders/db-AbCdEf";
+        const PARTIAL: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders/db";
+        const OTHER: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:stock/db-AbCdEf";
+        let asked = ["orders/db", ARN, PARTIAL];
+        for (arn, name, is_of) in [
+            (Some(ARN), Some("orders/db"), [true, true, true]),
+            (Some(ARN), None, [true, true, true]),
+            (None, Some("orders/db"), [true, false, false]),
+            (Some(OTHER), Some("stock/db"), [false; 3]),
+            (Some(OTHER), None, [false; 3]),
+            // of the same name, in another account
+            (
+                Some("arn:aws:secretsmanager:eu-west-1:999999999999:secret:orders/db-AbCdEf"),
+                None,
+                [true, false, false],
+            ),
+            // made anew under the same name, and one whose name only begins alike
+            (
+                Some(&format!("{PARTIAL}-GhIjKl")),
+                None,
+                [true, false, true],
+            ),
+            (Some(&format!("{PARTIAL}/x-AbCdEf")), None, [false; 3]),
+            (Some("arn"), None, [false; 3]),
+            (None, None, [false; 3]),
+        ] {
+            let body = serde_json::json!({
+                "ARN": arn, "Name": name, "VersionId": "v1", "SecretString": "s3cret"
+            });
+            let read = |asked| answer(200, &body.to_string()).version(asked).is_ok();
+            assert_eq!(asked.map(read), is_of, "{arn:?} {name:?}");
+        }
+    }
+
+    #[test]
     fn a_version_is_read_with_its_date_as_a_number_or_as_a_text_and_its_bytes() {
         for date in ["1569534789.046", "\"1569534789.046\""] {
             let body = format!(
-                r#"{{"ARN":"arn","Name":"n","VersionId":"v1","SecretBinary":"AQID","VersionStages":[],"CreatedDate":{date}}}"#
+                r#"{{"ARN":"arn","Name":"orders/db","VersionId":"v1","SecretBinary":"AQID","VersionStages":[],"CreatedDate":{date}}}"#
             );
             let version = answer(200, &body).version("orders/db").unwrap();
             assert_eq!(

@@ -10,7 +10,7 @@ mod answer;
 mod ask;
 
 use std::{
-    env, fmt, fs, io,
+    env, fmt, io,
     path::PathBuf,
     sync::{
         Arc,
@@ -20,19 +20,25 @@ use std::{
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::SecretString;
+use tokio::task::spawn_blocking;
 
 use self::answer::Answer;
-use super::{ProviderError, ProviderErrorKind as Kind, SecretProvider, Stage, Version};
+use super::{ProviderError, ProviderErrorKind as Kind, SecretProvider, Stage, Version, small_file};
 
 const PORT: u16 = 2773;
 
 /// Where the agent's own installation leaves its token.
 const TOKEN_FILE: &str = "/var/run/awssmatoken";
 
+/// No header that carries a token is larger.
+const LARGEST_TOKEN: u64 = 16 * 1024;
+
 /// AWS's Secrets Manager Agent, or the AWS Parameters and Secrets Lambda extension, on this machine.
 ///
 /// A secret's id is its name or its ARN. The rights are the agent's: `secretsmanager:GetSecretValue` and `DescribeSecret` on
 /// the secret, and the use of its KMS key.
+///
+/// An answer whose ARN or name is not that of the secret that was asked for is an error.
 ///
 /// The agent has a cache of its own, for 5 minutes by default (`ttl_seconds`). It answers what a lifetime's end asks; so a
 /// version may be older than [`age`](crate::Credential::age) says, by that time, and by the length of an outage too, through
@@ -104,7 +110,7 @@ impl Agent {
         Self::of(port, Token::Given(token.into()))
     }
 
-    /// At this port of this machine, with the token that this file holds when a request is made.
+    /// At this port of this machine, with the token that this file holds when a request is made: a regular file of 16 KiB at most.
     pub fn with_token_file(port: u16, path: impl Into<PathBuf>) -> Self {
         Self::of(port, Token::InFile(path.into()))
     }
@@ -117,20 +123,22 @@ impl Agent {
         }
     }
 
-    fn token(&self) -> Result<SecretString, ProviderError> {
+    async fn token(&self) -> Result<SecretString, ProviderError> {
         let path = match &self.token {
             Token::Given(token) => return Ok(token.clone()),
-            Token::InFile(path) => path,
+            Token::InFile(path) => path.clone(),
         };
-        let text = fs::read_to_string(path).map_err(|error| {
+        let place = path.display().to_string();
+        // a file system may hang, and then it is the question's time limit that ends the wait
+        let read = spawn_blocking(move || small_file::read(&path, LARGEST_TOKEN)).await;
+        let text = read.unwrap_or_else(|error| Err(error.into())).map_err(|error| {
             // an agent that starts makes it
             let kind = match error.kind() {
                 io::ErrorKind::NotFound => Kind::Unavailable,
                 _ => Kind::Invalid,
             };
             let message = format!(
-                "the agent's token is not read from {} ({error}): let this process read it, or set AWS_TOKEN",
-                path.display()
+                "the agent's token is not read from {place} ({error}): let this process read it, or set AWS_TOKEN"
             );
             ProviderError::new(kind, message)
         })?;
@@ -139,7 +147,7 @@ impl Agent {
 
     /// What this query is answered with.
     async fn ask(&self, query: &str) -> Result<Answer, ProviderError> {
-        let token = self.token()?;
+        let token = self.token().await?;
         ask::get(self.port, query, &token).await
     }
 }

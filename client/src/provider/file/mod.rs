@@ -31,6 +31,9 @@ use super::{Changes, ProviderError, ProviderErrorKind as Kind, SecretProvider, S
 ///   folder without such a link is taken only if its own path is a symbolic link: the files of a plain folder are replaced one after
 ///   the other, and a new username beside an old password is no credential.
 ///
+/// Only regular files are read, and no pipe or device that took a file's place. A document has at most 1 MiB, a folder 1,024 entries and 1 MiB
+/// in all its files; more is [`Invalid`](Kind::Invalid).
+///
 /// The version's id is a name for the content, which is another one in each process. A change is seen at once on Linux, where the kernel
 /// tells of it, and within a second elsewhere and on file systems of which the kernel tells nothing; a thread of each secret waits for
 /// it. A `subPath` mount is never updated by Kubernetes.

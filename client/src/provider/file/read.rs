@@ -5,19 +5,15 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs::{self, File},
-    io::{self, Read},
+    fs, io,
     path::Path,
 };
 
-use secrecy::{
-    ExposeSecret, SecretString,
-    zeroize::{Zeroize, Zeroizing},
-};
+use secrecy::{ExposeSecret, SecretString, zeroize::Zeroize};
 use serde::de::IgnoredAny;
 
 use super::{
-    super::fingerprint,
+    super::{fingerprint, small_file},
     Kind, ProviderError, Version,
     seen::{Seen, is_absent},
 };
@@ -25,8 +21,11 @@ use super::{
 /// A volume is replaced once in a while, so that more than a few in a row is something else.
 const TRIES: usize = 5;
 
-/// Kubernetes takes no larger Secret (1 MiB).
+/// Kubernetes takes no larger Secret (1 MiB), with all its keys.
 const LARGEST: u64 = 1024 * 1024;
+
+/// More than any secret has keys.
+const MOST_FILES: usize = 1024;
 
 pub(super) fn version(path: &Path) -> Result<Version, ProviderError> {
     for _ in 0..TRIES {
@@ -72,7 +71,7 @@ fn document(path: &Path, seen: &Seen) -> Result<SecretString, ProviderError> {
 
 /// A file's text, which has to be a JSON object: what a writer has not finished is none.
 fn object(path: &Path) -> Result<SecretString, ProviderError> {
-    let text = text(path)?;
+    let text = small_file::read(path, LARGEST).map_err(|error| not_read(path, &error))?;
     // the error would quote what it did not expect
     let whole = serde_json::from_str::<HashMap<String, IgnoredAny>>(&text).is_ok();
     if !whole {
@@ -88,24 +87,34 @@ fn object(path: &Path) -> Result<SecretString, ProviderError> {
 /// The object of a folder's files.
 fn folder(place: &Path) -> Result<SecretString, ProviderError> {
     let failed = |error| not_read(place, &error);
-    let mut values = BTreeMap::new();
-    for entry in fs::read_dir(place).map_err(failed)? {
+    let (mut values, mut room) = (BTreeMap::new(), LARGEST);
+    for (number, entry) in fs::read_dir(place).map_err(failed)?.enumerate() {
         let entry = entry.map_err(failed)?;
+        if number == MOST_FILES {
+            let message = format!(
+                "{} holds more than {MOST_FILES} files: it is no secret's folder",
+                place.display()
+            );
+            return Err(invalid(message));
+        }
         let path = entry.path();
         // who may write the folder has no other file of this process's read
-        if fs::canonicalize(&path).is_ok_and(|leads_to| !leads_to.starts_with(place)) {
+        let leads_to = fs::canonicalize(&path).map_err(failed)?;
+        if !leads_to.starts_with(place) {
             let message = format!(
                 "{} leads out of its folder: have the file itself there",
                 path.display()
             );
             return Err(invalid(message));
         }
-        let is_file = fs::metadata(&path).map_err(failed)?.is_file();
-        // a folder holds keys of its own, and is named by itself
-        if let Ok(key) = entry.file_name().into_string()
-            && is_file
-        {
-            let text = text(&path)?;
+        let text = match small_file::read(&leads_to, room) {
+            Ok(text) => text,
+            // a folder holds keys of its own, and is named by itself
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => continue,
+            Err(error) => return Err(not_read(&path, &error)),
+        };
+        room -= text.len() as u64;
+        if let Ok(key) = entry.file_name().into_string() {
             let value = text.strip_suffix('\n').unwrap_or(&text);
             let value = value.strip_suffix('\r').unwrap_or(value);
             values.insert(key, value.to_owned());
@@ -124,25 +133,6 @@ fn folder(place: &Path) -> Result<SecretString, ProviderError> {
     Ok(document.into())
 }
 
-fn text(path: &Path) -> Result<Zeroizing<String>, ProviderError> {
-    let failed = |error| not_read(path, &error);
-    let file = File::open(path).map_err(failed)?;
-    let mut text = Zeroizing::new(String::new());
-    let read = file.take(LARGEST + 1).read_to_string(&mut text);
-    match read {
-        Ok(_) if text.len() as u64 > LARGEST => Err(invalid(format!(
-            "{} is larger than 1 MiB: it is no secret's file",
-            path.display()
-        ))),
-        Ok(_) => Ok(text),
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(invalid(format!(
-            "{} is not UTF-8: leave it out of the volume's items, or encode it",
-            path.display()
-        ))),
-        Err(error) => Err(failed(error)),
-    }
-}
-
 fn not_read(path: &Path, error: &io::Error) -> ProviderError {
     let path = path.display();
     let (kind, advice) = match error.kind() {
@@ -154,6 +144,15 @@ fn not_read(path: &Path, error: &io::Error) -> ProviderError {
             Kind::AccessDenied,
             "let this process read it: the volume's defaultMode, and fsGroup",
         ),
+        io::ErrorKind::InvalidData => (
+            Kind::Invalid,
+            "a secret's file is UTF-8: leave it out of the volume's items, or encode it",
+        ),
+        io::ErrorKind::FileTooLarge => (
+            Kind::Invalid,
+            "a secret is not larger than 1 MiB, with all the files of its folder: leave out what is none",
+        ),
+        io::ErrorKind::InvalidInput => (Kind::Invalid, "have a file there"),
         _ => (Kind::Unavailable, "see what is mounted there"),
     };
     ProviderError::new(kind, format!("{path} cannot be read ({error}): {advice}"))
