@@ -9,6 +9,7 @@ mod asked;
 mod changeover;
 mod drivers;
 mod interrupted;
+mod limits;
 
 use std::{error::Error, time::Duration};
 
