@@ -10,6 +10,7 @@ mod changeover;
 mod drivers;
 mod interrupted;
 mod limits;
+mod rejected;
 
 use std::{error::Error, time::Duration};
 
