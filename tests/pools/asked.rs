@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// What is idle in a process that is frozen has its sessions ended: nothing runs here meanwhile.
-fn end_while_frozen(on: &Changing, pids: &[i32]) {
+pub(crate) fn end_while_frozen(on: &Changing, pids: &[i32]) {
     let postgres = on.world.postgres();
     let url = format!(
         "host={} port={} user={} password={} dbname=postgres",

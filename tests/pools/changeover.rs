@@ -34,11 +34,15 @@ pub(crate) struct Changing {
 
 impl Changing {
     pub(crate) async fn start() -> Self {
+        Self::with_lag(Duration::from_millis(100)).await
+    }
+
+    pub(crate) async fn with_lag(lag: Duration) -> Self {
         let world = world().await;
         let document = current(&world, world.single_user()).await;
         let first = Version::text("0", document.to_string());
         let provider = Fixed::new().with("orders/db", first);
-        let builder = RotatingSecret::builder("orders/db").lag(Duration::from_millis(100));
+        let builder = RotatingSecret::builder("orders/db").lag(lag);
         Self {
             secret: builder.build(provider.clone()).await.unwrap(),
             world,
@@ -55,7 +59,8 @@ impl Changing {
         self.next(&[("password", json!(password))]).await;
     }
 
-    async fn set_password(&self, password: &str) {
+    /// The server has another password, and the secret does not.
+    pub(crate) async fn set_password(&self, password: &str) {
         let role = self.world.role();
         execute(
             &self.world,
@@ -86,6 +91,12 @@ impl Changing {
             self.secret.refresh().await.unwrap().version() == "0"
         })
         .await;
+    }
+
+    /// How often the server rejected a login.
+    pub(crate) fn rejected(&self) -> usize {
+        let logins = self.world.postgres().logins(self.world.role());
+        logins.unwrap().rejected
     }
 
     /// Sessions of a pool's that live.
@@ -244,17 +255,10 @@ async fn where_the_next_version_is_rejected_the_old_connections_serve_until_ther
     let on = Changing::start().await;
     for pool in Pool::all(&on.world, &on.secret).await {
         let old = pool.fill().await;
-        let rejected = || {
-            on.world
-                .postgres()
-                .logins(on.world.role())
-                .unwrap()
-                .rejected
-        };
-        let before = rejected();
+        let before = on.rejected();
         on.next(&[("password", json!("not what the server has"))])
             .await;
-        until("it was tried", async || rejected() > before).await;
+        until("it was tried", async || on.rejected() > before).await;
         for _ in 0..8 {
             let pid = pool.get().await.unwrap().pid().await;
             assert!(old.contains(&pid), "{}", pool.name());

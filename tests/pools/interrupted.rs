@@ -14,21 +14,22 @@ use serde_json::json;
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
-    task::AbortHandle,
+    task::{AbortHandle, yield_now},
     time::{advance, pause, resume, timeout},
 };
 
 use crate::{
+    asked::end_while_frozen,
     changeover::{Changing, has_gone_over},
     common::until,
     drivers::{Pool, at_once},
 };
 
 /// A way to the server, at a port of its own.
-struct Gate {
-    port: u16,
+pub(crate) struct Gate {
+    pub(crate) port: u16,
     /// How many connections it lets through; none of the others hears anything.
-    places: Arc<AtomicUsize>,
+    pub(crate) places: Arc<AtomicUsize>,
     /// How many there are of these.
     silent: Arc<AtomicUsize>,
     task: AbortHandle,
@@ -36,7 +37,7 @@ struct Gate {
 
 impl Gate {
     /// `hangs_up` on those that it does not let through.
-    async fn to(on: &Changing, places: usize, hangs_up: bool) -> Self {
+    pub(crate) async fn to(on: &Changing, places: usize, hangs_up: bool) -> Self {
         let server = on.document["port"].as_u64().unwrap() as u16;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -68,7 +69,7 @@ impl Gate {
         }
     }
 
-    async fn has_silent(&self, count: usize) {
+    pub(crate) async fn has_silent(&self, count: usize) {
         let what = format!("{count} logins hear nothing");
         until(&what, async || self.silent.load(SeqCst) >= count).await;
     }
@@ -155,4 +156,25 @@ async fn a_pool_whose_successor_has_idle_connections_is_dropped_outside_of_a_run
         let name = pool.name();
         assert!(thread::spawn(move || drop(pool)).join().is_ok(), "{name}");
     }
+}
+
+#[tokio::test]
+async fn one_connection_at_most_closes_for_a_new_one_even_if_its_session_had_ended() {
+    let on = Changing::start().await;
+    let [_, pool, _] = Pool::with(&on.world, &on.secret, at_once().one_for_one(true), 4).await;
+    let mut held = pool.get().await.unwrap();
+    let pid = held.pid().await;
+    let mut ended = pool.get().await.unwrap();
+    let ends = [ended.pid().await];
+    drop(ended);
+    end_while_frozen(&on, &ends);
+    // its connection hears of it
+    yield_now().await;
+    let gate = Gate::to(&on, 0, false).await;
+    on.next(&[("port", json!(gate.port))]).await;
+    gate.has_silent(1).await;
+    assert_eq!(pool.size(), 1);
+    drop(held);
+    assert_eq!(pool.num_idle(), 1);
+    assert_eq!(pool.get().await.unwrap().pid().await, pid);
 }

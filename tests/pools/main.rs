@@ -9,6 +9,8 @@ mod asked;
 mod changeover;
 mod drivers;
 mod interrupted;
+mod limits;
+mod rejected;
 mod revoked;
 
 use std::{error::Error, time::Duration};

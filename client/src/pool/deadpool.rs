@@ -7,11 +7,11 @@
 //! # Ok(()) }
 //! ```
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use deadpool_postgres::{
     ClientWrapper, Connect, Hook, HookError, Manager, ManagerConfig, Object, PoolBuilder,
-    PoolError, RecyclingMethod, Runtime,
+    PoolError, RecyclingMethod, Runtime, TimeoutType, Timeouts,
 };
 use futures_util::future::BoxFuture;
 use tokio::{runtime::Handle, task::JoinHandle};
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     Credential, LogInError, RotatingSecret,
-    postgres::{Guard, Refusal, Tls, configured, place, takes_writes, wants_writes},
+    postgres::{Guard, Refusal, Tls, configured, longest_login, place, takes_writes, wants_writes},
     slot::Shared,
 };
 
@@ -97,7 +97,7 @@ pub fn pool_with<T: Tls>(
     let (of, read_write) = (secret.shared.clone(), wants_writes(&mut config, settings));
     let make = move |credential: &Credential| {
         let (config, tls) = configured(&config, credential, tls.clone())?;
-        let (host, port) = place(&config);
+        let ((host, port), longest_login) = (place(&config), longest_login(&config));
         let logins = Logins {
             secret: of.clone(),
             version: credential.version_id().clone(),
@@ -114,14 +114,20 @@ pub fn pool_with<T: Tls>(
             }));
         }
         let pool = configure(builder).build()?;
-        Ok(Inner { pool, host, port })
+        Ok(Inner {
+            pool,
+            host,
+            port,
+            longest_login,
+        })
     };
     let following = Following::new(secret, &credential, settings, on, make);
     Ok(Pool(Arc::new(following.map_err(LogInError::Failed)?)))
 }
 
 impl Pool {
-    /// A connection, as deadpool's own `get` has it.
+    /// A connection, as deadpool's own `get` has it. Without a limit of yours for `create`, a login fails after three times
+    /// `connect_timeout`.
     ///
     /// # Errors
     ///
@@ -181,6 +187,7 @@ struct Inner {
     pool: deadpool_postgres::Pool,
     host: String,
     port: u16,
+    longest_login: Duration,
 }
 
 impl Driver for Inner {
@@ -189,12 +196,20 @@ impl Driver for Inner {
     type Error = Failure;
 
     async fn get(&self) -> Result<Object, Failure> {
-        self.pool.get().await.map_err(|error| match error {
-            PoolError::Backend(error) => {
-                let (host, port) = (self.host.clone(), self.port);
-                Refusal::NotConnected { host, port, error }.into()
+        let (limits, within) = (self.pool.timeouts(), self.longest_login);
+        let limited = Timeouts {
+            create: limits.create.or(Some(within)),
+            ..limits
+        };
+        self.pool.timeout_get(&limited).await.map_err(|error| {
+            let (host, port) = (self.host.clone(), self.port);
+            match error {
+                PoolError::Backend(error) => Refusal::NotConnected { host, port, error }.into(),
+                PoolError::Timeout(TimeoutType::Create) if limits.create.is_none() => {
+                    Refusal::NoAnswer { host, port, within }.into()
+                }
+                error => Failure::Pool(error),
             }
-            error => Failure::Pool(error),
         })
     }
 

@@ -23,7 +23,7 @@ mod tls;
 
 use std::time::Duration;
 
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::timeout};
 use tokio_postgres::{
     CancelToken, Client, Config, Connection, Socket,
     config::{Host, SslMode, SslNegotiation},
@@ -91,6 +91,13 @@ pub enum Refusal {
         host: String,
         port: u16,
         error: tokio_postgres::Error,
+    },
+    /// The server took the connection, and no login came of it.
+    #[error("{host} port {port}: the server did not finish the login within {within:?}")]
+    NoAnswer {
+        host: String,
+        port: u16,
+        within: Duration,
     },
     /// There is nothing to run the connection on.
     #[error(
@@ -167,7 +174,8 @@ pub async fn connect<T: Tls>(secret: &RotatingSecret, tls: T) -> Result<Client, 
 /// The same with settings of the caller's (`application_name`, `options`, timeouts), and with the connection for the
 /// caller to run.
 ///
-/// Host, port, user, password, database and TLS are the secret's. Without a timeout of the caller's it is 10 seconds.
+/// Host, port, user, password, database and TLS are the secret's. `connect_timeout` is 10 seconds unless the caller sets it. It limits
+/// the attempt at each address of the host; the whole login fails after three times as long.
 ///
 /// # Errors
 ///
@@ -215,15 +223,24 @@ pub async fn cancel<T: Tls>(
     asked.map_err(|error| LogInError::Failed(error.into()))
 }
 
+/// The driver's limit ends with the TCP connection, and each address of a host has it anew: a login that takes three times as long hangs.
+pub(crate) fn longest_login(config: &Config) -> Duration {
+    let of_an_address = config.get_connect_timeout().unwrap_or(&CONNECT_TIMEOUT);
+    of_an_address.saturating_mul(3)
+}
+
 /// One attempt, with the host and the port in its error.
 pub(crate) async fn connect_once<T: Tls>(
     config: &Config,
     tls: T,
 ) -> Result<(Client, Connection<Socket, T::Stream>), Refusal> {
-    config.connect(tls).await.map_err(|error| {
-        let (host, port) = place(config);
-        Refusal::NotConnected { host, port, error }
-    })
+    let within = longest_login(config);
+    let connected = timeout(within, config.connect(tls)).await;
+    let (host, port) = place(config);
+    match connected {
+        Ok(answer) => answer.map_err(|error| Refusal::NotConnected { host, port, error }),
+        Err(_) => Err(Refusal::NoAnswer { host, port, within }),
+    }
 }
 
 /// Whether only a server that takes writes is good enough: the driver asks it at a login, and the pool later.

@@ -1,17 +1,19 @@
 //! bb8's pool of one version, as what all pools share asks for it.
 
 use std::{
+    iter,
     pin::pin,
     sync::{Arc, atomic::Ordering::SeqCst},
 };
 
 use bb8::{PooledConnection, RunError};
 use futures_util::FutureExt;
+use tokio::time::timeout;
 
 use super::{
     super::following::{Driver, Holds, NO_ROOM},
     Manager,
-    manager::{ALL, CLOSED, HELD_BACK, LastFailure, Shared, TURN},
+    manager::{CLOSED, HELD_BACK, LEAVES, LastFailure, Shared, TURN},
 };
 use crate::{
     Attempt, LogInError,
@@ -33,12 +35,20 @@ impl<T: Tls> Clone for Inner<T> {
 }
 
 impl<T: Tls> Inner<T> {
+    fn take_idle(&self) -> Option<PooledConnection<'static, Manager<T>>> {
+        // asked for one while there is none, bb8 would log in
+        let is_there = self.holds().idle > 0;
+        is_there
+            .then(|| self.pool.get_owned().now_or_never())??
+            .ok()
+    }
+
     /// bb8 goes on trying, and tells nobody what the server answers: who waits is told of such an answer here.
     async fn get_unless(
         &self,
         ends_it: impl Fn(&str) -> bool,
     ) -> Result<PooledConnection<'static, Manager<T>>, RunError<ConnectError>> {
-        if self.shared.is_closed() {
+        if self.shared.is_closed.load(SeqCst) {
             return Err(failed(CLOSED));
         }
         let mut failures = self.shared.failure.subscribe();
@@ -85,7 +95,12 @@ impl<T: Tls> Driver for Inner<T> {
 
     async fn log_in(&self) -> Result<Self::Connection, Self::Error> {
         if self.shared.is_doubted() {
-            let client = TURN.scope((), self.pool.dedicated_connection()).await?;
+            let login = TURN.scope((), self.pool.dedicated_connection());
+            let limit = self.pool.config().connection_timeout;
+            let client = timeout(limit, login).await.map_err(|_| {
+                let last = "the server did not finish the login".to_owned();
+                failed(Refusal::TimedOut { last })
+            })??;
             // if there is no room for it any more, there is another one
             let _ = self.pool.add(client);
         }
@@ -103,23 +118,12 @@ impl<T: Tls> Driver for Inner<T> {
     }
 
     async fn let_one_go(&self) -> bool {
-        if self.holds().idle == 0 {
-            return false;
-        }
-        self.shared.to_close.fetch_add(1, SeqCst);
-        let taken = self.pool.get_owned().now_or_never();
-        matches!(taken, Some(Ok(_)))
+        LEAVES.sync_scope((), || self.take_idle().is_some())
     }
 
     fn close(&self) -> Vec<Self::Connection> {
-        self.shared.to_close.store(ALL, SeqCst);
-        let mut idle = Vec::new();
-        while self.holds().idle > 0
-            && let Some(Ok(connection)) = self.pool.get_owned().now_or_never()
-        {
-            idle.push(connection);
-        }
-        idle
+        self.shared.is_closed.store(true, SeqCst);
+        LEAVES.sync_scope((), || iter::from_fn(|| self.take_idle()).collect())
     }
 
     fn sqlstate(error: &Self::Error) -> Option<String> {

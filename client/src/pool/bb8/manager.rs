@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, Ordering::SeqCst},
     },
 };
 
@@ -43,6 +43,8 @@ impl ErrorSink<ConnectError> for Log {
 tokio::task_local! {
     /// A login whose turn it is: bb8 makes connections in tasks of its own, and tries again by itself.
     pub(super) static TURN: ();
+    /// What is taken now closes: nobody asks whether its session still lives.
+    pub(super) static LEAVES: ();
 }
 
 /// Why the last connection was not made, and what the server answered.
@@ -70,15 +72,10 @@ pub(super) struct Shared {
     pub(super) secret: Arc<slot::Shared>,
     pub(super) version: Arc<str>,
     pub(super) failure: watch::Sender<Option<LastFailure>>,
-    /// How many connections are to be closed.
-    pub(super) to_close: AtomicUsize,
+    pub(super) is_closed: AtomicBool,
 }
 
 impl Shared {
-    pub(super) fn is_closed(&self) -> bool {
-        self.to_close.load(SeqCst) == ALL
-    }
-
     pub(super) fn is_doubted(&self) -> bool {
         self.secret.rejections.is_doubted(&self.version)
     }
@@ -93,15 +90,12 @@ impl<T> fmt::Debug for Manager<T> {
     }
 }
 
-/// All connections that there are, and those that are to come.
-pub(super) const ALL: usize = usize::MAX;
-
 impl<T: Tls> ManageConnection for Manager<T> {
     type Connection = Client;
     type Error = ConnectError;
 
     async fn connect(&self) -> Result<Client, ConnectError> {
-        if self.shared.is_closed() {
+        if self.shared.is_closed.load(SeqCst) {
             return Err(LogInError::Failed(CLOSED));
         }
         let has_turn = TURN.try_with(|()| ()).is_ok();
@@ -128,7 +122,7 @@ impl<T: Tls> ManageConnection for Manager<T> {
             }));
         let (client, connection) = connected.map_err(LogInError::Failed)?;
         // meanwhile; bb8 would keep it for as long as another login of this pool goes on
-        if self.shared.is_closed() {
+        if self.shared.is_closed.load(SeqCst) {
             return Err(LogInError::Failed(CLOSED));
         }
         // its end is the client's: a statement that waits has the error
@@ -139,8 +133,7 @@ impl<T: Tls> ManageConnection for Manager<T> {
     }
 
     async fn is_valid(&self, client: &mut Client) -> Result<(), ConnectError> {
-        // it is taken to be closed
-        if self.shared.to_close.load(SeqCst) > 0 {
+        if LEAVES.try_with(|()| ()).is_ok() {
             return Ok(());
         }
         let answered = match self.read_write {
@@ -151,16 +144,6 @@ impl<T: Tls> ManageConnection for Manager<T> {
     }
 
     fn has_broken(&self, client: &mut Client) -> bool {
-        let one_less = |count: usize| match count {
-            0 => None,
-            ALL => Some(ALL),
-            count => Some(count - 1),
-        };
-        client.is_closed()
-            || self
-                .shared
-                .to_close
-                .fetch_update(SeqCst, SeqCst, one_less)
-                .is_ok()
+        client.is_closed() || self.shared.is_closed.load(SeqCst) || LEAVES.try_with(|()| ()).is_ok()
     }
 }

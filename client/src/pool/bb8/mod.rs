@@ -12,7 +12,7 @@ mod manager;
 
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{Arc, atomic::AtomicBool},
 };
 
 use bb8::{Builder, PooledConnection, RunError};
@@ -73,7 +73,7 @@ pub async fn pool_with<T: Tls>(
             secret: of.clone(),
             version: credential.version_id().clone(),
             failure: watch::Sender::new(None),
-            to_close: AtomicUsize::new(0),
+            is_closed: AtomicBool::default(),
         });
         let manager = Manager {
             config,

@@ -72,7 +72,9 @@ impl<D: Driver> Shared<D> {
         };
         // held together, so that each is another one
         let mut held = vec![first];
-        while held.len() < wanted.max(old.pool.holds().all) {
+        // the next pool may be made with less room
+        let enough = || (wanted.max(old.pool.holds().all)).min(next.pool.holds().at_most);
+        while held.len() < enough() {
             let login = async || next.pool.log_in().await.map_err(LogInError::Failed);
             match self.within_time(self.one_more(&old, login)).await? {
                 Some(one_more) => held.push(one_more),

@@ -63,6 +63,9 @@ impl Holds {
     }
 }
 
+/// The drivers' pools tell nobody that a connection came back.
+const LOOKED_AGAIN: Duration = Duration::from_millis(20);
+
 /// Makes the pool of a version.
 type Make<D> = Box<dyn Fn(&Credential) -> Result<D, <D as Driver>::Error> + Send + Sync>;
 
@@ -101,6 +104,8 @@ struct Shared<D: Driver> {
     one_for_one: AtomicBool,
     closed: AtomicBool,
     on: Handle,
+    /// Of those who wait for a login, the first takes what comes back.
+    line: tokio::sync::Mutex<()>,
     /// They end with the pool.
     tasks: Mutex<JoinSet<()>>,
 }
@@ -126,6 +131,7 @@ impl<D: Driver> Following<D> {
             one_for_one: AtomicBool::default(),
             closed: AtomicBool::default(),
             on: on.clone(),
+            line: tokio::sync::Mutex::default(),
             tasks: Mutex::default(),
         });
         lock(&shared.tasks).spawn_on(shared.clone().follow(changes), &on);
@@ -159,6 +165,7 @@ impl<D: Driver> Drop for Following<D> {
 impl<D: Driver> Shared<D> {
     async fn get(&self) -> Result<D::Connection, LogInError<D::Error>> {
         let mut serving = self.serving.subscribe();
+        let mut first_in_line = None;
         loop {
             let one = serving.borrow_and_update().clone();
             self.hurry(&one);
@@ -194,10 +201,26 @@ impl<D: Driver> Shared<D> {
                     }
                 }
             }
-            let (accepted, connection) = self.log_in(rejected).await?;
-            self.put_in_place(&accepted);
-            return Ok(connection);
+            drop(first_in_line.take());
+            tokio::select! {
+                biased;
+                answer = self.log_in(rejected) => {
+                    let (accepted, connection) = answer?;
+                    self.put_in_place(&accepted);
+                    return Ok(connection);
+                }
+                first = self.comes_back() => first_in_line = Some(first),
+            }
         }
+    }
+
+    /// Waits until one is idle. The driver's pool would log in for who asks it too late: so they are asked one after another.
+    async fn comes_back(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        let first = self.line.lock().await;
+        while self.serving.borrow().pool.holds().idle == 0 {
+            sleep(LOOKED_AGAIN).await;
+        }
+        first
     }
 
     /// Logs in as whatever version the server accepts.

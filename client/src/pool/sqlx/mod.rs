@@ -70,10 +70,15 @@ pub async fn pool_with(
     let of = secret.shared.clone();
     let make = move |credential: &Credential| {
         let connect = configured(connect.clone(), credential)?;
+        let (mut options, version) = (options.clone(), credential.version_id().clone());
+        if of.rejections.is_doubted(&version) {
+            // one login at a time tries it, and sqlx would log in for these by itself
+            options = options.min_connections(0);
+        }
         Ok(Inner {
-            pool: options.clone().connect_lazy_with(connect),
+            pool: options.connect_lazy_with(connect),
             secret: of.clone(),
-            version: credential.version_id().clone(),
+            version,
             read_write: settings.read_write,
         })
     };
