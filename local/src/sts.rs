@@ -4,6 +4,7 @@
 //! service understands is refused by name.
 
 use std::{
+    collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
     time::Duration,
 };
@@ -20,15 +21,43 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::SecondsFormat;
+use serde::Deserialize;
+use serde_json::{Map, Value};
 use url::form_urlencoded;
 use uuid::Uuid;
 
-use crate::iam::{ACCOUNT, Denied, Iam, ROOT, Role, Session, TokenError};
+use crate::{
+    iam::{ACCOUNT, Denied, Iam, ROOT, Role, Session, TokenError},
+    secrets_manager::{
+        Member, ServiceError,
+        Shape::{Matching, Number, Text},
+        check_request, member, required,
+    },
+};
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 const LARGEST_REQUEST: usize = 1 << 20;
-/// Unless the request says otherwise, in seconds (docs).
-const DURATION: u64 = 3600;
+/// Every role here has the MaxSessionDuration of one that nobody gave another, in seconds; a session lasts as long unless the
+/// request says otherwise (docs).
+const HOUR: u64 = 3600;
+
+/// What is served of AssumeRole, with the published model's constraints. A session that was to be less, or to be told apart, is
+/// none without the other members.
+const MEMBERS: [Member; 4] = [
+    required("RoleArn", Text(20, 2048)),
+    required("RoleSessionName", Matching(2, 64, r"[\w+=,.@-]*")),
+    member("DurationSeconds", Number(900, 43_200)),
+    member("ExternalId", Matching(2, 1224, r"[\w+=,.@:\/-]*")),
+];
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AssumeRole {
+    role_arn: String,
+    role_session_name: String,
+    duration_seconds: Option<u64>,
+    external_id: Option<String>,
+}
 
 /// The router with forms at its root answered by this service.
 pub fn beside(router: Router, iam: Iam) -> Router {
@@ -43,27 +72,31 @@ async fn serve(State(iam): State<Iam>, request: Request, next: Next) -> Response
     }
     let (head, body) = request.into_parts();
     let body = to_bytes(body, LARGEST_REQUEST).await.unwrap_or_default();
-    let form: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
-    let (status, answer) = match answer(&iam, &head.headers, &form) {
+    let form = form_urlencoded::parse(&body).into_owned().collect();
+    let (status, answer) = match answer(&iam, &head.headers, form) {
         Ok(answer) => (StatusCode::OK, answer),
-        Err(refused) => (refused.status, refused.xml()),
+        Err(error) => (
+            StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            error_body(&error),
+        ),
     };
     let xml = [(CONTENT_TYPE, HeaderValue::from_static("text/xml"))];
     (status, xml, answer).into_response()
 }
 
-fn answer(iam: &Iam, headers: &HeaderMap, form: &[(String, String)]) -> Result<String, Refused> {
-    let caller = iam.caller(headers)?;
+fn answer(
+    iam: &Iam,
+    headers: &HeaderMap,
+    mut form: HashMap<String, String>,
+) -> Result<String, ServiceError> {
+    let caller = iam.caller(headers).map_err(of_token)?;
     let caller = caller.as_ref().unwrap_or(&ROOT);
-    let field = |name: &str| {
-        form.iter()
-            .find(|(field, _)| field == name)
-            .map(|(_, value)| value.as_str())
-    };
-    match field("Action").unwrap_or_default() {
+    form.remove("Version");
+    match form.remove("Action").unwrap_or_default().as_str() {
         "GetCallerIdentity" => Ok(get_caller_identity(caller)),
         "AssumeRole" => assume_role(iam, caller, form),
-        other => Err(Refused::request(
+        other => Err(refused(
+            400,
             "InvalidAction",
             format!("The local STS has no operation {other}; use the real service for it."),
         )),
@@ -83,40 +116,34 @@ fn get_caller_identity(caller: &Role) -> String {
     )
 }
 
-fn assume_role(iam: &Iam, caller: &Role, form: &[(String, String)]) -> Result<String, Refused> {
-    let (mut role, mut session, mut external_id, mut duration) = (None, None, None, DURATION);
-    for (field, value) in form {
-        match field.as_str() {
-            "Action" | "Version" => {}
-            "RoleArn" => role = Some(value.as_str()),
-            "RoleSessionName" => session = Some(value.as_str()),
-            "ExternalId" => external_id = Some(value.as_str()),
-            "DurationSeconds" => {
-                duration = value.parse().map_err(|_| {
-                    Refused::constraint(value, "durationSeconds", "Member must be a number")
-                })?;
-            }
-            // a session that was to be less, or to be told apart, is none without it
-            other => {
-                return Err(Refused::request(
-                    "InvalidParameterValue",
-                    format!("The local STS does not know {other}; assume the role without it."),
-                ));
-            }
-        }
-    }
-    let role = role.ok_or_else(|| Refused::missing("roleArn"))?;
-    let session = session.ok_or_else(|| Refused::missing("roleSessionName"))?;
-    check_session_name(session)?;
-    check_duration(duration, caller)?;
+fn assume_role(
+    iam: &Iam,
+    caller: &Role,
+    form: HashMap<String, String>,
+) -> Result<String, ServiceError> {
+    // a form has no numbers of its own
+    let typed = |(name, text): (String, String)| match (name.as_str(), text.parse::<i64>()) {
+        ("DurationSeconds", Ok(number)) => (name, number.into()),
+        _ => (name, text.into()),
+    };
+    let request: Map<String, Value> = form.into_iter().map(typed).collect();
+    check_request(&MEMBERS, &request).map_err(|error| match error.code.as_str() {
+        "ValidationException" => invalid(error.message),
+        _ => refused(400, "NotServedByLocalSts", error.message),
+    })?;
+    let request: AssumeRole = serde_json::from_value(request.into())
+        .map_err(|error| invalid(format!("DurationSeconds is no number: {error}")))?;
+    check_arn(&request.role_arn)?;
+    let seconds = request.duration_seconds.unwrap_or(HOUR);
+    check_duration(seconds, caller)?;
     let assumed = iam.assume(
         caller,
-        role,
-        session,
-        Duration::from_secs(duration),
-        external_id,
-    )?;
-    Ok(response("AssumeRole", &shown(&assumed)))
+        &request.role_arn,
+        &request.role_session_name,
+        Duration::from_secs(seconds),
+        request.external_id.as_deref(),
+    );
+    Ok(response("AssumeRole", &shown(&assumed.map_err(of_policy)?)))
 }
 
 fn shown(assumed: &Session) -> String {
@@ -137,46 +164,30 @@ fn shown(assumed: &Session) -> String {
     format!("<AssumedRoleUser>{user}</AssumedRoleUser><Credentials>{credentials}</Credentials>")
 }
 
-/// Docs: 2 to 64 of letters, digits and these.
-fn check_session_name(name: &str) -> Result<(), Refused> {
-    let constraint = match name.len() {
-        0 | 1 => "Member must have length greater than or equal to 2",
-        65.. => "Member must have length less than or equal to 64",
-        _ if name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte)) =>
+/// As recorded of what is no ARN, and as users report it of another ARN than a role's.
+fn check_arn(arn: &str) -> Result<(), ServiceError> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    match parts[..] {
+        ["arn", "aws", "iam", "", _, resource] if resource.starts_with("role/") => Ok(()),
+        ["arn", partition, service, _, _, resource]
+            if ![partition, service, resource].contains(&"") =>
         {
-            return Ok(());
+            Err(invalid("Request ARN is invalid"))
         }
-        _ => "Member must satisfy regular expression pattern: [\\w+=,.@-]*",
-    };
-    Err(Refused::constraint(name, "roleSessionName", constraint))
+        _ => Err(invalid(format!("{arn} is invalid"))),
+    }
 }
 
-/// Every role here has the MaxSessionDuration of one that nobody gave another: an hour.
-fn check_duration(seconds: u64, caller: &Role) -> Result<(), Refused> {
-    let message = match seconds {
-        900..=3600 => return Ok(()),
-        0..900 => {
-            return Err(Refused::constraint(
-                &seconds.to_string(),
-                "durationSeconds",
-                "Member must have value greater than or equal to 900",
-            ));
-        }
-        43_201.. => {
-            return Err(Refused::constraint(
-                &seconds.to_string(),
-                "durationSeconds",
-                "Member must have value less than or equal to 43200",
-            ));
-        }
-        _ if caller.name().is_some() => {
-            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining."
-        }
-        _ => "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
-    };
-    Err(Refused::request("ValidationError", message))
+fn check_duration(seconds: u64, caller: &Role) -> Result<(), ServiceError> {
+    match caller.is_root() {
+        _ if seconds <= HOUR => Ok(()),
+        true => Err(invalid(
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+        )),
+        false => Err(invalid(
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
+        )),
+    }
 }
 
 /// The same for a role each time.
@@ -186,74 +197,40 @@ fn role_id(name: &str) -> String {
     format!("AROA{:017X}", hasher.finish())
 }
 
-/// An error of this service.
-struct Refused {
-    status: StatusCode,
-    code: &'static str,
-    message: String,
-}
-
-impl Refused {
-    fn request(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            code,
-            message: message.into(),
-        }
-    }
-
-    fn constraint(value: &str, field: &str, constraint: &str) -> Self {
-        let message = format!(
-            "1 validation error detected: Value '{value}' at '{field}' failed to satisfy constraint: {constraint}"
-        );
-        Self::request("ValidationError", message)
-    }
-
-    fn missing(field: &str) -> Self {
-        let message = format!(
-            "1 validation error detected: Value null at '{field}' failed to satisfy constraint: Member must not be null"
-        );
-        Self::request("ValidationError", message)
-    }
-
-    fn xml(&self) -> String {
-        let error = element("Type", "Sender")
-            + &element("Code", self.code)
-            + &element("Message", &self.message);
-        format!(
-            "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error>{error}</Error>{}</ErrorResponse>",
-            request_id()
-        )
+fn refused(status: u16, code: &str, message: impl Into<String>) -> ServiceError {
+    ServiceError {
+        status,
+        code: code.to_owned(),
+        message: message.into(),
     }
 }
 
-impl From<TokenError> for Refused {
-    fn from(error: TokenError) -> Self {
-        // the query protocol's names for them
-        let code = match error {
-            TokenError::Expired => "ExpiredToken",
-            TokenError::Invalid => "InvalidClientTokenId",
-        };
-        Self {
-            status: StatusCode::FORBIDDEN,
-            code,
-            message: error.to_string(),
-        }
+fn invalid(message: impl Into<String>) -> ServiceError {
+    refused(400, "ValidationError", message)
+}
+
+/// The query protocol has names of its own for these and for a denial.
+fn of_token(error: TokenError) -> ServiceError {
+    let code = match error {
+        TokenError::Expired => "ExpiredToken",
+        TokenError::Invalid => "InvalidClientTokenId",
+    };
+    refused(403, code, error.to_string())
+}
+
+fn of_policy(denied: Denied) -> ServiceError {
+    match denied {
+        Denied::ByPolicy(message) => refused(403, "AccessDenied", message),
+        Denied::Unjudged(_) => refused(400, denied.code(), denied.to_string()),
     }
 }
 
-impl From<Denied> for Refused {
-    fn from(denied: Denied) -> Self {
-        let (status, code) = match denied {
-            Denied::ByPolicy(_) => (StatusCode::FORBIDDEN, "AccessDenied"),
-            Denied::Unjudged(_) => (StatusCode::BAD_REQUEST, denied.code()),
-        };
-        Self {
-            status,
-            code,
-            message: denied.to_string(),
-        }
-    }
+fn error_body(error: &ServiceError) -> String {
+    let error = element("Type", "Sender")
+        + &element("Code", &error.code)
+        + &element("Message", &error.message);
+    let id = request_id();
+    format!("<ErrorResponse xmlns=\"{NAMESPACE}\"><Error>{error}</Error>{id}</ErrorResponse>")
 }
 
 fn response(action: &str, result: &str) -> String {

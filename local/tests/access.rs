@@ -14,13 +14,16 @@ use aws_sdk_secretsmanager::{
         describe_secret::{DescribeSecretError, DescribeSecretOutput},
         get_secret_value::{GetSecretValueError, GetSecretValueOutput},
     },
-    types::Tag,
+    types::{RotationRulesType, Tag},
 };
 use common::{REGION, invoked, refused, serve};
 use local::{invocation::Invoke, secrets_manager::SecretsManager};
 use serde_json::{Value, json};
 
 const FUNCTION: &str = "arn:aws:lambda:eu-central-1:123456789012:function:rotate";
+/// As recorded.
+const CANNOT_INVOKE: &str = "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants \
+                             access to the principal secretsmanager.amazonaws.com.";
 const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 const TOKEN: &str = "11111111-2222-4333-8444-555555555555";
 
@@ -332,11 +335,15 @@ async fn a_function_that_does_not_let_the_service_in_rotates_nothing() {
         world
             .service
             .look_at_functions(Arc::new(move |_| policy.clone()));
-        let rotated = client.rotate_secret().secret_id("open").send().await;
+        let rules = RotationRulesType::builder().automatically_after_days(7);
+        let rotate = client.rotate_secret().secret_id("open");
+        let rotated = rotate.rotation_rules(rules.build()).send().await;
         assert_eq!(rotated.is_ok(), allowed, "{statements:?}");
         if !allowed {
-            let message = denied(rotated);
-            assert!(message.contains("the principal secretsmanager.amazonaws.com"));
+            assert_eq!(denied(rotated), CANNOT_INVOKE);
+            let described = client.describe_secret().secret_id("open").send().await;
+            let rules = described.unwrap().rotation_rules.unwrap();
+            assert_eq!(rules.automatically_after_days(), Some(30));
         }
     }
 }
@@ -371,7 +378,7 @@ async fn a_function_that_is_not_there_leaves_the_rotation_as_it_was_configured()
     rotate(FUNCTION).await.unwrap();
     let another = FUNCTION.replace("123456789012", "210987654321");
     for function in ["secret-rotation", &format!("{FUNCTION}-2"), &another] {
-        denied(rotate(function).await);
+        assert_eq!(denied(rotate(function).await), CANNOT_INVOKE);
         let described = client.describe_secret().secret_id("open").send().await;
         assert_eq!(described.unwrap().rotation_lambda_arn(), Some(FUNCTION));
     }

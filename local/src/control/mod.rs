@@ -8,7 +8,6 @@
 //! | `GET /_local/faults` | the faults that are set, with how often each is still met |
 //! | `POST /_local/faults` | sets one, see below |
 //! | `DELETE /_local/faults`, `DELETE /_local/faults/3` | takes back all, or one; requests that hang go on |
-//! | `GET /_local/roles` | the roles that were made, with the access key ids that are theirs |
 //! | `POST /_local/roles` | makes one, or gives it other policies, see below |
 //!
 //! Dates are as `2027-01-31T08:00:00Z`. What is refused is answered with a status of 400 to 499 and
@@ -51,7 +50,7 @@ use axum::{
     extract::State,
     http::{StatusCode, Uri},
     response::{IntoResponse, Response},
-    routing::{MethodRouter, delete, get},
+    routing::{MethodRouter, delete, get, post},
 };
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -60,7 +59,7 @@ use serde_json::{Value, json};
 use crate::secrets_manager::{Due, Event, Fired, SecretsManager};
 
 /// What can be asked for.
-const REQUESTS: [&str; 9] = [
+const REQUESTS: [&str; 8] = [
     "GET /_local/clock",
     "POST /_local/clock",
     "GET /_local/schedule",
@@ -68,7 +67,6 @@ const REQUESTS: [&str; 9] = [
     "POST /_local/faults",
     "DELETE /_local/faults",
     "DELETE /_local/faults/{id}",
-    "GET /_local/roles",
     "POST /_local/roles",
 ];
 
@@ -82,10 +80,7 @@ pub fn router(service: &SecretsManager) -> Router {
             or_refuse(get(faults::list).post(faults::set).delete(faults::clear)),
         )
         .route("/_local/faults/{id}", or_refuse(delete(faults::clear_one)))
-        .route(
-            "/_local/roles",
-            or_refuse(get(roles::list).post(roles::define)),
-        )
+        .route("/_local/roles", or_refuse(post(roles::define)))
         .route("/_local", or_refuse(MethodRouter::new()))
         .route("/_local/{*rest}", or_refuse(MethodRouter::new()))
         .with_state(service.clone())

@@ -19,12 +19,6 @@ struct Wanted {
     access_key_id: Option<String>,
 }
 
-pub(super) async fn list(State(service): State<SecretsManager>) -> Json<Value> {
-    let role = |(name, keys): (String, Vec<String>)| json!({ "name": name, "arn": arn(&name), "access_key_ids": keys });
-    let roles: Vec<Value> = service.iam().roles().into_iter().map(role).collect();
-    Json(json!({ "roles": roles }))
-}
-
 pub(super) async fn define(
     State(service): State<SecretsManager>,
     body: Bytes,
@@ -53,9 +47,6 @@ pub(super) async fn define(
     if let Some(key) = &wanted.access_key_id {
         iam.give(key, name);
     }
-    Ok((StatusCode::CREATED, Json(json!({ "arn": arn(name) }))))
-}
-
-fn arn(role: &str) -> String {
-    format!("arn:aws:iam::{ACCOUNT}:role/{role}")
+    let arn = format!("arn:aws:iam::{ACCOUNT}:role/{name}");
+    Ok((StatusCode::CREATED, Json(json!({ "arn": arn }))))
 }

@@ -64,8 +64,6 @@ struct State {
 struct Key {
     role: String,
     session_name: String,
-    /// Instead of those that the role was defined with.
-    policies: Option<Vec<Policy>>,
     /// The token, and the end, of one that AssumeRole gave.
     session: Option<(String, DateTime<Utc>)>,
 }
@@ -75,7 +73,6 @@ impl Key {
         Self {
             role: role.to_owned(),
             session_name: session_name.to_owned(),
-            policies: None,
             session: None,
         }
     }
@@ -120,7 +117,8 @@ impl Denied {
 }
 
 impl Iam {
-    /// From now on, calls with this access key id are the role's, and are allowed what these policies allow.
+    /// From now on, calls with this access key id are those of a role that is allowed what these policies allow, and that nobody
+    /// can assume.
     ///
     /// # Errors
     ///
@@ -131,15 +129,8 @@ impl Iam {
         role: &str,
         policies: &[Value],
     ) -> Result<(), PolicyError> {
-        let policies = policies
-            .iter()
-            .map(Policy::parse)
-            .collect::<Result<_, _>>()?;
-        let key = Key {
-            policies: Some(policies),
-            ..Key::of(role, "local")
-        };
-        self.lock().keys.insert(access_key_id.to_owned(), key);
+        self.set(role, ResourcePolicy::default(), policies)?;
+        self.give(access_key_id, role);
         Ok(())
     }
 

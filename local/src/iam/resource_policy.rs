@@ -10,7 +10,7 @@ use super::{
 };
 
 /// What a resource says of those who want something of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ResourcePolicy {
     statements: Vec<(Vec<Principal>, Statement)>,
 }

@@ -18,7 +18,7 @@ const ASSUME: &str = "sts:AssumeRole";
 #[derive(Clone, Debug)]
 pub(super) struct Definition {
     trust: ResourcePolicy,
-    pub(super) policies: Vec<Policy>,
+    policies: Vec<Policy>,
 }
 
 /// What somebody got who assumed a role.
@@ -66,51 +66,26 @@ impl Iam {
     ///
     /// A policy is not one, or has something in it that is not known here.
     pub fn define(&self, role: &str, trust: &Value, policies: &[Value]) -> Result<(), PolicyError> {
-        let definition = Definition {
-            trust: trust_policy(trust)?,
-            policies: policies
-                .iter()
-                .map(Policy::parse)
-                .collect::<Result<_, _>>()?,
-        };
+        self.set(role, trust_policy(trust)?, policies)
+    }
+
+    pub(super) fn set(
+        &self,
+        role: &str,
+        trust: ResourcePolicy,
+        policies: &[Value],
+    ) -> Result<(), PolicyError> {
+        let policies = policies.iter().map(Policy::parse);
+        let policies = policies.collect::<Result<_, _>>()?;
+        let definition = Definition { trust, policies };
         self.lock().roles.insert(role.to_owned(), definition);
         Ok(())
     }
 
-    /// From now on, calls with this access key id are those of a role that was defined, as those of a machine that has it.
-    /// False where no role of this name was.
-    pub fn give(&self, access_key_id: &str, role: &str) -> bool {
-        let mut state = self.lock();
-        let defined = state.roles.contains_key(role);
-        if defined {
-            let key = Key::of(role, "local");
-            state.keys.insert(access_key_id.to_owned(), key);
-        }
-        defined
-    }
-
-    /// The roles that were defined, with the access key ids that are theirs without a session.
-    pub fn roles(&self) -> Vec<(String, Vec<String>)> {
-        let state = self.lock();
-        let keys = |role: &String| {
-            let of_it =
-                |key: &Key| key.role == *role && key.policies.is_none() && key.session.is_none();
-            let mut keys: Vec<String> = state
-                .keys
-                .iter()
-                .filter(|(_, key)| of_it(key))
-                .map(|(id, _)| id.clone())
-                .collect();
-            keys.sort();
-            keys
-        };
-        let mut roles: Vec<_> = state
-            .roles
-            .keys()
-            .map(|role| (role.clone(), keys(role)))
-            .collect();
-        roles.sort();
-        roles
+    /// From now on, calls with this access key id are the role's, as those of a machine that has it.
+    pub fn give(&self, access_key_id: &str, role: &str) {
+        let key = Key::of(role, "local");
+        self.lock().keys.insert(access_key_id.to_owned(), key);
     }
 
     /// AssumeRole.
@@ -176,13 +151,9 @@ impl State {
                 return Err(TokenError::Expired);
             }
         }
-        let defined = self.roles.get(&key.role).map(|role| &role.policies);
-        let policies = key.policies.as_ref().or(defined);
-        Ok(Some(Role::new(
-            &key.role,
-            &key.session_name,
-            policies.cloned().unwrap_or_default(),
-        )))
+        let policies = self.roles.get(&key.role).map(|role| role.policies.clone());
+        let policies = policies.unwrap_or_default();
+        Ok(Some(Role::new(&key.role, &key.session_name, policies)))
     }
 }
 

@@ -6,7 +6,7 @@
 //! A member that the model has and this service does not serve is refused by name, and so is one that the model does not have:
 //! a request is served as it says, or not at all.
 
-use regex::Regex;
+use regex::RegexBuilder;
 use serde_json::{Map, Value};
 
 use super::{
@@ -30,10 +30,19 @@ pub(super) fn check(operation: &str, request: &Value) -> Result<(), ServiceError
     let (Some(members), Some(request)) = (members(operation), request.as_object()) else {
         return Ok(()); // the operation says so itself
     };
+    check_request(members, request)?;
+    check_name(request)
+}
+
+/// The same of a request that has these members, also of another service.
+pub(crate) fn check_request(
+    members: &[Member],
+    request: &Map<String, Value>,
+) -> Result<(), ServiceError> {
     let mut broken = Vec::new();
     check_members(members, "", request, &mut broken)?;
     let errors = match broken.len() {
-        0 => return check_name(request),
+        0 => return Ok(()),
         1 => "1 validation error".to_owned(),
         more => format!("{more} validation errors"),
     };
@@ -143,7 +152,11 @@ fn pattern(shape: &Shape, text: &str) -> Option<String> {
     let (Matching(_, _, pattern) | Sensitive(_, _, Some(pattern))) = shape else {
         return None;
     };
-    let matches = Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text));
+    // the whole text, and \w and \d in ASCII, as in the model's own language
+    let whole = RegexBuilder::new(&format!("^(?:{pattern})$"))
+        .unicode(false)
+        .build();
+    let matches = whole.is_ok_and(|whole| whole.is_match(text));
     (!matches).then(|| format!("satisfy regular expression pattern: {pattern}"))
 }
 

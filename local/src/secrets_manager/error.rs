@@ -70,7 +70,7 @@ impl ServiceError {
         Self::refused(
             "NotServedByLocalSecretsManager",
             format!(
-                "The local Secrets Manager does not serve the member {member} of this operation; leave it out, or use the real service."
+                "The local world does not serve the member {member} of this operation; leave it out, or use the real service."
             ),
         )
     }

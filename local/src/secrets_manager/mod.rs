@@ -53,7 +53,11 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-pub(crate) use self::faults::LAGGING;
+pub(crate) use self::{
+    constraints::check_request,
+    faults::LAGGING,
+    model::{Member, Shape, member, required},
+};
 pub use self::{
     due::{Due, Event},
     error::ServiceError,

@@ -3,14 +3,14 @@
 //! A test reads the model as AWS's SDK for Python carries it, and breaks each of its constraints once.
 
 /// One member of a request, or of a structure in it.
-pub(super) struct Member {
+pub(crate) struct Member {
     pub(super) name: &'static str,
     pub(super) shape: Shape,
     pub(super) required: bool,
 }
 
 /// What a member has to look like. Lengths of text are in characters, both bounds inclusive.
-pub(super) enum Shape {
+pub(crate) enum Shape {
     Text(usize, usize),
     Matching(usize, usize, &'static str),
     OneOf(&'static [&'static str]),
@@ -28,7 +28,7 @@ pub(super) enum Shape {
 
 use Shape::{Binary, Flag, List, Matching, NotServed, Number, OneOf, Sensitive, Structure, Text};
 
-const fn required(name: &'static str, shape: Shape) -> Member {
+pub(crate) const fn required(name: &'static str, shape: Shape) -> Member {
     Member {
         name,
         shape,
@@ -36,7 +36,7 @@ const fn required(name: &'static str, shape: Shape) -> Member {
     }
 }
 
-const fn member(name: &'static str, shape: Shape) -> Member {
+pub(crate) const fn member(name: &'static str, shape: Shape) -> Member {
     Member {
         name,
         shape,

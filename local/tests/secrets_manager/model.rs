@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Map, Value, json};
 
-use super::{common::post, serve_without_function};
+use super::{World, common::post, serve_without_function};
 
 /// In the model, newer ones than the first three in its latest editions only, and refused by name.
 const NOT_SERVED: [&str; 5] = [
@@ -44,6 +44,7 @@ impl Model {
         operations
             .iter()
             .map(|(name, operation)| (name.as_str(), self.shape(&operation["input"])))
+            .filter(|(name, _)| !UNKNOWN.contains(name))
     }
 
     fn shape(&self, named: &Value) -> &Value {
@@ -79,6 +80,16 @@ impl Model {
             },
             other => panic!("the model has a {other}, which this test does not know"),
         }
+    }
+
+    /// A request with the members that it cannot be without.
+    fn needed(&self, input: &Value) -> Map<String, Value> {
+        let required = input["required"].as_array().map_or(&[][..], Vec::as_slice);
+        let members = self.members(input).into_iter();
+        members
+            .filter(|(name, _)| required.contains(&json!(name)))
+            .map(|(name, shape)| (name.to_owned(), self.valid(name, shape)))
+            .collect()
     }
 
     /// The values that break one constraint of a shape each, or of what is in it.
@@ -125,6 +136,12 @@ impl Model {
     }
 }
 
+async fn raw(world: &World, operation: &str, request: &Map<String, Value>) -> String {
+    let headers = format!("X-Amz-Target: secretsmanager.{operation}\r\n");
+    let body = Value::Object(request.clone()).to_string();
+    post(world.address, "/", &headers, &body).await
+}
+
 fn usize_of(shape: &Value, bound: &str) -> Option<usize> {
     shape.get(bound)?.as_u64()?.try_into().ok()
 }
@@ -134,30 +151,14 @@ async fn each_constraint_of_the_published_model_is_kept() {
     let model = Model::published();
     let world = serve_without_function().await;
     world.create("demo", "one").await;
-    let answer = async |operation: &str, request: &Map<String, Value>| {
-        let headers = format!("X-Amz-Target: secretsmanager.{operation}\r\n");
-        let body = Value::Object(request.clone()).to_string();
-        post(world.address, "/", &headers, &body).await
-    };
     let mut calls = 0;
-    let known = |(operation, _): &(&str, &Value)| !UNKNOWN.contains(operation);
-    for (operation, input) in model.operations().filter(known) {
+    for (operation, input) in model.operations() {
         let members = model.members(input);
-        let required = input.get("required").cloned().unwrap_or_default();
-        let is_required = |name: &str| {
-            required
-                .as_array()
-                .is_some_and(|all| all.contains(&json!(name)))
-        };
-        let needed = members.iter().filter(|(name, _)| is_required(name));
-        let valid: Map<String, Value> = needed
-            .map(|(name, shape)| ((*name).to_owned(), model.valid(name, shape)))
-            .collect();
+        let valid = model.needed(input);
         for (name, shape) in &members {
             let mut request = valid.clone();
-            if is_required(name) {
-                request.remove(*name);
-                let told = answer(operation, &request).await;
+            if request.remove(*name).is_some() {
+                let told = raw(&world, operation, &request).await;
                 assert!(
                     told.contains("ValidationException"),
                     "{operation} without {name}: {told}"
@@ -175,7 +176,7 @@ async fn each_constraint_of_the_published_model_is_kept() {
             };
             for value in model.broken(name, shape) {
                 request.insert((*name).to_owned(), value.clone());
-                let told = answer(operation, &request).await;
+                let told = raw(&world, operation, &request).await;
                 let shown: String = value.to_string().chars().take(80).collect();
                 assert!(
                     told.contains(expected),
@@ -186,6 +187,36 @@ async fn each_constraint_of_the_published_model_is_kept() {
         }
     }
     assert!(calls > 150, "{calls} calls, so the model was hardly read");
+}
+
+#[tokio::test]
+async fn a_name_that_no_secret_can_have_is_refused_by_every_operation() {
+    let model = Model::published();
+    let world = serve_without_function().await;
+    let mut operations = 0;
+    for (operation, input) in model.operations() {
+        let mut request = model.needed(input);
+        let members = model.members(input);
+        let has = |wanted: &str| members.iter().any(|(name, _)| *name == wanted);
+        let Some(names) = ["Name", "SecretId"].into_iter().find(|name| has(name)) else {
+            continue;
+        };
+        request.insert(names.to_owned(), json!("Inv Name"));
+        if has("ClientRequestToken") {
+            request.insert("ClientRequestToken".to_owned(), json!("a".repeat(32)));
+        }
+        let told = raw(&world, operation, &request).await;
+        assert!(
+            told.contains("ValidationException"),
+            "{operation} {request:?}: {told}"
+        );
+        assert!(
+            told.contains("Invalid name. Must be a valid name"),
+            "{operation} {request:?}: {told}"
+        );
+        operations += 1;
+    }
+    assert!(operations > 15, "only {operations} name a secret");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Roles that are assumed: through the socket, with the SDK, with the AWS CLI.
+//! Roles that are assumed: with the SDK, with the AWS CLI.
 
 #![cfg(test)]
 
@@ -15,21 +15,14 @@ use aws_sdk_secretsmanager::{
     Client,
     config::{Credentials, ProvideCredentials},
 };
+use aws_sdk_sts::operation::assume_role::{AssumeRoleOutput, builders::AssumeRoleFluentBuilder};
 use common::{REGION, invoked, refused, serve};
 use local::{control, invocation::Invoke, secrets_manager::SecretsManager, sts};
 use serde_json::{Value, json};
 
-const HOUR: Duration = Duration::from_secs(60 * 60);
-
 struct World {
     service: SecretsManager,
     address: SocketAddr,
-}
-
-/// What AssumeRole gave.
-struct Session {
-    key: String,
-    token: String,
 }
 
 impl World {
@@ -57,34 +50,6 @@ impl World {
         iam.restrict(key, role, &[policy]).unwrap();
     }
 
-    /// An operation of STS, as this key asks for it.
-    async fn ask(&self, key: &str, token: &str, form: &str) -> String {
-        let headers = format!(
-            "Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\n\
-             Authorization: AWS4-HMAC-SHA256 Credential={key}/20260101/{REGION}/sts/aws4_request\r\n\
-             X-Amz-Security-Token: {token}\r\n"
-        );
-        let form = format!("Version=2011-06-15&Action={form}");
-        common::post(self.address, "/", &headers, &form).await
-    }
-
-    async fn assume_as(&self, session: &Session, role: &str) -> String {
-        let arn = format!("arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2F{role}");
-        let form = format!("AssumeRole&RoleArn={arn}&RoleSessionName=nightly");
-        self.ask(&session.key, &session.token, &form).await
-    }
-
-    async fn assume(&self, key: &str, role: &str) -> String {
-        let (key, token) = (key.to_owned(), String::new());
-        self.assume_as(&Session { key, token }, role).await
-    }
-
-    async fn client(&self, session: &Session) -> Client {
-        let (key, token) = (session.key.clone(), session.token.clone());
-        let credentials = Credentials::new(key, "any", Some(token), None, "test");
-        Client::new(&self.sdk(credentials).await)
-    }
-
     async fn sdk(&self, credentials: impl ProvideCredentials + 'static) -> SdkConfig {
         aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new(REGION))
@@ -95,6 +60,42 @@ impl World {
             .load()
             .await
     }
+
+    async fn sts(&self, who: &Credentials) -> aws_sdk_sts::Client {
+        aws_sdk_sts::Client::new(&self.sdk(who.clone()).await)
+    }
+
+    /// A session `nightly`.
+    async fn assume(&self, who: &Credentials, role: &str) -> AssumeRoleFluentBuilder {
+        let assume = self.sts(who).await.assume_role();
+        let arn = format!("arn:aws:iam::123456789012:role/{role}");
+        assume.role_arn(arn).role_session_name("nightly")
+    }
+
+    async fn session(&self, who: &Credentials, role: &str) -> Credentials {
+        given(&self.assume(who, role).await.send().await.unwrap())
+    }
+
+    async fn client(&self, who: &Credentials) -> Client {
+        Client::new(&self.sdk(who.clone()).await)
+    }
+}
+
+fn key(id: &str) -> Credentials {
+    Credentials::new(id, "any", None, None, "test")
+}
+
+/// What AssumeRole gave, without its end, so that the SDK does not look at it.
+fn given(answer: &AssumeRoleOutput) -> Credentials {
+    let given = answer.credentials().unwrap();
+    let token = Some(given.session_token().to_owned());
+    Credentials::new(
+        given.access_key_id(),
+        given.secret_access_key(),
+        token,
+        None,
+        "test",
+    )
 }
 
 /// Who the policy of a role lets assume it.
@@ -112,45 +113,38 @@ fn policy(effect: &str, action: &str, resource: &str) -> Value {
     json!({ "Version": "2012-10-17", "Statement": { "Effect": effect, "Action": action, "Resource": resource } })
 }
 
-/// What stands in an element of an answer.
-#[track_caller]
-fn element<'a>(answer: &'a str, name: &str) -> &'a str {
-    let (_, rest) = answer
-        .split_once(&format!("<{name}>"))
-        .unwrap_or_else(|| panic!("no {name}: {answer}"));
-    rest.split_once('<').unwrap().0
-}
-
-#[track_caller]
-fn session(answer: &str) -> Session {
-    Session {
-        key: element(answer, "AccessKeyId").to_owned(),
-        token: element(answer, "SessionToken").to_owned(),
-    }
-}
-
 #[tokio::test]
 async fn who_calls_is_told_also_where_nothing_is_allowed() {
     let world = World::start().await;
-    let answer = world.ask("AKIAANY", "", "GetCallerIdentity").await;
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert_eq!(element(&answer, "Arn"), "arn:aws:iam::123456789012:root");
-    assert_eq!(element(&answer, "Account"), "123456789012");
+    let sts = world.sts(&key("AKIAANY")).await;
+    let answer = sts.get_caller_identity().send().await.unwrap();
+    assert_eq!(answer.arn(), Some("arn:aws:iam::123456789012:root"));
+    assert_eq!(answer.account(), Some("123456789012"));
+    assert_eq!(answer.user_id(), Some("123456789012"));
 
     world.restrict("AKIAMACHINE", "machine", policy("Deny", "*", "*"));
-    let answer = world.ask("AKIAMACHINE", "", "GetCallerIdentity").await;
+    let sts = world.sts(&key("AKIAMACHINE")).await;
+    let answer = sts.get_caller_identity().send().await.unwrap();
     let arn = "arn:aws:sts::123456789012:assumed-role/machine/local";
-    assert_eq!(element(&answer, "Arn"), arn);
-    assert!(element(&answer, "UserId").ends_with(":local"));
+    assert_eq!(answer.arn(), Some(arn));
+    assert!(answer.user_id().unwrap().ends_with(":local"));
 }
 
 #[tokio::test]
 async fn who_has_assumed_a_role_may_do_what_it_may_under_the_sessions_name() {
     let world = World::start().await;
-    let answer = world.assume("AKIAANY", "reader").await;
+    let answer = world.assume(&key("AKIAANY"), "reader").await.send().await;
+    let answer = answer.unwrap();
     let arn = "arn:aws:sts::123456789012:assumed-role/reader/nightly";
-    assert_eq!(element(&answer, "Arn"), arn);
-    let client = world.client(&session(&answer)).await;
+    let user = answer.assumed_role_user().unwrap();
+    assert_eq!(user.arn(), arn);
+    let session = given(&answer);
+    let sts = world.sts(&session).await;
+    let told = sts.get_caller_identity().send().await.unwrap();
+    assert_eq!(told.arn(), Some(arn));
+    assert_eq!(told.user_id(), Some(user.assumed_role_id()));
+
+    let client = world.client(&session).await;
     let read = client.get_secret_value().secret_id("demo").send().await;
     assert_eq!(read.unwrap().secret_string(), Some("one"));
     let described = client.describe_secret().secret_id("demo").send().await;
@@ -168,54 +162,78 @@ async fn who_has_assumed_a_role_may_do_what_it_may_under_the_sessions_name() {
 }
 
 #[tokio::test]
-async fn a_session_ends_after_its_time_on_the_worlds_clock_and_is_nothing_without_its_token() {
+async fn a_session_ends_after_its_time_on_the_worlds_clock() {
     let world = World::start().await;
-    let held = session(&world.assume("AKIAANY", "reader").await);
-    let client = world.client(&held).await;
-    let read = || client.get_secret_value().secret_id("demo").send();
-    world.service.advance(HOUR / 2).unwrap();
-    read().await.unwrap();
-    world.service.advance(HOUR / 2).unwrap();
-    let (code, message) = refused(read().await);
-    assert_eq!(code, "ExpiredTokenException");
-    assert_eq!(
-        message,
-        "The security token included in the request is expired"
-    );
-    let answer = world.ask(&held.key, &held.token, "GetCallerIdentity").await;
-    assert_eq!(element(&answer, "Code"), "ExpiredToken");
+    for (asked, lasts) in [(None, 3600), (Some(900), 900)] {
+        let now = || world.service.clock().now().timestamp() + lasts;
+        let assume = world.assume(&key("AKIAANY"), "reader").await;
+        let earliest = now();
+        let answer = assume.set_duration_seconds(asked).send().await.unwrap();
+        let end = answer.credentials().unwrap().expiration().secs();
+        assert!((earliest..=now()).contains(&end), "{asked:?}: {end}");
 
-    let held = session(&world.assume("AKIAANY", "reader").await);
-    for (key, token) in [(&*held.key, "another"), ("ASIAOFANOTHERWORLD", "any")] {
-        let (key, token) = (key.to_owned(), token.to_owned());
-        let session = Session { key, token };
+        let session = given(&answer);
         let client = world.client(&session).await;
+        let read = || client.get_secret_value().secret_id("demo").send();
+        let half = Duration::from_secs(lasts.unsigned_abs() / 2);
+        world.service.advance(half).unwrap();
+        read().await.unwrap();
+        world.service.advance(half).unwrap();
+        let (code, message) = refused(read().await);
+        assert_eq!(code, "ExpiredTokenException");
+        let words = "The security token included in the request is expired";
+        assert_eq!(message, words);
+        let sts = world.sts(&session).await;
+        let told = sts.get_caller_identity().send().await;
+        assert_eq!(refused(told).0, "ExpiredToken");
+    }
+}
+
+#[tokio::test]
+async fn a_sessions_key_that_is_not_known_or_comes_without_its_token_is_refused() {
+    let world = World::start().await;
+    let session = world.session(&key("AKIAANY"), "reader").await;
+    let held = |token: Option<&str>| {
+        let (id, token) = (session.access_key_id(), token.map(str::to_owned));
+        Credentials::new(id, "any", token, None, "test")
+    };
+    for who in [held(Some("another")), held(None), key("ASIAOFANOTHERWORLD")] {
+        let client = world.client(&who).await;
         let read = client.get_secret_value().secret_id("demo");
-        assert_eq!(refused(read.send().await).0, "UnrecognizedClientException");
-        let answer = world.assume_as(&session, "reader").await;
-        assert_eq!(element(&answer, "Code"), "InvalidClientTokenId");
+        let (code, message) = refused(read.send().await);
+        assert_eq!(code, "UnrecognizedClientException");
+        assert_eq!(
+            message,
+            "The security token included in the request is invalid."
+        );
+        let assumed = world.assume(&who, "reader").await.send().await;
+        assert_eq!(refused(assumed).0, "InvalidClientTokenId");
     }
 }
 
 #[tokio::test]
 async fn a_role_that_was_assumed_assumes_the_next_one_for_an_hour_at_most() {
     let world = World::start().await;
-    let first = allow("sts:AssumeRole", "arn:aws:iam::123456789012:role/reader");
-    world.define("first", trust("123456789012"), &[first]);
-    let held = session(&world.assume("AKIAANY", "first").await);
-    let answer = world.assume_as(&held, "reader").await;
-    let client = world.client(&session(&answer)).await;
-    client
-        .get_secret_value()
-        .secret_id("demo")
-        .send()
-        .await
-        .unwrap();
+    let may = |role: &str| {
+        allow(
+            "sts:AssumeRole",
+            &format!("arn:aws:iam::123456789012:role/{role}"),
+        )
+    };
+    world.define("first", trust("123456789012"), &[may("second")]);
+    let first = "arn:aws:iam::123456789012:role/first";
+    world.define("second", trust(first), &[may("reader")]);
+    let first = world.session(&key("AKIAANY"), "first").await;
+    let second = world.session(&first, "second").await;
+    let third = world.session(&second, "reader").await;
+    let client = world.client(&third).await;
+    let read = client.get_secret_value().secret_id("demo").send().await;
+    assert_eq!(read.unwrap().secret_string(), Some("one"));
 
-    let form = "AssumeRole&RoleArn=arn:aws:iam::123456789012:role/reader&RoleSessionName=xy&DurationSeconds=3601";
-    let answer = world.ask(&held.key, &held.token, form).await;
-    assert!(
-        element(&answer, "Message").contains("role chaining"),
-        "{answer}"
-    );
+    let skips = world.assume(&first, "reader").await.send().await;
+    assert_eq!(refused(skips).0, "AccessDenied");
+    let long = world.assume(&first, "second").await.duration_seconds(3601);
+    let (code, message) = refused(long.send().await);
+    assert_eq!(code, "ValidationError");
+    assert!(message.contains("role chaining"), "{message}");
 }

@@ -3,11 +3,11 @@
 use std::process::{Command, Output};
 
 use aws_config::sts::AssumeRoleProvider;
-use aws_sdk_secretsmanager::{Client, config::Credentials};
+use aws_sdk_secretsmanager::Client;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{World, allow, trust};
+use super::{World, allow, key, trust};
 use crate::common::{REGION, refused};
 
 impl World {
@@ -98,7 +98,7 @@ async fn the_aws_cli_follows_a_profile_with_a_role_and_a_chain_of_them() {
 #[tokio::test]
 async fn the_sdks_provider_assumes_a_role_and_its_client_reads() {
     let world = World::start().await;
-    let base = Credentials::new("AKIABASE", "any", None, None, "test");
+    let base = key("AKIABASE");
     let provider = AssumeRoleProvider::builder("arn:aws:iam::123456789012:role/reader")
         .session_name("nightly")
         .configure(&world.sdk(base.clone()).await)

@@ -1,8 +1,9 @@
 //! Who may assume a role.
 
+use aws_sdk_sts::error::ProvideErrorMetadata;
 use serde_json::json;
 
-use super::{World, allow, element, policy, trust};
+use super::{World, allow, common::refused, key, policy, trust};
 
 #[tokio::test]
 async fn the_trust_policy_and_the_callers_own_decide_who_may_assume_a_role() {
@@ -38,27 +39,31 @@ async fn the_trust_policy_and_the_callers_own_decide_who_may_assume_a_role() {
         let case = format!("{trust} {policy}");
         world.define("target", trust, &[]);
         world.restrict("AKIAMACHINE", "machine", policy.clone());
-        let answer = world.assume("AKIAMACHINE", "target").await;
-        match refusal {
-            None => assert!(answer.starts_with("HTTP/1.1 200"), "{case}: {answer}"),
-            Some(words) => {
-                assert!(answer.starts_with("HTTP/1.1 403"), "{case}: {answer}");
-                assert_eq!(element(&answer, "Code"), "AccessDenied", "{case}");
-                let message = element(&answer, "Message");
+        let assume = world.assume(&key("AKIAMACHINE"), "target").await;
+        match (assume.send().await, refusal) {
+            (Ok(_), None) => {}
+            (Err(error), Some(words)) => {
+                assert_eq!(error.code(), Some("AccessDenied"), "{case}");
+                let message = error.message().unwrap();
                 assert!(message.ends_with(words), "{case}: {message}");
                 assert!(
                     message.starts_with(&format!("User: {local} is not")),
                     "{message}"
                 );
+                assert_eq!(error.raw_response().unwrap().status().as_u16(), 403);
             }
+            (answer, _) => panic!("{case}: {answer:?}"),
         }
     }
-    let absent = world.assume("AKIAMACHINE", "absent").await;
-    let message = element(&absent, "Message");
-    assert!(
-        message.ends_with("role/absent"),
-        "it is not told from one that is not trusted: {message}"
-    );
+    // it is not told from one that does not trust the caller
+    let absent = world.assume(&key("AKIAMACHINE"), "absent").await;
+    let (code, message) = refused(absent.send().await);
+    assert_eq!(code, "AccessDenied");
+    assert!(message.ends_with("role/absent"), "{message}");
+    let account = "arn:aws:iam::210987654321:role/target";
+    let elsewhere = world.assume(&key("AKIAMACHINE"), "target").await;
+    let (code, _) = refused(elsewhere.role_arn(account).send().await);
+    assert_eq!(code, "AccessDenied");
 }
 
 #[tokio::test]
@@ -67,16 +72,9 @@ async fn a_condition_on_the_external_id_keeps_out_who_does_not_know_it() {
     let mut trust = trust("123456789012");
     trust["Statement"]["Condition"] = json!({ "StringEquals": { "sts:ExternalId": "e1" } });
     world.define("reader", trust, &[]);
-    let form = "AssumeRole&RoleArn=arn:aws:iam::123456789012:role/reader&RoleSessionName=x.y";
-    for (id, code) in [
-        ("", "403"),
-        ("&ExternalId=e2", "403"),
-        ("&ExternalId=e1", "200"),
-    ] {
-        let answer = world.ask("AKIAANY", "", &format!("{form}{id}")).await;
-        assert!(
-            answer.starts_with(&format!("HTTP/1.1 {code}")),
-            "{id}: {answer}"
-        );
+    for (id, let_in) in [(None, false), (Some("e2"), false), (Some("e1"), true)] {
+        let assume = world.assume(&key("AKIAANY"), "reader").await;
+        let assumed = assume.set_external_id(id.map(str::to_owned)).send().await;
+        assert_eq!(assumed.is_ok(), let_in, "{id:?}");
     }
 }

@@ -1,77 +1,142 @@
 //! What is refused, and in which words.
 
-use super::{World, element};
+use aws_sdk_sts::operation::assume_role::builders::AssumeRoleFluentBuilder as Assume;
+
+use super::{
+    World,
+    common::{post, refused},
+    key,
+};
 
 #[tokio::test]
-async fn what_sts_does_not_take_is_refused_in_its_words_and_what_is_not_served_by_name() {
+async fn what_sts_does_not_take_is_refused_in_its_words() {
     let world = World::start().await;
-    let arn = "RoleArn=arn:aws:iam::123456789012:role/reader";
-    for (form, code, words) in [
+    let refusals: [(fn(Assume) -> Assume, &str); 18] = [
         (
-            "GetSessionToken".to_owned(),
-            "InvalidAction",
-            "GetSessionToken; use the real service",
-        ),
-        (String::new(), "InvalidAction", "no operation"),
-        (
-            format!("AssumeRole&{arn}"),
-            "ValidationError",
-            "'roleSessionName' failed to satisfy constraint: Member must not be null",
+            |assume| assume.set_role_session_name(None),
+            "1 validation error detected: Value null at 'roleSessionName' failed to satisfy constraint: Member must not be null",
         ),
         (
-            "AssumeRole&RoleSessionName=xy".to_owned(),
-            "ValidationError",
-            "'roleArn'",
+            |assume| assume.set_role_arn(None),
+            "'roleArn' failed to satisfy constraint: Member must not be null",
         ),
         (
-            format!("AssumeRole&{arn}&RoleSessionName=x"),
-            "ValidationError",
-            "length greater than or equal to 2",
+            |assume| assume.role_arn("arn:aws:iam::123456").duration_seconds(0),
+            "2 validation errors detected: Value 'arn:aws:iam::123456' at 'roleArn' failed",
         ),
         (
-            format!("AssumeRole&{arn}&RoleSessionName=a%20b"),
-            "ValidationError",
-            "pattern",
+            |assume| assume.role_session_name("x"),
+            "Member must have length greater than or equal to 2",
         ),
         (
-            format!("AssumeRole&{arn}&RoleSessionName={}", "x".repeat(65)),
-            "ValidationError",
-            "less than or equal to 64",
+            |assume| assume.role_session_name("x".repeat(65)),
+            "Member must have length less than or equal to 64",
         ),
         (
-            format!("AssumeRole&{arn}&RoleSessionName=xy&DurationSeconds=899"),
-            "ValidationError",
-            "equal to 900",
+            |assume| assume.role_session_name("Session1:2"),
+            r"1 validation error detected: Value 'Session1:2' at 'roleSessionName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\w+=,.@-]*",
         ),
         (
-            format!("AssumeRole&{arn}&RoleSessionName=xy&DurationSeconds=3601"),
-            "ValidationError",
-            "MaxSessionDuration",
+            |assume| assume.role_session_name("é<&>"),
+            "Value 'é<&>' at 'roleSessionName'",
         ),
         (
-            format!("AssumeRole&{arn}&RoleSessionName=xy&DurationSeconds=43201"),
-            "ValidationError",
-            "equal to 43200",
+            |assume| assume.external_id("a b"),
+            "'externalId' failed to satisfy constraint: Member must satisfy regular expression pattern",
         ),
         (
-            format!("AssumeRole&{arn}&RoleSessionName=xy&DurationSeconds=long"),
-            "ValidationError",
-            "number",
+            |assume| assume.duration_seconds(899),
+            "Value '899' at 'durationSeconds' failed to satisfy constraint: Member must have value greater than or equal to 900",
         ),
         (
-            format!("AssumeRole&{arn}&RoleSessionName=xy&Policy=%7B%7D"),
-            "InvalidParameterValue",
-            "Policy",
+            |assume| assume.duration_seconds(43_201),
+            "Member must have value less than or equal to 43200",
         ),
         (
-            format!("AssumeRole&{arn}&RoleSessionName=%3Ca%26"),
-            "ValidationError",
-            "'&lt;a&amp;'",
+            |assume| assume.duration_seconds(3601),
+            "exceeds the MaxSessionDuration set for this role.",
+        ),
+        (
+            |assume| assume.role_arn("nothing-valid-in-here"),
+            "nothing-valid-in-here is invalid",
+        ),
+        (
+            |assume| assume.role_arn("arn::b:::something/test-role"),
+            "arn::b:::something/test-role is invalid",
+        ),
+        (
+            |assume| assume.role_arn("arn:a::::something/test-role"),
+            "arn:a::::something/test-role is invalid",
+        ),
+        (
+            |assume| assume.role_arn("arn:a:::something/test-role"),
+            "arn:a:::something/test-role is invalid",
+        ),
+        (
+            |assume| assume.role_arn("arn:a:a::aaaaaaaaaa:"),
+            "arn:a:a::aaaaaaaaaa: is invalid",
+        ),
+        (
+            |assume| assume.role_arn("arn:aws:iam::123456789012:user/reader"),
+            "Request ARN is invalid",
+        ),
+        (
+            |assume| assume.role_arn("arn:aws:acm:eu-central-1:123456789012:role/reader"),
+            "Request ARN is invalid",
+        ),
+    ];
+    for (change, words) in refusals {
+        let assume = change(world.assume(&key("AKIAANY"), "reader").await);
+        let (code, message) = refused(assume.send().await);
+        assert_eq!(code, "ValidationError", "{message}");
+        assert!(message.contains(words), "{words}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn what_sts_does_not_serve_is_refused_by_name() {
+    let world = World::start().await;
+    let members: [(fn(Assume) -> Assume, &str); 3] = [
+        (|assume| assume.policy("{}"), "member Policy of"),
+        (
+            |assume| assume.transitive_tag_keys("team"),
+            "member TransitiveTagKeys.member.1 of",
+        ),
+        (
+            |assume| assume.serial_number("GAHT12345678").token_code("123456"),
+            "leave it out",
+        ),
+    ];
+    for (change, words) in members {
+        let assume = change(world.assume(&key("AKIAANY"), "reader").await);
+        let (code, message) = refused(assume.send().await);
+        assert_eq!(code, "NotServedByLocalSts");
+        assert!(message.contains(words), "{message}");
+    }
+    let sts = world.sts(&key("AKIAANY")).await;
+    let (code, message) = refused(sts.get_session_token().send().await);
+    assert_eq!(code, "InvalidAction");
+    assert!(
+        message.contains("GetSessionToken; use the real service"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_form_that_no_sdk_sends_is_refused_as_xml() {
+    let world = World::start().await;
+    let arn = "RoleArn=arn:aws:iam::123456789012:role/reader&RoleSessionName=xy";
+    for (form, words) in [
+        (String::new(), "no operation"),
+        (
+            format!("Action=AssumeRole&{arn}&DurationSeconds=long"),
+            "DurationSeconds is no number",
         ),
     ] {
-        let answer = world.ask("AKIAANY", "", &form).await;
-        assert!(answer.starts_with("HTTP/1.1 400"), "{form}: {answer}");
-        assert_eq!(element(&answer, "Code"), code, "{form}");
-        assert!(answer.contains(words), "{form}: {answer}");
+        let headers = "Content-Type: application/x-www-form-urlencoded\r\n";
+        let answer = post(world.address, "/", headers, &form).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+        assert!(answer.contains("<ErrorResponse xmlns="), "{answer}");
+        assert!(answer.contains(words), "{answer}");
     }
 }
