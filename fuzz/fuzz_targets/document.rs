@@ -18,13 +18,9 @@ fuzz_target!(|text: &str| {
         }
     };
     let _ = Document::parse_administrator(&json, &document, ENGINES);
-    let password = document.password().expose_secret().to_owned();
-    let elsewhere = text.matches(&password).count() > 1;
-    let shown = format!("{document:?}");
-    assert!(
-        password.len() < 12 || elsewhere || !shown.contains(&password),
-        "{shown}"
-    );
+    // what is shown is the same whatever the password is
+    let another = document.with_password("another".into());
+    assert_eq!(format!("{document:?}"), format!("{another:?}"));
     if document.login().is_none() {
         return;
     }
@@ -34,7 +30,7 @@ fuzz_target!(|text: &str| {
     assert_eq!(fields.port.unwrap_or(DEFAULT_PORT), document.port());
     assert_eq!(fields.username.as_deref(), Some(document.username()));
     let read = fields.password.as_ref().map(ExposeSecret::expose_secret);
-    assert_eq!(read, Some(&*password));
+    assert_eq!(read, Some(document.password().expose_secret()));
     assert_eq!(fields.tls.unwrap_or(true), document.tls());
 
     let new = "a new password";

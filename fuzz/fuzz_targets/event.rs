@@ -6,7 +6,7 @@ use secret_rotation::event::{Event, RotationEvent};
 use serde_json::Value;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Ok(json) = serde_json::from_slice::<Value>(bytes) else {
+    let Ok(mut json) = serde_json::from_slice::<Value>(bytes) else {
         return;
     };
     match Event::parse(&json) {
@@ -16,13 +16,10 @@ fuzz_target!(|bytes: &[u8]| {
                 ..
             }),
         ) => {
-            let token = json["RotationToken"].as_str().unwrap();
-            let elsewhere = json.to_string().matches(token).count() > 1;
-            let shown = format!("{event:?}");
-            assert!(
-                token.len() < 16 || elsewhere || !shown.contains(token),
-                "{shown}"
-            );
+            // what is shown is the same whatever the token is
+            json["RotationToken"] = "another".into();
+            let another = Event::parse(&json).unwrap();
+            assert_eq!(format!("{event:?}"), format!("{another:?}"));
         }
         Ok(_) => {}
         Err(error) => assert!(error.to_string().len() < 400, "{error}"),

@@ -16,7 +16,9 @@ use azure_security_keyvault_secrets::{ResourceExt, SecretClient, SecretClientOpt
 use reqwest::redirect;
 use serde::Deserialize;
 
-use super::{ProviderError, ProviderErrorKind as Kind, SecretProvider, Stage, Version, https};
+use super::{
+    ProviderError, ProviderErrorKind as Kind, SecretProvider, Stage, Version, codes::is_code, https,
+};
 
 /// Azure Key Vault: the secrets of one vault.
 ///
@@ -209,11 +211,8 @@ struct Code {
 }
 
 impl Code {
-    /// The code, if it is one: what else stands there may be long, or a secret.
     fn shown(&self) -> Option<&str> {
-        let code = self.code.as_str();
-        let is_code = code.len() < 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        is_code.then_some(code)
+        is_code(&self.code).then_some(&self.code)
     }
 }
 

@@ -1,8 +1,16 @@
-//! What the error codes of Secrets Manager mean: the service itself and its agent send the same ones.
+//! Error codes: what is one, and what Secrets Manager's mean, of which the service itself and its agent send the same.
 
+#[cfg(any(feature = "aws", feature = "agent"))]
 use super::ProviderErrorKind as Kind;
 
+/// Whether this is a code, which messages may show. What else stands in its place may be long, or a secret.
+#[cfg(any(feature = "agent", feature = "azure"))]
+pub(super) fn is_code(code: &str) -> bool {
+    code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 /// Sorts a refusal by the service's own code, and says what to do.
+#[cfg(any(feature = "aws", feature = "agent"))]
 pub(super) fn sorted(code: &str) -> (Kind, &'static str) {
     match code {
         "ThrottlingException"

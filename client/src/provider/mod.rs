@@ -17,7 +17,7 @@ mod agent;
 mod aws;
 #[cfg(feature = "azure")]
 mod azure;
-#[cfg(any(feature = "agent", feature = "aws"))]
+#[cfg(any(feature = "agent", feature = "aws", feature = "azure"))]
 mod codes;
 #[cfg(feature = "env")]
 mod env;

@@ -8,10 +8,13 @@ use super::{
     key,
 };
 
+/// A request with something else in it.
+type Changed = fn(Assume) -> Assume;
+
 #[tokio::test]
 async fn what_sts_does_not_take_is_refused_in_its_words() {
     let world = World::start().await;
-    let refusals: [(fn(Assume) -> Assume, &str); 18] = [
+    let refusals: [(Changed, &str); 18] = [
         (
             |assume| assume.set_role_session_name(None),
             "1 validation error detected: Value null at 'roleSessionName' failed to satisfy constraint: Member must not be null",
@@ -96,7 +99,7 @@ async fn what_sts_does_not_take_is_refused_in_its_words() {
 #[tokio::test]
 async fn what_sts_does_not_serve_is_refused_by_name() {
     let world = World::start().await;
-    let members: [(fn(Assume) -> Assume, &str); 3] = [
+    let members: [(Changed, &str); 3] = [
         (|assume| assume.policy("{}"), "member Policy of"),
         (
             |assume| assume.transitive_tag_keys("team"),

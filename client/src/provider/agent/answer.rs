@@ -8,7 +8,10 @@ use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 use serde::Deserialize;
 
 use super::{
-    super::{Value, codes::sorted},
+    super::{
+        Value,
+        codes::{is_code, sorted},
+    },
     Kind, ProviderError, Version,
 };
 
@@ -83,8 +86,7 @@ impl Answer {
         let body = str::from_utf8(&self.body).ok()?;
         let (_, behind) = body.split_once("\"__type\":")?;
         let (code, _) = behind.trim_start().strip_prefix('"')?.split_once('"')?;
-        let is_code = code.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        is_code.then_some(code)
+        is_code(code).then_some(code)
     }
 
     fn by_status(&self) -> (Kind, &'static str) {
@@ -180,7 +182,7 @@ mod tests {
 
     #[test]
     fn only_secrets_managers_own_code_makes_a_secret_absent_and_only_a_refusal_forbidden() {
-        let coded = |code| format!(r#"{{"__type":"{code}", "message":"it says "no""}}"#);
+        let coded = |code: &str| format!(r#"{{"__type":"{code}", "message":"it says "no""}}"#);
         for (status, body, kind) in [
             (400, coded("ResourceNotFoundException"), Kind::NotFound),
             (400, coded("AccessDeniedException"), Kind::AccessDenied),
@@ -189,6 +191,7 @@ mod tests {
             (502, coded("ConnectionError"), Kind::Unavailable),
             (504, coded("TimeoutError"), Kind::Unavailable),
             (400, coded("DecryptionFailure"), Kind::Invalid),
+            (400, coded(&"x".repeat(65)), Kind::Invalid),
             (403, "Bad Token".to_owned(), Kind::AccessDenied),
             (429, "Connection limit exceeded".to_owned(), Kind::Throttled),
             (404, "Not found".to_owned(), Kind::Invalid),
