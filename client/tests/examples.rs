@@ -137,10 +137,16 @@ async fn no_request_to_the_axum_example_fails_while_passwords_rotate() {
         for user in users {
             user.join().unwrap();
         }
-        let after = get(&shop.address, "/status");
-        assert!(!after.contains("password"), "{after}");
-        let after: Value = serde_json::from_str(&after).unwrap();
-        assert_ne!(before["version"], after["version"]);
+        // on a busy machine it may hear of the change after it
+        loop {
+            let after = get(&shop.address, "/status");
+            assert!(!after.contains("password"), "{after}");
+            let after: Value = serde_json::from_str(&after).unwrap();
+            if after["version"] != before["version"] {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 
