@@ -16,8 +16,8 @@ use aws_sdk_secretsmanager::{
     },
     types::{RotationRulesType, Tag},
 };
-use common::{REGION, invoked, refused, serve};
-use local::{invocation::Invoke, secrets_manager::SecretsManager};
+use common::{REGION, refused, serve, service};
+use local::secrets_manager::SecretsManager;
 use serde_json::{Value, json};
 
 const FUNCTION: &str = "arn:aws:lambda:eu-central-1:123456789012:function:rotate";
@@ -35,8 +35,7 @@ struct World {
 impl World {
     /// With the secrets `open`, under the service's own key, and `locked`, under a customer's.
     async fn start() -> Self {
-        let invoke: Invoke = Arc::new(|event| Box::pin(async { invoked(Ok(event)) }));
-        let service = SecretsManager::new(REGION, invoke);
+        let service = service();
         let address = serve(service.router()).await;
         for (name, key) in [("open", Value::Null), ("locked", KEY.into())] {
             let tags = json!([{ "Key": "team", "Value": "orders" }]);

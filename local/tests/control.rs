@@ -4,10 +4,10 @@
 
 mod common;
 
-use std::{net::SocketAddr, process::Command, sync::Arc};
+use std::{net::SocketAddr, process::Command};
 
-use common::{REGION, invoked, serve};
-use local::{control, invocation::Invoke, secrets_manager::SecretsManager, sts};
+use common::{REGION, serve_with_all, service};
+use local::secrets_manager::SecretsManager;
 use serde_json::{Value, json};
 
 struct World {
@@ -18,10 +18,8 @@ struct World {
 impl World {
     /// With the secret `demo`, which rotates every 30 days by a function that does nothing.
     async fn start() -> Self {
-        let invoke: Invoke = Arc::new(|event| Box::pin(async { invoked(Ok(event)) }));
-        let service = SecretsManager::new(REGION, invoke);
-        let router = service.router().merge(control::router(&service));
-        let address = serve(sts::beside(router, service.iam().clone())).await;
+        let service = service();
+        let address = serve_with_all(&service).await;
         let input = json!({ "Name": "demo", "SecretString": "one" });
         service.call("CreateSecret", input).await.unwrap();
         let function = format!("arn:aws:lambda:{REGION}:123456789012:function:rotate");

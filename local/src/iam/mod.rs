@@ -25,7 +25,7 @@ mod sessions;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
 use axum::http::{HeaderMap, header::AUTHORIZATION};
@@ -84,15 +84,15 @@ pub struct Role {
     /// None of the account's own key.
     name: Option<String>,
     session: String,
-    policies: Vec<Policy>,
+    policies: Arc<[Policy]>,
 }
 
 /// Who holds a key that nobody restricted.
-pub(crate) static ROOT: Role = Role {
+pub(crate) static ROOT: LazyLock<Role> = LazyLock::new(|| Role {
     name: None,
     session: String::new(),
-    policies: Vec::new(),
-};
+    policies: Arc::default(),
+});
 
 /// Why a call is not let through.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -169,7 +169,7 @@ pub(crate) fn signed_for(headers: &HeaderMap) -> Option<impl Iterator<Item = &st
 }
 
 impl Role {
-    fn new(name: &str, session: &str, policies: Vec<Policy>) -> Self {
+    fn new(name: &str, session: &str, policies: Arc<[Policy]>) -> Self {
         Self {
             name: Some(name.to_owned()),
             session: session.to_owned(),

@@ -1,6 +1,6 @@
 //! Roles that can be assumed, and the sessions of those who have.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -18,7 +18,7 @@ const ASSUME: &str = "sts:AssumeRole";
 #[derive(Clone, Debug)]
 pub(super) struct Definition {
     trust: ResourcePolicy,
-    policies: Vec<Policy>,
+    policies: Arc<[Policy]>,
 }
 
 /// What somebody got who assumed a role.
@@ -202,7 +202,7 @@ fn trust_policy(document: &Value) -> Result<ResourcePolicy, PolicyError> {
     for statement in statements {
         let sid = statement["Sid"].as_str().unwrap_or_default().to_owned();
         let Some(fields) = statement.as_object_mut() else {
-            continue; // no statement, and whoever reads it says so
+            continue; // no statement, and the parser says so
         };
         if fields.contains_key("Resource") || fields.contains_key("NotResource") {
             let what = "a Resource in a trust policy".to_owned();

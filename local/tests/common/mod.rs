@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
+use std::{
+    fs, net::SocketAddr, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration,
+};
 
 use aws_sdk_secretsmanager::{
     Client,
@@ -11,8 +13,11 @@ use aws_sdk_secretsmanager::{
 };
 use axum::Router;
 use local::{
-    invocation::{FunctionError, Invoked},
+    control,
+    invocation::{FunctionError, Invoke, Invoked},
     lambda::FunctionSettings,
+    secrets_manager::SecretsManager,
+    sts,
 };
 use serde_json::Value;
 use tokio::{
@@ -21,6 +26,18 @@ use tokio::{
 };
 
 pub(crate) const REGION: &str = "eu-central-1";
+
+/// A Secrets Manager whose function does nothing.
+pub(crate) fn service() -> SecretsManager {
+    let invoke: Invoke = Arc::new(|event| Box::pin(async { invoked(Ok(event)) }));
+    SecretsManager::new(REGION, invoke)
+}
+
+/// Serves it with all that stands beside it: STS, and what tests move and break it with.
+pub(crate) async fn serve_with_all(service: &SecretsManager) -> SocketAddr {
+    let router = service.router().merge(control::router(service));
+    serve(sts::beside(router, service.iam().clone())).await
+}
 
 /// Serves on a port of its own until the test ends.
 pub(crate) async fn serve(router: Router) -> SocketAddr {

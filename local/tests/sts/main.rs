@@ -8,7 +8,7 @@ mod tools;
 mod trust;
 mod words;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
 use aws_sdk_secretsmanager::{
@@ -16,8 +16,8 @@ use aws_sdk_secretsmanager::{
     config::{Credentials, ProvideCredentials},
 };
 use aws_sdk_sts::operation::assume_role::{AssumeRoleOutput, builders::AssumeRoleFluentBuilder};
-use common::{REGION, invoked, refused, serve};
-use local::{control, invocation::Invoke, secrets_manager::SecretsManager, sts};
+use common::{REGION, refused, serve_with_all, service};
+use local::secrets_manager::SecretsManager;
 use serde_json::{Value, json};
 
 struct World {
@@ -28,10 +28,8 @@ struct World {
 impl World {
     /// With the secret `demo`, and the role `reader`, which may read and whom the account trusts.
     async fn start() -> Self {
-        let invoke: Invoke = Arc::new(|event| Box::pin(async { invoked(Ok(event)) }));
-        let service = SecretsManager::new(REGION, invoke);
-        let router = service.router().merge(control::router(&service));
-        let address = serve(sts::beside(router, service.iam().clone())).await;
+        let service = service();
+        let address = serve_with_all(&service).await;
         let input = json!({ "Name": "demo", "SecretString": "one" });
         service.call("CreateSecret", input).await.unwrap();
         let world = Self { service, address };
