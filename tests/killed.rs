@@ -5,25 +5,14 @@
 mod common;
 
 use common::{
-    STEPS, ask, assert_error, current, failure, inject, invoke, log_in, logs_in, options, outcome,
-    password, rotate, stage, stage_up_to, start, warm_world, world,
+    STEPS, ask, assert_error, assert_nobody_is_locked_out, current, failure, inject, invoke,
+    log_in, logs_in, options, outcome, password, rotate, stage, stage_up_to, start, warm_world,
+    world,
 };
 use local::{
     secrets_manager::{Behavior, Fault, Hang, When},
     world::World,
 };
-
-/// Whether AWSCURRENT or AWSPENDING logs in: where a client looks.
-async fn assert_nobody_is_locked_out(world: &World, case: &str) {
-    for label in ["AWSCURRENT", "AWSPENDING"] {
-        if let Some(password) = password(world, world.single_user(), label).await
-            && logs_in(world, &password).await
-        {
-            return;
-        }
-    }
-    panic!("{case}: neither AWSCURRENT nor AWSPENDING logs in");
-}
 
 /// What the service does after a failure: all steps again, with the same token.
 async fn assert_the_retry_reaches_the_end(world: &World, case: &str) {
@@ -47,7 +36,7 @@ async fn killed_between_two_steps_it_goes_on_in_a_new_process() {
     for step in STEPS {
         outcome(&world, world.single_user(), step).await;
         world.function().kill().await;
-        assert_nobody_is_locked_out(&world, step).await;
+        assert_nobody_is_locked_out(&world, world.single_user(), step).await;
     }
     assert_eq!(world.function().environments(), 4);
     assert_the_retry_reaches_the_end(&world, "after all").await;
@@ -76,7 +65,7 @@ async fn killed_in_any_call_to_the_store_the_retry_reaches_the_end() {
             });
             let error = invoked.outcome.unwrap_err();
             assert_eq!(error.error_type, "Runtime.ExitError", "{case}");
-            assert_nobody_is_locked_out(&world, &case).await;
+            assert_nobody_is_locked_out(&world, world.single_user(), &case).await;
             assert_the_retry_reaches_the_end(&world, &case).await;
         }
     }
@@ -101,7 +90,7 @@ async fn killed_while_the_database_changes_the_password_the_retry_reaches_the_en
         world.function().kill().await;
     });
     assert_eq!(invoked.outcome.unwrap_err().error_type, "Runtime.ExitError");
-    assert_nobody_is_locked_out(&world, "while the change waits").await;
+    assert_nobody_is_locked_out(&world, world.single_user(), "while the change waits").await;
     // the server may carry the statement out although nobody waits for it
     holder.batch_execute("COMMIT").await.unwrap();
     assert_the_retry_reaches_the_end(&world, "after the change").await;
@@ -129,7 +118,7 @@ async fn assert_each_step_can_be_delivered_twice_at_once(world: &World) {
                     invoked.outcome
                 );
             }
-            assert_nobody_is_locked_out(world, step).await;
+            assert_nobody_is_locked_out(world, secret, step).await;
         }
         let current = current(world, secret).await;
         log_in(world, &current).await.unwrap();

@@ -9,16 +9,17 @@ mod common;
 
 use std::{
     env::var_os,
-    fs::{Permissions, create_dir_all, set_permissions, write},
-    os::unix::fs::PermissionsExt,
+    fs::{Permissions, create_dir_all, rename, set_permissions, write},
+    os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::LazyLock,
 };
 
-use common::{STEPS, current, document, invoke, log_in, options, rotate, stage, start};
+use common::{
+    STEPS, assert_nobody_is_locked_out, current, gets_in, invoke, options, rotate, stage, start,
+};
 use local::world::World;
-use serde_json::Value;
 use tempfile::TempDir;
 
 /// The commit of the function that is built anew.
@@ -69,7 +70,15 @@ fn built_before() -> PathBuf {
         .current_dir(&source)
         .status();
     assert!(built.unwrap().success());
-    folder.join("debug/secret-rotation")
+    // it knew no `private:`
+    let script = format!(
+        "#!/bin/sh\nALLOWED_HOSTS=\"${{ALLOWED_HOSTS#private:}}\" exec {}\n",
+        folder.join("debug/secret-rotation").display()
+    );
+    let wrapper = folder.join("bootstrap");
+    write(&wrapper, script).unwrap();
+    set_permissions(&wrapper, Permissions::from_mode(0o755)).unwrap();
+    wrapper
 }
 
 /// A function of which one release or the other runs.
@@ -83,7 +92,6 @@ impl Function {
             folder: tempfile::tempdir().unwrap(),
         };
         function.deploy(Release::This);
-        set_permissions(function.path(), Permissions::from_mode(0o755)).unwrap();
         function
     }
 
@@ -93,15 +101,13 @@ impl Function {
 
     /// From the next step on: each has a process of its own.
     fn deploy(&self, release: Release) {
-        let script = match release {
-            // it knew no `private:`
-            Release::Before => format!(
-                "ALLOWED_HOSTS=\"${{ALLOWED_HOSTS#private:}}\" exec {}",
-                BUILT_BEFORE.display()
-            ),
-            Release::This => format!("exec {}", env!("CARGO_BIN_EXE_secret-rotation")),
+        let executable = match release {
+            Release::Before => BUILT_BEFORE.as_path(),
+            Release::This => Path::new(env!("CARGO_BIN_EXE_secret-rotation")),
         };
-        write(self.path(), format!("#!/bin/sh\n{script}\n")).unwrap();
+        let next = self.path().with_extension("next");
+        symlink(executable, &next).unwrap();
+        rename(next, self.path()).unwrap();
     }
 }
 
@@ -115,31 +121,6 @@ fn orders() -> impl Iterator<Item = [Release; 4]> {
     })
 }
 
-/// Whether the database, or the service, takes what this version has.
-async fn gets_in(world: &World, document: &Value) -> bool {
-    match document["key"].as_str() {
-        Some(key) => world
-            .key_service()
-            .unwrap()
-            .secrets()
-            .iter()
-            .any(|of| of == key),
-        None => log_in(world, document).await.is_ok(),
-    }
-}
-
-/// What a client of this secret uses: AWSCURRENT, or AWSPENDING if that is rejected.
-async fn assert_nobody_is_locked_out(world: &World, secret: &str, case: &str) {
-    for label in ["AWSCURRENT", "AWSPENDING"] {
-        if let Some(document) = document(world, secret, label).await
-            && gets_in(world, &document).await
-        {
-            return;
-        }
-    }
-    panic!("{case}: neither AWSCURRENT nor AWSPENDING gets in");
-}
-
 /// The kinds of secrets of a world with a key service.
 fn secrets(world: &World) -> [&'static str; 3] {
     [
@@ -151,6 +132,8 @@ fn secrets(world: &World) -> [&'static str; 3] {
 
 /// A world in which the releases take turns.
 async fn world(function: &Function) -> World {
+    // built before the time of a step runs
+    LazyLock::force(&BUILT_BEFORE);
     let mut options = options().with_key_service();
     options.function = function.path();
     let world = start(options).await;

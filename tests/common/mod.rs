@@ -259,6 +259,29 @@ pub(crate) async fn logs_in(world: &World, password: &str) -> bool {
     login.await.is_ok()
 }
 
+/// Whether the database, or the service, takes what this version has.
+pub(crate) async fn gets_in(world: &World, document: &Value) -> bool {
+    match document["key"].as_str() {
+        Some(key) => {
+            let keys = world.key_service().unwrap().secrets();
+            keys.iter().any(|of| of == key)
+        }
+        None => log_in(world, document).await.is_ok(),
+    }
+}
+
+/// What a client of this secret uses: AWSCURRENT, or AWSPENDING if that is rejected.
+pub(crate) async fn assert_nobody_is_locked_out(world: &World, secret: &str, case: &str) {
+    for label in ["AWSCURRENT", "AWSPENDING"] {
+        if let Some(document) = document(world, secret, label).await
+            && gets_in(world, &document).await
+        {
+            return;
+        }
+    }
+    panic!("{case}: neither AWSCURRENT nor AWSPENDING gets in");
+}
+
 /// The administrator's role.
 pub(crate) fn administrator(world: &World) -> String {
     format!("admin_of_{}", world.role())
