@@ -11,6 +11,7 @@
 //! | `changeover` | what a changeover costs an application's requests, in each pool (feature `local`) |
 //! | `bench` | what a rotation costs, in the same world (feature `local`) |
 //! | `soak` | a thousand rotations, beside what they leave behind (feature `local`) |
+//! | `command` | how `make bench` and `make soak` end (feature `local`) |
 //!
 //! `rotatectl drill` is a thin command on this crate.
 
@@ -19,6 +20,8 @@ pub mod application;
 pub mod bench;
 #[cfg(feature = "local")]
 pub mod changeover;
+#[cfg(feature = "local")]
+pub mod command;
 #[cfg(feature = "local")]
 pub mod demo;
 mod error;

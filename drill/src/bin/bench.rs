@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
-use drill::{bench, changeover, demo};
+use drill::{bench, changeover, command, demo};
 use local::{
     executable,
     postgres::Settings,
@@ -24,18 +24,7 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let measured = tokio::select! {
-        measured = measure(Arguments::parse()) => measured,
-        // the world has to be dropped, or its database server lives on
-        _ = tokio::signal::ctrl_c() => return ExitCode::FAILURE,
-    };
-    match measured {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    command::run("bench", measure(Arguments::parse())).await
 }
 
 async fn measure(arguments: Arguments) -> Result<(), Error> {

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use drill::{
-    demo,
+    command,
     soak::{self, Soak},
 };
 use local::{
@@ -37,18 +37,7 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let ran = tokio::select! {
-        ran = run(Arguments::parse()) => ran,
-        // the world has to be dropped, or its database server lives on
-        _ = tokio::signal::ctrl_c() => return ExitCode::FAILURE,
-    };
-    match ran {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("soak: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    command::run("soak", run(Arguments::parse())).await
 }
 
 async fn run(arguments: Arguments) -> Result<(), Error> {
@@ -77,8 +66,6 @@ enum Error {
     Executable(#[from] executable::Error),
     #[error(transparent)]
     World(#[from] world::Error),
-    #[error(transparent)]
-    Demo(#[from] demo::Error),
     #[error(transparent)]
     Soak(#[from] soak::Error),
 }

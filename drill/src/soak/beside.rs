@@ -18,7 +18,7 @@ use super::Error;
 use crate::application::{Access, Application, Cache, Connections, Workload};
 
 /// How many there are of each kind of connections.
-pub(super) const WORKERS: usize = 3;
+const WORKERS: usize = 3;
 
 /// What the process says each second.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

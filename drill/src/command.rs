@@ -1,0 +1,21 @@
+//! How the commands of this crate end.
+
+use std::{fmt::Display, process::ExitCode};
+
+use tokio::signal::ctrl_c;
+
+/// Runs it until it ends or somebody interrupts it, and tells why it failed.
+pub async fn run<E: Display>(name: &str, work: impl Future<Output = Result<(), E>>) -> ExitCode {
+    let ended = tokio::select! {
+        ended = work => ended,
+        // the world has to be dropped, or its database server lives on
+        _ = ctrl_c() => return ExitCode::FAILURE,
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{name}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
