@@ -302,18 +302,3 @@ async fn a_pool_is_closed_or_dropped_while_its_successor_is_being_filled() {
         assert_eq!(ended.unwrap(), None);
     }
 }
-
-#[tokio::test]
-async fn the_old_connections_leave_one_after_another_if_they_are_told_to() {
-    let on = Changing::start().await;
-    // the first one leaves at once, the second after minutes
-    for pool in Pool::with(&on.world, &on.secret, at_once().drain(4 * LONG), 4).await {
-        let old = pool.fill().await;
-        on.change().await;
-        until(pool.name(), async || alive(&on.world, &old).await == 3).await;
-        has_gone_over(&pool, &old).await;
-        assert_eq!(alive(&on.world, &old).await, 3, "{}", pool.name());
-        drop(pool);
-        are_gone(&on.world, &old, "a pool that is no more").await;
-    }
-}

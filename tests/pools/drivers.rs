@@ -23,9 +23,11 @@ pub(crate) enum Connection {
     Sqlx(sqlx::pool::PoolConnection<sqlx::Postgres>),
 }
 
-/// None waits before it fills its successor.
+/// None waits before it fills its successor, and the old ones leave at once.
 pub(crate) fn at_once() -> Settings {
-    Settings::default().jitter(Duration::ZERO)
+    Settings::default()
+        .jitter(Duration::ZERO)
+        .drain(Duration::ZERO)
 }
 
 impl Pool {

@@ -9,6 +9,7 @@ mod asked;
 mod changeover;
 mod drivers;
 mod interrupted;
+mod leaving;
 mod limits;
 mod rejected;
 mod revoked;

@@ -7,7 +7,13 @@
 //! # Ok(()) }
 //! ```
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use deadpool_postgres::{
     ClientWrapper, Connect, Hook, HookError, Manager, ManagerConfig, Object, PoolBuilder,
@@ -119,6 +125,7 @@ pub fn pool_with<T: Tls>(
             host,
             port,
             longest_login,
+            logs_in: Arc::new(AtomicBool::new(true)),
         })
     };
     let following = Following::new(secret, &credential, settings, on, make);
@@ -188,6 +195,7 @@ struct Inner {
     host: String,
     port: u16,
     longest_login: Duration,
+    logs_in: Arc<AtomicBool>,
 }
 
 impl Driver for Inner {
@@ -198,7 +206,11 @@ impl Driver for Inner {
     async fn get(&self) -> Result<Object, Failure> {
         let (limits, within) = (self.pool.timeouts(), self.longest_login);
         let limited = Timeouts {
-            create: limits.create.or(Some(within)),
+            create: match self.logs_in.load(SeqCst) {
+                true => limits.create.or(Some(within)),
+                false => Some(Duration::ZERO),
+            },
+            recycle: limits.recycle.or(Some(within)),
             ..limits
         };
         self.pool.timeout_get(&limited).await.map_err(|error| {
@@ -229,6 +241,10 @@ impl Driver for Inner {
             kept > 1
         };
         !self.pool.retain(all_but_one).removed.is_empty()
+    }
+
+    fn log_in_no_more(&self, _: &Self) {
+        self.logs_in.store(false, SeqCst);
     }
 
     fn close(&self) -> Vec<ClientWrapper> {

@@ -2,14 +2,14 @@
 //!
 //! Each of them keeps one pool of the driver's own for each version. When the secret changes, the next version's pool is
 //! filled in the background, with as many connections as the old one has, while the old one serves: sessions outlive
-//! their password. Then the next one serves, and the old one's connections leave: idle ones at once or spread
+//! their password. Then requests go over to the next one little by little, and the old one's connections leave
 //! ([`Settings::drain`]), one in use when it comes back. None in use is ever cut.
 //!
 //! A login that the server rejects does not wait for that: what the server accepts in its place serves from then on.
 //!
 //! # What it costs
 //!
-//! For as long as it takes to fill the next pool there are up to twice as many connections as its maximum. Where the server
+//! For as long as it takes to fill the next pool, and for `drain`, there are up to twice as many connections as its maximum. Where the server
 //! has no room for them, set [`Settings::one_for_one`]. A server that says so by itself (SQLSTATE 53300, "too many
 //! connections") has the rest filled that way.
 
@@ -65,7 +65,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             jitter: Duration::from_secs(2),
-            drain: Duration::ZERO,
+            drain: Duration::from_secs(2),
             one_for_one: false,
             read_write: false,
         }
@@ -81,7 +81,12 @@ impl Settings {
         Self { jitter, ..self }
     }
 
-    /// For how long the idle connections of the old version leave, one after another; they leave at once unless told.
+    /// For how long the old version's connections leave once the next pool is full; 2 seconds unless told.
+    ///
+    /// In the first half requests go over to the new connections little by little: the first query of a new session costs
+    /// the server several times as much, so that all at once would wait for each other. In the second half the idle ones
+    /// close, one after another. After a login that was rejected, and where an old connection closes for each new one,
+    /// they leave at once.
     pub fn drain(self, drain: Duration) -> Self {
         Self { drain, ..self }
     }

@@ -121,6 +121,10 @@ impl<T: Tls> Driver for Inner<T> {
         LEAVES.sync_scope((), || self.take_idle().is_some())
     }
 
+    fn log_in_no_more(&self, _: &Self) {
+        self.shared.is_leaving.store(true, SeqCst);
+    }
+
     fn close(&self) -> Vec<Self::Connection> {
         self.shared.is_closed.store(true, SeqCst);
         LEAVES.sync_scope((), || iter::from_fn(|| self.take_idle()).collect())

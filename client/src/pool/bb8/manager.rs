@@ -72,6 +72,8 @@ pub(super) struct Shared {
     pub(super) secret: Arc<slot::Shared>,
     pub(super) version: Arc<str>,
     pub(super) failure: watch::Sender<Option<LastFailure>>,
+    /// Another version's pool serves.
+    pub(super) is_leaving: AtomicBool,
     pub(super) is_closed: AtomicBool,
 }
 
@@ -99,7 +101,7 @@ impl<T: Tls> ManageConnection for Manager<T> {
             return Err(LogInError::Failed(CLOSED));
         }
         let has_turn = TURN.try_with(|()| ()).is_ok();
-        if !has_turn && self.shared.is_doubted() {
+        if self.shared.is_leaving.load(SeqCst) || !has_turn && self.shared.is_doubted() {
             let held_back = LastFailure {
                 text: HELD_BACK.to_owned(),
                 sqlstate: None,

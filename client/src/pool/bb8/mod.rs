@@ -73,6 +73,7 @@ pub async fn pool_with<T: Tls>(
             secret: of.clone(),
             version: credential.version_id().clone(),
             failure: watch::Sender::new(None),
+            is_leaving: AtomicBool::default(),
             is_closed: AtomicBool::default(),
         });
         let manager = Manager {

@@ -63,7 +63,7 @@ impl<D: Driver> Shared<D> {
         if wanted == 0 {
             let credential = self.secret.usable().await?;
             let next = self.pool_of(&credential).map_err(LogInError::Failed)?;
-            self.put_in_place(&next);
+            self.put_in_place(&next, Duration::ZERO);
             return Ok(());
         }
         let first = self.one_more(&old, || self.log_in(None));
@@ -91,7 +91,14 @@ impl<D: Driver> Shared<D> {
             }
         };
         let _ = timeout(TAKEN_BACK, idle).await;
-        self.put_in_place(&next);
+        // the server has no room for both
+        let at_once = self.one_for_one.load(SeqCst);
+        let over = if at_once {
+            Duration::ZERO
+        } else {
+            self.settings.drain
+        };
+        self.put_in_place(&next, over);
         Ok(())
     }
 

@@ -1,12 +1,13 @@
 //! What all pools share: one pool of the driver's for each version, and how the next one takes the old one's place.
 
 mod fill;
+mod leave;
 
 use std::{
     error::Error as StdError,
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     time::Duration,
@@ -19,6 +20,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+use self::leave::Leaving;
 use super::Settings;
 use crate::{Attempt, Credential, LogInError, RotatingSecret, log_in::Answer};
 
@@ -40,6 +42,9 @@ pub(super) trait Driver: Clone + Send + Sync + 'static {
 
     /// Closes one that is idle, and tells whether there was one.
     fn let_one_go(&self) -> impl Future<Output = bool> + Send;
+
+    /// Logs in no more, or not with the old version. What it holds serves on.
+    fn log_in_no_more(&self, next: &Self);
 
     /// Makes no connection from now on, and closes what is in use when it comes back. What is idle closes when the caller
     /// drops it.
@@ -100,6 +105,8 @@ struct Shared<D: Driver> {
     serving: watch::Sender<Arc<Versioned<D>>>,
     /// What is to take its place.
     next: Mutex<Option<Arc<Versioned<D>>>>,
+    /// Whose place was taken. It lives for as long as the task in which it leaves.
+    leaving: Mutex<Weak<Leaving<D>>>,
     /// An old connection closes for each new one.
     one_for_one: AtomicBool,
     closed: AtomicBool,
@@ -128,6 +135,7 @@ impl<D: Driver> Following<D> {
             settings,
             serving: watch::Sender::new(Arc::new(first)),
             next: Mutex::default(),
+            leaving: Mutex::default(),
             one_for_one: AtomicBool::default(),
             closed: AtomicBool::default(),
             on: on.clone(),
@@ -150,7 +158,7 @@ impl<D: Driver> Following<D> {
     pub(super) fn close(&self) {
         self.0.closed.store(true, SeqCst);
         lock(&self.0.tasks).abort_all();
-        self.0.drop_next();
+        self.0.drop_others();
         drop(self.serving().pool.close());
     }
 }
@@ -158,12 +166,18 @@ impl<D: Driver> Following<D> {
 impl<D: Driver> Drop for Following<D> {
     fn drop(&mut self) {
         lock(&self.0.tasks).abort_all();
-        self.0.drop_next();
+        self.0.drop_others();
     }
 }
 
 impl<D: Driver> Shared<D> {
     async fn get(&self) -> Result<D::Connection, LogInError<D::Error>> {
+        let leaving = lock(&self.leaving).upgrade();
+        if let Some(leaving) = leaving
+            && let Some(connection) = leaving.take_idle().await
+        {
+            return Ok(connection);
+        }
         let mut serving = self.serving.subscribe();
         let mut first_in_line = None;
         loop {
@@ -206,7 +220,7 @@ impl<D: Driver> Shared<D> {
                 biased;
                 answer = self.log_in(rejected) => {
                     let (accepted, connection) = answer?;
-                    self.put_in_place(&accepted);
+                    self.put_in_place(&accepted, Duration::ZERO);
                     return Ok(connection);
                 }
                 first = self.comes_back() => first_in_line = Some(first),
@@ -275,8 +289,8 @@ impl<D: Driver> Shared<D> {
         Ok(made)
     }
 
-    /// Has the next pool serve, unless another one is to by now.
-    fn put_in_place(&self, accepted: &Arc<Versioned<D>>) {
+    /// Has the next pool serve, unless another one is to by now. The old one leaves over so long.
+    fn put_in_place(&self, accepted: &Arc<Versioned<D>>, over: Duration) {
         let mut next = lock(&self.next);
         if next
             .as_ref()
@@ -287,7 +301,10 @@ impl<D: Driver> Shared<D> {
             tracing::debug!(secret = self.secret.id(), version = %accepted.version, "a pool went over to the next version");
             let mut tasks = lock(&self.tasks);
             while tasks.try_join_next().is_some() {}
-            tasks.spawn_on(drain(old.pool.close(), self.settings.drain), &self.on);
+            let leaving = Arc::new(Leaving::new(old, &accepted.pool, over));
+            let before = std::mem::replace(&mut *lock(&self.leaving), Arc::downgrade(&leaving));
+            self.let_go(before.upgrade().map(|before| before.old.clone()));
+            tasks.spawn_on(leaving.leave(), &self.on);
         }
     }
 
@@ -298,7 +315,7 @@ impl<D: Driver> Shared<D> {
             let serves =
                 |next: &Arc<Versioned<D>>| next.logs_in.load(SeqCst) && next.pool.holds().all > 0;
             if let Some(next) = next.filter(serves) {
-                self.put_in_place(&next);
+                self.put_in_place(&next, Duration::ZERO);
             }
         }
     }
@@ -319,6 +336,12 @@ impl<D: Driver> Shared<D> {
         self.let_go(next);
     }
 
+    fn drop_others(&self) {
+        self.drop_next();
+        let leaving = lock(&self.leaving).upgrade();
+        self.let_go(leaving.map(|leaving| leaving.old.clone()));
+    }
+
     /// Whether a login is needed, and it has to wait for its turn.
     fn is_held_back(&self, one: &Versioned<D>) -> bool {
         one.pool.holds().lacks_one() && self.rejections().is_doubted(&one.version)
@@ -334,15 +357,6 @@ pub(super) const NO_ROOM: &str = "53300";
 
 fn has_no_room<D: Driver>(error: &D::Error) -> bool {
     D::sqlstate(error).as_deref() == Some(NO_ROOM)
-}
-
-/// Has them leave, over so long.
-async fn drain<T>(idle: Vec<T>, over: Duration) {
-    let apart = over / u32::try_from(idle.len()).unwrap_or(u32::MAX).max(1);
-    for connection in idle {
-        drop(connection);
-        sleep(apart).await;
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

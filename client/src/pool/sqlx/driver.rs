@@ -94,6 +94,12 @@ impl Driver for Inner {
         true
     }
 
+    /// sqlx's pool cannot be told: it logs in as the next version.
+    fn log_in_no_more(&self, next: &Self) {
+        let options = next.pool.connect_options();
+        self.pool.set_connect_options((*options).clone());
+    }
+
     fn close(&self) -> Vec<PoolConnection<Postgres>> {
         let idle = (0..self.pool.num_idle()).map_while(|_| self.pool.try_acquire());
         let idle = idle.collect();

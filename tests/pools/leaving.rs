@@ -1,0 +1,150 @@
+//! What the old version's connections do while they leave.
+
+use std::{collections::HashSet, time::Duration};
+
+use rotating_secret::pool::Settings;
+use tokio::time::timeout;
+
+use crate::{
+    alive, are_gone,
+    asked::end_while_frozen,
+    changeover::Changing,
+    common::{LONG, until},
+    drivers::{Connection, Pool, at_once},
+};
+
+/// Takes connections until one is of the old version, or until one is not.
+async fn one_that_is(pool: &Pool, old: &[i32], is_old: bool) -> Connection {
+    let taken = async {
+        loop {
+            let mut connection = pool.get().await.unwrap();
+            if old.contains(&connection.pid().await) == is_old {
+                return connection;
+            }
+        }
+    };
+    timeout(LONG, taken).await.expect(pool.name())
+}
+
+/// Changes the password. Of the old version there are four idle connections, which serve nearly all requests for as long as a test
+/// takes, and of the next one there are as many.
+async fn change(on: &Changing, pool: &Pool) -> Vec<i32> {
+    let mut old = Vec::new();
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        let mut connection = pool.get().await.unwrap();
+        old.push(connection.pid().await);
+        held.push(connection);
+    }
+    on.change().await;
+    // it waits until the next version's pool serves
+    let mut next = pool.get().await.unwrap();
+    assert!(!old.contains(&next.pid().await), "{}", pool.name());
+    drop(held);
+    one_that_is(pool, &old, true).await;
+    old
+}
+
+async fn is_each_of(connections: &mut [Connection], old: &[i32]) -> bool {
+    let mut are_old = 0;
+    for connection in &mut *connections {
+        are_old += usize::from(old.contains(&connection.pid().await));
+    }
+    are_old == old.len()
+}
+
+fn for_long() -> Settings {
+    at_once().drain(1_000_000 * LONG)
+}
+
+#[tokio::test]
+async fn requests_go_over_little_by_little_and_then_the_old_connections_leave_one_after_another() {
+    let on = Changing::start().await;
+    let settings = at_once().drain(Duration::from_secs(2));
+    for pool in Pool::with(&on.world, &on.secret, settings, 4).await {
+        let old = pool.fill().await;
+        on.change().await;
+        let (mut served, mut counts) = (Vec::new(), HashSet::new());
+        let watched = async {
+            while !counts.contains(&0) {
+                let pid = pool.get().await.unwrap().pid().await;
+                served.push(old.contains(&pid));
+                counts.insert(alive(&on.world, &old).await);
+            }
+        };
+        timeout(LONG, watched).await.expect(pool.name());
+        let new_and_old = served.iter().skip_while(|is_old| **is_old);
+        assert!(new_and_old.copied().any(|is_old| is_old), "{}", pool.name());
+        // not all at once
+        assert!(counts.len() > 2, "{}: {counts:?}", pool.name());
+        pool.fill().await;
+        assert_eq!(pool.logins(&on.world), 8, "{}", pool.name());
+    }
+}
+
+#[tokio::test]
+async fn what_leaves_serves_and_never_logs_in_again_with_a_password_that_has_ended() {
+    let on = Changing::start().await;
+    for pool in Pool::with(&on.world, &on.secret, for_long(), 4).await {
+        let old = change(&on, &pool).await;
+        let rejected = on.rejected();
+        // all who ask at the same time, once sqlx has taken all of them back
+        let mut held = Vec::new();
+        let all_serve = async {
+            while !is_each_of(&mut held, &old).await {
+                drop(std::mem::take(&mut held));
+                let taken = tokio::join!(pool.get(), pool.get(), pool.get(), pool.get());
+                held.extend(<[_; 4]>::from(taken).map(Result::unwrap));
+            }
+        };
+        timeout(LONG, all_serve).await.expect(pool.name());
+        for _ in 0..4 {
+            let mut connection = pool.get().await.unwrap();
+            assert!(!old.contains(&connection.pid().await), "{}", pool.name());
+            held.push(connection);
+        }
+        drop(held);
+        one_that_is(&pool, &old, true).await;
+        end_while_frozen(&on, &old);
+        for _ in 0..8 {
+            let mut connection = pool.get().await.unwrap();
+            assert!(!old.contains(&connection.pid().await), "{}", pool.name());
+        }
+        assert_eq!(on.rejected(), rejected, "{}", pool.name());
+    }
+}
+
+#[tokio::test]
+async fn a_pool_is_closed_or_dropped_while_the_old_connections_leave() {
+    let on = Changing::start().await;
+    for is_closed in [true, false] {
+        for pool in Pool::with(&on.world, &on.secret, for_long(), 4).await {
+            let old = change(&on, &pool).await;
+            if is_closed {
+                pool.close().await;
+                assert!(pool.get().await.is_err(), "{}", pool.name());
+                are_gone(&on.world, &old, pool.name()).await;
+            }
+            drop(pool);
+            are_gone(&on.world, &old, "a pool that is no more").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn at_the_next_change_what_still_leaves_closes_and_what_is_in_use_is_not_cut() {
+    let on = Changing::start().await;
+    for pool in Pool::with(&on.world, &on.secret, for_long(), 4).await {
+        let first = change(&on, &pool).await;
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            held.push(one_that_is(&pool, &first, true).await);
+        }
+        change(&on, &pool).await;
+        held.truncate(1);
+        until(pool.name(), async || alive(&on.world, &first).await == 1).await;
+        assert!(first.contains(&held[0].pid().await), "{}", pool.name());
+        drop(held);
+        are_gone(&on.world, &first, pool.name()).await;
+    }
+}
