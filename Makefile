@@ -21,11 +21,14 @@ WITH_TOOLS = PATH="$(CURDIR)/$(TOOLS)/aws/bin:$$(dirname $(CURDIR)/$(TOOLS)/redi
 # what builds for another processor and another C library, and says what is in it
 RELEASING = $(TOOLS)/lambda/stamp $(TOOLS)/cyclonedx/bin/cargo-cyclonedx
 
-.PHONY: help setup demo test test-terminal test-infra test-versions verify explore soak fuzz check lint docs audit bench build release \
+.PHONY: help rust setup demo test test-terminal test-infra test-versions verify explore soak fuzz check lint docs audit bench build release \
   release-check invoke clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+rust: # what a build needs
+	@local/scripts/setup.sh rust
 
 setup: ## what demo and test need: a C compiler, PostgreSQL
 	@local/scripts/setup.sh
@@ -89,10 +92,10 @@ bench: setup ## what a rotation costs, requests in each pool (CHANGEOVER=120 sec
 	cargo bench --manifest-path client/bench/Cargo.toml
 	local/scripts/crates.sh --build $(FEATURES)
 
-build: $(RELEASING) ## the function's packages for Lambda, in dist/; ARCH=arm64 for one processor
+build: rust $(RELEASING) ## the function's packages for Lambda, in dist/; ARCH=arm64 for one processor
 	@ARCH="$(ARCH)" local/scripts/release.sh functions
 
-release: $(RELEASING) ## what a release has, in dist/: packages for Lambda, rotatectl for Linux, what they are made of, checksums
+release: rust $(RELEASING) ## what a release has, in dist/: packages for Lambda, rotatectl for Linux, what they are made of, checksums
 	@local/scripts/release.sh
 
 release-check: setup release ## whether that may be released: two builds are the same, the packages rotate, the crates are packed (half an hour)

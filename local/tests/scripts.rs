@@ -6,6 +6,7 @@ mod common;
 
 use std::{
     env,
+    os::unix::fs::symlink,
     process::{Command, Output},
 };
 
@@ -45,6 +46,31 @@ fn a_cargo_that_is_too_old_is_told_with_what_to_type() {
         assert_eq!(code, Some(if enough { 0 } else { 1 }), "{found}: {said}");
         let told = said.contains(found) && said.contains(needed) && said.contains("rustup update");
         assert_eq!(told, !enough, "{found}: {said}");
+    }
+}
+
+#[test]
+fn without_rust_the_error_names_rustup_and_the_version_that_is_needed() {
+    let tools = tempfile::tempdir().unwrap();
+    for name in ["bash", "dirname", "sed"] {
+        let found = env::split_paths(&env::var_os("PATH").unwrap())
+            .map(|folder| folder.join(name))
+            .find(|tool| tool.exists());
+        symlink(found.unwrap(), tools.path().join(name)).unwrap();
+    }
+    for what in ["", "browser", "rust"] {
+        let output = Command::new(format!("{}/scripts/setup.sh", env!("CARGO_MANIFEST_DIR")))
+            .args(Some(what).filter(|what| !what.is_empty()))
+            .env("PATH", tools.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{what}: {said}");
+        for word in [env!("CARGO_PKG_RUST_VERSION"), "https://rustup.rs"] {
+            assert!(said.contains(word), "{what}: {said}");
+        }
+        // and no tool that only this script would miss
+        assert_eq!(said.lines().count(), 1, "{what}: {said}");
     }
 }
 
