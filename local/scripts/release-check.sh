@@ -25,6 +25,8 @@ runner() {
   echo "$emulator -L /usr/$arch-linux-gnu"
 }
 
+[ "$(uname)" = Linux ] || failed "it checks what is made on Linux: run it there"
+
 # A commit that a registry and a second folder can be given.
 [ -z "$(git status --porcelain)" ] || failed "there are changes that no commit has. Commit them, then run make release-check again"
 
@@ -91,6 +93,7 @@ for arch in arm64 x86_64; do
 done
 
 # the same commit once more, in another folder, with nothing built
+echo "release: building the commit once more, with nothing built, in another folder"
 git clone --quiet --no-hardlinks . "$scratch/second"
 TOOLS=$PWD/.tools "$scratch/second/local/scripts/release.sh" >"$scratch/second.log" 2>&1 ||
   { cat "$scratch/second.log" >&2; failed "the second build"; }

@@ -2,7 +2,7 @@
 # release.sh [functions]: what a release has, in dist/; or the function's packages alone. ARCH=arm64 is for one processor only.
 #
 # Two builds of one commit have the same bytes, with the same rustc and zig, in whatever folders they are: no path of this machine is
-# in them, and no time but the commit's. `make release-check` proves it. On macOS it is rotatectl alone, for macOS.
+# in them, and no time but the commit's. `make release-check` proves it. On macOS a release is rotatectl for macOS.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -20,7 +20,7 @@ build() {
     rustup --quiet target add "$(triple "$arch" "$2")"
     targets+=(--target "$(triple "$arch" "$2")${3:+.$3}")
   done
-  cargo "$([ "$(uname)" = Darwin ] && echo build || echo zigbuild)" --release --locked --package "$1" "${targets[@]}"
+  cargo "$([ "$2" = apple-darwin ] && echo build || echo zigbuild)" --release --locked --package "$1" "${targets[@]}"
 }
 
 triple() { echo "${1/arm64/aarch64}-$2"; }
@@ -39,19 +39,26 @@ ready() {
   done
 }
 
-rm -rf dist
-mkdir dist
-if [ "$(uname)" = Darwin ]; then
-  build rotatectl apple-darwin
-  ready rotatectl apple-darwin rotatectl-ARCH-macos
-else
+functions() {
   build secret-rotation unknown-linux-gnu 2.34 # what provided.al2023 has
   ready secret-rotation unknown-linux-gnu secret-rotation-ARCH.zip
-  if [ "${1:-}" != functions ]; then
+}
+
+command -v rustup >/dev/null || { echo "rustup is missing, which knows the other processors. Install it from https://rustup.rs" >&2; exit 1; }
+rm -rf dist
+mkdir dist
+case ${1:-}$(uname) in
+  functions*) functions ;;
+  Darwin)
+    build rotatectl apple-darwin
+    ready rotatectl apple-darwin rotatectl-ARCH-macos
+    ;;
+  *)
+    functions
     build rotatectl unknown-linux-musl # static: it runs on any Linux
     ready rotatectl unknown-linux-musl rotatectl-ARCH-linux
-  fi
-fi
+    ;;
+esac
 sum=(sha256sum)
 command -v sha256sum >/dev/null || sum=(shasum -a 256)
 (cd dist && "${sum[@]}" -- * >SHA256SUMS)
