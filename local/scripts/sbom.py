@@ -11,6 +11,7 @@ import sys
 
 package, target = sys.argv[1:]
 here = pathlib.Path.cwd()
+written = f"*_bin_{target}.cdx.json"  # one beside each manifest of an executable
 
 
 def cargo(*arguments):
@@ -20,10 +21,10 @@ def cargo(*arguments):
 try:
     cargo("cyclonedx", "--quiet", "--format=json", "--spec-version=1.5", "--describe=binaries", f"--target={target}",
           "--target-in-filename")
-    (found,) = here.rglob(f"{package}_bin_{target}.cdx.json")
+    (found,) = [path for path in [*here.glob(written), *here.glob(f"*/{written}")] if path.name.startswith(f"{package}_bin_")]
     listed = found.read_text()
 finally:
-    for path in here.rglob(f"*_bin_{target}.cdx.json"):  # one beside each manifest that has an executable
+    for path in [*here.glob(written), *here.glob(f"*/{written}")]:
         path.unlink()
 
 tree = cargo("tree", "--quiet", "--locked", f"--package={package}", f"--target={target}", "--edges=normal,build", "--prefix=none")
