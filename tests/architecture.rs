@@ -331,7 +331,7 @@ fn what_is_published_can_be_found_and_has_no_symbolic_link() {
     let shared = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     for package in PUBLISHED {
         let manifest = fs::read_to_string(root().join(package).join("Cargo.toml")).unwrap();
-        let head = manifest.split("\n[").nth(0).unwrap();
+        let head = manifest.split("\n[").next().unwrap();
         for word in ["description", "keywords", "categories"] {
             assert!(head.contains(&format!("\n{word} = ")), "{package}: {word}");
         }
