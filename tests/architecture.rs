@@ -26,6 +26,9 @@ const RANKS: [&[(&str, &str)]; 5] = [
     &[("rotating_secret_document", "document/src")],
 ];
 
+/// The folders of the packages that a registry takes.
+const PUBLISHED: [&str; 2] = ["client", "document"];
+
 /// What stands above the commands of rotatectl, and the commands. All else is what they share.
 const ABOVE_COMMANDS: [&str; 2] = ["arguments", "error"];
 const COMMANDS: [&str; 9] = [
@@ -313,7 +316,45 @@ fn every_manifest_names_the_licence_and_both_texts_are_there() {
     ] {
         let text = fs::read_to_string(root().join(file)).unwrap();
         assert!(text.trim_end().ends_with(last), "{file} is cut");
+        // a package on a registry has what is in its folder, and no more
+        for package in PUBLISHED {
+            let copy = fs::read_to_string(root().join(package).join(file)).unwrap();
+            assert_eq!(copy, text, "{package}/{file}");
+        }
     }
+}
+
+/// A registry shows the words, and a system without symbolic links unpacks what is in the folder. `cargo package` builds from the
+/// packages: `make release-check`.
+#[test]
+fn what_is_published_can_be_found_and_has_no_symbolic_link() {
+    let shared = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    for package in PUBLISHED {
+        let manifest = fs::read_to_string(root().join(package).join("Cargo.toml")).unwrap();
+        let head = manifest.split("\n[").next().unwrap();
+        for word in ["description", "keywords", "categories"] {
+            assert!(head.contains(&format!("\n{word} = ")), "{package}: {word}");
+        }
+        assert!(!head.contains("\npublish"), "{package} is kept back");
+        assert!(manifest.contains("[package.metadata.docs.rs]"), "{package}");
+        let mut folders = vec![root().join(package)];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let entry = entry.unwrap();
+                let kind = entry.file_type().unwrap();
+                assert!(!kind.is_symlink(), "{}", entry.path().display());
+                if kind.is_dir() && entry.file_name() != "target" {
+                    folders.push(entry.path());
+                }
+            }
+        }
+    }
+    // the version that a registry is asked for is the one that is published
+    let version = shared.lines().find(|line| line.starts_with("version = "));
+    let path = shared
+        .lines()
+        .find(|line| line.starts_with("rotating-secret-document = "));
+    assert!(path.unwrap().contains(version.unwrap()), "{path:?}");
 }
 
 /// A feature of serde_json is on for a whole build, and changes how an application reads JSON of its own.

@@ -13,6 +13,8 @@
 //!
 //! For what is optional, not there, `null` and `""` are the same. `ssl` is false only where the document says so.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "requests")]
 mod document;
 mod error;

@@ -57,8 +57,7 @@ class Terraform:
         shutil.copytree(
             template.INFRA / "terraform", self.root / "infra/terraform", ignore=shutil.ignore_patterns(".terraform*")
         )
-        self.package = self.root / "target/lambda/arm64/secret-rotation/bootstrap.zip"
-        self.package.parent.mkdir(parents=True)
+        self.package = self.root / "secret-rotation-arm64.zip"
         with zipfile.ZipFile(self.package, "w") as archive:
             archive.writestr("bootstrap", "moto runs nothing")
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# run.sh TOOLS: what can be known of infra/ without AWS, one line a check. TOOLS has the folders infra and checkov.
+# run.sh TOOLS: what can be known of infra/ and of the workflows without AWS, one line a check. TOOLS has the folders actionlint, checkov
+# and infra.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 tools=$1
@@ -30,6 +31,11 @@ tests() { (cd infra/checks && "$OLDPWD/$tools/infra/bin/python" -W ignore -m uni
 validate() { (cd infra/sam && "$OLDPWD/$tools/infra/bin/sam" validate --template "$1"); } # as samconfig.toml says, with --lint
 
 template() {
+  if [ -x "$tools/actionlint/bin/actionlint" ]; then
+    check "actionlint" "$tools/actionlint/bin/actionlint"
+  else
+    echo "infra: skipped  actionlint: there is none for this system"
+  fi
   check "cfn-lint" "$tools/infra/bin/cfn-lint" infra/sam/*.yaml
   for template in template.yaml secret.yaml; do
     check "sam validate $template" validate "$template"

@@ -13,6 +13,8 @@ from samcli.yamlhelper import yaml_parse
 INFRA = pathlib.Path(__file__).parent.parent
 EVERYTHING = json.loads((INFRA / "checks/everything.json").read_text())  # each parameter, with a value of its own
 SECRETS = EVERYTHING["SecretArns"]
+# The package stands in a bucket here, and in Terraform in a file. Who renders the template has one, unless it is given another.
+PACKAGE = {name: EVERYTHING[name] for name in ["PackageBucket", "PackageKey"]}
 # What neither SAM nor Terraform takes, and what both take: values of single parameters, and parameters that stand together. What
 # is refused so has the name that the message has.
 REFUSED, ACCEPTED = (json.loads((INFRA / f"checks/{name}.json").read_text()) for name in ["refused", "accepted"])
@@ -33,9 +35,13 @@ def read(name="template.yaml"):
 
 def rendered(parameters, name="template.yaml", partition="aws", region=REGION, suffix="amazonaws.com"):
     """The whole template with these parameters. A list is given as a list."""
-    values = {key: text(value) for key, value in parameters.items()}
+    values = {key: text(value) for key, value in with_package(parameters, name).items()}
     pseudo = PseudoParameterValues(region=region, account_id=ACCOUNT, partition=partition, url_suffix=suffix)
     return process_template(read(name), values, pseudo)
+
+
+def with_package(parameters, name):
+    return (PACKAGE if name == "template.yaml" else {}) | parameters
 
 
 def text(value):
@@ -74,7 +80,7 @@ def refused(parameters, name="template.yaml"):
     """What CloudFormation says against these parameters, before it makes anything; nothing if it lets them pass."""
     template = read(name)
     values = {key: text(parameter.get("Default", "")) for key, parameter in template["Parameters"].items()}
-    values.update({key: text(value) for key, value in parameters.items()})
+    values.update({key: text(value) for key, value in with_package(parameters, name).items()})
     said = [
         f"{key}: {parameter.get('ConstraintDescription')}"
         for key, parameter in template["Parameters"].items()

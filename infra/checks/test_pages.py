@@ -17,34 +17,52 @@ def block(kind):
     return text.replace("\\\n", " ").strip().splitlines()
 
 
+def given(cloudformation):
+    """The parameters of the command that deploys."""
+    return re.findall(r"(\w+)=", cloudformation[1].split("--parameter-overrides")[1])
+
+
 def row(name):
     """The cells of a row of the first table."""
     return re.search(rf"(?m)^\| {name} \| (.*) \| (.*) \|$", README).groups()
 
 
 class Pages(unittest.TestCase):
-    def test_an_existing_secret_and_database_want_five_commands_and_five_parameters_at_most(self):
-        sam, terraform = block("sam"), block("terraform")
-        parameters = [re.findall(r"(\w+)=", sam[2].split("--parameter-overrides")[1]), re.findall(r"-var '?(\w+)=", terraform[2])]
-        self.assertEqual(row("commands"), (str(len(sam)), str(len(terraform))))
+    def test_an_existing_secret_and_database_want_four_commands_and_five_parameters_beside_the_package(self):
+        cloudformation, terraform = block("cloudformation"), block("terraform")
+        parameters = [given(cloudformation), re.findall(r"-var '?(\w+)=", terraform[1])]
+        self.assertEqual(row("commands"), (str(len(cloudformation)), str(len(terraform))))
         self.assertEqual(row("parameters"), tuple(str(len(names)) for names in parameters))
-        for count in [len(sam), len(terraform), *map(len, parameters)]:
-            self.assertLessEqual(count, 5)
+        for commands, names in zip([cloudformation, terraform], parameters):
+            self.assertLessEqual(len(commands), 4)
+            self.assertLessEqual(len([name for name in names if not name.lower().startswith("package")]), 5)
         self.assertLessEqual(set(parameters[0]), set(template.read()["Parameters"]))
         example = terraform_docs.blocks(template.INFRA / "terraform/examples/existing-secret", "variable")
         self.assertEqual(set(parameters[1]), {name for name, body in example.items() if "default" not in body})
 
     def test_these_parameters_are_enough(self):
-        given = {
+        enough = template.PACKAGE | {
             "SecretArns": "arn:aws:secretsmanager:us-east-1:123456789012:secret:orders/db-AbCdEf",
             "VpcId": "vpc-0123456789abcdef0",
             "SubnetIds": "subnet-0123456789abcdef0,subnet-0123456789abcdef1",
             "DatabaseSecurityGroupIds": "sg-0123456789abcdef0",
             "EndpointSecurityGroupIds": "sg-0123456789abcdef1",
         }
-        named = re.findall(r"(\w+)=", block("sam")[2].split("--parameter-overrides")[1])
-        self.assertEqual(set(named), set(given))
-        self.assertEqual(template.refused(given), [])
+        self.assertEqual(set(given(block("cloudformation"))), set(enough))
+        self.assertEqual(template.refused(enough), [])
+
+    def test_who_is_given_a_package_needs_no_rust(self):
+        for kind in ["cloudformation", "terraform"]:
+            for command in block(kind):
+                for word in ["cargo", "make", "build", "rust"]:
+                    self.assertNotIn(word, command)
+        for path in [*(template.INFRA / "sam").iterdir(), *(template.INFRA / "terraform/examples").rglob("*.tf")]:
+            self.assertNotRegex(path.read_text(), r"cargo|make build|sam build|BuildMethod", path)
+
+    def test_the_package_is_the_one_of_arm64_which_the_function_runs_on(self):
+        self.assertEqual(template.read()["Resources"]["Function"]["Properties"]["Architectures"], ["arm64"])
+        self.assertIn("secret-rotation-arm64.zip", block("cloudformation")[0])
+        self.assertIn("-var package=secret-rotation-arm64.zip", block("terraform")[1])
 
     def test_every_folder_that_is_named_is_there(self):
         for names in re.findall(r"(?m)^\| (`.*?) \|", README):

@@ -5,6 +5,8 @@ import unittest
 
 from samcli.cli.types import CfnParameterOverridesType
 from samcli.commands.deploy.guided_config import GuidedConfig
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
 
 import template
 from template import ACCEPTED, EVERYTHING, IN_A_VPC, OUTSIDE_OF_ANY_VPC, REFUSED
@@ -121,8 +123,11 @@ class Parameters(template.Rendered):
         self.assertEqual([(one["Effect"], one["Action"]) for one in guard], [("Deny", "secretsmanager:DeleteSecret")])
         self.assertNotIn("Guard", template.render({**parameters, "DeletionGuard": "false"}, "secret.yaml"))
 
-    def test_sam_builds_what_it_has_no_parameters_for(self):
-        self.assertIn("Function", template.render({}))
+    def test_the_function_is_the_package_in_the_bucket_and_nothing_is_built(self):
+        transformed = Translator({}, Parser()).translate(template.rendered(EVERYTHING), {})
+        code = transformed["Resources"]["Function"]["Properties"]["Code"]
+        self.assertEqual(code, {"S3Bucket": EVERYTHING["PackageBucket"], "S3Key": EVERYTHING["PackageKey"]})
+        self.assertNotIn("Metadata", template.read()["Resources"]["Function"])
 
     def test_every_parameter_stands_in_the_table_of_the_runbook_with_its_default(self):
         runbook = (template.INFRA.parent / "docs/operations.md").read_text()
@@ -131,7 +136,7 @@ class Parameters(template.Rendered):
         self.assertEqual(set(table), set(parameters))
         for name, parameter in parameters.items():
             default = parameter.get("Default")
-            told = "required" if default is None or name == "SecretArns" else f"`{default}`" if default != "" else ""
+            told = "required" if default is None else f"`{default}`" if default != "" else ""
             self.assertEqual(table[name].replace("``", "`"), told, name)
 
 

@@ -8,7 +8,7 @@ import unittest
 import template
 import terraform_docs
 from on_moto import OnMoto, by_address
-from template import ACCEPTED, EVERYTHING, IN_A_VPC, OUTSIDE_OF_ANY_VPC, REFUSED
+from template import ACCEPTED, EVERYTHING, IN_A_VPC, OUTSIDE_OF_ANY_VPC, PACKAGE, REFUSED
 
 NAMES = ["orders", "stock"]
 
@@ -33,10 +33,10 @@ def cases():
     for where, base in [("outside_of_any_vpc", OUTSIDE_OF_ANY_VPC), ("in_a_vpc", IN_A_VPC)]:
         yield from (case(base | given, because) for because, given in REFUSED[where])
         yield from (case(base | given) for given in ACCEPTED[where])
-    for name, values in REFUSED["alone"].items():
-        yield from (case(OUTSIDE_OF_ANY_VPC | {name: value}, name) for value in values)
-    for name, values in ACCEPTED["alone"].items():
-        yield from (case(OUTSIDE_OF_ANY_VPC | {name: value}) for value in values)
+    for name in REFUSED["alone"].keys() - PACKAGE.keys():
+        yield from (case(OUTSIDE_OF_ANY_VPC | {name: value}, name) for value in REFUSED["alone"][name])
+    for name in ACCEPTED["alone"].keys() - PACKAGE.keys():
+        yield from (case(OUTSIDE_OF_ANY_VPC | {name: value}) for value in ACCEPTED["alone"][name])
 
 
 def tidy(alarm):
@@ -89,13 +89,14 @@ class Module(OnMoto):
             "LayerArns": [layer["LayerVersionArn"]],
             "EndpointSecurityGroupIds": [cls.endpoints],
         }
-        cls.variables = {snake(name): value for name, value in cls.parameters.items()} | {
+        cls.variables = {snake(name): value for name, value in cls.parameters.items() if name not in PACKAGE} | {
             "package": str(cls.terraform.package),
             "secret_arns": dict(zip(NAMES, cls.secrets)),
             "create_secrets_manager_endpoint": True,
             "create_kms_endpoint": True,
         }
         example = {
+            "package": str(cls.terraform.package),
             "database_host": "db.internal",
             "vpc_id": cls.vpc,
             "vpc_cidr": "10.0.0.0/16",
@@ -147,7 +148,8 @@ class Module(OnMoto):
         calls = self.example["configuration"]["root_module"]["module_calls"]
         for module, name, extra in [("rotation", "template.yaml", {"package", "tags"}), ("orders", "secret.yaml", {"tags"})]:
             theirs = calls[module]["module"]["variables"]
-            ours = {snake(key): value.get("Default") for key, value in template.read(name)["Parameters"].items()}
+            parameters = template.read(name)["Parameters"].items()
+            ours = {snake(key): value.get("Default") for key, value in parameters if key not in PACKAGE}
             self.assertEqual(set(theirs), set(ours) | extra)
             for variable, default in ours.items():
                 value = theirs[variable].get("default")
@@ -330,6 +332,7 @@ class Module(OnMoto):
 
     def test_an_existing_secret_and_database_want_five_variables_at_most(self):
         example = {
+            "package": str(self.terraform.package),
             "secret_arn": self.secrets[0],
             "vpc_id": self.vpc,
             "subnet_ids": self.subnets,

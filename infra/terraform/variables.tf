@@ -1,5 +1,5 @@
-# The parameters of infra/sam/template.yaml, by the same names, with the same defaults and bounds; at the end the two that SAM has
-# from elsewhere.
+# The parameters of infra/sam/template.yaml, by the same names, with the same defaults and bounds. At the end are two others: the package,
+# which the template takes from a bucket and this module from a file, and the tags.
 
 variable "function_name" {
   description = "Also names the log group, the alarms and the dashboard. 54 characters at most."
@@ -553,12 +553,12 @@ variable "operator_reads_values" {
 }
 
 variable "package" {
-  description = "The function's package: bootstrap.zip for arm64, which `make build` makes."
+  description = "The function's package: the file secret-rotation-arm64.zip of a release, or of `make build ARCH=arm64`."
   type        = string
   nullable    = false
   validation {
     condition     = fileexists(var.package)
-    error_message = "There is no such file. `make build ARCH=arm64` makes it."
+    error_message = "There is no such file. Take secret-rotation-arm64.zip from a release, or make it with `make build ARCH=arm64`, and name its path."
   }
 }
 

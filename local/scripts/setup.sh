@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Finds what `make demo` and `make test` need, and installs what is missing where it may. `setup.sh browser` finds a browser
-# too, which is for a test alone.
+# too, which is for a test alone; `setup.sh rust` looks for Rust and a C compiler, which are enough for a release.
 set -euo pipefail
 
 say() { printf '%s\n' "$*" >&2; }
@@ -62,11 +62,11 @@ browser() {
   return 1
 }
 
+needed=$(sed -n 's/^rust-version = "\(.*\)".*/\1/p' "$(dirname "$0")/../../Cargo.toml")
 if ! rust; then
-  say "Rust is missing. Install it from https://rustup.rs, then run this again."
+  say "Rust is missing, and this needs $needed or later. Install it with rustup (https://rustup.rs), then run this again in a new shell."
   exit 1
 fi
-needed=$(sed -n 's/^rust-version = "\(.*\)".*/\1/p' "$(dirname "$0")/../../Cargo.toml")
 found=$(cargo --version | cut -d' ' -f2)
 if [ "$(printf '%s\n' "$needed" "$found" | sort -V | head -n 1)" != "$needed" ]; then
   say "cargo $found is too old, this needs $needed. Type:    rustup update"
@@ -74,6 +74,7 @@ if [ "$(printf '%s\n' "$needed" "$found" | sort -V | head -n 1)" != "$needed" ];
   exit 1
 fi
 need "a C compiler" compiler build-essential gcc
+[ "${1:-}" != rust ] || exit 0
 need "PostgreSQL" postgres postgresql postgresql@17
 if [ "${1:-}" = browser ]; then
   need "a browser for the test of rotatectl's report (NO_BROWSER=1 leaves that test out)" browser chromium "--cask google-chrome"

@@ -6,7 +6,9 @@ mod common;
 
 use std::{
     env,
+    os::unix::fs::symlink,
     process::{Command, Output},
+    time::{Duration, UNIX_EPOCH},
 };
 
 /// Runs a script, with these lines of shell in place of cargo.
@@ -46,6 +48,69 @@ fn a_cargo_that_is_too_old_is_told_with_what_to_type() {
         let told = said.contains(found) && said.contains(needed) && said.contains("rustup update");
         assert_eq!(told, !enough, "{found}: {said}");
     }
+}
+
+#[test]
+fn without_rust_the_error_names_rustup_and_the_version_that_is_needed() {
+    let tools = tempfile::tempdir().unwrap();
+    for name in ["bash", "dirname", "sed"] {
+        let found = env::split_paths(&env::var_os("PATH").unwrap())
+            .map(|folder| folder.join(name))
+            .find(|tool| tool.exists());
+        symlink(found.unwrap(), tools.path().join(name)).unwrap();
+    }
+    for what in ["", "browser", "rust"] {
+        let output = Command::new(format!("{}/scripts/setup.sh", env!("CARGO_MANIFEST_DIR")))
+            .args(Some(what).filter(|what| !what.is_empty()))
+            .env("PATH", tools.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{what}: {said}");
+        for word in [env!("CARGO_PKG_RUST_VERSION"), "https://rustup.rs"] {
+            assert!(said.contains(word), "{what}: {said}");
+        }
+        // and no tool that only this script would miss
+        assert_eq!(said.lines().count(), 1, "{what}: {said}");
+    }
+}
+
+#[test]
+fn a_package_has_the_same_bytes_whenever_its_executable_was_built_and_holds_one_that_lambda_can_run()
+ {
+    let folder = tempfile::tempdir().unwrap();
+    let executable = folder.path().join("secret-rotation");
+    let mut packages = Vec::new();
+    for built in [1, 2_000_000_000] {
+        std::fs::write(&executable, "the function").unwrap();
+        let file = std::fs::File::options().write(true).open(&executable);
+        let when = UNIX_EPOCH + Duration::from_secs(built);
+        file.unwrap().set_modified(when).unwrap();
+        let package = folder.path().join(format!("{built}.zip"));
+        let made = Command::new("python3")
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/bootstrap.py"))
+            .args([&executable, &package])
+            .env("SOURCE_DATE_EPOCH", "1764416520")
+            .status();
+        assert!(made.unwrap().success());
+        packages.push(package);
+    }
+    let [first, second] = &packages[..] else {
+        panic!("{packages:?}")
+    };
+    assert_eq!(
+        std::fs::read(first).unwrap(),
+        std::fs::read(second).unwrap()
+    );
+    let listed = Command::new("python3")
+        .args(["-c", "import sys, zipfile; print([(one.filename, oct(one.external_attr >> 16)) for one in zipfile.ZipFile(sys.argv[1]).infolist()])"])
+        .arg(first)
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8(listed.stdout).unwrap().trim(),
+        "[('bootstrap', '0o100755')]"
+    );
 }
 
 #[test]

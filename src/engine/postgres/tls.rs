@@ -13,8 +13,8 @@ use tokio::sync::OnceCell;
 
 use crate::engine::{EngineError, roots};
 
-/// The RDS roots of every region, as AWS publishes them.
-const RDS_ROOTS: &[u8] = include_bytes!("rds-root-cas.pem");
+/// The RDS roots of every region, as AWS publishes them. The file is in the client's package, because the client is published.
+const RDS_ROOTS: &[u8] = include_bytes!("../../../client/src/postgres/rds-root-cas.pem");
 
 /// The trusted roots, loaded once.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 # I have a secret and a database: it rotates every thirty days, from within the database's VPC.
 #
-#   make build
 #   terraform init
-#   terraform apply -var secret_arn=arn:… -var vpc_id=vpc-… -var 'subnet_ids=["subnet-…","subnet-…"]' \
+#   terraform apply -var package=secret-rotation-arm64.zip \
+#     -var secret_arn=arn:… -var vpc_id=vpc-… -var 'subnet_ids=["subnet-…","subnet-…"]' \
 #     -var database_security_group_id=sg-…
 
 terraform {
@@ -19,7 +19,7 @@ provider "aws" {}
 
 module "rotation" {
   source      = "../../"
-  package     = "${path.module}/../../../../target/lambda/arm64/secret-rotation/bootstrap.zip"
+  package     = var.package
   secret_arns = { orders = var.secret_arn }
 
   administrator_secret_arns = var.administrator_secret_arn == "" ? [] : [var.administrator_secret_arn]

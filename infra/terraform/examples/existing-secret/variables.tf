@@ -1,3 +1,8 @@
+variable "package" {
+  description = "The file secret-rotation-arm64.zip of a release."
+  type        = string
+}
+
 variable "secret_arn" {
   description = "The secret's full ARN."
   type        = string

@@ -1,8 +1,8 @@
 # One new secret, rotated every thirty days in a window of three hours, from within the database's VPC.
 #
-#   make build
 #   terraform init
-#   terraform apply -var vpc_id=vpc-… -var vpc_cidr=10.0.0.0/16 -var 'subnet_ids=["subnet-…","subnet-…"]' \
+#   terraform apply -var package=secret-rotation-arm64.zip \
+#     -var vpc_id=vpc-… -var vpc_cidr=10.0.0.0/16 -var 'subnet_ids=["subnet-…","subnet-…"]' \
 #     -var database_security_group_id=sg-… -var database_host=orders.….rds.amazonaws.com
 
 terraform {
@@ -27,7 +27,7 @@ module "orders" {
 
 module "rotation" {
   source          = "../../"
-  package         = "${path.module}/../../../../target/lambda/arm64/secret-rotation/bootstrap.zip"
+  package         = var.package
   secret_arns     = { orders = module.orders.secret_arn }
   kms_key_arns    = var.kms_key_arn == "" ? [] : [var.kms_key_arn]
   schedule_window = "3h"

@@ -1,3 +1,8 @@
+variable "package" {
+  description = "The file secret-rotation-arm64.zip of a release."
+  type        = string
+}
+
 variable "database_host" {
   description = "The writer's endpoint."
   type        = string
