@@ -5,7 +5,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod everywhere;
-mod proxy;
 
 use common::{
     STEPS, ask, assert_error, assert_nobody_is_locked_out, current, failure, inject, invoke,

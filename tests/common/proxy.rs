@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::{
@@ -11,10 +14,10 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::{Notify, watch},
+    sync::watch,
 };
 
-use crate::common::wire;
+use super::wire;
 
 /// On which side of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +37,18 @@ pub(crate) struct Proxy {
 
 #[derive(Default)]
 struct State {
-    /// How many messages are still passed on, and where it stops then.
-    stop: Mutex<Option<(usize, Side)>>,
-    reached: Notify,
+    stop: Mutex<Option<(Stop, Side)>>,
+    passed: AtomicUsize,
+    reached: watch::Sender<bool>,
+}
+
+/// Where it stops.
+#[derive(Clone, Copy, Debug)]
+enum Stop {
+    /// After so many messages.
+    After(usize),
+    /// At the first that ends like this.
+    At(&'static str),
 }
 
 impl Proxy {
@@ -59,12 +71,28 @@ impl Proxy {
 
     /// Stops at the message of this number from now on.
     pub(crate) fn stop_at(&self, number: usize, side: Side) {
-        *self.state.stop() = Some((number, side));
+        self.set(Stop::After(number), side);
+    }
+
+    /// Stops at the next query whose text ends like this.
+    pub(crate) fn stop_at_query(&self, end: &'static str, side: Side) {
+        self.set(Stop::At(end), side);
+    }
+
+    fn set(&self, stop: Stop, side: Side) {
+        self.state.reached.send_replace(false);
+        *self.state.stop() = Some((stop, side));
     }
 
     /// Waits until it has stopped.
     pub(crate) async fn stopped(&self) {
-        self.state.reached.notified().await;
+        let mut reached = self.state.reached.subscribe();
+        let _ = reached.wait_for(|reached| *reached).await;
+    }
+
+    /// How many messages came so far, but for goodbyes.
+    pub(crate) fn passed(&self) -> usize {
+        self.state.passed.load(Ordering::SeqCst)
     }
 
     /// Stops nowhere.
@@ -74,24 +102,33 @@ impl Proxy {
 }
 
 impl State {
-    fn stop(&self) -> MutexGuard<'_, Option<(usize, Side)>> {
+    fn stop(&self) -> MutexGuard<'_, Option<(Stop, Side)>> {
         self.stop.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether this message is the one.
-    fn stops(&self) -> Option<Side> {
+    fn stops(&self, message: &[u8]) -> Option<Side> {
+        self.passed.fetch_add(1, Ordering::SeqCst);
         let mut stop = self.stop();
-        match *stop {
-            Some((0, side)) => {
-                *stop = None;
-                Some(side)
+        let (at, side) = (*stop)?;
+        let is_it = match at {
+            Stop::After(left) => {
+                *stop = Some((Stop::After(left.saturating_sub(1)), side));
+                left == 0
             }
-            Some((left, side)) => {
-                *stop = Some((left - 1, side));
-                None
-            }
-            None => None,
-        }
+            // a text ends with a zero
+            Stop::At(end) => message
+                .strip_suffix(&[0])
+                .is_some_and(|text| text.ends_with(end.as_bytes())),
+        };
+        is_it.then(|| {
+            *stop = None;
+            side
+        })
+    }
+
+    fn is_reached(&self) {
+        self.reached.send_replace(true);
     }
 }
 
@@ -118,11 +155,13 @@ async fn requests(
     let mut message = first;
     loop {
         // a goodbye waits for nothing, and the step may be over by then
-        let stops = (message[0] != b'X').then(|| state.stops()).flatten();
+        let stops = (message[0] != b'X')
+            .then(|| state.stops(&message))
+            .flatten();
         match stops {
             None => server.write_all(&message).await?,
             Some(Side::Before) => {
-                state.reached.notify_one();
+                state.is_reached();
                 return gone(client).await;
             }
             Some(Side::After) => {
@@ -130,7 +169,7 @@ async fn requests(
                 server.write_all(&message).await?;
                 // what the server does not answer has had its effect when it is there
                 if !is_answered(&message) {
-                    state.reached.notify_one();
+                    state.is_reached();
                 }
                 return gone(client).await;
             }
@@ -162,7 +201,7 @@ async fn answers(
             client.write_all(&message).await?;
         } else if matches!(message[0], b'R' | b'Z' | b'E') {
             // it asks for a password, is ready again, or has refused
-            state.reached.notify_one();
+            state.is_reached();
         }
     }
 }
