@@ -84,6 +84,32 @@ async fn a_single_throttle_is_retried_within_the_step() {
 }
 
 #[tokio::test]
+async fn a_service_that_breaks_is_asked_again_and_if_it_stays_broken_told_by_its_code() {
+    let world = world().await;
+    let secret = world.single_user();
+    stage(&world, secret);
+    let broken = |status, code: &str| {
+        Behavior::Error(ServiceError {
+            status,
+            code: code.to_owned(),
+            message: "as it was told".to_owned(),
+        })
+    };
+    for (step, operations) in CALLS {
+        for operation in operations {
+            let fault = broken(500, "InternalServiceError");
+            world
+                .secrets_manager()
+                .inject(Fault::on(operation, fault).times(3));
+            let error = fails(&world, secret, step).await;
+            assert_error(&error, "StoreRefused", "InternalServiceError");
+            inject(&world, operation, broken(503, "ServiceUnavailable"));
+        }
+        outcome(&world, secret, step).await;
+    }
+}
+
+#[tokio::test]
 async fn a_rotation_that_fails_is_retried_by_the_service_and_then_succeeds() {
     let world = world().await;
     inject(&world, "UpdateSecretVersionStage", answers(DENIED));

@@ -18,7 +18,7 @@ use tokio::{runtime::Handle, task::JoinHandle};
 use tokio_postgres::{Client, Config};
 
 use super::{
-    Settings,
+    ANSWERS_WITHIN, Settings,
     following::{Driver, Following, Holds},
     with_token_in_force,
 };
@@ -127,7 +127,7 @@ pub fn pool_with<T: Tls>(
 
 impl Pool {
     /// A connection, as deadpool's own `get` has it. Without a limit of yours for `create`, a login fails after three times
-    /// `connect_timeout`.
+    /// `connect_timeout`; without one for `recycle`, an idle connection that does not answer is given up after five seconds.
     ///
     /// # Errors
     ///
@@ -199,6 +199,7 @@ impl Driver for Inner {
         let (limits, within) = (self.pool.timeouts(), self.longest_login);
         let limited = Timeouts {
             create: limits.create.or(Some(within)),
+            recycle: limits.recycle.or(Some(ANSWERS_WITHIN)),
             ..limits
         };
         self.pool.timeout_get(&limited).await.map_err(|error| {
