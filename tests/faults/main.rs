@@ -16,9 +16,9 @@ mod restart;
 use std::process::Command;
 
 use common::{
-    STEPS, TOKEN, administrator, all_steps, ask, assert_error, assert_nobody_is_locked_out,
-    current, document, fails, failure, invoke, log_in, options, outcome, proxy, put, relay, rotate,
-    stage_up_to, start, until, warm, world,
+    STEPS, administrator, all_steps, ask, assert_error, assert_nobody_is_locked_out, current,
+    document, fails, failure, invoke, log_in, options, outcome, proxy, put, relay, rotate,
+    stage_up_to, start, until, warm,
 };
 use local::{
     invocation::FunctionError,

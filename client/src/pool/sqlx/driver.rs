@@ -56,10 +56,13 @@ impl Driver for Inner {
                 Ok(connection) => connection,
                 Err(error) => return Err(self.explained(error).await),
             };
-            let answered = timeout(ANSWERS_WITHIN, self.answers(&mut connection, logs_in));
-            match answered.await {
+            let answers = self.answers(&mut connection, logs_in);
+            let answered = timeout(ANSWERS_WITHIN, answers).await;
+            match answered {
                 Ok(Ok(true)) => return Ok(connection),
-                Ok(Ok(false)) => drop(connection.close().await),
+                Ok(Ok(false)) => {
+                    let _ = connection.close().await;
+                }
                 Ok(Err(error)) if logs_in => return Err(error),
                 // it is gone, or silent: a goodbye may not be heard either
                 Ok(Err(_)) | Err(_) => {
