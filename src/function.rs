@@ -23,6 +23,9 @@ use crate::{
 /// What Lambda gives a function by default where a deadline is missing or cannot be true.
 const USUAL_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The longest that Lambda gives an invocation.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(900);
+
 /// Seconds of a day.
 const DAY: u64 = 24 * 60 * 60;
 
@@ -194,6 +197,8 @@ impl Function {
 /// A host for local work may send a deadline that lies in the past; then the usual timeout stands for it.
 fn budget(deadline: SystemTime, now: SystemTime) -> Duration {
     let left = deadline.duration_since(now).unwrap_or(USUAL_TIMEOUT);
+    // a clock that is behind by an hour must not have a step wait that much longer
+    let left = left.min(LONGEST_TIMEOUT);
     let reserve = (left / 10).clamp(Duration::from_millis(500), Duration::from_secs(3));
     left.saturating_sub(reserve)
 }
@@ -209,6 +214,13 @@ mod tests {
             let deadline = now + Duration::from_millis(left);
             assert_eq!(budget(deadline, now), Duration::from_millis(budgeted));
         }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_gives_a_step_no_longer_than_lambda_ever_does() {
+        let now = SystemTime::now();
+        let hours = now + Duration::from_secs(7200);
+        assert_eq!(budget(hours, now), Duration::from_secs(897));
     }
 
     #[test]

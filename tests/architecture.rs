@@ -270,17 +270,15 @@ fn every_test_that_a_comment_or_a_page_names_by_its_path_is_there() {
     assert!(seen > 10, "only {seen} were found");
 }
 
-#[test]
-fn every_test_that_the_local_worlds_page_names_is_there() {
-    let page = fs::read_to_string(root().join("local/README.md")).unwrap();
-    let sources = [
-        files(&root().join("local"), ".rs"),
-        files(&root().join("tests"), ".rs"),
-    ]
-    .concat();
-    let sources = sources.iter().map(|file| fs::read_to_string(file).unwrap());
-    let sources: String = sources.collect();
-    let rows = page.lines().filter(|line| line.starts_with("| "));
+/// The names in the tables of a page's part that can only be a test's, each of which has to be in one of the folders.
+fn assert_tests_are_there(part: &str, folders: &[&str], at_least: usize) {
+    let sources = folders
+        .iter()
+        .flat_map(|folder| files(&root().join(folder), ".rs"));
+    let sources: String = sources
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
+    let rows = part.lines().filter(|line| line.starts_with("| "));
     let names = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
     let mut seen = 0;
     // an operation or a value stands in the same kind of quotes
@@ -288,7 +286,28 @@ fn every_test_that_the_local_worlds_page_names_is_there() {
         assert!(sources.contains(&format!("fn {name}(")), "{name}");
         seen += 1;
     }
-    assert!(seen > 20, "only {seen} were found");
+    assert!(seen >= at_least, "only {seen} were found");
+}
+
+#[test]
+fn every_test_that_the_local_worlds_page_names_is_there() {
+    let page = fs::read_to_string(root().join("local/README.md")).unwrap();
+    assert_tests_are_there(&page, &["local", "tests"], 21);
+}
+
+#[test]
+fn every_test_that_the_table_of_faults_names_is_there_and_each_row_names_one() {
+    let page = fs::read_to_string(root().join("docs/verification.md")).unwrap();
+    let part = page
+        .split("\n## ")
+        .find(|part| part.starts_with("Faults of the world"));
+    let part = part.unwrap();
+    assert_tests_are_there(part, &["tests", "client/tests", "local", "src"], 30);
+    let rows = part.lines().filter(|line| line.starts_with("| ")).skip(1);
+    for row in rows {
+        let last = row.split('|').nth_back(1).unwrap();
+        assert!(last.contains('`'), "{row}");
+    }
 }
 
 /// A manifest inherits the licence or, outside the workspace, names it.

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod proxy;
+pub(crate) mod relay;
 pub(crate) mod wire;
 
 use std::{collections::BTreeMap, time::Duration};

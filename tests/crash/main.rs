@@ -3,7 +3,7 @@
 //! The real steps run over a store and a database in memory. Each call to either is cut once, before and after
 //! its effect, by a crash (the call never comes back) and by an error (it comes back without an answer), and
 //! then the service does what it does: it begins again with createSecret and the same token. The same with
-//! real processes, and a real PostgreSQL, is in tests/killed.rs.
+//! real processes, and a real PostgreSQL, is in tests/killed.
 //!
 //! What checks this is the kit, which anybody's engine can be checked with; so it is checked here that it finds faults.
 

@@ -83,6 +83,40 @@ async fn a_single_throttle_is_retried_within_the_step() {
     );
 }
 
+fn broken(status: u16, code: &str) -> Behavior {
+    Behavior::Error(ServiceError {
+        status,
+        code: code.to_owned(),
+        message: "as it was told".to_owned(),
+    })
+}
+
+#[tokio::test]
+async fn a_service_that_breaks_is_asked_again_and_if_it_stays_broken_told_by_its_code() {
+    let world = world().await;
+    let secret = world.single_user();
+    for operation in ["DescribeSecret", "GetSecretValue", "PutSecretValue"] {
+        inject(&world, operation, broken(503, "ServiceUnavailable"));
+    }
+    stage(&world, secret);
+    outcome(&world, secret, "createSecret").await;
+    for step in ["setSecret", "testSecret"] {
+        let down = Fault::on("GetSecretValue", broken(500, "InternalServiceError"));
+        world.secrets_manager().inject(down.times(3));
+        let error = fails(&world, secret, step).await;
+        assert_error(&error, "StoreRefused", "InternalServiceError");
+        outcome(&world, secret, step).await;
+    }
+    let down = broken(500, "InternalServiceError");
+    let down = Fault::on("UpdateSecretVersionStage", down).times(3);
+    world.secrets_manager().inject(down);
+    let error = fails(&world, secret, "finishSecret").await;
+    assert_error(&error, "StoreRefused", "InternalServiceError");
+    let once = broken(503, "ServiceUnavailable");
+    inject(&world, "UpdateSecretVersionStage", once);
+    outcome(&world, secret, "finishSecret").await;
+}
+
 #[tokio::test]
 async fn a_rotation_that_fails_is_retried_by_the_service_and_then_succeeds() {
     let world = world().await;

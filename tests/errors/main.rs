@@ -18,7 +18,7 @@ use common::{
 };
 use local::{
     postgres::{Postgres, Settings},
-    secrets_manager::Fault,
+    secrets_manager::{Behavior, Fault, ServiceError},
     world::World,
 };
 use serde_json::{Value, json};

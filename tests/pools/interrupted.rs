@@ -14,7 +14,6 @@ use serde_json::json;
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
-    sync::Notify,
     task::{AbortHandle, yield_now},
     time::{advance, pause, resume, timeout},
 };
@@ -33,7 +32,6 @@ pub(crate) struct Gate {
     pub(crate) places: Arc<AtomicUsize>,
     /// How many there are of these.
     silent: Arc<AtomicUsize>,
-    fall_silent: Arc<Notify>,
     task: AbortHandle,
 }
 
@@ -45,23 +43,15 @@ impl Gate {
         let port = listener.local_addr().unwrap().port();
         let (places, silent) = (Arc::new(places.into()), Arc::new(0.into()));
         let (left, count) = (Arc::clone(&places), Arc::clone(&silent));
-        let fall_silent = Arc::new(Notify::new());
-        let falls = fall_silent.clone();
         let task = tokio::spawn(async move {
             let mut held = Vec::new();
             loop {
                 let (mut client, _) = listener.accept().await.unwrap();
                 let one_less = |places: usize| places.checked_sub(1);
                 if AtomicUsize::fetch_update(&left, SeqCst, SeqCst, one_less).is_ok() {
-                    let falls = falls.clone();
                     tokio::spawn(async move {
                         let server = TcpStream::connect(("127.0.0.1", server)).await;
-                        let mut server = server.unwrap();
-                        tokio::select! {
-                            _ = copy_bidirectional(&mut client, &mut server) => {}
-                            // both stay open
-                            () = falls.notified() => std::future::pending().await,
-                        }
+                        let _ = copy_bidirectional(&mut client, &mut server.unwrap()).await;
                     });
                 } else {
                     if !hangs_up {
@@ -75,14 +65,8 @@ impl Gate {
             port,
             places,
             silent,
-            fall_silent,
             task: task.abort_handle(),
         }
-    }
-
-    /// From now on those that it let through hear nothing either.
-    pub(crate) fn fall_silent(&self) {
-        self.fall_silent.notify_waiters();
     }
 
     pub(crate) async fn has_silent(&self, count: usize) {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use deadpool_postgres::{ManagerConfig, RecyclingMethod, Timeouts};
+use deadpool_postgres::{ManagerConfig, Timeouts};
 use rotating_secret::{pool, pool::Settings};
 use serde_json::json;
 use tokio::time::timeout;
@@ -116,28 +116,4 @@ async fn a_pool_whose_successor_has_less_room_goes_over_all_the_same() {
         has_gone_over(&pool, &old).await;
         assert_eq!(pool.size(), 2, "{}", pool.name());
     }
-}
-
-#[tokio::test]
-async fn an_idle_connection_that_hears_nothing_any_more_gives_way_to_a_new_one() {
-    let on = Changing::start().await;
-    let gate = Gate::to(&on, usize::MAX, false).await;
-    on.next(&[("port", json!(gate.port))]).await;
-    let mut config = Config::new();
-    config.connect_timeout(SHORT);
-    let verified = ManagerConfig {
-        recycling_method: RecyclingMethod::Verified,
-    };
-    let tls = on.world.tls().unwrap();
-    // bb8 and sqlx have a limit for all that a request waits for
-    let pool = pool::deadpool::pool_with(&on.secret, config, tls, verified, at_once(), |pool| {
-        pool.max_size(4)
-    });
-    let pool = Pool::Deadpool(pool.unwrap());
-    let old = pool.get().await.unwrap().pid().await;
-    pool.has_idle(1).await;
-    gate.fall_silent();
-    let taken = timeout(Duration::from_secs(60), pool.get()).await;
-    let mut connection = taken.expect("no answer").unwrap();
-    assert_ne!(connection.pid().await, old);
 }

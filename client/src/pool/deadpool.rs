@@ -24,7 +24,7 @@ use tokio::{runtime::Handle, task::JoinHandle};
 use tokio_postgres::{Client, Config};
 
 use super::{
-    Settings,
+    ANSWERS_WITHIN, Settings,
     following::{Driver, Following, Holds},
     with_token_in_force,
 };
@@ -134,7 +134,7 @@ pub fn pool_with<T: Tls>(
 
 impl Pool {
     /// A connection, as deadpool's own `get` has it. Without a limit of yours for `create`, a login fails after three times
-    /// `connect_timeout`.
+    /// `connect_timeout`; without one for `recycle`, an idle connection that does not answer is given up after five seconds.
     ///
     /// # Errors
     ///
@@ -210,7 +210,7 @@ impl Driver for Inner {
                 true => limits.create.or(Some(within)),
                 false => Some(Duration::ZERO),
             },
-            recycle: limits.recycle.or(Some(within)),
+            recycle: limits.recycle.or(Some(ANSWERS_WITHIN)),
             ..limits
         };
         self.pool.timeout_get(&limited).await.map_err(|error| {

@@ -29,6 +29,10 @@ use secrecy::SecretString;
 
 use crate::slot::Shared;
 
+/// How long an idle connection may take to answer before it is given up. One whose server, or whose way there, has gone without a word
+/// would have the request wait until the system gives it up, for a quarter of an hour.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+
 /// The token in force, where the password of this version is one: it ends long before the version's pool does.
 fn token(secret: &Shared, version: &str) -> Option<SecretString> {
     let last = secret.last();

@@ -51,7 +51,8 @@ pub async fn work(
         workers: WORKERS,
         pause: Duration::from_millis(50),
         patience: Duration::from_secs(30),
-        span: Duration::from_secs(3600),
+        // what is kept of a span that goes on grows with each request
+        span: Duration::from_secs(60),
         cache: Cache::Rotating {
             ttl: Duration::from_secs(600),
             listen: true,

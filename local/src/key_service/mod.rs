@@ -68,6 +68,8 @@ struct Account {
     /// How often a new key is rejected before it is known everywhere.
     not_ready: usize,
     faults: Vec<(String, Fault)>,
+    /// The kind of each request that came.
+    requests: Vec<String>,
     refused: usize,
 }
 
@@ -108,6 +110,7 @@ impl KeyService {
             numbers: false,
             not_ready: 0,
             faults: Vec::new(),
+            requests: Vec::new(),
             refused: 0,
         };
         let account = Arc::new(Mutex::new(account));
@@ -222,6 +225,11 @@ impl KeyService {
         self.lock().keys.retain(|key| key.id != id);
     }
 
+    /// The kind of each request that came, as [`inject`](Self::inject) names it.
+    pub fn requests(&self) -> Vec<String> {
+        self.lock().requests.clone()
+    }
+
     /// How many requests came with a key that is not good.
     pub fn refused(&self) -> usize {
         self.lock().refused
@@ -268,6 +276,7 @@ async fn meet(State(account): Shared, request: Request, next: Next) -> Response 
     let fault = {
         let mut account = lock(&account);
         let found = account.faults.iter().position(|(fault, _)| *fault == kind);
+        account.requests.push(kind);
         found.map(|found| account.faults.remove(found).1)
     };
     let behavior = match fault {

@@ -70,6 +70,8 @@ pub struct Function(Arc<Inner>);
 struct Inner {
     settings: FunctionSettings,
     idle: Mutex<Vec<Environment>>,
+    /// The processes that serve an invocation.
+    busy: Mutex<Vec<u32>>,
     started: AtomicUsize,
     /// The statements of its policy: who may invoke it.
     policy: Mutex<Vec<Value>>,
@@ -81,10 +83,11 @@ struct Inner {
 impl Function {
     /// No process is started before the first invocation.
     pub fn new(settings: FunctionSettings) -> Self {
-        let (idle, started, log, kill) = Default::default();
+        let (idle, busy, started, log, kill) = Default::default();
         let function = Self(Arc::new(Inner {
             settings,
             idle,
+            busy,
             started,
             policy: Mutex::default(),
             log,
@@ -144,9 +147,11 @@ impl Function {
                 };
             }
         };
+        let serving = environment.process().map(|id| Serving::of(inner, id));
         let outcome = environment
             .invoke(&event, inner.settings.timeout, &mut killed)
             .await;
+        drop(serving);
         let took = started.elapsed();
         let log = environment.take_log().await;
         if inner.settings.show_log {
@@ -235,5 +240,30 @@ impl Function {
     pub fn processes(&self) -> Vec<u32> {
         let idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.iter().filter_map(Environment::process).collect()
+    }
+
+    /// The processes that serve an invocation now.
+    pub fn busy(&self) -> Vec<u32> {
+        let busy = self.0.busy.lock();
+        busy.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A process while it serves an invocation, which may be given up.
+struct Serving<'a>(&'a Inner, u32);
+
+impl<'a> Serving<'a> {
+    fn of(inner: &'a Inner, process: u32) -> Self {
+        let busy = inner.busy.lock();
+        busy.unwrap_or_else(PoisonError::into_inner).push(process);
+        Self(inner, process)
+    }
+}
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        let busy = self.0.busy.lock();
+        let mut busy = busy.unwrap_or_else(PoisonError::into_inner);
+        busy.retain(|process| *process != self.1);
     }
 }

@@ -23,7 +23,7 @@ pub(super) async fn announce<E: From<EngineError>>(
 ) {
     let (secret, version) = (retiring.secret, retiring.version);
     // one that the server has ended meanwhile, with or without a word, is none
-    if let Some(session) = postgres.kept.take_proven(version)
+    if let Some(session) = postgres.kept.take_proven(version).await
         && notify(&session, secret, version).await.is_ok()
     {
         return;

@@ -24,6 +24,7 @@ use super::{
     Postgres, Session, errors, login_of,
     mutex::lock,
     pin,
+    reach::reach,
     session::Purpose,
     wire::{self, Watched, Watching},
 };
@@ -112,7 +113,7 @@ impl Postgres<'_> {
         options: Option<&str>,
     ) -> Result<Login<Session>, EngineError> {
         self.logins.fetch_add(1, Ordering::Relaxed);
-        let tcp = TcpStream::connect((document.host(), document.port()))
+        let tcp = reach(document.host(), document.port())
             .await
             .map_err(|error| EngineError::Unreachable {
                 server: document.server(),

@@ -1,6 +1,6 @@
 //! What an answer of the server's, or none, means: sorted by what an operator does about it.
 
-use std::error::Error as _;
+use std::{error::Error as _, io};
 
 use tokio_postgres::{Error, error::SqlState};
 
@@ -54,9 +54,21 @@ pub(super) fn of_login(error: &Error, document: &Document) -> EngineError {
             server,
             user: document.username().to_owned(),
         },
-        (_, "error performing TLS handshake") => EngineError::CertificateInvalid { server, reason },
+        (Some(cause), "error performing TLS handshake") if is_of_tls(cause) => {
+            EngineError::CertificateInvalid { server, reason }
+        }
         _ => EngineError::Unreachable { server, reason },
     }
+}
+
+/// Whether TLS itself failed, and not the connection below it.
+fn is_of_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let cause = cause.downcast_ref::<io::Error>();
+    cause.is_none_or(|cause| {
+        cause
+            .get_ref()
+            .is_some_and(|cause| cause.is::<rustls::Error>())
+    })
 }
 
 /// The last cause, which is where rustls and the operating system say what was wrong.

@@ -4,7 +4,7 @@
 //! listeners, in finishSecret: two invocations of the same environment each, as a rule. Keeping them spares the
 //! rotation two logins. A session is taken when it is used, replaced by the next rotation's, and the server ends it
 //! where finishSecret never comes (`idle_session_timeout`, from PostgreSQL 14 on). Nothing depends on it: an
-//! environment that has none, or finds it closed, logs in. None serves a step of another secret, whatever that one says.
+//! environment that has none, or gets no answer from it, logs in. None serves a step of another secret, whatever that one says.
 
 use std::{
     mem,
@@ -72,10 +72,14 @@ impl Kept {
         }
     }
 
-    /// The session that was kept for this, if the server has not closed it.
-    pub(super) fn take(&self, administrator: &Document, retired: &Document) -> Option<Session> {
+    /// The session that was kept for this, if the server still answers.
+    pub(super) async fn take(
+        &self,
+        administrator: &Document,
+        retired: &Document,
+    ) -> Option<Session> {
         let (service, session) = replace(&self.administrator, None)?;
-        let serves = service == Service::of(administrator, retired) && !session.client.is_closed();
+        let serves = service == Service::of(administrator, retired) && session.answers().await;
         serves.then_some(session)
     }
 
@@ -87,10 +91,10 @@ impl Kept {
         }
     }
 
-    /// That session, if the server has not closed it.
-    pub(super) fn take_proven(&self, version: &str) -> Option<Session> {
+    /// That session, likewise.
+    pub(super) async fn take_proven(&self, version: &str) -> Option<Session> {
         let (kept, session) = replace(&self.proven, None)?;
-        (kept == version && !session.client.is_closed()).then_some(session)
+        (kept == version && session.answers().await).then_some(session)
     }
 
     /// Waits until what is not kept has said goodbye to the server, a second at most: a server that does not take a

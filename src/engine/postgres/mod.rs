@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `connect` | a login within its deadline |
+//! | `connect`, `reach` | a login within its deadline, and the TCP connection for it |
 //! | `wire` | what the server asks at a login, read on its way to the driver |
 //! | `session` | a session, its statements, and what a failed one means |
 //! | `errors` | what a failed login means |
@@ -56,6 +56,7 @@ mod pair;
 mod parameters;
 mod pin;
 mod proof;
+mod reach;
 mod retire;
 mod revoke;
 mod roles;

@@ -28,7 +28,7 @@ pub(super) async fn retire<E: From<EngineError>>(
     promote: impl AsyncFnOnce() -> Result<Promotion, E>,
 ) -> Result<Promotion, E> {
     let administrator = read(Whose::Administrator).await?;
-    if let Some(session) = postgres.kept.take(&administrator, retiring.replaced) {
+    if let Some(session) = postgres.kept.take(&administrator, retiring.replaced).await {
         match ends(&session, retiring).await {
             // closed meanwhile, with or without a word (57P01, 57P05): nothing was asked yet
             Err(EngineError::Unreachable { .. }) => {}
@@ -36,7 +36,7 @@ pub(super) async fn retire<E: From<EngineError>>(
             prepared => return promoted(prepared?, promote).await,
         }
     }
-    let proven = match postgres.kept.take_proven(retiring.version) {
+    let proven = match postgres.kept.take_proven(retiring.version).await {
         Some(proven) => proven,
         None => {
             let successor = read(Whose::Successor).await?;

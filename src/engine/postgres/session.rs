@@ -72,6 +72,13 @@ impl Session {
         }
     }
 
+    /// Whether the server answers at once. One that is gone without a word, or went while Lambda froze this environment, leaves a
+    /// session that looks open.
+    pub(super) async fn answers(&self) -> bool {
+        let answer = timeout(Duration::from_secs(1), self.client.simple_query(""));
+        matches!(answer.await, Ok(Ok(_)))
+    }
+
     /// One message, of one statement or several, to whose end nobody waits longer than a statement may take.
     pub(super) async fn run(&self, sql: &str, doing: Doing<'_>) -> Result<(), EngineError> {
         self.bounded(self.client.batch_execute(sql), doing, sql)

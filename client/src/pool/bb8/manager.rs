@@ -9,10 +9,10 @@ use std::{
 };
 
 use bb8::{ErrorSink, ManageConnection};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 use tokio_postgres::{Client, Config};
 
-use super::super::with_token_in_force;
+use super::super::{ANSWERS_WITHIN, with_token_in_force};
 use crate::{
     LogInError,
     postgres::{ConnectError, Guard, Refusal, Tls, connect_once, takes_writes},
@@ -138,11 +138,15 @@ impl<T: Tls> ManageConnection for Manager<T> {
         if LEAVES.try_with(|()| ()).is_ok() {
             return Ok(());
         }
-        let answered = match self.read_write {
-            true => takes_writes(client).await,
-            false => client.simple_query("").await.map(drop).map_err(Into::into),
+        let answered = async {
+            match self.read_write {
+                true => takes_writes(client).await,
+                false => client.simple_query("").await.map(drop).map_err(Into::into),
+            }
         };
-        answered.map_err(LogInError::Failed)
+        let answered = timeout(ANSWERS_WITHIN, answered).await;
+        let silent = |_| Err(Refusal::NotNow("the connection has fallen silent"));
+        answered.unwrap_or_else(silent).map_err(LogInError::Failed)
     }
 
     fn has_broken(&self, client: &mut Client) -> bool {

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::{
     super::{
+        ANSWERS_WITHIN,
         following::{Driver, Holds, NO_ROOM},
         token,
     },
@@ -30,6 +31,8 @@ pub(super) struct Inner {
     pub(super) secret: Arc<Shared>,
     pub(super) version: Arc<str>,
     pub(super) read_write: bool,
+    /// Whether what was idle is asked before it is given. sqlx would wait for an answer that never comes.
+    pub(super) asks: bool,
 }
 
 impl Driver for Inner {
@@ -53,10 +56,20 @@ impl Driver for Inner {
                 Ok(connection) => connection,
                 Err(error) => return Err(self.explained(error).await),
             };
-            if !self.read_write || takes_writes(&mut connection).await? {
-                return Ok(connection);
+            let answers = self.answers(&mut connection, logs_in);
+            let answered = timeout(ANSWERS_WITHIN, answers).await;
+            match answered {
+                Ok(Ok(true)) => return Ok(connection),
+                Ok(Ok(false)) => {
+                    let _ = connection.close().await;
+                }
+                Ok(Err(error)) if logs_in => return Err(error),
+                // it is gone, or silent: a goodbye may not be heard either
+                Ok(Err(_)) | Err(_) => {
+                    drop(connection.detach());
+                    continue;
+                }
             }
-            let _ = connection.close().await;
             if logs_in {
                 let (host, port) = self.place();
                 let told = "the server takes no writes: it is a standby, or default_transaction_read_only is on";
@@ -115,6 +128,15 @@ impl Driver for Inner {
 }
 
 impl Inner {
+    /// Whether the connection is good for what it is wanted for. A new one has just answered.
+    async fn answers(&self, connection: &mut PgConnection, is_new: bool) -> Result<bool, Error> {
+        match self.read_write {
+            true => takes_writes(connection).await,
+            false if self.asks && !is_new => connection.ping().await.map(|()| true),
+            false => Ok(true),
+        }
+    }
+
     fn place(&self) -> (String, u16) {
         let options = self.pool.connect_options();
         (options.get_host().to_owned(), options.get_port())

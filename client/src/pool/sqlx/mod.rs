@@ -75,11 +75,15 @@ pub async fn pool_with(
             // one login at a time tries it, and sqlx would log in for these by itself
             options = options.min_connections(0);
         }
+        let asks = options.get_test_before_acquire();
         Ok(Inner {
-            pool: options.connect_lazy_with(connect),
+            pool: options
+                .test_before_acquire(false)
+                .connect_lazy_with(connect),
             secret: of.clone(),
             version,
             read_write: settings.read_write,
+            asks,
         })
     };
     let following = Following::new(secret, &credential, settings, on, make)?;

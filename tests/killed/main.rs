@@ -2,7 +2,9 @@
 
 #![cfg(test)]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod everywhere;
 
 use common::{
     STEPS, ask, assert_error, assert_nobody_is_locked_out, current, failure, inject, invoke,

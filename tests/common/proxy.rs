@@ -1,0 +1,207 @@
+//! A way to the database on which each message of the function's is a place where it may be killed.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::{
+    io::{self, AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch,
+};
+
+use super::wire;
+
+/// On which side of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The server does not get it.
+    Before,
+    /// The server has answered it, and the answer does not come.
+    After,
+}
+
+/// Passes messages on, and stops at the one that it is told.
+#[derive(Clone)]
+pub(crate) struct Proxy {
+    pub(crate) port: u16,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    stop: Mutex<Option<(Stop, Side)>>,
+    passed: AtomicUsize,
+    reached: watch::Sender<bool>,
+}
+
+/// Where it stops.
+#[derive(Clone, Copy, Debug)]
+enum Stop {
+    /// After so many messages.
+    After(usize),
+    /// At the first that ends like this.
+    At(&'static str),
+}
+
+impl Proxy {
+    /// In front of the server at this port of this machine.
+    pub(crate) async fn before(server: u16) -> Self {
+        let listener = TcpListener::bind(("localhost", 0)).await.unwrap();
+        let proxy = Self {
+            port: listener.local_addr().unwrap().port(),
+            state: Arc::default(),
+        };
+        let state = proxy.state.clone();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = SocketAddr::from(([127, 0, 0, 1], server));
+                tokio::spawn(pass(client, server, state.clone()));
+            }
+        });
+        proxy
+    }
+
+    /// Stops at the message of this number from now on.
+    pub(crate) fn stop_at(&self, number: usize, side: Side) {
+        self.set(Stop::After(number), side);
+    }
+
+    /// Stops at the next query whose text ends like this.
+    pub(crate) fn stop_at_query(&self, end: &'static str, side: Side) {
+        self.set(Stop::At(end), side);
+    }
+
+    fn set(&self, stop: Stop, side: Side) {
+        self.state.reached.send_replace(false);
+        *self.state.stop() = Some((stop, side));
+    }
+
+    /// Waits until it has stopped.
+    pub(crate) async fn stopped(&self) {
+        let mut reached = self.state.reached.subscribe();
+        let _ = reached.wait_for(|reached| *reached).await;
+    }
+
+    /// How many messages came so far, but for goodbyes.
+    pub(crate) fn passed(&self) -> usize {
+        self.state.passed.load(Ordering::SeqCst)
+    }
+
+    /// Stops nowhere.
+    pub(crate) fn clear(&self) {
+        *self.state.stop() = None;
+    }
+}
+
+impl State {
+    fn stop(&self) -> MutexGuard<'_, Option<(Stop, Side)>> {
+        self.stop.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this message is the one.
+    fn stops(&self, message: &[u8]) -> Option<Side> {
+        self.passed.fetch_add(1, Ordering::SeqCst);
+        let mut stop = self.stop();
+        let (at, side) = (*stop)?;
+        let is_it = match at {
+            Stop::After(left) => {
+                *stop = Some((Stop::After(left.saturating_sub(1)), side));
+                left == 0
+            }
+            // a text ends with a zero
+            Stop::At(end) => message
+                .strip_suffix(&[0])
+                .is_some_and(|text| text.ends_with(end.as_bytes())),
+        };
+        is_it.then(|| {
+            *stop = None;
+            side
+        })
+    }
+
+    fn is_reached(&self) {
+        self.reached.send_replace(true);
+    }
+}
+
+/// Until either end is gone, which the other one is told by that.
+async fn pass(mut client: TcpStream, server: SocketAddr, state: Arc<State>) -> io::Result<()> {
+    let first = wire::startup(&mut client).await?;
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = TcpStream::connect(server).await?.into_split();
+    let (silenced, silent) = watch::channel(false);
+    let requests = requests(first, from_client, to_server, &state, silenced);
+    tokio::select! {
+        end = requests => end,
+        end = answers(from_server, to_client, &state, silent) => end,
+    }
+}
+
+async fn requests(
+    first: Vec<u8>,
+    mut client: OwnedReadHalf,
+    mut server: OwnedWriteHalf,
+    state: &State,
+    silenced: watch::Sender<bool>,
+) -> io::Result<()> {
+    let mut message = first;
+    loop {
+        // a goodbye waits for nothing, and the step may be over by then
+        let stops = (message[0] != b'X')
+            .then(|| state.stops(&message))
+            .flatten();
+        match stops {
+            None => server.write_all(&message).await?,
+            Some(Side::Before) => {
+                state.is_reached();
+                return gone(client).await;
+            }
+            Some(Side::After) => {
+                let _ = silenced.send(true);
+                server.write_all(&message).await?;
+                // what the server does not answer has had its effect when it is there
+                if !is_answered(&message) {
+                    state.is_reached();
+                }
+                return gone(client).await;
+            }
+        }
+        message = wire::message(&mut client).await?;
+    }
+}
+
+/// The startup packet, a password, a query, or the end of several messages.
+fn is_answered(message: &[u8]) -> bool {
+    matches!(message[0], 0 | b'p' | b'Q' | b'S')
+}
+
+/// Waits until the client's process is.
+async fn gone(mut client: OwnedReadHalf) -> io::Result<()> {
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).await.map(drop)
+}
+
+async fn answers(
+    mut server: OwnedReadHalf,
+    mut client: OwnedWriteHalf,
+    state: &State,
+    silent: watch::Receiver<bool>,
+) -> io::Result<()> {
+    loop {
+        let message = wire::message(&mut server).await?;
+        if !*silent.borrow() {
+            client.write_all(&message).await?;
+        } else if matches!(message[0], b'R' | b'Z' | b'E') {
+            // it asks for a password, is ready again, or has refused
+            state.is_reached();
+        }
+    }
+}

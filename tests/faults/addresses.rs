@@ -1,0 +1,82 @@
+//! A name that has several addresses, the first of which is dead.
+
+use std::{
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::timeout,
+};
+
+use super::*;
+
+const NAME: &str = "database.test";
+
+/// What runs a program with another /etc/hosts.
+fn wrapper() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/with_hosts.sh")
+}
+
+/// Not every machine lets a process have one of its own.
+fn may_have_hosts() -> bool {
+    let mut tried = Command::new(wrapper());
+    tried.env("HOSTS", "/dev/null").env("FUNCTION", "true");
+    tried.status().is_ok_and(|status| status.success())
+}
+
+#[tokio::test]
+async fn a_name_whose_first_address_is_dead_leads_to_the_next_one() {
+    if !may_have_hosts() {
+        eprintln!("skipped: no process may have an /etc/hosts of its own here");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let hosts = folder.path().join("hosts");
+    std::fs::write(
+        &hosts,
+        format!("127.0.0.2 {NAME}\n127.0.0.1 {NAME} localhost\n"),
+    )
+    .unwrap();
+    let settings = Settings {
+        certificate_hosts: vec!["localhost".to_owned(), NAME.to_owned()],
+        ..Settings::default()
+    };
+    let mut options = options().own_postgres(settings);
+    let function = std::mem::replace(&mut options.function, wrapper());
+    for (name, path) in [("FUNCTION", function), ("HOSTS", hosts)] {
+        let variable = (name.to_owned(), path.display().to_string());
+        options.function_env.push(variable);
+    }
+    let world = start(options).await;
+
+    // an address that drops what comes: its queue is full, and nobody accepts
+    let address = (Ipv4Addr::new(127, 0, 0, 2), world.postgres().port()).into();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(address).unwrap();
+    let _listener = socket.listen(1).unwrap();
+    let mut queue = Vec::new();
+    let while_it_takes = Duration::from_millis(500);
+    while let Ok(stream) = timeout(while_it_takes, TcpStream::connect(address)).await {
+        queue.push(stream.unwrap());
+    }
+    for secret in [
+        world.admin(),
+        world.single_user(),
+        world.alternating_users(),
+    ] {
+        let mut document = current(&world, secret).await;
+        document["host"] = NAME.into();
+        put(&world, secret, document).await;
+    }
+    for secret in [world.single_user(), world.alternating_users()] {
+        let rotation = rotate(&world, secret).await;
+        let attempts = rotation.attempts.len();
+        assert!(rotation.succeeded && attempts == 1, "{rotation:?}");
+        log_in(&world, &current(&world, secret).await)
+            .await
+            .unwrap();
+    }
+}

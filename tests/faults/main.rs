@@ -1,0 +1,61 @@
+//! Faults of the world, each on demand: what becomes of a rotation, and of an application, is known. Those that are shown elsewhere
+//! stand with these in docs/verification.md.
+
+#![cfg(test)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod addresses;
+mod connections;
+mod descriptors;
+mod failover;
+mod freeze;
+mod restart;
+
+use std::process::Command;
+
+use common::{
+    STEPS, administrator, all_steps, ask, assert_error, assert_nobody_is_locked_out, current,
+    document, fails, failure, invoke, log_in, options, outcome, proxy, put, relay, rotate,
+    stage_up_to, start, until, warm,
+};
+use local::{
+    invocation::FunctionError,
+    postgres::{Postgres, Settings},
+    world::World,
+};
+use relay::Relay;
+use serde_json::{Value, json};
+
+/// Runs a line of shell, which has to succeed.
+#[track_caller]
+fn shell(line: &str) {
+    let status = Command::new("/bin/sh").args(["-c", line]).status();
+    assert!(status.unwrap().success(), "{line}");
+}
+
+/// One step of the rotation with this token.
+async fn step(
+    world: &World,
+    secret: &str,
+    token: &str,
+    step: &str,
+) -> Result<Value, FunctionError> {
+    let event = json!({ "Step": step, "SecretId": secret, "ClientRequestToken": token });
+    world.function().invoke(event).await.outcome
+}
+
+/// Has all secrets about the database lead to it by this port, with TLS or without.
+async fn by_port(world: &World, port: u16, tls: bool) {
+    for secret in [
+        world.admin(),
+        world.single_user(),
+        world.alternating_users(),
+    ] {
+        let mut document = current(world, secret).await;
+        document["port"] = port.into();
+        document["ssl"] = tls.into();
+        put(world, secret, document).await;
+    }
+}
