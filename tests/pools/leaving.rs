@@ -23,7 +23,7 @@ async fn one_that_is(pool: &Pool, old: &[i32], is_old: bool) -> Connection {
             }
         }
     };
-    timeout(LONG, taken).await.expect(pool.name())
+    timeout(LONG, taken).await.expect("in time")
 }
 
 /// Changes the password. Of the old version there are four idle connections, which serve nearly all requests for as long as a test
@@ -72,7 +72,7 @@ async fn requests_go_over_little_by_little_and_then_the_old_connections_leave_on
                 counts.insert(alive(&on.world, &old).await);
             }
         };
-        timeout(LONG, watched).await.expect(pool.name());
+        timeout(LONG, watched).await.expect("in time");
         let new_and_old = served.iter().skip_while(|is_old| **is_old);
         assert!(new_and_old.copied().any(|is_old| is_old), "{}", pool.name());
         // not all at once
@@ -97,7 +97,7 @@ async fn what_leaves_serves_and_never_logs_in_again_with_a_password_that_has_end
                 held.extend(<[_; 4]>::from(taken).map(Result::unwrap));
             }
         };
-        timeout(LONG, all_serve).await.expect(pool.name());
+        timeout(LONG, all_serve).await.expect("in time");
         for _ in 0..4 {
             let mut connection = pool.get().await.unwrap();
             assert!(!old.contains(&connection.pid().await), "{}", pool.name());
