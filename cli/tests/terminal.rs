@@ -124,11 +124,9 @@ async fn results_read_as_recorded_at_80_and_at_120_columns() {
             let seen = shown(command, terminal_of(width), "")
                 .await
                 .replace("\r\n", "\n");
-            let file = format!(
-                "{}/tests/recorded/{width}/{name}.txt",
-                env!("CARGO_MANIFEST_DIR")
-            );
-            let recorded = snapbox::Data::read_from(Path::new(&file), None);
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recorded");
+            let file = folder.join(width.to_string()).join(format!("{name}.txt"));
+            let recorded = snapbox::Data::read_from(&file, None);
             // a version, a moment, a role, a port: as wide as they are, so that the lines break where they did
             let seen = masked(&seen, &world);
             snapbox::assert_data_eq!(seen.clone(), recorded.raw());

@@ -74,9 +74,8 @@ async fn a_certificate_of_an_unknown_ca_is_accepted_once_its_file_is_named() {
     let said = with(&["--ca-file", ca_file.to_str().unwrap()]).await;
     said.assert_ok();
     // what ails this machine says nothing about the server, nor about the function
-    let elsewhere = postgres::Settings::default();
-    let other = common::start(options().own_postgres(elsewhere)).await;
-    let other = other.postgres().ca_file();
+    let elsewhere = crate::world(options().own_postgres(Settings::default())).await;
+    let other = elsewhere.postgres().ca_file();
     for file in ["/nowhere/ca.pem", other.to_str().unwrap()] {
         let said = with(&["--ca-file", file]).await;
         assert_eq!(said.checks("unknown"), ["certificate"], "{}", said.stdout);
