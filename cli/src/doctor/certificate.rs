@@ -125,13 +125,16 @@ fn fails(
                 renew(),
             )
         }
-        Some(TlsError::InvalidCertificate(E::UnknownIssuer)) if trust == Trust::Unknown => {
+        // a CA file of an earlier server may hold a CA of the same name: then it is the signature that does not fit
+        Some(TlsError::InvalidCertificate(E::UnknownIssuer | E::BadSignature))
+            if trust == Trust::Unknown =>
+        {
             Verdict::unknown(
                 "no CA that this machine trusts has signed it, and the function may trust a CA file that this machine lacks",
                 Cure::advice("name the function's CA file here too, with --ca-file or TLS_CA_FILE"),
             )
         }
-        Some(TlsError::InvalidCertificate(E::UnknownIssuer)) => Verdict::wrong(
+        Some(TlsError::InvalidCertificate(E::UnknownIssuer | E::BadSignature)) => Verdict::wrong(
             "nobody trusted has signed it: neither a public CA, nor one of RDS's, nor one of the CA file's",
             Cure::advice(
                 "name the file of the CA that has: --ca-file or TLS_CA_FILE here, TLS_CA_FILE in the function",
