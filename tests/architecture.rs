@@ -31,8 +31,9 @@ const PUBLISHED: [&str; 2] = ["client", "document"];
 
 /// What stands above the commands of rotatectl, and the commands. All else is what they share.
 const ABOVE_COMMANDS: [&str; 2] = ["arguments", "error"];
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 10] = [
     "init",
+    "audit",
     "status",
     "rotate",
     "revoke",

@@ -5,6 +5,7 @@ use std::slice;
 use clap::{Parser, Subcommand};
 
 use crate::{
+    audit::AuditArguments,
     aws::AwsArguments,
     compromised::CompromisedArguments,
     doctor::DoctorArguments,
@@ -15,32 +16,44 @@ use crate::{
     rollback::RollbackArguments,
     rotate::RotateArguments,
     status::StatusArguments,
+    terminal::Colors,
 };
 
 /// Make, see, rotate, roll back, revoke, diagnose and rehearse secrets that Secrets Manager rotates.
 ///
-/// No secret is printed, and none is taken on the command line. Colours are left out where NO_COLOR is set or the output is
-/// no terminal.
+/// It prints no secret, and takes none on the command line.
 #[derive(Debug, Parser)]
 #[command(
     version,
     propagate_version = true,
     after_help = "Examples:
+  rotatectl status                    what is overdue, stuck, and why
+  rotatectl audit                     which secrets are not kept well
+  rotatectl doctor orders/db          what is wrong with it, and what to do
+  rotatectl rotate orders/db --wait   rotate it now, step by step
+  rotatectl compromised orders/db     after a leak
+  rotatectl revoke orders/db          end what came before AWSCURRENT
+  rotatectl rollback orders/db        after a bad rotation: AWSPREVIOUS again
   rotatectl init orders/db --username orders --administrator rds/admin
-                                            a new secret, and its role
-  rotatectl status                          what is overdue, stuck, and why
-  rotatectl rotate orders/db --wait         rotate one now, step by step
-  rotatectl compromised orders/db           after a leak
-  rotatectl revoke orders/db                end what came before AWSCURRENT
-  rotatectl rollback orders/db              after a bad rotation: AWSPREVIOUS is current again
-  rotatectl doctor orders/db                what is wrong with it, and what to do
+                                      a new secret, and its role
 
-Exit codes: 0 all is well, 1 it could not be done, 2 something needs attention, 3 something could not be found out."
+Exit codes: 0 all is well, 1 it could not be done, 2 something needs attention,
+3 something could not be found out."
 )]
 pub struct Arguments {
     /// Where and as whom.
     #[command(flatten)]
     pub aws: AwsArguments,
+    /// Colours: auto has them where the output is a terminal and NO_COLOR is not set.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub color: Colors,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -55,6 +68,7 @@ pub struct Arguments {
 pub enum Command {
     Init(InitArguments),
     Status(StatusArguments),
+    Audit(AuditArguments),
     Rotate(RotateArguments),
     Revoke(RevokeArguments),
     Rollback(RollbackArguments),
@@ -68,6 +82,36 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether stdout gets JSON.
+    pub fn json(&self) -> bool {
+        match self {
+            Self::Status(status) => status.json,
+            Self::Audit(audit) => audit.json,
+            Self::Rotate(rotate) => rotate.json,
+            Self::Revoke(revoke) => revoke.asked.json,
+            Self::Rollback(rollback) => rollback.asked.json,
+            Self::Compromised(compromised) => compromised.json,
+            Self::Doctor(doctor) => doctor.json,
+            Self::Init(init) => init.json,
+            Self::Drill(drill) => drill.json,
+            Self::Completions(_) | Self::Man(_) => false,
+            #[cfg(feature = "local")]
+            Self::Local(_) => false,
+        }
+    }
+
+    /// What a command that asks nothing of AWS is called.
+    pub(crate) fn without_aws(&self) -> Option<&'static str> {
+        match self {
+            Self::Drill(drill) if drill.local => Some("drill --local"),
+            #[cfg(feature = "local")]
+            Self::Local(_) => Some("local"),
+            Self::Completions(_) => Some("completions"),
+            Self::Man(_) => Some("man"),
+            _ => None,
+        }
+    }
+
     /// The secrets that are named, each by its name or ARN.
     pub(crate) fn secrets(&self) -> &[String] {
         match self {
@@ -79,7 +123,7 @@ impl Command {
             // a name decides nothing, the administrator's ARN does
             Self::Init(init) => slice::from_ref(&init.administrator),
             Self::Drill(drill) => drill.secret.as_slice(),
-            Self::Status(_) | Self::Completions(_) | Self::Man(_) => &[],
+            Self::Status(_) | Self::Audit(_) | Self::Completions(_) | Self::Man(_) => &[],
             #[cfg(feature = "local")]
             Self::Local(_) => &[],
         }

@@ -2,7 +2,11 @@
 
 use std::{io, process::ExitCode, time::Duration};
 
-use crate::{aws, compromised, doctor, drill, init, operate, rotate, status, terminal::span};
+use serde_json::{Value, json};
+
+use crate::{
+    audit, aws, compromised, doctor, drill, init, operate, rotate, status, terminal::span,
+};
 
 /// One kind for each command, and what comes before any.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +15,7 @@ use crate::{aws, compromised, doctor, drill, init, operate, rotate, status, term
 pub enum Error {
     Aws(#[from] aws::Error),
     Status(#[from] status::Error),
+    Audit(#[from] audit::Error),
     Rotate(#[from] rotate::Error),
     Operate(#[from] operate::Error),
     Compromised(#[from] compromised::Error),
@@ -19,6 +24,12 @@ pub enum Error {
     Init(#[from] init::Error),
     #[cfg(feature = "local")]
     Local(#[from] local::command::Error),
+    /// An option that would be ignored.
+    #[error("{local} asks nothing of AWS, so {option} would be ignored: leave it out")]
+    NotAws {
+        local: &'static str,
+        option: &'static str,
+    },
     /// The result could not be written.
     #[error("the result cannot be written ({0}): check where it goes")]
     Output(#[from] io::Error),
@@ -30,6 +41,28 @@ pub enum Error {
 }
 
 impl Error {
+    /// The service's, which stands behind what a command could not begin.
+    fn aws(&self) -> Option<&aws::Error> {
+        match self {
+            Self::Aws(error)
+            | Self::Status(status::Error::Aws(error))
+            | Self::Audit(audit::Error::Aws(error))
+            | Self::Rotate(rotate::Error::Aws(error))
+            | Self::Operate(operate::Error::Aws(error))
+            | Self::Doctor(doctor::Error::Aws(error))
+            | Self::Init(init::Error::Aws(error))
+            | Self::Drill(drill::Error::Aws(error)) => Some(error),
+            // containment prints its record, whatever happens
+            _ => None,
+        }
+    }
+
+    /// For scripts, where nothing else is on stdout: a code that stays the same, and the message.
+    pub fn json(&self) -> Option<Value> {
+        let code = self.aws()?.code();
+        Some(json!({ "error": { "code": code, "message": self.to_string() } }))
+    }
+
     /// 1; 3 if nothing is known to be wrong, and something is not known; 130 after Ctrl-C.
     pub fn exit_code(&self) -> ExitCode {
         match self {

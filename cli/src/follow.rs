@@ -19,7 +19,7 @@ use crate::{
     aws::{self, explain},
     log::{Line, Log, Tail},
     pace::Pace,
-    secrets::{CURRENT, PENDING, in_flight},
+    secrets::{self, CURRENT, PENDING, in_flight},
     terminal::span,
 };
 
@@ -238,8 +238,7 @@ impl Rotations {
     ///
     /// It does not.
     pub async fn describe(&self, secret: &str) -> Result<Description, aws::Error> {
-        let described = self.client.describe_secret().secret_id(secret).send().await;
-        described.map_err(|error| explain("secretsmanager:DescribeSecret", error))
+        secrets::describe(&self.client, secret).await
     }
 
     /// Waits for the end of a rotation, and hands over each of its lines as it comes.

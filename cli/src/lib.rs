@@ -1,16 +1,19 @@
 //! The operator's command, `rotatectl`.
 //!
-//! Each command is a module of its own, with its arguments and its errors: [`status`], [`rotate`], [`compromised`],
+//! Each command is a module of its own, with its arguments and its errors: [`status`], [`audit`], [`rotate`], [`compromised`],
 //! [`revoke`], [`rollback`], [`doctor`], [`drill`], [`init`], and [`mod@reference`] for what is about the command itself; with the
 //! feature `local` those of the crate `local` are among them. Above them stand [`arguments`], the
 //! command line, and [`Error`]. Below them, and knowing none of them, stands what they share: [`aws`] is the services and
 //! their errors, [`secrets`] the list of what rotates, [`follow`] one rotation from its beginning to its end, [`operator`] the function's
 //! steps that operators send, [`operate`] how a command sends one, [`log`] what
 //! the function said, [`settings`] what it is set to, [`schedule`] how often a secret rotates, [`pace`] keeps below quotas, [`login`] tries credentials, `policy` reads who may invoke the function, [`retry`] makes a call again, `shell` is the commands that are printed, [`confirm`](mod@confirm)
-//! asks, [`heartbeat`] shows that something goes on, [`terminal`] is what is printed with.
+//! asks, [`complete`] completes names, [`heartbeat`] shows that something goes on, [`terminal`] is what is printed
+//! with, and [`table`] how tables fit it.
 
 pub mod arguments;
+pub mod audit;
 pub mod aws;
+pub mod complete;
 pub mod compromised;
 pub mod confirm;
 pub mod doctor;
@@ -35,6 +38,7 @@ pub mod secrets;
 pub mod settings;
 mod shell;
 pub mod status;
+pub mod table;
 pub mod terminal;
 
 use std::process::ExitCode;
@@ -51,6 +55,7 @@ pub use error::Error;
 ///
 /// It could not do or find out what it was asked to (exit code 1).
 pub async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
+    arguments.color.apply();
     let (given, command) = (arguments.aws, arguments.command);
     // what it has done by then it has to say itself
     let limit = given
@@ -68,10 +73,14 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
 }
 
 async fn run_command(given: &AwsArguments, command: Command) -> Result<ExitCode, Error> {
+    if let (Some(local), Some(option)) = (command.without_aws(), given.named()) {
+        return Err(Error::NotAws { local, option });
+    }
     let secrets = command.secrets().to_vec();
     let configuration = aws::configuration(given, &secrets);
     Ok(match command {
         Command::Status(status) => status::run(&configuration.await?, status).await?,
+        Command::Audit(audit) => audit::run(&configuration.await?, audit).await?,
         Command::Rotate(rotate) => rotate::run(&configuration.await?, rotate).await?,
         Command::Revoke(revoke) => revoke::run(&configuration.await?, revoke).await?,
         Command::Rollback(rollback) => rollback::run(&configuration.await?, rollback).await?,
@@ -86,9 +95,7 @@ async fn run_command(given: &AwsArguments, command: Command) -> Result<ExitCode,
             local::command::run(asked.command).await?;
             ExitCode::SUCCESS
         }
-        Command::Completions(completions) => {
-            reference::completions(Arguments::command(), &completions)?
-        }
+        Command::Completions(completions) => reference::completions(&completions)?,
         Command::Man(man) => reference::man(Arguments::command(), &man)?,
     })
 }

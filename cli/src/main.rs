@@ -2,12 +2,23 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use rotatectl::{arguments::Arguments, run, terminal};
+use clap::{CommandFactory, FromArgMatches};
+use clap_complete::CompleteEnv;
+use rotatectl::{arguments::Arguments, reference::COMPLETE, run, terminal};
+
+fn main() -> ExitCode {
+    // a shell asks for completions: nothing else may be printed, and this ends the process
+    CompleteEnv::with_factory(Arguments::command)
+        .var(COMPLETE)
+        .complete();
+    act()
+}
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+async fn act() -> ExitCode {
+    let command = Arguments::command().term_width(terminal::help_width());
+    let parsed = command.try_get_matches();
+    let arguments = match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
         Err(help_or_error) => {
             // who closed the output does not want to read it
@@ -20,10 +31,15 @@ async fn main() -> ExitCode {
             };
         }
     };
+    let json = arguments.command.json();
     match run(arguments).await {
         Ok(code) => code,
         Err(error) => {
             terminal::tell(&format!("rotatectl: {error}"));
+            if let Some(error) = error.json().filter(|_| json) {
+                // stderr has said it
+                let _ = terminal::print_json(&error);
+            }
             error.exit_code()
         }
     }

@@ -4,10 +4,12 @@ use std::{io, process::ExitCode, time::Duration};
 
 use aws_config::SdkConfig;
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use serde::Serialize;
 
 use crate::{
     aws::{self, Place},
+    complete,
     confirm::{NotConfirmed, confirm},
     follow::{self, Rotations},
     heartbeat,
@@ -19,6 +21,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct Asked {
     /// The secret's name or ARN.
+    #[arg(add = ArgValueCompleter::new(complete::names))]
     pub secret: String,
     /// Do not ask.
     #[arg(long)]

@@ -1,4 +1,4 @@
-//! Whether a function's policy lets Secrets Manager invoke it for a secret.
+//! How policies are read, and whether a function's lets Secrets Manager invoke it for a secret.
 
 use aws_sdk_lambda::Client;
 use serde_json::Value;
@@ -102,7 +102,7 @@ fn conditions(condition: &Value, secret_arn: &str) -> Admits {
 }
 
 /// IAM writes one of something without a list.
-fn several(value: &Value) -> impl Iterator<Item = &Value> {
+pub(crate) fn several(value: &Value) -> impl Iterator<Item = &Value> {
     let list = value
         .as_array()
         .map_or(std::slice::from_ref(value), Vec::as_slice);
@@ -110,7 +110,7 @@ fn several(value: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// With IAM's wildcards: `*` for anything, `?` for one character.
-fn fits(pattern: &str, text: &str) -> bool {
+pub(crate) fn fits(pattern: &str, text: &str) -> bool {
     WildMatch::new(pattern).matches(text)
 }
 

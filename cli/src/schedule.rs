@@ -1,6 +1,6 @@
-//! A secret's schedule: how often it rotates.
+//! A secret's schedule: how often it rotates, and when it is due.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use croner::parser::{CronParser, Seconds, Year};
 
@@ -42,6 +42,25 @@ impl Interval {
             text: expression.to_owned(),
             length: None,
         }))
+    }
+}
+
+/// What stands between a schedule's date and the end of the day on which the service keeps it.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// When a secret is due at the latest.
+///
+/// The service's own date counts. After a failed rotation it may have moved on to the next one, so the age counts too: it
+/// keeps a schedule's date by the end of the day.
+pub fn due(
+    next: Option<SystemTime>,
+    current_since: Option<SystemTime>,
+    interval: Option<Duration>,
+) -> Option<SystemTime> {
+    let by_age = interval.and_then(|interval| current_since?.checked_add(interval + DAY));
+    match (next, by_age) {
+        (Some(next), Some(by_age)) => Some(next.min(by_age)),
+        (next, by_age) => next.or(by_age),
     }
 }
 
@@ -95,6 +114,20 @@ fn is_cron(fields: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn day(number: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + DAY * u32::try_from(number).unwrap()
+    }
+
+    #[test]
+    fn it_is_due_when_the_service_says_so_or_when_its_age_says_that_one_was_passed_over() {
+        let month = Some(DAY * 30);
+        assert_eq!(due(Some(day(30)), Some(day(0)), month), Some(day(30)));
+        assert_eq!(due(Some(day(60)), Some(day(0)), month), Some(day(31)));
+        assert_eq!(due(None, Some(day(0)), month), Some(day(31)));
+        assert_eq!(due(Some(day(9)), Some(day(0)), None), Some(day(9)));
+        assert_eq!(due(None, Some(day(0)), None), None);
+    }
 
     #[test]
     fn an_expression_that_the_service_documents_is_taken_and_what_it_excludes_is_not() {

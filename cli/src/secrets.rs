@@ -1,13 +1,15 @@
-//! The secrets that rotate: what ListSecrets tells of them.
+//! Secrets by their names: what ListSecrets and DescribeSecret tell of them.
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     str::FromStr,
     time::{Duration, SystemTime},
 };
 
 use aws_sdk_secretsmanager::{
     Client,
+    operation::describe_secret::DescribeSecretOutput,
     primitives::{Blob, DateTime},
     types::{Filter, FilterNameStringType, SecretListEntry},
 };
@@ -15,8 +17,9 @@ use aws_sdk_secretsmanager::{
 use secrecy::SecretString;
 use secret_rotation::document::Fields;
 pub use secret_rotation::document::Strategy;
+use wildmatch::WildMatch;
 
-use crate::aws::{Error, explain};
+use crate::aws::{Error, Place, explain};
 
 /// The new version, while its rotation is under way.
 pub const PENDING: &str = "AWSPENDING";
@@ -46,18 +49,51 @@ impl FromStr for Tag {
     }
 }
 
-/// Hands over every secret that was ever set up for rotation and has all the tags, page by page.
+/// Secrets that were named: a name, an ARN, or a pattern with * and ?.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named(String);
+
+impl FromStr for Named {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl Named {
+    fn is(&self, secret: &SecretListEntry) -> bool {
+        let pattern = WildMatch::new(&self.0);
+        [secret.name(), secret.arn()]
+            .into_iter()
+            .flatten()
+            .any(|own| own == self.0 || pattern.matches(own))
+    }
+
+    fn is_pattern(&self) -> bool {
+        self.0.contains(['*', '?'])
+    }
+}
+
+/// Whether a secret is one of those that were named, or none was.
+pub fn is_named(named: &[Named], secret: &SecretListEntry) -> bool {
+    named.is_empty() || named.iter().any(|name| name.is(secret))
+}
+
+/// Whether a secret was ever set up for rotation.
+pub fn rotates(secret: &SecretListEntry) -> bool {
+    secret.rotation_lambda_arn.is_some()
+}
+
+/// Every secret that has all the tags.
 ///
-/// The pages come one after the other, for each is asked for with a token of the one before.
+/// The pages come one after the other: each is asked for with a token of the one before.
 ///
 /// # Errors
 ///
-/// A page cannot be had.
-pub async fn list(
-    client: &Client,
-    tags: &[Tag],
-    mut page_of: impl FnMut(Vec<SecretListEntry>),
-) -> Result<(), Error> {
+/// A page cannot be read.
+pub async fn every(client: &Client, tags: &[Tag]) -> Result<Vec<SecretListEntry>, Error> {
+    let mut secrets = Vec::new();
     let mut pages = client
         .list_secrets()
         .set_filters(filters(tags))
@@ -66,13 +102,70 @@ pub async fn list(
         .send();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| explain("secretsmanager:ListSecrets", error))?;
-        let mut secrets = page.secret_list.unwrap_or_default();
-        secrets.retain(|secret| {
-            secret.rotation_lambda_arn.is_some() && tags.iter().all(|tag| has(secret, tag))
-        });
-        page_of(secrets);
+        secrets.extend(page.secret_list.unwrap_or_default());
     }
-    Ok(())
+    secrets.retain(|secret| tags.iter().all(|tag| has(secret, tag)));
+    Ok(secrets)
+}
+
+/// Whether each that was named is among those that were listed.
+///
+/// # Errors
+///
+/// One is not.
+pub fn check_named(
+    client: &Client,
+    named: &[Named],
+    listed: &[SecretListEntry],
+) -> Result<(), Error> {
+    let missing = |named: &&Named| !listed.iter().any(|secret| named.is(secret));
+    match named.iter().find(missing) {
+        None => Ok(()),
+        Some(pattern) if pattern.is_pattern() => Err(Error::NoMatch {
+            pattern: pattern.0.clone(),
+        }),
+        Some(name) => Err(unknown(client, &name.0, listed)),
+    }
+}
+
+/// What DescribeSecret tells of a secret. One that is not there is named, beside the name that may have been meant.
+///
+/// # Errors
+///
+/// It does not.
+pub async fn describe(client: &Client, secret: &str) -> Result<DescribeSecretOutput, Error> {
+    let described = client.describe_secret().secret_id(secret).send().await;
+    match described.map_err(|error| explain("secretsmanager:DescribeSecret", error)) {
+        Err(Error::Absent { .. }) => {
+            // without the right to list them, no other name is known
+            let listed = every(client, &[]).await.unwrap_or_default();
+            Err(unknown(client, secret, &listed))
+        }
+        described => described,
+    }
+}
+
+fn unknown(client: &Client, secret: &str, listed: &[SecretListEntry]) -> Error {
+    let region = client.config().region().map(ToString::to_string);
+    let region = region.unwrap_or_default();
+    let first = listed.first().and_then(SecretListEntry::arn);
+    let account = Place::of(secret).or_else(|| Place::of(first?));
+    let account = account.map_or_else(String::new, |place| {
+        format!(" (account {})", place.account())
+    });
+    Error::NoSecret {
+        secret: secret.to_owned(),
+        place: format!("{region}{account}"),
+        meant: meant(secret, listed.iter().filter_map(SecretListEntry::name)),
+    }
+}
+
+/// The name that is most like the one that was typed, if one is much like it: clap's measure and its bound.
+fn meant<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let like = names.map(|name| (strsim::jaro(typed, name), name));
+    let like = like.filter(|(likeness, _)| *likeness > 0.7);
+    let best = like.max_by(|(a, _), (b, _)| a.total_cmp(b));
+    best.map(|(_, name)| name.to_owned())
 }
 
 /// The service compares keys and values apart from each other, and by their beginnings: it narrows the list, [`has`] decides.
@@ -171,6 +264,15 @@ mod tests {
         assert_eq!(in_flight(&labels(&[("1", &[CURRENT])])), None);
         let begun = labels(&[("2", &[PENDING]), ("1", &[CURRENT])]);
         assert_eq!(in_flight(&begun), Some("2"));
+    }
+
+    #[test]
+    fn of_the_names_that_there_are_the_most_similar_one_may_have_been_meant() {
+        let names = ["demo/orders/single", "demo/stock/alternating", "rds/admin"];
+        let meant = |typed| meant(typed, names.into_iter());
+        assert_eq!(meant("demo/order/single").as_deref(), Some(names[0]));
+        assert_eq!(meant("demo/stock/alternate").as_deref(), Some(names[1]));
+        assert_eq!(meant("payments"), None);
     }
 
     #[test]

@@ -112,7 +112,7 @@ mod tests {
                 region: Some("eu-central-1".to_owned()),
                 profile: Some("two words".to_owned()),
                 endpoint_url: None,
-                timeout: None,
+                ..AwsArguments::default()
             },
         );
         let Command::Shell(line) = shell.aws(&["do", "it's $HOME; rm"]) else {

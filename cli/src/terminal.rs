@@ -1,20 +1,52 @@
-//! What commands print with: tables that fit, colours where they are seen, JSON, times as people read them.
+//! What commands print with: lines that fit, JSON, times as people read them.
 //!
 //! A result goes to stdout. What only accompanies it (progress, questions) goes to stderr, so that a pipe gets the result
 //! and nothing else.
 
 use std::{
+    env,
     io::{self, Write},
     time::{Duration, SystemTime},
 };
 
-use comfy_table::{Cell, Color, ContentArrangement, Table, presets::NOTHING};
+use clap::ValueEnum;
 use console::Term;
 use serde::{Serialize, Serializer};
+use textwrap::{Options, WordSeparator, WordSplitter};
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
+
+/// A line that does not fit goes on so far from the margin.
+const HANG: usize = 2;
 
 /// Stands where there is nothing to tell.
 pub const NOTHING_TO_TELL: &str = "–";
+/// Stands where it is not known whether there is something to tell.
+pub const NOT_KNOWN: &str = "?";
+
+/// When there are colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Colors {
+    /// In a terminal, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    /// Also where no terminal is, and where NO_COLOR is set.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Colors {
+    /// Has all that is printed keep to it.
+    pub fn apply(self) {
+        let colours = match self {
+            Self::Auto => return,
+            Self::Always => true,
+            Self::Never => false,
+        };
+        console::set_colors_enabled(colours);
+        console::set_colors_enabled_stderr(colours);
+    }
+}
 
 /// Writes a line to stdout, of whatever it is made: names and texts that come from elsewhere are shown as [`printable`] has them.
 ///
@@ -22,7 +54,7 @@ pub const NOTHING_TO_TELL: &str = "–";
 ///
 /// As for [`print()`].
 pub fn say(line: &str) -> io::Result<()> {
-    print(&printable(line))
+    print(&hanging(&printable(line), HANG, width()))
 }
 
 /// Writes a result to stdout as it is, and a newline behind it.
@@ -70,6 +102,12 @@ pub fn json(result: &impl Serialize) -> io::Result<String> {
 /// Writes a line to stderr, which a person reads and a pipe does not; as [`printable`] has it.
 pub fn tell(line: &str) {
     // who closed stderr does not want to be told
+    let line = hanging(&printable(line), HANG, width_of(&Term::stderr()));
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// The same for what is no sentence: a line of JSON stays one line.
+pub fn tell_whole(line: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(line));
 }
 
@@ -107,39 +145,33 @@ fn is_hidden(c: char) -> bool {
         )
 }
 
-/// An empty table without lines, as wide as the terminal; as wide as it needs to be where there is none.
-pub fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header(header.to_vec());
-    // console alone decides what the terminal is, or its parts would disagree
-    table.force_no_tty();
-    if let Some((_, width)) = Term::stdout().size_checked() {
-        table
-            .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_width(width);
-    }
-    if console::colors_enabled() {
-        table.enforce_styling();
-    }
-    table
+/// How wide the terminal is that stdout goes to; none where it goes elsewhere.
+pub fn width() -> Option<usize> {
+    width_of(&Term::stdout())
 }
 
-/// A table as text: two spaces between columns, and none around it.
-pub fn lines(mut table: Table) -> String {
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table.trim_fmt()
+fn width_of(term: &Term) -> Option<usize> {
+    term.size_checked().map(|(_, width)| width.into())
 }
 
-/// Something that wants attention: red where colours are seen.
-pub fn alarming(text: impl ToString) -> Cell {
-    Cell::new(text).fg(Color::Red)
+/// For help: the terminal's width, or what the variable COLUMNS says, or 100.
+pub fn help_width() -> usize {
+    let variable = || env::var("COLUMNS").ok()?.parse().ok();
+    width().or_else(variable).unwrap_or(100)
 }
 
-/// Something to keep an eye on: yellow where colours are seen.
-pub fn noteworthy(text: impl ToString) -> Cell {
-    Cell::new(text).fg(Color::Yellow)
+/// Lines that fit the width: what does not fit goes on below, so far from the margin. No word is broken, for names are words here.
+pub fn hanging(text: &str, indent: usize, width: Option<usize>) -> String {
+    let indent = " ".repeat(indent);
+    let Some(width) = width else {
+        return text.to_owned();
+    };
+    let options = Options::new(width)
+        .subsequent_indent(&indent)
+        .break_words(false)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation);
+    textwrap::fill(text, options)
 }
 
 /// A time span in its largest unit that still tells something: `90s`, `45m`, `26h`, `47d`.
@@ -232,6 +264,17 @@ mod tests {
                 value
             );
         }
+    }
+
+    #[test]
+    fn a_line_that_does_not_fit_goes_on_under_its_text_and_no_word_is_broken() {
+        let text = "ok  the secret demo/orders-and-more/single rotates";
+        assert_eq!(hanging(text, 4, None), text);
+        assert_eq!(hanging(text, 4, Some(80)), text);
+        assert_eq!(
+            hanging(text, 4, Some(20)),
+            "ok  the secret\n    demo/orders-and-more/single\n    rotates"
+        );
     }
 
     #[test]

@@ -90,6 +90,49 @@ async fn a_profile_that_is_named_is_used_also_when_keys_are_in_the_environment()
 }
 
 #[tokio::test]
+async fn a_profile_with_a_role_assumes_it_in_the_profiles_region() {
+    let world = world().await;
+    let anybody = json!({ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Allow", "Principal": { "AWS": "*" }, "Action": "sts:AssumeRole" }
+    ]});
+    let list = json!({ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*" }
+    ]});
+    world.iam().define("operator", &anybody, &[list]).unwrap();
+    let files = Files::new(
+        "[profile prod]\nregion = us-east-1\nsource_profile = keys\n\
+         role_arn = arn:aws:iam::123456789012:role/operator\n",
+        "[keys]\naws_access_key_id = AKIAKEYS\naws_secret_access_key = any\n",
+    );
+    let mut status = files.command(
+        &world,
+        &["status", "--no-values", "--profile", "prod", "-v"],
+    );
+    status
+        .env_remove("AWS_REGION")
+        .env_remove("AWS_DEFAULT_REGION");
+    let said = stderr_of(&run(status).await.success());
+    assert!(said.contains("region us-east-1, profile prod"), "{said}");
+    assert!(
+        said.contains("secretsmanager.ListSecrets at http"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn an_option_that_a_local_command_would_ignore_is_an_error() {
+    let world = world().await;
+    for command in [
+        &["man", "--profile", "prod"][..],
+        &["completions", "bash", "--region", "eu-west-1"],
+        &["drill", "--local", "--profile", "prod"],
+    ] {
+        let command = common::command(&world, command);
+        says(command, &["would be ignored: leave it out"]).await;
+    }
+}
+
+#[tokio::test]
 async fn a_profile_that_does_not_exist_is_named_beside_those_that_do() {
     let world = world().await;
     let files = Files::new("[profile prod]\nregion = us-east-1\n[default]\n", "");

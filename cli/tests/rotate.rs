@@ -262,7 +262,7 @@ async fn what_cannot_be_rotated_is_told_with_what_to_do() {
     .code(1)
     .stdout_eq(str![[r#"
 demo/admin: not rotated: rotation was never turned on: name its function once, aws secretsmanager rotate-secret --rotation-lambda-arn
-nowhere: not rotated: secretsmanager:DescribeSecret: there is no such thing (Secrets Manager can't find the specified secret.): check its name, the region and the account
+nowhere: not rotated: no secret "nowhere" in us-east-1 (account 123456789012): check its name, --region and --profile
 
 "#]])
     .stderr_eq(str![[r#"

@@ -46,6 +46,8 @@ SECRET                  STATE  AGE  EVERY  DUE     LAST ERROR
 demo/orders/single      ok     [..]s   30d    in 30d  –
 demo/stock/alternating  ok     [..]s   30d    in 30d  –
 
+2 secrets: 2 ok
+
 "#]])
         .stderr_eq("");
 }
@@ -62,6 +64,8 @@ async fn what_is_overdue_comes_first_and_the_exit_code_says_so() {
 SECRET                  STATE       AGE  EVERY  DUE     LAST ERROR
 demo/stock/alternating  overdue 9d  40d  30d    9d ago  –
 demo/orders/single      ok          [..]s   30d    in 30d  –
+
+2 secrets: 1 overdue (demo/stock/alternating), 1 ok
 
 "#]]);
 }
@@ -92,6 +96,8 @@ demo/orders/single      stuck 3d  3d   30d    in 27d  NoVersionLogsIn
 demo/stock/alternating  ok        [..]s   30d    in 30d  –
 
 demo/orders/single: setSecret: none of AWSCURRENT, AWSPENDING and AWSPREVIOUS logs in as orders_[..] on localhost:[..], which rejects them: the credential was changed by hand; set one there (a role's with ALTER ROLE), store it with PutSecretValue, then rotate again
+
+2 secrets: 1 stuck (demo/orders/single), 1 ok
 
 "#]]);
 }
@@ -169,6 +175,8 @@ SECRET                  STATE  AGE  EVERY  DUE     STRATEGY           OVERLAP   
 demo/orders/single      ok     [..]s   30d    in 30d  single user        –         –
 demo/stock/alternating  ok     [..]s   30d    in 30d  alternating users  23h left  –
 
+2 secrets: 2 ok
+
 "#]])
         .stderr_eq(str![[""]]);
 
@@ -209,14 +217,100 @@ async fn without_the_right_to_read_values_the_rest_is_told_with_a_note() {
         .success()
         .stdout_eq(str![[r#"
 SECRET                  STATE  AGE  EVERY  DUE     STRATEGY  OVERLAP  LAST ERROR
-demo/orders/single      ok     [..]s   30d    in 30d  –         –        –
-demo/stock/alternating  ok     [..]s   30d    in 30d  –         –        –
+demo/orders/single      ok     [..]s   30d    in 30d  ?         ?        –
+demo/stock/alternating  ok     [..]s   30d    in 30d  ?         ?        –
+
+2 secrets: 2 ok
 
 "#]])
         .stderr_eq(str![[r#"
 Note: secretsmanager:BatchGetSecretValue is denied (User: somebody is not authorized to perform this): allow it to whoever runs rotatectl
 
 "#]]);
+}
+
+#[tokio::test]
+async fn in_json_what_is_not_known_is_named_and_is_not_taken_for_none() {
+    let world = world().await;
+    let code = "AccessDeniedException";
+    inject_error(&world, "BatchGetSecretValue", code, "not authorized");
+    let secret = told_of(&world, world.single_user()).await;
+    assert_eq!(secret["unknown"], json!(["strategy", "overlap_until"]));
+    let secret = told_of(&world, world.single_user()).await;
+    assert_eq!(secret["unknown"], json!([]));
+}
+
+#[tokio::test]
+async fn names_and_patterns_narrow_the_list_and_one_that_is_not_there_is_an_error() {
+    let world = world().await;
+    let names = async |arguments: &[&str]| -> Vec<Value> {
+        let told = told(&world, arguments).await;
+        told.iter().map(|told| told["name"].clone()).collect()
+    };
+    assert_eq!(names(&["demo/orders/single"]).await, ["demo/orders/single"]);
+    assert_eq!(names(&["*/stock/*"]).await, ["demo/stock/alternating"]);
+    let arn = world.secrets_manager().arn("demo/orders/single").unwrap();
+    assert_eq!(names(&[&arn, "demo/s*"]).await.len(), 2);
+    for (name, said) in [
+        (
+            "demo/order/single",
+            "rotatectl: no secret \"demo/order/single\" in us-east-1 (account 123456789012); did you mean \"demo/orders/single\"?\n",
+        ),
+        (
+            "nobody/*",
+            "rotatectl: no secret matches \"nobody/*\": see rotatectl status, and check --region and --profile\n",
+        ),
+    ] {
+        let ran = rotatectl(&world, &["status", name]).await;
+        ran.code(1).stdout_eq("").stderr_eq(said);
+    }
+}
+
+#[tokio::test]
+async fn with_json_an_error_is_json_too_and_has_a_code() {
+    let world = world().await;
+    let ran = rotatectl(&world, &["status", "--json", "demo/order/single"]).await;
+    assert_eq!(json_of(&ran.code(1))["error"]["code"], "no_secret");
+    inject_error(&world, "ListSecrets", "AccessDeniedException", "no");
+    let ran = rotatectl(&world, &["audit", "--json"]).await;
+    assert_eq!(json_of(&ran.code(1))["error"]["code"], "denied");
+}
+
+#[tokio::test]
+async fn every_command_begins_with_the_name_that_is_not_there() {
+    let world = world().await;
+    for command in ["rotate", "revoke", "rollback", "compromised", "doctor"] {
+        let ran = rotatectl(&world, &[command, "demo/order/single"]).await;
+        let output = ran.get_output();
+        let all = [&output.stdout[..], &output.stderr[..]].concat();
+        let all = String::from_utf8_lossy(&all).into_owned();
+        let named = "no secret \"demo/order/single\" in us-east-1 (account 123456789012)";
+        assert!(all.contains(named), "{command}: {all}");
+        assert!(
+            all.contains("did you mean \"demo/orders/single\"?"),
+            "{command}: {all}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn overdue_and_failing_narrow_the_list_to_what_needs_attention() {
+    let world = world().await;
+    let (late, failing) = (world.alternating_users(), world.single_user());
+    world.secrets_manager().age(late, 40).unwrap();
+    let names = async |arguments: &[&str], code| -> Vec<Value> {
+        let arguments = [&["status", "--json"], arguments].concat();
+        let ran = rotatectl(&world, &arguments).await.code(code);
+        let secrets = json_of(&ran)["secrets"].as_array().unwrap().clone();
+        secrets.iter().map(|told| told["name"].clone()).collect()
+    };
+    assert!(names(&["--failing"], 0).await.is_empty());
+    assert_eq!(names(&["--overdue"], 2).await, [late]);
+    change_password_by_hand(&world).await;
+    let rotated = world.secrets_manager().rotate(failing).await;
+    assert!(!rotated.unwrap().succeeded);
+    assert_eq!(names(&["--failing"], 2).await, [failing]);
+    assert_eq!(names(&["--failing", "--overdue"], 2).await, [failing, late]);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ pub enum Error {
     #[error(transparent)]
     Read(#[from] rotating_secret::Error),
     /// The database.
-    #[error("the database cannot be asked for its time: {0}")]
+    #[error("the database does not answer: {0}")]
     Database(String),
     /// The application.
     #[error(transparent)]

@@ -6,6 +6,11 @@ use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 
 use crate::application::{Application, HandOver, Span, Summary, Version, Workload};
 
+/// What stands below the table: it fits 80 columns, as the table does.
+pub const CHANGED_OVER: &str =
+    "  changed over: from finishSecret until the last worker used the new version;
+                median, and longest if that differs";
+
 /// An application's work beside one rotation or several.
 #[derive(Clone, Debug)]
 pub struct Rehearsal {
@@ -15,6 +20,8 @@ pub struct Rehearsal {
     pub strategy: String,
     /// The region or the endpoint that it was rotated in.
     pub place: String,
+    /// The database server and its version.
+    pub server: String,
     /// When the application began to work.
     pub began: SystemTime,
     /// How long it worked.
@@ -257,6 +264,7 @@ mod tests {
             secret: "orders/db".to_owned(),
             strategy: "single user".to_owned(),
             place: "here".to_owned(),
+            server: "PostgreSQL 17.0".to_owned(),
             began: BEGAN,
             took: Duration::from_secs(2),
             span: Duration::from_secs(1),

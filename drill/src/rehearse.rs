@@ -67,7 +67,8 @@ pub async fn rehearse<E: From<Error>>(
         .build(provider)
         .await
         .map_err(Error::from)?;
-    access.database_ahead = database_ahead(&secret, &access).await?;
+    let server;
+    (access.database_ahead, server) = database(&secret, &access).await?;
 
     let workload = Workload {
         connections: Connections::ALL.to_vec(),
@@ -112,6 +113,7 @@ pub async fn rehearse<E: From<Error>>(
         secret: name,
         strategy: strategy(&secret).await?.to_owned(),
         place,
+        server,
         began: application.began(),
         took: begun.elapsed(),
         span: workload.span,
@@ -146,8 +148,8 @@ async fn user(secret: &RotatingSecret, version: &str) -> Result<String, Error> {
     Ok(credential.user().unwrap_or_default().to_owned())
 }
 
-/// By how many microseconds the server's clock is ahead of ours; of several comparisons the one that took least.
-async fn database_ahead(secret: &RotatingSecret, access: &Access) -> Result<i64, Error> {
+/// By how many microseconds the server's clock is ahead of ours, of several comparisons the one that took least; and its version.
+async fn database(secret: &RotatingSecret, access: &Access) -> Result<(i64, String), Error> {
     let tls = tls(access.ca_file.as_deref()).map_err(crate::application::Error::from)?;
     let failed = |error: &dyn std::error::Error| Error::Database(error.to_string());
     let client = connect(secret, tls).await.map_err(|error| failed(&error))?;
@@ -167,5 +169,8 @@ async fn database_ahead(secret: &RotatingSecret, access: &Access) -> Result<i64,
         let ours = i64::try_from(ours.as_micros()).unwrap_or(i64::MAX);
         best = best.min((took, theirs.saturating_sub(ours)));
     }
-    Ok(best.1)
+    let version = client.query_one("SHOW server_version", &[]).await;
+    let version = version.map_err(|error| failed(&error))?;
+    let version: String = version.try_get(0).map_err(|error| failed(&error))?;
+    Ok((best.1, format!("PostgreSQL {version}")))
 }

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::rehearsal::Rehearsal;
+use crate::rehearsal::{Observed, Rehearsal};
 
 /// All that was rehearsed.
 #[derive(Serialize)]
@@ -22,6 +22,7 @@ struct OfSecret<'a> {
     secret: &'a str,
     strategy: &'a str,
     place: &'a str,
+    server: &'a str,
     passed: bool,
     requests: usize,
     failures: usize,
@@ -97,6 +98,7 @@ fn of_secret(rehearsal: &Rehearsal) -> OfSecret<'_> {
         secret: &rehearsal.secret,
         strategy: &rehearsal.strategy,
         place: &rehearsal.place,
+        server: &rehearsal.server,
         passed: rehearsal.passed(),
         requests: rehearsal.rotating.requests(),
         failures: rehearsal.rotating.failures(),
@@ -121,6 +123,46 @@ pub fn verdict(rehearsal: &Rehearsal) -> String {
     format!("{requests} requests, {failures} failed; {changed_over}{first}")
 }
 
+/// What one person tells another: `20 rotations; 0 of 6,335 requests failed; a plain cache lost 431 of 897`.
+pub fn sentence(rehearsals: &[Rehearsal]) -> String {
+    let sum = |of: &dyn Fn(&Rehearsal) -> usize| thousands(rehearsals.iter().map(of).sum());
+    let rotations: usize = rehearsals
+        .iter()
+        .map(|rehearsal| rehearsal.rotations.len())
+        .sum();
+    let times = if rotations == 1 {
+        "rotation"
+    } else {
+        "rotations"
+    };
+    let mut sentence = format!(
+        "{rotations} {times}; {} of {} requests failed",
+        sum(&|rehearsal| rehearsal.rotating.failures()),
+        sum(&|rehearsal| rehearsal.rotating.requests())
+    );
+    if rehearsals.iter().any(|rehearsal| rehearsal.plain.is_some()) {
+        let plain = |of: fn(&Observed) -> usize| {
+            sum(&move |rehearsal| rehearsal.plain.as_ref().map_or(0, of))
+        };
+        let (lost, all) = (plain(Observed::failures), plain(Observed::requests));
+        sentence += &format!("; a plain cache lost {lost} of {all}");
+    }
+    sentence
+}
+
+/// `6,335`.
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Since the application began to work.
 pub fn seconds(rehearsal: &Rehearsal, at: SystemTime) -> f64 {
     at.duration_since(rehearsal.began)
@@ -131,4 +173,21 @@ pub fn seconds(rehearsal: &Rehearsal, at: SystemTime) -> f64 {
 /// For tables and JSON.
 pub fn milliseconds(span: Duration) -> f64 {
     span.as_secs_f64() * 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_number_has_a_comma_for_each_thousand() {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (6335, "6,335"),
+            (1_000_000, "1,000,000"),
+        ] {
+            assert_eq!(thousands(number), text);
+        }
+    }
 }

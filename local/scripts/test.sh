@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# test.sh: every test of the workspace, and of the application beside it (client/beside). One that fails stops no other, and the names of all that failed stand at the end.
+# test.sh: every test of the workspace, and of the application beside it (client/beside). One that fails stops no other. At the end stand
+# the names of all that failed, and what was skipped and why: a test that skips itself says `skipped: WHAT: WHY`.
 #
 # test.sh --terminal: rotatectl's tests once more, in a terminal in place of a pipe.
 set -uo pipefail
@@ -37,7 +38,7 @@ elif [ "$(uname)" = Linux ] && command -v script >/dev/null; then
   done
   run script --quiet --return --command "TERM=xterm ${cargo[*]} ${targets[*]}" /dev/null </dev/null
 else
-  echo "the tests in a terminal: skipped, for they need script from util-linux (Debian: apt-get install bsdutils)"
+  echo "skipped: the tests in a terminal: they need script from util-linux (Debian: apt-get install bsdutils)"
   exit
 fi
 
@@ -49,6 +50,12 @@ sed $'s/\033[[(][0-9;]*[A-Za-z]//g; s/\r$//' "$log" | awk '
     targets = targets "\n  " (part[2] ~ /cargo test/ ? "" : "cargo test ") part[2] names
     names = ""
   }
+  /^test .* \.\.\. ignored, / { sub(/.*ignored, /, ""); ignored[$0]++ }
+  /skipped: / { sub(/.*skipped: /, ""); skipped[$0] = 1 }
   /^test result: / { passed += $4 }
-  END { print "\n" passed " tests passed." (targets names == "" ? "" : " These failed:" targets names) }'
+  END {
+    for (what in skipped) print "\nSkipped: " what
+    for (why in ignored) print "\nSkipped: " ignored[why] " tests: " why
+    print "\n" passed " tests passed." (targets names == "" ? "" : " These failed:" targets names)
+  }'
 exit "$failed"

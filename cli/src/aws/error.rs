@@ -66,6 +66,18 @@ pub enum Error {
         action: &'static str,
         message: String,
     },
+    /// The service said that there is no such secret.
+    #[error("no secret \"{secret}\" in {place}{}", did_you_mean(meant))]
+    NoSecret {
+        secret: String,
+        place: String,
+        meant: Option<String>,
+    },
+    /// None of those that are there.
+    #[error(
+        "no secret matches \"{pattern}\": see rotatectl status, and check --region and --profile"
+    )]
+    NoMatch { pattern: String },
     /// Too many requests, after the SDK's retries.
     #[error("{action} is throttled ({message}): others use the same quota; try again in a moment")]
     Throttled {
@@ -94,6 +106,27 @@ impl Error {
         Self::HalfAKey { missing }
     }
 
+    /// A word that stays the same, for scripts.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoRegion { .. } => "no_region",
+            Self::TwoRegions { .. } => "two_regions",
+            Self::UnknownProfile { .. } => "unknown_profile",
+            Self::ProfileFiles { .. } => "profile_files",
+            Self::HalfAKey { .. } => "half_a_key",
+            Self::NoCredentials => "no_credentials",
+            Self::Credentials { .. } => "credentials",
+            Self::Roots { .. } | Self::Tls { .. } => "ca_bundle",
+            Self::Denied { .. } => "denied",
+            Self::Absent { .. } => "absent",
+            Self::NoSecret { .. } => "no_secret",
+            Self::NoMatch { .. } => "no_match",
+            Self::Throttled { .. } => "throttled",
+            Self::Refused { .. } => "refused",
+            Self::Unreachable { .. } => "unreachable",
+        }
+    }
+
     /// Whether the same call may succeed in a moment: nothing is known, and nothing is wrong with the call.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -107,6 +140,13 @@ impl Error {
             ),
             _ => false,
         }
+    }
+}
+
+fn did_you_mean(meant: &Option<String>) -> String {
+    match meant {
+        Some(name) => format!("; did you mean \"{name}\"?"),
+        None => ": check its name, --region and --profile".to_owned(),
     }
 }
 

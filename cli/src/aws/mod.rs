@@ -4,8 +4,10 @@
 //! |---|---|
 //! | `profile` | whose credentials are used |
 //! | `place` | the account and the region that a secret is in |
+//! | `calls` | tells of each call, with `--verbose` |
 //! | `error` | what the services' errors mean |
 
+mod calls;
 mod error;
 mod place;
 mod profile;
@@ -13,15 +15,19 @@ mod profile;
 use std::{env, fs, path::PathBuf, time::Duration};
 
 use aws_config::{
-    BehaviorVersion, Region, SdkConfig, provider_config::ProviderConfig, timeout::TimeoutConfig,
+    BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableRegionProvider,
+    meta::region::RegionProviderChain, profile::ProfileFileRegionProvider,
+    provider_config::ProviderConfig, timeout::TimeoutConfig,
 };
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use clap::Args;
 
+use self::profile::Profile;
 pub use self::{
     error::{Error, explain},
     place::{Place, function_arn},
 };
+use crate::terminal::tell;
 
 /// How long a connection, and an answer, may take: the AWS CLI's defaults.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,9 +44,25 @@ pub struct AwsArguments {
     /// Another endpoint; without it AWS_ENDPOINT_URL or the region's.
     #[arg(long, global = true, help_heading = "AWS", value_name = "URL")]
     pub endpoint_url: Option<String>,
+    /// Tell each call to AWS on stderr: what was asked, the answer's status, and how long it took. No value is told.
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
     /// Give up after this time, whatever is still to be done. One call may take a minute, as with the AWS CLI.
     #[arg(long, global = true, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub timeout: Option<Duration>,
+}
+
+impl AwsArguments {
+    /// An option that says where or as whom, if one was given.
+    pub(crate) fn named(&self) -> Option<&'static str> {
+        let named = [
+            (&self.profile, "--profile"),
+            (&self.region, "--region"),
+            (&self.endpoint_url, "--endpoint-url"),
+        ];
+        let mut named = named.into_iter().filter(|(value, _)| value.is_some());
+        named.next().map(|(_, option)| option)
+    }
 }
 
 /// What all clients are made from. `secrets` are names or ARNs: a full ARN decides the region.
@@ -53,6 +75,10 @@ pub async fn configuration(given: &AwsArguments, secrets: &[String]) -> Result<S
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .tls_context(roots()?)
         .build_https();
+    let http = match given.verbose {
+        true => calls::told(http),
+        false => http,
+    };
     let limits = TimeoutConfig::builder()
         .connect_timeout(PATIENCE)
         .read_timeout(PATIENCE)
@@ -60,12 +86,19 @@ pub async fn configuration(given: &AwsArguments, secrets: &[String]) -> Result<S
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.clone())
         .timeout_config(limits.clone());
-    if let Some(region) = place::region(given.region.as_deref(), secrets)? {
-        loader = loader.region(Region::new(region));
-    }
     let profile = profile::chosen(given.profile.as_deref()).await?;
+    let region = match place::region(given.region.as_deref(), secrets)? {
+        Some(region) => Some(Region::new(region)),
+        None => region_of(profile.as_ref()).await,
+    };
+    // where neither says it, the SDK may know it from the machine itself
+    if let Some(region) = region.clone() {
+        loader = loader.region(region);
+    }
     if let Some(profile) = &profile {
+        // a role is assumed in that region too
         let calls = ProviderConfig::without_region()
+            .with_region(region)
             .with_http_client(http)
             .with_timeout_config(limits);
         loader = loader
@@ -78,11 +111,29 @@ pub async fn configuration(given: &AwsArguments, secrets: &[String]) -> Result<S
     let configuration = loader.load().await;
     match configuration.region() {
         // an empty variable is none
-        Some(region) if !region.as_ref().is_empty() => Ok(configuration),
+        Some(region) if !region.as_ref().is_empty() => {
+            if given.verbose {
+                let whose = profile.map(|profile| format!("profile {}", profile.name()));
+                let whose = whose.unwrap_or_else(|| "the environment's credentials".to_owned());
+                tell(&format!("region {region}, {whose}"));
+            }
+            Ok(configuration)
+        }
         _ => Err(Error::NoRegion {
             profile: profile.map_or_else(|| "default".to_owned(), |profile| profile.name()),
         }),
     }
+}
+
+/// The environment's region, or the profile's: as the AWS CLI has it.
+async fn region_of(profile: Option<&Profile>) -> Option<Region> {
+    let mut of_profile = ProfileFileRegionProvider::builder();
+    if let Some(profile) = profile {
+        of_profile = of_profile.profile_name(profile.name());
+    }
+    let environment = EnvironmentVariableRegionProvider::new();
+    let chain = RegionProviderChain::first_try(environment).or_else(of_profile.build());
+    chain.region().await
 }
 
 /// The machine's roots, or in their place those in the file that `AWS_CA_BUNDLE` names.

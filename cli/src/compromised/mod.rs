@@ -16,11 +16,13 @@ use aws_config::SdkConfig;
 use aws_sdk_lambda::Client as Lambda;
 use aws_sdk_secretsmanager::Client;
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use secret_rotation::settings::SettingsError;
 
 use self::{incident::Incident, timeline::Timeline};
 use crate::{
     aws::{self, Place},
+    complete,
     confirm::{NotConfirmed, confirm},
     follow::{self, Rotations},
     heartbeat,
@@ -47,11 +49,13 @@ const INTERRUPTED: u8 = 130;
 /// or for an API key lambda:GetFunctionConfiguration and the network to its service.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  rotatectl compromised orders/db                   asks before it does anything
+  rotatectl compromised orders/db              asks before it does anything
   rotatectl compromised orders/db --yes --json > incident.json
-  rotatectl compromised orders/db --grace 2m        applications have two minutes to change over first")]
+  rotatectl compromised orders/db --grace 2m   applications have two minutes
+                                               to change over first")]
 pub struct CompromisedArguments {
     /// The secret's name or ARN.
+    #[arg(add = ArgValueCompleter::new(complete::names))]
     pub secret: String,
     /// Do not ask.
     #[arg(long)]

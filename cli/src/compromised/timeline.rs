@@ -12,8 +12,11 @@ use serde::Serialize;
 
 use crate::{
     secrets::Strategy,
-    terminal::{self, moment, printable, tell},
+    terminal::{self, hanging, moment, printable, tell_whole, width},
 };
+
+/// What happened stands behind its moment.
+const MOMENT: usize = "2026-11-21T10:29:54Z  ".len();
 
 /// The report: printed as it grows, or as JSON at the end.
 #[derive(Debug)]
@@ -91,7 +94,8 @@ impl Timeline {
     pub(super) fn add(&self, event: impl Into<String>) {
         let (time, event) = (SystemTime::now(), event.into());
         if !self.json {
-            self.write(&printable(&format!("{}  {event}", moment(time))));
+            let line = printable(&format!("{}  {event}", moment(time)));
+            self.write(&hanging(&line, MOMENT, width()));
         }
         let mut record = self.record.borrow_mut();
         record.timeline.push(Event { time, event });
@@ -162,7 +166,7 @@ impl Timeline {
         match self.unwritten.take().or(flushed.err()) {
             None => Ok(()),
             Some(error) => {
-                self.json()?.lines().for_each(tell);
+                self.json()?.lines().for_each(tell_whole);
                 Err(error)
             }
         }

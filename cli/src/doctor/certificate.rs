@@ -42,7 +42,7 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 /// Which CA files are known, beside RDS's roots and the public ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// One was given here, or the function is known to have none: what is not trusted here is trusted nowhere.
+    /// The function is known to have none: what is not trusted here is not trusted there.
     Known,
     /// The function may have one that this machine does not have.
     Unknown,
@@ -61,7 +61,8 @@ pub(super) async fn examine(
     }
     let roots = match roots.store() {
         Ok(roots) => roots,
-        Err(error) => return Verdict::wrong(error.to_string(), Cure::default()),
+        // a file of this machine's
+        Err(error) => return Verdict::of(&error),
     };
     let seen = Arc::default();
     let hand_shaken = match config(roots, &seen) {
@@ -71,7 +72,7 @@ pub(super) async fn examine(
     let end = end(&seen);
     match hand_shaken.unwrap_or_else(|_| Err(Failure::Io(io::ErrorKind::TimedOut.into()))) {
         Ok(()) => holds(end, now),
-        Err(failure) => fails(document.host(), failure, trust, end),
+        Err(failure) => fails(document.host(), failure, trust, end, now),
     }
 }
 
@@ -89,7 +90,13 @@ fn holds(end: Option<SystemTime>, now: SystemTime) -> Verdict {
     }
 }
 
-fn fails(host: &str, failure: Failure, trust: Trust, end: Option<SystemTime>) -> Verdict {
+fn fails(
+    host: &str,
+    failure: Failure,
+    trust: Trust,
+    end: Option<SystemTime>,
+    now: SystemTime,
+) -> Verdict {
     use CertificateError as E;
     let error = match failure {
         Failure::NoTls => {
@@ -112,15 +119,22 @@ fn fails(host: &str, failure: Failure, trust: Trust, end: Option<SystemTime>) ->
     match tls {
         Some(TlsError::InvalidCertificate(E::Expired | E::ExpiredContext { .. })) => {
             let when = end.map_or(String::new(), |end| format!(" on {}", moment(end)));
-            Verdict::wrong(format!("it has expired{when}"), renew())
-        }
-        Some(TlsError::InvalidCertificate(E::UnknownIssuer)) if trust == Trust::Unknown => {
-            Verdict::unknown(
-                "nobody trusted here has signed it, and the function may trust a CA file of its own",
-                Cure::advice("name that file here, too: --ca-file or TLS_CA_FILE"),
+            let by = moment(now);
+            Verdict::wrong(
+                format!("it has expired{when}, by this machine's clock ({by})"),
+                renew(),
             )
         }
-        Some(TlsError::InvalidCertificate(E::UnknownIssuer)) => Verdict::wrong(
+        // a CA file of an earlier server may hold a CA of the same name: then it is the signature that does not fit
+        Some(TlsError::InvalidCertificate(E::UnknownIssuer | E::BadSignature))
+            if trust == Trust::Unknown =>
+        {
+            Verdict::unknown(
+                "no CA that this machine trusts has signed it, and the function may trust a CA file that this machine lacks",
+                Cure::advice("name the function's CA file here too, with --ca-file or TLS_CA_FILE"),
+            )
+        }
+        Some(TlsError::InvalidCertificate(E::UnknownIssuer | E::BadSignature)) => Verdict::wrong(
             "nobody trusted has signed it: neither a public CA, nor one of RDS's, nor one of the CA file's",
             Cure::advice(
                 "name the file of the CA that has: --ca-file or TLS_CA_FILE here, TLS_CA_FILE in the function",
@@ -134,6 +148,14 @@ fn fails(host: &str, failure: Failure, trust: Trust, end: Option<SystemTime>) ->
                 format!("it is not {host}'s ({error})"),
                 Cure::advice(advice),
             )
+        }
+        Some(TlsError::InvalidCertificate(E::NotValidYet | E::NotValidYetContext { .. })) => {
+            let what = format!(
+                "it is not valid yet, by this machine's clock ({})",
+                moment(now)
+            );
+            let advice = "check the clock of this machine, and then the certificate";
+            Verdict::unknown(what, Cure::advice(advice))
         }
         Some(TlsError::InvalidCertificate(_)) => {
             Verdict::wrong(format!("it does not hold ({error})"), renew())

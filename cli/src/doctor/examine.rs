@@ -28,7 +28,7 @@ use super::{
     service,
     versions::{Value, Versions},
 };
-use crate::{aws::explain, shell::Shell};
+use crate::{secrets, shell::Shell};
 
 const LIMITS: Limits = Limits {
     step: PATIENCE.saturating_mul(3),
@@ -45,8 +45,6 @@ pub(super) struct Doctor<'a> {
     pub(super) shell: Shell,
     /// A rotation that has moved nothing for longer is over.
     pub(super) patience: Duration,
-    /// Whether a file of roots was given here.
-    pub(super) ca_file: bool,
     pub(super) roots: Roots,
     pub(super) https: Https,
     pub(super) kept: Kept,
@@ -55,9 +53,7 @@ pub(super) struct Doctor<'a> {
 impl Doctor<'_> {
     pub(super) async fn examine(&self) -> Result<Report, Error> {
         let now = SystemTime::now();
-        let described = self.secrets.describe_secret().secret_id(self.secret);
-        let secret = described.send().await;
-        let secret = secret.map_err(|error| explain("secretsmanager:DescribeSecret", error))?;
+        let secret = secrets::describe(&self.secrets, self.secret).await?;
         let arn = secret.arn().unwrap_or(self.secret);
 
         let rotation = service::rotation(&secret, &self.shell, now);
@@ -145,7 +141,7 @@ impl Doctor<'_> {
     /// What is trusted here, held against what the function trusts.
     fn trust(&self, function: Option<&Settings>) -> Trust {
         let has_none = |settings: &Settings| settings.tls_ca_file.is_none();
-        if self.ca_file || function.is_some_and(has_none) {
+        if function.is_some_and(has_none) {
             Trust::Known
         } else {
             Trust::Unknown

@@ -6,7 +6,13 @@ use console::style;
 use secret_rotation::{document::Document, engine::EngineError};
 use serde::Serialize;
 
-use crate::{shell::Command, terminal::printable};
+use crate::{
+    shell::Command,
+    terminal::{hanging, printable},
+};
+
+/// What was found stands behind the verdict and the check.
+const MARGIN: usize = 24;
 
 /// One line of the report.
 #[derive(Debug, Serialize)]
@@ -100,8 +106,8 @@ impl Finding {
         }
     }
 
-    /// The verdict and what was found; below it, what to do. Who prints it knows whether colours are seen.
-    pub(super) fn lines(&self, colours: bool) -> String {
+    /// The verdict and what was found; below it, what to do. The caller knows the terminal's width, and whether colours are seen.
+    pub(super) fn lines(&self, colours: bool, width: Option<usize>) -> String {
         let (word, what, cure) = match &self.verdict {
             Verdict::Ok { what } => (style("ok").green(), what, None),
             Verdict::Warning { what, cure } => (style("warning").yellow(), what, Some(cure)),
@@ -110,13 +116,16 @@ impl Finding {
             Verdict::Skipped { what } => (style("skipped").dim(), what, None),
         };
         let (word, check) = (word.force_styling(colours), self.check);
-        let mut lines = format!("{word:<8} {check:<14} {}", printable(what));
-        let indent = " ".repeat(24);
+        let fit = |text: String| hanging(&text, MARGIN, width);
+        let mut lines = fit(format!("{word:<8} {check:<14} {}", printable(what)));
+        let indent = " ".repeat(MARGIN);
         if let Some(cure) = cure {
             if !cure.advice.is_empty() {
+                let advice = fit(format!("{indent}{}", printable(&cure.advice)));
                 // a String takes whatever is written to it
-                let _ = write!(lines, "\n{indent}{}", printable(&cure.advice));
+                let _ = write!(lines, "\n{advice}");
             }
+            // a command stays one line, so that it can be copied
             for command in &cure.commands {
                 let _ = write!(lines, "\n{indent}  {}", command.line());
             }
@@ -158,6 +167,12 @@ impl Verdict {
             | EngineError::ServiceUnreachable { server, reason, .. } => {
                 let what = format!("{server} cannot be reached from here ({reason})");
                 Self::unknown(what, Cure::default())
+            }
+            // a file of this machine's, which the function does not have
+            EngineError::Roots { reason } => {
+                let what = format!("the CA file of this machine cannot be used ({reason})");
+                let advice = "correct --ca-file or TLS_CA_FILE here, and run doctor again";
+                Self::unknown(what, Cure::advice(advice))
             }
             // as the server sees this machine, or this machine's name server the name; it may be otherwise for the function
             error @ (EngineError::TimedOut { .. }
@@ -216,7 +231,7 @@ mod tests {
     fn what_a_terminal_would_obey_is_not_shown_to_it() {
         let hostile = "app\u{1b}[2J\r\n\u{9b}ok";
         let cure = Cure::advice(hostile).command(Command::Psql(hostile.to_owned()));
-        let lines = Finding::new("check", Verdict::wrong(hostile, cure)).lines(false);
+        let lines = Finding::new("check", Verdict::wrong(hostile, cure)).lines(false, None);
         assert_eq!(lines.lines().count(), 3, "{lines:?}");
         let shown = lines.replace('\n', "");
         assert!(!shown.chars().any(char::is_control), "{lines:?}");

@@ -40,6 +40,7 @@ use std::{io, path::PathBuf, process::ExitCode, time::Duration};
 
 use aws_config::SdkConfig;
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use secret_rotation::{
     engine::{
         api_key::Https,
@@ -53,9 +54,9 @@ pub use self::repair::Error as RepairError;
 use self::{examine::Doctor, finding::Finding, repair::Tools};
 use crate::{
     aws::{self, AwsArguments, Place},
-    login,
+    complete, login,
     shell::Shell,
-    terminal::{print, print_json, tell},
+    terminal::{print, print_json, tell, width},
 };
 
 /// More repairs than can follow from one another.
@@ -72,11 +73,14 @@ const MOST_REPAIRS: usize = 4;
 /// UpdateSecretVersionStage and PutSecretValue too.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  rotatectl doctor orders/db                        all checks
-  rotatectl doctor orders/db --repair               mend what can be mended from here, asked before each
-  rotatectl doctor orders/db --json | jq '.findings[] | select(.verdict == \"wrong\")'")]
+  rotatectl doctor orders/db            all checks
+  rotatectl doctor orders/db --repair   mend what can be mended from here; it asks
+                                        before each repair
+  rotatectl doctor orders/db --json |
+    jq '.findings[] | select(.verdict == \"wrong\")'")]
 pub struct DoctorArguments {
     /// The secret's name or ARN.
+    #[arg(add = ArgValueCompleter::new(complete::names))]
     pub secret: String,
     /// A PEM file of roots to trust for the database beside RDS's and the public ones; without it TLS_CA_FILE.
     #[arg(long, value_name = "FILE")]
@@ -130,7 +134,6 @@ pub async fn run(
         secret: &arguments.secret,
         shell: Shell::new(&arguments.secret, arguments.ca_file.as_deref(), given),
         patience: arguments.stuck_after,
-        ca_file: ca_file.is_some(),
         roots: Roots::new(ca_file.clone()),
         https: Https::new(ca_file),
         kept: Kept::default(),
@@ -194,7 +197,8 @@ impl Report {
 
     fn print(&self) -> Result<(), Error> {
         let colours = console::colors_enabled();
-        let lines = self.findings.iter().map(|finding| finding.lines(colours));
+        let findings = self.findings.iter();
+        let lines = findings.map(|finding| finding.lines(colours, width()));
         let lines: Vec<String> = lines.collect();
         Ok(print(&lines.join("\n"))?)
     }

@@ -191,7 +191,7 @@ mod tests {
             region: None,
             profile: None,
             endpoint_url: None,
-            timeout: None,
+            ..AwsArguments::default()
         };
         let shell = Shell::new("secret", None, &arguments);
         let now = SystemTime::now();

@@ -10,6 +10,7 @@ mod rotation;
 mod world;
 
 use std::{
+    env,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -17,10 +18,11 @@ use std::{
 
 use aws_config::SdkConfig;
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use console::style;
 use drill::{
     application::Access,
-    rehearsal::Rehearsal,
+    rehearsal::{CHANGED_OVER, Rehearsal},
     rehearse::{self, Plan},
     report, summary,
 };
@@ -28,10 +30,11 @@ use drill::{
 pub use self::error::Error;
 use crate::{
     aws::{self, AwsArguments, Place},
+    complete,
     confirm::{NotConfirmed, confirm},
     follow::Rotations,
     login,
-    terminal::{print, print_json, printable},
+    terminal::{hanging, print, print_json, printable, width},
 };
 
 /// Rehearse: rotate a secret beside an application, and see whether a request fails.
@@ -43,11 +46,13 @@ use crate::{
 /// RotateSecret asks for it, the way to the database, and to mark the steps logs:FilterLogEvents on the function's log group.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  rotatectl drill --local                           all that there is, in a world on this machine
-  rotatectl drill staging/orders/db --duration 2m   a secret of yours: its real password changes")]
+  rotatectl drill --local                           all, on this machine
+  rotatectl drill staging/orders/db --duration 2m   a secret of yours: its real
+                                                    password changes")]
 pub struct DrillArguments {
     /// The secret's name or ARN. Its real password changes.
     #[arg(required_unless_present = "local")]
+    #[arg(add = ArgValueCompleter::new(complete::names))]
     pub secret: Option<String>,
     /// In a world on this machine, which is taken down afterwards: a PostgreSQL, a Secrets Manager and the real function.
     /// Without SECRET it shows all that there is: a rotation of each strategy, a revocation, and ten rotations each beside
@@ -108,12 +113,14 @@ pub async fn run(given: &AwsArguments, arguments: &DrillArguments) -> Result<Exi
         #[cfg(not(feature = "local"))]
         _ => return Err(Error::NoLocalWorld),
     };
-    report::write(&arguments.report, &rehearsals)?;
+    report::write(&arguments.report, &rehearsals, &command_line())?;
     let passed = rehearsals.iter().all(Rehearsal::passed);
     if arguments.json {
         print_json(&summary::Summary::of(&rehearsals, &arguments.report))?;
     } else {
-        print(&format!("\nreport: {}", absolute(&arguments.report)))?;
+        let sentence = format!("\n{}.", summary::sentence(&rehearsals));
+        print(&hanging(&sentence, 0, width()))?;
+        print(&format!("report: {}", absolute(&arguments.report)))?;
     }
     Ok(if passed {
         ExitCode::SUCCESS
@@ -161,16 +168,15 @@ async fn one(
     let rehearsal = Box::pin(rehearsal).await?;
     if !arguments.json {
         print(&rehearsal.table().to_string())?;
-        print(
-            "  changed over: from finishSecret until the last worker used the new version; median, longest",
-        )?;
+        print(CHANGED_OVER)?;
         let mark = if rehearsal.passed() {
             style("✔").green()
         } else {
             style("✘").red()
         };
         let verdict = summary::verdict(&rehearsal);
-        print(&format!("{mark} {}", printable(&verdict)))?;
+        let verdict = format!("{mark} {}", printable(&verdict));
+        print(&hanging(&verdict, 2, width()))?;
     }
     Ok(rehearsal)
 }
@@ -209,6 +215,13 @@ fn ask(
         "Rotate it?",
         arguments.yes,
     )
+}
+
+/// As it was typed. No secret is taken on it.
+fn command_line() -> String {
+    let words = env::args().skip(1).collect::<Vec<_>>();
+    let words = shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default();
+    format!("rotatectl {words}")
 }
 
 fn absolute(path: &Path) -> String {

@@ -64,8 +64,10 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rotatectl init orders/db --username orders --administrator rds/admin
-  rotatectl init orders/db --username orders --administrator rds/admin --dbname orders --function secret-rotation
-  rotatectl init orders/db --username orders --administrator rds/admin --yes --json | jq -r .arn")]
+  rotatectl init orders/db --username orders --administrator rds/admin \\
+    --dbname orders --function secret-rotation
+  rotatectl init orders/db --username orders --administrator rds/admin \\
+    --yes --json | jq -r .arn")]
 pub struct InitArguments {
     /// The new secret's name.
     #[arg(value_parser = names::secret)]

@@ -10,7 +10,7 @@ use super::{Tools, server, stored::Rotates};
 use crate::{
     aws::function_arn,
     shell::Command,
-    terminal::{print, print_json, printable, say},
+    terminal::{hanging, print, print_json, printable, say, width},
 };
 
 /// Prints each thing as it is done, unless it is JSON at the end.
@@ -64,8 +64,10 @@ impl<'a> Report<'a> {
             return print_json(done);
         }
         let next = done.next.iter();
-        let next =
-            next.map(|Next { advice, command }| format!("\n  {advice}:\n    {}", command.line()));
+        let next = next.map(|Next { advice, command }| {
+            let advice = hanging(&format!("  {advice}:"), 2, width());
+            format!("\n{advice}\n    {}", command.line())
+        });
         print(&format!(
             "\n{}{}",
             printable(&done.arn),

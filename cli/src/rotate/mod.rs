@@ -3,21 +3,25 @@
 mod one;
 mod progress;
 mod promise;
+mod report;
 
 use std::{cell::Cell, io, process::ExitCode, time::Duration};
 
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use futures_util::{StreamExt, stream};
 
 use self::{
     one::{NotRotated, one},
     progress::Progress,
     promise::Promises,
+    report::{Outcome, Report, Told},
 };
 use crate::{
     aws::{self, Place},
+    complete,
     confirm::{NotConfirmed, confirm},
     follow::Rotations,
     heartbeat,
@@ -37,14 +41,16 @@ use crate::{
 /// GetSecretValue, the key's kms:Decrypt, and lambda:GetFunctionConfiguration where the document does not say it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  rotatectl rotate orders/db --wait                 one secret, step by step
-  rotatectl rotate --tag team=payments --dry-run    which ones that would be
+  rotatectl rotate orders/db --wait                one secret, step by step
+  rotatectl rotate --tag team=payments --dry-run   which ones that would be
   rotatectl rotate --tag team=payments --yes --wait --max-parallel 5
   rotatectl rotate --tag team=payments --yes --wait --if-older-than 1h
-                                                    again after an interruption: what is done is left alone")]
+      again after an interruption: it leaves alone what is done
+  rotatectl rotate orders/db --wait --json | jq -r '.secrets[].outcome'")]
 pub struct RotateArguments {
     /// Names or ARNs.
     #[arg(required_unless_present = "tag", conflicts_with = "tag")]
+    #[arg(add = ArgValueCompleter::new(complete::names))]
     pub secret: Vec<String>,
     /// All secrets that are set up for rotation and have this tag; several must all be there.
     #[arg(long, value_name = "KEY=VALUE")]
@@ -55,6 +61,9 @@ pub struct RotateArguments {
     /// Do not ask before all secrets with a tag are rotated.
     #[arg(long)]
     pub yes: bool,
+    /// Print JSON, at the end.
+    #[arg(long)]
+    pub json: bool,
     /// Follow the rotations to their end.
     #[arg(long)]
     pub wait: bool,
@@ -122,6 +131,13 @@ pub async fn run(configuration: &SdkConfig, arguments: RotateArguments) -> Resul
         return Err(Error::NothingToRotate);
     };
     if arguments.dry_run {
+        if arguments.json {
+            let left = names
+                .iter()
+                .map(|name| Told::new(name, Outcome::DryRun, None));
+            terminal::print_json(&Report::new(left.collect()))?;
+            return Ok(ExitCode::SUCCESS);
+        }
         for name in &names {
             terminal::say(name)?;
         }
@@ -156,13 +172,13 @@ async fn names(
     let mut names = arguments.secret.clone();
     if !arguments.tag.is_empty() {
         let client = Client::new(configuration);
-        secrets::list(&client, &arguments.tag, |page| {
-            let enabled = page
-                .into_iter()
-                .filter(|secret| secret.rotation_enabled == Some(true));
-            names.extend(enabled.filter_map(|secret| secret.name));
-        })
-        .await?;
+        let listed = secrets::every(&client, &arguments.tag).await?.into_iter();
+        let enabled = listed.filter(|secret| secret.rotation_enabled == Some(true));
+        names.extend(
+            enabled
+                .filter(secrets::rotates)
+                .filter_map(|secret| secret.name),
+        );
     }
     Ok(names)
 }
@@ -180,25 +196,32 @@ async fn follow_all(
     let mut all = stream::iter(all).buffer_unordered(arguments.max_parallel.into());
     let count = |counter: &Cell<usize>| counter.set(counter.get() + 1);
     let (ended, failed, unknown) = (Cell::new(0), Cell::new(0), Cell::new(0));
-    let (mut log_error, mut unwritten) = (None, None);
+    let (mut log_error, mut unwritten, mut secrets) = (None, None, Vec::new());
     let what = || format!("{} of {} rotations have ended", ended.get(), names.len());
     let work = async {
         while let Some(end) = all.next().await {
             count(&ended);
-            let line = match end {
-                Ok((line, error)) => {
-                    log_error = error.or(log_error.take());
-                    line
+            let (told, line) = match end {
+                Ok(ended) => {
+                    log_error = ended.log_error.or(log_error.take());
+                    (Told::new(&ended.name, ended.outcome, None), ended.line)
                 }
                 Err((name, NotRotated::Failed(error))) if !error.is_known() => {
                     count(&unknown);
-                    format!("{name}: not known whether it was rotated: {error}")
+                    let line = format!("not known whether it was rotated: {error}");
+                    (Told::new(&name, Outcome::NotKnown, Some(&line)), line)
                 }
                 Err((name, error)) => {
                     count(&failed);
-                    format!("{name}: not rotated: {error}")
+                    let line = format!("not rotated: {error}");
+                    (Told::new(&name, Outcome::NotRotated, Some(&line)), line)
                 }
             };
+            let line = format!("{}: {line}", told.secret);
+            secrets.push(told);
+            if arguments.json {
+                continue;
+            }
             // the rotations go on, so they are followed to their ends
             let written = progress.bars.suspend(|| terminal::say(&line));
             unwritten = unwritten.take().or(written.err());
@@ -210,6 +233,9 @@ async fn follow_all(
             interrupted?;
             return Err(Error::Interrupted);
         }
+    }
+    if arguments.json {
+        unwritten = terminal::print_json(&Report::new(secrets)).err();
     }
     if let Some(error) = log_error {
         terminal::tell(&format!("Note: the steps are not known: {error}"));

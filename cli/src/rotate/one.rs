@@ -11,6 +11,7 @@ use super::{
     RotateArguments,
     progress::{Progress, show},
     promise::Promises,
+    report::Outcome,
 };
 use crate::{
     aws,
@@ -19,8 +20,18 @@ use crate::{
     terminal::{NOTHING_TO_TELL, moment, span, took},
 };
 
-/// The line that tells it, and why its steps are not known; or the name, and why it was not rotated.
-pub(super) type Ended = Result<(String, Option<Arc<aws::Error>>), (String, NotRotated)>;
+/// How it ended; or the name, and why it was not rotated.
+pub(super) type Ended = Result<End, (String, NotRotated)>;
+
+/// One that was rotated, or left alone.
+pub(super) struct End {
+    pub(super) name: String,
+    pub(super) outcome: Outcome,
+    /// What is told of it.
+    pub(super) line: String,
+    /// Why its steps are not known.
+    pub(super) log_error: Option<Arc<aws::Error>>,
+}
 
 /// Why one was not rotated.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +60,14 @@ pub(super) async fn one(
     progress: &Progress,
 ) -> Ended {
     let failed = |error: NotRotated| (name.to_owned(), error);
+    let end = |outcome, line, log_error| {
+        Ok(End {
+            name: name.to_owned(),
+            outcome,
+            line,
+            log_error,
+        })
+    };
     let unless = async |secret: &Description| {
         let age = time(secret.last_rotated_date()).and_then(|last| last.elapsed().ok());
         match (age, arguments.if_older_than) {
@@ -60,22 +79,20 @@ pub(super) async fn one(
     let rotation = match rotations.begin_unless(name, unless).await {
         Ok(Begun::Under(rotation)) => rotation,
         Ok(Begun::Left(Left::Recent(age))) => {
-            return Ok((
-                format!("{name}: left alone, rotated {} ago", span(age)),
-                None,
-            ));
+            let line = format!("left alone, rotated {} ago", span(age));
+            return end(Outcome::LeftAlone, line, None);
         }
         Ok(Begun::Left(Left::Promised(until))) => return Err(failed(NotRotated::Promised(until))),
         Err(error) => return Err(failed(error.into())),
     };
     if !arguments.wait {
-        return Ok((format!("{name}: {}", begun(&rotation)), None));
+        return end(Outcome::Begun, begun(&rotation), None);
     }
     let bar = progress.bar(name);
     let followed = rotations.follow(&rotation, |line| show(&bar, line)).await;
     bar.finish_and_clear();
     let rotated = followed.map_err(|error| failed(error.into()))?;
-    Ok((format!("{name}: {}", ended(&rotated)), rotated.log_error))
+    end(Outcome::Rotated, ended(&rotated), rotated.log_error)
 }
 
 fn begun(rotation: &Rotation) -> String {

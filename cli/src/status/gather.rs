@@ -1,4 +1,4 @@
-//! Asks the services, in as few calls as tell it.
+//! Asks the services, in as few calls as possible.
 //!
 //! ListSecrets tells most, a hundred secrets a call. Only where it does not are secrets asked for one by one.
 
@@ -14,7 +14,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::{
     StatusArguments,
     judge::State,
-    secret::{Report, Secret},
+    secret::{Field, Report, Secret},
 };
 use crate::{
     aws::{Error, explain},
@@ -36,17 +36,23 @@ pub(super) async fn gather(
 ) -> Result<Report, Error> {
     let client = Client::new(configuration);
     let mut secrets = Vec::new();
-    secrets::list(&client, &arguments.tag, |page| {
-        secrets.extend(page.into_iter().map(Secret::new));
-    })
-    .await?;
+    let listed = secrets::every(&client, &arguments.tag).await?;
+    secrets::check_named(&client, &arguments.name, &listed)?;
+    let chosen = listed.into_iter().filter(secrets::rotates);
+    let chosen = chosen.filter(|secret| secrets::is_named(&arguments.name, secret));
+    secrets.extend(chosen.map(Secret::new));
     let now = SystemTime::now();
-    // what is not allowed, or not to be had, must not keep the rest from being told
+    // what is not allowed, or does not answer, must not hide the rest
     let mut notes = Vec::new();
     let mut note =
         |found: Result<(), Error>| notes.extend(found.err().map(|error| error.to_string()));
 
     note(versions(&client, &mut secrets).await);
+    for secret in &mut secrets {
+        secret
+            .unknown
+            .extend([Field::Strategy, Field::OverlapUntil]);
+    }
     if !arguments.no_values {
         note(values(&client, &mut secrets, now).await);
     }
@@ -55,8 +61,11 @@ pub(super) async fn gather(
     }
     note(last_errors(configuration, &mut secrets, now).await);
     secrets.sort_by(|a, b| a.urgency().cmp(&b.urgency()));
+    let of = secrets.len();
+    secrets.retain(|secret| arguments.shows(secret.state));
     Ok(Report {
         secrets,
+        of,
         notes,
         values: !arguments.no_values,
         now,
@@ -71,6 +80,10 @@ async fn versions(client: &Client, secrets: &mut [Secret]) -> Result<(), Error> 
     }
     let pace = Pace::of_secrets_manager();
     let unclear = secrets.iter_mut().filter(|secret| secret.is_unclear());
+    let unclear = unclear.map(|secret| {
+        secret.unknown.insert(Field::CurrentSince);
+        secret
+    });
     stream::iter(unclear)
         .map(Ok)
         .try_for_each_concurrent(AT_ONCE, |secret| {
@@ -102,6 +115,7 @@ async fn versions(client: &Client, secrets: &mut [Secret]) -> Result<(), Error> 
                 let pending = pending
                     .and_then(|pending| created(&|version| version.version_id() == Some(pending)));
                 secret.pending_since = pending.or(secret.pending_since);
+                secret.unknown.remove(&Field::CurrentSince);
                 Ok(())
             }
         })
@@ -123,6 +137,11 @@ async fn values(client: &Client, secrets: &mut [Secret], now: SystemTime) -> Res
             let Some(outline) = outlines.get(&secret.arn) else {
                 continue;
             };
+            secret.unknown.remove(&Field::Strategy);
+            secret.unknown.remove(&Field::OverlapUntil);
+            let Some(outline) = outline else {
+                continue;
+            };
             secret.strategy = Some(outline.strategy);
             let window = outline.overlap.filter(|_| secret.has_previous);
             secret.overlap_until = window
@@ -133,11 +152,11 @@ async fn values(client: &Client, secrets: &mut [Secret], now: SystemTime) -> Res
     first_error
 }
 
-/// What could be read, by ARN, and why the rest could not.
+/// What could be read, by ARN, and why the rest could not. What is no JSON object says nothing about strategies.
 async fn batch_of(
     client: &Client,
     arns: &[String],
-) -> (HashMap<String, Outline>, Result<(), Error>) {
+) -> (HashMap<String, Option<Outline>>, Result<(), Error>) {
     let mut outlines = HashMap::new();
     let answer = client.batch_get_secret_value();
     let answer = answer.set_secret_id_list(Some(arns.to_vec())).send().await;
@@ -154,11 +173,9 @@ async fn batch_of(
         message: error.message().unwrap_or("no message").to_owned(),
     });
     for value in answer.secret_values.unwrap_or_default() {
-        // what is no JSON object says nothing about strategies
         let text = text(value.secret_string, value.secret_binary);
-        let outline = text.as_ref().and_then(Outline::read);
-        if let (Some(arn), Some(outline)) = (value.arn, outline) {
-            outlines.insert(arn, outline);
+        if let Some(arn) = value.arn {
+            outlines.insert(arn, text.as_ref().and_then(Outline::read));
         }
     }
     (outlines, refused.map_or(Ok(()), Err))
@@ -188,14 +205,18 @@ async fn last_errors(
         .into_iter()
         .map(|(function, places)| async move {
             let log = Log::of_function(configuration, &function);
-            log.lines(pattern, since).await.map(|lines| (places, lines))
+            (places, log.lines(pattern, since).await)
         });
     let mut logs = stream::iter(logs).buffer_unordered(AT_ONCE);
     let mut first_error = Ok(());
     while let Some(log) = logs.next().await {
-        let (places, lines) = match log {
-            Ok(log) => log,
+        let (places, lines) = log;
+        let lines = match lines {
+            Ok(lines) => lines,
             Err(error) => {
+                for place in places.into_values() {
+                    secrets[place].unknown.insert(Field::LastError);
+                }
                 first_error = first_error.and(Err(error));
                 continue;
             }

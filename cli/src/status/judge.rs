@@ -4,25 +4,6 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 
-/// What stands between a schedule's date and the end of the day on which the service keeps it.
-const DAY: Duration = Duration::from_secs(24 * 3600);
-
-/// When a secret is due at the latest.
-///
-/// The service's own date counts. After a failed rotation it may have moved on to the next one, so the age counts too: it
-/// keeps a schedule's date by the end of the day.
-pub fn due(
-    next: Option<SystemTime>,
-    current_since: Option<SystemTime>,
-    interval: Option<Duration>,
-) -> Option<SystemTime> {
-    let by_age = interval.and_then(|interval| current_since?.checked_add(interval + DAY));
-    match (next, by_age) {
-        (Some(next), Some(by_age)) => Some(next.min(by_age)),
-        (next, by_age) => next.or(by_age),
-    }
-}
-
 /// What a secret's dates say about it, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
@@ -41,6 +22,16 @@ pub enum State {
 }
 
 impl State {
+    /// All of them, the most urgent first.
+    pub const ALL: [Self; 6] = [
+        Self::Stuck,
+        Self::Failing,
+        Self::Overdue,
+        Self::Rotating,
+        Self::Fine,
+        Self::Off,
+    ];
+
     /// The word for it.
     pub fn name(self) -> &'static str {
         match self {
@@ -53,8 +44,8 @@ impl State {
         }
     }
 
-    /// Whether somebody has to do something.
-    pub fn wants_attention(self) -> bool {
+    /// Whether somebody must do something.
+    pub fn needs_attention(self) -> bool {
         matches!(self, Self::Stuck | Self::Failing | Self::Overdue)
     }
 }
@@ -70,7 +61,7 @@ impl Serialize for State {
 pub struct Dates {
     /// Whether rotation is turned on.
     pub enabled: bool,
-    /// What [`due`] says.
+    /// What [`due`](crate::schedule::due) says.
     pub due: Option<SystemTime>,
     /// Since when a rotation is under way.
     pub pending_since: Option<SystemTime>,
@@ -98,18 +89,10 @@ pub fn state(dates: Dates, patience: Duration, now: SystemTime) -> State {
 mod tests {
     use super::*;
 
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
     fn day(number: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + DAY * u32::try_from(number).unwrap()
-    }
-
-    #[test]
-    fn it_is_due_when_the_service_says_so_or_when_its_age_says_that_one_was_passed_over() {
-        let month = Some(DAY * 30);
-        assert_eq!(due(Some(day(30)), Some(day(0)), month), Some(day(30)));
-        assert_eq!(due(Some(day(60)), Some(day(0)), month), Some(day(31)));
-        assert_eq!(due(None, Some(day(0)), month), Some(day(31)));
-        assert_eq!(due(Some(day(9)), Some(day(0)), None), Some(day(9)));
-        assert_eq!(due(None, Some(day(0)), None), None);
     }
 
     #[test]

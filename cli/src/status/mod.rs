@@ -2,10 +2,10 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `gather` | asks the services, in as few calls as tell it |
-//! | `secret` | what is told of one |
-//! | `judge` | what its dates say, pure |
-//! | `show` | the table and the JSON |
+//! | `gather` | asks the services, in as few calls as possible |
+//! | `secret` | what is known of one secret |
+//! | `judge` | what its dates say, without IO |
+//! | `show` | the table and the summary |
 
 mod gather;
 pub mod judge;
@@ -16,38 +16,66 @@ use std::{io, process::ExitCode, time::Duration};
 
 use aws_config::SdkConfig;
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 
-use crate::{aws, secrets::Tag, terminal};
+use self::judge::State;
+use crate::{
+    aws, complete,
+    secrets::{Named, Tag},
+    terminal,
+};
 
 /// See which secrets are overdue or stuck, and why.
 ///
-/// Every secret that was set up for rotation, the most urgent first. The exit code is 2 if one is
-/// overdue, stuck or failing.
+/// Lists the secrets that are set up for rotation, the most urgent first, and sums them up in the last line. The exit code is 2
+/// if one of those that are shown is overdue, stuck or failing.
 ///
-/// It needs secretsmanager:ListSecrets and ListSecretVersionIds, for the last error logs:FilterLogEvents on the function's log
-/// group, for strategy and overlap BatchGetSecretValue, GetSecretValue and the keys' kms:Decrypt. What is not allowed is left
-/// out, and told.
+/// In the table – means none, and ? not known: what your rights do not allow is left open, and a note says why. In a narrow terminal
+/// these columns are left out, in this order: STRATEGY, EVERY, AGE, OVERLAP, DUE.
+///
+/// It needs secretsmanager:ListSecrets and ListSecretVersionIds. For the last error it needs logs:FilterLogEvents on the function's
+/// log group; for strategy and overlap BatchGetSecretValue, GetSecretValue and the keys' kms:Decrypt.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  rotatectl status                                  every secret
-  rotatectl status --tag team=payments              one team's
-  rotatectl status --no-values                      without a look into any secret
+  rotatectl status                              every secret
+  rotatectl status orders/db 'stock/*'          these
+  rotatectl status --tag team=payments          one team's
+  rotatectl status --overdue --failing          only those that need attention
+  rotatectl status --no-values                  without a look into any secret
   rotatectl status --json | jq '.secrets[] | select(.state == \"overdue\").name'
-  rotatectl status > /dev/null || notify            in cron or CI: exit code 2 wants attention, 1 is a failure")]
+  rotatectl status > /dev/null || notify        in cron or CI: exit code 2 means
+                                                attention, 1 is a failure")]
 pub struct StatusArguments {
-    /// Only secrets with this tag; several must all be there.
+    /// Only these: names, ARNs, or patterns with * and ?. Each must match a secret.
+    #[arg(add = ArgValueCompleter::new(complete::names))]
+    pub name: Vec<Named>,
+    /// Only secrets with this tag. Given several times, a secret must have all of them.
     #[arg(long, value_name = "KEY=VALUE")]
     pub tag: Vec<Tag>,
+    /// Only secrets that are overdue; with --failing those too.
+    #[arg(long)]
+    pub overdue: bool,
+    /// Only secrets whose rotation is stuck or fails; with --overdue those too.
+    #[arg(long)]
+    pub failing: bool,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-    /// Read no secret's value. Strategies and open overlaps, which stand in them alone, are left out; each value that is
-    /// read stands in CloudTrail.
+    /// Read no secret's value: strategy and overlap are left out. CloudTrail records each value that is read.
     #[arg(long)]
     pub no_values: bool,
     /// A rotation that has taken this long is stuck.
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = humantime::parse_duration)]
     pub stuck_after: Duration,
+}
+
+impl StatusArguments {
+    /// Whether a secret in this state is shown.
+    fn shows(&self, state: State) -> bool {
+        let all = !self.overdue && !self.failing;
+        all || (self.overdue && state == State::Overdue)
+            || (self.failing && matches!(state, State::Stuck | State::Failing))
+    }
 }
 
 /// Why there is no report.
@@ -65,7 +93,7 @@ pub enum Error {
 ///
 /// # Errors
 ///
-/// The secrets cannot be listed. What else cannot be had is left out, and told.
+/// The secrets cannot be listed, or one that was named is not there. What else cannot be read is left open, and noted.
 pub async fn run(configuration: &SdkConfig, arguments: StatusArguments) -> Result<ExitCode, Error> {
     let report = gather::gather(configuration, &arguments).await?;
     if arguments.json {
@@ -73,7 +101,7 @@ pub async fn run(configuration: &SdkConfig, arguments: StatusArguments) -> Resul
     } else {
         show::table(&report)?;
     }
-    Ok(if report.wants_attention() {
+    Ok(if report.needs_attention() {
         ExitCode::from(2)
     } else {
         ExitCode::SUCCESS

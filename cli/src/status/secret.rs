@@ -1,6 +1,9 @@
 //! What is told of a secret, and what of that the list of secrets and the function's log say.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime},
+};
 
 use aws_sdk_secretsmanager::types::SecretListEntry;
 use serde::{Serialize, Serializer};
@@ -8,7 +11,7 @@ use serde::{Serialize, Serializer};
 use super::judge::{self, Dates, State};
 use crate::{
     log::Line,
-    schedule::Interval,
+    schedule::{self, Interval},
     secrets::{PREVIOUS, Strategy, in_flight, labelled, time},
     terminal,
 };
@@ -23,6 +26,9 @@ pub(super) struct Report {
     pub(super) secrets: Vec<Secret>,
     /// What could not be found out, and what to do about it.
     pub(super) notes: Vec<String>,
+    /// How many there are, those that are not shown included.
+    #[serde(skip)]
+    pub(super) of: usize,
     #[serde(skip)]
     pub(super) values: bool,
     #[serde(skip)]
@@ -30,10 +36,10 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn wants_attention(&self) -> bool {
+    pub(super) fn needs_attention(&self) -> bool {
         self.secrets
             .iter()
-            .any(|secret| secret.state.wants_attention())
+            .any(|secret| secret.state.needs_attention())
     }
 }
 
@@ -60,6 +66,8 @@ pub(super) struct Secret {
     #[serde(serialize_with = "terminal::serialize_moment_or_null")]
     pub(super) overlap_until: Option<SystemTime>,
     pub(super) last_error: Option<LastError>,
+    /// Fields whose null says nothing: they were not asked for, or that was not allowed.
+    pub(super) unknown: BTreeSet<Field>,
     #[serde(skip)]
     enabled: bool,
     #[serde(skip)]
@@ -70,6 +78,18 @@ pub(super) struct Secret {
     pub(super) changed: Option<SystemTime>,
     #[serde(skip)]
     pub(super) has_previous: bool,
+}
+
+/// A field that may be unknown, by its name in the JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Field {
+    CurrentSince,
+    Due,
+    PendingSince,
+    Strategy,
+    OverlapUntil,
+    LastError,
 }
 
 /// Why the last rotation did not come to its end.
@@ -114,12 +134,18 @@ impl Secret {
             pending_since: None,
             overlap_until: None,
             last_error: None,
+            unknown: BTreeSet::new(),
             enabled: entry.rotation_enabled == Some(true),
             next: time(entry.next_rotation_date.as_ref()),
             rotated,
             changed: time(entry.last_changed_date.as_ref()),
             has_previous: labelled(&labels, PREVIOUS).is_some(),
         }
+    }
+
+    /// Whether a field's null means that there is none.
+    pub(super) fn knows(&self, field: Field) -> bool {
+        !self.unknown.contains(&field)
     }
 
     /// Whether the list leaves open since when AWSCURRENT or AWSPENDING is there: something has changed the secret since
@@ -136,7 +162,7 @@ impl Secret {
     pub(super) fn judge(&mut self, patience: Duration, now: SystemTime) {
         let interval = self.interval.as_ref().and_then(|interval| interval.length);
         if self.enabled {
-            self.due = judge::due(self.next, self.current_since, interval);
+            self.due = schedule::due(self.next, self.current_since, interval);
         }
         let dates = Dates {
             enabled: self.enabled,

@@ -1,4 +1,4 @@
-//! The table and the JSON.
+//! The table, the errors below it, and the summary, which stays in view.
 
 use std::{io, time::SystemTime};
 
@@ -6,29 +6,41 @@ use comfy_table::Cell;
 
 use super::{
     judge::State,
-    secret::{Report, Secret},
+    secret::{Field, Report, Secret},
 };
 use crate::{
     secrets::Strategy,
-    terminal::{self, NOTHING_TO_TELL, alarming, noteworthy, printable, span},
+    table::{
+        Narrow::{Cut, Goes, Stays},
+        alarming, fitted, noteworthy,
+    },
+    terminal::{self, NOT_KNOWN, NOTHING_TO_TELL, printable, span, width},
 };
+
+/// So many names stand in the summary.
+const NAMES: usize = 3;
 
 pub(super) fn table(report: &Report) -> io::Result<()> {
     if report.secrets.is_empty() {
-        terminal::tell(
-            "No secret is set up for rotation here: check --region, --profile and --tag, or turn one's rotation on with RotateSecret.",
-        );
+        terminal::tell(if report.of == 0 {
+            "No secret is set up for rotation here: check --region, --profile and --tag, or turn one's rotation on with RotateSecret."
+        } else {
+            "No secret is in this state."
+        });
     } else {
-        let mut header = vec!["SECRET", "STATE", "AGE", "EVERY", "DUE"];
+        let mut columns = vec![
+            ("SECRET", Stays),
+            ("STATE", Stays),
+            ("AGE", Goes(3)),
+            ("EVERY", Goes(2)),
+            ("DUE", Goes(5)),
+        ];
         if report.values {
-            header.extend(["STRATEGY", "OVERLAP"]);
+            columns.extend([("STRATEGY", Goes(1)), ("OVERLAP", Goes(4))]);
         }
-        header.push("LAST ERROR");
-        let mut table = terminal::table(&header);
-        for secret in &report.secrets {
-            table.add_row(row(secret, report));
-        }
-        terminal::print(&terminal::lines(table))?;
+        columns.push(("LAST ERROR", Cut));
+        let rows = report.secrets.iter().map(|secret| row(secret, report));
+        terminal::print(&fitted(&columns, rows.collect(), width()))?;
         // a column of a few letters is no place for sentences
         for secret in &report.secrets {
             if let Some(error) = &secret.last_error {
@@ -36,6 +48,8 @@ pub(super) fn table(report: &Report) -> io::Result<()> {
                 terminal::say(&format!("{}: {}", secret.name, error.text()))?;
             }
         }
+        terminal::print("")?;
+        terminal::say(&summary(&report.secrets))?;
     }
     for note in &report.notes {
         terminal::tell(&format!("Note: {note}"));
@@ -43,19 +57,54 @@ pub(super) fn table(report: &Report) -> io::Result<()> {
     Ok(())
 }
 
+/// `3 secrets: 1 stuck (orders/db), 2 ok`.
+fn summary(secrets: &[Secret]) -> String {
+    let parts = State::ALL.iter().filter_map(|state| {
+        let names = secrets.iter().filter(|secret| secret.state == *state);
+        let names: Vec<&str> = names.map(|secret| secret.name.as_str()).collect();
+        let part = format!("{} {}", names.len(), state.name());
+        match names.len() {
+            0 => None,
+            _ if !state.needs_attention() => Some(part),
+            many => {
+                let more = match many.saturating_sub(NAMES) {
+                    0 => String::new(),
+                    more => format!(", and {more} more"),
+                };
+                let names = names[..many.min(NAMES)].join(", ");
+                Some(format!("{part} ({names}{more})"))
+            }
+        }
+    });
+    let parts: Vec<String> = parts.collect();
+    let count = match secrets.len() {
+        1 => "1 secret".to_owned(),
+        many => format!("{many} secrets"),
+    };
+    format!("{count}: {}", parts.join(", "))
+}
+
 fn row(secret: &Secret, report: &Report) -> Vec<Cell> {
     let now = report.now;
-    let since = |moment: Option<SystemTime>| match moment {
-        Some(moment) => span(now.duration_since(moment).unwrap_or_default()),
-        None => NOTHING_TO_TELL.to_owned(),
+    let none = |field| match secret.knows(field) {
+        true => NOTHING_TO_TELL,
+        false => NOT_KNOWN,
+    };
+    let since = |moment: Option<SystemTime>, field| match moment {
+        Some(moment) if secret.knows(field) => span(now.duration_since(moment).unwrap_or_default()),
+        _ => none(field).to_owned(),
     };
     let name = secret.state.name();
     let state = match secret.state {
-        State::Stuck | State::Failing => {
-            alarming(format!("{name} {}", since(secret.pending_since)))
-        }
-        State::Overdue => alarming(format!("{name} {}", since(secret.due))),
-        State::Rotating => noteworthy(format!("{name} {}", since(secret.pending_since))),
+        State::Stuck | State::Failing => alarming(format!(
+            "{name} {}",
+            since(secret.pending_since, Field::PendingSince)
+        )),
+        State::Overdue => alarming(format!("{name} {}", since(secret.due, Field::Due))),
+        State::Rotating => noteworthy(format!(
+            "{name} {}",
+            since(secret.pending_since, Field::PendingSince)
+        )),
         State::Off => noteworthy(name),
         State::Fine => Cell::new(name),
     };
@@ -64,25 +113,24 @@ fn row(secret: &Secret, report: &Report) -> Vec<Cell> {
     let mut row = vec![
         Cell::new(printable(&secret.name)),
         state,
-        Cell::new(since(secret.current_since)),
+        Cell::new(since(secret.current_since, Field::CurrentSince)),
         Cell::new(printable(interval)),
         Cell::new(from_now(secret.due, now)),
     ];
     if report.values {
-        row.push(Cell::new(
-            secret.strategy.map_or(NOTHING_TO_TELL, Strategy::name),
-        ));
+        let strategy = secret.strategy.map(Strategy::name);
+        row.push(Cell::new(strategy.unwrap_or_else(|| none(Field::Strategy))));
         row.push(match secret.overlap_until {
             Some(until) => noteworthy(format!(
                 "{} left",
                 span(until.duration_since(now).unwrap_or_default())
             )),
-            None => Cell::new(NOTHING_TO_TELL),
+            None => Cell::new(none(Field::OverlapUntil)),
         });
     }
     row.push(match &secret.last_error {
         Some(error) => Cell::new(printable(error.kind())),
-        None => Cell::new(NOTHING_TO_TELL),
+        None => Cell::new(none(Field::LastError)),
     });
     row
 }

@@ -9,9 +9,11 @@ use std::{
     io::Write,
     path::Path,
     process::{Command, Stdio},
+    sync::LazyLock,
     time::Duration,
 };
 
+use jsonschema::Validator;
 use local::{
     executable, postgres,
     secrets_manager::{Behavior, Fault, ServiceError, labels::Promotion},
@@ -140,9 +142,25 @@ pub(crate) fn stdout_of(ran: &OutputAssert) -> String {
     String::from_utf8(ran.get_output().stdout.clone()).unwrap()
 }
 
-/// What a command wrote to stdout, as JSON.
+/// What `--json` prints is what docs/rotatectl.schema.json says.
+static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
+    let text = include_str!("../../../docs/rotatectl.schema.json");
+    jsonschema::validator_for(&serde_json::from_str(text).unwrap()).unwrap()
+});
+
+/// What a command wrote to stdout, as JSON that the schema allows.
 pub(crate) fn json_of(ran: &OutputAssert) -> Value {
-    serde_json::from_slice(&ran.get_output().stdout).unwrap()
+    let json = serde_json::from_slice(&ran.get_output().stdout).unwrap();
+    assert_of_schema(&json);
+    json
+}
+
+/// Fails where the schema does not allow what was printed.
+#[track_caller]
+pub(crate) fn assert_of_schema(json: &Value) {
+    if let Err(error) = SCHEMA.validate(json) {
+        panic!("{error}: {json}");
+    }
 }
 
 /// Calls an operation of Secrets Manager, which has to succeed.

@@ -155,7 +155,7 @@ async fn a_secret_that_is_not_there_cannot_be_examined() {
     assert_eq!(said.code, Some(1));
     assert!(
         said.stderr
-            .contains("secretsmanager:DescribeSecret: there is no such thing"),
+            .contains("no secret \"demo/nobody\" in us-east-1"),
         "{}",
         said.stderr
     );

@@ -26,7 +26,7 @@ onload = () => {
     return { caption: figure.querySelector("figcaption").textContent, width: box.width, height: box.height,
              colors: [...new Set(colors)], marks: svg.querySelectorAll("[stroke='\#898781']").length };
   });
-  const references = report.querySelectorAll("[src], [href], link, script, iframe, object, embed, form").length;
+  const references = report.querySelectorAll("[src], [href]:not([download]), link, script, iframe, object, embed, form").length;
   const loaded = frame.performance.getEntriesByType("resource").length;
   const background = frame.getComputedStyle(report.querySelector("section")).backgroundColor;
   document.querySelector("pre").textContent = "<<" + JSON.stringify({ plots, references, loaded, background }) + ">>";
@@ -39,7 +39,7 @@ const COLORS: [(&str, &[&str]); 5] = [
     ("Failed", &[]),
     ("Which version", &["#9EC5F4", "#1C5CAB"]),
     ("The longest", &["#898781", "#9EC5F4", "#1C5CAB"]),
-    ("Latency", &["#104281", "#3987E5", "#9EC5F5"]),
+    ("Latency", &["#003F63", "#D55E00", "#56B4E9"]),
 ];
 
 /// Where `local/scripts/setup.sh browser` looks too.
@@ -121,7 +121,7 @@ async fn the_report_of_all_that_local_shows_draws_in_a_browser_and_loads_nothing
     if std::env::var_os("NO_BROWSER").is_some_and(|value| !value.is_empty()) {
         writeln!(
             std::io::stderr(),
-            "NO_BROWSER is set: the report is not looked at"
+            "skipped: the report in a browser: NO_BROWSER is set"
         )
         .unwrap();
         return;
@@ -129,7 +129,20 @@ async fn the_report_of_all_that_local_shows_draws_in_a_browser_and_loads_nothing
     let drill = || Drill::here(&["--rotations", "2"]);
     let drill = tokio::task::spawn_blocking(drill).await.unwrap();
     drill.assert_ended_with(0);
+    // the demo is looked at in a terminal of 80 columns
+    for line in drill.stdout().lines() {
+        let fits = line.chars().count() <= 80 || line.starts_with("report: ");
+        assert!(fits, "{line}");
+    }
     let report = drill.report();
+    assert!(report.contains("4 rotations; 0 of "), "{report}");
+    assert!(report.contains("a plain cache lost "), "{report}");
+    assert!(
+        report.contains("rotatectl drill --rotations 2 "),
+        "{report}"
+    );
+    let place = |words: &str| report.find(words).unwrap_or_else(|| panic!("{words}"));
+    assert!(place("By kind of connections") < place("Requests served a second"));
     assert!(report.contains("default-src 'none'"), "{report}");
     let elsewhere = report.replace("http://www.w3.org/2000/svg", "");
     for reference in ["http:", "https:", "//", "url(", "@import"] {

@@ -29,6 +29,7 @@ async fn as_json_it_tells_what_happened_and_no_password() {
     let after = current(&world, secret).await;
     assert_ne!(before, after);
     let told: Value = serde_json::from_str(&drill.stdout()).unwrap();
+    crate::common::assert_of_schema(&told);
     assert_eq!(told["passed"], true, "{told}");
     let [rehearsal] = told["rehearsals"].as_array().unwrap().as_slice() else {
         panic!("{told}")

@@ -32,9 +32,11 @@ fn a_secret_is_rehearsed_and_the_table_tells_that_no_request_failed() {
 │                          ┆ slowest, ms      ┆ [..] │
 │                          ┆ changed over, ms ┆ [..] │
 └[..]┘
-  changed over: from finishSecret until the last worker used the new version; median, longest
+  changed over: from finishSecret until the last worker used the new version;
+                median, and longest if that differs
 ✔ [..] requests, 0 failed; all changed over within [..] ms
 
+2 rotations; 0 of [..] requests failed.
 report: [..]/report.html
 
 "#]]

@@ -21,7 +21,7 @@ pub(super) async fn show(world: &World, show: &mut Show<'_, impl Write>) -> Resu
     };
     let id = world.api_key();
     show.heading(&format!(
-        "An API key of a service that allows {LIMIT}, in use by {WORKERS} workers: RotateSecret {id}"
+        "API key, {WORKERS} workers, {LIMIT} keys at a time: RotateSecret {id}"
     ))?;
     let secret = RotatingSecret::builder(id)
         .build(Aws::from_clients([world.aws()]))

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::{Credential, Error, failure, show::Show};
 use crate::{
     application::{Access, Application, Cache, Connections, USUAL_PATIENCE, Version, Workload},
-    rehearsal::{Observed, Rehearsal, Rotated, Step},
+    rehearsal::{CHANGED_OVER, Observed, Rehearsal, Rotated, Step},
 };
 
 /// From one rotation to the next.
@@ -42,7 +42,7 @@ pub(super) async fn show(
         ("alternating users", world.alternating_users()),
     ] {
         show.heading(&format!(
-            "An application works while {secret} rotates {rotations} times, {strategy}"
+            "{secret}, {strategy}: {rotations} rotations under an application"
         ))?;
         rehearsals.push(beside(world, strategy, secret, rotations, show).await?);
     }
@@ -75,13 +75,14 @@ async fn beside(
     let mut ours = Observed::new("rotating-secret", &rotating, &workload);
     let workload = with_cache(Cache::Plain { ttl: PLAIN_TTL });
     let plain = Application::start(&access, &workload).await?;
-    let name = format!("a plain {} ms cache", PLAIN_TTL.as_millis());
-    let mut theirs = Observed::new(name, &plain, &workload);
+    let mut theirs = Observed::new("plain cache", &plain, &workload);
 
-    show.begin(&format!(
-        "  {} workers with each cache, rotating ",
-        WORKERS * Connections::ALL.len()
+    show.line(&format!(
+        "  {} workers with each cache; the plain one keeps a credential for {} ms",
+        WORKERS * Connections::ALL.len(),
+        PLAIN_TTL.as_millis()
     ))?;
+    show.begin("  rotating ")?;
     let mut rotated = Vec::new();
     // the first connections are made in peace, however slow the machine
     wait_until(|| rotating.all_work() && plain.all_work()).await;
@@ -114,10 +115,12 @@ async fn beside(
     }
     ours.end(&rotating);
     theirs.end(&plain);
+    let server = super::server(world).await?;
     let rehearsal = Rehearsal {
         secret: secret.to_owned(),
         strategy: strategy.to_owned(),
-        place: "the local world".to_owned(),
+        place: "a world on this machine".to_owned(),
+        server,
         began: rotating.began(),
         took: begun.elapsed(),
         span: SPAN,
@@ -131,7 +134,7 @@ async fn beside(
         rehearsal.rotating.requests() as f64 / rehearsal.took.as_secs_f64()
     ))?;
     show.table(&rehearsal.table())?;
-    show.line("  changed over: from finishSecret until the last worker used the new version; median, longest")?;
+    show.line(CHANGED_OVER)?;
     show.verdict(&rehearsal)?;
     Ok(rehearsal)
 }

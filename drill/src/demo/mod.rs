@@ -45,14 +45,9 @@ pub async fn run(
 ) -> Result<Vec<Rehearsal>, Error> {
     let mut show = Show { out, colors };
     let postgres = world.postgres();
-    let version = postgres
-        .superuser_client()
-        .await?
-        .query_one("SHOW server_version", &[])
-        .await;
-    let version: String = version.map_err(postgres::Error::from)?.get(0);
     show.line(&format!(
-        "PostgreSQL {version} on {}:{}, TLS, scram-sha-256",
+        "{} on {}:{}, TLS, scram-sha-256",
+        server(world).await?,
         postgres.host(),
         postgres.port()
     ))?;
@@ -67,6 +62,14 @@ pub async fn run(
     handover::show(world, rotations, &mut show).await
 }
 
+/// The database server and its version.
+async fn server(world: &World) -> Result<String, Error> {
+    let client = world.postgres().superuser_client().await?;
+    let version = client.query_one("SHOW server_version", &[]).await;
+    let version: String = version.map_err(postgres::Error::from)?.get(0);
+    Ok(format!("PostgreSQL {version}"))
+}
+
 async fn single_user(world: &World, show: &mut Show<'_, impl Write>) -> Result<(), Error> {
     let secret = world.single_user();
     show.heading(&format!("Single user: RotateSecret {secret}"))?;
@@ -78,7 +81,7 @@ async fn single_user(world: &World, show: &mut Show<'_, impl Write>) -> Result<(
         "the old password is refused (28P01)",
         !old.logs_in(world).await?,
     )?;
-    show.line("  No overlap: between setSecret and finishSecret AWSCURRENT does not log in, AWSPENDING does.")
+    show.line("  No overlap: until finishSecret AWSPENDING logs in, and AWSCURRENT does not.")
 }
 
 async fn alternating_users(world: &World, show: &mut Show<'_, impl Write>) -> Result<(), Error> {

@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use crate::{Error, rehearsal::Rehearsal};
+use crate::{Error, rehearsal::Rehearsal, summary::Summary};
 
 /// Whether the report can be written: to be found out before a password is changed.
 ///
@@ -22,13 +22,16 @@ pub fn check_writable(file: &Path) -> Result<(), Error> {
     opened.map(drop).map_err(|reason| unwritable(file, reason))
 }
 
-/// Draws and writes.
+/// Draws and writes. `command` is how to repeat it.
 ///
 /// # Errors
 ///
 /// It cannot be drawn, or the file cannot be written.
-pub fn write(file: &Path, rehearsals: &[Rehearsal]) -> Result<(), Error> {
-    let page = page::page(rehearsals)?;
+pub fn write(file: &Path, rehearsals: &[Rehearsal], command: &str) -> Result<(), Error> {
+    let figures = Summary::of(rehearsals, file);
+    let figures = serde_json::to_string_pretty(&figures);
+    let figures = figures.map_err(|error| Error::NotDrawn(error.to_string()))?;
+    let page = page::page(rehearsals, command, &figures)?;
     fs::write(file, page).map_err(|reason| unwritable(file, reason))
 }
 

@@ -1,8 +1,9 @@
 //! What the report says around its plots.
 
-use std::time::SystemTime;
+use std::{collections::BTreeSet, env, num::NonZero, thread, time::SystemTime};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::plots;
 use crate::{
@@ -17,16 +18,13 @@ const STYLE: &str = include_str!("style.css");
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
-pub(super) fn page(rehearsals: &[Rehearsal]) -> Result<String, Error> {
+pub(super) fn page(
+    rehearsals: &[Rehearsal],
+    command: &str,
+    figures: &str,
+) -> Result<String, Error> {
     let passed = rehearsals.iter().all(Rehearsal::passed);
-    let requests: usize = rehearsals
-        .iter()
-        .map(|rehearsal| rehearsal.rotating.requests())
-        .sum();
-    let failures: usize = rehearsals
-        .iter()
-        .map(|rehearsal| rehearsal.rotating.failures())
-        .sum();
+    let sentence = summary::sentence(rehearsals);
     let sections: Result<Vec<Markup>, Error> = rehearsals.iter().map(section).collect();
     let page = html! {
         (DOCTYPE)
@@ -36,25 +34,53 @@ pub(super) fn page(rehearsals: &[Rehearsal]) -> Result<String, Error> {
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { "Drill: " (requests) " requests, " (failures) " failed" }
+                title { "Rotation drill: " (sentence) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 header {
                     h1 { "Rotation drill" }
                     p.verdict.passed[passed].failed[!passed] {
-                        (if passed { "✔ " } else { "✘ " }) (requests) " requests, " (failures) " failed"
+                        (if passed { "✔ " } else { "✘ " }) (sentence) "."
                     }
-                    p.quiet {
-                        "An application worked through rotating-secret while its secret rotated. Drawn "
-                        (moment(SystemTime::now())) "."
+                    p {
+                        "An application made requests through rotating-secret while its secret rotated. The drill passes if no \
+                         request fails, and if every worker uses the new version after each rotation."
                     }
+                    (facts(rehearsals, command, figures))
                 }
                 @for section in sections? { (section) }
             }
         }
     };
     Ok(page.into_string())
+}
+
+/// With what, where, and how to do it again.
+fn facts(rehearsals: &[Rehearsal], command: &str, figures: &str) -> Markup {
+    let servers: BTreeSet<&str> = rehearsals
+        .iter()
+        .map(|rehearsal| rehearsal.server.as_str())
+        .collect();
+    let servers = servers.into_iter().collect::<Vec<_>>().join(", ");
+    let processors = thread::available_parallelism().map_or(0, NonZero::get);
+    // the whole report is this one file, the figures included
+    let data = utf8_percent_encode(figures, NON_ALPHANUMERIC);
+    html! {
+        dl {
+            dt { "version" } dd {
+                "secret-rotation " (env!("CARGO_PKG_VERSION"))
+                @if let Some(commit) = option_env!("DRILL_COMMIT") { ", commit " (commit) }
+            }
+            dt { "server" } dd { (servers) }
+            dt { "host" } dd { (env::consts::OS) " " (env::consts::ARCH) ", " (processors) " processors" }
+            dt { "drawn" } dd { (moment(SystemTime::now())) }
+            dt { "repeat with" } dd { code { (command) } }
+            dt { "figures" } dd {
+                a download="drill.json" href=(format!("data:application/json,{data}")) { "drill.json" }
+            }
+        }
+    }
 }
 
 fn section(rehearsal: &Rehearsal) -> Result<Markup, Error> {
@@ -74,12 +100,18 @@ fn section(rehearsal: &Rehearsal) -> Result<Markup, Error> {
                 dt { "when" } dd { (moment(rehearsal.began)) }
                 dt { "worked for" } dd { (format!("{:.1} s", rehearsal.took.as_secs_f64())) }
             }
+            h3 { "By kind of connections" }
+            (table(rehearsal))
+            p.quiet {
+                "Changed over: from finishSecret, which moves AWSCURRENT, until the last worker used the new version; \
+                 median and longest of all rotations. A request that opens a connection counts with its login."
+            }
             p.legend {
                 span.key.ours {} (rehearsal.rotating.cache)
                 @if let Some(plain) = plain { span.key.plain {} (plain.cache) }
                 span.key.step {} "a step of a rotation"
             }
-            (figure("Requests a second", plots::requests(rehearsal)?))
+            (figure("Requests served a second", plots::requests(rehearsal)?))
             (figure("Failed requests a second", plots::failures(rehearsal)?))
             p.legend {
                 span.key.even {} "one version of the credential" span.key.odd {} "the next one"
@@ -90,17 +122,11 @@ fn section(rehearsal: &Rehearsal) -> Result<Markup, Error> {
                 (figure("The longest change-over, close up, in milliseconds since its first step", plot))
             }
             p.legend {
-                span.key.median {} "median" span.key.p99 {} "99th percentile" span.key.slowest {} "slowest"
+                span.key.median {} "median" span.key.p99 {} "99th percentile" span.key.slowest {} "slowest (dots)"
             }
             @for kind in &rehearsal.rotating.kinds {
                 @let caption = format!("Latency with {}, in milliseconds", kind.summary.connections.name());
                 (figure(&caption, plots::latency(rehearsal, kind)?))
-            }
-            h3 { "By kind of connections" }
-            (table(rehearsal))
-            p.quiet {
-                "Changed over: from finishSecret, which moves AWSCURRENT, until the last worker used the new version; \
-                 median and longest of all rotations. A request that opens a connection counts with its login."
             }
         }
     })

@@ -20,19 +20,26 @@ const STEP: RGBColor = RGBColor(0x89, 0x87, 0x81);
 const OURS: RGBColor = RGBColor(0x2a, 0x78, 0xd6);
 const PLAIN: RGBColor = RGBColor(0xeb, 0x68, 0x34);
 const VERSIONS: [RGBColor; 2] = [RGBColor(0x9e, 0xc5, 0xf4), RGBColor(0x1c, 0x5c, 0xab)];
-const MEDIAN: RGBColor = RGBColor(0x10, 0x42, 0x81);
-const P99: RGBColor = RGBColor(0x39, 0x87, 0xe5);
-const SLOWEST: RGBColor = RGBColor(0x9e, 0xc5, 0xf5);
+// three that differ in lightness too, for eyes that tell no hues apart
+const MEDIAN: RGBColor = RGBColor(0x00, 0x3f, 0x63);
+const P99: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
+const SLOWEST: RGBColor = RGBColor(0x56, 0xb4, 0xe9);
 
 type Points = Vec<(f64, f64)>;
 
-/// Requests that ended, of all kinds of connections together.
+/// Requests that were served, of all kinds of connections together. One that failed is no throughput.
 pub(super) fn requests(rehearsal: &Rehearsal) -> Result<String, Error> {
-    let (ours, plain, highest) = both(rehearsal, |span| span.requests);
+    let served = |span: &Span| span.requests.saturating_sub(span.failures);
+    let (ours, plain, highest) = both(rehearsal, served);
+    let apart = rehearsal.span.as_secs_f64();
     svg(440, |area| {
         let mut chart = over_time(area, rehearsal, highest.max(1.0) * 1.1)?;
-        chart.draw_series(LineSeries::new(plain, PLAIN.stroke_width(3)))?;
-        chart.draw_series(LineSeries::new(ours, OURS.stroke_width(4)))?;
+        for line in unbroken(busy(plain), apart) {
+            chart.draw_series(LineSeries::new(line, PLAIN.stroke_width(3)))?;
+        }
+        for line in unbroken(busy(ours), apart) {
+            chart.draw_series(LineSeries::new(line, OURS.stroke_width(4)))?;
+        }
         Ok(())
     })
 }
@@ -148,8 +155,13 @@ pub(super) fn latency(rehearsal: &Rehearsal, kind: &Kind) -> Result<String, Erro
         let mut chart = logarithmic(area, rehearsal, lowest..top)?;
         let dot = |(x, y)| Circle::new((x, y), 5, SLOWEST.filled());
         chart.draw_series(slowest.into_iter().map(dot))?;
-        chart.draw_series(LineSeries::new(p99, P99.stroke_width(3)))?;
-        chart.draw_series(LineSeries::new(median, MEDIAN.stroke_width(4)))?;
+        let apart = rehearsal.span.as_secs_f64();
+        for line in unbroken(p99, apart) {
+            chart.draw_series(LineSeries::new(line, P99.stroke_width(3)))?;
+        }
+        for line in unbroken(median, apart) {
+            chart.draw_series(LineSeries::new(line, MEDIAN.stroke_width(4)))?;
+        }
         Ok(())
     })
 }
@@ -243,7 +255,52 @@ fn rates(observed: &Observed, rehearsal: &Rehearsal, of: fn(&Span) -> u64) -> Po
     (0..spans.unwrap_or(0)).map(point).collect()
 }
 
+/// Spans in which something was served.
+fn busy(points: Points) -> Points {
+    points.into_iter().filter(|(_, rate)| *rate > 0.0).collect()
+}
+
+/// Lines that end where a span has no point: over seconds without a request nothing is known.
+fn unbroken(points: Points, apart: f64) -> Vec<Points> {
+    let follows = |(before, _): &(f64, f64), (at, _): &(f64, f64)| at - before < 1.5 * apart;
+    let lines = points.chunk_by(follows);
+    lines.map(<[_]>::to_vec).collect()
+}
+
 /// In the midst of the span.
 fn middle(rehearsal: &Rehearsal, index: usize) -> f64 {
     (index as f64 + 0.5) * rehearsal.span.as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_is_drawn_over_spans_without_a_request() {
+        let points = vec![(0.5, 3.0), (1.5, 0.0), (2.5, 4.0), (3.5, 5.0)];
+        let lines = unbroken(busy(points), 1.0);
+        assert_eq!(lines, [vec![(0.5, 3.0)], vec![(2.5, 4.0), (3.5, 5.0)]]);
+    }
+
+    /// Relative luminance, as WCAG 2 defines it.
+    fn luminance(RGBColor(red, green, blue): RGBColor) -> f64 {
+        let linear = |channel: u8| {
+            let channel = f64::from(channel) / 255.0;
+            match channel <= 0.04045 {
+                true => channel / 12.92,
+                false => ((channel + 0.055) / 1.055).powf(2.4),
+            }
+        };
+        0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue)
+    }
+
+    #[test]
+    fn the_three_colours_of_latency_differ_in_lightness_too() {
+        let colours = [MEDIAN, P99, SLOWEST].map(luminance);
+        for pair in colours.windows(2) {
+            let contrast = (pair[1] + 0.05) / (pair[0] + 0.05);
+            assert!(contrast > 1.5, "{colours:?}");
+        }
+    }
 }

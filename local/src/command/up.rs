@@ -1,6 +1,10 @@
 //! `local up`: a world until Ctrl-C.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::{Args, value_parser};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -10,10 +14,12 @@ use crate::{
     executable,
     postgres::Settings,
     secrets_manager::{Retry, labels::Promotion},
-    world::{Options, World},
+    world::{Options, Ready, World},
 };
 
 /// Bring it all up, print one line of JSON when it is ready, and serve until Ctrl-C.
+///
+/// Where stderr is a terminal, it shows the lines to export in another one.
 ///
 /// Secrets rotate when they are told to, and by themselves when their schedule says so, on a clock that `local schedule
 /// --advance` moves. Tests in any language move the clock and break calls over HTTP, at /_local.
@@ -21,8 +27,9 @@ use crate::{
 #[command(after_help = "Examples:
   rotatectl local up                                 at http://127.0.0.1:4599
   rotatectl local up --port 0 --function bootstrap   on a free port, with a function of yours
-  rotatectl local up --attempts 5 --retry-interval 100s --cold-starts --promotion drops-pending
-                                                     as slow and as unpleasant as AWS may be
+  rotatectl local up --attempts 5 --retry-interval 100s --cold-starts \\
+    --promotion drops-pending                        as slow and as unpleasant as
+                                                     AWS may be
 
   export AWS_ENDPOINT_URL=http://127.0.0.1:4599 AWS_DEFAULT_REGION=us-east-1
   export AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x
@@ -71,9 +78,26 @@ pub(super) async fn run(arguments: UpArguments) -> Result<(), Error> {
     if let Some(token) = arguments.stage {
         world.secrets_manager().stage(world.single_user(), &token)?;
     }
-    print(&serde_json::to_string(&world.ready()).map_err(io::Error::from)?)?;
+    let ready = world.ready();
+    print(&serde_json::to_string(&ready).map_err(io::Error::from)?)?;
+    if io::stderr().is_terminal() {
+        // below the JSON, where a person sees it; who closed stderr does not need it
+        let _ = write!(io::stderr(), "{}", exports(&ready));
+    }
     stop.requested().await;
     Ok(())
+}
+
+/// The lines for another terminal, in which the AWS CLI and rotatectl then find this world.
+fn exports(ready: &Ready) -> String {
+    let (endpoint, region, ca_file) = (&ready.endpoint, ready.region, ready.ca_file.display());
+    format!(
+        "\nReady. In another terminal:\n\n\
+         export AWS_ENDPOINT_URL={endpoint} AWS_REGION={region} AWS_DEFAULT_REGION={region}\n\
+         export AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x\n\
+         export TLS_CA_FILE={ca_file}\n\n\
+         Ctrl-C ends it and leaves nothing behind.\n"
+    )
 }
 
 /// Ctrl-C and SIGTERM.

@@ -7,10 +7,10 @@ use serde::Serialize;
 /// Where everything is, as one line of JSON.
 #[derive(Debug, Serialize)]
 pub struct Ready {
-    pub(super) endpoint: String,
-    pub(super) region: &'static str,
+    pub(crate) endpoint: String,
+    pub(crate) region: &'static str,
     pub(super) function_arn: String,
-    pub(super) ca_file: PathBuf,
+    pub(crate) ca_file: PathBuf,
     pub(super) postgres: ReadyPostgres,
     pub(super) secrets: ReadySecrets,
 }

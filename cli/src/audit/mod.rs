@@ -1,0 +1,106 @@
+//! `rotatectl audit`: which secrets are not kept well.
+//!
+//! | file | what |
+//! |---|---|
+//! | `judge` | what the list says of a secret, without IO |
+//! | `readers` | whom a resource policy lets read it, without IO |
+//! | `gather` | asks Secrets Manager, which never reads a value |
+//! | `show` | the table and the summary |
+
+mod gather;
+mod judge;
+mod readers;
+mod show;
+
+use std::{io, process::ExitCode, time::Duration};
+
+use aws_config::SdkConfig;
+use clap::Args;
+use clap_complete::ArgValueCompleter;
+
+use crate::{
+    aws, complete,
+    secrets::{Named, Tag},
+    terminal,
+};
+
+/// Find secrets that are not kept well
+///
+/// It looks at every secret of the region, also at those that do not rotate, and
+/// prints a line for each finding. The exit code is 2 if something is found, and 3
+/// if nothing is and something could not be found out.
+///
+///   no-rotation           nothing rotates it
+///   overdue               it was due, and has not rotated
+///   unread                nobody has read it for 90 days: --unread-for
+///   no-customer-key       it is encrypted with aws/secretsmanager
+///   public                its resource policy lets everybody read it
+///   other-account         its resource policy lets another account read it
+///   name                  its name fits no pattern: --name-pattern
+///   replica-out-of-step   a replica is not in sync
+///
+/// It reads no value. It needs secretsmanager:ListSecrets and GetResourcePolicy, and
+/// DescribeSecret for secrets that have replicas.
+#[derive(Debug, Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "Examples:
+  rotatectl audit                               every secret of the region
+  rotatectl audit 'payments/*' --name-pattern 'payments/*/*'
+  rotatectl audit --ignore no-customer-key      all but this finding
+  rotatectl audit --json | jq -r '.findings[] | [.secret, .finding] | @tsv'"
+)]
+pub struct AuditArguments {
+    /// Only these: names, ARNs, or patterns with * and ?. Each must match a secret.
+    #[arg(add = ArgValueCompleter::new(complete::names))]
+    pub name: Vec<Named>,
+    /// Only secrets with this tag. Given several times, a secret must have all of them.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub tag: Vec<Tag>,
+    /// A secret that nobody has read for this long is unread. The service keeps the day of the last read.
+    #[arg(long, value_name = "TIME", default_value = "90d", value_parser = humantime::parse_duration)]
+    pub unread_for: Duration,
+    /// How a name should look, with * and ?. Given several times, a name must fit one of them.
+    #[arg(long, value_name = "PATTERN")]
+    pub name_pattern: Vec<String>,
+    /// Leave this finding out; may be given several times.
+    #[arg(long, value_name = "FINDING")]
+    pub ignore: Vec<Kind>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+pub use self::judge::Kind;
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A service of AWS.
+    #[error(transparent)]
+    Aws(#[from] aws::Error),
+    /// The result could not be written.
+    #[error("the result cannot be written ({0}): check where it goes")]
+    Output(#[from] io::Error),
+}
+
+/// Prints what was found, or JSON.
+///
+/// # Errors
+///
+/// The secrets cannot be listed, or one that was named is not there. What else cannot be read is left open, and noted.
+pub async fn run(configuration: &SdkConfig, arguments: AuditArguments) -> Result<ExitCode, Error> {
+    let report = gather::gather(configuration, &arguments).await?;
+    if arguments.json {
+        terminal::print_json(&report)?;
+    } else {
+        show::table(&report)?;
+    }
+    Ok(
+        match (report.findings.is_empty(), report.notes.is_empty()) {
+            (false, _) => ExitCode::from(2),
+            (true, false) => ExitCode::from(3),
+            (true, true) => ExitCode::SUCCESS,
+        },
+    )
+}

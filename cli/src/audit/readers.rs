@@ -1,0 +1,175 @@
+//! Whom a secret's resource policy lets read it.
+//!
+//! A condition may narrow a statement, and a Deny elsewhere may take it back: this lists who is named, and the finding says that a
+//! condition stands there.
+
+use serde_json::Value;
+
+use super::judge::Kind;
+use crate::policy::{fits, several};
+
+/// Reading is the one right that hands the value over; BatchGetSecretValue needs it too.
+const READ: &str = "secretsmanager:getsecretvalue";
+
+/// Someone whom a policy lets read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reader {
+    /// As the policy names it.
+    pub(super) principal: String,
+    /// Whether a condition narrows it.
+    pub(super) conditional: bool,
+}
+
+/// All whom the policy's statements let read, each once.
+pub(super) fn readers(policy: &Value) -> Vec<Reader> {
+    let mut readers = Vec::new();
+    for statement in several(&policy["Statement"]) {
+        if statement["Effect"] != "Allow" || !allows_reading(statement) {
+            continue;
+        }
+        let conditional = !statement["Condition"].is_null();
+        for principal in principals(statement) {
+            let reader = Reader {
+                principal,
+                conditional,
+            };
+            if !readers.contains(&reader) {
+                readers.push(reader);
+            }
+        }
+    }
+    readers
+}
+
+/// What is found in a reader, for a secret of this account.
+pub(super) fn judge(reader: &Reader, account: &str) -> Option<(Kind, String)> {
+    let Reader {
+        principal,
+        conditional,
+    } = reader;
+    let condition = match conditional {
+        true => ", under a condition",
+        false => "",
+    };
+    if principal == "*" {
+        return Some((Kind::Public, format!("everybody may read it{condition}")));
+    }
+    let of = account_of(principal)?;
+    let other = of != account;
+    other.then(|| {
+        (
+            Kind::OtherAccount,
+            format!("{principal} may read it{condition}"),
+        )
+    })
+}
+
+fn allows_reading(statement: &Value) -> bool {
+    let is_read = |value: &Value| {
+        let mut actions = several(value).filter_map(Value::as_str);
+        actions.any(|action| fits(&action.to_lowercase(), READ))
+    };
+    match &statement["NotAction"] {
+        Value::Null => is_read(&statement["Action"]),
+        but => !is_read(but),
+    }
+}
+
+fn principals(statement: &Value) -> Vec<String> {
+    let principal = &statement["Principal"];
+    if principal.is_null() {
+        // NotPrincipal: everybody but those
+        return vec!["*".to_owned()];
+    }
+    if let Some(text) = principal.as_str() {
+        return vec![text.to_owned()];
+    }
+    let kinds = principal.as_object().into_iter().flatten();
+    let names = kinds.flat_map(|(_, names)| several(names));
+    names.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Of an account's number or an ARN; none for a service, which acts for an account of its own.
+fn account_of(principal: &str) -> Option<&str> {
+    if principal.len() == 12 && principal.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(principal);
+    }
+    // arn:aws:iam::123456789012:role/name
+    let account = principal.strip_prefix("arn:")?.split(':').nth(3)?;
+    Some(account).filter(|account| !account.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const OWN: &str = "123456789012";
+
+    fn found(statement: Value) -> Vec<(&'static str, String)> {
+        let readers = readers(&json!({ "Statement": statement }));
+        let found = readers.iter().filter_map(|reader| judge(reader, OWN));
+        found.map(|(kind, detail)| (kind.name(), detail)).collect()
+    }
+
+    fn allow(principal: Value, action: Value) -> Value {
+        json!({ "Effect": "Allow", "Principal": principal, "Action": action, "Resource": "*" })
+    }
+
+    #[test]
+    fn everybody_and_another_account_are_found_and_ones_own_account_is_not() {
+        let read = || json!("secretsmanager:GetSecretValue");
+        let role = "arn:aws:iam::999999999999:role/reader";
+        assert_eq!(
+            found(allow(json!("*"), read())),
+            [("public", "everybody may read it".to_owned())]
+        );
+        assert_eq!(
+            found(allow(
+                json!({ "AWS": ["*", role] }),
+                json!("secretsmanager:*")
+            )),
+            [
+                ("public", "everybody may read it".to_owned()),
+                ("other-account", format!("{role} may read it")),
+            ]
+        );
+        assert_eq!(
+            found(allow(json!({ "AWS": "999999999999" }), json!("*"))).len(),
+            1
+        );
+        assert_eq!(
+            found(allow(
+                json!({ "AWS": format!("arn:aws:iam::{OWN}:root") }),
+                read()
+            )),
+            []
+        );
+        assert_eq!(
+            found(allow(json!({ "Service": "lambda.amazonaws.com" }), read())),
+            []
+        );
+    }
+
+    #[test]
+    fn a_condition_is_told_and_what_does_not_let_read_is_left_out() {
+        let mut narrowed = allow(json!("*"), json!(["secretsmanager:Get*"]));
+        narrowed["Condition"] = json!({ "StringEquals": { "aws:PrincipalOrgID": "o-1" } });
+        let detail = "everybody may read it, under a condition".to_owned();
+        assert_eq!(found(narrowed), [("public", detail)]);
+        assert_eq!(
+            found(allow(json!("*"), json!("secretsmanager:DescribeSecret"))),
+            []
+        );
+        let mut denied = allow(json!("*"), json!("*"));
+        denied["Effect"] = "Deny".into();
+        assert_eq!(found(denied), []);
+    }
+
+    #[test]
+    fn what_is_said_by_its_opposite_is_read_too() {
+        let but = json!({ "Effect": "Allow", "NotPrincipal": { "AWS": OWN }, "NotAction": "secretsmanager:Delete*" });
+        assert_eq!(found(but).len(), 1);
+    }
+}

@@ -1,0 +1,50 @@
+//! What became of each secret, as JSON.
+
+use serde::Serialize;
+
+/// All of them, in the order in which they ended.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    secrets: Vec<Told>,
+}
+
+/// One of them.
+#[derive(Debug, Serialize)]
+pub(super) struct Told {
+    pub(super) secret: String,
+    outcome: Outcome,
+    /// Why, where it was not rotated or that is not known.
+    error: Option<String>,
+}
+
+/// In a word that stays the same, for scripts.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Outcome {
+    /// Its rotation came to its end.
+    Rotated,
+    /// Its rotation has begun, or was under way.
+    Begun,
+    /// It was rotated lately, and left alone.
+    LeftAlone,
+    /// It would be rotated.
+    DryRun,
+    NotRotated,
+    NotKnown,
+}
+
+impl Report {
+    pub(super) fn new(secrets: Vec<Told>) -> Self {
+        Self { secrets }
+    }
+}
+
+impl Told {
+    pub(super) fn new(secret: &str, outcome: Outcome, error: Option<&str>) -> Self {
+        Self {
+            secret: secret.to_owned(),
+            outcome,
+            error: error.map(str::to_owned),
+        }
+    }
+}

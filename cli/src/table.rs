@@ -1,0 +1,154 @@
+//! Tables without lines that fit a terminal.
+//!
+//! No name is broken. Where the terminal is too narrow, columns are left out in a stated order, and long cells end with an ellipsis.
+
+use comfy_table::{Cell, Color, ColumnConstraint, Table, presets::NOTHING};
+use console::{measure_text_width, truncate_str};
+
+/// Between two columns.
+const GAP: usize = 2;
+/// A cell is not cut to less than this.
+const LEAST: usize = 16;
+
+/// What becomes of a column where the terminal is too narrow.
+#[derive(Clone, Copy, Debug)]
+pub enum Narrow {
+    /// It stays as it is.
+    Stays,
+    /// It is left out, the lowest number first.
+    Goes(u8),
+    /// Its cells are cut.
+    Cut,
+}
+
+/// The table as text, for a terminal of this width; whole where there is none.
+pub fn fitted(
+    columns: &[(&str, Narrow)],
+    mut rows: Vec<Vec<Cell>>,
+    width: Option<usize>,
+) -> String {
+    let widest = |column: usize, name: &str| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        let cells = cells.map(|cell| measure_text_width(&cell.content()));
+        cells.max().unwrap_or(0).max(measure_text_width(name))
+    };
+    let columns_with_widths = columns.iter().enumerate();
+    let columns_with_widths =
+        columns_with_widths.map(|(index, (name, narrow))| (*narrow, widest(index, name)));
+    let columns_with_widths: Vec<(Narrow, usize)> = columns_with_widths.collect();
+    let fit = fit(&columns_with_widths, width.unwrap_or(usize::MAX));
+    for row in &mut rows {
+        for (cell, fit) in row.iter_mut().zip(&fit) {
+            let text = cell.content();
+            if fit.is_some_and(|room| room < measure_text_width(&text)) {
+                *cell = Cell::new(truncate_str(&text, fit.unwrap_or(LEAST), "…"));
+            }
+        }
+    }
+    let mut table = Table::new();
+    table
+        .load_style(NOTHING)
+        .set_header(columns.iter().map(|(name, _)| *name))
+        .add_rows(rows)
+        // console alone decides what the terminal is, or its parts would disagree
+        .force_no_tty();
+    if console::colors_enabled() {
+        table.enforce_styling();
+    }
+    for (column, fit) in table.column_iter_mut().zip(fit) {
+        column.set_padding((0, 2));
+        if fit.is_none() {
+            column.set_constraint(ColumnConstraint::Hidden);
+        }
+    }
+    table.trim_fmt()
+}
+
+/// How wide each column is; none for one that is left out.
+fn fit(columns: &[(Narrow, usize)], width: usize) -> Vec<Option<usize>> {
+    let least = |(narrow, widest): &(Narrow, usize)| match narrow {
+        Narrow::Cut => LEAST.min(*widest),
+        Narrow::Stays | Narrow::Goes(_) => *widest,
+    };
+    let mut fit: Vec<Option<usize>> = columns.iter().map(|column| Some(least(column))).collect();
+    let needed = |fit: &[Option<usize>]| {
+        let shown = fit.iter().flatten();
+        shown
+            .map(|room| room + GAP)
+            .sum::<usize>()
+            .saturating_sub(GAP)
+    };
+    while needed(&fit) > width {
+        let shown = columns
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| fit[*index].is_some());
+        let next = shown.filter_map(|(index, (narrow, _))| match narrow {
+            Narrow::Goes(order) => Some((*order, index)),
+            Narrow::Stays | Narrow::Cut => None,
+        });
+        let Some((_, next)) = next.min() else { break };
+        fit[next] = None;
+    }
+    // what is left over goes to the cells that would be cut, from the left
+    let mut left = width.saturating_sub(needed(&fit));
+    for (room, (_, widest)) in fit.iter_mut().zip(columns) {
+        if let Some(room) = room {
+            let more = left.min(widest.saturating_sub(*room));
+            *room += more;
+            left -= more;
+        }
+    }
+    fit
+}
+
+/// Something that needs attention: red where colours are seen.
+pub fn alarming(text: impl ToString) -> Cell {
+    Cell::new(text).fg(Color::Red)
+}
+
+/// Something to keep an eye on: yellow where colours are seen.
+pub fn noteworthy(text: impl ToString) -> Cell {
+    Cell::new(text).fg(Color::Yellow)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Narrow::*, *};
+
+    const COLUMNS: [(&str, Narrow); 4] = [
+        ("SECRET", Stays),
+        ("AGE", Goes(2)),
+        ("EVERY", Goes(1)),
+        ("WHY", Cut),
+    ];
+
+    fn at(width: usize) -> String {
+        let row = ["orders/db", "40d", "30d", "the server rejects the password"];
+        fitted(&COLUMNS, vec![row.map(Cell::new).to_vec()], Some(width))
+    }
+
+    #[test]
+    fn a_table_that_fits_is_shown_whole_and_without_a_terminal_it_always_is() {
+        let whole =
+            "SECRET     AGE  EVERY  WHY\norders/db  40d  30d    the server rejects the password";
+        assert_eq!(at(54), whole);
+        let row = ["orders/db", "40d", "30d", "the server rejects the password"];
+        let rows = vec![row.map(Cell::new).to_vec()];
+        assert_eq!(fitted(&COLUMNS, rows, None), whole);
+    }
+
+    #[test]
+    fn long_cells_are_cut_first_then_columns_go_in_their_order_and_the_name_stays() {
+        assert_eq!(
+            at(45),
+            "SECRET     AGE  EVERY  WHY\norders/db  40d  30d    the server rejects th…"
+        );
+        assert_eq!(
+            at(32),
+            "SECRET     AGE  WHY\norders/db  40d  the server reje…"
+        );
+        assert_eq!(at(30), "SECRET     WHY\norders/db  the server rejects…");
+        assert_eq!(at(5), "SECRET     WHY\norders/db  the server reje…");
+    }
+}
