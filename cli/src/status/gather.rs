@@ -78,12 +78,12 @@ async fn versions(client: &Client, secrets: &mut [Secret]) -> Result<(), Error> 
     for secret in secrets.iter_mut().filter(|secret| secret.pending.is_some()) {
         secret.pending_since = secret.changed;
     }
+    // all of them: one that is refused ends the rest
+    for secret in secrets.iter_mut().filter(|secret| secret.is_unclear()) {
+        secret.unknown.insert(Field::CurrentSince);
+    }
     let pace = Pace::of_secrets_manager();
     let unclear = secrets.iter_mut().filter(|secret| secret.is_unclear());
-    let unclear = unclear.map(|secret| {
-        secret.unknown.insert(Field::CurrentSince);
-        secret
-    });
     stream::iter(unclear)
         .map(Ok)
         .try_for_each_concurrent(AT_ONCE, |secret| {
