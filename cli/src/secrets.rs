@@ -85,15 +85,20 @@ pub fn rotates(secret: &SecretListEntry) -> bool {
     secret.rotation_lambda_arn.is_some()
 }
 
-/// Every secret that has all the tags.
+/// What `keep` makes of every secret that has all the tags.
 ///
-/// The pages come one after the other: each is asked for with a token of the one before.
+/// The pages come one after the other: each is asked for with a token of the one before. Of ten thousand secrets none is held longer than
+/// its page, unless it is kept.
 ///
 /// # Errors
 ///
 /// A page cannot be read.
-pub async fn every(client: &Client, tags: &[Tag]) -> Result<Vec<SecretListEntry>, Error> {
-    let mut secrets = Vec::new();
+pub async fn every<T>(
+    client: &Client,
+    tags: &[Tag],
+    mut keep: impl FnMut(SecretListEntry) -> Option<T>,
+) -> Result<Vec<T>, Error> {
+    let mut kept = Vec::new();
     let mut pages = client
         .list_secrets()
         .set_filters(filters(tags))
@@ -102,10 +107,11 @@ pub async fn every(client: &Client, tags: &[Tag]) -> Result<Vec<SecretListEntry>
         .send();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| explain("secretsmanager:ListSecrets", error))?;
-        secrets.extend(page.secret_list.unwrap_or_default());
+        let secrets = page.secret_list.unwrap_or_default().into_iter();
+        let tagged = secrets.filter(|secret| tags.iter().all(|tag| has(secret, tag)));
+        kept.extend(tagged.filter_map(&mut keep));
     }
-    secrets.retain(|secret| tags.iter().all(|tag| has(secret, tag)));
-    Ok(secrets)
+    Ok(kept)
 }
 
 /// Whether each that was named is among those that were listed.
@@ -138,7 +144,7 @@ pub async fn describe(client: &Client, secret: &str) -> Result<DescribeSecretOut
     match described.map_err(|error| explain("secretsmanager:DescribeSecret", error)) {
         Err(Error::Absent { .. }) => {
             // without the right to list them, no other name is known
-            let listed = every(client, &[]).await.unwrap_or_default();
+            let listed = every(client, &[], Some).await.unwrap_or_default();
             Err(unknown(client, secret, &listed))
         }
         described => described,

@@ -7,7 +7,7 @@ mod common;
 
 use std::{net::Ipv4Addr, sync::Arc, time::Instant};
 
-use common::{at, json_of, run};
+use common::{at, run};
 use local::{
     invocation::{Invoke, Invoked},
     secrets_manager::SecretsManager,
@@ -59,7 +59,8 @@ async fn ten_thousand_secrets_are_listed_in_less_than_100_mb_and_what_is_overdue
         let began = Instant::now();
         let ran = run(at(&endpoint, arguments)).await.code(2);
         let took = began.elapsed();
-        let report = json_of(&ran);
+        // a child's peak counts what this process held when it started it, so no schema is compiled here
+        let report: Value = serde_json::from_slice(&ran.get_output().stdout).unwrap();
         let secrets = report["secrets"].as_array().unwrap();
         assert_eq!(secrets.len(), SECRETS);
         assert_eq!(secrets[0]["name"], overdue);

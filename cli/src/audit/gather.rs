@@ -49,7 +49,7 @@ pub(super) async fn gather(
     arguments: &AuditArguments,
 ) -> Result<Report, Error> {
     let client = Client::new(configuration);
-    let mut listed = secrets::every(&client, &arguments.tag).await?;
+    let mut listed = secrets::every(&client, &arguments.tag, Some).await?;
     secrets::check_named(&client, &arguments.name, &listed)?;
     listed.retain(|secret| secrets::is_named(&arguments.name, secret));
     let region = configuration.region().map(ToString::to_string);

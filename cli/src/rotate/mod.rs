@@ -172,13 +172,11 @@ async fn names(
     let mut names = arguments.secret.clone();
     if !arguments.tag.is_empty() {
         let client = Client::new(configuration);
-        let listed = secrets::every(&client, &arguments.tag).await?.into_iter();
-        let enabled = listed.filter(|secret| secret.rotation_enabled == Some(true));
-        names.extend(
-            enabled
-                .filter(secrets::rotates)
-                .filter_map(|secret| secret.name),
-        );
+        let rotated = secrets::every(&client, &arguments.tag, |secret| {
+            let rotates = secret.rotation_enabled == Some(true) && secrets::rotates(&secret);
+            secret.name.filter(|_| rotates)
+        });
+        names.extend(rotated.await?);
     }
     Ok(names)
 }

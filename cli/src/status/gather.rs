@@ -35,12 +35,17 @@ pub(super) async fn gather(
     arguments: &StatusArguments,
 ) -> Result<Report, Error> {
     let client = Client::new(configuration);
-    let mut secrets = Vec::new();
-    let listed = secrets::every(&client, &arguments.tag).await?;
+    let mut listed = Vec::new();
+    let secrets = secrets::every(&client, &arguments.tag, |secret| {
+        // what was named is looked for among all
+        if !arguments.name.is_empty() {
+            listed.push(secret.clone());
+        }
+        let is_chosen = secrets::rotates(&secret) && secrets::is_named(&arguments.name, &secret);
+        is_chosen.then(|| Secret::new(secret))
+    });
+    let mut secrets = secrets.await?;
     secrets::check_named(&client, &arguments.name, &listed)?;
-    let chosen = listed.into_iter().filter(secrets::rotates);
-    let chosen = chosen.filter(|secret| secrets::is_named(&arguments.name, secret));
-    secrets.extend(chosen.map(Secret::new));
     let now = SystemTime::now();
     // what is not allowed, or does not answer, must not hide the rest
     let mut notes = Vec::new();
