@@ -4,9 +4,7 @@ use std::{io, process::ExitCode, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::{
-    audit, aws, compromised, doctor, drill, init, operate, rotate, status, terminal::span,
-};
+use crate::{aws, compromised, doctor, drill, init, operate, report, rotate, terminal::span};
 
 /// One kind for each command, and what comes before any.
 #[derive(Debug, thiserror::Error)]
@@ -14,8 +12,7 @@ use crate::{
 #[expect(missing_docs, reason = "each is the error of the module of that name")]
 pub enum Error {
     Aws(#[from] aws::Error),
-    Status(#[from] status::Error),
-    Audit(#[from] audit::Error),
+    Report(#[from] report::Error),
     Rotate(#[from] rotate::Error),
     Operate(#[from] operate::Error),
     Compromised(#[from] compromised::Error),
@@ -45,8 +42,7 @@ impl Error {
     fn aws(&self) -> Option<&aws::Error> {
         match self {
             Self::Aws(error)
-            | Self::Status(status::Error::Aws(error))
-            | Self::Audit(audit::Error::Aws(error))
+            | Self::Report(report::Error::Aws(error))
             | Self::Rotate(rotate::Error::Aws(error))
             | Self::Operate(operate::Error::Aws(error))
             | Self::Doctor(doctor::Error::Aws(error))

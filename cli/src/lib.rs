@@ -29,6 +29,7 @@ pub mod operator;
 pub mod pace;
 mod policy;
 pub mod reference;
+pub mod report;
 pub mod retry;
 pub mod revoke;
 pub mod rollback;

@@ -7,6 +7,9 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval},
 };
 
+/// Requests under way at once: each waits for the network most of its time.
+pub const AT_ONCE: usize = 10;
+
 /// Hands out turns at a steady rate.
 #[derive(Debug)]
 pub struct Pace(Mutex<Interval>);

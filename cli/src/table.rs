@@ -32,16 +32,16 @@ pub fn fitted(
         let cells = cells.map(|cell| measure_text_width(&cell.content()));
         cells.max().unwrap_or(0).max(measure_text_width(name))
     };
-    let columns_with_widths = columns.iter().enumerate();
-    let columns_with_widths =
-        columns_with_widths.map(|(index, (name, narrow))| (*narrow, widest(index, name)));
-    let columns_with_widths: Vec<(Narrow, usize)> = columns_with_widths.collect();
-    let fit = fit(&columns_with_widths, width.unwrap_or(usize::MAX));
+    let numbered = columns.iter().enumerate();
+    let widths: Vec<(Narrow, usize)> = numbered
+        .map(|(index, (name, narrow))| (*narrow, widest(index, name)))
+        .collect();
+    let fit = fit(&widths, width.unwrap_or(usize::MAX));
     for row in &mut rows {
         for (cell, fit) in row.iter_mut().zip(&fit) {
             let text = cell.content();
-            if fit.is_some_and(|room| room < measure_text_width(&text)) {
-                *cell = Cell::new(truncate_str(&text, fit.unwrap_or(LEAST), "…"));
+            if let Some(room) = fit.filter(|room| *room < measure_text_width(&text)) {
+                *cell = Cell::new(truncate_str(&text, room, "…"));
             }
         }
     }

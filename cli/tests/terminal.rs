@@ -33,23 +33,35 @@ fn terminal_of(columns: u16) -> (OwnedFd, File) {
 }
 
 /// All that is shown until the command has ended.
-async fn shown(
+async fn shown(command: Command, (terminal, mut person): (OwnedFd, File), types: &str) -> String {
+    person.write_all(types.as_bytes()).unwrap();
+    shown_until(command, (terminal, person), None).await
+}
+
+/// The same; once these words are shown, the person presses Ctrl-C.
+async fn shown_until(
     mut command: Command,
     (terminal, mut person): (OwnedFd, File),
-    types: &str,
+    mut words: Option<&'static str>,
 ) -> String {
     command
         .env("TERM", "xterm")
         .stdin(terminal.try_clone().unwrap())
         .stderr(terminal.try_clone().unwrap())
         .stdout(terminal);
-    person.write_all(types.as_bytes()).unwrap();
     let watched = tokio::task::spawn_blocking(move || {
         let mut process = command.spawn().unwrap();
         drop(command); // its copy of the terminal, without which reading ends with the process
-        let mut shown = Vec::new();
+        let (mut shown, mut piece) = (Vec::new(), [0; 4096]);
         // Linux says EIO where others say that it is the end
-        let _ = person.read_to_end(&mut shown);
+        while let Ok(read @ 1..) = person.read(&mut piece) {
+            shown.extend_from_slice(&piece[..read]);
+            let text = String::from_utf8_lossy(&shown);
+            if words.take_if(|words| text.contains(*words)).is_some() {
+                let id = nix::unistd::Pid::from_raw(process.id().try_into().unwrap());
+                nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).unwrap();
+            }
+        }
         process.wait().unwrap();
         String::from_utf8_lossy(&shown).into_owned()
     });
@@ -209,7 +221,7 @@ async fn before_a_secret_is_made_the_operator_is_asked_and_may_decline() {
 async fn a_world_shows_the_lines_to_export_where_a_person_sees_them() {
     let function = ["local", "up", "--port", "0", "--function", "/bin/true"];
     let command = common::at("http://127.0.0.1:1", &function);
-    let seen = shown_until(command, terminal(), "Ctrl-C ends it").await;
+    let seen = shown_until(command, terminal(), Some("Ctrl-C ends it")).await;
     for line in [
         "export AWS_ENDPOINT_URL=http://127.0.0.1:",
         "export AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x",
@@ -217,35 +229,4 @@ async fn a_world_shows_the_lines_to_export_where_a_person_sees_them() {
     ] {
         assert!(seen.contains(line), "{line}: {seen}");
     }
-}
-
-/// All that is shown until these words are, upon which the person presses Ctrl-C.
-async fn shown_until(
-    mut command: Command,
-    (terminal, mut person): (OwnedFd, File),
-    words: &'static str,
-) -> String {
-    command
-        .env("TERM", "xterm")
-        .stdin(terminal.try_clone().unwrap())
-        .stderr(terminal.try_clone().unwrap())
-        .stdout(terminal);
-    let watched = tokio::task::spawn_blocking(move || {
-        let mut process = command.spawn().unwrap();
-        drop(command);
-        let (mut shown, mut piece) = (Vec::new(), [0; 4096]);
-        while let Ok(read @ 1..) = person.read(&mut piece) {
-            shown.extend_from_slice(&piece[..read]);
-            if String::from_utf8_lossy(&shown).contains(words) {
-                let id = nix::unistd::Pid::from_raw(process.id().try_into().unwrap());
-                nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).unwrap();
-                break;
-            }
-        }
-        let mut rest = Vec::new();
-        let _ = person.read_to_end(&mut rest);
-        process.wait().unwrap();
-        String::from_utf8_lossy(&shown).into_owned()
-    });
-    watched.await.unwrap()
 }

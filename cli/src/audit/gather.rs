@@ -17,12 +17,9 @@ use super::{
 };
 use crate::{
     aws::{Error, Place, explain},
-    pace::Pace,
+    pace::{AT_ONCE, Pace},
     secrets,
 };
-
-/// Requests under way at once: each waits for the network most of its time.
-const AT_ONCE: usize = 10;
 
 /// All that was found.
 #[derive(Debug, Serialize)]

@@ -12,16 +12,16 @@ mod judge;
 mod readers;
 mod show;
 
-use std::{io, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use aws_config::SdkConfig;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use crate::{
-    aws, complete,
+    complete,
+    report::{self, Error},
     secrets::{Named, Tag},
-    terminal,
 };
 
 /// Find secrets that are not kept well
@@ -73,17 +73,6 @@ pub struct AuditArguments {
 
 pub use self::judge::Kind;
 
-/// Why there is no report.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A service of AWS.
-    #[error(transparent)]
-    Aws(#[from] aws::Error),
-    /// The result could not be written.
-    #[error("the result cannot be written ({0}): check where it goes")]
-    Output(#[from] io::Error),
-}
-
 /// Prints what was found, or JSON.
 ///
 /// # Errors
@@ -91,11 +80,7 @@ pub enum Error {
 /// The secrets cannot be listed, or one that was named is not there. What else cannot be read is left open, and noted.
 pub async fn run(configuration: &SdkConfig, arguments: AuditArguments) -> Result<ExitCode, Error> {
     let report = gather::gather(configuration, &arguments).await?;
-    if arguments.json {
-        terminal::print_json(&report)?;
-    } else {
-        show::table(&report)?;
-    }
+    report::print(&report, arguments.json, show::table)?;
     Ok(
         match (report.findings.is_empty(), report.notes.is_empty()) {
             (false, _) => ExitCode::from(2),

@@ -19,12 +19,10 @@ use super::{
 use crate::{
     aws::{Error, explain},
     log::Log,
-    pace::Pace,
+    pace::{AT_ONCE, Pace},
     secrets::{self, CURRENT, Outline, overlap_until, text, time},
 };
 
-/// Requests under way at once: each waits for the network most of its time.
-const AT_ONCE: usize = 10;
 /// Secrets in one BatchGetSecretValue (quota).
 const BATCH: usize = 20;
 /// What failed earlier has either been overcome, or failed again since.

@@ -12,7 +12,7 @@ pub mod judge;
 mod secret;
 mod show;
 
-use std::{io, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use aws_config::SdkConfig;
 use clap::Args;
@@ -20,9 +20,9 @@ use clap_complete::ArgValueCompleter;
 
 use self::judge::State;
 use crate::{
-    aws, complete,
+    complete,
+    report::{self, Error},
     secrets::{Named, Tag},
-    terminal,
 };
 
 /// See which secrets are overdue or stuck, and why.
@@ -78,17 +78,6 @@ impl StatusArguments {
     }
 }
 
-/// Why there is no report.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A service of AWS.
-    #[error(transparent)]
-    Aws(#[from] aws::Error),
-    /// The result could not be written.
-    #[error("the result cannot be written ({0}): check where it goes")]
-    Output(#[from] io::Error),
-}
-
 /// Prints the table, or JSON.
 ///
 /// # Errors
@@ -96,11 +85,7 @@ pub enum Error {
 /// The secrets cannot be listed, or one that was named is not there. What else cannot be read is left open, and noted.
 pub async fn run(configuration: &SdkConfig, arguments: StatusArguments) -> Result<ExitCode, Error> {
     let report = gather::gather(configuration, &arguments).await?;
-    if arguments.json {
-        terminal::print_json(&report)?;
-    } else {
-        show::table(&report)?;
-    }
+    report::print(&report, arguments.json, show::table)?;
     Ok(if report.needs_attention() {
         ExitCode::from(2)
     } else {

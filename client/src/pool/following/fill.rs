@@ -92,11 +92,9 @@ impl<D: Driver> Shared<D> {
         };
         let _ = timeout(TAKEN_BACK, idle).await;
         // the server has no room for both
-        let at_once = self.one_for_one.load(SeqCst);
-        let over = if at_once {
-            Duration::ZERO
-        } else {
-            self.settings.drain
+        let over = match self.one_for_one.load(SeqCst) {
+            true => Duration::ZERO,
+            false => self.settings.drain,
         };
         self.put_in_place(&next, over);
         Ok(())
