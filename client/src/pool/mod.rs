@@ -87,10 +87,10 @@ impl Settings {
 
     /// For how long the old version's connections leave once the next pool is full; 2 seconds unless told.
     ///
-    /// In the first half requests go over to the new connections little by little: the first query of a new session costs
-    /// the server several times as much, so that all at once would wait for each other. In the second half the idle ones
-    /// close, one after another. After a login that was rejected, and where an old connection closes for each new one,
-    /// they leave at once.
+    /// In the first half requests go over to the new connections little by little. The first query of a new session costs
+    /// the server several times as much; if all sessions were new at once, requests would wait for each other. In the
+    /// second half the idle connections close, one after another. They leave at once after a rejected login, and where an
+    /// old connection closes for each new one.
     pub fn drain(self, drain: Duration) -> Self {
         Self { drain, ..self }
     }

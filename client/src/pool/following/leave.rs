@@ -14,14 +14,14 @@ use super::{Driver, Versioned, lock};
 
 /// The old version's pool, after the next one took its place.
 ///
-/// A new session's first queries cost the server several times as much, for its caches are cold. Were all requests to use
-/// new sessions at once, each would wait for the others' first queries. So they go over little by little.
+/// The first queries of a new session cost the server several times as much, because its caches are cold. If all requests
+/// used new sessions at once, each would wait for the others. So they go over little by little.
 pub(super) struct Leaving<D> {
     pub(super) old: Arc<Versioned<D>>,
     since: Instant,
-    /// For so long it serves, and for as long again its idle connections close.
+    /// It serves for this long. Then, over the same time again, its idle connections close.
     each: Duration,
-    /// Of those who found one idle, each has taken it before the next one looks.
+    /// Held from the look for an idle connection until it is taken.
     one_at_a_time: Mutex<()>,
 }
 
@@ -42,7 +42,7 @@ impl<D: Driver> Leaving<D> {
             return None;
         }
         let mut taken = pin!(self.old.pool.get());
-        // who asks the driver's pool too late waits; it takes an idle one when it is polled first
+        // the driver's pool takes an idle connection at the first poll; a caller that finds none there would wait
         let first = poll_fn(|context| {
             let _alone = lock(&self.one_at_a_time);
             let is_there = self.old.pool.holds().idle > 0;
