@@ -18,15 +18,15 @@ from moto.stepfunctions.responses import StepFunctionResponse
 
 import template
 
-PROVIDER = "5.100.0"  # the one to download where none is installed: what moto is known to serve
+PROVIDER = "5.100.0"  # downloaded if none is installed; moto is known to serve it
 
-# what Terraform asks of Step Functions, and moto does not have; test_restart.py runs the definition
+# operations of Step Functions that Terraform calls and moto does not have; test_restart.py runs the definition
 StepFunctionResponse.validate_state_machine_definition = lambda _: ActionResult({"result": "OK", "diagnostics": []})
 StepFunctionResponse.list_state_machine_versions = lambda _: ActionResult({"stateMachineVersions": []})
 
 
 def plugins():
-    """Where a provider stands that was installed beside Terraform; nothing if it is to be downloaded."""
+    """The folder of a provider that is installed beside Terraform; None if it has to be downloaded."""
     if folder := os.environ.get("TF_PLUGIN_DIR"):
         return folder
     for root in [pathlib.Path.home() / ".terraform.d", *map(pathlib.Path, ["/opt", "/usr/local", "/usr/share"])]:
@@ -86,7 +86,7 @@ class Terraform:
         (self.folder(folder) / "test.auto.tfvars.json").write_text(json.dumps(variables))
 
     def plan(self, folder, variables):
-        """What is to be, in the file `plan` for apply."""
+        """What will exist, in the file `plan` for apply."""
         self.write(folder, variables)
         self.done(folder, "plan", "-no-color", "-out=plan")
         return json.loads(self.done(folder, "show", "-json", "plan"))
@@ -98,7 +98,7 @@ class Terraform:
         self.done(folder, "destroy", "-auto-approve", "-no-color")
 
     def resources(self, folder):
-        """What stands, by address: the state's values."""
+        """The existing resources, by address: the state's values."""
         return by_address(json.loads(self.done(folder, "show", "-json"))["values"])
 
 

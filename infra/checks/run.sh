@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# run.sh TOOLS: what can be known of infra/ and of the workflows without AWS, one line a check. TOOLS has the folders actionlint, checkov
+# run.sh TOOLS: the checks of infra/ and of the workflows that need no AWS, one line a check. TOOLS has the folders actionlint, checkov
 # and infra.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 tools=$1
 export AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 PYTHONDONTWRITEBYTECODE=1 CHECKPOINT_DISABLE=1
-unset AWS_CA_BUNDLE # of the machine's own
+unset AWS_CA_BUNDLE # the machine's own setting
 
 logs=$(mktemp --directory)
 trap 'rm -rf "$logs"' EXIT
 
-check() { # WHAT COMMAND…: ok, skipped, or what it said
+check() { # NAME COMMAND…: prints ok, skipped, or the output
   local what=$1 log=$logs/$BASHPID
   shift
   if "$@" >"$log" 2>&1; then
@@ -46,7 +46,7 @@ template() {
   check "the restart of services on moto" tests test_restart
 }
 
-# Terraform starts its provider anew for each command, which takes seconds: so three at once
+# Terraform starts its provider for each command, which takes seconds: so three at once
 template &
 running=($!)
 if command -v terraform >/dev/null; then

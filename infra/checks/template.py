@@ -11,12 +11,12 @@ from samcli.lib.cfn_language_extensions.models import PseudoParameterValues
 from samcli.yamlhelper import yaml_parse
 
 INFRA = pathlib.Path(__file__).parent.parent
-EVERYTHING = json.loads((INFRA / "checks/everything.json").read_text())  # each parameter, with a value of its own
+EVERYTHING = json.loads((INFRA / "checks/everything.json").read_text())  # a value for each parameter
 SECRETS = EVERYTHING["SecretArns"]
-# The package stands in a bucket here, and in Terraform in a file. Who renders the template has one, unless it is given another.
+# The package is in a bucket here, and in a file in Terraform. A rendered template has this one, unless the test gives another.
 PACKAGE = {name: EVERYTHING[name] for name in ["PackageBucket", "PackageKey"]}
-# What neither SAM nor Terraform takes, and what both take: values of single parameters, and parameters that stand together. What
-# is refused so has the name that the message has.
+# What SAM and Terraform both refuse, and both accept: values of single parameters, and combinations. Each refused combination has the
+# name that its message has to contain.
 REFUSED, ACCEPTED = (json.loads((INFRA / f"checks/{name}.json").read_text()) for name in ["refused", "accepted"])
 OUTSIDE_OF_ANY_VPC = {"SecretArns": SECRETS[:1]}
 IN_A_VPC = OUTSIDE_OF_ANY_VPC | {
@@ -77,7 +77,7 @@ def plain(value):
 
 
 def refused(parameters, name="template.yaml"):
-    """What CloudFormation says against these parameters, before it makes anything; nothing if it lets them pass."""
+    """CloudFormation's errors for these parameters, before it makes anything; empty if it accepts them."""
     template = read(name)
     values = {key: text(parameter.get("Default", "")) for key, parameter in template["Parameters"].items()}
     values.update({key: text(value) for key, value in with_package(parameters, name).items()})
@@ -102,7 +102,7 @@ def refused(parameters, name="template.yaml"):
 
 
 def items(parameter, value):
-    """What CloudFormation holds against the pattern: of a list each item, without spaces around it."""
+    """What CloudFormation compares with the pattern: of a list each item, without spaces around it."""
     return [item.strip() for item in value.split(",")] if parameter["Type"] == "CommaDelimitedList" else [value]
 
 
@@ -134,7 +134,7 @@ def _holds(condition, values, conditions=None):
 
 
 def _finish(value):
-    """What only a stack knows: names and ARNs of resources."""
+    """Values that only a stack has: names and ARNs of resources."""
     if isinstance(value, list):
         return [_finish(item) for item in value]
     if not isinstance(value, dict):
@@ -152,7 +152,7 @@ def of_type(resources, kind):
 
 
 def as_list(value):
-    """What CloudFormation takes as a list of one."""
+    """A value as a list, as CloudFormation reads it."""
     return value if isinstance(value, list) else [value]
 
 

@@ -1,4 +1,4 @@
-"""The tables of a module's README, as terraform-docs writes them with infra/terraform/.terraform-docs.yml: it is not on PyPI."""
+"""The tables of a module's README, as terraform-docs writes them with infra/terraform/.terraform-docs.yml. (terraform-docs is not on PyPI.)"""
 
 import json
 import pathlib

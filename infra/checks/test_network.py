@@ -1,5 +1,5 @@
-"""The way to the databases and to Secrets Manager, and what waits for it. (moto says CREATE_COMPLETE and makes no schedule, so a
-stack there proves little.)"""
+"""The connection to the databases and to Secrets Manager, and what waits for it. (moto says CREATE_COMPLETE and makes no schedule,
+so a stack there proves little.)"""
 
 import unittest
 
@@ -93,7 +93,7 @@ class Network(template.Rendered):
         }
         self.assertEqual(template.refused({"SecretArns": ",".join(SECRETS)}), [])
         self.assertIn("SecretArns", "".join(template.refused({})))
-        self.assertIn("no way to Secrets Manager", "".join(template.refused(vpc)))
+        self.assertIn("cannot reach Secrets Manager", "".join(template.refused(vpc)))
         for way in [
             {"CreateSecretsManagerEndpoint": "true", "VpcCidr": "10.0.0.0/16"},
             {"EndpointSecurityGroupIds": "sg-0123456789abcdef1"},
@@ -101,9 +101,9 @@ class Network(template.Rendered):
         ]:
             self.assertEqual(template.refused(vpc | way), [])
             without_database = vpc | way | {"DatabaseSecurityGroupIds": ""}
-            self.assertIn("no way to the database", "".join(template.refused(without_database)))
+            self.assertIn("cannot reach the database", "".join(template.refused(without_database)))
             self.assertEqual(template.refused(without_database | {"DatabaseCidrs": "192.0.2.0/24"}), [])
-            self.assertIn("goes SubnetIds", "".join(template.refused(vpc | way | {"SubnetIds": ""})))
+            self.assertIn("needs SubnetIds", "".join(template.refused(vpc | way | {"SubnetIds": ""})))
         self.assertIn("VpcCidr", "".join(template.refused(vpc | {"CreateSecretsManagerEndpoint": "true"})))
         for name, value in vpc.items() | {("CreateSecretsManagerEndpoint", "true"), ("EndpointSecurityGroupIds", "sg-0123456789abcdef1")}:
             if name not in ["SecretArns", "VpcId"]:

@@ -1,4 +1,4 @@
-"""The pages of infra/: what they say is what there is. SNAPSHOTS=overwrite rewrites the tables of the modules' inputs."""
+"""The pages of infra/ match the files. SNAPSHOTS=overwrite rewrites the tables of the modules' inputs."""
 
 import os
 import re
@@ -28,7 +28,7 @@ def row(name):
 
 
 class Pages(unittest.TestCase):
-    def test_an_existing_secret_and_database_want_four_commands_and_five_parameters_beside_the_package(self):
+    def test_an_existing_secret_and_database_need_four_commands_and_five_parameters_beside_the_package(self):
         cloudformation, terraform = block("cloudformation"), block("terraform")
         parameters = [given(cloudformation), re.findall(r"-var '?(\w+)=", terraform[1])]
         self.assertEqual(row("commands"), (str(len(cloudformation)), str(len(terraform))))
@@ -51,7 +51,7 @@ class Pages(unittest.TestCase):
         self.assertEqual(set(given(block("cloudformation"))), set(enough))
         self.assertEqual(template.refused(enough), [])
 
-    def test_who_is_given_a_package_needs_no_rust(self):
+    def test_a_deployment_from_a_package_needs_no_rust(self):
         for kind in ["cloudformation", "terraform"]:
             for command in block(kind):
                 for word in ["cargo", "make", "build", "rust"]:
@@ -64,7 +64,7 @@ class Pages(unittest.TestCase):
         self.assertIn("secret-rotation-arm64.zip", block("cloudformation")[0])
         self.assertIn("-var package=secret-rotation-arm64.zip", block("terraform")[1])
 
-    def test_every_folder_that_is_named_is_there(self):
+    def test_every_named_folder_exists(self):
         for names in re.findall(r"(?m)^\| (`.*?) \|", README):
             for name in re.findall(r"`([^`]+)`", names):
                 self.assertTrue((template.INFRA / name).exists(), name)
@@ -82,7 +82,7 @@ class Pages(unittest.TestCase):
             if os.environ.get("SNAPSHOTS") == "overwrite":
                 (folder / "README.md").write_text(written)
                 page = written
-            self.assertEqual(page, written, "SNAPSHOTS=overwrite make test-infra writes it anew")
+            self.assertEqual(page, written, "SNAPSHOTS=overwrite make test-infra writes it again")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What can be set, within which bounds, and what the runbook says of it."""
+"""The parameters, their bounds, and the runbook's table of them."""
 
 import re
 import unittest
@@ -82,7 +82,7 @@ class Parameters(template.Rendered):
                     self.assertEqual(template.refused(base | given), [])
 
     def test_a_list_with_a_fixed_number_of_places_takes_no_more_than_these(self):
-        """Terraform takes any number of them, but of layers."""
+        """Terraform accepts any number of them, except of layers."""
         for name, base, item, most in [
             ("DatabaseSecurityGroupIds", IN_A_VPC, "sg-1", 4),
             ("DatabaseCidrs", IN_A_VPC, "192.0.2.0/24", 4),
@@ -117,7 +117,7 @@ class Parameters(template.Rendered):
         for name in [rule["Name"] for rule in rules] + [f"{longest}-age-check"]:  # Terraform's third rule
             self.assertLessEqual(len(name), 64, name)
 
-    def test_a_new_secret_is_guarded_from_deletion_unless_one_says_otherwise(self):
+    def test_a_new_secret_is_guarded_from_deletion_unless_the_guard_is_off(self):
         parameters = {"SecretName": "orders/db", "SecretDocument": '{"username": "orders"}'}
         guard = template.render(parameters, "secret.yaml")["Guard"]["Properties"]["ResourcePolicy"]["Statement"]
         self.assertEqual([(one["Effect"], one["Action"]) for one in guard], [("Deny", "secretsmanager:DeleteSecret")])

@@ -1,5 +1,5 @@
-"""Applications that read their secret only at start: which event restarts which services, with which rights, and what becomes
-of one that fails. The state machine runs on moto."""
+"""Applications that read their secret only at start: which event restarts which services, with which rights, and what happens
+when one fails. The state machine runs on moto."""
 
 import json
 import re
@@ -15,7 +15,7 @@ import template
 
 SECRETS = [f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{name}/db-AbCdEf" for name in ["orders", "stock"]]
 SERVICES = [f"arn:aws:ecs:us-east-1:123456789012:service/shop/{name}" for name in ["orders", "stock"]]
-EVENT = {  # as Secrets Manager's user guide has it
+EVENT = {  # from Secrets Manager's user guide
     "version": "0",
     "detail-type": "Secret Label Updated",
     "source": "aws.secretsmanager",

@@ -1,4 +1,4 @@
-"""Who may do what, as CloudFormation would see it."""
+"""The rights of each role, as CloudFormation would see them."""
 
 import json
 import re
@@ -8,7 +8,7 @@ import template
 from template import EVERYTHING, SECRETS, as_list, of_type
 
 POLICIES = ["FunctionRole", "OperatorPolicy", "ApplicationPolicyarnawssecretsmanageruseast1123456789012secretordersdbAbCdEf"]
-# where AWS allows nothing narrower; the reasons stand in the template beside each
+# where AWS allows nothing narrower; the template has the reason beside each
 STARS = {
     "ListTheSecretsForTheAgeCheck", "ListTheSecrets", "AskForManyAtOnce", "FindWhoRead", "LetLambdaJoinTheVpc", "KeepTheVpcFromTheCode"
 }
@@ -81,7 +81,7 @@ class Rights(template.Rendered):
                 self.assertLess(len(json.dumps(template.statements(resource), separators=(",", ":"))), 10240)
             if resource["Type"] == "AWS::Events::Rule":
                 self.assertLess(len(json.dumps(resource["Properties"]["EventPattern"])), 2048)
-        # what remains: a parameter has 4,096 characters
+        # the remaining limit: a parameter has 4,096 characters
         arn = len(secrets[0]) + 1
         self.assertGreaterEqual(4096 // arn, 40)
         runbook = (template.INFRA.parent / "docs/operations.md").read_text()
@@ -135,7 +135,7 @@ class Rights(template.Rendered):
         for name, role in of_type(self.full, "AWS::IAM::Role").items():
             self.assertEqual(role["PermissionsBoundary"], EVERYTHING["PermissionsBoundaryArn"], name)
 
-    def test_applications_policies_are_put_out(self):
+    def test_applications_policies_are_outputs(self):
         outputs = template.rendered({"SecretArns": SECRETS})["Outputs"]
         policies = [name for name, item in self.full.items() if name.startswith("ApplicationPolicy")]
         put_out = [value["Value"]["Fn::GetAtt"][0] for name, value in outputs.items() if name.startswith("ApplicationPolicyArn")]

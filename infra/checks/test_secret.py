@@ -34,14 +34,14 @@ class Secret(OnMoto):
         self.terraform.done(FOLDER, "apply", "-auto-approve", "-no-color", *arguments)
 
     def current(self):
-        return self.store.get_secret_value(SecretId=self.name, VersionStage="AWSCURRENT")  # moto looks for it only if asked
+        return self.store.get_secret_value(SecretId=self.name, VersionStage="AWSCURRENT")  # moto checks the stage only if it is named
 
     def rotate(self, times):
         for number in range(times):
             value = json.dumps(DOCUMENT | {"password": f"rotated {number}"})
             current = self.current()["VersionId"]
             pending = self.store.put_secret_value(SecretId=self.name, SecretString=value, VersionStages=["AWSPENDING"])
-            # not by the put alone: there moto takes every label off the version that was current
+            # not with the put alone: it makes moto take every label off the version that was current
             self.store.update_secret_version_stage(
                 SecretId=self.name,
                 VersionStage="AWSCURRENT",
@@ -50,7 +50,7 @@ class Secret(OnMoto):
             )
 
     def purge(self, version):
-        """As Secrets Manager does with versions without a label, when there are about a hundred."""
+        """Purges versions without a label, as Secrets Manager does at about a hundred."""
         del get_backend("secretsmanager")[ACCOUNT][template.REGION].secrets[self.name].versions[version]
 
     def changes(self):
@@ -90,7 +90,7 @@ class Secret(OnMoto):
             self.assertEqual(self.current()["VersionId"], current["VersionId"], rotations)
 
     def refused(self, **changes):
-        """What a plan with these values says against them. Given in the file, a value's own line would be shown."""
+        """A plan's errors for these values. If the file held them, Terraform would show a value's own line."""
         self.terraform.env |= {f"TF_VAR_{name}": value for name, value in changes.items()}
         self.terraform.write(FOLDER, {name: value for name, value in self.variables.items() if name not in changes})
         result = self.terraform.run(FOLDER, "plan", "-no-color")

@@ -18,7 +18,7 @@ def snake(name):
 
 
 def cases():
-    """What is to be refused, with the variable that says so, and what is to be taken: in Terraform's words."""
+    """What must be refused, with the variable that says so, and what must be accepted: as Terraform variables."""
     types = {name: body["type"] for name, body in terraform_docs.blocks(template.INFRA / "terraform", "variable").items()}
 
     def case(given, because=None):
@@ -40,7 +40,7 @@ def cases():
 
 
 def tidy(alarm):
-    """Without what CloudWatch adds to an alarm and what it does not order."""
+    """An alarm without the fields that CloudWatch adds, and with its metrics in order."""
     alarm = {**alarm, "Threshold": float(alarm["Threshold"])}
     if metrics := alarm.get("Metrics"):
         metrics = sorted(metrics, key=lambda metric: metric["Id"])
@@ -78,7 +78,7 @@ class Module(OnMoto):
         cls.secrets = [service.create_secret(Name=f"{name}/db", SecretString=document)["ARN"] for name in NAMES]
         administrator = service.create_secret(Name="admin", SecretString=document)["ARN"]
 
-        # the same values for both, in the words of each
+        # the same values for both, in the form of each
         cls.parameters = EVERYTHING | {
             "SecretArns": cls.secrets,
             "AdministratorSecretArns": [administrator],
@@ -108,13 +108,13 @@ class Module(OnMoto):
         }
         cls.example = cls.terraform.plan("examples/new-secret", example)
         cls.sam = template.render(cls.parameters)
-        # moto forgets a rotation's rules: they are looked at in the plan
+        # moto forgets a rotation's rules: the test reads them from the plan
         cls.planned = by_address(cls.terraform.plan("", cls.variables)["planned_values"])
         cls.terraform.apply("")
         cls.state = cls.terraform.resources("")
 
     def same(self, theirs, ours):
-        """Equal but for the names that each gives its own resources."""
+        """Equal except for the names that each gives its own resources."""
         names = {
             self.state["aws_iam_role.function"]["name"]: "${FunctionRole}",
             self.state["aws_sns_topic.alarms"]["arn"]: "Topic",
@@ -267,17 +267,17 @@ class Module(OnMoto):
         for changes, words in [
             (
                 ["create_secrets_manager_endpoint=false", "endpoint_security_group_ids=[]", "api_cidr=", "vpc_cidr="],
-                "no way to Secrets Manager",
+                "cannot reach Secrets Manager",
             ),
-            (["database_security_group_ids=[]", "database_cidrs=[]", "vpc_cidr="], "no way to the database"),
-            (["subnet_ids=[]", "vpc_cidr="], "in a VPC by its subnets"),
+            (["database_security_group_ids=[]", "database_cidrs=[]", "vpc_cidr="], "cannot reach the database"),
+            (["subnet_ids=[]", "vpc_cidr="], "they put the function into the VPC"),
         ]:
             arguments = [f"-var={change}" for change in changes]
             result = self.terraform.run("", "plan", "-no-color", "-refresh=false", *arguments)
             self.assertNotEqual(result.returncode, 0)
             said = " ".join(result.stderr.replace("│", " ").split())
             self.assertIn(words, said)
-            self.assertIn("the endpoint lets nobody in", said)
+            self.assertIn("otherwise it admits no one", said)
 
     def test_what_the_template_refuses_and_takes_is_refused_and_taken_here_too(self):
         """As one `terraform test` of the variables alone: without a provider, hundreds of plans take seconds."""
@@ -294,7 +294,7 @@ class Module(OnMoto):
         lines = map(json.loads, self.terraform.run("variables", "test", "-json").stdout.splitlines())
         ended = [line["test_run"] for line in lines if line["type"] == "test_run" and line["test_run"]["progress"] == "complete"]
         status = {run["run"]: run["status"] for run in ended}
-        # after the first that is wrong the rest is skipped
+        # after the first wrong case Terraform skips the rest
         wrong = [json.dumps(case) for number, case in enumerate(tried) if status[f"case_{number}"] not in ["pass", "skip"]]
         self.assertEqual("\n".join(wrong), "")
         self.assertEqual(set(status.values()), {"pass"})
@@ -305,7 +305,7 @@ class Module(OnMoto):
         self.terraform.done("", "test", "-no-color")
 
     def test_rules_for_what_the_plan_does_not_know_yet_are_made_once_it_is_known(self):
-        function = "module.later.aws_lambda_function.function"  # and what it needs; moto rotates no secret without a value
+        function = "module.later.aws_lambda_function.function"  # and its dependencies; moto rotates no secret without a value
         self.terraform.done("tests/beside", "apply", "-auto-approve", "-no-color", f"-target={function}")
         group = self.terraform.done("tests/beside", "state", "show", "-no-color", "module.later.aws_security_group.function[0]")
         self.assertEqual(group.count("description      ="), 7, group)
@@ -361,13 +361,13 @@ class Module(OnMoto):
 
         self.terraform.destroy("examples/new-secret")
         after = self.standing()
-        self.assertEqual(after["logs"] - before["logs"], {"/aws/lambda/secret-rotation"}, "the log outlives it")
+        self.assertEqual(after["logs"] - before["logs"], {"/aws/lambda/secret-rotation"}, "the log outlives the module")
         self.assertEqual(after["secrets"], before["secrets"], "it can be restored for thirty days")
         for kind in ["alarms", "roles", "policies", "groups", "functions", "rules", "topics"]:
             self.assertEqual(after[kind], before[kind])
 
     def standing(self):
-        """What is there, by kind."""
+        """The existing resources, by kind."""
         return {
             "logs": {item["logGroupName"] for item in self.aws("logs").describe_log_groups()["logGroups"]},
             "secrets": {item["ARN"] for item in self.aws("secretsmanager").list_secrets()["SecretList"]},

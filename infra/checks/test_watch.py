@@ -1,4 +1,4 @@
-"""Who is told of what, and what is shown."""
+"""The alarms, who gets them, and the dashboard."""
 
 import json
 import re
@@ -9,22 +9,22 @@ from template import EVERYTHING, of_type
 
 
 class Watch(template.Rendered):
-    def test_every_alarm_tells_the_topic_and_has_its_section_in_the_runbook(self):
+    def test_every_alarm_notifies_the_topic_and_has_its_section_in_the_runbook(self):
         runbook = (template.INFRA.parent / "docs/operations.md").read_text()
         alarms = of_type(self.full, "AWS::CloudWatch::Alarm")
         self.assertEqual(len(alarms), 9)
         for alarm in alarms.values():
             self.assertEqual(alarm["AlarmActions"], ["Topic"])
-            # of an event that did not come again nobody says OK: it would read as if all were well
+            # an alarm on events sends no OK: people would read it as a success
             of_a_state = alarm.get("MetricName") in ["Overdue"] or "oldest-age" in alarm["AlarmName"]
             self.assertEqual("OKActions" in alarm, of_a_state, alarm["AlarmName"])
-            # nothing rings before there is anything to look at
+            # no alarm rings before there is data
             self.assertNotEqual(alarm["TreatMissingData"], "breaching")
             section = alarm["AlarmName"].removeprefix("rotation-test-")
             self.assertTrue(alarm["AlarmDescription"].endswith(f". docs/operations.md, {section}"))
             self.assertRegex(runbook, rf"(?m)^### {section}$")
 
-    def test_an_age_check_that_ends_is_told(self):
+    def test_an_age_check_that_stops_raises_an_alarm(self):
         alarm = self.full["AgeCheckAlarm"]["Properties"]
         self.assertEqual((alarm["TreatMissingData"], alarm["InsufficientDataActions"]), ("missing", ["Topic"]))
 

@@ -1,20 +1,20 @@
-# The function, who may invoke it, and when. The variables and what stands are those of infra/sam/template.yaml.
+# The function, who may invoke it, and when. The variables and the resources are those of infra/sam/template.yaml.
 
 locals {
   account = data.aws_caller_identity.this.account_id
-  region  = data.aws_region.this.id # not name, which the provider gave up with version 6
-  # put together, as the role's policy names the function that is made with the role
+  region  = data.aws_region.this.id # not name, which the provider removed in version 6
+  # built here, because the role's policy names the function, which needs the role
   function_arn = "arn:${data.aws_partition.this.partition}:lambda:${local.region}:${local.account}:function:${var.function_name}"
   all_secrets  = "arn:${data.aws_partition.this.partition}:secretsmanager:${local.region}:${local.account}:secret:*"
-  # not by vpc_id, nor by how many subnets there are, for what is made beside this is not known to the plan. Without a VPC there is
-  # neither of these, and in one there has to be.
+  # not vpc_id and not the number of subnets, because the plan may not know resources of the same configuration yet. Without a VPC
+  # neither of these is set; in a VPC one has to be.
   in_vpc = length(var.database_security_group_ids) + length(var.database_cidrs) > 0
 }
 
 resource "aws_cloudwatch_log_group" "function" {
   name              = "/aws/lambda/${var.function_name}"
   retention_in_days = var.log_retention_days
-  skip_destroy      = true # what happened outlives the function
+  skip_destroy      = true # the log outlives the function
   tags              = var.tags
 }
 
@@ -70,10 +70,10 @@ resource "aws_lambda_function" "function" {
     }
   }
 
-  depends_on = [aws_iam_role_policy.function] # Lambda tries the role's rights on the VPC
+  depends_on = [aws_iam_role_policy.function] # Lambda checks the role's rights on the VPC
 }
 
-# Secrets Manager of this account, and of no other.
+# Only Secrets Manager of this account.
 resource "aws_lambda_permission" "secrets_manager" {
   statement_id   = "SecretsManager"
   function_name  = aws_lambda_function.function.function_name
@@ -93,7 +93,7 @@ resource "aws_secretsmanager_secret_rotation" "secret" {
     duration            = var.schedule_window == "" ? null : var.schedule_window
   }
 
-  # a schedule has the function try the way
+  # a new schedule runs testSecret
   depends_on = [
     aws_lambda_permission.secrets_manager,
     aws_vpc_endpoint.service,
@@ -107,7 +107,7 @@ resource "aws_secretsmanager_secret_rotation" "secret" {
 # The age check.
 resource "aws_cloudwatch_event_rule" "age_check" {
   name                = "${var.function_name}-age-check"
-  description         = "Has the function look whether a secret is overdue"
+  description         = "Runs the age check, which looks for overdue secrets"
   schedule_expression = "rate(1 hour)"
   tags                = var.tags
 }

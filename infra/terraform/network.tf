@@ -1,4 +1,4 @@
-# The network: out to the databases' ports and to Secrets Manager, and nowhere else.
+# The function reaches the databases' ports and Secrets Manager, and nothing else.
 
 locals {
   makes_endpoint = var.create_secrets_manager_endpoint || var.create_kms_endpoint
@@ -6,7 +6,7 @@ locals {
     var.create_secrets_manager_endpoint ? { secretsmanager = "Secrets Manager" } : {},
     var.create_kms_endpoint ? { kms = "KMS" } : {},
   )
-  # by number, for a group that is made beside this has no ID yet
+  # by number, because a group of the same configuration has no ID yet
   port_of         = [for index in range(max(length(var.database_security_group_ids), length(var.database_cidrs))) : var.database_ports[length(var.database_ports) == 1 ? 0 : index]]
   database_groups = { for index, group in var.database_security_group_ids : "database_${index + 1}" => { group = group, port = local.port_of[index] } }
   egress = concat(
@@ -20,8 +20,8 @@ locals {
   )
 }
 
-# The rules stand within the group: a rule of its own would have to be known to the plan, and what is made beside this is not. They
-# take the place of the rule that lets everything out, which a new group has.
+# The rules are inside the group: the plan would have to know a separate rule, and may not know resources of the same configuration.
+# They replace a new group's default rule, which allows everything out.
 resource "aws_security_group" "function" {
   count       = local.in_vpc ? 1 : 0
   name_prefix = var.function_name
@@ -29,7 +29,7 @@ resource "aws_security_group" "function" {
   vpc_id      = var.vpc_id
   tags        = var.tags
 
-  # one value and no blocks: how many blocks there are would have to be known too
+  # one value and no blocks: the plan would have to know the number of blocks
   egress = [for rule in local.egress : {
     description      = rule.description
     protocol         = rule.protocol
@@ -69,7 +69,7 @@ resource "aws_vpc_security_group_ingress_rule" "existing_endpoint" {
   tags                         = var.tags
 }
 
-# It lets the whole VPC in: with private DNS everybody's calls in it go this way, the applications' too.
+# The whole VPC may use it: with private DNS every call in the VPC goes to it, the applications' too.
 resource "aws_security_group" "endpoint" {
   count       = local.makes_endpoint ? 1 : 0
   name_prefix = "${var.function_name}-endpoint"

@@ -1,4 +1,4 @@
-# Who may do what. The reasons stand in infra/sam/template.yaml, statement by statement; a test compares the two.
+# The rights of each role. infra/sam/template.yaml has the reason of each statement; a test compares the two.
 
 locals {
   boundary            = var.permissions_boundary_arn == "" ? null : var.permissions_boundary_arn
@@ -37,7 +37,7 @@ locals {
       Sid      = "ListTheSecretsForTheAgeCheck"
       Effect   = "Allow"
       Action   = "secretsmanager:ListSecrets"
-      Resource = "*" # the action knows no resource
+      Resource = "*" # the action has no resource
     }],
     [{
       Sid      = "WriteTheLog"
@@ -56,7 +56,7 @@ locals {
         "ec2:AssignPrivateIpAddresses",
         "ec2:UnassignPrivateIpAddresses",
       ]
-      Resource = "*" # Lambda asks before there is an interface
+      Resource = "*" # Lambda checks before an interface exists
     }],
     !local.in_vpc ? [] : [{
       Sid       = "KeepTheVpcFromTheCode"
@@ -72,7 +72,7 @@ locals {
       Sid      = "ListTheSecrets"
       Effect   = "Allow"
       Action   = "secretsmanager:ListSecrets"
-      Resource = "*" # the action knows no resource
+      Resource = "*" # the action has no resource
     }],
     [{
       Sid    = "SeeAndMendTheLabels"
@@ -104,7 +104,7 @@ locals {
       Sid      = "AskForManyAtOnce"
       Effect   = "Allow"
       Action   = "secretsmanager:BatchGetSecretValue"
-      Resource = "*" # the action knows no resource
+      Resource = "*" # the action has no resource
     }],
     !(var.operator_reads_values && local.with_administrators) ? [] : [{
       Sid      = "ReadTheAdministrators"
@@ -126,7 +126,7 @@ locals {
       Sid      = "FindWhoRead"
       Effect   = "Allow"
       Action   = "cloudtrail:LookupEvents"
-      Resource = "*" # the action knows no resource
+      Resource = "*" # the action has no resource
     }],
     [{
       Sid      = "InvokeAndInspectTheFunction"
@@ -178,7 +178,7 @@ resource "aws_iam_role_policy" "function" {
   policy = jsonencode({ Version = "2012-10-17", Statement = local.function_statements })
 }
 
-# For the role of the application that uses the secret: this one, and nothing else of it.
+# For the role of the application: it reads this secret, and nothing else.
 resource "aws_iam_policy" "application" {
   for_each    = var.secret_arns
   name_prefix = substr(replace("${var.function_name}-${each.key}", "/[^a-zA-Z0-9+=,.@_-]/", "-"), 0, 100)

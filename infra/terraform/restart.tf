@@ -1,5 +1,4 @@
-# Applications that read their secret only at start: ECS services are restarted when AWSCURRENT has moved. The reasons stand in
-# infra/sam/template.yaml.
+# Restarts ECS services that read their secret only at start, when AWSCURRENT has moved. infra/sam/template.yaml has the reasons.
 
 locals {
   restarts = length(var.restart_ecs_services) > 0 ? 1 : 0
@@ -146,7 +145,7 @@ resource "aws_iam_role_policy" "restart" {
 resource "aws_cloudwatch_metric_alarm" "restart" {
   count               = local.restarts
   alarm_name          = "${var.function_name}-restart"
-  alarm_description   = "An ECS service was not restarted, and goes on with the old password. docs/operations.md, restart"
+  alarm_description   = "An ECS service was not restarted, and still uses the old password. docs/operations.md, restart"
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   evaluation_periods  = 1

@@ -1,19 +1,19 @@
-# The parameters of infra/sam/template.yaml, by the same names, with the same defaults and bounds. At the end are two others: the package,
-# which the template takes from a bucket and this module from a file, and the tags.
+# The parameters of infra/sam/template.yaml, with the same names, defaults and bounds. Two others are at the end: the package, which the
+# template takes from a bucket and this module from a file, and the tags.
 
 variable "function_name" {
-  description = "Also names the log group, the alarms and the dashboard. 54 characters at most."
+  description = "The function's name, also used for the log group, the alarms and the dashboard. 54 characters at most."
   type        = string
   default     = "secret-rotation"
   nullable    = false
   validation {
     condition     = can(regex("^([a-zA-Z0-9-_]{1,54})$", var.function_name))
-    error_message = "Letters, digits, - and _, 54 at most; EventBridge takes ten more, for the rules named after it."
+    error_message = "Letters, digits, - and _, 54 at most; the names of the EventBridge rules add ten, and 64 is their limit."
   }
 }
 
 variable "secret_arns" {
-  description = "Full ARNs of the secrets to rotate, with the six characters that the service appended, each by a name of your choice."
+  description = "Full ARNs of the secrets to rotate, with the six characters that the service appended, each under a name of your choice."
   type        = map(string)
   nullable    = false
   validation {
@@ -31,7 +31,7 @@ variable "secret_arns" {
 }
 
 variable "administrator_secret_arns" {
-  description = "Full ARNs of the secrets that masterarn names, which the function only reads."
+  description = "Full ARNs of the secrets that masterarn names. The function only reads these."
   type        = list(string)
   default     = []
   nullable    = false
@@ -42,29 +42,29 @@ variable "administrator_secret_arns" {
 }
 
 variable "kms_key_arns" {
-  description = "The customer's keys under which these secrets stand; none for aws/secretsmanager."
+  description = "The customer's keys of these secrets; empty for aws/secretsmanager."
   type        = list(string)
   default     = []
   nullable    = false
   validation {
     condition     = alltrue([for item in var.kms_key_arns : can(regex("^(arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+)$", item))])
-    error_message = "ARNs of keys; IAM does not know the key behind an alias."
+    error_message = "ARNs of keys, not aliases; IAM does not know the key behind an alias."
   }
 }
 
 variable "schedule_expression" {
-  description = "When each secret rotates in UTC, such as rate(30 days) or cron(0 3 ? * SUN *). Every four hours at most."
+  description = "When each secret rotates, in UTC, such as rate(30 days) or cron(0 3 ? * SUN *). At most once in four hours."
   type        = string
   default     = "rate(30 days)"
   nullable    = false
   validation {
     condition     = can(regex("^(rate\\((([4-9]|[1-9][0-9]{1,2}) hours|1 day|([2-9]|[1-9][0-9]{1,2}) days)\\)|cron\\(0 ((1?[0-9]|2[0-3])|(1?[0-9]|2[0-3])?/([4-9]|1[0-9]|2[0-3])) ((\\*|L|([1-9]|[12][0-9]|3[01])([-/,]([1-9]|[12][0-9]|3[01]))*) (\\*|([1-9]|1[0-2]|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)([-/,]([1-9]|1[0-2]|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC))*) \\?|\\? (\\*|([1-9]|1[0-2]|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)([-/,]([1-9]|1[0-2]|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC))*) (\\*|L|([1-7]|SUN|MON|TUE|WED|THU|FRI|SAT)(L|#[1-5])?([-/,]([1-7]|SUN|MON|TUE|WED|THU|FRI|SAT)(L|#[1-5])?)*)) \\*\\))$", var.schedule_expression))
-    error_message = "Give rate(4 hours) to rate(999 hours), rate(1 day) to rate(999 days), or cron(0 HOURS DAY MONTH WEEKDAY *) such as cron(0 3 ? * SUN *); one of DAY and WEEKDAY is a ?, and HOURS is one hour, or 8/12 for every twelve from 8:00, four at least."
+    error_message = "Give rate(4 hours) to rate(999 hours), rate(1 day) to rate(999 days), or cron(0 HOURS DAY MONTH WEEKDAY *) such as cron(0 3 ? * SUN *); one of DAY and WEEKDAY is a ?, and HOURS is one hour, or 8/12 for every twelve hours from 8:00, four hours at least."
   }
 }
 
 variable "schedule_window" {
-  description = "How long after that time a rotation may begin, such as 3h, within the same UTC day and before the next one; none for Secrets Manager's own choice."
+  description = "How long after that time a rotation may begin, such as 3h, within the same UTC day and before the next rotation; empty for Secrets Manager's own choice."
   type        = string
   default     = ""
   nullable    = false
@@ -82,7 +82,7 @@ variable "rotate_immediately" {
 }
 
 variable "memory_size" {
-  description = "MB."
+  description = "Memory in MB."
   type        = number
   default     = 256
   nullable    = false
@@ -104,7 +104,7 @@ variable "timeout" {
 }
 
 variable "reserved_concurrency" {
-  description = "Executions kept for the function, and its limit; -1 for the account's. Rotations beyond it are throttled."
+  description = "Executions reserved for the function, which is also its limit; -1 for the account's limit. Lambda throttles rotations above it."
   type        = number
   default     = -1
   nullable    = false
@@ -126,7 +126,7 @@ variable "log_retention_days" {
 }
 
 variable "log_level" {
-  description = "What the log holds."
+  description = "The least severe level that is logged."
   type        = string
   default     = "INFO"
   nullable    = false
@@ -137,7 +137,7 @@ variable "log_level" {
 }
 
 variable "overlap_window" {
-  description = "How long the old one of two users logs in after a rotation."
+  description = "How long the old one of two users can log in after a rotation."
   type        = string
   default     = "24h"
   nullable    = false
@@ -148,7 +148,7 @@ variable "overlap_window" {
 }
 
 variable "password_length" {
-  description = "Characters of a new password."
+  description = "Characters in a new password."
   type        = number
   default     = 32
   nullable    = false
@@ -159,7 +159,7 @@ variable "password_length" {
 }
 
 variable "exclude_characters" {
-  description = "What no password has."
+  description = "Characters that no password has."
   type        = string
   default     = "\\:/@\"'"
   nullable    = false
@@ -194,14 +194,14 @@ variable "exclude_lowercase" {
 }
 
 variable "require_each_included_type" {
-  description = "Whether each password has one of every kind of character that is not excluded."
+  description = "Whether each password has at least one character of every kind that is not excluded."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "password_characters" {
-  description = "url-safe for passwords that stand in a URL as they are."
+  description = "url-safe for passwords that need no escaping in a URL."
   type        = string
   default     = ""
   nullable    = false
@@ -212,7 +212,7 @@ variable "password_characters" {
 }
 
 variable "password_hashing" {
-  description = "keep leaves md5 where the server keeps a password so; server for servers that refuse a verifier."
+  description = "keep sends md5 if the server stores the password as md5; scram always SCRAM; server the password itself, for servers that refuse a verifier."
   type        = string
   default     = "keep"
   nullable    = false
@@ -223,7 +223,7 @@ variable "password_hashing" {
 }
 
 variable "administrator_channel_binding" {
-  description = "prefer where the administrator's login cannot be bound to its TLS connection."
+  description = "prefer if the administrator's login cannot be bound to its TLS connection."
   type        = string
   default     = "require"
   nullable    = false
@@ -234,28 +234,28 @@ variable "administrator_channel_binding" {
 }
 
 variable "pooler_asks_server" {
-  description = "Whether a pooler before the database asks it for passwords."
+  description = "Whether a pooler in front of the database asks the database for passwords."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "verify_sql" {
-  description = "What testSecret runs as the new credential, read only."
+  description = "A statement that testSecret runs as the new credential, read only."
   type        = string
   default     = ""
   nullable    = false
 }
 
 variable "allowed_hosts" {
-  description = "Hosts, separated by commas, whose API keys the function may rotate; private:HOST for one whose address is not public."
+  description = "Hosts, separated by commas, whose API keys the function may rotate; private:HOST for a host whose address is not public."
   type        = string
   default     = ""
   nullable    = false
 }
 
 variable "tls_ca_file" {
-  description = "PEM file of roots to trust for databases, beside RDS's and the public ones; /opt/NAME is in a layer."
+  description = "PEM file of roots to trust for databases, in addition to RDS's and the public ones; /opt/NAME is in a layer."
   type        = string
   default     = ""
   nullable    = false
@@ -292,7 +292,7 @@ variable "layer_arns" {
 }
 
 variable "secrets_manager_url" {
-  description = "Another address of Secrets Manager, such as an endpoint's own name; none for the region's."
+  description = "Another address of Secrets Manager, such as an endpoint's own name; empty for the region's."
   type        = string
   default     = ""
   nullable    = false
@@ -303,7 +303,7 @@ variable "secrets_manager_url" {
 }
 
 variable "permissions_boundary_arn" {
-  description = "The permissions boundary of each role that is made here, where the account demands one."
+  description = "The permissions boundary of each role, if the account requires one."
   type        = string
   default     = ""
   nullable    = false
@@ -314,7 +314,7 @@ variable "permissions_boundary_arn" {
 }
 
 variable "vpc_id" {
-  description = "The VPC in which the database is; none for a function outside of any VPC."
+  description = "The VPC of the database; empty for a function outside any VPC."
   type        = string
   default     = ""
   nullable    = false
@@ -324,34 +324,34 @@ variable "vpc_id" {
   }
   validation {
     condition     = var.vpc_id == "" || length(var.subnet_ids) > 0
-    error_message = "With vpc_id goes subnet_ids: a function is in a VPC by its subnets."
+    error_message = "vpc_id needs subnet_ids: they put the function into the VPC."
   }
   validation {
     condition     = var.vpc_id == "" || length(var.database_security_group_ids) > 0 || length(var.database_cidrs) > 0
-    error_message = "With vpc_id goes database_security_group_ids or database_cidrs: without one the function has no way to the database."
+    error_message = "vpc_id needs database_security_group_ids or database_cidrs: otherwise the function cannot reach the database."
   }
   validation {
     condition     = var.vpc_id == "" || var.create_secrets_manager_endpoint || length(var.endpoint_security_group_ids) > 0 || var.api_cidr != ""
-    error_message = "With vpc_id goes create_secrets_manager_endpoint, endpoint_security_group_ids, or api_cidr and a NAT gateway: without one of them the function has no way to Secrets Manager."
+    error_message = "vpc_id needs create_secrets_manager_endpoint, endpoint_security_group_ids, or api_cidr and a NAT gateway: otherwise the function cannot reach Secrets Manager."
   }
   validation {
     condition = var.vpc_id != "" || alltrue([
       length(var.subnet_ids) == 0,
       length(var.database_security_group_ids) == 0,
       length(var.database_cidrs) == 0,
-      var.database_ports == tolist([5432]), # what it is if nobody sets it
+      var.database_ports == tolist([5432]), # the default
       var.dns_cidr == "",
       var.api_cidr == "",
       length(var.endpoint_security_group_ids) == 0,
       !var.create_secrets_manager_endpoint,
       !var.create_kms_endpoint,
     ])
-    error_message = "subnet_ids, database_security_group_ids, database_cidrs, database_ports, dns_cidr, api_cidr and the endpoints need vpc_id: without it they do nothing."
+    error_message = "subnet_ids, database_security_group_ids, database_cidrs, database_ports, dns_cidr, api_cidr and the endpoints need vpc_id: without it they have no effect."
   }
 }
 
 variable "vpc_cidr" {
-  description = "The VPC's addresses, which an endpoint made here lets in. Only with one."
+  description = "The VPC's addresses, which may use a new endpoint. Only with such an endpoint."
   type        = string
   default     = ""
   nullable    = false
@@ -361,16 +361,16 @@ variable "vpc_cidr" {
   }
   validation {
     condition     = var.vpc_cidr != "" || !(var.create_secrets_manager_endpoint || var.create_kms_endpoint)
-    error_message = "With an endpoint goes vpc_cidr: without it the endpoint lets nobody in."
+    error_message = "An endpoint needs vpc_cidr: otherwise it admits no one."
   }
   validation {
     condition     = var.vpc_cidr == "" || var.create_secrets_manager_endpoint || var.create_kms_endpoint
-    error_message = "With vpc_cidr goes create_secrets_manager_endpoint or create_kms_endpoint: it is what such an endpoint lets in."
+    error_message = "vpc_cidr needs create_secrets_manager_endpoint or create_kms_endpoint: it says which addresses may use such an endpoint."
   }
 }
 
 variable "subnet_ids" {
-  description = "Private subnets of two zones or more."
+  description = "Private subnets in two zones or more."
   type        = list(string)
   default     = []
   nullable    = false
@@ -381,7 +381,7 @@ variable "subnet_ids" {
 }
 
 variable "database_security_group_ids" {
-  description = "The databases' security groups. Each is given one rule, that lets the function in; one with two ports stands here twice. Listed one by one, for the plan has to know how many there are."
+  description = "Security groups of the databases. Each gets one rule that admits the function. List a group with two ports twice. List them one by one, because the plan has to know how many there are."
   type        = list(string)
   default     = []
   nullable    = false
@@ -392,7 +392,7 @@ variable "database_security_group_ids" {
 }
 
 variable "database_cidrs" {
-  description = "In their place, the addresses of databases in another account, region or house, which let the function in themselves. Listed one by one, for the plan has to know how many there are."
+  description = "In place of security groups, the addresses of databases in another account, region or network, whose owner admits the function. List them one by one, because the plan has to know how many there are."
   type        = list(string)
   default     = []
   nullable    = false
@@ -403,7 +403,7 @@ variable "database_cidrs" {
 }
 
 variable "database_ports" {
-  description = "One for all of these, or one for each, in the same order. With groups and addresses there are as many ports as groups and as many as addresses."
+  description = "One port for all of these, or one for each, in the same order. If you give groups and addresses, give as many ports as groups and as many as addresses."
   type        = list(number)
   default     = [5432]
   nullable    = false
@@ -418,7 +418,7 @@ variable "database_ports" {
 }
 
 variable "dns_cidr" {
-  description = "The VPC's own DNS servers, where it does not use Amazon's."
+  description = "The VPC's own DNS servers, if it does not use Amazon's."
   type        = string
   default     = ""
   nullable    = false
@@ -429,21 +429,21 @@ variable "dns_cidr" {
 }
 
 variable "create_secrets_manager_endpoint" {
-  description = "Whether the VPC is given an interface endpoint for Secrets Manager. There can be one with private DNS."
+  description = "Whether to make an interface endpoint for Secrets Manager in the VPC. Only one can have private DNS."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "create_kms_endpoint" {
-  description = "The same for KMS. The function does not need it, Secrets Manager uses the key; your applications may."
+  description = "The same for KMS. The function does not need it, because Secrets Manager uses the key. Your applications may need it."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "endpoint_security_group_ids" {
-  description = "The security group of the Secrets Manager endpoint that the VPC has already, one of them. It is given one rule, that lets the function in. Listed one by one, for the plan has to know how many there are."
+  description = "One security group of the VPC's existing Secrets Manager endpoint. It gets one rule that admits the function. List them one by one, because the plan has to know how many there are."
   type        = list(string)
   default     = []
   nullable    = false
@@ -454,7 +454,7 @@ variable "endpoint_security_group_ids" {
 }
 
 variable "api_cidr" {
-  description = "Addresses to which HTTPS is let out, for API keys (allowed_hosts) or for a NAT gateway's way to Secrets Manager."
+  description = "Addresses that the function may reach over HTTPS, for API keys (allowed_hosts) or for Secrets Manager through a NAT gateway."
   type        = string
   default     = ""
   nullable    = false
@@ -465,7 +465,7 @@ variable "api_cidr" {
 }
 
 variable "alarm_email" {
-  description = "Who is told. Others subscribe to the topic. Known to the plan."
+  description = "Who gets the alarms. Others subscribe to the topic. The plan has to know it."
   type        = string
   default     = ""
   nullable    = false
@@ -476,7 +476,7 @@ variable "alarm_email" {
 }
 
 variable "maximum_age_days" {
-  description = "An alarm when a secret is older than this, whatever its schedule; 0 for none."
+  description = "An alarm when a secret is older than this, regardless of its schedule; 0 for none."
   type        = number
   default     = 0
   nullable    = false
@@ -487,14 +487,14 @@ variable "maximum_age_days" {
 }
 
 variable "trail_log_group" {
-  description = "The log group of a CloudTrail trail, for the alarm on readers who are not known; none for no such alarm. Its name is known to the plan: give the log group a name, not a prefix."
+  description = "The log group of a CloudTrail trail, for the alarm on unknown readers; empty for no such alarm. The plan has to know its name. Give the log group a name, not a prefix."
   type        = string
   default     = ""
   nullable    = false
 }
 
 variable "known_readers" {
-  description = "Who may read, as userIdentity.arn in CloudTrail, such as arn:aws:sts::123456789012:assumed-role/orders/*. Only with trail_log_group."
+  description = "Principals that may read, as userIdentity.arn in CloudTrail, such as arn:aws:sts::123456789012:assumed-role/orders/*. Only with trail_log_group."
   type        = list(string)
   default     = []
   nullable    = false
@@ -504,23 +504,23 @@ variable "known_readers" {
   }
   validation {
     condition     = length(var.known_readers) == 0 || var.trail_log_group != ""
-    error_message = "With known_readers goes trail_log_group: without it nobody looks who reads."
+    error_message = "known_readers needs trail_log_group: otherwise no alarm looks for readers."
   }
 }
 
 variable "watched_secrets" {
-  description = "Names and ARNs whose failed rotations and unknown readers are told, and whose replicas operators may promote, such as *orders/*."
+  description = "Names and ARNs of the secrets whose failed rotations and unknown readers raise an alarm, and whose replicas operators may promote, such as *orders/*."
   type        = string
   default     = "*"
   nullable    = false
   validation {
     condition     = can(regex("^(\\*([A-Za-z0-9/_+=.@:!-]+\\*)*[A-Za-z0-9/_+=.@:!-]*)$", var.watched_secrets))
-    error_message = "A pattern that begins with *, has no two of them side by side, and else only what names and ARNs have."
+    error_message = "A pattern that begins with *, has no two * side by side, and otherwise only characters of names and ARNs."
   }
 }
 
 variable "restart_ecs_services" {
-  description = "ARNs of the ECS services that read their secret only at start. Each is restarted when a secret has rotated. Listed one by one, for the plan has to know how many there are."
+  description = "ARNs of the ECS services that read their secret only at start. Each restarts when a secret has rotated. List them one by one, because the plan has to know how many there are."
   type        = list(string)
   default     = []
   nullable    = false
@@ -531,7 +531,7 @@ variable "restart_ecs_services" {
 }
 
 variable "restart_secrets" {
-  description = "Full ARNs of the secrets that these services read; none for all that watched_secrets names."
+  description = "Full ARNs of the secrets that these services read; empty for all that watched_secrets names."
   type        = list(string)
   default     = []
   nullable    = false
@@ -541,7 +541,7 @@ variable "restart_secrets" {
   }
   validation {
     condition     = length(var.restart_secrets) == 0 || length(var.restart_ecs_services) > 0
-    error_message = "With restart_secrets goes restart_ecs_services, the services to restart."
+    error_message = "restart_secrets needs restart_ecs_services, the services to restart."
   }
 }
 
@@ -558,12 +558,12 @@ variable "package" {
   nullable    = false
   validation {
     condition     = fileexists(var.package)
-    error_message = "There is no such file. Take secret-rotation-arm64.zip from a release, or make it with `make build ARCH=arm64`, and name its path."
+    error_message = "There is no such file. Take secret-rotation-arm64.zip from a release, or build it with `make build ARCH=arm64`, and give its path."
   }
 }
 
 variable "tags" {
-  description = "For all that takes tags."
+  description = "Tags for every resource that takes tags."
   type        = map(string)
   default     = {}
   nullable    = false

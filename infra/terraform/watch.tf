@@ -1,6 +1,6 @@
-# Who is told, and of what. Each alarm has its section in docs/operations.md.
+# The alarms and who gets them. Each alarm has its section in docs/operations.md.
 
-# Not encrypted with a key of KMS: aws/sns lets neither CloudWatch nor EventBridge publish, and what is told is no secret.
+# Not encrypted with a KMS key: with aws/sns neither CloudWatch nor EventBridge can publish, and alarms hold no secret.
 resource "aws_sns_topic" "alarms" {
   name = "${var.function_name}-alarms"
   tags = var.tags
@@ -28,7 +28,7 @@ resource "aws_sns_topic_subscription" "email" {
   endpoint  = var.alarm_email
 }
 
-# Secrets Manager gave up. It comes through CloudTrail, so it wants a trail; the alarms below do without.
+# Secrets Manager gave up. The event comes through CloudTrail, so it needs a trail; the alarms below do not.
 resource "aws_cloudwatch_event_rule" "rotation_failed" {
   name        = "${var.function_name}-failed"
   description = "A rotation, or the test of one, failed for good or was abandoned"
@@ -60,17 +60,17 @@ resource "aws_cloudwatch_event_target" "rotation_failed" {
 locals {
   of_function = { FunctionName = var.function_name }
 
-  # those that look at one metric and ring when it is above zero; ok: whether it is told that they are back, which of events
-  # would say no more than that none came in five minutes
+  # alarms on one metric that ring above zero; ok: whether they also send an OK, which for events would only mean that none came in
+  # five minutes
   alarms = merge(
     {
       overdue   = { namespace = "SecretRotation", metric = "Overdue", statistic = "Maximum", period = 3600, missing = "ignore", ok = true, dimensions = local.of_function, description = "A secret should have rotated, and has not" }
       failures  = { namespace = "SecretRotation", metric = "Failures", statistic = "Sum", period = 300, missing = "notBreaching", ok = false, dimensions = local.of_function, description = "A step failed" }
-      throttles = { namespace = "AWS/Lambda", metric = "Throttles", statistic = "Sum", period = 300, missing = "notBreaching", ok = false, dimensions = local.of_function, description = "Lambda turned invocations away" }
-      errors    = { namespace = "AWS/Lambda", metric = "Errors", statistic = "Sum", period = 300, missing = "notBreaching", ok = false, dimensions = local.of_function, description = "An invocation failed, or never came to its end" }
+      throttles = { namespace = "AWS/Lambda", metric = "Throttles", statistic = "Sum", period = 300, missing = "notBreaching", ok = false, dimensions = local.of_function, description = "Lambda refused invocations" }
+      errors    = { namespace = "AWS/Lambda", metric = "Errors", statistic = "Sum", period = 300, missing = "notBreaching", ok = false, dimensions = local.of_function, description = "An invocation failed, or did not finish" }
     },
     var.trail_log_group == "" ? {} : {
-      unknown-readers = { namespace = "SecretRotation", metric = "${var.function_name}-unknown-readers", statistic = "Sum", period = 300, missing = "notBreaching", ok = false, dimensions = {}, description = "A secret was read by somebody who is not known" }
+      unknown-readers = { namespace = "SecretRotation", metric = "${var.function_name}-unknown-readers", statistic = "Sum", period = 300, missing = "notBreaching", ok = false, dimensions = {}, description = "An unknown principal read a secret" }
     },
   )
 }
@@ -95,7 +95,7 @@ resource "aws_cloudwatch_metric_alarm" "above_zero" {
 
 resource "aws_cloudwatch_metric_alarm" "age_check" {
   alarm_name          = "${var.function_name}-age-check"
-  alarm_description   = "Nobody looks whether a secret is overdue. docs/operations.md, age-check"
+  alarm_description   = "The age check does not run, so an overdue secret raises no alarm. docs/operations.md, age-check"
   namespace           = "SecretRotation"
   metric_name         = "Overdue"
   dimensions          = local.of_function
@@ -104,11 +104,11 @@ resource "aws_cloudwatch_metric_alarm" "age_check" {
   comparison_operator = "LessThanThreshold"
   threshold           = 1
   evaluation_periods  = 3
-  treat_missing_data  = "missing" # not breaching, which rings before the first check
+  treat_missing_data  = "missing" # breaching would ring before the first check
   alarm_actions       = [aws_sns_topic.alarms.arn]
   ok_actions          = [aws_sns_topic.alarms.arn]
 
-  insufficient_data_actions = [aws_sns_topic.alarms.arn] # it had checked, and does no more
+  insufficient_data_actions = [aws_sns_topic.alarms.arn] # the check ran before, and stopped
   tags                      = var.tags
 }
 
@@ -170,7 +170,7 @@ resource "aws_cloudwatch_metric_alarm" "duration" {
   }
 }
 
-# Somebody read, or tried to, who is not among those who do. A pattern has 1,024 characters, some seven readers.
+# An unknown principal read a secret, or tried to. A pattern has 1,024 characters, some seven readers.
 resource "aws_cloudwatch_log_metric_filter" "unknown_readers" {
   count          = var.trail_log_group == "" ? 0 : 1
   name           = "${var.function_name}-unknown-readers"

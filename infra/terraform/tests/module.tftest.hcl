@@ -1,4 +1,4 @@
-# terraform test: what the module plans and what it refuses, with no AWS.
+# terraform test: what the module plans and what it refuses, without AWS.
 
 mock_provider "aws" {
   mock_data "aws_partition" {

@@ -1,4 +1,4 @@
-# I have a secret and a database: it rotates every thirty days, from within the database's VPC.
+# For an existing secret and database: it rotates every thirty days, from within the database's VPC.
 #
 #   terraform init
 #   terraform apply -var package=secret-rotation-arm64.zip \
@@ -28,7 +28,7 @@ module "rotation" {
   subnet_ids                  = var.subnet_ids
   database_security_group_ids = [var.database_security_group_id]
 
-  # to Secrets Manager: the endpoint that the VPC has, or else its NAT gateway
+  # to Secrets Manager: the VPC's existing endpoint, or its NAT gateway
   endpoint_security_group_ids = var.endpoint_security_group_ids
   api_cidr                    = length(var.endpoint_security_group_ids) > 0 ? "" : "0.0.0.0/0"
 }

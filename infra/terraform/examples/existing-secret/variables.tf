@@ -1,5 +1,5 @@
 variable "package" {
-  description = "The file secret-rotation-arm64.zip of a release."
+  description = "The file secret-rotation-arm64.zip from a release."
   type        = string
 }
 
@@ -9,7 +9,7 @@ variable "secret_arn" {
 }
 
 variable "administrator_secret_arn" {
-  description = "Of the secret that masterarn names in it, for alternating users."
+  description = "Full ARN of the secret that masterarn names, for alternating users."
   type        = string
   default     = ""
 }
@@ -20,7 +20,7 @@ variable "vpc_id" {
 }
 
 variable "subnet_ids" {
-  description = "Private subnets of two zones or more."
+  description = "Private subnets in two zones or more."
   type        = list(string)
 }
 
@@ -30,7 +30,7 @@ variable "database_security_group_id" {
 }
 
 variable "endpoint_security_group_ids" {
-  description = "Of the VPC's endpoint for Secrets Manager, one of them; none if it has a NAT gateway in its place."
+  description = "One security group of the VPC's endpoint for Secrets Manager; empty if the VPC has a NAT gateway instead."
   type        = list(string)
   default     = []
 }

@@ -1,4 +1,4 @@
 output "rotation" {
-  description = "What infra/terraform puts out."
+  description = "The outputs of infra/terraform."
   value       = module.rotation
 }

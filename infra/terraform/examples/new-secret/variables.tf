@@ -1,5 +1,5 @@
 variable "package" {
-  description = "The file secret-rotation-arm64.zip of a release."
+  description = "The file secret-rotation-arm64.zip from a release."
   type        = string
 }
 
@@ -14,12 +14,12 @@ variable "vpc_id" {
 }
 
 variable "vpc_cidr" {
-  description = "Its addresses."
+  description = "The VPC's addresses."
   type        = string
 }
 
 variable "subnet_ids" {
-  description = "Private subnets of two zones or more."
+  description = "Private subnets in two zones or more."
   type        = list(string)
 }
 
@@ -29,7 +29,7 @@ variable "database_security_group_id" {
 }
 
 variable "kms_key_arn" {
-  description = "The customer's key, if there is one."
+  description = "The customer's key, if you have one."
   type        = string
   default     = ""
 }
@@ -41,7 +41,7 @@ variable "replica_regions" {
 }
 
 variable "alarm_email" {
-  description = "Who is told."
+  description = "Who gets the alarms."
   type        = string
   default     = ""
 }

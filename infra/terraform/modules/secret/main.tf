@@ -1,5 +1,5 @@
-# A new secret, before its first rotation. Its password is made here, and neither the plan nor the state holds it. The better way
-# is rotatectl init, which makes the role too.
+# A new secret, before its first rotation. The module draws its password; neither the plan nor the state holds it. rotatectl init is
+# better, because it makes the role too.
 
 resource "aws_secretsmanager_secret" "secret" {
   name        = var.secret_name
@@ -15,7 +15,7 @@ resource "aws_secretsmanager_secret" "secret" {
   }
 
   lifecycle {
-    # another name would be another secret, and this one, with which somebody logs in, would be deleted
+    # another name would be another secret, and Terraform would delete this one, which applications use
     ignore_changes = [name]
     precondition {
       condition     = try(length(jsondecode(var.secret_document).username) > 0, false)
@@ -23,7 +23,7 @@ resource "aws_secretsmanager_secret" "secret" {
     }
     precondition {
       condition     = !can(jsondecode(var.secret_document).password)
-      error_message = "secret_document has a password. Leave it out: the module draws one, and what stands there is in your files."
+      error_message = "secret_document has a password. Leave it out: the module draws one, and a password there would be in your files."
     }
     postcondition {
       condition     = self.name == var.secret_name
@@ -44,17 +44,17 @@ resource "aws_secretsmanager_secret_version" "first" {
     jsondecode(var.secret_document),
     { password = ephemeral.aws_secretsmanager_random_password.first.random_password },
   ))
-  secret_string_wo_version = 1 # written once: from here on the password is the function's
+  secret_string_wo_version = 1 # written once: later the function sets the password
 
-  # Secrets Manager makes a secret's first version AWSCURRENT, whatever labels are asked for. A later one keeps to them. So a
-  # version that Terraform makes again never replaces the password in use. And a version that has a label is not purged.
+  # Secrets Manager makes a secret's first version AWSCURRENT, regardless of its labels. A later version gets only its labels. So a
+  # version that Terraform makes again never replaces the password in use. And a version with a label is not purged.
   version_stages = ["first"]
   lifecycle {
-    ignore_changes = [version_stages] # AWSCURRENT and AWSPREVIOUS come and go with each rotation
+    ignore_changes = [version_stages] # each rotation moves AWSCURRENT and AWSPREVIOUS
   }
 }
 
-# Not even its owner: turn the guard off first.
+# Nor the owner: turn the guard off first.
 resource "aws_secretsmanager_secret_policy" "guard" {
   count      = var.deletion_guard ? 1 : 0
   secret_arn = aws_secretsmanager_secret.secret.arn

@@ -1,4 +1,4 @@
-# The parameters of infra/sam/secret.yaml, by the same names.
+# The parameters of infra/sam/secret.yaml, with the same names.
 
 variable "secret_name" {
   description = "Such as orders/db. A secret keeps its name."
@@ -14,18 +14,18 @@ variable "secret_document" {
   description = "JSON without the password: engine, host, port, dbname, username, and masterarn for alternating users. Only for the first value: a later change here changes nothing."
   type        = string
   nullable    = false
-  sensitive   = true # a password that does not belong there is not shown
+  sensitive   = true # Terraform does not show a password that was put here by mistake
 }
 
 variable "kms_key_arn" {
-  description = "The customer's key; none for aws/secretsmanager, with which no other account can read it."
+  description = "The customer's key; empty for aws/secretsmanager, with which no other account can read the secret."
   type        = string
   default     = ""
   nullable    = false
 }
 
 variable "replica_regions" {
-  description = "Regions that have a copy; under their own aws/secretsmanager."
+  description = "Regions that have a copy, encrypted with their own aws/secretsmanager."
   type        = list(string)
   default     = []
   nullable    = false
@@ -36,14 +36,14 @@ variable "replica_regions" {
 }
 
 variable "deletion_guard" {
-  description = "Whether nobody may delete the secret, but `terraform destroy`. It takes the place of a resource policy, of which a secret has one."
+  description = "Whether a resource policy forbids everyone except `terraform destroy` to delete the secret. A secret has only one resource policy."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "tags" {
-  description = "For the secret."
+  description = "Tags for the secret."
   type        = map(string)
   default     = {}
   nullable    = false

@@ -1,5 +1,5 @@
-# What many have: a VPC, a database's group and a secret made in the same configuration, so that no ID is known to the plan, nor what
-# a data source finds in that VPC.
+# A common case: a VPC, a database's group and a secret in the same configuration. The plan knows no ID yet, nor what a data source finds in
+# that VPC.
 
 resource "aws_vpc" "vpc" {
   cidr_block = "10.0.0.0/16"
@@ -23,7 +23,7 @@ resource "aws_secretsmanager_secret" "orders" {
   name = "beside/db"
 }
 
-# unknown until it is made: texts, numbers, and how long a list is
+# unknown until apply: texts, numbers, and the length of a list
 resource "terraform_data" "later" {
   input = {
     subnets  = aws_subnet.private[*].id
