@@ -59,7 +59,7 @@ class Restart(unittest.TestCase):
         self.assertTrue(starts(EVENT))
         self.assertTrue(starts(EVENT | {"resources": SECRETS[1:]}))
         self.assertFalse(starts(EVENT | {"detail": EVENT["detail"] | {"labelUpdated": "first"}}))
-        self.assertFalse(starts(EVENT | {"source": "somebody.else"}))
+        self.assertFalse(starts(EVENT | {"source": "another.service"}))
         self.assertFalse(starts(EVENT | {"detail-type": "AWS Service Event via CloudTrail"}))
 
     def test_the_secrets_are_those_that_are_watched_or_named(self):

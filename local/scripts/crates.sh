@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# crates.sh [--build] FEATURE…: how many crates of others each feature of the client brings into a build; with --build also how long a
-# clean build of none of them, of the default ones and of all takes.
+# crates.sh [--build] FEATURE…: counts the external crates that each feature of the client adds to a build. With --build it also measures a
+# clean build with no feature, the default ones and all, in seconds.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -8,7 +8,7 @@ build=
 if [ "${1:-}" = --build ]; then build=yes && shift; fi
 
 crates() { # OPTION…
-  # this repository's own are shown with their folder, and what was shown before with a star
+  # cargo shows this repository's own crates with their folder, and a repeated crate with a star
   cargo tree --quiet --package rotating-secret --edges normal --prefix none "$@" |
     sed 's/ (\*)$//' | grep -v ' (/' | sort -u | wc -l
 }

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# crypto.sh FEATURE…: no feature of the client brings a crypto provider that its name does not ask for, and no feature of
-# serde_json that changes how an application reads its own JSON. What is deployed has ring, and no aws-lc.
+# crypto.sh FEATURE…: checks that no feature of the client adds a crypto provider that its name does not say, or a feature of serde_json
+# that changes how an application reads its own JSON. The deployed packages have ring, and no aws-lc.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-refuse() { # WHAT PATTERN TREE…: the tree has a line like this
+refuse() { # NAME PATTERN TREE…: an error if the tree has a matching line
   local what=$1 pattern=$2 found
   shift 2
   found=$(cargo tree --quiet --prefix none --edges normal,build --format '{p} [{f}]' "$@")
   if found=$(grep --extended-regexp "$pattern" <<<"$found" | sort -u); then
-    echo "$what brings what it must not bring:"$'\n'"$found" >&2
+    echo "$what adds what it must not add:"$'\n'"$found" >&2
     exit 1
   fi
 }

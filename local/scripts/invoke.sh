@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# invoke.sh STEP: the steps of one rotation up to STEP, each through `cargo lambda invoke` with its events/*.json.
+# invoke.sh STEP: runs the steps of one rotation up to STEP, each through `cargo lambda invoke` with its events/*.json.
 #
-# A step makes sense only after those before it, so each run brings up a world of its own, in which the events'
-# token is staged, and takes it down again.
+# A step needs the steps before it, so each run starts its own local world, in which the events' token is staged, and stops it at the end.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -23,12 +22,12 @@ finish() {
 }
 trap finish EXIT
 
-# wait_for SECONDS WHAT COMMAND...: until the command succeeds
+# wait_for SECONDS MESSAGE COMMAND...: waits until the command succeeds
 wait_for() {
   local tries=$(($1 * 10)) what=$2
   shift 2
   until "$@" >/dev/null 2>&1; do
-    ((tries-- > 0)) || { echo "$what: see what it wrote:" >&2; cat "$folder"/*.log >&2; exit 1; }
+    ((tries-- > 0)) || { echo "$what. Its log:" >&2; cat "$folder"/*.log >&2; exit 1; }
     sleep 0.1
   done
 }
@@ -39,7 +38,7 @@ world=$!
 wait_for 60 "the local world did not come up" test -s "$folder/ready"
 field() { sed -n "s|.*\"$1\":\"\([^\"]*\)\".*|\1|p" "$folder/ready"; }
 
-set -m # a process group of its own: cargo lambda starts others
+set -m # its own process group, because cargo lambda starts other processes
 AWS_ENDPOINT_URL=$(field endpoint) AWS_REGION=$(field region) TLS_CA_FILE=$(field ca_file) \
 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_CA_BUNDLE='' \
   cargo lambda watch --ignore-changes --invoke-address 127.0.0.1 --invoke-port 9000 >"$folder/watch.log" 2>&1 &
@@ -47,7 +46,7 @@ watch=$!
 set +m
 wait_for 60 "cargo lambda watch did not come up" bash -c 'exec 3<>/dev/tcp/127.0.0.1/9000'
 
-# a function that died would leave the call hanging
+# if the function dies, the call hangs
 limit=()
 if command -v timeout >/dev/null; then limit=(timeout 300); fi
 for step in "${steps[@]}"; do

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# pip.sh FOLDER REQUIREMENTS: a virtual environment of its own for tools from PyPI.
+# pip.sh FOLDER REQUIREMENTS: installs tools from PyPI into a virtual environment in this folder.
 set -euo pipefail
 
 folder=$1 requirements=$2

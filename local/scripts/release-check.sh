@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# release-check.sh: whether what is in dist/ may be released, one line a check. `make release` has made it, of the commit that is checked out.
+# release-check.sh: checks whether the files in dist/ may be released, one line a check. `make release` made them from the current commit.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -16,7 +16,7 @@ ok() { echo "release: ok       $*"; }
 skipped() { echo "release: skipped  $*"; }
 failed() { echo "release: FAILED   $*" >&2; exit 1; }
 
-# runner ARCH: what an executable for this processor is started with; empty on the same processor. Fails if there is nothing.
+# runner ARCH: the command that starts an executable for this processor; empty on the same processor. Fails if there is none.
 runner() {
   local arch=${1/arm64/aarch64}
   [ "$arch" != "$(uname -m)" ] || return 0
@@ -25,12 +25,12 @@ runner() {
   echo "$emulator -L /usr/$arch-linux-gnu"
 }
 
-[ "$(uname)" = Linux ] || failed "it checks what is made on Linux: run it there"
+[ "$(uname)" = Linux ] || failed "it checks the files of a build on Linux: run it on Linux"
 
-# A commit that a registry and a second folder can be given.
-[ -z "$(git status --porcelain)" ] || failed "there are changes that no commit has. Commit them, then run make release-check again"
+# The checks below use the commit, so every change must be in it.
+[ -z "$(git status --porcelain)" ] || failed "there are uncommitted changes. Commit them, then run make release-check again"
 
-# the packages of both crates, each built from what is in it
+# cargo builds each crate from its package
 cargo package --quiet --locked -p rotating-secret-document -p rotating-secret
 ok "rotating-secret and rotating-secret-document build from their packages"
 
@@ -42,7 +42,7 @@ if tag=$(git describe --tags --abbrev=0 --match 'v*' HEAD^ 2>/dev/null); then
     ok "$package: its version says what changed since $tag"
   done
 else
-  skipped "semver: no tag v* is there, so this is the first release, and it has nothing to be compared with"
+  skipped "semver: there is no tag v*, so this is the first release, and there is nothing to compare it with"
 fi
 
 for arch in arm64 x86_64; do
@@ -59,7 +59,7 @@ for arch in arm64 x86_64; do
   fi
 done
 
-# each package in a world of its own, rotated by the rotatectl that is released with it
+# each package rotates in its own local world, with the rotatectl of the same release
 cargo build --quiet --bin local
 case $(uname -m) in aarch64) rotatectl=dist/rotatectl-arm64-linux ;; *) rotatectl=dist/rotatectl-x86_64-linux ;; esac
 for arch in arm64 x86_64; do
@@ -71,7 +71,7 @@ for arch in arm64 x86_64; do
   folder=$scratch/$arch
   mkdir "$folder"
   python3 -m zipfile -e "$package" "$folder"
-  chmod +x "$folder/bootstrap" # Lambda reads the mode in the file, Python's extract does not
+  chmod +x "$folder/bootstrap" # Lambda reads the mode in the zip file, Python's extract does not
   printf '#!/bin/sh\nexec %s %s "$@"\n' "$run" "$folder/bootstrap" >"$folder/function"
   chmod +x "$folder/function"
   target/debug/local up --port 0 --function "$folder/function" >"$folder/ready" 2>"$folder/log" &
@@ -92,10 +92,10 @@ for arch in arm64 x86_64; do
   ok "$package rotates: single user, alternating users, an API key"
 done
 
-# the same commit once more, in another folder, with nothing built
-echo "release: building the commit once more, with nothing built, in another folder"
+# the same commit again, in another folder, from nothing
+echo "release: building the commit again, from nothing, in another folder"
 git clone --quiet --no-hardlinks . "$scratch/second"
 TOOLS=$PWD/.tools "$scratch/second/local/scripts/release.sh" >"$scratch/second.log" 2>&1 ||
-  { cat "$scratch/second.log" >&2; failed "the second build"; }
+  { cat "$scratch/second.log" >&2; failed "the second build failed"; }
 diff dist/SHA256SUMS "$scratch/second/dist/SHA256SUMS" || failed "two builds of one commit differ"
 ok "two builds of $(git rev-parse --short HEAD) in two folders have the same bytes: $(wc -l <dist/SHA256SUMS) files"

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# release.sh [functions]: what a release has, in dist/; or the function's packages alone. ARCH=arm64 is for one processor only.
+# release.sh [functions]: builds the files of a release in dist/, or only the function's packages. ARCH=arm64 is for one processor only.
 #
-# Two builds of one commit have the same bytes, with the same rustc and zig, in whatever folders they are: no path of this machine is
-# in them, and no time but the commit's. `make release-check` proves it. On macOS a release is rotatectl for macOS.
+# Two builds of one commit with the same rustc and zig have the same bytes in any folders: they contain no path of this machine, and no
+# time except the commit's. `make release-check` proves it. On macOS a release is rotatectl for macOS.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-tools=$(cd "${TOOLS:-.tools}" && pwd) # make release-check lends its own to the second build
+tools=$(cd "${TOOLS:-.tools}" && pwd) # make release-check uses one set of tools for both builds
 export PATH=$tools/lambda/bin:$tools/cyclonedx/bin:$PATH
 export CARGO_TARGET_DIR=$PWD/target
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export RUSTFLAGS="--remap-path-prefix=$PWD=/source --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
 processors=${ARCH:-arm64 x86_64}
 
-# build PACKAGE SYSTEM [GLIBC]: for all processors at once, so that one compiles while the other links
+# build PACKAGE SYSTEM [GLIBC]: builds for all processors at once, so that one compiles while the other links
 build() {
   local arch targets=()
   for arch in $processors; do
@@ -25,7 +25,7 @@ build() {
 
 triple() { echo "${1/arm64/aarch64}-$2"; }
 
-# ready PACKAGE SYSTEM FILE: for each processor PACKAGE as the FILE in dist/, and what it is made of
+# ready PACKAGE SYSTEM FILE: puts PACKAGE into dist/ as FILE for each processor, and the list of its crates
 ready() {
   local arch file
   for arch in $processors; do
@@ -40,11 +40,11 @@ ready() {
 }
 
 functions() {
-  build secret-rotation unknown-linux-gnu 2.34 # what provided.al2023 has
+  build secret-rotation unknown-linux-gnu 2.34 # the version of provided.al2023
   ready secret-rotation unknown-linux-gnu secret-rotation-ARCH.zip
 }
 
-command -v rustup >/dev/null || { echo "rustup is missing, which knows the other processors. Install it from https://rustup.rs" >&2; exit 1; }
+command -v rustup >/dev/null || { echo "rustup is missing; it installs the targets for other processors. Install it from https://rustup.rs" >&2; exit 1; }
 rm -rf dist
 mkdir dist
 case ${1:-}$(uname) in

@@ -1,7 +1,7 @@
-"""sbom.py PACKAGE TARGET: a CycloneDX list of the crates that are in the package's executable, on stdout.
+"""sbom.py PACKAGE TARGET: prints a CycloneDX list of the crates in the package's executable.
 
-cargo-cyclonedx knows the workspace as a whole, where tests and other members ask for crates and features that the executable is built
-without. `cargo tree` knows what a build of the one package takes: what it does not name is left out.
+cargo-cyclonedx lists the whole workspace, in which tests and other members add crates and features that the executable does not have.
+`cargo tree` lists the crates of one package: the script removes all others.
 """
 
 import json
@@ -11,7 +11,7 @@ import sys
 
 package, target = sys.argv[1:]
 here = pathlib.Path.cwd()
-written = f"*_bin_{target}.cdx.json"  # one beside each manifest of an executable
+written = f"*_bin_{target}.cdx.json"  # one beside the manifest of each executable
 
 
 def cargo(*arguments):
@@ -29,12 +29,12 @@ finally:
 
 tree = cargo("tree", "--quiet", "--locked", f"--package={package}", f"--target={target}", "--edges=normal,build", "--prefix=none")
 built = {tuple(line.split()[:2]) for line in tree.splitlines()}
-sbom = json.loads(listed.replace(here.as_uri(), "file:///source"))  # no folder of this machine
+sbom = json.loads(listed.replace(here.as_uri(), "file:///source"))  # no path of this machine
 kept = [one for one in sbom["components"] if (one["name"], "v" + one["version"]) in built]
 names = {one["bom-ref"] for one in [*kept, sbom["metadata"]["component"]]}
 missing = built - {(one["name"], "v" + one["version"]) for one in [*kept, sbom["metadata"]["component"]]}
 if missing:
-    sys.exit(f"cargo-cyclonedx does not list what {package} is built of: {missing}")
+    sys.exit(f"cargo-cyclonedx does not list these crates of {package}: {missing}")
 sbom["components"] = kept
 sbom["dependencies"] = [
     one | {"dependsOn": [name for name in one.get("dependsOn", []) if name in names]}

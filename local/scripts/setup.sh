@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Finds what `make demo` and `make test` need, and installs what is missing where it may. `setup.sh browser` finds a browser
-# too, which is for a test alone; `setup.sh rust` looks for Rust and a C compiler, which are enough for a release.
+# Finds the programs that `make demo` and `make test` need, and installs missing ones if it may. `setup.sh browser` also finds a browser, for
+# one test; `setup.sh rust` looks only for Rust and a C compiler, which are enough for a release.
 set -euo pipefail
 
 say() { printf '%s\n' "$*" >&2; }
 
-# Is there a PostgreSQL server? The same places in which the local world looks.
+# Looks for a PostgreSQL server, in the same places as the local world.
 postgres() {
   [ -n "${POSTGRES_BIN:-}" ] && [ -x "$POSTGRES_BIN/initdb" ] && return
   command -v initdb >/dev/null && command -v postgres >/dev/null && return
@@ -17,7 +17,7 @@ postgres() {
   return 1
 }
 
-# Debian's packages, as root or through a sudo that asks nothing.
+# Installs Debian's packages, as root or with a sudo that asks for no password.
 debian() {
   command -v apt-get >/dev/null || return 1
   local sudo=()
@@ -36,13 +36,13 @@ debian() {
   rm -f "$log"
 }
 
-# need WHAT CHECK DEBIAN-PACKAGES BREW-PACKAGES
+# need NAME CHECK DEBIAN-PACKAGES BREW-PACKAGES
 need() {
   local what=$1 check=$2 packages=$3 brew=$4
   $check && return
   # shellcheck disable=SC2086 # a list of packages
   debian $packages && $check && return
-  say "$what is missing, and it cannot be installed without asking. Type:"
+  say "$what is missing, and this script may not install it. Type:"
   if [ "$(uname)" = Darwin ]; then say "    brew install $brew"; else say "    sudo apt-get install $packages"; fi
   exit 1
 }
@@ -50,7 +50,7 @@ need() {
 rust() { command -v cargo >/dev/null; }
 compiler() { command -v cc >/dev/null; }
 
-# Where the test of the report looks.
+# Looks in the same places as the test of the report.
 browser() {
   [ -z "${NO_BROWSER:-}" ] || return 0
   [ -n "${CHROMIUM:-}" ] && [ -x "$CHROMIUM" ] && return
@@ -70,7 +70,7 @@ fi
 found=$(cargo --version | cut -d' ' -f2)
 if [ "$(printf '%s\n' "$needed" "$found" | sort -V | head -n 1)" != "$needed" ]; then
   say "cargo $found is too old, this needs $needed. Type:    rustup update"
-  say "(a cargo that rustup has not installed: get it from https://rustup.rs instead)"
+  say "(if rustup did not install this cargo: get one from https://rustup.rs instead)"
   exit 1
 fi
 need "a C compiler" compiler build-essential gcc

