@@ -18,7 +18,7 @@ class Network(template.Rendered):
                 schedule["RotationRules"], {"ScheduleExpression": "cron(0 3 ? * SUN *)", "Duration": "3h"}
             )
 
-    def test_a_schedule_waits_for_every_way_that_a_rotation_takes(self):
+    def test_a_schedule_waits_for_every_rule_and_endpoint_that_a_rotation_needs(self):
         waits = set(self.full["TheWay"]["Metadata"]["WaitsFor"]) - {""}
         ways = {
             name
@@ -66,7 +66,7 @@ class Network(template.Rendered):
         for rule in of_type(self.full, "AWS::EC2::SecurityGroupIngress").values():
             self.assertEqual(rule["SourceSecurityGroupId"], "FunctionSecurityGroup")
 
-    def test_every_rule_and_group_says_what_it_is_for_in_characters_that_ec2_takes(self):
+    def test_every_rule_and_group_has_a_description_in_characters_that_ec2_accepts(self):
         groups = of_type(self.full, "AWS::EC2::SecurityGroup").values()
         said = [group["GroupDescription"] for group in groups]
         rules = [rule for group in groups for way in ["Ingress", "Egress"] for rule in group.get(f"SecurityGroup{way}", [])]
@@ -76,7 +76,7 @@ class Network(template.Rendered):
         for text in said:
             self.assertRegex(text, r"^[0-9A-Za-z_ .:/()#,@\[\]+=&;{}!$*-]{1,255}$")
 
-    def test_what_is_not_asked_for_is_not_made(self):
+    def test_without_a_vpc_no_network_resource_is_made(self):
         self.assertFalse([name for name, item in self.bare.items() if "::EC2::" in item["Type"]])
         names = [statement["Sid"] for statement in template.statements(self.bare["FunctionRole"])]
         self.assertEqual(names, ["RotateTheSecrets", "ListTheSecretsForTheAgeCheck", "WriteTheLog"])
@@ -84,7 +84,7 @@ class Network(template.Rendered):
         for name in ["Email", "OldestAgeAlarm", "UnknownReaders", "UnknownReadersAlarm"]:
             self.assertNotIn(name, self.bare)
 
-    def test_no_secret_and_a_vpc_without_a_way_to_database_or_secrets_manager_are_refused(self):
+    def test_no_secret_and_a_vpc_that_cannot_reach_database_or_secrets_manager_are_refused(self):
         vpc = {
             "SecretArns": SECRETS[0],
             "VpcId": "vpc-0123456789abcdef0",

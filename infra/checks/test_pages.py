@@ -59,7 +59,7 @@ class Pages(unittest.TestCase):
         for path in [*(template.INFRA / "sam").iterdir(), *(template.INFRA / "terraform/examples").rglob("*.tf")]:
             self.assertNotRegex(path.read_text(), r"cargo|make build|sam build|BuildMethod", path)
 
-    def test_the_package_is_the_one_of_arm64_which_the_function_runs_on(self):
+    def test_the_package_is_for_arm64_like_the_function(self):
         self.assertEqual(template.read()["Resources"]["Function"]["Properties"]["Architectures"], ["arm64"])
         self.assertIn("secret-rotation-arm64.zip", block("cloudformation")[0])
         self.assertIn("-var package=secret-rotation-arm64.zip", block("terraform")[1])
@@ -69,7 +69,7 @@ class Pages(unittest.TestCase):
             for name in re.findall(r"`([^`]+)`", names):
                 self.assertTrue((template.INFRA / name).exists(), name)
 
-    def test_every_variable_takes_null_for_its_default(self):
+    def test_null_gives_every_variable_its_default(self):
         for module in MODULES:
             for name, body in terraform_docs.blocks(template.INFRA / module, "variable").items():
                 self.assertEqual(body.get("nullable"), False, f"{module} {name}")

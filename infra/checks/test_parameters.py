@@ -24,7 +24,7 @@ class Parameters(template.Rendered):
             self.assertEqual(secret["DeletionPolicy"], "RetainExceptOnCreate", "a deployment that failed may be repeated")
             self.assertEqual(secret["UpdateReplacePolicy"], "Retain")
 
-    def test_a_new_secret_needs_a_username_and_takes_no_password(self):
+    def test_a_new_secret_needs_a_username_and_refuses_a_password(self):
         parameter = template.read("secret.yaml")["Parameters"]["SecretDocument"]
         fits = lambda document: bool(re.search(parameter["AllowedPattern"], document))
         full = '{"engine": "postgres", "host": "db", "port": 5432, "ssl": true, "username": "o\\"x", "masterarn": "arn:aws:s"}'
@@ -51,7 +51,7 @@ class Parameters(template.Rendered):
         self.assertEqual(set(self.full["Function"]["Properties"]["Environment"]["Variables"]) - {"LOG_LEVEL"}, known)
         self.assertEqual(self.full["Function"]["Properties"]["Layers"], EVERYTHING["LayerArns"])
 
-    def test_every_default_comes_back_from_where_sam_keeps_it(self):
+    def test_sam_reads_back_every_default_that_it_saves(self):
         for name in ["template.yaml", "secret.yaml"]:
             defaults = {key: str(value.get("Default", "")) for key, value in template.read(name)["Parameters"].items()}
             kept = " ".join(f"{key}={GuidedConfig.quote_parameter_values(value)}" for key, value in defaults.items())
@@ -61,7 +61,7 @@ class Parameters(template.Rendered):
         kept = {name: item["DeletionPolicy"] for name, item in self.full.items() if "DeletionPolicy" in item}
         self.assertEqual(kept, {"LogGroup": "RetainExceptOnCreate"})
 
-    def test_names_aliases_and_what_is_out_of_bounds_are_refused_by_a_parameter_of_its_own(self):
+    def test_a_parameter_refuses_names_aliases_and_values_out_of_bounds(self):
         parameters = template.read()["Parameters"]
         for name, values in REFUSED["alone"].items():
             for value in values:
@@ -71,7 +71,7 @@ class Parameters(template.Rendered):
                 self.assertTrue(template.accepts(parameters[name], value), f"{name}={value!r}")
         self.assertEqual(template.refused(EVERYTHING), [])
 
-    def test_what_does_nothing_or_is_too_much_is_refused_by_name(self):
+    def test_a_wrong_combination_is_refused_by_name(self):
         for where, base in [("outside_of_any_vpc", OUTSIDE_OF_ANY_VPC), ("in_a_vpc", IN_A_VPC)]:
             for because, given in REFUSED[where]:
                 with self.subTest(where, **given):
@@ -81,7 +81,7 @@ class Parameters(template.Rendered):
                 with self.subTest(where, **given):
                     self.assertEqual(template.refused(base | given), [])
 
-    def test_a_list_with_a_fixed_number_of_places_takes_no_more_than_these(self):
+    def test_a_list_with_a_fixed_number_of_places_refuses_one_more(self):
         """Terraform accepts any number of them, except of layers."""
         for name, base, item, most in [
             ("DatabaseSecurityGroupIds", IN_A_VPC, "sg-1", 4),
@@ -99,13 +99,13 @@ class Parameters(template.Rendered):
         self.assertEqual(template.refused(new | {"ReplicaRegions": regions[:2]}, "secret.yaml"), [])
         self.assertIn("two", " ".join(template.refused(new | {"ReplicaRegions": regions}, "secret.yaml")))
 
-    def test_what_is_refused_says_what_would_be_taken(self):
+    def test_every_pattern_says_what_it_accepts(self):
         for name in ["template.yaml", "secret.yaml"]:
             for parameter in template.read(name)["Parameters"].values():
                 if "AllowedPattern" in parameter:
                     self.assertGreater(len(parameter["ConstraintDescription"]), 4)
 
-    def test_the_longest_name_is_not_too_long_for_what_is_named_after_it(self):
+    def test_with_the_longest_name_every_derived_name_fits(self):
         longest = ACCEPTED["alone"]["FunctionName"][0]
         resources = template.render(EVERYTHING | {"FunctionName": longest})
         secret = f"arn:aws-us-gov:secretsmanager:ap-southeast-1:123456789012:secret:{'x' * 160}-AbCdEf"
@@ -129,7 +129,7 @@ class Parameters(template.Rendered):
         self.assertEqual(code, {"S3Bucket": EVERYTHING["PackageBucket"], "S3Key": EVERYTHING["PackageKey"]})
         self.assertNotIn("Metadata", template.read()["Resources"]["Function"])
 
-    def test_every_parameter_stands_in_the_table_of_the_runbook_with_its_default(self):
+    def test_every_parameter_is_in_the_runbooks_table_with_its_default(self):
         operations = (template.INFRA.parent / "docs/operations.md").read_text()
         runbook = operations[: operations.index("\n## The function's settings\n")]
         table = dict(re.findall(r"(?m)^\| `(\w+)` \|.*\| *(.*?) *\|$", runbook))

@@ -62,7 +62,7 @@ class Restart(unittest.TestCase):
         self.assertFalse(starts(EVENT | {"source": "another.service"}))
         self.assertFalse(starts(EVENT | {"detail-type": "AWS Service Event via CloudTrail"}))
 
-    def test_the_secrets_are_those_that_are_watched_or_named(self):
+    def test_the_secrets_are_the_watched_or_the_named_ones(self):
         starts = self.pattern(render(RestartEcsServices=SERVICES, WatchedSecrets="*stock/*"))
         self.assertTrue(starts(EVENT | {"resources": SECRETS[1:]}))
         self.assertFalse(starts(EVENT))
@@ -100,7 +100,7 @@ class Restart(unittest.TestCase):
         for named in ["", SECRETS[0], ",".join(SECRETS)]:
             self.assertEqual(template.refused(given | {"RestartSecrets": named}), [])
         alone = {"SecretArns": given["SecretArns"], "RestartSecrets": SECRETS[0]}
-        self.assertIn("goes RestartEcsServices", "".join(template.refused(alone)))
+        self.assertIn("needs RestartEcsServices", "".join(template.refused(alone)))
 
     def test_the_alarm_sees_an_execution_that_failed_or_hung_and_an_event_that_was_not_delivered(self):
         alarm = self.resources["RestartAlarm"]["Properties"]
@@ -180,14 +180,14 @@ class Execution(unittest.TestCase):
         for name in before:
             self.assertNotEqual(after[name], before[name])
 
-    def test_a_service_that_cannot_be_restarted_fails_the_execution_and_keeps_no_other_from_it(self):
+    def test_a_service_that_cannot_be_restarted_fails_the_execution_and_stops_no_other(self):
         before = self.deployments()
         gone = SERVICES[0].replace("orders", "gone")
         status, error, _ = self.run_it([gone, SERVICES[1]], retry=False)
         self.assertEqual((status, error), ("FAILED", "NotRestarted"))
         self.assertNotEqual(self.deployments()["stock"], before["stock"])
 
-    def test_what_fails_is_tried_again_for_minutes_and_not_beyond_the_executions_own_time(self):
+    def test_a_failure_is_retried_for_minutes_within_the_executions_time(self):
         machine = json.loads(render(RestartEcsServices=SERVICES)["Restart"]["Properties"]["DefinitionString"])
         (retry,) = machine["States"]["EachService"]["ItemProcessor"]["States"]["UpdateService"]["Retry"]
         waits = [retry["IntervalSeconds"] * retry["BackoffRate"] ** attempt for attempt in range(retry["MaxAttempts"])]

@@ -22,12 +22,12 @@ class Rights(template.Rendered):
             for statement in template.statements(self.full[policy]):
                 yield policy, statement
 
-    def test_every_statement_has_a_name_of_its_own(self):
+    def test_no_two_statements_have_the_same_name(self):
         names = [(policy, statement["Sid"]) for policy, statement in self.statements()]
         self.assertEqual(len(names), len(set(names)))
         self.assertGreater(len(names), 15)
 
-    def test_a_star_stands_only_where_aws_allows_nothing_else_and_says_why(self):
+    def test_a_star_is_only_where_aws_allows_nothing_narrower_and_has_a_reason(self):
         stars = {statement["Sid"] for _, statement in self.statements() if "*" in as_list(statement["Resource"])}
         self.assertEqual(stars, STARS)
         unexplained = re.findall(r'(?m)^ *Resource: "\*"$', self.source)
@@ -106,7 +106,7 @@ class Rights(template.Rendered):
         self.assertEqual([statement["Resource"] for statement in read], SECRETS)
         self.assertEqual({statement["Action"] for statement in read}, {"secretsmanager:GetSecretValue"})
 
-    def test_an_operator_may_be_kept_from_the_values(self):
+    def test_an_operators_policy_can_exclude_the_values(self):
         names = [
             statement["Sid"]
             for statement in template.statements(

@@ -173,7 +173,7 @@ class Module(OnMoto):
                 standing = {key: terraform[name].get(key) for key in properties}
                 self.same(tidy(standing), tidy(properties))
 
-    def test_what_is_told_and_shown_is_the_same(self):
+    def test_notifications_and_dashboard_are_the_same(self):
         rule = self.state["aws_cloudwatch_event_rule.rotation_failed"]
         self.same(json.loads(rule["event_pattern"]), self.sam["RotationFailed"]["Properties"]["EventPattern"])
         transformer = self.state["aws_cloudwatch_event_target.rotation_failed"]["input_transformer"][0]
@@ -263,7 +263,7 @@ class Module(OnMoto):
         }
         self.assertEqual(let_in, ingress)
 
-    def test_a_vpc_without_a_way_to_database_or_secrets_manager_is_refused(self):
+    def test_a_vpc_that_cannot_reach_database_or_secrets_manager_is_refused(self):
         for changes, words in [
             (
                 ["create_secrets_manager_endpoint=false", "endpoint_security_group_ids=[]", "api_cidr=", "vpc_cidr="],
@@ -279,7 +279,7 @@ class Module(OnMoto):
             self.assertIn(words, said)
             self.assertIn("otherwise it admits no one", said)
 
-    def test_what_the_template_refuses_and_takes_is_refused_and_taken_here_too(self):
+    def test_the_module_refuses_and_accepts_what_the_template_does(self):
         """As one `terraform test` of the variables alone: without a provider, hundreds of plans take seconds."""
         tried = list(cases())
         runs = {
@@ -304,7 +304,7 @@ class Module(OnMoto):
         self.addCleanup(self.terraform.write, "", self.variables)
         self.terraform.done("", "test", "-no-color")
 
-    def test_rules_for_what_the_plan_does_not_know_yet_are_made_once_it_is_known(self):
+    def test_rules_for_unknown_ids_are_made_at_apply(self):
         function = "module.later.aws_lambda_function.function"  # and its dependencies; moto rotates no secret without a value
         self.terraform.done("tests/beside", "apply", "-auto-approve", "-no-color", f"-target={function}")
         group = self.terraform.done("tests/beside", "state", "show", "-no-color", "module.later.aws_security_group.function[0]")
@@ -312,7 +312,7 @@ class Module(OnMoto):
         self.assertEqual(group.count('"10.0.9.0/24"'), 5, group)
         self.terraform.destroy("tests/beside")
 
-    def test_a_log_that_outlived_the_module_is_taken_in_again(self):
+    def test_a_log_that_outlived_the_module_can_be_imported(self):
         address = "aws_cloudwatch_log_group.function"
         self.terraform.done("", "state", "rm", address)
         refused = self.terraform.run("", "apply", "-auto-approve", "-no-color", f"-target={address}")
@@ -330,7 +330,7 @@ class Module(OnMoto):
             waits - {"aws_lambda_permission.secrets_manager", "aws_security_group.function"}, {".".join(way) for way in ways}
         )
 
-    def test_an_existing_secret_and_database_want_five_variables_at_most(self):
+    def test_an_existing_secret_and_database_need_five_variables_at_most(self):
         example = {
             "package": str(self.terraform.package),
             "secret_arn": self.secrets[0],

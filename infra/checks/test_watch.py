@@ -78,7 +78,7 @@ class Watch(template.Rendered):
         for metric in ["Rotations", "Failures", "Overdue", "OldestAge", "StepDuration", "Errors", "Throttles"]:
             self.assertIn(metric, shown)
 
-    def test_the_environment_and_the_metrics_are_those_that_the_function_knows(self):
+    def test_the_function_knows_its_environment_and_the_metrics(self):
         source = "".join(path.read_text() for path in (template.INFRA.parent / "src").rglob("*.rs"))
         variables = self.full["Function"]["Properties"]["Environment"]["Variables"]
         self.assertEqual([name for name in variables if f'"{name}"' not in source], [])
