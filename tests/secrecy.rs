@@ -5,8 +5,8 @@
 mod common;
 
 use common::{
-    STEPS, answers, inject, invoke, options_with, rotate, stage, stage_up_to, start, verifier,
-    warm, warm_world, world,
+    STEPS, answers, inject, invoke, options, options_with, rotate, stage, stage_up_to, start,
+    verifier, warm, warm_world, world,
 };
 use local::{invocation::Invoked, postgres::Settings, secrets_manager::Rotation, world::World};
 use serde_json::{Value, json};
