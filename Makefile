@@ -21,8 +21,8 @@ WITH_TOOLS = PATH="$(CURDIR)/$(TOOLS)/aws/bin:$$(dirname $(CURDIR)/$(TOOLS)/redi
 # tools that build for another processor and C library, and list the crates of an executable
 RELEASING = $(TOOLS)/lambda/stamp $(TOOLS)/cyclonedx/bin/cargo-cyclonedx
 
-.PHONY: help rust setup demo test test-terminal test-infra test-versions verify explore soak fuzz check lint docs audit bench build release \
-  release-check invoke clean
+.PHONY: help rust setup demo test test-terminal test-infra test-versions verify explore soak fuzz check lint docs audit bench picture \
+  build release release-check invoke clean
 
 help: ## shows this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -66,6 +66,10 @@ soak: setup ## runs a thousand rotations of each strategy beside an application:
 
 fuzz: $(TOOLS)/fuzz/bin/cargo-fuzz ## fuzzes the readers of foreign input, FUZZ=60 seconds for each of six targets
 	@PATH="$(CURDIR)/$(TOOLS)/fuzz/bin:$$PATH" fuzz/run.sh $(FUZZ)
+
+picture: setup ## runs the demo and draws docs/handover.svg, the picture in the README
+	@cargo build --workspace --all-features --bins
+	@target/debug/picture --function target/debug/secret-rotation docs/handover.svg
 
 check: lint docs test ## runs everything that has to pass before a change lands
 

@@ -5,8 +5,8 @@
 mod common;
 
 use common::{
-    STEPS, answers, inject, invoke, options_with, rotate, stage, stage_up_to, start, verifier,
-    warm, warm_world, world,
+    STEPS, answers, inject, invoke, options, options_with, rotate, stage, stage_up_to, start,
+    verifier, warm, warm_world, world,
 };
 use local::{invocation::Invoked, postgres::Settings, secrets_manager::Rotation, world::World};
 use serde_json::{Value, json};
@@ -281,8 +281,7 @@ async fn a_failed_step_writes_its_line_and_counts_by_step_and_error_type() {
 
 #[tokio::test]
 async fn the_demo_shows_both_strategies_a_revocation_an_api_key_and_no_password() {
-    let options = options_with(&[("OVERLAP_WINDOW", drill::demo::WINDOW)]);
-    let options = options.own_postgres(Settings::default()).with_key_service();
+    let options = drill::demo::options(options()).own_postgres(Settings::default());
     let world = start(warm(options)).await; // calls and logins are counted
     let mut secrets = passwords(&world).await;
     let mut shown = Vec::new();

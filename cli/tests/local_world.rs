@@ -5,47 +5,22 @@
 
 mod common;
 
-use std::{
-    io::{BufRead, BufReader},
-    process::{Child, Stdio},
-};
-
-use common::at;
+use common::{Up, at};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use serde_json::Value;
-
-struct Up(Child);
-
-impl Drop for Up {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 #[test]
 fn a_world_comes_up_tells_its_schedule_and_goes_with_ctrl_c() {
-    let function = ["--function", "/bin/true"];
-    let up = ["local", "up", "--port", "0"];
-    let mut up = at("http://127.0.0.1:1", &[&up[..], &function[..]].concat());
-    let up = up.stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut up = Up(up.spawn().unwrap());
-    let mut line = String::new();
-    let stdout = up.0.stdout.as_mut().unwrap();
-    BufReader::new(stdout).read_line(&mut line).unwrap();
-    let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}"));
-
-    let endpoint = ready["endpoint"].as_str().unwrap();
+    let mut up = Up::start(&["--function", "/bin/true"]);
     let schedule = ["local", "schedule", "--json"];
-    let output = at(endpoint, &schedule).output().unwrap();
+    let output = at(up.endpoint(), &schedule).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(said.lines().count(), 3, "{said}");
     assert!(said.contains("\"secret\":\"demo/orders/single\""), "{said}");
 
-    let id = Pid::from_raw(up.0.id().try_into().unwrap());
+    let id = Pid::from_raw(up.process.id().try_into().unwrap());
     kill(id, Signal::SIGINT).unwrap();
-    assert!(up.0.wait().unwrap().success());
+    assert!(up.process.wait().unwrap().success());
 }

@@ -151,7 +151,7 @@ pub fn sentence(rehearsals: &[Rehearsal]) -> String {
 }
 
 /// `6,335`.
-fn thousands(number: usize) -> String {
+pub(crate) fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {

@@ -38,10 +38,7 @@ pub(super) async fn rehearse(
 }
 
 async fn all(options: Options, arguments: &DrillArguments) -> Result<Vec<Rehearsal>, Error> {
-    let mut options = options.with_key_service();
-    let window = ("OVERLAP_WINDOW".to_owned(), demo::WINDOW.to_owned());
-    options.function_env.push(window);
-    let world = World::start(options).await?;
+    let world = World::start(demo::options(options)).await?;
     let rotations = arguments.rotations.map_or(demo::ROTATIONS, usize::from);
     let rehearsals = if arguments.json {
         demo::run(&world, &mut io::sink(), false, rotations).await

@@ -6,9 +6,9 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     env,
     ffi::OsStr,
-    io::Write,
+    io::{BufRead, BufReader, Write},
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::LazyLock,
     time::Duration,
 };
@@ -81,6 +81,41 @@ pub(crate) fn within<'a>(command: &'a mut Command, endpoint: &str) -> &'a mut Co
         .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
         .env_remove("CLICOLOR_FORCE")
         .env_remove("TLS_CA_FILE")
+}
+
+/// A world that `rotatectl local up` has started, on any free port.
+pub(crate) struct Up {
+    pub(crate) process: Child,
+    /// The line that it printed.
+    pub(crate) ready: Value,
+}
+
+impl Up {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let up = ["local", "up", "--port", "0"];
+        let mut command = at("http://127.0.0.1:1", &[&up, arguments].concat());
+        let mut process = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = process.stdout.as_mut().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let ready = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}"));
+        Self { process, ready }
+    }
+
+    pub(crate) fn endpoint(&self) -> &str {
+        self.ready["endpoint"].as_str().unwrap()
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 /// rotatectl with this endpoint.

@@ -14,7 +14,7 @@ use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use local::{
     postgres::{self, Logins},
     secrets_manager::{Rotation, ServiceError, StepRun},
-    world::World,
+    world::{Options, World},
 };
 use rotating_secret_document::Fields;
 use secrecy::{ExposeSecret, SecretString};
@@ -25,10 +25,18 @@ use self::show::Show;
 use crate::{application, rehearsal::Rehearsal};
 
 /// The overlap window of the demo, as the function's `OVERLAP_WINDOW`: long enough to see, short enough to wait for.
-pub const WINDOW: &str = "2s";
+const WINDOW: &str = "2s";
 
 /// How often `make demo` rotates each secret beside an application.
 pub const ROTATIONS: usize = 10;
+
+/// What the demo needs of its world, added to these options.
+pub fn options(options: Options) -> Options {
+    let mut options = options.with_key_service();
+    let window = ("OVERLAP_WINDOW".to_owned(), WINDOW.to_owned());
+    options.function_env.push(window);
+    options
+}
 
 /// Rotates a secret of each strategy, revokes, rotates so many times beside an application, and writes what happened. No
 /// secret is written. What the application saw is returned, one rehearsal for each strategy.

@@ -2,6 +2,7 @@
 
 mod frame;
 mod page;
+mod picture;
 mod plots;
 
 use std::{
@@ -10,6 +11,7 @@ use std::{
     path::Path,
 };
 
+pub use self::picture::picture;
 use crate::{Error, rehearsal::Rehearsal, summary::Summary};
 
 /// Whether the report can be written: to be found out before a password is changed.

@@ -1,0 +1,33 @@
+//! What the repository's own files must hold: who imports whom, the tests that pages name, the manifests.
+
+#![cfg(test)]
+
+mod imports;
+mod manifests;
+mod named_tests;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The files below a folder that end with this, save what cargo and others leave there.
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let (mut folders, mut files) = (vec![folder.to_owned()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if path.is_dir() && name != "target" && !name.starts_with('.') {
+                folders.push(path);
+            } else if name.ends_with(ending) {
+                files.push(path);
+            }
+        }
+    }
+    files
+}
