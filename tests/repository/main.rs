@@ -1,7 +1,8 @@
-//! What the repository's own files must hold: who imports whom, the tests that pages name, the manifests.
+//! What the repository's own files must hold: who imports whom, the tests that pages name, the manifests, the decisions.
 
 #![cfg(test)]
 
+mod decisions;
 mod imports;
 mod manifests;
 mod named_tests;

@@ -1,8 +1,8 @@
 //! docs/decisions.md: every entry has a date, a rejected option and a price, and the index by topic leads to it.
 
-#![cfg(test)]
+use std::{collections::BTreeMap, fs};
 
-use std::{collections::BTreeMap, fs, path::Path};
+use super::root;
 
 /// An entry: its heading without the number, and the text below it.
 struct Entry {
@@ -12,8 +12,7 @@ struct Entry {
 }
 
 fn page() -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    fs::read_to_string(root.join("docs/decisions.md")).unwrap()
+    fs::read_to_string(root().join("docs/decisions.md")).unwrap()
 }
 
 /// `4. The lock` is the number 4 and the title `The lock`.
