@@ -18,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
     let runtime = Builder::new_current_thread().build().unwrap();
     let document = json!({ "host": "h", "username": "app", "password": PASSWORD });
     let document = Document::parse(&document.to_string().into()).unwrap();
-    let told = |error: &Error| function::told(error, &document);
+    let told = |error: &Error| function::error_text(error, &document);
     runtime.block_on(log_in(bytes, function::watched, told));
     let client = rotating_secret::fuzzing::guarded;
     runtime.block_on(log_in(bytes, client, rotating_secret::fuzzing::told));
