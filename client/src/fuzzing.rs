@@ -10,7 +10,7 @@ pub fn guarded<S>(stream: S) -> Guarded<S> {
 }
 
 /// What an error of the login says.
-pub fn told(error: &tokio_postgres::Error) -> String {
+pub fn error_text(error: &tokio_postgres::Error) -> String {
     in_one_line(error)
 }
 

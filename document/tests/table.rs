@@ -1,4 +1,4 @@
-//! The table, walked by the document's own readers; and what else a document promises.
+//! The document's own readers against the table; and what else a document promises.
 
 #![cfg(test)]
 
@@ -16,7 +16,7 @@ fn parse(json: &str) -> Result<Document, DocumentError> {
     Document::parse(&SecretString::from(json))
 }
 
-/// As the table writes it.
+/// In the form of the table.
 fn reading(document: &Document) -> impl PartialEq<Reading> {
     struct Read<'a>(&'a Document);
     impl PartialEq<Reading> for Read<'_> {
@@ -188,7 +188,7 @@ fn an_administrators_document_takes_what_it_does_not_say_from_the_rotated_one() 
     ] {
         let managed = Document::parse_administrator(&managed.into(), &rotated, ENGINES).unwrap();
         assert_eq!(managed.differs_from(&rotated), None);
-        // who writes a secret does not decide that the administrator logs in without TLS
+        // a writer of a secret does not decide that the administrator logs in without TLS
         assert_eq!((managed.username(), managed.tls()), ("admin", true));
     }
     let own = r#"{"host":"w","port":1,"username":"admin","password":"a","dbname":"x"}"#;
