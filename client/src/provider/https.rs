@@ -1,5 +1,4 @@
-//! One HTTP client for the stores whose own crates would choose a TLS of their own: rustls, with the application's crypto
-//! provider.
+//! One HTTP client for the stores whose own crates would choose their own TLS: rustls, with the application's crypto provider.
 
 use reqwest::{Client, redirect, retry};
 use rustls::{ClientConfig, RootCertStore};
@@ -7,7 +6,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 
 use crate::crypto;
 
-/// A client that believes these roots, or the platform's, and asks once: time limits and second tries are the caller's.
+/// A client that trusts these roots, or the platform's, and asks once: the caller has time limits and retries.
 ///
 /// # Errors
 ///
