@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_age_check_is_told_from_a_rotation_and_from_any_other_check() {
+    fn an_age_check_differs_from_a_rotation_and_from_any_other_check() {
         let check = |name: Value| Event::parse(&json!({ "Check": name }));
         assert!(matches!(check("age".into()), Ok(Event::AgeCheck)));
         let error = check("x".repeat(5000).into()).unwrap_err();

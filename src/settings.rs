@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
+    fn an_empty_variable_counts_as_not_set() {
         let empty = [
             "PASSWORD_LENGTH",
             "EXCLUDE_NUMBERS",
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_that_is_safe_in_a_url_stands_in_one_as_it_is_and_is_as_strong_as_any() {
+    fn a_url_safe_password_needs_no_encoding_and_is_as_strong_as_any() {
         let safe = [
             ("PASSWORD_CHARACTERS", "url-safe"),
             ("EXCLUDE_CHARACTERS", "~0"),

@@ -287,8 +287,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_past_its_bound_by_the_walls_clock_is_not_given_to_who_asks_for_what_is_usable()
-    {
+    async fn usable_returns_no_credential_past_its_bound_by_the_walls_clock() {
         let provider = Fixed::new().with("orders/db", Version::text("v2", "{}"));
         let secret = after_a_suspend(&provider);
         let read = secret.current().unwrap();

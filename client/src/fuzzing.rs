@@ -17,9 +17,9 @@ pub fn error_text(error: &tokio_postgres::Error) -> String {
 /// The texts of an answer's errors, as the agent's provider and Key Vault's read it.
 pub fn answers(status: u16, body: &[u8]) -> Vec<String> {
     let by_agent = StatusCode::from_u16(status).ok();
-    let by_agent = by_agent.map(|status| provider::agent_told(status, body));
+    let by_agent = by_agent.map(|status| provider::agent_error_text(status, body));
     by_agent
         .into_iter()
-        .chain([provider::azure_told(status, body)])
+        .chain([provider::azure_error_text(status, body)])
         .collect()
 }

@@ -50,7 +50,7 @@
 //!     if let Some(verdict) = by(&*secret.usable().await?) {
 //!         return Ok(verdict);
 //!     }
-//! another instance may sign with a key that this one has not seen yet; in the long run this asks once a second
+//!     // another instance may sign with a key that this one has not seen yet; in the long run this asks once a second
 //!     Ok(by(&*secret.refresh().await?) == Some(true))
 //! }
 //! ```

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn while_the_database_tells_it_is_an_hour_or_half_of_the_bound_and_the_bound_stays() {
+    fn with_notifications_the_lifetime_is_an_hour_or_half_of_the_bound_and_the_bound_stays() {
         for (overlap, ttl) in [
             (24 * HOUR, HOUR),
             (3 * HOUR, HOUR),
@@ -138,12 +138,16 @@ mod tests {
             (6 * MINUTE, USUAL),
         ] {
             let usual = Lifetime::new(USUAL, overlap).unwrap();
-            let told = usual.while_announced();
-            assert_eq!((told.ttl, told.bound), (ttl, usual.bound), "{overlap:?}");
-            assert!(told.ttl < told.bound, "{told:?}");
+            let longer = usual.while_announced();
+            assert_eq!(
+                (longer.ttl, longer.bound),
+                (ttl, usual.bound),
+                "{overlap:?}"
+            );
+            assert!(longer.ttl < longer.bound, "{longer:?}");
         }
-        let told = Lifetime::new(USUAL, 24 * HOUR).unwrap().while_announced();
-        assert_eq!(told.within(Some(2 * MINUTE)).ttl, MINUTE);
+        let longer = Lifetime::new(USUAL, 24 * HOUR).unwrap().while_announced();
+        assert_eq!(longer.within(Some(2 * MINUTE)).ttl, MINUTE);
     }
 
     #[test]

@@ -173,7 +173,7 @@ impl RotatingSecret {
             };
             next = match found {
                 Ok(credential) => Some(credential),
-                Err(why @ Error::Rejected { .. }) => return Err(last.told(why)),
+                Err(why @ Error::Rejected { .. }) => return Err(last.explained(why)),
                 Err(error) => return Err(error.into()),
             };
         }
@@ -181,7 +181,7 @@ impl RotatingSecret {
 }
 
 impl<E: StdError + 'static> Last<E> {
-    fn told(self, why: Error) -> LogInError<E> {
+    fn explained(self, why: Error) -> LogInError<E> {
         match self {
             Self::None => LogInError::Secret(why),
             Self::Unclear(answer) => LogInError::Failed(answer),

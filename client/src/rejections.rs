@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_rejected_version_is_tried_by_one_at_a_time_and_ever_later() {
+    async fn a_rejected_version_is_tried_by_one_login_at_a_time_after_longer_and_longer_pauses() {
         let rejections = Rejections::default();
         let version: Arc<str> = "v1".into();
         let mut waited = Vec::new();
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_minute_later_it_is_as_if_nothing_had_been() {
+    async fn after_a_minute_the_answers_are_forgotten() {
         let rejections = Rejections::default();
         for version in ["v1", "v2"] {
             rejections.rejected("orders/db", &version.into(), Instant::now());
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_version_that_is_accepted_for_some_is_not_held_back_and_who_waits_is_woken() {
+    async fn a_version_that_some_logins_can_use_is_not_held_back_and_waiting_logins_wake() {
         let rejections = Arc::new(Rejections::default());
         let version: Arc<str> = "v1".into();
         rejections.rejected("orders/db", &version, Instant::now());

@@ -41,7 +41,7 @@ pub(crate) struct Shared {
 #[derive(Default)]
 pub(crate) struct Pushed {
     latest: Mutex<Push>,
-    told: Notify,
+    arrived: Notify,
     /// A session listens for notifications.
     heard: AtomicBool,
 }
@@ -63,7 +63,7 @@ impl Pushed {
             Some(_) => latest.named = named,
             None => latest.unnamed = true,
         }
-        self.told.notify_one();
+        self.arrived.notify_one();
     }
 
     /// Sets whether a session listens from now on.
@@ -73,7 +73,7 @@ impl Pushed {
         if !heard {
             let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
             latest.unheard = true;
-            self.told.notify_one();
+            self.arrived.notify_one();
         }
     }
 
@@ -83,8 +83,8 @@ impl Pushed {
     }
 
     /// Waits for an announcement, and takes all that came since the last call. It may be empty.
-    pub(crate) async fn told(&self) -> Push {
-        self.told.notified().await;
+    pub(crate) async fn next(&self) -> Push {
+        self.arrived.notified().await;
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut latest)
     }

@@ -252,7 +252,10 @@ async fn what_the_agent_gave_is_not_used_past_its_bound_when_the_agent_refuses()
         }
     };
     assert!(matches!(error, Error::Expired { .. }), "{error}");
-    assert!(error.to_string().contains("expects another token"), "{error}");
+    assert!(
+        error.to_string().contains("expects another token"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

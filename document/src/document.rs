@@ -106,9 +106,10 @@ impl Document {
 
     /// Reads the secret of the administrator of `rotated`'s server, which names one of these engines or none.
     ///
-    /// A secret that RDS manages holds only `username` and `password`: the address is that of `rotated` unless the secret says
-    /// another one, and TLS is always on, because a writer of a secret must not turn it off for the administrator's login. The
-    /// master secret of an API key's service is an object with `key`, and with every other field that its requests fill in.
+    /// A secret that RDS manages holds only `username` and `password`. If it does not say otherwise, its server is that of
+    /// `rotated`, and its login requires TLS: a writer of the rotated secret must not turn TLS off for the administrator's
+    /// login. The master secret of an API key's service is an object with `key`, and with every other field that its requests
+    /// fill in.
     ///
     /// # Errors
     ///

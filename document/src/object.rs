@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_changed_is_all_that_changes() {
+    fn a_change_leaves_every_other_byte_as_it_is() {
         let written =
             "\u{feff} { \"a\" : 1E5,\n\t\"\\u0062\":[ 1.50 , {\"c\":null} ] ,\"p\":\"x\\/y\"  }\n";
         let object = Object::parse(&written.into()).unwrap();
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_taken_out_with_its_comma() {
+    fn a_value_is_removed_with_its_comma() {
         let object = Object::parse(&r#"{ "a":1, "b":2 , "c":3 }"#.into()).unwrap();
         assert_eq!(text(&object.without("a")), r#"{ "b":2 , "c":3 }"#);
         assert_eq!(text(&object.without("b")), r#"{ "a":1, "c":3 }"#);

@@ -193,7 +193,7 @@ impl Request {
         for name in names.map_err(|expected| DocumentError::WrongType { field, expected })? {
             if name.starts_with("master.") || name == "key" {
                 return wrong(
-                    "a request whose secrets stand in headers or body: addresses get logged",
+                    "a request whose secrets are in headers or body: addresses get logged",
                 );
             }
             if !known.contains(&name) {

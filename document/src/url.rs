@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_read_only_if_its_host_is_written_as_it_is_asked() {
+    fn an_address_is_read_only_if_its_host_is_written_as_the_parser_returns_it() {
         for (text, server) in [
             (
                 "https://api.example.com/keys?limit=1",

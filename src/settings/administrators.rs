@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_listed_may_be_named_and_where_nothing_is_a_services_may_not() {
+    fn a_listed_administrator_is_admitted_and_a_services_only_if_it_is_listed() {
         let (login, key) = (document("postgres"), document("http-api-key"));
         let prefix = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:";
         for (listed, admits_login, admits_key) in [

@@ -26,7 +26,7 @@ use tokio_postgres::{Client, Config};
 use super::{
     ANSWERS_WITHIN, Settings,
     following::{Driver, Following, Holds},
-    with_token_in_force,
+    with_current_token,
 };
 use crate::{
     Credential, LogInError, RotatingSecret,
@@ -177,7 +177,7 @@ impl<T: Tls> Connect for Logins<T> {
         &self,
         config: &Config,
     ) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
-        let config = with_token_in_force(config, &self.secret, &self.version);
+        let config = with_current_token(config, &self.secret, &self.version);
         let tls = self.tls.clone();
         Box::pin(async move {
             let (client, connection) = config.connect(tls).await?;

@@ -43,7 +43,7 @@ fn token(secret: &Shared, version: &str) -> Option<SecretString> {
 
 /// The same in the driver's configuration.
 #[cfg(any(feature = "deadpool", feature = "bb8"))]
-fn with_token_in_force(
+fn with_current_token(
     config: &tokio_postgres::Config,
     secret: &Shared,
     version: &str,

@@ -168,9 +168,9 @@ async fn session<T: Tls>(
                 }
             },
             message = poll_fn(|context| connection.poll_message(context)) => match message {
-                Some(Ok(AsyncMessage::Notification(told))) => {
-                    if told.channel() == channel {
-                        let named = told.payload().to_owned();
+                Some(Ok(AsyncMessage::Notification(notification))) => {
+                    if notification.channel() == channel {
+                        let named = notification.payload().to_owned();
                         weak.upgrade().ok_or(Gone)?.pushed(Some(named));
                     }
                 }
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_database_tells_only_while_the_session_listens() {
+    async fn the_database_announces_changes_only_while_the_session_listens() {
         let server = Postgres::shared().await.unwrap();
         let created = server.execute("CREATE ROLE heard LOGIN PASSWORD 'heard'");
         created.await.unwrap();

@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_trusts_nothing_is_refused_with_what_to_do() {
+    fn tls_without_roots_is_refused_with_what_to_do() {
         for builder in [
             TlsBuilder::new().without_built_in_roots(),
             TlsBuilder::new().verify_ca(),

@@ -80,7 +80,7 @@ impl Azure {
         // otherwise the SDK finds out at the first request
         if !vault_url.starts_with("https://") {
             return Err(invalid(format!(
-                "{vault_url} is no https address: give https://{{name}}.vault.azure.net"
+                "{vault_url} is not an https address: give https://{{name}}.vault.azure.net"
             )));
         }
         options.client_options.retry = RetryOptions::none();
@@ -90,7 +90,7 @@ impl Azure {
         let client = SecretClient::new(vault_url, credential, Some(options));
         let client = client.map_err(|error| {
             invalid(format!(
-                "{vault_url} is no vault's address ({error}): correct it"
+                "{vault_url} is not a vault's address ({error}): correct it"
             ))
         })?;
         Ok(Self {
@@ -171,8 +171,8 @@ fn refused(vault: &str, secret: &str, status: StatusCode, body: &[u8]) -> Provid
     let code = error.and_then(Code::shown);
     let inner = error.and_then(|error| error.inner.as_deref()?.shown());
     let (kind, advice) = match (u16::from(status), code, inner) {
-        (429, ..) => (Kind::Throttled, "it is asked again"),
-        (500.., ..) => (Kind::Unavailable, "it is asked again"),
+        (429, ..) => (Kind::Throttled, "it is retried"),
+        (500.., ..) => (Kind::Unavailable, "it is retried"),
         (_, None, _) => (
             Kind::Invalid,
             "that is not Key Vault's answer: check the vault's address",
@@ -217,7 +217,7 @@ impl Code {
 }
 
 #[cfg(fuzzing)]
-pub(crate) fn told(status: u16, body: &[u8]) -> String {
+pub(crate) fn error_text(status: u16, body: &[u8]) -> String {
     refused("vault", "secret", status.into(), body).to_string()
 }
 

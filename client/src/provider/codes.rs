@@ -16,7 +16,7 @@ pub(super) fn sorted(code: &str) -> (Kind, &'static str) {
         "ThrottlingException"
         | "Throttling"
         | "RequestLimitExceeded"
-        | "TooManyRequestsException" => (Kind::Throttled, "it is asked again"),
+        | "TooManyRequestsException" => (Kind::Throttled, "it is retried"),
         "AccessDeniedException"
         | "UnrecognizedClientException"
         | "InvalidClientTokenId"
@@ -33,7 +33,7 @@ pub(super) fn sorted(code: &str) -> (Kind, &'static str) {
         | "InternalServiceErrorException"
         | "InternalFailure"
         | "ServiceUnavailable"
-        | "ServiceUnavailableException" => (Kind::Unavailable, "it is asked again"),
+        | "ServiceUnavailableException" => (Kind::Unavailable, "it is retried"),
         _ => (Kind::Invalid, "see what the service says"),
     }
 }

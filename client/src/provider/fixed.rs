@@ -104,7 +104,7 @@ impl SecretProvider for Fixed {
         if let Some(kind) = held.failing {
             return Err(ProviderError::new(
                 kind,
-                "it was told to fail: see Fixed::fail and Fixed::recover",
+                "Fixed::fail makes it fail: call Fixed::recover",
             ));
         }
         let version = held.versions.get(&(secret.to_owned(), stage.label()));

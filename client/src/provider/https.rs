@@ -17,7 +17,7 @@ pub(super) fn client(
     https_only: bool,
 ) -> Result<Client, String> {
     let no_tls =
-        |error: rustls::Error| format!("there is no TLS ({error}): install root certificates");
+        |error: rustls::Error| format!("TLS cannot be set up ({error}): install root certificates");
     let provider = crypto::provider().map_err(|error| error.to_string())?;
     let tls = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -32,5 +32,7 @@ pub(super) fn client(
         .redirect(redirects)
         .retry(retry::never()) // reqwest's default repeats what a server refused to begin with
         .build()
-        .map_err(|error| format!("there is no HTTP client ({error}): install root certificates"))
+        .map_err(|error| {
+            format!("the HTTP client cannot be set up ({error}): install root certificates")
+        })
 }

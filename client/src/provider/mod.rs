@@ -32,7 +32,9 @@ mod small_file;
 mod vault;
 
 #[cfg(fuzzing)]
-pub(crate) use self::{agent::told as agent_told, azure::told as azure_told};
+pub(crate) use self::{
+    agent::error_text as agent_error_text, azure::error_text as azure_error_text,
+};
 
 use std::{
     fmt,

@@ -108,15 +108,15 @@ mod tests {
             let mut script = self.0.lock().unwrap();
             script.1.push(Instant::now());
             match script.0 {
-                "none" => Err(ProviderError::new(Kind::Throttled, "as it was told")),
-                "forbidden" => Err(ProviderError::new(Kind::AccessDenied, "as it was told")),
+                "none" => Err(ProviderError::new(Kind::Throttled, "as the test says")),
+                "forbidden" => Err(ProviderError::new(Kind::AccessDenied, "as the test says")),
                 id => Ok(Version::text(id, "{}")),
             }
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_pushed_all_the_time_is_looked_at_once_a_second() {
+    async fn constant_announcements_cause_one_question_a_second() {
         let (provider, secret) = Asked::secret().await;
         for number in 0..100 {
             secret.pushed(Some(format!("bogus {number}")));
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_notification_of_the_version_in_force_does_not_hide_the_one_before_it() {
+    async fn a_notification_of_the_current_version_does_not_hide_the_one_before_it() {
         let (provider, secret) = Asked::secret().await;
         provider.0.lock().unwrap().0 = "v2";
         // in one burst, as a hostile role can send it
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn while_the_database_tells_the_provider_is_asked_once_an_hour_and_then_as_before() {
+    async fn with_notifications_the_provider_is_asked_once_an_hour_and_afterwards_as_before() {
         const MINUTE: Duration = Duration::from_secs(60);
         let (provider, secret) = Asked::secret().await;
         sleep(20 * MINUTE).await;
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lifetime_that_was_set_is_kept_whether_the_database_tells_or_not() {
+    async fn a_lifetime_that_was_set_stays_with_and_without_notifications() {
         let provider = Asked(Arc::new(Mutex::new(("v1", Vec::new()))));
         let builder = RotatingSecret::builder("orders/db").ttl(Duration::from_secs(60));
         let secret = builder.build(provider.clone()).await.unwrap();
@@ -194,8 +194,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_asking_again_will_not_cure_is_asked_after_the_usual_lifetime_while_the_database_tells()
-     {
+    async fn a_permanent_failure_is_retried_after_the_usual_lifetime_even_with_notifications() {
         let (provider, secret) = Asked::secret().await;
         let _hearing = secret.downgrade().hear();
         secret.pushed(None);
@@ -208,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_store_that_lags_is_looked_at_once_a_second_whatever_else_is_due() {
+    async fn a_store_that_lags_is_asked_once_a_second_regardless_of_other_reasons() {
         let (provider, secret) = Asked::secret().await;
         provider.0.lock().unwrap().0 = "v2";
         secret.refresh().await.unwrap();
@@ -233,7 +232,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_version_that_is_in_force_is_not_looked_for_and_one_that_was_may_be_again() {
+    async fn a_current_version_is_not_looked_for_and_a_former_one_may_become_current_again() {
         let (provider, secret) = Asked::secret().await;
         secret.pushed(Some("v1".to_owned()));
         sleep(Duration::from_secs(10)).await;

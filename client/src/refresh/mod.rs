@@ -140,8 +140,8 @@ impl<P: SecretProvider> Refresher<P> {
     pub(crate) async fn run(mut self) {
         let shared = self.shared.clone();
         // a panic in it ends the announcements, and not the secret
-        let told = AssertUnwindSafe(self.provider.changes(&shared.id));
-        let mut told = told.catch_unwind().fuse();
+        let announced = AssertUnwindSafe(self.provider.changes(&shared.id));
+        let mut announced = announced.catch_unwind().fuse();
         loop {
             let (forced_at, round_at) = (self.forced_at(), self.round_at());
             tokio::select! {
@@ -149,8 +149,8 @@ impl<P: SecretProvider> Refresher<P> {
                     Some(ask) => self.answer(ask).await,
                     None => return,
                 },
-                push = shared.pushed.told() => self.pushed(push),
-                Some(Ok(())) = told.next() => self.look_again(),
+                push = shared.pushed.next() => self.pushed(push),
+                Some(Ok(())) = announced.next() => self.look_again(),
                 () = at(self.look.at) => self.look().await,
                 () = at(forced_at) => self.forced().await,
                 () = at(round_at) => self.round().await,

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_tells_neither_secret_nor_token_and_fits_where_names_are_short() {
+    fn a_label_shows_neither_secret_nor_token_and_fits_where_names_are_short() {
         let label = label(
             "arn:aws:secretsmanager:eu-central-1:1:secret:orders",
             "t0ken",

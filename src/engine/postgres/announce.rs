@@ -13,7 +13,7 @@ use crate::{
     engine::{EngineError, Login, Retiring, Whose},
 };
 
-const UNTOLD: &str = "they find it when their cache's lifetime ends";
+const FOUND_LATER: &str = "they find it when their cache's lifetime ends";
 
 /// Clients find the new version anyway, so an error here fails no rotation.
 pub(super) async fn announce<E: From<EngineError>>(
@@ -30,28 +30,29 @@ pub(super) async fn announce<E: From<EngineError>>(
     }
     let Ok(successor) = read(Whose::Successor).await else {
         tracing::warn!(
-            "the new version could not be read, and clients were not notified of it: {UNTOLD}"
+            "the new version could not be read, and clients were not notified of it: {FOUND_LATER}"
         );
         return;
     };
-    let told = async {
+    let notified = async {
         match postgres.connect(&successor, Purpose::Application).await? {
             Login::Accepted(session) if !session.standby => notify(&session, secret, version).await,
             // a standby takes no notification
             _ => Ok(()),
         }
     };
-    if let Err(error) = told.await {
-        tracing::warn!(%error, "clients were not notified of the new version: {UNTOLD}");
+    if let Err(error) = notified.await {
+        tracing::warn!(%error, "clients were not notified of the new version: {FOUND_LATER}");
     }
 }
 
 async fn notify(session: &Session, secret: &str, version: &str) -> Result<(), EngineError> {
     let channel = channel(secret);
-    let told: [(&(dyn ToSql + Sync), Type); 2] = [(&channel, Type::TEXT), (&version, Type::TEXT)];
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+        [(&channel, Type::TEXT), (&version, Type::TEXT)];
     let notify = "SELECT pg_catalog.pg_notify($1, $2)";
-    let told = session.ask(notify, &told, Doing::new("notify"));
-    told.await.map(drop)
+    let answer = session.ask(notify, &parameters, Doing::new("notify"));
+    answer.await.map(drop)
 }
 
 /// The channel of a secret: the same in every region that has a replica, and a name that PostgreSQL accepts unchanged.

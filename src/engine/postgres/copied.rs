@@ -80,7 +80,7 @@ pub(super) fn not_copied(facts: &Facts, base: &Role, clone: &str) -> Vec<Obstacl
         found.push(Obstacle::warns(
             "NotCopied",
             format!(
-                "{clone} does not get the setting {name} of {}, for {why}",
+                "{clone} does not get the setting {name} of {}, because {why}",
                 base.name
             ),
             "where it matters, set it for that role too, as a superuser",

@@ -1,10 +1,10 @@
 //! Sessions kept open from one step to the next.
 //!
 //! setSecret and finishSecret need the administrator's session; testSecret and, to notify listeners, finishSecret need the new
-//! credential's. Usually each pair runs in the same environment, so a kept session saves a login. A session is removed when it
-//! is used, and the next rotation's replaces it. If finishSecret never comes, the server ends it (`idle_session_timeout`, from
-//! PostgreSQL 14 on). Nothing depends on it: an environment without a session, or without an answer from it, logs in. No
-//! session serves a step of another secret.
+//! credential's. Usually one environment runs both steps of a pair, so keeping the sessions saves a rotation two logins. A
+//! session is removed when it is used, and the next rotation's replaces it. If finishSecret never comes, the server ends it
+//! (`idle_session_timeout`, from PostgreSQL 14 on). Nothing depends on it: an environment without a session, or without an
+//! answer from it, logs in. No session serves a step of another secret.
 
 use std::{
     mem,

@@ -144,7 +144,7 @@ async fn make(
     found.extend(
         known
             .first()
-            .map(|clone| obstacles::clone_is_there(user, &clone.name)),
+            .map(|clone| obstacles::clone_exists(user, &clone.name)),
     );
     obstacles::heed(&session.server, found)?;
     let making = Doing {

@@ -126,7 +126,7 @@ pub(super) fn of_new_role(changer: &Changer) -> Vec<Obstacle> {
 
 /// The first rotation would find this role, and treat it as another application's.
 #[cfg(feature = "doctor")]
-pub(super) fn clone_is_there(base: &str, clone: &str) -> Obstacle {
+pub(super) fn clone_exists(base: &str, clone: &str) -> Obstacle {
     Obstacle::stops(
         "NoPair",
         format!("there is a role {clone} already, which would take turns with the new role {base}"),
@@ -178,7 +178,7 @@ pub(super) fn superuser(changer: &Changer, role: &Role) -> Option<Obstacle> {
         (false, _) => None,
         (true, false) => Some(Obstacle::stops(
             "RoleIsSuperuser",
-            format!("{name} is a superuser, whom only a superuser may alter"),
+            format!("{name} is a superuser, which only a superuser may alter"),
             advice,
             sql,
         )),

@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_each_address_refuses_that_is_the_error() {
+    async fn if_every_address_refuses_that_is_the_error() {
         let closed = bound();
         let address = closed.local_addr().unwrap();
         let refused = first_of([address, address]).await.unwrap_err();

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_is_told_apart() {
+    fn the_kinds_of_authentication_are_distinguished() {
         for (asks, asked, wants_cleartext) in [
             (0, false, false),
             (3, false, true),

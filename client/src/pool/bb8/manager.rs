@@ -12,7 +12,7 @@ use bb8::{ErrorSink, ManageConnection};
 use tokio::{sync::watch, time::timeout};
 use tokio_postgres::{Client, Config};
 
-use super::super::{ANSWERS_WITHIN, with_token_in_force};
+use super::super::{ANSWERS_WITHIN, with_current_token};
 use crate::{
     LogInError,
     postgres::{ConnectError, Guard, Refusal, Tls, connect_once, takes_writes},
@@ -113,7 +113,7 @@ impl<T: Tls> ManageConnection for Manager<T> {
         let Shared {
             secret, version, ..
         } = &*self.shared;
-        let config = with_token_in_force(&self.config, secret, version);
+        let config = with_current_token(&self.config, secret, version);
         let connected = connect_once(&config, self.tls.clone()).await;
         self.shared
             .failure

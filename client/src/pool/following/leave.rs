@@ -15,7 +15,7 @@ use super::{Driver, Versioned, lock};
 /// The old version's pool, after the next one took its place.
 ///
 /// The first queries of a new session cost the server several times as much, because its caches are cold. If all requests
-/// used new sessions at once, each would wait for the others. So they move to new sessions little by little.
+/// used new sessions at once, each would wait for the others. So requests move little by little.
 pub(super) struct Leaving<D> {
     pub(super) old: Arc<Versioned<D>>,
     since: Instant,

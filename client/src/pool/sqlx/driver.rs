@@ -72,8 +72,8 @@ impl Driver for Inner {
             }
             if logs_in {
                 let (host, port) = self.place();
-                let told = "the server takes no writes: it is a standby, or default_transaction_read_only is on";
-                return Err(configuration(format_args!("{host} port {port}: {told}")));
+                let reason = "the server takes no writes: it is a standby, or default_transaction_read_only is on";
+                return Err(configuration(format_args!("{host} port {port}: {reason}")));
             }
         }
     }

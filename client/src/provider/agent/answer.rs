@@ -96,11 +96,11 @@ impl Answer {
                 Kind::AccessDenied,
                 "the agent expects another token: the one of its own AWS_TOKEN, or of its file",
             ),
-            429 => (Kind::Throttled, "it is asked again"),
-            500.. => (Kind::Unavailable, "it is asked again"),
+            429 => (Kind::Throttled, "it is retried"),
+            500.. => (Kind::Unavailable, "it is retried"),
             // the extension, before the first invocation
             400 if self.body.windows(9).any(|part| part == b"not ready") => {
-                (Kind::Unavailable, "it is asked again")
+                (Kind::Unavailable, "it is retried")
             }
             _ => (Kind::Invalid, "see what listens at its port"),
         }

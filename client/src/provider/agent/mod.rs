@@ -36,8 +36,7 @@ const LARGEST_TOKEN: u64 = 16 * 1024;
 /// AWS's Secrets Manager Agent, or the AWS Parameters and Secrets Lambda extension, on this machine.
 ///
 /// A secret's id is its name or its ARN. The permissions are the agent's: `secretsmanager:GetSecretValue` and `DescribeSecret`
-/// on
-/// the secret, and the use of its KMS key.
+/// on the secret, and the use of its KMS key.
 ///
 /// An answer whose ARN or name is not that of the secret that was asked for is an error.
 ///
@@ -191,7 +190,7 @@ fn invalid(message: impl Into<String>) -> ProviderError {
 }
 
 #[cfg(fuzzing)]
-pub(crate) fn told(status: hyper::StatusCode, body: &[u8]) -> String {
+pub(crate) fn error_text(status: hyper::StatusCode, body: &[u8]) -> String {
     match Answer::new(status, body.to_vec()).version("secret") {
         Ok(version) => format!("{version:?}"),
         Err(error) => error.to_string(),

@@ -173,13 +173,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_profile_that_needs_a_feature_is_told_to_enable_it() {
+    fn an_error_says_which_feature_a_profile_needs() {
         let reason = "This behavior requires following cargo feature(s) enabled: sso.";
-        let told = unusable(reason);
-        assert!(told.contains("enabled: sso"), "{told}");
+        let text = unusable(reason);
+        assert!(text.contains("enabled: sso"), "{text}");
         assert!(
-            told.contains("enable that feature of rotating-secret"),
-            "{told}"
+            text.contains("enable that feature of rotating-secret"),
+            "{text}"
         );
     }
 }

@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_arn_is_asked_for_in_the_region_that_is_asked_and_a_name_as_it_is() {
+    fn an_arn_gets_the_region_that_is_asked_and_a_name_stays() {
         let replica = in_region("eu-west-1");
         for (id, localized) in [
             (

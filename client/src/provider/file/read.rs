@@ -92,7 +92,7 @@ fn folder(place: &Path) -> Result<SecretString, ProviderError> {
         let entry = entry.map_err(failed)?;
         if number == MOST_FILES {
             let message = format!(
-                "{} holds more than {MOST_FILES} files: it is no secret's folder",
+                "{} holds more than {MOST_FILES} files: it is not a secret's folder",
                 place.display()
             );
             return Err(invalid(message));
@@ -150,7 +150,7 @@ fn not_read(path: &Path, error: &io::Error) -> ProviderError {
         ),
         io::ErrorKind::FileTooLarge => (
             Kind::Invalid,
-            "a secret is not larger than 1 MiB, with all the files of its folder: leave out what is none",
+            "a secret is not larger than 1 MiB, with all the files of its folder: leave out other files",
         ),
         io::ErrorKind::InvalidInput => (Kind::Invalid, "have a file there"),
         _ => (Kind::Unavailable, "see what is mounted there"),

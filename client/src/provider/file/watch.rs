@@ -16,12 +16,12 @@ const BETWEEN: Duration = Duration::from_secs(1);
 
 pub(super) fn changes(path: PathBuf) -> Changes {
     // a signal that is not received yet covers the next ones too
-    let (tell, told) = mpsc::channel(1);
+    let (tell, signals) = mpsc::channel(1);
     let thread = thread::Builder::new().name("secret files".to_owned());
     if let Err(error) = thread.spawn(move || watch(path, tell)) {
         tracing::warn!(%error, "files are not watched: the ttl finds a change");
     }
-    Box::pin(ReceiverStream::new(told))
+    Box::pin(ReceiverStream::new(signals))
 }
 
 /// Ends a second after the last handle of the secret.

@@ -174,7 +174,7 @@ fn read_roots(path: &str) -> Result<RootCertStore, ProviderError> {
     let pem = fs::read(path).map_err(|error| unusable(format!("cannot be read ({error})")))?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| unusable(format!("is no PEM ({error})")))?;
+        let certificate = certificate.map_err(|error| unusable(format!("is not PEM ({error})")))?;
         let added = roots.add(certificate);
         added.map_err(|error| unusable(format!("holds no root ({error})")))?;
     }

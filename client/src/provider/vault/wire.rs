@@ -150,7 +150,7 @@ impl Vault {
             Failure::Status { code: 429, .. } => (
                 Kind::Throttled,
                 format!(
-                    "{vault} asks for fewer requests (429, for {what}): it is asked again; if that stays, raise its quota"
+                    "{vault} asks for fewer requests (429, for {what}): it is retried; if that stays, raise its quota"
                 ),
             ),
             Failure::Status { code: 503, .. } => (
