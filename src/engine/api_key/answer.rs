@@ -12,7 +12,7 @@ use crate::engine::EngineError;
 /// A key and its id are some hundred bytes, a list of keys some thousand.
 const LONGEST: usize = 256 * 1024;
 
-/// The pause before a retry, even if the service says "at once".
+/// The shortest pause before a retry, even if the service says "at once".
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
 /// What a service answered.
