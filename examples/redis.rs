@@ -1,6 +1,6 @@
-//! A third system, whole: users of Redis and Valkey. docs/engines.md leads through it.
+//! A complete third system: users of Redis and Valkey. docs/engines.md is the guide.
 //!
-//! A user there may have several passwords at once, so the old one goes on until the next rotation.
+//! A user there may have several passwords at once, so the old one stays valid until the next rotation.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use secret_rotation::engine::{Disconnect, Engine, EngineError, Login, Proven};
 use secret_rotation::function::Function;
 use sha2::{Digest, Sha256};
 
-/// What a step has time for.
+/// The limit of a connection attempt and of each answer.
 const LIMIT: Duration = Duration::from_secs(10);
 
 pub(crate) struct Redis;
@@ -67,7 +67,7 @@ async fn log_in(document: &Document) -> Result<MultiplexedConnection, RedisError
         .set_response_timeout(Some(LIMIT));
     let session = client.get_multiplexed_async_connection_with_config(&limits);
     let mut session = session.await?;
-    // not by the driver, which takes every answer to it for a wrong password
+    // not by the driver, which reads every answer to AUTH as a wrong password
     let (user, password) = (document.username(), document.password().expose_secret());
     let login = cmd("AUTH")
         .arg(user)
@@ -77,7 +77,7 @@ async fn log_in(document: &Document) -> Result<MultiplexedConnection, RedisError
     login.map(|()| session)
 }
 
-/// What the server keeps, so that its log never sees the password.
+/// The hash that the server keeps, so that its log never sees the password.
 fn verifier(document: &Document) -> String {
     let digest = Sha256::digest(document.password().expose_secret());
     let hex = digest.iter().map(|byte| format!("{byte:02x}"));
@@ -93,7 +93,7 @@ fn refused(document: &Document, error: &RedisError) -> EngineError {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    // redis asks rustls for the process's: a build with two providers has none until one is installed
+    // redis asks rustls for the process's provider: a build with two providers has none until one is installed
     let _ = rustls::crypto::ring::default_provider().install_default();
     Function::from_env().await?.serve(|_, _| Redis).await
 }

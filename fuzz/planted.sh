@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Whether each target finds a mistake: planted.patch plants one for each of them in a copy of the sources, and each has to break
-# within so many executions: planted.sh [RUNS]. The seed is fixed, so that it takes the same course each time.
+# Checks that each target finds a mistake: planted.patch plants one for each of them in a copy of the sources, and each must break
+# within so many executions: planted.sh [RUNS]. The seed is fixed, so that each run is the same.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 runs=${1:-20000000}

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Fuzzes each target for so many seconds: run.sh SECONDS. What breaks one lies in fuzz/artifacts afterwards.
+# Fuzzes each target for so many seconds: run.sh SECONDS. fuzz/artifacts then holds the inputs that broke one.
 set -euo pipefail
 cd "$(dirname "$0")"
-fuzz=(--sanitizer none --target-dir ../target/fuzz) # the code is safe Rust: there is nothing for a sanitizer to find
+fuzz=(--sanitizer none --target-dir ../target/fuzz) # the code is safe Rust: a sanitizer has nothing to find
 cargo fuzz build "${fuzz[@]}"
 for target in event document request server provider notification; do
   dictionary=text.dict

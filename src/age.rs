@@ -1,7 +1,7 @@
-//! The age check: how old the oldest credential is that this function rotates, and which should have rotated and has not.
+//! The age check: the age of the oldest credential that this function rotates, and the secrets whose rotation is overdue.
 //!
-//! A rotation that fails is told by its error. One that never begins tells nobody: rotation was turned off, the function cannot
-//! be invoked, or the service gave up. So a schedule invokes the function with `{"Check": "age"}`.
+//! A failed rotation has an error. A rotation that never begins has none: someone turned rotation off, Secrets Manager cannot
+//! invoke the function, or it gave up. So a schedule invokes the function with `{"Check": "age"}`.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,16 +12,15 @@ use crate::store::Scheduled;
 pub struct Ages {
     /// How many secrets this function rotates.
     pub secrets: usize,
-    /// The time since the rotation that is longest ago, or since the secret was made if it never rotated; none without
-    /// secrets.
+    /// The longest time since a rotation, or since the creation of a secret that never rotated; `None` without secrets.
     pub oldest: Option<Duration>,
-    /// The names of those that should have rotated and have not.
+    /// The names of the overdue secrets.
     pub overdue: Vec<String>,
 }
 
 impl Ages {
-    /// A secret is overdue once the service's own `NextRotationDate` has passed: the rotation begins before that date, and
-    /// where it fails the date stays in the past (docs). A secret that has none rotates by hand only.
+    /// A secret is overdue when the service's own `NextRotationDate` has passed: the rotation begins before that date, and
+    /// after a failure the date stays in the past (docs). A secret without this date rotates by hand only.
     pub fn of(secrets: &[Scheduled], now: SystemTime) -> Self {
         let age = |secret: &Scheduled| now.duration_since(secret.since?).ok();
         let overdue = |secret: &&Scheduled| secret.next.is_some_and(|next| next < now);

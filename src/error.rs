@@ -1,7 +1,7 @@
 //! What went wrong, and what to do about it.
 //!
-//! Each part has its own error; this one is what leaves the function. Its text goes to Lambda, to the log and to
-//! whoever runs DescribeSecret at night: what happened, then what to do, and never a secret.
+//! Each part has its own error; this one leaves the function. Its text goes to Lambda, to the log and to the operator who runs
+//! DescribeSecret at night: first what happened, then what to do, and never a secret.
 
 pub mod index;
 
@@ -27,10 +27,10 @@ pub enum Error {
     /// The function's environment.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// The staging labels forbid it.
+    /// The staging labels forbid the step.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// A rollback that is not possible, or not any more.
+    /// The rollback is not possible, or no longer possible.
     #[error(transparent)]
     NotRolledBack(#[from] reversal::Refusal),
     /// Secrets Manager.
@@ -55,19 +55,19 @@ pub enum Error {
         secret: String,
         source: DocumentError,
     },
-    /// `masterarn` leads nowhere.
+    /// `masterarn` names no secret with a current version.
     #[error(
         "the administrator's secret {secret} has no AWSCURRENT, or does not exist: correct \"masterarn\", or take it \
          out for a single user"
     )]
     NoAdministrator { secret: String },
-    /// `masterarn` names a secret that is not the operator's to give.
+    /// `masterarn` names a secret that the operator has not listed.
     #[error(
-        "\"masterarn\" names {secret}, which is none of the function's ADMINISTRATOR_SECRETS, so it was not used: correct \"masterarn\", or \
-         list that secret there (AdministratorSecretArns of the deployment)"
+        "\"masterarn\" names {secret}, which is not in the function's ADMINISTRATOR_SECRETS, so it was not used: correct \
+         \"masterarn\", or add that secret there (AdministratorSecretArns of the deployment)"
     )]
     AdministratorNotListed { secret: String },
-    /// The token is staged, and nothing is stored under it.
+    /// The token is staged, but its version has no value.
     #[error(
         "the AWSPENDING version has no value yet: createSecret comes first; Secrets Manager begins again with it"
     )]
@@ -81,7 +81,7 @@ pub enum Error {
         label: &'static str,
         field: &'static str,
     },
-    /// The server rejected every version there is.
+    /// The server rejected every version of the secret.
     #[error(
         "none of AWSCURRENT, AWSPENDING and AWSPREVIOUS logs in as {user} on {server}, which rejects them: the credential \
          was changed by hand; set one there (a role's with ALTER ROLE), store it with PutSecretValue, then rotate again"
@@ -93,17 +93,17 @@ pub enum Error {
          credential was changed since; Secrets Manager begins again, AWSCURRENT is untouched"
     )]
     PendingRejected { user: String, server: String },
-    /// A revocation would leave nobody who logs in.
+    /// A revocation would lock every client out.
     #[error(
-        "nothing was revoked, because the AWSCURRENT version does not log in as {user} on {server}, and nobody \
-         would be left who does: rotate first, then revoke again"
+        "nothing was revoked, because the AWSCURRENT version does not log in as {user} on {server}, and no version would be \
+         left that does: rotate first, then revoke again"
     )]
     CurrentRejected { user: String, server: String },
-    /// The time was up.
+    /// The step ran out of time.
     #[error(
-        "the step was cut off after {seconds:.1} s, before Lambda would have: nothing is lost, Secrets Manager \
-         begins a rotation again, and what an operator's step has done rotatectl doctor tells; if it happens again, raise the \
-         function's timeout"
+        "the step was cut off after {seconds:.1} s, before Lambda would have ended it: nothing is lost, Secrets Manager \
+         begins a rotation again, and rotatectl doctor shows what an operator's step has done; if it happens again, raise \
+         the function's timeout"
     )]
     TimedOut { seconds: f32 },
 }

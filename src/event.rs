@@ -1,7 +1,7 @@
 //! The JSON event that Secrets Manager sends, read by hand.
 //!
-//! The published event types lack `RotationToken`, and a generic parser names a Rust type where an operator
-//! wants to read which field is missing.
+//! The published event types lack `RotationToken`. A generic parser names a Rust type where an operator needs the name of the
+//! missing field.
 
 use std::fmt;
 
@@ -19,9 +19,9 @@ pub enum Step {
     Test,
     /// Make it AWSCURRENT.
     Finish,
-    /// End what came before AWSCURRENT, at once. The service never sends it.
+    /// End the credential before AWSCURRENT, at once. The service never sends this step.
     Revoke,
-    /// Make AWSPREVIOUS current again. The service never sends it.
+    /// Make AWSPREVIOUS current again. The service never sends this step.
     Rollback,
 }
 
@@ -60,7 +60,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// What one invocation is asked for.
+/// What one invocation must do.
 #[derive(Debug)]
 pub enum Event {
     /// A step of a rotation.
@@ -86,16 +86,17 @@ impl Event {
     }
 }
 
-/// A step that one invocation is asked to take.
+/// A step that one invocation must take.
 #[derive(Debug)]
 pub struct RotationEvent {
     /// The step.
     pub step: Step,
     /// The secret's full ARN.
     pub secret: String,
-    /// `ClientRequestToken`: the id of the version that this rotation makes. Empty for an operator's step, which makes none.
+    /// `ClientRequestToken`: the id of the version that this rotation makes. Empty for an operator's step, which makes no
+    /// version.
     pub token: String,
-    /// A credential of Secrets Manager's own; PutSecretValue wants it back in cross-account rotations.
+    /// A credential of Secrets Manager itself; PutSecretValue requires it in cross-account rotations.
     pub rotation_token: Option<SecretString>,
 }
 
@@ -104,8 +105,8 @@ impl RotationEvent {
     ///
     /// # Errors
     ///
-    /// A field is missing or is not a string, or the step is unknown. No message holds a field's value, but for
-    /// the step's name.
+    /// A field is missing or is not a string, or the step is unknown. The message holds no field's value except the step's
+    /// name.
     pub fn parse(event: &Value) -> Result<Self, EventError> {
         let step = Step::parse(&required(event, "Step")?)?;
         Ok(Self {
@@ -138,24 +139,22 @@ fn text<'a>(event: &'a Value, field: &'static str) -> Result<Option<&'a str>, Ev
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum EventError {
-    /// A field that every rotation event has is not there.
+    /// A required field is missing.
     #[error(
-        "the event has no {field}: this function is invoked by Secrets Manager with Step, SecretId and \
-         ClientRequestToken; to try it by hand, send one of events/*.json"
+        "the event has no {field}: Secrets Manager invokes this function with Step, SecretId and ClientRequestToken; to try \
+         it by hand, send one of events/*.json"
     )]
     MissingField { field: &'static str },
-    /// A field is there with another type, or empty.
-    #[error(
-        "the event's {field} is not a string with something in it: send it as events/*.json show"
-    )]
+    /// A field has another type, or is empty.
+    #[error("the event's {field} is empty or not a string: send it as in events/*.json")]
     NotAString { field: &'static str },
-    /// No such step.
+    /// An unknown step.
     #[error(
         "the event's Step is \"{step}\": send createSecret, setSecret, testSecret or finishSecret, \
          revokeSecret to end AWSPREVIOUS, or rollbackSecret to make it AWSCURRENT again"
     )]
     UnknownStep { step: String },
-    /// No such check.
+    /// An unknown check.
     #[error("the event's Check is \"{check}\": send age, or a rotation's event without Check")]
     UnknownCheck { check: String },
 }
@@ -210,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_age_check_is_told_from_a_rotation_and_from_any_other_check() {
+    fn an_age_check_differs_from_a_rotation_and_from_any_other_check() {
         let check = |name: Value| Event::parse(&json!({ "Check": name }));
         assert!(matches!(check("age".into()), Ok(Event::AgeCheck)));
         let error = check("x".repeat(5000).into()).unwrap_err();

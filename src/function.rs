@@ -1,4 +1,4 @@
-//! One invocation: the event in, the outcome or the error out, one log line and the metrics beside it.
+//! One invocation: from the event to the outcome or the error, with one log line and the metrics.
 
 use std::{
     path::PathBuf,
@@ -20,20 +20,20 @@ use crate::{
     telemetry::{self, Cost, Metrics},
 };
 
-/// What Lambda gives a function by default where a deadline is missing or cannot be true.
+/// The time that Lambda gives a function by default. It replaces a deadline that is missing or impossible.
 const USUAL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The longest that Lambda gives an invocation.
+/// The longest time that Lambda gives an invocation.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(900);
 
-/// Seconds of a day.
+/// Seconds in a day.
 const DAY: u64 = 24 * 60 * 60;
 
-/// What lives as long as the execution environment, whatever is rotated.
+/// What lives as long as the execution environment, for every secret.
 pub struct Function {
     settings: Result<Settings, SettingsError>,
     store: SecretsManager,
-    /// What one step tells the next.
+    /// What one step keeps for the next.
     memory: Memory,
     metrics: Metrics,
 }
@@ -43,7 +43,7 @@ impl Function {
     ///
     /// # Errors
     ///
-    /// There can be no TLS with the roots that `AWS_CA_BUNDLE` names.
+    /// TLS is not possible with the roots that `AWS_CA_BUNDLE` names.
     pub async fn from_env() -> Result<Self, Error> {
         let variable = |name: &str| std::env::var(name).ok();
         telemetry::start_log(
@@ -54,7 +54,7 @@ impl Function {
         let settings = Settings::read(variable);
         let (endpoint, roots) = match &settings {
             Ok(settings) => (settings.endpoint.as_deref(), settings.api_roots.clone()),
-            Err(_) => (None, None), // every invocation is answered with what is wrong
+            Err(_) => (None, None), // every invocation answers with this error
         };
         Ok(Self {
             store: SecretsManager::from_env(endpoint, roots).await?,
@@ -64,12 +64,12 @@ impl Function {
         })
     }
 
-    /// `TLS_CA_FILE`, unless the settings are not usable at all.
+    /// `TLS_CA_FILE`, unless the settings cannot be read.
     pub fn tls_ca_file(&self) -> Option<PathBuf> {
         self.settings.as_ref().ok()?.tls_ca_file.clone()
     }
 
-    /// Serves Lambda's invocations until the environment ends; `engine` makes the engine of one of them.
+    /// Serves Lambda's invocations until the environment ends; `engine` makes the engine for one invocation.
     ///
     /// # Errors
     ///
@@ -173,7 +173,7 @@ impl Function {
             now: SystemTime::now(),
             memory: &self.memory,
         };
-        // boxed, for its type of many nested futures grows too deep for the compiler
+        // boxed: its type of many nested futures is too deep for the compiler
         let step = Box::pin(rotation.run(&mut rng, event));
         let result = tokio::time::timeout(budget, step)
             .await
@@ -192,12 +192,12 @@ impl Function {
     }
 }
 
-/// How long a step may take: Lambda's time without a reserve for the goodbyes and the log line.
+/// How long a step may take: Lambda's time minus a reserve for the disconnects and the log line.
 ///
-/// A host for local work may send a deadline that lies in the past; then the usual timeout stands for it.
+/// A host for local work may send a deadline in the past; the usual timeout replaces it.
 fn budget(deadline: SystemTime, now: SystemTime) -> Duration {
     let left = deadline.duration_since(now).unwrap_or(USUAL_TIMEOUT);
-    // a clock that is behind by an hour must not have a step wait that much longer
+    // a clock that is an hour behind must not make a step wait an hour longer
     let left = left.min(LONGEST_TIMEOUT);
     let reserve = (left / 10).clamp(Duration::from_millis(500), Duration::from_secs(3));
     left.saturating_sub(reserve)

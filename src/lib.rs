@@ -1,7 +1,7 @@
 //! An AWS Lambda function that rotates the password of a PostgreSQL role, or a service's API key, kept in AWS Secrets
 //! Manager.
 //!
-//! Secrets Manager invokes it four times for one rotation. The way of the data is one line:
+//! Secrets Manager invokes it four times for one rotation. The data flows in one line:
 //!
 //! ```text
 //! event -> rotation step -> store / engine -> outcome -> one log line and the metrics
@@ -11,20 +11,20 @@
 //! |---|---|
 //! | [`event`] | what Secrets Manager sends: step, secret, token |
 //! | [`rotation`] | the protocol, one file a step: `create`, `set`, `test`, `finish`, and for operators `revoke` and `rollback`; the rules on labels in [`rotation::versions`] |
-//! | [`document`] | a crate of its own: the secret's JSON, typed fields, everything else kept as it was |
+//! | [`document`] | a separate crate: the secret's JSON, typed fields, all other fields unchanged |
 //! | [`password`] | the policy and the generator |
 //! | [`store`] | [`store::SecretStore`], and Secrets Manager behind it |
 //! | [`engine`] | [`engine::Engine`], and behind it PostgreSQL, and services with API keys |
 //! | [`settings`] | the function's environment, checked at start |
-//! | [`age`] | the check, on a schedule, whether every secret rotates |
+//! | [`age`] | the check, on a schedule, that every secret rotates |
 //! | [`telemetry`] | one JSON line a step, and metrics |
 //! | [`error`] | what went wrong, and what to do about it |
 //! | [`function`] | one invocation, from the event to the answer |
-//! | `kit` | a feature: checks what an engine owes |
-//! | `doctor` | a feature: what only rotatectl asks of a server or a service |
+//! | `kit` | a feature: checks an engine's duties |
+//! | `doctor` | a feature: the questions that only rotatectl asks a server or a service |
 //!
-//! The invariant behind all of it: the new credential is provided before the old one stops working, nothing
-//! is changed in the database that is not first stored, and every step may be repeated or cut off anywhere.
+//! The invariant: a new credential works before the old one ends, a password is stored before the database gets it, and every
+//! step may be repeated or cut off anywhere.
 
 pub mod age;
 pub mod engine;

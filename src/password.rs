@@ -1,14 +1,13 @@
-//! The password's policy and its generator.
+//! The password policy and its generator.
 //!
-//! Secrets Manager's GetRandomPassword would be one more call, one more permission, and a password that has
-//! crossed the network before it is used. So it is made here, from the operating system's randomness, under
-//! the same options.
+//! Secrets Manager's GetRandomPassword would cost one more call and one more permission, and the password would cross the
+//! network before its use. So this module makes it from the operating system's randomness, with the same options.
 
 use rand::TryCryptoRng;
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-/// The least that a policy must allow. 96 bits are beyond guessing, and what 16 random characters of 64 give.
+/// The smallest strength that a policy may have. 96 bits cannot be guessed; 16 random characters out of 64 have as much.
 pub const LEAST_BITS: f64 = 96.0;
 
 const LONGEST: usize = 1024;
@@ -18,10 +17,10 @@ const NUMBERS: &str = "0123456789";
 /// The punctuation that GetRandomPassword documents.
 const PUNCTUATION: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 
-/// The punctuation that a URL holds as it is (RFC 3986, section 2.3).
+/// The punctuation that a URL holds unencoded (RFC 3986, section 2.3).
 pub const URL_SAFE: &str = "-._~";
 
-/// What may go into a password, as GetRandomPassword's parameters say it.
+/// The rules for a password, as GetRandomPassword's parameters state them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// Characters, 1 to 1,024.
@@ -41,7 +40,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Without what would have to be encoded in a URL.
+    /// The same rules without the characters that a URL must encode.
     #[must_use]
     pub fn url_safe(mut self) -> Self {
         let unsafe_in_a_url = PUNCTUATION.chars().filter(|c| !URL_SAFE.contains(*c));
@@ -65,7 +64,7 @@ impl Default for Rules {
     }
 }
 
-/// Rules that were found strong enough, and the characters that they leave.
+/// Rules that are strong enough, and the characters that they allow.
 #[derive(Clone, Debug)]
 pub struct Policy {
     length: usize,
@@ -122,9 +121,9 @@ impl Policy {
         Ok(policy)
     }
 
-    /// The logarithm of how many passwords there are, each as likely as the other.
+    /// The strength in bits: the logarithm of the number of passwords, which are all equally likely.
     ///
-    /// Those that lack a required type are counted out by inclusion and exclusion over the types.
+    /// Passwords that lack a required type are subtracted, by inclusion and exclusion over the types.
     pub fn bits(&self) -> f64 {
         let all = self.characters.len() as f64;
         if self.characters.is_empty() {
@@ -144,7 +143,7 @@ impl Policy {
                 sign * ((all - lacked as f64) / all).powi(self.length as i32)
             })
             .sum();
-        // rounding can leave a hair below zero where no password satisfies the rules
+        // where no password satisfies the rules, rounding can leave a share that is not exactly zero
         if share <= 1e-12 {
             0.0
         } else {
@@ -154,8 +153,8 @@ impl Policy {
 
     /// Makes a password; every one that the policy allows is equally likely.
     ///
-    /// A draw that lacks a required type is thrown away whole: to put the missing character in would make
-    /// some passwords likelier than others.
+    /// A draw that lacks a required type is discarded whole: adding the missing character would make some passwords likelier
+    /// than others.
     ///
     /// # Errors
     ///

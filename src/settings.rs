@@ -1,7 +1,7 @@
 //! The function's environment.
 //!
-//! It is read and checked once, at start. What is wrong with it is told at every invocation, because a
-//! function that exits at start shows an operator nothing but `Runtime.ExitError`.
+//! It is read and checked once, at start. Every invocation reports what is wrong with it, because a function that exits at
+//! start shows an operator only `Runtime.ExitError`.
 
 mod administrators;
 mod hosts;
@@ -16,34 +16,34 @@ use crate::{
 pub use administrators::Administrators;
 pub use hosts::AllowedHost;
 
-/// A day: every cache and pool that lives shorter than that has moved on.
+/// A day: every cache and every pool with a shorter lifetime has the new credential by then.
 const USUAL_OVERLAP: Overlap = Overlap::Bounded(Duration::from_secs(24 * 60 * 60));
 
-/// How a new password travels to the server.
+/// The form in which a new password goes to the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PasswordHashing {
     /// As a verifier, made here: the server, its log and its statistics never see the password. SCRAM-SHA-256, or md5 where the
-    /// server keeps the role's password so: an application's old driver may know nothing else.
+    /// server keeps the role's password as md5: an application's old driver may support nothing else.
     #[default]
     Kept,
-    /// As a SCRAM-SHA-256 verifier, whatever the server keeps.
+    /// As a SCRAM-SHA-256 verifier, regardless of what the server keeps.
     Scram,
-    /// As itself, for servers that refuse a verifier; the server hashes it, and may log it.
+    /// As the password itself, for servers that refuse a verifier; the server hashes it, and may log it.
     Server,
 }
 
-/// What ties the administrator's login to its TLS connection.
+/// What binds the administrator's login to its TLS connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ChannelBindingRule {
-    /// SCRAM's proof holds for this connection only, or there is no login.
+    /// SCRAM's proof is valid for this connection only; otherwise there is no login.
     #[default]
     Require,
     /// The same where the server offers it: for administrators with md5 passwords, poolers, TLS that ends at a load balancer,
-    /// and certificates without a hash for it.
+    /// and certificates for which no hash is defined.
     Prefer,
 }
 
-/// What the environment sets, with a default for everything.
+/// The settings from the environment, each with a default.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `PASSWORD_LENGTH`, `EXCLUDE_…`, `REQUIRE_EACH_INCLUDED_TYPE`: what AWS's rotation functions read.
@@ -52,7 +52,7 @@ pub struct Settings {
     pub hashing: PasswordHashing,
     /// `ADMINISTRATOR_CHANNEL_BINDING`: `require` (default) or `prefer`.
     pub channel_binding: ChannelBindingRule,
-    /// `POOLER_ASKS_SERVER`: whether a pooler before the database asks it for passwords, and has no list of its own.
+    /// `POOLER_ASKS_SERVER`: whether a pooler in front of the database asks it for passwords, and keeps no list itself.
     pub pooler_asks: bool,
     /// `OVERLAP_WINDOW`: how long the old one of two users logs in after a rotation; 24h by default.
     pub overlap: Overlap,
@@ -62,11 +62,11 @@ pub struct Settings {
     pub allowed_hosts: Vec<AllowedHost>,
     /// `ADMINISTRATOR_SECRETS`: which secrets `masterarn` may name.
     pub administrators: Administrators,
-    /// `TLS_CA_FILE`: a PEM file of roots that are trusted beside the built-in ones.
+    /// `TLS_CA_FILE`: a PEM file of roots that are trusted in addition to the built-in ones.
     pub tls_ca_file: Option<PathBuf>,
-    /// What `AWS_CA_BUNDLE` holds: PEM, the roots to trust for the API in place of Amazon's.
+    /// The content of `AWS_CA_BUNDLE`: PEM, the roots to trust for the API in place of Amazon's.
     pub api_roots: Option<Vec<u8>>,
-    /// `SECRETS_MANAGER_ENDPOINT`: where the API is, if not at the region's usual address.
+    /// `SECRETS_MANAGER_ENDPOINT`: the API's address, if not the region's usual one.
     pub endpoint: Option<String>,
 }
 
@@ -81,7 +81,7 @@ impl Settings {
         let rules = Rules {
             length: parsed(&variable, "PASSWORD_LENGTH", "a whole number")?
                 .unwrap_or(defaults.length),
-            // an empty one is a choice: nothing is excluded
+            // an empty value is a choice: nothing is excluded
             exclude_characters: variable("EXCLUDE_CHARACTERS")
                 .unwrap_or(defaults.exclude_characters),
             exclude_numbers: flag(&variable, "EXCLUDE_NUMBERS", defaults.exclude_numbers)?,
@@ -141,7 +141,7 @@ impl Settings {
     }
 }
 
-/// What `PASSWORD_CHARACTERS` can say.
+/// The values of `PASSWORD_CHARACTERS`.
 enum Characters {
     UrlSafe,
 }
@@ -225,8 +225,8 @@ fn hosts(
     })
 }
 
-/// The words for true are those of AWS's functions, which take every other word for false; a word that is
-/// neither is refused here, because it is a typing error.
+/// The words for true are those of AWS's functions, which read every other word as false. Here a word that is neither is
+/// refused, because it is a typing error.
 fn flag(
     variable: impl Fn(&str) -> Option<String>,
     name: &'static str,
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
+    fn an_empty_variable_counts_as_not_set() {
         let empty = [
             "PASSWORD_LENGTH",
             "EXCLUDE_NUMBERS",
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_that_is_safe_in_a_url_stands_in_one_as_it_is_and_is_as_strong_as_any() {
+    fn a_url_safe_password_needs_no_encoding_and_is_as_strong_as_any() {
         let safe = [
             ("PASSWORD_CHARACTERS", "url-safe"),
             ("EXCLUDE_CHARACTERS", "~0"),

@@ -1,7 +1,7 @@
-//! One JSON line a step, and metrics in CloudWatch's embedded metric format.
+//! One JSON line for each step, and metrics in CloudWatch's embedded metric format.
 //!
-//! Only this crate's own lines follow `LOG_LEVEL`. Those of the crates below stay at warnings: at TRACE they
-//! would print requests and events whole, passwords and RotationToken included.
+//! Only this crate's own lines follow `LOG_LEVEL`. The crates below log at WARN only: at TRACE they would print whole requests
+//! and events, passwords and RotationToken included.
 
 use std::{
     io,
@@ -19,17 +19,17 @@ use crate::{age::Ages, error::Error, event::RotationEvent, rotation::Outcome};
 /// The namespace of the metrics in CloudWatch.
 pub const NAMESPACE: &str = "SecretRotation";
 
-/// Sends this crate's lines to stdout, as JSON. Called once, at start.
+/// Sends this crate's lines to stdout, as JSON. Call it once, at start.
 ///
-/// `level` is what `LOG_LEVEL`, or else Lambda's own `AWS_LAMBDA_LOG_LEVEL`, says: `ERROR` to `TRACE`; INFO if it
-/// says nothing that is known.
+/// `level` is the value of `LOG_LEVEL`, or else of Lambda's own `AWS_LAMBDA_LOG_LEVEL`: `ERROR` to `TRACE`. Any other value
+/// means INFO.
 pub fn start_log(level: Option<&str>) {
     let level = level
         .and_then(|level| level.parse::<Level>().ok())
         .unwrap_or(Level::INFO);
     let targets = Targets::new()
         .with_default(Level::WARN)
-        // the runtime repeats a failed step's error, which has its line already
+        // the runtime repeats a failed step's error, which already has its line
         .with_target(
             "lambda_runtime::layers",
             tracing::level_filters::LevelFilter::OFF,
@@ -42,29 +42,29 @@ pub fn start_log(level: Option<&str>) {
         .with_current_span(false)
         .with_span_list(false)
         .with_writer(io::stdout);
-    // a second subscriber in one process is a test's doing, and the first one serves
+    // only a test starts a second subscriber in one process; the first one stays
     let _ = tracing_subscriber::registry()
         .with(targets)
         .with(lines)
         .try_init();
 }
 
-/// What the metrics are collected in until they are written.
+/// Collects the metrics until they are written.
 #[derive(Clone, Copy)]
 pub struct Metrics(Option<&'static Collector>);
 
 impl Metrics {
-    /// Installs the collector. Called once, at start. Each metric has the dimension `FunctionName`, so that two functions in an
-    /// account do not ring each other's alarms.
+    /// Installs the collector. Call it once, at start. Each metric has the dimension `FunctionName`, so that two functions in
+    /// an account do not trigger each other's alarms.
     pub fn start(function: &str) -> Self {
         let collector = metrics_cloudwatch_embedded::Builder::new()
             .cloudwatch_namespace(NAMESPACE)
             .with_dimension("FunctionName", function.to_owned())
             .init()
             .ok();
-        describe_counter!("Rotations", Unit::Count, "rotations that reached their end");
+        describe_counter!("Rotations", Unit::Count, "finished rotations");
         describe_counter!("Failures", Unit::Count, "steps that failed");
-        describe_histogram!("StepDuration", Unit::Milliseconds, "what a step took");
+        describe_histogram!("StepDuration", Unit::Milliseconds, "duration of a step");
         describe_histogram!(
             "ReplacedVersionAge",
             Unit::Seconds,
@@ -73,19 +73,11 @@ impl Metrics {
         describe_histogram!(
             "OverlapCutShort",
             Unit::Seconds,
-            "how much longer the old password that was replaced had been promised"
+            "how long before its promised end an old password was replaced"
         );
-        // histograms: a gauge would be written again with every step until the next check
-        describe_histogram!(
-            "OldestAge",
-            Unit::Seconds,
-            "time since the rotation that is longest ago"
-        );
-        describe_histogram!(
-            "Overdue",
-            Unit::Count,
-            "secrets that should have rotated and have not"
-        );
+        // histograms: every step would write a gauge again until the next check
+        describe_histogram!("OldestAge", Unit::Seconds, "time since the oldest rotation");
+        describe_histogram!("Overdue", Unit::Count, "secrets whose rotation is overdue");
         Self(collector)
     }
 
@@ -100,7 +92,7 @@ impl Metrics {
     }
 }
 
-/// What a step cost.
+/// The cost of a step.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
     /// From the event to the outcome.
@@ -120,7 +112,7 @@ pub fn report(
     now: SystemTime,
 ) {
     let step = event.step.name();
-    // microseconds are as fine as a step's time means anything
+    // a step's time means nothing below a microsecond
     let milliseconds = cost.took.as_micros() as f64 / 1000.0;
     histogram!("StepDuration", "Step" => step).record(milliseconds);
     match result {
@@ -219,14 +211,14 @@ pub fn report_ages(metrics: Metrics, result: &Result<Ages, Error>, cost: Cost) {
     metrics.write("");
 }
 
-/// Reports an invocation that never became a step.
+/// Reports an invocation that did not become a step.
 pub fn report_refused(metrics: Metrics, error: &Error) {
     tracing::error!(outcome = "refused", error_type = error.error_type(), error = %error);
     count_failure("none", error);
     metrics.write("");
 }
 
-/// Counts it for the alarm, which looks at the function's failures as one, and for people, by step and kind.
+/// Counts a failure: for the alarm, which watches all failures of the function together, and for people, by step and kind.
 fn count_failure(step: &'static str, error: &Error) {
     counter!("Failures").increment(1);
     counter!("Failures", "Step" => step, "ErrorType" => error.error_type()).increment(1);

@@ -57,7 +57,7 @@ async fn user(State(shop): State<Shop>) -> Result<String, (StatusCode, String)> 
         .map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
 }
 
-/// Version, age, host and user. A credential is written without what is secret in it.
+/// Version, age, host and user. A credential is printed without its secrets.
 async fn status(State(shop): State<Shop>) -> Result<Json<Value>, (StatusCode, String)> {
     let unavailable = |error: String| (StatusCode::SERVICE_UNAVAILABLE, error);
     let credential = shop.secret.current();

@@ -1,10 +1,12 @@
 //! A Lambda function that keeps one session from request to request.
 //!
-//! Between two requests Lambda freezes the process, for minutes or hours: nothing renews the secret then, no timer runs, and the
-//! server may end the session. So each request begins with `usable()`, which looks at the clock and asks the provider if
-//! what it holds is past its bound, and with a look at the session. `postgres::listen` is of no use here: who is frozen hears nothing.
+//! Between two requests Lambda freezes the process, for minutes or hours: then nothing renews the secret, no timer runs, and
+//! the server may end the session. So each request begins with `usable()`, which reads the clock and asks the provider if the
+//! credential is past its bound, and with a check of the session. `postgres::listen` does not help here: a frozen process
+//! receives nothing.
 //!
-//! Build it with `cargo lambda build`, with SECRET_ID in the function's environment; a server with a root of its own takes CA_FILE.
+//! Build it with `cargo lambda build`, with SECRET_ID in the function's environment; for a server with its own root, set
+//! CA_FILE.
 
 use std::{env, path::PathBuf};
 
@@ -49,7 +51,7 @@ impl Shop {
         };
         if !lives {
             let client = postgres::connect(&self.secret, self.tls.clone()).await?;
-            // another one than above, if the server rejected that
+            // another version than above, if the server rejected that one
             let version = self.secret.usable().await?.version().to_owned();
             *session = Some((version, client));
         }

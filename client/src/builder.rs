@@ -34,11 +34,11 @@ pub struct Builder {
     keeps_previous: bool,
 }
 
-/// What is meant to be for ever; no clock counts beyond it.
-const FOR_EVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+/// The longest duration: a longer setting means forever, and no clock counts further.
+const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 impl RotatingSecret {
-    /// Begins a secret: its id as the provider names it.
+    /// Begins the setup of a secret, with its id as the provider names it.
     pub fn builder(secret: impl Into<String>) -> Builder {
         Builder::new(secret.into())
     }
@@ -58,16 +58,16 @@ impl Builder {
         }
     }
 
-    /// How long a version is used before the provider is asked again. Below the overlap window.
+    /// How long a version is used before the provider is asked again. It must be below the overlap window.
     ///
-    /// Unless told it is 5 minutes, and an hour while `postgres::listen` has a session on which the database tells of changes
-    /// (half of the overlap window at most). What that costs stands in the crate's documentation, "What asking costs".
+    /// The default is 5 minutes, and an hour while `postgres::listen` has a session on which the database announces changes (at
+    /// most half of the overlap window). For the cost, see the crate's documentation, "What asking costs".
     pub fn ttl(self, ttl: Duration) -> Self {
-        let ttl = Some(ttl.min(FOR_EVER));
+        let ttl = Some(ttl.min(FOREVER));
         Self { ttl, ..self }
     }
 
-    /// What the document calls the fields of a login, if not as RDS does.
+    /// The names of a login's fields in the document, if they are not RDS's.
     ///
     /// ```
     /// use rotating_secret::{FieldNames, RotatingSecret};
@@ -79,11 +79,11 @@ impl Builder {
         Self { names, ..self }
     }
 
-    /// Keeps the version before the current one too, where the store has it: [`Credential::previous`].
+    /// Keeps the version before the current one too, if the store has it: [`Credential::previous`].
     ///
-    /// It is asked for with each renewal, which are two questions then. The provider has to allow it: with IAM, `GetSecretValue`
-    /// without a condition on AWSCURRENT. Where it cannot be read, and the store does not say that it is absent, [`build`](Self::build)
-    /// fails; a renewal goes on with the previous version that is known, as [`Credential::previous`] says.
+    /// Each renewal is then two questions, and the provider must allow the second: with IAM, `GetSecretValue` without a
+    /// condition on AWSCURRENT. If AWSPREVIOUS cannot be read, and the store does not say that it is absent,
+    /// [`build`](Self::build) fails; a renewal keeps the previous version that is known, as [`Credential::previous`] says.
     pub fn keep_previous(self) -> Self {
         Self {
             keeps_previous: true,
@@ -91,48 +91,46 @@ impl Builder {
         }
     }
 
-    /// How long the old credential goes on after a rotation; 24 hours unless told, as at the rotation function.
+    /// How long the old credential stays valid after a rotation; 24 hours by default, as in the rotation function.
     ///
-    /// The document may announce a shorter one (`overlap_seconds`), which counts. Under single user there is no overlap:
-    /// a rejected login is what tells of the change then, and this only bounds how long an unreachable
-    /// provider is borne.
+    /// The document may announce a shorter window (`overlap_seconds`), which then counts. Under single user there is no
+    /// overlap: a rejected login shows the change, and this setting only limits how long an unreachable provider is tolerated.
     pub fn overlap_window(self, overlap_window: Duration) -> Self {
         Self {
-            overlap_window: overlap_window.min(FOR_EVER),
+            overlap_window: overlap_window.min(FOREVER),
             ..self
         }
     }
 
-    /// How long one question to the provider may take; 5 seconds unless told.
+    /// How long one question to the provider may take; 5 seconds by default.
     pub fn fetch_timeout(self, fetch_timeout: Duration) -> Self {
         Self {
-            fetch_timeout: fetch_timeout.min(FOR_EVER),
+            fetch_timeout: fetch_timeout.min(FOREVER),
             ..self
         }
     }
 
-    /// How long a provider that is throttled or out of reach is asked again for the first version; 15 seconds unless
-    /// told.
+    /// How long the first fetch is repeated while the provider throttles or is unreachable; 15 seconds by default.
     pub fn start_timeout(self, start_timeout: Duration) -> Self {
         Self {
-            start_timeout: start_timeout.min(FOR_EVER),
+            start_timeout: start_timeout.min(FOREVER),
             ..self
         }
     }
 
-    /// How far behind its last write a read of the store may be; 5 seconds unless told. A replica region needs more where
-    /// its replication takes longer.
+    /// How far a read of the store may lag behind its last write; 5 seconds by default. A replica region needs more if its
+    /// replication takes longer.
     ///
-    /// For so long a rejected login waits for the version that the server has already and the store not yet; a version that
-    /// was replaced is not believed to be in force again; and one that a notification named is looked for.
+    /// For this long, a rejected login waits for the version that the server already has and the store does not; a version that
+    /// was replaced does not become current again; and a version that a notification named is looked for.
     pub fn lag(self, lag: Duration) -> Self {
         Self {
-            lag: lag.min(FOR_EVER),
+            lag: lag.min(FOREVER),
             ..self
         }
     }
 
-    /// Fetches the current version, and starts the task that renews it on the runtime that this is called on.
+    /// Fetches the current version, and starts the task that renews it, on the caller's runtime.
     ///
     /// # Errors
     ///
@@ -143,11 +141,11 @@ impl Builder {
         Ok(self.start(provider, &runtime, lifetime, first, asked))
     }
 
-    /// Several secrets of one provider, in as few calls as it allows for the first versions of all. In the given order.
+    /// Builds several secrets of one provider, in the given order, with as few calls as it allows for the first versions.
     ///
     /// # Errors
     ///
-    /// As for [`build`](Self::build), of the first that fails; then none is started.
+    /// As for [`build`](Self::build), for the first secret that fails; then none is started.
     pub async fn build_all(
         builders: impl IntoIterator<Item = Self>,
         provider: impl SecretProvider + Clone,
@@ -163,7 +161,7 @@ impl Builder {
                 Ok(versions) => (versions, unanswered()),
                 Err(error) => (Vec::new(), error),
             };
-        // one that keeps to the order and number of what it was asked loses nothing by this
+        // a provider that keeps the order and the number of the ids loses nothing by this
         versions.resize_with(builders.len(), || Err(missing.clone()));
 
         let mut firsts = Vec::with_capacity(builders.len());
@@ -188,7 +186,7 @@ impl Builder {
         Lifetime::new(self.ttl.unwrap_or(lifetime::USUAL), self.overlap_window)
     }
 
-    /// The first version, asked for until it is there or the time is up.
+    /// The first version. It is asked for until there is one or the time is up.
     async fn first(&self, provider: &impl SecretProvider) -> Result<(Version, Asked), BuildError> {
         let deadline = Instant::now() + self.start_timeout;
         let mut delays = refresh::backoff().build();
@@ -202,7 +200,7 @@ impl Builder {
         loop {
             let error = match refresh::current(self.keeps_previous, fetch).await {
                 Ok((version, asked)) => match version.previous {
-                    // nothing is known of it yet, and a verifier without it would refuse good signatures
+                    // nothing is known of it yet, and a verifier without it would refuse valid signatures
                     Previous::Unread(error) => error,
                     _ => return Ok((version, asked)),
                 },
@@ -232,9 +230,9 @@ impl Builder {
         let first = Credential::new(&source, first, Stage::Current, asked);
         let settings = Settings {
             lifetime,
-            while_told: match self.ttl {
+            while_announced: match self.ttl {
                 Some(_) => lifetime,
-                None => lifetime.while_told(),
+                None => lifetime.while_announced(),
             },
             fetch_timeout: self.fetch_timeout,
             keeps_previous: self.keeps_previous,
@@ -275,7 +273,7 @@ mod tests {
     use crate::provider::Fixed;
 
     /// A secret whose first version was fetched two days ago by the wall's clock, and just now by the runtime's: the machine
-    /// was suspended since.
+    /// was suspended in between.
     fn after_a_suspend(provider: &Fixed) -> RotatingSecret {
         let builder = RotatingSecret::builder("orders/db");
         let lifetime = builder.lifetime().unwrap();
@@ -289,12 +287,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_past_its_bound_by_the_walls_clock_is_not_given_to_who_asks_for_what_is_usable()
-    {
+    async fn usable_returns_no_credential_past_its_bound_by_the_walls_clock() {
         let provider = Fixed::new().with("orders/db", Version::text("v2", "{}"));
         let secret = after_a_suspend(&provider);
         let read = secret.current().unwrap();
-        assert_eq!(read.version(), "v1", "a read looks at no clock");
+        assert_eq!(read.version(), "v1", "a read reads no clock");
         assert!(read.age() > Duration::from_secs(47 * 60 * 60));
         assert_eq!(secret.usable().await.unwrap().version(), "v2");
     }

@@ -1,8 +1,8 @@
-//! Errors of libraries, with what caused them.
+//! Errors of libraries, with their causes.
 
 use std::error::Error as StdError;
 
-/// An error of a library with all its causes, in one line: many leave out of their text what happened below them.
+/// An error of a library with all its causes, in one line: many errors do not have their causes in their text.
 pub(crate) fn in_one_line(error: &(dyn StdError + 'static)) -> String {
     let mut line = String::new();
     for cause in causes(error) {
@@ -17,7 +17,7 @@ pub(crate) fn in_one_line(error: &(dyn StdError + 'static)) -> String {
     line
 }
 
-/// The error, what caused it, what caused that, and so on.
+/// The error, its cause, the cause of that, and so on.
 pub(crate) fn causes<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {

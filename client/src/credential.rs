@@ -1,4 +1,4 @@
-//! What a version of a secret says: RDS's JSON document, or whatever else it holds.
+//! The content of a version of a secret: RDS's JSON document, or any other content.
 
 use std::{
     fmt,
@@ -15,11 +15,11 @@ use crate::provider::{Previous, Stage, Value, Version};
 
 /// One version of a secret.
 ///
-/// The fields of a database's credential are there if the secret is a JSON object that has them, in the shape that
-/// RDS uses (`host`, `port`, `username`, `password`, `dbname`), read as the function that rotates reads them. Any other secret is read with
+/// The fields of a database credential exist if the secret is a JSON object that has them, in RDS's form (`host`, `port`,
+/// `username`, `password`, `dbname`). They are read as the rotation function reads them. Read any other secret with
 /// [`json`](Self::json), [`text`](Self::text) or [`binary`](Self::binary).
 ///
-/// Neither Debug nor Serialize shows what is secret.
+/// Neither Debug nor Serialize shows a secret.
 #[derive(Clone)]
 pub struct Credential {
     source: Arc<Source>,
@@ -35,16 +35,16 @@ pub struct Credential {
     asked: Asked,
 }
 
-/// Which secret a version is of, and how its document is read.
+/// The secret of a version, and how its document is read.
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) secret: Arc<str>,
     pub(crate) names: FieldNames,
 }
 
-/// When the provider was asked, which is how old its answer may be.
+/// When the provider was asked: its answer may be as old as that.
 ///
-/// By two clocks: the runtime's stands still while the machine is suspended, and the wall's can be set back.
+/// By two clocks: the runtime's stops while the machine is suspended, and the wall's can be set back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
     pub(crate) at: Instant,
@@ -59,7 +59,7 @@ impl Asked {
         }
     }
 
-    /// By the clock that says more.
+    /// By the clock that shows more time.
     fn elapsed(self) -> Duration {
         let by_the_wall = self.by_the_wall.elapsed().unwrap_or_default();
         self.at.elapsed().max(by_the_wall)
@@ -71,7 +71,7 @@ impl Credential {
         let fields = match &version.value {
             Value::Text(text) => Fields::read_named(text, &source.names),
             Value::Binary(bytes) => {
-                // whatever is no text is no JSON either
+                // bytes that are no text are no JSON either
                 let text = str::from_utf8(bytes.expose_secret()).unwrap_or_default();
                 Fields::read_named(&text.into(), &source.names)
             }
@@ -104,8 +104,8 @@ impl Credential {
         }
     }
 
-    /// What comes before this version as far as it is known here, where AWSPREVIOUS was not read: what came before it until now, or
-    /// else the current version that it replaces. It has its own age.
+    /// The same version with a previous one that is known here, when AWSPREVIOUS was not read: the one that came before it
+    /// until now, or else the current version that it replaces. The previous version has its own age.
     pub(crate) fn with_previous_known(self, held: &Self, bound: Duration) -> Self {
         let previous = if held.version == self.version {
             held.previous.clone()
@@ -125,7 +125,7 @@ impl Credential {
         }
     }
 
-    /// The same version without anything in it that is secret.
+    /// The same version without its secrets.
     pub(crate) fn emptied(&self) -> Self {
         Self {
             value: Value::Text(SecretString::default()),
@@ -135,7 +135,7 @@ impl Credential {
         }
     }
 
-    /// The same version, found to be still in force.
+    /// The same version, confirmed as still current.
     pub(crate) fn confirmed(&self, version: Version, stage: Stage, asked: Asked) -> Self {
         Self {
             stage,
@@ -146,7 +146,7 @@ impl Credential {
         }
     }
 
-    /// Which secret it is of.
+    /// The secret that it belongs to.
     #[cfg(any(feature = "postgres", feature = "sqlx"))]
     pub(crate) fn source(&self) -> &Source {
         &self.source
@@ -161,13 +161,13 @@ impl Credential {
         &self.version
     }
 
-    /// The stage that the version had when it was fetched: pending for one that a rotation under way will put in force.
+    /// The stage of the version when it was fetched: pending for one that a rotation under way will make current.
     pub fn stage(&self) -> Stage {
         self.stage
     }
 
-    /// How long ago the provider was last known to hold this version. A failed refresh does not renew it, and a suspended
-    /// machine ages too.
+    /// How long ago the provider last confirmed this version. A failed refresh does not renew it, and it also grows while the
+    /// machine is suspended.
     pub fn age(&self) -> Duration {
         self.asked.elapsed()
     }
@@ -177,20 +177,21 @@ impl Credential {
         self.asked.at
     }
 
-    /// When this version was made, by the store's clock; none, if the store does not say.
+    /// When this version was made, by the store's clock; `None` if the store does not say.
     pub fn created(&self) -> Option<SystemTime> {
         self.created
     }
 
-    /// The version that was in force before this one, as the store has it under AWSPREVIOUS: what a verifier takes as well as the
-    /// current one, for whatever was signed before a rotation, or is signed by an instance that has not seen it yet.
+    /// The version that was current before this one, which the store has under AWSPREVIOUS. A verifier accepts it as well as
+    /// the current one, for signatures from before a rotation, or from an instance that has not seen the rotation yet.
     ///
-    /// None unless [`Builder::keep_previous`](crate::Builder::keep_previous) asks for it, and none if the store has none: a secret that
-    /// never rotated, or one whose label AWSPREVIOUS was taken away, as it should be after a leak.
+    /// `None` unless [`Builder::keep_previous`](crate::Builder::keep_previous) asks for it, and `None` if the store has none:
+    /// the secret never rotated, or its label AWSPREVIOUS was removed, as it should be after a leak.
     ///
-    /// Where AWSPREVIOUS cannot be read, this version is renewed all the same, with a warning. Its previous one stays as it was; if this
-    /// version is new, it is the current version that this one replaced here. The first renewal after the bound of this secret
-    /// drops what was confirmed no more, by its own [`age`](Self::age): a label that was taken away counts then at the latest.
+    /// If AWSPREVIOUS cannot be read, this version is still renewed, with a warning. Its previous version stays the same; if
+    /// this version is new, it is the current version that this one replaced here. The first renewal after this secret's bound
+    /// drops a previous version that was not confirmed since, by its own [`age`](Self::age): a removed label counts then at the
+    /// latest.
     pub fn previous(&self) -> Option<&Self> {
         self.previous.as_deref()
     }
@@ -206,12 +207,12 @@ impl Credential {
         self.fields.host.as_deref()
     }
 
-    /// The server's port: 5432 where the document names none.
+    /// The server's port: 5432 if the document names none.
     pub fn port(&self) -> u16 {
         self.fields.port.unwrap_or(DEFAULT_PORT)
     }
 
-    /// Who logs in.
+    /// The user who logs in.
     pub fn user(&self) -> Option<&str> {
         self.fields.username.as_deref()
     }
@@ -221,35 +222,35 @@ impl Credential {
         self.fields.password.as_ref()
     }
 
-    /// The database of a document that names a user: `postgres`, if it names none.
+    /// The database of a document that names a user: `postgres` if it names no database.
     pub fn database(&self) -> Option<&str> {
         let named = self.fields.dbname.as_deref();
         self.user().map(|_| named.unwrap_or(DEFAULT_DATABASE))
     }
 
-    /// The API key, of a document that has one.
+    /// The API key of a document that has one.
     pub fn key(&self) -> Option<&SecretString> {
         self.fields.key.as_ref()
     }
 
-    /// `postgresql://user:password@host:port/database?sslmode=verify-full`, for an application that logs in with a URL. Any user,
-    /// password and database work in it: what a URL cannot hold is encoded. `sslmode` is `disable` only where the document itself
-    /// says `"ssl": false`.
+    /// `postgresql://user:password@host:port/database?sslmode=verify-full`, for an application that logs in with a URL. Any
+    /// user, password and database work in it, because special characters are encoded. `sslmode` is `disable` only if the
+    /// document itself says `"ssl": false`.
     ///
-    /// tokio-postgres knows no `verify-full`, and sqlx cannot connect to an address of IPv6 that stands in a URL: with the features
-    /// `postgres` and `sqlx` there are `postgres_config` and `sqlx_options`, which need no URL.
+    /// tokio-postgres does not support `verify-full`, and sqlx cannot connect to an IPv6 address in a URL: with the features
+    /// `postgres` and `sqlx`, use `postgres_config` and `sqlx_options`, which need no URL.
     ///
-    /// None without host, user and password.
+    /// `None` unless there are a host, a user and a password.
     pub fn url(&self) -> Option<SecretString> {
         self.fields.url()
     }
 
-    /// What is wrong with the document, if it is none of a login, or has a field that cannot be read. That field is absent here.
+    /// Why the document is not a login, or has a field that cannot be read. That field is absent here.
     pub fn wrong(&self) -> Option<&DocumentError> {
         self.fields.wrong.as_ref()
     }
 
-    /// False only where the document itself says `"ssl": false`.
+    /// False only if the document itself says `"ssl": false`.
     pub fn tls(&self) -> bool {
         self.fields.tls.unwrap_or(true)
     }
@@ -259,23 +260,23 @@ impl Credential {
         self.fields.overlap_seconds.map(Duration::from_secs)
     }
 
-    /// Whether the password is a token that the server asks for in clear, over TLS: see
+    /// Whether the password is a token that the server asks for in clear text, over TLS: see
     /// [`Version::as_auth_token`](crate::provider::Version::as_auth_token).
     pub fn is_auth_token(&self) -> bool {
         self.auth_token
     }
 
-    /// How long the store lets this version live, counted from when it was fetched, where it is a lease.
+    /// For a lease: how long the store lets this version live, counted from the fetch.
     pub fn lease(&self) -> Option<Duration> {
         self.lease
     }
 
-    /// The secret's ARN, where it has one.
+    /// The secret's ARN, if it has one.
     pub fn arn(&self) -> Option<&str> {
         self.arn.as_deref()
     }
 
-    /// The secret's text, whatever its shape.
+    /// The secret's text, of any shape.
     pub fn text(&self) -> Option<&SecretString> {
         match &self.value {
             Value::Text(text) => Some(text),
@@ -295,8 +296,8 @@ impl Credential {
     ///
     /// # Errors
     ///
-    /// The secret is no text, or not JSON of this shape. The error's text can quote a part of it that is no string; it
-    /// is meant for the developer, not for a log.
+    /// The secret is not text, or not JSON of this shape. The error's text can quote a part of it that is not a string; it is
+    /// for the developer, not for a log.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         let text = self.text().map_or("", |text| text.expose_secret());
         serde_json::from_str(text)
@@ -316,7 +317,7 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// For status pages: all that is not secret.
+/// For status pages: everything that is not secret.
 impl Serialize for Credential {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut shown = serializer.serialize_struct("Credential", 7)?;
@@ -386,7 +387,7 @@ mod tests {
                     assert_eq!(credential.tls(), read.tls, "{}", row.what);
                     assert!(credential.url().is_some());
                 }
-                // a text of another shape is a secret of its own
+                // a text of another shape is a secret that only the application reads
                 Err("DocumentNotJson" | "DocumentNotAnObject") => {
                     assert!(credential.wrong().is_some() && credential.user().is_none());
                 }

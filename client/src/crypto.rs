@@ -12,7 +12,7 @@ use rustls::crypto::CryptoProvider;
 )]
 pub(crate) struct NoCrypto;
 
-/// The provider that the process has installed, else the one of this crate's features.
+/// The provider that the process has installed, or else the one of this crate's features.
 pub(crate) fn provider() -> Result<Arc<CryptoProvider>, NoCrypto> {
     choose(CryptoProvider::get_default().cloned(), built_in())
 }
@@ -24,7 +24,7 @@ fn choose(
     installed.or(built_in.map(Arc::new)).ok_or(NoCrypto)
 }
 
-/// aws-lc-rs where both are on: it is rustls's own default.
+/// aws-lc-rs if both are on: it is rustls's own default.
 #[cfg(feature = "aws-lc-rs")]
 fn built_in() -> Option<CryptoProvider> {
     Some(rustls::crypto::aws_lc_rs::default_provider())

@@ -1,18 +1,18 @@
 //! What went wrong, and what to do about it.
 //!
-//! The rule for every error of this crate: its text is the whole story in one line, causes included, and so `source()`
-//! gives no cause that the text already has. Who prints the chain (`{:#}` of anyhow) reads each cause once.
+//! The rule for every error of this crate: its text is complete in one line, causes included, so `source()` returns no cause
+//! that the text already has. Code that prints the chain (`{:#}` of anyhow) prints each cause once.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::provider::ProviderError;
 
-/// Why there is no credential to be had.
+/// Why no credential is available.
 #[derive(Clone, Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 #[non_exhaustive]
 pub enum Error {
-    /// The provider gave none.
+    /// The provider returned none.
     #[error("the secret {secret} cannot be read: {reason}")]
     Provider {
         secret: Arc<str>,
@@ -20,7 +20,7 @@ pub enum Error {
     },
     /// The last one was not confirmed for too long.
     #[error(
-        "the secret {secret} was last read {seconds} s ago, and what was read then may have ended: {}",
+        "the secret {secret} was last read {seconds} s ago, and that version may have ended: {}",
         cause(last)
     )]
     Expired {
@@ -28,14 +28,14 @@ pub enum Error {
         seconds: u64,
         last: Option<ProviderError>,
     },
-    /// [`invalidate`](crate::RotatingSecret::invalidate) dropped it, and the provider was not heard of since.
+    /// [`invalidate`](crate::RotatingSecret::invalidate) dropped it, and the provider has not answered since.
     #[error(
         "version {version} of the secret {secret} was dropped by invalidate: wait for the next one with usable()"
     )]
     Invalidated { secret: Arc<str>, version: Arc<str> },
-    /// The server rejected all that the provider has.
+    /// The server rejected every version that the provider has.
     #[error(
-        "the server rejects every version of {secret} that there is ({tried}); the provider {asked}: somebody changed the \
+        "the server rejects every version of {secret} that there is ({tried}); the provider {asked}: someone changed the \
          password by hand, or the role may not log in; make one of them log in, or rotate"
     )]
     Rejected {
@@ -45,8 +45,8 @@ pub enum Error {
     },
     /// The runtime that renewed it was shut down.
     #[error(
-        "the secret {secret} is not renewed any more, because the runtime that it was built on has ended: build it on \
-         the one that uses it"
+        "the secret {secret} is not renewed any more, because the runtime that it was built on has ended: build it on the \
+         runtime that uses it"
     )]
     Stopped { secret: Arc<str> },
 }
@@ -63,19 +63,19 @@ fn cause(last: &Option<ProviderError>) -> String {
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 #[non_exhaustive]
 pub enum BuildError {
-    /// It would outlive the old credential.
+    /// The version would outlive the old credential.
     #[error(
-        "a ttl of {ttl:?} is not below the overlap window of {overlap:?}: an application would go on using a credential \
+        "a ttl of {ttl:?} is not below the overlap window of {overlap:?}: an application would continue to use a credential \
          that has ended; shorten the ttl, or lengthen the window at the rotation function"
     )]
     TtlNotBelowOverlap { ttl: Duration, overlap: Duration },
-    /// It would never be over.
-    #[error("a ttl of zero has the provider asked without end: give some seconds at least")]
+    /// The lifetime would be over at once.
+    #[error("a ttl of zero would ask the provider without a pause: give some seconds at least")]
     NoTtl,
-    /// There is nothing to begin with.
+    /// The first version is missing.
     #[error(transparent)]
     First(#[from] Error),
-    /// There is nothing to run on.
+    /// The runtime is missing.
     #[error("there is no tokio runtime to renew the secret on: build it inside of one")]
     NoRuntime,
 }

@@ -1,4 +1,4 @@
-//! How long a version may be used: pure rules, no clock and no randomness of their own.
+//! How long a version may be used: pure rules, without a clock and without randomness.
 //!
 //! ```text
 //! fetched         renewed in here     ttl                        bound      overlap window
@@ -11,19 +11,19 @@ use std::time::Duration;
 
 use crate::error::BuildError;
 
-/// The lifetime, where nothing else is said.
+/// The default lifetime.
 pub(crate) const USUAL: Duration = Duration::from_secs(5 * 60);
 
-/// The same while the database tells of changes. What it did not tell, because nobody has noticed yet that the session is
-/// dead, is found when this is over.
-const WHILE_TOLD: Duration = Duration::from_secs(60 * 60);
+/// The lifetime while the database announces changes. Its end finds a change that was not announced, because the session is
+/// dead and nobody has noticed yet.
+const WHILE_ANNOUNCED: Duration = Duration::from_secs(60 * 60);
 
-/// How long a version is used without being confirmed.
+/// How long a version is used without a confirmation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lifetime {
     /// Before this is over, the provider is asked again.
     pub(crate) ttl: Duration,
-    /// When this is over, there is no credential any more. Between `ttl` and the overlap window.
+    /// When this is over, the credential may not be used any more. Between `ttl` and the overlap window.
     pub(crate) bound: Duration,
 }
 
@@ -39,23 +39,23 @@ impl Lifetime {
         Ok(Self::below(ttl, overlap))
     }
 
-    /// A tenth of what lies between them is left to whoever logs in with what was read at the last moment.
+    /// Leaves a tenth of the time between them for a login with a credential that was read at the last moment.
     fn below(ttl: Duration, overlap: Duration) -> Self {
         let bound = overlap - (overlap - ttl) / 10;
         Self { ttl, bound }
     }
 
-    /// Lengthened while the database tells of changes: half of the bound at most, so that a notification may be lost and the
+    /// Lengthened while the database announces changes: half of the bound at most, so that a notification may be lost and the
     /// provider may fail for as long again.
-    pub(crate) fn while_told(self) -> Self {
-        let ttl = WHILE_TOLD.min(self.bound / 2).max(self.ttl);
+    pub(crate) fn while_announced(self) -> Self {
+        let ttl = WHILE_ANNOUNCED.min(self.bound / 2).max(self.ttl);
         Self { ttl, ..self }
     }
 
-    /// Shortened to a window that the document announces or a lease that the store gives, if it is the shorter one.
+    /// Shortened to a window that the document announces, or to a lease of the store, if that is shorter.
     ///
-    /// A window of zero announces that there is no overlap, which no lifetime can be below: then a rejected login is
-    /// what tells of the change, and the lifetime stays.
+    /// A window of zero announces that there is no overlap, and no lifetime can be below it: then a rejected login shows the
+    /// change, and the lifetime stays.
     pub(crate) fn within(self, window: Option<Duration>) -> Self {
         match window {
             Some(window) if !window.is_zero() && window < self.bound => {
@@ -65,7 +65,7 @@ impl Lifetime {
         }
     }
 
-    /// When to ask again, for a random number from 0 to 1: a fleet that started together does not ask together.
+    /// When to ask again, for a random number from 0 to 1, so that a fleet that started together does not ask together.
     pub(crate) fn refresh_after(self, random: f64) -> Duration {
         self.ttl.mul_f64(0.75 + 0.2 * random)
     }
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn while_the_database_tells_it_is_an_hour_or_half_of_the_bound_and_the_bound_stays() {
+    fn with_notifications_the_lifetime_is_an_hour_or_half_of_the_bound_and_the_bound_stays() {
         for (overlap, ttl) in [
             (24 * HOUR, HOUR),
             (3 * HOUR, HOUR),
@@ -138,19 +138,23 @@ mod tests {
             (6 * MINUTE, USUAL),
         ] {
             let usual = Lifetime::new(USUAL, overlap).unwrap();
-            let told = usual.while_told();
-            assert_eq!((told.ttl, told.bound), (ttl, usual.bound), "{overlap:?}");
-            assert!(told.ttl < told.bound, "{told:?}");
+            let longer = usual.while_announced();
+            assert_eq!(
+                (longer.ttl, longer.bound),
+                (ttl, usual.bound),
+                "{overlap:?}"
+            );
+            assert!(longer.ttl < longer.bound, "{longer:?}");
         }
-        let told = Lifetime::new(USUAL, 24 * HOUR).unwrap().while_told();
-        assert_eq!(told.within(Some(2 * MINUTE)).ttl, MINUTE);
+        let longer = Lifetime::new(USUAL, 24 * HOUR).unwrap().while_announced();
+        assert_eq!(longer.within(Some(2 * MINUTE)).ttl, MINUTE);
     }
 
     #[test]
     fn what_asking_costs_is_what_the_documentation_says() {
         let usual = Lifetime::new(USUAL, 24 * HOUR).unwrap();
         let page = include_str!("lib.rs");
-        for (lifetime, calls) in [(usual, "10,165"), (usual.while_told(), "847")] {
+        for (lifetime, calls) in [(usual, "10,165"), (usual.while_announced(), "847")] {
             let month = 30 * 24 * HOUR;
             let asked = month.div_duration_f64(lifetime.refresh_after(0.5)).round();
             assert_eq!(format!("{asked}"), calls.replace(',', ""));

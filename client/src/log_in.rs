@@ -1,4 +1,4 @@
-//! A login that survives a rotation, whatever the driver.
+//! A login that survives a rotation, with any driver.
 
 use std::{error::Error as StdError, sync::Arc};
 
@@ -10,19 +10,19 @@ use crate::{error::Error, secret::RotatingSecret, slot::CredentialGuard};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Attempt<E> {
-    /// The server said that it does not take this user and password. Nothing else is a rejection: not a timeout, not
-    /// a refused connection.
+    /// The server said that it does not accept this user and password. Nothing else is a rejection: not a timeout, not a
+    /// refused connection.
     Rejected(E),
-    /// The answer may mean that, and other things too: a pooler's, which says "protocol violation" for a wrong password and
-    /// for a server that it can't reach. Another version is tried if there is one, and nobody waits for it.
+    /// The answer may be a rejection, or something else: a pooler says "protocol violation" for a wrong password and for a
+    /// server that it cannot reach. Another version is tried if there is one, and no login waits for it.
     Unclear(E),
     /// Anything else.
     Failed(E),
 }
 
 impl<E> Attempt<E> {
-    /// What PostgreSQL's answer to a login means (its manual, appendix A): 28P01 is a wrong password, 28000 a role that may
-    /// not log in. 08P01 is what PgBouncer says where a password is wrong, and where much else is.
+    /// The meaning of PostgreSQL's answer to a login (its manual, appendix A): 28P01 is a wrong password, 28000 a role that may
+    /// not log in. PgBouncer says 08P01 for a wrong password, and for many other faults.
     #[cfg(any(feature = "postgres", feature = "sqlx"))]
     pub(crate) fn of(sqlstate: Option<&str>, error: E) -> Self {
         match sqlstate {
@@ -37,7 +37,7 @@ impl<E> Attempt<E> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LogInError<E: StdError + 'static> {
-    /// There is no credential to log in with, or the server rejected it for others and it is not tried again yet.
+    /// There is no credential to log in with, or the server rejected it for other logins and it is not tried again yet.
     #[error(transparent)]
     Secret(#[from] Error),
     /// The attempt failed, for another reason than the credential.
@@ -53,29 +53,29 @@ pub enum LogInError<E: StdError + 'static> {
     },
 }
 
-/// What came of an attempt before: the first one of a login, made elsewhere.
+/// The result of an earlier attempt: the first one of a login, made elsewhere.
 pub(crate) struct Answer<E> {
     pub(crate) version: Arc<str>,
     pub(crate) attempt: Attempt<E>,
     pub(crate) began: Instant,
 }
 
-/// What the last attempt of a login came to.
+/// The result of a login's last attempt.
 enum Last<E> {
-    /// Somebody else's was rejected just now, so there was none.
+    /// The server rejected another login just now, so this one made no attempt.
     None,
     Unclear(E),
     Rejected(E),
 }
 
 impl RotatingSecret {
-    /// Logs in with the credential in force, and where the server rejects it, with what
-    /// [`recover`](Self::recover) has instead.
+    /// Logs in with the current credential, and if the server rejects it, with the one that [`recover`](Self::recover) returns
+    /// instead.
     ///
-    /// After each version that is rejected it waits for another one for as long as the store may lag
-    /// ([`Builder::lag`](crate::Builder::lag)). A version that the server rejects is tried again after a quarter of
-    /// a second, then ever later up to two seconds, by one login of this secret at a time: a wrong password is not
-    /// hammered with.
+    /// After each rejected version it waits for another one for as long as the store may lag
+    /// ([`Builder::lag`](crate::Builder::lag)). A version that the server rejects is tried again after a quarter of a second,
+    /// then after longer pauses, up to two seconds, by one login of this secret at a time, so that the server gets few wrong
+    /// passwords.
     ///
     /// ```
     /// # use rotating_secret::{Attempt, CredentialGuard, RotatingSecret};
@@ -105,7 +105,7 @@ impl RotatingSecret {
         self.log_in_after(None, attempt).await
     }
 
-    /// The same, where there was an attempt already.
+    /// The same after an attempt that was made elsewhere.
     pub(crate) async fn log_in_after<T, E, F, Fut>(
         &self,
         mut before: Option<Answer<E>>,
@@ -157,14 +157,14 @@ impl RotatingSecret {
             }
             if !tried.contains(&version) {
                 tried.push(version);
-                // the one after this may be as far behind
+                // the version after this one may be as late
                 until = Instant::now() + self.shared.lag;
             }
             if matches!(last, Last::Unclear(_)) {
                 until = Instant::now();
             }
             let since = *since.get_or_insert_with(Instant::now);
-            // another version than those that were tried, or the one in force when its turn comes again
+            // another version than the tried ones, or the current one when its turn comes again
             let held = self.shared.last().credential().version_id().clone();
             let found = tokio::select! {
                 biased;
@@ -173,7 +173,7 @@ impl RotatingSecret {
             };
             next = match found {
                 Ok(credential) => Some(credential),
-                Err(why @ Error::Rejected { .. }) => return Err(last.told(why)),
+                Err(why @ Error::Rejected { .. }) => return Err(last.explained(why)),
                 Err(error) => return Err(error.into()),
             };
         }
@@ -181,7 +181,7 @@ impl RotatingSecret {
 }
 
 impl<E: StdError + 'static> Last<E> {
-    fn told(self, why: Error) -> LogInError<E> {
+    fn explained(self, why: Error) -> LogInError<E> {
         match self {
             Self::None => LogInError::Secret(why),
             Self::Unclear(answer) => LogInError::Failed(answer),

@@ -1,4 +1,4 @@
-//! What a login to PostgreSQL takes from a version of a secret, whatever the driver.
+//! What a login to PostgreSQL needs from a version of a secret, with any driver.
 
 use rotating_secret_document::shown_engine;
 use secrecy::{ExposeSecret, SecretString};
@@ -9,7 +9,7 @@ use tokio_postgres::{Config, config::SslMode};
 
 use crate::credential::Credential;
 
-/// A login: what the secret decides of it.
+/// A login: what the secret decides.
 pub(crate) struct Login<'a> {
     host: &'a str,
     port: u16,
@@ -19,22 +19,22 @@ pub(crate) struct Login<'a> {
     tls: bool,
 }
 
-/// A version of a secret is not one to log in to PostgreSQL with.
+/// A version of a secret that is not a login to PostgreSQL.
 #[derive(Debug, thiserror::Error)]
 #[error("version {version} of {secret} {reason}")]
 pub struct NotALogin {
-    // boxed, because an error that carries this one is to stay small
+    // boxed, so that an error that carries this one stays small
     secret: Box<str>,
     version: Box<str>,
     reason: Box<str>,
 }
 
 impl<'a> Login<'a> {
-    /// What this version has for it.
+    /// The login of this version.
     ///
     /// # Errors
     ///
-    /// A field is missing or cannot be read, or the secret is of another engine: that of MySQL has the same fields.
+    /// A field is missing or cannot be read, or the secret is of another engine: MySQL's has the same fields.
     pub(crate) fn of(credential: &'a Credential) -> Result<Self, NotALogin> {
         let source = credential.source();
         let names = &source.names;
@@ -76,7 +76,7 @@ impl<'a> Login<'a> {
         })
     }
 
-    /// These settings with what the secret decides of them.
+    /// These settings with what the secret decides.
     #[cfg(feature = "postgres")]
     pub(crate) fn with_tokio_postgres(&self, mut config: Config) -> Config {
         config
@@ -94,7 +94,7 @@ impl<'a> Login<'a> {
         config
     }
 
-    /// The same of sqlx's.
+    /// The same for sqlx's settings.
     #[cfg(feature = "sqlx")]
     pub(crate) fn with_sqlx(&self, options: PgConnectOptions) -> PgConnectOptions {
         let options = options
@@ -113,13 +113,13 @@ impl<'a> Login<'a> {
     }
 }
 
-/// For an application that makes its connections itself. It is of this version: take it anew for each connection, and after
-/// a rejected login from what [`RotatingSecret::recover`](crate::RotatingSecret::recover) gives.
+/// For an application that makes its connections itself. The settings are of this version: get them again for each connection,
+/// and after a rejected login from what [`RotatingSecret::recover`](crate::RotatingSecret::recover) returns.
 impl Credential {
     /// tokio-postgres's settings: host, port, user, password and database. TLS is required unless the document itself says
-    /// `"ssl": false`; whether the server's certificate is looked at is the connector's matter, see `postgres::TlsBuilder`.
-    /// A server that asks for the password in clear gets it through these settings; through `postgres::connect_with` and the
-    /// pools it does not.
+    /// `"ssl": false`; the connector decides whether the server's certificate is checked, see `postgres::TlsBuilder`. A server
+    /// that asks for the password in clear text gets it through these settings, but not through `postgres::connect_with` and
+    /// the pools.
     ///
     /// ```
     /// # use rotating_secret::{NotALogin, RotatingSecret};
@@ -138,10 +138,10 @@ impl Credential {
     }
 
     /// sqlx's settings: host, port, user, password, database, and verify-full unless the document itself says `"ssl": false`.
-    /// What the secret does not say is taken from the environment as sqlx does (`PGAPPNAME`, `PGOPTIONS`, …); `.pgpass` is not read.
+    /// sqlx takes what the secret does not say from the environment (`PGAPPNAME`, `PGOPTIONS`, …); `.pgpass` is not read.
     ///
-    /// sqlx trusts the public roots. For RDS give it theirs: `.ssl_root_cert_from_pem(postgres::RDS_ROOTS.to_vec())`, with the
-    /// feature `tls`.
+    /// sqlx trusts the public roots. For RDS give it RDS's roots: `.ssl_root_cert_from_pem(postgres::RDS_ROOTS.to_vec())`, with
+    /// the feature `tls`.
     ///
     /// # Errors
     ///

@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl RotatingSecret {
-    /// A handle for one reader who reads all the time: one atomic load a read.
+    /// A handle for one frequent reader: one atomic load a read.
     pub fn reader(&self) -> Reader {
         Reader {
             cache: Cache::new(InShared(self.shared.clone())),
@@ -21,12 +21,11 @@ impl RotatingSecret {
     }
 }
 
-/// A handle for one reader, whose read is one atomic load and nothing else.
+/// A handle for one reader. Its read is one atomic load and nothing else.
 ///
-/// [`RotatingSecret::current`](crate::RotatingSecret::current) leaves word of what it reads while the guard lives, which
-/// costs two locked instructions. A reader keeps what it last read instead, and looks whether that is still in force. So
-/// it is for a loop or a worker that reads all the time: one that reads no more keeps a replaced credential in memory
-/// until it is dropped.
+/// [`RotatingSecret::current`](crate::RotatingSecret::current) announces its read while the guard lives, which costs two locked
+/// instructions. A reader keeps what it read last instead, and checks whether that is still current. So it is for a loop or a
+/// worker that reads all the time: a reader that stops reading keeps a replaced credential in memory until it is dropped.
 ///
 /// ```
 /// # use rotating_secret::{Error, RotatingSecret};
@@ -40,7 +39,7 @@ impl RotatingSecret {
 /// ```
 pub struct Reader {
     cache: Cache<InShared, Arc<Slot>>,
-    /// It is a handle like the others: the secret is renewed as long as one lives.
+    /// A handle like the others: the secret is renewed as long as one of them lives.
     secret: RotatingSecret,
 }
 
@@ -56,7 +55,7 @@ impl Deref for InShared {
 }
 
 impl Reader {
-    /// The credential in force.
+    /// The current credential.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
-//! What the server said of the versions lately: one that it rejects is tried again later, by one login at a time.
+//! The server's latest answers about the versions: a rejected version is tried again later, by one login at a time.
 //!
-//! Without this, everybody who retries would have the server reject a wrong password hundreds of times a second. A version
-//! that it accepts for some and rejects for others is not held back: there may be two servers behind one name.
+//! Without this, retries would have the server reject a wrong password hundreds of times a second. A version that it accepts
+//! for some logins and rejects for others is not held back: there may be two servers behind one name.
 
 use std::{
     collections::HashMap,
@@ -18,22 +18,22 @@ use tokio::{
 const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// What the server said so long ago says nothing of now.
+/// An answer that is older means nothing now.
 const FORGOTTEN: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 pub(crate) struct Rejections {
     versions: Mutex<HashMap<Arc<str>, Answers>>,
-    /// A version that was rejected is accepted again.
+    /// A rejected version is accepted again.
     accepted: Notify,
 }
 
-/// To logins with one version.
+/// The answers to logins with one version.
 struct Answers {
-    /// Rejections one after another; those of logins that ran side by side are one. None, if all that is known is unclear.
+    /// Rejections one after another; parallel logins count as one. Zero, if the only answers are unclear.
     rejected: u32,
     last: Instant,
-    /// Until then nobody tries it.
+    /// Until then no login tries it.
     until: Instant,
     /// When it was accepted, after a rejection.
     accepted: Option<Instant>,
@@ -42,7 +42,7 @@ struct Answers {
 /// How logins with a version are held back.
 enum HeldBack {
     Until(Instant),
-    /// Some are accepted.
+    /// Some logins are accepted.
     EachByItself,
 }
 
@@ -59,8 +59,7 @@ impl Answers {
 }
 
 impl Rejections {
-    /// Whether a login may be tried with this version now. After a rejection the turn is one login's: the others wait for
-    /// what it is told.
+    /// Whether a login may try this version now. After a rejection one login has the turn: the others wait for its answer.
     pub(crate) fn has_turn(&self, version: &str) -> bool {
         let now = Instant::now();
         let mut versions = self.known(now);
@@ -77,7 +76,7 @@ impl Rejections {
         has_turn
     }
 
-    /// Waits until a version that was rejected may be tried again, by a login that has done so that often.
+    /// Waits until a rejected version may be tried again, by a login that has tried that often.
     pub(crate) async fn next_turn(&self, version: &str, tries: u32) {
         let accepted = self.accepted.notified();
         match self.held_back(version) {
@@ -90,7 +89,7 @@ impl Rejections {
         }
     }
 
-    /// None, if it was not rejected.
+    /// `None` if it was not rejected.
     fn held_back(&self, version: &str) -> Option<HeldBack> {
         let now = Instant::now();
         let versions = self.known(now);
@@ -102,7 +101,7 @@ impl Rejections {
         }
     }
 
-    /// Whether the server rejected it, or may have, and has accepted it for nobody since.
+    /// Whether the server rejected it, or may have, and has accepted it for no login since.
     pub(crate) fn is_doubted(&self, version: &str) -> bool {
         let versions = self.known(Instant::now());
         let answers = versions.get(version);
@@ -144,7 +143,7 @@ impl Rejections {
         }
     }
 
-    /// Without what is forgotten.
+    /// The answers that are not too old.
     fn known(&self, now: Instant) -> MutexGuard<'_, HashMap<Arc<str>, Answers>> {
         let versions = self.versions.lock();
         let mut versions = versions.unwrap_or_else(PoisonError::into_inner);
@@ -182,11 +181,11 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_rejected_version_is_tried_by_one_at_a_time_and_ever_later() {
+    async fn a_rejected_version_is_tried_by_one_login_at_a_time_after_longer_and_longer_pauses() {
         let rejections = Rejections::default();
         let version: Arc<str> = "v1".into();
         let mut waited = Vec::new();
-        // sixty that ran side by side count once
+        // sixty in parallel count once
         let began = Instant::now();
         advance(Duration::from_millis(5)).await;
         for _ in 0..60 {
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_minute_later_it_is_as_if_nothing_had_been() {
+    async fn after_a_minute_the_answers_are_forgotten() {
         let rejections = Rejections::default();
         for version in ["v1", "v2"] {
             rejections.rejected("orders/db", &version.into(), Instant::now());
@@ -224,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_version_that_is_accepted_for_some_is_not_held_back_and_who_waits_is_woken() {
+    async fn a_version_that_some_logins_can_use_is_not_held_back_and_waiting_logins_wake() {
         let rejections = Arc::new(Rejections::default());
         let version: Arc<str> = "v1".into();
         rejections.rejected("orders/db", &version, Instant::now());
@@ -242,7 +241,7 @@ mod tests {
             rejections.rejected("orders/db", &version, Instant::now());
             assert!(rejections.has_turn("v1"));
         }
-        // a login that was rejected does not try again at once all the same
+        // a rejected login still does not try again at once
         rejections.next_turn("v1", 3).await;
         assert!(begun.elapsed() >= Duration::from_secs(1));
     }

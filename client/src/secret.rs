@@ -15,7 +15,7 @@ use crate::{
     slot::{Change, CredentialGuard, Shared},
 };
 
-/// A secret that is always the one in force.
+/// The current version of a secret, at all times.
 ///
 /// Cheap to clone; all clones share one credential and the task that renews it, which ends with the last of them.
 #[derive(Clone)]
@@ -24,12 +24,12 @@ pub struct RotatingSecret {
     asks: mpsc::UnboundedSender<Ask>,
     #[cfg_attr(
         not(feature = "listen"),
-        expect(dead_code, reason = "held for its end")
+        expect(dead_code, reason = "dropping it ends the task")
     )]
     task: Arc<Task>,
 }
 
-/// Ends the task when the last handle goes, in the middle of a fetch too.
+/// Ends the task when the last handle is dropped, even in the middle of a fetch.
 struct Task(AbortHandle);
 
 impl Drop for Task {
@@ -56,29 +56,30 @@ impl RotatingSecret {
         &self.shared.id
     }
 
-    /// The credential in force: no lock, no allocation, no clock, and nothing that two threads would wait for each other
-    /// at. A [`reader`](Self::reader) is cheaper still.
+    /// The current credential: no lock, no allocation, no clock, and no point where two threads wait for each other. A
+    /// [`reader`](Self::reader) is cheaper still.
     ///
-    /// That it reads no clock has a price: the bound is kept by the task that renews. Where that task does not get to run
-    /// (a program that drives its runtime only now and then, a machine that was suspended, Lambda between two invocations)
-    /// this may give a credential past its bound. [`usable`](Self::usable) does not.
+    /// It reads no clock, and that has a price: the task that renews keeps the bound. If that task does not run (a program that
+    /// drives its runtime only now and then, a machine that was suspended, Lambda between two invocations) this may return a
+    /// credential past its bound. [`usable`](Self::usable) does not.
     ///
     /// # Errors
     ///
-    /// There is none: the provider has not been heard of for too long, or [`invalidate`](Self::invalidate) dropped it.
+    /// There is no credential: the provider has not answered for too long, or [`invalidate`](Self::invalidate) dropped it.
     /// [`usable`](Self::usable) waits for the next one.
     #[inline(always)]
     pub fn current(&self) -> Result<CredentialGuard, Error> {
         self.shared.current()
     }
 
-    /// The credential in force, or, while there is none, the next one. All who wait are served by one fetch.
+    /// The current credential, or, while there is none, the next one. One fetch serves all who wait.
     ///
-    /// It looks at the clock, at the wall's too: what is past its bound is not given, however long nothing ran here.
+    /// It reads the runtime's clock and the wall's: it never returns a credential past its bound, even if nothing ran here for
+    /// long.
     ///
     /// # Errors
     ///
-    /// That fetch failed, or one before it failed so recently that the provider is not asked again yet.
+    /// That fetch failed, or an earlier one failed so recently that the provider is not asked again yet.
     pub async fn usable(&self) -> Result<CredentialGuard, Error> {
         match self.shared.current() {
             Ok(credential) if !credential.is_overdue() => Ok(credential),
@@ -86,8 +87,8 @@ impl RotatingSecret {
         }
     }
 
-    /// Has the provider asked now, and returns what is in force then. Who calls it all the time has it asked ten times, and
-    /// then once a second.
+    /// Asks the provider now, and returns the credential that is current then. Calls that follow each other closely ask it ten
+    /// times, and then once a second.
     ///
     /// # Errors
     ///
@@ -96,8 +97,8 @@ impl RotatingSecret {
         self.ask(Ask::Refresh).await
     }
 
-    /// Drops this version if it is the one in force, and has the provider asked. Another version is left alone, and so is
-    /// one that was dropped within the last second: the provider has it still.
+    /// Drops this version if it is the current one, and asks the provider. Another version is left alone, and so is one that
+    /// was dropped within the last second: the provider still has it.
     pub fn invalidate(&self, version: &str) {
         self.shared.invalidate(version);
         // nobody waits for the answer
@@ -105,16 +106,16 @@ impl RotatingSecret {
         let _ = self.asks.send(Ask::Usable(reply));
     }
 
-    /// What to try after the server rejected this version: the version that is in force meanwhile, or else what the
+    /// The version to try after the server rejected this one: the current version if it has changed meanwhile, or else what the
     /// provider has, first AWSCURRENT, then AWSPENDING, then AWSCURRENT again.
     ///
-    /// A store that lags has it later than the server does. So it waits for another version, and has the provider asked,
-    /// for as long as the store may lag ([`Builder::lag`](crate::Builder::lag)). All who wait are answered by the same
-    /// questions. [`log_in`](Self::log_in) does the whole of a login with it.
+    /// A store that lags has it later than the server does. So this waits for another version, and asks the provider, for as
+    /// long as the store may lag ([`Builder::lag`](crate::Builder::lag)). The same questions serve all who wait.
+    /// [`log_in`](Self::log_in) does a whole login with it.
     ///
     /// # Errors
     ///
-    /// The provider has nothing but what was rejected, or gave no answer.
+    /// The provider has only rejected versions, or gave no answer.
     pub async fn recover(&self, rejected: &str) -> Result<CredentialGuard, Error> {
         let (rejected, now) = (rejected.into(), Instant::now());
         self.shared.rejections.unclear(&rejected);
@@ -145,8 +146,8 @@ impl RotatingSecret {
         .await
     }
 
-    /// Waits until another version is in force than now. In a loop that does other things between two calls, a change
-    /// meanwhile is not seen: that wants [`changed_from`](Self::changed_from).
+    /// Waits until another version is current than now. In a loop that does other things between two calls, it misses a change
+    /// in between: use [`changed_from`](Self::changed_from).
     ///
     /// # Errors
     ///
@@ -156,7 +157,7 @@ impl RotatingSecret {
         self.changed_from(&version).await
     }
 
-    /// Waits until another version than this is in force, which may be so already: no change is lost between two calls.
+    /// Waits until another version than this one is current, which may already be so: no change is lost between two calls.
     ///
     /// ```
     /// # use rotating_secret::{Error, RotatingSecret};
@@ -182,7 +183,7 @@ impl RotatingSecret {
         self.usable().await
     }
 
-    /// The ids of the versions that come into force from now on. It ends with the last handle; a slow reader sees the
+    /// The ids of the versions that become current from now on. The stream ends with the last handle; a slow reader sees the
     /// last of several.
     pub fn changes(&self) -> impl Stream<Item = String> + Send + Unpin + use<> {
         WatchStream::from_changes(self.shared.watch()).map(|change| change.version.to_string())
@@ -224,7 +225,7 @@ impl RotatingSecret {
         self.shared.last().credential().arn().map(str::to_owned)
     }
 
-    /// Somebody says that there is a new version, and perhaps which.
+    /// A new version was announced, perhaps with its id.
     pub(crate) fn pushed(&self, named: Option<String>) {
         self.shared.push(named);
     }
@@ -238,7 +239,7 @@ impl RotatingSecret {
     }
 }
 
-/// The database tells of changes for as long as this lives.
+/// While this lives, the database announces changes.
 #[cfg(feature = "listen")]
 pub(crate) struct Hearing(std::sync::Weak<Shared>);
 
@@ -261,7 +262,7 @@ pub(crate) struct WeakSecret {
 
 #[cfg(feature = "listen")]
 impl WeakSecret {
-    /// From now on the database tells.
+    /// From now on the database announces changes.
     pub(crate) fn hear(&self) -> Hearing {
         if let Some(shared) = self.shared.upgrade() {
             shared.pushed.set_heard(true);

@@ -1,4 +1,4 @@
-//! The credential in force: read without a lock, replaced as a whole.
+//! The current credential: read without a lock, replaced as a whole.
 
 use std::{
     fmt,
@@ -24,34 +24,34 @@ pub(crate) struct Shared {
     /// How far the store may lag.
     pub(crate) lag: Duration,
     pub(crate) slot: ArcSwap<Slot>,
-    /// Reading takes no lock; replacing does, so that nothing is replaced that was not looked at.
+    /// Reading takes no lock. Replacing does, so that it replaces only what it has looked at.
     replacing: Mutex<Option<Invalidated>>,
-    /// It closes when nobody renews the secret any more.
+    /// It closes when the secret is not renewed any more.
     changes: watch::Receiver<Change>,
-    /// Somebody says that there is a new version.
+    /// Announcements of new versions.
     pub(crate) pushed: Pushed,
-    /// The task that waits to be told by the database.
+    /// The task that waits for the database's notifications.
     #[cfg(feature = "listen")]
     pub(crate) listener: Mutex<Option<tokio::task::AbortHandle>>,
-    /// What the server said of the versions.
+    /// The server's answers about the versions.
     pub(crate) rejections: Rejections,
 }
 
-/// Where it is left that there is a new version.
+/// Where an announcement of a new version waits for the task.
 #[derive(Default)]
 pub(crate) struct Pushed {
     latest: Mutex<Push>,
-    told: Notify,
-    /// Somebody listens for it.
+    arrived: Notify,
+    /// A session listens for notifications.
     heard: AtomicBool,
 }
 
-/// That there may be a new version, and perhaps which.
+/// An announcement: there may be a new version, perhaps with its id.
 #[derive(Default)]
 pub(crate) struct Push {
     pub(crate) unnamed: bool,
     pub(crate) named: Option<String>,
-    /// Nobody listens any more.
+    /// No session listens any more.
     pub(crate) unheard: bool,
 }
 
@@ -63,28 +63,28 @@ impl Pushed {
             Some(_) => latest.named = named,
             None => latest.unnamed = true,
         }
-        self.told.notify_one();
+        self.arrived.notify_one();
     }
 
-    /// Whether somebody listens from now on.
+    /// Sets whether a session listens from now on.
     #[cfg(feature = "listen")]
     pub(crate) fn set_heard(&self, heard: bool) {
         self.heard.store(heard, Ordering::SeqCst);
         if !heard {
             let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
             latest.unheard = true;
-            self.told.notify_one();
+            self.arrived.notify_one();
         }
     }
 
-    /// Whether somebody listens.
+    /// Whether a session listens.
     pub(crate) fn are_heard(&self) -> bool {
         self.heard.load(Ordering::SeqCst)
     }
 
-    /// What was pushed since the last time; nothing, if that was the whole of it.
-    pub(crate) async fn told(&self) -> Push {
-        self.told.notified().await;
+    /// Waits for an announcement, and takes all that came since the last call. It may be empty.
+    pub(crate) async fn next(&self) -> Push {
+        self.arrived.notified().await;
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut latest)
     }
@@ -93,29 +93,30 @@ impl Pushed {
 /// What a read sees.
 pub(crate) struct Slot {
     pub(crate) credential: Credential,
-    /// Why it may not be used. Then the credential is empty but for its version.
+    /// Why it may not be used. Then the credential is empty except for its version.
     pub(crate) unusable: Option<Error>,
-    /// The age at which it may not be used any more.
+    /// The age from which it may not be used any more.
     bound: Duration,
 }
 
-/// The same version is dropped no more often: who else saw it fail meanwhile takes what the provider has confirmed.
+/// The shortest time between two invalidations of a version: another caller that saw it fail takes what the provider has
+/// confirmed.
 const BETWEEN_INVALIDATIONS: Duration = Duration::from_secs(1);
 
-/// What somebody dropped last.
+/// What a caller dropped last.
 struct Invalidated {
     version: Arc<str>,
     at: Instant,
 }
 
-/// The version in force.
+/// The current version.
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
     pub(crate) version: Arc<str>,
 }
 
 impl Shared {
-    /// With the end that tells of changes.
+    /// With the sender of changes.
     pub(crate) fn new(
         id: Arc<str>,
         lag: Duration,
@@ -143,14 +144,14 @@ impl Shared {
         (shared, tell)
     }
 
-    /// What changes from now on.
+    /// Changes from now on.
     pub(crate) fn watch(&self) -> watch::Receiver<Change> {
         let mut changes = self.changes.clone();
         changes.mark_unchanged();
         changes
     }
 
-    /// Somebody says that there is a new version, and perhaps which. That which is in force takes no other's place.
+    /// A new version was announced, perhaps with its id. An announcement of the current version replaces no other one.
     #[cfg(feature = "listen")]
     pub(crate) fn push(&self, named: Option<String>) {
         let held = self.slot.load();
@@ -169,14 +170,14 @@ impl Shared {
         }
     }
 
-    /// The version that was last in force, usable or not.
+    /// The last current version, usable or not.
     pub(crate) fn last(&self) -> Arc<Slot> {
         self.slot.load_full()
     }
 
-    /// Puts a credential in force, and tells whether it is another version than before.
+    /// Makes a credential current, and returns whether it is another version than before.
     ///
-    /// None if this version was invalidated after the provider was asked for it: what it says is older than that.
+    /// `None` if this version was invalidated after the provider was asked for it: the answer is older than that.
     pub(crate) fn install(&self, credential: Credential, bound: Duration) -> Option<bool> {
         let invalidated = self.replacing();
         let version = credential.version_id().clone();
@@ -195,7 +196,7 @@ impl Shared {
         Some(changed)
     }
 
-    /// Takes this version out of force, and keeps it out until the provider, asked anew, has it still.
+    /// Withdraws this version, and keeps it out until a new answer of the provider still has it.
     pub(crate) fn invalidate(&self, version: &str) {
         let (mut invalidated, now) = (self.replacing(), Instant::now());
         let lately =
@@ -215,13 +216,13 @@ impl Shared {
         });
     }
 
-    /// Takes whatever is in force out of it.
+    /// Withdraws the current version.
     pub(crate) fn withdraw(&self, why: impl FnOnce(&Credential) -> Error) {
         let _replacing = self.replacing();
         self.empty(why);
     }
 
-    /// What is secret goes, the version's id stays.
+    /// Removes the secrets; the version's id stays.
     fn empty(&self, why: impl FnOnce(&Credential) -> Error) {
         let slot = self.slot.load();
         if slot.is_usable() {
@@ -255,15 +256,16 @@ impl Slot {
             .then(|| self.credential.asked() + self.bound)
     }
 
-    /// Whether it is past its bound, and nothing has withdrawn it yet: the runtime was not driven, or the machine slept.
+    /// Whether it is past its bound, and nothing has withdrawn it yet: the runtime was not driven, or the machine was
+    /// suspended.
     pub(crate) fn is_overdue(&self) -> bool {
         self.is_usable() && self.credential.age() >= self.bound
     }
 }
 
-/// The credential that was in force when it was read.
+/// The credential that was current when it was read.
 ///
-/// It stays as it is however long it is held; hold it for as long as it takes to log in.
+/// It does not change while it is held; hold it only for as long as a login takes.
 pub struct CredentialGuard {
     slot: Guard<Arc<Slot>>,
 }

@@ -125,7 +125,7 @@ async fn an_extension_that_knows_no_refresh_now_is_asked_without_it_and_warned_o
     assert_eq!(with.count(), 1);
     let traced = traced();
     assert_eq!(
-        traced.matches("does not pass its cache").count(),
+        traced.matches("does not bypass its cache").count(),
         1,
         "{traced}"
     );
@@ -252,7 +252,10 @@ async fn what_the_agent_gave_is_not_used_past_its_bound_when_the_agent_refuses()
         }
     };
     assert!(matches!(error, Error::Expired { .. }), "{error}");
-    assert!(error.to_string().contains("takes another token"), "{error}");
+    assert!(
+        error.to_string().contains("expects another token"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

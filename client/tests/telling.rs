@@ -107,7 +107,7 @@ fn no_log_line_at_any_level_holds_the_secret() {
     });
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     for told in [
-        "another version is in force",
+        "another version is current",
         "was not renewed",
         "is not used any more",
         "shown",

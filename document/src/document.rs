@@ -1,4 +1,4 @@
-//! A whole credential: all that a rotation needs, and the text that is written back.
+//! A whole credential: everything that a rotation needs, and the text that is written back.
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
     url, whole,
 };
 
-/// The engines that this function rotates; a document that names none is of the first.
+/// The engines that this function rotates; a document without one is read as the first.
 pub const ENGINES: &[&str] = &["postgres", "aurora-postgresql", API_KEY];
 
 /// A credential as it is stored: who logs in where, and everything else that the document says.
@@ -41,7 +41,7 @@ enum Kind {
         api: Arc<Api>,
         ready_within: Duration,
     },
-    /// Of a service that makes API keys. It is its holder's, who has no name here.
+    /// The master secret of a service that makes API keys. Its holder has no name here.
     Master,
 }
 
@@ -56,7 +56,7 @@ pub struct Login {
     strategy: Strategy,
 }
 
-/// What a user and a password are called in a document.
+/// The names of a user and a password in a document.
 struct Names {
     user: &'static str,
     secret: &'static str,
@@ -79,13 +79,13 @@ impl Document {
     ///
     /// # Errors
     ///
-    /// The text is not a JSON object, or a field is missing or has another type. No message holds a value.
+    /// The text is not a JSON object, or a field is missing or has another type. The message holds no value.
     pub fn parse(json: &SecretString) -> Result<Self, DocumentError> {
         Self::parse_for(json, ENGINES)
     }
 
-    /// Reads a document of one of these engines, for which `None` stands for the first. One that is not among
-    /// [`ENGINES`] has PostgreSQL's fields, without a default for `port`.
+    /// Reads a document of one of these engines; a document without one is read as the first of them. An engine that is not
+    /// among [`ENGINES`] has PostgreSQL's fields, without a default for `port`.
     ///
     /// # Errors
     ///
@@ -106,9 +106,10 @@ impl Document {
 
     /// Reads the secret of the administrator of `rotated`'s server, which names one of these engines or none.
     ///
-    /// One that RDS manages holds only `username` and `password`: where it does not say, it is at the server of `rotated`, and
-    /// never without TLS: who writes a secret must not decide that of the administrator's login. The master
-    /// secret of an API key's service is an object with `key`, and whatever else its requests fill in.
+    /// A secret that RDS manages holds only `username` and `password`. If it does not say otherwise, its server is that of
+    /// `rotated`, and its login requires TLS: a writer of the rotated secret must not turn TLS off for the administrator's
+    /// login. The master secret of an API key's service is an object with `key`, and with every other field that its requests
+    /// fill in.
     ///
     /// # Errors
     ///
@@ -152,7 +153,7 @@ impl Document {
         let (rotation_host, rotation_port) =
             host::address(&object, "rotationhost", "rotationport")?;
         let administrator = read::optional(&object, "masterarn")?;
-        // an application may have keys of the same names: where one user is rotated they mean nothing
+        // an application may have keys of the same names: for a single user they mean nothing
         let mut ignored = Vec::new();
         let strategy = Strategy::of(&object, administrator.is_some())?.unwrap_or_else(|| {
             ignored.push("strategy");
@@ -207,7 +208,7 @@ impl Document {
     fn api_key(object: Object) -> Result<Self, DocumentError> {
         let missing = |field| DocumentError::MissingField { field };
         let api = Api::read(&object)?;
-        // the service that knows the key speaks for it
+        // the service that verifies the key is its server
         let (host, port) = api.verify.server().ok_or_else(|| missing("verify"))?;
         Ok(Self {
             host,
@@ -232,7 +233,7 @@ impl Document {
         }
     }
 
-    /// The document as it is stored: all is as it was read but for what was changed.
+    /// The document as it is stored: unchanged except for the values that were replaced.
     pub fn to_json(&self) -> SecretString {
         self.object.to_text()
     }
@@ -246,7 +247,7 @@ impl Document {
         document
     }
 
-    /// The same document with another user, and with the overlap that clients may count on.
+    /// The same document with another user, and with the overlap that clients may rely on.
     pub fn with_user(&self, username: String, password: SecretString, overlap: Overlap) -> Self {
         let mut document = self.with_password(password);
         let object = document.object.with(self.names().user, &quoted(&username));
@@ -258,8 +259,8 @@ impl Document {
         document
     }
 
-    /// The same document about the user and the password of another version, if it has them. Whatever else that
-    /// version says is left out: its requests may have been wrong, and corrected since.
+    /// The same document with the user and the password of another version, if it has them. Everything else in that version is
+    /// left out: its requests may have been wrong, and corrected since.
     pub fn about(&self, version: &SecretString) -> Option<Self> {
         let object = Object::parse(version).ok()?;
         whole::engine(&object, ENGINES).ok()?;
@@ -275,8 +276,8 @@ impl Document {
         Some(document)
     }
 
-    /// The same document, asked for TLS or not as this one is. A version may differ from AWSCURRENT in that alone, and then it
-    /// is AWSCURRENT that counts.
+    /// The same document, with TLS as `current` has it. A version may differ from AWSCURRENT in that alone, and then AWSCURRENT
+    /// counts.
     pub fn with_tls_of(mut self, current: &Self) -> Self {
         if let (Kind::Login(own), Kind::Login(current)) = (&mut self.kind, &current.kind) {
             own.tls = current.tls;
@@ -284,10 +285,10 @@ impl Document {
         self
     }
 
-    /// The first field in which two documents differ that says where a password is sent, and who sets it.
+    /// The first field that differs between two documents and says where a password is sent, or who sets it.
     ///
-    /// A pending version that names another server than the current one would have a credential handed to
-    /// the owner of that server. `ssl` is not among them: see [`with_tls_of`](Self::with_tls_of).
+    /// A pending version that names another server than the current one would send a credential to the owner of that server.
+    /// `ssl` is not compared: see [`with_tls_of`](Self::with_tls_of).
     pub fn differs_from(&self, other: &Self) -> Option<&'static str> {
         let (own, others) = (self.login(), other.login());
         let differs = |field: fn(&Login) -> Option<&str>| own.map(field) != others.map(field);
@@ -337,7 +338,7 @@ impl Document {
         self.object.text(field)
     }
 
-    /// Host and port, as messages name them.
+    /// Host and port, for messages.
     pub fn server(&self) -> String {
         host::with_port(&self.host, self.port)
     }
@@ -352,8 +353,8 @@ impl Document {
         self.port
     }
 
-    /// `rotationhost` and `rotationport`: the same document where roles are changed, if that is not where applications log in
-    /// (a reader, a pooler, a name that the certificate lacks).
+    /// `rotationhost` and `rotationport`: the same document at the address where roles are changed, if applications log in
+    /// elsewhere (a reader, a pooler, a name that the certificate lacks).
     pub fn for_rotation(&self) -> Self {
         let mut document = self.clone();
         if let Kind::Login(login) = &mut document.kind {
@@ -363,7 +364,7 @@ impl Document {
         document
     }
 
-    /// Whether roles are changed elsewhere than applications log in.
+    /// Whether roles are changed at another address than the one where applications log in.
     pub fn has_rotation_address(&self) -> bool {
         self.login().is_some_and(|login| {
             let host = login.rotation_host.as_deref();
@@ -382,7 +383,7 @@ impl Document {
         &self.secret
     }
 
-    /// Whether the server is asked for TLS, without which there is no login: not only where the document says `"ssl": false`.
+    /// Whether the login requires TLS: always, unless the document says `"ssl": false`.
     pub fn tls(&self) -> bool {
         self.login().is_none_or(|login| login.tls)
     }
@@ -398,12 +399,12 @@ impl Document {
             .map_or(Strategy::ApiKey, |login| login.strategy)
     }
 
-    /// Whether two users, or two keys, take turns, so that the old credential goes on for its overlap.
+    /// Whether two users, or two keys, take turns, so that the old credential stays valid for its overlap.
     pub fn takes_turns(&self) -> bool {
         self.strategy() != Strategy::SingleUser
     }
 
-    /// Whose turn it is in the next rotation: the other one's of two users, or the same user's.
+    /// The user of the next rotation: the other one of two users, or the same user.
     pub fn next_user(&self) -> String {
         match self.takes_turns() {
             true => Pair::of(&self.user).other_than(&self.user).to_owned(),
@@ -419,12 +420,12 @@ impl Document {
         }
     }
 
-    /// `overlap`: how long the old user's password lives on, in place of the function's own setting.
+    /// `overlap`: how long the old user's password stays valid, in place of the function's own setting.
     pub fn overlap(&self) -> Option<Overlap> {
         self.overlap
     }
 
-    /// The keys that have the names of this function's own and values of somebody else's. They mean nothing to a single user.
+    /// The keys that have the names of this function's own but other values. Single user does not use them.
     pub fn ignored(&self) -> &[&'static str] {
         &self.ignored
     }
@@ -454,7 +455,7 @@ fn key_id(object: &Object) -> Result<String, DocumentError> {
     }
 }
 
-/// Shows which keys there are, and no value of those that the application added.
+/// Shows the names of the keys, and no value that the application added.
 impl fmt::Debug for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Document")

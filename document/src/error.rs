@@ -1,6 +1,6 @@
 //! Why a document is refused, and what to do about it.
 
-/// Why a document is refused. The message goes behind "the AWSCURRENT version of SECRET", and holds no value.
+/// Why a document is refused. The message follows "the AWSCURRENT version of SECRET", and holds no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum DocumentError {
@@ -19,7 +19,7 @@ pub enum DocumentError {
         "is JSON but not an object: store an object with host, username and password, as RDS does"
     )]
     NotAnObject,
-    /// A required field is not there.
+    /// A required field is missing.
     #[error("has no \"{field}\": add it with PutSecretValue and rotate again")]
     MissingField { field: &'static str },
     /// A field cannot be read.
@@ -35,7 +35,7 @@ pub enum DocumentError {
         "names the engine \"{engine}\": this function rotates {engines}; give the secret its own engine's function"
     )]
     UnknownEngine { engine: String, engines: String },
-    /// A key that a crash would leave behind unknown.
+    /// Keys that a crash could leave behind unknown.
     #[error(
         "makes keys that a crash could leave behind: have \"create\" name them {{label}} and add \"list\", or send \
          {{token}} as an idempotency key"
@@ -77,7 +77,7 @@ impl DocumentError {
     }
 }
 
-/// An engine's name, for an error: whatever else stands in its place may hold a password.
+/// An engine's name, for an error: any other text in its place may hold a password.
 pub fn shown_engine(engine: &str) -> String {
     let is_of_a_name = |letter: char| letter.is_ascii_alphanumeric() || "-_. ".contains(letter);
     if engine.len() <= 40 && engine.chars().all(is_of_a_name) {

@@ -1,4 +1,4 @@
-//! What any reader makes of a secret's text, field by field.
+//! How every reader reads a secret's text, field by field.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
@@ -6,21 +6,21 @@ use zeroize::Zeroizing;
 
 use crate::{error::DocumentError, host, object::Object, read, strategy::Strategy};
 
-/// PostgreSQL's own port, where the document names none.
+/// PostgreSQL's own port, for a document without one.
 pub const DEFAULT_PORT: u16 = 5432;
-/// The database, where the document names none.
+/// The database, for a document without one.
 pub const DEFAULT_DATABASE: &str = "postgres";
-/// How long clients may use the previous credential, in seconds, as the function tells them.
+/// How long clients may use the previous credential, in seconds: the function writes it for them.
 pub(crate) const OVERLAP_SECONDS: &str = "overlap_seconds";
 
-/// What an address may hold without being encoded, beside letters and digits.
+/// The characters, besides letters and digits, that an address may hold unencoded.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// What a document calls the fields of a login. RDS's names, where nothing else is said.
+/// The names of a login's fields in a document. RDS's names by default.
 ///
 /// ```
 /// # use rotating_secret_document::FieldNames;
@@ -28,7 +28,7 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FieldNames {
-    /// Who logs in.
+    /// The user who logs in.
     pub username: &'static str,
     /// The password.
     pub password: &'static str,
@@ -51,15 +51,15 @@ impl FieldNames {
     };
 }
 
-/// The fields of a document, each read by itself: a document may have some of them, as that of an administrator that RDS manages has
-/// only `username` and `password`.
+/// The fields of a document, each read separately: a document may lack some of them. For example, that of an administrator that
+/// RDS manages has only `username` and `password`.
 #[derive(Clone, Debug, Default)]
 pub struct Fields {
-    /// `engine`, as it is written.
+    /// `engine`, as written.
     pub engine: Option<String>,
     /// `host`: a name or an address, without brackets and port.
     pub host: Option<String>,
-    /// `port`, or the one behind the host.
+    /// `port`, or the port after the host.
     pub port: Option<u16>,
     /// `username`.
     pub username: Option<String>,
@@ -67,29 +67,29 @@ pub struct Fields {
     pub password: Option<SecretString>,
     /// `dbname`.
     pub dbname: Option<String>,
-    /// `ssl`: false only where the document says so.
+    /// `ssl`: false only if the document says so.
     pub tls: Option<bool>,
     /// `key`: an API key.
     pub key: Option<SecretString>,
     /// `overlap_seconds`.
     pub overlap_seconds: Option<u64>,
-    /// How it rotates, as far as that can be told.
+    /// How it rotates, if the document shows it.
     pub strategy: Option<Strategy>,
     /// The first field of a login that cannot be read.
     pub wrong: Option<DocumentError>,
 }
 
 impl Fields {
-    /// Reads what a text has of them.
+    /// Reads the fields of a text.
     ///
     /// # Errors
     ///
-    /// It is no JSON object.
+    /// It is not a JSON object.
     pub fn read(text: &SecretString) -> Result<Self, DocumentError> {
         Self::read_named(text, &FieldNames::RDS)
     }
 
-    /// The same of a document that has other names for them.
+    /// Reads the same fields under other names.
     ///
     /// # Errors
     ///
@@ -105,7 +105,7 @@ impl Fields {
         let username = kept(read::optional(object, names.username), &mut wrong);
         let password = kept(read::secret(object, names.password), &mut wrong);
         let dbname = kept(read::optional(object, names.dbname), &mut wrong);
-        // who logs in needs neither: an application may have a `key` of another kind
+        // a login needs neither: an application may have a `key` of another kind
         let key = read::secret(object, "key").ok().flatten();
         let administrator = read::optional(object, "masterarn").ok().flatten();
         Self {
@@ -123,10 +123,10 @@ impl Fields {
         }
     }
 
-    /// `postgresql://user:password@host:port/database`, with every character in its place, for an application that logs in with a URL. Without TLS
-    /// only where the document says so.
+    /// `postgresql://user:password@host:port/database`, with every character encoded as a URL needs it, for an application that
+    /// logs in with a URL. Without TLS only if the document says so.
     ///
-    /// None without host, user and password.
+    /// `None` unless there are a host, a user and a password.
     pub fn url(&self) -> Option<SecretString> {
         let encoded = |text| utf8_percent_encode(text, UNRESERVED);
         let server = host::with_port(self.host.as_deref()?, self.port.unwrap_or(DEFAULT_PORT));
@@ -136,7 +136,7 @@ impl Fields {
             Some(false) => "disable",
             _ => "verify-full",
         };
-        // readers of URLs drop these two from a path, encoded or not
+        // readers of URLs remove these two from a path, encoded or not
         let (path, query) = match database {
             "." | ".." => (String::new(), format!("dbname={database}&")),
             _ => (encoded(database).to_string(), String::new()),
@@ -150,7 +150,7 @@ impl Fields {
     }
 }
 
-/// What was read; nothing, where it cannot be read, and the first reason is kept.
+/// The value that was read. If it cannot be read, the default, and the first reason is kept.
 fn kept<T: Default>(read: Result<T, DocumentError>, wrong: &mut Option<DocumentError>) -> T {
     read.unwrap_or_else(|error| {
         wrong.get_or_insert(error);

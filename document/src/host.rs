@@ -1,4 +1,4 @@
-//! Where a server is: a name or an address, and a port.
+//! The address of a server: a name or an IP address, and a port.
 
 use std::net::Ipv6Addr;
 
@@ -6,7 +6,7 @@ use crate::{error::DocumentError, object::Object, read};
 
 const ONE_HOST: &str = "the name or the address of one server: no list, no socket's path, no URL";
 
-/// Reads a host, with a port behind it as Terraform's `endpoint` has one, and the port's own field.
+/// Reads a host, with a port after it as in Terraform's `endpoint`, and the port's own field.
 pub(crate) fn address(
     object: &Object,
     host: &'static str,
@@ -27,7 +27,7 @@ pub(crate) fn address(
     }
 }
 
-/// The host without brackets, and the port behind it.
+/// The host without brackets, and the port after it.
 fn split(text: &str) -> Option<(&str, Option<u16>)> {
     if text.parse::<Ipv6Addr>().is_ok() {
         return Some((text, None));
@@ -52,7 +52,7 @@ fn port(text: &str) -> Option<u16> {
     text.parse().ok().filter(|port| *port != 0)
 }
 
-/// As it is written before a port: an address of IPv6 in brackets.
+/// The host as it is written before a port: an IPv6 address in brackets.
 pub(crate) fn with_port(host: &str, port: u16) -> String {
     match host.parse::<Ipv6Addr>() {
         Ok(_) => format!("[{host}]:{port}"),

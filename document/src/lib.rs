@@ -1,17 +1,17 @@
-//! The JSON document of a secret that rotates, as people really write it: one reading of it, for the function that rotates, the client
-//! that logs in and the operator who asks what is wrong.
+//! The JSON document of a secret that rotates, as people really write it: one way to read it, for the function that rotates,
+//! the client that logs in and the operator who looks for a fault.
 //!
-//! RDS's format has a dozen known keys, and applications add their own. So the text is kept as it is, and what is changed is replaced in
-//! it; the few fields that anybody needs are read out once and typed. The text is wiped when it is dropped, and no Debug shows a
-//! value.
+//! RDS's format has a dozen known keys, and applications add their own. So the text is kept, and only changed values are
+//! replaced in it; the few fields that are needed are read once and typed. The text is wiped when it is dropped, and no Debug
+//! shows a value.
 //!
 //! | item | what |
 //! |---|---|
-//! | [`Fields`] | what any text has of a credential, field by field, under RDS's names or others ([`FieldNames`]) |
+//! | [`Fields`] | the fields of a credential that a text has, one by one, under RDS's names or others ([`FieldNames`]) |
 //! | `Document` | a whole credential: a login, or a service's API key. It is written back. Feature `requests` |
 //! | `table` | documents as people write them, with their right reading. Feature `table` |
 //!
-//! For what is optional, not there, `null` and `""` are the same. `ssl` is false only where the document says so.
+//! For an optional field, missing, `null` and `""` are the same. `ssl` is false only if the document says so.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -22,7 +22,7 @@ mod fields;
 mod host;
 #[cfg_attr(
     not(feature = "requests"),
-    allow(dead_code, reason = "who only reads changes nothing")
+    allow(dead_code, reason = "a reader changes nothing")
 )]
 mod object;
 mod overlap;

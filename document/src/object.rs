@@ -1,7 +1,7 @@
 //! A JSON object as it was written.
 //!
-//! What is changed is cut out of the text and replaced there: every other byte stays as it is, whether it is a number, a key, an
-//! escape or a blank. The text is wiped when it is dropped.
+//! A change replaces one value in the text: every other byte stays as it is, whether it is a number, a key, an escape or a
+//! blank. The text is wiped when it is dropped.
 
 use std::{borrow::Cow, fmt, ops::Range};
 
@@ -15,15 +15,15 @@ use zeroize::Zeroizing;
 
 use crate::error::DocumentError;
 
-/// Some editors begin a file with it.
+/// Some editors write it at the start of a file.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// A JSON object, and where its values stand.
+/// A JSON object, and the positions of its values.
 #[derive(Clone)]
 pub(crate) struct Object {
     text: SecretString,
     members: Vec<Member>,
-    /// The text was a JSON string that holds the object.
+    /// The text is a JSON string that holds the object.
     quoted: bool,
 }
 
@@ -138,7 +138,7 @@ impl Object {
         object.replaced(place, "")
     }
 
-    /// As it is stored.
+    /// The text as it is stored.
     pub(crate) fn to_text(&self) -> SecretString {
         match self.quoted {
             false => self.text.clone(),
@@ -146,14 +146,14 @@ impl Object {
         }
     }
 
-    /// Of several with the same name the last one counts, as for all readers that are in use.
+    /// Of several members with the same name the last one counts, as for all readers in use.
     fn position(&self, name: &str) -> Option<usize> {
         self.members.iter().rposition(|member| member.name == name)
     }
 
     fn replaced(&self, place: Range<usize>, with: &str) -> Self {
         let whole = self.text.expose_secret();
-        // of the right size at once, so that no part of it is left behind when it grows
+        // allocated at its full size, so that no part of it is left behind when it grows
         let mut text = String::with_capacity(whole.len() - place.len() + with.len());
         text.push_str(&whole[..place.start]);
         text.push_str(with);
@@ -186,7 +186,7 @@ impl fmt::Debug for Object {
     }
 }
 
-/// Key and value as they stand in the text.
+/// Key and value, at their place in the text.
 struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_changed_is_all_that_changes() {
+    fn a_change_leaves_every_other_byte_as_it_is() {
         let written =
             "\u{feff} { \"a\" : 1E5,\n\t\"\\u0062\":[ 1.50 , {\"c\":null} ] ,\"p\":\"x\\/y\"  }\n";
         let object = Object::parse(&written.into()).unwrap();
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_taken_out_with_its_comma() {
+    fn a_value_is_removed_with_its_comma() {
         let object = Object::parse(&r#"{ "a":1, "b":2 , "c":3 }"#.into()).unwrap();
         assert_eq!(text(&object.without("a")), r#"{ "b":2 , "c":3 }"#);
         assert_eq!(text(&object.without("b")), r#"{ "a":1, "c":3 }"#);

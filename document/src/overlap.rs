@@ -1,11 +1,11 @@
-//! How long an old credential lives on.
+//! How long an old credential stays valid.
 
 use std::{str::FromStr, time::Duration};
 
-/// No clock that it is added to overflows.
+/// Added to any clock, it does not overflow.
 const LONGEST: Duration = Duration::from_secs(100 * 31_557_600);
 
-/// How long the old user's password lives on after its successor was promoted.
+/// How long the old user's password stays valid after its successor was promoted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overlap {
     /// The database refuses it after this time.

@@ -1,11 +1,12 @@
-//! Two users that take turns. The names are those of AWS's own function, so that either can go on where the other stopped.
+//! Two users that take turns. The names are those of AWS's own function, so that either function can continue where the other
+//! stopped.
 
 const SUFFIX: &str = "_clone";
 
 /// `app` and `app_clone`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Pair {
-    /// The one whose name has no suffix.
+    /// The user without the suffix.
     pub base: String,
     /// The other one.
     pub clone: String,
@@ -22,7 +23,7 @@ impl Pair {
         }
     }
 
-    /// Whose turn it is after this user's.
+    /// The user whose turn comes after this one's.
     pub fn other_than(&self, user: &str) -> &str {
         match user == self.base {
             true => &self.clone,

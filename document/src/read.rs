@@ -1,6 +1,6 @@
 //! Reading the object: each field with its type, and errors that hold no value.
 //!
-//! Not there, `null` and `""` are the same for what is optional.
+//! For an optional field, missing, `null` and `""` are the same.
 
 use secrecy::SecretString;
 use zeroize::Zeroizing;
@@ -9,7 +9,7 @@ use crate::{error::DocumentError, object::Object};
 
 const A_TEXT: &str = "a string with something in it";
 
-/// A text; none if it is not there, `null` or empty.
+/// A text; `None` if it is missing, `null` or empty.
 pub(crate) fn optional(
     object: &Object,
     field: &'static str,
@@ -29,7 +29,7 @@ pub(crate) fn optional(
     }
 }
 
-/// A secret; none if it is not there, `null` or empty.
+/// A secret; `None` if it is missing, `null` or empty.
 pub(crate) fn secret(
     object: &Object,
     field: &'static str,
@@ -55,7 +55,7 @@ pub(crate) fn port(object: &Object, field: &'static str) -> Result<Option<u16>, 
         })
 }
 
-/// Whether the server is asked for TLS: not if the document says `false`, and whatever else it says, as AWS's functions read it.
+/// Whether TLS is required: not if the document says `false`, and otherwise always, as AWS's functions read it.
 pub(crate) fn tls(object: &Object) -> Option<bool> {
     match object.raw("ssl")? {
         "null" | "\"\"" => None,

@@ -1,4 +1,4 @@
-//! The requests of a service that makes API keys, as a secret's document tells them.
+//! The requests of a service that makes API keys, as a secret's document describes them.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::{error::DocumentError, object::Object, url::address};
 /// The methods that a request may have.
 const METHODS: [&str; 6] = ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"];
 
-/// Headers that say where a request goes, where it ends, or what becomes of its connection; and all of `proxy-…`.
+/// Headers that say where a request goes, where it ends, or what happens to its connection; and all of `proxy-…`.
 const TRANSPORTS_OWN: [&str; 10] = [
     "connection",
     "content-length",
@@ -30,15 +30,15 @@ const TRANSPORTS_OWN: [&str; 10] = [
 pub struct Api {
     /// Makes a key, as the holder of the master secret.
     pub create: Request,
-    /// Tells whether a key is good, as the holder of that key.
+    /// Shows whether a key is valid, as the holder of that key.
     pub verify: Request,
     /// Ends a key, as the holder of the master secret.
     pub delete: Request,
-    /// Tells which keys there are, all on one page.
+    /// Lists all keys, on one page.
     pub list: Option<Request>,
 }
 
-/// One request, and where its answer holds what is wanted.
+/// One request, and where its answer holds the result.
 ///
 /// Texts in `url`, `headers`, `body` and `form` may hold `{master.NAME}` (a field of the master secret), `{key_id}`,
 /// in `verify` `{key}`, in `create` `{label}` (the key's name) and `{token}` (the rotation's, for services that take an
@@ -49,24 +49,25 @@ pub struct Api {
 pub struct Request {
     /// `DELETE`, `GET`, `HEAD`, `PATCH`, `POST` or `PUT`.
     pub method: String,
-    /// Absolute, https. What is filled in is percent-encoded; the host is written as it is asked.
+    /// Absolute, https. Values that are filled in are percent-encoded; the host must be written exactly as a URL parser returns
+    /// it.
     pub url: String,
-    /// Name to value; none that says where the request goes or ends.
+    /// Name to value; no header that says where the request goes or ends.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// Sent as JSON; filled in wherever it holds a text.
+    /// Sent as JSON; placeholders may be in every text of it.
     pub body: Option<Value>,
     /// Sent as a form, in place of a body.
     pub form: Option<BTreeMap<String, String>>,
     /// `create`: where the answer has the key, as a JSON pointer.
     pub key: Option<String>,
-    /// `create`: where the answer has the key's id. `list`: likewise, in each key.
+    /// `create`: where the answer has the key's id. `list`: the same, in each key.
     pub id: Option<String>,
     /// `list`: where the answer has the array of keys.
     pub keys: Option<String>,
     /// `list`: where each key has the name that `create` gave it as `{label}`.
     pub label: Option<String>,
-    /// `verify`: the statuses that say that the key is not good; 401 if none are named.
+    /// `verify`: the statuses which mean that the key is not valid; 401 by default.
     pub rejected: Option<Vec<u16>>,
 }
 
@@ -109,7 +110,7 @@ impl Api {
         if let Some(list) = &api.list {
             list.check("list", &[])?;
         }
-        // what was made just before a crash has to be found again
+        // a key that was made just before a crash must be found again
         let named = api.list.is_some() && api.create.holds("label");
         if !named && !api.create.holds("token") {
             return Err(DocumentError::NotRepeatable);
@@ -125,7 +126,7 @@ impl Request {
         Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
     }
 
-    /// Whether this placeholder stands in it.
+    /// Whether it holds this placeholder.
     pub fn holds(&self, placeholder: &str) -> bool {
         let holds = |text| Template::parse(text).is_ok_and(|text| text.has_key(placeholder));
         let bodies = self.body_texts().into_iter().any(holds);
@@ -192,7 +193,7 @@ impl Request {
         for name in names.map_err(|expected| DocumentError::WrongType { field, expected })? {
             if name.starts_with("master.") || name == "key" {
                 return wrong(
-                    "a request whose secrets stand in headers or body: addresses get logged",
+                    "a request whose secrets are in headers or body: addresses get logged",
                 );
             }
             if !known.contains(&name) {
@@ -206,7 +207,7 @@ impl Request {
 const UNKNOWN: &str = "a request with placeholders that it can be given";
 const BRACES: &str = "a request whose braces are placeholders, or written \\{ and \\}";
 
-/// Names of headers do not depend on the case.
+/// Header names are case-insensitive.
 fn is_a_documents(header: &str) -> bool {
     let header = header.to_ascii_lowercase();
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
@@ -216,7 +217,7 @@ fn is_a_documents(header: &str) -> bool {
         && !TRANSPORTS_OWN.contains(&header.as_str())
 }
 
-/// The placeholder of a text that is one, or of one that ends in one, if it may begin with something else.
+/// The placeholder that a text consists of, or that it ends in, if it may begin with something else.
 fn placeholder(text: &str, may_begin: bool) -> Result<Option<&str>, &'static str> {
     let template = Template::parse(text).map_err(|_| BRACES)?;
     match &*template.items {
@@ -261,7 +262,7 @@ fn placeholders_of_address(url: &str) -> Result<Vec<&str>, &'static str> {
 fn request(object: &Object, field: &'static str) -> Result<Option<Request>, DocumentError> {
     match object.raw(field) {
         None | Some("null") => Ok(None),
-        // not serde's message, which quotes values: somebody may have written a secret out
+        // not serde's message, which quotes values: someone may have written a secret there
         Some(_) => object.read(field).map(Some).ok_or(DocumentError::WrongType {
             field,
             expected: "an object with method, url, headers, body or form, and where the answer has what",
@@ -280,7 +281,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// A document that is right.
+    /// A valid document.
     fn document() -> Value {
         json!({
             "create": {

@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{error::DocumentError, object::Object, read};
 
-/// The engine of documents that tell a service's requests.
+/// The engine of documents that describe a service's requests.
 pub(crate) const API_KEY: &str = "http-api-key";
 
 /// How a secret rotates.
@@ -19,7 +19,7 @@ pub enum Strategy {
 }
 
 impl Strategy {
-    /// The words for it.
+    /// The name for logs and messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::SingleUser => "single user",
@@ -28,7 +28,8 @@ impl Strategy {
         }
     }
 
-    /// Of a document that names an administrator, or none. None, if it names none and has a `strategy` that is somebody else's.
+    /// The strategy of a document with or without an administrator. `None` if it names no administrator, and its `strategy` is
+    /// the application's own.
     pub(crate) fn of(object: &Object, administered: bool) -> Result<Option<Self>, DocumentError> {
         if object.text("engine").as_deref() == Some(API_KEY) {
             return Ok(Some(Self::ApiKey));

@@ -1,18 +1,18 @@
-//! Documents as people write them, and the right reading of each. Function, client, rotatectl and the local world's tests walk through the
-//! same rows: what one of them reads, all read.
+//! Documents as people write them, and the right reading of each. The tests of function, client, rotatectl and the local world
+//! use the same rows: a document that one of them reads, all read.
 
-/// A document, and what is to be made of it.
+/// A document, and its right reading.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
     /// What is special about it.
     pub what: &'static str,
-    /// As it is stored.
+    /// The stored text.
     pub text: &'static str,
     /// The reading, or the kind of the error.
     pub reading: Result<Reading, &'static str>,
 }
 
-/// What a login comes to.
+/// How a login is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
     /// The server's name or address.
@@ -25,11 +25,11 @@ pub struct Reading {
     pub password: &'static str,
     /// The database.
     pub database: &'static str,
-    /// Whether the server is asked for TLS.
+    /// Whether the login requires TLS.
     pub tls: bool,
     /// The administrator's secret.
     pub administrator: Option<&'static str>,
-    /// Whether two users take turns, if that is not so because there is an administrator.
+    /// Whether two users take turns, if the administrator alone does not decide that.
     pub takes_turns: Option<bool>,
 }
 
@@ -57,11 +57,11 @@ const fn row(
 }
 
 /// The table.
-#[rustfmt::skip] // a row stands in a line
+#[rustfmt::skip] // one row per line
 pub const ROWS: &[Row] = &[
-    row("the application's own key, which is no text", r#"{"host":"db.example.com","username":"app","password":"s3cret","key":{"id":7}}"#, Ok(DB)),
+    row("the application's own key, which is not text", r#"{"host":"db.example.com","username":"app","password":"s3cret","key":{"id":7}}"#, Ok(DB)),
     row("the application's own key, which is a number", r#"{"host":"db.example.com","username":"app","password":"s3cret","key":7,"key_id":8}"#, Ok(DB)),
-    row("what has to be there", r#"{"host":"db.example.com","username":"app","password":"s3cret"}"#, Ok(DB)),
+    row("only what is required", r#"{"host":"db.example.com","username":"app","password":"s3cret"}"#, Ok(DB)),
     row("AWS's single user, all that is required", r#"{"engine":"postgres","host":"db.example.com","username":"app","password":"s3cret"}"#, Ok(DB)),
     row("AWS's single user, with all that is optional", r#"{"engine":"postgres","host":"db.example.com","username":"app","password":"s3cret","dbname":"shop","port":6432}"#, Ok(Reading { database: "shop", port: 6432, ..DB })),
     row("AWS's single user, with masterarn, which its function does not read", r#"{"engine":"postgres","host":"db.example.com","username":"app","password":"s3cret","masterarn":"arn:m"}"#, Ok(Reading { administrator: Some("arn:m"), ..DB })),
@@ -83,7 +83,7 @@ pub const ROWS: &[Row] = &[
     row("port is null", r#"{"host":"db.example.com","username":"app","password":"s3cret","port":null}"#, Ok(DB)),
     row("port is empty", r#"{"host":"db.example.com","username":"app","password":"s3cret","port":""}"#, Ok(DB)),
     row("a port of zero", r#"{"host":"db.example.com","username":"app","password":"s3cret","port":0}"#, Err("DocumentFieldInvalid")),
-    row("a port beyond all", r#"{"host":"db.example.com","username":"app","password":"s3cret","port":65536}"#, Err("DocumentFieldInvalid")),
+    row("a port that is too large", r#"{"host":"db.example.com","username":"app","password":"s3cret","port":65536}"#, Err("DocumentFieldInvalid")),
     row("a negative port", r#"{"host":"db.example.com","username":"app","password":"s3cret","port":-1}"#, Err("DocumentFieldInvalid")),
     row("a port with a fraction", r#"{"host":"db.example.com","username":"app","password":"s3cret","port":5432.5}"#, Err("DocumentFieldInvalid")),
     row("a port with an exponent", r#"{"host":"db.example.com","username":"app","password":"s3cret","port":5E3}"#, Err("DocumentFieldInvalid")),
@@ -151,7 +151,7 @@ pub const ROWS: &[Row] = &[
     row("single user through an administrator", r#"{"host":"db.example.com","username":"app","password":"s3cret","masterarn":"arn:m","strategy":"single-user"}"#, Ok(Reading { administrator: Some("arn:m"), takes_turns: Some(false), ..DB })),
     row("two users, said", r#"{"host":"db.example.com","username":"app","password":"s3cret","masterarn":"arn:m","strategy":"alternating-users"}"#, Ok(Reading { administrator: Some("arn:m"), ..DB })),
     row("strategy is null", r#"{"host":"db.example.com","username":"app","password":"s3cret","masterarn":"arn:m","strategy":null}"#, Ok(Reading { administrator: Some("arn:m"), ..DB })),
-    row("a strategy of nobody's", r#"{"host":"db.example.com","username":"app","password":"s3cret","masterarn":"arn:m","strategy":"both"}"#, Err("DocumentFieldInvalid")),
+    row("an unknown strategy", r#"{"host":"db.example.com","username":"app","password":"s3cret","masterarn":"arn:m","strategy":"both"}"#, Err("DocumentFieldInvalid")),
     row("the application's own strategy, without an administrator", r#"{"host":"db.example.com","username":"app","password":"s3cret","strategy":{"retry":3}}"#, Ok(DB)),
     row("an overlap", r#"{"host":"db.example.com","username":"app","password":"s3cret","masterarn":"arn:m","overlap":"24h"}"#, Ok(Reading { administrator: Some("arn:m"), ..DB })),
     row("an overlap that is no time", r#"{"host":"db.example.com","username":"app","password":"s3cret","masterarn":"arn:m","overlap":5}"#, Err("DocumentFieldInvalid")),
@@ -162,8 +162,8 @@ pub const ROWS: &[Row] = &[
     row("an address for rotation", r#"{"host":"db.example.com","username":"app","password":"s3cret","rotationhost":"writer.example.com:6432"}"#, Ok(DB)),
     row("an address for rotation that is empty", r#"{"host":"db.example.com","username":"app","password":"s3cret","rotationhost":"","rotationport":null}"#, Ok(DB)),
     row("an address for rotation that is a list", r#"{"host":"db.example.com","username":"app","password":"s3cret","rotationhost":"a,b"}"#, Err("DocumentFieldInvalid")),
-    row("what the function tells clients", r#"{"host":"db.example.com","username":"app","password":"s3cret","overlap_seconds":3600}"#, Ok(DB)),
-    row("numbers as nobody else writes them", r#"{"host":"db.example.com","username":"app","password":"s3cret","a":1E5,"b":1.50,"c":12345678901234567890123,"d":-0}"#, Ok(DB)),
+    row("what the function writes for clients", r#"{"host":"db.example.com","username":"app","password":"s3cret","overlap_seconds":3600}"#, Ok(DB)),
+    row("numbers in unusual forms", r#"{"host":"db.example.com","username":"app","password":"s3cret","a":1E5,"b":1.50,"c":12345678901234567890123,"d":-0}"#, Ok(DB)),
     row("keys in the application's order", r#"{"zeta":[1,{"b":null,"a":1.50}],"password":"s3cret","username":"app","host":"db.example.com","é":"\u00fc"}"#, Ok(DB)),
     row("blanks and lines as an editor leaves them", "{\n  \"host\": \"db.example.com\",\r\n\t\"username\" : \"app\",\n  \"password\":  \"s3cret\"\n}\n", Ok(DB)),
     row("a byte order mark and a last line's end", "\u{feff}{\"host\":\"db.example.com\",\"username\":\"app\",\"password\":\"s3cret\"}\n", Ok(DB)),

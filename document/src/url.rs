@@ -1,9 +1,9 @@
-//! Addresses and parts of them, of which nobody can make anything else.
+//! Addresses, and parts of them, that every reader reads in the same way.
 
 use url::Url;
 
-/// The address, if every reader takes it for the same one: https, with the host written as it is asked, without a user, a
-/// backslash, a blank, a `#` or anything outside of ASCII.
+/// The address, if every reader reads the same one: https, with the host written exactly as a URL parser returns it, without a
+/// user, a backslash, a blank, a `#` or anything outside of ASCII.
 pub fn address(text: &str) -> Option<Url> {
     let rest = text.strip_prefix("https://")?;
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) || text.contains(['\\', '#']) {
@@ -12,13 +12,13 @@ pub fn address(text: &str) -> Option<Url> {
     let written = rest.split(['/', '?']).next()?.to_ascii_lowercase();
     let url = Url::parse(text).ok()?;
     let (host, port) = (url.host_str()?, url.port_or_known_default()?);
-    // 0x7f.1, %6cocalhost, user@host and {placeholder} are asked as something else than they are written, or not at all
+    // a parser turns 0x7f.1, %6cocalhost, user@host and {placeholder} into something else, or refuses them
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
     let as_written = written == host || written == format!("{host}:{port}");
     (as_written && host.chars().all(plain)).then_some(url)
 }
 
-/// Whether the text stays one segment of a path, whoever decodes it: what a key's id has to be.
+/// Whether the text stays one segment of a path, regardless of who decodes it: a key's id must.
 pub fn is_segment(text: &str) -> bool {
     let splits = |c: char| c.is_control() || "/\\?#%;".contains(c);
     !matches!(text, "" | "." | "..") && !text.contains(splits)
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_read_only_if_its_host_is_written_as_it_is_asked() {
+    fn an_address_is_read_only_if_its_host_is_written_as_the_parser_returns_it() {
         for (text, server) in [
             (
                 "https://api.example.com/keys?limit=1",

@@ -1,4 +1,4 @@
-//! What a whole document has, beside its fields.
+//! What a whole document has besides its fields.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use crate::{
 /// More would not fit into a step.
 const LATEST_READY: Duration = Duration::from_secs(60);
 
-/// A text that has to be there.
+/// A required text.
 pub(crate) fn required(object: &Object, field: &'static str) -> Result<String, DocumentError> {
     optional(object, field)?.ok_or(DocumentError::MissingField { field })
 }
 
-/// A secret that has to be there.
+/// A required secret.
 pub(crate) fn secret(object: &Object, field: &'static str) -> Result<SecretString, DocumentError> {
     read::secret(object, field)?.ok_or(DocumentError::MissingField { field })
 }

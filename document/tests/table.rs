@@ -1,4 +1,4 @@
-//! The table, walked by the document's own readers; and what else a document promises.
+//! The document's own readers against the table; and what else a document promises.
 
 #![cfg(test)]
 
@@ -16,7 +16,7 @@ fn parse(json: &str) -> Result<Document, DocumentError> {
     Document::parse(&SecretString::from(json))
 }
 
-/// As the table writes it.
+/// In the form of the table.
 fn reading(document: &Document) -> impl PartialEq<Reading> {
     struct Read<'a>(&'a Document);
     impl PartialEq<Reading> for Read<'_> {
@@ -90,7 +90,7 @@ fn the_fields_are_what_the_whole_document_says() {
 }
 
 #[test]
-fn what_looks_like_something_else_is_told() {
+fn an_error_says_what_a_text_looks_like() {
     for (text, looks) in [
         ("{'host': 'h'}", "what Python prints of a dict"),
         ("postgresql://app:p@h/db", "a connection's URL"),
@@ -103,7 +103,7 @@ fn what_looks_like_something_else_is_told() {
 }
 
 #[test]
-fn keys_that_mean_nothing_to_a_single_user_are_told_and_not_refused() {
+fn keys_without_meaning_for_a_single_user_are_reported_and_not_refused() {
     let document = parse(
         r#"{"host":"h","username":"u","password":"p","overlap":5,"ownerrole":[1],"strategy":7}"#,
     );
@@ -134,7 +134,7 @@ fn debug_output_shows_keys_and_neither_the_password_nor_an_unknown_keys_value() 
 }
 
 #[test]
-fn a_document_of_another_server_is_told_apart_by_the_field() {
+fn an_error_names_the_field_in_which_two_servers_differ() {
     let current = parse(r#"{"host":"h","username":"u","password":"p"}"#).unwrap();
     for (more, field) in [
         (r#""extra":1"#, None),
@@ -188,7 +188,7 @@ fn an_administrators_document_takes_what_it_does_not_say_from_the_rotated_one() 
     ] {
         let managed = Document::parse_administrator(&managed.into(), &rotated, ENGINES).unwrap();
         assert_eq!(managed.differs_from(&rotated), None);
-        // who writes a secret does not decide that the administrator logs in without TLS
+        // a writer of a secret does not decide that the administrator logs in without TLS
         assert_eq!((managed.username(), managed.tls()), ("admin", true));
     }
     let own = r#"{"host":"w","port":1,"username":"admin","password":"a","dbname":"x"}"#;
@@ -198,7 +198,7 @@ fn an_administrators_document_takes_what_it_does_not_say_from_the_rotated_one() 
 }
 
 #[test]
-fn the_other_users_document_tells_the_overlap_and_keeps_the_rest() {
+fn the_other_users_document_announces_the_overlap_and_keeps_the_rest() {
     let text = r#"{"username":"u","host":"h","password":"p","masterarn":"m","mine":1}"#;
     let current = parse(text).unwrap();
     assert_eq!(current.next_user(), "u_clone");

@@ -1,4 +1,4 @@
-//! Whatever a secret holds: the function and the client read the same of it, a new password changes nothing else, and
+//! For any text of a secret: the function and the client read the same from it, a new password changes nothing else, and
 //! nothing shows the password.
 #![no_main]
 
@@ -18,7 +18,7 @@ fuzz_target!(|text: &str| {
         }
     };
     let _ = Document::parse_administrator(&json, &document, ENGINES);
-    // what is shown is the same whatever the password is
+    // what is shown does not depend on the password
     let another = document.with_password("another".into());
     assert_eq!(format!("{document:?}"), format!("{another:?}"));
     if document.login().is_none() {
@@ -46,7 +46,7 @@ fuzz_target!(|text: &str| {
             (document.host(), document.port())
         );
         assert_eq!(again.tls(), document.tls());
-        // half of a surrogate pair is JSON, but nothing that this can compare; what nobody reads may hold it
+        // half of a surrogate pair is JSON, but nothing that this can compare; a value that is not read may hold it
         let Ok(mut before) = serde_json::from_str::<Value>(text) else {
             continue;
         };
@@ -56,6 +56,6 @@ fuzz_target!(|text: &str| {
                 object.as_object_mut().unwrap().remove(key);
             }
         }
-        assert_eq!(before, after, "what is not its business was changed");
+        assert_eq!(before, after, "another value was changed");
     }
 });

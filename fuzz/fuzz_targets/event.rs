@@ -1,4 +1,4 @@
-//! Whatever the function is invoked with: an event or an error, and neither shows a credential.
+//! For any event: the function reads it, or returns an error, and neither shows a credential.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -16,7 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
                 ..
             }),
         ) => {
-            // what is shown is the same whatever the token is
+            // what is shown does not depend on the token
             json["RotationToken"] = "another".into();
             let another = Event::parse(&json).unwrap();
             assert_eq!(format!("{event:?}"), format!("{another:?}"));

@@ -1,5 +1,5 @@
-//! Whatever a secret's ARN is: the channel that tells of its changes is a name that PostgreSQL takes as it is, and the same
-//! for a replica. (What a notification says is compared with versions' ids and never parsed.)
+//! For any ARN of a secret: the channel that announces its changes is a name that PostgreSQL accepts unchanged, and the same
+//! for a replica. (The payload of a notification is compared with versions' ids and never parsed.)
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

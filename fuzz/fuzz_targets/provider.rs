@@ -1,5 +1,5 @@
-//! Whatever answers in the place of the agent or of Key Vault: a version or an error that shows nothing of it. The
-//! first two bytes are the status.
+//! For any answer in place of the agent's or Key Vault's: a version, or an error that shows nothing of it. The first two bytes
+//! are the status.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! Whatever a writer of the secret has a request say: it goes to a host that is allowed, at the address as it is written,
-//! or nowhere. The document, a key's id and a field of the master secret are the writer's; a line each.
+//! For any request that a writer of the secret can describe: it goes to an allowed host, at the address as it is written, or
+//! nowhere. The document, a key's id and a field of the master secret are the writer's; one line each.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -36,7 +36,7 @@ fuzz_target!(|text: &str| {
             !path.contains(['\\', '#', ' ', '\n', '\t']),
             "{address} of {url}"
         );
-        // as many parts as were written: nothing that is filled in makes two of one, or none
+        // as many parts as were written: no value splits one or removes one
         let written = url.split(['?', '#']).next().unwrap();
         if !written.split('/').any(|part| is_dots(part)) {
             let parts = |of: &str| of.split('?').next().unwrap().matches('/').count();
@@ -48,7 +48,7 @@ fuzz_target!(|text: &str| {
     }
 });
 
-/// What the standard for URLs takes for `.` or `..`.
+/// What the URL standard reads as `.` or `..`.
 fn is_dots(part: &str) -> bool {
     let plain = part.to_ascii_lowercase().replace("%2e", ".");
     matches!(&*plain, "." | "..")

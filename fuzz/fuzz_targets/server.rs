@@ -1,5 +1,5 @@
-//! Whatever a server says at a login, to the function and to an application: it has the password neither in clear nor as
-//! part of an error's text.
+//! For anything that a server says at a login, to the function and to an application: it does not get the password in clear
+//! text, and no error's text shows it.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -18,17 +18,17 @@ fuzz_target!(|bytes: &[u8]| {
     let runtime = Builder::new_current_thread().build().unwrap();
     let document = json!({ "host": "h", "username": "app", "password": PASSWORD });
     let document = Document::parse(&document.to_string().into()).unwrap();
-    let told = |error: &Error| function::told(error, &document);
-    runtime.block_on(log_in(bytes, function::watched, told));
+    let text_of = |error: &Error| function::error_text(error, &document);
+    runtime.block_on(log_in(bytes, function::watched, text_of));
     let client = rotating_secret::fuzzing::guarded;
-    runtime.block_on(log_in(bytes, client, rotating_secret::fuzzing::told));
+    runtime.block_on(log_in(bytes, client, rotating_secret::fuzzing::error_text));
 });
 
-/// Logs in over a stream on which the server's words stand ready.
+/// Logs in over a stream that already holds the server's messages.
 async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
     server: &[u8],
     over: impl FnOnce(DuplexStream) -> S,
-    told: impl FnOnce(&Error) -> String,
+    text_of: impl FnOnce(&Error) -> String,
 ) {
     let (ours, mut theirs) = duplex(1 << 20);
     theirs.write_all(server).await.unwrap();
@@ -41,8 +41,8 @@ async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
     // dropped here, so that the stream ends
     let failed = config.connect_raw(over(ours), NoTls).await.err();
     if let Some(error) = failed {
-        let told = told(&error);
-        assert!(!told.contains(PASSWORD), "{told}");
+        let text = text_of(&error);
+        assert!(!text.contains(PASSWORD), "{text}");
     }
     let mut sent = Vec::new();
     theirs.read_to_end(&mut sent).await.unwrap();

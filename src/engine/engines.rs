@@ -1,4 +1,4 @@
-//! What this function rotates: each document goes to the engine of its engine.
+//! What this function rotates: each document goes to the engine that it names.
 
 use std::time::SystemTime;
 
@@ -10,21 +10,21 @@ use super::{
 };
 use crate::document::{Document, ENGINES};
 
-/// The engines, for the time of one invocation.
+/// The engines, for one invocation.
 #[derive(Debug)]
 pub struct Engines<'a> {
-    /// For whoever logs in.
+    /// For documents with a login.
     pub postgres: Postgres<'a>,
     /// For documents with requests.
     pub api_key: ApiKey<'a>,
 }
 
-/// A session with either.
+/// A session of either engine.
 #[derive(Debug)]
 pub enum Session {
     /// A connection.
     Postgres(Box<postgres::Session>),
-    /// A key that was found good.
+    /// A key that was found valid.
     ApiKey,
 }
 
@@ -63,7 +63,7 @@ impl Engine for Engines<'_> {
         wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
     ) -> Result<Option<SystemTime>, E> {
         if current.api().is_some() {
-            // a key proves nothing to its service's administrator
+            // for a service, the old key proves nothing that its administrator needs
             return self
                 .api_key
                 .change(current, async || Ok(None), wanted)

@@ -1,4 +1,4 @@
-//! Why an engine did not do it, and what to do about it.
+//! Why an engine failed, and what to do about it.
 
 use std::net::IpAddr;
 
@@ -20,22 +20,22 @@ pub enum EngineError {
          do, see what keeps the server busy, then rotate again"
     )]
     TimedOut { server: String, seconds: f32 },
-    /// The server speaks no TLS.
+    /// The server has no TLS.
     #[error(
         "{server} refuses TLS: turn it on at the server; only if the network itself is trusted, set \
          \"ssl\": false in the secret"
     )]
     TlsRefused { server: String },
-    /// The certificate is not that server's, or nobody trusted signed it.
+    /// The certificate is not that server's, or no trusted CA signed it.
     #[error(
-        "the certificate of {server} does not hold ({reason}): store as host the name that the certificate \
-         carries, and name a private CA's file in TLS_CA_FILE"
+        "the certificate of {server} is not valid for it ({reason}): store as host the name that the certificate carries, \
+         and name a private CA's file in TLS_CA_FILE"
     )]
     CertificateInvalid { server: String, reason: String },
     /// The roots cannot be loaded.
     #[error("cannot load the trusted roots ({reason}): point TLS_CA_FILE at a readable PEM file")]
     Roots { reason: String },
-    /// The server knows the role but does not let it in from here.
+    /// The server knows the role but does not let it log in from here.
     #[error(
         "{server} does not let {user} log in ({message}): give the role LOGIN, and let pg_hba.conf admit it from \
          the function's address"
@@ -61,14 +61,14 @@ pub enum EngineError {
         user: String,
         message: String,
     },
-    /// What the catalogs say stands in the way.
+    /// An obstacle that the catalogs show.
     #[error("nothing was changed on {server}: {first}{}", more(others))]
     Obstacle {
         server: String,
         first: Box<Obstacle>,
         others: Vec<Obstacle>,
     },
-    /// The server says why it does not let a new credential in.
+    /// The server rejects a new credential, and says why.
     #[error(
         "{server} rejects {user} and its password (28P01), because {why}: rotate again, which repairs the role"
     )]
@@ -77,7 +77,7 @@ pub enum EngineError {
         user: String,
         why: &'static str,
     },
-    /// A login that is not what it has to be.
+    /// A login that is not as it must be.
     #[error(
         "{user} logs in on {server}, but {what}: rotate again, which repairs the role, or repair it by hand"
     )]
@@ -103,20 +103,20 @@ pub enum EngineError {
          bytes or less, or take \"masterarn\" out for a single user"
     )]
     NameTooLong { user: String },
-    /// The pending document is about neither of the secret's users.
+    /// The version names a user whose turn it is not.
     #[error(
-        "the {label} version names the user {user}, and it is {expected}'s turn: rotate again, from a version that \
-         was not written by hand"
+        "the {label} version names the user {user}, but it is {expected}'s turn: rotate again, from a version that was not \
+         written by hand"
     )]
     AnotherUser {
         label: &'static str,
         user: String,
         expected: String,
     },
-    /// Somebody else holds a lock.
+    /// Another session holds a lock.
     #[error(
-        "another session holds what has to be locked on {server}: {by}; where that is no other rotation, run {cure}, then \
-         rotate again"
+        "another session holds a lock that the change needs on {server}: {by}; if that is no other rotation, run {cure}, \
+         then rotate again"
     )]
     Locked {
         server: String,
@@ -135,44 +135,44 @@ pub enum EngineError {
          server between here and there lied about who logged in; correct the host of either secret"
     )]
     AnotherInstance { server: String, secrets: String },
-    /// The new credential is no proof for the administrator's.
+    /// The new credential proves nothing for the administrator's.
     #[error(
         "{server} rejects {user}, the credential of the new version, so the administrator's was not sent there: nothing \
          was changed; Secrets Manager begins again, AWSCURRENT is untouched"
     )]
     SuccessorRejected { server: String, user: String },
-    /// The server asks for the password itself.
+    /// The server asks for the password in clear text.
     #[error(
         "{server} asks for the password of {user} in clear, and did not get it: have pg_hba.conf ask for scram-sha-256"
     )]
     WantsCleartext { server: String, user: String },
-    /// A pooler that may have passwords of its own.
+    /// A pooler that may keep passwords itself.
     #[error(
         "{server} is a pooler, and one with passwords of its own would lock {user} out for good: if it asks the server for \
          them (as PgBouncer's auth_query does), set POOLER_ASKS_SERVER=true in the function's environment; otherwise use \
          alternating users, or let applications log in at the server"
     )]
     Pooler { server: String, user: String },
-    /// The server lets everybody in.
+    /// The server lets everyone in.
     #[error(
         "{server} lets {user} in without a password, which proves nothing about it: have pg_hba.conf ask for \
          scram-sha-256"
     )]
     AsksNoPassword { server: String, user: String },
-    /// Nothing ties the administrator's login to the TLS connection.
+    /// Nothing binds the administrator's login to the TLS connection.
     #[error(
         "{server} does not bind the login of the administrator {user} to its TLS connection: have it use scram-sha-256 \
          with a certificate signed by RSA or ECDSA, without TLS ending before it; where that cannot be, set \
          ADMINISTRATOR_CHANNEL_BINDING=prefer in the function's environment"
     )]
     NoChannelBinding { server: String, user: String },
-    /// Nobody said for too long that the change is still wanted.
+    /// For too long nothing confirmed that the change is still wanted.
     #[error(
-        "{server} has ended the transaction, because nothing was heard for too long while a role was locked: nothing was \
-         changed; see what keeps Secrets Manager or the function busy, then rotate again"
+        "{server} has ended the transaction, because the function was silent for too long while a role was locked: nothing \
+         was changed; see what keeps Secrets Manager or the function busy, then rotate again"
     )]
     LeaseOver { server: String },
-    /// Secrets Manager does not say that the change is still wanted.
+    /// Secrets Manager does not confirm that the change is still wanted.
     #[error(
         "Secrets Manager gave no answer within {seconds:.1} s while a role was locked on {server}, where nothing was \
          changed: rotate again"
@@ -191,8 +191,8 @@ pub enum EngineError {
     },
     /// A service that does not answer.
     #[error(
-        "cannot reach {server} for the {request} request ({reason}): check the address in the secret, and that the \
-         function is let out to it; proxies are not used"
+        "cannot reach {server} for the {request} request ({reason}): check the address in the secret, and that the function \
+         may connect to it; proxies are not used"
     )]
     ServiceUnreachable {
         server: String,
@@ -201,21 +201,21 @@ pub enum EngineError {
     },
     /// No answer of a service in time.
     #[error(
-        "{server} gave no answer to the {request} request within {seconds:.1} s: check that the function is let out to it; if it \
-         is, see what is wrong with the service, or raise the function's timeout, then rotate again"
+        "{server} gave no answer to the {request} request within {seconds:.1} s: check that the function may connect to it; \
+         if it may, see what is wrong with the service, or raise the function's timeout, then rotate again"
     )]
     ServiceTimedOut {
         server: String,
         request: &'static str,
         seconds: f32,
     },
-    /// A service's certificate is not its own, or nobody trusted signed it.
+    /// A service's certificate is not its own, or no trusted CA signed it.
     #[error(
-        "the certificate of {server} does not hold ({reason}): write into the secret the name that the certificate \
+        "the certificate of {server} is not valid for it ({reason}): write into the secret the name that the certificate \
          carries, and name a private CA's file in TLS_CA_FILE"
     )]
     ServiceCertificateInvalid { server: String, reason: String },
-    /// A service that is asked for API keys, and may not be.
+    /// A request to a service that the function may not ask.
     #[error(
         "the secret's {request} request goes to {server}, which this function may not ask: add the host to its \
          ALLOWED_HOSTS, or correct the secret"
@@ -224,10 +224,10 @@ pub enum EngineError {
         request: &'static str,
         server: String,
     },
-    /// A host that may be asked, at an address that is not public.
+    /// An allowed host at an address that is not public.
     #[error(
-        "the secret's {request} request goes to {server}, whose address {address} is not public: if it is to be there, \
-         list it as private:{server} in the function's ALLOWED_HOSTS; otherwise correct the name's DNS"
+        "the secret's {request} request goes to {server}, whose address {address} is not public: if that is right, list it \
+         as private:{server} in the function's ALLOWED_HOSTS; otherwise correct the name's DNS"
     )]
     AddressNotAllowed {
         request: &'static str,
@@ -236,11 +236,11 @@ pub enum EngineError {
     },
     /// A placeholder without a value.
     #[error(
-        "the secret's {request} request needs {{{name}}}, which is not there or is no text: add it to the secret that \
+        "the secret's {request} request needs {{{name}}}, which is missing or not text: add it to the secret that \
          \"masterarn\" names, or correct the request"
     )]
     NoValue { request: &'static str, name: String },
-    /// A request that cannot be sent as it stands.
+    /// A request that cannot be sent as it is.
     #[error(
         "the secret's {request} request cannot be sent ({reason}): correct it with PutSecretValue, then rotate again"
     )]
@@ -278,7 +278,7 @@ pub enum EngineError {
         request: &'static str,
         pointer: String,
     },
-    /// An id that no request can name, or that is another key's.
+    /// An id that no request can name, or that belongs to another key.
     #[error(
         "{server} made a key, and the id in its answer {what}: correct the pointer to the id in the secret's create \
          request with PutSecretValue, then rotate again"
@@ -290,10 +290,11 @@ pub enum EngineError {
         cause: Box<Self>,
         left: &'static str,
     },
-    /// No more keys than there are, and one of them is still needed.
+    /// The service makes no further key, and one of its keys is still needed.
     #[error(
-        "{server} makes no further key (HTTP {status}) while the AWSPREVIOUS one is kept, whose overlap is not over, or \
-         which another staging label holds, or may hold: rotate again when that is over, or end it now with rotatectl revoke"
+        "{server} makes no further key (HTTP {status}) while the AWSPREVIOUS one is kept, because its overlap is not over, \
+         or because another staging label holds it, or may hold it: rotate again when that is over, or end it now with \
+         rotatectl revoke"
     )]
     NoRoom { server: String, status: u16 },
     /// A key that should be gone.
@@ -304,7 +305,7 @@ pub enum EngineError {
     StillAccepted { server: String, user: String },
     /// A method that an engine does not have.
     #[error(
-        "this engine cannot {what}: let its author implement Engine::{what}, or do by hand what it is to do"
+        "this engine cannot {what}: let its author implement Engine::{what}, or do its work by hand"
     )]
     Unable { what: &'static str },
     /// Any other answer.

@@ -4,19 +4,19 @@ use std::time::Duration;
 
 /// How long a step and its parts may take.
 ///
-/// They nest: what is asked while a lock is held, the lease on that lock, the wait of others for it, the step.
+/// The limits nest: a question while a lock is held, the lease on that lock, the wait of others for it, the step.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// All of it.
+    /// The whole step.
     pub step: Duration,
     /// TCP, TLS and login together.
     pub connect: Duration,
-    /// One statement, the wait for its locks included.
+    /// One statement, including the wait for its locks.
     pub statement: Duration,
 }
 
 impl Limits {
-    /// What fits into a step: three logins and a change.
+    /// The limits that fit into a step: three logins and a change.
     pub fn of(step: Duration) -> Self {
         Self {
             step,
@@ -25,17 +25,17 @@ impl Limits {
         }
     }
 
-    /// One request to a service, its connection included.
+    /// One request to a service, including its connection.
     pub fn request(self) -> Duration {
         self.connect.saturating_mul(2)
     }
 
-    /// How long a lock may be held without a word: then the server ends the transaction.
+    /// How long a lock may be held in silence: then the server ends the transaction.
     pub fn lease(self) -> Duration {
         self.statement * 3 / 4
     }
 
-    /// How long to wait for a lock, which is longer than another delivery may hold it without a word.
+    /// How long to wait for a lock: longer than another delivery may hold it in silence.
     pub fn lock(self) -> Duration {
         self.statement * 7 / 8
     }

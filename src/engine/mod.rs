@@ -1,10 +1,10 @@
-//! Where the credential is used to log in.
+//! The systems where a credential logs in.
 //!
 //! | where | what |
 //! |---|---|
 //! | [`postgres`] | roles of a PostgreSQL server |
 //! | [`api_key`] | keys of any service with an HTTP API |
-//! | [`engines`] | which of the two, by the document |
+//! | [`engines`] | the choice between the two, by the document |
 
 pub mod api_key;
 pub mod engines;
@@ -26,34 +26,33 @@ use crate::document::{Document, Overlap};
 
 /// The system whose credential is rotated.
 ///
-/// What every implementation owes: a login is [`Login::Accepted`] or [`Login::Rejected`] only when the server
-/// said so, and everything else that keeps an answer away is an error; every method may be repeated, and may
-/// be cut off anywhere.
+/// The duties of every implementation: a login is [`Login::Accepted`] or [`Login::Rejected`] only when the server said so, and
+/// every other missing answer is an error; every method may be repeated, and may be cut off anywhere.
 ///
-/// Two methods are enough where an administrator, or the user itself, replaces a password: [`log_in`](Self::log_in)
-/// and [`change`](Self::change). docs/engines.md leads through it, and `kit` (a feature) checks what is owed.
+/// Two methods are enough if an administrator, or the user itself, replaces a password: [`log_in`](Self::log_in) and
+/// [`change`](Self::change). docs/engines.md is the guide, and `kit` (a feature) checks the duties.
 ///
-/// A delivery may be held up, and its work be wrong by then. So what a method needs of Secrets Manager is passed as a
-/// question: it is asked when the method calls it. Let nothing stand between the last answer and the change.
+/// A delivery may be delayed until its work is wrong. So a method gets what it needs of Secrets Manager as a question, which is
+/// asked when the method calls it. Do nothing else between the last answer and the change.
 #[expect(
     async_fn_in_trait,
     reason = "used through generics only, on one thread"
 )]
 pub trait Engine {
-    /// The engines in documents that it rotates; one that names none is of the first.
+    /// The engines in documents that it rotates; a document without one belongs to the first.
     const ENGINES: &'static [&'static str];
 
     /// An open session of a user who logged in.
     type Session;
 
-    /// Logs in, and has the server answer one question, so that a proxy's word is not taken for the server's.
+    /// Logs in, and has the server answer one question, so that a proxy's answer does not count as the server's.
     async fn log_in(&self, document: &Document) -> Result<Login<Self::Session>, EngineError>;
 
-    /// createSecret: makes the document that follows the current one, and has it stored with `store`. The same user with the
-    /// new password, if nothing else is said.
+    /// createSecret: makes the document that follows the current one, and has it stored with `store`. By default: the same user
+    /// with the new password.
     ///
-    /// `known` reads what the secret's versions hold, for a service that makes the credential itself: None if the token is
-    /// current by now.
+    /// `known` reads what the secret's versions hold, for a service that makes the credential itself: `None` if the token is
+    /// now current.
     async fn successor<E: From<EngineError>>(
         &self,
         succession: Succession<'_>,
@@ -66,14 +65,14 @@ pub trait Engine {
 
     /// setSecret: makes the server accept the user and the password of the pending document.
     ///
-    /// `proven` logs in with one of the secret's own credentials: that user changes itself, or, where there is an
-    /// administrator, it is the proof that the administrator's credential goes to the right server. None if there is
-    /// nothing to change.
+    /// `proven` logs in with one of the secret's own credentials. That user changes its own password; or, if there is an
+    /// administrator, it proves that the administrator's credential goes to the right server. `None` if there is nothing to
+    /// change.
     ///
     /// Of two at once, one waits for the other. The pending document comes from `wanted`: call it when nobody else can change
-    /// the credential. If it is None, change nothing.
+    /// the credential. If it is `None`, change nothing.
     ///
-    /// Where that ends an old password earlier than was promised, it tells until when the promise was.
+    /// If the change ends an old password before its promised end, the result is that promised end.
     async fn change<E: From<EngineError>>(
         &self,
         current: &Document,
@@ -81,8 +80,8 @@ pub trait Engine {
         wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
     ) -> Result<Option<SystemTime>, E>;
 
-    /// testSecret: proves that the new credential does all that the application expects of it, and changes nothing.
-    /// `version` is the id of the document's version; `current` reads what it will replace, for who asks why it is rejected.
+    /// testSecret: proves that the new credential can do all that the application expects of it, and changes nothing. `version`
+    /// is the id of the document's version; `current` reads what it will replace, to find out why it is rejected.
     async fn prove<E: From<EngineError>>(
         &self,
         document: &Document,
@@ -93,12 +92,12 @@ pub trait Engine {
         Ok(self.log_in(document).await?.map(drop))
     }
 
-    /// finishSecret: has the password of the replaced document's user end after its window, by the server's clock, and tells
-    /// the clients that listen.
+    /// finishSecret: sets an end for the password of the replaced document's user, after its window, by the server's clock, and
+    /// notifies the clients that listen.
     ///
-    /// `promote` makes the successor current, or sees that it is: call it once, when nobody else can change the credential.
-    /// If it says [`Promotion::Outdated`], change nothing. Its answer is returned. A password that ends earlier already is
-    /// left as it is. `read` reads a credential that it takes.
+    /// `promote` makes the successor current, or finds that it is: call it once, when nobody else can change the credential. If
+    /// it says [`Promotion::Outdated`], change nothing. Return its answer. A password that already ends earlier stays as it is.
+    /// `read` reads a credential that is needed.
     async fn retire<E: From<EngineError>>(
         &self,
         retiring: &Retiring<'_>,
@@ -109,10 +108,10 @@ pub trait Engine {
         promote().await
     }
 
-    /// revokeSecret: ends logins and open sessions at once, and tells what it came to.
+    /// revokeSecret: ends logins and open sessions at once, and returns what it ended.
     ///
-    /// `proven` is a session of the current credential, which is not touched. `wanted` fails if the labels are not what
-    /// they were: call it when nobody else can change the credential.
+    /// `proven` is a session of the current credential, which stays unchanged. `wanted` fails if the labels have changed: call
+    /// it when nobody else can change the credential.
     async fn revoke<E: From<EngineError>>(
         &self,
         proven: Self::Session,
@@ -130,78 +129,78 @@ pub trait Engine {
     reason = "used through generics only, on one thread"
 )]
 pub trait Disconnect {
-    /// A step of this secret begins. What was kept open for another secret is closed: an attacker's own secret may say all that
+    /// A step of this secret begins. Closes what was kept open for another secret: an attacker's secret may say all that
     /// another one says.
     fn begin(&self, secret: &str) {
         let _ = secret;
     }
 
-    /// Says goodbye to what is open when a step is over, and tells how many logins were tried.
+    /// Says goodbye on the open connections when a step is over, and returns how many logins were tried.
     async fn disconnect(&self) -> u32 {
         0
     }
 }
 
-/// What a new credential is made for.
+/// The input for a new credential.
 #[derive(Debug)]
 pub struct Succession<'a> {
     /// The secret's ARN.
     pub secret: &'a str,
     /// The rotation's token.
     pub token: &'a str,
-    /// What it will replace.
+    /// The document that it will replace.
     pub current: &'a Document,
-    /// A new password, as the policy wants it.
+    /// A new password that satisfies the policy.
     pub password: SecretString,
-    /// How long clients may use the current one when it is replaced.
+    /// How long clients may use the current credential after it is replaced.
     pub overlap: Overlap,
 }
 
 /// What the secret's versions hold.
 #[derive(Debug)]
 pub struct Known {
-    /// Who may make a credential: the master secret.
+    /// The master secret, which may make a credential.
     pub administrator: Document,
-    /// What an earlier delivery has stored for the token.
+    /// The document that an earlier delivery has stored for the token.
     pub stored: Option<Document>,
-    /// What the current one replaced.
+    /// The document that the current one replaced.
     pub previous: Option<Document>,
-    /// The users of all versions with a label; none, if one of them is not known.
+    /// The users of all labelled versions; `None` if one of them is unknown.
     pub held: Option<Vec<String>>,
     /// Whether clients may still use the previous one, as far as is known.
     pub overlaps: bool,
 }
 
-/// What storing a document came to.
+/// The result of storing a document.
 #[derive(Debug)]
 pub enum Stored {
-    /// It is the token's version.
+    /// It is now the token's version.
     Now,
-    /// An earlier delivery was here: its document stands.
+    /// An earlier delivery has stored this document, which stays.
     Before(Box<Document>),
-    /// The token is AWSCURRENT by now.
+    /// The token is now AWSCURRENT.
     Over,
 }
 
 /// A session of one of the secret's own credentials.
 #[derive(Debug)]
 pub struct Proven<Session> {
-    /// Where it logged in.
+    /// The session.
     pub session: Session,
     /// The administrator, if the secret has one.
     pub administrator: Option<Document>,
 }
 
-/// Whose password is to end, and when.
+/// Whose password must end, and when.
 #[derive(Debug)]
 pub struct Retiring<'a> {
     /// The secret's ARN.
     pub secret: &'a str,
-    /// The version that follows it.
+    /// The version that replaces it.
     pub version: &'a str,
-    /// Whose it is.
+    /// The document with the password.
     pub replaced: &'a Document,
-    /// How long it may be used yet; none if it has no end.
+    /// How long it may still be used; `None` if it has no end.
     pub window: Option<Duration>,
     /// Whether a version with a label that people made may hold it too.
     pub pinned: bool,
@@ -216,27 +215,27 @@ pub enum Whose {
     Successor,
 }
 
-/// What became of the new version.
+/// The result of a promotion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Promotion {
-    /// It is current now.
+    /// The new version is current now.
     Now,
-    /// It was current already.
+    /// It was already current.
     Before,
     /// The next rotation is under way.
     Outdated,
 }
 
-/// What is revoked.
+/// The target of a revocation.
 #[derive(Debug)]
 pub enum Revoked<'a> {
-    /// Single user: the old password does not log in any more, sessions that it opened are to go.
+    /// Single user: the old password no longer logs in; the sessions that it opened must end.
     SessionsBegunBefore(SystemTime),
-    /// Alternating users: the password and all sessions of the user who is not current. Or the key that is not.
+    /// Alternating users: the password and all sessions of the user who is not current. API keys: the key that is not current.
     Previous {
-        /// Who may do that.
+        /// The administrator who may end them.
         administrator: &'a Document,
-        /// Whose they are.
+        /// The document of that user or key.
         previous: &'a Document,
     },
 }
@@ -246,16 +245,16 @@ pub enum Revoked<'a> {
 pub struct Ended {
     /// How many sessions.
     pub sessions: u64,
-    /// How long a login with the old password that had begun already may yet end well: then revoke again.
+    /// How long a login with the old password that had already begun may still succeed: then revoke again.
     pub late: Option<Duration>,
 }
 
-/// What the server said to a user and a password.
+/// The server's answer to a user and a password.
 #[derive(Debug)]
 pub enum Login<Session> {
     /// They log in.
     Accepted(Session),
-    /// The server knows them not.
+    /// The server rejects them.
     Rejected,
 }
 

@@ -1,24 +1,24 @@
-//! What stands in the way of a rotation, or will.
+//! What blocks a rotation, or will block it.
 
 use std::fmt;
 
-/// Something that a rotation finds.
+/// An obstacle that a rotation finds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Obstacle {
     /// Its stable name: an error's type.
     pub kind: &'static str,
-    /// Whether a rotation stops here. The others it goes past, with a warning.
+    /// Whether a rotation stops here. Otherwise it goes on, with a warning.
     pub stops: bool,
-    /// What is there.
+    /// What was found.
     pub what: String,
     /// What to do, in words.
     pub advice: &'static str,
-    /// The SQL of the advice, if there is some.
+    /// The SQL of the advice, if any.
     pub sql: Vec<String>,
 }
 
 impl Obstacle {
-    /// One that a rotation does not go past.
+    /// An obstacle that stops a rotation.
     pub fn stops(kind: &'static str, what: String, advice: &'static str, sql: Vec<String>) -> Self {
         Self {
             kind,
@@ -29,7 +29,7 @@ impl Obstacle {
         }
     }
 
-    /// One that it goes past.
+    /// An obstacle that only warns.
     pub fn warns(kind: &'static str, what: String, advice: &'static str, sql: Vec<String>) -> Self {
         Self {
             stops: false,

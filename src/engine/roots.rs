@@ -1,4 +1,4 @@
-//! TLS as every engine wants it: the certificate must be that host's, and nothing less can be asked for.
+//! TLS for every engine: the certificate must be that host's, and nothing weaker can be configured.
 
 use std::{path::Path, sync::Arc};
 
@@ -15,7 +15,7 @@ pub(super) fn public() -> RootCertStore {
     RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned())
 }
 
-/// These roots, and those in the PEM file `ca_file` if there is one.
+/// These roots, and those in the PEM file `ca_file`, if given.
 pub(super) fn with_file(
     mut roots: RootCertStore,
     ca_file: Option<&Path>,

@@ -1,4 +1,4 @@
-//! An engine whose calls are cut as the script says, and which sees what must never be done.
+//! An engine whose calls are cut as the script says, and that notices what must never happen.
 
 use std::{rc::Rc, time::SystemTime};
 
@@ -68,7 +68,7 @@ impl<T: Engine> Engine for Disturbed<T> {
         let promotion = self.script.fenced_call(retire).await?;
         let current = self.store.labelled(Which::Current);
         if promotion == Promotion::Now && current.is_none_or(|(version, _)| version != TOKEN) {
-            let fault = "retired without a word of the successor";
+            let fault = "the promotion counts as made, but the successor is not current";
             self.script.fault.set(Some(fault));
         }
         Ok(promotion)

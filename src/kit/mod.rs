@@ -1,4 +1,5 @@
-//! The contract's test kit: checks what every [`Engine`] owes, against the real system behind it. A feature, `kit`.
+//! The test kit of the engine's contract: checks the duties of an [`Engine`] against the real system behind it. A feature,
+//! `kit`.
 //!
 //! | file | what |
 //! |---|---|
@@ -7,7 +8,7 @@
 //! | `store` | the versions, with Secrets Manager's rules on labels |
 //! | `disturbed` | the engine, with its calls cut |
 //!
-//! [`check`] is the whole of it; docs/engines.md shows it at work.
+//! [`check`] runs all of it; docs/engines.md shows an example.
 
 mod disturbed;
 mod rehearsal;
@@ -34,27 +35,27 @@ pub struct Case<T> {
     pub engine: T,
     /// The document of AWSCURRENT, which logs in.
     pub current: SecretString,
-    /// What the secret holds that `masterarn` names.
+    /// The value of the secret that `masterarn` names.
     pub administrator: Option<SecretString>,
-    /// Whether AWSCURRENT logs in all the time: where two users or two keys take turns. Otherwise AWSCURRENT or
-    /// AWSPENDING does.
+    /// Whether AWSCURRENT always logs in, as with two users or two keys that take turns. Otherwise AWSCURRENT or AWSPENDING
+    /// logs in.
     pub overlaps: bool,
-    /// A document like `current` that names a server where nobody listens.
+    /// A document like `current` with an address where no server listens.
     pub unreachable: SecretString,
 }
 
 /// Checks an engine; `start` makes a new case, with a new user, each time.
 ///
-/// - Four steps rotate; delivered again, each changes nothing more.
-/// - Cut off at any call, before or after its effect, by a crash or by an answer that is lost: somebody logs in, and the
-///   retry reaches the end with one password for one token.
-/// - Two deliveries at once end as one.
-/// - Nothing is retired, and nobody is told, before the successor is current.
-/// - A wrong password is rejected; a server that is not there is an error.
+/// - Four steps rotate; a repeated step changes nothing more.
+/// - A crash or a lost answer cuts any call, before or after its effect: a version still logs in, and the retry reaches the end
+///   with one password for one token.
+/// - Two deliveries at the same time have the result of one.
+/// - Nothing is retired or announced before the successor is current.
+/// - A wrong password is rejected; an unreachable server is an error.
 ///
 /// # Errors
 ///
-/// The first thing that is not as it should be.
+/// The first duty that the engine fails.
 pub async fn check<T: Engine>(start: impl AsyncFn() -> Case<T>) -> Result<(), Violation> {
     answers(&start().await).await?;
 
@@ -96,7 +97,7 @@ pub async fn check<T: Engine>(start: impl AsyncFn() -> Case<T>) -> Result<(), Vi
     Ok(())
 }
 
-/// "Rejected" is what the server says, and nothing else.
+/// Only the server's own answer counts as "rejected".
 async fn answers<T: Engine>(case: &Case<T>) -> Result<(), Violation> {
     let parse = |json| {
         Document::parse_for(json, T::ENGINES)
@@ -106,7 +107,7 @@ async fn answers<T: Engine>(case: &Case<T>) -> Result<(), Violation> {
     match case.engine.log_in(&current).await {
         Ok(Login::Accepted(_)) => {}
         Ok(Login::Rejected) => {
-            return Err(Violation::new("`current` is rejected: it has to log in"));
+            return Err(Violation::new("`current` is rejected: it must log in"));
         }
         Err(error) => {
             return Err(Violation::new(format!(
@@ -130,12 +131,12 @@ async fn answers<T: Engine>(case: &Case<T>) -> Result<(), Violation> {
         Err(_) => Ok(()),
         Ok(Login::Accepted(_)) => Err(Violation::new("`unreachable` is reached")),
         Ok(Login::Rejected) => Err(Violation::new(
-            "a server that is not there is taken for one that rejects: only the server's own word is a rejection",
+            "an unreachable server counts as a rejection: only the server's own word is a rejection",
         )),
     }
 }
 
-/// What an engine owes and does not keep.
+/// A duty that the engine fails.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Violation(String);
 

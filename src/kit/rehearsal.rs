@@ -29,7 +29,7 @@ pub const TOKEN: &str = "new";
 
 const SECRET: &str = "the rotated secret";
 
-/// What outlives a crash (store and engine), what does not, and the script of what goes wrong.
+/// What survives a crash (store and engine), what does not, and the script of faults.
 #[derive(Debug)]
 pub struct Rehearsal<T> {
     script: Rc<Script>,
@@ -46,7 +46,7 @@ impl<T: Engine> Rehearsal<T> {
     ///
     /// # Errors
     ///
-    /// None that is known of: the usual password policy is one that can be kept.
+    /// None is known: passwords exist that satisfy the usual policy.
     pub fn new(case: Case<T>) -> Result<Self, Violation> {
         let script = Rc::new(Script::default());
         let store = Store::new(
@@ -68,7 +68,7 @@ impl<T: Engine> Rehearsal<T> {
             store,
             memory: RefCell::default(),
             policy: policy.map_err(|error| Violation::new(error.to_string()))?,
-            // whatever the store is asked for
+            // every secret that the rotation reads
             administrators: "arn:*".parse().unwrap_or_default(),
             overlaps: case.overlaps,
         })
@@ -79,7 +79,7 @@ impl<T: Engine> Rehearsal<T> {
         &self.engine.engine
     }
 
-    /// Has the attempts to come be cut here, or no more.
+    /// Cuts the next attempts here, or no longer.
     pub fn cut(&self, cut: Option<Cut>) {
         self.script.cut.set(cut);
         self.script.calls.set(0);
@@ -125,11 +125,11 @@ impl<T: Engine> Rehearsal<T> {
         }
     }
 
-    /// One delivery of a step, which has to succeed.
+    /// One delivery of a step, which must succeed.
     ///
     /// # Errors
     ///
-    /// It does not.
+    /// The step fails.
     pub async fn delivered(&self, step: Step) -> Result<(), Violation> {
         let fails = |what: String| Violation::new(format!("{step} {what}"));
         match self.deliver(step).await {
@@ -143,7 +143,7 @@ impl<T: Engine> Rehearsal<T> {
     ///
     /// # Errors
     ///
-    /// One does.
+    /// A step fails.
     pub async fn attempt(&self) -> Result<(), Violation> {
         for step in STEPS {
             self.delivered(step).await?;
@@ -151,11 +151,11 @@ impl<T: Engine> Rehearsal<T> {
         Ok(())
     }
 
-    /// Each step delivered twice at once; the bits of `schedule` say who goes first.
+    /// Delivers each step twice at the same time; the bits of `schedule` say which delivery goes first.
     ///
     /// # Errors
     ///
-    /// A delivery fails, or somebody is locked out between two steps.
+    /// A delivery fails, or no version logs in between two steps.
     pub async fn twice_at_once(&self, schedule: u64) -> Result<(), Violation> {
         for step in STEPS {
             self.script.schedule.set(schedule);
@@ -188,11 +188,11 @@ impl<T: Engine> Rehearsal<T> {
         }
     }
 
-    /// Checks that an application gets in.
+    /// Checks that an application can log in.
     ///
     /// # Errors
     ///
-    /// It does not.
+    /// It cannot.
     pub async fn nobody_is_locked_out(&self) -> Result<(), Violation> {
         if self.logs_in(Which::Current).await? {
             return Ok(());
@@ -210,7 +210,7 @@ impl<T: Engine> Rehearsal<T> {
     ///
     /// # Errors
     ///
-    /// It is not, or it left something behind.
+    /// It is not over, or it left something behind.
     pub async fn finished(&self) -> Result<(), Violation> {
         let label = |which| self.store.labelled(which).map(|(version, _)| version);
         if let Some(fault) = self.script.fault.get() {
@@ -223,7 +223,7 @@ impl<T: Engine> Rehearsal<T> {
             return Err(Violation::new("the old version is not AWSPREVIOUS"));
         }
         if self.store.writes.get() != 1 {
-            return Err(Violation::new("one token was given two values"));
+            return Err(Violation::new("one token has two values"));
         }
         match self.logs_in(Which::Current).await? {
             true => Ok(()),

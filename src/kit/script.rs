@@ -6,25 +6,25 @@ use tokio::sync::Notify;
 
 use crate::{engine::EngineError, store::StoreError};
 
-/// On which side of its effect a call is cut.
+/// Whether a call is cut before or after its effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// It has none.
+    /// The call has no effect.
     BeforeItsEffect,
-    /// It has its effect, and nobody hears of it.
+    /// The call has its effect, and the caller never learns of it.
     AfterItsEffect,
 }
 
 /// How a call is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// The process is gone.
+    /// The process ends.
     Crash,
     /// The answer is lost.
     Error,
 }
 
-/// The call to store or engine, counted from the start of the attempt, that is cut.
+/// The call to store or engine that is cut, counted from the start of the attempt.
 #[derive(Clone, Copy, Debug)]
 pub struct Cut {
     /// Its number.
@@ -36,7 +36,7 @@ pub struct Cut {
 }
 
 impl Cut {
-    /// Every cut of an attempt that makes so many calls.
+    /// Every cut of an attempt that makes `calls` calls.
     pub fn all(calls: usize) -> Vec<Self> {
         let mut cuts = Vec::new();
         for call in 0..calls {
@@ -64,7 +64,7 @@ impl fmt::Display for Cut {
     }
 }
 
-/// The call was cut: its caller hears nothing.
+/// The call was cut: its caller gets no answer.
 pub(super) struct Lost;
 
 impl From<Lost> for StoreError {
@@ -94,7 +94,7 @@ pub(super) struct Script {
     pub(super) crashed: Notify,
     /// How often each call lets the other delivery go first, as a sequence of bits.
     pub(super) schedule: Cell<u64>,
-    /// What was done that must never be done.
+    /// A forbidden act, if one happened.
     pub(super) fault: Cell<Option<&'static str>>,
 }
 
@@ -107,7 +107,7 @@ impl Script {
         self.call_or(effect, || Lost.into()).await
     }
 
-    /// The same for calls of an engine in which the store is asked.
+    /// The same for those calls of an engine that read the store.
     pub(super) async fn fenced_call<R, E: From<EngineError>>(
         &self,
         effect: impl Future<Output = Result<R, E>>,

@@ -14,7 +14,7 @@ use crate::store::{Form, SecretStore, StoreError, Version, Versions, Which, Writ
 /// The version that a rotation begins with.
 pub(super) const OLD: &str = "old";
 
-/// One secret, and its administrator's.
+/// One secret, and its administrator's secret.
 #[derive(Debug)]
 pub(super) struct Store {
     script: Rc<Script>,
@@ -154,7 +154,7 @@ impl SecretStore for &Store {
     }
 }
 
-/// A label is only taken from the version that has it.
+/// A label can only be taken from the version that has it.
 fn is_on(
     labels: &BTreeMap<&'static str, String>,
     label: &str,

@@ -1,4 +1,4 @@
-//! createSecret: have the new credential made, and store it as AWSPENDING.
+//! createSecret: have the engine make the new credential, and store it as AWSPENDING.
 
 use std::cell::Cell;
 
@@ -46,7 +46,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         if !current.ignored().is_empty() {
             tracing::warn!(
                 keys = ?current.ignored(),
-                "keys of the document have this function's names and other values: they mean nothing to a single user, and are ignored"
+                "the document has keys with this function's names and other values: single user does not use them, so they are ignored"
             );
         }
         let succession = Succession {
@@ -56,7 +56,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             password: self.policy.generate(rng)?,
             overlap: self.overlap(&current),
         };
-        // asked once more, the labels are read anew
+        // a retry reads the labels again
         let first = Cell::new(Some(versions));
         let known = async || {
             let versions = match first.take() {
@@ -78,8 +78,8 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         })
     }
 
-    /// Stores what the token is to become. What an earlier delivery has stored stands, for it may be in the database already,
-    /// and what was made just now is forgotten. Not to look first spares the usual rotation a call.
+    /// Stores the document of the token's version. A document that an earlier delivery stored stays, because the database may
+    /// have it already, and the new one is discarded. Writing without a read first saves the usual rotation a call.
     async fn store_pending(
         &self,
         event: &RotationEvent,

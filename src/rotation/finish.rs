@@ -1,4 +1,4 @@
-//! finishSecret: make the new version AWSCURRENT, and bound the old user.
+//! finishSecret: make the new version AWSCURRENT, and set an end for the old user's password.
 
 use std::{cell::Cell, sync::Arc};
 
@@ -18,21 +18,21 @@ use crate::{
 
 impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
     pub(super) async fn finish(&self, event: &RotationEvent) -> Result<Outcome, Error> {
-        // to read what a second delivery has promoted meanwhile looks the same
+        // a promotion by a second delivery between two reads looks like a lagging read
         while_reads_lag(async || self.finish_once(event).await).await
     }
 
     async fn finish_once(&self, event: &RotationEvent) -> Result<Outcome, Error> {
         let versions = self.store.versions(&event.secret).await?;
         let standing = versions::standing(&versions, &event.token)?;
-        // a late repetition, and the next rotation is under way: the old user's turn may have come again
+        // a late repetition during the next rotation: it may be the old user's turn again
         if standing == Standing::Current && versions::at_rest(&versions).is_err() {
             return Ok(Outcome::AlreadyCurrent);
         }
         let successor = Cell::default();
         let replaced = self.replaced(event, &versions, &standing, &successor);
-        // The old user is bounded if the successor is current, and never before; if that fails the promotion stands, and
-        // the step's repetition comes here again.
+        // The old password gets its end only after the successor is current. If that fails the promotion stays, and the
+        // repeated step comes here again.
         let promote = async || self.promote(event, &standing).await;
         let Some(replaced) = replaced.await? else {
             promote().await?;
@@ -58,7 +58,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             Whose::Successor => self.successor(event, &successor).await,
         };
         Ok(match self.engine.retire(&retiring, read, promote).await? {
-            // under single user setSecret has told when it was stored
+            // under single user setSecret has reported when it was stored
             Promotion::Now => Outcome::Promoted {
                 replaced: replaced.stored.filter(|_| replaced.ends),
             },
@@ -66,7 +66,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         })
     }
 
-    /// The token's document, which may have been read already.
+    /// The token's document, which may already be read.
     async fn successor(
         &self,
         event: &RotationEvent,
@@ -80,7 +80,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         document::<T>(&version.ok_or(Error::NoPendingValue)?, which)
     }
 
-    /// Makes the token's version current, if it is its turn.
+    /// Makes the token's version current, if it is pending.
     async fn promote(
         &self,
         event: &RotationEvent,
@@ -88,11 +88,11 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
     ) -> Result<Promotion, Error> {
         let mut refused = None;
         if let Standing::Pending { current } = standing {
-            // AWSPENDING is left where it is: the service takes it off, or not, and both end states are legal
+            // AWSPENDING stays on its version: the service removes it, or not, and both end states are legal
             let promote = self.store.promote(&event.secret, &event.token, current);
             match promote.await {
                 Ok(()) => return Ok(Promotion::Now),
-                // the label was elsewhere already: moved by a second delivery, or by somebody else
+                // a second delivery or someone else has already moved the label
                 Err(answer @ StoreError::Refused { .. }) => refused = Some(answer),
                 Err(error) => return Err(error.into()),
             }
@@ -105,8 +105,8 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         }
     }
 
-    /// The version that is AWSCURRENT before the promotion, or was. If it is about the same user as the one that follows, who must
-    /// not be ended, it is about the other one of the pair.
+    /// The version that is, or was, AWSCURRENT before the promotion. If it names the same user as its successor, whose password
+    /// must not end, the result names the other user of the pair.
     async fn replaced(
         &self,
         event: &RotationEvent,
@@ -128,14 +128,14 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             return Ok(None);
         };
         let replaced = document::<T>(&old_version, old)?;
-        // after the promotion too: AWSPREVIOUS says whose password ends, and where the administrator's goes
+        // after the promotion too: AWSPREVIOUS says whose password ends, and where the administrator's password goes
         let successor = fits(&replaced, document::<T>(&new_version, new)?, new)?;
         let same = replaced.username() == successor.username();
         read.set(Some(successor));
         let turns = replaced.takes_turns();
         let replaced = match same && turns && replaced.api().is_none() {
             false => replaced,
-            // somebody has stored a version since setSecret: the other user of the pair is still what this one replaces
+            // someone has stored a version since setSecret: this one still replaces the other user of the pair
             true => self.of_the_other(&replaced),
         };
         let ends = turns && !(same && replaced.api().is_some());
@@ -146,7 +146,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         }))
     }
 
-    /// The version that has this label, as DescribeSecret has it.
+    /// The version with this label, according to DescribeSecret.
     async fn labelled(
         &self,
         event: &RotationEvent,

@@ -1,7 +1,7 @@
 //! Which keys the secret's versions hold, for a service that makes them itself.
 //!
-//! A key that no version holds is nobody's, and goes. So it has to be known of every version that has a label, of a label that
-//! people have made too, and a version that cannot be read may hold any of them.
+//! A key that no version holds belongs to nobody and is deleted. So the key of every labelled version must be known, including
+//! labels that people made. A version that cannot be read may hold any key.
 
 use std::{collections::BTreeMap, time::SystemTime};
 
@@ -17,12 +17,12 @@ use crate::{
     store::{SecretStore, Version, Versions, Which},
 };
 
-/// The documents of the versions with a label, by version; none for one that cannot be read.
+/// The documents of the labelled versions, by version id; `None` for one that cannot be read.
 #[derive(Debug)]
 struct Held(BTreeMap<String, Option<Document>>);
 
 impl Held {
-    /// The key of AWSPREVIOUS, as the labels have it.
+    /// The key of AWSPREVIOUS, according to the labels.
     fn into_previous(mut self, versions: &Versions) -> Option<Document> {
         let id = versions::labelled(versions, Which::Previous)?;
         self.0.remove(id)?
@@ -34,7 +34,7 @@ impl Held {
         self.0.values().map(id).collect()
     }
 
-    /// Whether another label than AWSPREVIOUS holds that version's key too, or may.
+    /// Whether another label than AWSPREVIOUS holds that version's key too, or may hold it.
     fn pins_previous(&self, versions: &Versions) -> bool {
         let Some(id) = versions::labelled(versions, Which::Previous) else {
             return false;
@@ -48,7 +48,7 @@ impl Held {
 }
 
 impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
-    /// What the versions hold, as these labels have it, with `version` AWSCURRENT; none if the token is AWSCURRENT by now.
+    /// What the versions hold according to these labels, with `version` as AWSCURRENT; `None` if the token is now AWSCURRENT.
     pub(super) async fn known(
         &self,
         event: &RotationEvent,
@@ -81,14 +81,14 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             stored,
             held: held.ids(),
             overlaps: overlaps || held.pins_previous(versions),
-            // the same key under another version, written by hand: it is in use
+            // another version, written by hand, has the same key: it is in use
             previous: held
                 .into_previous(versions)
                 .filter(|previous| previous.username() != current.username()),
         }))
     }
 
-    /// Takes what was read already by the versions' ids, and reads the others: in a usual rotation there are none.
+    /// Takes the versions that are already read by their ids, and reads the others: in a usual rotation there are none.
     async fn held(
         &self,
         event: &RotationEvent,
@@ -101,7 +101,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             let known = read.iter().flatten().find(|version| version.id == *id);
             let document = match known {
                 Some(version) => current.about(&version.document),
-                // the token's own version has no value, or the read of it would be among the known
+                // the token's own version has no value; otherwise it would be among the known versions
                 None if labels.is_empty() || *id == event.token => continue,
                 None => {
                     let version = self.store.read(&event.secret, Which::Version(id)).await;
@@ -113,7 +113,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
                 tracing::warn!(
                     version = id,
                     ?labels,
-                    "no key can be read of this version: none is deleted as left over"
+                    "this version's key cannot be read: no key is deleted as left over"
                 );
             }
             held.insert(id.clone(), document);
@@ -122,10 +122,10 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
     }
 }
 
-/// Whether clients may still use what was replaced at `since`. Without a bound they may until the next rotation.
+/// Whether clients may still use the credential that was replaced at `since`. Without an end they may until the next rotation.
 fn overlaps(overlap: Overlap, since: Option<SystemTime>, now: SystemTime) -> bool {
     match (overlap, since) {
-        // an end that no clock can tell is not reached
+        // a clock never reaches an end that it cannot show
         (Overlap::Bounded(window), Some(since)) => {
             since.checked_add(window).is_none_or(|end| end > now)
         }

@@ -1,8 +1,8 @@
 //! What an environment remembers from one step to the next, to spare a call.
 //!
-//! The labels do not tell finishSecret whether there is an old user to bound, where, and by whom. The steps before
-//! it have read the document that does. An environment that served them keeps it, without its password; one
-//! that did not reads it once more. Nothing depends on it.
+//! The labels do not show finishSecret whether an old user's password must end, on which server, and by which administrator.
+//! The steps before it have read the document that does. An environment that ran them keeps it, without its password; another
+//! environment reads it once more. Nothing depends on this memory.
 
 use std::{
     collections::VecDeque,
@@ -12,28 +12,29 @@ use std::{
 
 use crate::{document::Document, event::RotationEvent};
 
-/// The versions that the last rotations seen here replace, the newest last.
+/// The replaced versions of the last rotations seen here, the newest last.
 #[derive(Debug, Default)]
 pub struct Memory(Mutex<VecDeque<(Key, Replaced)>>);
 
-/// A secret, and the token of one of its rotations: who starts a rotation chooses the token, so that two secrets may have one.
+/// A secret, and the token of one of its rotations. The caller of RotateSecret chooses the token, so two secrets may have the
+/// same one.
 type Key = (String, String);
 
-/// Rotations that take turns in one environment.
+/// How many rotations one environment remembers.
 const KEPT: usize = 32;
 
-/// A version that is replaced.
+/// A replaced version.
 #[derive(Clone, Debug)]
 pub(super) struct Replaced {
     pub(super) document: Arc<Document>,
     /// When it was stored, by the service's clock.
     pub(super) stored: Option<SystemTime>,
-    /// Whether its user, or its key, is to end: it is not the successor's.
+    /// Whether its user, or its key, must end: it is not the successor's.
     pub(super) ends: bool,
 }
 
 impl Memory {
-    /// Keeps what the rotation replaces, once its new version was seen to fit.
+    /// Keeps what the rotation replaces, after a check that the new version fits.
     pub(super) fn keep(
         &self,
         event: &RotationEvent,

@@ -1,8 +1,8 @@
 //! The protocol: four steps, one file each, and two more for operators.
 //!
-//! Every step reads the state that it finds, does what is missing, and says in its [`Outcome`] what it found.
-//! So each may be repeated, may run twice at once, and may be cut off anywhere: the service then begins again
-//! with `createSecret` and the same token.
+//! Every step reads the current state, does what is missing, and reports in its [`Outcome`] what it found. So a step may be
+//! repeated, may run twice at once, and may be cut off anywhere: the service then begins again with `createSecret` and the same
+//! token.
 
 mod create;
 mod finish;
@@ -31,10 +31,10 @@ use crate::{
     store::{SecretStore, StoreError, Version, Versions, Which},
 };
 
-/// How often a step begins whose reads lag.
+/// How often a step begins when its reads lag.
 const READS: usize = 3;
 
-/// Runs a step once more where Secrets Manager's answers do not fit together: nothing was done by then.
+/// Runs a step again when Secrets Manager's answers contradict each other. Nothing has been done by then.
 async fn while_reads_lag(
     mut once: impl AsyncFnMut() -> Result<Outcome, Error>,
 ) -> Result<Outcome, Error> {
@@ -56,15 +56,15 @@ pub enum Outcome {
     AlreadyCreated,
     /// setSecret: the database now accepts the new password.
     Changed {
-        /// Under single user, when the version that this ends was stored, by the service's clock.
+        /// Under single user: when the version that this ends was stored, by the service's clock.
         replaced: Option<SystemTime>,
     },
-    /// setSecret: the same, and the old password of the user whose turn it is was promised for longer.
+    /// setSecret: the same, but the old password of that user was promised for longer.
     ChangedEarly {
         /// Until when, by the database server's clock.
         promised: SystemTime,
     },
-    /// setSecret: the same, but AWSCURRENT did not log in and AWSPREVIOUS was the way in.
+    /// setSecret: the same, but AWSCURRENT did not log in, and AWSPREVIOUS did.
     ChangedByPrevious,
     /// setSecret: an earlier delivery had changed it.
     AlreadyChanged,
@@ -72,19 +72,19 @@ pub enum Outcome {
     LoggedIn,
     /// finishSecret: the new version is AWSCURRENT.
     Promoted {
-        /// Under alternating users, when the version that is no longer current was stored, likewise.
+        /// Under alternating users: when the version that is no longer current was stored, by the service's clock.
         replaced: Option<SystemTime>,
     },
     /// revokeSecret: what came before AWSCURRENT no longer logs in, and its sessions are ended.
     Revoked {
-        /// How many were, and how long a login that had begun may yet end well.
+        /// How many sessions, and how long a login that had begun may still succeed.
         ended: Ended,
     },
-    /// revokeSecret: nothing came before AWSCURRENT that could be ended.
+    /// revokeSecret: no credential before AWSCURRENT could be ended.
     NothingToRevoke,
-    /// rollbackSecret: AWSPREVIOUS is AWSCURRENT again, and logs in without an end.
+    /// rollbackSecret: AWSPREVIOUS is AWSCURRENT again, and its password has no end.
     RolledBack,
-    /// Any step: the token is AWSCURRENT already, this rotation is over.
+    /// Any step: the token is already AWSCURRENT; this rotation is over.
     AlreadyCurrent,
 }
 
@@ -113,13 +113,13 @@ impl Outcome {
 pub struct Rotation<'a, S, T> {
     /// Where the versions are.
     pub store: &'a S,
-    /// Where they log in.
+    /// The system where they log in.
     pub engine: &'a T,
-    /// What a new password has to be like.
+    /// The rules for a new password.
     pub policy: &'a Policy,
     /// Which secrets `masterarn` may name.
     pub administrators: &'a Administrators,
-    /// How long the old one of two users, or of two keys, lives on, where its document does not say.
+    /// How long the old one of two users, or of two keys, stays valid if its document does not say so.
     pub overlap: Overlap,
     /// When the step began.
     pub now: SystemTime,
@@ -132,14 +132,13 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
     ///
     /// # Errors
     ///
-    /// Whatever keeps the step from its end. In no case is a version lost, a label moved, or a password changed
-    /// that is not stored.
+    /// Any error that stops the step. No error loses a version, moves a label, or changes a password that is not stored.
     pub async fn run(
         &self,
         rng: &mut impl TryCryptoRng,
         event: &RotationEvent,
     ) -> Result<Outcome, Error> {
-        // boxed, for a step's future is large, and a thread's stack may be small
+        // boxed: a step's future is large, and a thread's stack may be small
         match event.step {
             Step::Create => Box::pin(self.create(rng, event)).await,
             Step::Set => Box::pin(self.set(event)).await,
@@ -150,7 +149,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         }
     }
 
-    /// The administrator's credential, which stands in a secret of its own.
+    /// The administrator's credential, which has its own secret.
     async fn administrator(&self, secret: &str, rotated: &Document) -> Result<Document, Error> {
         let version = self.store.read(secret, Which::Current).await?;
         let version = version.ok_or_else(|| Error::NoAdministrator {
@@ -169,9 +168,9 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         })
     }
 
-    /// Makes of a read of AWSPENDING what the step needs, and asks for the labels only where it failed.
+    /// Turns a read of AWSPENDING into what the step needs. It reads the labels only if that read failed.
     ///
-    /// A read that names both a version and a stage is the same guard as DescribeSecret, for one call less.
+    /// A read that names both a version and a stage is the same guard as DescribeSecret, and saves a call.
     async fn pending(
         &self,
         event: &RotationEvent,
@@ -196,7 +195,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         }
     }
 
-    /// The document that the token's version holds, if it fits AWSCURRENT's; none if the token is AWSCURRENT by now.
+    /// The document of the token's version, if it fits AWSCURRENT's; `None` if the token is now AWSCURRENT.
     async fn staged(
         &self,
         event: &RotationEvent,
@@ -210,7 +209,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         }
     }
 
-    /// What an operator's step begins with.
+    /// The state that an operator's step begins with.
     async fn resting(&self, event: &RotationEvent) -> Result<Resting, Error> {
         let (versions, version, previous) = tokio::join!(
             self.store.versions(&event.secret),
@@ -230,8 +229,8 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         })
     }
 
-    /// The labels, if nothing is rotated to and these two versions have AWSCURRENT and AWSPREVIOUS still: an operator's step that
-    /// was held up must not act on what has changed since.
+    /// The labels, if no rotation is pending and these two versions still have AWSCURRENT and AWSPREVIOUS: an operator's step
+    /// that was delayed must not act on what has changed since.
     async fn still(
         &self,
         event: &RotationEvent,
@@ -245,7 +244,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         Ok(versions)
     }
 
-    /// The document of the other one of the pair, without its password.
+    /// The document of the other user of the pair, without its password.
     fn of_the_other(&self, document: &Document) -> Document {
         document.with_user(document.next_user(), "".into(), self.overlap(document))
     }
@@ -261,14 +260,14 @@ struct Resting {
     /// AWSCURRENT, and what it holds.
     version: Version,
     current: Document,
-    /// What reading AWSPREVIOUS came to: not every step needs it.
+    /// The result of reading AWSPREVIOUS: not every step needs it.
     previous: Result<Option<Version>, StoreError>,
 }
 
-/// What GetSecretValue by version id and AWSPENDING came to.
+/// The result of GetSecretValue by version id and AWSPENDING.
 enum Pending {
     Staged(Box<Document>),
-    /// The token has become AWSCURRENT, and lost AWSPENDING or will.
+    /// The token has become AWSCURRENT, and has lost AWSPENDING or will lose it.
     AlreadyCurrent,
 }
 
@@ -295,7 +294,7 @@ fn fits(current: &Document, other: Document, which: Which<'_>) -> Result<Documen
     .into())
 }
 
-/// `other` must name the server, role and database that `current` names. Whether it asks for TLS `current` says.
+/// `other` must name the server, role and database that `current` names. Only `current` decides whether to use TLS.
 fn same_server(current: &Document, other: Document, which: Which<'_>) -> Result<Document, Error> {
     match other.differs_from(current) {
         None => Ok(other.with_tls_of(current)),

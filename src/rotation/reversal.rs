@@ -1,8 +1,8 @@
-//! Whether a rotation can be taken back, as far as the documents tell, and why not.
+//! Whether the documents allow a rollback, and why not.
 
 use crate::document::Document;
 
-/// The administrator's secret, where two users take turns.
+/// The administrator's secret, for alternating users.
 pub(super) fn administrator_of(current: &Document) -> Result<&str, Refusal> {
     if current.api().is_some() {
         return Err(Refusal::ApiKey);
@@ -12,7 +12,7 @@ pub(super) fn administrator_of(current: &Document) -> Result<&str, Refusal> {
     administrator.ok_or(Refusal::OneUser)
 }
 
-/// AWSPREVIOUS's document, if it is about the other user: the server knows one password of each.
+/// AWSPREVIOUS's document, if it names the other user: the server knows one password of each user.
 pub(super) fn another_user(current: &Document, previous: Document) -> Result<Document, Refusal> {
     match previous.username() == current.username() {
         false => Ok(previous),
@@ -34,8 +34,8 @@ pub enum Refusal {
     OneUser,
     /// An API key.
     #[error(
-        "nothing was rolled back: keys of an API are not rolled back, for their service decides which ones are good: rotate again \
-         for another key"
+        "nothing was rolled back: keys of an API are not rolled back, because their service decides which ones are valid: \
+         rotate again for another key"
     )]
     ApiKey,
     /// Nothing was replaced.
@@ -46,20 +46,20 @@ pub enum Refusal {
     NoPrevious,
     /// A version was stored by hand.
     #[error(
-        "nothing was rolled back: AWSPREVIOUS is about {user}, as AWSCURRENT is, and a user has one password: if the value of \
+        "nothing was rolled back: AWSPREVIOUS names {user}, as AWSCURRENT does, and a user has one password: if the value of \
          AWSPREVIOUS is the right one, store it with PutSecretValue; or rotate, and the other user is next"
     )]
     SameUser { user: String },
-    /// Its window is over, or it was revoked.
+    /// Its overlap window is over, or it was revoked.
     #[error(
         "nothing was rolled back: the AWSPREVIOUS version does not log in as {user} on {server}, which rejects it: its overlap window is \
          over, or it was revoked: rotate again, which gives {user} a new password"
     )]
     PreviousRejected { user: String, server: String },
-    /// Someone was faster.
+    /// Another operation was faster.
     #[error(
-        "the labels were moved while the rollback was under way, by a rotation, by another rollback or by hand, and this one moved none: \
-         see with rotatectl doctor which version is AWSCURRENT before you roll back again"
+        "a rotation, another rollback or a person moved the labels during the rollback, and this one moved none: see with \
+         rotatectl doctor which version is AWSCURRENT before you roll back again"
     )]
     LabelsMoved,
 }

@@ -1,4 +1,4 @@
-//! revokeSecret: after a leak, end what came before AWSCURRENT now, and not when its bound is reached.
+//! revokeSecret: after a leak, end the credential before AWSCURRENT now, and not at the end of its overlap window.
 //!
 //! An operator invokes it, the service never does. It comes after a rotation: first the new credential, then the end
 //! of the old one, so that nobody is locked out.
@@ -19,7 +19,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             current,
             previous,
         } = self.resting(event).await?;
-        // nothing ends before it is proven that its successor works
+        // nothing ends before its successor is proven to work
         let Login::Accepted(proven) = self.engine.log_in(&current).await? else {
             return Err(Error::CurrentRejected {
                 user: current.username().to_owned(),
@@ -36,7 +36,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
                 let Some(since) = since else {
                     return Ok(Outcome::NothingToRevoke);
                 };
-                // no password is changed, so it does no harm late
+                // this changes no password, so a delay does no harm
                 let wanted = async || Ok::<_, Error>(());
                 self.engine
                     .revoke(proven, Revoked::SessionsBegunBefore(since), wanted)
@@ -61,14 +61,14 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
                 let previous = match previous.username() == current.username() {
                     false => previous,
                     true if current.api().is_some() => return Ok(Outcome::NothingToRevoke),
-                    // AWSCURRENT was stored once more: the other user is still what came before
+                    // AWSCURRENT was stored once more: its predecessor is still the other user
                     true => self.of_the_other(&current),
                 };
                 let revoked = Revoked::Previous {
                     administrator: &administrator,
                     previous: &previous,
                 };
-                // a revocation that was held up must not end what is current again
+                // a delayed revocation must not end what is current again
                 let wanted = async || {
                     let still = self.still(event, &current_version.id, &id).await;
                     still.map(drop)

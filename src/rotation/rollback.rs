@@ -84,10 +84,10 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         Ok(Outcome::RolledBack)
     }
 
-    /// Moves AWSCURRENT back, if the labels are what they were.
+    /// Moves AWSCURRENT back, if the labels have not changed.
     ///
-    /// A finished rotation may have left AWSPENDING on its version. There it would look like a rotation in flight when
-    /// AWSCURRENT is gone, and a late finishSecret would promote the version again. So it is taken off first.
+    /// A finished rotation may have left AWSPENDING on its version. Without AWSCURRENT that would look like a rotation in
+    /// flight, and a late finishSecret would promote the version again. So AWSPENDING is removed first.
     async fn move_back(&self, event: &RotationEvent, places: &Places) -> Result<Promotion, Error> {
         let (to, from) = (&places.previous, &places.current);
         let is =
@@ -95,7 +95,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         let pending = Which::Pending("");
         if is(&self.unmoved(event, places).await?, pending, from) {
             match self.store.unstage(&event.secret, from).await {
-                // a rotation has begun; or it is off, and the first answer was lost
+                // a rotation has begun; or AWSPENDING is already removed, and the first answer was lost
                 Err(refused @ StoreError::Refused { .. }) => {
                     if is(&self.unmoved(event, places).await?, pending, from) {
                         return Err(refused.into());
@@ -117,10 +117,11 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         }
     }
 
-    /// The labels, if they are what they were when the rollback began. It is asked while nobody else can change the credential.
+    /// The labels, if they have not changed since the rollback began. They are read while nobody else can change the
+    /// credential.
     async fn unmoved(&self, event: &RotationEvent, places: &Places) -> Result<Versions, Error> {
         match self.still(event, &places.current, &places.previous).await {
-            // not to be begun again by itself: another rollback would be undone
+            // no automatic retry: it could undo another rollback
             Err(Error::Refused(versions::Refusal::Lagging)) => Err(Refusal::LabelsMoved.into()),
             still => still,
         }

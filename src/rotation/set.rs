@@ -14,7 +14,7 @@ use crate::{
 impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
     pub(super) async fn set(&self, event: &RotationEvent) -> Result<Outcome, Error> {
         let Some(current_version) = self.store.read(&event.secret, Which::Current).await? else {
-            // the service has one answer for a secret without AWSCURRENT and for no secret at all
+            // the service gives one answer for a secret without AWSCURRENT and for a missing secret
             versions::standing(&self.store.versions(&event.secret).await?, &event.token)?;
             return Err(versions::Refusal::NoCurrentVersion.into());
         };
@@ -27,8 +27,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             self.proven(event, &current, current_version.created, &found)
                 .await
         };
-        // read last, while nobody else can change the credential: a delivery that was held up finds that its token is staged
-        // no longer
+        // read last, while nobody else can change the credential: a delayed delivery finds that its token is no longer staged
         let wanted = async || {
             let staged = self.staged(event, &current).await?;
             if staged.is_none() {
@@ -37,14 +36,14 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             Ok::<_, Error>(staged)
         };
         let promised = self.engine.change(&current, proven, wanted).await?;
-        // a rollback keeps the password, so only here a promise is broken
+        // a rollback keeps the password, so a promise is broken only here
         if let Some(promised) = promised {
             tracing::warn!(
                 kind = "PromiseBroken",
                 user = current.next_user(),
                 until = %humantime::format_rfc3339_seconds(promised),
-                "the old password of the user whose turn it is was to live longer, and was replaced: an application that still uses it has \
-                 to read the secret again; let the schedule be longer than the overlap"
+                "an old password was replaced before its promised end: an application that still uses it must read the \
+                 secret again; make the schedule longer than the overlap"
             );
         }
         self.memory.keep(event, &current, current_version.created);
@@ -54,7 +53,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         })
     }
 
-    /// The way in, and what setSecret will have found if the change is made; none if there is nothing to change.
+    /// The session for the change, and the outcome that the change will have; `None` if there is nothing to change.
     ///
     /// The administrator's credential is read, and sent to the server, only after one of the secret's own has logged in there.
     async fn proven(
@@ -64,7 +63,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         stored: Option<SystemTime>,
         found: &Cell<Outcome>,
     ) -> Result<Option<Proven<T::Session>>, Error> {
-        // AWSCURRENT first: in a rotation that goes right it logs in, and no login is rejected
+        // AWSCURRENT first: in a usual rotation it logs in, and the server rejects no login
         let session = match self.engine.log_in(current).await? {
             Login::Accepted(session) => {
                 let replaced = stored.filter(|_| !current.takes_turns());
@@ -94,7 +93,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         }))
     }
 
-    /// The way in when somebody rolled the database back, or the labels: the version before AWSCURRENT.
+    /// Logs in with AWSPREVIOUS, for when someone set back the database or the labels.
     async fn by_previous(
         &self,
         event: &RotationEvent,
@@ -106,7 +105,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         };
         let previous = self.store.read(&event.secret, Which::Previous).await?;
         let previous = document::<T>(&previous.ok_or_else(no_version_logs_in)?, Which::Previous)?;
-        // the administrator gives its pair of roles a password, so it must be of that pair
+        // the administrator sets passwords of its pair of roles, so the version must name that pair
         let previous = fits(current, previous, Which::Previous)?;
         match self.engine.log_in(&previous).await? {
             Login::Accepted(session) => Ok(session),

@@ -25,13 +25,13 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             let current = current.ok_or(versions::Refusal::NoCurrentVersion)?;
             document::<T>(&current, Which::Current)
         };
-        // before anything is sent: who may write the secret may have staged another server
+        // before anything is sent: anyone who can write the secret may have staged another server
         let current = match self.memory.replaced_by(event) {
             Some(replaced) => replaced.document,
             None => Arc::new(read().await?),
         };
         let staged = fits(&current, *staged, which)?;
-        // what is remembered has no password
+        // the remembered document has no password
         let proof = self.engine.prove(&staged, &event.token, read);
         match proof.await? {
             Login::Accepted(()) => Ok(Outcome::LoggedIn),

@@ -2,7 +2,7 @@
 
 use crate::store::{Versions, Which};
 
-/// Where a token stands.
+/// The state of a token.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Standing<'a> {
     /// Its rotation is under way; `current` is the version that it will replace.
@@ -10,11 +10,11 @@ pub enum Standing<'a> {
         /// The version with AWSCURRENT.
         current: &'a str,
     },
-    /// Its rotation is over, whether AWSPENDING still hangs on it or not: both end states are legal.
+    /// Its rotation is over, with or without AWSPENDING on it: both end states are legal.
     Current,
 }
 
-/// Tells where `token` stands.
+/// Finds the state of `token`.
 ///
 /// # Errors
 ///
@@ -45,18 +45,18 @@ pub fn labelled<'a>(versions: &'a Versions, which: Which<'_>) -> Option<&'a str>
     found.map(|(id, _)| id.as_str())
 }
 
-/// Whether nobody has given a version a label of their own.
+/// Whether all labels are the service's own, and none was made by people.
 pub fn are_the_services_own(versions: &Versions) -> bool {
     let own = [Which::Current, Which::Previous, Which::Pending("")].map(Which::label);
     let mut labels = versions.labels.values().flatten();
     labels.all(|label| own.contains(&label.as_str()))
 }
 
-/// Whether a value is of the version that has this label. A read may lag behind the last change.
+/// Whether a value belongs to the version with this label. A read may lag behind the last change.
 ///
 /// # Errors
 ///
-/// [`Refusal::Lagging`] if it is another version's.
+/// [`Refusal::Lagging`] if it belongs to another version.
 pub fn up_to_date(versions: &Versions, which: Which<'_>, id: &str) -> Result<(), Refusal> {
     match labelled(versions, which) {
         Some(labelled) if labelled != id => Err(Refusal::Lagging),
@@ -64,7 +64,7 @@ pub fn up_to_date(versions: &Versions, which: Which<'_>, id: &str) -> Result<(),
     }
 }
 
-/// Whether nothing is being rotated to: AWSPENDING is nowhere, or on AWSCURRENT.
+/// Whether no rotation is pending: no version has AWSPENDING, or AWSCURRENT has it.
 ///
 /// # Errors
 ///
@@ -84,7 +84,7 @@ pub fn at_rest(versions: &Versions) -> Result<(), Refusal> {
 /// Why a rotation must not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Somebody invoked the function for a secret without rotation.
+    /// Someone invoked the function for a secret without rotation.
     #[error(
         "the secret is not enabled for rotation: configure it with RotateSecret and this function's ARN"
     )]
@@ -97,23 +97,23 @@ pub enum Refusal {
     UnknownToken,
     /// The token is a version, but not AWSPENDING: a newer write has abandoned this rotation.
     #[error(
-        "the token is not staged as AWSPENDING, so this rotation was abandoned, by a PutSecretValue in the \
-         middle of it as a rule: rotate again"
+        "the token is not staged as AWSPENDING, so this rotation was abandoned, usually because of a PutSecretValue in the \
+         middle of it: rotate again"
     )]
     TokenNotStaged,
-    /// Something is being rotated to.
+    /// A rotation is pending.
     #[error(
-        "a rotation is in flight (AWSPENDING is not on AWSCURRENT), and what it needs may be what is to be \
-         touched: let it end (rotatectl doctor tells what keeps it from that), then invoke the step again"
+        "a rotation is in flight (AWSPENDING is not on AWSCURRENT), and this step could touch what it needs: let it end \
+         (rotatectl doctor shows what holds it up), then invoke the step again"
     )]
     RotationInFlight,
-    /// A value is not of the version that has its label.
+    /// A value belongs to another version than its label.
     #[error(
-        "Secrets Manager names a version and answers with the value of another one, which has happened for a moment after \
-         a change: nothing was done; a rotation begins again by itself, a step that an operator sent has to be invoked again"
+        "Secrets Manager names a version and answers with the value of another one, which can happen for a moment after a \
+         change: nothing was done; a rotation begins again by itself, a step that an operator sent must be invoked again"
     )]
     Lagging,
-    /// There is nothing to rotate from.
+    /// No version is current.
     #[error(
         "no version of the secret is AWSCURRENT: store the credential with PutSecretValue and rotate again"
     )]
@@ -149,7 +149,7 @@ mod tests {
                 Ok(Standing::Pending { current: "old" }),
             ),
             (
-                "labels of one's own and older versions do not matter",
+                "labels that people made, and older versions, do not matter",
                 true,
                 &[
                     ("a", &["AWSPREVIOUS"]),
@@ -174,13 +174,13 @@ mod tests {
                 Ok(Standing::Current),
             ),
             (
-                "without rotation nothing goes on",
+                "a secret without rotation is refused",
                 false,
                 &[("old", &["AWSCURRENT"]), ("token", &["AWSPENDING"])],
                 Err(Refusal::RotationNotEnabled),
             ),
             (
-                "a token out of nowhere",
+                "a token that is no version",
                 true,
                 &[("old", &["AWSCURRENT"])],
                 Err(Refusal::UnknownToken),
@@ -202,7 +202,7 @@ mod tests {
                 Err(Refusal::TokenNotStaged),
             ),
             (
-                "nothing is AWSCURRENT",
+                "no version is AWSCURRENT",
                 true,
                 &[("token", &["AWSPENDING"])],
                 Err(Refusal::NoCurrentVersion),

@@ -1,7 +1,7 @@
 //! `ADMINISTRATOR_SECRETS`: which secrets `masterarn` may name.
 //!
-//! The function may read every secret that it rotates, so who writes one could name another application's as the administrator's. What
-//! the function's operator lists here its writers cannot change.
+//! The function may read every secret that it rotates, so anyone who can write one could name another application's secret as
+//! the administrator's. A writer cannot change this list; only the function's operator can.
 
 use std::str::FromStr;
 
@@ -14,10 +14,12 @@ use crate::document::Document;
 pub struct Administrators(Vec<WildMatch>);
 
 impl Administrators {
-    /// Whether the secret with this ARN, as Secrets Manager answered it, may be the one of a rotated document.
+    /// Whether the secret with this ARN, as Secrets Manager returned it, may be the administrator's secret of a rotated
+    /// document.
     ///
-    /// Where none are listed, a server's may be any that the function may read: its credential goes nowhere but where the rotated one
-    /// has logged in. A service's has to be listed: its key goes wherever the rotated document says.
+    /// Without a list, a server's administrator may be any secret that the function may read: its credential goes only where
+    /// the rotated one has logged in. A service's administrator must be listed: its key goes wherever the rotated document
+    /// says.
     pub fn admit(&self, arn: &str, rotated: &Document) -> bool {
         match self.0.is_empty() {
             true => rotated.api().is_none(),
@@ -54,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_listed_may_be_named_and_where_nothing_is_a_services_may_not() {
+    fn a_listed_administrator_is_admitted_and_a_services_only_if_it_is_listed() {
         let (login, key) = (document("postgres"), document("http-api-key"));
         let prefix = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:";
         for (listed, admits_login, admits_key) in [

@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::document::address;
 
-/// One host, and one port of it.
+/// One host, and one of its ports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedHost {
     host: String,
@@ -15,12 +15,12 @@ pub struct AllowedHost {
 }
 
 impl AllowedHost {
-    /// Whether this address leads there.
+    /// Whether this URL has this host and port.
     pub fn admits(&self, url: &Url) -> bool {
         url.host_str() == Some(&self.host) && url.port_or_known_default() == Some(self.port)
     }
 
-    /// Whether it may be at an address that is not public: marked with `private:`.
+    /// Whether its address may be one that is not public: marked with `private:`.
     pub fn is_private(&self) -> bool {
         self.private
     }
@@ -29,7 +29,7 @@ impl AllowedHost {
 impl FromStr for AllowedHost {
     type Err = ();
 
-    /// Reads `host` or `host:port`, with `private:` before it or not; the port is 443 if none is given.
+    /// Reads `host` or `host:port`, with or without `private:` before it; the port is 443 by default.
     fn from_str(text: &str) -> Result<Self, ()> {
         let text = text.trim();
         let (private, server) = match text.strip_prefix("private:") {

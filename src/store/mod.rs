@@ -10,24 +10,23 @@ pub use secrets_manager::SecretsManager;
 
 /// The store of one account's secrets, as a rotation needs it.
 ///
-/// What every implementation owes: absent is `None` only when the service said so, everything else that keeps
-/// an answer away is an error; a write that the caller never heard of may have happened; nothing is retried
-/// under another token.
+/// The duties of every implementation: absent is `None` only when the service said so, and every other missing answer is an
+/// error; a write whose answer was lost may have happened; nothing is retried under another token.
 #[expect(
     async_fn_in_trait,
     reason = "used through generics only, on one thread"
 )]
 pub trait SecretStore {
-    /// Which versions there are, and their staging labels.
+    /// The secret's versions, and their staging labels.
     async fn versions(&self, secret: &str) -> Result<Versions, StoreError>;
 
-    /// One version's value, or `None` if the service says that there is no such version, or none with a value.
+    /// One version's value, or `None` if the service says that no such version exists, or that it has no value.
     async fn read(&self, secret: &str, which: Which<'_>) -> Result<Option<Version>, StoreError>;
 
     /// Stores the document as the version `token`, under AWSPENDING alone, in the form that AWSCURRENT has.
     ///
-    /// A version has one value for ever: if `token` has another one, nothing is written and
-    /// [`Written::Conflict`] says so.
+    /// A version has one value forever: if `token` has another one, nothing is written, and the result is
+    /// [`Written::Conflict`].
     async fn write_pending(
         &self,
         secret: &str,
@@ -37,14 +36,14 @@ pub trait SecretStore {
         form: Form,
     ) -> Result<Written, StoreError>;
 
-    /// Moves AWSCURRENT from the version `from` to `token`; refused by the service if `from` has it no longer.
+    /// Moves AWSCURRENT from the version `from` to `token`. The service refuses if `from` no longer has it.
     async fn promote(&self, secret: &str, token: &str, from: &str) -> Result<(), StoreError>;
 
-    /// Takes AWSPENDING off the version `token`; refused by the service if it has it no longer.
+    /// Removes AWSPENDING from the version `token`. The service refuses if the version no longer has it.
     async fn unstage(&self, secret: &str, token: &str) -> Result<(), StoreError>;
 }
 
-/// What DescribeSecret tells of a secret's versions.
+/// What DescribeSecret reports of a secret's versions.
 #[derive(Clone, Debug, Default)]
 pub struct Versions {
     /// Whether rotation is configured.
@@ -55,14 +54,14 @@ pub struct Versions {
     pub labels: BTreeMap<String, Vec<String>>,
 }
 
-/// When a secret rotates, as ListSecrets tells it.
+/// When a secret rotates, according to ListSecrets.
 #[derive(Clone, Debug)]
 pub struct Scheduled {
     /// The secret's name.
     pub name: String,
-    /// When it last rotated, or was made if it never did, by the service's clock.
+    /// When it last rotated, or was created if it never did, by the service's clock.
     pub since: Option<SystemTime>,
-    /// Until when it has to rotate next; none where there is no schedule.
+    /// Until when it must rotate next; `None` without a schedule.
     pub next: Option<SystemTime>,
 }
 
@@ -75,12 +74,12 @@ pub enum Which<'a> {
     Previous,
     /// The one with this id, which must have AWSPENDING too.
     Pending(&'a str),
-    /// The one with this id, whatever its labels are.
+    /// The one with this id, regardless of its labels.
     Version(&'a str),
 }
 
 impl Which<'_> {
-    /// The staging label; for a version without one, what it is called in messages.
+    /// The staging label; for a version without one, its name in messages.
     pub fn label(self) -> &'static str {
         match self {
             Self::Current => "AWSCURRENT",
@@ -94,7 +93,7 @@ impl Which<'_> {
 /// A version's value.
 #[derive(Debug)]
 pub struct Version {
-    /// The secret's ARN, as the store has it, however it was named.
+    /// The secret's ARN in the store, regardless of how the caller named the secret.
     pub secret: String,
     /// The version's id.
     pub id: String,
@@ -106,7 +105,7 @@ pub struct Version {
     pub created: Option<SystemTime>,
 }
 
-/// The two fields that a value can stand in.
+/// The two fields that can hold a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// `SecretString`.
@@ -115,12 +114,12 @@ pub enum Form {
     Binary,
 }
 
-/// What came of a write.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
     /// The document is stored.
     Stored,
-    /// The token already has another document; it was left as it is.
+    /// The token already has another document, which stays unchanged.
     Conflict,
 }
 
@@ -131,9 +130,9 @@ pub enum StoreError {
     /// The secret does not exist.
     #[error("{operation}: Secrets Manager has no such secret: check its ARN and the region")]
     NoSuchSecret { operation: &'static str },
-    /// A version's value is no text.
+    /// A version's value is not text.
     #[error(
-        "the {label} version holds SecretBinary that is no text in UTF-8: store the JSON document as SecretString and rotate again"
+        "the {label} version holds SecretBinary that is not UTF-8 text: store the JSON document as SecretString and rotate again"
     )]
     Binary { label: &'static str },
     /// IAM or a resource policy refuses the call.
@@ -147,8 +146,8 @@ pub enum StoreError {
     },
     /// Too many requests.
     #[error(
-        "{operation}: throttled ({message}): nothing was changed, and it is tried again: a rotation by Secrets Manager, an age check by its \
-         schedule"
+        "{operation}: throttled ({message}): nothing was changed; Secrets Manager retries a rotation, and the schedule \
+         retries an age check"
     )]
     Throttled {
         operation: &'static str,
@@ -174,7 +173,7 @@ pub enum StoreError {
     },
 }
 
-/// On what the permission for an operation is needed.
+/// The resource for which an operation needs permission.
 fn needed(operation: &str) -> &'static str {
     match operation {
         "ListSecrets" => "on * (it knows no resource)",

@@ -26,10 +26,10 @@ use super::{Form, Scheduled, SecretStore, StoreError, Version, Versions, Which, 
 
 /// Amazon's own roots, to which every AWS endpoint's certificate chains.
 ///
-/// Loading the machine's hundred roots instead would be most of the function's start (11 ms against 2).
+/// Loading the machine's hundred roots instead would be most of the function's start (11 ms instead of 2 ms).
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-root-cas.pem");
 
-/// A call that takes longer than this is given up, and tried again while the step's deadline allows.
+/// A call that takes longer is given up, and retried while the step's deadline allows.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
 /// Secrets Manager in the function's region and account.
@@ -40,13 +40,13 @@ pub struct SecretsManager {
 }
 
 impl SecretsManager {
-    /// Sets the client up, with credentials and region from the environment. Nothing is connected yet.
+    /// Sets up the client, with credentials and region from the environment. It does not connect yet.
     ///
-    /// `endpoint` and `roots` (PEM) take the place of the region's usual address and of Amazon's roots.
+    /// `endpoint` and `roots` (PEM) replace the region's usual address and Amazon's roots.
     ///
     /// # Errors
     ///
-    /// There can be no TLS with these roots.
+    /// TLS is not possible with these roots.
     pub async fn from_env(
         endpoint: Option<&str>,
         roots: Option<Vec<u8>>,
@@ -88,13 +88,13 @@ impl SecretsManager {
         })
     }
 
-    /// The secrets that this function rotates, whatever version or alias of it each of them names.
+    /// The secrets that this function rotates, regardless of the version or alias of it that each of them names.
     ///
-    /// No part of [`SecretStore`]: a rotation has no use for it.
+    /// Not part of [`SecretStore`]: a rotation does not need it.
     ///
     /// # Errors
     ///
-    /// The service did not answer for every page: some of the secrets are no answer.
+    /// The service did not answer for every page: a part of the secrets is no answer.
     pub async fn rotated_by(&self, function: &str) -> Result<Vec<Scheduled>, StoreError> {
         let time = |date: &DateTime| SystemTime::try_from(*date).ok();
         let request = self.client.list_secrets().max_results(100);
@@ -121,7 +121,7 @@ impl SecretsManager {
         Ok(rotated)
     }
 
-    /// To another version, or to none.
+    /// Moves a label to another version, or removes it.
     async fn move_label(
         &self,
         secret: &str,
@@ -141,7 +141,7 @@ impl SecretsManager {
             .map_err(|error| classify("UpdateSecretVersionStage", error))
     }
 
-    /// How many requests were sent since this was last asked, retries included.
+    /// The number of requests since the last call of this method, retries included.
     pub fn take_calls(&self) -> u32 {
         self.sent.0.swap(0, Ordering::Relaxed)
     }
@@ -179,7 +179,7 @@ impl SecretStore for SecretsManager {
         let value = match request.send().await {
             Ok(value) => value,
             Err(error) => match classify("GetSecretValue", error) {
-                // for a secret that does not exist at all too: DescribeSecret tells the two apart
+                // also for a secret that does not exist: DescribeSecret distinguishes the two
                 StoreError::NoSuchSecret { .. } => return Ok(None),
                 error => return Err(error),
             },
@@ -224,7 +224,7 @@ impl SecretStore for SecretsManager {
             .client_request_token(token)
             .set_secret_string((form == Form::Text).then(|| text.to_owned()))
             .set_secret_binary((form == Form::Binary).then(|| Blob::new(text)))
-            // without it the service would make this version AWSCURRENT at once
+            // without this label the service would make the version AWSCURRENT at once
             .version_stages(Which::Pending(token).label())
             .set_rotation_token(rotation_token.map(|token| token.expose_secret().to_owned()))
             .send()
@@ -255,7 +255,7 @@ fn unqualified(arn: &str) -> &str {
     }
 }
 
-/// Sorts the SDK's error by what an operator does about it.
+/// Sorts the SDK's error by what an operator must do about it.
 fn classify<E>(operation: &'static str, error: SdkError<E>) -> StoreError
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
@@ -282,7 +282,7 @@ where
     }
 }
 
-/// Counts requests where they leave, so that retries count.
+/// Counts requests as they are sent, so that retries count.
 #[derive(Clone, Debug, Default)]
 struct Sent(Arc<AtomicU32>);
 

@@ -70,7 +70,7 @@ async fn a_wrong_pointer_leaves_no_key_behind_whatever_it_points_to() {
             "id",
             "/name",
             "KeyIdUnusable",
-            "is not the one that list tells of it",
+            "is not the one that list shows for it",
         ),
     ] {
         let world = roomy("1h").await;
@@ -116,7 +116,9 @@ async fn with_an_idempotency_key_a_wrong_pointer_leaves_the_one_key_that_the_cur
             let error = failure(&world, world.api_key(), "createSecret").await;
             assert_eq!(error.error_type, "AnswerUnreadable", "{error}");
             assert!(
-                error.error_message.contains("the same token gets again"),
+                error
+                    .error_message
+                    .contains("is returned again for the same token"),
                 "{error}"
             );
         }

@@ -77,7 +77,7 @@ async fn a_superuser_who_can_be_rotated_is_warned_of() {
     for (secret, user) in [(single, role), (pair, base)] {
         let said = warnings(&rotate(&world, secret).await, "RoleIsSuperuser");
         assert!(
-            said[0].contains(&format!("{user} is a superuser: who reads")),
+            said[0].contains(&format!("{user} is a superuser: anyone who reads")),
             "{said:?}"
         );
         execute(&world, &cure(&said[0])).await;

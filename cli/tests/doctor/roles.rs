@@ -153,7 +153,7 @@ async fn a_superuser_is_warned_of() {
     execute(&world, &format!("ALTER ROLE {role} SUPERUSER")).await;
     let said = doctor(&world, &[secret], "").await;
     said.assert_warns(&["roles"]);
-    let what = format!("{role} is a superuser: who reads its secret has the whole server");
+    let what = format!("{role} is a superuser: anyone who reads its secret has the whole server");
     assert!(said.stdout.contains(&what), "{}", said.stdout);
 }
 

@@ -1,7 +1,7 @@
-//! `cargo bench`: a hit on one thread and on two at once, then what happens when there is nothing to hit, and a table.
+//! `cargo bench`: a hit on one thread and on two at once, then the case without a usable credential, and a table.
 //!
-//! A read and its end are two locked instructions of the processor (arc-swap's: a reader says what it reads, and that
-//! it has done). That is what a hit costs. A `Reader` does without, for it holds on to what it last read.
+//! A read and its end are two locked instructions of the processor (arc-swap's: a reader announces what it reads, and that it
+//! has finished). That is what a hit costs. A `Reader` avoids both, because it keeps what it last read.
 
 use std::{
     cell::Cell,
@@ -24,7 +24,7 @@ use secrecy::ExposeSecret;
 use tokio::runtime::{Builder, Runtime};
 
 const CALLERS: usize = 1000;
-/// Short, so that some rounds have the machine for themselves.
+/// Short, so that some rounds have the machine to themselves.
 const ROUND: usize = 20_000;
 const READS_WHILE_HANGING: usize = 1_000_000;
 
@@ -105,13 +105,13 @@ fn main() -> ExitCode {
         our_allocations == 0.0,
     ));
     table.add_row(counted(
-        "fetches for 1,000 who find nothing usable",
+        "fetches for 1,000 callers without a usable credential",
         alone(fetches.to_string()),
         "1",
         fetches == 1,
     ));
     table.add_row(counted(
-        "who had to wait while a refresh hung",
+        "callers that had to wait while a refresh hung",
         alone(format!("{waited} of {READS_WHILE_HANGING}")),
         "0",
         waited == 0,
@@ -128,7 +128,7 @@ fn main() -> ExitCode {
         }
     }
     println!("{table}");
-    // times are the machine's too; these are not
+    // times depend on the machine too; these do not
     match our_allocations == 0.0 && fetches == 1 && waited == 0 {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
@@ -142,8 +142,8 @@ fn said(met: bool) -> &'static str {
     }
 }
 
-/// The best round in nanoseconds a hit, on each of so many threads: whatever else the machine does makes a round
-/// slower, and nothing makes it faster. Criterion itself prints the mean.
+/// The best round in nanoseconds per hit, on each of so many threads: other work of the machine makes a round slower, and
+/// nothing makes it faster. Criterion itself prints the mean.
 fn measure(
     criterion: &mut Criterion,
     name: &str,
@@ -180,7 +180,7 @@ fn on_threads(
     let all_rounds = || -> Vec<Span> {
         let round = |(number, times): (usize, &u64)| {
             ready.fetch_add(1, Ordering::SeqCst);
-            // nobody sleeps, for waking takes as long as a round
+            // no thread sleeps, because waking takes as long as a round
             while ready.load(Ordering::SeqCst) < (number + 1) * threads {
                 spin_loop();
             }
@@ -243,7 +243,7 @@ fn our_passwords(secret: &RotatingSecret, times: u64) -> Span {
     (began, Instant::now())
 }
 
-/// On a runtime of the thread's own, which is entered once.
+/// On the thread's own runtime, which is entered once.
 fn their_hits<F: Future<Output = ()>>(hit: impl Fn() -> F, times: u64) -> Span {
     let runtime = Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(async {
@@ -255,7 +255,7 @@ fn their_hits<F: Future<Output = ()>>(hit: impl Fn() -> F, times: u64) -> Span {
     })
 }
 
-/// Of ours and of theirs, from the process that counts.
+/// Allocations per hit, ours and theirs, from the process that counts them.
 fn allocations() -> [f64; 2] {
     let counted = Command::new(env!("CARGO_BIN_EXE_allocations"))
         .output()
@@ -265,7 +265,7 @@ fn allocations() -> [f64; 2] {
     [ours, theirs].map(|number| number.parse().expect("a number"))
 }
 
-/// How often the store is asked when a thousand callers find that there is no version to use.
+/// How often the store is asked when a thousand callers find no usable version.
 async fn fetches_for_all(secret: &RotatingSecret, store: &Store) -> usize {
     let before = store.asked();
     let version = secret.current().expect("it is there").version().to_owned();
@@ -296,7 +296,7 @@ async fn fetches_for_all(secret: &RotatingSecret, store: &Store) -> usize {
     store.asked() - before
 }
 
-/// How many did not get the credential at once, and how long the slowest took, while the store is asked and hangs.
+/// How many callers did not get the credential at once, and how long the slowest took, while a request to the store hangs.
 async fn while_a_refresh_hangs(secret: &RotatingSecret, store: &Store) -> (usize, Duration) {
     let before = store.asked();
     store.hang(true);

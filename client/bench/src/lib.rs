@@ -29,7 +29,7 @@ pub const SECRET: &str = "orders/db";
 const VERSION: &str = "00000000-0000-4000-8000-000000000001";
 const DOCUMENT: &str = r#"{"engine":"postgres","host":"db.example.com","port":5432,"username":"orders","password":"an-example-of-a-password-in-32-ch","dbname":"shop"}"#;
 
-/// A store that counts what it is asked, and answers only while it is not told to hang.
+/// A store that counts its requests, and answers unless it must hang.
 #[derive(Clone)]
 pub struct Store {
     asked: Arc<AtomicUsize>,
@@ -37,7 +37,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// One that answers.
+    /// A store that answers.
     #[expect(
         clippy::new_without_default,
         reason = "there is one, and it is made here"
@@ -54,7 +54,7 @@ impl Store {
         self.asked.load(Ordering::SeqCst)
     }
 
-    /// Whether it keeps its answers to itself.
+    /// Makes it hang, or answer again.
     pub fn hang(&self, hanging: bool) {
         self.hanging.send_replace(hanging);
     }
@@ -69,13 +69,13 @@ impl SecretProvider for Store {
     }
 }
 
-/// Ours, with its first version.
+/// Our cache, with its first version.
 pub async fn ours(store: Store) -> RotatingSecret {
     let builder = RotatingSecret::builder(SECRET).fetch_timeout(Duration::from_secs(60));
     builder.build(store).await.expect("the store answers")
 }
 
-/// Theirs, asked once.
+/// Their cache, asked once.
 pub async fn theirs() -> SecretsManagerCachingClient {
     let answer = format!(
         r#"{{"ARN":"arn:aws:secretsmanager:us-east-1:123456789012:secret:orders/db-AbCdEf","Name":{SECRET:?},"VersionId":{VERSION:?},"SecretString":{DOCUMENT:?},"VersionStages":["AWSCURRENT"],"CreatedDate":1.7e9}}"#
@@ -95,13 +95,13 @@ pub async fn theirs() -> SecretsManagerCachingClient {
     client
 }
 
-/// One read of theirs.
+/// One read of their cache.
 pub async fn hit(client: &SecretsManagerCachingClient) {
     let value = client.get_secret_value(SECRET, None, None, false).await;
     black_box(value.expect("it is in the cache"));
 }
 
-/// One read of theirs, of which the password is used: what it caches is the document's text.
+/// One read of their cache that uses the password: it caches the document's text.
 pub async fn password(client: &SecretsManagerCachingClient) {
     #[derive(Deserialize)]
     struct Document {

@@ -1,4 +1,4 @@
-//! [deadpool-postgres](https://docs.rs/deadpool-postgres): its connections, from the pool of the version in force.
+//! [deadpool-postgres](https://docs.rs/deadpool-postgres): its connections, from the pool of the current version.
 //!
 //! ```no_run
 //! # async fn example(secret: rotating_secret::RotatingSecret, tls: tokio_postgres_rustls::MakeRustlsConnect) -> Result<(), Box<dyn std::error::Error>> {
@@ -26,7 +26,7 @@ use tokio_postgres::{Client, Config};
 use super::{
     ANSWERS_WITHIN, Settings,
     following::{Driver, Following, Holds},
-    with_token_in_force,
+    with_current_token,
 };
 use crate::{
     Credential, LogInError, RotatingSecret,
@@ -37,14 +37,14 @@ use crate::{
 /// Why there is no pool, or no connection.
 pub type Error = LogInError<Failure>;
 
-/// What a pool of one version says.
+/// An error of one version's pool.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
     /// A connection was not made.
     #[error(transparent)]
     NotConnected(Box<Refusal>),
-    /// deadpool's own: a time limit, a hook, a pool that is closed.
+    /// deadpool's own error: a time limit, a hook, a closed pool.
     #[error(transparent)]
     Pool(PoolError),
     /// `configure` asks for something impossible.
@@ -64,13 +64,13 @@ pub struct Pool(Arc<Following<Inner>>);
 
 /// A pool of the secret's connections; `configure` sets up each version's.
 ///
-/// What is idle is asked before it is given ([`RecyclingMethod::Verified`]): a process that was frozen finds sessions
+/// An idle connection is checked before it is returned ([`RecyclingMethod::Verified`]): after a freeze a process holds sessions
 /// that the server has ended.
 ///
 /// # Errors
 ///
-/// There is no credential now, or it is not one to log in with; `configure` asks for something impossible; or this is
-/// called outside of a tokio runtime. No connection is made yet.
+/// There is no credential now, or it is not a login; `configure` asks for something impossible; or the caller is outside of a
+/// tokio runtime. It makes no connection yet.
 pub fn pool<T: Tls>(
     secret: &RotatingSecret,
     tls: T,
@@ -83,8 +83,8 @@ pub fn pool<T: Tls>(
     pool_with(secret, Config::new(), tls, verified, settings, configure)
 }
 
-/// The same with settings of the caller's: `config` for what the secret has not (`application_name`, `options`, keepalives,
-/// `target_session_attrs`), and how connections are recycled.
+/// The same with the caller's own settings: `config` for what the secret does not have (`application_name`, `options`,
+/// keepalives, `target_session_attrs`), and how connections are recycled.
 ///
 /// # Errors
 ///
@@ -133,22 +133,23 @@ pub fn pool_with<T: Tls>(
 }
 
 impl Pool {
-    /// A connection, as deadpool's own `get` has it. Without a limit of yours for `create`, a login fails after three times
-    /// `connect_timeout`; without one for `recycle`, an idle connection that does not answer is given up after five seconds.
+    /// A connection, as from deadpool's own `get`. Unless you set a limit for `create`, a login fails after three times
+    /// `connect_timeout`; unless you set one for `recycle`, an idle connection that does not answer is given up after five
+    /// seconds.
     ///
     /// # Errors
     ///
-    /// There is no credential, no connection, none within deadpool's time limits, or the server rejected all versions.
+    /// There is no credential, no connection, or none within deadpool's time limits; or the server rejected all versions.
     pub async fn get(&self) -> Result<Object, Error> {
         self.0.get().await
     }
 
-    /// deadpool's pool of the version in force: another one after each change.
+    /// deadpool's pool of the current version: another one after each change.
     pub fn inner(&self) -> deadpool_postgres::Pool {
         self.0.serving().pool.pool.clone()
     }
 
-    /// How many connections it has of the version that serves.
+    /// How many connections the serving pool has.
     pub fn size(&self) -> usize {
         self.0.serving().pool.holds().all
     }
@@ -158,7 +159,7 @@ impl Pool {
         self.0.serving().pool.holds().idle
     }
 
-    /// Closes what is idle, and what is in use when it comes back. It gives no connection any more.
+    /// Closes idle connections, and those in use when they come back. The pool returns no connection any more.
     pub fn close(&self) {
         self.0.close();
     }
@@ -176,11 +177,11 @@ impl<T: Tls> Connect for Logins<T> {
         &self,
         config: &Config,
     ) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
-        let config = with_token_in_force(config, &self.secret, &self.version);
+        let config = with_current_token(config, &self.secret, &self.version);
         let tls = self.tls.clone();
         Box::pin(async move {
             let (client, connection) = config.connect(tls).await?;
-            // its end is the client's: a statement that waits has the error
+            // the client reports its end: a waiting statement gets the error
             let driven = tokio::spawn(async move {
                 let _ = connection.await;
             });

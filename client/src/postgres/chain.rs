@@ -1,4 +1,4 @@
-//! libpq's `verify-ca`: who signed the server's certificate counts, and not the name in it.
+//! libpq's `verify-ca`: the signature on the server's certificate counts, and not the name in it.
 
 use rustls::{
     DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
@@ -11,7 +11,7 @@ use rustls::{
     server::ParsedCertificate,
 };
 
-/// Rustls's own verifier without its look at the name.
+/// Rustls's own verifier without the check of the name.
 #[derive(Debug)]
 pub(super) struct ChainOnly {
     pub(super) roots: RootCertStore,

@@ -1,8 +1,8 @@
-//! No password in clear, whatever the server asks for.
+//! No password in clear text, regardless of what the server asks for.
 //!
-//! The driver answers a server that asks for the password itself, over TLS and without it: then who is at the other end has the
-//! password, and SCRAM has proved nothing. So a thin stream between TLS and driver reads the first message of the login, and such a request
-//! never reaches the driver. A token that is meant to be sent in clear is the exception, over TLS.
+//! The driver answers a server that asks for the password itself, with TLS and without: then the other end has the password,
+//! and SCRAM has proved nothing. So a thin stream between TLS and driver reads the first message of the login, and such a
+//! request never reaches the driver. The exception is a token that is meant to be sent in clear text, over TLS.
 
 use std::{
     error::Error as StdError,
@@ -17,19 +17,19 @@ use tokio_postgres::{
     tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream},
 };
 
-/// The server asks for the password in clear.
+/// The server asks for the password in clear text.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the server asks for the password in clear, and did not get it: have its pg_hba.conf, or the pooler, ask for scram-sha-256"
 )]
 struct Asked;
 
-/// TLS, or none, whose login is read along.
+/// TLS, or none, with a stream that reads the login.
 #[derive(Clone)]
 pub(crate) struct Guard<T> {
-    /// None without TLS. The driver takes it for TLS all the same, for it lets nobody read along otherwise.
+    /// `None` without TLS. The driver treats the stream as TLS anyway: otherwise it could not be read here.
     tls: Option<T>,
-    /// The password is a token that the server asks for in clear.
+    /// The password is a token that the server asks for in clear text.
     is_token: bool,
 }
 
@@ -85,12 +85,12 @@ where
     }
 }
 
-/// The stream of a connection that [`connect_with`](super::connect_with) made: TLS's, or the socket where the secret says `"ssl": false`.
-/// A server that asks on it for the password in clear does not get it.
+/// The stream of a connection that [`connect_with`](super::connect_with) made: that of TLS, or the socket if the secret says
+/// `"ssl": false`. A server that asks for the password in clear text does not get it on this stream.
 #[derive(Debug)]
 pub struct Guarded<S> {
     way: Way<S>,
-    /// None where the request is answered.
+    /// `None` if the request may be answered.
     first: Option<FirstMessage>,
 }
 
@@ -110,7 +110,8 @@ enum Way<S> {
     Plain(Socket),
 }
 
-/// As much of the server's first message as tells which authentication it asks for: a type, four bytes of length, four of the kind.
+/// The part of the server's first message that shows which authentication it asks for: a type, four bytes of length, four of
+/// the kind.
 #[derive(Debug, Default)]
 struct FirstMessage(Vec<u8>);
 
@@ -119,7 +120,7 @@ impl FirstMessage {
     /// AuthenticationCleartextPassword ("Message Formats" in PostgreSQL's manual).
     const CLEARTEXT: u32 = 3;
 
-    /// Whether it asks for the password in clear, as far as it has come.
+    /// Whether it asks for the password in clear text, as far as it has arrived.
     fn asks_for_cleartext(&mut self, came: &[u8]) -> bool {
         let missing = Self::HEAD - self.0.len();
         self.0.extend(came.iter().take(missing));
@@ -192,7 +193,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_for_the_password_in_clear_is_found_however_it_comes_and_no_other_is() {
+    fn a_request_for_the_password_in_clear_text_is_found_in_any_fragments_and_no_other_request_is()
+    {
         for (kind, found) in [(3, true), (0, false), (5, false), (10, false)] {
             let message = [b'R', 0, 0, 0, 8, 0, 0, 0, kind, b'Z'];
             for cut in 0..message.len() {
@@ -202,7 +204,7 @@ mod tests {
                 assert_eq!(asked.contains(&true), found, "{kind}, cut at {cut}");
             }
         }
-        // the same bytes in an error's text are none
+        // the same bytes in an error's text are no such request
         let mut first = FirstMessage::default();
         assert!(!first.asks_for_cleartext(b"E\0\0\0\x08\0\0\0\x03"));
     }

@@ -1,7 +1,7 @@
-//! Told of a change by the database itself, in milliseconds instead of a lifetime.
+//! The database itself announces a change, in milliseconds instead of a lifetime.
 //!
-//! The rotation function's finishSecret sends NOTIFY with the new version's id. Whoever can log in can send one too, so
-//! nothing is believed of it but that it is time to ask the provider.
+//! The rotation function's finishSecret sends NOTIFY with the new version's id. Anyone who can log in can send one too, so a
+//! notification only means that it is time to ask the provider.
 
 use std::{future::poll_fn, sync::PoisonError, time::Duration};
 
@@ -22,28 +22,28 @@ use crate::{
     slot::Change,
 };
 
-/// Why nobody listens for a secret's changes.
+/// Why no task listens for a secret's changes.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotListening {
     /// The secret has no ARN that a channel could be derived from.
     #[error(
-        "the provider of {0} names no ARN, so nobody is told of its changes: leave listen out, and mind the ttl"
+        "the provider of {0} names no ARN, so its changes cannot be announced: leave listen out, and mind the ttl"
     )]
     NoArn(String),
-    /// There is nothing to listen on.
+    /// There is no runtime to listen on.
     #[error("there is no tokio runtime to listen on: call listen inside of one")]
     NoRuntime,
 }
 
-/// Has the secret refreshed as soon as the rotation function says that it changed.
+/// Refreshes the secret as soon as the rotation function announces a change.
 ///
-/// It keeps one connection of its own, in a task that ends with the secret's last handle. The connection is made anew
-/// when it breaks, and when the version changes; while there is none, the lifetime is what tells. While there is one, the
-/// provider is asked once an hour and not every five minutes, unless [`Builder::ttl`](crate::Builder::ttl) says how often. It has to reach the
-/// server itself: a pooler in transaction mode takes LISTEN, and passes no notification on. A standby refuses it.
+/// It keeps one connection, in a task that ends with the secret's last handle. It connects again when the connection breaks,
+/// and when the version changes; without a connection, the lifetime finds a change. With one, the provider is asked once an
+/// hour and not every five minutes, unless [`Builder::ttl`](crate::Builder::ttl) says how often. The connection must reach the
+/// server itself: a pooler in transaction mode accepts LISTEN, but passes no notification on. A standby refuses it.
 ///
-/// Once is enough for all clones: while one task listens, another call changes nothing, and its `tls` is not used.
+/// One call is enough for all clones: while one task listens, another call changes nothing, and its `tls` is not used.
 ///
 /// # Errors
 ///
@@ -58,21 +58,21 @@ pub fn listen<T: Tls>(secret: &RotatingSecret, tls: T) -> Result<(), NotListenin
         .listener
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
-    // one that was on another runtime may have ended with it
+    // a task on another runtime may have ended with that
     if listener.as_ref().is_some_and(|task| !task.is_finished()) {
         return Ok(());
     }
     let (channel, changes, weak) = (channel(&arn), secret.watch(), secret.downgrade());
     let task = runtime.spawn(async move {
-        // an error is the secret's end
+        // an error means the end of the secret
         let _ = run(weak, changes, &channel, tls).await;
     });
     *listener = Some(task.abort_handle());
     Ok(())
 }
 
-/// The channel that tells of a secret's changes: a name that PostgreSQL takes as it is, and the same in every region
-/// that has a replica.
+/// The channel that announces a secret's changes: a name that PostgreSQL accepts unchanged, and the same in every region that
+/// has a replica.
 pub fn channel(arn: &str) -> String {
     // arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders/db-AbCdEf
     let mut fields: Vec<&str> = arn.splitn(7, ':').collect();
@@ -118,9 +118,9 @@ async fn run<T: Tls>(
     }
 }
 
-/// Why a session is over.
+/// Why a session ended.
 enum Ended {
-    /// Another version is in force, and the session is to be its.
+    /// Another version is current, and the next session must log in with it.
     ByChange,
     ByServer {
         listened: Duration,
@@ -159,7 +159,7 @@ async fn session<T: Tls>(
             said = &mut statement, if listening.is_none() => match said {
                 Ok(()) => {
                     listening = Some((Instant::now(), weak.hear()));
-                    // what was said before nobody heard
+                    // an earlier notification was not heard
                     weak.upgrade().ok_or(Gone)?.pushed(None);
                 }
                 Err(error) => {
@@ -168,9 +168,9 @@ async fn session<T: Tls>(
                 }
             },
             message = poll_fn(|context| connection.poll_message(context)) => match message {
-                Some(Ok(AsyncMessage::Notification(told))) => {
-                    if told.channel() == channel {
-                        let named = told.payload().to_owned();
+                Some(Ok(AsyncMessage::Notification(notification))) => {
+                    if notification.channel() == channel {
+                        let named = notification.payload().to_owned();
                         weak.upgrade().ok_or(Gone)?.pushed(Some(named));
                     }
                 }
@@ -189,7 +189,7 @@ async fn session<T: Tls>(
 }
 
 fn report(secret: &RotatingSecret, error: &ConnectError) {
-    tracing::warn!(secret = secret.id(), %error, "no notifications: until there are, the ttl tells of a change");
+    tracing::warn!(secret = secret.id(), %error, "no notifications: until there are, the ttl finds a change");
 }
 
 #[cfg(test)]
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
     use crate::provider::{Fixed, Version};
 
-    /// Waits until it is so. Its session is on a server, whose time is not ours.
+    /// Waits until it listens, or does not. Its session is on a server with its own clock.
     async fn until_heard(secret: &RotatingSecret, heard: bool) {
         while secret.shared.pushed.are_heard() != heard {
             sleep(Duration::from_millis(5)).await;
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_database_tells_only_while_the_session_listens() {
+    async fn the_database_announces_changes_only_while_the_session_listens() {
         let server = Postgres::shared().await.unwrap();
         let created = server.execute("CREATE ROLE heard LOGIN PASSWORD 'heard'");
         created.await.unwrap();
@@ -227,7 +227,7 @@ mod tests {
         let builder = RotatingSecret::builder("orders/db").lag(Duration::ZERO);
         let secret = builder.build(provider.clone()).await.unwrap();
         listen(&secret, tokio_postgres::NoTls).unwrap();
-        // no login, and so nothing that is told
+        // no login, and so no notification
         while server.logins("heard").unwrap().rejected == 0 {
             sleep(Duration::from_millis(5)).await;
         }
@@ -245,7 +245,7 @@ mod tests {
         server.execute("ALTER ROLE heard LOGIN").await.unwrap();
         until_heard(&secret, true).await;
 
-        // who listens is the task, and it may go with its runtime
+        // the listener is a task, which may end with its runtime
         let shared = secret.shared.clone();
         drop(secret);
         while shared.pushed.are_heard() {
@@ -260,7 +260,7 @@ mod tests {
         let orders = channel(&arn("us-east-1", "orders/db-AbCdEf"));
         assert_eq!(orders, channel(&arn("eu-west-1", "orders/db-AbCdEf")));
         assert_ne!(orders, channel(&arn("us-east-1", "stock/db-AbCdEf")));
-        // as the rotation function has it; tests/listen.rs there holds the two together
+        // as the rotation function derives it; tests/listen.rs there compares the two
         assert_eq!(orders.len(), 48);
         assert!(
             orders

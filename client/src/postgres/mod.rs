@@ -7,11 +7,11 @@
 //! # Ok(()) }
 //! ```
 //!
-//! `tls` is whatever tokio-postgres takes; `tls()`, behind the feature of that name, makes one that trusts RDS's roots
-//! and the public ones, and `TlsBuilder` one with roots, a client certificate or a crypto provider of your own. The server is asked
-//! for TLS, and a connection without it is an error, unless the secret itself says `"ssl": false`. A server that asks for the password
-//! in clear does not get it, with TLS or without: it is an error. Only a token
-//! ([`Version::as_auth_token`](crate::provider::Version::as_auth_token)) is sent so, over TLS.
+//! `tls` is anything that tokio-postgres accepts; `tls()`, behind the feature of that name, makes one that trusts RDS's roots
+//! and the public ones, and `TlsBuilder` one with your own roots, client certificate or crypto provider. A connection without
+//! TLS is an error, unless the secret itself says `"ssl": false`. A server that asks for the password in clear text does not
+//! get it, with TLS or without: it is an error. Only a token
+//! ([`Version::as_auth_token`](crate::provider::Version::as_auth_token)) is sent in clear text, over TLS.
 
 #[cfg(feature = "tls")]
 mod chain;
@@ -44,10 +44,10 @@ use crate::{
     postgresql::Login,
 };
 
-/// A server that does not answer must not hold up who can go elsewhere.
+/// A server that does not answer must not delay a caller that can go elsewhere.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Whatever makes TLS for tokio-postgres and can be used from several tasks: all connectors that there are.
+/// Makes TLS for tokio-postgres and can be used from several tasks: all existing connectors.
 pub trait Tls:
     MakeTlsConnect<
         Socket,
@@ -75,50 +75,50 @@ impl<T> Tls for T where
 /// Why there is no connection.
 pub type ConnectError = LogInError<Refusal>;
 
-/// What came of one attempt.
+/// Why one attempt failed.
 ///
-/// The text has the driver's causes, so the driver's error is in the field and not behind `source()`.
+/// The text has the driver's causes, so the driver's error is in the field and not in `source()`.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The driver says, of a connection that there is.
+    /// The driver's error on an open connection.
     #[error("{}", in_words(.0))]
     Driver(tokio_postgres::Error),
-    /// The driver says, of one that it was to make.
+    /// The driver's error for a connection that it could not make.
     #[error("{host} port {port}: {}", in_words(error))]
     NotConnected {
         host: String,
         port: u16,
         error: tokio_postgres::Error,
     },
-    /// The server took the connection, and no login came of it.
+    /// The server accepted the connection, but the login did not finish.
     #[error("{host} port {port}: the server did not finish the login within {within:?}")]
     NoAnswer {
         host: String,
         port: u16,
         within: Duration,
     },
-    /// There is nothing to run the connection on.
+    /// There is no runtime for the connection.
     #[error(
         "there is no tokio runtime to run the connection on: connect inside of one, and with time and io enabled"
     )]
     NoRuntime,
-    /// The secret is not one to log in with.
+    /// The secret is not a login.
     #[error(transparent)]
     NotALogin(#[from] NotALogin),
-    /// The base configuration has what the secret decides.
+    /// The base configuration sets what the secret decides.
     #[error(
         "the configuration names a host, and so does the secret: leave it out of the configuration"
     )]
     HostTwice,
-    /// A pool made no connection for as long as it tries.
+    /// A pool made no connection within its time.
     #[error("the pool made no connection in its time: {last}")]
     TimedOut { last: String },
-    /// What the server answered to a login of the pool's, for all who waited for it.
+    /// The server's answer to a login of the pool, for all who waited for it.
     #[error("{answer}")]
     Answered { answer: String, sqlstate: String },
-    /// The server takes no writes, and they were asked for.
+    /// The server takes no writes, but they are required.
     #[error("the server takes no writes: it is a standby, or default_transaction_read_only is on")]
     ReadOnly,
     /// The pool makes no connection now.
@@ -133,7 +133,7 @@ impl From<tokio_postgres::Error> for Refusal {
 }
 
 impl Refusal {
-    /// What the server answered.
+    /// The server's answer.
     pub(crate) fn sqlstate(&self) -> Option<&str> {
         match self {
             Self::Driver(error) | Self::NotConnected { error, .. } => {
@@ -145,7 +145,7 @@ impl Refusal {
     }
 }
 
-/// The driver's own text leaves out what the server said, and what lies below it.
+/// The driver's own text leaves out the server's message, and the causes.
 pub(crate) fn in_words(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(answer) => format!("{} (SQLSTATE {})", answer.message(), answer.code().code()),
@@ -153,7 +153,7 @@ pub(crate) fn in_words(error: &tokio_postgres::Error) -> String {
     }
 }
 
-/// Connects with the credential in force, and goes on to what the provider has if the server rejects it.
+/// Connects with the current credential, and if the server rejects it, with what the provider has.
 ///
 /// The connection runs in a task of its own until the client is dropped.
 ///
@@ -171,11 +171,10 @@ pub async fn connect<T: Tls>(secret: &RotatingSecret, tls: T) -> Result<Client, 
     Ok(client)
 }
 
-/// The same with settings of the caller's (`application_name`, `options`, timeouts), and with the connection for the
-/// caller to run.
+/// The same with the caller's own settings (`application_name`, `options`, timeouts); the caller runs the connection.
 ///
-/// Host, port, user, password, database and TLS are the secret's. `connect_timeout` is 10 seconds unless the caller sets it. It limits
-/// the attempt at each address of the host; the whole login fails after three times as long.
+/// Host, port, user, password, database and TLS are the secret's. `connect_timeout` is 10 seconds unless the caller sets it. It
+/// limits the attempt at each address of the host; the whole login fails after three times as long.
 ///
 /// # Errors
 ///
@@ -191,7 +190,7 @@ pub async fn connect_with<T: Tls>(
             let tls = tls.clone();
             async move {
                 let configured = configured(config, &credential, tls);
-                // it may be long until the server answers, and a guard is for as long as it takes to read
+                // the server may take long to answer, and a guard is only for the time of a read
                 drop(credential);
                 let refused = match configured {
                     Ok((config, tls)) => match connect_once(&config, tls).await {
@@ -207,12 +206,12 @@ pub async fn connect_with<T: Tls>(
         .await
 }
 
-/// Asks the server to end the query that runs on a connection made here: a token's own `cancel_query` does not know that the secret says
-/// `"ssl": false`.
+/// Asks the server to end the query that runs on a connection made here. A token's own `cancel_query` does not know that the
+/// secret says `"ssl": false`.
 ///
 /// # Errors
 ///
-/// There is no credential, or the server is not reached.
+/// There is no credential, or the server cannot be reached.
 pub async fn cancel<T: Tls>(
     secret: &RotatingSecret,
     token: &CancelToken,
@@ -223,7 +222,8 @@ pub async fn cancel<T: Tls>(
     asked.map_err(|error| LogInError::Failed(error.into()))
 }
 
-/// The driver's limit ends with the TCP connection, and each address of a host has it anew: a login that takes three times as long hangs.
+/// The driver's limit ends with the TCP connection, and begins again for each address of a host: a login that takes three times
+/// as long hangs.
 pub(crate) fn longest_login(config: &Config) -> Duration {
     let of_an_address = config.get_connect_timeout().unwrap_or(&CONNECT_TIMEOUT);
     of_an_address.saturating_mul(3)
@@ -243,7 +243,7 @@ pub(crate) async fn connect_once<T: Tls>(
     }
 }
 
-/// Whether only a server that takes writes is good enough: the driver asks it at a login, and the pool later.
+/// Whether the server must take writes: the driver asks it at a login, and the pool later.
 #[cfg(any(feature = "deadpool", feature = "bb8"))]
 pub(crate) fn wants_writes(config: &mut Config, settings: crate::pool::Settings) -> bool {
     if settings.read_write {
@@ -252,7 +252,7 @@ pub(crate) fn wants_writes(config: &mut Config, settings: crate::pool::Settings)
     config.get_target_session_attrs() == TargetSessionAttrs::ReadWrite
 }
 
-/// Asks the server.
+/// Asks the server whether it takes writes.
 #[cfg(any(feature = "deadpool", feature = "bb8"))]
 pub(crate) async fn takes_writes(client: &Client) -> Result<(), Refusal> {
     let answer = client.simple_query("SHOW transaction_read_only").await?;
@@ -276,7 +276,7 @@ pub(crate) fn place(config: &Config) -> (String, u16) {
     (host, port.copied().unwrap_or_default())
 }
 
-/// The caller's settings, and the secret's.
+/// The caller's settings with the secret's.
 pub(crate) fn configured<T>(
     config: &Config,
     credential: &Credential,
@@ -289,7 +289,7 @@ pub(crate) fn configured<T>(
     let guard = Guard::of(tls, credential.tls(), credential.is_auth_token());
     let mut config = login.with_tokio_postgres(config.clone());
     if !credential.tls() {
-        // the guard stands in for TLS, and nothing is negotiated
+        // the guard replaces TLS, and nothing is negotiated
         config.ssl_mode(SslMode::Require);
         config.ssl_negotiation(SslNegotiation::Direct);
     }

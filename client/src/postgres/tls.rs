@@ -1,4 +1,4 @@
-//! TLS that knows RDS's roots, which no public store holds.
+//! TLS with RDS's roots, which no public store holds.
 
 use std::{
     fmt, io,
@@ -20,18 +20,18 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::chain::ChainOnly;
 use crate::crypto;
 
-/// The RDS roots of every region, in PEM, as AWS publishes them: for drivers that take their roots so, as sqlx does.
+/// The RDS roots of every region, in PEM, as AWS publishes them: for drivers that take roots in this form, such as sqlx.
 pub const RDS_ROOTS: &[u8] = include_bytes!("rds-root-cas.pem");
 
-/// There is no TLS with these settings.
+/// TLS is not possible with these settings.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 #[non_exhaustive]
 pub enum TlsError {
-    /// The file of the caller's.
+    /// The caller's file.
     #[error("no root certificate is read from {file} ({reason}): name a PEM file that holds one")]
     Unreadable { file: PathBuf, reason: String },
-    /// The text of the caller's.
+    /// The caller's text.
     #[error("ca_pem was given no root certificate ({reason}): give it the PEM text of one")]
     NotRoots { reason: String },
     /// Nothing is trusted.
@@ -40,7 +40,7 @@ pub enum TlsError {
          with ca_pem or ca_file"
     )]
     NoRoots,
-    /// What the client shows of itself.
+    /// The client's own certificate or key.
     #[error(
         "the client certificate cannot be used ({reason}): give its PEM, the client's own certificate first, and its private key"
     )]
@@ -48,15 +48,15 @@ pub enum TlsError {
     /// The application has none, and neither of the features `aws-lc-rs` and `ring` is on.
     #[error("{reason}")]
     NoCryptoProvider { reason: String },
-    /// The library's own.
+    /// The library's own error.
     #[error(
         "TLS cannot be set up ({0}): install a crypto provider that has cipher suites for TLS 1.2 or 1.3"
     )]
     Unusable(#[from] rustls::Error),
 }
 
-/// Verify-full: the server's certificate has to be its name's, and to chain to one of RDS's roots, a public one, or
-/// one in the PEM file `ca_file`. [`TlsBuilder`] sets up other TLS than this.
+/// Verify-full: the server's certificate must be valid for its name, and must chain to one of RDS's roots, a public one, or one
+/// in the PEM file `ca_file`. [`TlsBuilder`] sets up TLS in other ways.
 ///
 /// # Errors
 ///
@@ -72,7 +72,7 @@ pub fn tls(ca_file: Option<&Path>) -> Result<MakeRustlsConnect, TlsError> {
 
 /// TLS for tokio-postgres, with settings of your own.
 ///
-/// Without any it is what [`tls`] makes: verify-full, with RDS's roots and the public ones.
+/// By default it is what [`tls`] makes: verify-full, with RDS's roots and the public ones.
 ///
 /// ```
 /// # fn example(ca: &str, chain: &str, key: secrecy::SecretString) -> Result<(), rotating_secret::postgres::TlsError> {
@@ -90,7 +90,7 @@ pub struct TlsBuilder {
     crypto_provider: Option<Arc<CryptoProvider>>,
 }
 
-/// PEM of the caller's.
+/// The caller's PEM.
 enum Roots {
     File(PathBuf),
     Text(Vec<u8>),
@@ -114,7 +114,7 @@ impl TlsBuilder {
         }
     }
 
-    /// Root certificates to trust too, in PEM.
+    /// Root certificates to trust in addition, in PEM.
     pub fn ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.roots.push(Roots::Text(pem.into()));
         self
@@ -126,7 +126,7 @@ impl TlsBuilder {
         self
     }
 
-    /// Trusts nothing but what [`ca_pem`](Self::ca_pem) and [`ca_file`](Self::ca_file) give.
+    /// Trusts only what [`ca_pem`](Self::ca_pem) and [`ca_file`](Self::ca_file) give.
     pub fn without_built_in_roots(self) -> Self {
         Self {
             built_in_roots: false,
@@ -134,8 +134,8 @@ impl TlsBuilder {
         }
     }
 
-    /// What the client shows of itself where the server asks (`clientcert` in `pg_hba.conf`): its chain in PEM, its own
-    /// certificate first, and its private key in PEM.
+    /// The client's certificate for a server that asks for one (`clientcert` in `pg_hba.conf`): its chain in PEM, the client's
+    /// own certificate first, and its private key in PEM.
     pub fn client_certificate(self, chain: impl Into<Vec<u8>>, key: SecretString) -> Self {
         Self {
             client: Some((chain.into(), key)),
@@ -143,10 +143,10 @@ impl TlsBuilder {
         }
     }
 
-    /// Looks at who signed the server's certificate, and not at the name in it, as libpq's `verify-ca`: for a server that
-    /// is reached by another name than its certificate has.
+    /// Checks who signed the server's certificate, and not the name in it, as libpq's `verify-ca`: for a server that is reached
+    /// by another name than its certificate has.
     ///
-    /// Everybody has a certificate that a public root or one of RDS's signed. So only your own roots are trusted then.
+    /// Anyone can get a certificate that a public root or one of RDS's has signed. So only your own roots are trusted then.
     pub fn verify_ca(self) -> Self {
         Self {
             checks_name: false,
@@ -154,7 +154,7 @@ impl TlsBuilder {
         }
     }
 
-    /// This crypto provider, in place of the one that the process has installed or this crate's features bring.
+    /// Uses this crypto provider, in place of the one that the process has installed or of this crate's features.
     pub fn crypto_provider(self, provider: Arc<CryptoProvider>) -> Self {
         Self {
             crypto_provider: Some(provider),
@@ -164,7 +164,7 @@ impl TlsBuilder {
 
     /// # Errors
     ///
-    /// A PEM can't be read or holds nothing; nothing is trusted; or there is no crypto provider, or not for such a key.
+    /// A PEM can't be read or holds nothing; nothing is trusted; or there is no crypto provider, or none for such a key.
     pub fn build(self) -> Result<MakeRustlsConnect, TlsError> {
         let roots = self.trusted()?;
         let provider = match self.crypto_provider {
@@ -246,7 +246,7 @@ fn add(
     }
 }
 
-/// Nothing of the key.
+/// Shows nothing of the key.
 impl fmt::Debug for TlsBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsBuilder")
@@ -266,7 +266,7 @@ impl fmt::Debug for TlsBuilder {
 mod tests {
     use super::*;
 
-    /// One of RDS's, as a root that is no secret.
+    /// One of RDS's certificates, as a root that is not secret.
     fn root() -> Vec<u8> {
         let text = str::from_utf8(RDS_ROOTS).unwrap();
         let end = "-----END CERTIFICATE-----";
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_trusts_nothing_is_refused_with_what_to_do() {
+    fn tls_without_roots_is_refused_with_what_to_do() {
         for builder in [
             TlsBuilder::new().without_built_in_roots(),
             TlsBuilder::new().verify_ca(),

@@ -22,11 +22,11 @@ use super::{
 
 /// Azure Key Vault: the secrets of one vault.
 ///
-/// A secret's id is its name. What is current is its latest version; the version's id is the last segment of the identifier
+/// A secret's id is its name. The current version is the latest one; the version's id is the last segment of the identifier
 /// that Key Vault gives it. The caller needs the role "Key Vault Secrets User", or `get` in the vault's access policy.
 ///
-/// A disabled version is [`NotFound`](Kind::NotFound): Key Vault answers 403 with the inner code `SecretDisabled`, but says
-/// by it what state the secret is in, not what the caller may do. Expired and not yet valid versions are delivered: `exp`
+/// A disabled version is [`NotFound`](Kind::NotFound): Key Vault answers 403 with the inner code `SecretDisabled`, but that is
+/// the state of the secret, not a missing permission. Expired and not yet valid versions are delivered: `exp`
 /// and `nbf` are "for informational purposes only", and get "will work for not-yet-valid and expired secrets" ("About Azure
 /// Key Vault secrets", date-time controlled operations).
 #[derive(Clone)]
@@ -43,10 +43,10 @@ impl fmt::Debug for Azure {
 impl Azure {
     /// The vault at this address, `https://{name}.vault.azure.net`, with a credential from the environment:
     ///
-    /// - with `AZURE_TOKEN_CREDENTIALS=dev` whoever is signed in to the Azure CLI or the Azure Developer CLI;
-    /// - else with `AZURE_FEDERATED_TOKEN_FILE` the workload identity of a Kubernetes pod;
-    /// - else with `AZURE_CLIENT_SECRET` the service principal of `AZURE_TENANT_ID` and `AZURE_CLIENT_ID`;
-    /// - else the managed identity of the machine, the one of `AZURE_CLIENT_ID` if that is set.
+    /// - with `AZURE_TOKEN_CREDENTIALS=dev` the user who is signed in to the Azure CLI or the Azure Developer CLI;
+    /// - otherwise, with `AZURE_FEDERATED_TOKEN_FILE`, the workload identity of a Kubernetes pod;
+    /// - otherwise, with `AZURE_CLIENT_SECRET`, the service principal of `AZURE_TENANT_ID` and `AZURE_CLIENT_ID`;
+    /// - otherwise the managed identity of the machine, the one of `AZURE_CLIENT_ID` if that is set.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ impl Azure {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](Kind::Invalid): the address is no https address, or there are no root certificates.
+    /// [`Invalid`](Kind::Invalid): the address is not an https address, or there are no root certificates.
     pub fn new(
         vault_url: &str,
         credential: Arc<dyn TokenCredential>,
@@ -67,7 +67,7 @@ impl Azure {
         Self::with_options(vault_url, credential, SecretClientOptions::default())
     }
 
-    /// With options of the caller's, the transport among them; retries excepted, for those are this crate's.
+    /// With the caller's options, including the transport. Retries are this crate's.
     ///
     /// # Errors
     ///
@@ -77,10 +77,10 @@ impl Azure {
         credential: Arc<dyn TokenCredential>,
         mut options: SecretClientOptions,
     ) -> Result<Self, ProviderError> {
-        // the SDK finds out at the first request
+        // otherwise the SDK finds out at the first request
         if !vault_url.starts_with("https://") {
             return Err(invalid(format!(
-                "{vault_url} is no https address: give https://{{name}}.vault.azure.net"
+                "{vault_url} is not an https address: give https://{{name}}.vault.azure.net"
             )));
         }
         options.client_options.retry = RetryOptions::none();
@@ -90,7 +90,7 @@ impl Azure {
         let client = SecretClient::new(vault_url, credential, Some(options));
         let client = client.map_err(|error| {
             invalid(format!(
-                "{vault_url} is no vault's address ({error}): correct it"
+                "{vault_url} is not a vault's address ({error}): correct it"
             ))
         })?;
         Ok(Self {
@@ -104,7 +104,7 @@ impl Azure {
 
     fn explain(&self, secret: &str, error: &Error) -> ProviderError {
         let vault = self.name();
-        // a credential's error wraps what happened to it
+        // a credential's error wraps its cause
         let mut cause = error;
         while let Some(inner) = cause.source().and_then(|inner| inner.downcast_ref()) {
             cause = inner;
@@ -142,7 +142,7 @@ impl Azure {
                 (
                     Kind::Unavailable,
                     format!(
-                        "no answer for {secret} in {vault} ({reason}): check the way there, and to the credential's authority"
+                        "no answer for {secret} in {vault} ({reason}): check the route to it, and to the credential's authority"
                     ),
                 )
             }
@@ -164,15 +164,15 @@ impl Azure {
     }
 }
 
-/// Sorts a refusal by the status, and by Key Vault's own codes. Its message stays where it is.
+/// Sorts a refusal by the status, and by Key Vault's own codes. Its message is not shown.
 fn refused(vault: &str, secret: &str, status: StatusCode, body: &[u8]) -> ProviderError {
     let refusal: Option<Refusal> = serde_json::from_slice(body).ok();
     let error = refusal.as_ref().map(|refusal| &refusal.error);
     let code = error.and_then(Code::shown);
     let inner = error.and_then(|error| error.inner.as_deref()?.shown());
     let (kind, advice) = match (u16::from(status), code, inner) {
-        (429, ..) => (Kind::Throttled, "it is asked again"),
-        (500.., ..) => (Kind::Unavailable, "it is asked again"),
+        (429, ..) => (Kind::Throttled, "it is retried"),
+        (500.., ..) => (Kind::Unavailable, "it is retried"),
         (_, None, _) => (
             Kind::Invalid,
             "that is not Key Vault's answer: check the vault's address",
@@ -217,13 +217,13 @@ impl Code {
 }
 
 #[cfg(fuzzing)]
-pub(crate) fn told(status: u16, body: &[u8]) -> String {
+pub(crate) fn error_text(status: u16, body: &[u8]) -> String {
     refused("vault", "secret", status.into(), body).to_string()
 }
 
 impl SecretProvider for Azure {
     async fn fetch(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
-        // the SDK puts it into the path as it is
+        // the SDK puts it into the path unchanged
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         if secret.is_empty() || secret.len() > 127 || !secret.bytes().all(is_name) {
             return Err(invalid(format!(

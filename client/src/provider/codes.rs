@@ -1,9 +1,9 @@
-//! Error codes: what is one, and what Secrets Manager's mean, of which the service itself and its agent send the same.
+//! Error codes: which text is one, and what Secrets Manager's codes mean. The service itself and its agent send the same ones.
 
 #[cfg(any(feature = "aws", feature = "agent"))]
 use super::ProviderErrorKind as Kind;
 
-/// Whether this is a code, which messages may show. What else stands in its place may be long, or a secret.
+/// Whether this is a code, which messages may show. Any other text in its place may be long, or a secret.
 #[cfg(any(feature = "agent", feature = "azure"))]
 pub(super) fn is_code(code: &str) -> bool {
     code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric())
@@ -16,7 +16,7 @@ pub(super) fn sorted(code: &str) -> (Kind, &'static str) {
         "ThrottlingException"
         | "Throttling"
         | "RequestLimitExceeded"
-        | "TooManyRequestsException" => (Kind::Throttled, "it is asked again"),
+        | "TooManyRequestsException" => (Kind::Throttled, "it is retried"),
         "AccessDeniedException"
         | "UnrecognizedClientException"
         | "InvalidClientTokenId"
@@ -33,7 +33,7 @@ pub(super) fn sorted(code: &str) -> (Kind, &'static str) {
         | "InternalServiceErrorException"
         | "InternalFailure"
         | "ServiceUnavailable"
-        | "ServiceUnavailableException" => (Kind::Unavailable, "it is asked again"),
+        | "ServiceUnavailableException" => (Kind::Unavailable, "it is retried"),
         _ => (Kind::Invalid, "see what the service says"),
     }
 }

@@ -10,9 +10,9 @@ use super::{ProviderError, ProviderErrorKind, SecretProvider, Stage, Version};
 
 /// Reads a secret from the environment variable of its name, or from a file of `NAME=value` lines.
 ///
-/// The name is the secret's id in capitals, with `_` for whatever a variable's name can't have: `orders/db` is
-/// `ORDERS_DB`. The environment comes before the file, as dotenv tools have it. The file is read at each
-/// fetch, so an edit is seen like a rotation.
+/// The name is the secret's id in capitals, with `_` for each character that a variable's name can't have: `orders/db` is
+/// `ORDERS_DB`. The environment comes before the file, as in dotenv tools. The file is read at each fetch, so an edit works
+/// like a rotation.
 #[derive(Clone, Debug)]
 pub struct Env {
     file: PathBuf,
@@ -25,12 +25,12 @@ impl Default for Env {
 }
 
 impl Env {
-    /// The environment, and `.env` in the working directory if there is one.
+    /// The environment, and `.env` in the working directory if it exists.
     pub fn new() -> Self {
         Self::with_file(".env")
     }
 
-    /// The environment, and this file if there is one.
+    /// The environment, and this file if it exists.
     pub fn with_file(file: impl Into<PathBuf>) -> Self {
         Self { file: file.into() }
     }
@@ -83,7 +83,7 @@ impl SecretProvider for Env {
                 format!("neither the environment nor {file} has {variable}: set it in one of them");
             ProviderError::new(ProviderErrorKind::NotFound, message)
         })?;
-        // there is no version to name, so a value is its own
+        // there is no version to name, so the value is its own version
         Ok(Version::text(super::fingerprint(&value), value))
     }
 }

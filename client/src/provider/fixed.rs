@@ -1,4 +1,4 @@
-//! What it was given: for tests, and for secrets that something else delivers.
+//! Fixed values: for tests, and for secrets that something else delivers.
 
 use std::{
     collections::HashMap,
@@ -7,7 +7,7 @@ use std::{
 
 use super::{ProviderError, ProviderErrorKind, SecretProvider, Stage, Version};
 
-/// Secrets held in memory. Clones share them, so a test can go on changing them, and have them fail.
+/// Secrets held in memory. Clones share them, so a test can change them later, and make them fail.
 ///
 /// ```
 /// # use rotating_secret::{BuildError, RotatingSecret};
@@ -19,11 +19,11 @@ use super::{ProviderError, ProviderErrorKind, SecretProvider, Stage, Version};
 /// let secret = RotatingSecret::builder("orders/db").build(provider.clone()).await?;
 /// // a rotation happens
 /// provider.set("orders/db", Version::text("2", r#"{"username":"orders","password":"…"}"#));
-/// // the store is out of reach, and then it is not
+/// // the store is unreachable, and then it is not
 /// provider.fail(ProviderErrorKind::Unavailable);
 /// assert!(secret.refresh().await.is_err());
 /// provider.recover();
-/// # // a failure that passes is waited for
+/// # // waits until the failure has passed
 /// # while secret.refresh().await.is_err() { tokio::time::sleep(std::time::Duration::from_millis(20)).await }
 /// assert_eq!(secret.refresh().await?.version(), "2");
 /// # Ok(()) }
@@ -64,22 +64,22 @@ impl Fixed {
         }
     }
 
-    /// Makes this the secret's pending version, or takes that away.
+    /// Makes this the secret's pending version, or removes it.
     pub fn set_pending(&self, secret: &str, version: Option<Version>) {
         self.put(secret, Stage::Pending, version);
     }
 
-    /// Makes this the secret's previous version, or takes that away.
+    /// Makes this the secret's previous version, or removes it.
     pub fn set_previous(&self, secret: &str, version: Option<Version>) {
         self.put(secret, Stage::Previous, version);
     }
 
-    /// From now on every question fails like this, until [`recover`](Self::recover).
+    /// From now on every question fails in this way, until [`recover`](Self::recover).
     pub fn fail(&self, kind: ProviderErrorKind) {
         self.held().failing = Some(kind);
     }
 
-    /// Questions are answered again.
+    /// Answers questions again.
     pub fn recover(&self) {
         self.held().failing = None;
     }
@@ -104,7 +104,7 @@ impl SecretProvider for Fixed {
         if let Some(kind) = held.failing {
             return Err(ProviderError::new(
                 kind,
-                "it was told to fail: see Fixed::fail and Fixed::recover",
+                "Fixed::fail makes it fail: call Fixed::recover",
             ));
         }
         let version = held.versions.get(&(secret.to_owned(), stage.label()));

@@ -1,5 +1,4 @@
-//! One HTTP client for the stores whose own crates would choose a TLS of their own: rustls, with the application's crypto
-//! provider.
+//! One HTTP client for the stores whose own crates would choose their own TLS: rustls, with the application's crypto provider.
 
 use reqwest::{Client, redirect, retry};
 use rustls::{ClientConfig, RootCertStore};
@@ -7,7 +6,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 
 use crate::crypto;
 
-/// A client that believes these roots, or the platform's, and asks once: time limits and second tries are the caller's.
+/// A client that trusts these roots, or the platform's, and asks once: the caller has time limits and retries.
 ///
 /// # Errors
 ///
@@ -18,7 +17,7 @@ pub(super) fn client(
     https_only: bool,
 ) -> Result<Client, String> {
     let no_tls =
-        |error: rustls::Error| format!("there is no TLS ({error}): install root certificates");
+        |error: rustls::Error| format!("TLS cannot be set up ({error}): install root certificates");
     let provider = crypto::provider().map_err(|error| error.to_string())?;
     let tls = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -33,5 +32,7 @@ pub(super) fn client(
         .redirect(redirects)
         .retry(retry::never()) // reqwest's default repeats what a server refused to begin with
         .build()
-        .map_err(|error| format!("there is no HTTP client ({error}): install root certificates"))
+        .map_err(|error| {
+            format!("the HTTP client cannot be set up ({error}): install root certificates")
+        })
 }

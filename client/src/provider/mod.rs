@@ -1,4 +1,4 @@
-//! Where a secret comes from.
+//! The stores that a secret comes from.
 //!
 //! | feature | provider | what it reads |
 //! |---|---|---|
@@ -9,7 +9,7 @@
 //! | `azure` | [`Azure`] | Azure Key Vault |
 //! | `file` | [`File`] | a mounted volume: a Kubernetes Secret, CSI Secrets Store, External Secrets |
 //! | `env` | [`Env`] | environment variables and `.env`, for local work |
-//! | | [`Fixed`] | what it was given, for tests |
+//! | | [`Fixed`] | the values that you give it, for tests |
 
 #[cfg(feature = "agent")]
 mod agent;
@@ -32,7 +32,9 @@ mod small_file;
 mod vault;
 
 #[cfg(fuzzing)]
-pub(crate) use self::{agent::told as agent_told, azure::told as azure_told};
+pub(crate) use self::{
+    agent::error_text as agent_error_text, azure::error_text as azure_error_text,
+};
 
 use std::{
     fmt,
@@ -62,14 +64,14 @@ pub use vault::{Database, Kv, StaticRoles, Vault};
 
 /// A store that secrets are read from.
 ///
-/// What every implementation owes: [`ProviderErrorKind::NotFound`] and [`ProviderErrorKind::AccessDenied`] only where
-/// the store said so. Time limits, retries, backoff and the cache are the caller's: an implementation asks once.
+/// The duties of every implementation: [`ProviderErrorKind::NotFound`] and [`ProviderErrorKind::AccessDenied`] only if the
+/// store said so. Time limits, retries, backoff and the cache are the caller's: an implementation asks once.
 pub trait SecretProvider: Send + Sync + 'static {
     /// The version of the secret that has this stage now.
     ///
     /// # Errors
     ///
-    /// There is none, or no answer. A store that knows no stages answers all but [`Stage::Current`] with
+    /// There is none, or no answer. A store without stages answers all but [`Stage::Current`] with
     /// [`ProviderErrorKind::NotFound`].
     fn fetch(
         &self,
@@ -77,10 +79,11 @@ pub trait SecretProvider: Send + Sync + 'static {
         stage: Stage,
     ) -> impl Future<Output = Result<Version, ProviderError>> + Send;
 
-    /// The same from the store itself, past any cache that stands before it.
+    /// The same from the store itself, past any cache in front of it.
     ///
-    /// It is asked where the server rejects what is in force, where there is nothing in force, where somebody says that there is
-    /// a new version, and at [`refresh`](crate::RotatingSecret::refresh); [`fetch`](Self::fetch) where a lifetime nears its end.
+    /// It is called when the server rejects the current version, when there is no current version, when a new version was
+    /// announced, and at [`refresh`](crate::RotatingSecret::refresh); [`fetch`](Self::fetch) is called when a lifetime nears
+    /// its end.
     ///
     /// # Errors
     ///
@@ -93,13 +96,13 @@ pub trait SecretProvider: Send + Sync + 'static {
         self.fetch(secret, stage)
     }
 
-    /// Tells whenever the store may have another version than before: it is asked then, once a second at most. The first item
-    /// comes at once, for what changed before anybody watched. Without it the lifetime tells of a change.
+    /// An item means that the store may have another version than before: then it is asked, once a second at most. The first
+    /// item comes at once, for changes from before the call. Without this stream the lifetime finds a change.
     fn changes(&self, _secret: &str) -> Changes {
         Box::pin(tokio_stream::empty())
     }
 
-    /// The current versions of several secrets, in the order of the ids; in as few calls as the store allows.
+    /// The current versions of several secrets, in the order of the ids; with as few calls as the store allows.
     fn fetch_all(
         &self,
         secrets: &[&str],
@@ -114,7 +117,7 @@ pub trait SecretProvider: Send + Sync + 'static {
     }
 }
 
-/// What [`SecretProvider::changes`] gives.
+/// The result of [`SecretProvider::changes`].
 pub type Changes = Pin<Box<dyn Stream<Item = ()> + Send>>;
 
 /// One provider can serve many secrets.
@@ -140,11 +143,11 @@ impl<P: SecretProvider> SecretProvider for Arc<P> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
-    /// The version that is in force.
+    /// The current version.
     Current,
-    /// The version that a rotation under way will put in force.
+    /// The version that a rotation under way will make current.
     Pending,
-    /// The version that was in force before the current one.
+    /// The version that was current before this one.
     Previous,
 }
 
@@ -171,19 +174,19 @@ impl Stage {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Version {
-    /// What tells this version from every other one of the secret.
+    /// Distinguishes this version from every other one of the secret.
     pub id: String,
-    /// What is secret.
+    /// The secret value.
     pub value: Value,
-    /// The secret's ARN, where it has one: the channel on which a change is told is derived from it.
+    /// The secret's ARN, if it has one: the channel on which a change is announced is derived from it.
     pub arn: Option<String>,
-    /// How much longer the store lets it live, where it is a lease.
+    /// For a lease: how much longer the store lets it live.
     pub lease: Option<Duration>,
-    /// When it was made, by the store's clock. A store that lags is found out by it.
+    /// When it was made, by the store's clock. It reveals a store that lags.
     pub created: Option<SystemTime>,
-    /// The version before it, where that is wanted: asked for by itself, and not by the provider.
+    /// The version before it, if it is needed: fetched separately, and not by the provider.
     pub(crate) previous: Previous,
-    /// Whether the password is a token, which a server asks for in clear.
+    /// Whether the password is a token, which a server asks for in clear text.
     pub auth_token: bool,
 }
 
@@ -206,25 +209,25 @@ impl Version {
         Self::new(id, Value::Text(text.into()))
     }
 
-    /// With the secret's ARN.
+    /// Adds the secret's ARN.
     #[must_use]
     pub fn with_arn(self, arn: impl Into<String>) -> Self {
         let arn = Some(arn.into());
         Self { arn, ..self }
     }
 
-    /// With how much longer the store lets it live.
+    /// Adds how much longer the store lets it live.
     #[must_use]
     pub fn with_lease(self, lease: Duration) -> Self {
         let lease = Some(lease);
         Self { lease, ..self }
     }
 
-    /// The password is a token that was made for this login and ends soon, with its lease: the way of cloud providers to log in with an
-    /// identity in place of a password.
+    /// Marks the password as a token that was made for this login and ends soon, with its lease: cloud providers log in with an
+    /// identity in this way, in place of a password.
     ///
-    /// It is sent to a server that asks for it in clear, which no other password is, and over TLS alone. A new token under the
-    /// same id is no new version: what logs in later uses it, and the connections that there are stay.
+    /// It is sent to a server that asks for it in clear text, as no other password is, and over TLS only. A new token under the
+    /// same id is no new version: later logins use it, and open connections stay.
     #[must_use]
     pub fn as_auth_token(self) -> Self {
         Self {
@@ -233,7 +236,7 @@ impl Version {
         }
     }
 
-    /// With when it was made, by the store's clock.
+    /// Adds when it was made, by the store's clock.
     #[must_use]
     pub fn with_created(self, created: SystemTime) -> Self {
         let created = Some(created);
@@ -241,17 +244,17 @@ impl Version {
     }
 }
 
-/// What is known of the version before one.
+/// What is known about the version before one.
 #[derive(Clone, Debug)]
 pub(crate) enum Previous {
-    /// The store says that there is none, or nobody asked.
+    /// The store says that there is none, or it was not asked.
     None,
     Read(Box<Version>),
     /// There may be one.
     Unread(ProviderError),
 }
 
-/// The secret itself. Debug shows which kind, and no more.
+/// The secret itself. Debug shows only which kind it is.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Value {
@@ -269,11 +272,11 @@ pub struct ProviderError {
     message: String,
 }
 
-/// What kind of failure it was, which decides what is done about it.
+/// The kind of a failure, which decides what happens next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProviderErrorKind {
-    /// The store wants fewer requests. Asked again after a while.
+    /// The store asks for fewer requests. Asked again after a while.
     Throttled,
     /// No answer: the network, a time limit, a 5xx. Asked again after a while.
     Unavailable,
@@ -281,17 +284,17 @@ pub enum ProviderErrorKind {
     AccessDenied,
     /// The store says that there is no such secret, or no such version. Not asked again before the lifetime is over.
     NotFound,
-    /// The answer is not one to be understood, or the request was not. Not asked again before the lifetime is over.
+    /// The answer was not understood, or the request was not. Not asked again before the lifetime is over.
     Invalid,
 }
 
 impl ProviderErrorKind {
-    /// Whether the same question may soon be answered.
+    /// Whether the same question may soon get an answer.
     pub fn is_transient(self) -> bool {
         matches!(self, Self::Throttled | Self::Unavailable)
     }
 
-    /// The word for metrics and logs.
+    /// The name for metrics and logs.
     pub fn name(self) -> &'static str {
         match self {
             Self::Throttled => "throttled",
@@ -318,15 +321,15 @@ impl ProviderError {
         }
     }
 
-    /// What kind of failure it was.
+    /// The kind of the failure.
     pub fn kind(&self) -> ProviderErrorKind {
         self.kind
     }
 }
 
-/// A name for a version of a store that names none: the same for the same value, within this process.
+/// A version's id, for a store without version ids: the same for the same value, within this process.
 ///
-/// Its key is random, so that it tells nobody what the value is.
+/// Its key is random, so the id reveals nothing about the value.
 #[cfg(any(feature = "env", feature = "file"))]
 pub(crate) fn fingerprint(value: &str) -> String {
     static KEY: std::sync::OnceLock<std::hash::RandomState> = std::sync::OnceLock::new();

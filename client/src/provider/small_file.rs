@@ -1,4 +1,4 @@
-//! A small text in a file, in whose place there may be anything.
+//! A small text in a file, whose path may lead to anything.
 
 use std::{
     fs::OpenOptions,
@@ -8,9 +8,9 @@ use std::{
 
 use secrecy::zeroize::Zeroizing;
 
-/// The file's text, if it is a regular file of at most so many bytes.
+/// The file's text, if it is a regular file of at most this many bytes.
 ///
-/// It is opened first and looked at then, so that nothing can take its place in between. The opening of a pipe would wait for a
+/// The file is opened first and checked then, so that nothing can take its place in between. Opening a pipe would wait for a
 /// writer, and a terminal could become this process's own.
 pub(super) fn read(path: &Path, most: u64) -> io::Result<Zeroizing<String>> {
     let mut options = OpenOptions::new();

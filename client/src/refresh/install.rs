@@ -1,4 +1,4 @@
-//! What is put in force of what the provider has, and for how long.
+//! Which of the provider's versions becomes current, and for how long.
 
 use backon::BackoffBuilder;
 use tokio::time::Instant;
@@ -12,10 +12,10 @@ use crate::{
 };
 
 impl<P: SecretProvider> Refresher<P> {
-    /// Has AWSCURRENT in force, unless the store may lag: then it is asked again until it cannot.
+    /// Makes AWSCURRENT current, unless the store may lag: then it is asked again until it cannot.
     pub(super) fn believe(&mut self, version: Version, asked: Asked) {
         if self.is_behind(&version, asked.at) {
-            tracing::debug!(secret = %self.shared.id, version = version.id, "the store lags: it has what was replaced");
+            tracing::debug!(secret = %self.shared.id, version = version.id, "the store lags: it has a version that was replaced");
             self.answers();
             self.look_later();
         } else {
@@ -23,7 +23,7 @@ impl<P: SecretProvider> Refresher<P> {
         }
     }
 
-    /// Whether this version may be what the one in force has replaced, read from a store that has not heard of it yet.
+    /// Whether this version may be the one that the current version replaced, read from a store that lags.
     fn is_behind(&self, version: &Version, asked: Instant) -> bool {
         let last = self.shared.last();
         let held = last.credential();
@@ -41,12 +41,12 @@ impl<P: SecretProvider> Refresher<P> {
         was_in_force || is_older.is_some_and(|(its, held)| its < held)
     }
 
-    /// Puts what the provider has in force, or confirms what is.
+    /// Makes the provider's version current, or confirms the current one.
     pub(super) fn install(&mut self, version: Version, stage: Stage, asked: Asked) {
         let last = self.shared.last();
         let held = last.credential();
         let known = last.is_usable() && held.version() == version.id;
-        // the next token of the same login is no new version, and it lives longer
+        // the next token of the same login is no new version, but lives longer
         let unread = match &version.previous {
             Previous::Unread(error) => Some(error.clone()),
             _ => None,
@@ -81,21 +81,21 @@ impl<P: SecretProvider> Refresher<P> {
             self.replaced
                 .push((held.version_id().clone(), now + self.shared.lag));
             if self.settings.keeps_previous && before.as_ref() != Some(held.version_id()) {
-                // what was in force until now should be the previous one: the store may lag
+                // the version that was current until now should be the previous one: the store may lag
                 self.refresh_at = self.refresh_at.min(now + self.shared.lag);
             }
-            // after the credential, so that who is told finds it
+            // after the credential, so that a task that waits for the change finds it
             let version = id.clone();
             self.tell.send_replace(Change { version });
             metrics::counter!("rotating_secret_version_changes_total", "secret" => self.shared.id.to_string())
                 .increment(1);
-            tracing::info!(secret = %self.shared.id, version = %id, stage = stage.label(), "another version is in force");
+            tracing::info!(secret = %self.shared.id, version = %id, stage = stage.label(), "another version is current");
         }
         self.serve();
         self.tell_age();
     }
 
-    /// Once, until it is read again.
+    /// Warns once, until it is read again.
     fn warn_of_previous(&mut self, unread: Option<ProviderError>) {
         let was_unread = std::mem::replace(&mut self.previous_unread, unread.is_some());
         if let Some(error) = unread.filter(|_| !was_unread) {
@@ -107,7 +107,7 @@ impl<P: SecretProvider> Refresher<P> {
         }
     }
 
-    /// The provider answers.
+    /// The provider answered.
     fn answers(&mut self) {
         self.failure = None;
         self.backoff = backoff().build();
@@ -116,7 +116,7 @@ impl<P: SecretProvider> Refresher<P> {
     pub(super) fn schedule(&mut self, credential: &Credential, new: bool) {
         let usual = self.settings.lifetime;
         let longest = match self.shared.pushed.are_heard() {
-            true => self.settings.while_told,
+            true => self.settings.while_announced,
             false => usual,
         };
         self.lifetime = self.lifetime_of(credential, longest);
@@ -125,21 +125,21 @@ impl<P: SecretProvider> Refresher<P> {
         if new && announced.is_some() && usual.within(announced) != usual {
             tracing::warn!(
                 secret = %self.shared.id, overlap_window = ?announced, ttl = ?self.lifetime.ttl,
-                "the document announces a shorter overlap window than this secret was set up for: it is renewed the more \
+                "the document announces a shorter overlap window than this secret was set up for, so it is renewed more \
                  often; set overlap_window to the function's"
             );
         }
     }
 
-    /// This lifetime, as the document and the lease shorten it.
+    /// This lifetime, shortened by the document and the lease.
     pub(super) fn lifetime_of(&self, credential: &Credential, longest: Lifetime) -> Lifetime {
         longest
             .within(credential.overlap_window())
             .within(credential.lease())
     }
 
-    /// The database tells of no change any more. Until now it would have: so the usual lifetime begins now.
-    pub(super) fn not_told(&mut self) {
+    /// The database announces changes no longer. It would have announced them until now, so the usual lifetime begins now.
+    pub(super) fn not_announced(&mut self) {
         if !self.shared.pushed.are_heard() {
             let last = self.shared.last();
             self.lifetime = self.lifetime_of(last.credential(), self.settings.lifetime);

@@ -1,4 +1,4 @@
-//! Somebody says that there is a new version, or the store is known to lag: it is looked for, once a second and not for good.
+//! A new version was announced, or the store is known to lag: then the store is asked once a second, for a limited time.
 
 use std::time::Duration;
 
@@ -7,23 +7,23 @@ use tokio::time::Instant;
 use super::{Freshness, Refresher};
 use crate::{provider::SecretProvider, slot::Push};
 
-/// What is pushed is looked at no more often, so that nobody can have the provider flooded.
+/// The shortest pause after an announcement, so that nobody can flood the provider with questions.
 const BETWEEN: Duration = Duration::from_secs(1);
 
-/// When the provider is looked at, and for what.
+/// When the provider is asked, and for what.
 #[derive(Default)]
 pub(super) struct Look {
     pub(super) at: Option<Instant>,
     last: Option<Instant>,
-    /// The version that a notification named, and how long it is looked for. Anybody who can log in can name one.
+    /// The version that a notification named, and until when it is looked for. Anyone who can log in can name one.
     named: Option<(String, Instant)>,
 }
 
 impl<P: SecretProvider> Refresher<P> {
-    /// A version that is in force is not looked for. One that was may be again: somebody has rolled back.
+    /// A current version is not looked for. A former one may become current again: someone has rolled back.
     pub(super) fn pushed(&mut self, push: Push) {
         if push.unheard {
-            self.not_told();
+            self.not_announced();
         }
         let named = push.named.filter(|version| !self.holds(version));
         if named.is_some() || push.unnamed {
@@ -40,7 +40,7 @@ impl<P: SecretProvider> Refresher<P> {
         self.look.at = Some(self.look.last.map_or(now, |last| now.max(last + BETWEEN)));
     }
 
-    /// The store lags: whatever else was to ask it now would be told the same.
+    /// The store lags: any other question would get the same answer now.
     pub(super) fn look_later(&mut self) {
         let later = Instant::now() + BETWEEN;
         self.look.at = Some(later);
@@ -50,7 +50,7 @@ impl<P: SecretProvider> Refresher<P> {
     pub(super) async fn look(&mut self) {
         self.look.at = None;
         self.look.last = Some(Instant::now());
-        self.refresh(Freshness::Anew).await;
+        self.refresh(Freshness::Fresh).await;
         if let Some((version, until)) = self.look.named.take()
             && !self.holds(&version)
         {
@@ -58,7 +58,7 @@ impl<P: SecretProvider> Refresher<P> {
                 self.look.named = Some((version, until));
                 self.look_again();
             } else {
-                tracing::debug!(secret = %self.shared.id, version, "a notification named a version that the store has not");
+                tracing::debug!(secret = %self.shared.id, version, "a notification named a version that the store does not have");
             }
         }
     }
@@ -85,7 +85,7 @@ mod tests {
         provider::{ProviderError, ProviderErrorKind as Kind, Stage, Version},
     };
 
-    /// What it has, and when it was asked.
+    /// What the provider has, and when it was asked.
     #[derive(Clone)]
     struct Asked(Arc<Mutex<(&'static str, Vec<Instant>)>>);
 
@@ -97,7 +97,7 @@ mod tests {
             (provider, secret)
         }
 
-        /// Since it was built.
+        /// The times of its questions since the build.
         fn times(&self) -> Vec<Instant> {
             self.0.lock().unwrap().1.split_off(1)
         }
@@ -108,15 +108,15 @@ mod tests {
             let mut script = self.0.lock().unwrap();
             script.1.push(Instant::now());
             match script.0 {
-                "none" => Err(ProviderError::new(Kind::Throttled, "as it was told")),
-                "forbidden" => Err(ProviderError::new(Kind::AccessDenied, "as it was told")),
+                "none" => Err(ProviderError::new(Kind::Throttled, "as the test says")),
+                "forbidden" => Err(ProviderError::new(Kind::AccessDenied, "as the test says")),
                 id => Ok(Version::text(id, "{}")),
             }
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_pushed_all_the_time_is_looked_at_once_a_second() {
+    async fn constant_announcements_cause_one_question_a_second() {
         let (provider, secret) = Asked::secret().await;
         for number in 0..100 {
             secret.pushed(Some(format!("bogus {number}")));
@@ -144,10 +144,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_notification_of_the_version_in_force_does_not_hide_the_one_before_it() {
+    async fn a_notification_of_the_current_version_does_not_hide_the_one_before_it() {
         let (provider, secret) = Asked::secret().await;
         provider.0.lock().unwrap().0 = "v2";
-        // in one breath, as a hostile role can have it
+        // in one burst, as a hostile role can send it
         secret.pushed(Some("v2".to_owned()));
         secret.pushed(Some("v1".to_owned()));
         sleep(Duration::from_millis(10)).await;
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn while_the_database_tells_the_provider_is_asked_once_an_hour_and_then_as_before() {
+    async fn with_notifications_the_provider_is_asked_once_an_hour_and_afterwards_as_before() {
         const MINUTE: Duration = Duration::from_secs(60);
         let (provider, secret) = Asked::secret().await;
         sleep(20 * MINUTE).await;
@@ -168,7 +168,7 @@ mod tests {
         let asked = provider.times().len();
         assert!((11..=14).contains(&asked), "{asked} in 10 hours");
 
-        // nobody knows any more, so it is as if it had been asked when it was last told
+        // no announcement can come any more, so the lifetime counts from the last moment when one could
         secret.refresh().await.unwrap();
         provider.times();
         let gone = Instant::now();
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lifetime_that_was_set_is_kept_whether_the_database_tells_or_not() {
+    async fn a_lifetime_that_was_set_stays_with_and_without_notifications() {
         let provider = Asked(Arc::new(Mutex::new(("v1", Vec::new()))));
         let builder = RotatingSecret::builder("orders/db").ttl(Duration::from_secs(60));
         let secret = builder.build(provider.clone()).await.unwrap();
@@ -194,8 +194,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_asking_again_will_not_cure_is_asked_after_the_usual_lifetime_while_the_database_tells()
-     {
+    async fn a_permanent_failure_is_retried_after_the_usual_lifetime_even_with_notifications() {
         let (provider, secret) = Asked::secret().await;
         let _hearing = secret.downgrade().hear();
         secret.pushed(None);
@@ -208,11 +207,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_store_that_lags_is_looked_at_once_a_second_whatever_else_is_due() {
+    async fn a_store_that_lags_is_asked_once_a_second_regardless_of_other_reasons() {
         let (provider, secret) = Asked::secret().await;
         provider.0.lock().unwrap().0 = "v2";
         secret.refresh().await.unwrap();
-        // the provider fails, so it is to be asked again at once, and then it is one that lags that answers
+        // the provider fails, so it will be asked again at once, and then a provider that lags answers
         provider.0.lock().unwrap().0 = "none";
         assert!(secret.refresh().await.is_err());
         provider.0.lock().unwrap().0 = "v1";
@@ -233,14 +232,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_version_that_is_in_force_is_not_looked_for_and_one_that_was_may_be_again() {
+    async fn a_current_version_is_not_looked_for_and_a_former_one_may_become_current_again() {
         let (provider, secret) = Asked::secret().await;
         secret.pushed(Some("v1".to_owned()));
         sleep(Duration::from_secs(10)).await;
         assert_eq!(provider.times().len(), 0);
         provider.0.lock().unwrap().0 = "v2";
         secret.refresh().await.unwrap();
-        // somebody rolls back, at once
+        // someone rolls back, at once
         provider.0.lock().unwrap().0 = "v1";
         secret.pushed(Some("v1".to_owned()));
         sleep(Duration::from_secs(7)).await;

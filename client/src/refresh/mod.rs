@@ -1,12 +1,12 @@
-//! The task that keeps a secret fresh: the one place from which the provider is asked.
+//! The task that keeps a secret fresh: no other code asks the provider.
 //!
 //! It waits for the first of these, and does one at a time:
 //!
-//! - the lifetime nears its end: AWSCURRENT is asked for;
-//! - somebody, or the provider, was told of a new version: the same, once a second until that version is seen;
-//! - somebody wants the provider asked, or a credential where there is none;
-//! - somebody wants another one than the server rejected: asked for until the store may have caught up;
-//! - the bound is reached, in the middle of a fetch too: what is in force is withdrawn.
+//! - the lifetime nears its end: it asks for AWSCURRENT;
+//! - a new version was announced: the same, once a second until that version is seen;
+//! - a caller needs the provider's answer, or a credential while there is none;
+//! - a caller needs another version than the rejected one: it asks until the store may have caught up;
+//! - the bound is reached, even in the middle of a fetch: the current version is withdrawn.
 
 mod install;
 mod look;
@@ -35,7 +35,7 @@ use self::{look::Look, pace::Pace, recover::Recovering};
 
 pub(crate) const LONGEST_DELAY: Duration = Duration::from_secs(30);
 
-/// After a failure that asking again will not cure, those who wait are told of it for as long as this.
+/// After a failure that a retry will not cure, waiting callers get that failure for this long.
 const PERMANENT: Duration = Duration::from_secs(1);
 
 pub(crate) type Reply = oneshot::Sender<Result<CredentialGuard, Error>>;
@@ -43,16 +43,16 @@ pub(crate) type Reply = oneshot::Sender<Result<CredentialGuard, Error>>;
 /// How a secret is renewed.
 pub(crate) struct Settings {
     pub(crate) lifetime: Lifetime,
-    /// In its place while the database tells of changes.
-    pub(crate) while_told: Lifetime,
+    /// In its place while the database announces changes.
+    pub(crate) while_announced: Lifetime,
     pub(crate) fetch_timeout: Duration,
-    /// Whether AWSPREVIOUS is kept beside AWSCURRENT.
+    /// Whether AWSPREVIOUS is kept in addition to AWSCURRENT.
     pub(crate) keeps_previous: bool,
 }
 
-/// What handles ask the task.
+/// What handles ask of the task.
 pub(crate) enum Ask {
-    /// Whatever is in force, or the next one.
+    /// The current version, or the next one.
     Usable(Reply),
     /// What the provider has now.
     Refresh(Reply),
@@ -63,10 +63,10 @@ pub(crate) enum Ask {
 /// Whether a cache between here and the store may answer.
 #[derive(Clone, Copy)]
 enum Freshness {
-    /// It may: nothing says that there is another version.
+    /// It may: nothing suggests another version.
     Cached,
     /// It may not.
-    Anew,
+    Fresh,
 }
 
 pub(crate) struct Refresher<P> {
@@ -76,23 +76,23 @@ pub(crate) struct Refresher<P> {
     tell: watch::Sender<Change>,
     asks: mpsc::UnboundedReceiver<Ask>,
     settings: Settings,
-    /// As the document that is in force has it.
+    /// The lifetime of the current document.
     lifetime: Lifetime,
     refresh_at: Instant,
     backoff: ExponentialBackoff,
     failure: Option<Failure>,
-    /// Those who want the provider asked.
+    /// Those who need the provider's answer.
     forced: Vec<Reply>,
     forced_pace: Pace,
     look: Look,
     recovering: Recovering,
-    /// AWSCURRENT that was rejected when AWSPENDING was put in force in its stead.
+    /// The rejected AWSCURRENT in whose place AWSPENDING became current.
     displaced: Option<String>,
     /// AWSPREVIOUS could not be read the last time.
     previous_unread: bool,
-    /// When the version in force was first seen.
+    /// When the current version was first seen.
     since: Instant,
-    /// The versions that were in force before it, and until when a store that lags may still have them.
+    /// The versions that were current before it, and until when a store that lags may still have them.
     replaced: Vec<(Arc<str>, Instant)>,
 }
 
@@ -139,9 +139,9 @@ impl<P: SecretProvider> Refresher<P> {
 
     pub(crate) async fn run(mut self) {
         let shared = self.shared.clone();
-        // a panic in it ends the telling, and not the secret
-        let told = AssertUnwindSafe(self.provider.changes(&shared.id));
-        let mut told = told.catch_unwind().fuse();
+        // a panic in it ends the announcements, and not the secret
+        let announced = AssertUnwindSafe(self.provider.changes(&shared.id));
+        let mut announced = announced.catch_unwind().fuse();
         loop {
             let (forced_at, round_at) = (self.forced_at(), self.round_at());
             tokio::select! {
@@ -149,8 +149,8 @@ impl<P: SecretProvider> Refresher<P> {
                     Some(ask) => self.answer(ask).await,
                     None => return,
                 },
-                push = shared.pushed.told() => self.pushed(push),
-                Some(Ok(())) = told.next() => self.look_again(),
+                push = shared.pushed.next() => self.pushed(push),
+                Some(Ok(())) = announced.next() => self.look_again(),
                 () = at(self.look.at) => self.look().await,
                 () = at(forced_at) => self.forced().await,
                 () = at(round_at) => self.round().await,
@@ -166,9 +166,9 @@ impl<P: SecretProvider> Refresher<P> {
                 if self.shared.last().is_overdue() {
                     self.expire();
                 }
-                // what was asked before it was invalidated does not bring it back: then it is asked once more
+                // an answer from before the invalidation does not bring the version back: then it is asked once more
                 while self.shared.current().is_err() && self.may_ask() {
-                    self.refresh(Freshness::Anew).await;
+                    self.refresh(Freshness::Fresh).await;
                 }
                 let _ = reply.send(self.outcome(false));
             }
@@ -185,7 +185,7 @@ impl<P: SecretProvider> Refresher<P> {
         self.failure.as_ref().is_none_or(over)
     }
 
-    /// When those who want the provider asked have their turn.
+    /// When the provider is asked for those who need its answer.
     fn forced_at(&self) -> Option<Instant> {
         let waits = !self.forced.is_empty();
         waits.then(|| self.forced_pace.next())
@@ -194,13 +194,13 @@ impl<P: SecretProvider> Refresher<P> {
     async fn forced(&mut self) {
         self.forced_pace.ask(Instant::now());
         let waiting = std::mem::take(&mut self.forced);
-        self.refresh(Freshness::Anew).await;
+        self.refresh(Freshness::Fresh).await;
         for reply in waiting {
             let _ = reply.send(self.outcome(true));
         }
     }
 
-    /// What those who waited get: for a forced refresh its failure, else the credential while there is one.
+    /// The answer for those who waited: for a forced refresh its failure, otherwise the credential while there is one.
     fn outcome(&self, forced: bool) -> Result<CredentialGuard, Error> {
         match (&self.failure, self.shared.current()) {
             (None, current) => current,
@@ -209,10 +209,10 @@ impl<P: SecretProvider> Refresher<P> {
         }
     }
 
-    /// Asks for AWSCURRENT, and has it in force.
+    /// Asks for AWSCURRENT, and makes it current.
     async fn refresh(&mut self, freshness: Freshness) {
         match self.fetch_current(freshness).await {
-            // what the server rejected does not come back while AWSPENDING, which it did not, is still pending
+            // a rejected version does not come back while AWSPENDING, which was accepted, is still pending
             Ok((version, asked)) if self.displaced.as_ref() == Some(&version.id) => {
                 match self.fetch(Stage::Pending, freshness).await {
                     Ok((pending, asked_after))
@@ -229,7 +229,7 @@ impl<P: SecretProvider> Refresher<P> {
         }
     }
 
-    /// AWSCURRENT, and with it AWSPREVIOUS where that is kept.
+    /// AWSCURRENT, and AWSPREVIOUS with it if that is kept.
     async fn fetch_current(&self, freshness: Freshness) -> Result<(Version, Asked), ProviderError> {
         current(self.settings.keeps_previous, |stage| {
             self.fetch(stage, freshness)
@@ -237,7 +237,7 @@ impl<P: SecretProvider> Refresher<P> {
         .await
     }
 
-    /// One question, within its time limit. If the bound is reached meanwhile, so be it.
+    /// One question, within its time limit, even if the bound is reached meanwhile.
     async fn fetch(
         &self,
         stage: Stage,
@@ -247,7 +247,7 @@ impl<P: SecretProvider> Refresher<P> {
         let fetch = async {
             match freshness {
                 Freshness::Cached => self.provider.fetch(&self.shared.id, stage).await,
-                Freshness::Anew => self.provider.fetch_anew(&self.shared.id, stage).await,
+                Freshness::Fresh => self.provider.fetch_anew(&self.shared.id, stage).await,
             }
         };
         let mut fetch = std::pin::pin!(answered(self.settings.fetch_timeout, fetch));
@@ -268,7 +268,7 @@ impl<P: SecretProvider> Refresher<P> {
             let delay = self.backoff.next().unwrap_or(LONGEST_DELAY);
             (now + delay, now + delay)
         } else {
-            // not as late as what is told of changes would be asked
+            // sooner than while the database announces changes
             let usual = self.lifetime_of(self.shared.last().credential(), self.settings.lifetime);
             (now + usual.refresh_after(fastrand::f64()), now + PERMANENT)
         };
@@ -308,7 +308,7 @@ impl<P> Drop for Refresher<P> {
     fn drop(&mut self) {
         let secret = self.shared.id.clone();
         self.shared.withdraw(|_| Error::Stopped { secret });
-        // nobody may wait for an answer that will not come
+        // nobody must wait for an answer that will not come
         self.asks.close();
         while let Ok(ask) = self.asks.try_recv() {
             drop(ask);
@@ -316,7 +316,7 @@ impl<P> Drop for Refresher<P> {
     }
 }
 
-/// Waits until then, or for good.
+/// Waits until then, or forever.
 async fn at(due: Option<Instant>) {
     match due {
         Some(due) => sleep_until(due).await,
@@ -324,7 +324,7 @@ async fn at(due: Option<Instant>) {
     }
 }
 
-/// From a tenth of a second to half a minute, each with as much again by chance.
+/// From a tenth of a second to half a minute, each with a random addition of up to the same length.
 pub(crate) fn backoff() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(100))
@@ -333,7 +333,7 @@ pub(crate) fn backoff() -> ExponentialBuilder {
         .without_max_times()
 }
 
-/// The provider's answer. That it takes too long is one, and so is its panic, which must not end the secret.
+/// The provider's answer. A timeout counts as one, and so does a panic, which must not end the secret.
 pub(crate) async fn answered<T>(
     limit: Duration,
     asked: impl Future<Output = Result<T, ProviderError>>,
@@ -348,10 +348,10 @@ pub(crate) async fn answered<T>(
     }
 }
 
-/// AWSCURRENT, and with it AWSPREVIOUS if that is kept.
+/// AWSCURRENT, and AWSPREVIOUS with it if that is kept.
 ///
-/// In this order: if another version is promoted between the two questions, AWSPREVIOUS is what was AWSCURRENT for the first
-/// of them, and that one is asked again.
+/// In this order: if another version is promoted between the two questions, AWSPREVIOUS is what the first answer had as
+/// AWSCURRENT, and AWSCURRENT is asked for again.
 pub(crate) async fn current<F>(
     keeps_previous: bool,
     fetch: impl Fn(Stage) -> F,
@@ -379,7 +379,7 @@ where
     Ok((version, asked))
 }
 
-/// Every question, and those that failed by kind. That no version is pending or came before is no failure.
+/// Counts every question, and those that failed by kind. A missing pending or previous version is no failure.
 pub(crate) fn count(secret: &str, stage: Stage, failed: Option<&ProviderError>) {
     metrics::counter!("rotating_secret_fetches_total", "secret" => secret.to_owned()).increment(1);
     let is_absent = |error: &&ProviderError| {

@@ -1,5 +1,5 @@
-//! How often the provider is asked because somebody wants it: ten questions may follow each other closely, for rotations
-//! that do; in the long run it is one a second.
+//! How often callers can have the provider asked: ten questions may follow each other closely, for rotations that do; in the
+//! long run it is one a second.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ const BETWEEN: Duration = Duration::from_secs(1);
 const BURST: u32 = 10;
 
 pub(super) struct Pace {
-    /// Between one question and the next.
+    /// The shortest pause between two questions.
     closest: Duration,
-    /// When it was last asked, and when all that was asked would be over, had it been asked one a second.
+    /// When it was last asked, and when all its questions would be over at one a second.
     asked: Option<(Instant, Instant)>,
 }
 
@@ -23,7 +23,7 @@ impl Pace {
         }
     }
 
-    /// When the next question may be asked, which may have passed.
+    /// When the next question may be asked; this may be in the past.
     pub(super) fn next(&self) -> Instant {
         let Some((last, paid)) = self.asked else {
             return Instant::now();

@@ -1,7 +1,7 @@
 //! A rejected login: which version to try next.
 //!
-//! Those who wait stand in a queue. All are served by one round of questions, and by whatever else puts another version in
-//! force. A store that lags has the next version later than the server does, so the rounds go on for as long as it may.
+//! Waiting callers stand in a queue. One round of questions serves all of them, and so does any other change of the current
+//! version. A store that lags has the next version later than the server does, so the rounds go on for as long as it may.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -14,17 +14,17 @@ use crate::{
     slot::CredentialGuard,
 };
 
-/// AWSCURRENT may have moved. While it has not, a rotation may be between setSecret and finishSecret. If nothing is
+/// AWSCURRENT may have moved. If it has not, a rotation may be between setSecret and finishSecret. If nothing is
 /// pending, that rotation may have ended between these two questions.
 const STAGES: [Stage; 3] = [Stage::Current, Stage::Pending, Stage::Current];
 
-/// How many rounds are remembered, to be told of.
+/// How many rounds are remembered for messages.
 const KEPT: usize = 64;
 
-/// Between two rounds.
+/// The shortest pause between two rounds.
 const CLOSEST: Duration = Duration::from_millis(200);
 
-/// One who wants another version than those that the server rejected.
+/// A caller that needs another version than those that the server rejected.
 pub(crate) struct Recovery {
     pub(crate) tried: Vec<Arc<str>>,
     /// When the server rejected the first of them.
@@ -33,21 +33,21 @@ pub(crate) struct Recovery {
     pub(crate) reply: Reply,
 }
 
-/// One who waits.
+/// A waiting caller.
 struct Waiting {
     recovery: Recovery,
     came: Instant,
-    /// How many rounds there had been when it came.
+    /// The number of rounds when it came.
     after: u64,
 }
 
 impl Waiting {
-    /// Whether there was no round for it among these.
+    /// Whether none of these rounds was for it.
     fn is_new(&self, rounds: u64) -> bool {
         self.after == rounds
     }
 
-    /// However short its time is, it has one round, unless there were too many just now.
+    /// Even a caller with a short time gets one round, unless there were too many just now.
     fn ends(&self, rounds: u64) -> Instant {
         if self.is_new(rounds) {
             self.recovery.until.max(self.came + CLOSEST)
@@ -57,11 +57,11 @@ impl Waiting {
     }
 }
 
-/// Those who wait.
+/// The waiting callers.
 pub(super) struct Recovering {
     waiting: Vec<Waiting>,
     pace: Pace,
-    /// How many rounds there were, and when the last of them.
+    /// The number of rounds, and the time of the last one.
     count: u64,
     rounds: VecDeque<Instant>,
     /// The versions that the last round found under AWSCURRENT and AWSPENDING.
@@ -93,7 +93,7 @@ impl<P: SecretProvider> Refresher<P> {
         self.serve();
     }
 
-    /// When the next round is, or the first of those who wait has waited for long enough.
+    /// When the next round is due, or the first caller has waited long enough.
     pub(super) fn round_at(&self) -> Option<Instant> {
         let recovering = &self.recovering;
         let ends = recovering
@@ -103,15 +103,15 @@ impl<P: SecretProvider> Refresher<P> {
         Some(ends.min()?.min(recovering.pace.next()))
     }
 
-    /// One round for all who wait: each gets the first version that was not rejected for it.
+    /// One round for all waiting callers: each gets the first version that was not rejected for it.
     pub(super) async fn round(&mut self) {
         let waiting = &mut self.recovering.waiting;
-        // who has given up is not asked for
+        // no questions for a caller that has given up
         waiting.retain(|one| !one.recovery.reply.is_closed());
         if waiting.is_empty() {
             return;
         }
-        // in this order: without a round yet, the next one is now
+        // in this order: if there was no round yet, the next one is now
         let next = self.recovering.pace.next();
         let now = Instant::now();
         if next <= now {
@@ -125,14 +125,14 @@ impl<P: SecretProvider> Refresher<P> {
         metrics::counter!("rotating_secret_recoveries_total", "secret" => self.shared.id.to_string()).increment(1);
         for stage in STAGES.into_iter().take(questions) {
             let answer = match stage {
-                Stage::Current => self.fetch_current(Freshness::Anew).await,
-                stage => self.fetch(stage, Freshness::Anew).await,
+                Stage::Current => self.fetch_current(Freshness::Fresh).await,
+                stage => self.fetch(stage, Freshness::Fresh).await,
             };
             match answer {
                 Ok((version, asked)) if stage == Stage::Current => {
                     self.recovering.current = Some(version.id.clone());
                     let held = self.shared.last().credential().version_id().clone();
-                    // what the server rejects is not defended against a store that may lag
+                    // a version that the server rejects is not protected against a store that may lag
                     if self.shared.rejections.is_doubted(&held) {
                         self.install(version, stage, asked);
                     } else {
@@ -172,7 +172,7 @@ impl<P: SecretProvider> Refresher<P> {
         }
     }
 
-    /// Gives what is in force to those for whom it was not rejected.
+    /// Gives the current version to those for whom it was not rejected.
     pub(super) fn serve(&mut self) {
         let slot = self.shared.last();
         if !slot.is_usable() {
@@ -188,7 +188,7 @@ impl<P: SecretProvider> Refresher<P> {
         }
     }
 
-    /// Tells those who have waited for long enough.
+    /// Sends the error to those who have waited long enough.
     fn dismiss(&mut self) {
         let now = Instant::now();
         let rounds = self.recovering.count;
@@ -210,7 +210,7 @@ impl<P: SecretProvider> Refresher<P> {
 }
 
 impl Recovering {
-    /// Of how many questions it is: those who have had a round need no third one, for the next round comes soon.
+    /// The number of questions in the round: callers who have had a round need no third one, because the next round comes soon.
     fn begin_round(&mut self, now: Instant) -> usize {
         let questions = match self.waiting.iter().any(|one| one.is_new(self.count)) {
             true => STAGES.len(),
@@ -225,7 +225,7 @@ impl Recovering {
         questions
     }
 
-    /// What the provider was asked since then, and what it had.
+    /// What the provider was asked since then, and its answers.
     fn asked(&self, since: Instant) -> String {
         let times = self.rounds.iter().filter(|round| since <= **round).count();
         if times == 0 {

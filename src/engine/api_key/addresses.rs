@@ -1,13 +1,14 @@
 //! Which addresses a name may lead to.
 //!
-//! A service of the public internet is at a public address. One that is not may be the machine itself, the network around it,
-//! or the metadata service that hands out the function's credentials.
+//! A service of the public internet has a public address. An address that is not public may be the machine itself, the network
+//! around it, or the metadata service that hands out the function's credentials.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// Resolves names, and refuses one of which any address is not public. What it returns is what is connected to.
+/// Resolves names, and refuses a name if any of its addresses is not public. Requests connect only to the addresses that it
+/// returns.
 pub(super) struct PublicOnly;
 
 /// The address that was refused.
@@ -63,7 +64,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     !special
 }
 
-/// What is handed out of IPv6 is 2000::/3.
+/// IPv6 addresses are assigned from 2000::/3.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     match address.segments() {
         [0x2001, 0..0x200, ..] => false, // protocol assignments: Teredo, benchmarks, ORCHID
@@ -73,7 +74,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     }
 }
 
-/// The IPv4 address that a mapped, compatible, translated (NAT64, SIIT) or 6to4 address leads to.
+/// The IPv4 address inside a mapped, compatible, translated (NAT64, SIIT) or 6to4 address.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let (high, low) = match address.segments() {
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]

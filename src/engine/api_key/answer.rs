@@ -12,7 +12,7 @@ use crate::engine::EngineError;
 /// A key and its id are some hundred bytes, a list of keys some thousand.
 const LONGEST: usize = 256 * 1024;
 
-/// A service that says "at once" is not asked without a pause.
+/// The shortest pause before a retry, even if the service says "at once".
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
 /// What a service answered.
@@ -22,12 +22,12 @@ pub(super) struct Answer {
     pub(super) status: u16,
     retry_after: Option<Duration>,
     body: Zeroizing<Vec<u8>>,
-    /// The body is longer than what was read of it.
+    /// The body is longer than the part that was read.
     cut: bool,
 }
 
 impl Answer {
-    /// Reads the body, unless it is too long: then the status is all that is known.
+    /// Reads the body, unless it is too long: then only the status is known.
     pub(super) async fn read(
         mut response: Response,
         server: &str,
@@ -66,16 +66,16 @@ impl Answer {
         self.retry_after
     }
 
-    /// What to do about an answer that is none of those expected.
+    /// What to do about an unexpected answer.
     pub(super) fn refused(&self) -> EngineError {
         let cure = match self.status {
             300..400 => "write the final address into the secret, redirects are not followed",
             401 | 403 => {
-                "see that the secret which \"masterarn\" names is good, and may do what the request asks for"
+                "check that the key in the secret which \"masterarn\" names is valid, and may do what the request asks for"
             }
             429 => "wait",
             400..500 => "correct the request in the secret with PutSecretValue",
-            _ => "see what is wrong with the service",
+            _ => "find out what is wrong with the service",
         };
         EngineError::Answered {
             server: self.server.clone(),
@@ -85,12 +85,12 @@ impl Answer {
         }
     }
 
-    /// The body as JSON, of which the parser bounds the depth.
+    /// The body as JSON; the parser limits its depth.
     pub(super) fn json(&self) -> Result<Value, EngineError> {
         if self.cut {
             return Err(self.unreadable(format!("it is longer than {LONGEST} bytes")));
         }
-        // its messages say what and where, and hold nothing of the text
+        // the parser's messages say what and where, and hold nothing of the text
         let read = serde_json::from_slice(&self.body);
         read.map_err(|error| self.unreadable(format!("it is no JSON: {error}")))
     }
@@ -103,7 +103,7 @@ impl Answer {
     ) -> Result<SecretString, EngineError> {
         let pointer = pointer.unwrap_or_default();
         match json.pointer(pointer) {
-            // with a NUL the document could not be read back
+            // a document with a NUL could not be read back
             Some(Value::String(text)) if !text.is_empty() && !text.contains('\0') => {
                 Ok(text.as_str().into())
             }

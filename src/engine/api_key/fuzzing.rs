@@ -13,7 +13,7 @@ use crate::{
     settings::AllowedHost,
 };
 
-/// The addresses that would be asked, each as text.
+/// The addresses of the requests, as text.
 pub fn addresses(
     document: &Document,
     master: &SecretString,

@@ -1,4 +1,4 @@
-//! Requests to a service, as a document tells them: https, to allowed hosts, bounded in time and size.
+//! Requests to a service, as a document describes them: https, to allowed hosts, bounded in time and size.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -24,27 +24,27 @@ use crate::{
     settings::AllowedHost,
 };
 
-/// The connections to services, made when the first one is asked.
+/// The connections to services, made on the first request.
 #[derive(Debug)]
 pub struct Https {
     ca_file: Option<PathBuf>,
-    /// To hosts at public addresses.
+    /// For hosts at public addresses.
     public: OnceCell<Client>,
-    /// To hosts that are allowed to be anywhere.
+    /// For hosts that may have any address.
     private: OnceCell<Client>,
 }
 
-/// Whom requests may go to, and how long they may take.
+/// The hosts that requests may go to, and how long a request may take.
 #[derive(Debug)]
 pub(super) struct Bounds<'a> {
     pub(super) allowed: &'a [AllowedHost],
     pub(super) limits: Limits,
-    /// When the step is over.
+    /// When the step ends.
     pub(super) end: Instant,
 }
 
 impl Https {
-    /// Trusts the public roots, and those in the PEM file `ca_file` if there is one.
+    /// Trusts the public roots, and those in the PEM file `ca_file`, if given.
     pub fn new(ca_file: Option<PathBuf>) -> Self {
         Self {
             ca_file,
@@ -59,9 +59,9 @@ impl Https {
             let client = Client::builder()
                 .tls_backend_preconfigured(roots::client(trusted)?)
                 .https_only(true)
-                .no_proxy() // whoever sets HTTPS_PROXY would see which services are asked
-                .redirect(redirect::Policy::none()) // the master secret would go along
-                .retry(retry::never()); // a key that is made twice is one too many
+                .no_proxy() // a proxy would see which services the function calls
+                .redirect(redirect::Policy::none()) // a redirect would get the master secret
+                .retry(retry::never()); // a retry could make a second key
             let client = match private {
                 true => client,
                 false => client.dns_resolver(Arc::new(PublicOnly)),
@@ -77,8 +77,8 @@ impl Https {
         client.get_or_try_init(make).await
     }
 
-    /// Sends the request that the document calls `name`. If `repeatable`, it is sent again where the service is busy and
-    /// names a time that the step still has.
+    /// Sends the request that the document calls `name`. A `repeatable` request is sent again if the service is busy and names
+    /// a wait for which the step still has time.
     pub(super) async fn send(
         &self,
         name: &'static str,
@@ -87,7 +87,7 @@ impl Https {
         bounds: &Bounds<'_>,
         repeatable: bool,
     ) -> Result<Answer, EngineError> {
-        // from here on this is the address: what is checked is what is sent
+        // from here on only this address counts: the function checks what it sends
         let url = render::address(name, &request.url, values)?;
         let server = server(&url);
         let private = bounds.permits(name, &url)?;
@@ -97,7 +97,7 @@ impl Https {
             address,
         };
         if !private {
-            // the resolver is asked for names only
+            // the resolver gets names only
             let literal = match url.host() {
                 Some(Host::Ipv4(address)) => Some(address.into()),
                 Some(Host::Ipv6(address)) => Some(address.into()),
@@ -115,7 +115,7 @@ impl Https {
         loop {
             let mut attempt = filled
                 .try_clone()
-                .ok_or_else(|| invalid(name, "it has no end"))?;
+                .ok_or_else(|| invalid(name, "its body cannot be sent twice"))?;
             *attempt.timeout_mut() = Some(limit);
             let response = client.execute(attempt).await.map_err(failed)?;
             let answer = Answer::read(response, &server, name, failed).await?;
@@ -159,7 +159,7 @@ fn invalid(request: &'static str, reason: &str) -> EngineError {
     }
 }
 
-/// The request to this very address, with what the document says filled in.
+/// The request to this address, with the document's values filled in.
 fn fill(
     client: &Client,
     name: &'static str,
@@ -168,13 +168,13 @@ fn fill(
     values: &Values<'_>,
 ) -> Result<reqwest::Request, EngineError> {
     let method = Method::from_bytes(request.method.as_bytes());
-    let method = method.map_err(|_| invalid(name, "its method is none"))?;
+    let method = method.map_err(|_| invalid(name, "its method is not an HTTP method"))?;
     let mut filled = client.request(method, url);
     for (header, value) in &request.headers {
         let header = HeaderName::from_bytes(header.as_bytes());
-        let header = header.map_err(|_| invalid(name, "the name of a header is none"))?;
+        let header = header.map_err(|_| invalid(name, "a header has an invalid name"))?;
         let value = HeaderValue::from_str(&render::text(name, value, values)?);
-        let mut value = value.map_err(|_| invalid(name, "the value of a header is none"))?;
+        let mut value = value.map_err(|_| invalid(name, "a header has an invalid value"))?;
         value.set_sensitive(true);
         filled = filled.header(header, value);
     }
@@ -208,7 +208,7 @@ fn refused_address(error: &reqwest::Error) -> Option<&NotPublic> {
     None
 }
 
-/// Never the address: what was filled in stands in it.
+/// Never names the address, because it holds the values that were filled in.
 fn no_answer(
     server: &str,
     request: &'static str,

@@ -1,4 +1,4 @@
-//! Which keys of a service are this secret's, and which of them nobody needs. Pure rules.
+//! Which keys of a service belong to this secret, and which of them are unused. Pure rules.
 
 use sha2::{Digest, Sha256};
 
@@ -9,7 +9,8 @@ use crate::engine::{Known, Succession};
 pub(super) struct Minting<'a> {
     pub(super) succession: &'a Succession<'a>,
     pub(super) known: &'a Known,
-    /// What was there before `known` was read: only this may go because no version holds it. None at the first look.
+    /// The keys that existed before `known` was read: only these may go because no version holds them. `None` at the first
+    /// look.
     pub(super) seen: Option<&'a [String]>,
 }
 
@@ -17,11 +18,11 @@ pub(super) struct Minting<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Key {
     pub(super) id: String,
-    /// The name that it was made with.
+    /// The label that the service stored with it.
     pub(super) label: String,
 }
 
-/// What a key is named that is made for this token of this secret; 42 characters, for services that keep no more.
+/// The label of a key that is made for this token of this secret; 42 characters, for services that keep no more.
 pub(super) fn label(secret: &str, token: &str) -> String {
     format!("{}{}", of_secret(secret), digest(token))
 }
@@ -32,7 +33,7 @@ pub(super) fn of_token<'a>(keys: &'a [Key], secret: &str, token: &str) -> Vec<&'
     keys.iter().filter(|key| key.label == label).collect()
 }
 
-/// Those of them that no labelled version is known to hold; none, as long as that is not known of all.
+/// Those of them that no labelled version holds; none, unless the keys of all versions are known.
 pub(super) fn orphans<'a>(keys: &'a [Key], minting: &Minting<'_>) -> Vec<&'a Key> {
     let Succession { secret, token, .. } = minting.succession;
     let own = of_token(keys, secret, token);
@@ -41,10 +42,10 @@ pub(super) fn orphans<'a>(keys: &'a [Key], minting: &Minting<'_>) -> Vec<&'a Key
         .collect()
 }
 
-/// The keys that were made for other tokens of this secret and that no labelled version holds: what rotations that came
-/// to nothing have left. In the order of the list.
+/// The keys that were made for other tokens of this secret and that no labelled version holds: the remains of failed rotations.
+/// In the order of the list.
 ///
-/// A list without the current key is out of date, or tells other ids than the versions hold: it has none.
+/// A list without the current key is out of date, or shows other ids than the versions hold. Then the result is empty.
 pub(super) fn strays<'a>(keys: &'a [Key], minting: &Minting<'_>) -> Vec<&'a Key> {
     let Succession {
         secret,
@@ -61,7 +62,7 @@ pub(super) fn strays<'a>(keys: &'a [Key], minting: &Minting<'_>) -> Vec<&'a Key>
     keys.iter().filter(is_stray).collect()
 }
 
-/// A key that came after the versions were read may be stored by now.
+/// A version may by now hold a key that appeared after the versions were read.
 fn is_free(key: &Key, minting: &Minting<'_>) -> bool {
     let held = minting.known.held.as_deref();
     held.is_some_and(|held| !held.contains(&key.id))
@@ -72,7 +73,7 @@ fn of_secret(secret: &str) -> String {
     format!("rotation-{}-", digest(secret))
 }
 
-/// Whoever sees a service's keys learns neither a secret's name nor a token.
+/// Hides a secret's name and a token from everyone who sees the service's keys.
 fn digest(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     digest
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_tells_neither_secret_nor_token_and_fits_where_names_are_short() {
+    fn a_label_shows_neither_secret_nor_token_and_fits_where_names_are_short() {
         let label = label(
             "arn:aws:secretsmanager:eu-central-1:1:secret:orders",
             "t0ken",

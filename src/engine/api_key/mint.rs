@@ -1,7 +1,7 @@
-//! createSecret: has the service make a key, once for each token as far as it can, and makes room for it before.
+//! createSecret: has the service make a key, once for each token if possible, and makes room for it first.
 //!
-//! It can't be made twice without one too many, so it is looked first whether an earlier delivery has stored one. Of two
-//! deliveries at once one stores what it had made; each ends what is not stored.
+//! A repeated request makes a second key, so createSecret first checks whether an earlier delivery has stored one. Of two
+//! deliveries at once, one stores its key; each ends the keys that are not stored.
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -17,10 +17,10 @@ use crate::{
     engine::{EngineError, Known, Stored, Succession},
 };
 
-/// What one look at the service came to.
+/// The result of one look at the service.
 enum Looked {
     Made(Box<Document>),
-    /// There are keys to delete that no version was seen to hold. These are all keys that there were.
+    /// Some keys must be deleted, because no version held them. These are the ids of all keys that existed.
     LeftOver(Vec<String>),
 }
 
@@ -46,8 +46,8 @@ impl ApiKey<'_> {
                 self.settle(&minting, &stored, None).await?;
                 return Ok(Stored::Before(Box::new(stored)));
             }
-            // What is listed now and held by no version afterwards is nobody's, even if this delivery was held up
-            // meanwhile, or the first look lagged. So before anything is deleted the versions are read again.
+            // A key that is listed now, and that no version holds afterwards, belongs to nobody, even if this delivery was
+            // delayed or the first look lagged. So the versions are read again before anything is deleted.
             let minted = match self.mint(&minting).await? {
                 Looked::LeftOver(listed) => {
                     seen = Some(listed);
@@ -88,7 +88,7 @@ impl ApiKey<'_> {
         let (current, master) = (minting.succession.current, &minting.known.administrator);
         let api = api(current)?;
         for (name, request) in api.requests() {
-            // a key that nobody may verify or delete is not made
+            // make no key that the function may not verify or delete
             if let Some(url) = address(&request.url) {
                 self.bounds.permits(name, &url)?;
             }
@@ -96,7 +96,7 @@ impl ApiKey<'_> {
         let keys = self.list(api, master).await?;
         let strays = keys::strays(&keys, minting);
         if minting.seen.is_none() && !strays.is_empty() {
-            // this delivery may have been held up, and a later rotation's key be among them
+            // this delivery may be late, and a later rotation's key among the keys
             return Ok(left_over(&keys));
         }
         for stray in strays {
@@ -113,8 +113,8 @@ impl ApiKey<'_> {
         let orphans = keys::orphans(&keys, minting);
         let mut answer = self.create(api, minting).await?;
         if !answer.succeeded() && !orphans.is_empty() {
-            // Made before a crash, and there may be no room for another one. Where there is, they go only when their
-            // successor is stored: the delivery that made them may be alive, and about to store one.
+            // These keys were made before a crash, and they may leave no room for another one. If there is room, they go only
+            // after their successor is stored: the delivery that made them may still run, and store one.
             if minting.seen.is_none() {
                 return Ok(left_over(&keys));
             }
@@ -141,7 +141,7 @@ impl ApiKey<'_> {
                 }
                 Err(cause) => (cause, self.discard(api, minting, &keys, &after).await),
             },
-            // a second delivery may have ended this key by now, and stored its own: that one is not to be taken for it
+            // a second delivery may have ended this key, and stored its own: do not treat that one as this one
             Err(cause) => (cause, what_is_left(api)),
         };
         Err(EngineError::MadeInVain {
@@ -150,7 +150,8 @@ impl ApiKey<'_> {
         })
     }
 
-    /// Ends what was made for this token and is not `stored`. `minted` is what this delivery made, if it is another one.
+    /// Ends the keys that were made for this token and are not `stored`. `minted` is the key that this delivery made, if it is
+    /// another one.
     async fn settle(
         &self,
         minting: &Minting<'_>,
@@ -163,7 +164,7 @@ impl ApiKey<'_> {
         );
         let keys = self.list(api, master).await?;
         let orphans = keys::orphans(&keys, minting);
-        // a list without the key that is stored is out of date, or tells other ids than create does
+        // a list without the stored key is out of date, or shows other ids than create does
         let shown = keys.iter().any(|key| key.id == stored.username());
         let orphans = orphans.into_iter().filter(|_| shown);
         let orphans = orphans.map(|key| key.id.as_str());
@@ -174,8 +175,8 @@ impl ApiKey<'_> {
         Ok(())
     }
 
-    /// Ends a key that was made and cannot be used, as far as it can be named; tells what is left. The lists are from before it
-    /// was made and after.
+    /// Ends a key that was made and cannot be used, if it can be named, and returns what is left. The lists are from before and
+    /// after it was made.
     async fn discard(
         &self,
         api: &Api,
@@ -183,14 +184,14 @@ impl ApiKey<'_> {
         before: &[Key],
         after: &[Key],
     ) -> &'static str {
-        // what the list says of a key is sure; the id in the answer may be another key's
+        // the list is reliable; the id in the answer may belong to another key
         let orphans = keys::orphans(after, minting);
-        // one that the same token gets again is needed again
+        // a key that the same token gets again is needed again
         let is_repeated = api.create.holds("token") && orphans.len() < 2;
         let is_new = |key: &&&Key| before.iter().all(|before| before.id != key.id);
         let new: Vec<_> = orphans.iter().filter(is_new).collect();
         match new[..] {
-            // of two, one is a second delivery's
+            // of two keys, one belongs to a second delivery
             [own] if !is_repeated => {
                 let deleted = self.delete(api, &minting.known.administrator, &own.id);
                 deleted.await.map_or(what_is_left(api), |_| "is deleted")
@@ -216,28 +217,26 @@ fn made(
     let key = answer.text(&json, api.create.key.as_deref())?;
     let id = id.expose_secret();
     if !is_segment(id) {
-        return Err(unusable(
-            "is no segment of a path, so that no request can name it",
-        ));
+        return Err(unusable("is not a path segment, so no request can name it"));
     }
     let held = minting.known.held.as_deref();
     if held.is_some_and(|held| held.iter().any(|held| held == id)) {
-        return Err(unusable("is that of a key which another version holds"));
+        return Err(unusable("belongs to a key which another version holds"));
     }
-    // with another id the key could not be deleted, and the next rotation would take it for a stray
+    // with another id the key could not be deleted, and the next rotation would treat it as a stray
     let own = keys::of_token(listed, minting.succession.secret, minting.succession.token);
     if !own.is_empty() && own.iter().all(|key| key.id != id) {
-        return Err(unusable("is not the one that list tells of it"));
+        return Err(unusable("is not the one that list shows for it"));
     }
     Ok((id.to_owned(), key))
 }
 
-/// What becomes of a key that was made and not ended.
+/// What happens to a key that was made and not ended.
 fn what_is_left(api: &Api) -> &'static str {
     match api.create.holds("token") {
-        true => "is what the same token gets again",
+        true => "is returned again for the same token",
         false => {
-            "may be left: see at the service for one whose name begins with rotation-, and delete it there"
+            "may be left: look at the service for one whose name begins with rotation-, and delete it there"
         }
     }
 }

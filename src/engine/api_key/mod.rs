@@ -1,4 +1,4 @@
-//! Keys of any service with an HTTP API: made, verified and deleted as the secret's document tells.
+//! Keys of any service with an HTTP API: made, verified and deleted as the secret's document describes.
 //!
 //! | file | what |
 //! |---|---|
@@ -6,8 +6,8 @@
 //! | `https` | where it may go, and how it is sent |
 //! | `addresses` | which addresses a name may lead to |
 //! | `answer` | what the service's answer means |
-//! | `keys` | which of the service's keys are this secret's, and which nobody needs |
-//! | `mint` | createSecret: has a key made, once for each token as far as it can |
+//! | `keys` | which of the service's keys belong to this secret, and which are unused |
+//! | `mint` | createSecret: has a key made, once for each token if possible |
 //!
 //! Such a service makes the key itself, so createSecret has it made, stores it, and ends what is not stored. An old
 //! key lives until its overlap is over and the next rotation comes, or until revokeSecret.
@@ -41,10 +41,10 @@ use crate::{
 
 pub use https::Https;
 
-/// Between two tries of a key that is not ready yet.
+/// The pause between two tries of a key that is not ready yet.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The service that a secret's document tells of, for the time of one invocation.
+/// The service that a secret's document describes, for one invocation.
 #[derive(Debug)]
 pub struct ApiKey<'a> {
     https: &'a Https,
@@ -53,7 +53,7 @@ pub struct ApiKey<'a> {
 }
 
 impl<'a> ApiKey<'a> {
-    /// The step begins now. Nothing is connected before the first request.
+    /// The step begins now. The first request makes the first connection.
     pub fn new(https: &'a Https, settings: &'a Settings, limits: Limits) -> Self {
         Self {
             https,
@@ -66,7 +66,7 @@ impl<'a> ApiKey<'a> {
         }
     }
 
-    /// How many keys the service lists for the holder of the master secret; none where the document has no `list`.
+    /// How many keys the service lists for the holder of the master secret; `None` if the document has no `list`.
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl<'a> ApiKey<'a> {
         request: &Request,
         values: Values<'_>,
     ) -> Result<Answer, EngineError> {
-        // a key that is made twice is one too many, unless the service knows the token again
+        // a retry could make a second key, unless the service recognises the token
         let repeatable = name != "create" || request.holds("token");
         let sent = self
             .https
@@ -98,7 +98,7 @@ impl<'a> ApiKey<'a> {
         sent.await
     }
 
-    /// None, where the service does not tell.
+    /// Empty if the document has no `list`.
     async fn list(&self, api: &Api, master: &Document) -> Result<Vec<Key>, EngineError> {
         let Some(list) = &api.list else {
             return Ok(Vec::new());
@@ -127,7 +127,7 @@ impl<'a> ApiKey<'a> {
         listed.iter().map(key).collect()
     }
 
-    /// False, if the service says that there is no such key.
+    /// `false` if the service says that no such key exists.
     async fn delete(&self, api: &Api, master: &Document, id: &str) -> Result<bool, EngineError> {
         let values = Values {
             own: vec![("key_id", id)],
@@ -141,8 +141,8 @@ impl<'a> ApiKey<'a> {
         }
     }
 
-    /// Deletes a key that was current. "There is no such key" is believed only if the key is good no longer: a request
-    /// that asks for another one would be answered likewise.
+    /// Deletes a key that was current. "No such key" counts only if the key is no longer valid: a request for a wrong key would
+    /// get the same answer.
     async fn end(&self, master: &Document, retired: &Document) -> Result<(), EngineError> {
         let api = api(retired)?;
         if self.delete(api, master, retired.username()).await? {
@@ -192,7 +192,7 @@ impl Engine for ApiKey<'_> {
         self.successor_of(&succession, known, store).await
     }
 
-    /// The service made the key itself; whether it is ready is testSecret's question.
+    /// The service has already made the key; testSecret checks whether it is ready.
     async fn change<E: From<EngineError>>(
         &self,
         _: &Document,
@@ -202,7 +202,7 @@ impl Engine for ApiKey<'_> {
         wanted().await.map(|_| None)
     }
 
-    /// A service may know a key everywhere only some seconds after it made it.
+    /// A service may need some seconds until it knows a key everywhere.
     async fn prove<E: From<EngineError>>(
         &self,
         document: &Document,
@@ -220,8 +220,8 @@ impl Engine for ApiKey<'_> {
         }
     }
 
-    /// A service does not end a key by itself: the next createSecret does, when the window is over. Only without a window it
-    /// ends here, if no other version holds it.
+    /// A service does not end a key by itself: the next createSecret does, when the window is over. Only without a window the
+    /// key ends here, if no other version holds it.
     async fn retire<E: From<EngineError>>(
         &self,
         retiring: &Retiring<'_>,
@@ -235,12 +235,12 @@ impl Engine for ApiKey<'_> {
         let promotion = promote().await?;
         if promotion != Promotion::Outdated {
             let retired = retiring.replaced;
-            // its key is not at hand; if the service does not know it either, the next rotation finds out what that means
+            // the old key cannot be tried here; if the service does not know it, the next rotation finds out what that means
             let known = self.delete(api(retired)?, &master, retired.username());
             if !known.await? {
                 tracing::warn!(
                     key_id = retired.username(),
-                    "the service knows no such key to delete"
+                    "the service has no such key to delete"
                 );
             }
         }

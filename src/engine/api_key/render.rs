@@ -1,4 +1,4 @@
-//! What a request is when its placeholders are filled in.
+//! A request with its placeholders filled in.
 
 use std::borrow::Cow;
 
@@ -13,9 +13,9 @@ use crate::{
     engine::EngineError,
 };
 
-/// What placeholders stand for.
+/// The values of placeholders.
 pub(super) struct Values<'a> {
-    /// `key`, `key_id`, `label` and `token`, those that the request can be given.
+    /// `key`, `key_id`, `label` and `token`: those that this request may use.
     pub(super) own: Vec<(&'static str, &'a str)>,
     /// For `master.NAME`.
     pub(super) master: Option<&'a Document>,
@@ -35,7 +35,7 @@ impl leon::Values for Values<'_> {
     }
 }
 
-/// The same values, each of them one part of an address.
+/// The same values, each as one part of an address.
 struct Parts<'a>(&'a Values<'a>);
 
 impl leon::Values for Parts<'_> {
@@ -47,7 +47,7 @@ impl leon::Values for Parts<'_> {
     }
 }
 
-/// The address as it is asked. It is parsed after it was filled in, once, and nothing else decides where a request goes.
+/// The address of a request. It is parsed once, after the values are filled in, and nothing else decides where a request goes.
 pub(super) fn address(
     request: &'static str,
     address: &str,
@@ -58,7 +58,7 @@ pub(super) fn address(
     for name in Template::parse(address).iter().flat_map(Template::keys) {
         let value = values.get_value(name);
         if value.is_some_and(|value| !is_segment(&value)) {
-            return Err(invalid(format!("{{{name}}} is no segment of a path")));
+            return Err(invalid(format!("{{{name}}} is not a path segment")));
         }
     }
     let url = document::address(&filled);
@@ -73,7 +73,7 @@ pub(super) fn text(
 ) -> Result<Zeroizing<String>, EngineError> {
     let unreadable = || EngineError::RequestInvalid {
         request,
-        reason: "a brace is no placeholder's".to_owned(),
+        reason: "a brace is not part of a placeholder".to_owned(),
     };
     let template = Template::parse(text).map_err(|_| unreadable())?;
     match template.render(values) {

@@ -1,4 +1,4 @@
-//! Whom the sessions of a pair of roles act as, and which settings of the base the clone cannot get.
+//! Which roles the sessions of a pair act as, and which settings of the base the clone cannot get.
 
 use tokio_postgres::types::Type;
 
@@ -10,11 +10,11 @@ use super::{
 };
 use crate::engine::EngineError;
 
-/// A role that a base is set to act as, and may not.
+/// A role that a base is set to act as, but may not.
 #[derive(Clone, Debug)]
 pub(super) struct InVain {
     pub(super) role: String,
-    /// The statement that ends it, where it is set.
+    /// The statement that resets the setting.
     pub(super) reset: String,
 }
 
@@ -24,12 +24,12 @@ pub(super) struct Owner {
     pub(super) name: String,
     /// The base role may act as it.
     pub(super) of_the_base: bool,
-    /// Kinds of things that the base role has and that this one lacks.
+    /// Kinds of things that the base role has and this one lacks.
     pub(super) lacks: Vec<String>,
 }
 
-/// The settings that have the clone act as the base role does, in each database; and the roles that this one is set to act as, and
-/// may not: the server lets it act as itself then.
+/// The settings that make the clone act as the base role does, in each database; and the roles that the base role is set to act
+/// as, but may not: then the server lets it act as itself.
 pub(super) async fn acts(
     session: &Session,
     base: &str,
@@ -53,7 +53,7 @@ pub(super) async fn acts(
     let mut acts: Vec<Setting> = set.iter().map(|set| (*set).clone()).collect();
     if everywhere.is_none() {
         acts.push(of(None, base));
-        // what is set for a database stands back behind what is set for a role
+        // a setting of a role takes precedence over a setting of a database
         let databases = parameters::databases_that_act(session).await?;
         let own = |database: &Option<String>| set.iter().any(|set| set.database == *database);
         acts.extend(databases.into_iter().filter(|acts| !own(&acts.database)));
@@ -65,7 +65,7 @@ pub(super) async fn acts(
         if may.contains(&acts.value) {
             continue;
         }
-        // what another database's owner has set for all is nothing to correct here
+        // a setting that another database's owner made for everyone needs no correction here
         if acts.value != "none" && set.iter().any(|set| **set == *acts) {
             in_vain.push(InVain {
                 role: acts.value.clone(),
@@ -118,8 +118,8 @@ pub(super) async fn owner(
     })
 }
 
-/// Of these parameters, what an administrator may not set for others: what only a superuser may, and what no library that is
-/// loaded knows.
+/// Those of these parameters that an administrator may not set for others: those for superusers only, and those that no loaded
+/// library knows.
 pub(super) async fn forbidden(
     session: &Session,
     changer: &Changer,

@@ -22,7 +22,7 @@ pub(super) async fn log_in(
     }
 }
 
-/// What is done to a role, for the error that names what an administrator lacks.
+/// What is done to a role, for the error that names the right that an administrator lacks.
 pub(super) struct Altering<'a> {
     session: &'a Session,
     action: String,

@@ -1,7 +1,7 @@
 //! Two roles that take turns: while one is current, the other gets a new password.
 //!
-//! So there is a real overlap: the old user's password goes on until its bound, which PostgreSQL itself enforces
-//! (`VALID UNTIL`). It needs an administrator, for a role cannot bound itself.
+//! So there is a real overlap: the old user's password stays valid until its end, which PostgreSQL itself enforces (`VALID
+//! UNTIL`). It needs an administrator, because a role cannot set its own end.
 
 use std::time::SystemTime;
 
@@ -20,7 +20,7 @@ use crate::{
     engine::EngineError,
 };
 
-/// What PostgreSQL keeps of a name, in bytes (NAMEDATALEN - 1).
+/// How much of a name PostgreSQL keeps, in bytes (NAMEDATALEN - 1).
 const LONGEST_NAME: usize = 63;
 
 /// The pair of roles that a user's name belongs to.
@@ -57,7 +57,7 @@ pub(super) async fn change<E: From<EngineError>>(
     same_instance(proven, &session).await?;
     let owner = login_of(current)?.owner();
     let md5 = postgres.keeps_md5(proven);
-    // the session that proves the server may be of the other user: it is no other's connection
+    // the session that proves the server may be the other user's: it does not count as an application's connection
     let own = i64::from(proven.user == other);
     let prepare = async || prepare(&session, &pair, other, own, owner, md5).await;
     let (change, promised) = locks::past_its_own(&session, &pair, prepare).await?;
@@ -72,7 +72,8 @@ pub(super) async fn change<E: From<EngineError>>(
     Ok(promised)
 }
 
-/// Does all but the password; and tells until when the other user's old one was promised, if that is yet to come.
+/// Does everything but the password, and returns until when the other user's old password was promised, if that time is still
+/// to come.
 async fn prepare<'a>(
     session: &'a Session,
     pair: &Pair,

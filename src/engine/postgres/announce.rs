@@ -1,8 +1,8 @@
-//! Tells whoever listens that a secret has a new version: NOTIFY, on a channel of the secret's own.
+//! Notifies clients that a secret has a new version: NOTIFY, on the secret's own channel.
 //!
-//! The client crate listens (`rotating_secret::postgres::listen`), and asks for the new version at once instead of when
-//! its lifetime is over. Every role may listen and notify, so the payload is the version's id and nothing secret,
-//! and a listener believes nothing of it but that it is time to ask.
+//! The client crate listens (`rotating_secret::postgres::listen`), and asks for the new version at once instead of at the end
+//! of its lifetime. Every role may listen and notify, so the payload is the version's id and nothing secret. For a listener it
+//! only means that it is time to ask.
 
 use sha2::{Digest, Sha256};
 use tokio_postgres::types::{ToSql, Type};
@@ -13,16 +13,16 @@ use crate::{
     engine::{EngineError, Login, Retiring, Whose},
 };
 
-const UNTOLD: &str = "they find it when their cache's lifetime ends";
+const FOUND_LATER: &str = "they find it when their cache's lifetime ends";
 
-/// They would learn of it without, so it fails no rotation.
+/// Clients find the new version anyway, so an error here fails no rotation.
 pub(super) async fn announce<E: From<EngineError>>(
     postgres: &Postgres<'_>,
     retiring: &Retiring<'_>,
     read: impl AsyncFn(Whose) -> Result<Document, E>,
 ) {
     let (secret, version) = (retiring.secret, retiring.version);
-    // one that the server has ended meanwhile, with or without a word, is none
+    // a session that the server has ended since, with or without a message, does not count
     if let Some(session) = postgres.kept.take_proven(version).await
         && notify(&session, secret, version).await.is_ok()
     {
@@ -30,33 +30,34 @@ pub(super) async fn announce<E: From<EngineError>>(
     }
     let Ok(successor) = read(Whose::Successor).await else {
         tracing::warn!(
-            "the new version could not be read, and clients were not told of it: {UNTOLD}"
+            "the new version could not be read, and clients were not notified of it: {FOUND_LATER}"
         );
         return;
     };
-    let told = async {
+    let notified = async {
         match postgres.connect(&successor, Purpose::Application).await? {
             Login::Accepted(session) if !session.standby => notify(&session, secret, version).await,
             // a standby takes no notification
             _ => Ok(()),
         }
     };
-    if let Err(error) = told.await {
-        tracing::warn!(%error, "clients were not told of the new version: {UNTOLD}");
+    if let Err(error) = notified.await {
+        tracing::warn!(%error, "clients were not notified of the new version: {FOUND_LATER}");
     }
 }
 
 async fn notify(session: &Session, secret: &str, version: &str) -> Result<(), EngineError> {
     let channel = channel(secret);
-    let told: [(&(dyn ToSql + Sync), Type); 2] = [(&channel, Type::TEXT), (&version, Type::TEXT)];
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+        [(&channel, Type::TEXT), (&version, Type::TEXT)];
     let notify = "SELECT pg_catalog.pg_notify($1, $2)";
-    let told = session.ask(notify, &told, Doing::new("notify"));
-    told.await.map(drop)
+    let answer = session.ask(notify, &parameters, Doing::new("notify"));
+    answer.await.map(drop)
 }
 
-/// The channel of a secret: the same in every region that has a replica, and a name that PostgreSQL takes as it is.
+/// The channel of a secret: the same in every region that has a replica, and a name that PostgreSQL accepts unchanged.
 ///
-/// The client crate derives it likewise; tests/listen.rs holds the two together.
+/// The client crate derives it in the same way; tests/listen.rs compares the two.
 fn channel(arn: &str) -> String {
     // arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders/db-AbCdEf
     let mut fields: Vec<&str> = arn.splitn(7, ':').collect();

@@ -1,4 +1,4 @@
-//! Where applications log in, if that is not where roles are changed, or if a pooler is there.
+//! The address where applications log in, if roles are changed elsewhere, or if a pooler answers there.
 
 use super::{Postgres, Session, session::Purpose};
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     engine::{EngineError, Login},
 };
 
-/// Single user: a pooler with passwords of its own would go on with the old one, which the server knows no more.
+/// Single user: a pooler that keeps passwords itself would go on with the old one, which the server no longer accepts.
 pub(super) async fn may_change(
     postgres: &Postgres<'_>,
     current: &Document,
@@ -31,7 +31,7 @@ pub(super) async fn may_change(
     }
 }
 
-/// The new credential has logged in where roles are changed: does it where applications do?
+/// The new credential has logged in where roles are changed: does it also log in where applications do?
 ///
 /// A pooler that reads AWSCURRENT by itself, as RDS Proxy does, cannot know it before the promotion.
 pub(super) async fn knows(
@@ -44,8 +44,8 @@ pub(super) async fn knows(
         Login::Rejected => {
             tracing::warn!(
                 server = document.server(),
-                "the new credential does not log in there yet: right where a proxy reads AWSCURRENT by itself; if it is a \
-                 pooler that asks the server, set POOLER_ASKS_SERVER=true"
+                "the new credential does not log in there yet: this is right for a proxy that reads AWSCURRENT by itself; \
+                 for a pooler that asks the server, set POOLER_ASKS_SERVER=true"
             );
             Ok(true)
         }

@@ -1,6 +1,6 @@
-//! Questions to the catalogs, and what is done through them: who a session is, what a role lacks, when it ends, its sessions.
+//! Questions to the catalogs, and changes through them: who a session is, what a role lacks, when it ends, its sessions.
 //!
-//! They name the schema of every function, type and operator: they mean the same where a session is not pinned.
+//! They name the schema of every function, type and operator, so they mean the same in a session that is not pinned.
 
 use std::time::{Duration, SystemTime};
 
@@ -19,7 +19,7 @@ type Values<'a, const N: usize> = [(&'a (dyn ToSql + Sync), Type); N];
 pub(super) struct Identity {
     pub(super) session_user: String,
     pub(super) current_user: String,
-    /// Whom its own settings have it act as, if they name somebody.
+    /// The role that its own settings make it act as, if any.
     pub(super) acts_as: Option<String>,
     pub(super) expired: bool,
     /// Whether it may act as that role.
@@ -56,8 +56,8 @@ pub(super) async fn identity(session: &Session) -> Answer<Option<Identity>> {
     }))
 }
 
-/// What `base` has of its own, in any database, that `owner` lacks; nothing if it acts as that one already. CONNECT is not among
-/// it, for who logs in needs it, and that stays.
+/// What `base` has in any database that `owner` lacks; nothing if `base` already acts as `owner`. CONNECT does not count: the
+/// role that logs in needs it, and keeps it.
 pub(super) async fn lacks(session: &Session, base: &str, owner: &str) -> Answer<Vec<String>> {
     let question = "SELECT DISTINCT kind FROM (\
             SELECT CASE WHEN d.deptype OPERATOR(pg_catalog.=) 'a' THEN 'grants' WHEN d.deptype OPERATOR(pg_catalog.=) 'r' THEN 'policies' \
@@ -83,7 +83,7 @@ pub(super) async fn lacks(session: &Session, base: &str, owner: &str) -> Answer<
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// When a password that is to end after `window` ends, as the server writes it; `None` if it ends earlier anyway.
+/// When a password that must end after `window` ends, as the server writes it; `None` if it ends earlier anyway.
 pub(super) async fn bound(
     session: &Session,
     role: &str,
@@ -100,7 +100,7 @@ pub(super) async fn bound(
     Ok(rows.first().map(|row| row.get(0)))
 }
 
-/// Ends a role's open sessions, but for the one that asks, and tells their processes; only those begun before `begun` if that is
+/// Ends a role's open sessions, except the one that asks, and returns their processes; only those begun before `begun`, if
 /// given.
 pub(super) async fn end_sessions(
     session: &Session,
@@ -108,7 +108,7 @@ pub(super) async fn end_sessions(
     begun: Option<SystemTime>,
     doing: Doing<'_>,
 ) -> Answer<Vec<i32>> {
-    // materialized, for a server may ask a function before it looks whom it is asked about
+    // materialized, because a server may call a function before it filters the rows
     let statement = "WITH open AS MATERIALIZED (\
                          SELECT pid FROM pg_catalog.pg_stat_activity WHERE usename OPERATOR(pg_catalog.=) $1 \
                          AND pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() \
@@ -119,7 +119,7 @@ pub(super) async fn end_sessions(
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// How many seconds after `since` a login that had begun by then may yet end well, from now on; none if that is over.
+/// How many seconds from now a login that had begun by `since` may still succeed; `None` if that time is over.
 pub(super) async fn late(
     session: &Session,
     since: SystemTime,

@@ -1,8 +1,8 @@
 //! A change of a role: one transaction, pinned, locked, and only if it is still wanted.
 //!
-//! A delivery may be held up anywhere, and come back when a later rotation has made its work wrong. So the lock is taken
-//! first; while it is held Secrets Manager is asked whether the work is still wanted; then the change and COMMIT go out in one
-//! message. A delivery that is held up in between for longer than the lease finds that the server has ended the transaction.
+//! A delivery may be delayed anywhere, and continue when a later rotation has made its work wrong. So it takes the lock first;
+//! while it holds the lock it asks Secrets Manager whether the work is still wanted; then it sends the change and COMMIT in one
+//! message. If it is delayed in between for longer than the lease, the server has ended the transaction.
 
 use tokio::time::timeout;
 
@@ -16,7 +16,7 @@ pub(super) struct Change<'a> {
 }
 
 impl<'a> Change<'a> {
-    /// Begins, and waits until nobody else changes a credential of the pair that `base` names.
+    /// Begins, and waits until no other session changes a credential of the pair that `base` names.
     pub(super) async fn begin(session: &'a Session, base: &str) -> Result<Self, EngineError> {
         session.takes_changes()?;
         let sql = format!(
@@ -30,7 +30,7 @@ impl<'a> Change<'a> {
         Ok(Self { session })
     }
 
-    /// What asking Secrets Manager came to, while the lock is held.
+    /// The answer of Secrets Manager, asked while the lock is held.
     pub(super) async fn asked<W, E: From<EngineError>>(
         &self,
         wanted: impl AsyncFnOnce() -> Result<W, E>,
@@ -45,7 +45,7 @@ impl<'a> Change<'a> {
         })
     }
 
-    /// The pending document, if it is still wanted and about this user; otherwise nothing was changed.
+    /// The pending document, if it is still wanted and names this user; otherwise nothing was changed.
     pub(super) async fn pending<E: From<EngineError>>(
         self,
         wanted: impl AsyncFnOnce() -> Result<Option<Document>, E>,
@@ -66,8 +66,7 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// A statement before the last one, which needs the same rights: whatever keeps it from being done is found before anybody
-    /// is asked.
+    /// A statement before the last one, with the same rights: a missing right shows before Secrets Manager is asked.
     pub(super) async fn run(&self, sql: &str, doing: Doing<'_>) -> Result<(), EngineError> {
         self.session.run(sql, doing).await
     }
@@ -78,12 +77,12 @@ impl<'a> Change<'a> {
         self.session.run(&sql, doing).await
     }
 
-    /// What was done stays.
+    /// Commits what was done.
     pub(super) async fn keep(self) -> Result<(), EngineError> {
         self.session.run("COMMIT", Doing::new("commit")).await
     }
 
-    /// Nothing was changed.
+    /// Changes nothing.
     pub(super) async fn roll_back(self) -> Result<(), EngineError> {
         let doing = Doing::new("roll back");
         self.session.run("ROLLBACK", doing).await

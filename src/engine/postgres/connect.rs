@@ -1,7 +1,7 @@
 //! A login within its deadline.
 //!
-//! The three connections (TCP, TLS, login) are made apart, because what failed decides what is said: a host
-//! that cannot be reached says nothing about a password.
+//! The three connections (TCP, TLS, login) are separate, because the error depends on which one failed: an unreachable host
+//! says nothing about a password.
 
 use std::sync::{Arc, Mutex, atomic::Ordering};
 
@@ -35,7 +35,7 @@ use crate::{
 };
 
 impl Postgres<'_> {
-    /// Logs in where roles are changed; the connection goes on in a task of its own.
+    /// Logs in where roles are changed; the connection then runs in its own task.
     pub(super) async fn connect(
         &self,
         document: &Document,
@@ -44,7 +44,7 @@ impl Postgres<'_> {
         self.connect_at(&document.for_rotation(), purpose).await
     }
 
-    /// The same at the document's host itself.
+    /// The same at the document's own host.
     pub(super) async fn connect_at(
         &self,
         document: &Document,
@@ -75,7 +75,7 @@ impl Postgres<'_> {
             let options = packet.options(self.limits);
             let login = self.log_in_once(document, purpose, options.as_deref());
             match login.await {
-                // a pooler: what its transactions begin with pins them
+                // a pooler: the beginning of each transaction pins it instead
                 Err(EngineError::Refused { code, message, .. })
                     if options.is_some()
                         && POOLERS.contains(&&*code)
@@ -83,13 +83,13 @@ impl Postgres<'_> {
                 {
                     return self.log_in_once(document, purpose, None).await;
                 }
-                // the role has its idle sessions ended sooner than a step can do with
+                // the role's settings end idle sessions sooner than a step needs them
                 Err(EngineError::Refused { code, .. })
                     if code == SqlState::IDLE_SESSION_TIMEOUT.code() && !packet.idles =>
                 {
                     packet.idles = true;
                 }
-                // or its transactions, from PostgreSQL 17 on
+                // or end transactions, from PostgreSQL 17 on
                 Err(EngineError::Refused { code, .. })
                     if code == TRANSACTION_TIMEOUT && !packet.transacts =>
                 {
@@ -226,14 +226,14 @@ impl Postgres<'_> {
     }
 }
 
-/// What the startup packet's `options` say.
+/// The content of the startup packet's `options`.
 struct Packet {
-    /// All that a session is pinned to.
+    /// Everything that a session is pinned to.
     pinned: bool,
-    /// That an idle session lasts as long as the function says. It is said only where it has to be, for PostgreSQL 13 does not know
-    /// the word.
+    /// That an idle session lasts as long as the function needs. Only sent where needed, because PostgreSQL 13 does not know
+    /// the parameter.
     idles: bool,
-    /// The same of a transaction.
+    /// The same for a transaction.
     transacts: bool,
 }
 
@@ -250,20 +250,20 @@ impl Packet {
 const IDLES: &str = "-c idle_session_timeout=1min";
 const TRANSACTS: &str = "-c transaction_timeout=1min";
 
-/// What a session ends with whose transaction took too long.
+/// The SQLSTATE of a session whose transaction took too long.
 const TRANSACTION_TIMEOUT: &str = "25P04";
 
 /// SQLSTATEs with which poolers refuse a startup packet: PgBouncer's, and RDS Proxy's.
 const POOLERS: [&str; 2] = ["08P01", "0A000"];
 const NAMES_OPTIONS: [&str; 2] = ["startup parameter", "command-line options"];
 
-/// What a session tells of itself.
+/// What a session reports about itself.
 struct About {
     /// Whether the server takes no changes.
     standby: bool,
     /// Which of the server's processes serves this session.
     process: Option<i32>,
-    /// Whether it ends when it is idle for less than a minute.
+    /// Whether the server ends it after less than a minute of idle time.
     hurried: bool,
     /// Whether a transaction may take less than a minute.
     hasty: bool,

@@ -1,4 +1,4 @@
-//! What stands in the way of a clone that is to be like its base: what it does not get, and what it has of its own.
+//! What makes a clone unlike its base: what it does not get, and what it has itself.
 
 use super::{
     facts::{PARAMETER_PRIVILEGE_SINCE, Role},
@@ -31,14 +31,14 @@ pub(super) fn of_the_owner(facts: &Facts, base: &str, clone: &str) -> Vec<Obstac
                 owner.name,
                 owner.lacks.join(", ")
             ),
-            "give the same to the owner role, or take \"ownerrole\" out of the secret, then rotate again; where it is meant, and tried, run",
+            "give the same to the owner role, or take \"ownerrole\" out of the secret, then rotate again; if it is meant, and tried, run",
             vec![roles::act_as(base, &owner.name)],
         ));
     }
     found
 }
 
-/// What of the base role the clone does not get, for the administrator may not give it.
+/// What the base role has and the clone does not get, because the administrator may not give it.
 pub(super) fn not_copied(facts: &Facts, base: &Role, clone: &str) -> Vec<Obstacle> {
     let mut found = Vec::new();
     let has = |of: fn(&Role) -> bool| facts.clone.as_ref().is_some_and(of);
@@ -59,7 +59,7 @@ pub(super) fn not_copied(facts: &Facts, base: &Role, clone: &str) -> Vec<Obstacl
         ));
     }
     for name in &facts.forbidden {
-        // its value may be a secret of the application's
+        // the value may be a secret of the application
         let (advice, sql) = match facts.changer.version < PARAMETER_PRIVILEGE_SINCE {
             true => (
                 "where it matters, set it for that role too, as a superuser",
@@ -80,7 +80,7 @@ pub(super) fn not_copied(facts: &Facts, base: &Role, clone: &str) -> Vec<Obstacl
         found.push(Obstacle::warns(
             "NotCopied",
             format!(
-                "{clone} does not get the setting {name} of {}, for {why}",
+                "{clone} does not get the setting {name} of {}, because {why}",
                 base.name
             ),
             "where it matters, set it for that role too, as a superuser",
@@ -92,7 +92,7 @@ pub(super) fn not_copied(facts: &Facts, base: &Role, clone: &str) -> Vec<Obstacl
         found.push(Obstacle::warns(
             "ActsInVain",
             format!(
-                "{} is set to act as {role}, and may not: the server has it act as itself",
+                "{} is set to act as {role}, but may not: the server lets it act as itself",
                 base.name
             ),
             "correct it; as a superuser, run one of",
@@ -105,7 +105,7 @@ pub(super) fn not_copied(facts: &Facts, base: &Role, clone: &str) -> Vec<Obstacl
     found
 }
 
-/// A clone that would lose something if it acted as another role goes on acting as itself.
+/// A clone that would lose something by acting as another role goes on acting as itself.
 pub(super) fn of_its_own(facts: &Facts, base: &str, clone: &str) -> Vec<Obstacle> {
     let mut found = Vec::new();
     let mut more: Vec<&str> = facts
@@ -113,7 +113,7 @@ pub(super) fn of_its_own(facts: &Facts, base: &str, clone: &str) -> Vec<Obstacle
         .iter()
         .map(|member| member.role.as_str())
         .collect();
-    // one may be granted by several
+    // several roles may have granted the same one
     more.dedup();
     if !more.is_empty() {
         let revoke = facts

@@ -1,12 +1,12 @@
-//! What else knows a role's password, or looks at its name (feature `doctor`): a rotation does not reach it.
+//! What else knows a role's password, or depends on its name (feature `doctor`): a rotation does not change it.
 
 use tokio_postgres::types::Type;
 
 use super::{Session, errors::READS};
 use crate::engine::{EngineError, Obstacle};
 
-/// User mappings of postgres_fdw and dblink and subscriptions that name one of these users, as far as the session may see them, and
-/// connections that replicate as one of them: somebody there has the password too.
+/// User mappings of postgres_fdw and dblink and subscriptions that name one of these users, if the session may see them, and
+/// connections that replicate as one of them: they hold a copy of the password.
 pub(super) async fn of(session: &Session, users: &[&str]) -> Result<Vec<Obstacle>, EngineError> {
     let may = "SELECT pg_catalog.has_column_privilege('pg_catalog.pg_subscription', 'subconninfo', 'SELECT')";
     let rows = session.ask(may, &[], READS).await?;
@@ -44,12 +44,12 @@ pub(super) async fn of(session: &Session, users: &[&str]) -> Result<Vec<Obstacle
     Ok(rows.iter().map(copy).collect())
 }
 
-/// Policies and defaults that look at session_user, which two users who take turns change with every rotation.
+/// Policies and defaults that use session_user, which changes with every rotation of alternating users.
 pub(super) async fn by_session_user(
     session: &Session,
     user: &str,
 ) -> Result<Vec<Obstacle>, EngineError> {
-    // the server writes the keyword in capitals; a column may be called like it
+    // the server writes the keyword in capitals; a column can have the same name in lower case
     let question = "SELECT place FROM (\
             SELECT 'the policy ' OPERATOR(pg_catalog.||) p.polname::pg_catalog.text OPERATOR(pg_catalog.||) ' of ' \
                    OPERATOR(pg_catalog.||) p.polrelid::pg_catalog.regclass::pg_catalog.text AS place, \
@@ -66,10 +66,10 @@ pub(super) async fn by_session_user(
         return Ok(Vec::new());
     }
     let what = format!(
-        "session_user changes with every rotation of {user}, and is looked at by {}",
+        "session_user changes with every rotation of {user}, and is used by {}",
         places.join(", ")
     );
-    let advice = "let them look at current_user, which is the same for both users";
+    let advice = "let them use current_user, which is the same for both users";
     Ok(vec![Obstacle::warns(
         "BySessionUser",
         what,

@@ -1,5 +1,5 @@
-//! What only rotatectl asks of a server (feature `doctor`): what a rotation will find, what else knows the password or looks at
-//! the user, and a password given back.
+//! What only rotatectl asks of a server (feature `doctor`): what a rotation will find, what else knows the password or depends
+//! on the user, and a password that is set again.
 
 use tokio_postgres::error::SqlState;
 
@@ -21,7 +21,7 @@ use crate::{
 };
 
 impl Postgres<'_> {
-    /// What stands in the way of the next rotation, what it will say, and what it cannot see; as setSecret finds it.
+    /// The obstacles of the next rotation, its warnings, and what it cannot see, as setSecret finds them.
     ///
     /// `proven` is a session of one of the secret's own credentials: the administrator must be on the same running server.
     ///
@@ -44,7 +44,7 @@ impl Postgres<'_> {
         };
         let session = administrator::log_in(self, administrator).await?;
         same_instance(proven, &session).await?;
-        // as what it acts as when it changes something
+        // as the role that it acts as when it changes something
         session.run(&pin::begin(&session), READS).await?;
         if !current.takes_turns() {
             at_host::may_change(self, current, proven).await?;
@@ -59,7 +59,7 @@ impl Postgres<'_> {
         found.extend(copies::of(&session, &[&pair.base, &pair.clone]).await?);
         found.extend(copies::by_session_user(&session, user).await?);
         found.extend(proven.pooled.then(|| idle_server_sessions(user)));
-        // the administrator sees some of what the application sees
+        // the administrator and the application find some of the same obstacles
         let mut once = Vec::new();
         for obstacle in found {
             if !once.contains(&obstacle) {
@@ -69,7 +69,7 @@ impl Postgres<'_> {
         Ok(once)
     }
 
-    /// What testSecret would look at, on AWSCURRENT's own session.
+    /// What testSecret would check, on AWSCURRENT's own session.
     async fn of_the_application(
         &self,
         proven: &Session,
@@ -81,7 +81,7 @@ impl Postgres<'_> {
         let session = match self.connect(current, Purpose::Application).await {
             Ok(Login::Accepted(session)) => session,
             Ok(Login::Rejected) => return Ok(found),
-            // `proven` is a connection already: the role has no more
+            // `proven` already uses a connection: the role has no more
             Err(EngineError::Refused { code, .. })
                 if code == SqlState::TOO_MANY_CONNECTIONS.code() =>
             {
@@ -94,7 +94,7 @@ impl Postgres<'_> {
         Ok(found)
     }
 
-    /// Why the server rejects a user, where that can be read: `proven` is a session of another one of the secret's.
+    /// Why the server rejects a user, if the catalogs show it: `proven` is a session of another credential of the secret.
     ///
     /// # Errors
     ///
@@ -107,14 +107,14 @@ impl Postgres<'_> {
         facts::why_rejected(proven, user).await
     }
 
-    /// Has the administrator give the current user the stored password again, for who changed it by hand.
+    /// Has the administrator set the current user's password to the stored one, after someone changed it by hand.
     ///
-    /// Nothing proves that the administrator's credential goes where it belongs, for none of the secret's own logs in:
-    /// an operator decides that, not the function.
+    /// Nothing proves that the administrator's credential goes to the right server, because none of the secret's own
+    /// credentials logs in: an operator decides that, not the function.
     ///
     /// # Errors
     ///
-    /// The administrator does not log in, or may not.
+    /// The administrator does not log in, or lacks the right.
     pub async fn restore(
         &self,
         administrator: &Document,
@@ -139,7 +139,7 @@ async fn of_one(session: &Session, user: &str) -> Result<Vec<Obstacle>, EngineEr
     Ok(of_one.unwrap_or_default())
 }
 
-/// A rotation does not need it, a revocation does.
+/// Only a revocation needs it, a rotation does not.
 async fn ends_no_sessions(session: &Session) -> Result<Option<Obstacle>, EngineError> {
     let question = "SELECT pg_catalog.pg_has_role('pg_signal_backend', 'USAGE')";
     let rows = session.ask(question, &[], READS).await?;
@@ -155,13 +155,13 @@ async fn ends_no_sessions(session: &Session) -> Result<Option<Obstacle>, EngineE
     }))
 }
 
-/// A bound that AWS's function, or a person, has left on the user in force.
+/// An end that AWS's function, or a person, has set for the current user's password.
 fn ends(role: &Role) -> Option<Obstacle> {
     let until = role.ends.as_ref().filter(|_| role.promised.is_some())?;
     Some(Obstacle::warns(
         "PasswordEnds",
         format!(
-            "{}, who is in force, is locked out from {until} on (VALID UNTIL)",
+            "{}, who is current, is locked out from {until} on (VALID UNTIL)",
             role.name
         ),
         "rotate before then; or, as a superuser, run",
@@ -169,14 +169,14 @@ fn ends(role: &Role) -> Option<Obstacle> {
     ))
 }
 
-/// A pooler that asks the server for passwords looks at no VALID UNTIL, and has sessions open.
+/// A pooler that asks the server for passwords ignores VALID UNTIL, and keeps sessions open.
 fn idle_server_sessions(user: &str) -> Obstacle {
     Obstacle::warns(
         "PoolerBetween",
         format!(
-            "a pooler is between: it may let {user} in after its end, by a session that it has open"
+            "a pooler is in between: it may let {user} in after its end, through a session that it keeps open"
         ),
-        "let its auth_query look at VALID UNTIL, and end its idle sessions (server_idle_timeout) sooner than the overlap is over",
+        "let its auth_query check VALID UNTIL, and end its idle sessions (server_idle_timeout) before the overlap is over",
         Vec::new(),
     )
 }

@@ -1,4 +1,4 @@
-//! What an answer of the server's, or none, means: sorted by what an operator does about it.
+//! What an answer of the server, or a missing answer, means: sorted by what an operator must do about it.
 
 use std::{error::Error as _, io};
 
@@ -6,7 +6,7 @@ use tokio_postgres::{Error, error::SqlState};
 
 use crate::{document::Document, engine::EngineError};
 
-/// What a statement was to do.
+/// The purpose of a statement.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Doing<'a> {
     /// Such as `alter app`.
@@ -16,7 +16,7 @@ pub(super) struct Doing<'a> {
 }
 
 impl<'a> Doing<'a> {
-    /// What needs no right that could be granted.
+    /// A purpose that needs no right that could be granted.
     pub(super) const fn new(action: &'a str) -> Self {
         Self { action, cure: "" }
     }
@@ -46,7 +46,7 @@ pub(super) fn of_login(error: &Error, document: &Document) -> EngineError {
     }
     let reason = innermost(error);
     match (error.source(), error.to_string().as_str()) {
-        // the driver has no kinds to ask for; its texts are held by tests/errors/database.rs
+        // the driver has no error kinds for these; tests/errors/database.rs checks its texts
         (Some(cause), _) if cause.to_string() == "server does not support TLS" => {
             EngineError::TlsRefused { server }
         }
@@ -71,7 +71,7 @@ fn is_of_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
     })
 }
 
-/// The last cause, which is where rustls and the operating system say what was wrong.
+/// The last cause: there rustls and the operating system say what was wrong.
 fn innermost(error: &Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {

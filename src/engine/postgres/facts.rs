@@ -1,6 +1,6 @@
-//! What the catalogs say of a role and of who changes it, read before anything is changed.
+//! What the catalogs say about a role and about the role that changes it, read before anything is changed.
 //!
-//! They say it to every role: nothing here needs a right.
+//! Every role can read this: nothing here needs a right.
 
 use std::time::SystemTime;
 
@@ -24,19 +24,19 @@ pub(super) struct Changer {
     pub(super) version: i32,
     pub(super) superuser: bool,
     pub(super) creates_roles: bool,
-    /// A member of RDS's own administrators, who have more than the catalogs tell.
+    /// A member of RDS's own administrators, who have more rights than the catalogs show.
     pub(super) of_rds: bool,
-    /// Where RDS restricts who sets passwords, it is not among them.
+    /// RDS restricts who sets passwords, and this role may not.
     pub(super) sets_no_passwords: bool,
 }
 
 impl Changer {
-    /// Whether a membership has options there: ADMIN, INHERIT and SET.
+    /// Whether a membership has options on this server: ADMIN, INHERIT and SET.
     pub(super) fn grants_with_options(&self) -> bool {
         self.version >= ADMIN_OPTION_SINCE
     }
 
-    /// What a membership has to have so that its holder may act as the role, as `pg_has_role` names it.
+    /// The option that lets a member act as the role, by its name in `pg_has_role`.
     pub(super) fn acting(&self) -> &'static str {
         match self.grants_with_options() {
             true => "SET",
@@ -45,7 +45,7 @@ impl Changer {
     }
 }
 
-/// A role, as everybody sees it.
+/// A role, as every other role sees it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Role {
     pub(super) name: String,
@@ -56,19 +56,19 @@ pub(super) struct Role {
     pub(super) logs_in: bool,
     /// -1: any number.
     pub(super) connection_limit: i32,
-    /// How many it has.
+    /// How many connections it has open.
     pub(super) connections: i64,
-    /// Its password has ended for good (`-infinity`), as revokeSecret does it.
+    /// Its password has ended forever (`-infinity`), as revokeSecret sets it.
     pub(super) ended: bool,
-    /// When its password ends, or has, as the server writes it.
+    /// When its password ends, or has ended, as the server writes it.
     pub(super) ends: Option<String>,
-    /// The same, if that is yet to come.
+    /// The same, if that time is still to come.
     pub(super) promised: Option<SystemTime>,
-    /// Who asks may alter and grant it, as far as ADMIN OPTION goes.
+    /// The asking role may alter and grant it, as far as ADMIN OPTION goes.
     pub(super) administered: bool,
 }
 
-/// Asks who changes roles.
+/// Reads the role that changes other roles.
 pub(super) async fn changer(session: &Session) -> Result<Changer, EngineError> {
     let question = "SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4, rolsuper, rolcreaterole, \
                         EXISTS (SELECT FROM pg_catalog.pg_roles rds WHERE rds.rolname OPERATOR(pg_catalog.=) 'rds_superuser' \
@@ -95,7 +95,7 @@ pub(super) async fn changer(session: &Session) -> Result<Changer, EngineError> {
     })
 }
 
-/// Asks about roles; those that do not exist are left out.
+/// Reads roles; those that do not exist are left out.
 pub(super) async fn roles(session: &Session, names: &[&str]) -> Result<Vec<Role>, EngineError> {
     let question = "SELECT rolname::pg_catalog.text, rolsuper, rolreplication, rolbypassrls, rolcanlogin, rolconnlimit, \
                         (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity WHERE usesysid OPERATOR(pg_catalog.=) r.oid), \
@@ -117,7 +117,7 @@ pub(super) async fn roles(session: &Session, names: &[&str]) -> Result<Vec<Role>
         connection_limit: row.get(5),
         connections: row.get(6),
         ends: row.get(7),
-        // a time that this clock cannot tell is no promise
+        // a time that this clock cannot show is no promise
         promised: row.try_get(8).ok().flatten(),
         administered: row.get(9),
         ended: row.get(10),
@@ -125,7 +125,7 @@ pub(super) async fn roles(session: &Session, names: &[&str]) -> Result<Vec<Role>
     Ok(rows.iter().map(role).collect())
 }
 
-/// Why the server rejects a user, where that can be read: it has one answer, 28P01, for a wrong password and for these.
+/// Why the server rejects a user, if that can be read: it gives one answer, 28P01, for a wrong password and for these reasons.
 pub(super) async fn why_rejected(
     session: &Session,
     user: &str,

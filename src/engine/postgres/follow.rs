@@ -1,4 +1,4 @@
-//! The clone follows the base: membership, connection limit, settings, and whom its sessions act as.
+//! The clone follows the base: membership, connection limit, settings, and the role that its sessions act as.
 
 use super::{
     Session,
@@ -13,10 +13,10 @@ use crate::{
     engine::{EngineError, Obstacle},
 };
 
-/// How often a setting is tried again that the clone itself has altered while this waited for it.
+/// How often a setting is tried again that the clone itself altered during the wait.
 const ALTERED_MEANWHILE: u32 = 3;
 
-/// Opens the other user, and has it follow the base if it is the clone. Nothing of the base is set back.
+/// Lets the other user log in, and makes it follow the base if it is the clone. It resets nothing of the base.
 pub(super) async fn follow(
     session: &Session,
     facts: &Facts,
@@ -54,8 +54,8 @@ pub(super) async fn follow(
     Ok(())
 }
 
-/// A setting that the server does not take for the clone is left out, or the role itself could keep its credential from being
-/// rotated: a library that knows it is loaded only where the role is at work.
+/// Leaves out a setting that the server refuses for the clone. Otherwise the role itself could block the rotation of its
+/// credential: only the role's own sessions load the library that defines the setting.
 async fn try_to(
     session: &Session,
     clone: &str,
@@ -73,7 +73,7 @@ async fn try_to(
             Err(
                 error @ (EngineError::AdministratorForbidden { .. } | EngineError::Refused { .. }),
             ) if !session.client.is_closed() && !locks::is_deadlock(&error) => break error,
-            // after a deadlock all is begun anew
+            // after a deadlock everything begins again
             done => return done,
         }
     };
@@ -83,14 +83,14 @@ async fn try_to(
         let kept = Obstacle::warns(
             "NotReset",
             format!(
-                "{clone} keeps a setting {name} that its base role has not, and the server does not let the administrator reset it ({error})"
+                "{clone} keeps a setting {name} that its base role does not have, and the server does not let the administrator reset it ({error})"
             ),
             "as a superuser, run",
             vec![alteration.sql.clone()],
         );
         return obstacles::heed(&session.server, vec![kept]);
     }
-    // its value may be a secret of the application's
+    // the value may be a secret of the application
     tracing::warn!(
         kind = "NotCopied",
         setting = name,

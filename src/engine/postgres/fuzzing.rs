@@ -5,7 +5,7 @@ use tokio_postgres::Error;
 use super::{errors, wire};
 use crate::document::Document;
 
-/// The stream of a login that is read along.
+/// The stream of a login whose messages are read.
 pub fn watched<S>(stream: S) -> impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
@@ -13,7 +13,7 @@ where
     wire::Watched::new(stream, Default::default())
 }
 
-/// What an error of the login says.
-pub fn told(error: &Error, document: &Document) -> String {
+/// The text of a login's error.
+pub fn error_text(error: &Error, document: &Document) -> String {
     errors::of_login(error, document).to_string()
 }

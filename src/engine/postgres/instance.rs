@@ -1,10 +1,10 @@
-//! Two sessions, one running server.
+//! Whether two sessions are on one running server.
 //!
-//! A `system_identifier` is kept by snapshots, restores and promoted standbys, so it tells staging from production no better
-//! than a name does. A lock is held by one running server only: the secret's own session takes an advisory lock whose number
-//! nobody can know, and the administrator's has to see it in pg_locks.
+//! Snapshots, restores and promoted standbys keep a `system_identifier`, so it does not separate staging from production better
+//! than a name does. A lock is held by one running server only: the secret's own session takes an advisory lock with a number
+//! that nobody can know, and the administrator's session must see it in pg_locks.
 //!
-//! It also has to see that the secret's own user holds the lock. A server in between can say that this user logged in, and pass
+//! It must also see that the secret's own user holds the lock. A server in between can claim that this user logged in, and pass
 //! the lock on under another login.
 
 use rand::{TryRng, rngs::SysRng};
@@ -19,7 +19,7 @@ use crate::engine::EngineError;
 
 const PROVES: Doing<'static> = Doing::new("take an advisory lock");
 
-/// The administrator's session is on the server where the secret's own credential has logged in.
+/// Checks that the administrator's session is on the server where the secret's own credential has logged in.
 pub(super) async fn same_instance(
     proven: &Session,
     administrators: &Session,

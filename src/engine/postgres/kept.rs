@@ -1,10 +1,10 @@
 //! Sessions kept open from one step to the next.
 //!
-//! The administrator's is needed in setSecret and in finishSecret, the new credential's in testSecret and, to tell
-//! listeners, in finishSecret: two invocations of the same environment each, as a rule. Keeping them spares the
-//! rotation two logins. A session is taken when it is used, replaced by the next rotation's, and the server ends it
-//! where finishSecret never comes (`idle_session_timeout`, from PostgreSQL 14 on). Nothing depends on it: an
-//! environment that has none, or gets no answer from it, logs in. None serves a step of another secret, whatever that one says.
+//! setSecret and finishSecret need the administrator's session; testSecret and, to notify listeners, finishSecret need the new
+//! credential's. Usually one environment runs both steps of a pair, so keeping the sessions saves a rotation two logins. A
+//! session is removed when it is used, and the next rotation's replaces it. If finishSecret never comes, the server ends it
+//! (`idle_session_timeout`, from PostgreSQL 14 on). Nothing depends on it: an environment without a session, or without an
+//! answer from it, logs in. No session serves a step of another secret.
 
 use std::{
     mem,
@@ -20,16 +20,16 @@ use crate::document::Document;
 /// What outlives an invocation.
 #[derive(Debug, Default)]
 pub struct Kept {
-    /// As the step that kept something named it.
+    /// The secret of the step that kept something, as that step named it.
     secret: Mutex<String>,
     administrator: Mutex<Option<(Service, Session)>>,
     /// The session of the version with this id.
     proven: Mutex<Option<(String, Session)>>,
-    /// The connections of sessions that are over, until they have said goodbye to the server.
+    /// The connections of closed sessions, until they have said goodbye to the server.
     pub(super) closing: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
-/// Whose session it is, and for whom.
+/// The server and the user of the session, and the user that it will retire.
 #[derive(Debug, PartialEq, Eq)]
 struct Service {
     host: String,
@@ -50,7 +50,7 @@ impl Service {
 }
 
 impl Kept {
-    /// Lets go of what was kept for another secret: it has not proven itself.
+    /// Drops what was kept for another secret: this secret has not proven itself.
     pub(super) fn only_for(&self, secret: &str) {
         let before = mem::replace(&mut *lock(&self.secret), secret.to_owned());
         if before != secret {
@@ -59,7 +59,7 @@ impl Kept {
         }
     }
 
-    /// Keeps the session until the user is to be retired, if the server ends it where that never comes.
+    /// Keeps the session until the user is retired, if the server would end it without that.
     pub(super) async fn keep(
         &self,
         administrator: &Document,
@@ -83,7 +83,7 @@ impl Kept {
         serves.then_some(session)
     }
 
-    /// Keeps the session of a version that was proven, likewise.
+    /// Keeps the session of a proven version, on the same condition.
     pub(super) async fn keep_proven(&self, version: &str, session: Session) {
         // a standby takes no notification
         if !session.standby && ends_when_idle(&session).await {
@@ -91,14 +91,14 @@ impl Kept {
         }
     }
 
-    /// That session, likewise.
+    /// Takes that session, if the server still answers.
     pub(super) async fn take_proven(&self, version: &str) -> Option<Session> {
         let (kept, session) = replace(&self.proven, None)?;
         (kept == version && session.answers().await).then_some(session)
     }
 
-    /// Waits until what is not kept has said goodbye to the server, a second at most: a server that does not take a
-    /// goodbye must not fail a step that is done.
+    /// Waits, for a second at most, until the closed sessions have said goodbye to the server: a server that does not accept a
+    /// goodbye must not fail a finished step.
     pub(super) async fn disconnect(&self) {
         let closing = mem::take(&mut *lock(&self.closing));
         let _ = timeout(Duration::from_secs(1), async {
@@ -110,13 +110,13 @@ impl Kept {
     }
 }
 
-/// A pooler's connection is other people's too: nothing is set on it.
+/// Other clients use a pooler's connection too: nothing is set on it.
 async fn ends_when_idle(session: &Session) -> bool {
     let doing = Doing::new("limit its own session");
     !session.pooled && session.run(roles::END_WHEN_IDLE, doing).await.is_ok()
 }
 
-/// What was there leaves the lock before it is dropped, for its end takes another one.
+/// The old value leaves the lock before it is dropped, because its drop takes another lock.
 fn replace<T>(place: &Mutex<Option<T>>, with: Option<T>) -> Option<T> {
     mem::replace(&mut *lock(place), with)
 }

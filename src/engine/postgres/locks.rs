@@ -1,8 +1,8 @@
-//! Locks that keep a change of a role from its turn.
+//! Locks that block a change of a role.
 //!
-//! Every role of the database may take the function's own advisory lock, and who may alter a role holds its row until the
-//! transaction ends. A rotation waits longer than another delivery of the function may hold either. After that a session of the
-//! pair's own is ended, and a third role's is named.
+//! Every role of the database may take the function's own advisory lock, and anyone who may alter a role can hold its row until
+//! the transaction ends. A rotation waits longer than another delivery of the function may hold either. After that it ends a
+//! session of the pair itself, and names the session of a third role.
 
 use tokio::time::timeout;
 use tokio_postgres::types::Type;
@@ -10,7 +10,7 @@ use tokio_postgres::types::Type;
 use super::{Session, errors::Doing, roles};
 use crate::{document::Pair, engine::EngineError};
 
-/// The function's own lock, or that of a change of a role.
+/// The function's own lock, or the lock of a change of a role.
 const LOCKS: &str = "(l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.objsubid OPERATOR(pg_catalog.=) 2 \
         AND l.classid OPERATOR(pg_catalog.=) pg_catalog.hashtext('secret-rotation')::pg_catalog.oid \
         OR l.mode OPERATOR(pg_catalog.=) 'RowExclusiveLock' AND l.relation OPERATOR(pg_catalog.=) ANY (\
@@ -18,26 +18,26 @@ const LOCKS: &str = "(l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.objsubi
                   'pg_catalog.pg_auth_members'::pg_catalog.regclass, \
                   'pg_catalog.pg_db_role_setting'::pg_catalog.regclass]::pg_catalog.oid[]))";
 
-/// Who holds one of them, or waits for it.
+/// The sessions that hold one of them, or wait for it.
 const HOLDERS: &str = "pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid \
     WHERE a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() AND ";
 
-/// Transactions that are prepared hold locks without a session.
+/// Prepared transactions hold locks without a session.
 const PREPARED: &str = "SELECT DISTINCT p.gid, p.owner::pg_catalog.text, p.database::pg_catalog.text FROM pg_catalog.pg_locks l \
     JOIN pg_catalog.pg_locks x ON x.virtualtransaction OPERATOR(pg_catalog.=) l.virtualtransaction AND x.pid IS NULL \
     JOIN pg_catalog.pg_prepared_xacts p ON p.transaction OPERATOR(pg_catalog.=) x.transactionid WHERE l.pid IS NULL AND ";
 
-/// What two sessions that alter one role at once come to: the second one finds it altered.
+/// The SQLSTATE when two sessions alter one role at once: the second one finds it altered.
 pub(super) const CONCURRENTLY: &str = "XX000";
 
-/// What ends the one of two sessions that wait for each other.
+/// The SQLSTATE when two sessions wait for each other: the server ends one of them.
 const DEADLOCK: &str = "40P01";
 
 pub(super) fn is_deadlock(error: &EngineError) -> bool {
     matches!(error, EngineError::Refused { code, .. } if code == DEADLOCK)
 }
 
-/// Who holds the lock that was waited for in vain. Who looks is out of the transaction by then, which has failed.
+/// Who holds the lock that the caller waited for without success. The caller's transaction has failed by then.
 pub(super) async fn held(session: &Session) -> EngineError {
     let sessions = format!(
         "SELECT DISTINCT a.pid, coalesce(a.usename, '')::pg_catalog.text FROM {HOLDERS}{LOCKS} AND l.granted LIMIT 5"
@@ -77,7 +77,7 @@ pub(super) async fn held(session: &Session) -> EngineError {
     }
 }
 
-/// Prepares a change, and once more where sessions of the pair's own stood in its way: they are ended first.
+/// Prepares a change. If sessions of the pair itself block it, ends them and prepares it once more.
 pub(super) async fn past_its_own<T>(
     session: &Session,
     pair: &Pair,
@@ -85,7 +85,7 @@ pub(super) async fn past_its_own<T>(
 ) -> Result<T, EngineError> {
     let error = match prepare().await {
         Err(error @ EngineError::Locked { .. }) => error,
-        // the other one has committed by now, or has what it waited for
+        // the other session has committed by now, or has what it waited for
         Err(EngineError::Refused { code, .. }) if [CONCURRENTLY, DEADLOCK].contains(&&*code) => {
             session.run("ROLLBACK", Doing::new("roll back")).await?;
             end_holders(session, pair).await.ok();
@@ -95,12 +95,12 @@ pub(super) async fn past_its_own<T>(
     };
     match end_holders(session, pair).await {
         Ok(1..) => prepare().await,
-        // nobody, or nobody whom it may end
+        // no session, or none that it may end
         Ok(0) | Err(_) => Err(error),
     }
 }
 
-/// Ends the sessions of a pair of roles that hold what has to be locked, and counts them.
+/// Ends the sessions of a pair of roles that hold a lock which the change needs, and counts them.
 pub(super) async fn end_holders(session: &Session, pair: &Pair) -> Result<usize, EngineError> {
     let statement = format!(
         "WITH holders AS MATERIALIZED (SELECT DISTINCT a.pid FROM {HOLDERS}{LOCKS} AND a.usename OPERATOR(pg_catalog.=) ANY ($1)) \

@@ -6,26 +6,26 @@
 //! | `wire` | what the server asks at a login, read on its way to the driver |
 //! | `session` | a session, its statements, and what a failed one means |
 //! | `errors` | what a failed login means |
-//! | `facts`, `pair`, `acts` | what the catalogs say that a change depends on: of a role, of two, and whom they act as |
-//! | `obstacles`, `copied` | what of it stands in a rotation's way |
-//! | `locks` | who holds what a change has to lock |
+//! | `facts`, `pair`, `acts` | what the catalogs say about one role, about a pair, and about the roles that they act as |
+//! | `obstacles`, `copied` | which of these facts block a rotation |
+//! | `locks` | who holds a lock that a change needs |
 //! | `pin` | what a session that changes something is pinned to |
 //! | `change` | a transaction that changes a role: pinned, locked, and only if it is wanted |
 //! | `instance` | the proof that two sessions are on one running server |
 //! | `at_host` | the address where applications log in, if roles are changed elsewhere |
-//! | `kept` | sessions between two steps |
+//! | `kept` | sessions that stay open between two steps |
 //! | `mutex` | a lock that outlives a panic |
-//! | `announce` | tells listeners that there is a new version |
+//! | `announce` | notifies listeners of a new version |
 //! | `proof` | what testSecret proves beyond a login |
 //! | `tls` | the roots, and the proof that the server is the one named |
 //! | `doctor`, `copies`, `new_role` | what only rotatectl asks, and the role of a new secret |
 //! | `roles`, `parameters` | SQL: quoting, and the statements |
 //! | `catalogs` | questions to the catalogs |
 //! | `administrator` | its session, and what it does to a role |
-//! | `single_user` | one role, its password is replaced |
-//! | `alternating_users` | two roles that take turns: the other one's new password |
+//! | `single_user` | one role: its password is replaced |
+//! | `alternating_users` | two roles that take turns: the other one gets a new password |
 //! | `follow` | how the clone follows the base |
-//! | `retire`, `revoke` | how the old one of two ends: with its window, or now |
+//! | `retire`, `revoke` | how the old one of two ends: after its window, or now |
 
 mod acts;
 mod administrator;
@@ -87,7 +87,7 @@ use crate::{
     settings::{PasswordHashing, Settings},
 };
 
-/// The PostgreSQL server that a secret names, for the time of one invocation.
+/// The PostgreSQL server that a secret names, for one invocation.
 #[derive(Debug)]
 pub struct Postgres<'a> {
     roots: &'a Roots,
@@ -98,7 +98,7 @@ pub struct Postgres<'a> {
 }
 
 impl<'a> Postgres<'a> {
-    /// Nothing is connected, and no root is loaded, before the first login.
+    /// The first login makes the first connection and loads the roots.
     pub fn new(roots: &'a Roots, kept: &'a Kept, settings: &'a Settings, limits: Limits) -> Self {
         Self {
             roots,
@@ -111,40 +111,44 @@ impl<'a> Postgres<'a> {
 }
 
 impl Postgres<'_> {
-    /// Whether the user of a session has md5 for a password, and keeps it.
+    /// Whether the user of a session has an md5 password, and keeps md5.
     fn keeps_md5(&self, session: &Session) -> bool {
         session.md5 && self.settings.hashing != PasswordHashing::Scram
     }
 
-    /// What testSecret will run, as AWSCURRENT, before anything is changed.
+    /// Runs VERIFY_SQL as AWSCURRENT, before anything is changed.
     async fn verify_first(&self, current: &Document) -> Result<(), EngineError> {
         let Some(sql) = self.settings.verify_sql.as_deref() else {
             return Ok(());
         };
         let session = match self.connect(current, Purpose::Application).await {
             Ok(Login::Accepted(session)) => session,
-            // where the way in was AWSPREVIOUS
+            // when AWSPREVIOUS logged in instead
             Ok(Login::Rejected) => return Ok(()),
-            // likewise; or the role has no second connection
+            // the same; or the role has no second connection
             Err(error @ (EngineError::LoginForbidden { .. } | EngineError::Refused { .. })) => {
-                tracing::warn!(kind = "VerifyUntried", %error, "what testSecret will ask was not tried as AWSCURRENT first");
+                tracing::warn!(kind = "VerifyUntried", %error, "VERIFY_SQL was not tried as AWSCURRENT first");
                 return Ok(());
             }
             Err(error) => return Err(error),
         };
         match proof::verify(&session, sql).await {
             Err(error) if current.takes_turns() => {
-                // it may be AWSCURRENT's user that is broken, and the other one's turn the cure
-                tracing::warn!(kind = "VerifyFailed", %error, "AWSCURRENT itself fails what testSecret will ask");
+                // AWSCURRENT's user may be broken, and the other user's turn the cure
+                tracing::warn!(kind = "VerifyFailed", %error, "VERIFY_SQL fails as AWSCURRENT too");
                 Ok(())
             }
             verified => verified,
         }
     }
 
-    /// The server has one answer to a wrong password, to none, and to one that has ended. Which of them it is, everybody who logs
-    /// in may read, so the other user of the pair does; it is an error then.
-    async fn told_why(&self, rejected: &Document, current: &Document) -> Result<(), EngineError> {
+    /// The server gives one answer for a wrong password, for a missing one, and for one that has ended. Every user who logs in
+    /// may read which of them it is, so the other user of the pair does. Then it is an error.
+    async fn explain_rejection(
+        &self,
+        rejected: &Document,
+        current: &Document,
+    ) -> Result<(), EngineError> {
         let Login::Accepted(session) = self.connect(current, Purpose::Owner).await? else {
             return Ok(());
         };
@@ -160,7 +164,7 @@ impl Postgres<'_> {
     }
 }
 
-/// What only a login has. Another engine's document comes here by mistake only.
+/// What only a login has. A document of another engine comes here by mistake only.
 fn login_of(document: &Document) -> Result<&document::Login, EngineError> {
     let unable = EngineError::Unable { what: "log in" };
     document.login().ok_or(unable)
@@ -220,7 +224,7 @@ impl Engine for Postgres<'_> {
     ) -> Result<Login<()>, E> {
         let Login::Accepted(session) = self.connect(document, Purpose::Application).await? else {
             if document.takes_turns() {
-                self.told_why(document, &current().await?).await?;
+                self.explain_rejection(document, &current().await?).await?;
             }
             return Ok(Login::Rejected);
         };
@@ -256,7 +260,7 @@ impl Engine for Postgres<'_> {
         wanted: impl AsyncFnOnce() -> Result<(), E>,
     ) -> Result<Ended, E> {
         match what {
-            // the password was replaced before: nothing of it is changed
+            // the password was already replaced: it does not change again
             Revoked::SessionsBegunBefore(begun) => Ok(single_user::revoke(&proven, begun).await?),
             Revoked::Previous {
                 administrator,
@@ -274,8 +278,8 @@ impl Disconnect for Postgres<'_> {
         self.kept.only_for(secret);
     }
 
-    /// Between two invocations the environment is frozen: a session that was only dropped would stay open for the
-    /// server until then.
+    /// Between two invocations the environment is frozen: a session that was only dropped would stay open at the server until
+    /// the next one.
     async fn disconnect(&self) -> u32 {
         self.kept.disconnect().await;
         self.logins.load(Ordering::Relaxed)

@@ -1,4 +1,4 @@
-//! A lock whose holder may have panicked: what it guards is whole after every statement.
+//! A lock whose holder may have panicked: its value is consistent after every statement.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

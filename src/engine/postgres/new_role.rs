@@ -1,7 +1,7 @@
 //! The role of a new secret, made by an administrator (feature `doctor`, for `rotatectl init`).
 //!
-//! Nothing proves the server before: none of the secret's own credentials can log in yet. So whoever calls this sends the
-//! administrator only to the host that its own secret names.
+//! Nothing proves the server first: none of the secret's own credentials can log in yet. So the caller must send the
+//! administrator only to the host that the administrator's secret names.
 
 use tokio_postgres::{
     error::SqlState,
@@ -23,30 +23,30 @@ use crate::{
     settings::PasswordHashing,
 };
 
-/// What an administrator finds of the role of a new secret.
+/// What an administrator finds out about the role of a new secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewRole {
-    /// It is there already.
+    /// The role exists.
     IsThere,
-    /// It is not, and can be made; with a grant, if its database lets in only who has one.
+    /// The role does not exist, and can be made; with a grant, if its database admits only roles with one.
     Missing {
         /// Whether CONNECT is granted to it.
         by_grant: bool,
-        /// Whether a pooler is between.
+        /// Whether a pooler is in between.
         pooled: bool,
     },
-    /// It could not log in to its database.
+    /// The role could not log in to its database.
     ShutOut {
-        /// What stands in the way.
+        /// What blocks it.
         why: String,
-        /// The statement that a superuser runs against it.
+        /// The statement with which a superuser removes the block.
         sql: String,
     },
 }
 
 impl Postgres<'_> {
-    /// Whether the role of a new secret is still to be made. If it is, the administrator tries to make it, without a password, and
-    /// takes that back: what stands in the way is found before anything is stored.
+    /// Whether the role of a new secret must still be made. If so, the administrator tries to make it, without a password, and
+    /// rolls back: obstacles show before anything is stored.
     ///
     /// # Errors
     ///
@@ -63,7 +63,7 @@ impl Postgres<'_> {
         Ok(found)
     }
 
-    /// Makes the role, which may log in with the document's password. Where it was not missing, nothing was changed.
+    /// Makes the role, which may log in with the document's password. Changes nothing if the role was not missing.
     ///
     /// # Errors
     ///
@@ -75,14 +75,14 @@ impl Postgres<'_> {
     ) -> Result<NewRole, EngineError> {
         let session = administrator::log_in(self, administrator).await?;
         let user = new.username();
-        // a rotation of a role of this name waits for the same lock
+        // a rotation of a role with this name waits for the same lock
         let change = Change::begin(&session, user).await?;
         let found = make(&session, &change, new).await?;
         if !matches!(found, NewRole::Missing { .. }) {
             change.roll_back().await?;
             return Ok(found);
         }
-        // the server gets a verifier, whatever a function is set to
+        // the server gets a verifier, regardless of the function's setting
         let sql = roles::change_password(user, new.password(), PasswordHashing::Scram, false);
         let altering = Altering::new(&session, "set the password of", user);
         change.commit(&sql, altering.doing()).await?;
@@ -110,7 +110,7 @@ impl Postgres<'_> {
         let mut found = found.filter_map(|role| obstacles::superuser(&changer, role));
         match found.next() {
             None => Ok(true),
-            // a rotation goes past it with a warning; a new secret is not begun with it
+            // a rotation only warns about it; a new secret does not begin with it
             Some(superuser) => Err(EngineError::Obstacle {
                 server: session.server.clone(),
                 first: Box::new(superuser),
@@ -120,7 +120,7 @@ impl Postgres<'_> {
     }
 }
 
-/// Makes the role without a password, in a transaction that is still open, unless it is there already.
+/// Makes the role without a password, in a transaction that stays open, unless the role exists.
 async fn make(
     session: &Session,
     change: &Change<'_>,
@@ -144,7 +144,7 @@ async fn make(
     found.extend(
         known
             .first()
-            .map(|clone| obstacles::clone_is_there(user, &clone.name)),
+            .map(|clone| obstacles::clone_exists(user, &clone.name)),
     );
     obstacles::heed(&session.server, found)?;
     let making = Doing {
@@ -153,13 +153,13 @@ async fn make(
     };
     match change.run(&roles::create_with_login(user), making).await {
         Ok(()) => connect(session, change, new).await,
-        // by somebody who does not take that lock
+        // a session that does not take that lock made it
         Err(EngineError::Refused { code, .. }) if was_made_meanwhile(&code) => Ok(NewRole::IsThere),
         Err(error) => Err(error),
     }
 }
 
-/// Sees to it that the new role may connect to its database.
+/// Makes sure that the new role may connect to its database.
 async fn connect(
     session: &Session,
     change: &Change<'_>,

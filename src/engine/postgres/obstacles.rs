@@ -1,6 +1,6 @@
-//! What stands in the way of a rotation of roles: one list, a pure function of what the catalogs say.
+//! The obstacles of a rotation of roles: one list, a pure function of what the catalogs say.
 //!
-//! setSecret looks at it before it changes anything; `rotatectl doctor` shows it.
+//! setSecret checks it before it changes anything; `rotatectl doctor` shows it.
 
 use super::{
     copied,
@@ -15,7 +15,7 @@ use crate::{
 
 const AS_A_SUPERUSER: &str = "as a superuser, run";
 
-/// Of two users that take turns. `to` is the one who gets a new password.
+/// For alternating users. `to` is the user who gets a new password.
 pub(super) fn of_a_pair(facts: &Facts, pair: &Pair, to: &str) -> Vec<Obstacle> {
     let Pair { base, clone } = pair;
     let Some(base_role) = &facts.base else {
@@ -42,7 +42,7 @@ pub(super) fn of_a_pair(facts: &Facts, pair: &Pair, to: &str) -> Vec<Obstacle> {
     found
 }
 
-/// Of one user who gets a new password, by itself or by an administrator.
+/// For one user who gets a new password, from itself or from an administrator.
 pub(super) fn of_one(changer: &Changer, role: &Role) -> Vec<Obstacle> {
     let itself = changer.user == role.name;
     let mut found = Vec::new();
@@ -55,7 +55,7 @@ pub(super) fn of_one(changer: &Changer, role: &Role) -> Vec<Obstacle> {
     }
     if let Some(until) = &role.ends {
         let what = format!(
-            "the password of {} ends at {until} (VALID UNTIL), whatever it is",
+            "the password of {} ends at {until} (VALID UNTIL), also after a change",
             role.name
         );
         let sql = vec![roles::no_end(&role.name)];
@@ -72,7 +72,7 @@ pub(super) fn of_one(changer: &Changer, role: &Role) -> Vec<Obstacle> {
     found
 }
 
-/// Who has a new password logs in: what stood against that is said, for it may be somebody's intention.
+/// A user with a new password can log in. A block is reported, because someone may have intended it.
 pub(super) fn opened(role: &Role) -> Option<Obstacle> {
     let forbidden = !role.logs_in && !role.ended;
     forbidden.then(|| {
@@ -88,12 +88,12 @@ pub(super) fn opened(role: &Role) -> Option<Obstacle> {
     })
 }
 
-/// The function gives no role a password, or an end, for its name alone.
+/// The function gives no role a password, or an end, only because of its name.
 pub(super) fn no_pair(pair: &Pair, namesakes: Namesakes) -> Obstacle {
     let Pair { base, clone } = pair;
     let (how, mut sql) = match namesakes.by_its_own_grant {
         false => ("no member", Vec::new()),
-        // a second GRANT leaves the first one as it is
+        // a second GRANT leaves the first one unchanged
         true => (
             "a member by no administrator's grant",
             vec![roles::revoke(base, clone)],
@@ -103,7 +103,7 @@ pub(super) fn no_pair(pair: &Pair, namesakes: Namesakes) -> Obstacle {
     Obstacle::stops(
         "NoPair",
         format!("{clone} is {how} of {base}, so the two may be of different applications"),
-        "rename one of them; where they are one's, as a superuser, run",
+        "rename one of them; if both belong to one application, as a superuser, run",
         sql,
     )
 }
@@ -118,15 +118,15 @@ fn no_base(pair: &Pair) -> Obstacle {
     )
 }
 
-/// Of a role that is to be made: its maker may alter and grant it from then on.
+/// For a role that will be made: its maker may alter and grant it from then on.
 #[cfg(feature = "doctor")]
 pub(super) fn of_new_role(changer: &Changer) -> Vec<Obstacle> {
     changers(changer, &[])
 }
 
-/// The first rotation would find it, and take it for another application's.
+/// The first rotation would find this role, and treat it as another application's.
 #[cfg(feature = "doctor")]
-pub(super) fn clone_is_there(base: &str, clone: &str) -> Obstacle {
+pub(super) fn clone_exists(base: &str, clone: &str) -> Obstacle {
     Obstacle::stops(
         "NoPair",
         format!("there is a role {clone} already, which would take turns with the new role {base}"),
@@ -135,7 +135,7 @@ pub(super) fn clone_is_there(base: &str, clone: &str) -> Obstacle {
     )
 }
 
-/// What an administrator lacks to alter these roles, and to grant them.
+/// The rights that an administrator lacks to alter these roles, and to grant them.
 fn changers(changer: &Changer, altered: &[&Role]) -> Vec<Obstacle> {
     let superusers = altered.iter().filter_map(|role| superuser(changer, role));
     let mut found: Vec<_> = superusers.collect();
@@ -169,7 +169,7 @@ fn changers(changer: &Changer, altered: &[&Role]) -> Vec<Obstacle> {
     found
 }
 
-/// Who reads its secret has the server. Only a superuser alters one: an administrator that is none stops here.
+/// Anyone who reads its secret has the server. Only a superuser alters a superuser: any other administrator stops here.
 pub(super) fn superuser(changer: &Changer, role: &Role) -> Option<Obstacle> {
     let name = &role.name;
     let advice = "an application does not need that; as a superuser, run";
@@ -178,13 +178,13 @@ pub(super) fn superuser(changer: &Changer, role: &Role) -> Option<Obstacle> {
         (false, _) => None,
         (true, false) => Some(Obstacle::stops(
             "RoleIsSuperuser",
-            format!("{name} is a superuser, whom only a superuser may alter"),
+            format!("{name} is a superuser, which only a superuser may alter"),
             advice,
             sql,
         )),
         (true, true) => Some(Obstacle::warns(
             "RoleIsSuperuser",
-            format!("{name} is a superuser: who reads its secret has the whole server"),
+            format!("{name} is a superuser: anyone who reads its secret has the whole server"),
             advice,
             sql,
         )),
@@ -206,7 +206,7 @@ fn no_passwords(changer: &Changer) -> Option<Obstacle> {
     })
 }
 
-/// Before PostgreSQL 16 only a superuser alters a role that replicates, also the role itself.
+/// Before PostgreSQL 16 only a superuser alters a role that replicates; the role itself may not.
 fn replication(changer: &Changer, role: &Role) -> Option<Obstacle> {
     let forbidden = role.replicates && !changer.grants_with_options() && !changer.superuser;
     forbidden.then(|| {
@@ -219,7 +219,7 @@ fn replication(changer: &Changer, role: &Role) -> Option<Obstacle> {
     })
 }
 
-/// testSecret has to log in, and so has the application.
+/// testSecret must log in, and so must the application.
 fn no_free_connection(role: &Role, limit: i32) -> Option<Obstacle> {
     let full = limit >= 0 && role.connections >= i64::from(limit);
     full.then(|| {
@@ -235,7 +235,7 @@ fn no_free_connection(role: &Role, limit: i32) -> Option<Obstacle> {
     })
 }
 
-/// A password stays md5, as old drivers need it.
+/// A password stays md5, because old drivers need it.
 pub(super) fn kept_as_md5(user: &str) -> Obstacle {
     Obstacle::warns(
         "KeptAsMd5",
@@ -245,7 +245,7 @@ pub(super) fn kept_as_md5(user: &str) -> Obstacle {
     )
 }
 
-/// Goes past the obstacles that only warn, and says so; the others are an error.
+/// Reports the obstacles that only warn; the others are an error.
 pub(super) fn heed(server: &str, found: Vec<Obstacle>) -> Result<(), EngineError> {
     let (stops, warns): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.stops);
     for obstacle in warns {

@@ -1,4 +1,4 @@
-//! What the catalogs say of a pair of roles.
+//! What the catalogs say about a pair of roles.
 
 use tokio_postgres::types::{ToSql, Type};
 
@@ -10,27 +10,27 @@ use super::{
 };
 use crate::{document::Pair, engine::EngineError};
 
-/// Before this version a role may grant itself, and take itself away.
+/// Before this version a role may grant membership in itself, and take it away.
 const GRANTS_ITSELF_BEFORE: i32 = 150_000;
 
-/// Two roles that are called like a pair, and are none.
+/// Two roles that have the names of a pair, and are none.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Namesakes {
-    /// The one is a member of the other, but not by the grant of who may grant roles.
+    /// One is a member of the other, but the grantor may not grant roles.
     pub(super) by_its_own_grant: bool,
 }
 
-/// A role that a clone is a member of by itself.
+/// A role that a clone is a direct member of.
 #[derive(Clone, Debug)]
 pub(super) struct Membership {
     pub(super) role: String,
-    /// Who granted it, where a REVOKE has to name that role.
+    /// The grantor, if a REVOKE must name it.
     pub(super) grantor: Option<String>,
-    /// The base role is a member of it too, or is it.
+    /// The base role is a member of it too, or is that role.
     pub(super) of_the_base: bool,
 }
 
-/// What a clone has of its own, so that it would lose something if it began to act as another role.
+/// What a clone has itself, and would lose if it began to act as another role.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Own {
     /// Objects that REASSIGN OWNED gives away.
@@ -39,33 +39,33 @@ pub(super) struct Own {
     pub(super) grants: bool,
 }
 
-/// What is known of a pair of roles.
+/// What is known about a pair of roles.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     pub(super) changer: Changer,
     pub(super) base: Option<Role>,
     pub(super) clone: Option<Role>,
-    /// They are no pair.
+    /// Set if they are no pair.
     pub(super) namesakes: Option<Namesakes>,
-    /// What the clone is a member of by itself, but for the base.
+    /// The clone's direct memberships, except the one in the base.
     pub(super) memberships: Vec<Membership>,
     /// The clone's membership lets it act as the base, and gives it the base's rights.
     pub(super) membership_is_whole: bool,
     pub(super) own: Own,
     pub(super) owner: Option<acts::Owner>,
-    /// What the clone's settings are to be, and what it has.
+    /// The settings that the clone must get, and those that it has.
     pub(super) wanted: Vec<Setting>,
     pub(super) present: Vec<Setting>,
-    /// Parameters among them that the changer may not set.
+    /// Those parameters that the changer may not set.
     pub(super) forbidden: Vec<String>,
     /// Parameters of the base that no clone gets, and why.
     pub(super) kept_back: Vec<(String, &'static str)>,
-    /// The base's sessions are set to act as roles that it may not act as.
+    /// Roles that the base's sessions are set to act as, but may not.
     pub(super) acts_in_vain: Vec<acts::InVain>,
 }
 
 impl Facts {
-    /// The one of the two that is called so, if it exists.
+    /// The one of the two with this name, if it exists.
     pub(super) fn role(&self, name: &str) -> Option<&Role> {
         let roles = [&self.base, &self.clone].into_iter().flatten();
         roles.into_iter().find(|role| role.name == name)
@@ -84,7 +84,7 @@ impl Facts {
     }
 }
 
-/// Asks all about a pair of roles, of which either may be missing.
+/// Reads everything about a pair of roles, either of which may be missing.
 pub(super) async fn of(
     session: &Session,
     pair: &Pair,
@@ -133,11 +133,11 @@ pub(super) async fn of(
     Ok(facts)
 }
 
-/// Whether two roles that both exist are only called like a pair.
+/// Whether two existing roles only have the names of a pair.
 ///
-/// They are one if the clone is a member of the base, as AWS's function and this one make it, or is set to act as it: only an
-/// administrator and the clone itself can have set that, so it counts where the base took its membership away. A base that grants
-/// itself proves nothing.
+/// They are a pair if the clone is a member of the base, as AWS's function and this one set it up, or is set to act as it: only
+/// an administrator and the clone itself can set that, so it counts even if the base revoked the membership. A grant by the
+/// base itself proves nothing.
 pub(super) async fn namesakes(
     session: &Session,
     pair: &Pair,
@@ -170,7 +170,7 @@ async fn memberships(
     clone: &str,
     changer: &Changer,
 ) -> Result<Vec<Membership>, EngineError> {
-    // a REVOKE takes away what the same grantor has granted
+    // a REVOKE only revokes what the same grantor has granted
     let grantor = match changer.grants_with_options() {
         true => "pg_catalog.pg_get_userbyid(m.grantor)",
         false => "NULL",
@@ -198,13 +198,13 @@ async fn memberships(
     Ok(rows.iter().map(membership).collect())
 }
 
-/// A role may set for itself, or the clone for its base, what would keep the other one from its turn.
+/// A role can set for itself, or the clone for its base, a value that would keep the other role from its turn.
 fn why_kept_back(setting: &Setting) -> Option<&'static str> {
     if setting.is_cut() {
         return Some("its value is too long to be read");
     }
     let is_library = setting.name == "local_preload_libraries";
-    is_library.then_some("a library that is not there would keep it from logging in")
+    is_library.then_some("a missing library would keep it from logging in")
 }
 
 async fn is_whole(
@@ -229,7 +229,7 @@ async fn is_whole(
     Ok(rows.first().is_some_and(|row| row.get(0)))
 }
 
-/// In any database. Default privileges are left out: nothing that exists depends on them, and REASSIGN OWNED leaves them.
+/// In any database. Default privileges do not count: nothing that exists depends on them, and REASSIGN OWNED keeps them.
 async fn own(session: &Session, role: &str) -> Result<Own, EngineError> {
     let question = "SELECT coalesce(pg_catalog.bool_or(mine AND NOT mapping), false), \
                            coalesce(pg_catalog.bool_or(NOT mine OR mapping), false) FROM (\

@@ -14,10 +14,10 @@ pub(super) struct Setting {
 }
 
 impl Setting {
-    /// A role may set for itself what fills the function's memory: more than this is not read.
+    /// A role can set values that fill the function's memory: more than this is not read.
     const LONGEST: usize = 16_384;
 
-    /// Whether it was not read to its end.
+    /// Whether only a part of it was read.
     pub(super) fn is_cut(&self) -> bool {
         self.value.len() > Self::LONGEST
     }
@@ -46,7 +46,7 @@ pub(super) async fn settings(session: &Session, role: &str) -> Result<Vec<Settin
     Ok(settings.collect())
 }
 
-/// Which role a session acts as by what is set for its database, if that is set.
+/// The role that a session acts as because of its database's setting, if there is one.
 pub(super) async fn databases_that_act(session: &Session) -> Result<Vec<Setting>, EngineError> {
     let question = "SELECT d.datname::pg_catalog.text, pg_catalog.substr(c.setting, 6, 64) FROM pg_catalog.pg_db_role_setting s \
                     JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.setdatabase, \
@@ -102,7 +102,7 @@ pub(super) fn reconcile_settings<'a>(
     reset.chain(set).collect()
 }
 
-/// Has a role's sessions act as itself, where it was set otherwise.
+/// Makes a role's sessions act as itself, where a setting says otherwise.
 pub(super) fn acts_as_itself(role: &str, acts: &Setting) -> String {
     format!("{} RESET role", alter(role, acts))
 }
@@ -124,7 +124,7 @@ const LISTS: [&str; 5] = [
     "shared_preload_libraries",
 ];
 
-/// A list of identifiers, as the catalogs keep it, as a list of literals, which is how a statement takes it.
+/// Turns a list of identifiers, as the catalogs keep it, into a list of literals, as a statement needs it.
 fn list(kept: &str) -> String {
     let mut items = vec![String::new()];
     let (mut quoted, mut rest) = (false, kept.chars().peekable());

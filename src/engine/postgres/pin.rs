@@ -1,9 +1,9 @@
 //! What a session that changes something is pinned to.
 //!
-//! The owner of a role or of a database can set what its sessions start with: names then mean something else, dates are read
-//! otherwise, or every statement fails. What the startup packet says wins over all of that, from the first statement on.
-//! Each transaction says it once more, with SET LOCAL: a pooler may refuse the packet's part, and a plain SET would stay on
-//! the pooler's connection and reach an application.
+//! The owner of a role or of a database can set what its sessions start with: then names mean something else, dates are read
+//! differently, or every statement fails. The startup packet overrides all of that, from the first statement on. Each
+//! transaction says it once more, with SET LOCAL: a pooler may refuse the packet's part, and a plain SET would stay on the
+//! pooler's connection and reach an application.
 
 use super::{Limits, Session, session::Purpose};
 
@@ -19,11 +19,11 @@ const PINNED: [(&str, &str); 8] = [
     ("synchronous_commit", "on"),
 ];
 
-/// Where the server makes the verifier: with md5 the role would not log in where SCRAM is asked for. In transactions only, for
-/// rotatectl doctor looks at what the server has.
+/// Where the server makes the verifier: with md5 the role would not log in where SCRAM is required. In transactions only,
+/// because rotatectl doctor looks at the server's own value.
 const HASHING: [(&str, &str); 1] = [("password_encryption", "scram-sha-256")];
 
-/// What a session loads when it begins: a library that is not there would end it.
+/// What a session loads when it begins: a missing library would end it.
 const AT_LOGIN: [(&str, &str); 1] = [("local_preload_libraries", "")];
 
 /// The startup packet's `options`.
@@ -39,10 +39,10 @@ pub(super) fn options(limits: Limits) -> String {
         .join(" ")
 }
 
-/// Begins a transaction in which the same is set. A question after a lock must not be answered from before it, so it is
-/// read committed, whatever the role's default is.
+/// Begins a transaction with the same settings. It is read committed, regardless of the role's default: a question after a lock
+/// must not be answered from before it.
 ///
-/// An administrator's own role setting may be what gives it its rights: it is set too.
+/// An administrator's own role setting may give it its rights: it is set too.
 pub(super) fn begin(session: &Session) -> String {
     let mut sql = format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {SEARCH_PATH}{}",
@@ -61,7 +61,7 @@ pub(super) fn begin(session: &Session) -> String {
 pub(super) fn limits(limits: Limits) -> String {
     let set = time_limits(limits).map(|(name, limit)| format!("; SET LOCAL {name} = {limit}"));
     let set: String = set.collect();
-    // from PostgreSQL 17 on; a timer that runs goes on with the time it was started with, so it is ended first
+    // from PostgreSQL 17 on; a running timer keeps the time that it was started with, so it is ended first
     let all = limits.step.as_millis().max(1);
     format!(
         "{set}; SELECT pg_catalog.set_config(name, '0', true), pg_catalog.set_config(name, '{all}', true) \
@@ -71,7 +71,7 @@ pub(super) fn limits(limits: Limits) -> String {
 
 const SEARCH_PATH: &str = "SET LOCAL search_path = pg_catalog,pg_temp";
 
-/// The role that the session's user is set to act as, if it is.
+/// The role that the session's user is set to act as, if any.
 const OWN_ROLE: &str = "; SELECT pg_catalog.set_config('role', pg_catalog.substr(c.setting, 6), true) \
      FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) s.setrole, \
      pg_catalog.unnest(s.setconfig) AS c (setting) \
@@ -80,11 +80,11 @@ const OWN_ROLE: &str = "; SELECT pg_catalog.set_config('role', pg_catalog.substr
           FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())) \
      ORDER BY s.setdatabase DESC LIMIT 1";
 
-/// The server ends a statement, and a transaction in which nothing is said. In milliseconds.
+/// The limits, in milliseconds, after which the server ends a statement, and a transaction in silence.
 fn time_limits(limits: Limits) -> impl Iterator<Item = (&'static str, u128)> {
     [
         ("statement_timeout", limits.statement),
-        // before the client's own limit: the server then says that it was a lock
+        // before the client's own limit, so that the server says that it was a lock
         ("lock_timeout", limits.lock()),
         ("idle_in_transaction_session_timeout", limits.lease()),
     ]

@@ -13,9 +13,9 @@ use crate::{
     engine::EngineError,
 };
 
-/// Looks at who the session is and acts as, and runs `VERIFY_SQL` in a transaction that is read only and rolled back.
+/// Checks who the session is and acts as, and runs `VERIFY_SQL` in a transaction that is read only and rolled back.
 ///
-/// The session is as the application gets it: nothing is set but time limits, and these in the transaction only.
+/// The session is as the application gets it: only time limits are set, and only in the transaction.
 pub(super) async fn prove(
     session: &Session,
     document: &Document,
@@ -32,13 +32,13 @@ pub(super) async fn prove(
             let what = "it does not act as the role that its settings name";
             return Err(not(session, user, what));
         }
-        // a password changes nothing about it, so it was so before, and to refuse would help nobody
+        // a new password does not cause this, so it was so before, and an error would help nobody
         tracing::warn!(
             user,
             role,
             may = found.may_act_so,
-            "the role is set to act as another one, and does not: grant it that role, or RESET the setting; where it may, \
-             update the server, some releases of which pass such settings over (17.1 does)"
+            "the role is set to act as another one, but does not: grant it that role, or RESET the setting; if it may act as \
+             that role, update the server, some releases of which ignore such settings (17.1 does)"
         );
     }
     match verify_sql {
@@ -47,7 +47,7 @@ pub(super) async fn prove(
     }
 }
 
-/// Who a session is, if that is the user who logged in: a pooler may have made another one of it.
+/// Who a session is, if that is the user who logged in: a pooler may have changed the user.
 pub(super) async fn is(session: &Session, user: &str) -> Result<Identity, EngineError> {
     let found = catalogs::identity(session).await?;
     let unknown = "the catalogs know no role of the session's name";
@@ -74,7 +74,7 @@ pub(super) async fn verify(session: &Session, sql: &str) -> Result<(), EngineErr
     match timeout(session.limits.statement, session.client.batch_execute(sql)).await {
         Ok(Ok(())) => session.run("ROLLBACK", doing).await,
         Ok(Err(error)) => Err(match error.as_db_error() {
-            // VERIFY_SQL is the operator's, and holds no secret: what the server says of it helps
+            // VERIFY_SQL is the operator's, and holds no secret: the server's message helps
             Some(answer) => EngineError::VerifyFailed {
                 server: session.server.clone(),
                 user: session.user.clone(),

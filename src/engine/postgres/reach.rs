@@ -8,16 +8,16 @@ use tokio::{
     time::timeout,
 };
 
-/// How long an address is waited for alone. It is what RFC 8305 recommends.
+/// How long one address is tried alone, as RFC 8305 recommends.
 const ALONE: Duration = Duration::from_millis(250);
 
 /// Connects to the first address of the host that answers.
 ///
-/// One that nothing comes back from must not take the time of the others: after a failover, or with an interface that was
+/// An address without an answer must not use up the time of the others: after a failover, or with an interface that was
 /// detached, DNS may still name it first.
 pub(super) async fn reach(host: &str, port: u16) -> io::Result<TcpStream> {
     let addresses = lookup_host((host, port)).await;
-    // a process that may open no more files hears that there is no such name
+    // a process that may open no more files gets "no such name" from the resolver
     let addresses = addresses.map_err(|error| TcpSocket::new_v4().err().unwrap_or(error))?;
     first_of(addresses).await
 }
@@ -35,7 +35,7 @@ async fn first_of(addresses: impl IntoIterator<Item = SocketAddr>) -> io::Result
             Ok(Some(Ok(Err(error)))) => last = error,
             Ok(Some(Err(error))) => last = error.into(),
             Ok(None) => return Err(last),
-            // the next one is tried beside it
+            // the next address is tried at the same time
             Err(_) => {}
         }
     }
@@ -53,7 +53,7 @@ mod tests {
         socket
     }
 
-    /// An address that drops what comes, as one does whose host is gone: its queue is full, and nobody accepts.
+    /// An address that drops packets, as one does whose host is gone: its queue is full, and nobody accepts.
     async fn dead() -> (TcpListener, Vec<TcpStream>) {
         let listener = bound().listen(1).unwrap();
         let address = listener.local_addr().unwrap();
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_each_address_refuses_that_is_the_error() {
+    async fn if_every_address_refuses_that_is_the_error() {
         let closed = bound();
         let address = closed.local_addr().unwrap();
         let refused = first_of([address, address]).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! finishSecret of two roles that take turns: the old one's password gets an end, the new one's loses it.
+//! finishSecret for alternating users: the old user's password gets an end, the new user's loses it.
 
 use std::time::Duration;
 
@@ -18,9 +18,9 @@ use crate::{
     engine::{EngineError, Login, Promotion, Retiring, Whose},
 };
 
-/// Bounds the replaced role's password, if `promote` says so while nobody else can change it.
+/// Sets an end for the replaced role's password, if `promote` says so while nobody else can change it.
 ///
-/// The successor's credential is read where the administrator has to log in: it is the proof that this is the right server.
+/// The successor's credential is read if the administrator must log in: it proves that this is the right server.
 pub(super) async fn retire<E: From<EngineError>>(
     postgres: &Postgres<'_>,
     retiring: &Retiring<'_>,
@@ -30,7 +30,7 @@ pub(super) async fn retire<E: From<EngineError>>(
     let administrator = read(Whose::Administrator).await?;
     if let Some(session) = postgres.kept.take(&administrator, retiring.replaced).await {
         match ends(&session, retiring).await {
-            // closed meanwhile, with or without a word (57P01, 57P05): nothing was asked yet
+            // closed since, with or without a message (57P01, 57P05): nothing was asked yet
             Err(EngineError::Unreachable { .. }) => {}
             Err(EngineError::Refused { code, .. }) if code.starts_with("57P") => {}
             prepared => return promoted(prepared?, promote).await,
@@ -54,12 +54,12 @@ pub(super) async fn retire<E: From<EngineError>>(
     };
     let session = log_in(postgres, &administrator).await?;
     same_instance(&proven, &session).await?;
-    // it tells those who listen
+    // it notifies the listeners
     postgres.kept.keep_proven(retiring.version, proven).await;
     promoted(ends(&session, retiring).await?, promote).await
 }
 
-/// Both ends are set before the promotion: whatever keeps them from being set keeps it back too.
+/// Both ends are set before the promotion: if they cannot be set, there is no promotion either.
 async fn ends<'a>(
     session: &'a Session,
     retiring: &Retiring<'_>,
@@ -89,7 +89,7 @@ async fn promoted<E: From<EngineError>>(
     Ok(promotion)
 }
 
-/// Who may write the secret can have versions that name a role which is only called like the other user: nothing of it is ended.
+/// Anyone who can write the secret can have versions that name a role which only has the other user's name: nothing of it ends.
 pub(super) async fn are_a_pair(session: &Session, pair: &Pair) -> Result<(), EngineError> {
     let namesakes = pair::namesakes(session, pair).await?;
     let found = namesakes.map(|namesakes| obstacles::no_pair(pair, namesakes));
@@ -106,7 +106,7 @@ async fn end_of_the_old(
         return Ok(());
     };
     let altering = Altering::new(session, "bound", user);
-    // VALID UNTIL takes a literal only, so the server's clock is asked first
+    // VALID UNTIL accepts a literal only, so the server's clock is asked first
     match catalogs::bound(session, user, window, altering.doing()).await? {
         Some(until) => {
             change
@@ -117,7 +117,7 @@ async fn end_of_the_old(
     }
 }
 
-/// setSecret has lifted it, unless that was AWS's function: it would lock the application out within the window.
+/// setSecret has removed the end, unless AWS's function ran it: then the application would be locked out within the window.
 async fn no_end_of_the_new(
     session: &Session,
     change: &Change<'_>,
@@ -130,7 +130,7 @@ async fn no_end_of_the_new(
     tracing::warn!(
         user,
         until,
-        "the new credential was to end (VALID UNTIL): that is lifted"
+        "the new credential had an end (VALID UNTIL), which was removed"
     );
     let altering = Altering::new(session, "alter", user);
     change.run(&roles::no_end(user), altering.doing()).await

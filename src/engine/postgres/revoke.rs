@@ -1,4 +1,4 @@
-//! revokeSecret of two roles that take turns: the other user's password and its sessions end.
+//! revokeSecret for alternating users: the other user's password and its sessions end.
 
 use std::collections::BTreeSet;
 
@@ -48,14 +48,14 @@ pub(super) async fn revoke<E: From<EngineError>>(
         true => end_sessions(&session, user).await?,
         false => 0,
     };
-    // who had begun to log in is refused at the end: the role may not
+    // a login that had begun is refused at its end: the role may not log in
     Ok(Ended {
         sessions,
         late: None,
     })
 }
 
-/// After the password, so that none begins in between; and once more, for one that was just about to show itself.
+/// Comes after the password's end, so that no session begins in between; and once more, for a session that was about to appear.
 async fn end_sessions(session: &Session, user: &str) -> Result<u64, EngineError> {
     let ends = Doing {
         action: &format!("end the sessions of {user}"),

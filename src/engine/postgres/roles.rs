@@ -9,17 +9,17 @@ use zeroize::Zeroizing;
 
 use crate::settings::PasswordHashing;
 
-/// A role's name, as a statement takes it.
+/// A role's name, quoted for a statement.
 pub(super) fn name(role: &str) -> String {
     escape_identifier(role)
 }
 
-/// Text, as a statement takes it.
+/// Text, quoted for a statement.
 pub(super) fn text(text: &str) -> String {
     escape_literal(text)
 }
 
-/// Replaces a role's password, which is kept as the server had it, md5 or not.
+/// Replaces a role's password in the form in which the server had it, md5 or not.
 pub(super) fn change_password(
     role: &str,
     password: &SecretString,
@@ -44,8 +44,8 @@ pub(super) fn change_password(
     ))
 }
 
-/// Has the server end this session when it is not used for a minute. PostgreSQL 13 cannot. Not through a pooler: it would
-/// stay on the pooler's connection.
+/// Makes the server end this session when it is unused for a minute. PostgreSQL 13 cannot. Not through a pooler: the setting
+/// would stay on the pooler's connection.
 pub(super) const END_WHEN_IDLE: &str = "SELECT pg_catalog.set_config(name, '1min', false) FROM pg_catalog.pg_settings \
                                         WHERE name OPERATOR(pg_catalog.=) 'idle_session_timeout'";
 
@@ -59,15 +59,15 @@ pub(super) fn create_with_login(role: &str) -> String {
     format!("{} LOGIN", create(role))
 }
 
-/// Lets a role log in again, with no end, and with a number of connections if that is given.
+/// Lets a role log in again, without an end, and with a connection limit if given.
 pub(super) fn unlock(role: &str, connection_limit: Option<i32>) -> String {
-    // no NOSUPERUSER and the like: RDS refuses them even where they change nothing
+    // no NOSUPERUSER and similar: RDS refuses them even if they change nothing
     let limit =
         connection_limit.map_or_else(String::new, |limit| format!(" CONNECTION LIMIT {limit}"));
     format!("{} LOGIN{limit}", no_end(role))
 }
 
-/// Lifts the end of a role's password.
+/// Removes the end of a role's password.
 pub(super) fn no_end(role: &str) -> String {
     format!(
         "ALTER ROLE {} VALID UNTIL 'infinity'",
@@ -93,7 +93,8 @@ pub(super) fn grant(role: &str, member: &str) -> String {
     )
 }
 
-/// Makes `member` a member of `role` that may act as it: from PostgreSQL 16 on a plain GRANT leaves a membership as it is.
+/// Makes `member` a member of `role` that may act as it: from PostgreSQL 16 on a plain GRANT leaves an existing membership as
+/// it is.
 pub(super) fn grant_acting(role: &str, member: &str, with_options: bool) -> String {
     match with_options {
         true => format!("{} WITH SET TRUE", grant(role, member)),
@@ -109,7 +110,7 @@ pub(super) fn grant_whole(base: &str, clone: &str, with_options: bool) -> String
     }
 }
 
-/// Takes a role away from a member.
+/// Revokes a role from a member.
 pub(super) fn revoke(role: &str, member: &str) -> String {
     format!(
         "REVOKE {} FROM {}",
@@ -118,13 +119,13 @@ pub(super) fn revoke(role: &str, member: &str) -> String {
     )
 }
 
-/// The same as `grantor` granted it, from PostgreSQL 16 on.
+/// The same, as `grantor` granted it, from PostgreSQL 16 on.
 pub(super) fn revoke_granted_by(role: &str, member: &str, grantor: Option<&str>) -> String {
     let by = grantor.map(|grantor| format!(" GRANTED BY {}", escape_identifier(grantor)));
     revoke(role, member) + &by.unwrap_or_default()
 }
 
-/// Gives all objects of a role in this database to another one.
+/// Gives all objects of a role in this database to another role.
 pub(super) fn reassign(from: &str, to: &str) -> String {
     format!(
         "REASSIGN OWNED BY {} TO {}",
@@ -133,12 +134,12 @@ pub(super) fn reassign(from: &str, to: &str) -> String {
     )
 }
 
-/// Takes a role's grants in this database away, and drops what it owns.
+/// Revokes a role's grants in this database, and drops what it owns.
 pub(super) fn drop_owned(role: &str) -> String {
     format!("DROP OWNED BY {}", escape_identifier(role))
 }
 
-/// Takes SUPERUSER away.
+/// Removes SUPERUSER.
 pub(super) fn no_superuser(role: &str) -> String {
     format!("ALTER ROLE {} NOSUPERUSER", escape_identifier(role))
 }
@@ -149,7 +150,7 @@ pub(super) fn create_database(dbname: &str) -> String {
     format!("CREATE DATABASE {}", escape_identifier(dbname))
 }
 
-/// Lets a database's sessions begin.
+/// Allows connections to a database.
 #[cfg(feature = "doctor")]
 pub(super) fn open_database(dbname: &str) -> String {
     format!(
@@ -177,8 +178,8 @@ pub(super) fn set_parameter(administrator: &str, parameter: &str) -> String {
     )
 }
 
-/// What a superuser types so that an administrator may alter and grant a role: from PostgreSQL 16 on CREATEROLE
-/// alone does not do.
+/// The statement with which a superuser lets an administrator alter and grant a role: from PostgreSQL 16 on CREATEROLE alone is
+/// not enough.
 pub(super) fn allow(administrator: &str, role: &str) -> String {
     let (create, admin) = (
         create_roles(administrator),
@@ -197,7 +198,7 @@ pub(super) fn admin_option(administrator: &str, role: &str) -> String {
     format!("{} WITH ADMIN OPTION", grant(role, administrator))
 }
 
-/// Has a role's sessions act as `owner`: what they create belongs to it.
+/// Makes a role's sessions act as `owner`, which then owns what they create.
 pub(super) fn act_as(role: &str, owner: &str) -> String {
     format!(
         "ALTER ROLE {} SET role TO {}",
@@ -206,7 +207,7 @@ pub(super) fn act_as(role: &str, owner: &str) -> String {
     )
 }
 
-/// Ends a role's password now. NOLOGIN is for a login that had begun: its password was looked at already.
+/// Ends a role's password now. NOLOGIN is for a login that had begun: its password was already checked.
 pub(super) fn end(role: &str) -> String {
     format!(
         "ALTER ROLE {} NOLOGIN VALID UNTIL '-infinity'",

@@ -19,11 +19,11 @@ use crate::engine::EngineError;
 /// What a session is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// One of the secret's own credentials, which changes itself, or is the proof for the administrator's.
+    /// One of the secret's own credentials, which changes itself, or proves the server for the administrator's.
     Owner,
     /// The administrator's credential.
     Administrator,
-    /// As the application gets it, with all that its role and its database set.
+    /// As the application gets it, with all settings of its role and its database.
     Application,
 }
 
@@ -34,9 +34,9 @@ pub struct Session {
     pub(super) server: String,
     pub(super) user: String,
     pub(super) standby: bool,
-    /// Something between here and the server shares its connections: what is set outside a transaction reaches others.
+    /// A pooler in between shares its connections: a setting made outside a transaction reaches others.
     pub(super) pooled: bool,
-    /// The server ends it soon where it is idle.
+    /// The server ends it soon when it is idle.
     pub(super) hurried: bool,
     /// The server ends its transactions soon.
     pub(super) hasty: bool,
@@ -50,7 +50,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// The driver's client, for questions that are not of a rotation.
+    /// The driver's client, for questions outside a rotation.
     #[cfg(feature = "doctor")]
     pub fn client(&self) -> &Client {
         &self.client
@@ -62,7 +62,7 @@ impl Session {
         self.standby
     }
 
-    /// A standby takes none, and proves nothing about its primary.
+    /// A standby takes no changes, and proves nothing about its primary.
     pub(super) fn takes_changes(&self) -> Result<(), EngineError> {
         match self.standby {
             false => Ok(()),
@@ -72,20 +72,20 @@ impl Session {
         }
     }
 
-    /// Whether the server answers at once. One that is gone without a word, or went while Lambda froze this environment, leaves a
-    /// session that looks open.
+    /// Whether the server answers at once. If the server ended without a message, or while Lambda froze this environment, the
+    /// session still looks open.
     pub(super) async fn answers(&self) -> bool {
         let answer = timeout(Duration::from_secs(1), self.client.simple_query(""));
         matches!(answer.await, Ok(Ok(_)))
     }
 
-    /// One message, of one statement or several, to whose end nobody waits longer than a statement may take.
+    /// Sends one message, of one statement or several, and waits no longer than a statement may take.
     pub(super) async fn run(&self, sql: &str, doing: Doing<'_>) -> Result<(), EngineError> {
         self.bounded(self.client.batch_execute(sql), doing, sql)
             .await
     }
 
-    /// The rows of an answer. No statement is prepared: behind a pooler its name may be another session's.
+    /// The rows of an answer. No statement is prepared: behind a pooler its name may belong to another session.
     pub(super) async fn ask(
         &self,
         question: &str,
@@ -117,7 +117,7 @@ impl Session {
         sql: &str,
     ) -> EngineError {
         let (server, user) = (self.server.clone(), self.user.clone());
-        // what ended the session reaches the connection, not the statement
+        // the reason for the end of a session reaches the connection, not the statement
         let code = match error.code() {
             Some(code) => Some(code.clone()),
             None => self.ended_with().await,
@@ -155,7 +155,7 @@ impl Session {
         }
     }
 
-    /// The server, or the wait for it, came to the end of its time.
+    /// The time limit of the server, or of the wait for it, is over.
     pub(super) fn timed_out(&self) -> EngineError {
         EngineError::TimedOut {
             server: self.server.clone(),
@@ -163,7 +163,7 @@ impl Session {
         }
     }
 
-    /// The server's word against it.
+    /// The server's refusal.
     pub(super) fn refused(&self, code: &SqlState, action: &str) -> EngineError {
         EngineError::Refused {
             server: self.server.clone(),
@@ -172,12 +172,12 @@ impl Session {
         }
     }
 
-    /// With which word the server has ended this session, if it has.
+    /// The SQLSTATE with which the server has ended this session, if it has.
     pub(super) async fn ended_with(&self) -> Option<SqlState> {
         if !self.client.is_closed() {
             return None;
         }
-        // the connection's task is at its end
+        // the connection's task is about to end
         let ended = timeout(Duration::from_secs(1), self.ended.wait()).await;
         ended.ok()?.clone()
     }
@@ -197,7 +197,7 @@ fn said(error: &tokio_postgres::Error, sql: &str) -> String {
     }
 }
 
-/// The goodbye is the connection's, which goes on for a moment; whoever ends the invocation waits for it.
+/// The connection's task says goodbye, which takes a moment; the end of an invocation waits for it.
 impl Drop for Session {
     fn drop(&mut self) {
         lock(&self.closing).extend(self.connection.take());

@@ -39,7 +39,7 @@ pub(super) async fn change<E: From<EngineError>>(
             session
         }
     };
-    // whose name ends in _clone is another application's role here
+    // no pair: under single user a role with this name and _clone belongs to another application
     let pair = Pair {
         base: user.to_owned(),
         clone: user.to_owned(),
@@ -57,7 +57,7 @@ pub(super) async fn change<E: From<EngineError>>(
     };
     match change.commit(&sql, doing).await {
         Err(error @ EngineError::Locked { .. }) => {
-            // the step's repetition has its way then
+            // then the repeated step succeeds
             locks::end_holders(&session, &pair).await.ok();
             Err(error.into())
         }
@@ -65,7 +65,7 @@ pub(super) async fn change<E: From<EngineError>>(
     }
 }
 
-/// Does all but the password.
+/// Does everything but the password.
 async fn prepare<'a>(
     session: &'a Session,
     user: &str,
@@ -90,7 +90,7 @@ async fn prepare<'a>(
     Ok(change)
 }
 
-/// The role ends its own sessions, which needs no right. A login with the old password that had begun may end later than that.
+/// The role ends its own sessions, which needs no right. A login with the old password that had begun may succeed later.
 pub(super) async fn revoke(
     session: &Session,
     begun_before: SystemTime,

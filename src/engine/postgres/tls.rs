@@ -1,7 +1,7 @@
 //! The roots that a server's certificate must chain to.
 //!
-//! RDS's certificates chain to roots of AWS's own that no public store holds, so they are built in, beside the
-//! public ones. They are parsed when the first connection needs them: most of a start would be spent on it.
+//! RDS's certificates chain to AWS's own roots, which no public store holds, so they are built in, beside the public ones. They
+//! are parsed when the first connection needs them: parsing would be most of a start.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -24,7 +24,7 @@ pub struct Roots {
 }
 
 impl Roots {
-    /// The built-in roots, and those in the PEM file `ca_file` if there is one.
+    /// The built-in roots, and those in the PEM file `ca_file`, if given.
     pub fn new(ca_file: Option<PathBuf>) -> Self {
         Self {
             ca_file,
@@ -32,7 +32,7 @@ impl Roots {
         }
     }
 
-    /// The TLS configuration: verify-full, nothing less can be asked for.
+    /// The TLS configuration: verify-full; nothing weaker can be configured.
     pub(super) async fn client(&self) -> Result<ClientConfig, EngineError> {
         let config = self
             .loaded

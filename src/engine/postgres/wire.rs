@@ -1,8 +1,8 @@
 //! What a server asks at a login, read on its way to the driver.
 //!
 //! The driver hides how a login went. So a thin stream between TLS and driver reads the types of the login's messages: which
-//! authentication is asked for, and the process behind the session. It never lets a request for the password in clear reach the
-//! driver, which would answer it.
+//! authentication the server asks for, and the process behind the session. It never lets a request for the password in clear
+//! text reach the driver, which would answer it.
 
 use std::{
     io,
@@ -23,13 +23,13 @@ pub(super) struct Login {
     pub(super) wants_cleartext: bool,
     /// It asked for a proof of the password: SCRAM's, or a hash (md5).
     pub(super) asked: bool,
-    /// That proof is md5's: the server keeps the password so.
+    /// That proof is md5's: the server keeps an md5 password.
     pub(super) md5: bool,
-    /// The process that it names for cancel requests; a pooler's own number where one is between.
+    /// The process that it names for cancel requests; a pooler's own number if one is in between.
     pub(super) process: Option<i32>,
 }
 
-/// A stream whose login is read along.
+/// A stream that reads the messages of a login.
 #[derive(Debug)]
 pub(super) struct Watched<S> {
     stream: S,
@@ -95,7 +95,7 @@ impl<S: TlsStream + Unpin> TlsStream for Watched<S> {
     }
 }
 
-/// TLS whose stream is read along.
+/// TLS with such a stream.
 pub(super) struct Watching<T> {
     pub(super) tls: T,
     pub(super) login: Arc<Mutex<Login>>,
@@ -122,9 +122,9 @@ where
 struct Reader {
     /// Type, length, and the first four bytes of the rest.
     head: Vec<u8>,
-    /// What is still to come of this message.
+    /// How many bytes of this message are still to come.
     left: usize,
-    /// The login is over: what follows is not looked at.
+    /// The login is over: what follows is not read.
     over: bool,
 }
 
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_is_told_apart() {
+    fn the_kinds_of_authentication_are_distinguished() {
         for (asks, asked, wants_cleartext) in [
             (0, false, false),
             (3, false, true),

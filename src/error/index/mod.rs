@@ -1,7 +1,7 @@
 //! Every `errorType`: what it means, and what to do first.
 //!
-//! A message names servers, users and statements of one case. This is for who has only the name, from an alarm or a graph.
-//! docs/operations.md shows it; tests/operations/errors.rs holds both to the code.
+//! A message names servers, users and statements of one case. These texts are for a reader who has only the name, from an alarm
+//! or a graph. docs/operations.md shows them; tests/operations/errors.rs compares both with the code.
 
 mod database;
 mod function;
@@ -18,7 +18,7 @@ pub struct Line {
     pub cure: &'static str,
 }
 
-/// All of them, by name.
+/// All lines, sorted by name.
 pub fn lines() -> Vec<Line> {
     let all = [function::LINES, database::LINES, service::LINES].concat();
     let mut lines: Vec<Line> = all

@@ -10,11 +10,11 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const HITS: u32 = 10_000;
 
-/// On one thread, so that nobody else allocates meanwhile.
+/// On one thread, so that nothing else allocates meanwhile.
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let (secret, client) = (ours(Store::new()).await, theirs().await);
-    // what is set up once a thread
+    // set up what each thread needs once
     black_box(secret.current().expect("it is there"));
 
     let region = Region::new(ALLOCATOR);

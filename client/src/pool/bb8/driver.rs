@@ -1,4 +1,4 @@
-//! bb8's pool of one version, as what all pools share asks for it.
+//! bb8's pool of one version, with the interface that all pools share.
 
 use std::{
     iter,
@@ -36,14 +36,14 @@ impl<T: Tls> Clone for Inner<T> {
 
 impl<T: Tls> Inner<T> {
     fn take_idle(&self) -> Option<PooledConnection<'static, Manager<T>>> {
-        // asked for one while there is none, bb8 would log in
+        // without an idle connection, bb8 would log in
         let is_there = self.holds().idle > 0;
         is_there
             .then(|| self.pool.get_owned().now_or_never())??
             .ok()
     }
 
-    /// bb8 goes on trying, and tells nobody what the server answers: who waits is told of such an answer here.
+    /// bb8 keeps trying, and reports no answer of the server: here a waiting caller gets such an answer.
     async fn get_unless(
         &self,
         ends_it: impl Fn(&str) -> bool,
@@ -101,7 +101,7 @@ impl<T: Tls> Driver for Inner<T> {
                 let last = "the server did not finish the login".to_owned();
                 failed(Refusal::TimedOut { last })
             })??;
-            // if there is no room for it any more, there is another one
+            // if it has no room for this connection any more, it has another one
             let _ = self.pool.add(client);
         }
         self.get_unless(|sqlstate| is_rejection(sqlstate) || sqlstate == NO_ROOM)

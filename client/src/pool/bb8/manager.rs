@@ -1,4 +1,4 @@
-//! What makes the connections of one version.
+//! Makes the connections of one version.
 
 use std::{
     fmt,
@@ -12,7 +12,7 @@ use bb8::{ErrorSink, ManageConnection};
 use tokio::{sync::watch, time::timeout};
 use tokio_postgres::{Client, Config};
 
-use super::super::{ANSWERS_WITHIN, with_token_in_force};
+use super::super::{ANSWERS_WITHIN, with_current_token};
 use crate::{
     LogInError,
     postgres::{ConnectError, Guard, Refusal, Tls, connect_once, takes_writes},
@@ -23,7 +23,7 @@ pub(super) const CLOSED: Refusal = Refusal::NotNow("the pool is closed");
 pub(super) const HELD_BACK: &str =
     "the server rejects this version: it is tried again by one login at a time";
 
-/// What keeps a connection from being made goes to the log too: nobody may be waiting for it.
+/// Logs why a connection was not made: nobody may be waiting for it.
 #[derive(Clone, Debug)]
 pub(super) struct Log;
 
@@ -41,20 +41,20 @@ impl ErrorSink<ConnectError> for Log {
 }
 
 tokio::task_local! {
-    /// A login whose turn it is: bb8 makes connections in tasks of its own, and tries again by itself.
+    /// A login whose turn it is: bb8 makes connections in its own tasks, and tries again by itself.
     pub(super) static TURN: ();
-    /// What is taken now closes: nobody asks whether its session still lives.
+    /// A connection that is taken now closes: it is not checked for a living session.
     pub(super) static LEAVES: ();
 }
 
-/// Why the last connection was not made, and what the server answered.
+/// Why the last connection was not made, and the server's answer.
 ///
-/// bb8 tries again until the time is up, and then says no more than that. Its sink hears of the failure too late.
+/// bb8 tries again until the time is up, and then reports only that. Its sink gets the failure too late.
 #[derive(Clone)]
 pub(super) struct LastFailure {
     pub(super) text: String,
     pub(super) sqlstate: Option<String>,
-    /// It was not tried, for it was not its turn.
+    /// It was not tried, because it was not its turn.
     pub(super) held_back: bool,
 }
 
@@ -66,13 +66,13 @@ pub struct Manager<T> {
     pub(super) shared: Arc<Shared>,
 }
 
-/// What a pool of bb8's keeps to itself, and its manager knows.
+/// What a pool of bb8 does not show, and its manager needs.
 pub(super) struct Shared {
-    /// No handle: bb8 goes on trying after its pool is dropped, and that must not keep the secret alive.
+    /// No handle: bb8 keeps trying after its pool is dropped, and that must not keep the secret alive.
     pub(super) secret: Arc<slot::Shared>,
     pub(super) version: Arc<str>,
     pub(super) failure: watch::Sender<Option<LastFailure>>,
-    /// Another version's pool serves.
+    /// The pool of another version serves.
     pub(super) is_leaving: AtomicBool,
     pub(super) is_closed: AtomicBool,
 }
@@ -113,7 +113,7 @@ impl<T: Tls> ManageConnection for Manager<T> {
         let Shared {
             secret, version, ..
         } = &*self.shared;
-        let config = with_token_in_force(&self.config, secret, version);
+        let config = with_current_token(&self.config, secret, version);
         let connected = connect_once(&config, self.tls.clone()).await;
         self.shared
             .failure
@@ -123,11 +123,11 @@ impl<T: Tls> ManageConnection for Manager<T> {
                 held_back: false,
             }));
         let (client, connection) = connected.map_err(LogInError::Failed)?;
-        // meanwhile; bb8 would keep it for as long as another login of this pool goes on
+        // closed meanwhile; bb8 would keep the connection for as long as another login of this pool lasts
         if self.shared.is_closed.load(SeqCst) {
             return Err(LogInError::Failed(CLOSED));
         }
-        // its end is the client's: a statement that waits has the error
+        // the client reports its end: a waiting statement gets the error
         tokio::spawn(async move {
             let _ = connection.await;
         });
@@ -145,7 +145,7 @@ impl<T: Tls> ManageConnection for Manager<T> {
             }
         };
         let answered = timeout(ANSWERS_WITHIN, answered).await;
-        let silent = |_| Err(Refusal::NotNow("the connection has fallen silent"));
+        let silent = |_| Err(Refusal::NotNow("the connection does not answer any more"));
         answered.unwrap_or_else(silent).map_err(LogInError::Failed)
     }
 

@@ -1,4 +1,4 @@
-//! [bb8](https://docs.rs/bb8): its connections, from the pool of the version in force.
+//! [bb8](https://docs.rs/bb8): its connections, from the pool of the current version.
 //!
 //! ```no_run
 //! # async fn example(secret: rotating_secret::RotatingSecret, tls: tokio_postgres_rustls::MakeRustlsConnect) -> Result<(), Box<dyn std::error::Error>> {
@@ -41,8 +41,7 @@ pub struct Pool<T: Tls>(Arc<Following<Inner<T>>>);
 ///
 /// # Errors
 ///
-/// There is no credential, it is not one to log in with, or this is called outside of a tokio runtime. No connection is
-/// waited for.
+/// There is no credential, it is not a login, or the caller is outside of a tokio runtime. It does not wait for a connection.
 pub async fn pool<T: Tls>(
     secret: &RotatingSecret,
     tls: T,
@@ -51,8 +50,8 @@ pub async fn pool<T: Tls>(
     pool_with(secret, Config::new(), tls, Settings::default(), configure).await
 }
 
-/// The same with settings of the caller's: `config` for what the secret has not (`application_name`, `options`, keepalives,
-/// `target_session_attrs`).
+/// The same with the caller's own settings: `config` for what the secret does not have (`application_name`, `options`,
+/// keepalives, `target_session_attrs`).
 ///
 /// # Errors
 ///
@@ -91,12 +90,12 @@ pub async fn pool_with<T: Tls>(
 }
 
 impl<T: Tls> Pool<T> {
-    /// A connection, as bb8's own `get_owned` has it; the error says why none could be made.
+    /// A connection, as from bb8's own `get_owned`; the error says why none could be made.
     ///
     /// # Errors
     ///
-    /// [`RunError::User`]: the server rejected all versions, there is no credential, or the last connection could not be
-    /// made within bb8's `connection_timeout`. [`RunError::TimedOut`]: all are in use for so long.
+    /// [`RunError::User`]: the server rejected all versions, there is no credential, or the last connection could not be made
+    /// within bb8's `connection_timeout`. [`RunError::TimedOut`]: all were in use for that long.
     pub async fn get(
         &self,
     ) -> Result<PooledConnection<'static, Manager<T>>, RunError<ConnectError>> {
@@ -113,12 +112,12 @@ impl<T: Tls> Pool<T> {
         })
     }
 
-    /// bb8's pool of the version in force: another one after each change.
+    /// bb8's pool of the current version: another one after each change.
     pub fn inner(&self) -> bb8::Pool<Manager<T>> {
         self.0.serving().pool.pool.clone()
     }
 
-    /// How many connections it has of the version that serves.
+    /// How many connections the serving pool has.
     pub fn size(&self) -> usize {
         self.0.serving().pool.holds().all
     }
@@ -128,7 +127,7 @@ impl<T: Tls> Pool<T> {
         self.0.serving().pool.holds().idle
     }
 
-    /// Closes what is idle, and what is in use when it comes back. It gives no connection any more.
+    /// Closes idle connections, and those in use when they come back. The pool returns no connection any more.
     pub fn close(&self) {
         self.0.close();
     }

@@ -1,4 +1,4 @@
-//! How the next version's pool is filled while the old one serves.
+//! Fills the next version's pool while the old one serves.
 
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
@@ -15,11 +15,11 @@ use crate::{
     slot::Change,
 };
 
-/// For so long the server has time to end the session of a connection that was closed for a new one.
+/// How often a login is tried while the server ends the session of a connection that was closed for it.
 const TRIES: u32 = 50;
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-/// A login of a fill that takes longer hangs, and so would the fill, with the places that it holds.
+/// A login of a fill that takes longer hangs. The fill would hang with it, and keep its places.
 const LONGEST_LOGIN: Duration = Duration::from_secs(30);
 
 /// A connection that does not come back within this time is in use, or broken.
@@ -33,11 +33,11 @@ impl<D: Driver> Shared<D> {
             loop {
                 let version = changes.borrow_and_update().version.clone();
                 if serving.borrow_and_update().version == version {
-                    // of a change that was taken back before its pool was full
+                    // the pool of a change that was reverted before the pool was full
                     self.drop_next();
                     break;
                 }
-                // looked at once more above: another one may be next by now
+                // checked again above: another pool may be next by now
                 let filled = tokio::select! {
                     filled = async { sleep(wait).await; self.fill().await } => filled,
                     // another version, or a rejected login was faster
@@ -48,14 +48,14 @@ impl<D: Driver> Shared<D> {
                 if let Err(error) = filled {
                     tracing::warn!(
                         secret = self.secret.id(), version = %version, %error, again_in = ?wait,
-                        "a pool has no connection of the next version yet: the old one serves on"
+                        "a pool has no connection of the next version yet: the old one still serves"
                     );
                 }
             }
         }
     }
 
-    /// Has the next pool hold as many connections as the one that serves, and then serve.
+    /// Fills the next pool with as many connections as the serving one has, and then makes it serve.
     async fn fill(&self) -> Result<(), Box<dyn StdError + Send + Sync>> {
         self.one_for_one.store(self.settings.one_for_one, SeqCst);
         let old = self.serving.borrow().clone();
@@ -70,21 +70,21 @@ impl<D: Driver> Shared<D> {
         let Some((next, first)) = self.within_time(first).await? else {
             return Err("the server has no room, and all connections are in use".into());
         };
-        // held together, so that each is another one
+        // held together, so that each is a different one
         let mut held = vec![first];
-        // the next pool may be made with less room
+        // the next pool may have a smaller maximum
         let enough = || (wanted.max(old.pool.holds().all)).min(next.pool.holds().at_most);
         while held.len() < enough() {
             let login = async || next.pool.log_in().await.map_err(LogInError::Failed);
             match self.within_time(self.one_more(&old, login)).await? {
                 Some(one_more) => held.push(one_more),
-                // all that there are in the old pool are in use
+                // all connections of the old pool are in use
                 None => break,
             }
         }
         let made = held.len();
         drop(held);
-        // sqlx takes a connection back in a task of its own
+        // sqlx takes a connection back in its own task
         let idle = async {
             while next.pool.holds().idle < made {
                 sleep(Duration::from_millis(1)).await;
@@ -100,7 +100,7 @@ impl<D: Driver> Shared<D> {
         Ok(())
     }
 
-    /// What hangs is dropped with its pool, where it would keep a place.
+    /// A login that hangs is dropped with its pool, where it would keep a place.
     async fn within_time<T>(
         &self,
         login: impl Future<Output = Result<T, LogInError<D::Error>>>,
@@ -115,7 +115,7 @@ impl<D: Driver> Shared<D> {
         }
     }
 
-    /// None, where the server has no room and no old connection can be closed.
+    /// `None` if the server has no room and no old connection can be closed.
     async fn one_more<T, F>(
         &self,
         old: &Versioned<D>,

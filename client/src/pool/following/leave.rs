@@ -15,13 +15,13 @@ use super::{Driver, Versioned, lock};
 /// The old version's pool, after the next one took its place.
 ///
 /// The first queries of a new session cost the server several times as much, because its caches are cold. If all requests
-/// used new sessions at once, each would wait for the others. So they go over little by little.
+/// used new sessions at once, each would wait for the others. So requests move little by little.
 pub(super) struct Leaving<D> {
     pub(super) old: Arc<Versioned<D>>,
     since: Instant,
     /// It serves for this long. Then, over the same time again, its idle connections close.
     each: Duration,
-    /// Held from the look for an idle connection until it is taken.
+    /// Held from the search for an idle connection until it is taken.
     one_at_a_time: Mutex<()>,
 }
 

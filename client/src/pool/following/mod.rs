@@ -1,4 +1,4 @@
-//! What all pools share: one pool of the driver's for each version, and how the next one takes the old one's place.
+//! The common part of all pools: one driver's pool for each version, and how the next one replaces the old one.
 
 mod fill;
 mod leave;
@@ -24,7 +24,7 @@ use self::leave::Leaving;
 use super::Settings;
 use crate::{Attempt, Credential, LogInError, RotatingSecret, log_in::Answer};
 
-/// A pool of the driver's own, which logs in as one version. A clone is the same pool.
+/// A driver's own pool, which logs in as one version. A clone is the same pool.
 pub(super) trait Driver: Clone + Send + Sync + 'static {
     type Connection: Send + 'static;
     type Idle: Send + 'static;
@@ -33,21 +33,20 @@ pub(super) trait Driver: Clone + Send + Sync + 'static {
     /// An idle connection, or a new one if there is room, or one that comes back.
     fn get(&self) -> impl Future<Output = Result<Self::Connection, Self::Error>> + Send;
 
-    /// One more connection, for which it logs in now.
+    /// One more connection, with a login now.
     fn log_in(&self) -> impl Future<Output = Result<Self::Connection, Self::Error>> + Send {
         self.get()
     }
 
     fn holds(&self) -> Holds;
 
-    /// Closes one that is idle, and tells whether there was one.
+    /// Closes an idle connection, and returns whether there was one.
     fn let_one_go(&self) -> impl Future<Output = bool> + Send;
 
-    /// Logs in no more, or not with the old version. What it holds serves on.
+    /// Makes no more logins, or none with the old version. Its connections still serve.
     fn log_in_no_more(&self, next: &Self);
 
-    /// Makes no connection from now on, and closes what is in use when it comes back. What is idle closes when the caller
-    /// drops it.
+    /// Makes no more connections, and closes those in use when they come back. The idle ones close when the caller drops them.
     fn close(&self) -> Vec<Self::Idle>;
 
     /// The server's answer in this error.
@@ -62,13 +61,13 @@ pub(super) struct Holds {
 }
 
 impl Holds {
-    /// Whether who asks for a connection has it log in.
+    /// Whether a request for a connection makes the pool log in.
     pub(super) fn lacks_one(&self) -> bool {
         self.idle == 0 && self.all < self.at_most
     }
 }
 
-/// The drivers' pools tell nobody that a connection came back.
+/// How often to look again: the drivers' pools do not report that a connection came back.
 const LOOKED_AGAIN: Duration = Duration::from_millis(20);
 
 /// Makes the pool of a version.
@@ -77,9 +76,9 @@ type Make<D> = Box<dyn Fn(&Credential) -> Result<D, <D as Driver>::Error> + Send
 /// The pool of one version.
 pub(super) struct Versioned<D> {
     version: Arc<str>,
-    /// The server has accepted a login of it.
+    /// The server has accepted a login of this version.
     logs_in: AtomicBool,
-    /// It was to serve, and does not: who logs in with it does so with another one.
+    /// It was meant to serve, and does not: a login with it moves to another one.
     is_gone: AtomicBool,
     pub(super) pool: D,
 }
@@ -95,7 +94,7 @@ impl<D> Versioned<D> {
     }
 }
 
-/// The pool of whatever version is in force.
+/// The pool of the current version.
 pub(super) struct Following<D: Driver>(Arc<Shared<D>>);
 
 struct Shared<D: Driver> {
@@ -103,15 +102,15 @@ struct Shared<D: Driver> {
     make: Make<D>,
     settings: Settings,
     serving: watch::Sender<Arc<Versioned<D>>>,
-    /// What is to take its place.
+    /// The pool that will replace it.
     next: Mutex<Option<Arc<Versioned<D>>>>,
-    /// Whose place was taken. It lives for as long as the task in which it leaves.
+    /// The pool that was replaced. It lives as long as the task in which it leaves.
     leaving: Mutex<Weak<Leaving<D>>>,
     /// An old connection closes for each new one.
     one_for_one: AtomicBool,
     closed: AtomicBool,
     on: Handle,
-    /// Of those who wait for a login, the first takes what comes back.
+    /// Those who wait for a login form a line: the first takes the next connection that comes back.
     line: tokio::sync::Mutex<()>,
     /// They end with the pool.
     tasks: Mutex<JoinSet<()>>,
@@ -146,7 +145,7 @@ impl<D: Driver> Following<D> {
         Ok(Self(shared))
     }
 
-    /// What serves now.
+    /// The pool that serves now.
     pub(super) fn serving(&self) -> Arc<Versioned<D>> {
         self.0.serving.borrow().clone()
     }
@@ -184,7 +183,7 @@ impl<D: Driver> Shared<D> {
             let one = serving.borrow_and_update().clone();
             self.hurry(&one);
             if one.pool.holds().lacks_one() {
-                // with a credential past its bound nobody logs in
+                // no login with a credential past its bound
                 self.secret.usable().await?;
             }
             let is_held_back = self.is_held_back(&one);
@@ -197,12 +196,12 @@ impl<D: Driver> Shared<D> {
                         Ok(connection) => return Ok(connection),
                         Err(error) => Attempt::of(D::sqlstate(&error).as_deref(), error),
                     },
-                    // what leaves is not waited for
+                    // no wait for a pool that leaves
                     Ok(()) = serving.changed() => continue,
                 };
                 match answer {
                     Attempt::Failed(_) if matches!(serving.has_changed(), Ok(true)) => continue,
-                    // it was rejected for somebody else meanwhile: this one waits for its turn
+                    // another login was rejected meanwhile: this one waits for its turn
                     Attempt::Failed(_) if !is_held_back && self.is_held_back(&one) => continue,
                     Attempt::Failed(error) => return Err(LogInError::Failed(error)),
                     attempt => {
@@ -228,7 +227,7 @@ impl<D: Driver> Shared<D> {
         }
     }
 
-    /// Waits until one is idle. The driver's pool would log in for who asks it too late: so they are asked one after another.
+    /// Waits until a connection is idle. The driver's pool would log in for a late request, so requests come one after another.
     async fn comes_back(&self) -> tokio::sync::MutexGuard<'_, ()> {
         let first = self.line.lock().await;
         while self.serving.borrow().pool.holds().idle == 0 {
@@ -237,7 +236,7 @@ impl<D: Driver> Shared<D> {
         first
     }
 
-    /// Logs in as whatever version the server accepts.
+    /// Logs in as any version that the server accepts.
     async fn log_in(
         &self,
         mut rejected: Option<Answer<D::Error>>,
@@ -268,13 +267,13 @@ impl<D: Driver> Shared<D> {
         }
     }
 
-    /// The pool to log in with: all who do so share the next one.
+    /// The pool to log in with: all logins share the next one.
     fn pool_of(&self, credential: &Credential) -> Result<Arc<Versioned<D>>, D::Error> {
         let version = credential.version_id();
         let serving = self.serving.borrow().clone();
         let is_serving = serving.version == *version;
         let mut next = lock(&self.next);
-        // asked with the lock held: who closes takes what is next after that
+        // checked under the lock: `close` takes the next pool after that
         if is_serving && !self.rejections().is_doubted(version) || self.closed.load(SeqCst) {
             return Ok(serving);
         }
@@ -282,14 +281,14 @@ impl<D: Driver> Shared<D> {
             return Ok(next.clone());
         }
         let made = Arc::new(Versioned::new(credential, (self.make)(credential)?));
-        // a version that is tried again has a pool aside: a session that was idle would say nothing of logins
+        // a version that is tried again has a separate pool: an idle session would prove nothing about logins
         if !is_serving {
             self.let_go(next.replace(made.clone()));
         }
         Ok(made)
     }
 
-    /// Has the next pool serve, unless another one is to by now. The old one leaves over so long.
+    /// Makes the next pool serve, unless another one should by now. The old one leaves over this time.
     fn put_in_place(&self, accepted: &Arc<Versioned<D>>, over: Duration) {
         let mut next = lock(&self.next);
         if next
@@ -298,7 +297,7 @@ impl<D: Driver> Shared<D> {
         {
             *next = None;
             let old = self.serving.send_replace(accepted.clone());
-            tracing::debug!(secret = self.secret.id(), version = %accepted.version, "a pool went over to the next version");
+            tracing::debug!(secret = self.secret.id(), version = %accepted.version, "a pool moved to the next version");
             let mut tasks = lock(&self.tasks);
             while tasks.try_join_next().is_some() {}
             let leaving = Arc::new(Leaving::new(old, &accepted.pool, over));
@@ -308,7 +307,7 @@ impl<D: Driver> Shared<D> {
         }
     }
 
-    /// Where an old connection closes for each new one, who finds none idle does not have the old version log in again.
+    /// If an old connection closes for each new one, a request without an idle connection must not log in with the old version.
     fn hurry(&self, serving: &Versioned<D>) {
         if self.one_for_one.load(SeqCst) && serving.pool.holds().idle == 0 {
             let next = lock(&self.next).clone();
@@ -320,12 +319,12 @@ impl<D: Driver> Shared<D> {
         }
     }
 
-    /// What was to serve does not: another version is in force, or its logins hang. Dropped alone, bb8's would live on for as long as a
-    /// login of it does.
+    /// A pool that was meant to serve does not: another version is current, or its logins hang. Without a close, bb8's pool
+    /// would live as long as one of its logins.
     fn let_go(&self, next: Option<Arc<Versioned<D>>>) {
         if let Some(next) = next {
             next.is_gone.store(true, SeqCst);
-            // sqlx takes connections back in tasks, and who drops a pool may be outside of a runtime
+            // sqlx takes connections back in tasks, and the caller may be outside of a runtime
             let _on = self.on.enter();
             drop(next.pool.close());
         }
@@ -342,7 +341,7 @@ impl<D: Driver> Shared<D> {
         self.let_go(leaving.map(|leaving| leaving.old.clone()));
     }
 
-    /// Whether a login is needed, and it has to wait for its turn.
+    /// Whether a login is needed, and must wait for its turn.
     fn is_held_back(&self, one: &Versioned<D>) -> bool {
         one.pool.holds().lacks_one() && self.rejections().is_doubted(&one.version)
     }

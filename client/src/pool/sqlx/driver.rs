@@ -1,4 +1,4 @@
-//! sqlx's pool of one version, as what all pools share asks for it.
+//! sqlx's pool of one version, with the interface that all pools share.
 
 use std::{io, pin::pin, sync::Arc, task::Poll, time::Duration};
 
@@ -20,10 +20,10 @@ use super::{
 };
 use crate::{causes::in_one_line, slot::Shared};
 
-/// A login that takes longer may be one that sqlx tries again and again.
+/// sqlx may retry a login that takes longer again and again.
 const SLOW: Duration = Duration::from_secs(2);
 
-/// For as long it is waited to learn why there was no connection.
+/// How long to wait for the reason why there was no connection.
 pub(super) const ONCE_MORE: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub(super) struct Inner {
@@ -31,7 +31,7 @@ pub(super) struct Inner {
     pub(super) secret: Arc<Shared>,
     pub(super) version: Arc<str>,
     pub(super) read_write: bool,
-    /// Whether what was idle is asked before it is given. sqlx would wait for an answer that never comes.
+    /// Whether an idle connection is checked before it is returned. sqlx would wait for an answer that never comes.
     pub(super) asks: bool,
 }
 
@@ -64,7 +64,7 @@ impl Driver for Inner {
                     let _ = connection.close().await;
                 }
                 Ok(Err(error)) if logs_in => return Err(error),
-                // it is gone, or silent: a goodbye may not be heard either
+                // it is gone, or silent: a goodbye may not arrive either
                 Ok(Err(_)) | Err(_) => {
                     drop(connection.detach());
                     continue;
@@ -72,13 +72,13 @@ impl Driver for Inner {
             }
             if logs_in {
                 let (host, port) = self.place();
-                let told = "the server takes no writes: it is a standby, or default_transaction_read_only is on";
-                return Err(configuration(format_args!("{host} port {port}: {told}")));
+                let reason = "the server takes no writes: it is a standby, or default_transaction_read_only is on";
+                return Err(configuration(format_args!("{host} port {port}: {reason}")));
             }
         }
     }
 
-    /// sqlx goes on trying where the server has no room for more connections, and tells nobody: so that is asked.
+    /// sqlx keeps trying when the server has no room for more connections, and does not report it, so this asks the server.
     async fn log_in(&self) -> Result<PoolConnection<Postgres>, Error> {
         let mut taken = pin!(self.get());
         if let Ok(taken) = timeout(SLOW, &mut taken).await {
@@ -107,7 +107,7 @@ impl Driver for Inner {
         true
     }
 
-    /// sqlx's pool cannot be told: it logs in as the next version.
+    /// sqlx's pool cannot stop its logins: it logs in as the next version.
     fn log_in_no_more(&self, next: &Self) {
         let options = next.pool.connect_options();
         self.pool.set_connect_options((*options).clone());
@@ -116,7 +116,7 @@ impl Driver for Inner {
     fn close(&self) -> Vec<PoolConnection<Postgres>> {
         let idle = (0..self.pool.num_idle()).map_while(|_| self.pool.try_acquire());
         let idle = idle.collect();
-        // it is closed from here on; the future would wait for what is in use
+        // closed from here on; the future would wait for connections in use
         drop(self.pool.close());
         idle
     }
@@ -128,7 +128,7 @@ impl Driver for Inner {
 }
 
 impl Inner {
-    /// Whether the connection is good for what it is wanted for. A new one has just answered.
+    /// Whether the connection answers, and takes writes if that is required. A new one has just answered.
     async fn answers(&self, connection: &mut PgConnection, is_new: bool) -> Result<bool, Error> {
         match self.read_write {
             true => takes_writes(connection).await,
@@ -142,8 +142,8 @@ impl Inner {
         (options.get_host().to_owned(), options.get_port())
     }
 
-    /// With the cause, the host and the port. sqlx tries again until the time is up where a connection is refused, and then
-    /// says no more than that: so it is tried once more.
+    /// The error with its cause, the host and the port. If a connection is refused, sqlx tries again until the time is up, and
+    /// then reports only that. So this tries once more.
     async fn explained(&self, error: Error) -> Error {
         let holds = self.holds();
         let error = match error {
@@ -177,11 +177,11 @@ async fn takes_writes(connection: &mut PgConnection) -> Result<bool, Error> {
     Ok(is_read_only != "on")
 }
 
-/// How often a login is polled before other tasks have their turn.
+/// How often a login is polled before other tasks get their turn.
 const POLLS: usize = 256;
 
-/// sqlx computes a password's proof in 4,096 rounds, and after every five it has all other tasks go first: on a busy runtime
-/// that is seconds. So what is not ready is asked again at once, within bounds.
+/// sqlx computes a password's proof in 4,096 rounds, and yields to all other tasks after every five: on a busy runtime that
+/// takes seconds. So a pending login is polled again at once, within bounds.
 async fn eagerly<T>(login: impl Future<Output = T>) -> T {
     let mut login = pin!(login);
     std::future::poll_fn(|context| {

@@ -1,4 +1,4 @@
-//! `&Pool` stands wherever sqlx takes `&PgPool` to run a query or to begin a transaction.
+//! `&Pool` works wherever sqlx takes `&PgPool` to run a query or to begin a transaction.
 
 use async_stream::try_stream;
 use futures_util::{TryStreamExt, future::BoxFuture, stream::BoxStream};
@@ -10,7 +10,7 @@ use sqlx::{
 
 use super::Pool;
 
-/// What sqlx's own pool does, with this one's `acquire`.
+/// As sqlx's own pool, with this one's `acquire`.
 impl<'p> Executor<'p> for &Pool {
     type Database = Postgres;
 
@@ -57,7 +57,7 @@ impl<'p> Executor<'p> for &Pool {
         })
     }
 
-    // sqlx requires it in a build that has its feature `macros`, as its default features have
+    // sqlx requires it in a build with its feature `macros`, which is one of its default features
     fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, Error>>
     where
         'p: 'e,

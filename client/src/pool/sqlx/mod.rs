@@ -1,5 +1,5 @@
-//! [sqlx](https://docs.rs/sqlx): its `PgPool`, and around it what sqlx has no place for, the second attempt after a
-//! rejected login.
+//! [sqlx](https://docs.rs/sqlx): its `PgPool`, and around it the second attempt after a rejected login, for which sqlx has no
+//! place.
 //!
 //! ```no_run
 //! # async fn example(secret: rotating_secret::RotatingSecret) -> Result<(), Box<dyn std::error::Error>> {
@@ -29,21 +29,20 @@ use crate::{Credential, LogInError, RotatingSecret, postgresql::Login};
 
 /// A pool of the secret's connections. A clone is the same pool.
 ///
-/// `&Pool` is taken wherever sqlx takes `&PgPool` to run a query or to begin a transaction. [`inner`](Self::inner) is
-/// sqlx's own, for everything but that: its queries do not survive a rejected login.
+/// sqlx takes `&Pool` wherever it takes `&PgPool` to run a query or to begin a transaction. [`inner`](Self::inner) is sqlx's
+/// own pool, for everything else: its queries do not survive a rejected login.
 #[derive(Clone, Debug)]
 pub struct Pool(Arc<Following<Inner>>);
 
 /// A pool of the secret's connections.
 ///
-/// `connect` has what the secret has not: the application's name, the roots for TLS, timeouts. TLS is verify-full
-/// whatever it says, unless the secret itself says `"ssl": false`. `options` are each version's pool's; its callbacks are
-/// the caller's own.
+/// `connect` has what the secret does not have: the application's name, the roots for TLS, timeouts. TLS is verify-full
+/// regardless of `connect`, unless the secret itself says `"ssl": false`. Each version's pool gets `options`; their callbacks
+/// are the caller's own.
 ///
 /// # Errors
 ///
-/// There is no credential now, or it is not one to log in with, or this is called outside of a tokio runtime. No
-/// connection is made yet.
+/// There is no credential now, or it is not a login, or the caller is outside of a tokio runtime. It makes no connection yet.
 pub async fn pool(
     secret: &RotatingSecret,
     connect: PgConnectOptions,
@@ -52,7 +51,7 @@ pub async fn pool(
     pool_with(secret, connect, options, Settings::default()).await
 }
 
-/// The same, with how it goes over to the next version.
+/// The same, with settings for the move to the next version.
 ///
 /// # Errors
 ///
@@ -72,7 +71,7 @@ pub async fn pool_with(
         let connect = configured(connect.clone(), credential)?;
         let (mut options, version) = (options.clone(), credential.version_id().clone());
         if of.rejections.is_doubted(&version) {
-            // one login at a time tries it, and sqlx would log in for these by itself
+            // one login at a time tries it, but sqlx would log in for these by itself
             options = options.min_connections(0);
         }
         let asks = options.get_test_before_acquire();
@@ -91,17 +90,17 @@ pub async fn pool_with(
 }
 
 impl Pool {
-    /// sqlx's pool of the version in force: another one after each change.
+    /// sqlx's pool of the current version: another one after each change.
     pub fn inner(&self) -> PgPool {
         self.0.serving().pool.pool.clone()
     }
 
-    /// A connection of the version in force, or of what the provider has if the server rejects that.
+    /// A connection of the current version, or of another one that the provider has if the server rejects that.
     ///
     /// # Errors
     ///
-    /// As sqlx has it; without a credential it is [`Error::Configuration`]. After `acquire_timeout`, and two seconds more
-    /// to ask why, it is [`Error::PoolTimedOut`].
+    /// Those of sqlx; without a credential it is [`Error::Configuration`]. After `acquire_timeout`, and two more seconds to
+    /// find the reason, it is [`Error::PoolTimedOut`].
     pub async fn acquire(&self) -> Result<PoolConnection<Postgres>, Error> {
         let limit = self.inner().options().get_acquire_timeout();
         let taken = timeout(limit.saturating_add(ONCE_MORE), self.0.get()).await;
@@ -122,7 +121,7 @@ impl Pool {
         Transaction::begin(self.acquire().await?, None).await
     }
 
-    /// How many connections it has of the version that serves.
+    /// How many connections the serving pool has.
     pub fn size(&self) -> u32 {
         self.inner().size()
     }
@@ -132,7 +131,8 @@ impl Pool {
         self.inner().num_idle()
     }
 
-    /// Closes what is idle, and waits for what is in use of the version that serves. It gives no connection any more.
+    /// Closes idle connections, and waits for those of the serving pool that are in use. The pool returns no connection any
+    /// more.
     pub async fn close(&self) {
         self.0.close();
         self.inner().close().await;

@@ -1,4 +1,4 @@
-//! An answer of the agent's: GetSecretValue's, or an error of Secrets Manager's, or one of its own.
+//! An answer of the agent: GetSecretValue's, an error of Secrets Manager, or an error of the agent itself.
 
 use std::time::{Duration, SystemTime};
 
@@ -21,7 +21,7 @@ pub(super) struct Answer {
     body: Zeroizing<Vec<u8>>,
 }
 
-/// The body of a success, as the agent writes it and the API's reference has it ("GetSecretValue").
+/// The body of a success, as the agent writes it and the API's reference describes it ("GetSecretValue").
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Found {
@@ -43,7 +43,8 @@ impl Answer {
         }
     }
 
-    /// Whether the agent itself does not take the question, and says nothing of the secret. That it is not ready is nothing of the question.
+    /// Whether the agent itself refuses the question, and says nothing of the secret. "Not ready" does not count: it is not
+    /// about the question.
     pub(super) fn is_no_question(&self) -> bool {
         let is_refused = self.status == StatusCode::BAD_REQUEST && self.code().is_none();
         is_refused && self.by_status().0 == Kind::Invalid
@@ -57,7 +58,7 @@ impl Answer {
         if self.status != StatusCode::OK {
             return Err(self.refusal(secret));
         }
-        // the error would quote what it did not expect
+        // the error would quote the unexpected text
         let found = serde_json::from_slice::<Found>(&self.body).ok();
         let wrong = |what| {
             let message =
@@ -65,7 +66,7 @@ impl Answer {
             ProviderError::new(Kind::Invalid, message)
         };
         if found.as_ref().is_some_and(|found| !found.is_of(secret)) {
-            return Err(wrong("another secret's, or says not whose it is"));
+            return Err(wrong("another secret's, or does not name its secret"));
         }
         let version = found.and_then(Found::version);
         version.ok_or_else(|| wrong("no version of a secret"))
@@ -81,7 +82,7 @@ impl Answer {
         ProviderError::new(kind, message)
     }
 
-    /// Secrets Manager's code. The agent writes its message beside it as it is, so that the body may be no JSON.
+    /// Secrets Manager's code. The agent writes the message beside it unescaped, so the body may not be JSON.
     fn code(&self) -> Option<&str> {
         let body = str::from_utf8(&self.body).ok()?;
         let (_, behind) = body.split_once("\"__type\":")?;
@@ -93,24 +94,24 @@ impl Answer {
         match self.status.as_u16() {
             401 | 403 => (
                 Kind::AccessDenied,
-                "the agent takes another token: the one of its own AWS_TOKEN, or of its file",
+                "the agent expects another token: the one of its own AWS_TOKEN, or of its file",
             ),
-            429 => (Kind::Throttled, "it is asked again"),
-            500.. => (Kind::Unavailable, "it is asked again"),
+            429 => (Kind::Throttled, "it is retried"),
+            500.. => (Kind::Unavailable, "it is retried"),
             // the extension, before the first invocation
             400 if self.body.windows(9).any(|part| part == b"not ready") => {
-                (Kind::Unavailable, "it is asked again")
+                (Kind::Unavailable, "it is retried")
             }
             _ => (Kind::Invalid, "see what listens at its port"),
         }
     }
 }
 
-/// The agent's own codes, and those of Secrets Manager, which the agent had in answer to its own request.
+/// The agent's own codes, and those that Secrets Manager sent to the agent.
 fn by_code(code: &str) -> (Kind, &'static str) {
     match (code, sorted(code)) {
         ("TimeoutError" | "ConnectionError", _) => {
-            (Kind::Unavailable, "the agent has no way to Secrets Manager")
+            (Kind::Unavailable, "the agent cannot reach Secrets Manager")
         }
         (_, (Kind::AccessDenied, _)) => (
             Kind::AccessDenied,
@@ -121,7 +122,7 @@ fn by_code(code: &str) -> (Kind, &'static str) {
 }
 
 impl Found {
-    /// Whether it is of the secret that was asked for: by its ARN, without the last part too, or by its name.
+    /// Whether it belongs to the requested secret: by its ARN, with or without the last part, or by its name.
     fn is_of(&self, secret: &str) -> bool {
         match (&self.arn, &self.name) {
             (Some(arn), _) if secret.starts_with("arn:") => {
@@ -162,7 +163,7 @@ impl Found {
     }
 }
 
-/// Secrets Manager ends an ARN with a hyphen and six characters of its own, which who asks may leave out.
+/// Secrets Manager ends an ARN with a hyphen and six characters of its own, which a request may leave out.
 fn without_suffix(arn: &str) -> Option<&str> {
     let (before, suffix) = arn.rsplit_once('-')?;
     (suffix.len() == 6).then_some(before)
@@ -229,7 +230,7 @@ mod tests {
                 None,
                 [true, false, false],
             ),
-            // made anew under the same name, and one whose name only begins alike
+            // made again under the same name, and one whose name only begins in the same way
             (
                 Some(&format!("{PARTIAL}-GhIjKl")),
                 None,

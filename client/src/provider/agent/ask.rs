@@ -1,4 +1,4 @@
-//! One request to this machine. It has a connection of its own, which no proxy of the environment's sees.
+//! One request to this machine, on its own connection, which no proxy from the environment sees.
 
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{
@@ -14,10 +14,11 @@ use tokio::net::TcpStream;
 use super::{Answer, Kind, ProviderError, invalid};
 use crate::causes::in_one_line;
 
-/// AWS's agent listens there, and on no other address. It is an address, for nobody else is to say what a name means.
+/// AWS's agent listens there, and on no other address. It is an address, so that no name service decides where the request
+/// goes.
 const HERE: &str = "127.0.0.1";
 
-/// Secrets Manager's largest value, in base64, and what stands around it, with room.
+/// Secrets Manager's largest value, in base64, with its envelope, and with room.
 const LARGEST: usize = 256 * 1024;
 
 pub(super) async fn get(
@@ -39,7 +40,7 @@ pub(super) async fn get(
         .header(HOST, format!("{HERE}:{port}"))
         .header("X-Aws-Parameters-Secrets-Token", token)
         .body(Empty::<Bytes>::new())
-        .map_err(|_| invalid("the secret's id makes no request: correct it"))?;
+        .map_err(|_| invalid("the secret's id does not fit into a request: correct it"))?;
 
     let stream = TcpStream::connect((HERE, port)).await;
     let stream = stream.map_err(|error| silent(error.to_string()))?;
@@ -57,7 +58,7 @@ pub(super) async fn get(
     let mut exchange = std::pin::pin!(exchange);
     tokio::select! {
         answer = &mut exchange => return answer,
-        // it says by its end what it has not told the exchange
+        // its end shows an error that the exchange does not report
         _ = connection => {}
     }
     exchange.await

@@ -1,4 +1,4 @@
-//! AWS's Secrets Manager Agent, and its Lambda extension, which has the same address and answers alike.
+//! AWS's Secrets Manager Agent, and its Lambda extension, which has the same address and answers in the same way.
 //!
 //! | file | what |
 //! |---|---|
@@ -27,45 +27,45 @@ use super::{ProviderError, ProviderErrorKind as Kind, SecretProvider, Stage, Ver
 
 const PORT: u16 = 2773;
 
-/// Where the agent's own installation leaves its token.
+/// Where the agent's own installation puts its token.
 const TOKEN_FILE: &str = "/var/run/awssmatoken";
 
-/// No header that carries a token is larger.
+/// No token that a header can carry is larger.
 const LARGEST_TOKEN: u64 = 16 * 1024;
 
 /// AWS's Secrets Manager Agent, or the AWS Parameters and Secrets Lambda extension, on this machine.
 ///
-/// A secret's id is its name or its ARN. The rights are the agent's: `secretsmanager:GetSecretValue` and `DescribeSecret` on
-/// the secret, and the use of its KMS key.
+/// A secret's id is its name or its ARN. The permissions are the agent's: `secretsmanager:GetSecretValue` and `DescribeSecret`
+/// on the secret, and the use of its KMS key.
 ///
 /// An answer whose ARN or name is not that of the secret that was asked for is an error.
 ///
-/// The agent has a cache of its own, for 5 minutes by default (`ttl_seconds`). It answers what a lifetime's end asks; so a
-/// version may be older than [`age`](crate::Credential::age) says, by that time, and by the length of an outage too, through
-/// which the agent goes on with what it has (`ignore_transient_errors`). Both times together belong below the overlap window. A
-/// rejected login, a notification, [`refresh`](crate::RotatingSecret::refresh), and whatever is not the current version, are
-/// asked of Secrets Manager itself (`refreshNow`).
+/// The agent has its own cache, for 5 minutes by default (`ttl_seconds`). It answers the question at the end of a lifetime. So
+/// a version may be older than [`age`](crate::Credential::age) says, by that time, and also by the length of an outage, during
+/// which the agent serves what it has (`ignore_transient_errors`). Both times together must be below the overlap window. A
+/// rejected login, a notification, [`refresh`](crate::RotatingSecret::refresh), and a question for another than the current
+/// version go to Secrets Manager itself (`refreshNow`).
 ///
-/// The Lambda extension documents no `refreshNow`. Where it refuses it, it is asked without it, with one warning; and then a
-/// login that is rejected after a rotation fails until the extension's own cache ends. Set `SECRETS_MANAGER_TTL` to a few
-/// seconds there, for this crate has a cache already. It answers only within an invocation.
+/// The Lambda extension does not document `refreshNow`. If it refuses it, the question is asked without it, with one warning;
+/// then a login that is rejected after a rotation fails until the extension's own cache ends. Set `SECRETS_MANAGER_TTL` to a
+/// few seconds there, because this crate already has a cache. The extension answers only within an invocation.
 #[derive(Clone)]
 pub struct Agent {
     port: u16,
     token: Token,
-    /// Whether it refused to pass its cache.
+    /// Whether it refused to bypass its cache.
     is_bound_to_cache: Arc<AtomicBool>,
 }
 
-/// What the agent asks each request for, so that nobody is tricked into sending one.
+/// The token that the agent requires in each request, so that nobody is tricked into sending one.
 #[derive(Clone)]
 enum Token {
     Given(SecretString),
-    /// Read for each request: the agent makes another when it starts.
+    /// Read for each request: the agent writes another one when it starts.
     InFile(PathBuf),
 }
 
-/// Where it is, and nothing of the token.
+/// Shows where it is, and nothing of the token.
 impl fmt::Debug for Agent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Agent")
@@ -75,15 +75,15 @@ impl fmt::Debug for Agent {
 }
 
 impl Agent {
-    /// Port and token as AWS's own have them.
+    /// The port and the token, as AWS's own clients find them.
     ///
     /// The port is `PARAMETERS_SECRETS_EXTENSION_HTTP_PORT`, or 2773. The token is the first of `AWS_TOKEN`,
     /// `AWS_SESSION_TOKEN` and `AWS_CONTAINER_AUTHORIZATION_TOKEN`, where `file://` begins the path of a file that holds it; or
-    /// else what `/var/run/awssmatoken` holds.
+    /// else the content of `/var/run/awssmatoken`.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](Kind::Invalid): the port is none.
+    /// [`Invalid`](Kind::Invalid): the variable holds no port.
     pub fn from_env() -> Result<Self, ProviderError> {
         let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
         const NAME: &str = "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT";
@@ -129,10 +129,10 @@ impl Agent {
             Token::InFile(path) => path.clone(),
         };
         let place = path.display().to_string();
-        // a file system may hang, and then it is the question's time limit that ends the wait
+        // a file system may hang; then the question's time limit ends the wait
         let read = spawn_blocking(move || small_file::read(&path, LARGEST_TOKEN)).await;
         let text = read.unwrap_or_else(|error| Err(error.into())).map_err(|error| {
-            // an agent that starts makes it
+            // an agent that starts writes it
             let kind = match error.kind() {
                 io::ErrorKind::NotFound => Kind::Unavailable,
                 _ => Kind::Invalid,
@@ -145,7 +145,7 @@ impl Agent {
         Ok(text.trim().into())
     }
 
-    /// What this query is answered with.
+    /// The answer to this query.
     async fn ask(&self, query: &str) -> Result<Answer, ProviderError> {
         let token = self.token().await?;
         ask::get(self.port, query, &token).await
@@ -172,14 +172,14 @@ impl SecretProvider for Agent {
         if answer.is_version() && !self.is_bound_to_cache.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 port = self.port,
-                "the agent does not pass its cache: a rejected login waits for its end; shorten SECRETS_MANAGER_TTL"
+                "the agent does not bypass its cache: a rejected login waits for its end; shorten SECRETS_MANAGER_TTL"
             );
         }
         answer.version(secret)
     }
 }
 
-/// The stage is always named: an agent keeps each way to ask by itself, and one renews no other.
+/// The query always names the stage: an agent caches each form of a question separately, and one does not renew another.
 fn query(secret: &str, stage: Stage) -> String {
     let secret = utf8_percent_encode(secret, NON_ALPHANUMERIC);
     format!("secretId={secret}&versionStage={}", stage.label())
@@ -190,7 +190,7 @@ fn invalid(message: impl Into<String>) -> ProviderError {
 }
 
 #[cfg(fuzzing)]
-pub(crate) fn told(status: hyper::StatusCode, body: &[u8]) -> String {
+pub(crate) fn error_text(status: hyper::StatusCode, body: &[u8]) -> String {
     match Answer::new(status, body.to_vec()).version("secret") {
         Ok(version) => format!("{version:?}"),
         Err(error) => error.to_string(),

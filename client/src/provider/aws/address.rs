@@ -1,4 +1,4 @@
-//! Where a request goes: an error says the host and the port, and the SDK's errors leave them out.
+//! The address of a request: this crate's errors show host and port, which the SDK's errors leave out.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,7 +9,7 @@ use aws_sdk_secretsmanager::{
     error::BoxError,
 };
 
-/// The host and the port of one client's requests, from the first on.
+/// The host and the port of one client's requests, known from the first one on.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Address(Arc<OnceLock<String>>);
 
@@ -38,7 +38,7 @@ impl Intercept for Address {
 fn address(uri: &str) -> String {
     let (scheme, rest) = uri.split_once("://").unwrap_or(("https", uri));
     let address = rest.split(['/', '?']).next().unwrap_or(rest);
-    // an address of IPv6 has its own colons, in brackets
+    // an IPv6 address has its own colons, in brackets
     let behind = address
         .rsplit_once(']')
         .map_or(address, |(_, behind)| behind);

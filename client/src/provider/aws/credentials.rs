@@ -1,8 +1,8 @@
-//! Credentials that take their time.
+//! Credentials that take time to load.
 //!
-//! A `credential_process` can ask a person, and a role that is assumed is a call to another service. Who reads a secret
-//! waits for a bounded time only. So the loading is a task: it outlives the question that began it, and the next question
-//! waits for the same task.
+//! A `credential_process` can ask a person, and a role is assumed with a call to another service. A reader of a secret waits
+//! for a bounded time only. So the loading is a task: it outlives the question that began it, and the next question waits for
+//! the same task.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -23,7 +23,7 @@ use crate::causes::in_one_line;
 /// What the SDK says of a profile from the second question on, in place of the reason.
 const REASON_IS_LOST: &str = "already taken";
 
-/// A loading that takes longer is given up, and begun anew by the next question: its answer may have been lost.
+/// A loading that takes longer is given up, and the next question begins it again: its answer may have been lost.
 const LONGEST: Duration = Duration::from_secs(5 * 60);
 
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ pub(super) struct Unhurried(Arc<Inner>);
 struct Inner {
     provider: SharedCredentialsProvider,
     loading: Mutex<Option<JoinHandle<Provided>>>,
-    /// What the first question failed with.
+    /// Why the first question failed.
     reason: OnceLock<String>,
 }
 
@@ -67,7 +67,7 @@ impl Inner {
                 loaded.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(LONGEST)))
             })
         });
-        // dropped here, the task goes on
+        // if this is dropped here, the task goes on
         let loaded = task.await;
         *loading = None;
         let loaded = loaded.unwrap_or_else(|error| Err(CredentialsError::unhandled(error)));
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_that_nobody_waited_for_is_not_told_later() {
+    async fn a_failure_that_nobody_waited_for_is_not_reported_later() {
         let provider = SharedCredentialsProvider::new(OnceDown::default());
         let unhurried = Unhurried::new(provider);
         {

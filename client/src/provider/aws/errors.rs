@@ -1,4 +1,4 @@
-//! What a failure means: the service's own answer, a configuration that says too little, or an outage.
+//! The meaning of a failure: the service's own answer, an incomplete configuration, or an outage.
 
 use std::{env, error::Error as StdError};
 
@@ -9,7 +9,7 @@ use aws_sdk_secretsmanager::error::{ConnectorError, ErrorMetadata, SdkError};
 use super::{super::codes::sorted, Kind, ProviderError};
 use crate::causes::{causes, in_one_line};
 
-/// What keeps the credentials from being loaded, if that is what the request failed with.
+/// Why the credentials were not loaded, if the request failed because of that.
 pub(super) fn without_credentials(error: &(dyn StdError + 'static)) -> Option<ProviderError> {
     let error = causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>())?;
     let kind = kind(error);
@@ -22,8 +22,8 @@ pub(super) fn without_credentials(error: &(dyn StdError + 'static)) -> Option<Pr
             )
         }
         (Kind::AccessDenied, _) => format!(
-            "AWS refuses to give credentials ({reason}): check the role's trust policy and the permissions of who \
-             assumes it"
+            "AWS refuses to give credentials ({reason}): check the role's trust policy and the permissions of the identity \
+             that assumes it"
         ),
         (_, CredentialsError::CredentialsNotLoaded(_)) => none(&reason),
         _ => unusable(&reason),
@@ -31,7 +31,7 @@ pub(super) fn without_credentials(error: &(dyn StdError + 'static)) -> Option<Pr
     Some(ProviderError::new(kind, message))
 }
 
-/// Whether the request was never sent, for a reason that is none of the network's.
+/// Whether the request was never sent, for a reason other than the network.
 pub(super) fn is_unsent<E, R>(error: &SdkError<E, R>) -> bool
 where
     E: StdError + 'static,
@@ -60,14 +60,14 @@ fn kind(error: &CredentialsError) -> Kind {
     }
     if let Some(code) = causes(error).find_map(code) {
         return match code {
-            // STS says it in its own words
+            // STS uses its own code
             "AccessDenied" => Kind::AccessDenied,
             code => sorted(code).0,
         };
     }
     let tried = causes(error).find_map(|cause| cause.downcast_ref());
     let is_silent = match tried {
-        // every machine asks for the one of EC2: whether it should answer is known only where someone names it
+        // every machine asks EC2's service: whether it should answer is known only if a variable names it
         Some(tried) => variable(METADATA).is_some() && any_is_silent(tried),
         None => causes(error).any(is_silent),
     };
@@ -86,16 +86,16 @@ fn any_is_silent(tried: &ProviderChainError<CredentialsError>) -> bool {
     attempts.any(|attempt| causes(attempt.error()).any(is_silent))
 }
 
-/// The network has no answer.
+/// The network gave no answer.
 fn is_silent(cause: &(dyn StdError + 'static)) -> bool {
     let error = cause.downcast_ref::<ConnectorError>();
-    // another one without a kind is the SDK's own, from before the request was sent
+    // an error without a kind is the SDK's own, from before the request was sent
     error.is_some_and(|error| error.is_io() || error.is_timeout() || error.as_other().is_some())
 }
 
 const METADATA: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
 
-/// Who was asked for credentials.
+/// The source that was asked for credentials.
 fn asked() -> String {
     [
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
@@ -104,7 +104,7 @@ fn asked() -> String {
     ]
     .into_iter()
     .find_map(|name| Some(format!(": check {name}, which is {}", variable(name)?)))
-    .unwrap_or_else(|| ": check the route to who gives them".to_owned())
+    .unwrap_or_else(|| ": check the route to their source".to_owned())
 }
 
 fn none(reason: &str) -> String {
@@ -133,7 +133,7 @@ fn none(reason: &str) -> String {
 fn unusable(reason: &str) -> String {
     let profile = variable("AWS_PROFILE").unwrap_or_else(|| "default".to_owned());
     let advice = if reason.contains("external process") {
-        // a text that is no JSON is quoted, and may be a credential
+        // the error quotes a text that is not JSON, and that may be a credential
         let reason = reason.split("could not parse response").next();
         let reason = reason.unwrap_or_default();
         return format!(
@@ -173,13 +173,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_profile_that_needs_a_feature_is_told_to_enable_it() {
+    fn an_error_says_which_feature_a_profile_needs() {
         let reason = "This behavior requires following cargo feature(s) enabled: sso.";
-        let told = unusable(reason);
-        assert!(told.contains("enabled: sso"), "{told}");
+        let text = unusable(reason);
+        assert!(text.contains("enabled: sso"), "{text}");
         assert!(
-            told.contains("enable that feature of rotating-secret"),
-            "{told}"
+            text.contains("enable that feature of rotating-secret"),
+            "{text}"
         );
     }
 }

@@ -1,12 +1,12 @@
 //! The HTTP client that `Aws::from_env` gives the SDK: with TLS by the crypto provider of this crate's features.
 //!
-//! The process's own provider cannot be given: aws-smithy-http-client takes it in an unstable build alone.
+//! The process's own provider cannot be used: aws-smithy-http-client accepts it in an unstable build only.
 
 use aws_sdk_secretsmanager::config::SharedHttpClient;
 
 use crate::provider::{ProviderError, ProviderErrorKind as Kind};
 
-/// A client that believes the roots in `AWS_CA_BUNDLE`, or the platform's.
+/// A client that trusts the roots in `AWS_CA_BUNDLE`, or the platform's.
 ///
 /// # Errors
 ///
@@ -42,7 +42,7 @@ pub(super) fn client() -> Result<SharedHttpClient, ProviderError> {
             format!("no TLS with these roots ({error}): correct AWS_CA_BUNDLE or unset it");
         ProviderError::new(Kind::Invalid, message)
     })?;
-    // a connection that waits keeps the last answer in its buffer, and a fetch is too rare to wait for
+    // an idle connection keeps the last answer in its buffer, and fetches are too rare to need one
     Ok(aws_smithy_http_client::Builder::new()
         .pool_idle_timeout(Duration::from_secs(1))
         .tls_provider(Provider::Rustls(crypto))

@@ -22,28 +22,28 @@ pub use self::rds_iam::RdsIam;
 use self::{credentials::Unhurried, region::InRegion};
 use super::{ProviderError, ProviderErrorKind as Kind, SecretProvider, Stage, Version};
 
-/// As many as BatchGetSecretValue takes (the API's reference).
+/// As many as BatchGetSecretValue accepts (the API's reference).
 const BATCH: usize = 20;
 
 /// AWS Secrets Manager, in one region or several.
 ///
-/// A secret's id is its name or its ARN. A full ARN is asked for in its own region first, with a warning if that is none of these
-/// regions: who means the replica here gives the name. The caller needs `secretsmanager:GetSecretValue` on it, for
+/// A secret's id is its name or its ARN. A full ARN is asked for in its own region first, with a warning if that is not one of
+/// these regions: to read the replica here, give the name. The caller needs `secretsmanager:GetSecretValue` on it, for
 /// [`fetch_all`](SecretProvider::fetch_all) also `secretsmanager:BatchGetSecretValue`, and the use of its KMS key.
 #[derive(Clone, Debug)]
 pub struct Aws {
     regions: Vec<InRegion>,
-    /// The regions of ARNs that are none of `regions`.
+    /// The regions of ARNs that are not among `regions`.
     elsewhere: Arc<Mutex<HashMap<String, InRegion>>>,
 }
 
 impl Aws {
-    /// Region, credentials and endpoint as AWS's tools take them from the environment (`AWS_REGION`,
+    /// Region, credentials and endpoint come from the environment, as in AWS's tools (`AWS_REGION`,
     /// `AWS_ENDPOINT_URL_SECRETS_MANAGER`, `AWS_CA_BUNDLE`, …).
     ///
-    /// Credentials are loaded with the first secret, and may take their time: the limit on a region that does not answer is
-    /// none on them. What is missing for them, or a missing region, is an error of the kind
-    /// [`Invalid`](super::ProviderErrorKind::Invalid), which is not asked again.
+    /// Credentials are loaded with the first secret, and may take time: the limit for a region that does not answer does not
+    /// apply to them. Missing credentials, or a missing region, are an error of the kind
+    /// [`Invalid`](super::ProviderErrorKind::Invalid), which is not retried.
     ///
     /// # Errors
     ///
@@ -57,8 +57,7 @@ impl Aws {
         Ok(Self::from_config(shared))
     }
 
-    /// With a configuration of the caller's, its HTTP client and credentials; retries and time limits excepted, for
-    /// those are this crate's.
+    /// With the caller's configuration, including its HTTP client and credentials. Retries and time limits are this crate's.
     pub fn from_config(shared: SdkConfig) -> Self {
         let credentials = shared.credentials_provider().map(Unhurried::new);
         let credentials = credentials.map(SharedCredentialsProvider::new);
@@ -67,7 +66,7 @@ impl Aws {
         Self::of(vec![InRegion::configured(&shared.build())])
     }
 
-    /// With clients of the caller's, the first of which is asked first.
+    /// With the caller's clients, the first of which is asked first.
     pub fn from_clients(clients: impl IntoIterator<Item = Client>) -> Self {
         Self::of(clients.into_iter().map(InRegion::new).collect())
     }
@@ -79,10 +78,10 @@ impl Aws {
         }
     }
 
-    /// Regions that hold replicas, asked in this order when those before them are down.
+    /// Regions with replicas, asked in this order when those before them are down.
     ///
-    /// They are asked as the first region is: with its credentials, and at its endpoint where somebody named one. A replica
-    /// may lag behind its primary.
+    /// They are asked as the first region is: with its credentials, and at its endpoint if one was set. A replica may lag
+    /// behind its primary.
     #[must_use]
     pub fn replicas<'a>(mut self, regions: impl IntoIterator<Item = &'a str>) -> Self {
         if let Some(first) = self.regions.first().cloned() {
@@ -92,7 +91,7 @@ impl Aws {
         self
     }
 
-    /// Where a full ARN belongs, if that is none of the regions.
+    /// The region of a full ARN, if it is not one of the regions.
     fn elsewhere(&self, secret: &str) -> Option<InRegion> {
         let (region, first) = (region_of(secret)?, self.regions.first()?);
         if self
@@ -156,7 +155,7 @@ impl SecretProvider for Aws {
         let mut versions = Vec::with_capacity(secrets.len());
         for batch in secrets.chunks(size) {
             match batch {
-                // needs one permission less
+                // this needs one permission less
                 [secret] => versions.push(self.fetch(secret, Stage::Current).await),
                 batch => versions.extend(self.fetch_batch(batch).await),
             }

@@ -25,31 +25,31 @@ use super::{
     Kind, ProviderError, SecretProvider, Stage, Version, credentials::Unhurried, errors, http,
 };
 
-/// As long as a token may live (RDS's user guide).
+/// The longest life of a token (RDS's user guide).
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
 
-/// What ends sooner is not worth a login.
+/// A token that ends sooner is not worth a login.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// What a URL holds as it is.
+/// All characters, except those that a URL holds unencoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
     .remove(b'.')
     .remove(b'~');
 
-/// Logs in to PostgreSQL on RDS or Aurora with the identity that AWS gives this machine, and without a password.
+/// Logs in to PostgreSQL on RDS or Aurora with this machine's AWS identity, and without a password.
 ///
-/// Each fetch signs a token, here: nothing is asked but where the credentials come from. A token lives for 15 minutes, less if
-/// the credentials that signed it end sooner, and the next one is made by the middle of that. The connections that there are
-/// stay, for a token only opens them.
+/// Each fetch signs a token on this machine: only the source of the credentials may be asked. A token lives for 15 minutes,
+/// less if the credentials that signed it end sooner, and the next one is made by the middle of that time. Open connections
+/// stay, because a token only opens them.
 ///
 /// One provider is one login; the secret's id is a name for logs and metrics. The host is the instance's or the cluster's own
-/// name: a token for an alias is refused. The identity needs `rds-db:connect` on the user, the user the role `rds_iam`, and the
-/// instance IAM authentication. TLS is required: the server asks for the token in clear.
+/// name: a token for an alias is refused. The identity needs `rds-db:connect` on the user, the user needs the role `rds_iam`,
+/// and the instance needs IAM authentication. TLS is required: the server asks for the token in clear text.
 ///
-/// A token that the server rejects is made anew, for as long as [`lag`](crate::Builder::lag) says. RDS does not tell what was
-/// wrong with it: look at the policy's resource (`dbuser:{resource id}/{user}`), at the region, and at this machine's clock.
+/// A token that the server rejects is made again, for as long as [`lag`](crate::Builder::lag) says. RDS does not report what
+/// was wrong with it: check the policy's resource (`dbuser:{resource id}/{user}`), the region, and this machine's clock.
 #[derive(Clone)]
 pub struct RdsIam {
     login: Login,
@@ -57,7 +57,7 @@ pub struct RdsIam {
     credentials: Option<SharedCredentialsProvider>,
 }
 
-/// The document's fields, but for the password.
+/// The document's fields, except the password.
 #[derive(Clone, Serialize)]
 struct Login {
     engine: &'static str,
@@ -67,7 +67,7 @@ struct Login {
     dbname: String,
 }
 
-/// Who logs in where; nothing of who signs.
+/// Shows who logs in where, and nothing of who signs.
 impl fmt::Debug for RdsIam {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RdsIam")
@@ -78,7 +78,7 @@ impl fmt::Debug for RdsIam {
 }
 
 impl RdsIam {
-    /// This user at this host, with region and credentials as AWS's tools take them from the environment.
+    /// This user at this host; region and credentials come from the environment, as in AWS's tools.
     ///
     /// # Errors
     ///
@@ -94,7 +94,7 @@ impl RdsIam {
         Ok(Self::from_config(&shared, host, user))
     }
 
-    /// This user at this host, with region and credentials of a configuration of the caller's.
+    /// This user at this host; region and credentials come from the caller's configuration.
     pub fn from_config(
         shared: &SdkConfig,
         host: impl Into<String>,
@@ -114,21 +114,21 @@ impl RdsIam {
         }
     }
 
-    /// The server's port; 5432 unless told.
+    /// The server's port; 5432 by default.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.login.port = port;
         self
     }
 
-    /// The database; `postgres` unless told.
+    /// The database; `postgres` by default.
     #[must_use]
     pub fn database(mut self, database: impl Into<String>) -> Self {
         self.login.dbname = database.into();
         self
     }
 
-    /// The region that the server is in; the environment's unless told.
+    /// The server's region; by default the environment's.
     #[must_use]
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.region = Some(region.into());
@@ -146,7 +146,7 @@ impl RdsIam {
         })
     }
 
-    /// A version that these credentials sign now.
+    /// A version with a token that these credentials sign now.
     fn version(
         &self,
         credentials: &Credentials,
@@ -157,7 +157,7 @@ impl RdsIam {
             .map(|expiry| expiry.duration_since(now));
         let left = left.map_or(LIFETIME, |left| left.unwrap_or_default().min(LIFETIME));
         if left < SHORTEST {
-            let message = "the AWS credentials have ended, and what gives them has no others: see it, and this machine's clock";
+            let message = "the AWS credentials have ended, and their source has no others: check it, and this machine's clock";
             return Err(ProviderError::new(Kind::Unavailable, message));
         }
         let region = self.region.as_deref().ok_or_else(|| {
@@ -198,7 +198,7 @@ impl SecretProvider for RdsIam {
     }
 }
 
-/// A request to connect, signed in its query, without the scheme.
+/// A request to connect, signed in its query, without the scheme. This is the token.
 fn token(
     login: &Login,
     region: &str,
@@ -278,7 +278,7 @@ mod tests {
         Credentials::new("akid", "secret", session, expiry, "test")
     }
 
-    /// The address of a token, and its parameters whatever their order.
+    /// The address of a token, and its parameters in any order.
     fn parts(token: &str) -> (String, BTreeMap<String, String>) {
         let url = Url::parse(&format!("https://{token}")).unwrap();
         let parameters = url.query_pairs().into_owned().collect();

@@ -15,7 +15,7 @@ use secrecy::{SecretSlice, SecretString};
 use super::{super::codes::sorted, Kind, ProviderError, Stage, Version, address::Address, errors};
 use crate::{causes::in_one_line, provider::Value};
 
-/// A region that gives no answer within this is taken for down, and the next one is asked.
+/// A region that gives no answer within this time counts as down, and the next one is asked.
 const ATTEMPT: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Debug)]
@@ -40,9 +40,9 @@ impl InRegion {
 
     pub(super) fn configured(shared: &SdkConfig) -> Self {
         let config = Builder::from(shared)
-            // repeated by the caller, with backoff and jitter; here the next region is better than a second try
+            // the caller repeats it, with backoff and jitter; here the next region is better than a second try
             .retry_config(RetryConfig::disabled())
-            // both limits of the SDK on an operation would be limits on the loading of credentials too
+            // the SDK's two limits on an operation would also limit the loading of credentials
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(ATTEMPT)
@@ -120,13 +120,13 @@ impl InRegion {
             let refusal = refusals.iter().find(|refusal| is(refusal.secret_id()));
             let code = refusal.and_then(|refusal| refusal.error_code());
             let message = refusal.and_then(|refusal| refusal.message());
-            let message = message.unwrap_or("the answer does not speak of it");
+            let message = message.unwrap_or("the answer does not mention it");
             Err(self.refused(secret, code.unwrap_or_default(), message))
         };
         Ok(ids.iter().zip(secrets).map(answer).collect())
     }
 
-    /// A replica's ARN differs from its primary's in the region alone.
+    /// A replica's ARN differs from its primary's in the region only.
     fn localize(&self, secret: &str) -> String {
         let mut fields: Vec<&str> = secret.splitn(7, ':').collect();
         match (fields.as_mut_slice(), &self.region) {
@@ -140,7 +140,7 @@ impl InRegion {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        // what answers in the service's place, or falls over, may answer in words of its own
+        // a proxy in the service's place, or a service that fails, may use its own format
         let status = error.raw_response().map(|answer| answer.status());
         let broken = status.is_some_and(|status| status.is_server_error());
         if let (SdkError::ServiceError(answer), false) = (&error, broken) {
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_arn_is_asked_for_in_the_region_that_is_asked_and_a_name_as_it_is() {
+    fn an_arn_gets_the_region_that_is_asked_and_a_name_stays() {
         let replica = in_region("eu-west-1");
         for (id, localized) in [
             (

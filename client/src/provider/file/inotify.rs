@@ -1,4 +1,4 @@
-//! The kernel's word that something happened to a file.
+//! The kernel's notification that something happened to a file.
 
 use std::{os::fd::AsFd, path::Path, thread::sleep, time::Duration};
 
@@ -7,14 +7,14 @@ use nix::{
     sys::inotify::{AddWatchFlags, InitFlags, Inotify},
 };
 
-/// What happens at a path, and in the folder that it is in, where a link to it is replaced.
+/// Events at a path, and in its folder, where a link to it is replaced.
 pub(super) struct Events(Option<Inotify>);
 
 impl Events {
-    /// It tells nothing where the kernel has no more to give, or there is nothing to watch yet.
+    /// There are no events if the kernel has no more watches, or if there is nothing to watch yet.
     pub(super) fn of(path: &Path) -> Self {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC);
-        // a file that is being written is not looked at before it is closed
+        // a file is not read before its writer has closed it
         let of_interest = AddWatchFlags::IN_CLOSE_WRITE
             | AddWatchFlags::IN_CREATE
             | AddWatchFlags::IN_DELETE
@@ -29,7 +29,7 @@ impl Events {
         Self(inotify.ok())
     }
 
-    /// Waits until something happens, or for so long.
+    /// Waits until something happens, or for this long.
     pub(super) fn wait(&self, longest: Duration) {
         let Some(inotify) = &self.0 else {
             return sleep(longest);
@@ -37,7 +37,7 @@ impl Events {
         let limit = PollTimeout::try_from(longest).unwrap_or(PollTimeout::NONE);
         let mut queue = [PollFd::new(inotify.as_fd(), PollFlags::POLLIN)];
         if poll(&mut queue, limit).is_err() || inotify.read_events().is_err() {
-            // a signal, or nothing happened; were it anything else, this is no busy loop
+            // a signal, or nothing happened; in any other case, this prevents a busy loop
             sleep(Duration::from_millis(1));
         }
     }

@@ -4,9 +4,9 @@
 //! |---|---|
 //! | `mod` | the provider |
 //! | `read` | one reading of a file or folder, never torn |
-//! | `seen` | what a file or folder looked like, to tell that it changed |
-//! | `watch` | waits until it looks otherwise |
-//! | `inotify` | the kernel's word that something happened |
+//! | `seen` | the state of a file or folder, to detect a change |
+//! | `watch` | waits for a change |
+//! | `inotify` | the kernel's notification that something happened |
 
 #[cfg(target_os = "linux")]
 mod inotify;
@@ -22,28 +22,28 @@ use super::{Changes, ProviderError, ProviderErrorKind as Kind, SecretProvider, S
 
 /// Secrets in files: a Kubernetes Secret, CSI Secrets Store or External Secrets volume.
 ///
-/// A secret's id is a path below the folder that this was given. It names one of two things:
+/// A secret's id is a path below the given folder. It names one of two things:
 ///
 /// - A file that holds a JSON object, which is the secret's document. In a mounted volume it is replaced as a whole. Anywhere
 ///   else, replace it by a rename: a file that is written while it is read is an error, and so is one that ends too early.
-/// - A mounted volume's folder, with a file for each key (`username`, `password`, `host`). The document is the object of them, without
-///   a line break at a value's end. All are read below the one folder that the link `..data` names, so they belong together. A
-///   folder without such a link is taken only if its own path is a symbolic link: the files of a plain folder are replaced one after
-///   the other, and a new username beside an old password is no credential.
+/// - A mounted volume's folder, with a file for each key (`username`, `password`, `host`). The document is the object of these
+///   keys, without a line break at a value's end. All files are read below the one folder that the link `..data` names, so they
+///   belong together. A folder without such a link is accepted only if its own path is a symbolic link: the files of a plain
+///   folder are replaced one after the other, and a new username with an old password is no credential.
 ///
-/// Only regular files are read, and no pipe or device that took a file's place. A document has at most 1 MiB, a folder 1,024 entries and 1 MiB
-/// in all its files; more is [`Invalid`](Kind::Invalid).
+/// Only regular files are read, and no pipe or device in a file's place. A document has at most 1 MiB, a folder 1,024 entries
+/// and 1 MiB in all its files; more is [`Invalid`](Kind::Invalid).
 ///
-/// The version's id is a name for the content, which is another one in each process. A change is seen at once on Linux, where the kernel
-/// tells of it, and within a second elsewhere and on file systems of which the kernel tells nothing; a thread of each secret waits for
-/// it. A `subPath` mount is never updated by Kubernetes.
+/// The version's id is a name for the content, and differs in each process. On Linux a change is seen at once, because the
+/// kernel reports it; elsewhere, and on file systems without kernel events, within a second. A thread for each secret waits for
+/// changes. Kubernetes never updates a `subPath` mount.
 #[derive(Clone, Debug)]
 pub struct File {
     below: PathBuf,
 }
 
 impl File {
-    /// Files and folders below this folder. An id that is an absolute path stands for itself.
+    /// Files and folders below this folder. An id that is an absolute path is used as it is.
     pub fn new(below: impl Into<PathBuf>) -> Self {
         Self {
             below: below.into(),
@@ -61,7 +61,7 @@ impl SecretProvider for File {
             );
             return Err(ProviderError::new(Kind::NotFound, message));
         }
-        // a file system may hang, and then it is the question's time limit that ends the wait
+        // a file system may hang; then the question's time limit ends the wait
         let read = spawn_blocking(move || read::version(&path)).await;
         read.unwrap_or_else(|_| {
             let message = "the reading was cut off: the runtime ends";

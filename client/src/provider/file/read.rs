@@ -1,7 +1,7 @@
 //! One reading of a file or folder, whole or not at all.
 //!
-//! What is read is looked at before and after. If it looked otherwise, it is read again: a volume's old folder may go while its
-//! files are read.
+//! The state of a file or folder is compared before and after the reading. If it changed, it is read again: a volume's old
+//! folder may go while its files are read.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -18,13 +18,13 @@ use super::{
     seen::{Seen, is_absent},
 };
 
-/// A volume is replaced once in a while, so that more than a few in a row is something else.
+/// A volume is replaced rarely, so more than a few changes in a row have another cause.
 const TRIES: usize = 5;
 
-/// Kubernetes takes no larger Secret (1 MiB), with all its keys.
+/// The largest Secret that Kubernetes accepts (1 MiB), with all its keys.
 const LARGEST: u64 = 1024 * 1024;
 
-/// More than any secret has keys.
+/// More keys than any secret has.
 const MOST_FILES: usize = 1024;
 
 pub(super) fn version(path: &Path) -> Result<Version, ProviderError> {
@@ -69,10 +69,10 @@ fn document(path: &Path, seen: &Seen) -> Result<SecretString, ProviderError> {
     folder(&seen.place)
 }
 
-/// A file's text, which has to be a JSON object: what a writer has not finished is none.
+/// A file's text, which must be a JSON object: an unfinished file is none.
 fn object(path: &Path) -> Result<SecretString, ProviderError> {
     let text = small_file::read(path, LARGEST).map_err(|error| not_read(path, &error))?;
-    // the error would quote what it did not expect
+    // the error would quote the unexpected text
     let whole = serde_json::from_str::<HashMap<String, IgnoredAny>>(&text).is_ok();
     if !whole {
         let message = format!(
@@ -92,13 +92,13 @@ fn folder(place: &Path) -> Result<SecretString, ProviderError> {
         let entry = entry.map_err(failed)?;
         if number == MOST_FILES {
             let message = format!(
-                "{} holds more than {MOST_FILES} files: it is no secret's folder",
+                "{} holds more than {MOST_FILES} files: it is not a secret's folder",
                 place.display()
             );
             return Err(invalid(message));
         }
         let path = entry.path();
-        // who may write the folder has no other file of this process's read
+        // someone who can write the folder must not make this process read another file
         let leads_to = fs::canonicalize(&path).map_err(failed)?;
         if !leads_to.starts_with(place) {
             let message = format!(
@@ -109,7 +109,7 @@ fn folder(place: &Path) -> Result<SecretString, ProviderError> {
         }
         let text = match small_file::read(&leads_to, room) {
             Ok(text) => text,
-            // a folder holds keys of its own, and is named by itself
+            // a folder has its own keys, and its own id
             Err(error) if error.kind() == io::ErrorKind::IsADirectory => continue,
             Err(error) => return Err(not_read(&path, &error)),
         };
@@ -150,7 +150,7 @@ fn not_read(path: &Path, error: &io::Error) -> ProviderError {
         ),
         io::ErrorKind::FileTooLarge => (
             Kind::Invalid,
-            "a secret is not larger than 1 MiB, with all the files of its folder: leave out what is none",
+            "a secret is not larger than 1 MiB, with all the files of its folder: leave out other files",
         ),
         io::ErrorKind::InvalidInput => (Kind::Invalid, "have a file there"),
         _ => (Kind::Unavailable, "see what is mounted there"),

@@ -1,4 +1,4 @@
-//! What a file or a folder looked like.
+//! The state of a file or a folder.
 
 use std::{
     fs, io,
@@ -9,15 +9,15 @@ use std::{
 /// The link in a mounted volume that is replaced to change all its files at once (Kubernetes' atomic writer).
 const DATA: &str = "..data";
 
-/// What a path led to. Two that are equal had the same content.
+/// The target of a path. Two equal values had the same content.
 #[derive(Debug, PartialEq)]
 pub(super) struct Seen {
-    /// Without links. For a volume, the folder that `..data` led to.
+    /// The path without links. For a volume, the folder that `..data` led to.
     pub(super) place: PathBuf,
     pub(super) is_folder: bool,
     pub(super) is_file: bool,
     pub(super) length: u64,
-    /// Which file it is, and when it changed by the kernel's own clock: its time of modification can be set, and often is.
+    /// The file's identity, and when it changed by the kernel's own clock: its time of modification can be set, and often is.
     changed: (u64, i64, i64),
 }
 
@@ -38,7 +38,7 @@ impl Seen {
         })
     }
 
-    /// Whether all of it is replaced at once: the place is behind a link.
+    /// Whether all of it is replaced at once: the path goes through a link.
     pub(super) fn is_swapped(path: &Path) -> bool {
         [path.join(DATA).as_path(), path]
             .into_iter()

@@ -1,7 +1,7 @@
-//! Waits until a file or folder looks otherwise.
+//! Waits until a file or folder changes.
 //!
-//! The kernel's word only says when to look: it comes for each step of a writer, and on some file systems not at all. So it is looked
-//! once a second too. A thread does it, because both are calls that wait.
+//! The kernel's notification only says when to look: it comes for each step of a writer, and on some file systems not at all.
+//! So the thread also looks once a second. It is a thread, because both calls wait.
 
 use std::{path::PathBuf, thread, time::Duration};
 
@@ -15,13 +15,13 @@ use super::{Changes, seen::Seen};
 const BETWEEN: Duration = Duration::from_secs(1);
 
 pub(super) fn changes(path: PathBuf) -> Changes {
-    // one that nobody has taken yet stands for the next ones too
-    let (tell, told) = mpsc::channel(1);
+    // a signal that is not received yet covers the next ones too
+    let (tell, signals) = mpsc::channel(1);
     let thread = thread::Builder::new().name("secret files".to_owned());
     if let Err(error) = thread.spawn(move || watch(path, tell)) {
-        tracing::warn!(%error, "files are not watched: the ttl tells of a change");
+        tracing::warn!(%error, "files are not watched: the ttl finds a change");
     }
-    Box::pin(ReceiverStream::new(told))
+    Box::pin(ReceiverStream::new(signals))
 }
 
 /// Ends a second after the last handle of the secret.
@@ -32,7 +32,7 @@ fn watch(path: PathBuf, tell: mpsc::Sender<()>) {
         if now == seen {
             events.wait(BETWEEN);
         } else {
-            // before it is looked at again: the folders that were watched may be gone
+            // before the next look: the watched folders may be gone
             events = Events::of(&path);
             seen = now;
             let _ = tell.try_send(());
@@ -40,7 +40,7 @@ fn watch(path: PathBuf, tell: mpsc::Sender<()>) {
     }
 }
 
-/// Where the kernel tells nothing, looking is all there is.
+/// Without kernel events, it only looks.
 #[cfg(not(target_os = "linux"))]
 struct Events;
 

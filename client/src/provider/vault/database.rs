@@ -24,9 +24,9 @@ use super::{
 /// Vault's default policy grants.
 ///
 /// The first [`fetch`](SecretProvider::fetch) of a role makes credentials, and each later one renews their lease: the same
-/// version, with more time. New credentials are made when Vault will not renew, or grants less than a third of the first
-/// duration because the lease nears its `max_ttl`. The lease before is not revoked, for connections may live on it; Vault
-/// ends it. Clones share the leases, and of one role there is one fetch at a time.
+/// version, with more time. New credentials are made when Vault refuses to renew, or grants less than a third of the first
+/// duration because the lease nears its `max_ttl`. The lease before is not revoked, because connections may depend on it; Vault
+/// ends it. Clones share the leases, and a role has one fetch at a time.
 ///
 /// See Vault's reference, "Database secrets engine (API)" and "/sys/leases".
 #[derive(Clone)]
@@ -35,12 +35,12 @@ pub struct Database {
     leases: Arc<Mutex<HashMap<String, Held>>>,
 }
 
-/// The lease of one role, while a fetch has it.
+/// The lease of one role, locked by a fetch.
 type Held = Arc<tokio::sync::Mutex<Option<Lease>>>;
 
 struct Lease {
     id: String,
-    /// What the renewed ones are measured by.
+    /// The duration that renewals are compared with.
     first: Duration,
     renewable: bool,
     document: SecretString,
@@ -112,7 +112,7 @@ impl Engine {
         Ok(document.into())
     }
 
-    /// A role that isn't there is a bad request to this engine, and says so in its reason.
+    /// A role that does not exist is a bad request to this engine, which says so in its reason.
     fn explain(&self, what: &str, failure: &Failure) -> ProviderError {
         let unknown = |reasons: Vec<String>| {
             let names_role = |reason: &String| reason.contains("unknown role");
@@ -143,7 +143,7 @@ impl Database {
         Arc::clone(leases.entry(role.to_owned()).or_default())
     }
 
-    /// What the lease has now; `None` if Vault refuses, or gives too little to go on with.
+    /// The lease's remaining time; `None` if Vault refuses, or grants too little.
     async fn renew(&self, lease: &mut Lease) -> Result<Option<Duration>, ProviderError> {
         let vault = &self.engine.vault;
         let answer: Result<Answer<IgnoredAny>, _> = vault.ask(Request::renew(&lease.id)).await;
@@ -227,7 +227,7 @@ impl SecretProvider for StaticRoles {
         let answer = answer.map_err(|failure| self.engine.explain(&what, &failure))?;
         let garbled = || vault.explain(&what, &Failure::Garbled);
         let role = answer.data.ok_or_else(garbled)?;
-        // overdue is no time left
+        // an overdue rotation leaves no time
         let remaining = Duration::try_from_secs_f64(role.ttl.max(0.0)).map_err(|_| garbled())?;
         let document = self
             .engine
@@ -236,7 +236,7 @@ impl SecretProvider for StaticRoles {
     }
 }
 
-/// Whose roles they are; neither the document nor what is held.
+/// Shows whose roles they are, but neither the document nor the leases.
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}, {}", self.vault, self.mount)

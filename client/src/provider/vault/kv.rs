@@ -44,7 +44,7 @@ impl Kv {
         Self { vault, mount }
     }
 
-    /// Why Vault answers 404, which it does to four questions.
+    /// Why Vault answers 404, which has four causes.
     fn absent(&self, what: &str, failure: &Failure) -> ProviderError {
         let Failure::Status { code: 404, body } = failure else {
             return self.vault.explain(what, failure);

@@ -1,7 +1,7 @@
 //! HashiCorp Vault.
 //!
-//! vaultrs carries the settings and the token. Its own calls are not used: they drop the lease of what they read, and keep
-//! the body of what they can't read in the error.
+//! vaultrs provides the settings and the token. Its own calls are not used: they drop the lease of what they read, and keep the
+//! body of an unreadable answer in the error.
 
 mod database;
 mod kv;
@@ -26,10 +26,10 @@ pub use kv::Kv;
 
 use super::{ProviderError, ProviderErrorKind as Kind, https};
 
-/// A HashiCorp Vault, or what speaks its API.
+/// A HashiCorp Vault, or another server with its API.
 ///
-/// It is no provider itself: [`kv`](Self::kv), [`database`](Self::database) and [`static_roles`](Self::static_roles) are,
-/// each of one secrets engine. Clones share the connections. Nobody renews the token here: let Vault Agent do it, or do so
+/// It is no provider itself: [`kv`](Self::kv), [`database`](Self::database) and [`static_roles`](Self::static_roles) are, each
+/// for one secrets engine. Clones share the connections. Nothing here renews the token: let Vault Agent do it, or renew it
 /// through [`client`](Self::client).
 ///
 /// ```no_run
@@ -47,7 +47,7 @@ pub struct Vault {
     address: String,
 }
 
-/// Where it is, and nothing of the token.
+/// Shows where it is, and nothing of the token.
 impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Vault").field(&self.address).finish()
@@ -55,11 +55,11 @@ impl fmt::Debug for Vault {
 }
 
 impl Vault {
-    /// Address, token, namespace and root certificates as Vault's own tools take them from the environment: `VAULT_ADDR`
-    /// (`https://127.0.0.1:8200` without it), `VAULT_TOKEN`, `VAULT_NAMESPACE`, and `VAULT_CACERT`, whose certificates are
-    /// then the only ones believed.
+    /// Address, token, namespace and root certificates come from the environment, as in Vault's own tools: `VAULT_ADDR`
+    /// (`https://127.0.0.1:8200` without it), `VAULT_TOKEN`, `VAULT_NAMESPACE`, and `VAULT_CACERT`, whose certificates are then
+    /// the only trusted ones.
     ///
-    /// Without `VAULT_TOKEN` none is sent, as Vault Agent and Vault Proxy want it; the file `~/.vault-token` is not read.
+    /// Without `VAULT_TOKEN` no token is sent, as Vault Agent and Vault Proxy require; the file `~/.vault-token` is not read.
     /// `VAULT_SKIP_VERIFY` is ignored.
     ///
     /// # Errors
@@ -69,7 +69,7 @@ impl Vault {
         let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
         let address = variable("VAULT_ADDR");
         let address = address.as_deref().unwrap_or("https://127.0.0.1:8200");
-        // what is no address may be a token that went astray
+        // a text that is no address may be a token in the wrong place
         let address = Url::parse(address).ok().filter(|address| {
             matches!(address.scheme(), "http" | "https") && address.path() == "/"
         });
@@ -112,14 +112,15 @@ impl Vault {
         })
     }
 
-    /// With a client of the caller's, its token, time limits and TLS.
+    /// With the caller's client, including its token, time limits and TLS.
     ///
-    /// The token is kept where requests are made, and wiped from the settings. `VaultClient::new` takes the process's
-    /// default cryptography, and panics where there is none: see rustls' `CryptoProvider::install_default`.
+    /// The token is kept where requests are made, and wiped from the settings. `VaultClient::new` uses the process's default
+    /// crypto provider, and panics without one: see rustls' `CryptoProvider::install_default`.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](Kind::Invalid): the token or the namespace can't stand in a header, a line break at its end for example.
+    /// [`Invalid`](Kind::Invalid): the token or the namespace cannot be sent in a header, for example because of a line break
+    /// at its end.
     pub fn from_client(mut client: VaultClient) -> Result<Self, ProviderError> {
         client.settings.token.zeroize();
         // vaultrs would panic at the first request
@@ -139,7 +140,7 @@ impl Vault {
         })
     }
 
-    /// The client below, to look up or renew its token for example.
+    /// The underlying client, for example to look up or renew its token.
     pub fn client(&self) -> &VaultClient {
         &self.client
     }
@@ -151,14 +152,14 @@ impl Vault {
 
     /// Credentials that the database engine mounted here makes for its roles, each under a lease.
     ///
-    /// The base is what the document says beside `username` and `password`: `engine`, `host`, `port`, `dbname`.
+    /// The base holds the document's other fields, besides `username` and `password`: `engine`, `host`, `port`, `dbname`.
     pub fn database(&self, mount: &str, base: Map<String, Json>) -> Database {
         Database::new(self.clone(), mount, base)
     }
 
     /// Credentials of the static roles of the database engine mounted here, whose passwords Vault rotates.
     ///
-    /// The base is what the document says beside `username` and `password`: `engine`, `host`, `port`, `dbname`.
+    /// The base holds the document's other fields, besides `username` and `password`: `engine`, `host`, `port`, `dbname`.
     pub fn static_roles(&self, mount: &str, base: Map<String, Json>) -> StaticRoles {
         StaticRoles::new(self.clone(), mount, base)
     }
@@ -173,7 +174,7 @@ fn read_roots(path: &str) -> Result<RootCertStore, ProviderError> {
     let pem = fs::read(path).map_err(|error| unusable(format!("cannot be read ({error})")))?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| unusable(format!("is no PEM ({error})")))?;
+        let certificate = certificate.map_err(|error| unusable(format!("is not PEM ({error})")))?;
         let added = roots.add(certificate);
         added.map_err(|error| unusable(format!("holds no root ({error})")))?;
     }

@@ -1,4 +1,4 @@
-//! Vault's wire format: a request, the envelope of an answer, and what stands in its place.
+//! Vault's wire format: a request, the envelope of an answer, and what may come in its place.
 
 use rustify::{
     Endpoint,
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{super::ProviderError, Kind, Vault};
 
-/// A request, as rustify wants it described.
+/// A request, as rustify describes it.
 pub(super) struct Request {
     method: RequestMethod,
     path: String,
@@ -27,7 +27,7 @@ impl Request {
         }
     }
 
-    /// Asks for as much time as the role gives by default: no increment is named.
+    /// Asks for the role's default time: it names no increment.
     pub(super) fn renew(lease: &str) -> Self {
         Self {
             method: RequestMethod::PUT,
@@ -68,20 +68,20 @@ pub(super) struct Answer<T> {
     pub(super) renewable: bool,
 }
 
-/// Why there is no answer. It may hold a body, and has no Debug.
+/// Why there is no answer. It may hold a body, so it has no Debug.
 pub(super) enum Failure {
     /// A status other than success, and the body that came with it.
     Status { code: u16, body: String },
-    /// The way there, or the way back.
+    /// The request or the answer did not arrive.
     NoAnswer(String),
-    /// What came is not what Vault's reference says.
+    /// The answer does not match Vault's reference.
     Garbled,
-    /// What was to be asked makes no request: the secret's id has a character too many, for example.
+    /// The question does not fit into a request: the secret's id has a character too many, for example.
     Unaskable,
 }
 
 impl Failure {
-    /// The errors that Vault gives as its reasons; `None` where something else has answered in its place.
+    /// Vault's own reasons; `None` if something else has answered in its place.
     pub(super) fn reasons(&self) -> Option<Vec<String>> {
         #[derive(Deserialize)]
         struct Errors {
@@ -96,7 +96,7 @@ impl Failure {
 }
 
 impl Vault {
-    /// Asks once. A body that held a secret is wiped, as far as it is in these hands.
+    /// Asks once. A body that held a secret is wiped, as far as this code holds it.
     pub(super) async fn ask<T: DeserializeOwned>(
         &self,
         request: Request,
@@ -118,13 +118,13 @@ impl Vault {
                 _ => Failure::Unaskable,
             })?;
         let mut body = answer.response.into_body();
-        // the error would quote what it did not expect
+        // the error would quote the unexpected text
         let parsed = serde_json::from_slice(&body).map_err(|_| Failure::Garbled);
         body.zeroize();
         parsed
     }
 
-    /// What the caller learns. Vault's reasons stay out of it: the database engine's may quote a statement with a password.
+    /// The caller's error. Vault's reasons are not in it: the database engine's may quote a statement with a password.
     pub(super) fn explain(&self, what: &str, failure: &Failure) -> ProviderError {
         let vault = &self.address;
         let by_vault = failure.reasons().is_some();
@@ -132,7 +132,7 @@ impl Vault {
             Failure::NoAnswer(reason) => (
                 Kind::Unavailable,
                 format!(
-                    "no answer from {vault} for {what} ({reason}): check VAULT_ADDR and the way there"
+                    "no answer from {vault} for {what} ({reason}): check VAULT_ADDR and the route to it"
                 ),
             ),
             Failure::Garbled => (
@@ -143,12 +143,14 @@ impl Vault {
             ),
             Failure::Unaskable => (
                 Kind::Invalid,
-                format!("{what} makes no request to Vault: check the mount and the secret's id"),
+                format!(
+                    "{what} does not fit into a request to Vault: check the mount and the secret's id"
+                ),
             ),
             Failure::Status { code: 429, .. } => (
                 Kind::Throttled,
                 format!(
-                    "{vault} wants fewer requests (429, for {what}): it is asked again, or its quota raised"
+                    "{vault} asks for fewer requests (429, for {what}): it is retried; if that stays, raise its quota"
                 ),
             ),
             Failure::Status { code: 503, .. } => (
@@ -170,7 +172,7 @@ impl Vault {
             Failure::Status { code: 403, .. } => (
                 Kind::AccessDenied,
                 format!(
-                    "{vault} refuses {what} (403): see whether the token still lives, and grant its policy read on this path"
+                    "{vault} refuses {what} (403): check that the token has not expired, and grant its policy read on this path"
                 ),
             ),
             Failure::Status { code: 404, .. } => (
@@ -182,7 +184,7 @@ impl Vault {
             Failure::Status { code, .. } => (
                 Kind::Invalid,
                 format!(
-                    "{vault} takes the request for {what} for a wrong one ({code}): check the mount's type and the name"
+                    "{vault} says that the request for {what} is wrong ({code}): check the mount's type and the name"
                 ),
             ),
         };
@@ -190,7 +192,7 @@ impl Vault {
     }
 }
 
-/// What every engine of Vault answers to any stage but [`Stage::Current`](super::super::Stage::Current).
+/// The answer of every engine of Vault to any stage but [`Stage::Current`](super::super::Stage::Current).
 pub(super) fn no_stages(what: &str) -> ProviderError {
     let message = format!("only the current version of {what} is read from Vault: ask for that");
     ProviderError::new(Kind::NotFound, message)
