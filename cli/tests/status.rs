@@ -224,7 +224,7 @@ demo/stock/alternating  ok     [..]s   30d    in 30d  ?         ?        –
 
 "#]])
         .stderr_eq(str![[r#"
-Note: secretsmanager:BatchGetSecretValue is denied (User: somebody is not authorized to perform this): allow it to whoever runs rotatectl
+Note: secretsmanager:BatchGetSecretValue is denied (User: somebody is not authorized to perform this): allow it for the principal that runs rotatectl
 
 "#]]);
 }

@@ -14,7 +14,7 @@ use crate::{
 
 const STYLE: &str = include_str!("style.css");
 
-/// Nothing from elsewhere, no script, no form.
+/// The page loads nothing, runs no script and has no form.
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
@@ -56,7 +56,7 @@ pub(super) fn page(
     Ok(page.into_string())
 }
 
-/// With what, where, and how to do it again.
+/// Version, host, and how to repeat the drill.
 fn facts(rehearsals: &[Rehearsal], command: &str, figures: &str) -> Markup {
     let servers: BTreeSet<&str> = rehearsals
         .iter()

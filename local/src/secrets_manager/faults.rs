@@ -83,7 +83,7 @@ struct Hanging {
 impl Hang {
     /// Waits until a request hangs here: its effect, if it hangs after it, is there to be seen.
     pub async fn reached(&self) {
-        // an error would mean that the sender is gone, and it is self.0
+        // cannot fail: the sender is self.0
         let _ = self.0.subscribe().wait_for(|state| state.reached).await;
     }
 
