@@ -10,7 +10,7 @@ use std::{
     process::{Child, Stdio},
 };
 
-use common::at;
+use common::{assert_of_schema, at};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -27,7 +27,7 @@ impl Drop for Up {
 }
 
 #[test]
-fn a_world_comes_up_tells_its_schedule_and_goes_with_ctrl_c() {
+fn a_world_starts_prints_its_schedule_and_ends_with_ctrl_c() {
     let function = ["--function", "/bin/true"];
     let up = ["local", "up", "--port", "0"];
     let mut up = at("http://127.0.0.1:1", &[&up[..], &function[..]].concat());
@@ -44,6 +44,13 @@ fn a_world_comes_up_tells_its_schedule_and_goes_with_ctrl_c() {
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(said.lines().count(), 3, "{said}");
     assert!(said.contains("\"secret\":\"demo/orders/single\""), "{said}");
+    let advance = [&schedule[..], &["--advance", "30d"]].concat();
+    let output = at(endpoint, &advance).output().unwrap();
+    let advanced = String::from_utf8(output.stdout).unwrap();
+    assert!(advanced.contains("\"event\":\"begun\""), "{advanced}");
+    for line in said.lines().chain(advanced.lines()) {
+        assert_of_schema(&serde_json::from_str(line).unwrap());
+    }
 
     let id = Pid::from_raw(up.0.id().try_into().unwrap());
     kill(id, Signal::SIGINT).unwrap();
