@@ -35,7 +35,7 @@ impl Files {
         command
             .env("AWS_CONFIG_FILE", self.path("config"))
             .env("AWS_SHARED_CREDENTIALS_FILE", self.path("credentials"))
-            // no token of whoever runs the tests
+            // no token of the person who runs the tests
             .env("HOME", self.folder.path())
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env_remove("AWS_ACCESS_KEY_ID")

@@ -32,7 +32,7 @@ revoking the credential before AWSCURRENT of demo/stock/alternating in account 1
     assert_eq!(json_of(&ran.success())["outcome"], "revoked");
 }
 
-/// A single user is in force, so nothing keeps a login from its end that had begun with the old password.
+/// With a single user, nothing stops a login that began with the old password.
 #[tokio::test]
 async fn a_single_user_is_to_be_revoked_again_when_no_login_can_be_half_finished_any_more() {
     let world = world().await;

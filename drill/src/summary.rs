@@ -110,7 +110,7 @@ fn of_secret(rehearsal: &Rehearsal) -> OfSecret<'_> {
     }
 }
 
-/// `12345 requests, 0 failed; all had changed over 40 ms after AWSCURRENT's move`.
+/// `12,345 requests, 0 failed; all changed over within 40 ms`.
 pub fn verdict(rehearsal: &Rehearsal) -> String {
     let observed = &rehearsal.rotating;
     let (requests, failures) = (observed.requests(), observed.failures());
@@ -120,6 +120,7 @@ pub fn verdict(rehearsal: &Rehearsal) -> String {
     };
     let first = observed.first_failure();
     let first = first.map_or_else(String::new, |first| format!("; the first failure: {first}"));
+    let (requests, failures) = (thousands(requests), thousands(failures));
     format!("{requests} requests, {failures} failed; {changed_over}{first}")
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # release.sh [functions]: what a release has, in dist/; or the function's packages alone. ARCH=arm64 is for one processor only.
 #
-# Two builds of one commit have the same bytes, with the same rustc and zig, in whatever folders they are: no path of this machine is
+# Two builds of one commit have the same bytes, with the same rustc and zig, in any folders: no path of this machine is
 # in them, and no time but the commit's. `make release-check` proves it. On macOS a release is rotatectl for macOS.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 log=$(mktemp) failed=0 colour=auto
 trap 'rm -f "$log"' EXIT
 trap 'exit 130' INT
-# what is piped is shown all the same
+# cargo writes to a pipe, which still ends in a terminal
 if [ -t 1 ]; then colour=always; fi
 cargo=(cargo test --workspace --all-features --no-fail-fast --color "$colour")
 
@@ -30,7 +30,7 @@ if [ "${1:-}" != --terminal ]; then
   run "${cargo[@]}" --tests -- --color "$colour"
   run beside
 elif [ "$(uname)" = Linux ] && command -v script >/dev/null; then
-  # all by name: with `-p rotatectl` cargo would choose other features, and build half of everything anew
+  # all by name: with `-p rotatectl` cargo would choose other features, and build half of everything again
   targets=(--lib)
   for file in cli/tests/*.rs cli/tests/*/main.rs; do
     name=${file#cli/tests/} name=${name%/main.rs}

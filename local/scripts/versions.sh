@@ -13,7 +13,7 @@ mkdir -p .tools/postgres
 log=.tools/postgres/tests.log
 summary=() failed=0
 
-# the function's, by name: with `-p secret-rotation` cargo would choose other features, and build half of everything anew
+# the function's, by name: with `-p secret-rotation` cargo would choose other features, and build half of everything again
 targets=()
 for file in tests/*.rs tests/*/main.rs; do
   name=${file#tests/} name=${name%/main.rs}

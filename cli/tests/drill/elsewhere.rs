@@ -65,7 +65,7 @@ async fn requests_that_fail_are_the_exit_code_2_and_the_report_says_why() {
     let before = current(&world, secret).await;
     let options = ["--yes", "--duration", "8s", "--give-up-after", "20s"];
     let arguments = [&[secret], &options[..]].concat();
-    // as soon as it is rotated, somebody changes the password by hand and stores it nowhere
+    // as soon as it has rotated, someone changes the password by hand and stores it nowhere
     let meanwhile = async {
         while current(&world, secret).await == before {
             sleep(Duration::from_millis(20)).await;
@@ -80,7 +80,7 @@ async fn requests_that_fail_are_the_exit_code_2_and_the_report_says_why() {
     assert!(stdout.contains("✘"), "{stdout}");
     for text in [stdout, report] {
         assert!(text.contains("the first failure: "), "{text}");
-        // sqlx says it in the server's words; who waited for somebody else's login made none of its own
+        // sqlx repeats the server's words; a worker that waited for another worker's login made none itself
         let whys = ["28P01", "the server rejects every version"];
         assert!(whys.iter().any(|why| text.contains(why)), "{text}");
     }

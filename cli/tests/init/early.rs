@@ -193,7 +193,7 @@ async fn a_replica_in_the_secrets_own_region_or_twice_in_one_or_in_none_is_refus
             &world,
             &role,
             given,
-            "another region than the secret's, and each once",
+            "regions other than the secret's, each once",
         )
         .await;
     }

@@ -15,7 +15,7 @@ use crate::{
 async fn store(world: &local::world::World, role: &str, change: impl FnOnce(&mut Value)) {
     let mut stored = document(world, world.admin(), "AWSCURRENT").await;
     stored["username"] = role.into();
-    stored["password"] = "somebody's".into();
+    stored["password"] = "someone's".into();
     stored["masterarn"] = world.secrets_manager().arn(world.admin()).into();
     change(&mut stored);
     let input = json!({ "Name": NEW, "SecretString": stored.to_string() });
@@ -28,7 +28,7 @@ async fn a_role_that_is_there_without_a_secret_keeps_its_password() {
     let role = new_role(&world);
     execute(
         &world,
-        &format!("CREATE ROLE {role} LOGIN PASSWORD 'somebody''s'"),
+        &format!("CREATE ROLE {role} LOGIN PASSWORD 'someone''s'"),
     )
     .await;
     let before = verifier(&world, &role).await;
@@ -43,7 +43,7 @@ rotatectl: the role app_of_orders_[..] exists on localhost:[..], but the secret 
     let store = said.trim().split_once("in bash:  ").unwrap().1;
     let mut shell = std::process::Command::new("bash");
     within(&mut shell, world.endpoint()).args(["-c", store]);
-    run_and_type(shell, "somebody's\n").await.success();
+    run_and_type(shell, "someone's\n").await.success();
     run(init(&world, &role, &[])).await.success();
     assert_logs_in(&world).await;
     assert_eq!(verifier(&world, &role).await, before);
