@@ -32,7 +32,7 @@ use crate::{
   rotatectl doctor orders/db          what is wrong with it, and what to do
   rotatectl rotate orders/db --wait   rotate it now, step by step
   rotatectl compromised orders/db     after a leak
-  rotatectl revoke orders/db          end what came before AWSCURRENT
+  rotatectl revoke orders/db          end the credential before AWSCURRENT
   rotatectl rollback orders/db        after a bad rotation: AWSPREVIOUS again
   rotatectl init orders/db --username orders --administrator rds/admin
                                       a new secret, and its role
@@ -44,7 +44,7 @@ pub struct Arguments {
     /// Where and as whom.
     #[command(flatten)]
     pub aws: AwsArguments,
-    /// Colours: auto has them where the output is a terminal and NO_COLOR is not set.
+    /// When to use colours: auto, always or never. auto: in a terminal, unless NO_COLOR is set.
     #[arg(
         long,
         global = true,
@@ -59,11 +59,11 @@ pub struct Arguments {
     pub command: Command,
 }
 
-/// What to do. Each command's arguments stand in its own module, and so does its help.
+/// What to do. Each command's module holds its arguments and its help.
 #[derive(Debug, Subcommand)]
 #[expect(
     missing_docs,
-    reason = "a variant's documentation would take the place of its arguments' in the help"
+    reason = "the help shows the documentation of the arguments, not of the variant"
 )]
 pub enum Command {
     Init(InitArguments),
@@ -82,7 +82,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether stdout gets JSON.
+    /// Whether the command prints JSON on stdout.
     pub fn json(&self) -> bool {
         match self {
             Self::Status(status) => status.json,
@@ -100,7 +100,7 @@ impl Command {
         }
     }
 
-    /// What a command that asks nothing of AWS is called.
+    /// The name of a command that calls no AWS service.
     pub(crate) fn without_aws(&self) -> Option<&'static str> {
         match self {
             Self::Drill(drill) if drill.local => Some("drill --local"),
@@ -112,7 +112,7 @@ impl Command {
         }
     }
 
-    /// The secrets that are named, each by its name or ARN.
+    /// The secrets on the command line, each by its name or ARN.
     pub(crate) fn secrets(&self) -> &[String] {
         match self {
             Self::Rotate(rotate) => &rotate.secret,
@@ -120,7 +120,7 @@ impl Command {
             Self::Rollback(rollback) => slice::from_ref(&rollback.asked.secret),
             Self::Compromised(compromised) => slice::from_ref(&compromised.secret),
             Self::Doctor(doctor) => slice::from_ref(&doctor.secret),
-            // a name decides nothing, the administrator's ARN does
+            // the administrator's ARN gives the region; the new secret has only a name
             Self::Init(init) => slice::from_ref(&init.administrator),
             Self::Drill(drill) => drill.secret.as_slice(),
             Self::Status(_) | Self::Audit(_) | Self::Completions(_) | Self::Man(_) => &[],

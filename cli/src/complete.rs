@@ -1,4 +1,4 @@
-//! Names of secrets, while somebody types one and presses Tab.
+//! Completes the names of secrets when someone presses Tab.
 
 use std::{ffi::OsStr, thread, time::Duration};
 
@@ -8,14 +8,14 @@ use tokio::{runtime, time::timeout};
 
 use crate::aws::{self, AwsArguments};
 
-/// Who presses Tab does not wait longer.
+/// A person who presses Tab does not wait longer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The names that begin so. Where they cannot be listed there are none: no error may stand in the middle of a command line.
+/// The names that begin with this text. None if they cannot be listed: an error must not appear in the middle of a command line.
 pub fn names(begin: &OsStr) -> Vec<CompletionCandidate> {
     let begin = begin.to_string_lossy().into_owned();
     let given = given(&std::env::args().collect::<Vec<_>>());
-    // the shell's question comes before the command's own runtime
+    // completion runs before the command's own runtime exists
     let listed = thread::spawn(move || {
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
         // the time limit needs the runtime too
@@ -27,7 +27,7 @@ pub fn names(begin: &OsStr) -> Vec<CompletionCandidate> {
     names.into_iter().map(CompletionCandidate::new).collect()
 }
 
-/// A page of them: more than fit a screen.
+/// One page of names, which is more than a screen shows.
 async fn list(given: &AwsArguments, begin: &str) -> Option<Vec<String>> {
     let configuration = aws::configuration(given, &[]).await.ok()?;
     let mut request = Client::new(&configuration).list_secrets().max_results(100);
@@ -42,7 +42,7 @@ async fn list(given: &AwsArguments, begin: &str) -> Option<Vec<String>> {
     Some(names.filter(|name| name.starts_with(begin)).collect())
 }
 
-/// The options of the line that say where and as whom. The line is not complete, so clap cannot read it.
+/// The region, profile and endpoint of a line that is not complete: clap cannot parse it yet.
 fn given(words: &[String]) -> AwsArguments {
     let value = |option: &str| {
         let place = words.iter().position(|word| word.starts_with(option))?;
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_says_where_and_as_whom_before_it_is_complete() {
+    fn region_and_profile_are_read_from_a_line_that_is_not_complete() {
         let words = [
             "rotatectl",
             "--profile",

@@ -1,4 +1,4 @@
-//! The question before something that cannot be taken back.
+//! Asks before the command does what cannot be undone.
 
 use std::io::{self, IsTerminal};
 
@@ -9,7 +9,7 @@ use crate::terminal::tell;
 pub enum NotConfirmed {
     /// Nobody can be asked.
     #[error(
-        "there is no terminal to ask on, and nothing was done: say with --yes that it may be done"
+        "cannot ask for confirmation: stdin is not a terminal. Nothing was done: confirm with --yes"
     )]
     NobodyToAsk,
     /// The answer was no.
@@ -17,7 +17,7 @@ pub enum NotConfirmed {
     Declined,
 }
 
-/// Tells what is about to happen, and asks, unless `yes` says that it was answered.
+/// Says what is about to happen and asks, unless `yes` has confirmed it.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Why a command did not do what it was asked to: what happened, then what to do.
+//! Why a command failed: what happened, then what to do.
 
 use std::{io, process::ExitCode, time::Duration};
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{aws, compromised, doctor, drill, init, operate, report, rotate, terminal::span};
 
-/// One kind for each command, and what comes before any.
+/// One variant for each command, and the errors that all commands share.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 #[expect(missing_docs, reason = "each is the error of the module of that name")]
@@ -22,7 +22,7 @@ pub enum Error {
     #[cfg(feature = "local")]
     Local(#[from] local::command::Error),
     /// An option that would be ignored.
-    #[error("{local} asks nothing of AWS, so {option} would be ignored: leave it out")]
+    #[error("{local} does not call AWS and would ignore {option}: leave it out")]
     NotAws {
         local: &'static str,
         option: &'static str,
@@ -30,15 +30,15 @@ pub enum Error {
     /// The result could not be written.
     #[error("the result cannot be written ({0}): check where it goes")]
     Output(#[from] io::Error),
-    /// The time is over.
-    #[error("the time is over ({}): give it more with --timeout, or see what does not answer", span(*.limit))]
+    /// The time limit passed.
+    #[error("not finished within {}: raise --timeout, or run with --verbose to see which call does not return", span(*.limit))]
     TimedOut {
         limit: Duration,
     },
 }
 
 impl Error {
-    /// The service's, which stands behind what a command could not begin.
+    /// The service's error, if it is the reason why the command did not begin.
     fn aws(&self) -> Option<&aws::Error> {
         match self {
             Self::Aws(error)
@@ -48,18 +48,18 @@ impl Error {
             | Self::Doctor(doctor::Error::Aws(error))
             | Self::Init(init::Error::Aws(error))
             | Self::Drill(drill::Error::Aws(error)) => Some(error),
-            // containment prints its record, whatever happens
+            // compromised prints its own record in every case
             _ => None,
         }
     }
 
-    /// For scripts, where nothing else is on stdout: a code that stays the same, and the message.
+    /// For scripts, if stdout has no other result: a stable code, and the message.
     pub fn json(&self) -> Option<Value> {
         let code = self.aws()?.code();
         Some(json!({ "error": { "code": code, "message": self.to_string() } }))
     }
 
-    /// 1; 3 if nothing is known to be wrong, and something is not known; 130 after Ctrl-C.
+    /// 1; 3 if nothing is known to be wrong but something is unknown; 130 after Ctrl-C.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Rotate(rotate::Error::NotKnown { .. }) => ExitCode::from(3),

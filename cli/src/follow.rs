@@ -1,7 +1,7 @@
-//! One rotation: RotateSecret, and then what becomes of it.
+//! One rotation: calls RotateSecret, then follows the rotation to its end.
 //!
-//! The service tells nobody how a rotation goes. DescribeSecret shows when it has succeeded, the function's log how each
-//! step went; that the service has given up shows in nothing but silence.
+//! The service does not report progress. DescribeSecret shows that a rotation has succeeded. The function's log shows how each
+//! step went. Nothing shows that the service has given up; there is only silence.
 
 use std::{
     collections::HashMap,
@@ -26,9 +26,9 @@ use crate::{
 /// The four steps, in their order.
 pub const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
-/// A line needs some seconds to get into the log, after which a rotation that has succeeded is not waited for any more.
+/// How long to wait for the last log lines after a rotation has succeeded: a line needs some seconds to reach the log.
 const LAST_LINES: Duration = Duration::from_secs(10);
-/// How far back the lines of a rotation are looked for that somebody began before us.
+/// How far back to look for the log lines of a rotation that someone else began.
 const BEGUN_EARLIER: Duration = Duration::from_secs(24 * 3600);
 
 /// Begins rotations and follows them, within the services' quotas.
@@ -43,12 +43,12 @@ pub struct Rotations {
     tails: Mutex<HashMap<String, Arc<Tail>>>,
 }
 
-/// What became of the wish to begin a rotation.
+/// Whether a rotation began.
 #[derive(Debug)]
 pub enum Begun<Reason> {
     /// It is under way.
     Under(Rotation),
-    /// None was begun, for this reason.
+    /// No rotation began, for this reason.
     Left(Reason),
 }
 
@@ -57,11 +57,11 @@ pub enum Begun<Reason> {
 pub struct Rotation {
     /// The secret's ARN.
     pub arn: String,
-    /// The id of the version that it makes.
+    /// The id of the version that the rotation makes.
     pub version: String,
     /// Whether it was under way before.
     pub resumed: bool,
-    /// When it began, or was found.
+    /// When the rotation began, or when it was found.
     pub began: SystemTime,
     log: Arc<Tail>,
 }
@@ -73,7 +73,7 @@ pub struct Rotated {
     pub took: Duration,
     /// The last line of each step, as far as the log has it.
     pub steps: HashMap<String, Line>,
-    /// Why the log does not tell.
+    /// Why the log could not be read.
     pub log_error: Option<Arc<aws::Error>>,
 }
 
@@ -84,12 +84,12 @@ pub enum Error {
     /// A service.
     #[error(transparent)]
     Aws(#[from] aws::Error),
-    /// It has begun, and nothing can be seen of it.
-    #[error("the rotation has begun, and what became of it cannot be seen: {0}")]
+    /// It has begun, and its state cannot be read.
+    #[error("the rotation has begun, and its state is unknown: {0}")]
     Unseen(aws::Error),
     /// The secret is not set up for rotation.
     #[error(
-        "rotation was never turned on: name its function once, aws secretsmanager rotate-secret --rotation-lambda-arn"
+        "rotation was never turned on: turn it on with aws secretsmanager rotate-secret --rotation-lambda-arn"
     )]
     NotSetUp,
     /// The function said why.
@@ -99,17 +99,19 @@ pub enum Error {
         attempts: usize,
         message: String,
     },
-    /// The label is gone.
+    /// The version has lost AWSPENDING.
     #[error(
-        "the rotation was abandoned: its version has lost AWSPENDING, as when a value is put by hand; rotate again"
+        "the rotation was abandoned: its version has lost AWSPENDING, as happens when someone stores a value by hand; rotate again"
     )]
     Abandoned,
     /// CancelRotateSecret.
-    #[error("rotation was turned off meanwhile: turn it on with RotateSecret when it may be again")]
-    Canceled,
-    /// Neither success nor a line.
     #[error(
-        "nothing was heard of the rotation for {}{}: see whether the function is invoked at all (its policy has to let \
+        "someone turned rotation off during the rotation: turn it on again with aws secretsmanager rotate-secret"
+    )]
+    Canceled,
+    /// Neither success nor a log line.
+    #[error(
+        "no sign of life from the rotation for {}{}: check that Secrets Manager invokes the function (its policy must allow \
          secretsmanager.amazonaws.com), or run rotatectl doctor", span(*.silence), because(.log_error)
     )]
     Silent {
@@ -119,7 +121,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it is known that the secret was not rotated. What could not be asked is not known.
+    /// Whether it is known that the secret was not rotated. After a call that failed it is unknown.
     pub fn is_known(&self) -> bool {
         match self {
             Self::Aws(error) => !error.is_transient(),
@@ -149,7 +151,7 @@ impl Rotations {
         }
     }
 
-    /// One for all rotations that a function makes.
+    /// One log for all rotations of a function.
     fn tail(&self, function: &str) -> Arc<Tail> {
         let mut tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
         let tail = tails.entry(function.to_owned()).or_insert_with(|| {
@@ -159,7 +161,7 @@ impl Rotations {
         tail.clone()
     }
 
-    /// Begins a rotation, whatever speaks against it, or goes on with the one that is under way.
+    /// Begins a rotation without any check, or continues the one that is under way.
     ///
     /// # Errors
     ///
@@ -174,7 +176,7 @@ impl Rotations {
         }
     }
 
-    /// The same, unless there is a reason to begin none.
+    /// The same, unless a check gives a reason not to begin.
     ///
     /// # Errors
     ///
@@ -196,7 +198,7 @@ impl Rotations {
         };
         let under = |version, resumed| Begun::Under(rotation(version, resumed));
         if let Some(pending) = pending(&described) {
-            // asked for once more it goes on if the service had given it up, and as before if it had not
+            // a second request restarts a rotation that the service gave up, and changes nothing for another
             return match self.rotate_secret(secret, Some(pending)).await {
                 Ok(_) | Err(aws::Error::Refused { .. }) => Ok(under(pending.to_owned(), true)),
                 Err(error) => Err(error.into()),
@@ -208,7 +210,7 @@ impl Rotations {
         match self.rotate_secret(secret, None).await {
             Ok(version) => Ok(under(version, false)),
             Err(error) => match pending(&self.describe(secret).await?) {
-                // the schedule, or somebody else, was faster
+                // the schedule, or another operator, was faster
                 Some(version) => Ok(under(version.to_owned(), true)),
                 None => Err(error.into()),
             },
@@ -232,20 +234,20 @@ impl Rotations {
         Ok(answer.version_id.unwrap_or_default())
     }
 
-    /// What the service tells of the secret.
+    /// What DescribeSecret returns for the secret.
     ///
     /// # Errors
     ///
-    /// It does not.
+    /// The call failed.
     pub async fn describe(&self, secret: &str) -> Result<Description, aws::Error> {
         secrets::describe(&self.client, secret).await
     }
 
-    /// Waits for the end of a rotation, and hands over each of its lines as it comes.
+    /// Waits for the end of a rotation, and passes on each of its log lines.
     ///
     /// # Errors
     ///
-    /// It did not succeed, as far as it can be seen.
+    /// It failed, or its end is unknown.
     pub async fn follow(
         &self,
         rotation: &Rotation,
@@ -270,7 +272,7 @@ impl Rotations {
                 Ok(known) => (known, None),
                 Err(error) => (Vec::new(), Some(error)),
             };
-            // one call that fails says nothing about the rotation, which goes on
+            // a failed call says nothing about the rotation, which continues
             let described = match self.describe(&rotation.arn).await {
                 Err(error)
                     if error.is_transient() && sign_of_life.elapsed() < self.give_up_after =>
@@ -279,7 +281,7 @@ impl Rotations {
                 }
                 described => described.map_err(Error::Unseen)?,
             };
-            // what had failed before we came may have been overcome: the service is at it again
+            // an earlier failure may be over: the service tries again
             let known = known.into_iter();
             let known: Vec<Line> = known
                 .filter(|line| !rotation.resumed || !line.failed() || line.time >= rotation.began)

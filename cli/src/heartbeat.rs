@@ -1,4 +1,4 @@
-//! A sign of life where nobody sees a bar: in CI, in cron, in a pipe.
+//! A sign of life where no progress bar is visible: in CI, in cron, in a pipe.
 
 use std::{
     io::{self, IsTerminal},
@@ -9,15 +9,15 @@ use tokio::time::{Instant, interval_at};
 
 use crate::terminal::{span, tell};
 
-/// Often enough for those who watch a log, and rarely enough for those who keep it.
+/// Often enough for a person who watches the log, and rare enough to keep the log short.
 const EVERY: Duration = Duration::from_secs(15);
 
-/// Does the work. Where stdout is no terminal, stderr says every 15 seconds what is waited for.
+/// Does the work. If stdout is not a terminal, a line on stderr says every 15 seconds what the command waits for.
 pub async fn during<T>(what: impl Fn() -> String, work: impl Future<Output = T>) -> T {
     if io::stdout().is_terminal() {
         return work.await;
     }
-    let say = |passed| tell(&format!("still at work for {}: {}", span(passed), what()));
+    let say = |passed| tell(&format!("still working after {}: {}", span(passed), what()));
     beat(say, work).await
 }
 
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_minute_of_work_is_told_of_every_fifteen_seconds_and_short_work_is_not() {
+    async fn work_of_a_minute_prints_a_line_every_fifteen_seconds_and_short_work_prints_none() {
         for (seconds, expected) in [(14, vec![]), (61, vec![15, 30, 45, 60])] {
             let mut told = Vec::new();
             let work = tokio::time::sleep(Duration::from_secs(seconds));

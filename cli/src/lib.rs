@@ -1,14 +1,18 @@
 //! The operator's command, `rotatectl`.
 //!
-//! Each command is a module of its own, with its arguments and its errors: [`status`], [`audit`], [`rotate`], [`compromised`],
-//! [`revoke`], [`rollback`], [`doctor`], [`drill`], [`init`], and [`mod@reference`] for what is about the command itself; with the
-//! feature `local` those of the crate `local` are among them. Above them stand [`arguments`], the
-//! command line, and [`Error`]. Below them, and knowing none of them, stands what they share: [`aws`] is the services and
-//! their errors, [`secrets`] the list of what rotates, [`follow`] one rotation from its beginning to its end, [`operator`] the function's
-//! steps that operators send, [`operate`] how a command sends one, [`log`] what
-//! the function said, [`settings`] what it is set to, [`schedule`] how often a secret rotates, [`pace`] keeps below quotas, [`login`] tries credentials, `policy` reads who may invoke the function, [`retry`] makes a call again, `shell` is the commands that are printed, [`confirm`](mod@confirm)
-//! asks, [`complete`] completes names, [`heartbeat`] shows that something goes on, [`terminal`] is what is printed
-//! with, and [`table`] how tables fit it.
+//! | modules | what |
+//! |---|---|
+//! | [`arguments`], [`Error`] | the command line, and why a command failed |
+//! | [`status`], [`audit`], [`rotate`], [`compromised`], [`revoke`], [`rollback`], [`doctor`], [`drill`], [`init`] | one command each |
+//! | [`mod@reference`] | `completions` and `man` |
+//! | [`aws`], [`secrets`], [`retry`], [`pace`] | the services and their errors, the list of secrets, retries, quotas |
+//! | [`follow`], [`log`] | one rotation from begin to end, and the function's log |
+//! | [`operator`], [`operate`] | the function's steps for operators, and how a command sends one |
+//! | [`settings`], [`schedule`], `policy`, [`login`] | the function's settings, a secret's schedule, policies, logins |
+//! | [`terminal`], [`table`], [`heartbeat`], [`report`], `shell` | output: lines, tables, signs of life, JSON, commands to copy |
+//! | [`confirm`](mod@confirm), [`complete`] | questions, and completion of names |
+//!
+//! A command's module may use the modules below it in this table, and no other command.
 
 pub mod arguments;
 pub mod audit;
@@ -50,19 +54,19 @@ use arguments::{Arguments, Command};
 use aws::AwsArguments;
 pub use error::Error;
 
-/// Runs the command; its exit code is 0, 2 where something needs attention, or 3 where something could not be found out.
+/// Runs the command. The exit code is 0, 2 if something needs attention, or 3 if something could not be found out.
 ///
 /// # Errors
 ///
-/// It could not do or find out what it was asked to (exit code 1).
+/// The command failed (exit code 1).
 pub async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
     arguments.color.apply();
     let (given, command) = (arguments.aws, arguments.command);
-    // what it has done by then it has to say itself
+    // compromised has its own limit: at its end it must report what it has done
     let limit = given
         .timeout
         .filter(|_| !matches!(command, Command::Compromised(_)));
-    // deep in themselves, the commands are taken off the stack of types here
+    // boxed: the commands' nested futures make a type that is too deep for the compiler
     let work = Box::pin(run_command(&given, command));
     match limit {
         None => work.await,

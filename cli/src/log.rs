@@ -1,4 +1,4 @@
-//! The rotation function's log, in CloudWatch Logs: one JSON line a step, which tells what the service does not.
+//! The rotation function's log in CloudWatch Logs: one JSON line for each step.
 
 use std::{
     collections::HashSet,
@@ -18,10 +18,10 @@ use crate::{
 
 const ACTION: &str = "logs:FilterLogEvents";
 
-/// One line of the function's, as far as it is about a step.
+/// One log line of the function about a step.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Line {
-    /// The service's id of it.
+    /// The service's id of the line.
     #[serde(skip)]
     id: String,
     /// When the service received it.
@@ -34,9 +34,9 @@ pub struct Line {
     pub version: String,
     /// `createSecret` to `finishSecret`, or `revokeSecret`.
     pub step: String,
-    /// What came of it: `created`, …, `failed`.
+    /// The outcome: `created`, …, `failed`.
     pub outcome: String,
-    /// What it took.
+    /// How long the step took.
     pub milliseconds: f64,
     /// The stable name of an error.
     pub error_type: Option<String>,
@@ -54,12 +54,12 @@ impl Line {
         self.outcome == "failed"
     }
 
-    /// What the step took.
+    /// How long the step took.
     pub fn took(&self) -> Duration {
         Duration::try_from_secs_f64(self.milliseconds / 1000.0).unwrap_or_default()
     }
 
-    /// What the function said of its failure.
+    /// The function's message about the failure.
     pub fn message(&self) -> &str {
         self.error.as_deref().unwrap_or("no message")
     }
@@ -83,9 +83,9 @@ impl Log {
         }
     }
 
-    /// The lines since then that a pattern of CloudWatch Logs finds, the oldest first. What is not about a step is left out.
+    /// The lines since then that match a pattern of CloudWatch Logs, the oldest first. Only lines about a step.
     ///
-    /// A log group that is not there has no lines: Lambda makes it with the first invocation.
+    /// A log group that does not exist has no lines: Lambda makes it with the first invocation.
     ///
     /// # Errors
     ///
@@ -130,7 +130,7 @@ impl Log {
     }
 }
 
-/// The last line that says that this version's rotation fails, unless the step has succeeded since.
+/// The last failure of this version's rotation, unless the step has succeeded since.
 pub fn failing<'a>(lines: &'a [Line], version: &str) -> Option<&'a Line> {
     let failed = |line: &&Line| line.version == version && line.failed();
     let place = lines.iter().rposition(|line| failed(&line))?;
@@ -141,7 +141,7 @@ pub fn failing<'a>(lines: &'a [Line], version: &str) -> Option<&'a Line> {
     (!overcome).then_some(line)
 }
 
-/// What a function says of the four steps, asked for once however many rotations are followed.
+/// A function's log lines about the four steps. One request serves all rotations that are followed.
 #[derive(Debug)]
 pub struct Tail {
     log: Log,
@@ -151,21 +151,21 @@ pub struct Tail {
 
 #[derive(Debug, Default)]
 struct Heard {
-    /// How often the log was asked.
+    /// How often the log was read.
     times: u64,
-    /// From when on the lines are known.
+    /// The time from which the lines are known.
     since: Option<SystemTime>,
     lines: Vec<Line>,
     ids: HashSet<String>,
-    /// Why the log did not tell, the last time that it was asked.
+    /// Why the last request to the log failed.
     error: Option<Arc<Error>>,
 }
 
-/// A line may get into the log after a later one.
+/// Lines may reach the log in another order than their times.
 const LATE: Duration = Duration::from_secs(30);
 
 impl Tail {
-    /// The log is asked at this pace.
+    /// The pace at which the log is read.
     pub fn new(log: Log, pace: Arc<Pace>) -> Self {
         Self {
             log,
@@ -181,7 +181,7 @@ impl Tail {
         since: SystemTime,
         seen: u64,
     ) -> (u64, Result<Vec<Line>, Arc<Error>>) {
-        // held while the log is asked: all who follow wait here for one answer
+        // held during the request: all followers wait here for one answer
         let mut heard = self.heard.lock().await;
         let earlier = heard.since.is_none_or(|known| since < known);
         if heard.times == seen || earlier {

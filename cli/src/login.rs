@@ -1,4 +1,4 @@
-//! Logins from where the operator sits, with the function's own rule on what the server's answer means.
+//! Logins from the operator's machine. The function's own code decides what the server's answer means.
 
 use std::{env, path::PathBuf, time::Duration};
 
@@ -20,7 +20,7 @@ const LIMITS: Limits = Limits {
     statement: Duration::from_secs(10),
 };
 
-/// A PEM file of roots to trust for the database: the one that was given, or the one that TLS_CA_FILE names.
+/// A PEM file of roots to trust for the database: the given one, or the one that TLS_CA_FILE names.
 pub(crate) fn ca_file(given: Option<&PathBuf>) -> Option<PathBuf> {
     let named = || env::var_os("TLS_CA_FILE").filter(|file| !file.is_empty());
     given.cloned().or_else(|| named().map(PathBuf::from))
@@ -37,12 +37,12 @@ pub struct Logins {
 }
 
 impl Logins {
-    /// The roots in the PEM file are trusted beside RDS's and the public ones. API keys go to the hosts that the function may
-    /// ask: a secret's own document may name any.
+    /// Trusts the roots in the PEM file, RDS's roots and the public ones. Sends API keys only to the function's ALLOWED_HOSTS:
+    /// a secret's document can name any host.
     ///
     /// # Errors
     ///
-    /// None that is known of: no other setting of the function's is looked at.
+    /// A setting of the function is invalid. No known case: no other setting is read.
     pub fn new(
         ca_file: Option<PathBuf>,
         allowed_hosts: Option<Vec<AllowedHost>>,
@@ -59,12 +59,12 @@ impl Logins {
         })
     }
 
-    /// A PostgreSQL server, which is trusted as this is set up.
+    /// The PostgreSQL engine, with these roots.
     pub(crate) fn postgres(&self) -> Postgres<'_> {
         Postgres::new(&self.roots, &self.kept, &self.settings, LIMITS)
     }
 
-    /// Why a credential cannot be tried from here, if that is known before.
+    /// Why a credential cannot be tried from here, if that is known without a try.
     pub fn obstacle(&self, document: &Document) -> Option<&'static str> {
         let unknown = document.api().is_some() && !self.hosts_are_known;
         unknown.then_some(
@@ -72,11 +72,11 @@ impl Logins {
         )
     }
 
-    /// Whether the server lets this credential in, or the service takes this key. The session ends at once.
+    /// Whether the server accepts this credential, or the service accepts this key. The session ends at once.
     ///
     /// # Errors
     ///
-    /// The server did not say.
+    /// The server gave no clear answer.
     pub async fn accepts(&self, document: &Document) -> Result<bool, EngineError> {
         let engines = Engines {
             postgres: self.postgres(),

@@ -21,12 +21,13 @@ async fn act() -> ExitCode {
     let arguments = match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
         Err(help_or_error) => {
-            // who closed the output does not want to read it
-            let _ = help_or_error.print();
-            // clap would end with 2, which says here that something is overdue
+            // clap's own exit code is 2, which here means that something needs attention
             return if help_or_error.use_stderr() {
+                terminal::tell_mistake(&help_or_error);
                 ExitCode::FAILURE
             } else {
+                // a closed output has no reader
+                let _ = help_or_error.print();
                 ExitCode::SUCCESS
             };
         }
@@ -37,7 +38,7 @@ async fn act() -> ExitCode {
         Err(error) => {
             terminal::tell(&format!("rotatectl: {error}"));
             if let Some(error) = error.json().filter(|_| json) {
-                // stderr has said it
+                // stderr has the message already
                 let _ = terminal::print_json(&error);
             }
             error.exit_code()

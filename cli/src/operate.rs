@@ -1,4 +1,4 @@
-//! How a command sends a step that only operators send: describes the secret, asks, invokes, and prints what was done.
+//! Sends a step that only operators send: describes the secret, asks, invokes the function, prints the outcome.
 
 use std::{io, process::ExitCode, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
     terminal::{print_json, say},
 };
 
-/// Of which secret, and how it is asked and told.
+/// The secret, and how to ask and print.
 #[derive(Debug, Args)]
 pub struct Asked {
     /// The secret's name or ARN.
@@ -31,18 +31,18 @@ pub struct Asked {
     pub json: bool,
 }
 
-/// What a command says of its step.
+/// A command's words for its step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Words {
     /// What is about to happen, before the secret's name.
     pub(crate) about: &'static str,
-    /// Whether it may.
+    /// The question.
     pub(crate) question: &'static str,
-    /// What is waited for.
+    /// What the command waits for.
     pub(crate) waiting: &'static str,
 }
 
-/// Why it was not done, as far as is known.
+/// Why the step failed, or is not known to have succeeded.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A service of AWS.
@@ -51,18 +51,18 @@ pub enum Error {
     /// The secret has no function.
     #[error(transparent)]
     NotSetUp(#[from] follow::Error),
-    /// The function did not do it.
+    /// The function failed.
     #[error(transparent)]
     Step(#[from] operator::Error),
-    /// Nobody said yes.
+    /// Nobody confirmed it.
     #[error(transparent)]
     NotConfirmed(#[from] NotConfirmed),
     /// The result could not be written.
-    #[error("it is done, and the result cannot be written ({0}): check where it goes")]
+    #[error("done, but the result cannot be written ({0}): check where stdout goes")]
     Output(#[from] io::Error),
 }
 
-/// Has the secret's function take the step that `send` sends, and prints what it did: as JSON, or in a line.
+/// Sends the step to the secret's function with `send`, and prints what it did: as JSON, or in a line.
 ///
 /// # Errors
 ///

@@ -24,7 +24,8 @@ pub struct Revoked {
     pub outcome: String,
     /// How many sessions it ended.
     pub sessions_ended: u64,
-    /// For how many seconds a login with the old password that had begun may yet end well: then it is to be revoked again.
+    /// For how many seconds a login that began before the revocation can still succeed with the old password: after that, revoke
+    /// again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub again_in_seconds: Option<u64>,
 }
@@ -40,7 +41,7 @@ impl fmt::Display for Revoked {
             None => Ok(()),
             Some(seconds) => write!(
                 f,
-                "; a login that had begun before may yet end well for {seconds} s: revoke again after that"
+                "; a login that began before can still succeed for {seconds} s: revoke again after that"
             ),
         }
     }
@@ -53,14 +54,14 @@ pub struct RolledBack {
     pub outcome: String,
 }
 
-/// Why nothing was done, as far as is known.
+/// Why the step failed, or is not known to have succeeded.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
     /// A service.
     #[error(transparent)]
     Aws(#[from] aws::Error),
-    /// The function said why.
+    /// The function's own error.
     #[error(
         "{step} failed ({error_type}: {message}); when the cause is gone, run rotatectl {} {secret}", command(*.step)
     )]
@@ -90,7 +91,7 @@ impl Operator {
         let limits = configuration.timeout_config().cloned();
         let limits = limits.map_or_else(TimeoutConfig::builder, |limits| limits.into_builder());
         let configuration = aws_sdk_lambda::config::Builder::from(configuration)
-            // the answer comes when the function has ended, and not before
+            // the answer comes only when the function has ended
             .timeout_config(limits.read_timeout(LONGEST).build())
             // a second invocation would wait for the first one's locks
             .retry_config(RetryConfig::disabled())
@@ -98,7 +99,7 @@ impl Operator {
         Self(Client::from_conf(configuration))
     }
 
-    /// Has the function end what came before AWSCURRENT.
+    /// Invokes the function to revoke the credential before AWSCURRENT.
     ///
     /// # Errors
     ///
@@ -112,7 +113,7 @@ impl Operator {
         })
     }
 
-    /// Has the function make AWSPREVIOUS current again.
+    /// Invokes the function to make AWSPREVIOUS current again.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Keeps below a quota of requests a second, with room for whoever else uses it.
+//! Keeps below a quota of requests per second, with room for other users of the quota.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval},
 };
 
-/// Requests under way at once: each waits for the network most of its time.
+/// Concurrent requests: each spends most of its time in the network.
 pub const AT_ONCE: usize = 10;
 
 /// Hands out turns at a steady rate.
@@ -15,26 +15,26 @@ pub const AT_ONCE: usize = 10;
 pub struct Pace(Mutex<Interval>);
 
 impl Pace {
-    /// For Secrets Manager's quota of 50 requests a second (RotateSecret; ListSecretVersionIds): 40.
+    /// For RotateSecret and ListSecretVersionIds: 40 requests per second. Secrets Manager's quota is 50.
     ///
-    /// The first turn is at once.
+    /// The first turn comes at once.
     pub fn of_secrets_manager() -> Self {
         Self::every(Duration::from_millis(25))
     }
 
-    /// For FilterLogEvents, of which CloudWatch Logs takes 10 a second and in some regions 5: 4.
+    /// For FilterLogEvents: 4 requests per second. CloudWatch Logs allows 10, and 5 in some regions.
     pub fn of_logs() -> Self {
         Self::every(Duration::from_millis(250))
     }
 
     fn every(pause: Duration) -> Self {
         let mut turns = interval(pause);
-        // a turn that nobody took is lost: two in its stead would be a burst
+        // a missed turn is lost: two turns at once would be a burst
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self(Mutex::new(turns))
     }
 
-    /// Waits for one's turn.
+    /// Waits for the next turn.
     pub async fn turn(&self) {
         self.0.lock().await.tick().await;
     }

@@ -1,4 +1,4 @@
-//! How policies are read, and whether a function's lets Secrets Manager invoke it for a secret.
+//! Reads policies, and judges whether a function's policy lets Secrets Manager invoke it for a secret.
 
 use aws_sdk_lambda::Client;
 use serde_json::Value;
@@ -12,38 +12,38 @@ use crate::{
 const SERVICE: &str = "secretsmanager.amazonaws.com";
 const ACTION: &str = "lambda:InvokeFunction";
 
-/// What a policy comes to.
+/// What a policy allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admits {
     /// Yes, for secrets of this account or this secret only.
     Conditionally,
-    /// Yes, on behalf of whichever account.
+    /// Yes, on behalf of any account.
     Anybody,
-    /// A statement may, under a condition that is not one of those read here.
+    /// Perhaps: a statement has a condition that this code does not read.
     Perhaps,
-    /// Nothing in it does.
+    /// No statement allows it.
     Nobody,
 }
 
-/// A function's policy, as it stands.
+/// A function's policy; null if it has none.
 ///
 /// # Errors
 ///
-/// It cannot be read. That there is none is no error.
+/// It cannot be read.
 pub(crate) async fn of(client: &Client, function: &str) -> Result<Value, aws::Error> {
     match client.get_policy().function_name(function).send().await {
         Ok(answer) => {
             Ok(serde_json::from_str(answer.policy().unwrap_or_default()).unwrap_or_default())
         }
         Err(error) => match explain("lambda:GetPolicy", error) {
-            // it has none
+            // no policy
             aws::Error::Absent { .. } => Ok(Value::Null),
             error => Err(error),
         },
     }
 }
 
-/// The command that lets Secrets Manager of an account invoke a function.
+/// The command that allows Secrets Manager of one account to invoke a function.
 pub(crate) fn allow(shell: &Shell, function: &str, account: &str) -> Command {
     let id = ["--statement-id", "rotation-by-secrets-manager"];
     let whom = ["--principal", SERVICE, "--source-account", account];
@@ -75,7 +75,7 @@ fn is_for_the_service(principal: &Value) -> bool {
     *principal == "*" || several(&principal["Service"]).any(|service| service == SERVICE)
 }
 
-/// All conditions of a statement have to hold; of one condition's values, one.
+/// Every condition of a statement must match; a condition matches if one of its values does.
 fn conditions(condition: &Value, secret_arn: &str) -> Admits {
     let account = secret_arn.split(':').nth(4).unwrap_or_default();
     let mut admits = Admits::Anybody;
@@ -101,7 +101,7 @@ fn conditions(condition: &Value, secret_arn: &str) -> Admits {
     admits
 }
 
-/// IAM writes one of something without a list.
+/// IAM writes a single item without a list.
 pub(crate) fn several(value: &Value) -> impl Iterator<Item = &Value> {
     let list = value
         .as_array()
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_on_account_or_secret_has_to_be_about_this_one() {
+    fn a_condition_on_account_or_secret_must_name_this_account_or_secret() {
         let like = |arn| json!({ "ArnLike": { "aws:SourceArn": arn } });
         for (condition, expected) in [
             (json!(null), Admits::Anybody),

@@ -1,4 +1,4 @@
-//! `rotatectl completions` and `rotatectl man`: what the command line itself is the source of.
+//! `rotatectl completions` and `rotatectl man`: both come from the command line's definition.
 
 use std::{
     fs,
@@ -13,19 +13,19 @@ use clap_mangen::Man;
 
 use crate::terminal;
 
-/// The variable by which a shell asks for completions.
+/// The variable with which a shell requests completions.
 pub const COMPLETE: &str = "ROTATECTL_COMPLETE";
 
 /// What each exit code means.
 pub const EXIT_STATUS: [(u8, &str); 5] = [
     (0, "All is well."),
     (1, "It could not be done. stderr says why, and what to do."),
-    (2, "Something needs attention, or was found to be wrong."),
+    (2, "Something needs attention or is wrong."),
     (3, "Something could not be found out from here."),
     (130, "It was interrupted with Ctrl-C."),
 ];
 
-/// The variables that count. What an option says comes before its variable.
+/// The variables that the commands read. An option overrides its variable.
 const ENVIRONMENT: [(&str, &str); 10] = [
     (
         "AWS_PROFILE",
@@ -33,11 +33,11 @@ const ENVIRONMENT: [(&str, &str); 10] = [
     ),
     (
         "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN",
-        "Keys. They come before AWS_PROFILE, and after --profile.",
+        "Keys. They override AWS_PROFILE; --profile overrides them.",
     ),
     (
         "AWS_REGION, AWS_DEFAULT_REGION",
-        "The region, if neither --region nor a full ARN says it.",
+        "The region, if neither --region nor a full ARN gives it.",
     ),
     ("AWS_ENDPOINT_URL", "Another endpoint, as --endpoint-url."),
     (
@@ -54,19 +54,22 @@ const ENVIRONMENT: [(&str, &str); 10] = [
     ),
     (
         "NO_COLOR",
-        "If set, there are no colours, as with --color never.",
+        "If set, the output has no colours, as with --color never.",
     ),
     (
         "CLICOLOR_FORCE",
-        "If set, there are colours also where no terminal is, as with --color always.",
+        "If set, the output has colours also without a terminal, as with --color always.",
     ),
-    ("COLUMNS", "The width of help that goes to no terminal."),
+    (
+        "COLUMNS",
+        "The width of help that does not go to a terminal.",
+    ),
 ];
 
-/// Print what a shell needs to complete commands, options and the names of secrets.
+/// Print the script with which a shell completes commands, options and names of secrets.
 ///
-/// The names come from secretsmanager:ListSecrets while you type, for the --profile and --region of the line. Where it does not answer
-/// within two seconds, there are none. Load the script anew after an upgrade: a line in the shell's start file does.
+/// The names come from secretsmanager:ListSecrets when you press Tab, for the --profile and --region of the line. Without an answer
+/// within 2 s no name is offered. Load the script again after an upgrade: a line in the shell's start file does that.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   echo 'source <(rotatectl completions bash)' >> ~/.bashrc
@@ -83,12 +86,12 @@ pub struct CompletionsArguments {
   rotatectl man | man -l -
   rotatectl man --output-dir /usr/local/share/man/man1")]
 pub struct ManArguments {
-    /// Write rotatectl.1, rotatectl-status.1, … there.
+    /// Write rotatectl.1, rotatectl-status.1, … into this folder.
     #[arg(long, value_name = "FOLDER")]
     pub output_dir: Option<PathBuf>,
 }
 
-/// Prints the script that has this shell ask `rotatectl` for completions.
+/// Prints the script with which this shell asks `rotatectl` for completions.
 ///
 /// # Errors
 ///
@@ -115,7 +118,7 @@ pub fn man(mut command: Command, arguments: &ManArguments) -> io::Result<ExitCod
     write_pages(&command, folder).map_err(|error| match error.kind() {
         ErrorKind::NotFound => io::Error::new(
             ErrorKind::NotFound,
-            format!("{} is not there, make it first", folder.display()),
+            format!("{} does not exist: make it first", folder.display()),
         ),
         _ => error,
     })?;
@@ -130,7 +133,7 @@ fn write_pages(command: &Command, folder: &Path) -> io::Result<()> {
     fs::write(folder.join(name), page(command.clone())?)
 }
 
-/// A page, with the sections that are the same on all of them.
+/// A page, with the sections that all pages share.
 fn page(command: Command) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     Man::new(command).render(&mut page)?;
@@ -150,7 +153,7 @@ fn page(command: Command) -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// An entry of a list, in roff. No text here begins with a dot or holds a backslash.
+/// An entry of a list in roff. No text here begins with a dot or contains a backslash, so nothing is escaped.
 fn item(name: &str, text: &str) -> String {
     format!(".TP\n\\fB{name}\\fR\n{text}\n")
 }

@@ -1,4 +1,4 @@
-//! How a command ends that lists secrets: a table, or JSON.
+//! The result of a command that lists secrets: a table, or JSON.
 
 use std::io;
 
@@ -13,7 +13,7 @@ pub enum Error {
     #[error(transparent)]
     Aws(#[from] aws::Error),
     /// The result could not be written.
-    #[error("the result cannot be written ({0}): check where it goes")]
+    #[error("the result cannot be written ({0}): check where stdout goes")]
     Output(#[from] io::Error),
 }
 

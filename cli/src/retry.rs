@@ -1,4 +1,4 @@
-//! One failed call is no reason to stop half-way.
+//! Retries: one failed call is no reason to stop half-way.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use backon::{ExponentialBuilder, Retryable};
 
 use crate::aws::Error;
 
-/// Makes the call again while it fails for a reason that passes, such as throttling, for as long as `limit`.
+/// Repeats the call while its error is temporary, such as throttling, until `limit` has passed.
 ///
 /// # Errors
 ///
-/// The call's, when the time is over or when asking again cannot help.
+/// The last call's error: the time is over, or a retry cannot help.
 pub async fn persist<T, Answer: Future<Output = Result<T, Error>>>(
     limit: Duration,
     call: impl FnMut() -> Answer,
@@ -18,7 +18,7 @@ pub async fn persist<T, Answer: Future<Output = Result<T, Error>>>(
     persist_if(Error::is_transient, limit, call).await
 }
 
-/// The same while it fails for one of these reasons.
+/// The same, where `passes` decides which errors are temporary.
 ///
 /// # Errors
 ///
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_is_throttled_is_made_again_until_it_succeeds_or_the_time_is_over() {
+    async fn a_throttled_call_is_repeated_until_it_succeeds_or_the_time_is_over() {
         let calls = Cell::new(0);
         let third = || async {
             calls.set(calls.get() + 1);
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_asking_again_cannot_help_is_said_at_once() {
+    async fn an_error_that_a_retry_cannot_help_is_returned_at_once() {
         let calls = Cell::new(0);
         let denied = || async {
             calls.set(calls.get() + 1);

@@ -1,4 +1,4 @@
-//! `rotatectl revoke`: ends what came before AWSCURRENT now, and not when its overlap window is over.
+//! `rotatectl revoke`: ends the credential before AWSCURRENT now, before its overlap window is over.
 
 use std::process::ExitCode;
 
@@ -10,18 +10,18 @@ use crate::{
     operator::{Operator, Revoked},
 };
 
-/// End what came before AWSCURRENT: its password or key, and all sessions that it opened.
+/// End the credential before AWSCURRENT: its password or key, and all its sessions.
 ///
-/// AWSCURRENT logs in first, and is not touched. It is what rotatectl compromised does after each rotation; alone it ends an
-/// overlap window early.
+/// The function first checks that AWSCURRENT logs in, and does not change it. rotatectl compromised does this after each rotation.
+/// On its own, the command ends an overlap window early.
 ///
 /// It needs secretsmanager:DescribeSecret and lambda:InvokeFunction on the function.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  rotatectl revoke orders/db                        asks before it does anything
+  rotatectl revoke orders/db                        asks first
   rotatectl revoke orders/db --yes --json")]
 pub struct RevokeArguments {
-    /// Of which secret.
+    /// The secret, and how to ask and print.
     #[command(flatten)]
     pub asked: Asked,
 }
@@ -33,9 +33,9 @@ pub struct RevokeArguments {
 /// The secret has no function, or the function failed.
 pub async fn run(configuration: &SdkConfig, arguments: RevokeArguments) -> Result<ExitCode, Error> {
     let words = Words {
-        about: "revoking what came before AWSCURRENT of",
+        about: "revoking the credential before AWSCURRENT of",
         question: "End its credential and all its sessions now?",
-        waiting: "the function ends what came before AWSCURRENT",
+        waiting: "the function ends the credential before AWSCURRENT",
     };
     let send = async |operator: Operator, secret: &str, function: &str| {
         operator.revoke(secret, function).await

@@ -10,19 +10,19 @@ use crate::{
     operator::{Operator, RolledBack},
 };
 
-/// Take the last rotation back: AWSPREVIOUS is current again, and logs in without an end.
+/// Undo the last rotation: AWSPREVIOUS is current again, and its password has no end.
 ///
-/// AWSPREVIOUS logs in first, so it works within the overlap window, and not after a revocation. What was current ends when its
-/// own window is over. Only where two users take turns: a single user's old password is gone. Run once more it takes itself
-/// back.
+/// The function first checks that AWSPREVIOUS logs in. So this works within the overlap window, and not after a revocation. The
+/// credential that was current ends when its own window is over. It needs alternating users: a single user's old password is gone.
+/// A second run undoes the first.
 ///
 /// It needs secretsmanager:DescribeSecret and lambda:InvokeFunction on the function.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  rotatectl rollback orders/db                      asks before it does anything
+  rotatectl rollback orders/db                      asks first
   rotatectl rollback orders/db --yes --json")]
 pub struct RollbackArguments {
-    /// Of which secret.
+    /// The secret, and how to ask and print.
     #[command(flatten)]
     pub asked: Asked,
 }

@@ -4,17 +4,17 @@ use std::time::{Duration, SystemTime};
 
 use croner::parser::{CronParser, Seconds, Year};
 
-/// How often a secret is to rotate.
+/// How often a secret must rotate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interval {
     /// As people read it: `30d`, `4h`, `cron(0 8 1 * ? *)`.
     pub text: String,
-    /// Unknown for a cron expression: the service alone says when that is due.
+    /// None for a cron expression: only the service says when that is due.
     pub length: Option<Duration>,
 }
 
 impl Interval {
-    /// Of the service's `ScheduleExpression` and `AutomaticallyAfterDays`.
+    /// From the service's `ScheduleExpression` and `AutomaticallyAfterDays`.
     pub fn read(expression: Option<&str>, days: Option<i64>) -> Option<Self> {
         let of = |number: u64, unit: &str| {
             let hours = if unit == "d" { 24 } else { 1 };
@@ -45,13 +45,12 @@ impl Interval {
     }
 }
 
-/// What stands between a schedule's date and the end of the day on which the service keeps it.
+/// The service rotates by the end of the day that the schedule names.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// When a secret is due at the latest.
 ///
-/// The service's own date counts. After a failed rotation it may have moved on to the next one, so the age counts too: it
-/// keeps a schedule's date by the end of the day.
+/// The service's own date counts. After a failed rotation that date may be the one of the next rotation, so the age counts too.
 pub fn due(
     next: Option<SystemTime>,
     current_since: Option<SystemTime>,
@@ -64,11 +63,11 @@ pub fn due(
     }
 }
 
-/// An expression that Secrets Manager may take: what its user guide's page on schedules excludes is refused before it is asked.
+/// Refuses an expression that Secrets Manager's user guide excludes, before the service is called.
 ///
 /// # Errors
 ///
-/// What it has to be.
+/// What the expression must be.
 pub fn expression(text: &str) -> Result<String, &'static str> {
     let inside = |kind: &str| text.strip_prefix(kind)?.strip_suffix(')');
     let is_one = match (inside("rate("), inside("cron(")) {
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_due_when_the_service_says_so_or_when_its_age_says_that_one_was_passed_over() {
+    fn a_secret_is_due_on_the_services_date_or_when_its_age_shows_that_a_rotation_was_missed() {
         let month = Some(DAY * 30);
         assert_eq!(due(Some(day(30)), Some(day(0)), month), Some(day(30)));
         assert_eq!(due(Some(day(60)), Some(day(0)), month), Some(day(31)));
@@ -130,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expression_that_the_service_documents_is_taken_and_what_it_excludes_is_not() {
+    fn a_documented_expression_is_accepted_and_an_excluded_one_is_refused() {
         for text in [
             "rate(4 hours)",
             "rate(1 day)",
@@ -175,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_is_read_from_a_rate_or_from_days_and_a_cron_expression_stands_as_it_is() {
+    fn an_interval_is_read_from_a_rate_or_from_days_and_a_cron_expression_is_shown_as_it_is() {
         let read = |expression, days| {
             let interval: Interval = Interval::read(expression, days).unwrap();
             (

@@ -1,4 +1,4 @@
-//! Secrets by their names: what ListSecrets and DescribeSecret tell of them.
+//! Secrets by their names: what ListSecrets and DescribeSecret return.
 
 use std::{
     collections::HashMap,
@@ -23,12 +23,12 @@ use crate::aws::{Error, Place, explain};
 
 /// The new version, while its rotation is under way.
 pub const PENDING: &str = "AWSPENDING";
-/// The version in force.
+/// The current version.
 pub const CURRENT: &str = "AWSCURRENT";
-/// The one before it.
+/// The version before the current one.
 pub const PREVIOUS: &str = "AWSPREVIOUS";
 
-/// A tag that a secret has to have, `environment=production`.
+/// A tag that a secret must have, `environment=production`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag {
     key: String,
@@ -49,7 +49,7 @@ impl FromStr for Tag {
     }
 }
 
-/// Secrets that were named: a name, an ARN, or a pattern with * and ?.
+/// Secrets on the command line: a name, an ARN, or a pattern with * and ?.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named(String);
 
@@ -75,7 +75,7 @@ impl Named {
     }
 }
 
-/// Whether a secret is one of those that were named, or none was.
+/// Whether a secret matches one of the names. With no names, every secret matches.
 pub fn is_named(named: &[Named], secret: &SecretListEntry) -> bool {
     named.is_empty() || named.iter().any(|name| name.is(secret))
 }
@@ -85,10 +85,10 @@ pub fn rotates(secret: &SecretListEntry) -> bool {
     secret.rotation_lambda_arn.is_some()
 }
 
-/// What `keep` makes of every secret that has all the tags.
+/// Calls `keep` for every secret that has all the tags, and collects what it returns.
 ///
-/// The pages come one after the other: each is asked for with a token of the one before. Of ten thousand secrets none is held longer than
-/// its page, unless it is kept.
+/// The pages come one after the other: each request needs the token of the page before. Only what `keep` returns stays in memory,
+/// so ten thousand secrets need little.
 ///
 /// # Errors
 ///
@@ -114,11 +114,11 @@ pub async fn every<T>(
     Ok(kept)
 }
 
-/// Whether each that was named is among those that were listed.
+/// Checks that each name matches a listed secret.
 ///
 /// # Errors
 ///
-/// One is not.
+/// A name matches none.
 pub fn check_named(
     client: &Client,
     named: &[Named],
@@ -134,11 +134,11 @@ pub fn check_named(
     }
 }
 
-/// What DescribeSecret tells of a secret. One that is not there is named, beside the name that may have been meant.
+/// What DescribeSecret returns for a secret. The error for an absent one suggests a similar name.
 ///
 /// # Errors
 ///
-/// It does not.
+/// The call failed.
 pub async fn describe(client: &Client, secret: &str) -> Result<DescribeSecretOutput, Error> {
     let described = client.describe_secret().secret_id(secret).send().await;
     match described.map_err(|error| explain("secretsmanager:DescribeSecret", error)) {
@@ -166,7 +166,7 @@ fn unknown(client: &Client, secret: &str, listed: &[SecretListEntry]) -> Error {
     }
 }
 
-/// The name that is most like the one that was typed, if one is much like it: clap's measure and its bound.
+/// The name that is most similar to the typed one, by clap's measure and above its bound.
 fn meant<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     let like = names.map(|name| (strsim::jaro(typed, name), name));
     let like = like.filter(|(likeness, _)| *likeness > 0.7);
@@ -174,7 +174,7 @@ fn meant<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<String
     best.map(|(_, name)| name.to_owned())
 }
 
-/// The service compares keys and values apart from each other, and by their beginnings: it narrows the list, [`has`] decides.
+/// The service matches keys and values separately and by prefix: it shortens the list, and [`has`] decides.
 fn filters(tags: &[Tag]) -> Option<Vec<Filter>> {
     let filter =
         |key, values: Vec<String>| Filter::builder().key(key).set_values(Some(values)).build();
@@ -197,17 +197,17 @@ fn has(secret: &SecretListEntry, tag: &Tag) -> bool {
         .any(|own| own.key() == Some(&tag.key) && own.value().unwrap_or_default() == tag.value)
 }
 
-/// What is kept of a secret's document where nothing secret is needed of it.
+/// The parts of a secret's document that are not secret.
 #[derive(Debug)]
 pub struct Outline {
     /// How it rotates.
     pub strategy: Strategy,
-    /// How long the old one of two users logs in after a rotation, if that is bounded.
+    /// How long the old one of two users logs in after a rotation; none if it has no end.
     pub overlap: Option<Duration>,
 }
 
 impl Outline {
-    /// None for what is no JSON object.
+    /// None if the value is not a JSON object.
     pub fn read(document: &SecretString) -> Option<Self> {
         let fields = Fields::read(document).ok()?;
         let strategy = fields.strategy.unwrap_or(Strategy::SingleUser);
@@ -220,14 +220,14 @@ impl Outline {
     }
 }
 
-/// Until when the old one of two users logs in; none if that is over. Its bound counts from the promotion, with which the rotation
-/// ends.
+/// Until when the old one of two users logs in; none if that time is over. The window starts at the promotion, which ends the
+/// rotation.
 pub fn overlap_until(window: Duration, rotated: SystemTime, now: SystemTime) -> Option<SystemTime> {
     let until = rotated.checked_add(window);
     until.filter(|until| *until > now)
 }
 
-/// A value, in whichever of the two fields it stands.
+/// A secret's value, from SecretString or SecretBinary.
 pub fn text(string: Option<String>, binary: Option<Blob>) -> Option<SecretString> {
     let bytes = binary.map(Blob::into_inner);
     let string = string.or_else(|| String::from_utf8(bytes?).ok());
@@ -242,12 +242,12 @@ pub fn labelled<'a>(labels: &'a HashMap<String, Vec<String>>, label: &str) -> Op
         .map(|(version, _)| version.as_str())
 }
 
-/// The version that a rotation under way will make current: AWSPENDING may stay on AWSCURRENT when all is done.
+/// The version that a rotation under way will make current. After a rotation, AWSPENDING may stay on AWSCURRENT's version.
 pub fn in_flight(labels: &HashMap<String, Vec<String>>) -> Option<&str> {
     labelled(labels, PENDING).filter(|pending| Some(*pending) != labelled(labels, CURRENT))
 }
 
-/// The service's moments as the standard library's.
+/// The service's time as the standard library's.
 pub fn time(moment: Option<&DateTime>) -> Option<SystemTime> {
     SystemTime::try_from(*moment?).ok()
 }
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn of_the_names_that_there_are_the_most_similar_one_may_have_been_meant() {
+    fn the_most_similar_of_the_existing_names_is_suggested() {
         let names = ["demo/orders/single", "demo/stock/alternating", "rds/admin"];
         let meant = |typed| meant(typed, names.into_iter());
         assert_eq!(meant("demo/order/single").as_deref(), Some(names[0]));

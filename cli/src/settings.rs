@@ -1,4 +1,4 @@
-//! The function's settings, as its configuration tells them: what it may ask, the operator's machine may ask for it.
+//! The function's settings, from its configuration.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use aws_sdk_lambda::{
 use secret_rotation::settings::{Settings, SettingsError};
 use tokio::time::timeout;
 
-/// After a leak nobody waits longer for what is only needed for the proof.
+/// After a leak the command does not wait longer for settings that only the proof needs.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Reads them by the function's own rules.
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub fn of(configuration: &GetFunctionConfigurationOutput) -> Result<Settings, SettingsError> {
     let environment = configuration.environment();
     let variables = environment.and_then(|environment| environment.variables());
-    // the bundle is a file of the function's, not of this machine's
+    // the bundle is a file in the function, not on this machine
     let variable = |name: &str| {
         variables?
             .get(name)

@@ -1,4 +1,4 @@
-//! Commands as they are printed, to be run as they stand: quoted, and for the same region, profile and endpoint.
+//! Commands to copy from the output and run: quoted, and for the same region, profile and endpoint.
 
 use std::path::Path;
 
@@ -12,12 +12,12 @@ use crate::{aws::AwsArguments, terminal::printable};
 pub(crate) enum Command {
     /// In a shell.
     Shell(String),
-    /// In psql, as a superuser or whoever else may.
+    /// In psql, as a superuser or a role with the same right.
     Psql(String),
 }
 
 impl Command {
-    /// As it is shown, behind the prompt of the program that it is for.
+    /// As it is shown: with the prompt of its program.
     pub(crate) fn line(&self) -> String {
         let (prompt, command) = match self {
             Self::Shell(command) => ("$", command),
@@ -40,7 +40,7 @@ pub(crate) struct Shell {
     /// As it was named.
     secret: String,
     ca_file: Option<String>,
-    /// What is added to each command.
+    /// The options that every command gets.
     options: Vec<String>,
 }
 
@@ -94,7 +94,7 @@ impl Shell {
     fn command(&self, program: &str, words: &[&str]) -> Command {
         let options = self.options.iter().map(String::as_str);
         let words = [program].into_iter().chain(words.iter().copied());
-        // what cannot be quoted is a NUL, and no name that comes here can hold one
+        // only a NUL cannot be quoted, and no name here can contain one
         Command::Shell(shlex::try_join(words.chain(options)).unwrap_or_default())
     }
 }
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_that_a_shell_would_read_otherwise_is_quoted_and_the_options_given_come_along() {
+    fn a_word_with_special_characters_is_quoted_and_the_given_options_are_repeated() {
         let shell = Shell::new(
             "secret",
             None,

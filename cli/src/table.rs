@@ -1,16 +1,16 @@
-//! Tables without lines that fit a terminal.
+//! Tables that fit the terminal.
 //!
-//! No name is broken. Where the terminal is too narrow, columns are left out in a stated order, and long cells end with an ellipsis.
+//! No name is broken. In a narrow terminal, columns disappear in a stated order, and long cells end with an ellipsis.
 
 use comfy_table::{Cell, Color, ColumnConstraint, Table, presets::NOTHING};
 use console::{measure_text_width, truncate_str};
 
 /// Between two columns.
 const GAP: usize = 2;
-/// A cell is not cut to less than this.
+/// The least width to which a cell is cut.
 const LEAST: usize = 16;
 
-/// What becomes of a column where the terminal is too narrow.
+/// What happens to a column if the terminal is too narrow.
 #[derive(Clone, Copy, Debug)]
 pub enum Narrow {
     /// It stays as it is.
@@ -21,7 +21,7 @@ pub enum Narrow {
     Cut,
 }
 
-/// The table as text, for a terminal of this width; whole where there is none.
+/// The table as text for a terminal of this width; complete without a terminal.
 pub fn fitted(
     columns: &[(&str, Narrow)],
     mut rows: Vec<Vec<Cell>>,
@@ -50,7 +50,7 @@ pub fn fitted(
         .load_style(NOTHING)
         .set_header(columns.iter().map(|(name, _)| *name))
         .add_rows(rows)
-        // console alone decides what the terminal is, or its parts would disagree
+        // one crate decides about colours: console
         .force_no_tty();
     if console::colors_enabled() {
         table.enforce_styling();
@@ -64,7 +64,7 @@ pub fn fitted(
     table.trim_fmt()
 }
 
-/// How wide each column is; none for one that is left out.
+/// The width of each column; none for a column that disappears.
 fn fit(columns: &[(Narrow, usize)], width: usize) -> Vec<Option<usize>> {
     let least = |(narrow, widest): &(Narrow, usize)| match narrow {
         Narrow::Cut => LEAST.min(*widest),
@@ -90,7 +90,7 @@ fn fit(columns: &[(Narrow, usize)], width: usize) -> Vec<Option<usize>> {
         let Some((_, next)) = next.min() else { break };
         fit[next] = None;
     }
-    // what is left over goes to the cells that would be cut, from the left
+    // the remaining width goes to the cut cells, from the left
     let mut left = width.saturating_sub(needed(&fit));
     for (room, (_, widest)) in fit.iter_mut().zip(columns) {
         if let Some(room) = room {
@@ -102,12 +102,12 @@ fn fit(columns: &[(Narrow, usize)], width: usize) -> Vec<Option<usize>> {
     fit
 }
 
-/// Something that needs attention: red where colours are seen.
+/// Something that needs attention: red.
 pub fn alarming(text: impl ToString) -> Cell {
     Cell::new(text).fg(Color::Red)
 }
 
-/// Something to keep an eye on: yellow where colours are seen.
+/// Something to watch: yellow.
 pub fn noteworthy(text: impl ToString) -> Cell {
     Cell::new(text).fg(Color::Yellow)
 }
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_fits_is_shown_whole_and_without_a_terminal_it_always_is() {
+    fn a_table_that_fits_or_does_not_go_to_a_terminal_is_complete() {
         let whole =
             "SECRET     AGE  EVERY  WHY\norders/db  40d  30d    the server rejects the password";
         assert_eq!(at(54), whole);
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn long_cells_are_cut_first_then_columns_go_in_their_order_and_the_name_stays() {
+    fn long_cells_are_cut_first_then_columns_disappear_in_order_and_the_name_stays() {
         assert_eq!(
             at(45),
             "SECRET     AGE  EVERY  WHY\norders/db  40d  30d    the server rejects th…"

@@ -1,7 +1,6 @@
-//! What commands print with: lines that fit, JSON, times as people read them.
+//! Output: lines that fit the terminal, JSON, times for people.
 //!
-//! A result goes to stdout. What only accompanies it (progress, questions) goes to stderr, so that a pipe gets the result
-//! and nothing else.
+//! A result goes to stdout. Progress and questions go to stderr, so that a pipe gets only the result.
 
 use std::{
     env,
@@ -15,12 +14,12 @@ use serde::{Serialize, Serializer};
 use textwrap::{Options, WordSeparator, WordSplitter};
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-/// A line that does not fit goes on so far from the margin.
+/// The indent of the second and further lines of a wrapped text, in columns.
 const HANG: usize = 2;
 
-/// Stands where there is nothing to tell.
+/// Shown for "none".
 pub const NOTHING_TO_TELL: &str = "–";
-/// Stands where it is not known whether there is something to tell.
+/// Shown for "unknown".
 pub const NOT_KNOWN: &str = "?";
 
 /// When there are colours.
@@ -29,14 +28,14 @@ pub enum Colors {
     /// In a terminal, unless NO_COLOR is set.
     #[default]
     Auto,
-    /// Also where no terminal is, and where NO_COLOR is set.
+    /// Also without a terminal, and with NO_COLOR set.
     Always,
     /// Never.
     Never,
 }
 
 impl Colors {
-    /// Has all that is printed keep to it.
+    /// Applies the choice to all output.
     pub fn apply(self) {
         let colours = match self {
             Self::Auto => return,
@@ -48,7 +47,7 @@ impl Colors {
     }
 }
 
-/// Writes a line to stdout, of whatever it is made: names and texts that come from elsewhere are shown as [`printable`] has them.
+/// Writes a line to stdout, made [`printable`]: it may contain names and texts from outside.
 ///
 /// # Errors
 ///
@@ -57,11 +56,11 @@ pub fn say(line: &str) -> io::Result<()> {
     print(&hanging(&printable(line), HANG, width()))
 }
 
-/// Writes a result to stdout as it is, and a newline behind it.
+/// Writes a result to stdout unchanged, with a newline.
 ///
 /// # Errors
 ///
-/// stdout cannot be written to. That somebody closed it, as `head` does, is none.
+/// stdout cannot be written. A closed pipe (`head`) is no error.
 pub fn print(text: &str) -> io::Result<()> {
     match writeln!(io::stdout(), "{text}") {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -78,7 +77,7 @@ pub fn print_json(result: &impl Serialize) -> io::Result<()> {
     print(&json(result)?)
 }
 
-/// A result as JSON, which means the same where a terminal shows it: what [`printable`] takes out stands there escaped.
+/// A result as JSON. Characters that [`printable`] would replace are escaped, so the meaning stays the same.
 ///
 /// # Errors
 ///
@@ -87,7 +86,7 @@ pub fn json(result: &impl Serialize) -> io::Result<String> {
     let json = serde_json::to_string_pretty(result).map_err(io::Error::other)?;
     let mut shown = String::with_capacity(json.len());
     for c in json.chars() {
-        // outside of texts JSON has no such character but the line's end
+        // outside strings, the only such character in JSON is the newline
         if c == '\n' || !is_hidden(c) {
             shown.push(c);
             continue;
@@ -99,26 +98,41 @@ pub fn json(result: &impl Serialize) -> io::Result<String> {
     Ok(shown)
 }
 
-/// Writes a line to stderr, which a person reads and a pipe does not; as [`printable`] has it.
+/// Writes a line to stderr, for a person, made [`printable`].
 pub fn tell(line: &str) {
-    // who closed stderr does not want to be told
+    // a closed stderr has no reader
     let line = hanging(&printable(line), HANG, width_of(&Term::stderr()));
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// The same for what is no sentence: a line of JSON stays one line.
+/// The same without wrapping: a line of JSON stays one line.
 pub fn tell_whole(line: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(line));
 }
 
-/// Names and texts come from elsewhere: what a terminal would obey instead of showing it, and what it would not show, is marked.
+/// Writes an error in the command line to stderr. clap wraps its help to the terminal's width, but not its errors.
+pub fn tell_mistake(mistake: &clap::Error) {
+    let mistake = mistake.render();
+    let text = match console::colors_enabled_stderr() {
+        true => mistake.ansi().to_string(),
+        false => mistake.to_string(),
+    };
+    let width = width_of(&Term::stderr());
+    let lines: Vec<String> = text
+        .split('\n')
+        .map(|line| hanging(line, HANG, width))
+        .collect();
+    let _ = write!(io::stderr(), "{}", lines.join("\n"));
+}
+
+/// Replaces each character that a terminal would obey or not show: names and texts come from outside.
 pub fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if is_hidden(c) { '\u{fffd}' } else { c })
         .collect()
 }
 
-/// Controls, marks of a text's direction, separators of lines, and what Unicode has shown as nothing (`Default_Ignorable`).
+/// Controls, marks of text direction, line separators, and invisible characters (Unicode's `Default_Ignorable`).
 fn is_hidden(c: char) -> bool {
     let by_category = matches!(
         c.general_category(),
@@ -129,7 +143,7 @@ fn is_hidden(c: char) -> bool {
             | GeneralCategory::PrivateUse
             | GeneralCategory::Unassigned
     );
-    // letters and marks that are ignorable: joiners, fillers, selectors of variants; and Braille's blank
+    // letters and marks that are invisible: joiners, fillers, variation selectors; and the Braille blank
     by_category
         || matches!(
             c,
@@ -145,7 +159,7 @@ fn is_hidden(c: char) -> bool {
         )
 }
 
-/// How wide the terminal is that stdout goes to; none where it goes elsewhere.
+/// The width of the terminal on stdout; none if stdout is not a terminal.
 pub fn width() -> Option<usize> {
     width_of(&Term::stdout())
 }
@@ -154,13 +168,13 @@ fn width_of(term: &Term) -> Option<usize> {
     term.size_checked().map(|(_, width)| width.into())
 }
 
-/// For help: the terminal's width, or what the variable COLUMNS says, or 100.
+/// The width for help: the terminal's, or the variable COLUMNS, or 100.
 pub fn help_width() -> usize {
     let variable = || env::var("COLUMNS").ok()?.parse().ok();
     width().or_else(variable).unwrap_or(100)
 }
 
-/// Lines that fit the width: what does not fit goes on below, so far from the margin. No word is broken, for names are words here.
+/// Wraps a text to the width, with an indent for the second and further lines. Breaks no word, because names are words here.
 pub fn hanging(text: &str, indent: usize, width: Option<usize>) -> String {
     let indent = " ".repeat(indent);
     let Some(width) = width else {
@@ -174,7 +188,7 @@ pub fn hanging(text: &str, indent: usize, width: Option<usize>) -> String {
     textwrap::fill(text, options)
 }
 
-/// A time span in its largest unit that still tells something: `90s`, `45m`, `26h`, `47d`.
+/// A time span in the largest unit of which it has at least two: `90s`, `45m`, `26h`, `47d`.
 pub fn span(span: Duration) -> String {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;
@@ -223,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_span_is_told_in_the_largest_unit_of_which_there_are_two() {
+    fn a_time_span_is_shown_in_the_largest_unit_of_which_it_has_two() {
         for (seconds, text) in [
             (0, "0s"),
             (119, "119s"),
@@ -245,7 +259,7 @@ mod tests {
                           \u{feff}\u{ffa0}\u{fff0}\u{fff9}\u{fffb}\u{1bca0}\u{1d173}\u{e0001}\u{e0020}\u{e007f}\u{e0100}\u{e01ef}\u{e0fff}";
 
     #[test]
-    fn what_a_terminal_obeys_or_does_not_show_is_marked_and_every_letter_is_shown() {
+    fn characters_that_a_terminal_obeys_or_hides_are_replaced_and_letters_are_kept() {
         for c in HIDDEN.chars() {
             assert_eq!(printable(&c.to_string()), "\u{fffd}", "{c:?}");
         }
@@ -254,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn in_json_it_is_escaped_and_means_what_it_meant() {
+    fn in_json_such_characters_are_escaped_and_keep_their_meaning() {
         for c in HIDDEN.chars() {
             let value = serde_json::json!({ "name": format!("a{c}b"), "é": ["漢"] });
             let text = json(&value).unwrap();
@@ -267,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_does_not_fit_goes_on_under_its_text_and_no_word_is_broken() {
+    fn a_long_line_is_wrapped_under_its_text_and_no_word_is_broken() {
         let text = "ok  the secret demo/orders-and-more/single rotates";
         assert_eq!(hanging(text, 4, None), text);
         assert_eq!(hanging(text, 4, Some(80)), text);
@@ -278,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_told_in_utc_to_the_second() {
+    fn a_moment_is_shown_in_utc_to_the_second() {
         let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_256_994_900);
         assert_eq!(moment(time), "2026-11-21T10:29:54Z");
     }

@@ -54,7 +54,7 @@ async fn where_nothing_is_found_the_exit_code_is_0_and_3_where_it_could_not_be_f
         .await
         .code(3)
         .stdout_eq("1 secret, none with findings\n")
-        .stderr_eq("Note: secretsmanager:GetResourcePolicy is denied (not authorized): allow it to whoever runs rotatectl\n");
+        .stderr_eq("Note: secretsmanager:GetResourcePolicy is denied (not authorized): allow it for the principal that runs rotatectl\n");
 }
 
 #[tokio::test]

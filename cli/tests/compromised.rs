@@ -45,8 +45,8 @@ async fn under_single_user_the_leaked_password_and_its_sessions_end_and_the_time
 [..]Z  1 of 1 stored credentials log in
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
-[..]Z  the password of orders_[..] in version [..], AWSCURRENT of before, does not work any more: the server rejects a login with it (28P01)
-[..]Z  what came before AWSCURRENT: revoked, sessions ended: [..]
+[..]Z  the password of orders_[..] in version [..], AWSCURRENT of before, no longer works: the server rejects a login with it (28P01)
+[..]Z  the credential before AWSCURRENT: revoked, sessions ended: [..]
 [..]Z  orders_[..] logs in with version [..], AWSCURRENT
 [..]Z  contained: all 1 old credentials are rejected by the server; sessions ended: [..]
 
@@ -90,12 +90,12 @@ async fn assert_nothing_of_before_is_left(world: &World) {
 [..]Z  2 of 2 stored credentials log in
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
-[..]Z  the password of stock_[..] in version [..], AWSPREVIOUS of before, does not work any more: the server rejects a login with it (28P01)
-[..]Z  what came before AWSCURRENT: revoked, sessions ended: [..]
-[..]Z  the password of stock_[..]_clone in version [..], AWSCURRENT of before, does not work any more: the server rejects a login with it (28P01)
+[..]Z  the password of stock_[..] in version [..], AWSPREVIOUS of before, no longer works: the server rejects a login with it (28P01)
+[..]Z  the credential before AWSCURRENT: revoked, sessions ended: [..]
+[..]Z  the password of stock_[..]_clone in version [..], AWSCURRENT of before, no longer works: the server rejects a login with it (28P01)
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
-[..]Z  what came before AWSCURRENT: revoked, sessions ended: [..]
+[..]Z  the credential before AWSCURRENT: revoked, sessions ended: [..]
 [..]Z  stock_[..]_clone logs in with version [..], AWSCURRENT
 [..]Z  contained: all 2 old credentials are rejected by the server; sessions ended: [..]
 
@@ -174,11 +174,11 @@ async fn the_report_is_json_when_it_is_asked_for() {
     },
     {
       "time": "[..]Z",
-      "event": "the password of orders_[..] in version [..], AWSCURRENT of before, does not work any more: the server rejects a login with it (28P01)"
+      "event": "the password of orders_[..] in version [..], AWSCURRENT of before, no longer works: the server rejects a login with it (28P01)"
     },
     {
       "time": "[..]Z",
-      "event": "what came before AWSCURRENT: revoked, sessions ended: [..]"
+      "event": "the credential before AWSCURRENT: revoked, sessions ended: [..]"
     },
     {
       "time": "[..]Z",
@@ -204,11 +204,11 @@ async fn where_the_database_cannot_be_reached_from_here_the_functions_word_stand
     let ran = run(at(world.endpoint(), &["compromised", secret, "--yes"])).await;
     ran.success().stdout_eq(str![[r#"
 [..]Z  arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/orders/single-[..] is treated as leaked (single user)
-[..]Z  the password of orders_[..] in version [..], AWSCURRENT of before, cannot be tried from here, so the function's word will stand for it: the certificate of localhost:[..] does not hold (invalid peer certificate: UnknownIssuer): store as host the name that the certificate carries, and name a private CA's file in TLS_CA_FILE
+[..]Z  the password of orders_[..] in version [..], AWSCURRENT of before, cannot be tried from here, so the proof rests on the function's answer: the certificate of localhost:[..] does not hold (invalid peer certificate: UnknownIssuer): store as host the name that the certificate carries, and name a private CA's file in TLS_CA_FILE
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
-[..]Z  what came before AWSCURRENT: revoked, sessions ended: [..]
-[..]Z  contained: 0 of 1 old credentials are rejected by the server, for the others stands the function's word; sessions ended: [..]
+[..]Z  the credential before AWSCURRENT: revoked, sessions ended: [..]
+[..]Z  contained: 0 of 1 old credentials are rejected by the server; for the others the proof is the function's answer; sessions ended: [..]
 
 "#]]);
     assert_rejected(&world, &leaked).await;
@@ -276,12 +276,12 @@ async fn a_revocation_that_fails_is_told_at_the_end_and_what_comes_after_it_is_d
 [..]Z  2 of 2 stored credentials log in
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
-[..]Z  the password of stock_[..] in version [..], AWSPREVIOUS of before, does not work any more: the server rejects a login with it (28P01)
+[..]Z  the password of stock_[..] in version [..], AWSPREVIOUS of before, no longer works: the server rejects a login with it (28P01)
 [..]Z  problem: revokeSecret failed (AdministratorForbidden: [..]); when the cause is gone, run rotatectl revoke arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/stock/alternating-[..]
-[..]Z  the password of stock_[..]_clone in version [..], AWSCURRENT of before, does not work any more: the server rejects a login with it (28P01)
+[..]Z  the password of stock_[..]_clone in version [..], AWSCURRENT of before, no longer works: the server rejects a login with it (28P01)
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
-[..]Z  what came before AWSCURRENT: revoked, sessions ended: 0
+[..]Z  the credential before AWSCURRENT: revoked, sessions ended: 0
 [..]Z  stock_[..]_clone logs in with version [..], AWSCURRENT
 
 "#]])
@@ -298,7 +298,7 @@ async fn without_a_terminal_and_without_yes_nothing_is_done() {
     let ran = rotatectl(&world, &["compromised", world.single_user()]).await;
     ran.code(1).stdout_eq("").stderr_eq(str![[r#"
 containing a leak of demo/orders/single (single user) in account 123456789012, region us-east-1
-rotatectl: there is no terminal to ask on, and nothing was done: say with --yes that it may be done
+rotatectl: cannot ask for confirmation: stdin is not a terminal. Nothing was done: confirm with --yes
 
 "#]]);
     assert_eq!(called(&world, "RotateSecret"), 0);
@@ -317,12 +317,12 @@ async fn of_a_leaked_api_key_and_the_one_before_it_nothing_is_left_and_the_servi
     ran.success().stdout_eq(str![[r#"
 [..]Z  arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/mail/api-key-[..] is treated as leaked (api key)
 [..]Z  2 of 2 stored credentials log in
-[..]Z  what came before AWSCURRENT: revoked, sessions ended: 0
+[..]Z  the credential before AWSCURRENT: revoked, sessions ended: 0
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
-[..]Z  the key [..] in version [..], AWSPREVIOUS of before, does not work any more: the service rejects it
-[..]Z  what came before AWSCURRENT: revoked, sessions ended: 0
-[..]Z  the key [..] in version [..], AWSCURRENT of before, does not work any more: the service rejects it
+[..]Z  the key [..] in version [..], AWSPREVIOUS of before, no longer works: the service rejects it
+[..]Z  the credential before AWSCURRENT: revoked, sessions ended: 0
+[..]Z  the key [..] in version [..], AWSCURRENT of before, no longer works: the service rejects it
 [..]Z  [..] logs in with version [..], AWSCURRENT
 [..]Z  contained: all 2 old credentials are rejected by the server; sessions ended: 0
 

@@ -58,7 +58,7 @@ async fn a_full_disk_does_not_keep_the_leak_open_and_the_record_stands_on_stderr
         let record = record_of(&ran);
         assert_eq!(record["contained"], true, "{record}");
         assert!(
-            stderr_of(&ran).contains("stdout could not be written to"),
+            stderr_of(&ran).contains("stdout cannot be written"),
             "{}",
             stderr_of(&ran)
         );
@@ -143,7 +143,7 @@ async fn when_the_time_is_over_the_record_is_printed_and_says_so() {
     let record = json_of(&ran);
     assert_eq!(record["contained"], false);
     assert!(
-        stderr_of(&ran).contains("the time is over (5s)"),
+        stderr_of(&ran).contains("not finished within 5s"),
         "{}",
         stderr_of(&ran)
     );

@@ -35,7 +35,7 @@ impl Files {
         command
             .env("AWS_CONFIG_FILE", self.path("config"))
             .env("AWS_SHARED_CREDENTIALS_FILE", self.path("credentials"))
-            // no token of whoever runs the tests
+            // no token of the person who runs the tests
             .env("HOME", self.folder.path())
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env_remove("AWS_ACCESS_KEY_ID")
@@ -128,7 +128,7 @@ async fn an_option_that_a_local_command_would_ignore_is_an_error() {
         &["drill", "--local", "--profile", "prod"],
     ] {
         let command = common::command(&world, command);
-        says(command, &["would be ignored: leave it out"]).await;
+        says(command, &["does not call AWS and would ignore"]).await;
     }
 }
 
@@ -228,7 +228,7 @@ async fn a_full_arn_decides_the_region_and_another_one_beside_it_is_an_error() {
     run(elsewhere).await.success();
     says(
         without_region(&["rotate", &arn, "--region", "eu-central-1"]),
-        &["two regions are named, eu-central-1 (--region) and us-east-1"],
+        &["two regions are given, eu-central-1 (--region) and us-east-1"],
     )
     .await;
 }

@@ -42,7 +42,7 @@ async fn an_endpoint_that_never_answers_is_given_up_when_the_time_is_over() {
         let arguments = [arguments, &["--timeout", "1s"]].concat();
         let said = stderr_of(at(&endpoint, &arguments)).await;
         assert!(
-            said.contains("the time is over (1s)"),
+            said.contains("not finished within 1s"),
             "{arguments:?}: {said}"
         );
     }
@@ -82,11 +82,11 @@ async fn a_long_wait_is_told_of_where_stdout_is_no_terminal() {
         stderr
             .lines()
             .map_while(Result::ok)
-            .find(|line| line.starts_with("still at work"))
+            .find(|line| line.starts_with("still working"))
     });
     let told = told.await.unwrap().unwrap();
     // a busy machine is late
-    assert!(told.starts_with("still at work for 1"), "{told}");
+    assert!(told.starts_with("still working after 1"), "{told}");
     assert!(told.ends_with("s: 0 of 1 rotations have ended"), "{told}");
     process.kill().unwrap();
     process.wait().unwrap();

@@ -1,6 +1,6 @@
 //! What the command says without any service: help and mistakes, as recorded in `recorded/`; completions; man pages.
 //!
-//! `TRYCMD=overwrite cargo test … --test recorded` records them anew.
+//! `TRYCMD=overwrite cargo test … --test recorded` records them again.
 
 #![cfg(test)]
 
@@ -77,7 +77,7 @@ async fn names_of_secrets_are_completed_and_no_error_disturbs_the_line() {
     nobody.success().stdout_eq("").stderr_eq("");
 }
 
-/// What a shell runs when somebody presses Tab behind these words: bash, as its script does it.
+/// What bash's script runs when someone presses Tab after these words.
 fn completing(endpoint: &str, words: &[&str]) -> Command {
     let line = [&["--", "rotatectl"], words].concat();
     let mut command = at(endpoint, &line);

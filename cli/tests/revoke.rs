@@ -21,7 +21,7 @@ demo/stock/alternating: revoked, sessions ended: 1
 
 "#]])
         .stderr_eq(str![[r#"
-revoking what came before AWSCURRENT of demo/stock/alternating in account 123456789012, region us-east-1
+revoking the credential before AWSCURRENT of demo/stock/alternating in account 123456789012, region us-east-1
 
 "#]]);
     assert!(log_in(&world, &previous).await.is_err());
@@ -32,7 +32,7 @@ revoking what came before AWSCURRENT of demo/stock/alternating in account 123456
     assert_eq!(json_of(&ran.success())["outcome"], "revoked");
 }
 
-/// A single user is in force, so nothing keeps a login from its end that had begun with the old password.
+/// With a single user, nothing stops a login that began with the old password.
 #[tokio::test]
 async fn a_single_user_is_to_be_revoked_again_when_no_login_can_be_half_finished_any_more() {
     let world = world().await;
@@ -40,7 +40,7 @@ async fn a_single_user_is_to_be_revoked_again_when_no_login_can_be_half_finished
     rotated(&world, secret).await;
     let ran = rotatectl(&world, &["revoke", secret, "--yes"]).await;
     ran.success().stdout_eq(str![[r#"
-demo/orders/single: revoked, sessions ended: 0; a login that had begun before may yet end well for [..] s: revoke again after that
+demo/orders/single: revoked, sessions ended: 0; a login that began before can still succeed for [..] s: revoke again after that
 
 "#]]);
     let ran = rotatectl(&world, &["revoke", secret, "--yes", "--json"]).await;
@@ -54,14 +54,14 @@ async fn what_the_function_refuses_is_told_and_without_a_terminal_nothing_is_don
     let secret = world.single_user();
     let ran = rotatectl(&world, &["revoke", secret]).await;
     ran.code(1).stderr_eq(str![[r#"
-revoking what came before AWSCURRENT of demo/orders/single in account 123456789012, region us-east-1
-rotatectl: there is no terminal to ask on, and nothing was done: say with --yes that it may be done
+revoking the credential before AWSCURRENT of demo/orders/single in account 123456789012, region us-east-1
+rotatectl: cannot ask for confirmation: stdin is not a terminal. Nothing was done: confirm with --yes
 
 "#]]);
     leave_over(&world, secret, 1).await;
     let ran = rotatectl(&world, &["revoke", secret, "--yes"]).await;
     ran.code(1).stderr_eq(str![[r#"
-revoking what came before AWSCURRENT of demo/orders/single in account 123456789012, region us-east-1
+revoking the credential before AWSCURRENT of demo/orders/single in account 123456789012, region us-east-1
 rotatectl: revokeSecret failed (RotationInFlight: [..]); when the cause is gone, run rotatectl revoke arn:[..]
 
 "#]]);

@@ -46,7 +46,7 @@ async fn what_the_function_refuses_is_told_and_without_a_terminal_nothing_is_don
     let ran = rotatectl(&world, &["rollback", secret]).await;
     ran.code(1).stderr_eq(str![[r#"
 rolling back demo/stock/alternating in account 123456789012, region us-east-1
-rotatectl: there is no terminal to ask on, and nothing was done: say with --yes that it may be done
+rotatectl: cannot ask for confirmation: stdin is not a terminal. Nothing was done: confirm with --yes
 
 "#]]);
     let ran = rotatectl(&world, &["rollback", secret, "--yes"]).await;

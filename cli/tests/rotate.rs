@@ -117,7 +117,7 @@ demo/orders/single: not rotated: setSecret failed, 3 times in this rotation: non
 "#]])
         .stderr_eq(str![[r#"
 rotating 1 secret in account 123456789012, region us-east-1
-rotatectl: 1 of 1 secrets were not rotated: the reasons stand above; when they are gone, run the command again, and it goes on with the rotations that are under way
+rotatectl: 1 of 1 secrets were not rotated, for the reasons above: when the causes are gone, run the command again; it continues with the rotations that are under way
 
 "#]]);
     let begun = version(&world, secret, "AWSPENDING").await;
@@ -151,7 +151,7 @@ async fn interrupted_it_leaves_the_rotation_to_the_service_and_follows_it_when_i
         .stdout_eq("")
         .stderr_eq(str![[r#"
 rotating 1 secret in account 123456789012, region us-east-1
-rotatectl: interrupted: the service goes on with the rotations that have begun; run the command again to follow them
+rotatectl: interrupted: the service continues the rotations that have begun; run the command again to follow them
 
 "#]]);
 
@@ -192,14 +192,14 @@ async fn of_all_with_a_tag_those_that_were_rotated_lately_are_left_alone() {
         .await
         .success()
         .stdout_eq(str![[r#"
-demo/orders/single: left alone, rotated [..]s ago
+demo/orders/single: skipped, rotated [..]s ago
 demo/stock/alternating: rotated in [..] s ([..])
 
 "#]]);
     assert_eq!(current(&world, world.single_user()).await, once);
     let none = rotatectl(&world, &["rotate", "--tag", "team=nobody"]).await;
     none.code(1).stderr_eq(str![[r#"
-rotatectl: no secret with these tags rotates here: check --tag, --region and --profile, or see rotatectl status
+rotatectl: no secret with these tags rotates here: check --tag, --region and --profile, or run rotatectl status
 
 "#]]);
 }
@@ -210,7 +210,7 @@ async fn a_rotation_that_somebody_ends_meanwhile_is_told_as_what_it_is() {
         (
             "CancelRotateSecret",
             Value::Null,
-            "rotation was turned off meanwhile",
+            "someone turned rotation off during the rotation",
         ),
         ("PutSecretValue", json!("{}"), "the rotation was abandoned"),
     ] {
@@ -245,7 +245,7 @@ async fn of_a_function_that_says_nothing_it_is_told_that_nothing_was_heard() {
     let arguments = ["rotate", secret, "--wait", "--give-up-after", "1s"];
     let ran = rotatectl(&world, &arguments).await;
     ran.code(3).stdout_eq(str![[r#"
-demo/orders/single: not known whether it was rotated: nothing was heard of the rotation for 1s: see whether the function is invoked at all (its policy has to let secretsmanager.amazonaws.com), or run rotatectl doctor
+demo/orders/single: unknown whether it was rotated: no sign of life from the rotation for 1s: check that Secrets Manager invokes the function (its policy must allow secretsmanager.amazonaws.com), or run rotatectl doctor
 
 "#]]);
     hang.release();
@@ -261,13 +261,13 @@ async fn what_cannot_be_rotated_is_told_with_what_to_do() {
     .await
     .code(1)
     .stdout_eq(str![[r#"
-demo/admin: not rotated: rotation was never turned on: name its function once, aws secretsmanager rotate-secret --rotation-lambda-arn
+demo/admin: not rotated: rotation was never turned on: turn it on with aws secretsmanager rotate-secret --rotation-lambda-arn
 nowhere: not rotated: no secret "nowhere" in us-east-1 (account 123456789012): check its name, --region and --profile
 
 "#]])
     .stderr_eq(str![[r#"
 rotating 2 secrets in account 123456789012, region us-east-1
-rotatectl: 2 of 2 secrets were not rotated: the reasons stand above; when they are gone, run the command again, and it goes on with the rotations that are under way
+rotatectl: 2 of 2 secrets were not rotated, for the reasons above: when the causes are gone, run the command again; it continues with the rotations that are under way
 
 "#]]);
     assert_eq!(called(&world, "RotateSecret"), 0);
@@ -303,7 +303,7 @@ async fn before_all_secrets_with_a_tag_rotate_somebody_is_asked_and_a_dry_run_li
     let ran = rotatectl(&world, &all).await;
     ran.code(1).stdout_eq("").stderr_eq(str![[r#"
 rotating 2 secrets in account 123456789012, region us-east-1
-rotatectl: there is no terminal to ask on, and nothing was done: say with --yes that it may be done
+rotatectl: cannot ask for confirmation: stdin is not a terminal. Nothing was done: confirm with --yes
 
 "#]]);
     let ran = rotatectl(&world, &[&all[..], &["--dry-run"]].concat()).await;
@@ -350,7 +350,7 @@ async fn what_was_begun_and_cannot_be_seen_any_more_is_unknown_and_not_failed() 
     let (ran, ()) = tokio::join!(rotatectl(&world, &arguments), denied);
     let told = stdout_of(&ran.code(3));
     assert!(
-        told.contains("not known whether it was rotated") && told.contains("not you"),
+        told.contains("unknown whether it was rotated") && told.contains("not you"),
         "{told}"
     );
     hang.release();
@@ -475,7 +475,7 @@ demo/stock/alternating: not rotated: the credential before AWSCURRENT is promise
 "#]])
         .stderr_eq(str![[r#"
 rotating 2 secrets in account 123456789012, region us-east-1
-rotatectl: 1 of 2 secrets were not rotated: the reasons stand above; when they are gone, run the command again, and it goes on with the rotations that are under way
+rotatectl: 1 of 2 secrets were not rotated, for the reasons above: when the causes are gone, run the command again; it continues with the rotations that are under way
 
 "#]]);
     log_in(&world, &promised).await.unwrap();
@@ -542,7 +542,7 @@ async fn who_may_not_read_the_value_rotates_all_the_same_and_is_told_once() {
         .success()
         .stderr_eq(str![[r#"
 rotating 1 secret in account 123456789012, region us-east-1
-Note: whether the credential before AWSCURRENT is promised to work is not known: secretsmanager:GetSecretValue is denied ([..]): allow it to whoever runs rotatectl
+Note: it is unknown whether the credential before AWSCURRENT is promised to work: secretsmanager:GetSecretValue is denied ([..]): allow it for the principal that runs rotatectl
 
 "#]]);
 }

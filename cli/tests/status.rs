@@ -12,14 +12,14 @@ use local::{secrets_manager::labels::Promotion, world::World};
 use serde_json::{Value, json};
 use snapbox::str;
 
-/// What it tells of the secrets, as JSON.
+/// Its report about the secrets, as JSON.
 async fn told(world: &World, arguments: &[&str]) -> Vec<Value> {
     let arguments = [&["status", "--json"], arguments].concat();
     let ran = rotatectl(world, &arguments).await.success();
     json_of(&ran)["secrets"].as_array().unwrap().clone()
 }
 
-/// What it tells of this one.
+/// Its report about this secret.
 async fn told_of(world: &World, secret: &str) -> Value {
     let mut told = told(world, &[]).await.into_iter();
     told.find(|told| told["name"] == secret).unwrap()
@@ -209,7 +209,7 @@ async fn an_api_key_is_told_as_one_and_what_is_no_document_of_ours_is_left_open(
 #[tokio::test]
 async fn without_the_right_to_read_values_the_rest_is_told_with_a_note() {
     let world = world().await;
-    let message = "User: somebody is not authorized to perform this";
+    let message = "User: someone is not authorized to perform this";
     let code = "AccessDeniedException";
     inject_error(&world, "BatchGetSecretValue", code, message);
     rotatectl(&world, &["status"])
@@ -224,7 +224,7 @@ demo/stock/alternating  ok     [..]s   30d    in 30d  ?         ?        –
 
 "#]])
         .stderr_eq(str![[r#"
-Note: secretsmanager:BatchGetSecretValue is denied (User: somebody is not authorized to perform this): allow it to whoever runs rotatectl
+Note: secretsmanager:BatchGetSecretValue is denied (User: someone is not authorized to perform this): allow it for the principal that runs rotatectl
 
 "#]]);
 }

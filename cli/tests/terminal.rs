@@ -230,3 +230,18 @@ async fn a_world_shows_the_lines_to_export_where_a_person_sees_them() {
         assert!(seen.contains(line), "{line}: {seen}");
     }
 }
+
+#[tokio::test]
+async fn a_mistake_on_the_command_line_fits_the_terminal() {
+    let world = world().await;
+    for (mistake, word) in [
+        (&["audit", "--ignore", "nothing"][..], "possible values"),
+        (&["init", "orders/db", "--kms-kex", "key"], "Usage:"),
+    ] {
+        let said = shown(command(&world, mistake), terminal(), "").await;
+        assert!(said.contains(word), "{said}");
+        for line in said.lines() {
+            assert!(console::measure_text_width(line) <= 80, "{line:?}");
+        }
+    }
+}

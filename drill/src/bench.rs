@@ -1,4 +1,4 @@
-//! What `make bench` prints: what a rotation costs, beside what AWS's own function was measured to cost.
+//! What `make bench` prints: the cost of a rotation, compared with the measured cost of AWS's own function.
 //!
 //! The figures of AWS's Python function were measured once, warm, against a local Secrets Manager and PostgreSQL 15
 //! without TLS, on a shared machine of two cores. Counts compare anywhere; times and memory only roughly.
@@ -13,7 +13,7 @@ use crate::demo::{self, Error};
 const ROTATIONS: usize = 15;
 const STARTS: usize = 20;
 
-/// What was measured of AWS's SecretsManagerRDSPostgreSQLRotationSingleUser and …MultiUser.
+/// Measurements of AWS's SecretsManagerRDSPostgreSQLRotationSingleUser and …MultiUser.
 struct Aws {
     calls: f64,
     accepted: f64,
@@ -62,7 +62,7 @@ pub async fn run(world: &World, function: &Path, out: &mut impl Write) -> Result
         ),
     ];
     for (strategy, secret, aws) in strategies {
-        rotate(world, secret).await?; // the first one finds a cold environment
+        rotate(world, secret).await?; // the first rotation runs in a cold environment
         let calls = world.secrets_manager().calls().len();
         let logins = demo::all_logins(world)?;
         let mut took = Vec::new();
@@ -126,7 +126,7 @@ pub async fn run(world: &World, function: &Path, out: &mut impl Write) -> Result
     Ok(())
 }
 
-/// One rotation; the time in which the function was at work.
+/// One rotation; returns the function's working time.
 pub(crate) async fn rotate(world: &World, secret: &str) -> Result<Duration, Error> {
     let rotation = world.secrets_manager().rotate(secret).await?;
     if !rotation.succeeded {

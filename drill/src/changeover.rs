@@ -1,5 +1,5 @@
-//! What a changeover costs an application's requests, in each pool and under each strategy: the slowest request while a
-//! secret rotates, beside that of a run without a rotation; and how many connections are made.
+//! The cost of a changeover for an application's requests, for each pool and strategy: the slowest request while a secret
+//! rotates, compared with a run without a rotation; and the number of new connections.
 
 use std::{
     io::Write,
@@ -20,12 +20,12 @@ use crate::{
 const WORKERS: usize = 15;
 const BETWEEN_ROTATIONS: Duration = Duration::from_secs(5);
 
-/// Until the server has told what it counted of sessions, and all connections are made.
+/// Until the server has published its count of sessions, and all connections are open.
 const SETTLED: Duration = Duration::from_secs(3);
 
 const POOLS: [Connections; 3] = [Connections::Deadpool, Connections::Bb8, Connections::Sqlx];
 
-/// What came of one run.
+/// The result of one run.
 struct Run {
     requests: u64,
     failures: u64,
@@ -132,7 +132,7 @@ async fn one(
             rotations += 1;
         }
     }
-    sleep(SETTLED).await; // the last one's pool has gone over
+    sleep(SETTLED).await; // the last worker's pool has changed over
     let spans = application.spans(pool).split_off(started);
     let sessions = sessions(world).await? - before;
     let latencies = spans.iter().filter_map(|span| span.latency);
@@ -148,7 +148,7 @@ async fn one(
     })
 }
 
-/// How many sessions there were so far in the secrets' database.
+/// The number of sessions so far in the secrets' database.
 async fn sessions(world: &World) -> Result<i64, Error> {
     sleep(SETTLED).await;
     let superuser = world.postgres().superuser_client().await?;

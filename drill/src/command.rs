@@ -4,11 +4,11 @@ use std::{fmt::Display, process::ExitCode};
 
 use tokio::signal::ctrl_c;
 
-/// Runs it until it ends or somebody interrupts it, and tells why it failed.
+/// Runs it until it ends or Ctrl-C interrupts it, and prints why it failed.
 pub async fn run<E: Display>(name: &str, work: impl Future<Output = Result<(), E>>) -> ExitCode {
     let ended = tokio::select! {
         ended = work => ended,
-        // the world has to be dropped, or its database server lives on
+        // the world must be dropped, or its database server keeps running
         _ = ctrl_c() => return ExitCode::FAILURE,
     };
     match ended {

@@ -1,4 +1,4 @@
-//! Why there is no rehearsal.
+//! Why a rehearsal failed.
 
 use std::{io, path::PathBuf};
 

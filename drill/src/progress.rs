@@ -1,4 +1,4 @@
-//! What is seen while a drill runs: a bar, the requests, what the rotation does. On a terminal only.
+//! Progress of a drill: a bar, the requests, the rotation's step. Only in a terminal.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::application::Application;
 /// Often enough to look alive.
 const REFRESH: Duration = Duration::from_millis(200);
 
-/// How often that is looked at which is waited for.
+/// How often to check the condition that the drill waits for.
 const POLL: Duration = Duration::from_millis(20);
 
 /// The bar on stderr.
@@ -21,10 +21,10 @@ pub struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// `duration` is how long it takes without the rotations.
+    /// `duration` is the drill's time without the rotations.
     pub fn new(application: &'a Application, duration: Duration) -> Self {
         let bar = ProgressBar::new(duration.as_millis().try_into().unwrap_or(u64::MAX));
-        // a template that is not understood leaves the usual one
+        // with an invalid template the default one stays
         if let Ok(style) = ProgressStyle::with_template("{bar:24} {elapsed:>4}  {prefix}  {msg}") {
             bar.set_style(style);
         }
@@ -41,7 +41,7 @@ impl<'a> Progress<'a> {
         self.show();
     }
 
-    /// Waits, and moves the bar on meanwhile.
+    /// Waits, and moves the bar.
     pub async fn wait(&self, span: Duration) {
         let (before, begun) = (self.bar.position(), Instant::now());
         let end = begun + span;
@@ -52,7 +52,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Shows the figures while something goes on.
+    /// Shows the figures while the work runs.
     pub async fn during<T>(&self, work: impl Future<Output = T>) -> T {
         let mut ticks = interval(REFRESH);
         let mut work = std::pin::pin!(work);
@@ -64,7 +64,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Waits for something that ought to be, but not for longer than `limit`.
+    /// Waits until the condition is true, but not longer than `limit`.
     pub async fn wait_until(&self, limit: Duration, condition: impl Fn() -> bool) {
         let begun = Instant::now();
         while !condition() && begun.elapsed() < limit {
@@ -73,7 +73,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// The figures of now.
+    /// The current figures.
     pub fn show(&self) {
         let requests = self.application.requests();
         let seconds = self.begun.elapsed().as_secs_f64().max(0.001);

@@ -1,4 +1,4 @@
-//! What was seen of an application while its secret rotated, and the table that tells of it.
+//! Observations of an application while its secret rotated, and their table.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,19 +6,19 @@ use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 
 use crate::application::{Application, HandOver, Span, Summary, Version, Workload};
 
-/// What stands below the table: it fits 80 columns, as the table does.
+/// The text below the table. Like the table, it fits 80 columns.
 pub const CHANGED_OVER: &str =
     "  changed over: from finishSecret until the last worker used the new version;
                 median, and longest if that differs";
 
-/// An application's work beside one rotation or several.
+/// An application's work during one or more rotations.
 #[derive(Clone, Debug)]
 pub struct Rehearsal {
     /// The secret's name.
     pub secret: String,
     /// How it rotates: `single user`, for example.
     pub strategy: String,
-    /// The region or the endpoint that it was rotated in.
+    /// The region or the endpoint of the rotation.
     pub place: String,
     /// The database server and its version.
     pub server: String,
@@ -26,7 +26,7 @@ pub struct Rehearsal {
     pub began: SystemTime,
     /// How long it worked.
     pub took: Duration,
-    /// How long each of the spans is that requests are summed up in.
+    /// The length of a span: requests are counted per span.
     pub span: Duration,
     /// In their order.
     pub rotations: Vec<Rotated>,
@@ -36,25 +36,25 @@ pub struct Rehearsal {
     pub plain: Option<Observed>,
 }
 
-/// One rotation, as it was seen from outside.
+/// One rotation, seen from outside.
 #[derive(Clone, Debug)]
 pub struct Rotated {
-    /// The id of the version that it made.
+    /// The id of the new version.
     pub version: String,
-    /// Changing over is measured from here: when finishSecret began, or when AWSCURRENT was seen to move.
+    /// The start of the changeover's time: when finishSecret began, or when AWSCURRENT was seen to move.
     pub finishing: SystemTime,
-    /// What happened meanwhile.
+    /// The steps of the rotation.
     pub steps: Vec<Step>,
 }
 
-/// Something that a rotation did.
+/// A step of a rotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// `setSecret`, for example.
     pub name: String,
     /// When it began.
     pub began: SystemTime,
-    /// How long it took; zero for what is only known to have happened.
+    /// How long it took; zero if only the time of the event is known.
     pub took: Duration,
 }
 
@@ -65,7 +65,7 @@ pub struct Observed {
     pub cache: String,
     /// When they began to work, and the first span.
     pub began: SystemTime,
-    /// By how they got their connections.
+    /// One entry for each way to connect.
     pub kinds: Vec<Kind>,
 }
 
@@ -74,14 +74,14 @@ pub struct Observed {
 pub struct Kind {
     /// All of their requests.
     pub summary: Summary,
-    /// The same, one span after the other.
+    /// The same, span by span.
     pub spans: Vec<Span>,
     /// When they changed over, for each rotation.
     pub hand_overs: Vec<HandOver>,
 }
 
 impl Observed {
-    /// Of an application that has just begun.
+    /// Of an application that has just started.
     pub fn new(cache: impl Into<String>, application: &Application, workload: &Workload) -> Self {
         let kind = |connections: &_| Kind {
             summary: Summary::new(*connections),
@@ -95,7 +95,7 @@ impl Observed {
         }
     }
 
-    /// Takes down who changed over to this version; before the next rotation begins.
+    /// Records which workers changed over to this version. Call it before the next rotation begins.
     pub fn changed_over(&mut self, application: &Application, version: &Version) {
         for kind in &mut self.kinds {
             let hand_over = application.hand_over(kind.summary.connections, version);
@@ -103,7 +103,7 @@ impl Observed {
         }
     }
 
-    /// Takes down all requests; at the end.
+    /// Records all requests. Call it at the end.
     pub fn end(&mut self, application: &Application) {
         for kind in &mut self.kinds {
             kind.summary = application.summary(kind.summary.connections);
@@ -121,7 +121,7 @@ impl Observed {
         self.kinds.iter().map(|kind| kind.summary.failures).sum()
     }
 
-    /// What the first of them said.
+    /// The first failure's message.
     pub fn first_failure(&self) -> Option<&str> {
         let mut failures = self.kinds.iter().map(|kind| &kind.summary.first_failure);
         failures.find_map(Option::as_deref)
@@ -129,7 +129,7 @@ impl Observed {
 }
 
 impl Rehearsal {
-    /// Whether no request failed and all workers changed over each time; those with `rotating-secret`, that is.
+    /// Whether no request of `rotating-secret` failed, and all its workers changed over each time.
     pub fn passed(&self) -> bool {
         self.rotating.failures() == 0 && self.changed_over_within().is_some()
     }
@@ -148,7 +148,7 @@ impl Rehearsal {
         let rotations = self.rotations.iter().zip(&kind.hand_overs);
         let delay = |(rotated, hand_over): (&Rotated, &HandOver)| {
             let settled = hand_over.settled?;
-            // before finishSecret, for whoever found AWSPENDING
+            // before finishSecret, for a client that found AWSPENDING
             Some(
                 settled
                     .duration_since(rotated.finishing)
@@ -160,7 +160,7 @@ impl Rehearsal {
 
     /// The median of all rotations and the longest, in milliseconds.
     pub fn changed_over(&self, kind: &Kind) -> String {
-        // what never changed over took longest
+        // a changeover that never ended counts as the longest
         let delays = self.delays(kind);
         let mut delays: Vec<Duration> = delays
             .into_iter()
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rehearsal_has_passed_when_no_request_failed_and_everybody_changed_over() {
+    fn a_rehearsal_has_passed_when_no_request_failed_and_every_worker_changed_over() {
         for (settled, failures, passed) in [
             (Some(1040), 0, true),
             (Some(1040), 1, false),
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn changing_over_is_counted_from_finishsecret_and_is_not_negative_for_who_was_before_it() {
+    fn a_changeover_is_counted_from_finishsecret_and_is_not_negative_for_an_early_worker() {
         for (settled, shown) in [(Some(1040), "40"), (Some(900), "0"), (None, "never")] {
             let rehearsal = rehearsal(settled, 0);
             let kind = &rehearsal.rotating.kinds[0];

@@ -1,4 +1,4 @@
-//! The drill of one secret: an application works, and in its midst the secret rotates.
+//! The drill of one secret: the secret rotates while an application works.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,45 +16,45 @@ use crate::{
     rehearsal::{Observed, Rehearsal, Rotated},
 };
 
-/// A plot shows about so many spans.
+/// The approximate number of spans in a plot.
 const SPANS: u32 = 150;
-/// A span that is shorter has too few requests in it to say anything.
+/// The shortest span: a shorter one has too few requests.
 const SHORTEST_SPAN: Duration = Duration::from_millis(100);
 /// How often a read that lags behind is repeated.
 const POLL: Duration = Duration::from_millis(100);
 /// How often the database's clock is compared with ours.
 const COMPARISONS: usize = 5;
 
-/// What of the document tells the strategy.
+/// The field of the document that shows the strategy.
 #[derive(Deserialize)]
 struct Document {
     masterarn: Option<String>,
 }
 
-/// How a drill goes.
+/// A drill's parameters.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// How long the application works, beside the time that the rotations take.
+    /// How long the application works, in addition to the time of the rotations.
     pub duration: Duration,
-    /// How often the secret rotates meanwhile.
+    /// How many times the secret rotates.
     pub rotations: u32,
     /// Workers for each way to connect.
     pub workers: usize,
-    /// From one request of a worker to its next.
+    /// The pause between two requests of a worker.
     pub pause: Duration,
-    /// The lifetime that `rotating-secret` is given.
+    /// The cache's lifetime in `rotating-secret`.
     pub ttl: Duration,
     /// How long to wait for the last worker to change over.
     pub give_up_after: Duration,
 }
 
-/// Has the application work, and the secret rotate meanwhile: `rotate` does that once, and tells when setSecret began.
+/// Lets the application work while the secret rotates: `rotate` rotates once, and returns when setSecret began.
 ///
-/// `name` and `place` are what the report calls the secret and the region.
+/// `name` and `place` are the report's names for the secret and the region.
 ///
 /// # Errors
 ///
-/// The application does not start, or `rotate` fails. That requests fail is none, but a rehearsal that has not passed.
+/// The application does not start, or `rotate` fails. Failed requests are no error, but the rehearsal has not passed.
 pub async fn rehearse<E: From<Error>>(
     mut access: Access,
     (name, place): (String, String),
@@ -102,7 +102,7 @@ pub async fn rehearse<E: From<Error>>(
         let version = Version { user, set };
         progress.say("after the rotation");
         progress.wait(part).await;
-        // who is told nothing follows when the lifetime ends; who fails is waited for no longer
+        // a client that hears of no change follows when its lifetime ends; after a failure the drill stops waiting
         let all_use = || application.all_use(&version, set);
         progress.wait_until(limit, || all_use() || failed()).await;
         observed.changed_over(&application, &version);
@@ -123,7 +123,7 @@ pub async fn rehearse<E: From<Error>>(
     })
 }
 
-/// An administrator's secret is what alternating users need, and single user has no use for.
+/// Alternating users need an administrator's secret; a single user does not.
 async fn strategy(secret: &RotatingSecret) -> Result<&'static str, Error> {
     let document = secret.usable().await?.json::<Document>();
     let masterarn = document.ok().and_then(|document| document.masterarn);
@@ -134,7 +134,7 @@ async fn strategy(secret: &RotatingSecret) -> Result<&'static str, Error> {
     })
 }
 
-/// Who this version logs in as. A read may lag behind the label's move by a moment.
+/// The user of this version. A read may lag behind the label's move by a moment.
 async fn user(secret: &RotatingSecret, version: &str) -> Result<String, Error> {
     let mut credential = secret.refresh().await?;
     for _ in 0..20 {
@@ -148,7 +148,7 @@ async fn user(secret: &RotatingSecret, version: &str) -> Result<String, Error> {
     Ok(credential.user().unwrap_or_default().to_owned())
 }
 
-/// By how many microseconds the server's clock is ahead of ours, of several comparisons the one that took least; and its version.
+/// How many microseconds the server's clock is ahead of ours, by the fastest of several comparisons; and the server's version.
 async fn database(secret: &RotatingSecret, access: &Access) -> Result<(i64, String), Error> {
     let tls = tls(access.ca_file.as_deref()).map_err(crate::application::Error::from)?;
     let failed = |error: &dyn std::error::Error| Error::Database(error.to_string());

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::rehearsal::{Observed, Rehearsal};
 
-/// All that was rehearsed.
+/// The result of all rehearsals.
 #[derive(Serialize)]
 pub struct Summary<'a> {
     passed: bool,
@@ -53,12 +53,12 @@ struct OfKind<'a> {
     requests: usize,
     failures: usize,
     slowest_ms: f64,
-    /// For each rotation; none where a worker had not changed over.
+    /// For each rotation; none if a worker had not changed over.
     changed_over_ms: Vec<Option<f64>>,
 }
 
 impl<'a> Summary<'a> {
-    /// Of these rehearsals; the report is where it was written.
+    /// The summary of these rehearsals; `report` is the path of the report.
     pub fn of(rehearsals: &'a [Rehearsal], report: &'a Path) -> Self {
         Self {
             passed: rehearsals.iter().all(Rehearsal::passed),
@@ -110,7 +110,7 @@ fn of_secret(rehearsal: &Rehearsal) -> OfSecret<'_> {
     }
 }
 
-/// `12345 requests, 0 failed; all had changed over 40 ms after AWSCURRENT's move`.
+/// `12,345 requests, 0 failed; all changed over within 40 ms`.
 pub fn verdict(rehearsal: &Rehearsal) -> String {
     let observed = &rehearsal.rotating;
     let (requests, failures) = (observed.requests(), observed.failures());
@@ -120,10 +120,11 @@ pub fn verdict(rehearsal: &Rehearsal) -> String {
     };
     let first = observed.first_failure();
     let first = first.map_or_else(String::new, |first| format!("; the first failure: {first}"));
+    let (requests, failures) = (thousands(requests), thousands(failures));
     format!("{requests} requests, {failures} failed; {changed_over}{first}")
 }
 
-/// What one person tells another: `20 rotations; 0 of 6,335 requests failed; a plain cache lost 431 of 897`.
+/// One sentence to forward: `20 rotations; 0 of 6,335 requests failed; a plain cache lost 431 of 897`.
 pub fn sentence(rehearsals: &[Rehearsal]) -> String {
     let sum = |of: &dyn Fn(&Rehearsal) -> usize| thousands(rehearsals.iter().map(of).sum());
     let rotations: usize = rehearsals

@@ -75,10 +75,15 @@ locals {
       Resource = "*" # the action has no resource
     }],
     [{
+      Sid      = "AuditTheSecrets" # rotatectl audit examines all of them, and reads no value
+      Effect   = "Allow"
+      Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy"]
+      Resource = local.all_secrets
+    }],
+    [{
       Sid    = "SeeAndMendTheLabels"
       Effect = "Allow"
       Action = [
-        "secretsmanager:DescribeSecret",
         "secretsmanager:ListSecretVersionIds",
         "secretsmanager:UpdateSecretVersionStage",
         "secretsmanager:CancelRotateSecret",

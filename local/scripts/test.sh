@@ -50,12 +50,12 @@ sed $'s/\033[[(][0-9;]*[A-Za-z]//g; s/\r$//' "$log" | awk '
     targets = targets "\n  " (part[2] ~ /cargo test/ ? "" : "cargo test ") part[2] names
     names = ""
   }
-  /^test .* \.\.\. ignored, / { sub(/.*ignored, /, ""); ignored[$0]++ }
+  /^test .* \.\.\. ignored/ { if (!sub(/.*ignored, /, "")) $0 = "no reason is given"; ignored[$0]++ }
   /skipped: / { sub(/.*skipped: /, ""); skipped[$0] = 1 }
   /^test result: / { passed += $4 }
   END {
     for (what in skipped) print "\nSkipped: " what
-    for (why in ignored) print "\nSkipped: " ignored[why] " tests: " why
+    for (why in ignored) print "\nSkipped: " ignored[why] (ignored[why] == 1 ? " test: " : " tests: ") why
     print "\n" passed " tests passed." (targets names == "" ? "" : " These failed:" targets names)
   }'
 exit "$failed"

@@ -1,4 +1,4 @@
-//! The world's clock: the machine's, plus what it was moved by. It is the one place where the services read the time.
+//! The world's clock: the machine's time plus an offset. All services read the time here.
 //!
 //! It moves forwards only. Programs, the PostgreSQL server and the function's log keep the machine's time.
 
@@ -14,7 +14,7 @@ const END: i64 = 253_402_300_800;
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Arc<watch::Sender<TimeDelta>>);
 
-/// The clock stays where it is.
+/// The clock was not moved.
 #[derive(Debug, thiserror::Error)]
 #[error("the clock would leave the year 9999: move it by less")]
 pub struct TooFar;
@@ -42,18 +42,18 @@ impl Clock {
             let left = (moment - self.now()).to_std().unwrap_or_default();
             tokio::select! {
                 () = tokio::time::sleep(left) => return,
-                // an error would mean that the sender is gone, and it is self.0
+                // cannot fail: the sender is self.0
                 _ = moved.changed() => {}
             }
         }
     }
 
-    /// Waits that long.
+    /// Waits for this time.
     pub(crate) async fn sleep(&self, time: Duration) {
         let time = TimeDelta::from_std(time).ok();
         match time.and_then(|time| self.now().checked_add_signed(time)) {
             Some(moment) => self.sleep_until(moment).await,
-            None => std::future::pending().await, // beyond what a date can be
+            None => std::future::pending().await, // beyond the last possible date
         }
     }
 }

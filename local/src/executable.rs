@@ -13,8 +13,8 @@ use serde_json::Value;
 /// Why there is no executable.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The one that was named.
-    #[error("there is no file {0}: build the function, or leave --function out")]
+    /// The given file does not exist.
+    #[error("the file {0} does not exist: build the function, or leave out --function")]
     Missing(PathBuf),
     /// No cargo.
     #[error("cannot run cargo ({0}): name the function's executable with --function")]
@@ -24,28 +24,28 @@ pub enum Error {
     Failed(&'static str),
 }
 
-/// The rotation function's: the one that is named, or the one of this workspace.
+/// The rotation function's executable: the given file, or the one of this workspace.
 ///
 /// # Errors
 ///
 /// There is no such file, or it does not build.
 pub fn function(named: Option<PathBuf>) -> Result<PathBuf, Error> {
     match named {
-        // as Lambda starts it from elsewhere, a relative path would lead nowhere
+        // the host starts it in another folder, so the path must be absolute
         Some(path) => path.canonicalize().map_err(|_| Error::Missing(path)),
         None => build("secret-rotation", &["--bin"]),
     }
 }
 
-/// The binary or example `name` (`kind` is `--bin` or `--example`), with the features of `make test`, which has built it
-/// already as a rule. Cargo is asked once in a process.
+/// The binary or example `name` (`kind` is `--bin` or `--example`), with the features of `make test`, which has usually built
+/// it. Runs cargo once per process.
 ///
 /// # Errors
 ///
 /// It does not build.
 pub fn of_tests(kind: &str, name: &'static str) -> Result<PathBuf, Error> {
     static BUILT: Mutex<BTreeMap<&'static str, PathBuf>> = Mutex::new(BTreeMap::new());
-    // held while cargo runs: whoever wants the same waits for it here
+    // held while cargo runs: other callers wait here
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(path) = built.get(name) {
         return Ok(path.clone());
@@ -57,11 +57,11 @@ pub fn of_tests(kind: &str, name: &'static str) -> Result<PathBuf, Error> {
 
 /// Builds the binary or example `name` with the cargo that runs us; `how` ends with `--bin` or `--example`.
 ///
-/// The path is taken from what cargo says: the target folder may be anywhere.
+/// The path comes from cargo's messages: the target folder may be anywhere.
 fn build(name: &'static str, how: &[&str]) -> Result<PathBuf, Error> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    // what a cargo that runs us sets, ring's build looks at: with it half of everything would be built anew
+    // ring's build depends on variables that an outer cargo sets: with them cargo would rebuild half of the workspace
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy().into_owned();
         if name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_") {

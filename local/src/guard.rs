@@ -1,9 +1,8 @@
-//! Nothing is left behind, not even after a SIGKILL.
+//! Cleans up, even after a SIGKILL.
 //!
-//! A process cannot clean up after its own sudden death, and a destructor does not run in one. So each child that
-//! outlives a moment has a guard: a small shell that reads from a pipe whose other end only we hold. When we are
-//! gone, in whatever way, the pipe ends, and the guard ends the child and removes its folder. An orderly end takes
-//! the same way: [`Guard`] is dropped, the pipe is closed.
+//! A process cannot clean up after its own sudden end, because no destructor runs. So each long-lived child has a guard: a small
+//! shell that reads from a pipe whose other end only this process has. When this process ends for any reason, the pipe closes,
+//! and the guard ends the child and removes its folder. A normal end does the same: dropping [`Guard`] closes the pipe.
 
 use std::{
     io::{self, Write},
@@ -12,8 +11,8 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
 };
 
-/// Argument: folder (or nothing). Each line that comes is a signal and a process group, or empty, and replaces the one before.
-/// A group that has ten seconds and still does not go is killed.
+/// Argument: folder (or nothing). Each input line is a signal and a process group, or empty, and replaces the one before.
+/// A group that does not end within 10 s is killed.
 const SCRIPT: &str = r#"
 trap '' INT TERM HUP
 PATH=$PATH:/usr/bin:/bin
@@ -34,7 +33,7 @@ fi
 [ -z "$1" ] || rm -rf "$1"
 "#;
 
-/// What watches over a folder, and over one child process at a time.
+/// Guards a folder, and one child process at a time.
 #[derive(Debug)]
 pub(crate) struct Guard {
     shell: Child,
@@ -42,7 +41,7 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// Will remove the folder when this is dropped or we are gone.
+    /// Removes the folder when this is dropped or this process ends.
     pub(crate) fn over(folder: Option<&Path>) -> io::Result<Self> {
         let mut shell = Command::new("/bin/sh")
             .args(["-c", SCRIPT, "guard"])
@@ -50,23 +49,23 @@ impl Guard {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .process_group(0) // Ctrl-C in a terminal reaches the group of whoever started us
+            .process_group(0) // Ctrl-C in a terminal reaches the whole group of this process
             .spawn()?;
         let pipe = shell.stdin.take();
         Ok(Self { shell, pipe })
     }
 
-    /// Will first send `signal` to this process, which leads a group of its own, and wait until the group is gone.
+    /// First sends `signal` to this process, which leads its own group, and waits until the group has ended.
     pub(crate) fn watch(&mut self, process: u32, signal: &str) -> io::Result<()> {
         self.tell(&format!("{signal} {process}\n"))
     }
 
-    /// The process that was watched has ended.
+    /// The guarded process has ended.
     pub(crate) fn rest(&mut self) -> io::Result<()> {
         self.tell("\n")
     }
 
-    /// Has the guard do its work now. The child, if it is ours, is to be waited for meanwhile.
+    /// Lets the guard clean up now. The caller must wait for its own child in the meantime.
     pub(crate) fn release(&mut self) {
         self.pipe = None;
     }
@@ -82,7 +81,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         self.release();
-        // nothing to be done about a shell that cannot be waited for
+        // a failed wait for the shell has no remedy
         let _ = self.shell.wait();
     }
 }

@@ -1,17 +1,17 @@
-//! The joint between Secrets Manager, which has a function invoked, and the Lambda host, which does it.
+//! The interface between Secrets Manager, which requests an invocation, and the Lambda host, which invokes.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
-/// What came of one synchronous invocation.
+/// The result of one synchronous invocation.
 #[derive(Clone, Debug)]
 pub struct Invoked {
-    /// The function's answer, or what it (or the host on its behalf) reported as its error.
+    /// The function's answer, or the error that it (or the host for it) reported.
     pub outcome: Result<Value, FunctionError>,
-    /// The lines that the function wrote to stdout and stderr meanwhile.
+    /// The lines that the function wrote to stdout and stderr.
     pub log: Vec<String>,
-    /// From the moment the event was handed over until the answer.
+    /// The time from the event to the answer.
     pub took: Duration,
 }
 
@@ -19,16 +19,16 @@ pub struct Invoked {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{error_type}: {error_message}")]
 pub struct FunctionError {
-    /// `errorType`: what an alarm matches.
+    /// `errorType`, which alarms match.
     pub error_type: String,
-    /// `errorMessage`: what a person reads.
+    /// `errorMessage`, for a person.
     pub error_message: String,
 }
 
-/// Invokes the rotation function with an event and waits for what came of it.
+/// Invokes the rotation function with an event and waits for the result.
 ///
 /// A plain closure, so that Secrets Manager can be tested with a function of three lines.
 pub type Invoke = Arc<dyn Fn(Value) -> Pin<Box<dyn Future<Output = Invoked> + Send>> + Send + Sync>;
 
-/// The statements of the policy of the function with this ARN; none where there is no such function.
+/// The statements of the policy of the function with this ARN; none if the function does not exist.
 pub type FunctionPolicies = Arc<dyn Fn(&str) -> Option<Vec<Value>> + Send + Sync>;

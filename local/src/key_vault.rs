@@ -1,4 +1,4 @@
-//! Azure Key Vault, as far as an application meets it that only reads secrets, behind its real wire format ("Get Secret" and
+//! Azure Key Vault, as far as an application that only reads secrets needs it: its real wire format ("Get Secret" and
 //! "Authentication, requests and responses" in Microsoft's reference), its challenge and its TLS.
 
 use std::{
@@ -43,8 +43,8 @@ struct Secret {
 }
 
 impl KeyVault {
-    /// Starts one of this name that takes this token. It thinks that it is `{name}.vault.azure.net`, for its clients insist
-    /// that a vault is below the domain which its tokens are for.
+    /// Starts a vault with this name that accepts this token. Its host is `{name}.vault.azure.net`, because clients require that a
+    /// vault is below the domain of its tokens.
     pub async fn start(name: &str, token: &str) -> io::Result<Self> {
         let host = format!("{name}.vault.azure.net");
         let certificate = Certificate::new(&[&host])?;
@@ -67,7 +67,7 @@ impl KeyVault {
         })
     }
 
-    /// The host that a client has to find at [`address`](Self::address).
+    /// The host that clients must resolve to [`address`](Self::address).
     pub fn host(&self) -> String {
         self.lock().host.clone()
     }
@@ -77,12 +77,12 @@ impl KeyVault {
         self.address
     }
 
-    /// The certificate to believe, as PEM.
+    /// The certificate to trust, as PEM.
     pub fn ca(&self) -> &str {
         &self.ca
     }
 
-    /// Sets a secret, and says the new version's name.
+    /// Sets a secret, and returns the new version's name.
     pub fn set(&self, name: &str, value: &str) -> String {
         let version = Uuid::new_v4().simple().to_string();
         let mut store = self.lock();
@@ -101,7 +101,7 @@ impl KeyVault {
         self.latest(name, |secret| secret.enabled = false);
     }
 
-    /// Gives the latest version of a secret an end, in seconds since 1970.
+    /// Sets when the latest version of a secret expires, in seconds since 1970.
     pub fn expire(&self, name: &str, time: u64) {
         self.latest(name, |secret| secret.expires = Some(time));
     }
@@ -111,7 +111,7 @@ impl KeyVault {
         self.lock().secrets.remove(name);
     }
 
-    /// The next request that has none yet meets this fault.
+    /// The next request without a fault gets this one.
     pub fn fail(&self, fault: Fault) {
         self.script.fail(fault);
     }

@@ -1,8 +1,8 @@
-//! CloudWatch Logs, as far as an operator's command reads the function's log: FilterLogEvents.
+//! CloudWatch Logs, as far as an operator's command needs it to read the function's log: FilterLogEvents.
 //!
-//! The log group is the function's own, `/aws/lambda/<name>`, and like the real one it is not there before the first
-//! invocation. Patterns are those that compare JSON fields with strings, joined by `||`; whatever else the service
-//! understands is refused by name, so that no test passes on what is not looked at.
+//! The log group is the function's own, `/aws/lambda/<name>`. Like the real one, it does not exist before the first invocation.
+//! Patterns compare JSON fields with strings, joined by `||`. Everything else that the service understands is refused by name, so
+//! that no test passes because of an ignored pattern.
 
 use axum::{
     Router,
@@ -21,12 +21,12 @@ use crate::{
 };
 
 const TARGET: &str = "Logs_20140328.";
-/// Events on a page unless the request says less (docs: 10,000).
+/// Events on a page, if the request does not ask for fewer (docs: 10,000).
 const PAGE: usize = 10_000;
 const LARGEST_REQUEST: usize = 1 << 20;
 
-/// The router with requests to CloudWatch Logs answered from this function's log, for those whom IAM lets: the services share
-/// one path, and the operation's header tells them apart.
+/// Adds CloudWatch Logs to the router: answers from this function's log if IAM allows it. The services share one path; the
+/// operation's header distinguishes them.
 pub fn beside(router: Router, function: Function, iam: Iam) -> Router {
     router.layer(from_fn_with_state((function, iam), serve))
 }
@@ -120,7 +120,7 @@ fn filter_log_events(function: &Function, input: FilterLogEvents) -> Result<Valu
     if !(1..=PAGE).contains(&limit) {
         return Err(invalid(format!("limit must be within 1 and {PAGE}.")));
     }
-    // a token is the place in the log where its page begins
+    // a token is the position in the log where its page begins
     let first = match &input.next_token {
         None => 0,
         Some(token) => token
@@ -157,7 +157,7 @@ fn filter_log_events(function: &Function, input: FilterLogEvents) -> Result<Valu
     Ok(answer)
 }
 
-/// `{ $.field = "value" || $.field = "value" }`: any of them has to hold.
+/// `{ $.field = "value" || $.field = "value" }`: one of them must match.
 fn pattern(text: &str) -> Option<Vec<(String, String)>> {
     let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
     inner
@@ -172,7 +172,7 @@ fn pattern(text: &str) -> Option<Vec<(String, String)>> {
         .collect()
 }
 
-/// A line that is no JSON object has no fields.
+/// A line that is not a JSON object has no fields.
 fn matches(pattern: &[(String, String)], line: &str) -> bool {
     if pattern.is_empty() {
         return true;

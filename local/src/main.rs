@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use local::command::{self, Command};
 
-/// What AWS and a database server would run, on this machine: a Secrets Manager that really rotates, a Lambda host
-/// that runs the real function, a PostgreSQL with TLS.
+/// Stand-ins for AWS and a database server on this machine: a Secrets Manager that rotates, a Lambda host that runs the
+/// real function, and PostgreSQL with TLS.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {

@@ -1,13 +1,13 @@
-//! A process's memory, as Linux tells it (proc(5)).
+//! A process's memory, from Linux's /proc (proc(5)).
 
 use std::fs::read_to_string;
 
-/// What is resident now, in KiB.
+/// The resident memory, in KiB.
 pub fn resident(process: u32) -> Option<u64> {
     line(process, "VmRSS:")
 }
 
-/// The most that was resident so far, in KiB.
+/// The peak of the resident memory, in KiB.
 pub fn peak(process: u32) -> Option<u64> {
     line(process, "VmHWM:")
 }

@@ -1,5 +1,5 @@
-//! AWS's Secrets Manager Agent, as far as an application meets it, behind its real address, header and answers: its README, and its source
-//! (`server.rs`, `parse.rs`, `cache_manager.rs` of aws-secretsmanager-agent). Its cache ends when it is told to.
+//! AWS's Secrets Manager Agent, as far as an application needs it, with its real address, header and answers. Sources: its README and
+//! its code (`server.rs`, `parse.rs`, `cache_manager.rs` of aws-secretsmanager-agent). A test decides when its cache expires.
 
 use std::{
     collections::BTreeMap,
@@ -37,7 +37,7 @@ struct Store {
 }
 
 impl Agent {
-    /// Starts one that takes this token. A Lambda extension knows no `refreshNow`.
+    /// Starts an agent that accepts this token. As a Lambda extension it has no `refreshNow`.
     pub async fn start(token: &str, knows_refresh_now: bool) -> io::Result<Self> {
         let state = Arc::new(Mutex::new(Store {
             token: token.to_owned(),
@@ -61,7 +61,7 @@ impl Agent {
         self.port
     }
 
-    /// What Secrets Manager has from now on of this secret, under this label.
+    /// Sets the value of this secret with this label in Secrets Manager.
     pub fn set(&self, secret: &str, label: &str, version: &str, text: &str) {
         let value = json!({
             "ARN": format!("arn:aws:secretsmanager:eu-west-1:123456789012:secret:{secret}-AbCdEf"),
@@ -77,29 +77,29 @@ impl Agent {
             .insert((secret.to_owned(), label.to_owned()), value);
     }
 
-    /// Secrets Manager has nothing under this label any more.
+    /// Removes the value with this label from Secrets Manager.
     pub fn remove(&self, secret: &str, label: &str) {
         let mut store = self.lock();
         store.secrets.remove(&(secret.to_owned(), label.to_owned()));
     }
 
-    /// The cache's time is over.
+    /// Expires the cache.
     pub fn expire(&self) {
         self.lock().cached.clear();
     }
 
-    /// It started anew, with another token and an empty cache.
+    /// Restarts the agent, with another token and an empty cache.
     pub fn restart(&self, token: &str) {
         self.expire();
         self.lock().token = token.to_owned();
     }
 
-    /// The next request that has none yet meets this fault.
+    /// The next request without a fault gets this one.
     pub fn fail(&self, fault: Fault) {
         self.script.fail(fault);
     }
 
-    /// The queries that came so far to an answer, without the faults.
+    /// The queries so far that got an answer, without those that met a fault.
     pub fn queries(&self) -> Vec<String> {
         self.lock().queries.clone()
     }
@@ -123,21 +123,21 @@ async fn answer(State(state): State<Arc<Mutex<Store>>>, uri: Uri, headers: Heade
     }
     let query = uri.query().unwrap_or_default();
     store.queries.push(query.to_owned());
-    let (mut secret, mut label, mut anew) = (String::new(), "AWSCURRENT".to_owned(), false);
+    let (mut secret, mut label, mut refresh) = (String::new(), "AWSCURRENT".to_owned(), false);
     for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match &*key {
             "secretId" => secret = value.into_owned(),
             "versionStage" => label = value.into_owned(),
-            "refreshNow" if store.knows_refresh_now => anew = value == "true",
+            "refreshNow" if store.knows_refresh_now => refresh = value == "true",
             other => return plain(400, &format!("unknown parameter: {other}")),
         }
     }
-    store.get((secret, label), anew)
+    store.get((secret, label), refresh)
 }
 
 impl Store {
-    fn get(&mut self, of: (String, String), anew: bool) -> Response {
-        let cached = self.cached.get(&of).filter(|_| !anew);
+    fn get(&mut self, of: (String, String), refresh: bool) -> Response {
+        let cached = self.cached.get(&of).filter(|_| !refresh);
         let Some(value) = cached.or_else(|| self.secrets.get(&of)).cloned() else {
             let message = "Secrets Manager can't find the specified secret.";
             let body = json!({ "__type": "ResourceNotFoundException", "message": message });

@@ -1,7 +1,7 @@
-//! The Security Token Service, as far as who calls and who acts as a role: GetCallerIdentity and AssumeRole.
+//! The Security Token Service: GetCallerIdentity and AssumeRole.
 //!
-//! AWS's query protocol: a form at `POST /`, and XML. A form is what tells it from the other services there. Whatever else the
-//! service understands is refused by name.
+//! AWS's query protocol: a form at `POST /`, and XML. The form distinguishes it from the other services at this path. Everything
+//! else that the service understands is refused by name.
 
 use std::{
     collections::HashMap,
@@ -38,12 +38,12 @@ use crate::{
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 const LARGEST_REQUEST: usize = 1 << 20;
-/// Every role here has the MaxSessionDuration of one that nobody gave another, in seconds; a session lasts as long unless the
-/// request says otherwise (docs).
+/// The MaxSessionDuration of every role here: AWS's default, in seconds. A session lasts this long unless the request asks for less
+/// (docs).
 const HOUR: u64 = 3600;
 
-/// What is served of AssumeRole, with the published model's constraints. A session that was to be less, or to be told apart, is
-/// none without the other members.
+/// The members of AssumeRole that are served, with the published model's constraints. A request with another member is refused:
+/// without it the session would be another one.
 const MEMBERS: [Member; 4] = [
     required("RoleArn", Text(20, 2048)),
     required("RoleSessionName", Matching(2, 64, r"[\w+=,.@-]*")),
@@ -122,7 +122,7 @@ fn assume_role(
     caller: &Role,
     form: HashMap<String, String>,
 ) -> Result<String, ServiceError> {
-    // a form has no numbers of its own
+    // a form has only text
     let typed = |(name, text): (String, String)| match (name.as_str(), text.parse::<i64>()) {
         ("DurationSeconds", Ok(number)) => (name, number.into()),
         _ => (name, text.into()),
@@ -165,7 +165,7 @@ fn shown(assumed: &Session) -> String {
     format!("<AssumedRoleUser>{user}</AssumedRoleUser><Credentials>{credentials}</Credentials>")
 }
 
-/// As recorded of what is no ARN, and as users report it of another ARN than a role's.
+/// The messages: as recorded for text that is not an ARN, and as users report it for an ARN that is not a role's.
 fn check_arn(arn: &str) -> Result<(), ServiceError> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     match parts[..] {
@@ -210,7 +210,7 @@ fn invalid(message: impl Into<String>) -> ServiceError {
     refused(400, "ValidationError", message)
 }
 
-/// The query protocol has names of its own for these and for a denial.
+/// The query protocol has its own names for these errors and for a denial.
 fn of_token(error: TokenError) -> ServiceError {
     let code = match error {
         TokenError::Expired => "ExpiredToken",

@@ -1,4 +1,4 @@
-//! What the stand-ins for other stores have in common: a port, what goes wrong next, and a record of what was asked.
+//! The common part of the stand-ins for other stores: a port, the next faults, and a record of the requests.
 
 use std::{
     collections::VecDeque,
@@ -32,7 +32,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-/// What becomes of a request in place of its answer; it has no effect.
+/// What happens to a request in place of its answer; the request has no effect.
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// It is answered with this status and this body.
@@ -45,7 +45,7 @@ pub enum Fault {
     Hang,
 }
 
-/// The faults to come, and the requests that were.
+/// The next faults, and the past requests.
 #[derive(Clone, Default)]
 pub(crate) struct Script {
     faults: Arc<Mutex<VecDeque<Fault>>>,
@@ -63,7 +63,7 @@ impl Script {
     }
 
     pub(crate) async fn asked(&self, times: usize) {
-        // an error would mean that the sender is gone, and it is self.requests
+        // cannot fail: the sender is self.requests
         let mut requests = self.requests.subscribe();
         let _ = requests.wait_for(|requests| requests.len() >= times).await;
     }
@@ -108,7 +108,7 @@ pub(crate) async fn serve(
     Ok(address)
 }
 
-/// A certificate that signs itself, made on the spot.
+/// A new self-signed certificate.
 pub(crate) struct Certificate(CertifiedKey<KeyPair>);
 
 impl Certificate {
@@ -151,7 +151,7 @@ impl Listener for Tls {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
             let (stream, address) = Listener::accept(&mut self.listener).await;
-            // whoever breaks off or distrusts the certificate is no concern of the next one
+            // a client that breaks off or distrusts the certificate does not affect the next one
             if let Ok(stream) = self.acceptor.accept(stream).await {
                 return (stream, address);
             }
@@ -174,7 +174,7 @@ pub(crate) fn status_code(status: u16) -> StatusCode {
     StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// A body that fails before its first byte: hyper closes the connection, and the head that it had buffered goes with it.
+/// A body that fails before its first byte: hyper closes the connection without the buffered head.
 pub(crate) fn no_answer() -> Response {
     let broken = futures_util::stream::once(async {
         Err::<Bytes, _>(io::Error::other("closed on purpose"))

@@ -1,5 +1,5 @@
-//! HashiCorp Vault, as far as an application meets it that only reads: the key-value engine, version 2, and the database
-//! engine with its leases, behind their real wire format ("HTTP API" in Vault's reference).
+//! HashiCorp Vault, as far as an application that only reads needs it: the key-value engine, version 2, and the database engine
+//! with its leases, with their real wire format ("HTTP API" in Vault's reference).
 //!
 //! ```
 //! use local::vault::{Fault, Role, Vault};
@@ -50,9 +50,9 @@ pub struct Vault {
 /// A role of the database engine.
 #[derive(Clone, Copy, Debug)]
 pub struct Role {
-    /// What a lease lasts, and a renewal adds.
+    /// The lifetime of a lease, and what a renewal adds.
     pub ttl: Duration,
-    /// What no renewal goes beyond, counted from the lease's beginning.
+    /// The longest lifetime of a lease with renewals, from its beginning.
     pub max_ttl: Duration,
     /// Whether its leases can be renewed.
     pub renewable: bool,
@@ -63,11 +63,11 @@ pub struct Role {
 pub struct StaticRole {
     /// The user in the database.
     pub username: String,
-    /// Its password now.
+    /// Its current password.
     pub password: String,
     /// When it was rotated, in RFC 3339.
     pub last_vault_rotation: String,
-    /// Seconds until it will be again.
+    /// Seconds until its next rotation.
     pub ttl: f64,
 }
 
@@ -98,12 +98,12 @@ struct Lease {
 }
 
 impl Vault {
-    /// Starts one without TLS that takes this token.
+    /// Starts a Vault without TLS that accepts this token.
     pub async fn start(token: &str) -> io::Result<Self> {
         Self::serve(token, None).await
     }
 
-    /// Starts one with TLS, under a certificate that signs itself.
+    /// Starts a Vault with TLS and a self-signed certificate.
     pub async fn start_tls(token: &str) -> io::Result<Self> {
         Self::serve(token, Some(Certificate::new(&["127.0.0.1"])?)).await
     }
@@ -138,7 +138,7 @@ impl Vault {
         self.ca.as_deref()
     }
 
-    /// All that is in it is in this namespace, and nowhere else.
+    /// Puts all its content into this namespace.
     pub fn set_namespace(&self, namespace: &str) {
         self.lock().namespace = Some(namespace.to_owned());
     }
@@ -166,7 +166,7 @@ impl Vault {
         });
     }
 
-    /// Makes or changes a role; leases keep what they were made with.
+    /// Makes or changes a role; existing leases do not change.
     pub fn set_role(&self, mount: &str, name: &str, role: Role) {
         let key = (mount.to_owned(), name.to_owned());
         self.lock().roles.insert(key, role);
@@ -191,7 +191,7 @@ impl Vault {
         leases.map(|(id, _)| id.clone()).collect()
     }
 
-    /// The next request that has none yet meets this fault.
+    /// The next request without a fault gets this one.
     pub fn fail(&self, fault: Fault) {
         self.script.fail(fault);
     }
@@ -201,7 +201,7 @@ impl Vault {
         self.script.requests()
     }
 
-    /// Waits until it was asked this often.
+    /// Waits until it has had this many requests.
     pub async fn asked(&self, times: usize) {
         self.script.asked(times).await;
     }

@@ -1,4 +1,4 @@
-//! The three parts joined: one endpoint, a database to rotate in, and secrets to rotate.
+//! Joins the three parts: one endpoint, a database, and secrets to rotate.
 
 mod options;
 mod ready;
@@ -35,12 +35,12 @@ use self::{
     ready::{ReadyPostgres, ReadySecrets},
 };
 
-/// The region that everything is in.
+/// The region of everything here.
 pub const REGION: &str = "us-east-1";
 
 const FUNCTION_NAME: &str = "secret-rotation";
 
-/// What the function signs with, so that it can be given a role of its own.
+/// The access key of the function, so that it can have its own role.
 const FUNCTION_KEY: &str = "AKIAFUNCTION";
 
 const ADMIN: &str = "demo/admin";
@@ -49,7 +49,7 @@ const ALTERNATING_USERS: &str = "demo/stock/alternating";
 const MASTER: &str = "demo/mail/master";
 const API_KEY: &str = "demo/mail/api-key";
 
-/// A running world. Dropping it stops everything that is its own.
+/// A running world. Dropping it stops all its parts.
 pub struct World {
     endpoint: String,
     secrets_manager: SecretsManager,
@@ -90,7 +90,7 @@ impl World {
             })?
             .port();
         let endpoint = format!("http://127.0.0.1:{port}");
-        // tests share a server: their roles and databases must not be in each other's way
+        // tests share a server, so each world has its own roles and databases
         let suffix = match options.postgres {
             Server::Shared => format!("_{}", &Uuid::new_v4().simple().to_string()[..8]),
             Server::Own(_) | Server::Running(_) => String::new(),
@@ -111,7 +111,7 @@ impl World {
         };
         let mut ca_file = postgres.server().ca_file();
         if let Some(key_service) = &key_service {
-            // beside the server's own, so that it goes when the server does
+            // in the server's folder, so that both are removed together
             let trusted = std::fs::read_to_string(&ca_file)? + key_service.ca();
             ca_file.set_file_name(format!("trusted-{port}.pem"));
             std::fs::write(&ca_file, trusted)?;
@@ -183,7 +183,7 @@ impl World {
                 .execute(&format!("CREATE ROLE {user} LOGIN PASSWORD '{verifier}'"))
                 .await?;
         }
-        // no superuser: what the function needs is CREATEROLE, and from PostgreSQL 16 on ADMIN OPTION
+        // not a superuser: the function needs CREATEROLE, and from PostgreSQL 16 on ADMIN OPTION
         let Self {
             role,
             alternating_role,
@@ -256,16 +256,16 @@ impl World {
         &self.secrets_manager
     }
 
-    /// The roles of those who call either service.
+    /// The roles of the callers of the services.
     pub fn iam(&self) -> &Iam {
         self.secrets_manager.iam()
     }
 
-    /// Gives the function a role: from its next call on it is allowed what these policies allow, and nothing else.
+    /// Gives the function a role: from its next call on, only what these policies allow.
     ///
     /// # Errors
     ///
-    /// A policy has something in it that is not known here.
+    /// A policy contains something unknown here.
     pub fn set_function_role(&self, policies: &[Value]) -> Result<(), PolicyError> {
         self.iam().restrict(FUNCTION_KEY, FUNCTION_NAME, policies)
     }
@@ -285,7 +285,7 @@ impl World {
         &self.dbname
     }
 
-    /// The role that the single-user secret is about.
+    /// The role of the single-user secret.
     pub fn role(&self) -> &str {
         &self.role
     }
@@ -300,7 +300,7 @@ impl World {
         SINGLE_USER
     }
 
-    /// The base one of the two roles that the alternating-users secret is about.
+    /// The base of the two roles of the alternating-users secret.
     pub fn alternating_role(&self) -> &str {
         &self.alternating_role
     }
@@ -310,17 +310,17 @@ impl World {
         ALTERNATING_USERS
     }
 
-    /// A PEM file of what signed the database's certificate, and the key service's.
+    /// A PEM file with the CA of the database's certificate and the key service's.
     pub fn ca_file(&self) -> &Path {
         &self.ca_file
     }
 
-    /// The service whose API key rotates, if there is one.
+    /// The service whose API key rotates, if the world has one.
     pub fn key_service(&self) -> Option<&KeyService> {
         self.key_service.as_ref()
     }
 
-    /// The name of the secret with the API key, where there is a service.
+    /// The name of the secret with the API key, if the world has a key service.
     pub fn api_key(&self) -> &'static str {
         API_KEY
     }
@@ -330,7 +330,7 @@ impl World {
         self.aws_as("local")
     }
 
-    /// The same, with this access key id, whose role [`World::iam`] may restrict.
+    /// The same with this access key id. [`World::iam`] can restrict its role.
     pub fn aws_as(&self, access_key_id: &str) -> aws_sdk_secretsmanager::Client {
         aws_at(&self.endpoint, access_key_id)
     }
@@ -381,7 +381,7 @@ impl Database {
     }
 }
 
-/// Why there is no world.
+/// Why the world does not start.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
@@ -393,7 +393,7 @@ pub enum Error {
     /// The database server.
     #[error(transparent)]
     Postgres(#[from] postgres::Error),
-    /// No outside service.
+    /// The key service.
     #[error("the service with API keys does not start: {0}")]
     KeyService(#[from] io::Error),
     /// A secret could not be stored.

@@ -22,7 +22,7 @@ async fn call(function: &Function, operation: &str, input: Value) -> Value {
     call_as(&Iam::default(), function, operation, input).await
 }
 
-/// The call of whoever holds the access key `AKID`.
+/// A call with the access key `AKID`.
 async fn call_as(iam: &Iam, function: &Function, operation: &str, input: Value) -> Value {
     let router = logs::beside(Router::new(), function.clone(), iam.clone());
     let headers = format!(

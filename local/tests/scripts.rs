@@ -7,6 +7,7 @@ mod common;
 use std::{
     env,
     os::unix::fs::symlink,
+    path::{Path, PathBuf},
     process::{Command, Output},
     time::{Duration, UNIX_EPOCH},
 };
@@ -186,6 +187,66 @@ fn tests_that_fail_stop_no_others_and_their_names_stand_at_the_end() {
     let (code, said, _) = run("test.sh", "echo 'test result: ok. 2 passed; 0 failed'");
     assert_eq!(code, Some(0), "{said}");
     assert!(said.ends_with("tests passed.\n"), "{said}");
+}
+
+#[test]
+fn skipped_tests_are_listed_at_the_end_each_once_with_the_reason() {
+    let (code, said, _) = run(
+        "test.sh",
+        r#"case "$*" in
+        *--workspace*--tests*--color*)
+            echo 'skipped: the report in a browser: chromium is not installed'
+            echo 'test it_is_skipped ... skipped: the report in a browser: chromium is not installed'
+            echo 'test one ... ignored, takes an hour'
+            printf 'test two ... \033[33mignored\033(B\033[m, takes an hour\n'
+            echo 'test three ... ignored'
+            echo 'test result: ok. 5 passed; 0 failed; 3 ignored' ;;
+        *client/beside*) echo 'skipped: Redis: there is no redis-server' ;;
+        esac"#,
+    );
+    assert_eq!(code, Some(0), "{said}");
+    let summary = &said[said.find("\nSkipped: ").unwrap()..];
+    let mut lines: Vec<&str> = summary.lines().filter(|line| !line.is_empty()).collect();
+    assert_eq!(lines.pop(), Some("5 tests passed."));
+    lines.sort_unstable();
+    assert_eq!(
+        lines,
+        [
+            "Skipped: 1 test: no reason is given",
+            "Skipped: 2 tests: takes an hour",
+            "Skipped: Redis: there is no redis-server",
+            "Skipped: the report in a browser: chromium is not installed",
+        ]
+    );
+}
+
+/// cargo shows what a passed test prints with `eprintln!` to nobody, so the summary would lack it.
+#[test]
+fn a_test_that_skips_itself_writes_the_line_to_stderr_without_a_macro_that_cargo_captures() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut folders: Vec<PathBuf> = [
+        "tests",
+        "cli/tests",
+        "client/tests",
+        "local/tests",
+        "drill/src",
+    ]
+    .map(|folder| root.join(folder))
+    .to_vec();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let captured =
+                    ["println!(\"", "print!(\""].map(|print| format!("{print}skipped: "));
+                let captured = captured.iter().any(|print| text.contains(print));
+                assert!(!captured, "{}", path.display());
+            }
+        }
+    }
 }
 
 #[test]

@@ -100,6 +100,7 @@ async fn an_operator_sees_rotates_revokes_and_mends_and_does_nothing_else() {
         "BatchGetSecretValue",
         "CancelRotateSecret",
         "DescribeSecret",
+        "GetResourcePolicy",
         "GetSecretValue",
         "ListSecretVersionIds",
         "ListSecrets",
@@ -115,6 +116,7 @@ async fn an_operator_sees_rotates_revokes_and_mends_and_does_nothing_else() {
     let sees = [
         "BatchGetSecretValue",
         "DescribeSecret",
+        "GetResourcePolicy",
         "GetSecretValue",
         "ListSecrets",
         "StopReplicationToReplica",
@@ -123,9 +125,11 @@ async fn an_operator_sees_rotates_revokes_and_mends_and_does_nothing_else() {
     let other = json!({ "Name": "other", "SecretString": "x" });
     common::call(world, "CreateSecret", other).await;
     let not_this_functions = deployed.allowed("operator", "other").await;
-    // nothing becomes of the last one: a secret in its own region is no replica
+    // rotatectl audit examines every secret; the last call has no effect: a secret in its own region is no replica
     let any = [
         "BatchGetSecretValue",
+        "DescribeSecret",
+        "GetResourcePolicy",
         "ListSecrets",
         "StopReplicationToReplica",
     ];
@@ -171,6 +175,7 @@ async fn an_operator_who_is_not_to_read_values_does_not() {
     let sees = [
         "CancelRotateSecret",
         "DescribeSecret",
+        "GetResourcePolicy",
         "ListSecretVersionIds",
         "ListSecrets",
         "RotateSecret",
@@ -183,7 +188,12 @@ async fn an_operator_who_is_not_to_read_values_does_not() {
     );
     assert_eq!(
         deployed.allowed("operator", world.admin()).await,
-        ["ListSecrets", "StopReplicationToReplica"]
+        [
+            "DescribeSecret",
+            "GetResourcePolicy",
+            "ListSecrets",
+            "StopReplicationToReplica"
+        ]
     );
 }
 

@@ -1,4 +1,4 @@
-//! Asks Secrets Manager: the list, each resource policy, and of secrets with replicas how those are.
+//! Reads from Secrets Manager: the list, each resource policy, and the state of replicas.
 
 use std::time::SystemTime;
 
@@ -24,7 +24,7 @@ use crate::{
 /// All that was found.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    /// How many secrets were looked at.
+    /// How many secrets were examined.
     pub(super) secrets: usize,
     /// The most urgent first.
     pub(super) findings: Vec<Finding>,
@@ -63,7 +63,7 @@ pub(super) async fn gather(
     let looked: Vec<_> = stream::iter(looks).buffered(AT_ONCE).collect().await;
     let (mut findings, mut notes) = (Vec::new(), Vec::new());
     for (secret, (found, unknown)) in listed.iter().zip(looked) {
-        // one reason, once, however many secrets it is the reason for
+        // the same reason for many secrets is shown once
         for error in unknown.into_iter().map(|error| error.to_string()) {
             if !notes.contains(&error) {
                 notes.push(error);
@@ -87,7 +87,7 @@ pub(super) async fn gather(
     })
 }
 
-/// What is found in one secret, and what could not be found out.
+/// The findings of one secret, and what could not be found out.
 async fn look(
     client: &Client,
     pace: &Pace,
@@ -113,7 +113,7 @@ async fn look(
         }
         Err(error) => unknown.push(error),
     }
-    // the list says that there are replicas, and not how they are
+    // the list shows that replicas exist, but not their state
     if secret.primary_region() == Some(rules.region) {
         pace.turn().await;
         let described = client.describe_secret().secret_id(arn).send().await;

@@ -1,4 +1,4 @@
-//! What the list says of a secret: pure rules, no IO and no clock of their own.
+//! Judges a secret by its entry in the list: pure rules without IO or a clock.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,10 +13,10 @@ use crate::{
     terminal::{moment, span},
 };
 
-/// The key that Secrets Manager has in each account. Other accounts cannot use it, and nobody can withdraw it.
+/// The key that Secrets Manager has in each account. Other accounts cannot use it, and nobody can disable it.
 const OWN_KEY: &str = "alias/aws/secretsmanager";
 
-/// What was found, in a word that stays the same, for scripts.
+/// A finding as a stable word for scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 #[expect(missing_docs, reason = "the help of the command says what each means")]
 pub enum Kind {
@@ -52,16 +52,16 @@ impl Serialize for Kind {
     }
 }
 
-/// What is judged by.
+/// The rules' parameters.
 pub(super) struct Rules<'a> {
     pub(super) unread_for: Duration,
     pub(super) name_patterns: &'a [String],
-    /// The region that was asked: a replica's rotation is its primary's.
+    /// The region of the list: a replica rotates in its primary's region.
     pub(super) region: &'a str,
     pub(super) now: SystemTime,
 }
 
-/// What an entry of the list says.
+/// The findings of an entry of the list.
 pub(super) fn judge(secret: &SecretListEntry, rules: &Rules<'_>) -> Vec<(Kind, String)> {
     let mut found = Vec::new();
     let mut add = |kind, detail: Option<String>| found.extend(detail.map(|detail| (kind, detail)));
@@ -95,7 +95,7 @@ fn overdue(secret: &SecretListEntry, now: SystemTime) -> Option<String> {
         rules.automatically_after_days(),
     );
     let length = interval.and_then(|interval| interval.length);
-    // a value put by hand is younger, and only the list of its versions says so: rotatectl status asks for it
+    // a value stored by hand is younger, which only the list of versions shows: rotatectl status reads it
     let since = [
         time(secret.last_rotated_date()),
         time(secret.created_date()),
@@ -118,7 +118,7 @@ fn unread(secret: &SecretListEntry, rules: &Rules<'_>) -> Option<String> {
     }
     Some(match read {
         Some(read) => format!("last read {} ago, on {}", span(passed), &moment(read)[..10]),
-        None => format!("never read since it was made {} ago", span(passed)),
+        None => format!("never read since it was created {} ago", span(passed)),
     })
 }
 
@@ -152,7 +152,7 @@ mod tests {
         DateTime::from_secs((number * DAY).try_into().unwrap())
     }
 
-    /// Made on day 0, read and rotated on day 95, every 30 days, with a key of its own; it is day 100.
+    /// Created on day 0, read and rotated on day 95, rotates every 30 days, has its own key; today is day 100.
     fn well_kept() -> SecretListEntryBuilder {
         SecretListEntry::builder()
             .name("orders/db")
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_finds_what_it_is_about_and_nothing_else() {
+    fn each_rule_finds_its_own_fault_and_no_other() {
         let of = |secret| found(secret);
         assert_eq!(of(well_kept().rotation_enabled(false)), ["no-rotation"]);
         assert_eq!(of(well_kept().set_rotation_enabled(None)), ["no-rotation"]);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_was_made_lately_is_not_unread() {
+    fn a_new_secret_is_not_unread() {
         let lately = well_kept()
             .set_last_accessed_date(None)
             .created_date(day(20));
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_rotates_where_its_primary_is() {
+    fn a_replica_needs_no_rotation_because_its_primary_rotates() {
         let replica = well_kept()
             .primary_region("us-east-1")
             .set_rotation_enabled(None);

@@ -2,9 +2,9 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `judge` | what the list says of a secret, without IO |
-//! | `readers` | whom a resource policy lets read it, without IO |
-//! | `gather` | asks Secrets Manager, which never reads a value |
+//! | `judge` | judges a secret by its entry in the list, without IO |
+//! | `readers` | who may read it by its resource policy, without IO |
+//! | `gather` | reads from Secrets Manager, but never a value |
 //! | `show` | the table and the summary |
 
 mod gather;
@@ -26,12 +26,12 @@ use crate::{
 
 /// Find secrets that are not kept well
 ///
-/// It looks at every secret of the region, also at those that do not rotate, and
-/// prints a line for each finding. The exit code is 2 if something is found, and 3
-/// if nothing is and something could not be found out.
+/// It examines every secret of the region, also those that do not rotate, and
+/// prints a line for each finding. The exit code is 2 if there are findings, and 3
+/// if there are none but something could not be read.
 ///
-///   no-rotation           nothing rotates it
-///   overdue               it was due, and has not rotated
+///   no-rotation           it does not rotate
+///   overdue               it was due and has not rotated
 ///   unread                nobody has read it for 90 days: --unread-for
 ///   no-customer-key       it is encrypted with aws/secretsmanager
 ///   public                its resource policy lets everybody read it
@@ -77,7 +77,7 @@ pub use self::judge::Kind;
 ///
 /// # Errors
 ///
-/// The secrets cannot be listed, or one that was named is not there. What else cannot be read is left open, and noted.
+/// The secrets cannot be listed, or a named one does not exist. Anything else that cannot be read becomes a note.
 pub async fn run(configuration: &SdkConfig, arguments: AuditArguments) -> Result<ExitCode, Error> {
     let report = gather::gather(configuration, &arguments).await?;
     report::print(&report, arguments.json, show::table)?;

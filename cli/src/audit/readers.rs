@@ -1,17 +1,17 @@
-//! Whom a secret's resource policy lets read it.
+//! Who may read a secret by its resource policy.
 //!
-//! A condition may narrow a statement, and a Deny elsewhere may take it back: this lists who is named, and the finding says that a
-//! condition stands there.
+//! A condition may narrow a statement, and a Deny elsewhere may cancel it. So this lists the principals that are named, and the
+//! finding says whether a condition applies.
 
 use serde_json::Value;
 
 use super::judge::Kind;
 use crate::policy::{fits, several};
 
-/// Reading is the one right that hands the value over; BatchGetSecretValue needs it too.
+/// The right that returns the value; BatchGetSecretValue needs it too.
 const READ: &str = "secretsmanager:getsecretvalue";
 
-/// Someone whom a policy lets read.
+/// A principal that a policy lets read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reader {
     /// As the policy names it.
@@ -20,7 +20,7 @@ pub(super) struct Reader {
     pub(super) conditional: bool,
 }
 
-/// All whom the policy's statements let read, each once.
+/// All principals that the policy's statements let read, each once.
 pub(super) fn readers(policy: &Value) -> Vec<Reader> {
     let mut readers = Vec::new();
     for statement in several(&policy["Statement"]) {
@@ -41,7 +41,7 @@ pub(super) fn readers(policy: &Value) -> Vec<Reader> {
     readers
 }
 
-/// What is found in a reader, for a secret of this account.
+/// The finding about a reader, for a secret of this account.
 pub(super) fn judge(reader: &Reader, account: &str) -> Option<(Kind, String)> {
     let Reader {
         principal,
@@ -78,7 +78,7 @@ fn allows_reading(statement: &Value) -> bool {
 fn principals(statement: &Value) -> Vec<String> {
     let principal = &statement["Principal"];
     if principal.is_null() {
-        // NotPrincipal: everybody but those
+        // NotPrincipal: everybody except those
         return vec!["*".to_owned()];
     }
     if let Some(text) = principal.as_str() {
@@ -89,7 +89,7 @@ fn principals(statement: &Value) -> Vec<String> {
     names.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// Of an account's number or an ARN; none for a service, which acts for an account of its own.
+/// The account in an account number or an ARN; none for a service.
 fn account_of(principal: &str) -> Option<&str> {
     if principal.len() == 12 && principal.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(principal);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_and_another_account_are_found_and_ones_own_account_is_not() {
+    fn everybody_and_another_account_are_found_and_the_own_account_is_not() {
         let read = || json!("secretsmanager:GetSecretValue");
         let role = "arn:aws:iam::999999999999:role/reader";
         assert_eq!(
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_is_told_and_what_does_not_let_read_is_left_out() {
+    fn a_condition_is_shown_and_a_statement_that_does_not_allow_reading_is_ignored() {
         let mut narrowed = allow(json!("*"), json!(["secretsmanager:Get*"]));
         narrowed["Condition"] = json!({ "StringEquals": { "aws:PrincipalOrgID": "o-1" } });
         let detail = "everybody may read it, under a condition".to_owned();
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_by_its_opposite_is_read_too() {
+    fn not_principal_and_not_action_are_read_too() {
         let but = json!({ "Effect": "Allow", "NotPrincipal": { "AWS": OWN }, "NotAction": "secretsmanager:Delete*" });
         assert_eq!(found(but).len(), 1);
     }

@@ -1,5 +1,5 @@
-//! What `--verbose` tells: each call, the status of its answer, and how long it took. Neither a request's body nor an answer's is
-//! looked at, so no value and no token can be told.
+//! What `--verbose` prints: each call, the status of its answer, and how long it took. It reads no body of a request or an answer,
+//! so it cannot print a value or a token.
 
 use std::time::Instant;
 
@@ -14,29 +14,29 @@ use aws_smithy_runtime_api::client::{
 
 use crate::terminal::{tell, took};
 
-/// The same client, which tells of its calls.
-pub(super) fn told(client: SharedHttpClient) -> SharedHttpClient {
-    SharedHttpClient::new(Told(client))
+/// The same client, which also prints its calls.
+pub(super) fn logged(client: SharedHttpClient) -> SharedHttpClient {
+    SharedHttpClient::new(Logged(client))
 }
 
 #[derive(Debug)]
-struct Told(SharedHttpClient);
+struct Logged(SharedHttpClient);
 
-impl HttpClient for Told {
+impl HttpClient for Logged {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
         let connector = self.0.http_connector(settings, components);
-        SharedHttpConnector::new(ToldConnector(connector))
+        SharedHttpConnector::new(LoggedConnector(connector))
     }
 }
 
 #[derive(Debug)]
-struct ToldConnector(SharedHttpConnector);
+struct LoggedConnector(SharedHttpConnector);
 
-impl HttpConnector for ToldConnector {
+impl HttpConnector for LoggedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (what, began) = (what(&request), Instant::now());
         let call = self.0.call(request);
@@ -52,7 +52,7 @@ impl HttpConnector for ToldConnector {
     }
 }
 
-/// `secretsmanager.ListSecrets at https://…`, or the method and the path. A query is left out: a signed one would be a credential.
+/// `secretsmanager.ListSecrets at https://…`, or the method and the path. Without the query: a signed one is a credential.
 fn what(request: &HttpRequest) -> String {
     let uri = request.uri().split('?').next().unwrap_or_default();
     match request.headers().get("x-amz-target") {

@@ -1,23 +1,23 @@
-//! What the errors of AWS's services mean to an operator.
+//! The errors of AWS's services, and what an operator does about them.
 
 use std::{error::Error as _, io, path::PathBuf};
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 
-/// Why a service did not do what it was asked to.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
-    /// Nothing says where.
+    /// No region is given.
     #[error(
         "no region is known: give --region or a full ARN, set AWS_REGION, or give the profile {profile} a region \
          (aws configure set region REGION --profile {profile})"
     )]
     NoRegion { profile: String },
-    /// Two things say where, and differently.
+    /// Two different regions are given.
     #[error(
-        "two regions are named, {first} and {second}: name secrets of one region, without --region where an ARN has it"
+        "two regions are given, {first} and {second}: name secrets of one region; leave out --region if an ARN has it"
     )]
     TwoRegions { first: String, second: String },
     /// No such profile.
@@ -32,48 +32,46 @@ pub enum Error {
          AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name"
     )]
     ProfileFiles { reason: String },
-    /// Half of a key.
+    /// Only one half of an access key is set.
     #[error(
-        "{missing} is not set, and the other half of the key is: set both, or neither and name a --profile"
+        "{missing} is not set, but the other half of the key is: set both, or unset both and give --profile"
     )]
     HalfAKey { missing: &'static str },
-    /// Nothing says as whom.
+    /// No credentials exist.
     #[error(
         "there are no credentials (none in the environment, none in the default profile, and no role of this machine): \
          set AWS_PROFILE or give --profile, sign in (aws sso login), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     )]
     NoCredentials,
-    /// What is set up does not work.
+    /// The credentials do not work.
     #[error("{reason}")]
     Credentials { reason: String },
     /// `AWS_CA_BUNDLE` cannot be read.
     #[error("AWS_CA_BUNDLE, {}, cannot be read ({reason}): correct it or unset it", file.display())]
     Roots { file: PathBuf, reason: io::Error },
     /// `AWS_CA_BUNDLE` cannot be used.
-    #[error("no TLS with these roots ({reason}): correct AWS_CA_BUNDLE or unset it")]
+    #[error("TLS cannot be set up with these roots ({reason}): correct AWS_CA_BUNDLE or unset it")]
     Tls { reason: String },
     /// A right is missing.
-    #[error("{action} is denied ({message}): allow it to whoever runs rotatectl")]
+    #[error("{action} is denied ({message}): allow it for the principal that runs rotatectl")]
     Denied {
         action: &'static str,
         message: String,
     },
-    /// The service said so.
-    #[error(
-        "{action}: there is no such thing ({message}): check its name, the region and the account"
-    )]
+    /// The service said that it does not exist.
+    #[error("{action}: not found ({message}): check the name, the region and the account")]
     Absent {
         action: &'static str,
         message: String,
     },
-    /// The service said that there is no such secret.
+    /// The service said that the secret does not exist.
     #[error("no secret \"{secret}\" in {place}{}", did_you_mean(meant))]
     NoSecret {
         secret: String,
         place: String,
         meant: Option<String>,
     },
-    /// None of those that are there.
+    /// A pattern that matches no secret.
     #[error(
         "no secret matches \"{pattern}\": see rotatectl status, and check --region and --profile"
     )]
@@ -106,7 +104,7 @@ impl Error {
         Self::HalfAKey { missing }
     }
 
-    /// A word that stays the same, for scripts.
+    /// A stable word for scripts.
     pub fn code(&self) -> &'static str {
         match self {
             Self::NoRegion { .. } => "no_region",
@@ -127,7 +125,7 @@ impl Error {
         }
     }
 
-    /// Whether the same call may succeed in a moment: nothing is known, and nothing is wrong with the call.
+    /// Whether the same call may succeed in a moment: the call itself is not wrong.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Throttled { .. } | Self::Unreachable { .. } => true,
@@ -150,19 +148,19 @@ fn did_you_mean(meant: &Option<String>) -> String {
     }
 }
 
-/// What to do about an answer whose own message does not tell.
+/// What to do about an answer whose own message does not say it.
 fn cure(code: &str) -> &'static str {
     match code {
         "UnrecognizedClientException"
         | "InvalidClientTokenId"
         | "InvalidSignatureException"
         | "ExpiredTokenException"
-        | "ExpiredToken" => ": the credentials are not, or no longer, valid: sign in again",
+        | "ExpiredToken" => ": the credentials are invalid or have expired: sign in again",
         _ => ": see the service's message",
     }
 }
 
-/// Sorts the SDK's error by what an operator does about it. `action` is named as IAM names it:
+/// Sorts the SDK's error by what an operator does about it. `action` has IAM's name:
 /// `secretsmanager:RotateSecret`.
 pub fn explain<E>(action: &'static str, error: SdkError<E>) -> Error
 where
@@ -196,7 +194,7 @@ where
         if let Some(credentials) = error.downcast_ref::<CredentialsError>() {
             return match credentials {
                 CredentialsError::CredentialsNotLoaded(_) => Error::NoCredentials,
-                // a profile's says itself what to do
+                // a profile's own error says what to do
                 CredentialsError::InvalidConfiguration(_) => Error::Credentials {
                     reason: innermost(credentials),
                 },
@@ -217,7 +215,7 @@ where
     }
 }
 
-/// What lies at the bottom of an error is what happened; above it stand the SDK's layers.
+/// The innermost source says what happened; the SDK's layers are around it.
 pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {

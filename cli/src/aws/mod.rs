@@ -1,10 +1,10 @@
-//! Clients of AWS's services: region, profile, endpoint, roots and time limits as the AWS CLI takes them.
+//! Clients of AWS's services: region, profile, endpoint, roots and time limits as in the AWS CLI.
 //!
 //! | file | what |
 //! |---|---|
 //! | `profile` | whose credentials are used |
 //! | `place` | the account and the region that a secret is in |
-//! | `calls` | tells of each call, with `--verbose` |
+//! | `calls` | prints each call, with `--verbose` |
 //! | `error` | what the services' errors mean |
 
 mod calls;
@@ -29,31 +29,31 @@ pub use self::{
 };
 use crate::terminal::tell;
 
-/// How long a connection, and an answer, may take: the AWS CLI's defaults.
+/// The time limit of a connection and of an answer: the AWS CLI's defaults.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Taken as the AWS CLI takes them.
+/// Options with the AWS CLI's meaning.
 #[derive(Clone, Debug, Default, Args)]
 pub struct AwsArguments {
-    /// The region; without it a full ARN's, AWS_REGION, AWS_DEFAULT_REGION or the profile's.
+    /// The region. Default: the region of a full ARN, AWS_REGION, AWS_DEFAULT_REGION, or the profile's.
     #[arg(long, global = true, help_heading = "AWS")]
     pub region: Option<String>,
-    /// The profile, also where keys are in the environment; without it AWS_PROFILE's, or the default one.
+    /// The profile; it overrides keys in the environment. Default: AWS_PROFILE, or the profile "default".
     #[arg(long, global = true, help_heading = "AWS")]
     pub profile: Option<String>,
-    /// Another endpoint; without it AWS_ENDPOINT_URL or the region's.
+    /// Another endpoint. Default: AWS_ENDPOINT_URL, or the region's.
     #[arg(long, global = true, help_heading = "AWS", value_name = "URL")]
     pub endpoint_url: Option<String>,
-    /// Tell each call to AWS on stderr: what was asked, the answer's status, and how long it took. No value is told.
+    /// Print each call to AWS on stderr: the operation, the status of the answer, and the time. Prints no value.
     #[arg(long, short, global = true)]
     pub verbose: bool,
-    /// Give up after this time, whatever is still to be done. One call may take a minute, as with the AWS CLI.
+    /// Give up after this time, also if work is left. One call may take a minute, as with the AWS CLI.
     #[arg(long, global = true, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub timeout: Option<Duration>,
 }
 
 impl AwsArguments {
-    /// An option that says where or as whom, if one was given.
+    /// An option that selects region, profile or endpoint, if one was given.
     pub(crate) fn named(&self) -> Option<&'static str> {
         let named = [
             (&self.profile, "--profile"),
@@ -65,18 +65,18 @@ impl AwsArguments {
     }
 }
 
-/// What all clients are made from. `secrets` are names or ARNs: a full ARN decides the region.
+/// The configuration of all clients. `secrets` are names or ARNs: a full ARN decides the region.
 ///
 /// # Errors
 ///
-/// No region is known, or two are; the profile does not exist; `AWS_CA_BUNDLE` holds no certificates.
+/// No region is known, or two are; the profile does not exist; `AWS_CA_BUNDLE` contains no certificates.
 pub async fn configuration(given: &AwsArguments, secrets: &[String]) -> Result<SdkConfig, Error> {
     let http = aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .tls_context(roots()?)
         .build_https();
     let http = match given.verbose {
-        true => calls::told(http),
+        true => calls::logged(http),
         false => http,
     };
     let limits = TimeoutConfig::builder()
@@ -91,12 +91,12 @@ pub async fn configuration(given: &AwsArguments, secrets: &[String]) -> Result<S
         Some(region) => Some(Region::new(region)),
         None => region_of(profile.as_ref()).await,
     };
-    // where neither says it, the SDK may know it from the machine itself
+    // otherwise the SDK may get it from the machine (EC2's metadata)
     if let Some(region) = region.clone() {
         loader = loader.region(region);
     }
     if let Some(profile) = &profile {
-        // a role is assumed in that region too
+        // the profile's role is assumed in the same region
         let calls = ProviderConfig::without_region()
             .with_region(region)
             .with_http_client(http)
@@ -110,7 +110,7 @@ pub async fn configuration(given: &AwsArguments, secrets: &[String]) -> Result<S
     }
     let configuration = loader.load().await;
     match configuration.region() {
-        // an empty variable is none
+        // an empty variable counts as unset
         Some(region) if !region.as_ref().is_empty() => {
             if given.verbose {
                 let whose = profile.map(|profile| format!("profile {}", profile.name()));
@@ -125,7 +125,7 @@ pub async fn configuration(given: &AwsArguments, secrets: &[String]) -> Result<S
     }
 }
 
-/// The environment's region, or the profile's: as the AWS CLI has it.
+/// The environment's region, or the profile's, as in the AWS CLI.
 async fn region_of(profile: Option<&Profile>) -> Option<Region> {
     let mut of_profile = ProfileFileRegionProvider::builder();
     if let Some(profile) = profile {
@@ -136,7 +136,7 @@ async fn region_of(profile: Option<&Profile>) -> Option<Region> {
     chain.region().await
 }
 
-/// The machine's roots, or in their place those in the file that `AWS_CA_BUNDLE` names.
+/// The machine's roots, or instead the roots in the file that `AWS_CA_BUNDLE` names.
 fn roots() -> Result<TlsContext, Error> {
     let mut trust = TrustStore::default();
     if let Some(file) = env::var_os("AWS_CA_BUNDLE").filter(|file| !file.is_empty()) {

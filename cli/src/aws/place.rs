@@ -13,7 +13,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Of a full ARN of a secret; none for a name.
+    /// From a full ARN of a secret; none for a name.
     pub fn of(secret: &str) -> Option<Self> {
         // arn:aws:secretsmanager:region:account:secret:name-AbCdEf
         let parts: Vec<&str> = secret.splitn(7, ':').collect();
@@ -56,8 +56,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// The ARN of a function that is named, or is an ARN already. A function stands in the account and the region of the secrets that it
-/// rotates.
+/// The ARN of a function that is given by name or ARN. A function is in the account and region of the secrets that it rotates.
 pub fn function_arn(secret_arn: &str, function: &str) -> String {
     if function.starts_with("arn:") {
         return function.to_owned();
@@ -68,11 +67,11 @@ pub fn function_arn(secret_arn: &str, function: &str) -> String {
     format!("arn:{partition}:lambda:{region}:{account}:function:{function}")
 }
 
-/// The region that was named, with --region or in a full ARN.
+/// The region from --region or a full ARN.
 ///
 /// # Errors
 ///
-/// Two different ones were.
+/// They give two different regions.
 pub(super) fn region(option: Option<&str>, secrets: &[String]) -> Result<Option<String>, Error> {
     let mut known = option.map(|region| (region.to_owned(), "--region".to_owned()));
     for secret in secrets {
@@ -99,7 +98,7 @@ mod tests {
     const ARN: &str = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:orders/db-AbCdEf";
 
     #[test]
-    fn a_full_arn_says_account_and_region_and_a_name_does_not() {
+    fn a_full_arn_gives_account_and_region_and_a_name_does_not() {
         let place = Place::of(ARN).unwrap();
         assert_eq!(
             place.to_string(),
@@ -116,14 +115,14 @@ mod tests {
     }
 
     #[test]
-    fn a_function_that_is_named_is_where_the_secret_is() {
+    fn a_function_name_means_the_account_and_region_of_the_secret() {
         let arn = "arn:aws:lambda:eu-central-1:123456789012:function:rotation";
         assert_eq!(function_arn(ARN, "rotation"), arn);
         assert_eq!(function_arn("", arn), arn);
     }
 
     #[test]
-    fn an_arn_decides_the_region_and_another_one_beside_it_is_an_error_that_names_both() {
+    fn an_arn_decides_the_region_and_a_second_region_is_an_error_that_names_both() {
         let of = |option, secrets: &[&str]| {
             let secrets: Vec<String> = secrets.iter().map(ToString::to_string).collect();
             region(option, &secrets)

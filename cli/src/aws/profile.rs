@@ -1,7 +1,7 @@
-//! Whose credentials are used: a profile's, where one is named, and else what the SDK finds.
+//! Which credentials are used: a named profile's, or else what the SDK finds.
 //!
-//! The SDK prefers keys in the environment to the profile that it is given. A person who types `--profile prod` means that
-//! profile, so here it is the only one that is asked. Its errors name it, and say how it signs in.
+//! The SDK prefers keys in the environment to a given profile. A person who types `--profile prod` means that profile, so here
+//! only that profile is used. Its errors name the profile and how it signs in.
 
 use std::{borrow::Cow, env};
 
@@ -24,7 +24,7 @@ pub(super) struct Profile {
     sign_in: SignIn,
 }
 
-/// Where a profile has its credentials from.
+/// The source of a profile's credentials.
 #[derive(Clone, Debug)]
 enum SignIn {
     Sso,
@@ -33,12 +33,12 @@ enum SignIn {
     Keys,
 }
 
-/// The profile to use: the named one, or without keys in the environment AWS_PROFILE's, or the default one if it has
-/// credentials. None leaves it to the SDK.
+/// The profile to use: the named one. Otherwise, if the environment has no keys: AWS_PROFILE, or the default profile if it has
+/// credentials. None: the SDK decides.
 ///
 /// # Errors
 ///
-/// The named one does not exist, the files cannot be read, or only half of a key is in the environment.
+/// The named profile does not exist, the files cannot be read, or only half of a key is in the environment.
 pub(super) async fn chosen(named: Option<&str>) -> Result<Option<Profile>, Error> {
     let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     let (id, key) = (
@@ -115,7 +115,7 @@ impl Profile {
         self.name.clone()
     }
 
-    /// Its credentials, and no others.
+    /// The credentials of this profile only.
     pub(super) fn credentials(&self, calls: &ProviderConfig) -> impl ProvideCredentials + use<> {
         let inner = ProfileFileCredentialsProvider::builder()
             .configure(calls)

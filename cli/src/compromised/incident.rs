@@ -1,6 +1,6 @@
 //! The order in which a leak is contained.
 //!
-//! Nothing that fails ends it: what was not done is entered as a problem, and what comes after it is done all the same.
+//! A failure does not end it: it is entered as a problem, and the next steps still follow.
 
 use std::time::Duration;
 
@@ -23,19 +23,19 @@ use crate::{
     terminal::{span, took},
 };
 
-/// How long the rotation waits for the first answers to old credentials. A login takes milliseconds; a server that cannot be
+/// How long the rotation waits for the first logins with old credentials. A login takes milliseconds; a server that cannot be
 /// reached from here must not keep the leak open.
 const HEAD_START: Duration = Duration::from_secs(3);
 
-/// How often a rotation is begun for one: the first may have to be set aside, and another may come between.
+/// How many times to begin one rotation: the first may have to be set aside, and another one may come between.
 const ATTEMPTS: usize = 4;
 
-/// A leak, and what it is contained with.
+/// A leak, and the means to contain it.
 pub(super) struct Incident<'a> {
     pub(super) arguments: &'a CompromisedArguments,
     pub(super) secret: &'a str,
     pub(super) function: &'a str,
-    /// Unknown where no value could be read.
+    /// None (unknown) if no value could be read.
     pub(super) strategy: Option<Strategy>,
     pub(super) rotations: &'a Rotations,
     pub(super) secrets: &'a Client,
@@ -45,7 +45,7 @@ pub(super) struct Incident<'a> {
 }
 
 impl Incident<'_> {
-    /// Rotates and revokes, and proves it: twice where two users take turns.
+    /// Rotates, revokes and proves it; twice for alternating users.
     pub(super) async fn contain(&self, versions: &[Version]) {
         let timeline = self.timeline;
         let may_log_in = !self.arguments.no_login;
@@ -54,14 +54,14 @@ impl Incident<'_> {
             let mut before = std::pin::pin!(old.before());
             match timeout(HEAD_START, &mut before).await {
                 Ok(()) => self.first_round().await,
-                // an answer that takes longer is waited for beside the rotation
+                // a slower answer is awaited during the rotation
                 Err(_) => drop(tokio::join!(before, self.first_round())),
             }
         }
         old.look().await;
         self.revoke().await;
         old.look().await;
-        // of an unknown strategy the longer way is right: a second rotation harms no single user
+        // for an unknown strategy do both rounds: a second rotation does no harm to a single user
         if !matches!(self.strategy, Some(Strategy::SingleUser | Strategy::ApiKey)) {
             self.rotate().await;
             self.revoke().await;
@@ -85,7 +85,7 @@ impl Incident<'_> {
     }
 
     async fn first_round(&self) {
-        // the service may have no room for a further key while the one before AWSCURRENT is kept; that one has leaked, too
+        // the service may have no room for one more key while the key before AWSCURRENT exists; that key has leaked, too
         if self.strategy == Some(Strategy::ApiKey) && self.at_rest().await {
             self.revoke().await;
         }
@@ -114,7 +114,7 @@ impl Incident<'_> {
             match self.one_rotation().await {
                 Ok(Came::New) => return,
                 Ok(Came::UnderWay) => {
-                    // its version was there before, so that it may have leaked too
+                    // its version existed before, so it may have leaked too
                     if self.strategy == Some(Strategy::ApiKey) {
                         self.revoke().await;
                     }
@@ -198,7 +198,7 @@ impl Incident<'_> {
         Ok(())
     }
 
-    /// Has the function end what came before AWSCURRENT.
+    /// Invokes the function to end the credential before AWSCURRENT.
     async fn revoke(&self) {
         if !self.arguments.grace.is_zero() {
             let grace = span(self.arguments.grace);
@@ -216,12 +216,12 @@ impl Incident<'_> {
         match revoked.await {
             Ok(Ok(revoked)) => {
                 self.timeline.sessions_ended(revoked.sessions_ended);
-                let what = format!("what came before AWSCURRENT: {revoked}");
+                let what = format!("the credential before AWSCURRENT: {revoked}");
                 self.timeline.add(what);
             }
             Ok(Err(failed)) => self.timeline.problem(failed.to_string()),
             Err(error) => self.timeline.problem(format!(
-                "what came before AWSCURRENT is not revoked, or not known to be: {error}"
+                "the credential before AWSCURRENT is not revoked, or not known to be: {error}"
             )),
         }
     }
@@ -234,7 +234,7 @@ impl Incident<'_> {
             Err(error) => return self.timeline.problem(error.to_string()),
         };
         let Ok(document) = current.document() else {
-            return; // the function reads it by the same rules, and has said so
+            return; // the function reads it by the same rules, and has reported the fault
         };
         match self.logins.accepts(&document).await {
             Ok(true) => self.timeline.add(format!(
@@ -243,9 +243,9 @@ impl Incident<'_> {
                 current.id
             )),
             Ok(false) => self.timeline.problem(
-                "AWSCURRENT does not log in: somebody has changed the password meanwhile; run rotatectl doctor",
+                "AWSCURRENT does not log in: someone has changed the password in the meantime; run rotatectl doctor",
             ),
-            // the function has logged in with it, in testSecret and before it revoked
+            // the function has logged in with it, in testSecret and before the revocation
             Err(_) => {}
         }
     }
@@ -255,13 +255,13 @@ impl Incident<'_> {
 enum Came {
     /// It began with this command.
     New,
-    /// It was there before the command.
+    /// It had begun before the command.
     UnderWay,
-    /// It had none.
+    /// It did not end; it was set aside.
     SetAside,
 }
 
-/// Why there is no rotation, and whether the next attempt may succeed.
+/// Why the rotation failed, and whether the next attempt may succeed.
 struct Problem {
     text: String,
     passes: bool,

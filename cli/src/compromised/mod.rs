@@ -1,9 +1,9 @@
 //! `rotatectl compromised`: after a leak, everything that ends it, in the order that locks nobody out.
 //!
-//! A round is a rotation and a revocation. Under single user one does it: the rotation replaces the password, the revocation ends
-//! the sessions that it opened. Under alternating users it takes two: the first makes the other user current and ends
-//! the one that was, the second does the same the other way round. So at the end each of the two has a password that was not
-//! stored at the beginning, or none, and no session of then.
+//! A round is a rotation and a revocation. A single user needs one round: the rotation replaces the password, the revocation ends
+//! the sessions of the old password. Alternating users need two rounds: the first makes the other user current and revokes the
+//! one before, the second does the same with the roles exchanged. At the end each user has a new password or none, and no session
+//! from before.
 
 mod incident;
 mod old;
@@ -34,22 +34,22 @@ use crate::{
     terminal::{span, tell},
 };
 
-/// What a shell says of a command that Ctrl-C ended.
+/// A shell's exit code for a command that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
 /// After a leak: rotate, revoke the old credential, and prove that it does not work.
 ///
-/// What is printed is the timeline for the incident report. Whoever is logged in with an old credential loses the
-/// connection; an application that reads the secret anew goes on with the new one (rotating-secret does).
+/// It prints the timeline for the incident report. Every session of an old credential is ended. An application that reads the
+/// secret again continues with the new credential (rotating-secret does).
 ///
-/// Nothing that fails ends it: what was not done is said at the end, with exit code 1. A rotation that is stuck is set aside.
+/// A failure does not end it: the end of the report says what was not done, with exit code 1. It sets a stuck rotation aside.
 ///
 /// It needs secretsmanager:DescribeSecret, RotateSecret, GetSecretValue and UpdateSecretVersionStage, kms:Decrypt on the
-/// secret's key, lambda:InvokeFunction and logs:FilterLogEvents for the function, and for the proof the network to the database,
-/// or for an API key lambda:GetFunctionConfiguration and the network to its service.
+/// secret's key, lambda:InvokeFunction and logs:FilterLogEvents for the function, and for the proof the network to the database.
+/// For an API key the proof needs lambda:GetFunctionConfiguration and the network to the key's service.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  rotatectl compromised orders/db              asks before it does anything
+  rotatectl compromised orders/db              asks first
   rotatectl compromised orders/db --yes --json > incident.json
   rotatectl compromised orders/db --grace 2m   applications have two minutes
                                                to change over first")]
@@ -63,13 +63,13 @@ pub struct CompromisedArguments {
     /// Print the timeline as JSON, at the end.
     #[arg(long)]
     pub json: bool,
-    /// How long to wait between a rotation and the end of what came before it.
+    /// How long applications have between a rotation and the end of the old credential.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
     pub grace: Duration,
-    /// Do not log in to the database: what the function says stands for the proof.
+    /// Do not log in to the database: rely on the function's answer as the proof.
     #[arg(long)]
     pub no_login: bool,
-    /// A PEM file of roots to trust for the database, beside RDS's and the public ones; without it TLS_CA_FILE.
+    /// A PEM file of roots to trust for the database, in addition to RDS's and the public ones. Default: TLS_CA_FILE.
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
     /// How long to wait for the next sign of life of a rotation.
@@ -77,11 +77,11 @@ pub struct CompromisedArguments {
     pub give_up_after: Duration,
 }
 
-/// Why the leak has not ended, or is not known to have.
+/// Why the leak is not contained, or not known to be.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
-    /// A service, before anything was done.
+    /// A service failed before any step.
     #[error(transparent)]
     Aws(#[from] aws::Error),
     /// The secret has no function.
@@ -90,29 +90,29 @@ pub enum Error {
     /// The settings of the login.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// Nobody said yes.
+    /// Nobody confirmed it.
     #[error(transparent)]
     NotConfirmed(#[from] NotConfirmed),
-    /// Not all was done, or is known to have been.
+    /// Some steps failed, or are not known to have succeeded.
     #[error("not contained, or not known to be: {}; when the causes are gone, run the command again", .problems.join("; "))]
     NotContained { problems: Vec<String> },
-    /// The time is over.
-    #[error("the time is over ({}), and not all was done: run the command again, and it goes on from there", span(*.limit))]
+    /// The time limit passed.
+    #[error("not finished within {}: run the command again, and it continues from there", span(*.limit))]
     TimedOut { limit: Duration },
     /// The timeline could not be written.
     #[error(
-        "all was done that could be done, and stdout could not be written to ({0}): the whole record stands above, on stderr"
+        "every possible step was done, but stdout cannot be written ({0}): the whole record is above, on stderr"
     )]
     Output(#[from] io::Error),
 }
 
-/// Does it, and prints the timeline, up to where it came.
+/// Contains the leak and prints the timeline, also if it did not finish.
 ///
-/// `limit` bounds the whole of it.
+/// `limit` is the time limit of the whole command.
 ///
 /// # Errors
 ///
-/// The leak has not ended, or is not known to have; or the operator declined.
+/// The leak is not contained, or not known to be; or the operator declined.
 pub async fn run(
     configuration: &SdkConfig,
     arguments: CompromisedArguments,
@@ -144,11 +144,11 @@ pub async fn run(
     timeline.add(format!("{arn} is treated as leaked ({words})"));
     for error in unread {
         timeline.problem(format!(
-            "a stored version cannot be read, and is not proven to end: {error}"
+            "a stored version cannot be read, so it is not proven that its credential ends: {error}"
         ));
     }
     let ca_file = login::ca_file(arguments.ca_file.as_ref());
-    // a document may name any host, and only an API key's does that matter for
+    // a document can name any host, which matters only for API keys
     let allowed_hosts = match strategy {
         Some(Strategy::SingleUser | Strategy::AlternatingUsers) => None,
         Some(Strategy::ApiKey) | None => {
@@ -173,7 +173,7 @@ pub async fn run(
     let ended = tokio::select! {
         () = contained => Ok(ExitCode::SUCCESS),
         () = interrupted() => {
-            timeline.problem("interrupted: the service goes on with a rotation that has begun, and nothing else is done");
+            timeline.problem("interrupted: the service continues a rotation that has begun; nothing else happens");
             Ok(ExitCode::from(INTERRUPTED))
         }
         () = passed(limit) => Err(Error::TimedOut { limit: limit.unwrap_or_default() }),
@@ -186,7 +186,7 @@ pub async fn run(
         }
         Ok(code) if code != ExitCode::SUCCESS => {
             tell(
-                "rotatectl: interrupted, and not contained: run the command again, and it goes on from there",
+                "rotatectl: interrupted, and not contained: run the command again, and it continues from there",
             );
             Ok(code)
         }
@@ -214,7 +214,7 @@ fn ask(
     )
 }
 
-/// Ctrl-C. Where it cannot be listened for it ends the process, as ever.
+/// Ctrl-C. If the handler cannot be set, Ctrl-C ends the process as usual.
 async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending().await

@@ -17,7 +17,7 @@ use crate::{
 
 const ACTION: &str = "secretsmanager:GetSecretValue";
 
-/// A version as it is stored. It stays in memory, and there no longer than the command runs.
+/// A stored version. It stays in memory only, while the command runs.
 pub(super) struct Version {
     pub(super) id: String,
     pub(super) label: &'static str,
@@ -25,7 +25,7 @@ pub(super) struct Version {
 }
 
 impl Version {
-    /// What the document says; what is wrong with it if it says nothing.
+    /// The document, or what is wrong with it.
     pub(super) fn document(&self) -> Result<Document, String> {
         Document::parse(&self.value).map_err(|error| format!("the {} version {error}", self.label))
     }
@@ -36,7 +36,7 @@ impl Version {
     }
 }
 
-/// The version with this label; none if the label is nowhere, or its version has no value.
+/// The version with this label; none if no version has it, or its version has no value.
 pub(super) async fn version(
     client: &Client,
     secret: &str,
@@ -59,7 +59,7 @@ pub(super) async fn version(
     }
 }
 
-/// All versions that have a label and a value, AWSCURRENT's first, and why others could not be read.
+/// All versions that have a label and a value, AWSCURRENT's first; and why the others could not be read.
 pub(super) async fn versions(
     client: &Client,
     secret: &str,
@@ -68,7 +68,7 @@ pub(super) async fn versions(
     let (mut versions, mut unread) = (Vec::<Version>::new(), Vec::new());
     for label in [CURRENT, PENDING, PREVIOUS] {
         match version(client, secret, label, limit).await {
-            // AWSPENDING may be left on AWSCURRENT when all is done
+            // after a rotation AWSPENDING may stay on AWSCURRENT's version
             Ok(Some(version)) if versions.iter().any(|known| known.id == version.id) => {}
             Ok(found) => versions.extend(found),
             Err(error) => unread.push(error),
@@ -77,11 +77,11 @@ pub(super) async fn versions(
     (versions, unread)
 }
 
-/// The old credentials that the server is asked about.
+/// The old credentials that are tried at the server.
 pub(super) struct Old<'a> {
     logins: &'a Logins,
     timeline: &'a Timeline,
-    /// In the order of the timeline's own list; without a document where no login is tried, or none any more.
+    /// In the order of the timeline's list. No document: no login is tried, or no more.
     documents: Vec<Option<Document>>,
     /// Whether each has logged in once.
     worked: Vec<bool>,
@@ -99,7 +99,7 @@ impl<'a> Old<'a> {
         for version in versions {
             let current = documents.first().and_then(Option::as_ref);
             let document = version.document().map(|document| match current {
-                // in clear only where the current one is
+                // without TLS only if AWSCURRENT is without TLS too
                 Some(current) => document.with_tls_of(current),
                 None => document,
             });
@@ -110,15 +110,15 @@ impl<'a> Old<'a> {
             let not_tried = match (may_log_in, &document, elsewhere) {
                 (false, ..) => Some("--no-login".to_owned()),
                 (_, Err(error), _) => Some(error.clone()),
-                // a password is not taken to where the current one does not go
+                // a password is sent only to the server that AWSCURRENT names
                 (_, _, Some(field)) => Some(format!("its \"{field}\" is not AWSCURRENT's")),
                 (_, Ok(document), None) => logins.obstacle(document).map(str::to_owned),
             };
             let user = document.as_ref().map(|document| document.username());
             if let Some(reason) = not_tried.as_ref().filter(|_| may_log_in) {
                 timeline.add(format!(
-                    "the credential in version {}, {} of before, is not tried from here, so the function's word will stand \
-                     for it: {reason}",
+                    "the credential in version {}, {} of before, is not tried from here, so the proof rests on the function's \
+                     answer: {reason}",
                     version.id, version.label
                 ));
             }
@@ -139,8 +139,7 @@ impl<'a> Old<'a> {
         }
     }
 
-    /// Sees which of them log in before anything is done: a login that is rejected afterwards proves more if it was
-    /// accepted before.
+    /// Tries each login before the first step: a rejected login afterwards proves more if it was accepted before.
     pub(super) async fn before(&mut self) {
         self.look().await;
         let working = self.worked.iter().filter(|worked| **worked).count();
@@ -152,7 +151,7 @@ impl<'a> Old<'a> {
         }
     }
 
-    /// Tries those that are not known to have ended, and enters which of them do not work.
+    /// Tries the credentials that are not known to have ended, and enters those that do not work.
     pub(super) async fn look(&mut self) {
         let left = self.documents.iter().enumerate();
         let left: Vec<(usize, &Document)> = left
@@ -161,7 +160,7 @@ impl<'a> Old<'a> {
         let Some((first, others)) = left.split_first() else {
             return;
         };
-        // a server that cannot be reached is asked once, not once for each version
+        // a server that cannot be reached is tried once, not once for each version
         let answer = self.logins.accepts(first.1).await;
         let mut answers = Vec::new();
         match &answer {
@@ -218,7 +217,7 @@ impl<'a> Old<'a> {
                     credential.proof = Proof::LoginRejected;
                     credential.stopped_working = worked.then(SystemTime::now);
                     let how = if worked {
-                        "does not work any more"
+                        "no longer works"
                     } else {
                         "does not work"
                     };
@@ -227,7 +226,7 @@ impl<'a> Old<'a> {
                 Err(error) => {
                     credential.proof = Proof::NotTried(error.clone());
                     Some(format!(
-                        "{name} cannot be tried from here, so the function's word will stand for it: {error}"
+                        "{name} cannot be tried from here, so the proof rests on the function's answer: {error}"
                     ))
                 }
             }
@@ -235,7 +234,7 @@ impl<'a> Old<'a> {
         match entered.flatten() {
             None => self.worked[place] = true,
             Some(event) => {
-                // once is enough: it is known, or cannot be known from here
+                // no second try: the answer is known, or cannot be known from here
                 self.documents[place] = None;
                 self.timeline.add(event);
             }

@@ -1,8 +1,8 @@
-//! A rotation that does not come to its end is set aside, so that another one can begin.
+//! Sets a stuck rotation aside, so that another one can begin.
 //!
-//! While AWSPENDING is on another version than AWSCURRENT, RotateSecret and revokeSecret refuse. What logs in, stays: the label
-//! is taken off a version that has no value, or while AWSCURRENT logs in; and a version that alone logs in becomes AWSCURRENT,
-//! as finishSecret would have made it.
+//! While AWSPENDING is on another version than AWSCURRENT, RotateSecret and revokeSecret refuse. The version that logs in stays.
+//! AWSPENDING is removed from a version that has no value, or if AWSCURRENT logs in. If only the pending version logs in, it
+//! becomes AWSCURRENT, as in finishSecret.
 
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ use crate::{
 
 const ACTION: &str = "secretsmanager:UpdateSecretVersionStage";
 
-/// How often what was decided is looked at again: a step that was held up may change the password meanwhile.
+/// How many times to check a decision again: a delayed step may change the password in the meantime.
 const LOOKS: usize = 3;
 
-/// What is needed to set a rotation aside.
+/// The means to set a rotation aside.
 pub(super) struct Stuck<'a> {
     pub(super) client: &'a Client,
     pub(super) logins: &'a Logins,
@@ -43,17 +43,17 @@ enum LogsIn {
 }
 
 impl Stuck<'_> {
-    /// Whether AWSPENDING has no value: then nothing in the database depends on it, and it can go at once.
+    /// Whether AWSPENDING has no value: then nothing in the database depends on it, and the label can be removed at once.
     pub(super) async fn has_no_value(&self, secret: &str) -> Result<bool, aws::Error> {
         let pending = version(self.client, secret, PENDING, self.limit).await?;
         Ok(pending.is_none())
     }
 
-    /// Takes AWSPENDING off this version, or makes it AWSCURRENT.
+    /// Removes AWSPENDING from this version, or makes the version AWSCURRENT.
     ///
     /// # Errors
     ///
-    /// Why neither is safe, or was done.
+    /// Neither is safe, or the call failed.
     pub(super) async fn set_aside(&self, secret: &str, pending: &str) -> Result<(), String> {
         for _ in 0..LOOKS {
             let (current, staged) = self.read(secret).await.map_err(|error| error.to_string())?;
@@ -75,7 +75,7 @@ impl Stuck<'_> {
                     self.take_off(secret, pending).await?;
                     self.timeline
                         .add(format!("the rotation to version {pending} is set aside"));
-                    // with nothing stored there is nothing that a step could have put in force since
+                    // without a stored value, no step can have changed the password since
                     let Some(staged) = staged else { return Ok(()) };
                     if self.ask(&current, &staged).await != LogsIn::PendingAlone {
                         return Ok(());
@@ -84,7 +84,7 @@ impl Stuck<'_> {
                 (LogsIn::PendingAlone, _) => {
                     self.promote(secret, pending, &current.id).await?;
                     self.timeline.add(format!(
-                        "version {pending} alone logs in: it is AWSCURRENT now, as finishSecret would have made it"
+                        "only version {pending} logs in: it is AWSCURRENT now, as after finishSecret"
                     ));
                     return Ok(());
                 }

@@ -1,6 +1,6 @@
 //! What happened when, for the incident report.
 //!
-//! Containment never stops for its output: what cannot be written is kept, and said at the end.
+//! A failed write does not stop the containment: the text is kept, and printed at the end.
 
 use std::{
     cell::RefCell,
@@ -15,7 +15,7 @@ use crate::{
     terminal::{self, hanging, moment, printable, tell_whole, width},
 };
 
-/// What happened stands behind its moment.
+/// The width of an event's time: its text begins after it.
 const MOMENT: usize = "2026-11-21T10:29:54Z  ".len();
 
 /// The report: printed as it grows, or as JSON at the end.
@@ -23,7 +23,7 @@ const MOMENT: usize = "2026-11-21T10:29:54Z  ".len();
 pub(super) struct Timeline {
     record: RefCell<Record>,
     json: bool,
-    /// Why stdout could not be written to, the first time.
+    /// The first error of a write to stdout.
     unwritten: RefCell<Option<io::Error>>,
 }
 
@@ -31,11 +31,11 @@ pub(super) struct Timeline {
 struct Record {
     secret: String,
     strategy: Strategy,
-    /// Whether all that could be done was done.
+    /// Whether every possible step was done.
     contained: bool,
     sessions_ended: u64,
     old_credentials: Vec<OldCredential>,
-    /// What was not done, or is not known.
+    /// What failed, or is unknown.
     problems: Vec<String>,
     timeline: Vec<Event>,
 }
@@ -46,7 +46,7 @@ pub(super) struct OldCredential {
     pub(super) version: String,
     pub(super) label: &'static str,
     pub(super) user: String,
-    /// When it was first seen not to work any more.
+    /// When it was first seen that it no longer works.
     #[serde(serialize_with = "terminal::serialize_moment_or_null")]
     pub(super) stopped_working: Option<SystemTime>,
     /// How that is known.
@@ -59,9 +59,9 @@ pub(super) struct OldCredential {
 pub(super) enum Proof {
     /// The server rejected a login with it.
     LoginRejected,
-    /// The server was not asked from here, for this reason: it rests on what the function did.
+    /// The server was not asked from here, for this reason: the proof rests on the function's answer.
     NotTried(String),
-    /// It is not known: it works.
+    /// Not shown: the credential works.
     None,
 }
 
@@ -90,7 +90,7 @@ impl Timeline {
         }
     }
 
-    /// Adds what has happened just now.
+    /// Adds an event with the current time.
     pub(super) fn add(&self, event: impl Into<String>) {
         let (time, event) = (SystemTime::now(), event.into());
         if !self.json {
@@ -101,7 +101,7 @@ impl Timeline {
         record.timeline.push(Event { time, event });
     }
 
-    /// Adds what was not done, or is not known. What comes after it is done all the same.
+    /// Adds what failed, or is unknown. The next steps still follow.
     pub(super) fn problem(&self, problem: impl Into<String>) {
         let problem = problem.into();
         self.add(format!("problem: {problem}"));
@@ -116,12 +116,12 @@ impl Timeline {
         self.record.borrow_mut().sessions_ended += sessions;
     }
 
-    /// Adds a credential of before; its place is what [`Timeline::credential`] takes.
+    /// Adds an old credential, and returns its index for [`Timeline::credential`].
     pub(super) fn add_credential(&self, credential: OldCredential) {
         self.record.borrow_mut().old_credentials.push(credential);
     }
 
-    /// Changes what is known of a credential.
+    /// Changes what is known about a credential.
     pub(super) fn credential<T>(
         &self,
         place: usize,
@@ -131,21 +131,21 @@ impl Timeline {
         record.old_credentials.get_mut(place).map(change)
     }
 
-    /// How many old credentials there are, and of how many the server has said whether they work.
+    /// The number of old credentials, and the number for which the server has said whether they work.
     pub(super) fn tried(&self) -> (usize, usize) {
         let old = &self.record.borrow().old_credentials;
         let tried = |old: &&OldCredential| !matches!(old.proof, Proof::NotTried(_));
         (old.len(), old.iter().filter(tried).count())
     }
 
-    /// Says that all was done that could be done.
+    /// Adds the last line: the leak is contained.
     pub(super) fn conclude(&self) {
         let (all, tried) = self.tried();
         let proof = if tried == all {
             format!("all {all} old credentials are rejected by the server")
         } else {
             format!(
-                "{tried} of {all} old credentials are rejected by the server, for the others stands the function's word"
+                "{tried} of {all} old credentials are rejected by the server; for the others the proof is the function's answer"
             )
         };
         self.record.borrow_mut().contained = true;
@@ -153,11 +153,11 @@ impl Timeline {
         self.add(format!("contained: {proof}; sessions ended: {sessions}"));
     }
 
-    /// Prints what has not been printed yet. If stdout took not all of it, stderr gets the whole record.
+    /// Prints the rest. If a write to stdout failed, prints the whole record on stderr.
     ///
     /// # Errors
     ///
-    /// stdout could not be written to.
+    /// stdout cannot be written.
     pub(super) fn finish(&self) -> io::Result<()> {
         if self.json {
             self.write(&self.json()?);

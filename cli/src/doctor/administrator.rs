@@ -38,9 +38,7 @@ pub(super) async fn read(
                 format!(
                     "the administrator's secret, {secret}, has no AWSCURRENT, or does not exist"
                 ),
-                Cure::advice(
-                    "correct \"masterarn\" in the secret, or take it out for a single user",
-                ),
+                Cure::advice("correct \"masterarn\" in the secret, or remove it for a single user"),
             ),
             error => Verdict::unknown(
                 format!("the administrator's secret, {secret}: {error}"),
@@ -51,7 +49,7 @@ pub(super) async fn read(
     let arn = value.arn.as_deref().unwrap_or(secret);
     if !listed.admit(arn, rotated) {
         let what = format!(
-            "\"masterarn\" names {arn}, which is none of the function's ADMINISTRATOR_SECRETS"
+            "\"masterarn\" names {arn}, which is not in the function's ADMINISTRATOR_SECRETS"
         );
         let advice = "correct \"masterarn\", or list that secret there (AdministratorSecretArns of the deployment)";
         return Err(Verdict::wrong(what, Cure::advice(advice)));
@@ -65,8 +63,8 @@ pub(super) async fn read(
     })
 }
 
-/// What the administrator lacks, and what else of the roles stands in a rotation's way. `proven` is a session of the secret's
-/// own: without one the administrator's credential is sent to nobody.
+/// The rights that the administrator lacks, and faults of the roles that stop a rotation. `proven` is a session with the secret's
+/// own credential: without one the administrator's credential is not sent to the server.
 pub(super) async fn obstacles(
     client: &Client,
     postgres: &Postgres<'_>,
@@ -85,7 +83,7 @@ pub(super) async fn obstacles(
         let why = match current.administrator() {
             None => "no version logs in",
             Some(_) => {
-                "no version logs in, and the administrator's credential is sent to a proven server only"
+                "no version logs in, and the administrator's credential is sent only to a proven server"
             }
         };
         return [
@@ -133,11 +131,11 @@ pub(super) async fn obstacles(
     };
     [
         verdict(&rights, &complete),
-        verdict(&roles, "nothing of them stands in a rotation's way"),
+        verdict(&roles, "nothing about them stops a rotation"),
     ]
 }
 
-/// All that stops a rotation; if there is none of that, all that it goes past.
+/// Everything that stops a rotation; if nothing does, everything that a rotation tolerates.
 fn verdict(found: &[Obstacle], complete: &str) -> Verdict {
     let stops = found.iter().any(|found| found.stops);
     let shown: Vec<_> = found.iter().filter(|found| found.stops == stops).collect();

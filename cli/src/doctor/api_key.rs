@@ -1,4 +1,4 @@
-//! An API key: there is no server to be looked into, the service's own answers tell.
+//! An API key: without a database to examine, the service's answers are all that is known.
 
 use std::time::SystemTime;
 
@@ -18,12 +18,12 @@ use super::{
 };
 use crate::shell::Shell;
 
-/// What is asked of the service, and with what.
+/// What the checks of an API key need.
 pub(super) struct Service<'a> {
     pub(super) client: &'a Client,
     pub(super) engine: ApiKey<'a>,
     pub(super) document: &'a Document,
-    /// What the function may take for a master secret.
+    /// The secrets that the function accepts as master secrets.
     pub(super) listed: &'a Administrators,
     pub(super) shell: &'a Shell,
 }
@@ -48,14 +48,14 @@ impl Service<'_> {
         }
         if let Some((said, why)) = self.other(versions.previous.as_ref()).await {
             let good =
-                "is good, until its overlap is over and the next rotation comes, or revokeSecret";
-            let verdict = why.unwrap_or_else(|| verdict(said, good, "is good no more"));
+                "is good until its overlap is over and the next rotation or revokeSecret ends it";
+            let verdict = why.unwrap_or_else(|| verdict(said, good, "is no longer good"));
             findings.push(Finding::new("AWSPREVIOUS", verdict));
         }
         let logins = Logins {
             current,
             pending: pending_said,
-            // a rotation needs no key that is good: the master secret makes the next one
+            // a rotation needs no valid key: the master secret makes the next one
             previous: Said::LogsIn,
         };
         findings.push(Finding::new(
@@ -74,14 +74,14 @@ impl Service<'_> {
             }
             Said::Rejected => {
                 let what = format!("{} rejects the key {key}", self.document.server());
-                let advice = "rotate, which makes another one (where AWSPENDING was left over, see labels first):";
+                let advice = "rotate, which makes another one (if AWSPENDING is left over, see labels first):";
                 let rotate = self.shell.secrets_manager("rotate-secret", &[]);
                 Verdict::wrong(what, Cure::advice(advice).command(rotate))
             }
         })
     }
 
-    /// What the service said; where it said nothing, why.
+    /// What the service said; if it said nothing, why.
     async fn other(&self, value: Option<&Value>) -> Option<(Said, Option<Verdict>)> {
         let not_tried = |why: String| (Said::Unknown, Some(Verdict::warning(why, Cure::default())));
         Some(match value? {
@@ -96,7 +96,7 @@ impl Service<'_> {
                 (Said::Rejected, Some(verdict))
             }
             Value::Invalid(error) => not_tried(error.to_string()),
-            Value::Binary => not_tried("holds SecretBinary".to_owned()),
+            Value::Binary => not_tried("has SecretBinary".to_owned()),
             Value::Unread(error) => {
                 let verdict = Verdict::unknown(error.to_string(), Cure::default());
                 (Said::Unknown, Some(verdict))
@@ -121,9 +121,9 @@ impl Service<'_> {
             };
         match self.engine.listed(self.document, &master).await {
             Ok(Some(keys)) => Verdict::ok(format!("the service lists {keys} keys to its holder")),
-            Ok(None) => Verdict::ok(
-                "it is there; without \"list\" only a rotation shows whether it is good",
-            ),
+            Ok(None) => {
+                Verdict::ok("it exists; without \"list\" only a rotation shows whether it is good")
+            }
             Err(error) => Verdict::of(&error),
         }
     }

@@ -1,7 +1,7 @@
-//! The server's certificate: whether it holds, and for how long.
+//! The server's certificate: whether it is valid, and for how long.
 //!
-//! The function refuses what does not hold, and so does this. But a certificate that is refused can be looked at: it is
-//! written down on its way to the verification that everybody uses, and nothing is sent to a server that fails it.
+//! Like the function, this refuses an invalid certificate. To say why, it records the certificate before the usual verification.
+//! A server that fails the verification gets no data.
 
 use std::{
     io,
@@ -33,22 +33,22 @@ use super::{
 };
 use crate::{shell::Command, terminal::moment};
 
-/// When a certificate that is about to end is told.
+/// How long before its end a certificate becomes a warning.
 const SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// What a client of PostgreSQL says before TLS: a length of 8, and the number that stands for SSLRequest (manual).
+/// PostgreSQL's SSLRequest, which comes before TLS: a length of 8 bytes, and the request's code (PostgreSQL's manual).
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
-/// Which CA files are known, beside RDS's roots and the public ones.
+/// Which CA files are known, in addition to RDS's roots and the public ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// The function is known to have none: what is not trusted here is not trusted there.
+    /// The function is known to have none: it does not trust what this machine does not trust.
     Known,
     /// The function may have one that this machine does not have.
     Unknown,
 }
 
-/// Whether TLS to the server holds as the function demands it, and for how long it will.
+/// Whether TLS to the server is valid for the function, and for how long.
 pub(super) async fn examine(
     document: &Document,
     roots: &Roots,
@@ -56,7 +56,7 @@ pub(super) async fn examine(
     now: SystemTime,
 ) -> Verdict {
     if !document.tls() {
-        let advice = "take \"ssl\": false out of the secret unless the network itself is trusted";
+        let advice = "remove \"ssl\": false from the secret unless the network itself is trusted";
         return Verdict::warning("plaintext, as the secret demands", Cure::advice(advice));
     }
     let roots = match roots.store() {
@@ -78,11 +78,11 @@ pub(super) async fn examine(
 
 fn holds(end: Option<SystemTime>, now: SystemTime) -> Verdict {
     let Some(end) = end else {
-        return Verdict::ok("it holds");
+        return Verdict::ok("it is valid");
     };
     let left = end.duration_since(now).unwrap_or_default();
     let days = left.as_secs() / (24 * 60 * 60);
-    let what = format!("it holds until {}, {days} days", moment(end));
+    let what = format!("it is valid until {}, {days} days", moment(end));
     if left < SOON {
         Verdict::warning(what, renew())
     } else {
@@ -125,17 +125,17 @@ fn fails(
                 renew(),
             )
         }
-        // a CA file of an earlier server may hold a CA of the same name: then it is the signature that does not fit
+        // a CA file of an earlier server may contain a CA of the same name: then the signature is wrong
         Some(TlsError::InvalidCertificate(E::UnknownIssuer | E::BadSignature))
             if trust == Trust::Unknown =>
         {
             Verdict::unknown(
-                "no CA that this machine trusts has signed it, and the function may trust a CA file that this machine lacks",
+                "no CA that this machine trusts has signed it; the function may trust a CA file that this machine lacks",
                 Cure::advice("name the function's CA file here too, with --ca-file or TLS_CA_FILE"),
             )
         }
         Some(TlsError::InvalidCertificate(E::UnknownIssuer | E::BadSignature)) => Verdict::wrong(
-            "nobody trusted has signed it: neither a public CA, nor one of RDS's, nor one of the CA file's",
+            "no trusted CA has signed it: neither a public CA, nor RDS's, nor one in the CA file",
             Cure::advice(
                 "name the file of the CA that has: --ca-file or TLS_CA_FILE here, TLS_CA_FILE in the function",
             ),
@@ -158,10 +158,10 @@ fn fails(
             Verdict::unknown(what, Cure::advice(advice))
         }
         Some(TlsError::InvalidCertificate(_)) => {
-            Verdict::wrong(format!("it does not hold ({error})"), renew())
+            Verdict::wrong(format!("it is not valid ({error})"), renew())
         }
         _ => {
-            let advice = "see the server's log: it takes connections, and fails at TLS";
+            let advice = "see the server's log: it accepts connections but fails at TLS";
             Verdict::unknown(
                 format!("no TLS with the server ({error})"),
                 Cure::advice(advice),
@@ -200,7 +200,7 @@ async fn shake_hands(document: &Document, config: ClientConfig) -> Result<(), Fa
     let mut tls = TlsConnector::from(Arc::new(config))
         .connect(name, tcp)
         .await?;
-    // a server that hears nothing more logs a broken connection, so it is told
+    // a connection without an end makes the server log an error, so close it
     let _ = tls.shutdown().await;
     Ok(())
 }
@@ -217,7 +217,7 @@ fn config(roots: RootCertStore, seen: &Arc<Seen>) -> Result<ClientConfig, TlsErr
     };
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .dangerous() // it decides nothing itself, see `Recorder`
+        .dangerous() // the usual verification decides, see `Recorder`
         .with_custom_certificate_verifier(Arc::new(recorder))
         .with_no_client_auth())
 }
@@ -237,7 +237,7 @@ fn end(seen: &Seen) -> Option<SystemTime> {
 #[derive(Debug, Default)]
 struct Seen(Mutex<Vec<CertificateDer<'static>>>);
 
-/// Writes down what is to be verified, and leaves the verification to whose it is.
+/// Records the certificates, and leaves the verification to the usual verifier.
 #[derive(Debug)]
 struct Recorder {
     verifier: Arc<WebPkiServerVerifier>,

@@ -1,8 +1,7 @@
 //! Whether clients cache for less time than both credentials are valid.
 //!
-//! Nothing tells the service how long its clients cache: a session of PostgreSQL's that outlives the cache says nothing, and
-//! an application_name is the application's own. So it is announced where operators look: in a tag of the secret,
-//! `rotating-secret:ttl`, with the longest lifetime of its clients (`5m`, `300s`).
+//! The service does not know how long its clients cache, and a PostgreSQL session does not show it. So a tag of the secret
+//! announces the longest lifetime of its clients: `rotating-secret:ttl` (`5m`, `300s`).
 
 use std::time::Duration;
 
@@ -17,12 +16,13 @@ use crate::terminal::span;
 
 const TAG: &str = "rotating-secret:ttl";
 
-/// The lifetime that is announced, held against the overlap window.
+/// Compares the announced lifetime with the overlap window.
 pub(super) fn lifetime(tags: &[Tag], document: &Document, settings: Option<&Settings>) -> Verdict {
     let announced = tags.iter().find(|tag| tag.key() == Some(TAG));
     let Some(announced) = announced.and_then(Tag::value) else {
-        let what =
-            format!("none announces its cache's lifetime; the tag {TAG}=5m would have it checked");
+        let what = format!(
+            "no client announces its cache's lifetime; set the tag {TAG}=5m to have it checked"
+        );
         return Verdict::skipped(what);
     };
     let Ok(lifetime) = humantime::parse_duration(announced) else {
@@ -32,7 +32,7 @@ pub(super) fn lifetime(tags: &[Tag], document: &Document, settings: Option<&Sett
     let shown = span(lifetime);
     if !document.takes_turns() {
         let what = format!(
-            "they cache for {shown}; single user has no overlap, a rejected login tells them"
+            "they cache for {shown}; a single user has no overlap, so a rejected login shows them the change"
         );
         return Verdict::ok(what);
     }
@@ -48,7 +48,7 @@ pub(super) fn lifetime(tags: &[Tag], document: &Document, settings: Option<&Sett
     }
 }
 
-/// How long the old one of two users logs in after a rotation; none if it is not known.
+/// How long the old one of two users logs in after a rotation; none if unknown.
 pub(super) fn window(document: &Document, settings: Option<&Settings>) -> Option<Overlap> {
     let own = document.overlap();
     own.or(settings.map(|settings| settings.overlap))
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lifetime_has_to_be_below_the_overlap_window() {
+    fn a_lifetime_must_be_below_the_overlap_window() {
         let settings =
             Settings::read(|name| (name == "OVERLAP_WINDOW").then(|| "10m".to_owned())).unwrap();
         let two_users = ", \"masterarn\": \"admin\"";
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_tag_or_without_the_functions_window_nothing_is_claimed() {
+    fn without_a_tag_or_the_functions_window_the_check_claims_nothing() {
         let (two_users, none) = (document(", \"masterarn\": \"admin\""), []);
         assert!(matches!(
             lifetime(&none, &two_users, None),

@@ -1,4 +1,4 @@
-//! The order of the checks: what needs nothing first, and each one after what it needs.
+//! The order of the checks: each check comes after those that it needs.
 
 use std::time::{Duration, SystemTime};
 
@@ -36,14 +36,14 @@ const LIMITS: Limits = Limits {
     statement: PATIENCE,
 };
 
-/// What is asked, and whom.
+/// The services, and what the checks need.
 pub(super) struct Doctor<'a> {
     pub(super) secrets: aws_sdk_secretsmanager::Client,
     pub(super) lambda: aws_sdk_lambda::Client,
     pub(super) configuration: &'a SdkConfig,
     pub(super) secret: &'a str,
     pub(super) shell: Shell,
-    /// A rotation that has moved nothing for longer is over.
+    /// A rotation without a change for longer is over.
     pub(super) patience: Duration,
     pub(super) roots: Roots,
     pub(super) https: Https,
@@ -85,7 +85,7 @@ impl Doctor<'_> {
         if let Some(Value::Document(document)) = &versions.current
             && document.api().is_some()
         {
-            // a document may name any host: only what the function may ask is asked
+            // a document can name any host: only the function's ALLOWED_HOSTS are contacted
             match &known {
                 Some(settings) => {
                     let service = Service {
@@ -138,7 +138,7 @@ impl Doctor<'_> {
         })
     }
 
-    /// What is trusted here, held against what the function trusts.
+    /// Which roots are trusted here, compared with the function's.
     fn trust(&self, function: Option<&Settings>) -> Trust {
         let has_none = |settings: &Settings| settings.tls_ca_file.is_none();
         if function.is_some_and(has_none) {
@@ -176,10 +176,11 @@ fn document(value: Option<&Value>) -> Verdict {
                 [] => Verdict::ok(what),
                 keys => {
                     let keys = keys.join(" and ");
-                    let advice = "give the application's key another name, if it is not meant for this function";
+                    let advice =
+                        "rename the key if it belongs to the application and not to this function";
                     Verdict::warning(
                         format!(
-                            "{what}; its {keys} means nothing to a single user, and is ignored"
+                            "{what}; its {keys} has no meaning for a single user and is ignored"
                         ),
                         Cure::advice(advice),
                     )
@@ -192,7 +193,7 @@ fn document(value: Option<&Value>) -> Verdict {
         Some(Value::Binary) => {
             let advice = "store the JSON document as SecretString, with put-secret-value --secret-string file://…";
             Verdict::wrong(
-                "AWSCURRENT holds SecretBinary that is no text",
+                "AWSCURRENT has SecretBinary that is not text",
                 Cure::advice(advice),
             )
         }
@@ -208,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_document_of_the_table_is_told_as_it_is_read() {
+    fn every_document_of_the_table_is_shown_as_the_function_reads_it() {
         for row in ROWS {
             let verdict = document(Some(&Value::of(&row.text.into())));
             let what = verdict.what();

@@ -1,4 +1,4 @@
-//! What a check comes to, and how it is printed.
+//! The result of a check, and how it is printed.
 
 use std::fmt::Write as _;
 
@@ -11,13 +11,13 @@ use crate::{
     terminal::{hanging, printable},
 };
 
-/// What was found stands behind the verdict and the check.
+/// The column where the text begins, after the verdict and the check's name.
 const MARGIN: usize = 24;
 
 /// One line of the report.
 #[derive(Debug, Serialize)]
 pub(super) struct Finding {
-    /// A word that stays the same, for scripts.
+    /// A stable word for scripts.
     check: &'static str,
     #[serde(flatten)]
     pub(super) verdict: Verdict,
@@ -29,13 +29,13 @@ pub(super) struct Finding {
 pub(super) enum Verdict {
     /// As it should be.
     Ok { what: String },
-    /// It works, and is worth a look.
+    /// It works, but needs a look.
     Warning { what: String, cure: Cure },
-    /// It does not work, or will not.
+    /// It does not work, or will stop to work.
     Wrong { what: String, cure: Cure },
-    /// It could not be found out from here, and may be well.
+    /// It could not be found out from here; it may be correct.
     Unknown { what: String, cure: Cure },
-    /// It was not asked, because of something else.
+    /// It was not checked, because another check failed.
     Skipped { what: String },
 }
 
@@ -44,26 +44,26 @@ pub(super) enum Verdict {
 pub(super) struct Cure {
     /// In words.
     advice: String,
-    /// To be run as they stand.
+    /// Commands to run as they are.
     commands: Vec<Command>,
     /// What `--repair` does.
     #[serde(skip)]
     pub(super) repair: Option<Repair>,
 }
 
-/// A repair that can be made from here.
+/// A repair that `--repair` can make.
 #[derive(Debug)]
 pub(super) enum Repair {
-    /// Gives a rotation up.
+    /// Gives up a rotation.
     TakePendingOff { pending: String },
-    /// Ends a rotation as finishSecret would have.
+    /// Ends a rotation as finishSecret does.
     Promote { pending: String, current: String },
-    /// Gives the role the stored password, by the administrator.
+    /// Sets the role's password to the stored one, as the administrator.
     Restore {
         administrator: String,
         document: Box<Document>,
     },
-    /// Stores the password that the database has, once it is proven to log in.
+    /// Stores the password that the database has, after a login has proven it.
     Store {
         secret: String,
         document: Box<Document>,
@@ -75,7 +75,7 @@ impl Finding {
         Self { check, verdict }
     }
 
-    /// The same reason for several checks that need what is not there.
+    /// Several skipped checks with the same reason.
     pub(super) fn skipped(checks: &[&'static str], why: &str) -> Vec<Self> {
         let skip = |check| Self::new(check, Verdict::skipped(why));
         checks.iter().map(|check| skip(*check)).collect()
@@ -106,7 +106,7 @@ impl Finding {
         }
     }
 
-    /// The verdict and what was found; below it, what to do. The caller knows the terminal's width, and whether colours are seen.
+    /// The verdict and the finding; below them, what to do. The caller gives the terminal's width and whether to use colours.
     pub(super) fn lines(&self, colours: bool, width: Option<usize>) -> String {
         let (word, what, cure) = match &self.verdict {
             Verdict::Ok { what } => (style("ok").green(), what, None),
@@ -122,7 +122,7 @@ impl Finding {
         if let Some(cure) = cure {
             if !cure.advice.is_empty() {
                 let advice = fit(format!("{indent}{}", printable(&cure.advice)));
-                // a String takes whatever is written to it
+                // a write to a String cannot fail
                 let _ = write!(lines, "\n{advice}");
             }
             // a command stays one line, so that it can be copied
@@ -160,7 +160,7 @@ impl Verdict {
         }
     }
 
-    /// A server's or a service's answer that is no answer to the question: what kept it away says nothing about it.
+    /// The verdict for an error of the server or service. An error that hides the answer is unknown, not wrong.
     pub(super) fn of(error: &EngineError) -> Self {
         match error {
             EngineError::Unreachable { server, reason }
@@ -168,13 +168,13 @@ impl Verdict {
                 let what = format!("{server} cannot be reached from here ({reason})");
                 Self::unknown(what, Cure::default())
             }
-            // a file of this machine's, which the function does not have
+            // a file on this machine, which the function does not have
             EngineError::Roots { reason } => {
                 let what = format!("the CA file of this machine cannot be used ({reason})");
                 let advice = "correct --ca-file or TLS_CA_FILE here, and run doctor again";
                 Self::unknown(what, Cure::advice(advice))
             }
-            // as the server sees this machine, or this machine's name server the name; it may be otherwise for the function
+            // this depends on this machine's address or name server; the function may get another answer
             error @ (EngineError::TimedOut { .. }
             | EngineError::LoginForbidden { .. }
             | EngineError::ServiceTimedOut { .. }
@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_would_obey_is_not_shown_to_it() {
+    fn control_characters_do_not_reach_the_terminal() {
         let hostile = "app\u{1b}[2J\r\n\u{9b}ok";
         let cure = Cure::advice(hostile).command(Command::Psql(hostile.to_owned()));
         let lines = Finding::new("check", Verdict::wrong(hostile, cure)).lines(false, None);

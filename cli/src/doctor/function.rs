@@ -1,4 +1,4 @@
-//! The rotation function: there, ready, set up, and allowed to be invoked.
+//! The rotation function: whether it exists, is ready, has valid settings, and may be invoked.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use crate::{
     shell::Shell,
 };
 
-/// A login may take a fifth of it, and Lambda's own default is three seconds.
+/// A login may take a fifth of the timeout. Lambda's default of 3 s is too short.
 const SHORTEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What came of it: the findings, and the function's settings if they could be read.
+/// The findings, and the function's settings if they could be read.
 pub(super) async fn examine(
     client: &Client,
     function: Option<&str>,
@@ -37,7 +37,7 @@ pub(super) async fn examine(
         Ok(configuration) => configuration,
         Err(error) => {
             let verdict = unknown(explain("lambda:GetFunctionConfiguration", error), function);
-            let why = "nothing is known of the function";
+            let why = "nothing is known about the function";
             let mut findings = vec![Finding::new("function", verdict)];
             findings.extend(Finding::skipped(&checks[1..], why));
             return (findings, None);
@@ -68,7 +68,7 @@ fn unknown(error: aws::Error, function: &str) -> Verdict {
 fn ready(configuration: &GetFunctionConfigurationOutput, function: &str, shell: &Shell) -> Verdict {
     let name = configuration.function_name().unwrap_or(function);
     let state = configuration.state();
-    // a function that has not run for weeks goes to sleep, and wakes when it is invoked
+    // Lambda makes a function inactive after weeks without invocation; the next invocation activates it
     if !matches!(state, None | Some(State::Active | State::Inactive)) {
         let state = state.map_or("?", State::as_str);
         let reason = configuration.state_reason().unwrap_or("no reason is given");
@@ -110,7 +110,7 @@ fn ready(configuration: &GetFunctionConfigurationOutput, function: &str, shell: 
     Verdict::ok(what)
 }
 
-/// Read by the function's own rules. Nothing of it is printed but the name and value of a setting that is refused.
+/// Reads the settings by the function's own rules. Prints only the name and value of a setting that is refused.
 fn environment(configuration: &GetFunctionConfigurationOutput) -> (Verdict, Option<Settings>) {
     let environment = configuration.environment();
     if let Some(error) = environment.and_then(|environment| environment.error()) {
@@ -129,7 +129,7 @@ fn environment(configuration: &GetFunctionConfigurationOutput) -> (Verdict, Opti
             Some(settings),
         ),
         Err(error) => {
-            let advice = "correct it with lambda update-function-configuration, or where it is deployed from";
+            let advice = "correct it with lambda update-function-configuration, or in the function's deployment";
             (
                 Verdict::wrong(error.to_string(), Cure::advice(advice)),
                 None,
@@ -151,11 +151,11 @@ async fn permission(client: &Client, function: &str, secret_arn: &str, shell: &S
         }
         Admits::Anybody => Verdict::warning(
             "Secrets Manager may invoke the function on behalf of any account",
-            Cure::advice("add a statement for this account, and take the other one off (lambda remove-permission):")
+            Cure::advice("add a statement for this account, and remove the other one (lambda remove-permission):")
                 .command(allow()),
         ),
         Admits::Perhaps => Verdict::warning(
-            "whether Secrets Manager may invoke the function depends on a condition that is not read here",
+            "whether Secrets Manager may invoke the function depends on a condition that doctor does not evaluate",
             Cure::advice("see it with lambda get-policy"),
         ),
         Admits::Nobody => Verdict::wrong(

@@ -1,4 +1,4 @@
-//! Which versions have the labels, as DescribeSecret tells.
+//! Which versions have the labels, from DescribeSecret.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,16 +6,16 @@ use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 
 use crate::secrets::{CURRENT, PREVIOUS, in_flight, labelled, time};
 
-/// Where the labels are, by version id, and what the versions' logins said.
+/// The versions of the labels, by version id.
 #[derive(Debug)]
 pub(super) struct Labels<'a> {
     pub(super) current: Option<&'a str>,
-    /// Only where it is on another version than AWSCURRENT.
+    /// None if it is on AWSCURRENT's version.
     pub(super) pending: Option<&'a str>,
     pub(super) previous: Option<&'a str>,
-    /// When anything about the secret changed last, by the service's clock.
+    /// When the secret changed last, by the service's clock.
     pub(super) changed: Option<SystemTime>,
-    /// A rotation that has changed nothing for longer is over.
+    /// A rotation without a change for longer is over.
     pub(super) patience: Duration,
 }
 
@@ -32,7 +32,7 @@ impl<'a> Labels<'a> {
         }
     }
 
-    /// Whether a rotation may be going on.
+    /// Whether a rotation may be in flight.
     pub(super) fn in_flight(&self, now: SystemTime) -> bool {
         let changed = self.changed.unwrap_or(now);
         self.pending.is_some() && now.duration_since(changed).unwrap_or_default() < self.patience

@@ -1,4 +1,4 @@
-//! What the function said last of this secret.
+//! The function's last log lines about this secret.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,10 +12,10 @@ use crate::{
     terminal::moment,
 };
 
-/// What failed earlier was overcome, or has failed again since.
+/// How far back to read: an older failure is over, or has happened again since.
 const SINCE: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Whether the rotation under way fails at each attempt, and what failed since the last one that succeeded.
+/// Whether every attempt of the current rotation fails, and what failed since the last successful rotation.
 pub(super) async fn examine(
     configuration: &SdkConfig,
     secret: &DescribeSecretOutput,

@@ -1,4 +1,4 @@
-//! Which versions log in, and which of them have to.
+//! Which versions log in, and which of them must.
 
 use postgres_protocol::escape::escape_identifier;
 use secrecy::ExposeSecret;
@@ -11,10 +11,10 @@ use super::{
 };
 use crate::shell::{Command, Shell};
 
-/// What is known of a rejected AWSCURRENT beyond the server's one answer.
+/// What is known about a rejected AWSCURRENT in addition to the server's answer.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// Why, if the catalogs say so.
+    /// The reason, if the database's catalogs show it.
     pub(super) why: Option<&'static str>,
     /// A version without a label that logs in, and the one that is AWSCURRENT.
     pub(super) unlabelled: Option<(String, String)>,
@@ -33,7 +33,7 @@ pub(super) fn current(
     let user = document.username();
     let what = match answer {
         Answer::LogsIn(session) if session.is_standby() => {
-            let what = format!("logs in as {user}, on a standby, which takes no changes");
+            let what = format!("logs in as {user}, on a standby, which is read-only");
             let advice =
                 "store the writer's address as \"rotationhost\" in the secret, or as its host";
             return Verdict::wrong(what, Cure::advice(advice));
@@ -47,8 +47,7 @@ pub(super) fn current(
         },
     };
     if let Some((version, current)) = &known.unlabelled {
-        let advice =
-            format!("the version {version}, which has no label, logs in: make it AWSCURRENT:");
+        let advice = format!("version {version}, which has no label, logs in; make it AWSCURRENT:");
         let words = [
             "--version-stage",
             "AWSCURRENT",
@@ -70,7 +69,7 @@ pub(super) fn current(
             Verdict::wrong(what, Cure::advice(advice))
         }
         (Said::Rejected, Said::LogsIn) => {
-            let advice = "AWSPREVIOUS logs in, by which a rotation gets in (where AWSPENDING was left over, see labels first):";
+            let advice = "AWSPREVIOUS logs in, and a rotation can use it (if AWSPENDING is left over, see labels first):";
             let rotate = shell.secrets_manager("rotate-secret", &[]);
             Verdict::wrong(what, Cure::advice(advice).command(rotate))
         }
@@ -81,7 +80,7 @@ pub(super) fn current(
         }
         (Said::Unknown, _) | (_, Said::Unknown) => Verdict::wrong(
             what,
-            Cure::advice("see what keeps the other versions from being tried, below"),
+            Cure::advice("see below why the other versions were not tried"),
         ),
     }
 }
@@ -89,7 +88,8 @@ pub(super) fn current(
 fn changed_by_hand(document: &Document, secret_arn: &str, shell: &Shell) -> Cure {
     match document.administrator() {
         Some(administrator) => {
-            let advice = "have the administrator give the role the stored password again; you are asked before:";
+            let advice =
+                "let the administrator set the stored password again; doctor asks before it does:";
             Cure::advice(advice)
                 .command(shell.repair())
                 .repair(Repair::Restore {
@@ -101,7 +101,8 @@ fn changed_by_hand(document: &Document, secret_arn: &str, shell: &Shell) -> Cure
     }
 }
 
-/// For a credential that nobody else can mend. The password is typed, and goes nowhere but to the two who have to know it.
+/// For a credential that the administrator cannot repair. The operator types the password, which goes only to Secrets Manager and
+/// the server.
 pub(super) fn store_what_the_database_has(
     document: &Document,
     secret_arn: &str,
@@ -125,7 +126,7 @@ pub(super) fn copy(document: &Document) -> Box<Document> {
     Box::new(document.with_password(document.password().clone()))
 }
 
-/// How the server keeps passwords that somebody sets by hand. The function sends a verifier, whatever this says.
+/// How the server stores passwords that someone sets by hand. The function always sends a SCRAM verifier.
 pub(super) async fn hashing(session: Option<&Session>) -> Verdict {
     let Some(session) = session else {
         return Verdict::skipped("no version logs in");
@@ -133,14 +134,14 @@ pub(super) async fn hashing(session: Option<&Session>) -> Verdict {
     let question = "SELECT pg_catalog.current_setting('password_encryption')";
     match session.client().query_one(question, &[]).await {
         Ok(row) if row.get::<_, &str>(0) == "scram-sha-256" => {
-            Verdict::ok("the server keeps passwords as scram-sha-256")
+            Verdict::ok("the server stores passwords as scram-sha-256")
         }
         Ok(row) => {
             let what = format!(
-                "the server keeps as {} what is set by hand; the function sets SCRAM verifiers",
+                "the server stores a password that is set by hand as {}; the function sets SCRAM verifiers",
                 row.get::<_, &str>(0)
             );
-            let advice = "have it hash as the function does (on RDS, in the parameter group):";
+            let advice = "let it hash as the function does (on RDS, in the parameter group):";
             let set = "ALTER SYSTEM SET password_encryption = 'scram-sha-256';";
             let cure = Cure::advice(advice)
                 .command(Command::Psql(set.to_owned()))
@@ -149,14 +150,13 @@ pub(super) async fn hashing(session: Option<&Session>) -> Verdict {
                 ));
             Verdict::warning(what, cure)
         }
-        Err(error) => Verdict::unknown(
-            format!("the server does not tell ({error})"),
-            Cure::default(),
-        ),
+        Err(error) => {
+            Verdict::unknown(format!("the server did not say ({error})"), Cure::default())
+        }
     }
 }
 
-/// The version that a rotation makes. Whether it is to be there at all, the labels tell.
+/// The version that a rotation makes. The labels show whether it may exist at all.
 pub(super) fn pending(answer: &Answer) -> Verdict {
     match answer {
         Answer::LogsIn(_) => Verdict::ok("logs in: the database has its password"),
@@ -166,7 +166,7 @@ pub(super) fn pending(answer: &Answer) -> Verdict {
     }
 }
 
-/// The version before AWSCURRENT. It may log in or not; what it may not is be unreadable to a rotation that needs it.
+/// The version before AWSCURRENT. It may log in or not. But a rotation that needs it must be able to read it.
 pub(super) fn previous(current: &Document, value: &Value, answer: &Answer) -> Verdict {
     if let Value::Document(previous) = value
         && previous.username() == current.username()
@@ -178,14 +178,14 @@ pub(super) fn previous(current: &Document, value: &Value, answer: &Answer) -> Ve
         (Answer::LogsIn(_), true) => Verdict::ok("still logs in, until its overlap window ends"),
         (Answer::LogsIn(_), false) => {
             let advice =
-                "the database was set back, or the labels were moved; the next rotation ends it";
+                "the database was restored, or the labels were moved; the next rotation ends it";
             Verdict::warning(
-                "logs in, though single user has no overlap",
+                "logs in, although a single user has no overlap",
                 Cure::advice(advice),
             )
         }
-        (Answer::Rejected, true) => Verdict::ok("logs in no more: its overlap window has ended"),
-        (Answer::Rejected, false) => Verdict::ok("logs in no more: single user has no overlap"),
+        (Answer::Rejected, true) => Verdict::ok("no longer logs in: its overlap window has ended"),
+        (Answer::Rejected, false) => Verdict::ok("no longer logs in: a single user has no overlap"),
         (Answer::Wrong(why), _) => Verdict::warning(why, Cure::default()),
         (Answer::Unknown(why), _) => Verdict::unknown(why, Cure::default()),
     }

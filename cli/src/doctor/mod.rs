@@ -1,22 +1,22 @@
-//! `rotatectl doctor`: everything that can be wrong with a secret's rotation, each line ok or what to do.
+//! `rotatectl doctor`: checks a secret's rotation; each line is ok, or says what to do.
 //!
 //! | file | what |
 //! |---|---|
 //! | `finding` | a line of the report |
 //! | `examine`, `server` | the order of the checks |
-//! | `service` | rotation, tags and the key, as DescribeSecret tells them |
+//! | `service` | rotation, tags and the key, from DescribeSecret |
 //! | `function`, `policy` | the rotation function, and who may invoke it |
-//! | `versions` | the secret's versions, and what the server says to them |
-//! | `network`, `certificate` | the way to the server |
+//! | `versions` | the secret's versions, and whether they log in |
+//! | `network`, `certificate` | the network to the server, and its certificate |
 //! | `api_key` | an API key, in place of a server |
-//! | `log` | what the function said last |
+//! | `log` | the function's last log lines |
 //! | `labels` | which versions have which label |
-//! | `logins`, `pending` | which versions have to log in; the labels, and what is left over |
-//! | `administrator`, `clients`, `schedule` | rights; lifetimes and the schedule against the overlap window |
+//! | `logins`, `pending` | which versions must log in; the labels, and an AWSPENDING that was left over |
+//! | `administrator`, `clients`, `schedule` | rights; lifetimes and the schedule, compared with the overlap window |
 //! | `repair` | what `--repair` does |
 //!
-//! Documents, logins and rights are judged by the function's own code: what is said here is what a rotation will say.
-//! Nothing is changed without `--repair`, and no password is printed or taken from the command line.
+//! The function's own code judges documents, logins and rights, so doctor says what a rotation will say.
+//! It changes nothing without `--repair`. It prints no password and reads none from the command line.
 
 mod administrator;
 mod api_key;
@@ -59,14 +59,14 @@ use crate::{
     terminal::{print, print_json, tell, width},
 };
 
-/// More repairs than can follow from one another.
+/// A limit above the number of repairs that can follow each other.
 const MOST_REPAIRS: usize = 4;
 
-/// Tell everything that is wrong with a secret's rotation, and what to do about it.
+/// Find what is wrong with a secret's rotation, and what to do about it.
 ///
-/// Each line is ok, worth a look (warning), wrong, unknown, or skipped because of something else; below it stands what to do,
-/// as commands that can be run as they are. Nothing is changed without --repair. The exit code is 2 if something is wrong, and
-/// 3 if nothing is, and something could not be found out from here.
+/// Each line is ok, warning (works, but needs a look), wrong, unknown, or skipped (another check failed). Below it doctor prints
+/// what to do, with commands to copy and run. It changes nothing without --repair. The exit code is 2 if something is wrong, and 3
+/// if nothing is wrong but something could not be found out from here.
 ///
 /// It needs secretsmanager:DescribeSecret and GetSecretValue on the secret and on its administrator's, the use of their
 /// keys, lambda:GetFunctionConfiguration and GetPolicy, logs:FilterLogEvents, and the network to the database; --repair needs
@@ -82,16 +82,16 @@ pub struct DoctorArguments {
     /// The secret's name or ARN.
     #[arg(add = ArgValueCompleter::new(complete::names))]
     pub secret: String,
-    /// A PEM file of roots to trust for the database beside RDS's and the public ones; without it TLS_CA_FILE.
+    /// A PEM file of roots to trust for the database, in addition to RDS's and the public ones. Default: TLS_CA_FILE.
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
-    /// A rotation that has moved nothing for this long is stuck.
+    /// A rotation without a change for this long is stuck.
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = humantime::parse_duration)]
     pub stuck_after: Duration,
-    /// Offer to mend what can be mended from here; a password that has to be known is asked for.
+    /// Offer repairs. Asks for a password if a repair needs one.
     #[arg(long)]
     pub repair: bool,
-    /// Mend without asking, save where the administrator's credential goes to a server that nothing has proven.
+    /// Repair without questions, except before the administrator's credential goes to a server that no login has proven.
     #[arg(long, requires = "repair")]
     pub yes: bool,
     /// Print JSON.
@@ -112,11 +112,11 @@ pub enum Error {
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// The result could not be written.
-    #[error("the result cannot be written ({0}): check where it goes")]
+    #[error("the result cannot be written ({0}): check where stdout goes")]
     Output(#[from] io::Error),
 }
 
-/// Examines the secret, offers what can be mended if that is asked for, and reports.
+/// Examines the secret, offers repairs with `--repair`, and reports.
 ///
 /// # Errors
 ///
@@ -147,7 +147,7 @@ pub async fn run(
         if !arguments.json {
             report.print()?;
         }
-        // whatever it is, it changes something there
+        // every repair changes something, so say where
         if let Some(place) = Place::of(&report.secret) {
             tell(&format!("repairing in {place}"));
         }
@@ -177,7 +177,7 @@ pub async fn run(
 struct Report {
     secret: String,
     findings: Vec<Finding>,
-    /// The function's, or the usual ones where they cannot be read.
+    /// The function's, or the defaults if they cannot be read.
     settings: Settings,
 }
 

@@ -1,4 +1,4 @@
-//! The way to the server, as this machine sees it. The function may see another one.
+//! The network to the server from this machine. The function may be in another network.
 
 use std::{io, time::Duration};
 
@@ -33,24 +33,24 @@ pub(super) async fn name(document: &Document, shell: &Shell) -> Verdict {
     }
 }
 
-/// Whether somebody listens.
+/// Whether the server accepts connections.
 pub(super) async fn connection(document: &Document, shell: &Shell) -> Verdict {
     let server = document.server();
     let connect = TcpStream::connect((document.host(), document.port()));
     let connected = timeout(PATIENCE, connect).await;
     match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-        Ok(_) => Verdict::ok(format!("{server} takes connections from here")),
+        Ok(_) => Verdict::ok(format!("{server} accepts connections from here")),
         Err(error) => {
-            let what = format!("{server} takes no connection from here ({error})");
+            let what = format!("{server} accepts no connection from here ({error})");
             Verdict::unknown(what, elsewhere(shell))
         }
     }
 }
 
-/// What an operator's machine cannot tell.
+/// What to do if the operator's machine is outside the database's network.
 fn elsewhere(shell: &Shell) -> Cure {
-    let advice = "if the secret's host and port are right, this machine is outside of the database's network: run doctor \
-                  inside of it. The function's own way is tested by (its log tells what came of it):";
+    let advice = "if the secret's host and port are right, this machine is outside the database's network: run doctor \
+                  inside it. To test the function's own network, run this and read the function's log:";
     Cure::advice(advice)
         .command(shell.secrets_manager("rotate-secret", &["--no-rotate-immediately"]))
 }

@@ -1,7 +1,7 @@
-//! Whether the labels are legal, and what becomes of an AWSPENDING that was left over.
+//! Whether the labels are legal, and what to do with an AWSPENDING that was left over.
 //!
-//! While AWSPENDING is on another version than AWSCURRENT, RotateSecret refuses: a rotation that was given up keeps every later
-//! one from beginning. Two ends are safe, and which one is the right one the server decides: what logs in, stays.
+//! While AWSPENDING is on another version than AWSCURRENT, RotateSecret refuses: a rotation that was given up blocks every later
+//! one. There are two safe repairs, and the server decides between them: the version that logs in stays.
 
 use std::time::SystemTime;
 
@@ -15,16 +15,16 @@ use crate::{
     terminal::{moment, span},
 };
 
-/// What is done about an AWSPENDING that was left over.
+/// What to do with an AWSPENDING that was left over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// AWSCURRENT is in force, or AWSPREVIOUS is, by which the next rotation gets in: the pending version is given up.
+    /// AWSCURRENT logs in, or AWSPREVIOUS does, which the next rotation can use: give up the pending version.
     TakeOff,
-    /// The database has the pending one already: it becomes AWSCURRENT, as finishSecret would have made it.
+    /// The database already has the pending password: make it AWSCURRENT, as finishSecret does.
     Promote,
-    /// Nothing logs in: that comes first, and storing a value takes AWSPENDING off.
+    /// No version logs in: repair that first. Storing a value removes AWSPENDING.
     MendFirst,
-    /// The server was not asked, or did not say.
+    /// The server was not asked, or gave no clear answer.
     Unknown,
 }
 
@@ -38,7 +38,7 @@ fn end(current: Said, pending: Said, previous: Said) -> End {
     }
 }
 
-/// What the versions with the labels came to, as in [`Labels`]; [`Said::Rejected`] where there is none.
+/// The answers to the logins of the versions in [`Labels`]; [`Said::Rejected`] if there is no such version.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Logins {
     pub(super) current: Said,
@@ -47,7 +47,7 @@ pub(super) struct Logins {
 }
 
 impl Logins {
-    /// Nothing was asked.
+    /// No login was tried.
     pub(super) const UNKNOWN: Self = Self {
         current: Said::Unknown,
         pending: Said::Unknown,
@@ -74,7 +74,7 @@ pub(super) fn labels(
         );
     };
     if labels.previous == Some(current) {
-        let advice = "the next rotation puts AWSPREVIOUS where it belongs";
+        let advice = "the next rotation corrects AWSPREVIOUS";
         return Verdict::warning(
             "AWSPREVIOUS is on AWSCURRENT's version",
             Cure::advice(advice),
@@ -91,7 +91,7 @@ pub(super) fn labels(
             span(age)
         );
         let advice = format!(
-            "if it is still there after {}, it was given up, and doctor tells what to do",
+            "if it is still there after {}, the service has given it up, and doctor says what to do",
             span(labels.patience)
         );
         return Verdict::warning(what, Cure::advice(advice));
@@ -116,7 +116,7 @@ fn cure(end: End, current: &str, pending: &str, shell: &Shell) -> Cure {
     match end {
         End::TakeOff => {
             let advice =
-                "what it holds is not needed: take it off, then rotate (--repair does the first):";
+                "its value is not needed: remove the label, then rotate (--repair does the first):";
             Cure::advice(advice)
                 .command(stage(&[
                     "--version-stage",
@@ -130,7 +130,7 @@ fn cure(end: End, current: &str, pending: &str, shell: &Shell) -> Cure {
                 })
         }
         End::Promote => {
-            let advice = "the database has its password already: make it AWSCURRENT, as finishSecret would have (--repair \
+            let advice = "the database already has its password: make it AWSCURRENT, as finishSecret does (--repair \
                           does):";
             let (to, from) = (
                 ["--move-to-version-id", pending],
@@ -144,9 +144,11 @@ fn cure(end: End, current: &str, pending: &str, shell: &Shell) -> Cure {
                     current: current.to_owned(),
                 })
         }
-        End::MendFirst => Cure::advice("mend AWSCURRENT first, as told above; then see again"),
+        End::MendFirst => {
+            Cure::advice("repair AWSCURRENT first, as described above; then run doctor again")
+        }
         End::Unknown => Cure::advice(
-            "whether it is to be taken off or made AWSCURRENT depends on which of the two logs in, and that could not be found \
+            "whether to remove it or to make it AWSCURRENT depends on which of the two logs in, and that could not be found \
              out from here",
         ),
     }
@@ -162,7 +164,7 @@ mod tests {
     use crate::aws::AwsArguments;
 
     #[test]
-    fn what_logs_in_stays() {
+    fn the_version_that_logs_in_stays() {
         use Said::{LogsIn, Rejected, Unknown};
         for (current, pending, previous, expected) in [
             (LogsIn, Rejected, Rejected, End::TakeOff),
@@ -186,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rotation_that_moved_a_moment_ago_is_in_flight_and_is_left_alone() {
+    fn a_rotation_with_a_recent_change_is_in_flight_and_is_left_alone() {
         let arguments = AwsArguments {
             region: None,
             profile: None,

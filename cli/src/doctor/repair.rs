@@ -1,4 +1,4 @@
-//! What `--repair` does, one thing at a time, asked before each.
+//! What `--repair` does: one repair at a time, with a question before each.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -20,7 +20,7 @@ use crate::{
     terminal::printable,
 };
 
-/// Why a repair was not made.
+/// Why a repair failed.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
@@ -30,13 +30,13 @@ pub enum Error {
     /// The database.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// What was typed is wrong.
+    /// The typed password is wrong.
     #[error(
         "the server rejects that password for {user} (28P01), and nothing was stored: try again with the right one"
     )]
     Rejected { user: String },
-    /// What was typed could not be tried.
-    #[error("whether that password logs in could not be found out, and nothing was stored: {why}")]
+    /// The typed password could not be tried.
+    #[error("it is unknown whether that password logs in, so nothing was stored: {why}")]
     Untried { why: String },
     /// Nothing was typed.
     #[error("no password was given, and nothing was stored: type it, or pipe it into stdin")]
@@ -44,28 +44,28 @@ pub enum Error {
     /// The administrator's secret.
     #[error("{0}")]
     Administrator(String),
-    /// A document that cannot be written back.
+    /// The new document cannot be serialized.
     #[error("the document cannot be written as JSON ({0}): report this as a fault of rotatectl")]
     Unwritable(#[from] serde_json::Error),
     /// The terminal.
-    #[error("cannot ask ({0}): run it in a terminal, or with --yes")]
+    #[error("cannot ask ({0}): run the command in a terminal, or with --yes")]
     Ask(#[from] io::Error),
 }
 
-/// What repairs are made with.
+/// The means to repair.
 pub(super) struct Tools<'a> {
     pub(super) client: &'a Client,
     pub(super) secret: &'a str,
     pub(super) postgres: Postgres<'a>,
     pub(super) listed: &'a Administrators,
-    /// Takes the questions for answered that need nobody's eyes.
+    /// Answers yes to every question that a person need not read.
     pub(super) yes: bool,
 }
 
 impl Repair {
-    /// Asks, and does it; says what was done, or `None` if the answer was no.
+    /// Asks, repairs, and returns what was done; `None` if the answer was no.
     pub(super) async fn offer(&self, tools: &Tools<'_>) -> Result<Option<String>, Error> {
-        // the administrator's credential goes to a server that nothing has proven: a person has to have read where
+        // the administrator's credential goes to a server that no login has proven: a person must read which one
         let taken_for_answered = tools.yes && !matches!(self, Self::Restore { .. });
         if !(taken_for_answered || confirm(&self.question())?) {
             return Ok(None);
@@ -84,13 +84,13 @@ impl Repair {
 
     fn question(&self) -> String {
         match self {
-            Self::TakePendingOff { pending } => format!("Take AWSPENDING off {pending}?"),
+            Self::TakePendingOff { pending } => format!("Remove AWSPENDING from {pending}?"),
             Self::Promote { pending, .. } => format!("Make {pending} AWSCURRENT?"),
             Self::Restore {
                 administrator,
                 document,
             } => format!(
-                "Give {} on {} the password of AWSCURRENT, as the administrator of {administrator}?",
+                "Set the password of {} on {} to the one of AWSCURRENT, as the administrator of {administrator}?",
                 document.username(),
                 document.server()
             ),
@@ -113,7 +113,9 @@ async fn take_pending_off(tools: &Tools<'_>, pending: &str) -> Result<String, Er
         .remove_from_version_id(pending);
     let taken = request.send().await;
     taken.map_err(|error| explain("secretsmanager:UpdateSecretVersionStage", error))?;
-    Ok(format!("AWSPENDING is off {pending}: rotate again"))
+    Ok(format!(
+        "AWSPENDING is removed from {pending}: rotate again"
+    ))
 }
 
 async fn promote(tools: &Tools<'_>, pending: &str, current: &str) -> Result<String, Error> {
@@ -163,7 +165,7 @@ async fn store(tools: &Tools<'_>, secret: &str, document: &Document) -> Result<S
     Ok(format!("the password of {user} is stored in {secret}"))
 }
 
-/// The end of stdin is a no.
+/// The end of stdin means no.
 fn confirm(question: &str) -> io::Result<bool> {
     let mut stderr = io::stderr();
     write!(stderr, "{} [y/N] ", printable(question))?;
@@ -173,7 +175,7 @@ fn confirm(question: &str) -> io::Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// Typed and not shown in a terminal; elsewhere a line of stdin.
+/// Hidden input in a terminal; otherwise a line of stdin.
 fn password(question: &str) -> Result<SecretString, Error> {
     write!(io::stderr(), "{}", printable(question))?;
     let typed = if io::stdin().is_terminal() {

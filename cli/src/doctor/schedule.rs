@@ -1,7 +1,7 @@
-//! Whether the overlap of one rotation is over when the next one comes.
+//! Whether the overlap of one rotation ends before the next rotation.
 //!
-//! A rotation gives the user before AWSCURRENT a new password. Where the schedule is shorter than the overlap window, clients are
-//! locked out that count on the old one.
+//! A rotation gives the user before AWSCURRENT a new password. If the schedule is shorter than the overlap window, it locks out
+//! clients that still use the old password.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::{schedule::Interval, terminal::span};
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// The schedule held against the overlap window; none where no two users take turns, or nothing is scheduled.
+/// Compares the schedule with the overlap window; none without alternating users or a schedule.
 pub(super) fn schedule(
     secret: &DescribeSecretOutput,
     document: &Document,
@@ -36,7 +36,7 @@ pub(super) fn schedule(
     let every = Interval::read(expression, days)?;
     let Some(length) = every.length else {
         let what = format!(
-            "{} does not say how often, so it is not held against the overlap",
+            "{} does not say how often it rotates, so it cannot be compared with the overlap",
             every.text
         );
         return Some(Verdict::skipped(what));
@@ -49,7 +49,7 @@ pub(super) fn schedule(
         )),
         Some(Overlap::Bounded(window)) if length < window => Verdict::warning(
             format!(
-                "rotates every {every}, and the overlap is {}: each rotation ends the one before's promise",
+                "rotates every {every}, but the overlap is {}: each rotation ends an overlap early",
                 span(window)
             ),
             longer(window, shell),
@@ -61,7 +61,7 @@ pub(super) fn schedule(
     })
 }
 
-/// It must not rotate now, inside the overlap.
+/// The command to change the schedule without a rotation now, inside the overlap.
 fn longer(window: Duration, shell: &Shell) -> Cure {
     let days = window.as_secs().div_ceil(DAY);
     let rules = format!("AutomaticallyAfterDays={days}");
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_has_to_be_as_long_as_the_overlap_of_two_users() {
+    fn a_schedule_must_be_as_long_as_the_overlap_of_two_users() {
         let two_users = r#","masterarn":"admin""#;
         let own_window = r#","masterarn":"admin","overlap":"2h""#;
         let (hours, days) = (Some("rate(4 hours)"), Some("rate(1 day)"));

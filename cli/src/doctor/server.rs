@@ -21,21 +21,21 @@ use super::{
 };
 use crate::shell::Shell;
 
-/// What is asked of it, and with what.
+/// What the checks of the server need.
 pub(super) struct Server<'a> {
     pub(super) client: &'a Client,
     pub(super) postgres: &'a Postgres<'a>,
     pub(super) roots: &'a Roots,
     pub(super) trust: Trust,
     pub(super) document: &'a Document,
-    /// What the function may take for an administrator.
+    /// The secrets that the function accepts as an administrator's.
     pub(super) listed: &'a Administrators,
     pub(super) secret_arn: &'a str,
     pub(super) shell: &'a Shell,
 }
 
 impl Server<'_> {
-    /// Those that need it, in their order.
+    /// The checks that need the server, in their order.
     pub(super) const CHECKS: [&'static str; 8] = [
         "name",
         "connection",
@@ -55,7 +55,7 @@ impl Server<'_> {
     ) -> Vec<Finding> {
         let mut findings = self.way(now).await;
         if findings.iter().any(Finding::blocks) {
-            let why = "the server is not reached";
+            let why = "the server cannot be reached";
             findings.extend(Finding::skipped(&Self::CHECKS[findings.len()..], why));
             let verdict = labels(placed, Logins::UNKNOWN, self.shell, now);
             findings.push(Finding::new("labels", verdict));
@@ -84,7 +84,7 @@ impl Server<'_> {
         findings
     }
 
-    /// Name, connection, certificate, up to the first that does not hold: each needs the one before.
+    /// Name, connection, certificate, up to the first that fails: each needs the one before.
     async fn way(&self, now: SystemTime) -> Vec<Finding> {
         let name = network::name(self.document, self.shell).await;
         let mut findings = vec![Finding::new("name", name)];
@@ -111,7 +111,7 @@ impl Server<'_> {
         }
     }
 
-    /// What else is to be known where AWSCURRENT is rejected.
+    /// What else can be known if AWSCURRENT is rejected.
     async fn what_is_known(&self, answers: &Answers) -> Known {
         let Answer::Rejected = answers.current else {
             return Known::default();
@@ -174,7 +174,7 @@ impl Answers {
         }
     }
 
-    /// Whichever version's logs in.
+    /// A session of any version that logs in.
     fn proven(&self) -> Option<&Session> {
         let others = [&self.pending, &self.previous];
         let answers = [Some(&self.current)]

@@ -1,4 +1,4 @@
-//! What DescribeSecret tells: rotation, labels, tags; and whether the value can be read.
+//! What DescribeSecret shows: rotation, labels and tags; and whether the value can be read.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,24 +8,24 @@ use super::finding::{Cure, Verdict};
 use crate::shell::Shell;
 use crate::{aws, secrets::time, terminal::moment};
 
-/// How late a rotation may be before it is told: its window is a day at most.
+/// How late a rotation may be before it is a warning: its window is a day at most.
 const LATE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Whether rotation is on, and when it is due.
 pub(super) fn rotation(secret: &DescribeSecretOutput, shell: &Shell, now: SystemTime) -> Verdict {
     if let Some(deleted) = time(secret.deleted_date()) {
         let what = format!(
-            "the secret is scheduled for deletion since {}",
+            "the secret was scheduled for deletion on {}",
             moment(deleted)
         );
         let restore = shell.secrets_manager("restore-secret", &[]);
-        return Verdict::wrong(what, Cure::advice("take it back:").command(restore));
+        return Verdict::wrong(what, Cure::advice("restore it:").command(restore));
     }
     let rotate = |how: &[&str]| shell.secrets_manager("rotate-secret", how);
     if !secret.rotation_enabled().unwrap_or(false) {
         let advice = "turn it on, which rotates at once:";
         let on = match (secret.rotation_lambda_arn(), secret.rotation_rules()) {
-            // it was canceled: function and schedule are still known
+            // CancelRotateSecret keeps function and schedule
             (Some(_), Some(_)) => rotate(&[]),
             (function, _) => {
                 let function = function.unwrap_or("FUNCTION_ARN");
@@ -49,7 +49,7 @@ pub(super) fn rotation(secret: &DescribeSecretOutput, shell: &Shell, now: System
     };
     match time(secret.next_rotation_date()) {
         Some(next) if next + LATE < now => {
-            let what = format!("enabled, {schedule}, and it was due on {}", moment(next));
+            let what = format!("enabled, {schedule}, but it was due on {}", moment(next));
             let advice = "see why the last one failed (the function's log), then rotate:";
             Verdict::warning(what, Cure::advice(advice).command(rotate(&[])))
         }
@@ -70,7 +70,7 @@ pub(super) fn tags(secret: &DescribeSecretOutput, shell: &Shell) -> Verdict {
     let tags: Vec<String> = tags.collect();
     if tags.is_empty() {
         let tag = shell.secrets_manager("tag-resource", &["--tags", "Key=team,Value=TEAM"]);
-        let advice = "tags say whose it is, and permissions can be given by them:";
+        let advice = "a tag says who owns it, and permissions can depend on tags:";
         return Verdict::warning("none", Cure::advice(advice).command(tag));
     }
     Verdict::ok(tags.join(", "))
@@ -91,7 +91,7 @@ pub(super) fn key(secret: &DescribeSecretOutput, unread: Option<&aws::Error>) ->
             );
             let what = format!("the value cannot be decrypted: {error}");
             match error {
-                // to whom asks here, and perhaps not to the function
+                // denied to the operator, perhaps not to the function
                 aws::Error::Denied { .. } => Verdict::unknown(what, Cure::advice(advice)),
                 _ => Verdict::wrong(what, Cure::advice(advice)),
             }

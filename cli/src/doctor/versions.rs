@@ -1,4 +1,4 @@
-//! The secret's three versions: their values, and whether the server lets them in.
+//! The secret's three versions: their values, and whether they log in.
 
 use aws_sdk_secretsmanager::{Client, types::SecretVersionsListEntry};
 use secrecy::SecretString;
@@ -16,7 +16,7 @@ use crate::{
     secrets::text,
 };
 
-/// AWSPENDING and AWSPREVIOUS only where they are on another version than AWSCURRENT.
+/// AWSPENDING and AWSPREVIOUS: none if they are on AWSCURRENT's version.
 #[derive(Debug)]
 pub(super) struct Versions {
     pub(super) current: Option<Value>,
@@ -46,11 +46,11 @@ impl Versions {
     }
 }
 
-/// How many versions without a label are tried, the newest first: a role that is rejected too often may be locked.
+/// How many versions without a label to try, the newest first: a server may lock a role after too many rejected logins.
 const TRIED: usize = 10;
 
-/// A version without a label that logs in, beside the one that is AWSCURRENT: somebody may have stored too many by hand. The
-/// function may not list them, an operator may.
+/// A version without a label that logs in, and the AWSCURRENT version: someone may have stored too many values by hand. The
+/// function has no right to list versions; an operator may.
 pub(super) async fn unlabelled(
     client: &Client,
     secret: &str,
@@ -63,8 +63,8 @@ pub(super) async fn unlabelled(
         version.version_stages().iter().any(|of| of == label)
     };
     let mut versions: Vec<_> = listed.versions().iter().collect();
-    let in_force = versions.iter().find(|version| has(version, "AWSCURRENT"))?;
-    let in_force = in_force.version_id()?.to_owned();
+    let current_version = versions.iter().find(|version| has(version, "AWSCURRENT"))?;
+    let current_version = current_version.version_id()?.to_owned();
     versions.retain(|version| version.version_stages().is_empty());
     versions
         .sort_by_key(|version| std::cmp::Reverse(version.created_date().map(|date| date.secs())));
@@ -75,7 +75,7 @@ pub(super) async fn unlabelled(
     {
         let value = Value::read(client, secret, id, None).await;
         if let Answer::LogsIn(_) = value.log_in(postgres, current).await {
-            return Some((id.to_owned(), in_force));
+            return Some((id.to_owned(), current_version));
         }
     }
     None
@@ -87,19 +87,19 @@ pub(super) enum Value {
     Document(Box<Document>),
     Invalid(DocumentError),
     Binary,
-    /// The service says that there is none: RotateSecret has made the version, and createSecret has not run.
+    /// The service says that it has no value: RotateSecret has made the version, and createSecret has not run.
     None,
     Unread(aws::Error),
 }
 
-/// What the server said to a version.
+/// The server's answer to a login with a version.
 #[derive(Debug)]
 pub(super) enum Answer {
     LogsIn(Box<Session>),
     Rejected,
-    /// It cannot be asked with what is stored, or says what is wrong.
+    /// The value cannot be used for a login, or the server says what is wrong.
     Wrong(String),
-    /// It could not be asked, or did not say.
+    /// The server could not be asked, or gave no clear answer.
     Unknown(String),
 }
 
@@ -107,7 +107,7 @@ pub(super) enum Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Said {
     LogsIn,
-    /// Or there is nothing that could log in.
+    /// Or the version has no value.
     Rejected,
     Unknown,
 }
@@ -135,13 +135,13 @@ impl Value {
         }
     }
 
-    /// Logs in with it, if it names the server that AWSCURRENT names: no other one is sent a credential.
+    /// Logs in with the version, if it names the same server as AWSCURRENT: no other server gets a credential.
     pub(super) async fn log_in(&self, postgres: &Postgres<'_>, current: &Document) -> Answer {
         let document = match self {
             Self::Document(document) => document,
             Self::None => return Answer::Rejected,
             Self::Invalid(error) => return Answer::Wrong(error.to_string()),
-            Self::Binary => return Answer::Wrong("holds SecretBinary".to_owned()),
+            Self::Binary => return Answer::Wrong("has SecretBinary".to_owned()),
             Self::Unread(error) => return Answer::Unknown(error.to_string()),
         };
         if let Some(field) = document.differs_from(current) {

@@ -1,4 +1,4 @@
-//! Why there is no rehearsal.
+//! Why a rehearsal failed.
 
 use std::io;
 
@@ -11,21 +11,21 @@ pub enum Error {
     /// A service of AWS.
     #[error(transparent)]
     Aws(#[from] aws::Error),
-    /// Nobody said yes.
+    /// Nobody confirmed it.
     #[error(transparent)]
     NotConfirmed(#[from] NotConfirmed),
     /// The secret cannot be rotated.
     #[error(
-        "rotation is not enabled for {secret}: give it a function with RotateSecret's RotationLambdaARN first"
+        "rotation is not enabled for {secret}: turn it on first, with aws secretsmanager rotate-secret --rotation-lambda-arn"
     )]
     NotEnabled { secret: String },
-    /// Somebody rotates it already.
+    /// A rotation is under way.
     #[error(
         "a rotation of {secret} is under way already: rehearse when it has ended (rotatectl status)"
     )]
     UnderWay { secret: String },
     /// The rotation does not come to its end.
-    #[error("{source} (of the application's {requests} requests meanwhile {failures} failed)")]
+    #[error("{source} (in that time {failures} of the application's {requests} requests failed)")]
     NotRotated {
         source: follow::Error,
         requests: usize,
@@ -37,7 +37,7 @@ pub enum Error {
     /// Built without the local world.
     #[cfg(not(feature = "local"))]
     #[error(
-        "this rotatectl was built without the local world: build one that has it from the project's folder \
+        "this rotatectl was built without the local world: build it with the local world from the project's folder \
          (cargo install --path cli --features local), or name a secret without --local"
     )]
     NoLocalWorld,
@@ -54,6 +54,6 @@ pub enum Error {
     #[error(transparent)]
     Demo(#[from] drill::demo::Error),
     /// The result could not be written.
-    #[error("stdout cannot be written to ({0}): check where it goes")]
+    #[error("stdout cannot be written ({0}): check where it goes")]
     Output(#[from] io::Error),
 }

@@ -1,8 +1,8 @@
-//! `rotatectl drill`: a rehearsal. An application works through `rotating-secret` while its secret rotates, and what it
-//! saw is told in a table and in a report of one file.
+//! `rotatectl drill`: a rehearsal. An application works through `rotating-secret` while its secret rotates. A table and a report
+//! of one file show what the application saw.
 //!
-//! The application, the record of what it saw and the report are the crate `drill`'s. Here a secret is confirmed and
-//! followed (`rotation`), or a world on this machine is brought up for it (`world`, with the feature `local`).
+//! The application, its record and the report are in the crate `drill`. This module asks and follows the rotation (`rotation`),
+//! or starts a world on this machine (`world`, with the feature `local`).
 
 mod error;
 mod rotation;
@@ -37,13 +37,13 @@ use crate::{
     terminal::{hanging, print, print_json, printable, width},
 };
 
-/// Rehearse: rotate a secret beside an application, and see whether a request fails.
+/// Rehearse: rotate a secret while an application uses it, and see whether a request fails.
 ///
-/// The application makes harmless requests through rotating-secret, with each way to connect. A table and a report of one
-/// HTML file tell how it fared. The exit code is 2 if a request failed, or a worker did not change over.
+/// The application makes harmless requests through rotating-secret, with each way to connect. A table and a report of one HTML
+/// file show the result. The exit code is 2 if a request failed, or if a worker did not change over.
 ///
-/// It needs secretsmanager:DescribeSecret, GetSecretValue and RotateSecret, lambda:InvokeFunction on the function as
-/// RotateSecret asks for it, the way to the database, and to mark the steps logs:FilterLogEvents on the function's log group.
+/// It needs secretsmanager:DescribeSecret, GetSecretValue and RotateSecret, lambda:InvokeFunction on the function (RotateSecret
+/// requires it), the network to the database, and logs:FilterLogEvents on the function's log group to mark the steps.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rotatectl drill --local                           all, on this machine
@@ -54,40 +54,40 @@ pub struct DrillArguments {
     #[arg(required_unless_present = "local")]
     #[arg(add = ArgValueCompleter::new(complete::names))]
     pub secret: Option<String>,
-    /// In a world on this machine, which is taken down afterwards: a PostgreSQL, a Secrets Manager and the real function.
-    /// Without SECRET it shows all that there is: a rotation of each strategy, a revocation, and ten rotations each beside
-    /// an application, compared with a plain cache.
+    /// Use a world on this machine: PostgreSQL, a stand-in for Secrets Manager and the real function. It is removed afterwards.
+    /// Without SECRET it shows everything: a rotation of each strategy, a revocation, and ten rotations of each strategy while an
+    /// application works, compared with a plain cache.
     #[arg(long)]
     pub local: bool,
-    /// The rotation function's executable for --local; without it the one of this workspace is built.
+    /// The rotation function's executable for --local. Default: the one of this workspace, which is built.
     #[arg(long, value_name = "FILE", requires = "local")]
     pub function: Option<PathBuf>,
-    /// How long the application works, beside the time that the rotations take.
+    /// How long the application works, in addition to the time of the rotations.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
     pub duration: Duration,
-    /// How often the secret rotates meanwhile: once unless told, and ten times where --local shows all.
+    /// How many times the secret rotates. Default: once; ten times with --local and without SECRET.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=100))]
     pub rotations: Option<u16>,
     /// Workers for each way to connect: a connection per request, deadpool-postgres, bb8, sqlx.
     #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub workers: u16,
-    /// From one request of a worker to its next.
+    /// The pause between two requests of a worker.
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = humantime::parse_duration)]
     pub pause: Duration,
-    /// The lifetime that rotating-secret is given: what your application gives it.
+    /// The cache's lifetime in rotating-secret: use the one of your application.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
     pub ttl: Duration,
     /// How long to wait for the rotation's next sign of life, and for the last worker to change over.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
     pub give_up_after: Duration,
-    /// The root of the database server's certificate, in PEM, where it is neither RDS's nor a public one; without
-    /// this TLS_CA_FILE's.
+    /// The root of the database server's certificate, in PEM, if it is neither RDS's nor a public one. Default:
+    /// TLS_CA_FILE.
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
     /// Where the report is written.
     #[arg(long, value_name = "FILE", default_value = "drill.html")]
     pub report: PathBuf,
-    /// Don't ask before a real password is changed.
+    /// Do not ask before a real password changes.
     #[arg(long)]
     pub yes: bool,
     /// Print the result as JSON.
@@ -95,11 +95,11 @@ pub struct DrillArguments {
     pub json: bool,
 }
 
-/// Rehearses, prints what came of it, and writes the report.
+/// Rehearses, prints the result, and writes the report.
 ///
 /// # Errors
 ///
-/// It could not be rehearsed. That requests failed is the exit code 2.
+/// The rehearsal could not be made. Failed requests are no error, but the exit code 2.
 pub async fn run(given: &AwsArguments, arguments: &DrillArguments) -> Result<ExitCode, Error> {
     report::check_writable(&arguments.report)?;
     let rehearsals = match &arguments.secret {
@@ -129,7 +129,7 @@ pub async fn run(given: &AwsArguments, arguments: &DrillArguments) -> Result<Exi
     })
 }
 
-/// Whether somebody is asked before a password changes.
+/// Whether to ask before a password changes.
 #[derive(Clone, Copy, PartialEq)]
 enum Asked {
     First,
@@ -164,7 +164,7 @@ async fn one(
             rotation::rotate(&rotations, secret, application, progress).await
         },
     );
-    // a future of many nested ones: boxed, or its type grows too deep for the compiler
+    // boxed: the nested futures make a type that is too deep for the compiler
     let rehearsal = Box::pin(rehearsal).await?;
     if !arguments.json {
         print(&rehearsal.table().to_string())?;
@@ -192,7 +192,7 @@ fn plan(arguments: &DrillArguments) -> Plan {
     }
 }
 
-/// The endpoint, where it is not the region's own.
+/// The endpoint if one is set, or the region.
 fn place(configuration: &SdkConfig) -> String {
     let region = configuration.region().map(ToString::to_string);
     let endpoint = configuration.endpoint_url().map(str::to_owned);
@@ -211,13 +211,13 @@ fn ask(
         times => format!("{times} times"),
     };
     confirm(
-        &format!("rotating {secret} {times}, in {place}: who uses its password has to follow"),
+        &format!("rotating {secret} {times}, in {place}: every user of its password must follow"),
         "Rotate it?",
         arguments.yes,
     )
 }
 
-/// As it was typed. No secret is taken on it.
+/// The command line as it was typed. It contains no secret.
 fn command_line() -> String {
     let words = env::args().skip(1).collect::<Vec<_>>();
     let words = shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! One rotation of a drill: begun and followed as `rotatectl rotate` does it, and each step marked.
+//! One rotation of a drill: begins and follows it as `rotatectl rotate` does, and marks each step.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +16,7 @@ use crate::{
     terminal::printable,
 };
 
-/// The secret's name and ARN, if it rotates, and does not do so just now: RotateSecret would turn rotation on.
+/// The secret's name and ARN. An error if rotation is off (RotateSecret would turn it on) or a rotation is under way.
 pub(super) async fn named(rotations: &Rotations, secret: &str) -> Result<(String, String), Error> {
     let described = rotations.describe(secret).await?;
     if described.rotation_enabled() != Some(true) {
@@ -37,7 +37,7 @@ pub(super) async fn named(rotations: &Rotations, secret: &str) -> Result<(String
     Ok((or_as_given(described.name()), or_as_given(described.arn())))
 }
 
-/// Rotates, waits for the end, and tells when each step began; also when setSecret did, or else the whole.
+/// Rotates, waits for the end, and returns when each step began; also when setSecret began, or else the whole rotation.
 pub(super) async fn rotate(
     rotations: &Rotations,
     secret: &str,
@@ -76,7 +76,7 @@ pub(super) async fn rotate(
     let moved = rotation.began + followed.took;
     let mut steps: Vec<Step> = STEPS.iter().filter_map(|name| step(name)).collect();
     if steps.is_empty() {
-        // the log does not tell: then the labels have to do
+        // without log lines, mark the times of the call and of the label
         steps = [("RotateSecret", asked), ("AWSCURRENT", moved)]
             .map(happened)
             .to_vec();

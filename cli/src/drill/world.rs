@@ -1,4 +1,4 @@
-//! A drill in a world on this machine, which is taken down afterwards.
+//! A drill in a world on this machine, which is removed afterwards.
 
 use std::io;
 
@@ -49,7 +49,7 @@ async fn all(options: Options, arguments: &DrillArguments) -> Result<Vec<Rehears
     Ok(rehearsals?)
 }
 
-/// The world's services take any credentials, so nobody's own are used.
+/// The world's services accept any credentials, so the operator's own are not used.
 fn configuration(world: &World) -> SdkConfig {
     let credentials = Credentials::new("local", "local", None, None, "local");
     SdkConfig::builder()

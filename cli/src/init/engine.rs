@@ -1,9 +1,9 @@
-//! What an engine's error means here. Its own text is for a rotation: it says what to do in a function, and to rotate again.
+//! What an engine's error means for `init`. The engine's own text is about a function and a rotation.
 
 use secret_rotation::engine::EngineError;
 
 /// What happened, and what to do here.
-pub(super) fn told(error: &EngineError) -> String {
+pub(super) fn explain(error: &EngineError) -> String {
     match error {
         EngineError::Unreachable { server, reason } => format!(
             "cannot reach {server} ({reason}): check host and port in the administrator's secret, and that security groups and routes let \
@@ -14,7 +14,7 @@ pub(super) fn told(error: &EngineError) -> String {
              see what keeps the server busy, then run this again"
         ),
         EngineError::CertificateInvalid { server, reason } => format!(
-            "the certificate of {server} does not hold ({reason}): store as host the name that the certificate carries, and name a \
+            "the certificate of {server} is not valid ({reason}): store as host the name that the certificate carries, and give a \
              private CA's file with --ca-file"
         ),
         EngineError::Roots { reason } => format!(
@@ -37,10 +37,10 @@ pub(super) fn told(error: &EngineError) -> String {
              less, or use --single-user"
         ),
         EngineError::Locked { server, by, cure } => format!(
-            "another session holds what has to be locked on {server}: {by}; where that is no rotation, run {cure}, then run this again"
+            "another session holds a needed lock on {server}: {by}; if that is not a rotation, run {cure}, then run this again"
         ),
         EngineError::LeaseOver { server } => format!(
-            "{server} has ended the transaction, because nothing was heard for too long: nothing was changed; see what keeps this machine \
+            "{server} has ended the transaction after too long a silence, and nothing was changed: see what keeps this machine \
              busy, then run this again"
         ),
         EngineError::Refused {
@@ -48,9 +48,9 @@ pub(super) fn told(error: &EngineError) -> String {
             code,
             message,
         } => format!(
-            "{server} answered with SQLSTATE {code} ({message}): cure what the server names, then run this again"
+            "{server} answered with SQLSTATE {code} ({message}): repair what the server names, then run this again"
         ),
-        // what else a login, or a role that is made, comes to says what to do at the server
+        // every other error says what to do at the server
         other => other.to_string(),
     }
 }
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_login_or_a_new_role_comes_to_says_nothing_of_a_function_or_a_rotation() {
+    fn the_error_of_a_login_or_a_new_role_does_not_mention_a_function_or_a_rotation() {
         let text = || "x".to_owned();
         let (server, user, message, reason) = (text, text, text, text);
         for error in [
@@ -115,9 +115,9 @@ mod tests {
                 message: message(),
             },
         ] {
-            let told = told(&error);
+            let text = explain(&error);
             for word in ["rotate", "function", "masterarn"] {
-                assert!(!told.contains(word), "{told}");
+                assert!(!text.contains(word), "{text}");
             }
         }
     }

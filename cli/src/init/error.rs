@@ -1,4 +1,4 @@
-//! Why there is no new secret, or not all of it.
+//! Why the new secret was not made, or only in part.
 
 use std::io;
 
@@ -6,10 +6,10 @@ use secret_rotation::{
     document::DocumentError, engine::EngineError, password::PasswordError, settings::SettingsError,
 };
 
-use super::engine::told;
+use super::engine::explain;
 use crate::{aws, confirm::NotConfirmed};
 
-/// Why there is no new secret, or not all of it.
+/// Why the new secret was not made, or only in part.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
@@ -17,14 +17,24 @@ pub enum Error {
     #[error(transparent)]
     Aws(#[from] aws::Error),
     /// The database.
-    #[error("{}", told(.0))]
+    #[error("{}", explain(.0))]
     Engine(#[from] EngineError),
     /// The settings of the login.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// No password.
+    /// No password could be generated.
     #[error(transparent)]
     Password(#[from] PasswordError),
+    /// The administrator's secret, or its value, does not exist.
+    #[error(
+        "the administrator's secret, {secret}, was not found ({absent}): check its name, --region and --profile"
+    )]
+    AdministratorAbsent { secret: String, absent: String },
+    /// The administrator's secret has no value.
+    #[error(
+        "the administrator's secret, {secret}, has no value: store one with host, username and password"
+    )]
+    AdministratorWithoutValue { secret: String },
     /// The administrator's secret cannot be used.
     #[error("the administrator's secret, {secret}, {reason}")]
     Administrator {
@@ -33,18 +43,18 @@ pub enum Error {
     },
     /// The administrator's secret is of another kind.
     #[error(
-        "the administrator's secret, {secret}, is no login of a PostgreSQL server: name one that has host, username and password"
+        "the administrator's secret, {secret}, is not a login of a PostgreSQL server: name one that has host, username and password"
     )]
     NoLogin { secret: String },
-    /// The administrator's secret does not say where it is to be sent.
+    /// The administrator's secret names no host.
     #[error(
-        "the administrator's secret, {secret}, names no host, and the administrator is sent to no other: add \"host\" to it; where RDS \
+        "the administrator's secret, {secret}, names no host, and its login goes only to its own host: add \"host\" to it; if RDS \
          manages that secret, make a role with CREATEROLE for this, and store it in a secret with its host"
     )]
     NoHost { secret: String },
-    /// The administrator would be sent elsewhere.
+    /// The administrator's login would go to another server.
     #[error(
-        "the administrator of {secret} logs in at {server}, and the new secret is to be for {asked}: leave --host and --port out, or \
+        "the administrator of {secret} logs in at {server}, but the new secret is for {asked}: leave out --host and --port, or \
          name an administrator of that server; where applications log in elsewhere, make the secret first, then change its \
          \"host\", and store this one as its \"rotationhost\""
     )]
@@ -64,7 +74,7 @@ pub enum Error {
     },
     /// A read-only copy.
     #[error(
-        "{server} is a standby, which takes no changes: store the writer's address in {secret}, as \"rotationhost\" or as its host"
+        "{server} is a standby, which is read-only: store the writer's address in {secret}, as \"rotationhost\" or as its host"
     )]
     Standby { secret: String, server: String },
     /// The role could not log in to its database.
@@ -78,12 +88,12 @@ pub enum Error {
     },
     /// No such function.
     #[error(
-        "there is no function {function} here, and nothing was changed: deploy it, or correct --function"
+        "the function {function} does not exist here, and nothing was changed: deploy it, or correct --function"
     )]
     NoFunction { function: String },
-    /// The function's operator does not list the administrator.
+    /// The function does not accept this administrator.
     #[error(
-        "{secret} is none of the ADMINISTRATOR_SECRETS of {function}, and nothing was changed: add it to AdministratorSecretArns, deploy, \
+        "{secret} is not in the ADMINISTRATOR_SECRETS of {function}, and nothing was changed: add it to AdministratorSecretArns, deploy, \
          and run this again"
     )]
     NotListed { secret: String, function: String },
@@ -92,10 +102,10 @@ pub enum Error {
         "Secrets Manager may not invoke the function, and nothing was changed: allow it with  {allow}  and run this again"
     )]
     NotAdmitted { allow: String },
-    /// A replica that is none.
-    #[error("--replica {region} cannot be: name another region than the secret's, and each once")]
+    /// The region of a replica is invalid.
+    #[error("--replica {region} is not possible: name regions other than the secret's, each once")]
     Replica { region: String },
-    /// An argument is not what it has to be.
+    /// An argument is invalid.
     #[error("--{argument} is not {expected}: correct it")]
     Argument {
         argument: &'static str,
@@ -104,36 +114,36 @@ pub enum Error {
     /// The arguments make no document.
     #[error("the document of the new secret {0}")]
     Document(DocumentError),
-    /// It would be the second one of a pair.
+    /// The role would be the second one of a pair.
     #[error(
-        "the role {user} would take turns with {base}, as its clone: give the new role a name that does not end in _clone, or use \
+        "the role {user} would alternate with {base}, as its clone: give the new role a name that does not end in _clone, or use \
          --single-user"
     )]
     NameOfAClone { user: String, base: String },
-    /// The secret is on its way out.
+    /// The secret is scheduled for deletion.
     #[error(
         "the secret {name} is scheduled for deletion: restore it with  {restore}  and run this again, or choose another name"
     )]
     Deleted { name: String, restore: String },
     /// It has no value.
     #[error(
-        "the secret {name} is there and has no value: delete it with  {delete}  and run this again, or choose another name"
+        "the secret {name} exists and has no value: delete it with  {delete}  and run this again, or choose another name"
     )]
     NoValue { name: String, delete: String },
     /// Its value cannot be read as a login.
     #[error(
-        "the secret {name} is there, and its AWSCURRENT version {reason}; or choose another name for the new secret"
+        "the secret {name} exists, and its AWSCURRENT version {reason}; or choose another name for the new secret"
     )]
     Unreadable { name: String, reason: DocumentError },
-    /// It is about something else.
+    /// The existing secret is for something else.
     #[error(
-        "the secret {name} is there, with another {field} than this command says, and nothing was changed: choose another name, or \
+        "the secret {name} exists with another {field} than this command gives, and nothing was changed: choose another name, or \
          give the {field} that is stored"
     )]
     AnotherSecret { name: String, field: &'static str },
-    /// It rotates already, otherwise.
+    /// It already rotates with another function or schedule.
     #[error(
-        "the secret {name} is rotated by {function}, {schedule}, and nothing was changed: give these with --function and --schedule, or \
+        "the secret {name} rotates with {function}, {schedule}, and nothing was changed: give these with --function and --schedule, or \
          change them with  aws secretsmanager rotate-secret"
     )]
     RotatesOtherwise {
@@ -141,11 +151,11 @@ pub enum Error {
         function: String,
         schedule: String,
     },
-    /// The role has a password that somebody knows.
+    /// The role exists, and its password is in no secret of this name.
     #[error(
-        "there is a role {user} on {server} already, and no secret {name}; nothing was changed, for its password is somebody's: store \
-         that one and run this again, or choose another --username; store it with the console, or where it is typed and kept nowhere, in \
-         bash:  {create}"
+        "the role {user} exists on {server}, but the secret {name} does not; nothing was changed, because someone may use the role's \
+         password: store that password and run this again, or choose another --username; store it with the console, or with \
+         this line, which keeps it in no file, in bash:  {create}"
     )]
     RoleIsThere {
         name: String,
@@ -153,10 +163,10 @@ pub enum Error {
         user: String,
         server: String,
     },
-    /// What is stored is not the role's password.
+    /// The stored password is not the role's.
     #[error(
-        "{server} rejects {user} with the password that the secret {name} holds (28P01), and a role that is there keeps its password: \
-         store the role's own one ({doctor} says how), or choose another name and another --username"
+        "{server} rejects {user} with the password in the secret {name} (28P01), and an existing role keeps its password: \
+         store the role's password ({doctor} says how), or choose another name and another --username"
     )]
     Rejected {
         name: String,
@@ -164,38 +174,38 @@ pub enum Error {
         server: String,
         doctor: String,
     },
-    /// Another one was faster.
+    /// Another person was faster.
     #[error(
-        "somebody else has made the secret {name} meanwhile, and nothing was changed here: run this again, and it goes on with what is \
-         there"
+        "another person has made the secret {name} in the meantime, and nothing was changed here: run this again, and it continues \
+         with what exists"
     )]
     MadeMeanwhile { name: String },
-    /// The service does not take function or schedule.
+    /// The service refuses the function or the schedule.
     #[error(
-        "secret and role are there; Secrets Manager refuses to have it rotated ({code}: {message}), and rotation is not on: run this again \
-         with what it takes, another --schedule or another --function, and it goes on"
+        "secret and role exist; Secrets Manager refuses to turn on rotation ({code}: {message}): run this again \
+         with another --schedule or another --function, and it continues"
     )]
     NotRotated { code: String, message: String },
     /// It was not finished.
     #[error(
-        "{cause}; {so_far}: when the cause is gone, run the same command again, and it goes on"
+        "{cause}; {so_far}: when the cause is gone, run the same command again, and it continues"
     )]
     Unfinished {
         cause: Box<Self>,
         so_far: &'static str,
     },
-    /// Nobody said yes.
+    /// Nobody confirmed it.
     #[error(transparent)]
     NotConfirmed(#[from] NotConfirmed),
     /// The result could not be written.
     #[error(
-        "the result cannot be written ({0}): check where it goes, and run the same command again"
+        "the result cannot be written ({0}): check where stdout goes, and run the same command again"
     )]
     Output(#[from] io::Error),
 }
 
 impl Error {
-    /// Whether something was begun of which it is not known how it ended.
+    /// Whether a call was made whose outcome is unknown.
     pub(crate) fn is_unknown(&self) -> bool {
         match self {
             Self::Unfinished { cause, .. } => match &**cause {
@@ -210,7 +220,7 @@ impl Error {
         }
     }
 
-    /// The document's fields are called as the arguments are.
+    /// The document's fields have the arguments' names.
     pub(super) fn of_arguments(error: DocumentError) -> Self {
         match error {
             DocumentError::WrongType { field, expected } => Self::Argument {
@@ -221,7 +231,7 @@ impl Error {
         }
     }
 
-    /// The same, after something was begun.
+    /// The same, after something was made.
     pub(super) fn after(so_far: &'static str) -> impl FnOnce(Self) -> Self {
         move |cause| Self::Unfinished {
             cause: Box::new(cause),

@@ -1,4 +1,4 @@
-//! What there is already. Nothing is changed here, and whatever stands in the way is found here.
+//! Finds what exists already, and everything that prevents the new secret. Changes nothing.
 
 use secrecy::ExposeSecret;
 use secret_rotation::{
@@ -12,20 +12,20 @@ use super::{
     wanted::Wanted,
 };
 
-/// What there is already.
+/// What exists already.
 pub(super) struct Found {
-    /// The secret, which is about the role that is asked for.
+    /// The secret, for the same role.
     pub(super) stored: Option<Stored>,
-    /// The role is there, and logs in with what is stored.
+    /// The role exists, and logs in with the stored password.
     pub(super) logs_in: bool,
-    /// The role that is to be made may connect to its database by a grant only.
+    /// The new role needs a grant to connect to its database.
     pub(super) by_grant: bool,
     /// A pooler is between the administrator and the server.
     pub(super) pooled: bool,
 }
 
 impl Found {
-    /// What is still to be done, in words.
+    /// The remaining steps, in words.
     pub(super) fn steps(&self, tools: &Tools<'_>, wanted: &Wanted) -> Vec<String> {
         let (arguments, document) = (tools.arguments, &wanted.document);
         let mut steps = Vec::new();
@@ -35,7 +35,7 @@ impl Found {
         if !self.logs_in {
             let (user, administrator) = (document.username(), wanted.administrator.username());
             let password = match &self.stored {
-                Some(_) => " with the password that is stored",
+                Some(_) => " with the stored password",
                 None => "",
             };
             let connects = match (self.by_grant, document.login()) {
@@ -57,14 +57,14 @@ impl Found {
         if self.pooled && !document.takes_turns() {
             let server = server(document);
             steps.push(format!(
-                "{server} is a pooler, where a function rotates a single user only with POOLER_ASKS_SERVER=true"
+                "{server} is a pooler: there a function rotates a single user only with POOLER_ASKS_SERVER=true"
             ));
         }
         steps
     }
 }
 
-/// Looks at the secret and at the role.
+/// Examines the secret and the role.
 pub(super) async fn look(tools: &Tools<'_>, wanted: &Wanted) -> Result<Found, Error> {
     let postgres = tools.logins.postgres();
     let stored = stored::find(tools, wanted).await?;
@@ -85,7 +85,7 @@ pub(super) async fn look(tools: &Tools<'_>, wanted: &Wanted) -> Result<Found, Er
     let role = role
         .await
         .map_err(|error| of_the_administrator(tools, error))?;
-    // once it was rotated the other user may be the one that is stored: then it is none of a new secret's
+    // after a rotation the secret may hold the other user: then the secret is not new
     let stored_user = stored.as_ref().map(|stored| stored.document.username());
     match role {
         NewRole::Missing { by_grant, pooled }
@@ -120,7 +120,7 @@ pub(super) fn shut_out(wanted: &Wanted, why: String, sql: String) -> Error {
     }
 }
 
-/// What a person runs to store a password that is not drawn here: it is typed, and stands in no file, argument or history.
+/// The command with which a person stores an existing password: it is typed, and is in no file, argument or history.
 fn store_by_hand(tools: &Tools<'_>, document: &Document) -> String {
     let json = document.to_json();
     let fill = ["jq", "-Rs", "--argjson", "document", json.expose_secret()];
@@ -140,7 +140,7 @@ fn store_by_hand(tools: &Tools<'_>, document: &Document) -> String {
     )
 }
 
-/// The password that is stored is not the role's.
+/// The stored password is not the role's.
 pub(super) fn rejected(tools: &Tools<'_>, document: &Document) -> Error {
     Error::Rejected {
         name: tools.arguments.name.clone(),
@@ -150,7 +150,7 @@ pub(super) fn rejected(tools: &Tools<'_>, document: &Document) -> Error {
     }
 }
 
-/// The error of a step that the administrator takes.
+/// The error of a step with the administrator's login.
 pub(super) fn of_the_administrator(tools: &Tools<'_>, error: EngineError) -> Error {
     match error {
         EngineError::AdministratorRejected { server, user } => Error::AdministratorRejected {
@@ -162,7 +162,7 @@ pub(super) fn of_the_administrator(tools: &Tools<'_>, error: EngineError) -> Err
     }
 }
 
-/// The error of a login with what this secret says.
+/// The error of a login with this secret's document.
 fn of_the_server(secret: &str, error: EngineError) -> Error {
     match error {
         EngineError::Standby { server } => Error::Standby {

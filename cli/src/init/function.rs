@@ -1,4 +1,4 @@
-//! The function that is to rotate the secret: what RotateSecret would refuse is found before anything is stored.
+//! The function that will rotate the secret: finds what RotateSecret would refuse before anything is stored.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::{
     settings,
 };
 
-/// RotateSecret says the same at the end: where Lambda's own endpoint is not reached from here, that is waited for.
+/// How long to wait for Lambda. If its endpoint cannot be reached from here, RotateSecret reports the same fault at the end.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Whether it is there, and may be invoked: by who runs this, as RotateSecret asks for it, and by Secrets Manager.
+/// Whether it exists, and may be invoked by the operator (RotateSecret requires it) and by Secrets Manager.
 pub(super) async fn look(
     tools: &Tools<'_>,
     wanted: &Wanted,
@@ -56,7 +56,7 @@ async fn admitted(
         }
         Err(error) => return Err(error.into()),
     }
-    // what may not be read is no obstacle: a rotation says it
+    // a policy or setting that may not be read does not stop init: a rotation reports the fault
     let administrator = &wanted.administrator_arn;
     if wanted.document.administrator().is_some()
         && let Some(settings) = settings::of_function(&client, function).await
@@ -75,7 +75,7 @@ async fn admitted(
     let Ok(policy) = policy::of(&client, function).await else {
         return Ok(());
     };
-    // in place of the six characters that nobody knows yet
+    // in place of the six characters that the ARN gets later
     let arn = place.secret(&format!("{}-??????", tools.arguments.name));
     match policy::admits(&policy, &arn) {
         Admits::Nobody => Err(Error::NotAdmitted {

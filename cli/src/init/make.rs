@@ -1,4 +1,4 @@
-//! Makes what is missing, one thing after the other. Each may be the last one before it is cut off.
+//! Makes what is missing, one thing after the other. An interruption may come after each.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use crate::{
     schedule::Interval,
 };
 
-/// How long a secret that was just stored may be missing for a reader.
+/// How long a new secret may still be absent for a reader.
 const LAG: Duration = Duration::from_secs(10);
 
 /// Makes what is missing.
@@ -43,7 +43,7 @@ pub(super) async fn make(
         mut rotation,
     } = match found.stored {
         Some(stored) => {
-            report.say(format!("the secret is there, {}", stored.arn))?;
+            report.say(format!("the secret exists, {}", stored.arn))?;
             stored
         }
         None => {
@@ -56,11 +56,11 @@ pub(super) async fn make(
     let (user, server) = (document.username(), server(&document));
     if !found.logs_in {
         made.role = role(tools, wanted, &document).await.map_err(Error::after(
-            "the secret is stored, and its role is not known to be there",
+            "the secret is stored; whether its role exists is unknown",
         ))?;
         report.say(match made.role {
             true => format!("the role {user} is made on {server}"),
-            false => format!("the role {user} is there, on {server}"),
+            false => format!("the role {user} exists on {server}"),
         })?;
         let accepted = tools.logins.accepts(&document).await;
         let accepted = accepted
@@ -69,7 +69,7 @@ pub(super) async fn make(
                 true => Ok(()),
                 false => Err(found::rejected(tools, &document)),
             });
-        accepted.map_err(Error::after("secret and role are there"))?;
+        accepted.map_err(Error::after("secret and role exist"))?;
     }
     report.say(format!("{user} logs in on {server}"))?;
     if let (None, Some(function)) = (&rotation, &tools.arguments.function) {
@@ -89,7 +89,7 @@ pub(super) async fn make(
     Ok(Done::new(tools, &document, arn, made, rotation))
 }
 
-/// Draws the password, stores it, and reads what was stored.
+/// Generates the password, stores it, and reads the stored value.
 async fn store(tools: &Tools<'_>, wanted: &Wanted) -> Result<Stored, Error> {
     let arguments = tools.arguments;
     let policy = Policy::new(&Rules::default().url_safe())?;
@@ -113,7 +113,7 @@ async fn store(tools: &Tools<'_>, wanted: &Wanted) -> Result<Stored, Error> {
                 }
             }
             error if error.is_transient() => {
-                Error::after("whether the secret is stored is not known")(error.into())
+                Error::after("whether the secret is stored is unknown")(error.into())
             }
             error => error.into(),
         },
@@ -129,7 +129,7 @@ async fn store(tools: &Tools<'_>, wanted: &Wanted) -> Result<Stored, Error> {
         .map_err(Error::from)
         .and_then(|value| stored::document(tools, &value.text))
         .map_err(Error::after(
-            "the secret is stored, and there is no role yet",
+            "the secret is stored; its role does not exist yet",
         ))?;
     Ok(Stored {
         arn: arn.to_owned(),
@@ -138,7 +138,7 @@ async fn store(tools: &Tools<'_>, wanted: &Wanted) -> Result<Stored, Error> {
     })
 }
 
-/// Makes the role with what is stored; false if it was made meanwhile.
+/// Makes the role with the stored password; false if another client has made it in the meantime.
 async fn role(tools: &Tools<'_>, wanted: &Wanted, stored: &Document) -> Result<bool, Error> {
     let postgres = tools.logins.postgres();
     let made = postgres.make_role(&wanted.administrator, stored).await;
@@ -150,7 +150,7 @@ async fn role(tools: &Tools<'_>, wanted: &Wanted, stored: &Document) -> Result<b
     }
 }
 
-/// Has the function rotate it from now on, and not now: the service has testSecret tried.
+/// Turns on rotation without a rotation now: the service only runs testSecret.
 async fn rotate(tools: &Tools<'_>, arn: &str, function: String) -> Result<Rotates, Error> {
     let schedule = &tools.arguments.schedule;
     let rules = RotationRulesType::builder().schedule_expression(schedule);
@@ -163,12 +163,10 @@ async fn rotate(tools: &Tools<'_>, arn: &str, function: String) -> Result<Rotate
     turned_on.map_err(
         |error| match explain("secretsmanager:RotateSecret", error) {
             error if error.is_transient() => Error::after(
-                "secret and role are there, and rotation is not known to be on",
+                "secret and role exist; whether rotation is on is unknown",
             )(error.into()),
             aws::Error::Refused { code, message, .. } => Error::NotRotated { code, message },
-            error => {
-                Error::after("secret and role are there, and rotation is not on")(error.into())
-            }
+            error => Error::after("secret and role exist, but rotation is not on")(error.into()),
         },
     )?;
     Ok(Rotates {

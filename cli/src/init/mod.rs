@@ -2,20 +2,20 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `wanted` | the administrator's secret, and the document that is to be stored |
-//! | `found` | what there is of it already, and what stands in the way |
-//! | `stored` | the secret that is there |
+//! | `wanted` | the administrator's secret, and the new document |
+//! | `found` | what exists already, and what prevents the new secret |
+//! | `stored` | an existing secret of this name |
 //! | `make` | what is missing, one thing after the other |
 //! | `report` | what is printed |
-//! | `function` | whether the function is there, and may be invoked |
+//! | `function` | whether the function exists, and may be invoked |
 //! | `place` | the account and the region |
 //! | `engine` | what the server's answers mean here |
-//! | `value` | a value of a secret, as it is read |
-//! | `names` | names as they are given |
-//! | `error` | why it was not done |
+//! | `value` | reads a secret's value |
+//! | `names` | names on the command line |
+//! | `error` | why it failed |
 //!
-//! It may be cut off anywhere: what is there is looked at first, and nothing is made twice. The password is stored before the server
-//! has it, so a role that was made can always be logged in with.
+//! It may be interrupted anywhere: a second run first looks at what exists, and makes nothing twice. It stores the password before
+//! the server gets it, so the stored password of a new role always works.
 
 mod engine;
 mod error;
@@ -49,18 +49,18 @@ use crate::{
 
 /// Make a new secret, and the role in PostgreSQL that logs in with it.
 ///
-/// The password is drawn here: 32 letters, digits and -._~. It is stored in Secrets Manager, and shown nowhere. The server gets a SCRAM
-/// verifier, from the administrator, who logs in at the host of its own secret and nowhere else. After an interruption run the same
-/// command again: it goes on with what is there. A role that is there already keeps its password.
+/// It generates the password: 32 letters, digits and -._~. The password is stored in Secrets Manager and never shown. The server gets
+/// only a SCRAM verifier. The administrator logs in only at the host of its own secret. After an interruption run the same command
+/// again: it continues with what exists. An existing role keeps its password.
 ///
-/// Two users take turns, orders and orders_clone, so that the old password works for a while after each rotation. With --single-user
-/// there is no such overlap.
+/// Two users alternate, orders and orders_clone, so the old password works for a while after each rotation. With --single-user there
+/// is no such overlap.
 ///
 /// It needs secretsmanager:GetSecretValue on the administrator's secret; DescribeSecret, CreateSecret and GetSecretValue on the new
 /// one; and the network to the database. With --kms-key it needs kms:GenerateDataKey and kms:Decrypt on the key, with --replica
-/// secretsmanager:ReplicateSecretToRegions, with --function secretsmanager:RotateSecret and lambda:InvokeFunction on the function; with
-/// lambda:GetPolicy and GetFunctionConfiguration it sees before anything is stored what a rotation would find.
-/// Where the administrator's secret has a key of yours, it needs kms:Decrypt on that one too.
+/// secretsmanager:ReplicateSecretToRegions, with --function secretsmanager:RotateSecret and lambda:InvokeFunction on the function. With
+/// lambda:GetPolicy and GetFunctionConfiguration it can check the function before it stores anything.
+/// If the administrator's secret has a key of yours, it needs kms:Decrypt on that key too.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rotatectl init orders/db --username orders --administrator rds/admin
@@ -75,28 +75,28 @@ pub struct InitArguments {
     /// The new role, which logs in with this secret.
     #[arg(long, value_name = "ROLE", allow_hyphen_values = true, value_parser = names::role)]
     pub username: String,
-    /// The secret of a role that may create roles (CREATEROLE). It has to name its host.
+    /// The secret of a role that may create roles (CREATEROLE). It must name its host.
     #[arg(long, value_name = "SECRET", allow_hyphen_values = true, value_parser = names::any)]
     pub administrator: String,
-    /// The server; without it the administrator's. It has to be the same one.
+    /// The server. Default: the administrator's, which must be the same.
     #[arg(long, value_parser = names::any)]
     pub host: Option<String>,
-    /// The server's port; without it the administrator's. It has to be the same one.
+    /// The server's port. Default: the administrator's, which must be the same.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
-    /// The application's database; without it the administrator's.
+    /// The application's database. Default: the administrator's.
     #[arg(long, allow_hyphen_values = true, value_parser = names::any)]
     pub dbname: Option<String>,
-    /// One user, whose password is replaced. There is no overlap: the old password ends at once.
+    /// Use one user, whose password is replaced. There is no overlap: the old password ends at once.
     #[arg(long)]
     pub single_user: bool,
-    /// The KMS key that the secret is encrypted with; without it aws/secretsmanager.
+    /// The KMS key that encrypts the secret. Default: aws/secretsmanager.
     #[arg(long, value_name = "ARN", value_parser = names::any)]
     pub kms_key: Option<String>,
     /// A region that gets a copy, under its own aws/secretsmanager key; may be given several times.
     #[arg(long, value_name = "REGION", value_parser = names::region)]
     pub replica: Vec<String>,
-    /// Have this function rotate the secret, on the schedule and not at once. Its role has to reach the new secret.
+    /// Let this function rotate the secret, on the schedule and not at once. Its role must have access to the new secret.
     #[arg(long, value_name = "NAME-OR-ARN", allow_hyphen_values = true, value_parser = names::any)]
     pub function: Option<String>,
     /// When it rotates, with --function: rate() of 4 hours or more, or cron() on the hour, in UTC.
@@ -108,7 +108,7 @@ pub struct InitArguments {
         requires = "function"
     )]
     pub schedule: String,
-    /// A PEM file of roots to trust for the database beside RDS's and the public ones; without it TLS_CA_FILE.
+    /// A PEM file of roots to trust for the database, in addition to RDS's and the public ones. Default: TLS_CA_FILE.
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
     /// Do not ask.
@@ -119,7 +119,7 @@ pub struct InitArguments {
     pub json: bool,
 }
 
-/// What it is done with.
+/// The means to make a secret.
 struct Tools<'a> {
     arguments: &'a InitArguments,
     region: String,
@@ -128,11 +128,11 @@ struct Tools<'a> {
     shell: Shell,
 }
 
-/// Looks at what is there, asks, makes what is missing, and prints it.
+/// Looks at what exists, asks, makes what is missing, and prints it.
 ///
 /// # Errors
 ///
-/// Something stands in the way, and nothing was changed; or it was not finished, and says how far it came.
+/// Something prevents it, and nothing was changed; or it was not finished, and the error says how far it came.
 pub async fn run(
     configuration: &SdkConfig,
     arguments: InitArguments,
@@ -156,13 +156,13 @@ pub async fn run(
         function::look(&tools, &wanted, &found, configuration).await?;
         Ok::<_, Error>((wanted, found))
     };
-    let what = || format!("looking at what there is of {name}");
+    let what = || format!("looking at what exists of {name}");
     let (wanted, found) = heartbeat::during(what, looking).await?;
     let steps = found.steps(&tools, &wanted);
     if !steps.is_empty() {
         let about = format!(
             "init {name} in {}: {}",
-            place::told(&tools, &wanted, &found),
+            place::text(&tools, &wanted, &found),
             steps.join("; ")
         );
         confirm(&about, "Do that now?", arguments.yes)?;
@@ -175,7 +175,7 @@ pub async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where its roles are changed, as messages name it.
+/// The server where its roles are changed, for messages.
 fn server(document: &Document) -> String {
     document.for_rotation().server()
 }

@@ -1,11 +1,12 @@
-//! Names as they are given: PostgreSQL and AWS allow a hyphen before them, so an option may stand where a name was forgotten.
+//! Names on the command line. PostgreSQL and AWS allow names that begin with a hyphen, so an option may be in the place of a
+//! forgotten name.
 
 use clap::{Args, Command};
 
 use super::InitArguments;
 use crate::aws::AwsArguments;
 
-/// What PostgreSQL keeps of a name, in bytes.
+/// PostgreSQL's longest name, in bytes.
 const LONGEST_ROLE: usize = 63;
 
 /// Any name but an option's of this command.
@@ -14,7 +15,7 @@ pub(super) fn any(text: &str) -> Result<String, &'static str> {
         return Err("it is empty: give a name");
     }
     match is_option(text) {
-        true => Err("it is an option, so a name is missing before it: give that name"),
+        true => Err("it is an option, so the name before it is missing: give that name"),
         false => Ok(text.to_owned()),
     }
 }
@@ -27,12 +28,10 @@ pub(super) fn role(text: &str) -> Result<String, String> {
     }
 }
 
-/// A secret that is not there yet has no ARN. What begins with a hyphen would be an option to every other command.
+/// A new secret has no ARN. A name that begins with a hyphen would be an option for every other command.
 pub(super) fn secret(text: &str) -> Result<String, &'static str> {
     match text.is_empty() || text.starts_with("arn:") || text.starts_with('-') {
-        true => Err(
-            "give the name that the new secret is to have, no ARN, and without a hyphen before it",
-        ),
+        true => Err("give the new secret's name: not an ARN, and no hyphen at its beginning"),
         false => Ok(text.to_owned()),
     }
 }

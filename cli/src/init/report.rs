@@ -1,4 +1,4 @@
-//! What is printed: a line for each thing as it is done, and the next steps; or one JSON object.
+//! The output: a line for each thing when it is done, and the next steps; or one JSON object.
 
 use std::io;
 
@@ -13,13 +13,13 @@ use crate::{
     terminal::{hanging, print, print_json, printable, say, width},
 };
 
-/// Prints each thing as it is done, unless it is JSON at the end.
+/// Prints each thing when it is done; with --json, one object at the end.
 pub(super) struct Report<'a> {
     name: &'a str,
     json: bool,
 }
 
-/// What this run has made itself.
+/// What this run has made.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct Made {
     pub(super) secret: bool,
@@ -27,7 +27,7 @@ pub(super) struct Made {
     pub(super) rotation: bool,
 }
 
-/// What there is now.
+/// What exists now.
 #[derive(Debug, Serialize)]
 pub(super) struct Done {
     arn: String,
@@ -40,7 +40,7 @@ pub(super) struct Done {
     next: Vec<Next>,
 }
 
-/// What is to be done next.
+/// The next steps.
 #[derive(Debug, Serialize)]
 struct Next {
     advice: &'static str,
@@ -108,7 +108,7 @@ impl Done {
                 "--no-rotate-immediately",
             ];
             next.push(Next {
-                advice: "have it rotate: add the ARN to the function's deployment (SecretArns), or give it to the function",
+                advice: "turn on rotation: add the ARN to the function's deployment (SecretArns), or run",
                 command: tools.shell.secrets_manager("rotate-secret", &words),
             });
         }

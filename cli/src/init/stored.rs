@@ -1,4 +1,4 @@
-//! A secret of the new one's name that is there already.
+//! An existing secret with the new one's name.
 
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use secrecy::SecretString;
@@ -10,7 +10,7 @@ use crate::{
     schedule::Interval,
 };
 
-/// A secret that is there.
+/// An existing secret.
 pub(super) struct Stored {
     pub(super) arn: String,
     pub(super) document: Document,
@@ -25,7 +25,7 @@ pub(super) struct Rotates {
     pub(super) schedule: Option<Interval>,
 }
 
-/// The secret of this name, if it is there. It has to be about the same role.
+/// The secret of this name, if it exists. It must be for the same role.
 pub(super) async fn find(tools: &Tools<'_>, wanted: &Wanted) -> Result<Option<Stored>, Error> {
     let (name, shell) = (&tools.arguments.name, &tools.shell);
     let described = tools.client.describe_secret().secret_id(name).send().await;
@@ -66,7 +66,7 @@ pub(super) async fn find(tools: &Tools<'_>, wanted: &Wanted) -> Result<Option<St
     }))
 }
 
-/// What is stored, read as a login.
+/// The stored value, read as a login.
 pub(super) fn document(tools: &Tools<'_>, text: &SecretString) -> Result<Document, Error> {
     Document::parse(text).map_err(|reason| Error::Unreadable {
         name: tools.arguments.name.clone(),
@@ -74,7 +74,7 @@ pub(super) fn document(tools: &Tools<'_>, text: &SecretString) -> Result<Documen
     })
 }
 
-/// How it rotates. What is asked for has to be the same, if something is.
+/// How it rotates. An error if the command asks for another function or schedule.
 fn rotation(tools: &Tools<'_>, described: &DescribeSecretOutput) -> Result<Option<Rotates>, Error> {
     let rules = described.rotation_rules();
     let schedule = rules.and_then(|rules| {
@@ -106,7 +106,7 @@ fn rotation(tools: &Tools<'_>, described: &DescribeSecretOutput) -> Result<Optio
     }))
 }
 
-/// The first of what says whose secret it is in which a stored document is not what is asked for.
+/// The first identifying field in which the stored document differs from the new one.
 fn differs(stored: &Document, wanted: &Document) -> Option<&'static str> {
     let base = |document: &Document| match document.takes_turns() {
         true => Pair::of(document.username()).base,

@@ -1,4 +1,4 @@
-//! A value of a secret, as it is read.
+//! Reads a secret's value.
 
 use aws_sdk_secretsmanager::{Client, operation::get_secret_value::GetSecretValueOutput};
 use secrecy::SecretString;
@@ -8,7 +8,7 @@ use crate::{
     secrets::text,
 };
 
-/// A value, and whose it is.
+/// A value, and its secret.
 pub(super) struct Value {
     pub(super) arn: String,
     pub(super) text: SecretString,
@@ -32,7 +32,7 @@ pub(super) async fn read(
     } = value;
     Ok(Value {
         arn: arn.unwrap_or_else(|| secret.to_owned()),
-        // what is no text is no JSON either
+        // bytes that are not text are not JSON either
         text: text(secret_string, secret_binary).unwrap_or_default(),
     })
 }

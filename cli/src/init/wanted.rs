@@ -1,25 +1,29 @@
-//! What is asked for: the administrator, and the document that is to be stored.
+//! What the command asks for: the administrator, and the new document.
 
 use secret_rotation::document::{Document, DocumentError, Fields, Pair};
 use serde_json::json;
 
-use super::{Error, Tools, value::read};
+use super::{
+    Error, Tools,
+    value::{Value, read},
+};
+use crate::{aws, secrets};
 
-/// Stands in the document until a password is drawn.
+/// In the document until a password is generated.
 const NO_PASSWORD: &str = "-";
 
-/// What is asked for.
+/// What the command asks for.
 pub(super) struct Wanted {
-    /// Who makes the role.
+    /// The administrator's login.
     pub(super) administrator: Document,
-    /// Its secret's ARN.
+    /// The ARN of its secret.
     pub(super) administrator_arn: String,
     /// The document of the new secret, without its password.
     pub(super) document: Document,
 }
 
 impl Wanted {
-    /// Reads the administrator's secret, and what it says that the arguments do not.
+    /// Reads the administrator's secret, which gives what the arguments leave out.
     pub(super) async fn read(tools: &Tools<'_>) -> Result<Self, Error> {
         let (arguments, secret) = (tools.arguments, &tools.arguments.administrator);
         for (place, region) in arguments.replica.iter().enumerate() {
@@ -28,7 +32,7 @@ impl Wanted {
                 return Err(Error::Replica { region });
             }
         }
-        let value = read(&tools.client, secret, None).await?;
+        let value = value(tools).await?;
         let administrator = Document::parse(&value.text).map_err(|reason| {
             let secret = secret.clone();
             match reason {
@@ -53,8 +57,24 @@ impl Wanted {
     }
 }
 
-/// The new document. It is for the server that the administrator's own secret names, and for no other: who could name another one
-/// would be sent the administrator's login.
+/// The administrator's secret. An absent one is named, with a similar name, as far as the operator's rights allow.
+async fn value(tools: &Tools<'_>) -> Result<Value, Error> {
+    let secret = &tools.arguments.administrator;
+    let absent = match read(&tools.client, secret, None).await {
+        Err(aws::Error::Absent { message, .. }) => message,
+        read => return Ok(read?),
+    };
+    // the service has the same error for a secret without a value
+    let secret = secret.clone();
+    match secrets::describe(&tools.client, &secret).await {
+        Err(error @ aws::Error::NoSecret { .. }) => Err(error.into()),
+        Ok(_) => Err(Error::AdministratorWithoutValue { secret }),
+        Err(_) => Err(Error::AdministratorAbsent { secret, absent }),
+    }
+}
+
+/// The new document. It is only for the server that the administrator's own secret names: otherwise anyone who can choose another
+/// server would get the administrator's login.
 fn document(
     tools: &Tools<'_>,
     administrator: &Document,

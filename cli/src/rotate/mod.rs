@@ -1,4 +1,4 @@
-//! `rotatectl rotate`: rotates secrets, many of them side by side, and follows them.
+//! `rotatectl rotate`: rotates secrets, many at the same time, and follows them.
 
 mod one;
 mod progress;
@@ -31,28 +31,28 @@ use crate::{
 
 /// Rotate secrets now.
 ///
-/// With --wait each rotation is followed to its end. The exit code is 1 if one failed, and 3 if of one it is not known. A
-/// rotation that is under way already is followed, not begun again: after an interruption (the service goes on by itself) run
-/// the same command again. Where two users take turns, none begins while the credential before AWSCURRENT is promised to work:
-/// it would end it.
+/// With --wait it follows each rotation to its end. The exit code is 1 if one failed, and 3 if the end of one is unknown. A rotation
+/// that is under way is followed, not begun again: after an interruption run the same command again (the service continues by
+/// itself). For alternating users no rotation begins while the credential before AWSCURRENT is promised to work, because the rotation
+/// would end it.
 ///
-/// It needs secretsmanager:DescribeSecret and RotateSecret, lambda:InvokeFunction on the function as RotateSecret asks for it,
-/// and for --wait logs:FilterLogEvents on the function's log group. Whether something is promised it sees where it may:
-/// GetSecretValue, the key's kms:Decrypt, and lambda:GetFunctionConfiguration where the document does not say it.
+/// It needs secretsmanager:DescribeSecret and RotateSecret, lambda:InvokeFunction on the function (RotateSecret requires it), and
+/// for --wait logs:FilterLogEvents on the function's log group. To see a promised overlap it needs GetSecretValue, the key's
+/// kms:Decrypt, and lambda:GetFunctionConfiguration if the document has no "overlap".
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rotatectl rotate orders/db --wait                one secret, step by step
   rotatectl rotate --tag team=payments --dry-run   which ones that would be
   rotatectl rotate --tag team=payments --yes --wait --max-parallel 5
   rotatectl rotate --tag team=payments --yes --wait --if-older-than 1h
-      again after an interruption: it leaves alone what is done
+      again after an interruption: skips what is done
   rotatectl rotate orders/db --wait --json | jq -r '.secrets[].outcome'")]
 pub struct RotateArguments {
     /// Names or ARNs.
     #[arg(required_unless_present = "tag", conflicts_with = "tag")]
     #[arg(add = ArgValueCompleter::new(complete::names))]
     pub secret: Vec<String>,
-    /// All secrets that are set up for rotation and have this tag; several must all be there.
+    /// All secrets that are set up for rotation and have this tag. Given several times, a secret must have all of them.
     #[arg(long, value_name = "KEY=VALUE")]
     pub tag: Vec<Tag>,
     /// Print which secrets would be rotated, and rotate none.
@@ -70,13 +70,13 @@ pub struct RotateArguments {
     /// How many rotations are under way at once, with --wait.
     #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub max_parallel: u16,
-    /// Rotate also where this ends a credential that is promised to work yet, as after a suspected leak. No value is read.
+    /// Rotate even if that ends a credential that is still promised to work, as after a suspected leak. Reads no value.
     #[arg(long)]
     pub force: bool,
-    /// Leave alone what was rotated in this time.
+    /// Skip secrets that have rotated within this time.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub if_older_than: Option<Duration>,
-    /// How long to wait for the next sign of life: the service tries a failed rotation again, but does not tell when.
+    /// How long to wait for the next sign of life. The service repeats a failed rotation, but does not say when.
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = humantime::parse_duration)]
     pub give_up_after: Duration,
 }
@@ -87,35 +87,35 @@ pub enum Error {
     /// A service of AWS.
     #[error(transparent)]
     Aws(#[from] aws::Error),
-    /// No secret is meant.
+    /// No secret matches.
     #[error(
-        "no secret with these tags rotates here: check --tag, --region and --profile, or see rotatectl status"
+        "no secret with these tags rotates here: check --tag, --region and --profile, or run rotatectl status"
     )]
     NothingToRotate,
-    /// Some rotations did not come to their end.
+    /// Some rotations failed.
     #[error(
-        "{failed} of {of} secrets were not rotated: the reasons stand above; when they are gone, run the command again, \
-         and it goes on with the rotations that are under way"
+        "{failed} of {of} secrets were not rotated, for the reasons above: when the causes are gone, run the command again; \
+         it continues with the rotations that are under way"
     )]
     #[expect(missing_docs, reason = "the fields are named in the message")]
     NotRotated { failed: usize, of: usize },
-    /// Of some rotations nothing could be seen.
+    /// The end of some rotations is unknown.
     #[error(
-        "of {unknown} of {of} secrets it is not known whether they were rotated: the reasons stand above; run the command \
-         again, and it goes on with the rotations that are under way"
+        "for {unknown} of {of} secrets it is unknown whether they were rotated, for the reasons above: run the command \
+         again; it continues with the rotations that are under way"
     )]
     #[expect(missing_docs, reason = "the fields are named in the message")]
     NotKnown { unknown: usize, of: usize },
-    /// Nobody said yes.
+    /// Nobody confirmed it.
     #[error(transparent)]
     NotConfirmed(#[from] NotConfirmed),
     /// Ctrl-C.
     #[error(
-        "interrupted: the service goes on with the rotations that have begun; run the command again to follow them"
+        "interrupted: the service continues the rotations that have begun; run the command again to follow them"
     )]
     Interrupted,
     /// The result could not be written.
-    #[error("the result cannot be written ({0}): check where it goes")]
+    #[error("the result cannot be written ({0}): check where stdout goes")]
     Output(#[from] io::Error),
 }
 
@@ -154,7 +154,7 @@ pub async fn run(configuration: &SdkConfig, arguments: RotateArguments) -> Resul
         1 => "1 secret".to_owned(),
         many => format!("{many} secrets"),
     };
-    // who names secrets has said which; a tag may have more than one thinks
+    // names say exactly which secrets; a tag may match more than the operator expects
     let yes = arguments.yes || arguments.tag.is_empty();
     confirm(
         &format!("rotating {many}{place}"),
@@ -206,7 +206,7 @@ async fn follow_all(
                 }
                 Err((name, NotRotated::Failed(error))) if !error.is_known() => {
                     count(&unknown);
-                    let line = format!("not known whether it was rotated: {error}");
+                    let line = format!("unknown whether it was rotated: {error}");
                     (Told::new(&name, Outcome::NotKnown, Some(&line)), line)
                 }
                 Err((name, error)) => {
@@ -220,7 +220,7 @@ async fn follow_all(
             if arguments.json {
                 continue;
             }
-            // the rotations go on, so they are followed to their ends
+            // the other rotations continue, so follow them to their ends
             let written = progress.bars.suspend(|| terminal::say(&line));
             unwritten = unwritten.take().or(written.err());
         }
@@ -236,11 +236,11 @@ async fn follow_all(
         unwritten = terminal::print_json(&Report::new(secrets)).err();
     }
     if let Some(error) = log_error {
-        terminal::tell(&format!("Note: the steps are not known: {error}"));
+        terminal::tell(&format!("Note: the steps are unknown: {error}"));
     }
     if let Some(error) = promises.unread() {
         terminal::tell(&format!(
-            "Note: whether the credential before AWSCURRENT is promised to work is not known: {error}"
+            "Note: it is unknown whether the credential before AWSCURRENT is promised to work: {error}"
         ));
     }
     let of = names.len();

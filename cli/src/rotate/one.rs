@@ -1,4 +1,4 @@
-//! One secret of those that are rotated.
+//! Rotates one secret.
 
 use std::{
     sync::Arc,
@@ -20,20 +20,20 @@ use crate::{
     terminal::{NOTHING_TO_TELL, moment, span, took},
 };
 
-/// How it ended; or the name, and why it was not rotated.
+/// How one ended; or its name, and why it was not rotated.
 pub(super) type Ended = Result<End, (String, NotRotated)>;
 
-/// One that was rotated, or left alone.
+/// A secret that was rotated or skipped.
 pub(super) struct End {
     pub(super) name: String,
     pub(super) outcome: Outcome,
-    /// What is told of it.
+    /// The line to print.
     pub(super) line: String,
-    /// Why its steps are not known.
+    /// Why its steps are unknown.
     pub(super) log_error: Option<Arc<aws::Error>>,
 }
 
-/// Why one was not rotated.
+/// Why a secret was not rotated.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotRotated {
     #[error(transparent)]
@@ -45,13 +45,13 @@ pub(super) enum NotRotated {
     Promised(SystemTime),
 }
 
-/// Why a secret is left alone.
+/// Why a secret is skipped.
 enum Left {
     Recent(Duration),
     Promised(SystemTime),
 }
 
-/// Rotates one, unless it is left alone, and follows it if that is asked for.
+/// Rotates a secret unless it is skipped, and follows the rotation with `--wait`.
 pub(super) async fn one(
     rotations: &Rotations,
     promises: &Promises,
@@ -79,7 +79,7 @@ pub(super) async fn one(
     let rotation = match rotations.begin_unless(name, unless).await {
         Ok(Begun::Under(rotation)) => rotation,
         Ok(Begun::Left(Left::Recent(age))) => {
-            let line = format!("left alone, rotated {} ago", span(age));
+            let line = format!("skipped, rotated {} ago", span(age));
             return end(Outcome::LeftAlone, line, None);
         }
         Ok(Begun::Left(Left::Promised(until))) => return Err(failed(NotRotated::Promised(until))),
@@ -97,7 +97,7 @@ pub(super) async fn one(
 
 fn begun(rotation: &Rotation) -> String {
     let how = if rotation.resumed {
-        "was under way already"
+        "was already under way"
     } else {
         "has begun"
     };

@@ -1,4 +1,4 @@
-//! What is seen while rotations go on: a bar for each secret, on stderr; nothing where that is no terminal.
+//! Progress of the rotations: a bar for each secret on stderr; nothing if stderr is not a terminal.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ impl Progress {
     }
 }
 
-/// A step that is done moves the bar on; one that failed is begun again, from the first.
+/// A finished step moves the bar forward; after a failure the service begins again with the first step.
 pub(super) fn show(bar: &ProgressBar, line: &Line) {
     if line.failed() {
         bar.set_position(0);

@@ -1,6 +1,6 @@
-//! The promise of an overlap: until when the credential before AWSCURRENT is good, where two users take turns.
+//! The promise of an overlap: until when the credential before AWSCURRENT works, for alternating users.
 //!
-//! The next rotation gives that user a new password. Clients that still use the old one, as they were promised, are locked out.
+//! The next rotation gives that user a new password, and locks out clients that still use the old one as promised.
 
 use std::{cell::RefCell, time::SystemTime};
 
@@ -16,11 +16,11 @@ use crate::{
     settings,
 };
 
-/// Looks for promises, as far as it may: to rotate takes no right to read a value, so one that cannot be read promises nothing.
+/// Looks for promises. A rotation needs no right to read values, so a value that cannot be read counts as no promise.
 pub(super) struct Promises {
     secrets: Client,
     lambda: aws_sdk_lambda::Client,
-    /// Why a value could not be read: one of the reasons.
+    /// Why a value could not be read: the first reason.
     unread: RefCell<Option<aws::Error>>,
 }
 
@@ -33,7 +33,7 @@ impl Promises {
         }
     }
 
-    /// When the promise of the last rotation ends; none if there is none any more, or none is known.
+    /// When the promise of the last rotation ends; none if it has ended or is unknown.
     pub(super) async fn until(&self, secret: &Description) -> Option<SystemTime> {
         let rotated = time(secret.last_rotated_date())?;
         labelled(secret.version_ids_to_stages()?, PREVIOUS)?;
@@ -42,8 +42,8 @@ impl Promises {
             return None;
         }
         let window = match outline.overlap {
-            // what the last rotation told the clients
-            Some(told) => Overlap::Bounded(told),
+            // what the last rotation announced to the clients
+            Some(announced) => Overlap::Bounded(announced),
             None => match document.overlap() {
                 Some(own) => own,
                 None => {
@@ -63,7 +63,7 @@ impl Promises {
         match read.version_stage(CURRENT).send().await {
             Ok(value) => {
                 let text = text(value.secret_string, value.secret_binary)?;
-                // of what the function will refuse it will say so
+                // the function itself reports a document that it refuses
                 Some((Outline::read(&text)?, Document::parse(&text).ok()?))
             }
             Err(error) => {
@@ -74,7 +74,7 @@ impl Promises {
         }
     }
 
-    /// Why it is not known of some secret, if it is not.
+    /// Why it is unknown for some secret.
     pub(super) fn unread(&self) -> Option<aws::Error> {
         self.unread.take()
     }

@@ -1,4 +1,4 @@
-//! What became of each secret, as JSON.
+//! The outcome of each secret, as JSON.
 
 use serde::Serialize;
 
@@ -13,19 +13,19 @@ pub(super) struct Report {
 pub(super) struct Told {
     pub(super) secret: String,
     outcome: Outcome,
-    /// Why, where it was not rotated or that is not known.
+    /// Why it was not rotated, or why that is unknown.
     error: Option<String>,
 }
 
-/// In a word that stays the same, for scripts.
+/// The outcome as a stable word for scripts.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Outcome {
-    /// Its rotation came to its end.
+    /// Its rotation has ended.
     Rotated,
     /// Its rotation has begun, or was under way.
     Begun,
-    /// It was rotated lately, and left alone.
+    /// It rotated recently and was skipped.
     LeftAlone,
     /// It would be rotated.
     DryRun,

@@ -1,6 +1,6 @@
 //! Asks the services, in as few calls as possible.
 //!
-//! ListSecrets tells most, a hundred secrets a call. Only where it does not are secrets asked for one by one.
+//! ListSecrets returns most of it, with 100 secrets per call. Only what is missing there needs one call per secret.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -23,9 +23,9 @@ use crate::{
     secrets::{self, CURRENT, Outline, overlap_until, text, time},
 };
 
-/// Secrets in one BatchGetSecretValue (quota).
+/// Secrets in one call of BatchGetSecretValue (quota).
 const BATCH: usize = 20;
-/// What failed earlier has either been overcome, or failed again since.
+/// How far back to read the log: an older failure is over, or has happened again since.
 const ERRORS_OF: Duration = Duration::from_secs(7 * 24 * 3600);
 
 pub(super) async fn gather(
@@ -35,7 +35,7 @@ pub(super) async fn gather(
     let client = Client::new(configuration);
     let mut listed = Vec::new();
     let secrets = secrets::every(&client, &arguments.tag, |secret| {
-        // what was named is looked for among all
+        // names are checked against the whole list
         if !arguments.name.is_empty() {
             listed.push(secret.clone());
         }
@@ -45,7 +45,7 @@ pub(super) async fn gather(
     let mut secrets = secrets.await?;
     secrets::check_named(&client, &arguments.name, &listed)?;
     let now = SystemTime::now();
-    // what is not allowed, or does not answer, must not hide the rest
+    // a call that is denied or fails must not hide the rest
     let mut notes = Vec::new();
     let mut note =
         |found: Result<(), Error>| notes.extend(found.err().map(|error| error.to_string()));
@@ -75,13 +75,13 @@ pub(super) async fn gather(
     })
 }
 
-/// Since when AWSCURRENT and AWSPENDING are there, of those secrets of which the list does not tell.
+/// Since when AWSCURRENT and AWSPENDING exist, for the secrets for which the list does not show it.
 async fn versions(client: &Client, secrets: &mut [Secret]) -> Result<(), Error> {
-    // until it is known better: a version's staging is a change of the secret
+    // an upper bound until the call below: staging a version changes the secret
     for secret in secrets.iter_mut().filter(|secret| secret.pending.is_some()) {
         secret.pending_since = secret.changed;
     }
-    // all of them: one that is refused ends the rest
+    // all at once: the first error ends the rest
     for secret in secrets.iter_mut().filter(|secret| secret.is_unclear()) {
         secret.unknown.insert(Field::CurrentSince);
     }
@@ -110,7 +110,7 @@ async fn versions(client: &Client, secrets: &mut [Secret]) -> Result<(), Error> 
                         .any(|stage| stage == CURRENT)
                 });
                 secret.current_since = match (current, secret.rotated) {
-                    // a version in force since a rotation was stored a little before that
+                    // a rotation stores its version a little before the version becomes current
                     (Some(current), Some(rotated)) => Some(current.max(rotated)),
                     (current, rotated) => current.or(rotated).or(secret.current_since),
                 };
@@ -125,9 +125,9 @@ async fn versions(client: &Client, secrets: &mut [Secret]) -> Result<(), Error> 
         .await
 }
 
-/// Strategy and overlap, from the values, twenty secrets a call.
+/// Strategy and overlap, from the values, with 20 secrets per call.
 ///
-/// What may be read is told of; of what may not, the first error.
+/// For values that cannot be read, returns the first error.
 async fn values(client: &Client, secrets: &mut [Secret], now: SystemTime) -> Result<(), Error> {
     let arns: Vec<String> = secrets.iter().map(|secret| secret.arn.clone()).collect();
     let batches = arns.chunks(BATCH).map(|batch| batch_of(client, batch));
@@ -155,7 +155,7 @@ async fn values(client: &Client, secrets: &mut [Secret], now: SystemTime) -> Res
     first_error
 }
 
-/// What could be read, by ARN, and why the rest could not. What is no JSON object says nothing about strategies.
+/// The values that could be read, by ARN, and why the others could not. A value that is not a JSON object has no strategy.
 async fn batch_of(
     client: &Client,
     arns: &[String],
@@ -184,8 +184,8 @@ async fn batch_of(
     (outlines, refused.map_or(Ok(()), Err))
 }
 
-/// Why rotations did not come to their end, and which overlaps were ended, from the functions' logs. A function of
-/// which all is well is not asked about.
+/// Why rotations failed, and which overlaps were revoked, from the functions' logs. Skips the log of a function whose secrets are all
+/// ok.
 async fn last_errors(
     configuration: &SdkConfig,
     secrets: &mut [Secret],

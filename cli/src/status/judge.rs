@@ -1,19 +1,19 @@
-//! What a secret's dates say: pure rules, no IO and no clock of their own.
+//! Judges a secret by its dates: pure rules without IO or a clock.
 
 use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 
-/// What a secret's dates say about it, the most urgent first.
+/// The state of a secret by its dates, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// A rotation began and has not ended.
     Stuck,
     /// A rotation is under way, and its attempts fail.
     Failing,
-    /// No rotation has come though one was due.
+    /// A rotation was due, but none has come.
     Overdue,
-    /// A rotation is under way, and has not taken longer than it may.
+    /// A rotation is under way, and within its time.
     Rotating,
     /// All is well.
     Fine,
@@ -44,7 +44,7 @@ impl State {
         }
     }
 
-    /// Whether somebody must do something.
+    /// Whether an operator must act.
     pub fn needs_attention(self) -> bool {
         matches!(self, Self::Stuck | Self::Failing | Self::Overdue)
     }
@@ -56,18 +56,18 @@ impl Serialize for State {
     }
 }
 
-/// What [`state`] judges by.
+/// The input of [`state`].
 #[derive(Clone, Copy, Debug)]
 pub struct Dates {
     /// Whether rotation is turned on.
     pub enabled: bool,
-    /// What [`due`](crate::schedule::due) says.
+    /// The result of [`due`](crate::schedule::due).
     pub due: Option<SystemTime>,
     /// Since when a rotation is under way.
     pub pending_since: Option<SystemTime>,
 }
 
-/// What the dates say now, where a rotation may take `patience`.
+/// The state now, if a rotation may take `patience`.
 pub fn state(dates: Dates, patience: Duration, now: SystemTime) -> State {
     let passed = |moment: SystemTime| now.duration_since(moment).unwrap_or_default();
     match dates {

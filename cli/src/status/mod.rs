@@ -3,8 +3,8 @@
 //! | file | what |
 //! |---|---|
 //! | `gather` | asks the services, in as few calls as possible |
-//! | `secret` | what is known of one secret |
-//! | `judge` | what its dates say, without IO |
+//! | `secret` | what is known about one secret |
+//! | `judge` | the state by its dates, without IO |
 //! | `show` | the table and the summary |
 
 mod gather;
@@ -27,11 +27,11 @@ use crate::{
 
 /// See which secrets are overdue or stuck, and why.
 ///
-/// Lists the secrets that are set up for rotation, the most urgent first, and sums them up in the last line. The exit code is 2
-/// if one of those that are shown is overdue, stuck or failing.
+/// It lists the secrets that are set up for rotation, the most urgent first, with a summary in the last line. The exit code is 2 if a
+/// shown secret is overdue, stuck or failing.
 ///
-/// In the table – means none, and ? not known: what your rights do not allow is left open, and a note says why. In a narrow terminal
-/// these columns are left out, in this order: STRATEGY, EVERY, AGE, OVERLAP, DUE.
+/// In the table – means none, and ? means unknown: your rights do not allow it, and a note says why. A narrow terminal hides columns in
+/// this order: STRATEGY, EVERY, AGE, OVERLAP, DUE.
 ///
 /// It needs secretsmanager:ListSecrets and ListSecretVersionIds. For the last error it needs logs:FilterLogEvents on the function's
 /// log group; for strategy and overlap BatchGetSecretValue, GetSecretValue and the keys' kms:Decrypt.
@@ -41,7 +41,7 @@ use crate::{
   rotatectl status orders/db 'stock/*'          these
   rotatectl status --tag team=payments          one team's
   rotatectl status --overdue --failing          only those that need attention
-  rotatectl status --no-values                  without a look into any secret
+  rotatectl status --no-values                  reads no secret's value
   rotatectl status --json | jq '.secrets[] | select(.state == \"overdue\").name'
   rotatectl status > /dev/null || notify        in cron or CI: exit code 2 means
                                                 attention, 1 is a failure")]
@@ -52,16 +52,16 @@ pub struct StatusArguments {
     /// Only secrets with this tag. Given several times, a secret must have all of them.
     #[arg(long, value_name = "KEY=VALUE")]
     pub tag: Vec<Tag>,
-    /// Only secrets that are overdue; with --failing those too.
+    /// Only overdue secrets; together with --failing, both.
     #[arg(long)]
     pub overdue: bool,
-    /// Only secrets whose rotation is stuck or fails; with --overdue those too.
+    /// Only secrets whose rotation is stuck or fails; together with --overdue, both.
     #[arg(long)]
     pub failing: bool,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-    /// Read no secret's value: strategy and overlap are left out. CloudTrail records each value that is read.
+    /// Read no secret's value, and leave out strategy and overlap. CloudTrail records each read of a value.
     #[arg(long)]
     pub no_values: bool,
     /// A rotation that has taken this long is stuck.
@@ -82,7 +82,7 @@ impl StatusArguments {
 ///
 /// # Errors
 ///
-/// The secrets cannot be listed, or one that was named is not there. What else cannot be read is left open, and noted.
+/// The secrets cannot be listed, or a named one does not exist. Anything else that cannot be read becomes a note.
 pub async fn run(configuration: &SdkConfig, arguments: StatusArguments) -> Result<ExitCode, Error> {
     let report = gather::gather(configuration, &arguments).await?;
     report::print(&report, arguments.json, show::table)?;

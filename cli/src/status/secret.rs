@@ -1,4 +1,4 @@
-//! What is told of a secret, and what of that the list of secrets and the function's log say.
+//! What status shows about a secret, and what of it comes from the list of secrets and from the function's log.
 
 use std::{
     collections::BTreeSet,
@@ -16,17 +16,17 @@ use crate::{
     terminal,
 };
 
-/// Between the last rotation and the last change of a secret that nothing but the rotation has changed.
+/// The longest time between the last rotation and the last change, if only the rotation has changed the secret.
 const ROTATIONS_OWN_CHANGE: Duration = Duration::from_secs(60);
 
-/// All that is told.
+/// The report.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     /// The most urgent first.
     pub(super) secrets: Vec<Secret>,
     /// What could not be found out, and what to do about it.
     pub(super) notes: Vec<String>,
-    /// How many there are, those that are not shown included.
+    /// The number of secrets, including those that are not shown.
     #[serde(skip)]
     pub(super) of: usize,
     #[serde(skip)]
@@ -52,7 +52,7 @@ pub(super) struct Secret {
     pub(super) function: String,
     pub(super) state: State,
     pub(super) strategy: Option<Strategy>,
-    /// Since when AWSCURRENT is in force.
+    /// Since when the AWSCURRENT version is current.
     #[serde(serialize_with = "terminal::serialize_moment_or_null")]
     pub(super) current_since: Option<SystemTime>,
     #[serde(serialize_with = "interval")]
@@ -66,7 +66,7 @@ pub(super) struct Secret {
     #[serde(serialize_with = "terminal::serialize_moment_or_null")]
     pub(super) overlap_until: Option<SystemTime>,
     pub(super) last_error: Option<LastError>,
-    /// Fields whose null says nothing: they were not asked for, or that was not allowed.
+    /// Fields that are null because they are unknown: they were not requested, or that was denied.
     pub(super) unknown: BTreeSet<Field>,
     #[serde(skip)]
     enabled: bool,
@@ -92,7 +92,7 @@ pub(super) enum Field {
     LastError,
 }
 
-/// Why the last rotation did not come to its end.
+/// Why the last rotation failed.
 #[derive(Debug, Serialize)]
 pub(super) struct LastError {
     #[serde(serialize_with = "terminal::serialize_moment")]
@@ -103,7 +103,7 @@ pub(super) struct LastError {
 }
 
 impl LastError {
-    /// In a word.
+    /// The error's stable name.
     pub(super) fn kind(&self) -> &str {
         self.error_type.as_deref().unwrap_or(&self.step)
     }
@@ -143,13 +143,13 @@ impl Secret {
         }
     }
 
-    /// Whether a field's null means that there is none.
+    /// Whether a field's null means "none".
     pub(super) fn knows(&self, field: Field) -> bool {
         !self.unknown.contains(&field)
     }
 
-    /// Whether the list leaves open since when AWSCURRENT or AWSPENDING is there: something has changed the secret since
-    /// its last rotation, be it a value put by hand or just a tag.
+    /// Whether the list does not show since when AWSCURRENT or AWSPENDING exists: something has changed the secret since its last
+    /// rotation, for example a value that was stored by hand, or only a tag.
     pub(super) fn is_unclear(&self) -> bool {
         let changed_since = |moment: SystemTime| self.changed?.duration_since(moment).ok();
         self.pending.is_some()
@@ -172,23 +172,23 @@ impl Secret {
         self.state = judge::state(dates, patience, now);
     }
 
-    /// What the list is sorted by.
+    /// The sort key of the list.
     pub(super) fn urgency(&self) -> impl Ord {
         let since = match self.state {
             State::Stuck | State::Failing | State::Rotating => self.pending_since,
             _ => self.due,
         };
-        // one that is never due comes last
+        // a secret without a due date comes last
         (self.state, since.is_none(), since, self.name.clone())
     }
 
-    /// Takes up what the log says, if it was said since AWSCURRENT is in force.
+    /// Adds what the log says, if the line is newer than the AWSCURRENT version.
     pub(super) fn hear(&mut self, line: Line) {
         if self.rotated.is_some_and(|rotated| line.time < rotated) {
             return;
         }
         if line.failed() {
-            // before its time is over: each attempt so far has failed
+            // still within its time, but each attempt so far has failed
             if self.state == State::Rotating && self.pending.as_ref() == Some(&line.version) {
                 self.state = State::Failing;
             }

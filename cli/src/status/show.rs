@@ -17,7 +17,7 @@ use crate::{
     terminal::{self, NOT_KNOWN, NOTHING_TO_TELL, printable, span, width},
 };
 
-/// So many names stand in the summary.
+/// The number of names in the summary.
 const NAMES: usize = 3;
 
 pub(super) fn table(report: &Report) -> io::Result<()> {
@@ -41,7 +41,7 @@ pub(super) fn table(report: &Report) -> io::Result<()> {
         columns.push(("LAST ERROR", Cut));
         let rows = report.secrets.iter().map(|secret| row(secret, report));
         terminal::print(&fitted(&columns, rows.collect(), width()))?;
-        // a column of a few letters is no place for sentences
+        // sentences do not fit a column, so they come below the table
         for secret in &report.secrets {
             if let Some(error) = &secret.last_error {
                 terminal::print("")?;

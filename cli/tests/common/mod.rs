@@ -76,7 +76,7 @@ pub(crate) fn within<'a>(command: &'a mut Command, endpoint: &str) -> &'a mut Co
         .env("AWS_DEFAULT_REGION", REGION)
         .env("AWS_ACCESS_KEY_ID", "any")
         .env("AWS_SECRET_ACCESS_KEY", "any")
-        // no configuration of whoever runs the tests
+        // no configuration of the person who runs the tests
         .env("AWS_CONFIG_FILE", "/dev/null")
         .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
         .env_remove("CLICOLOR_FORCE")
@@ -161,7 +161,7 @@ pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
     until_asked(what, async || condition()).await;
 }
 
-/// The same where somebody has to be asked.
+/// The same with a condition that needs a request.
 pub(crate) async fn until_asked(what: &str, condition: impl AsyncFn() -> bool) {
     let happened = async {
         while !condition().await {
@@ -316,7 +316,7 @@ pub(crate) async fn execute(world: &World, sql: &str) {
     world.postgres().execute(sql).await.unwrap();
 }
 
-/// Has rotations of the single user's secret fail, until somebody puts the right password there again.
+/// Makes rotations of the single user's secret fail, until someone stores the right password again.
 pub(crate) async fn change_password_by_hand(world: &World) {
     let sql = format!("ALTER ROLE {} PASSWORD 'by hand'", world.role());
     execute(world, &sql).await;

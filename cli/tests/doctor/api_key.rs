@@ -69,7 +69,7 @@ async fn a_master_secret_that_is_not_listed_is_sent_nowhere_and_is_told() {
     )]);
     let world = world(listed.with_key_service()).await;
     let said = doctor(&world, &[world.api_key()], "").await;
-    said.assert_only_wrong("master", "none of the function's ADMINISTRATOR_SECRETS");
+    said.assert_only_wrong("master", "not in the function's ADMINISTRATOR_SECRETS");
 }
 
 #[tokio::test]

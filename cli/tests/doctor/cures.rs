@@ -1,4 +1,4 @@
-//! Somebody breaks the world; doctor finds it, and what it prints, run as it stands, mends it.
+//! A test breaks the world; doctor finds the fault, and its printed commands repair it without a change.
 
 use super::*;
 

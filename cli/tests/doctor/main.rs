@@ -1,4 +1,4 @@
-//! The command `rotatectl doctor`: what it finds in a world that somebody broke, and that what it prints mends it.
+//! The command `rotatectl doctor`: it finds faults in a broken world, and its printed commands repair them.
 
 #![cfg(test)]
 
@@ -90,7 +90,7 @@ impl Said {
             .collect()
     }
 
-    /// What is to be run for a check, as it stands: so many lines.
+    /// The commands that doctor prints for a check, one per line.
     #[track_caller]
     fn cure<const LINES: usize>(&self, check: &str) -> [Line; LINES] {
         let commands = self.commands(check).try_into();
@@ -144,7 +144,7 @@ impl Said {
     }
 }
 
-/// Runs doctor, and holds whatever it prints against every password that there is.
+/// Runs doctor, and checks that its output contains no password.
 async fn doctor(world: &World, arguments: &[&str], typed: &str) -> Said {
     let mut secrets = passwords(world).await;
     let arguments = [&["doctor"], arguments].concat();

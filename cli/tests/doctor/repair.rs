@@ -13,7 +13,7 @@ async fn without_a_yes_nothing_is_changed() {
         said.assert_wrong("labels", &token);
         assert!(
             said.stderr
-                .contains(&format!("Take AWSPENDING off {token}? [y/N]")),
+                .contains(&format!("Remove AWSPENDING from {token}? [y/N]")),
             "{}",
             said.stderr
         );
@@ -79,7 +79,7 @@ async fn where_nothing_has_proven_the_server_the_administrator_is_sent_there_by_
     let said = doctor(&world, &[secret, "--repair", "--yes"], "").await;
     said.assert_wrong("AWSCURRENT", "the password was changed by hand");
     let question = format!(
-        "Give {role} on localhost:{} the password",
+        "Set the password of {role} on localhost:{} to",
         world.postgres().port()
     );
     assert!(said.stderr.contains(&question), "{}", said.stderr);

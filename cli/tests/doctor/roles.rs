@@ -194,7 +194,7 @@ async fn a_password_that_has_ended_is_told_from_a_wrong_one() {
     doctor(&world, &[secret], "").await.assert_ok();
 }
 
-/// Somebody stored a wrong password twice: what logs in has no label any more.
+/// Someone stored a wrong password twice: the version that logs in no longer has a label.
 #[tokio::test]
 async fn a_good_password_in_a_version_without_a_label_is_found() {
     let world = world(options()).await;
@@ -221,7 +221,7 @@ async fn a_user_with_one_connection_is_examined() {
     }
 }
 
-/// A subscription of another user, whose name begins likewise, is none of this one's.
+/// A subscription of another user with a similar name does not belong to this user.
 #[tokio::test]
 async fn a_user_of_any_name_is_looked_for_in_subscriptions() {
     let world = world(options()).await;

@@ -104,7 +104,7 @@ async fn a_schedule_that_is_shorter_than_the_overlap_is_worth_a_look_where_two_u
     said.assert_warns(&["schedule"]);
     assert!(
         said.stdout
-            .contains("rotates every 30d, and the overlap is 40d"),
+            .contains("rotates every 30d, but the overlap is 40d"),
         "{}",
         said.stdout
     );

@@ -142,7 +142,7 @@ async fn the_report_of_all_that_local_shows_draws_in_a_browser_and_loads_nothing
         "{report}"
     );
     let place = |words: &str| report.find(words).unwrap_or_else(|| panic!("{words}"));
-    assert!(place("By kind of connections") < place("Requests served a second"));
+    assert!(place("By kind of connections") < place("Served requests per second"));
     assert!(report.contains("default-src 'none'"), "{report}");
     let elsewhere = report.replace("http://www.w3.org/2000/svg", "");
     for reference in ["http:", "https:", "//", "url(", "@import"] {

@@ -65,7 +65,7 @@ async fn requests_that_fail_are_the_exit_code_2_and_the_report_says_why() {
     let before = current(&world, secret).await;
     let options = ["--yes", "--duration", "8s", "--give-up-after", "20s"];
     let arguments = [&[secret], &options[..]].concat();
-    // as soon as it is rotated, somebody changes the password by hand and stores it nowhere
+    // as soon as it has rotated, someone changes the password by hand and stores it nowhere
     let meanwhile = async {
         while current(&world, secret).await == before {
             sleep(Duration::from_millis(20)).await;
@@ -80,7 +80,7 @@ async fn requests_that_fail_are_the_exit_code_2_and_the_report_says_why() {
     assert!(stdout.contains("✘"), "{stdout}");
     for text in [stdout, report] {
         assert!(text.contains("the first failure: "), "{text}");
-        // sqlx says it in the server's words; who waited for somebody else's login made none of its own
+        // sqlx repeats the server's words; a worker that waited for another worker's login made none itself
         let whys = ["28P01", "the server rejects every version"];
         assert!(whys.iter().any(|why| text.contains(why)), "{text}");
     }
@@ -96,8 +96,8 @@ async fn without_a_terminal_to_ask_on_a_real_secret_is_not_rotated() {
     assert_data_eq!(
         drill.stderr(),
         str![[r#"
-rotating demo/orders/single once, in account 123456789012, region us-east-1: who uses its password has to follow
-rotatectl: there is no terminal to ask on, and nothing was done: say with --yes that it may be done
+rotating demo/orders/single once, in account 123456789012, region us-east-1: every user of its password must follow
+rotatectl: cannot ask for confirmation: stdin is not a terminal. Nothing was done: confirm with --yes
 
 "#]]
     );
@@ -112,7 +112,7 @@ async fn a_secret_that_does_not_rotate_is_told_so() {
     assert_data_eq!(
         drill.stderr(),
         str![[r#"
-rotatectl: rotation is not enabled for demo/admin: give it a function with RotateSecret's RotationLambdaARN first
+rotatectl: rotation is not enabled for demo/admin: turn it on first, with aws secretsmanager rotate-secret --rotation-lambda-arn
 
 "#]]
     );
@@ -128,8 +128,8 @@ async fn a_rotation_that_does_not_end_is_told_with_what_the_application_saw_mean
     assert_data_eq!(
         drill.stderr(),
         str![[r#"
-rotating demo/orders/single once, in account 123456789012, region us-east-1: who uses its password has to follow
-rotatectl: nothing was heard of the rotation for 2s: see whether [..] (of the application's [..] requests meanwhile 0 failed)
+rotating demo/orders/single once, in account 123456789012, region us-east-1: every user of its password must follow
+rotatectl: no sign of life from the rotation for 2s: check that [..] (in that time 0 of the application's [..] requests failed)
 
 "#]]
     );

@@ -112,7 +112,7 @@ async fn where_all_is_there_it_says_so_and_asks_nobody() {
     let ran = run(command(&world, &words)).await.success();
     let said = stdout_of(&ran);
     assert!(
-        said.starts_with("app/db: the secret is there, arn:"),
+        said.starts_with("app/db: the secret exists, arn:"),
         "{said}"
     );
     assert!(
@@ -161,7 +161,7 @@ async fn a_role_that_was_dropped_before_the_first_rotation_is_made_with_the_stor
         "{said}"
     );
     let asked = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
-    let expected = format!("make the role {role} with the password that is stored on ");
+    let expected = format!("make the role {role} with the stored password on ");
     assert!(asked.contains(&expected), "{asked}");
     assert_eq!(current(&world).await, before);
     assert_logs_in(&world).await;
@@ -191,7 +191,7 @@ async fn of_a_call_without_an_answer_it_is_not_known_whether_the_secret_is_store
     let ran = run(init(&world, &role, &[])).await.code(3);
     let said = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
     assert!(
-        said.contains("whether the secret is stored is not known"),
+        said.contains("whether the secret is stored is unknown"),
         "{said}"
     );
     assert_goes_on(&world, &role, [true, true, true]).await;
@@ -216,7 +216,7 @@ async fn of_two_at_once_one_stores_the_secret_and_the_other_one_says_what_it_fou
     let said = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
     assert!(
         said.contains(
-            "somebody else has made the secret app/db meanwhile, and nothing was changed here"
+            "another person has made the secret app/db in the meantime, and nothing was changed here"
         ),
         "{said}"
     );

@@ -6,8 +6,8 @@ use serde_json::json;
 use crate::{
     NEW, assert_logs_in, assert_nothing_was_made,
     common::{
-        administrator, called, document, execute, inject_error, options, options_with, put,
-        rotated, run, start, stdout_of, within, world,
+        administrator, call, called, command, document, execute, inject_error, options,
+        options_with, put, rotated, run, start, stdout_of, within, world,
     },
     current, describe, init, new_role, settled,
 };
@@ -123,7 +123,7 @@ async fn where_the_service_refuses_the_schedule_all_the_same_it_says_so_and_anot
     let ran = run(init(&world, &role, &FUNCTION)).await.code(1);
     let said = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
     let expected = format!(
-        "Secrets Manager refuses to have it rotated (InvalidParameterException: {message}), and rotation is not on"
+        "Secrets Manager refuses to turn on rotation (InvalidParameterException: {message})"
     );
     assert!(said.contains(&expected), "{said}");
     assert!(!said.contains("not known"), "{said}");
@@ -143,7 +143,8 @@ async fn a_function_that_is_not_there_is_found_before_anything_is_stored() {
         "another",
         "arn:aws:lambda:us-east-1:123456789012:function:another",
     ] {
-        let expected = format!("there is no function {function} here, and nothing was changed");
+        let expected =
+            format!("the function {function} does not exist here, and nothing was changed");
         refuses(&world, &role, &["--function", function], &expected).await;
     }
 }
@@ -172,7 +173,7 @@ async fn an_administrator_that_the_function_may_not_take_is_found_before_anythin
     let world = start(listed).await;
     let role = new_role(&world);
     let expected =
-        "is none of the ADMINISTRATOR_SECRETS of secret-rotation, and nothing was changed";
+        "is not in the ADMINISTRATOR_SECRETS of secret-rotation, and nothing was changed";
     refuses(&world, &role, &FUNCTION, expected).await;
     // a single user has no administrator
     let given = [&FUNCTION[..], &["--single-user"]].concat();
@@ -192,7 +193,7 @@ async fn a_replica_in_the_secrets_own_region_or_twice_in_one_or_in_none_is_refus
             &world,
             &role,
             given,
-            "another region than the secret's, and each once",
+            "regions other than the secret's, each once",
         )
         .await;
     }
@@ -211,7 +212,7 @@ async fn at_a_standby_nothing_is_stored_and_with_the_writers_address_it_goes_on(
     let mut stored = document(&world, world.admin(), "AWSCURRENT").await;
     stored["port"] = standby.port().into();
     put(&world, world.admin(), &stored).await;
-    let expected = "is a standby, which takes no changes: store the writer's address in demo/admin";
+    let expected = "is a standby, which is read-only: store the writer's address in demo/admin";
     refuses(&world, &role, &FUNCTION, expected).await;
     stored["rotationport"] = world.postgres().port().into();
     put(&world, world.admin(), &stored).await;
@@ -293,7 +294,10 @@ async fn a_name_may_begin_with_a_hyphen_and_an_option_is_no_name() {
     ))
     .await;
     let said = String::from_utf8(ran.code(1).get_output().stderr.clone()).unwrap();
-    assert!(said.contains("there is no function -y here"), "{said}");
+    assert!(
+        said.contains("the function -y does not exist here"),
+        "{said}"
+    );
     let ran = run(init(&world, &role, &["--dbname", &dbname]))
         .await
         .success();
@@ -304,4 +308,40 @@ async fn a_name_may_begin_with_a_hyphen_and_an_option_is_no_name() {
     );
     assert!(stdout_of(&ran).contains(&format!("GRANT … TO \"{role}\";")));
     assert_logs_in(&world).await;
+}
+
+/// What init says about another administrator's secret.
+async fn says_of_administrator(world: &World, administrator: &str) -> String {
+    let role = new_role(world);
+    let words = ["init", NEW, "--username", &role, "--administrator"];
+    let words = [&words[..], &[administrator, "--yes"]].concat();
+    let ran = run(command(world, &words)).await.code(1).stdout_eq("");
+    assert_nothing_was_made(world, &role).await;
+    String::from_utf8(ran.get_output().stderr.clone()).unwrap()
+}
+
+#[tokio::test]
+async fn an_absent_administrators_secret_is_named_and_a_similar_name_is_suggested() {
+    let world = world().await;
+    let said = says_of_administrator(&world, "demo/admn").await;
+    let expected = "rotatectl: no secret \"demo/admn\" in us-east-1 (account 123456789012); did you mean \"demo/admin\"?\n";
+    assert_eq!(said, expected);
+}
+
+#[tokio::test]
+async fn without_the_right_to_describe_an_absent_administrators_secret_is_still_named() {
+    let world = world().await;
+    inject_error(&world, "DescribeSecret", "AccessDeniedException", "not you");
+    let said = says_of_administrator(&world, "demo/admn").await;
+    let expected = "rotatectl: the administrator's secret, demo/admn, was not found";
+    assert!(said.starts_with(expected), "{said}");
+}
+
+#[tokio::test]
+async fn an_administrators_secret_without_a_value_is_not_called_absent() {
+    let world = world().await;
+    call(&world, "CreateSecret", json!({ "Name": "demo/empty" })).await;
+    let said = says_of_administrator(&world, "demo/empty").await;
+    let expected = "rotatectl: the administrator's secret, demo/empty, has no value: store one with host, username and password\n";
+    assert_eq!(said, expected);
 }

@@ -30,7 +30,7 @@ arn:aws:secretsmanager:us-east-1:123456789012:secret:app/db-[..]
     =# GRANT … TO "app_of_orders_[..]";
   see whether all is well:
     $ rotatectl doctor app/db
-  have it rotate: add the ARN to the function's deployment (SecretArns), or give it to the function:
+  turn on rotation: add the ARN to the function's deployment (SecretArns), or run:
     $ aws secretsmanager rotate-secret --secret-id app/db --rotation-lambda-arn arn:aws:lambda:us-east-1:123456789012:function:NAME --rotation-rules 'ScheduleExpression=rate(30 days)' --no-rotate-immediately
 
 "#]])
@@ -118,7 +118,7 @@ async fn with_a_function_it_is_set_up_for_rotation_tried_and_not_rotated() {
         said.contains(&format!("app/db: {arn} rotates it, 10d")),
         "{said}"
     );
-    assert!(!said.contains("have it rotate"), "{said}");
+    assert!(!said.contains("turn on rotation"), "{said}");
     let described = describe(&world).await;
     assert_eq!(described["RotationEnabled"], true);
     assert_eq!(described["RotationLambdaARN"], arn.as_str());
@@ -213,7 +213,7 @@ async fn without_a_terminal_and_without_yes_nothing_is_made() {
     let ran = run(command(&world, &asked)).await;
     ran.code(1).stdout_eq("").stderr_eq(str![[r#"
 init app/db in account 123456789012, region us-east-1: store the secret (alternating users); make the role app_of_orders_[..] on localhost:[..], as admin_of_orders_[..]
-rotatectl: there is no terminal to ask on, and nothing was done: say with --yes that it may be done
+rotatectl: cannot ask for confirmation: stdin is not a terminal. Nothing was done: confirm with --yes
 
 "#]]);
     assert_eq!(called(&world, "CreateSecret"), before);

@@ -28,7 +28,7 @@ async fn to_another_host_or_port_nothing_is_sent() {
     ] {
         let ran = run(init(&world, &role, given)).await;
         ran.code(1).stdout_eq("").stderr_eq(str![[r#"
-rotatectl: the administrator of demo/admin logs in at localhost:[..], and the new secret is to be for [..]: leave --host and --port out, or name an administrator of that server; where applications log in elsewhere, make the secret first, then change its "host", and store this one as its "rotationhost"
+rotatectl: the administrator of demo/admin logs in at localhost:[..], but the new secret is for [..]: leave out --host and --port, or name an administrator of that server; where applications log in elsewhere, make the secret first, then change its "host", and store this one as its "rotationhost"
 
 "#]]);
     }
@@ -81,7 +81,7 @@ async fn an_administrator_whose_secret_names_no_host_is_sent_nowhere() {
     .await;
     let ran = run(init(&world, &role, &["--host", "localhost"])).await;
     ran.code(1).stderr_eq(str![[r#"
-rotatectl: the administrator's secret, demo/admin, names no host, and the administrator is sent to no other: add "host" to it; where RDS manages that secret, make a role with CREATEROLE for this, and store it in a secret with its host
+rotatectl: the administrator's secret, demo/admin, names no host, and its login goes only to its own host: add "host" to it; if RDS manages that secret, make a role with CREATEROLE for this, and store it in a secret with its host
 
 "#]]);
     let after = world.postgres().logins(&administrator(&world)).unwrap();

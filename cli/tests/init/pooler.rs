@@ -153,7 +153,7 @@ async fn for_a_single_user_behind_a_pooler_it_says_what_its_function_needs() {
     let ran = run(init(&world, &role, &["--single-user"])).await.success();
     let asked = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
     let expected =
-        "a pooler, where a function rotates a single user only with POOLER_ASKS_SERVER=true";
+        "a pooler: there a function rotates a single user only with POOLER_ASKS_SERVER=true";
     assert!(asked.contains(expected), "{asked}");
     assert_logs_in(&world).await;
 }
@@ -164,7 +164,7 @@ async fn where_the_answer_to_the_change_is_lost_it_is_not_known_and_the_same_com
     let role = new_role(&world);
     let ran = run(init(&world, &role, &[])).await.code(3);
     let said = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
-    let expected = "the secret is stored, and its role is not known to be there";
+    let expected = "the secret is stored; whether its role exists is unknown";
     assert!(said.contains(expected), "{said}");
     assert!(!said.contains("rotate again"), "{said}");
     let before = verifier(&world, &role).await;

@@ -15,7 +15,7 @@ use crate::{
 async fn store(world: &local::world::World, role: &str, change: impl FnOnce(&mut Value)) {
     let mut stored = document(world, world.admin(), "AWSCURRENT").await;
     stored["username"] = role.into();
-    stored["password"] = "somebody's".into();
+    stored["password"] = "someone's".into();
     stored["masterarn"] = world.secrets_manager().arn(world.admin()).into();
     change(&mut stored);
     let input = json!({ "Name": NEW, "SecretString": stored.to_string() });
@@ -28,13 +28,13 @@ async fn a_role_that_is_there_without_a_secret_keeps_its_password() {
     let role = new_role(&world);
     execute(
         &world,
-        &format!("CREATE ROLE {role} LOGIN PASSWORD 'somebody''s'"),
+        &format!("CREATE ROLE {role} LOGIN PASSWORD 'someone''s'"),
     )
     .await;
     let before = verifier(&world, &role).await;
     let ran = run(init(&world, &role, &[])).await;
     let ran = ran.code(1).stdout_eq("").stderr_eq(str![[r#"
-rotatectl: there is a role app_of_orders_[..] on localhost:[..] already, and no secret app/db; nothing was changed, for its password is somebody's: store that one and run this again, or choose another --username; store it with the console, or where it is typed and kept nowhere, in bash:  read -rsp 'password: ' PASSWORD; printf %s "$PASSWORD" | jq -Rs --argjson document '{[..]}' '$document + {password: .}' | aws secretsmanager create-secret --name app/db --secret-string file:///dev/stdin; unset PASSWORD
+rotatectl: the role app_of_orders_[..] exists on localhost:[..], but the secret app/db does not; nothing was changed, because someone may use the role's password: store that password and run this again, or choose another --username; store it with the console, or with this line, which keeps it in no file, in bash:  read -rsp 'password: ' PASSWORD; printf %s "$PASSWORD" | jq -Rs --argjson document '{[..]}' '$document + {password: .}' | aws secretsmanager create-secret --name app/db --secret-string file:///dev/stdin; unset PASSWORD
 
 "#]]);
     assert_eq!(called(&world, "CreateSecret"), 0);
@@ -43,7 +43,7 @@ rotatectl: there is a role app_of_orders_[..] on localhost:[..] already, and no 
     let store = said.trim().split_once("in bash:  ").unwrap().1;
     let mut shell = std::process::Command::new("bash");
     within(&mut shell, world.endpoint()).args(["-c", store]);
-    run_and_type(shell, "somebody's\n").await.success();
+    run_and_type(shell, "someone's\n").await.success();
     run(init(&world, &role, &[])).await.success();
     assert_logs_in(&world).await;
     assert_eq!(verifier(&world, &role).await, before);
@@ -62,7 +62,7 @@ async fn a_role_that_is_there_with_another_password_than_the_stored_one_keeps_it
     store(&world, &role, |_| {}).await;
     let ran = run(init(&world, &role, &[])).await;
     ran.code(1).stdout_eq("").stderr_eq(str![[r#"
-rotatectl: localhost:[..] rejects app_of_orders_[..] with the password that the secret app/db holds (28P01), and a role that is there keeps its password: store the role's own one (rotatectl doctor app/db says how), or choose another name and another --username
+rotatectl: localhost:[..] rejects app_of_orders_[..] with the password in the secret app/db (28P01), and an existing role keeps its password: store the role's password (rotatectl doctor app/db says how), or choose another name and another --username
 
 "#]]);
     assert_eq!(verifier(&world, &role).await, before);
@@ -90,7 +90,7 @@ async fn a_secret_about_something_else_is_left_as_it_is() {
         let ran = run(init(&world, &role, &[])).await.code(1);
         let said = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
         let expected = format!(
-            "the secret app/db is there, with another {field} than this command says, and nothing was changed"
+            "the secret app/db exists with another {field} than this command gives, and nothing was changed"
         );
         assert!(said.contains(&expected), "{field}: {said}");
         assert_eq!(current(&world).await, before);
@@ -103,9 +103,9 @@ async fn a_secret_that_cannot_be_read_or_has_no_value_is_told() {
     for (value, said) in [
         (
             Some("no json"),
-            "the secret app/db is there, and its AWSCURRENT version is not JSON",
+            "the secret app/db exists, and its AWSCURRENT version is not JSON",
         ),
-        (None, "the secret app/db is there and has no value"),
+        (None, "the secret app/db exists and has no value"),
     ] {
         let world = world().await;
         let role = new_role(&world);
@@ -206,7 +206,7 @@ async fn a_secret_that_rotates_otherwise_is_left_to_its_schedule() {
     ] {
         let ran = run(init(&world, &role, more)).await;
         ran.code(1).stdout_eq("").stderr_eq(str![[r#"
-rotatectl: the secret app/db is rotated by arn:aws:lambda:us-east-1:123456789012:function:secret-rotation, 30d, and nothing was changed: give these with --function and --schedule, or change them with  aws secretsmanager rotate-secret
+rotatectl: the secret app/db rotates with arn:aws:lambda:us-east-1:123456789012:function:secret-rotation, 30d, and nothing was changed: give these with --function and --schedule, or change them with  aws secretsmanager rotate-secret
 
 "#]]);
     }

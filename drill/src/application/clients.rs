@@ -1,4 +1,4 @@
-//! The clients of `rotating-secret`, set up as an application would.
+//! The clients of `rotating-secret`, set up as in an application.
 
 use std::sync::Arc;
 
@@ -96,7 +96,7 @@ impl Client {
         })
     }
 
-    /// One request, and what the error says if it fails.
+    /// One request; if it fails, the error's message.
     pub(super) async fn request(&self) -> Result<Session, String> {
         match self {
             Self::Fresh(secret, tls) => {

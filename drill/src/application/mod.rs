@@ -1,7 +1,6 @@
-//! An application beside a rotation: workers that use the database all the time, and count what fails.
+//! An application during a rotation: workers that use the database all the time, and count failures.
 //!
-//! It reads its credential through `rotating-secret`, or, to see the difference, through a plain cache with a lifetime
-//! and nothing else.
+//! It reads its credential through `rotating-secret`, or for comparison through a plain cache that has only a lifetime.
 
 mod clients;
 mod plain;
@@ -49,7 +48,7 @@ impl Connections {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Fresh, Self::Deadpool, Self::Bb8, Self::Sqlx];
 
-    /// As a table names it.
+    /// Its name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Fresh => "a connection per request",
@@ -67,32 +66,32 @@ pub enum Cache {
     Rotating {
         /// Its `ttl`.
         ttl: Duration,
-        /// Whether the database tells it of a change.
+        /// Whether the database notifies it of a change.
         listen: bool,
     },
-    /// What is read is used until this is over.
+    /// A value is used until its lifetime is over.
     Plain {
         /// Its lifetime.
         ttl: Duration,
     },
 }
 
-/// What an application is told of where its credential is.
+/// Where an application finds its credential.
 #[derive(Clone, Debug)]
 pub struct Access {
     /// The service that has it.
     pub service: SecretsManager,
     /// Its name or ARN.
     pub secret: String,
-    /// A PEM file with the database server's root, where that is neither RDS's nor a public one.
+    /// A PEM file with the database server's root, if it is neither RDS's nor a public one.
     pub ca_file: Option<PathBuf>,
-    /// By how many microseconds the database server's clock is ahead of ours: it tells when sessions began.
+    /// How many microseconds the database server's clock is ahead of ours: it gives the times at which sessions began.
     pub database_ahead: i64,
 }
 
 #[cfg(feature = "local")]
 impl Access {
-    /// To a secret of a world on this machine, where all have the same clock.
+    /// For a secret of a world on this machine, where all programs have the same clock.
     pub fn in_world(world: &local::world::World, secret: &str) -> Self {
         Self {
             service: world.aws(),
@@ -108,13 +107,13 @@ impl Access {
 pub struct Workload {
     /// How its workers get their connections.
     pub connections: Vec<Connections>,
-    /// How many there are of each kind.
+    /// How many workers of each kind.
     pub workers: usize,
     /// From the beginning of one request to that of the next.
     pub pause: Duration,
     /// A request that takes longer has failed.
     pub patience: Duration,
-    /// Requests are summed up over so long each.
+    /// The length of a span: requests are counted per span.
     pub span: Duration,
     /// Where the credential comes from.
     pub cache: Cache,
@@ -139,14 +138,14 @@ pub struct Summary {
     pub requests: usize,
     /// Those that failed.
     pub failures: usize,
-    /// What the first of them said.
+    /// The first failure's message.
     pub first_failure: Option<String>,
-    /// The slowest that succeeded.
+    /// The slowest request that succeeded.
     pub slowest: Duration,
 }
 
 impl Summary {
-    /// Of no requests yet.
+    /// Without requests yet.
     pub(crate) fn new(connections: Connections) -> Self {
         Self {
             connections,
@@ -158,12 +157,12 @@ impl Summary {
     }
 }
 
-/// What tells sessions of a version from those before it.
+/// What distinguishes a version's sessions from earlier ones.
 #[derive(Clone, Debug)]
 pub struct Version {
-    /// Who it logs in as.
+    /// The user of its login.
     pub user: String,
-    /// When setSecret began that made the server accept it.
+    /// When its setSecret began, after which the server accepts it.
     pub set: SystemTime,
 }
 
@@ -174,7 +173,7 @@ impl Application {
     ///
     /// The credential cannot be read, or a pool cannot be made.
     pub async fn start(access: &Access, workload: &Workload) -> Result<Self, Error> {
-        // a future of many nested ones: boxed, or its type grows too deep for the compiler
+        // boxed: the nested futures make a type that is too deep for the compiler
         let clients = Box::pin(clients::all(access, workload)).await?;
         let begun = Instant::now();
         let mut application = Self {
@@ -237,8 +236,8 @@ impl Application {
             .all(|(_, seen)| lock(seen).uses(version, since))
     }
 
-    /// When the workers with this kind of connections changed over to a version, as far as their last requests tell:
-    /// to be asked before the next rotation.
+    /// When the workers with this kind of connections changed over to a version, by their last requests. Call it before the
+    /// next rotation.
     pub fn hand_over(&self, connections: Connections, version: &Version) -> HandOver {
         self.workers
             .iter()
@@ -248,8 +247,7 @@ impl Application {
             .unwrap_or_default()
     }
 
-    /// What came of the requests with this kind of connections, one span after the other, each as long as the
-    /// workload says.
+    /// The requests with this kind of connections, span by span. The workload gives a span's length.
     pub fn spans(&self, connections: Connections) -> Vec<Span> {
         self.timelines
             .iter()
@@ -258,7 +256,7 @@ impl Application {
             .unwrap_or_default()
     }
 
-    /// What came of all requests so far with this kind of connections.
+    /// All requests so far with this kind of connections.
     pub fn summary(&self, connections: Connections) -> Summary {
         let mut summary = Summary::new(connections);
         for (_, seen) in self.workers.iter().filter(|(kind, _)| *kind == connections) {
@@ -325,27 +323,27 @@ fn lock<T>(records: &Mutex<T>) -> MutexGuard<'_, T> {
     records.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Why there is no application.
+/// Why the application does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No credential.
     #[error(transparent)]
     Secret(#[from] rotating_secret::BuildError),
     /// No pool.
-    #[error("there is no pool: {0}")]
+    #[error("the pool cannot be made: {0}")]
     Pool(String),
     /// No certificate to trust.
     #[error(transparent)]
     Tls(#[from] rotating_secret::postgres::TlsError),
     /// A file of roots cannot be read.
-    #[error("the roots in {file} cannot be read ({source}): name a PEM file that can be")]
+    #[error("the roots in {file} cannot be read ({source}): name a readable PEM file")]
     CaFile {
         /// The file.
         file: PathBuf,
         /// Why not.
         source: std::io::Error,
     },
-    /// No count of what takes how long.
+    /// The latencies cannot be counted.
     #[error("requests cannot be counted ({0}): this is a fault of this program")]
     Histogram(#[from] hdrhistogram::CreationError),
 }

@@ -1,5 +1,5 @@
-//! What most applications have: a credential that is read, used until its lifetime is over, and read again; and pools that
-//! know nothing of it but when they open a connection.
+//! What most applications have: a credential that is read, used until its lifetime is over, and read again. Their pools
+//! use the credential only when they open a connection.
 
 use std::{
     pin::Pin,
@@ -23,7 +23,7 @@ use super::{
     session::{REQUEST, Session, in_words, sqlx_options},
 };
 
-/// What it reads of the secret.
+/// The fields that it reads.
 #[derive(Clone)]
 struct Document {
     host: String,
@@ -181,7 +181,7 @@ impl Client {
     }
 }
 
-/// Opens a connection with whatever is cached.
+/// Opens a connection with the cached credential.
 #[derive(Clone)]
 pub(super) struct Connector {
     credential: Arc<Credential>,

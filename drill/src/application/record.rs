@@ -1,7 +1,6 @@
-//! What is kept of requests: of each worker's the last ones, of all of them so much for each span of time.
+//! The record of requests: the last requests of each worker, and counts of all requests per span of time.
 //!
-//! A drill may last for hours. So requests are remembered one by one only as long as it takes to see who changed over;
-//! beyond that they are counted.
+//! A drill may last for hours. So single requests are kept only until the changeover is known; then only counts remain.
 
 use std::{
     collections::VecDeque,
@@ -12,7 +11,7 @@ use hdrhistogram::{CreationError, Histogram};
 
 use super::Version;
 
-/// So many of a worker's last requests are remembered: some minutes' worth, 40 bytes each.
+/// How many of a worker's last requests are kept: some minutes, 40 bytes each.
 const REMEMBERED: usize = 8192;
 
 /// One request that succeeded.
@@ -20,7 +19,7 @@ const REMEMBERED: usize = 8192;
 pub(super) struct Served {
     /// When it was served.
     pub(super) at: SystemTime,
-    /// Whose session it was, and since when, where the server tells.
+    /// The session's user, and its begin if the server shows it.
     pub(super) user_is_clone: bool,
     pub(super) session_began: Option<SystemTime>,
 }
@@ -91,7 +90,7 @@ impl Seen {
     pub(super) fn hand_over(&self, version: &Version) -> HandOver {
         let older = self.last.iter().rposition(|served| !served.is_of(version));
         let settled = self.last.get(older.map_or(0, |older| older + 1));
-        // a user's turn comes again: what it did before is not this version's
+        // a user becomes current again: its earlier sessions are not this version's
         let mut since = self.last.iter().filter(|served| served.at >= version.set);
         HandOver {
             first: since
@@ -107,12 +106,12 @@ impl Seen {
 pub struct HandOver {
     /// The first request was served on it.
     pub first: Option<SystemTime>,
-    /// From here on all were; none as long as some worker has served none since on this version.
+    /// From then on all requests were; none while a worker has no request on this version.
     pub settled: Option<SystemTime>,
 }
 
 impl HandOver {
-    /// Of both together: begun with the first, settled with the last.
+    /// Of both together: it begins with the first and settles with the last.
     pub(super) fn and(self, other: Self) -> Self {
         Self {
             first: self.first.into_iter().chain(other.first).min(),
@@ -131,22 +130,22 @@ pub struct Span {
     pub requests: u64,
     /// Those that failed.
     pub failures: u64,
-    /// How long the median one of those that were served took, one of a hundred, and the slowest; none without any.
+    /// The times of the served requests: median, 99th percentile and slowest; none without requests.
     pub latency: Option<Latency>,
 }
 
-/// How long requests took, connecting included.
+/// How long requests took, including the connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Latency {
     /// The median.
     pub median: Duration,
-    /// One of a hundred took longer.
+    /// The 99th percentile.
     pub p99: Duration,
     /// The slowest.
     pub slowest: Duration,
 }
 
-/// One span after the other.
+/// The spans in their order.
 #[derive(Debug)]
 pub(super) struct Timeline {
     began: Instant,
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hand_over_lasts_from_the_first_request_on_the_new_version_until_the_last_worker_has_left_the_old_one()
+    fn a_changeover_lasts_from_the_first_request_on_the_new_version_until_no_worker_uses_the_old_one()
      {
         let (mut one, mut two) = (Seen::default(), Seen::default());
         for (at, is_clone) in [(1, false), (3, true), (4, false), (5, true), (6, true)] {
@@ -245,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_users_earlier_turn_is_not_taken_for_the_new_versions() {
+    fn an_earlier_session_of_a_user_does_not_count_for_the_new_version() {
         let mut seen = Seen::default();
         for (at, is_clone) in [(1, true), (3, false), (6, true)] {
             let session_began = None; // the server hides it from a clone
@@ -260,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_one_by_one_is_bounded_and_what_is_counted_is_not() {
+    fn single_requests_are_kept_up_to_a_bound_and_all_are_counted() {
         let mut seen = Seen::default();
         for second in 0..20_000 {
             seen.served(served(second, false), Duration::from_millis(second));

@@ -1,4 +1,4 @@
-//! One request, whatever cache is behind it: what it asks, and what its answer tells.
+//! One request, the same for every cache: its query, and its answer.
 
 use rotating_secret::postgres::RDS_ROOTS;
 use sqlx::postgres::PgConnectOptions;
@@ -6,15 +6,15 @@ use tokio_postgres::Row;
 
 use super::{Access, Error};
 
-/// Whose session this is and since when, which tells what it logged in with.
+/// The session's user and begin, which show the version of its login.
 pub(super) const REQUEST: &str = "SELECT session_user::text, (extract(epoch FROM backend_start) * 1e6)::int8 \
                                   FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()";
 
 /// The session that served a request.
 pub(super) struct Session {
     pub(super) user: String,
-    /// Microseconds since 1970 by the server's clock. It hides from a clone when its session began, for that acts as
-    /// another role; then the user is what tells.
+    /// Microseconds since 1970 by the server's clock. The server hides this from a clone, which acts as another role; then
+    /// the user shows the version.
     pub(super) began: Option<i64>,
 }
 
@@ -29,7 +29,7 @@ impl TryFrom<&Row> for Session {
     }
 }
 
-/// sqlx knows the public roots alone. The rest of what it connects with is the secret's.
+/// sqlx has only the public roots. Everything else comes from the secret.
 pub(super) fn sqlx_options(access: &Access) -> Result<PgConnectOptions, Error> {
     let mut roots = RDS_ROOTS.to_vec();
     if let Some(file) = &access.ca_file {

@@ -1,4 +1,4 @@
-//! The command of `make bench`: brings a world up, and prints what a rotation costs. Meant for a release build.
+//! The command of `make bench`: starts a world, and prints the cost of a rotation. For a release build.
 
 use std::{io, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -10,14 +10,14 @@ use local::{
     world::{self, Options, World},
 };
 
-/// What a rotation costs, in a world on this machine.
+/// Measure the cost of a rotation in a world on this machine.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
     /// The rotation function's executable.
     #[arg(long)]
     function: PathBuf,
-    /// How long each pool is watched, with rotations and without, in seconds: twelve runs. 0 leaves them out.
+    /// How long to watch each pool with rotations and without, in seconds: twelve runs. 0 leaves them out.
     #[arg(long, default_value_t = 120)]
     changeover: u64,
 }

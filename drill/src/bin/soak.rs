@@ -1,4 +1,4 @@
-//! The command of `make soak`: rotations without end, nearly, beside an application in a process of its own.
+//! The command of `make soak`: many rotations while an application works in its own process.
 
 use std::{io, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -20,13 +20,13 @@ struct Arguments {
     /// The rotation function's executable.
     #[arg(long, required_unless_present = "application")]
     function: Option<PathBuf>,
-    /// How often each secret is rotated.
+    /// How many times each secret rotates.
     #[arg(long, default_value_t = 1000)]
     rotations: usize,
-    /// From the beginning of one rotation of a secret to that of the next.
+    /// The time between the beginnings of two rotations of a secret.
     #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
     every: Duration,
-    /// What the process is for that works beside: its secret.
+    /// The secret of the application's process.
     #[arg(long, hide = true, requires_all = ["endpoint", "ca_file"])]
     application: Option<String>,
     #[arg(long, hide = true)]

@@ -1,4 +1,4 @@
-//! A secret that is no password: an outside service's API key.
+//! A secret that is not a password: an outside service's API key.
 
 use std::{io::Write, time::Duration};
 
@@ -75,7 +75,7 @@ async fn all_use(user: &User, key: &str) {
     }
 }
 
-/// Nor was one refused that the client then repeated.
+/// This includes requests that the client repeated after a refusal.
 fn no_request_failed(user: &User, service: &KeyService) -> bool {
     user.seen().iter().all(|seen| seen.failed == 0) && service.refused() == 0
 }

@@ -1,4 +1,4 @@
-//! Many rotations beside an application: with `rotating-secret`, and with a cache as most applications have it.
+//! Many rotations while an application works: with `rotating-secret`, and with a cache as in most applications.
 
 use std::{
     io::Write,
@@ -17,18 +17,18 @@ use crate::{
     rehearsal::{CHANGED_OVER, Observed, Rehearsal, Rotated, Step},
 };
 
-/// From one rotation to the next.
+/// The time between two rotations.
 const PERIOD: Duration = Duration::from_millis(1250);
-/// As much shorter than the period as 5 seconds are than 7.
+/// It has the same proportion to the period as 5 s to 7 s.
 const PLAIN_TTL: Duration = Duration::from_millis(900);
-/// `rotating-secret`'s own default; the database tells of a change.
+/// `rotating-secret`'s default; the database notifies it of a change.
 const TTL: Duration = Duration::from_secs(300);
 /// Workers of each kind, and how long each waits between two requests.
 const WORKERS: usize = 2;
 const PAUSE: Duration = Duration::from_millis(30);
-/// A machine that is busy elsewhere is waited for as long as this.
+/// How long to wait on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Requests are summed up for the report in spans as long as this.
+/// The length of a span in the report.
 const SPAN: Duration = Duration::from_millis(125);
 
 pub(super) async fn show(
@@ -49,7 +49,7 @@ pub(super) async fn show(
     Ok(rehearsals)
 }
 
-/// Both applications work beside the same rotations.
+/// Both applications work during the same rotations.
 async fn beside(
     world: &World,
     strategy: &str,
@@ -84,7 +84,7 @@ async fn beside(
     ))?;
     show.begin("  rotating ")?;
     let mut rotated = Vec::new();
-    // the first connections are made in peace, however slow the machine
+    // all first connections exist before the first rotation, also on a slow machine
     wait_until(|| rotating.all_work() && plain.all_work()).await;
     let mut next = Instant::now() + PERIOD;
     for _ in 0..rotations {
@@ -139,7 +139,7 @@ async fn beside(
     Ok(rehearsal)
 }
 
-/// What has not come about in the end is for the table to tell.
+/// A changeover that has not ended is shown in the table.
 async fn wait_until(condition: impl Fn() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !condition() && Instant::now() < end {

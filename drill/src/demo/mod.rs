@@ -1,4 +1,4 @@
-//! What `make demo` shows: a password rotates, and a person sees it; then many do, and no request fails.
+//! What `make demo` shows: one rotation, step by step; then many, and no request fails.
 
 mod api_key;
 mod handover;
@@ -27,7 +27,7 @@ use crate::{application, rehearsal::Rehearsal};
 /// The overlap window of the demo, as the function's `OVERLAP_WINDOW`: long enough to see, short enough to wait for.
 const WINDOW: &str = "2s";
 
-/// How often `make demo` rotates each secret beside an application.
+/// How many times `make demo` rotates each secret while an application works.
 pub const ROTATIONS: usize = 10;
 
 /// What the demo needs of its world, added to these options.
@@ -38,13 +38,12 @@ pub fn options(options: Options) -> Options {
     options
 }
 
-/// Rotates a secret of each strategy, revokes, rotates so many times beside an application, and writes what happened. No
-/// secret is written. What the application saw is returned, one rehearsal for each strategy.
+/// Rotates a secret of each strategy, revokes, rotates `rotations` times while an application works, and prints what happened.
+/// Prints no secret. Returns what the application saw, one rehearsal for each strategy.
 ///
 /// # Errors
 ///
-/// A rotation fails, or what has to be true after it is not. A request that failed is no error, but a rehearsal that
-/// has not passed.
+/// A rotation fails, or a check after it fails. A failed request is no error, but the rehearsal has not passed.
 pub async fn run(
     world: &World,
     out: &mut impl Write,
@@ -118,7 +117,7 @@ async fn alternating_users(world: &World, show: &mut Show<'_, impl Write>) -> Re
         "  pg_roles       {} VALID UNTIL {until}, and it is {now}",
         old.user
     ))?;
-    // by the server's clock, which is the one that bounds the password
+    // by the server's clock, which decides when the password ends
     let ended = "SELECT rolvaliduntil < now() FROM pg_roles WHERE rolname = $1";
     while !superuser
         .query_one(ended, &[&old.user])
@@ -275,7 +274,7 @@ fn in_words(labels: &BTreeMap<String, Vec<String>>) -> String {
     versions.join("  ")
 }
 
-/// What a client reads from the secret.
+/// The document that a client reads.
 struct Credential {
     user: String,
     password: SecretString,
@@ -303,7 +302,7 @@ impl Credential {
             .await
     }
 
-    /// False only when the server said so.
+    /// False only if the server rejected the login.
     async fn logs_in(&self, world: &World) -> Result<bool, Error> {
         match self.log_in(world).await {
             Ok(_) => Ok(true),
@@ -327,10 +326,10 @@ pub enum Error {
     /// A rotation failed.
     #[error("the rotation failed: {0}")]
     NotRotated(String),
-    /// What has to be true after a rotation is not.
-    #[error("after the rotation it is not true that {0}: this is a fault of the function")]
+    /// A check after a rotation failed.
+    #[error("this check after the rotation failed: {0}: this is a fault of the function")]
     NotTrue(&'static str),
-    /// The application beside the rotation did not start.
+    /// The application did not start.
     #[error(transparent)]
     Application(#[from] application::Error),
     /// Secrets Manager refused.

@@ -1,4 +1,4 @@
-//! Lines, headings, tables and check marks, coloured where that can be seen.
+//! Lines, headings, tables and check marks, with colours in a terminal.
 
 use std::io::Write;
 
@@ -34,7 +34,7 @@ impl<W: Write> Show<'_, W> {
         self.line(&table.to_string())
     }
 
-    /// A line that says what is true, or an error if it is not.
+    /// A line with a check mark, or an error if the check failed.
     pub(super) fn check(&mut self, what: &'static str, holds: bool) -> Result<(), Error> {
         if !holds {
             return Err(Error::NotTrue(what));
@@ -43,7 +43,7 @@ impl<W: Write> Show<'_, W> {
         self.line(&format!("  {mark} {what}"))
     }
 
-    /// What became of the promise that no request fails.
+    /// Whether the promise was kept that no request fails.
     pub(super) fn verdict(&mut self, rehearsal: &Rehearsal) -> Result<(), Error> {
         if rehearsal.passed() {
             return self.check(

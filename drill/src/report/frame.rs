@@ -1,4 +1,4 @@
-//! What all plots have: the time axis in the same place, a grid that stays in the background, and the steps' marks.
+//! What all plots share: the place of the time axis, a grid in the background, and the steps' marks.
 
 use std::ops::Range;
 
@@ -22,7 +22,7 @@ const ABOVE: u32 = 44;
 const BELOW: u32 = 54;
 const ROW: u32 = 52;
 const FONT_SIZE: u32 = 31;
-/// The name of a step needs so much room.
+/// The width of a step's name.
 const NAME: f64 = 230.0;
 
 pub(super) const LATENCY_HEIGHT: u32 = 320;
@@ -104,7 +104,7 @@ pub(super) fn name_row(chart: &mut Chart<'_, '_>, y: f64, name: &str) -> Drawn {
     Ok(())
 }
 
-/// In the midst of a plot that has nothing to show.
+/// A text in the middle of a plot without data.
 pub(super) fn note(chart: &mut Chart<'_, '_>, words: &str) -> Drawn {
     let middle = |range: Range<f64>| (range.start + range.end) / 2.0;
     let at = (middle(chart.x_range()), middle(chart.y_range()));
@@ -125,7 +125,7 @@ pub(super) fn bar(
     Rectangle::new([(from, above), (to, below)], color.filled())
 }
 
-/// A line where each step began, with its name where there is room, or else the rotation's number.
+/// A line where each step began, with its name if there is room, or else the rotation's number.
 pub(super) fn steps(chart: &mut Chart<'_, '_>, rehearsal: &Rehearsal) -> Drawn {
     let (bottom, top) = (chart.y_range().start, chart.y_range().end);
     let pixels = f64::from(WIDTH - LEFT - RIGHT) / rehearsal.took.as_secs_f64().max(0.001);
@@ -190,7 +190,7 @@ fn text(h_pos: HPos, v_pos: VPos) -> TextStyle<'static> {
         .pos(Pos::new(h_pos, v_pos))
 }
 
-/// A figure of the grid, without the traces of its computation.
+/// A figure of the grid, without rounding errors.
 fn rounded(figure: f64) -> String {
     format!("{}", (figure * 100.0).round() / 100.0)
 }

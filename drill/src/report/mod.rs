@@ -14,11 +14,11 @@ use std::{
 pub use self::picture::picture;
 use crate::{Error, rehearsal::Rehearsal, summary::Summary};
 
-/// Whether the report can be written: to be found out before a password is changed.
+/// Checks that the report can be written. Call it before a password changes.
 ///
 /// # Errors
 ///
-/// It cannot.
+/// The file cannot be written.
 pub fn check_writable(file: &Path) -> Result<(), Error> {
     let opened = File::options().append(true).create(true).open(file);
     opened.map(drop).map_err(|reason| unwritable(file, reason))

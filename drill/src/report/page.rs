@@ -14,7 +14,7 @@ use crate::{
 
 const STYLE: &str = include_str!("style.css");
 
-/// Nothing from elsewhere, no script, no form.
+/// The page loads nothing, runs no script and has no form.
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
@@ -46,6 +46,10 @@ pub(super) fn page(
                     p {
                         "An application made requests through rotating-secret while its secret rotated. The drill passes if no \
                          request fails, and if every worker uses the new version after each rotation."
+                        @if rehearsals.iter().any(|rehearsal| rehearsal.plain.is_some()) {
+                            " For comparison, a second application used a plain cache: it reads the secret, keeps it for a \
+                             fixed time, and knows nothing about rotations."
+                        }
                     }
                     (facts(rehearsals, command, figures))
                 }
@@ -56,7 +60,7 @@ pub(super) fn page(
     Ok(page.into_string())
 }
 
-/// With what, where, and how to do it again.
+/// Version, host, and how to repeat the drill.
 fn facts(rehearsals: &[Rehearsal], command: &str, figures: &str) -> Markup {
     let servers: BTreeSet<&str> = rehearsals
         .iter()
@@ -111,15 +115,15 @@ fn section(rehearsal: &Rehearsal) -> Result<Markup, Error> {
                 @if let Some(plain) = plain { span.key.plain {} (plain.cache) }
                 span.key.step {} "a step of a rotation"
             }
-            (figure("Requests served a second", plots::requests(rehearsal)?))
-            (figure("Failed requests a second", plots::failures(rehearsal)?))
+            (figure("Served requests per second", plots::requests(rehearsal)?))
+            (figure("Failed requests per second", plots::failures(rehearsal)?))
             p.legend {
                 span.key.even {} "one version of the credential" span.key.odd {} "the next one"
                 span.key.both {} "both in use: changing over"
             }
             (figure("Which version served requests", plots::versions(rehearsal)?))
             @if let Some(plot) = plots::close_up(rehearsal)? {
-                (figure("The longest change-over, close up, in milliseconds since its first step", plot))
+                (figure("The longest changeover in detail, in milliseconds since its first step", plot))
             }
             p.legend {
                 span.key.median {} "median" span.key.p99 {} "99th percentile" span.key.slowest {} "slowest (dots)"

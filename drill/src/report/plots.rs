@@ -1,6 +1,6 @@
 //! The plots, as SVG. All have their time axis in the same place, and marks where each step ran.
 //!
-//! Colours are the light palette's; style.css gives each of them its counterpart in the dark one, by its value.
+//! The colours are the light palette's; style.css replaces each of them by its dark counterpart.
 
 use std::time::{Duration, SystemTime};
 
@@ -20,14 +20,14 @@ const STEP: RGBColor = RGBColor(0x89, 0x87, 0x81);
 const OURS: RGBColor = RGBColor(0x2a, 0x78, 0xd6);
 const PLAIN: RGBColor = RGBColor(0xeb, 0x68, 0x34);
 const VERSIONS: [RGBColor; 2] = [RGBColor(0x9e, 0xc5, 0xf4), RGBColor(0x1c, 0x5c, 0xab)];
-// three that differ in lightness too, for eyes that tell no hues apart
+// three colours that differ in lightness too, for colour-blind readers
 const MEDIAN: RGBColor = RGBColor(0x00, 0x3f, 0x63);
 const P99: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
 const SLOWEST: RGBColor = RGBColor(0x56, 0xb4, 0xe9);
 
 type Points = Vec<(f64, f64)>;
 
-/// Requests that were served, of all kinds of connections together. One that failed is no throughput.
+/// Served requests, of all kinds of connections together. A failed request is not throughput.
 pub(super) fn requests(rehearsal: &Rehearsal) -> Result<String, Error> {
     let served = |span: &Span| span.requests.saturating_sub(span.failures);
     let (ours, plain, highest) = both(rehearsal, served);
@@ -44,7 +44,7 @@ pub(super) fn requests(rehearsal: &Rehearsal) -> Result<String, Error> {
     })
 }
 
-/// The same of those that failed, as bars.
+/// Failed requests, as bars.
 pub(super) fn failures(rehearsal: &Rehearsal) -> Result<String, Error> {
     let (ours, plain, highest) = both(rehearsal, |span| span.failures);
     svg(320, |area| {
@@ -88,7 +88,7 @@ pub(super) fn versions(rehearsal: &Rehearsal) -> Result<String, Error> {
     })
 }
 
-/// The rotation after which changing over took longest, with its steps; none where there was no rotation.
+/// The rotation with the longest changeover, with its steps; none without a rotation.
 pub(super) fn close_up(rehearsal: &Rehearsal) -> Result<Option<String>, Error> {
     let longest = |index: &usize| {
         let kinds = rehearsal.rotating.kinds.iter();
@@ -117,7 +117,7 @@ pub(super) fn close_up(rehearsal: &Rehearsal) -> Result<Option<String>, Error> {
         for (row, step) in rotated.steps.iter().enumerate() {
             let (y, begun) = (top - row as f64, at(step.began));
             name_row(&mut chart, y, &step.name)?;
-            // what is only known to have happened is a stroke
+            // a step without a duration is a stroke
             let ended = begun + milliseconds(step.took).max(at(end) / 300.0);
             chart.draw_series([bar((begun, ended), (y - 0.2, y - 0.8), STEP)])?;
         }
@@ -166,7 +166,7 @@ pub(super) fn latency(rehearsal: &Rehearsal, kind: &Kind) -> Result<String, Erro
     })
 }
 
-/// From the first step to the last, or to whoever changed over last.
+/// From the first step to the last one, or to the worker that changed over last.
 fn extent(
     rehearsal: &Rehearsal,
     rotated: &Rotated,
@@ -207,7 +207,7 @@ fn version_bars(
     };
     let (mut since, mut version) = (began, 0);
     for (index, hand_over) in kind.hand_overs.iter().enumerate() {
-        // who never came to use it goes on with the version before
+        // a worker that never used it stays on the version before
         let Some(first) = hand_over.first.map(within) else {
             continue;
         };
@@ -224,7 +224,7 @@ fn version_bars(
     bars
 }
 
-/// A second, with each cache, one point for each span; and the highest of all.
+/// Per second, with each cache, one point for each span; and the maximum.
 fn both(rehearsal: &Rehearsal, of: fn(&Span) -> u64) -> (Points, Points, f64) {
     let ours = rates(&rehearsal.rotating, rehearsal, of);
     let plain = rehearsal.plain.as_ref();
@@ -260,14 +260,14 @@ fn busy(points: Points) -> Points {
     points.into_iter().filter(|(_, rate)| *rate > 0.0).collect()
 }
 
-/// Lines that end where a span has no point: over seconds without a request nothing is known.
+/// Lines that end where a span has no point: without a request the latency is unknown.
 fn unbroken(points: Points, apart: f64) -> Vec<Points> {
     let follows = |(before, _): &(f64, f64), (at, _): &(f64, f64)| at - before < 1.5 * apart;
     let lines = points.chunk_by(follows);
     lines.map(<[_]>::to_vec).collect()
 }
 
-/// In the midst of the span.
+/// The middle of the span.
 fn middle(rehearsal: &Rehearsal, index: usize) -> f64 {
     (index as f64 + 0.5) * rehearsal.span.as_secs_f64()
 }

@@ -1,4 +1,4 @@
-//! The application, in a process of its own: its memory is nobody else's.
+//! The application in its own process, so that its memory can be measured.
 
 use std::{
     env::current_exe,
@@ -17,7 +17,7 @@ use tokio::time::{interval, sleep};
 use super::Error;
 use crate::application::{Access, Application, Cache, Connections, Workload};
 
-/// How many there are of each kind of connections.
+/// The number of workers for each kind of connections.
 const WORKERS: usize = 3;
 
 /// What the process says each second.
@@ -29,7 +29,7 @@ pub(super) struct Said {
     pub(super) all_work: bool,
 }
 
-/// Works with this secret until the process is killed, and writes each second what came of it.
+/// Works with this secret until the process is killed, and prints its counts every second.
 ///
 /// # Errors
 ///
@@ -51,7 +51,7 @@ pub async fn work(
         workers: WORKERS,
         pause: Duration::from_millis(50),
         patience: Duration::from_secs(30),
-        // what is kept of a span that goes on grows with each request
+        // the record of an unfinished span grows with each request
         span: Duration::from_secs(60),
         cache: Cache::Rotating {
             ttl: Duration::from_secs(600),
@@ -74,7 +74,7 @@ pub async fn work(
     }
 }
 
-/// The process, from outside. It is killed when this is dropped.
+/// The process, seen from the parent. Dropping this kills it.
 pub(super) struct Beside {
     process: Child,
     said: Arc<Mutex<Said>>,

@@ -17,22 +17,22 @@ use tokio::time::{MissedTickBehavior, interval};
 use self::beside::Beside;
 use crate::{application, bench, demo};
 
-/// How often is measured.
+/// The number of measurements.
 const SAMPLES: usize = 50;
 
-/// The first of them are not counted: pools and caches fill.
+/// The first measurements do not count: pools and caches fill.
 const WARM_UP: usize = SAMPLES / 10;
 
 /// What is done.
 #[derive(Clone, Copy, Debug)]
 pub struct Soak {
-    /// How often each secret is rotated.
+    /// How many times each secret rotates.
     pub rotations: usize,
-    /// From the beginning of one rotation of a secret to that of the next.
+    /// The time between the beginnings of two rotations of a secret.
     pub every: Duration,
 }
 
-/// What was measured, one sample after the other.
+/// The measurements, sample by sample.
 #[derive(Default)]
 struct Measured {
     rotations: Vec<f64>,
@@ -43,7 +43,7 @@ struct Measured {
 }
 
 impl Soak {
-    /// Rotates both of the world's secrets in turns, beside an application for each, and writes what it found.
+    /// Rotates both of the world's secrets in turn while an application works with each, and prints the results.
     ///
     /// # Errors
     ///
@@ -166,7 +166,7 @@ impl Measured {
     }
 }
 
-/// Of the straight line through these points from which they differ least, by least squares.
+/// The slope of the line through these points, by least squares.
 fn slope(x: &[f64], y: &[f64]) -> f64 {
     let mean = |of: &[f64]| of.iter().sum::<f64>() / of.len() as f64;
     let (middle, height) = (mean(x), mean(y));
@@ -182,7 +182,7 @@ fn slope(x: &[f64], y: &[f64]) -> f64 {
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
-    /// What it is for.
+    /// A request failed.
     #[error(
         "at rotation {rotation} of {secret} {failures} requests had failed, the first with: {first}"
     )]
@@ -192,25 +192,25 @@ pub enum Error {
         failures: usize,
         first: String,
     },
-    /// The process beside it.
+    /// The application's process ended.
     #[error("the application's process ended ({0}): see what it said above")]
     Ended(ExitStatus),
-    /// The same, by what it says.
-    #[error("what came of the requests cannot be told: {0}")]
+    /// The application's output cannot be read.
+    #[error("the application's counts cannot be read: {0}")]
     Said(serde_json::Error),
-    /// It has no credential, or no pool.
+    /// The application has no credential, or no pool.
     #[error(transparent)]
     Application(#[from] application::Error),
     /// A rotation failed.
     #[error(transparent)]
     Rotation(#[from] demo::Error),
-    /// The service said no.
+    /// The service refused.
     #[error(transparent)]
     Service(#[from] ServiceError),
     /// The database did not answer.
     #[error(transparent)]
     Postgres(#[from] postgres::Error),
-    /// There is nowhere to write to, or no process can be started.
+    /// The output cannot be written, or no process can be started.
     #[error(transparent)]
     Io(#[from] io::Error),
 }

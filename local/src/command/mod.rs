@@ -1,4 +1,4 @@
-//! The commands `local up` and `local schedule`, which rotatectl has too.
+//! The commands `local up` and `local schedule`, which are also in rotatectl.
 
 mod schedule;
 mod up;
@@ -11,12 +11,12 @@ use crate::{executable, secrets_manager::ServiceError, world};
 
 pub use self::{schedule::ScheduleArguments, up::UpArguments};
 
-/// Where `local up` serves unless it is told.
+/// The default port of `local up`.
 const PORT: u16 = 4599;
 
-/// A world on this machine: a Secrets Manager that really rotates, a Lambda host that runs the real function, a PostgreSQL.
+/// Run a world on this machine: a Secrets Manager that rotates, a Lambda host that runs the real function, and PostgreSQL.
 ///
-/// The stock AWS CLI and SDKs speak to it with any credentials. Nothing of it is left behind when it ends.
+/// The AWS CLI and SDKs work with it, with any credentials. When it ends, it leaves nothing behind.
 #[derive(Debug, Args)]
 pub struct LocalArguments {
     /// What to do.
@@ -24,11 +24,11 @@ pub struct LocalArguments {
     pub command: Command,
 }
 
-/// What to do. Each command's arguments stand in its own module, and so does its help.
+/// What to do. Each command's module holds its arguments and its help.
 #[derive(Debug, Subcommand)]
 #[expect(
     missing_docs,
-    reason = "a variant's documentation would take the place of its arguments' in the help"
+    reason = "the help shows the documentation of the arguments, not of the variant"
 )]
 pub enum Command {
     Up(UpArguments),
@@ -39,7 +39,7 @@ pub enum Command {
 ///
 /// # Errors
 ///
-/// It could not do what it was asked to.
+/// The command failed.
 pub async fn run(command: Command) -> Result<(), Error> {
     match command {
         Command::Up(arguments) => up::run(arguments).await,
@@ -47,40 +47,40 @@ pub async fn run(command: Command) -> Result<(), Error> {
     }
 }
 
-/// Why a command did not do what it was asked to: what happened, then what to do.
+/// Why a command failed: what happened, then what to do.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
     /// The function's executable.
     #[error(transparent)]
     Executable(#[from] executable::Error),
-    /// There is no world.
+    /// The world does not start.
     #[error(transparent)]
     World(#[from] world::Error),
-    /// The token that is to be staged.
+    /// The token of --stage.
     #[error("the token cannot be staged: {0}")]
     Stage(#[from] ServiceError),
     /// No world answers.
     #[error(
-        "no world answers at {endpoint} ({said}): start one with `rotatectl local up`, or say with --endpoint-url where it is"
+        "no world answers at {endpoint} ({said}): start one with `rotatectl local up`, or give its address with --endpoint-url"
     )]
     NoWorld { endpoint: String, said: String },
-    /// The world does not do it.
+    /// The world refuses.
     #[error("{0}")]
     Refused(String),
     /// Signals, or the output.
-    #[error("this machine does not let it work ({0}): check where the output goes")]
+    #[error("the output or a signal handler failed ({0}): check where stdout goes")]
     Io(#[from] io::Error),
 }
 
-/// What a terminal would obey instead of showing it is left out: names come from elsewhere.
+/// Without characters that a terminal would obey: names come from outside.
 fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()
 }
 
-/// Writes a line to stdout. That somebody closed it, as `head` does, is no error.
+/// Writes a line to stdout. A closed pipe (`head`) is no error.
 fn print(line: &str) -> io::Result<()> {
     match writeln!(io::stdout(), "{}", printable(line)) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),

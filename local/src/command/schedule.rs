@@ -1,4 +1,4 @@
-//! `local schedule`: what happens next by itself, and the clock.
+//! `local schedule`: what a world does next by itself, and its clock.
 
 use std::{env, sync::Arc, time::Duration};
 
@@ -11,26 +11,26 @@ use serde_json::{Value, json};
 
 use super::{Error, PORT, print, printable};
 
-/// What a terminal shows in one line.
+/// The width of a line.
 const WIDTH: usize = 80;
 
-/// Tell what a world does next by itself, rotations and deletions, and move its clock.
+/// Show what a world does next by itself (rotations, deletions), and move its clock.
 ///
-/// A rotation begins when its window opens. Where the clock is moved over many windows of a secret, one begins. The clock moves
-/// forwards only; programs and PostgreSQL keep the machine's time, so that an overlap that PostgreSQL bounds does not end sooner.
+/// A rotation begins when its window opens. If the clock moves over several windows of a secret, only one rotation begins. The clock
+/// moves only forwards. Programs and PostgreSQL keep the machine's time, so an overlap in PostgreSQL does not end sooner.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rotatectl local schedule                 what is due when
-  rotatectl local schedule --advance 30d   what is due within 30 days begins now
+  rotatectl local schedule --advance 30d   what is due in 30 days begins now
   rotatectl local schedule --json          a line of JSON for each")]
 pub struct ScheduleArguments {
-    /// Where the world is; without it AWS_ENDPOINT_URL, or http://127.0.0.1:4599.
+    /// The world's address. Default: AWS_ENDPOINT_URL, or http://127.0.0.1:4599.
     #[arg(long, alias = "endpoint", value_name = "URL")]
     pub endpoint_url: Option<String>,
-    /// Move the clock forwards by so much first.
+    /// First move the clock forwards by this time.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub advance: Option<Duration>,
-    /// Print lines of JSON.
+    /// Print JSON, one object per line.
     #[arg(long)]
     pub json: bool,
 }
@@ -91,7 +91,7 @@ pub(super) async fn run(arguments: &ScheduleArguments) -> Result<(), Error> {
     Ok(())
 }
 
-/// The name comes last, and keeps its end where the line is too long for it.
+/// The name comes last. If it does not fit, its beginning is cut.
 fn row(at: &str, left: &str, event: &str, secret: &str) -> String {
     let row = format!("{at:16}  {left:7}  {event:8}  ");
     let room = WIDTH - row.chars().count();
@@ -111,7 +111,7 @@ fn minute(date: &str) -> String {
     date.get(..16).unwrap_or(date).replace('T', " ")
 }
 
-/// `29d 20h`, `4h 5m`, `0m`, or `late`, for what waits until a rotation has ended.
+/// `29d 20h`, `4h 5m`, `0m`, or `late` for an event that waits until a rotation has ended.
 fn left(now: &str, at: &str) -> String {
     let date = |text: &str| text.parse::<DateTime<Utc>>().ok();
     let left = date(now)
@@ -149,7 +149,7 @@ impl Remote {
             endpoint: endpoint.clone(),
             said,
         };
-        // a world speaks plain HTTP: nobody is trusted, and no proxy of this machine's is asked
+        // a world uses plain HTTP: no roots are trusted, and no proxy is used
         let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| failed(error.to_string()))?
@@ -196,7 +196,7 @@ impl Remote {
     }
 }
 
-/// What it was in the end: reqwest tells the rest in its own words.
+/// The innermost cause, without reqwest's own words.
 fn cause<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> &'a (dyn std::error::Error + 'static) {
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_that_is_left_is_told_in_two_units() {
+    fn the_remaining_time_is_shown_in_two_units() {
         let now = "2026-11-29T03:58:30Z";
         for (at, expected) in [
             ("2026-12-29T00:00:00Z", "29d 20h"),

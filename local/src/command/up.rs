@@ -17,16 +17,16 @@ use crate::{
     world::{Options, Ready, World},
 };
 
-/// Bring it all up, print one line of JSON when it is ready, and serve until Ctrl-C.
+/// Start a world, print one line of JSON when it is ready, and serve until Ctrl-C.
 ///
-/// Where stderr is a terminal, it shows the lines to export in another one.
+/// If stderr is a terminal, it shows the lines to export in another terminal.
 ///
-/// Secrets rotate when they are told to, and by themselves when their schedule says so, on a clock that `local schedule
-/// --advance` moves. Tests in any language move the clock and break calls over HTTP, at /_local.
+/// Secrets rotate on RotateSecret and on their schedule, by a clock that `local schedule --advance` moves. Tests in any language
+/// move the clock and set faults over HTTP, at /_local.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rotatectl local up                                 at http://127.0.0.1:4599
-  rotatectl local up --port 0 --function bootstrap   on a free port, with a function of yours
+  rotatectl local up --port 0 --function bootstrap   a free port, and your own function
   rotatectl local up --attempts 5 --retry-interval 100s --cold-starts \\
     --promotion drops-pending                        as slow and as unpleasant as
                                                      AWS may be
@@ -35,25 +35,25 @@ use crate::{
   export AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x
   aws secretsmanager rotate-secret --secret-id demo/orders/single")]
 pub struct UpArguments {
-    /// The port of all services; 0 takes any that is free.
+    /// The port of all services; 0 chooses a free one.
     #[arg(long, default_value_t = PORT)]
     pub port: u16,
-    /// The rotation function's executable; without it the one of this workspace is built.
+    /// The rotation function's executable. Default: the one of this workspace, which is built.
     #[arg(long, value_name = "FILE")]
     pub function: Option<PathBuf>,
     /// Stage this token as AWSPENDING on the single-user secret, and leave the four steps to you.
     #[arg(long, value_name = "TOKEN")]
     pub stage: Option<String>,
-    /// How often a rotation is attempted before it is given up; AWS makes about 5 attempts.
+    /// How many times to attempt a rotation before it is given up; AWS makes about 5 attempts.
     #[arg(long, value_name = "NUMBER", default_value_t = Retry::default().attempts, value_parser = value_parser!(u32).range(1..))]
     pub attempts: u32,
-    /// The time between two attempts, and before that of a rotation that made RotateSecret refuse; with AWS about 100s.
+    /// The time between two attempts, also after a refused RotateSecret; with AWS about 100s.
     #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = humantime::parse_duration)]
     pub retry_interval: Duration,
-    /// Serve each step by a new process of the function, as AWS may: it finds nothing that another step kept.
+    /// Run each step in a new process of the function, as AWS may do: no step finds what another step kept.
     #[arg(long)]
     pub cold_starts: bool,
-    /// What becomes of AWSPENDING when its version becomes AWSCURRENT; AWS does not promise one of them.
+    /// What happens to AWSPENDING when its version becomes AWSCURRENT. AWS does not promise one of these.
     #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
     pub promotion: Promotion,
 }
@@ -71,7 +71,7 @@ pub(super) async fn run(arguments: UpArguments) -> Result<(), Error> {
     };
     (options.cold_starts, options.promotion) = (arguments.cold_starts, arguments.promotion);
     let world = tokio::select! {
-        // deep in itself, its start is taken off the stack of types here
+        // boxed: the nested futures make a type that is too deep for the compiler
         world = Box::pin(World::start(options)) => world?,
         () = stop.requested() => return Ok(()),
     };
@@ -81,14 +81,14 @@ pub(super) async fn run(arguments: UpArguments) -> Result<(), Error> {
     let ready = world.ready();
     print(&serde_json::to_string(&ready).map_err(io::Error::from)?)?;
     if io::stderr().is_terminal() {
-        // below the JSON, where a person sees it; who closed stderr does not need it
+        // below the JSON, for a person; a closed stderr is no error
         let _ = write!(io::stderr(), "{}", exports(&ready));
     }
     stop.requested().await;
     Ok(())
 }
 
-/// The lines for another terminal, in which the AWS CLI and rotatectl then find this world.
+/// The lines to export in another terminal, so that the AWS CLI and rotatectl use this world.
 fn exports(ready: &Ready) -> String {
     let (endpoint, region, ca_file) = (&ready.endpoint, ready.region, ready.ca_file.display());
     format!(

@@ -1,4 +1,4 @@
-//! Faults, as JSON has them.
+//! Faults as JSON.
 
 use axum::{
     Json,
@@ -76,14 +76,14 @@ pub(super) async fn clear_one(
     match cleared.unwrap_or_default() {
         0 => {
             let error =
-                format!("there is no fault {id}: GET /_local/faults lists those that are set");
+                format!("the fault {id} does not exist: GET /_local/faults lists all faults");
             Err(Refused(StatusCode::NOT_FOUND, error))
         }
         cleared => Ok(Json(json!({ "cleared": cleared }))),
     }
 }
 
-/// The error says what is wrong, then what is allowed.
+/// An error says what is wrong, then what is allowed.
 fn fault(wanted: Wanted) -> Result<Fault, String> {
     let operation = wanted.operation.as_str();
     if !operations().any(|served| served == operation) {
@@ -95,8 +95,7 @@ fn fault(wanted: Wanted) -> Result<Fault, String> {
     }
     if wanted.times == 0 {
         return Err(
-            "times is 0: write how many requests the fault is to meet, or leave it out for one"
-                .to_owned(),
+            "times is 0: write how many requests get the fault, or leave it out for one".to_owned(),
         );
     }
     let behavior = behavior(&wanted)?;
@@ -129,22 +128,20 @@ fn behavior(wanted: &Wanted) -> Result<Behavior, String> {
             [] => "it has no more fields".to_owned(),
             fields => format!("it has {}", fields.join(", ")),
         };
-        return Err(format!(
-            "{field} means nothing to the behavior {name}: {of_it}"
-        ));
+        return Err(format!("the behavior {name} has no field {field}: {of_it}"));
     }
     let when = || match wanted.when {
         Some(Side::Before) => Ok(When::BeforeEffect),
         Some(Side::After) => Ok(When::AfterEffect),
         None => Err(format!(
-            "the behavior {name} has to have a when: before or after, seen from the request's effect"
+            "the behavior {name} needs a when: before or after the request's effect"
         )),
     };
     Ok(match kind {
         Kind::Delay => {
             let time = wanted.time.as_deref().unwrap_or_default();
             let time = humantime::parse_duration(time).map_err(|error| {
-                format!("the behavior delay has to have a time ({error}): write it as 3s or 500ms")
+                format!("the behavior delay needs a time ({error}): write it as 3s or 500ms")
             })?;
             Behavior::Delay(time)
         }
@@ -153,12 +150,12 @@ fn behavior(wanted: &Wanted) -> Result<Behavior, String> {
         Kind::Throttle => error(400, "ThrottlingException", "Rate exceeded"),
         Kind::Error => {
             let code = wanted.code.as_deref().ok_or(
-                "the behavior error has to have a code: ResourceNotFoundException, InternalServiceError or another one of AWS's",
+                "the behavior error needs a code: ResourceNotFoundException, InternalServiceError or another one of AWS's",
             )?;
             let status = wanted.status.unwrap_or(400);
             if !(400..600).contains(&status) {
                 return Err(format!(
-                    "{status} is no status of an error: write one from 400 to 599"
+                    "{status} is not the status of an error: write one from 400 to 599"
                 ));
             }
             error(

@@ -1,33 +1,33 @@
-//! The world's own face, for tests in any language and for `local schedule`: paths below `/_local`, and JSON.
+//! The world's own interface, for tests in any language and for `local schedule`: paths below `/_local`, and JSON.
 //!
 //! | request | what |
 //! |---|---|
 //! | `GET /_local/clock` | the time |
-//! | `POST /_local/clock` `{"advance": "30d"}` | moves the clock; the answer tells which rotations began |
+//! | `POST /_local/clock` `{"advance": "30d"}` | moves the clock; the answer lists the rotations that began |
 //! | `GET /_local/schedule` | what happens next by itself |
-//! | `GET /_local/faults` | the faults that are set, with how often each is still met |
-//! | `POST /_local/faults` | sets one, see below |
-//! | `DELETE /_local/faults`, `DELETE /_local/faults/3` | takes back all, or one; requests that hang go on |
-//! | `POST /_local/roles` | makes one, or gives it other policies, see below |
+//! | `GET /_local/faults` | all faults, with the number of requests that each still affects |
+//! | `POST /_local/faults` | sets a fault, see below |
+//! | `DELETE /_local/faults`, `DELETE /_local/faults/3` | removes all faults, or one; requests that hang continue |
+//! | `POST /_local/roles` | makes a role, or changes its policies, see below |
 //!
-//! Dates are as `2027-01-31T08:00:00Z`. What is refused is answered with a status of 400 to 499 and
+//! Dates look like `2027-01-31T08:00:00Z`. A refused request gets a status of 400 to 499 and
 //! `{"error": "what is wrong: what is allowed"}`.
 //!
-//! A fault names an `operation` of Secrets Manager and a `behavior`; with a `secret` it meets requests on that one only, and
-//! with `times` it meets that many and not one.
+//! A fault names an `operation` of Secrets Manager and a `behavior`. With a `secret` it affects only requests on that secret. With
+//! `times` it affects that many requests, otherwise one.
 //!
-//! | behavior | what becomes of the request |
+//! | behavior | what happens to the request |
 //! |---|---|
-//! | `{"behavior": "delay", "time": "3s"}` | it has its effect, and is answered late |
-//! | `{"behavior": "hang", "when": "before"}` | it waits `before` or `after` its effect, until the fault is taken back |
+//! | `{"behavior": "delay", "time": "3s"}` | it has its effect; the answer is late |
+//! | `{"behavior": "hang", "when": "before"}` | it waits `before` or `after` its effect, until the fault is removed |
 //! | `{"behavior": "throttle"}` | ThrottlingException |
 //! | `{"behavior": "error", "code": "InternalServiceError", "status": 500, "message": "…"}` | this error; without `status` 400 |
 //! | `{"behavior": "lag"}` | a read answers as before the secret's last change |
 //! | `{"behavior": "cut", "when": "after"}` | the connection is closed `before` or `after` its effect, without an answer |
 //!
-//! A role has a `name`, a `trust` policy and `policies`, which are IAM's documents, and perhaps an `access_key_id`, whose calls
-//! are the role's from then on, as those of a machine that has it. Others become the role with AssumeRole, if the trust policy
-//! lets them. An access key id that is no role's may do everything.
+//! A role has a `name`, a `trust` policy and `policies`, which are IAM documents. It may have an `access_key_id`: calls with that id
+//! are then the role's, as on a machine that has the role. Other callers become the role with AssumeRole, if the trust policy
+//! allows it. An access key id without a role may do everything.
 //!
 //! ```json
 //! {
@@ -39,7 +39,7 @@
 //! }
 //! ```
 //!
-//! Nobody is asked who they are: it is a part of the tests, as all of this world.
+//! There is no authentication: this interface is only for tests, like the whole world.
 
 mod faults;
 mod roles;
@@ -58,7 +58,7 @@ use serde_json::{Value, json};
 
 use crate::secrets_manager::{Due, Event, Fired, SecretsManager};
 
-/// What can be asked for.
+/// All requests.
 const REQUESTS: [&str; 8] = [
     "GET /_local/clock",
     "POST /_local/clock",
@@ -70,7 +70,7 @@ const REQUESTS: [&str; 8] = [
     "POST /_local/roles",
 ];
 
-/// The face of this service, to be merged with its own.
+/// The routes of this interface, to merge with the service's own.
 pub fn router(service: &SecretsManager) -> Router {
     Router::new()
         .route("/_local/clock", or_refuse(get(clock).post(advance)))
@@ -90,14 +90,14 @@ fn or_refuse(methods: MethodRouter<SecretsManager>) -> MethodRouter<SecretsManag
     methods.fallback(async |uri: Uri| {
         let path = uri.path();
         let error = format!(
-            "nothing is done for this request to {path}: ask for one of {}",
+            "this request to {path} is unknown: use one of {}",
             REQUESTS.join(", ")
         );
         Refused(StatusCode::NOT_FOUND, error)
     })
 }
 
-/// Why a request is not done: what is wrong, then what is allowed.
+/// Why a request is refused: what is wrong, then what is allowed.
 struct Refused(StatusCode, String);
 
 impl Refused {
@@ -112,13 +112,10 @@ impl IntoResponse for Refused {
     }
 }
 
-/// A body is read whatever type it says it is of, so that `curl --data` is enough.
+/// Ignores the body's content type, so that `curl --data` is enough.
 fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
-    serde_json::from_slice(body).map_err(|error| {
-        Refused::request(format!(
-            "the body is not the JSON that is asked for: {error}"
-        ))
-    })
+    serde_json::from_slice(body)
+        .map_err(|error| Refused::request(format!("the body is not the required JSON: {error}")))
 }
 
 #[derive(Deserialize)]
@@ -138,7 +135,7 @@ async fn advance(
     let Advance { advance } = read(&body)?;
     let by = humantime::parse_duration(&advance).map_err(|error| {
         Refused::request(format!(
-            "advance is no time ({error}): write it as 30d, 12h or 90s"
+            "advance is not a time ({error}): write it as 30d, 12h or 90s"
         ))
     })?;
     let fired = service

@@ -1,4 +1,4 @@
-//! Roles, as JSON has them.
+//! Roles as JSON.
 
 use axum::{Json, body::Bytes, extract::State, http::StatusCode};
 use serde::Deserialize;
@@ -28,7 +28,7 @@ pub(super) async fn define(
     let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
     if !(1..=64).contains(&name.len()) || !name.bytes().all(is_known) {
         return Err(Refused::request(
-            "no role has this name: give it 1 to 64 letters, digits and _+=,.@-",
+            "a role cannot have this name: give it 1 to 64 letters, digits and _+=,.@-",
         ));
     }
     if wanted
@@ -37,7 +37,7 @@ pub(super) async fn define(
         .is_some_and(|key| key.starts_with("ASIA"))
     {
         return Err(Refused::request(
-            "access_key_id begins with ASIA, as those that AssumeRole gives do: choose another one, AKIAREADER for example",
+            "access_key_id begins with ASIA, which is reserved for AssumeRole: choose another one, AKIAREADER for example",
         ));
     }
     let refused = |error: PolicyError| Refused::request(error.to_string());

@@ -1,12 +1,12 @@
-//! Conditions: the operators that are known, and the keys that a request may bring.
+//! Conditions: the known operators, and the keys that a request can have.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 use wildmatch::WildMatch;
 
-/// The keys that the services here answer for. Where a request does not bring one of them, it is absent; a condition on any
-/// other key cannot be judged.
+/// The keys that the services here set. If a request does not have one of them, it is absent. A condition on any other key cannot be
+/// evaluated.
 const KNOWN: [&str; 28] = [
     "aws:PrincipalAccount",
     "aws:PrincipalArn",
@@ -45,7 +45,7 @@ const TAGS: [&str; 3] = [
     "secretsmanager:ResourceTag/",
 ];
 
-/// Keys with fixed values that keep what is allowed to everybody to few: the user guide's, and those of the caller.
+/// Keys whose fixed values limit what is allowed to everybody: the user guide's, and those of the caller.
 const OF_FEW: [&str; 6] = [
     "aws:PrincipalAccount",
     "aws:PrincipalArn",
@@ -55,10 +55,10 @@ const OF_FEW: [&str; 6] = [
     "aws:SourceVpce",
 ];
 
-/// A condition asks for a key that no service here answers for.
+/// A condition uses a key that no service here sets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the local IAM does not know the condition key {0}: write the policy without it, or teach it that key"
+    "the local IAM does not support the condition key {0}: write the policy without it, or add the key here"
 )]
 pub struct UnknownKey(String);
 
@@ -74,7 +74,7 @@ impl Keys {
     }
 
     fn get(&self, key: &str) -> Result<&[String], UnknownKey> {
-        // the case of keys does not count
+        // keys are not case-sensitive
         let lower = key.to_lowercase();
         let known = KNOWN.iter().any(|known| known.to_lowercase() == lower)
             || TAGS
@@ -93,7 +93,7 @@ pub(super) struct Condition {
     key: String,
     wanted: Vec<String>,
     compare: Compare,
-    /// `…Not…`: true where none of the wanted values matches.
+    /// `…Not…`: true if none of the wanted values matches.
     negated: bool,
     set: Option<Set>,
     if_exists: bool,
@@ -116,7 +116,7 @@ enum Set {
 }
 
 impl Condition {
-    /// The error says what is not known.
+    /// The error names the unknown part.
     pub(super) fn new(operator: &str, key: String, wanted: &Value) -> Result<Self, String> {
         let (set, name) = match operator.split_once(':') {
             None => (None, operator),
@@ -159,7 +159,7 @@ impl Condition {
         })
     }
 
-    /// Whether it holds for a few callers only.
+    /// Whether it limits the statement to a few callers.
     pub(super) fn is_of_few(&self) -> bool {
         let fixed = |value: &String| !value.contains(['*', '?']);
         let compares = matches!(
@@ -181,7 +181,7 @@ impl Condition {
         let agrees = |value: &String| self.matches(value) != self.negated;
         Ok(match (self.set, values.is_empty()) {
             (_, true) if self.if_exists => true,
-            // docs: an absent key agrees with every "not", and with ForAllValues, and never with ForAnyValue
+            // docs: an absent key matches every "not" and ForAllValues, and never ForAnyValue
             (None, true) => self.negated,
             (None | Some(Set::Any), _) => values.iter().any(agrees),
             (Some(Set::All), _) => values.iter().all(agrees),
@@ -198,7 +198,7 @@ impl Condition {
     }
 }
 
-/// Docs: each of an ARN's six parts on its own, so that a `*` does not reach beyond a colon, but for the last one.
+/// Docs: each of an ARN's six parts is matched separately: a `*` does not cross a colon, except in the last part.
 fn arn_matches(pattern: &str, arn: &str) -> bool {
     let (pattern, arn): (Vec<&str>, Vec<&str>) = (
         pattern.splitn(6, ':').collect(),

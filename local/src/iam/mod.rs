@@ -1,21 +1,20 @@
 //! IAM, as far as it decides whether a call is allowed: roles by access key, and the policies attached to them.
 //!
-//! A caller is known by the access key id that its SDK writes into the request; the signature is not looked at, so this
-//! proves policies and keeps nobody out. A key that nobody restricted is the account's: it may do everything but what a
-//! resource's policy denies it.
+//! A caller is identified by the access key id that its SDK writes into the request. The signature is ignored: this tests policies
+//! and is no protection. A key without restrictions is the account's: it may do everything except what a resource's policy denies.
 //!
-//! Identity policies, a function's own policy towards a service, and a secret's policy, all in one account: an explicit deny
-//! in any of them, then an allow in any, then deny by default. What this evaluator does not know, an element, a condition
-//! operator or key, a policy variable, is an error that names it and never a silent yes or no. KMS keys are taken to have a
-//! key policy that leaves it to IAM, as the console's default one does.
+//! It evaluates identity policies, a function's policy for a service, and a secret's policy, all in one account: an explicit deny in
+//! any of them, then an allow in any, then deny by default. An unknown element, condition operator, condition key or policy variable
+//! is an error that names it, and never a silent yes or no. KMS keys have a key policy that delegates to IAM, like the console's
+//! default.
 //!
 //! | file | what |
 //! |---|---|
 //! | `policy` | the document and the decision |
-//! | `condition` | the operators, and the keys that are known |
-//! | `principal` | whom a statement of a resource's policy is about |
-//! | `resource_policy` | such a policy, and what it decides |
-//! | `sessions` | who may act as a role for an hour, and does |
+//! | `condition` | the known operators and keys |
+//! | `principal` | the principals of a statement in a resource's policy |
+//! | `resource_policy` | a resource's policy, and what it decides |
+//! | `sessions` | who may act as a role for an hour, and who does |
 
 mod condition;
 mod policy;
@@ -41,7 +40,7 @@ pub use self::{
 };
 use crate::clock::Clock;
 
-/// The account in every ARN here; it is the one that AWS's own examples use.
+/// The account in every ARN here: the one in AWS's own examples.
 pub const ACCOUNT: &str = "123456789012";
 
 /// The roles of this world. Clones share them.
@@ -59,12 +58,12 @@ struct State {
     roles: HashMap<String, Definition>,
 }
 
-/// Whose an access key is.
+/// The owner of an access key.
 #[derive(Debug)]
 struct Key {
     role: String,
     session_name: String,
-    /// The token, and the end, of one that AssumeRole gave.
+    /// The token and the end of a key from AssumeRole.
     session: Option<(String, DateTime<Utc>)>,
 }
 
@@ -78,51 +77,51 @@ impl Key {
     }
 }
 
-/// A role that somebody acts as.
+/// A role that a caller acts as.
 #[derive(Debug)]
 pub struct Role {
-    /// None of the account's own key.
+    /// None for the account's own key.
     name: Option<String>,
     session: String,
     policies: Arc<[Policy]>,
 }
 
-/// Who holds a key that nobody restricted.
+/// The caller with a key without restrictions.
 pub(crate) static ROOT: LazyLock<Role> = LazyLock::new(|| Role {
     name: None,
     session: String::new(),
     policies: Arc::default(),
 });
 
-/// Why a call is not let through.
+/// Why a call is denied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// The policies do not allow it; the message is AWS's.
     #[error("{0}")]
     ByPolicy(String),
-    /// A policy that applies to the call asks for something that this evaluator does not know.
+    /// A policy that applies to the call uses something unknown to this evaluator.
     #[error(transparent)]
     Unjudged(#[from] UnknownKey),
 }
 
 impl Denied {
-    /// The error's code, which every service here answers with.
+    /// The error's code in every service here.
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::ByPolicy(_) => "AccessDeniedException",
-            // neither allowed nor denied: not AWS's, and not to be taken for a denial
+            // neither allowed nor denied: not an AWS code, so that nobody reads it as a denial
             Self::Unjudged(_) => "UnjudgedByLocalIam",
         }
     }
 }
 
 impl Iam {
-    /// From now on, calls with this access key id are those of a role that is allowed what these policies allow, and that nobody
+    /// From now on, calls with this access key id are those of a role that may do only what these policies allow, and that nobody
     /// can assume.
     ///
     /// # Errors
     ///
-    /// A policy is not one, or has something in it that is not known here.
+    /// A policy is invalid, or contains something unknown here.
     pub fn restrict(
         &self,
         access_key_id: &str,
@@ -134,17 +133,17 @@ impl Iam {
         Ok(())
     }
 
-    /// Whose sessions end by this clock.
+    /// With sessions that end by this clock.
     pub(crate) fn new(clock: Clock) -> Self {
         let state = Arc::default();
         Self { state, clock }
     }
 
-    /// The role behind a request, or `None` where its key is not restricted.
+    /// The role of a request, or `None` if its key is not restricted.
     ///
     /// # Errors
     ///
-    /// The key is of a session that is over, or is not known.
+    /// The key belongs to a session that is over or unknown.
     pub fn caller(&self, headers: &HeaderMap) -> Result<Option<Role>, TokenError> {
         let key = signed_for(headers).and_then(|mut scope| scope.next());
         let token = headers.get("x-amz-security-token");
@@ -160,7 +159,7 @@ impl Iam {
     }
 }
 
-/// What a request was signed for, and with which key: access key id, date, region, service.
+/// The scope of a request's signature: access key id, date, region, service.
 pub(crate) fn signed_for(headers: &HeaderMap) -> Option<impl Iterator<Item = &str>> {
     let authorization = headers.get(AUTHORIZATION)?.to_str().ok()?;
     // AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/secretsmanager/aws4_request, SignedHeaders=…
@@ -177,17 +176,17 @@ impl Role {
         }
     }
 
-    /// Its name; none of the account's own key.
+    /// Its name; none for the account's own key.
     pub(crate) fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// The name of the session, `local` where nobody gave one.
+    /// The name of the session, `local` by default.
     pub(crate) fn session(&self) -> &str {
         &self.session
     }
 
-    /// A request's keys, and those that are about the caller.
+    /// A request's condition keys, and those of the caller.
     fn keys(&self, keys: &Keys) -> Keys {
         let mut keys = keys.clone();
         let kind = if self.is_root() {
@@ -205,16 +204,16 @@ impl Role {
     ///
     /// # Errors
     ///
-    /// It may not, or that cannot be said.
+    /// It may not, or the policy cannot be evaluated.
     pub fn check(&self, action: &str, resource: &str, keys: &Keys) -> Result<(), Denied> {
         self.check_with(None, action, resource, keys)
     }
 
-    /// The same of a resource that may have a policy of its own.
+    /// The same for a resource that may have its own policy.
     ///
     /// # Errors
     ///
-    /// It may not, or that cannot be said.
+    /// It may not, or the policy cannot be evaluated.
     pub fn check_with(
         &self,
         policy: Option<&ResourcePolicy>,
@@ -254,19 +253,19 @@ impl Role {
         )))
     }
 
-    /// Whether this is the account's own key, which needs nobody's leave.
+    /// Whether this is the account's own key, which needs no permission.
     pub(crate) fn is_root(&self) -> bool {
         self.name.is_none()
     }
 
-    /// The role's ARN, which a resource's policy names it by.
+    /// The role's ARN, as in a resource's policy.
     fn arn(&self) -> String {
         let rest = self.name.as_ref().map(|name| format!("role/{name}"));
         let rest = rest.unwrap_or_else(|| "root".to_owned());
         format!("arn:aws:iam::{ACCOUNT}:{rest}")
     }
 
-    /// The ARN of who acts as the role.
+    /// The ARN of the role's session.
     pub(crate) fn session_arn(&self) -> String {
         match &self.name {
             Some(name) => format!(

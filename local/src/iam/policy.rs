@@ -1,4 +1,4 @@
-//! A policy document, and what a set of them decides about a request.
+//! A policy document, and the decision of a set of them about a request.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use wildmatch::WildMatch;
 
 use super::condition::{Condition, Keys, UnknownKey};
 
-/// The version of the language with everything in it that is in use; the older one is read by other rules.
+/// The current version of the policy language; the older one has other rules.
 const VERSION: &str = "2012-10-17";
-/// It counts where there is none (docs).
+/// The version of a document without one (docs).
 const OLD_VERSION: &str = "2008-10-17";
 
-/// An identity policy, or the part of a resource's policy that is about one service.
+/// An identity policy, or the statements of a resource's policy for one service.
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub(super) statements: Vec<Statement>,
@@ -24,18 +24,18 @@ pub struct Policy {
 pub struct Request<'a> {
     /// `secretsmanager:GetSecretValue`, for example.
     pub action: &'a str,
-    /// The ARN of what it is done to, or `*` for an action that knows no resource.
+    /// The resource's ARN, or `*` for an action without a resource.
     pub resource: &'a str,
-    /// What conditions may ask for.
+    /// The condition keys.
     pub keys: &'a Keys,
 }
 
-/// What comes of it.
+/// The decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// A statement allows it, and none denies it.
     Allowed,
-    /// A statement denies it, whatever others allow.
+    /// A statement denies it, regardless of others.
     Denied,
     /// No statement allows it.
     NotAllowed,
@@ -45,21 +45,21 @@ pub enum Decision {
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum PolicyError {
-    /// It is not the JSON of a policy, or has an element that policies don't have.
-    #[error("this is no IAM policy ({0}): correct the document")]
+    /// It is not the JSON of a policy, or has an unknown element.
+    #[error("this is not an IAM policy ({0}): correct the document")]
     Unreadable(#[from] serde_json::Error),
     /// Another version of the language.
     #[error("the policy's Version is \"{0}\": write \"{VERSION}\"")]
     Version(String),
     /// Both an element and its opposite, or neither.
-    #[error("the statement {sid} has to have one of {element} and Not{element}: give it just one")]
+    #[error("the statement {sid} needs exactly one of {element} and Not{element}")]
     OneOf { sid: String, element: &'static str },
-    /// Something of the language that is not known here.
+    /// A part of the language that is unknown here.
     #[error(
-        "the statement {sid} has {what}, which the local IAM does not know: write it without, or teach it that"
+        "the statement {sid} has {what}, which the local IAM does not support: write it without, or add it here"
     )]
     Unknown { sid: String, what: String },
-    /// A resource's policy is about somebody who cannot be a caller.
+    /// A resource's policy names a principal that cannot be a caller.
     #[error(
         "the statement {sid} has the principal {principal}: name \"*\", or under AWS an account, a role or a role's session"
     )]
@@ -74,7 +74,7 @@ impl PolicyError {
         }
     }
 
-    /// Whether AWS might well take the document, which is only not known here.
+    /// Whether AWS might accept the document, which is only unsupported here.
     pub(crate) fn is_ours(&self) -> bool {
         match self {
             Self::Unknown { .. } => true,
@@ -128,7 +128,7 @@ pub(super) struct Statement {
     pub(super) conditions: Vec<Condition>,
 }
 
-/// Matches where one of them does, or, the other way round, where none does.
+/// Matches if one of them does, or for `Not…` if none does.
 #[derive(Clone, Debug)]
 struct Patterns {
     any_of: Vec<WildMatch>,
@@ -140,7 +140,7 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// It is not one, or has something in it that is not known here.
+    /// It is invalid, or contains something unknown here.
     pub fn parse(document: &Value) -> Result<Self, PolicyError> {
         let document = Document::deserialize(document)?;
         if document.version != VERSION {
@@ -154,11 +154,11 @@ impl Policy {
 }
 
 impl Policy {
-    /// Of the statements of a resource's policy, those about this service, `secretsmanager.amazonaws.com` for example.
+    /// The statements of a resource's policy for this service, `secretsmanager.amazonaws.com` for example.
     ///
     /// # Errors
     ///
-    /// One of them is no statement, or has something in it that is not known here.
+    /// One of them is invalid, or contains something unknown here.
     pub fn towards(service: &str, statements: &[Value]) -> Result<Self, PolicyError> {
         let about = |statement: &&Value| match &statement["Principal"] {
             Value::String(anybody) => anybody == "*",
@@ -210,7 +210,7 @@ impl Statement {
         {
             return Err(unknown(format!("a policy variable, {variable}")));
         }
-        // the case of actions does not count
+        // actions are not case-sensitive
         let lower = |actions: Vec<String>| actions.iter().map(|a| a.to_lowercase()).collect();
         let mut conditions = Vec::new();
         for (operator, keys) in condition {
@@ -243,7 +243,7 @@ impl Statement {
 }
 
 impl Patterns {
-    /// `None` unless just one of the two is given.
+    /// `None` unless exactly one of the two is given.
     fn new(any_of: Vec<String>, none_of: Vec<String>) -> Option<Self> {
         let (patterns, inverted) = match (any_of.is_empty(), none_of.is_empty()) {
             (false, true) => (any_of, false),
@@ -264,11 +264,11 @@ impl Patterns {
     }
 }
 
-/// What these policies together decide.
+/// The decision of these policies together.
 ///
 /// # Errors
 ///
-/// A statement about this action and resource has a condition on a key that is not known here.
+/// A statement for this action and resource has a condition on a key that is unknown here.
 pub fn decide(policies: &[Policy], request: &Request<'_>) -> Result<Decision, UnknownKey> {
     let mut decision = Decision::NotAllowed;
     for statement in policies.iter().flat_map(|policy| &policy.statements) {
@@ -282,7 +282,7 @@ pub fn decide(policies: &[Policy], request: &Request<'_>) -> Result<Decision, Un
     Ok(decision)
 }
 
-/// IAM takes a lone value for a list of one.
+/// IAM reads a single value as a list of one.
 fn one_or_many<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,

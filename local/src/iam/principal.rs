@@ -1,10 +1,10 @@
-//! Whom a statement of a resource's policy is about.
+//! The principals of a statement in a resource's policy.
 
 use serde_json::Value;
 
 use super::{ACCOUNT, Role, policy::PolicyError};
 
-/// One of those that a statement names.
+/// A principal of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Principal {
     Everybody,
@@ -13,25 +13,25 @@ pub(super) enum Principal {
     Role(String),
     /// A session's.
     Session(String),
-    /// A service of AWS, which is no caller here.
+    /// A service of AWS, which is never a caller here.
     Service,
 }
 
-/// How a statement concerns a caller.
+/// How a statement applies to a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Concern {
     Not,
-    /// As one of the account: what is allowed so is left to the identity policies (docs).
+    /// As a member of the account: identity policies decide (docs).
     ByAccount,
     Itself,
 }
 
 impl Principal {
-    /// Takes a statement's principals out of it.
+    /// Removes a statement's principals and returns them.
     pub(super) fn take_from(statement: &mut Value) -> Result<Vec<Self>, PolicyError> {
         let sid = statement["Sid"].as_str().unwrap_or_default().to_owned();
         let Some(fields) = statement.as_object_mut() else {
-            return Ok(Vec::new()); // no statement: who reads the document as a whole says so
+            return Ok(Vec::new()); // not a statement: the parser of the whole document reports it
         };
         let unknown = |what: String| PolicyError::Unknown {
             sid: sid.clone(),

@@ -1,4 +1,4 @@
-//! The policy of a resource, beside those of its callers.
+//! The policy of a resource.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use super::{
     principal::{Concern, Principal},
 };
 
-/// What a resource says of those who want something of it.
+/// A resource's policy.
 #[derive(Clone, Debug, Default)]
 pub struct ResourcePolicy {
     statements: Vec<(Vec<Principal>, Statement)>,
@@ -20,7 +20,7 @@ impl ResourcePolicy {
     ///
     /// # Errors
     ///
-    /// It is not one, or has something in it that is not known here.
+    /// It is invalid, or contains something unknown here.
     pub fn parse(document: &Value) -> Result<Self, PolicyError> {
         let mut document = document.clone();
         let statements: Vec<&mut Value> = match document.get_mut("Statement") {
@@ -37,16 +37,16 @@ impl ResourcePolicy {
         })
     }
 
-    /// What it decides about a caller's request. What it allows the account is left to the caller's own policies.
+    /// Its decision about a caller's request. An allowance for the account leaves the decision to the caller's own policies.
     ///
     /// # Errors
     ///
-    /// A statement about the caller, the action and the resource has a condition on a key that is not known here.
+    /// A statement for the caller, the action and the resource has a condition on a key that is unknown here.
     pub fn decide(&self, caller: &Role, request: &Request<'_>) -> Result<Decision, UnknownKey> {
         self.weigh(caller, request, Concern::Itself)
     }
 
-    /// The same where what it allows the account counts, too.
+    /// The same, where an allowance for the account counts too.
     pub(super) fn decide_with_account(
         &self,
         caller: &Role,
@@ -76,9 +76,9 @@ impl ResourcePolicy {
         Ok(decision)
     }
 
-    /// Whether it allows everybody something, and no condition keeps that to fixed accounts, principals or sources.
+    /// Whether it allows everybody something, and no condition limits that to fixed accounts, principals or sources.
     ///
-    /// The real service has this proven by an engine that reasons about policies; this is a rule of ours, and a stricter one.
+    /// The real service uses a reasoning engine for this; our rule is stricter.
     pub fn is_public(&self) -> bool {
         self.statements.iter().any(|(principals, statement)| {
             statement.effect == Effect::Allow

@@ -1,4 +1,4 @@
-//! Roles that can be assumed, and the sessions of those who have.
+//! Roles that can be assumed, and their sessions.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,23 +15,23 @@ use super::{
 
 const ASSUME: &str = "sts:AssumeRole";
 
-/// A role that was defined.
+/// A defined role.
 #[derive(Clone, Debug)]
 pub(super) struct Definition {
     trust: ResourcePolicy,
     policies: Arc<[Policy]>,
 }
 
-/// What somebody got who assumed a role.
+/// The credentials from AssumeRole.
 #[derive(Debug)]
 pub struct Session {
-    /// What they act as.
+    /// The role.
     pub role: Role,
-    /// Its calls are the role's.
+    /// Calls with this key are the role's.
     pub access_key_id: String,
     /// Not looked at.
     pub secret_access_key: SecretString,
-    /// Has to come with each call.
+    /// Each call must have it.
     pub token: SecretString,
     /// When it ends, by the world's clock.
     pub expires: DateTime<Utc>,
@@ -59,13 +59,13 @@ impl TokenError {
 }
 
 impl Iam {
-    /// Makes a role, or gives the one of this name other policies, which count for its sessions from then on.
+    /// Makes a role, or changes the policies of the role with this name, also for its existing sessions.
     ///
-    /// `trust` is its trust policy, which says who may assume it; a session of it lasts an hour at most.
+    /// `trust` is its trust policy, which says who may assume it. A session lasts at most an hour.
     ///
     /// # Errors
     ///
-    /// A policy is not one, or has something in it that is not known here.
+    /// A policy is invalid, or contains something unknown here.
     pub fn define(&self, role: &str, trust: &Value, policies: &[Value]) -> Result<(), PolicyError> {
         self.set(role, trust_policy(trust)?, policies)
     }
@@ -83,7 +83,7 @@ impl Iam {
         Ok(())
     }
 
-    /// From now on, calls with this access key id are the role's, as those of a machine that has it.
+    /// From now on, calls with this access key id are the role's, as on a machine that has the role.
     pub fn give(&self, access_key_id: &str, role: &str) {
         let key = Key::of(role, "local");
         self.lock().keys.insert(access_key_id.to_owned(), key);
@@ -93,7 +93,7 @@ impl Iam {
     ///
     /// # Errors
     ///
-    /// The caller may not. Who may not is not told whether there is such a role.
+    /// The caller may not. The error does not show whether the role exists.
     pub fn assume(
         &self,
         caller: &Role,
@@ -130,7 +130,7 @@ impl Iam {
 }
 
 impl State {
-    /// Who holds an access key, if it is no one's in particular.
+    /// The role of an access key, if it has one.
     pub(super) fn holder(
         &self,
         access_key_id: &str,
@@ -138,7 +138,7 @@ impl State {
         now: DateTime<Utc>,
     ) -> Result<Option<Role>, TokenError> {
         let Some(key) = self.keys.get(access_key_id) else {
-            // a session of another world's, or of a time before this one was restarted
+            // a session of another world, or from before a restart of this one
             return match access_key_id.starts_with("ASIA") {
                 true => Err(TokenError::Invalid),
                 false => Ok(None),
@@ -158,8 +158,8 @@ impl State {
     }
 }
 
-/// Docs: the trust policy has to allow it. Where it allows it to the account, so have the caller's own policies to; where it names
-/// the caller, that is enough in the same account.
+/// Docs: the trust policy must allow it. If it allows the account, the caller's own policies must allow it too. If it names the
+/// caller, that is enough in the same account.
 fn may_assume(caller: &Role, role: &Definition, arn: &str, keys: &Keys) -> Result<(), Denied> {
     let request = Request {
         action: ASSUME,
@@ -180,7 +180,7 @@ fn may_assume(caller: &Role, role: &Definition, arn: &str, keys: &Keys) -> Resul
         (Decision::NotAllowed, Decision::NotAllowed) if trusts_account => {
             " because no identity-based policy allows the sts:AssumeRole action"
         }
-        // as recorded: it is not told from a role that is not there
+        // as recorded: the same message as for a role that does not exist
         (_, Decision::NotAllowed) => "",
     };
     Err(not_authorized(caller, arn, because))
@@ -193,7 +193,7 @@ fn not_authorized(caller: &Role, arn: &str, because: &str) -> Denied {
     ))
 }
 
-/// A trust policy names no resource (docs): it is about its role.
+/// A trust policy names no resource (docs): it is for its role.
 fn trust_policy(document: &Value) -> Result<ResourcePolicy, PolicyError> {
     let mut document = document.clone();
     let statements = match document.get_mut("Statement") {
@@ -203,7 +203,7 @@ fn trust_policy(document: &Value) -> Result<ResourcePolicy, PolicyError> {
     for statement in statements {
         let sid = statement["Sid"].as_str().unwrap_or_default().to_owned();
         let Some(fields) = statement.as_object_mut() else {
-            continue; // no statement, and the parser says so
+            continue; // not a statement: the parser reports it
         };
         if fields.contains_key("Resource") || fields.contains_key("NotResource") {
             let what = "a Resource in a trust policy".to_owned();

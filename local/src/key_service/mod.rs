@@ -1,5 +1,5 @@
-//! An outside service that makes API keys, as many do: whoever holds the account's key makes, lists and deletes keys, and a
-//! key of its own opens the service. Two keys are as many as an account may have.
+//! An outside service with API keys, as many exist: the account's key makes, lists and deletes keys, and each of these keys opens
+//! the service. An account may have two keys.
 //!
 //! | request | as | answer |
 //! |---|---|---|
@@ -65,10 +65,10 @@ struct Account {
     answer: Option<String>,
     /// Whether ids are numbers.
     numbers: bool,
-    /// How often a new key is rejected before it is known everywhere.
+    /// How many times a new key is rejected before it is known everywhere.
     not_ready: usize,
     faults: Vec<(String, Fault)>,
-    /// The kind of each request that came.
+    /// The kind of each request so far.
     requests: Vec<String>,
     refused: usize,
 }
@@ -140,12 +140,12 @@ impl KeyService {
         &self.ca
     }
 
-    /// What the master secret holds.
+    /// The content of the master secret.
     pub fn master(&self) -> Value {
         json!({ "key": self.lock().key.expose_secret(), "account": "acme" })
     }
 
-    /// The document of a secret about the key that was made by hand.
+    /// The document of a secret for the key that was made by hand.
     pub fn document(&self, master: &str) -> Value {
         let account = self.lock();
         let by_hand = &account.keys[0];
@@ -172,45 +172,45 @@ impl KeyService {
         })
     }
 
-    /// Lets an account have that many keys.
+    /// Sets the number of keys that an account may have.
     pub fn set_limit(&self, limit: usize) {
         self.lock().limit = limit;
     }
 
-    /// Has the same `Idempotency-Key` get the same key again.
+    /// Lets the same `Idempotency-Key` return the same key.
     pub fn set_idempotent(&self) {
         self.lock().idempotent = true;
     }
 
-    /// Has `POST /keys` make keys and answer with this text in place of them, or with them again.
+    /// Lets `POST /keys` make keys but answer with this text; `None` ends that.
     pub fn set_answer(&self, answer: Option<&str>) {
         self.lock().answer = answer.map(str::to_owned);
     }
 
-    /// Has new keys have numbers as ids.
+    /// Gives new keys numbers as ids.
     pub fn set_numbers(&self) {
         self.lock().numbers = true;
     }
 
-    /// Has the service reject a new key so many times before it knows it.
+    /// Lets the service reject a new key this many times before it accepts it.
     pub fn set_not_ready(&self, times: usize) {
         self.lock().not_ready = times;
     }
 
-    /// The ids of the keys that there are, the oldest first.
+    /// The ids of the existing keys, the oldest first.
     pub fn keys(&self) -> Vec<String> {
         let account = self.lock();
         account.keys.iter().map(|key| key.id.clone()).collect()
     }
 
-    /// The keys themselves, for whoever looks for them where they must not be.
+    /// The keys themselves, for tests that search for leaked keys.
     pub fn secrets(&self) -> Vec<String> {
         let account = self.lock();
         let secrets = account.keys.iter().map(|key| key.secret.expose_secret());
         secrets.map(str::to_owned).collect()
     }
 
-    /// Makes a key behind the account's back.
+    /// Makes a key without the API.
     pub fn add(&self, id: &str, name: &str) {
         self.lock().keys.push(Key {
             id: id.to_owned(),
@@ -225,17 +225,17 @@ impl KeyService {
         self.lock().keys.retain(|key| key.id != id);
     }
 
-    /// The kind of each request that came, as [`inject`](Self::inject) names it.
+    /// The kind of each request so far, with the names of [`inject`](Self::inject).
     pub fn requests(&self) -> Vec<String> {
         self.lock().requests.clone()
     }
 
-    /// How many requests came with a key that is not good.
+    /// The number of requests with an invalid key.
     pub fn refused(&self) -> usize {
         self.lock().refused
     }
 
-    /// The next request of this kind (`POST /keys`, `DELETE /keys`, …) meets this; [`Behavior::Lag`] is none of it.
+    /// The next request of this kind (`POST /keys`, `DELETE /keys`, …) gets this fault; not for [`Behavior::Lag`].
     pub fn inject(&self, request: &str, behavior: Behavior) {
         self.fail(request, Fault::Behavior(behavior));
     }
@@ -245,7 +245,7 @@ impl KeyService {
         self.fail(request, Fault::Busy(retry_after.to_owned()));
     }
 
-    /// How many faults no request has met yet.
+    /// The number of faults that no request has met yet.
     pub fn faults_left(&self) -> usize {
         self.lock().faults.len()
     }
@@ -269,7 +269,7 @@ fn secret() -> SecretString {
     format!("key_{}", Uuid::new_v4().simple()).into()
 }
 
-/// What goes wrong comes before the service's answer, or after its effect.
+/// A fault comes before the service's answer, or after its effect.
 async fn meet(State(account): Shared, request: Request, next: Next) -> Response {
     let folder = request.uri().path().split('/').nth(1).unwrap_or_default();
     let kind = format!("{} /{folder}", request.method());
@@ -382,7 +382,7 @@ async fn create(State(account): Shared, headers: HeaderMap, body: Bytes) -> Resp
 }
 
 impl Key {
-    /// Its id as JSON has it.
+    /// Its id in JSON.
     fn id(&self) -> Value {
         let number = self.id.parse::<u128>().is_ok();
         let text = Value::from(self.id.as_str());
@@ -390,7 +390,7 @@ impl Key {
         read.flatten().unwrap_or(text)
     }
 
-    /// The one answer that has the secret.
+    /// The only answer that contains the secret.
     fn shown(&self) -> Response {
         let Self { name, secret, .. } = self;
         let body = json!({ "id": self.id(), "name": name, "secret": secret.expose_secret() });

@@ -1,5 +1,5 @@
-//! A server with TLS that counts who connects and keeps what is sent, byte by byte: a stranger that must receive
-//! nothing, or a service whose requests a test compares with what it expects.
+//! A server with TLS that counts connections and records every byte: a foreign server that must receive nothing, or a service
+//! whose requests a test compares with the expected ones.
 
 use std::{
     io,
@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::stub::Certificate;
 
-/// A running recorder, on 127.0.0.1 and, where this machine has it, on ::1. It ends with the runtime.
+/// A running recorder, on 127.0.0.1 and, if this machine has it, on ::1. It ends with the runtime.
 pub struct Recorder {
     port: u16,
     ca: String,
@@ -68,12 +68,12 @@ impl Recorder {
         &self.ca
     }
 
-    /// How many have connected, whether they sent a request or not.
+    /// The number of connections, with or without a request.
     pub fn connections(&self) -> usize {
         lock(&self.seen).connections
     }
 
-    /// The requests since this was last asked: head and body as they were sent.
+    /// The requests since the last call: head and body as they were sent.
     pub fn take_requests(&self) -> Vec<String> {
         std::mem::take(&mut lock(&self.seen).requests)
     }
@@ -106,7 +106,7 @@ async fn serve(
     }
 }
 
-/// Where the first request ends, if it is there whole.
+/// The end of the first request, if it is complete.
 fn request_end(received: &[u8]) -> Option<usize> {
     let head = received.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let text = String::from_utf8_lossy(&received[..head]).to_lowercase();

@@ -1,4 +1,4 @@
-//! An application that uses the service all the time, with the key that `rotating-secret` has.
+//! An application that uses the service all the time, with the key from `rotating-secret`.
 
 use std::{
     io,
@@ -32,9 +32,9 @@ pub struct User {
 pub struct Seen {
     /// Requests that were served.
     pub served: usize,
-    /// Requests that were not, after whatever the client tried.
+    /// Requests that failed, after the client's retries.
     pub failed: usize,
-    /// What the first of those said.
+    /// The first failure's message.
     pub first_failure: Option<String>,
     /// The id of the key that served the last request.
     pub key: String,
@@ -92,13 +92,13 @@ impl User {
         })
     }
 
-    /// What each worker saw so far.
+    /// The record of each worker so far.
     pub fn seen(&self) -> Vec<Seen> {
         lock(&self.seen).clone()
     }
 }
 
-/// Trusts the service's certificate alone.
+/// Trusts only the service's certificate.
 fn tls(ca: &str) -> io::Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     let ca = CertificateDer::from_pem_slice(ca.as_bytes()).map_err(io::Error::other)?;
@@ -109,7 +109,7 @@ fn tls(ca: &str) -> io::Result<ClientConfig> {
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// One request; tells which key the service took it for.
+/// One request; returns the key that the service saw.
 async fn ask(
     client: Client,
     url: Url,

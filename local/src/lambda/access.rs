@@ -1,4 +1,4 @@
-//! Who may speak to a function: what IAM says, in front of the API.
+//! Who may call a function's API: IAM decides before the API.
 
 use axum::{
     Json, Router,
@@ -17,7 +17,7 @@ struct Guarded {
     region: String,
 }
 
-/// The API, for those only whom IAM lets through. Every path below it names a function.
+/// The API, only for callers that IAM allows. Every path below it names a function.
 pub(crate) fn guard(router: Router, iam: Iam, region: &str) -> Router {
     let guarded = Guarded {
         iam,

@@ -1,4 +1,4 @@
-//! What a function is, and who may invoke it: GetFunctionConfiguration, GetPolicy and AddPermission.
+//! A function's configuration, and who may invoke it: GetFunctionConfiguration, GetPolicy and AddPermission.
 
 use std::{collections::BTreeMap, sync::PoisonError};
 

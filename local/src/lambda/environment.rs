@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{guard::Guard, invocation::FunctionError};
 
-/// How long a process that has answered may take until it asks for the next event, on a busy machine too.
+/// How long a process may take from its answer to its request for the next event, also on a busy machine.
 const UNTIL_NEXT: Duration = Duration::from_secs(10);
 
 /// A process and its runtime API.
@@ -32,18 +32,18 @@ pub(super) struct Environment {
     _guard: Guard,
     host: Host,
     api: JoinHandle<()>,
-    /// What the process writes to stdout and stderr. A file, not a pipe: once the process asks for its next event,
-    /// all that it wrote is there to be read.
+    /// The process's stdout and stderr. A file, not a pipe: when the process asks for its next event, its whole output can be
+    /// read.
     log: File,
     function_arn: String,
     spawned: Instant,
     alive: bool,
-    /// How many events it has asked for and been done with.
+    /// How many events it has finished.
     served: u64,
 }
 
 impl Environment {
-    /// Starts the process with the environment that Lambda gives, and nothing of ours.
+    /// Starts the process with Lambda's environment variables only.
     pub(super) async fn start(
         settings: &FunctionSettings,
         function_arn: String,
@@ -53,7 +53,7 @@ impl Environment {
         let (router, host) = runtime_api();
 
         let log_file = tempfile::NamedTempFile::new()?;
-        // appended to, so that it can be cut off after each invocation
+        // in append mode, so that the file can be truncated after each invocation
         let written = File::options().append(true).open(log_file.path())?;
         let mut guard = Guard::over(None)?;
         let spawned = Instant::now();
@@ -106,7 +106,7 @@ impl Environment {
         })
     }
 
-    /// Hands the event over, and waits for the answer, the process's end, the time's end, or the order to kill it.
+    /// Passes on the event, and waits for the answer, the process's end, the timeout, or the order to kill the process.
     pub(super) async fn invoke(
         &mut self,
         event: &Value,
@@ -124,10 +124,10 @@ impl Environment {
                 .as_millis(),
             function_arn: self.function_arn.clone(),
         };
-        // a channel of one: it is empty, the process takes an event only to answer it
+        // a channel of one event: it is empty, because the process takes an event only to answer it
         let _ = self.host.events.send(event).await;
         tokio::select! {
-            // in this order: the answer of a process that exits right after it is an answer
+            // in this order: an answer counts even if the process exits right after it
             biased;
             said = answer(&mut self.host, &id) => said,
             status = self.process.wait() => {
@@ -151,7 +151,7 @@ impl Environment {
         }
     }
 
-    /// What the process wrote since this was last asked, line by line.
+    /// The process's output since the last call, in lines.
     pub(super) async fn take_log(&mut self) -> Vec<String> {
         let answered = self.served;
         let polled = timeout(
@@ -159,7 +159,7 @@ impl Environment {
             self.host.polls.wait_for(|polls| polls.count > answered + 1),
         );
         if self.alive {
-            // one that does not ask for its next event is of no use any more
+            // a process that does not ask for its next event cannot be used again
             self.alive = tokio::select! {
                 polled = polled => matches!(polled, Ok(Ok(_))),
                 _ = self.process.wait() => false,
@@ -180,12 +180,12 @@ impl Environment {
             .collect()
     }
 
-    /// Whether it can be given another event. A process may die while it waits for one.
+    /// Whether it can take another event. A process may end while it waits.
     pub(super) fn is_alive(&mut self) -> bool {
         self.alive && matches!(self.process.try_wait(), Ok(None))
     }
 
-    /// From the process's start until it first asked for an event, which this waits for.
+    /// Waits until the process first asks for an event, and returns the time since its start.
     pub(super) async fn start_up(&mut self) -> Option<Duration> {
         let polls = timeout(
             UNTIL_NEXT,
@@ -199,7 +199,7 @@ impl Environment {
     /// Kills the process, and waits until it is gone.
     pub(super) async fn kill(&mut self) {
         self.alive = false;
-        // an error says that it is gone already
+        // an error means that it has ended already
         let _ = self.process.kill().await;
     }
 
@@ -213,7 +213,7 @@ impl Drop for Environment {
     fn drop(&mut self) {
         self.api.abort();
         let _ = self.process.start_kill();
-        // reaped here, or the guard would wait for a process that is dead and not yet buried
+        // reap it here, or the guard would wait for a zombie process
         while let Ok(None) = self.process.try_wait() {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -224,9 +224,9 @@ async fn answer(host: &mut Host, id: &str) -> Result<Value, FunctionError> {
     loop {
         match host.said.recv().await {
             Some(Said::Answered(answered, outcome)) if answered == id => return outcome,
-            Some(Said::Answered(..)) => {} // too late: that invocation was given up
+            Some(Said::Answered(..)) => {} // too late: the host gave up that invocation
             Some(Said::InitFailed(error)) => return Err(error),
-            None => std::future::pending().await, // the process's end will tell
+            None => std::future::pending().await, // the process's end decides
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The `Invoke` operation, as the AWS CLI and the SDKs speak it.
+//! The `Invoke` operation for the AWS CLI and the SDKs.
 
 use axum::{
     Json, Router,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::invocation::Invoked;
 
-/// How much of the log `LogType=Tail` brings, in bytes (docs).
+/// The part of the log that `LogType=Tail` returns, in bytes (docs).
 const TAIL: usize = 4096;
 
 impl Function {
@@ -29,7 +29,7 @@ impl Function {
             .with_state(self.clone())
     }
 
-    /// By name, by ARN, by what stands between, and with a version or alias behind it.
+    /// By name, ARN or partial ARN, with or without a version or alias.
     pub(super) fn is_named(&self, name: &str) -> bool {
         let own = &self.0.settings.name;
         let last_parts: Vec<&str> = name.rsplitn(3, ':').collect();
@@ -76,12 +76,12 @@ async fn invoke(
         other => refuse(
             StatusCode::BAD_REQUEST,
             "InvalidParameterValueException",
-            &format!("InvocationType {other} is none of RequestResponse, Event, DryRun"),
+            &format!("InvocationType {other} is not one of RequestResponse, Event, DryRun"),
         ),
     }
 }
 
-/// A failed function is an HTTP success, too: a header tells.
+/// A failed function is an HTTP success too: a header shows the failure.
 fn answer(invoked: Invoked, with_log: bool) -> Response {
     let mut headers = HeaderMap::new();
     headers.insert(

@@ -1,13 +1,13 @@
-//! A Lambda host: runs the real function binary as Lambda would.
+//! A Lambda host: runs the real function binary as Lambda does.
 //!
 //! | file | what |
 //! |---|---|
 //! | `environment` | an execution environment: one process, one invocation at a time |
-//! | `runtime_api` | what the process speaks to: the Lambda runtime API |
-//! | `invoke_api` | what the AWS CLI and SDKs speak to: the `Invoke` operation |
-//! | `describe_api` | the same for what a function is, and who may invoke it |
-//! | `refusal` | how both say no |
-//! | `access` | whom IAM lets through to them |
+//! | `runtime_api` | the Lambda runtime API, for the process |
+//! | `invoke_api` | the `Invoke` operation, for the AWS CLI and SDKs |
+//! | `describe_api` | the same for a function's configuration, and who may invoke it |
+//! | `refusal` | the refusals of both |
+//! | `access` | whom IAM lets call them |
 
 pub(crate) mod access;
 mod describe_api;
@@ -42,28 +42,28 @@ pub struct FunctionSettings {
     pub binary: PathBuf,
     /// Its name.
     pub name: String,
-    /// The region that it is told.
+    /// The function's region.
     pub region: String,
-    /// Environment variables beside Lambda's own. Nothing else is inherited.
+    /// Environment variables in addition to Lambda's own. Nothing else is inherited.
     pub env: Vec<(String, String)>,
     /// How long an invocation may take.
     pub timeout: Duration,
-    /// Has each invocation served by a new process, which then ends: it finds nothing that another one kept.
+    /// Serves each invocation with a new process, which then ends: no invocation finds what another one kept.
     pub cold_starts: bool,
-    /// Has the function's lines written to our stderr, too.
+    /// Writes the function's lines to this process's stderr, too.
     pub show_log: bool,
 }
 
 /// A line of the function's log.
 #[derive(Clone, Debug)]
 pub struct LogLine {
-    /// When the invocation that wrote it had ended, in milliseconds since 1970.
+    /// When its invocation ended, in milliseconds since 1970.
     pub time: i64,
     /// The line.
     pub text: String,
 }
 
-/// A function that can be invoked. Clones share its environments; the last one to go stops them.
+/// A function that can be invoked. Clones share its environments; dropping the last clone stops them.
 #[derive(Clone)]
 pub struct Function(Arc<Inner>);
 
@@ -76,7 +76,7 @@ struct Inner {
     /// The statements of its policy: who may invoke it.
     policy: Mutex<Vec<Value>>,
     log: Mutex<Vec<LogLine>>,
-    /// Changes when all processes are to be killed.
+    /// Changes to kill all processes.
     kill: watch::Sender<()>,
 }
 
@@ -98,18 +98,18 @@ impl Function {
         function
     }
 
-    /// The function's ARN, in the account of AWS's own examples.
+    /// The function's ARN, in the account of AWS's examples.
     pub fn arn(&self) -> String {
         let FunctionSettings { region, name, .. } = &self.0.settings;
         format!("arn:aws:lambda:{region}:{ACCOUNT}:function:{name}")
     }
 
-    /// Replaces the statements of its policy, which at first let Secrets Manager of its own account invoke it.
+    /// Replaces the statements of its policy. By default Secrets Manager of its own account may invoke it.
     pub fn set_policy(&self, statements: Vec<Value>) {
         *self.0.policy.lock().unwrap_or_else(PoisonError::into_inner) = statements;
     }
 
-    /// The policies that RotateSecret looks at: of this function, by its ARN, and of no other.
+    /// The policies for RotateSecret: only this function's, by its ARN.
     pub fn policies(&self) -> FunctionPolicies {
         let function = self.clone();
         Arc::new(move |arn| {
@@ -119,9 +119,9 @@ impl Function {
         })
     }
 
-    /// Invokes the function and waits for what comes of it.
+    /// Invokes the function and waits for the result.
     ///
-    /// A warm environment is used again, unless the settings forbid it; where there is none, one is started.
+    /// It uses a warm environment unless the settings forbid it, or starts a new one.
     pub async fn invoke(&self, event: Value) -> Invoked {
         let inner = &self.0;
         let started = Instant::now();
@@ -162,7 +162,7 @@ impl Function {
             environment.kill().await;
         }
         let mut idle = inner.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        // looked at under the lock: `kill` says so first, and then takes what is idle
+        // checked under the lock: `kill` first announces itself, and then takes the idle environments
         let spared = !killed.has_changed().unwrap_or(true);
         if spared && environment.is_alive() {
             idle.push(environment);
@@ -170,14 +170,14 @@ impl Function {
         Invoked { outcome, log, took }
     }
 
-    /// A warm environment; those that died meanwhile are let go.
+    /// A warm environment; drops those whose process has ended.
     fn idle(&self) -> Option<Environment> {
         let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain_mut(Environment::is_alive);
         idle.pop()
     }
 
-    /// [`Function::invoke`] as the closure that Secrets Manager takes.
+    /// [`Function::invoke`] as a closure for Secrets Manager.
     pub fn invoke_closure(&self) -> Invoke {
         let function = self.clone();
         Arc::new(move |event| {
@@ -195,7 +195,7 @@ impl Function {
         }
     }
 
-    /// The region that it is told.
+    /// The function's region.
     pub fn region(&self) -> &str {
         &self.0.settings.region
     }
@@ -226,9 +226,9 @@ impl Function {
         self.0.started.load(Ordering::Relaxed)
     }
 
-    /// Starts a process, and tells how long it took until it asked for its first event; then it is stopped.
+    /// Starts a process, measures the time until it asks for its first event, and stops it.
     ///
-    /// `None` where it does not start, or does not ask.
+    /// `None` if it does not start, or does not ask.
     pub async fn start_up(&self) -> Option<Duration> {
         let mut environment = Environment::start(&self.0.settings, self.arn())
             .await
@@ -249,7 +249,7 @@ impl Function {
     }
 }
 
-/// A process while it serves an invocation, which may be given up.
+/// A process while it serves an invocation, which the caller may give up.
 struct Serving<'a>(&'a Inner, u32);
 
 impl<'a> Serving<'a> {

@@ -1,4 +1,4 @@
-//! How Lambda's API says no.
+//! How Lambda's API refuses.
 
 use axum::{
     Json,

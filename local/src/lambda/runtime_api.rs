@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, mpsc, watch};
 
 use crate::invocation::FunctionError;
 
-/// An event on its way to the process. It holds a RotationToken, so there is no Debug.
+/// An event for the process. It contains a RotationToken, so it has no Debug.
 pub(super) struct Event {
     pub(super) id: String,
     pub(super) body: String,
@@ -25,23 +25,23 @@ pub(super) struct Event {
     pub(super) function_arn: String,
 }
 
-/// What the process says.
+/// A message of the process.
 #[derive(Debug)]
 pub(super) enum Said {
-    /// It answers the invocation with this id.
+    /// The answer to the invocation with this id.
     Answered(String, Result<Value, FunctionError>),
     /// It could not start.
     InitFailed(FunctionError),
 }
 
-/// What the process and the host exchange.
+/// The data between the process and the host.
 pub(super) struct Exchange {
     events: Mutex<mpsc::Receiver<Event>>,
     said: mpsc::Sender<Said>,
     polls: watch::Sender<Polls>,
 }
 
-/// How often the process has asked for an event: when it asks again, it is done with the one before.
+/// How many times the process has asked for an event. When it asks again, it has finished the last one.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Polls {
     pub(super) count: u64,

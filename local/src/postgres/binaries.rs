@@ -1,4 +1,4 @@
-//! Where the server's binaries are found.
+//! Finds the server's binaries.
 
 use std::{
     env, fs,
@@ -8,15 +8,15 @@ use std::{
 
 use super::Error;
 
-/// Parents of a folder for each version, and what stands before the version in the folder's name.
+/// Parents of a folder for each version, and the prefix before the version in the folder's name.
 const VERSIONED: [(&str, &str); 3] = [
     ("/usr/lib/postgresql", ""),          // Debian: 15/bin
     ("/opt/homebrew/opt", "postgresql@"), // Homebrew on Apple's processors: postgresql@17/bin
     ("/usr/local/opt", "postgresql@"),    // Homebrew on Intel's
 ];
 
-/// The folder with `initdb` and `postgres`: `POSTGRES_BIN` if it is set, else the first of PATH, what pg_config says,
-/// and the usual places.
+/// The folder with `initdb` and `postgres`: `POSTGRES_BIN` if it is set, else the first in PATH, pg_config's answer, and the
+/// usual places.
 pub(super) fn folder() -> Result<PathBuf, Error> {
     if let Some(named) = env::var_os("POSTGRES_BIN") {
         return Some(PathBuf::from(named))
@@ -26,7 +26,7 @@ pub(super) fn folder() -> Result<PathBuf, Error> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .filter(|folder| complete(folder))
-        // links into a version's folder, such as /usr/local/bin/initdb: the other programs stand beside the target
+        // follow links such as /usr/local/bin/initdb: the other programs are next to the target
         .find_map(|folder| {
             fs::canonicalize(folder.join("initdb"))
                 .ok()?
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn installed_versions_are_found_as_debian_and_as_homebrew_lay_them_out() {
+    fn installed_versions_are_found_in_the_folders_of_debian_and_of_homebrew() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["9", "15", "postgresql@17", "postgresql@x", "other"] {
             install(folder.path(), name);

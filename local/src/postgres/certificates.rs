@@ -1,11 +1,11 @@
-//! A CA made on the spot, and a server's certificates that it signs.
+//! A new CA, and the server's certificates that it signs.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use time::{Duration, OffsetDateTime};
 
 use super::Error;
 
-/// The CA, and whom it signs for.
+/// The CA, and the names for which it signs.
 pub(super) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     /// Its certificate, PEM.
@@ -36,7 +36,7 @@ impl Authority {
         })
     }
 
-    /// A server's certificate that ends in so many days, or ended so many ago.
+    /// A server's certificate that ends in this many days; a negative number is in the past.
     pub(super) fn sign(&self, days: i64) -> Result<Certificate, Error> {
         let key = KeyPair::generate()?;
         let mut server = CertificateParams::new(self.hosts.clone())?;

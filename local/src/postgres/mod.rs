@@ -3,10 +3,10 @@
 //! | file | what |
 //! |---|---|
 //! | `binaries` | where the server's binaries are found |
-//! | `certificates` | a CA made on the spot, and the server's certificates |
+//! | `certificates` | a new CA, and the server's certificates |
 //! | `server` | the processes: initdb and postgres |
 //! | `standby` | a streaming copy |
-//! | `questions` | what a test asks a server |
+//! | `questions` | logins and statements for tests |
 
 mod binaries;
 mod certificates;
@@ -19,40 +19,40 @@ use std::io;
 pub use questions::Logins;
 pub use server::{Postgres, Settings};
 
-/// Why there is no server, or no answer from it.
+/// Why the server does not start or answer.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
     /// No binaries anywhere.
     #[error(
-        "no PostgreSQL server is installed where it is looked for (POSTGRES_BIN, PATH, pg_config, Debian's and \
+        "no PostgreSQL server was found in the usual places (POSTGRES_BIN, PATH, pg_config, Debian's and \
          Homebrew's folders): install it with  apt-get install postgresql  or  brew install postgresql@17"
     )]
     NotInstalled,
-    /// Root, and nobody to be instead.
+    /// This process is root, and no other user exists.
     #[error(
-        "PostgreSQL refuses to run as root, and there is neither a user postgres nor a user nobody to run it as: \
+        "PostgreSQL refuses to run as root, and neither the user postgres nor the user nobody exists: \
          add one with  useradd --system postgres"
     )]
     NoUser,
     /// A file or a process.
-    #[error("cannot {doing}: {source}; is the temporary folder writable, and full?")]
+    #[error("cannot {doing}: {source}; check that the temporary folder is writable and not full")]
     Io {
         doing: &'static str,
         source: io::Error,
     },
-    /// A program of PostgreSQL's failed.
+    /// A PostgreSQL program failed.
     #[error("{program} failed; it said:\n{said}")]
     Program { program: &'static str, said: String },
-    /// The server does not come up.
-    #[error("the server did not come up; its log says:\n{log}")]
+    /// The server does not start.
+    #[error("the server did not start; its log says:\n{log}")]
     NotReady { log: String },
     /// rcgen.
     #[error("no certificate could be made: {0}")]
     Certificate(#[from] rcgen::Error),
     /// A standby.
     #[error(
-        "this server was not set up here and its CA is not at hand: ask its primary for a certificate"
+        "this server is a standby and does not have the CA's key: ask its primary for a certificate"
     )]
     NoAuthority,
     /// A connection or a statement.

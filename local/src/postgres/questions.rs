@@ -1,4 +1,4 @@
-//! What a test asks a server.
+//! Logins and statements for tests.
 
 use secrecy::ExposeSecret;
 use tokio_postgres::{Client, Config, NoTls};
@@ -15,11 +15,11 @@ pub struct Logins {
 }
 
 impl Postgres {
-    /// Logs in. Without TLS, which does not leave the machine here.
+    /// Logs in without TLS; the connection stays on this machine.
     ///
     /// # Errors
     ///
-    /// Whatever the server answers; a wrong password has the SQLSTATE 28P01.
+    /// The server's error; a wrong password has the SQLSTATE 28P01.
     pub async fn connect(&self, user: &str, password: &str, dbname: &str) -> Result<Client, Error> {
         let (client, connection) = Config::new()
             .host(self.host())
@@ -29,7 +29,7 @@ impl Postgres {
             .dbname(dbname)
             .connect(NoTls)
             .await?;
-        // it ends with the client; a statement that waits has the error
+        // it ends with the client; a waiting statement gets the error
         tokio::spawn(async { drop(connection.await) });
         Ok(client)
     }
@@ -57,7 +57,7 @@ impl Postgres {
         Ok(self.superuser_client().await?.batch_execute(sql).await?)
     }
 
-    /// The server's log, whole.
+    /// The server's whole log.
     ///
     /// # Errors
     ///
@@ -67,7 +67,7 @@ impl Postgres {
             .map_err(Error::io("read the server's log"))
     }
 
-    /// How often a role logged in, and how often it was rejected, since the server's start.
+    /// The number of a role's accepted and rejected logins since the server's start.
     ///
     /// # Errors
     ///

@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::{Error, binaries, certificates::Authority};
 use crate::guard::Guard;
 
-/// How long a server may take until it answers; a busy machine is slow.
+/// How long a server may take to start; a busy machine is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a server is set up.
@@ -31,7 +31,7 @@ pub struct Settings {
     pub tls: bool,
     /// The names and addresses that its certificate carries.
     pub certificate_hosts: Vec<String>,
-    /// In how many days its certificate ends; a negative number is one that has ended.
+    /// In how many days its certificate ends; a negative number is in the past.
     pub certificate_days: i64,
     /// Lines for `postgresql.conf`.
     pub conf: String,
@@ -53,7 +53,7 @@ pub struct Postgres {
     folder: PathBuf,
     port: u16,
     superuser_password: SecretString,
-    /// None for a standby, which has its primary's certificate.
+    /// None for a standby, which uses its primary's certificate.
     authority: Option<Authority>,
     process: Child,
     guard: Guard,
@@ -67,7 +67,7 @@ impl Postgres {
     ///
     /// # Errors
     ///
-    /// There is no PostgreSQL on this machine, or it does not start; the message says what to do.
+    /// This machine has no PostgreSQL, or it does not start; the message says what to do.
     pub async fn start(settings: Settings) -> Result<Self, Error> {
         let mut cluster = Cluster::new()?;
         let superuser_password = SecretString::from(Uuid::new_v4().simple().to_string());
@@ -88,7 +88,7 @@ impl Postgres {
             .await
     }
 
-    /// The host that a secret names; its certificate carries it.
+    /// The host for secrets; the server's certificate carries it.
     pub fn host(&self) -> &'static str {
         "localhost"
     }
@@ -103,8 +103,7 @@ impl Postgres {
         self.folder.join("ca.pem")
     }
 
-    /// Puts a new certificate of the same CA in the place of the old one; the server takes it when it reloads its
-    /// configuration.
+    /// Replaces the certificate by a new one of the same CA. The server uses it after it reloads its configuration.
     ///
     /// # Errors
     ///
@@ -112,7 +111,7 @@ impl Postgres {
     pub fn issue_certificate(&self, days: i64) -> Result<(), Error> {
         let authority = self.authority.as_ref().ok_or(Error::NoAuthority)?;
         let certificate = authority.sign(days)?;
-        // what is there keeps its owner and its mode
+        // an existing file keeps its owner and its mode
         let write = |name: &str, text: &str| {
             fs::write(self.folder.join(name), text).map_err(Error::io("write a file"))
         };
@@ -143,7 +142,7 @@ impl fmt::Debug for Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         self.guard.release();
-        // reaped here, or the guard would wait for a process that is dead and not yet buried
+        // reap it here, or the guard would wait for a zombie process
         let _ = self.process.wait();
     }
 }
@@ -164,11 +163,11 @@ impl Cluster {
             .prefix("secret-rotation-")
             .tempdir()
             .map_err(Error::io("make a temporary folder"))?;
-        // from the start: initdb takes a second, and the superuser's password is in a file meanwhile
+        // from the start: during initdb, about 1 s, the superuser's password is in a file
         let guard =
             Guard::over(Some(folder.path())).map_err(Error::io("start the server's guard"))?;
         let cluster = Self {
-            folder: folder.keep(), // the guard's from here on
+            folder: folder.keep(), // the guard removes it
             guard,
             binaries,
             user,
@@ -216,7 +215,7 @@ impl Cluster {
             .append(true)
             .open(self.folder.join("data/postgresql.conf"))
             .map_err(Error::io("open postgresql.conf"))?;
-        // a scratch server may lose what it has: no fsync. What is logged is what tests count.
+        // no fsync: a scratch server may lose its data. Tests count what is logged.
         writeln!(
             conf,
             "ssl = {}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = off\n\
@@ -243,9 +242,9 @@ impl Cluster {
             .spawn()
             .map_err(Error::io("start postgres"))?;
         if let Err(error) = self.guard.watch(process.id(), "INT") {
-            // nobody else would end it
+            // without the guard nothing would end it
             let _ = process.kill().and_then(|()| process.wait());
-            return Err(Error::io("have the server watched")(error));
+            return Err(Error::io("guard the server")(error));
         }
         let mut postgres = Postgres {
             folder: self.folder,
@@ -259,7 +258,7 @@ impl Cluster {
         Ok(postgres)
     }
 
-    /// Runs one of PostgreSQL's programs to its end.
+    /// Runs a PostgreSQL program to its end.
     pub(super) fn run(
         &mut self,
         program: &'static str,
@@ -269,7 +268,7 @@ impl Cluster {
         arguments(&mut command);
         let ended = self
             .watched(&mut command)
-            .map_err(Error::io("run a program of PostgreSQL's"))?;
+            .map_err(Error::io("run a PostgreSQL program"))?;
         if ended.status.success() {
             return Ok(());
         }
@@ -292,9 +291,9 @@ impl Cluster {
         Ok(output)
     }
 
-    /// A program, as the user that the server runs as, in the folder.
+    /// A program in the folder, as the server's user.
     fn command(&self, program: &str) -> Command {
-        // a path as it is, a name from the server's binaries
+        // a path is used as it is; a name is one of the server's binaries
         let mut command = Command::new(self.binaries.join(program));
         command.current_dir(&self.folder);
         if let Some(user) = &self.user {
@@ -339,7 +338,7 @@ impl Postgres {
     }
 }
 
-/// Whom the server runs as, if not as us: it refuses root.
+/// The server's user if this process is root, which PostgreSQL refuses.
 fn user() -> Result<Option<User>, Error> {
     if !Uid::effective().is_root() {
         return Ok(None);
@@ -351,10 +350,10 @@ fn user() -> Result<Option<User>, Error> {
         .ok_or(Error::NoUser)
 }
 
-/// A port that was free a moment ago. Somebody may be faster; then the server says so in its log.
+/// A port that was free a moment ago. If another program takes it first, the server's log says so.
 ///
-/// Below the range from which outgoing connections take theirs (32768 on Linux, 49152 elsewhere): of a busy test run's
-/// many connections one would sooner or later be faster.
+/// Below the range of outgoing connections (32768 on Linux, 49152 elsewhere), because a busy test run has many of them and one would
+/// take the port.
 fn free_port() -> Result<u16, Error> {
     let any = || 20_000 + u16::try_from(Uuid::new_v4().as_u128() % 12_000).unwrap_or_default();
     let mut last = None;

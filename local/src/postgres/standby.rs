@@ -1,7 +1,7 @@
 //! A streaming standby.
 //!
-//! Made through PostgreSQL's own backup functions and not by pg_basebackup, which is not among the binaries of every
-//! package: the data folder is copied between the two, and what came meanwhile is streamed.
+//! It uses PostgreSQL's backup functions, because not every package has pg_basebackup: the data folder is copied between the
+//! start and the end of the backup, and later changes are streamed.
 
 use std::{fs::File, io::Write, time::Duration};
 
@@ -22,7 +22,7 @@ impl Postgres {
             .query_one("SHOW server_version_num", &[])
             .await?
             .get(0);
-        // they lost a parameter and a half of their names in 15
+        // PostgreSQL 15 renamed them and removed a parameter
         let (start, stop) = if number.as_str() < "150000" {
             (
                 "SELECT pg_start_backup('standby', true, false)",
@@ -69,7 +69,7 @@ impl Postgres {
     ///
     /// # Errors
     ///
-    /// A server refuses the question.
+    /// A server refuses the query.
     pub async fn catch_up_with(&self, primary: &Self) -> Result<(), Error> {
         let written = "SELECT pg_current_wal_lsn()::text";
         let written: String = primary

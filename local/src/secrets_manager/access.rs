@@ -1,7 +1,7 @@
-//! What a caller needs to be allowed for an operation: on the secret, on its KMS key, and on the function.
+//! The permissions that a caller needs for an operation: on the secret, on its KMS key, and on the function.
 //!
-//! Actions, resources and condition keys are those of AWS's service authorization reference; the use of keys is that of the
-//! user guide's page on encryption.
+//! Actions, resources and condition keys come from AWS's service authorization reference; the use of keys from the user guide's page
+//! on encryption.
 
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ use crate::{
     invocation::FunctionPolicies,
 };
 
-/// Checks everything that an operation needs, but for what it needs of each secret of a batch.
+/// Checks all permissions of an operation, except those for each secret of a batch.
 pub(super) fn authorize(
     caller: &Role,
     state: &State,
@@ -33,7 +33,7 @@ pub(super) fn authorize(
     };
     check(operation)?;
     match operation {
-        // docs: who may not use the secret's key learns it from these, and the check comes before the effect
+        // docs: these operations need the secret's key, and the check comes before the effect
         "GetSecretValue" => decrypt(caller, &state.region, secret),
         "PutSecretValue" | "CreateSecret" | "UpdateSecret" => {
             if operation == "CreateSecret" && input.get("Tags").is_some() {
@@ -58,13 +58,13 @@ pub(super) fn authorize(
             .or_else(|| secret?.rotation_function.as_deref())
         {
             Some(function) => Ok(caller.check("lambda:InvokeFunction", function, &keys)?),
-            None => Ok(()), // refused for want of a function
+            None => Ok(()), // the operation refuses: no function
         },
         _ => Ok(()),
     }
 }
 
-/// Checks what a batch needs of each of its secrets.
+/// Checks the permissions of a batch for each of its secrets.
 pub(super) fn authorize_read(
     caller: &Role,
     region: &str,
@@ -76,7 +76,7 @@ pub(super) fn authorize_read(
     decrypt(caller, region, Some(secret))
 }
 
-/// Whether a policy on a secret would keep the caller from changing it once more.
+/// Whether a policy on a secret would prevent the caller from changing it again.
 pub(super) fn locks_out(
     caller: &Role,
     state: &State,
@@ -116,13 +116,13 @@ fn policy(secret: &Secret) -> Result<Option<ResourcePolicy>, ServiceError> {
     written.map(read_policy).transpose()
 }
 
-/// Checks that there is such a function, and that its policy lets this service invoke it for a secret.
+/// Checks that the function exists, and that its policy lets this service invoke it for a secret.
 pub(super) fn authorize_invocation(
     policies: &FunctionPolicies,
     function: &str,
     secret_arn: &str,
 ) -> Result<(), ServiceError> {
-    // recorded: no ARN, no such function and no permission are one answer
+    // recorded: the same answer for an invalid ARN, an absent function and a missing permission
     let refused = ServiceError::access_denied(
         "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants access to the \
          principal secretsmanager.amazonaws.com.",
@@ -146,14 +146,14 @@ pub(super) fn authorize_invocation(
     }
 }
 
-/// The secret's ARN; that which a secret of this name would have; `*` for what is about none.
+/// The secret's ARN, or the ARN that a secret of this name would have; `*` for a request without a secret.
 fn resource(state: &State, input: &Value, secret: Option<&Secret>) -> String {
     if let Some(secret) = secret {
         return secret.arn.clone();
     }
     match text(input, "SecretId").or_else(|| text(input, "Name")) {
         Some(arn) if arn.starts_with("arn:") => arn.to_owned(),
-        // in place of the six characters that nobody knows yet
+        // in place of the six random characters
         Some(name) => format!(
             "arn:aws:secretsmanager:{}:{ACCOUNT}:secret:{name}-??????",
             state.region
@@ -182,7 +182,7 @@ fn keys(region: &str, operation: &str, input: &Value, secret: Option<&Secret>) -
             keys.set(&key, [&tag.value]);
         }
     }
-    // each operation's own, by the field of the request that it stands in
+    // each operation's own keys, by their field in the request
     let fields: &[&str] = match operation {
         "GetSecretValue" => &["VersionId", "VersionStage"],
         "UpdateSecretVersionStage" => &["VersionStage"],
@@ -220,16 +220,16 @@ fn keys(region: &str, operation: &str, input: &Value, secret: Option<&Secret>) -
     keys
 }
 
-/// What a read needs of the secret's key.
+/// The permission of a read on the secret's key.
 fn decrypt(caller: &Role, region: &str, secret: Option<&Secret>) -> Result<(), ServiceError> {
     let key = secret.and_then(|secret| Some((secret.kms_key_id.as_deref()?, &secret.arn)));
     match key {
         Some((key, arn)) => use_key(caller, region, key, arn, &["kms:Decrypt"]),
-        None => Ok(()), // the service's own key is everyone's in the account
+        None => Ok(()), // everyone in the account may use the service's own key
     }
 }
 
-/// What a write needs of the key: of the one that the request names, or else of the secret's.
+/// The permissions of a write on the key in the request, or else on the secret's key.
 fn encrypt(
     caller: &Role,
     state: &State,
@@ -242,9 +242,9 @@ fn encrypt(
         .any(|field| input.get(field).is_some());
     let named = text(input, "KmsKeyId").filter(|key| !key.is_empty());
     let actions: &[&str] = match named {
-        // a key that is newly set is tried both ways, whether there is a value or not
+        // the service tests a new key both ways, with or without a value
         Some(_) => &["kms:GenerateDataKey", "kms:Decrypt"],
-        // a version that is there already is read, to see whether the value is the same
+        // the service reads an existing version, to compare the value
         None if secret.is_some_and(|secret| has_value(secret, input)) => {
             &["kms:GenerateDataKey", "kms:Decrypt"]
         }
@@ -257,7 +257,7 @@ fn encrypt(
     }
 }
 
-/// What each replica with a key of its own needs of that (docs), in the replica's region.
+/// The permissions on the key of each replica that has its own (docs), in the replica's region.
 fn encrypt_replicas(caller: &Role, input: &Value, primary: &str) -> Result<(), ServiceError> {
     for replica in list(input, "AddReplicaRegions") {
         let key = text(replica, "KmsKeyId").filter(|key| !key.is_empty());
@@ -275,7 +275,7 @@ fn has_value(secret: &Secret, input: &Value) -> bool {
         .is_some_and(|token| secret.versions.read(Some(token), None).is_ok())
 }
 
-/// The service uses the key in the caller's name, and says so to KMS.
+/// The service uses the key for the caller, and gives KMS its own name (`kms:ViaService`).
 fn use_key(
     caller: &Role,
     region: &str,
@@ -289,7 +289,7 @@ fn use_key(
     let key = match key {
         alias if alias.contains("alias/") => {
             return Err(ServiceError::unjudged(format!(
-                "The local KMS knows no aliases, such as {alias}; give the secret its key by ARN."
+                "The local KMS does not support aliases, such as {alias}; give the secret's key by ARN."
             )));
         }
         arn if arn.starts_with("arn:") => arn.to_owned(),

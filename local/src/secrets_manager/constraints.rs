@@ -1,10 +1,9 @@
-//! What the service's front door asks of a request: the constraints of the [`model`](super::model).
+//! Validates a request against the constraints of the [`model`](super::model), before its operation.
 //!
-//! A request that breaks one never reaches its operation. Two things are answered with errors of their own (recorded): the
-//! token's presence and length, where it is used, and the characters of a name.
+//! Two faults have their own errors (recorded): a missing token or its length, and the characters of a name.
 //!
-//! A member that the model has and this service does not serve is refused by name, and so is one that the model does not have:
-//! a request is served as it says, or not at all.
+//! A member that this service does not serve, or that the model does not have, is refused by name: a request is served completely
+//! or not at all.
 
 use regex::RegexBuilder;
 use serde_json::{Map, Value};
@@ -20,21 +19,21 @@ use super::{
     },
 };
 
-/// Whether a request's operation takes a `ClientRequestToken`, which SDKs make up where the caller gives none.
+/// Whether an operation has a `ClientRequestToken`, which SDKs generate if the caller gives none.
 pub(super) fn takes_a_token(operation: &str) -> bool {
     members(operation).is_some_and(|members| members.iter().any(|member| member.name == TOKEN.name))
 }
 
-/// Refuses a request that breaks the model, with all that is wrong with it, in the words of AWS's front doors.
+/// Refuses a request that breaks the model, and lists all faults in AWS's words.
 pub(super) fn check(operation: &str, request: &Value) -> Result<(), ServiceError> {
     let (Some(members), Some(request)) = (members(operation), request.as_object()) else {
-        return Ok(()); // the operation says so itself
+        return Ok(()); // the operation reports it
     };
     check_request(members, request)?;
     check_name(request)
 }
 
-/// The same of a request that has these members, also of another service.
+/// The same for a request with these members, also of another service.
 pub(crate) fn check_request(
     members: &[Member],
     request: &Map<String, Value>,
@@ -86,7 +85,7 @@ fn check_members(
     Ok(())
 }
 
-/// A value of another type is refused by the operation, which reads it.
+/// The operation refuses a value of another type.
 fn check_value(
     shape: &Shape,
     path: &str,
@@ -98,7 +97,7 @@ fn check_value(
             let length = length(text.chars().count(), *min, *max);
             length.into_iter().chain(pattern(shape, text)).collect()
         }
-        // base64 makes four characters of three bytes
+        // base64 encodes three bytes as four characters
         (Binary(min, max), Value::String(base64)) => {
             let bytes = base64.trim_end_matches('=').len() * 3 / 4;
             Vec::from_iter(length(bytes, *min, *max))
@@ -160,7 +159,7 @@ fn pattern(shape: &Shape, text: &str) -> Option<String> {
     (!matches).then(|| format!("satisfy regular expression pattern: {pattern}"))
 }
 
-/// The characters of a name, wherever a request names a secret; an ARN is not looked at (recorded).
+/// Checks the characters of a secret's name; not of an ARN (recorded).
 fn check_name(request: &Map<String, Value>) -> Result<(), ServiceError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-/_+=.@!".contains(c);
     let named = ["Name", "SecretId"]

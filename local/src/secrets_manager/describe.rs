@@ -1,4 +1,4 @@
-//! What there is to know of a secret but its values: DescribeSecret, and an entry of ListSecrets.
+//! A secret's metadata: DescribeSecret, and an entry of ListSecrets.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ struct DescribeSecret {
     secret_id: String,
 }
 
-/// What DescribeSecret tells of a secret, and ListSecrets of each; they differ in the name of the labels' field alone.
+/// A secret's metadata in DescribeSecret and ListSecrets, which differ only in the name of the labels' field.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Description {
@@ -107,9 +107,9 @@ pub(super) fn describe_secret(
     })
 }
 
-/// Everything but the labels, whose field is named differently in the two answers.
+/// Everything except the labels, whose field has different names in the two answers.
 pub(super) fn describe(secret: &Secret) -> Description {
-    // docs: both dates are null where rotation is off, and the function and the rules of the past are still shown
+    // docs: with rotation off both dates are null, but the function and the rules stay
     let enabled = secret.rotation_enabled == Some(true);
     let next = secret
         .rotation_rules

@@ -1,4 +1,4 @@
-//! What is due when: the windows that schedules have still to use, and the ends of recovery windows.
+//! The next events: the windows of schedules, and the ends of recovery windows.
 
 use chrono::{DateTime, Utc};
 
@@ -7,11 +7,11 @@ use super::{Inner, schedule::Window, secret::Secret};
 /// What happens next to a secret by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// When: the opening of the window of a rotation, the end of a deleted secret's recovery window.
+    /// The begin of a rotation's window, or the end of a deleted secret's recovery window.
     pub at: DateTime<Utc>,
-    /// The end of a rotation's window, which DescribeSecret calls NextRotationDate while none is late.
+    /// The end of a rotation's window: DescribeSecret's NextRotationDate, unless a rotation is late.
     pub until: Option<DateTime<Utc>>,
-    /// What.
+    /// The kind of event.
     pub event: Event,
     /// The secret's name.
     pub secret: String,
@@ -22,7 +22,7 @@ pub struct Due {
 pub enum Event {
     /// It is rotated.
     Rotation,
-    /// It is gone.
+    /// It is removed.
     Deletion,
 }
 
@@ -50,7 +50,7 @@ pub(super) fn schedule(inner: &Inner) -> Vec<Due> {
     due
 }
 
-/// The window in which a schedule rotates a secret next, which may have opened already.
+/// The next window of a secret's schedule, which may be open already.
 pub(super) fn next_window(inner: &Inner, secret: &Secret) -> Option<Window> {
     if secret.deleted.is_some() || secret.rotation_enabled != Some(true) {
         return None;
@@ -62,7 +62,7 @@ pub(super) fn next_window(inner: &Inner, secret: &Secret) -> Option<Window> {
     secret.rotation_rules.as_ref()?.next_window(base)
 }
 
-/// A rotation of this secret begins now: if a window is open, or has passed, it has its rotation.
+/// Records that a rotation of this secret begins now: an open or passed window is then used.
 pub(super) fn use_window(inner: &mut Inner, arn: &str, now: DateTime<Utc>) {
     let mut secrets = inner.regions.secrets();
     let opens = secrets

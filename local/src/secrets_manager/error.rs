@@ -1,4 +1,4 @@
-//! What the service answers when it refuses: the real one's types, messages and status.
+//! The service's errors: the real service's types, messages and status.
 
 use super::labels::LabelError;
 
@@ -10,7 +10,7 @@ pub struct ServiceError {
     pub status: u16,
     /// The error type, `ResourceNotFoundException` for example.
     pub code: String,
-    /// What a person reads.
+    /// The message.
     pub message: String,
 }
 
@@ -60,12 +60,12 @@ impl ServiceError {
         )
     }
 
-    /// What the service's front door refuses before an operation sees it, lengths and character sets.
+    /// A request that validation refuses: lengths, character sets.
     pub(super) fn validation(message: impl Into<String>) -> Self {
         Self::refused("ValidationException", message)
     }
 
-    /// Ours: a request is served as it says, or not at all.
+    /// Our own: a request is served completely or not at all.
     pub(super) fn not_served(member: &str) -> Self {
         Self::refused(
             "NotServedByLocalSecretsManager",
@@ -87,7 +87,7 @@ impl ServiceError {
         Self::refused("MalformedPolicyDocumentException", message)
     }
 
-    /// Neither allowed nor denied: not AWS's, and not to be taken for a denial.
+    /// Neither allowed nor denied: not an AWS code, so that nobody reads it as a denial.
     pub(super) fn unjudged(message: impl Into<String>) -> Self {
         Self::refused("UnjudgedByLocalIam", message)
     }
@@ -103,8 +103,7 @@ impl ServiceError {
 
     /// A label rule's refusal in the service's words.
     ///
-    /// All are the real service's, but for `RemoveFromMismatch` and `NothingToDo`, whose type is documented and whose wording
-    /// is not.
+    /// All words are the real service's, except for `RemoveFromMismatch` and `NothingToDo`: only their type is documented.
     pub(super) fn labels(error: LabelError, arn: &str) -> Self {
         let no_value = |what| {
             Self::not_found(format!(

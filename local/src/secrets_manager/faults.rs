@@ -1,7 +1,7 @@
-//! Misbehavior on demand: what a network and a busy service do to their clients, at a moment that a test chooses.
+//! Faults on demand: what a network and a busy service do to clients, at a moment that a test chooses.
 //!
-//! Tests in other languages set them over HTTP, see [`control`](crate::control). Faults meet HTTP requests only, never [`SecretsManager::call`](super::SecretsManager::call). Each request takes at most
-//! one: the oldest that fits it and is not used up.
+//! Tests in other languages set them over HTTP, see [`control`](crate::control). Faults affect only HTTP requests, never [`SecretsManager::call`](super::SecretsManager::call). Each request gets at most
+//! one: the oldest that matches it and is not used up.
 //!
 //! ```
 //! use local::secrets_manager::{Behavior, Fault, Hang, SecretsManager, ServiceError, When};
@@ -16,10 +16,10 @@
 //! let throttled = ServiceError { status: 400, code: "ThrottlingException".into(), message: "Rate exceeded".into() };
 //! service.inject(Fault::on("GetSecretValue", Behavior::Error(throttled)).secret("demo/orders").times(2));
 //!
-//! // the next value is stored, but whoever stored it never hears of it
+//! // the next value is stored, but the client gets no answer
 //! service.inject(Fault::on("PutSecretValue", Behavior::Drop(When::AfterEffect)));
 //!
-//! // the next promotion stops short of its effect, until `hang.reached().await` has told of it and the client is killed
+//! // the next promotion stops before its effect: wait for `hang.reached().await`, then kill the client
 //! let hang = Hang::default();
 //! service.inject(Fault::on("UpdateSecretVersionStage", Behavior::Hang(When::BeforeEffect, hang.clone())));
 //! ```
@@ -30,28 +30,28 @@ use tokio::sync::watch;
 
 use super::{error::ServiceError, secret::State};
 
-/// One fault: which requests it meets, how often, and what becomes of them.
+/// One fault: which requests it affects, how many, and what happens to them.
 #[derive(Clone, Debug)]
 pub struct Fault {
     /// Given by [`SecretsManager::inject`](super::SecretsManager::inject).
     pub(super) id: u64,
     pub(crate) operation: String,
     pub(crate) secret: Option<String>,
-    /// How many requests it still meets.
+    /// The number of requests that it still affects.
     pub(crate) times: usize,
     pub(crate) behavior: Behavior,
 }
 
-/// What becomes of a request.
+/// What happens to a request.
 #[derive(Clone, Debug)]
 pub enum Behavior {
     /// It is answered with this error and has no effect: `ThrottlingException`, `AccessDeniedException`, a 500.
     Error(ServiceError),
     /// Its connection is closed without a byte of an answer: the client sees a transport error.
     Drop(When),
-    /// It waits until the [`Hang`] is released, or for good; a client that goes away meanwhile takes the request with it.
+    /// It waits until the [`Hang`] is released, or forever; if the client disconnects, the request ends.
     Hang(When, Hang),
-    /// It has its effect at once, and is answered that much later, by the time of the machine.
+    /// It has its effect at once; the answer comes this much later, by the machine's time.
     Delay(Duration),
     /// GetSecretValue, DescribeSecret and ListSecrets answer as before a secret's last change, its creation too; other operations
     /// don't notice. ListSecrets does so for up to five minutes (recorded).
@@ -61,7 +61,7 @@ pub enum Behavior {
 /// The operations that notice [`Behavior::Lag`].
 pub(crate) const LAGGING: [&str; 3] = ["GetSecretValue", "DescribeSecret", "ListSecrets"];
 
-/// On which side of the effect a request is cut.
+/// Whether a fault comes before or after a request's effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
     /// The request has no effect.
@@ -81,18 +81,18 @@ struct Hanging {
 }
 
 impl Hang {
-    /// Waits until a request hangs here: its effect, if it hangs after it, is there to be seen.
+    /// Waits until a request hangs here. If it hangs after its effect, the effect is visible.
     pub async fn reached(&self) {
-        // an error would mean that the sender is gone, and it is self.0
+        // cannot fail: the sender is self.0
         let _ = self.0.subscribe().wait_for(|state| state.reached).await;
     }
 
-    /// Lets the request go on, and those that would hang here later.
+    /// Lets the request continue, and all later ones.
     pub fn release(&self) {
         self.0.send_modify(|state| state.released = true);
     }
 
-    /// Whether a request has come here, and was not released.
+    /// Whether a request hangs here now.
     pub(crate) fn holds(&self) -> bool {
         let state = self.0.borrow();
         state.reached && !state.released
@@ -105,7 +105,7 @@ impl Hang {
 }
 
 impl Fault {
-    /// A fault that meets the next request for this operation, `PutSecretValue` for example, on any secret.
+    /// A fault for the next request of this operation, `PutSecretValue` for example, on any secret.
     pub fn on(operation: &str, behavior: Behavior) -> Self {
         Self {
             id: 0,
@@ -116,7 +116,7 @@ impl Fault {
         }
     }
 
-    /// Meets requests on this secret only, by name or ARN, however the request names it.
+    /// Affects only requests on this secret (name or ARN), regardless of how the request names it.
     pub fn secret(self, secret: &str) -> Self {
         Self {
             secret: Some(secret.to_owned()),
@@ -124,17 +124,17 @@ impl Fault {
         }
     }
 
-    /// Meets that many requests, one after another, instead of one.
+    /// Affects this many requests, one after another, instead of one.
     pub fn times(self, times: usize) -> Self {
         Self { times, ..self }
     }
 
-    /// What clears it.
+    /// The id with which to remove it.
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// Whether it is of use: it meets further requests, or holds one.
+    /// Whether it is still in use: it affects further requests, or holds one.
     pub(super) fn is_live(&self) -> bool {
         self.times > 0 || matches!(&self.behavior, Behavior::Hang(_, hang) if hang.holds())
     }

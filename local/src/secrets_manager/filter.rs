@@ -24,7 +24,7 @@ enum FilterKey {
     All,
 }
 
-/// One page, and the token of the next; a token is the place where that one begins.
+/// One page, and the token of the next page: the position where that page begins.
 pub(super) fn page<T>(
     entries: Vec<T>,
     max_results: Option<usize>,
@@ -44,8 +44,8 @@ pub(super) fn page<T>(
 impl Filter {
     /// Whether one of the values matches and none of those with `!` in front does.
     ///
-    /// Docs: prefixes, and the case counts; recorded: the beginnings of words for `description` and `all`, where it does not. How several negated values go together is
-    /// undocumented: here each of them excludes.
+    /// Docs: prefixes, case-sensitive. Recorded: for `description` and `all`, the beginnings of words, not case-sensitive. How several
+    /// negated values combine is undocumented: here each of them excludes.
     pub(super) fn matches(&self, secret: &Secret) -> bool {
         let mut wanted = self
             .values
@@ -70,7 +70,7 @@ impl FilterKey {
             Self::Description => all_words(value, [description]),
             Self::TagKey => tags.iter().any(|tag| tag.key.starts_with(value)),
             Self::TagValue => tags.iter().any(|tag| tag.value.starts_with(value)),
-            // moto; what is in one region has no such member
+            // moto: a secret in one region has no such member
             Self::PrimaryRegion => {
                 secret.is_replicated() && secret.primary_region().starts_with(value)
             }
@@ -85,8 +85,8 @@ impl FilterKey {
     }
 }
 
-/// Whether each word of the value begins a word of one of the texts; the case does not count. A value without a word finds
-/// nothing (recorded).
+/// Whether each word of the value begins a word of one of the texts, not case-sensitive. A value without a word finds nothing
+/// (recorded).
 fn all_words<'a>(value: &str, texts: impl IntoIterator<Item = &'a str>) -> bool {
     let wanted = words(value);
     let there: Vec<String> = texts.into_iter().flat_map(words).collect();
@@ -96,8 +96,8 @@ fn all_words<'a>(value: &str, texts: impl IntoIterator<Item = &'a str>) -> bool 
 
 /// The words of a text, in lower case (recorded).
 ///
-/// They end at a special character, unless there are two kinds of them, and then the whole is one word; and before each
-/// character with lower-case letters behind it that is none itself: `demo-OrdersAPI` has `demo`, `orders` and `api`.
+/// A word ends at a special character. With two kinds of special characters the whole text is one word. A word also ends before a
+/// character that is not a lower-case letter and is followed by one: `demo-OrdersAPI` has `demo`, `orders` and `api`.
 fn words(text: &str) -> Vec<String> {
     const SPECIAL: &str = "/-_+=.@";
     let mut kinds: Vec<char> = text.chars().filter(|c| SPECIAL.contains(*c)).collect();
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_end_where_the_service_ends_them() {
+    fn words_end_as_in_the_service() {
         for (text, expected) in [
             ("my test", &["my", "test"][..]),
             ("MyTestPhrase", &["my", "test", "phrase"]),

@@ -1,9 +1,8 @@
-//! What happens by itself when its time has come: rotations by their schedule, and the end of deleted secrets.
+//! Events that happen by themselves: scheduled rotations, and the end of deleted secrets.
 //!
-//! The service rotates at some moment of a secret's window (docs); here it is the moment in which the window opens. Each window
-//! begins one rotation, whatever comes of it. If the clock was moved over many windows, the last of them alone does. A rotation
-//! is begun as RotateSecret begins one: where a previous one isn't complete, that one is attempted again. While one runs, what is
-//! due waits for its end.
+//! The service rotates at some moment of a secret's window (docs); here it is when the window opens. Each window begins one rotation,
+//! regardless of its result. If the clock moved over several windows, only the last one does. A rotation begins as with RotateSecret:
+//! if a previous one isn't complete, that one is attempted again. While one runs, the next one waits for its end.
 
 use std::{
     sync::{Arc, Weak},
@@ -33,19 +32,19 @@ pub struct Fired {
 }
 
 impl SecretsManager {
-    /// Moves the clock, and begins each rotation whose window has opened by then. They are begun when this returns.
+    /// Moves the clock, and begins each rotation whose window has opened. When this returns, they have begun.
     ///
     /// # Errors
     ///
-    /// That is beyond the year 9999; the clock stays where it is.
+    /// The time would be beyond the year 9999; the clock does not move.
     pub fn advance(&self, by: Duration) -> Result<Vec<Fired>, TooFar> {
         self.clock().advance(by)?;
         Ok(self.fire())
     }
 
-    /// Something may be due earlier than was known: has it waited for from now on.
+    /// Call this when an event may be due earlier than before.
     pub(super) fn reschedule(&self) {
-        // without a runtime there is nobody who could wait
+        // without a runtime no task can wait
         if let Ok(runtime) = Handle::try_current() {
             let (shared, clock) = (Arc::downgrade(&self.shared), self.clock().clone());
             let rescheduled = self.shared.rescheduled.clone();
@@ -74,7 +73,7 @@ impl SecretsManager {
                 let input = json!({ "SecretId": arn, "ClientRequestToken": token });
                 let region = region_of(&arn).unwrap_or_default();
                 let begun = rotation::rotate_secret(self, &mut inner, region, input, now);
-                // also one that was refused: its window had its rotation
+                // a refused rotation also uses its window
                 inner.fired.insert(arn, now);
                 Fired {
                     secret,
@@ -85,7 +84,7 @@ impl SecretsManager {
     }
 }
 
-/// Begins rotations when they are due, as long as there is a service.
+/// Begins rotations when they are due, while the service exists.
 async fn wait(shared: Weak<Shared>, clock: Clock, rescheduled: Arc<Notify>) {
     while let Some(shared) = shared.upgrade() {
         let service = SecretsManager { shared };
@@ -93,7 +92,7 @@ async fn wait(shared: Weak<Shared>, clock: Clock, rescheduled: Arc<Notify>) {
         service.fire();
         let rotations = schedule(&service.lock()).into_iter();
         let mut rotations = rotations.filter(|due| due.event == Event::Rotation);
-        // one that is late waits for the end of a rotation, which reschedules
+        // a late one waits for the end of the current rotation, which reschedules
         let next = rotations.find(|due| due.at > now);
         drop(service);
         let due = async {

@@ -1,8 +1,8 @@
-//! The rules about versions and staging labels, apart from everything else, because the whole rotation protocol rests on them.
+//! The rules about versions and staging labels, separate because the whole rotation protocol depends on them.
 //!
 //! No IO and no clock: a test of the rotation function can build a store on [`Versions`] alone.
-//! Where the rules come from is said at each of them: "docs" is the API reference of AWS Secrets Manager, "recorded" is an
-//! answer of the real service that others have recorded and published.
+//! Each rule names its source: "docs" is the API reference of AWS Secrets Manager, "recorded" is an answer of the real service that
+//! others have published.
 //!
 //! ```
 //! use local::secrets_manager::labels::{Versions, PENDING};
@@ -29,24 +29,24 @@ pub const PREVIOUS: &str = "AWSPREVIOUS";
 /// The label of the version that a rotation is making.
 pub const PENDING: &str = "AWSPENDING";
 
-/// What becomes of AWSPENDING when its version becomes AWSCURRENT.
+/// What happens to AWSPENDING when its version becomes AWSCURRENT.
 ///
 /// Docs: "might be attached to the same version as the AWSCURRENT version, or it might not be attached to any version".
 /// Recorded: it stays, so that is the default. A maintainer of AWS's functions says that the service drops it after
 /// finishSecret: the label is then first kept and later dropped, which are two of these states.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Promotion {
-    /// AWSPENDING stays on its version, wherever AWSCURRENT goes later.
+    /// AWSPENDING stays on its version, also when AWSCURRENT moves later.
     #[default]
     KeepsPending,
-    /// AWSPENDING goes where AWSCURRENT goes.
+    /// AWSPENDING moves with AWSCURRENT.
     MovesPending,
-    /// AWSPENDING is taken off.
+    /// AWSPENDING is removed.
     DropsPending,
 }
 
 impl Promotion {
-    /// All of them are legal, so what depends on labels is tested under each.
+    /// All of them are legal, so code that depends on labels is tested with each.
     pub const ALL: [Self; 3] = [Self::KeepsPending, Self::MovesPending, Self::DropsPending];
 }
 
@@ -62,29 +62,29 @@ pub enum LabelError {
     /// A read named a version and a label, and the label is not attached to that version.
     #[error("the label is not attached to the version")]
     Mismatch,
-    /// The token is the id of a version that holds another value.
+    /// The token is the id of a version with another value.
     #[error("the token {0} is in use for another value")]
     TokenInUse(String),
     /// AWSPENDING is on a version other than the current one.
     #[error("a rotation is in progress, to version {0}")]
     RotationInProgress(String),
-    /// A label that is attached elsewhere was to be moved without saying where from.
-    #[error("the label {label} is attached to {attached_to}, which has to be named")]
+    /// A request moves a label without naming the version that has it.
+    #[error("the label {label} is attached to {attached_to}, which must be named")]
     RemoveFromMissing {
-        /// The label that was to be moved.
+        /// The label to move.
         label: String,
         /// The version that carries it.
         attached_to: String,
     },
-    /// The version that the label was to be moved from does not carry it: someone else was faster.
+    /// The version that the request names does not have the label: another client was faster.
     #[error("the label {label} is not attached to {claimed}")]
     RemoveFromMismatch {
-        /// The label that was to be moved.
+        /// The label to move.
         label: String,
-        /// The version that was said to carry it.
+        /// The version that the request names.
         claimed: String,
     },
-    /// AWSCURRENT was to be taken off without a successor.
+    /// A request removes AWSCURRENT without a successor.
     #[error("AWSCURRENT can be moved, not removed")]
     CurrentCannotBeRemoved,
     /// Neither a version to move to nor one to remove from was named.
@@ -100,9 +100,9 @@ struct Version<V> {
     labels: BTreeSet<String>,
 }
 
-/// All versions of one secret, in the order in which they came to be.
+/// All versions of one secret, in the order of their creation.
 ///
-/// `V` is whatever the store keeps as a value; it is compared to tell a repeated request from a conflicting one.
+/// `V` is the store's type of a value. Values are compared to distinguish a repeated request from a conflicting one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Versions<V> {
     versions: Vec<Version<V>>,
@@ -126,13 +126,13 @@ impl<V: PartialEq> Versions<V> {
 
     /// PutSecretValue: gives the version `token` its value and its labels; without `labels` it becomes current (docs).
     ///
-    /// The same token with the same value has no effect, labels included; true tells that there was one (docs).
-    /// A version that becomes current in this way takes AWSPENDING off whichever other version has it: a value that was
-    /// put by hand abandons the rotation (docs; recorded for a promoted version that still carried the label).
+    /// The same token with the same value has no effect, also not on labels; then this returns false (docs).
+    /// A version that becomes current in this way removes AWSPENDING from any other version: a value that is stored by hand
+    /// abandons the rotation (docs; recorded for a promoted version that still had the label).
     ///
     /// # Errors
     ///
-    /// [`LabelError::TokenInUse`] where the version holds another value.
+    /// [`LabelError::TokenInUse`] if the version has another value.
     pub fn put(
         &mut self,
         token: &str,
@@ -145,7 +145,7 @@ impl<V: PartialEq> Versions<V> {
             Some(None) | None => {}
         }
         let makes_current = match (self.current(), labels) {
-            (None, _) | (_, None) => true, // the first value of a secret is current whatever the request says (docs)
+            (None, _) | (_, None) => true, // the first value of a secret always becomes current (docs)
             (Some(_), Some(labels)) => labels.contains(&CURRENT),
         };
         self.entry(token).value = Some(value);
@@ -176,7 +176,7 @@ impl<V: PartialEq> Versions<V> {
     /// # Errors
     ///
     /// [`LabelError::RotationInProgress`] while AWSPENDING is on a version that is neither this nor the current one (docs);
-    /// [`LabelError::TokenInUse`] where the token is a version of the past.
+    /// [`LabelError::TokenInUse`] if the token is an old version.
     pub fn stage(&mut self, token: &str) -> Result<(), LabelError> {
         match self.in_progress() {
             Some(pending) if pending == token => return Ok(()),
@@ -191,15 +191,15 @@ impl<V: PartialEq> Versions<V> {
         Ok(())
     }
 
-    /// UpdateSecretVersionStage: a compare-and-swap of one label. Only AWSCURRENT may take another along: see [`Promotion`].
+    /// UpdateSecretVersionStage: a compare-and-swap of one label. Only AWSCURRENT may move another label too: see [`Promotion`].
     ///
-    /// Where the label is attached to another version, `remove_from` must name that version (docs). Moving AWSCURRENT moves
-    /// AWSPREVIOUS to the version that it left (docs). A version that has no value is no place for AWSCURRENT (undocumented;
-    /// the stricter reading).
+    /// If the label is attached to another version, `remove_from` must name that version (docs). Moving AWSCURRENT moves
+    /// AWSPREVIOUS to the version that it left (docs). A version without a value cannot get AWSCURRENT (undocumented; the stricter
+    /// reading).
     ///
     /// # Errors
     ///
-    /// The last five of [`LabelError`], and [`LabelError::NoValueForVersion`] where `move_to` is no version.
+    /// The last five of [`LabelError`], and [`LabelError::NoValueForVersion`] if `move_to` does not exist.
     pub fn move_label(
         &mut self,
         label: &str,
@@ -276,14 +276,14 @@ impl<V: PartialEq> Versions<V> {
         Ok((id, value))
     }
 
-    /// Takes a version away, value and labels included: what ends a rotation that only tested its configuration.
+    /// Removes a version with its value and labels: the end of a rotation that only tested its configuration.
     pub fn remove(&mut self, token: &str) {
         self.versions.retain(|version| version.id != token);
     }
 
-    /// Takes away the oldest versions without a label until `limit` versions are left, as long as `may_go` allows it.
+    /// Removes the oldest versions without a label until `limit` versions are left, if `may_go` allows it.
     ///
-    /// Docs: about 100 versions are kept; those younger than 24 hours stay in any case. The age is the caller's to know.
+    /// Docs: about 100 versions are kept; those younger than 24 hours always stay. The caller knows the ages.
     pub fn purge(&mut self, limit: usize, may_go: impl Fn(&str) -> bool) {
         while self.versions.len() > limit {
             let oldest = self
@@ -314,7 +314,7 @@ impl<V: PartialEq> Versions<V> {
             .map(|version| version.id.as_str())
     }
 
-    /// Whether there is such a version, with a value or without.
+    /// Whether the version exists, with a value or without.
     pub fn contains(&self, id: &str) -> bool {
         self.find(id).is_some()
     }
@@ -372,7 +372,7 @@ impl<V: PartialEq> Versions<V> {
         }
     }
 
-    /// A staged version that lost its label before it had a value is nothing that could be told of.
+    /// Removes a staged version that lost its label before it had a value: no answer shows it.
     fn drop_empty(&mut self) {
         self.versions
             .retain(|version| version.value.is_some() || !version.labels.is_empty());

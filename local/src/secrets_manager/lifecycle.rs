@@ -1,4 +1,4 @@
-//! A secret's tags, its end, and its return: TagResource, UntagResource, DeleteSecret, RestoreSecret.
+//! Tags, deletion and restoration: TagResource, UntagResource, DeleteSecret, RestoreSecret.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -117,7 +117,7 @@ pub(super) fn delete_secret(
     })
 }
 
-/// Docs: the replicas go first; recorded: the words.
+/// Docs: the replicas must be removed first; recorded: the words.
 fn refuse_while_replicated(state: &State, id: &str) -> Result<(), ServiceError> {
     let Some(secret) = state
         .find(id)
@@ -138,7 +138,7 @@ fn refuse_while_replicated(state: &State, id: &str) -> Result<(), ServiceError> 
     )))
 }
 
-/// Docs: at once, also where it is already scheduled for deletion, and no error where there is no such secret.
+/// Docs: at once, also if it is already scheduled for deletion; no error if the secret does not exist.
 fn force_delete(state: &mut State, id: String, now: DateTime<Utc>) -> Result<Value, ServiceError> {
     let found = state
         .find(&id)

@@ -11,7 +11,7 @@ use super::{
     wire::{answer, parse},
 };
 
-/// Entries on a page unless the request says less (docs: 1 to 100).
+/// Entries on a page, if the request does not ask for fewer (docs: 1 to 100).
 const PAGE: usize = 100;
 
 #[derive(Deserialize)]

@@ -1,21 +1,20 @@
 //! AWS Secrets Manager with its real rotation semantics, behind its real wire format, on this machine.
 //!
-//! The stock AWS CLI and SDKs speak to [`SecretsManager::router`] with any credentials. RotateSecret really rotates: it has
-//! the function invoked four times in the background, retries, and moves no label by itself. Where it is refused because a
-//! previous rotation isn't complete, that rotation is attempted again. Rotations begin by themselves when their schedule says so, on
-//! a clock that [`SecretsManager::advance`] moves.
+//! The AWS CLI and SDKs work with [`SecretsManager::router`], with any credentials. RotateSecret rotates: it invokes the function four
+//! times in the background, retries, and moves no label by itself. If it is refused because a previous rotation isn't complete, that
+//! rotation is attempted again. Scheduled rotations begin by themselves, by a clock that [`SecretsManager::advance`] moves.
 //!
-//! Every region is served, at one address: a request's region is the one that it is signed for, and the service's own where
-//! it is not signed. Each has secrets of its own, and replicas of those of others.
+//! One address serves every region: a request's region is the one in its signature, or the service's own without a signature. Each
+//! region has its own secrets, and replicas of other regions' secrets.
 //!
-//! What it does not have: encryption, other accounts and replicas in them, managed external secrets, and request quotas. Such
-//! an operation or member is answered with an error that names it.
+//! It does not have encryption, other accounts and replicas in them, managed external secrets, or request quotas. Such an operation
+//! or member gets an error that names it.
 //!
-//! A caller whose access key was given to a role with [`Iam::restrict`] is allowed what its policies or the secret's policy
-//! allow, and what its own allow of the secret's KMS key. Any other is allowed what no secret's policy denies to everybody;
-//! [`SecretsManager::call`] is nobody's call and always allowed.
+//! A caller with an access key of a role ([`Iam::restrict`]) may do what its policies or the secret's policy allow, and with the
+//! secret's KMS key what its own policies allow. Any other caller may do what no secret's policy denies to everybody.
+//! [`SecretsManager::call`] has no caller and is always allowed.
 //!
-//! [`labels`] holds the rules on versions, apart from the rest; [`Fault`] makes the service misbehave.
+//! [`labels`] has the rules on versions; [`Fault`] makes the service misbehave.
 
 mod access;
 mod constraints;
@@ -81,22 +80,22 @@ pub struct SecretsManager {
 
 struct Shared {
     inner: Mutex<Inner>,
-    /// Told whenever a rotation has ended.
+    /// Notified when a rotation has ended.
     ended: Notify,
     invoke: Invoke,
     iam: Iam,
-    /// The region of what is signed for none.
+    /// The region of requests without a signature.
     home: String,
     clock: Clock,
-    /// Called when the first schedule is waited for.
+    /// Called when the first schedule is set.
     waiting: Once,
-    /// Told when a schedule may be due earlier than was known.
+    /// Notified when a schedule may be due earlier than before.
     rescheduled: Arc<Notify>,
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.rescheduled.notify_one(); // nobody is to wait for the schedules of what is gone
+        self.rescheduled.notify_one(); // ends the task that waits for schedules
     }
 }
 
@@ -108,7 +107,7 @@ struct Inner {
     faults: Vec<Fault>,
     last_fault: u64,
     calls: Vec<Call>,
-    /// None where every function lets this service in.
+    /// None if every function allows this service.
     function_policies: Option<FunctionPolicies>,
     /// When a secret's last window was used, by its ARN; also by a rotation that failed.
     fired: HashMap<String, DateTime<Utc>>,
@@ -123,7 +122,7 @@ pub struct Call {
     pub operation: String,
     /// The secret as the request named it; CreateSecret's `Name` too.
     pub secret: Option<String>,
-    /// The `RotationToken`, which is a credential: Debug tells only whether there is one.
+    /// The `RotationToken`, which is a credential: Debug shows only whether it exists.
     pub rotation_token: Option<String>,
     /// The error's code, or `ConnectionDropped` where a fault cut the request before its effect.
     pub result: Result<(), String>,
@@ -151,8 +150,8 @@ impl fmt::Debug for Call {
 }
 
 impl SecretsManager {
-    /// An empty service, whose rotations call this function, whatever `RotationLambdaARN` says, until it is to
-    /// [look at functions](Self::look_at_functions).
+    /// An empty service, whose rotations always call this function and ignore `RotationLambdaARN`, until
+    /// [`look_at_functions`](Self::look_at_functions) is called.
     pub fn new(region: &str, invoke: Invoke) -> Self {
         let inner = Inner {
             regions: Regions::new(region),
@@ -179,8 +178,8 @@ impl SecretsManager {
         }
     }
 
-    /// From now on, the replicas in this region come to be, change and go so much later than their primaries; at once unless
-    /// told. Each region is reached at the same address: a request's region is the one that it is signed for.
+    /// From now on, the replicas in this region follow their primaries with this delay; the default is none. All regions have the
+    /// same address: a request's region is the one in its signature.
     pub fn set_replica_lag(&self, region: &str, lag: Duration) {
         let lag = TimeDelta::from_std(lag).unwrap_or(TimeDelta::MAX);
         self.lock().regions.set_lag(region, lag);
@@ -201,7 +200,7 @@ impl SecretsManager {
         &self.shared.iam
     }
 
-    /// From now on RotateSecret looks at the function, as the service does, and is refused where there is none or where its
+    /// From now on RotateSecret checks the function, as the service does: it is refused if the function does not exist or its
     /// policy does not let this service invoke it.
     pub fn look_at_functions(&self, policies: FunctionPolicies) {
         self.lock().function_policies = Some(policies);
@@ -212,22 +211,22 @@ impl SecretsManager {
         self.lock().retry = retry;
     }
 
-    /// Chooses what becomes of AWSPENDING when its version becomes current, for secrets that are created from now on.
+    /// Chooses what happens to AWSPENDING when its version becomes current, for secrets that are created from now on.
     pub fn set_promotion(&self, promotion: Promotion) {
         self.lock().regions.set_promotion(promotion);
     }
 
-    /// The HTTP face: `POST /`.
+    /// The HTTP interface: `POST /`.
     pub fn router(&self) -> Router {
         wire::router(self.clone())
     }
 
-    /// An operation in process, on the same path as over HTTP, but neither recorded as a call nor met by faults. A
-    /// `ClientRequestToken` is made up where there is none, as SDKs do.
+    /// An operation in process, with the same code as over HTTP, but not recorded as a call and without faults. Generates a missing
+    /// `ClientRequestToken`, as SDKs do.
     ///
     /// # Errors
     ///
-    /// What a client would have been answered.
+    /// The error that a client would get.
     pub async fn call(&self, operation: &str, mut input: Value) -> Result<Value, ServiceError> {
         if constraints::takes_a_token(operation) && input["ClientRequestToken"].is_null() {
             input["ClientRequestToken"] = Uuid::new_v4().to_string().into();
@@ -246,11 +245,11 @@ impl SecretsManager {
             .map(|secret| secret.arn.clone())
     }
 
-    /// Stages a token as RotateSecret would and turns rotation on, but invokes nothing: the steps are to be invoked by hand.
+    /// Stages a token as RotateSecret does and turns rotation on, but invokes nothing: the caller invokes the steps.
     ///
     /// # Errors
     ///
-    /// Those of RotateSecret, save that the secret needs neither a function nor a value.
+    /// Those of RotateSecret, but the secret needs neither a function nor a value.
     pub fn stage(&self, secret: &str, token: &str) -> Result<(), ServiceError> {
         let token = write::token(Some(token.to_owned()))?;
         let now = self.clock().now();
@@ -263,7 +262,7 @@ impl SecretsManager {
         })
     }
 
-    /// Turns rotation on as RotateSecret would, every `days` days by this function, but invokes nothing.
+    /// Turns rotation on as RotateSecret does, every `days` days by this function, but invokes nothing.
     ///
     /// # Errors
     ///
@@ -280,8 +279,8 @@ impl SecretsManager {
         Ok(())
     }
 
-    /// Makes a secret older by this many days: all its dates lie that much further back, and so does what is due next. It is left
-    /// as if its rotations had failed meanwhile: what is overdue by then does not begin by itself.
+    /// Makes a secret older by this many days: moves all its dates into the past, and its next due date too. The result is as if its
+    /// rotations had failed: an overdue rotation does not begin by itself.
     ///
     /// # Errors
     ///
@@ -297,7 +296,7 @@ impl SecretsManager {
         Ok(())
     }
 
-    /// Has coming HTTP requests meet a fault. Returns its id.
+    /// Sets a fault for coming HTTP requests. Returns its id.
     pub fn inject(&self, fault: Fault) -> u64 {
         let mut inner = self.lock();
         inner.faults.retain(Fault::is_live);
@@ -307,14 +306,14 @@ impl SecretsManager {
         id
     }
 
-    /// The faults that meet further requests, or hold one, the oldest first.
+    /// The faults that are still in use, the oldest first.
     pub fn faults(&self) -> Vec<Fault> {
         let mut inner = self.lock();
         inner.faults.retain(Fault::is_live);
         inner.faults.clone()
     }
 
-    /// Takes back the fault with this id, or all. Requests that hang go on. Returns how many were taken back.
+    /// Removes the fault with this id, or all. Requests that hang continue. Returns the number of removed faults.
     pub fn clear_faults(&self, id: Option<u64>) -> usize {
         let mut inner = self.lock();
         inner.faults.retain(Fault::is_live);
@@ -335,9 +334,9 @@ impl SecretsManager {
         self.lock().calls.clone()
     }
 
-    /// Waits until the rotation with this token has ended, well or not, and tells what came of it.
+    /// Waits until the rotation with this token has succeeded or failed, and returns its result.
     ///
-    /// It waits for good where RotateSecret is never called with that token.
+    /// It waits forever if RotateSecret is never called with that token.
     pub async fn rotation(&self, secret: &str, token: &str) -> Rotation {
         let arn = self.arn(secret).unwrap_or_else(|| secret.to_owned());
         let key = (arn, token.to_owned());
@@ -355,7 +354,7 @@ impl SecretsManager {
         }
     }
 
-    /// RotateSecret, and then waits until the rotation has ended, well or not.
+    /// Calls RotateSecret, and waits until the rotation has succeeded or failed.
     ///
     /// # Errors
     ///
@@ -443,7 +442,7 @@ impl SecretsManager {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // a panic elsewhere, in a test's closure for example, leaves no half-done change: changes are made on a copy
+        // a panic elsewhere, in a test's closure for example, leaves no partial change: changes are made on a copy
         self.shared
             .inner
             .lock()

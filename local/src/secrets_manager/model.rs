@@ -1,6 +1,6 @@
-//! AWS's published model of the API, as far as it is about requests: the members of each operation, and what each has to look like.
+//! The request part of AWS's published model of the API: the members of each operation, and their constraints.
 //!
-//! A test reads the model as AWS's SDK for Python carries it, and breaks each of its constraints once.
+//! A test reads the model in AWS's SDK for Python, and breaks each of its constraints once.
 
 /// One member of a request, or of a structure in it.
 pub(crate) struct Member {
@@ -9,20 +9,20 @@ pub(crate) struct Member {
     pub(super) required: bool,
 }
 
-/// What a member has to look like. Lengths of text are in characters, both bounds inclusive.
+/// The constraint of a member. Lengths of text are in characters, both bounds inclusive.
 pub(crate) enum Shape {
     Text(usize, usize),
     Matching(usize, usize, &'static str),
     OneOf(&'static [&'static str]),
     /// Text that no error may repeat.
     Sensitive(usize, usize, Option<&'static str>),
-    /// Base64, its length in bytes of what it stands for.
+    /// Base64; the length is in decoded bytes.
     Binary(usize, usize),
     Number(i64, i64),
     Flag,
     List(usize, usize, &'static Shape),
     Structure(&'static [Member]),
-    /// In the model, and not served here.
+    /// In the model, but not served here.
     NotServed,
 }
 
@@ -49,7 +49,7 @@ const BYTES: usize = 65_536;
 const REGION: Shape = Matching(1, 128, r"^([a-z]+-)+\d+$");
 
 const SECRET: Member = required("SecretId", Text(1, 2048));
-/// Its length is looked at where it is used.
+/// The operations check its length.
 pub(super) const TOKEN: Member = member("ClientRequestToken", Text(0, ANY));
 const DESCRIPTION: Member = member("Description", Text(0, 2048));
 const KEY: Member = member("KmsKeyId", Text(0, 2048));
@@ -262,7 +262,7 @@ pub fn operations() -> impl Iterator<Item = &'static str> {
     OPERATIONS.iter().map(|(name, _)| *name)
 }
 
-/// The members of an operation's request; none where there is no such operation.
+/// The members of an operation's request; none if the operation does not exist.
 pub(super) fn members(operation: &str) -> Option<&'static [Member]> {
     let mut operations = OPERATIONS.iter();
     operations

@@ -1,4 +1,4 @@
-//! GetRandomPassword, whose meaning of "type" and "exclude" the rotation function's own generator is held against.
+//! GetRandomPassword. Tests compare the rotation function's own generator with its meaning of "type" and "exclude".
 
 use rand::{
     RngExt,
@@ -26,7 +26,7 @@ pub(super) struct GetRandomPassword {
     require_each_included_type: Option<bool>,
 }
 
-/// Draws a password. A type all of whose characters are excluded counts as not included.
+/// Generates a password. A type whose characters are all excluded counts as not included.
 pub(super) fn generate(request: &GetRandomPassword) -> Result<String, ServiceError> {
     let length = request.password_length.unwrap_or(32);
     let types = [
@@ -42,7 +42,7 @@ pub(super) fn generate(request: &GetRandomPassword) -> Result<String, ServiceErr
         .map(|(_, characters)| characters.chars().filter(allowed).collect::<Vec<char>>())
         .filter(|characters| !characters.is_empty())
         .collect();
-    // the space is no type of its own: it is allowed, never required (docs)
+    // the space is not a type: it is allowed, never required (docs)
     let space = (request.include_space && allowed(&' ')).then_some(' ');
     let all: Vec<char> = types.iter().flatten().copied().chain(space).collect();
     if all.is_empty() {

@@ -1,4 +1,4 @@
-//! Reads of values, of one secret or of up to twenty at once: GetSecretValue, BatchGetSecretValue.
+//! Reads values, of one secret or of up to 20 at once: GetSecretValue, BatchGetSecretValue.
 
 use chrono::{DateTime, NaiveTime, Utc};
 use serde::{Deserialize, Serialize};

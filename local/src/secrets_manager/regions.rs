@@ -1,7 +1,7 @@
-//! The service in each region: secrets of its own, and replicas that follow their primaries.
+//! The service in each region: its own secrets, and replicas that follow their primaries.
 //!
-//! Before each request every replica is brought to what its primary was as long ago as the replica's region lags. So it comes
-//! to be, changes and goes that much later than the primary says.
+//! Before each request, every replica gets the state that its primary had before the region's delay. So a replica appears, changes
+//! and disappears with that delay.
 //!
 //! | rule | source |
 //! |---|---|
@@ -22,7 +22,7 @@ use super::{
     secret::{Primary, Replica, ReplicaStatus, Secret, State, arn_in, region_of},
 };
 
-/// All regions. One is there once something was asked of it.
+/// All regions. The first request to a region creates it.
 #[derive(Debug)]
 pub(super) struct Regions {
     home: String,
@@ -41,7 +41,7 @@ impl Regions {
         }
     }
 
-    /// Where what names no region is.
+    /// The default region.
     pub(super) fn home(&mut self) -> &mut State {
         let home = self.home.clone();
         self.at(&home)
@@ -54,7 +54,7 @@ impl Regions {
             .or_insert_with(|| State::new(region, promotion))
     }
 
-    /// Where the secret with this ARN is.
+    /// The region of the secret with this ARN.
     pub(super) fn of(&mut self, arn: &str) -> &mut State {
         match region_of(arn) {
             Some(region) => self.at(region),
@@ -67,7 +67,7 @@ impl Regions {
         self.states.values().flat_map(|state| &state.secrets)
     }
 
-    /// Removes what is not to stay.
+    /// Keeps only some secrets.
     pub(super) fn retain(&mut self, stays: impl Fn(&Secret) -> bool) {
         for state in self.states.values_mut() {
             state.secrets.retain(&stays);
@@ -81,12 +81,12 @@ impl Regions {
         }
     }
 
-    /// From now on; what a replica has already does not become older.
+    /// From now on; an existing replica does not become older.
     pub(super) fn set_lag(&mut self, region: &str, lag: TimeDelta) {
         self.lags.insert(region.to_owned(), lag);
     }
 
-    /// Brings every replica to where it is by now.
+    /// Brings every replica up to date.
     pub(super) fn settle(&mut self, now: DateTime<Utc>) {
         let regions: Vec<String> = self.states.keys().cloned().collect();
         for region in regions {
@@ -95,7 +95,7 @@ impl Regions {
         self.begin(now);
     }
 
-    /// Brings the replicas of a region up to date, and takes away those that are none any more.
+    /// Brings the replicas of a region up to date, and removes those that are no longer replicas.
     fn follow(&mut self, region: &str, now: DateTime<Utc>) {
         let then = self.behind(region, now);
         let Some(mut state) = self.states.remove(region) else {
@@ -125,7 +125,7 @@ impl Regions {
         self.states.insert(region.to_owned(), state);
     }
 
-    /// Makes the replicas whose time has come.
+    /// Makes the replicas that are due.
     fn begin(&mut self, now: DateTime<Utc>) {
         for (arn, asked) in self.in_progress() {
             let then = self.behind(&asked.region, now);
@@ -144,7 +144,7 @@ impl Regions {
         }
     }
 
-    /// The replicas that are to come, each with the ARN of its primary.
+    /// The requested replicas that do not exist yet, each with the ARN of its primary.
     fn in_progress(&self) -> Vec<(String, Replica)> {
         let replicas = self.secrets().flat_map(|secret| {
             let of = |replica: &Replica| (secret.arn.clone(), replica.clone());
@@ -155,7 +155,7 @@ impl Regions {
             .collect()
     }
 
-    /// The moment as of which a region's replicas are.
+    /// The time of the primaries' state that a region's replicas have.
     fn behind(&self, region: &str, now: DateTime<Utc>) -> DateTime<Utc> {
         let lag = self.lags.get(region).copied().unwrap_or_default();
         now.checked_sub_signed(lag)
@@ -171,7 +171,7 @@ impl Replica {
     }
 }
 
-/// What a replica has of its primary, as it was seen then.
+/// The part of the primary's earlier state that a replica has.
 fn copy(
     primary: &Secret,
     replica: &Replica,
@@ -210,7 +210,7 @@ impl Secret {
     }
 }
 
-/// Takes in a new replica, or says why not.
+/// Adds a new replica, or returns why not.
 fn admit(state: &mut State, replica: Secret, overwrites: bool) -> ReplicaStatus {
     let named = |secret: &&mut Secret| secret.name == replica.name;
     let Some(present) = state.secrets.iter_mut().find(named) else {
@@ -221,7 +221,7 @@ fn admit(state: &mut State, replica: Secret, overwrites: bool) -> ReplicaStatus 
     if present.primary.as_ref().map(|primary| &primary.arn)
         == replica.primary.as_ref().map(|primary| &primary.arn)
     {
-        return ReplicaStatus::InSync; // asked for once more
+        return ReplicaStatus::InSync; // requested again
     }
     if !overwrites {
         return ReplicaStatus::Failed(format!(

@@ -1,6 +1,6 @@
 //! Copies of a secret in other regions: ReplicateSecretToRegions, RemoveRegionsFromReplication, StopReplicationToReplica.
 //!
-//! When a replica comes and goes, and what it has, is said in [`regions`](super::regions).
+//! [`regions`](super::regions) describes when a replica appears and disappears, and what it has.
 //!
 //! | rule | source |
 //! |---|---|
@@ -82,7 +82,7 @@ impl Replicated {
     }
 }
 
-/// Refuses what would change a replica.
+/// Refuses an operation that would change a replica.
 pub(super) fn refuse_on_replicas(
     state: &State,
     operation: &str,
@@ -99,7 +99,7 @@ pub(super) fn refuse_on_replicas(
     Ok(())
 }
 
-/// Gives a secret these replicas; one in the same region is asked for anew.
+/// Gives a secret these replicas; one in the same region is requested again.
 pub(super) fn replicate(
     secret: &mut Secret,
     regions: Vec<ReplicaRegion>,
@@ -169,7 +169,7 @@ pub(super) fn stop_replication_to_replica(
         })?;
         Ok((secret.arn.clone(), primary.arn))
     })?;
-    // not an error where it was deleted: that is how a replica is freed that was left behind
+    // no error if the primary was deleted: this is how a replica that was left behind becomes a secret of its own
     let _ = regions.of(&primary).change(&primary, now, |secret| {
         secret.replicas.retain(|replica| replica.region != region);
         Ok(())

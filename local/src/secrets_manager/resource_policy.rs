@@ -1,6 +1,6 @@
 //! A secret's own policy: PutResourcePolicy, GetResourcePolicy, DeleteResourcePolicy, ValidateResourcePolicy.
 //!
-//! What it allows and denies is decided with the caller's policies, see [`iam`](crate::iam).
+//! It is evaluated together with the caller's policies, see [`iam`](crate::iam).
 //!
 //! | rule | source |
 //! |---|---|
@@ -8,8 +8,8 @@
 //! | A broad one is refused where BlockPublicPolicy is set, which it is not by default, and the words | docs |
 //! | Broad is what allows everybody something without a condition on fixed accounts, principals or sources | docs; the rule is ours |
 //! | Without a policy the answer has none, and that is no error | moto |
-//! | Validation tells of broad access and of a caller who is locked out | docs; the names of the checks are ours |
-//! | PutResourcePolicy does not look at who is locked out | chosen here: the user guide tells it of the console |
+//! | Validation reports broad access and a caller who is locked out | docs; the names of the checks are ours |
+//! | PutResourcePolicy does not check who is locked out | chosen here: the user guide says it about the console |
 //! | Roles that a policy names need not be there | chosen here |
 //! | The document comes back as it was written | chosen here |
 //! | A replica answers with its copy | chosen here: the service copies policies (docs); moto refuses |

@@ -1,4 +1,5 @@
-//! RotateSecret and CancelRotateSecret, and the driver that has the function called, step by step, until it is done or given up.
+//! RotateSecret and CancelRotateSecret, and the driver that invokes the function step by step until the rotation succeeds or is given
+//! up.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -26,10 +27,10 @@ use crate::invocation::{FunctionError, Invoked};
 /// The four steps, as the service's events name them.
 const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
-/// What came of one rotation, over all its attempts.
+/// The result of one rotation, with all its attempts.
 #[derive(Clone, Debug)]
 pub struct Rotation {
-    /// The `ClientRequestToken`: the id of the version that the rotation makes.
+    /// The `ClientRequestToken`: the id of the new version.
     pub token: String,
     /// Each attempt begins with createSecret.
     pub attempts: Vec<Attempt>,
@@ -51,7 +52,7 @@ pub struct StepRun {
     pub step: String,
     /// When it was invoked.
     pub began: DateTime<Utc>,
-    /// What came of it.
+    /// The result.
     pub invoked: Invoked,
     /// `VersionIdsToStages` after it.
     pub labels: BTreeMap<String, Vec<String>>,
@@ -62,7 +63,7 @@ pub struct StepRun {
 /// The default is quick. The real service's numbers are undocumented: others saw five attempts, about 100 s apart.
 #[derive(Clone, Copy, Debug)]
 pub struct Retry {
-    /// How often a rotation is attempted before it is given up, the first time included.
+    /// How many times a rotation is attempted before it is given up, including the first time.
     pub attempts: u32,
     /// The time between two attempts, by the service's clock.
     pub interval: Duration,
@@ -77,7 +78,7 @@ impl Default for Retry {
     }
 }
 
-/// Rotations of the past and the present, by the secret's ARN and the token.
+/// Past and current rotations, by the secret's ARN and the token.
 pub(super) type Rotations = HashMap<(String, String), Driven>;
 
 #[derive(Clone, Debug)]
@@ -104,7 +105,7 @@ struct CancelRotateSecret {
     secret_id: String,
 }
 
-/// Checks and configures, stages the token, answers at once; the steps run in the background.
+/// Checks, configures, stages the token, and answers at once; the steps run in the background.
 pub(super) fn rotate_secret(
     service: &SecretsManager,
     inner: &mut Inner,
@@ -125,7 +126,7 @@ pub(super) fn rotate_secret(
     let state = inner.regions.at(region);
     let arn = state.find_alive(&request.secret_id)?.arn.clone();
     let staged = state.change(&arn, now, |secret| {
-        // the request that began a rotation may come once more when that has long ended: no second one
+        // the request that began a rotation may be repeated after its end: it begins no second one
         let done_before = secret.versions.current() == Some(&token);
         configure(secret, request, now)?;
         if let (Some(policies), Some(function)) = (policies, &secret.rotation_function) {
@@ -157,7 +158,7 @@ pub(super) fn rotate_secret(
         retry: inner.retry,
     };
     let driven = driver.record(inner);
-    driven.canceled = false; // asked for again, so an earlier cancellation no longer counts
+    driven.canceled = false; // requested again, so an earlier cancellation no longer counts
     if done_before {
         driven.record.succeeded |= driven.record.attempts.is_empty();
     } else {
@@ -172,9 +173,9 @@ pub(super) fn is_running(inner: &Inner, arn: &str) -> bool {
     rotations.any(|((rotated, _), driven)| rotated == arn && driven.running)
 }
 
-/// What a refused RotateSecret promises: "That rotation will be reattempted". When, is undocumented: here after the interval.
+/// What a refused RotateSecret promises: "That rotation will be reattempted". The time is undocumented: here after the interval.
 ///
-/// Not while rotation is turned off, nor where nobody named a function.
+/// Not while rotation is off, and not without a function.
 fn reattempt(service: &SecretsManager, inner: &mut Inner, arn: String) {
     let Ok(secret) = inner.regions.of(&arn).find_alive(&arn) else {
         return;
@@ -214,7 +215,7 @@ fn configure(
     Ok(())
 }
 
-/// What RotateSecret configures, without the rotation that it begins.
+/// The configuration part of RotateSecret, without the rotation.
 pub(super) fn configure_only(
     inner: &mut Inner,
     secret: &str,
@@ -232,7 +233,7 @@ pub(super) fn configure_only(
     state.change(secret, now, |secret| configure(secret, request, now))
 }
 
-/// A real rotation's version has no value yet; that of a test is a copy of the current one (undocumented, but likely).
+/// The new version of a rotation has no value yet. The version of a mere test is a copy of the current one (undocumented, but likely).
 fn stage(
     secret: &mut Secret,
     token: &str,
@@ -240,7 +241,7 @@ fn stage(
     now: DateTime<Utc>,
 ) -> Result<(), ServiceError> {
     let Ok((_, current)) = secret.versions.read(None, None) else {
-        // the wording is ours: that of the service is not known
+        // our own words: the service's are unknown
         return Err(ServiceError::request(
             "You can't rotate a secret that has no value for staging label AWSCURRENT.",
         ));
@@ -267,7 +268,7 @@ pub(super) fn cancel_rotate_secret(
         if secret.rotation_enabled.is_none() {
             return Err(ServiceError::request(
                 "Rotation was never turned on for this secret.",
-            )); // the wording is ours
+            )); // our own words
         }
         secret.rotation_enabled = Some(false);
         answer(Named::new(
@@ -281,14 +282,14 @@ pub(super) fn cancel_rotate_secret(
     Ok(answer)
 }
 
-/// One rotation on its way.
+/// A rotation in flight.
 struct Driver {
     service: SecretsManager,
     arn: String,
     token: String,
-    /// False where RotateImmediately is: testSecret alone, once.
+    /// False if RotateImmediately is false: only testSecret, once.
     for_real: bool,
-    /// Whether the interval passes before the first attempt, too.
+    /// Whether to wait for the interval also before the first attempt.
     waits_first: bool,
     retry: Retry,
 }
@@ -378,7 +379,7 @@ impl Driver {
             || self.secret(|secret| secret.versions.current() == Some(&self.token)) == Some(true)
     }
 
-    /// In a task of its own, so that a panic in a test's function ends the step and not the rotation's record.
+    /// In its own task, so that a panic in a test's function ends only the step, and not the rotation's record.
     async fn invoke(&self, event: Value) -> Invoked {
         let invoke = self.service.shared.invoke.clone();
         match tokio::spawn(async move { invoke(event).await }).await {
@@ -394,7 +395,7 @@ impl Driver {
         }
     }
 
-    /// Not where the rotation was canceled, or abandoned: the secret is gone, or a value was put by hand meanwhile.
+    /// False if the rotation was canceled or abandoned: the secret was deleted, or someone stored a value by hand.
     fn is_wanted(&self) -> bool {
         let labelled = self.secret(|secret| !secret.versions.labels(&self.token).is_empty());
         labelled == Some(true) && !self.is_canceled()
@@ -418,7 +419,7 @@ impl Driver {
             }
             Ok(())
         });
-        drop(ended); // an error says that the secret was deleted meanwhile: nothing is left to be dated
+        drop(ended); // an error means that the secret was deleted: no date to set
         if let Some(driven) = inner
             .rotations
             .get_mut(&(self.arn.clone(), self.token.clone()))

@@ -1,6 +1,6 @@
-//! When the next rotation is due, which `firing` begins, and which schedules the service takes.
+//! When the next rotation is due, and which schedules the service accepts. `firing` begins the rotations.
 //!
-//! The service rotates at some moment of a window and answers the window's end as `NextRotationDate` ("on or before this
+//! The service rotates at some moment of a window and returns the window's end as `NextRotationDate` ("on or before this
 //! date", docs). Windows open on the hour in UTC, close at the end of the day for a schedule in days, and after one hour for
 //! one in hours, unless `Duration` says otherwise (docs).
 
@@ -16,14 +16,14 @@ use super::error::ServiceError;
 /// The shortest time between two windows, in hours (docs).
 const SHORTEST: i64 = 4;
 
-/// So many windows of a cron expression are held against the rules: more than a year of any that opens monthly or more often.
+/// How many windows of a cron expression are checked against the rules: more than a year, if it opens at least monthly.
 const WINDOWS: usize = 64;
 
 /// `RotationRules` of RotateSecret and DescribeSecret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct RotationRules {
-    /// Days between rotations, 1 to 1000; answered beside an expression too.
+    /// Days between rotations, 1 to 1000; also returned together with an expression.
     #[serde(skip_serializing_if = "Option::is_none")]
     automatically_after_days: Option<i64>,
     /// The window's length, `3h` for example.
@@ -37,7 +37,7 @@ pub(super) struct RotationRules {
 enum Schedule {
     Days(i64),
     Hours(i64),
-    /// And whether it is one in hours.
+    /// And whether the unit is hours.
     Cron(Box<Cron>, bool),
 }
 
@@ -49,11 +49,11 @@ pub(super) struct Window {
 }
 
 impl RotationRules {
-    /// As the service keeps and answers them: beside an expression the days that it comes to, 1 for `rate(10 hours)` and 7 for
-    /// `cron(0 0 ? * 2 *)` (recorded). Where the windows of a cron expression differ, the longest way between two counts (ours).
+    /// As the service stores and returns them: with an expression also its days, 1 for `rate(10 hours)` and 7 for `cron(0 0 ? * 2 *)`
+    /// (recorded). If the distances between windows differ, the longest one counts (our choice).
     ///
-    /// Refused is what the service refuses: both ways at once, though it answers both (recorded); what can't be read; a window
-    /// that opens less than four hours after another one, or goes into the next one or into the next day (docs).
+    /// It refuses what the service refuses: both members at once, although the service returns both (recorded); an invalid expression; a
+    /// window that opens less than 4 hours after another one, or reaches into the next one or into the next day (docs).
     pub(super) fn accepted(self) -> Result<Self, ServiceError> {
         if self.automatically_after_days.is_some() && self.schedule_expression.is_some() {
             return Err(ServiceError::parameter(
@@ -82,7 +82,7 @@ impl RotationRules {
                         "The rotation schedule has no next date.",
                     ));
                 };
-                // without a length a schedule in days fills the day, and no more
+                // without a duration, a schedule in days fills the rest of the day
                 check_windows(&opens, &gaps, window.unwrap_or(in_hours.into()))?;
                 Some(days_of(*longest))
             }
@@ -93,12 +93,12 @@ impl RotationRules {
         })
     }
 
-    /// The end of the first window that opens after `base`; none where there is no schedule.
+    /// The end of the first window that opens after `base`; none without a schedule.
     pub(super) fn next_rotation(&self, base: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.next_window(base).map(|window| window.closes)
     }
 
-    /// The first window that opens after `base`; none where there is no schedule.
+    /// The first window that opens after `base`; none without a schedule.
     pub(super) fn next_window(&self, base: DateTime<Utc>) -> Option<Window> {
         let window = self.window_hours().ok()?;
         let (opens, in_hours) = match self.schedule().ok()?? {
@@ -115,7 +115,7 @@ impl RotationRules {
         Some(Window { opens, closes })
     }
 
-    /// The expression's where there is one: the days beside it are only told.
+    /// The expression's schedule if there is one: then the days are only information.
     fn schedule(&self) -> Result<Option<Schedule>, ServiceError> {
         match (
             self.schedule_expression.as_deref(),
@@ -147,7 +147,7 @@ impl RotationRules {
     }
 }
 
-/// Windows that open at these moments and at these distances, all so long.
+/// Checks windows that open at these moments and distances, all with this length.
 fn check_windows(opens: &[DateTime<Utc>], gaps: &[i64], hours: i64) -> Result<(), ServiceError> {
     if gaps.iter().any(|gap| *gap < SHORTEST) {
         return Err(ServiceError::parameter(format!(
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_user_guide_allows_is_taken_with_the_days_that_it_comes_to() {
+    fn a_schedule_that_the_user_guide_allows_is_accepted_with_its_days() {
         for (expression, duration, days) in [
             ("rate(4 hours)", Some("4h"), 1),
             ("rate(10 hours)", None, 1),

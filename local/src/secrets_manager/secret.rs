@@ -1,4 +1,4 @@
-//! What the service remembers: the secrets, and how one is found by name, ARN or partial ARN.
+//! The service's state: the secrets, and how one is found by name, ARN or partial ARN.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -22,7 +22,7 @@ use crate::iam::ACCOUNT;
 /// Versions that a secret keeps before unlabelled ones are purged (docs: "100 of the most recent versions").
 const KEPT_VERSIONS: usize = 100;
 
-/// A secret's value as it came: text, or base64 that is never decoded here.
+/// A secret's value as received: text, or base64 that is never decoded here.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum SecretValue {
     String(String),
@@ -35,7 +35,7 @@ impl fmt::Debug for SecretValue {
     }
 }
 
-/// A tag, in the form in which requests and answers carry it.
+/// A tag, as in requests and answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Tag {
@@ -49,9 +49,9 @@ pub(super) struct Tag {
 pub(super) struct Replica {
     pub(super) region: String,
     pub(super) kms_key_id: Option<String>,
-    /// Whether it takes the place of a secret of that name.
+    /// Whether it overwrites a secret of that name.
     pub(super) overwrites: bool,
-    /// When it was asked for, which tells it from an earlier one in the same region.
+    /// When it was requested, which distinguishes it from an earlier one in the same region.
     pub(super) requested: DateTime<Utc>,
     pub(super) status: ReplicaStatus,
 }
@@ -60,19 +60,19 @@ pub(super) struct Replica {
 pub(super) enum ReplicaStatus {
     InProgress,
     InSync,
-    /// Why there is none.
+    /// Why it does not exist.
     Failed(String),
 }
 
-/// What a replica is one of.
+/// The primary of a replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Primary {
     pub(super) arn: String,
-    /// From when it is what the replica has of it.
+    /// The time of the primary's state that the replica has.
     pub(super) seen: DateTime<Utc>,
 }
 
-/// When a version came to be, and the day of its last read.
+/// When a version was created, and the day of its last read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct VersionDates {
     pub(super) created: DateTime<Utc>,
@@ -92,7 +92,7 @@ pub(super) struct Secret {
     pub(super) policy: Option<String>,
     /// Its copies in other regions.
     pub(super) replicas: Vec<Replica>,
-    /// Where this is a copy itself.
+    /// If this is a copy itself.
     pub(super) primary: Option<Primary>,
     pub(super) versions: Versions<SecretValue>,
     pub(super) dates: BTreeMap<String, VersionDates>,
@@ -100,7 +100,7 @@ pub(super) struct Secret {
     pub(super) rotation_enabled: Option<bool>,
     pub(super) rotation_function: Option<String>,
     pub(super) rotation_rules: Option<RotationRules>,
-    /// From when the schedule counts: its configuration, or the last value that was put or rotated in.
+    /// The start of the schedule: its configuration, or the last value that was stored by hand or by a rotation.
     pub(super) schedule_base: DateTime<Utc>,
     pub(super) created: DateTime<Utc>,
     pub(super) changed: DateTime<Utc>,
@@ -159,7 +159,7 @@ impl Secret {
         self.primary.is_some() || !self.replicas.is_empty()
     }
 
-    /// Stores a value under a token and dates the new version; false where the request had been served before.
+    /// Stores a value under a token and dates the new version; false if the request is a repetition.
     pub(super) fn put(
         &mut self,
         token: &str,
@@ -187,7 +187,7 @@ impl Secret {
         Ok(stored)
     }
 
-    /// Stages a token as pending; its date is the one of the value, later.
+    /// Stages a token as pending; its date comes later, with the value.
     pub(super) fn stage(&mut self, token: &str, now: DateTime<Utc>) -> Result<(), ServiceError> {
         self.versions
             .stage(token)
@@ -235,14 +235,14 @@ pub(super) struct State {
     pub(super) promotion: Promotion,
     /// In the order of their creation.
     pub(super) secrets: Vec<Secret>,
-    /// Each secret as it was before its last changes, and until when, for reads that lag; by ARN.
+    /// Earlier states of each secret, each with its end, for reads that lag; by ARN.
     before: HashMap<String, VecDeque<(DateTime<Utc>, Secret)>>,
 }
 
-/// How many changes are kept of each secret: those of some rotations.
+/// How many changes are kept for each secret: enough for some rotations.
 const CHANGES: usize = 64;
 
-/// From when an answer is.
+/// The time that an answer shows.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum View {
     Now,
@@ -279,7 +279,7 @@ impl State {
         }
     }
 
-    /// Changes a secret as a whole or not at all, dates the change, and keeps what a lagging read would still see.
+    /// Changes a secret completely or not at all, dates the change, and keeps the earlier state for lagging reads.
     pub(super) fn change<T>(
         &mut self,
         id: &str,
@@ -301,14 +301,14 @@ impl State {
         Ok(answer)
     }
 
-    /// The secret as it is, or as a read that lags has it.
+    /// The current secret, or what a lagging read sees.
     pub(super) fn seen(&self, id: &str, view: View) -> Result<&Secret, ServiceError> {
         let secret = self.find(id)?;
         self.seen_by(secret, view)
             .ok_or_else(ServiceError::no_such_secret)
     }
 
-    /// The same of a secret that was found; none where the read does not have it yet.
+    /// The same for a secret that was found; none if the lagging read does not see it yet.
     pub(super) fn seen_by<'a>(&'a self, secret: &'a Secret, view: View) -> Option<&'a Secret> {
         match view {
             View::Now => Some(secret),
@@ -319,7 +319,7 @@ impl State {
         }
     }
 
-    /// What the secret with this ARN was then, if it was there.
+    /// The state of the secret with this ARN at that time, if it existed.
     pub(super) fn as_of(&self, arn: &str, then: DateTime<Utc>) -> Option<&Secret> {
         let secret = self.secrets.iter().find(|secret| secret.arn == arn)?;
         let earlier = self.earlier(arn).find(|(until, _)| then < *until);
@@ -327,13 +327,13 @@ impl State {
         (was.created <= then).then_some(was)
     }
 
-    /// A secret before each of its last changes, and until when it was that.
+    /// The earlier states of a secret, each with its end.
     fn earlier(&self, arn: &str) -> impl DoubleEndedIterator<Item = &(DateTime<Utc>, Secret)> {
         self.before.get(arn).into_iter().flatten()
     }
 
     fn position(&self, id: &str) -> Result<usize, ServiceError> {
-        // a name or a whole ARN is nobody else's, and with thousands of secrets it is worth not to look any further
+        // a name or a full ARN is unique: with thousands of secrets this shortcut matters
         let is = |secret: &Secret| secret.arn == id || secret.name == id;
         if let Some(position) = self.secrets.iter().position(is) {
             return Ok(position);
@@ -350,8 +350,8 @@ impl State {
 
 /// Whether a `SecretId` means this secret: its name, its ARN, or its ARN without the random suffix.
 ///
-/// An ARN that ends like one with a suffix is taken for a complete one, so the partial ARN of a secret whose name ends in a
-/// hyphen and six characters finds nothing (docs; recorded).
+/// An ARN that ends like one with a suffix is read as a complete one, so the partial ARN of a secret whose name ends in a hyphen
+/// and six characters finds nothing (docs; recorded).
 fn names(id: &str, secret: &Secret) -> bool {
     if !id.starts_with("arn:") {
         return id == secret.name;
@@ -370,7 +370,7 @@ fn has_suffix(arn: &str) -> bool {
     matches!(tail, [b'-', random @ ..] if random.iter().all(u8::is_ascii_alphanumeric))
 }
 
-/// A new ARN, with the six random characters that keep a recreated secret apart from its predecessor.
+/// A new ARN, with the six random characters that distinguish a recreated secret from its predecessor.
 pub(super) fn arn(region: &str, name: &str) -> String {
     let suffix = Alphanumeric.sample_string(&mut rand::make_rng::<StdRng>(), SUFFIX - 1);
     format!("arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:{name}-{suffix}")
@@ -390,7 +390,7 @@ pub(super) fn arn_in(region: &str, arn: &str) -> String {
     parts.join(":")
 }
 
-/// A moment as the wire format has it: seconds since the epoch, with milliseconds.
+/// A time in the wire format: seconds since 1970, with milliseconds.
 #[derive(Clone, Copy)]
 pub(super) struct Epoch(pub(super) DateTime<Utc>);
 

@@ -1,5 +1,5 @@
-//! The HTTP face: AWS's JSON 1.1 protocol, one path, the operation in a header. Signatures are ignored, and of
-//! the credentials only the access key id counts, see [`Iam`](crate::iam::Iam).
+//! The HTTP interface: AWS's JSON 1.1 protocol, one path, the operation in a header. Signatures are ignored. Of the credentials only
+//! the access key id counts, see [`Iam`](crate::iam::Iam).
 
 use std::io;
 
@@ -25,7 +25,7 @@ use crate::iam::{ROOT, signed_for};
 
 const AMZ_JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
 
-/// The code under which a request is recorded that was cut before its effect.
+/// The recorded code of a request that was cut before its effect.
 const DROPPED: &str = "ConnectionDropped";
 
 pub(super) fn router(service: SecretsManager) -> Router {
@@ -139,8 +139,7 @@ fn error_body(error: &ServiceError) -> Value {
 
 /// A response whose body fails before its first byte.
 ///
-/// hyper then closes the connection without having sent the head that it had buffered: the client has a closed connection in
-/// its hands, and no answer.
+/// hyper then closes the connection without the buffered head: the client sees a closed connection and no answer.
 fn no_answer() -> Response {
     let broken = futures_util::stream::once(async {
         Err::<Bytes, _>(io::Error::other("dropped on purpose"))

@@ -1,4 +1,4 @@
-//! Writes of values and labels: CreateSecret, PutSecretValue, UpdateSecret, UpdateSecretVersionStage.
+//! Writes values and labels: CreateSecret, PutSecretValue, UpdateSecret, UpdateSecretVersionStage.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -59,7 +59,7 @@ struct UpdateSecretVersionStage {
     move_to_version_id: Option<String>,
 }
 
-/// The answer of every operation that names a secret and perhaps a version.
+/// The answer of every operation that returns a secret's name and perhaps a version.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Named {
@@ -103,7 +103,7 @@ pub(super) fn create_secret(
         }
         return match present.versions.read(Some(&token), None) {
             Ok((_, stored)) if value.as_ref() == Some(stored) => {
-                answer(Named::new(present, Some(token))) // the same request once more
+                answer(Named::new(present, Some(token))) // the same request again
             }
             Ok(_) => Err(ServiceError::labels(
                 LabelError::TokenInUse(token),
@@ -186,7 +186,7 @@ pub(super) fn update_secret(
         let Some(value) = value else {
             return answer(Named::new(secret, None));
         };
-        // recorded: the same token with the same value is no error, whatever the API reference says
+        // recorded: the same token with the same value is no error, against the API reference
         secret.put(&token, value, None, now)?;
         answer(Named::new(secret, Some(token)))
     })

@@ -1,4 +1,4 @@
-//! What a world is made of.
+//! The options of a world.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -7,22 +7,22 @@ use crate::{
     secrets_manager::{Retry, labels::Promotion},
 };
 
-/// What a world is made of.
+/// The options of a world.
 #[derive(Debug)]
 pub struct Options {
     /// The rotation function's executable.
     pub function: PathBuf,
-    /// Environment variables of the function, beside what the world sets.
+    /// Environment variables of the function, in addition to those that the world sets.
     pub function_env: Vec<(String, String)>,
     /// How long an invocation may take.
     pub function_timeout: Duration,
-    /// Has each invocation served by a new process, as Lambda may: a step finds nothing that another one kept.
+    /// Serves each invocation with a new process, as Lambda may do: no step finds what another one kept.
     pub cold_starts: bool,
     /// How a rotation that failed is retried.
     pub retry: Retry,
-    /// What becomes of AWSPENDING when its version becomes AWSCURRENT.
+    /// What happens to AWSPENDING when its version becomes AWSCURRENT.
     pub promotion: Promotion,
-    /// Has the function's log written to stderr.
+    /// Writes the function's log to stderr.
     pub show_log: bool,
     /// The endpoint's port, or 0 for any that is free.
     pub port: u16,
@@ -64,7 +64,7 @@ impl Options {
         }
     }
 
-    /// With a PostgreSQL of its own, set up like this.
+    /// With its own PostgreSQL, with these settings.
     pub fn own_postgres(self, settings: Settings) -> Self {
         Self {
             postgres: Server::Own(settings),
@@ -80,7 +80,7 @@ impl Options {
         }
     }
 
-    /// With a function that was not told of the scratch server's CA.
+    /// With a function that does not trust the scratch server's CA.
     pub fn without_ca_file(self) -> Self {
         Self {
             trusts_ca: false,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-/// Where everything is, as one line of JSON.
+/// The addresses and names of everything, as one line of JSON.
 #[derive(Debug, Serialize)]
 pub struct Ready {
     pub(crate) endpoint: String,

@@ -87,7 +87,7 @@ where
     }
 }
 
-/// Serves with a function that no test of the file wants to be called.
+/// Serves with a function that no test of the file may call.
 async fn serve_without_function() -> World {
     serve(|_, _| async { Err("not to be called".to_owned()) }).await
 }

@@ -135,7 +135,7 @@ async fn a_refused_rotatesecret_has_the_pending_rotation_attempted_again_after_t
 #[tokio::test(start_paused = true)]
 async fn a_reattempted_rotation_that_fails_again_is_retried_like_any_other() {
     let world = Retried::new().await;
-    // left by somebody else: no rotation of this service ever ran
+    // left by another service: no rotation of this one ever ran
     world.service.stage("demo", &token("second")).unwrap();
     let start = Instant::now();
     world.rotate(&token("third")).await.unwrap_err();

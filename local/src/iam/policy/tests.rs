@@ -34,7 +34,7 @@ fn what_no_statement_allows_is_not_allowed() {
 }
 
 #[test]
-fn actions_match_with_wildcards_and_whatever_their_case() {
+fn actions_match_with_wildcards_and_in_any_case() {
     for (action, allowed) in [
         (json!("secretsmanager:GetSecretValue"), true),
         (
@@ -117,7 +117,7 @@ fn not_action_and_not_resource_are_everything_else() {
 }
 
 #[test]
-fn a_deny_wins_wherever_it_stands() {
+fn a_deny_wins_in_every_position() {
     let allow = json!({ "Effect": "Allow", "Action": "*", "Resource": "*" });
     let deny = json!({ "Effect": "Deny", "Action": "secretsmanager:Get*", "Resource": "*" });
     assert_eq!(decided(json!([allow, deny])), Ok(Decision::Denied));
@@ -258,7 +258,7 @@ fn each_condition_operator_has_iams_meaning() {
 }
 
 #[test]
-fn all_conditions_of_a_statement_have_to_hold() {
+fn all_conditions_of_a_statement_must_hold() {
     for (stage, team, allowed) in [
         ("AWSCURRENT", "orders", true),
         ("AWSCURRENT", "stock", false),
@@ -276,7 +276,7 @@ fn all_conditions_of_a_statement_have_to_hold() {
 }
 
 #[test]
-fn a_key_that_is_not_known_is_an_error_that_names_it_once_the_statement_matters() {
+fn an_unknown_key_is_an_error_that_names_it_if_the_statement_applies() {
     let statement = |action| {
         json!({
             "Effect": "Allow", "Action": action, "Resource": "*",
@@ -289,7 +289,7 @@ fn a_key_that_is_not_known_is_an_error_that_names_it_once_the_statement_matters(
 }
 
 #[test]
-fn what_is_not_known_of_the_language_is_refused_by_its_name() {
+fn an_unknown_part_of_the_language_is_refused_by_its_name() {
     let with = |element: &str, value: Value| {
         let mut statement =
             json!({ "Sid": "One", "Effect": "Allow", "Action": "*", "Resource": "*" });
@@ -351,7 +351,7 @@ fn a_statement_needs_one_of_an_element_and_its_opposite() {
 }
 
 #[test]
-fn of_a_resources_policy_what_is_about_the_service_counts() {
+fn only_the_statements_for_the_service_count_in_a_resources_policy() {
     for (principal, allowed) in [
         (json!({ "Service": "secretsmanager.amazonaws.com" }), true),
         (

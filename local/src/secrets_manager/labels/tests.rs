@@ -46,7 +46,7 @@ fn table() -> Vec<Row> {
             then: Ok(&[("v1", &["AWSCURRENT"])]),
         },
         Row {
-            rule: "the first value is current, whatever labels the request names",
+            rule: "the first value is current, regardless of the labels in the request",
             given: &[],
             when: Put("v1", "one", Some(&["CUSTOM"])),
             then: Ok(&[("v1", &["AWSCURRENT", "CUSTOM"])]),
@@ -143,7 +143,7 @@ fn table() -> Vec<Row> {
             then: Ok(&[("v1", &["AWSCURRENT"]), ("v3", &["AWSPENDING"])]),
         },
         Row {
-            rule: "a value put under a label of one's own leaves the rotation alone",
+            rule: "a value put under a custom label leaves the rotation alone",
             given: &[ONE, Stage("v2")],
             when: Put("v3", "three", Some(&["CUSTOM"])),
             then: Ok(&[

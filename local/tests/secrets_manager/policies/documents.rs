@@ -102,7 +102,7 @@ async fn a_document_that_is_no_policy_of_a_resource_is_refused_with_what_is_wron
         (document(json!([misspelt])), "Efect"),
         (document(json!([without])), "Principal and NotPrincipal"),
         (document(json!(["Allow"])), "syntax error"),
-        (document(allow(json!("somebody"))), "unsupported principal"),
+        (document(allow(json!("someone"))), "unsupported principal"),
         (document(allow(json!(["*"]))), "unsupported principal"),
         (
             document(allow(
