@@ -46,7 +46,11 @@ fuzz_target!(|text: &str| {
             (document.host(), document.port())
         );
         assert_eq!(again.tls(), document.tls());
-        let (mut before, mut after) = (value(text), value(written.expose_secret()));
+        // half of a surrogate pair is JSON, but nothing that this can compare; what nobody reads may hold it
+        let Ok(mut before) = serde_json::from_str::<Value>(text) else {
+            continue;
+        };
+        let mut after: Value = serde_json::from_str(written.expose_secret()).unwrap();
         for key in ["password", "username", "overlap_seconds"] {
             for object in [&mut before, &mut after] {
                 object.as_object_mut().unwrap().remove(key);
@@ -55,7 +59,3 @@ fuzz_target!(|text: &str| {
         assert_eq!(before, after, "what is not its business was changed");
     }
 });
-
-fn value(text: &str) -> Value {
-    serde_json::from_str(text).unwrap()
-}
