@@ -21,6 +21,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::SecondsFormat;
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
@@ -153,8 +154,8 @@ fn shown(assumed: &Session) -> String {
     let expiration = assumed.expires.to_rfc3339_opts(SecondsFormat::Secs, true);
     let credentials = [
         ("AccessKeyId", assumed.access_key_id.as_str()),
-        ("SecretAccessKey", assumed.secret_access_key.as_str()),
-        ("SessionToken", assumed.token.as_str()),
+        ("SecretAccessKey", assumed.secret_access_key.expose_secret()),
+        ("SessionToken", assumed.token.expose_secret()),
         ("Expiration", &expiration),
     ];
     let credentials: String = credentials

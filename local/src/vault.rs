@@ -59,7 +59,7 @@ pub struct Role {
 }
 
 /// A static role of the database engine.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct StaticRole {
     /// The user in the database.
     pub username: String,

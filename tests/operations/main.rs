@@ -9,10 +9,11 @@
 mod common;
 
 mod errors;
+mod grants;
 mod roles;
 mod secrets;
 
-use std::env;
+use std::{env, process::Output};
 
 use common::{TOKEN, labels, logs_in, password, rotate, stage, until, world};
 use local::{executable, world::World};
@@ -45,12 +46,20 @@ fn block(kind: &str) -> String {
 
 /// Runs commands in a folder of their own, and returns what they print.
 async fn run(world: &World, secret: &str, commands: &str) -> String {
+    let output = output(world, secret, commands).await;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{commands}\n{said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The same, whatever comes of them.
+async fn output(world: &World, secret: &str, commands: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let rotatectl = executable::of_tests("--bin", "rotatectl").unwrap();
     let path = env::var_os("PATH").unwrap_or_default();
     let programs = [rotatectl.parent().unwrap().to_owned()];
     let path = programs.into_iter().chain(env::split_paths(&path));
-    let output = Command::new("bash")
+    Command::new("bash")
         .args(["-euo", "pipefail", "-c", commands])
         .current_dir(folder.path())
         .env("PATH", env::join_paths(path).unwrap())
@@ -65,10 +74,7 @@ async fn run(world: &World, secret: &str, commands: &str) -> String {
         .env("AWS_SECRET_ACCESS_KEY", "any")
         .output()
         .await
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{commands}\n{said}");
-    String::from_utf8(output.stdout).unwrap()
+        .unwrap()
 }
 
 /// A role that nobody else on the tests' server has.

@@ -26,8 +26,8 @@ pub(super) const APP: &str = "app";
 pub(super) const ADMINISTRATOR: &str = "rotation_admin";
 
 /// A statement, and what the page says of a rotation without it.
-struct Statement {
-    sql: String,
+pub(super) struct Statement {
+    pub(super) sql: String,
     fails: String,
     with: String,
 }
@@ -67,7 +67,7 @@ async fn of_this_server(world: &World, kind: &str) -> Option<&'static str> {
 }
 
 /// All that makes the application's role and an administrator on this server.
-async fn of_a_pair(world: &World) -> Vec<Statement> {
+pub(super) async fn of_a_pair(world: &World) -> Vec<Statement> {
     let administrators = of_this_server(world, "sql administrator").await.unwrap();
     let mut all = statements("sql app");
     all.extend(statements(administrators));
@@ -82,7 +82,7 @@ async fn type_in(world: &World, statements: &[Statement]) {
 }
 
 /// What psql's `\password` sends: a verifier.
-fn set_password(role: &str) -> String {
+pub(super) fn set_password(role: &str) -> String {
     let verifier = scram_sha_256(password(role).as_bytes());
     format!("ALTER ROLE {role} PASSWORD '{verifier}'")
 }
@@ -109,7 +109,7 @@ async fn remove(world: &World) {
 }
 
 /// The administrator's and the application's secret, both named after `name`.
-async fn create_pair(world: &World, name: &str) -> String {
+pub(super) async fn create_pair(world: &World, name: &str) -> String {
     let master = format!("{name}/admin");
     create(world, &master, &given(world, "json administrator", None)).await;
     let document = given(world, "json alternating users", Some(&master));

@@ -12,7 +12,6 @@ mod host;
 mod pooler;
 mod refuses;
 mod rights;
-mod secrecy;
 
 use std::process::{Child, Command, Stdio};
 

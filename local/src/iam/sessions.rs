@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -29,9 +30,9 @@ pub struct Session {
     /// Its calls are the role's.
     pub access_key_id: String,
     /// Not looked at.
-    pub secret_access_key: String,
+    pub secret_access_key: SecretString,
     /// Has to come with each call.
-    pub token: String,
+    pub token: SecretString,
     /// When it ends, by the world's clock.
     pub expires: DateTime<Utc>,
 }
@@ -115,12 +116,12 @@ impl Iam {
         let session = Session {
             role: Role::new(name, session_name, definition.policies.clone()),
             access_key_id: format!("ASIA{}", &random()[..16]),
-            secret_access_key: random(),
-            token: random() + &random(),
+            secret_access_key: random().into(),
+            token: (random() + &random()).into(),
             expires: self.clock.now() + lasts,
         };
         let key = Key {
-            session: Some((session.token.clone(), session.expires)),
+            session: Some((session.token.expose_secret().to_owned(), session.expires)),
             ..Key::of(name, session_name)
         };
         state.keys.insert(session.access_key_id.clone(), key);

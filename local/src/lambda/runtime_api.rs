@@ -16,8 +16,7 @@ use tokio::sync::{Mutex, mpsc, watch};
 
 use crate::invocation::FunctionError;
 
-/// An event on its way to the process.
-#[derive(Debug)]
+/// An event on its way to the process. It holds a RotationToken, so there is no Debug.
 pub(super) struct Event {
     pub(super) id: String,
     pub(super) body: String,

@@ -1,0 +1,207 @@
+//! Each right that the page gives, taken away alone: exactly what needs it fails, and what the error says mends it.
+
+use std::process::Output;
+
+use local::{invocation::FunctionError, world::World};
+
+use super::{
+    common::{self, STEPS, cures, current, execute, log_in, revoke, rollback, rotate, stage},
+    output,
+    roles::{self, create_pair, of_a_pair},
+    secrets::{create, given},
+};
+
+/// What an administrator does.
+const OF_AN_ADMINISTRATOR: [&str; 6] = [
+    "setSecret",
+    "finishSecret",
+    "rollbackSecret",
+    "revokeSecret",
+    "rotatectl doctor",
+    "rotatectl init",
+];
+
+/// What cannot be done without this statement.
+fn needs(sql: &str) -> &'static [&'static str] {
+    match sql.split(" TO ").next().unwrap() {
+        "CREATE ROLE app LOGIN" => &[
+            "setSecret",
+            "revokeSecret",
+            "rotatectl doctor",
+            "a single user's rotation",
+        ],
+        "CREATE ROLE rotation_admin LOGIN" | "ALTER ROLE rotation_admin CREATEROLE" => {
+            &OF_AN_ADMINISTRATOR
+        }
+        // from PostgreSQL 16 on; the clone is the administrator's own, and so is a role that init makes
+        "GRANT app" => &["setSecret", "finishSecret", "rotatectl doctor"],
+        "GRANT pg_signal_backend" => &["revokeSecret", "rotatectl doctor"],
+        other => panic!("what needs {other}?"),
+    }
+}
+
+/// The statement that takes away what this one gives, and the one that gives it back.
+fn taken_and_given(sql: &str) -> (String, String) {
+    match sql
+        .split_once("ROLE ")
+        .map(|(_, rest)| rest.split_once(' '))
+    {
+        Some(Some((role, right))) => (
+            format!("ALTER ROLE {role} NO{right}"),
+            format!("ALTER ROLE {role} {right}"),
+        ),
+        _ => {
+            let grant = sql.split(" WITH ").next().unwrap();
+            let taken = grant
+                .replacen("GRANT", "REVOKE", 1)
+                .replacen(" TO ", " FROM ", 1);
+            (taken, sql.to_owned())
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_any_one_right_of_the_page_exactly_what_needs_it_fails_and_its_error_names_the_cure()
+ {
+    let world = roles::world().await;
+    for (number, statement) in of_a_pair(&world).await.iter().enumerate() {
+        roles::make(&world).await;
+        let without = Without {
+            world: &world,
+            sql: &statement.sql,
+            secret: &create_pair(&world, &format!("without/{number}")).await,
+        };
+        let one = format!("{}/one", without.secret);
+        create(&world, &one, &given(&world, "json single user", None)).await;
+
+        stage(&world, without.secret);
+        for step in STEPS {
+            without.tries(step).await;
+        }
+        assert!(rotate(&world, without.secret).await.succeeded);
+        without.tries("rollbackSecret").await;
+        assert!(rotate(&world, without.secret).await.succeeded);
+        let before = common::document(&world, without.secret, "AWSPREVIOUS")
+            .await
+            .unwrap();
+        // a session that has to be ended
+        let _open = log_in(&world, &before).await.unwrap();
+        for operation in ["revokeSecret", "rotatectl doctor", "rotatectl init"] {
+            without.tries(operation).await;
+        }
+        // its password, and not the pair's, is AWSCURRENT's from here on
+        execute(&world, &roles::set_password(roles::APP)).await;
+        without.tries("a single user's rotation").await;
+    }
+}
+
+/// A world in which one statement of the page is missing.
+struct Without<'a> {
+    world: &'a World,
+    sql: &'a str,
+    secret: &'a str,
+}
+
+impl Without<'_> {
+    /// Takes the right away, does this, and gives the right back; in the error's own words where it fails.
+    async fn tries(&self, operation: &str) {
+        let (taken, given) = taken_and_given(self.sql);
+        execute(self.world, &taken).await;
+        let done = self.done(operation).await;
+        let fails = needs(self.sql).contains(&operation);
+        assert_eq!(done.is_err(), fails, "{operation} after {taken}: {done:?}");
+        let said = done.err().unwrap_or_default();
+        let cures: Vec<_> = said.lines().flat_map(cures).collect();
+        for cure in &cures {
+            execute(self.world, cure).await;
+        }
+        if cures.is_empty() {
+            let named = said.contains("give the role LOGIN") || operation == "rotatectl doctor";
+            assert!(!fails || named, "{operation} after {taken}: {said}");
+            execute(self.world, &given).await;
+        }
+        if fails {
+            let again = self.done(operation).await;
+            assert!(
+                again.is_ok(),
+                "{operation} after {taken} and {cures:?}: {again:?}"
+            );
+        }
+        execute(self.world, &given).await;
+    }
+
+    /// What it says if it fails.
+    async fn done(&self, operation: &str) -> Result<(), String> {
+        let Self { world, secret, .. } = *self;
+        let in_words = |error: FunctionError| error.to_string();
+        let of_a_command = |Output {
+                                status,
+                                stdout,
+                                stderr,
+                            }| match status.success() {
+            true => Ok(()),
+            false => Err(String::from_utf8([stdout, stderr].concat()).unwrap()),
+        };
+        match operation {
+            "revokeSecret" => revoke(world, secret).await.map(drop).map_err(in_words),
+            "rollbackSecret" => rollback(world, secret).await.map(drop).map_err(in_words),
+            "a single user's rotation" => {
+                let rotation = rotate(world, &format!("{secret}/one")).await;
+                let last = rotation
+                    .attempts
+                    .last()
+                    .and_then(|attempt| attempt.steps.last());
+                last.unwrap()
+                    .invoked
+                    .outcome
+                    .clone()
+                    .map(drop)
+                    .map_err(in_words)
+            }
+            "rotatectl doctor" => {
+                of_a_command(output(world, secret, "rotatectl doctor \"$SECRET\"").await)
+            }
+            "rotatectl init" => {
+                let made = "rotatectl init \"$SECRET/new\" --username new_role --administrator \"$SECRET/admin\" --yes";
+                of_a_command(output(world, secret, made).await)
+            }
+            step => common::invoke(world, secret, step)
+                .await
+                .outcome
+                .map(drop)
+                .map_err(in_words),
+        }
+    }
+}
+
+/// Nothing else is granted to the application, and none of it is needed to be told of a change.
+#[tokio::test]
+async fn the_pages_application_listens_and_is_told_with_no_right_of_its_own() {
+    let world = roles::world().await;
+    roles::make(&world).await;
+    let secret = create_pair(&world, "orders/db").await;
+    let nothing = "REVOKE ALL ON SCHEMA public FROM PUBLIC; REVOKE ALL ON DATABASE demo FROM PUBLIC; GRANT CONNECT ON DATABASE demo TO app";
+    common::in_the_database(&world)
+        .await
+        .batch_execute(nothing)
+        .await
+        .unwrap();
+    let cached = rotating_secret::RotatingSecret::builder(&secret)
+        .ttl(common::LONG)
+        .build(rotating_secret::provider::Aws::from_clients([world.aws()]))
+        .await
+        .unwrap();
+    let first = current(&world, &secret).await;
+    rotating_secret::postgres::listen(&cached, world.tls().unwrap()).unwrap();
+    let listens =
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'LISTEN %' AND state = 'idle'";
+    common::until("it listens", async || common::ask(&world, listens).await).await;
+    let before = cached.current().unwrap().version().to_owned();
+    assert!(rotate(&world, &secret).await.succeeded);
+    // hours before its lifetime ends
+    cached.changed_from(&before).await.unwrap();
+    assert_ne!(
+        current(&world, &secret).await["username"],
+        first["username"]
+    );
+}
