@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use crate::{
     common::{
-        self, STEPS, TOKEN, administrator, answers, arn, call, closed_port, current, execute,
-        inject, put, put_pending, rotate, stage,
+        self, STEPS, administrator, answers, arn, call, closed_port, current, execute, inject, put,
+        rotate,
     },
     search::{Kind, Secrets},
 };
@@ -22,6 +22,8 @@ pub(crate) struct Drive {
     pub(crate) world: World,
     pub(crate) secrets: Secrets,
     pub(crate) answers: String,
+    /// The token that was staged last.
+    pub(crate) token: String,
 }
 
 impl Drive {
@@ -53,7 +55,7 @@ impl Drive {
         for step in steps {
             let rotation_token = self.new_secret(Kind::RotationToken);
             let event = json!({
-                "Step": step, "SecretId": arn(&self.world, secret), "ClientRequestToken": TOKEN,
+                "Step": step, "SecretId": arn(&self.world, secret), "ClientRequestToken": self.token,
                 "RotationToken": rotation_token,
             });
             all.push(self.invoke(event).await);
@@ -90,8 +92,8 @@ impl Drive {
         // a rotation that is only tried, as RotateSecret without RotateImmediately does
         for secret in [one, two, key] {
             let copy = current(&self.world, secret).await;
-            stage(&self.world, secret);
-            put_pending(&self.world, secret, copy).await;
+            self.stage(secret).await;
+            self.put_pending(secret, copy).await;
             for tried in self.steps(secret, &["testSecret"]).await {
                 assert!(tried.outcome.is_ok(), "{tried:?}");
             }
@@ -124,11 +126,36 @@ impl Drive {
         assert!(self.rotate(one).await, "{}", self.last());
     }
 
-    /// Takes AWSPENDING off, as a person does who gives a rotation up.
-    async fn abandon(&mut self, secret: &str) {
-        let off = json!({ "SecretId": secret, "VersionStage": "AWSPENDING", "RemoveFromVersionId": TOKEN });
+    /// Stages a new token, in the place of one that is pending.
+    async fn stage(&mut self, secret: &str) {
+        self.abandon(secret).await;
+        self.token = Uuid::new_v4().to_string();
         let service = self.world.secrets_manager();
-        drop(service.call("UpdateSecretVersionStage", off).await);
+        service.stage(secret, &self.token).unwrap();
+    }
+
+    /// Stores the token's version, as createSecret does.
+    async fn put_pending(&self, secret: &str, document: impl ToString) {
+        let input = json!({
+            "SecretId": secret, "ClientRequestToken": self.token, "SecretString": document.to_string(),
+            "VersionStages": ["AWSPENDING"],
+        });
+        drop(
+            self.world
+                .secrets_manager()
+                .call("PutSecretValue", input)
+                .await,
+        );
+    }
+
+    /// Takes AWSPENDING off, as a person does who gives a rotation up.
+    async fn abandon(&self, secret: &str) {
+        for (version, labels) in common::labels(&self.world, secret).await {
+            if labels == ["AWSPENDING"] {
+                let off = json!({ "SecretId": secret, "VersionStage": "AWSPENDING", "RemoveFromVersionId": version });
+                call(&self.world, "UpdateSecretVersionStage", off).await;
+            }
+        }
     }
 
     /// Each way to fail, one after the other.
@@ -146,7 +173,7 @@ impl Drive {
         let token = self.new_secret(Kind::RotationToken);
         let arn = arn(&self.world, self.world.single_user());
         let whole = json!({
-            "Step": "createSecret", "SecretId": arn, "ClientRequestToken": TOKEN, "RotationToken": token,
+            "Step": "createSecret", "SecretId": arn, "ClientRequestToken": self.token, "RotationToken": token,
         });
         let mut events = vec![
             json!([whole]),
@@ -181,7 +208,7 @@ impl Drive {
         ] {
             // nothing is staged, and then nothing is stored
             self.steps(secret, &STEPS).await;
-            stage(&self.world, secret);
+            self.stage(secret).await;
             self.steps(
                 secret,
                 &["setSecret", "testSecret", "finishSecret", "rollbackSecret"],
@@ -229,10 +256,12 @@ impl Drive {
         ];
         for (number, text) in texts.iter().enumerate() {
             let secret = format!("malformed/{number}");
-            common::staged_secret(&self.world, &secret, text).await;
+            let named = json!({ "Name": secret, "SecretString": text });
+            call(&self.world, "CreateSecret", named).await;
+            self.stage(&secret).await;
             self.steps(&secret, &STEPS).await;
             // and one that was whole before
-            put_pending(&self.world, &secret, &unfinished).await;
+            self.put_pending(&secret, &unfinished).await;
             self.steps(&secret, &STEPS[1..]).await;
         }
     }
@@ -240,7 +269,7 @@ impl Drive {
     async fn a_service_that_fails(&mut self) {
         let secret = self.world.single_user();
         self.abandon(secret).await;
-        stage(&self.world, secret);
+        self.stage(secret).await;
         let operations = [
             "DescribeSecret",
             "GetSecretValue",
@@ -263,8 +292,8 @@ impl Drive {
                     .secrets_manager()
                     .inject(Fault::on(operation, behavior).times(2));
                 self.steps(secret, &STEPS).await;
-                self.abandon(secret).await;
-                stage(&self.world, secret);
+                self.world.secrets_manager().clear_faults(None);
+                self.stage(secret).await;
             }
         }
         self.abandon(secret).await;
@@ -280,7 +309,9 @@ impl Drive {
         ] {
             let secret = format!("elsewhere/{key}");
             let document = common::document_with(&self.world, key, value).await;
-            common::staged_secret(&self.world, &secret, &document).await;
+            let named = json!({ "Name": secret, "SecretString": &document });
+            call(&self.world, "CreateSecret", named).await;
+            self.stage(&secret).await;
             self.steps(&secret, &STEPS).await;
         }
         for (secret, role) in [
@@ -296,7 +327,7 @@ impl Drive {
                 "BEGIN; ALTER ROLE {role} CONNECTION LIMIT 50; ALTER ROLE {role}_clone CONNECTION LIMIT 50"
             );
             let _ = holder.batch_execute(&holds).await;
-            stage(&self.world, secret);
+            self.stage(secret).await;
             let steps = self.steps(secret, &STEPS).await;
             assert_eq!(
                 steps[1].outcome.as_ref().unwrap_err().error_type,
@@ -312,7 +343,7 @@ impl Drive {
         ] {
             execute(&self.world, &format!("ALTER SYSTEM {set}")).await;
             execute(&self.world, "SELECT pg_reload_conf()").await;
-            stage(&self.world, one);
+            self.stage(one).await;
             self.steps(one, &STEPS).await;
             self.abandon(one).await;
         }
@@ -345,7 +376,7 @@ impl Drive {
                 Behavior::Drop(When::AfterEffect),
             ] {
                 self.abandon(secret).await;
-                stage(&self.world, secret);
+                self.stage(secret).await;
                 service.inject(request, behavior);
                 self.steps(secret, &STEPS).await;
             }
@@ -356,7 +387,7 @@ impl Drive {
             json!([echoed]),
         ] {
             self.abandon(secret).await;
-            stage(&self.world, secret);
+            self.stage(secret).await;
             service.set_answer(Some(&answer.to_string()));
             self.steps(secret, &STEPS).await;
         }
@@ -372,7 +403,7 @@ impl Drive {
             json!(echoed),
         ] {
             put(&self.world, &master, wrong).await;
-            stage(&self.world, secret);
+            self.stage(secret).await;
             self.steps(secret, &STEPS).await;
             self.abandon(secret).await;
         }
@@ -382,7 +413,7 @@ impl Drive {
         in_an_address["verify"]["url"] =
             format!("https://{}/me?key={{key}}", service.host()).into();
         put(&self.world, secret, in_an_address).await;
-        stage(&self.world, secret);
+        self.stage(secret).await;
         self.steps(secret, &STEPS).await;
         self.abandon(secret).await;
         put(&self.world, secret, document).await;
@@ -405,7 +436,7 @@ impl Drive {
             .await;
             self.collect_verifiers().await;
             for secret in [one, two] {
-                stage(&self.world, secret);
+                self.stage(secret).await;
                 self.steps(secret, &STEPS).await;
                 self.invoke(
                     json!({ "Step": "revokeSecret", "SecretId": arn(&self.world, secret) }),
