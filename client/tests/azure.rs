@@ -14,7 +14,7 @@ use azure_core::{
     time::{Duration, OffsetDateTime},
 };
 use azure_security_keyvault_secrets::SecretClientOptions;
-use common::stores::{in_environment, tell, text};
+use common::stores::{begin_tracing, in_environment, tell, text, traced};
 use local::key_vault::{Fault, KeyVault};
 use rotating_secret::provider::{
     Azure, ProviderError, ProviderErrorKind as Kind, SecretProvider, Stage, Version,
@@ -297,6 +297,25 @@ async fn a_credential_that_has_no_token_is_unavailable_only_if_it_had_no_answer(
             .any(|says| error.to_string().contains(says));
         assert!(says_so, "{error}");
         assert_eq!(vault.requests().len(), 1, "the challenge alone");
+    }
+}
+
+#[tokio::test]
+async fn neither_the_token_nor_a_value_is_shown_or_traced() {
+    begin_tracing();
+    let (vault, azure) = started().await;
+    vault.set("orders-db", "hunter2");
+    let version = current(&azure, "orders-db").await.unwrap();
+    vault.fail(refusal(403, "Forbidden", "AccessDenied"));
+    current(&azure, "orders-db").await.unwrap_err();
+
+    let shown = format!("{version:?} {azure:?} {}", traced());
+    assert!(
+        shown.contains("orders.vault.azure.net/secrets"),
+        "something was traced"
+    );
+    for secret in [TOKEN, "hunter2"] {
+        assert!(!shown.contains(secret), "{shown}");
     }
 }
 

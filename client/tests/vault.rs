@@ -7,7 +7,7 @@ mod common;
 
 use std::{io::Write, slice, time::Duration};
 
-use common::stores::{in_environment, tell, text};
+use common::stores::{begin_tracing, in_environment, tell, text, traced};
 use local::vault::{self as stub, Fault, Role, StaticRole};
 use rotating_secret::provider::{
     Database, ProviderError, ProviderErrorKind as Kind, SecretProvider, Stage, Vault, Version,
@@ -432,12 +432,35 @@ async fn a_static_role_is_named_by_its_last_rotation_and_lasts_until_the_next() 
     assert!(text(&second).ends_with(r#""password":"two"}"#));
 }
 
-// --- what is secret: what is shown and traced is searched in tests/leaks of the workspace
+// --- what is secret
 
 #[tokio::test]
-async fn the_token_is_held_once() {
-    let (_stub, vault) = started().await;
+async fn the_token_is_held_once_and_neither_it_nor_a_password_is_shown_or_traced() {
+    begin_tracing();
+    let (stub, vault) = started().await;
     assert_eq!(vault.client().settings.token, "");
+    stub.write("secret", "orders", json!({ "password": "hunter2" }));
+    stub.set_role("database", "orders", ORDERS);
+    let (kv, database) = (vault.kv("secret"), vault.database("database", base()));
+    let shown = [
+        format!("{:?}", current(&kv, "orders").await.unwrap()),
+        format!("{:?}", current(&database, "orders").await.unwrap()),
+        format!("{:?}", current(&database, "orders").await.unwrap()),
+        format!(
+            "{vault:?} {kv:?} {database:?} {:?}",
+            vault.static_roles("database", base())
+        ),
+    ];
+    stub.fail(errors(500, "a statement with hunter2"));
+    current(&kv, "orders").await.unwrap_err();
+
+    let shown = format!("{} {}", shown.concat(), traced());
+    assert!(shown.contains("sys/leases/renew"), "something was traced");
+    // vaultrs names the lease's id, which is none; the made user's passwords begin like this
+    for secret in [TOKEN, "password-of-"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+    assert!(!shown.contains("hunter2"), "{shown}");
 }
 
 // --- the environment

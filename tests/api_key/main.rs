@@ -164,3 +164,31 @@ async fn a_rotation_costs_11_calls_and_1_login_or_14_and_1_where_each_step_has_a
         assert_eq!(logins.sum::<u64>(), 1);
     }
 }
+
+#[tokio::test]
+async fn neither_the_master_secret_nor_a_key_is_in_a_log_line_or_an_error() {
+    let world = world("1h").await;
+    let master = service(&world).master()["key"].as_str().unwrap().to_owned();
+    let mut secrets = vec![master];
+    let mut seen = String::new();
+    for _ in 0..2 {
+        for label in ["AWSCURRENT", "AWSPENDING"] {
+            if let Some(document) = document(&world, label).await {
+                secrets.push(document["key"].as_str().unwrap().to_owned());
+            }
+        }
+        let rotation = rotate(&world, world.api_key()).await;
+        for run in rotation.attempts.iter().flat_map(|attempt| &attempt.steps) {
+            seen.push_str(&run.invoked.log.join("\n"));
+            seen.push_str(&format!("{:?}", run.invoked.outcome));
+        }
+    }
+    assert!(secrets.len() >= 3);
+    assert!(
+        seen.contains("\"outcome\":\"promoted\"") && seen.contains("TooManyKeys"),
+        "{seen}"
+    );
+    for secret in secrets {
+        assert!(!seen.contains(&secret));
+    }
+}

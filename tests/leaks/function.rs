@@ -331,7 +331,8 @@ impl Drive {
             let steps = self.steps(secret, &STEPS).await;
             assert_eq!(
                 steps[1].outcome.as_ref().unwrap_err().error_type,
-                "RoleLocked"
+                "RoleLocked",
+                "{steps:?}"
             );
             drop(holder);
             self.abandon(secret).await;

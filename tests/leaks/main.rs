@@ -7,7 +7,6 @@ mod common;
 
 mod application;
 mod commands;
-mod demo;
 mod function;
 mod processes;
 mod search;

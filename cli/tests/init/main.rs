@@ -12,6 +12,7 @@ mod host;
 mod pooler;
 mod refuses;
 mod rights;
+mod secrecy;
 
 use std::process::{Child, Command, Stdio};
 
