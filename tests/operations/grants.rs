@@ -112,6 +112,7 @@ impl Without<'_> {
             // from PostgreSQL 16 on, once the clone has its membership by this grant
             let said = format!("{error:?}");
             assert!(said.contains("dependent privileges"), "{taken}: {said}");
+            self.done(operation).await.unwrap();
             return;
         }
         let done = self.done(operation).await;
