@@ -49,6 +49,7 @@ use std::{
 
 use axum::Router;
 use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -108,6 +109,8 @@ struct Inner {
     faults: Vec<Fault>,
     last_fault: u64,
     calls: Vec<Call>,
+    /// What [`SecretsManager::secrets`] tells.
+    secrets: Vec<SecretString>,
     /// None where every function lets this service in.
     function_policies: Option<FunctionPolicies>,
     /// When a secret's last window was used, by its ARN; also by a rotation that failed.
@@ -161,6 +164,7 @@ impl SecretsManager {
             faults: Vec::new(),
             last_fault: 0,
             calls: Vec::new(),
+            secrets: Vec::new(),
             function_policies: None,
             fired: HashMap::new(),
         };
@@ -220,6 +224,12 @@ impl SecretsManager {
     /// The HTTP face: `POST /`.
     pub fn router(&self) -> Router {
         wire::router(self.clone())
+    }
+
+    /// All that is secret and ever came here or was made here, for a test that looks for it where it must not be: each
+    /// value that was to be stored (a binary one in its base64), each password that was drawn, each RotationToken.
+    pub fn secrets(&self) -> Vec<SecretString> {
+        self.lock().secrets.clone()
     }
 
     /// An operation in process, on the same path as over HTTP, but neither recorded as a call nor met by faults. A
@@ -387,6 +397,10 @@ impl SecretsManager {
             access::authorize(caller, state, operation, &input)?;
         }
         replication::refuse_on_replicas(state, operation, &input)?;
+        let values = ["SecretString", "SecretBinary"].map(|form| input[form].as_str());
+        let values = values.into_iter().flatten();
+        inner.secrets.extend(values.map(SecretString::from));
+        let state = inner.regions.at(region);
         let answer = match operation {
             "CreateSecret" => write::create_secret(state, input, now),
             "PutSecretValue" => write::put_secret_value(state, input, now),
@@ -403,6 +417,7 @@ impl SecretsManager {
             "RestoreSecret" => lifecycle::restore_secret(state, input, now),
             "GetRandomPassword" => {
                 let password = random_password::generate(&wire::parse(input)?)?;
+                inner.secrets.push(password.as_str().into());
                 Ok(json!({ "RandomPassword": password }))
             }
             "PutResourcePolicy" => resource_policy::put_resource_policy(state, input, now),
