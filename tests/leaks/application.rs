@@ -1,4 +1,4 @@
-//! An application in a process of its own: each way to connect, the listener, each store; traced by every crate at TRACE, and counted.
+//! An application in its own process: each way to connect, the listener, each store; every crate logs at TRACE, with metrics.
 
 use std::{
     cell::RefCell,
@@ -28,17 +28,17 @@ use crate::{
     stores,
 };
 
-/// What it says when every worker works.
+/// It prints this when every worker works.
 const READY: &str = "all work";
 
-/// The process, from outside.
+/// The process, as its parent sees it.
 pub(crate) struct Application {
     process: Child,
     folder: TempDir,
 }
 
 impl Application {
-    /// Starts it, this program's ignored test of this name, with these secrets of a world; returns when it works.
+    /// Starts this program's ignored test `test` with these secrets of a world, and returns when every worker works.
     pub(crate) async fn start(
         world: &World,
         test: &str,
@@ -68,24 +68,29 @@ impl Application {
                 || ended.borrow_mut().try_wait().unwrap().is_some()
         })
         .await;
-        let told = written(folder, "stdout");
+        let printed = written(folder, "stdout");
         assert!(
-            told.contains(READY),
+            printed.contains(READY),
             "{}",
             end_of(&written(folder, "stderr"))
         );
         application
     }
 
-    /// Has it end, and tell what it has seen; adds what was made in it.
+    /// Ends it, adds the secrets that it made, and returns its output and its log.
     pub(crate) fn end(mut self, secrets: &mut Secrets) -> Vec<Place> {
         drop(self.process.stdin.take());
         let status = self.process.wait().unwrap();
-        let (told, log) = (
+        let (printed, log) = (
             written(&self.folder, "stdout"),
             written(&self.folder, "stderr"),
         );
         assert!(status.success(), "{}", end_of(&log));
+        assert!(
+            log.contains("TRACE") && printed.contains("CompositeKey"),
+            "{}",
+            end_of(&log)
+        );
         for line in written(&self.folder, "made").lines() {
             let (kind, secret): (String, String) = serde_json::from_str(line).unwrap();
             match kind.as_str() {
@@ -95,7 +100,10 @@ impl Application {
             }
         }
         vec![
-            Place::new("what the application tells", told),
+            Place::new(
+                "the application's output: results, errors, metrics",
+                printed,
+            ),
             Place::new("the application's log", log),
         ]
     }
@@ -118,38 +126,38 @@ impl Drop for Application {
     }
 }
 
-/// What is made in the process and is secret, told by a file.
+/// The secrets that the process makes, which it writes into a file for its parent.
 pub(crate) struct Made(File);
 
 impl Made {
     pub(crate) fn new(&mut self, kind: Kind) -> String {
         assert_eq!(kind, Kind::Password);
         let secret = format!("p\"w\\d &<%41>+é/{}", Uuid::new_v4().simple());
-        self.tell("password", &secret);
+        self.write("password", &secret);
         secret
     }
 
     pub(crate) fn new_for_a_header(&mut self) -> String {
         let secret = stores::for_a_header();
-        self.tell("access", &secret);
+        self.write("access", &secret);
         secret
     }
 
     pub(crate) fn value(&mut self, value: &str) {
-        self.tell("value", value);
+        self.write("value", value);
     }
 
-    fn tell(&mut self, kind: &str, secret: &str) {
+    fn write(&mut self, kind: &str, secret: &str) {
         writeln!(self.0, "{}", json!([kind, secret])).unwrap();
     }
 }
 
-/// What the process runs. Without being told a secret it is somebody else who runs it, and it does nothing.
+/// What the process runs. Without LEAKS_SECRETS, the parent did not start it, and it does nothing.
 pub(crate) fn run() {
     let Ok(secrets) = env::var("LEAKS_SECRETS") else {
         return;
     };
-    // vaultrs takes the process's
+    // vaultrs uses the process's default
     rustls::crypto::ring::default_provider()
         .install_default()
         .unwrap();
@@ -203,7 +211,7 @@ async fn work(secrets: &str) {
     }
     until("all work", async || all.iter().all(Workers::all_work)).await;
     println!("{READY}");
-    // until the other side lets go
+    // until the parent closes it
     let ended = tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new()));
     ended.await.unwrap().unwrap();
     for workers in &all {

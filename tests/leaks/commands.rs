@@ -1,4 +1,4 @@
-//! All that rotatectl does, and all that it writes.
+//! Runs rotatectl, and collects everything that it writes.
 
 use std::{collections::BTreeMap, fs, process::Stdio};
 
@@ -11,7 +11,7 @@ use tokio::{io::AsyncWriteExt, process::Command};
 
 use crate::search::Place;
 
-/// Where rotatectl runs, and what it has written there.
+/// The folder in which rotatectl runs, and everything that it wrote.
 pub(crate) struct Commands {
     folder: TempDir,
     access: BTreeMap<&'static str, String>,
@@ -28,7 +28,7 @@ impl Commands {
         }
     }
 
-    /// Runs it with these arguments, as a shell splits them; what is typed is typed when it asks. Its exit code.
+    /// Runs it with these arguments, split at spaces, and `typed` as its input; returns its exit code.
     pub(crate) async fn run(&mut self, world: &World, arguments: &str, typed: &str) -> i32 {
         let rotatectl = tokio::task::spawn_blocking(|| executable::of_tests("--bin", "rotatectl"));
         let mut command = Command::new(rotatectl.await.unwrap().unwrap());
@@ -50,7 +50,7 @@ impl Commands {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // it may end before it reads
+        // fails when it ends before it reads
         let _ = process
             .stdin
             .take()
@@ -64,13 +64,13 @@ impl Commands {
         output.status.code().unwrap()
     }
 
-    /// What it said last.
+    /// The output of the last run.
     pub(crate) fn said(&self) -> String {
         let last = self.places.last().unwrap();
         String::from_utf8_lossy(&last.text).into_owned()
     }
 
-    /// All that it said, and the files that it left: reports, and whatever else.
+    /// All its output, and the files that it wrote: the reports.
     pub(crate) fn end(mut self) -> Vec<Place> {
         for entry in fs::read_dir(self.folder.path()).unwrap() {
             let path = entry.unwrap().path();

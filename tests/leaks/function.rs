@@ -1,4 +1,4 @@
-//! Everything that the function does, and each way to fail.
+//! Invokes the function in every way, and makes it fail in every way.
 
 use local::{
     invocation::Invoked,
@@ -17,17 +17,17 @@ use crate::{
     search::{Kind, Secrets},
 };
 
-/// A world in which everything is done, what is secret in it, and what the function answered.
+/// A world, its secrets, and the function's answers.
 pub(crate) struct Drive {
     pub(crate) world: World,
     pub(crate) secrets: Secrets,
     pub(crate) answers: String,
-    /// The token that was staged last.
+    /// The newest staged token.
     pub(crate) token: String,
 }
 
 impl Drive {
-    /// Rotates as the service does.
+    /// Rotates through the service; whether it succeeded.
     pub(crate) async fn rotate(&mut self, secret: &str) -> bool {
         let rotation = rotate(&self.world, secret).await;
         let steps = rotation.attempts.iter().flat_map(|attempt| &attempt.steps);
@@ -41,7 +41,7 @@ impl Drive {
         self.answers.lines().last().unwrap_or_default()
     }
 
-    /// Invokes the function with anything.
+    /// Invokes the function with any event.
     async fn invoke(&mut self, event: Value) -> Invoked {
         let invoked = self.world.function().invoke(event).await;
         self.answers += &format!("{invoked:?}\n");
@@ -49,11 +49,11 @@ impl Drive {
         invoked
     }
 
-    /// Invokes these steps for the staged token, whatever comes of them.
+    /// Invokes these steps for the staged token; each may fail.
     async fn steps(&mut self, secret: &str, steps: &[&str]) -> Vec<Invoked> {
         let mut all = Vec::new();
         for step in steps {
-            let rotation_token = self.new_secret(Kind::RotationToken);
+            let rotation_token = self.new_rotation_token();
             let event = json!({
                 "Step": step, "SecretId": arn(&self.world, secret), "ClientRequestToken": self.token,
                 "RotationToken": rotation_token,
@@ -63,7 +63,7 @@ impl Drive {
         all
     }
 
-    /// What the server keeps now; it keeps each verifier until the role's next one.
+    /// Adds the verifiers that the server stores now. The next change of a role replaces its verifier.
     pub(crate) async fn collect_verifiers(&mut self) {
         let superuser = self.world.postgres().superuser_client().await.unwrap();
         let question = "SELECT rolpassword FROM pg_authid WHERE rolpassword IS NOT NULL";
@@ -72,14 +72,21 @@ impl Drive {
         }
     }
 
-    /// One that no encoding leaves as it is.
+    /// A secret that every encoding changes.
     pub(crate) fn new_secret(&mut self, kind: Kind) -> String {
         let secret = format!("p\"w\\d &'<%41>+é/{}", Uuid::new_v4().simple());
         self.secrets.add(kind, &secret);
         secret
     }
 
-    /// Everything as it should go.
+    /// The service accepts letters, digits and hyphens only.
+    fn new_rotation_token(&mut self) -> String {
+        let token = Uuid::new_v4().to_string();
+        self.secrets.add(Kind::RotationToken, &token);
+        token
+    }
+
+    /// Everything that succeeds.
     pub(crate) async fn all_is_well(&mut self) {
         let (one, two, key) = (
             self.world.single_user(),
@@ -89,7 +96,7 @@ impl Drive {
         for secret in [one, two, two, key, key] {
             assert!(self.rotate(secret).await, "{secret}: {}", self.last());
         }
-        // a rotation that is only tried, as RotateSecret without RotateImmediately does
+        // a test of the rotation, as RotateSecret with RotateImmediately=false does
         for secret in [one, two, key] {
             let copy = current(&self.world, secret).await;
             self.stage(secret).await;
@@ -110,7 +117,7 @@ impl Drive {
             let invoked = self.invoke(event).await;
             assert!(invoked.outcome.is_ok(), "{step} of {secret}: {invoked:?}");
         }
-        // a role whose password is kept in the old form gets the next one in it, too
+        // a role whose password is stored as md5 gets the next one as md5 too
         common::first_in_hba(&self.world, "host all all all md5").await;
         let document = current(&self.world, one).await;
         let kept = md5(
@@ -126,7 +133,7 @@ impl Drive {
         assert!(self.rotate(one).await, "{}", self.last());
     }
 
-    /// Stages a new token, in the place of one that is pending.
+    /// Stages a new token in place of a pending one.
     async fn stage(&mut self, secret: &str) {
         self.abandon(secret).await;
         self.token = Uuid::new_v4().to_string();
@@ -148,7 +155,21 @@ impl Drive {
         );
     }
 
-    /// Takes AWSPENDING off, as a person does who gives a rotation up.
+    /// Gives the role the password of AWSCURRENT: an abandoned rotation may have set another one.
+    async fn put_back(&mut self, secret: &str) {
+        let document = current(&self.world, secret).await;
+        let text = |field: &str| document[field].as_str().unwrap().to_owned();
+        let verifier = scram_sha_256(text("password").as_bytes());
+        let role = text("username");
+        execute(
+            &self.world,
+            &format!("ALTER ROLE {role} PASSWORD '{verifier}'"),
+        )
+        .await;
+        self.collect_verifiers().await;
+    }
+
+    /// Removes AWSPENDING, as an operator who abandons a rotation does.
     async fn abandon(&self, secret: &str) {
         for (version, labels) in common::labels(&self.world, secret).await {
             if labels == ["AWSPENDING"] {
@@ -158,18 +179,25 @@ impl Drive {
         }
     }
 
-    /// Each way to fail, one after the other.
+    /// Every failure.
     pub(crate) async fn all_fails(&mut self) {
-        self.events_that_are_none().await;
+        let t = std::time::Instant::now();
+        self.invalid_events().await;
+        println!("T .. events {:?}", t.elapsed());
         self.steps_that_are_refused().await;
-        self.documents_that_are_none().await;
+        println!("T .. refused {:?}", t.elapsed());
+        self.malformed_documents().await;
+        println!("T .. documents {:?}", t.elapsed());
         self.a_service_that_fails().await;
+        println!("T .. service {:?}", t.elapsed());
         self.a_server_that_fails().await;
+        println!("T .. server {:?}", t.elapsed());
         self.a_service_of_keys_that_fails().await;
+        println!("T .. keys {:?}", t.elapsed());
         self.passwords_that_are_wrong().await;
     }
 
-    async fn events_that_are_none(&mut self) {
+    async fn invalid_events(&mut self) {
         let token = self.new_secret(Kind::RotationToken);
         let arn = arn(&self.world, self.world.single_user());
         let whole = json!({
@@ -206,7 +234,7 @@ impl Drive {
             self.world.alternating_users(),
             self.world.api_key(),
         ] {
-            // nothing is staged, and then nothing is stored
+            // first no token is staged, then the staged token has no value
             self.steps(secret, &STEPS).await;
             self.stage(secret).await;
             self.steps(
@@ -219,7 +247,7 @@ impl Drive {
         }
     }
 
-    async fn documents_that_are_none(&mut self) {
+    async fn malformed_documents(&mut self) {
         let password = self.new_secret(Kind::Password);
         let whole = current(&self.world, self.world.single_user()).await;
         let with = |field: &str, value: Value| {
@@ -260,7 +288,7 @@ impl Drive {
             call(&self.world, "CreateSecret", named).await;
             self.stage(&secret).await;
             self.steps(&secret, &STEPS).await;
-            // and one that was whole before
+            // and a pending version that is valid
             self.put_pending(&secret, &unfinished).await;
             self.steps(&secret, &STEPS[1..]).await;
         }
@@ -293,6 +321,7 @@ impl Drive {
                     .inject(Fault::on(operation, behavior).times(2));
                 self.steps(secret, &STEPS).await;
                 self.world.secrets_manager().clear_faults(None);
+                self.put_back(secret).await;
                 self.stage(secret).await;
             }
         }
@@ -305,7 +334,7 @@ impl Drive {
             ("port", json!(closed_port().1)),
             ("host", json!("nowhere.invalid")),
             ("dbname", json!("nowhere")),
-            ("username", json!("nobody")),
+            ("username", json!("no_such_role")),
         ] {
             let secret = format!("elsewhere/{key}");
             let document = common::document_with(&self.world, key, value).await;
@@ -314,30 +343,29 @@ impl Drive {
             self.stage(&secret).await;
             self.steps(&secret, &STEPS).await;
         }
-        for (secret, role) in [
-            (one, self.world.role().to_owned()),
+        let (single, base) = (self.world.role(), self.world.alternating_role());
+        for (secret, roles) in [
+            (one, vec![single.to_owned()]),
             (
                 self.world.alternating_users(),
-                self.world.alternating_role().to_owned(),
+                vec![base.to_owned(), format!("{base}_clone")],
             ),
         ] {
-            // its transaction holds both roles
+            // another transaction has changed the roles, and has not ended
             let holder = self.world.postgres().superuser_client().await.unwrap();
-            let holds = format!(
-                "BEGIN; ALTER ROLE {role} CONNECTION LIMIT 50; ALTER ROLE {role}_clone CONNECTION LIMIT 50"
-            );
-            let _ = holder.batch_execute(&holds).await;
+            holder.batch_execute("BEGIN").await.unwrap();
+            for role in roles {
+                let change = format!("ALTER ROLE {role} CONNECTION LIMIT 50");
+                holder.batch_execute(&change).await.unwrap();
+            }
             self.stage(secret).await;
             let steps = self.steps(secret, &STEPS).await;
-            assert_eq!(
-                steps[1].outcome.as_ref().unwrap_err().error_type,
-                "RoleLocked",
-                "{steps:?}"
-            );
+            let error = steps[1].outcome.as_ref().unwrap_err();
+            assert_eq!(error.error_type, "RoleLocked", "{steps:?}");
             drop(holder);
             self.abandon(secret).await;
         }
-        // every transaction is read only, so the server refuses what changes a role
+        // every transaction is read only: the server refuses to change a role
         for set in [
             "SET default_transaction_read_only = on",
             "RESET default_transaction_read_only",
@@ -409,7 +437,7 @@ impl Drive {
             self.abandon(secret).await;
         }
         put(&self.world, &master, good).await;
-        // a key in an address, which a proxy would log
+        // a key in a URL, which a proxy would log
         let mut in_an_address = document.clone();
         in_an_address["verify"]["url"] =
             format!("https://{}/me?key={{key}}", service.host()).into();
@@ -420,7 +448,7 @@ impl Drive {
         put(&self.world, secret, document).await;
     }
 
-    /// The last ones: nobody who has a password logs in afterwards, until a person stores the new ones.
+    /// Runs last: no stored password logs in until an operator stores the new one.
     async fn passwords_that_are_wrong(&mut self) {
         let one = self.world.single_user();
         let two = self.world.alternating_users();

@@ -1,4 +1,4 @@
-//! The arguments and environments of all processes that are started here, looked at again and again while they run.
+//! The arguments and environments of all processes that this test starts, read every few milliseconds.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,13 +11,13 @@ use std::{
     time::Duration,
 };
 
-/// How long nobody looks; what is started here lives for longer.
+/// Shorter than the life of any process that the test starts.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// What was seen of processes: arguments and environment, each pair once.
+/// Each pair of arguments and environment that was seen, once.
 pub(crate) type Seen = BTreeSet<(Vec<u8>, Vec<u8>)>;
 
-/// A thread that looks until it is told to end.
+/// A thread that reads them until [`Watch::end`].
 pub(crate) struct Watch {
     end: Arc<AtomicBool>,
     thread: JoinHandle<Seen>,
@@ -44,10 +44,10 @@ impl Watch {
     }
 }
 
-/// Looks at this process and all that come from it.
+/// Reads those of this process and its descendants.
 fn look(seen: &mut Seen) {
     for id in descendants() {
-        // one that has ended meanwhile has neither
+        // empty for a process that has just ended
         let read = |what: &str| fs::read(format!("/proc/{id}/{what}")).unwrap_or_default();
         seen.insert((read("cmdline"), read("environ")));
     }
@@ -71,14 +71,14 @@ fn descendants() -> BTreeSet<u32> {
 
 fn parent(id: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // behind the name, which may hold anything: the state, and the parent
+    // the name may hold any character; after it come the state and the parent
     let mut rest = stat.rsplit_once(')')?.1.split_whitespace();
     rest.nth(1)?.parse().ok()
 }
 
 #[test]
-fn what_a_childs_child_has_in_its_arguments_and_its_environment_is_seen() {
-    // the shell says when it runs, with its child beside it
+fn the_arguments_and_the_environment_of_a_childs_child_are_seen() {
+    // the shell prints a line once its child runs
     let script = "sleep 600 & echo; read -r _; kill $!";
     let mut child = process::Command::new("sh")
         .args(["-c", script, "an argument"])

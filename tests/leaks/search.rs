@@ -1,4 +1,4 @@
-//! What is secret, where it may stand, and the search for it, in each form in which somebody might write it.
+//! The secrets, the places in which each kind may stand, and the search for a secret in any encoding.
 
 use std::collections::BTreeMap;
 
@@ -10,27 +10,27 @@ use base64::{
 use percent_encoding::percent_decode;
 use serde_json::Value;
 
-/// What is shorter would be found where it is not meant.
+/// In bytes. Shorter text could occur by chance.
 const SHORTEST: usize = 12;
 
-/// What kind of secret it is.
+/// The kinds of secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A role's password, the superuser's too.
     Password,
-    /// A part of what the server keeps of a password.
+    /// A part of what the server stores in place of a password.
     Verifier,
-    /// What a rotation is sent.
+    /// The credential in a rotation's event.
     RotationToken,
-    /// A key of a service, or that of its account.
+    /// An API key, or the key of the service's account.
     Key,
-    /// What a process was given to read the store with.
+    /// The credentials with which a process reads the store.
     Access,
     /// A server's private key.
     PrivateKey,
 }
 
-/// Everything secret that was ever made.
+/// Every secret that a run made.
 #[derive(Default)]
 pub(crate) struct Secrets(BTreeMap<String, Kind>);
 
@@ -44,7 +44,7 @@ impl Secrets {
         self.0.insert(secret.to_owned(), kind);
     }
 
-    /// What is secret in a value that was to be stored, whatever becomes of it. One that is no document is secret itself.
+    /// Adds the secrets in a secret's value. A value that is not a document is one secret.
     pub(crate) fn add_value(&mut self, value: &str) {
         let bytes = BASE64_STANDARD.decode(value).ok();
         let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
@@ -63,7 +63,7 @@ impl Secrets {
         }
     }
 
-    /// What would let somebody try passwords or play the server: a verifier's salt and keys, or the md5 form.
+    /// Adds the parts with which an attacker can try passwords or impersonate the server: salt, keys, or md5 hash.
     pub(crate) fn add_verifier(&mut self, verifier: &str) {
         let parts = verifier
             .split(['$', ':'])
@@ -76,11 +76,11 @@ impl Secrets {
     }
 }
 
-/// Something that was written.
+/// A text that a process wrote or showed.
 pub(crate) struct Place {
     pub(crate) name: String,
     pub(crate) text: Vec<u8>,
-    /// The kinds that belong there.
+    /// The kinds that may stand there.
     pub(crate) may_hold: &'static [Kind],
 }
 
@@ -101,7 +101,7 @@ impl Place {
     }
 }
 
-/// Every secret that stands where it must not, each once: what kind, where, and the line without it.
+/// Each secret in a place that must not hold it, once for each place: its kind, the place, the line without the secret.
 pub(crate) fn leaks(secrets: &Secrets, places: &[Place]) -> Vec<String> {
     let forms: Vec<(Vec<u8>, Kind)> = secrets
         .0
@@ -127,14 +127,14 @@ pub(crate) fn leaks(secrets: &Secrets, places: &[Place]) -> Vec<String> {
     found.into_values().collect()
 }
 
-/// As it is, in base64 of itself or of something that it is a part of, in hexadecimal digits, and as Debug shows bytes.
+/// The secret as it is, in base64 at each offset, in hexadecimal digits, and as Debug shows bytes.
 fn forms(secret: &str) -> Vec<Vec<u8>> {
     let bytes = secret.as_bytes();
     let mut forms = vec![bytes.to_vec()];
     for offset in 0..3 {
         let mut with_more = vec![0; offset];
         with_more.extend(bytes);
-        // the characters that hold nothing but the secret's own bits
+        // the characters that depend on the secret alone
         let own = (offset * 8).div_ceil(6)..with_more.len() * 8 / 6;
         for alphabet in [BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD] {
             forms.push(alphabet.encode(&with_more).as_bytes()[own.clone()].to_vec());
@@ -149,7 +149,7 @@ fn forms(secret: &str) -> Vec<Vec<u8>> {
     forms
 }
 
-/// The text as it is, and with each kind of encoding taken away that a writer may have added.
+/// The text as it is, and once for each encoding with that encoding undone.
 fn views(text: &[u8]) -> Vec<Vec<u8>> {
     let unescaped = unescape(text);
     let with_spaces: Vec<u8> = text
@@ -176,7 +176,7 @@ fn views(text: &[u8]) -> Vec<Vec<u8>> {
     ]
 }
 
-/// Takes away what JSON and Debug put before a character, or write in its place.
+/// Undoes the escapes of JSON and Debug.
 fn unescape(text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -194,7 +194,7 @@ fn unescape(text: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// What stands behind a backslash, and how long it is.
+/// The character that an escape means, and the escape's length in bytes without its backslash.
 fn escaped(after: &[u8]) -> Option<(Vec<u8>, usize)> {
     let number = |digits: &[u8]| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
     let character = |digits: &[u8]| Some(char::from_u32(number(digits)?)?.to_string().into_bytes());
@@ -218,7 +218,7 @@ fn replace(text: &[u8], by: &[(&str, &str)]) -> Vec<u8> {
     AhoCorasick::new(from).unwrap().replace_all_bytes(text, &to)
 }
 
-/// A part of the line, without the secret.
+/// A part of the line, with `<secret>` in place of the secret.
 fn around(text: &[u8], secret: aho_corasick::Span) -> String {
     let line = |byte: &u8| *byte == b'\n';
     let start = text[..secret.start]
@@ -234,7 +234,7 @@ fn around(text: &[u8], secret: aho_corasick::Span) -> String {
     format!("{}<secret>{}", before.escape_ascii(), after.escape_ascii())
 }
 
-/// The search finds a leak that was planted, in each form, and nothing else.
+/// The search finds a planted leak in each encoding, and nothing else.
 mod planted {
     use std::iter;
 
@@ -244,10 +244,10 @@ mod planted {
 
     use super::*;
 
-    /// What each encoding writes otherwise stands in it.
+    /// Each encoding changes at least one of its characters.
     const AWKWARD: &str = "n\"o \\ t/h&é<i>n'g+%41?~>>?";
 
-    /// How a secret might be written, and the text.
+    /// The name of each encoding, and a text in it.
     fn written(secret: &str) -> Vec<(&'static str, String)> {
         let json = json!({ "password": secret }).to_string();
         let url = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
@@ -321,7 +321,7 @@ mod planted {
     }
 
     #[test]
-    fn a_planted_leak_is_found_in_each_form_and_told_without_the_secret() {
+    fn a_planted_leak_is_found_in_each_encoding_and_reported_without_the_secret() {
         for (how, text) in written(AWKWARD) {
             let around = format!("first line\nbefore {text} after\nlast line");
             let found = found(&around, &[]);
@@ -337,13 +337,13 @@ mod planted {
     }
 
     #[test]
-    fn what_only_looks_like_it_is_no_leak() {
+    fn a_part_of_a_secret_is_no_leak() {
         // one character less, in each form
         let without_its_last = &AWKWARD[..AWKWARD.len() - 1];
         let half = &AWKWARD[..AWKWARD.len() / 2 + 1];
         let others = written(without_its_last).into_iter().chain(written(half));
         for (how, text) in others.chain(iter::once(("nothing", String::new()))) {
-            // base64 has no character for a last byte alone
+            // in base64 no character depends on the last byte alone
             if !how.starts_with("base64") {
                 assert_eq!(found(&text, &[]), [] as [String; 0], "{how}");
             }
@@ -351,7 +351,7 @@ mod planted {
     }
 
     #[test]
-    fn a_secret_may_stand_where_its_kind_belongs_and_no_other_may() {
+    fn a_place_may_hold_the_kinds_that_it_names_and_no_other() {
         let (raw, other) = (format!("it is {AWKWARD}"), "it is another secret");
         assert_eq!(found(&raw, &[Kind::Password]), [] as [String; 0]);
         assert_eq!(found(&raw, &[Kind::Key]).len(), 1);
@@ -359,8 +359,9 @@ mod planted {
     }
 
     #[test]
-    fn secrets_are_taken_from_values_as_they_are_stored() {
-        let document = json!({ "username": "somebody else", "password": "the password", "key": "the only key" });
+    fn the_secrets_in_a_stored_value_are_found() {
+        let document =
+            json!({ "username": "app_user", "password": "the password", "key": "the only key" });
         let mut secrets = Secrets::default();
         secrets.add_value(&document.to_string());
         secrets.add_value(&BASE64_STANDARD.encode(json!({ "key": "a binary one's" }).to_string()));

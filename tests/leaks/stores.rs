@@ -1,4 +1,4 @@
-//! Reads from each store that is not Secrets Manager itself, good ones and bad ones, and all that is shown of them.
+//! Reads from each store but Secrets Manager, with and without faults, and shows every result in every form.
 
 use std::{fmt::Debug, fs, sync::Arc, time::Duration};
 
@@ -25,10 +25,10 @@ use vaultrs::client::{VaultClient, VaultClientSettingsBuilder};
 
 use crate::{application::Made, common::closed_port, search::Kind};
 
-/// Ways to fail that each stand-in can be told.
+/// The number of faults that each stand-in can be given.
 const FAULTS: usize = 5;
 
-/// Reads from all of them, and returns what was shown.
+/// Reads from all stores, and returns the text of every result.
 pub(crate) async fn read(made: &mut Made) -> String {
     let mut shown = String::new();
     shown += &files(made).await;
@@ -42,7 +42,7 @@ fn document(password: &str) -> Json {
     json!({ "host": "localhost", "username": "orders", "password": password, "port": 1 })
 }
 
-/// What a read comes to, in every form in which it can be shown; before each one `fail` is told its number.
+/// The text of every result and error of a provider. `fail` sets a fault by its number; the number [`FAULTS`] sets none.
 async fn all_that_it_shows<P: SecretProvider + Debug>(
     provider: P,
     id: &str,
@@ -51,7 +51,7 @@ async fn all_that_it_shows<P: SecretProvider + Debug>(
 ) -> String {
     let provider = Arc::new(provider);
     let mut shown = format!("{provider:?} {provider:#?}\n");
-    // the number of none
+
     fail(FAULTS);
     let built = RotatingSecret::builder(id)
         .lag(Duration::ZERO)
@@ -218,7 +218,7 @@ fn azure(vault: &KeyVault, token: &str) -> Azure {
     Azure::with_options(&url, Arc::new(Token(token.to_owned())), options).unwrap()
 }
 
-/// An identity that has this token.
+/// An identity with this token.
 struct Token(String);
 
 impl Debug for Token {
@@ -239,7 +239,7 @@ impl TokenCredential for Token {
     }
 }
 
-/// A store that answers with what was never asked for, or not at all.
+/// A store that answers wrongly, with the password in its answer, or not at all.
 fn faults(number: usize, password: &str, fail: impl Fn(vault::Fault)) {
     let echo = json!({ "errors": [password], "error": { "code": "X", "message": password }, "message": password });
     let unfinished = document(password).to_string();
@@ -256,7 +256,7 @@ fn faults(number: usize, password: &str, fail: impl Fn(vault::Fault)) {
     }
 }
 
-/// None of these reads anything.
+/// The text of providers that cannot read.
 async fn refused<P: SecretProvider + Debug>(
     providers: impl IntoIterator<Item = P>,
     id: &str,
@@ -272,7 +272,7 @@ async fn refused<P: SecretProvider + Debug>(
     shown
 }
 
-/// A token for a header, which takes no other characters than these.
+/// A token for a header: each of its characters is valid there.
 pub(crate) fn for_a_header() -> String {
     format!("t0ken.+/=-_~{}", Uuid::new_v4().simple())
 }

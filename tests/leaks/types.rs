@@ -1,4 +1,4 @@
-//! Debug and Serialize of every type: what is secret stands in a type that does not show it.
+//! Debug and Serialize of every type show no secret.
 
 use std::{
     collections::BTreeSet,
@@ -18,7 +18,7 @@ use syn::{Attribute, Item, visit::Visit};
 
 use crate::search::{Kind, Place, Secrets, leaks};
 
-/// What a field is called that holds a secret, by its last word.
+/// The last word in the name of a field that holds a secret.
 const NAMES: [&str; 12] = [
     "password",
     "token",
@@ -34,10 +34,10 @@ const NAMES: [&str; 12] = [
     "binary",
 ];
 
-/// What shows what it holds.
+/// Types whose Debug shows their content.
 const SHOWN: [&str; 5] = ["String", "str", "u8", "Value", "Bytes"];
 
-/// Fields of such names that hold no secret, or are there to hand it over, and what they are.
+/// Fields of such names, of the types that are released, and why each shows no secret.
 const NO_SECRETS: [(&str, &str); 21] = [
     ("Succession.token", "a version's id"),
     ("RotationEvent.token", "a version's id"),
@@ -80,7 +80,7 @@ const NO_SECRETS: [(&str, &str); 21] = [
     ("Tag.value", "a tag of a secret"),
 ];
 
-/// More of them, of the local world.
+/// The same, of the local world.
 const OF_THE_LOCAL_WORLD: [(&str, &str); 4] = [
     ("ReadySecrets.api_key", "a secret's name"),
     ("Condition.key", "a condition's in a policy"),
@@ -91,7 +91,7 @@ const OF_THE_LOCAL_WORLD: [(&str, &str); 4] = [
     ),
 ];
 
-/// The fields of shown types that look like secrets.
+/// The fields of types with Debug or Serialize whose names are those of secrets.
 #[derive(Default)]
 struct Suspects(BTreeSet<String>);
 
@@ -131,7 +131,7 @@ impl Suspects {
     }
 }
 
-/// Whether Debug or Serialize is derived.
+/// Whether the type derives Debug or Serialize.
 fn is_shown(attributes: &[Attribute]) -> bool {
     let mut derived = Names::default();
     for attribute in attributes.iter().filter(|of| of.path().is_ident("derive")) {
@@ -167,7 +167,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn no_type_that_can_be_shown_holds_text_under_a_secrets_name() {
+fn no_type_with_debug_or_serialize_has_a_text_field_with_the_name_of_a_secret() {
     let mut files = Vec::new();
     for package in [
         "src",
@@ -188,12 +188,12 @@ fn no_type_that_can_be_shown_holds_text_under_a_secrets_name() {
     }
     let known = NO_SECRETS.iter().chain(&OF_THE_LOCAL_WORLD);
     let known: BTreeSet<String> = known.map(|(field, _)| (*field).to_owned()).collect();
-    // a new one goes into a SecretString, or stands above with what it is
+    // a new field becomes a SecretString, or joins the list above with its reason
     assert_eq!(fields.0, known);
 }
 
 #[tokio::test]
-async fn each_type_that_holds_a_document_or_a_token_is_shown_without_what_is_secret_in_it() {
+async fn the_debug_of_each_type_that_holds_a_document_or_a_token_shows_no_secret() {
     let (password, key, token) = (
         "the password of types",
         "the key of all types",
