@@ -91,7 +91,7 @@ impl Run {
         }
     }
 
-    /// Everything of rotatectl that fails, after [`Drive::all_fails`] has made the secrets for it.
+    /// Everything of rotatectl that fails, after [`Drive::fails_soon`] has made the secrets for it.
     pub(crate) async fn rotatectl_fails(&mut self) {
         for arguments in [
             "status",

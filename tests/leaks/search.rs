@@ -149,31 +149,36 @@ fn forms(secret: &str) -> Vec<Vec<u8>> {
     forms
 }
 
-/// The text as it is, and once for each encoding with that encoding undone.
+/// The text as it is, and for each encoding the lines that may use it, decoded.
 fn views(text: &[u8]) -> Vec<Vec<u8>> {
-    let unescaped = unescape(text);
-    let with_spaces: Vec<u8> = text
+    let with_spaces: Vec<u8> = lines_with(text, b'%')
         .iter()
         .map(|byte| if *byte == b'+' { b' ' } else { *byte })
         .collect();
+    let unescaped = unescape(&lines_with(text, b'\\'));
+    let html = [
+        ("&quot;", "\""),
+        ("&#39;", "'"),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&amp;", "&"),
+    ];
     vec![
-        percent_decode(text).collect(),
+        percent_decode(&lines_with(text, b'%')).collect(),
         percent_decode(&with_spaces).collect(),
-        unescape(&unescaped),
+        unescape(&lines_with(&unescaped, b'\\')),
         unescaped,
-        replace(text, &[("''", "'")]),
-        replace(
-            text,
-            &[
-                ("&quot;", "\""),
-                ("&#39;", "'"),
-                ("&lt;", "<"),
-                ("&gt;", ">"),
-                ("&amp;", "&"),
-            ],
-        ),
+        replace(&lines_with(text, b'\''), &[("''", "'")]),
+        replace(&lines_with(text, b'&'), &html),
         text.to_vec(),
     ]
+}
+
+/// The lines that contain this character: an encoded secret stands on one line.
+fn lines_with(text: &[u8], character: u8) -> Vec<u8> {
+    let lines = text.split_inclusive(|byte| *byte == b'\n');
+    let lines = lines.filter(|line| line.contains(&character));
+    lines.collect::<Vec<_>>().concat()
 }
 
 /// Undoes the escapes of JSON and Debug.
