@@ -12,7 +12,7 @@ use std::{
 };
 
 /// Shorter than the life of any process that the test starts.
-const PAUSE: Duration = Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Each pair of arguments and environment that was seen, once.
 pub(crate) type Seen = BTreeSet<(Vec<u8>, Vec<u8>)>;
