@@ -1,5 +1,5 @@
-//! Who imports whom, as docs/architecture.md says it. Read from the sources of every package's src/, without its tests. And whether
-//! the tests that comments and pages name are there, and the licences that the manifests name.
+//! The packages and modules import each other only as docs/architecture.md says; the test reads the sources in every package's src/,
+//! without their tests. The tests that comments and pages name exist, and so do the licences that the manifests name.
 
 #![cfg(test)]
 
@@ -14,7 +14,7 @@ use syn::{
     visit::{self, Visit},
 };
 
-/// The packages from the top, each with its folder. Those of one line know nothing of each other.
+/// The packages from the top, each with its folder. Those of one line do not import each other.
 const RANKS: [&[(&str, &str)]; 5] = [
     &[("rotatectl", "cli/src")],
     &[("drill", "drill/src")],
@@ -29,7 +29,7 @@ const RANKS: [&[(&str, &str)]; 5] = [
 /// The folders of the packages that a registry takes.
 const PUBLISHED: [&str; 2] = ["client", "document"];
 
-/// What stands above the commands of rotatectl, and the commands. All else is what they share.
+/// The modules above the commands of rotatectl, and the commands. The commands share all other modules.
 const ABOVE_COMMANDS: [&str; 2] = ["arguments", "error"];
 const COMMANDS: [&str; 10] = [
     "init",
@@ -105,7 +105,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The files below a folder that end with this, save what cargo and others leave there.
+/// The files below a folder whose names end like this, without those that cargo and other tools write.
 fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let (mut folders, mut files) = (vec![folder.to_owned()], Vec::new());
     while let Some(folder) = folders.pop() {
@@ -148,7 +148,7 @@ fn module(file: &Path) -> Module {
     module
 }
 
-/// For each module the others of its package that it imports. A module and those inside it are one thing.
+/// For each module the modules of its package that it imports. A module includes its submodules.
 fn imports(source: &str) -> BTreeMap<Module, BTreeSet<Module>> {
     let modules = modules(source);
     let imports = |(module, paths): (&Module, &BTreeSet<Vec<String>>)| {
@@ -165,7 +165,7 @@ fn imports(source: &str) -> BTreeMap<Module, BTreeSet<Module>> {
     modules.iter().map(imports).collect()
 }
 
-/// A path as it is written in a module, from the crate's root; none if it leads to another crate.
+/// A path as a module writes it, from the crate's root; `None` if it leads to another crate.
 fn resolve(module: &Module, path: &[String]) -> Option<Module> {
     let (first, rest) = path.split_first()?;
     let mut from = module.clone();
@@ -213,7 +213,7 @@ fn no_module_imports_one_that_imports_it() {
     for (_, source) in RANKS.concat() {
         let mut imports = imports(source);
         assert!(imports.values().any(|imported| !imported.is_empty()));
-        // what imports nothing that is left is no part of a circle
+        // a module that imports none of the remaining ones is in no circle
         loop {
             let before = imports.len();
             let left: BTreeSet<Module> = imports.keys().cloned().collect();
@@ -271,7 +271,7 @@ fn every_test_that_a_comment_or_a_page_names_by_its_path_is_there() {
     assert!(seen > 10, "only {seen} were found");
 }
 
-/// The names in the tables of a page's part that can only be a test's, each of which has to be in one of the folders.
+/// The names of tests in the tables of a section of a page. Each must exist in one of the folders.
 fn assert_tests_are_there(part: &str, folders: &[&str], at_least: usize) {
     let sources = folders
         .iter()
@@ -282,7 +282,7 @@ fn assert_tests_are_there(part: &str, folders: &[&str], at_least: usize) {
     let rows = part.lines().filter(|line| line.starts_with("| "));
     let names = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
     let mut seen = 0;
-    // an operation or a value stands in the same kind of quotes
+    // an operation or a value has the same quotes
     for name in names.filter(|name| name.matches('_').count() > 2) {
         assert!(sources.contains(&format!("fn {name}(")), "{name}");
         seen += 1;
@@ -311,7 +311,7 @@ fn every_test_that_the_table_of_faults_names_is_there_and_each_row_names_one() {
     }
 }
 
-/// A manifest inherits the licence or, outside the workspace, names it.
+/// A manifest inherits the licence; outside the workspace it names the licence.
 #[test]
 fn every_manifest_names_the_licence_and_both_texts_are_there() {
     let manifests = files(root(), "Cargo.toml");
@@ -336,7 +336,7 @@ fn every_manifest_names_the_licence_and_both_texts_are_there() {
     ] {
         let text = fs::read_to_string(root().join(file)).unwrap();
         assert!(text.trim_end().ends_with(last), "{file} is cut");
-        // a package on a registry has what is in its folder, and no more
+        // a package on a registry has only the files of its folder
         for package in PUBLISHED {
             let copy = fs::read_to_string(root().join(package).join(file)).unwrap();
             assert_eq!(copy, text, "{package}/{file}");
@@ -344,8 +344,8 @@ fn every_manifest_names_the_licence_and_both_texts_are_there() {
     }
 }
 
-/// A registry shows the words, and a system without symbolic links unpacks what is in the folder. `cargo package` builds from the
-/// packages: `make release-check`.
+/// A registry shows the keywords, and some systems that unpack the package have no symbolic links. `make release-check` builds from
+/// the packages.
 #[test]
 fn what_is_published_can_be_found_and_has_no_symbolic_link() {
     let shared = fs::read_to_string(root().join("Cargo.toml")).unwrap();
@@ -369,7 +369,7 @@ fn what_is_published_can_be_found_and_has_no_symbolic_link() {
             }
         }
     }
-    // the version that a registry is asked for is the one that is published
+    // the version that others depend on is the published one
     let version = shared.lines().find(|line| line.starts_with("version = "));
     let path = shared
         .lines()
@@ -377,14 +377,14 @@ fn what_is_published_can_be_found_and_has_no_symbolic_link() {
     assert!(path.unwrap().contains(version.unwrap()), "{path:?}");
 }
 
-/// A feature of serde_json is on for a whole build, and changes how an application reads JSON of its own.
+/// A feature of serde_json applies to a whole build, and changes how the application itself reads JSON.
 #[test]
 fn what_an_application_adds_asks_serde_json_for_no_feature_but_raw_value() {
     for manifest in ["Cargo.toml", "client/Cargo.toml", "document/Cargo.toml"] {
         let text = fs::read_to_string(root().join(manifest)).unwrap();
         let shared = manifest != "Cargo.toml";
         let asked = text.lines().filter(|line| line.starts_with("serde_json"));
-        // the first of the workspace's is what all inherit, the second the function's own
+        // the workspace's first entry is the one that all inherit, the second is the function's
         let asked: Vec<_> = asked.take(if shared { usize::MAX } else { 1 }).collect();
         assert!(!asked.is_empty(), "{manifest}");
         for line in asked {
