@@ -30,7 +30,7 @@ pub(crate) struct Gate {
     pub(crate) port: u16,
     /// The number of connections that it passes on; the others get no answer.
     pub(crate) places: Arc<AtomicUsize>,
-    /// The number of open connections that it passes on.
+    /// The number of connections that get no answer.
     silent: Arc<AtomicUsize>,
     task: AbortHandle,
 }
