@@ -59,7 +59,7 @@ impl World {
             }
             Act::Hear(behind) => {
                 self.left.stale -= u8::from(behind > 0);
-                self.notified(steps, behind)
+                self.answered(steps, behind)
             }
         };
         self.happens(steps, event);
@@ -87,7 +87,7 @@ impl World {
         if self.client.is_some() {
             self.happens(steps, Event::Renew);
             while !self.is_application_idle(steps) {
-                let event = self.notified(steps, 0);
+                let event = self.answered(steps, 0);
                 self.happens(steps, event);
             }
         }
@@ -98,7 +98,7 @@ impl World {
     }
 
     /// The answer to what the client asks.
-    fn notified(&self, steps: &Steps, behind: u8) -> Event {
+    fn answered(&self, steps: &Steps, behind: u8) -> Event {
         let view = match behind {
             0 => self.store.view,
             behind => self.store.past[usize::from(behind) - 1],
