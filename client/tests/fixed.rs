@@ -1,4 +1,4 @@
-//! What an application's own tests have: a provider that fails as it is told, and then recovers.
+//! The provider for an application's own tests: it fails on demand, and then recovers.
 #![cfg(test)]
 
 mod common;
