@@ -34,7 +34,7 @@ impl Drop for Running {
 }
 
 #[tokio::test]
-#[ignore = "wants AWS's own agent in SECRETS_MANAGER_AGENT"]
+#[ignore = "needs AWS's own agent in SECRETS_MANAGER_AGENT"]
 async fn awss_own_agent_is_read_as_the_stand_in_is() {
     let world = World::start(Options::new("none")).await.unwrap();
     let call = async |operation: &str, input: Value| {

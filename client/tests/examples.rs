@@ -204,7 +204,7 @@ async fn the_lambda_example_answers_its_first_request_after_a_freeze_in_which_al
     assert_eq!(
         function.environments(),
         1,
-        "it was thawed, and not started anew"
+        "it was thawed, and not started again"
     );
     assert_eq!(ask().await, after);
 }

@@ -65,7 +65,7 @@ async fn nothing_but_what_was_rejected_is_an_error_that_says_what_to_do() {
     assert!(matches!(error, Error::Rejected { .. }), "{error}");
     assert!(error.to_string().contains("rotate"), "{error}");
     assert_eq!(questions(&provider)[..3], [Current, Pending, Current]);
-    assert_eq!(held(&secret), "v1", "it is in force by the provider's word");
+    assert_eq!(held(&secret), "v1", "the provider says that it is current");
 }
 
 #[tokio::test(start_paused = true)]
@@ -355,7 +355,7 @@ async fn a_poolers_answer_that_may_mean_anything_is_one_question_and_one_more_lo
     let begun = Instant::now();
     let error = secret.log_in(unclear).await.unwrap_err();
     assert!(matches!(error, LogInError::Failed(_)), "{error}");
-    assert_eq!(begun.elapsed(), Duration::ZERO, "nobody waits for it");
+    assert_eq!(begun.elapsed(), Duration::ZERO, "no task waits for it");
     provider.pending("v2");
     sleep(Duration::from_secs(1)).await;
     secret.log_in(unclear).await.unwrap();

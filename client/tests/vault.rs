@@ -291,7 +291,7 @@ async fn a_renewal_of_less_than_a_third_gives_way_to_new_credentials_and_the_old
     assert_ne!(second.id, first.id);
     assert_ne!(text(&second), text(&first));
     assert_eq!(second.lease, Some(HOUR));
-    assert_eq!(stub.leases().len(), 2, "nobody revoked the first");
+    assert_eq!(stub.leases().len(), 2, "the first was not revoked");
 
     let renewed = current(&database, "orders").await.unwrap();
     assert_eq!(renewed.id, second.id);
