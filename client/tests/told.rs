@@ -79,7 +79,7 @@ async fn what_the_provider_tells_is_looked_at_in_the_store_at_once_and_then_once
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lifetimes_end_is_the_caches_and_whatever_wants_another_version_is_the_stores() {
+async fn the_end_of_a_lifetime_reads_the_cache_and_a_search_for_another_version_the_store() {
     let (provider, _tell) = Behind::new();
     let secret = provider.secret().await;
     provider.store.current("v2");
