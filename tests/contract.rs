@@ -1,4 +1,4 @@
-//! What the function writes, the client reads: the shape that the two share without sharing code.
+//! The client reads what the function writes.
 
 #![cfg(test)]
 
@@ -66,7 +66,7 @@ async fn the_overlap_window_that_the_function_announces_is_the_one_that_the_clie
 
 #[tokio::test]
 async fn a_password_of_any_characters_logs_in() {
-    // punctuation alone, and enough of it that each character comes
+    // punctuation alone, and so much that each character occurs
     let punctuation = options_with(&[
         ("EXCLUDE_CHARACTERS", ""),
         ("EXCLUDE_LOWERCASE", "true"),

@@ -1,5 +1,5 @@
-//! Documents as people write them, on a real server: each rotates without an edit, and comes back as it was but for what a rotation
-//! changes.
+//! Documents as people write them, on a real server: each rotates without an edit, and keeps everything that a rotation does not
+//! change.
 
 #![cfg(test)]
 
@@ -14,10 +14,10 @@ use rotating_secret_document::{Document, table::ROWS};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-/// A row of the table as a document of this world's secret: its forms are the row's, its values the world's.
+/// A row of the table as a document of this world's secret: the forms of the row, the values of the world.
 fn of_this_world(text: &str, own: &Value, administrator: &str) -> String {
     let mut document: Value = serde_json::from_str(text).unwrap();
-    // a scratch server is at a port of its own
+    // a scratch server has another port
     document["port"] = match &document["port"] {
         Value::String(_) => own["port"].to_string().into(),
         _ => own["port"].clone(),
@@ -73,7 +73,7 @@ async fn every_form_that_awss_functions_take_rotates_without_an_edit() {
     }
 }
 
-/// What is stored in AWSCURRENT's `SecretBinary`, in Base64.
+/// AWSCURRENT's `SecretBinary`, in Base64.
 async fn binary(world: &World, secret: &str) -> Value {
     call(world, "GetSecretValue", json!({ "SecretId": secret })).await["SecretBinary"].clone()
 }
@@ -145,7 +145,7 @@ async fn current_password(service: &SecretsManager, secret: &str) -> String {
     document.password().expose_secret().to_owned()
 }
 
-/// As a password stands in a text, or in a text in a text.
+/// The password as JSON text, or as JSON text in JSON text.
 fn escaped(password: &str, form: &str) -> String {
     let inner = |text: &str| {
         let json = json!(text).to_string();
@@ -165,7 +165,7 @@ async fn a_pending_version_that_says_another_ssl_is_asked_for_as_the_current_one
         stage_up_to(&world, secret, "createSecret").await;
         let mut pending = current(&world, secret).await;
         pending["ssl"] = plain;
-        pending["password"] = "of somebody's own".into();
+        pending["password"] = "of another person".into();
         common::put_pending(&world, secret, &pending).await;
         for step in ["createSecret", "setSecret", "testSecret", "finishSecret"] {
             outcome(&world, secret, step).await;

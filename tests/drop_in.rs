@@ -1,7 +1,6 @@
 //! Drop-in: a rotation that AWS's function began is ended here, and one that began here is ended by AWS's.
 //!
-//! AWS's functions are stood in for by what they do to the secret and to the server, as their published sources
-//! have it: the same calls, the same statements.
+//! In place of AWS's functions, the test makes the same calls and runs the same statements as their published sources.
 
 #![cfg(test)]
 
@@ -11,7 +10,7 @@ use common::{STEPS, administrator, call, execute, log_in, rotate, version, world
 use local::world::World;
 use serde_json::{Value, json};
 
-/// What AWS's function does in a step.
+/// Does what AWS's function does in a step.
 async fn awss_step(world: &World, secret: &str, step: &str, token: &str) {
     let read = async |label: &str| common::document(world, secret, label).await;
     let text = |document: &Value, key: &str| document[key].as_str().unwrap().to_owned();
@@ -78,7 +77,7 @@ async fn our_step(world: &World, secret: &str, step: &str, token: &str) {
     world.function().invoke(event).await.outcome.unwrap();
 }
 
-/// One rotation, whose first steps one function takes, and the other one the rest.
+/// One rotation: one function runs the first steps, the other function the rest.
 async fn rotation(
     world: &World,
     secret: &str,
@@ -97,7 +96,7 @@ async fn rotation(
     assert_eq!(version(world, secret, "AWSCURRENT").await, token);
 }
 
-/// It logs in now, and where the last step was ours also when every window is over.
+/// AWSCURRENT logs in now. If the last step was ours, it also logs in after every overlap window.
 async fn assert_in_force(world: &World, secret: &str, ours_was_last: bool, case: &str) {
     let current = common::current(world, secret).await;
     let login = log_in(world, &current).await;
@@ -110,7 +109,7 @@ async fn assert_in_force(world: &World, secret: &str, ours_was_last: bool, case:
     assert!(!(ends && ours_was_last), "{case}: AWSCURRENT has an end");
 }
 
-/// One rotation of ours, and two that are handed over, each at any step: a bound of ours is there for the second, and for the third.
+/// One rotation of ours, then two that are handed over at any step: both find a `VALID UNTIL` that we set.
 async fn handed_over(
     ours_is_last: bool,
     begins: impl AsyncFn(&World, &str, &str, &str) + Copy,
@@ -142,7 +141,7 @@ async fn what_began_here_is_ended_by_awss_function_at_any_step_in_both_strategie
     handed_over(false, our_step, awss_step).await;
 }
 
-/// docs/migration.md: AWS's function lifts no end, so the last rotation here leaves none.
+/// docs/migration.md: AWS's function removes no `VALID UNTIL`, so our last rotation leaves none.
 #[tokio::test]
 async fn the_way_back_to_awss_function_is_one_rotation_without_a_bound() {
     let world = world().await;

@@ -1,5 +1,4 @@
-//! Every engine that there is keeps the contract, with the real system behind it: PostgreSQL, a service with API keys, and
-//! the example of one's own.
+//! Every engine keeps the contract, on a real system: PostgreSQL, a service with API keys, and the example of your own engine.
 
 #![cfg(test)]
 
@@ -119,7 +118,7 @@ async fn a_service_with_api_keys_keeps_the_contract() {
     assert_eq!(check(start).await, Ok(()));
 }
 
-/// A Redis server of this machine, in a folder of its own.
+/// A Redis server on this machine, with a new folder.
 struct RedisServer {
     process: Child,
     port: u16,
@@ -135,7 +134,7 @@ impl Drop for RedisServer {
 
 impl RedisServer {
     async fn start() -> Self {
-        // a port that somebody else takes meanwhile is exchanged for another one
+        // another process may take the port first: then try another port
         let server = loop {
             let mut server = Self::on(closed_port().1);
             if server.listens().await {
@@ -162,7 +161,7 @@ impl RedisServer {
         }
     }
 
-    /// Waits until it does, or has ended.
+    /// Waits until it answers or has ended.
     async fn listens(&mut self) -> bool {
         while self.process.try_wait().unwrap().is_none() {
             if TcpStream::connect(("127.0.0.1", self.port)).await.is_ok() {

@@ -15,7 +15,7 @@ use local::world::World;
 
 const ROTATIONS: usize = 5;
 
-/// Rotates that often while the application works, each time as soon as all of it has changed over.
+/// Rotates so many times while the application works; each time it waits until every worker uses the new version.
 async fn no_request_fails(world: &World, secret: &str, ttl: Duration, listen: bool) {
     let access = Access::in_world(world, secret);
     let application = Application::start(&access, &workload(ttl, listen)).await;
@@ -58,7 +58,7 @@ async fn a_session_is_dated_by_our_clock_whatever_the_databases_says() {
         connections: vec![Connections::Deadpool],
         ..workload(LONG, false)
     };
-    // sessions seem to have begun an hour earlier than the database says
+    // our clock is an hour behind the database's
     let mut access = Access::in_world(&world, secret);
     access.database_ahead = 3_600_000_000;
     let application = Application::start(&access, &workload).await.unwrap();
@@ -70,7 +70,7 @@ async fn a_session_is_dated_by_our_clock_whatever_the_databases_says() {
     assert!(!application.all_use(&since_then, SystemTime::UNIX_EPOCH));
 }
 
-/// Without being told, a change under alternating users is found when this is over.
+/// Without a notification, a client sees a change under alternating users after this time.
 const TTL: Duration = Duration::from_millis(300);
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Hostile names: whatever a role, a database or a password is called, it is a name and not SQL.
+//! Hostile names: any name of a role or a database, and any password, is rotated, and none is run as SQL.
 
 #![cfg(test)]
 
@@ -15,7 +15,7 @@ async fn world() -> World {
     start(options_with(&[("EXCLUDE_CHARACTERS", "")])).await
 }
 
-/// Has the server itself quote and run a statement: what is tested here must not quote for its own test.
+/// The server itself quotes and runs the statement: the code under test must not quote for its own test.
 async fn run(world: &World, template: &str, arguments: &[&str]) {
     let client = world.postgres().superuser_client().await.unwrap();
     let literals = (1..=arguments.len())
@@ -53,7 +53,7 @@ async fn rotates(world: &World, number: usize, user: &str, password: &str, dbnam
     }
     let mut single = document.clone();
     single.as_object_mut().unwrap().remove("masterarn");
-    // alternating first: it leaves the base role's password as it is
+    // alternating users first: that keeps the base role's password
     for (secret, document) in [("alternating", document), ("single", single)] {
         // a single user with an end is refused
         let lift = "ALTER ROLE %I VALID UNTIL %L";

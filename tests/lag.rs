@@ -1,5 +1,5 @@
-//! A store that lags: an application reads its secret from a replica that has each change later than the function and the
-//! database do. No request fails.
+//! A store that lags: an application reads its secret from a replica, which gets each change later than the function and the
+//! database. No request fails.
 
 #![cfg(test)]
 
@@ -26,7 +26,7 @@ const LAGS: [Duration; 3] = [
 
 const BETWEEN_ROTATIONS: Duration = Duration::from_secs(5);
 
-/// With room for everybody's connections.
+/// With room for the connections of all tasks.
 async fn roomy_world() -> World {
     let settings = Settings {
         conf: "max_connections = 500".to_owned(),
@@ -35,7 +35,7 @@ async fn roomy_world() -> World {
     start(options().own_postgres(settings)).await
 }
 
-/// The region whose replicas lag so far.
+/// The region whose replicas have this lag.
 fn region(lag: Duration) -> String {
     format!("replica-{}", lag.as_millis())
 }
@@ -58,19 +58,19 @@ async fn replicate(world: &World, secret: &str) {
     .await;
 }
 
-/// The world's client, in the region whose replicas lag so far.
+/// The world's client, in the region whose replicas have this lag.
 fn client(world: &World, lag: Duration) -> Client {
     let config = world.aws().config().to_builder();
     Client::from_conf(config.region(Region::new(region(lag))).build())
 }
 
-/// Starts a quarter of the tasks, on a runtime of their own: sqlx computes a password's proof in slices, and beside a
-/// hundred busy tasks of a debug build a login would take it longer than it is until the next rotation.
+/// Starts a quarter of the tasks, on their own runtime: sqlx computes a password's proof in slices. Beside a hundred busy tasks of a
+/// debug build, a login would take longer than the time until the next rotation.
 async fn start_those_with(connections: Connections, access: Access) -> Application {
     let workload = Workload {
         connections: vec![connections],
         workers: 60 / Connections::ALL.len(),
-        pause: Duration::from_secs(2), // a login costs a debug build much
+        pause: Duration::from_secs(2), // a login takes a debug build long
         patience: Duration::from_secs(60),
         span: LONG,
         cache: Cache::Rotating {
@@ -82,12 +82,12 @@ async fn start_those_with(connections: Connections, access: Access) -> Applicati
     let runtime = runtime.worker_threads(1).enable_all().build().unwrap();
     let started = runtime.spawn(async move { Application::start(&access, &workload).await });
     let application = started.await.unwrap().unwrap();
-    // its tasks end with the application; a runtime must not be dropped in the middle of another one's
+    // a runtime must not be dropped inside another runtime; its tasks end with the application
     std::mem::forget(runtime);
     application
 }
 
-/// Sixty tasks beside each replica, for so long.
+/// Sixty tasks beside each replica, for this time.
 async fn no_request_fails(world: &World, secret: &str, time: Duration) {
     replicate(world, secret).await;
     let mut applications = Vec::new();
@@ -122,7 +122,7 @@ async fn no_request_fails(world: &World, secret: &str, time: Duration) {
         assert!(rotation.succeeded, "{rotation:?}");
         none_failed();
     }
-    // those who wait now are served as well
+    // the tasks that wait now must get a connection too
     let requests = applications
         .iter()
         .map(|(_, application)| application.requests());

@@ -1,4 +1,4 @@
-//! The database tells the clients of a rotation: what finishSecret sends, and what `listen` makes of it.
+//! The database notifies the clients of a rotation: what finishSecret sends, and what `listen` does with it.
 
 #![cfg(test)]
 
@@ -20,7 +20,7 @@ use serde_json::json;
 use tokio::time::{Instant, timeout};
 use tokio_postgres::Client;
 
-/// A test that hangs tells less than one that fails.
+/// A hanging test says less than a failing one.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn secret(world: &World, id: &str) -> RotatingSecret {
@@ -31,7 +31,7 @@ async fn secret(world: &World, id: &str) -> RotatingSecret {
         .unwrap()
 }
 
-/// A secret that listens, once it does and has looked for what it was not told before, and its channel.
+/// A secret that listens and has caught up with earlier changes, and its channel.
 async fn listening(world: &World, id: &str) -> (RotatingSecret, String) {
     let secret = secret(world, id).await;
     let before = reads(world);
@@ -42,7 +42,7 @@ async fn listening(world: &World, id: &str) -> (RotatingSecret, String) {
     (secret, channel)
 }
 
-/// Waits until so many sessions listen. What listens is told by its last statement.
+/// Waits until so many sessions listen: their last statement is LISTEN.
 async fn listeners(world: &World, channel: &str, expected: i64) {
     let question = format!(
         "SELECT count(*) FROM pg_stat_activity WHERE query = 'LISTEN {channel}' AND state = 'idle'"
@@ -55,7 +55,7 @@ fn reads(world: &World) -> usize {
     calls(world, "GetSecretValue")
 }
 
-/// A session of the application, for notifications stay within a database.
+/// A session of the application: a notification reaches only sessions of the same database.
 async fn anybody(world: &World, id: &str) -> Client {
     let current = current(world, id).await;
     log_in(world, &current).await.unwrap()
@@ -67,19 +67,19 @@ async fn notify(anybody: &Client, channel: &str, payload: &str) {
     sent.unwrap();
 }
 
-/// Has the rotation happen, and waits for the secret to be told of it.
+/// Rotates, and waits until the secret is notified.
 async fn told_of(secret: &RotatingSecret, rotation: impl Future<Output = ()>) {
-    let mut told = std::pin::pin!(secret.changed());
-    // it has to wait before the change
-    assert!(timeout(Duration::ZERO, &mut told).await.is_err());
+    let mut changed = std::pin::pin!(secret.changed());
+    // before the change it must wait
+    assert!(timeout(Duration::ZERO, &mut changed).await.is_err());
     rotation.await;
-    let told = timeout(PATIENCE, told).await;
-    assert!(matches!(told, Ok(Ok(_))), "nobody told");
+    let changed = timeout(PATIENCE, changed).await;
+    assert!(matches!(changed, Ok(Ok(_))), "no notification");
 }
 
 #[tokio::test]
-async fn whoever_listens_has_the_new_version_long_before_its_lifetime_is_over() {
-    let world = warm_world().await; // which tells by the session that testSecret kept
+async fn a_listener_has_the_new_version_long_before_its_lifetime_is_over() {
+    let world = warm_world().await; // which notifies on the session that testSecret kept
     for id in [world.single_user(), world.alternating_users()] {
         let (secret, channel) = listening(&world, id).await;
         for _ in 0..3 {
@@ -97,7 +97,7 @@ async fn whoever_listens_has_the_new_version_long_before_its_lifetime_is_over() 
 }
 
 #[tokio::test]
-async fn an_environment_that_kept_no_session_logs_in_to_tell() {
+async fn an_environment_that_kept_no_session_logs_in_to_notify() {
     let world = world().await;
     let id = world.single_user();
     let (secret, _) = listening(&world, id).await;
@@ -150,19 +150,19 @@ async fn a_listener_that_is_ended_again_and_again_logs_in_ever_later() {
         "SELECT coalesce(max(pid) FILTER (WHERE pg_terminate_backend(pid)), 0)::bigint FROM pg_stat_activity \
          WHERE query = 'LISTEN {channel}'"
     );
-    // by its pid, for a session that ends is seen for a moment more
+    // by its pid: a session that ends stays visible for a moment
     let (begun, mut ended) = (Instant::now(), std::collections::HashSet::new());
     while begun.elapsed() < Duration::from_secs(5) {
         ended.insert(ask::<i64>(&world, &end).await);
     }
     ended.remove(&0);
     let ended = ended.len();
-    // after a tenth of a second, two, four, …: each with as much again by chance
+    // after 0.1 s, 0.2 s, 0.4 s, …: each with a random addition of up to the same time
     assert!(ended <= 8, "{ended} logins in 5 s");
 }
 
 #[tokio::test]
-async fn what_was_told_while_nobody_listened_is_found_when_it_listens_again() {
+async fn a_notification_sent_while_it_did_not_listen_is_made_up_for_when_it_listens_again() {
     let world = world().await;
     let id = world.single_user();
     let secret = secret(&world, id).await;
@@ -198,7 +198,7 @@ async fn a_flood_of_notifications_costs_no_more_than_one_fetch_a_second() {
 }
 
 #[tokio::test]
-async fn a_notification_of_the_version_in_force_costs_nothing() {
+async fn a_notification_of_the_current_version_causes_no_fetch() {
     let world = world().await;
     let id = world.single_user();
     let (secret, channel) = listening(&world, id).await;
@@ -216,7 +216,7 @@ async fn a_notification_of_the_version_in_force_costs_nothing() {
 }
 
 #[tokio::test]
-async fn it_listens_no_more_when_the_last_handle_is_gone() {
+async fn it_stops_listening_when_the_last_handle_is_dropped() {
     let world = world().await;
     let (secret, channel) = listening(&world, world.single_user()).await;
     drop(secret);

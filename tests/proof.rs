@@ -43,7 +43,7 @@ async fn a_clone_that_does_not_act_as_its_owner_is_not_promoted() {
     let world = world().await;
     let (secret, base) = (world.alternating_users(), world.alternating_role());
     stage_up_to(&world, secret, "testSecret").await;
-    // the setting is there, and the membership that it needs is not: the server then ignores it
+    // the setting exists without the membership that it needs: the server ignores it
     let admin = administrator(&world);
     let revoke = format!("REVOKE {base} FROM {base}_clone GRANTED BY {admin}");
     execute(&world, &revoke).await;

@@ -1,4 +1,4 @@
-//! After a leak: what came before AWSCURRENT ends at once, and nobody is locked out.
+//! After a leak: every credential before AWSCURRENT ends at once, and no client is locked out.
 
 #![cfg(test)]
 
@@ -116,7 +116,7 @@ async fn before_the_first_rotation_there_is_nothing_to_revoke() {
 async fn an_administrator_that_may_not_end_sessions_is_told_the_grant_that_cures_it() {
     let world = world().await;
     let secret = world.alternating_users();
-    // the clone's turn: the administrator made that role, and is no member that could act as it
+    // the clone's turn: the administrator made that role, and is not a member of it
     assert!(rotate(&world, secret).await.succeeded);
     let leaked = session(&world, secret, "AWSCURRENT").await.unwrap();
     assert!(rotate(&world, secret).await.succeeded);
@@ -128,6 +128,6 @@ async fn an_administrator_that_may_not_end_sessions_is_told_the_grant_that_cures
     assert!(is_alive(&leaked).await);
     assert!(
         session(&world, secret, "AWSPREVIOUS").await.is_err(),
-        "the password has ended all the same"
+        "the password has still ended"
     );
 }

@@ -1,4 +1,4 @@
-//! After a bad rotation: AWSPREVIOUS is current again, both log in until the window is over, and nobody is locked out.
+//! After a bad rotation: AWSPREVIOUS becomes current again, both log in until the window is over, and no client is locked out.
 
 #![cfg(test)]
 
@@ -29,7 +29,7 @@ fn clone(world: &World) -> String {
     format!("{}_clone", world.alternating_role())
 }
 
-/// It is refused, and everything is as it was: AWSCURRENT logs in.
+/// The rollback is refused and changes nothing: AWSCURRENT logs in.
 async fn refused(world: &World, secret: &str) -> FunctionError {
     let before = snapshot(world, secret).await;
     let error = rollback(world, secret).await.unwrap_err();
@@ -85,7 +85,7 @@ async fn assert_rolls_back(world: &World) {
 async fn when_every_window_is_over_awscurrent_logs_in_and_what_was_rolled_back_from_does_not() {
     let world = start(options_with(&[("OVERLAP_WINDOW", "3s")])).await;
     let secret = world.alternating_users();
-    // on a busy machine the window may be over before the rollback comes: then the next rotation opens another one
+    // on a busy machine the window may be over before the rollback; then the next rotation opens another one
     loop {
         assert!(rotate(&world, secret).await.succeeded);
         match rollback(&world, secret).await {
@@ -125,7 +125,7 @@ async fn awscurrent_need_not_log_in() {
     session(&world, secret, "AWSCURRENT").await.unwrap();
 }
 
-/// The first label that a rollback moves: AWSPENDING, which the rotation has left, or AWSCURRENT.
+/// The first label that a rollback moves: AWSPENDING if the rotation left it, else AWSCURRENT.
 const FIRST_LABEL: [Promotion; 2] = [Promotion::KeepsPending, Promotion::DropsPending];
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn a_finishsecret_that_comes_late_does_not_make_the_version_current_again(
     }
 }
 
-/// A fault meets the next call, so calls before it hang too, and go on at once.
+/// A fault is injected into the next call, so earlier calls hang too, and go on at once.
 fn hang_at(world: &World, operation: &str, call: usize, when: When) -> Hang {
     let (released, hang) = (Hang::default(), Hang::default());
     released.release();
@@ -227,9 +227,9 @@ async fn killed_in_any_call_a_rollback_leaves_awscurrent_logging_in_and_the_next
     }
 }
 
-/// Its cache lives longer than the test: who changes over was told by the database.
+/// Its cache lives longer than the test: only a notification makes it change over.
 #[tokio::test]
-async fn no_request_of_an_application_fails_and_it_is_told_to_go_back() {
+async fn no_request_of_an_application_fails_and_a_notification_makes_it_go_back() {
     let world = world().await;
     let secret = world.alternating_users();
     let access = Access::in_world(&world, secret);
@@ -315,7 +315,7 @@ async fn when_the_window_of_awsprevious_is_over_nothing_is_rolled_back() {
 }
 
 #[tokio::test]
-async fn what_was_revoked_does_not_come_back() {
+async fn a_revoked_version_does_not_become_current_again() {
     let world = world().await;
     let secret = world.alternating_users();
     assert!(rotate(&world, secret).await.succeeded);
@@ -338,7 +338,7 @@ async fn a_version_that_names_another_server_is_sent_nothing() {
     assert_error(&error, "AnotherServer", "host");
 }
 
-/// Not even to try VERIFY_SQL, where it is forbidden to log in, or has no connection left.
+/// Not even for VERIFY_SQL: AWSCURRENT's role may have NOLOGIN, or no connection left.
 #[tokio::test]
 async fn awscurrent_need_not_log_in_where_there_is_verify_sql() {
     for broken in ["NOLOGIN", "CONNECTION LIMIT 0"] {

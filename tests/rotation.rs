@@ -1,4 +1,4 @@
-//! A rotation that goes right, end to end: the real function, a real PostgreSQL, and labels as AWS documents them.
+//! A rotation that succeeds, end to end: the real function, a real PostgreSQL, and labels as AWS documents them.
 
 #![cfg(test)]
 
@@ -29,7 +29,7 @@ async fn after_a_rotation_the_new_password_logs_in_and_the_old_one_does_not() {
 }
 
 #[tokio::test]
-async fn a_rotation_can_follow_a_rotation_whatever_becomes_of_awspending() {
+async fn a_rotation_can_follow_a_rotation_wherever_awspending_is_left() {
     for promotion in Promotion::ALL {
         let world = world_where(promotion).await;
         for secret in [world.single_user(), world.alternating_users()] {
@@ -59,7 +59,7 @@ async fn after_awscurrent_was_moved_back_by_hand_it_logs_in_when_the_next_rotati
 
             let service = world.secrets_manager();
             let begun = service.rotate(secret).await;
-            // where AWSPENDING stayed behind, its rotation is incomplete again, and the service goes on with it
+            // if AWSPENDING stayed behind, its rotation is incomplete again, and the service continues it
             assert_eq!(begun.is_err(), promotion == Promotion::KeepsPending);
             let rotation = match begun {
                 Ok(rotation) => rotation,
@@ -101,7 +101,7 @@ async fn assert_each_step_can_be_repeated(promotion: Promotion) {
     assert_eq!(pending, promotion != Promotion::DropsPending);
     for step in STEPS {
         let expected = match step {
-            // what AWSPENDING holds, if it is still there, logs in
+            // if AWSPENDING still exists, it logs in
             "testSecret" if pending => "logged in",
             _ => "already current",
         };
@@ -134,7 +134,7 @@ async fn a_rotation_makes_8_calls_and_2_logins_or_11_and_3_where_each_step_has_a
             let Logins { accepted, rejected } = world.postgres().logins(world.role()).unwrap();
             (world.secrets_manager().calls().len(), accepted, rejected)
         };
-        rotate(&world, world.single_user()).await; // not the first, which finds an untested credential
+        rotate(&world, world.single_user()).await; // the first rotation finds an untested credential, so not that one
         let before = cost();
         assert!(rotate(&world, world.single_user()).await.succeeded);
         let after = cost();
@@ -169,7 +169,7 @@ async fn awsprevious_is_the_way_in_when_awscurrent_does_not_log_in() {
     let secret = world.single_user();
     let before = password(&world, secret, "AWSCURRENT").await.unwrap();
     assert!(rotate(&world, secret).await.succeeded);
-    // a restored backup: the server knows the password before this one
+    // a restored backup: the server has the password before this one
     let (role, before) = (world.role(), before.replace('\'', "''"));
     execute(&world, &format!("ALTER ROLE {role} PASSWORD '{before}'")).await;
 

@@ -1,4 +1,4 @@
-//! No secret is seen where it should not be: everything that is written is searched for everything that is secret.
+//! No log, answer or metric of the function holds a secret. `tests/leaks` searches more places, and more forms.
 
 #![cfg(test)]
 
@@ -11,7 +11,7 @@ use common::{
 use local::{invocation::Invoked, postgres::Settings, secrets_manager::Rotation, world::World};
 use serde_json::{Value, json};
 
-/// A world that writes as much as it can: the function at TRACE, the server each statement.
+/// A world that logs as much as it can: the function at TRACE, the server each statement.
 async fn talkative_world() -> World {
     let conf = "log_statement = 'all'\nlog_min_duration_statement = 0\nlog_min_messages = debug1\n";
     let settings = Settings {
@@ -26,7 +26,7 @@ fn lines(rotation: &Rotation) -> Vec<String> {
     steps.flat_map(|step| written(&step.invoked)).collect()
 }
 
-/// The log, and the answer.
+/// The log and the answer of a step.
 fn written(invoked: &Invoked) -> Vec<String> {
     let answer = match &invoked.outcome {
         Ok(answer) => answer.to_string(),
@@ -35,7 +35,7 @@ fn written(invoked: &Invoked) -> Vec<String> {
     invoked.log.iter().cloned().chain([answer]).collect()
 }
 
-/// Every password that the secrets have now, the administrator's too.
+/// Every password and key that the secrets hold now, the administrators' too.
 async fn passwords(world: &World) -> Vec<String> {
     let mut passwords = Vec::new();
     for secret in [
@@ -58,7 +58,7 @@ async fn passwords(world: &World) -> Vec<String> {
     passwords
 }
 
-/// The parts of a verifier that would let somebody try passwords, or play the server.
+/// The parts of a verifier with which an attacker can try passwords or impersonate the server.
 async fn verifier_parts(world: &World) -> Vec<String> {
     let verifier = verifier(world.postgres(), world.role()).await.unwrap();
     let mut parts: Vec<String> = verifier.split(['$', ':']).map(str::to_owned).collect();
@@ -75,7 +75,7 @@ fn rotation_tokens(world: &World) -> Vec<String> {
         .collect()
 }
 
-/// As it is, and as it would stand in a JSON string, an SQL literal or a Debug output.
+/// The secret as it is, and as in a JSON string, an SQL literal or a Debug output.
 fn assert_absent(what: &str, secrets: &[String], text: &str) {
     assert!(
         !secrets.is_empty(),
@@ -225,7 +225,7 @@ async fn each_step_writes_one_line_of_json_and_its_metrics() {
             duration["_aws"]["CloudWatchMetrics"][0]["Namespace"],
             "SecretRotation"
         );
-        // a deployment beside this one has alarms of its own
+        // another deployment in the account has its own alarms
         assert_eq!(duration["FunctionName"], "secret-rotation");
         assert_eq!(
             duration["_aws"]["CloudWatchMetrics"][0]["Dimensions"][0],
@@ -243,10 +243,10 @@ async fn under_alternating_users_the_age_of_the_replaced_version_is_finishsecret
     let rotation = rotate(&world, world.alternating_users()).await;
     for run in &rotation.attempts[0].steps {
         let (_, metrics) = line_and_metrics(&run.invoked);
-        let told = metrics
+        let published = metrics
             .iter()
             .any(|document| document.get("ReplacedVersionAge").is_some());
-        assert_eq!(told, run.step == "finishSecret", "{}", run.step);
+        assert_eq!(published, run.step == "finishSecret", "{}", run.step);
     }
 }
 

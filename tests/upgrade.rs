@@ -1,4 +1,4 @@
-//! A new release comes into force in the middle of a rotation: at any boundary of its steps, and back again.
+//! A new release takes over in the middle of a rotation: at any boundary of its steps, and back again.
 //!
 //! The function as it was before it took locks and leases takes turns with this one. It is built from the repository's
 //! history, which takes minutes: `make verify` runs this.
@@ -22,10 +22,10 @@ use common::{
 use local::world::World;
 use tempfile::TempDir;
 
-/// The commit of the function that is built anew.
+/// The commit of the former function.
 const BEFORE: &str = "4f524dd";
 
-/// Which release runs.
+/// The release that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Release {
     Before,
@@ -70,7 +70,7 @@ fn built_before() -> PathBuf {
         .current_dir(&source)
         .status();
     assert!(built.unwrap().success());
-    // it knew no `private:`
+    // it does not know `private:`
     let script = format!(
         "#!/bin/sh\nALLOWED_HOSTS=\"${{ALLOWED_HOSTS#private:}}\" exec {}\n",
         folder.join("debug/secret-rotation").display()
@@ -81,7 +81,7 @@ fn built_before() -> PathBuf {
     wrapper
 }
 
-/// A function of which one release or the other runs.
+/// A function whose release can change between two steps.
 struct Function {
     folder: TempDir,
 }
@@ -99,7 +99,7 @@ impl Function {
         self.folder.path().join("bootstrap")
     }
 
-    /// From the next step on: each has a process of its own.
+    /// From the next step on: each step has its own process.
     fn deploy(&self, release: Release) {
         let executable = match release {
             Release::Before => BUILT_BEFORE.as_path(),
@@ -132,7 +132,7 @@ fn secrets(world: &World) -> [&'static str; 3] {
 
 /// A world in which the releases take turns.
 async fn world(function: &Function) -> World {
-    // built before the time of a step runs
+    // built before a step's time limit starts
     LazyLock::force(&BUILT_BEFORE);
     let mut options = options().with_key_service();
     options.function = function.path();
@@ -142,7 +142,7 @@ async fn world(function: &Function) -> World {
     world
 }
 
-/// Runs a step, which has to succeed and to lock nobody out.
+/// Runs a step, which must succeed and lock no client out.
 async fn run(world: &World, secret: &str, step: &str, case: &str) {
     let invoked = invoke(world, secret, step).await;
     let case = format!("{secret}, {case}, {step}");
@@ -150,7 +150,7 @@ async fn run(world: &World, secret: &str, step: &str, case: &str) {
     assert_nobody_is_locked_out(world, secret, &case).await;
 }
 
-/// What a rotation leaves is in force, and the next ones have nothing to stumble over.
+/// The new version is current and logs in, and the next rotations succeed.
 async fn assert_it_goes_on(world: &World, function: &Function, secret: &str, case: &str) {
     assert!(
         gets_in(world, &current(world, secret).await).await,

@@ -23,7 +23,7 @@ fn document(version: &str) -> String {
     format!(r#"{{"host":"db","username":"orders","password":"s3cret of {version}"}}"#)
 }
 
-/// One that has this version of the secret.
+/// An agent with this version of the secret.
 async fn agent(version: &str) -> (Standin, Agent) {
     let agent = Standin::start(TOKEN, true).await.unwrap();
     set(&agent, CURRENT, version);
@@ -51,7 +51,7 @@ async fn failure(provider: &Agent) -> ProviderError {
     error
 }
 
-/// A login that only this version is good for.
+/// A login that succeeds only with this version.
 async fn log_in(secret: &RotatingSecret, good: &'static str) -> Result<String, String> {
     let attempt = |credential: CredentialGuard| async move {
         let version = credential.version().to_owned();
@@ -81,10 +81,10 @@ async fn a_lifetimes_end_is_the_agents_and_a_rejected_login_is_secrets_managers(
     let cached = provider.fetch("orders/db", Stage::Current).await.unwrap();
     assert_eq!(cached.id, "v1");
     assert_eq!(log_in(&secret, "v2").await.unwrap(), "v2");
-    // it is the agent's now too
+    // now the agent has it too
     let cached = provider.fetch("orders/db", Stage::Current).await.unwrap();
     assert_eq!(cached.id, "v2");
-    // of two rotations in a row the last
+    // the last of two rotations
     set(&agent, CURRENT, "v3");
     set(&agent, CURRENT, "v4");
     assert_eq!(secret.refresh().await.unwrap().version(), "v4");
@@ -96,7 +96,7 @@ async fn a_rotation_under_way_is_seen_as_it_is_and_not_as_it_was() {
     let secret = secret(&provider).await;
     set(&agent, PENDING, "v2");
     assert_eq!(log_in(&secret, "v2").await.unwrap(), "v2");
-    // that one was given up, and the next has begun: the agent's cache has the first
+    // that rotation was abandoned, and the next one has begun: the agent's cache has the first
     set(&agent, PENDING, "v3");
     assert_eq!(log_in(&secret, "v3").await.unwrap(), "v3");
     set(&agent, CURRENT, "v3");
@@ -230,7 +230,7 @@ async fn an_agent_that_does_not_answer_is_out_of_reach_and_asked_again() {
         .start_timeout(Duration::from_secs(600));
     let secret = builder.build(provider).await.unwrap();
     assert_eq!(secret.current().unwrap().version(), "v1");
-    // a port that nobody listens at
+    // a port without a listener
     let nobody = Agent::with_token(1, TOKEN);
     let error = failure(&nobody).await;
     assert_eq!(error.kind(), Kind::Unavailable);

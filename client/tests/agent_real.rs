@@ -1,4 +1,4 @@
-//! AWS's own Secrets Manager Agent, before the local Secrets Manager. Built from its source, and run by hand:
+//! AWS's own Secrets Manager Agent, in front of the local Secrets Manager. Build it from its source, and run this test by hand:
 //!
 //! ```sh
 //! SECRETS_MANAGER_AGENT=…/aws_secretsmanager_agent cargo test --all-features --test agent_real -- --ignored
@@ -34,7 +34,7 @@ impl Drop for Running {
 }
 
 #[tokio::test]
-#[ignore = "wants AWS's own agent in SECRETS_MANAGER_AGENT"]
+#[ignore = "needs AWS's own agent in SECRETS_MANAGER_AGENT"]
 async fn awss_own_agent_is_read_as_the_stand_in_is() {
     let world = World::start(Options::new("none")).await.unwrap();
     let call = async |operation: &str, input: Value| {
@@ -73,7 +73,7 @@ async fn awss_own_agent_is_read_as_the_stand_in_is() {
         .spawn();
     let _agent = Running(agent.unwrap());
 
-    // it is out of reach until it has started
+    // it cannot be reached until it has started
     let provider = Agent::with_token(port, TOKEN);
     let secret = RotatingSecret::builder("a/key")
         .build(provider.clone())

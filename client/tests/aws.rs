@@ -1,4 +1,4 @@
-//! Secrets Manager, through its real SDK and its real wire format: what each of its answers is taken for.
+//! Secrets Manager, through its real SDK and its real wire format: how the provider reads each answer.
 #![cfg(feature = "aws")]
 #![cfg(test)]
 
@@ -20,7 +20,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use tokio::time::timeout;
 
-/// A test that hangs tells less than one that fails.
+/// A hanging test says less than a failing one.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A world whose function is never invoked.
@@ -51,7 +51,7 @@ fn error(status: u16, code: &str) -> Behavior {
     })
 }
 
-/// Has the next reads fail.
+/// Makes the next reads fail.
 fn inject(world: &World, behavior: Behavior) {
     let fault = Fault::on("GetSecretValue", behavior);
     world.secrets_manager().inject(fault);
@@ -62,7 +62,7 @@ async fn secret(provider: &Aws, id: &str) -> RotatingSecret {
     built.unwrap()
 }
 
-/// The text that is in force.
+/// The current text.
 fn held(secret: &RotatingSecret) -> String {
     let credential = secret.current().unwrap();
     credential.text().unwrap().expose_secret().to_owned()
@@ -174,7 +174,7 @@ async fn a_deleted_secret_is_served_to_its_bound_and_told_from_one_that_never_wa
     let never = never.unwrap_err().to_string();
     assert!(never.contains("not found"), "{never}");
     assert!(!never.contains("RestoreSecret"), "{never}");
-    // restored, it goes on
+    // once restored, it works again
     call(&world, "RestoreSecret", json!({ "SecretId": "e" })).await;
     put(&world, "e", "y").await;
     let restored = async { while secret.refresh().await.is_err() {} };
@@ -204,7 +204,7 @@ async fn a_service_that_throttles_hangs_or_breaks_is_borne_and_asked_again() {
         put(&world, "f", "another").await;
         assert!(secret.refresh().await.is_err(), "{behavior:?}");
         assert_eq!(secret.current().unwrap().version(), before, "{behavior:?}");
-        // nobody asks: the task does, with backoff, and well before the lifetime of five minutes is over
+        // only the task fetches, with backoff, and well before the lifetime of five minutes is over
         let changed = timeout(PATIENCE, secret.changed()).await.unwrap();
         assert_ne!(changed.unwrap().version(), before, "{behavior:?}");
     }

@@ -28,7 +28,7 @@ use serde_json::json;
 
 const TOKEN: &str = "eyJ0.the-token-of-these-tests";
 
-/// Gives this token, or fails in this way.
+/// Returns this token, or this error.
 #[derive(Debug)]
 struct Credential(Token);
 
@@ -50,7 +50,7 @@ impl TokenCredential for Credential {
     }
 }
 
-/// The way to the stand-in, and belief in these certificates.
+/// A client that reaches the stand-in and trusts these certificates.
 fn options(vault: &KeyVault, roots: RootCertStore) -> SecretClientOptions {
     let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -114,7 +114,7 @@ async fn only_the_first_request_is_challenged() {
     vault.set("orders-db", "one");
     current(&azure, "orders-db").await.unwrap();
     assert_eq!(vault.requests(), ["GET /secrets/orders-db/"; 2]);
-    // clones share what was learned
+    // clones share their state
     current(&azure.clone(), "orders-db").await.unwrap();
     assert_eq!(vault.requests().len(), 3);
 }
@@ -254,7 +254,7 @@ fn status(status: StatusCode) -> ErrorKind {
     }
 }
 
-/// As azure_identity wraps what happened to a credential.
+/// An error of a credential, as azure_identity wraps it.
 fn wrapped(kind: ErrorKind) -> Error {
     let cause = Error::new(kind, io::Error::other("the cause"));
     Error::with_error(ErrorKind::Credential, cause, "authentication failed")

@@ -1,4 +1,4 @@
-//! How a secret begins.
+//! The start of a secret.
 
 #![cfg(test)]
 
@@ -51,7 +51,7 @@ async fn for_ever_is_as_long_as_any_other_time() {
     assert!(matches!(refused, BuildError::TtlNotBelowOverlap { .. }));
 }
 
-/// It panics at every question but the first.
+/// It panics at every fetch but the first.
 struct Panicking(Scripted);
 
 impl SecretProvider for Panicking {
@@ -75,7 +75,7 @@ async fn a_panic_in_a_provider_is_an_answer_that_did_not_come_and_does_not_end_t
     let error = secret.refresh().await.unwrap_err().to_string();
     assert!(error.contains("panicked"), "{error}");
     assert_eq!(held(&secret), "v1");
-    // it was mended meanwhile
+    // it was repaired in the meantime
     let _ = provider.fetch("orders/db", Stage::Current).await;
     pass(MINUTE).await;
     assert_eq!(held(&secret), "v2");

@@ -1,4 +1,4 @@
-//! Whoever wants to know of a new version is told.
+//! Subscribers are notified of a new version.
 
 #![cfg(test)]
 
@@ -46,7 +46,7 @@ async fn changed_from_loses_no_change_in_a_loop_that_does_other_things_too() {
     let secret = secret(&provider).await;
     let mut seen = "v1".to_owned();
     for next in ["v2", "v3"] {
-        // while nobody waits
+        // while no task waits
         provider.current(next);
         secret.refresh().await.unwrap();
         let changed = secret.changed_from(&seen).await.unwrap();
@@ -65,7 +65,7 @@ async fn a_read_that_lags_does_not_bring_back_what_was_replaced_and_one_later_do
     provider.current("v2");
     secret.refresh().await.unwrap();
     assert_eq!(changes.next().await.unwrap(), "v2");
-    // a replica that has not heard of it
+    // a replica without the change
     provider.current("v1");
     for _ in 0..4 {
         assert_eq!(secret.refresh().await.unwrap().version(), "v2");
@@ -73,7 +73,7 @@ async fn a_read_that_lags_does_not_bring_back_what_was_replaced_and_one_later_do
     }
     provider.current("v2");
     pass(MINUTE).await;
-    // somebody has moved AWSCURRENT back: it is so for longer than the store may lag
+    // a person moved AWSCURRENT back: it stays there longer than the store may lag
     provider.current("v1");
     secret.refresh().await.unwrap();
     assert_eq!(changes.next().await.unwrap(), "v1");

@@ -1,4 +1,4 @@
-//! What AWS's environment and files say, and what is told when they say too little: a configuration is no outage.
+//! The configuration in AWS's environment and files, and the errors when something is missing: that is no outage.
 #![cfg(feature = "aws")]
 #![cfg(test)]
 
@@ -56,10 +56,10 @@ async fn child_asks_twice() {
     tell_text(&answer.map_or_else(|error| error.to_string(), |version| version.id));
 }
 
-/// For a variable that a machine has in these tests, and one test leaves out.
+/// For a variable that is set in these tests, except in one.
 const UNSET: &str = "unset";
 
-/// A home with these files of AWS's, and a store beside it.
+/// A home folder with these AWS files, and a store.
 struct Machine {
     home: TempDir,
     world: World,
@@ -98,7 +98,7 @@ impl Machine {
 }
 
 fn assert_told(told: &str, parts: &[&str]) {
-    // no other kind is told at once
+    // no other kind of error is reported at once
     for part in parts.iter().chain(&["invalid: "]) {
         assert!(told.contains(part), "{part:?} is not in: {told}");
     }
@@ -189,7 +189,7 @@ async fn a_profile_that_needs_sso_is_told_how_to_sign_in() {
     assert_told(&told, &["aws sso login --profile dev"]);
 }
 
-/// A script of that body, and the profile that runs it.
+/// A script with this body, and the profile that runs it.
 fn process(home: &Path, body: &str) {
     let script = home.join("credentials.sh");
     fs::write(&script, body).unwrap();
@@ -229,7 +229,7 @@ async fn a_credential_process_whose_answer_cannot_be_read_is_told_without_the_an
     assert!(!told.contains("s3cret"), "{told}");
 }
 
-/// STS, which answers every call so.
+/// An STS that answers every call like this.
 async fn sts(status: &'static str, code: &str) -> (String, JoinHandle<()>) {
     let body = format!(
         "<ErrorResponse><Error><Code>{code}</Code><Message>as it was told</Message></Error></ErrorResponse>"
@@ -274,7 +274,7 @@ async fn what_sts_says_of_a_role_is_taken_for_what_it_is() {
     }
 }
 
-/// An address at which nobody listens.
+/// An address without a listener.
 fn nobody() -> (TcpSocket, String) {
     let (held, port) = closed_port();
     (held, format!("http://127.0.0.1:{port}"))

@@ -1,5 +1,5 @@
-//! Credentials that take their time: a `credential_process` that asks a person, a role that is assumed. The limit on a
-//! region that does not answer is none on them.
+//! Slow credentials: a `credential_process` that asks a person, a role that is assumed. The time limit for a region that
+//! does not answer does not apply to them.
 #![cfg(feature = "aws")]
 #![cfg(test)]
 
@@ -27,7 +27,7 @@ use rotating_secret::{
 use serde_json::json;
 use tokio::{sync::watch, task::JoinHandle, time};
 
-/// Credentials that are there when the test says so.
+/// Credentials that are ready when the test says so.
 #[derive(Clone, Debug)]
 struct Slow {
     ready: watch::Receiver<bool>,
@@ -48,7 +48,7 @@ impl ProvideCredentials for Slow {
     }
 }
 
-/// Counts what it is asked.
+/// Counts its calls.
 struct Counted(Aws, Arc<AtomicUsize>);
 
 impl SecretProvider for Counted {
@@ -129,7 +129,7 @@ async fn credentials_that_take_longer_than_a_question_may_are_loaded_once_and_th
     let provider = Counted(setting.provider.clone(), questions.clone());
     let built = tokio::spawn(RotatingSecret::builder("orders/db").build(provider));
     setting.is_asked().await;
-    // the first question is given up, and another one asked
+    // the first fetch is given up, and another one starts
     while questions.load(Ordering::SeqCst) < 2 {
         time::advance(Duration::from_millis(100)).await;
         common::settle().await;
@@ -139,7 +139,7 @@ async fn credentials_that_take_longer_than_a_question_may_are_loaded_once_and_th
     assert_eq!(setting.asked.load(Ordering::SeqCst), 1);
 }
 
-/// The answer to its first question was lost.
+/// The answer to its first request was lost.
 #[derive(Clone, Debug, Default)]
 struct LostOnce(Arc<AtomicUsize>);
 
@@ -164,7 +164,7 @@ async fn a_loading_whose_answer_was_lost_is_begun_anew_in_the_end() {
     let shared = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
-        .endpoint_url("http://127.0.0.1:9") // nobody is there
+        .endpoint_url("http://127.0.0.1:9") // no listener
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
         .build();

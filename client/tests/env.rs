@@ -13,7 +13,7 @@ use rotating_secret::{
 };
 use secrecy::ExposeSecret;
 
-/// A file that goes with the test.
+/// A file that is deleted after the test.
 struct File(PathBuf);
 
 impl File {
@@ -55,7 +55,7 @@ async fn a_secret_is_the_variable_of_its_name_and_an_edit_is_seen_like_a_rotatio
 
 #[tokio::test]
 async fn the_environment_comes_before_the_file() {
-    // what cargo sets for every test
+    // cargo sets this for every test
     let file = File::with("second.env", "CARGO_PKG_NAME=from the file\n");
     let version = Env::with_file(&file.0)
         .fetch("cargo/pkg-name", Stage::Current)

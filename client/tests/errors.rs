@@ -1,4 +1,4 @@
-//! One rule for every error: its text is one line with all causes, and who prints the chain reads each cause once.
+//! One rule for every error: its text is one line with all causes, and a printed chain shows each cause once.
 #![cfg(feature = "postgres")]
 #![cfg(test)]
 

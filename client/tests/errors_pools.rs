@@ -1,4 +1,4 @@
-//! What a pool says when it makes no connection: the cause, the host and the port, and not only that it took too long.
+//! The error of a pool that cannot connect: the cause, the host and the port, not only that it took too long.
 #![cfg(all(feature = "bb8", feature = "deadpool", feature = "sqlx"))]
 #![cfg(test)]
 
@@ -13,10 +13,10 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::net::TcpSocket;
 use tokio_postgres::NoTls;
 
-/// For a pool to try.
+/// The time in which a pool tries.
 const TIME: Duration = Duration::from_secs(5);
 
-/// A secret whose server nobody is, and its host and port.
+/// A secret whose server does not exist, and its host and port.
 async fn unreachable() -> (TcpSocket, RotatingSecret, String) {
     let (held, port) = closed_port();
     let document =

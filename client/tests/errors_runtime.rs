@@ -1,4 +1,4 @@
-//! What has a task of its own needs a runtime, and says so outside of one.
+//! Anything with its own task needs a runtime, and the error outside of one says so.
 #![cfg(all(
     feature = "bb8",
     feature = "deadpool",
@@ -42,7 +42,7 @@ async fn secret(port: u16) -> RotatingSecret {
     built.unwrap()
 }
 
-/// Asks once, as a runtime that is none of tokio's would.
+/// Polls once, as another runtime than tokio's would.
 fn polled<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => answer,
@@ -74,7 +74,7 @@ fn outside_of_a_runtime_nothing_panics_and_each_says_what_is_missing() {
     }
 }
 
-/// Counts how often it is to be used.
+/// Counts its uses.
 struct Counted(Arc<AtomicUsize>);
 
 impl Clone for Counted {

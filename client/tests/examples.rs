@@ -1,4 +1,4 @@
-//! The examples of whole applications, started as they are, beside the local world and its real rotations.
+//! The example applications, started unchanged, beside the local world and its real rotations.
 #![cfg(all(
     target_os = "linux",
     feature = "aws",
@@ -43,7 +43,7 @@ async fn rotate(world: &World, secret: &str) {
     assert!(rotated.succeeded, "{rotated:?}");
 }
 
-/// What an application of this secret has in its environment.
+/// The environment of an application of this secret.
 fn environment(world: &World, secret: &str) -> Vec<(String, String)> {
     [
         ("AWS_ENDPOINT_URL", world.endpoint()),
@@ -57,7 +57,7 @@ fn environment(world: &World, secret: &str) -> Vec<(String, String)> {
     .into()
 }
 
-/// The axum example, which ends with this.
+/// The process of the axum example; it ends when this is dropped.
 struct Shop {
     process: Child,
     address: String,
@@ -89,7 +89,7 @@ impl Drop for Shop {
     }
 }
 
-/// The body of an answer that has to be 200.
+/// The body of an answer, which must be 200.
 fn get(address: &str, path: &str) -> String {
     let mut server = TcpStream::connect(address).unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n");
@@ -137,7 +137,7 @@ async fn no_request_to_the_axum_example_fails_while_passwords_rotate() {
         for user in users {
             user.join().unwrap();
         }
-        // on a busy machine it may hear of the change after it
+        // on a busy machine the notification may come later
         loop {
             let after = get(&shop.address, "/status");
             assert!(!after.contains("password"), "{after}");
@@ -204,7 +204,7 @@ async fn the_lambda_example_answers_its_first_request_after_a_freeze_in_which_al
     assert_eq!(
         function.environments(),
         1,
-        "it was thawed, and not started anew"
+        "it was thawed, and not started again"
     );
     assert_eq!(ask().await, after);
 }

@@ -1,4 +1,4 @@
-//! An application that has this crate and no other in its dependencies: what stands in signatures is there.
+//! An application that depends on this crate only: all types in its signatures are exported.
 #![cfg(all(
     feature = "aws",
     feature = "azure",
@@ -20,7 +20,7 @@ use rotating_secret::{
     rustls, secrecy, serde_json, sqlx, tokio_postgres, tokio_postgres_rustls, vaultrs,
 };
 
-/// Never called: that it is compiled is the test.
+/// Never called: the test is that it compiles.
 #[allow(dead_code, reason = "its types are what is tested")]
 async fn an_application(
     shared: aws_config::SdkConfig,

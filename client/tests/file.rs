@@ -1,4 +1,4 @@
-//! Files that something else mounts and replaces.
+//! Files that another program mounts and replaces.
 #![cfg(feature = "file")]
 #![cfg(test)]
 
@@ -52,7 +52,7 @@ fn provider(volume: &Volume) -> File {
     File::new(volume.below())
 }
 
-/// Told by the ttl, it would take hours.
+/// With the ttl alone it would take hours.
 async fn secret(volume: &Volume, id: &str) -> RotatingSecret {
     let builder = RotatingSecret::builder(id).ttl(12 * HOUR);
     builder.build(provider(volume)).await.unwrap()
@@ -65,7 +65,7 @@ async fn failure(volume: &Volume, id: &str) -> ProviderError {
     error
 }
 
-/// Waits until this password is in force.
+/// Waits until this password is current.
 async fn until(secret: &RotatingSecret, password: &str) {
     loop {
         let current = secret.current().unwrap();
@@ -90,7 +90,7 @@ async fn the_files_of_a_volume_are_one_document_without_the_line_breaks_at_their
     assert_eq!(credential.host(), Some("db.example.com"));
     assert_eq!(credential.port(), 6543);
     assert_eq!(credential.user(), Some("orders"));
-    // one line break is the editor's, and no more
+    // the editor adds one line break, no more
     assert_eq!(credential.password().unwrap().expose_secret(), " s3cret\n");
     assert!(!credential.tls() && credential.wrong().is_none());
 }
@@ -188,7 +188,7 @@ async fn a_half_written_file_is_an_error_and_the_rest_of_it_is_seen() {
     }
     fs::write(&path, &two).unwrap();
     until(&secret, "s3cret two").await;
-    // the right way: a rename
+    // the correct way: a rename
     let other = volume.below().join("next");
     fs::write(&other, document("s3cret three")).unwrap();
     fs::rename(other, &path).unwrap();
@@ -206,7 +206,7 @@ async fn a_file_that_another_of_the_same_length_and_time_replaces_is_seen() {
     };
     write(&path, "s3cret 1");
     let secret = secret(&volume, "orders").await;
-    // the first of them may be there before anybody watches
+    // the first one may exist before the watch starts
     for password in ["s3cret 2", "s3cret 3"] {
         write(&next, password);
         fs::rename(&next, &path).unwrap();
@@ -287,7 +287,7 @@ async fn what_cannot_be_read_as_a_secret_is_named_and_not_quoted() {
     assert!(error.to_string().contains("neither a file"), "{error}");
 }
 
-/// A pipe that nobody writes to: who opens it as a file waits for good.
+/// A pipe without a writer: to open it as a file waits forever.
 fn pipe(path: &Path) {
     mkfifo(path, Mode::S_IRUSR).unwrap();
 }
@@ -310,7 +310,7 @@ async fn a_pipe_in_a_files_place_is_refused_and_read_by_nobody() {
 async fn a_folder_with_more_files_than_a_secret_has_keys_is_refused() {
     let volume = Volume::with(&[("username", "orders"), ("password", "s3cret")]);
     let data = volume.path().join("..data");
-    // with the two that are there, one too many, and their order is the file system's
+    // with the two existing ones, one too many, in the file system's order
     for number in 0..1023 {
         fs::write(data.join(format!("key {number}")), "").unwrap();
     }

@@ -1,4 +1,4 @@
-//! What an application's own tests have: a provider that fails as it is told, and then recovers.
+//! The provider for an application's own tests: it fails on demand, and then recovers.
 #![cfg(test)]
 
 mod common;
@@ -28,7 +28,7 @@ async fn it_fails_as_it_is_told_and_then_recovers() {
         };
         assert_eq!(reason.kind(), kind);
         assert!(reason.to_string().contains("Fixed::recover"), "{reason}");
-        assert_eq!(held(&secret), "v1", "what is in force is served on");
+        assert_eq!(held(&secret), "v1", "the current version is still served");
         provider.recover();
         pass(6 * MINUTE).await;
         assert_eq!(held(&secret), "v2");

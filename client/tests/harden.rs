@@ -1,4 +1,4 @@
-//! No copy of a password outlives its use where the allocator wipes, and a crash leaves no file.
+//! With the wiping allocator, no copy of a password outlives its use, and a crash leaves no core dump.
 #![cfg(all(
     feature = "aws",
     feature = "bb8",
@@ -31,7 +31,7 @@ use rotating_secret::harden::{WIPING_ALLOCATOR, WipingAllocator, no_core_dumps};
 #[global_allocator]
 static ALLOCATOR: WipingAllocator = WIPING_ALLOCATOR;
 
-// the world goes on while the other process is waited for
+// the world runs on while the test waits for the other process
 #[tokio::test(flavor = "multi_thread")]
 async fn no_copy_outlives_a_password_that_was_replaced_or_the_last_handle() {
     let found = hand_over("the_application", Duration::from_secs(30)).await;
@@ -51,7 +51,7 @@ fn the_application() {
 
 #[test]
 fn a_look_sees_heap_and_stack_parts_and_hmacs_pads_and_not_what_was_freed() {
-    // made here, so that nothing else holds it
+    // made here, so that no other memory holds it
     let letter = |at: u8, pad: u8| (b'a' + (at * 7 + 3) % 26) ^ pad;
     let word = |pad| (0..32).map(move |at| letter(at, pad));
     let needle = Needle::of(word(0));
@@ -90,11 +90,11 @@ fn the_crash() {
     if env::var_os("CRASH").is_none() {
         return;
     }
-    // as large as it may be, so that there would be one
+    // as large as possible, so that a core dump would be written
     let (_, hard) = getrlimit(Resource::RLIMIT_CORE).unwrap();
     setrlimit(Resource::RLIMIT_CORE, hard, hard).unwrap();
     no_core_dumps().unwrap();
-    // each of them would do here, and elsewhere only the one or the other does
+    // here each of them is enough; elsewhere only one of them may work
     assert_eq!(getrlimit(Resource::RLIMIT_CORE).unwrap(), (0, 0));
     assert!(!get_dumpable().unwrap());
     abort();

@@ -27,7 +27,7 @@ use tokio::{
 const LIVING: usize = 3;
 const TASKS: u32 = 20;
 
-/// Just enough of the protocol (PostgreSQL's manual, message formats).
+/// The part of the protocol that the test needs (PostgreSQL's manual, message formats).
 async fn serve(mut client: TcpStream, accepts: bool) -> io::Result<()> {
     let length = client.read_u32().await?;
     let mut startup = vec![0; length as usize - 4];
@@ -96,7 +96,7 @@ async fn a_session_that_was_idle_does_not_count_as_an_accepted_login() {
         });
     }
     tasks.join_all().await;
-    // those that ran side by side at first, and one at a time after a quarter, a half, one and two seconds
+    // the first logins at the same time, then one at a time after 0.25 s, 0.5 s, 1 s and 2 s
     let refused = refused.load(Ordering::SeqCst);
     assert!(refused <= TASKS as usize + 10, "{refused}");
 }

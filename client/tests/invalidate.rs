@@ -1,4 +1,4 @@
-//! A version that somebody knows to be bad is dropped, and no other one.
+//! `invalidate` drops the given version, and no other one.
 
 #![cfg(test)]
 

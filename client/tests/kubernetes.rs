@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 
 const MANIFEST: &str = include_str!("../../infra/kubernetes/file.yaml");
 
-/// The one value at this path: names of keys, and numbers of elements.
+/// The value at this path of keys and indexes.
 fn at<'a>(node: &'a Yaml<'a>, path: &str) -> &'a Yaml<'a> {
     path.split('.').fold(node, |node, step| {
         let found = match step.parse::<usize>() {
@@ -104,7 +104,7 @@ async fn the_application_reads_its_credential_from_the_volume_by_the_manifests_v
     let key = text(&documents[0], "spec.data.0.secretKey");
     assert_eq!(below.join(id), mount.join(key));
 
-    // the same below a folder of the test's
+    // the same below the test's folder
     let volume = Volume::with(&[(
         key,
         r#"{"host":"db","username":"orders","password":"s3cret"}"#,

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_postgres::NoTls;
 
-/// Answers every login with 08P01, and remembers who came.
+/// Answers every login with 08P01, and records the user.
 struct Pooler {
     port: u16,
     users: Arc<Mutex<Vec<String>>>,
@@ -68,13 +68,13 @@ async fn user(client: &mut TcpStream) -> String {
     String::from_utf8(texts[user].to_vec()).unwrap()
 }
 
-/// Tells that the protocol was violated.
+/// Sends the error "protocol violation".
 async fn refuse(mut client: TcpStream) {
     let fields = b"SFATAL\0VFATAL\0C08P01\0Mserver login failed: wrong password\0\0";
     client.write_u8(b'E').await.unwrap();
     client.write_u32(fields.len() as u32 + 4).await.unwrap();
     client.write_all(fields).await.unwrap();
-    // until the client goes too: what it was told is not to be lost with a reset
+    // until the client closes too: a reset could lose the error
     let _ = client.shutdown().await;
     let _ = client.read_to_end(&mut Vec::new()).await;
 }

@@ -1,4 +1,4 @@
-//! The version before the current one: a key that does not sign any more, and that verifies still.
+//! The previous version: a key that no longer signs, but still verifies.
 #![cfg(feature = "aws")]
 #![cfg(test)]
 
@@ -43,7 +43,7 @@ impl Store {
         manager.call(operation, input).await.unwrap()
     }
 
-    /// Another key is AWSCURRENT from now on, and the one before it is AWSPREVIOUS.
+    /// Makes another key AWSCURRENT, and the one before it AWSPREVIOUS.
     async fn rotate(&self, key: &str) {
         let input = json!({ "SecretId": KEY, "SecretString": key });
         self.call("PutSecretValue", input).await;
@@ -66,7 +66,7 @@ fn key(credential: &Credential) -> &str {
     credential.text().unwrap().expose_secret()
 }
 
-/// The keys that sign and that verify still.
+/// The key that signs and the keys that verify.
 fn keys(secret: &RotatingSecret) -> (String, Option<String>) {
     let held = secret.current().unwrap();
     let previous = held.previous().map(|previous| key(previous).to_owned());
@@ -93,7 +93,7 @@ async fn the_current_key_signs_and_the_one_before_it_verifies_until_the_next_rot
     assert_eq!(previous.stage(), Stage::Previous);
     assert_ne!(previous.version(), held.version());
     assert!(previous.created().unwrap() <= held.created().unwrap());
-    // a process that starts only now has both too
+    // a process that starts now has both too
     let other = store.secret().await;
     assert_eq!(keys(&other), pair("key 3", Some("key 2")));
 }
@@ -129,7 +129,7 @@ async fn a_key_whose_label_is_taken_away_after_a_leak_verifies_no_more() {
     assert_eq!(keys(&secret), pair("key 2", None));
 }
 
-/// Another version is promoted just before the first question for AWSPREVIOUS.
+/// Another version is promoted just before the first fetch of AWSPREVIOUS.
 struct Meanwhile {
     store: Arc<Store>,
     promoted: AtomicBool,
@@ -238,7 +238,7 @@ async fn a_previous_version_that_cannot_be_read_stays_and_the_current_one_is_ren
         pass(5 * MINUTE).await;
         assert_eq!(keys(&secret), pair("key 2", Some("key 1")), "{kind}");
         assert!(secret.current().unwrap().age() < MINUTE, "{kind}");
-        // another one is current, so what was current is previous, for as long as it could have been used
+        // another version is current, so the former one stays previous while it could have been used
         provider.0.set(KEY, Version::text("v3", "key 3"));
         pass(MINUTE).await;
         assert_eq!(keys(&secret), pair("key 3", Some("key 2")), "{kind}");
@@ -265,7 +265,7 @@ async fn a_previous_version_that_the_service_says_is_absent_goes_at_once() {
     provider.fail(Kind::NotFound);
     secret.refresh().await.unwrap();
     assert_eq!(keys(&secret), pair("key 2", None));
-    // what is gone does not come back because it cannot be read
+    // a failed read does not bring a dropped version back
     provider.fail(Kind::AccessDenied);
     secret.refresh().await.unwrap();
     assert_eq!(keys(&secret), pair("key 2", None));
@@ -320,7 +320,7 @@ async fn a_store_that_lags_with_the_previous_version_is_asked_again_when_it_cann
     assert_eq!(keys(&secret), pair("key 3", Some("key 2")));
 }
 
-/// Whatever the stage, it has the current version.
+/// It returns the current version for every stage.
 struct NoStages;
 
 impl SecretProvider for NoStages {

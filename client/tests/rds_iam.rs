@@ -1,4 +1,4 @@
-//! Logins with a token in place of a password, at a server that asks for it in clear as RDS does; and no other login that answers that.
+//! Logins with a token in place of a password, at a server that asks for it in clear text as RDS does. No other login answers that.
 #![cfg(all(
     feature = "rds_iam",
     feature = "tls",
@@ -38,7 +38,7 @@ use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::{sync::OnceCell, time::sleep};
 
-/// A server that asks the members of `clear` for their passwords in clear, as RDS those of `rds_iam`, and everybody else for a proof.
+/// A server that asks the members of `clear` for their passwords in clear text, as RDS asks those of `rds_iam`, and all others for SCRAM.
 async fn server() -> &'static Postgres {
     static SERVER: OnceCell<Postgres> = OnceCell::const_new();
     let start = async || {
@@ -55,7 +55,7 @@ async fn server() -> &'static Postgres {
     SERVER.get_or_init(start).await
 }
 
-/// A role that the server asks for its password in clear.
+/// A role that the server asks for its password in clear text.
 async fn clear_role(role: &str, password: &str) {
     let sql = format!("CREATE ROLE {role} LOGIN IN ROLE clear PASSWORD '{password}'");
     server().await.execute(&sql).await.unwrap();
@@ -74,7 +74,7 @@ async fn document(role: &str, password: &str, ssl: bool) -> String {
     .to_string()
 }
 
-/// A login with a password, or with a token that something else made.
+/// A login with a password, or with a token from another source.
 async fn given(version: Version) -> RotatingSecret {
     let provider = Fixed::new().with("orders/db", version);
     RotatingSecret::builder("orders/db")
@@ -84,7 +84,7 @@ async fn given(version: Version) -> RotatingSecret {
         .unwrap()
 }
 
-/// Gives what it was told to, and counts.
+/// Returns the given credentials, and counts its calls.
 #[derive(Clone, Debug)]
 struct Identity(Arc<Mutex<Option<Option<SystemTime>>>>, Arc<AtomicUsize>);
 
@@ -128,10 +128,10 @@ fn password(secret: &RotatingSecret) -> String {
     current.password().unwrap().expose_secret().to_owned()
 }
 
-/// Has the next token made, which differs from the last one as soon as a second has passed.
+/// Makes the next token, which differs from the last one after a second.
 async fn renew(secret: &RotatingSecret) {
     let before = password(secret);
-    // the provider is asked ten times, and then once a second
+    // the provider is called ten times, and then once a second
     for _ in 0..20 {
         secret.refresh().await.unwrap();
         if password(secret) != before {
@@ -185,7 +185,7 @@ async fn a_password_is_not_sent_in_clear_with_tls_or_without_it() {
             pool.connection_timeout(Duration::from_millis(200))
         });
         let bb8 = bb8.await.unwrap();
-        // a busy machine may take longer to be refused
+        // on a busy machine the refusal may take longer
         let refused = loop {
             let refused = bb8.get().await.unwrap_err().to_string();
             if refused != bb8_timed_out {
@@ -194,7 +194,7 @@ async fn a_password_is_not_sent_in_clear_with_tls_or_without_it() {
         };
         assert!(refused.contains("in clear"), "{refused}");
     }
-    // it got nothing to judge
+    // the server received nothing
     let log = fs::read_to_string(server.folder().join("log")).unwrap();
     assert!(!log.contains("authentication failed for user \"clear_password\""));
     assert!(!log.contains("authenticated: user=\"clear_password\""));
@@ -335,7 +335,7 @@ async fn a_token_is_renewed_before_it_ends_and_not_used_after() {
     sleep(8 * MINUTE).await;
     assert_eq!(identity.asked(), 2);
     assert!(secret.current().unwrap().age() < 3 * MINUTE);
-    // nobody gives credentials any more
+    // the provider no longer returns credentials
     *identity.0.lock().unwrap() = None;
     sleep(15 * MINUTE).await;
     let error = secret.current().unwrap_err();

@@ -1,4 +1,4 @@
-//! The crate's README, held against Cargo.toml. Its code is a test of the documentation.
+//! The crate's README, compared with Cargo.toml. The documentation's tests run its code.
 #![cfg(test)]
 
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 const README: &str = include_str!("../README.md");
 const MANIFEST: &str = include_str!("../Cargo.toml");
 
-/// The features of the manifest, each with what it turns on.
+/// The features of the manifest, each with the features that it enables.
 fn features() -> BTreeMap<&'static str, Vec<&'static str>> {
     let (_, section) = MANIFEST.split_once("\n[features]\n").unwrap();
     let (section, _) = section.split_once("\n\n").unwrap();

@@ -1,4 +1,4 @@
-//! A login that the server rejects: one question for all, and the order in which versions are tried.
+//! A login that the server rejects: one fetch for all tasks, and the order in which versions are tried.
 
 #![cfg(test)]
 
@@ -22,7 +22,7 @@ use rotating_secret::{
 };
 use tokio::time::{Instant, sleep};
 
-/// What the provider was asked for since the first fetch.
+/// The provider's fetches since the first one.
 fn questions(provider: &Scripted) -> Vec<Stage> {
     provider.stages().split_off(1)
 }
@@ -65,7 +65,7 @@ async fn nothing_but_what_was_rejected_is_an_error_that_says_what_to_do() {
     assert!(matches!(error, Error::Rejected { .. }), "{error}");
     assert!(error.to_string().contains("rotate"), "{error}");
     assert_eq!(questions(&provider)[..3], [Current, Pending, Current]);
-    assert_eq!(held(&secret), "v1", "it is in force by the provider's word");
+    assert_eq!(held(&secret), "v1", "the provider says that it is current");
 }
 
 #[tokio::test(start_paused = true)]
@@ -85,7 +85,7 @@ async fn a_store_that_lags_is_asked_until_it_has_what_the_server_has_already() {
             waits.await.unwrap().unwrap();
         }
         let asked = questions(&provider).len();
-        // ten rounds, then one a second, of three questions at most
+        // ten rounds, then one a second, each with three fetches at most
         assert!(asked <= 3 * (10 + 4), "{asked} in {lag:?}");
     }
 }
@@ -101,7 +101,7 @@ async fn the_error_says_what_was_asked_and_for_how_long() {
     for part in ["in 2.0 s", "v1 as AWSCURRENT", "nothing as AWSPENDING"] {
         assert!(error.contains(part), "{error}");
     }
-    // a login that tried the same version again and again meanwhile tells of all that time
+    // a login that kept trying the same version covers all that time
     sleep(MINUTE).await;
     let error = log_in(&secret, "none").await.0.unwrap_err().to_string();
     assert!(error.contains("asked 11 times in 2.0 s"), "{error}");
@@ -202,12 +202,12 @@ async fn while_every_version_is_rejected_neither_the_provider_nor_the_server_is_
     for caller in callers {
         caller.await.unwrap();
     }
-    // in the end one login every two seconds, of all tasks together
+    // in the end all tasks together make one login every two seconds
     let logins = *logins.lock().unwrap();
     assert!((30..40).contains(&logins), "{logins} logins");
     let asked = questions(&provider).len();
     assert!(asked <= 3 * (10 + 60), "{asked} questions");
-    // it is not forgotten either: a rotation has come
+    // it is not forgotten either: a rotation has happened
     provider.current("v2");
     assert_eq!(secret.recover("v1").await.unwrap().version(), "v2");
 }
@@ -289,7 +289,7 @@ async fn a_rotation_that_is_abandoned_leads_back_to_awscurrent() {
 #[error("28P01")]
 struct WrongPassword;
 
-/// A server that takes one version, and remembers what it was shown.
+/// A server that accepts one version, and records the passwords that it gets.
 async fn log_in(
     secret: &RotatingSecret,
     accepted: &str,
@@ -336,7 +336,7 @@ async fn a_login_that_is_rejected_throughout_ends_with_the_servers_answer_and_wh
         text.contains("28P01") && text.contains("v1, v2") && text.contains("rotate"),
         "{text}"
     );
-    // the two once, and then, in the time in which the store may lag, again and again
+    // both versions once, then again and again while the store may lag
     assert_eq!(tried[..2], ["v1", "v2"]);
     assert!(tried.len() < 20, "{tried:?}");
     assert_eq!(held(&secret), "v1");
@@ -355,7 +355,7 @@ async fn a_poolers_answer_that_may_mean_anything_is_one_question_and_one_more_lo
     let begun = Instant::now();
     let error = secret.log_in(unclear).await.unwrap_err();
     assert!(matches!(error, LogInError::Failed(_)), "{error}");
-    assert_eq!(begun.elapsed(), Duration::ZERO, "nobody waits for it");
+    assert_eq!(begun.elapsed(), Duration::ZERO, "no task waits for it");
     provider.pending("v2");
     sleep(Duration::from_secs(1)).await;
     secret.log_in(unclear).await.unwrap();
@@ -376,7 +376,7 @@ async fn a_login_that_fails_for_another_reason_asks_nobody_for_another_credentia
 async fn one_unclear_answer_of_a_pooler_beside_a_dead_awspending_locks_nobody_out() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
-    // a rotation that failed has left it
+    // a failed rotation left it
     provider.pending("v2");
     let hiccup = AtomicBool::new(true);
     let attempt = async |credential: CredentialGuard| match credential.version() == "v1"
@@ -419,7 +419,7 @@ async fn after_a_long_outage_of_the_provider_logins_get_in_as_soon_as_it_answers
     let secret = builder.build(provider.clone()).await.unwrap();
     provider.fail(Kind::Throttled);
     pass(2 * MINUTE).await;
-    // the password was rotated meanwhile
+    // the password was rotated in the meantime
     provider.current("v2");
     log_in(&secret, "v2").await.0.unwrap();
 }

@@ -1,4 +1,4 @@
-//! A credential is renewed before its lifetime ends, borne while the provider fails, and ended at its bound.
+//! A credential is renewed before its lifetime ends, kept while the provider fails, and dropped at its bound.
 
 #![cfg(test)]
 
@@ -54,7 +54,7 @@ async fn what_is_in_force_is_served_while_the_provider_throttles_or_is_out_of_re
         let failing_since = Instant::now();
         pass(MINUTE).await;
         assert_eq!(held(&secret), "v1");
-        // from a tenth of a second on, doubled, each with as much again by chance: neither silence nor a storm
+        // 0.1 s, then doubled, each with a random addition up to the same time: neither silence nor a storm
         let asked = provider
             .asked()
             .iter()
@@ -183,7 +183,7 @@ async fn those_who_wait_are_told_of_the_failure_and_the_provider_is_not_asked_on
     assert_eq!(provider.asked().len(), 2);
 }
 
-/// Such versions are renewed before a minute is over, and not used after it.
+/// Such versions are renewed within a minute, and not used after it.
 async fn assert_lasts_a_minute(such: impl Fn(&str) -> Version) {
     let provider = Scripted::new("v1");
     provider.answer(such("v1"));

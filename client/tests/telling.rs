@@ -1,4 +1,4 @@
-//! Metrics and log lines: what happened, and nothing secret.
+//! Metrics and log lines say what happened, and hold no secret.
 
 #![cfg(test)]
 
@@ -13,11 +13,11 @@ use common::*;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use rotating_secret::provider::ProviderErrorKind as Kind;
 
-/// One test at a time: a line that another thread reaches for the first time just when a subscriber is made may be taken for
-/// one that nobody wants.
+/// One test at a time: if another thread reaches a line for the first time while a subscriber is made, the line may be
+/// switched off.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Metrics by name and, for failures, kind.
+/// Metrics by name and, for failures, by kind.
 fn counted(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
     let number = |value| match value {
         DebugValue::Counter(count) => count as f64,
@@ -68,7 +68,7 @@ fn fetches_failures_recoveries_changes_and_the_age_are_counted_and_hits_are_not(
     let expected = [
         ("rotating_secret_age_seconds", 60.0),
         ("rotating_secret_failures_total throttled", 1.0),
-        // the first one, AWSCURRENT and AWSPENDING, and the one that was throttled
+        // the first fetch, AWSCURRENT and AWSPENDING, and the throttled one
         ("rotating_secret_fetches_total", 4.0),
         ("rotating_secret_recoveries_total", 1.0),
         ("rotating_secret_version_changes_total", 1.0),

@@ -1,4 +1,4 @@
-//! TLS of the caller's own making, against a server that asks for it.
+//! The caller's own TLS configuration, against a server that requires TLS.
 #![cfg(feature = "tls")]
 #![cfg(test)]
 
@@ -15,7 +15,7 @@ use rotating_secret::{
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-/// The superuser's secret at this server. What is tried is TLS, and not whose login it is.
+/// The superuser's secret at this server: the test is about TLS, not about the role.
 async fn secret(server: &Postgres) -> RotatingSecret {
     let password = server.superuser_password().expose_secret();
     let document = json!({ "host": server.host(), "port": server.port(), "username": "postgres", "password": password });
@@ -32,7 +32,7 @@ async fn connected(server: &Postgres, tls: TlsBuilder) -> Result<(), String> {
     Ok(())
 }
 
-/// Its certificate is for another name than it is reached by.
+/// A server whose certificate has another name.
 async fn misnamed() -> Postgres {
     let settings = Settings {
         certificate_hosts: vec!["db.internal.example".to_owned()],
@@ -67,11 +67,11 @@ async fn verify_ca_takes_another_name_and_no_other_signer() {
     let strange = TlsBuilder::new().ca_file(other.ca_file()).verify_ca();
     let refused = connected(&server, strange).await.unwrap_err();
     assert!(refused.contains("invalid peer certificate"), "{refused}");
-    // one that has ended is refused all the same
+    // an expired certificate is still refused
     server.issue_certificate(-1).unwrap();
     server.execute("SELECT pg_reload_conf()").await.unwrap();
     let ca_only = || TlsBuilder::new().ca_file(server.ca_file()).verify_ca();
-    // the server takes its time to reload
+    // the server reloads with a delay
     let refused = loop {
         if let Err(refused) = connected(&server, ca_only()).await {
             break refused;
@@ -88,21 +88,21 @@ async fn a_server_that_asks_for_a_client_certificate_gets_it() {
     };
     let server = Postgres::start(settings).await.unwrap();
     let folder = server.folder();
-    // what it is asked without TLS it is asked as before
+    // without TLS the requests are as before
     let rules = "host all all 127.0.0.1/32 scram-sha-256\nhost all all ::1/128 scram-sha-256\n";
     let rules = format!("hostssl all all all scram-sha-256 clientcert=verify-ca\n{rules}");
     fs::write(folder.join("data/pg_hba.conf"), rules).unwrap();
     server.execute("SELECT pg_reload_conf()").await.unwrap();
 
     let trusting = || TlsBuilder::new().ca_file(server.ca_file());
-    // the server takes its time to reload
+    // the server reloads with a delay
     let refused = loop {
         if let Err(refused) = connected(&server, trusting()).await {
             break refused;
         }
     };
     assert!(refused.contains("client certificate"), "{refused}");
-    // its CA signed the server's own certificate, which says for what it is not
+    // its CA signed the server's certificate, whose purpose excludes this use
     let certificate = fs::read(folder.join("data/server.crt")).unwrap();
     let key = fs::read_to_string(folder.join("data/server.key")).unwrap();
     let showing = trusting().client_certificate(certificate, key.into());

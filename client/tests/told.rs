@@ -1,4 +1,4 @@
-//! A provider that tells of changes, and one with a cache before its store.
+//! A provider that reports changes, and one with a cache in front of its store.
 #![cfg(test)]
 
 mod common;
@@ -21,7 +21,7 @@ use rotating_secret::{
 use tokio::{sync::mpsc, time::sleep};
 use tokio_stream::{Stream, wrappers::UnboundedReceiverStream};
 
-/// A store behind a cache that has not heard of anything: what it is asked anew is the store's.
+/// A store behind a stale cache: a fetch that bypasses the cache reads the store.
 #[derive(Clone)]
 struct Behind {
     store: Scripted,
@@ -79,7 +79,7 @@ async fn what_the_provider_tells_is_looked_at_in_the_store_at_once_and_then_once
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lifetimes_end_is_the_caches_and_whatever_wants_another_version_is_the_stores() {
+async fn the_end_of_a_lifetime_reads_the_cache_and_a_search_for_another_version_the_store() {
     let (provider, _tell) = Behind::new();
     let secret = provider.secret().await;
     provider.store.current("v2");
@@ -87,7 +87,7 @@ async fn a_lifetimes_end_is_the_caches_and_whatever_wants_another_version_is_the
     assert_eq!(secret.current().unwrap().version(), "v1");
     assert_eq!(provider.store.asked().len(), 0);
 
-    // the server has the next one already
+    // the server already has the next password
     let attempt = |credential: rotating_secret::CredentialGuard| async move {
         match credential.version() {
             "v1" => Err(Attempt::Rejected(std::fmt::Error)),
@@ -102,7 +102,7 @@ async fn a_lifetimes_end_is_the_caches_and_whatever_wants_another_version_is_the
     assert_eq!(secret.usable().await.unwrap().version(), "v4");
 }
 
-/// Panics, the second time.
+/// Panics at the second call.
 struct Panics(Scripted, AtomicUsize);
 
 struct Bad(usize);

@@ -1,4 +1,4 @@
-//! The application of `harden.rs` without the allocator: what is left then differs from run to run, and is printed.
+//! The application of `harden.rs` without the wiping allocator: the number of copies differs from run to run, and is printed.
 #![cfg(all(
     feature = "aws",
     feature = "bb8",
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use memory::{application, hand_over};
 
-// the world goes on while the other process is waited for
+// the world runs on while the test waits for the other process
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_allocator_the_same_application_is_looked_into_for_comparison() {
     let found = hand_over("the_application", Duration::from_secs(1)).await;

@@ -1,4 +1,4 @@
-//! A credential as a URL and as a driver's settings: the drivers' own parsers read what was meant, and the server logs it in.
+//! A credential as a URL and as a driver's settings: the drivers' own parsers read it correctly, and the server accepts the login.
 #![cfg(all(feature = "postgres", feature = "sqlx", feature = "tls"))]
 #![cfg(test)]
 
@@ -21,7 +21,7 @@ use tokio_postgres::{
     config::{Host, SslMode},
 };
 
-/// Each is a user, a password and a database here.
+/// Each is used as a user, as a password and as a database.
 const NASTY: [&str; 20] = [
     "plain",
     "a b",
@@ -100,7 +100,7 @@ async fn what_logs_in_with_the_url_or_the_settings_is_the_user_that_was_meant() 
     let server = Postgres::shared().await.unwrap();
     let ca = server.ca_file();
     let tls = postgres::tls(Some(&ca)).unwrap();
-    // sqlx refuses a user with what SASLprep (RFC 4013) prohibits, as an emoji
+    // sqlx refuses a user with a character that SASLprep (RFC 4013) prohibits, such as an emoji
     for (number, nasty) in ["a@b:c/d?e=f&g=#%41+", "\\ '\"`", "..", "ü €"]
         .into_iter()
         .enumerate()

@@ -20,7 +20,7 @@ const TOKEN: &str = "hvs.the-token-of-these-tests";
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn client(address: &str, token: &str) -> VaultClient {
-    // vaultrs takes the process's; a second installation is refused, and changes nothing
+    // vaultrs uses the process's default; a second installation is refused, and changes nothing
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut settings = VaultClientSettingsBuilder::default();
     let settings = settings.address(address).token(token).build().unwrap();
@@ -275,7 +275,7 @@ async fn a_renewal_of_less_than_a_third_gives_way_to_new_credentials_and_the_old
     })
     .await;
     let first = current(&database, "orders").await.unwrap();
-    // every quarter of an hour, until little more than a third is left of what max_ttl allows; the clock runs on
+    // every quarter of an hour, until little more than a third of max_ttl is left; the clock runs on
     let slack = Duration::from_secs(30);
     for _ in 0..6 {
         stub.advance(HOUR / 4);
@@ -291,7 +291,7 @@ async fn a_renewal_of_less_than_a_third_gives_way_to_new_credentials_and_the_old
     assert_ne!(second.id, first.id);
     assert_ne!(text(&second), text(&first));
     assert_eq!(second.lease, Some(HOUR));
-    assert_eq!(stub.leases().len(), 2, "nobody revoked the first");
+    assert_eq!(stub.leases().len(), 2, "the first was not revoked");
 
     let renewed = current(&database, "orders").await.unwrap();
     assert_eq!(renewed.id, second.id);
@@ -376,11 +376,11 @@ async fn a_fetch_that_hangs_holds_up_no_other_role_and_when_given_up_not_its_own
         _ = current(&database, "orders") => panic!("it does not hang"),
         answer = async {
             stub.asked(1).await;
-            // a test that hangs tells less than one that fails
+            // a hanging test says less than a failing one
             timeout(Duration::from_secs(60), current(&database, "reports")).await
         } => assert!(answer.unwrap().is_ok()),
     }
-    // the one that hung was given up with the select
+    // `select!` dropped the hanging fetch
     assert!(current(&database, "orders").await.is_ok());
 }
 

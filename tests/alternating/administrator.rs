@@ -49,7 +49,7 @@ async fn an_administrators_secret_that_rds_manages_holds_a_user_and_a_password_o
     assert!(rotate(&world, world.alternating_users()).await.succeeded);
 }
 
-/// createSecret went right, and setSecret has to fail in this way.
+/// createSecret succeeds, and setSecret fails with this error.
 async fn assert_set_fails(world: &World, error_type: &str, advice: &str) {
     let secret = world.alternating_users();
     stage_up_to(world, secret, "setSecret").await;
@@ -98,9 +98,9 @@ async fn an_administrator_of_another_cluster_changes_nothing() {
 async fn a_masterarn_that_leads_nowhere_is_told_by_its_name() {
     let world = world().await;
     let mut current = in_force(&world).await;
-    current["masterarn"] = "demo/nobody".into();
+    current["masterarn"] = "demo/no-such-secret".into();
     put(&world, world.alternating_users(), current).await;
-    assert_set_fails(&world, "AdministratorNotFound", "demo/nobody").await;
+    assert_set_fails(&world, "AdministratorNotFound", "demo/no-such-secret").await;
 }
 
 #[tokio::test]

@@ -27,12 +27,12 @@ async fn world_with_window(window: &str) -> World {
     start(options_with(&[("OVERLAP_WINDOW", window)])).await
 }
 
-/// The document in force.
+/// The current document.
 async fn in_force(world: &World) -> Value {
     common::current(world, world.alternating_users()).await
 }
 
-/// A session of the user in force.
+/// A session of the current user.
 async fn session(world: &World) -> Client {
     log_in(world, &in_force(world).await).await.unwrap()
 }

@@ -67,7 +67,7 @@ async fn after_the_window_the_server_refuses_the_old_password_and_open_sessions_
     let open = log_in(&world, &old).await.unwrap();
     assert!(rotate(&world, world.alternating_users()).await.succeeded);
     let base = world.alternating_role();
-    // on a busy machine the window may be over when we come
+    // on a busy machine the window may be over by now
     loop {
         let login = log_in(&world, &old).await;
         if seconds_left(&world, base).await.unwrap() <= 0.0 {
@@ -79,7 +79,7 @@ async fn after_the_window_the_server_refuses_the_old_password_and_open_sessions_
     open.simple_query("SELECT 1").await.unwrap();
     session(&world).await;
 
-    // and the next rotation opens it again
+    // the next rotation opens it again
     assert!(rotate(&world, world.alternating_users()).await.succeeded);
     let current = in_force(&world).await;
     assert_eq!(current["username"], base);

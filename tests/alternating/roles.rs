@@ -1,4 +1,4 @@
-//! What the other role has: objects, memberships, settings.
+//! The other role's objects, memberships and settings.
 
 use super::*;
 
@@ -77,10 +77,9 @@ async fn the_other_user_gets_what_the_current_one_has_at_every_rotation() {
     let member = format!("SELECT pg_has_role('{clone}', 'reports_{base}', 'MEMBER')");
     assert!(ask::<bool>(&world, &member).await);
 
-    // two turns later the clone is made to follow what has changed meanwhile
+    // two turns later the clone gets what has changed in between
     assert!(rotate(&world, world.alternating_users()).await.succeeded);
-    // minutes, and not a millisecond: the function's own session as this user is under that limit today, and fails where
-    // the machine is busy; the cure is to pin what that session runs under
+    // minutes, not a millisecond: the limit also applies to the function's own session as this user, which would fail on a busy machine
     let sql = format!(
         "ALTER ROLE {base} RESET search_path; ALTER ROLE {base} SET statement_timeout TO '17min'"
     );
@@ -106,8 +105,8 @@ async fn a_clone_that_owns_objects_is_left_as_it_is_and_the_log_says_what_to_do(
     assert!(rotation.succeeded, "{rotation:?}");
     let steps = rotation.attempts[0].steps.iter();
     let log: Vec<&String> = steps.flat_map(|run| &run.invoked.log).collect();
-    let told = |line: &&String| line.contains("REASSIGN OWNED") && line.contains("\"WARN\"");
-    assert!(log.iter().any(told), "{log:?}");
+    let warned = |line: &&String| line.contains("REASSIGN OWNED") && line.contains("\"WARN\"");
+    assert!(log.iter().any(warned), "{log:?}");
     let alter = "ALTER TABLE of_aws ADD COLUMN more int";
     session(&world).await.batch_execute(alter).await.unwrap();
 }

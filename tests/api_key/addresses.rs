@@ -1,21 +1,21 @@
-//! A host that may be asked is asked at a public address, unless it is marked; and nobody stands in between.
+//! The function asks an allowed host at a public address only, unless the host is marked as private, and never through a proxy.
 
 use super::{document, edit, error, trust};
 use crate::common::{options_with, rotate, start};
 use local::{key_service::Recorder, world::World};
 
-/// A world whose function has these variables, too.
+/// A world whose function also has these variables.
 async fn world_with(variables: &[(&str, &str)]) -> World {
     start(options_with(variables).with_key_service()).await
 }
 
-async fn somebody() -> Recorder {
+async fn a_recorder() -> Recorder {
     Recorder::start(&["localhost", "127.0.0.1", "::1"], "{}")
         .await
         .unwrap()
 }
 
-/// Has all requests of the secret go to this server, and rotates; tells the last error.
+/// Directs all requests of the secret to this server, rotates, and returns the last error.
 async fn rotate_by(world: &World, server: &str) -> (String, String) {
     edit(world, |document| {
         for request in ["create", "verify", "delete", "list"] {
@@ -28,7 +28,7 @@ async fn rotate_by(world: &World, server: &str) -> (String, String) {
 
 #[tokio::test]
 async fn a_host_that_is_listed_without_a_mark_is_not_asked_at_an_address_of_this_machine() {
-    let somebody = somebody().await;
+    let recorder = a_recorder().await;
     for host in [
         "localhost",
         "127.0.0.1",
@@ -36,9 +36,9 @@ async fn a_host_that_is_listed_without_a_mark_is_not_asked_at_an_address_of_this
         "[::ffff:7f00:1]",
         "0.0.0.0",
     ] {
-        let server = format!("{host}:{}", somebody.port());
+        let server = format!("{host}:{}", recorder.port());
         let world = world_with(&[("ALLOWED_HOSTS", &server)]).await;
-        trust(&world, &somebody);
+        trust(&world, &recorder);
         let (error_type, message) = rotate_by(&world, &server).await;
         assert_eq!(error_type, "AddressNotAllowed", "{message}");
         assert!(
@@ -46,33 +46,33 @@ async fn a_host_that_is_listed_without_a_mark_is_not_asked_at_an_address_of_this
             "{message}"
         );
     }
-    assert_eq!(somebody.connections(), 0);
+    assert_eq!(recorder.connections(), 0);
 }
 
 #[tokio::test]
 async fn the_cure_that_the_refusal_names_is_to_mark_the_host() {
     for host in ["localhost", "127.0.0.1"] {
-        let somebody = somebody().await;
-        let server = format!("{host}:{}", somebody.port());
+        let recorder = a_recorder().await;
+        let server = format!("{host}:{}", recorder.port());
         let marked = format!("api.example.com, private:{server}");
         let world = world_with(&[("ALLOWED_HOSTS", &marked)]).await;
-        trust(&world, &somebody);
-        // it is asked, and has no keys to tell of
+        trust(&world, &recorder);
+        // it is asked, and returns no keys
         let (error_type, message) = rotate_by(&world, &server).await;
         assert_eq!(error_type, "AnswerUnreadable", "{message}");
-        assert!(!somebody.take_requests().is_empty());
+        assert!(!recorder.take_requests().is_empty());
     }
 }
 
 #[tokio::test]
 async fn a_mark_is_good_for_its_own_port_alone() {
-    let somebody = somebody().await;
-    let server = format!("localhost:{}", somebody.port());
+    let recorder = a_recorder().await;
+    let server = format!("localhost:{}", recorder.port());
     let hosts = format!("private:localhost:9, {server}");
     let world = world_with(&[("ALLOWED_HOSTS", &hosts)]).await;
-    trust(&world, &somebody);
+    trust(&world, &recorder);
     assert_eq!(rotate_by(&world, &server).await.0, "AddressNotAllowed");
-    assert_eq!(somebody.connections(), 0);
+    assert_eq!(recorder.connections(), 0);
 }
 
 #[tokio::test]
@@ -94,11 +94,11 @@ async fn the_metadata_service_is_not_asked_by_any_of_its_addresses() {
 
 #[tokio::test]
 async fn a_proxy_of_the_environment_is_not_used() {
-    let somebody = somebody().await;
-    let proxy = format!("http://127.0.0.1:{}", somebody.port());
+    let recorder = a_recorder().await;
+    let proxy = format!("http://127.0.0.1:{}", recorder.port());
     let variables = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
     let world = world_with(&variables.map(|name| (name, proxy.as_str()))).await;
     assert!(rotate(&world, world.api_key()).await.succeeded);
-    assert_eq!(somebody.connections(), 0);
+    assert_eq!(recorder.connections(), 0);
     assert!(document(&world, "AWSPREVIOUS").await.is_some());
 }

@@ -1,5 +1,5 @@
-//! What a service answers is somebody else's word: an id that no request can name, a pointer that leads elsewhere, an answer
-//! that cannot be read, a service that is busy, a key that is not known everywhere at once.
+//! A service's answers are not trusted: an id that no request can name, a pointer that leads elsewhere, an answer that cannot be
+//! read, a busy service, a key that not every server knows yet.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use crate::common::{
 use local::world::World;
 use serde_json::{Value, json};
 
-/// A world whose account has room for many keys, so that what is left over is seen.
+/// A world whose account has room for many keys, so that a leftover key is seen.
 async fn roomy(overlap: &str) -> World {
     let world = world(overlap).await;
     service(&world).set_limit(99);
     world
 }
 
-/// A world whose steps have all the time that waiting takes.
+/// A world whose steps have time to wait.
 async fn patient(overlap: &str) -> World {
     let mut options = options(overlap);
     options.function_timeout = LONG;
@@ -90,7 +90,7 @@ async fn a_wrong_pointer_leaves_no_key_behind_whatever_it_points_to() {
             );
             assert_no_orphan(&world, false, pointer).await;
         }
-        // the cure that the message names
+        // what the message advises
         edit(&world, |document| document["create"][field] = good.clone()).await;
         stage(&world, world.api_key());
         all_steps(&world, world.api_key()).await;
@@ -123,7 +123,7 @@ async fn with_an_idempotency_key_a_wrong_pointer_leaves_the_one_key_that_the_cur
             );
         }
         assert_eq!(service(&world).keys().len(), 2, "with list: {with_list}");
-        // corrected in place, the token's rotation goes on
+        // once it is corrected, the token's rotation goes on
         edit(&world, |document| document["create"]["id"] = "/id".into()).await;
         stage(&world, world.api_key());
         all_steps(&world, world.api_key()).await;
@@ -255,7 +255,7 @@ async fn a_key_that_stays_unknown_is_rejected_when_the_time_is_over_or_the_step_
     let world = start(options).await;
     let mut document = document(&world, "AWSCURRENT").await.unwrap();
     document["key"] = "unknown".into();
-    // of the second the step's own end is the bound
+    // the step's own time limit bounds the second one
     for (secret, within) in [("ready/soon", "2s"), ("ready/late", "60s")] {
         document["ready_within"] = within.into();
         staged_secret(&world, secret, &document.to_string()).await;

@@ -7,7 +7,7 @@ use local::{
     world::World,
 };
 
-/// Each request to either service, in the order in which a rotation makes them.
+/// Each request to Secrets Manager and to the API-key service, in the order in which a rotation makes them.
 const REQUESTS: [(&str, &str); 17] = [
     ("createSecret", "DescribeSecret"),
     ("createSecret", "GetSecretValue"),
@@ -22,14 +22,14 @@ const REQUESTS: [(&str, &str); 17] = [
     ("testSecret", "GET /me"),
     ("finishSecret", "DescribeSecret"),
     ("finishSecret", "UpdateSecretVersionStage"),
-    // once more, where a second one of the kind is made
+    // again where a rotation makes a second request of this kind
     ("createSecret", "second GetSecretValue"),
     ("createSecret", "third GetSecretValue"),
     ("createSecret", "fourth GetSecretValue"),
     ("setSecret", "second GetSecretValue"),
 ];
 
-/// Has the request meet this, after those that "second" and so on let pass.
+/// Injects this into the request; "second" and so on let earlier ones pass.
 fn inject(world: &World, request: &str, behavior: Behavior) {
     let (before, request) = match request.split_once(' ') {
         Some(("second", request)) => (1, request),
@@ -38,7 +38,7 @@ fn inject(world: &World, request: &str, behavior: Behavior) {
         _ => (0, request),
     };
     for _ in 0..before {
-        // a fault that is none lets one pass
+        // a fault without effect lets one request pass
         match request.contains('/') {
             true => service(world).inject(request, Behavior::Lag),
             false => {
@@ -57,7 +57,7 @@ fn inject(world: &World, request: &str, behavior: Behavior) {
     }
 }
 
-/// A world in the midst of its second rotation, so that there is an AWSPREVIOUS to end, before this step.
+/// A world in its second rotation, before this step: it has an AWSPREVIOUS to end.
 async fn before(step: &str) -> World {
     let world = world("unbounded").await;
     assert!(rotate(&world, world.api_key()).await.succeeded);
@@ -65,13 +65,13 @@ async fn before(step: &str) -> World {
     world
 }
 
-/// An application is served by AWSCURRENT at any time.
+/// The service accepts AWSCURRENT.
 async fn assert_the_current_key_is_good(world: &World, case: &str) {
     let current = key(world, "AWSCURRENT").await.unwrap();
     assert!(service(world).keys().contains(&current), "{case}");
 }
 
-/// Has the function killed while it waits for the answer to this request, which may go on when the hang is released.
+/// Kills the function while it waits for the answer to this request. The request may go on when the hang is released.
 async fn killed_in(world: &World, step: &str, request: &str, when: When) -> Hang {
     let hang = Hang::default();
     inject(world, request, Behavior::Hang(when, hang.clone()));
@@ -84,7 +84,7 @@ async fn killed_in(world: &World, step: &str, request: &str, when: When) -> Hang
     hang
 }
 
-/// A world with a service that knows idempotency keys, or seems to, and no list of keys.
+/// A world whose service supports idempotency keys, or seems to, and has no list of keys.
 async fn world_with_idempotency_key() -> World {
     let world = world("unbounded").await;
     super::edit(&world, |document| {
@@ -200,7 +200,7 @@ async fn a_service_that_only_seems_to_know_idempotency_keys_is_left_without_an_o
  {
     let world = world_with_idempotency_key().await;
     service(&world).set_limit(3);
-    // the first one has looked, and found nothing stored, when the second one stores
+    // the first one has found nothing stored when the second one stores
     let hang = Hang::default();
     let hangs = Behavior::Hang(When::BeforeEffect, hang.clone());
     inject(&world, "PutSecretValue", hangs);

@@ -1,8 +1,8 @@
-//! The renderer and the checker together, against whatever a writer of the secret can say. What really arrives is compared
-//! with what a reader of the document expects, by code that shares nothing with the function's: no template language, no
-//! parser of addresses. A stranger stands beside, whom nobody may reach.
+//! The renderer and the checker together, against any document that a writer of the secret can store. The test compares the request
+//! that arrives with the one that the document asks for. Its code shares nothing with the function's: no template language, no URL
+//! parser. A second server, the stranger, must never be reached.
 //!
-//! `PROPTEST_CASES=1000000 cargo test --test api_key fuzz` goes on for longer.
+//! `PROPTEST_CASES=1000000 cargo test --test api_key fuzz` runs longer.
 
 use std::{cell::Cell, collections::BTreeMap, time::Duration};
 
@@ -96,9 +96,9 @@ const PIECES: [&str; 60] = [
     "x",
 ];
 
-/// A request as a document tells it.
+/// A request as a document describes it.
 #[derive(Clone, Debug)]
-struct Told {
+struct Described {
     role: &'static str,
     method: String,
     url: String,
@@ -119,7 +119,7 @@ fn text() -> impl Strategy<Value = String> {
     vec(piece, 0..8).prop_map(|pieces| pieces.concat())
 }
 
-/// One that is mostly right; `<P>` is a placeholder that the request can be given.
+/// A mostly valid request; `<P>` is a placeholder that the request can have.
 fn template() -> impl Strategy<Value = String> {
     let right = select(vec!["<P>", "<P>", "Bearer <P>", r"\{x\}", "x", ""]);
     prop_oneof![
@@ -164,7 +164,7 @@ fn json_of_templates() -> impl Strategy<Value = Value> {
     })
 }
 
-fn told() -> impl Strategy<Value = Told> {
+fn described() -> impl Strategy<Value = Described> {
     let name = prop_oneof![
         30 => "[A-Za-z][A-Za-z-]{1,8}",
         1 => select(vec!["Host", "HOST", "content-length", "Transfer-Encoding", "connection", "TE", "Proxy-X", "Expect"])
@@ -194,12 +194,12 @@ fn told() -> impl Strategy<Value = Told> {
         prop::option::weighted(0.2, btree_map("[a-z &=]{0,4}", template(), 0..3)),
     );
     (request, bodies, id, key, other).prop_map(
-        |((role, method, url, headers), (body, form), key_id, key, other)| Told {
+        |((role, method, url, headers), (body, form), key_id, key, other)| Described {
             role,
             method,
             url,
             headers,
-            // null is no body; and both are refused
+            // null is no body; both together are refused
             body: body.filter(|body| form.is_none() && !body.is_null()),
             form,
             key_id,
@@ -209,8 +209,8 @@ fn told() -> impl Strategy<Value = Told> {
     )
 }
 
-impl Told {
-    /// With the servers' addresses and the request's own placeholders in place of their names.
+impl Described {
+    /// Replaces the names by the servers' addresses and the request's own placeholders.
     fn at(mut self, service: &str, stranger: &str) -> Self {
         let (any, in_address) = match self.role {
             "create" => ("{token}", "{label}"),
@@ -238,7 +238,7 @@ impl Told {
         self.other = put(&self.other);
         self.headers = all(self.headers);
         self.form = self.form.map(all);
-        // JSON escapes nothing of what is put in
+        // JSON escapes no character of what is filled in
         let body = self.body.map(|body| put(&body.to_string()));
         self.body = body.map(|body| serde_json::from_str(&body).unwrap());
         self
@@ -269,7 +269,7 @@ impl Told {
         document
     }
 
-    /// Has the engine make the request; an error where it did not.
+    /// The engine makes the request; an error if it did not.
     async fn ask(&self, engine: &ApiKey<'_>, document: &Value) -> Result<(), String> {
         let said = |error: &dyn std::fmt::Display| error.to_string();
         let document =
@@ -317,7 +317,7 @@ impl Told {
         asked.map_err(|error| said(&error))
     }
 
-    /// What a placeholder stands for.
+    /// The value of a placeholder.
     fn value(&self, name: &str) -> Option<&str> {
         match (self.role, name) {
             ("verify", "key") => Some(&self.key),
@@ -330,7 +330,7 @@ impl Told {
         }
     }
 
-    /// A text as it is to arrive; none if that cannot be told, or if it should not have been sent.
+    /// The text that must arrive; `None` if it is unknown, or if the request should not have been sent.
     fn filled(&self, text: &str) -> Option<String> {
         let mut filled = String::new();
         let mut rest = text;
@@ -371,7 +371,7 @@ impl Told {
         })
     }
 
-    /// Holds a request that arrived against the document.
+    /// Compares a request that arrived with the document.
     fn check(&self, request: &str, service: &str) -> Result<(), TestCaseError> {
         let (head, body) = request.split_once("\r\n\r\n").unwrap();
         let mut lines = head.split("\r\n");
@@ -384,11 +384,11 @@ impl Told {
 
         let mut expected: Vec<(String, Option<String>)> =
             vec![("host".to_owned(), Some(service.to_owned()))];
-        let told = self
+        let described = self
             .headers
             .iter()
             .map(|(name, value)| (name.to_lowercase(), self.filled(value)));
-        expected.extend(told);
+        expected.extend(described);
         if self.role == "create" {
             expected.push(("idempotency-key".to_owned(), Some("the token".to_owned())));
         }
@@ -403,39 +403,39 @@ impl Told {
                 Some(found) => drop(expected.remove(found)),
                 None => prop_assert!(
                     ["accept", "content-type", "content-length"].contains(&&*arrived.0),
-                    "{line:?} is nobody's"
+                    "{line:?} is not in the document"
                 ),
             }
         }
         prop_assert!(expected.is_empty(), "{expected:?} did not arrive");
 
         match (&self.body, &self.form) {
-            (Some(told), _) => {
+            (Some(described), _) => {
                 let arrived: Value = serde_json::from_str(body).unwrap();
-                prop_assert_eq!(Some(arrived), self.filled_in(told));
+                prop_assert_eq!(Some(arrived), self.filled_in(described));
             }
-            (None, Some(told)) => {
+            (None, Some(described)) => {
                 let arrived = body.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
                     let (name, value) = pair.split_once('=').unwrap();
                     let plain = |text: &str| decoded(&text.replace('+', " "));
                     (plain(name), Some(plain(value)))
                 });
-                let told = told
+                let described = described
                     .iter()
                     .map(|(name, value)| (name.clone(), self.filled(value)));
-                prop_assert_eq!(arrived.collect::<Vec<_>>(), told.collect::<Vec<_>>());
+                prop_assert_eq!(arrived.collect::<Vec<_>>(), described.collect::<Vec<_>>());
             }
             (None, None) => prop_assert_eq!(body, ""),
         }
         Ok(())
     }
 
-    /// The address is the document's, part by part: what is filled in neither ends a part nor begins one.
+    /// The URL is the document's, part by part: a filled-in value neither ends a part nor begins one.
     fn check_target(&self, target: &str, service: &str) -> Result<(), TestCaseError> {
-        let told = self.url.strip_prefix("https://").unwrap();
-        let end = told.find(['/', '?']).unwrap_or(told.len());
-        prop_assert_eq!(told[..end].to_lowercase(), service);
-        let (path, query) = halves(&told[end..]);
+        let described = self.url.strip_prefix("https://").unwrap();
+        let end = described.find(['/', '?']).unwrap_or(described.len());
+        prop_assert_eq!(described[..end].to_lowercase(), service);
+        let (path, query) = halves(&described[end..]);
         let (arrived_path, arrived_query) = halves(target);
         let leads_back = |segment: &str| matches!(&*decoded(segment), "." | "..");
         if !path.split('/').any(leads_back) {
@@ -450,32 +450,37 @@ impl Told {
         )
     }
 
-    fn check_parts(&self, told: &str, arrived: &str, between: char) -> Result<(), TestCaseError> {
-        let (told, arrived): (Vec<_>, Vec<_>) = (
-            told.split(between).collect(),
+    fn check_parts(
+        &self,
+        described: &str,
+        arrived: &str,
+        between: char,
+    ) -> Result<(), TestCaseError> {
+        let (described, arrived): (Vec<_>, Vec<_>) = (
+            described.split(between).collect(),
             arrived.split(between).collect(),
         );
         prop_assert_eq!(
-            told.len(),
+            described.len(),
             arrived.len(),
             "{:?} arrived as {:?}",
-            told,
+            described,
             arrived
         );
-        for (told, arrived) in told.into_iter().zip(arrived) {
-            let expected = match told.split_once('=') {
-                // the name's escapes are the document's, a value's are what it is filled with
+        for (described, arrived) in described.into_iter().zip(arrived) {
+            let expected = match described.split_once('=') {
+                // a name is escaped as in the document, a value as it is filled in
                 Some((name, value)) if value.contains('{') && !name.contains('{') => self
                     .filled(value)
                     .map(|value| format!("{}={value}", decoded(name))),
-                _ if told.contains('{') => self.filled(told),
-                _ => Some(decoded(told)),
+                _ if described.contains('{') => self.filled(described),
+                _ => Some(decoded(described)),
             };
             prop_assert_eq!(
                 Some(decoded(arrived)),
                 expected,
                 "{:?} arrived as {:?}",
-                told,
+                described,
                 arrived
             );
         }
@@ -527,7 +532,7 @@ fn whatever_a_document_says_what_arrives_is_what_it_says_and_arrives_where_it_ma
     let port = stranger.port();
     let ca_file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(ca_file.path(), [service.ca(), stranger.ca()].concat()).unwrap();
-    // the stranger is allowed by name, and not at an address of this machine
+    // the stranger is allowed by name, but not at an address of this machine
     let hosts = format!("private:{at},localhost:{port},127.0.0.1:{port},[::1]:{port}");
     let settings = Settings::read(|name| (name == "ALLOWED_HOSTS").then(|| hosts.clone())).unwrap();
     let https = Https::new(Some(ca_file.path().to_owned()));
@@ -540,19 +545,19 @@ fn whatever_a_document_says_what_arrives_is_what_it_says_and_arrives_where_it_ma
         rng_seed: RngSeed::Fixed(13),
         ..Config::default()
     };
-    let ran = TestRunner::new(config).run(&told(), |told| {
+    let ran = TestRunner::new(config).run(&described(), |described| {
         cases.set(cases.get() + 1);
-        let told = told.at(&at, &format!("localhost:{port}"));
-        let document = told.document(&at);
+        let described = described.at(&at, &format!("localhost:{port}"));
+        let document = described.document(&at);
         let engine = ApiKey::new(&https, &settings, LIMITS);
-        let asked = runtime.block_on(told.ask(&engine, &document));
+        let asked = runtime.block_on(described.ask(&engine, &document));
         prop_assert_eq!(stranger.connections(), 0, "the stranger was reached");
         let requests = service.take_requests();
         match (&requests[..], asked) {
             ([], Err(_)) => Ok(()),
             ([request], _) => {
                 arrived.set(arrived.get() + 1);
-                told.check(request, &at)
+                described.check(request, &at)
             }
             (requests, asked) => {
                 prop_assert!(false, "{asked:?}, {requests:?}");

@@ -1,4 +1,4 @@
-//! No key goes that a version with a label holds, whatever label that is and whatever a read that lags says.
+//! No key is deleted that a version with any label holds, even when reads lag.
 
 use super::{edit, error, key, options, service, world};
 use crate::common::{
@@ -16,7 +16,7 @@ async fn roomy(overlap: &str) -> World {
     world
 }
 
-/// Moves a label to a version, or gives the version one that it has not had.
+/// Moves a label to a version, or adds a new label to it.
 async fn label(world: &World, label: &str, version: &str, from: Option<&str>) {
     let mut input =
         json!({ "SecretId": world.api_key(), "VersionStage": label, "MoveToVersionId": version });
@@ -26,7 +26,7 @@ async fn label(world: &World, label: &str, version: &str, from: Option<&str>) {
     call(world, "UpdateSecretVersionStage", input).await;
 }
 
-/// Has the next reads of the secret answer as before its last change.
+/// The next reads of the secret answer as before its last change.
 fn lag(world: &World, operation: &str, times: usize) {
     let fault = Fault::on(operation, Behavior::Lag).secret(world.api_key());
     world.secrets_manager().inject(fault.times(times));
@@ -53,7 +53,7 @@ async fn a_key_of_a_version_with_a_label_that_people_made_lives_on() {
                 "{overlap}, rotation {rotation}: {keys:?}"
             );
         }
-        // and no longer than it has the label
+        // only as long as it has the label
         let input = json!({ "SecretId": world.api_key(), "VersionStage": "REPORTING",
             "RemoveFromVersionId": version(&world, world.api_key(), "REPORTING").await });
         call(&world, "UpdateSecretVersionStage", input).await;
@@ -88,7 +88,7 @@ async fn a_version_that_cannot_be_read_may_hold_any_key_so_none_is_deleted() {
     let world = roomy("unbounded").await;
     assert!(rotate(&world, world.api_key()).await.succeeded);
     let of_previous = key(&world, "AWSCURRENT").await.unwrap();
-    // what becomes AWSPREVIOUS is damaged, and the next AWSCURRENT is about another key
+    // the version that becomes AWSPREVIOUS is damaged, and the next AWSCURRENT has another key
     let good = super::document(&world, "AWSCURRENT").await.unwrap();
     edit(&world, |document| *document = json!({ "damaged": true })).await;
     service(&world).add("by hand", "by hand");
@@ -112,15 +112,15 @@ async fn a_read_of_awscurrent_that_lags_is_found_out_before_anything_is_deleted(
         version(&world, world.api_key(), "AWSCURRENT").await,
     );
     stage(&world, world.api_key());
-    // rolled back by hand, so that a read that lags takes AWSPREVIOUS's key for the current one
+    // rolled back by hand: a lagging read shows AWSPREVIOUS's key as the current one
     label(&world, "AWSCURRENT", &older, Some(&newer)).await;
     let before = service(&world).keys();
-    // as often as it is read again
+    // as often as the function reads it again
     lag(&world, "GetSecretValue", 3);
     let error = failure(&world, world.api_key(), "createSecret").await;
     assert_eq!(error.error_type, "ReadLagging", "{error}");
     assert_eq!(service(&world).keys(), before);
-    // and the retry goes on, also when the first read lags
+    // the retry goes on, also when the first read lags
     lag(&world, "GetSecretValue", 1);
     outcome(&world, world.api_key(), "createSecret").await;
     assert!(
@@ -154,7 +154,7 @@ async fn a_key_that_was_stored_just_now_is_not_deleted_to_make_room_when_the_fir
     stage(&world, world.api_key());
     outcome(&world, world.api_key(), "createSecret").await;
     let stored = key(&world, "AWSPENDING").await.unwrap();
-    // AWSCURRENT, AWSPENDING and AWSPREVIOUS as before PutSecretValue, which changes what the second says
+    // AWSCURRENT, AWSPENDING and AWSPREVIOUS as before PutSecretValue, which changes AWSPENDING
     lag(&world, "GetSecretValue", 3);
     let said = outcome(&world, world.api_key(), "createSecret").await;
     assert_eq!(said, "already created");
@@ -166,7 +166,7 @@ async fn a_list_without_the_current_key_is_not_believed() {
     let world = roomy("unbounded").await;
     assert!(rotate(&world, world.api_key()).await.succeeded);
     let good = super::document(&world, "AWSCURRENT").await.unwrap();
-    // the ids that it tells are others than those that the versions hold
+    // the ids in its answers differ from those in the versions
     edit(&world, |document| document["list"]["id"] = "/name".into()).await;
     let (error_type, message) = error(&rotate(&world, world.api_key()).await);
     assert_eq!(error_type, "KeyIdUnusable", "{message}");
@@ -195,13 +195,13 @@ async fn a_delivery_that_was_held_up_deletes_no_key_of_the_rotation_that_overtoo
     service(&world).inject("GET /keys", held_up);
     let (error, ()) = tokio::join!(failure(&world, world.api_key(), "createSecret"), async {
         hang.reached().await;
-        // it has read the versions; it is set aside, and another rotation comes to its end
+        // it has read the versions; it stops, and another rotation finishes
         let input = json!({ "SecretId": world.api_key(), "VersionStage": "AWSPENDING", "RemoveFromVersionId": TOKEN });
         call(&world, "UpdateSecretVersionStage", input).await;
         assert!(rotate(&world, world.api_key()).await.succeeded);
         hang.release();
     });
-    // which of the two it is depends on whether the token's version is kept without a label
+    // the result depends on whether the service keeps the token's version without a label
     let overtaken = ["TokenNotStaged", "TokenUnknown"];
     assert!(overtaken.contains(&error.error_type.as_str()), "{error}");
     for label in ["AWSCURRENT", "AWSPREVIOUS"] {

@@ -1,5 +1,5 @@
-//! Who may write the secret decides what is asked, and never whom: a stranger stands beside the service, with a
-//! certificate that the function trusts, and must not even see a connection.
+//! The writer of a secret decides what the function asks, never which host: a second server, the stranger, has a certificate that
+//! the function trusts, and must not even see a connection.
 
 use super::{document, options, service, trust};
 use crate::common::{TOKEN, call, invoke, put, revoke, stage, start, warm};
@@ -17,7 +17,7 @@ async fn beside_a_stranger() -> (World, Recorder) {
     (world, stranger)
 }
 
-/// Addresses that seem to lead to `allowed`, or are read in more than one way; `port` is the stranger's.
+/// URLs that seem to lead to `allowed`, or that parsers read in different ways; `port` is the stranger's.
 fn addresses(allowed: &str, port: u16) -> Vec<String> {
     let to = |host: &str| format!("https://{host}:{port}");
     let stranger = &to("127.0.0.1")["https://".len()..];
@@ -56,7 +56,7 @@ fn addresses(allowed: &str, port: u16) -> Vec<String> {
     ]
     .map(to)
     .into();
-    // the allowed host stands where the stranger's is expected, or the other way round
+    // the allowed host is in the place of the stranger's, or the other way round
     addresses.extend(
         [
             r"https://<A>\{@<S>",
@@ -108,14 +108,14 @@ fn addresses(allowed: &str, port: u16) -> Vec<String> {
     addresses
 }
 
-/// Addresses of the service that only look as if they led to the stranger.
+/// URLs of the service that only seem to lead to the stranger.
 const OF_THE_SERVICE: [&str; 3] = [
     "https://<A>?@<S>",
     "https://<A>/../@<S>",
     "https://<A>//<S>",
 ];
 
-/// Ids that would be more than one segment of a path, or another one.
+/// Ids that would be more than one segment of a path, or a different one.
 const IDS: [&str; 14] = [
     "..",
     ".",
@@ -133,7 +133,7 @@ const IDS: [&str; 14] = [
     "a\r\nhost: b",
 ];
 
-/// Headers that say where a request goes or where it ends.
+/// Headers that decide where a request goes or ends.
 const HEADERS: [&str; 20] = [
     "host",
     "Host",
@@ -157,10 +157,10 @@ const HEADERS: [&str; 20] = [
     "",
 ];
 
-/// The mark of a case that need not be refused.
+/// Marks a case that may be accepted.
 const HARMLESS: &str = "harmless: ";
 
-/// What the function says of a document that it does not follow.
+/// The errors for a document that the function does not follow.
 const REFUSALS: [&str; 5] = [
     "DocumentFieldMissing",
     "DocumentFieldInvalid",
@@ -239,8 +239,8 @@ fn documents(good: &Value, allowed: &str, port: u16) -> Vec<(String, Value)> {
     documents
 }
 
-/// Has the function work with this document in every way: as AWSCURRENT in a rotation, as a copy that is only tested, and
-/// with another key before it in a revocation. Tells the errors' kinds.
+/// The function uses this document in every way: as AWSCURRENT in a rotation, as a copy in testSecret, and after another key in a
+/// revocation. Returns the errors' types.
 async fn work(world: &World, name: &str, document: &Value) -> Vec<String> {
     let mut before = document.clone();
     before["key_id"] = "another".into();
@@ -255,7 +255,7 @@ async fn work(world: &World, name: &str, document: &Value) -> Vec<String> {
         "SecretId": name, "ClientRequestToken": TOKEN, "SecretString": document.to_string(),
         "VersionStages": ["AWSPENDING"],
     });
-    // there is one already if the document was followed
+    // one exists already if the document was followed
     drop(world.secrets_manager().call("PutSecretValue", copy).await);
     outcomes.push(invoke(world, name, "testSecret").await.outcome);
     let errors = outcomes.into_iter().filter_map(Result::err);

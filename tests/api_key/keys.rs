@@ -23,7 +23,7 @@ async fn while_the_overlap_lasts_a_full_account_makes_no_further_key_and_revokin
     );
     assert_no_orphan(&world, true, "after a rotation that failed").await;
 
-    // AWSPENDING is left over from it, and a revocation waits for rotations to end
+    // it left AWSPENDING, and a revocation needs a finished rotation
     let left = version(&world, world.api_key(), "AWSPENDING").await;
     let input = json!({ "SecretId": world.api_key(), "VersionStage": "AWSPENDING", "RemoveFromVersionId": left });
     call(&world, "UpdateSecretVersionStage", input).await;
@@ -75,7 +75,7 @@ async fn a_key_that_an_abandoned_rotation_has_left_goes_first_and_what_is_not_ou
     service(&world).add("reporting", "made by hand, too");
     stage_up_to(&world, world.api_key(), "setSecret").await;
     let abandoned = key(&world, "AWSPENDING").await.unwrap();
-    // somebody writes by hand in the middle of the rotation
+    // a manual write in the middle of the rotation
     edit(&world, |document| document["note"] = json!("by hand")).await;
     assert!(service(&world).keys().contains(&abandoned));
     let input = json!({ "SecretId": world.api_key(), "VersionStage": "AWSPENDING", "RemoveFromVersionId": TOKEN });
@@ -100,7 +100,7 @@ async fn a_key_that_was_deleted_by_hand_is_replaced() {
     let rotation = rotate(&world, world.api_key()).await;
     assert!(rotation.succeeded, "{rotation:?}");
     assert_no_orphan(&world, false, "replaced").await;
-    // and when it is to be deleted, it is gone already
+    // the key is gone already when the function deletes it
     edit(&world, |document| document["overlap"] = json!("0s")).await;
     assert!(rotate(&world, world.api_key()).await.succeeded);
     assert_eq!(service(&world).keys().len(), 1);

@@ -1,5 +1,5 @@
-//! Keys of an outside service rotate: no request fails, and no key is left behind. With the real function and a service
-//! that allows two keys.
+//! Keys of an outside service rotate: no request fails, and no key is left over. The real function, and a service that allows two
+//! keys.
 
 #![cfg(test)]
 
@@ -42,7 +42,7 @@ fn service(world: &World) -> &KeyService {
     world.key_service().unwrap()
 }
 
-/// Has the function trust its certificate. It reads its roots when it first asks a service.
+/// The function trusts the service's certificate. It reads its roots before its first request.
 fn trust(world: &World, other: &Recorder) {
     let ca_file = std::fs::OpenOptions::new()
         .append(true)
@@ -68,7 +68,7 @@ async fn edit(world: &World, edit: impl FnOnce(&mut Value)) {
     put(world, world.api_key(), document).await;
 }
 
-/// The kind and the message of the last attempt's error.
+/// The type and the message of the last attempt's error.
 fn error(rotation: &Rotation) -> (String, String) {
     assert!(!rotation.succeeded);
     let last = rotation

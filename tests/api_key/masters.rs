@@ -1,4 +1,4 @@
-//! The writer of a secret names as master secret what is not theirs: the operator's list is not for them to change.
+//! The writer of a secret names another application's master secret: only the operator can change the list of allowed ones.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::common::{arn, call, options_with, rotate, start};
 
 const LIST: &str = "ADMINISTRATOR_SECRETS";
 
-/// Of this account and region, in place of the six characters that nobody knows before.
+/// An ARN of this account and region, with a wildcard for the six random characters.
 fn listed(name: &str) -> String {
     format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:{name}-??????")
 }
@@ -42,7 +42,7 @@ async fn a_secret_that_the_function_may_read_and_that_is_not_listed_is_no_master
     }
 }
 
-/// However it is named: what is held against the list is the ARN that the service answers.
+/// The list is compared with the ARN in the service's answer, not with the name in the document.
 #[tokio::test]
 async fn a_listed_secret_may_be_named_without_its_six_characters() {
     let world = start(options("1h")).await;
@@ -74,7 +74,7 @@ async fn where_nothing_is_listed_no_service_is_asked_and_with_the_list_the_same_
     }
 }
 
-/// Where there is a list, a server's administrator has to be on it too.
+/// With a list, a server's administrator must be on it too.
 #[tokio::test]
 async fn another_applications_secret_is_nobodys_administrator_where_the_administrators_are_listed()
 {

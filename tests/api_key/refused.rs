@@ -1,4 +1,4 @@
-//! "Rejected" is what the service said and nothing else; the master secret goes nowhere that it may not go.
+//! Only the service's own answer counts as "rejected", and the master key goes only to allowed hosts.
 
 use super::{assert_no_orphan, edit, error, key, service, world};
 use crate::common::{
@@ -29,7 +29,7 @@ async fn a_service_that_does_not_answer_or_not_as_expected_is_an_error_and_not_a
         let error = failure(&world, world.api_key(), "testSecret").await;
         assert_eq!(error.error_type, error_type);
         assert!(!error.error_message.contains("hidden-value"), "{error}");
-        // and the retry goes on
+        // the retry goes on
         all_steps(&world, world.api_key()).await;
         assert_no_orphan(&world, true, error_type).await;
     }

@@ -1,8 +1,8 @@
-//! What it might gain: a role, the administrator's session, another application's password, a longer life of its own.
+//! What it tries to gain: a role, the administrator's session, another application's password, a longer life of its own password.
 
 use super::*;
 
-/// All that the application may do in its database and its schemas, to trap who comes there.
+/// Everything that the application may do in its database and its schemas to trap other sessions.
 #[tokio::test]
 async fn an_owner_of_database_and_schemas_traps_nobody() {
     let world = world().await;
@@ -39,7 +39,7 @@ async fn an_owner_of_database_and_schemas_traps_nobody() {
     assert!(!ask::<bool>(&world, &member).await);
 }
 
-/// The clone may alter the base, and the other way round where the clone acts as it: a bound of its own does not stay away.
+/// The clone may alter the base, and the base the clone if the clone acts as it: neither can remove its own `VALID UNTIL` for long.
 #[tokio::test]
 async fn a_user_does_not_lengthen_its_own_life() {
     let world = start(options_with(&[("OVERLAP_WINDOW", "1h")])).await;
@@ -55,7 +55,7 @@ async fn a_user_does_not_lengthen_its_own_life() {
     common::assert_rejected(log_in(&world, &leaked).await);
 }
 
-/// A table that it fills, a temporary one that it leaves, a lock on a catalog's row that it may take: all of it its own affair.
+/// A table that it fills, a temporary table that it leaves, a lock on a catalog's row: it may do all this.
 #[tokio::test]
 async fn objects_in_public_that_are_called_like_the_catalogs_are_nobodys_catalogs() {
     let world = world().await;

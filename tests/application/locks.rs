@@ -12,7 +12,7 @@ async fn impatient(warm: bool) -> World {
     start(options).await
 }
 
-/// Takes the lock that the function takes, and tells the process that holds it.
+/// Takes the function's lock, and returns the process id of the session that holds it.
 async fn holds_the_lock(world: &World, client: &Client) -> i32 {
     let lock =
         "SELECT pg_advisory_lock(hashtext('secret-rotation'), hashtext($1)), pg_backend_pid()";
@@ -48,7 +48,7 @@ async fn a_lock_between_two_steps_does_not_have_the_old_password_outlive_its_win
     assert!(is_bounded(&world).await);
 }
 
-/// The application's own transaction has altered the role that is to be revoked, and holds its row.
+/// The application's own transaction has altered the role to revoke, and locks its row.
 #[tokio::test]
 async fn an_open_transaction_that_altered_the_role_keeps_it_from_neither_its_end_nor_its_turn() {
     let world = impatient(false).await;
@@ -63,7 +63,7 @@ async fn an_open_transaction_that_altered_the_role_keeps_it_from_neither_its_end
     assert!(!common::is_alive(&old).await);
     common::assert_rejected(log_in(&world, &leaked).await);
 
-    // the session in force acts as the base role, so it may alter that one too
+    // the current session acts as the base role, so it may alter that role too
     let current = application(&world, secret).await;
     current.batch_execute(&alter).await.unwrap();
     let rotation = rotate(&world, secret).await;
@@ -85,7 +85,7 @@ async fn a_crowd_that_queues_for_the_functions_lock_keeps_it_from_nothing() {
         crowd.spawn(async move {
             let lock = "SELECT pg_advisory_lock(hashtext('secret-rotation'), hashtext($1))";
             let _ = next.query_one(lock, &[&base]).await;
-            // it holds what it gets until it is ended
+            // it holds the lock until its session is ended
             let _ = next.batch_execute("SELECT pg_sleep(600)").await;
         });
     }
@@ -102,7 +102,7 @@ async fn a_crowd_that_queues_for_the_functions_lock_keeps_it_from_nothing() {
     crowd.shutdown().await;
 }
 
-/// A single user can only alter itself, so its own session is the one that has it locked.
+/// A single user can only alter itself, so one of its own sessions holds the lock.
 #[tokio::test]
 async fn a_single_users_own_locks_keep_it_from_rotating_once_at_most() {
     let world = impatient(false).await;
@@ -120,7 +120,7 @@ async fn a_single_users_own_locks_keep_it_from_rotating_once_at_most() {
     }
 }
 
-/// Everybody else who is connected goes on.
+/// All other sessions go on.
 #[tokio::test]
 async fn nobody_elses_session_is_ended_with_them() {
     let world = impatient(false).await;
@@ -164,7 +164,7 @@ async fn a_setting_that_the_application_alters_in_the_same_moment_is_not_left_ou
             common::until("it waits", async || ask::<bool>(&world, &waits).await).await;
             let sql = match deadlock {
                 false => "COMMIT".to_owned(),
-                // for the role's row, which the function holds
+                // for the role's row, which the function has locked
                 true => format!("ALTER ROLE {clone} PASSWORD 'mine'; COMMIT"),
             };
             let _ = old.batch_execute(&sql).await;
@@ -182,7 +182,7 @@ async fn a_setting_that_the_application_alters_in_the_same_moment_is_not_left_ou
     }
 }
 
-/// It has no session that could be ended; the one who may end it is told how.
+/// A prepared transaction has no session to end; the error says how to end it.
 #[tokio::test]
 async fn an_error_names_a_prepared_transaction_that_holds_the_role_and_the_statement_that_ends_it()
 {
@@ -210,7 +210,7 @@ async fn an_error_names_a_prepared_transaction_that_holds_the_role_and_the_state
     revoke(&world, secret).await.unwrap();
 }
 
-/// It is another application's, which is called so.
+/// The role with this name belongs to another application.
 #[tokio::test]
 async fn no_session_of_a_role_that_is_called_like_a_single_users_clone_is_ended() {
     let world = impatient(false).await;

@@ -1,4 +1,4 @@
-//! Passwords that it sets, and logins that it has begun.
+//! Passwords that the application sets, and logins that it begins.
 
 use bytes::BytesMut;
 use postgres_protocol::{
@@ -10,7 +10,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use super::*;
 
-/// The clone acts as the base role, so it may change that one's password.
+/// The clone acts as the base role, so it may change the base role's password.
 #[tokio::test]
 async fn what_the_old_user_sets_as_the_new_ones_password_ends_with_a_rotation_and_a_revocation() {
     let world = world().await;
@@ -33,14 +33,14 @@ async fn what_the_old_user_sets_as_the_new_ones_password_ends_with_a_rotation_an
         .unwrap();
     revoke(&world, secret).await.unwrap();
     common::assert_rejected(log_in(&world, &mine).await);
-    // the session of the other user, which the next rotation ends with
+    // the session of the other user, whose turn is next
     assert!(common::is_alive(&leaked).await);
     assert!(rotate(&world, secret).await.succeeded);
     revoke(&world, secret).await.unwrap();
     assert!(!common::is_alive(&leaked).await);
 }
 
-/// A login up to its last message but one.
+/// A login without its last message.
 struct HalfFinished {
     stream: TcpStream,
     scram: ScramSha256,
@@ -67,7 +67,7 @@ impl HalfFinished {
         Self { stream, scram }
     }
 
-    /// The types of the server's messages, up to the first that decides.
+    /// The types of the server's messages, up to the one that accepts or rejects the login.
     async fn end(&mut self) -> (char, Vec<u8>) {
         let mut packet = BytesMut::new();
         frontend::sasl_response(self.scram.message(), &mut packet).unwrap();
@@ -81,7 +81,7 @@ impl HalfFinished {
     }
 }
 
-/// The server has looked at the password already.
+/// The server has already checked the password.
 #[tokio::test]
 async fn a_login_that_had_begun_when_its_user_was_revoked_does_not_get_in() {
     let world = world().await;
@@ -99,7 +99,7 @@ async fn a_login_that_had_begun_when_its_user_was_revoked_does_not_get_in() {
     application(&world, secret).await;
 }
 
-/// A single user is in force, so nothing stops it: the answer says how long it may take, and a second revocation ends it.
+/// A single user is current, so nothing stops it: the answer says how long it can take, and a second revocation ends it.
 #[tokio::test]
 async fn a_single_users_login_that_had_begun_is_ended_by_a_second_revocation() {
     let world = world().await;

@@ -1,5 +1,5 @@
-//! The hostile application: it owns its database and its schemas, creates in public, sets what it likes, keeps transactions open,
-//! takes locks, and begins logins that it ends later. It gains nothing by it, and blocks nothing.
+//! A hostile application: it owns its database and its schemas, creates objects in public, sets any parameter, keeps transactions
+//! open, takes locks, and begins logins that it ends later. It gains nothing, and blocks no rotation.
 
 #![cfg(test)]
 

@@ -1,12 +1,12 @@
-//! What the application sets for its own sessions, its database, or leaves in the server.
+//! Parameters that the application sets for its sessions or its database, and what it leaves in the server.
 
 use super::*;
 
-/// The application's role sets something for its own sessions.
+/// The application's role sets a parameter for its own sessions.
 async fn sets(world: &World, secret: &str, set: &str) {
     let client = application(world, secret).await;
     let user = current(world, secret).await["username"].clone();
-    // loads what knows the setting, as any application does that calls a function
+    // loads the module that defines the parameter, as any call of its functions does
     let sql = format!(
         "DO 'BEGIN END'; SET role = none; ALTER ROLE {} SET {set}",
         user.as_str().unwrap()
@@ -14,7 +14,7 @@ async fn sets(world: &World, secret: &str, set: &str) {
     client.batch_execute(&sql).await.unwrap();
 }
 
-/// The secret rotates twice, whatever its user has set. A release that does not know the setting is passed over.
+/// The secret rotates twice with this setting of its user. Releases without the parameter are skipped.
 async fn rotates_with(world: &World, secret: &str, set: &str) {
     if set.starts_with("idle_session") && release(world).await < 14 {
         return;
@@ -29,7 +29,7 @@ async fn rotates_with(world: &World, secret: &str, set: &str) {
     }
 }
 
-/// What the application's role sets for itself, and what the administrator then may not, or cannot, set for the other one.
+/// Settings of the application's role that the administrator may not, or cannot, copy to the other role.
 #[tokio::test]
 async fn no_setting_of_the_applications_own_keeps_two_users_from_rotating() {
     for set in [
@@ -169,7 +169,7 @@ async fn a_bound_is_right_whatever_the_applications_role_sets() {
     }
 }
 
-/// What the application sends on the channel, and what it does not read.
+/// The application sends on the channel, and does not read from it.
 #[tokio::test]
 async fn a_queue_of_notifications_that_nobody_reads_keeps_nothing_from_rotating() {
     let world = world().await;
@@ -186,7 +186,7 @@ async fn a_queue_of_notifications_that_nobody_reads_keeps_nothing_from_rotating(
     both_rotate(&world).await;
 }
 
-/// The clone's sessions would begin as somebody whom they may not be.
+/// The clone's sessions would begin as a role that they may not become.
 #[tokio::test]
 async fn who_a_role_says_that_its_sessions_are_is_nobody_elses_affair() {
     let world = world().await;
@@ -201,7 +201,7 @@ async fn who_a_role_says_that_its_sessions_are_is_nobody_elses_affair() {
     }
 }
 
-/// The old clone acts as the base, so it may set what it likes for the one in force.
+/// The old clone acts as the base, so it may set any parameter for the current user.
 #[tokio::test]
 async fn nothing_that_the_old_user_sets_for_the_new_one_keeps_it_from_being_revoked() {
     for set in [
@@ -219,7 +219,7 @@ async fn nothing_that_the_old_user_sets_for_the_new_one_keeps_it_from_being_revo
         let document = current(&world, secret).await;
         assert!(rotate(&world, secret).await.succeeded);
         let alter = format!("ALTER ROLE {base} SET {set}");
-        // a release that does not know it
+        // a release without the parameter
         if leaked.batch_execute(&alter).await.is_err() {
             continue;
         }
@@ -231,7 +231,7 @@ async fn nothing_that_the_old_user_sets_for_the_new_one_keeps_it_from_being_revo
     }
 }
 
-/// As much as the server keeps, more than the function's memory holds.
+/// The largest value that the server stores: more than the function's memory.
 #[tokio::test]
 async fn a_setting_that_would_fill_the_functions_memory_is_not_read() {
     let world = world().await;
@@ -252,7 +252,7 @@ async fn a_setting_that_would_fill_the_functions_memory_is_not_read() {
     }
 }
 
-/// The old clone has set it for the base, which is in force: no session of it begins, until the rotation to the other user.
+/// The old clone has set it for the base, the current user: no session of the base begins until the rotation to the other user.
 #[tokio::test]
 async fn a_library_that_is_not_there_locks_the_application_out_until_a_rotation_at_most() {
     let world = world().await;

@@ -1,4 +1,4 @@
-//! Attacks by somebody who has a secret that the function rotates, and wants another application's role.
+//! An attacker who owns a secret that the function rotates tries to take over another application's role.
 
 use tokio::{
     io::AsyncWriteExt,
@@ -7,7 +7,7 @@ use tokio::{
 
 use super::*;
 
-/// Logs in as another user, whose name is as long, and tells the function that it is the one that was named. SCRAM does not say
+/// Logs in as another user with a name of the same length, and claims to the function that it is the named user. SCRAM does not say
 /// whose password it proves.
 async fn renaming_relay(server: u16, victim: String, own: String) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -77,7 +77,7 @@ async fn a_server_that_lies_about_who_logged_in_does_not_have_a_third_roles_pass
         put(&world, secret, forged).await;
         stage_up_to(&world, secret, "setSecret").await;
         let done = invoke(&world, secret, "setSecret").await.outcome;
-        // the attacker reads it in the secret that is its own
+        // the attacker reads it in its own secret
         let mut pending = common::document(&world, secret, "AWSPENDING")
             .await
             .unwrap();
@@ -98,8 +98,8 @@ async fn a_server_that_lies_about_who_logged_in_does_not_have_a_third_roles_pass
     assert!(taken.is_empty(), "{taken:#?}");
 }
 
-/// The administrator's session is kept from one step to the next, and so is the new credential's. A step of the attacker's secret
-/// may run in the same environment in between, with a token that the attacker chose.
+/// The function keeps the administrator's session and the new credential's from one step to the next. A step of the attacker's secret
+/// can run in the same environment in between, with a token that the attacker chose.
 #[tokio::test]
 async fn a_finish_secret_of_another_secret_gets_no_session_that_was_kept() {
     for step in ["testSecret", "finishSecret"] {

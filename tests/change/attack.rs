@@ -1,4 +1,4 @@
-//! Attacks by who may write the secret's value.
+//! Attacks by a writer of the secret's value.
 
 use tokio::{
     io::AsyncWriteExt,
@@ -12,7 +12,7 @@ async fn exists(world: &World, role: &str) -> bool {
     ask(world, &question).await
 }
 
-/// AWSCURRENT is about a role that does not log in, AWSPREVIOUS about one that does.
+/// AWSCURRENT names a role that does not log in, AWSPREVIOUS one that does.
 async fn about(world: &World, secret: &str, victim: &str) {
     let mut forged = current(world, secret).await;
     forged["username"] = victim.into();
@@ -95,7 +95,7 @@ async fn an_owner_role_that_the_application_is_no_member_of_is_not_granted_to_it
     }
 }
 
-/// Passes everything on to the server; where the administrator logs in, it says something of its own afterwards.
+/// Passes everything on to the server; after the administrator's login it adds a message of its own.
 async fn relay(server: u16, administrator: String, says: String) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -186,7 +186,7 @@ async fn two_secrets_whose_rotations_have_the_same_token_do_not_take_each_other_
     assert!(is_bounded(&world).await);
 }
 
-/// AWSCURRENT written once more is AWSPREVIOUS too; the other user's password is still within its window.
+/// AWSCURRENT, written again, is AWSPREVIOUS too; the other user's password is still within its window.
 #[tokio::test]
 async fn a_revocation_ends_the_other_user_though_the_same_version_was_stored_twice() {
     let world = world().await;
@@ -199,7 +199,7 @@ async fn a_revocation_ends_the_other_user_though_the_same_version_was_stored_twi
     common::assert_rejected(log_in(&world, &leaked).await);
 }
 
-/// Who writes the value in the middle of a rotation names the user whose turn it is.
+/// The writer names, in the middle of a rotation, the user whose turn it is.
 #[tokio::test]
 async fn a_version_stored_in_the_middle_does_not_have_the_old_password_outlive_its_window() {
     let world = world().await;
@@ -217,7 +217,7 @@ async fn a_version_stored_in_the_middle_does_not_have_the_old_password_outlive_i
     assert!(is_bounded(&world).await);
 }
 
-/// A role of another application is named as this one's clone would be, or as its base.
+/// A role of another application has the name of this secret's clone, or of its base.
 #[tokio::test]
 async fn a_role_that_only_has_the_name_of_the_other_user_is_left_alone() {
     let world = world().await;
@@ -235,7 +235,7 @@ async fn a_role_that_only_has_the_name_of_the_other_user_is_left_alone() {
     log_in(&world, &others).await.unwrap();
 }
 
-/// An audit that is switched on for one of the two only would be no audit.
+/// An audit of only one of the two users is incomplete.
 #[tokio::test]
 async fn a_setting_that_is_left_out_is_named_in_the_log_without_its_value() {
     let world = world().await;
@@ -253,7 +253,7 @@ async fn a_setting_that_is_left_out_is_named_in_the_log_without_its_value() {
     assert!(!log.contains("hidden-value"), "{log}");
 }
 
-/// A role of another application's that is called as this secret's other user would be, and how it logs in.
+/// A role of another application with the name of this secret's other user, and how it logs in.
 async fn namesake(world: &World) -> Value {
     let mut others = current(world, world.alternating_users()).await;
     let name = format!("{}_clone", world.alternating_role());
@@ -284,7 +284,7 @@ async fn a_revocation_ends_no_role_that_is_only_called_like_the_other_user() {
     }
 }
 
-/// setSecret has nothing to change where AWSPENDING logs in and AWSCURRENT does not, so it looks at no role.
+/// If AWSPENDING logs in and AWSCURRENT does not, setSecret has nothing to change, so it checks no role.
 #[tokio::test]
 async fn a_finish_secret_bounds_no_role_that_is_only_called_like_the_other_user() {
     let world = world().await;

@@ -1,4 +1,4 @@
-//! A delivery that was held up comes back when its work is wrong: it finds that out while it holds the lock.
+//! A delayed delivery goes on when its change is no longer valid: it sees that while it holds the lock.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use secret_rotation::{
 
 use super::*;
 
-/// Holds the lock of a pair of roles, and tells when somebody waits for it.
+/// Holds the lock of a pair of roles, and reports when another session waits for it.
 struct Lock(Client);
 
 impl Lock {
@@ -162,7 +162,7 @@ async fn secrets_manager_that_does_not_answer_while_the_lock_is_held_is_an_error
     assert_eq!(outcome(&world, secret, "setSecret").await, "changed");
 }
 
-/// The process is frozen, as Lambda may: nothing in it runs while the server counts.
+/// The process is frozen, as Lambda does: it does not run, and the server's clock goes on.
 #[tokio::test]
 async fn a_process_that_is_frozen_while_it_holds_the_lock_finds_its_transaction_ended_and_nothing_changed()
  {
@@ -204,7 +204,7 @@ async fn a_process_that_is_frozen_while_it_holds_the_lock_finds_its_transaction_
     );
     let role = world.role().to_owned();
     let frozen = async || {
-        // nothing of this thread's runtime goes on until the server has ended the session
+        // blocks this thread's runtime until the server has ended the session
         std::thread::spawn(move || until_it_is_ended(port, &password, &role))
             .join()
             .unwrap();

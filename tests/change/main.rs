@@ -1,5 +1,5 @@
-//! A change of a role, on a real server: pinned against what the role's owner sets, only while it is wanted, and only on the
-//! right server.
+//! A change of a role, on a real server: independent of what the role's owner sets, only while the rotation is valid, and only on
+//! the right server.
 
 #![cfg(test)]
 

@@ -1,4 +1,4 @@
-//! What a role or a database sets, its owner may set: nothing of it reaches a session that changes something.
+//! Owners set parameters for their roles and databases: none of them affects a session that changes a role.
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn everywhere(world: &World, set: &str) -> String {
     sql
 }
 
-/// Functions and operators that note who runs them, in a schema that comes first.
+/// Functions and operators that record who runs them, in the first schema of the search path.
 const TRAP: &str = "
     CREATE SCHEMA trap;
     GRANT USAGE ON SCHEMA trap TO PUBLIC;
@@ -120,7 +120,7 @@ async fn it_rotates_whatever_a_role_or_a_database_has_statements_do() {
             continue;
         }
         let base = world.alternating_role();
-        // what testSecret's session gets is the application's own, so these are set where none of the two logs in
+        // testSecret's session has the application's parameters, so these are set where neither role logs in
         let mut sql = String::new();
         for role in [world.role(), base, &administrator(&world)] {
             sql += &format!("ALTER ROLE {role} SET {set};");

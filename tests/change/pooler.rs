@@ -1,4 +1,4 @@
-//! A pooler before the server: it refuses startup options, and names processes of its own.
+//! A pooler in front of the server: it refuses startup options, and reports its own process ids.
 
 use tokio::{
     io::AsyncWriteExt,
@@ -7,7 +7,7 @@ use tokio::{
 
 use super::*;
 
-/// Passes logins on as a pooler does that asks the server for passwords.
+/// Passes logins on, as a pooler that authenticates at the server.
 async fn pooler(server: u16) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -1,4 +1,4 @@
-//! The administrator's credential goes to the right server, and no password to one that asks for it in clear.
+//! The administrator's credential goes only to the right server, and no password to a server that asks for it in clear text.
 
 use super::*;
 
@@ -61,7 +61,7 @@ async fn an_administrator_whose_login_is_not_bound_to_its_connection_is_refused_
     }
 }
 
-/// Has the same identifier, the same roles and the same passwords.
+/// A server with the same identifier, roles and passwords.
 #[tokio::test]
 async fn an_administrator_on_a_copy_of_the_server_changes_nothing() {
     let primary = Postgres::start(Settings::default()).await.unwrap();

@@ -31,7 +31,7 @@ pub(crate) const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", 
 
 /// Options for a world around the function that cargo has just built.
 ///
-/// Each step runs in a new process: one that needs what another step kept fails.
+/// Each step runs in a new process, so a step that needs another step's memory fails.
 pub(crate) fn options() -> Options {
     options_with(&[])
 }
@@ -45,12 +45,12 @@ pub(crate) fn options_with(variables: &[(&str, &str)]) -> Options {
     options
 }
 
-/// A world of its own, on the PostgreSQL that the tests of one file share.
+/// A new world, on the PostgreSQL that the tests of one file share.
 pub(crate) async fn world() -> World {
     start(options()).await
 }
 
-/// The same whose steps share a process, as most do on Lambda: for tests that count, and for what a process keeps.
+/// The same, with one process for all steps, as Lambda mostly has it: for tests that count calls, or need the process's memory.
 pub(crate) async fn warm_world() -> World {
     start(warm(options())).await
 }
@@ -62,7 +62,7 @@ pub(crate) fn warm(options: Options) -> Options {
     options
 }
 
-/// A world in which this becomes of AWSPENDING. All of it is legal: what rests on labels has to be true under each.
+/// A world in which promotion does this to AWSPENDING. Every variant is legal, so every rule about labels must hold under each.
 pub(crate) async fn world_where(promotion: Promotion) -> World {
     let mut options = options();
     options.promotion = promotion;
@@ -98,25 +98,25 @@ pub(crate) async fn invoke(world: &World, secret: &str, step: &str) -> Invoked {
     world.function().invoke(event).await
 }
 
-/// Invokes one step that has to succeed, and returns its outcome.
+/// Invokes one step that must succeed, and returns its outcome.
 pub(crate) async fn outcome(world: &World, secret: &str, step: &str) -> String {
     let answer = invoke(world, secret, step).await.outcome.unwrap();
     answer["outcome"].as_str().unwrap().to_owned()
 }
 
-/// Invokes all steps, each of which has to succeed.
+/// Invokes all steps, each of which must succeed.
 pub(crate) async fn all_steps(world: &World, secret: &str) {
     for step in STEPS {
         outcome(world, secret, step).await;
     }
 }
 
-/// Invokes one step that has to fail.
+/// Invokes one step that must fail.
 pub(crate) async fn failure(world: &World, secret: &str, step: &str) -> FunctionError {
     invoke(world, secret, step).await.outcome.unwrap_err()
 }
 
-/// Invokes one step that has to fail and to leave everything as it was.
+/// Invokes one step that must fail and change nothing.
 pub(crate) async fn fails(world: &World, secret: &str, step: &str) -> FunctionError {
     let before = snapshot(world, secret).await;
     let error = failure(world, secret, step).await;
@@ -124,7 +124,7 @@ pub(crate) async fn fails(world: &World, secret: &str, step: &str) -> FunctionEr
     error
 }
 
-/// Its kind, and a word of its advice.
+/// The error has this type, and its message contains this advice.
 #[track_caller]
 pub(crate) fn assert_error(error: &FunctionError, error_type: &str, advice: &str) {
     assert_eq!(error.error_type, error_type, "{error}");
@@ -147,29 +147,29 @@ async fn operate(world: &World, secret: &str, step: &str) -> Result<Value, Funct
     world.function().invoke(event).await.outcome
 }
 
-/// Calls an operation of Secrets Manager, which has to succeed.
+/// Calls an operation of Secrets Manager, which must succeed.
 pub(crate) async fn call(world: &World, operation: &str, input: Value) -> Value {
     let answer = world.secrets_manager().call(operation, input).await;
     answer.unwrap()
 }
 
-/// How often an operation was called.
+/// The number of calls of an operation.
 pub(crate) fn calls(world: &World, operation: &str) -> usize {
     let calls = world.secrets_manager().calls();
     let of_it = calls.iter().filter(|call| call.operation == operation);
     of_it.count()
 }
 
-/// An error of the service's with this code.
+/// An error of Secrets Manager with this code.
 pub(crate) fn answers(code: &str) -> Behavior {
     Behavior::Error(ServiceError {
         status: 400,
         code: code.to_owned(),
-        message: "as it was told".to_owned(),
+        message: "as the test asked".to_owned(),
     })
 }
 
-/// Has the next call of an operation meet this.
+/// Injects this into the next call of an operation.
 pub(crate) fn inject(world: &World, operation: &str, behavior: Behavior) {
     let fault = Fault::on(operation, behavior);
     world.secrets_manager().inject(fault);
@@ -194,7 +194,7 @@ pub(crate) async fn document(world: &World, secret: &str, label: &str) -> Option
     Some(serde_json::from_str(&stored).unwrap())
 }
 
-/// The document of the version in force.
+/// The document of the current version.
 pub(crate) async fn current(world: &World, secret: &str) -> Value {
     document(world, secret, "AWSCURRENT").await.unwrap()
 }
@@ -220,7 +220,7 @@ pub(crate) async fn put_pending(world: &World, secret: &str, document: impl ToSt
     call(world, "PutSecretValue", input).await;
 }
 
-/// Labels by version.
+/// The labels of each version.
 pub(crate) async fn labels(world: &World, secret: &str) -> BTreeMap<String, Vec<String>> {
     let described = call(world, "DescribeSecret", json!({ "SecretId": secret })).await;
     serde_json::from_value(described["VersionIdsToStages"].clone()).unwrap_or_default()
@@ -233,23 +233,23 @@ pub(crate) async fn version(world: &World, secret: &str, label: &str) -> String 
     labels.find(has_it).unwrap().0
 }
 
-/// What the server says to the credential of a document.
+/// Logs in with the credential of a document.
 pub(crate) async fn log_in(world: &World, document: &Value) -> Result<Client, postgres::Error> {
     let text = |key: &str| document[key].as_str().unwrap();
     let (user, password, dbname) = (text("username"), text("password"), text("dbname"));
     world.postgres().connect(user, password, dbname).await
 }
 
-/// It said that the password is wrong.
+/// The server rejected the password.
 #[track_caller]
 pub(crate) fn assert_rejected(login: Result<Client, postgres::Error>) {
     let Err(postgres::Error::Refused(error)) = login else {
-        panic!("it logs in, or it was not heard")
+        panic!("it logs in, or the server did not answer")
     };
     assert_eq!(error.code().unwrap().code(), "28P01");
 }
 
-/// Whether a session was not ended.
+/// Whether a session still answers.
 pub(crate) async fn is_alive(client: &Client) -> bool {
     client.simple_query("SELECT 1").await.is_ok()
 }
@@ -261,7 +261,7 @@ pub(crate) async fn logs_in(world: &World, password: &str) -> bool {
     login.await.is_ok()
 }
 
-/// Whether the database, or the service, takes what this version has.
+/// Whether the database, or the API-key service, accepts this version's credential.
 pub(crate) async fn gets_in(world: &World, document: &Value) -> bool {
     match document["key"].as_str() {
         Some(key) => {
@@ -272,7 +272,7 @@ pub(crate) async fn gets_in(world: &World, document: &Value) -> bool {
     }
 }
 
-/// What a client of this secret uses: AWSCURRENT, or AWSPENDING if that is rejected.
+/// A client gets in with AWSCURRENT, or with AWSPENDING if AWSCURRENT is rejected.
 pub(crate) async fn assert_nobody_is_locked_out(world: &World, secret: &str, case: &str) {
     for label in ["AWSCURRENT", "AWSPENDING"] {
         if let Some(document) = document(world, secret, label).await
@@ -294,7 +294,7 @@ pub(crate) async fn execute(world: &World, sql: &str) {
     world.postgres().execute(sql).await.unwrap();
 }
 
-/// The superuser, in the secrets' database.
+/// A session of the superuser in the secrets' database.
 pub(crate) async fn in_the_database(world: &World) -> Client {
     let postgres = world.postgres();
     let password = postgres.superuser_password().expose_secret();
@@ -311,7 +311,7 @@ pub(crate) async fn make_current(world: &World, secret: &str, to: &str) {
     call(world, "UpdateSecretVersionStage", moved).await;
 }
 
-/// Puts a line before all others of pg_hba.conf.
+/// Inserts a line at the top of pg_hba.conf.
 pub(crate) async fn first_in_hba(world: &World, line: &str) {
     let path: String = ask(
         world,
@@ -328,18 +328,18 @@ pub(crate) async fn first_in_hba(world: &World, line: &str) {
     while !ask::<bool>(world, &read).await {}
 }
 
-/// The one value that a question of the superuser's has for an answer.
+/// The single value that a query of the superuser returns.
 pub(crate) async fn ask<T: FromSqlOwned>(world: &World, sql: &str) -> T {
     let superuser = world.postgres().superuser_client().await.unwrap();
     superuser.query_one(sql, &[]).await.unwrap().get(0)
 }
 
-/// A session as the application has it, of the version in force.
+/// A session of the application, with the current version.
 pub(crate) async fn application(world: &World, secret: &str) -> Client {
     log_in(world, &current(world, secret).await).await.unwrap()
 }
 
-/// Whether the password of the alternating users' base role has an end.
+/// Whether the base role of the alternating users has a `VALID UNTIL`.
 pub(crate) async fn is_bounded(world: &World) -> bool {
     let question = format!(
         "SELECT coalesce(rolvaliduntil < 'infinity', false) FROM pg_roles WHERE rolname = '{}'",
@@ -348,7 +348,7 @@ pub(crate) async fn is_bounded(world: &World) -> bool {
     ask(world, &question).await
 }
 
-/// Rotates both secrets, each of which has to log in afterwards.
+/// Rotates both secrets, each of which must log in afterwards.
 pub(crate) async fn both_rotate(world: &World) {
     for secret in [world.single_user(), world.alternating_users()] {
         let rotation = rotate(world, secret).await;
@@ -357,7 +357,7 @@ pub(crate) async fn both_rotate(world: &World) {
     }
 }
 
-/// What the function has logged as warnings of this kind in a rotation.
+/// The function's warnings of this kind in a rotation.
 pub(crate) fn warnings(rotation: &Rotation, kind: &str) -> Vec<String> {
     let steps = rotation.attempts.iter().flat_map(|attempt| &attempt.steps);
     let log = steps.flat_map(|step| &step.invoked.log);
@@ -368,7 +368,7 @@ pub(crate) fn warnings(rotation: &Rotation, kind: &str) -> Vec<String> {
         .collect()
 }
 
-/// What an error has a superuser run, for each thing that it names.
+/// The SQL that an error advises a superuser to run.
 pub(crate) fn cures(message: &str) -> Vec<&str> {
     let parts = message.split("as a superuser, run ").skip(1);
     parts
@@ -376,7 +376,7 @@ pub(crate) fn cures(message: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The release of the server: 15, for one.
+/// The server's major version, such as 15.
 pub(crate) async fn release(world: &World) -> i32 {
     ask(
         world,
@@ -385,7 +385,7 @@ pub(crate) async fn release(world: &World) -> i32 {
     .await
 }
 
-/// The seconds until a role's password ends; `None` if it does not.
+/// The seconds until a role's `VALID UNTIL`; `None` without one.
 pub(crate) async fn seconds_left(world: &World, role: &str) -> Option<f64> {
     let sql = format!(
         "SELECT extract(epoch FROM nullif(rolvaliduntil, 'infinity') - now())::float8 FROM pg_roles WHERE rolname = '{role}'"
@@ -393,10 +393,10 @@ pub(crate) async fn seconds_left(world: &World, role: &str) -> Option<f64> {
     ask(world, &sql).await
 }
 
-/// Longer than any test: who learns of a change in less was told of it, or rejected.
+/// A lifetime longer than any test: a client that sees a change sooner got a notification, or was rejected.
 pub(crate) const LONG: Duration = Duration::from_secs(600);
 
-/// Two workers for each way to connect, with this lifetime, and told by the database or not.
+/// Two workers for each way to connect, with this lifetime, and with or without a listener.
 pub(crate) fn workload(ttl: Duration, listen: bool) -> Workload {
     Workload {
         connections: Connections::ALL.to_vec(),
@@ -409,7 +409,7 @@ pub(crate) fn workload(ttl: Duration, listen: bool) -> Workload {
     }
 }
 
-/// Stores a secret of the given text that is set up for rotation, with the token staged.
+/// Stores a secret with this text, and stages the token.
 pub(crate) async fn staged_secret(world: &World, name: &str, text: &str) {
     let input = json!({ "Name": name, "SecretString": text });
     call(world, "CreateSecret", input).await;
@@ -445,7 +445,7 @@ pub(crate) async fn snapshot(world: &World, secret: &str) -> Snapshot {
     }
 }
 
-/// What the server keeps of a role's password.
+/// The verifier that the server stores for a role.
 pub(crate) async fn verifier(postgres: &Postgres, role: &str) -> Option<String> {
     let question = "SELECT rolpassword FROM pg_authid WHERE rolname = $1";
     let superuser = postgres.superuser_client().await.unwrap();
@@ -453,7 +453,7 @@ pub(crate) async fn verifier(postgres: &Postgres, role: &str) -> Option<String> 
     answer.unwrap().get(0)
 }
 
-/// Waits until it is so; a test that hangs tells less than one that fails after a minute.
+/// Waits for a condition; panics after a minute, because a hanging test says nothing.
 pub(crate) async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     let so = async {
         while !is_so().await {
@@ -464,7 +464,7 @@ pub(crate) async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     assert!(so.is_ok(), "{what}: not within a minute");
 }
 
-/// A port on which nobody listens, and which nobody can take while this is held: it is bound.
+/// A port without a listener. The bound socket keeps it from other processes.
 pub(crate) fn closed_port() -> (TcpSocket, u16) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();

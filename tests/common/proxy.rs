@@ -1,4 +1,4 @@
-//! A way to the database on which each message of the function's is a place where it may be killed.
+//! A proxy in front of the database: it can stop at any message of the function, so that a test can kill the function there.
 
 use std::{
     net::SocketAddr,
@@ -19,16 +19,16 @@ use tokio::{
 
 use super::wire;
 
-/// On which side of a message.
+/// The side of a message on which it stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     /// The server does not get it.
     Before,
-    /// The server has answered it, and the answer does not come.
+    /// The server has answered it; the client does not get the answer.
     After,
 }
 
-/// Passes messages on, and stops at the one that it is told.
+/// Passes messages on, and stops at a chosen one.
 #[derive(Clone)]
 pub(crate) struct Proxy {
     pub(crate) port: u16,
@@ -90,7 +90,7 @@ impl Proxy {
         let _ = reached.wait_for(|reached| *reached).await;
     }
 
-    /// How many messages came so far, but for goodbyes.
+    /// The number of messages so far, without Terminate.
     pub(crate) fn passed(&self) -> usize {
         self.state.passed.load(Ordering::SeqCst)
     }
@@ -106,7 +106,7 @@ impl State {
         self.stop.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether this message is the one.
+    /// The side on which to stop at this message; `None` to pass it on.
     fn stops(&self, message: &[u8]) -> Option<Side> {
         self.passed.fetch_add(1, Ordering::SeqCst);
         let mut stop = self.stop();
@@ -116,7 +116,7 @@ impl State {
                 *stop = Some((Stop::After(left.saturating_sub(1)), side));
                 left == 0
             }
-            // a text ends with a zero
+            // a query's text ends with a zero byte
             Stop::At(end) => message
                 .strip_suffix(&[0])
                 .is_some_and(|text| text.ends_with(end.as_bytes())),
@@ -132,7 +132,7 @@ impl State {
     }
 }
 
-/// Until either end is gone, which the other one is told by that.
+/// Passes messages until either end closes; this then closes the other end too.
 async fn pass(mut client: TcpStream, server: SocketAddr, state: Arc<State>) -> io::Result<()> {
     let first = wire::startup(&mut client).await?;
     let (from_client, to_client) = client.into_split();
@@ -154,7 +154,7 @@ async fn requests(
 ) -> io::Result<()> {
     let mut message = first;
     loop {
-        // a goodbye waits for nothing, and the step may be over by then
+        // Terminate has no answer, and the step may be over by then
         let stops = (message[0] != b'X')
             .then(|| state.stops(&message))
             .flatten();
@@ -167,7 +167,7 @@ async fn requests(
             Some(Side::After) => {
                 let _ = silenced.send(true);
                 server.write_all(&message).await?;
-                // what the server does not answer has had its effect when it is there
+                // a message without an answer has its effect on arrival
                 if !is_answered(&message) {
                     state.is_reached();
                 }
@@ -178,12 +178,12 @@ async fn requests(
     }
 }
 
-/// The startup packet, a password, a query, or the end of several messages.
+/// Whether the server answers it: the startup packet, a password, a query, or Sync.
 fn is_answered(message: &[u8]) -> bool {
     matches!(message[0], 0 | b'p' | b'Q' | b'S')
 }
 
-/// Waits until the client's process is.
+/// Waits until the client's process has ended.
 async fn gone(mut client: OwnedReadHalf) -> io::Result<()> {
     let mut rest = Vec::new();
     client.read_to_end(&mut rest).await.map(drop)
@@ -200,7 +200,7 @@ async fn answers(
         if !*silent.borrow() {
             client.write_all(&message).await?;
         } else if matches!(message[0], b'R' | b'Z' | b'E') {
-            // it asks for a password, is ready again, or has refused
+            // Authentication, ReadyForQuery or ErrorResponse
             state.is_reached();
         }
     }

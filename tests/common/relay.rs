@@ -1,4 +1,4 @@
-//! A way to a server that can be led elsewhere, closed, or made to say nothing.
+//! A relay to a server: a test can switch it to another server, close its connections, or make them silent.
 
 use std::{
     net::SocketAddr,
@@ -15,12 +15,12 @@ use tokio::{
     task::AbortHandle,
 };
 
-/// What becomes of the connections that there are; it does not concern those that come later.
+/// What happens to the open connections; later ones are not affected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
-    /// Both ends are told.
+    /// Both ends see the connection close.
     Closed,
-    /// Neither end hears anything any more: half-open.
+    /// Half-open: neither end receives anything more.
     Silent,
 }
 
@@ -55,7 +55,7 @@ impl Relay {
         }
     }
 
-    /// Those who come from now on get to the server at this port.
+    /// New connections lead to the server at this port.
     pub(crate) fn lead_to(&self, server: u16) {
         self.server.store(server, Ordering::SeqCst);
     }
@@ -84,13 +84,13 @@ async fn pass(mut client: TcpStream, server: SocketAddr, mut fate: watch::Receiv
         let _ = stream.set_nodelay(true);
     }
     tokio::select! {
-        _ = copy_bidirectional(&mut client, &mut server) => {}
-        // an error says that the relay is gone
-        Ok(()) = fate.changed() => {
-            if *fate.borrow() == Fate::Silent {
-                // held, and nobody reads
-                while fate.changed().await.is_ok() {}
+            _ = copy_bidirectional(&mut client, &mut server) => {}
+            // an error says that the relay is gone
+            Ok(()) = fate.changed() => {
+                if *fate.borrow() == Fate::Silent {
+    // held open, without reading
+                    while fate.changed().await.is_ok() {}
+                }
             }
         }
-    }
 }

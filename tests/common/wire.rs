@@ -5,7 +5,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// What a client of PostgreSQL says first, with its length.
+/// A client's startup packet, with its length.
 pub(crate) async fn startup(client: &mut TcpStream) -> io::Result<Vec<u8>> {
     packet(client, Vec::new()).await
 }

@@ -1,4 +1,4 @@
-//! A database in memory: roles, passwords, and what an engine can get wrong about them.
+//! A database in memory: roles, passwords, and the mistakes that an engine can make with them.
 
 use std::{cell::RefCell, collections::BTreeMap, time::SystemTime};
 
@@ -33,7 +33,7 @@ pub(crate) enum Fault {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Role {
     pub(crate) password: String,
-    /// Its password is to end.
+    /// Its password must end.
     pub(crate) bounded: bool,
 }
 

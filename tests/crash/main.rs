@@ -1,11 +1,11 @@
-//! A rotation may be cut off anywhere, and nobody is locked out.
+//! A rotation may be cut off anywhere, and no client is locked out.
 //!
 //! The real steps run over a store and a database in memory. Each call to either is cut once, before and after
-//! its effect, by a crash (the call never comes back) and by an error (it comes back without an answer), and
-//! then the service does what it does: it begins again with createSecret and the same token. The same with
-//! real processes, and a real PostgreSQL, is in tests/killed.
+//! its effect, by a crash (the call never returns) and by an error (it returns without an answer). Then the
+//! service begins again with createSecret and the same token. tests/killed does the same with real processes and
+//! a real PostgreSQL.
 //!
-//! What checks this is the kit, which anybody's engine can be checked with; so it is checked here that it finds faults.
+//! The kit makes these checks, and anyone can check an engine with it. So these tests also show that the kit finds faults.
 
 #![cfg(test)]
 
@@ -20,7 +20,7 @@ fn rehearsal(users: Users) -> Rehearsal<Database> {
     Rehearsal::new(case(users, Fault::None)).unwrap()
 }
 
-/// How many calls a rotation makes in which nothing goes wrong.
+/// The number of calls of a rotation without faults.
 async fn calls_of_a_rotation(users: Users) -> usize {
     let rehearsal = rehearsal(users);
     rehearsal.attempt().await.unwrap();
@@ -49,7 +49,7 @@ async fn assert_finished(rehearsal: &Rehearsal<Database>, users: Users, case: &s
 
 #[tokio::test]
 async fn a_rotation_that_goes_right_makes_as_few_calls_as_promised() {
-    // to the store, a login, and the engine's own method in each step; what it does inside is counted at a real server
+    // calls to the store, a login, and the engine's method in each step; the calls inside it are counted on a real server
     assert_eq!(calls_of_a_rotation(Users::Single).await, 8 + 1 + 4);
     assert_eq!(calls_of_a_rotation(Users::Alternating).await, 10 + 1 + 4);
 }

@@ -14,7 +14,7 @@ async fn a_secret_that_does_not_exist_is_told_from_one_without_a_version() {
 const DENIED: &str = "AccessDeniedException";
 const THROTTLED: &str = "ThrottlingException";
 
-/// Which calls each step makes: each of them can be denied and throttled.
+/// The calls of each step: each can be denied and throttled.
 const CALLS: [(&str, &[&str]); 4] = [
     (
         "createSecret",
@@ -55,7 +55,7 @@ async fn a_throttle_that_outlasts_the_retries_is_an_error_and_never_an_absent_ve
     stage(&world, secret);
     for (step, operations) in CALLS {
         for operation in operations {
-            // as often as it is tried
+            // once for each try
             let fault = Fault::on(operation, answers(THROTTLED)).times(3);
             world.secrets_manager().inject(fault);
             let error = fails(&world, secret, step).await;
@@ -87,7 +87,7 @@ fn broken(status: u16, code: &str) -> Behavior {
     Behavior::Error(ServiceError {
         status,
         code: code.to_owned(),
-        message: "as it was told".to_owned(),
+        message: "as the test asked".to_owned(),
     })
 }
 

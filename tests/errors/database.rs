@@ -4,7 +4,7 @@ use local::world::Options;
 
 use super::*;
 
-/// A fifth of what is left without the reserve is a login's: between one second and two, on a busy machine too.
+/// A login gets a fifth of the time that is left without the reserve: between 1 s and 2 s, on a busy machine too.
 fn with_little_time() -> Options {
     let mut options = options();
     options.function_timeout = std::time::Duration::from_secs(10);
@@ -29,7 +29,7 @@ async fn a_server_that_never_answers_ends_in_a_timeout_well_before_lambdas() {
     let secret = created(&world, "port", json!(silent.local_addr().unwrap().port())).await;
     let error = fails(&world, secret, "setSecret").await;
     assert_error(&error, "DatabaseTimedOut", "no answer within 1.");
-    // what lets nobody in is more frequent than a server that is busy
+    // a server that lets no client in is more frequent than a busy one
     let first = error.error_message.split(": ").last().unwrap();
     assert!(first.starts_with("check that security groups"), "{error}");
 }
@@ -145,7 +145,7 @@ async fn a_change_that_waits_for_a_lock_is_told_who_holds_it_and_does_not_happen
     let error = fails(&world, secret, "setSecret").await;
     assert_error(&error, "RoleLocked", "pg_terminate_backend");
 
-    // the server has given the statement up too: with the lock gone, nothing comes of it
+    // the server has given up the statement too: it has no effect when the lock is free
     let role = world.role();
     let waiting = format!(
         "SELECT count(*) > 0 FROM pg_stat_activity WHERE usename = '{role}' AND state <> 'idle'"

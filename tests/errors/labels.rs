@@ -28,7 +28,7 @@ async fn a_token_that_is_not_staged_as_awspending_is_refused() {
     let world = world().await;
     let secret = world.single_user();
     stage_up_to(&world, secret, "setSecret").await;
-    // the rotation is abandoned: a label of one's own keeps the version, and AWSPENDING goes
+    // the rotation is abandoned: a custom label keeps the version, and AWSPENDING is removed
     for input in [
         json!({ "SecretId": secret, "VersionStage": "KEPT", "MoveToVersionId": TOKEN }),
         json!({ "SecretId": secret, "VersionStage": "AWSPENDING", "RemoveFromVersionId": TOKEN }),

@@ -1,4 +1,4 @@
-//! Each way to fail: told apart by its `errorType`, with what to do in its message, and nothing changed or lost.
+//! Every failure: it has its own `errorType`, its message says what to do, and nothing is changed or lost.
 
 #![cfg(test)]
 

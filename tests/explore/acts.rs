@@ -1,4 +1,4 @@
-//! What may happen next, and what happens then.
+//! The events that may happen next, and their effects.
 
 use crate::{
     application,
@@ -10,18 +10,18 @@ use crate::{
     world::{Service, World},
 };
 
-/// One thing that happens. Tasks are named by their place among those that are alive.
+/// One event. A task is named by its index among the live ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
     /// A call has its effect, and its answer arrives; a read has not seen so many changes.
     Answer(u8, u8, u8),
     /// The answer is lost, after the effect or before.
     Lose(u8, u8, bool),
-    /// The process is gone.
+    /// The process is killed.
     Kill(u8),
     /// It waited too long for the lock.
     TimeOut(u8, u8),
-    /// The server ends the transaction that has the lock, for it idles.
+    /// The server ends the transaction with the lock, because it is idle.
     EndIdle(u8),
 
     /// The secret as it is found: never rotated, or within its last window.
@@ -31,13 +31,13 @@ pub(crate) enum Act {
     Drop,
     /// The service delivers the next step, in an environment that remembers this.
     Proceed(u32),
-    /// It notes that the rotation is over.
+    /// The service ends the rotation.
     Conclude,
-    /// It never hears that the step succeeded.
+    /// The service never gets the answer of the step that succeeded.
     Unheard,
-    /// It waits no longer, and begins anew.
+    /// The service waits no longer, and begins again.
     GiveUp,
-    /// It waits no longer, and delivers the same step once more.
+    /// The service waits no longer, and delivers the same step again.
     Again(u32),
 
     Revoke(u32),
@@ -49,7 +49,7 @@ pub(crate) enum Act {
     Application(application::Act),
 }
 
-/// An environment that nobody has used.
+/// A new environment.
 const COLD: u32 = 0;
 
 impl World {
@@ -104,7 +104,7 @@ impl World {
                 }
             }
         }
-        // one that nobody waits for may as well be held up for ever
+        // a delivery that the service does not wait for may be delayed forever
         if self.left.faults > 0 && self.tasks[task].awaited {
             acts.push(Act::Kill(number));
         }
@@ -170,7 +170,7 @@ impl World {
         }
     }
 
-    /// What the environments remember that may serve the next delivery: those that are free, and a new one.
+    /// The memories of the environments that may run the next delivery: the free ones, and a new one.
     fn environments(&self) -> impl Iterator<Item = u32> {
         let mut free = self.free.clone();
         if free.is_empty() || self.left.cold > 0 {
@@ -180,7 +180,7 @@ impl World {
         free.into_iter()
     }
 
-    /// What the act leads to.
+    /// The state after the act.
     pub(crate) fn act(&mut self, steps: &mut Steps, act: Act) -> Result<Option<Answer>, Violation> {
         self.switch(steps, act);
         let mut by = None;

@@ -1,4 +1,4 @@
-//! What src/engine/api_key asks of the service, request by request, and what it makes of the answers.
+//! The requests of src/engine/api_key to the service, and its reaction to the answers.
 //!
 //! It mirrors mod.rs and mint.rs there; `strays` and `orphans` are the rules of keys.rs. Ids that cannot be used, and keys that are not
 //! ready at once, are left out.
@@ -14,7 +14,7 @@ use crate::{
     postgres::lost,
 };
 
-/// For each number the version that the key was made for.
+/// For each key's number the version that the key was made for.
 pub(crate) type Keys = [Option<Version>; 10];
 
 /// A key that is about to be made.
@@ -29,21 +29,21 @@ enum Looked {
     LeftOver(Vec<String>),
 }
 
-/// No labelled version holds it, as far as that is known of all, and it is no key that came later.
+/// No labelled version holds it, if all of them are known, and it is not a later key.
 fn is_free(key: u8, minting: &Minting<'_>) -> bool {
     let holds = |held: &[String]| held.contains(&key.to_string());
     let held = minting.known.held.as_deref();
     held.is_some_and(|held| !holds(held)) && minting.seen.is_none_or(holds)
 }
 
-/// Those made for this token that no version holds.
+/// The keys that were made for this token and that no version holds.
 fn orphans(keys: &Keys, minting: &Minting<'_>) -> Vec<u8> {
     let own = Some(number(minting.succession.token));
     let orphan = |key: &u8| keys[usize::from(*key)] == own && is_free(*key, minting);
     (0..keys.len() as u8).filter(orphan).collect()
 }
 
-/// What rotations that came to nothing have left. A list without the current key is out of date.
+/// The keys that failed rotations left. A list without the current key is out of date.
 fn strays(keys: &Keys, minting: &Minting<'_>) -> Vec<u8> {
     let own = number(minting.succession.token);
     let stray = |key: &u8| {
@@ -73,7 +73,7 @@ impl Line<'_> {
         }
     }
 
-    /// False if there is no such key.
+    /// False if no such key exists.
     pub(crate) async fn delete(&self, key: u8) -> Result<bool, EngineError> {
         match self.ask(Call::Delete(key)).await {
             Answer::Done => Ok(true),
@@ -82,7 +82,7 @@ impl Line<'_> {
         }
     }
 
-    /// Deletes a key that was current; "no such key" is believed only if it is good no longer.
+    /// Deletes a key that was current; "no such key" counts only if the key no longer works.
     pub(crate) async fn end_key(&self, key: Credential) -> Result<(), EngineError> {
         if self.delete(key.user).await? {
             return Ok(());
@@ -96,7 +96,7 @@ impl Line<'_> {
         }
     }
 
-    /// `settle` ends what was made for the token and is not stored.
+    /// `settle` deletes the keys that were made for the token and not stored.
     pub(crate) async fn make<E: From<EngineError>>(
         &self,
         succession: &Succession<'_>,
@@ -176,7 +176,7 @@ impl Line<'_> {
         }
     }
 
-    /// The list has to show the new key under its id; where it does not answer, the key is left behind.
+    /// The list must show the new key under its id; without an answer the key is left over.
     async fn made(&self, minting: &Minting<'_>, key: u8) -> Result<Document, EngineError> {
         match self.list().await {
             Ok(_) => {

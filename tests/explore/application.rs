@@ -1,4 +1,4 @@
-//! An application beside the rotation: it logs in through the client crate, one question at a time.
+//! An application beside the rotation: it logs in through the client crate, one request at a time.
 
 use rotating_secret::provider::Stage;
 
@@ -14,7 +14,7 @@ use crate::{
 pub(crate) enum Act {
     LogIn,
     Renew,
-    /// It hears the answer to what it asked; a read has not seen so many changes.
+    /// It gets the answer to its request; a read has not seen so many changes.
     Hear(u8),
 }
 
@@ -59,7 +59,7 @@ impl World {
             }
             Act::Hear(behind) => {
                 self.left.stale -= u8::from(behind > 0);
-                self.told(steps, behind)
+                self.answered(steps, behind)
             }
         };
         self.happens(steps, event);
@@ -74,7 +74,7 @@ impl World {
         }
     }
 
-    /// A person has made a user current whose password was to end, and it has.
+    /// A person has made a user current whose password had a `VALID UNTIL`, and that time is over.
     fn was_made_to_end(&self) -> bool {
         let role = self.store.current();
         let role = role.and_then(|current| self.database.roles.get(usize::from(current.user)));
@@ -82,12 +82,12 @@ impl World {
         role.is_some_and(|role| role.known && role.is_over(self.now))
     }
 
-    /// Before a window is over, every client has renewed what it holds.
+    /// Before a window is over, every client renews its credential.
     pub(crate) fn renews(&mut self, steps: &mut Steps) {
         if self.client.is_some() {
             self.happens(steps, Event::Renew);
             while !self.is_application_idle(steps) {
-                let event = self.told(steps, 0);
+                let event = self.answered(steps, 0);
                 self.happens(steps, event);
             }
         }
@@ -98,7 +98,7 @@ impl World {
     }
 
     /// The answer to what the client asks.
-    fn told(&self, steps: &Steps, behind: u8) -> Event {
+    fn answered(&self, steps: &Steps, behind: u8) -> Event {
         let view = match behind {
             0 => self.store.view,
             behind => self.store.past[usize::from(behind) - 1],

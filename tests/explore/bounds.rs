@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// How often each thing may happen, and how far. In a state: how often it still may.
+/// How often each event may happen. In a state: how often it still may happen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Bounds {
     /// RotateSecret.
@@ -19,17 +19,17 @@ pub(crate) struct Bounds {
     pub(crate) cold: u8,
     /// revokeSecret.
     pub(crate) revokes: u8,
-    /// What a person does: PutSecretValue, labels, CancelRotateSecret.
+    /// A person's actions: PutSecretValue, labels, CancelRotateSecret.
     pub(crate) hands: u8,
     /// Overlap windows that pass.
     pub(crate) windows: u8,
     /// Reads that lag.
     pub(crate) stale: u8,
-    /// How many changes such a read has not seen.
+    /// The number of changes that such a read has not seen.
     pub(crate) lag: u8,
     /// Logins of the client crate.
     pub(crate) logins: u8,
-    /// How often the client is told, or renews what it holds.
+    /// How often the client gets a notification, or renews its credential.
     pub(crate) renewals: u8,
     /// Keys that an account may have.
     pub(crate) room: u8,

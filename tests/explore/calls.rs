@@ -1,11 +1,11 @@
-//! What a step asks of the world, and what it hears: small values, so that a search can keep millions of them.
+//! A step's calls and their answers: small values, so that a search can keep millions of them.
 
 use secret_rotation::event::Step;
 
 /// A version of the secret, by number: a rotation's token, or one that was written by hand.
 pub(crate) type Version = u8;
 
-/// A user and a password, or a key. The number of a password tells which version it was made for.
+/// A user and a password, or a key. The number of a password names the version that it was made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Credential {
     pub(crate) user: u8,
@@ -17,7 +17,7 @@ impl Credential {
     pub(crate) const EACH: u8 = 8;
 }
 
-/// Where the labels are, as DescribeSecret tells it, and which versions have a value.
+/// The labels, as DescribeSecret shows them, and the versions that have a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct View {
     pub(crate) current: Version,
@@ -35,7 +35,7 @@ impl View {
         self.valued & (1 << version) != 0
     }
 
-    /// Nothing is being rotated to.
+    /// No rotation is in progress.
     pub(crate) fn at_rest(&self) -> bool {
         self.pending.is_none_or(|pending| pending == self.current)
     }
@@ -80,9 +80,9 @@ pub(crate) enum Call {
     LogInAdministrator,
     /// BEGIN and the lock, one message.
     Lock,
-    /// Is there such a role?
+    /// Does the role exist?
     Find(u8),
-    /// When shall this role end? None if it ends earlier already.
+    /// The time at which this role must end; None if it ends earlier already.
     Bound(u8),
     Alter(Write),
     /// The last change and COMMIT, one message.
@@ -96,12 +96,12 @@ pub(crate) enum Call {
     Make(Version),
     Delete(u8),
 
-    // What only a mistake asks for.
+    // Calls that only a mistake makes.
     /// PutSecretValue that promotes at once.
     PutCurrent(Version, Credential),
     /// Another value for the same version.
     Overwrite(Version, Credential),
-    /// Moves AWSCURRENT from wherever it is.
+    /// Moves AWSCURRENT without a check of where it is.
     Force(Version),
     /// Takes AWSPENDING off.
     TakeOff,
@@ -109,12 +109,12 @@ pub(crate) enum Call {
     Rollback,
 }
 
-/// What comes back.
+/// The answer to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Answer {
     /// Nothing: the caller does not know whether it had its effect.
     Lost,
-    /// The lock was another's for too long.
+    /// Another session held the lock for too long.
     TimedOut,
     Labels(View),
     /// With when it was stored.
@@ -126,14 +126,14 @@ pub(crate) enum Answer {
     Rejected,
     Found(bool),
     Until(Option<u8>),
-    /// For each number whether there is such a key, and for which version it was made.
+    /// For each number whether the key exists, and for which version it was made.
     Keys([Option<Version>; 10]),
     Made(u8),
     NoSuchKey,
 }
 
 impl Call {
-    /// Whether something is different after it: of a read, a lost answer is a lost answer.
+    /// Whether it changes something. For a read, both kinds of lost answers are the same.
     pub(crate) fn writes(self) -> bool {
         match self {
             Self::Describe
@@ -148,13 +148,13 @@ impl Call {
             | Self::Terminate(_)
             | Self::Notify
             | Self::List => false,
-            // whose transaction loses its connection loses all of it, and the lock
+            // a transaction without its connection loses all its changes, and the lock
             Self::Lock | Self::Alter(_) | Self::Rollback => false,
             _ => true,
         }
     }
 
-    /// Whether its answer is what the store says, which may lag.
+    /// Whether the store answers it; such an answer may lag.
     pub(crate) fn may_lag(self) -> bool {
         matches!(
             self,
@@ -183,7 +183,7 @@ impl Call {
     }
 }
 
-/// A delivery of a step: all that its course depends on, but for the answers.
+/// A delivery of a step: everything that its course depends on, without the answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Start {
     pub(crate) step: Kind,

@@ -1,7 +1,7 @@
 //! The client crate itself, `rotating_secret`, over a provider that answers from a list.
 //!
-//! As with the steps, no client is kept: its state is what it was asked and told, and it is run to that place again. Its
-//! clock goes only where this says so: nothing here takes as long as its shortest time limit.
+//! As with the steps, no client is kept: its state is the list of its inputs, and it runs to that place again. Its clock
+//! moves only when this code moves it: nothing here takes as long as its shortest time limit.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -18,10 +18,10 @@ use tokio::{runtime, sync::Notify};
 
 use crate::calls::Version;
 
-/// What it was asked to do, and what it was told.
+/// An input: a request, or an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Event {
-    /// Somebody told it of a change, or its lifetime was over.
+    /// A notification, or the end of its lifetime.
     Renew,
     LogIn,
     /// The version under the label that it asked for.
@@ -30,7 +30,7 @@ pub(crate) enum Event {
     Rejected,
 }
 
-/// What it asks.
+/// Its requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ask {
     Fetch(Stage),
@@ -96,14 +96,14 @@ async fn run(events: &[Event]) -> Place {
     let builder = RotatingSecret::builder("secret")
         .ttl(hours(12))
         .fetch_timeout(hours(1))
-        // it does not wait: a store that lags is the search's business
+        // it does not wait: the search models a store that lags
         .lag(Duration::ZERO);
     let secret = builder.build(script.clone()).await.unwrap();
     let life = async {
         let mut rejected = false;
         loop {
             let next = script.left().pop_front();
-            // between two things that happen to it nobody is in a hurry
+            // between two inputs it has time
             tokio::time::advance(Duration::from_secs(10)).await;
             match next {
                 Some(Event::Renew) => drop(secret.refresh().await),
@@ -111,7 +111,7 @@ async fn run(events: &[Event]) -> Place {
                     let login = secret.log_in(|credential| attempt(script.clone(), credential));
                     rejected = matches!(login.await, Err(LogInError::Rejected { .. }));
                 }
-                Some(answer) => panic!("nobody asked for {answer:?}"),
+                Some(answer) => panic!("an answer without a request: {answer:?}"),
                 None => return rejected,
             }
         }

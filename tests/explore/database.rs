@@ -13,7 +13,7 @@ pub(crate) enum Until {
     Ended,
 }
 
-/// Which step did it, and whether it was its turn.
+/// The step that did it, and whether the service expected that step then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct By {
     pub(crate) step: Kind,
@@ -40,7 +40,7 @@ pub(crate) struct Database {
     pub(crate) made: u8,
     /// How many keys an account may have.
     pub(crate) room: u8,
-    /// Who deleted one last.
+    /// The step that last deleted one.
     pub(crate) deleted_by: Option<By>,
 }
 
@@ -87,7 +87,7 @@ impl Database {
         role.known = false;
     }
 
-    /// When a role is to end that goes on for a window; None if it ends earlier.
+    /// The end of a role that has one more window; None if it ends earlier.
     pub(crate) fn bound(&self, user: u8, now: u8) -> Option<u8> {
         let role = self.roles[usize::from(user)]?;
         let until = now + 1;

@@ -1,4 +1,4 @@
-//! What the calls of a delivery do to the world, and what a cut does.
+//! The effects of a delivery's calls on the world, and of a cut.
 
 use crate::{
     calls::{Answer, Call, Kind, Label, Write},
@@ -40,7 +40,7 @@ impl World {
         if after {
             self.effect(steps, task, asked, 0)?;
         }
-        // the server ends the transaction whose connection is gone
+        // the server ends a transaction without its connection
         if !asked.is_of_the_store() {
             self.tasks[task].transaction = None;
         }
@@ -124,7 +124,7 @@ impl World {
         let answer = self.store.call(call, behind, self.now);
         let after = self.store.view;
         if after.current != before.current {
-            // whether it is AWSPENDING still, UpdateSecretVersionStage cannot be told to look
+            // UpdateSecretVersionStage cannot check that the version is still AWSPENDING
             if by.step != Kind::Finish || !after.has_value(after.current) {
                 return Err(Broken::Labels.by(by));
             }
@@ -176,7 +176,7 @@ impl World {
         Ok(())
     }
 
-    /// Which step is at work, and whether it is its turn.
+    /// The step that runs, and whether the service expects it now.
     pub(crate) fn by(&self, steps: &Steps, task: usize, call: Call) -> By {
         let task = &self.tasks[task];
         let (step, token, view) = (task.start.step, task.start.token, &self.store.view);
@@ -205,7 +205,7 @@ impl World {
         }
     }
 
-    /// What happens now is no fault of the steps'.
+    /// From now on a failure is not the steps' fault.
     pub(crate) fn disturb(&mut self) {
         if let Service::Rotating { disturbed, .. } = &mut self.service {
             *disturbed = true;

@@ -1,4 +1,4 @@
-//! What must hold whatever happens.
+//! The invariants: they must hold in every state.
 
 use std::fmt;
 
@@ -10,26 +10,26 @@ use crate::{
     world::{Service, Task, World},
 };
 
-/// What must hold, and does not.
+/// An invariant that does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Broken {
     /// None of the cached version, AWSCURRENT and AWSPENDING logs in.
     NobodyGetsIn,
-    /// AWSCURRENT does not, where two users or two keys take turns.
+    /// AWSCURRENT does not log in, although two users or two keys take turns.
     CurrentDoesNot,
-    /// The same, when the windows are over.
+    /// AWSCURRENT does not log in when the windows are over.
     AfterTheWindows,
-    /// AWSPREVIOUS does not, within its window.
+    /// AWSPREVIOUS does not log in within its window.
     OverlapCut,
-    /// What had ended logs in again.
+    /// A credential that had ended logs in again.
     CameBack,
-    /// revokeSecret says that it has ended what logs in.
+    /// revokeSecret reports the end of a credential that still logs in.
     NotRevoked,
     /// A rotation is over, and the old user's password has no end.
     LeftOpen,
     /// The token has more keys than the one that is stored.
     TooManyKeys,
-    /// The service was told that a rotation is done, and its version is not AWSCURRENT.
+    /// The function reported the end of a rotation, and the new version is not AWSCURRENT.
     NotPromoted,
     /// A label moved that must not.
     Labels,
@@ -37,11 +37,11 @@ pub(crate) enum Broken {
     NotStored,
     /// An attempt that nothing disturbed fails, and so does each after it.
     DoesNotEnd(&'static str),
-    /// The client crate was rejected with all that it tried.
+    /// The client crate was rejected with everything that it tried.
     ClientRejected,
 }
 
-/// What is broken, and which step did it.
+/// The broken invariant, and the step that broke it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Violation {
     pub(crate) broken: Broken,
@@ -82,7 +82,7 @@ impl World {
         let known = role.is_some_and(|role| role.known);
 
         if !logs_in(self, Some(view.current)) && !known {
-            // what was done late is the cause, also where it comes out later
+            // a late change is the cause, even if the violation appears later
             let by = ended_by.filter(|by| by.late).or(by).or(ended_by);
             let mut ends = role
                 .into_iter()
@@ -99,7 +99,7 @@ impl World {
                     by,
                 });
             }
-            // a client goes to AWSPENDING while a rotation is under way, and not for ever
+            // a client uses AWSPENDING during a rotation, and not forever
             let done = matches!(self.service, Service::Idle { done: true }) && !self.hands;
             if strategy != Strategy::Single || done {
                 return Err(Violation {
@@ -172,12 +172,12 @@ impl World {
         Ok(())
     }
 
-    /// revokeSecret says so: then what it read as AWSPREVIOUS does not log in.
+    /// After revokeSecret's success, the version that it read as AWSPREVIOUS does not log in.
     pub(crate) fn is_revoked(&self, steps: &Steps, task: &Task) -> Result<(), Violation> {
         let place = &steps.nodes[task.place as usize];
         let (current, previous) = (place.read(Label::Current), place.read(Label::Previous));
         match previous {
-            // written once more by hand, the same credential is both: then the other user was ended
+            // a person wrote the same credential again, so both versions have it: then the other user was ended
             Some((_, previous))
                 if current.is_none_or(|(_, current)| current != previous)
                     && self.logs_in(steps.strategy, previous)

@@ -1,7 +1,6 @@
-//! What today's code does not hold, each by the shortest schedule of its kind: known.txt.
+//! The known violations, each with the shortest schedule of its kind: known.txt.
 //!
-//! docs/verification.md tells each in plain words. An entry that is not found any more fails the test: strike it out, there
-//! and here.
+//! docs/verification.md describes each. An entry that is no longer found fails the test: remove it, there and here.
 
 use crate::line::Strategy;
 
@@ -10,7 +9,7 @@ pub(crate) struct Known {
     strategy: &'static str,
     pub(crate) scenario: &'static str,
     pub(crate) violation: &'static str,
-    /// What of its shortest schedule changes something.
+    /// The events of its shortest schedule that change something.
     pub(crate) schedule: Vec<&'static str>,
 }
 
@@ -25,7 +24,7 @@ impl Known {
     }
 }
 
-/// As an entry stands in the list.
+/// An entry as the list has it.
 pub(crate) fn entry(
     strategy: Strategy,
     scenario: &str,
@@ -36,7 +35,7 @@ pub(crate) fn entry(
     format!("{strategy:?}; {scenario}; {violation}\n    {schedule}\n")
 }
 
-/// The list: an entry is a line of its own, the lines of its schedule are indented, and `#` begins a comment.
+/// The list: an entry is one line, the lines of its schedule are indented, and `#` begins a comment.
 pub(crate) fn known() -> Vec<Known> {
     let mut list: Vec<Known> = Vec::new();
     for line in include_str!("known.txt").lines() {

@@ -1,4 +1,4 @@
-//! The joint between a step and the world: each call is written down, and answered from a list or never.
+//! The interface between a step and the world: it records each call, and answers from a list or never.
 
 use std::{
     cell::{Cell, RefCell},
@@ -32,12 +32,12 @@ pub(crate) enum Strategy {
     Keys,
 }
 
-/// What of an engine outlives an invocation: `Kept`, in src/engine/postgres/kept.rs.
+/// The part of an engine that outlives an invocation: `Kept`, in src/engine/postgres/kept.rs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Kept {
-    /// For whom the administrator's session is kept.
+    /// The secret for which the administrator's session is kept.
     pub(crate) administrator: Cell<Option<u8>>,
-    /// Of which version the proven session is.
+    /// The version of the proven session.
     pub(crate) proven: Cell<Option<Version>>,
 }
 
@@ -66,7 +66,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Asks, and waits for ever if there is no answer yet.
+    /// Makes a call, and waits forever if it has no answer yet.
     pub(crate) async fn ask(&self, call: Call) -> Answer {
         let number = self.asked.borrow().len() as u8;
         self.asked.borrow_mut().push(call);
@@ -90,7 +90,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// What a secret with a key says of the service. Nobody sends it here: it has to be read.
+/// The requests in a secret with a key. They are parsed here, and never sent.
 const REQUESTS: &str = r#"{
     "engine": "http-api-key", "masterarn": "master",
     "create": {"method": "POST", "url": "https://h/keys", "body": {"name": "{label}"}, "id": "/id", "key": "/key"},

@@ -29,11 +29,11 @@ pub(crate) enum Mistake {
     ConflictIsStored,
     /// The database first, then the store.
     StoresLast,
-    /// A version that is not there is an error.
+    /// An absent version is an error.
     AbsentIsAnError,
-    /// AWSCURRENT is moved from wherever it is.
+    /// AWSCURRENT is moved without a check of where it is.
     MovesFromAnywhere,
-    /// A lost answer to the promotion is taken for a success.
+    /// A lost answer to the promotion is read as a success.
     LostPromotionIsDone,
     /// setSecret promotes, and testSecret comes too late.
     PromotesInSet,
@@ -51,7 +51,7 @@ pub(crate) enum Mistake {
     ChangesTheCurrent,
     /// The new password goes to a role whose old end stands.
     KeepsTheOldEnd,
-    /// A rejected login is taken for a session.
+    /// A rejected login is treated as a session.
     RejectedIsAccepted,
     /// The new user is bounded in place of the old one.
     BoundsTheNew,
@@ -59,7 +59,7 @@ pub(crate) enum Mistake {
     BoundsAtOnce,
     /// The old user is not bounded.
     BoundsNobody,
-    /// That the bound failed is only logged.
+    /// A failed bound is only logged.
     FailedBoundIsDone,
     /// revokeSecret ends the current user.
     RevokesTheCurrent,
@@ -69,21 +69,21 @@ pub(crate) enum Mistake {
     RevokesNothing,
     /// The key that is stored is ended, and the others stay.
     EndsTheStored,
-    /// The keys that a delivery before it has made stay.
+    /// The keys of an earlier delivery stay.
     LeavesOrphans,
     /// AWSPREVIOUS's key is ended although its window is not over.
     ForgetsTheOverlap,
-    /// The current key is taken for one that nobody needs.
+    /// The current key is treated as an unused one.
     EndsTheCurrent,
-    /// setSecret asks whether it is wanted before it has the lock.
+    /// setSecret checks that the rotation is still valid before it has the lock.
     AsksBeforeTheLock,
     /// finishSecret promotes before it has the lock.
     PromotesBeforeTheLock,
-    /// revokeSecret does not ask whether it is still wanted.
+    /// revokeSecret does not check that it is still valid.
     RevokesUnasked,
 }
 
-/// A delivery's line, and what is wrong with what stands between.
+/// A delivery's line, with the mistake between it and the world.
 pub(crate) struct Mistaken<'a> {
     pub(crate) line: &'a Line<'a>,
     pub(crate) mistake: Mistake,

@@ -1,7 +1,7 @@
-//! What src/engine/postgres sends to the server, statement by statement, and what it makes of the answers.
+//! The statements of src/engine/postgres, and its reaction to the answers.
 //!
-//! It mirrors change.rs, single_user.rs, alternating_users.rs, announce.rs and kept.rs there. What has the same answer in every state
-//! of the model is left out: is the server a standby, is it the same one, who is the session, memberships and settings.
+//! It mirrors change.rs, single_user.rs, alternating_users.rs, announce.rs and kept.rs there. Questions with the same answer in every
+//! state of the model are left out: is the server a standby, is it the same one, who is the session, memberships and settings.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
     line::{Line, Strategy, number},
 };
 
-/// Whose session it is; nobody's where only a mistake takes it for one.
+/// Whose session it is; `None` if only a mistake treats it as a session.
 #[derive(Debug)]
 pub(crate) struct Session(pub(crate) Option<u8>);
 
@@ -67,7 +67,7 @@ impl Line<'_> {
         Ok(self.done(Call::Last(write)).await?)
     }
 
-    /// Alternating users: the one who is not `from` is made like that one.
+    /// Alternating users: the user that is not `from` becomes like `from`.
     pub(crate) async fn open<E: From<EngineError>>(
         &self,
         from: u8,
@@ -142,7 +142,7 @@ impl Line<'_> {
         let promotion = promote().await?;
         match until {
             Some(until) if promotion != Promotion::Outdated => {
-                // what the server answers is the end of a whole window
+                // the server answers with the end of a whole window
                 let until = if window == Some(Duration::ZERO) {
                     until - 1
                 } else {

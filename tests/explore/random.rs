@@ -1,9 +1,9 @@
-//! Walks at random, with more of everything than a search can go through.
+//! Random walks, with higher bounds than a search can cover.
 
 use crate::{
     NONE,
     bounds::Bounds,
-    scenarios::{STRATEGIES, is_known, setup, told},
+    scenarios::{STRATEGIES, described, is_known, setup},
     walk::walk,
 };
 
@@ -24,7 +24,7 @@ const WIDE: Bounds = Bounds {
     ..NONE
 };
 
-/// Walks with these seeds, or the one that `EXPLORE_SEED` names.
+/// Walks with these seeds, or with the seed in `EXPLORE_SEED`.
 fn walks(seeds: std::ops::Range<u64>) {
     let one = std::env::var("EXPLORE_SEED").ok();
     let one: Option<u64> = one.map(|seed| seed.parse().unwrap());
@@ -42,7 +42,7 @@ fn walks(seeds: std::ops::Range<u64>) {
             let is_known = is_known(strategy, &violation);
             known += u32::from(is_known);
             if one.is_some() || (walk.broken.is_some() && !is_known) {
-                let text = told(&setup, &mut steps, &walk.acts);
+                let text = described(&setup, &mut steps, &walk.acts);
                 println!("EXPLORE_SEED={seed}, {strategy:?}: {violation}\n{text}");
             }
             if walk.broken.is_some() && !is_known {

@@ -13,14 +13,14 @@ use crate::{
     world::World,
 };
 
-/// A line of a schedule, and whether something is different after it: a person, time or a fault, or a call that writes.
+/// A line of a schedule, and whether it changes something: a person, time, a fault, or a call that writes.
 pub(crate) struct Line {
     pub(crate) text: String,
     pub(crate) matters: bool,
 }
 
-/// Plays a schedule, and tells it line by line.
-pub(crate) fn tell(setup: &Setup, steps: &mut Steps, schedule: &[Act]) -> Vec<Line> {
+/// Plays a schedule, and describes it line by line.
+pub(crate) fn lines_of(setup: &Setup, steps: &mut Steps, schedule: &[Act]) -> Vec<Line> {
     let mut world = setup.world();
     let mut lines = Vec::new();
     for act in schedule {
@@ -38,9 +38,9 @@ pub(crate) fn tell(setup: &Setup, steps: &mut Steps, schedule: &[Act]) -> Vec<Li
     lines
 }
 
-/// What of a schedule matters: short enough for a list, and the same however often a step reads.
+/// The part of a schedule that matters: short enough for a list, and independent of the number of reads.
 pub(crate) fn essence(setup: &Setup, steps: &mut Steps, schedule: &[Act]) -> Vec<String> {
-    let lines = tell(setup, steps, schedule).into_iter();
+    let lines = lines_of(setup, steps, schedule).into_iter();
     let matters = lines.filter(|line| line.matters);
     matters.map(|line| line.text).collect()
 }
@@ -129,13 +129,13 @@ fn line(steps: &mut Steps, before: &World, act: Act, heard: Option<Answer>) -> L
         Act::TakeOff => ("a person takes AWSPENDING off".to_owned(), true),
         Act::Cancel => ("CancelRotateSecret".to_owned(), true),
         Act::Pass => ("an overlap window passes".to_owned(), true),
-        Act::Application(act) => (told(steps, before, act), true),
+        Act::Application(act) => (described(steps, before, act), true),
     };
     Line { text, matters }
 }
 
-/// What the application does, or hears.
-fn told(steps: &Steps, world: &World, act: application::Act) -> String {
+/// The application's action, or the answer that it gets.
+fn described(steps: &Steps, world: &World, act: application::Act) -> String {
     let place = world
         .client
         .map(|client| steps.clients.places[client as usize]);

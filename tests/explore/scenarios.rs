@@ -1,4 +1,4 @@
-//! What is searched, and what has to come of it.
+//! The searches, and their expected results.
 
 use std::{fmt::Write, sync::Mutex};
 
@@ -7,7 +7,7 @@ use crate::{
     bounds::Bounds,
     known::{entry, known},
     line::Strategy,
-    report::{essence, tell},
+    report::{essence, lines_of},
     search::{Found, Setup, search},
     steps::Steps,
 };
@@ -15,12 +15,12 @@ use crate::{
 pub(crate) const STRATEGIES: [Strategy; 3] =
     [Strategy::Single, Strategy::Alternating, Strategy::Keys];
 
-/// What is found in these bounds is what is listed for this scenario, each by the same shortest schedule.
+/// The search finds the violations that are listed for this scenario, each with the same shortest schedule.
 pub(crate) fn holds_but_for_what_is_known(scenario: &str, bounds: &Bounds) {
     explore(scenario, bounds, false);
 }
 
-/// The same in wider bounds, where what is listed for another scenario is found too.
+/// The same in wider bounds, which also find violations that are listed for other scenarios.
 pub(crate) fn finds_nothing_new(scenario: &str, bounds: &Bounds) {
     explore(scenario, bounds, true);
 }
@@ -36,8 +36,8 @@ fn explore(scenario: &str, bounds: &Bounds, wider: bool) {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-/// What is lost is told, and nothing fails.
-pub(crate) fn tells_what_is_lost(scenario: &str, bounds: &Bounds) {
+/// Prints the violations that these bounds find, without a failure.
+pub(crate) fn lists_what_is_lost(scenario: &str, bounds: &Bounds) {
     for strategy in STRATEGIES {
         let setup = setup(strategy, bounds);
         print(scenario, &setup, &mut search(&setup));
@@ -72,11 +72,11 @@ fn differs(scenario: &str, wider: bool, setup: &Setup, found: &mut Found) -> Str
             None if wider && is_known(strategy, &kind) => continue,
             None => "is not in tests/explore/known.txt",
         };
-        let told = told(setup, &mut found.steps, schedule);
+        let described = described(setup, &mut found.steps, schedule);
         let entry = entry(strategy, scenario, &kind, &essence);
         let _ = writeln!(
             wrong,
-            "{strategy:?}, {scenario}: \"{kind}\" {why}:\n{told}\n  as an entry:\n\n{entry}"
+            "{strategy:?}, {scenario}: \"{kind}\" {why}:\n{described}\n  as an entry:\n\n{entry}"
         );
     }
     for known in listed {
@@ -90,9 +90,9 @@ fn differs(scenario: &str, wider: bool, setup: &Setup, found: &mut Found) -> Str
     wrong
 }
 
-pub(crate) fn told(setup: &Setup, steps: &mut Steps, schedule: &[Act]) -> String {
+pub(crate) fn described(setup: &Setup, steps: &mut Steps, schedule: &[Act]) -> String {
     let mut text = String::new();
-    for line in tell(setup, steps, schedule) {
+    for line in lines_of(setup, steps, schedule) {
         let mark = if line.matters { "*" } else { " " };
         let _ = writeln!(text, "    {mark} {}", line.text);
     }
@@ -116,7 +116,7 @@ fn print(scenario: &str, setup: &Setup, found: &mut Found) {
             "  {violation}; the shortest schedule, {} acts:",
             schedule.len()
         );
-        text += &told(setup, &mut found.steps, schedule);
+        text += &described(setup, &mut found.steps, schedule);
     }
     let _turn = TURN.lock();
     print!("{text}");

@@ -1,4 +1,4 @@
-//! Through everything that may happen, and never twice through the same state.
+//! The search through everything that may happen; it visits no state twice.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
@@ -12,7 +12,7 @@ use crate::{
     steps::Steps, world::World,
 };
 
-/// What is searched.
+/// The state space to search.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) strategy: Strategy,
@@ -30,26 +30,25 @@ impl Setup {
     }
 }
 
-/// What a search has found.
+/// The result of a search.
 pub(crate) struct Found {
-    /// The places that the shipped steps were run to; what a schedule is told with.
+    /// The places that the shipped steps were run to; a report of a schedule needs them.
     pub(crate) steps: Steps,
     pub(crate) states: u64,
     /// Schedules that were followed to their end, or to a state seen before.
     pub(crate) executions: u64,
-    /// For each kind a schedule.
+    /// A schedule for each kind of violation.
     pub(crate) violations: BTreeMap<Violation, Vec<Act>>,
 }
 
-/// In which order.
+/// The order of the search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
     Depth,
     Breadth,
 }
 
-/// Every schedule within the bounds, depth first; and for each kind of violation that there is the shortest one, breadth
-/// first.
+/// Every schedule within the bounds, depth first; and for each kind of violation the shortest one, breadth first.
 pub(crate) fn search(setup: &Setup) -> Found {
     let mut found = go(setup, setup.steps(), Order::Depth, |_| false);
     let kinds: BTreeSet<Violation> = found.violations.keys().copied().collect();
@@ -66,7 +65,7 @@ pub(crate) fn search(setup: &Setup) -> Found {
     found
 }
 
-/// Until something is broken, or all was seen.
+/// Searches until something is broken, or every state was seen.
 pub(crate) fn first(setup: &Setup) -> Found {
     go(setup, setup.steps(), Order::Depth, |found| {
         !found.is_empty()

@@ -1,4 +1,4 @@
-//! Does the explorer find mistakes? Each of these is put into the steps, and has to be found, where without it nothing is.
+//! The explorer finds mistakes: each of these is put into the steps and must be found. Without it, nothing is found.
 
 use crate::{
     FAULTS, NONE,
@@ -35,7 +35,7 @@ const REVOKED_BESIDE: Bounds = Bounds {
     ..REVOKE
 };
 
-/// Where each is looked for.
+/// The state space in which each is searched.
 const SEEDED: [(Strategy, &Bounds, &[Mistake]); 9] = [
     (
         Single,

@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl World {
-    /// RotateSecret: stages a token, or goes on with the one that is staged.
+    /// RotateSecret: stages a token, or continues with the staged one.
     pub(crate) fn rotate(&mut self, strategy: Strategy) {
         let view = self.store.view;
         let token = match view.pending.filter(|_| !view.at_rest()) {
@@ -56,7 +56,7 @@ impl World {
         }
     }
 
-    /// Whether the rotation has come to its end, good or bad.
+    /// Whether the rotation has ended, with success or not.
     pub(crate) fn is_over(&self) -> bool {
         let awaited = self.tasks.iter().any(|task| task.awaited);
         !awaited && self.service != self.idle() && self.next_step().is_none()
@@ -115,7 +115,7 @@ impl World {
                 self.store.change(|view| view.rotated = Some(now));
                 Ok(())
             }
-            // each rotation that is left alone ends, but where the function has to refuse it
+            // each undisturbed rotation succeeds, unless the function must refuse it
             Heard::Failure("TokenNotStaged" | "RotationNotEnabled" | "TooManyKeys") => Ok(()),
             Heard::Failure(error) if !disturbed && !self.hands => {
                 Err(Broken::DoesNotEnd(error).into())
@@ -124,7 +124,7 @@ impl World {
         }
     }
 
-    /// The service does not wait for the step any longer: the delivery is held up, and may go on at any time.
+    /// The service no longer waits for the step: the delivery is delayed, and may go on at any time.
     pub(crate) fn give_up(&mut self) {
         self.disturb();
         self.left.stalls -= 1;
@@ -136,7 +136,7 @@ impl World {
         }
     }
 
-    /// The same, and the same step is delivered once more.
+    /// The same, and the service delivers the same step again.
     pub(crate) fn again(&mut self, steps: &mut Steps, memory: u32) {
         let Service::Rotating {
             token, step, heard, ..
@@ -170,7 +170,7 @@ impl World {
         }
     }
 
-    /// CancelRotateSecret: nobody waits for what is under way.
+    /// CancelRotateSecret: the service waits for no delivery.
     pub(crate) fn cancel(&mut self) {
         for task in &mut self.tasks {
             task.awaited = false;
@@ -239,7 +239,7 @@ impl World {
         self.by_hand();
     }
 
-    /// An overlap window passes. Reads see everything again, and each client has renewed what it holds.
+    /// An overlap window passes. Reads see everything again, and each client renews its credential.
     pub(crate) fn pass(&mut self) {
         self.now += 1;
         self.left.windows -= 1;
@@ -247,7 +247,7 @@ impl World {
         self.store.settle();
     }
 
-    /// Which of these a sensible person does: to what does not log in, no label is moved.
+    /// The actions of a careful person, who moves no label to a version that does not log in.
     pub(crate) fn may_move_back(&self, strategy: Strategy) -> bool {
         let previous = self.store.value(self.store.view.previous);
         previous.is_some_and(|previous| self.logs_in(strategy, previous))

@@ -1,9 +1,9 @@
-//! The shipped steps, as a table: after these answers a step asks that.
+//! The shipped steps, as a table: after these answers, a step makes this call.
 //!
-//! No future is kept. A step's state is what it was started with and the answers that it got: run again from its beginning
-//! with the same answers, the shipped code comes to the same place. So each place is run to once, and a search that comes
-//! there again looks it up. What makes this sound: a step uses no clock, no randomness and no memory but those that it
-//! is given, and of several calls at once it waits for all (`tokio::join!`), so their order does not matter to it.
+//! No future is kept. A step's state is its start and the answers that it got: with the same answers, the shipped code
+//! reaches the same place again. So it runs to each place once, and a search that reaches the place again looks it up. This
+//! is sound because a step uses only the clock, randomness and memory that it is given. Of several calls at once it waits
+//! for all (`tokio::join!`), so their order does not matter.
 
 use std::{
     collections::HashMap,
@@ -29,10 +29,10 @@ use crate::{
     mistakes::{Mistake, Mistaken},
 };
 
-/// A place in a step's course, by number.
+/// The number of a place in a step's course.
 pub(crate) type Place = u32;
 
-/// How a step ended, in the function's words.
+/// The outcome of a step, in the function's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Done(&'static str),
@@ -63,11 +63,11 @@ pub(crate) struct Steps {
     policy: Policy,
     administrators: Administrators,
     passwords: Passwords,
-    /// The client crate's places, likewise.
+    /// The client crate's places, in the same form.
     pub(crate) clients: Clients,
     pub(crate) nodes: Vec<Node>,
     known: HashMap<Course, Place>,
-    /// How each memory came about: the empty one, or after these answers.
+    /// The origin of each memory: empty, or after these answers.
     memories: Vec<Option<Course>>,
     remembered: HashMap<String, u32>,
     texts: Vec<String>,
@@ -94,7 +94,7 @@ impl Steps {
         passwords.keep(1, "the password before it".to_owned());
         let policy = Policy::new(&Rules::default()).unwrap();
         for number in Credential::EACH..Credential::EACH * VERSIONS {
-            // as the step will, with the same randomness
+            // with the same randomness as the step
             let password = policy.generate(&mut randomness(number)).unwrap();
             passwords.keep(number, password.expose_secret().to_owned());
         }
@@ -191,7 +191,7 @@ impl Steps {
         }
     }
 
-    /// Runs the shipped step from its beginning, until it asks what has no answer.
+    /// Runs the shipped step from its start, until a call has no answer.
     fn run(
         &self,
         start: Start,
@@ -245,7 +245,7 @@ fn text(memory: &Memory, kept: &Kept) -> String {
     format!("{memory:?} {kept:?}")
 }
 
-/// Every answer that there is, is there at once: what is pending after one poll waits for another one.
+/// Every known answer is ready at once: a future that is pending after one poll waits for an unknown answer.
 fn once(step: impl Future<Output = Result<Outcome, Error>>) -> Option<Result<Outcome, Error>> {
     match pin!(step).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => Some(result),

@@ -2,7 +2,7 @@
 
 use crate::calls::{Answer, Call, Credential, Label, Version, View};
 
-/// A version that there is, or that is staged.
+/// A version with a value, or a staged one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Stored {
     pub(crate) value: Option<Credential>,
@@ -16,7 +16,7 @@ pub(crate) struct Stored {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Store {
     pub(crate) view: View,
-    /// What a read that lags may still say, the newest first.
+    /// The older states that a lagging read may show, the newest first.
     pub(crate) past: Vec<View>,
     pub(crate) versions: Vec<Stored>,
     /// How many changes a read may be behind.
@@ -134,7 +134,7 @@ impl Store {
         }
     }
 
-    /// PutSecretValue under AWSPENDING. A version has one value for ever.
+    /// PutSecretValue under AWSPENDING. The value of a version never changes.
     fn put(&mut self, version: Version, credential: Credential, now: u8) -> Answer {
         let stored = &mut self.versions[usize::from(version)];
         match stored.value {

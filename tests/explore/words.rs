@@ -120,7 +120,7 @@ fn user(user: u8) -> &'static str {
     ["app", "app_clone"][usize::from(user)]
 }
 
-/// Which version a password was made for.
+/// The version that a password was made for.
 fn password(strategy: Strategy, credential: Credential) -> String {
     let Credential { user, password } = credential;
     if strategy == Strategy::Keys {

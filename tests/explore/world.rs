@@ -1,4 +1,4 @@
-//! All that a schedule changes, as plain data: store, database, service, deliveries, and what may still happen.
+//! Everything that a schedule changes, as plain data: store, database, service, deliveries, and the events that may still happen.
 
 use crate::{
     bounds::Bounds,
@@ -24,7 +24,7 @@ pub(crate) struct Task {
     pub(crate) name: Name,
 }
 
-/// The how-manieth delivery of its kind. Two states that differ in it alone are one.
+/// The delivery's number among those of its kind. Two states that differ only in it are the same.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Name(pub(crate) u8);
 
@@ -38,7 +38,7 @@ impl std::hash::Hash for Name {
     fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
 }
 
-/// What the service heard of a step.
+/// The answer of a step that the service received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Heard {
     Nothing,
@@ -46,7 +46,7 @@ pub(crate) enum Heard {
     Failure(&'static str),
 }
 
-/// Where the service is.
+/// The state of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Service {
     /// Between two rotations. Whether the last one came to its end.
@@ -57,7 +57,7 @@ pub(crate) enum Service {
         step: Kind,
         heard: Heard,
         attempts: u8,
-        /// Something other than the steps themselves has meddled with this attempt.
+        /// Something other than the steps has disturbed this attempt.
         disturbed: bool,
     },
 }
@@ -69,16 +69,16 @@ pub(crate) struct World {
     pub(crate) now: u8,
     pub(crate) service: Service,
     pub(crate) tasks: Vec<Task>,
-    /// What the environments remember that serve nobody now.
+    /// The memories of the environments that run no delivery now.
     pub(crate) free: Vec<u32>,
     pub(crate) left: Bounds,
     /// A person changed labels or passwords, and no rotation has ended since.
     pub(crate) hands: bool,
-    /// The overlap of AWSPREVIOUS is still open: nothing but time may end it.
+    /// The overlap of AWSPREVIOUS is still open: only time may end it.
     pub(crate) overlap: bool,
-    /// A delivery that nobody waited for has failed, and may have left a key behind.
+    /// A delivery that the service did not wait for has failed, and may have left a key over.
     pub(crate) leftover: bool,
-    /// What the client crate holds.
+    /// The credential that the client crate holds.
     pub(crate) client: Option<u32>,
     deliveries: Name,
     pub(crate) begun: bool,

@@ -16,12 +16,12 @@ use super::*;
 
 const NAME: &str = "database.test";
 
-/// What runs a program with another /etc/hosts.
+/// The command that runs a program with another /etc/hosts.
 fn wrapper() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/with_hosts.sh")
 }
 
-/// Not every machine lets a process have one of its own.
+/// Not every machine lets a process have its own /etc/hosts.
 fn may_have_hosts() -> bool {
     let mut tried = Command::new(wrapper());
     tried.env("HOSTS", "/dev/null").env("FUNCTION", "true");
@@ -56,7 +56,7 @@ async fn a_name_whose_first_address_is_dead_leads_to_the_next_one() {
     }
     let world = start(options).await;
 
-    // an address that drops what comes: its queue is full, and nobody accepts
+    // an address that drops connections: its queue is full, and nothing accepts them
     let address = (Ipv4Addr::new(127, 0, 0, 2), world.postgres().port()).into();
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(address).unwrap();

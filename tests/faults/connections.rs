@@ -1,4 +1,4 @@
-//! Connections that are cut, fall silent, or find no room.
+//! Connections that are cut, become silent, or exceed the server's limit.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::{
 
 use super::*;
 
-/// A server that says yes to TLS, and hangs up when it comes.
+/// A server that agrees to TLS, and closes the connection in the handshake.
 async fn hangs_up_in_the_handshake() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -48,7 +48,7 @@ async fn a_handshake_that_is_cut_says_nothing_about_a_certificate_or_a_password(
     assert!(refusal.to_string().contains("TLS handshake"), "{refusal}");
 }
 
-/// The function asks Secrets Manager by a relay, and the database by another.
+/// The function reaches Secrets Manager through a relay, and the database through another.
 async fn by_relays(options: Options) -> (World, Relay, Relay) {
     let to_the_store = Relay::to(0).await;
     let mut options = options;
@@ -71,7 +71,7 @@ async fn what_an_environment_kept_and_has_fallen_silent_meanwhile_fails_no_step(
         for step in STEPS {
             outcome(&world, secret, step).await;
             to_the_database.silence_all();
-            // it takes five seconds to give that one up
+            // the function gives this connection up after 5 s
             if step == "testSecret" {
                 to_the_store.silence_all();
             }

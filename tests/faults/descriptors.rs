@@ -6,7 +6,7 @@ use rotating_secret::{LogInError, RotatingSecret, postgres, provider::Aws};
 
 use super::*;
 
-/// How many files a process may open from now on.
+/// Sets the number of files that a process may have open.
 fn limit(process: u32, files: u32) {
     shell(&format!("prlimit --pid {process} --nofile={files}:"));
 }
@@ -33,7 +33,7 @@ async fn a_function_without_a_free_descriptor_says_so_and_goes_on_when_it_has_on
     assert_eq!(world.function().environments(), 1);
 }
 
-/// In a process of its own, which has nothing else to do.
+/// Runs in its own process, which does nothing else.
 #[tokio::test]
 async fn an_application_without_a_free_descriptor_keeps_its_secret_and_logs_in_when_it_has_one() {
     let itself = std::env::current_exe().unwrap();
@@ -51,7 +51,7 @@ async fn an_application_without_a_free_descriptor_keeps_its_secret_and_logs_in_w
 #[ignore = "run by the test before it, in a process of its own"]
 async fn runs_out_of_descriptors() {
     let world = start(options()).await;
-    // a name is not found without a descriptor, which is another error
+    // a name lookup fails without a descriptor, with another error
     let mut document = current(&world, world.single_user()).await;
     document["host"] = "127.0.0.1".into();
     put(&world, world.single_user(), document).await;
@@ -69,7 +69,7 @@ async fn runs_out_of_descriptors() {
             files.push(file);
         }
         match postgres::connect(&secret, tls.clone()).await {
-            // what closes in the background has left room for one more
+            // a connection that closes in the background leaves room for one more
             Ok(_) => {}
             Err(LogInError::Failed(refusal)) => break refusal.to_string(),
             Err(error) => panic!("{error}"),

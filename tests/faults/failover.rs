@@ -12,12 +12,12 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::*;
 
-/// A primary with a standby, and one address for whichever takes changes.
+/// A primary with a standby, and one address that leads to the one that accepts changes.
 struct Pair {
     world: World,
     standby: Postgres,
     address: Relay,
-    /// Between the address and the primary.
+    /// The relay between the address and the primary.
     proxy: Proxy,
 }
 
@@ -42,7 +42,7 @@ impl Pair {
         }
     }
 
-    /// From here on the standby gets nothing that the primary commits.
+    /// From now on the standby receives no commit of the primary.
     async fn part(&self) {
         let sql = "ALTER SYSTEM SET primary_conninfo = ''";
         self.standby.execute(sql).await.unwrap();
@@ -58,14 +58,14 @@ impl Pair {
         .await;
     }
 
-    /// The address is the standby's, which takes changes; who was at the primary hears nothing of it.
+    /// Promotes the standby, and gives it the address; connections to the primary stay silent.
     async fn fail_over(&self) {
         self.standby.execute("SELECT pg_promote()").await.unwrap();
         self.address.lead_to(self.standby.port());
         self.address.close_all();
     }
 
-    /// What the new primary says to the version with this label.
+    /// Logs in at the new primary with the version of this label.
     async fn gets_in(&self, secret: &str, label: &str) -> bool {
         let Some(document) = document(&self.world, secret, label).await else {
             return false;
@@ -111,7 +111,7 @@ async fn a_failover_in_the_middle_of_a_commit_locks_nobody_out_whether_the_stand
     }
 }
 
-/// Replication that does not wait for the standby may lose what was committed: PostgreSQL's, and not the rotation's.
+/// Asynchronous replication may lose a commit: that is PostgreSQL's property, not the rotation's.
 #[tokio::test]
 async fn where_a_failover_loses_a_whole_rotation_the_next_one_brings_awscurrent_back() {
     let pair = Pair::start().await;

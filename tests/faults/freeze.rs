@@ -1,4 +1,4 @@
-//! Lambda freezes an environment, for an hour perhaps, and thaws it: SIGSTOP and SIGCONT. What it was connected to has gone meanwhile.
+//! Lambda freezes an environment, perhaps for an hour, and thaws it: SIGSTOP and SIGCONT. In the meantime its connections have closed.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ async fn a_step_that_is_frozen_in_its_transaction_changes_nothing_when_another_o
         ..Settings::default()
     };
     let mut options = options().own_postgres(settings);
-    // as long as it is frozen its time goes by
+    // its time limit goes on while it is frozen
     options.function_timeout = Duration::from_secs(300);
     let world = start(options).await;
     let proxy = Proxy::before(world.postgres().port()).await;

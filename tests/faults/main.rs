@@ -1,5 +1,5 @@
-//! Faults of the world, each on demand: what becomes of a rotation, and of an application, is known. Those that are shown elsewhere
-//! stand with these in docs/verification.md.
+//! Faults of the world, each on demand, with the known outcome for a rotation and for an application. docs/verification.md lists
+//! these and the faults that other tests show.
 
 #![cfg(test)]
 
@@ -28,7 +28,7 @@ use local::{
 use relay::Relay;
 use serde_json::{Value, json};
 
-/// Runs a line of shell, which has to succeed.
+/// Runs a line of shell, which must succeed.
 #[track_caller]
 fn shell(line: &str) {
     let status = Command::new("/bin/sh").args(["-c", line]).status();
@@ -46,7 +46,7 @@ async fn step(
     world.function().invoke(event).await.outcome
 }
 
-/// Has all secrets about the database lead to it by this port, with TLS or without.
+/// All secrets of the database now name this port, with TLS or without.
 async fn by_port(world: &World, port: u16, tls: bool) {
     for secret in [
         world.admin(),

@@ -1,9 +1,9 @@
-//! The server goes while it has a COMMIT, and comes back.
+//! The server stops during a COMMIT, and comes back.
 
 use super::*;
 use proxy::{Proxy, Side};
 
-/// All of the server's processes but the first end, and it recovers what it has: that is what PostgreSQL does when one is killed.
+/// Kills a process of the server: PostgreSQL then ends all others but the first, and recovers its data.
 async fn crash(world: &World) {
     let superuser = world.postgres().superuser_client().await.unwrap();
     let answer = superuser.query_one("SELECT pg_backend_pid()", &[]).await;
@@ -34,7 +34,7 @@ async fn a_server_that_restarts_in_the_middle_of_a_commit_says_nothing_and_the_r
                 proxy.stopped().await;
                 crash(&world).await;
             });
-            // nobody knows what became of it, and nobody says so
+            // the outcome is unknown, and the error says so
             assert_error(&set.unwrap_err(), "DatabaseUnreachable", "");
             assert_nobody_is_locked_out(&world, secret, &case).await;
             for name in STEPS {

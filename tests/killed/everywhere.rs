@@ -1,8 +1,8 @@
-//! Killed before and after each message to the database, each call to Secrets Manager and each request to a service, in each
-//! step, under both strategies and with API keys: nobody is locked out, and the next try reaches the end. Each step runs in a
-//! process of its own.
+//! The process is killed before and after each message to the database, each call to Secrets Manager and each request to an API-key
+//! service, in each step, under both strategies and with API keys: no client is locked out, and the next try succeeds. Each step runs
+//! in its own process.
 //!
-//! `make test` looks at some of the places, `make verify` at each.
+//! `make test` tries some of the places, `make verify` all of them.
 
 mod scene;
 
@@ -13,20 +13,20 @@ use local::secrets_manager::{Hang, When};
 use self::scene::{Case, Scene};
 use crate::common::proxy::Side;
 
-/// That many places are in `make test`, of each case.
+/// The number of places for each case in `make test`.
 const SHARE: usize = 6;
 
-/// Where a step is killed.
+/// The place at which a step is killed.
 #[derive(Clone, Debug)]
 enum Place {
     /// At a message to the database, by its number.
     Message(usize, Side),
-    /// In a call or a request of this kind, after so many of it.
+    /// In a call or a request of this kind, by its number.
     Call(String, usize, When),
 }
 
 impl Place {
-    /// All places of a step that sends this.
+    /// All places of a step that sends these messages and calls.
     fn all(messages: usize, calls: &[String]) -> Vec<Self> {
         let messages = (0..messages)
             .flat_map(|number| [Side::Before, Side::After].map(|side| Self::Message(number, side)));
@@ -41,7 +41,7 @@ impl Place {
 }
 
 impl Scene {
-    /// Kills the step there, and sees to it that all is well; whether it came there.
+    /// Kills the step at this place and checks the result; returns whether the step reached the place.
     async fn at(&self, step: &str, place: &Place) -> bool {
         let name = format!("{:?}, {step}, {place:?}", self.case);
         let token = self.up_to(step).await;
@@ -62,18 +62,18 @@ impl Scene {
                 killed
             }
         };
-        // the database may be asked less when the other user's turn has come
+        // when it is the other user's turn, a step may send fewer messages
         assert!(killed || self.case == Case::TwoUsers, "{name}: not met");
         killed
     }
 }
 
-/// Kills a rotation, and a revoke, of this kind of secret at that many places.
+/// Kills a rotation and a revocation of this kind of secret at so many places.
 async fn everywhere(case: Case, share: usize) {
     let began = Instant::now();
     let scene = Scene::set(case).await;
     let places = scene.places().await;
-    // an odd one, or all that are looked at would be on the same side
+    // an odd step, or all places would be on the same side
     let apart = (places.len() / share) | 1;
     let (mut looked, mut killed) = (0, 0);
     for (step, place) in places.iter().step_by(apart) {

@@ -1,4 +1,4 @@
-//! The function's process is killed, really, and the rotation still reaches its end. On a real PostgreSQL.
+//! The function's real process is killed, and the rotation still succeeds. On a real PostgreSQL.
 
 #![cfg(test)]
 
@@ -79,7 +79,7 @@ async fn killed_while_the_database_changes_the_password_the_retry_reaches_the_en
     let secret = world.single_user();
     stage_up_to(&world, secret, "setSecret").await;
 
-    // holds up ALTER ROLE: a session that has the role's row
+    // a session that locks the role's row delays ALTER ROLE
     let holder = world.postgres().superuser_client().await.unwrap();
     let role = world.role();
     let sql = format!("BEGIN; ALTER ROLE {role} CONNECTION LIMIT 50");
@@ -93,7 +93,7 @@ async fn killed_while_the_database_changes_the_password_the_retry_reaches_the_en
     });
     assert_eq!(invoked.outcome.unwrap_err().error_type, "Runtime.ExitError");
     assert_nobody_is_locked_out(&world, world.single_user(), "while the change waits").await;
-    // the server may carry the statement out although nobody waits for it
+    // the server may run the statement although its client is gone
     holder.batch_execute("COMMIT").await.unwrap();
     assert_the_retry_reaches_the_end(&world, "after the change").await;
 }

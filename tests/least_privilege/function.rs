@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{Deployed, KEY, MASTER, common, common::STEPS, give_key, rotated};
 
-/// Where a rotation, or the age check, fails without one right of the role.
+/// The first thing that fails without one right of the role, in a rotation or in the age check.
 const FAILS: [(&str, &str, Work, &str); 8] = [
     (
         "RotateTheSecrets",
@@ -60,7 +60,7 @@ const FAILS: [(&str, &str, Work, &str); 8] = [
     ),
 ];
 
-/// What no local world can prove, and why.
+/// The rights that no local world can prove, and why.
 const UNPROVEN: [(&str, &str); 3] = [
     (
         "WriteTheLog",
@@ -84,7 +84,7 @@ enum Work {
 }
 
 impl Work {
-    /// Does it, by hand, and tells what failed first, and of what.
+    /// Does it step by step, and returns what failed first, and why.
     async fn run(self, deployed: &Deployed, token: &str) -> Result<(), (String, String)> {
         let world = &deployed.world;
         let (secret, steps) = match self {
@@ -132,7 +132,7 @@ fn actions(statement: &Value) -> Vec<String> {
     }
 }
 
-/// The policy without one action of a statement, or without the whole of it.
+/// The policy without one action of a statement, or without the whole statement.
 fn without(policy: &Value, sid: &str, action: Option<&str>) -> Value {
     let mut kept = Vec::new();
     for statement in statements(policy) {
@@ -153,7 +153,7 @@ fn without(policy: &Value, sid: &str, action: Option<&str>) -> Value {
     json!({ "Version": policy["Version"], "Statement": kept })
 }
 
-/// Who writes a secret cannot change which secrets are administrators': the deployment lists them.
+/// The writer of a secret cannot change which secrets are administrators': the deployment lists them.
 #[tokio::test]
 async fn the_function_is_told_which_secrets_are_administrators() {
     let deployed = Deployed::new(&[]).await;
@@ -224,8 +224,8 @@ async fn without_any_right_a_named_step_fails_and_with_it_the_rotation_goes_on()
                 true => "Access to KMS is not allowed",
                 false => action,
             };
-            let told = message.contains(named);
-            assert!(told, "without {gone:?} of {sid}: {message}");
+            let says_so = message.contains(named);
+            assert!(says_so, "without {gone:?} of {sid}: {message}");
 
             world.set_function_role(from_ref(&role)).unwrap();
             work.run(&deployed, &token).await.unwrap();
@@ -238,7 +238,7 @@ async fn the_functions_own_policy_lets_secrets_manager_in_and_without_it_nothing
     let deployed = Deployed::new(&[]).await;
     let world = &deployed.world;
     let service = world.secrets_manager();
-    // CloudFormation makes a statement of it
+    // CloudFormation makes a policy statement of it
     let permission = &deployed.resources["SecretsManagerInvokes"]["Properties"];
     let statement = |account: &Value| {
         json!({
@@ -262,7 +262,7 @@ async fn the_functions_own_policy_lets_secrets_manager_in_and_without_it_nothing
     assert!(service.rotate(world.single_user()).await.unwrap().succeeded);
 }
 
-/// KMS has no API here, so these are decisions alone.
+/// The local world has no KMS, so this tests only the policy's decision.
 #[tokio::test]
 async fn the_keys_are_of_use_only_to_secrets_manager_and_only_for_secrets_of_this_account_and_region()
  {

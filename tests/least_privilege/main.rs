@@ -1,4 +1,4 @@
-//! The SAM template's policies, enforced by the local world: enough for what they are for, and nothing in them too much.
+//! The SAM template's policies, enforced by the local world: each is enough for its purpose, and each right in it is necessary.
 
 #![cfg(test)]
 
@@ -22,7 +22,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-/// The customer's key under which the secrets stand.
+/// The customer's KMS key that encrypts the secrets.
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
 /// The secret that mints API keys; `masterarn` names it.
@@ -38,7 +38,7 @@ struct Deployed {
 }
 
 impl Deployed {
-    /// With all secrets under the customer's key, in a VPC, and these parameters beside.
+    /// With all secrets under the customer's key, in a VPC, and with these parameters.
     async fn new(more: &[(&str, &str)]) -> Self {
         let world = world().await;
         for secret in rotated(&world).into_iter().chain([world.admin(), MASTER]) {
@@ -67,7 +67,7 @@ impl Deployed {
         Self { world, resources }
     }
 
-    /// The document of the function's role, which has no other.
+    /// The only policy document of the function's role.
     fn role(&self) -> Value {
         let role = &self.resources["FunctionRole"]["Properties"];
         assert!(role["ManagedPolicyArns"].is_null());
@@ -126,7 +126,7 @@ impl Deployed {
         post(&self.world, &scope, path, "", event).await
     }
 
-    /// Whether the role behind a key is let through to an operation on a secret, whatever comes of it then.
+    /// Whether the policies allow the role of this key an operation on a secret, regardless of the operation's result.
     async fn lets_through(&self, access_key_id: &str, operation: &str, secret: &str) -> bool {
         let id = common::arn(&self.world, secret);
         let input = match operation {
@@ -153,7 +153,7 @@ impl Deployed {
                 assert!(message.contains(operation), "{message}");
                 false
             }
-            // the front door's refusal says nothing of the role
+            // a refusal before the policy check says nothing about the role
             Err((code, message))
                 if code.starts_with("Unjudged") || code == "ValidationException" =>
             {
@@ -163,7 +163,7 @@ impl Deployed {
         }
     }
 
-    /// Of all operations, those that the role behind a key is let through to on a secret.
+    /// All operations on a secret that the policies allow the role of this key.
     async fn allowed(&self, access_key_id: &str, secret: &str) -> Vec<&'static str> {
         let mut allowed = Vec::new();
         for operation in operations() {

@@ -1,4 +1,4 @@
-//! The policies for an application, and for whoever runs rotatectl.
+//! The policies for an application, and for a person who runs rotatectl.
 
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
 use local::{
@@ -34,7 +34,7 @@ async fn an_application_reads_its_secret_and_does_nothing_else() {
     deployed.restrict("application", &application(&deployed, &arn));
     for stage in ["AWSCURRENT", "AWSPENDING"] {
         let input = json!({ "SecretId": arn, "VersionStage": stage });
-        // during a single user's rotation the client goes to AWSPENDING; here there is none
+        // during a single user's rotation the client reads AWSPENDING; here it does not exist
         let read = deployed.call("application", "GetSecretValue", input).await;
         let found = read.map(drop).map_err(|(code, _)| code);
         let absent = Err("ResourceNotFoundException".to_owned());
@@ -197,7 +197,7 @@ async fn an_operator_who_is_not_to_read_values_does_not() {
     );
 }
 
-/// What other services serve: the decision alone.
+/// The operations of other services: only the policy's decision.
 #[tokio::test]
 async fn an_operator_inspects_this_function_its_log_and_the_keys_and_no_others() {
     let deployed = Deployed::new(&[]).await;
@@ -238,7 +238,7 @@ async fn an_operator_promotes_replicas_of_this_regions_watched_secrets_and_delet
         let replicate = json!({ "SecretId": secret, "AddReplicaRegions": there });
         common::call(world, "ReplicateSecretToRegions", replicate).await;
     }
-    // one that is a secret of that region, and one that is a replica of that region's
+    // a secret of that region, and a replica of one of that region
     let foreign = json!({
         "Name": "demo/foreign", "SecretString": "x", "AddReplicaRegions": [{ "Region": "us-west-2" }],
     });

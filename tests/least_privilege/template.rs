@@ -1,7 +1,7 @@
 //! The templates of infra/sam as CloudFormation would read it: intrinsic functions resolved, conditions applied.
 //!
-//! What stands for a resource that exists only once it is deployed, such as its ARN, becomes `Name.Attribute`. A function that is
-//! not known here fails the test.
+//! An attribute that a resource has only after its deployment, such as its ARN, becomes `Name.Attribute`. An unknown function fails
+//! the test.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +16,12 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    /// The project's, with these parameters beside the defaults, in the local world's region and account.
+    /// The project's template, with these parameters and the defaults, in the local world's region and account.
     pub(crate) fn sam(parameters: &[(&str, &str)]) -> Self {
         Self::file("template.yaml", parameters)
     }
 
-    /// The one that makes a secret.
+    /// The template that makes a secret.
     pub(crate) fn secret(parameters: &[(&str, &str)]) -> Self {
         Self::file("secret.yaml", parameters)
     }
@@ -113,7 +113,7 @@ impl Template {
         Some(resolved.into())
     }
 
-    /// `[identifier, collection, {name: body}]`; `&{identifier}` in a name is the value without what a name may not have.
+    /// `[identifier, collection, {name: body}]`; `&{identifier}` in a name is the value without characters that a name may not have.
     fn for_each(&self, argument: &Value) -> Map<String, Value> {
         let (identifier, body) = (
             argument[0].as_str().unwrap(),
@@ -229,7 +229,7 @@ impl Template {
     }
 }
 
-/// CloudFormation's parameters are text, whatever they look like.
+/// CloudFormation's parameters are always text.
 fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

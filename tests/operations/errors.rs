@@ -1,4 +1,4 @@
-//! The index of error types: the code's, the table beside it, and the page's are the same.
+//! The index of error types: the code, the table beside it and the page have the same ones.
 
 use std::{
     collections::BTreeSet,
@@ -16,7 +16,7 @@ use super::PAGE;
 
 const HEAD: &str = "| errorType | what happened | what to do first |\n|---|---|---|\n";
 
-/// The names that the sources give: each text in a function `error_type`, and the kind of each obstacle that stops a rotation.
+/// The names in the sources: each text in a function `error_type`, and the kind of each obstacle that stops a rotation.
 #[derive(Default)]
 struct Named {
     names: BTreeSet<String>,
@@ -79,7 +79,7 @@ fn page() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md")
 }
 
-/// The page's table as the code has it.
+/// The page's table as the code would write it.
 fn table() -> String {
     let row = |line: &index::Line| {
         let index::Line {
@@ -125,7 +125,7 @@ fn every_error_type_of_the_code_has_a_line_in_the_index_and_no_line_is_of_anothe
     }
 }
 
-/// SNAPSHOTS=overwrite writes the page's table anew, as it does with snapshots.
+/// SNAPSHOTS=overwrite writes the page's table again, as it does with snapshots.
 #[test]
 fn the_pages_table_of_error_types_is_the_index() {
     let (before, rest) = PAGE

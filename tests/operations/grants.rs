@@ -1,4 +1,4 @@
-//! Each right that the page gives, taken away alone: exactly what needs it fails, and what the error says mends it.
+//! Each right that the page grants is revoked alone: exactly the operations that need it fail, and the error's advice repairs it.
 
 use std::process::Output;
 
@@ -21,7 +21,7 @@ const OF_AN_ADMINISTRATOR: [&str; 6] = [
     "rotatectl init",
 ];
 
-/// What cannot be done without this statement.
+/// The operations that fail without this statement.
 fn needs(sql: &str) -> &'static [&'static str] {
     match sql.split(" TO ").next().unwrap() {
         "CREATE ROLE app LOGIN" => &[
@@ -33,14 +33,14 @@ fn needs(sql: &str) -> &'static [&'static str] {
         "CREATE ROLE rotation_admin LOGIN" | "ALTER ROLE rotation_admin CREATEROLE" => {
             &OF_AN_ADMINISTRATOR
         }
-        // from PostgreSQL 16 on; afterwards the clone is there, and the server takes the grant away with the clone's membership only
+        // from PostgreSQL 16 on; once the clone exists, the server revokes the grant only together with the clone's membership
         "GRANT app" => &["setSecret"],
         "GRANT pg_signal_backend" => &["revokeSecret", "rotatectl doctor"],
         other => panic!("what needs {other}?"),
     }
 }
 
-/// The statement that takes away what this one gives, and the one that gives it back.
+/// The statement that revokes the right of this one, and the statement that grants it again.
 fn taken_and_given(sql: &str) -> (String, String) {
     match sql
         .split_once("ROLE ")
@@ -85,12 +85,12 @@ async fn without_any_one_right_of_the_page_exactly_what_needs_it_fails_and_its_e
         let before = common::document(&world, without.secret, "AWSPREVIOUS")
             .await
             .unwrap();
-        // a session that has to be ended
+        // a session to end
         let _open = log_in(&world, &before).await.unwrap();
         for operation in ["revokeSecret", "rotatectl doctor", "rotatectl init"] {
             without.tries(operation).await;
         }
-        // its password, and not the pair's, is AWSCURRENT's from here on
+        // from here on its password, not the pair's, is AWSCURRENT
         execute(&world, &roles::set_password(roles::APP)).await;
         stage(&world, &one);
         without.tries("a single user's rotation").await;
@@ -105,7 +105,7 @@ struct Without<'a> {
 }
 
 impl Without<'_> {
-    /// Takes the right away, does this, and gives the right back; in the error's own words where it fails.
+    /// Revokes the right, does this, and grants the right again; after a failure, with the SQL in the error.
     async fn tries(&self, operation: &str) {
         let (taken, given) = taken_and_given(self.sql);
         if let Err(error) = self.world.postgres().execute(&taken).await {
@@ -138,7 +138,7 @@ impl Without<'_> {
         execute(self.world, &given).await;
     }
 
-    /// What it says if it fails.
+    /// The error, if it fails.
     async fn done(&self, operation: &str) -> Result<(), String> {
         let Self { world, secret, .. } = *self;
         let in_words = |error: FunctionError| error.to_string();
@@ -176,7 +176,7 @@ impl Without<'_> {
     }
 }
 
-/// Nothing else is granted to the application, and none of it is needed to be told of a change.
+/// The application has no other right, and needs none of these for notifications.
 #[tokio::test]
 async fn the_pages_application_listens_and_is_told_with_no_right_of_its_own() {
     let world = roles::world().await;

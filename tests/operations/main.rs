@@ -1,7 +1,7 @@
-//! The commands, SQL and JSON of docs/operations.md, taken from the page and run as they are written, against the local world.
+//! Runs the commands, SQL and JSON of docs/operations.md as the page has them, against the local world.
 //!
-//! A block says what it is: `sh` is run, `sh aws` needs AWS itself, `sh example` sets what the test sets, and the others are
-//! run where they have something to do.
+//! The kind of a block decides: `sh` is run, `sh aws` needs AWS itself, `sh example` sets what the test sets, and the test of their
+//! section runs the others.
 
 #![cfg(test)]
 
@@ -23,7 +23,7 @@ const PAGE: &str = include_str!("../../docs/operations.md");
 /// Kinds of blocks that no test here runs.
 const NOT_RUN: [&str; 2] = ["sh aws", "sh example"];
 
-/// All blocks of the page: what each one is, and what stands in it.
+/// All blocks of the page: the kind and the text of each.
 fn fenced() -> impl Iterator<Item = (&'static str, &'static str)> {
     let fenced = PAGE.split("```").skip(1).step_by(2);
     fenced.filter_map(|block| block.split_once('\n'))
@@ -44,7 +44,7 @@ fn block(kind: &str) -> String {
     blocks.remove(0)
 }
 
-/// Runs commands in a folder of their own, and returns what they print.
+/// Runs commands in a new folder, and returns their output.
 async fn run(world: &World, secret: &str, commands: &str) -> String {
     let output = output(world, secret, commands).await;
     let said = String::from_utf8_lossy(&output.stderr);
@@ -52,7 +52,7 @@ async fn run(world: &World, secret: &str, commands: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The same, whatever comes of them.
+/// The same, but the commands may fail.
 async fn output(world: &World, secret: &str, commands: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let rotatectl = executable::of_tests("--bin", "rotatectl").unwrap();
@@ -77,7 +77,7 @@ async fn output(world: &World, secret: &str, commands: &str) -> Output {
         .unwrap()
 }
 
-/// A role that nobody else on the tests' server has.
+/// A role that no other test on the server has.
 fn new_role(world: &World) -> String {
     format!("new_{}", world.role())
 }
@@ -106,7 +106,7 @@ fn every_block_of_the_page_is_run_or_known_not_to_be() {
         .chain(&roles::KINDS)
         .chain(&secrets::KINDS)
         .any(|known| *known == kind);
-        assert!(known, "what is to be done with a block of {kind:?}?");
+        assert!(known, "a block of an unknown kind: {kind:?}");
     }
 }
 
@@ -174,7 +174,7 @@ async fn after_a_bad_rotation_the_pages_command_makes_the_old_version_current_ag
     assert_eq!(password(&world, secret, "AWSCURRENT").await, before);
 }
 
-/// The page's blocks of this kind, of which there are so many, end the password that leaked.
+/// The page has so many blocks of this kind, and each ends the leaked password.
 async fn assert_ends_the_leak(kind: &str, number: usize) {
     let world = world().await;
     let postgres = world.postgres();

@@ -1,4 +1,4 @@
-//! The page's SQL makes roles that rotate, and no statement of it is there in vain.
+//! The page's SQL makes roles that rotate, and each of its statements is necessary.
 
 use local::{invocation::FunctionError, postgres::Settings, world::World};
 use postgres_protocol::password::scram_sha_256;
@@ -21,18 +21,18 @@ pub(super) const KINDS: [&str; 5] = [
     "sql rds",
 ];
 
-/// The application's role and the administrator, as the page calls them.
+/// The page's names of the application's role and the administrator.
 pub(super) const APP: &str = "app";
 pub(super) const ADMINISTRATOR: &str = "rotation_admin";
 
-/// A statement, and what the page says of a rotation without it.
+/// A statement, and the page's text about a rotation without it.
 pub(super) struct Statement {
     pub(super) sql: String,
     fails: String,
     with: String,
 }
 
-/// A world on a server of its own, for the page's roles have the same names in each.
+/// A world on its own server: the page's roles have the same names in each world.
 pub(super) async fn world() -> World {
     start(options().own_postgres(Settings::default())).await
 }
@@ -53,7 +53,7 @@ fn statements(kind: &str) -> Vec<Statement> {
     block.lines().map(read).collect()
 }
 
-/// The kind of the block that is for this server: `sql administrator 13-15`.
+/// The kind of the block for this server: `sql administrator 13-15`.
 async fn of_this_server(world: &World, kind: &str) -> Option<&'static str> {
     let release = release(world).await;
     let includes = |head: &str| {
@@ -66,7 +66,7 @@ async fn of_this_server(world: &World, kind: &str) -> Option<&'static str> {
     found.0.map(|(head, _)| head)
 }
 
-/// All that makes the application's role and an administrator on this server.
+/// All SQL that makes the application's role and an administrator on this server.
 pub(super) async fn of_a_pair(world: &World) -> Vec<Statement> {
     let administrators = of_this_server(world, "sql administrator").await.unwrap();
     let mut all = statements("sql app");
@@ -74,25 +74,25 @@ pub(super) async fn of_a_pair(world: &World) -> Vec<Statement> {
     all
 }
 
-/// As psql does: it goes on after an error.
+/// Runs statements as psql does: it goes on after an error.
 async fn type_in(world: &World, statements: &[Statement]) {
     for Statement { sql, .. } in statements {
         world.postgres().execute(sql).await.ok();
     }
 }
 
-/// What psql's `\password` sends: a verifier.
+/// The statement of psql's `\password`, with a verifier.
 pub(super) fn set_password(role: &str) -> String {
     let verifier = scram_sha_256(password(role).as_bytes());
     format!("ALTER ROLE {role} PASSWORD '{verifier}'")
 }
 
-/// What the page's roles have at first.
+/// The first password of the page's roles.
 pub(super) fn password(role: &str) -> String {
     format!("the first one of {role}")
 }
 
-/// The page's roles, on a server that has none of them, or has them from the last time.
+/// Makes the page's roles, after it drops those of an earlier call.
 pub(super) async fn make(world: &World) {
     remove(world).await;
     type_in(world, &of_a_pair(world).await).await;
@@ -101,7 +101,7 @@ pub(super) async fn make(world: &World) {
     }
 }
 
-/// The clone first, whose membership is the administrator's grant.
+/// The clone first: the administrator granted its membership.
 async fn remove(world: &World) {
     for role in [&format!("{APP}_clone"), ADMINISTRATOR, APP] {
         execute(world, &format!("DROP ROLE IF EXISTS {role}")).await;
@@ -117,13 +117,13 @@ pub(super) async fn create_pair(world: &World, name: &str) -> String {
     name.to_owned()
 }
 
-/// What comes of this step where something is missing.
+/// The result of this step when a statement is missing.
 async fn what_fails(world: &World, secret: &str, step: &str) -> FunctionError {
     if step != "revokeSecret" {
         stage_up_to(world, secret, step).await;
         return failure(world, secret, step).await;
     }
-    // a session that has to be ended
+    // a session to end
     let _open = log_in(world, &current(world, secret).await).await.unwrap();
     let rotation = rotate(world, secret).await;
     assert!(rotation.succeeded, "{rotation:?}");
@@ -214,7 +214,7 @@ async fn without_any_one_statement_of_the_page_the_step_that_it_names_fails() {
         let error = what_fails(&world, &secret, &fails).await;
         assert_eq!(error.error_type, with, "without {sql}: {error}");
         if error.error_message.contains("as a superuser, run ") {
-            // what the message says makes good what is missing
+            // the message's advice repairs what is missing
             for cure in common::cures(&error.error_message) {
                 execute(&world, cure).await;
             }

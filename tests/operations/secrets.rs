@@ -1,4 +1,4 @@
-//! Each JSON of the page, given the world's host, names and credentials, rotates.
+//! Each JSON document of the page rotates, with the world's host, names and credentials.
 
 use local::{postgres::Postgres, world::World};
 use serde_json::{Value, json};
@@ -19,8 +19,7 @@ pub(super) const KINDS: [&str; 7] = [
     "json API master",
 ];
 
-/// The page's document, with the world's server, `master` as the secret that `masterarn` names, and the password that the page's role
-/// has at first.
+/// The page's document, with the world's server, `master` in `masterarn`, and the first password of the page's role.
 pub(super) fn given(world: &World, kind: &str, master: Option<&str>) -> Value {
     let mut document: Value = serde_json::from_str(&block(kind)).unwrap();
     let role = document["username"].as_str().unwrap().to_owned();
@@ -54,7 +53,7 @@ pub(super) async fn create(world: &World, name: &str, document: &Value) {
     service.configure_rotation(name, &function, 30).unwrap();
 }
 
-/// It rotates twice, so that each of two users has had its turn, and after each one AWSCURRENT logs in.
+/// It rotates twice, so that each of two users has its turn, and AWSCURRENT logs in after each rotation.
 async fn rotates(world: &World, secret: &str, users: [&str; 2]) {
     for user in users {
         let before = current(world, secret).await;
@@ -90,7 +89,7 @@ async fn each_json_of_a_login_rotates_with_the_pages_roles() {
         let document = given(&world, kind, needs_one.then_some(&admin));
         create(&world, name, &document).await;
         rotates(&world, name, users).await;
-        // the administrator's own rotates too, and goes on being one
+        // the administrator's own secret rotates too, and still works as the administrator's
         rotates(&world, &admin, [ADMINISTRATOR; 2]).await;
         rotates(&world, name, users).await;
     }

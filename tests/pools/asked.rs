@@ -1,4 +1,4 @@
-//! What a pool's user asks of it.
+//! The settings and calls of a pool's user.
 
 use std::{
     sync::{
@@ -26,7 +26,7 @@ use crate::{
     drivers::{Pool, at_once},
 };
 
-/// What is idle in a process that is frozen has its sessions ended: nothing runs here meanwhile.
+/// The server ends the sessions of idle connections while the process is frozen: nothing runs here in that time.
 pub(crate) fn end_while_frozen(on: &Changing, pids: &[i32]) {
     let postgres = on.world.postgres();
     let url = format!(
@@ -97,10 +97,10 @@ async fn a_connection_whose_server_takes_no_writes_any_more_is_not_given_again()
     .await;
     for pool in Pool::with(&on.world, &on.secret, at_once().read_write(true), 4).await {
         if matches!(pool, Pool::Bb8(_)) {
-            continue; // it tries until its time is up
+            continue; // it retries until its time limit
         }
-        let told = format!("{}", pool.get().await.err().unwrap());
-        assert!(told.contains("writes"), "{}: {told}", pool.name());
+        let error = format!("{}", pool.get().await.err().unwrap());
+        assert!(error.contains("writes"), "{}: {error}", pool.name());
     }
 }
 
@@ -151,7 +151,7 @@ async fn a_base_configuration_and_how_connections_are_recycled_are_the_users() {
             on.change().await;
         }
     }
-    // a hook is run in each version's pool
+    // a hook runs in each version's pool
     deadpool.get().await.unwrap();
     assert!(made.load(Ordering::SeqCst) >= 2);
 }
@@ -200,7 +200,7 @@ async fn a_pool_tells_how_many_connections_it_has_and_gives_none_once_it_is_clos
         assert_eq!((pool.size(), pool.num_idle()), (4, 3), "{}", pool.name());
         let closes = pool.close();
         tokio::pin!(closes);
-        // sqlx waits for what is in use
+        // sqlx waits for connections in use
         tokio::select! {
             biased;
             () = &mut closes => {}

@@ -1,4 +1,4 @@
-//! How the next version's pool takes the old one's place.
+//! How the next version's pool replaces the old one.
 
 use std::{
     pin::pin,
@@ -23,7 +23,7 @@ use crate::{
     drivers::{Pool, at_once},
 };
 
-/// A role whose password is changed by hand, and its secret.
+/// A role whose password the test changes by hand, and its secret.
 pub(crate) struct Changing {
     pub(crate) world: World,
     pub(crate) secret: RotatingSecret,
@@ -52,14 +52,14 @@ impl Changing {
         }
     }
 
-    /// The server has another password, and the secret the next version.
+    /// Changes the password in the server and in the secret.
     pub(crate) async fn change(&self) {
         let password = format!("the {}th", self.versions.load(Ordering::SeqCst) + 1);
         self.set_password(&password).await;
         self.next(&[("password", json!(password))]).await;
     }
 
-    /// The server has another password, and the secret does not.
+    /// Changes the password in the server only.
     pub(crate) async fn set_password(&self, password: &str) {
         let role = self.world.role();
         execute(
@@ -69,7 +69,7 @@ impl Changing {
         .await;
     }
 
-    /// The secret has a version with these.
+    /// Stores a version with these values.
     pub(crate) async fn next(&self, fields: &[(&str, Value)]) {
         let mut document = self.document.clone();
         for (key, value) in fields {
@@ -83,23 +83,23 @@ impl Changing {
         self.secret.refresh().await.unwrap();
     }
 
-    /// The secret has its first version again.
+    /// Makes the first version current again.
     pub(crate) async fn take_back(&self) {
         let first = Version::text("0", self.document.to_string());
         self.provider.set("orders/db", first);
-        until("the first version is in force again", async || {
+        until("the first version is current again", async || {
             self.secret.refresh().await.unwrap().version() == "0"
         })
         .await;
     }
 
-    /// How often the server rejected a login.
+    /// The number of logins that the server rejected.
     pub(crate) fn rejected(&self) -> usize {
         let logins = self.world.postgres().logins(self.world.role());
         logins.unwrap().rejected
     }
 
-    /// Sessions of a pool's that live.
+    /// The open sessions of a pool.
     pub(crate) async fn sessions(&self, pool: &Pool) -> i64 {
         let name = format!("{}-{}", pool.name(), self.world.role());
         let question =
@@ -108,7 +108,7 @@ impl Changing {
     }
 }
 
-/// Waits until the pool serves another version than these connections are of.
+/// Waits until the pool serves another version than that of these connections.
 pub(crate) async fn has_gone_over(pool: &Pool, old: &[i32]) {
     until(pool.name(), async || {
         let mut connection = pool.get().await.unwrap();
@@ -124,7 +124,7 @@ async fn the_next_connections_are_there_before_the_last_ones_go_and_none_is_made
         let old = pool.fill().await;
         on.change().await;
         has_gone_over(&pool, &old).await;
-        // the first task that was served finds all of them
+        // the first task that got a connection sees all of them
         assert_eq!(pool.size(), 4, "{}", pool.name());
         are_gone(&on.world, &old, pool.name()).await;
         pool.fill().await;
@@ -175,7 +175,7 @@ async fn until_then_the_old_ones_serve_and_a_rejected_login_goes_over_at_once() 
         on.change().await;
         let mut held = pool.get().await.unwrap();
         assert_eq!(held.pid().await, old, "{}", pool.name());
-        // there is none idle: it logs in with a password that has ended, and then with the next one
+        // no connection is idle: it logs in with a password that has ended, then with the next one
         let new = pool.get().await.unwrap().pid().await;
         pool.has_idle(1).await;
         assert_eq!(
@@ -222,7 +222,7 @@ async fn where_the_server_has_no_room_an_old_connection_closes_for_each_new_one(
             has_gone_over(&pool, &old).await;
             are_gone(&on.world, &old, pool.name()).await;
             pool.fill().await;
-            // the next one has to have room too
+            // the next pool needs room too
             execute(
                 &on.world,
                 &format!("ALTER ROLE {role} CONNECTION LIMIT 100"),
@@ -244,7 +244,7 @@ async fn of_two_changes_in_quick_succession_the_last_one_counts() {
         are_gone(&on.world, &old[..4], pool.name()).await;
         until(pool.name(), async || on.sessions(&pool).await == 4).await;
         pool.fill().await;
-        // four may have been those of the version before
+        // four may be connections of the previous version
         until(pool.name(), async || on.sessions(&pool).await == 4).await;
     }
 }
@@ -278,7 +278,7 @@ async fn a_pool_is_closed_or_dropped_while_its_successor_is_being_filled() {
         for pool in &pools {
             old.extend(pool.fill().await);
         }
-        // a server that takes connections and says nothing
+        // a server that accepts connections and sends nothing
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = silent.local_addr().unwrap().port();
         on.next(&[("port", json!(port))]).await;

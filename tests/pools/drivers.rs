@@ -1,4 +1,4 @@
-//! The three pools, and one of their connections, for tests that ask the same of each.
+//! The three pools, and a connection of any of them, for tests that do the same with each.
 
 use std::{error::Error, time::Duration};
 
@@ -23,7 +23,7 @@ pub(crate) enum Connection {
     Sqlx(sqlx::pool::PoolConnection<sqlx::Postgres>),
 }
 
-/// None waits before it fills its successor, and the old ones leave at once.
+/// None waits before it fills the next version's pool, and the old connections leave at once.
 pub(crate) fn at_once() -> Settings {
     Settings::default()
         .jitter(Duration::ZERO)
@@ -36,7 +36,7 @@ impl Pool {
         Self::with(world, secret, at_once(), 4).await
     }
 
-    /// Each of them, with room for so many. The connections have its [`application`](Self::application)'s name.
+    /// Each of them, with room for so many. Its connections have the name [`application`](Self::application).
     pub(crate) async fn with(
         world: &World,
         secret: &RotatingSecret,
@@ -61,7 +61,7 @@ impl Pool {
             move |pool| pool.max_size(room),
         );
         let bb8 = pool::bb8::pool_with(secret, config("bb8"), tls, settings, move |pool| {
-            // none is to pass because it is tried again
+            // no test must pass because of a second try
             pool.max_size(small).connection_timeout(LONG)
         });
         let options = PgConnectOptions::new_without_pgpass()
@@ -78,7 +78,7 @@ impl Pool {
         ]
     }
 
-    /// How often the server accepted a login of this pool's.
+    /// The number of this pool's logins that the server accepted.
     pub(crate) fn logins(&self, world: &World) -> usize {
         let name = format!("application_name={}-{} ", self.name(), world.role());
         let log = world.postgres().log().unwrap();
@@ -112,7 +112,7 @@ impl Pool {
         }
     }
 
-    /// Waits until so many are idle: sqlx takes them back in tasks of its own.
+    /// Waits until so many are idle: sqlx takes them back in background tasks.
     pub(crate) async fn has_idle(&self, count: usize) {
         until(self.name(), async || self.num_idle() == count).await;
     }

@@ -1,4 +1,4 @@
-//! A pool's successor that is filled in part only: its server has gone silent, or the change was taken back.
+//! The next version's pool is filled only in part: its server has become silent, or the change was undone.
 
 use std::{
     sync::{
@@ -25,18 +25,18 @@ use crate::{
     drivers::{Pool, at_once},
 };
 
-/// A way to the server, at a port of its own.
+/// A relay to the server, at its own port.
 pub(crate) struct Gate {
     pub(crate) port: u16,
-    /// How many connections it lets through; none of the others hears anything.
+    /// The number of connections that it passes on; the others get no answer.
     pub(crate) places: Arc<AtomicUsize>,
-    /// How many there are of these.
+    /// The number of connections that get no answer.
     silent: Arc<AtomicUsize>,
     task: AbortHandle,
 }
 
 impl Gate {
-    /// `hangs_up` on those that it does not let through.
+    /// `hangs_up`: whether it closes the connections that it does not pass on.
     pub(crate) async fn to(on: &Changing, places: usize, hangs_up: bool) -> Self {
         let server = on.document["port"].as_u64().unwrap() as u16;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -81,7 +81,7 @@ impl Drop for Gate {
     }
 }
 
-/// Each of the pools by itself, with room for so many, and a server of its own.
+/// Each pool alone, with room for so many, and its own server.
 async fn each(settings: Settings, room: usize) -> Vec<(Changing, Pool)> {
     let mut each = Vec::new();
     for number in 0..3 {
@@ -122,7 +122,7 @@ async fn nobody_is_sent_to_a_version_that_the_server_has_not_accepted_yet() {
         pool.has_idle(1).await;
         let gate = Gate::to(&on, 0, false).await;
         on.next(&[("port", json!(gate.port))]).await;
-        // the only old connection has closed for it
+        // the only old connection has closed to make room
         gate.has_silent(1).await;
         let taken = timeout(Duration::from_secs(60), pool.get()).await;
         let taken = taken.unwrap_or_else(|_| panic!("{}", pool.name()));
@@ -168,7 +168,7 @@ async fn one_connection_at_most_closes_for_a_new_one_even_if_its_session_had_end
     let ends = [ended.pid().await];
     drop(ended);
     end_while_frozen(&on, &ends);
-    // its connection hears of it
+    // its listener gets the notification
     yield_now().await;
     let gate = Gate::to(&on, 0, false).await;
     on.next(&[("port", json!(gate.port))]).await;

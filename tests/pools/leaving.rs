@@ -1,4 +1,4 @@
-//! What the old version's connections do while they leave.
+//! The old version's connections while the pool drains them.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
     drivers::{Connection, Pool, at_once},
 };
 
-/// Takes connections until one is of the old version, or until one is not.
+/// Takes connections until one is of the old version, or of the next one.
 async fn one_that_is(pool: &Pool, old: &[i32], is_old: bool) -> Connection {
     let taken = async {
         loop {
@@ -26,8 +26,8 @@ async fn one_that_is(pool: &Pool, old: &[i32], is_old: bool) -> Connection {
     timeout(LONG, taken).await.expect("in time")
 }
 
-/// Changes the password. Of the old version there are four idle connections, which serve nearly all requests for as long as a test
-/// takes, and of the next one there are as many.
+/// Changes the password. Four connections of the old version are idle, and serve nearly all requests until the test ends; the next
+/// version has four too.
 async fn change(on: &Changing, pool: &Pool) -> Vec<i32> {
     let mut old = Vec::new();
     let mut held = Vec::new();
@@ -88,7 +88,7 @@ async fn what_leaves_serves_and_never_logs_in_again_with_a_password_that_has_end
     for pool in Pool::with(&on.world, &on.secret, for_long(), 4).await {
         let old = change(&on, &pool).await;
         let rejected = on.rejected();
-        // all who ask at the same time, once sqlx has taken all of them back
+        // all at the same time, once sqlx has taken all connections back
         let mut held = Vec::new();
         let all_serve = async {
             while !is_each_of(&mut held, &old).await {

@@ -1,4 +1,4 @@
-//! How long a request waits for a server that takes connections and says nothing, and how many connections a pool may have.
+//! How long a request waits for a server that accepts connections and sends nothing, and how many connections a pool may have.
 
 use std::{
     sync::{
@@ -40,7 +40,7 @@ async fn of_tokio_postgres(
         manager,
         settings,
         move |pool| {
-            // none for a login
+            // no time limit for a login
             let wait = Timeouts::wait_millis(LONG.as_millis() as u64);
             pool.max_size(room.load(SeqCst)).timeouts(wait)
         },
@@ -66,13 +66,13 @@ async fn a_login_that_hears_nothing_fails_and_leaves_its_place_to_the_next_one()
     for pool in of_tokio_postgres(&on, &config, at_once(), 10 * SHORT, &of_one).await {
         let name = pool.name();
         let taken = timeout(Duration::from_secs(60), pool.get()).await;
-        let told = taken.expect(name).err().unwrap().to_string();
+        let error = taken.expect(name).err().unwrap().to_string();
         let place = format!(
             "{} port {}",
             on.document["host"].as_str().unwrap(),
             gate.port
         );
-        assert!(told.contains(&place), "{name}: {told}");
+        assert!(error.contains(&place), "{name}: {error}");
         gate.places.store(usize::MAX, SeqCst);
         until(name, async || pool.get().await.is_ok()).await;
         gate.places.store(0, SeqCst);
@@ -84,9 +84,9 @@ async fn a_login_whose_turn_it_is_hangs_no_longer_than_the_pools_own_limit() {
     for number in 0..2 {
         let on = Changing::with_lag(LONG).await;
         let mut config = Config::new();
-        // bb8 has a limit of its own
+        // bb8 has its own limit
         config.connect_timeout([SHORT, LONG][number]);
-        // the first one is rejected, and so tried again
+        // the first login is rejected, so it tries again
         let gate = Gate::to(&on, 1, false).await;
         let wrong = [("port", json!(gate.port)), ("password", json!("wrong"))];
         on.next(&wrong).await;

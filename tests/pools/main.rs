@@ -1,4 +1,4 @@
-//! What becomes of a pool's connections when the secret changes, in each of the pools.
+//! A pool's connections when the secret changes, in each of the pools.
 
 #![cfg(test)]
 
@@ -37,13 +37,13 @@ async fn alternating(world: &World) -> RotatingSecret {
         .unwrap()
 }
 
-/// Rotates, and has the secret know of it.
+/// Rotates, and refreshes the secret.
 async fn change(world: &World, secret: &RotatingSecret) {
     assert!(rotate(world, world.alternating_users()).await.succeeded);
     secret.refresh().await.unwrap();
 }
 
-/// How many of these server processes live.
+/// The number of these server processes that still run.
 async fn alive(world: &World, pids: &[i32]) -> i64 {
     let question = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(ARRAY{pids:?})");
     ask(world, &question).await

@@ -1,4 +1,4 @@
-//! What a pool does while the server rejects its version.
+//! A pool while the server rejects its version.
 
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ async fn connections_that_sqlx_keeps_ready_are_not_logged_in_beside_a_login_that
     let on = Changing::with_lag(LONG).await;
     let connect =
         PgConnectOptions::new_without_pgpass().ssl_root_cert(on.world.postgres().ca_file());
-    // without a lifetime sqlx makes them at once
+    // without a lifetime sqlx opens them at once
     let options = PgPoolOptions::new()
         .max_connections(4)
         .min_connections(4)
@@ -63,6 +63,6 @@ async fn connections_that_sqlx_keeps_ready_are_not_logged_in_beside_a_login_that
         _ = pool.acquire() => panic!("it is rejected"),
         () = until("five logins are rejected", async || on.rejected() >= 5) => {}
     }
-    // after two at the beginning: a quarter of a second, half of one, and one
+    // after the first two: 0.25 s, 0.5 s, 1 s
     assert!(began.elapsed() >= Duration::from_millis(1500));
 }

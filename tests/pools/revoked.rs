@@ -11,7 +11,7 @@ use crate::{
     drivers::{Connection, Pool},
 };
 
-/// No pool fills its successor before the test is over.
+/// No pool fills the next version's pool before the test is over.
 const NEVER: Duration = Duration::from_secs(1_000_000_000);
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn a_revoke_before_the_next_pool_is_filled_costs_no_request() {
     }
 }
 
-/// The server process that answers, if one does.
+/// The server process of a connection, if it answers.
 async fn answers(connection: &mut Connection) -> Option<i32> {
     const QUESTION: &str = "SELECT pg_backend_pid()";
     match connection {
@@ -84,7 +84,7 @@ async fn of_requests_that_run_while_their_sessions_end_each_session_fails_one_at
         let mut requests = JoinSet::new();
         for _ in 0..8 {
             let (pool, old) = (pool.clone(), old.clone());
-            // until it is one of the next sessions that answers
+            // until one of the next sessions answers
             requests.spawn(async move {
                 let mut failed = 0;
                 loop {

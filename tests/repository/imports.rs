@@ -13,7 +13,7 @@ use syn::{
 
 use super::{files, root};
 
-/// The packages from the top, each with its folder. Those of one line know nothing of each other.
+/// The packages from the top, each with its folder. Those of one line do not import each other.
 const RANKS: [&[(&str, &str)]; 5] = [
     &[("rotatectl", "cli/src")],
     &[("drill", "drill/src")],
@@ -25,7 +25,7 @@ const RANKS: [&[(&str, &str)]; 5] = [
     &[("rotating_secret_document", "document/src")],
 ];
 
-/// What stands above the commands of rotatectl, and the commands. All else is what they share.
+/// The modules above the commands of rotatectl, and the commands. The commands share all other modules.
 const ABOVE_COMMANDS: [&str; 2] = ["arguments", "error"];
 const COMMANDS: [&str; 10] = [
     "init",
@@ -123,7 +123,7 @@ fn module(file: &Path) -> Module {
     module
 }
 
-/// For each module the others of its package that it imports. A module and those inside it are one thing.
+/// For each module the modules of its package that it imports. A module includes its submodules.
 fn imports(source: &str) -> BTreeMap<Module, BTreeSet<Module>> {
     let modules = modules(source);
     let imports = |(module, paths): (&Module, &BTreeSet<Vec<String>>)| {
@@ -140,7 +140,7 @@ fn imports(source: &str) -> BTreeMap<Module, BTreeSet<Module>> {
     modules.iter().map(imports).collect()
 }
 
-/// A path as it is written in a module, from the crate's root; none if it leads to another crate.
+/// A path as a module writes it, from the crate's root; `None` if it leads to another crate.
 fn resolve(module: &Module, path: &[String]) -> Option<Module> {
     let (first, rest) = path.split_first()?;
     let mut from = module.clone();
@@ -188,7 +188,7 @@ fn no_module_imports_one_that_imports_it() {
     for (_, source) in RANKS.concat() {
         let mut imports = imports(source);
         assert!(imports.values().any(|imported| !imported.is_empty()));
-        // what imports nothing that is left is no part of a circle
+        // a module that imports none of the remaining ones is in no circle
         loop {
             let before = imports.len();
             let left: BTreeSet<Module> = imports.keys().cloned().collect();

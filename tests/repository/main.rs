@@ -16,7 +16,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The files below a folder that end with this, save what cargo and others leave there.
+/// The files below a folder whose names end like this, without those that cargo and other tools write.
 fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let (mut folders, mut files) = (vec![folder.to_owned()], Vec::new());
     while let Some(folder) = folders.pop() {

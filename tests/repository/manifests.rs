@@ -7,7 +7,7 @@ use super::{files, root};
 /// The folders of the packages that a registry takes.
 const PUBLISHED: [&str; 2] = ["client", "document"];
 
-/// A manifest inherits the licence or, outside the workspace, names it.
+/// A manifest inherits the licence; outside the workspace it names the licence.
 #[test]
 fn every_manifest_names_the_licence_and_both_texts_are_there() {
     let manifests = files(root(), "Cargo.toml");
@@ -32,7 +32,7 @@ fn every_manifest_names_the_licence_and_both_texts_are_there() {
     ] {
         let text = fs::read_to_string(root().join(file)).unwrap();
         assert!(text.trim_end().ends_with(last), "{file} is cut");
-        // a package on a registry has what is in its folder, and no more
+        // a package on a registry has only the files of its folder
         for package in PUBLISHED {
             let copy = fs::read_to_string(root().join(package).join(file)).unwrap();
             assert_eq!(copy, text, "{package}/{file}");
@@ -40,8 +40,8 @@ fn every_manifest_names_the_licence_and_both_texts_are_there() {
     }
 }
 
-/// A registry shows the words, and a system without symbolic links unpacks what is in the folder. `cargo package` builds from the
-/// packages: `make release-check`.
+/// A registry shows the keywords, and some systems that unpack the package have no symbolic links. `make release-check` builds from
+/// the packages.
 #[test]
 fn what_is_published_can_be_found_and_has_no_symbolic_link() {
     let shared = fs::read_to_string(root().join("Cargo.toml")).unwrap();
@@ -65,7 +65,7 @@ fn what_is_published_can_be_found_and_has_no_symbolic_link() {
             }
         }
     }
-    // the version that a registry is asked for is the one that is published
+    // the version that others depend on is the published one
     let version = shared.lines().find(|line| line.starts_with("version = "));
     let path = shared
         .lines()
@@ -73,14 +73,14 @@ fn what_is_published_can_be_found_and_has_no_symbolic_link() {
     assert!(path.unwrap().contains(version.unwrap()), "{path:?}");
 }
 
-/// A feature of serde_json is on for a whole build, and changes how an application reads JSON of its own.
+/// A feature of serde_json applies to a whole build, and changes how the application itself reads JSON.
 #[test]
 fn what_an_application_adds_asks_serde_json_for_no_feature_but_raw_value() {
     for manifest in ["Cargo.toml", "client/Cargo.toml", "document/Cargo.toml"] {
         let text = fs::read_to_string(root().join(manifest)).unwrap();
         let shared = manifest != "Cargo.toml";
         let asked = text.lines().filter(|line| line.starts_with("serde_json"));
-        // the first of the workspace's is what all inherit, the second the function's own
+        // the workspace's first entry is the one that all inherit, the second is the function's
         let asked: Vec<_> = asked.take(if shared { usize::MAX } else { 1 }).collect();
         assert!(!asked.is_empty(), "{manifest}");
         for line in asked {

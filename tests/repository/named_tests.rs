@@ -23,7 +23,7 @@ fn every_test_that_a_comment_or_a_page_names_by_its_path_is_there() {
     assert!(seen > 10, "only {seen} were found");
 }
 
-/// The names in the tables of a page's part that can only be a test's, each of which has to be in one of the folders.
+/// The names of tests in the tables of a section of a page. Each must exist in one of the folders.
 fn assert_tests_are_there(part: &str, folders: &[&str], at_least: usize) {
     let sources = folders
         .iter()
@@ -34,7 +34,7 @@ fn assert_tests_are_there(part: &str, folders: &[&str], at_least: usize) {
     let rows = part.lines().filter(|line| line.starts_with("| "));
     let names = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
     let mut seen = 0;
-    // an operation or a value stands in the same kind of quotes
+    // an operation or a value has the same quotes
     for name in names.filter(|name| name.matches('_').count() > 2) {
         assert!(sources.contains(&format!("fn {name}(")), "{name}");
         seen += 1;

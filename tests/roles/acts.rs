@@ -1,8 +1,8 @@
-//! Whom the base role's sessions act as, and the clone's.
+//! The role that the sessions of the base role and of the clone act as.
 
 use super::*;
 
-/// Each way in which the base role may be set to act as a group; each of its sessions does, and so does the clone's.
+/// Each way to set the base role to act as a group: each of its sessions does, and so do the clone's.
 #[tokio::test]
 async fn a_base_that_acts_as_a_role_has_a_clone_that_acts_as_it_too() {
     for set in [
@@ -34,7 +34,7 @@ async fn a_base_that_acts_as_a_role_has_a_clone_that_acts_as_it_too() {
     }
 }
 
-/// The server lets a role act as itself that is set to act as one it may not.
+/// A role that is set to act as a role that it may not become acts as itself.
 #[tokio::test]
 async fn a_base_that_is_set_to_act_as_a_role_in_vain_rotates_with_a_warning_whose_cure_holds() {
     let world = world().await;
@@ -59,7 +59,7 @@ async fn a_base_that_is_set_to_act_as_a_role_in_vain_rotates_with_a_warning_whos
     assert!(warnings(&rotation, "ActsInVain").is_empty());
 }
 
-/// Where the role is gone, only the second of the two statements that are printed can be run.
+/// If the role no longer exists, only the second of the two printed statements can run.
 #[tokio::test]
 async fn a_role_that_is_acted_as_in_vain_is_named_with_the_statement_that_corrects_it_where_it_is_set()
  {
@@ -86,7 +86,7 @@ async fn a_role_that_is_acted_as_in_vain_is_named_with_the_statement_that_correc
     }
 }
 
-/// To grant the base that role, as it would be advised, would give one application what is another one's.
+/// A grant of that role to the base would give one application the rights of another one.
 #[tokio::test]
 async fn a_role_that_all_of_another_database_acts_as_is_nothing_to_warn_of() {
     let (world, other) = (world().await, world().await);
@@ -101,7 +101,7 @@ async fn a_role_that_all_of_another_database_acts_as_is_nothing_to_warn_of() {
     assert_eq!(acts_as(&world).await, *world.alternating_role());
 }
 
-/// From PostgreSQL 16 on a membership need not let its member act as the role, and a plain GRANT leaves it so.
+/// From PostgreSQL 16 on, a membership can exclude SET ROLE, and a plain GRANT does not change that.
 #[tokio::test]
 async fn a_membership_that_does_not_let_the_base_act_so_is_named_with_the_grant_that_does() {
     let world = world().await;

@@ -1,4 +1,4 @@
-//! What a database's administrator sets on the base role stays, and reaches the clone.
+//! Changes that a database's administrator makes to the base role stay, and reach the clone.
 
 use super::*;
 

@@ -1,8 +1,8 @@
-//! What of the base role the clone gets, and what it does not get.
+//! The settings of the base role that the clone gets, and those that it does not get.
 
 use super::*;
 
-/// PostgREST's and Supabase's way of keeping things; nobody but a superuser may set such a parameter for another role.
+/// PostgREST and Supabase keep settings like this; only a superuser may set such a parameter for another role.
 #[tokio::test]
 async fn a_parameter_that_the_administrator_may_not_set_is_named_with_the_grant_that_lets_it() {
     for (name, value) in [("app.tenant", "seven"), ("log_statement", "mod")] {
@@ -42,7 +42,7 @@ async fn an_attribute_that_the_clone_does_not_get_is_named_with_the_statement_th
     }
 }
 
-/// Before PostgreSQL 16 nobody but a superuser alters a role that replicates: it is found before anything is changed.
+/// Before PostgreSQL 16, only a superuser may alter a role with REPLICATION: the function sees that before any change.
 #[tokio::test]
 async fn a_role_that_only_a_superuser_alters_is_an_obstacle_whose_cure_holds() {
     for (attribute, kind) in [
@@ -63,7 +63,7 @@ async fn a_role_that_only_a_superuser_alters_is_an_obstacle_whose_cure_holds() {
     }
 }
 
-/// A rotation goes on, for a superuser whose password has leaked is worse; and says what it is.
+/// A rotation of a superuser goes on, because a leaked password of a superuser is worse; it warns.
 #[tokio::test]
 async fn a_superuser_who_can_be_rotated_is_warned_of() {
     let world = world().await;
@@ -102,7 +102,7 @@ async fn a_single_user_that_replicates_is_an_obstacle_only_where_it_may_not_alte
     outcome(&world, secret, "setSecret").await;
 }
 
-/// All that any role may set for itself, in one rotation, with the values as the catalogs keep them.
+/// All parameters that any role may set for itself, in one rotation, with the values as the catalogs keep them.
 #[tokio::test]
 async fn every_setting_that_a_role_may_have_reaches_the_clone_as_it_is() {
     let world = world().await;
@@ -125,7 +125,7 @@ async fn every_setting_that_a_role_may_have_reaches_the_clone_as_it_is() {
     assert_eq!(settings(&world, &clone(&world)).await, of_the_base);
 }
 
-/// What people have; each turn of each user does the same, and nothing is warned of.
+/// Settings that people use: each turn of each user does the same, without a warning.
 #[tokio::test]
 async fn ordinary_ways_to_keep_roles_are_the_same_for_both_users_without_a_warning() {
     for (made, done) in [

@@ -1,4 +1,4 @@
-//! No time bombs: what is current has no end, and a promise that is broken is said.
+//! No time bombs: the current credential has no `VALID UNTIL`, and a broken promise is reported.
 
 use super::*;
 
@@ -9,7 +9,7 @@ async fn bounded(world: &World, role: &str) -> bool {
     ask(world, &question).await
 }
 
-/// AWS's setSecret leaves the bound of an earlier rotation of ours: the new credential logs in, until it does not.
+/// AWS's setSecret leaves the `VALID UNTIL` of our earlier rotation: the new credential logs in only until then.
 #[tokio::test]
 async fn finish_secret_lifts_the_end_of_what_becomes_current() {
     for window in ["24h", "unbounded"] {

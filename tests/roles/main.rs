@@ -1,4 +1,4 @@
-//! Two users who take turns, as people have their roles: the base is the truth, and the clone follows it.
+//! Alternating users, with roles as people have them: the base is the truth, and the clone follows it.
 
 #![cfg(test)]
 
@@ -21,7 +21,7 @@ use common::{
 use local::{secrets_manager::Rotation, world::World};
 use tokio_postgres::Client;
 
-/// Rotates the two users, and both have to log in as they should.
+/// Rotates the two users; both must log in.
 async fn turn(world: &World) -> Rotation {
     let secret = world.alternating_users();
     let rotation = rotate(world, secret).await;
@@ -33,13 +33,13 @@ async fn turn(world: &World) -> Rotation {
     rotation
 }
 
-/// A session of the user in force.
+/// A session of the current user.
 async fn session(world: &World) -> Client {
     let current = current(world, world.alternating_users()).await;
     log_in(world, &current).await.unwrap()
 }
 
-/// Who the sessions of the user in force act as.
+/// The role that the current user's sessions act as.
 async fn acts_as(world: &World) -> String {
     let row = session(world)
         .await
@@ -52,7 +52,7 @@ fn clone(world: &World) -> String {
     format!("{}_clone", world.alternating_role())
 }
 
-/// A clone as AWS's function makes it, in force: of a password, with a grant of the base.
+/// The clone is current, as AWS's function makes it: with a password and a grant of the base.
 async fn clone_of_awss(world: &World) {
     let (base, clone, admin) = (world.alternating_role(), clone(world), administrator(world));
     let sql = format!(
@@ -61,7 +61,7 @@ async fn clone_of_awss(world: &World) {
     execute(world, &sql).await;
 }
 
-/// The same, and its document is the one in force.
+/// The same, and its document is current.
 async fn clone_of_awss_in_force(world: &World) {
     clone_of_awss(world).await;
     let mut document = current(world, world.alternating_users()).await;
@@ -79,7 +79,7 @@ async fn settings(world: &World, role: &str) -> String {
     ask(world, &question).await
 }
 
-/// What the superuser runs that an error, or a warning, says.
+/// The superuser runs the SQL that an error or a warning advises.
 fn cure(text: &str) -> String {
     text.rsplit_once("as a superuser, run ")
         .unwrap()
@@ -87,7 +87,7 @@ fn cure(text: &str) -> String {
         .to_owned()
 }
 
-/// The clone's turn warns of it; the superuser runs what it says, and the clone's next turn warns no more.
+/// The clone's turn warns; the superuser runs the advised SQL, and the clone's next turn does not warn.
 async fn is_cured_as_it_says(world: &World, kind: &str) {
     let said = warnings(&turn(world).await, kind);
     execute(world, &cure(&said[0])).await;

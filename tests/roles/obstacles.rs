@@ -1,4 +1,4 @@
-//! What a rotation would stumble over is found before it has changed anything.
+//! The function finds the obstacles of a rotation before it changes anything.
 
 use super::*;
 use local::postgres::Settings;
@@ -24,7 +24,7 @@ async fn a_user_without_a_free_connection_keeps_its_password() {
     outcome(&world, secret, "setSecret").await;
 }
 
-/// The role is set to act as another one, which it may not: it acts as itself, today and after a rotation.
+/// The role is set to act as a role that it may not become: it acts as itself, before and after a rotation.
 #[tokio::test]
 async fn a_single_user_that_acts_otherwise_than_its_settings_say_rotates_with_a_warning() {
     for set in [
@@ -101,7 +101,7 @@ async fn a_password_that_is_kept_as_md5_stays_md5_unless_the_function_is_told() 
     }
 }
 
-/// createSecret and setSecret have their answer before anything is changed; AWSCURRENT goes on.
+/// createSecret and setSecret fail before any change; AWSCURRENT still works.
 #[tokio::test]
 async fn all_that_an_administrator_lacks_is_said_at_once_and_its_cure_holds() {
     let world = world().await;
@@ -124,10 +124,10 @@ async fn all_that_an_administrator_lacks_is_said_at_once_and_its_cure_holds() {
     outcome(&world, secret, "setSecret").await;
 }
 
-/// Under alternating users the server's one answer, 28P01, has a cause that AWSCURRENT may read.
+/// Under alternating users, AWSCURRENT may read the cause of the server's only answer, 28P01.
 #[tokio::test]
 async fn a_new_credential_that_has_ended_is_told_from_a_wrong_one() {
-    // what a process remembers of AWSCURRENT is no password
+    // a process remembers no password of AWSCURRENT
     is_told_from_a_wrong_one(&world().await).await;
     is_told_from_a_wrong_one(&common::warm_world().await).await;
 }
@@ -146,7 +146,7 @@ async fn is_told_from_a_wrong_one(world: &World) {
     outcome(world, secret, "testSecret").await;
 }
 
-/// Where the server has that library; it is not in every package.
+/// Only if the server has that library: not every package has it.
 #[tokio::test]
 async fn a_password_policy_of_the_servers_is_told_in_its_own_words() {
     let has_it = world()
@@ -176,7 +176,7 @@ async fn a_password_policy_of_the_servers_is_told_in_its_own_words() {
     }
 }
 
-/// What VERIFY_SQL is tried on is one connection more, which a role may not have.
+/// VERIFY_SQL needs one more connection, which may exceed the role's limit.
 #[tokio::test]
 async fn a_user_with_one_connection_rotates_where_there_is_verify_sql() {
     let world = start(options_with(&[("VERIFY_SQL", "SELECT 1")])).await;

@@ -1,4 +1,4 @@
-//! What the clone has of its own: it keeps it, and what it says cures it.
+//! Settings and grants that only the clone has: it keeps them, and the advice of the warning repairs the difference.
 
 use super::*;
 
@@ -64,7 +64,7 @@ async fn a_membership_of_the_clones_own_is_named_with_the_statement_that_ends_it
     is_cured_as_it_says(&world, "CloneHasOwn").await;
 }
 
-/// From PostgreSQL 16 on a REVOKE takes away what the same grantor has granted, and only warns where that is nobody.
+/// From PostgreSQL 16 on, a REVOKE removes only the same grantor's grants. Without any, it only warns.
 #[tokio::test]
 async fn a_membership_of_the_clones_own_is_named_with_the_statement_that_ends_it_also_where_an_administrator_granted_it()
  {
@@ -82,7 +82,7 @@ async fn a_membership_of_the_clones_own_is_named_with_the_statement_that_ends_it
     is_cured_as_it_says(&world, "CloneHasOwn").await;
 }
 
-/// Somebody has set it on the clone; whom it says something about is the clone, not the base.
+/// A person has set the parameter on the clone; the warning is about the clone, not about the base.
 #[tokio::test]
 async fn a_setting_of_the_clones_own_that_the_administrator_may_not_reset_is_named_with_the_statement_that_does()
  {

@@ -1,4 +1,4 @@
-//! `ownerrole` gives nobody a role, and does not take from the application what the base role alone has.
+//! `ownerrole` grants no role, and does not take from the application rights that only the base role has.
 
 use super::*;
 
@@ -20,7 +20,7 @@ async fn with_owner(world: &World) -> String {
     owner
 }
 
-/// Each of them would vanish for the application, the rows of a policy without a word.
+/// The application would lose each of them; the rows of a policy would disappear without an error.
 #[tokio::test]
 async fn an_owner_role_that_lacks_what_the_base_has_is_an_obstacle() {
     for (what, made, cured) in [
@@ -94,7 +94,7 @@ async fn who_has_tried_that_the_owner_role_does_may_say_so() {
     assert_eq!(acts_as(&world).await, owner);
 }
 
-/// From PostgreSQL 16 on a membership need not let its member act as the role.
+/// From PostgreSQL 16 on, a membership can exclude SET ROLE.
 #[tokio::test]
 async fn an_owner_role_that_the_base_may_not_act_as_is_an_obstacle_whose_cure_holds() {
     let world = world().await;

@@ -1,4 +1,4 @@
-//! Nobody but the pair: a role that only has the other one's name is not taken over, and none is made for a name's sake.
+//! Only the pair: a role that merely has the other user's name is not taken over, and no role is made because of a name alone.
 
 use super::*;
 
@@ -14,7 +14,7 @@ async fn refused(world: &World, kind: &str) -> String {
     cure(&error.error_message)
 }
 
-/// A secret of a user that happens to be called so.
+/// A secret of a user that happens to have this name.
 #[tokio::test]
 async fn a_user_whose_name_ends_in_clone_and_who_has_no_base_is_refused_and_nothing_is_made() {
     let world = world().await;
@@ -35,7 +35,7 @@ async fn a_user_whose_name_ends_in_clone_and_who_has_no_base_is_refused_and_noth
     outcome(&world, world.alternating_users(), "setSecret").await;
 }
 
-/// `report` and `report_clone`, of two secrets that know nothing of each other; whichever rotates first.
+/// `report` and `report_clone` belong to two independent secrets; either can rotate first.
 #[tokio::test]
 async fn two_roles_that_are_no_pair_are_left_alone_whichever_of_them_is_current() {
     for current_is_the_clone in [false, true] {
@@ -62,7 +62,7 @@ async fn two_roles_that_are_no_pair_are_left_alone_whichever_of_them_is_current(
     }
 }
 
-/// Before PostgreSQL 15 a role may grant itself to whom it likes.
+/// Before PostgreSQL 15, a role may grant itself to any role.
 #[tokio::test]
 async fn a_role_that_grants_itself_to_another_one_has_not_made_a_pair_of_them() {
     let world = world().await;
@@ -98,7 +98,7 @@ async fn a_role_that_takes_itself_away_from_its_clone_keeps_nothing_from_its_tur
     }
 }
 
-/// Quotes, capitals, and as long as a name with a clone may be.
+/// Quotes, capitals, and the longest name that can have a clone.
 #[tokio::test]
 async fn users_of_any_name_take_turns_are_revoked_and_rolled_back() {
     for name in ["O'Brien \"the \\ app\"", "pgx_ÄÖ, $user", "none of it; --"] {

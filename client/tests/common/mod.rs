@@ -1,4 +1,4 @@
-//! A provider that does as it is told, and counts what it is asked; in `stores`, what the tests of the real ones share.
+//! A provider that a test controls, and that counts its fetches; `stores` is shared by the tests of the real providers.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
@@ -22,7 +22,7 @@ use tokio::{net::TcpSocket, sync::watch, time::Instant};
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
-/// A credential's document, with nothing in it that matters.
+/// Any document of a credential.
 pub(crate) fn version(id: &str) -> Version {
     let document =
         json!({ "host": "db", "username": "orders", "password": format!("password of {id}") });
@@ -33,7 +33,7 @@ pub(crate) fn error(kind: ProviderErrorKind) -> ProviderError {
     ProviderError::new(kind, "as it was told")
 }
 
-/// What it answers, for each stage.
+/// Its answer for each stage.
 #[derive(Clone)]
 pub(crate) struct Scripted(Arc<Inner>);
 
@@ -44,7 +44,7 @@ struct Inner {
 
 struct Script {
     current: Result<Version, ProviderError>,
-    /// What AWSCURRENT is from the next question for AWSPENDING on.
+    /// From the next fetch of AWSPENDING on, this is AWSCURRENT.
     then: Option<Version>,
     pending: Result<Version, ProviderError>,
     asked: Vec<(Stage, Instant)>,
@@ -85,7 +85,7 @@ impl Scripted {
         self.script(|script| script.pending = Err(error(ProviderErrorKind::NotFound)));
     }
 
-    /// A rotation ends between the first question for AWSCURRENT and the one for AWSPENDING.
+    /// A rotation ends between the first fetch of AWSCURRENT and that of AWSPENDING.
     pub(crate) fn promote_meanwhile(&self, id: &str) {
         self.script(|script| script.then = Some(version(id)));
     }
@@ -94,7 +94,7 @@ impl Scripted {
         self.script(|script| script.current = Err(error(kind)));
     }
 
-    /// No question is answered until it is told otherwise.
+    /// No fetch is answered until the test allows it.
     pub(crate) fn hang(&self, hanging: bool) {
         self.0.hanging.send_replace(hanging);
     }
@@ -111,7 +111,7 @@ impl Scripted {
         self.script(|script| script.batches.clone())
     }
 
-    /// Waits until it was asked so often.
+    /// Waits for this number of fetches.
     pub(crate) async fn asked_times(&self, times: usize) {
         while self.asked().len() < times {
             tokio::time::advance(Duration::from_millis(50)).await;
@@ -156,12 +156,12 @@ pub(crate) async fn secret(provider: &Scripted) -> RotatingSecret {
         .unwrap()
 }
 
-/// The id of the version in force.
+/// The id of the current version.
 pub(crate) fn held(secret: &RotatingSecret) -> String {
     secret.current().unwrap().version().to_owned()
 }
 
-/// Lets time pass, and whatever is due in it happen, a second at a time.
+/// Advances the clock a second at a time, and runs the tasks that become due.
 pub(crate) async fn pass(time: Duration) {
     let end = Instant::now() + time;
     while Instant::now() < end {
@@ -170,7 +170,7 @@ pub(crate) async fn pass(time: Duration) {
     }
 }
 
-/// Lets whatever can run now run.
+/// Runs all tasks that can run now.
 pub(crate) async fn settle() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
@@ -184,7 +184,7 @@ pub(crate) async fn of_document(document: serde_json::Value) -> RotatingSecret {
     built.unwrap()
 }
 
-/// A port on which nobody listens, and which nobody can take while this is held: it is bound.
+/// A port without a listener. The bound socket keeps it from other processes.
 pub(crate) fn closed_port() -> (TcpSocket, u16) {
     let held = TcpSocket::new_v4().unwrap();
     held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -192,7 +192,7 @@ pub(crate) fn closed_port() -> (TcpSocket, u16) {
     (held, port)
 }
 
-/// An error with all its causes, as `{:#}` of anyhow has it.
+/// An error with all its causes, as anyhow's `{:#}` shows it.
 pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
     let causes = iter::successors(Some(error), |&error: &&(dyn StdError + 'static)| {
         error.source()

@@ -1,4 +1,4 @@
-//! What the tests of the providers share.
+//! Shared by the tests of the providers.
 
 use std::{cell::RefCell, collections::HashMap, env, io, process::Command, sync::Once};
 
@@ -13,8 +13,8 @@ pub(crate) fn text(version: &Version) -> &str {
     }
 }
 
-/// Runs an ignored test of this file in a process that has these variables and no others of a store's, and gives what it
-/// [`tell`]s: a process has but one environment, and setting it is unsafe.
+/// Runs an ignored test of this file in a process with these variables and no others of a store, and returns the output of its
+/// [`tell`]: a process has only one environment, and setting it is unsafe.
 pub(crate) async fn in_environment(test: &str, variables: &[(&str, &str)]) -> String {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", test, "--ignored", "--nocapture"]);
@@ -38,7 +38,7 @@ pub(crate) async fn in_environment(test: &str, variables: &[(&str, &str)]) -> St
 
 const MARK: &str = "\u{1f}";
 
-/// What [`in_environment`] gives.
+/// The result of [`in_environment`].
 pub(crate) fn tell(answer: Result<Version, ProviderError>) {
     tell_text(&match answer {
         Ok(version) => format!("{} {}", version.id, text(&version)),
@@ -55,9 +55,9 @@ thread_local! {
     static TRACED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// From now on, all that is traced at whatever level is kept, for the thread that does it.
+/// From now on, every trace of every level is kept for its thread.
 ///
-/// One subscriber for the process: with one for a thread, another thread's first event can switch that kind off for all.
+/// The process has one subscriber: with one for each thread, another thread's first event can switch off that kind for all.
 pub(crate) fn begin_tracing() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -68,7 +68,7 @@ pub(crate) fn begin_tracing() {
     });
 }
 
-/// What this thread traced.
+/// The traces of this thread.
 pub(crate) fn traced() -> String {
     TRACED.with_borrow(|traced| String::from_utf8_lossy(traced).into_owned())
 }

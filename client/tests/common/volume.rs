@@ -33,7 +33,7 @@ impl Volume {
         self.folder.path()
     }
 
-    /// Where it is mounted.
+    /// Its mount point.
     pub(crate) fn path(&self) -> PathBuf {
         self.below().join("orders-db")
     }

@@ -1,4 +1,4 @@
-//! The application: its connections, its pools and its listener, and when it looks.
+//! The application: its connections, its pools and its listener, and its searches.
 
 use std::{
     env,
@@ -23,7 +23,7 @@ use super::scan::{Copies, Memory, Needle};
 
 const CONNECTIONS: usize = 4;
 
-/// What the other process runs. Without being told a secret it is somebody else who runs it, and it does nothing.
+/// The other process runs this. Without SECRET, the test did not start it, and it does nothing.
 pub(crate) fn application() {
     let Ok(secret) = env::var("SECRET") else {
         return;
@@ -54,7 +54,7 @@ async fn work(secret: String, mut memory: Memory) {
     answer(&mut memory, &needles, |_, _| true).await;
 
     let needles = asked();
-    // the server rejects what is cached, which tells of the change
+    // the server rejects the cached password: that reports the change
     request(&secret, &tls).await;
     pools.requests().await;
     answer(&mut memory, &needles, |old, _| old.count() == 0).await;
@@ -91,7 +91,7 @@ impl Pools {
         }
     }
 
-    /// As many at once as a pool has connections, and each holds its own until all are open.
+    /// As many at once as a pool has connections; each holds its connection until all are open.
     async fn requests(&self) {
         let all = Arc::new(Barrier::new(3 * CONNECTIONS));
         let mut requests = JoinSet::new();
@@ -120,7 +120,7 @@ impl Pools {
     }
 }
 
-/// Waits until it is told to go on, and what to look for.
+/// Waits for the passwords to search for.
 fn asked() -> [Needle; 2] {
     let mut question = String::new();
     stdin().read_line(&mut question).unwrap();
@@ -128,7 +128,7 @@ fn asked() -> [Needle; 2] {
     [old, new].map(Needle::read)
 }
 
-/// Looks until it is as it should be or the time is up, and says what was found.
+/// Searches until the result is right or the time is over, and prints the result.
 async fn answer(
     memory: &mut Memory,
     [old, new]: &[Needle; 2],
@@ -141,7 +141,7 @@ async fn answer(
         if as_it_should_be(&found.0, &found.1) || Instant::now() > deadline {
             break found;
         }
-        // connections end in tasks of their own
+        // connections close in background tasks
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     println!("\n{}", serde_json::to_string(&found).unwrap());

@@ -1,8 +1,8 @@
-//! A hand-over in an application whose memory is looked into.
+//! A search of an application's memory during a change of password.
 //!
-//! The application is a process of its own, which nobody tells a password: it reads the secret, as ever. What to look
-//! for it is told masked, so that a copy that it finds is never that of the question. It looks itself, for nobody else
-//! may: it has had the kernel refuse that.
+//! The application is another process, which reads the secret as usual. The test sends it the passwords to search for in
+//! masked form, so that it never finds the test's own copy. It searches its own memory: after `no_core_dumps` the kernel
+//! lets no other process read it.
 
 #![allow(dead_code, unused_imports, reason = "each test file uses its own part")]
 
@@ -25,24 +25,24 @@ use serde_json::{Value, json};
 pub(crate) use application::application;
 pub(crate) use scan::{Copies, Memory, Needle};
 
-/// What was found at the three times.
+/// The results of the three searches.
 pub(crate) struct Found {
     pub(crate) in_use: Look,
     pub(crate) after_the_hand_over: Look,
     pub(crate) after_the_last_handle: Look,
 }
 
-/// How many copies there were, of the password before the hand-over and of the one after it.
+/// The copies of the password before the hand-over, and of the one after it.
 pub(crate) struct Look {
     pub(crate) old: Copies,
     pub(crate) new: Copies,
 }
 
-/// Starts a world, and in a process of its own the application; rotates, and has the application look at three times.
+/// Starts a world and the application, rotates, and makes the application search three times.
 ///
-/// For so long it looks again while it still finds something that should be gone.
+/// While the application finds a copy that should be gone, it searches again, for at most `patience`.
 pub(crate) async fn hand_over(application: &str, patience: Duration) -> Found {
-    // nobody invokes the function
+    // the function is never invoked
     let options = Options::new("/bin/true").own_postgres(Settings::default());
     let world = World::start(options).await.unwrap();
     let secret = world.single_user();
@@ -81,7 +81,7 @@ async fn document(world: &World, secret: &str) -> Value {
     serde_json::from_str(stored["SecretString"].as_str().unwrap()).unwrap()
 }
 
-/// The other process, which is this program too.
+/// The other process, which runs this program too.
 struct Application {
     process: Child,
     questions: ChildStdin,
@@ -112,7 +112,7 @@ impl Application {
         }
     }
 
-    /// Has it go on, and look.
+    /// Makes it go on and search.
     fn asked_for(&mut self, old: &str, new: &str) -> Look {
         let [old, new] = [old, new].map(|password| Needle::of(password.bytes()).written());
         writeln!(self.questions, "{old} {new}").unwrap();

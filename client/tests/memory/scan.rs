@@ -1,4 +1,4 @@
-//! A look into the memory of this process, heap and stacks and all, for something that it must not hold itself.
+//! A search of this process's whole memory, heap and stacks, for a secret that the search itself must not hold.
 
 use std::{
     fmt,
@@ -9,19 +9,19 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// What is read at once.
+/// The number of bytes that are read at once.
 const BLOCK: usize = 1 << 20;
 
 /// No byte of a password has its highest bit set, so that a masked one is never one.
 const MASK: u8 = 0xff;
 
-/// HMAC's keys stand in memory as they are, or XORed with one of these (RFC 2104), which anybody undoes.
+/// HMAC's keys are in memory as they are, or XORed with one of these (RFC 2104), which an attacker can undo.
 const PADS: [u8; 3] = [0x00, 0x36, 0x5c];
 
-/// A copy is found by any part of this length: what is freed is overwritten from its beginning by the allocator's lists.
+/// Any part of this length finds a copy: the allocator's lists overwrite the beginning of freed memory.
 const PART: usize = 8;
 
-/// What is looked for, masked.
+/// The secret to search for, masked.
 pub(crate) struct Needle(Vec<u8>);
 
 impl Needle {
@@ -66,7 +66,7 @@ impl Needle {
     }
 }
 
-/// Where it was found: for each copy the mapping, and what stands before and after it.
+/// The place of each copy: its mapping, and the bytes before and after it.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Copies(Vec<String>);
 
@@ -97,7 +97,7 @@ impl Memory {
         }
     }
 
-    /// All copies in everything that can be written, except in the buffer that it is read into.
+    /// All copies in writable memory, except in the buffer of the search.
     pub(crate) fn copies(&mut self, needle: &Needle) -> Copies {
         let mut copies = Copies::default();
         let own = self.block.as_ptr_range();
@@ -123,11 +123,11 @@ impl Memory {
     ) {
         let beginnings = needle.beginnings();
         let mut from = mapping.start;
-        // of the part that was found last, the end: the next one belongs to the same copy
+        // the end of the last part that was found: a part that begins here belongs to the same copy
         let mut end = 0;
         while from + PART <= mapping.end {
             let wanted = BLOCK.min(mapping.end - from);
-            // the kernel's own mappings, and what is gone meanwhile
+            // the kernel's own mappings, and mappings that are gone by now
             let Ok(read @ PART..) = self.file.read_at(&mut self.block[..wanted], from as u64)
             else {
                 return;
@@ -145,7 +145,7 @@ impl Memory {
                     end = from + at + PART;
                 }
             }
-            // what lies across two blocks is found in the next
+            // a part across two blocks is found in the next block
             from += read - PART + 1;
         }
     }

@@ -56,6 +56,8 @@ pub struct KeyService {
 struct Account {
     key: SecretString,
     keys: Vec<Key>,
+    /// Every key that there ever was.
+    ever: Vec<SecretString>,
     /// The most that an account may have.
     limit: usize,
     /// Whether the same `Idempotency-Key` gets the same key again.
@@ -95,12 +97,14 @@ impl KeyService {
     ///
     /// No port, or no certificate.
     pub async fn start() -> io::Result<Self> {
+        let (key, by_hand) = (secret(), secret());
         let account = Account {
-            key: secret(),
+            ever: vec![key.clone(), by_hand.clone()],
+            key,
             keys: vec![Key {
                 id: Uuid::new_v4().simple().to_string(),
                 name: "made by hand".to_owned(),
-                secret: secret(),
+                secret: by_hand,
                 not_ready: 0,
             }],
             limit: LIMIT,
@@ -203,19 +207,26 @@ impl KeyService {
         account.keys.iter().map(|key| key.id.clone()).collect()
     }
 
-    /// The keys themselves, for tests that search for leaked keys.
+    /// The existing keys themselves, for tests that search for leaked keys.
     pub fn secrets(&self) -> Vec<String> {
         let account = self.lock();
         let secrets = account.keys.iter().map(|key| key.secret.expose_secret());
         secrets.map(str::to_owned).collect()
     }
 
+    /// Every key that ever existed, the account's too, for a test that searches for leaked keys.
+    pub fn ever(&self) -> Vec<SecretString> {
+        self.lock().ever.clone()
+    }
+
     /// Makes a key without the API.
     pub fn add(&self, id: &str, name: &str) {
-        self.lock().keys.push(Key {
+        let mut account = self.lock();
+        let secret = account.draw();
+        account.keys.push(Key {
             id: id.to_owned(),
             name: name.to_owned(),
-            secret: secret(),
+            secret,
             not_ready: 0,
         });
     }
@@ -333,6 +344,12 @@ fn not_the_account() -> Response {
 }
 
 impl Account {
+    fn draw(&mut self) -> SecretString {
+        let secret = secret();
+        self.ever.push(secret.clone());
+        secret
+    }
+
     fn is_of_account(&self, headers: &HeaderMap) -> bool {
         bearer(headers) == self.key.expose_secret()
     }
@@ -367,7 +384,7 @@ async fn create(State(account): Shared, headers: HeaderMap, body: Bytes) -> Resp
     let key = Key {
         id,
         name: name.to_owned(),
-        secret: secret(),
+        secret: account.draw(),
         not_ready: account.not_ready,
     };
     account.keys.push(key.clone());

@@ -48,6 +48,7 @@ use std::{
 
 use axum::Router;
 use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -107,6 +108,8 @@ struct Inner {
     faults: Vec<Fault>,
     last_fault: u64,
     calls: Vec<Call>,
+    /// The result of [`SecretsManager::secrets`].
+    secrets: Vec<SecretString>,
     /// None if every function allows this service.
     function_policies: Option<FunctionPolicies>,
     /// When a secret's last window was used, by its ARN; also by a rotation that failed.
@@ -160,6 +163,7 @@ impl SecretsManager {
             faults: Vec::new(),
             last_fault: 0,
             calls: Vec::new(),
+            secrets: Vec::new(),
             function_policies: None,
             fired: HashMap::new(),
         };
@@ -221,8 +225,14 @@ impl SecretsManager {
         wire::router(self.clone())
     }
 
-    /// An operation in process, with the same code as over HTTP, but not recorded as a call and without faults. Generates a missing
-    /// `ClientRequestToken`, as SDKs do.
+    /// Every secret that the service ever received or made, for a test that searches for leaks: each value that a request
+    /// stored or tried to store (a binary one as base64), each random password, each RotationToken.
+    pub fn secrets(&self) -> Vec<SecretString> {
+        self.lock().secrets.clone()
+    }
+
+    /// An operation in process, with the same code as over HTTP, but not recorded as a call and without faults. Generates a
+    /// missing `ClientRequestToken`, as SDKs do.
     ///
     /// # Errors
     ///
@@ -386,6 +396,10 @@ impl SecretsManager {
             access::authorize(caller, state, operation, &input)?;
         }
         replication::refuse_on_replicas(state, operation, &input)?;
+        let values = ["SecretString", "SecretBinary"].map(|form| input[form].as_str());
+        let values = values.into_iter().flatten();
+        inner.secrets.extend(values.map(SecretString::from));
+        let state = inner.regions.at(region);
         let answer = match operation {
             "CreateSecret" => write::create_secret(state, input, now),
             "PutSecretValue" => write::put_secret_value(state, input, now),
@@ -402,6 +416,7 @@ impl SecretsManager {
             "RestoreSecret" => lifecycle::restore_secret(state, input, now),
             "GetRandomPassword" => {
                 let password = random_password::generate(&wire::parse(input)?)?;
+                inner.secrets.push(password.as_str().into());
                 Ok(json!({ "RandomPassword": password }))
             }
             "PutResourcePolicy" => resource_policy::put_resource_policy(state, input, now),

@@ -324,6 +324,8 @@ impl Driver {
             (&STEPS[2..3], 1)
         };
         let rotation_token = Uuid::new_v4().to_string();
+        let kept = rotation_token.as_str().into();
+        self.service.lock().secrets.push(kept);
         let mut succeeded = false;
         for attempt in 0..attempts {
             if attempt > 0 || self.waits_first {

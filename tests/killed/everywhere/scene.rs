@@ -1,4 +1,4 @@
-//! A world whose ways to the database, to Secrets Manager and to a service can be stopped anywhere.
+//! A world in which any message to the database, to Secrets Manager or to the API-key service can be stopped.
 
 use std::time::Duration;
 
@@ -20,18 +20,18 @@ use crate::common::{
 
 pub(super) const REVOKE: &str = "revokeSecret";
 
-/// Where a secret is before it is rotated.
+/// The state of a secret before the rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Case {
     SingleUser,
-    /// The other user is there.
+    /// The other user exists.
     TwoUsers,
-    /// The other user is to be made.
+    /// The other user does not exist yet.
     FirstRotation,
     ApiKey,
 }
 
-/// A world whose secrets lead to the database through a proxy, without TLS. A service is asked with it.
+/// A world whose secrets lead to the database through a proxy, without TLS. The API-key service has TLS.
 pub(super) struct Scene {
     world: World,
     pub(super) proxy: Proxy,
@@ -44,7 +44,7 @@ impl Scene {
             tls: false,
             ..Settings::default()
         };
-        // the previous key is ended by the next createSecret, and by nothing before
+        // only the next createSecret deletes the previous key
         let options = options_with(&[("OVERLAP_WINDOW", "unbounded")]);
         let world = start(options.own_postgres(settings).with_key_service()).await;
         let proxy = Proxy::before(world.postgres().port()).await;
@@ -60,7 +60,7 @@ impl Scene {
         }
         let scene = Self { world, proxy, case };
         if case == Case::TwoUsers {
-            // the other one is made by the first rotation
+            // the first rotation makes the other user
             let token = scene.staged();
             scene.succeed(&STEPS, &token, "undisturbed").await;
         }
@@ -83,7 +83,7 @@ impl Scene {
         self.world.function().invoke(event).await
     }
 
-    /// Runs steps, each of which has to succeed.
+    /// Runs steps, each of which must succeed.
     async fn succeed(&self, steps: &[&str], token: &str, case: &str) {
         for step in steps {
             let outcome = self.run(step, token).await.outcome;
@@ -98,7 +98,7 @@ impl Scene {
         token
     }
 
-    /// Has the steps before this one done.
+    /// Runs the steps before this one.
     pub(super) async fn up_to(&self, step: &str) -> String {
         if self.case == Case::FirstRotation {
             self.without_the_clone().await;
@@ -110,7 +110,7 @@ impl Scene {
         token
     }
 
-    /// Has the base role in force, and the clone gone.
+    /// The base role is current, and the clone does not exist.
     async fn without_the_clone(&self) {
         let (world, secret) = (&self.world, self.secret());
         let is_clone = |user: &Value| user != world.alternating_role();
@@ -122,7 +122,7 @@ impl Scene {
         execute(world, &format!("DROP ROLE IF EXISTS {clone}")).await;
     }
 
-    /// Kills the process that runs the step as soon as `stopped` is; false where the step ends before.
+    /// Kills the step's process when `stopped` is ready; false if the step ends before.
     pub(super) async fn killed(
         &self,
         step: &str,
@@ -204,7 +204,7 @@ impl Scene {
         [calls.map(|call| call.operation).collect(), requests]
     }
 
-    /// The next such call hangs, after so many that do not.
+    /// After so many such calls, the next one hangs.
     pub(super) fn hang(&self, call: &str, earlier: usize, when: When, hang: &Hang) {
         let passing = vec![Behavior::Delay(Duration::ZERO); earlier];
         for behavior in passing
