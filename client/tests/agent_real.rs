@@ -90,8 +90,8 @@ async fn awss_own_agent_is_read_as_the_stand_in_is() {
     let cached = provider.fetch("a/key", Stage::Current).await.unwrap();
     assert_eq!(text(&cached), "k-1");
     assert!(cached.created.is_some());
-    let anew = provider.fetch_anew("a/key", Stage::Current).await.unwrap();
-    assert_eq!(text(&anew), "k-2");
+    let fetched = provider.fetch_anew("a/key", Stage::Current).await.unwrap();
+    assert_eq!(text(&fetched), "k-2");
     let cached = provider.fetch("a/key", Stage::Current).await.unwrap();
     assert_eq!(text(&cached), "k-2");
 

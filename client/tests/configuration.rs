@@ -76,7 +76,7 @@ impl Machine {
         Self { home, world }
     }
 
-    async fn tells(&self, variables: &[(&str, &str)]) -> String {
+    async fn reports(&self, variables: &[(&str, &str)]) -> String {
         self.run("child", variables).await
     }
 
@@ -97,33 +97,33 @@ impl Machine {
     }
 }
 
-fn assert_told(told: &str, parts: &[&str]) {
+fn assert_told(reported: &str, parts: &[&str]) {
     // no other kind of error is reported at once
     for part in parts.iter().chain(&["invalid: "]) {
-        assert!(told.contains(part), "{part:?} is not in: {told}");
+        assert!(reported.contains(part), "{part:?} is not in: {reported}");
     }
-    assert!(!told.contains("check the route"), "{told}");
+    assert!(!reported.contains("check the route"), "{reported}");
 }
 
 #[tokio::test]
 async fn without_credentials_it_is_told_at_once_which_variables_give_some() {
     let machine = Machine::with("").await;
-    let told = machine.tells(&[]).await;
+    let reported = machine.reports(&[]).await;
     let parts = [
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
         "AWS_PROFILE",
         "config",
     ];
-    assert_told(&told, &parts);
+    assert_told(&reported, &parts);
 }
 
 #[tokio::test]
 async fn half_a_key_is_told_with_the_half_that_is_missing() {
     let machine = Machine::with("").await;
-    let told = machine.tells(&[("AWS_ACCESS_KEY_ID", "AKIA")]).await;
+    let reported = machine.reports(&[("AWS_ACCESS_KEY_ID", "AKIA")]).await;
     assert_told(
-        &told,
+        &reported,
         &["AWS_ACCESS_KEY_ID is set", "AWS_SECRET_ACCESS_KEY is not"],
     );
 }
@@ -137,8 +137,8 @@ async fn without_a_region_it_is_told_where_one_is_taken_from() {
             ("AWS_ACCESS_KEY_ID", "local"),
             ("AWS_SECRET_ACCESS_KEY", "local"),
         ];
-        let told = machine.tells(&keys).await;
-        assert_told(&told, &["no region", "AWS_REGION", "config"]);
+        let reported = machine.reports(&keys).await;
+        assert_told(&reported, &["no region", "AWS_REGION", "config"]);
     }
 }
 
@@ -151,8 +151,8 @@ async fn an_endpoint_that_is_no_url_is_told_at_once() {
             ("AWS_ACCESS_KEY_ID", "local"),
             ("AWS_SECRET_ACCESS_KEY", "local"),
         ];
-        let told = machine.tells(&variables).await;
-        assert_told(&told, &["endpoint"]);
+        let reported = machine.reports(&variables).await;
+        assert_told(&reported, &["endpoint"]);
     }
 }
 
@@ -161,23 +161,23 @@ async fn an_unknown_profile_is_told_by_its_name_and_the_file() {
     let machine = Machine::with("[profile other]\nregion = us-east-1\n").await;
     for region in ["us-east-1", UNSET] {
         let variables = [("AWS_PROFILE", "typo"), ("AWS_REGION", region)];
-        let told = machine.tells(&variables).await;
-        assert_told(&told, &["AWS_PROFILE", "typo", "config"]);
+        let reported = machine.reports(&variables).await;
+        assert_told(&reported, &["AWS_PROFILE", "typo", "config"]);
     }
 }
 
 #[tokio::test]
 async fn a_file_that_is_no_configuration_is_told_by_its_name() {
     let machine = Machine::with("[default\n").await;
-    let told = machine.tells(&[]).await;
-    assert_told(&told, &["config", "could not parse profile file"]);
+    let reported = machine.reports(&[]).await;
+    assert_told(&reported, &["config", "could not parse profile file"]);
 }
 
 #[tokio::test]
 async fn what_is_wrong_with_a_profile_is_told_at_the_next_question_too() {
     let machine = Machine::with("[default\n").await;
-    let told = machine.run("child_asks_twice", &[]).await;
-    assert_told(&told, &["config", "could not parse profile file"]);
+    let reported = machine.run("child_asks_twice", &[]).await;
+    assert_told(&reported, &["config", "could not parse profile file"]);
 }
 
 #[tokio::test]
@@ -185,8 +185,8 @@ async fn a_profile_that_needs_sso_is_told_how_to_sign_in() {
     let sso = "[profile dev]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = reader\n\
                [sso-session corp]\nsso_region = us-east-1\nsso_start_url = https://corp.example.com/start\n";
     let machine = Machine::with(sso).await;
-    let told = machine.tells(&[("AWS_PROFILE", "dev")]).await;
-    assert_told(&told, &["aws sso login --profile dev"]);
+    let reported = machine.reports(&[("AWS_PROFILE", "dev")]).await;
+    assert_told(&reported, &["aws sso login --profile dev"]);
 }
 
 /// A script with this body, and the profile that runs it.
@@ -205,8 +205,8 @@ async fn a_profile_that_names_a_credential_process_loads() {
     let machine = Machine::with("").await;
     let keys = r#"{"Version":1,"AccessKeyId":"local","SecretAccessKey":"local"}"#;
     process(machine.home.path(), &format!("echo '{keys}'\n"));
-    let told = machine.tells(&[("AWS_PROFILE", "dev")]).await;
-    assert_eq!(told, "read orders/db");
+    let reported = machine.reports(&[("AWS_PROFILE", "dev")]).await;
+    assert_eq!(reported, "read orders/db");
 }
 
 #[tokio::test]
@@ -216,23 +216,23 @@ async fn a_credential_process_that_fails_is_told_with_what_it_said() {
         machine.home.path(),
         "echo 'the vault is locked' >&2\nexit 3\n",
     );
-    let told = machine.tells(&[("AWS_PROFILE", "dev")]).await;
-    assert_told(&told, &["credential_process", "dev", "the vault is locked"]);
+    let reported = machine.reports(&[("AWS_PROFILE", "dev")]).await;
+    assert_told(&reported, &["credential_process", "dev", "the vault is locked"]);
 }
 
 #[tokio::test]
 async fn a_credential_process_whose_answer_cannot_be_read_is_told_without_the_answer() {
     let machine = Machine::with("").await;
     process(machine.home.path(), "echo 's3cret'\n");
-    let told = machine.tells(&[("AWS_PROFILE", "dev")]).await;
-    assert_told(&told, &["credential_process", "dev"]);
-    assert!(!told.contains("s3cret"), "{told}");
+    let reported = machine.reports(&[("AWS_PROFILE", "dev")]).await;
+    assert_told(&reported, &["credential_process", "dev"]);
+    assert!(!reported.contains("s3cret"), "{reported}");
 }
 
 /// An STS that answers every call like this.
 async fn sts(status: &'static str, code: &str) -> (String, JoinHandle<()>) {
     let body = format!(
-        "<ErrorResponse><Error><Code>{code}</Code><Message>as it was told</Message></Error></ErrorResponse>"
+        "<ErrorResponse><Error><Code>{code}</Code><Message>as it was reported</Message></Error></ErrorResponse>"
     );
     let answer = format!(
         "HTTP/1.1 {status}\r\ncontent-type: text/xml\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
@@ -267,10 +267,10 @@ async fn what_sts_says_of_a_role_is_taken_for_what_it_is() {
             ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
             ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/reader"),
         ];
-        let told = machine.run("child_asks_once", &variables).await;
-        assert!(told.starts_with(kind), "{code}: {told}");
-        assert!(told.contains("as it was told"), "{told}");
-        assert!(!told.contains("t0ken"), "{told}");
+        let reported = machine.run("child_asks_once", &variables).await;
+        assert!(reported.starts_with(kind), "{code}: {reported}");
+        assert!(reported.contains("as it was reported"), "{reported}");
+        assert!(!reported.contains("t0ken"), "{reported}");
     }
 }
 
@@ -294,9 +294,9 @@ async fn a_container_or_an_instance_that_is_configured_and_does_not_answer_is_an
             ("AWS_EC2_METADATA_DISABLED", "false"),
         ],
     ] {
-        let told = machine.run("child_asks_once", &variables).await;
-        assert!(told.starts_with("unavailable: "), "{told}");
-        assert!(told.contains("Connection refused"), "{told}");
-        assert!(told.contains(variables[0].0), "{told}");
+        let reported = machine.run("child_asks_once", &variables).await;
+        assert!(reported.starts_with("unavailable: "), "{reported}");
+        assert!(reported.contains("Connection refused"), "{reported}");
+        assert!(reported.contains(variables[0].0), "{reported}");
     }
 }

@@ -6,6 +6,7 @@ mod decisions;
 mod imports;
 mod manifests;
 mod named_tests;
+mod words;
 
 use std::{
     fs,

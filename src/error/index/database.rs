@@ -70,7 +70,7 @@ pub(super) const LINES: &[Texts] = &[
     ),
     (
         "LoginForbidden",
-        "the server does not let the role in, whatever its password is",
+        "the server does not let the role in, regardless of its password",
         "give the role LOGIN, and let pg_hba.conf admit it from the function's address",
     ),
     (

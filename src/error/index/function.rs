@@ -85,7 +85,7 @@ pub(super) const LINES: &[Texts] = &[
     ),
     (
         "LabelsMoved",
-        "somebody moved the labels during the rollback, which moved none",
+        "someone moved the labels during the rollback, which moved none",
         "see with `rotatectl doctor` which version is AWSCURRENT before you roll back again",
     ),
     (
@@ -110,7 +110,7 @@ pub(super) const LINES: &[Texts] = &[
     ),
     (
         "NoVersionLogsIn",
-        "the server rejects all versions: somebody changed the credential by hand",
+        "the server rejects all versions: someone changed the credential by hand",
         "run `rotatectl doctor`, which says how to mend it",
     ),
     (
@@ -195,7 +195,7 @@ pub(super) const LINES: &[Texts] = &[
     ),
     (
         "TokenNotStaged",
-        "the rotation was abandoned: somebody stored a value meanwhile",
+        "the rotation was abandoned: someone stored a value meanwhile",
         "rotate again",
     ),
     (
