@@ -146,7 +146,7 @@ fn crates_of_others_are_counted_once_each_and_a_build_leaves_nothing_behind() {
     let built = std::fs::read_to_string(built).unwrap();
     assert_eq!(built.lines().count(), 3);
     for target in built.lines() {
-        assert!(!std::path::Path::new(target).exists(), "{target}");
+        assert!(!Path::new(target).exists(), "{target}");
     }
 }
 

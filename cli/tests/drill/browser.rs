@@ -35,7 +35,7 @@ onload = () => {
 
 /// By how a caption begins, the colours of what a plot draws for certain; that requests fail is not certain.
 const COLORS: [(&str, &[&str]); 5] = [
-    ("Requests", &["#2A78D6", "#EB6834"]),
+    ("Served", &["#2A78D6", "#EB6834"]),
     ("Failed", &[]),
     ("Which version", &["#9EC5F4", "#1C5CAB"]),
     ("The longest", &["#898781", "#9EC5F4", "#1C5CAB"]),
@@ -188,7 +188,7 @@ async fn the_report_of_all_that_local_shows_draws_in_a_browser_and_loads_nothing
             "{plot}"
         );
         let caption = plot["caption"].as_str().unwrap();
-        if !caption.contains("close up") {
+        if !caption.contains("in detail") {
             assert!(figure("marks") >= 2.0 * 4.0, "{plot}");
         }
         let drawn = COLORS

@@ -277,11 +277,7 @@ async fn a_name_may_begin_with_a_hyphen_and_an_option_is_no_name() {
         "--username",
     ];
     for option in ["--yes", "--single-user", "--dbname=x", "--region", "-h"] {
-        let ran = run(crate::common::command(
-            &world,
-            &[&given[..], &[option]].concat(),
-        ))
-        .await;
+        let ran = run(command(&world, &[&given[..], &[option]].concat())).await;
         let ran = ran.code(1).stdout_eq("");
         let said = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
         let expected = format!("invalid value '{option}' for '--username <ROLE>': it is an option");
