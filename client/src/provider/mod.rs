@@ -26,6 +26,7 @@ mod file;
 mod fixed;
 #[cfg(feature = "https")]
 mod https;
+mod refusal;
 #[cfg(any(feature = "agent", feature = "file"))]
 mod small_file;
 #[cfg(feature = "vault")]
@@ -46,10 +47,10 @@ use tokio_stream::Stream;
 
 #[cfg(feature = "agent")]
 pub use agent::Agent;
-#[cfg(feature = "aws")]
-pub use aws::Aws;
 #[cfg(feature = "rds_iam")]
 pub use aws::RdsIam;
+#[cfg(feature = "aws")]
+pub use aws::{Aws, Selected, Selector};
 #[cfg(feature = "azure")]
 pub use azure::Azure;
 #[cfg(feature = "env")]
@@ -57,6 +58,7 @@ pub use env::Env;
 #[cfg(feature = "file")]
 pub use file::File;
 pub use fixed::Fixed;
+pub use refusal::Refusal;
 #[cfg(feature = "vault")]
 pub use vault::{Database, Kv, StaticRoles, Vault};
 
@@ -177,6 +179,10 @@ pub struct Version {
     pub value: Value,
     /// The secret's ARN, where it has one: the channel on which a change is told is derived from it.
     pub arn: Option<String>,
+    /// The secret's name, where the store says it.
+    pub name: Option<String>,
+    /// The staging labels of this version, where the store says them.
+    pub stages: Vec<String>,
     /// How much longer the store lets it live, where it is a lease.
     pub lease: Option<Duration>,
     /// When it was made, by the store's clock. A store that lags is found out by it.
@@ -194,6 +200,8 @@ impl Version {
             id: id.into(),
             value,
             arn: None,
+            name: None,
+            stages: Vec::new(),
             lease: None,
             created: None,
             previous: Previous::None,
@@ -267,6 +275,7 @@ pub enum Value {
 pub struct ProviderError {
     kind: ProviderErrorKind,
     message: String,
+    refusal: Option<Arc<Refusal>>,
 }
 
 /// What kind of failure it was, which decides what is done about it.
@@ -315,6 +324,7 @@ impl ProviderError {
         Self {
             kind,
             message: message.into(),
+            refusal: None,
         }
     }
 
