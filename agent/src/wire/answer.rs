@@ -111,7 +111,7 @@ fn json(status: StatusCode, value: &impl Serialize) -> Response {
 }
 
 /// A text. AWS's agent names no type.
-pub fn plain(status: StatusCode, text: &str) -> Response {
+pub(super) fn plain(status: StatusCode, text: &str) -> Response {
     respond(status, text.to_owned().into())
 }
 
