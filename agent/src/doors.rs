@@ -3,7 +3,7 @@
 //! A page in a browser, and a name that was made to point here, come through with neither: they send `Origin`, or a `Host` that is
 //! none of this machine's. Another user of this machine has no token.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header, request::Parts};
 
 use crate::{Agent, settings::Settings};
 
@@ -25,17 +25,20 @@ pub enum Refused {
 /// # Errors
 ///
 /// Why it does not.
-pub fn is_local(headers: &HeaderMap, settings: &Settings) -> Result<(), Refused> {
+pub fn is_local(head: &Parts, settings: &Settings) -> Result<(), Refused> {
+    let headers = &head.headers;
     if headers.contains_key("x-forwarded-for") {
         return Err(Refused::Forwarded);
     }
     if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") {
         return Err(Refused::Browser);
     }
-    // HTTP/1.0 sends none
-    let mut hosts = headers.get_all(header::HOST).into_iter();
-    let is_known = |host: &header::HeaderValue| is_known(host.as_bytes(), &settings.hosts);
-    match hosts.all(is_known) {
+    // HTTP/1.0 sends none; a proxy's request names one in its first line
+    let hosts = headers.get_all(header::HOST).into_iter();
+    let hosts = hosts.map(HeaderValue::as_bytes);
+    let named = head.uri.authority().map(|named| named.as_str().as_bytes());
+    let mut hosts = hosts.chain(named);
+    match hosts.all(|host| is_known(host, &settings.hosts)) {
         true => Ok(()),
         false => Err(Refused::Host),
     }

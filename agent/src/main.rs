@@ -10,6 +10,9 @@ use rotating_secret_agent::{
     start,
 };
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::{
+    Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -39,13 +42,16 @@ async fn serve(arguments: Arguments) -> Result<(), Error> {
     Ok(())
 }
 
-/// To standard error: a unit's journal, a container's log.
+/// To standard error: a unit's journal, a container's log. Of what lies below the client only warnings: at debug the SDK and HTTP
+/// would tell of requests and answers.
 fn log(level: LogLevel) {
     if let Some(level) = level.tracing() {
-        tracing_subscriber::fmt()
-            .with_max_level(level)
-            .with_writer(std::io::stderr)
-            .with_ansi(false)
+        let own = ["rotating_secret", "rotating_secret_agent"].map(|own| (own, level));
+        let others = level.min(tracing::Level::WARN);
+        let targets = Targets::new().with_default(others).with_targets(own);
+        let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+        tracing_subscriber::registry()
+            .with(lines.with_filter(targets))
             .init();
     }
 }

@@ -40,7 +40,7 @@ const PREFIX: &str = "/sdk/";
 pub async fn answer(agent: &Agent, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let headers = &head.headers;
-    if let Err(refused) = doors::is_local(headers, &agent.settings) {
+    if let Err(refused) = doors::is_local(&head, &agent.settings) {
         return answer::failed(&refusal(refused));
     }
     let is_open = match head.uri.path().strip_prefix(PREFIX) {
@@ -60,8 +60,8 @@ pub async fn answer(agent: &Agent, request: Request) -> Response {
         let message =
             "this agent asks itself: set endpoint in its settings to Secrets Manager's address";
         return answer::failed(&Fault::new(
-            StatusCode::LOOP_DETECTED,
-            "InvalidRequestException",
+            StatusCode::BAD_REQUEST,
+            "ValidationException",
             message,
         ));
     }

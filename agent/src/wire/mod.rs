@@ -43,7 +43,7 @@ pub async fn answer(agent: &Agent, request: &Parts) -> Response {
         };
     }
     let headers = &request.headers;
-    let passed = doors::is_local(headers, &agent.settings);
+    let passed = doors::is_local(request, &agent.settings);
     if let Err(refused) = passed.and_then(|()| doors::has_token(headers, agent)) {
         return answer::refused(refused);
     }

@@ -104,7 +104,11 @@ impl Agent {
             files.path().join("awss.toml"),
             files.path().join("own.toml"),
         );
-        let nested = format!("[capabilities.secrets_manager]\nhttp_port = 0\n{lines}\n");
+        let port = match lines.contains("http_port") {
+            true => "",
+            false => "http_port = 0\n",
+        };
+        let nested = format!("[capabilities.secrets_manager]\n{port}{lines}\n");
         std::fs::write(&config, nested).unwrap();
         std::fs::write(&settings, format!("endpoint = \"{endpoint}\"\n{own}\n")).unwrap();
         let mut command = command();
