@@ -20,7 +20,7 @@ use tokio::{
     time::{interval, sleep, timeout},
 };
 
-use crate::{Agent, sdk, wire};
+use crate::{Agent, sdk, store::BETWEEN, wire};
 
 /// Connections above the limit, each of which is told so once.
 const REFUSED: usize = 16;
@@ -68,11 +68,15 @@ impl Server {
         let graceful = GracefulShutdown::new();
         let served = Arc::new(Semaphore::new(self.agent.settings.connections));
         let refused = Arc::new(Semaphore::new(REFUSED));
-        let mut sweep = interval(SWEEP);
+        let (mut sweep, mut pulse) = (interval(SWEEP), interval(BETWEEN));
         let mut ended = std::pin::pin!(ended);
         loop {
             let stream = tokio::select! {
                 () = &mut ended => break,
+                _ = pulse.tick() => {
+                    self.agent.store.feel();
+                    continue;
+                }
                 _ = sweep.tick() => {
                     self.agent.store.sweep();
                     continue;
@@ -150,4 +154,72 @@ fn closing(mut response: Response) -> Response {
     let close = HeaderValue::from_static("close");
     response.headers_mut().insert(CONNECTION, close);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+        time::Instant,
+    };
+
+    use super::*;
+    use crate::{settings::Settings, store::Store, token::Token};
+    use rotating_secret::provider::Aws;
+
+    /// A connection to an agent without an upstream, in paused time.
+    fn connection() -> DuplexStream {
+        let settings = Settings::default();
+        let agent = Agent {
+            token: Token::of("the-t0ken-of-these-tests"),
+            store: Store::new(Aws::from_clients([]), &settings),
+            settings,
+        };
+        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let (client, server) = duplex(4096);
+        let connection = serve(server, Arc::new(agent), false, permit);
+        tokio::spawn(connection);
+        client
+    }
+
+    async fn end(client: &mut DuplexStream) -> (Duration, String) {
+        let (began, mut said) = (Instant::now(), Vec::new());
+        client.read_to_end(&mut said).await.unwrap();
+        (began.elapsed(), String::from_utf8(said).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_comes_a_byte_at_a_time_ends_its_connection() {
+        let mut client = connection();
+        client
+            .write_all(b"GET /ping HTTP/1.1\r\nHost: ")
+            .await
+            .unwrap();
+        let (after, _) = end(&mut client).await;
+        assert_eq!(after, HEAD);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_ends_its_request() {
+        let mut client = connection();
+        let head = "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: secretsmanager.GetSecretValue\r\n\
+             X-Amz-Security-Token: the-t0ken-of-these-tests\r\nContent-Length: 10\r\n\r\n{";
+        client.write_all(head.as_bytes()).await.unwrap();
+        let (after, said) = end(&mut client).await;
+        assert_eq!(after, REQUEST);
+        assert!(said.starts_with("HTTP/1.1 408"), "{said}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_kept_connection_that_is_used_is_never_cut() {
+        let mut client = connection();
+        let ping = b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        for _ in 0..20 {
+            client.write_all(ping).await.unwrap();
+            let mut answer = [0; 512];
+            let length = client.read(&mut answer).await.unwrap();
+            assert!(answer[..length].starts_with(b"HTTP/1.1 200"));
+            sleep(HEAD / 2).await;
+        }
+    }
 }

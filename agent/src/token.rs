@@ -51,6 +51,11 @@ impl Token {
         Ok(Self(token))
     }
 
+    #[cfg(test)]
+    pub(crate) fn of(token: &str) -> Self {
+        Self(token.into())
+    }
+
     /// Whether these bytes are the token. How long it takes tells the length, and nothing else.
     pub fn is(&self, given: &[u8]) -> bool {
         self.0.expose_secret().as_bytes().ct_eq(given).into()

@@ -7,7 +7,7 @@ mod answer;
 mod operations;
 
 use axum::{
-    body::{Body, to_bytes},
+    body::{Body, HttpBody, to_bytes},
     extract::Request,
     http::{HeaderName, Method, StatusCode, header::USER_AGENT},
     response::Response,
@@ -80,17 +80,17 @@ pub async fn answer(agent: &Agent, request: Request) -> Response {
 }
 
 async fn read(body: Body) -> Result<Vec<u8>, Fault> {
-    match to_bytes(body, LONGEST).await {
-        Ok(bytes) => Ok(bytes.into()),
-        Err(_) => {
-            let message = format!("the request has more than {LONGEST} bytes, or broke off");
-            Err(Fault::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "RequestEntityTooLargeException",
-                message,
-            ))
-        }
+    // what is announced is not waited for
+    let is_short = body.size_hint().lower() <= LONGEST as u64;
+    if is_short && let Ok(bytes) = to_bytes(body, LONGEST).await {
+        return Ok(bytes.into());
     }
+    let message = format!("the request has more than {LONGEST} bytes, or broke off");
+    Err(Fault::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "RequestEntityTooLargeException",
+        message,
+    ))
 }
 
 fn refusal(refused: Refused) -> Fault {

@@ -4,6 +4,7 @@
 //! the rules for many of them: how many there are, how long one is renewed that nobody reads, and which spellings are one secret.
 
 mod ids;
+mod pulse;
 
 use std::{
     num::NonZeroUsize,
@@ -18,7 +19,11 @@ use rotating_secret::{
 };
 use tokio::time::{Instant, timeout};
 
-use self::ids::{Ids, Key};
+pub use self::pulse::BETWEEN;
+use self::{
+    ids::{Ids, Key},
+    pulse::Pulse,
+};
 use crate::settings::Settings;
 
 /// How long a first read waits for an outage to pass.
@@ -63,6 +68,13 @@ pub struct Store {
 struct Held {
     entries: LruCache<Key, Entry>,
     ids: Ids,
+    pulse: Pulse,
+}
+
+/// An entry, and how long ago the process was thawed.
+struct Found {
+    secret: RotatingSecret,
+    thawed: Option<Duration>,
 }
 
 struct Entry {
@@ -83,6 +95,7 @@ impl Store {
             held: Mutex::new(Held {
                 entries: LruCache::new(size),
                 ids: Ids::new(size),
+                pulse: Pulse::new(),
             }),
         }
     }
@@ -93,22 +106,27 @@ impl Store {
     ///
     /// Secrets Manager refuses it, or gives no answer and nothing is held.
     pub async fn read(&self, question: &Question) -> Result<Answer, Error> {
-        let (key, secret) = self.entry(question)?;
-        let read = self.ask(&secret, question.refresh).await;
+        let (key, found) = self.entry(question)?;
+        let read = self.ask(&found, question.refresh).await;
         let is_another = match &read {
             Ok(answer) => ids::is_another(&question.id, answer.credential.arn()),
             Err(error) => kind(error) == Some(Kind::NotFound),
         };
         // what the id stood for is gone, and it may stand for another secret now
         if is_another && self.forget(&key, question) {
-            let (key, secret) = self.entry(question)?;
-            let read = self.ask(&secret, question.refresh).await?;
+            let (key, found) = self.entry(question)?;
+            let read = self.ask(&found, question.refresh).await?;
             self.learn(&key, question, &read.credential);
             return Ok(read);
         }
         let answer = read?;
         self.learn(&key, question, &answer.credential);
         Ok(answer)
+    }
+
+    /// The process runs: called every [`BETWEEN`].
+    pub fn feel(&self) {
+        self.lock().pulse.feel();
     }
 
     /// Drops what nobody reads. Its renewal ends with it.
@@ -136,12 +154,14 @@ impl Store {
         self.len() == 0
     }
 
-    fn entry(&self, question: &Question) -> Result<(Key, RotatingSecret), Error> {
+    fn entry(&self, question: &Question) -> Result<(Key, Found), Error> {
         let mut held = self.lock();
+        let thawed = held.pulse.feel();
         let key = held.ids.key(question);
         if let Some(entry) = held.entries.get_mut(&key) {
             entry.read = Instant::now();
-            return Ok((key, entry.secret.clone()));
+            let secret = entry.secret.clone();
+            return Ok((key, Found { secret, thawed }));
         }
         let secret = self.begin(question).map_err(|error| match error {
             BuildError::First(error) => error,
@@ -155,7 +175,7 @@ impl Store {
             read: Instant::now(),
         };
         held.entries.put(key.clone(), entry);
-        Ok((key, secret))
+        Ok((key, Found { secret, thawed }))
     }
 
     fn begin(&self, question: &Question) -> Result<RotatingSecret, BuildError> {
@@ -167,7 +187,8 @@ impl Store {
             .build_unread(self.aws.select(question.selector.clone()))
     }
 
-    async fn ask(&self, secret: &RotatingSecret, refresh: bool) -> Result<Answer, Error> {
+    async fn ask(&self, found: &Found, refresh: bool) -> Result<Answer, Error> {
+        let secret = &found.secret;
         if refresh {
             return secret.refresh().await.map(fresh);
         }
@@ -188,8 +209,10 @@ impl Store {
         if !self.stale_on_error {
             return secret.refresh().await.map(fresh);
         }
-        // a renewal was missed: the process was frozen
-        if !secret.is_failing()
+        // it is from before a freeze, in which its renewal was missed
+        let age = credential.age();
+        if found.thawed.is_some_and(|since| since < age)
+            && !secret.is_failing()
             && let Ok(renewed) = timeout(MISSED, secret.refresh()).await
         {
             if let Ok(credential) = renewed {
