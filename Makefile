@@ -74,6 +74,7 @@ lint: ## format and clippy, warnings denied; what is deployed, and each feature 
 	cargo clippy --workspace --all-features --all-targets -- -D warnings
 	cargo clippy --quiet -p secret-rotation -- -D warnings
 	cargo clippy --quiet -p rotatectl -- -D warnings
+	cargo clippy --quiet -p rotating-secret-agent -- -D warnings
 	cargo fmt --manifest-path client/beside/Cargo.toml --check
 	@local/scripts/crypto.sh $(FEATURES)
 	@for feature in '' $(FEATURES); do \

@@ -16,7 +16,10 @@ use syn::{
 
 /// The packages from the top, each with its folder. Those of one line know nothing of each other.
 const RANKS: [&[(&str, &str)]; 5] = [
-    &[("rotatectl", "cli/src")],
+    &[
+        ("rotatectl", "cli/src"),
+        ("rotating_secret_agent", "agent/src"),
+    ],
     &[("drill", "drill/src")],
     &[("local", "local/src")],
     &[

@@ -56,7 +56,7 @@ impl Token {
         Self(token.into())
     }
 
-    /// Whether these bytes are the token. How long it takes tells the length, and nothing else.
+    /// Whether these bytes are the token. How long it takes shows the length, and nothing else.
     pub fn is(&self, given: &[u8]) -> bool {
         self.0.expose_secret().as_bytes().ct_eq(given).into()
     }

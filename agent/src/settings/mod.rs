@@ -1,6 +1,7 @@
-//! What the agent is set to: AWS's configuration file (`awss`), and ours (`own`).
+//! What the agent is set to: AWS's configuration file (`awss` is its shape, `limits` its values), and ours (`own`).
 
 mod awss;
+mod limits;
 mod own;
 
 use std::{fs, path::Path, time::Duration};

@@ -287,7 +287,7 @@ impl World {
         created["ARN"].as_str().unwrap().to_owned()
     }
 
-    /// Puts another version in force, and returns its id.
+    /// Makes another version current, and returns its id.
     pub(crate) async fn put(&self, secret: &str, text: &str) -> String {
         let input = json!({ "SecretId": secret, "SecretString": text });
         let put = self.service.call("PutSecretValue", input).await.unwrap();

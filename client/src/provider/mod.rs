@@ -274,7 +274,7 @@ pub enum Value {
 #[error("{kind}: {message}")]
 pub struct ProviderError {
     kind: ProviderErrorKind,
-    message: String,
+    message: Box<str>, // an error's size is that of every result
     refusal: Option<Arc<Refusal>>,
 }
 
@@ -323,7 +323,7 @@ impl ProviderError {
     pub fn new(kind: ProviderErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
-            message: message.into(),
+            message: message.into().into(),
             refusal: None,
         }
     }
