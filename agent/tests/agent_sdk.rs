@@ -34,18 +34,34 @@ async fn run(
         .args(arguments)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env(
+            "PYTHONPATH",
+            std::env::var_os("PYTHONPATH").unwrap_or_default(),
+        )
+        .env("NODE_PATH", node_path())
         .env("HOME", home.path())
         .env(
             "AWS_ENDPOINT_URL_SECRETS_MANAGER",
             format!("http://127.0.0.1:{}{path}", world.agent.port),
         )
         .env("AWS_DEFAULT_REGION", "us-east-1")
+        .env("AWS_REGION", "us-east-1")
         .env("AWS_ACCESS_KEY_ID", "AKIAAPPLICATION")
         .env("AWS_SECRET_ACCESS_KEY", "any")
         .env("AWS_SESSION_TOKEN", session);
     // the world answers from this thread
     let output = tokio::task::spawn_blocking(move || command.output());
     output.await.unwrap().ok()
+}
+
+/// Where node looks for modules, apart from its own folders.
+fn node_path() -> String {
+    let own = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../.tools/javascript/node_modules"
+    );
+    let set = std::env::var("NODE_PATH").unwrap_or_default();
+    format!("{own}:{set}")
 }
 
 /// Runs a script that has boto3.
@@ -304,6 +320,61 @@ except service.exceptions.ClientError as error: print(json.dumps(str(error)))
         said.contains("UnrecognizedClientException") && said.contains("/sdk/TOKEN"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn powertools_for_python_is_served_from_the_cache() {
+    let world = world("").await;
+    world.create("orders/db", r#"{"password":"one"}"#).await;
+    let script = "from aws_lambda_powertools.utilities import parameters
+print(parameters.get_secret('orders/db', transform='json')['password'])";
+    let import = ["-c", "import aws_lambda_powertools"];
+    let found = run(&world, "", TOKEN, "python3", &import).await;
+    if found.is_none_or(|found| !found.status.success()) {
+        eprintln!(
+            "skipped: python3 has no aws-lambda-powertools; pip install aws-lambda-powertools"
+        );
+        return;
+    }
+    for _ in 0..2 {
+        let output = run(&world, "", TOKEN, "python3", &["-c", script])
+            .await
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.stdout, b"one\n", "{said}");
+    }
+    assert_eq!(world.asked(), 1);
+}
+
+#[tokio::test]
+async fn javascripts_sdk_is_served_from_the_cache_and_keeps_the_path() {
+    let world = world("").await;
+    world.create("orders/db", "one").await;
+    let import = "const { SecretsManagerClient, GetSecretValueCommand } = require('@aws-sdk/client-secrets-manager');";
+    let found = run(&world, "", TOKEN, "node", &["-e", import]).await;
+    if found.is_none_or(|found| !found.status.success()) {
+        eprintln!(
+            "skipped: node has no SDK; npm install --prefix .tools/javascript @aws-sdk/client-secrets-manager"
+        );
+        return;
+    }
+    let script = format!(
+        "{import}
+const service = new SecretsManagerClient({{}});
+service.send(new GetSecretValueCommand({{ SecretId: 'orders/db' }}))
+  .then(read => console.log(read.SecretString, read.CreatedDate.getFullYear() > 2020));"
+    );
+    for (path, session) in [
+        ("", TOKEN),
+        (&*format!("/sdk/{TOKEN}"), "the-applications-own"),
+    ] {
+        let output = run(&world, path, session, "node", &["-e", &script])
+            .await
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.stdout, b"one true\n", "{said}");
+    }
+    assert_eq!(world.asked(), 1);
 }
 
 #[tokio::test]

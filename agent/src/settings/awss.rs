@@ -2,8 +2,6 @@
 
 use serde::Deserialize;
 
-use super::{Settings, limits::take};
-
 /// The file, as it is written. A number of the flat form may stand in quotes.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,28 +89,26 @@ enum Number {
     Quoted(String),
 }
 
-/// Takes over what the file says. Returns what is wrong with it, all of it.
-pub(super) fn apply(file: File, settings: &mut Settings) -> Vec<String> {
-    let mut problems = Vec::new();
-    let acm = file.capabilities.as_ref().and_then(|all| all.acm.as_ref());
-    if acm.is_some() {
-        let told = "[capabilities.acm] has no effect: this agent serves secrets, and no certificates; leave AWS's agent to them";
-        settings.warnings.push(told.to_owned());
-    }
+/// The file in the shape of the nested form. What is wrong with its shape goes to `problems`.
+pub(super) fn shape(file: File, problems: &mut Vec<String>) -> (Logging, SecretsManager) {
     let is_nested = file.logging.is_some() || file.capabilities.is_some();
-    let (logging, all) = match (is_nested, flat(&file)) {
-        (true, true) => {
-            problems.push("keys stand at the root and in tables: write all of them in [logging] and [capabilities.secrets_manager]".to_owned());
-            return problems;
-        }
-        (true, false) => {
-            let all = file.capabilities.and_then(|all| all.secrets_manager);
-            (file.logging.unwrap_or_default(), all.unwrap_or_default())
-        }
-        (false, _) => nested(file, &mut problems),
-    };
-    take(logging, all, settings, &mut problems);
-    problems
+    if is_nested && flat(&file) {
+        let told = "keys stand at the root and in tables: write all of them in [logging] and [capabilities.secrets_manager]";
+        problems.push(told.to_owned());
+    }
+    if !is_nested {
+        return nested(file, problems);
+    }
+    let all = file.capabilities.and_then(|all| all.secrets_manager);
+    (file.logging.unwrap_or_default(), all.unwrap_or_default())
+}
+
+impl File {
+    /// Whether it speaks of certificates, which are another service.
+    pub(super) fn has_certificates(&self) -> bool {
+        let all = self.capabilities.as_ref();
+        all.is_some_and(|all| all.acm.is_some())
+    }
 }
 
 /// Whether a key of the flat form is there.

@@ -113,7 +113,13 @@ impl Settings {
     pub fn read(files: &Files) -> Result<Self, Error> {
         let mut settings = Self::default();
         if let Some(path) = &files.config {
-            let problems = awss::apply(parse(path)?, &mut settings);
+            let (file, mut problems) = (parse::<awss::File>(path)?, Vec::new());
+            if file.has_certificates() {
+                let told = "[capabilities.acm] has no effect: this agent serves secrets, and no certificates; leave AWS's agent to them";
+                settings.warnings.push(told.to_owned());
+            }
+            let (logging, all) = awss::shape(file, &mut problems);
+            limits::take(logging, all, &mut settings, &mut problems);
             refuse(path, problems)?;
         }
         if let Some(path) = &files.settings {

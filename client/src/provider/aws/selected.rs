@@ -42,7 +42,8 @@ impl Aws {
         let mut answer = Err(no_client());
         let elsewhere = self.elsewhere(secret);
         for region in elsewhere.iter().chain(&self.regions) {
-            answer = region.read(secret, selector).await;
+            // on the heap: a caller's own futures must not grow by the SDK's
+            answer = Box::pin(region.read(secret, selector)).await;
             if !is_down(&answer) {
                 break;
             }
