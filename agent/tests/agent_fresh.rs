@@ -102,6 +102,24 @@ async fn a_name_an_arn_a_partial_arn_and_an_explicit_awscurrent_are_one_entry() 
 }
 
 #[tokio::test]
+async fn a_label_that_is_absent_is_told_and_costs_the_current_version_no_call() {
+    let world = world("").await;
+    world.create("orders/db", "one").await;
+    assert_eq!(world.agent.read("orders/db").await.value(), "one");
+    let pending = "orders/db&versionStage=AWSPENDING";
+    let absent = world.agent.read(pending).await;
+    assert!(
+        absent.body.contains("ResourceNotFoundException"),
+        "{absent:?}"
+    );
+    let asked = world.asked();
+    for _ in 0..10 {
+        assert_eq!(world.agent.read("orders/db").await.value(), "one");
+    }
+    assert_eq!((asked, world.asked()), (2, 2));
+}
+
+#[tokio::test]
 async fn the_labels_of_a_version_stay_true_after_a_rotation() {
     let world = world(SHORT).await;
     world.create("orders/db", "one").await;

@@ -18,6 +18,11 @@ pub(super) struct Key {
 }
 
 impl Key {
+    /// Whether it is AWSCURRENT, which no secret is without. Any other label may be absent for good reason.
+    pub(super) fn is_current(&self) -> bool {
+        self.selector == Selector::stage("AWSCURRENT")
+    }
+
     pub(super) fn is_of(&self, arn: &str) -> bool {
         self.is_known && *self.secret == *arn
     }

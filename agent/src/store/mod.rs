@@ -110,7 +110,7 @@ impl Store {
         let read = self.ask(&found, question.refresh).await;
         let is_another = match &read {
             Ok(answer) => ids::is_another(&question.id, answer.credential.arn()),
-            Err(error) => kind(error) == Some(Kind::NotFound),
+            Err(error) => kind(error) == Some(Kind::NotFound) && key.is_current(),
         };
         // what the id stood for is gone, and it may stand for another secret now
         if is_another && self.forget(&key, question) {
