@@ -78,6 +78,7 @@ lint: ## checks format and clippy, warnings denied; also the deployed packages a
 	cargo clippy --workspace --all-features --all-targets -- -D warnings
 	cargo clippy --quiet -p secret-rotation -- -D warnings
 	cargo clippy --quiet -p rotatectl -- -D warnings
+	cargo clippy --quiet -p rotating-secret-agent -- -D warnings
 	cargo fmt --manifest-path client/beside/Cargo.toml --check
 	@local/scripts/crypto.sh $(FEATURES)
 	@for feature in '' $(FEATURES); do \

@@ -32,6 +32,8 @@ pub struct Builder {
     lag: Duration,
     names: FieldNames,
     keeps_previous: bool,
+    labelled: bool,
+    ends_when_refused: bool,
 }
 
 /// The longest duration: a longer setting means forever, and no clock counts further.
@@ -55,6 +57,8 @@ impl Builder {
             lag: Duration::from_secs(5),
             names: FieldNames::RDS,
             keeps_previous: false,
+            labelled: true,
+            ends_when_refused: false,
         }
     }
 
@@ -87,6 +91,23 @@ impl Builder {
     pub fn keep_previous(self) -> Self {
         Self {
             keeps_previous: true,
+            ..self
+        }
+    }
+
+    /// Metrics without the label `secret`, and without the age: for a program that does not choose the ids that it reads. A label for
+    /// each id would grow without a bound.
+    pub fn unlabelled(self) -> Self {
+        let labelled = false;
+        Self { labelled, ..self }
+    }
+
+    /// A refusal ends what is held: the store says that the secret is denied, deleted or not readable. Without this it is
+    /// served up to its bound, for a mistake in a policy must not stop an application that logs in with a good password.
+    pub fn end_when_refused(self) -> Self {
+        let ends_when_refused = true;
+        Self {
+            ends_when_refused,
             ..self
         }
     }
@@ -141,6 +162,23 @@ impl Builder {
         Ok(self.start(provider, &runtime, lifetime, first, asked))
     }
 
+    /// Starts without a first version. [`usable`](RotatingSecret::usable) reads it: one question, however many wait. Until then
+    /// [`current`](RotatingSecret::current) is [`Error::Unread`].
+    ///
+    /// # Errors
+    ///
+    /// The settings contradict each other.
+    pub fn build_unread(self, provider: impl SecretProvider) -> Result<RotatingSecret, BuildError> {
+        let (lifetime, runtime) = (self.lifetime()?, runtime()?);
+        let nothing = Version::text("", "");
+        let secret = self.start(provider, &runtime, lifetime, nothing, Asked::now());
+        let unread = Error::Unread {
+            secret: secret.shared.id.clone(),
+        };
+        secret.shared.withdraw(|_| unread);
+        Ok(secret)
+    }
+
     /// Builds several secrets of one provider, in the given order, with as few calls as it allows for the first versions.
     ///
     /// # Errors
@@ -182,6 +220,10 @@ impl Builder {
         Ok(builders.into_iter().zip(firsts).map(start).collect())
     }
 
+    fn label(&self) -> Option<Arc<str>> {
+        self.labelled.then(|| self.secret.clone())
+    }
+
     fn lifetime(&self) -> Result<Lifetime, BuildError> {
         Lifetime::new(self.ttl.unwrap_or(lifetime::USUAL), self.overlap_window)
     }
@@ -194,7 +236,7 @@ impl Builder {
             let asked = Asked::now();
             let fetch = async { provider.fetch(&self.secret, stage).await };
             let answer = refresh::answered(self.fetch_timeout, fetch).await;
-            refresh::count(&self.secret, stage, answer.as_ref().err());
+            refresh::count(self.label().as_ref(), stage, answer.as_ref().err());
             answer.map(|version| (version, asked))
         };
         loop {
@@ -236,8 +278,10 @@ impl Builder {
             },
             fetch_timeout: self.fetch_timeout,
             keeps_previous: self.keeps_previous,
+            ends_when_refused: self.ends_when_refused,
         };
-        let (shared, tell) = Shared::new(self.secret, self.lag, first, lifetime.bound);
+        let label = self.label();
+        let (shared, tell) = Shared::new(self.secret, label, self.lag, first, lifetime.bound);
         let shared = Arc::new(shared);
         let (asks, questions) = mpsc::unbounded_channel();
         let refresher = Refresher::new(provider, source, shared.clone(), tell, questions, settings);

@@ -29,6 +29,8 @@ pub struct Credential {
     fields: Fields,
     previous: Option<Arc<Credential>>,
     arn: Option<Arc<str>>,
+    name: Option<Arc<str>>,
+    stages: Arc<[String]>,
     lease: Option<Duration>,
     created: Option<SystemTime>,
     auth_token: bool,
@@ -88,6 +90,8 @@ impl Credential {
             previous: Self::before(source, version.previous, asked),
             value: version.value,
             arn: version.arn.map(Into::into),
+            name: version.name.map(Into::into),
+            stages: version.stages.into(),
             lease: version.lease,
             created: version.created,
             auth_token: version.auth_token,
@@ -139,6 +143,7 @@ impl Credential {
     pub(crate) fn confirmed(&self, version: Version, stage: Stage, asked: Asked) -> Self {
         Self {
             stage,
+            stages: version.stages.into(),
             lease: version.lease,
             previous: Self::before(&self.source, version.previous, asked),
             asked,
@@ -274,6 +279,16 @@ impl Credential {
     /// The secret's ARN, if it has one.
     pub fn arn(&self) -> Option<&str> {
         self.arn.as_deref()
+    }
+
+    /// The secret's name, where the store says it.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The staging labels that this version had when it was last confirmed, where the store says them.
+    pub fn stages(&self) -> &[String] {
+        &self.stages
     }
 
     /// The secret's text, of any shape.

@@ -18,6 +18,9 @@ pub enum Error {
         secret: Arc<str>,
         reason: ProviderError,
     },
+    /// Nobody asked for it yet: [`Builder::build_unread`](crate::Builder::build_unread).
+    #[error("the secret {secret} was not read yet: wait for it with usable()")]
+    Unread { secret: Arc<str> },
     /// The last one was not confirmed for too long.
     #[error(
         "the secret {secret} was last read {seconds} s ago, and that version may have ended: {}",

@@ -1,6 +1,9 @@
 //! The handle that applications hold.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering},
+};
 
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -95,6 +98,11 @@ impl RotatingSecret {
     /// As for [`usable`](Self::usable).
     pub async fn refresh(&self) -> Result<CredentialGuard, Error> {
         self.ask(Ask::Refresh).await
+    }
+
+    /// Whether the provider's last answer was a failure. What was read before it is served on, up to its bound.
+    pub fn is_failing(&self) -> bool {
+        self.shared.failing.load(Ordering::SeqCst)
     }
 
     /// Drops this version if it is the current one, and asks the provider. Another version is left alone, and so is one that

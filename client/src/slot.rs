@@ -21,6 +21,10 @@ use crate::{credential::Credential, error::Error, rejections::Rejections};
 /// What handles and the task that renews share.
 pub(crate) struct Shared {
     pub(crate) id: Arc<str>,
+    /// What metrics call it, if they do.
+    pub(crate) label: Option<Arc<str>>,
+    /// The provider's last answer was a failure.
+    pub(crate) failing: AtomicBool,
     /// How far the store may lag.
     pub(crate) lag: Duration,
     pub(crate) slot: ArcSwap<Slot>,
@@ -119,6 +123,7 @@ impl Shared {
     /// With the sender of changes.
     pub(crate) fn new(
         id: Arc<str>,
+        label: Option<Arc<str>>,
         lag: Duration,
         first: Credential,
         bound: Duration,
@@ -128,6 +133,8 @@ impl Shared {
         });
         let shared = Self {
             id,
+            label,
+            failing: AtomicBool::new(false),
             lag,
             slot: ArcSwap::from_pointee(Slot {
                 credential: first,

@@ -217,7 +217,10 @@ async fn a_credential_process_that_fails_is_told_with_what_it_said() {
         "echo 'the vault is locked' >&2\nexit 3\n",
     );
     let reported = machine.reports(&[("AWS_PROFILE", "dev")]).await;
-    assert_told(&reported, &["credential_process", "dev", "the vault is locked"]);
+    assert_told(
+        &reported,
+        &["credential_process", "dev", "the vault is locked"],
+    );
 }
 
 #[tokio::test]

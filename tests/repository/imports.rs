@@ -15,7 +15,10 @@ use super::{files, root};
 
 /// The packages from the top, each with its folder. Those of one line do not import each other.
 const RANKS: [&[(&str, &str)]; 5] = [
-    &[("rotatectl", "cli/src")],
+    &[
+        ("rotatectl", "cli/src"),
+        ("rotating_secret_agent", "agent/src"),
+    ],
     &[("drill", "drill/src")],
     &[("local", "local/src")],
     &[

@@ -26,6 +26,7 @@ mod file;
 mod fixed;
 #[cfg(feature = "https")]
 mod https;
+mod refusal;
 #[cfg(any(feature = "agent", feature = "file"))]
 mod small_file;
 #[cfg(feature = "vault")]
@@ -48,10 +49,10 @@ use tokio_stream::Stream;
 
 #[cfg(feature = "agent")]
 pub use agent::Agent;
-#[cfg(feature = "aws")]
-pub use aws::Aws;
 #[cfg(feature = "rds_iam")]
 pub use aws::RdsIam;
+#[cfg(feature = "aws")]
+pub use aws::{Aws, Selected, Selector};
 #[cfg(feature = "azure")]
 pub use azure::Azure;
 #[cfg(feature = "env")]
@@ -59,6 +60,7 @@ pub use env::Env;
 #[cfg(feature = "file")]
 pub use file::File;
 pub use fixed::Fixed;
+pub use refusal::Refusal;
 #[cfg(feature = "vault")]
 pub use vault::{Database, Kv, StaticRoles, Vault};
 
@@ -180,6 +182,10 @@ pub struct Version {
     pub value: Value,
     /// The secret's ARN, if it has one: the channel on which a change is announced is derived from it.
     pub arn: Option<String>,
+    /// The secret's name, where the store says it.
+    pub name: Option<String>,
+    /// The staging labels of this version, where the store says them.
+    pub stages: Vec<String>,
     /// For a lease: how much longer the store lets it live.
     pub lease: Option<Duration>,
     /// When it was made, by the store's clock. It reveals a store that lags.
@@ -197,6 +203,8 @@ impl Version {
             id: id.into(),
             value,
             arn: None,
+            name: None,
+            stages: Vec::new(),
             lease: None,
             created: None,
             previous: Previous::None,
@@ -269,7 +277,8 @@ pub enum Value {
 #[error("{kind}: {message}")]
 pub struct ProviderError {
     kind: ProviderErrorKind,
-    message: String,
+    message: Box<str>, // an error's size is that of every result
+    refusal: Option<Arc<Refusal>>,
 }
 
 /// The kind of a failure, which decides what happens next.
@@ -317,7 +326,8 @@ impl ProviderError {
     pub fn new(kind: ProviderErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
-            message: message.into(),
+            message: message.into().into(),
+            refusal: None,
         }
     }
 

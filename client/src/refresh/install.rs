@@ -1,9 +1,11 @@
 //! Which of the provider's versions becomes current, and for how long.
 
+use std::sync::atomic::Ordering;
+
 use backon::BackoffBuilder;
 use tokio::time::Instant;
 
-use super::{Refresher, backoff};
+use super::{Refresher, backoff, labels};
 use crate::{
     credential::{Asked, Credential},
     lifetime::Lifetime,
@@ -87,8 +89,10 @@ impl<P: SecretProvider> Refresher<P> {
             // after the credential, so that a task that waits for the change finds it
             let version = id.clone();
             self.tell.send_replace(Change { version });
-            metrics::counter!("rotating_secret_version_changes_total", "secret" => self.shared.id.to_string())
-                .increment(1);
+        }
+        if changed && !held.version().is_empty() {
+            let labels = labels(self.shared.label.as_ref());
+            metrics::counter!("rotating_secret_version_changes_total", labels).increment(1);
             tracing::info!(secret = %self.shared.id, version = %id, stage = stage.label(), "another version is current");
         }
         self.serve();
@@ -110,6 +114,7 @@ impl<P: SecretProvider> Refresher<P> {
     /// The provider answered.
     fn answers(&mut self) {
         self.failure = None;
+        self.shared.failing.store(false, Ordering::SeqCst);
         self.backoff = backoff().build();
     }
 

@@ -13,10 +13,15 @@ mod look;
 mod pace;
 mod recover;
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures_util::{FutureExt, StreamExt};
+use metrics::Label;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until, timeout},
@@ -48,6 +53,8 @@ pub(crate) struct Settings {
     pub(crate) fetch_timeout: Duration,
     /// Whether AWSPREVIOUS is kept in addition to AWSCURRENT.
     pub(crate) keeps_previous: bool,
+    /// Whether the store's refusal ends what is held.
+    pub(crate) ends_when_refused: bool,
 }
 
 /// What handles ask of the task.
@@ -258,7 +265,7 @@ impl<P: SecretProvider> Refresher<P> {
                 () = at(self.shared.last().ends_at()) => self.expire(),
             }
         };
-        count(&self.shared.id, stage, answer.as_ref().err());
+        count(self.shared.label.as_ref(), stage, answer.as_ref().err());
         answer.map(|version| (version, asked))
     }
 
@@ -275,6 +282,10 @@ impl<P: SecretProvider> Refresher<P> {
         self.refresh_at = next;
         let age = self.shared.last().credential().age();
         tracing::warn!(secret = %self.shared.id, %error, ?age, again_in = ?(next - now), "the secret was not renewed");
+        self.shared.failing.store(true, Ordering::SeqCst);
+        if self.settings.ends_when_refused && !error.kind().is_transient() {
+            self.shared.withdraw(|_| self.error(error.clone()));
+        }
         self.failure = Some(Failure { error, until });
         self.tell_age();
     }
@@ -298,8 +309,11 @@ impl<P: SecretProvider> Refresher<P> {
 
     fn tell_age(&self) {
         let age = self.shared.last().credential().age();
-        metrics::gauge!("rotating_secret_age_seconds", "secret" => self.shared.id.to_string())
-            .set(age.as_secs_f64());
+        // of several secrets under one name the last would count
+        if self.shared.label.is_some() {
+            let labels = labels(self.shared.label.as_ref());
+            metrics::gauge!("rotating_secret_age_seconds", labels).set(age.as_secs_f64());
+        }
     }
 }
 
@@ -379,15 +393,24 @@ where
     Ok((version, asked))
 }
 
+/// The label of a metric: the secret, unless the secret is unlabelled.
+fn labels(label: Option<&Arc<str>>) -> Vec<Label> {
+    label
+        .map(|label| Label::new("secret", label.to_string()))
+        .into_iter()
+        .collect()
+}
+
 /// Counts every question, and those that failed by kind. A missing pending or previous version is no failure.
-pub(crate) fn count(secret: &str, stage: Stage, failed: Option<&ProviderError>) {
-    metrics::counter!("rotating_secret_fetches_total", "secret" => secret.to_owned()).increment(1);
+pub(crate) fn count(label: Option<&Arc<str>>, stage: Stage, failed: Option<&ProviderError>) {
+    metrics::counter!("rotating_secret_fetches_total", labels(label)).increment(1);
     let is_absent = |error: &&ProviderError| {
         stage != Stage::Current && error.kind() == ProviderErrorKind::NotFound
     };
     if let Some(error) = failed.filter(|error| !is_absent(error)) {
         let kind = error.kind().name();
-        metrics::counter!("rotating_secret_failures_total", "secret" => secret.to_owned(), "kind" => kind)
-            .increment(1);
+        let mut labels = labels(label);
+        labels.push(Label::new("kind", kind));
+        metrics::counter!("rotating_secret_failures_total", labels).increment(1);
     }
 }

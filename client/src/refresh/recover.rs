@@ -7,7 +7,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Freshness, Pace, Refresher, Reply};
+use super::{Freshness, Pace, Refresher, Reply, labels};
 use crate::{
     error::Error,
     provider::{ProviderErrorKind, SecretProvider, Stage},
@@ -122,7 +122,8 @@ impl<P: SecretProvider> Refresher<P> {
     }
 
     async fn ask_for_all(&mut self, questions: usize) {
-        metrics::counter!("rotating_secret_recoveries_total", "secret" => self.shared.id.to_string()).increment(1);
+        let labels = labels(self.shared.label.as_ref());
+        metrics::counter!("rotating_secret_recoveries_total", labels).increment(1);
         for stage in STAGES.into_iter().take(questions) {
             let answer = match stage {
                 Stage::Current => self.fetch_current(Freshness::Fresh).await,

@@ -7,6 +7,7 @@ mod http;
 #[cfg(feature = "rds_iam")]
 mod rds_iam;
 mod region;
+mod selected;
 
 use std::{
     collections::HashMap,
@@ -15,10 +16,11 @@ use std::{
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::{Client, config::SharedHttpClient};
 
 #[cfg(feature = "rds_iam")]
 pub use self::rds_iam::RdsIam;
+pub use self::selected::{Selected, Selector};
 use self::{credentials::Unhurried, region::InRegion};
 use super::{ProviderError, ProviderErrorKind as Kind, SecretProvider, Stage, Version};
 
@@ -55,6 +57,15 @@ impl Aws {
             .load()
             .await;
         Ok(Self::from_config(shared))
+    }
+
+    /// The HTTP client of [`from_env`](Self::from_env), for a configuration of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_env`](Self::from_env).
+    pub fn http_client() -> Result<SharedHttpClient, ProviderError> {
+        http::client()
     }
 
     /// With the caller's configuration, including its HTTP client and credentials. Retries and time limits are this crate's.
@@ -133,15 +144,7 @@ impl Aws {
 
 impl SecretProvider for Aws {
     async fn fetch(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
-        let mut answer = Err(no_client());
-        let elsewhere = self.elsewhere(secret);
-        for region in elsewhere.iter().chain(&self.regions) {
-            answer = region.fetch(secret, stage).await;
-            if !is_down(&answer) {
-                break;
-            }
-        }
-        answer
+        self.read(secret, &Selector::stage(stage.label())).await
     }
 
     async fn fetch_all(&self, secrets: &[&str]) -> Vec<Result<Version, ProviderError>> {

@@ -12,8 +12,13 @@ use aws_sdk_secretsmanager::{
 };
 use secrecy::{SecretSlice, SecretString};
 
-use super::{super::codes::sorted, Kind, ProviderError, Stage, Version, address::Address, errors};
-use crate::{causes::in_one_line, provider::Value};
+use super::{
+    super::codes::sorted, Kind, ProviderError, Selector, Version, address::Address, errors,
+};
+use crate::{
+    causes::in_one_line,
+    provider::{Refusal, Value},
+};
 
 /// A region that gives no answer within this time counts as down, and the next one is asked.
 const ATTEMPT: Duration = Duration::from_secs(2);
@@ -63,14 +68,20 @@ impl InRegion {
         self.region.as_deref()
     }
 
-    pub(super) async fn fetch(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
+    pub(super) async fn read(
+        &self,
+        secret: &str,
+        selector: &Selector,
+    ) -> Result<Version, ProviderError> {
         let request = self.client.get_secret_value();
         let sent = request
             .secret_id(self.localize(secret))
-            .version_stage(stage.label())
+            .set_version_id(selector.version_id.clone())
+            .set_version_stage(selector.stage.clone())
             .send()
             .await;
         let value = sent.map_err(|error| self.classify(secret, error))?;
+        let (name, stages) = (value.name, value.version_stages);
         version(
             value.arn,
             value.version_id,
@@ -78,6 +89,11 @@ impl InRegion {
             value.secret_binary,
             value.created_date,
         )
+        .map(|version| Version {
+            name,
+            stages: stages.unwrap_or_default(),
+            ..version
+        })
         .ok_or_else(|| no_value(secret))
     }
 
@@ -140,6 +156,18 @@ impl InRegion {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
+        let refusal = refusal(&error);
+        let sorted = self.sort(secret, error);
+        match refusal {
+            Some(refusal) => sorted.with_refusal(refusal),
+            None => sorted,
+        }
+    }
+
+    fn sort<E>(&self, secret: &str, error: SdkError<E, HttpResponse>) -> ProviderError
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
         // a proxy in the service's place, or a service that fails, may use its own format
         let status = error.raw_response().map(|answer| answer.status());
         let broken = status.is_some_and(|status| status.is_server_error());
@@ -181,6 +209,16 @@ impl InRegion {
             None => format!("Secrets Manager in {region}"),
         }
     }
+}
+
+/// What the service itself said.
+fn refusal<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<Refusal> {
+    let SdkError::ServiceError(answer) = error else {
+        return None;
+    };
+    let (status, error) = (answer.raw().status().as_u16(), answer.err());
+    let message = error.message().map(str::to_owned);
+    Some(Refusal::new(status, error.code()?, message))
 }
 
 fn version(

@@ -1,0 +1,99 @@
+//! What a request passes before it is answered.
+//!
+//! A page in a browser, and a name that was made to point here, come through with neither: they send `Origin`, or a `Host` that is
+//! none of this machine's. Another user of this machine has no token.
+
+use axum::http::{HeaderMap, HeaderValue, header, request::Parts};
+
+use crate::{Agent, settings::Settings};
+
+/// Why a request is not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// A proxy passed it on, for someone who may not be on this machine.
+    Forwarded,
+    /// It was meant for another host: a name that was made to point here.
+    Host,
+    /// A browser sent it for a page.
+    Browser,
+    /// The token is missing or wrong.
+    Token,
+}
+
+/// Whether a request comes from a program on this machine, as far as its headers show.
+///
+/// # Errors
+///
+/// Why it does not.
+pub fn is_local(head: &Parts, settings: &Settings) -> Result<(), Refused> {
+    let headers = &head.headers;
+    if headers.contains_key("x-forwarded-for") {
+        return Err(Refused::Forwarded);
+    }
+    if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") {
+        return Err(Refused::Browser);
+    }
+    // HTTP/1.0 sends none; a proxy's request names one in its first line
+    let hosts = headers.get_all(header::HOST).into_iter();
+    let hosts = hosts.map(HeaderValue::as_bytes);
+    let named = head.uri.authority().map(|named| named.as_str().as_bytes());
+    let mut hosts = hosts.chain(named);
+    match hosts.all(|host| is_known(host, &settings.hosts)) {
+        true => Ok(()),
+        false => Err(Refused::Host),
+    }
+}
+
+/// Whether it carries the token in one of the headers of AWS's agent.
+///
+/// # Errors
+///
+/// It does not.
+pub fn has_token(headers: &HeaderMap, agent: &Agent) -> Result<(), Refused> {
+    match agent.token.is_in(headers, &agent.settings.token_headers) {
+        true => Ok(()),
+        false => Err(Refused::Token),
+    }
+}
+
+fn is_known(host: &[u8], hosts: &[String]) -> bool {
+    let Ok(host) = str::from_utf8(host) else {
+        return false;
+    };
+    let host = host.to_ascii_lowercase();
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => &host,
+    };
+    matches!(name, "localhost" | "127.0.0.1" | "[::1]") || hosts.iter().any(|own| own == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machines_names_are_hosts_with_any_port() {
+        let own = ["agent".to_owned()];
+        for host in [
+            "localhost",
+            "LocalHost:2773",
+            "127.0.0.1:2773",
+            "[::1]",
+            "[::1]:2773",
+            "agent:80",
+        ] {
+            assert!(is_known(host.as_bytes(), &own), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.nip.io:2773",
+            "[::2]:2773",
+            "localhost:x",
+        ] {
+            assert!(!is_known(host.as_bytes(), &own), "{host}");
+        }
+    }
+}

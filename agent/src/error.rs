@@ -1,0 +1,51 @@
+//! Why the agent does not start.
+
+use std::{io, path::PathBuf};
+
+use rotating_secret::provider::ProviderError;
+
+/// Why the agent does not start. The text says what to do.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the messages")]
+pub enum Error {
+    /// A file that was named is not there.
+    #[error("{}: {source}: correct the path, or leave the option out", path.display())]
+    Unread { path: PathBuf, source: io::Error },
+    /// Not TOML, or a key that nobody knows.
+    #[error("{}: {reason}", path.display())]
+    Syntax { path: PathBuf, reason: String },
+    /// Values that are out of their limits, all of them.
+    #[error("{}: {}", path.display(), problems.join("; "))]
+    Values {
+        path: PathBuf,
+        problems: Vec<String>,
+    },
+    /// No variable holds a token.
+    #[error(
+        "there is no token: set {}, or to file://PATH of a file that holds it; requests carry the same token in a header",
+        variables.join(" or ")
+    )]
+    NoToken { variables: Vec<String> },
+    /// A token that anyone can guess.
+    #[error(
+        "the token in {variable} has {length} characters, and 8 are the least: set it to a random one, as `openssl rand -hex 32` makes"
+    )]
+    WeakToken { variable: String, length: usize },
+    /// The file with the token cannot be read.
+    #[error(
+        "the token's file {path}, which {variable} names, cannot be read ({source}): correct {variable}"
+    )]
+    TokenFile {
+        variable: String,
+        path: String,
+        source: io::Error,
+    },
+    /// Another process has the port.
+    #[error(
+        "port {port} on 127.0.0.1 cannot be used ({source}): stop what listens there, or set http_port"
+    )]
+    Port { port: u16, source: io::Error },
+    /// Secrets Manager cannot be asked.
+    #[error(transparent)]
+    Upstream(#[from] ProviderError),
+}

@@ -1,0 +1,75 @@
+//! The command `rotating-secret-agent`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use rotating_secret_agent::{
+    Error,
+    arguments::Arguments,
+    settings::{LogLevel, Settings},
+    start,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::{
+    Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match serve(arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rotating-secret-agent: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(arguments: Arguments) -> Result<(), Error> {
+    let settings = Settings::read(&arguments.files)?;
+    log(settings.log_level);
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    if !settings.enabled {
+        tracing::info!("enabled = false in [capabilities.secrets_manager]: there is nothing to do");
+        return Ok(());
+    }
+    let server = start(settings).await?;
+    tracing::info!(port = server.port(), "the agent listens on 127.0.0.1");
+    server.run(told_to_end()).await;
+    Ok(())
+}
+
+/// To standard error: a unit's journal, a container's log. Of what lies below the client only warnings: at debug the SDK and HTTP
+/// would tell of requests and answers.
+fn log(level: LogLevel) {
+    if let Some(level) = level.tracing() {
+        let own = ["rotating_secret", "rotating_secret_agent"].map(|own| (own, level));
+        let others = level.min(tracing::Level::WARN);
+        let targets = Targets::new().with_default(others).with_targets(own);
+        let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+        tracing_subscriber::registry()
+            .with(lines.with_filter(targets))
+            .init();
+    }
+}
+
+/// SIGTERM or SIGINT.
+async fn told_to_end() {
+    let (terminate, interrupt) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    );
+    match (terminate, interrupt) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        // without handlers the system ends the process
+        _ => std::future::pending().await,
+    }
+}

@@ -1,0 +1,120 @@
+//! Answers as Secrets Manager's API has them.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::{
+    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
+    response::Response,
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use rotating_secret::{Credential, Error, provider::ProviderErrorKind as Kind};
+use secrecy::ExposeSecret;
+use serde::Serialize;
+
+use crate::{store, wire};
+
+/// An error of the API.
+pub(super) struct Fault {
+    status: StatusCode,
+    pub(super) code: String,
+    pub(super) message: String,
+}
+
+impl Fault {
+    pub(super) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code: code.to_owned(),
+            message: message.into(),
+        }
+    }
+
+    /// The request is at fault.
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "InvalidParameterException",
+            message,
+        )
+    }
+
+    /// What Secrets Manager said, or that it said nothing.
+    pub(super) fn of(error: &Error) -> Self {
+        let reason = store::reason(error);
+        if let Some(said) = reason.and_then(|reason| reason.refusal()) {
+            let status = StatusCode::from_u16(said.status).unwrap_or(StatusCode::BAD_REQUEST);
+            return Self::new(status, &said.code, said.message.clone().unwrap_or_default());
+        }
+        match reason.map(|reason| reason.kind()) {
+            Some(Kind::Unavailable | Kind::Throttled) | None => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailableException",
+                "Secrets Manager gives no answer, and the agent holds no version: see the agent's log",
+            ),
+            Some(_) => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "InternalServiceError",
+                "the agent cannot ask Secrets Manager: see the agent's log",
+            ),
+        }
+    }
+}
+
+/// A version.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Value<'a> {
+    #[serde(rename = "ARN")]
+    arn: Option<&'a str>,
+    name: Option<&'a str>,
+    version_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_string: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_binary: Option<String>,
+    version_stages: &'a [String],
+    /// Seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_date: Option<f64>,
+}
+
+impl<'a> Value<'a> {
+    pub(super) fn of(credential: &'a Credential) -> Self {
+        let binary = credential.binary();
+        Self {
+            arn: credential.arn(),
+            name: credential.name(),
+            version_id: credential.version(),
+            secret_string: credential.text().map(|text| text.expose_secret()),
+            secret_binary: binary.map(|bytes| STANDARD.encode(bytes.expose_secret())),
+            version_stages: credential.stages(),
+            created_date: credential.created().map(epoch),
+        }
+    }
+}
+
+/// To the millisecond, as the service has it.
+fn epoch(time: SystemTime) -> f64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    (since.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    #[serde(rename = "__type")]
+    code: &'a str,
+    message: &'a str,
+}
+
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    let text = serde_json::to_vec(value).unwrap_or_default();
+    let mut response = wire::respond(status, text.into());
+    let json = HeaderValue::from_static("application/x-amz-json-1.1");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
+}
+
+pub(super) fn failed(fault: &Fault) -> Response {
+    let (code, message) = (fault.code.as_str(), fault.message.as_str());
+    json(fault.status, &Failure { code, message })
+}

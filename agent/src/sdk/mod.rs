@@ -1,0 +1,117 @@
+//! The JSON protocol of AWS's SDKs, with `AWS_ENDPOINT_URL_SECRETS_MANAGER=http://127.0.0.1:2773`.
+//!
+//! Signatures are not checked: the token says who may read. It is the SDK's session token, or a part of the endpoint's path
+//! (`http://127.0.0.1:2773/sdk/TOKEN`), which no log shows.
+
+mod answer;
+mod operations;
+
+use axum::{
+    body::{Body, HttpBody, to_bytes},
+    extract::Request,
+    http::{HeaderName, Method, StatusCode, header::USER_AGENT},
+    response::Response,
+};
+use percent_encoding::percent_decode_str;
+
+use self::answer::Fault;
+use crate::{
+    Agent,
+    doors::{self, Refused},
+    upstream,
+};
+
+/// How much of a request is read: a batch of twenty ARNs has 42 KB at most.
+const LONGEST: usize = 64 * 1024;
+
+const TARGET: &str = "x-amz-target";
+
+/// Whether it is one of these, and not one for the routes of AWS's agent.
+pub fn is_call(request: &Request) -> bool {
+    let path = request.uri().path();
+    let is_place = path == "/" || path.starts_with(PREFIX);
+    is_place && request.method() == Method::POST && request.headers().contains_key(TARGET)
+}
+
+/// What a path with a token begins with.
+const PREFIX: &str = "/sdk/";
+
+/// Answers one request.
+pub async fn answer(agent: &Agent, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let headers = &head.headers;
+    if let Err(refused) = doors::is_local(&head, &agent.settings) {
+        return answer::failed(&refusal(refused));
+    }
+    let is_open = match head.uri.path().strip_prefix(PREFIX) {
+        Some(path) => {
+            let token: Vec<u8> = percent_decode_str(path.trim_end_matches('/')).collect();
+            agent.token.is(&token)
+        }
+        None => agent
+            .token
+            .is_in(headers, &[HeaderName::from_static("x-amz-security-token")]),
+    };
+    if !is_open {
+        return answer::failed(&refusal(Refused::Token));
+    }
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if text(USER_AGENT.as_str()).is_some_and(|agent| agent.contains(upstream::NAME)) {
+        let message =
+            "this agent asks itself: set endpoint in its settings to Secrets Manager's address";
+        return answer::failed(&Fault::new(
+            StatusCode::BAD_REQUEST,
+            "ValidationException",
+            message,
+        ));
+    }
+    let operation = text(TARGET).unwrap_or_default();
+    let operation = operation
+        .strip_prefix("secretsmanager.")
+        .unwrap_or(operation);
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(fault) => return answer::failed(&fault),
+    };
+    match operations::perform(agent, operation, &body).await {
+        Ok(answered) => answered,
+        Err(fault) => answer::failed(&fault),
+    }
+}
+
+async fn read(body: Body) -> Result<Vec<u8>, Fault> {
+    // what is announced is not waited for
+    let is_short = body.size_hint().lower() <= LONGEST as u64;
+    if is_short && let Ok(bytes) = to_bytes(body, LONGEST).await {
+        return Ok(bytes.into());
+    }
+    let message = format!("the request has more than {LONGEST} bytes, or broke off");
+    Err(Fault::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "RequestEntityTooLargeException",
+        message,
+    ))
+}
+
+fn refusal(refused: Refused) -> Fault {
+    match refused {
+        Refused::Token => Fault::new(
+            StatusCode::BAD_REQUEST,
+            "UnrecognizedClientException",
+            "the agent's token is missing or wrong: give it as AWS_SESSION_TOKEN, or in AWS_ENDPOINT_URL_SECRETS_MANAGER as http://127.0.0.1:2773/sdk/TOKEN",
+        ),
+        Refused::Forwarded => forbidden(
+            "a proxy has forwarded this request, and the agent serves its own machine alone",
+        ),
+        Refused::Host => forbidden(
+            "this host is not the agent's: reach it as localhost, or name the host in hosts of its settings",
+        ),
+        Refused::Browser => {
+            forbidden("a browser sent this request for a page, and the agent serves programs")
+        }
+    }
+}
+
+fn forbidden(message: &str) -> Fault {
+    Fault::new(StatusCode::FORBIDDEN, "AccessDeniedException", message)
+}

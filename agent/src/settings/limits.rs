@@ -1,0 +1,119 @@
+//! The limits of the values in AWS's file, and what each means here.
+
+use std::time::Duration;
+
+use axum::http::HeaderName;
+
+use super::{
+    LogLevel, Settings,
+    awss::{Logging, SecretsManager},
+};
+
+/// Takes over what is within its limits. What is not goes to `problems`.
+pub(super) fn take(
+    logging: Logging,
+    all: SecretsManager,
+    settings: &mut Settings,
+    problems: &mut Vec<String>,
+) {
+    let (cache, security) = (
+        all.cache.unwrap_or_default(),
+        all.security.unwrap_or_default(),
+    );
+    let mut number = |key, number: Option<i64>, from: i64, to: i64| {
+        let number = number?;
+        if (from..=to).contains(&number) {
+            return usize::try_from(number).ok();
+        }
+        problems.push(format!("{key} = {number} is not from {from} to {to}"));
+        None
+    };
+    // 0 is any free port
+    let port = all.http_port.filter(|port| *port != 0);
+    let port = number("http_port", port, 1024, 65535)
+        .or(all.http_port.filter(|port| *port == 0).map(|_| 0));
+    let ttl = number("ttl_seconds", cache.ttl_seconds, 0, 3600);
+    let size = number("cache_size", cache.cache_size, 1, 1000);
+    let connections = number("max_conn", all.max_conn, 1, 1000);
+    let _ = number("max_roles", all.max_roles, 1, 20);
+    settings.enabled = all.enabled.unwrap_or(true);
+    settings.port = port
+        .and_then(|port| port.try_into().ok())
+        .unwrap_or(settings.port);
+    settings.cache_size = size.unwrap_or(settings.cache_size);
+    settings.connections = connections.unwrap_or(settings.connections);
+    settings.region = all.region;
+    settings.stale_on_error = all.ignore_transient_errors.unwrap_or(true);
+    if let Some(seconds) = ttl {
+        if seconds == 0 {
+            settings.warnings.push(
+                "ttl_seconds = 0 is read as 1: a secret is confirmed once a second".to_owned(),
+            );
+        }
+        settings.ttl = Duration::from_secs(seconds.max(1) as u64);
+    }
+    match logging
+        .log_level
+        .as_deref()
+        .map(str::to_ascii_lowercase)
+        .as_deref()
+    {
+        None | Some("info") => {}
+        Some("debug") => settings.log_level = LogLevel::Debug,
+        Some("warn") => settings.log_level = LogLevel::Warn,
+        Some("error") => settings.log_level = LogLevel::Error,
+        Some("none") => settings.log_level = LogLevel::None,
+        Some(other) => problems.push(format!(
+            "log_level = \"{other}\" is none of debug, info, warn, error, none"
+        )),
+    }
+    match all.path_prefix {
+        Some(prefix) if !prefix.starts_with('/') => {
+            problems.push(format!("path_prefix = \"{prefix}\" does not begin with /"))
+        }
+        Some(prefix) => settings.path_prefix = prefix,
+        None => {}
+    }
+    match security.ssrf_headers.as_deref() {
+        Some([]) => problems
+            .push("ssrf_headers is empty: name the header that carries the token".to_owned()),
+        Some(names) => {
+            let names = names
+                .iter()
+                .map(|name| HeaderName::try_from(name.as_str()).map_err(|_| name));
+            match names.collect() {
+                Ok(names) => settings.token_headers = names,
+                Err(name) => problems.push(format!("ssrf_headers: \"{name}\" is no header's name")),
+            }
+        }
+        None => {}
+    }
+    match security.ssrf_env_variables {
+        Some(names) if names.is_empty() => problems
+            .push("ssrf_env_variables is empty: name the variable that holds the token".to_owned()),
+        Some(names) => settings.token_variables = names,
+        None => {}
+    }
+    for (is_set, told) in [
+        (
+            logging.log_to_file == Some(true),
+            "log_to_file has no effect: this agent logs to standard error",
+        ),
+        (
+            all.validate_credentials.is_some(),
+            "validate_credentials has no effect: credentials are loaded with the first secret",
+        ),
+        (
+            all.credentials_file_path.is_some(),
+            "credentials_file_path has no effect yet: give the credentials as the SDK takes them",
+        ),
+        (
+            all.prefetch.is_some(),
+            "prefetch has no effect yet: a secret is read when it is first asked for",
+        ),
+    ] {
+        if is_set {
+            settings.warnings.push(told.to_owned());
+        }
+    }
+}

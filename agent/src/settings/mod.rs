@@ -1,0 +1,151 @@
+//! What the agent is set to: AWS's configuration file (`awss` is its shape, `limits` its values), and ours (`own`).
+
+mod awss;
+mod limits;
+mod own;
+
+use std::{fs, path::Path, time::Duration};
+
+use axum::http::HeaderName;
+use serde::de::DeserializeOwned;
+
+use crate::{Error, arguments::Files};
+
+/// All settings, checked. [`Settings::default`] is an agent without a file.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// False: the agent ends at once, as AWS's does.
+    pub enabled: bool,
+    /// What is logged.
+    pub log_level: LogLevel,
+    /// Where it listens on 127.0.0.1. 0 is any free port.
+    pub port: u16,
+    /// The region of Secrets Manager; the SDK's own choice where it is not set.
+    pub region: Option<String>,
+    /// How long a version is served before it is confirmed.
+    pub ttl: Duration,
+    /// How many versions are held.
+    pub cache_size: usize,
+    /// Headers that may carry the token.
+    pub token_headers: Vec<HeaderName>,
+    /// Variables that may hold the token.
+    pub token_variables: Vec<String>,
+    /// What paths with an id begin with.
+    pub path_prefix: String,
+    /// How many connections are served at a time.
+    pub connections: usize,
+    /// Whether an outage is bridged with what is held.
+    pub stale_on_error: bool,
+    /// Secrets Manager's address, where it is not the region's.
+    pub endpoint: Option<String>,
+    /// How long the previous password still logs in.
+    pub overlap_window: Duration,
+    /// How long a secret is renewed that nobody reads.
+    pub idle: Duration,
+    /// What a request may say in `Host`, apart from localhost.
+    pub hosts: Vec<String>,
+    /// What was understood and has no effect.
+    pub warnings: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let name = |name| HeaderName::from_static(name);
+        let variables = [
+            "AWS_TOKEN",
+            "AWS_SESSION_TOKEN",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+        ];
+        Self {
+            enabled: true,
+            log_level: LogLevel::Info,
+            port: 2773,
+            region: None,
+            ttl: Duration::from_secs(300),
+            cache_size: 1000,
+            token_headers: vec![
+                name("x-aws-parameters-secrets-token"),
+                name("x-vault-token"),
+            ],
+            token_variables: variables.map(str::to_owned).to_vec(),
+            path_prefix: "/v1/".to_owned(),
+            connections: 800,
+            stale_on_error: true,
+            endpoint: None,
+            overlap_window: Duration::from_secs(24 * 60 * 60),
+            idle: Duration::from_secs(60 * 60),
+            hosts: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// As AWS's agent names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+    None,
+}
+
+impl LogLevel {
+    /// The same in tracing's words; none for no log.
+    pub fn tracing(self) -> Option<tracing::Level> {
+        match self {
+            Self::Debug => Some(tracing::Level::DEBUG),
+            Self::Info => Some(tracing::Level::INFO),
+            Self::Warn => Some(tracing::Level::WARN),
+            Self::Error => Some(tracing::Level::ERROR),
+            Self::None => None,
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the files that were named.
+    ///
+    /// # Errors
+    ///
+    /// One cannot be read, or holds what nobody knows. Values out of their limits are named all at once.
+    pub fn read(files: &Files) -> Result<Self, Error> {
+        let mut settings = Self::default();
+        if let Some(path) = &files.config {
+            let (file, mut problems) = (parse::<awss::File>(path)?, Vec::new());
+            if file.has_certificates() {
+                let told = "[capabilities.acm] has no effect: this agent serves secrets, and no certificates; leave AWS's agent to them";
+                settings.warnings.push(told.to_owned());
+            }
+            let (logging, all) = awss::shape(file, &mut problems);
+            limits::take(logging, all, &mut settings, &mut problems);
+            refuse(path, problems)?;
+        }
+        if let Some(path) = &files.settings {
+            let problems = own::apply(parse(path)?, &mut settings);
+            refuse(path, problems)?;
+        }
+        Ok(settings)
+    }
+}
+
+fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    let text = fs::read_to_string(path).map_err(|source| Error::Unread {
+        path: path.to_owned(),
+        source,
+    })?;
+    // its text names the line and the column
+    toml::from_str(&text).map_err(|error| Error::Syntax {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+fn refuse(path: &Path, problems: Vec<String>) -> Result<(), Error> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let path = path.to_owned();
+    Err(Error::Values { path, problems })
+}

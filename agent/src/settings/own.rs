@@ -1,0 +1,50 @@
+//! Our own settings, which AWS's agent would refuse in its file.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::Settings;
+
+/// The file, as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Own {
+    endpoint: Option<String>,
+    overlap_window: Option<String>,
+    idle: Option<String>,
+    #[serde(default)]
+    hosts: Vec<String>,
+}
+
+/// Takes over what the file says. Returns what is wrong with it.
+pub(super) fn apply(own: Own, settings: &mut Settings) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut duration = |key, text: Option<String>, into: &mut Duration| {
+        let Some(text) = text else { return };
+        match humantime::parse_duration(&text) {
+            Ok(time) if !time.is_zero() => *into = time,
+            _ => problems.push(format!("{key} = \"{text}\" is no time: write 24h or 90m")),
+        }
+    };
+    duration(
+        "overlap_window",
+        own.overlap_window,
+        &mut settings.overlap_window,
+    );
+    duration("idle", own.idle, &mut settings.idle);
+    if settings.overlap_window <= settings.ttl {
+        let (window, ttl) = (settings.overlap_window, settings.ttl);
+        problems.push(format!(
+            "overlap_window = {window:?} is not above ttl_seconds = {}: a password that has ended would be served; shorten ttl_seconds",
+            ttl.as_secs()
+        ));
+    }
+    settings.endpoint = own.endpoint;
+    settings.hosts = own
+        .hosts
+        .iter()
+        .map(|host| host.to_ascii_lowercase())
+        .collect();
+    problems
+}

@@ -1,0 +1,130 @@
+//! Which spellings are one secret: its name, its ARN, and its ARN without the hyphen and six characters at its end.
+
+use std::{num::NonZeroUsize, sync::Arc};
+
+use lru::LruCache;
+use rotating_secret::provider::Selector;
+
+use super::Question;
+
+/// What an entry is found by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    /// The ARN; the id as it was written until the ARN is known.
+    secret: Arc<str>,
+    selector: Selector,
+    /// Whether the id as it was written is known to be of that ARN.
+    is_known: bool,
+}
+
+impl Key {
+    /// Whether it is AWSCURRENT, which no secret is without. Any other label may be absent for good reason.
+    pub(super) fn is_current(&self) -> bool {
+        self.selector == Selector::stage("AWSCURRENT")
+    }
+
+    pub(super) fn is_of(&self, arn: &str) -> bool {
+        self.is_known && *self.secret == *arn
+    }
+}
+
+/// What is known of spellings.
+pub(super) struct Ids(LruCache<String, Arc<str>>);
+
+impl Ids {
+    /// For so many secrets.
+    pub(super) fn new(secrets: NonZeroUsize) -> Self {
+        Self(LruCache::new(secrets.saturating_mul(FORMS)))
+    }
+
+    pub(super) fn key(&mut self, question: &Question) -> Key {
+        let known = self.0.get(&question.id).cloned();
+        let is_known = known.is_some();
+        Key {
+            secret: known.unwrap_or_else(|| question.id.as_str().into()),
+            selector: current(&question.selector),
+            is_known,
+        }
+    }
+
+    pub(super) fn learn(&mut self, id: &str, name: Option<&str>, arn: &str) {
+        let arn: Arc<str> = arn.into();
+        let forms = [Some(id), Some(&*arn), name, partial(&arn)];
+        for form in forms.into_iter().flatten() {
+            self.0.put(form.to_owned(), arn.clone());
+        }
+    }
+
+    pub(super) fn forget(&mut self, id: &str) -> bool {
+        self.0.pop(id).is_some()
+    }
+}
+
+/// What one secret may be spelt like, and one to spare.
+const FORMS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
+
+/// No stage is AWSCURRENT.
+fn current(selector: &Selector) -> Selector {
+    match (&selector.version_id, &selector.stage) {
+        (None, None) => Selector::stage("AWSCURRENT"),
+        _ => selector.clone(),
+    }
+}
+
+/// Whether an ARN that was asked for is not the one that came.
+pub(super) fn is_another(id: &str, arn: Option<&str>) -> bool {
+    id.starts_with("arn:") && arn.is_some_and(|arn| !arn.starts_with(id))
+}
+
+/// The ARN without its random end. Where what is left ends like a full ARN, the service takes it for one.
+fn partial(arn: &str) -> Option<&str> {
+    let without = without_suffix(arn)?;
+    without_suffix(without).is_none().then_some(without)
+}
+
+fn without_suffix(arn: &str) -> Option<&str> {
+    let (rest, suffix) = arn.rsplit_once('-')?;
+    let is_random = suffix.len() == 6 && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_random.then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:orders/db-AbCdEf";
+
+    fn key(ids: &mut Ids, id: &str) -> Key {
+        ids.key(&Question {
+            id: id.to_owned(),
+            selector: Selector::default(),
+            refresh: false,
+        })
+    }
+
+    #[test]
+    fn a_name_an_arn_and_a_partial_arn_are_one_secret() {
+        let mut ids = Ids::new(NonZeroUsize::MIN);
+        ids.learn("orders/db", Some("orders/db"), ARN);
+        let of_the_name = key(&mut ids, "orders/db");
+        let partial = &ARN[..ARN.len() - 7];
+        assert_eq!(key(&mut ids, ARN), of_the_name);
+        assert_eq!(key(&mut ids, partial), of_the_name);
+        assert_ne!(key(&mut ids, "orders/other"), of_the_name);
+    }
+
+    #[test]
+    fn a_partial_arn_that_could_be_a_full_one_stands_for_itself() {
+        // a secret whose name ends as an ARN does
+        let longer = format!("{ARN}-GhIjKl");
+        assert_eq!(partial(&longer), None);
+        assert_eq!(partial(ARN), Some(&ARN[..ARN.len() - 7]));
+    }
+
+    #[test]
+    fn no_stage_is_awscurrent() {
+        assert_eq!(current(&Selector::default()), Selector::stage("AWSCURRENT"));
+        let by_id = Selector::new(Some("v1".to_owned()), None);
+        assert_eq!(current(&by_id), by_id);
+    }
+}

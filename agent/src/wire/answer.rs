@@ -1,0 +1,155 @@
+//! The answers of AWS's agent, word for word; and headers of ours.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::Response,
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use rotating_secret::{Error, provider::ProviderErrorKind as Kind};
+use secrecy::ExposeSecret;
+use serde::Serialize;
+
+use crate::{
+    doors::Refused,
+    store::{self, Answer},
+};
+
+/// In this order.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Value<'a> {
+    #[serde(rename = "ARN")]
+    arn: Option<&'a str>,
+    name: Option<&'a str>,
+    version_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_string: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_binary: Option<String>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    version_stages: &'a [String],
+    created_date: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    #[serde(rename = "__type")]
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+}
+
+/// A version.
+pub(super) fn value(read: &Answer) -> Response {
+    let credential = &read.credential;
+    let binary = credential.binary();
+    let value = Value {
+        arn: credential.arn(),
+        name: credential.name(),
+        version_id: credential.version(),
+        secret_string: credential.text().map(|text| text.expose_secret()),
+        secret_binary: binary.map(|bytes| STANDARD.encode(bytes.expose_secret())),
+        version_stages: credential.stages(),
+        created_date: credential.created().map(epoch),
+    };
+    let mut response = json(StatusCode::OK, &value);
+    mark(response.headers_mut(), read);
+    response
+}
+
+/// Age in seconds, version, and whether it is stale.
+pub(crate) fn mark(headers: &mut HeaderMap, read: &Answer) {
+    let age = read.credential.age().as_secs();
+    headers.insert("x-rotating-secret-age", age.into());
+    if let Ok(version) = HeaderValue::from_str(read.credential.version()) {
+        headers.insert("x-rotating-secret-version", version);
+    }
+    if read.is_stale {
+        let stale = HeaderValue::from_static("true");
+        headers.insert("x-rotating-secret-stale", stale);
+    }
+}
+
+/// Why there is none. What Secrets Manager said passes through; what happened between here and there is told without details.
+pub(super) fn failed(error: &Error) -> Response {
+    let reason = store::reason(error);
+    let (status, code, message) = match reason.and_then(|reason| reason.refusal()) {
+        Some(said) => {
+            let code = said
+                .message
+                .as_ref()
+                .map_or("InternalFailure", |_| &said.code);
+            (said.status, code, said.message.as_deref())
+        }
+        None if reason.is_some_and(|reason| reason.kind() == Kind::Unavailable) => {
+            (502, "ConnectionError", Some("Read Error"))
+        }
+        None => (500, "InternalFailure", None),
+    };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    json(status, &Failure { code, message })
+}
+
+/// Why nobody was asked.
+pub(super) fn refused(refused: Refused) -> Response {
+    match refused {
+        Refused::Forwarded => plain(StatusCode::BAD_REQUEST, "Forwarded"),
+        Refused::Host => plain(StatusCode::BAD_REQUEST, "Host"),
+        Refused::Browser => plain(StatusCode::FORBIDDEN, "Origin"),
+        Refused::Token => plain(StatusCode::FORBIDDEN, "Bad Token"),
+    }
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(text) => respond(status, text.into()),
+        Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
+    }
+}
+
+/// A text. AWS's agent names no type.
+pub(super) fn plain(status: StatusCode, text: &str) -> Response {
+    respond(status, text.to_owned().into())
+}
+
+/// Nobody on the way may keep it, and no browser may guess what it is.
+pub(crate) fn respond(status: StatusCode, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    response
+}
+
+/// Seconds since 1970, with as many digits behind the point as it takes, to the millisecond.
+fn epoch(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = format!("{}.{:03}", since.as_secs(), since.subsec_millis());
+    let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
+    seconds.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_date_has_the_digits_that_it_takes() {
+        for (millis, text) in [
+            (1_569_534_789_046, "1569534789.046"),
+            (1_569_534_789_500, "1569534789.5"),
+            (1_569_534_790_000, "1569534790"),
+        ] {
+            assert_eq!(epoch(UNIX_EPOCH + Duration::from_millis(millis)), text);
+        }
+    }
+}

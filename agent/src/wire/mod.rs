@@ -1,0 +1,83 @@
+//! The routes of AWS's agent: `/ping`, `/secretsmanager/get`, and a prefix that is followed by an id.
+//!
+//! Statuses, texts and the order of the checks are AWS's, so that a client of its agent notices nothing.
+
+mod answer;
+mod query;
+
+use axum::{
+    extract::Request,
+    http::{Method, StatusCode, request::Parts},
+    response::Response,
+};
+
+pub(crate) use answer::{mark, respond};
+pub(crate) use query::is_sound;
+
+use crate::{Agent, doors, store::Question};
+use answer::plain;
+use query::Parameters;
+
+const GET: &str = "/secretsmanager/get";
+
+/// Too many connections: nothing but `/ping` is answered.
+pub fn full(request: &Request) -> Response {
+    match (request.method(), request.uri().path()) {
+        (&Method::GET, "/ping") => plain(StatusCode::OK, "healthy"),
+        _ => plain(StatusCode::TOO_MANY_REQUESTS, "Connection limit exceeded"),
+    }
+}
+
+/// The request took too long, as a body that does not come.
+pub fn timed_out() -> Response {
+    plain(StatusCode::REQUEST_TIMEOUT, "Timeout")
+}
+
+/// Answers one request.
+pub async fn answer(agent: &Agent, request: &Parts) -> Response {
+    let path = request.uri.path();
+    if path == "/ping" {
+        return match request.method {
+            Method::GET => plain(StatusCode::OK, "healthy"),
+            _ => plain(StatusCode::METHOD_NOT_ALLOWED, "Not allowed"),
+        };
+    }
+    let headers = &request.headers;
+    let passed = doors::is_local(request, &agent.settings);
+    if let Err(refused) = passed.and_then(|()| doors::has_token(headers, agent)) {
+        return answer::refused(refused);
+    }
+    if request.method != Method::GET {
+        return plain(StatusCode::METHOD_NOT_ALLOWED, "Not allowed");
+    }
+    // a proxy or a library that resolves them would have asked for another secret
+    if path.split('/').any(is_dots) {
+        return plain(
+            StatusCode::BAD_REQUEST,
+            "dot segments in the path: write the id as secretId",
+        );
+    }
+    let parameters = Parameters::read(request.uri.query().unwrap_or_default());
+    let question = match path.strip_prefix(&*agent.settings.path_prefix) {
+        _ if path == GET => parameters.and_then(Parameters::with_id),
+        Some(id) => parameters.and_then(|parameters| parameters.of(id)),
+        None => return plain(StatusCode::NOT_FOUND, "Not found"),
+    };
+    match question {
+        Ok(question) => read(agent, &question).await,
+        Err(problem) => plain(StatusCode::BAD_REQUEST, &problem),
+    }
+}
+
+async fn read(agent: &Agent, question: &Question) -> Response {
+    match agent.store.read(question).await {
+        Ok(read) => answer::value(&read),
+        Err(error) => answer::failed(&error),
+    }
+}
+
+/// `.` and `..`, percent-encoded too.
+fn is_dots(segment: &str) -> bool {
+    let decoded = segment.to_ascii_lowercase().replace("%2e", ".");
+    decoded == "." || decoded == ".."
+}

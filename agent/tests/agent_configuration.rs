@@ -1,0 +1,173 @@
+//! The command line, and the configuration of AWS's agent as AWS's agent understands it.
+
+#![cfg(test)]
+
+mod common;
+
+use std::{fs, process::Output};
+
+use common::{TOKEN, command};
+
+/// What the agent says of this file, started as AWS's is.
+fn said_of(text: &str) -> (Output, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    fs::write(&file, text).unwrap();
+    let mut command = command();
+    // without a token it ends after it has read its files
+    let output = command
+        .args(["sm", "start", "-c"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr.clone()).unwrap();
+    (output, said)
+}
+
+fn is_understood(text: &str) -> String {
+    let (_, said) = said_of(text);
+    assert!(said.contains("there is no token"), "{text}\n{said}");
+    said
+}
+
+fn is_refused(text: &str) -> String {
+    let (output, said) = said_of(text);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(!said.contains("there is no token"), "{text}\n{said}");
+    said
+}
+
+const NESTED: &str = r#"
+[logging]
+log_level = "WARN"
+log_to_file = false
+
+[capabilities.secrets_manager]
+enabled = true
+http_port = 2774
+region = "eu-west-1"
+path_prefix = "/v2/"
+max_conn = 10
+max_roles = 3
+ignore_transient_errors = true
+
+[capabilities.secrets_manager.cache]
+ttl_seconds = 60
+cache_size = 100
+
+[capabilities.secrets_manager.security]
+ssrf_headers = ["X-Own"]
+ssrf_env_variables = ["OWN_TOKEN"]
+"#;
+
+#[test]
+fn the_nested_form_is_understood() {
+    let said = is_understood(NESTED);
+    assert!(said.contains("OWN_TOKEN"), "{said}");
+}
+
+#[test]
+fn the_flat_form_is_understood_with_numbers_in_quotes_too() {
+    is_understood(
+        "log_level = \"error\"\nhttp_port = \"2774\"\nttl_seconds = 0\ncache_size = \"7\"\nmax_conn = 5\nmax_roles = \"20\"\nregion = \"eu-west-1\"\nvalidate_credentials = false",
+    );
+    let said = is_refused("[capabilities.secrets_manager]\nhttp_port = \"2774\"");
+    assert!(said.contains("line 2"), "{said}");
+    let said = is_refused("http_port = \"many\"");
+    assert!(said.contains("http_port = \"many\" is no number"), "{said}");
+}
+
+#[test]
+fn the_two_forms_together_are_refused() {
+    let said = is_refused("http_port = 2774\n[logging]\nlog_level = \"info\"");
+    assert!(said.contains("at the root and in tables"), "{said}");
+}
+
+#[test]
+fn every_value_out_of_its_limits_is_named_at_once() {
+    let said = is_refused(
+        "log_level = \"loud\"\nhttp_port = 80\nttl_seconds = 3601\ncache_size = 0\nmax_conn = 1001\nmax_roles = 0\npath_prefix = \"v1/\"\nssrf_headers = []\nssrf_env_variables = []",
+    );
+    for key in [
+        "log_level",
+        "http_port",
+        "ttl_seconds",
+        "cache_size",
+        "max_conn",
+        "max_roles",
+        "path_prefix",
+        "ssrf_headers",
+        "ssrf_env_variables",
+    ] {
+        assert!(said.contains(key), "{key}: {said}");
+    }
+}
+
+#[test]
+fn a_key_that_nobody_knows_and_what_is_no_toml_are_told_with_their_line() {
+    let said = is_refused("http_port = 2774\nhttp_prot = 2775");
+    assert!(
+        said.contains("line 2") && said.contains("http_prot"),
+        "{said}"
+    );
+    let said = is_refused("http_port = 2774\nregion = ");
+    assert!(said.contains("line 2, column"), "{said}");
+}
+
+#[test]
+fn what_has_no_effect_here_is_a_warning_and_no_error() {
+    let said = is_understood(
+        "[capabilities.acm]\nenabled = true\n[[capabilities.acm.certificates]]\ncertificate_arn = \"arn\"\n[logging]\nlog_to_file = true\n[capabilities.secrets_manager.prefetch]\nmax_jitter_seconds = 3\n[[capabilities.secrets_manager.prefetch.secrets]]\nsecret_id = \"a\"",
+    );
+    for told in ["capabilities.acm", "log_to_file", "prefetch"] {
+        assert!(said.contains(told), "{told}: {said}");
+    }
+}
+
+#[test]
+fn a_capability_that_is_off_ends_well_with_one_line() {
+    let (output, said) = said_of("[capabilities.secrets_manager]\nenabled = false");
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn our_own_file_is_checked_too_and_awss_agent_never_sees_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("own.toml");
+    for (text, told) in [
+        ("overlap_window = \"soon\"", "no time"),
+        ("overlap_window = \"4m\"", "ttl_seconds"),
+        ("http_port = 2774", "unknown field"),
+    ] {
+        fs::write(&file, text).unwrap();
+        let output = command().arg("--settings").arg(&file).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(told), "{said}");
+    }
+    let absent = command()
+        .args(["--config", "/absent/file"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(absent.stderr).unwrap();
+    assert!(said.contains("/absent/file"), "{said}");
+}
+
+#[test]
+fn it_starts_without_arguments_where_awss_agent_listens() {
+    use std::io::{BufRead, BufReader};
+    let mut command = command();
+    command
+        .env("AWS_TOKEN", TOKEN)
+        .stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let line = BufReader::new(child.stderr.take().unwrap()).lines().next();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let line = line.unwrap().unwrap();
+    // where another agent runs on this machine, that is what is told
+    let is_there =
+        line.contains("port=2773") || line.contains("port 2773 on 127.0.0.1 cannot be used");
+    assert!(is_there, "{line}");
+}

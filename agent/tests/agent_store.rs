@@ -1,0 +1,75 @@
+//! The secrets that are held: how long one is renewed that nobody reads.
+
+#![cfg(test)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::secrets_manager;
+use local::secrets_manager::SecretsManager;
+use rotating_secret::{
+    aws_sdk_secretsmanager::{
+        Client,
+        config::{BehaviorVersion, Config, Credentials, Region},
+    },
+    provider::{Aws, Selector},
+};
+use rotating_secret_agent::{
+    settings::Settings,
+    store::{Question, Store},
+};
+use serde_json::json;
+
+async fn store(idle: Duration) -> (SecretsManager, Store) {
+    let (service, endpoint) = secrets_manager().await;
+    let config = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(Aws::http_client().unwrap())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("any", "any", None, None, "test"))
+        .endpoint_url(endpoint);
+    let aws = Aws::from_clients([Client::from_conf(config.build())]);
+    let settings = Settings {
+        idle,
+        ..Settings::default()
+    };
+    (service, Store::new(aws, &settings))
+}
+
+fn question(id: &str) -> Question {
+    Question {
+        id: id.to_owned(),
+        selector: Selector::default(),
+        refresh: false,
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_nobody_reads_is_dropped_and_its_renewal_with_it() {
+    for (idle, held) in [(Duration::from_nanos(1), 0), (Duration::from_secs(3600), 1)] {
+        let (service, store) = store(idle).await;
+        let input = json!({ "Name": "orders/db", "SecretString": "one" });
+        service.call("CreateSecret", input).await.unwrap();
+        let read = store.read(&question("orders/db")).await.unwrap();
+        assert_eq!(store.len(), 1);
+        store.sweep();
+        assert_eq!(store.len(), held);
+        // who reads it meanwhile keeps what was read
+        assert_eq!(read.credential.name(), Some("orders/db"));
+        store.read(&question("orders/db")).await.unwrap();
+        assert_eq!(service.calls().len(), 2 - held);
+    }
+}
+
+#[tokio::test]
+async fn many_spellings_leave_one_entry() {
+    let (service, store) = store(Duration::from_secs(3600)).await;
+    let input = json!({ "Name": "orders/db", "SecretString": "one" });
+    let created = service.call("CreateSecret", input).await.unwrap();
+    let arn = created["ARN"].as_str().unwrap();
+    for id in [arn, &arn[..arn.len() - 7], "orders/db"] {
+        store.read(&question(id)).await.unwrap();
+    }
+    assert_eq!((store.len(), service.calls().len()), (1, 1));
+}

@@ -1,0 +1,326 @@
+//! The real binary before a Secrets Manager of this machine, and a client that sends what it is told, byte for byte.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use local::{
+    invocation::{Invoke, Invoked},
+    secrets_manager::{Behavior, Fault, SecretsManager, ServiceError},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+pub(crate) const TOKEN: &str = "the-t0ken-of-these-tests";
+
+/// A Secrets Manager, and the agent before it.
+pub(crate) struct World {
+    pub(crate) service: SecretsManager,
+    pub(crate) endpoint: String,
+    pub(crate) agent: Agent,
+}
+
+/// A running agent.
+pub(crate) struct Agent {
+    child: Child,
+    pub(crate) port: u16,
+    log: Arc<Mutex<String>>,
+    _files: TempDir,
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// With these lines in AWS's file below `[capabilities.secrets_manager]`.
+pub(crate) async fn world(lines: &str) -> World {
+    let (service, endpoint) = secrets_manager().await;
+    let agent = Agent::start(&endpoint, lines, "");
+    World {
+        service,
+        endpoint,
+        agent,
+    }
+}
+
+/// One whose rotations do nothing.
+pub(crate) async fn secrets_manager() -> (SecretsManager, String) {
+    let invoke: Invoke = Arc::new(|event| {
+        Box::pin(async {
+            Invoked {
+                outcome: Ok(event),
+                log: Vec::new(),
+                took: Duration::ZERO,
+            }
+        })
+    });
+    let service = SecretsManager::new("us-east-1", invoke);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let router = service.router();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (service, endpoint)
+}
+
+/// The agent's command with this environment and no other.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rotating-secret-agent"));
+    command
+        .env_clear()
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_ACCESS_KEY_ID", "AKIAAGENT")
+        .env("AWS_SECRET_ACCESS_KEY", "any")
+        .stdin(Stdio::null());
+    command
+}
+
+impl Agent {
+    pub(crate) fn start(endpoint: &str, lines: &str, own: &str) -> Self {
+        Self::start_with(endpoint, lines, own, |command| {
+            command.env("AWS_TOKEN", TOKEN);
+        })
+    }
+
+    pub(crate) fn start_with(
+        endpoint: &str,
+        lines: &str,
+        own: &str,
+        with: impl FnOnce(&mut Command),
+    ) -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let (config, settings) = (
+            files.path().join("awss.toml"),
+            files.path().join("own.toml"),
+        );
+        let port = match lines.contains("http_port") {
+            true => "",
+            false => "http_port = 0\n",
+        };
+        let nested = format!("[capabilities.secrets_manager]\n{port}{lines}\n");
+        std::fs::write(&config, nested).unwrap();
+        std::fs::write(&settings, format!("endpoint = \"{endpoint}\"\n{own}\n")).unwrap();
+        let mut command = command();
+        command.args(["sm", "start", "--config"]).arg(&config);
+        command
+            .arg("--settings")
+            .arg(&settings)
+            .stderr(Stdio::piped());
+        with(&mut command);
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let log = Arc::new(Mutex::new(String::new()));
+        let port = loop {
+            let line = lines.next().expect("it ended, see the log").unwrap();
+            *log.lock().unwrap() += &format!("{line}\n");
+            if let Some((_, port)) = line.split_once("port=") {
+                break port.trim().parse().unwrap();
+            }
+        };
+        let writer = log.clone();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                *writer.lock().unwrap() += &format!("{line}\n");
+            }
+        });
+        Self {
+            child,
+            port,
+            log,
+            _files: files,
+        }
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.child.id().try_into().unwrap()
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    pub(crate) async fn connect(&self) -> TcpStream {
+        TcpStream::connect(("127.0.0.1", self.port)).await.unwrap()
+    }
+
+    /// Sends these bytes on a connection of their own.
+    pub(crate) async fn send(&self, request: &str) -> Reply {
+        let mut stream = self.connect().await;
+        exchange(&mut stream, request).await.unwrap()
+    }
+
+    pub(crate) async fn request(&self, method: &str, target: &str, headers: &str) -> Reply {
+        let request =
+            format!("{method} {target} HTTP/1.1\r\nHost: localhost:2773\r\n{headers}\r\n");
+        self.send(&request).await
+    }
+
+    /// A GET with the token.
+    pub(crate) async fn get(&self, target: &str) -> Reply {
+        self.request("GET", target, &token()).await
+    }
+
+    /// Reads a secret by the query `secretId`.
+    pub(crate) async fn read(&self, query: &str) -> Reply {
+        self.get(&format!("/secretsmanager/get?secretId={query}"))
+            .await
+    }
+
+    /// An operation of the SDKs' protocol.
+    pub(crate) async fn call(&self, operation: &str, input: Value) -> Reply {
+        let headers = format!("X-Amz-Security-Token: {TOKEN}\r\n");
+        self.call_with("/", &headers, operation, &input.to_string())
+            .await
+    }
+
+    pub(crate) async fn call_with(
+        &self,
+        path: &str,
+        headers: &str,
+        operation: &str,
+        body: &str,
+    ) -> Reply {
+        let length = body.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: 127.0.0.1:2773\r\nX-Amz-Target: secretsmanager.{operation}\r\n\
+             Content-Length: {length}\r\n{headers}\r\n{body}"
+        );
+        self.send(&request).await
+    }
+}
+
+pub(crate) fn token() -> String {
+    format!("X-Aws-Parameters-Secrets-Token: {TOKEN}\r\n")
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Reply {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{self:?}"))
+    }
+
+    pub(crate) fn text(&self) -> (u16, &str) {
+        (self.status, &self.body)
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(':'));
+        let found = lines.find(|(named, _)| named.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.trim())
+    }
+
+    pub(crate) fn value(&self) -> String {
+        let value = self.json();
+        let value = value["SecretString"].as_str();
+        value.unwrap_or_else(|| panic!("{self:?}")).to_owned()
+    }
+}
+
+/// One request and its answer. None: the connection was closed without one.
+pub(crate) async fn exchange(stream: &mut TcpStream, request: &str) -> Option<Reply> {
+    // it may be closed while it is written to
+    let _ = stream.write_all(request.as_bytes()).await;
+    reply(stream, request.starts_with("HEAD")).await
+}
+
+pub(crate) async fn reply(stream: &mut TcpStream, is_head: bool) -> Option<Reply> {
+    let mut read = Vec::new();
+    let end = loop {
+        if let Some(end) = read.windows(4).position(|four| four == b"\r\n\r\n") {
+            break end;
+        }
+        let mut part = [0; 4096];
+        match stream.read(&mut part).await {
+            Ok(0) | Err(_) => return None,
+            Ok(length) => read.extend_from_slice(&part[..length]),
+        }
+    };
+    let head = String::from_utf8(read[..end].to_vec()).unwrap();
+    let mut reply = Reply {
+        status: head[9..12].parse().unwrap(),
+        head,
+        body: String::new(),
+    };
+    let length: usize = reply
+        .header("content-length")
+        .unwrap_or("0")
+        .parse()
+        .unwrap();
+    let mut body = read.split_off(end + 4);
+    while !is_head && body.len() < length {
+        let mut part = [0; 4096];
+        match stream.read(&mut part).await.unwrap() {
+            0 => panic!("{reply:?} broke off"),
+            length => body.extend_from_slice(&part[..length]),
+        }
+    }
+    reply.body = String::from_utf8(body).unwrap();
+    Some(reply)
+}
+
+impl World {
+    pub(crate) async fn create(&self, name: &str, text: &str) -> String {
+        let input = json!({ "Name": name, "SecretString": text });
+        let created = self.service.call("CreateSecret", input).await.unwrap();
+        created["ARN"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes another version current, and returns its id.
+    pub(crate) async fn put(&self, secret: &str, text: &str) -> String {
+        let input = json!({ "SecretId": secret, "SecretString": text });
+        let put = self.service.call("PutSecretValue", input).await.unwrap();
+        put["VersionId"].as_str().unwrap().to_owned()
+    }
+
+    /// How many requests came here.
+    pub(crate) fn asked(&self) -> usize {
+        self.service.calls().len()
+    }
+
+    /// Has the next so many reads fail with this error.
+    pub(crate) fn fail(&self, status: u16, code: &str, times: usize) {
+        let error = ServiceError {
+            status,
+            code: code.into(),
+            message: "as it was told".into(),
+        };
+        self.inject(Behavior::Error(error), times);
+    }
+
+    pub(crate) fn inject(&self, behavior: Behavior, times: usize) {
+        let fault = Fault::on("GetSecretValue", behavior).times(times);
+        self.service.inject(fault);
+    }
+}
+
+/// Asks until the answer is as it should be: a condition, and no time.
+pub(crate) async fn until<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    loop {
+        if let Some(found) = ask().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
