@@ -11,7 +11,7 @@
 //!
 //! For as long as it takes to fill the next pool, and for `drain`, there are up to twice as many connections as its maximum. Where the server
 //! has no room for them, set [`Settings::one_for_one`]. A server that says so by itself (SQLSTATE 53300, "too many
-//! connections") has the rest filled that way.
+//! connections") has the rest filled that way, and an old connection that still leaves closes for a request that needs its room.
 
 #[cfg(feature = "bb8")]
 pub mod bb8;
