@@ -10,7 +10,7 @@ use tokio_postgres::Config;
 
 use crate::{
     are_gone,
-    changeover::{Changing, has_gone_over},
+    changeover::Changing,
     common::{LONG, ask, execute, until},
     drivers::{Pool, at_once},
     interrupted::Gate,
@@ -24,6 +24,13 @@ pub(crate) async fn kept_ready(on: &Changing, settings: Settings) -> [Pool; 2] {
     let bb8 = pool::bb8::pool_with(&on.secret, config, tls, settings, |pool| {
         pool.max_size(4).min_idle(4).connection_timeout(LONG)
     });
+    [
+        Pool::Bb8(bb8.await.unwrap()),
+        sqlx_kept_ready(on, settings).await,
+    ]
+}
+
+async fn sqlx_kept_ready(on: &Changing, settings: Settings) -> Pool {
     let options = PgConnectOptions::new_without_pgpass()
         .application_name(&format!("sqlx-{}", on.world.role()))
         .ssl_root_cert(on.world.postgres().ca_file());
@@ -32,10 +39,7 @@ pub(crate) async fn kept_ready(on: &Changing, settings: Settings) -> [Pool; 2] {
         .min_connections(4)
         .acquire_timeout(LONG);
     let sqlx = pool::sqlx::pool_with(&on.secret, options, of_four, settings);
-    [
-        Pool::Bb8(bb8.await.unwrap()),
-        Pool::Sqlx(sqlx.await.unwrap()),
-    ]
+    Pool::Sqlx(sqlx.await.unwrap())
 }
 
 /// The role may have so many sessions.
@@ -54,27 +58,6 @@ async fn has_sessions(on: &Changing, count: i64) {
         ask::<i64>(&on.world, &question).await == count
     })
     .await;
-}
-
-#[tokio::test]
-async fn what_sqlx_keeps_ready_by_itself_gives_way_too() {
-    // the old password has ended, or is still good
-    for has_ended in [true, false] {
-        for one_for_one in [true, false] {
-            let on = Changing::start().await;
-            let settings = at_once().one_for_one(one_for_one);
-            let [_, pool] = kept_ready(&on, settings).await;
-            let old = pool.fill().await;
-            limit(&on, 4).await;
-            match has_ended {
-                true => on.change().await,
-                false => on.next(&[]).await,
-            }
-            has_gone_over(&pool, &old).await;
-            are_gone(&on.world, &old, pool.name()).await;
-            pool.fill().await;
-        }
-    }
 }
 
 // bb8 and sqlx try again by themselves for as long as a request may take
