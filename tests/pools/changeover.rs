@@ -8,18 +8,17 @@ use std::{
 
 use local::world::World;
 use rotating_secret::{
-    RotatingSecret, pool,
+    RotatingSecret,
     provider::{Fixed, Version},
 };
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::{net::TcpListener, task::yield_now, time::timeout};
-use tokio_postgres::Config;
 use tokio_stream::StreamExt;
 
 use crate::{
     alive, are_gone,
     common::{LONG, ask, current, execute, until, world},
+    crowded::kept_ready,
     drivers::{Pool, at_once},
 };
 
@@ -135,24 +134,7 @@ async fn the_next_connections_are_there_before_the_last_ones_go_and_none_is_made
 #[tokio::test]
 async fn connections_that_a_pool_keeps_ready_by_itself_are_not_made_twice_either() {
     let on = Changing::start().await;
-    let mut config = Config::new();
-    config.application_name(format!("bb8-{}", on.world.role()));
-    let tls = on.world.tls().unwrap();
-    let bb8 = pool::bb8::pool_with(&on.secret, config, tls, at_once(), |pool| {
-        pool.max_size(4).min_idle(4).connection_timeout(LONG)
-    });
-    let options = PgConnectOptions::new_without_pgpass()
-        .application_name(&format!("sqlx-{}", on.world.role()))
-        .ssl_root_cert(on.world.postgres().ca_file());
-    let of_four = PgPoolOptions::new()
-        .max_connections(4)
-        .min_connections(4)
-        .acquire_timeout(LONG);
-    let sqlx = pool::sqlx::pool_with(&on.secret, options, of_four, at_once());
-    for pool in [
-        Pool::Bb8(bb8.await.unwrap()),
-        Pool::Sqlx(sqlx.await.unwrap()),
-    ] {
+    for pool in kept_ready(&on, at_once()).await {
         let old = pool.fill().await;
         on.change().await;
         has_gone_over(&pool, &old).await;

@@ -1,8 +1,16 @@
 //! The old version's connections while the pool drains them.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
-use rotating_secret::pool::Settings;
+use rotating_secret::pool::{self, Settings};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::time::timeout;
 
 use crate::{
@@ -147,4 +155,33 @@ async fn at_the_next_change_what_still_leaves_closes_and_what_is_in_use_is_not_c
         drop(held);
         are_gone(&on.world, &first, pool.name()).await;
     }
+}
+
+#[tokio::test]
+async fn a_callback_that_takes_another_connection_waits_for_nobody() {
+    let on = Changing::start().await;
+    let (own, asked) = (Arc::new(OnceLock::new()), Arc::new(AtomicBool::default()));
+    let (pool, asks) = (own.clone(), asked.clone());
+    let options = PgPoolOptions::new()
+        .max_connections(4)
+        .acquire_timeout(LONG)
+        .before_acquire(move |_, _| {
+            let another = asks.swap(false, SeqCst).then(|| pool.clone());
+            Box::pin(async move {
+                if let Some(pool) = another.as_ref().and_then(|pool| pool.get()) {
+                    pool::sqlx::Pool::acquire(pool).await?;
+                }
+                Ok(true)
+            })
+        });
+    let connect =
+        PgConnectOptions::new_without_pgpass().ssl_root_cert(on.world.postgres().ca_file());
+    let sqlx = pool::sqlx::pool_with(&on.secret, connect, options, for_long());
+    let sqlx = sqlx.await.unwrap();
+    own.set(sqlx.clone()).unwrap();
+    let pool = Pool::Sqlx(sqlx);
+    change(&on, &pool).await;
+    asked.store(true, SeqCst);
+    pool.get().await.unwrap();
+    assert!(!asked.load(SeqCst));
 }

@@ -117,3 +117,26 @@ async fn a_pool_whose_successor_has_less_room_goes_over_all_the_same() {
         assert_eq!(pool.size(), 2, "{}", pool.name());
     }
 }
+
+#[tokio::test]
+async fn a_size_that_is_set_through_deadpools_own_pool_outlives_the_version() {
+    let on = Changing::start().await;
+    let [pool, ..] = Pool::with(&on.world, &on.secret, at_once(), 4).await;
+    let Pool::Deadpool(deadpool) = &pool else {
+        unreachable!("the first one is deadpool's");
+    };
+    for room in [6, 6, 2] {
+        let old = pool.fill().await;
+        deadpool.inner().resize(room);
+        for _ in 0..2 {
+            on.change().await;
+            has_gone_over(&pool, &old).await;
+            assert_eq!(deadpool.inner().status().max_size, room);
+        }
+        deadpool.inner().resize(4);
+    }
+    // who closes a version's pool has closed that one only
+    deadpool.inner().close();
+    on.change().await;
+    until("the next one serves", async || pool.get().await.is_ok()).await;
+}

@@ -7,10 +7,12 @@ mod common;
 
 mod asked;
 mod changeover;
+mod crowded;
 mod drivers;
 mod interrupted;
 mod leaving;
 mod limits;
+mod panics;
 mod rejected;
 mod revoked;
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::{
     AuditArguments,
     judge::{self, Kind, Rules},
-    readers::{self, readers},
+    readers,
 };
 use crate::{
     aws::{Error, Place, explain},
@@ -61,13 +61,10 @@ pub(super) async fn gather(
         .iter()
         .map(|secret| look(&client, &pace, secret, &rules));
     let looked: Vec<_> = stream::iter(looks).buffered(AT_ONCE).collect().await;
-    let (mut findings, mut notes) = (Vec::new(), Vec::new());
+    let (mut findings, mut notes) = (Vec::new(), Notes::default());
     for (secret, (found, unknown)) in listed.iter().zip(looked) {
-        // the same reason for many secrets is shown once
-        for error in unknown.into_iter().map(|error| error.to_string()) {
-            if !notes.contains(&error) {
-                notes.push(error);
-            }
+        for text in unknown {
+            notes.add(secret, text);
         }
         let found = found
             .into_iter()
@@ -83,8 +80,43 @@ pub(super) async fn gather(
     Ok(Report {
         secrets: listed.len(),
         findings,
-        notes,
+        notes: notes.texts(),
     })
+}
+
+/// Each reason once, with the number of its secrets. The service's text names the secret, so the comparison leaves out its name and ARN.
+#[derive(Default)]
+struct Notes(Vec<Note>);
+
+struct Note {
+    reason: String,
+    text: String,
+    secrets: usize,
+}
+
+impl Notes {
+    fn add(&mut self, secret: &SecretListEntry, text: String) {
+        let mut reason = text.clone();
+        for own in [secret.arn(), secret.name()].into_iter().flatten() {
+            reason = reason.replace(own, "");
+        }
+        match self.0.iter_mut().find(|note| note.reason == reason) {
+            Some(note) => note.secrets += 1,
+            None => self.0.push(Note {
+                reason,
+                text,
+                secrets: 1,
+            }),
+        }
+    }
+
+    fn texts(self) -> Vec<String> {
+        let text = |note: Note| match note.secrets {
+            1 => note.text,
+            secrets => format!("For {secrets} secrets: {}", note.text),
+        };
+        self.0.into_iter().map(text).collect()
+    }
 }
 
 /// The findings of one secret, and what could not be found out.
@@ -93,25 +125,21 @@ async fn look(
     pace: &Pace,
     secret: &SecretListEntry,
     rules: &Rules<'_>,
-) -> (Vec<(Kind, String)>, Vec<Error>) {
+) -> (Vec<(Kind, String)>, Vec<String>) {
     let (mut found, mut unknown) = (judge::judge(secret, rules), Vec::new());
     let arn = secret.arn().unwrap_or_default();
     pace.turn().await;
     let policy = client.get_resource_policy().secret_id(arn).send().await;
     match policy.map_err(|error| explain("secretsmanager:GetResourcePolicy", error)) {
         Ok(answer) => {
-            let policy = answer.resource_policy().unwrap_or_default();
-            let policy = serde_json::from_str(policy).unwrap_or_default();
             let account = Place::of(arn);
             let account = account.as_ref().map_or("", Place::account);
-            let readers = readers(&policy);
-            found.extend(
-                readers
-                    .iter()
-                    .filter_map(|reader| readers::judge(reader, account)),
-            );
+            match readers::found(answer.resource_policy(), account) {
+                Ok(readers) => found.extend(readers),
+                Err(error) => unknown.push(unreadable(secret, &error)),
+            }
         }
-        Err(error) => unknown.push(error),
+        Err(error) => unknown.push(error.to_string()),
     }
     // the list shows that replicas exist, but not their state
     if secret.primary_region() == Some(rules.region) {
@@ -127,8 +155,39 @@ async fn look(
                     }
                 }
             }
-            Err(error) => unknown.push(error),
+            Err(error) => unknown.push(error.to_string()),
         }
     }
     (found, unknown)
+}
+
+fn unreadable(secret: &SecretListEntry, error: &serde_json::Error) -> String {
+    let name = secret.name().unwrap_or_default();
+    format!(
+        "the resource policy of {name} cannot be read ({error}): see who may read the secret with \
+         aws secretsmanager get-resource-policy --secret-id {name}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_reason_is_told_once_though_the_service_names_each_secret_in_it() {
+        let mut notes = Notes::default();
+        let denied = |on: &str| format!("denied (not authorized on resource: {on})");
+        for name in ["orders/db", "stock/db", "users/db"] {
+            let arn = format!("arn:aws:secretsmanager:eu-west-1:123456789012:secret:{name}-AbCdEf");
+            let secret = SecretListEntry::builder().name(name).arn(&arn).build();
+            notes.add(&secret, denied(&arn));
+            notes.add(&secret, format!("the policy of {name} cannot be read"));
+        }
+        let first = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders/db-AbCdEf";
+        let expected = [
+            format!("For 3 secrets: {}", denied(first)),
+            "For 3 secrets: the policy of orders/db cannot be read".to_owned(),
+        ];
+        assert_eq!(notes.texts(), expected);
+    }
 }

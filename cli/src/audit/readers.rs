@@ -3,7 +3,7 @@
 //! A condition may narrow a statement, and a Deny elsewhere may cancel it. So this lists the principals that are named, and the
 //! finding says whether a condition applies.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::judge::Kind;
 use crate::policy::{fits, several};
@@ -13,21 +13,33 @@ const READ: &str = "secretsmanager:getsecretvalue";
 
 /// A principal that a policy lets read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reader {
+struct Reader {
     /// As the policy names it.
-    pub(super) principal: String,
+    principal: String,
     /// Whether a condition narrows it.
-    pub(super) conditional: bool,
+    conditional: bool,
+}
+
+/// What is found in a secret's policy, if it has one. What cannot be read may let anybody read the secret: that is no "nothing".
+pub(super) fn found(
+    policy: Option<&str>,
+    account: &str,
+) -> Result<Vec<(Kind, String)>, serde_json::Error> {
+    let policy = policy.map_or(Ok(Value::Null), serde_json::from_str)?;
+    let readers = readers(&policy).into_iter();
+    Ok(readers
+        .filter_map(|reader| judge(&reader, account))
+        .collect())
 }
 
 /// All principals that the policy's statements let read, each once.
-pub(super) fn readers(policy: &Value) -> Vec<Reader> {
+fn readers(policy: &Value) -> Vec<Reader> {
     let mut readers = Vec::new();
     for statement in several(&policy["Statement"]) {
         if statement["Effect"] != "Allow" || !allows_reading(statement) {
             continue;
         }
-        let conditional = !statement["Condition"].is_null();
+        let conditional = has_condition(statement);
         for principal in principals(statement) {
             let reader = Reader {
                 principal,
@@ -42,7 +54,7 @@ pub(super) fn readers(policy: &Value) -> Vec<Reader> {
 }
 
 /// The finding about a reader, for a secret of this account.
-pub(super) fn judge(reader: &Reader, account: &str) -> Option<(Kind, String)> {
+fn judge(reader: &Reader, account: &str) -> Option<(Kind, String)> {
     let Reader {
         principal,
         conditional,
@@ -75,6 +87,15 @@ fn allows_reading(statement: &Value) -> bool {
     }
 }
 
+/// `{}` is a Condition that asks without, and so is an operator without a key.
+fn has_condition(statement: &Value) -> bool {
+    let operators = statement["Condition"].as_object();
+    let mut operators = operators
+        .into_iter()
+        .flat_map(|operators| operators.values());
+    operators.any(|keys| *keys != json!({}))
+}
+
 fn principals(statement: &Value) -> Vec<String> {
     let principal = &statement["Principal"];
     if principal.is_null() {
@@ -101,16 +122,23 @@ fn account_of(principal: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     const OWN: &str = "123456789012";
 
     fn found(statement: Value) -> Vec<(&'static str, String)> {
-        let readers = readers(&json!({ "Statement": statement }));
-        let found = readers.iter().filter_map(|reader| judge(reader, OWN));
+        let policy = json!({ "Statement": statement }).to_string();
+        let found = super::found(Some(&policy), OWN).unwrap().into_iter();
         found.map(|(kind, detail)| (kind.name(), detail)).collect()
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_read_is_not_taken_for_one_that_lets_nobody_read() {
+        let deep = format!("{}{}", "[".repeat(999), "]".repeat(999));
+        for policy in ["", "{", r#"{"Statement":[]} {}"#, &deep] {
+            assert!(super::found(Some(policy), OWN).is_err(), "{policy}");
+        }
+        assert_eq!(super::found(None, OWN).unwrap(), []);
     }
 
     fn allow(principal: Value, action: Value) -> Value {
@@ -165,6 +193,16 @@ mod tests {
         let mut denied = allow(json!("*"), json!("*"));
         denied["Effect"] = "Deny".into();
         assert_eq!(found(denied), []);
+    }
+
+    #[test]
+    fn an_empty_condition_is_no_condition() {
+        let mut everybody = allow(json!("*"), json!("*"));
+        everybody["Condition"] = json!({});
+        let detail = "everybody may read it".to_owned();
+        assert_eq!(found(everybody.clone()), [("public", detail.clone())]);
+        everybody["Condition"] = json!({ "StringEquals": {} });
+        assert_eq!(found(everybody), [("public", detail)]);
     }
 
     #[test]

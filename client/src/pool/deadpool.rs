@@ -121,6 +121,7 @@ pub fn pool_with<T: Tls>(
         }
         let pool = configure(builder).build()?;
         Ok(Inner {
+            room: pool.status().max_size,
             pool,
             host,
             port,
@@ -144,7 +145,7 @@ impl Pool {
         self.0.get().await
     }
 
-    /// deadpool's pool of the current version: another one after each change.
+    /// deadpool's pool of the current version: another one after each change. A size that you set with `resize` stays.
     pub fn inner(&self) -> deadpool_postgres::Pool {
         self.0.serving().pool.pool.clone()
     }
@@ -193,6 +194,8 @@ impl<T: Tls> Connect for Logins<T> {
 #[derive(Clone)]
 struct Inner {
     pool: deadpool_postgres::Pool,
+    /// How many connections it was made for.
+    room: usize,
     host: String,
     port: u16,
     longest_login: Duration,
@@ -244,8 +247,13 @@ impl Driver for Inner {
         !self.pool.retain(all_but_one).removed.is_empty()
     }
 
-    fn log_in_no_more(&self, _: &Self) {
+    fn log_in_no_more(&self, next: &Self) {
         self.logs_in.store(false, SeqCst);
+        let room = self.pool.status().max_size;
+        // the user has set it since; a pool that is closed has none
+        if room != self.room && !self.pool.is_closed() {
+            next.pool.resize(room);
+        }
     }
 
     fn close(&self) -> Vec<ClientWrapper> {

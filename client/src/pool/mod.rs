@@ -11,7 +11,7 @@
 //!
 //! While the next pool fills, and for `drain`, there are up to twice as many connections as the pool's maximum. If the server
 //! has no room for them, set [`Settings::one_for_one`]. If the server itself says so (SQLSTATE 53300, "too many connections"),
-//! the rest is filled that way.
+//! the rest is filled that way, and an old connection that is leaving closes for a request that needs its room.
 
 #[cfg(feature = "bb8")]
 pub mod bb8;

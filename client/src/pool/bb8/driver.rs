@@ -3,7 +3,10 @@
 use std::{
     iter,
     pin::pin,
-    sync::{Arc, atomic::Ordering::SeqCst},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
 };
 
 use bb8::{PooledConnection, RunError};
@@ -13,7 +16,7 @@ use tokio::time::timeout;
 use super::{
     super::following::{Driver, Holds, NO_ROOM},
     Manager,
-    manager::{CLOSED, HELD_BACK, LEAVES, LastFailure, Shared, TURN},
+    manager::{CLOSED, HAS_ONE, HELD_BACK, LEAVES, LastFailure, Shared, TURN},
 };
 use crate::{
     Attempt, LogInError,
@@ -52,7 +55,8 @@ impl<T: Tls> Inner<T> {
             return Err(failed(CLOSED));
         }
         let mut failures = self.shared.failure.subscribe();
-        let mut taken = pin!(self.pool.get_owned());
+        let has_one = Arc::new(AtomicBool::default());
+        let mut taken = pin!(HAS_ONE.scope(has_one.clone(), self.pool.get_owned()));
         loop {
             tokio::select! {
                 biased;
@@ -65,6 +69,8 @@ impl<T: Tls> Inner<T> {
                 }
                 Ok(()) = failures.changed() => {
                     match failures.borrow_and_update().clone() {
+                        // bb8 keeps connections ready by itself (`min_idle`): that one was not made is no matter here
+                        _ if has_one.load(SeqCst) => {}
                         Some(LastFailure { text: answer, sqlstate: Some(sqlstate), .. }) if ends_it(&sqlstate) => {
                             return Err(failed(Refusal::Answered { answer, sqlstate }));
                         }

@@ -45,6 +45,8 @@ tokio::task_local! {
     pub(super) static TURN: ();
     /// A connection that is taken now closes: it is not checked for a living session.
     pub(super) static LEAVES: ();
+    /// Whether who asks has an idle connection, whose session is asked now.
+    pub(super) static HAS_ONE: Arc<AtomicBool>;
 }
 
 /// Why the last connection was not made, and the server's answer.
@@ -144,7 +146,10 @@ impl<T: Tls> ManageConnection for Manager<T> {
                 false => client.simple_query("").await.map(drop).map_err(Into::into),
             }
         };
+        let has_one = |so| HAS_ONE.try_with(|has_one| has_one.store(so, SeqCst));
+        let _ = has_one(true);
         let answered = timeout(ANSWERS_WITHIN, answered).await;
+        let _ = has_one(false);
         let silent = |_| Err(Refusal::NotNow("the connection does not answer any more"));
         answered.unwrap_or_else(silent).map_err(LogInError::Failed)
     }

@@ -1,26 +1,25 @@
 //! Fills the next version's pool while the old one serves.
 
-use std::{error::Error as StdError, sync::Arc, time::Duration};
+use std::{error::Error as StdError, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use backon::BackoffBuilder;
+use futures_util::FutureExt;
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
 
-use super::{Driver, SeqCst, Shared, Versioned, has_no_room};
+use super::{Driver, SeqCst, Shared, Versioned, has_no_room, room::Room};
 use crate::{
     LogInError,
     refresh::{LONGEST_DELAY, backoff},
     slot::Change,
 };
 
-/// How often a login is tried while the server ends the session of a connection that was closed for it.
-const TRIES: u32 = 50;
-const BETWEEN_TRIES: Duration = Duration::from_millis(20);
-
 /// A login of a fill that takes longer hangs. The fill would hang with it, and keep its places.
 const LONGEST_LOGIN: Duration = Duration::from_secs(30);
+
+const PANICKED: &str = "a callback of this pool's panicked: see its message on standard error";
 
 /// A connection that does not come back within this time is in use, or broken.
 const TAKEN_BACK: Duration = Duration::from_secs(1);
@@ -38,8 +37,13 @@ impl<D: Driver> Shared<D> {
                     break;
                 }
                 // checked again above: another pool may be next by now
+                let filled = async {
+                    sleep(wait).await;
+                    // a panic in a user's callback must not stop later changes
+                    AssertUnwindSafe(self.fill()).catch_unwind().await
+                };
                 let filled = tokio::select! {
-                    filled = async { sleep(wait).await; self.fill().await } => filled,
+                    filled = filled => filled.unwrap_or_else(|_| Err(PANICKED.into())),
                     // another version, or a rejected login was faster
                     Ok(()) = changes.changed() => continue,
                     Ok(()) = serving.changed() => continue,
@@ -124,18 +128,17 @@ impl<D: Driver> Shared<D> {
     where
         F: Future<Output = Result<T, LogInError<D::Error>>>,
     {
-        let mut has_left = self.one_for_one.load(SeqCst) && old.pool.let_one_go().await;
-        let mut tries = 0..TRIES;
+        let mut room = Room::default();
+        if self.one_for_one.load(SeqCst) {
+            room.has_left = old.pool.let_one_go().await;
+        }
         loop {
             match login().await {
                 Err(LogInError::Failed(error)) if has_no_room::<D>(&error) => {
                     self.one_for_one.store(true, SeqCst);
-                    has_left = has_left || old.pool.let_one_go().await;
-                    if !has_left || tries.next().is_none() {
+                    if !room.is_made_by(Some(&old.pool)).await {
                         return Ok(None);
                     }
-                    // the server may not have ended its session yet
-                    sleep(BETWEEN_TRIES).await;
                 }
                 answer => return answer.map(Some),
             }

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 
-use super::{Driver, Versioned, lock};
+use super::{Driver, Versioned};
 
 /// The old version's pool, after the next one took its place.
 ///
@@ -44,7 +44,10 @@ impl<D: Driver> Leaving<D> {
         let mut taken = pin!(self.old.pool.get());
         // the driver's pool takes an idle connection at the first poll; a caller that finds none there would wait
         let first = poll_fn(|context| {
-            let _alone = lock(&self.one_at_a_time);
+            // not waited for: a callback of the user's may take another connection
+            let Ok(_alone) = self.one_at_a_time.try_lock() else {
+                return Poll::Ready(None);
+            };
             let is_there = self.old.pool.holds().idle > 0;
             Poll::Ready(is_there.then(|| taken.as_mut().poll(context)))
         });
@@ -57,11 +60,12 @@ impl<D: Driver> Leaving<D> {
 
     pub(super) async fn leave(self: Arc<Self>) {
         sleep(self.each).await;
-        let idle = self.old.pool.close();
-        let apart = self.each / u32::try_from(idle.len()).unwrap_or(u32::MAX).max(1);
-        for connection in idle {
-            drop(connection);
+        let idle = self.old.pool.holds().idle;
+        let apart = self.each / u32::try_from(idle).unwrap_or(u32::MAX).max(1);
+        for _ in 0..idle {
+            self.old.pool.let_one_go().await;
             sleep(apart).await;
         }
+        drop(self.old.pool.close());
     }
 }

@@ -2,6 +2,7 @@
 
 mod fill;
 mod leave;
+mod room;
 
 use std::{
     error::Error as StdError,
@@ -20,7 +21,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use self::leave::Leaving;
+use self::{leave::Leaving, room::Room};
 use super::Settings;
 use crate::{Attempt, Credential, LogInError, RotatingSecret, log_in::Answer};
 
@@ -179,6 +180,7 @@ impl<D: Driver> Shared<D> {
         }
         let mut serving = self.serving.subscribe();
         let mut first_in_line = None;
+        let mut room = Room::default();
         loop {
             let one = serving.borrow_and_update().clone();
             self.hurry(&one);
@@ -203,6 +205,12 @@ impl<D: Driver> Shared<D> {
                     Attempt::Failed(_) if matches!(serving.has_changed(), Ok(true)) => continue,
                     // another login was rejected meanwhile: this one waits for its turn
                     Attempt::Failed(_) if !is_held_back && self.is_held_back(&one) => continue,
+                    Attempt::Failed(error) if has_no_room::<D>(&error) => {
+                        if !self.has_room(&mut room, &one).await {
+                            return Err(LogInError::Failed(error));
+                        }
+                        continue;
+                    }
                     Attempt::Failed(error) => return Err(LogInError::Failed(error)),
                     attempt => {
                         let version = one.version.clone();

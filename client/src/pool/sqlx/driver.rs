@@ -103,7 +103,8 @@ impl Driver for Inner {
         let Some(connection) = self.pool.try_acquire() else {
             return false;
         };
-        let _ = connection.close().await;
+        // the pool would make another one in its place, where it keeps some ready
+        let _ = timeout(ANSWERS_WITHIN, connection.detach().close()).await;
         true
     }
 
