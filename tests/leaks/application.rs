@@ -130,14 +130,13 @@ impl Drop for Application {
 pub(crate) struct Made(File);
 
 impl Made {
-    pub(crate) fn new(&mut self, kind: Kind) -> String {
-        assert_eq!(kind, Kind::Password);
+    pub(crate) fn password(&mut self) -> String {
         let secret = format!("p\"w\\d &<%41>+é/{}", Uuid::new_v4().simple());
         self.write("password", &secret);
         secret
     }
 
-    pub(crate) fn new_for_a_header(&mut self) -> String {
+    pub(crate) fn token_for_a_header(&mut self) -> String {
         let secret = stores::for_a_header();
         self.write("access", &secret);
         secret

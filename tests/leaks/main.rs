@@ -1,6 +1,7 @@
 //! No secret stands where it must not: everything runs at TRACE, and every text that it writes is searched for every secret.
 
-#![cfg(all(test, target_os = "linux"))]
+#![cfg(test)]
+#![cfg(target_os = "linux")]
 
 #[path = "../common/mod.rs"]
 mod common;

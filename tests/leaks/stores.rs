@@ -23,7 +23,7 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 use vaultrs::client::{VaultClient, VaultClientSettingsBuilder};
 
-use crate::{application::Made, common::closed_port, search::Kind};
+use crate::{application::Made, common::closed_port};
 
 /// The number of faults that each stand-in can be given.
 const FAULTS: usize = 5;
@@ -86,7 +86,7 @@ async fn all_that_it_shows<P: SecretProvider + Debug>(
 
 async fn files(made: &mut Made) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let password = made.new(Kind::Password);
+    let password = made.password();
     let whole = folder.path().join("orders");
     let write = |number: usize| {
         let text = match number {
@@ -119,7 +119,7 @@ async fn files(made: &mut Made) -> String {
 }
 
 async fn an_agent(made: &mut Made) -> String {
-    let (token, password) = (made.new_for_a_header(), made.new(Kind::Password));
+    let (token, password) = (made.token_for_a_header(), made.password());
     let agent = secrets_manager_agent::Agent::start(&token, true)
         .await
         .unwrap();
@@ -132,7 +132,7 @@ async fn an_agent(made: &mut Made) -> String {
     let fail = |number| faults(number, &password, |fault| agent.fail(fault));
     let (right, wrong) = (
         Agent::with_token(agent.port(), token.clone()),
-        made.new_for_a_header(),
+        made.token_for_a_header(),
     );
     let shown = all_that_it_shows(right, "orders", made, fail).await;
     let strangers = [
@@ -143,7 +143,7 @@ async fn an_agent(made: &mut Made) -> String {
 }
 
 async fn a_vault(made: &mut Made) -> String {
-    let (token, password) = (made.new_for_a_header(), made.new(Kind::Password));
+    let (token, password) = (made.token_for_a_header(), made.password());
     let stub = vault::Vault::start(&token).await.unwrap();
     stub.write("secret", "orders", document(&password));
     let (ttl, max_ttl) = (Duration::from_secs(3600), Duration::from_secs(86_400));
@@ -183,18 +183,18 @@ async fn a_vault(made: &mut Made) -> String {
     shown += &all_that_it_shows(vault.static_roles("database", base), "static", made, fail).await;
     let nowhere = format!("http://127.0.0.1:{}", closed_port().1);
     let strangers = [
-        client(&stub.address(), &made.new_for_a_header()),
+        client(&stub.address(), &made.token_for_a_header()),
         client(&nowhere, &token),
     ];
     shown + &refused(strangers.map(|vault| vault.kv("secret")), "orders").await
 }
 
 async fn a_key_vault(made: &mut Made) -> String {
-    let (token, password) = (made.new_for_a_header(), made.new(Kind::Password));
+    let (token, password) = (made.token_for_a_header(), made.password());
     let vault = KeyVault::start("orders", &token).await.unwrap();
     vault.set("orders", &document(&password).to_string());
     let fail = |number| faults(number, &password, |fault| vault.fail(fault));
-    let wrong = made.new_for_a_header();
+    let wrong = made.token_for_a_header();
     let shown = all_that_it_shows(azure(&vault, &token), "orders", made, fail).await;
     shown + &refused([azure(&vault, &wrong)], "orders").await
 }

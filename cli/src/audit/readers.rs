@@ -87,7 +87,7 @@ fn allows_reading(statement: &Value) -> bool {
     }
 }
 
-/// `{}` is a Condition that asks without, and so is an operator without a key.
+/// `{}` is an empty Condition, and so is an operator without a key.
 fn has_condition(statement: &Value) -> bool {
     let operators = statement["Condition"].as_object();
     let mut operators = operators
