@@ -204,7 +204,7 @@ async fn where_the_database_cannot_be_reached_from_here_the_functions_word_stand
     let ran = run(at(world.endpoint(), &["compromised", secret, "--yes"])).await;
     ran.success().stdout_eq(str![[r#"
 [..]Z  arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/orders/single-[..] is treated as leaked (single user)
-[..]Z  the password of orders_[..] in version [..], AWSCURRENT of before, cannot be tried from here, so the proof rests on the function's answer: the certificate of localhost:[..] does not hold (invalid peer certificate: UnknownIssuer): store as host the name that the certificate carries, and name a private CA's file in TLS_CA_FILE
+[..]Z  the password of orders_[..] in version [..], AWSCURRENT of before, cannot be tried from here, so the proof rests on the function's answer: the certificate of localhost:[..] is not valid for it (invalid peer certificate: UnknownIssuer): store as host the name that the certificate carries, and name a private CA's file in TLS_CA_FILE
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
 [..]Z  the credential before AWSCURRENT: revoked, sessions ended: [..]

@@ -255,12 +255,12 @@ async fn what_is_refused_says_what_is_wrong_and_what_is_allowed() {
         ),
         (
             fault(json!({ "operation": get, "behavior": "lag", "time": "1s" })).await,
-            "time means nothing",
-            "no more fields",
+            "has no field time",
+            "no fields of its own",
         ),
         (
             fault(json!({ "operation": get, "behavior": "cut", "time": "1s" })).await,
-            "time means nothing",
+            "has no field time",
             "it has when",
         ),
         (
@@ -303,14 +303,14 @@ async fn what_is_refused_says_what_is_wrong_and_what_is_allowed() {
             world
                 .refused("DELETE", "/_local/faults/7", Value::Null)
                 .await,
-            "no fault 7",
+            "the fault 7 does not exist",
             "GET /_local/faults",
         ),
         (
             world
                 .refused("POST", "/_local/clock", json!({ "advance": "soon" }))
                 .await,
-            "no time",
+            "is not a time",
             "30d, 12h",
         ),
         (
@@ -322,22 +322,22 @@ async fn what_is_refused_says_what_is_wrong_and_what_is_allowed() {
         ),
         (
             world.refused("POST", "/_local/clock", Value::Null).await,
-            "the JSON",
+            "is not the required JSON",
             "EOF",
         ),
         (
             world.refused("GET", "/_local", Value::Null).await,
-            "nothing is done",
+            "is unknown",
             "GET /_local/clock",
         ),
         (
             world.refused("PUT", "/_local/clock", Value::Null).await,
-            "nothing is done",
+            "is unknown",
             "POST /_local/clock",
         ),
         (
             world.refused("GET", "/_local/time", Value::Null).await,
-            "nothing is done",
+            "is unknown",
             "GET /_local/schedule",
         ),
     ] {

@@ -125,7 +125,7 @@ fn behavior(wanted: &Wanted) -> Result<Behavior, String> {
     let useless = |(field, given): &&(&str, bool)| *given && !allowed.contains(field);
     if let Some((field, _)) = given.iter().find(useless) {
         let of_it = match allowed {
-            [] => "it has no more fields".to_owned(),
+            [] => "it has no fields of its own".to_owned(),
             fields => format!("it has {}", fields.join(", ")),
         };
         return Err(format!("the behavior {name} has no field {field}: {of_it}"));
