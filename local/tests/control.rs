@@ -348,12 +348,12 @@ async fn what_is_refused_says_what_is_wrong_and_what_is_allowed() {
         (role(json!({ "name": "r" })).await, "missing field", "trust"),
         (
             role(json!({ "name": "a b", "trust": trust, "policies": [] })).await,
-            "no role has this name",
+            "cannot have this name",
             "letters",
         ),
         (
             role(json!({ "name": "r", "trust": {}, "policies": [] })).await,
-            "no IAM policy",
+            "not an IAM policy",
             "correct",
         ),
         (
