@@ -2,7 +2,7 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use super::plots;
+use super::{page::STYLE, plots};
 use crate::{
     Error,
     rehearsal::{Observed, Rehearsal},
@@ -12,9 +12,6 @@ use crate::{
 /// The page shows the picture at half this size, as the report does its plots.
 const WIDTH: u32 = 1920;
 const HEIGHT: u32 = 1150;
-
-/// The report's colours, in the light and the dark palette.
-const STYLE: &str = include_str!("style.css");
 
 const OWN_STYLE: &str = "text { fill: var(--ink); font: 32px system-ui, -apple-system, 'Segoe UI', sans-serif; }
 .title { font-size: 42px; font-weight: 600; }

@@ -23,6 +23,7 @@ const PANICKED: &str = "a callback of this pool's panicked: see its message on s
 
 /// A connection that does not come back within this time is in use, or broken.
 const TAKEN_BACK: Duration = Duration::from_secs(1);
+
 impl<D: Driver> Shared<D> {
     pub(super) async fn follow(self: Arc<Self>, mut changes: watch::Receiver<Change>) {
         let mut serving = self.serving.subscribe();
