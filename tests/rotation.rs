@@ -128,8 +128,8 @@ async fn the_document_comes_back_with_its_other_keys_and_their_order() {
 }
 
 #[tokio::test]
-async fn a_rotation_makes_8_calls_and_2_logins_or_11_and_3_where_each_step_has_a_new_process() {
-    for (world, expected) in [(warm_world().await, (8, 2, 0)), (world().await, (11, 3, 0))] {
+async fn a_rotation_makes_8_calls_and_2_logins_or_13_and_3_where_each_step_has_a_new_process() {
+    for (world, expected) in [(warm_world().await, (8, 2, 0)), (world().await, (13, 3, 0))] {
         let cost = || {
             let Logins { accepted, rejected } = world.postgres().logins(world.role()).unwrap();
             (world.secrets_manager().calls().len(), accepted, rejected)

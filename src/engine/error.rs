@@ -372,4 +372,16 @@ impl EngineError {
             Self::Refused { .. } => "DatabaseRefused",
         }
     }
+
+    /// Whether the server knows the credential, and does not accept it as it is. Silence, or a server without room, says nothing
+    /// about it.
+    pub(crate) fn is_about_the_credential(&self) -> bool {
+        matches!(
+            self,
+            Self::RejectedBecause { .. }
+                | Self::NotAsExpected { .. }
+                | Self::VerifyFailed { .. }
+                | Self::LoginForbidden { .. }
+        )
+    }
 }

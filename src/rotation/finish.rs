@@ -29,6 +29,9 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         if standing == Standing::Current && versions::at_rest(&versions).is_err() {
             return Ok(Outcome::AlreadyCurrent);
         }
+        if let Standing::Pending { .. } = standing {
+            self.not_known_to_fail(event).await?;
+        }
         let successor = Cell::default();
         let replaced = self.replaced(event, &versions, &standing, &successor);
         // The old password gets its end only after the successor is current. If that fails the promotion stays, and the
@@ -64,6 +67,24 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             },
             Promotion::Before | Promotion::Outdated => Outcome::AlreadyCurrent,
         })
+    }
+
+    /// Secrets Manager sends this step after testSecret has succeeded; a person may send it without, and lock the application
+    /// out. So an environment that has not seen the login tries it.
+    ///
+    /// Only what the server says about the credential stops the promotion. Silence does not: testSecret may have succeeded
+    /// elsewhere, and under single user AWSCURRENT does not log in until the promotion.
+    async fn not_known_to_fail(&self, event: &RotationEvent) -> Result<(), Error> {
+        if self.memory.has_logged_in(event) {
+            return Ok(());
+        }
+        match self.test(event).await {
+            Err(Error::Engine(error)) if !error.is_about_the_credential() => {
+                tracing::warn!(%error, "nothing is known about the new version's login: finishSecret relies on testSecret");
+                Ok(())
+            }
+            tested => tested.map(drop),
+        }
     }
 
     /// The token's document, which may already be read.

@@ -12,9 +12,16 @@ use std::{
 
 use crate::{document::Document, event::RotationEvent};
 
-/// The replaced versions of the last rotations seen here, the newest last.
+/// The last rotations seen here, the newest last.
 #[derive(Debug, Default)]
-pub struct Memory(Mutex<VecDeque<(Key, Replaced)>>);
+pub struct Memory(Mutex<VecDeque<(Key, Seen)>>);
+
+/// What this environment has seen of a rotation.
+#[derive(Debug, Default)]
+struct Seen {
+    replaced: Option<Replaced>,
+    logged_in: bool,
+}
 
 /// A secret, and the token of one of its rotations. The caller of RotateSecret chooses the token, so two secrets may have the
 /// same one.
@@ -46,24 +53,36 @@ impl Memory {
             stored,
             ends: document.takes_turns(),
         };
-        let key = key(event);
-        let mut kept = self.lock();
-        kept.retain(|(other, _)| *other != key);
-        if kept.len() == KEPT {
-            kept.pop_front();
-        }
-        kept.push_back((key, replaced));
+        self.of(event, |seen| seen.replaced = Some(replaced));
+    }
+
+    /// Keeps that the new version logs in.
+    pub(super) fn keep_login(&self, event: &RotationEvent) {
+        self.of(event, |seen| seen.logged_in = true);
     }
 
     pub(super) fn replaced_by(&self, event: &RotationEvent) -> Option<Replaced> {
-        let key = key(event);
-        let kept = self.lock();
-        let replaced = kept.iter().find(|(kept, _)| *kept == key);
-        replaced.map(|(_, replaced)| replaced.clone())
+        self.of(event, |seen| seen.replaced.clone())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(Key, Replaced)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn has_logged_in(&self, event: &RotationEvent) -> bool {
+        self.of(event, |seen| seen.logged_in)
+    }
+
+    /// Makes this rotation the newest one, and forgets the oldest one if there are too many.
+    fn of<R>(&self, event: &RotationEvent, see: impl FnOnce(&mut Seen) -> R) -> R {
+        let key = key(event);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = kept.iter().position(|(other, _)| *other == key);
+        let mut seen = found
+            .and_then(|found| kept.remove(found))
+            .map_or_else(Seen::default, |(_, seen)| seen);
+        let result = see(&mut seen);
+        if kept.len() == KEPT {
+            kept.pop_front();
+        }
+        kept.push_back((key, seen));
+        result
     }
 }
 

@@ -34,7 +34,10 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
         // the remembered document has no password
         let proof = self.engine.prove(&staged, &event.token, read);
         match proof.await? {
-            Login::Accepted(()) => Ok(Outcome::LoggedIn),
+            Login::Accepted(()) => {
+                self.memory.keep_login(event);
+                Ok(Outcome::LoggedIn)
+            }
             Login::Rejected => Err(Error::PendingRejected {
                 user: staged.username().to_owned(),
                 server: staged.server(),

@@ -46,10 +46,10 @@ fn costs(world: &World) -> (usize, usize, usize) {
 }
 
 #[tokio::test]
-async fn a_rotation_makes_10_calls_and_3_logins_or_13_and_5_where_each_step_has_a_new_process() {
+async fn a_rotation_makes_10_calls_and_3_logins_or_15_and_5_where_each_step_has_a_new_process() {
     for (world, expected) in [
         (warm_world().await, (10, 3, 0)),
-        (world().await, (13, 5, 0)),
+        (world().await, (15, 5, 0)),
     ] {
         assert!(rotate(&world, world.alternating_users()).await.succeeded);
         let before = costs(&world);

@@ -94,6 +94,33 @@ async fn when_no_version_logs_in_the_password_was_changed_by_hand() {
     assert_error(&error, "PendingRejected", "AWSCURRENT is untouched");
 }
 
+/// Secrets Manager sends finishSecret only after testSecret has succeeded; a person may send it without.
+#[tokio::test]
+async fn finish_secret_promotes_no_version_that_the_server_rejects() {
+    for world in [world().await, warm_world().await] {
+        for secret in [world.single_user(), world.alternating_users()] {
+            stage_up_to(&world, secret, "setSecret").await;
+            let error = fails(&world, secret, "finishSecret").await;
+            assert_error(&error, "PendingRejected", "");
+            all_steps(&world, secret).await;
+        }
+    }
+}
+
+/// Until the promotion no application logs in that uses AWSCURRENT only.
+#[tokio::test]
+async fn finish_secret_needs_no_server_if_a_single_user_is_rotated() {
+    let world = world().await;
+    let relay = Relay::to(world.postgres().port()).await;
+    let secret = created(&world, "port", json!(relay.port)).await;
+    for step in ["setSecret", "testSecret"] {
+        outcome(&world, secret, step).await;
+    }
+    let (_held, closed) = common::closed_port();
+    relay.lead_to(closed);
+    assert_eq!(outcome(&world, secret, "finishSecret").await, "promoted");
+}
+
 #[tokio::test]
 async fn a_role_without_login_is_not_taken_for_a_wrong_password() {
     let world = world().await;

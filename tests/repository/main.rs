@@ -1,9 +1,10 @@
-//! What the repository's own files must hold: who imports whom, the tests that pages name, the manifests, the decisions.
+//! What the repository's own files must hold: who imports whom, the tests that pages name, the manifests, the decisions, the kinds of files.
 
 #![cfg(test)]
 
 mod decisions;
 mod imports;
+mod kept_files;
 mod manifests;
 mod named_tests;
 mod words;
