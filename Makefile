@@ -38,7 +38,7 @@ demo: setup ## rotates passwords on this machine under a running application, an
 	@mkdir -p target
 	@cargo run --quiet --features rotatectl/local --bin rotatectl -- drill --local --report target/drill.html
 
-test: setup test-infra $(TOOLS)/aws/bin/aws $(TOOLS)/redis/stamp ## runs every test; NO_BROWSER=1 skips the one that needs chromium
+test: setup test-infra $(TOOLS)/aws/bin/aws $(TOOLS)/redis/stamp $(TOOLS)/recipes/stamp $(TOOLS)/javascript/stamp ## runs every test; NO_BROWSER=1 skips the one that needs chromium
 	@local/scripts/setup.sh browser
 	@$(WITH_TOOLS) local/scripts/test.sh
 
@@ -117,6 +117,12 @@ clean: ## removes everything that was built here
 # Tools from PyPI, pinned, each in its own folder, which the project ignores.
 $(TOOLS)/%/stamp: local/scripts/%.requirements.txt
 	@local/scripts/pip.sh $(TOOLS)/$* $<
+	@touch $@
+
+# Packages of node that the agent's tests run beside it; the tests skip themselves where npm is missing.
+$(TOOLS)/javascript/stamp: local/scripts/javascript.packages
+	@mkdir -p $(@D)
+	@! command -v npm >/dev/null || npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix $(@D) $$(cat $<)
 	@touch $@
 
 $(TOOLS)/aws/bin/aws: $(TOOLS)/aws/stamp ;

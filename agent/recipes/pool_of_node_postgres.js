@@ -1,0 +1,33 @@
+// A pool of node-postgres that follows rotations: each new connection logs in with the user and the password that are current then.
+//
+// Needs pg 8 and @aws-sdk/client-secrets-manager. AWS_ENDPOINT_URL_SECRETS_MANAGER leads the SDK to the agent.
+
+const { Client, Pool } = require('pg');
+const { SecretsManagerClient, GetSecretValueCommand } = require('@aws-sdk/client-secrets-manager');
+
+const secrets = new SecretsManagerClient({});
+
+// All of one version. The agent answers from its cache.
+async function login(secretId) {
+  const { SecretString } = await secrets.send(new GetSecretValueCommand({ SecretId: secretId }));
+  const { host, port, dbname: database, username: user, password } = JSON.parse(SecretString);
+  return { host, port, database, user, password };
+}
+
+// An open connection outlives a rotation, for `maxLifetimeSeconds`. (pg's own function for `password` is called after the user was
+// sent, so it may return the other user's.)
+function pool(secretId, settings = {}) {
+  class Following extends Client {
+    connect(done) {
+      const connected = login(secretId).then((found) => {
+        Object.assign(this, found);
+        Object.assign(this.connectionParameters, found);
+        return super.connect();
+      });
+      return done ? connected.then(() => done(), done) : connected;
+    }
+  }
+  return new Pool({ ssl: true, maxLifetimeSeconds: 3600, ...settings, Client: Following });
+}
+
+module.exports = { pool };
