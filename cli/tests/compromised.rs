@@ -33,7 +33,7 @@ async fn is_alive(client: &Client) -> bool {
 }
 
 #[tokio::test]
-async fn under_single_user_the_leaked_password_and_its_sessions_end_and_the_timeline_tells_when() {
+async fn with_a_single_user_the_leaked_password_and_its_sessions_end_and_the_timeline_shows_when() {
     let world = world().await;
     let secret = world.single_user();
     let leaked = document(&world, secret, "AWSCURRENT").await;
@@ -66,7 +66,7 @@ containing a leak of demo/orders/single (single user) in account 123456789012, r
 }
 
 #[tokio::test]
-async fn under_alternating_users_no_password_and_no_session_of_before_is_left_to_either() {
+async fn with_alternating_users_every_earlier_password_and_session_of_both_users_ends() {
     for promotion in Promotion::ALL {
         assert_nothing_of_before_is_left(&start(options_where(promotion)).await).await;
     }
@@ -112,7 +112,7 @@ async fn assert_nothing_of_before_is_left(world: &World) {
 }
 
 #[tokio::test]
-async fn a_rotation_that_was_under_way_comes_to_its_end_and_its_password_counts_as_leaked() {
+async fn a_rotation_in_progress_is_completed_and_its_password_counts_as_leaked() {
     let world = world().await;
     for secret in [world.single_user(), world.alternating_users()] {
         let token = leave_over(&world, secret, 2).await;
@@ -131,7 +131,7 @@ async fn a_rotation_that_was_under_way_comes_to_its_end_and_its_password_counts_
 }
 
 #[tokio::test]
-async fn the_report_is_json_when_it_is_asked_for() {
+async fn the_report_is_available_as_json() {
     let world = world().await;
     let secret = world.single_user();
     let leaked = document(&world, secret, "AWSCURRENT").await;
@@ -195,8 +195,7 @@ async fn the_report_is_json_when_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn where_the_database_cannot_be_reached_from_here_the_functions_word_stands_and_that_is_said()
-{
+async fn if_the_database_is_unreachable_the_report_relies_on_the_function_and_says_so() {
     let world = world().await;
     let secret = world.single_user();
     let leaked = document(&world, secret, "AWSCURRENT").await;
@@ -223,7 +222,7 @@ async fn where_the_database_cannot_be_reached_from_here_the_functions_word_stand
 }
 
 #[tokio::test]
-async fn an_old_password_that_goes_on_logging_in_is_a_failure() {
+async fn an_old_password_that_still_logs_in_is_a_failure() {
     let world = world().await;
     let secret = world.single_user();
     // the secret was given to another role by hand, and the old role's password was left as it was
@@ -247,7 +246,7 @@ rotatectl: not contained, or not known to be: the credential of orders_[..] that
 }
 
 #[tokio::test]
-async fn inside_a_promised_overlap_a_leak_is_contained_at_once() {
+async fn a_leak_inside_a_promised_overlap_is_contained_at_once() {
     let world = world().await;
     let secret = world.alternating_users();
     rotated(&world, secret).await;
@@ -260,7 +259,7 @@ async fn inside_a_promised_overlap_a_leak_is_contained_at_once() {
 }
 
 #[tokio::test]
-async fn a_revocation_that_fails_is_told_at_the_end_and_what_comes_after_it_is_done_all_the_same() {
+async fn a_failed_revocation_is_reported_at_the_end_and_the_later_steps_still_run() {
     let world = world().await;
     let secret = world.alternating_users();
     rotated(&world, secret).await;
@@ -305,7 +304,7 @@ rotatectl: cannot ask for confirmation: stdin is not a terminal. Nothing was don
 }
 
 #[tokio::test]
-async fn of_a_leaked_api_key_and_the_one_before_it_nothing_is_left_and_the_service_says_so() {
+async fn a_leaked_api_key_and_the_one_before_it_are_deleted_and_the_service_confirms_it() {
     let world = common::world_with_key_service().await;
     let (secret, service) = (world.api_key(), world.key_service().unwrap());
     // the account is full, and the overlap lasts
@@ -332,7 +331,7 @@ async fn of_a_leaked_api_key_and_the_one_before_it_nothing_is_left_and_the_servi
 }
 
 #[tokio::test]
-async fn a_key_is_tried_only_where_the_function_may_ask() {
+async fn a_key_is_tried_only_at_hosts_that_the_function_may_ask() {
     let world = common::world_with_key_service().await;
     let secret = world.api_key();
     let stranger = Recorder::start(&["localhost"], "{}").await.unwrap();

@@ -26,7 +26,7 @@ async fn told_of(world: &World, secret: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_rotation_that_goes_on_and_has_not_failed_is_rotating() {
+async fn a_rotation_in_progress_that_has_not_failed_is_shown_as_rotating() {
     let world = world().await;
     common::leave_over(&world, world.single_user(), 1).await;
     assert_eq!(
@@ -36,7 +36,7 @@ async fn a_rotation_that_goes_on_and_has_not_failed_is_rotating() {
 }
 
 #[tokio::test]
-async fn every_secret_that_rotates_is_told_of_and_others_are_not() {
+async fn status_lists_every_secret_that_rotates_and_no_other() {
     let world = world().await;
     rotatectl(&world, &["status", "--no-values"])
         .await
@@ -53,7 +53,7 @@ demo/stock/alternating  ok     [..]s   30d    in 30d  –
 }
 
 #[tokio::test]
-async fn what_is_overdue_comes_first_and_the_exit_code_says_so() {
+async fn overdue_secrets_come_first_and_set_the_exit_code() {
     let world = world().await;
     let secret = world.alternating_users();
     world.secrets_manager().age(secret, 40).unwrap();
@@ -71,7 +71,7 @@ demo/orders/single      ok          [..]s   30d    in 30d  –
 }
 
 #[tokio::test]
-async fn a_rotation_that_is_stuck_is_told_of_with_the_functions_last_error() {
+async fn a_stuck_rotation_is_shown_with_the_functions_last_error() {
     let world = world().await;
     let (secret, service) = (world.single_user(), world.secrets_manager());
     change_password_by_hand(&world).await;
@@ -103,7 +103,7 @@ demo/orders/single: setSecret: none of AWSCURRENT, AWSPENDING and AWSPREVIOUS lo
 }
 
 #[tokio::test]
-async fn a_rotation_is_over_when_awscurrent_says_so_whatever_becomes_of_awspending() {
+async fn awscurrent_shows_that_a_rotation_is_over_wherever_awspending_is() {
     for promotion in Promotion::ALL {
         let world = start(options_where(promotion)).await;
         let secret = world.single_user();
@@ -131,7 +131,7 @@ async fn a_rotation_is_over_when_awscurrent_says_so_whatever_becomes_of_awspendi
 }
 
 #[tokio::test]
-async fn an_error_that_a_later_rotation_overcame_is_history() {
+async fn an_error_before_a_successful_rotation_is_not_shown() {
     let world = world().await;
     let secret = world.single_user();
     change_password_by_hand(&world).await;
@@ -155,7 +155,7 @@ async fn an_error_that_a_later_rotation_overcame_is_history() {
 }
 
 #[tokio::test]
-async fn the_values_tell_strategies_and_open_overlaps_and_are_not_read_where_that_is_not_wanted() {
+async fn the_values_show_strategies_and_open_overlaps_and_no_values_are_read_with_the_option() {
     let world = world().await;
     let secret = world.alternating_users();
     rotated(&world, secret).await;
@@ -190,7 +190,7 @@ demo/stock/alternating  ok     [..]s   30d    in 30d  alternating users  23h lef
 }
 
 #[tokio::test]
-async fn an_api_key_is_told_as_one_and_what_is_no_document_of_ours_is_left_open() {
+async fn an_api_key_is_shown_as_one_and_an_unknown_document_has_no_strategy() {
     let world = world().await;
     let service = world.secrets_manager();
     for (name, value) in [
@@ -207,7 +207,7 @@ async fn an_api_key_is_told_as_one_and_what_is_no_document_of_ours_is_left_open(
 }
 
 #[tokio::test]
-async fn without_the_right_to_read_values_the_rest_is_told_with_a_note() {
+async fn without_the_right_to_read_values_the_rest_is_shown_with_a_note() {
     let world = world().await;
     let message = "User: someone is not authorized to perform this";
     let code = "AccessDeniedException";
@@ -230,7 +230,7 @@ Note: secretsmanager:BatchGetSecretValue is denied (User: someone is not authori
 }
 
 #[tokio::test]
-async fn in_json_what_is_not_known_is_named_and_is_not_taken_for_none() {
+async fn json_names_unknown_values_and_does_not_show_them_as_absent() {
     let world = world().await;
     let code = "AccessDeniedException";
     inject_error(&world, "BatchGetSecretValue", code, "not authorized");
@@ -241,7 +241,7 @@ async fn in_json_what_is_not_known_is_named_and_is_not_taken_for_none() {
 }
 
 #[tokio::test]
-async fn names_and_patterns_narrow_the_list_and_one_that_is_not_there_is_an_error() {
+async fn names_and_patterns_narrow_the_list_and_an_absent_name_is_an_error() {
     let world = world().await;
     let names = async |arguments: &[&str]| -> Vec<Value> {
         let told = told(&world, arguments).await;
@@ -267,7 +267,7 @@ async fn names_and_patterns_narrow_the_list_and_one_that_is_not_there_is_an_erro
 }
 
 #[tokio::test]
-async fn with_json_an_error_is_json_too_and_has_a_code() {
+async fn with_json_an_error_is_a_json_object_with_a_code() {
     let world = world().await;
     let ran = rotatectl(&world, &["status", "--json", "demo/order/single"]).await;
     assert_eq!(json_of(&ran.code(1))["error"]["code"], "no_secret");
@@ -277,7 +277,7 @@ async fn with_json_an_error_is_json_too_and_has_a_code() {
 }
 
 #[tokio::test]
-async fn every_command_begins_with_the_name_that_is_not_there() {
+async fn the_error_of_every_command_begins_with_the_absent_name() {
     let world = world().await;
     for command in ["rotate", "revoke", "rollback", "compromised", "doctor"] {
         let ran = rotatectl(&world, &[command, "demo/order/single"]).await;
@@ -314,7 +314,7 @@ async fn overdue_and_failing_narrow_the_list_to_what_needs_attention() {
 }
 
 #[tokio::test]
-async fn tags_narrow_the_list_and_all_of_them_must_be_there() {
+async fn several_tags_narrow_the_list_to_secrets_with_all_of_them() {
     let world = world().await;
     let [single, alternating] = [world.single_user(), world.alternating_users()];
     // keys and values crosswise, which the service's own filters do not keep apart

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_cannot_be_read_is_not_taken_for_one_that_lets_nobody_read() {
+    fn an_unreadable_policy_does_not_count_as_a_policy_without_readers() {
         let deep = format!("{}{}", "[".repeat(999), "]".repeat(999));
         for policy in ["", "{", r#"{"Statement":[]} {}"#, &deep] {
             assert!(super::found(Some(policy), OWN).is_err(), "{policy}");
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_and_another_account_are_found_and_the_own_account_is_not() {
+    fn public_access_and_other_accounts_are_found_and_the_own_account_is_not() {
         let read = || json!("secretsmanager:GetSecretValue");
         let role = "arn:aws:iam::999999999999:role/reader";
         assert_eq!(

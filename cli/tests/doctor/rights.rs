@@ -27,7 +27,7 @@ async fn is_told_and_cured(world: &World, take: &str, action: &str, grant: &str)
 }
 
 #[tokio::test]
-async fn without_createrole() {
+async fn a_missing_createrole_is_found_and_granted() {
     let world = world(options()).await;
     let admin = administrator(&world);
     let take = format!("ALTER ROLE {admin} NOCREATEROLE");
@@ -36,7 +36,7 @@ async fn without_createrole() {
 }
 
 #[tokio::test]
-async fn without_pg_signal_backend() {
+async fn a_missing_pg_signal_backend_is_found_and_granted() {
     let world = world(options()).await;
     let admin = administrator(&world);
     let take = format!("REVOKE pg_signal_backend FROM {admin}");
@@ -45,7 +45,7 @@ async fn without_pg_signal_backend() {
 }
 
 #[tokio::test]
-async fn without_admin_option_on_the_role_from_postgresql_16_on() {
+async fn a_missing_admin_option_is_found_and_granted_from_postgresql_16_on() {
     let world = world(options()).await;
     let (admin, base) = (administrator(&world), world.alternating_role());
     let take = format!("REVOKE ADMIN OPTION FOR {base} FROM {admin}");
@@ -60,7 +60,7 @@ async fn without_admin_option_on_the_role_from_postgresql_16_on() {
 }
 
 #[tokio::test]
-async fn without_rds_password_where_rds_restricts_who_sets_passwords() {
+async fn a_missing_rds_password_is_found_and_granted_where_rds_restricts_who_sets_passwords() {
     let restricted = Settings {
         conf: "rds.restrict_password_commands = on".to_owned(),
         ..Settings::default()
@@ -88,7 +88,7 @@ async fn without_rds_password_where_rds_restricts_who_sets_passwords() {
 }
 
 #[tokio::test]
-async fn all_that_is_missing_is_told_at_once() {
+async fn all_missing_rights_are_reported_together() {
     let world = world(options()).await;
     let (secret, admin) = (world.alternating_users(), administrator(&world));
     execute(
@@ -106,7 +106,7 @@ async fn all_that_is_missing_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn passwords_that_the_server_keeps_as_md5_are_worth_a_look() {
+async fn passwords_that_the_server_stores_as_md5_are_a_warning() {
     let md5 = Settings {
         conf: "password_encryption = md5".to_owned(),
         ..Settings::default()

@@ -117,7 +117,7 @@ fn look(origin: &str, profile: &Path) -> (String, Vec<String>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_report_of_all_that_local_shows_draws_in_a_browser_and_loads_nothing_from_elsewhere() {
+async fn the_full_local_report_draws_in_a_browser_and_loads_nothing_from_elsewhere() {
     if std::env::var_os("NO_BROWSER").is_some_and(|value| !value.is_empty()) {
         writeln!(
             std::io::stderr(),

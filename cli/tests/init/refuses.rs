@@ -23,7 +23,7 @@ async fn store(world: &local::world::World, role: &str, change: impl FnOnce(&mut
 }
 
 #[tokio::test]
-async fn a_role_that_is_there_without_a_secret_keeps_its_password() {
+async fn an_existing_role_without_a_secret_keeps_its_password() {
     let world = world().await;
     let role = new_role(&world);
     execute(
@@ -50,7 +50,7 @@ rotatectl: the role app_of_orders_[..] exists on localhost:[..], but the secret 
 }
 
 #[tokio::test]
-async fn a_role_that_is_there_with_another_password_than_the_stored_one_keeps_it() {
+async fn an_existing_role_keeps_its_password_if_the_stored_one_differs() {
     let world = world().await;
     let role = new_role(&world);
     execute(
@@ -70,7 +70,7 @@ rotatectl: localhost:[..] rejects app_of_orders_[..] with the password in the se
 }
 
 #[tokio::test]
-async fn a_secret_about_something_else_is_left_as_it_is() {
+async fn a_secret_for_something_else_is_not_changed() {
     type Change = fn(&mut Value);
     let cases: [(&str, Change); 6] = [
         ("host", |stored| stored["host"] = "elsewhere.invalid".into()),
@@ -99,7 +99,7 @@ async fn a_secret_about_something_else_is_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_secret_that_cannot_be_read_or_has_no_value_is_told() {
+async fn a_secret_that_cannot_be_read_or_has_no_value_is_reported() {
     for (value, said) in [
         (
             Some("no json"),
@@ -119,7 +119,7 @@ async fn a_secret_that_cannot_be_read_or_has_no_value_is_told() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_scheduled_for_deletion_is_told_with_the_command_that_restores_it() {
+async fn a_secret_that_is_scheduled_for_deletion_is_reported_with_the_command_that_restores_it() {
     let world = world().await;
     let role = new_role(&world);
     run(init(&world, &role, &[])).await.success();
@@ -139,7 +139,7 @@ rotatectl: the secret app/db is scheduled for deletion: restore it with  aws sec
 }
 
 #[tokio::test]
-async fn an_administrator_that_lacks_createrole_is_told_with_the_statement_that_cures_it() {
+async fn an_administrator_without_createrole_is_reported_with_the_statement_that_grants_it() {
     let world = world().await;
     let (role, administrator) = (new_role(&world), administrator(&world));
     execute(&world, &format!("ALTER ROLE {administrator} NOCREATEROLE")).await;
@@ -193,7 +193,7 @@ async fn a_name_whose_pair_would_not_rotate_is_found_before_anything_is_stored()
 }
 
 #[tokio::test]
-async fn a_secret_that_rotates_otherwise_is_left_to_its_schedule() {
+async fn a_secret_that_rotates_with_another_function_or_schedule_is_not_changed() {
     let world = world().await;
     let role = new_role(&world);
     let function = ["--function", "secret-rotation"];
