@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn usable_returns_no_credential_past_its_bound_by_the_walls_clock() {
+    async fn usable_returns_no_credential_past_its_bound_on_the_wall_clock() {
         let provider = Fixed::new().with("orders/db", Version::text("v2", "{}"));
         let secret = after_a_suspend(&provider);
         let read = secret.current().unwrap();
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_the_provider_cannot_be_asked_it_is_expired() {
+    async fn past_its_bound_a_credential_is_expired_if_the_provider_does_not_answer() {
         let secret = after_a_suspend(&Fixed::new());
         assert!(secret.usable().await.is_err());
         let error = secret.current().unwrap_err();

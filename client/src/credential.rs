@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn json_of_another_shape_text_and_bytes_come_as_they_are() {
+    fn json_of_another_shape_and_text_and_bytes_are_returned_unchanged() {
         let key = credential(r#"{"username":{"first":"a"},"key":"k-1"}"#);
         assert_eq!(key.json::<serde_json::Value>().unwrap()["key"], "k-1");
         assert_eq!(key.user(), None);

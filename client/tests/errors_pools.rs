@@ -35,7 +35,7 @@ fn assert_tells(told: &str, place: &str) {
 }
 
 #[tokio::test]
-async fn bb8s_pool_tells_why_it_made_no_connection_in_its_time() {
+async fn bb8s_pool_reports_why_it_made_no_connection_in_time() {
     let (_held, secret, place) = unreachable().await;
     let pool = pool::bb8::pool(&secret, NoTls, |pool| pool.connection_timeout(TIME));
     let pool = pool.await.unwrap();
@@ -45,7 +45,7 @@ async fn bb8s_pool_tells_why_it_made_no_connection_in_its_time() {
 }
 
 #[tokio::test]
-async fn deadpools_chain_tells_why_there_is_no_connection() {
+async fn deadpools_error_chain_shows_why_there_is_no_connection() {
     let (_held, secret, place) = unreachable().await;
     let pool = pool::deadpool::pool(&secret, NoTls, |pool| pool).unwrap();
     let told = chain(&pool.get().await.unwrap_err());
@@ -54,7 +54,7 @@ async fn deadpools_chain_tells_why_there_is_no_connection() {
 }
 
 #[tokio::test]
-async fn sqlxs_pool_tells_why_it_made_no_connection_in_its_time() {
+async fn sqlxs_pool_reports_why_it_made_no_connection_in_time() {
     let (_held, secret, place) = unreachable().await;
     let options = PgPoolOptions::new().acquire_timeout(TIME);
     let connect = PgConnectOptions::new_without_pgpass();
@@ -63,7 +63,7 @@ async fn sqlxs_pool_tells_why_it_made_no_connection_in_its_time() {
 }
 
 #[tokio::test]
-async fn a_document_of_another_database_is_told_by_every_pool() {
+async fn every_pool_reports_a_document_of_another_database() {
     for (field, value) in [("engine", json!("mysql")), ("port", json!(70000))] {
         let mut document = json!({ "host": "127.0.0.1", "username": "o", "password": "s3cret" });
         document[field] = value;

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn constant_announcements_cause_one_question_a_second() {
+    async fn constant_announcements_cause_one_request_a_second() {
         let (provider, secret) = Asked::secret().await;
         for number in 0..100 {
             secret.pushed(Some(format!("bogus {number}")));
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lifetime_that_was_set_stays_with_and_without_notifications() {
+    async fn a_lifetime_that_the_application_set_is_kept_with_and_without_notifications() {
         let provider = Asked(Arc::new(Mutex::new(("v1", Vec::new()))));
         let builder = RotatingSecret::builder("orders/db").ttl(Duration::from_secs(60));
         let secret = builder.build(provider.clone()).await.unwrap();
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_version_that_nobody_has_is_not_looked_for_longer_than_a_store_lags() {
+    async fn the_search_for_a_version_ends_after_the_longest_lag_of_a_store() {
         let (provider, secret) = Asked::secret().await;
         secret.pushed(Some("bogus".to_owned()));
         sleep(Duration::from_secs(60)).await;
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_current_version_is_not_looked_for_and_a_former_one_may_become_current_again() {
+    async fn a_current_version_is_not_searched_for_and_a_former_one_can_become_current_again() {
         let (provider, secret) = Asked::secret().await;
         secret.pushed(Some("v1".to_owned()));
         sleep(Duration::from_secs(10)).await;

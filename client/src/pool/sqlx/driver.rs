@@ -203,8 +203,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_login_that_lets_others_go_first_hundreds_of_times_waits_for_them_only_now_and_then()
-    {
+    async fn a_login_that_yields_hundreds_of_times_waits_only_a_few_times() {
         // 4,096 rounds, and a pause after every five
         let proof = async {
             for _ in 0..4096 / 5 {

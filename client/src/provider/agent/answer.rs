@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_of_the_secret_that_its_arn_or_its_name_says() {
+    fn an_answer_belongs_to_the_secret_of_its_arn_or_its_name() {
         const ARN: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders/db-AbCdEf";
         const PARTIAL: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders/db";
         const OTHER: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:stock/db-AbCdEf";

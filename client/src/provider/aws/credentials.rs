@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_that_nobody_waited_for_is_not_reported_later() {
+    async fn a_failure_without_a_waiting_caller_is_not_reported_later() {
         let provider = SharedCredentialsProvider::new(OnceDown::default());
         let unhurried = Unhurried::new(provider);
         {

@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_arn_of_another_region_is_asked_for_there_and_a_name_here() {
+    fn an_arn_is_requested_in_its_own_region_and_a_name_in_the_clients_region() {
         let shared = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("eu-west-1"))
