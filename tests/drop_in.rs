@@ -132,18 +132,18 @@ async fn handed_over(
 }
 
 #[tokio::test]
-async fn what_awss_function_began_is_ended_here_at_any_step_in_both_strategies() {
+async fn a_rotation_of_awss_function_is_completed_here_from_any_step_in_both_strategies() {
     handed_over(true, awss_step, our_step).await;
 }
 
 #[tokio::test]
-async fn what_began_here_is_ended_by_awss_function_at_any_step_in_both_strategies() {
+async fn a_rotation_of_this_function_is_completed_by_awss_from_any_step_in_both_strategies() {
     handed_over(false, our_step, awss_step).await;
 }
 
 /// docs/migration.md: AWS's function removes no `VALID UNTIL`, so our last rotation leaves none.
 #[tokio::test]
-async fn the_way_back_to_awss_function_is_one_rotation_without_a_bound() {
+async fn the_way_back_to_awss_function_is_one_rotation_without_an_end() {
     let world = world().await;
     let secret = world.alternating_users();
     for _ in 0..2 {

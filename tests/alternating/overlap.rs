@@ -61,7 +61,7 @@ async fn a_rotation_makes_10_calls_and_3_logins_or_13_and_5_where_each_step_has_
 }
 
 #[tokio::test]
-async fn after_the_window_the_server_refuses_the_old_password_and_open_sessions_live_on() {
+async fn after_the_window_the_server_refuses_the_old_password_and_open_sessions_continue() {
     let world = world_with_window("2s").await;
     let old = in_force(&world).await;
     let open = log_in(&world, &old).await.unwrap();
@@ -87,7 +87,7 @@ async fn after_the_window_the_server_refuses_the_old_password_and_open_sessions_
 }
 
 #[tokio::test]
-async fn the_window_can_be_unbounded_and_the_document_has_the_last_word() {
+async fn the_window_can_be_unbounded_and_the_document_overrides_the_functions_setting() {
     let world = world_with_window("unbounded").await;
     let base = world.alternating_role();
     assert!(rotate(&world, world.alternating_users()).await.succeeded);
@@ -106,7 +106,7 @@ async fn the_window_can_be_unbounded_and_the_document_has_the_last_word() {
 }
 
 #[tokio::test]
-async fn nothing_is_promoted_whose_forerunner_cannot_be_bounded_and_the_repetition_mends_it() {
+async fn no_version_is_promoted_until_the_old_password_can_get_an_end_and_a_retry_repairs_it() {
     let world = world().await;
     let (secret, base) = (world.alternating_users(), world.alternating_role());
     stage_up_to(&world, secret, "finishSecret").await;
@@ -128,7 +128,7 @@ async fn nothing_is_promoted_whose_forerunner_cannot_be_bounded_and_the_repetiti
 }
 
 #[tokio::test]
-async fn a_late_repetition_of_finishsecret_does_not_bound_the_user_whose_turn_has_come() {
+async fn a_late_repetition_of_finishsecret_does_not_limit_the_current_user() {
     for promotion in Promotion::ALL {
         assert_a_late_repetition_bounds_nobody(&world_where(promotion).await).await;
     }

@@ -71,7 +71,7 @@ async fn answers(connection: &mut Connection) -> Option<i32> {
 }
 
 #[tokio::test]
-async fn of_requests_that_run_while_their_sessions_end_each_session_fails_one_at_most() {
+async fn each_session_that_ends_fails_at_most_one_running_request() {
     let world = world().await;
     let id = world.alternating_users();
     let provider = Aws::from_clients([world.aws()]);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn what_is_set_on_the_base_while_the_clone_is_current_stays_and_reaches_the_clone_at_its_turn()
+async fn a_setting_of_the_base_made_while_the_clone_is_current_stays_and_reaches_the_clone_at_its_turn()
  {
     let world = world().await;
     let base = world.alternating_role();
