@@ -68,7 +68,7 @@ async fn notify(anybody: &Client, channel: &str, payload: &str) {
 }
 
 /// Rotates, and waits until the secret is notified.
-async fn told_of(secret: &RotatingSecret, rotation: impl Future<Output = ()>) {
+async fn is_notified(secret: &RotatingSecret, rotation: impl Future<Output = ()>) {
     let mut changed = std::pin::pin!(secret.changed());
     // before the change it must wait
     assert!(timeout(Duration::ZERO, &mut changed).await.is_err());
@@ -83,7 +83,7 @@ async fn a_listener_has_the_new_version_long_before_its_lifetime_is_over() {
     for id in [world.single_user(), world.alternating_users()] {
         let (secret, channel) = listening(&world, id).await;
         for _ in 0..3 {
-            told_of(&secret, async {
+            is_notified(&secret, async {
                 assert!(rotate(&world, id).await.succeeded)
             })
             .await;
@@ -102,7 +102,7 @@ async fn an_environment_without_a_kept_session_logs_in_to_notify() {
     let id = world.single_user();
     let (secret, _) = listening(&world, id).await;
     stage_up_to(&world, id, "finishSecret").await;
-    told_of(&secret, async {
+    is_notified(&secret, async {
         assert_eq!(outcome(&world, id, "finishSecret").await, "promoted")
     })
     .await;
@@ -119,7 +119,7 @@ async fn a_kept_session_that_was_ended_is_replaced_by_a_login() {
         world.role()
     );
     execute(&world, &end).await;
-    told_of(&secret, async {
+    is_notified(&secret, async {
         assert_eq!(outcome(&world, id, "finishSecret").await, "promoted")
     })
     .await;
@@ -135,7 +135,7 @@ async fn a_listener_whose_session_is_ended_listens_again() {
     );
     execute(&world, &end).await;
     listeners(&world, &channel, 1).await;
-    told_of(&secret, async {
+    is_notified(&secret, async {
         assert!(rotate(&world, id).await.succeeded)
     })
     .await;
@@ -209,7 +209,7 @@ async fn a_notification_of_the_current_version_causes_no_fetch() {
         notify(&anybody, &channel, secret.current().unwrap().version()).await;
     }
     assert_eq!(reads(&world), before);
-    told_of(&secret, async {
+    is_notified(&secret, async {
         assert!(rotate(&world, id).await.succeeded)
     })
     .await;

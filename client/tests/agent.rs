@@ -141,10 +141,10 @@ async fn an_agent_that_is_busy_for_a_while_does_not_count_as_one_without_refresh
     let (agent, provider) = agent("v1").await;
     let not_ready = "not ready to serve traffic, please wait";
     agent.fail(Fault::Answer(400, not_ready.to_owned()));
-    let refused = provider.fetch_anew("orders/db", Stage::Current).await;
+    let refused = provider.fetch_uncached("orders/db", Stage::Current).await;
     assert_eq!(refused.unwrap_err().kind(), Kind::Unavailable);
     set(&agent, CURRENT, "v2");
-    let found = provider.fetch_anew("orders/db", Stage::Current).await;
+    let found = provider.fetch_uncached("orders/db", Stage::Current).await;
     assert_eq!(found.unwrap().id, "v2");
     assert!(agent.queries()[0].contains("refreshNow=true"));
 }
@@ -159,10 +159,10 @@ async fn after_another_error_an_agent_still_counts_as_one_with_refresh_now() {
         for (status, body) in faults {
             agent.fail(Fault::Answer(*status, (*body).to_owned()));
         }
-        let _ = provider.fetch_anew("orders/db", Stage::Current).await;
+        let _ = provider.fetch_uncached("orders/db", Stage::Current).await;
         provider.fetch("orders/db", Stage::Current).await.unwrap();
         set(&agent, CURRENT, "v2");
-        let found = provider.fetch_anew("orders/db", Stage::Current).await;
+        let found = provider.fetch_uncached("orders/db", Stage::Current).await;
         assert_eq!(found.unwrap().id, "v2", "{faults:?}");
     }
 }
@@ -281,7 +281,7 @@ async fn the_token_file_is_read_again_after_the_agent_made_a_new_one() {
     agent.restart("a-new-t0ken");
     assert!(secret.refresh().await.is_err());
     fs::write(&path, "a-new-t0ken\n").unwrap();
-    let version = provider.fetch_anew("orders/db", Stage::Current).await;
+    let version = provider.fetch_uncached("orders/db", Stage::Current).await;
     assert_eq!(version.unwrap().id, "v1");
 }
 

@@ -143,7 +143,7 @@ async fn the_first_versions_of_many_secrets_are_fetched_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_many_secrets_those_that_were_throttled_are_asked_for_again() {
+async fn only_the_throttled_ones_of_many_secrets_are_asked_for_again() {
     let provider = Scripted::new("v1");
     provider.fail(Kind::Throttled);
     let built = tokio::spawn({

@@ -97,7 +97,7 @@ impl Machine {
     }
 }
 
-fn assert_told(reported: &str, parts: &[&str]) {
+fn assert_reports(reported: &str, parts: &[&str]) {
     // no other kind of error is reported at once
     for part in parts.iter().chain(&["invalid: "]) {
         assert!(reported.contains(part), "{part:?} is not in: {reported}");
@@ -115,14 +115,14 @@ async fn without_credentials_an_error_says_at_once_which_variables_to_set() {
         "AWS_PROFILE",
         "config",
     ];
-    assert_told(&reported, &parts);
+    assert_reports(&reported, &parts);
 }
 
 #[tokio::test]
 async fn an_incomplete_key_is_an_error_that_names_the_missing_half() {
     let machine = Machine::with("").await;
     let reported = machine.reports(&[("AWS_ACCESS_KEY_ID", "AKIA")]).await;
-    assert_told(
+    assert_reports(
         &reported,
         &["AWS_ACCESS_KEY_ID is set", "AWS_SECRET_ACCESS_KEY is not"],
     );
@@ -138,7 +138,7 @@ async fn without_a_region_an_error_says_where_to_set_one() {
             ("AWS_SECRET_ACCESS_KEY", "local"),
         ];
         let reported = machine.reports(&keys).await;
-        assert_told(&reported, &["no region", "AWS_REGION", "config"]);
+        assert_reports(&reported, &["no region", "AWS_REGION", "config"]);
     }
 }
 
@@ -152,7 +152,7 @@ async fn an_endpoint_that_is_not_a_url_is_an_error_at_once() {
             ("AWS_SECRET_ACCESS_KEY", "local"),
         ];
         let reported = machine.reports(&variables).await;
-        assert_told(&reported, &["endpoint"]);
+        assert_reports(&reported, &["endpoint"]);
     }
 }
 
@@ -162,7 +162,7 @@ async fn an_unknown_profile_is_an_error_with_its_name_and_the_file() {
     for region in ["us-east-1", UNSET] {
         let variables = [("AWS_PROFILE", "typo"), ("AWS_REGION", region)];
         let reported = machine.reports(&variables).await;
-        assert_told(&reported, &["AWS_PROFILE", "typo", "config"]);
+        assert_reports(&reported, &["AWS_PROFILE", "typo", "config"]);
     }
 }
 
@@ -170,14 +170,14 @@ async fn an_unknown_profile_is_an_error_with_its_name_and_the_file() {
 async fn an_invalid_configuration_file_is_an_error_with_its_name() {
     let machine = Machine::with("[default\n").await;
     let reported = machine.reports(&[]).await;
-    assert_told(&reported, &["config", "could not parse profile file"]);
+    assert_reports(&reported, &["config", "could not parse profile file"]);
 }
 
 #[tokio::test]
 async fn the_error_of_a_profile_is_also_the_error_of_the_next_request() {
     let machine = Machine::with("[default\n").await;
     let reported = machine.run("child_asks_twice", &[]).await;
-    assert_told(&reported, &["config", "could not parse profile file"]);
+    assert_reports(&reported, &["config", "could not parse profile file"]);
 }
 
 #[tokio::test]
@@ -186,7 +186,7 @@ async fn a_profile_that_needs_sso_is_an_error_that_says_how_to_sign_in() {
                [sso-session corp]\nsso_region = us-east-1\nsso_start_url = https://corp.example.com/start\n";
     let machine = Machine::with(sso).await;
     let reported = machine.reports(&[("AWS_PROFILE", "dev")]).await;
-    assert_told(&reported, &["aws sso login --profile dev"]);
+    assert_reports(&reported, &["aws sso login --profile dev"]);
 }
 
 /// A script with this body, and the profile that runs it.
@@ -217,7 +217,7 @@ async fn a_failed_credential_process_is_an_error_with_its_output() {
         "echo 'the vault is locked' >&2\nexit 3\n",
     );
     let reported = machine.reports(&[("AWS_PROFILE", "dev")]).await;
-    assert_told(
+    assert_reports(
         &reported,
         &["credential_process", "dev", "the vault is locked"],
     );
@@ -228,7 +228,7 @@ async fn an_unreadable_answer_of_a_credential_process_is_an_error_without_the_an
     let machine = Machine::with("").await;
     process(machine.home.path(), "echo 's3cret'\n");
     let reported = machine.reports(&[("AWS_PROFILE", "dev")]).await;
-    assert_told(&reported, &["credential_process", "dev"]);
+    assert_reports(&reported, &["credential_process", "dev"]);
     assert!(!reported.contains("s3cret"), "{reported}");
 }
 

@@ -96,7 +96,7 @@ async fn an_administrator_of_another_cluster_changes_nothing() {
 #[tokio::test]
 async fn an_absent_master_secret_is_reported_by_its_name() {
     let world = world().await;
-    let mut current = in_force(&world).await;
+    let mut current = current_document(&world).await;
     current["masterarn"] = "demo/no-such-secret".into();
     put(&world, world.alternating_users(), current).await;
     assert_set_fails(&world, "AdministratorNotFound", "demo/no-such-secret").await;
@@ -120,7 +120,7 @@ async fn a_pending_version_for_a_third_user_changes_nothing() {
     let world = world().await;
     let secret = world.alternating_users();
     stage(&world, secret);
-    let mut forged = in_force(&world).await;
+    let mut forged = current_document(&world).await;
     forged["username"] = world.role().into();
     put_pending(&world, secret, forged).await;
     let error = fails(&world, secret, "setSecret").await;

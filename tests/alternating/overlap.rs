@@ -8,13 +8,13 @@ async fn the_users_take_turns_and_both_log_in_during_the_overlap() {
     let base = world.alternating_role().to_owned();
     let clone = format!("{base}_clone");
     for (current, retired) in [(&clone, &base), (&base, &clone), (&clone, &base)] {
-        let before = in_force(&world).await;
+        let before = current_document(&world).await;
         let rotation = rotate(&world, world.alternating_users()).await;
         assert!(
             rotation.succeeded && rotation.attempts.len() == 1,
             "{rotation:?}"
         );
-        let after = in_force(&world).await;
+        let after = current_document(&world).await;
         assert_eq!(
             (after["username"].as_str(), before["username"].as_str()),
             (Some(&**current), Some(&**retired))
@@ -63,7 +63,7 @@ async fn a_rotation_makes_10_calls_and_3_logins_or_13_and_5_where_each_step_has_
 #[tokio::test]
 async fn after_the_window_the_server_refuses_the_old_password_and_open_sessions_continue() {
     let world = world_with_window("2s").await;
-    let old = in_force(&world).await;
+    let old = current_document(&world).await;
     let open = log_in(&world, &old).await.unwrap();
     assert!(rotate(&world, world.alternating_users()).await.succeeded);
     let base = world.alternating_role();
@@ -81,7 +81,7 @@ async fn after_the_window_the_server_refuses_the_old_password_and_open_sessions_
 
     // the next rotation opens it again
     assert!(rotate(&world, world.alternating_users()).await.succeeded);
-    let current = in_force(&world).await;
+    let current = current_document(&world).await;
     assert_eq!(current["username"], base);
     log_in(&world, &current).await.unwrap();
 }
@@ -92,7 +92,7 @@ async fn the_window_can_be_unbounded_and_the_document_overrides_the_functions_se
     let base = world.alternating_role();
     assert!(rotate(&world, world.alternating_users()).await.succeeded);
     assert_eq!(seconds_left(&world, base).await, None);
-    let mut current = in_force(&world).await;
+    let mut current = current_document(&world).await;
     assert!(current.get("overlap_seconds").is_none());
 
     current["overlap"] = "1h".into();
@@ -102,7 +102,7 @@ async fn the_window_can_be_unbounded_and_the_document_overrides_the_functions_se
         .await
         .unwrap();
     assert!((3500.0..=3600.0).contains(&left), "{left}");
-    assert_eq!(in_force(&world).await["overlap_seconds"], 3600);
+    assert_eq!(current_document(&world).await["overlap_seconds"], 3600);
 }
 
 #[tokio::test]

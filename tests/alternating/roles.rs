@@ -36,7 +36,7 @@ async fn with_an_owner_role_the_objects_of_either_user_belong_to_it() {
          GRANT CREATE ON SCHEMA public TO {owner}; ALTER TABLE stock OWNER TO {owner}"
     );
     superuser(&world).await.batch_execute(&sql).await.unwrap();
-    let mut current = in_force(&world).await;
+    let mut current = current_document(&world).await;
     current["ownerrole"] = owner.as_str().into();
     put(&world, world.alternating_users(), current).await;
     for turn in 0..2 {

@@ -18,7 +18,7 @@ async fn during_the_overlap_a_full_account_makes_no_new_key_and_a_revocation_mak
     let (error_type, message) = error(&rotate(&world, world.api_key()).await);
     assert_eq!(error_type, "TooManyKeys");
     assert!(
-        message.contains("or end it now with rotatectl revoke"),
+        message.contains("or end the key now with rotatectl revoke"),
         "{message}"
     );
     assert_no_orphan(&world, true, "after a rotation that failed").await;

@@ -79,7 +79,7 @@ async fn an_administrator_on_a_copy_of_the_server_changes_nothing() {
     assert_error(
         &error,
         "AnotherInstance",
-        "it may be a copy, or a server between",
+        "a server in between lied about who logged in",
     );
 }
 

@@ -16,7 +16,7 @@ const NEVER: Duration = Duration::from_secs(1_000_000_000);
 
 #[tokio::test]
 async fn a_revoke_before_the_next_pool_is_filled_costs_no_request() {
-    for is_told in [true, false] {
+    for is_notified in [true, false] {
         for is_alternating in [true, false] {
             let world = world().await;
             let id = match is_alternating {
@@ -33,7 +33,7 @@ async fn a_revoke_before_the_next_pool_is_filled_costs_no_request() {
                 old.push(pool.fill().await);
             }
             assert!(rotate(&world, id).await.succeeded);
-            if is_told {
+            if is_notified {
                 secret.refresh().await.unwrap();
             }
             for (pool, old) in pools.iter().zip(&old) {

@@ -47,7 +47,7 @@ async fn a_base_that_is_set_to_act_as_a_role_and_cannot_rotates_with_a_warning_w
     .await;
     let rotation = turn(&world).await;
     assert_eq!(acts_as(&world).await, *base);
-    let said = warnings(&rotation, "ActsInVain");
+    let said = warnings(&rotation, "ActingForbidden");
     assert!(
         said[0].contains(&format!("GRANT \"{group}\" TO \"{base}\"")),
         "{said:?}"
@@ -56,7 +56,7 @@ async fn a_base_that_is_set_to_act_as_a_role_and_cannot_rotates_with_a_warning_w
     execute(&world, &format!("GRANT {group} TO {base}")).await;
     let rotation = turn(&world).await;
     assert_eq!(acts_as(&world).await, group);
-    assert!(warnings(&rotation, "ActsInVain").is_empty());
+    assert!(warnings(&rotation, "ActingForbidden").is_empty());
 }
 
 /// If the role no longer exists, only the second of the two printed statements can run.
@@ -76,11 +76,11 @@ async fn a_role_that_users_cannot_act_as_is_named_with_the_statement_that_correc
             .replace("nobody", &nobody);
         execute(&world, &set).await;
         execute(&world, &format!("DROP ROLE {nobody}")).await;
-        let said = warnings(&turn(&world).await, "ActsInVain");
+        let said = warnings(&turn(&world).await, "ActingForbidden");
         let correct = said[0].rsplit_once("; ").unwrap().1;
         execute(&world, correct).await;
         turn(&world).await;
-        let said = warnings(&turn(&world).await, "ActsInVain");
+        let said = warnings(&turn(&world).await, "ActingForbidden");
         assert!(said.is_empty(), "{set}: {said:?}");
     }
 }
@@ -95,7 +95,7 @@ async fn a_role_setting_for_all_users_of_another_database_is_not_a_warning() {
         other.dbname()
     );
     execute(&other, &sql).await;
-    let said = warnings(&turn(&world).await, "ActsInVain");
+    let said = warnings(&turn(&world).await, "ActingForbidden");
     assert!(said.is_empty(), "{said:?}");
     assert_eq!(acts_as(&world).await, *world.alternating_role());
 }
@@ -113,7 +113,7 @@ async fn a_membership_that_does_not_let_the_base_act_as_the_role_is_named_with_t
         "CREATE ROLE {group}; GRANT {group} TO {base} WITH SET FALSE; ALTER ROLE {base} SET role TO {group}"
     );
     execute(&world, &sql).await;
-    let said = warnings(&turn(&world).await, "ActsInVain");
+    let said = warnings(&turn(&world).await, "ActingForbidden");
     let grant = cure(&said[0]);
     let grant = grant
         .trim_start_matches("one of ")
@@ -122,7 +122,7 @@ async fn a_membership_that_does_not_let_the_base_act_as_the_role_is_named_with_t
         .unwrap();
     execute(&world, grant).await;
     turn(&world).await;
-    let said = warnings(&turn(&world).await, "ActsInVain");
+    let said = warnings(&turn(&world).await, "ActingForbidden");
     assert!(said.is_empty(), "{said:?}");
     assert_eq!(acts_as(&world).await, group);
 }

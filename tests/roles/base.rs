@@ -39,7 +39,7 @@ async fn a_clone_of_awss_function_takes_nothing_from_the_base() {
     let sql =
         format!("ALTER ROLE {base} SET work_mem TO '7MB'; ALTER ROLE {base} CONNECTION LIMIT 19");
     execute(&world, &sql).await;
-    clone_of_awss_in_force(&world).await;
+    current_clone_of_awss(&world).await;
     turn(&world).await;
     assert_eq!(settings(&world, base).await, "work_mem=7MB");
     let limit = format!("SELECT rolconnlimit FROM pg_roles WHERE rolname = '{base}'");

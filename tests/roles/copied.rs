@@ -191,7 +191,7 @@ async fn ordinary_ways_to_keep_roles_are_the_same_for_both_users_without_a_warni
                 "NotCopied",
                 "NotReset",
                 "CloneHasOwn",
-                "ActsInVain",
+                "ActingForbidden",
                 "LoginRestored",
                 "VerifyUntried",
             ] {

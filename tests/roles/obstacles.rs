@@ -128,11 +128,11 @@ async fn all_missing_rights_of_an_administrator_are_reported_together_and_the_cu
 #[tokio::test]
 async fn a_new_credential_that_has_expired_is_distinguished_from_a_wrong_one() {
     // a process remembers no password of AWSCURRENT
-    is_told_from_a_wrong_one(&world().await).await;
-    is_told_from_a_wrong_one(&common::warm_world().await).await;
+    is_distinguished_from_a_wrong_one(&world().await).await;
+    is_distinguished_from_a_wrong_one(&common::warm_world().await).await;
 }
 
-async fn is_told_from_a_wrong_one(world: &World) {
+async fn is_distinguished_from_a_wrong_one(world: &World) {
     let secret = world.alternating_users();
     stage_up_to(world, secret, "testSecret").await;
     execute(

@@ -88,7 +88,7 @@ async fn the_operator_can_declare_that_the_owner_role_was_tried() {
         .unwrap();
     stage_up_to(&world, secret, "setSecret").await;
     let error = failure(&world, secret, "setSecret").await;
-    let meant = error.error_message.rsplit_once("tried, run ").unwrap().1;
+    let meant = error.error_message.rsplit_once("tested, run ").unwrap().1;
     execute(&world, meant).await;
     outcome(&world, secret, "setSecret").await;
     assert_eq!(acts_as(&world).await, owner);

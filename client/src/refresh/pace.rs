@@ -1,4 +1,4 @@
-//! How often callers can have the provider asked: ten questions may follow each other closely, for rotations that do; in the
+//! How often callers can make the task ask the provider: ten questions may follow each other closely, because rotations can; in the
 //! long run it is one a second.
 
 use std::time::Duration;

@@ -17,7 +17,7 @@ const LIKE_AWS: Retry = Retry {
     interval: Duration::from_secs(100),
 };
 
-/// A service whose function fails until it is told not to, and remembers when createSecret was invoked.
+/// A service whose function fails until the test allows it, and remembers when createSecret was invoked.
 struct Retried {
     service: SecretsManager,
     works: Arc<AtomicBool>,

@@ -55,7 +55,7 @@ async fn the_trust_policy_and_the_callers_policy_decide_who_may_assume_a_role() 
             (answer, _) => panic!("{case}: {answer:?}"),
         }
     }
-    // it is not told from one that does not trust the caller
+    // the answer does not differ from that of a role that does not trust the caller
     let absent = world.assume(&key("AKIAMACHINE"), "absent").await;
     let (code, message) = refused(absent.send().await);
     assert_eq!(code, "AccessDenied");

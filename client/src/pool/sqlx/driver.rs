@@ -109,7 +109,7 @@ impl Driver for Inner {
     }
 
     /// sqlx's pool cannot stop its logins: it logs in as the next version.
-    fn log_in_no_more(&self, next: &Self) {
+    fn stop_logins(&self, next: &Self) {
         let options = next.pool.connect_options();
         self.pool.set_connect_options((*options).clone());
     }

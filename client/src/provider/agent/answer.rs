@@ -45,7 +45,7 @@ impl Answer {
 
     /// Whether the agent itself refuses the question, and says nothing of the secret. "Not ready" does not count: it is not
     /// about the question.
-    pub(super) fn is_no_question(&self) -> bool {
+    pub(super) fn refuses_query(&self) -> bool {
         let is_refused = self.status == StatusCode::BAD_REQUEST && self.code().is_none();
         is_refused && self.by_status().0 == Kind::Invalid
     }

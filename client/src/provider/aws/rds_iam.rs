@@ -22,7 +22,7 @@ use secrecy::{SecretString, zeroize::Zeroizing};
 use serde::Serialize;
 
 use super::{
-    Kind, ProviderError, SecretProvider, Stage, Version, credentials::Unhurried, errors, http,
+    Kind, ProviderError, SecretProvider, Stage, Version, credentials::LoadedOnce, errors, http,
 };
 
 /// The longest life of a token (RDS's user guide).
@@ -100,7 +100,7 @@ impl RdsIam {
         host: impl Into<String>,
         user: impl Into<String>,
     ) -> Self {
-        let credentials = shared.credentials_provider().map(Unhurried::new);
+        let credentials = shared.credentials_provider().map(LoadedOnce::new);
         Self {
             login: Login {
                 engine: "postgres",

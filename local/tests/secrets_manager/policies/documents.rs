@@ -10,51 +10,51 @@ async fn a_public_policy_is_refused_if_public_policies_are_blocked() {
         let put = put.resource_policy(document(statements.clone()));
         put.set_block_public_policy(block).send()
     };
-    let everybody = || allow(json!("*"));
+    let everyone = || allow(json!("*"));
     for (statements, public) in [
-        (json!(everybody()), true),
+        (json!(everyone()), true),
         (
             json!([deny(json!("*")), allow(json!({ "AWS": [ROLE, "*"] }))]),
             true,
         ),
         (
             json!(with(
-                everybody(),
+                everyone(),
                 json!({ "StringEquals": { "secretsmanager:VersionStage": "AWSCURRENT" } })
             )),
             true,
         ),
         (
             json!(with(
-                everybody(),
+                everyone(),
                 json!({ "StringNotEquals": { "aws:PrincipalAccount": "123456789012" } })
             )),
             true,
         ),
         (
             json!(with(
-                everybody(),
+                everyone(),
                 json!({ "StringEqualsIfExists": { "aws:PrincipalAccount": "123456789012" } })
             )),
             true,
         ),
         (
             json!(with(
-                everybody(),
+                everyone(),
                 json!({ "ArnLike": { "aws:PrincipalArn": "arn:aws:iam::*:role/orders" } })
             )),
             true,
         ),
         (
             json!(with(
-                everybody(),
+                everyone(),
                 json!({ "ArnLike": { "AWS:PrincipalArn": ROLE } })
             )),
             false,
         ),
         (
             json!(with(
-                everybody(),
+                everyone(),
                 json!({ "StringEquals": { "aws:SourceVpc": ["vpc-1", "vpc-2"] } })
             )),
             false,

@@ -185,7 +185,7 @@ async fn a_role_named_by_the_policy_needs_no_policy_of_its_own_and_a_role_of_a_n
             "{principal}"
         );
     }
-    // what is not allowed by the policy is not, and the role's denial is told as one of its own
+    // what is not allowed by the policy is not, and a denial of the role's own policy has its own text
     world.set_policy(json!(allow(json!({ "AWS": ROLE })))).await;
     let role = world.role("orders", json!([]));
     let describe = role.describe_secret().secret_id("demo");
@@ -273,7 +273,7 @@ async fn a_secrets_policy_with_an_unknown_condition_key_neither_allows_nor_denie
     let (code, message) = refused(read.send().await);
     assert_eq!(code, "UnjudgedByLocalIam");
     assert!(message.contains("aws:SourceVpc"), "{message}");
-    // what it does not speak of goes on
+    // operations that it does not name still work
     let describe = world.client.describe_secret().secret_id("demo");
     describe.send().await.unwrap();
 }

@@ -51,7 +51,7 @@ impl SecretProvider for Behind {
         self.cache.fetch(secret, stage).await
     }
 
-    async fn fetch_anew(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
+    async fn fetch_uncached(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
         self.store.fetch(secret, stage).await
     }
 
