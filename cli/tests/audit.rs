@@ -84,7 +84,7 @@ async fn the_readers_that_a_policy_admits_are_found() {
     let ran = rotatectl(&world, &["audit", secret, "--ignore", "no-customer-key"]).await;
     ran.code(2).stdout_eq(str![[r#"
 SECRET              FINDING        DETAIL
-demo/orders/single  public         everybody may read it
+demo/orders/single  public         everyone may read it
 demo/orders/single  other-account  arn:aws:iam::999999999999:role/reader may read it
 
 1 secret, 1 with findings: 1 public, 1 other-account

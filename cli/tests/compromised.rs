@@ -45,7 +45,7 @@ async fn with_a_single_user_the_leaked_password_and_its_sessions_end_and_the_tim
 [..]Z  1 of 1 stored credentials log in
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
-[..]Z  the password of orders_[..] in version [..], AWSCURRENT of before, no longer works: the server rejects a login with it (28P01)
+[..]Z  the password of orders_[..] in version [..], the former AWSCURRENT, no longer works: the server rejects a login with it (28P01)
 [..]Z  the credential before AWSCURRENT: revoked, sessions ended: [..]
 [..]Z  orders_[..] logs in with version [..], AWSCURRENT
 [..]Z  contained: all 1 old credentials are rejected by the server; sessions ended: [..]
@@ -90,9 +90,9 @@ async fn assert_nothing_of_before_is_left(world: &World) {
 [..]Z  2 of 2 stored credentials log in
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
-[..]Z  the password of stock_[..] in version [..], AWSPREVIOUS of before, no longer works: the server rejects a login with it (28P01)
+[..]Z  the password of stock_[..] in version [..], the former AWSPREVIOUS, no longer works: the server rejects a login with it (28P01)
 [..]Z  the credential before AWSCURRENT: revoked, sessions ended: [..]
-[..]Z  the password of stock_[..]_clone in version [..], AWSCURRENT of before, no longer works: the server rejects a login with it (28P01)
+[..]Z  the password of stock_[..]_clone in version [..], the former AWSCURRENT, no longer works: the server rejects a login with it (28P01)
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
 [..]Z  the credential before AWSCURRENT: revoked, sessions ended: [..]
@@ -174,7 +174,7 @@ async fn the_report_is_available_as_json() {
     },
     {
       "time": "[..]Z",
-      "event": "the password of orders_[..] in version [..], AWSCURRENT of before, no longer works: the server rejects a login with it (28P01)"
+      "event": "the password of orders_[..] in version [..], the former AWSCURRENT, no longer works: the server rejects a login with it (28P01)"
     },
     {
       "time": "[..]Z",
@@ -203,7 +203,7 @@ async fn if_the_database_is_unreachable_the_report_relies_on_the_function_and_sa
     let ran = run(at(world.endpoint(), &["compromised", secret, "--yes"])).await;
     ran.success().stdout_eq(str![[r#"
 [..]Z  arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/orders/single-[..] is treated as leaked (single user)
-[..]Z  the password of orders_[..] in version [..], AWSCURRENT of before, cannot be tried from here, so the proof rests on the function's answer: the certificate of localhost:[..] is not valid for it (invalid peer certificate: UnknownIssuer): store as host the name that the certificate carries, and name a private CA's file in TLS_CA_FILE
+[..]Z  the password of orders_[..] in version [..], the former AWSCURRENT, cannot be tried from here, so the proof rests on the function's answer: the certificate of localhost:[..] is not valid for it (invalid peer certificate: UnknownIssuer): store as host a name that is in the certificate, and name a private CA's file in TLS_CA_FILE
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
 [..]Z  the credential before AWSCURRENT: revoked, sessions ended: [..]
@@ -235,7 +235,7 @@ async fn an_old_password_that_still_logs_in_is_a_failure() {
     let ran = compromised(&world, secret, &["--json"]).await;
     let ran = ran.code(1).stderr_eq(str![[r#"
 containing a leak of demo/orders/single (single user) in account 123456789012, region us-east-1
-rotatectl: not contained, or not known to be: the credential of orders_[..] that was stored before still works: if the rotations above succeeded, they are about another one; end it with ALTER ROLE … PASSWORD NULL, or delete the key at its service; when the causes are gone, run the command again
+rotatectl: the leak is not contained, or it is unknown whether it is: the credential of orders_[..] that was stored before still works: if the rotations above succeeded, they changed another credential; end this one with ALTER ROLE … PASSWORD NULL, or delete the key at its service; when the causes are gone, run the command again
 
 "#]]);
     let report = json_of(&ran);
@@ -275,9 +275,9 @@ async fn a_failed_revocation_is_reported_at_the_end_and_the_later_steps_still_ru
 [..]Z  2 of 2 stored credentials log in
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
-[..]Z  the password of stock_[..] in version [..], AWSPREVIOUS of before, no longer works: the server rejects a login with it (28P01)
+[..]Z  the password of stock_[..] in version [..], the former AWSPREVIOUS, no longer works: the server rejects a login with it (28P01)
 [..]Z  problem: revokeSecret failed (AdministratorForbidden: [..]); when the cause is gone, run rotatectl revoke arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/stock/alternating-[..]
-[..]Z  the password of stock_[..]_clone in version [..], AWSCURRENT of before, no longer works: the server rejects a login with it (28P01)
+[..]Z  the password of stock_[..]_clone in version [..], the former AWSCURRENT, no longer works: the server rejects a login with it (28P01)
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
 [..]Z  the credential before AWSCURRENT: revoked, sessions ended: 0
@@ -286,7 +286,7 @@ async fn a_failed_revocation_is_reported_at_the_end_and_the_later_steps_still_ru
 "#]])
         .stderr_eq(str![[r#"
 containing a leak of demo/stock/alternating (alternating users) in account 123456789012, region us-east-1
-rotatectl: not contained, or not known to be: revokeSecret failed (AdministratorForbidden: the administrator admin_of_orders_[..] may not end the sessions of stock_[..]_clone on localhost:[..] (SQLSTATE 42501: [..]): as a superuser, run GRANT "pg_signal_backend" TO "admin_of_orders_[..]"); when the cause is gone, run rotatectl revoke arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/stock/alternating-[..]; when the causes are gone, run the command again
+rotatectl: the leak is not contained, or it is unknown whether it is: revokeSecret failed (AdministratorForbidden: the administrator admin_of_orders_[..] may not end the sessions of stock_[..]_clone on localhost:[..] (SQLSTATE 42501: [..]): as a superuser, run GRANT "pg_signal_backend" TO "admin_of_orders_[..]"); when the cause is gone, run rotatectl revoke arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/stock/alternating-[..]; when the causes are gone, run the command again
 
 "#]]);
 }
@@ -319,9 +319,9 @@ async fn a_leaked_api_key_and_the_one_before_it_are_deleted_and_the_service_conf
 [..]Z  the credential before AWSCURRENT: revoked, sessions ended: 0
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
-[..]Z  the key [..] in version [..], AWSPREVIOUS of before, no longer works: the service rejects it
+[..]Z  the key [..] in version [..], the former AWSPREVIOUS, no longer works: the service rejects it
 [..]Z  the credential before AWSCURRENT: revoked, sessions ended: 0
-[..]Z  the key [..] in version [..], AWSCURRENT of before, no longer works: the service rejects it
+[..]Z  the key [..] in version [..], the former AWSCURRENT, no longer works: the service rejects it
 [..]Z  [..] logs in with version [..], AWSCURRENT
 [..]Z  contained: all 2 old credentials are rejected by the server; sessions ended: 0
 

@@ -117,7 +117,7 @@ demo/orders/single: not rotated: setSecret failed, 3 times in this rotation: non
 "#]])
         .stderr_eq(str![[r#"
 rotating 1 secret in account 123456789012, region us-east-1
-rotatectl: 1 of 1 secrets were not rotated, for the reasons above: when the causes are gone, run the command again; it continues with the rotations that are under way
+rotatectl: 1 of 1 secrets were not rotated, for the reasons above: when the causes are gone, run the command again; it continues with the rotations that are in progress
 
 "#]]);
     let begun = version(&world, secret, "AWSPENDING").await;
@@ -267,7 +267,7 @@ nowhere: not rotated: no secret "nowhere" in us-east-1 (account 123456789012): c
 "#]])
     .stderr_eq(str![[r#"
 rotating 2 secrets in account 123456789012, region us-east-1
-rotatectl: 2 of 2 secrets were not rotated, for the reasons above: when the causes are gone, run the command again; it continues with the rotations that are under way
+rotatectl: 2 of 2 secrets were not rotated, for the reasons above: when the causes are gone, run the command again; it continues with the rotations that are in progress
 
 "#]]);
     assert_eq!(called(&world, "RotateSecret"), 0);
@@ -473,7 +473,7 @@ demo/stock/alternating: not rotated: the credential before AWSCURRENT is promise
 "#]])
         .stderr_eq(str![[r#"
 rotating 2 secrets in account 123456789012, region us-east-1
-rotatectl: 1 of 2 secrets were not rotated, for the reasons above: when the causes are gone, run the command again; it continues with the rotations that are under way
+rotatectl: 1 of 2 secrets were not rotated, for the reasons above: when the causes are gone, run the command again; it continues with the rotations that are in progress
 
 "#]]);
     log_in(&world, &promised).await.unwrap();

@@ -1,4 +1,4 @@
-//! Each right of the administrator's, missing, is told with the statement that grants it.
+//! Each missing right of the administrator is reported with the statement that grants it.
 
 use super::*;
 
@@ -9,7 +9,7 @@ async fn version(world: &World) -> i32 {
 }
 
 /// Takes it away, and has doctor tell how it is given back.
-async fn is_told_and_cured(world: &World, take: &str, action: &str, grant: &str) {
+async fn is_reported_and_granted(world: &World, take: &str, action: &str, grant: &str) {
     let secret = world.alternating_users();
     execute(world, take).await;
     let said = doctor(world, &[secret], "").await;
@@ -32,7 +32,7 @@ async fn a_missing_createrole_is_found_and_granted() {
     let admin = administrator(&world);
     let take = format!("ALTER ROLE {admin} NOCREATEROLE");
     let grant = format!("ALTER ROLE \"{admin}\" CREATEROLE;");
-    is_told_and_cured(&world, &take, "create and alter roles", &grant).await;
+    is_reported_and_granted(&world, &take, "create and alter roles", &grant).await;
 }
 
 #[tokio::test]
@@ -41,7 +41,7 @@ async fn a_missing_pg_signal_backend_is_found_and_granted() {
     let admin = administrator(&world);
     let take = format!("REVOKE pg_signal_backend FROM {admin}");
     let grant = format!("GRANT \"pg_signal_backend\" TO \"{admin}\";");
-    is_told_and_cured(&world, &take, "end sessions, as revokeSecret does", &grant).await;
+    is_reported_and_granted(&world, &take, "end sessions, as revokeSecret does", &grant).await;
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn a_missing_admin_option_is_found_and_granted_from_postgresql_16_on() {
         return;
     }
     let grant = format!("GRANT \"{base}\" TO \"{admin}\" WITH ADMIN OPTION;");
-    is_told_and_cured(&world, &take, &format!("alter and grant {base}"), &grant).await;
+    is_reported_and_granted(&world, &take, &format!("alter and grant {base}"), &grant).await;
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn a_missing_rds_password_is_found_and_granted_where_rds_restricts_who_set
         "CREATE ROLE rds_password",
         format!("GRANT \"rds_password\" TO \"{admin}\";"),
     );
-    is_told_and_cured(&world, take, "set passwords", &grant).await;
+    is_reported_and_granted(&world, take, "set passwords", &grant).await;
 
     let said = doctor(&world, &[world.single_user()], "").await;
     assert_eq!(said.checks("wrong"), ["administrator"], "{}", said.stdout);

@@ -245,7 +245,10 @@ async fn a_rotation_that_fails_at_each_attempt_is_a_fault_before_its_date() {
             .succeeded
     );
     let said = doctor(&world, &[secret], "").await;
-    said.assert_wrong("log", "setSecret fails, 3 times in the rotation under way");
+    said.assert_wrong(
+        "log",
+        "setSecret fails, 3 times in the rotation in progress",
+    );
     assert_eq!(said.verdicts()["labels"], "warning", "{}", said.stdout);
     // the same patience as status has
     let said = doctor(&world, &[secret, "--stuck-after", "0s"], "").await;

@@ -96,7 +96,7 @@ async fn a_real_secret_is_not_rotated_without_a_confirmation() {
     assert_data_eq!(
         drill.stderr(),
         str![[r#"
-rotating demo/orders/single once, in account 123456789012, region us-east-1: every user of its password must follow
+rotating demo/orders/single once, in account 123456789012, region us-east-1: every application that uses its password must change over
 rotatectl: cannot ask for confirmation: stdin is not a terminal. Nothing was done: confirm with --yes
 
 "#]]
@@ -128,7 +128,7 @@ async fn a_rotation_that_does_not_end_is_reported_with_the_requests_of_the_appli
     assert_data_eq!(
         drill.stderr(),
         str![[r#"
-rotating demo/orders/single once, in account 123456789012, region us-east-1: every user of its password must follow
+rotating demo/orders/single once, in account 123456789012, region us-east-1: every application that uses its password must change over
 rotatectl: no sign of life from the rotation for 2s: check that [..] (in that time 0 of the application's [..] requests failed)
 
 "#]]
@@ -143,5 +143,5 @@ async fn a_rotation_that_another_client_began_does_not_count_as_the_drills() {
     let drill = Drill::in_world(&world, &[secret, "--yes", "--duration", "1s"]).await;
     drill.assert_ended_with(1);
     let said = drill.stderr();
-    assert!(said.contains("under way already"), "{said}");
+    assert!(said.contains("in progress already"), "{said}");
 }

@@ -1,4 +1,4 @@
-//! Cut off anywhere, it goes on; and two at once come to the same.
+//! A run that ended anywhere can be repeated, and two runs at once have the same result.
 
 use std::process::Child;
 

@@ -53,7 +53,13 @@ async fn a_database_that_admits_no_role_is_reported_with_the_statement_that_gran
     let dbname = new_database(&world).await;
     let close = format!("ALTER DATABASE {dbname} ALLOW_CONNECTIONS false");
     execute(&world, &close).await;
-    let said = refuses(&world, &role, &["--dbname", &dbname], "lets nobody in").await;
+    let said = refuses(
+        &world,
+        &role,
+        &["--dbname", &dbname],
+        "allows no connections",
+    )
+    .await;
     let cure = said.trim().split_once("run ").unwrap().1;
     execute(&world, cure).await;
     run(init(&world, &role, &["--dbname", &dbname]))

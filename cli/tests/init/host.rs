@@ -81,7 +81,7 @@ async fn an_administrators_login_without_a_host_is_sent_nowhere() {
     .await;
     let ran = run(init(&world, &role, &["--host", "localhost"])).await;
     ran.code(1).stderr_eq(str![[r#"
-rotatectl: the administrator's secret, demo/admin, names no host, and its login goes only to its own host: add "host" to it; if RDS manages that secret, make a role with CREATEROLE for this, and store it in a secret with its host
+rotatectl: the administrator's secret, demo/admin, names no host, and its password is sent only to the host in that secret: add "host" to it; if RDS manages that secret, make a role with CREATEROLE for this, and store it in a secret with its host
 
 "#]]);
     let after = world.postgres().logins(&administrator(&world)).unwrap();

@@ -1,4 +1,4 @@
-//! What is there and is not what this command would make: it is told, and nothing is changed.
+//! What exists differs from what this command would make: init reports it and changes nothing.
 
 use serde_json::{Value, json};
 use snapbox::str;
@@ -34,13 +34,13 @@ async fn an_existing_role_without_a_secret_keeps_its_password() {
     let before = verifier(&world, &role).await;
     let ran = run(init(&world, &role, &[])).await;
     let ran = ran.code(1).stdout_eq("").stderr_eq(str![[r#"
-rotatectl: the role app_of_orders_[..] exists on localhost:[..], but the secret app/db does not; nothing was changed, because someone may use the role's password: store that password and run this again, or choose another --username; store it with the console, or with this line, which keeps it in no file, in bash:  read -rsp 'password: ' PASSWORD; printf %s "$PASSWORD" | jq -Rs --argjson document '{[..]}' '$document + {password: .}' | aws secretsmanager create-secret --name app/db --secret-string file:///dev/stdin; unset PASSWORD
+rotatectl: the role app_of_orders_[..] exists on localhost:[..], but the secret app/db does not; nothing was changed, because an application may use the role's password: choose another --username, or store that password and run this again; store it in the console, or with this line in bash, which writes it to no file:  read -rsp 'password: ' PASSWORD; printf %s "$PASSWORD" | jq -Rs --argjson document '{[..]}' '$document + {password: .}' | aws secretsmanager create-secret --name app/db --secret-string file:///dev/stdin; unset PASSWORD
 
 "#]]);
     assert_eq!(called(&world, "CreateSecret"), 0);
     assert_eq!(verifier(&world, &role).await, before);
     let said = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
-    let store = said.trim().split_once("in bash:  ").unwrap().1;
+    let store = said.trim().split_once("to no file:  ").unwrap().1;
     let mut shell = std::process::Command::new("bash");
     within(&mut shell, world.endpoint()).args(["-c", store]);
     run_and_type(shell, "someone's\n").await.success();
@@ -62,7 +62,7 @@ async fn an_existing_role_keeps_its_password_if_the_stored_one_differs() {
     store(&world, &role, |_| {}).await;
     let ran = run(init(&world, &role, &[])).await;
     ran.code(1).stdout_eq("").stderr_eq(str![[r#"
-rotatectl: localhost:[..] rejects app_of_orders_[..] with the password in the secret app/db (28P01), and an existing role keeps its password: store the role's password (rotatectl doctor app/db says how), or choose another name and another --username
+rotatectl: localhost:[..] rejects app_of_orders_[..] with the password in the secret app/db (28P01), and nothing was changed, because an existing role keeps its password: store the role's password (rotatectl doctor app/db says how), or choose another name and another --username
 
 "#]]);
     assert_eq!(verifier(&world, &role).await, before);
@@ -90,7 +90,7 @@ async fn a_secret_for_something_else_is_not_changed() {
         let ran = run(init(&world, &role, &[])).await.code(1);
         let said = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
         let expected = format!(
-            "the secret app/db exists with another {field} than this command gives, and nothing was changed"
+            "the secret app/db exists with another {field} than in this command, and nothing was changed"
         );
         assert!(said.contains(&expected), "{field}: {said}");
         assert_eq!(current(&world).await, before);
@@ -206,12 +206,12 @@ async fn a_secret_that_rotates_with_another_function_or_schedule_is_not_changed(
     ] {
         let ran = run(init(&world, &role, more)).await;
         ran.code(1).stdout_eq("").stderr_eq(str![[r#"
-rotatectl: the secret app/db rotates with arn:aws:lambda:us-east-1:123456789012:function:secret-rotation, 30d, and nothing was changed: give these with --function and --schedule, or change them with  aws secretsmanager rotate-secret
+rotatectl: the secret app/db rotates with arn:aws:lambda:us-east-1:123456789012:function:secret-rotation, 30d, and nothing was changed: give the same --function and --schedule, or change them with  aws secretsmanager rotate-secret
 
 "#]]);
     }
     assert_eq!(describe(&world).await["RotationRules"], before);
-    // who says nothing of it is told how it rotates
+    // without --schedule, the error says how it rotates
     let ran = run(command(&world, &crate::arguments(&world, &role, &[]))).await;
     let said = crate::common::stdout_of(&ran.success());
     assert!(said.contains("secret-rotation rotates it, 30d"), "{said}");
