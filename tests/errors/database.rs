@@ -100,7 +100,7 @@ async fn a_role_without_login_is_not_reported_as_a_wrong_password() {
     let secret = created(&world, "host", json!("localhost")).await;
     execute(&world, &format!("ALTER ROLE {} NOLOGIN", world.role())).await;
     let error = fails(&world, secret, "setSecret").await;
-    assert_error(&error, "LoginForbidden", "give the role LOGIN");
+    assert_error(&error, "LoginForbidden", "grant LOGIN to the role");
 }
 
 #[tokio::test]

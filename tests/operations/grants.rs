@@ -123,7 +123,7 @@ impl Without<'_> {
             execute(self.world, cure).await;
         }
         if cures.is_empty() {
-            let named = said.contains("give the role LOGIN") || operation == "rotatectl doctor";
+            let named = said.contains("grant LOGIN to the role") || operation == "rotatectl doctor";
             assert!(!fails || named, "{operation} after {taken}: {said}");
             execute(self.world, &given).await;
         }
