@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_behind_the_services_makes_no_age() {
+    fn a_clock_behind_the_services_gives_no_age() {
         let now = SystemTime::now();
         let ages = Ages::of(&[secret("new", now + HOUR, Some(now + 2 * HOUR))], now);
         assert_eq!((ages.oldest, ages.overdue), (None, Vec::new()));

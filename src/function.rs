@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_in_the_past_is_taken_for_a_host_that_knows_none() {
+    fn a_deadline_in_the_past_counts_as_no_deadline() {
         assert_eq!(
             budget(SystemTime::UNIX_EPOCH, SystemTime::now()),
             Duration::from_secs(27)

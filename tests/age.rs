@@ -90,7 +90,7 @@ async fn a_step_after_a_check_does_not_publish_its_metrics_again() {
 }
 
 #[tokio::test]
-async fn only_secrets_that_this_function_rotates_count_on_whatever_page_they_stand() {
+async fn only_the_secrets_of_this_function_count_on_every_page_of_the_list() {
     let world = world().await;
     let service = world.secrets_manager();
     let own = world.function().arn();
@@ -126,7 +126,7 @@ async fn only_secrets_that_this_function_rotates_count_on_whatever_page_they_sta
 }
 
 #[tokio::test]
-async fn a_list_that_breaks_off_is_an_error_and_not_none_overdue() {
+async fn an_incomplete_list_is_an_error_and_not_zero_overdue_secrets() {
     let world = world().await;
     for (code, error_type) in [
         ("ThrottlingException", "Throttled"),
@@ -148,7 +148,7 @@ async fn a_list_that_breaks_off_is_an_error_and_not_none_overdue() {
 }
 
 #[tokio::test]
-async fn a_check_that_is_not_known_is_refused_and_so_is_one_with_broken_settings() {
+async fn an_unknown_check_is_refused_and_so_are_broken_settings() {
     let world = world().await;
     let event = json!({ "Check": "everything" });
     let failure = world.function().invoke(event).await.outcome.unwrap_err();

@@ -34,7 +34,7 @@ async fn alter(world: &World, password: &str) {
 
 /// In the order of a rotation: stored, set, promoted.
 #[tokio::test]
-async fn stored_as_awspending_then_set_then_promoted_no_request_fails() {
+async fn no_request_fails_if_a_new_password_is_stored_as_awspending_then_set_and_promoted() {
     let world = world().await;
     let id = world.single_user();
     let application = application(&world).await;
@@ -65,7 +65,7 @@ async fn stored_as_awspending_then_set_then_promoted_no_request_fails() {
 
 /// In the wrong order: for a while no stored password logs in.
 #[tokio::test]
-async fn set_first_and_stored_later_requests_fail_in_between_and_none_after() {
+async fn if_a_password_is_set_first_and_stored_later_requests_fail_only_in_between() {
     let world = world().await;
     let id = world.single_user();
     let application = application(&world).await;

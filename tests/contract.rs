@@ -52,7 +52,7 @@ async fn every_field_of_a_rotated_secret_is_read_as_it_was_written() {
 }
 
 #[tokio::test]
-async fn the_overlap_window_that_the_function_announces_is_the_one_that_the_client_keeps_within() {
+async fn the_client_keeps_within_the_overlap_window_that_the_function_announces() {
     let world = start(options_with(&[("OVERLAP_WINDOW", "90s")])).await;
     let (single, alternating) = (world.single_user(), world.alternating_users());
     for (id, announced) in [(alternating, Some(Duration::from_secs(90))), (single, None)] {
@@ -65,7 +65,7 @@ async fn the_overlap_window_that_the_function_announces_is_the_one_that_the_clie
 }
 
 #[tokio::test]
-async fn a_password_of_any_characters_logs_in() {
+async fn a_password_with_any_characters_logs_in() {
     // punctuation alone, and so much that each character occurs
     let punctuation = options_with(&[
         ("EXCLUDE_CHARACTERS", ""),

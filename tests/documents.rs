@@ -37,7 +37,7 @@ fn of_this_world(text: &str, own: &Value, administrator: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_form_that_awss_functions_take_rotates_without_an_edit() {
+async fn every_form_that_awss_functions_accept_rotates_without_an_edit() {
     let world = world().await;
     let master = arn(&world, world.admin());
     let awss = |what: &str| {
@@ -79,7 +79,7 @@ async fn binary(world: &World, secret: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_document_in_secretbinary_stays_there() {
+async fn a_document_in_secretbinary_stays_in_secretbinary() {
     use base64::{Engine, prelude::BASE64_STANDARD};
 
     let world = world().await;
@@ -96,7 +96,7 @@ async fn a_document_in_secretbinary_stays_there() {
 }
 
 #[tokio::test]
-async fn secretbinary_that_is_no_text_is_refused_with_what_to_do() {
+async fn secretbinary_that_is_not_text_is_refused_with_what_to_do() {
     let world = world().await;
     let secret = world.single_user();
     call(
@@ -115,7 +115,7 @@ async fn secretbinary_that_is_no_text_is_refused_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_document_comes_back_in_the_form_in_which_it_was_stored() {
+async fn a_document_is_stored_in_the_form_that_it_had() {
     let world = world().await;
     let secret = world.single_user();
     let document = current(&world, secret).await;
@@ -158,7 +158,7 @@ fn escaped(password: &str, form: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_pending_version_that_says_another_ssl_is_asked_for_as_the_current_one() {
+async fn a_pending_version_with_another_ssl_setting_is_checked_with_the_current_setting() {
     for plain in [json!(false), json!("False")] {
         let world = world().await;
         let secret = world.single_user();
@@ -186,7 +186,7 @@ async fn through_the_administrator(world: &World) -> (&str, Value) {
 }
 
 #[tokio::test]
-async fn an_administrator_changes_the_password_of_a_single_user_who_may_not() {
+async fn an_administrator_changes_the_password_of_a_single_user_without_the_right() {
     let world = world().await;
     let (secret, old) = through_the_administrator(&world).await;
     let (role, admin) = (world.role(), administrator(&world));
@@ -216,7 +216,8 @@ async fn an_administrator_changes_the_password_of_a_single_user_who_may_not() {
 }
 
 #[tokio::test]
-async fn an_administrator_who_may_not_change_the_password_of_a_single_user_is_told_the_grant() {
+async fn an_administrator_without_the_right_to_change_a_single_users_password_gets_the_grant_in_the_error()
+ {
     let world = world().await;
     let (secret, old) = through_the_administrator(&world).await;
     execute(
@@ -235,7 +236,7 @@ async fn an_administrator_who_may_not_change_the_password_of_a_single_user_is_to
 }
 
 #[tokio::test]
-async fn keys_of_an_applications_own_do_not_stop_a_single_users_rotation() {
+async fn an_applications_own_keys_do_not_prevent_a_single_users_rotation() {
     let world = world().await;
     let secret = world.single_user();
     let mut document = current(&world, secret).await;

@@ -97,7 +97,7 @@ async fn rotation(
 }
 
 /// AWSCURRENT logs in now. If the last step was ours, it also logs in after every overlap window.
-async fn assert_in_force(world: &World, secret: &str, ours_was_last: bool, case: &str) {
+async fn assert_is_current(world: &World, secret: &str, ours_was_last: bool, case: &str) {
     let current = common::current(world, secret).await;
     let login = log_in(world, &current).await;
     assert!(login.is_ok(), "{case}: AWSCURRENT does not log in");
@@ -124,7 +124,7 @@ async fn handed_over(
                 for first in [second, third] {
                     rotation(&world, secret, first, begins, ends).await;
                     let ours_was_last = ours_is_last != (first == 4);
-                    assert_in_force(&world, secret, ours_was_last, &case).await;
+                    assert_is_current(&world, secret, ours_was_last, &case).await;
                 }
             }
         }
@@ -132,18 +132,18 @@ async fn handed_over(
 }
 
 #[tokio::test]
-async fn what_awss_function_began_is_ended_here_at_any_step_in_both_strategies() {
+async fn a_rotation_of_awss_function_is_completed_here_from_any_step_in_both_strategies() {
     handed_over(true, awss_step, our_step).await;
 }
 
 #[tokio::test]
-async fn what_began_here_is_ended_by_awss_function_at_any_step_in_both_strategies() {
+async fn a_rotation_of_this_function_is_completed_by_awss_from_any_step_in_both_strategies() {
     handed_over(false, our_step, awss_step).await;
 }
 
 /// docs/migration.md: AWS's function removes no `VALID UNTIL`, so our last rotation leaves none.
 #[tokio::test]
-async fn the_way_back_to_awss_function_is_one_rotation_without_a_bound() {
+async fn the_way_back_to_awss_function_is_one_rotation_without_an_end() {
     let world = world().await;
     let secret = world.alternating_users();
     for _ in 0..2 {
@@ -160,6 +160,6 @@ async fn the_way_back_to_awss_function_is_one_rotation_without_a_bound() {
     assert_eq!(common::ask::<i64>(&world, &ends).await, 0);
     for _ in 0..3 {
         rotation(&world, secret, 0, awss_step, awss_step).await;
-        assert_in_force(&world, secret, true, "AWS's function").await;
+        assert_is_current(&world, secret, true, "AWS's function").await;
     }
 }

@@ -198,7 +198,7 @@ impl RedisServer {
 const ADMINISTRATOR: &str = r#"{"username":"admin","password":"administrators","ssl":false}"#;
 
 #[tokio::test]
-async fn the_example_of_ones_own_engine_keeps_the_contract() {
+async fn the_example_of_a_custom_engine_keeps_the_contract() {
     let server = RedisServer::start().await;
     let (_held, closed) = closed_port();
     let start = async || {

@@ -51,7 +51,7 @@ async fn version(world: &World, secret: &str, set: SystemTime) -> Version {
 }
 
 #[tokio::test]
-async fn a_session_is_dated_by_our_clock_whatever_the_databases_says() {
+async fn a_session_is_dated_by_our_clock_and_not_by_the_databases() {
     let world = world().await;
     let secret = world.single_user();
     let workload = Workload {
@@ -80,7 +80,7 @@ async fn no_request_fails_while_a_single_users_password_rotates() {
 }
 
 #[tokio::test]
-async fn no_request_fails_while_a_single_users_password_rotates_and_the_database_tells_of_it() {
+async fn no_request_fails_while_a_single_users_password_rotates_with_notifications() {
     let world = world().await;
     no_request_fails(&world, world.single_user(), LONG, true).await;
 }
@@ -92,7 +92,7 @@ async fn no_request_fails_while_alternating_users_take_turns() {
 }
 
 #[tokio::test]
-async fn no_request_fails_while_alternating_users_take_turns_and_the_database_tells_of_it() {
+async fn no_request_fails_while_alternating_users_take_turns_with_notifications() {
     let world = world().await;
     no_request_fails(&world, world.alternating_users(), LONG, true).await;
 }

@@ -137,21 +137,21 @@ async fn no_request_fails(world: &World, secret: &str, time: Duration) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sixty_tasks_beside_a_store_that_lags_lose_no_request_while_a_single_user_rotates() {
+async fn sixty_tasks_with_a_lagging_store_lose_no_request_while_a_single_user_rotates() {
     let world = roomy_world().await;
     no_request_fails(&world, world.single_user(), Duration::from_secs(20)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "two minutes: make verify"]
-async fn for_two_minutes_while_a_single_user_rotates() {
+async fn sixty_tasks_lose_no_request_for_two_minutes_while_a_single_user_rotates() {
     let world = roomy_world().await;
     no_request_fails(&world, world.single_user(), Duration::from_secs(120)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "two minutes: make verify"]
-async fn for_two_minutes_while_alternating_users_take_turns() {
+async fn sixty_tasks_lose_no_request_for_two_minutes_while_alternating_users_take_turns() {
     let world = roomy_world().await;
     no_request_fails(&world, world.alternating_users(), Duration::from_secs(120)).await;
 }

@@ -68,7 +68,7 @@ async fn notify(anybody: &Client, channel: &str, payload: &str) {
 }
 
 /// Rotates, and waits until the secret is notified.
-async fn told_of(secret: &RotatingSecret, rotation: impl Future<Output = ()>) {
+async fn is_notified(secret: &RotatingSecret, rotation: impl Future<Output = ()>) {
     let mut changed = std::pin::pin!(secret.changed());
     // before the change it must wait
     assert!(timeout(Duration::ZERO, &mut changed).await.is_err());
@@ -83,7 +83,7 @@ async fn a_listener_has_the_new_version_long_before_its_lifetime_is_over() {
     for id in [world.single_user(), world.alternating_users()] {
         let (secret, channel) = listening(&world, id).await;
         for _ in 0..3 {
-            told_of(&secret, async {
+            is_notified(&secret, async {
                 assert!(rotate(&world, id).await.succeeded)
             })
             .await;
@@ -97,19 +97,19 @@ async fn a_listener_has_the_new_version_long_before_its_lifetime_is_over() {
 }
 
 #[tokio::test]
-async fn an_environment_that_kept_no_session_logs_in_to_notify() {
+async fn an_environment_without_a_kept_session_logs_in_to_notify() {
     let world = world().await;
     let id = world.single_user();
     let (secret, _) = listening(&world, id).await;
     stage_up_to(&world, id, "finishSecret").await;
-    told_of(&secret, async {
+    is_notified(&secret, async {
         assert_eq!(outcome(&world, id, "finishSecret").await, "promoted")
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_session_that_was_kept_and_has_been_ended_is_replaced_by_a_login() {
+async fn a_kept_session_that_was_ended_is_replaced_by_a_login() {
     let world = warm_world().await;
     let id = world.single_user();
     let (secret, _) = listening(&world, id).await;
@@ -119,7 +119,7 @@ async fn a_session_that_was_kept_and_has_been_ended_is_replaced_by_a_login() {
         world.role()
     );
     execute(&world, &end).await;
-    told_of(&secret, async {
+    is_notified(&secret, async {
         assert_eq!(outcome(&world, id, "finishSecret").await, "promoted")
     })
     .await;
@@ -135,14 +135,14 @@ async fn a_listener_whose_session_is_ended_listens_again() {
     );
     execute(&world, &end).await;
     listeners(&world, &channel, 1).await;
-    told_of(&secret, async {
+    is_notified(&secret, async {
         assert!(rotate(&world, id).await.succeeded)
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_listener_that_is_ended_again_and_again_logs_in_ever_later() {
+async fn a_listener_that_is_ended_repeatedly_logs_in_less_and_less_often() {
     let world = world().await;
     let id = world.single_user();
     let (_secret, channel) = listening(&world, id).await;
@@ -162,7 +162,7 @@ async fn a_listener_that_is_ended_again_and_again_logs_in_ever_later() {
 }
 
 #[tokio::test]
-async fn a_notification_sent_while_it_did_not_listen_is_made_up_for_when_it_listens_again() {
+async fn a_listener_that_listens_again_fetches_what_it_may_have_missed() {
     let world = world().await;
     let id = world.single_user();
     let secret = secret(&world, id).await;
@@ -209,7 +209,7 @@ async fn a_notification_of_the_current_version_causes_no_fetch() {
         notify(&anybody, &channel, secret.current().unwrap().version()).await;
     }
     assert_eq!(reads(&world), before);
-    told_of(&secret, async {
+    is_notified(&secret, async {
         assert!(rotate(&world, id).await.succeeded)
     })
     .await;
@@ -224,7 +224,7 @@ async fn it_stops_listening_when_the_last_handle_is_dropped() {
 }
 
 #[tokio::test]
-async fn without_an_arn_there_is_no_channel_and_that_is_said() {
+async fn without_an_arn_there_is_no_channel_and_the_log_says_so() {
     use rotating_secret::provider::{Fixed, Version};
     let world = world().await;
     let provider = Fixed::new().with("orders/db", Version::text("v1", json!({}).to_string()));

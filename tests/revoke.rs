@@ -18,7 +18,7 @@ async fn session(world: &World, secret: &str, label: &str) -> Result<Client, Err
 }
 
 #[tokio::test]
-async fn under_alternating_users_the_old_password_and_its_sessions_end_and_the_current_ones_live_on()
+async fn with_alternating_users_the_old_password_and_its_sessions_end_and_the_current_ones_continue()
  {
     for promotion in Promotion::ALL {
         assert_the_old_users_sessions_end(&world_where(promotion).await).await;
@@ -56,7 +56,7 @@ async fn assert_the_old_users_sessions_end(world: &World) {
 }
 
 #[tokio::test]
-async fn under_single_user_the_sessions_of_the_old_password_end_and_newer_ones_live_on() {
+async fn with_a_single_user_the_sessions_of_the_old_password_end_and_newer_ones_continue() {
     let world = world().await;
     let secret = world.single_user();
     let leaked = session(&world, secret, "AWSCURRENT").await.unwrap();
@@ -113,7 +113,7 @@ async fn before_the_first_rotation_there_is_nothing_to_revoke() {
 }
 
 #[tokio::test]
-async fn an_administrator_that_may_not_end_sessions_is_told_the_grant_that_cures_it() {
+async fn an_administrator_that_may_not_end_sessions_gets_the_grant_in_the_error() {
     let world = world().await;
     let secret = world.alternating_users();
     // the clone's turn: the administrator made that role, and is not a member of it

@@ -41,7 +41,8 @@ async fn refused(world: &World, secret: &str) -> FunctionError {
 }
 
 #[tokio::test]
-async fn awsprevious_is_current_again_without_an_end_and_what_was_current_ends_after_its_window() {
+async fn a_rollback_makes_awsprevious_current_without_an_end_and_the_replaced_user_ends_after_its_window()
+ {
     for promotion in Promotion::ALL {
         assert_rolls_back(&world_where(promotion).await).await;
     }
@@ -82,7 +83,7 @@ async fn assert_rolls_back(world: &World) {
 }
 
 #[tokio::test]
-async fn when_every_window_is_over_awscurrent_logs_in_and_what_was_rolled_back_from_does_not() {
+async fn after_every_window_awscurrent_logs_in_and_the_version_before_the_rollback_does_not() {
     let world = start(options_with(&[("OVERLAP_WINDOW", "3s")])).await;
     let secret = world.alternating_users();
     // on a busy machine the window may be over before the rollback; then the next rotation opens another one
@@ -114,7 +115,7 @@ async fn when_every_window_is_over_awscurrent_logs_in_and_what_was_rolled_back_f
 }
 
 #[tokio::test]
-async fn awscurrent_need_not_log_in() {
+async fn a_rollback_works_if_awscurrent_does_not_log_in() {
     let world = world().await;
     let secret = world.alternating_users();
     assert!(rotate(&world, secret).await.succeeded);
@@ -129,7 +130,7 @@ async fn awscurrent_need_not_log_in() {
 const FIRST_LABEL: [Promotion; 2] = [Promotion::KeepsPending, Promotion::DropsPending];
 
 #[tokio::test]
-async fn a_rollback_that_cannot_move_a_label_leaves_both_users_logging_in_and_can_be_repeated() {
+async fn a_rollback_that_cannot_move_a_label_leaves_both_users_valid_and_can_be_repeated() {
     for promotion in FIRST_LABEL {
         let world = world_where(promotion).await;
         let secret = world.alternating_users();
@@ -154,7 +155,7 @@ async fn a_rollback_that_cannot_move_a_label_leaves_both_users_logging_in_and_ca
 }
 
 #[tokio::test]
-async fn an_answer_that_is_lost_does_not_make_a_rollback_a_failed_one() {
+async fn a_lost_answer_does_not_make_a_rollback_fail() {
     for promotion in FIRST_LABEL {
         let world = world_where(promotion).await;
         let (secret, base) = (world.alternating_users(), world.alternating_role());
@@ -169,7 +170,7 @@ async fn an_answer_that_is_lost_does_not_make_a_rollback_a_failed_one() {
 }
 
 #[tokio::test]
-async fn a_finishsecret_that_comes_late_does_not_make_the_version_current_again() {
+async fn a_late_finishsecret_does_not_make_the_version_current_again() {
     for promotion in Promotion::ALL {
         let world = world_where(promotion).await;
         let (secret, base) = (world.alternating_users(), world.alternating_role());
@@ -194,8 +195,7 @@ fn hang_at(world: &World, operation: &str, call: usize, when: When) -> Hang {
 }
 
 #[tokio::test]
-async fn killed_in_any_call_a_rollback_leaves_awscurrent_logging_in_and_the_next_rotation_working()
-{
+async fn after_a_kill_in_any_call_of_a_rollback_awscurrent_logs_in_and_the_next_rotation_works() {
     for (operation, call) in [
         ("DescribeSecret", 1),
         ("GetSecretValue", 3),
@@ -229,7 +229,7 @@ async fn killed_in_any_call_a_rollback_leaves_awscurrent_logging_in_and_the_next
 
 /// Its cache lives longer than the test: only a notification makes it change over.
 #[tokio::test]
-async fn no_request_of_an_application_fails_and_a_notification_makes_it_go_back() {
+async fn no_request_fails_during_a_rollback_and_a_notification_makes_the_client_follow() {
     let world = world().await;
     let secret = world.alternating_users();
     let access = Access::in_world(&world, secret);
@@ -294,7 +294,7 @@ async fn before_the_first_rotation_there_is_nothing_to_go_back_to() {
 }
 
 #[tokio::test]
-async fn where_awsprevious_is_about_the_same_user_its_password_is_gone() {
+async fn an_awsprevious_for_the_same_user_cannot_be_restored() {
     let world = world().await;
     let secret = world.alternating_users();
     assert!(rotate(&world, secret).await.succeeded);
@@ -326,7 +326,7 @@ async fn a_revoked_version_does_not_become_current_again() {
 }
 
 #[tokio::test]
-async fn a_version_that_names_another_server_is_sent_nothing() {
+async fn nothing_is_sent_to_another_server_that_a_version_names() {
     let world = world().await;
     let secret = world.alternating_users();
     let mut elsewhere = current(&world, secret).await;
@@ -340,7 +340,7 @@ async fn a_version_that_names_another_server_is_sent_nothing() {
 
 /// Not even for VERIFY_SQL: AWSCURRENT's role may have NOLOGIN, or no connection left.
 #[tokio::test]
-async fn awscurrent_need_not_log_in_where_there_is_verify_sql() {
+async fn a_rollback_works_with_verify_sql_if_awscurrent_does_not_log_in() {
     for broken in ["NOLOGIN", "CONNECTION LIMIT 0"] {
         let world = start(options_with(&[("VERIFY_SQL", "SELECT 1")])).await;
         let secret = world.alternating_users();
@@ -353,7 +353,7 @@ async fn awscurrent_need_not_log_in_where_there_is_verify_sql() {
 
 /// AWSPREVIOUS keeps its password.
 #[tokio::test]
-async fn a_rollback_breaks_no_promise_and_says_nothing_of_one() {
+async fn a_rollback_breaks_no_promise_and_does_not_warn() {
     let world = world().await;
     let secret = world.alternating_users();
     assert!(rotate(&world, secret).await.succeeded);

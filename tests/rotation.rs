@@ -75,7 +75,7 @@ async fn after_awscurrent_was_moved_back_by_hand_it_logs_in_when_the_next_rotati
 }
 
 #[tokio::test]
-async fn each_step_answers_what_it_did_and_says_so_when_it_is_repeated() {
+async fn each_step_reports_what_it_did_and_a_repeated_step_says_so() {
     for promotion in Promotion::ALL {
         assert_each_step_can_be_repeated(promotion).await;
     }
@@ -112,7 +112,7 @@ async fn assert_each_step_can_be_repeated(promotion: Promotion) {
 }
 
 #[tokio::test]
-async fn the_document_comes_back_with_its_other_keys_and_their_order() {
+async fn a_rotation_keeps_the_documents_other_keys_and_their_order() {
     let world = world().await;
     let others = json!({ "z": [1.50, null], "a": "\"" });
     let document = document_with(&world, "ümlaut", others).await;
@@ -164,7 +164,7 @@ async fn rotate_immediately_false_tests_the_current_credential_and_changes_nothi
 }
 
 #[tokio::test]
-async fn awsprevious_is_the_way_in_when_awscurrent_does_not_log_in() {
+async fn awsprevious_is_used_if_awscurrent_does_not_log_in() {
     let world = world().await;
     let secret = world.single_user();
     let before = password(&world, secret, "AWSCURRENT").await.unwrap();
@@ -220,7 +220,7 @@ async fn with_password_hashing_by_the_server_the_rotation_works_too() {
 }
 
 #[tokio::test]
-async fn the_password_obeys_the_functions_environment() {
+async fn the_password_follows_the_functions_environment() {
     let policy = [("PASSWORD_LENGTH", "48"), ("EXCLUDE_PUNCTUATION", "true")];
     let world = start(options_with(&policy)).await;
     let secret = world.single_user();

@@ -144,7 +144,7 @@ async fn no_log_at_any_level_holds_a_password_a_verifier_or_a_rotation_token() {
 }
 
 #[tokio::test]
-async fn no_failure_writes_a_secret_either() {
+async fn no_failure_writes_a_secret() {
     let world = talkative_world().await;
     let secret = world.single_user();
     stage_up_to(&world, secret, "setSecret").await;
@@ -238,7 +238,7 @@ async fn each_step_writes_one_line_of_json_and_its_metrics() {
 }
 
 #[tokio::test]
-async fn under_alternating_users_the_age_of_the_replaced_version_is_finishsecrets_to_tell() {
+async fn with_alternating_users_finishsecret_reports_the_age_of_the_replaced_version() {
     let world = world().await;
     let rotation = rotate(&world, world.alternating_users()).await;
     for run in &rotation.attempts[0].steps {

@@ -192,7 +192,7 @@ async fn a_release_may_change_between_any_two_steps_in_either_direction() {
 
 #[tokio::test]
 #[ignore = "make verify: builds the function of another commit"]
-async fn what_one_release_broke_off_the_other_ends_and_what_is_delivered_late_does_no_harm() {
+async fn each_release_completes_the_others_rotation_and_late_deliveries_do_no_harm() {
     let directions = [
         (Release::Before, Release::This),
         (Release::This, Release::Before),

@@ -22,7 +22,7 @@ use tokio::{
 
 use crate::{Agent, sdk, store::BETWEEN, wire};
 
-/// Connections above the limit, each of which is told so once.
+/// Connections above the limit, each of which gets one error.
 const REFUSED: usize = 16;
 
 /// How long a head may take; and how long a kept connection may be silent.

@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 const GET: &str = "/secretsmanager/get?secretId=orders/db";
 
 #[tokio::test]
-async fn an_empty_short_or_missing_token_ends_the_start_and_says_what_to_set() {
+async fn the_agent_does_not_start_without_a_long_enough_token_and_says_what_to_set() {
     for (set, expected) in [
         (&[][..], "AWS_TOKEN"),
         (&[("AWS_TOKEN", "")], "0 characters"),
@@ -34,7 +34,7 @@ async fn an_empty_short_or_missing_token_ends_the_start_and_says_what_to_set() {
 }
 
 #[tokio::test]
-async fn no_header_an_empty_one_and_a_part_of_the_token_open_nothing() {
+async fn a_request_without_the_whole_token_in_a_header_is_refused() {
     let world = world("").await;
     world.create("orders/db", "one").await;
     let part = &TOKEN[..TOKEN.len() - 1];
@@ -58,7 +58,7 @@ async fn no_header_an_empty_one_and_a_part_of_the_token_open_nothing() {
 /// A page can send requests to localhost, and by a name that it makes point here even read the answers. It cannot know the token; if it
 /// does, it still gets nothing.
 #[tokio::test]
-async fn a_page_in_a_browser_is_refused_with_the_token_too() {
+async fn a_request_from_a_browser_is_refused_even_with_the_token() {
     let world = world("").await;
     world.create("orders/db", "one").await;
     for (host, more, expected) in [
@@ -106,7 +106,7 @@ async fn a_page_in_a_browser_is_refused_with_the_token_too() {
 }
 
 #[tokio::test]
-async fn a_host_that_the_settings_name_is_served() {
+async fn a_request_for_a_host_in_the_settings_is_served() {
     let (_, endpoint) = common::secrets_manager().await;
     let agent = Agent::start(&endpoint, "", "hosts = [\"Agent.Internal\"]");
     let request = format!(
@@ -117,7 +117,7 @@ async fn a_host_that_the_settings_name_is_served() {
 }
 
 #[tokio::test]
-async fn dot_segments_are_refused_however_they_are_encoded_and_never_read_another_secret() {
+async fn dot_segments_are_refused_in_every_encoding_and_never_read_another_secret() {
     let world = world("").await;
     for name in ["b", "retsmanager/get"] {
         world.create(name, "one").await;
@@ -139,7 +139,7 @@ async fn dot_segments_are_refused_however_they_are_encoded_and_never_read_anothe
 }
 
 #[tokio::test]
-async fn an_id_with_control_characters_or_without_an_end_is_refused_and_stands_in_no_log() {
+async fn an_id_with_control_characters_or_of_great_length_is_refused_and_not_logged() {
     let world = world("").await;
     for id in [
         "a%0Ainjected%20line",
@@ -175,7 +175,7 @@ async fn an_id_with_control_characters_or_without_an_end_is_refused_and_stands_i
 }
 
 #[tokio::test]
-async fn a_huge_body_and_huge_headers_are_refused_and_the_agent_lives() {
+async fn a_huge_body_and_huge_headers_are_refused_and_the_agent_keeps_running() {
     let world = world("").await;
     world.create("orders/db", "one").await;
     let headers = format!("X-Amz-Security-Token: {TOKEN}\r\n");
@@ -207,7 +207,7 @@ async fn a_huge_body_and_huge_headers_are_refused_and_the_agent_lives() {
 }
 
 #[tokio::test]
-async fn over_the_limit_each_connection_is_told_once_and_ping_still_answers() {
+async fn a_connection_over_the_limit_gets_one_error_and_ping_still_answers() {
     let world = world("max_conn = 3").await;
     world.create("orders/db", "one").await;
     let mut held = Vec::new();
@@ -235,7 +235,7 @@ async fn over_the_limit_each_connection_is_told_once_and_ping_still_answers() {
 }
 
 #[tokio::test]
-async fn a_thousand_connections_that_say_nothing_cost_none_that_is_served() {
+async fn a_thousand_silent_connections_do_not_disturb_a_served_one() {
     let world = world("max_conn = 20").await;
     world.create("orders/db", "one").await;
     let mut own = world.agent.connect().await;
@@ -259,7 +259,7 @@ async fn a_thousand_connections_that_say_nothing_cost_none_that_is_served() {
 }
 
 #[tokio::test]
-async fn an_agent_that_inherits_the_variable_asks_its_own_upstream() {
+async fn an_agent_with_its_own_endpoint_in_the_environment_asks_its_configured_upstream() {
     let (service, endpoint) = common::secrets_manager().await;
     let input = json!({ "Name": "orders/db", "SecretString": "one" });
     service.call("CreateSecret", input).await.unwrap();
@@ -276,7 +276,7 @@ async fn an_agent_that_inherits_the_variable_asks_its_own_upstream() {
 }
 
 #[tokio::test]
-async fn an_agent_that_is_set_to_ask_itself_says_so_and_asks_no_further() {
+async fn an_agent_that_is_configured_to_ask_itself_reports_it_and_stops_asking() {
     let (held, port) = closed_port();
     drop(held);
     let itself = format!("http://127.0.0.1:{port}/sdk/{TOKEN}");
@@ -296,7 +296,7 @@ fn closed_port() -> (std::net::TcpListener, u16) {
 }
 
 #[tokio::test]
-async fn two_requests_in_one_segment_are_two_and_a_smuggled_one_is_refused() {
+async fn two_requests_in_one_segment_are_both_answered_and_a_smuggled_one_is_refused() {
     let world = world("").await;
     world.create("orders/db", "one").await;
     let request = format!("GET {GET} HTTP/1.1\r\nHost: localhost\r\n{}\r\n", token());

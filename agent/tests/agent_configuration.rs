@@ -61,13 +61,13 @@ ssrf_env_variables = ["OWN_TOKEN"]
 "#;
 
 #[test]
-fn the_nested_form_is_understood() {
+fn the_nested_form_is_read() {
     let said = is_understood(NESTED);
     assert!(said.contains("OWN_TOKEN"), "{said}");
 }
 
 #[test]
-fn the_flat_form_is_understood_with_numbers_in_quotes_too() {
+fn the_flat_form_is_read_and_numbers_may_have_quotes() {
     is_understood(
         "log_level = \"error\"\nhttp_port = \"2774\"\nttl_seconds = 0\ncache_size = \"7\"\nmax_conn = 5\nmax_roles = \"20\"\nregion = \"eu-west-1\"\nvalidate_credentials = false",
     );
@@ -84,7 +84,7 @@ fn the_two_forms_together_are_refused() {
 }
 
 #[test]
-fn every_value_out_of_its_limits_is_named_at_once() {
+fn one_error_names_every_value_outside_its_limits() {
     let said = is_refused(
         "log_level = \"loud\"\nhttp_port = 80\nttl_seconds = 3601\ncache_size = 0\nmax_conn = 1001\nmax_roles = 0\npath_prefix = \"v1/\"\nssrf_headers = []\nssrf_env_variables = []",
     );
@@ -104,7 +104,7 @@ fn every_value_out_of_its_limits_is_named_at_once() {
 }
 
 #[test]
-fn a_key_that_nobody_knows_and_what_is_no_toml_are_told_with_their_line() {
+fn an_unknown_key_and_invalid_toml_are_reported_with_their_line() {
     let said = is_refused("http_port = 2774\nhttp_prot = 2775");
     assert!(
         said.contains("line 2") && said.contains("http_prot"),
@@ -115,7 +115,7 @@ fn a_key_that_nobody_knows_and_what_is_no_toml_are_told_with_their_line() {
 }
 
 #[test]
-fn what_has_no_effect_here_is_a_warning_and_no_error() {
+fn a_setting_without_effect_is_a_warning_and_not_an_error() {
     let said = is_understood(
         "[capabilities.acm]\nenabled = true\n[[capabilities.acm.certificates]]\ncertificate_arn = \"arn\"\n[logging]\nlog_to_file = true\n[capabilities.secrets_manager.prefetch]\nmax_jitter_seconds = 3\n[[capabilities.secrets_manager.prefetch.secrets]]\nsecret_id = \"a\"",
     );
@@ -125,14 +125,14 @@ fn what_has_no_effect_here_is_a_warning_and_no_error() {
 }
 
 #[test]
-fn a_capability_that_is_off_ends_well_with_one_line() {
+fn a_disabled_capability_ends_the_agent_with_success_and_one_line() {
     let (output, said) = said_of("[capabilities.secrets_manager]\nenabled = false");
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
 }
 
 #[test]
-fn our_own_file_is_checked_too_and_awss_agent_never_sees_it() {
+fn our_own_file_is_checked_too_and_awss_agent_never_reads_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("own.toml");
     for (text, told) in [
@@ -155,7 +155,7 @@ fn our_own_file_is_checked_too_and_awss_agent_never_sees_it() {
 }
 
 #[test]
-fn it_starts_without_arguments_where_awss_agent_listens() {
+fn without_arguments_it_listens_where_awss_agent_listens() {
     use std::io::{BufRead, BufReader};
     let mut command = command();
     command
@@ -166,7 +166,7 @@ fn it_starts_without_arguments_where_awss_agent_listens() {
     child.kill().unwrap();
     child.wait().unwrap();
     let line = line.unwrap().unwrap();
-    // where another agent runs on this machine, that is what is told
+    // if another agent runs on this machine, the line says that its port cannot be used
     let is_there =
         line.contains("port=2773") || line.contains("port 2773 on 127.0.0.1 cannot be used");
     assert!(is_there, "{line}");

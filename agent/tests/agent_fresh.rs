@@ -55,7 +55,7 @@ async fn a_thousand_readers_of_an_absent_secret_make_one_call_a_second() {
 }
 
 #[tokio::test]
-async fn a_rotation_is_followed_in_the_background_and_no_reader_waits_for_it() {
+async fn a_new_version_is_fetched_in_the_background_and_no_reader_waits_for_it() {
     let world = world(SHORT).await;
     world.create("orders/db", "one").await;
     assert_eq!(world.agent.read("orders/db").await.value(), "one");
@@ -75,7 +75,7 @@ async fn a_rotation_is_followed_in_the_background_and_no_reader_waits_for_it() {
 }
 
 #[tokio::test]
-async fn a_name_an_arn_a_partial_arn_and_an_explicit_awscurrent_are_one_entry() {
+async fn a_name_an_arn_a_partial_arn_and_an_explicit_awscurrent_share_one_entry() {
     let world = world("").await;
     let arn = world.create("orders/db", "one").await;
     for id in [
@@ -102,7 +102,7 @@ async fn a_name_an_arn_a_partial_arn_and_an_explicit_awscurrent_are_one_entry() 
 }
 
 #[tokio::test]
-async fn a_label_that_is_absent_is_told_and_costs_the_current_version_no_call() {
+async fn an_absent_label_is_reported_and_costs_the_current_version_no_call() {
     let world = world("").await;
     world.create("orders/db", "one").await;
     assert_eq!(world.agent.read("orders/db").await.value(), "one");
@@ -120,7 +120,7 @@ async fn a_label_that_is_absent_is_told_and_costs_the_current_version_no_call() 
 }
 
 #[tokio::test]
-async fn the_labels_of_a_version_stay_true_after_a_rotation() {
+async fn the_labels_of_a_version_are_correct_after_a_rotation() {
     let world = world(SHORT).await;
     world.create("orders/db", "one").await;
     let version = world.agent.read("orders/db").await.json()["VersionId"]
@@ -142,7 +142,7 @@ async fn the_labels_of_a_version_stay_true_after_a_rotation() {
 }
 
 #[tokio::test]
-async fn refresh_now_asks_at_once_one_call_for_all_who_want_it_and_not_without_end() {
+async fn refresh_now_makes_one_call_for_all_readers_and_is_limited() {
     let world = world("").await;
     world.create("orders/db", "one").await;
     world.agent.read("orders/db").await;
@@ -161,7 +161,8 @@ async fn refresh_now_asks_at_once_one_call_for_all_who_want_it_and_not_without_e
 }
 
 #[tokio::test]
-async fn a_refresh_that_fails_is_told_and_what_is_held_stays_through_throttling_and_early_closes() {
+async fn a_failed_refresh_is_reported_and_the_cached_value_stays_through_throttling_and_early_closes()
+ {
     let world = world("").await;
     world.create("orders/db", "one").await;
     world.agent.read("orders/db").await;
@@ -192,7 +193,7 @@ fn error(status: u16, code: &str) -> Behavior {
 }
 
 #[tokio::test]
-async fn what_is_stale_says_so_and_ends_below_the_overlap_window() {
+async fn a_stale_answer_is_marked_and_ends_before_the_overlap_window() {
     let (service, endpoint) = common::secrets_manager().await;
     let agent = common::Agent::start(&endpoint, SHORT, "overlap_window = \"3s\"");
     let world = World {
@@ -224,7 +225,7 @@ async fn what_is_stale_says_so_and_ends_below_the_overlap_window() {
 }
 
 #[tokio::test]
-async fn without_stale_answers_an_outage_is_told_as_soon_as_the_lifetime_is_over() {
+async fn without_stale_answers_an_outage_is_an_error_when_the_lifetime_is_over() {
     let lines = format!("ignore_transient_errors = false\n{SHORT}");
     let world = world(&lines).await;
     world.create("orders/db", "one").await;
@@ -237,7 +238,8 @@ async fn without_stale_answers_an_outage_is_told_as_soon_as_the_lifetime_is_over
 }
 
 #[tokio::test]
-async fn what_is_denied_or_deleted_ends_within_one_lifetime_and_comes_back_when_it_is_allowed() {
+async fn a_denied_or_deleted_secret_is_dropped_within_one_lifetime_and_returns_when_it_is_allowed()
+{
     let world = world(SHORT).await;
     world.create("orders/db", "one").await;
     for code in [
@@ -264,7 +266,7 @@ async fn what_is_denied_or_deleted_ends_within_one_lifetime_and_comes_back_when_
 }
 
 #[tokio::test]
-async fn a_secret_that_was_deleted_and_made_again_is_the_new_one_by_its_name() {
+async fn a_name_leads_to_the_new_secret_after_the_old_one_was_deleted_and_created_again() {
     let world = world("").await;
     let old = world.create("orders/db", "one").await;
     world.agent.read(&old).await;
@@ -318,7 +320,7 @@ async fn after_a_freeze_longer_than_the_lifetime_the_first_answer_is_the_new_ver
 }
 
 #[tokio::test]
-async fn the_cache_holds_as_many_as_it_was_told_and_drops_the_one_read_longest_ago() {
+async fn a_full_cache_drops_the_secret_that_was_read_least_recently() {
     let world = world("[capabilities.secrets_manager.cache]\ncache_size = 2").await;
     for name in ["a", "b", "c"] {
         world.create(name, name).await;
@@ -338,7 +340,7 @@ async fn the_cache_holds_as_many_as_it_was_told_and_drops_the_one_read_longest_a
 }
 
 #[tokio::test]
-async fn at_its_end_the_agent_answers_what_is_under_way() {
+async fn before_it_ends_the_agent_answers_the_requests_in_progress() {
     let mut world = world("").await;
     world.create("orders/db", "one").await;
     let hang = local::secrets_manager::Hang::default();

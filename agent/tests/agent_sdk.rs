@@ -79,7 +79,7 @@ async fn python(world: &World, path: &str, session: &str, script: &str) -> Optio
 }
 
 #[tokio::test]
-async fn the_answer_is_secrets_managers_with_its_date_as_a_number() {
+async fn the_answer_has_the_form_of_secrets_manager_and_its_date_is_a_number() {
     let world = world("").await;
     let arn = world.create("orders/db", "one").await;
     let read = world
@@ -119,7 +119,7 @@ async fn both_protocols_are_served_from_one_cache() {
 }
 
 #[tokio::test]
-async fn a_batch_has_the_value_or_the_error_of_each_and_filters_are_refused() {
+async fn a_batch_returns_a_value_or_an_error_for_each_secret_and_refuses_filters() {
     let world = world("").await;
     for name in ["a", "b"] {
         world.create(name, name).await;
@@ -146,7 +146,7 @@ async fn a_batch_has_the_value_or_the_error_of_each_and_filters_are_refused() {
 }
 
 #[tokio::test]
-async fn a_description_is_what_the_cache_knows_and_needs_no_right_to_describe() {
+async fn a_description_comes_from_the_cache_and_needs_no_right_to_describe() {
     let world = world("").await;
     let arn = world.create("orders/db", "one").await;
     let described = world
@@ -171,7 +171,7 @@ async fn a_description_is_what_the_cache_knows_and_needs_no_right_to_describe() 
 }
 
 #[tokio::test]
-async fn what_writes_is_refused_with_where_to_send_it_and_never_passed_on() {
+async fn a_write_is_refused_with_the_address_to_use_and_never_passed_on() {
     let world = world("").await;
     for operation in [
         "PutSecretValue",
@@ -196,7 +196,7 @@ async fn what_writes_is_refused_with_where_to_send_it_and_never_passed_on() {
 }
 
 #[tokio::test]
-async fn without_the_token_nothing_is_served_whatever_the_signature_says() {
+async fn a_signed_request_without_the_token_is_refused() {
     let world = world("").await;
     world.create("orders/db", "one").await;
     let body = r#"{"SecretId":"orders/db"}"#;
@@ -236,7 +236,7 @@ async fn without_the_token_nothing_is_served_whatever_the_signature_says() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_none_is_told_so_without_a_word_of_it() {
+async fn a_malformed_request_is_refused_and_not_quoted() {
     let world = world("").await;
     let headers = format!("X-Amz-Security-Token: {TOKEN}\r\n");
     for body in [
@@ -257,7 +257,7 @@ async fn a_request_that_is_none_is_told_so_without_a_word_of_it() {
 }
 
 #[tokio::test]
-async fn what_is_throttled_upstream_is_throttled_here() {
+async fn a_throttled_upstream_call_is_answered_as_throttling() {
     let world = world("").await;
     world.fail(400, "ThrottlingException", 1000);
     let refused = world
@@ -306,7 +306,7 @@ print(json.dumps({'date': first['CreatedDate'].timestamp(), 'read': sorted(set(a
 }
 
 #[tokio::test]
-async fn boto3_without_the_token_is_told_what_to_do() {
+async fn boto3_without_the_token_gets_an_error_that_says_what_to_do() {
     let world = world("").await;
     let script = "
 try: service.get_secret_value(SecretId='orders/db')
@@ -406,7 +406,7 @@ async fn the_aws_cli_is_served_from_the_cache() {
 }
 
 #[tokio::test]
-async fn a_batch_waits_for_its_slowest_and_not_for_all_in_turn() {
+async fn a_batch_waits_for_its_slowest_secret_and_not_for_one_after_another() {
     let world = world("").await;
     let names: Vec<String> = (0..20).map(|number| format!("s{number}")).collect();
     for name in &names {

@@ -46,7 +46,7 @@ fn question(id: &str) -> Question {
 }
 
 #[tokio::test]
-async fn a_secret_that_nobody_reads_is_dropped_and_its_renewal_with_it() {
+async fn an_unread_secret_is_dropped_and_no_longer_renewed() {
     for (idle, held) in [(Duration::from_nanos(1), 0), (Duration::from_secs(3600), 1)] {
         let (service, store) = store(idle).await;
         let input = json!({ "Name": "orders/db", "SecretString": "one" });
@@ -63,7 +63,7 @@ async fn a_secret_that_nobody_reads_is_dropped_and_its_renewal_with_it() {
 }
 
 #[tokio::test]
-async fn many_spellings_leave_one_entry() {
+async fn many_spellings_of_one_secret_leave_one_entry() {
     let (service, store) = store(Duration::from_secs(3600)).await;
     let input = json!({ "Name": "orders/db", "SecretString": "one" });
     let created = service.call("CreateSecret", input).await.unwrap();

@@ -36,7 +36,7 @@ async fn a_version_has_awss_fields_in_awss_order_and_its_date_as_text() {
 }
 
 #[tokio::test]
-async fn bytes_are_base64_with_padding_and_no_text_is_there() {
+async fn binary_values_are_base64_with_padding_and_have_no_secretstring() {
     let world = world("").await;
     let blob = json!({ "Name": "blob", "SecretBinary": "AJ+SAA==" });
     world.service.call("CreateSecret", blob).await.unwrap();
@@ -126,7 +126,7 @@ async fn every_refusal_has_awss_status_and_text() {
 }
 
 #[tokio::test]
-async fn the_order_of_the_checks_is_awss() {
+async fn the_checks_have_the_order_of_awss_agent() {
     let world = world("").await;
     let forwarded = "X-Forwarded-For: a\r\n";
     for (method, headers, expected) in [
@@ -141,7 +141,7 @@ async fn the_order_of_the_checks_is_awss() {
 }
 
 #[tokio::test]
-async fn either_header_opens_and_of_a_repeated_one_the_first_value_counts() {
+async fn either_token_header_is_accepted_and_the_first_value_of_a_repeated_one_counts() {
     let world = world("").await;
     world.create("orders/db", "one").await;
     for (headers, status) in [
@@ -166,7 +166,7 @@ async fn either_header_opens_and_of_a_repeated_one_the_first_value_counts() {
 }
 
 #[tokio::test]
-async fn an_id_in_the_path_is_taken_as_it_stands_and_one_in_the_query_is_decoded() {
+async fn an_id_in_the_path_is_not_decoded_and_one_in_the_query_is() {
     let world = world("").await;
     for name in ["a/b", "a+b", "a/b/", "a..b"] {
         world.create(name, name).await;
@@ -197,7 +197,7 @@ async fn an_id_in_the_path_is_taken_as_it_stands_and_one_in_the_query_is_decoded
 }
 
 #[tokio::test]
-async fn any_version_and_any_label_is_read_and_no_stage_is_awscurrent() {
+async fn any_version_and_any_label_can_be_read_and_the_default_is_awscurrent() {
     let world = world("").await;
     world.create("orders/db", "one").await;
     let first = world.agent.read("orders/db").await.json()["VersionId"]
@@ -226,7 +226,7 @@ async fn any_version_and_any_label_is_read_and_no_stage_is_awscurrent() {
 }
 
 #[tokio::test]
-async fn what_secrets_manager_says_passes_with_its_code_text_and_status() {
+async fn an_error_of_secrets_manager_keeps_its_code_text_and_status() {
     let world = world("").await;
     let absent = world.agent.read("absent").await;
     let text = r#"{"__type":"ResourceNotFoundException","message":"Secrets Manager can't find the specified secret."}"#;
@@ -239,7 +239,7 @@ async fn what_secrets_manager_says_passes_with_its_code_text_and_status() {
 }
 
 #[tokio::test]
-async fn an_outage_at_the_first_read_is_waited_for_and_a_longer_one_is_awss_error() {
+async fn a_short_outage_at_the_first_read_is_waited_for_and_a_longer_one_is_an_error() {
     let world = world("").await;
     world.create("orders/db", "one").await;
     world.inject(Behavior::Drop(When::BeforeEffect), 2);
@@ -256,7 +256,7 @@ async fn an_outage_at_the_first_read_is_waited_for_and_a_longer_one_is_awss_erro
 }
 
 #[tokio::test]
-async fn a_kept_connection_answers_many_requests() {
+async fn one_connection_serves_many_requests() {
     let world = world("").await;
     world.create("orders/db", "one").await;
     let mut stream = world.agent.connect().await;
@@ -269,7 +269,7 @@ async fn a_kept_connection_answers_many_requests() {
 }
 
 #[tokio::test]
-async fn the_prefix_and_the_headers_of_the_file_are_the_ones_that_count() {
+async fn the_path_prefix_and_the_token_headers_come_from_the_configuration_file() {
     let world = world("path_prefix = \"/secrets/\"\n[capabilities.secrets_manager.security]\nssrf_headers = [\"X-Own\"]").await;
     world.create("a", "one").await;
     let own = format!("X-Own: {TOKEN}\r\n");

@@ -46,20 +46,20 @@ pub struct Rotations {
 /// Whether a rotation began.
 #[derive(Debug)]
 pub enum Begun<Reason> {
-    /// It is under way.
+    /// It is in progress.
     Under(Rotation),
     /// No rotation began, for this reason.
     Left(Reason),
 }
 
-/// A rotation that is under way.
+/// A rotation that is in progress.
 #[derive(Debug)]
 pub struct Rotation {
     /// The secret's ARN.
     pub arn: String,
     /// The id of the version that the rotation makes.
     pub version: String,
-    /// Whether it was under way before.
+    /// Whether it was in progress before.
     pub resumed: bool,
     /// When the rotation began, or when it was found.
     pub began: SystemTime,
@@ -161,7 +161,7 @@ impl Rotations {
         tail.clone()
     }
 
-    /// Begins a rotation without any check, or continues the one that is under way.
+    /// Begins a rotation without any check, or continues the one that is in progress.
     ///
     /// # Errors
     ///
@@ -327,7 +327,7 @@ impl Rotations {
     }
 }
 
-/// The version that a rotation under way makes.
+/// The version that a rotation in progress makes.
 pub(crate) fn pending(described: &Description) -> Option<&str> {
     described.version_ids_to_stages().and_then(in_flight)
 }

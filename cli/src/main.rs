@@ -23,7 +23,7 @@ async fn act() -> ExitCode {
         Err(help_or_error) => {
             // clap's own exit code is 2, which here means that something needs attention
             return if help_or_error.use_stderr() {
-                terminal::tell_mistake(&help_or_error);
+                terminal::print_usage_error(&help_or_error);
                 ExitCode::FAILURE
             } else {
                 // a closed output has no reader

@@ -46,7 +46,7 @@ mod tests {
     use tokio::time::Instant;
 
     #[tokio::test(start_paused = true)]
-    async fn a_hundred_turns_take_two_and_a_half_seconds_however_late_they_begin() {
+    async fn a_hundred_turns_take_two_and_a_half_seconds_even_if_they_begin_late() {
         let pace = Pace::of_secrets_manager();
         tokio::time::advance(Duration::from_secs(10)).await;
         let began = Instant::now();

@@ -78,7 +78,7 @@ pub fn expression(text: &str) -> Result<String, &'static str> {
     match is_one {
         true => Ok(text.to_owned()),
         false => Err(
-            "Secrets Manager takes rate(N hours) with 4 or more, rate(N days) with 1 to 999, and cron(0 HOURS DAY-OF-MONTH MONTH \
+            "Secrets Manager accepts rate(N hours) with 4 or more, rate(N days) with 1 to 999, and cron(0 HOURS DAY-OF-MONTH MONTH \
              DAY-OF-WEEK *), which is on the hour and in UTC",
         ),
     }

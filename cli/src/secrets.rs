@@ -21,7 +21,7 @@ use wildmatch::WildMatch;
 
 use crate::aws::{Error, Place, explain};
 
-/// The new version, while its rotation is under way.
+/// The new version, while its rotation is in progress.
 pub const PENDING: &str = "AWSPENDING";
 /// The current version.
 pub const CURRENT: &str = "AWSCURRENT";
@@ -242,7 +242,7 @@ pub fn labelled<'a>(labels: &'a HashMap<String, Vec<String>>, label: &str) -> Op
         .map(|(version, _)| version.as_str())
 }
 
-/// The version that a rotation under way will make current. After a rotation, AWSPENDING may stay on AWSCURRENT's version.
+/// The version that a rotation in progress will make current. After a rotation, AWSPENDING may stay on AWSCURRENT's version.
 pub fn in_flight(labels: &HashMap<String, Vec<String>>) -> Option<&str> {
     labelled(labels, PENDING).filter(|pending| Some(*pending) != labelled(labels, CURRENT))
 }

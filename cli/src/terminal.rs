@@ -18,7 +18,7 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 const HANG: usize = 2;
 
 /// Shown for "none".
-pub const NOTHING_TO_TELL: &str = "–";
+pub const EMPTY_CELL: &str = "–";
 /// Shown for "unknown".
 pub const NOT_KNOWN: &str = "?";
 
@@ -106,12 +106,12 @@ pub fn tell(line: &str) {
 }
 
 /// The same without wrapping: a line of JSON stays one line.
-pub fn tell_whole(line: &str) {
+pub fn print_whole(line: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(line));
 }
 
 /// Writes an error in the command line to stderr. clap wraps its help to the terminal's width, but not its errors.
-pub fn tell_mistake(mistake: &clap::Error) {
+pub fn print_usage_error(mistake: &clap::Error) {
     let mistake = mistake.render();
     let text = match console::colors_enabled_stderr() {
         true => mistake.ansi().to_string(),

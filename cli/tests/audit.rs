@@ -18,7 +18,7 @@ fn findings(report: &Value, secret: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_secret_is_looked_at_no_value_is_read_and_the_exit_code_is_2() {
+async fn audit_examines_every_secret_without_reading_a_value_and_exits_with_2() {
     let world = world().await;
     let before = called(&world, "GetSecretValue");
     rotatectl(&world, &["audit"])
@@ -40,7 +40,7 @@ demo/stock/alternating  no-customer-key  encrypted with alias/aws/secretsmanager
 }
 
 #[tokio::test]
-async fn where_nothing_is_found_the_exit_code_is_0_and_3_where_it_could_not_be_found_out() {
+async fn the_exit_code_is_0_without_findings_and_3_if_a_check_was_not_possible() {
     let world = world().await;
     let secret = world.single_user();
     let audit = ["audit", secret, "--ignore", "no-customer-key"];
@@ -58,7 +58,7 @@ async fn where_nothing_is_found_the_exit_code_is_0_and_3_where_it_could_not_be_f
 }
 
 #[tokio::test]
-async fn what_is_overdue_or_unread_is_found_by_its_dates() {
+async fn overdue_and_unread_secrets_are_found_by_their_dates() {
     let world = world().await;
     let secret = world.single_user();
     world.secrets_manager().age(secret, 100).unwrap();
@@ -71,7 +71,7 @@ async fn what_is_overdue_or_unread_is_found_by_its_dates() {
 }
 
 #[tokio::test]
-async fn who_may_read_a_secret_by_its_policy_is_found() {
+async fn the_readers_that_a_policy_admits_are_found() {
     let world = world().await;
     let secret = world.single_user();
     let policy = json!({ "Version": "2012-10-17", "Statement": [
@@ -84,7 +84,7 @@ async fn who_may_read_a_secret_by_its_policy_is_found() {
     let ran = rotatectl(&world, &["audit", secret, "--ignore", "no-customer-key"]).await;
     ran.code(2).stdout_eq(str![[r#"
 SECRET              FINDING        DETAIL
-demo/orders/single  public         everybody may read it
+demo/orders/single  public         everyone may read it
 demo/orders/single  other-account  arn:aws:iam::999999999999:role/reader may read it
 
 1 secret, 1 with findings: 1 public, 1 other-account

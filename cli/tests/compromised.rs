@@ -33,7 +33,7 @@ async fn is_alive(client: &Client) -> bool {
 }
 
 #[tokio::test]
-async fn under_single_user_the_leaked_password_and_its_sessions_end_and_the_timeline_tells_when() {
+async fn with_a_single_user_the_leaked_password_and_its_sessions_end_and_the_timeline_shows_when() {
     let world = world().await;
     let secret = world.single_user();
     let leaked = document(&world, secret, "AWSCURRENT").await;
@@ -45,7 +45,7 @@ async fn under_single_user_the_leaked_password_and_its_sessions_end_and_the_time
 [..]Z  1 of 1 stored credentials log in
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
-[..]Z  the password of orders_[..] in version [..], AWSCURRENT of before, no longer works: the server rejects a login with it (28P01)
+[..]Z  the password of orders_[..] in version [..], the former AWSCURRENT, no longer works: the server rejects a login with it (28P01)
 [..]Z  the credential before AWSCURRENT: revoked, sessions ended: [..]
 [..]Z  orders_[..] logs in with version [..], AWSCURRENT
 [..]Z  contained: all 1 old credentials are rejected by the server; sessions ended: [..]
@@ -66,7 +66,7 @@ containing a leak of demo/orders/single (single user) in account 123456789012, r
 }
 
 #[tokio::test]
-async fn under_alternating_users_no_password_and_no_session_of_before_is_left_to_either() {
+async fn with_alternating_users_every_earlier_password_and_session_of_both_users_ends() {
     for promotion in Promotion::ALL {
         assert_nothing_of_before_is_left(&start(options_where(promotion)).await).await;
     }
@@ -90,9 +90,9 @@ async fn assert_nothing_of_before_is_left(world: &World) {
 [..]Z  2 of 2 stored credentials log in
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
-[..]Z  the password of stock_[..] in version [..], AWSPREVIOUS of before, no longer works: the server rejects a login with it (28P01)
+[..]Z  the password of stock_[..] in version [..], the former AWSPREVIOUS, no longer works: the server rejects a login with it (28P01)
 [..]Z  the credential before AWSCURRENT: revoked, sessions ended: [..]
-[..]Z  the password of stock_[..]_clone in version [..], AWSCURRENT of before, no longer works: the server rejects a login with it (28P01)
+[..]Z  the password of stock_[..]_clone in version [..], the former AWSCURRENT, no longer works: the server rejects a login with it (28P01)
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
 [..]Z  the credential before AWSCURRENT: revoked, sessions ended: [..]
@@ -112,7 +112,7 @@ async fn assert_nothing_of_before_is_left(world: &World) {
 }
 
 #[tokio::test]
-async fn a_rotation_that_was_under_way_comes_to_its_end_and_its_password_counts_as_leaked() {
+async fn a_rotation_in_progress_is_completed_and_its_password_counts_as_leaked() {
     let world = world().await;
     for secret in [world.single_user(), world.alternating_users()] {
         let token = leave_over(&world, secret, 2).await;
@@ -131,7 +131,7 @@ async fn a_rotation_that_was_under_way_comes_to_its_end_and_its_password_counts_
 }
 
 #[tokio::test]
-async fn the_report_is_json_when_it_is_asked_for() {
+async fn the_report_is_available_as_json() {
     let world = world().await;
     let secret = world.single_user();
     let leaked = document(&world, secret, "AWSCURRENT").await;
@@ -174,7 +174,7 @@ async fn the_report_is_json_when_it_is_asked_for() {
     },
     {
       "time": "[..]Z",
-      "event": "the password of orders_[..] in version [..], AWSCURRENT of before, no longer works: the server rejects a login with it (28P01)"
+      "event": "the password of orders_[..] in version [..], the former AWSCURRENT, no longer works: the server rejects a login with it (28P01)"
     },
     {
       "time": "[..]Z",
@@ -195,8 +195,7 @@ async fn the_report_is_json_when_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn where_the_database_cannot_be_reached_from_here_the_functions_word_stands_and_that_is_said()
-{
+async fn if_the_database_is_unreachable_the_report_relies_on_the_function_and_says_so() {
     let world = world().await;
     let secret = world.single_user();
     let leaked = document(&world, secret, "AWSCURRENT").await;
@@ -204,7 +203,7 @@ async fn where_the_database_cannot_be_reached_from_here_the_functions_word_stand
     let ran = run(at(world.endpoint(), &["compromised", secret, "--yes"])).await;
     ran.success().stdout_eq(str![[r#"
 [..]Z  arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/orders/single-[..] is treated as leaked (single user)
-[..]Z  the password of orders_[..] in version [..], AWSCURRENT of before, cannot be tried from here, so the proof rests on the function's answer: the certificate of localhost:[..] is not valid for it (invalid peer certificate: UnknownIssuer): store as host the name that the certificate carries, and name a private CA's file in TLS_CA_FILE
+[..]Z  the password of orders_[..] in version [..], the former AWSCURRENT, cannot be tried from here, so the proof rests on the function's answer: the certificate of localhost:[..] is not valid for it (invalid peer certificate: UnknownIssuer): store as host a name that is in the certificate, and name a private CA's file in TLS_CA_FILE
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
 [..]Z  the credential before AWSCURRENT: revoked, sessions ended: [..]
@@ -223,7 +222,7 @@ async fn where_the_database_cannot_be_reached_from_here_the_functions_word_stand
 }
 
 #[tokio::test]
-async fn an_old_password_that_goes_on_logging_in_is_a_failure() {
+async fn an_old_password_that_still_logs_in_is_a_failure() {
     let world = world().await;
     let secret = world.single_user();
     // the secret was given to another role by hand, and the old role's password was left as it was
@@ -236,7 +235,7 @@ async fn an_old_password_that_goes_on_logging_in_is_a_failure() {
     let ran = compromised(&world, secret, &["--json"]).await;
     let ran = ran.code(1).stderr_eq(str![[r#"
 containing a leak of demo/orders/single (single user) in account 123456789012, region us-east-1
-rotatectl: not contained, or not known to be: the credential of orders_[..] that was stored before still works: if the rotations above succeeded, they are about another one; end it with ALTER ROLE … PASSWORD NULL, or delete the key at its service; when the causes are gone, run the command again
+rotatectl: the leak is not contained, or it is unknown whether it is: the credential of orders_[..] that was stored before still works: if the rotations above succeeded, they changed another credential; end this one with ALTER ROLE … PASSWORD NULL, or delete the key at its service; when the causes are gone, run the command again
 
 "#]]);
     let report = json_of(&ran);
@@ -247,7 +246,7 @@ rotatectl: not contained, or not known to be: the credential of orders_[..] that
 }
 
 #[tokio::test]
-async fn inside_a_promised_overlap_a_leak_is_contained_at_once() {
+async fn a_leak_inside_a_promised_overlap_is_contained_at_once() {
     let world = world().await;
     let secret = world.alternating_users();
     rotated(&world, secret).await;
@@ -260,7 +259,7 @@ async fn inside_a_promised_overlap_a_leak_is_contained_at_once() {
 }
 
 #[tokio::test]
-async fn a_revocation_that_fails_is_told_at_the_end_and_what_comes_after_it_is_done_all_the_same() {
+async fn a_failed_revocation_is_reported_at_the_end_and_the_later_steps_still_run() {
     let world = world().await;
     let secret = world.alternating_users();
     rotated(&world, secret).await;
@@ -276,9 +275,9 @@ async fn a_revocation_that_fails_is_told_at_the_end_and_what_comes_after_it_is_d
 [..]Z  2 of 2 stored credentials log in
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
-[..]Z  the password of stock_[..] in version [..], AWSPREVIOUS of before, no longer works: the server rejects a login with it (28P01)
+[..]Z  the password of stock_[..] in version [..], the former AWSPREVIOUS, no longer works: the server rejects a login with it (28P01)
 [..]Z  problem: revokeSecret failed (AdministratorForbidden: [..]); when the cause is gone, run rotatectl revoke arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/stock/alternating-[..]
-[..]Z  the password of stock_[..]_clone in version [..], AWSCURRENT of before, no longer works: the server rejects a login with it (28P01)
+[..]Z  the password of stock_[..]_clone in version [..], the former AWSCURRENT, no longer works: the server rejects a login with it (28P01)
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
 [..]Z  the credential before AWSCURRENT: revoked, sessions ended: 0
@@ -287,7 +286,7 @@ async fn a_revocation_that_fails_is_told_at_the_end_and_what_comes_after_it_is_d
 "#]])
         .stderr_eq(str![[r#"
 containing a leak of demo/stock/alternating (alternating users) in account 123456789012, region us-east-1
-rotatectl: not contained, or not known to be: revokeSecret failed (AdministratorForbidden: the administrator admin_of_orders_[..] may not end the sessions of stock_[..]_clone on localhost:[..] (SQLSTATE 42501: [..]): as a superuser, run GRANT "pg_signal_backend" TO "admin_of_orders_[..]"); when the cause is gone, run rotatectl revoke arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/stock/alternating-[..]; when the causes are gone, run the command again
+rotatectl: the leak is not contained, or it is unknown whether it is: revokeSecret failed (AdministratorForbidden: the administrator admin_of_orders_[..] may not end the sessions of stock_[..]_clone on localhost:[..] (SQLSTATE 42501: [..]): as a superuser, run GRANT "pg_signal_backend" TO "admin_of_orders_[..]"); when the cause is gone, run rotatectl revoke arn:aws:secretsmanager:us-east-1:123456789012:secret:demo/stock/alternating-[..]; when the causes are gone, run the command again
 
 "#]]);
 }
@@ -305,7 +304,7 @@ rotatectl: cannot ask for confirmation: stdin is not a terminal. Nothing was don
 }
 
 #[tokio::test]
-async fn of_a_leaked_api_key_and_the_one_before_it_nothing_is_left_and_the_service_says_so() {
+async fn a_leaked_api_key_and_the_one_before_it_are_deleted_and_the_service_confirms_it() {
     let world = common::world_with_key_service().await;
     let (secret, service) = (world.api_key(), world.key_service().unwrap());
     // the account is full, and the overlap lasts
@@ -320,9 +319,9 @@ async fn of_a_leaked_api_key_and_the_one_before_it_nothing_is_left_and_the_servi
 [..]Z  the credential before AWSCURRENT: revoked, sessions ended: 0
 [..]Z  the rotation to version [..] begins
 [..]Z  version [..] is AWSCURRENT, after [..] s
-[..]Z  the key [..] in version [..], AWSPREVIOUS of before, no longer works: the service rejects it
+[..]Z  the key [..] in version [..], the former AWSPREVIOUS, no longer works: the service rejects it
 [..]Z  the credential before AWSCURRENT: revoked, sessions ended: 0
-[..]Z  the key [..] in version [..], AWSCURRENT of before, no longer works: the service rejects it
+[..]Z  the key [..] in version [..], the former AWSCURRENT, no longer works: the service rejects it
 [..]Z  [..] logs in with version [..], AWSCURRENT
 [..]Z  contained: all 2 old credentials are rejected by the server; sessions ended: 0
 
@@ -332,7 +331,7 @@ async fn of_a_leaked_api_key_and_the_one_before_it_nothing_is_left_and_the_servi
 }
 
 #[tokio::test]
-async fn a_key_is_tried_only_where_the_function_may_ask() {
+async fn a_key_is_tried_only_at_hosts_that_the_function_may_ask() {
     let world = common::world_with_key_service().await;
     let secret = world.api_key();
     let stranger = Recorder::start(&["localhost"], "{}").await.unwrap();

@@ -46,7 +46,7 @@ fn record_of(ran: &OutputAssert) -> Value {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_full_disk_does_not_keep_the_leak_open_and_the_record_stands_on_stderr() {
+async fn with_a_full_disk_the_leak_is_contained_and_the_record_goes_to_stderr() {
     let world = world().await;
     let secret = world.alternating_users();
     for json in [&[][..], &["--json"]] {
@@ -66,7 +66,7 @@ async fn a_full_disk_does_not_keep_the_leak_open_and_the_record_stands_on_stderr
 }
 
 #[tokio::test]
-async fn a_pipe_that_closes_does_not_keep_the_leak_open_and_the_record_stands_on_stderr() {
+async fn with_a_closed_pipe_the_leak_is_contained_and_the_record_goes_to_stderr() {
     let world = world().await;
     let secret = world.single_user();
     let leaked = document(&world, secret, "AWSCURRENT").await;
@@ -83,7 +83,7 @@ async fn a_pipe_that_closes_does_not_keep_the_leak_open_and_the_record_stands_on
 }
 
 #[tokio::test]
-async fn calls_that_are_throttled_for_a_while_are_made_again_until_it_is_done() {
+async fn throttled_calls_are_retried_until_the_leak_is_contained() {
     let world = world().await;
     let secret = world.single_user();
     let leaked = document(&world, secret, "AWSCURRENT").await;
@@ -100,7 +100,7 @@ async fn calls_that_are_throttled_for_a_while_are_made_again_until_it_is_done() 
 }
 
 #[tokio::test]
-async fn ctrl_c_ends_it_with_130_and_a_complete_record() {
+async fn ctrl_c_ends_it_with_exit_code_130_and_a_complete_record() {
     let world = world().await;
     let secret = world.single_user();
     // the rotation does not come to its end
@@ -129,7 +129,7 @@ async fn ctrl_c_ends_it_with_130_and_a_complete_record() {
 }
 
 #[tokio::test]
-async fn when_the_time_is_over_the_record_is_printed_and_says_so() {
+async fn at_the_time_limit_the_record_is_printed_and_says_so() {
     let world = world().await;
     change_password_by_hand(&world).await;
     let secret = world.single_user();
@@ -256,7 +256,7 @@ async fn a_leak_is_contained_from_every_state_that_a_rotation_or_a_person_leaves
 }
 
 #[tokio::test]
-async fn from_every_state_that_too_many_keys_can_leave_both_leaked_keys_end() {
+async fn both_leaked_keys_end_from_every_state_with_too_many_keys() {
     for stuck in [false, true] {
         let world = world_with_key_service().await;
         let (secret, service) = (world.api_key(), world.key_service().unwrap());

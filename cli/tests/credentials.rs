@@ -64,7 +64,7 @@ async fn says(command: Command, words: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_profile_that_is_named_is_used_also_when_keys_are_in_the_environment() {
+async fn a_named_profile_is_used_even_if_the_environment_has_keys() {
     let world = world().await;
     let nothing = json!({ "Version": "2012-10-17", "Statement": [
         { "Effect": "Deny", "Action": "*", "Resource": "*" }
@@ -133,7 +133,7 @@ async fn an_option_that_a_local_command_would_ignore_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_profile_that_does_not_exist_is_named_beside_those_that_do() {
+async fn an_unknown_profile_is_an_error_that_lists_the_existing_ones() {
     let world = world().await;
     let files = Files::new("[profile prod]\nregion = us-east-1\n[default]\n", "");
     for keys in [false, true] {
@@ -146,7 +146,7 @@ async fn a_profile_that_does_not_exist_is_named_beside_those_that_do() {
 }
 
 #[tokio::test]
-async fn credentials_that_are_set_up_wrong_are_named() {
+async fn an_error_names_the_credentials_that_are_set_up_wrong() {
     let world = world().await;
     let files = Files::new(
         "[profile single]\nsso_session = work\nsso_account_id = 123456789012\nsso_role_name = admin\n\
@@ -206,7 +206,7 @@ async fn credentials_that_are_set_up_wrong_are_named() {
 }
 
 #[tokio::test]
-async fn a_full_arn_decides_the_region_and_another_one_beside_it_is_an_error() {
+async fn a_full_arn_decides_the_region_and_a_different_region_is_an_error() {
     let world = world().await;
     let files = Files::new("", "");
     let arn = world.secrets_manager().arn(world.single_user()).unwrap();

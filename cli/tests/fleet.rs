@@ -21,7 +21,7 @@ const SECRETS: usize = 10_000;
 const FUNCTION: &str = "arn:aws:lambda:us-east-1:123456789012:function:secret-rotation";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_secrets_are_listed_in_less_than_100_mb_and_what_is_overdue_comes_first() {
+async fn ten_thousand_secrets_are_listed_in_less_than_100_mb_and_the_overdue_ones_come_first() {
     let nothing: Invoke = Arc::new(|_| {
         Box::pin(async {
             Invoked {

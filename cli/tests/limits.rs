@@ -21,7 +21,7 @@ async fn stderr_of(command: Command) -> String {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_never_answers_is_given_up_when_the_time_is_over() {
+async fn a_call_to_an_endpoint_that_never_answers_ends_at_the_time_limit() {
     // it takes connections, and says nothing
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
@@ -62,7 +62,7 @@ async fn a_call_has_the_aws_clis_time_limits() {
 }
 
 #[tokio::test]
-async fn a_long_wait_is_told_of_where_stdout_is_no_terminal() {
+async fn a_long_wait_is_reported_if_stdout_is_not_a_terminal() {
     let world = world().await;
     let secret = world.single_user();
     leave_over(&world, secret, 0).await;

@@ -17,7 +17,7 @@ const NOWHERE: &str = "http://127.0.0.1:1";
 const WIDTHS: [usize; 2] = [80, 120];
 
 #[test]
-fn help_and_mistakes_read_as_recorded_at_80_and_at_120_columns() {
+fn help_and_error_texts_are_as_recorded_at_80_and_at_120_columns() {
     for width in WIDTHS {
         let cases = trycmd::TestCases::new();
         cases.case("tests/recorded/mistakes.trycmd");
@@ -52,7 +52,7 @@ fn no_line_of_help_is_wider_than_the_terminal() {
 }
 
 #[tokio::test]
-async fn each_shell_can_ask_for_commands_and_their_options() {
+async fn each_shell_completes_commands_and_their_options() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let ran = run(at(NOWHERE, &["completions", shell])).await;
         let script = stdout_of(&ran.success());

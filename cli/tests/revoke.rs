@@ -8,7 +8,8 @@ use common::{called, document, json_of, leave_over, log_in, rotatectl, rotated, 
 use snapbox::str;
 
 #[tokio::test]
-async fn what_came_before_awscurrent_ends_now_with_its_sessions_and_awscurrent_goes_on() {
+async fn the_credential_before_awscurrent_ends_now_with_its_sessions_and_awscurrent_still_logs_in()
+{
     let world = world().await;
     let secret = world.alternating_users();
     rotated(&world, secret).await;
@@ -34,7 +35,7 @@ revoking the credential before AWSCURRENT of demo/stock/alternating in account 1
 
 /// With a single user, nothing stops a login that began with the old password.
 #[tokio::test]
-async fn a_single_user_is_to_be_revoked_again_when_no_login_can_be_half_finished_any_more() {
+async fn a_single_user_must_be_revoked_again_after_unfinished_logins_have_ended() {
     let world = world().await;
     let secret = world.single_user();
     rotated(&world, secret).await;
@@ -49,7 +50,7 @@ demo/orders/single: revoked, sessions ended: 0; a login that began before can st
 }
 
 #[tokio::test]
-async fn what_the_function_refuses_is_told_and_without_a_terminal_nothing_is_done() {
+async fn a_refusal_of_the_function_is_reported_and_without_a_terminal_nothing_is_done() {
     let world = world().await;
     let secret = world.single_user();
     let ran = rotatectl(&world, &["revoke", secret]).await;

@@ -10,7 +10,7 @@ use common::{
 use snapbox::str;
 
 #[tokio::test]
-async fn awsprevious_is_current_again_and_a_second_time_the_other_way_round() {
+async fn a_rollback_makes_awsprevious_current_and_a_second_one_reverses_it() {
     let world = world().await;
     let secret = world.alternating_users();
     let good = current(&world, secret).await;
@@ -38,7 +38,7 @@ rolling back demo/stock/alternating in account 123456789012, region us-east-1
 }
 
 #[tokio::test]
-async fn what_the_function_refuses_is_told_and_without_a_terminal_nothing_is_done() {
+async fn a_refusal_of_the_function_is_reported_and_without_a_terminal_nothing_is_done() {
     let world = start(options_with(&[("OVERLAP_WINDOW", "0s")])).await;
     let secret = world.alternating_users();
     rotated(&world, secret).await;

@@ -42,7 +42,7 @@ fn hold_promotions(world: &World) -> Hang {
 }
 
 #[tokio::test]
-async fn rotations_are_followed_to_their_end_and_each_step_is_told_of() {
+async fn rotations_are_followed_to_their_end_and_each_step_is_reported() {
     let world = world().await;
     let secrets = [world.single_user(), world.alternating_users()];
     let mut before = Vec::new();
@@ -82,7 +82,7 @@ rotating 2 secrets in account 123456789012, region us-east-1
 }
 
 #[tokio::test]
-async fn without_wait_it_ends_when_the_rotation_has_begun() {
+async fn without_wait_the_command_ends_when_the_rotation_has_begun() {
     let world = world().await;
     let hang = hold_promotions(&world);
     let before = current(&world, world.single_user()).await;
@@ -101,7 +101,7 @@ demo/orders/single: the rotation to version [..] has begun
 }
 
 #[tokio::test]
-async fn a_failure_is_told_with_what_the_function_said_and_the_same_command_goes_on_when_its_cause_is_gone()
+async fn a_failure_is_reported_with_the_functions_error_and_the_same_command_continues_after_the_repair()
  {
     let world = world().await;
     let secret = world.single_user();
@@ -117,7 +117,7 @@ demo/orders/single: not rotated: setSecret failed, 3 times in this rotation: non
 "#]])
         .stderr_eq(str![[r#"
 rotating 1 secret in account 123456789012, region us-east-1
-rotatectl: 1 of 1 secrets were not rotated, for the reasons above: when the causes are gone, run the command again; it continues with the rotations that are under way
+rotatectl: 1 of 1 secrets were not rotated, for the reasons above: when the causes are gone, run the command again; it continues with the rotations that are in progress
 
 "#]]);
     let begun = version(&world, secret, "AWSPENDING").await;
@@ -135,7 +135,7 @@ demo/orders/single: rotated in [..] s (createSecret [..] s, setSecret [..] s, te
 }
 
 #[tokio::test]
-async fn interrupted_it_leaves_the_rotation_to_the_service_and_follows_it_when_it_is_run_again() {
+async fn an_interrupted_command_leaves_the_rotation_to_the_service_and_the_next_one_follows_it() {
     let world = world().await;
     let secret = world.single_user();
     let hang = hold_promotions(&world);
@@ -168,7 +168,7 @@ rotatectl: interrupted: the service continues the rotations that have begun; run
 }
 
 #[tokio::test]
-async fn of_all_with_a_tag_those_that_were_rotated_lately_are_left_alone() {
+async fn recently_rotated_secrets_with_the_tag_are_left_alone() {
     let world = world().await;
     for secret in [world.single_user(), world.alternating_users()] {
         tag(&world, secret, "team", "orders").await;
@@ -205,7 +205,7 @@ rotatectl: no secret with these tags rotates here: check --tag, --region and --p
 }
 
 #[tokio::test]
-async fn a_rotation_that_somebody_ends_meanwhile_is_told_as_what_it_is() {
+async fn a_rotation_that_another_person_cancels_or_abandons_is_reported_as_such() {
     for (operation, value, said) in [
         (
             "CancelRotateSecret",
@@ -234,7 +234,7 @@ async fn a_rotation_that_somebody_ends_meanwhile_is_told_as_what_it_is() {
 }
 
 #[tokio::test]
-async fn of_a_function_that_says_nothing_it_is_told_that_nothing_was_heard() {
+async fn the_output_says_when_the_function_logs_nothing() {
     let world = world().await;
     let hang = hold_promotions(&world);
     // staged, and nobody invokes anything: as when the service may not invoke the function
@@ -252,7 +252,7 @@ demo/orders/single: unknown whether it was rotated: no sign of life from the rot
 }
 
 #[tokio::test]
-async fn what_cannot_be_rotated_is_told_with_what_to_do() {
+async fn a_secret_that_cannot_rotate_is_reported_with_what_to_do() {
     let world = world().await;
     rotatectl(
         &world,
@@ -267,14 +267,14 @@ nowhere: not rotated: no secret "nowhere" in us-east-1 (account 123456789012): c
 "#]])
     .stderr_eq(str![[r#"
 rotating 2 secrets in account 123456789012, region us-east-1
-rotatectl: 2 of 2 secrets were not rotated, for the reasons above: when the causes are gone, run the command again; it continues with the rotations that are under way
+rotatectl: 2 of 2 secrets were not rotated, for the reasons above: when the causes are gone, run the command again; it continues with the rotations that are in progress
 
 "#]]);
     assert_eq!(called(&world, "RotateSecret"), 0);
 }
 
 #[tokio::test]
-async fn forty_secrets_are_begun_within_the_quota_and_all_of_them_are() {
+async fn forty_rotations_begin_within_the_quota() {
     // what becomes of the rotations is not looked at: a function that does nothing will do
     let world = World::start(Options::new("/bin/true")).await.unwrap();
     let document = document(&world, world.single_user(), "AWSCURRENT").await;
@@ -294,7 +294,7 @@ async fn forty_secrets_are_begun_within_the_quota_and_all_of_them_are() {
 }
 
 #[tokio::test]
-async fn before_all_secrets_with_a_tag_rotate_somebody_is_asked_and_a_dry_run_lists_them() {
+async fn a_rotation_of_all_secrets_with_a_tag_needs_confirmation_and_a_dry_run_lists_them() {
     let world = world().await;
     for secret in [world.single_user(), world.alternating_users()] {
         tag(&world, secret, "team", "orders").await;
@@ -316,7 +316,7 @@ demo/stock/alternating
 }
 
 #[tokio::test]
-async fn one_call_that_is_throttled_does_not_make_a_rotation_a_failed_one() {
+async fn one_throttled_call_does_not_fail_a_rotation() {
     let world = world().await;
     let secret = world.single_user();
     let hang = hold_promotions(&world);
@@ -338,7 +338,7 @@ async fn one_call_that_is_throttled_does_not_make_a_rotation_a_failed_one() {
 }
 
 #[tokio::test]
-async fn what_was_begun_and_cannot_be_seen_any_more_is_unknown_and_not_failed() {
+async fn a_rotation_that_can_no_longer_be_observed_is_unknown_and_not_failed() {
     let world = world().await;
     let secret = world.single_user();
     let hang = hold_promotions(&world);
@@ -357,7 +357,7 @@ async fn what_was_begun_and_cannot_be_seen_any_more_is_unknown_and_not_failed() 
 }
 
 #[tokio::test]
-async fn a_pipe_that_closes_does_not_end_what_follows_the_rotations() {
+async fn a_closed_pipe_does_not_end_the_command_that_follows_the_rotations() {
     let world = world().await;
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
@@ -373,8 +373,7 @@ async fn a_pipe_that_closes_does_not_end_what_follows_the_rotations() {
 }
 
 #[tokio::test]
-async fn however_many_rotations_are_followed_their_functions_log_is_asked_for_all_of_them_at_once()
-{
+async fn one_query_of_the_log_covers_all_rotations_of_a_function() {
     let world = world().await;
     let document = document(&world, world.single_user(), "AWSCURRENT").await;
     let (service, function) = (world.secrets_manager(), world.function().arn());
@@ -450,8 +449,7 @@ async fn counting(world: &World) -> (String, Arc<AtomicUsize>) {
 }
 
 #[tokio::test]
-async fn inside_a_promised_overlap_a_rotation_is_refused_unless_it_is_forced_each_secret_by_itself()
-{
+async fn inside_a_promised_overlap_the_rotation_of_each_secret_is_refused_unless_it_is_forced() {
     let world = world().await;
     let secrets = [world.single_user(), world.alternating_users()];
     for secret in secrets {
@@ -475,7 +473,7 @@ demo/stock/alternating: not rotated: the credential before AWSCURRENT is promise
 "#]])
         .stderr_eq(str![[r#"
 rotating 2 secrets in account 123456789012, region us-east-1
-rotatectl: 1 of 2 secrets were not rotated, for the reasons above: when the causes are gone, run the command again; it continues with the rotations that are under way
+rotatectl: 1 of 2 secrets were not rotated, for the reasons above: when the causes are gone, run the command again; it continues with the rotations that are in progress
 
 "#]]);
     log_in(&world, &promised).await.unwrap();
@@ -486,7 +484,7 @@ rotatectl: 1 of 2 secrets were not rotated, for the reasons above: when the caus
 }
 
 #[tokio::test]
-async fn when_the_overlap_is_over_or_has_no_end_nothing_is_promised() {
+async fn an_overlap_that_is_over_or_has_no_end_promises_nothing() {
     let world = world().await;
     let secret = world.alternating_users();
     rotated(&world, secret).await;
@@ -500,7 +498,7 @@ async fn when_the_overlap_is_over_or_has_no_end_nothing_is_promised() {
 }
 
 #[tokio::test]
-async fn where_the_document_does_not_say_it_the_functions_window_is_what_is_promised() {
+async fn without_a_window_in_the_document_the_functions_window_is_promised() {
     let world = start(options_with(&[("OVERLAP_WINDOW", "2h")])).await;
     let secret = world.alternating_users();
     rotated(&world, secret).await;
@@ -513,7 +511,7 @@ async fn where_the_document_does_not_say_it_the_functions_window_is_what_is_prom
 }
 
 #[tokio::test]
-async fn a_rotation_that_is_under_way_inside_an_overlap_is_followed_to_its_end() {
+async fn a_rotation_in_progress_inside_an_overlap_is_followed_to_its_end() {
     let world = world().await;
     let secret = world.alternating_users();
     rotated(&world, secret).await;
@@ -525,7 +523,7 @@ async fn a_rotation_that_is_under_way_inside_an_overlap_is_followed_to_its_end()
 }
 
 #[tokio::test]
-async fn who_may_not_read_the_value_rotates_all_the_same_and_is_told_once() {
+async fn without_the_right_to_read_the_value_it_rotates_and_says_so_once() {
     let world = world().await;
     let secret = world.alternating_users();
     rotated(&world, secret).await;

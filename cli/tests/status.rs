@@ -13,30 +13,30 @@ use serde_json::{Value, json};
 use snapbox::str;
 
 /// Its report about the secrets, as JSON.
-async fn told(world: &World, arguments: &[&str]) -> Vec<Value> {
+async fn secrets_of(world: &World, arguments: &[&str]) -> Vec<Value> {
     let arguments = [&["status", "--json"], arguments].concat();
     let ran = rotatectl(world, &arguments).await.success();
     json_of(&ran)["secrets"].as_array().unwrap().clone()
 }
 
 /// Its report about this secret.
-async fn told_of(world: &World, secret: &str) -> Value {
-    let mut told = told(world, &[]).await.into_iter();
-    told.find(|told| told["name"] == secret).unwrap()
+async fn status_of(world: &World, secret: &str) -> Value {
+    let mut secrets = secrets_of(world, &[]).await.into_iter();
+    secrets.find(|found| found["name"] == secret).unwrap()
 }
 
 #[tokio::test]
-async fn a_rotation_that_goes_on_and_has_not_failed_is_rotating() {
+async fn a_rotation_in_progress_that_has_not_failed_is_shown_as_rotating() {
     let world = world().await;
     common::leave_over(&world, world.single_user(), 1).await;
     assert_eq!(
-        told_of(&world, world.single_user()).await["state"],
+        status_of(&world, world.single_user()).await["state"],
         "rotating"
     );
 }
 
 #[tokio::test]
-async fn every_secret_that_rotates_is_told_of_and_others_are_not() {
+async fn status_lists_every_secret_that_rotates_and_no_other() {
     let world = world().await;
     rotatectl(&world, &["status", "--no-values"])
         .await
@@ -53,7 +53,7 @@ demo/stock/alternating  ok     [..]s   30d    in 30d  –
 }
 
 #[tokio::test]
-async fn what_is_overdue_comes_first_and_the_exit_code_says_so() {
+async fn overdue_secrets_come_first_and_set_the_exit_code() {
     let world = world().await;
     let secret = world.alternating_users();
     world.secrets_manager().age(secret, 40).unwrap();
@@ -71,7 +71,7 @@ demo/orders/single      ok          [..]s   30d    in 30d  –
 }
 
 #[tokio::test]
-async fn a_rotation_that_is_stuck_is_told_of_with_the_functions_last_error() {
+async fn a_stuck_rotation_is_shown_with_the_functions_last_error() {
     let world = world().await;
     let (secret, service) = (world.single_user(), world.secrets_manager());
     change_password_by_hand(&world).await;
@@ -80,9 +80,9 @@ async fn a_rotation_that_is_stuck_is_told_of_with_the_functions_last_error() {
     // before the time is over in which a rotation is not stuck
     let arguments = ["status", "--json", "--stuck-after", "15m"];
     let ran = rotatectl(&world, &arguments).await.code(2);
-    let told = &json_of(&ran)["secrets"][0];
+    let first = &json_of(&ran)["secrets"][0];
     assert_eq!(
-        (&told["name"], &told["state"]),
+        (&first["name"], &first["state"]),
         (&json!(secret), &json!("failing"))
     );
 
@@ -103,12 +103,12 @@ demo/orders/single: setSecret: none of AWSCURRENT, AWSPENDING and AWSPREVIOUS lo
 }
 
 #[tokio::test]
-async fn a_rotation_is_over_when_awscurrent_says_so_whatever_becomes_of_awspending() {
+async fn awscurrent_shows_that_a_rotation_is_over_wherever_awspending_is() {
     for promotion in Promotion::ALL {
         let world = start(options_where(promotion)).await;
         let secret = world.single_user();
         rotated(&world, secret).await;
-        let state = &told_of(&world, secret).await["state"];
+        let state = &status_of(&world, secret).await["state"];
         assert_eq!(state, "ok", "{promotion:?}");
 
         let back = json!({
@@ -117,7 +117,7 @@ async fn a_rotation_is_over_when_awscurrent_says_so_whatever_becomes_of_awspendi
             "RemoveFromVersionId": current(&world, secret).await,
         });
         call(&world, "UpdateSecretVersionStage", back).await;
-        let state = &told_of(&world, secret).await["state"];
+        let state = &status_of(&world, secret).await["state"];
         let expected = match promotion {
             Promotion::KeepsPending => "rotating", // the label stayed behind
             _ => "ok",
@@ -125,13 +125,13 @@ async fn a_rotation_is_over_when_awscurrent_says_so_whatever_becomes_of_awspendi
         assert_eq!(state, expected, "{promotion:?}");
         let rotate = ["rotate", secret, "--wait"];
         rotatectl(&world, &rotate).await.success();
-        let state = &told_of(&world, secret).await["state"];
+        let state = &status_of(&world, secret).await["state"];
         assert_eq!(state, "ok", "{promotion:?}");
     }
 }
 
 #[tokio::test]
-async fn an_error_that_a_later_rotation_overcame_is_history() {
+async fn an_error_before_a_successful_rotation_is_not_shown() {
     let world = world().await;
     let secret = world.single_user();
     change_password_by_hand(&world).await;
@@ -144,18 +144,18 @@ async fn an_error_that_a_later_rotation_overcame_is_history() {
     call(&world, "RotateSecret", again).await;
     assert!(service.rotation(secret, &failed.token).await.succeeded);
 
-    assert_eq!(told_of(&world, secret).await["state"], "ok");
-    // the next one is under way: now the log is looked at
+    assert_eq!(status_of(&world, secret).await["state"], "ok");
+    // the next one is in progress: now the log is looked at
     common::leave_over(&world, secret, 0).await;
-    let told = told_of(&world, secret).await;
+    let status = status_of(&world, secret).await;
     assert_eq!(
-        (&told["state"], &told["last_error"]),
+        (&status["state"], &status["last_error"]),
         (&json!("rotating"), &json!(null))
     );
 }
 
 #[tokio::test]
-async fn the_values_tell_strategies_and_open_overlaps_and_are_not_read_where_that_is_not_wanted() {
+async fn the_values_show_strategies_and_open_overlaps_and_no_values_are_read_with_the_option() {
     let world = world().await;
     let secret = world.alternating_users();
     rotated(&world, secret).await;
@@ -184,13 +184,13 @@ demo/stock/alternating  ok     [..]s   30d    in 30d  alternating users  23h lef
     let arn = world.secrets_manager().arn(secret);
     let event = json!({ "Step": "revokeSecret", "SecretId": arn });
     world.function().invoke(event).await.outcome.unwrap();
-    for secret in told(&world, &[]).await {
+    for secret in secrets_of(&world, &[]).await {
         assert_eq!(secret["overlap_until"], json!(null), "{secret}");
     }
 }
 
 #[tokio::test]
-async fn an_api_key_is_told_as_one_and_what_is_no_document_of_ours_is_left_open() {
+async fn an_api_key_is_shown_as_one_and_an_unknown_document_has_no_strategy() {
     let world = world().await;
     let service = world.secrets_manager();
     for (name, value) in [
@@ -202,12 +202,12 @@ async fn an_api_key_is_told_as_one_and_what_is_no_document_of_ours_is_left_open(
         let function = world.function().arn();
         service.configure_rotation(name, &function, 30).unwrap();
     }
-    assert_eq!(told_of(&world, "a/key").await["strategy"], "api key");
-    assert_eq!(told_of(&world, "a/text").await["strategy"], json!(null));
+    assert_eq!(status_of(&world, "a/key").await["strategy"], "api key");
+    assert_eq!(status_of(&world, "a/text").await["strategy"], json!(null));
 }
 
 #[tokio::test]
-async fn without_the_right_to_read_values_the_rest_is_told_with_a_note() {
+async fn without_the_right_to_read_values_the_rest_is_shown_with_a_note() {
     let world = world().await;
     let message = "User: someone is not authorized to perform this";
     let code = "AccessDeniedException";
@@ -230,22 +230,25 @@ Note: secretsmanager:BatchGetSecretValue is denied (User: someone is not authori
 }
 
 #[tokio::test]
-async fn in_json_what_is_not_known_is_named_and_is_not_taken_for_none() {
+async fn json_names_unknown_values_and_does_not_show_them_as_absent() {
     let world = world().await;
     let code = "AccessDeniedException";
     inject_error(&world, "BatchGetSecretValue", code, "not authorized");
-    let secret = told_of(&world, world.single_user()).await;
+    let secret = status_of(&world, world.single_user()).await;
     assert_eq!(secret["unknown"], json!(["strategy", "overlap_until"]));
-    let secret = told_of(&world, world.single_user()).await;
+    let secret = status_of(&world, world.single_user()).await;
     assert_eq!(secret["unknown"], json!([]));
 }
 
 #[tokio::test]
-async fn names_and_patterns_narrow_the_list_and_one_that_is_not_there_is_an_error() {
+async fn names_and_patterns_narrow_the_list_and_an_absent_name_is_an_error() {
     let world = world().await;
     let names = async |arguments: &[&str]| -> Vec<Value> {
-        let told = told(&world, arguments).await;
-        told.iter().map(|told| told["name"].clone()).collect()
+        let secrets = secrets_of(&world, arguments).await;
+        secrets
+            .iter()
+            .map(|secret| secret["name"].clone())
+            .collect()
     };
     assert_eq!(names(&["demo/orders/single"]).await, ["demo/orders/single"]);
     assert_eq!(names(&["*/stock/*"]).await, ["demo/stock/alternating"]);
@@ -267,7 +270,7 @@ async fn names_and_patterns_narrow_the_list_and_one_that_is_not_there_is_an_erro
 }
 
 #[tokio::test]
-async fn with_json_an_error_is_json_too_and_has_a_code() {
+async fn with_json_an_error_is_a_json_object_with_a_code() {
     let world = world().await;
     let ran = rotatectl(&world, &["status", "--json", "demo/order/single"]).await;
     assert_eq!(json_of(&ran.code(1))["error"]["code"], "no_secret");
@@ -277,7 +280,7 @@ async fn with_json_an_error_is_json_too_and_has_a_code() {
 }
 
 #[tokio::test]
-async fn every_command_begins_with_the_name_that_is_not_there() {
+async fn the_error_of_every_command_begins_with_the_absent_name() {
     let world = world().await;
     for command in ["rotate", "revoke", "rollback", "compromised", "doctor"] {
         let ran = rotatectl(&world, &[command, "demo/order/single"]).await;
@@ -302,7 +305,10 @@ async fn overdue_and_failing_narrow_the_list_to_what_needs_attention() {
         let arguments = [&["status", "--json"], arguments].concat();
         let ran = rotatectl(&world, &arguments).await.code(code);
         let secrets = json_of(&ran)["secrets"].as_array().unwrap().clone();
-        secrets.iter().map(|told| told["name"].clone()).collect()
+        secrets
+            .iter()
+            .map(|secret| secret["name"].clone())
+            .collect()
     };
     assert!(names(&["--failing"], 0).await.is_empty());
     assert_eq!(names(&["--overdue"], 2).await, [late]);
@@ -314,7 +320,7 @@ async fn overdue_and_failing_narrow_the_list_to_what_needs_attention() {
 }
 
 #[tokio::test]
-async fn tags_narrow_the_list_and_all_of_them_must_be_there() {
+async fn several_tags_narrow_the_list_to_secrets_with_all_of_them() {
     let world = world().await;
     let [single, alternating] = [world.single_user(), world.alternating_users()];
     // keys and values crosswise, which the service's own filters do not keep apart
@@ -328,8 +334,11 @@ async fn tags_narrow_the_list_and_all_of_them_must_be_there() {
     }
     let names = async |tags: &[&str]| -> Vec<Value> {
         let tags: Vec<&str> = tags.iter().flat_map(|tag| ["--tag", tag]).collect();
-        let told = told(&world, &tags).await;
-        told.iter().map(|told| told["name"].clone()).collect()
+        let secrets = secrets_of(&world, &tags).await;
+        secrets
+            .iter()
+            .map(|secret| secret["name"].clone())
+            .collect()
     };
     assert_eq!(names(&["team=orders"]).await, [single]);
     assert_eq!(names(&["team=orders", "stage=test"]).await, [single]);
@@ -345,6 +354,9 @@ async fn a_value_put_by_hand_makes_awscurrent_younger_than_its_last_rotation() {
     world.secrets_manager().age(secret, 45).unwrap();
     put(&world, secret, &json!({})).await;
 
-    let told = told(&world, &[]).await;
-    assert!(told.iter().all(|told| told["state"] == "ok"), "{told:?}");
+    let secrets = secrets_of(&world, &[]).await;
+    assert!(
+        secrets.iter().all(|secret| secret["state"] == "ok"),
+        "{secrets:?}"
+    );
 }

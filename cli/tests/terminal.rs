@@ -69,7 +69,7 @@ async fn shown_until(
 }
 
 #[tokio::test]
-async fn in_a_terminal_the_table_fits_its_width_and_what_wants_attention_is_coloured() {
+async fn in_a_terminal_the_table_fits_its_width_and_urgent_rows_have_colour() {
     let world = world().await;
     let (secret, service) = (world.single_user(), world.secrets_manager());
     service.age(secret, 40).unwrap();
@@ -95,7 +95,7 @@ async fn in_a_terminal_the_table_fits_its_width_and_what_wants_attention_is_colo
 }
 
 #[tokio::test]
-async fn colours_are_where_they_are_asked_for_and_nowhere_else() {
+async fn colours_appear_only_where_they_are_requested() {
     let world = world().await;
     let status = |color| {
         world
@@ -115,7 +115,7 @@ async fn colours_are_where_they_are_asked_for_and_nowhere_else() {
 
 /// Sessions as they are recorded, at both widths that people have.
 #[tokio::test]
-async fn results_read_as_recorded_at_80_and_at_120_columns() {
+async fn results_are_as_recorded_at_80_and_at_120_columns() {
     let world = world().await;
     let (secret, service) = (world.single_user(), world.secrets_manager());
     common::change_password_by_hand(&world).await;
@@ -178,7 +178,7 @@ fn masked(text: &str, world: &World) -> String {
 }
 
 #[tokio::test]
-async fn a_rotation_that_is_followed_shows_its_steps_as_they_come() {
+async fn a_followed_rotation_shows_its_steps_as_they_happen() {
     let world = world().await;
     let rotate = command(&world, &["rotate", world.single_user(), "--wait"]);
     let seen = shown(rotate, terminal(), "").await;
@@ -186,7 +186,7 @@ async fn a_rotation_that_is_followed_shows_its_steps_as_they_come() {
 }
 
 #[tokio::test]
-async fn before_anything_is_ended_the_operator_is_asked_and_may_decline() {
+async fn compromised_asks_the_operator_first_and_no_leaves_everything_unchanged() {
     let world = world().await;
     for (answer, said, rotated) in [("n", "nothing was done", 0), ("y", "contained", 1)] {
         let command = command(&world, &["compromised", world.single_user()]);
@@ -198,7 +198,7 @@ async fn before_anything_is_ended_the_operator_is_asked_and_may_decline() {
 }
 
 #[tokio::test]
-async fn before_a_secret_is_made_the_operator_is_asked_and_may_decline() {
+async fn init_asks_the_operator_first_and_no_leaves_everything_unchanged() {
     let world = world().await;
     let role = format!("app_of_{}", world.role());
     for (answer, said, created) in [
@@ -218,7 +218,7 @@ async fn before_a_secret_is_made_the_operator_is_asked_and_may_decline() {
 
 #[cfg(feature = "local")]
 #[tokio::test]
-async fn a_world_shows_the_lines_to_export_where_a_person_sees_them() {
+async fn a_local_world_prints_the_lines_to_export_to_a_terminal() {
     let function = ["local", "up", "--port", "0", "--function", "/bin/true"];
     let command = common::at("http://127.0.0.1:1", &function);
     let seen = shown_until(command, terminal(), Some("Ctrl-C ends it")).await;
@@ -232,7 +232,7 @@ async fn a_world_shows_the_lines_to_export_where_a_person_sees_them() {
 }
 
 #[tokio::test]
-async fn a_mistake_on_the_command_line_fits_the_terminal() {
+async fn an_error_on_the_command_line_fits_the_terminal() {
     let world = world().await;
     for (mistake, word) in [
         (&["audit", "--ignore", "nothing"][..], "possible values"),

@@ -102,8 +102,8 @@ impl Builder {
         Self { labelled, ..self }
     }
 
-    /// A refusal ends what is held: the store says that the secret is denied, deleted or not readable. Without this it is
-    /// served up to its bound, for a mistake in a policy must not stop an application that logs in with a good password.
+    /// Drops the current version when the store says that the secret is denied, deleted or not readable. Without this setting it is
+    /// served up to its bound, because a mistake in a policy must not stop an application that logs in with a good password.
     pub fn end_when_refused(self) -> Self {
         let ends_when_refused = true;
         Self {
@@ -162,8 +162,8 @@ impl Builder {
         Ok(self.start(provider, &runtime, lifetime, first, asked))
     }
 
-    /// Starts without a first version. [`usable`](RotatingSecret::usable) reads it: one question, however many wait. Until then
-    /// [`current`](RotatingSecret::current) is [`Error::Unread`].
+    /// Starts without a first version. [`usable`](RotatingSecret::usable) reads it, with one question for all waiting callers.
+    /// Until then [`current`](RotatingSecret::current) is [`Error::Unread`].
     ///
     /// # Errors
     ///
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn usable_returns_no_credential_past_its_bound_by_the_walls_clock() {
+    async fn usable_returns_no_credential_past_its_bound_on_the_wall_clock() {
         let provider = Fixed::new().with("orders/db", Version::text("v2", "{}"));
         let secret = after_a_suspend(&provider);
         let read = secret.current().unwrap();
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_the_provider_cannot_be_asked_it_is_expired() {
+    async fn past_its_bound_a_credential_is_expired_if_the_provider_does_not_answer() {
         let secret = after_a_suspend(&Fixed::new());
         assert!(secret.usable().await.is_err());
         let error = secret.current().unwrap_err();

@@ -108,8 +108,8 @@ impl Credential {
         }
     }
 
-    /// The same version with a previous one that is known here, when AWSPREVIOUS was not read: the one that came before it
-    /// until now, or else the current version that it replaces. The previous version has its own age.
+    /// The same version with a previous one that this process knows, for when AWSPREVIOUS was not read: its previous version so
+    /// far, or else the current version that it replaces. The previous version has its own age.
     pub(crate) fn with_previous_known(self, held: &Self, bound: Duration) -> Self {
         let previous = if held.version == self.version {
             held.previous.clone()
@@ -166,7 +166,7 @@ impl Credential {
         &self.version
     }
 
-    /// The stage of the version when it was fetched: pending for one that a rotation under way will make current.
+    /// The stage of the version when it was fetched: pending for one that a rotation in progress will make current.
     pub fn stage(&self) -> Stage {
         self.stage
     }
@@ -195,8 +195,8 @@ impl Credential {
     ///
     /// If AWSPREVIOUS cannot be read, this version is still renewed, with a warning. Its previous version stays the same; if
     /// this version is new, it is the current version that this one replaced here. The first renewal after this secret's bound
-    /// drops a previous version that was not confirmed since, by its own [`age`](Self::age): a removed label counts then at the
-    /// latest.
+    /// drops a previous version that was not confirmed since, by its own [`age`](Self::age): so a removed label has its effect by
+    /// then.
     pub fn previous(&self) -> Option<&Self> {
         self.previous.as_deref()
     }
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_document_leaves_out_is_absent_or_has_postgresqls_default() {
+    fn fields_that_the_document_lacks_are_absent_or_have_postgresqls_default() {
         let credential = credential("{}");
         assert_eq!(
             (credential.host(), credential.user(), credential.database()),
@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn json_of_another_shape_text_and_bytes_come_as_they_are() {
+    fn json_of_another_shape_and_text_and_bytes_are_returned_unchanged() {
         let key = credential(r#"{"username":{"first":"a"},"key":"k-1"}"#);
         assert_eq!(key.json::<serde_json::Value>().unwrap()["key"], "k-1");
         assert_eq!(key.user(), None);

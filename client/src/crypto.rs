@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_provider_that_the_process_installed_is_used_and_the_built_in_one_without_it() {
+    fn the_provider_that_the_process_installed_is_used_or_else_the_built_in_one() {
         let named = |suites: usize| {
             let mut provider = ring::default_provider();
             provider.cipher_suites.truncate(suites);
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn aws_lc_rs_is_used_where_both_are_on() {
+    fn aws_lc_rs_is_used_if_both_features_are_on() {
         let of = |provider: CryptoProvider| format!("{:?}", provider.secure_random);
         let built_in = of(built_in().unwrap());
         if cfg!(feature = "aws-lc-rs") {

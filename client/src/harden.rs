@@ -34,7 +34,7 @@
 //! - What is in use: the current credential, as document and as password; the options of sqlx's pool; and the last answer in
 //!   the buffer of an HTTPS connection that the AWS SDK keeps for the next question. A client that the application shares with
 //!   [`Aws`](crate::provider::Aws) keeps that connection after the last handle, until it is idle for too long.
-//! - Copies that the application makes: `expose_secret().to_owned()` in a value that lives on, or an array on the stack.
+//! - Copies that the application makes: `expose_secret().to_owned()` in a value that stays alive, or an array on the stack.
 //! - What no allocator sees: registers, the stack frames of functions that have returned, until others overwrite them, and what
 //!   is allocated in C.
 //! - Pages that left the process: swap, a suspended machine's disk, a snapshot, the kernel's socket buffers. `mlock` and

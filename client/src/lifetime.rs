@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_asking_costs_is_what_the_documentation_says() {
+    fn the_cost_of_asking_is_as_documented() {
         let usual = Lifetime::new(USUAL, 24 * HOUR).unwrap();
         let page = include_str!("lib.rs");
         for (lifetime, calls) in [(usual, "10,165"), (usual.while_announced(), "847")] {

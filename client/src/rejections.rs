@@ -1,7 +1,7 @@
 //! The server's latest answers about the versions: a rejected version is tried again later, by one login at a time.
 //!
-//! Without this, retries would have the server reject a wrong password hundreds of times a second. A version that it accepts
-//! for some logins and rejects for others is not held back: there may be two servers behind one name.
+//! Without this, retries would send a wrong password to the server hundreds of times a second. A version that it accepts for some
+//! logins and rejects for others is not held back: there may be two servers behind one name.
 
 use std::{
     collections::HashMap,
@@ -101,7 +101,7 @@ impl Rejections {
         }
     }
 
-    /// Whether the server rejected it, or may have, and has accepted it for no login since.
+    /// Whether the server rejected it, or may have, and has not accepted it since.
     pub(crate) fn is_doubted(&self, version: &str) -> bool {
         let versions = self.known(Instant::now());
         let answers = versions.get(version);

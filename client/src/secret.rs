@@ -100,7 +100,7 @@ impl RotatingSecret {
         self.ask(Ask::Refresh).await
     }
 
-    /// Whether the provider's last answer was a failure. What was read before it is served on, up to its bound.
+    /// Whether the provider's last answer was a failure. The version from before it is still served, up to its bound.
     pub fn is_failing(&self) -> bool {
         self.shared.failing.load(Ordering::SeqCst)
     }
@@ -249,13 +249,13 @@ impl RotatingSecret {
 
 /// While this lives, the database announces changes.
 #[cfg(feature = "listen")]
-pub(crate) struct Hearing(std::sync::Weak<Shared>);
+pub(crate) struct Listening(std::sync::Weak<Shared>);
 
 #[cfg(feature = "listen")]
-impl Drop for Hearing {
+impl Drop for Listening {
     fn drop(&mut self) {
         if let Some(shared) = self.0.upgrade() {
-            shared.pushed.set_heard(false);
+            shared.pushed.set_listening(false);
         }
     }
 }
@@ -271,11 +271,11 @@ pub(crate) struct WeakSecret {
 #[cfg(feature = "listen")]
 impl WeakSecret {
     /// From now on the database announces changes.
-    pub(crate) fn hear(&self) -> Hearing {
+    pub(crate) fn begin_listening(&self) -> Listening {
         if let Some(shared) = self.shared.upgrade() {
-            shared.pushed.set_heard(true);
+            shared.pushed.set_listening(true);
         }
-        Hearing(self.shared.clone())
+        Listening(self.shared.clone())
     }
 
     pub(crate) fn upgrade(&self) -> Option<RotatingSecret> {

@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     /// How far the store may lag.
     pub(crate) lag: Duration,
     pub(crate) slot: ArcSwap<Slot>,
-    /// Reading takes no lock. Replacing does, so that it replaces only what it has looked at.
+    /// Reading takes no lock. Replacing takes one, so that nothing changes between its check and the replacement.
     replacing: Mutex<Option<Invalidated>>,
     /// It closes when the secret is not renewed any more.
     changes: watch::Receiver<Change>,
@@ -47,7 +47,7 @@ pub(crate) struct Pushed {
     latest: Mutex<Push>,
     arrived: Notify,
     /// A session listens for notifications.
-    heard: AtomicBool,
+    listening: AtomicBool,
 }
 
 /// An announcement: there may be a new version, perhaps with its id.
@@ -56,7 +56,7 @@ pub(crate) struct Push {
     pub(crate) unnamed: bool,
     pub(crate) named: Option<String>,
     /// No session listens any more.
-    pub(crate) unheard: bool,
+    pub(crate) missed: bool,
 }
 
 impl Pushed {
@@ -72,18 +72,18 @@ impl Pushed {
 
     /// Sets whether a session listens from now on.
     #[cfg(feature = "listen")]
-    pub(crate) fn set_heard(&self, heard: bool) {
-        self.heard.store(heard, Ordering::SeqCst);
-        if !heard {
+    pub(crate) fn set_listening(&self, listening: bool) {
+        self.listening.store(listening, Ordering::SeqCst);
+        if !listening {
             let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-            latest.unheard = true;
+            latest.missed = true;
             self.arrived.notify_one();
         }
     }
 
     /// Whether a session listens.
-    pub(crate) fn are_heard(&self) -> bool {
-        self.heard.load(Ordering::SeqCst)
+    pub(crate) fn is_listening(&self) -> bool {
+        self.listening.load(Ordering::SeqCst)
     }
 
     /// Waits for an announcement, and takes all that came since the last call. It may be empty.
@@ -167,7 +167,7 @@ impl Shared {
         }
     }
 
-    /// The hit path. Out of line, it would cost half as much again: the answer would be written to memory and read back.
+    /// The hit path. Without inlining it would cost 50 % more: the answer would be written to memory and read back.
     #[inline(always)]
     pub(crate) fn current(&self) -> Result<CredentialGuard, Error> {
         let slot = self.slot.load();
@@ -203,7 +203,7 @@ impl Shared {
         Some(changed)
     }
 
-    /// Withdraws this version, and keeps it out until a new answer of the provider still has it.
+    /// Withdraws this version, and does not accept it again until a new answer of the provider has it.
     pub(crate) fn invalidate(&self, version: &str) {
         let (mut invalidated, now) = (self.replacing(), Instant::now());
         let lately =

@@ -65,7 +65,7 @@ async fn log_in(secret: &RotatingSecret, good: &'static str) -> Result<String, S
 }
 
 #[tokio::test]
-async fn a_version_comes_with_its_id_and_its_arn_which_notifications_are_derived_from() {
+async fn a_version_has_its_id_and_the_arn_that_notifications_use() {
     let (_agent, provider) = agent("v1").await;
     let version = provider.fetch("orders/db", Stage::Current).await.unwrap();
     assert_eq!(version.id, "v1");
@@ -74,7 +74,8 @@ async fn a_version_comes_with_its_id_and_its_arn_which_notifications_are_derived
 }
 
 #[tokio::test]
-async fn a_lifetimes_end_is_the_agents_and_a_rejected_login_is_secrets_managers() {
+async fn after_its_lifetime_a_secret_comes_from_the_agent_and_after_a_rejected_login_from_secrets_manager()
+ {
     let (agent, provider) = agent("v1").await;
     let secret = secret(&provider).await;
     set(&agent, CURRENT, "v2");
@@ -91,7 +92,7 @@ async fn a_lifetimes_end_is_the_agents_and_a_rejected_login_is_secrets_managers(
 }
 
 #[tokio::test]
-async fn a_rotation_under_way_is_seen_as_it_is_and_not_as_it_was() {
+async fn recovery_reads_the_pending_version_from_secrets_manager_and_not_from_the_agents_cache() {
     let (agent, provider) = agent("v1").await;
     let secret = secret(&provider).await;
     set(&agent, PENDING, "v2");
@@ -108,7 +109,7 @@ async fn a_rotation_under_way_is_seen_as_it_is_and_not_as_it_was() {
 }
 
 #[tokio::test]
-async fn an_extension_that_knows_no_refresh_now_is_asked_without_it_and_warned_of_once() {
+async fn an_extension_without_refresh_now_is_asked_without_it_and_causes_one_warning() {
     begin_tracing();
     let agent = Standin::start(TOKEN, false).await.unwrap();
     set(&agent, CURRENT, "v1");
@@ -136,20 +137,20 @@ async fn an_extension_that_knows_no_refresh_now_is_asked_without_it_and_warned_o
 }
 
 #[tokio::test]
-async fn an_agent_that_takes_no_question_for_a_while_is_not_taken_for_one_without_refresh_now() {
+async fn an_agent_that_is_busy_for_a_while_does_not_count_as_one_without_refresh_now() {
     let (agent, provider) = agent("v1").await;
     let not_ready = "not ready to serve traffic, please wait";
     agent.fail(Fault::Answer(400, not_ready.to_owned()));
-    let refused = provider.fetch_anew("orders/db", Stage::Current).await;
+    let refused = provider.fetch_uncached("orders/db", Stage::Current).await;
     assert_eq!(refused.unwrap_err().kind(), Kind::Unavailable);
     set(&agent, CURRENT, "v2");
-    let found = provider.fetch_anew("orders/db", Stage::Current).await;
+    let found = provider.fetch_uncached("orders/db", Stage::Current).await;
     assert_eq!(found.unwrap().id, "v2");
     assert!(agent.queries()[0].contains("refreshNow=true"));
 }
 
 #[tokio::test]
-async fn one_that_is_ready_or_reached_between_two_questions_knows_refresh_now_all_the_same() {
+async fn after_another_error_an_agent_still_counts_as_one_with_refresh_now() {
     for faults in [
         &[(400, "not ready to serve traffic, please wait")][..],
         &[(400, "Forwarded"), (500, r#"{"__type":"InternalFailure"}"#)],
@@ -158,16 +159,16 @@ async fn one_that_is_ready_or_reached_between_two_questions_knows_refresh_now_al
         for (status, body) in faults {
             agent.fail(Fault::Answer(*status, (*body).to_owned()));
         }
-        let _ = provider.fetch_anew("orders/db", Stage::Current).await;
+        let _ = provider.fetch_uncached("orders/db", Stage::Current).await;
         provider.fetch("orders/db", Stage::Current).await.unwrap();
         set(&agent, CURRENT, "v2");
-        let found = provider.fetch_anew("orders/db", Stage::Current).await;
+        let found = provider.fetch_uncached("orders/db", Stage::Current).await;
         assert_eq!(found.unwrap().id, "v2", "{faults:?}");
     }
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_absent_and_what_the_agent_does_not_say_is_not() {
+async fn a_secret_is_absent_only_if_the_agent_says_so() {
     let (agent, provider) = agent("v1").await;
     let absent = provider.fetch("stock/db", Stage::Current).await;
     assert_eq!(absent.unwrap_err().kind(), Kind::NotFound);
@@ -203,7 +204,7 @@ async fn what_is_not_there_is_absent_and_what_the_agent_does_not_say_is_not() {
 }
 
 #[tokio::test]
-async fn the_answer_for_another_secret_is_an_error_and_the_secret_that_was_asked_for_goes_on() {
+async fn an_answer_for_another_secret_is_an_error_and_the_requested_secret_stays_usable() {
     let (agent, provider) = agent("v1").await;
     let secret = secret(&provider).await;
     let of_another = json!({
@@ -222,7 +223,7 @@ async fn the_answer_for_another_secret_is_an_error_and_the_secret_that_was_asked
 }
 
 #[tokio::test]
-async fn an_agent_that_does_not_answer_is_out_of_reach_and_asked_again() {
+async fn an_agent_that_does_not_answer_is_unavailable_and_asked_again() {
     let (agent, provider) = agent("v1").await;
     agent.fail(Fault::Hang);
     let builder = RotatingSecret::builder("orders/db")
@@ -238,7 +239,7 @@ async fn an_agent_that_does_not_answer_is_out_of_reach_and_asked_again() {
 }
 
 #[tokio::test]
-async fn what_the_agent_gave_is_not_used_past_its_bound_when_the_agent_refuses() {
+async fn a_credential_is_not_used_past_its_bound_if_the_agent_refuses() {
     let (agent, provider) = agent("v1").await;
     let builder = RotatingSecret::builder("orders/db")
         .ttl(Duration::from_millis(100))
@@ -259,7 +260,7 @@ async fn what_the_agent_gave_is_not_used_past_its_bound_when_the_agent_refuses()
 }
 
 #[tokio::test]
-async fn the_tokens_file_is_read_anew_when_the_agent_made_another() {
+async fn the_token_file_is_read_again_after_the_agent_made_a_new_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("awssmatoken");
     let (agent, _) = agent("v1").await;
@@ -280,12 +281,12 @@ async fn the_tokens_file_is_read_anew_when_the_agent_made_another() {
     agent.restart("a-new-t0ken");
     assert!(secret.refresh().await.is_err());
     fs::write(&path, "a-new-t0ken\n").unwrap();
-    let version = provider.fetch_anew("orders/db", Stage::Current).await;
+    let version = provider.fetch_uncached("orders/db", Stage::Current).await;
     assert_eq!(version.unwrap().id, "v1");
 }
 
 #[tokio::test]
-async fn a_tokens_file_that_cannot_be_one_is_refused_and_holds_nothing_up() {
+async fn an_invalid_token_file_is_refused_and_blocks_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let large = folder.path().join("large");
     fs::write(&large, "t0ken".repeat(4096)).unwrap();
@@ -314,7 +315,7 @@ async fn from_the_environment() {
 }
 
 #[tokio::test]
-async fn port_and_token_are_the_environments_in_awss_order_and_no_proxy_sees_them() {
+async fn port_and_token_come_from_the_environment_in_awss_order_and_without_a_proxy() {
     let (agent, _) = agent("v1").await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");

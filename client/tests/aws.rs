@@ -69,7 +69,7 @@ fn held(secret: &RotatingSecret) -> String {
 }
 
 #[tokio::test]
-async fn text_bytes_version_and_arn_are_what_the_service_has() {
+async fn text_bytes_version_and_arn_are_those_of_the_service() {
     let world = world().await;
     create(&world, "a/key", "k-1").await;
     let blob = json!({ "Name": "a/blob", "SecretBinary": "AJ+S" });
@@ -86,7 +86,7 @@ async fn text_bytes_version_and_arn_are_what_the_service_has() {
 }
 
 #[tokio::test]
-async fn a_secret_is_found_by_its_name_and_by_its_arn_and_so_are_many_at_once() {
+async fn one_secret_or_many_secrets_are_found_by_name_and_by_arn() {
     let world = world().await;
     for name in ["b/1", "b/2", "b/3"] {
         create(&world, name, name).await;
@@ -104,7 +104,7 @@ async fn a_secret_is_found_by_its_name_and_by_its_arn_and_so_are_many_at_once() 
 }
 
 #[tokio::test]
-async fn of_more_than_twenty_each_has_its_own_and_one_that_is_absent_is_told() {
+async fn more_than_twenty_secrets_each_get_their_value_and_an_absent_one_is_reported() {
     let world = world().await;
     let names: Vec<String> = (0..45).map(|number| format!("c/{number}")).collect();
     for name in names.iter().skip(1) {
@@ -120,7 +120,7 @@ async fn of_more_than_twenty_each_has_its_own_and_one_that_is_absent_is_told() {
 }
 
 #[tokio::test]
-async fn each_failure_is_what_the_service_says_and_nothing_else() {
+async fn each_failure_has_the_kind_that_the_service_reported() {
     let world = world().await;
     create(&world, "d", "x").await;
     let provider = Aws::from_clients([world.aws()]);
@@ -144,7 +144,7 @@ async fn each_failure_is_what_the_service_says_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_region_that_cannot_be_reached_is_no_answer() {
+async fn an_unreachable_region_is_unavailable() {
     let (_held, port) = closed_port();
     let nobody = format!("http://127.0.0.1:{port}");
     let provider = Aws::from_clients([at(&world().await, &nobody, "us-east-1")]);
@@ -160,7 +160,7 @@ async fn a_region_that_cannot_be_reached_is_no_answer() {
 }
 
 #[tokio::test]
-async fn a_deleted_secret_is_served_to_its_bound_and_told_from_one_that_never_was() {
+async fn a_deleted_secret_is_served_to_its_bound_and_differs_from_one_that_never_existed() {
     let world = world().await;
     create(&world, "e", "x").await;
     let provider = Aws::from_clients([world.aws()]);
@@ -183,7 +183,7 @@ async fn a_deleted_secret_is_served_to_its_bound_and_told_from_one_that_never_wa
 }
 
 #[tokio::test]
-async fn a_service_that_throttles_hangs_or_breaks_is_borne_and_asked_again() {
+async fn a_service_that_throttles_hangs_or_breaks_is_asked_again() {
     let world = world().await;
     create(&world, "f", "x").await;
     let service = world.secrets_manager();
@@ -222,7 +222,7 @@ fn at(world: &World, endpoint: &str, region: &'static str) -> Client {
 }
 
 #[tokio::test]
-async fn a_replica_is_asked_when_the_region_before_it_is_down_and_only_then() {
+async fn a_replica_is_asked_only_if_the_region_before_it_is_down() {
     let (first, replica) = (world().await, world().await);
     for world in [&first, &replica] {
         create(world, "g", "x").await;
@@ -256,7 +256,7 @@ async fn a_replica_is_asked_when_the_region_before_it_is_down_and_only_then() {
 }
 
 #[tokio::test]
-async fn replicas_are_asked_with_the_callers_own_client_too() {
+async fn replicas_are_also_asked_with_the_callers_own_client() {
     let world = world().await;
     create(&world, "h", "x").await;
     let there = json!([{ "Region": "eu-west-1" }]);
@@ -271,7 +271,7 @@ async fn replicas_are_asked_with_the_callers_own_client_too() {
 }
 
 #[tokio::test]
-async fn the_region_of_a_full_arn_is_asked_with_the_callers_own_client_too() {
+async fn the_region_of_a_full_arn_is_also_asked_with_the_callers_own_client() {
     let world = world().await;
     let provider = Aws::from_clients([world.aws()]);
     let elsewhere = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:i-AbCdEf";

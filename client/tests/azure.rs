@@ -98,7 +98,7 @@ fn refusal(status: u16, code: &str, inner: &str) -> Fault {
 }
 
 #[tokio::test]
-async fn the_latest_version_is_current_under_the_name_that_key_vault_gives_it() {
+async fn the_latest_version_is_current_and_has_the_name_that_key_vault_gives_it() {
     let (vault, azure) = started().await;
     for value in ["one", r#"{"username":"orders","password":"two"}"#] {
         let id = vault.set("orders-db", value);
@@ -150,7 +150,7 @@ async fn there_is_no_pending_version_and_key_vault_is_not_asked_for_one() {
 }
 
 #[tokio::test]
-async fn what_is_no_name_of_a_secret_is_not_asked_for() {
+async fn an_invalid_name_of_a_secret_is_not_requested() {
     let (vault, azure) = started().await;
     for name in [
         "",
@@ -167,7 +167,7 @@ async fn what_is_no_name_of_a_secret_is_not_asked_for() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_an_error_of_its_kind_and_is_not_asked_for_twice() {
+async fn a_refusal_is_an_error_of_its_kind_and_is_not_retried() {
     for (status, code, inner, kind) in [
         (400, "BadParameter", "", Kind::Invalid),
         (401, "Unauthorized", "", Kind::AccessDenied),
@@ -220,7 +220,7 @@ async fn an_answer_that_is_not_key_vaults_is_invalid_and_not_quoted() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_off_or_is_not_to_be_trusted_is_no_answer() {
+async fn a_broken_or_untrusted_connection_is_unavailable() {
     let (vault, azure) = started().await;
     vault.fail(Fault::Close);
     let error = current(&azure, "orders-db").await.unwrap_err();
@@ -238,7 +238,7 @@ async fn a_connection_that_breaks_off_or_is_not_to_be_trusted_is_no_answer() {
 }
 
 #[tokio::test]
-async fn a_token_that_key_vault_does_not_take_is_refused_access() {
+async fn a_token_that_key_vault_rejects_is_an_access_error() {
     let (vault, _) = started().await;
     let error = current(&azure(&vault, || Ok("eyJ0.another")), "orders-db")
         .await
@@ -328,7 +328,7 @@ async fn begins_in_its_environment() {
 }
 
 #[tokio::test]
-async fn the_environment_chooses_the_credential_and_says_what_it_lacks() {
+async fn the_environment_chooses_the_credential_and_an_error_names_what_is_missing() {
     for (variables, says) in [
         (&[("AZURE_TOKEN_CREDENTIALS", "dev")][..], "begun"),
         (

@@ -32,7 +32,7 @@ async fn a_ttl_that_is_not_below_the_overlap_window_is_refused_before_anything_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn for_ever_is_as_long_as_any_other_time() {
+async fn the_longest_duration_works_like_any_other() {
     let provider = Scripted::new("v1");
     let leased = version("v1").with_lease(Duration::MAX);
     provider.answer(leased);
@@ -67,7 +67,7 @@ impl SecretProvider for Panicking {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_a_provider_is_an_answer_that_did_not_come_and_does_not_end_the_secret() {
+async fn a_panic_in_a_provider_counts_as_a_missing_answer_and_does_not_end_the_secret() {
     let provider = Scripted::new("v1");
     let secret = RotatingSecret::builder("orders/db").build(Panicking(provider.clone()));
     let secret = secret.await.unwrap();
@@ -113,7 +113,7 @@ async fn a_provider_that_does_not_answer_at_the_start_is_an_error_when_the_start
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_that_is_forbidden_or_absent_is_an_error_at_once_and_the_two_are_told_apart() {
+async fn a_forbidden_or_absent_secret_is_an_error_at_once_and_the_errors_differ() {
     for kind in [Kind::AccessDenied, Kind::NotFound] {
         let provider = Scripted::new("v1");
         provider.fail(kind);
@@ -143,7 +143,7 @@ async fn the_first_versions_of_many_secrets_are_fetched_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_many_secrets_those_that_were_throttled_are_asked_for_again() {
+async fn only_the_throttled_ones_of_many_secrets_are_asked_for_again() {
     let provider = Scripted::new("v1");
     provider.fail(Kind::Throttled);
     let built = tokio::spawn({

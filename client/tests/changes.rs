@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio_stream::StreamExt;
 
 #[tokio::test(start_paused = true)]
-async fn changed_waits_for_the_next_version_and_finds_it_in_force() {
+async fn changed_waits_for_the_next_version_and_finds_it_current() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     let changed = tokio::spawn({
@@ -41,7 +41,7 @@ async fn the_stream_has_every_version_from_now_on_and_ends_with_the_last_handle(
 }
 
 #[tokio::test(start_paused = true)]
-async fn changed_from_loses_no_change_in_a_loop_that_does_other_things_too() {
+async fn changed_from_misses_no_change_in_a_loop_with_other_work() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     let mut seen = "v1".to_owned();
@@ -58,7 +58,7 @@ async fn changed_from_loses_no_change_in_a_loop_that_does_other_things_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_read_that_lags_does_not_bring_back_what_was_replaced_and_one_later_does() {
+async fn a_lagging_read_does_not_restore_a_replaced_version_and_a_later_read_does() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     let mut changes = secret.changes();
@@ -89,7 +89,7 @@ async fn a_read_that_lags_does_not_bring_back_what_was_replaced_and_one_later_do
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_version_that_is_older_by_its_date_is_not_believed_by_a_client_that_has_just_begun() {
+async fn a_new_client_does_not_accept_a_version_with_an_older_date() {
     let provider = Scripted::new("v1");
     let (older, newer) = (std::time::UNIX_EPOCH, std::time::UNIX_EPOCH + MINUTE);
     provider.answer(version("v2").with_created(newer));
@@ -101,7 +101,7 @@ async fn a_version_that_is_older_by_its_date_is_not_believed_by_a_client_that_ha
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_guard_keeps_what_it_read() {
+async fn a_guard_keeps_the_version_that_it_read() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     let held = secret.current().unwrap();
@@ -112,7 +112,7 @@ async fn a_guard_keeps_what_it_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_sees_each_change_at_its_next_read_and_an_end_too() {
+async fn a_reader_sees_each_change_or_the_end_at_its_next_read() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     let mut reader = secret.reader();

@@ -97,7 +97,7 @@ impl Machine {
     }
 }
 
-fn assert_told(reported: &str, parts: &[&str]) {
+fn assert_reports(reported: &str, parts: &[&str]) {
     // no other kind of error is reported at once
     for part in parts.iter().chain(&["invalid: "]) {
         assert!(reported.contains(part), "{part:?} is not in: {reported}");
@@ -106,7 +106,7 @@ fn assert_told(reported: &str, parts: &[&str]) {
 }
 
 #[tokio::test]
-async fn without_credentials_it_is_told_at_once_which_variables_give_some() {
+async fn without_credentials_an_error_says_at_once_which_variables_to_set() {
     let machine = Machine::with("").await;
     let reported = machine.reports(&[]).await;
     let parts = [
@@ -115,21 +115,21 @@ async fn without_credentials_it_is_told_at_once_which_variables_give_some() {
         "AWS_PROFILE",
         "config",
     ];
-    assert_told(&reported, &parts);
+    assert_reports(&reported, &parts);
 }
 
 #[tokio::test]
-async fn half_a_key_is_told_with_the_half_that_is_missing() {
+async fn an_incomplete_key_is_an_error_that_names_the_missing_half() {
     let machine = Machine::with("").await;
     let reported = machine.reports(&[("AWS_ACCESS_KEY_ID", "AKIA")]).await;
-    assert_told(
+    assert_reports(
         &reported,
         &["AWS_ACCESS_KEY_ID is set", "AWS_SECRET_ACCESS_KEY is not"],
     );
 }
 
 #[tokio::test]
-async fn without_a_region_it_is_told_where_one_is_taken_from() {
+async fn without_a_region_an_error_says_where_to_set_one() {
     let machine = Machine::with("").await;
     for region in ["", UNSET] {
         let keys = [
@@ -138,12 +138,12 @@ async fn without_a_region_it_is_told_where_one_is_taken_from() {
             ("AWS_SECRET_ACCESS_KEY", "local"),
         ];
         let reported = machine.reports(&keys).await;
-        assert_told(&reported, &["no region", "AWS_REGION", "config"]);
+        assert_reports(&reported, &["no region", "AWS_REGION", "config"]);
     }
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_no_url_is_told_at_once() {
+async fn an_endpoint_that_is_not_a_url_is_an_error_at_once() {
     let machine = Machine::with("").await;
     for endpoint in ["not a url", "127.0.0.1:1"] {
         let variables = [
@@ -152,41 +152,41 @@ async fn an_endpoint_that_is_no_url_is_told_at_once() {
             ("AWS_SECRET_ACCESS_KEY", "local"),
         ];
         let reported = machine.reports(&variables).await;
-        assert_told(&reported, &["endpoint"]);
+        assert_reports(&reported, &["endpoint"]);
     }
 }
 
 #[tokio::test]
-async fn an_unknown_profile_is_told_by_its_name_and_the_file() {
+async fn an_unknown_profile_is_an_error_with_its_name_and_the_file() {
     let machine = Machine::with("[profile other]\nregion = us-east-1\n").await;
     for region in ["us-east-1", UNSET] {
         let variables = [("AWS_PROFILE", "typo"), ("AWS_REGION", region)];
         let reported = machine.reports(&variables).await;
-        assert_told(&reported, &["AWS_PROFILE", "typo", "config"]);
+        assert_reports(&reported, &["AWS_PROFILE", "typo", "config"]);
     }
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_configuration_is_told_by_its_name() {
+async fn an_invalid_configuration_file_is_an_error_with_its_name() {
     let machine = Machine::with("[default\n").await;
     let reported = machine.reports(&[]).await;
-    assert_told(&reported, &["config", "could not parse profile file"]);
+    assert_reports(&reported, &["config", "could not parse profile file"]);
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_profile_is_told_at_the_next_question_too() {
+async fn the_error_of_a_profile_is_also_the_error_of_the_next_request() {
     let machine = Machine::with("[default\n").await;
     let reported = machine.run("child_asks_twice", &[]).await;
-    assert_told(&reported, &["config", "could not parse profile file"]);
+    assert_reports(&reported, &["config", "could not parse profile file"]);
 }
 
 #[tokio::test]
-async fn a_profile_that_needs_sso_is_told_how_to_sign_in() {
+async fn a_profile_that_needs_sso_is_an_error_that_says_how_to_sign_in() {
     let sso = "[profile dev]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = reader\n\
                [sso-session corp]\nsso_region = us-east-1\nsso_start_url = https://corp.example.com/start\n";
     let machine = Machine::with(sso).await;
     let reported = machine.reports(&[("AWS_PROFILE", "dev")]).await;
-    assert_told(&reported, &["aws sso login --profile dev"]);
+    assert_reports(&reported, &["aws sso login --profile dev"]);
 }
 
 /// A script with this body, and the profile that runs it.
@@ -210,25 +210,25 @@ async fn a_profile_that_names_a_credential_process_loads() {
 }
 
 #[tokio::test]
-async fn a_credential_process_that_fails_is_told_with_what_it_said() {
+async fn a_failed_credential_process_is_an_error_with_its_output() {
     let machine = Machine::with("").await;
     process(
         machine.home.path(),
         "echo 'the vault is locked' >&2\nexit 3\n",
     );
     let reported = machine.reports(&[("AWS_PROFILE", "dev")]).await;
-    assert_told(
+    assert_reports(
         &reported,
         &["credential_process", "dev", "the vault is locked"],
     );
 }
 
 #[tokio::test]
-async fn a_credential_process_whose_answer_cannot_be_read_is_told_without_the_answer() {
+async fn an_unreadable_answer_of_a_credential_process_is_an_error_without_the_answer() {
     let machine = Machine::with("").await;
     process(machine.home.path(), "echo 's3cret'\n");
     let reported = machine.reports(&[("AWS_PROFILE", "dev")]).await;
-    assert_told(&reported, &["credential_process", "dev"]);
+    assert_reports(&reported, &["credential_process", "dev"]);
     assert!(!reported.contains("s3cret"), "{reported}");
 }
 
@@ -254,7 +254,7 @@ async fn sts(status: &'static str, code: &str) -> (String, JoinHandle<()>) {
 }
 
 #[tokio::test]
-async fn what_sts_says_of_a_role_is_taken_for_what_it_is() {
+async fn an_error_of_sts_for_a_role_keeps_its_kind() {
     let machine = Machine::with("").await;
     let token = machine.home.path().join("token");
     fs::write(&token, "t0ken").unwrap();
@@ -284,7 +284,7 @@ fn nobody() -> (TcpSocket, String) {
 }
 
 #[tokio::test]
-async fn a_container_or_an_instance_that_is_configured_and_does_not_answer_is_an_outage() {
+async fn a_configured_container_or_instance_that_does_not_answer_is_an_outage() {
     let machine = Machine::with("").await;
     let (_held, nobody) = nobody();
     for variables in [

@@ -110,7 +110,7 @@ impl Setting {
 }
 
 #[tokio::test]
-async fn credentials_that_take_longer_than_a_region_may_are_waited_for() {
+async fn slow_credentials_are_waited_for_longer_than_a_region() {
     let setting = setting().await;
     let provider = setting.provider.clone();
     let read = tokio::spawn(async move { provider.fetch("orders/db", Stage::Current).await });
@@ -122,8 +122,7 @@ async fn credentials_that_take_longer_than_a_region_may_are_waited_for() {
 }
 
 #[tokio::test]
-async fn credentials_that_take_longer_than_a_question_may_are_loaded_once_and_the_next_question_has_them()
- {
+async fn credentials_slower_than_a_request_are_loaded_once_and_the_next_request_uses_them() {
     let setting = setting().await;
     let questions = Arc::new(AtomicUsize::new(0));
     let provider = Counted(setting.provider.clone(), questions.clone());
@@ -159,7 +158,7 @@ impl ProvideCredentials for LostOnce {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_loading_whose_answer_was_lost_is_begun_anew_in_the_end() {
+async fn a_load_whose_answer_was_lost_is_started_again_after_a_while() {
     let credentials = LostOnce::default();
     let shared = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())

@@ -31,7 +31,7 @@ impl Drop for File {
 }
 
 #[tokio::test]
-async fn a_secret_is_the_variable_of_its_name_and_an_edit_is_seen_like_a_rotation() {
+async fn a_secret_is_the_environment_variable_of_its_name_and_an_edit_is_seen_like_a_rotation() {
     let file = File::with(
         "edited.env",
         "ORDERS_DB='{\"username\":\"orders\",\"password\":\"one\"}'\n",
@@ -65,7 +65,7 @@ async fn the_environment_comes_before_the_file() {
 }
 
 #[tokio::test]
-async fn what_neither_has_is_absent_and_the_error_names_the_variable() {
+async fn a_name_in_neither_place_is_absent_and_the_error_names_the_variable() {
     let missing = Env::with_file("no such file")
         .fetch("orders/db", Stage::Current)
         .await

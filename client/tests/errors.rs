@@ -37,7 +37,7 @@ fn unreadable() -> Error {
 }
 
 #[test]
-fn no_error_tells_a_cause_twice() {
+fn no_error_repeats_a_cause() {
     let cause = "the store says no";
     assert_once(&failure(), cause);
     assert_once(&unreadable(), cause);
@@ -52,7 +52,7 @@ fn no_error_tells_a_cause_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_login_that_fails_or_is_rejected_tells_its_answer_once() {
+async fn the_error_of_a_failed_or_rejected_login_shows_the_servers_answer_once() {
     let secret = common::secret(&Scripted::new("v1")).await;
     let failed: Result<(), LogInError<ProviderError>> = secret
         .log_in(async |_| Err(Attempt::Failed(failure())))
@@ -77,7 +77,7 @@ async fn refusal(document: serde_json::Value) -> Refusal {
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_be_reached_is_told_with_cause_host_and_port() {
+async fn an_unreachable_server_is_reported_with_cause_host_and_port() {
     let (_held, port) = closed_port();
     let document =
         json!({ "host": "127.0.0.1", "port": port, "username": "o", "password": "s3cret" });
@@ -90,7 +90,7 @@ async fn a_server_that_cannot_be_reached_is_told_with_cause_host_and_port() {
 
 #[cfg(feature = "tls")]
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_is_told_as_such_with_host_and_port() {
+async fn an_untrusted_certificate_is_reported_with_host_and_port() {
     use local::world::{Options, World};
     use rotating_secret::provider::Aws;
     let world = World::start(Options::new("none")).await.unwrap();
@@ -107,7 +107,7 @@ async fn a_certificate_that_nobody_vouches_for_is_told_as_such_with_host_and_por
 }
 
 #[tokio::test]
-async fn a_document_that_is_no_login_of_postgresql_is_told_by_its_field() {
+async fn a_document_without_a_postgresql_login_is_reported_with_its_field() {
     let document = |field: &str, value: serde_json::Value| {
         let mut document = json!({ "host": "127.0.0.1", "username": "o", "password": "s3cret" });
         document[field] = value;
@@ -126,7 +126,7 @@ async fn a_document_that_is_no_login_of_postgresql_is_told_by_its_field() {
 }
 
 #[tokio::test]
-async fn what_stands_in_the_place_of_an_engine_is_shown_only_if_it_may_be_one() {
+async fn the_value_of_engine_is_shown_only_if_it_can_be_an_engine() {
     for engine in ["mysql://orders:s3cret@db", "mysql\n2026 ERROR s3cret"] {
         let document =
             json!({ "engine": engine, "host": "127.0.0.1", "username": "o", "password": "s3cret" });
@@ -138,7 +138,7 @@ async fn what_stands_in_the_place_of_an_engine_is_shown_only_if_it_may_be_one() 
 }
 
 #[tokio::test]
-async fn the_engines_that_are_postgresql_are_logged_in_to() {
+async fn every_engine_name_of_postgresql_is_accepted() {
     let (_held, port) = closed_port();
     for engine in [
         json!("postgres"),

@@ -28,42 +28,42 @@ async fn unreachable() -> (TcpSocket, RotatingSecret, String) {
     )
 }
 
-fn assert_tells(told: &str, place: &str) {
+fn assert_reports(told: &str, place: &str) {
     assert!(told.contains("Connection refused"), "{told}");
     assert!(told.contains(place), "{told}");
     assert!(!told.contains("s3cret"), "{told}");
 }
 
 #[tokio::test]
-async fn bb8s_pool_tells_why_it_made_no_connection_in_its_time() {
+async fn bb8s_pool_reports_why_it_made_no_connection_in_time() {
     let (_held, secret, place) = unreachable().await;
     let pool = pool::bb8::pool(&secret, NoTls, |pool| pool.connection_timeout(TIME));
     let pool = pool.await.unwrap();
     let (first, owned) = tokio::join!(pool.get(), pool.get());
-    assert_tells(&first.unwrap_err().to_string(), &place);
-    assert_tells(&owned.unwrap_err().to_string(), &place);
+    assert_reports(&first.unwrap_err().to_string(), &place);
+    assert_reports(&owned.unwrap_err().to_string(), &place);
 }
 
 #[tokio::test]
-async fn deadpools_chain_tells_why_there_is_no_connection() {
+async fn deadpools_error_chain_shows_why_there_is_no_connection() {
     let (_held, secret, place) = unreachable().await;
     let pool = pool::deadpool::pool(&secret, NoTls, |pool| pool).unwrap();
     let told = chain(&pool.get().await.unwrap_err());
-    assert_tells(&told, &place);
+    assert_reports(&told, &place);
     assert_eq!(told.matches("Connection refused").count(), 1, "{told}");
 }
 
 #[tokio::test]
-async fn sqlxs_pool_tells_why_it_made_no_connection_in_its_time() {
+async fn sqlxs_pool_reports_why_it_made_no_connection_in_time() {
     let (_held, secret, place) = unreachable().await;
     let options = PgPoolOptions::new().acquire_timeout(TIME);
     let connect = PgConnectOptions::new_without_pgpass();
     let pool = pool::sqlx::pool(&secret, connect, options).await.unwrap();
-    assert_tells(&pool.acquire().await.unwrap_err().to_string(), &place);
+    assert_reports(&pool.acquire().await.unwrap_err().to_string(), &place);
 }
 
 #[tokio::test]
-async fn a_document_of_another_database_is_told_by_every_pool() {
+async fn every_pool_reports_a_document_of_another_database() {
     for (field, value) in [("engine", json!("mysql")), ("port", json!(70000))] {
         let mut document = json!({ "host": "127.0.0.1", "username": "o", "password": "s3cret" });
         document[field] = value;

@@ -51,7 +51,7 @@ fn polled<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[test]
-fn outside_of_a_runtime_nothing_panics_and_each_says_what_is_missing() {
+fn outside_a_runtime_nothing_panics_and_each_error_says_what_is_missing() {
     let runtime = Runtime::new().unwrap();
     let secret = runtime.block_on(secret(5432));
     let connect = PgConnectOptions::new_without_pgpass();
@@ -95,7 +95,7 @@ impl MakeTlsConnect<Socket> for Counted {
 }
 
 #[tokio::test]
-async fn who_listens_twice_shares_one_connection() {
+async fn two_listeners_share_one_connection() {
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let secret = secret(server.local_addr().unwrap().port()).await;
     let (first, second) = (Arc::default(), Arc::default());

@@ -169,8 +169,8 @@ fn process_of(binary: &Path) -> Pid {
 }
 
 #[tokio::test]
-async fn the_lambda_example_answers_its_first_request_after_a_freeze_in_which_all_that_it_held_ended()
- {
+async fn the_lambda_example_answers_its_first_request_after_a_freeze_that_outlasts_its_credentials()
+{
     let world = world().await;
     let secret = world.single_user();
     let binary = executable::of_tests("--example", "lambda").unwrap();

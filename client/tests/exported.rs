@@ -60,7 +60,7 @@ async fn an_application(
 }
 
 #[tokio::test]
-async fn a_driver_that_is_exported_is_the_one_that_the_credential_is_for() {
+async fn the_exported_driver_is_the_one_that_the_credential_supports() {
     let document = serde_json::json!({ "host": "db", "username": "orders", "password": "p" });
     let secret = of_document(document).await;
     let config: tokio_postgres::Config = secret.current().unwrap().postgres_config().unwrap();

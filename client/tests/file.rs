@@ -77,7 +77,7 @@ async fn until(secret: &RotatingSecret, password: &str) {
 }
 
 #[tokio::test]
-async fn the_files_of_a_volume_are_one_document_without_the_line_breaks_at_their_ends() {
+async fn the_files_of_a_volume_are_one_document_without_their_final_line_breaks() {
     let volume = Volume::with(&[
         ("host", "db.example.com\n"),
         ("port", "6543\r\n"),
@@ -96,7 +96,7 @@ async fn the_files_of_a_volume_are_one_document_without_the_line_breaks_at_their
 }
 
 #[tokio::test]
-async fn the_swap_of_a_volumes_link_is_seen_and_both_values_are_of_one_generation() {
+async fn the_swap_of_a_volumes_link_is_seen_and_both_values_belong_to_one_generation() {
     let volume = Volume::empty();
     write_pair(&volume, 1);
     let secret = secret(&volume, FOLDER).await;
@@ -119,7 +119,7 @@ async fn a_document_in_a_volume_is_read_through_its_link_and_its_swap_is_seen() 
 }
 
 #[tokio::test]
-async fn of_two_rotations_in_a_row_the_last_is_in_force() {
+async fn after_two_rotations_in_a_row_the_last_one_is_current() {
     let volume = Volume::empty();
     write_pair(&volume, 1);
     let secret = secret(&volume, FOLDER).await;
@@ -129,7 +129,7 @@ async fn of_two_rotations_in_a_row_the_last_is_in_force() {
 }
 
 #[tokio::test]
-async fn what_changed_before_anybody_watched_is_looked_for() {
+async fn a_change_before_the_watch_began_is_found() {
     let volume = Volume::empty();
     write_pair(&volume, 1);
     let mut changes = provider(&volume).changes(FOLDER);
@@ -139,7 +139,7 @@ async fn what_changed_before_anybody_watched_is_looked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reading_that_a_swap_overtakes_is_whole_or_an_error_and_never_torn() {
+async fn a_read_during_a_swap_is_complete_or_an_error_and_never_mixed() {
     let volume = Arc::new(Volume::empty());
     write_pair(&volume, 0);
     let over = Arc::new(AtomicBool::new(false));
@@ -171,7 +171,7 @@ async fn a_reading_that_a_swap_overtakes_is_whole_or_an_error_and_never_torn() {
 }
 
 #[tokio::test]
-async fn a_half_written_file_is_an_error_and_the_rest_of_it_is_seen() {
+async fn a_half_written_file_is_an_error_and_the_complete_file_is_read_later() {
     let volume = Volume::empty();
     let path = volume.below().join("credential.json");
     let (one, two) = (document("s3cret one"), document("s3cret two"));
@@ -196,7 +196,7 @@ async fn a_half_written_file_is_an_error_and_the_rest_of_it_is_seen() {
 }
 
 #[tokio::test]
-async fn a_file_that_another_of_the_same_length_and_time_replaces_is_seen() {
+async fn a_replacement_file_of_the_same_length_and_time_is_seen() {
     let volume = Volume::empty();
     let (path, next) = (volume.below().join("orders"), volume.below().join("next"));
     let write = |path: &PathBuf, password: &str| {
@@ -227,7 +227,7 @@ async fn a_link_in_a_volume_that_leads_out_of_it_is_refused() {
 }
 
 #[tokio::test]
-async fn a_plain_folder_is_refused_and_one_behind_a_link_is_swapped_with_it() {
+async fn a_plain_folder_is_refused_and_one_behind_a_link_follows_the_swap() {
     let volume = Volume::empty();
     let folder = |name: &str, number| {
         let folder = volume.below().join(name);
@@ -251,7 +251,7 @@ async fn a_plain_folder_is_refused_and_one_behind_a_link_is_swapped_with_it() {
 }
 
 #[tokio::test]
-async fn what_is_not_mounted_is_absent_and_seen_when_it_is() {
+async fn an_unmounted_secret_is_absent_and_is_found_once_it_is_mounted() {
     let volume = Volume::empty();
     let absent = failure(&volume, FOLDER).await;
     assert_eq!(absent.kind(), Kind::NotFound);
@@ -268,7 +268,7 @@ async fn what_is_not_mounted_is_absent_and_seen_when_it_is() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_as_a_secret_is_named_and_not_quoted() {
+async fn an_unreadable_secret_is_named_and_not_quoted() {
     let volume = Volume::with(&[("username", "orders"), ("password", "s3cret")]);
     for (bytes, part) in [
         (vec![b's', 0xff, b'3'], "UTF-8"),
@@ -293,7 +293,7 @@ fn pipe(path: &Path) {
 }
 
 #[tokio::test]
-async fn a_pipe_in_a_files_place_is_refused_and_read_by_nobody() {
+async fn a_pipe_in_the_place_of_a_file_is_refused_and_not_read() {
     let volume = Volume::with(&[("username", "orders"), ("password", "s3cret")]);
     let data = volume.path().join("..data");
     fs::remove_file(data.join("password")).unwrap();
@@ -307,7 +307,7 @@ async fn a_pipe_in_a_files_place_is_refused_and_read_by_nobody() {
 }
 
 #[tokio::test]
-async fn a_folder_with_more_files_than_a_secret_has_keys_is_refused() {
+async fn a_folder_with_too_many_files_is_refused() {
     let volume = Volume::with(&[("username", "orders"), ("password", "s3cret")]);
     let data = volume.path().join("..data");
     // with the two existing ones, one too many, in the file system's order
@@ -324,7 +324,7 @@ async fn a_folder_with_more_files_than_a_secret_has_keys_is_refused() {
 }
 
 #[tokio::test]
-async fn files_that_are_larger_together_than_any_secret_are_refused() {
+async fn files_with_a_larger_total_size_than_any_secret_are_refused() {
     let volume = Volume::with(&[("username", "orders"), ("password", "s3cret")]);
     let data = volume.path().join("..data");
     for name in ["one", "two"] {
@@ -336,7 +336,7 @@ async fn files_that_are_larger_together_than_any_secret_are_refused() {
 }
 
 #[tokio::test]
-async fn a_version_is_the_same_for_the_same_content_and_shows_nothing_of_it() {
+async fn a_version_depends_only_on_the_content_and_does_not_show_it() {
     let volume = Volume::empty();
     write_pair(&volume, 1);
     let provider = provider(&volume);
@@ -360,7 +360,7 @@ async fn there_is_no_pending_version() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_unmounted_is_used_until_its_bound_and_the_error_names_the_path() {
+async fn a_secret_that_was_unmounted_is_used_until_its_bound_and_the_error_names_the_path() {
     let volume = Volume::empty();
     write_pair(&volume, 1);
     let builder = RotatingSecret::builder(FOLDER).overlap_window(HOUR);

@@ -10,7 +10,7 @@ use rotating_secret::{
 };
 
 #[tokio::test(start_paused = true)]
-async fn it_fails_as_it_is_told_and_then_recovers() {
+async fn the_provider_fails_as_configured_and_then_recovers() {
     for kind in [
         Kind::Throttled,
         Kind::Unavailable,
@@ -36,7 +36,7 @@ async fn it_fails_as_it_is_told_and_then_recovers() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_built_while_it_fails_is_told_the_kind() {
+async fn a_secret_that_is_built_during_a_failure_gets_an_error_of_its_kind() {
     let provider = Fixed::new().with("orders/db", version("v1"));
     provider.fail(Kind::AccessDenied);
     let failed = RotatingSecret::builder("orders/db").build(provider).await;

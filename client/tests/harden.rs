@@ -33,7 +33,7 @@ static ALLOCATOR: WipingAllocator = WIPING_ALLOCATOR;
 
 // the world runs on while the test waits for the other process
 #[tokio::test(flavor = "multi_thread")]
-async fn no_copy_outlives_a_password_that_was_replaced_or_the_last_handle() {
+async fn no_copy_of_a_password_remains_after_its_replacement_or_the_last_handle() {
     let found = hand_over("the_application", Duration::from_secs(30)).await;
     println!("{found}");
     assert!(found.in_use.old.count() > 0, "it cannot see: {found}");
@@ -50,7 +50,7 @@ fn the_application() {
 }
 
 #[test]
-fn a_look_sees_heap_and_stack_parts_and_hmacs_pads_and_not_what_was_freed() {
+fn the_search_finds_heap_and_stack_parts_and_pads_of_hmac_and_no_freed_memory() {
     // made here, so that no other memory holds it
     let letter = |at: u8, pad: u8| (b'a' + (at * 7 + 3) % 26) ^ pad;
     let word = |pad| (0..32).map(move |at| letter(at, pad));

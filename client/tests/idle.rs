@@ -56,7 +56,7 @@ async fn serve(mut client: TcpStream, accepts: bool) -> io::Result<()> {
 }
 
 #[tokio::test]
-async fn a_session_that_was_idle_does_not_count_as_an_accepted_login() {
+async fn an_idle_session_does_not_count_as_an_accepted_login() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let refused = Arc::new(AtomicUsize::new(0));

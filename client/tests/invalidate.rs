@@ -8,7 +8,7 @@ use common::*;
 use rotating_secret::Error;
 
 #[tokio::test(start_paused = true)]
-async fn the_version_that_is_dropped_is_not_served_again_before_the_provider_has_confirmed_it() {
+async fn an_invalidated_version_is_not_served_again_until_the_provider_confirms_it() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     provider.hang(true);
@@ -19,7 +19,7 @@ async fn the_version_that_is_dropped_is_not_served_again_before_the_provider_has
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_who_see_it_fail_and_do_as_the_error_says_get_the_next_one() {
+async fn every_caller_that_follows_the_error_gets_the_next_version() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     let callers: Vec<_> = (0..400)
@@ -41,7 +41,7 @@ async fn all_who_see_it_fail_and_do_as_the_error_says_get_the_next_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_invalidates_or_refreshes_all_the_time_does_not_storm_the_provider() {
+async fn constant_invalidation_or_refresh_does_not_flood_the_provider() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     let begun = tokio::time::Instant::now();
@@ -64,7 +64,7 @@ async fn who_invalidates_or_refreshes_all_the_time_does_not_storm_the_provider()
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_version_than_the_one_in_force_is_left_alone() {
+async fn invalidation_of_a_version_that_is_not_current_changes_nothing() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     secret.invalidate("v0");
@@ -74,7 +74,7 @@ async fn another_version_than_the_one_in_force_is_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_to_a_question_from_before_does_not_bring_it_back() {
+async fn an_answer_to_an_earlier_request_does_not_restore_an_invalidated_version() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     provider.hang(true);

@@ -43,7 +43,7 @@ fn variables(container: &Yaml<'_>) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn what_is_mounted_is_the_secret_that_is_copied_and_the_whole_of_it() {
+fn the_mounted_files_are_the_copied_secret_and_nothing_is_missing() {
     let documents = Yaml::load_from_str(MANIFEST).unwrap();
     let kinds: Vec<_> = documents.iter().map(|it| text(it, "kind")).collect();
     assert_eq!(kinds, ["ExternalSecret", "Deployment"]);
@@ -73,7 +73,7 @@ fn what_is_mounted_is_the_secret_that_is_copied_and_the_whole_of_it() {
 }
 
 #[test]
-fn the_files_are_readable_by_the_application_and_by_nobody_else() {
+fn only_the_application_can_read_the_files() {
     let documents = Yaml::load_from_str(MANIFEST).unwrap();
     let pod = pod(&documents);
     let number = |path| at(pod, path).as_integer().unwrap();

@@ -80,7 +80,7 @@ async fn refuse(mut client: TcpStream) {
 }
 
 #[tokio::test]
-async fn what_a_pooler_says_of_a_wrong_password_is_one_more_question_and_one_more_login() {
+async fn a_poolers_answer_about_a_wrong_password_causes_one_more_request_and_one_more_login() {
     let pooler = Pooler::start().await;
     let secret = pooler.secret(Some("v2")).await;
     let refused = postgres::connect(&secret, NoTls).await.unwrap_err();
@@ -90,7 +90,7 @@ async fn what_a_pooler_says_of_a_wrong_password_is_one_more_question_and_one_mor
 }
 
 #[tokio::test]
-async fn where_there_is_no_other_version_the_poolers_answer_is_told_as_it_is() {
+async fn without_another_version_the_poolers_answer_is_returned_unchanged() {
     let pooler = Pooler::start().await;
     let secret = pooler.secret(None).await;
     let refused = postgres::connect(&secret, NoTls).await.unwrap_err();
@@ -99,7 +99,7 @@ async fn where_there_is_no_other_version_the_poolers_answer_is_told_as_it_is() {
 }
 
 #[tokio::test]
-async fn an_sqlx_pool_takes_a_poolers_answer_the_same_way() {
+async fn an_sqlx_pool_handles_a_poolers_answer_the_same_way() {
     let pooler = Pooler::start().await;
     let secret = pooler.secret(Some("v2")).await;
     let options = PgConnectOptions::new_without_pgpass();

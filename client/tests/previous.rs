@@ -99,7 +99,7 @@ async fn the_current_key_signs_and_the_one_before_it_verifies_until_the_next_rot
 }
 
 #[tokio::test]
-async fn who_does_not_ask_for_the_previous_version_has_none_and_asks_once() {
+async fn a_secret_without_the_previous_version_makes_one_request() {
     let store = Store::with("key 1").await;
     store.rotate("key 2").await;
     let secret = RotatingSecret::builder(KEY);
@@ -111,7 +111,7 @@ async fn who_does_not_ask_for_the_previous_version_has_none_and_asks_once() {
 }
 
 #[tokio::test]
-async fn a_key_whose_label_is_taken_away_after_a_leak_verifies_no_more() {
+async fn a_key_that_loses_its_label_after_a_leak_no_longer_verifies() {
     let store = Store::with("key 1").await;
     store.rotate("key 2").await;
     let secret = store.secret().await;
@@ -145,7 +145,7 @@ impl SecretProvider for Meanwhile {
 }
 
 #[tokio::test]
-async fn a_rotation_between_the_two_questions_leaves_no_key_out() {
+async fn a_rotation_between_the_two_requests_loses_no_key() {
     let store = Arc::new(Store::with("key 1").await);
     store.rotate("key 2").await;
     let provider = Meanwhile {
@@ -177,7 +177,7 @@ fn fixed() -> Fixed {
 }
 
 #[tokio::test(start_paused = true)]
-async fn both_keys_are_renewed_together_and_past_the_bound_there_is_neither() {
+async fn both_keys_are_renewed_together_and_both_end_at_the_bound() {
     let provider = fixed();
     let builder = keeping().ttl(MINUTE).overlap_window(10 * MINUTE);
     let secret = builder.build(provider.clone()).await.unwrap();
@@ -259,7 +259,7 @@ async fn a_previous_version_that_cannot_be_read_stays_and_the_current_one_is_ren
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_previous_version_that_the_service_says_is_absent_goes_at_once() {
+async fn a_previous_version_that_the_service_reports_as_absent_is_dropped_at_once() {
     let provider = Unreadable::new(fixed());
     let secret = keeping().build(provider.clone()).await.unwrap();
     provider.fail(Kind::NotFound);
@@ -272,7 +272,7 @@ async fn a_previous_version_that_the_service_says_is_absent_goes_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pending_version_that_was_in_force_is_not_the_previous_one() {
+async fn a_pending_version_that_was_current_is_not_the_previous_one() {
     let provider = Unreadable::new(fixed());
     let secret = keeping().build(provider.clone()).await.unwrap();
     let pending = Version::text("v3", "key 3");
@@ -286,7 +286,7 @@ async fn a_pending_version_that_was_in_force_is_not_the_previous_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_dropped_is_not_kept_as_the_previous_version() {
+async fn an_invalidated_version_is_not_kept_as_the_previous_one() {
     let provider = Unreadable::new(fixed());
     let secret = keeping().build(provider.clone()).await.unwrap();
     provider.fail(Kind::Invalid);
@@ -297,7 +297,7 @@ async fn what_was_dropped_is_not_kept_as_the_previous_version() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_does_not_begin_without_a_previous_version_that_may_be_there() {
+async fn a_secret_is_not_built_while_its_previous_version_is_unknown() {
     for kind in NOT_ABSENT {
         let provider = Unreadable::new(fixed());
         provider.fail(kind);
@@ -308,7 +308,7 @@ async fn a_secret_does_not_begin_without_a_previous_version_that_may_be_there() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_lags_with_the_previous_version_is_asked_again_when_it_cannot_lag_any_more() {
+async fn a_store_whose_previous_version_lags_is_asked_again_after_the_longest_lag() {
     let provider = fixed();
     let secret = keeping().build(provider.clone()).await.unwrap();
     provider.set(KEY, Version::text("v3", "key 3"));

@@ -142,7 +142,7 @@ async fn renew(secret: &RotatingSecret) {
 }
 
 #[tokio::test]
-async fn a_token_is_a_login_over_tls_where_the_server_asks_for_it_in_clear() {
+async fn a_token_logs_in_over_tls_if_the_server_asks_for_a_clear_text_password() {
     let server = server().await;
     let provider = signing(&Identity::that_expires(None), server.host(), "clear_token");
     let provider = provider.port(server.port());
@@ -201,7 +201,7 @@ async fn a_password_is_not_sent_in_clear_with_tls_or_without_it() {
 }
 
 #[tokio::test]
-async fn a_proof_is_given_without_tls_and_a_query_can_be_cancelled() {
+async fn scram_logs_in_without_tls_and_a_query_can_be_cancelled() {
     let server = server().await;
     let sql = "CREATE ROLE proof LOGIN PASSWORD 's3cret'";
     server.execute(sql).await.unwrap();
@@ -242,7 +242,7 @@ async fn a_token_is_never_sent_without_tls() {
 }
 
 #[tokio::test]
-async fn the_next_token_opens_connections_and_closes_none() {
+async fn the_next_token_opens_new_connections_and_closes_none() {
     let server = server().await;
     let provider = signing(&Identity::that_expires(None), server.host(), "clear_pools");
     let provider = provider.port(server.port());
@@ -294,7 +294,7 @@ async fn the_next_token_opens_connections_and_closes_none() {
 }
 
 #[tokio::test]
-async fn a_token_that_the_server_rejects_is_made_anew_under_the_same_version() {
+async fn a_rejected_token_is_replaced_under_the_same_version() {
     /// The first token is one that the server does not know.
     struct Renews(String, String, AtomicUsize);
 
@@ -345,7 +345,7 @@ async fn a_token_is_renewed_before_it_ends_and_not_used_after() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_of_credentials_that_end_soon_is_renewed_sooner_and_ended_ones_sign_none() {
+async fn credentials_that_end_soon_renew_their_token_sooner_and_ended_ones_sign_none() {
     let soon = SystemTime::now() + MINUTE;
     let identity = Identity::that_expires(Some(soon));
     let provider = signing(&identity, "db", "orders");

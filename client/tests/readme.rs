@@ -25,7 +25,7 @@ fn listed(list: &'static str) -> Vec<&'static str> {
 }
 
 #[test]
-fn the_table_of_features_is_the_manifests_and_says_which_are_on_by_default() {
+fn the_table_of_features_matches_the_manifest_and_its_defaults() {
     let mut features = features();
     let mut default = features.remove("default").unwrap();
     let rows: Vec<_> = README
@@ -46,7 +46,7 @@ fn the_table_of_features_is_the_manifests_and_says_which_are_on_by_default() {
 }
 
 #[test]
-fn the_line_for_cargo_names_this_crate_and_features_that_it_has() {
+fn the_line_for_cargo_names_this_crate_and_existing_features() {
     let lines = README.lines();
     let mut lines =
         lines.filter_map(|line| line.strip_prefix(concat!(env!("CARGO_PKG_NAME"), " = ")));
@@ -64,7 +64,7 @@ fn the_line_for_cargo_names_this_crate_and_features_that_it_has() {
 }
 
 #[test]
-fn what_the_readme_points_to_is_there() {
+fn every_link_of_the_readme_has_its_target() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     for (place, named) in [
         ("examples/axum.rs", "`examples`"),

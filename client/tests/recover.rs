@@ -28,7 +28,7 @@ fn questions(provider: &Scripted) -> Vec<Stage> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn awscurrent_is_asked_for_first() {
+async fn recovery_asks_for_awscurrent_first() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     provider.current("v2");
@@ -38,7 +38,7 @@ async fn awscurrent_is_asked_for_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn then_awspending_between_setsecret_and_finishsecret() {
+async fn recovery_asks_for_awspending_between_setsecret_and_finishsecret() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     provider.pending("v2");
@@ -49,7 +49,7 @@ async fn then_awspending_between_setsecret_and_finishsecret() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn then_awscurrent_again_for_a_rotation_that_ended_between_the_two() {
+async fn recovery_asks_for_awscurrent_again_if_a_rotation_ends_between_the_two() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     provider.promote_meanwhile("v2");
@@ -58,7 +58,7 @@ async fn then_awscurrent_again_for_a_rotation_that_ended_between_the_two() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_but_what_was_rejected_is_an_error_that_says_what_to_do() {
+async fn if_every_version_was_rejected_the_error_says_what_to_do() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     let error = secret.recover("v1").await.unwrap_err();
@@ -69,7 +69,7 @@ async fn nothing_but_what_was_rejected_is_an_error_that_says_what_to_do() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_lags_is_asked_until_it_has_what_the_server_has_already() {
+async fn a_lagging_store_is_asked_until_it_has_the_servers_password() {
     for lag in [0, 1, 3, 4].map(Duration::from_secs) {
         let provider = Scripted::new("v1");
         let secret = secret(&provider).await;
@@ -108,7 +108,7 @@ async fn the_error_says_what_was_asked_and_for_how_long() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lag_of_nothing_waits_for_nothing() {
+async fn a_lag_of_zero_means_no_wait() {
     let provider = Scripted::new("v1");
     let builder = RotatingSecret::builder("orders/db").lag(Duration::ZERO);
     let secret = builder.build(provider.clone()).await.unwrap();
@@ -120,7 +120,7 @@ async fn a_lag_of_nothing_waits_for_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_is_served_by_whatever_puts_another_version_in_force() {
+async fn a_waiting_caller_is_served_by_any_change_of_the_current_version() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     let waits = tokio::spawn({
@@ -136,7 +136,7 @@ async fn who_waits_is_served_by_whatever_puts_another_version_in_force() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_comes_with_an_older_version_than_the_one_in_force_gets_that_without_a_question() {
+async fn a_caller_with_an_older_version_gets_the_current_one_without_a_request() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     assert_eq!(secret.recover("v0").await.unwrap().version(), "v1");
@@ -144,7 +144,7 @@ async fn who_comes_with_an_older_version_than_the_one_in_force_gets_that_without
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_who_wait_are_answered_by_one_question() {
+async fn one_request_answers_all_waiting_callers() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     provider.current("v2");
@@ -161,7 +161,7 @@ async fn all_who_wait_are_answered_by_one_question() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_asks_while_the_question_is_under_way_gets_its_answer_too() {
+async fn a_caller_that_asks_during_a_request_gets_its_answer_too() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     provider.current("v2");
@@ -183,7 +183,7 @@ async fn who_asks_while_the_question_is_under_way_gets_its_answer_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_every_version_is_rejected_neither_the_provider_nor_the_server_is_stormed() {
+async fn while_every_version_is_rejected_neither_the_provider_nor_the_server_is_flooded() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     let (begun, logins) = (Instant::now(), Arc::new(Mutex::new(0)));
@@ -213,7 +213,7 @@ async fn while_every_version_is_rejected_neither_the_provider_nor_the_server_is_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_password_that_was_set_back_by_hand_is_found_by_who_waits() {
+async fn a_waiting_caller_finds_a_password_that_was_set_back_by_hand() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     let works_at = Instant::now() + Duration::from_secs(3);
@@ -238,7 +238,7 @@ async fn a_provider_that_gives_no_answer_is_an_error_and_not_a_rejection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_provider_that_throttles_is_waited_for_and_one_that_forbids_is_not() {
+async fn recovery_waits_for_a_provider_that_throttles_and_not_for_one_that_forbids() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     provider.fail(Kind::Throttled);
@@ -258,7 +258,7 @@ async fn a_provider_that_throttles_is_waited_for_and_one_that_forbids_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refresh_does_not_bring_back_what_was_rejected_while_the_other_is_still_pending() {
+async fn a_refresh_does_not_restore_a_rejected_version_while_the_next_one_is_pending() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     provider.pending("v2");
@@ -273,7 +273,7 @@ async fn a_refresh_does_not_bring_back_what_was_rejected_while_the_other_is_stil
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rotation_that_is_abandoned_leads_back_to_awscurrent() {
+async fn after_an_abandoned_rotation_awscurrent_is_used_again() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     provider.pending("v2");
@@ -313,7 +313,7 @@ async fn log_in(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_login_goes_through_what_is_cached_awscurrent_awspending_and_awscurrent_again() {
+async fn a_login_tries_the_cached_version_and_then_awscurrent_awspending_and_awscurrent_again() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     provider.current("v2");
@@ -324,7 +324,7 @@ async fn a_login_goes_through_what_is_cached_awscurrent_awspending_and_awscurren
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_login_that_is_rejected_throughout_ends_with_the_servers_answer_and_what_to_do() {
+async fn a_login_that_every_version_fails_ends_with_the_servers_answer_and_what_to_do() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     provider.pending("v2");
@@ -343,7 +343,7 @@ async fn a_login_that_is_rejected_throughout_ends_with_the_servers_answer_and_wh
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poolers_answer_that_may_mean_anything_is_one_question_and_one_more_login() {
+async fn an_unclear_answer_of_a_pooler_causes_one_more_request_and_one_more_login() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     let unclear = |credential: CredentialGuard| async move {
@@ -362,7 +362,7 @@ async fn a_poolers_answer_that_may_mean_anything_is_one_question_and_one_more_lo
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_login_that_fails_for_another_reason_asks_nobody_for_another_credential() {
+async fn a_login_that_fails_for_another_reason_requests_no_other_credential() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     let outcome = secret
@@ -373,7 +373,7 @@ async fn a_login_that_fails_for_another_reason_asks_nobody_for_another_credentia
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_unclear_answer_of_a_pooler_beside_a_dead_awspending_locks_nobody_out() {
+async fn one_unclear_answer_of_a_pooler_and_a_dead_awspending_do_not_lock_the_application_out() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     // a failed rotation left it
@@ -393,7 +393,7 @@ async fn one_unclear_answer_of_a_pooler_beside_a_dead_awspending_locks_nobody_ou
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_recovers_without_log_in_is_led_back_at_once_from_what_does_not_log_in() {
+async fn recovery_without_log_in_returns_at_once_from_a_version_that_does_not_log_in() {
     let dead_pending = Scripted::new("v1");
     let secret = secret(&dead_pending).await;
     dead_pending.pending("v2");
@@ -413,7 +413,7 @@ async fn who_recovers_without_log_in_is_led_back_at_once_from_what_does_not_log_
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_long_outage_of_the_provider_logins_get_in_as_soon_as_it_answers() {
+async fn after_a_long_outage_of_the_provider_logins_succeed_as_soon_as_it_answers() {
     let provider = Scripted::new("v1");
     let builder = RotatingSecret::builder("orders/db").ttl(MINUTE);
     let secret = builder.build(provider.clone()).await.unwrap();
@@ -425,7 +425,7 @@ async fn after_a_long_outage_of_the_provider_logins_get_in_as_soon_as_it_answers
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_asked_for_a_login_that_was_given_up() {
+async fn a_cancelled_login_makes_no_request() {
     let provider = Scripted::new("v1");
     let builder = RotatingSecret::builder("orders/db").lag(2 * MINUTE);
     let secret = builder.build(provider.clone()).await.unwrap();

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 const TTL: Duration = Duration::from_secs(300);
 
 #[tokio::test(start_paused = true)]
-async fn a_new_version_is_in_force_before_the_lifetime_of_the_old_one_ends() {
+async fn a_new_version_is_current_before_the_lifetime_of_the_old_one_ends() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     provider.current("v2");
@@ -27,7 +27,7 @@ async fn a_new_version_is_in_force_before_the_lifetime_of_the_old_one_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fleet_does_not_ask_in_step() {
+async fn the_clients_of_a_fleet_ask_at_different_times() {
     let mut asked = Vec::new();
     for _ in 0..20 {
         let provider = Scripted::new("v1");
@@ -45,7 +45,8 @@ async fn a_fleet_does_not_ask_in_step() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_in_force_is_served_while_the_provider_throttles_or_is_out_of_reach_for_a_minute() {
+async fn the_current_version_is_served_while_the_provider_throttles_or_is_unreachable_for_a_minute()
+{
     for kind in [Kind::Throttled, Kind::Unavailable] {
         let provider = Scripted::new("v1");
         let secret = secret(&provider).await;
@@ -68,7 +69,7 @@ async fn what_is_in_force_is_served_while_the_provider_throttles_or_is_out_of_re
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_provider_that_hangs_holds_nobody_up_who_has_a_credential() {
+async fn a_provider_that_hangs_does_not_delay_a_caller_with_a_credential() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     provider.hang(true);
@@ -88,7 +89,7 @@ async fn a_provider_that_hangs_holds_nobody_up_who_has_a_credential() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_refresh_does_not_renew_the_age_and_a_successful_one_does() {
+async fn only_a_successful_refresh_renews_the_age() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     provider.fail(Kind::Unavailable);
@@ -100,7 +101,7 @@ async fn a_failed_refresh_does_not_renew_the_age_and_a_successful_one_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn past_the_bound_there_is_an_error_instead_of_a_credential_that_may_have_ended() {
+async fn past_the_bound_there_is_an_error_and_no_expired_credential() {
     for kind in [Kind::Unavailable, Kind::AccessDenied, Kind::NotFound] {
         let provider = Scripted::new("v1");
         let builder = RotatingSecret::builder("orders/db")
@@ -121,7 +122,7 @@ async fn past_the_bound_there_is_an_error_instead_of_a_credential_that_may_have_
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_bound_is_kept_in_the_middle_of_a_fetch_that_hangs() {
+async fn the_bound_holds_during_a_fetch_that_hangs() {
     let provider = Scripted::new("v1");
     let builder = RotatingSecret::builder("orders/db")
         .ttl(MINUTE)
@@ -138,7 +139,7 @@ async fn the_bound_is_kept_in_the_middle_of_a_fetch_that_hangs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_asking_again_will_not_cure_is_not_asked_again_before_the_lifetime_is_over() {
+async fn a_permanent_failure_is_not_retried_before_the_lifetime_is_over() {
     for kind in [Kind::AccessDenied, Kind::NotFound, Kind::Invalid] {
         let provider = Scripted::new("v1");
         let secret = secret(&provider).await;
@@ -154,7 +155,7 @@ async fn what_asking_again_will_not_cure_is_not_asked_again_before_the_lifetime_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_who_wait_for_a_credential_are_served_by_one_fetch() {
+async fn one_fetch_serves_a_thousand_waiting_callers() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     secret.invalidate("v1");
@@ -171,7 +172,7 @@ async fn a_thousand_who_wait_for_a_credential_are_served_by_one_fetch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_who_wait_are_told_of_the_failure_and_the_provider_is_not_asked_once_for_each() {
+async fn waiting_callers_share_one_failure_and_its_requests() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     provider.fail(Kind::Throttled);
@@ -208,7 +209,7 @@ async fn a_lease_is_renewed_before_it_ends_and_not_used_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_renewed_no_more_when_the_last_handle_is_gone_even_in_the_middle_of_a_fetch() {
+async fn renewal_stops_with_the_last_handle_even_during_a_fetch() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     let other = secret.clone();
@@ -223,7 +224,7 @@ async fn it_is_renewed_no_more_when_the_last_handle_is_gone_even_in_the_middle_o
 }
 
 #[test]
-fn a_handle_that_outlives_its_runtime_says_so_instead_of_serving_what_nobody_renews() {
+fn a_handle_that_outlives_its_runtime_returns_an_error_and_no_stale_credential() {
     for runtime in [
         tokio::runtime::Builder::new_current_thread(),
         tokio::runtime::Builder::new_multi_thread(),

@@ -64,7 +64,7 @@ async fn a_version_is_read_by_its_id_or_by_any_label_with_its_name_its_date_and_
 }
 
 #[tokio::test]
-async fn what_the_service_said_passes_word_for_word() {
+async fn an_error_of_the_service_is_passed_on_word_for_word() {
     let world = World::start(Options::new("none")).await.unwrap();
     let aws = Aws::from_clients([world.aws()]);
     let refused = aws.read("absent", &Selector::default()).await.unwrap_err();
@@ -74,7 +74,7 @@ async fn what_the_service_said_passes_word_for_word() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_that_nobody_has_read_asks_once_however_many_wait() {
+async fn many_first_readers_of_a_secret_share_one_request() {
     let provider = Scripted::new("v1");
     let secret = RotatingSecret::builder("orders/db")
         .build_unread(provider.clone())
@@ -89,7 +89,7 @@ async fn a_secret_that_nobody_has_read_asks_once_however_many_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_first_read_that_fails_is_not_asked_again_by_each_reader_and_goes_on_by_itself() {
+async fn a_failed_first_read_is_retried_by_itself_and_not_by_each_reader() {
     let provider = Scripted::new("v1");
     provider.fail(Kind::Throttled);
     let secret = RotatingSecret::builder("orders/db")
@@ -107,7 +107,7 @@ async fn a_first_read_that_fails_is_not_asked_again_by_each_reader_and_goes_on_b
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_ends_what_is_held_where_that_was_asked_for_and_an_outage_does_not() {
+async fn with_the_option_a_refusal_drops_the_cached_version_and_an_outage_does_not() {
     for ends in [true, false] {
         let provider = Scripted::new("v1");
         let builder = RotatingSecret::builder("orders/db");

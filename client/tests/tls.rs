@@ -57,7 +57,7 @@ async fn a_root_given_as_text_or_file_is_trusted_beside_the_built_in_ones_and_al
 }
 
 #[tokio::test]
-async fn verify_ca_takes_another_name_and_no_other_signer() {
+async fn verify_ca_accepts_another_name_and_no_other_signer() {
     let (server, other) = (misnamed().await, Postgres::shared().await.unwrap());
     let full = TlsBuilder::new().ca_file(server.ca_file());
     let refused = connected(&server, full).await.unwrap_err();

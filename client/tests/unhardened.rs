@@ -19,7 +19,7 @@ use memory::{application, hand_over};
 
 // the world runs on while the test waits for the other process
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_allocator_the_same_application_is_looked_into_for_comparison() {
+async fn without_the_allocator_the_same_application_leaves_old_passwords_in_memory() {
     let found = hand_over("the_application", Duration::from_secs(1)).await;
     println!("{found}");
     assert!(found.in_use.old.count() > 0, "it cannot see: {found}");

@@ -53,7 +53,7 @@ const HOSTS: [(&str, u16); 4] = [
 ];
 
 #[tokio::test]
-async fn the_drivers_read_from_the_url_and_the_settings_what_the_document_says() {
+async fn the_drivers_read_the_documents_values_from_the_url_and_the_settings() {
     for (host, port) in HOSTS {
         for nasty in NASTY {
             for ssl in [true, false] {
@@ -96,7 +96,7 @@ async fn the_drivers_read_from_the_url_and_the_settings_what_the_document_says()
 }
 
 #[tokio::test]
-async fn what_logs_in_with_the_url_or_the_settings_is_the_user_that_was_meant() {
+async fn the_url_and_the_settings_log_in_as_the_documents_user() {
     let server = Postgres::shared().await.unwrap();
     let ca = server.ca_file();
     let tls = postgres::tls(Some(&ca)).unwrap();
@@ -149,7 +149,7 @@ async fn what_logs_in_with_the_url_or_the_settings_is_the_user_that_was_meant() 
 }
 
 #[tokio::test]
-async fn a_secret_with_names_of_its_own_logs_in_and_what_it_lacks_is_told_by_its_own_name() {
+async fn a_secret_with_its_own_field_names_logs_in_and_a_missing_field_is_reported_by_that_name() {
     let server = Postgres::shared().await.unwrap();
     let created = server.execute("CREATE ROLE named LOGIN PASSWORD 'named'");
     created.await.unwrap();

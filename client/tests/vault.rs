@@ -62,7 +62,7 @@ fn errors(status: u16, reason: &str) -> Fault {
 // --- the key-value engine
 
 #[tokio::test]
-async fn a_secret_is_the_object_at_its_path_under_the_number_of_its_version() {
+async fn a_secret_is_the_object_at_its_path_and_its_version_is_the_number() {
     let (stub, vault) = started().await;
     let kv = vault.kv("secret");
     stub.write(
@@ -89,7 +89,7 @@ async fn a_secret_is_the_object_at_its_path_under_the_number_of_its_version() {
 }
 
 #[tokio::test]
-async fn an_absent_a_deleted_and_a_destroyed_secret_and_an_absent_mount_are_told_apart() {
+async fn an_absent_a_deleted_and_a_destroyed_secret_and_an_absent_mount_have_different_errors() {
     let (stub, vault) = started().await;
     let kv = vault.kv("secret");
     for path in ["deleted", "destroyed"] {
@@ -143,7 +143,7 @@ async fn no_engine_has_a_pending_version_and_vault_is_not_asked_for_one() {
 }
 
 #[tokio::test]
-async fn a_status_is_an_error_of_its_kind_and_is_not_asked_for_twice() {
+async fn a_status_is_an_error_of_its_kind_and_is_not_retried() {
     for (status, kind) in [
         (400, Kind::Invalid),
         (403, Kind::AccessDenied),
@@ -178,7 +178,7 @@ async fn only_vault_itself_makes_a_secret_absent_or_forbidden() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_off_or_is_refused_is_no_answer() {
+async fn a_broken_or_refused_connection_is_unavailable() {
     let (stub, vault) = started().await;
     stub.write("secret", "orders", json!({}));
     stub.fail(Fault::Close);
@@ -216,7 +216,7 @@ async fn an_answer_that_is_not_vaults_is_invalid_and_not_quoted() {
 }
 
 #[tokio::test]
-async fn a_token_that_vault_does_not_know_is_refused_access() {
+async fn a_token_that_vault_rejects_is_an_access_error() {
     let (stub, _) = started().await;
     let vault = Vault::from_client(client(&stub.address(), "hvs.another")).unwrap();
     let error = current(&vault.kv("secret"), "orders").await.unwrap_err();
@@ -224,7 +224,7 @@ async fn a_token_that_vault_does_not_know_is_refused_access() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_no_header_is_an_error_in_place_of_a_panic() {
+async fn a_token_that_cannot_be_a_header_is_an_error_and_not_a_panic() {
     let error = Vault::from_client(client("http://127.0.0.1:1", "hvs.token\n")).unwrap_err();
     assert_eq!(error.kind(), Kind::Invalid);
     assert!(!error.to_string().contains("hvs.token"), "{error}");
@@ -233,7 +233,7 @@ async fn a_token_that_is_no_header_is_an_error_in_place_of_a_panic() {
 // --- the database engine
 
 #[tokio::test]
-async fn credentials_stand_in_the_base_document_and_are_leased() {
+async fn the_base_document_gets_credentials_and_their_lease() {
     let (stub, vault) = started().await;
     stub.set_role("database", "orders", ORDERS);
     let mut base = base();
@@ -268,7 +268,7 @@ async fn a_lease_is_renewed_and_its_credentials_stay() {
 }
 
 #[tokio::test]
-async fn a_renewal_of_less_than_a_third_gives_way_to_new_credentials_and_the_old_lease_lives_on() {
+async fn a_renewal_of_less_than_a_third_leads_to_new_credentials_and_the_old_lease_continues() {
     let (stub, database) = with_role(Role {
         max_ttl: 2 * HOUR,
         ..ORDERS
@@ -298,7 +298,7 @@ async fn a_renewal_of_less_than_a_third_gives_way_to_new_credentials_and_the_old
 }
 
 #[tokio::test]
-async fn a_lease_that_is_not_renewable_gives_way_to_new_credentials_at_once() {
+async fn a_lease_that_is_not_renewable_leads_to_new_credentials_at_once() {
     let (stub, database) = with_role(Role {
         renewable: false,
         ..ORDERS
@@ -311,7 +311,7 @@ async fn a_lease_that_is_not_renewable_gives_way_to_new_credentials_at_once() {
 }
 
 #[tokio::test]
-async fn a_refused_renewal_gives_way_to_new_credentials() {
+async fn a_refused_renewal_leads_to_new_credentials() {
     let (stub, database) = with_role(ORDERS).await;
     let first = current(&database, "orders").await.unwrap();
     stub.fail(errors(403, "permission denied"));
@@ -324,7 +324,7 @@ async fn a_refused_renewal_gives_way_to_new_credentials() {
 }
 
 #[tokio::test]
-async fn a_renewal_without_an_answer_is_an_error_and_no_reason_for_new_credentials() {
+async fn a_renewal_without_an_answer_is_an_error_and_does_not_lead_to_new_credentials() {
     let (stub, database) = with_role(ORDERS).await;
     let first = current(&database, "orders").await.unwrap();
     for (fault, kind) in [
@@ -343,7 +343,7 @@ async fn a_renewal_without_an_answer_is_an_error_and_no_reason_for_new_credentia
 }
 
 #[tokio::test]
-async fn new_credentials_that_are_not_to_be_had_leave_the_lease_that_is_held() {
+async fn if_new_credentials_are_not_available_the_current_lease_is_kept() {
     let (stub, database) = with_role(Role {
         max_ttl: HOUR,
         ..ORDERS
@@ -368,7 +368,7 @@ async fn two_fetches_at_once_get_the_same_credentials() {
 }
 
 #[tokio::test]
-async fn a_fetch_that_hangs_holds_up_no_other_role_and_when_given_up_not_its_own_either() {
+async fn a_hanging_fetch_delays_no_other_role_and_after_it_is_given_up_not_its_own_either() {
     let (stub, database) = with_role(ORDERS).await;
     stub.set_role("database", "reports", ORDERS);
     stub.fail(Fault::Hang);
@@ -385,7 +385,7 @@ async fn a_fetch_that_hangs_holds_up_no_other_role_and_when_given_up_not_its_own
 }
 
 #[tokio::test]
-async fn a_role_that_is_not_there_is_not_found() {
+async fn an_absent_role_is_reported_as_absent() {
     let (_stub, vault) = started().await;
     let database = current(&vault.database("database", base()), "absent").await;
     let fixed = current(&vault.static_roles("database", base()), "absent").await;
@@ -435,7 +435,7 @@ async fn a_static_role_is_named_by_its_last_rotation_and_lasts_until_the_next() 
 // --- what is secret
 
 #[tokio::test]
-async fn the_token_is_held_once_and_neither_it_nor_a_password_is_shown_or_traced() {
+async fn the_token_is_kept_once_and_neither_it_nor_a_password_is_shown_or_traced() {
     begin_tracing();
     let (stub, vault) = started().await;
     assert_eq!(vault.client().settings.token, "");
@@ -502,7 +502,7 @@ async fn the_environment_gives_address_token_namespace_and_roots() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_the_roots_do_not_vouch_for_is_not_believed_whatever_is_to_be_skipped() {
+async fn an_untrusted_certificate_is_refused_even_if_the_environment_skips_verification() {
     let stub = stub::Vault::start_tls(TOKEN).await.unwrap();
     let other = stub::Vault::start_tls(TOKEN).await.unwrap();
     let roots = file(other.ca().unwrap());
@@ -520,7 +520,7 @@ async fn a_certificate_that_the_roots_do_not_vouch_for_is_not_believed_whatever_
 }
 
 #[tokio::test]
-async fn variables_that_are_not_usable_are_named_and_not_quoted() {
+async fn unusable_variables_are_named_and_not_quoted() {
     let empty = file("no certificate");
     for (variables, says) in [
         (

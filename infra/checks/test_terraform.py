@@ -343,7 +343,7 @@ class Module(OnMoto):
         self.assertEqual(set(needed), set(example))
         self.assertLessEqual(len(needed), 5)
 
-    def test_the_example_comes_and_goes(self):
+    def test_the_example_can_be_applied_and_destroyed(self):
         before = self.standing()
         self.terraform.apply("examples/new-secret")
         secret = self.aws("secretsmanager").describe_secret(SecretId="orders-example/db")

@@ -28,7 +28,7 @@ class Watch(template.Rendered):
         alarm = self.full["AgeCheckAlarm"]["Properties"]
         self.assertEqual((alarm["TreatMissingData"], alarm["InsufficientDataActions"]), ("missing", ["Topic"]))
 
-    def test_two_deployments_in_an_account_do_not_ring_each_others_alarms(self):
+    def test_two_deployments_in_an_account_do_not_trigger_each_others_alarms(self):
         other = template.render({**EVERYTHING, "FunctionName": "other"})
         alarms = [of_type(resources, "AWS::CloudWatch::Alarm") for resources in [self.full, other]]
         for name, alarm in alarms[0].items():

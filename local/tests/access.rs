@@ -110,7 +110,7 @@ async fn a_role_may_do_what_its_policy_allows_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_key_that_nobody_restricted_may_do_everything() {
+async fn an_unrestricted_key_may_do_everything() {
     let world = World::start().await;
     world.role(json!([]));
     let client = world.client("AKIAOTHER");
@@ -119,7 +119,7 @@ async fn a_key_that_nobody_restricted_may_do_everything() {
 }
 
 #[tokio::test]
-async fn a_deny_wins_and_is_told_apart_from_nothing_that_allows() {
+async fn a_deny_wins_and_its_error_differs_from_a_missing_allow() {
     let world = World::start().await;
     let deny = json!({ "Effect": "Deny", "Action": "secretsmanager:Delete*", "Resource": "*" });
     let client = world.role(json!([allow("*", "*"), deny]));
@@ -131,7 +131,7 @@ async fn a_deny_wins_and_is_told_apart_from_nothing_that_allows() {
 }
 
 #[tokio::test]
-async fn a_list_is_of_no_resource_and_a_policy_on_an_arn_does_not_allow_it() {
+async fn a_list_has_no_resource_and_a_policy_on_an_arn_does_not_allow_it() {
     let world = World::start().await;
     let client = world.role(allow("secretsmanager:*", world.arn("open")));
     let message = denied(client.list_secrets().send().await);
@@ -143,7 +143,7 @@ async fn a_list_is_of_no_resource_and_a_policy_on_an_arn_does_not_allow_it() {
 }
 
 #[tokio::test]
-async fn who_may_not_see_a_secret_does_not_learn_that_there_is_none() {
+async fn without_the_right_to_see_a_secret_its_absence_is_not_shown() {
     let world = World::start().await;
     let client = world.role(allow("secretsmanager:*", world.arn("open")));
     denied(read(&client, "absent").await);
@@ -184,7 +184,7 @@ async fn conditions_see_the_secret_and_the_request() {
 }
 
 #[tokio::test]
-async fn what_a_policy_asks_that_is_not_known_is_neither_allowed_nor_denied() {
+async fn a_statement_with_an_unknown_condition_key_neither_allows_nor_denies() {
     let world = World::start().await;
     let mut statement = allow("*", "*");
     statement["Condition"] = json!({ "StringNotEquals": { "aws:SourceVpc": "vpc-1" } });
@@ -195,7 +195,7 @@ async fn what_a_policy_asks_that_is_not_known_is_neither_allowed_nor_denied() {
 }
 
 #[tokio::test]
-async fn an_operator_that_is_not_known_is_no_policy() {
+async fn a_policy_with_an_unknown_operator_is_refused() {
     let world = World::start().await;
     let policy = json!({
         "Version": "2012-10-17",
@@ -211,7 +211,7 @@ async fn an_operator_that_is_not_known_is_no_policy() {
 }
 
 #[tokio::test]
-async fn a_customers_key_has_to_be_allowed_too_and_for_this_service_and_secret() {
+async fn a_customer_managed_key_must_also_be_allowed_for_this_service_and_secret() {
     let world = World::start().await;
     let arn = world.arn("locked");
     let on_the_key = |region: &str, secret: &str, key: &str| {
@@ -245,7 +245,7 @@ async fn a_customers_key_has_to_be_allowed_too_and_for_this_service_and_secret()
 }
 
 #[tokio::test]
-async fn a_write_needs_a_data_key_and_reading_only_to_compare_or_to_try_a_new_key() {
+async fn a_write_needs_a_data_key_and_decrypts_only_to_compare_or_to_test_a_new_key() {
     let world = World::start().await;
     let put = |client: &Client| {
         let request = client.put_secret_value().secret_id("locked");
@@ -272,7 +272,7 @@ async fn a_write_needs_a_data_key_and_reading_only_to_compare_or_to_try_a_new_ke
 }
 
 #[tokio::test]
-async fn a_batch_answers_for_each_secret_whether_it_may_be_read() {
+async fn a_batch_decides_for_each_secret_whether_it_may_be_read() {
     let world = World::start().await;
     let batch = |client: &Client| {
         client
@@ -301,7 +301,7 @@ async fn a_batch_answers_for_each_secret_whether_it_may_be_read() {
 }
 
 #[tokio::test]
-async fn to_rotate_one_has_to_be_allowed_to_invoke_the_function() {
+async fn a_rotation_needs_the_right_to_invoke_the_function() {
     let world = World::start().await;
     let rotate = allow("secretsmanager:RotateSecret", "*");
     let client = world.role(rotate.clone());
@@ -314,7 +314,7 @@ async fn to_rotate_one_has_to_be_allowed_to_invoke_the_function() {
 }
 
 #[tokio::test]
-async fn a_function_that_does_not_let_the_service_in_rotates_nothing() {
+async fn a_function_that_does_not_admit_the_service_rotates_nothing() {
     let world = World::start().await;
     let statement = |account: &str| {
         json!({
@@ -348,7 +348,7 @@ async fn a_function_that_does_not_let_the_service_in_rotates_nothing() {
 }
 
 #[tokio::test]
-async fn a_secret_can_be_made_only_by_a_name_and_with_tags_that_are_allowed() {
+async fn a_secret_can_be_created_only_with_an_allowed_name_and_allowed_tags() {
     let world = World::start().await;
     let named = format!("arn:aws:secretsmanager:{REGION}:123456789012:secret:team/*");
     let client = world.role(allow("secretsmanager:CreateSecret", named.as_str()));
@@ -361,7 +361,7 @@ async fn a_secret_can_be_made_only_by_a_name_and_with_tags_that_are_allowed() {
 }
 
 #[tokio::test]
-async fn a_function_that_is_not_there_leaves_the_rotation_as_it_was_configured() {
+async fn an_absent_function_leaves_the_rotation_as_it_was_configured() {
     let world = World::start().await;
     let statement = json!({
         "Effect": "Allow", "Principal": { "Service": "secretsmanager.amazonaws.com" },

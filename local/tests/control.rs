@@ -96,7 +96,7 @@ def until(condition):
 "#;
 
 #[tokio::test]
-async fn python_breaks_calls_in_each_way_and_sees_what_boto3_makes_of_it() {
+async fn python_injects_each_fault_and_sees_the_error_of_boto3() {
     let world = World::start().await;
     world
         .python(
@@ -222,7 +222,7 @@ async fn faults_are_listed_until_they_are_used_up_or_cleared() {
 }
 
 #[tokio::test]
-async fn what_is_refused_says_what_is_wrong_and_what_is_allowed() {
+async fn a_refusal_says_what_is_wrong_and_what_is_allowed() {
     let world = World::start().await;
     let fault = |fault: Value| world.refused("POST", "/_local/faults", fault);
     let role = |role: Value| world.refused("POST", "/_local/roles", role);

@@ -32,7 +32,7 @@ async fn ask(function: &Function, what: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_events_json_comes_to_the_function_and_its_answer_comes_back() {
+async fn the_function_gets_the_events_json_and_its_answer_is_returned() {
     let function = example();
     let event = json!({ "any": ["thing", 1.5, null] });
     let invoked = function.invoke(event.clone()).await;
@@ -40,7 +40,7 @@ async fn the_events_json_comes_to_the_function_and_its_answer_comes_back() {
 }
 
 #[tokio::test]
-async fn what_the_function_writes_is_its_invocations_log_line_by_line() {
+async fn the_functions_output_is_the_invocations_log_line_by_line() {
     let function = example();
     for number in 0..3 {
         let invoked = function.invoke(json!({ "number": number })).await;
@@ -60,7 +60,7 @@ async fn a_warm_environment_is_used_again_and_a_busy_one_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn with_cold_starts_each_invocation_has_a_process_of_its_own_which_ends_with_it() {
+async fn with_cold_starts_each_invocation_has_its_own_process() {
     let binary = executable::of_tests("--example", "function").unwrap();
     let function = Function::new(FunctionSettings {
         cold_starts: true,
@@ -76,7 +76,7 @@ async fn with_cold_starts_each_invocation_has_a_process_of_its_own_which_ends_wi
 }
 
 #[tokio::test]
-async fn a_functions_error_comes_back_with_its_type_and_the_environment_lives_on() {
+async fn a_functions_error_is_returned_with_its_type_and_the_environment_stays() {
     let function = example();
     let invoked = function.invoke(json!({ "do": "fail" })).await;
     let error = invoked.outcome.unwrap_err();
@@ -125,7 +125,7 @@ async fn a_process_that_is_killed_fails_its_invocation_at_once() {
 }
 
 #[tokio::test]
-async fn the_function_sees_lambdas_environment_and_nothing_of_ours() {
+async fn the_function_sees_lambdas_environment_variables_and_none_of_ours() {
     let function = example();
     let environment = ask(&function, "environment").await;
     for (name, value) in [
@@ -142,7 +142,7 @@ async fn the_function_sees_lambdas_environment_and_nothing_of_ours() {
 }
 
 #[tokio::test]
-async fn the_function_is_told_its_arn_and_its_deadline() {
+async fn the_function_receives_its_arn_and_its_deadline() {
     let function = example();
     let context = ask(&function, "context").await;
     assert_eq!(
@@ -156,7 +156,7 @@ async fn the_function_is_told_its_arn_and_its_deadline() {
 }
 
 #[tokio::test]
-async fn a_binary_that_cannot_be_started_is_told_by_its_path() {
+async fn a_binary_that_cannot_be_started_is_reported_by_its_path() {
     let function = Function::new(settings("/nowhere/function"));
     let error = function.invoke(json!({})).await.outcome.unwrap_err();
     assert_eq!(error.error_type, "Runtime.InvalidEntrypoint");
@@ -175,7 +175,7 @@ async fn is_dead(pid: i32) {
 }
 
 #[tokio::test]
-async fn a_process_that_died_between_two_invocations_fails_neither() {
+async fn a_process_that_died_between_two_invocations_fails_neither_of_them() {
     let function = example();
     let pid = ask(&function, "pid").await.as_i64().unwrap();
     let pid = i32::try_from(pid).unwrap();
@@ -186,7 +186,7 @@ async fn a_process_that_died_between_two_invocations_fails_neither() {
 }
 
 #[tokio::test]
-async fn an_answer_counts_though_the_process_exits_after_it_and_the_log_does_not_wait() {
+async fn an_answer_counts_even_if_the_process_exits_after_it_and_the_log_does_not_wait() {
     let function = example();
     let started = Instant::now();
     assert_eq!(ask(&function, "answer and exit").await, "the last words");

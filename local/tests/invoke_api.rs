@@ -15,7 +15,7 @@ async fn invoke(binary: &str, name: &str, headers: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_failure_is_an_answer_with_a_header_that_says_so() {
+async fn a_failure_is_an_answer_with_an_error_header() {
     let answer = invoke("/bin/false", "example", "").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(
@@ -50,7 +50,7 @@ async fn an_event_and_a_dry_run_are_answered_without_a_result() {
 }
 
 #[tokio::test]
-async fn the_log_comes_along_where_its_tail_is_asked_for() {
+async fn the_answer_has_the_tail_of_the_log_if_it_is_requested() {
     let folder = tempfile::tempdir().unwrap();
     let script = script(&folder, "function", "echo one line\necho and another");
     let script = script.to_str().unwrap();

@@ -44,7 +44,7 @@ fn messages(answer: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn the_lines_whose_fields_have_one_of_the_values_are_found_page_by_page() {
+async fn lines_are_filtered_by_the_values_of_fields_and_returned_page_by_page() {
     let folder = tempfile::tempdir().unwrap();
     let lines = [
         r#"{"step":"one"}"#,
@@ -78,7 +78,7 @@ async fn the_lines_whose_fields_have_one_of_the_values_are_found_page_by_page() 
 }
 
 #[tokio::test]
-async fn the_log_group_is_the_functions_own_and_begins_with_its_first_invocation() {
+async fn a_function_has_its_own_log_group_from_its_first_invocation_on() {
     let folder = tempfile::tempdir().unwrap();
     let function = function(&folder, &["a line"]);
     let absent = "ResourceNotFoundException";
@@ -100,7 +100,7 @@ async fn the_log_group_is_the_functions_own_and_begins_with_its_first_invocation
 }
 
 #[tokio::test]
-async fn what_is_not_served_is_refused_by_name() {
+async fn an_unsupported_operation_or_parameter_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let function = function(&folder, &["a line"]);
     function.invoke(json!({})).await;
@@ -126,7 +126,7 @@ async fn what_is_not_served_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn the_log_is_read_by_those_whom_iam_lets() {
+async fn iam_decides_who_may_read_the_log() {
     let folder = tempfile::tempdir().unwrap();
     let function = function(&folder, &["one line"]);
     function.invoke(json!({})).await;

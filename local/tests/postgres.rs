@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use tokio::runtime::Runtime;
 
 #[tokio::test]
-async fn logins_are_counted_by_what_the_server_said() {
+async fn logins_are_counted_by_the_servers_answer() {
     let postgres = Postgres::shared().await.unwrap();
     postgres
         .execute("CREATE ROLE counted LOGIN PASSWORD 'right'; CREATE ROLE counted_too LOGIN PASSWORD 'right'")
@@ -34,7 +34,7 @@ async fn logins_are_counted_by_what_the_server_said() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_told_from_a_server_that_is_gone() {
+async fn a_wrong_password_is_distinguished_from_an_absent_server() {
     let postgres = Postgres::start(Settings::default()).await.unwrap();
     let Err(Error::Refused(wrong)) = postgres.connect("postgres", "wrong", "postgres").await else {
         panic!("it was let in");

@@ -36,7 +36,7 @@ fn run_with(script: &str, arguments: &[&str], cargo: &str) -> (Option<i32>, Stri
 }
 
 #[test]
-fn a_cargo_that_is_too_old_is_told_with_what_to_type() {
+fn an_old_cargo_is_reported_with_the_command_to_type() {
     let needed = env!("CARGO_PKG_RUST_VERSION");
     for (found, enough) in [
         ("1.63.0", false),
@@ -77,8 +77,7 @@ fn without_rust_the_error_names_rustup_and_the_version_that_is_needed() {
 }
 
 #[test]
-fn a_package_has_the_same_bytes_whenever_its_executable_was_built_and_holds_one_that_lambda_can_run()
- {
+fn a_package_has_the_same_bytes_after_each_build_and_its_executable_runs_on_lambda() {
     let folder = tempfile::tempdir().unwrap();
     let executable = folder.path().join("secret-rotation");
     let mut packages = Vec::new();
@@ -115,7 +114,7 @@ fn a_package_has_the_same_bytes_whenever_its_executable_was_built_and_holds_one_
 }
 
 #[test]
-fn crates_of_others_are_counted_once_each_and_a_build_leaves_nothing_behind() {
+fn third_party_crates_are_counted_once_each_and_a_build_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let built = folder.path().join("built");
     let cargo = format!(
@@ -151,7 +150,7 @@ fn crates_of_others_are_counted_once_each_and_a_build_leaves_nothing_behind() {
 }
 
 #[test]
-fn tests_that_fail_stop_no_others_and_their_names_stand_at_the_end() {
+fn failed_tests_stop_no_others_and_their_names_are_listed_at_the_end() {
     let (code, said, _) = run(
         "test.sh",
         r#"case "$*" in
@@ -250,7 +249,7 @@ fn a_test_that_skips_itself_writes_the_line_to_stderr_without_a_macro_that_cargo
 }
 
 #[test]
-fn what_does_not_build_is_not_run() {
+fn tests_that_do_not_build_are_not_run() {
     let cargo = r#"echo "cargo $1"; exit 101"#;
     let (code, said, _) = run("test.sh", cargo);
     assert_eq!((code, said.as_str()), (Some(101), "cargo build\n"));

@@ -155,7 +155,7 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
 }
 
 #[test]
-fn it_prints_where_everything_is_in_one_line_and_serves_until_it_is_told_to_stop() {
+fn it_prints_every_address_in_one_line_and_serves_until_it_is_stopped() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let mut up = Up::start(&[]);
         let function = "arn:aws:lambda:us-east-1:123456789012:function:secret-rotation";
@@ -186,7 +186,7 @@ fn it_prints_where_everything_is_in_one_line_and_serves_until_it_is_told_to_stop
 }
 
 #[test]
-fn killed_without_warning_it_leaves_nothing_behind() {
+fn a_killed_world_leaves_nothing_behind() {
     let mut up = Up::start(&[]);
     // a function's process too
     let invoke = ["lambda", "invoke", "--function-name", "secret-rotation"];
@@ -201,7 +201,7 @@ fn killed_without_warning_it_leaves_nothing_behind() {
 }
 
 #[test]
-fn killed_or_stopped_while_the_cluster_is_still_made_it_leaves_nothing_behind() {
+fn a_world_that_is_killed_or_stopped_while_its_cluster_is_made_leaves_nothing_behind() {
     for signal in [Signal::SIGKILL, Signal::SIGTERM] {
         let scratch = Scratch::new();
         let mut up = scratch
@@ -238,7 +238,7 @@ fn the_stock_aws_cli_rotates_the_demo_secret() {
 }
 
 #[test]
-fn what_aws_does_not_promise_of_a_rotation_is_an_option() {
+fn rotation_behaviour_that_aws_does_not_promise_is_an_option() {
     let folder = tempfile::tempdir().unwrap();
     let calls = folder.path().join("calls");
     let function = format!("echo called >>{}", calls.display());
@@ -293,7 +293,7 @@ print(answer['Payload'].read().decode())
 }
 
 #[test]
-fn the_schedule_tells_what_is_due_and_begins_what_is_due_when_the_clock_moves() {
+fn the_schedule_lists_due_rotations_and_begins_them_when_the_clock_moves() {
     let up = Up::start(&[]);
     let schedule = |arguments: &[&str]| {
         let local = env!("CARGO_BIN_EXE_local");
@@ -326,7 +326,7 @@ fn the_schedule_tells_what_is_due_and_begins_what_is_due_when_the_clock_moves() 
 }
 
 #[test]
-fn where_no_world_answers_the_schedule_says_how_to_start_one() {
+fn without_a_world_the_schedule_says_how_to_start_one() {
     let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", nowhere.local_addr().unwrap());
     drop(nowhere);
@@ -342,7 +342,7 @@ fn where_no_world_answers_the_schedule_says_how_to_start_one() {
 }
 
 #[test]
-fn with_a_staged_token_the_four_steps_are_invoked_by_hand_with_the_events_in_the_repository() {
+fn with_a_staged_token_the_repositorys_events_invoke_the_four_steps_by_hand() {
     let up = Up::start(&["--stage", TOKEN]);
     let events = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events");
     let answers = tempfile::tempdir().unwrap();
@@ -364,7 +364,7 @@ fn with_a_staged_token_the_four_steps_are_invoked_by_hand_with_the_events_in_the
 }
 
 #[test]
-fn a_port_that_is_taken_is_told_with_what_to_do() {
+fn a_port_in_use_is_reported_with_what_to_do() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let output = Command::new(env!("CARGO_BIN_EXE_local"))
@@ -378,7 +378,7 @@ fn a_port_that_is_taken_is_told_with_what_to_do() {
 }
 
 #[test]
-fn a_machine_without_postgresql_is_told_how_to_install_it() {
+fn without_postgresql_the_error_says_how_to_install_it() {
     let output = Command::new(env!("CARGO_BIN_EXE_local"))
         .args(["up", "--function", "/bin/true", "--port", "0"])
         .env("POSTGRES_BIN", "/nowhere")

@@ -28,7 +28,7 @@ pub enum EngineError {
     TlsRefused { server: String },
     /// The certificate is not that server's, or no trusted CA signed it.
     #[error(
-        "the certificate of {server} is not valid for it ({reason}): store as host the name that the certificate carries, \
+        "the certificate of {server} is not valid for it ({reason}): store as host a name that is in the certificate, \
          and name a private CA's file in TLS_CA_FILE"
     )]
     CertificateInvalid { server: String, reason: String },
@@ -37,7 +37,7 @@ pub enum EngineError {
     Roots { reason: String },
     /// The server knows the role but does not let it log in from here.
     #[error(
-        "{server} does not let {user} log in ({message}): give the role LOGIN, and let pg_hba.conf admit it from \
+        "{server} does not let {user} log in ({message}): grant LOGIN to the role, and admit it in pg_hba.conf from \
          the function's address"
     )]
     LoginForbidden {
@@ -47,7 +47,7 @@ pub enum EngineError {
     },
     /// A read-only copy.
     #[error(
-        "{server} is a standby, it takes no changes and proves nothing about its primary: store the writer's address as \
+        "{server} is a standby, which accepts no changes and proves nothing about its primary: store the writer's address as \
          \"rotationhost\" in the secret, or as its host"
     )]
     Standby { server: String },
@@ -103,7 +103,7 @@ pub enum EngineError {
          bytes or less, or take \"masterarn\" out for a single user"
     )]
     NameTooLong { user: String },
-    /// The version names a user whose turn it is not.
+    /// The version names the wrong user of the pair.
     #[error(
         "the {label} version names the user {user}, but it is {expected}'s turn: rotate again, from a version that was not \
          written by hand"
@@ -115,8 +115,8 @@ pub enum EngineError {
     },
     /// Another session holds a lock.
     #[error(
-        "another session holds a lock that the change needs on {server}: {by}; if that is no other rotation, run {cure}, \
-         then rotate again"
+        "another session holds a lock that the change needs on {server}: {by}; if that session is not another rotation, run {cure}, then \
+         rotate again"
     )]
     Locked {
         server: String,
@@ -131,42 +131,41 @@ pub enum EngineError {
     AdministratorRejected { server: String, user: String },
     /// The administrator's secret leads to another running server.
     #[error(
-        "the administrator's server {server} is not the one where the secret's own credential logs in ({secrets}): it may be a copy, or a \
-         server between here and there lied about who logged in; correct the host of either secret"
+        "the administrator's server {server} is not the server where the secret's own credential logs in ({secrets}), but perhaps a copy \
+         of it: correct the host of either secret; if both are correct, a server in between lied about who logged in"
     )]
     AnotherInstance { server: String, secrets: String },
-    /// The new credential proves nothing for the administrator's.
+    /// The server rejects the new credential, so the administrator's is not sent to it.
     #[error(
-        "{server} rejects {user}, the credential of the new version, so the administrator's was not sent there: nothing \
-         was changed; Secrets Manager begins again, AWSCURRENT is untouched"
+        "{server} rejects {user}, the credential of the new version, so the administrator's credential was not sent to it, and nothing \
+         was changed: wait for the next attempt of Secrets Manager; AWSCURRENT still works"
     )]
     SuccessorRejected { server: String, user: String },
     /// The server asks for the password in clear text.
     #[error(
-        "{server} asks for the password of {user} in clear, and did not get it: have pg_hba.conf ask for scram-sha-256"
+        "{server} asks for the password of {user} in clear text, which was not sent: require scram-sha-256 in pg_hba.conf"
     )]
     WantsCleartext { server: String, user: String },
     /// A pooler that may keep passwords itself.
     #[error(
-        "{server} is a pooler, and one with passwords of its own would lock {user} out for good: if it asks the server for \
-         them (as PgBouncer's auth_query does), set POOLER_ASKS_SERVER=true in the function's environment; otherwise use \
+        "{server} is a pooler, and a pooler with its own list of passwords would lock {user} out: if this one asks the server for \
+         passwords (as PgBouncer's auth_query does), set POOLER_ASKS_SERVER=true in the function's environment; otherwise use \
          alternating users, or let applications log in at the server"
     )]
     Pooler { server: String, user: String },
     /// The server lets everyone in.
     #[error(
-        "{server} lets {user} in without a password, which proves nothing about it: have pg_hba.conf ask for \
-         scram-sha-256"
+        "{server} lets {user} in without a password, which proves nothing about the server: require scram-sha-256 in pg_hba.conf"
     )]
     AsksNoPassword { server: String, user: String },
     /// Nothing binds the administrator's login to the TLS connection.
     #[error(
-        "{server} does not bind the login of the administrator {user} to its TLS connection: have it use scram-sha-256 \
-         with a certificate signed by RSA or ECDSA, without TLS ending before it; where that cannot be, set \
+        "{server} does not bind the login of the administrator {user} to its TLS connection: use scram-sha-256, a certificate with an RSA \
+         or ECDSA signature, and no TLS proxy in front of the server; if that is not possible, set \
          ADMINISTRATOR_CHANNEL_BINDING=prefer in the function's environment"
     )]
     NoChannelBinding { server: String, user: String },
-    /// For too long nothing confirmed that the change is still wanted.
+    /// The server ended the transaction, because no confirmation came in time that the change is still wanted.
     #[error(
         "{server} has ended the transaction, because the function was silent for too long while a role was locked: nothing \
          was changed; see what keeps Secrets Manager or the function busy, then rotate again"
@@ -211,8 +210,8 @@ pub enum EngineError {
     },
     /// A service's certificate is not its own, or no trusted CA signed it.
     #[error(
-        "the certificate of {server} is not valid for it ({reason}): write into the secret the name that the certificate \
-         carries, and name a private CA's file in TLS_CA_FILE"
+        "the certificate of {server} is not valid for it ({reason}): write into the secret a name that is in the certificate, and name a \
+         private CA's file in TLS_CA_FILE"
     )]
     ServiceCertificateInvalid { server: String, reason: String },
     /// A request to a service that the function may not ask.
@@ -286,21 +285,20 @@ pub enum EngineError {
     KeyIdUnusable { server: String, what: &'static str },
     /// A key was made, and cannot be stored.
     #[error("{cause}; the key that was made {left}")]
-    MadeInVain {
+    KeyNotStored {
         cause: Box<Self>,
         left: &'static str,
     },
-    /// The service makes no further key, and one of its keys is still needed.
+    /// The service refuses another key, and the previous key is still needed.
     #[error(
-        "{server} makes no further key (HTTP {status}) while the AWSPREVIOUS one is kept, because its overlap is not over, \
-         or because another staging label holds it, or may hold it: rotate again when that is over, or end it now with \
-         rotatectl revoke"
+        "{server} refuses another key (HTTP {status}), and the AWSPREVIOUS key must be kept until its overlap is over and no other \
+         staging label can be on it: rotate again after that, or end the key now with rotatectl revoke"
     )]
     NoRoom { server: String, status: u16 },
-    /// A key that should be gone.
+    /// A key that the service should have deleted.
     #[error(
-        "{server} knows no key {user} to delete, and still accepts it: correct the secret's delete request, which asks \
-         for another one, then rotate again"
+        "{server} answers that there is no key {user} to delete, but still accepts that key: correct the secret's delete request, which \
+         names another key, then rotate again"
     )]
     StillAccepted { server: String, user: String },
     /// A method that an engine does not have.
@@ -310,7 +308,7 @@ pub enum EngineError {
     Unable { what: &'static str },
     /// Any other answer.
     #[error(
-        "{server} answered with SQLSTATE {code} ({message}): cure what the server names, then rotate again"
+        "{server} answered with SQLSTATE {code} ({message}): correct what the server reports, then rotate again"
     )]
     Refused {
         server: String,
@@ -365,7 +363,7 @@ impl EngineError {
             Self::Answered { .. } => "ServiceRefused",
             Self::AnswerUnreadable { .. } | Self::AnswerWithout { .. } => "AnswerUnreadable",
             Self::KeyIdUnusable { .. } => "KeyIdUnusable",
-            Self::MadeInVain { cause, .. } => cause.error_type(),
+            Self::KeyNotStored { cause, .. } => cause.error_type(),
             Self::NoRoom { .. } => "TooManyKeys",
             Self::StillAccepted { .. } => "KeyStillAccepted",
             Self::Unable { .. } => "EngineUnable",

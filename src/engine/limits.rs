@@ -4,7 +4,8 @@ use std::time::Duration;
 
 /// How long a step and its parts may take.
 ///
-/// The limits nest: a question while a lock is held, the lease on that lock, the wait of others for it, the step.
+/// Each limit is shorter than the next: a question while a lock is held, the lease on that lock, the wait of others for it, the
+/// step.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The whole step.

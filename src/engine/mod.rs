@@ -45,11 +45,11 @@ pub trait Engine {
     /// An open session of a user who logged in.
     type Session;
 
-    /// Logs in, and has the server answer one question, so that a proxy's answer does not count as the server's.
+    /// Logs in and asks the server one question, so that a proxy's answer does not count as the server's.
     async fn log_in(&self, document: &Document) -> Result<Login<Self::Session>, EngineError>;
 
-    /// createSecret: makes the document that follows the current one, and has it stored with `store`. By default: the same user
-    /// with the new password.
+    /// createSecret: makes the document that follows the current one, and stores it with `store`. By default: the same user with
+    /// the new password.
     ///
     /// `known` reads what the secret's versions hold, for a service that makes the credential itself: `None` if the token is
     /// now current.
@@ -222,7 +222,7 @@ pub enum Promotion {
     Now,
     /// It was already current.
     Before,
-    /// The next rotation is under way.
+    /// The next rotation is in progress.
     Outdated,
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 pub struct Obstacle {
     /// Its stable name: an error's type.
     pub kind: &'static str,
-    /// Whether a rotation stops here. Otherwise it goes on, with a warning.
+    /// Whether a rotation stops here. Otherwise it continues, with a warning.
     pub stops: bool,
     /// What was found.
     pub what: String,

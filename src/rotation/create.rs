@@ -1,4 +1,4 @@
-//! createSecret: have the engine make the new credential, and store it as AWSPENDING.
+//! createSecret: let the engine make the new credential, and store it as AWSPENDING.
 
 use std::cell::Cell;
 

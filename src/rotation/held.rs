@@ -125,7 +125,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
 /// Whether clients may still use the credential that was replaced at `since`. Without an end they may until the next rotation.
 fn overlaps(overlap: Overlap, since: Option<SystemTime>, now: SystemTime) -> bool {
     match (overlap, since) {
-        // a clock never reaches an end that it cannot show
+        // an end that the clock cannot represent never comes
         (Overlap::Bounded(window), Some(since)) => {
             since.checked_add(window).is_none_or(|end| end > now)
         }

@@ -5,7 +5,7 @@ use crate::store::{Versions, Which};
 /// The state of a token.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Standing<'a> {
-    /// Its rotation is under way; `current` is the version that it will replace.
+    /// Its rotation is in progress; `current` is the version that it will replace.
     Pending {
         /// The version with AWSCURRENT.
         current: &'a str,
@@ -81,7 +81,7 @@ pub fn at_rest(versions: &Versions) -> Result<(), Refusal> {
     }
 }
 
-/// Why a rotation must not go on.
+/// Why a rotation must not continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Someone invoked the function for a secret without rotation.

@@ -3,8 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn the_administrators_session_ends_with_the_rotation_and_by_the_server_if_the_rotation_never_ends()
- {
+async fn the_administrators_session_ends_with_the_rotation_or_else_by_the_servers_time_limit() {
     let world = warm_world().await;
     let secret = world.alternating_users();
     let administrators = format!(
@@ -23,7 +22,7 @@ async fn the_administrators_session_ends_with_the_rotation_and_by_the_server_if_
 }
 
 #[tokio::test]
-async fn a_session_that_was_kept_and_has_been_closed_is_replaced_by_a_login() {
+async fn a_kept_session_that_was_closed_is_replaced_by_a_login() {
     let world = warm_world().await;
     let secret = world.alternating_users();
     stage_up_to(&world, secret, "finishSecret").await;
@@ -68,7 +67,7 @@ async fn an_administrator_without_createrole_is_an_error_that_names_the_grant() 
 }
 
 #[tokio::test]
-async fn an_administrators_wrong_password_is_told_from_a_wrong_password_of_the_secrets() {
+async fn an_administrators_wrong_password_is_distinguished_from_the_secrets_wrong_password() {
     let world = world().await;
     let admin = administrator(&world);
     execute(&world, &format!("ALTER ROLE {admin} PASSWORD 'by hand'")).await;
@@ -95,9 +94,9 @@ async fn an_administrator_of_another_cluster_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_masterarn_that_leads_nowhere_is_told_by_its_name() {
+async fn an_absent_master_secret_is_reported_by_its_name() {
     let world = world().await;
-    let mut current = in_force(&world).await;
+    let mut current = current_document(&world).await;
     current["masterarn"] = "demo/no-such-secret".into();
     put(&world, world.alternating_users(), current).await;
     assert_set_fails(&world, "AdministratorNotFound", "demo/no-such-secret").await;
@@ -117,11 +116,11 @@ async fn the_administrator_is_not_asked_before_a_credential_of_the_secret_has_lo
 }
 
 #[tokio::test]
-async fn a_pending_version_about_a_third_user_changes_nothing() {
+async fn a_pending_version_for_a_third_user_changes_nothing() {
     let world = world().await;
     let secret = world.alternating_users();
     stage(&world, secret);
-    let mut forged = in_force(&world).await;
+    let mut forged = current_document(&world).await;
     forged["username"] = world.role().into();
     put_pending(&world, secret, forged).await;
     let error = fails(&world, secret, "setSecret").await;

@@ -28,11 +28,11 @@ async fn world_with_window(window: &str) -> World {
 }
 
 /// The current document.
-async fn in_force(world: &World) -> Value {
+async fn current_document(world: &World) -> Value {
     common::current(world, world.alternating_users()).await
 }
 
 /// A session of the current user.
 async fn session(world: &World) -> Client {
-    log_in(world, &in_force(world).await).await.unwrap()
+    log_in(world, &current_document(world).await).await.unwrap()
 }

@@ -8,13 +8,13 @@ async fn the_users_take_turns_and_both_log_in_during_the_overlap() {
     let base = world.alternating_role().to_owned();
     let clone = format!("{base}_clone");
     for (current, retired) in [(&clone, &base), (&base, &clone), (&clone, &base)] {
-        let before = in_force(&world).await;
+        let before = current_document(&world).await;
         let rotation = rotate(&world, world.alternating_users()).await;
         assert!(
             rotation.succeeded && rotation.attempts.len() == 1,
             "{rotation:?}"
         );
-        let after = in_force(&world).await;
+        let after = current_document(&world).await;
         assert_eq!(
             (after["username"].as_str(), before["username"].as_str()),
             (Some(&**current), Some(&**retired))
@@ -61,9 +61,9 @@ async fn a_rotation_makes_10_calls_and_3_logins_or_15_and_5_where_each_step_has_
 }
 
 #[tokio::test]
-async fn after_the_window_the_server_refuses_the_old_password_and_open_sessions_live_on() {
+async fn after_the_window_the_server_refuses_the_old_password_and_open_sessions_continue() {
     let world = world_with_window("2s").await;
-    let old = in_force(&world).await;
+    let old = current_document(&world).await;
     let open = log_in(&world, &old).await.unwrap();
     assert!(rotate(&world, world.alternating_users()).await.succeeded);
     let base = world.alternating_role();
@@ -81,18 +81,18 @@ async fn after_the_window_the_server_refuses_the_old_password_and_open_sessions_
 
     // the next rotation opens it again
     assert!(rotate(&world, world.alternating_users()).await.succeeded);
-    let current = in_force(&world).await;
+    let current = current_document(&world).await;
     assert_eq!(current["username"], base);
     log_in(&world, &current).await.unwrap();
 }
 
 #[tokio::test]
-async fn the_window_can_be_unbounded_and_the_document_has_the_last_word() {
+async fn the_window_can_be_unbounded_and_the_document_overrides_the_functions_setting() {
     let world = world_with_window("unbounded").await;
     let base = world.alternating_role();
     assert!(rotate(&world, world.alternating_users()).await.succeeded);
     assert_eq!(seconds_left(&world, base).await, None);
-    let mut current = in_force(&world).await;
+    let mut current = current_document(&world).await;
     assert!(current.get("overlap_seconds").is_none());
 
     current["overlap"] = "1h".into();
@@ -102,11 +102,11 @@ async fn the_window_can_be_unbounded_and_the_document_has_the_last_word() {
         .await
         .unwrap();
     assert!((3500.0..=3600.0).contains(&left), "{left}");
-    assert_eq!(in_force(&world).await["overlap_seconds"], 3600);
+    assert_eq!(current_document(&world).await["overlap_seconds"], 3600);
 }
 
 #[tokio::test]
-async fn nothing_is_promoted_whose_forerunner_cannot_be_bounded_and_the_repetition_mends_it() {
+async fn no_version_is_promoted_until_the_old_password_can_get_an_end_and_a_retry_repairs_it() {
     let world = world().await;
     let (secret, base) = (world.alternating_users(), world.alternating_role());
     stage_up_to(&world, secret, "finishSecret").await;
@@ -128,7 +128,7 @@ async fn nothing_is_promoted_whose_forerunner_cannot_be_bounded_and_the_repetiti
 }
 
 #[tokio::test]
-async fn a_late_repetition_of_finishsecret_does_not_bound_the_user_whose_turn_has_come() {
+async fn a_late_repetition_of_finishsecret_does_not_limit_the_current_user() {
     for promotion in Promotion::ALL {
         assert_a_late_repetition_bounds_nobody(&world_where(promotion).await).await;
     }

@@ -11,7 +11,7 @@ async fn superuser(world: &World) -> Client {
 }
 
 #[tokio::test]
-async fn objects_of_every_turn_can_be_altered_by_whoever_is_current() {
+async fn the_current_user_can_alter_the_objects_of_every_turn() {
     let world = world().await;
     for turn in 0..3 {
         let client = session(&world).await;
@@ -27,7 +27,7 @@ async fn objects_of_every_turn_can_be_altered_by_whoever_is_current() {
 }
 
 #[tokio::test]
-async fn with_an_owner_role_what_either_user_creates_belongs_to_it() {
+async fn with_an_owner_role_the_objects_of_either_user_belong_to_it() {
     let world = world().await;
     let (base, admin) = (world.alternating_role(), administrator(&world));
     let owner = format!("owner_of_{base}");
@@ -36,7 +36,7 @@ async fn with_an_owner_role_what_either_user_creates_belongs_to_it() {
          GRANT CREATE ON SCHEMA public TO {owner}; ALTER TABLE stock OWNER TO {owner}"
     );
     superuser(&world).await.batch_execute(&sql).await.unwrap();
-    let mut current = in_force(&world).await;
+    let mut current = current_document(&world).await;
     current["ownerrole"] = owner.as_str().into();
     put(&world, world.alternating_users(), current).await;
     for turn in 0..2 {
@@ -52,7 +52,7 @@ async fn with_an_owner_role_what_either_user_creates_belongs_to_it() {
 }
 
 #[tokio::test]
-async fn the_other_user_gets_what_the_current_one_has_at_every_rotation() {
+async fn at_every_rotation_the_other_user_gets_the_current_users_rights() {
     let world = world().await;
     let (base, admin) = (world.alternating_role(), administrator(&world));
     let clone = format!("{base}_clone");
@@ -92,7 +92,7 @@ async fn the_other_user_gets_what_the_current_one_has_at_every_rotation() {
 }
 
 #[tokio::test]
-async fn a_clone_that_owns_objects_is_left_as_it_is_and_the_log_says_what_to_do() {
+async fn a_clone_that_owns_objects_keeps_them_and_the_log_says_what_to_do() {
     let world = world().await;
     let (base, admin) = (world.alternating_role(), administrator(&world));
     let clone = format!("{base}_clone");

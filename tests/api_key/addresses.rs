@@ -27,7 +27,7 @@ async fn rotate_by(world: &World, server: &str) -> (String, String) {
 }
 
 #[tokio::test]
-async fn a_host_that_is_listed_without_a_mark_is_not_asked_at_an_address_of_this_machine() {
+async fn a_listed_host_without_the_private_mark_is_not_asked_at_a_local_address() {
     let recorder = a_recorder().await;
     for host in [
         "localhost",
@@ -50,7 +50,7 @@ async fn a_host_that_is_listed_without_a_mark_is_not_asked_at_an_address_of_this
 }
 
 #[tokio::test]
-async fn the_cure_that_the_refusal_names_is_to_mark_the_host() {
+async fn the_cure_in_the_error_is_to_mark_the_host_as_private() {
     for host in ["localhost", "127.0.0.1"] {
         let recorder = a_recorder().await;
         let server = format!("{host}:{}", recorder.port());
@@ -65,7 +65,7 @@ async fn the_cure_that_the_refusal_names_is_to_mark_the_host() {
 }
 
 #[tokio::test]
-async fn a_mark_is_good_for_its_own_port_alone() {
+async fn a_mark_applies_only_to_its_own_port() {
     let recorder = a_recorder().await;
     let server = format!("localhost:{}", recorder.port());
     let hosts = format!("private:localhost:9, {server}");
@@ -76,7 +76,7 @@ async fn a_mark_is_good_for_its_own_port_alone() {
 }
 
 #[tokio::test]
-async fn the_metadata_service_is_not_asked_by_any_of_its_addresses() {
+async fn the_metadata_service_is_not_asked_at_any_of_its_addresses() {
     for host in [
         "169.254.169.254",
         "[::ffff:a9fe:a9fe]",

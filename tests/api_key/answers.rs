@@ -26,7 +26,7 @@ async fn patient(overlap: &str) -> World {
 }
 
 #[tokio::test]
-async fn a_key_whose_id_no_request_can_name_is_deleted_and_not_stored() {
+async fn a_key_with_an_unusable_id_is_deleted_and_not_stored() {
     let world = roomy("1h").await;
     stage(&world, world.api_key());
     for id in [
@@ -62,7 +62,7 @@ async fn an_id_that_is_a_number_is_kept_digit_by_digit() {
 }
 
 #[tokio::test]
-async fn a_wrong_pointer_leaves_no_key_behind_whatever_it_points_to() {
+async fn a_wrong_pointer_leaves_no_key_behind() {
     for (field, pointer, error_type, said) in [
         ("key", "/elsewhere", "AnswerUnreadable", "\"/elsewhere\""),
         ("id", "/elsewhere", "AnswerUnreadable", "\"/elsewhere\""),
@@ -132,7 +132,7 @@ async fn with_an_idempotency_key_a_wrong_pointer_leaves_the_one_key_that_the_cur
 }
 
 #[tokio::test]
-async fn an_id_that_another_version_holds_is_refused_for_to_end_one_would_end_the_other() {
+async fn an_id_that_another_version_holds_is_refused_because_ending_one_key_would_end_both() {
     let world = roomy("0s").await;
     let current = key(&world, "AWSCURRENT").await.unwrap();
     let answer = json!({ "id": current, "secret": "another key" });
@@ -200,7 +200,7 @@ async fn a_busy_service_that_names_no_time_or_more_than_the_step_has_is_an_error
 }
 
 #[tokio::test]
-async fn to_make_a_key_is_asked_again_only_with_an_idempotency_key() {
+async fn the_creation_of_a_key_is_retried_only_with_an_idempotency_key() {
     for repeatable in [false, true] {
         let world = patient("1h").await;
         if repeatable {
@@ -226,7 +226,7 @@ async fn to_make_a_key_is_asked_again_only_with_an_idempotency_key() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_known_only_after_some_time_is_tried_until_then() {
+async fn a_key_that_the_service_accepts_late_is_tried_until_then() {
     let world = patient("1h").await;
     service(&world).set_not_ready(2);
     edit(&world, |document| document["ready_within"] = "20s".into()).await;
@@ -238,7 +238,7 @@ async fn a_key_that_is_known_only_after_some_time_is_tried_until_then() {
 }
 
 #[tokio::test]
-async fn it_is_tried_until_then_where_the_current_key_is_gone_too() {
+async fn a_late_key_is_tried_even_if_the_current_key_is_gone() {
     let world = patient("1h").await;
     service(&world).set_not_ready(2);
     edit(&world, |document| document["ready_within"] = "20s".into()).await;
@@ -249,7 +249,7 @@ async fn it_is_tried_until_then_where_the_current_key_is_gone_too() {
 }
 
 #[tokio::test]
-async fn a_key_that_stays_unknown_is_rejected_when_the_time_is_over_or_the_step_is() {
+async fn a_key_that_stays_unknown_is_rejected_when_its_time_or_the_step_is_over() {
     let mut options = options_with(&[]).with_key_service();
     options.function_timeout = Duration::from_secs(10);
     let world = start(options).await;
@@ -268,7 +268,7 @@ async fn a_key_that_stays_unknown_is_rejected_when_the_time_is_over_or_the_step_
 }
 
 #[tokio::test]
-async fn a_time_that_is_none_or_too_long_is_refused() {
+async fn an_invalid_or_too_long_time_is_refused() {
     for (field, value) in [
         ("ready_within", json!("61s")),
         ("ready_within", json!("soon")),

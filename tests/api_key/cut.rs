@@ -116,7 +116,7 @@ async fn assert_the_retry_reaches_the_end(world: &World, case: &str) {
 }
 
 #[tokio::test]
-async fn killed_in_any_request_the_retry_reaches_the_end_and_leaves_no_orphan() {
+async fn after_a_kill_in_any_request_the_retry_completes_and_leaves_no_orphan() {
     for (step, request) in REQUESTS {
         for when in [When::BeforeEffect, When::AfterEffect] {
             let case = format!("{step}, {request}, {when:?}");
@@ -130,7 +130,7 @@ async fn killed_in_any_request_the_retry_reaches_the_end_and_leaves_no_orphan() 
 }
 
 #[tokio::test]
-async fn an_answer_that_is_lost_on_its_way_leaves_no_orphan_either() {
+async fn a_lost_answer_leaves_no_orphan_either() {
     for (step, request) in REQUESTS {
         if !request.contains('/') {
             continue; // the SDK asks Secrets Manager again
@@ -148,7 +148,7 @@ async fn an_answer_that_is_lost_on_its_way_leaves_no_orphan_either() {
 }
 
 #[tokio::test]
-async fn where_there_is_room_the_orphan_of_a_crash_goes_when_its_successor_is_stored() {
+async fn with_room_for_it_an_orphan_of_a_crash_is_deleted_when_its_successor_is_stored() {
     for (request, when) in [
         ("POST /keys", When::AfterEffect),
         ("PutSecretValue", When::BeforeEffect),
@@ -162,7 +162,7 @@ async fn where_there_is_room_the_orphan_of_a_crash_goes_when_its_successor_is_st
 }
 
 #[tokio::test]
-async fn with_an_idempotency_key_a_crash_needs_no_list_to_leave_no_orphan() {
+async fn with_an_idempotency_key_a_crash_leaves_no_orphan_even_without_a_list() {
     for request in ["POST /keys", "PutSecretValue"] {
         for when in [When::BeforeEffect, When::AfterEffect] {
             let case = format!("{request}, {when:?}");
@@ -176,7 +176,7 @@ async fn with_an_idempotency_key_a_crash_needs_no_list_to_leave_no_orphan() {
 }
 
 #[tokio::test]
-async fn delivered_twice_at_once_each_step_ends_with_one_key_more() {
+async fn a_step_delivered_twice_at_once_makes_one_key_only() {
     for _ in 0..5 {
         let world = world("unbounded").await;
         service(&world).set_limit(3);
@@ -196,8 +196,7 @@ async fn delivered_twice_at_once_each_step_ends_with_one_key_more() {
 }
 
 #[tokio::test]
-async fn a_service_that_only_seems_to_know_idempotency_keys_is_left_without_an_orphan_by_two_deliveries()
- {
+async fn two_deliveries_leave_no_orphan_at_a_service_that_ignores_idempotency_keys() {
     let world = world_with_idempotency_key().await;
     service(&world).set_limit(3);
     // the first one has found nothing stored when the second one stores
@@ -219,7 +218,7 @@ async fn a_service_that_only_seems_to_know_idempotency_keys_is_left_without_an_o
 }
 
 #[tokio::test]
-async fn delivered_again_after_the_end_each_step_changes_nothing_more() {
+async fn a_step_delivered_again_after_the_end_changes_nothing_more() {
     let world = before("none").await;
     let (documents, keys) = (document(&world, "AWSCURRENT").await, service(&world).keys());
     all_steps(&world, world.api_key()).await;

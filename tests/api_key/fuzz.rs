@@ -517,7 +517,7 @@ fn decoded(text: &str) -> String {
 }
 
 #[test]
-fn whatever_a_document_says_what_arrives_is_what_it_says_and_arrives_where_it_may() {
+fn every_request_is_what_its_document_says_and_goes_only_to_an_allowed_host() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

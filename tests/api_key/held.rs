@@ -33,7 +33,7 @@ fn lag(world: &World, operation: &str, times: usize) {
 }
 
 #[tokio::test]
-async fn a_key_of_a_version_with_a_label_that_people_made_lives_on() {
+async fn a_key_of_a_version_with_a_custom_label_is_kept() {
     for overlap in ["0s", "unbounded"] {
         let world = roomy(overlap).await;
         assert!(rotate(&world, world.api_key()).await.succeeded);
@@ -63,7 +63,7 @@ async fn a_key_of_a_version_with_a_label_that_people_made_lives_on() {
 }
 
 #[tokio::test]
-async fn a_label_that_people_made_costs_one_read_and_a_usual_rotation_none() {
+async fn a_custom_label_costs_one_read_and_a_usual_rotation_none() {
     let calls = async |world: &World| {
         let before = world.secrets_manager().calls().len();
         assert!(rotate(world, world.api_key()).await.succeeded);
@@ -84,7 +84,7 @@ async fn a_label_that_people_made_costs_one_read_and_a_usual_rotation_none() {
 }
 
 #[tokio::test]
-async fn a_version_that_cannot_be_read_may_hold_any_key_so_none_is_deleted() {
+async fn no_key_is_deleted_while_a_version_cannot_be_read() {
     let world = roomy("unbounded").await;
     assert!(rotate(&world, world.api_key()).await.succeeded);
     let of_previous = key(&world, "AWSCURRENT").await.unwrap();
@@ -102,7 +102,7 @@ async fn a_version_that_cannot_be_read_may_hold_any_key_so_none_is_deleted() {
 }
 
 #[tokio::test]
-async fn a_read_of_awscurrent_that_lags_is_found_out_before_anything_is_deleted() {
+async fn a_lagging_read_of_awscurrent_is_detected_before_anything_is_deleted() {
     let world = roomy("unbounded").await;
     for _ in 0..2 {
         assert!(rotate(&world, world.api_key()).await.succeeded);
@@ -131,7 +131,7 @@ async fn a_read_of_awscurrent_that_lags_is_found_out_before_anything_is_deleted(
 }
 
 #[tokio::test]
-async fn a_revocation_that_reads_what_lags_deletes_nothing() {
+async fn a_revocation_with_a_lagging_read_deletes_nothing() {
     let world = roomy("unbounded").await;
     assert!(rotate(&world, world.api_key()).await.succeeded);
     let (older, newer) = (
@@ -149,7 +149,7 @@ async fn a_revocation_that_reads_what_lags_deletes_nothing() {
 }
 
 #[tokio::test]
-async fn a_key_that_was_stored_just_now_is_not_deleted_to_make_room_when_the_first_look_lags() {
+async fn a_key_that_was_stored_just_now_is_not_deleted_to_make_room_if_the_first_read_lags() {
     let world = world("1h").await; // room for two
     stage(&world, world.api_key());
     outcome(&world, world.api_key(), "createSecret").await;
@@ -162,7 +162,7 @@ async fn a_key_that_was_stored_just_now_is_not_deleted_to_make_room_when_the_fir
 }
 
 #[tokio::test]
-async fn a_list_without_the_current_key_is_not_believed() {
+async fn a_list_without_the_current_key_is_not_trusted() {
     let world = roomy("unbounded").await;
     assert!(rotate(&world, world.api_key()).await.succeeded);
     let good = super::document(&world, "AWSCURRENT").await.unwrap();
@@ -183,7 +183,7 @@ async fn a_list_without_the_current_key_is_not_believed() {
 }
 
 #[tokio::test]
-async fn a_delivery_that_was_held_up_deletes_no_key_of_the_rotation_that_overtook_it() {
+async fn a_delayed_delivery_deletes_no_key_of_the_next_rotation() {
     let mut options = options("unbounded");
     options.function_timeout = LONG;
     let world = start(options).await;

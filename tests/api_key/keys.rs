@@ -10,7 +10,7 @@ async fn revoke(world: &World) -> Result<Value, FunctionError> {
 }
 
 #[tokio::test]
-async fn while_the_overlap_lasts_a_full_account_makes_no_further_key_and_revoking_makes_room() {
+async fn during_the_overlap_a_full_account_makes_no_new_key_and_a_revocation_makes_room() {
     let world = world("1h").await;
     assert!(rotate(&world, world.api_key()).await.succeeded);
     assert_no_orphan(&world, true, "the overlap lasts").await;
@@ -18,7 +18,7 @@ async fn while_the_overlap_lasts_a_full_account_makes_no_further_key_and_revokin
     let (error_type, message) = error(&rotate(&world, world.api_key()).await);
     assert_eq!(error_type, "TooManyKeys");
     assert!(
-        message.contains("or end it now with rotatectl revoke"),
+        message.contains("or end the key now with rotatectl revoke"),
         "{message}"
     );
     assert_no_orphan(&world, true, "after a rotation that failed").await;
@@ -37,7 +37,7 @@ async fn while_the_overlap_lasts_a_full_account_makes_no_further_key_and_revokin
 }
 
 #[tokio::test]
-async fn while_the_overlap_lasts_the_previous_key_is_kept_where_there_is_room_for_three() {
+async fn during_the_overlap_the_previous_key_is_kept_where_there_is_room_for_three() {
     let world = world("1h").await;
     service(&world).set_limit(3);
     let by_hand = key(&world, "AWSCURRENT").await.unwrap();
@@ -61,7 +61,7 @@ async fn without_an_overlap_the_old_key_ends_with_finish_secret_and_never_before
 }
 
 #[tokio::test]
-async fn the_overlap_of_a_document_goes_before_the_functions() {
+async fn the_overlap_of_a_document_overrides_the_functions() {
     let world = world("1h").await;
     edit(&world, |document| document["overlap"] = json!("0s")).await;
     assert!(rotate(&world, world.api_key()).await.succeeded);
@@ -69,7 +69,7 @@ async fn the_overlap_of_a_document_goes_before_the_functions() {
 }
 
 #[tokio::test]
-async fn a_key_that_an_abandoned_rotation_has_left_goes_first_and_what_is_not_ours_stays() {
+async fn a_key_of_an_abandoned_rotation_is_deleted_first_and_foreign_keys_stay() {
     let world = world("unbounded").await;
     service(&world).set_limit(9);
     service(&world).add("reporting", "made by hand, too");
@@ -107,7 +107,7 @@ async fn a_key_that_was_deleted_by_hand_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_delete_request_that_asks_for_another_key_is_found_out() {
+async fn a_delete_request_for_another_key_is_detected() {
     let world = world("unbounded").await;
     edit(&world, |document| {
         let url = document["delete"]["url"]
@@ -127,7 +127,7 @@ async fn a_delete_request_that_asks_for_another_key_is_found_out() {
 }
 
 #[tokio::test]
-async fn revoking_ends_the_previous_key_at_once_and_with_nothing_before_it_does_nothing() {
+async fn a_revocation_ends_the_previous_key_at_once_and_changes_nothing_if_there_is_none() {
     let world = world("1h").await;
     assert_eq!(
         revoke(&world).await.unwrap()["outcome"],

@@ -89,7 +89,7 @@ async fn assert_no_orphan(world: &World, previous: bool, case: &str) {
 }
 
 #[tokio::test]
-async fn five_rotations_pass_under_an_application_that_uses_the_key_and_no_request_fails() {
+async fn no_request_of_the_application_fails_during_five_rotations() {
     let world = world("1s").await;
     let secret = RotatingSecret::builder(world.api_key())
         .overlap_window(Duration::from_secs(1))
@@ -130,8 +130,7 @@ async fn five_rotations_pass_under_an_application_that_uses_the_key_and_no_reque
 }
 
 #[tokio::test]
-async fn a_document_comes_back_as_it_was_but_for_the_key_and_the_overlap_that_clients_may_count_on()
-{
+async fn a_rotation_changes_only_the_key_and_the_overlap_in_the_document() {
     let world = world("90s").await;
     edit(&world, |document| document["mine"] = json!([1.50, "x"])).await;
     let before = document(&world, "AWSCURRENT").await.unwrap();

@@ -13,7 +13,7 @@ fn listed(name: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_secret_that_the_function_may_read_and_that_is_not_listed_is_no_master() {
+async fn a_readable_secret_that_is_not_listed_is_not_used_as_master_secret() {
     let world = start(options("1h")).await;
     let others = json!({ "key": "another service's", "password": "another application's" });
     let input = json!({ "Name": "others/secret", "SecretString": others.to_string() });
@@ -55,7 +55,7 @@ async fn a_listed_secret_may_be_named_without_its_six_characters() {
 }
 
 #[tokio::test]
-async fn where_nothing_is_listed_no_service_is_asked_and_with_the_list_the_same_secret_rotates() {
+async fn without_a_list_no_service_is_asked_and_with_it_the_same_secret_rotates() {
     for (listed, rotates) in [
         (String::new(), false),
         ("arn:aws:secretsmanager:*:secret:others/*".to_owned(), false),
@@ -76,8 +76,7 @@ async fn where_nothing_is_listed_no_service_is_asked_and_with_the_list_the_same_
 
 /// With a list, a server's administrator must be on it too.
 #[tokio::test]
-async fn another_applications_secret_is_nobodys_administrator_where_the_administrators_are_listed()
-{
+async fn with_a_list_of_administrators_the_secret_of_another_application_is_refused() {
     let world = start(options_with(&[(LIST, &listed("demo/admin"))])).await;
     let secret = world.alternating_users();
     assert!(rotate(&world, secret).await.succeeded);

@@ -36,7 +36,7 @@ async fn a_service_that_does_not_answer_or_not_as_expected_is_an_error_and_not_a
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_end_is_given_up() {
+async fn an_endless_answer_is_given_up() {
     let world = world("1h").await;
     stage(&world, world.api_key());
     let long = Behavior::Error(ServiceError {
@@ -50,7 +50,7 @@ async fn an_answer_that_does_not_end_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_slow_is_given_up_in_time() {
+async fn a_slow_service_is_given_up_in_time() {
     let mut options = options().with_key_service();
     options.function_timeout = std::time::Duration::from_secs(10);
     let world = start(options).await;
@@ -118,7 +118,7 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_is_an_error() {
+async fn an_untrusted_certificate_is_an_error() {
     let world = start(options().with_key_service().without_ca_file()).await;
     stage(&world, world.api_key());
     let error = failure(&world, world.api_key(), "createSecret").await;
@@ -126,7 +126,7 @@ async fn a_certificate_that_nobody_vouches_for_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_document_that_cannot_be_used_is_refused_before_anything_is_asked() {
+async fn an_unusable_document_is_refused_before_anything_is_asked() {
     type Edit = fn(&mut Value);
     let cases: [(Edit, &str); 5] = [
         (
@@ -161,7 +161,7 @@ async fn a_document_that_cannot_be_used_is_refused_before_anything_is_asked() {
 }
 
 #[tokio::test]
-async fn an_answer_without_the_key_is_an_error_and_the_key_that_nobody_can_read_is_deleted() {
+async fn an_answer_without_the_key_is_an_error_and_the_unreadable_key_is_deleted() {
     let world = world("1h").await;
     edit(&world, |document| {
         document["create"]["key"] = "/elsewhere".into()

@@ -4,7 +4,7 @@ use super::*;
 
 /// Everything that the application may do in its database and its schemas to trap other sessions.
 #[tokio::test]
-async fn an_owner_of_database_and_schemas_traps_nobody() {
+async fn the_owner_of_a_database_and_its_schemas_gets_no_rights_from_other_sessions() {
     let world = world().await;
     let (secret, base, admin) = (
         world.alternating_users(),
@@ -41,7 +41,7 @@ async fn an_owner_of_database_and_schemas_traps_nobody() {
 
 /// The clone may alter the base, and the base the clone if the clone acts as it: neither can remove its own `VALID UNTIL` for long.
 #[tokio::test]
-async fn a_user_does_not_lengthen_its_own_life() {
+async fn a_user_cannot_extend_its_own_expiry() {
     let world = start(options_with(&[("OVERLAP_WINDOW", "1h")])).await;
     let secret = world.alternating_users();
     let leaked = current(&world, secret).await;
@@ -57,7 +57,7 @@ async fn a_user_does_not_lengthen_its_own_life() {
 
 /// A table that it fills, a temporary table that it leaves, a lock on a catalog's row: it may do all this.
 #[tokio::test]
-async fn objects_in_public_that_are_called_like_the_catalogs_are_nobodys_catalogs() {
+async fn objects_in_public_with_the_names_of_catalogs_are_not_used() {
     let world = world().await;
     for secret in [world.single_user(), world.alternating_users()] {
         let client = application(&world, secret).await;

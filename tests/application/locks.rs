@@ -38,7 +38,7 @@ async fn an_error_names_a_third_roles_session_that_holds_the_lock_and_the_statem
 
 /// A process keeps the administrator's session between two steps; the application holds the lock in between.
 #[tokio::test]
-async fn a_lock_between_two_steps_does_not_have_the_old_password_outlive_its_window() {
+async fn a_lock_between_two_steps_does_not_extend_the_old_passwords_window() {
     let world = impatient(true).await;
     let secret = world.alternating_users();
     let client = application(&world, secret).await;
@@ -50,7 +50,7 @@ async fn a_lock_between_two_steps_does_not_have_the_old_password_outlive_its_win
 
 /// The application's own transaction has altered the role to revoke, and locks its row.
 #[tokio::test]
-async fn an_open_transaction_that_altered_the_role_keeps_it_from_neither_its_end_nor_its_turn() {
+async fn an_open_transaction_on_the_role_blocks_neither_its_end_nor_its_turn() {
     let world = impatient(false).await;
     let (secret, base) = (world.alternating_users(), world.alternating_role());
     let leaked = current(&world, secret).await;
@@ -72,7 +72,7 @@ async fn an_open_transaction_that_altered_the_role_keeps_it_from_neither_its_end
 }
 
 #[tokio::test]
-async fn a_crowd_that_queues_for_the_functions_lock_keeps_it_from_nothing() {
+async fn many_sessions_that_wait_for_the_functions_lock_do_not_block_it() {
     let world = impatient(false).await;
     let secret = world.alternating_users();
     assert!(rotate(&world, secret).await.succeeded);
@@ -104,7 +104,7 @@ async fn a_crowd_that_queues_for_the_functions_lock_keeps_it_from_nothing() {
 
 /// A single user can only alter itself, so one of its own sessions holds the lock.
 #[tokio::test]
-async fn a_single_users_own_locks_keep_it_from_rotating_once_at_most() {
+async fn a_single_users_own_locks_block_one_rotation_at_most() {
     let world = impatient(false).await;
     let (secret, role) = (world.single_user(), world.role());
     for held in [
@@ -122,7 +122,7 @@ async fn a_single_users_own_locks_keep_it_from_rotating_once_at_most() {
 
 /// All other sessions go on.
 #[tokio::test]
-async fn nobody_elses_session_is_ended_with_them() {
+async fn no_session_of_another_user_is_ended_with_them() {
     let world = impatient(false).await;
     let secret = world.alternating_users();
     let bystander = application(&world, world.single_user()).await;
@@ -142,7 +142,7 @@ async fn nobody_elses_session_is_ended_with_them() {
 
 /// The old clone alters itself, and commits when the function waits for it.
 #[tokio::test]
-async fn a_setting_that_the_application_alters_in_the_same_moment_is_not_left_out() {
+async fn a_setting_that_the_application_alters_at_the_same_time_is_copied_too() {
     for deadlock in [false, true] {
         let world = world().await;
         let (secret, base) = (world.alternating_users(), world.alternating_role());
@@ -212,7 +212,7 @@ async fn an_error_names_a_prepared_transaction_that_holds_the_role_and_the_state
 
 /// The role with this name belongs to another application.
 #[tokio::test]
-async fn no_session_of_a_role_that_is_called_like_a_single_users_clone_is_ended() {
+async fn no_session_of_a_role_with_the_name_of_a_single_users_clone_is_ended() {
     let world = impatient(false).await;
     let (secret, role, admin) = (world.single_user(), world.role(), administrator(&world));
     let mut document = current(&world, secret).await;

@@ -12,7 +12,7 @@ use super::*;
 
 /// The clone acts as the base role, so it may change the base role's password.
 #[tokio::test]
-async fn what_the_old_user_sets_as_the_new_ones_password_ends_with_a_rotation_and_a_revocation() {
+async fn a_password_that_the_old_user_sets_for_the_new_one_ends_with_a_rotation_and_a_revocation() {
     let world = world().await;
     let secret = world.alternating_users();
     let base = world.alternating_role();
@@ -83,7 +83,7 @@ impl HalfFinished {
 
 /// The server has already checked the password.
 #[tokio::test]
-async fn a_login_that_had_begun_when_its_user_was_revoked_does_not_get_in() {
+async fn a_login_in_progress_when_its_user_is_revoked_does_not_succeed() {
     let world = world().await;
     let secret = world.alternating_users();
     let leaked = current(&world, secret).await;
@@ -101,7 +101,7 @@ async fn a_login_that_had_begun_when_its_user_was_revoked_does_not_get_in() {
 
 /// A single user is current, so nothing stops it: the answer says how long it can take, and a second revocation ends it.
 #[tokio::test]
-async fn a_single_users_login_that_had_begun_is_ended_by_a_second_revocation() {
+async fn a_single_users_login_in_progress_is_ended_by_a_second_revocation() {
     let world = world().await;
     let secret = world.single_user();
     let leaked = current(&world, secret).await;

@@ -31,7 +31,7 @@ async fn rotates_with(world: &World, secret: &str, set: &str) {
 
 /// Settings of the application's role that the administrator may not, or cannot, copy to the other role.
 #[tokio::test]
-async fn no_setting_of_the_applications_own_keeps_two_users_from_rotating() {
+async fn no_setting_of_the_application_prevents_the_rotation_of_two_users() {
     for set in [
         "plpgsql.check_asserts = off",
         "temp_tablespaces = nowhere",
@@ -52,7 +52,7 @@ async fn no_setting_of_the_applications_own_keeps_two_users_from_rotating() {
 }
 
 #[tokio::test]
-async fn no_setting_of_the_applications_own_keeps_a_single_user_from_rotating() {
+async fn no_setting_of_the_application_prevents_the_rotation_of_a_single_user() {
     for set in [
         "plpgsql.check_asserts = off",
         "temp_tablespaces = nowhere",
@@ -70,7 +70,7 @@ async fn no_setting_of_the_applications_own_keeps_a_single_user_from_rotating() 
 }
 
 #[tokio::test]
-async fn what_a_role_hashes_passwords_with_does_not_lock_it_out() {
+async fn the_password_hashing_setting_of_a_role_does_not_lock_it_out() {
     let world = start(options_with(&[("PASSWORD_HASHING", "server")])).await;
     let secret = world.single_user();
     sets(&world, secret, "password_encryption = md5").await;
@@ -95,7 +95,7 @@ async fn a_role_that_the_database_sets_does_not_lock_a_single_user_out() {
 }
 
 #[tokio::test]
-async fn a_setting_for_one_database_does_not_have_the_new_user_refused() {
+async fn a_setting_for_one_database_does_not_block_the_new_user() {
     let world = world().await;
     let secret = world.alternating_users();
     for _ in 0..2 {
@@ -116,7 +116,7 @@ async fn a_setting_for_one_database_does_not_have_the_new_user_refused() {
 
 /// The application ends the function's sessions of its own role as fast as it can.
 #[tokio::test]
-async fn a_role_that_ends_the_functions_sessions_is_told_of() {
+async fn a_role_that_ends_the_functions_sessions_is_reported() {
     let world = world().await;
     let secret = world.single_user();
     let client = application(&world, secret).await;
@@ -143,7 +143,7 @@ async fn a_role_that_ends_the_functions_sessions_is_told_of() {
 }
 
 #[tokio::test]
-async fn a_bound_is_right_whatever_the_applications_role_sets() {
+async fn the_end_of_a_password_is_right_with_any_setting_of_the_applications_role() {
     let world = start(options_with(&[("OVERLAP_WINDOW", "24h")])).await;
     let secret = world.alternating_users();
     for set in [
@@ -171,7 +171,7 @@ async fn a_bound_is_right_whatever_the_applications_role_sets() {
 
 /// The application sends on the channel, and does not read from it.
 #[tokio::test]
-async fn a_queue_of_notifications_that_nobody_reads_keeps_nothing_from_rotating() {
+async fn a_full_queue_of_notifications_does_not_prevent_a_rotation() {
     let world = world().await;
     let secret = world.alternating_users();
     let client = application(&world, secret).await;
@@ -188,7 +188,7 @@ async fn a_queue_of_notifications_that_nobody_reads_keeps_nothing_from_rotating(
 
 /// The clone's sessions would begin as a role that they may not become.
 #[tokio::test]
-async fn who_a_role_says_that_its_sessions_are_is_nobody_elses_affair() {
+async fn a_role_that_sets_its_session_authorization_still_rotates() {
     let world = world().await;
     let (secret, base) = (world.alternating_users(), world.alternating_role());
     let client = application(&world, secret).await;
@@ -203,7 +203,7 @@ async fn who_a_role_says_that_its_sessions_are_is_nobody_elses_affair() {
 
 /// The old clone acts as the base, so it may set any parameter for the current user.
 #[tokio::test]
-async fn nothing_that_the_old_user_sets_for_the_new_one_keeps_it_from_being_revoked() {
+async fn no_setting_that_the_old_user_makes_for_the_new_one_prevents_its_revocation() {
     for set in [
         "local_preload_libraries = nowhere",
         "transaction_timeout = 1",
@@ -254,7 +254,7 @@ async fn a_setting_that_would_fill_the_functions_memory_is_not_read() {
 
 /// The old clone has set it for the base, the current user: no session of the base begins until the rotation to the other user.
 #[tokio::test]
-async fn a_library_that_is_not_there_locks_the_application_out_until_a_rotation_at_most() {
+async fn an_absent_library_locks_the_application_out_only_until_a_rotation() {
     let world = world().await;
     let (secret, base) = (world.alternating_users(), world.alternating_role());
     assert!(rotate(&world, secret).await.succeeded);

@@ -57,7 +57,8 @@ fn rename(bytes: &mut [u8], from: &str, to: &str) {
 
 /// The attacker has some login on the server, and names another application's role in its secret.
 #[tokio::test]
-async fn a_server_that_lies_about_who_logged_in_does_not_have_a_third_roles_password_replaced() {
+async fn a_server_that_lies_about_the_logged_in_user_does_not_get_a_third_roles_password_replaced()
+{
     let mut taken = Vec::new();
     for strategy in ["alternating-users", "single-user"] {
         let world = world().await;
@@ -101,7 +102,7 @@ async fn a_server_that_lies_about_who_logged_in_does_not_have_a_third_roles_pass
 /// The function keeps the administrator's session and the new credential's from one step to the next. A step of the attacker's secret
 /// can run in the same environment in between, with a token that the attacker chose.
 #[tokio::test]
-async fn a_finish_secret_of_another_secret_gets_no_session_that_was_kept() {
+async fn a_finish_secret_of_another_secret_does_not_use_a_kept_session() {
     for step in ["testSecret", "finishSecret"] {
         let world = warm_world().await;
         let (theirs, own) = (world.alternating_users(), world.single_user());

@@ -23,7 +23,7 @@ async fn about(world: &World, secret: &str, victim: &str) {
 }
 
 #[tokio::test]
-async fn a_previous_version_that_logs_in_does_not_have_a_third_role_cloned() {
+async fn a_previous_version_that_logs_in_does_not_get_a_third_role_cloned() {
     for of_the_administrator in [true, false] {
         let world = world().await;
         let secret = world.alternating_users();
@@ -38,7 +38,7 @@ async fn a_previous_version_that_logs_in_does_not_have_a_third_role_cloned() {
 }
 
 #[tokio::test]
-async fn a_previous_version_that_logs_in_does_not_have_a_third_roles_password_replaced() {
+async fn a_previous_version_that_logs_in_does_not_get_a_third_roles_password_replaced() {
     let world = world().await;
     let others = current(&world, world.single_user()).await;
     let victim = format!("{}_clone", world.role());
@@ -61,7 +61,7 @@ async fn a_revocation_does_not_end_a_third_role() {
 }
 
 #[tokio::test]
-async fn a_repeated_finish_secret_does_not_bound_a_third_role() {
+async fn a_repeated_finish_secret_does_not_limit_a_third_role() {
     let world = world().await;
     let secret = world.alternating_users();
     let others = current(&world, world.single_user()).await;
@@ -76,7 +76,7 @@ async fn a_repeated_finish_secret_does_not_bound_a_third_role() {
 }
 
 #[tokio::test]
-async fn an_owner_role_that_the_application_is_no_member_of_is_not_granted_to_it() {
+async fn an_owner_role_without_the_application_as_member_is_not_granted_to_it() {
     let world = world().await;
     let secret = world.alternating_users();
     for owner in [
@@ -148,7 +148,7 @@ async fn pass_on(
 
 /// The administrator's secret is as RDS makes it: user and password.
 #[tokio::test]
-async fn a_secret_without_tls_does_not_have_the_administrators_login_passed_on_by_another_server() {
+async fn without_tls_another_server_cannot_pass_on_the_administrators_login() {
     let world = world().await;
     let secret = world.alternating_users();
     let admin = current(&world, world.admin()).await;
@@ -172,7 +172,7 @@ async fn a_secret_without_tls_does_not_have_the_administrators_login_passed_on_b
 }
 
 #[tokio::test]
-async fn two_secrets_whose_rotations_have_the_same_token_do_not_take_each_other_for_themselves() {
+async fn two_secrets_with_the_same_rotation_token_are_not_confused() {
     let world = warm_world().await;
     let (two, one) = (world.alternating_users(), world.single_user());
     stage(&world, two);
@@ -188,7 +188,7 @@ async fn two_secrets_whose_rotations_have_the_same_token_do_not_take_each_other_
 
 /// AWSCURRENT, written again, is AWSPREVIOUS too; the other user's password is still within its window.
 #[tokio::test]
-async fn a_revocation_ends_the_other_user_though_the_same_version_was_stored_twice() {
+async fn a_revocation_ends_the_other_user_even_if_the_same_version_was_stored_twice() {
     let world = world().await;
     let secret = world.alternating_users();
     let leaked = current(&world, secret).await;
@@ -201,7 +201,7 @@ async fn a_revocation_ends_the_other_user_though_the_same_version_was_stored_twi
 
 /// The writer names, in the middle of a rotation, the user whose turn it is.
 #[tokio::test]
-async fn a_version_stored_in_the_middle_does_not_have_the_old_password_outlive_its_window() {
+async fn a_version_stored_during_a_rotation_does_not_extend_the_old_passwords_window() {
     let world = world().await;
     let secret = world.alternating_users();
     stage_up_to(&world, secret, "finishSecret").await;
@@ -268,7 +268,7 @@ async fn namesake(world: &World) -> Value {
 }
 
 #[tokio::test]
-async fn a_revocation_ends_no_role_that_is_only_called_like_the_other_user() {
+async fn a_revocation_ends_no_role_that_only_has_the_other_users_name() {
     for named in [true, false] {
         let world = world().await;
         let secret = world.alternating_users();
@@ -286,7 +286,7 @@ async fn a_revocation_ends_no_role_that_is_only_called_like_the_other_user() {
 
 /// If AWSPENDING logs in and AWSCURRENT does not, setSecret has nothing to change, so it checks no role.
 #[tokio::test]
-async fn a_finish_secret_bounds_no_role_that_is_only_called_like_the_other_user() {
+async fn a_finish_secret_limits_no_role_that_only_has_the_other_users_name() {
     let world = world().await;
     let secret = world.alternating_users();
     let others = namesake(&world).await;

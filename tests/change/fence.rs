@@ -62,7 +62,7 @@ async fn held_up(
 }
 
 #[tokio::test]
-async fn a_late_set_secret_changes_nothing_when_its_token_is_staged_no_more() {
+async fn a_late_set_secret_changes_nothing_if_its_token_is_no_longer_staged() {
     let world = world().await;
     for (secret, base) in [
         (world.single_user(), world.role()),
@@ -87,7 +87,7 @@ async fn a_late_set_secret_changes_nothing_when_its_token_is_staged_no_more() {
 }
 
 #[tokio::test]
-async fn a_late_finish_secret_does_not_bound_the_user_whose_turn_has_come_again() {
+async fn a_late_finish_secret_does_not_limit_a_user_that_is_current_again() {
     for world in [warm_world().await, world().await] {
         let (secret, base) = (world.alternating_users(), world.alternating_role());
         stage_up_to(&world, secret, "finishSecret").await;
@@ -105,7 +105,7 @@ async fn a_late_finish_secret_does_not_bound_the_user_whose_turn_has_come_again(
 }
 
 #[tokio::test]
-async fn a_late_revoke_secret_does_not_end_what_is_current_again() {
+async fn a_late_revoke_secret_does_not_end_a_user_that_is_current_again() {
     let world = world().await;
     let (secret, base) = (world.alternating_users(), world.alternating_role());
     assert!(rotate(&world, secret).await.succeeded);
@@ -120,7 +120,7 @@ async fn a_late_revoke_secret_does_not_end_what_is_current_again() {
 }
 
 #[tokio::test]
-async fn a_late_rollback_secret_changes_nothing_when_the_labels_have_moved() {
+async fn a_late_rollback_secret_changes_nothing_if_the_labels_have_moved() {
     let world = common::world_where(Promotion::DropsPending).await;
     let (secret, base) = (world.alternating_users(), world.alternating_role());
     assert!(rotate(&world, secret).await.succeeded);

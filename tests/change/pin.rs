@@ -84,7 +84,7 @@ async fn the_functions_sessions_run_nothing_that_a_role_or_a_database_puts_on_it
 }
 
 #[tokio::test]
-async fn a_bound_is_right_under_any_date_style_and_time_zone() {
+async fn the_end_of_a_password_is_right_under_any_date_style_and_time_zone() {
     let world = start(options_with(&[("OVERLAP_WINDOW", "24h")])).await;
     // India's time, and its abbreviation is read as Israel's
     let set = everywhere(&world, "DateStyle = 'SQL, DMY'")
@@ -103,7 +103,7 @@ async fn a_bound_is_right_under_any_date_style_and_time_zone() {
 }
 
 #[tokio::test]
-async fn it_rotates_whatever_a_role_or_a_database_has_statements_do() {
+async fn no_statement_setting_of_a_role_or_a_database_prevents_a_rotation() {
     for set in [
         "statement_timeout = 1",
         "lock_timeout = 1",
@@ -147,7 +147,7 @@ async fn a_role_that_acts_as_another_one_by_default_replaces_its_own_password() 
 }
 
 #[tokio::test]
-async fn an_administrator_whose_own_role_setting_gives_it_its_rights_has_them() {
+async fn an_administrator_keeps_the_rights_that_its_own_role_setting_gives() {
     let world = world().await;
     let (admin, base) = (administrator(&world), world.alternating_role());
     execute(

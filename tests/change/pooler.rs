@@ -64,7 +64,7 @@ async fn world_behind_a_pooler(variables: &[(&str, &str)]) -> World {
 }
 
 #[tokio::test]
-async fn a_single_user_behind_a_pooler_is_not_rotated_before_the_function_is_told_that_it_asks_the_server()
+async fn a_single_user_behind_a_pooler_is_rotated_only_if_a_setting_says_that_the_pooler_asks_the_server()
  {
     let world = world_behind_a_pooler(&[]).await;
     let secret = world.single_user();
@@ -90,7 +90,7 @@ async fn two_users_behind_a_pooler_are_rotated() {
 }
 
 #[tokio::test]
-async fn with_an_address_for_rotation_the_pooler_is_looked_at_first() {
+async fn with_a_rotation_address_the_pooler_is_checked_first() {
     let world = world_behind_a_pooler(&[]).await;
     let secret = world.single_user();
     let mut document = current(&world, secret).await;

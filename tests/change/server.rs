@@ -21,7 +21,7 @@ async fn a_server_that_asks_for_the_password_in_clear_does_not_get_it() {
 }
 
 #[tokio::test]
-async fn a_server_that_lets_everybody_in_proves_nothing() {
+async fn a_server_that_accepts_any_password_proves_nothing() {
     let line = |world: &World| format!("hostssl all {} all trust", world.role());
     let world = world_with_hba(&[], line).await;
     let secret = world.single_user();
@@ -31,8 +31,7 @@ async fn a_server_that_lets_everybody_in_proves_nothing() {
 }
 
 #[tokio::test]
-async fn an_administrator_whose_login_is_not_bound_to_its_connection_is_refused_unless_the_function_is_told()
- {
+async fn an_administrators_login_without_channel_binding_is_refused_unless_a_setting_allows_it() {
     let with_md5 = |world: &World| format!("hostssl all {} all md5", administrator(world));
     for (variables, rotates) in [
         (&[][..], false),
@@ -80,12 +79,12 @@ async fn an_administrator_on_a_copy_of_the_server_changes_nothing() {
     assert_error(
         &error,
         "AnotherInstance",
-        "it may be a copy, or a server between",
+        "a server in between lied about who logged in",
     );
 }
 
 #[tokio::test]
-async fn where_the_host_is_a_standby_roles_are_changed_at_the_address_for_rotation() {
+async fn if_the_host_is_a_standby_roles_are_changed_at_the_rotation_address() {
     let primary = Postgres::start(Settings::default()).await.unwrap();
     let standby = primary.start_standby().await.unwrap();
     let world = start(options().on_postgres(primary)).await;
@@ -109,7 +108,7 @@ async fn where_the_host_is_a_standby_roles_are_changed_at_the_address_for_rotati
 }
 
 #[tokio::test]
-async fn no_step_sends_anything_for_a_pending_version_that_names_another_address_for_rotation() {
+async fn no_step_sends_anything_for_a_pending_version_with_another_rotation_address() {
     let world = world().await;
     let secret = world.single_user();
     stage(&world, secret);
@@ -123,7 +122,7 @@ async fn no_step_sends_anything_for_a_pending_version_that_names_another_address
 }
 
 #[tokio::test]
-async fn no_step_promotes_a_pending_version_about_a_third_user() {
+async fn no_step_promotes_a_pending_version_for_a_third_user() {
     let world = world().await;
     for secret in [world.single_user(), world.alternating_users()] {
         stage(&world, secret);

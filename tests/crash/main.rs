@@ -48,14 +48,14 @@ async fn assert_finished(rehearsal: &Rehearsal<Database>, users: Users, case: &s
 }
 
 #[tokio::test]
-async fn a_rotation_that_goes_right_makes_as_few_calls_as_promised() {
+async fn a_successful_rotation_makes_as_few_calls_as_promised() {
     // calls to the store, a login, and the engine's method in each step; the calls inside it are counted on a real server
     assert_eq!(calls_of_a_rotation(Users::Single).await, 8 + 1 + 4);
     assert_eq!(calls_of_a_rotation(Users::Alternating).await, 10 + 1 + 4);
 }
 
 #[tokio::test]
-async fn after_any_cut_some_version_logs_in_and_the_retry_reaches_the_end() {
+async fn after_any_cut_some_version_logs_in_and_the_retry_completes() {
     for users in BOTH {
         for cut in Cut::all(calls_of_a_rotation(users).await) {
             let case = format!("{users:?}, {cut}");
@@ -72,7 +72,7 @@ async fn after_any_cut_some_version_logs_in_and_the_retry_reaches_the_end() {
 }
 
 #[tokio::test]
-async fn after_a_second_cut_in_the_retry_it_still_reaches_the_end() {
+async fn after_a_second_cut_in_the_retry_it_still_completes() {
     for users in BOTH {
         let cuts = Cut::all(calls_of_a_rotation(users).await);
         let mut attempts_cut = 0;
@@ -122,7 +122,7 @@ async fn each_step_delivered_twice_changes_nothing_more() {
 }
 
 #[tokio::test]
-async fn a_step_delivered_twice_at_once_ends_as_if_delivered_once_however_the_two_interleave() {
+async fn a_step_delivered_twice_at_once_ends_as_if_delivered_once_in_every_interleaving() {
     for (users, schedule) in BOTH
         .into_iter()
         .flat_map(|users| (0..4096).map(move |bits| (users, bits)))
@@ -139,7 +139,7 @@ async fn a_step_delivered_twice_at_once_ends_as_if_delivered_once_however_the_tw
 }
 
 #[tokio::test]
-async fn the_kit_passes_an_engine_that_keeps_the_contract_and_finds_one_that_does_not() {
+async fn the_kit_accepts_an_engine_that_keeps_the_contract_and_rejects_one_that_does_not() {
     for users in BOTH {
         check(async || case(users, Fault::None)).await.unwrap();
     }

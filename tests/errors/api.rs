@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_secret_that_does_not_exist_is_told_from_one_without_a_version() {
+async fn an_absent_secret_is_distinguished_from_one_without_a_version() {
     let world = world().await;
     for step in common::STEPS {
         let error = failure(&world, "demo/nowhere", step).await;
@@ -33,7 +33,7 @@ const CALLS: [(&str, &[&str]); 4] = [
 ];
 
 #[tokio::test]
-async fn a_denied_call_is_told_by_its_operation_and_changes_nothing() {
+async fn a_denied_call_is_reported_with_its_operation_and_changes_nothing() {
     let world = world().await;
     let secret = world.single_user();
     stage(&world, secret);
@@ -92,7 +92,7 @@ fn broken(status: u16, code: &str) -> Behavior {
 }
 
 #[tokio::test]
-async fn a_service_that_breaks_is_asked_again_and_if_it_stays_broken_told_by_its_code() {
+async fn a_failing_service_is_asked_again_and_a_lasting_failure_is_reported_with_its_code() {
     let world = world().await;
     let secret = world.single_user();
     for operation in ["DescribeSecret", "GetSecretValue", "PutSecretValue"] {

@@ -74,7 +74,7 @@ async fn a_certificate_of_an_unknown_ca_is_refused() {
 }
 
 #[tokio::test]
-async fn a_ca_file_that_is_not_there_is_told_by_its_path() {
+async fn an_absent_ca_file_is_reported_with_its_path() {
     let world = start(options_with(&[("TLS_CA_FILE", "/nowhere/ca.pem")])).await;
     let secret = created(&world, "host", json!("localhost")).await;
     let error = fails(&world, secret, "setSecret").await;
@@ -82,7 +82,7 @@ async fn a_ca_file_that_is_not_there_is_told_by_its_path() {
 }
 
 #[tokio::test]
-async fn when_no_version_logs_in_the_password_was_changed_by_hand() {
+async fn if_no_version_logs_in_the_error_says_that_the_password_was_changed_by_hand() {
     let world = world().await;
     let secret = world.single_user();
     stage_up_to(&world, secret, "setSecret").await;
@@ -122,16 +122,16 @@ async fn finish_secret_needs_no_server_if_a_single_user_is_rotated() {
 }
 
 #[tokio::test]
-async fn a_role_without_login_is_not_taken_for_a_wrong_password() {
+async fn a_role_without_login_is_not_reported_as_a_wrong_password() {
     let world = world().await;
     let secret = created(&world, "host", json!("localhost")).await;
     execute(&world, &format!("ALTER ROLE {} NOLOGIN", world.role())).await;
     let error = fails(&world, secret, "setSecret").await;
-    assert_error(&error, "LoginForbidden", "give the role LOGIN");
+    assert_error(&error, "LoginForbidden", "grant LOGIN to the role");
 }
 
 #[tokio::test]
-async fn a_database_that_does_not_exist_is_told_with_the_servers_words() {
+async fn an_absent_database_is_reported_with_the_servers_message() {
     let world = world().await;
     let secret = created(&world, "dbname", json!("nowhere")).await;
     let error = fails(&world, secret, "setSecret").await;
@@ -139,7 +139,7 @@ async fn a_database_that_does_not_exist_is_told_with_the_servers_words() {
 }
 
 #[tokio::test]
-async fn a_standby_takes_no_change() {
+async fn a_standby_is_reported_and_nothing_is_changed() {
     let primary = Postgres::start(Settings::default()).await.unwrap();
     let standby = primary.start_standby().await.unwrap();
     let world = start(options().on_postgres(primary)).await;
@@ -150,7 +150,7 @@ async fn a_standby_takes_no_change() {
 }
 
 #[tokio::test]
-async fn a_pending_version_that_names_another_server_is_sent_nothing() {
+async fn nothing_is_sent_to_another_server_that_a_pending_version_names() {
     let world = world().await;
     let secret = world.single_user();
     stage(&world, secret);
@@ -163,7 +163,7 @@ async fn a_pending_version_that_names_another_server_is_sent_nothing() {
 }
 
 #[tokio::test]
-async fn a_change_that_waits_for_a_lock_is_told_who_holds_it_and_does_not_happen_later() {
+async fn a_change_that_waits_for_a_lock_fails_with_its_holder_and_does_not_happen_later() {
     let world = start(with_little_time()).await;
     let secret = created(&world, "host", json!("localhost")).await;
     let holder = world.postgres().superuser_client().await.unwrap();

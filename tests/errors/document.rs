@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_document_that_cannot_be_used_is_refused_by_what_is_wrong_with_it() {
+async fn an_unusable_document_is_refused_with_the_reason() {
     let world = world().await;
     let with = async |key: &str, value: Value| document_with(&world, key, value).await;
     let without = async |key: &str| {

@@ -17,7 +17,7 @@ async fn an_event_without_a_field_is_refused_by_the_fields_name() {
 }
 
 #[tokio::test]
-async fn an_event_that_is_no_object_is_refused_and_the_function_lives_on() {
+async fn an_event_that_is_not_an_object_is_refused_and_the_function_continues() {
     let world = warm_world().await;
     for event in [json!(null), json!("text"), json!([1]), json!({ "Step": 7 })] {
         let error = world.function().invoke(event).await.outcome.unwrap_err();
@@ -34,7 +34,7 @@ async fn an_unknown_step_is_refused() {
 }
 
 #[tokio::test]
-async fn a_setting_that_cannot_be_used_is_told_at_every_invocation() {
+async fn an_unusable_setting_is_reported_at_every_invocation() {
     for (name, value, error_type, advice) in [
         (
             "PASSWORD_LENGTH",

@@ -53,7 +53,7 @@ async fn a_secret_without_awscurrent_is_refused() {
 }
 
 #[tokio::test]
-async fn a_step_before_createsecret_finds_no_value_and_says_which_step_comes_first() {
+async fn a_step_before_createsecret_finds_no_value_and_the_error_says_which_step_comes_first() {
     let world = world().await;
     stage(&world, world.single_user());
     for step in ["setSecret", "testSecret"] {

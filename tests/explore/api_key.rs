@@ -186,7 +186,7 @@ impl Line<'_> {
                     .current
                     .with_user(id, key, minting.succession.overlap))
             }
-            Err(cause) => Err(EngineError::MadeInVain {
+            Err(cause) => Err(EngineError::KeyNotStored {
                 cause: Box::new(cause),
                 left: "may be left",
             }),

@@ -30,7 +30,7 @@ fn cold_starts_and_two_faults() {
 
 #[test]
 #[ignore = "make explore"]
-fn held_up_and_a_fault() {
+fn a_delayed_delivery_and_a_fault() {
     let bounds = Bounds {
         faults: 1,
         windows: 0,
@@ -41,7 +41,7 @@ fn held_up_and_a_fault() {
 
 #[test]
 #[ignore = "make explore"]
-fn held_up_across_three_rotations() {
+fn a_delayed_delivery_across_three_rotations() {
     let bounds = Bounds {
         rotations: 3,
         windows: 0,
@@ -52,7 +52,7 @@ fn held_up_across_three_rotations() {
 
 #[test]
 #[ignore = "make explore"]
-fn held_up_and_awspending_leaves() {
+fn a_delayed_delivery_while_awspending_leaves() {
     let bounds = Bounds {
         drops: 2,
         windows: 0,
@@ -63,7 +63,7 @@ fn held_up_and_awspending_leaves() {
 
 #[test]
 #[ignore = "make explore"]
-fn two_held_up() {
+fn two_delayed_deliveries() {
     let bounds = Bounds {
         rotations: 1,
         stalls: 2,
@@ -75,7 +75,7 @@ fn two_held_up() {
 
 #[test]
 #[ignore = "make explore"]
-fn held_up_and_a_revocation() {
+fn a_delayed_delivery_and_a_revocation() {
     let bounds = Bounds {
         revokes: 1,
         windows: 0,
@@ -87,7 +87,7 @@ fn held_up_and_a_revocation() {
 
 #[test]
 #[ignore = "make explore"]
-fn held_up_and_a_persons_hand() {
+fn a_delayed_delivery_and_a_change_by_hand() {
     let bounds = Bounds {
         hands: 1,
         windows: 0,
@@ -99,7 +99,7 @@ fn held_up_and_a_persons_hand() {
 
 #[test]
 #[ignore = "make explore"]
-fn a_revocation_and_a_persons_hand() {
+fn a_revocation_and_a_change_by_hand() {
     let bounds = Bounds {
         hands: 1,
         windows: 0,
@@ -122,7 +122,7 @@ fn a_revocation_and_a_fault() {
 
 #[test]
 #[ignore = "make explore"]
-fn a_persons_hand_and_a_fault() {
+fn a_change_by_hand_and_a_fault() {
     let bounds = Bounds {
         faults: 1,
         ..BY_HAND
@@ -132,7 +132,7 @@ fn a_persons_hand_and_a_fault() {
 
 #[test]
 #[ignore = "make explore"]
-fn a_persons_two_hands() {
+fn two_changes_by_hand() {
     let bounds = Bounds {
         hands: 2,
         ..BY_HAND
@@ -142,7 +142,7 @@ fn a_persons_two_hands() {
 
 #[test]
 #[ignore = "make explore"]
-fn a_persons_hand_and_a_read_that_lags() {
+fn a_change_by_hand_and_a_read_that_lags() {
     let bounds = Bounds {
         hands: 1,
         windows: 0,
@@ -161,7 +161,7 @@ fn reads_that_lag_in_two_rotations() {
 
 #[test]
 #[ignore = "make explore"]
-fn a_login_beside_three_rotations() {
+fn a_login_during_three_rotations() {
     let bounds = Bounds {
         rotations: 3,
         logins: 2,
@@ -173,7 +173,7 @@ fn a_login_beside_three_rotations() {
 
 #[test]
 #[ignore = "make explore"]
-fn a_login_held_up() {
+fn a_delayed_login() {
     let bounds = Bounds {
         stalls: 1,
         renewals: 0,
@@ -185,7 +185,7 @@ fn a_login_held_up() {
 /// Longer than any assumption allows: the test lists what is lost then.
 #[test]
 #[ignore = "make explore"]
-fn reads_that_lag_for_longer_than_is_assumed() {
+fn reads_that_lag_longer_than_assumed() {
     let bounds = Bounds {
         stale: 2,
         lag: 8,

@@ -87,12 +87,12 @@ const LOGIN: Bounds = Bounds {
 };
 
 #[test]
-fn two_rotations_with_two_faults_lock_nobody_out() {
+fn two_rotations_with_two_faults_do_not_lock_the_application_out() {
     holds_but_for_what_is_known("two faults", &FAULTS);
 }
 
 #[test]
-fn steps_in_separate_environments_lock_nobody_out() {
+fn steps_in_separate_environments_do_not_lock_the_application_out() {
     holds_but_for_what_is_known("separate environments", &COLD);
 }
 
@@ -107,7 +107,7 @@ fn awspending_may_leave_awscurrent_at_any_time() {
 }
 
 #[test]
-fn an_account_that_is_full_loses_no_key_that_is_needed() {
+fn a_full_account_loses_no_key_that_is_needed() {
     let bounds = Bounds {
         faults: 1,
         windows: 2,
@@ -118,27 +118,27 @@ fn an_account_that_is_full_loses_no_key_that_is_needed() {
 }
 
 #[test]
-fn a_delivery_held_up_breaks_what_is_known() {
+fn a_delayed_delivery_causes_only_the_known_problems() {
     holds_but_for_what_is_known("held up", &HELD_UP);
 }
 
 #[test]
-fn a_revocation_beside_rotations_breaks_what_is_known() {
+fn a_revocation_during_rotations_causes_only_the_known_problems() {
     holds_but_for_what_is_known("a revocation", &REVOKE);
 }
 
 #[test]
-fn a_persons_hand_breaks_what_is_known() {
+fn a_change_by_hand_causes_only_the_known_problems() {
     holds_but_for_what_is_known("a person's hand", &BY_HAND);
 }
 
 #[test]
-fn a_read_that_lags_breaks_what_is_known() {
+fn a_read_that_lags_causes_only_the_known_problems() {
     holds_but_for_what_is_known("a read that lags", &LAG);
 }
 
 #[test]
-fn two_reads_of_one_rotation_that_lag_break_what_is_known() {
+fn two_lagging_reads_of_one_rotation_cause_only_the_known_problems() {
     let bounds = Bounds {
         rotations: 1,
         stale: 2,
@@ -148,12 +148,12 @@ fn two_reads_of_one_rotation_that_lag_break_what_is_known() {
 }
 
 #[test]
-fn the_client_crate_gets_in_but_for_what_is_known() {
+fn the_client_crate_logs_in_except_for_the_known_problems() {
     holds_but_for_what_is_known("a login", &LOGIN);
 }
 
 #[test]
-fn the_client_crate_gets_in_whatever_fails() {
+fn the_client_crate_logs_in_after_every_fault() {
     let bounds = Bounds {
         rotations: 1,
         faults: 2,
@@ -163,7 +163,7 @@ fn the_client_crate_gets_in_whatever_fails() {
 }
 
 #[test]
-fn the_client_crate_gets_in_while_reads_lag_but_for_what_is_known() {
+fn the_client_crate_logs_in_while_reads_lag_except_for_the_known_problems() {
     let bounds = Bounds {
         rotations: 1,
         stale: 1,

@@ -63,7 +63,7 @@ pub(crate) enum Mistake {
     FailedBoundIsDone,
     /// revokeSecret ends the current user.
     RevokesTheCurrent,
-    /// revokeSecret does not look whether a rotation is under way.
+    /// revokeSecret does not look whether a rotation is in progress.
     RevokesInFlight,
     /// revokeSecret ends nothing.
     RevokesNothing,

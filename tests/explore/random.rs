@@ -57,12 +57,12 @@ fn walks(seeds: std::ops::Range<u64>) {
 }
 
 #[test]
-fn three_hundred_walks_find_nothing_new() {
+fn three_hundred_random_walks_find_no_new_problem() {
     walks(0..300);
 }
 
 #[test]
 #[ignore = "make explore"]
-fn many_walks_find_nothing_new() {
+fn many_random_walks_find_no_new_problem() {
     walks(300..5_000);
 }

@@ -93,7 +93,7 @@ const SEEDED: [(Strategy, &Bounds, &[Mistake]); 9] = [
 ];
 
 #[test]
-fn every_mistake_that_is_put_into_the_steps_is_found() {
+fn every_mistake_that_is_seeded_in_the_steps_is_found() {
     let mut missed = Vec::new();
     for (strategy, bounds, mistakes) in SEEDED {
         let right = setup(strategy, bounds);

@@ -29,7 +29,7 @@ fn may_have_hosts() -> bool {
 }
 
 #[tokio::test]
-async fn a_name_whose_first_address_is_dead_leads_to_the_next_one() {
+async fn if_the_first_address_of_a_name_is_dead_the_next_one_is_used() {
     if !may_have_hosts() {
         // not eprintln: cargo shows that only for a test that fails
         let line =

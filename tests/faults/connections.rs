@@ -64,7 +64,7 @@ async fn by_relays(options: Options) -> (World, Relay, Relay) {
 }
 
 #[tokio::test]
-async fn what_an_environment_kept_and_has_fallen_silent_meanwhile_fails_no_step() {
+async fn a_kept_connection_that_has_fallen_silent_fails_no_step() {
     let (world, to_the_store, to_the_database) = by_relays(warm(options())).await;
     for secret in [world.single_user(), world.alternating_users()] {
         stage_up_to(&world, secret, "createSecret").await;
@@ -116,7 +116,7 @@ async fn pools_whose_idle_connections_have_fallen_silent_serve_the_next_request(
 }
 
 #[tokio::test]
-async fn a_server_that_has_no_room_is_told_by_its_words_and_the_retry_succeeds() {
+async fn a_server_without_free_connections_is_reported_and_the_retry_succeeds() {
     let settings = Settings {
         conf: "max_connections = 12".to_owned(),
         ..Settings::default()

@@ -12,7 +12,7 @@ fn limit(process: u32, files: u32) {
 }
 
 #[tokio::test]
-async fn a_function_without_a_free_descriptor_says_so_and_goes_on_when_it_has_one() {
+async fn a_function_without_a_free_descriptor_says_so_and_continues_when_it_has_one() {
     let world = start(warm(options())).await;
     let secret = world.single_user();
     stage_up_to(&world, secret, "setSecret").await;

@@ -79,7 +79,7 @@ impl Pair {
 }
 
 #[tokio::test]
-async fn a_failover_in_the_middle_of_a_commit_locks_nobody_out_whether_the_standby_has_it_or_not() {
+async fn a_failover_during_a_commit_does_not_lock_the_application_out_on_either_side_of_it() {
     for (has_it, alternating) in [(true, false), (false, false), (true, true), (false, true)] {
         let pair = Pair::start().await;
         let world = &pair.world;
@@ -113,7 +113,7 @@ async fn a_failover_in_the_middle_of_a_commit_locks_nobody_out_whether_the_stand
 
 /// Asynchronous replication may lose a commit: that is PostgreSQL's property, not the rotation's.
 #[tokio::test]
-async fn where_a_failover_loses_a_whole_rotation_the_next_one_brings_awscurrent_back() {
+async fn after_a_failover_that_loses_a_whole_rotation_the_next_one_repairs_awscurrent() {
     let pair = Pair::start().await;
     let (world, secret) = (&pair.world, pair.world.single_user());
     pair.part().await;
@@ -127,7 +127,7 @@ async fn where_a_failover_loses_a_whole_rotation_the_next_one_brings_awscurrent_
 }
 
 #[tokio::test]
-async fn pools_give_no_connection_to_what_is_still_a_standby_and_serve_when_it_is_promoted() {
+async fn pools_give_no_connection_to_a_standby_and_serve_after_its_promotion() {
     let pair = Pair::start().await;
     let world = &pair.world;
     let aws = Aws::from_clients([world.aws()]);

@@ -19,7 +19,7 @@ async fn end_sessions(world: &World) {
 }
 
 #[tokio::test]
-async fn an_environment_that_is_thawed_between_two_steps_goes_on_without_what_it_had_kept() {
+async fn an_environment_that_thaws_between_two_steps_continues_without_its_old_connections() {
     let world = start(warm(options())).await;
     for secret in [world.single_user(), world.alternating_users()] {
         stage_up_to(&world, secret, "createSecret").await;
@@ -40,8 +40,8 @@ async fn an_environment_that_is_thawed_between_two_steps_goes_on_without_what_it
 }
 
 #[tokio::test]
-async fn a_step_that_is_frozen_in_its_transaction_changes_nothing_when_another_one_has_done_its_work()
- {
+async fn a_step_that_is_frozen_in_its_transaction_changes_nothing_after_another_one_has_completed()
+{
     let settings = Settings {
         tls: false,
         ..Settings::default()

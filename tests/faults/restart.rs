@@ -15,7 +15,7 @@ async fn crash(world: &World) {
 }
 
 #[tokio::test]
-async fn a_server_that_restarts_in_the_middle_of_a_commit_says_nothing_and_the_retry_ends_it() {
+async fn a_server_restart_during_a_commit_is_not_reported_as_done_and_the_retry_completes_it() {
     let settings = Settings {
         tls: false,
         ..Settings::default()

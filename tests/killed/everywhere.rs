@@ -86,40 +86,40 @@ async fn everywhere(case: Case, share: usize) {
 }
 
 #[tokio::test]
-async fn a_single_user_gets_in_wherever_the_function_is_killed() {
+async fn a_single_user_logs_in_wherever_the_function_is_killed() {
     everywhere(Case::SingleUser, SHARE).await;
 }
 
 #[tokio::test]
-async fn two_users_get_in_wherever_the_function_is_killed() {
+async fn two_users_log_in_wherever_the_function_is_killed() {
     everywhere(Case::TwoUsers, SHARE).await;
 }
 
 #[tokio::test]
-async fn a_key_is_good_wherever_the_function_is_killed() {
+async fn a_key_is_valid_wherever_the_function_is_killed() {
     everywhere(Case::ApiKey, SHARE).await;
 }
 
 #[tokio::test]
 #[ignore = "minutes: make verify"]
-async fn a_single_user_gets_in_at_each_place() {
+async fn a_single_user_logs_in_after_each_kill() {
     everywhere(Case::SingleUser, usize::MAX).await;
 }
 
 #[tokio::test]
 #[ignore = "minutes: make verify"]
-async fn two_users_get_in_at_each_place() {
+async fn two_users_log_in_after_each_kill() {
     everywhere(Case::TwoUsers, usize::MAX).await;
 }
 
 #[tokio::test]
 #[ignore = "minutes: make verify"]
-async fn a_user_gets_in_at_each_place_while_the_other_one_is_made() {
+async fn a_user_logs_in_after_each_kill_while_the_other_one_is_made() {
     everywhere(Case::FirstRotation, usize::MAX).await;
 }
 
 #[tokio::test]
 #[ignore = "minutes: make verify"]
-async fn a_key_is_good_at_each_place() {
+async fn a_key_is_valid_after_each_kill() {
     everywhere(Case::ApiKey, usize::MAX).await;
 }

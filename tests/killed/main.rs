@@ -32,7 +32,7 @@ async fn assert_the_retry_reaches_the_end(world: &World, case: &str) {
 }
 
 #[tokio::test]
-async fn killed_between_two_steps_it_goes_on_in_a_new_process() {
+async fn a_rotation_killed_between_two_steps_continues_in_a_new_process() {
     let world = warm_world().await;
     stage(&world, world.single_user());
     for step in STEPS {
@@ -45,7 +45,7 @@ async fn killed_between_two_steps_it_goes_on_in_a_new_process() {
 }
 
 #[tokio::test]
-async fn killed_in_any_call_to_the_store_the_retry_reaches_the_end() {
+async fn the_retry_completes_a_rotation_killed_in_any_call_to_the_store() {
     for (step, operation) in [
         ("createSecret", "DescribeSecret"),
         ("createSecret", "PutSecretValue"),
@@ -74,7 +74,7 @@ async fn killed_in_any_call_to_the_store_the_retry_reaches_the_end() {
 }
 
 #[tokio::test]
-async fn killed_while_the_database_changes_the_password_the_retry_reaches_the_end() {
+async fn the_retry_completes_a_rotation_killed_while_the_database_changes_the_password() {
     let world = world().await;
     let secret = world.single_user();
     stage_up_to(&world, secret, "setSecret").await;
@@ -128,7 +128,7 @@ async fn assert_each_step_can_be_delivered_twice_at_once(world: &World) {
 }
 
 #[tokio::test]
-async fn when_lambdas_time_is_up_the_step_has_ended_before_and_says_so() {
+async fn a_step_ends_before_lambdas_time_is_up_and_says_so() {
     let mut options = options();
     options.function_timeout = std::time::Duration::from_secs(5);
     let world = start(options).await;

@@ -117,7 +117,7 @@ async fn no_secret_leaks_and_only_verifiers_stand_in_a_log_of_all_statements() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "two minutes: make verify"]
-async fn nor_when_every_store_service_and_server_fails() {
+async fn no_secret_leaks_if_every_store_service_and_server_fails() {
     assert_a_talkative_server_shows_only_verifiers(Extent::Everything).await;
 }
 

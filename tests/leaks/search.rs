@@ -342,7 +342,7 @@ mod planted {
     }
 
     #[test]
-    fn a_part_of_a_secret_is_no_leak() {
+    fn a_part_of_a_secret_is_not_a_leak() {
         // one character less, in each form
         let without_its_last = &AWKWARD[..AWKWARD.len() - 1];
         let half = &AWKWARD[..AWKWARD.len() / 2 + 1];
@@ -356,7 +356,7 @@ mod planted {
     }
 
     #[test]
-    fn a_place_may_hold_the_kinds_that_it_names_and_no_other() {
+    fn a_place_may_contain_only_the_kinds_that_it_names() {
         let (raw, other) = (format!("it is {AWKWARD}"), "it is another secret");
         assert_eq!(found(&raw, &[Kind::Password]), [] as [String; 0]);
         assert_eq!(found(&raw, &[Kind::Key]).len(), 1);

@@ -155,7 +155,7 @@ fn without(policy: &Value, sid: &str, action: Option<&str>) -> Value {
 
 /// The writer of a secret cannot change which secrets are administrators': the deployment lists them.
 #[tokio::test]
-async fn the_function_is_told_which_secrets_are_administrators() {
+async fn the_functions_environment_lists_the_administrators_secrets() {
     let deployed = Deployed::new(&[]).await;
     let variables = &deployed.resources["Function"]["Properties"]["Environment"]["Variables"];
     let listed = variables["ADMINISTRATOR_SECRETS"].as_str().unwrap();
@@ -170,7 +170,7 @@ async fn the_function_is_told_which_secrets_are_administrators() {
 }
 
 #[tokio::test]
-async fn the_role_is_enough_for_rotations_rollback_revocation_and_the_age_check() {
+async fn the_role_is_enough_for_rotation_rollback_revocation_and_the_age_check() {
     let in_vpc_with_key = Deployed::new(&[]).await;
     let with_the_services_own_key = Deployed::with(crate::world().await, &[]);
     for deployed in [in_vpc_with_key, with_the_services_own_key] {
@@ -192,7 +192,7 @@ async fn the_role_is_enough_for_rotations_rollback_revocation_and_the_age_check(
 }
 
 #[tokio::test]
-async fn without_any_right_a_named_step_fails_and_with_it_the_rotation_goes_on() {
+async fn without_one_of_the_rights_a_named_step_fails_and_with_it_the_rotation_continues() {
     let deployed = Deployed::new(&[]).await;
     let role = deployed.role();
     let world = &deployed.world;
@@ -234,7 +234,7 @@ async fn without_any_right_a_named_step_fails_and_with_it_the_rotation_goes_on()
 }
 
 #[tokio::test]
-async fn the_functions_own_policy_lets_secrets_manager_in_and_without_it_nothing_rotates() {
+async fn the_functions_own_policy_admits_secrets_manager_and_without_it_nothing_rotates() {
     let deployed = Deployed::new(&[]).await;
     let world = &deployed.world;
     let service = world.secrets_manager();
@@ -264,8 +264,7 @@ async fn the_functions_own_policy_lets_secrets_manager_in_and_without_it_nothing
 
 /// The local world has no KMS, so this tests only the policy's decision.
 #[tokio::test]
-async fn the_keys_are_of_use_only_to_secrets_manager_and_only_for_secrets_of_this_account_and_region()
- {
+async fn the_keys_work_only_for_secrets_manager_and_for_secrets_of_this_account_and_region() {
     let deployed = Deployed::new(&[]).await;
     let world = &deployed.world;
     let policy = Policy::parse(&deployed.role()).unwrap();
@@ -319,7 +318,7 @@ async fn the_keys_are_of_use_only_to_secrets_manager_and_only_for_secrets_of_thi
 }
 
 #[tokio::test]
-async fn only_what_lambda_itself_needs_is_not_proven_here() {
+async fn only_the_rights_that_lambda_itself_needs_are_not_proven_here() {
     let deployed = Deployed::new(&[]).await;
     let role = deployed.role();
     let named = |sid: &str| FAILS.iter().any(|(proven, ..)| *proven == sid);
@@ -365,7 +364,7 @@ async fn the_role_may_do_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_secret_that_was_given_to_another_function_is_out_of_reach() {
+async fn a_secret_of_another_function_cannot_be_read() {
     let deployed = Deployed::new(&[]).await;
     let world = &deployed.world;
     deployed.restrict("function", &deployed.role());
@@ -381,7 +380,7 @@ async fn a_secret_that_was_given_to_another_function_is_out_of_reach() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_given_to_the_function_rotates_without_another_deployment() {
+async fn a_secret_that_is_assigned_to_the_function_rotates_without_a_deployment() {
     let deployed = Deployed::new(&[]).await;
     let world = &deployed.world;
     world.set_function_role(&[deployed.role()]).unwrap();
@@ -398,7 +397,7 @@ async fn a_secret_that_is_given_to_the_function_rotates_without_another_deployme
 }
 
 #[tokio::test]
-async fn another_key_is_out_of_reach_and_so_is_this_one_in_another_region() {
+async fn another_key_cannot_be_used_and_neither_can_this_one_in_another_region() {
     let deployed = Deployed::new(&[]).await;
     let world = &deployed.world;
     deployed.restrict("function", &deployed.role());

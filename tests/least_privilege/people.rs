@@ -168,7 +168,7 @@ async fn an_operator_cannot_give_a_secret_to_another_function() {
 }
 
 #[tokio::test]
-async fn an_operator_who_is_not_to_read_values_does_not() {
+async fn an_operator_without_the_right_to_values_cannot_read_them() {
     let deployed = Deployed::new(&[("OperatorReadsValues", "false")]).await;
     let world = &deployed.world;
     deployed.restrict("operator", &operator(&deployed));
@@ -286,7 +286,7 @@ async fn an_operator_looks_into_cloudtrail() {
 }
 
 #[tokio::test]
-async fn nobody_deletes_a_secret_that_is_guarded_and_it_rotates() {
+async fn a_guarded_secret_cannot_be_deleted_and_still_rotates() {
     let world = common::world().await;
     let parameters = [
         ("SecretName", "any"),

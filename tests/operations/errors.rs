@@ -93,7 +93,7 @@ fn table() -> String {
 }
 
 #[test]
-fn every_error_type_of_the_code_has_a_line_in_the_index_and_no_line_is_of_another() {
+fn the_index_has_every_error_type_of_the_code_and_no_other() {
     let mut found = Named::default();
     for folder in ["src", "document/src"] {
         for file in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)) {

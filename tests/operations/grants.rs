@@ -61,8 +61,7 @@ fn taken_and_given(sql: &str) -> (String, String) {
 }
 
 #[tokio::test]
-async fn without_any_one_right_of_the_page_exactly_what_needs_it_fails_and_its_error_names_the_cure()
- {
+async fn without_one_of_the_pages_rights_only_its_own_step_fails_and_the_error_names_the_cure() {
     let world = roles::world().await;
     for (number, statement) in of_a_pair(&world).await.iter().enumerate() {
         roles::make(&world).await;
@@ -124,7 +123,7 @@ impl Without<'_> {
             execute(self.world, cure).await;
         }
         if cures.is_empty() {
-            let named = said.contains("give the role LOGIN") || operation == "rotatectl doctor";
+            let named = said.contains("grant LOGIN to the role") || operation == "rotatectl doctor";
             assert!(!fails || named, "{operation} after {taken}: {said}");
             execute(self.world, &given).await;
         }
@@ -178,7 +177,7 @@ impl Without<'_> {
 
 /// The application has no other right, and needs none of these for notifications.
 #[tokio::test]
-async fn the_pages_application_listens_and_is_told_with_no_right_of_its_own() {
+async fn the_pages_application_gets_notifications_without_any_right_of_its_own() {
     let world = roles::world().await;
     roles::make(&world).await;
     let secret = create_pair(&world, "orders/db").await;

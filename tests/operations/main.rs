@@ -141,7 +141,7 @@ async fn a_new_secret_is_made_by_the_pages_command() {
 }
 
 #[tokio::test]
-async fn a_rotation_that_was_left_is_mended_by_the_pages_commands() {
+async fn the_pages_commands_repair_an_abandoned_rotation() {
     let world = world().await;
     let secret = world.single_user();
     stage(&world, secret);

@@ -131,7 +131,7 @@ async fn what_fails(world: &World, secret: &str, step: &str) -> FunctionError {
 }
 
 #[tokio::test]
-async fn two_users_are_rotated_and_revoked_by_exactly_the_pages_administrator() {
+async fn the_pages_administrator_has_exactly_the_rights_to_rotate_and_revoke_two_users() {
     let world = world().await;
     make(&world).await;
     let database = in_the_database(&world).await;
@@ -174,7 +174,7 @@ async fn two_users_are_rotated_and_revoked_by_exactly_the_pages_administrator() 
 
 /// No superuser: from PostgreSQL 16 on it reaches the roles that it made.
 #[tokio::test]
-async fn a_master_user_as_rds_has_it_types_the_pages_statements_and_the_roles_rotate() {
+async fn a_master_user_like_that_of_rds_runs_the_pages_statements_and_the_roles_rotate() {
     let world = world().await;
     let master = "CREATE ROLE master LOGIN CREATEROLE CREATEDB PASSWORD 'the master''s'; \
                   GRANT pg_signal_backend TO master WITH ADMIN OPTION";
@@ -199,7 +199,7 @@ async fn a_master_user_as_rds_has_it_types_the_pages_statements_and_the_roles_ro
 }
 
 #[tokio::test]
-async fn without_any_one_statement_of_the_page_the_step_that_it_names_fails() {
+async fn without_one_of_the_pages_statements_the_step_that_it_names_fails() {
     let world = world().await;
     let number = of_a_pair(&world).await.len();
     for left_out in 0..number {
@@ -227,7 +227,7 @@ async fn without_any_one_statement_of_the_page_the_step_that_it_names_fails() {
 }
 
 #[tokio::test]
-async fn a_clone_that_somebody_else_made_takes_its_turn_after_the_pages_grant() {
+async fn a_clone_that_another_person_made_takes_its_turn_after_the_pages_grant() {
     let world = world().await;
     let Some(kind) = of_this_server(&world, "sql clone").await else {
         return; // CREATEROLE reaches it

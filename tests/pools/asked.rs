@@ -71,7 +71,7 @@ async fn the_first_request_after_a_freeze_in_which_the_sessions_ended_is_served(
 }
 
 #[tokio::test]
-async fn a_connection_whose_server_takes_no_writes_any_more_is_not_given_again() {
+async fn a_connection_to_a_server_that_became_read_only_is_not_given_again() {
     let on = Changing::start().await;
     for pool in Pool::with(&on.world, &on.secret, at_once().read_write(true), 4).await {
         let mut connection = pool.get().await.unwrap();
@@ -105,7 +105,7 @@ async fn a_connection_whose_server_takes_no_writes_any_more_is_not_given_again()
 }
 
 #[tokio::test]
-async fn a_base_configuration_and_how_connections_are_recycled_are_the_users() {
+async fn the_application_sets_the_base_configuration_and_how_connections_are_recycled() {
     let on = Changing::start().await;
     let mut config = Config::new();
     config
@@ -157,7 +157,7 @@ async fn a_base_configuration_and_how_connections_are_recycled_are_the_users() {
 }
 
 #[tokio::test]
-async fn sqlxs_callbacks_are_the_users_in_every_versions_pool() {
+async fn the_applications_sqlx_callbacks_run_in_every_versions_pool() {
     let on = Changing::start().await;
     let called: Arc<[AtomicUsize; 3]> = Arc::default();
     let count = |which: usize| {
@@ -192,7 +192,7 @@ async fn sqlxs_callbacks_are_the_users_in_every_versions_pool() {
 }
 
 #[tokio::test]
-async fn a_pool_tells_how_many_connections_it_has_and_gives_none_once_it_is_closed() {
+async fn a_pool_reports_how_many_connections_it_has_and_gives_none_once_it_is_closed() {
     let on = Changing::start().await;
     for pool in Pool::all(&on.world, &on.secret).await {
         let old = pool.fill().await;
@@ -218,7 +218,7 @@ async fn are_all_but_one_gone(on: &Changing, pids: &[i32], name: &str) {
 }
 
 #[tokio::test]
-async fn the_users_time_limit_ends_a_wait_for_a_place() {
+async fn the_applications_time_limit_ends_a_wait_for_a_connection() {
     let on = Changing::start().await;
     let limit = Duration::from_millis(50);
     let tls = on.world.tls().unwrap();

@@ -117,7 +117,7 @@ pub(crate) async fn has_gone_over(pool: &Pool, old: &[i32]) {
 }
 
 #[tokio::test]
-async fn the_next_connections_are_there_before_the_last_ones_go_and_none_is_made_twice() {
+async fn the_next_connections_are_ready_before_the_last_old_ones_close_and_none_is_made_twice() {
     let on = Changing::start().await;
     for pool in Pool::all(&on.world, &on.secret).await {
         let old = pool.fill().await;
@@ -132,7 +132,7 @@ async fn the_next_connections_are_there_before_the_last_ones_go_and_none_is_made
 }
 
 #[tokio::test]
-async fn connections_that_a_pool_keeps_ready_by_itself_are_not_made_twice_either() {
+async fn connections_that_a_pool_keeps_ready_are_not_made_twice_either() {
     let on = Changing::start().await;
     for pool in kept_ready(&on, at_once()).await {
         let old = pool.fill().await;
@@ -146,7 +146,8 @@ async fn connections_that_a_pool_keeps_ready_by_itself_are_not_made_twice_either
 }
 
 #[tokio::test]
-async fn until_then_the_old_ones_serve_and_a_rejected_login_goes_over_at_once() {
+async fn old_connections_serve_until_the_next_are_ready_and_a_rejected_login_changes_over_at_once()
+{
     let on = Changing::start().await;
     let settings = at_once().jitter(LONG);
     for pool in Pool::with(&on.world, &on.secret, settings, 4).await {
@@ -174,7 +175,7 @@ async fn until_then_the_old_ones_serve_and_a_rejected_login_goes_over_at_once() 
 }
 
 #[tokio::test]
-async fn who_waits_for_a_place_in_the_old_pool_gets_one_in_the_new() {
+async fn a_caller_that_waits_for_the_old_pool_gets_a_connection_of_the_new_one() {
     let on = Changing::start().await;
     for pool in Pool::with(&on.world, &on.secret, at_once(), 1).await {
         let mut held = pool.get().await.unwrap();
@@ -193,7 +194,7 @@ async fn who_waits_for_a_place_in_the_old_pool_gets_one_in_the_new() {
 }
 
 #[tokio::test]
-async fn where_the_server_has_no_room_an_old_connection_closes_for_each_new_one() {
+async fn if_the_server_has_no_room_an_old_connection_closes_for_each_new_one() {
     let on = Changing::start().await;
     let role = on.world.role();
     for settings in [at_once(), at_once().one_for_one(true)] {
@@ -215,7 +216,7 @@ async fn where_the_server_has_no_room_an_old_connection_closes_for_each_new_one(
 }
 
 #[tokio::test]
-async fn of_two_changes_in_quick_succession_the_last_one_counts() {
+async fn the_last_of_two_quick_changes_counts() {
     let on = Changing::start().await;
     for pool in Pool::all(&on.world, &on.secret).await {
         let mut old = pool.fill().await;
@@ -232,8 +233,7 @@ async fn of_two_changes_in_quick_succession_the_last_one_counts() {
 }
 
 #[tokio::test]
-async fn where_the_next_version_is_rejected_the_old_connections_serve_until_there_is_one_that_is_not()
- {
+async fn if_the_next_version_is_rejected_the_old_connections_serve_until_another_one_is_accepted() {
     let on = Changing::start().await;
     for pool in Pool::all(&on.world, &on.secret).await {
         let old = pool.fill().await;
@@ -252,7 +252,7 @@ async fn where_the_next_version_is_rejected_the_old_connections_serve_until_ther
 }
 
 #[tokio::test]
-async fn a_pool_is_closed_or_dropped_while_its_successor_is_being_filled() {
+async fn a_pool_can_be_closed_or_dropped_while_its_successor_is_filled() {
     for is_closed in [true, false] {
         let on = Changing::start().await;
         let pools = Pool::all(&on.world, &on.secret).await;

@@ -63,7 +63,7 @@ async fn has_sessions(on: &Changing, count: i64) {
 // bb8 and sqlx try again by themselves for as long as a request may take
 
 #[tokio::test]
-async fn what_leaves_closes_at_once_where_its_room_is_needed() {
+async fn a_leaving_connection_closes_at_once_if_its_room_is_needed() {
     let on = Changing::start().await;
     let drain = Duration::from_secs(3600);
     // when all still serve, and when they close one after another
@@ -89,7 +89,7 @@ async fn what_leaves_closes_at_once_where_its_room_is_needed() {
 }
 
 #[tokio::test]
-async fn a_pool_goes_over_before_it_is_full_where_a_request_needs_the_room() {
+async fn a_pool_changes_over_before_it_is_full_if_a_request_needs_the_room() {
     let on = Changing::start().await;
     let [pool, ..] = Pool::with(&on.world, &on.secret, at_once(), 8).await;
     pool.fill().await;

@@ -93,7 +93,7 @@ async fn each(settings: Settings, room: usize) -> Vec<(Changing, Pool)> {
 }
 
 #[tokio::test]
-async fn of_a_change_that_is_taken_back_while_a_pool_is_filled_nothing_stays() {
+async fn a_change_that_is_reversed_while_a_pool_is_filled_leaves_nothing_behind() {
     for settings in [at_once(), at_once().one_for_one(true)] {
         for (on, pool) in each(settings, 4).await {
             pool.fill().await;
@@ -116,7 +116,7 @@ async fn of_a_change_that_is_taken_back_while_a_pool_is_filled_nothing_stays() {
 }
 
 #[tokio::test]
-async fn nobody_is_sent_to_a_version_that_the_server_has_not_accepted_yet() {
+async fn no_request_uses_a_version_that_the_server_has_not_yet_accepted() {
     for (on, pool) in each(at_once().one_for_one(true), 1).await {
         drop(pool.get().await.unwrap());
         pool.has_idle(1).await;
@@ -131,7 +131,7 @@ async fn nobody_is_sent_to_a_version_that_the_server_has_not_accepted_yet() {
 }
 
 #[tokio::test]
-async fn a_login_that_hangs_holds_up_the_change_for_half_a_minute_and_not_for_good() {
+async fn a_hanging_login_delays_the_change_for_half_a_minute_and_not_forever() {
     for (on, pool) in each(at_once(), 1).await {
         let old = pool.get().await.unwrap().pid().await;
         pool.has_idle(1).await;

@@ -66,7 +66,7 @@ fn for_long() -> Settings {
 }
 
 #[tokio::test]
-async fn requests_go_over_little_by_little_and_then_the_old_connections_leave_one_after_another() {
+async fn requests_change_over_gradually_and_then_the_old_connections_leave_one_by_one() {
     let on = Changing::start().await;
     let settings = at_once().drain(Duration::from_secs(2));
     for pool in Pool::with(&on.world, &on.secret, settings, 4).await {
@@ -91,7 +91,7 @@ async fn requests_go_over_little_by_little_and_then_the_old_connections_leave_on
 }
 
 #[tokio::test]
-async fn what_leaves_serves_and_never_logs_in_again_with_a_password_that_has_ended() {
+async fn a_leaving_connection_serves_and_never_logs_in_again_with_an_expired_password() {
     let on = Changing::start().await;
     for pool in Pool::with(&on.world, &on.secret, for_long(), 4).await {
         let old = change(&on, &pool).await;
@@ -123,7 +123,7 @@ async fn what_leaves_serves_and_never_logs_in_again_with_a_password_that_has_end
 }
 
 #[tokio::test]
-async fn a_pool_is_closed_or_dropped_while_the_old_connections_leave() {
+async fn a_pool_can_be_closed_or_dropped_while_the_old_connections_leave() {
     let on = Changing::start().await;
     for is_closed in [true, false] {
         for pool in Pool::with(&on.world, &on.secret, for_long(), 4).await {
@@ -140,7 +140,7 @@ async fn a_pool_is_closed_or_dropped_while_the_old_connections_leave() {
 }
 
 #[tokio::test]
-async fn at_the_next_change_what_still_leaves_closes_and_what_is_in_use_is_not_cut() {
+async fn the_next_change_closes_connections_that_still_leave_but_none_in_use() {
     let on = Changing::start().await;
     for pool in Pool::with(&on.world, &on.secret, for_long(), 4).await {
         let first = change(&on, &pool).await;
@@ -158,7 +158,7 @@ async fn at_the_next_change_what_still_leaves_closes_and_what_is_in_use_is_not_c
 }
 
 #[tokio::test]
-async fn a_callback_that_takes_another_connection_waits_for_nobody() {
+async fn a_callback_that_takes_another_connection_does_not_wait() {
     let on = Changing::start().await;
     let (own, asked) = (Arc::new(OnceLock::new()), Arc::new(AtomicBool::default()));
     let (pool, asks) = (own.clone(), asked.clone());

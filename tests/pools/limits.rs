@@ -56,7 +56,7 @@ async fn of_tokio_postgres(
 }
 
 #[tokio::test]
-async fn a_login_that_hears_nothing_fails_and_leaves_its_place_to_the_next_one() {
+async fn a_login_without_an_answer_fails_and_frees_its_place_for_the_next_one() {
     let on = Changing::start().await;
     let mut config = Config::new();
     config.connect_timeout(SHORT);
@@ -80,7 +80,7 @@ async fn a_login_that_hears_nothing_fails_and_leaves_its_place_to_the_next_one()
 }
 
 #[tokio::test]
-async fn a_login_whose_turn_it_is_hangs_no_longer_than_the_pools_own_limit() {
+async fn a_login_does_not_hang_longer_than_the_pools_own_limit() {
     for number in 0..2 {
         let on = Changing::with_lag(LONG).await;
         let mut config = Config::new();
@@ -101,7 +101,7 @@ async fn a_login_whose_turn_it_is_hangs_no_longer_than_the_pools_own_limit() {
 }
 
 #[tokio::test]
-async fn a_pool_whose_successor_has_less_room_goes_over_all_the_same() {
+async fn a_pool_changes_over_even_if_its_successor_has_less_room() {
     for (number, one_for_one) in [(0, false), (0, true), (1, false), (1, true)] {
         let on = Changing::start().await;
         let (room, settings) = (
@@ -119,7 +119,7 @@ async fn a_pool_whose_successor_has_less_room_goes_over_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_size_that_is_set_through_deadpools_own_pool_outlives_the_version() {
+async fn a_size_that_is_set_with_deadpools_own_pool_outlives_the_version() {
     let on = Changing::start().await;
     let [pool, ..] = Pool::with(&on.world, &on.secret, at_once(), 4).await;
     let Pool::Deadpool(deadpool) = &pool else {

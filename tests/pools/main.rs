@@ -72,7 +72,7 @@ async fn idle_connections_of_the_old_version_leave_at_the_change() {
 }
 
 #[tokio::test]
-async fn a_connection_in_use_is_not_cut_and_leaves_when_it_comes_back() {
+async fn a_connection_in_use_is_not_cut_and_closes_when_it_is_returned() {
     let world = world().await;
     let secret = alternating(&world).await;
     let pools = Pool::all(&world, &secret).await;
@@ -99,7 +99,7 @@ async fn a_connection_in_use_is_not_cut_and_leaves_when_it_comes_back() {
 }
 
 #[tokio::test]
-async fn a_connection_of_the_version_in_force_is_used_again() {
+async fn a_connection_of_the_current_version_is_used_again() {
     let world = world().await;
     let secret = alternating(&world).await;
     for pool in Pool::all(&world, &secret).await {
@@ -117,7 +117,7 @@ async fn a_connection_of_the_version_in_force_is_used_again() {
 }
 
 #[tokio::test]
-async fn a_password_that_was_changed_by_hand_is_found_by_the_first_who_is_rejected() {
+async fn the_first_rejected_login_finds_a_password_that_was_changed_by_hand() {
     let world = world().await;
     let (id, role) = (world.single_user(), world.role());
     let provider = Aws::from_clients([world.aws()]);
@@ -132,7 +132,7 @@ async fn a_password_that_was_changed_by_hand_is_found_by_the_first_who_is_reject
 }
 
 #[tokio::test]
-async fn what_keeps_a_pool_from_connecting_is_told_through_the_pools_own_error() {
+async fn the_pools_own_error_says_why_it_cannot_connect() {
     let world = world().await;
     let version = Version::text("v1", r#"{"username":"orders","password":"x"}"#);
     let provider = Fixed::new().with("orders/db", version);
@@ -165,7 +165,7 @@ fn all_causes(error: &dyn Error) -> String {
 }
 
 #[tokio::test]
-async fn queries_and_transactions_take_sqlxs_pool_as_they_take_sqlxs_own() {
+async fn queries_and_transactions_accept_the_sqlx_pool_like_sqlxs_own() {
     let world = world().await;
     let secret = alternating(&world).await;
     let [_, _, Pool::Sqlx(pool)] = Pool::all(&world, &secret).await else {
@@ -194,7 +194,7 @@ async fn queries_and_transactions_take_sqlxs_pool_as_they_take_sqlxs_own() {
 }
 
 #[tokio::test]
-async fn a_query_is_described_through_the_pool_as_through_sqlxs_own() {
+async fn a_query_can_be_described_with_the_pool_as_with_sqlxs_own() {
     let world = world().await;
     let secret = alternating(&world).await;
     let [.., Pool::Sqlx(pool)] = Pool::all(&world, &secret).await else {

@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_panic_in_what_sets_up_the_next_pool_costs_one_attempt_and_no_change() {
+async fn a_panic_in_a_callback_of_the_next_pool_costs_one_attempt_and_no_change() {
     let on = Changing::start().await;
     let armed = Arc::new(AtomicBool::default());
     let panics = || {

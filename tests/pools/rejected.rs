@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn who_waits_for_a_login_takes_a_connection_that_comes_back_meanwhile() {
+async fn a_caller_that_waits_for_a_login_takes_a_connection_that_is_returned_meanwhile() {
     for number in 0..3 {
         let on = Changing::with_lag(LONG).await;
         let pools = Pool::with(&on.world, &on.secret, at_once(), 3).await;
@@ -43,7 +43,7 @@ async fn who_waits_for_a_login_takes_a_connection_that_comes_back_meanwhile() {
 }
 
 #[tokio::test]
-async fn connections_that_sqlx_keeps_ready_are_not_logged_in_beside_a_login_that_is_tried_again() {
+async fn while_one_login_is_retried_sqlx_does_not_log_in_to_keep_connections_ready() {
     let on = Changing::with_lag(LONG).await;
     let connect =
         PgConnectOptions::new_without_pgpass().ssl_root_cert(on.world.postgres().ca_file());

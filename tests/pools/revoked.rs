@@ -16,7 +16,7 @@ const NEVER: Duration = Duration::from_secs(1_000_000_000);
 
 #[tokio::test]
 async fn a_revoke_before_the_next_pool_is_filled_costs_no_request() {
-    for is_told in [true, false] {
+    for is_notified in [true, false] {
         for is_alternating in [true, false] {
             let world = world().await;
             let id = match is_alternating {
@@ -33,7 +33,7 @@ async fn a_revoke_before_the_next_pool_is_filled_costs_no_request() {
                 old.push(pool.fill().await);
             }
             assert!(rotate(&world, id).await.succeeded);
-            if is_told {
+            if is_notified {
                 secret.refresh().await.unwrap();
             }
             for (pool, old) in pools.iter().zip(&old) {
@@ -71,7 +71,7 @@ async fn answers(connection: &mut Connection) -> Option<i32> {
 }
 
 #[tokio::test]
-async fn of_requests_that_run_while_their_sessions_end_each_session_fails_one_at_most() {
+async fn each_session_that_ends_fails_at_most_one_running_request() {
     let world = world().await;
     let id = world.alternating_users();
     let provider = Aws::from_clients([world.aws()]);

@@ -43,7 +43,7 @@ fn every_manifest_names_the_licence_and_both_texts_are_there() {
 /// A registry shows the keywords, and some systems that unpack the package have no symbolic links. `make release-check` builds from
 /// the packages.
 #[test]
-fn what_is_published_can_be_found_and_has_no_symbolic_link() {
+fn each_published_package_can_be_found_and_has_no_symbolic_link() {
     let shared = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     for package in PUBLISHED {
         let manifest = fs::read_to_string(root().join(package).join("Cargo.toml")).unwrap();
@@ -75,7 +75,7 @@ fn what_is_published_can_be_found_and_has_no_symbolic_link() {
 
 /// A feature of serde_json applies to a whole build, and changes how the application itself reads JSON.
 #[test]
-fn what_an_application_adds_asks_serde_json_for_no_feature_but_raw_value() {
+fn the_packages_for_applications_need_no_feature_of_serde_json_except_raw_value() {
     for manifest in ["Cargo.toml", "client/Cargo.toml", "document/Cargo.toml"] {
         let text = fs::read_to_string(root().join(manifest)).unwrap();
         let shared = manifest != "Cargo.toml";

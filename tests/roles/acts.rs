@@ -36,7 +36,7 @@ async fn a_base_that_acts_as_a_role_has_a_clone_that_acts_as_it_too() {
 
 /// A role that is set to act as a role that it may not become acts as itself.
 #[tokio::test]
-async fn a_base_that_is_set_to_act_as_a_role_in_vain_rotates_with_a_warning_whose_cure_holds() {
+async fn a_base_that_is_set_to_act_as_a_role_and_cannot_rotates_with_a_warning_whose_cure_works() {
     let world = world().await;
     let base = world.alternating_role();
     let group = format!("group_of_{base}");
@@ -47,7 +47,7 @@ async fn a_base_that_is_set_to_act_as_a_role_in_vain_rotates_with_a_warning_whos
     .await;
     let rotation = turn(&world).await;
     assert_eq!(acts_as(&world).await, *base);
-    let said = warnings(&rotation, "ActsInVain");
+    let said = warnings(&rotation, "ActingForbidden");
     assert!(
         said[0].contains(&format!("GRANT \"{group}\" TO \"{base}\"")),
         "{said:?}"
@@ -56,13 +56,12 @@ async fn a_base_that_is_set_to_act_as_a_role_in_vain_rotates_with_a_warning_whos
     execute(&world, &format!("GRANT {group} TO {base}")).await;
     let rotation = turn(&world).await;
     assert_eq!(acts_as(&world).await, group);
-    assert!(warnings(&rotation, "ActsInVain").is_empty());
+    assert!(warnings(&rotation, "ActingForbidden").is_empty());
 }
 
 /// If the role no longer exists, only the second of the two printed statements can run.
 #[tokio::test]
-async fn a_role_that_is_acted_as_in_vain_is_named_with_the_statement_that_corrects_it_where_it_is_set()
- {
+async fn a_role_that_users_cannot_act_as_is_named_with_the_statement_that_corrects_the_setting() {
     for set in [
         "ALTER ROLE base SET role TO nobody",
         "ALTER ROLE base IN DATABASE shop SET role TO nobody",
@@ -77,18 +76,18 @@ async fn a_role_that_is_acted_as_in_vain_is_named_with_the_statement_that_correc
             .replace("nobody", &nobody);
         execute(&world, &set).await;
         execute(&world, &format!("DROP ROLE {nobody}")).await;
-        let said = warnings(&turn(&world).await, "ActsInVain");
+        let said = warnings(&turn(&world).await, "ActingForbidden");
         let correct = said[0].rsplit_once("; ").unwrap().1;
         execute(&world, correct).await;
         turn(&world).await;
-        let said = warnings(&turn(&world).await, "ActsInVain");
+        let said = warnings(&turn(&world).await, "ActingForbidden");
         assert!(said.is_empty(), "{set}: {said:?}");
     }
 }
 
 /// A grant of that role to the base would give one application the rights of another one.
 #[tokio::test]
-async fn a_role_that_all_of_another_database_acts_as_is_nothing_to_warn_of() {
+async fn a_role_setting_for_all_users_of_another_database_is_not_a_warning() {
     let (world, other) = (world().await, world().await);
     let theirs = format!("theirs_{}", other.role());
     let sql = format!(
@@ -96,14 +95,14 @@ async fn a_role_that_all_of_another_database_acts_as_is_nothing_to_warn_of() {
         other.dbname()
     );
     execute(&other, &sql).await;
-    let said = warnings(&turn(&world).await, "ActsInVain");
+    let said = warnings(&turn(&world).await, "ActingForbidden");
     assert!(said.is_empty(), "{said:?}");
     assert_eq!(acts_as(&world).await, *world.alternating_role());
 }
 
 /// From PostgreSQL 16 on, a membership can exclude SET ROLE, and a plain GRANT does not change that.
 #[tokio::test]
-async fn a_membership_that_does_not_let_the_base_act_so_is_named_with_the_grant_that_does() {
+async fn a_membership_that_does_not_let_the_base_act_as_the_role_is_named_with_the_grant() {
     let world = world().await;
     if release(&world).await < 16 {
         return;
@@ -114,7 +113,7 @@ async fn a_membership_that_does_not_let_the_base_act_so_is_named_with_the_grant_
         "CREATE ROLE {group}; GRANT {group} TO {base} WITH SET FALSE; ALTER ROLE {base} SET role TO {group}"
     );
     execute(&world, &sql).await;
-    let said = warnings(&turn(&world).await, "ActsInVain");
+    let said = warnings(&turn(&world).await, "ActingForbidden");
     let grant = cure(&said[0]);
     let grant = grant
         .trim_start_matches("one of ")
@@ -123,7 +122,7 @@ async fn a_membership_that_does_not_let_the_base_act_so_is_named_with_the_grant_
         .unwrap();
     execute(&world, grant).await;
     turn(&world).await;
-    let said = warnings(&turn(&world).await, "ActsInVain");
+    let said = warnings(&turn(&world).await, "ActingForbidden");
     assert!(said.is_empty(), "{said:?}");
     assert_eq!(acts_as(&world).await, group);
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn what_is_set_on_the_base_while_the_clone_is_current_stays_and_reaches_the_clone_at_its_turn()
+async fn a_setting_of_the_base_made_while_the_clone_is_current_stays_and_reaches_the_clone_at_its_turn()
  {
     let world = world().await;
     let base = world.alternating_role();
@@ -39,7 +39,7 @@ async fn a_clone_of_awss_function_takes_nothing_from_the_base() {
     let sql =
         format!("ALTER ROLE {base} SET work_mem TO '7MB'; ALTER ROLE {base} CONNECTION LIMIT 19");
     execute(&world, &sql).await;
-    clone_of_awss_in_force(&world).await;
+    current_clone_of_awss(&world).await;
     turn(&world).await;
     assert_eq!(settings(&world, base).await, "work_mem=7MB");
     let limit = format!("SELECT rolconnlimit FROM pg_roles WHERE rolname = '{base}'");

@@ -44,7 +44,7 @@ async fn an_attribute_that_the_clone_does_not_get_is_named_with_the_statement_th
 
 /// Before PostgreSQL 16, only a superuser may alter a role with REPLICATION: the function sees that before any change.
 #[tokio::test]
-async fn a_role_that_only_a_superuser_alters_is_an_obstacle_whose_cure_holds() {
+async fn a_role_that_only_a_superuser_alters_is_an_obstacle_whose_cure_works() {
     for (attribute, kind) in [
         ("REPLICATION", "RoleHasReplication"),
         ("SUPERUSER", "RoleIsSuperuser"),
@@ -65,7 +65,7 @@ async fn a_role_that_only_a_superuser_alters_is_an_obstacle_whose_cure_holds() {
 
 /// A rotation of a superuser goes on, because a leaked password of a superuser is worse; it warns.
 #[tokio::test]
-async fn a_superuser_who_can_be_rotated_is_warned_of() {
+async fn a_superuser_that_can_be_rotated_is_a_warning() {
     let world = world().await;
     let (single, pair) = (world.single_user(), world.alternating_users());
     let (role, base) = (world.role(), world.alternating_role());
@@ -191,7 +191,7 @@ async fn ordinary_ways_to_keep_roles_are_the_same_for_both_users_without_a_warni
                 "NotCopied",
                 "NotReset",
                 "CloneHasOwn",
-                "ActsInVain",
+                "ActingForbidden",
                 "LoginRestored",
                 "VerifyUntried",
             ] {

@@ -11,7 +11,7 @@ async fn bounded(world: &World, role: &str) -> bool {
 
 /// AWS's setSecret leaves the `VALID UNTIL` of our earlier rotation: the new credential logs in only until then.
 #[tokio::test]
-async fn finish_secret_lifts_the_end_of_what_becomes_current() {
+async fn finish_secret_removes_the_expiry_of_the_user_that_becomes_current() {
     for window in ["24h", "unbounded"] {
         let world = start(options_with(&[("OVERLAP_WINDOW", window)])).await;
         let (secret, base) = (world.alternating_users(), world.alternating_role());
@@ -31,7 +31,7 @@ async fn finish_secret_lifts_the_end_of_what_becomes_current() {
 }
 
 #[tokio::test]
-async fn a_rotation_within_the_overlap_says_until_when_the_promise_was() {
+async fn a_rotation_within_the_overlap_reports_the_end_of_the_promise() {
     let world = world().await;
     let secret = world.alternating_users();
     turn(&world).await;
@@ -57,7 +57,7 @@ async fn a_rotation_within_the_overlap_says_until_when_the_promise_was() {
 }
 
 #[tokio::test]
-async fn a_single_user_with_an_end_is_an_obstacle_whose_cure_holds() {
+async fn a_single_user_with_an_expiry_is_an_obstacle_whose_cure_works() {
     let world = world().await;
     let (secret, role) = (world.single_user(), world.role());
     execute(&world, &format!("ALTER ROLE {role} VALID UNTIL 'tomorrow'")).await;
@@ -69,7 +69,7 @@ async fn a_single_user_with_an_end_is_an_obstacle_whose_cure_holds() {
 }
 
 #[tokio::test]
-async fn an_administrator_lifts_a_single_users_end() {
+async fn an_administrator_removes_a_single_users_expiry() {
     let world = world().await;
     let (secret, role, admin) = (world.single_user(), world.role(), administrator(&world));
     let mut document = current(&world, secret).await;
@@ -87,7 +87,7 @@ async fn an_administrator_lifts_a_single_users_end() {
 }
 
 #[tokio::test]
-async fn a_role_that_was_kept_from_logging_in_logs_in_again_with_a_warning() {
+async fn a_role_without_login_gets_it_back_with_a_warning() {
     let world = world().await;
     turn(&world).await;
     execute(

@@ -62,7 +62,7 @@ async fn clone_of_awss(world: &World) {
 }
 
 /// The same, and its document is current.
-async fn clone_of_awss_in_force(world: &World) {
+async fn current_clone_of_awss(world: &World) {
     clone_of_awss(world).await;
     let mut document = current(world, world.alternating_users()).await;
     document["username"] = clone(world).into();

@@ -26,7 +26,7 @@ async fn a_user_without_a_free_connection_keeps_its_password() {
 
 /// The role is set to act as a role that it may not become: it acts as itself, before and after a rotation.
 #[tokio::test]
-async fn a_single_user_that_acts_otherwise_than_its_settings_say_rotates_with_a_warning() {
+async fn a_single_user_that_acts_as_another_role_than_its_settings_say_rotates_with_a_warning() {
     for set in [
         "ALTER ROLE app SET role TO none",
         "ALTER ROLE app SET role TO group",
@@ -57,7 +57,7 @@ async fn a_single_user_that_acts_otherwise_than_its_settings_say_rotates_with_a_
 
 /// An old driver knows nothing but md5.
 #[tokio::test]
-async fn a_password_that_is_kept_as_md5_stays_md5_unless_the_function_is_told() {
+async fn a_password_stored_as_md5_stays_md5_unless_a_setting_says_otherwise() {
     for (variables, stays) in [
         (&[][..], true),
         (&[("PASSWORD_HASHING", "server")], true),
@@ -103,7 +103,7 @@ async fn a_password_that_is_kept_as_md5_stays_md5_unless_the_function_is_told() 
 
 /// createSecret and setSecret fail before any change; AWSCURRENT still works.
 #[tokio::test]
-async fn all_that_an_administrator_lacks_is_said_at_once_and_its_cure_holds() {
+async fn all_missing_rights_of_an_administrator_are_reported_together_and_the_cure_works() {
     let world = world().await;
     let (secret, base, admin) = (
         world.alternating_users(),
@@ -126,13 +126,13 @@ async fn all_that_an_administrator_lacks_is_said_at_once_and_its_cure_holds() {
 
 /// Under alternating users, AWSCURRENT may read the cause of the server's only answer, 28P01.
 #[tokio::test]
-async fn a_new_credential_that_has_ended_is_told_from_a_wrong_one() {
+async fn a_new_credential_that_has_expired_is_distinguished_from_a_wrong_one() {
     // a process remembers no password of AWSCURRENT
-    is_told_from_a_wrong_one(&world().await).await;
-    is_told_from_a_wrong_one(&common::warm_world().await).await;
+    is_distinguished_from_a_wrong_one(&world().await).await;
+    is_distinguished_from_a_wrong_one(&common::warm_world().await).await;
 }
 
-async fn is_told_from_a_wrong_one(world: &World) {
+async fn is_distinguished_from_a_wrong_one(world: &World) {
     let secret = world.alternating_users();
     stage_up_to(world, secret, "testSecret").await;
     execute(
@@ -148,7 +148,7 @@ async fn is_told_from_a_wrong_one(world: &World) {
 
 /// Only if the server has that library: not every package has it.
 #[tokio::test]
-async fn a_password_policy_of_the_servers_is_told_in_its_own_words() {
+async fn a_refusal_of_the_servers_password_policy_is_reported_in_the_servers_words() {
     let has_it = world()
         .await
         .postgres()

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_clone_with_grants_of_its_own_goes_on_as_itself_until_they_are_the_bases() {
+async fn a_clone_with_its_own_grants_acts_as_itself_until_they_are_the_bases() {
     let world = world().await;
     let (base, clone) = (world.alternating_role().to_owned(), clone(&world));
     clone_of_awss(&world).await;
@@ -33,7 +33,7 @@ async fn a_clone_with_grants_of_its_own_goes_on_as_itself_until_they_are_the_bas
 }
 
 #[tokio::test]
-async fn default_privileges_of_a_clone_are_nothing_to_warn_of() {
+async fn default_privileges_of_a_clone_are_not_a_warning() {
     let world = world().await;
     clone_of_awss(&world).await;
     let sql = format!(
@@ -51,7 +51,7 @@ async fn default_privileges_of_a_clone_are_nothing_to_warn_of() {
 }
 
 #[tokio::test]
-async fn a_membership_of_the_clones_own_is_named_with_the_statement_that_ends_it() {
+async fn a_membership_of_only_the_clone_is_named_with_the_statement_that_ends_it() {
     let world = world().await;
     let base = world.alternating_role();
     turn(&world).await;
@@ -66,7 +66,7 @@ async fn a_membership_of_the_clones_own_is_named_with_the_statement_that_ends_it
 
 /// From PostgreSQL 16 on, a REVOKE removes only the same grantor's grants. Without any, it only warns.
 #[tokio::test]
-async fn a_membership_of_the_clones_own_is_named_with_the_statement_that_ends_it_also_where_an_administrator_granted_it()
+async fn a_membership_of_only_the_clone_that_an_administrator_granted_is_named_with_the_statement_that_ends_it()
  {
     let world = world().await;
     let (base, admin) = (world.alternating_role(), administrator(&world));
@@ -84,7 +84,7 @@ async fn a_membership_of_the_clones_own_is_named_with_the_statement_that_ends_it
 
 /// A person has set the parameter on the clone; the warning is about the clone, not about the base.
 #[tokio::test]
-async fn a_setting_of_the_clones_own_that_the_administrator_may_not_reset_is_named_with_the_statement_that_does()
+async fn a_setting_of_only_the_clone_that_the_administrator_may_not_reset_is_named_with_the_statement_that_resets_it()
  {
     let world = world().await;
     turn(&world).await;

@@ -22,7 +22,7 @@ async fn with_owner(world: &World) -> String {
 
 /// The application would lose each of them; the rows of a policy would disappear without an error.
 #[tokio::test]
-async fn an_owner_role_that_lacks_what_the_base_has_is_an_obstacle() {
+async fn an_owner_role_without_the_rights_of_the_base_is_an_obstacle() {
     for (what, made, cured) in [
         (
             "grants",
@@ -75,7 +75,7 @@ async fn an_owner_role_that_lacks_what_the_base_has_is_an_obstacle() {
 }
 
 #[tokio::test]
-async fn who_has_tried_that_the_owner_role_does_may_say_so() {
+async fn the_operator_can_declare_that_the_owner_role_was_tried() {
     let world = world().await;
     let secret = world.alternating_users();
     let owner = with_owner(&world).await;
@@ -88,7 +88,7 @@ async fn who_has_tried_that_the_owner_role_does_may_say_so() {
         .unwrap();
     stage_up_to(&world, secret, "setSecret").await;
     let error = failure(&world, secret, "setSecret").await;
-    let meant = error.error_message.rsplit_once("tried, run ").unwrap().1;
+    let meant = error.error_message.rsplit_once("tested, run ").unwrap().1;
     execute(&world, meant).await;
     outcome(&world, secret, "setSecret").await;
     assert_eq!(acts_as(&world).await, owner);
@@ -96,7 +96,7 @@ async fn who_has_tried_that_the_owner_role_does_may_say_so() {
 
 /// From PostgreSQL 16 on, a membership can exclude SET ROLE.
 #[tokio::test]
-async fn an_owner_role_that_the_base_may_not_act_as_is_an_obstacle_whose_cure_holds() {
+async fn an_owner_role_that_the_base_may_not_act_as_is_an_obstacle_whose_cure_works() {
     let world = world().await;
     if release(&world).await < 16 {
         return;

@@ -16,7 +16,7 @@ async fn refused(world: &World, kind: &str) -> String {
 
 /// A secret of a user that happens to have this name.
 #[tokio::test]
-async fn a_user_whose_name_ends_in_clone_and_who_has_no_base_is_refused_and_nothing_is_made() {
+async fn a_user_whose_name_ends_in_clone_and_has_no_base_is_refused_and_nothing_is_made() {
     let world = world().await;
     let (base, admin) = (world.alternating_role(), administrator(&world));
     let lonely = format!("lonely_{base}");
@@ -37,7 +37,7 @@ async fn a_user_whose_name_ends_in_clone_and_who_has_no_base_is_refused_and_noth
 
 /// `report` and `report_clone` belong to two independent secrets; either can rotate first.
 #[tokio::test]
-async fn two_roles_that_are_no_pair_are_left_alone_whichever_of_them_is_current() {
+async fn two_roles_that_are_not_a_pair_are_left_alone_with_either_one_current() {
     for current_is_the_clone in [false, true] {
         let world = world().await;
         let (base, admin, clone) = (
@@ -64,7 +64,7 @@ async fn two_roles_that_are_no_pair_are_left_alone_whichever_of_them_is_current(
 
 /// Before PostgreSQL 15, a role may grant itself to any role.
 #[tokio::test]
-async fn a_role_that_grants_itself_to_another_one_has_not_made_a_pair_of_them() {
+async fn a_role_that_grants_itself_to_another_one_does_not_make_a_pair() {
     let world = world().await;
     if release(&world).await >= 15 {
         return;
@@ -81,7 +81,7 @@ async fn a_role_that_grants_itself_to_another_one_has_not_made_a_pair_of_them() 
 
 /// The old user's session is still open, or its password has leaked.
 #[tokio::test]
-async fn a_role_that_takes_itself_away_from_its_clone_keeps_nothing_from_its_turn() {
+async fn a_role_that_revokes_itself_from_its_clone_blocks_nothing_at_its_turn() {
     let world = world().await;
     if release(&world).await >= 15 {
         return;

@@ -73,7 +73,7 @@ pub(crate) fn mark(headers: &mut HeaderMap, read: &Answer) {
     }
 }
 
-/// Why there is none. What Secrets Manager said passes through; what happened between here and there is told without details.
+/// Why there is none. An error of Secrets Manager passes through; a failure on the way there has no details.
 pub(super) fn failed(error: &Error) -> Response {
     let reason = store::reason(error);
     let (status, code, message) = match reason.and_then(|reason| reason.refusal()) {

@@ -1,4 +1,4 @@
-//! The real binary before a Secrets Manager of this machine, and a client that sends what it is told, byte for byte.
+//! The real binary before a Secrets Manager of this machine, and a client that sends given bytes unchanged.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 

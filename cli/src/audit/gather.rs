@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_reason_is_told_once_though_the_service_names_each_secret_in_it() {
+    fn a_reason_that_the_service_repeats_for_each_secret_is_reported_once() {
         let mut notes = Notes::default();
         let denied = |on: &str| format!("denied (not authorized on resource: {on})");
         for name in ["orders/db", "stock/db", "users/db"] {

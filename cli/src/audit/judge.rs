@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_secret_is_not_unread() {
+    fn a_new_secret_does_not_count_as_unread() {
         let lately = well_kept()
             .set_last_accessed_date(None)
             .created_date(day(20));

@@ -34,7 +34,7 @@ use crate::{
 ///   overdue               it was due and has not rotated
 ///   unread                nobody has read it for 90 days: --unread-for
 ///   no-customer-key       it is encrypted with aws/secretsmanager
-///   public                its resource policy lets everybody read it
+///   public                its resource policy lets everyone read it
 ///   other-account         its resource policy lets another account read it
 ///   name                  its name fits no pattern: --name-pattern
 ///   replica-out-of-step   a replica is not in sync

@@ -64,7 +64,7 @@ fn judge(reader: &Reader, account: &str) -> Option<(Kind, String)> {
         false => "",
     };
     if principal == "*" {
-        return Some((Kind::Public, format!("everybody may read it{condition}")));
+        return Some((Kind::Public, format!("everyone may read it{condition}")));
     }
     let of = account_of(principal)?;
     let other = of != account;
@@ -99,7 +99,7 @@ fn has_condition(statement: &Value) -> bool {
 fn principals(statement: &Value) -> Vec<String> {
     let principal = &statement["Principal"];
     if principal.is_null() {
-        // NotPrincipal: everybody except those
+        // NotPrincipal: everyone except those
         return vec!["*".to_owned()];
     }
     if let Some(text) = principal.as_str() {
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_cannot_be_read_is_not_taken_for_one_that_lets_nobody_read() {
+    fn an_unreadable_policy_does_not_count_as_a_policy_without_readers() {
         let deep = format!("{}{}", "[".repeat(999), "]".repeat(999));
         for policy in ["", "{", r#"{"Statement":[]} {}"#, &deep] {
             assert!(super::found(Some(policy), OWN).is_err(), "{policy}");
@@ -146,12 +146,12 @@ mod tests {
     }
 
     #[test]
-    fn everybody_and_another_account_are_found_and_the_own_account_is_not() {
+    fn public_access_and_other_accounts_are_found_and_the_own_account_is_not() {
         let read = || json!("secretsmanager:GetSecretValue");
         let role = "arn:aws:iam::999999999999:role/reader";
         assert_eq!(
             found(allow(json!("*"), read())),
-            [("public", "everybody may read it".to_owned())]
+            [("public", "everyone may read it".to_owned())]
         );
         assert_eq!(
             found(allow(
@@ -159,7 +159,7 @@ mod tests {
                 json!("secretsmanager:*")
             )),
             [
-                ("public", "everybody may read it".to_owned()),
+                ("public", "everyone may read it".to_owned()),
                 ("other-account", format!("{role} may read it")),
             ]
         );
@@ -184,7 +184,7 @@ mod tests {
     fn a_condition_is_shown_and_a_statement_that_does_not_allow_reading_is_ignored() {
         let mut narrowed = allow(json!("*"), json!(["secretsmanager:Get*"]));
         narrowed["Condition"] = json!({ "StringEquals": { "aws:PrincipalOrgID": "o-1" } });
-        let detail = "everybody may read it, under a condition".to_owned();
+        let detail = "everyone may read it, under a condition".to_owned();
         assert_eq!(found(narrowed), [("public", detail)]);
         assert_eq!(
             found(allow(json!("*"), json!("secretsmanager:DescribeSecret"))),
@@ -197,12 +197,12 @@ mod tests {
 
     #[test]
     fn an_empty_condition_is_no_condition() {
-        let mut everybody = allow(json!("*"), json!("*"));
-        everybody["Condition"] = json!({});
-        let detail = "everybody may read it".to_owned();
-        assert_eq!(found(everybody.clone()), [("public", detail.clone())]);
-        everybody["Condition"] = json!({ "StringEquals": {} });
-        assert_eq!(found(everybody), [("public", detail)]);
+        let mut everyone = allow(json!("*"), json!("*"));
+        everyone["Condition"] = json!({});
+        let detail = "everyone may read it".to_owned();
+        assert_eq!(found(everyone.clone()), [("public", detail.clone())]);
+        everyone["Condition"] = json!({ "StringEquals": {} });
+        assert_eq!(found(everyone), [("public", detail)]);
     }
 
     #[test]

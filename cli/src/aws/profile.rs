@@ -134,7 +134,7 @@ impl Profile {
                 "profile {name} signs in with SSO, and that failed ({reason}): run aws sso login --profile {name}"
             ),
             SignIn::Process => format!(
-                "the credential_process of profile {name} failed ({reason}): run it by hand and see what it says"
+                "the credential_process of profile {name} failed ({reason}): run it by hand and see its output"
             ),
             SignIn::Role(role) => format!(
                 "profile {name} could not assume {role} ({reason}): check its source_profile or credential_source, and \

@@ -71,8 +71,8 @@ impl Incident<'_> {
         let users = old.working();
         if !users.is_empty() {
             timeline.problem(format!(
-                "the credential of {} that was stored before still works: if the rotations above succeeded, they are about \
-                 another one; end it with ALTER ROLE … PASSWORD NULL, or delete the key at its service",
+                "the credential of {} that was stored before still works: if the rotations above succeeded, they changed another \
+                 credential; end this one with ALTER ROLE … PASSWORD NULL, or delete the key at its service",
                 users.join(" and of ")
             ));
         }
@@ -92,7 +92,7 @@ impl Incident<'_> {
         self.rotate().await;
     }
 
-    /// Whether no rotation is under way, as far as is known.
+    /// Whether no rotation is in progress, as far as is known.
     async fn at_rest(&self) -> bool {
         match self.pending().await {
             Ok(pending) => pending.is_none(),
@@ -108,7 +108,7 @@ impl Incident<'_> {
         Ok(follow::pending(&described).map(str::to_owned))
     }
 
-    /// A rotation that begins now, to its end. One that was under way comes to its end first, or is set aside.
+    /// A rotation that begins now, to its end. One that was in progress is completed first, or is set aside.
     async fn rotate(&self) {
         for attempt in 1..=ATTEMPTS {
             match self.one_rotation().await {
@@ -127,7 +127,7 @@ impl Incident<'_> {
             }
         }
         let all = format!(
-            "{ATTEMPTS} rotations were under way or set aside, one after the other: run the command again"
+            "{ATTEMPTS} rotations were in progress or set aside, one after the other: run the command again"
         );
         self.timeline.problem(all);
     }
@@ -144,7 +144,7 @@ impl Incident<'_> {
             && stuck.has_no_value(self.secret).await?
         {
             self.timeline.add(format!(
-                "a rotation to version {pending} is under way, and its version has no value"
+                "a rotation to version {pending} is in progress, and its version has no value"
             ));
             let aside = stuck.set_aside(self.secret, &pending).await;
             return aside.map(|()| Came::SetAside).map_err(Problem::stays);
@@ -181,7 +181,7 @@ impl Incident<'_> {
         let rotation = self.rotations.begin(self.secret).await.map_err(refused)?;
         let version = &rotation.version;
         self.timeline.add(if rotation.resumed {
-            format!("a rotation to version {version} is under way: it comes to its end first")
+            format!("a rotation to version {version} is in progress: it is completed first")
         } else {
             format!("the rotation to version {version} begins")
         });
@@ -221,7 +221,7 @@ impl Incident<'_> {
             }
             Ok(Err(failed)) => self.timeline.problem(failed.to_string()),
             Err(error) => self.timeline.problem(format!(
-                "the credential before AWSCURRENT is not revoked, or not known to be: {error}"
+                "the credential before AWSCURRENT is not revoked, or it is unknown whether it is: {error}"
             )),
         }
     }

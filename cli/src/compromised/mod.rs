@@ -94,7 +94,7 @@ pub enum Error {
     #[error(transparent)]
     NotConfirmed(#[from] NotConfirmed),
     /// Some steps failed, or are not known to have succeeded.
-    #[error("not contained, or not known to be: {}; when the causes are gone, run the command again", .problems.join("; "))]
+    #[error("the leak is not contained, or it is unknown whether it is: {}; when the causes are gone, run the command again", .problems.join("; "))]
     NotContained { problems: Vec<String> },
     /// The time limit passed.
     #[error("not finished within {}: run the command again, and it continues from there", span(*.limit))]

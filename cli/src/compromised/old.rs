@@ -117,7 +117,7 @@ impl<'a> Old<'a> {
             let user = document.as_ref().map(|document| document.username());
             if let Some(reason) = not_tried.as_ref().filter(|_| may_log_in) {
                 timeline.add(format!(
-                    "the credential in version {}, {} of before, is not tried from here, so the proof rests on the function's \
+                    "the credential in version {}, the former {}, is not tried from here, so the proof rests on the function's \
                      answer: {reason}",
                     version.id, version.label
                 ));
@@ -208,7 +208,7 @@ impl<'a> Old<'a> {
         let user = document.username().to_owned();
         let entered = self.timeline.credential(place, |credential| {
             let name = format!(
-                "{what} {user} in version {}, {} of before,",
+                "{what} {user} in version {}, the former {},",
                 credential.version, credential.label
             );
             match answer {

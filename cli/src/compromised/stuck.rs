@@ -94,8 +94,7 @@ impl Stuck<'_> {
                         .to_owned());
                 }
                 (LogsIn::Unknown, _) => {
-                    return Err("whether AWSCURRENT logs in cannot be found out from here: run rotatectl doctor where the \
-                                database can be reached"
+                    return Err("it is unknown whether AWSCURRENT logs in: run rotatectl doctor on a machine that can reach the database"
                         .to_owned());
                 }
             }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::{
     secrets::Strategy,
-    terminal::{self, hanging, moment, printable, tell_whole, width},
+    terminal::{self, hanging, moment, print_whole, printable, width},
 };
 
 /// The width of an event's time: its text begins after it.
@@ -166,7 +166,7 @@ impl Timeline {
         match self.unwritten.take().or(flushed.err()) {
             None => Ok(()),
             Some(error) => {
-                self.json()?.lines().for_each(tell_whole);
+                self.json()?.lines().for_each(print_whole);
                 Err(error)
             }
         }

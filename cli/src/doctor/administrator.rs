@@ -115,7 +115,7 @@ pub(super) async fn obstacles(
             | EngineError::VerifyFailed { .. }
             | EngineError::Pooler { .. }),
         ) => {
-            let why = "the roles are not as they should be, see below";
+            let why = "another check found a fault of the roles, see below";
             return [Verdict::skipped(why), Verdict::of(&error)];
         }
         Err(error) => return not_asked(Verdict::of(&error)),
@@ -162,8 +162,9 @@ async fn rejected(client: &Client, secret: &str, administrator: &Document, shell
         .and_then(|described| described.owning_service);
     match owner {
         Some(owner) => {
-            let advice =
-                format!("{owner} manages that secret, and gives the administrator a new password:");
+            let advice = format!(
+                "{owner} manages that secret, and can set a new password for the administrator:"
+            );
             let rotate = ["secretsmanager", "rotate-secret", "--secret-id", secret];
             Cure::advice(advice).command(shell.aws(&rotate))
         }

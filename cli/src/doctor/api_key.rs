@@ -70,11 +70,11 @@ impl Service<'_> {
         let key = self.document.username();
         why.unwrap_or_else(|| match said {
             Said::LogsIn | Said::Unknown => {
-                Verdict::ok(format!("{} takes the key {key}", self.document.server()))
+                Verdict::ok(format!("{} accepts the key {key}", self.document.server()))
             }
             Said::Rejected => {
                 let what = format!("{} rejects the key {key}", self.document.server());
-                let advice = "rotate, which makes another one (if AWSPENDING is left over, see labels first):";
+                let advice = "rotate, which makes another key (if AWSPENDING is left over, see labels first):";
                 let rotate = self.shell.secrets_manager("rotate-secret", &[]);
                 Verdict::wrong(what, Cure::advice(advice).command(rotate))
             }
@@ -120,10 +120,10 @@ impl Service<'_> {
                 Err(verdict) => return verdict,
             };
         match self.engine.listed(self.document, &master).await {
-            Ok(Some(keys)) => Verdict::ok(format!("the service lists {keys} keys to its holder")),
-            Ok(None) => {
-                Verdict::ok("it exists; without \"list\" only a rotation shows whether it is good")
-            }
+            Ok(Some(keys)) => Verdict::ok(format!("with it, the service lists {keys} keys")),
+            Ok(None) => Verdict::ok(
+                "it exists; without a \"list\" request only a rotation shows whether the service accepts it",
+            ),
             Err(error) => Verdict::of(&error),
         }
     }

@@ -57,7 +57,10 @@ pub(super) async fn examine(
 ) -> Verdict {
     if !document.tls() {
         let advice = "remove \"ssl\": false from the secret unless the network itself is trusted";
-        return Verdict::warning("plaintext, as the secret demands", Cure::advice(advice));
+        return Verdict::warning(
+            "without TLS, because the secret has \"ssl\": false",
+            Cure::advice(advice),
+        );
     }
     let roots = match roots.store() {
         Ok(roots) => roots,
@@ -137,15 +140,15 @@ fn fails(
         Some(TlsError::InvalidCertificate(E::UnknownIssuer | E::BadSignature)) => Verdict::wrong(
             "no trusted CA has signed it: neither a public CA, nor RDS's, nor one in the CA file",
             Cure::advice(
-                "name the file of the CA that has: --ca-file or TLS_CA_FILE here, TLS_CA_FILE in the function",
+                "name the file of the CA that signed it: --ca-file or TLS_CA_FILE here, TLS_CA_FILE in the function",
             ),
         ),
         Some(TlsError::InvalidCertificate(
             E::NotValidForName | E::NotValidForNameContext { .. },
         )) => {
-            let advice = "store as the secret's host one of the names that the certificate carries";
+            let advice = "store as the secret's host one of the names in the certificate";
             Verdict::wrong(
-                format!("it is not {host}'s ({error})"),
+                format!("it is not for {host} ({error})"),
                 Cure::advice(advice),
             )
         }
@@ -161,9 +164,9 @@ fn fails(
             Verdict::wrong(format!("it is not valid ({error})"), renew())
         }
         _ => {
-            let advice = "see the server's log: it accepts connections but fails at TLS";
+            let advice = "see the server's log: the server accepts connections, but TLS fails";
             Verdict::unknown(
-                format!("no TLS with the server ({error})"),
+                format!("TLS with the server failed ({error})"),
                 Cure::advice(advice),
             )
         }
@@ -171,8 +174,8 @@ fn fails(
 }
 
 fn renew() -> Cure {
-    let advice = "have a new one issued, put it where the server's ssl_cert_file and ssl_key_file point, and have it taken \
-                  (RDS issues one with modify-db-instance --ca-certificate-identifier):";
+    let advice = "get a new certificate, put it where the server's ssl_cert_file and ssl_key_file point, and load it (on RDS: \
+        modify-db-instance --ca-certificate-identifier):";
     Cure::advice(advice).command(Command::Psql(
         "SELECT pg_catalog.pg_reload_conf();".to_owned(),
     ))

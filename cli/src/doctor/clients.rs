@@ -32,7 +32,7 @@ pub(super) fn lifetime(tags: &[Tag], document: &Document, settings: Option<&Sett
     let shown = span(lifetime);
     if !document.takes_turns() {
         let what = format!(
-            "they cache for {shown}; a single user has no overlap, so a rejected login shows them the change"
+            "clients cache for {shown}; a single user has no overlap, so clients find the change after a rejected login"
         );
         return Verdict::ok(what);
     }
@@ -42,7 +42,7 @@ pub(super) fn lifetime(tags: &[Tag], document: &Document, settings: Option<&Sett
             Cure::default(),
         ),
         Some(Overlap::Unbounded) => Verdict::ok(format!(
-            "they cache for {shown}, and the overlap has no end"
+            "clients cache for {shown}, and the overlap has no end"
         )),
         Some(Overlap::Bounded(window)) => within(lifetime, window),
     }
@@ -57,12 +57,13 @@ pub(super) fn window(document: &Document, settings: Option<&Settings>) -> Option
 fn within(lifetime: Duration, window: Duration) -> Verdict {
     let (lifetime_shown, window_shown) = (span(lifetime), span(window));
     if lifetime < window {
-        let what =
-            format!("they cache for {lifetime_shown}, below the overlap window of {window_shown}");
+        let what = format!(
+            "clients cache for {lifetime_shown}, less than the overlap window of {window_shown}"
+        );
         return Verdict::ok(what);
     }
     let what = format!(
-        "they cache for {lifetime_shown}, and the old password ends {window_shown} after a rotation"
+        "clients cache for {lifetime_shown}, but the old password ends {window_shown} after a rotation"
     );
     let advice = "shorten the clients' ttl, or lengthen OVERLAP_WINDOW or the secret's \"overlap\"";
     Verdict::warning(what, Cure::advice(advice))

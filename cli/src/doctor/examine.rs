@@ -125,7 +125,7 @@ impl Doctor<'_> {
             let verdict = schedule(&secret, document, known.as_ref(), &self.shell);
             findings.extend(verdict.map(|verdict| Finding::new("schedule", verdict)));
         } else {
-            let why = "it takes AWSCURRENT's document";
+            let why = "the document of AWSCURRENT cannot be used";
             findings.extend(Finding::skipped(&Server::CHECKS, why));
             let verdict = labels(&placed, Logins::UNKNOWN, &self.shell, now);
             findings.push(Finding::new("labels", verdict));

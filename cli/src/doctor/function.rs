@@ -75,7 +75,7 @@ fn ready(configuration: &GetFunctionConfigurationOutput, function: &str, shell: 
         let what = format!("{name} is {state} ({reason})");
         return Verdict::wrong(
             what,
-            Cure::advice("wait where it is Pending, else deploy it again"),
+            Cure::advice("if it is Pending, wait; otherwise deploy it again"),
         );
     }
     if configuration.last_update_status() == Some(&LastUpdateStatus::Failed) {
@@ -103,7 +103,7 @@ fn ready(configuration: &GetFunctionConfigurationOutput, function: &str, shell: 
             "--timeout",
             "30",
         ];
-        let cure = Cure::advice("a login may take a fifth of that; give it time:")
+        let cure = Cure::advice("a login may take at most a fifth of that; raise the timeout:")
             .command(shell.aws(&words));
         return Verdict::warning(what, cure);
     }

@@ -43,7 +43,7 @@ pub(super) async fn examine(
             other.failed() && other.version == line.version && other.step == line.step
         });
         let what = format!(
-            "{} fails, {} times in the rotation under way, last on {}: {}",
+            "{} fails, {} times in the rotation in progress, last on {}: {}",
             line.step,
             attempts.count(),
             moment(line.time),

@@ -88,8 +88,7 @@ pub(super) fn current(
 fn changed_by_hand(document: &Document, secret_arn: &str, shell: &Shell) -> Cure {
     match document.administrator() {
         Some(administrator) => {
-            let advice =
-                "let the administrator set the stored password again; doctor asks before it does:";
+            let advice = "set the stored password again, as the administrator; doctor asks first:";
             Cure::advice(advice)
                 .command(shell.repair())
                 .repair(Repair::Restore {
@@ -108,8 +107,8 @@ pub(super) fn store_what_the_database_has(
     secret_arn: &str,
     shell: &Shell,
 ) -> Cure {
-    let advice = "if nobody knows the password that the database has now, a superuser sets one in psql; then store it: it is \
-                  asked for, tried, and not shown:";
+    let advice = "if nobody knows the password that the database has now, set one as a superuser in psql; then store it with doctor, \
+        which asks for it, tests it, and does not show it:";
     Cure::advice(advice)
         .command(Command::Psql(format!(
             "\\password {}",
@@ -138,10 +137,10 @@ pub(super) async fn hashing(session: Option<&Session>) -> Verdict {
         }
         Ok(row) => {
             let what = format!(
-                "the server stores a password that is set by hand as {}; the function sets SCRAM verifiers",
+                "the server hashes a password that is set by hand with {}; the function sets SCRAM verifiers",
                 row.get::<_, &str>(0)
             );
-            let advice = "let it hash as the function does (on RDS, in the parameter group):";
+            let advice = "change the server's setting (on RDS, in the parameter group):";
             let set = "ALTER SYSTEM SET password_encryption = 'scram-sha-256';";
             let cure = Cure::advice(advice)
                 .command(Command::Psql(set.to_owned()))

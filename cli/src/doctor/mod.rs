@@ -74,7 +74,7 @@ const MOST_REPAIRS: usize = 4;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rotatectl doctor orders/db            all checks
-  rotatectl doctor orders/db --repair   mend what can be mended from here; it asks
+  rotatectl doctor orders/db --repair   repair what it can from here; it asks
                                         before each repair
   rotatectl doctor orders/db --json |
     jq '.findings[] | select(.verdict == \"wrong\")'")]

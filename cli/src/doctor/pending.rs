@@ -63,7 +63,7 @@ pub(super) fn labels(
     now: SystemTime,
 ) -> Verdict {
     let Some(current) = labels.current else {
-        let advice = "store the credential, as a file, and rotate:";
+        let advice = "write the credential to a file, store it, then rotate:";
         let store = shell.secrets_manager(
             "put-secret-value",
             &["--secret-string", "file://secret.json"],
@@ -91,7 +91,7 @@ pub(super) fn labels(
             span(age)
         );
         let advice = format!(
-            "if it is still there after {}, the service has given it up, and doctor says what to do",
+            "if AWSPENDING is still there after {}, the service has given the rotation up: run doctor again",
             span(labels.patience)
         );
         return Verdict::warning(what, Cure::advice(advice));
@@ -116,7 +116,7 @@ fn cure(end: End, current: &str, pending: &str, shell: &Shell) -> Cure {
     match end {
         End::TakeOff => {
             let advice =
-                "its value is not needed: remove the label, then rotate (--repair does the first):";
+                "its value is not needed: remove the label (--repair does that), then rotate:";
             Cure::advice(advice)
                 .command(stage(&[
                     "--version-stage",

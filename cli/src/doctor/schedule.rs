@@ -45,7 +45,7 @@ pub(super) fn schedule(
     Some(match window(document, settings) {
         None => Verdict::skipped("the function's OVERLAP_WINDOW is not known"),
         Some(Overlap::Unbounded) => Verdict::ok(format!(
-            "rotates every {every}, and the overlap has no end but the next rotation"
+            "rotates every {every}, and the overlap ends only with the next rotation"
         )),
         Some(Overlap::Bounded(window)) if length < window => Verdict::warning(
             format!(

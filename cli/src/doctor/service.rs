@@ -70,7 +70,7 @@ pub(super) fn tags(secret: &DescribeSecretOutput, shell: &Shell) -> Verdict {
     let tags: Vec<String> = tags.collect();
     if tags.is_empty() {
         let tag = shell.secrets_manager("tag-resource", &["--tags", "Key=team,Value=TEAM"]);
-        let advice = "a tag says who owns it, and permissions can depend on tags:";
+        let advice = "a tag says who owns the secret, and permissions can depend on tags:";
         return Verdict::warning("none", Cure::advice(advice).command(tag));
     }
     Verdict::ok(tags.join(", "))
@@ -86,7 +86,7 @@ pub(super) fn key(secret: &DescribeSecretOutput, unread: Option<&aws::Error>) ->
         None => Verdict::ok(format!("{key}; it decrypts the value here")),
         Some(error) if is_about_the_key(error) => {
             let advice = format!(
-                "see that the key is enabled, and that its policy and IAM allow kms:Decrypt to you, and kms:Decrypt and \
+                "check that the key is enabled, and that its policy and IAM allow kms:Decrypt to you, and kms:Decrypt and \
                  kms:GenerateDataKey to the function's role; the key is {key}"
             );
             let what = format!("the value cannot be decrypted: {error}");

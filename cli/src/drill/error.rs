@@ -19,9 +19,9 @@ pub enum Error {
         "rotation is not enabled for {secret}: turn it on first, with aws secretsmanager rotate-secret --rotation-lambda-arn"
     )]
     NotEnabled { secret: String },
-    /// A rotation is under way.
+    /// A rotation is in progress.
     #[error(
-        "a rotation of {secret} is under way already: rehearse when it has ended (rotatectl status)"
+        "a rotation of {secret} is in progress already: rehearse when it has ended (rotatectl status)"
     )]
     UnderWay { secret: String },
     /// The rotation does not come to its end.

@@ -211,7 +211,9 @@ fn ask(
         times => format!("{times} times"),
     };
     confirm(
-        &format!("rotating {secret} {times}, in {place}: every user of its password must follow"),
+        &format!(
+            "rotating {secret} {times}, in {place}: every application that uses its password must change over"
+        ),
         "Rotate it?",
         arguments.yes,
     )

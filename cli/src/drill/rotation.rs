@@ -16,7 +16,7 @@ use crate::{
     terminal::printable,
 };
 
-/// The secret's name and ARN. An error if rotation is off (RotateSecret would turn it on) or a rotation is under way.
+/// The secret's name and ARN. An error if rotation is off (RotateSecret would turn it on) or a rotation is in progress.
 pub(super) async fn named(rotations: &Rotations, secret: &str) -> Result<(String, String), Error> {
     let described = rotations.describe(secret).await?;
     if described.rotation_enabled() != Some(true) {

@@ -14,7 +14,7 @@ pub(super) fn explain(error: &EngineError) -> String {
              see what keeps the server busy, then run this again"
         ),
         EngineError::CertificateInvalid { server, reason } => format!(
-            "the certificate of {server} is not valid ({reason}): store as host the name that the certificate carries, and give a \
+            "the certificate of {server} is not valid ({reason}): store as host a name that is in the certificate, and give a \
              private CA's file with --ca-file"
         ),
         EngineError::Roots { reason } => format!(
@@ -25,30 +25,31 @@ pub(super) fn explain(error: &EngineError) -> String {
             user,
             message,
         } => format!(
-            "{server} does not let {user} log in ({message}): give the role LOGIN, and let pg_hba.conf admit it from this machine's \
+            "{server} does not let {user} log in ({message}): grant LOGIN to the role, and admit it in pg_hba.conf from this machine's \
              address"
         ),
         EngineError::NoChannelBinding { server, user } => format!(
-            "{server} does not bind the login of the administrator {user} to its TLS connection: have it use scram-sha-256 with a \
-             certificate signed by RSA or ECDSA, without TLS ending before it; where that cannot be, make the role and the secret by hand"
+            "{server} does not bind the login of the administrator {user} to its TLS connection: use scram-sha-256, a certificate with an \
+             RSA or ECDSA signature, and no TLS proxy in front of the server; if that is not possible, make the role and the secret by hand"
         ),
         EngineError::NameTooLong { user } => format!(
             "the other user's name, {user}, is longer than the 63 bytes that PostgreSQL keeps: give the new role a name of 57 bytes or \
              less, or use --single-user"
         ),
         EngineError::Locked { server, by, cure } => format!(
-            "another session holds a needed lock on {server}: {by}; if that is not a rotation, run {cure}, then run this again"
+            "another session holds a lock that the change needs on {server}: {by}; if that session is not a rotation, run {cure}, then \
+             run this again"
         ),
         EngineError::LeaseOver { server } => format!(
-            "{server} has ended the transaction after too long a silence, and nothing was changed: see what keeps this machine \
-             busy, then run this again"
+            "{server} ended the transaction because this machine was silent for too long, and nothing was changed: see what keeps this \
+             machine busy, then run this again"
         ),
         EngineError::Refused {
             server,
             code,
             message,
         } => format!(
-            "{server} answered with SQLSTATE {code} ({message}): repair what the server names, then run this again"
+            "{server} answered with SQLSTATE {code} ({message}): correct what the server reports, then run this again"
         ),
         // every other error says what to do at the server
         other => other.to_string(),

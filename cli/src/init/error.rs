@@ -48,8 +48,8 @@ pub enum Error {
     NoLogin { secret: String },
     /// The administrator's secret names no host.
     #[error(
-        "the administrator's secret, {secret}, names no host, and its login goes only to its own host: add \"host\" to it; if RDS \
-         manages that secret, make a role with CREATEROLE for this, and store it in a secret with its host"
+        "the administrator's secret, {secret}, names no host, and its password is sent only to the host in that secret: add \"host\" to \
+         it; if RDS manages that secret, make a role with CREATEROLE for this, and store it in a secret with its host"
     )]
     NoHost { secret: String },
     /// The administrator's login would go to another server.
@@ -116,7 +116,7 @@ pub enum Error {
     Document(DocumentError),
     /// The role would be the second one of a pair.
     #[error(
-        "the role {user} would alternate with {base}, as its clone: give the new role a name that does not end in _clone, or use \
+        "the role {user} would be the clone of {base}, because of its name: give the new role a name that does not end in _clone, or use \
          --single-user"
     )]
     NameOfAClone { user: String, base: String },
@@ -137,13 +137,13 @@ pub enum Error {
     Unreadable { name: String, reason: DocumentError },
     /// The existing secret is for something else.
     #[error(
-        "the secret {name} exists with another {field} than this command gives, and nothing was changed: choose another name, or \
-         give the {field} that is stored"
+        "the secret {name} exists with another {field} than in this command, and nothing was changed: choose another name, or give the \
+         stored {field}"
     )]
     AnotherSecret { name: String, field: &'static str },
     /// It already rotates with another function or schedule.
     #[error(
-        "the secret {name} rotates with {function}, {schedule}, and nothing was changed: give these with --function and --schedule, or \
+        "the secret {name} rotates with {function}, {schedule}, and nothing was changed: give the same --function and --schedule, or \
          change them with  aws secretsmanager rotate-secret"
     )]
     RotatesOtherwise {
@@ -153,9 +153,9 @@ pub enum Error {
     },
     /// The role exists, and its password is in no secret of this name.
     #[error(
-        "the role {user} exists on {server}, but the secret {name} does not; nothing was changed, because someone may use the role's \
-         password: store that password and run this again, or choose another --username; store it with the console, or with \
-         this line, which keeps it in no file, in bash:  {create}"
+        "the role {user} exists on {server}, but the secret {name} does not; nothing was changed, because an application may use the \
+         role's password: choose another --username, or store that password and run this again; store it in the console, or with this \
+         line in bash, which writes it to no file:  {create}"
     )]
     RoleIsThere {
         name: String,
@@ -165,8 +165,8 @@ pub enum Error {
     },
     /// The stored password is not the role's.
     #[error(
-        "{server} rejects {user} with the password in the secret {name} (28P01), and an existing role keeps its password: \
-         store the role's password ({doctor} says how), or choose another name and another --username"
+        "{server} rejects {user} with the password in the secret {name} (28P01), and nothing was changed, because an existing role keeps \
+         its password: store the role's password ({doctor} says how), or choose another name and another --username"
     )]
     Rejected {
         name: String,
@@ -182,7 +182,7 @@ pub enum Error {
     MadeMeanwhile { name: String },
     /// The service refuses the function or the schedule.
     #[error(
-        "secret and role exist; Secrets Manager refuses to turn on rotation ({code}: {message}): run this again \
+        "the secret and the role are ready, but Secrets Manager refuses to turn on rotation ({code}: {message}): run this again \
          with another --schedule or another --function, and it continues"
     )]
     NotRotated { code: String, message: String },

@@ -17,7 +17,7 @@ use self::{
     one::{NotRotated, one},
     progress::Progress,
     promise::Promises,
-    report::{Outcome, Report, Told},
+    report::{Outcome, Report, Reported},
 };
 use crate::{
     aws::{self, Place},
@@ -32,7 +32,7 @@ use crate::{
 /// Rotate secrets now.
 ///
 /// With --wait it follows each rotation to its end. The exit code is 1 if one failed, and 3 if the end of one is unknown. A rotation
-/// that is under way is followed, not begun again: after an interruption run the same command again (the service continues by
+/// that is in progress is followed, not begun again: after an interruption run the same command again (the service continues by
 /// itself). For alternating users no rotation begins while the credential before AWSCURRENT is promised to work, because the rotation
 /// would end it.
 ///
@@ -67,7 +67,7 @@ pub struct RotateArguments {
     /// Follow the rotations to their end.
     #[arg(long)]
     pub wait: bool,
-    /// How many rotations are under way at once, with --wait.
+    /// How many rotations are in progress at once, with --wait.
     #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub max_parallel: u16,
     /// Rotate even if that ends a credential that is still promised to work, as after a suspected leak. Reads no value.
@@ -95,14 +95,14 @@ pub enum Error {
     /// Some rotations failed.
     #[error(
         "{failed} of {of} secrets were not rotated, for the reasons above: when the causes are gone, run the command again; \
-         it continues with the rotations that are under way"
+         it continues with the rotations that are in progress"
     )]
     #[expect(missing_docs, reason = "the fields are named in the message")]
     NotRotated { failed: usize, of: usize },
     /// The end of some rotations is unknown.
     #[error(
         "for {unknown} of {of} secrets it is unknown whether they were rotated, for the reasons above: run the command \
-         again; it continues with the rotations that are under way"
+         again; it continues with the rotations that are in progress"
     )]
     #[expect(missing_docs, reason = "the fields are named in the message")]
     NotKnown { unknown: usize, of: usize },
@@ -134,7 +134,7 @@ pub async fn run(configuration: &SdkConfig, arguments: RotateArguments) -> Resul
         if arguments.json {
             let left = names
                 .iter()
-                .map(|name| Told::new(name, Outcome::DryRun, None));
+                .map(|name| Reported::new(name, Outcome::DryRun, None));
             terminal::print_json(&Report::new(left.collect()))?;
             return Ok(ExitCode::SUCCESS);
         }
@@ -199,24 +199,24 @@ async fn follow_all(
     let work = async {
         while let Some(end) = all.next().await {
             count(&ended);
-            let (told, line) = match end {
+            let (reported, line) = match end {
                 Ok(ended) => {
                     log_error = ended.log_error.or(log_error.take());
-                    (Told::new(&ended.name, ended.outcome, None), ended.line)
+                    (Reported::new(&ended.name, ended.outcome, None), ended.line)
                 }
                 Err((name, NotRotated::Failed(error))) if !error.is_known() => {
                     count(&unknown);
                     let line = format!("unknown whether it was rotated: {error}");
-                    (Told::new(&name, Outcome::NotKnown, Some(&line)), line)
+                    (Reported::new(&name, Outcome::NotKnown, Some(&line)), line)
                 }
                 Err((name, error)) => {
                     count(&failed);
                     let line = format!("not rotated: {error}");
-                    (Told::new(&name, Outcome::NotRotated, Some(&line)), line)
+                    (Reported::new(&name, Outcome::NotRotated, Some(&line)), line)
                 }
             };
-            let line = format!("{}: {line}", told.secret);
-            secrets.push(told);
+            let line = format!("{}: {line}", reported.secret);
+            secrets.push(reported);
             if arguments.json {
                 continue;
             }

@@ -17,7 +17,7 @@ use crate::{
     aws,
     follow::{self, Begun, Rotated, Rotation, Rotations, STEPS},
     secrets::time,
-    terminal::{NOTHING_TO_TELL, moment, span, took},
+    terminal::{EMPTY_CELL, moment, span, took},
 };
 
 /// How one ended; or its name, and why it was not rotated.
@@ -97,7 +97,7 @@ pub(super) async fn one(
 
 fn begun(rotation: &Rotation) -> String {
     let how = if rotation.resumed {
-        "was already under way"
+        "was already in progress"
     } else {
         "has begun"
     };
@@ -108,7 +108,7 @@ fn begun(rotation: &Rotation) -> String {
 fn ended(rotated: &Rotated) -> String {
     let steps = STEPS.map(|step| {
         let line = rotated.steps.get(step);
-        let time = line.map_or(NOTHING_TO_TELL.to_owned(), |line| took(line.took()));
+        let time = line.map_or(EMPTY_CELL.to_owned(), |line| took(line.took()));
         format!("{step} {time}")
     });
     format!("rotated in {} ({})", took(rotated.took), steps.join(", "))

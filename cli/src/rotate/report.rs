@@ -5,12 +5,12 @@ use serde::Serialize;
 /// All of them, in the order in which they ended.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    secrets: Vec<Told>,
+    secrets: Vec<Reported>,
 }
 
 /// One of them.
 #[derive(Debug, Serialize)]
-pub(super) struct Told {
+pub(super) struct Reported {
     pub(super) secret: String,
     outcome: Outcome,
     /// Why it was not rotated, or why that is unknown.
@@ -23,7 +23,7 @@ pub(super) struct Told {
 pub(super) enum Outcome {
     /// Its rotation has ended.
     Rotated,
-    /// Its rotation has begun, or was under way.
+    /// Its rotation has begun, or was in progress.
     Begun,
     /// It rotated recently and was skipped.
     LeftAlone,
@@ -34,12 +34,12 @@ pub(super) enum Outcome {
 }
 
 impl Report {
-    pub(super) fn new(secrets: Vec<Told>) -> Self {
+    pub(super) fn new(secrets: Vec<Reported>) -> Self {
         Self { secrets }
     }
 }
 
-impl Told {
+impl Reported {
     pub(super) fn new(secret: &str, outcome: Outcome, error: Option<&str>) -> Self {
         Self {
             secret: secret.to_owned(),

@@ -9,11 +9,11 @@ use serde::{Serialize, Serializer};
 pub enum State {
     /// A rotation began and has not ended.
     Stuck,
-    /// A rotation is under way, and its attempts fail.
+    /// A rotation is in progress, and its attempts fail.
     Failing,
     /// A rotation was due, but none has come.
     Overdue,
-    /// A rotation is under way, and within its time.
+    /// A rotation is in progress, and within its time.
     Rotating,
     /// All is well.
     Fine,
@@ -63,7 +63,7 @@ pub struct Dates {
     pub enabled: bool,
     /// The result of [`due`](crate::schedule::due).
     pub due: Option<SystemTime>,
-    /// Since when a rotation is under way.
+    /// Since when a rotation is in progress.
     pub pending_since: Option<SystemTime>,
 }
 

@@ -14,7 +14,7 @@ use crate::{
         Narrow::{Cut, Goes, Stays},
         alarming, fitted, noteworthy,
     },
-    terminal::{self, NOT_KNOWN, NOTHING_TO_TELL, printable, span, width},
+    terminal::{self, EMPTY_CELL, NOT_KNOWN, printable, span, width},
 };
 
 /// The number of names in the summary.
@@ -87,7 +87,7 @@ fn summary(secrets: &[Secret]) -> String {
 fn row(secret: &Secret, report: &Report) -> Vec<Cell> {
     let now = report.now;
     let none = |field| match secret.knows(field) {
-        true => NOTHING_TO_TELL,
+        true => EMPTY_CELL,
         false => NOT_KNOWN,
     };
     let since = |moment: Option<SystemTime>, field| match moment {
@@ -109,7 +109,7 @@ fn row(secret: &Secret, report: &Report) -> Vec<Cell> {
         State::Fine => Cell::new(name),
     };
     let interval = secret.interval.as_ref();
-    let interval = interval.map_or(NOTHING_TO_TELL, |interval| &interval.text);
+    let interval = interval.map_or(EMPTY_CELL, |interval| &interval.text);
     let mut row = vec![
         Cell::new(printable(&secret.name)),
         state,
@@ -137,7 +137,7 @@ fn row(secret: &Secret, report: &Report) -> Vec<Cell> {
 
 fn from_now(moment: Option<SystemTime>, now: SystemTime) -> String {
     let Some(moment) = moment else {
-        return NOTHING_TO_TELL.to_owned();
+        return EMPTY_CELL.to_owned();
     };
     match moment.duration_since(now) {
         Ok(left) => format!("in {}", span(left)),

@@ -9,7 +9,7 @@ async fn world_with_key() -> World {
 }
 
 #[tokio::test]
-async fn of_a_healthy_api_key_the_service_and_the_master_secret_are_told() {
+async fn a_healthy_api_key_is_shown_with_its_service_and_its_master_secret() {
     let world = world_with_key().await;
     let secret = world.api_key();
     assert_mended(&world, secret).await;
@@ -31,7 +31,7 @@ async fn of_a_healthy_api_key_the_service_and_the_master_secret_are_told() {
 }
 
 #[tokio::test]
-async fn a_key_that_somebody_deleted_is_found_and_the_printed_rotation_replaces_it() {
+async fn a_deleted_key_is_found_and_the_printed_rotation_replaces_it() {
     let world = world_with_key().await;
     let secret = world.api_key();
     let service = world.key_service().unwrap();
@@ -44,8 +44,7 @@ async fn a_key_that_somebody_deleted_is_found_and_the_printed_rotation_replaces_
 }
 
 #[tokio::test]
-async fn an_awspending_that_was_left_over_and_a_key_that_was_deleted_are_mended_one_after_the_other()
- {
+async fn an_awspending_left_over_and_a_deleted_key_are_repaired_one_after_the_other() {
     let world = world_with_key().await;
     let secret = world.api_key();
     let service = world.key_service().unwrap();
@@ -62,7 +61,7 @@ async fn an_awspending_that_was_left_over_and_a_key_that_was_deleted_are_mended_
 
 /// Who writes the secret would have an operator's rights send another service's master secret.
 #[tokio::test]
-async fn a_master_secret_that_is_not_listed_is_sent_nowhere_and_is_told() {
+async fn an_unlisted_master_secret_is_reported_and_sent_nowhere() {
     let listed = options_with(&[(
         "ADMINISTRATOR_SECRETS",
         "arn:aws:secretsmanager:*:secret:others/*",
@@ -109,7 +108,7 @@ async fn lead_to_a_stranger(world: &World) -> Recorder {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_document_that_leads_elsewhere_is_found_and_not_followed() {
+async fn a_document_that_names_another_host_is_found_and_not_followed() {
     let world = world_with_key().await;
     let stranger = lead_to_a_stranger(&world).await;
     let said = doctor(&world, &[world.api_key()], "").await;
@@ -119,7 +118,7 @@ async fn a_document_that_leads_elsewhere_is_found_and_not_followed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_it_cannot_be_read_what_the_function_may_ask_nobody_is_asked() {
+async fn no_service_is_asked_if_the_list_of_allowed_hosts_cannot_be_read() {
     let mut options = options().with_key_service();
     let unreadable = ("ALLOWED_HOSTS".to_owned(), "https://localhost".to_owned());
     options.function_env.push(unreadable);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn an_awspending_left_over_before_setsecret_is_taken_off() {
+async fn an_awspending_left_over_before_setsecret_is_removed() {
     let mut options = options();
     // a RotateSecret that is refused has what is pending attempted again, after an interval
     options.retry.interval = Duration::from_secs(3600);
@@ -40,7 +40,7 @@ async fn an_awspending_whose_password_the_database_has_becomes_awscurrent() {
 }
 
 #[tokio::test]
-async fn of_two_users_an_awspending_left_over_after_setsecret_is_given_up() {
+async fn with_two_users_an_awspending_left_over_after_setsecret_is_removed() {
     let world = world(options()).await;
     let secret = world.alternating_users();
     leave_over(&world, secret, 2).await;
@@ -53,7 +53,7 @@ async fn of_two_users_an_awspending_left_over_after_setsecret_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_rotation_in_flight_is_no_fault() {
+async fn a_rotation_in_flight_is_not_a_fault() {
     let world = world(options()).await;
     let secret = world.single_user();
     world
@@ -66,7 +66,7 @@ async fn a_rotation_in_flight_is_no_fault() {
 }
 
 #[tokio::test]
-async fn between_setsecret_and_finishsecret_awscurrent_does_not_log_in_and_that_is_no_fault_yet() {
+async fn between_setsecret_and_finishsecret_it_is_not_a_fault_that_awscurrent_does_not_log_in() {
     let world = world(options()).await;
     let secret = world.single_user();
     let token = leave_over(&world, secret, 2).await;
@@ -90,7 +90,7 @@ async fn set_and_store(world: &World, said: &Said, check: &str) {
 }
 
 #[tokio::test]
-async fn a_wrong_administrators_password_is_set_and_stored() {
+async fn a_wrong_administrators_password_is_changed_in_the_database_and_stored() {
     let world = world(options()).await;
     let secret = world.alternating_users();
     let administrator = administrator(&world);
@@ -103,7 +103,7 @@ async fn a_wrong_administrators_password_is_set_and_stored() {
 }
 
 #[tokio::test]
-async fn a_hand_changed_password_of_a_single_user_is_set_and_stored() {
+async fn a_password_of_a_single_user_changed_by_hand_is_changed_in_the_database_and_stored() {
     let world = world(options()).await;
     let (secret, role) = (world.single_user(), world.role());
     execute(&world, &format!("ALTER ROLE {role} PASSWORD 'by hand'")).await;
@@ -115,7 +115,7 @@ async fn a_hand_changed_password_of_a_single_user_is_set_and_stored() {
 
 /// In the middle of a rotation that was given up: storing the value takes AWSPENDING off too.
 #[tokio::test]
-async fn a_hand_changed_password_and_an_awspending_left_over_are_mended_by_one_cure() {
+async fn one_cure_repairs_a_password_changed_by_hand_and_an_awspending_left_over() {
     let world = world(options()).await;
     let (secret, role) = (world.single_user(), world.role());
     leave_over(&world, secret, 2).await;
@@ -133,7 +133,7 @@ async fn a_hand_changed_password_and_an_awspending_left_over_are_mended_by_one_c
 }
 
 #[tokio::test]
-async fn a_hand_changed_password_of_one_of_two_users_is_given_back_by_the_administrator() {
+async fn the_administrator_restores_a_password_changed_by_hand_of_one_of_two_users() {
     let world = world(options()).await;
     let secret = world.alternating_users();
     let role = world.alternating_role();
@@ -154,7 +154,7 @@ async fn a_hand_changed_password_of_one_of_two_users_is_given_back_by_the_admini
 }
 
 #[tokio::test]
-async fn of_two_users_a_rotation_mends_it_while_the_other_one_logs_in() {
+async fn with_two_users_a_rotation_repairs_a_changed_password_while_the_other_user_logs_in() {
     let world = world(options()).await;
     let secret = world.alternating_users();
     rotated(&world, secret).await;
@@ -169,7 +169,7 @@ async fn of_two_users_a_rotation_mends_it_while_the_other_one_logs_in() {
 }
 
 #[tokio::test]
-async fn an_expired_certificate_is_found_with_its_date_and_a_new_one_is_taken() {
+async fn an_expired_certificate_is_reported_with_its_date_and_a_new_one_is_accepted() {
     let expired = Settings {
         certificate_days: -3,
         ..Settings::default()

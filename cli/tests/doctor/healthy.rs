@@ -36,7 +36,7 @@ async fn own_world() -> World {
 }
 
 #[tokio::test]
-async fn a_secret_with_which_nothing_is_wrong_has_a_line_for_each_check() {
+async fn a_healthy_secret_has_a_line_for_each_check() {
     let world = own_world().await;
     for secret in [world.single_user(), world.alternating_users()] {
         rotated(&world, secret).await;
@@ -53,7 +53,7 @@ async fn a_secret_with_which_nothing_is_wrong_has_a_line_for_each_check() {
 }
 
 #[tokio::test]
-async fn a_secret_that_has_rotated_is_healthy_whatever_became_of_awspending() {
+async fn a_secret_that_has_rotated_is_healthy_wherever_awspending_is() {
     for promotion in Promotion::ALL {
         let world = world(options_where(promotion)).await;
         for secret in [world.single_user(), world.alternating_users()] {
@@ -64,7 +64,7 @@ async fn a_secret_that_has_rotated_is_healthy_whatever_became_of_awspending() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_stands_above_what_to_do() {
+async fn the_faults_are_printed_before_the_cures() {
     let world = own_world().await;
     let secret = world.alternating_users();
     world.function().set_policy(Vec::new());
@@ -81,7 +81,7 @@ async fn what_is_wrong_stands_above_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_secret_that_was_never_rotated_is_as_healthy() {
+async fn a_secret_that_never_rotated_is_healthy_too() {
     let world = world(options()).await;
     for secret in [world.single_user(), world.alternating_users()] {
         assert_mended(&world, secret).await;
@@ -89,7 +89,7 @@ async fn a_secret_that_was_never_rotated_is_as_healthy() {
 }
 
 #[tokio::test]
-async fn json_tells_the_same_with_a_stable_word_for_each_check() {
+async fn json_reports_the_same_with_a_stable_code_for_each_check() {
     let world = world(options()).await;
     execute(
         &world,
@@ -127,7 +127,7 @@ async fn json_tells_the_same_with_a_stable_word_for_each_check() {
 
 #[cfg(target_os = "linux")] // elsewhere script takes other options
 #[tokio::test]
-async fn colours_are_shown_in_a_terminal_that_has_them_and_nowhere_else() {
+async fn colours_appear_only_in_a_terminal_that_supports_them() {
     let world = world(options()).await;
     // script gives it a terminal; `doctor` has seen in every test that there are none in a pipe
     for (variables, coloured) in [
@@ -149,7 +149,7 @@ async fn colours_are_shown_in_a_terminal_that_has_them_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_not_there_cannot_be_examined() {
+async fn an_absent_secret_cannot_be_examined() {
     let world = world(options()).await;
     let said = doctor(&world, &["demo/nobody"], "").await;
     assert_eq!(said.code, Some(1));

@@ -114,7 +114,7 @@ impl Said {
         assert_eq!(self.checks("wrong"), [""; 0], "{}", self.stdout);
     }
 
-    /// Nothing is wrong, and of what is worth a look there is this.
+    /// No check is wrong, and exactly these checks warn.
     #[track_caller]
     fn assert_warns(&self, checks: &[&str]) {
         self.assert_ok();

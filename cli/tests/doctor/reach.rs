@@ -13,7 +13,7 @@ const DATABASE: [&str; 5] = [
 ];
 
 #[tokio::test]
-async fn a_host_without_an_address_is_told_and_the_function_own_way_can_be_tested() {
+async fn a_host_without_an_address_is_reported_and_the_functions_own_route_can_be_tested() {
     let world = world(options()).await;
     let secret = world.single_user();
     store(&world, secret, "host", json!("nowhere.invalid")).await;
@@ -39,7 +39,7 @@ async fn a_host_without_an_address_is_told_and_the_function_own_way_can_be_teste
 }
 
 #[tokio::test]
-async fn a_port_that_nobody_listens_on_says_nothing_about_a_password() {
+async fn a_closed_port_is_not_reported_as_a_wrong_password() {
     let world = world(options()).await;
     let secret = world.alternating_users();
     // bound, and not listening: nobody else can take it meanwhile
@@ -84,7 +84,7 @@ async fn a_certificate_of_an_unknown_ca_is_accepted_once_its_file_is_named() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_another_host_is_told_with_its_name() {
+async fn a_certificate_of_another_host_is_reported_with_its_name() {
     let elsewhere = Settings {
         certificate_hosts: vec!["elsewhere.example".to_owned()],
         ..Settings::default()
@@ -95,7 +95,7 @@ async fn a_certificate_of_another_host_is_told_with_its_name() {
 }
 
 #[tokio::test]
-async fn a_server_without_tls_is_wrong_unless_the_secret_says_so() {
+async fn a_server_without_tls_is_a_fault_unless_the_secret_turns_tls_off() {
     let plain = Settings {
         tls: false,
         ..Settings::default()
@@ -111,7 +111,7 @@ async fn a_server_without_tls_is_wrong_unless_the_secret_says_so() {
 }
 
 #[tokio::test]
-async fn a_pending_version_that_names_another_server_is_sent_nowhere() {
+async fn no_credential_is_sent_to_another_server_that_a_pending_version_names() {
     let world = world(options()).await;
     let secret = world.single_user();
     let token = leave_over(&world, secret, 0).await;
@@ -136,7 +136,7 @@ async fn a_pending_version_that_names_another_server_is_sent_nowhere() {
 }
 
 #[tokio::test]
-async fn a_standby_takes_no_changes_and_is_told() {
+async fn a_standby_is_reported_because_it_is_read_only() {
     let primary = Postgres::start(Settings::default()).await.unwrap();
     let standby = primary.start_standby().await.unwrap();
     let world = world(options().on_postgres(primary)).await;

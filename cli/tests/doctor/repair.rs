@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn without_a_yes_nothing_is_changed() {
+async fn without_confirmation_nothing_is_changed() {
     let world = world(options()).await;
     let secret = world.single_user();
     let token = leave_over(&world, secret, 1).await;
@@ -23,7 +23,7 @@ async fn without_a_yes_nothing_is_changed() {
 }
 
 #[tokio::test]
-async fn each_kind_of_awspending_left_over_is_repaired_and_the_report_is_new() {
+async fn each_kind_of_awspending_left_over_is_repaired_and_a_new_report_follows() {
     let world = world(options()).await;
     let secret = world.single_user();
     for steps in [0, 1, 2, 3] {
@@ -58,7 +58,7 @@ async fn a_typed_password_that_the_server_rejects_is_not_stored() {
 }
 
 #[tokio::test]
-async fn what_was_stored_is_the_document_as_it_was_with_another_password() {
+async fn a_repair_stores_the_same_document_with_another_password() {
     let world = world(options()).await;
     let (secret, role) = (world.single_user(), world.role());
     store(&world, secret, "application", json!({ "of": "ours" })).await;
@@ -72,7 +72,7 @@ async fn what_was_stored_is_the_document_as_it_was_with_another_password() {
 }
 
 #[tokio::test]
-async fn where_nothing_has_proven_the_server_the_administrator_is_sent_there_by_a_person_only() {
+async fn the_administrators_password_goes_to_an_unproven_server_only_if_a_person_agrees() {
     let world = world(options()).await;
     let (secret, role) = (world.alternating_users(), world.alternating_role());
     execute(&world, &format!("ALTER ROLE {role} PASSWORD 'by hand'")).await;
@@ -88,7 +88,7 @@ async fn where_nothing_has_proven_the_server_the_administrator_is_sent_there_by_
 }
 
 #[tokio::test]
-async fn an_administrator_that_the_server_rejects_restores_nobody() {
+async fn a_rejected_administrator_restores_no_password() {
     let world = world(options()).await;
     let (secret, role, admin) = (
         world.alternating_users(),

@@ -1,4 +1,4 @@
-//! Each right of the administrator's, missing, is told with the statement that grants it.
+//! Each missing right of the administrator is reported with the statement that grants it.
 
 use super::*;
 
@@ -9,7 +9,7 @@ async fn version(world: &World) -> i32 {
 }
 
 /// Takes it away, and has doctor tell how it is given back.
-async fn is_told_and_cured(world: &World, take: &str, action: &str, grant: &str) {
+async fn is_reported_and_granted(world: &World, take: &str, action: &str, grant: &str) {
     let secret = world.alternating_users();
     execute(world, take).await;
     let said = doctor(world, &[secret], "").await;
@@ -27,25 +27,25 @@ async fn is_told_and_cured(world: &World, take: &str, action: &str, grant: &str)
 }
 
 #[tokio::test]
-async fn without_createrole() {
+async fn a_missing_createrole_is_found_and_granted() {
     let world = world(options()).await;
     let admin = administrator(&world);
     let take = format!("ALTER ROLE {admin} NOCREATEROLE");
     let grant = format!("ALTER ROLE \"{admin}\" CREATEROLE;");
-    is_told_and_cured(&world, &take, "create and alter roles", &grant).await;
+    is_reported_and_granted(&world, &take, "create and alter roles", &grant).await;
 }
 
 #[tokio::test]
-async fn without_pg_signal_backend() {
+async fn a_missing_pg_signal_backend_is_found_and_granted() {
     let world = world(options()).await;
     let admin = administrator(&world);
     let take = format!("REVOKE pg_signal_backend FROM {admin}");
     let grant = format!("GRANT \"pg_signal_backend\" TO \"{admin}\";");
-    is_told_and_cured(&world, &take, "end sessions, as revokeSecret does", &grant).await;
+    is_reported_and_granted(&world, &take, "end sessions, as revokeSecret does", &grant).await;
 }
 
 #[tokio::test]
-async fn without_admin_option_on_the_role_from_postgresql_16_on() {
+async fn a_missing_admin_option_is_found_and_granted_from_postgresql_16_on() {
     let world = world(options()).await;
     let (admin, base) = (administrator(&world), world.alternating_role());
     let take = format!("REVOKE ADMIN OPTION FOR {base} FROM {admin}");
@@ -56,11 +56,11 @@ async fn without_admin_option_on_the_role_from_postgresql_16_on() {
         return;
     }
     let grant = format!("GRANT \"{base}\" TO \"{admin}\" WITH ADMIN OPTION;");
-    is_told_and_cured(&world, &take, &format!("alter and grant {base}"), &grant).await;
+    is_reported_and_granted(&world, &take, &format!("alter and grant {base}"), &grant).await;
 }
 
 #[tokio::test]
-async fn without_rds_password_where_rds_restricts_who_sets_passwords() {
+async fn a_missing_rds_password_is_found_and_granted_where_rds_restricts_who_sets_passwords() {
     let restricted = Settings {
         conf: "rds.restrict_password_commands = on".to_owned(),
         ..Settings::default()
@@ -71,7 +71,7 @@ async fn without_rds_password_where_rds_restricts_who_sets_passwords() {
         "CREATE ROLE rds_password",
         format!("GRANT \"rds_password\" TO \"{admin}\";"),
     );
-    is_told_and_cured(&world, take, "set passwords", &grant).await;
+    is_reported_and_granted(&world, take, "set passwords", &grant).await;
 
     let said = doctor(&world, &[world.single_user()], "").await;
     assert_eq!(said.checks("wrong"), ["administrator"], "{}", said.stdout);
@@ -88,7 +88,7 @@ async fn without_rds_password_where_rds_restricts_who_sets_passwords() {
 }
 
 #[tokio::test]
-async fn all_that_is_missing_is_told_at_once() {
+async fn all_missing_rights_are_reported_together() {
     let world = world(options()).await;
     let (secret, admin) = (world.alternating_users(), administrator(&world));
     execute(
@@ -106,7 +106,7 @@ async fn all_that_is_missing_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn passwords_that_the_server_keeps_as_md5_are_worth_a_look() {
+async fn passwords_that_the_server_stores_as_md5_are_a_warning() {
     let md5 = Settings {
         conf: "password_encryption = md5".to_owned(),
         ..Settings::default()

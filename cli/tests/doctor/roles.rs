@@ -23,7 +23,7 @@ async fn follow_all(world: &World, said: &Said, check: &str) {
 }
 
 #[tokio::test]
-async fn a_user_in_force_that_will_be_locked_out_is_told_with_the_statement_that_lifts_it() {
+async fn a_current_user_that_will_be_locked_out_is_reported_with_the_statement_that_prevents_it() {
     let world = world(options()).await;
     let secret = world.alternating_users();
     let base = world.alternating_role();
@@ -35,7 +35,7 @@ async fn a_user_in_force_that_will_be_locked_out_is_told_with_the_statement_that
 }
 
 #[tokio::test]
-async fn what_setsecret_would_refuse_is_told_before_a_rotation_begins() {
+async fn an_obstacle_for_setsecret_is_reported_before_a_rotation_begins() {
     let world = world(options()).await;
     let (secret, base) = (world.alternating_users(), world.alternating_role());
     let admin = administrator(&world);
@@ -62,7 +62,7 @@ async fn what_setsecret_would_refuse_is_told_before_a_rotation_begins() {
 
 /// The administrator that granted the membership is replaced, and its grant goes.
 #[tokio::test]
-async fn a_clone_in_force_that_has_lost_its_membership_is_told() {
+async fn a_current_clone_without_its_membership_is_reported() {
     let world = world(options()).await;
     let (secret, base) = (world.alternating_users(), world.alternating_role());
     rotated(&world, secret).await;
@@ -76,7 +76,7 @@ async fn a_clone_in_force_that_has_lost_its_membership_is_told() {
 }
 
 #[tokio::test]
-async fn what_verify_sql_says_is_told_before_a_rotation_begins() {
+async fn an_error_of_verify_sql_is_reported_before_a_rotation_begins() {
     let world = world(options_with(&[("VERIFY_SQL", "SELECT FROM stock")])).await;
     doctor(&world, &[world.alternating_users()], "")
         .await
@@ -86,7 +86,7 @@ async fn what_verify_sql_says_is_told_before_a_rotation_begins() {
 }
 
 #[tokio::test]
-async fn copies_of_the_password_within_the_server_are_told() {
+async fn copies_of_the_password_within_the_server_are_reported() {
     let world = world(options()).await;
     let (secret, base) = (world.alternating_users(), world.alternating_role());
     let sql = format!(
@@ -106,7 +106,7 @@ async fn copies_of_the_password_within_the_server_are_told() {
 
 /// Who replicates has the password too, somewhere else.
 #[tokio::test]
-async fn a_connection_that_replicates_as_the_user_is_told() {
+async fn a_connection_that_replicates_as_the_user_is_reported() {
     let world = world(options()).await;
     let (secret, user) = (world.single_user(), world.role());
     execute(&world, &format!("ALTER ROLE {user} REPLICATION")).await;
@@ -147,7 +147,7 @@ async fn a_connection_that_replicates_as_the_user_is_told() {
 }
 
 #[tokio::test]
-async fn a_superuser_is_warned_of() {
+async fn a_superuser_is_a_warning() {
     let world = world(options()).await;
     let (secret, role) = (world.single_user(), world.role());
     execute(&world, &format!("ALTER ROLE {role} SUPERUSER")).await;
@@ -158,7 +158,7 @@ async fn a_superuser_is_warned_of() {
 }
 
 #[tokio::test]
-async fn policies_and_defaults_that_look_at_session_user_are_told_of_two_users() {
+async fn policies_and_defaults_that_use_session_user_are_reported_for_two_users() {
     let world = world(options()).await;
     let secret = world.alternating_users();
     let sql = "CREATE TABLE audit (who text DEFAULT session_user); CREATE POLICY own ON audit USING (who = session_user)";
@@ -176,7 +176,7 @@ async fn policies_and_defaults_that_look_at_session_user_are_told_of_two_users()
 }
 
 #[tokio::test]
-async fn a_password_that_has_ended_is_told_from_a_wrong_one() {
+async fn an_expired_password_is_distinguished_from_a_wrong_one() {
     let world = world(options()).await;
     let (secret, base) = (world.alternating_users(), world.alternating_role());
     rotated(&world, secret).await;
@@ -223,7 +223,7 @@ async fn a_user_with_one_connection_is_examined() {
 
 /// A subscription of another user with a similar name does not belong to this user.
 #[tokio::test]
-async fn a_user_of_any_name_is_looked_for_in_subscriptions() {
+async fn subscriptions_are_searched_for_a_user_of_any_name() {
     let world = world(options()).await;
     let (secret, admin) = (world.alternating_users(), administrator(&world));
     let name = format!("{} (a+b", world.alternating_role());
@@ -256,7 +256,7 @@ async fn a_user_of_any_name_is_looked_for_in_subscriptions() {
 }
 
 #[tokio::test]
-async fn a_column_that_is_called_like_session_user_is_no_look_at_it() {
+async fn a_column_with_a_name_like_session_user_is_not_reported() {
     let world = world(options()).await;
     let sql = "CREATE TABLE audit (last_session_user text DEFAULT 'x'); CREATE POLICY own ON audit USING (last_session_user = current_user)";
     in_the_database(&world, sql).await;

@@ -27,7 +27,7 @@ async fn a_secret_that_is_scheduled_for_deletion_is_taken_back() {
 }
 
 #[tokio::test]
-async fn a_function_that_may_not_be_invoked_is_allowed_to_be() {
+async fn a_function_without_permission_to_be_invoked_gets_it() {
     let world = world(options()).await;
     let secret = world.single_user();
     world.function().set_policy(Vec::new());
@@ -39,7 +39,7 @@ async fn a_function_that_may_not_be_invoked_is_allowed_to_be() {
 }
 
 #[tokio::test]
-async fn a_function_that_any_account_may_have_invoked_is_worth_a_look() {
+async fn a_permission_to_invoke_the_function_without_a_source_account_is_a_warning() {
     let world = world(options()).await;
     let statement = json!({
         "Sid": "open", "Effect": "Allow", "Principal": { "Service": "secretsmanager.amazonaws.com" },
@@ -51,7 +51,7 @@ async fn a_function_that_any_account_may_have_invoked_is_worth_a_look() {
 }
 
 #[tokio::test]
-async fn a_function_that_does_not_exist_is_told_by_its_arn() {
+async fn an_absent_function_is_reported_by_its_arn() {
     let world = world(options()).await;
     let secret = world.single_user();
     let gone = world.function().arn().replace("secret-rotation", "gone");
@@ -70,15 +70,14 @@ async fn a_function_that_does_not_exist_is_told_by_its_arn() {
 }
 
 #[tokio::test]
-async fn a_setting_that_the_function_will_refuse_is_told_before_a_rotation_does() {
+async fn an_invalid_setting_of_the_function_is_reported_before_a_rotation() {
     let world = world(options_with(&[("OVERLAP_WINDOW", "soon")])).await;
     let said = doctor(&world, &[world.alternating_users()], "").await;
     said.assert_wrong("environment", "OVERLAP_WINDOW is \"soon\"");
 }
 
 #[tokio::test]
-async fn a_function_that_has_three_seconds_is_worth_a_look_and_one_whose_environment_holds_more_tells_none_of_it()
- {
+async fn a_function_timeout_of_three_seconds_is_a_warning_and_the_environment_is_not_shown() {
     let mut options = options_with(&[("OTHERS_TOKEN", "keep this one quiet")]);
     options.function_timeout = Duration::from_secs(3);
     let world = world(options).await;
@@ -90,14 +89,14 @@ async fn a_function_that_has_three_seconds_is_worth_a_look_and_one_whose_environ
 }
 
 #[tokio::test]
-async fn a_client_that_caches_longer_than_both_are_valid_is_worth_a_look() {
+async fn a_client_that_caches_longer_than_the_overlap_is_a_warning() {
     let world = world(options_with(&[("OVERLAP_WINDOW", "5m")])).await;
     let said = doctor(&world, &[world.alternating_users()], "").await;
     said.assert_warns(&["clients"]);
 }
 
 #[tokio::test]
-async fn a_schedule_that_is_shorter_than_the_overlap_is_worth_a_look_where_two_users_take_turns() {
+async fn with_two_users_a_schedule_that_is_shorter_than_the_overlap_is_a_warning() {
     let world = world(options_with(&[("OVERLAP_WINDOW", "40d")])).await;
     let secret = world.alternating_users();
     let said = doctor(&world, &[secret], "").await;
@@ -117,7 +116,7 @@ async fn a_schedule_that_is_shorter_than_the_overlap_is_worth_a_look_where_two_u
 }
 
 #[tokio::test]
-async fn a_key_that_does_not_decrypt_is_told_from_a_right_that_is_missing() {
+async fn a_key_that_does_not_decrypt_is_distinguished_from_a_missing_right() {
     let world = world(options()).await;
     let secret = world.single_user();
     for (code, message, verdict, cure) in [
@@ -153,7 +152,7 @@ async fn a_key_that_does_not_decrypt_is_told_from_a_right_that_is_missing() {
 }
 
 #[tokio::test]
-async fn a_document_that_the_function_will_refuse_is_told_in_its_words() {
+async fn a_document_that_the_function_will_refuse_is_reported_in_the_functions_words() {
     let world = world(options()).await;
     let secret = world.single_user();
     store(&world, secret, "engine", json!("mysql")).await;
@@ -167,7 +166,7 @@ async fn a_document_that_the_function_will_refuse_is_told_in_its_words() {
 }
 
 #[tokio::test]
-async fn a_secret_without_tags_is_worth_a_look_and_one_without_a_lifetime_is_not() {
+async fn a_secret_without_tags_is_a_warning_and_one_without_a_lifetime_is_not() {
     let world = common::world().await;
     let said = doctor(&world, &[world.single_user()], "").await;
     said.assert_warns(&["tags"]);
@@ -181,7 +180,7 @@ async fn a_secret_without_tags_is_worth_a_look_and_one_without_a_lifetime_is_not
 }
 
 #[tokio::test]
-async fn a_masterarn_that_leads_nowhere_is_told_by_its_name() {
+async fn an_absent_master_secret_is_reported_by_its_name() {
     let world = world(options()).await;
     let secret = world.alternating_users();
     store(&world, secret, "masterarn", json!("demo/nobody")).await;
@@ -191,7 +190,7 @@ async fn a_masterarn_that_leads_nowhere_is_told_by_its_name() {
 }
 
 #[tokio::test]
-async fn a_rotation_that_was_due_and_did_not_come_is_worth_a_look() {
+async fn an_overdue_rotation_is_a_warning() {
     let world = world(options()).await;
     let secret = world.single_user();
     world.secrets_manager().age(secret, 25).unwrap();
@@ -211,7 +210,7 @@ async fn a_rotation_that_was_due_and_did_not_come_is_worth_a_look() {
 }
 
 #[tokio::test]
-async fn a_secret_without_a_value_or_a_function_is_told_what_it_lacks() {
+async fn a_secret_without_a_value_or_a_function_is_reported_with_what_is_missing() {
     let world = world(options()).await;
     call(&world, "CreateSecret", json!({ "Name": "demo/empty" })).await;
     let said = doctor(&world, &["demo/empty"], "").await;
@@ -229,7 +228,7 @@ async fn a_secret_without_a_value_or_a_function_is_told_what_it_lacks() {
 }
 
 #[tokio::test]
-async fn a_rotation_that_fails_at_each_attempt_is_wrong_before_its_time_is_over() {
+async fn a_rotation_that_fails_at_each_attempt_is_a_fault_before_its_date() {
     let world = world(options()).await;
     let secret = world.single_user();
     execute(
@@ -246,7 +245,10 @@ async fn a_rotation_that_fails_at_each_attempt_is_wrong_before_its_time_is_over(
             .succeeded
     );
     let said = doctor(&world, &[secret], "").await;
-    said.assert_wrong("log", "setSecret fails, 3 times in the rotation under way");
+    said.assert_wrong(
+        "log",
+        "setSecret fails, 3 times in the rotation in progress",
+    );
     assert_eq!(said.verdicts()["labels"], "warning", "{}", said.stdout);
     // the same patience as status has
     let said = doctor(&world, &[secret, "--stuck-after", "0s"], "").await;
@@ -254,7 +256,7 @@ async fn a_rotation_that_fails_at_each_attempt_is_wrong_before_its_time_is_over(
 }
 
 #[tokio::test]
-async fn what_may_not_be_read_is_unknown_and_not_wrong() {
+async fn a_check_without_the_right_to_read_is_unknown_and_not_a_fault() {
     let world = world(options()).await;
     let secret = world.single_user();
     let all = json!({ "Version": "2012-10-17", "Statement": [

@@ -13,7 +13,8 @@ use serde_json::Value;
 use crate::Drill;
 
 /// Looks at the report in a frame: each plot's size and how many shapes are seen in it, what the document refers to, and
-/// what was loaded for it.
+/// what was loaded for it. Then the frame is as narrow as a phone: how many plots each figure shows, how large their text is, and
+/// what scrolls sideways.
 const PROBE: &str = r#"<!doctype html><link rel="icon" href="data:,">
 <iframe src="/report.html" width="1000" height="800"></iframe><pre></pre><script>
 onload = () => {
@@ -29,7 +30,16 @@ onload = () => {
   const references = report.querySelectorAll("[src], [href]:not([download]), link, script, iframe, object, embed, form").length;
   const loaded = frame.performance.getEntriesByType("resource").length;
   const background = frame.getComputedStyle(report.querySelector("section")).backgroundColor;
-  document.querySelector("pre").textContent = "<<" + JSON.stringify({ plots, references, loaded, background }) + ">>";
+  document.querySelector("iframe").width = 400;
+  const phone = [...report.querySelectorAll("figure")].map(figure => {
+    const shown = [...figure.querySelectorAll("svg")].filter(svg => svg.getBoundingClientRect().width > 0);
+    const svg = shown[0], scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+    return { shown: shown.length, font: scale * svg.querySelector("text").getAttribute("font-size") };
+  });
+  const scrolls = [report.documentElement, ...report.querySelectorAll("figure, .plot, .scrolls")]
+    .filter(element => element.scrollWidth > element.clientWidth).map(element => element.outerHTML.slice(0, 80));
+  document.querySelector("pre").textContent =
+    "<<" + JSON.stringify({ plots, references, loaded, background, phone, scrolls }) + ">>";
 };
 </script>"#;
 
@@ -117,7 +127,7 @@ fn look(origin: &str, profile: &Path) -> (String, Vec<String>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_report_of_all_that_local_shows_draws_in_a_browser_and_loads_nothing_from_elsewhere() {
+async fn the_full_local_report_draws_in_a_browser_and_loads_nothing_from_elsewhere() {
     if std::env::var_os("NO_BROWSER").is_some_and(|value| !value.is_empty()) {
         writeln!(
             std::io::stderr(),
@@ -199,4 +209,11 @@ async fn the_report_of_all_that_local_shows_draws_in_a_browser_and_loads_nothing
             assert!(colors.contains(&(*color).into()), "{color}: {plot}");
         }
     }
+    let phone = seen["phone"].as_array().unwrap();
+    assert_eq!(phone.len(), plots.len(), "{seen}");
+    for figure in phone {
+        assert_eq!(figure["shown"], 1, "{figure}");
+        assert!(figure["font"].as_f64() > Some(11.0), "{figure}");
+    }
+    assert_eq!(seen["scrolls"], Value::Array(Vec::new()), "{seen}");
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn as_json_it_tells_what_happened_and_no_password() {
+async fn the_json_output_reports_what_happened_and_no_password() {
     let world = world().await;
     let secret = world.alternating_users();
     let (mut secrets, before) = (
@@ -59,7 +59,7 @@ async fn as_json_it_tells_what_happened_and_no_password() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_that_fail_are_the_exit_code_2_and_the_report_says_why() {
+async fn failed_requests_give_exit_code_2_and_the_report_says_why() {
     let world = world().await;
     let secret = world.single_user();
     let before = current(&world, secret).await;
@@ -87,7 +87,7 @@ async fn requests_that_fail_are_the_exit_code_2_and_the_report_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_terminal_to_ask_on_a_real_secret_is_not_rotated() {
+async fn a_real_secret_is_not_rotated_without_a_confirmation() {
     let world = world().await;
     let secret = world.single_user();
     let before = current(&world, secret).await;
@@ -96,7 +96,7 @@ async fn without_a_terminal_to_ask_on_a_real_secret_is_not_rotated() {
     assert_data_eq!(
         drill.stderr(),
         str![[r#"
-rotating demo/orders/single once, in account 123456789012, region us-east-1: every user of its password must follow
+rotating demo/orders/single once, in account 123456789012, region us-east-1: every application that uses its password must change over
 rotatectl: cannot ask for confirmation: stdin is not a terminal. Nothing was done: confirm with --yes
 
 "#]]
@@ -105,7 +105,7 @@ rotatectl: cannot ask for confirmation: stdin is not a terminal. Nothing was don
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_does_not_rotate_is_told_so() {
+async fn a_secret_without_rotation_is_refused() {
     let world = world().await;
     let drill = Drill::in_world(&world, &[world.admin(), "--yes"]).await;
     drill.assert_ended_with(1);
@@ -119,7 +119,7 @@ rotatectl: rotation is not enabled for demo/admin: turn it on first, with aws se
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rotation_that_does_not_end_is_told_with_what_the_application_saw_meanwhile() {
+async fn a_rotation_that_does_not_end_is_reported_with_the_requests_of_the_application() {
     let world = start(Options::new("/bin/false")).await;
     let options = ["--yes", "--duration", "1s", "--give-up-after", "2s"];
     let arguments = [&[world.single_user()], &options[..]].concat();
@@ -128,7 +128,7 @@ async fn a_rotation_that_does_not_end_is_told_with_what_the_application_saw_mean
     assert_data_eq!(
         drill.stderr(),
         str![[r#"
-rotating demo/orders/single once, in account 123456789012, region us-east-1: every user of its password must follow
+rotating demo/orders/single once, in account 123456789012, region us-east-1: every application that uses its password must change over
 rotatectl: no sign of life from the rotation for 2s: check that [..] (in that time 0 of the application's [..] requests failed)
 
 "#]]
@@ -136,12 +136,12 @@ rotatectl: no sign of life from the rotation for 2s: check that [..] (in that ti
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rotation_that_somebody_else_began_is_not_taken_for_the_drills_own() {
+async fn a_rotation_that_another_client_began_does_not_count_as_the_drills() {
     let world = world().await;
     let secret = world.single_user();
     leave_over(&world, secret, 0).await;
     let drill = Drill::in_world(&world, &[secret, "--yes", "--duration", "1s"]).await;
     drill.assert_ended_with(1);
     let said = drill.stderr();
-    assert!(said.contains("under way already"), "{said}");
+    assert!(said.contains("in progress already"), "{said}");
 }

@@ -5,7 +5,7 @@ use snapbox::{assert_data_eq, str};
 use crate::{Drill, common::at};
 
 #[test]
-fn a_secret_is_rehearsed_and_the_table_tells_that_no_request_failed() {
+fn a_drill_of_a_secret_shows_that_no_request_failed() {
     let drill = Drill::here(&["demo/orders/single", "--duration", "2s", "--rotations", "2"]);
     drill.assert_ended_with(0);
     drill.assert_plain();
@@ -46,14 +46,14 @@ report: [..]/report.html
 }
 
 #[test]
-fn without_a_secret_and_without_local_it_says_what_to_give() {
+fn without_a_secret_and_without_local_the_error_says_what_to_give() {
     let drill = Drill::run(&[]);
     drill.assert_ended_with(1);
     assert!(drill.stderr().contains("<SECRET>"), "{}", drill.stderr());
 }
 
 #[test]
-fn a_report_that_cannot_be_written_is_told_before_anything_is_rotated() {
+fn a_report_file_that_cannot_be_written_is_an_error_before_anything_is_rotated() {
     let place = ["drill", "--local", "--function", "/bin/true", "--report"];
     let mut command = at("http://127.0.0.1:1", &place);
     let output = command.arg("/nowhere/report.html").output().unwrap();

@@ -1,4 +1,4 @@
-//! Cut off anywhere, it goes on; and two at once come to the same.
+//! A run that ended anywhere can be repeated, and two runs at once have the same result.
 
 use std::process::Child;
 
@@ -51,7 +51,7 @@ async fn assert_goes_on(world: &World, role: &str, made: [bool; 3]) {
 }
 
 #[tokio::test]
-async fn it_goes_on_where_it_was_cut_off_before_the_secret_was_stored() {
+async fn a_second_run_continues_after_one_that_ended_before_the_secret_was_stored() {
     let world = world().await;
     let role = new_role(&world);
     cut_at(&world, &role, "CreateSecret", When::BeforeEffect).await;
@@ -60,7 +60,7 @@ async fn it_goes_on_where_it_was_cut_off_before_the_secret_was_stored() {
 }
 
 #[tokio::test]
-async fn it_goes_on_where_it_was_cut_off_after_the_secret_was_stored() {
+async fn a_second_run_continues_after_one_that_ended_after_the_secret_was_stored() {
     let world = world().await;
     let role = new_role(&world);
     cut_at(&world, &role, "CreateSecret", When::AfterEffect).await;
@@ -70,7 +70,7 @@ async fn it_goes_on_where_it_was_cut_off_after_the_secret_was_stored() {
 }
 
 #[tokio::test]
-async fn it_goes_on_where_it_was_cut_off_before_the_role_was_made() {
+async fn a_second_run_continues_after_one_that_ended_before_the_role_was_made() {
     let world = world().await;
     let role = new_role(&world);
     let held = hold_back(&world, &role).await;
@@ -84,7 +84,7 @@ async fn it_goes_on_where_it_was_cut_off_before_the_role_was_made() {
 }
 
 #[tokio::test]
-async fn it_goes_on_where_it_was_cut_off_before_and_after_rotation_was_turned_on() {
+async fn a_second_run_continues_after_one_that_ended_before_or_after_rotation_was_turned_on() {
     for (when, rotation) in [(When::BeforeEffect, true), (When::AfterEffect, false)] {
         let world = world().await;
         let role = new_role(&world);
@@ -95,7 +95,7 @@ async fn it_goes_on_where_it_was_cut_off_before_and_after_rotation_was_turned_on
 }
 
 #[tokio::test]
-async fn where_all_is_there_it_says_so_and_asks_nobody() {
+async fn if_everything_exists_it_says_so_and_needs_no_confirmation() {
     let world = world().await;
     let role = new_role(&world);
     run(init(&world, &role, &FUNCTION)).await.success();
@@ -128,7 +128,7 @@ async fn where_all_is_there_it_says_so_and_asks_nobody() {
 }
 
 #[tokio::test]
-async fn after_rotations_it_still_says_that_all_is_there_whichever_user_is_current() {
+async fn after_rotations_it_still_says_that_everything_exists_for_either_current_user() {
     let world = world().await;
     let role = new_role(&world);
     run(init(&world, &role, &FUNCTION)).await.success();
@@ -168,7 +168,7 @@ async fn a_role_that_was_dropped_before_the_first_rotation_is_made_with_the_stor
 }
 
 #[tokio::test]
-async fn an_answer_that_is_lost_and_a_store_that_lags_make_no_difference() {
+async fn a_lost_answer_and_a_lagging_store_make_no_difference() {
     let world = world().await;
     let role = new_role(&world);
     let service = world.secrets_manager();
@@ -183,7 +183,7 @@ async fn an_answer_that_is_lost_and_a_store_that_lags_make_no_difference() {
 }
 
 #[tokio::test]
-async fn of_a_call_without_an_answer_it_is_not_known_whether_the_secret_is_stored() {
+async fn after_a_call_without_an_answer_it_says_that_the_outcome_is_unknown() {
     let world = world().await;
     let role = new_role(&world);
     let drop = Fault::on("CreateSecret", Behavior::Drop(When::BeforeEffect));
@@ -198,7 +198,7 @@ async fn of_a_call_without_an_answer_it_is_not_known_whether_the_secret_is_store
 }
 
 #[tokio::test]
-async fn of_two_at_once_one_stores_the_secret_and_the_other_one_says_what_it_found() {
+async fn of_two_simultaneous_runs_one_stores_the_secret_and_the_other_reports_what_it_found() {
     let world = world().await;
     let role = new_role(&world);
     let hang = Hang::default();
@@ -226,7 +226,7 @@ async fn of_two_at_once_one_stores_the_secret_and_the_other_one_says_what_it_fou
 }
 
 #[tokio::test]
-async fn of_two_that_go_on_at_once_one_makes_the_role_and_both_end_well() {
+async fn of_two_runs_that_continue_at_once_one_makes_the_role_and_both_succeed() {
     let world = world().await;
     let role = new_role(&world);
     cut_at(&world, &role, "CreateSecret", When::AfterEffect).await;

@@ -31,7 +31,7 @@ async fn new_database(world: &World) -> String {
 }
 
 #[tokio::test]
-async fn a_database_that_is_not_there_is_told_with_the_statement_that_makes_it() {
+async fn an_absent_database_is_reported_with_the_statement_that_creates_it() {
     let world = world().await;
     let role = new_role(&world);
     let typo = format!("typo_of_{}", world.role());
@@ -47,13 +47,19 @@ async fn a_database_that_is_not_there_is_told_with_the_statement_that_makes_it()
 }
 
 #[tokio::test]
-async fn a_database_that_lets_nobody_in_is_told_with_the_statement_that_opens_it() {
+async fn a_database_that_admits_no_role_is_reported_with_the_statement_that_grants_access() {
     let world = world().await;
     let role = new_role(&world);
     let dbname = new_database(&world).await;
     let close = format!("ALTER DATABASE {dbname} ALLOW_CONNECTIONS false");
     execute(&world, &close).await;
-    let said = refuses(&world, &role, &["--dbname", &dbname], "lets nobody in").await;
+    let said = refuses(
+        &world,
+        &role,
+        &["--dbname", &dbname],
+        "allows no connections",
+    )
+    .await;
     let cure = said.trim().split_once("run ").unwrap().1;
     execute(&world, cure).await;
     run(init(&world, &role, &["--dbname", &dbname]))
@@ -62,7 +68,7 @@ async fn a_database_that_lets_nobody_in_is_told_with_the_statement_that_opens_it
 }
 
 #[tokio::test]
-async fn a_role_that_may_not_connect_is_let_in_by_an_administrator_who_may_do_that() {
+async fn an_administrator_with_the_right_lets_the_role_connect() {
     let world = world().await;
     let role = new_role(&world);
     let dbname = new_database(&world).await;
@@ -85,7 +91,7 @@ async fn a_role_that_may_not_connect_is_let_in_by_an_administrator_who_may_do_th
 }
 
 #[tokio::test]
-async fn a_stored_secret_of_a_database_that_is_gone_says_so() {
+async fn a_stored_secret_for_an_absent_database_is_reported() {
     let world = world().await;
     let role = new_role(&world);
     let dbname = new_database(&world).await;
@@ -115,7 +121,7 @@ async fn a_schedule_that_the_service_would_refuse_is_refused_before_anything_is_
 }
 
 #[tokio::test]
-async fn where_the_service_refuses_the_schedule_all_the_same_it_says_so_and_another_one_goes_on() {
+async fn a_schedule_that_only_the_service_refuses_is_reported_and_another_one_continues() {
     let world = world().await;
     let role = new_role(&world);
     let message = "The expression is refused.";
@@ -136,7 +142,7 @@ async fn where_the_service_refuses_the_schedule_all_the_same_it_says_so_and_anot
 }
 
 #[tokio::test]
-async fn a_function_that_is_not_there_is_found_before_anything_is_stored() {
+async fn an_absent_function_is_found_before_anything_is_stored() {
     let world = world().await;
     let role = new_role(&world);
     for function in [
@@ -150,7 +156,8 @@ async fn a_function_that_is_not_there_is_found_before_anything_is_stored() {
 }
 
 #[tokio::test]
-async fn a_function_that_secrets_manager_may_not_invoke_is_told_with_the_command_that_allows_it() {
+async fn a_function_that_secrets_manager_may_not_invoke_is_reported_with_the_command_that_allows_it()
+ {
     let world = world().await;
     let role = new_role(&world);
     world.function().set_policy(Vec::new());
@@ -165,7 +172,7 @@ async fn a_function_that_secrets_manager_may_not_invoke_is_told_with_the_command
 }
 
 #[tokio::test]
-async fn an_administrator_that_the_function_may_not_take_is_found_before_anything_is_stored() {
+async fn an_administrator_that_the_function_does_not_list_is_found_before_anything_is_stored() {
     let listed = options_with(&[(
         "ADMINISTRATOR_SECRETS",
         "arn:aws:secretsmanager:*:secret:others/*",
@@ -182,7 +189,7 @@ async fn an_administrator_that_the_function_may_not_take_is_found_before_anythin
 }
 
 #[tokio::test]
-async fn a_replica_in_the_secrets_own_region_or_twice_in_one_or_in_none_is_refused() {
+async fn a_replica_in_the_secrets_own_region_or_in_a_repeated_or_empty_region_is_refused() {
     let world = world().await;
     let role = new_role(&world);
     for given in [
@@ -203,7 +210,7 @@ async fn a_replica_in_the_secrets_own_region_or_twice_in_one_or_in_none_is_refus
 }
 
 #[tokio::test]
-async fn at_a_standby_nothing_is_stored_and_with_the_writers_address_it_goes_on() {
+async fn at_a_standby_nothing_is_stored_and_with_the_writers_address_it_continues() {
     let primary = Postgres::start(Default::default()).await.unwrap();
     let standby = primary.start_standby().await.unwrap();
     let world = start(options().on_postgres(primary)).await;
@@ -223,7 +230,7 @@ async fn at_a_standby_nothing_is_stored_and_with_the_writers_address_it_goes_on(
 }
 
 #[tokio::test]
-async fn a_stored_secret_that_logs_in_at_a_standby_is_not_given_to_a_function() {
+async fn rotation_is_not_turned_on_for_a_stored_secret_that_logs_in_at_a_standby() {
     let primary = Postgres::start(Default::default()).await.unwrap();
     let standby = primary.start_standby().await.unwrap();
     let world = start(options().on_postgres(primary)).await;
@@ -242,7 +249,7 @@ async fn a_stored_secret_that_logs_in_at_a_standby_is_not_given_to_a_function() 
 }
 
 #[tokio::test]
-async fn a_stored_secret_of_a_superuser_is_refused_until_it_is_none() {
+async fn a_stored_secret_of_a_superuser_is_refused_until_the_role_is_no_superuser() {
     let world = world().await;
     let role = new_role(&world);
     run(init(&world, &role, &[])).await.success();
@@ -263,7 +270,7 @@ async fn a_stored_secret_of_a_superuser_is_refused_until_it_is_none() {
 }
 
 #[tokio::test]
-async fn a_name_may_begin_with_a_hyphen_and_an_option_is_no_name() {
+async fn a_name_may_begin_with_a_hyphen_and_an_option_is_not_read_as_a_name() {
     let world = world().await;
     let (role, dbname) = (format!("-x {}", world.role()), format!("-{}", world.role()));
     execute(&world, &format!("CREATE DATABASE \"{dbname}\"")).await;

@@ -15,7 +15,7 @@ use crate::{
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
 #[tokio::test]
-async fn a_new_secret_of_two_users_rotates_at_once_afterwards() {
+async fn a_new_secret_of_two_users_can_rotate_at_once() {
     let world = world().await;
     let role = new_role(&world);
     let ran = run(init(&world, &role, &[])).await;
@@ -77,7 +77,7 @@ async fn a_single_user_rotates_too_and_its_document_names_no_administrator() {
 }
 
 #[tokio::test]
-async fn the_document_says_all_that_the_administrators_says_and_a_password_that_stands_in_a_url() {
+async fn the_document_has_the_administrators_address_and_a_password_that_is_safe_in_a_url() {
     let world = world().await;
     let role = new_role(&world);
     run(init(&world, &role, &["--dbname", "postgres"]))
@@ -102,7 +102,7 @@ async fn the_document_says_all_that_the_administrators_says_and_a_password_that_
 }
 
 #[tokio::test]
-async fn with_a_function_it_is_set_up_for_rotation_tried_and_not_rotated() {
+async fn with_a_function_rotation_is_turned_on_and_tested_but_not_run() {
     let world = world().await;
     let role = new_role(&world);
     let function = [
@@ -134,7 +134,7 @@ async fn with_a_function_it_is_set_up_for_rotation_tried_and_not_rotated() {
 }
 
 #[tokio::test]
-async fn the_key_and_the_replicas_are_those_that_were_given() {
+async fn the_secret_has_the_given_key_and_the_given_replicas() {
     let world = world().await;
     let role = new_role(&world);
     let given = [
@@ -175,7 +175,7 @@ async fn the_next_steps_are_commands_that_can_be_run() {
 }
 
 #[tokio::test]
-async fn as_json_it_is_one_object() {
+async fn the_json_output_is_one_object() {
     let world = world().await;
     let role = new_role(&world);
     let ran = run(init(&world, &role, &["--json", "--single-user"])).await;
@@ -191,7 +191,7 @@ async fn as_json_it_is_one_object() {
 }
 
 #[tokio::test]
-async fn a_name_that_has_to_be_quoted_is_made_and_rotates() {
+async fn a_role_whose_name_needs_quotes_is_made_and_rotates() {
     let world = world().await;
     let role = format!("Orders \"x\"; -- ' {}", world.role());
     let ran = run(init(&world, &role, &["--function", "secret-rotation"])).await;
@@ -221,7 +221,7 @@ rotatectl: cannot ask for confirmation: stdin is not a terminal. Nothing was don
 }
 
 #[tokio::test]
-async fn where_the_administrator_says_no_tls_the_new_secret_says_it_too() {
+async fn the_new_secret_turns_tls_off_if_the_administrators_secret_does() {
     let world = world().await;
     let role = new_role(&world);
     let mut administrator = document(&world, world.admin(), "AWSCURRENT").await;
@@ -233,7 +233,7 @@ async fn where_the_administrator_says_no_tls_the_new_secret_says_it_too() {
 }
 
 #[tokio::test]
-async fn a_name_that_a_terminal_would_obey_is_not_obeyed_where_it_is_asked() {
+async fn control_characters_in_a_name_do_not_reach_the_terminal_in_the_question() {
     let world = world().await;
     let role = format!("\u{1b}[2J\n{}", new_role(&world));
     let ran = run(init(&world, &role, &[])).await.success();

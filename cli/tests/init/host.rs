@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn to_another_host_or_port_nothing_is_sent() {
+async fn the_administrators_login_is_sent_to_no_other_host_or_port() {
     let world = world().await;
     let role = new_role(&world);
     let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -40,7 +40,7 @@ rotatectl: the administrator of demo/admin logs in at localhost:[..], but the ne
 }
 
 #[tokio::test]
-async fn the_same_host_may_be_given() {
+async fn the_administrators_own_host_may_be_given() {
     let world = world().await;
     let role = new_role(&world);
     let port = world.postgres().port().to_string();
@@ -49,7 +49,7 @@ async fn the_same_host_may_be_given() {
 }
 
 #[tokio::test]
-async fn a_host_that_is_none_is_refused_before_anything_is_sent() {
+async fn an_invalid_host_is_refused_before_anything_is_sent() {
     let world = world().await;
     let role = new_role(&world);
     for host in ["a,b", "/run/postgresql", "postgres://db"] {
@@ -71,7 +71,7 @@ async fn store(world: &local::world::World, change: impl FnOnce(&mut Value)) {
 }
 
 #[tokio::test]
-async fn an_administrator_whose_secret_names_no_host_is_sent_nowhere() {
+async fn an_administrators_login_without_a_host_is_sent_nowhere() {
     let world = world().await;
     let role = new_role(&world);
     let before = world.postgres().logins(&administrator(&world)).unwrap();
@@ -81,7 +81,7 @@ async fn an_administrator_whose_secret_names_no_host_is_sent_nowhere() {
     .await;
     let ran = run(init(&world, &role, &["--host", "localhost"])).await;
     ran.code(1).stderr_eq(str![[r#"
-rotatectl: the administrator's secret, demo/admin, names no host, and its login goes only to its own host: add "host" to it; if RDS manages that secret, make a role with CREATEROLE for this, and store it in a secret with its host
+rotatectl: the administrator's secret, demo/admin, names no host, and its password is sent only to the host in that secret: add "host" to it; if RDS manages that secret, make a role with CREATEROLE for this, and store it in a secret with its host
 
 "#]]);
     let after = world.postgres().logins(&administrator(&world)).unwrap();
@@ -90,7 +90,7 @@ rotatectl: the administrator's secret, demo/admin, names no host, and its login 
 }
 
 #[tokio::test]
-async fn where_the_administrators_roles_are_changed_the_new_secret_is_about_that_address() {
+async fn the_new_secret_uses_the_rotation_address_of_the_administrators_secret() {
     let world = world().await;
     let role = new_role(&world);
     let port = world.postgres().port();
@@ -109,7 +109,7 @@ async fn where_the_administrators_roles_are_changed_the_new_secret_is_about_that
 }
 
 #[tokio::test]
-async fn an_administrator_that_is_rejected_is_told_with_its_secret() {
+async fn a_rejected_administrator_is_reported_with_its_secret() {
     let world = world().await;
     let role = new_role(&world);
     store(&world, |stored| stored["password"] = "wrong".into()).await;
@@ -122,7 +122,7 @@ rotatectl: localhost:[..] rejects the administrator admin_of_orders_[..] (28P01)
 }
 
 #[tokio::test]
-async fn what_a_secret_or_a_server_says_is_shown_without_what_turns_or_hides_a_text() {
+async fn text_of_a_secret_or_a_server_is_shown_without_characters_that_reverse_or_hide_text() {
     let world = world().await;
     let role = new_role(&world);
     for hidden in ['\u{202e}', '\u{2066}', '\u{200b}', '\u{1b}', '\u{9b}'] {
@@ -139,7 +139,7 @@ async fn what_a_secret_or_a_server_says_is_shown_without_what_turns_or_hides_a_t
 }
 
 #[tokio::test]
-async fn an_administrator_that_is_given_by_its_arn_tells_its_own_account_only() {
+async fn an_administrators_arn_is_shown_by_its_account_and_region_only() {
     let world = world().await;
     let role = new_role(&world);
     let arn = world.secrets_manager().arn(world.admin()).unwrap();
@@ -159,7 +159,7 @@ async fn an_administrator_that_is_given_by_its_arn_tells_its_own_account_only() 
 }
 
 #[tokio::test]
-async fn a_secret_that_is_no_login_is_no_administrators() {
+async fn a_secret_that_is_not_a_login_is_refused_as_the_administrators() {
     let world = world().await;
     let role = new_role(&world);
     for (value, said) in [

@@ -38,7 +38,7 @@ fn init(world: &World, role: &str, more: &[&str]) -> Command {
     command(world, &arguments(world, role, more))
 }
 
-/// One that goes on while the test does something else.
+/// A command that runs while the test does something else.
 fn begun(mut command: Command) -> Child {
     let piped = command.stdin(Stdio::null()).stdout(Stdio::piped());
     piped.stderr(Stdio::piped()).spawn().unwrap()

@@ -147,7 +147,7 @@ async fn two_users_behind_a_pooler_are_made_and_rotate() {
 }
 
 #[tokio::test]
-async fn for_a_single_user_behind_a_pooler_it_says_what_its_function_needs() {
+async fn for_a_single_user_behind_a_pooler_the_output_says_what_the_function_needs() {
     let (world, _) = behind(true, None).await;
     let role = new_role(&world);
     let ran = run(init(&world, &role, &["--single-user"])).await.success();
@@ -159,7 +159,7 @@ async fn for_a_single_user_behind_a_pooler_it_says_what_its_function_needs() {
 }
 
 #[tokio::test]
-async fn where_the_answer_to_the_change_is_lost_it_is_not_known_and_the_same_command_goes_on() {
+async fn after_a_lost_answer_to_the_change_the_outcome_is_unknown_and_the_same_command_continues() {
     let (world, _) = behind(false, Some(b"; COMMIT")).await;
     let role = new_role(&world);
     let ran = run(init(&world, &role, &[])).await.code(3);
@@ -175,7 +175,7 @@ async fn where_the_answer_to_the_change_is_lost_it_is_not_known_and_the_same_com
 }
 
 #[tokio::test]
-async fn where_the_connection_is_lost_at_the_first_look_nothing_is_stored() {
+async fn if_the_first_connection_breaks_nothing_is_stored() {
     let (world, _) = behind(false, Some(b"CREATE ROLE")).await;
     let role = new_role(&world);
     let ran = run(init(&world, &role, &[])).await.code(1);

@@ -1,4 +1,4 @@
-//! What is there and is not what this command would make: it is told, and nothing is changed.
+//! What exists differs from what this command would make: init reports it and changes nothing.
 
 use serde_json::{Value, json};
 use snapbox::str;
@@ -23,7 +23,7 @@ async fn store(world: &local::world::World, role: &str, change: impl FnOnce(&mut
 }
 
 #[tokio::test]
-async fn a_role_that_is_there_without_a_secret_keeps_its_password() {
+async fn an_existing_role_without_a_secret_keeps_its_password() {
     let world = world().await;
     let role = new_role(&world);
     execute(
@@ -34,13 +34,13 @@ async fn a_role_that_is_there_without_a_secret_keeps_its_password() {
     let before = verifier(&world, &role).await;
     let ran = run(init(&world, &role, &[])).await;
     let ran = ran.code(1).stdout_eq("").stderr_eq(str![[r#"
-rotatectl: the role app_of_orders_[..] exists on localhost:[..], but the secret app/db does not; nothing was changed, because someone may use the role's password: store that password and run this again, or choose another --username; store it with the console, or with this line, which keeps it in no file, in bash:  read -rsp 'password: ' PASSWORD; printf %s "$PASSWORD" | jq -Rs --argjson document '{[..]}' '$document + {password: .}' | aws secretsmanager create-secret --name app/db --secret-string file:///dev/stdin; unset PASSWORD
+rotatectl: the role app_of_orders_[..] exists on localhost:[..], but the secret app/db does not; nothing was changed, because an application may use the role's password: choose another --username, or store that password and run this again; store it in the console, or with this line in bash, which writes it to no file:  read -rsp 'password: ' PASSWORD; printf %s "$PASSWORD" | jq -Rs --argjson document '{[..]}' '$document + {password: .}' | aws secretsmanager create-secret --name app/db --secret-string file:///dev/stdin; unset PASSWORD
 
 "#]]);
     assert_eq!(called(&world, "CreateSecret"), 0);
     assert_eq!(verifier(&world, &role).await, before);
     let said = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
-    let store = said.trim().split_once("in bash:  ").unwrap().1;
+    let store = said.trim().split_once("to no file:  ").unwrap().1;
     let mut shell = std::process::Command::new("bash");
     within(&mut shell, world.endpoint()).args(["-c", store]);
     run_and_type(shell, "someone's\n").await.success();
@@ -50,7 +50,7 @@ rotatectl: the role app_of_orders_[..] exists on localhost:[..], but the secret 
 }
 
 #[tokio::test]
-async fn a_role_that_is_there_with_another_password_than_the_stored_one_keeps_it() {
+async fn an_existing_role_keeps_its_password_if_the_stored_one_differs() {
     let world = world().await;
     let role = new_role(&world);
     execute(
@@ -62,7 +62,7 @@ async fn a_role_that_is_there_with_another_password_than_the_stored_one_keeps_it
     store(&world, &role, |_| {}).await;
     let ran = run(init(&world, &role, &[])).await;
     ran.code(1).stdout_eq("").stderr_eq(str![[r#"
-rotatectl: localhost:[..] rejects app_of_orders_[..] with the password in the secret app/db (28P01), and an existing role keeps its password: store the role's password (rotatectl doctor app/db says how), or choose another name and another --username
+rotatectl: localhost:[..] rejects app_of_orders_[..] with the password in the secret app/db (28P01), and nothing was changed, because an existing role keeps its password: store the role's password (rotatectl doctor app/db says how), or choose another name and another --username
 
 "#]]);
     assert_eq!(verifier(&world, &role).await, before);
@@ -70,7 +70,7 @@ rotatectl: localhost:[..] rejects app_of_orders_[..] with the password in the se
 }
 
 #[tokio::test]
-async fn a_secret_about_something_else_is_left_as_it_is() {
+async fn a_secret_for_something_else_is_not_changed() {
     type Change = fn(&mut Value);
     let cases: [(&str, Change); 6] = [
         ("host", |stored| stored["host"] = "elsewhere.invalid".into()),
@@ -90,7 +90,7 @@ async fn a_secret_about_something_else_is_left_as_it_is() {
         let ran = run(init(&world, &role, &[])).await.code(1);
         let said = String::from_utf8(ran.get_output().stderr.clone()).unwrap();
         let expected = format!(
-            "the secret app/db exists with another {field} than this command gives, and nothing was changed"
+            "the secret app/db exists with another {field} than in this command, and nothing was changed"
         );
         assert!(said.contains(&expected), "{field}: {said}");
         assert_eq!(current(&world).await, before);
@@ -99,7 +99,7 @@ async fn a_secret_about_something_else_is_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_secret_that_cannot_be_read_or_has_no_value_is_told() {
+async fn a_secret_that_cannot_be_read_or_has_no_value_is_reported() {
     for (value, said) in [
         (
             Some("no json"),
@@ -119,7 +119,7 @@ async fn a_secret_that_cannot_be_read_or_has_no_value_is_told() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_scheduled_for_deletion_is_told_with_the_command_that_restores_it() {
+async fn a_secret_that_is_scheduled_for_deletion_is_reported_with_the_command_that_restores_it() {
     let world = world().await;
     let role = new_role(&world);
     run(init(&world, &role, &[])).await.success();
@@ -139,7 +139,7 @@ rotatectl: the secret app/db is scheduled for deletion: restore it with  aws sec
 }
 
 #[tokio::test]
-async fn an_administrator_that_lacks_createrole_is_told_with_the_statement_that_cures_it() {
+async fn an_administrator_without_createrole_is_reported_with_the_statement_that_grants_it() {
     let world = world().await;
     let (role, administrator) = (new_role(&world), administrator(&world));
     execute(&world, &format!("ALTER ROLE {administrator} NOCREATEROLE")).await;
@@ -193,7 +193,7 @@ async fn a_name_whose_pair_would_not_rotate_is_found_before_anything_is_stored()
 }
 
 #[tokio::test]
-async fn a_secret_that_rotates_otherwise_is_left_to_its_schedule() {
+async fn a_secret_that_rotates_with_another_function_or_schedule_is_not_changed() {
     let world = world().await;
     let role = new_role(&world);
     let function = ["--function", "secret-rotation"];
@@ -206,12 +206,12 @@ async fn a_secret_that_rotates_otherwise_is_left_to_its_schedule() {
     ] {
         let ran = run(init(&world, &role, more)).await;
         ran.code(1).stdout_eq("").stderr_eq(str![[r#"
-rotatectl: the secret app/db rotates with arn:aws:lambda:us-east-1:123456789012:function:secret-rotation, 30d, and nothing was changed: give these with --function and --schedule, or change them with  aws secretsmanager rotate-secret
+rotatectl: the secret app/db rotates with arn:aws:lambda:us-east-1:123456789012:function:secret-rotation, 30d, and nothing was changed: give the same --function and --schedule, or change them with  aws secretsmanager rotate-secret
 
 "#]]);
     }
     assert_eq!(describe(&world).await["RotationRules"], before);
-    // who says nothing of it is told how it rotates
+    // without --schedule, the error says how it rotates
     let ran = run(command(&world, &crate::arguments(&world, &role, &[]))).await;
     let said = crate::common::stdout_of(&ran.success());
     assert!(said.contains("secret-rotation rotates it, 30d"), "{said}");

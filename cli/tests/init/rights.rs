@@ -66,7 +66,7 @@ fn as_operator(world: &World, role: &str) -> std::process::Command {
 }
 
 #[tokio::test]
-async fn with_exactly_the_rights_that_the_help_lists_all_is_made() {
+async fn the_rights_in_the_help_are_enough_for_everything() {
     let world = world().await;
     let role = new_role(&world);
     allow(&world, &rights(&world));
@@ -77,7 +77,7 @@ async fn with_exactly_the_rights_that_the_help_lists_all_is_made() {
 }
 
 #[tokio::test]
-async fn without_any_one_right_a_named_call_is_denied_and_with_it_the_same_command_goes_on() {
+async fn without_one_of_the_rights_a_named_call_is_denied_and_with_it_the_same_command_continues() {
     let count = rights(&world().await).len();
     for gone in 0..count {
         let world = world().await;
@@ -99,7 +99,7 @@ async fn without_any_one_right_a_named_call_is_denied_and_with_it_the_same_comma
 }
 
 #[tokio::test]
-async fn the_administrators_secret_under_a_key_needs_that_key() {
+async fn an_administrators_secret_under_a_key_needs_that_key() {
     let world = world().await;
     let role = new_role(&world);
     let stored = document(&world, world.admin(), "AWSCURRENT").await;

@@ -47,14 +47,14 @@ async fn describe<'c>(executor: impl Executor<'c, Database = Postgres>) -> sqlx:
 }
 
 #[tokio::test]
-async fn the_clients_pool_is_an_executor_beside_sqlxs_macros() {
+async fn the_clients_pool_is_an_executor_for_sqlxs_macros() {
     let pool = pool().await;
     assert!(newest(&pool).await.is_err());
     assert!(describe(&pool).await.is_err());
 }
 
 #[tokio::test]
-async fn a_handler_of_axum_has_the_pool_for_its_state() {
+async fn an_axum_handler_can_have_the_pool_as_its_state() {
     let request = Request::get("/orders").body(Body::empty()).unwrap();
     let answer = application(pool().await).oneshot(request).await.unwrap();
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     Credential, LogInError, RotatingSecret,
-    postgres::{Guard, Refusal, Tls, configured, longest_login, place, takes_writes, wants_writes},
+    postgres::{Guard, Refusal, Tls, configured, longest_login, needs_writes, place, takes_writes},
     slot::Shared,
 };
 
@@ -100,7 +100,7 @@ pub fn pool_with<T: Tls>(
     let no_runtime = |_| LogInError::Failed(Refusal::NoRuntime.into());
     let on = Handle::try_current().map_err(no_runtime)?;
     let credential = secret.current()?;
-    let (of, read_write) = (secret.shared.clone(), wants_writes(&mut config, settings));
+    let (of, read_write) = (secret.shared.clone(), needs_writes(&mut config, settings));
     let make = move |credential: &Credential| {
         let (config, tls) = configured(&config, credential, tls.clone())?;
         let ((host, port), longest_login) = (place(&config), longest_login(&config));
@@ -247,7 +247,7 @@ impl Driver for Inner {
         !self.pool.retain(all_but_one).removed.is_empty()
     }
 
-    fn log_in_no_more(&self, next: &Self) {
+    fn stop_logins(&self, next: &Self) {
         self.logs_in.store(false, SeqCst);
         let room = self.pool.status().max_size;
         // the user has set it since; a pool that is closed has none

@@ -193,8 +193,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_for_the_password_in_clear_text_is_found_in_any_fragments_and_no_other_request_is()
-    {
+    fn a_request_for_the_password_in_clear_text_is_found_in_any_fragments_and_no_other_request_matches()
+     {
         for (kind, found) in [(3, true), (0, false), (5, false), (10, false)] {
             let message = [b'R', 0, 0, 0, 8, 0, 0, 0, kind, b'Z'];
             for cut in 0..message.len() {

@@ -18,7 +18,7 @@ use super::{ConnectError, Refusal, Tls, connect_with};
 use crate::{
     RotatingSecret,
     refresh::{LONGEST_DELAY, backoff},
-    secret::{Hearing, WeakSecret},
+    secret::{Listening, WeakSecret},
     slot::Change,
 };
 
@@ -153,12 +153,12 @@ async fn session<T: Tls>(
 
     let statement = format!("LISTEN {channel}");
     let mut statement = std::pin::pin!(client.batch_execute(&statement));
-    let mut listening: Option<(Instant, Hearing)> = None;
+    let mut listening: Option<(Instant, Listening)> = None;
     loop {
         tokio::select! {
             said = &mut statement, if listening.is_none() => match said {
                 Ok(()) => {
-                    listening = Some((Instant::now(), weak.hear()));
+                    listening = Some((Instant::now(), weak.begin_listening()));
                     // an earlier notification was not heard
                     weak.upgrade().ok_or(Gone)?.pushed(None);
                 }
@@ -206,8 +206,8 @@ mod tests {
     use crate::provider::{Fixed, Version};
 
     /// Waits until it listens, or does not. Its session is on a server with its own clock.
-    async fn until_heard(secret: &RotatingSecret, heard: bool) {
-        while secret.shared.pushed.are_heard() != heard {
+    async fn until_listening(secret: &RotatingSecret, heard: bool) {
+        while secret.shared.pushed.is_listening() != heard {
             sleep(Duration::from_millis(5)).await;
         }
     }
@@ -231,24 +231,24 @@ mod tests {
         while server.logins("heard").unwrap().rejected == 0 {
             sleep(Duration::from_millis(5)).await;
         }
-        assert!(!secret.shared.pushed.are_heard());
+        assert!(!secret.shared.pushed.is_listening());
 
         provider.set("orders/db", version("v2", "heard"));
         secret.refresh().await.unwrap();
-        until_heard(&secret, true).await;
+        until_listening(&secret, true).await;
 
         // the session ends, and there is no other
         server.execute("ALTER ROLE heard NOLOGIN").await.unwrap();
         let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'heard'";
         server.execute(end).await.unwrap();
-        until_heard(&secret, false).await;
+        until_listening(&secret, false).await;
         server.execute("ALTER ROLE heard LOGIN").await.unwrap();
-        until_heard(&secret, true).await;
+        until_listening(&secret, true).await;
 
         // the listener is a task, which may end with its runtime
         let shared = secret.shared.clone();
         drop(secret);
-        while shared.pushed.are_heard() {
+        while shared.pushed.is_listening() {
             sleep(Duration::from_millis(5)).await;
         }
     }

@@ -245,7 +245,7 @@ pub(crate) async fn connect_once<T: Tls>(
 
 /// Whether the server must take writes: the driver asks it at a login, and the pool later.
 #[cfg(any(feature = "deadpool", feature = "bb8"))]
-pub(crate) fn wants_writes(config: &mut Config, settings: crate::pool::Settings) -> bool {
+pub(crate) fn needs_writes(config: &mut Config, settings: crate::pool::Settings) -> bool {
     if settings.read_write {
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     }

@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_services_own_code_makes_a_secret_absent_or_forbidden() {
+    fn only_the_services_own_error_code_makes_a_secret_absent_or_forbidden() {
         for (code, kind) in [
             ("ThrottlingException", Kind::Throttled),
             ("AccessDeniedException", Kind::AccessDenied),

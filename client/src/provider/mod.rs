@@ -73,8 +73,8 @@ pub trait SecretProvider: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// There is none, or no answer. A store without stages answers all but [`Stage::Current`] with
-    /// [`ProviderErrorKind::NotFound`].
+    /// There is no such version, or no answer. A store without stages returns [`ProviderErrorKind::NotFound`] for every stage
+    /// except [`Stage::Current`].
     fn fetch(
         &self,
         secret: &str,
@@ -90,7 +90,7 @@ pub trait SecretProvider: Send + Sync + 'static {
     /// # Errors
     ///
     /// As for [`fetch`](Self::fetch).
-    fn fetch_anew(
+    fn fetch_uncached(
         &self,
         secret: &str,
         stage: Stage,
@@ -128,8 +128,8 @@ impl<P: SecretProvider> SecretProvider for Arc<P> {
         P::fetch(self, secret, stage).await
     }
 
-    async fn fetch_anew(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
-        P::fetch_anew(self, secret, stage).await
+    async fn fetch_uncached(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
+        P::fetch_uncached(self, secret, stage).await
     }
 
     fn changes(&self, secret: &str) -> Changes {
@@ -147,7 +147,7 @@ impl<P: SecretProvider> SecretProvider for Arc<P> {
 pub enum Stage {
     /// The current version.
     Current,
-    /// The version that a rotation under way will make current.
+    /// The version that a rotation in progress will make current.
     Pending,
     /// The version that was current before this one.
     Previous,

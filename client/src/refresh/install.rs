@@ -96,7 +96,7 @@ impl<P: SecretProvider> Refresher<P> {
             tracing::info!(secret = %self.shared.id, version = %id, stage = stage.label(), "another version is current");
         }
         self.serve();
-        self.tell_age();
+        self.record_age();
     }
 
     /// Warns once, until it is read again.
@@ -120,7 +120,7 @@ impl<P: SecretProvider> Refresher<P> {
 
     pub(super) fn schedule(&mut self, credential: &Credential, new: bool) {
         let usual = self.settings.lifetime;
-        let longest = match self.shared.pushed.are_heard() {
+        let longest = match self.shared.pushed.is_listening() {
             true => self.settings.while_announced,
             false => usual,
         };
@@ -143,9 +143,9 @@ impl<P: SecretProvider> Refresher<P> {
             .within(credential.lease())
     }
 
-    /// The database announces changes no longer. It would have announced them until now, so the usual lifetime begins now.
+    /// The database no longer announces changes. It would have announced them until now, so the usual lifetime begins now.
     pub(super) fn not_announced(&mut self) {
-        if !self.shared.pushed.are_heard() {
+        if !self.shared.pushed.is_listening() {
             let last = self.shared.last();
             self.lifetime = self.lifetime_of(last.credential(), self.settings.lifetime);
             let usual = Instant::now() + self.lifetime.refresh_after(fastrand::f64());

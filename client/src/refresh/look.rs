@@ -22,7 +22,7 @@ pub(super) struct Look {
 impl<P: SecretProvider> Refresher<P> {
     /// A current version is not looked for. A former one may become current again: someone has rolled back.
     pub(super) fn pushed(&mut self, push: Push) {
-        if push.unheard {
+        if push.missed {
             self.not_announced();
         }
         let named = push.named.filter(|version| !self.holds(version));
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn constant_announcements_cause_one_question_a_second() {
+    async fn constant_announcements_cause_one_request_a_second() {
         let (provider, secret) = Asked::secret().await;
         for number in 0..100 {
             secret.pushed(Some(format!("bogus {number}")));
@@ -162,7 +162,7 @@ mod tests {
         let asked = provider.times().len();
         assert!((4..=5).contains(&asked), "{asked} in 20 minutes");
 
-        let hearing = secret.downgrade().hear();
+        let listening = secret.downgrade().begin_listening();
         secret.pushed(None);
         sleep(10 * 60 * MINUTE).await;
         let asked = provider.times().len();
@@ -172,7 +172,7 @@ mod tests {
         secret.refresh().await.unwrap();
         provider.times();
         let gone = Instant::now();
-        drop(hearing);
+        drop(listening);
         sleep(5 * MINUTE).await;
         let asked = provider.times();
         assert_eq!(asked.len(), 1);
@@ -182,11 +182,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lifetime_that_was_set_stays_with_and_without_notifications() {
+    async fn a_lifetime_that_the_application_set_is_kept_with_and_without_notifications() {
         let provider = Asked(Arc::new(Mutex::new(("v1", Vec::new()))));
         let builder = RotatingSecret::builder("orders/db").ttl(Duration::from_secs(60));
         let secret = builder.build(provider.clone()).await.unwrap();
-        let _hearing = secret.downgrade().hear();
+        let _listening = secret.downgrade().begin_listening();
         secret.pushed(None);
         sleep(Duration::from_secs(10 * 60)).await;
         let asked = provider.times().len();
@@ -196,7 +196,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_permanent_failure_is_retried_after_the_usual_lifetime_even_with_notifications() {
         let (provider, secret) = Asked::secret().await;
-        let _hearing = secret.downgrade().hear();
+        let _listening = secret.downgrade().begin_listening();
         secret.pushed(None);
         sleep(Duration::from_secs(1)).await;
         provider.0.lock().unwrap().0 = "forbidden";
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_version_that_nobody_has_is_not_looked_for_longer_than_a_store_lags() {
+    async fn the_search_for_a_version_ends_after_the_longest_lag_of_a_store() {
         let (provider, secret) = Asked::secret().await;
         secret.pushed(Some("bogus".to_owned()));
         sleep(Duration::from_secs(60)).await;
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_current_version_is_not_looked_for_and_a_former_one_may_become_current_again() {
+    async fn a_current_version_is_not_searched_for_and_a_former_one_can_become_current_again() {
         let (provider, secret) = Asked::secret().await;
         secret.pushed(Some("v1".to_owned()));
         sleep(Duration::from_secs(10)).await;

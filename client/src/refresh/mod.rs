@@ -48,12 +48,12 @@ pub(crate) type Reply = oneshot::Sender<Result<CredentialGuard, Error>>;
 /// How a secret is renewed.
 pub(crate) struct Settings {
     pub(crate) lifetime: Lifetime,
-    /// In its place while the database announces changes.
+    /// The lifetime while the database announces changes.
     pub(crate) while_announced: Lifetime,
     pub(crate) fetch_timeout: Duration,
     /// Whether AWSPREVIOUS is kept in addition to AWSCURRENT.
     pub(crate) keeps_previous: bool,
-    /// Whether the store's refusal ends what is held.
+    /// Whether a refusal by the store drops the current version.
     pub(crate) ends_when_refused: bool,
 }
 
@@ -254,7 +254,7 @@ impl<P: SecretProvider> Refresher<P> {
         let fetch = async {
             match freshness {
                 Freshness::Cached => self.provider.fetch(&self.shared.id, stage).await,
-                Freshness::Fresh => self.provider.fetch_anew(&self.shared.id, stage).await,
+                Freshness::Fresh => self.provider.fetch_uncached(&self.shared.id, stage).await,
             }
         };
         let mut fetch = std::pin::pin!(answered(self.settings.fetch_timeout, fetch));
@@ -287,7 +287,7 @@ impl<P: SecretProvider> Refresher<P> {
             self.shared.withdraw(|_| self.error(error.clone()));
         }
         self.failure = Some(Failure { error, until });
-        self.tell_age();
+        self.record_age();
     }
 
     fn expire(&self) {
@@ -307,7 +307,7 @@ impl<P: SecretProvider> Refresher<P> {
         }
     }
 
-    fn tell_age(&self) {
+    fn record_age(&self) {
         let age = self.shared.last().credential().age();
         // of several secrets under one name the last would count
         if self.shared.label.is_some() {
@@ -317,7 +317,7 @@ impl<P: SecretProvider> Refresher<P> {
     }
 }
 
-/// No handle is left, or the runtime has ended under handles that live on.
+/// No handle is left, or the runtime has ended while handles still exist.
 impl<P> Drop for Refresher<P> {
     fn drop(&mut self) {
         let secret = self.shared.id.clone();

@@ -1,4 +1,4 @@
-//! How often callers can have the provider asked: ten questions may follow each other closely, for rotations that do; in the
+//! How often callers can make the task ask the provider: ten questions may follow each other closely, because rotations can; in the
 //! long run it is one a second.
 
 use std::time::Duration;
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ten_questions_may_follow_each_other_and_then_one_a_second() {
+    fn ten_requests_may_follow_each_other_and_then_one_a_second() {
         let start = Instant::now() + Duration::from_secs(60);
         let closest = Duration::from_millis(100);
         let mut pace = Pace::new(closest);

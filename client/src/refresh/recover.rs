@@ -1,7 +1,8 @@
 //! A rejected login: which version to try next.
 //!
 //! Waiting callers stand in a queue. One round of questions serves all of them, and so does any other change of the current
-//! version. A store that lags has the next version later than the server does, so the rounds go on for as long as it may.
+//! version. A store that lags has the next version later than the server does, so the rounds continue for as long as the store may
+//! lag.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 

@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, env, num::NonZero, thread, time::SystemTime};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::plots;
+use super::{
+    frame::{Frame, NARROW, WIDE},
+    plots,
+};
 use crate::{
     Error,
     rehearsal::{Kind, Observed, Rehearsal},
@@ -116,34 +119,43 @@ fn section(rehearsal: &Rehearsal) -> Result<Markup, Error> {
                 @if let Some(plain) = plain { span.key.plain {} (plain.cache) }
                 span.key.step {} "a step of a rotation"
             }
-            (figure("Served requests per second", plots::requests(rehearsal)?))
-            (figure("Failed requests per second", plots::failures(rehearsal)?))
+            (figure("Served requests per second", |frame| plots::requests(rehearsal, frame).map(Some))?)
+            (figure("Failed requests per second", |frame| plots::failures(rehearsal, frame).map(Some))?)
             p.legend {
                 span.key.even {} "one version of the credential" span.key.odd {} "the next one"
                 span.key.both {} "both in use: changing over"
             }
-            (figure("Which version served requests", plots::versions(rehearsal)?))
-            @if let Some(plot) = plots::close_up(rehearsal)? {
-                (figure("The longest changeover in detail, in milliseconds since its first step", plot))
-            }
+            (figure("Which version served requests", |frame| plots::versions(rehearsal, frame).map(Some))?)
+            (figure(
+                "The longest changeover in detail, in milliseconds since its first step",
+                |frame| plots::close_up(rehearsal, frame)
+            )?)
             p.legend {
                 span.key.median {} "median" span.key.p99 {} "99th percentile" span.key.slowest {} "slowest (dots)"
             }
             @for kind in &rehearsal.rotating.kinds {
                 @let caption = format!("Latency with {}, in milliseconds", kind.summary.connections.name());
-                (figure(&caption, plots::latency(rehearsal, kind)?))
+                (figure(&caption, |frame| plots::latency(rehearsal, kind, frame).map(Some))?)
             }
         }
     })
 }
 
-fn figure(caption: &str, svg: String) -> Markup {
-    html! {
-        figure role="img" aria-label=(caption) {
-            figcaption { (caption) }
-            div.plot tabindex="0" { (PreEscaped(svg)) }
+/// A plot in both widths, of which style.css shows one. Nothing if there is no plot.
+fn figure(
+    caption: &str,
+    draw: impl Fn(Frame) -> Result<Option<String>, Error>,
+) -> Result<Markup, Error> {
+    let plots = draw(WIDE)?.zip(draw(NARROW)?);
+    Ok(html! {
+        @if let Some((wide, narrow)) = plots {
+            figure role="img" aria-label=(caption) {
+                figcaption { (caption) }
+                div.plot.wide { (PreEscaped(wide)) }
+                div.plot.narrow { (PreEscaped(narrow)) }
+            }
         }
-    }
+    })
 }
 
 fn table(rehearsal: &Rehearsal) -> Markup {
@@ -162,7 +174,7 @@ fn table(rehearsal: &Rehearsal) -> Markup {
         }
     };
     html! {
-        div.plot tabindex="0" {
+        div.scrolls tabindex="0" {
             table {
                 thead {
                     tr {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use super::{page::STYLE, plots};
+use super::{frame::WIDE, page::STYLE, plots};
 use crate::{
     Error,
     rehearsal::{Observed, Rehearsal},
@@ -23,8 +23,8 @@ const OWN_STYLE: &str = "text { fill: var(--ink); font: 32px system-ui, -apple-s
 ///
 /// It cannot be drawn.
 pub fn picture(rehearsal: &Rehearsal) -> Result<String, Error> {
-    let served = plots::requests(rehearsal)?;
-    let failed = plots::failures(rehearsal)?;
+    let served = plots::requests(rehearsal, WIDE)?;
+    let failed = plots::failures(rehearsal, WIDE)?;
     let rotating = lost(&rehearsal.rotating);
     let plain = rehearsal.plain.as_ref().map(lost);
     let title = format!(

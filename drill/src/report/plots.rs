@@ -6,9 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use plotters::prelude::*;
 
-use super::frame::{
-    LATENCY_HEIGHT, bar, height_of, logarithmic, name_row, note, over_time, rows, steps, svg,
-};
+use super::frame::{Frame, LATENCY_HEIGHT, bar, note};
 use crate::{
     Error,
     application::{Latency, Span},
@@ -28,12 +26,12 @@ const SLOWEST: RGBColor = RGBColor(0x56, 0xb4, 0xe9);
 type Points = Vec<(f64, f64)>;
 
 /// Served requests, of all kinds of connections together. A failed request is not throughput.
-pub(super) fn requests(rehearsal: &Rehearsal) -> Result<String, Error> {
+pub(super) fn requests(rehearsal: &Rehearsal, frame: Frame) -> Result<String, Error> {
     let served = |span: &Span| span.requests.saturating_sub(span.failures);
     let (ours, plain, highest) = both(rehearsal, served);
     let apart = rehearsal.span.as_secs_f64();
-    svg(440, |area| {
-        let mut chart = over_time(area, rehearsal, highest.max(1.0) * 1.1)?;
+    frame.svg(440, |area| {
+        let mut chart = frame.over_time(area, rehearsal, highest.max(1.0) * 1.1)?;
         for line in unbroken(busy(plain), apart) {
             chart.draw_series(LineSeries::new(line, PLAIN.stroke_width(3)))?;
         }
@@ -45,10 +43,10 @@ pub(super) fn requests(rehearsal: &Rehearsal) -> Result<String, Error> {
 }
 
 /// Failed requests, as bars.
-pub(super) fn failures(rehearsal: &Rehearsal) -> Result<String, Error> {
+pub(super) fn failures(rehearsal: &Rehearsal, frame: Frame) -> Result<String, Error> {
     let (ours, plain, highest) = both(rehearsal, |span| span.failures);
-    svg(320, |area| {
-        let mut chart = over_time(area, rehearsal, highest.max(1.0) * 1.1)?;
+    frame.svg(320, |area| {
+        let mut chart = frame.over_time(area, rehearsal, highest.max(1.0) * 1.1)?;
         if highest == 0.0 {
             return note(&mut chart, "none");
         }
@@ -64,32 +62,37 @@ pub(super) fn failures(rehearsal: &Rehearsal) -> Result<String, Error> {
 }
 
 /// One bar for each kind of connections: which version served.
-pub(super) fn versions(rehearsal: &Rehearsal) -> Result<String, Error> {
+pub(super) fn versions(rehearsal: &Rehearsal, frame: Frame) -> Result<String, Error> {
     let plain = rehearsal.plain.iter().flat_map(|observed| &observed.kinds);
     let ours = rehearsal.rotating.kinds.iter();
     let kinds = ours
         .map(|kind| (kind, ""))
         .chain(plain.map(|kind| (kind, ", plain")));
     let kinds: Vec<(&Kind, &str)> = kinds.collect();
-    svg(height_of(kinds.len()), |area| {
+    frame.svg(frame.height_of(kinds.len()), |area| {
         let (top, end) = (kinds.len() as f64, rehearsal.began + rehearsal.took);
-        let mut chart = rows(area, 0.0..rehearsal.took.as_secs_f64(), top, "s")?;
+        let mut chart = frame.rows(area, 0.0..rehearsal.took.as_secs_f64(), top, "s")?;
         for (row, (kind, suffix)) in kinds.iter().enumerate() {
             let y = top - row as f64;
-            name_row(
+            frame.name_row(
                 &mut chart,
                 y,
                 &format!("{}{suffix}", kind.summary.connections.name()),
             )?;
             let at = |time| seconds(rehearsal, time);
-            chart.draw_series(version_bars(kind, rehearsal.began, end, y, at))?;
+            chart.draw_series(version_bars(
+                kind,
+                (rehearsal.began, end),
+                frame.bar_at(y),
+                at,
+            ))?;
         }
-        steps(&mut chart, rehearsal)
+        frame.steps(&mut chart, rehearsal)
     })
 }
 
 /// The rotation with the longest changeover, with its steps; none without a rotation.
-pub(super) fn close_up(rehearsal: &Rehearsal) -> Result<Option<String>, Error> {
+pub(super) fn close_up(rehearsal: &Rehearsal, frame: Frame) -> Result<Option<String>, Error> {
     let longest = |index: &usize| {
         let kinds = rehearsal.rotating.kinds.iter();
         let delays = kinds.map(|kind| rehearsal.delays(kind).get(*index).copied().flatten());
@@ -111,20 +114,20 @@ pub(super) fn close_up(rehearsal: &Rehearsal) -> Result<Option<String>, Error> {
     let (start, end) = (from - room, to + room);
     let kinds = &rehearsal.rotating.kinds;
     let count = rotated.steps.len() + kinds.len();
-    let plot = svg(height_of(count), |area| {
+    let plot = frame.svg(frame.height_of(count), |area| {
         let top = count as f64;
-        let mut chart = rows(area, at(start)..at(end), top, "ms")?;
+        let mut chart = frame.rows(area, at(start)..at(end), top, "ms")?;
         for (row, step) in rotated.steps.iter().enumerate() {
             let (y, begun) = (top - row as f64, at(step.began));
-            name_row(&mut chart, y, &step.name)?;
+            frame.name_row(&mut chart, y, &step.name)?;
             // a step without a duration is a stroke
             let ended = begun + milliseconds(step.took).max(at(end) / 300.0);
-            chart.draw_series([bar((begun, ended), (y - 0.2, y - 0.8), STEP)])?;
+            chart.draw_series([bar((begun, ended), frame.bar_at(y), STEP)])?;
         }
         for (row, kind) in kinds.iter().enumerate() {
             let y = top - (rotated.steps.len() + row) as f64;
-            name_row(&mut chart, y, kind.summary.connections.name())?;
-            chart.draw_series(version_bars(kind, start, end, y, at))?;
+            frame.name_row(&mut chart, y, kind.summary.connections.name())?;
+            chart.draw_series(version_bars(kind, (start, end), frame.bar_at(y), at))?;
         }
         Ok(())
     })?;
@@ -132,7 +135,7 @@ pub(super) fn close_up(rehearsal: &Rehearsal) -> Result<Option<String>, Error> {
 }
 
 /// Milliseconds on a logarithmic scale.
-pub(super) fn latency(rehearsal: &Rehearsal, kind: &Kind) -> Result<String, Error> {
+pub(super) fn latency(rehearsal: &Rehearsal, kind: &Kind, frame: Frame) -> Result<String, Error> {
     let offset = seconds(rehearsal, rehearsal.rotating.began);
     let of = |pick: fn(&Latency) -> Duration| -> Points {
         let spans = kind.spans.iter().enumerate();
@@ -151,8 +154,8 @@ pub(super) fn latency(rehearsal: &Rehearsal, kind: &Kind) -> Result<String, Erro
     );
     let lowest = median.iter().map(|(_, y)| *y).fold(0.0, f64::min).floor();
     let top = slowest.iter().map(|(_, y)| *y).fold(1.0, f64::max).ceil();
-    svg(LATENCY_HEIGHT, |area| {
-        let mut chart = logarithmic(area, rehearsal, lowest..top)?;
+    frame.svg(LATENCY_HEIGHT, |area| {
+        let mut chart = frame.logarithmic(area, rehearsal, lowest..top)?;
         let dot = |(x, y)| Circle::new((x, y), 5, SLOWEST.filled());
         chart.draw_series(slowest.into_iter().map(dot))?;
         let apart = rehearsal.span.as_secs_f64();
@@ -188,12 +191,11 @@ fn extent(
 /// A bar of one version after the other; halved while both serve.
 fn version_bars(
     kind: &Kind,
-    began: SystemTime,
-    end: SystemTime,
-    y: f64,
+    (began, end): (SystemTime, SystemTime),
+    (upper, lower): (f64, f64),
     at: impl Fn(SystemTime) -> f64,
 ) -> Vec<Rectangle<(f64, f64)>> {
-    let (upper, middle, lower) = (y - 0.2, y - 0.5, y - 0.8);
+    let middle = f64::midpoint(upper, lower);
     let within = |time: SystemTime| time.clamp(began, end);
     let mut bars = Vec::new();
     let mut add = |from: SystemTime, to: SystemTime, above, below, version: usize| {

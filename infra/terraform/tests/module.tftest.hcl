@@ -17,7 +17,7 @@ variables {
   secret_arns = { orders = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:orders/db-AbCdEf" }
 }
 
-run "a_secret_is_all_that_has_to_be_given" {
+run "a_secret_is_the_only_required_variable" {
   command = plan
   assert {
     condition     = aws_secretsmanager_secret_rotation.secret["orders"].rotate_immediately == false
@@ -29,7 +29,7 @@ run "a_secret_is_all_that_has_to_be_given" {
   }
 }
 
-run "what_is_made_beside_it_need_not_be_known_yet" {
+run "resources_of_the_same_plan_need_not_exist_yet" {
   command = plan
   module {
     source = "./tests/beside"

@@ -45,7 +45,7 @@ const TAGS: [&str; 3] = [
     "secretsmanager:ResourceTag/",
 ];
 
-/// Keys whose fixed values limit what is allowed to everybody: the user guide's, and those of the caller.
+/// Keys whose fixed values limit what is allowed to everyone: the user guide's, and those of the caller.
 const OF_FEW: [&str; 6] = [
     "aws:PrincipalAccount",
     "aws:PrincipalArn",

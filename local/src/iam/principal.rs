@@ -7,7 +7,7 @@ use super::{ACCOUNT, Role, policy::PolicyError};
 /// A principal of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Principal {
-    Everybody,
+    Everyone,
     Account(String),
     /// A role's ARN, which means each of its sessions.
     Role(String),
@@ -41,7 +41,7 @@ impl Principal {
             return Err(unknown("the element NotPrincipal".to_owned()));
         }
         let named = match fields.remove("Principal") {
-            Some(Value::String(everybody)) if everybody == "*" => return Ok(vec![Self::Everybody]),
+            Some(Value::String(everyone)) if everyone == "*" => return Ok(vec![Self::Everyone]),
             Some(Value::Object(named)) => named,
             Some(other) => return Err(PolicyError::principal(&sid, &other)),
             None => {
@@ -68,13 +68,13 @@ impl Principal {
         Ok(principals)
     }
 
-    /// Docs: everybody, an account by its number or its root's ARN, a role, or a role's session. There are no users here.
+    /// Docs: everyone, an account by its number or its root's ARN, a role, or a role's session. There are no users here.
     fn of_aws(name: &Value) -> Option<Self> {
         let name = name.as_str()?;
         let is_account =
             |id: &str| id.len() == 12 && id.bytes().all(|digit| digit.is_ascii_digit());
         if name == "*" {
-            return Some(Self::Everybody);
+            return Some(Self::Everyone);
         }
         if is_account(name) {
             return Some(Self::Account(name.to_owned()));
@@ -105,7 +105,7 @@ impl Principal {
             false => Concern::Not,
         };
         match self {
-            Self::Everybody => Concern::Itself,
+            Self::Everyone => Concern::Itself,
             Self::Account(id) if id == ACCOUNT => Concern::ByAccount,
             Self::Role(arn) => is(arn, caller.arn()),
             Self::Session(arn) => is(arn, caller.session_arn()),

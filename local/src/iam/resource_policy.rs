@@ -76,13 +76,13 @@ impl ResourcePolicy {
         Ok(decision)
     }
 
-    /// Whether it allows everybody something, and no condition limits that to fixed accounts, principals or sources.
+    /// Whether it allows everyone something, and no condition limits that to fixed accounts, principals or sources.
     ///
     /// The real service uses a reasoning engine for this; our rule is stricter.
     pub fn is_public(&self) -> bool {
         self.statements.iter().any(|(principals, statement)| {
             statement.effect == Effect::Allow
-                && principals.contains(&Principal::Everybody)
+                && principals.contains(&Principal::Everyone)
                 && !statement
                     .conditions
                     .iter()

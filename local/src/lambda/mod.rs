@@ -186,7 +186,7 @@ impl Function {
         })
     }
 
-    /// Kills every process at once. An invocation under way ends with `Runtime.ExitError`.
+    /// Kills every process at once. An invocation in progress ends with `Runtime.ExitError`.
     pub async fn kill(&self) {
         self.0.kill.send_replace(());
         let idle = std::mem::take(&mut *self.0.idle.lock().unwrap_or_else(PoisonError::into_inner));

@@ -11,7 +11,7 @@
 //! or member gets an error that names it.
 //!
 //! A caller with an access key of a role ([`Iam::restrict`]) may do what its policies or the secret's policy allow, and with the
-//! secret's KMS key what its own policies allow. Any other caller may do what no secret's policy denies to everybody.
+//! secret's KMS key what its own policies allow. Any other caller may do what no secret's policy denies to everyone.
 //! [`SecretsManager::call`] has no caller and is always allowed.
 //!
 //! [`labels`] has the rules on versions; [`Fault`] makes the service misbehave.

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | A document with errors, or a principal that cannot be: MalformedPolicyDocumentException, and the first sentences | docs |
 //! | A broad one is refused where BlockPublicPolicy is set, which it is not by default, and the words | docs |
-//! | Broad is what allows everybody something without a condition on fixed accounts, principals or sources | docs; the rule is ours |
+//! | Broad is what allows everyone something without a condition on fixed accounts, principals or sources | docs; the rule is ours |
 //! | Without a policy the answer has none, and that is no error | moto |
 //! | Validation reports broad access and a caller who is locked out | docs; the names of the checks are ours |
 //! | PutResourcePolicy does not check who is locked out | chosen here: the user guide says it about the console |

@@ -48,7 +48,7 @@ async fn until(what: &str, condition: impl AsyncFn() -> bool) {
 }
 
 #[tokio::test]
-async fn a_rotation_begins_by_itself_when_its_window_opens_and_once_in_it() {
+async fn one_rotation_begins_by_itself_in_each_window() {
     let world = serve(function).await;
     monthly(&world).await;
     let due = until_due(&world);
@@ -66,7 +66,7 @@ async fn a_rotation_begins_by_itself_when_its_window_opens_and_once_in_it() {
 }
 
 #[tokio::test]
-async fn it_begins_when_time_goes_by_too() {
+async fn a_rotation_also_begins_as_real_time_passes() {
     let world = serve(function).await;
     monthly(&world).await;
     let due = until_due(&world);
@@ -78,7 +78,7 @@ async fn it_begins_when_time_goes_by_too() {
 }
 
 #[tokio::test]
-async fn however_many_windows_the_clock_jumps_over_one_rotation_begins() {
+async fn one_rotation_begins_even_if_the_clock_jumps_over_many_windows() {
     let world = serve(function).await;
     monthly(&world).await;
     let began = advance(&world, 400 * DAY);
@@ -89,7 +89,7 @@ async fn however_many_windows_the_clock_jumps_over_one_rotation_begins() {
 }
 
 #[tokio::test]
-async fn a_window_whose_rotation_failed_has_no_second_one_and_the_next_attempts_it_again() {
+async fn a_rotation_that_failed_is_not_repeated_in_its_window_but_in_the_next_one() {
     let works = Arc::new(AtomicBool::new(false));
     let flag = works.clone();
     let world = serve(move |client, event| {
@@ -129,7 +129,7 @@ async fn a_window_whose_rotation_failed_has_no_second_one_and_the_next_attempts_
 }
 
 #[tokio::test]
-async fn what_is_due_while_a_rotation_runs_waits_for_its_end() {
+async fn a_rotation_that_is_due_during_another_one_waits_for_its_end() {
     let ends = Arc::new(Semaphore::new(0));
     let permits = ends.clone();
     let world = serve(move |_, _| {
@@ -156,7 +156,7 @@ async fn what_is_due_while_a_rotation_runs_waits_for_its_end() {
 }
 
 #[tokio::test]
-async fn neither_a_canceled_rotation_nor_one_of_a_deleted_secret_begins_until_that_is_taken_back() {
+async fn a_canceled_rotation_or_a_deleted_secret_does_not_rotate_until_it_is_restored() {
     let world = serve(function).await;
     monthly(&world).await;
     let cancel = world.client.cancel_rotate_secret().secret_id("demo");
@@ -196,7 +196,7 @@ async fn a_deleted_secret_is_gone_when_its_recovery_window_is_over_and_its_name_
 }
 
 #[tokio::test]
-async fn the_time_between_two_attempts_is_the_clocks_too() {
+async fn the_interval_between_two_attempts_follows_the_worlds_clock() {
     let world = serve(|_, _| async { Err("not yet".to_owned()) }).await;
     let (attempts, interval) = (3, DAY);
     world.service.set_retry(Retry { attempts, interval });
@@ -222,7 +222,7 @@ async fn the_time_between_two_attempts_is_the_clocks_too() {
 }
 
 #[tokio::test]
-async fn the_clock_does_not_leave_what_a_date_can_be() {
+async fn the_clock_stays_within_the_range_of_a_date() {
     let world = serve_without_function().await;
     let before = world.service.clock().now();
     for by in [Duration::MAX, 10_000 * 365 * DAY] {

@@ -4,7 +4,7 @@ use local::secrets_manager::{Behavior, Fault, Hang, ServiceError, When};
 use super::{client, refused, serve_without_function, token, value};
 
 #[tokio::test]
-async fn an_error_has_no_effect_and_meets_only_the_requests_it_was_meant_for() {
+async fn an_injected_error_has_no_effect_and_affects_only_its_own_requests() {
     let world = serve_without_function().await;
     world.create("demo", "one").await;
     world.create("other", "one").await;
@@ -65,7 +65,7 @@ async fn an_sdk_that_retries_a_dropped_request_stores_its_value_once() {
 }
 
 #[tokio::test]
-async fn a_hanging_request_is_waited_for_on_either_side_of_its_effect() {
+async fn a_request_can_hang_before_or_after_its_effect() {
     let world = serve_without_function().await;
     world.create("demo", "one").await;
     for (when, meanwhile) in [(When::BeforeEffect, "one"), (When::AfterEffect, "two")] {
@@ -91,7 +91,7 @@ async fn a_hanging_request_is_waited_for_on_either_side_of_its_effect() {
 }
 
 #[tokio::test]
-async fn a_lagging_read_answers_as_before_the_last_change() {
+async fn a_lagging_read_returns_the_state_before_the_last_change() {
     let world = serve_without_function().await;
     let first = world.create("demo", "one").await;
     world.put("two").send().await.unwrap();

@@ -84,7 +84,7 @@ async fn filters_match_prefixes_or_beginnings_of_words_and_an_exclamation_mark_n
 }
 
 #[tokio::test]
-async fn a_list_comes_page_by_page_in_the_order_asked_for() {
+async fn a_list_is_returned_page_by_page_in_the_requested_order() {
     let world = world().await;
     let pages = world
         .client
@@ -122,7 +122,7 @@ async fn versions_without_a_label_are_listed_on_demand() {
 }
 
 #[tokio::test]
-async fn a_batch_reads_twenty_secrets_at_most_and_tells_each_error_on_its_own() {
+async fn a_batch_reads_at_most_twenty_secrets_and_reports_each_error_separately() {
     let world = world().await;
     let batch = || world.client.batch_get_secret_value();
     let read = batch().secret_id_list("demo/orders");
@@ -145,7 +145,7 @@ async fn a_batch_reads_twenty_secrets_at_most_and_tells_each_error_on_its_own() 
 }
 
 #[tokio::test]
-async fn tags_come_and_go() {
+async fn tags_can_be_added_and_removed() {
     let world = world().await;
     let tag = world.client.tag_resource().secret_id("Other");
     tag.tags(team("red")).send().await.unwrap();
@@ -156,7 +156,7 @@ async fn tags_come_and_go() {
 }
 
 #[tokio::test]
-async fn a_random_password_has_the_length_asked_for() {
+async fn a_random_password_has_the_requested_length() {
     let world = serve_without_function().await;
     let draw = world.client.get_random_password().password_length(64);
     let drawn = draw.exclude_punctuation(true).send().await.unwrap();

@@ -190,7 +190,7 @@ async fn each_constraint_of_the_published_model_is_kept() {
 }
 
 #[tokio::test]
-async fn a_name_that_no_secret_can_have_is_refused_by_every_operation() {
+async fn every_operation_refuses_a_name_that_no_secret_can_have() {
     let model = Model::published();
     let world = serve_without_function().await;
     let mut operations = 0;
@@ -220,7 +220,7 @@ async fn a_name_that_no_secret_can_have_is_refused_by_every_operation() {
 }
 
 #[tokio::test]
-async fn a_member_that_is_not_served_is_refused_by_name() {
+async fn an_unsupported_member_is_refused_by_name() {
     let world = serve_without_function().await;
     for (operation, request, member) in [
         (
@@ -250,7 +250,7 @@ async fn a_member_that_is_not_served_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn all_that_is_wrong_is_told_at_once_and_no_secret_with_it() {
+async fn one_error_names_everything_that_is_wrong_and_no_secret() {
     let world = serve_without_function().await;
     let request = json!({ "SecretId": "", "SecretString": "", "RotationToken": "of a rotation", "VersionStages": [] });
     let refused = world

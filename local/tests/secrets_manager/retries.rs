@@ -17,7 +17,7 @@ const LIKE_AWS: Retry = Retry {
     interval: Duration::from_secs(100),
 };
 
-/// A service whose function fails until it is told not to, and remembers when createSecret was invoked.
+/// A service whose function fails until the test allows it, and remembers when createSecret was invoked.
 struct Retried {
     service: SecretsManager,
     works: Arc<AtomicBool>,
@@ -101,7 +101,7 @@ async fn step(service: &SecretsManager, event: &Value) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rotation_that_fails_is_attempted_as_often_and_as_far_apart_as_it_is_set() {
+async fn a_failed_rotation_is_attempted_as_often_and_at_the_intervals_that_are_set() {
     let world = Retried::new().await;
     let start = Instant::now();
     world.rotate(&token("second")).await.unwrap();
@@ -111,7 +111,7 @@ async fn a_rotation_that_fails_is_attempted_as_often_and_as_far_apart_as_it_is_s
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_rotatesecret_has_the_pending_rotation_attempted_again_after_the_interval() {
+async fn after_a_refused_rotatesecret_the_pending_rotation_is_attempted_again() {
     let world = Retried::new().await;
     world.rotate(&token("second")).await.unwrap();
     world.ended(&token("second")).await;
@@ -144,7 +144,7 @@ async fn a_reattempted_rotation_that_fails_again_is_retried_like_any_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_rotation_is_turned_off_nothing_is_attempted_again() {
+async fn while_rotation_is_off_nothing_is_attempted_again() {
     let world = Retried::new().await;
     world.rotate(&token("second")).await.unwrap();
     world.ended(&token("second")).await;

@@ -62,7 +62,7 @@ fn steps(rotation: &Rotation) -> Vec<Vec<&str>> {
 }
 
 #[tokio::test]
-async fn a_rotation_invokes_the_four_steps_and_tells_when_the_next_is_due() {
+async fn a_rotation_invokes_the_four_steps_and_reports_when_the_next_one_is_due() {
     let world = serve(function).await;
     let first = world.create("demo", "one").await;
     let second = token("second");
@@ -112,7 +112,7 @@ async fn the_token_is_staged_without_a_value_before_the_first_step() {
 }
 
 #[tokio::test]
-async fn a_failed_step_starts_the_rotation_over_with_the_same_token() {
+async fn a_failed_step_restarts_the_rotation_with_the_same_token() {
     let failures = Arc::new(AtomicUsize::new(2));
     let world = serve(move |client, event| {
         let failures = failures.clone();
@@ -134,8 +134,7 @@ async fn a_failed_step_starts_the_rotation_over_with_the_same_token() {
 }
 
 #[tokio::test]
-async fn a_rotation_that_is_not_promoted_has_failed_and_blocks_the_next_one_which_has_it_reattempted()
- {
+async fn an_unpromoted_rotation_has_failed_and_the_next_request_attempts_it_again() {
     let promotes = Arc::new(AtomicUsize::new(0));
     let flag = promotes.clone();
     let world = serve(move |client, event| {
@@ -185,7 +184,7 @@ async fn a_value_put_by_hand_abandons_the_rotation() {
 }
 
 #[tokio::test]
-async fn a_test_of_the_configuration_runs_test_secret_on_a_copy_and_takes_it_away() {
+async fn a_test_of_the_configuration_runs_test_secret_on_a_copy_and_removes_it() {
     let world = serve(|client, event| async move {
         assert_eq!(
             value(&client, "AWSPENDING").await,
@@ -246,8 +245,7 @@ async fn a_rotation_without_a_function_or_without_a_value_is_refused_and_leaves_
 }
 
 #[tokio::test]
-async fn awspending_may_stay_move_with_awscurrent_or_be_dropped_and_each_time_the_next_rotation_runs()
- {
+async fn the_next_rotation_runs_wherever_awspending_stays() {
     let (alone, both) = (&["AWSCURRENT"][..], &["AWSCURRENT", "AWSPENDING"][..]);
     for (promotion, promoted, put_back) in [
         (Promotion::KeepsPending, both, alone),
@@ -276,7 +274,7 @@ async fn awspending_may_stay_move_with_awscurrent_or_be_dropped_and_each_time_th
 }
 
 #[tokio::test]
-async fn a_function_that_panics_has_failed_its_step() {
+async fn a_panic_of_the_function_fails_its_step() {
     let world = serve(|_, _| async { panic!("on purpose") }).await;
     world.create("demo", "one").await;
     let rotation = rotated(&world).await;
@@ -284,7 +282,7 @@ async fn a_function_that_panics_has_failed_its_step() {
 }
 
 #[tokio::test]
-async fn rules_are_answered_with_the_days_that_they_come_to_and_cannot_be_sent_back_like_that() {
+async fn rules_are_returned_with_their_number_of_days_and_cannot_be_sent_back_with_both() {
     let world = serve(function).await;
     world.create("demo", "one").await;
     let rules = |expression: &str| RotationRulesType::builder().schedule_expression(expression);

@@ -32,7 +32,7 @@ async fn a_secret_is_found_by_name_by_arn_and_by_arn_without_its_suffix() {
 }
 
 #[tokio::test]
-async fn a_partial_arn_is_taken_for_a_complete_one_where_the_name_ends_like_a_suffix() {
+async fn a_partial_arn_counts_as_complete_if_the_name_ends_like_a_suffix() {
     let world = serve_without_function().await;
     world.create("demo-a1b2c3", "one").await;
     let arn = world.service.arn("demo-a1b2c3").unwrap();
@@ -41,7 +41,7 @@ async fn a_partial_arn_is_taken_for_a_complete_one_where_the_name_ends_like_a_su
 }
 
 #[tokio::test]
-async fn a_value_that_is_not_there_is_told_apart_from_a_label_on_another_version() {
+async fn an_absent_value_and_a_label_on_another_version_are_different_errors() {
     let world = serve_without_function().await;
     let current = world.create("demo", "one").await;
     let pending = token("pending");
@@ -71,7 +71,7 @@ async fn a_value_that_is_not_there_is_told_apart_from_a_label_on_another_version
 }
 
 #[tokio::test]
-async fn a_token_stands_for_one_value() {
+async fn a_token_belongs_to_one_value() {
     let world = serve_without_function().await;
     world.create("demo", "one").await;
     let pending = token("pending");
@@ -153,8 +153,7 @@ async fn an_update_makes_a_new_current_version_and_keeps_the_rest() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_created_once_more_with_its_token_and_another_value_is_refused_by_the_token()
- {
+async fn a_repeated_create_with_its_token_and_another_value_is_refused() {
     let world = serve_without_function().await;
     let create = |value: &str| {
         let create = world
@@ -212,7 +211,7 @@ async fn a_raw_request_without_a_token_is_refused() {
 }
 
 #[tokio::test]
-async fn binary_values_come_back_byte_for_byte() {
+async fn binary_values_are_returned_byte_for_byte() {
     let world = serve_without_function().await;
     let bytes = Blob::new([0, 159, 146, 150, 255]);
     let create = world.client.create_secret().name("demo");
@@ -224,7 +223,7 @@ async fn binary_values_come_back_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_deleted_secret_keeps_its_value_to_itself_until_it_is_restored() {
+async fn a_deleted_secret_does_not_return_its_value_until_it_is_restored() {
     let world = serve_without_function().await;
     world.create("demo", "one").await;
     let first_arn = world.service.arn("demo").unwrap();
@@ -255,7 +254,7 @@ async fn a_deleted_secret_keeps_its_value_to_itself_until_it_is_restored() {
 }
 
 #[tokio::test]
-async fn an_operation_that_is_missing_is_named() {
+async fn an_unsupported_operation_is_named() {
     let world = serve_without_function().await;
     let operation = "AssociateCrossAccountReplica";
     let error = world.service.call(operation, json!({})).await.unwrap_err();

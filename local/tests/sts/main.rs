@@ -112,7 +112,7 @@ fn policy(effect: &str, action: &str, resource: &str) -> Value {
 }
 
 #[tokio::test]
-async fn who_calls_is_told_also_where_nothing_is_allowed() {
+async fn the_callers_identity_needs_no_permission() {
     let world = World::start().await;
     let sts = world.sts(&key("AKIAANY")).await;
     let answer = sts.get_caller_identity().send().await.unwrap();
@@ -129,7 +129,7 @@ async fn who_calls_is_told_also_where_nothing_is_allowed() {
 }
 
 #[tokio::test]
-async fn who_has_assumed_a_role_may_do_what_it_may_under_the_sessions_name() {
+async fn a_session_has_the_rights_of_its_role_and_its_own_name() {
     let world = World::start().await;
     let answer = world.assume(&key("AKIAANY"), "reader").await.send().await;
     let answer = answer.unwrap();
@@ -188,7 +188,7 @@ async fn a_session_ends_after_its_time_on_the_worlds_clock() {
 }
 
 #[tokio::test]
-async fn a_sessions_key_that_is_not_known_or_comes_without_its_token_is_refused() {
+async fn an_unknown_session_key_or_one_without_its_token_is_refused() {
     let world = World::start().await;
     let session = world.session(&key("AKIAANY"), "reader").await;
     let held = |token: Option<&str>| {
@@ -210,7 +210,7 @@ async fn a_sessions_key_that_is_not_known_or_comes_without_its_token_is_refused(
 }
 
 #[tokio::test]
-async fn a_role_that_was_assumed_assumes_the_next_one_for_an_hour_at_most() {
+async fn a_session_that_assumes_the_next_role_lasts_an_hour_at_most() {
     let world = World::start().await;
     let may = |role: &str| {
         allow(

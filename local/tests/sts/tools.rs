@@ -37,7 +37,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn the_aws_cli_follows_a_profile_with_a_role_and_a_chain_of_them() {
+async fn the_aws_cli_uses_a_profile_with_a_role_and_a_chain_of_roles() {
     let world = World::start().await;
     let first = allow("sts:AssumeRole", "arn:aws:iam::123456789012:role/reader");
     let base = allow("sts:AssumeRole", "arn:aws:iam::123456789012:role/first");

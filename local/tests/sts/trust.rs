@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{World, allow, common::refused, key, policy, trust};
 
 #[tokio::test]
-async fn the_trust_policy_and_the_callers_own_decide_who_may_assume_a_role() {
+async fn the_trust_policy_and_the_callers_policy_decide_who_may_assume_a_role() {
     let world = World::start().await;
     let machine = "arn:aws:iam::123456789012:role/machine";
     let local = "arn:aws:sts::123456789012:assumed-role/machine/local";
@@ -55,7 +55,7 @@ async fn the_trust_policy_and_the_callers_own_decide_who_may_assume_a_role() {
             (answer, _) => panic!("{case}: {answer:?}"),
         }
     }
-    // it is not told from one that does not trust the caller
+    // the answer does not differ from that of a role that does not trust the caller
     let absent = world.assume(&key("AKIAMACHINE"), "absent").await;
     let (code, message) = refused(absent.send().await);
     assert_eq!(code, "AccessDenied");
@@ -67,7 +67,7 @@ async fn the_trust_policy_and_the_callers_own_decide_who_may_assume_a_role() {
 }
 
 #[tokio::test]
-async fn a_condition_on_the_external_id_keeps_out_who_does_not_know_it() {
+async fn a_condition_on_the_external_id_refuses_callers_without_it() {
     let world = World::start().await;
     let mut trust = trust("123456789012");
     trust["Statement"]["Condition"] = json!({ "StringEquals": { "sts:ExternalId": "e1" } });

@@ -12,7 +12,7 @@ use super::{
 type Changed = fn(Assume) -> Assume;
 
 #[tokio::test]
-async fn what_sts_does_not_take_is_refused_in_its_words() {
+async fn a_request_that_sts_refuses_gets_its_error_text() {
     let world = World::start().await;
     let refusals: [(Changed, &str); 18] = [
         (
@@ -97,7 +97,7 @@ async fn what_sts_does_not_take_is_refused_in_its_words() {
 }
 
 #[tokio::test]
-async fn what_sts_does_not_serve_is_refused_by_name() {
+async fn an_unsupported_operation_is_refused_by_name() {
     let world = World::start().await;
     let members: [(Changed, &str); 3] = [
         (|assume| assume.policy("{}"), "member Policy of"),
@@ -126,7 +126,7 @@ async fn what_sts_does_not_serve_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_form_that_no_sdk_sends_is_refused_as_xml() {
+async fn a_malformed_form_is_refused_as_xml() {
     let world = World::start().await;
     let arn = "RoleArn=arn:aws:iam::123456789012:role/reader&RoleSessionName=xy";
     for (form, words) in [

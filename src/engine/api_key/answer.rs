@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_no_json_or_too_deep_is_an_error_that_says_so_and_holds_nothing_of_it() {
+    fn an_answer_that_is_not_json_or_too_deep_is_an_error_that_does_not_quote_it() {
         let deep = "[".repeat(100_000);
         for (body, reason) in [
             ("", "EOF"),

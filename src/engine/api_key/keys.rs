@@ -9,7 +9,7 @@ use crate::engine::{Known, Succession};
 pub(super) struct Minting<'a> {
     pub(super) succession: &'a Succession<'a>,
     pub(super) known: &'a Known,
-    /// The keys that existed before `known` was read: only these may go because no version holds them. `None` at the first
+    /// The keys that existed before `known` was read: only these may be deleted because no version holds them. `None` at the first
     /// look.
     pub(super) seen: Option<&'a [String]>,
 }

@@ -1,4 +1,4 @@
-//! createSecret: has the service make a key, once for each token if possible, and makes room for it first.
+//! createSecret: asks the service for a key, if possible once for each token, and makes room for it first.
 //!
 //! A repeated request makes a second key, so createSecret first checks whether an earlier delivery has stored one. Of two
 //! deliveries at once, one stores its key; each ends the keys that are not stored.
@@ -46,8 +46,8 @@ impl ApiKey<'_> {
                 self.settle(&minting, &stored, None).await?;
                 return Ok(Stored::Before(Box::new(stored)));
             }
-            // A key that is listed now, and that no version holds afterwards, belongs to nobody, even if this delivery was
-            // delayed or the first look lagged. So the versions are read again before anything is deleted.
+            // The versions are read again before anything is deleted. A key that was listed before that read, and that no version
+            // holds, is unused, even if this delivery was delayed or the first look lagged.
             let minted = match self.mint(&minting).await? {
                 Looked::LeftOver(listed) => {
                     seen = Some(listed);
@@ -88,7 +88,7 @@ impl ApiKey<'_> {
         let (current, master) = (minting.succession.current, &minting.known.administrator);
         let api = api(current)?;
         for (name, request) in api.requests() {
-            // make no key that the function may not verify or delete
+            // check this first: a key that the function may not verify or delete must not be made
             if let Some(url) = address(&request.url) {
                 self.bounds.permits(name, &url)?;
             }
@@ -144,7 +144,7 @@ impl ApiKey<'_> {
             // a second delivery may have ended this key, and stored its own: do not treat that one as this one
             Err(cause) => (cause, what_is_left(api)),
         };
-        Err(EngineError::MadeInVain {
+        Err(EngineError::KeyNotStored {
             cause: Box::new(cause),
             left,
         })

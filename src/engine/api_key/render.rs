@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_filled_into_an_address_stays_one_part_of_it() {
+    fn a_value_in_an_address_stays_one_part_of_it() {
         let filled = |id| {
             let url = "https://h.example/keys/{key_id}?id={key_id}";
             address("delete", url, &values("key_id", id)).map(String::from)
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_unescapes_to_another_host_is_no_address() {
+    fn an_address_that_unescapes_to_another_host_is_refused() {
         for url in [
             r"https://h.example\{@evil.example/",
             r"https://h.example\\@evil.example/",

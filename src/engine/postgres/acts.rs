@@ -12,7 +12,7 @@ use crate::engine::EngineError;
 
 /// A role that a base is set to act as, but may not.
 #[derive(Clone, Debug)]
-pub(super) struct InVain {
+pub(super) struct ForbiddenRole {
     pub(super) role: String,
     /// The statement that resets the setting.
     pub(super) reset: String,
@@ -36,7 +36,7 @@ pub(super) async fn acts(
     owner: Option<&str>,
     settings: &[Setting],
     changer: &Changer,
-) -> Result<(Vec<Setting>, Vec<InVain>), EngineError> {
+) -> Result<(Vec<Setting>, Vec<ForbiddenRole>), EngineError> {
     let of = |database: Option<String>, value: &str| Setting {
         database,
         name: "role".to_owned(),
@@ -60,14 +60,14 @@ pub(super) async fn acts(
     }
     let names: Vec<&str> = acts.iter().map(|acts| acts.value.as_str()).collect();
     let may = may_act_as(session, base, &names, changer).await?;
-    let mut in_vain = Vec::new();
+    let mut forbidden = Vec::new();
     for acts in &mut acts {
         if may.contains(&acts.value) {
             continue;
         }
         // a setting that another database's owner made for everyone needs no correction here
         if acts.value != "none" && set.iter().any(|set| **set == *acts) {
-            in_vain.push(InVain {
+            forbidden.push(ForbiddenRole {
                 role: acts.value.clone(),
                 reset: parameters::acts_as_itself(base, acts),
             });
@@ -79,7 +79,7 @@ pub(super) async fn acts(
         .find(|acts| acts.database.is_none())
         .map(|acts| acts.value.clone());
     acts.retain(|acts| acts.database.is_none() || Some(&acts.value) != global.as_ref());
-    Ok((acts, in_vain))
+    Ok((acts, forbidden))
 }
 
 async fn may_act_as(

@@ -72,8 +72,7 @@ pub(super) async fn change<E: From<EngineError>>(
     Ok(promised)
 }
 
-/// Does everything but the password, and returns until when the other user's old password was promised, if that time is still
-/// to come.
+/// Changes everything except the password. Returns the promised end of the other user's old password, if that time is still ahead.
 async fn prepare<'a>(
     session: &'a Session,
     pair: &Pair,
@@ -90,7 +89,7 @@ async fn prepare<'a>(
     let mut found = obstacles::of_a_pair(&facts, pair, other);
     found.extend(md5.then(|| obstacles::kept_as_md5(other)));
     found.extend(facts.role(other).and_then(obstacles::opened));
-    obstacles::heed(&session.server, found)?;
+    obstacles::refuse_or_warn(&session.server, found)?;
     follow(session, &facts, pair, other).await?;
     Ok((change, facts.role(other).and_then(|role| role.promised)))
 }

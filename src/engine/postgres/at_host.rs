@@ -6,7 +6,7 @@ use crate::{
     engine::{EngineError, Login},
 };
 
-/// Single user: a pooler that keeps passwords itself would go on with the old one, which the server no longer accepts.
+/// Single user: a pooler that keeps passwords itself would still use the old one, which the server no longer accepts.
 pub(super) async fn may_change(
     postgres: &Postgres<'_>,
     current: &Document,

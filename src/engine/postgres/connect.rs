@@ -95,10 +95,12 @@ impl Postgres<'_> {
                 {
                     packet.transacts = true;
                 }
-                Ok(Login::Accepted(session)) if session.hurried && !packet.idles => {
+                Ok(Login::Accepted(session)) if session.short_idle_timeout && !packet.idles => {
                     packet.idles = true;
                 }
-                Ok(Login::Accepted(session)) if session.hasty && !packet.transacts => {
+                Ok(Login::Accepted(session))
+                    if session.short_transaction_timeout && !packet.transacts =>
+                {
                     packet.transacts = true;
                 }
                 answer => return answer,
@@ -200,8 +202,8 @@ impl Postgres<'_> {
             user,
             standby: false,
             pooled: false,
-            hurried: false,
-            hasty: false,
+            short_idle_timeout: false,
+            short_transaction_timeout: false,
             md5: login.md5,
             purpose,
             limits: self.limits,
@@ -220,8 +222,8 @@ impl Postgres<'_> {
         };
         session.standby = about.standby;
         session.pooled = about.process != login.process;
-        session.hurried = about.hurried;
-        session.hasty = about.hasty;
+        session.short_idle_timeout = about.short_idle_timeout;
+        session.short_transaction_timeout = about.short_transaction_timeout;
         Ok(Login::Accepted(session))
     }
 }
@@ -264,9 +266,9 @@ struct About {
     /// Which of the server's processes serves this session.
     process: Option<i32>,
     /// Whether the server ends it after less than a minute of idle time.
-    hurried: bool,
+    short_idle_timeout: bool,
     /// Whether a transaction may take less than a minute.
-    hasty: bool,
+    short_transaction_timeout: bool,
 }
 
 async fn about_itself(session: &Session) -> Result<About, tokio_postgres::Error> {
@@ -283,7 +285,7 @@ async fn about_itself(session: &Session) -> Result<About, tokio_postgres::Error>
     Ok(About {
         standby: field(0) == Some("t"),
         process: field(1).and_then(|process| process.parse().ok()),
-        hurried: field(2).is_some_and(|limit| !is_long(limit)),
-        hasty: field(3).is_some_and(|limit| !is_long(limit)),
+        short_idle_timeout: field(2).is_some_and(|limit| !is_long(limit)),
+        short_transaction_timeout: field(3).is_some_and(|limit| !is_long(limit)),
     })
 }

@@ -15,7 +15,7 @@ pub(super) fn of_the_owner(facts: &Facts, base: &str, clone: &str) -> Vec<Obstac
     if !owner.of_the_base {
         found.push(Obstacle::stops(
             "OwnerRoleNotGranted",
-            format!("the secret's \"ownerrole\" is {}, and {base} may not act as it: a secret's value gives nobody a role", owner.name),
+            format!("the secret's \"ownerrole\" is {}, and {base} may not act as it: a secret's value grants no role", owner.name),
             "correct the secret, or, as a superuser, run",
             vec![roles::grant_acting(
                 &owner.name,
@@ -27,11 +27,12 @@ pub(super) fn of_the_owner(facts: &Facts, base: &str, clone: &str) -> Vec<Obstac
         found.push(Obstacle::stops(
             "OwnerRoleLacks",
             format!(
-                "{base} and {clone} would act as \"ownerrole\", {}, which lacks what {base} has of its own: {}",
+                "{base} and {clone} would act as \"ownerrole\", {}, which lacks what {base} itself has: {}",
                 owner.name,
                 owner.lacks.join(", ")
             ),
-            "give the same to the owner role, or take \"ownerrole\" out of the secret, then rotate again; if it is meant, and tried, run",
+            "grant the same to the owner role, or remove \"ownerrole\" from the secret, then rotate again; if the difference is intended, \
+             and tested, run",
             vec![roles::act_as(base, &owner.name)],
         ));
     }
@@ -62,11 +63,11 @@ pub(super) fn not_copied(facts: &Facts, base: &Role, clone: &str) -> Vec<Obstacl
         // the value may be a secret of the application
         let (advice, sql) = match facts.changer.version < PARAMETER_PRIVILEGE_SINCE {
             true => (
-                "where it matters, set it for that role too, as a superuser",
+                "if the application needs it, set it for that role too, as a superuser",
                 Vec::new(),
             ),
             false => (
-                "where it matters, as a superuser, run",
+                "if the application needs it, as a superuser, run",
                 vec![roles::set_parameter(&facts.changer.user, name)],
             ),
         };
@@ -83,14 +84,14 @@ pub(super) fn not_copied(facts: &Facts, base: &Role, clone: &str) -> Vec<Obstacl
                 "{clone} does not get the setting {name} of {}, because {why}",
                 base.name
             ),
-            "where it matters, set it for that role too, as a superuser",
+            "if the application needs it, set it for that role too, as a superuser",
             Vec::new(),
         ));
     }
-    for in_vain in &facts.acts_in_vain {
-        let role = &in_vain.role;
+    for forbidden in &facts.forbidden_roles {
+        let role = &forbidden.role;
         found.push(Obstacle::warns(
-            "ActsInVain",
+            "ActingForbidden",
             format!(
                 "{} is set to act as {role}, but may not: the server lets it act as itself",
                 base.name
@@ -98,14 +99,14 @@ pub(super) fn not_copied(facts: &Facts, base: &Role, clone: &str) -> Vec<Obstacl
             "correct it; as a superuser, run one of",
             vec![
                 roles::grant_acting(role, &base.name, facts.changer.grants_with_options()),
-                in_vain.reset.clone(),
+                forbidden.reset.clone(),
             ],
         ));
     }
     found
 }
 
-/// A clone that would lose something by acting as another role goes on acting as itself.
+/// A clone that would lose something by acting as another role still acts as itself.
 pub(super) fn of_its_own(facts: &Facts, base: &str, clone: &str) -> Vec<Obstacle> {
     let mut found = Vec::new();
     let mut more: Vec<&str> = facts
@@ -123,11 +124,11 @@ pub(super) fn of_its_own(facts: &Facts, base: &str, clone: &str) -> Vec<Obstacle
         found.push(Obstacle::warns(
             "CloneHasOwn",
             format!("{clone} is a member of {} by itself, and not through {base}", more.join(", ")),
-            "so a REVOKE from the base role does not reach it; where the base has it too, as a superuser, run",
+            "a REVOKE from the base role does not end that; if the base has the same membership, as a superuser, run",
             revoke.collect(),
         ));
     }
-    if facts.goes_on_as_itself() {
+    if facts.keeps_acting_as_itself() {
         let kinds = match (facts.own.objects, facts.own.grants) {
             (true, true) => "owns objects, and has grants",
             (true, false) => "owns objects",
@@ -136,7 +137,7 @@ pub(super) fn of_its_own(facts: &Facts, base: &str, clone: &str) -> Vec<Obstacle
         };
         found.push(Obstacle::warns(
             "CloneHasOwn",
-            format!("{clone} {kinds} of its own, so it goes on acting as itself"),
+            format!("{clone} {kinds} of its own, so it still acts as itself"),
             "give the same grants to the base role, then, in each database, as a superuser, run",
             vec![roles::reassign(clone, base), roles::drop_owned(clone)],
         ));

@@ -107,7 +107,7 @@ impl Postgres<'_> {
         facts::why_rejected(proven, user).await
     }
 
-    /// Has the administrator set the current user's password to the stored one, after someone changed it by hand.
+    /// Sets the current user's password to the stored one, as the administrator, after someone changed it by hand.
     ///
     /// Nothing proves that the administrator's credential goes to the right server, because none of the secret's own
     /// credentials logs in: an operator decides that, not the function.
@@ -161,7 +161,7 @@ fn ends(role: &Role) -> Option<Obstacle> {
     Some(Obstacle::warns(
         "PasswordEnds",
         format!(
-            "{}, who is current, is locked out from {until} on (VALID UNTIL)",
+            "{} is the current user, and is locked out from {until} on (VALID UNTIL)",
             role.name
         ),
         "rotate before then; or, as a superuser, run",
@@ -174,7 +174,7 @@ fn idle_server_sessions(user: &str) -> Obstacle {
     Obstacle::warns(
         "PoolerBetween",
         format!(
-            "a pooler is in between: it may let {user} in after its end, through a session that it keeps open"
+            "a pooler is in between, and may still accept {user} after its end, through a session that it keeps open"
         ),
         "let its auth_query check VALID UNTIL, and end its idle sessions (server_idle_timeout) before the overlap is over",
         Vec::new(),

@@ -42,7 +42,7 @@ pub(super) async fn follow(
         let grant = roles::grant_whole(base, clone, facts.changer.grants_with_options());
         Altering::new(session, "grant", base).run(&grant).await?;
     }
-    let as_itself = facts.goes_on_as_itself();
+    let as_itself = facts.keeps_acting_as_itself();
     for alteration in parameters::reconcile_settings(clone, &facts.wanted, &facts.present) {
         let name = alteration.parameter;
         let forbidden = facts.forbidden.iter().any(|forbidden| forbidden == name);
@@ -83,19 +83,20 @@ async fn try_to(
         let kept = Obstacle::warns(
             "NotReset",
             format!(
-                "{clone} keeps a setting {name} that its base role does not have, and the server does not let the administrator reset it ({error})"
+                "{clone} keeps a setting {name} that its base role does not have, and the server does not let the administrator reset it \
+                 ({error})"
             ),
             "as a superuser, run",
             vec![alteration.sql.clone()],
         );
-        return obstacles::heed(&session.server, vec![kept]);
+        return obstacles::refuse_or_warn(&session.server, vec![kept]);
     }
     // the value may be a secret of the application
     tracing::warn!(
         kind = "NotCopied",
         setting = name,
         %error,
-        "the clone does not get this setting of the base role: where it matters, set it for that role too, as a superuser"
+        "the clone does not get this setting of the base role: if the application needs it, set it for that role too, as a superuser"
     );
     Ok(())
 }

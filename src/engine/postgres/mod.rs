@@ -134,7 +134,7 @@ impl Postgres<'_> {
         };
         match proof::verify(&session, sql).await {
             Err(error) if current.takes_turns() => {
-                // AWSCURRENT's user may be broken, and the other user's turn the cure
+                // AWSCURRENT's user may be broken: then a rotation to the other user is the cure
                 tracing::warn!(kind = "VerifyFailed", %error, "VERIFY_SQL fails as AWSCURRENT too");
                 Ok(())
             }

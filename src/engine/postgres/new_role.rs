@@ -146,7 +146,7 @@ async fn make(
             .first()
             .map(|clone| obstacles::clone_exists(user, &clone.name)),
     );
-    obstacles::heed(&session.server, found)?;
+    obstacles::refuse_or_warn(&session.server, found)?;
     let making = Doing {
         action: &format!("make the role {user}"),
         cure: &roles::create_roles(&session.user),
@@ -180,7 +180,7 @@ async fn connect(
             roles::create_database(dbname),
         ),
         Some((false, _, _)) => shut_out(
-            format!("the database {dbname} lets nobody in"),
+            format!("the database {dbname} allows no connections"),
             roles::open_database(dbname),
         ),
         Some((true, true, _)) => Ok(NewRole::Missing {

@@ -213,7 +213,7 @@ fn replication(changer: &Changer, role: &Role) -> Option<Obstacle> {
         Obstacle::stops(
             "RoleHasReplication",
             format!("{} has REPLICATION, and before PostgreSQL 16 only a superuser may alter such a role", role.name),
-            "replicate as a role of its own; as a superuser, run",
+            "use a separate role for replication; as a superuser, run",
             vec![format!("ALTER ROLE {} NOREPLICATION", roles::name(&role.name))],
         )
     })
@@ -225,7 +225,7 @@ fn no_free_connection(role: &Role, limit: i32) -> Option<Obstacle> {
     full.then(|| {
         Obstacle::stops(
             "NoFreeConnection",
-            format!("{} has {} of {limit} connections open, from its last turn, so the new password could not be tried", role.name, role.connections),
+            format!("{} has {} of {limit} connections open, from its last turn, so the new password cannot be tested", role.name, role.connections),
             "let the applications close them, or raise the limit of the base role; in psql, see them with",
             vec![format!(
                 "SELECT pid, application_name, backend_start FROM pg_stat_activity WHERE usename = {}",
@@ -239,14 +239,16 @@ fn no_free_connection(role: &Role, limit: i32) -> Option<Obstacle> {
 pub(super) fn kept_as_md5(user: &str) -> Obstacle {
     Obstacle::warns(
         "KeptAsMd5",
-        format!("the password of {user} is kept as an md5 hash, and stays so"),
-        "where every driver knows SCRAM, set PASSWORD_HASHING=scram in the function's environment",
+        format!(
+            "the password of {user} is stored as an md5 hash, and a rotation does not change that"
+        ),
+        "if every driver supports SCRAM, set PASSWORD_HASHING=scram in the function's environment",
         Vec::new(),
     )
 }
 
 /// Reports the obstacles that only warn; the others are an error.
-pub(super) fn heed(server: &str, found: Vec<Obstacle>) -> Result<(), EngineError> {
+pub(super) fn refuse_or_warn(server: &str, found: Vec<Obstacle>) -> Result<(), EngineError> {
     let (stops, warns): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.stops);
     for obstacle in warns {
         tracing::warn!(kind = obstacle.kind, server, "{obstacle}");

@@ -61,7 +61,7 @@ pub(super) struct Facts {
     /// Parameters of the base that no clone gets, and why.
     pub(super) kept_back: Vec<(String, &'static str)>,
     /// Roles that the base's sessions are set to act as, but may not.
-    pub(super) acts_in_vain: Vec<acts::InVain>,
+    pub(super) forbidden_roles: Vec<acts::ForbiddenRole>,
 }
 
 impl Facts {
@@ -77,7 +77,7 @@ impl Facts {
     }
 
     /// Whether the clone would lose something if it began to act as the base role, or the owner.
-    pub(super) fn goes_on_as_itself(&self) -> bool {
+    pub(super) fn keeps_acting_as_itself(&self) -> bool {
         let acts = self.present.iter().any(|set| set.name == "role");
         let more = self.memberships.iter().any(|member| !member.of_the_base);
         !acts && (self.own.objects || self.own.grants || more)
@@ -111,8 +111,8 @@ pub(super) async fn of(
         facts.present = parameters::settings(session, clone).await?;
     }
     let settings = parameters::settings(session, base).await?;
-    let (acts, in_vain) = acts::acts(session, base, owner, &settings, &facts.changer).await?;
-    facts.acts_in_vain = in_vain;
+    let (acts, forbidden) = acts::acts(session, base, owner, &settings, &facts.changer).await?;
+    facts.forbidden_roles = forbidden;
     facts.wanted = settings;
     let present = &facts.present;
     facts.wanted.retain(|setting| {

@@ -32,7 +32,7 @@ pub(super) async fn prove(
             let what = "it does not act as the role that its settings name";
             return Err(not(session, user, what));
         }
-        // a new password does not cause this, so it was so before, and an error would help nobody
+        // a new password does not cause this: the role was so before, and an error would not help
         tracing::warn!(
             user,
             role,

@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_that_is_dead_or_refuses_does_not_keep_from_the_next_one() {
+    async fn a_dead_or_refusing_address_does_not_block_the_next_one() {
         let ((full, _queue), unheard) = (dead().await, bound());
         let (dead, closed) = (full.local_addr().unwrap(), unheard.local_addr().unwrap());
         let listener = bound().listen(8).unwrap();

@@ -89,11 +89,12 @@ async fn promoted<E: From<EngineError>>(
     Ok(promotion)
 }
 
-/// Anyone who can write the secret can have versions that name a role which only has the other user's name: nothing of it ends.
+/// Anyone who can write the secret can store versions that name a role which only has the other user's name. Nothing of that role
+/// ends.
 pub(super) async fn are_a_pair(session: &Session, pair: &Pair) -> Result<(), EngineError> {
     let namesakes = pair::namesakes(session, pair).await?;
     let found = namesakes.map(|namesakes| obstacles::no_pair(pair, namesakes));
-    obstacles::heed(&session.server, found.into_iter().collect())
+    obstacles::refuse_or_warn(&session.server, found.into_iter().collect())
 }
 
 async fn end_of_the_old(

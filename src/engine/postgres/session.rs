@@ -37,9 +37,9 @@ pub struct Session {
     /// A pooler in between shares its connections: a setting made outside a transaction reaches others.
     pub(super) pooled: bool,
     /// The server ends it soon when it is idle.
-    pub(super) hurried: bool,
+    pub(super) short_idle_timeout: bool,
     /// The server ends its transactions soon.
-    pub(super) hasty: bool,
+    pub(super) short_transaction_timeout: bool,
     /// The server keeps the password as an md5 hash.
     pub(super) md5: bool,
     pub(super) purpose: Purpose,

@@ -65,7 +65,7 @@ pub(super) async fn change<E: From<EngineError>>(
     }
 }
 
-/// Does everything but the password.
+/// Changes everything except the password.
 async fn prepare<'a>(
     session: &'a Session,
     user: &str,
@@ -82,7 +82,7 @@ async fn prepare<'a>(
         return Ok(change);
     };
     found.extend(obstacles::of_one(&changer, role));
-    obstacles::heed(&session.server, found)?;
+    obstacles::refuse_or_warn(&session.server, found)?;
     if changer.user != user && role.ends.is_some() {
         let altering = Altering::new(session, "alter", user);
         change.run(&roles::no_end(user), altering.doing()).await?;

@@ -15,7 +15,8 @@ pub(super) const LINES: &[Texts] = &[
     ),
     (
         "AnotherInstance",
-        "the administrator's secret leads to another server than the rotated one, perhaps a copy; or a server in between lied about who logged in",
+        "the administrator's secret leads to another server than the rotated one, perhaps a copy; or a server in between lied about who \
+         logged in",
         "correct `host` in one of the two secrets",
     ),
     (
@@ -35,8 +36,8 @@ pub(super) const LINES: &[Texts] = &[
     ),
     (
         "CleartextAsked",
-        "the server asks for the password in clear, and did not get it",
-        "have pg_hba.conf ask for scram-sha-256",
+        "the server asks for the password in clear text, which was not sent",
+        "require scram-sha-256 in pg_hba.conf",
     ),
     (
         "CredentialNotAsExpected",
@@ -66,12 +67,12 @@ pub(super) const LINES: &[Texts] = &[
     (
         "LeaseOver",
         "the server ended the transaction while the function waited; nothing was changed",
-        "rotate again; if it stays, see what keeps Secrets Manager or the function busy",
+        "rotate again; if it happens again, see what keeps Secrets Manager or the function busy",
     ),
     (
         "LoginForbidden",
         "the server does not let the role in, regardless of its password",
-        "give the role LOGIN, and let pg_hba.conf admit it from the function's address",
+        "grant LOGIN to the role, and admit it in pg_hba.conf from the function's address",
     ),
     (
         "NoBaseRole",
@@ -81,11 +82,11 @@ pub(super) const LINES: &[Texts] = &[
     (
         "NoChannelBinding",
         "the administrator's login is not bound to its TLS connection",
-        "have the server use scram-sha-256 and an RSA or ECDSA certificate; where that cannot be, set `AdministratorChannelBinding`",
+        "have the server use scram-sha-256 and an RSA or ECDSA certificate; if that is not possible, set `AdministratorChannelBinding`",
     ),
     (
         "NoFreeConnection",
-        "the role has all its connections open, so its new password could not be tried",
+        "the role has all its connections open, so the new password cannot be tested",
         "let the application close them, or raise the base role's CONNECTION LIMIT",
     ),
     (
@@ -96,7 +97,7 @@ pub(super) const LINES: &[Texts] = &[
     (
         "NoPasswordAsked",
         "the server lets the role in without a password, which proves nothing",
-        "have pg_hba.conf ask for scram-sha-256",
+        "require scram-sha-256 in pg_hba.conf",
     ),
     (
         "OwnerRoleLacks",
@@ -121,7 +122,7 @@ pub(super) const LINES: &[Texts] = &[
     (
         "RoleHasReplication",
         "before PostgreSQL 16 only a superuser alters a role with REPLICATION",
-        "replicate as a role of its own, and run the statement in the message",
+        "use a separate role for replication, and run the statement in the message",
     ),
     (
         "RoleIsSuperuser",

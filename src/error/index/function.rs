@@ -35,7 +35,7 @@ pub(super) const LINES: &[Texts] = &[
     ),
     (
         "CurrentRejected",
-        "nothing was revoked, because AWSCURRENT does not log in and nobody would be left who does",
+        "nothing was revoked, because AWSCURRENT does not log in: no login would remain",
         "rotate, then revoke again",
     ),
     (
@@ -80,7 +80,7 @@ pub(super) const LINES: &[Texts] = &[
     ),
     (
         "KeysNotRepeatable",
-        "a crash could leave an API key behind that nobody knows",
+        "a crash could leave an unknown API key behind",
         "name keys `{label}` in `create` and add `list`, or send `{token}` as the idempotency key",
     ),
     (

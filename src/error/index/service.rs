@@ -25,7 +25,7 @@ pub(super) const LINES: &[Texts] = &[
     ),
     (
         "KeyStillAccepted",
-        "an API does not know the key to delete, and still accepts it",
+        "an API says that the key to delete does not exist, and still accepts it",
         "correct `delete` in the secret, then rotate again",
     ),
     (
@@ -60,7 +60,7 @@ pub(super) const LINES: &[Texts] = &[
     ),
     (
         "TooManyKeys",
-        "an API makes no further key while AWSPREVIOUS's is kept",
+        "an API refuses another key while AWSPREVIOUS's key is kept",
         "rotate again when the overlap is over, or end the old key now with `rotatectl revoke`",
     ),
 ];

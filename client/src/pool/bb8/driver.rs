@@ -69,7 +69,7 @@ impl<T: Tls> Inner<T> {
                 }
                 Ok(()) = failures.changed() => {
                     match failures.borrow_and_update().clone() {
-                        // bb8 keeps connections ready by itself (`min_idle`): that one was not made is no matter here
+                        // bb8 keeps connections ready by itself (`min_idle`): a failure of one of them does not matter here
                         _ if has_one.load(SeqCst) => {}
                         Some(LastFailure { text: answer, sqlstate: Some(sqlstate), .. }) if ends_it(&sqlstate) => {
                             return Err(failed(Refusal::Answered { answer, sqlstate }));
@@ -127,7 +127,7 @@ impl<T: Tls> Driver for Inner<T> {
         LEAVES.sync_scope((), || self.take_idle().is_some())
     }
 
-    fn log_in_no_more(&self, _: &Self) {
+    fn stop_logins(&self, _: &Self) {
         self.shared.is_leaving.store(true, SeqCst);
     }
 

@@ -45,7 +45,7 @@ tokio::task_local! {
     pub(super) static TURN: ();
     /// A connection that is taken now closes: it is not checked for a living session.
     pub(super) static LEAVES: ();
-    /// Whether who asks has an idle connection, whose session is asked now.
+    /// Whether the caller has found an idle connection, whose session is being checked.
     pub(super) static HAS_ONE: Arc<AtomicBool>;
 }
 

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     Credential, LogInError, RotatingSecret,
-    postgres::{ConnectError, Refusal, Tls, configured, wants_writes},
+    postgres::{ConnectError, Refusal, Tls, configured, needs_writes},
 };
 
 pub use self::manager::Manager;
@@ -65,7 +65,7 @@ pub async fn pool_with<T: Tls>(
 ) -> Result<Pool<T>, ConnectError> {
     let on = Handle::try_current().map_err(|_| LogInError::Failed(Refusal::NoRuntime))?;
     let credential = secret.usable().await?;
-    let (of, read_write) = (secret.shared.clone(), wants_writes(&mut config, settings));
+    let (of, read_write) = (secret.shared.clone(), needs_writes(&mut config, settings));
     let make = move |credential: &Credential| {
         let (config, tls) = configured(&config, credential, tls.clone()).map_err(failed)?;
         let shared = Arc::new(Shared {

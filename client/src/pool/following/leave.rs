@@ -27,7 +27,7 @@ pub(super) struct Leaving<D> {
 
 impl<D: Driver> Leaving<D> {
     pub(super) fn new(old: Arc<Versioned<D>>, next: &D, over: Duration) -> Self {
-        old.pool.log_in_no_more(next);
+        old.pool.stop_logins(next);
         Self {
             old,
             since: Instant::now(),
@@ -44,7 +44,7 @@ impl<D: Driver> Leaving<D> {
         let mut taken = pin!(self.old.pool.get());
         // the driver's pool takes an idle connection at the first poll; a caller that finds none there would wait
         let first = poll_fn(|context| {
-            // not waited for: a callback of the user's may take another connection
+            // do not wait for it: a callback of the user may take another connection
             let Ok(_alone) = self.one_at_a_time.try_lock() else {
                 return Poll::Ready(None);
             };

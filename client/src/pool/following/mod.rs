@@ -45,7 +45,7 @@ pub(super) trait Driver: Clone + Send + Sync + 'static {
     fn let_one_go(&self) -> impl Future<Output = bool> + Send;
 
     /// Makes no more logins, or none with the old version. Its connections still serve.
-    fn log_in_no_more(&self, next: &Self);
+    fn stop_logins(&self, next: &Self);
 
     /// Makes no more connections, and closes those in use when they come back. The idle ones close when the caller drops them.
     fn close(&self) -> Vec<Self::Idle>;
@@ -79,7 +79,7 @@ pub(super) struct Versioned<D> {
     version: Arc<str>,
     /// The server has accepted a login of this version.
     logs_in: AtomicBool,
-    /// It was meant to serve, and does not: a login with it moves to another one.
+    /// It will not serve after all: a login with it moves to another pool.
     is_gone: AtomicBool,
     pub(super) pool: D,
 }
@@ -327,8 +327,8 @@ impl<D: Driver> Shared<D> {
         }
     }
 
-    /// A pool that was meant to serve does not: another version is current, or its logins hang. Without a close, bb8's pool
-    /// would live as long as one of its logins.
+    /// A pool will not serve after all: another version is current, or its logins hang. Without a close, bb8's pool would live as
+    /// long as one of its logins.
     fn let_go(&self, next: Option<Arc<Versioned<D>>>) {
         if let Some(next) = next {
             next.is_gone.store(true, SeqCst);

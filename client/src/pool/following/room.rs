@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use super::{Driver, SeqCst, Shared, Versioned, lock};
 
-/// For so long the server has time to end the session of a connection that was closed for a new one.
+/// How long the server has to end the session of a connection that was closed for a new one.
 const TRIES: u32 = 50;
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 

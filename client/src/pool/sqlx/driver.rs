@@ -109,7 +109,7 @@ impl Driver for Inner {
     }
 
     /// sqlx's pool cannot stop its logins: it logs in as the next version.
-    fn log_in_no_more(&self, next: &Self) {
+    fn stop_logins(&self, next: &Self) {
         let options = next.pool.connect_options();
         self.pool.set_connect_options((*options).clone());
     }
@@ -203,8 +203,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_login_that_lets_others_go_first_hundreds_of_times_waits_for_them_only_now_and_then()
-    {
+    async fn a_login_that_yields_hundreds_of_times_waits_only_a_few_times() {
         // 4,096 rounds, and a pause after every five
         let proof = async {
             for _ in 0..4096 / 5 {

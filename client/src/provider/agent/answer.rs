@@ -45,7 +45,7 @@ impl Answer {
 
     /// Whether the agent itself refuses the question, and says nothing of the secret. "Not ready" does not count: it is not
     /// about the question.
-    pub(super) fn is_no_question(&self) -> bool {
+    pub(super) fn refuses_query(&self) -> bool {
         let is_refused = self.status == StatusCode::BAD_REQUEST && self.code().is_none();
         is_refused && self.by_status().0 == Kind::Invalid
     }
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_of_the_secret_that_its_arn_or_its_name_says() {
+    fn an_answer_belongs_to_the_secret_of_its_arn_or_its_name() {
         const ARN: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders/db-AbCdEf";
         const PARTIAL: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders/db";
         const OTHER: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:stock/db-AbCdEf";

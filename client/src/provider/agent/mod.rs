@@ -155,16 +155,16 @@ impl Agent {
 impl SecretProvider for Agent {
     async fn fetch(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
         if stage != Stage::Current {
-            return self.fetch_anew(secret, stage).await;
+            return self.fetch_uncached(secret, stage).await;
         }
         self.ask(&query(secret, stage)).await?.version(secret)
     }
 
-    async fn fetch_anew(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
+    async fn fetch_uncached(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
         let query = query(secret, stage);
         if !self.is_bound_to_cache.load(Ordering::Relaxed) {
             let answer = self.ask(&format!("{query}&refreshNow=true")).await?;
-            if !answer.is_no_question() {
+            if !answer.refuses_query() {
                 return answer.version(secret);
             }
         }

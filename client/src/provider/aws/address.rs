@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_port_is_the_one_that_is_named_or_the_schemes() {
+    fn the_port_is_the_explicit_one_or_the_default_of_the_scheme() {
         for (uri, expected) in [
             (
                 "https://secretsmanager.us-east-1.amazonaws.com/",

@@ -20,24 +20,24 @@ use tokio::{sync::Mutex, task::JoinHandle, time::timeout};
 
 use crate::causes::in_one_line;
 
-/// What the SDK says of a profile from the second question on, in place of the reason.
+/// What the SDK says about a profile from the second request on, instead of the reason.
 const REASON_IS_LOST: &str = "already taken";
 
-/// A loading that takes longer is given up, and the next question begins it again: its answer may have been lost.
+/// A load that takes longer is cancelled, and the next request starts it again: its answer may have been lost.
 const LONGEST: Duration = Duration::from_secs(5 * 60);
 
 #[derive(Clone, Debug)]
-pub(super) struct Unhurried(Arc<Inner>);
+pub(super) struct LoadedOnce(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     provider: SharedCredentialsProvider,
     loading: Mutex<Option<JoinHandle<Provided>>>,
-    /// Why the first question failed.
+    /// Why the first request failed.
     reason: OnceLock<String>,
 }
 
-impl Unhurried {
+impl LoadedOnce {
     pub(super) fn new(provider: SharedCredentialsProvider) -> Self {
         Self(Arc::new(Inner {
             provider,
@@ -67,7 +67,7 @@ impl Inner {
                 loaded.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(LONGEST)))
             })
         });
-        // if this is dropped here, the task goes on
+        // if this future is dropped here, the task continues
         let loaded = task.await;
         *loading = None;
         let loaded = loaded.unwrap_or_else(|error| Err(CredentialsError::unhandled(error)));
@@ -89,7 +89,7 @@ fn is_fresh(credentials: &Credentials) -> bool {
     expiry.is_none_or(|expiry| expiry > std::time::SystemTime::now())
 }
 
-impl ProvideCredentials for Unhurried {
+impl ProvideCredentials for LoadedOnce {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
@@ -129,15 +129,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_that_nobody_waited_for_is_not_reported_later() {
+    async fn a_failure_without_a_waiting_caller_is_not_reported_later() {
         let provider = SharedCredentialsProvider::new(OnceDown::default());
-        let unhurried = Unhurried::new(provider);
+        let loaded_once = LoadedOnce::new(provider);
         {
-            let given_up = pin!(unhurried.0.load());
+            let given_up = pin!(loaded_once.0.load());
             let asked = given_up.poll(&mut Context::from_waker(Waker::noop()));
             assert!(matches!(asked, Poll::Pending));
         }
         tokio::task::yield_now().await;
-        assert!(unhurried.0.load().await.is_ok());
+        assert!(loaded_once.0.load().await.is_ok());
     }
 }

@@ -21,7 +21,7 @@ use aws_sdk_secretsmanager::{Client, config::SharedHttpClient};
 #[cfg(feature = "rds_iam")]
 pub use self::rds_iam::RdsIam;
 pub use self::selected::{Selected, Selector};
-use self::{credentials::Unhurried, region::InRegion};
+use self::{credentials::LoadedOnce, region::InRegion};
 use super::{ProviderError, ProviderErrorKind as Kind, SecretProvider, Stage, Version};
 
 /// As many as BatchGetSecretValue accepts (the API's reference).
@@ -70,7 +70,7 @@ impl Aws {
 
     /// With the caller's configuration, including its HTTP client and credentials. Retries and time limits are this crate's.
     pub fn from_config(shared: SdkConfig) -> Self {
-        let credentials = shared.credentials_provider().map(Unhurried::new);
+        let credentials = shared.credentials_provider().map(LoadedOnce::new);
         let credentials = credentials.map(SharedCredentialsProvider::new);
         let mut shared = shared.into_builder();
         shared.set_credentials_provider(credentials);
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_arn_of_another_region_is_asked_for_there_and_a_name_here() {
+    fn an_arn_is_requested_in_its_own_region_and_a_name_in_the_clients_region() {
         let shared = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("eu-west-1"))

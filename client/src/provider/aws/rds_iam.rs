@@ -22,7 +22,7 @@ use secrecy::{SecretString, zeroize::Zeroizing};
 use serde::Serialize;
 
 use super::{
-    Kind, ProviderError, SecretProvider, Stage, Version, credentials::Unhurried, errors, http,
+    Kind, ProviderError, SecretProvider, Stage, Version, credentials::LoadedOnce, errors, http,
 };
 
 /// The longest life of a token (RDS's user guide).
@@ -100,7 +100,7 @@ impl RdsIam {
         host: impl Into<String>,
         user: impl Into<String>,
     ) -> Self {
-        let credentials = shared.credentials_provider().map(Unhurried::new);
+        let credentials = shared.credentials_provider().map(LoadedOnce::new);
         Self {
             login: Login {
                 engine: "postgres",
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_the_one_that_the_aws_sdk_for_rds_publishes_in_its_tests() {
+    fn a_token_equals_the_one_in_the_tests_of_the_aws_sdk_for_rds() {
         let provider = provider("prod-instance.us-east-1.rds.amazonaws.com", "peccy").port(3306);
         let token = signed(
             &provider,
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_the_one_that_the_aws_cli_makes_at_the_same_time() {
+    fn a_token_equals_the_one_that_the_aws_cli_makes_at_the_same_time() {
         let host = "orders.cluster-abc123.eu-west-1.rds.amazonaws.com";
         let session = "IQoJb3JpZ2luX2VjEXAMPLE/+==";
         for (user, session) in [
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_is_a_login_and_nothing_else_shows_what_is_secret() {
+    fn only_the_document_contains_the_token() {
         let provider = provider("db", "orders").port(6543).database("shop");
         let credentials = credentials(Some("sess10n"), None);
         let version = provider.version(&credentials, SystemTime::now()).unwrap();
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_signed_is_an_error_that_says_what_to_set() {
+    fn a_token_that_cannot_be_signed_is_an_error_that_says_what_to_set() {
         let shared = SdkConfig::builder().build();
         let nowhere = RdsIam::from_config(&shared, "db", "orders");
         let no_host = provider("a host", "orders");

@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn an_arn_gets_the_region_that_is_asked_and_a_name_stays() {
+    fn an_arn_is_changed_to_the_requested_region_and_a_name_is_not() {
         let replica = in_region("eu-west-1");
         for (id, localized) in [
             (

@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_file_systems_own_word_makes_a_file_absent_or_forbidden() {
+    fn only_an_answer_of_the_file_system_makes_a_file_absent_or_forbidden() {
         for (error, kind) in [
             (io::ErrorKind::NotFound, Kind::NotFound),
             (io::ErrorKind::NotADirectory, Kind::NotFound),

@@ -29,7 +29,7 @@ fn refused(document: Value) -> String {
 }
 
 #[test]
-fn what_no_statement_allows_is_not_allowed() {
+fn a_request_that_no_statement_allows_is_not_allowed() {
     assert_eq!(decided(json!([])), Ok(Decision::NotAllowed));
 }
 

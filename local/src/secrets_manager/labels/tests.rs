@@ -191,7 +191,7 @@ fn table() -> Vec<Row> {
             ]),
         },
         Row {
-            rule: "the AWSPENDING of a rotation under way never goes where AWSCURRENT goes",
+            rule: "the AWSPENDING of a rotation in progress never goes where AWSCURRENT goes",
             given: &[Promotes(Promotion::MovesPending), ONE, TWO, Stage("v3")],
             when: BACK_TO_ONE,
             then: Ok(&[

@@ -3,58 +3,58 @@
 use super::*;
 
 #[tokio::test]
-async fn a_policy_that_is_open_to_everybody_is_refused_where_that_is_to_be_blocked() {
+async fn a_public_policy_is_refused_if_public_policies_are_blocked() {
     let world = World::with_demo().await;
     let put = |statements: &Value, block: Option<bool>| {
         let put = world.client.put_resource_policy().secret_id("demo");
         let put = put.resource_policy(document(statements.clone()));
         put.set_block_public_policy(block).send()
     };
-    let everybody = || allow(json!("*"));
+    let everyone = || allow(json!("*"));
     for (statements, public) in [
-        (json!(everybody()), true),
+        (json!(everyone()), true),
         (
             json!([deny(json!("*")), allow(json!({ "AWS": [ROLE, "*"] }))]),
             true,
         ),
         (
             json!(with(
-                everybody(),
+                everyone(),
                 json!({ "StringEquals": { "secretsmanager:VersionStage": "AWSCURRENT" } })
             )),
             true,
         ),
         (
             json!(with(
-                everybody(),
+                everyone(),
                 json!({ "StringNotEquals": { "aws:PrincipalAccount": "123456789012" } })
             )),
             true,
         ),
         (
             json!(with(
-                everybody(),
+                everyone(),
                 json!({ "StringEqualsIfExists": { "aws:PrincipalAccount": "123456789012" } })
             )),
             true,
         ),
         (
             json!(with(
-                everybody(),
+                everyone(),
                 json!({ "ArnLike": { "aws:PrincipalArn": "arn:aws:iam::*:role/orders" } })
             )),
             true,
         ),
         (
             json!(with(
-                everybody(),
+                everyone(),
                 json!({ "ArnLike": { "AWS:PrincipalArn": ROLE } })
             )),
             false,
         ),
         (
             json!(with(
-                everybody(),
+                everyone(),
                 json!({ "StringEquals": { "aws:SourceVpc": ["vpc-1", "vpc-2"] } })
             )),
             false,
@@ -85,7 +85,7 @@ async fn a_policy_that_is_open_to_everybody_is_refused_where_that_is_to_be_block
 }
 
 #[tokio::test]
-async fn a_document_that_is_no_policy_of_a_resource_is_refused_with_what_is_wrong() {
+async fn a_document_that_is_not_a_resource_policy_is_refused_with_the_reason() {
     let world = World::with_demo().await;
     let mut misspelt = allow(json!("*"));
     misspelt["Efect"] = "Allow".into();
@@ -137,7 +137,7 @@ async fn a_document_that_is_no_policy_of_a_resource_is_refused_with_what_is_wron
 }
 
 #[tokio::test]
-async fn what_aws_might_take_and_is_not_known_here_is_named_and_not_taken_for_malformed() {
+async fn a_feature_of_aws_that_is_missing_here_is_named_and_not_called_malformed() {
     let world = World::with_demo().await;
     let mut all_but = allow(json!("*"));
     all_but["NotPrincipal"] = json!({ "AWS": ROLE });
@@ -172,7 +172,7 @@ async fn what_aws_might_take_and_is_not_known_here_is_named_and_not_taken_for_ma
 }
 
 #[tokio::test]
-async fn a_validation_tells_who_is_let_in_and_who_is_locked_out_and_stores_nothing() {
+async fn a_validation_reports_who_is_admitted_and_who_is_locked_out_and_stores_nothing() {
     let world = World::with_demo().await;
     let validate = |statements: Value| async {
         let validate = world.client.validate_resource_policy().secret_id("demo");
@@ -214,7 +214,7 @@ async fn a_validation_tells_who_is_let_in_and_who_is_locked_out_and_stores_nothi
 }
 
 #[tokio::test]
-async fn a_policy_sees_whether_public_ones_are_to_be_blocked() {
+async fn a_policy_sees_whether_public_policies_are_blocked() {
     let world = World::with_demo().await;
     let role = world.role(
         "orders",

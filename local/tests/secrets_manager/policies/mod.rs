@@ -72,7 +72,7 @@ async fn may_read(client: &Client) -> bool {
 }
 
 #[tokio::test]
-async fn a_policy_comes_back_as_it_was_written_until_it_is_deleted() {
+async fn a_policy_is_returned_as_it_was_written_until_it_is_deleted() {
     let world = World::with_demo().await;
     let get = || world.client.get_resource_policy().secret_id("demo").send();
     let arn = world.service.arn("demo").unwrap();
@@ -104,7 +104,7 @@ async fn a_policy_comes_back_as_it_was_written_until_it_is_deleted() {
 
 /// The statement of the project's deletion guard.
 #[tokio::test]
-async fn what_is_denied_to_everybody_is_denied_to_the_accounts_own_key_too() {
+async fn a_deny_for_everyone_applies_to_the_accounts_own_key_too() {
     let world = World::with_demo().await;
     let guard = json!([{
         "Sid": "NobodyDeletesTheSecret", "Effect": "Deny", "Principal": "*",
@@ -143,7 +143,8 @@ async fn what_is_denied_to_everybody_is_denied_to_the_accounts_own_key_too() {
 }
 
 #[tokio::test]
-async fn a_role_that_the_policy_names_needs_none_of_its_own_and_one_of_the_account_does() {
+async fn a_role_named_by_the_policy_needs_no_policy_of_its_own_and_a_role_of_a_named_account_does()
+{
     let world = World::with_demo().await;
     let own =
         json!({ "Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": "*" });
@@ -184,7 +185,7 @@ async fn a_role_that_the_policy_names_needs_none_of_its_own_and_one_of_the_accou
             "{principal}"
         );
     }
-    // what is not allowed by the policy is not, and the role's denial is told as one of its own
+    // what is not allowed by the policy is not, and a denial of the role's own policy has its own text
     world.set_policy(json!(allow(json!({ "AWS": ROLE })))).await;
     let role = world.role("orders", json!([]));
     let describe = role.describe_secret().secret_id("demo");
@@ -194,7 +195,7 @@ async fn a_role_that_the_policy_names_needs_none_of_its_own_and_one_of_the_accou
 }
 
 #[tokio::test]
-async fn a_deny_wins_whichever_policy_it_is_in() {
+async fn a_deny_wins_in_any_policy() {
     let world = World::with_demo().await;
     let own =
         |effect: &str| json!({ "Effect": effect, "Action": "secretsmanager:*", "Resource": "*" });
@@ -230,7 +231,7 @@ async fn a_deny_wins_whichever_policy_it_is_in() {
 }
 
 #[tokio::test]
-async fn a_condition_sees_who_asks() {
+async fn a_condition_sees_the_caller() {
     let world = World::with_demo().await;
     let all = json!({ "Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*" });
     let (orders, stock) = (world.role("orders", all.clone()), world.role("stock", all));
@@ -264,7 +265,7 @@ async fn a_condition_sees_who_asks() {
 }
 
 #[tokio::test]
-async fn what_a_secrets_policy_asks_that_is_not_known_is_neither_allowed_nor_denied() {
+async fn a_secrets_policy_with_an_unknown_condition_key_neither_allows_nor_denies() {
     let world = World::with_demo().await;
     let from = json!({ "StringNotEquals": { "aws:SourceVpc": "vpc-1" } });
     world.set_policy(json!(with(deny(json!("*")), from))).await;
@@ -272,13 +273,13 @@ async fn what_a_secrets_policy_asks_that_is_not_known_is_neither_allowed_nor_den
     let (code, message) = refused(read.send().await);
     assert_eq!(code, "UnjudgedByLocalIam");
     assert!(message.contains("aws:SourceVpc"), "{message}");
-    // what it does not speak of goes on
+    // operations that it does not name still work
     let describe = world.client.describe_secret().secret_id("demo");
     describe.send().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_batch_tells_which_secrets_policy_denies() {
+async fn a_batch_reports_which_secrets_policy_denies() {
     let world = World::with_demo().await;
     world.create("open", "two").await;
     world.set_policy(json!(deny(json!("*")))).await;
@@ -296,7 +297,7 @@ async fn a_batch_tells_which_secrets_policy_denies() {
 }
 
 #[tokio::test]
-async fn a_replica_has_its_primarys_policy_as_late_as_anything_else() {
+async fn a_replica_has_its_primarys_policy_after_the_usual_lag() {
     let world = World::with_demo().await;
     world.set_policy(json!(deny(json!("*")))).await;
     let to = ReplicaRegionType::builder().region(THERE).build();

@@ -118,7 +118,7 @@ async fn a_replica_is_the_same_secret_under_the_arn_of_its_region() {
 }
 
 #[tokio::test]
-async fn a_replica_comes_changes_and_goes_as_late_as_its_region_lags() {
+async fn a_replica_is_added_changed_and_removed_with_the_lag_of_its_region() {
     let world = serve_without_function().await;
     let (there, lag) = (world.client_in(THERE), |lag| {
         world.service.set_replica_lag(THERE, lag);
@@ -187,7 +187,7 @@ async fn one_name_in_two_regions_is_two_secrets() {
 }
 
 #[tokio::test]
-async fn what_would_change_a_replica_is_refused_where_it_is() {
+async fn a_change_to_a_replica_is_refused_in_its_own_region() {
     let world = serve_without_function().await;
     world.create_replicated(THERE).await;
     let there = world.client_in(THERE);
@@ -226,7 +226,7 @@ async fn what_would_change_a_replica_is_refused_where_it_is() {
 }
 
 #[tokio::test]
-async fn a_secrets_own_region_is_no_replica_region() {
+async fn a_secrets_own_region_cannot_be_a_replica_region() {
     let world = serve_without_function().await;
     let create = world.client.create_secret().name("demo");
     let create = create.add_replica_regions(region(REGION)).send().await;
@@ -240,7 +240,7 @@ async fn a_secrets_own_region_is_no_replica_region() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_in_use_there_fails_unless_it_may_be_overwritten() {
+async fn a_name_in_use_in_the_other_region_fails_unless_overwriting_is_allowed() {
     let world = serve_without_function().await;
     let there = world.client_in(THERE);
     let create = there.create_secret().name("demo").secret_string("theirs");
@@ -263,7 +263,7 @@ async fn a_name_that_is_in_use_there_fails_unless_it_may_be_overwritten() {
 }
 
 #[tokio::test]
-async fn what_is_replicated_there_is_never_overwritten() {
+async fn a_replica_in_the_other_region_is_never_overwritten() {
     let world = serve_without_function().await;
     let there = world.client_in(THERE);
     let create = there.create_secret().name("demo").secret_string("theirs");
@@ -312,7 +312,7 @@ async fn a_secret_is_deleted_only_after_its_replicas() {
 
 /// Recorded by practitioners: replicas go some time after they were removed, and the deletion of the primary outruns that.
 #[tokio::test]
-async fn a_replica_that_its_primary_left_behind_stays_one_until_it_is_promoted() {
+async fn a_replica_that_its_primary_removed_stays_a_replica_until_it_is_promoted() {
     let world = serve_without_function().await;
     world.create_replicated(THERE).await;
     world.service.set_replica_lag(THERE, HOUR);
@@ -338,7 +338,7 @@ async fn a_replica_that_its_primary_left_behind_stays_one_until_it_is_promoted()
 }
 
 #[tokio::test]
-async fn a_promoted_replica_is_a_secret_of_its_own_and_rotates() {
+async fn a_promoted_replica_is_an_independent_secret_and_rotates() {
     let world = serve(|client: Client, event: Value| async move {
         let secret = event["SecretId"].as_str().unwrap().to_owned();
         let version = event["ClientRequestToken"].as_str().unwrap().to_owned();

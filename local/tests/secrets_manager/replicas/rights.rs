@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_replica_has_a_key_of_its_region_which_writers_and_readers_need() {
+async fn a_replica_has_a_key_of_its_region_that_writers_and_readers_need() {
     const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
     let world = serve_without_function().await;
     world.create("demo", "one").await;
@@ -55,7 +55,7 @@ async fn a_replica_has_a_key_of_its_region_which_writers_and_readers_need() {
 
 /// The policies are those of the user guide's page on preventing replication.
 #[tokio::test]
-async fn policies_see_to_which_regions_a_secret_is_replicated() {
+async fn policies_see_the_regions_of_a_secrets_replicas() {
     let world = serve_without_function().await;
     world.create("demo", "one").await;
     let restrict = |condition: Value| {

@@ -51,7 +51,7 @@ impl SecretProvider for Behind {
         self.cache.fetch(secret, stage).await
     }
 
-    async fn fetch_anew(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
+    async fn fetch_uncached(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
         self.store.fetch(secret, stage).await
     }
 
@@ -62,7 +62,7 @@ impl SecretProvider for Behind {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_provider_tells_is_looked_at_in_the_store_at_once_and_then_once_a_second() {
+async fn an_announcement_causes_a_request_at_once_and_then_one_a_second() {
     let (provider, tell) = Behind::new();
     let secret = provider.secret().await;
     provider.store.current("v2");
@@ -79,7 +79,7 @@ async fn what_the_provider_tells_is_looked_at_in_the_store_at_once_and_then_once
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_a_lifetime_reads_the_cache_and_a_search_for_another_version_the_store() {
+async fn after_its_lifetime_a_secret_is_read_from_the_cache_and_a_search_reads_the_store() {
     let (provider, _tell) = Behind::new();
     let secret = provider.secret().await;
     provider.store.current("v2");
@@ -126,7 +126,7 @@ impl SecretProvider for Panics {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_of_who_tells_does_not_end_the_secret() {
+async fn a_panic_in_the_announcements_does_not_end_the_secret() {
     let provider = Arc::new(Panics(Scripted::new("v1"), AtomicUsize::new(1)));
     let builder = RotatingSecret::builder("orders/db");
     let secret = builder.build(provider.clone()).await.unwrap();
