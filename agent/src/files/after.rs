@@ -55,8 +55,8 @@ pub(super) async fn follow(after: &After) -> Result<(), NotDone> {
     }
 }
 
-/// With PATH and no other variable, in `/`. It reads nothing; what it says goes to the agent's own log. It has no descriptor but
-/// these three, and is the first of its own process group, which ends with it when the time is over.
+/// With PATH and no other variable, in `/`. It reads nothing; what it says goes to the agent's own log. It has no
+/// other descriptor of the agent's, and is the first of its own process group, which ends with it when the time is over.
 async fn run(command: &[String], within: Duration) -> Result<(), NotDone> {
     let Some((program, arguments)) = command.split_first() else {
         return Ok(());
