@@ -23,7 +23,7 @@ use common::{
 };
 use local::postgres::Postgres;
 use nix::unistd::{User, geteuid};
-use proptest::{prelude::*, test_runner::TestRunner};
+use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use rotating_secret::{
     CredentialGuard, RotatingSecret,
     provider::{Fixed, Version},
@@ -101,9 +101,7 @@ impl Asking {
         let told = came.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                if let Some(login) = ask(stream) {
-                    told.lock().unwrap().push(login);
-                }
+                let _ = ask(stream, &told);
             }
         });
         Self { port, came }
@@ -115,7 +113,7 @@ impl Asking {
 }
 
 /// The server's side of a login (the protocol's manual, message formats).
-fn ask(mut stream: TcpStream) -> Option<(String, String)> {
+fn ask(mut stream: TcpStream, came: &Mutex<Vec<(String, String)>>) -> Option<()> {
     let message = |stream: &mut TcpStream| {
         let mut length = [0; 4];
         stream.read_exact(&mut length).ok()?;
@@ -138,13 +136,16 @@ fn ask(mut stream: TcpStream) -> Option<(String, String)> {
     stream.read_exact(&mut [0]).ok()?;
     let mut password = message(&mut stream)?;
     password.pop();
+    // before the client ends
+    came.lock()
+        .unwrap()
+        .push((user, String::from_utf8(password).ok()?));
     let fields = b"SFATAL\0VFATAL\0C28P01\0Mno\0\0";
     stream.write_all(b"E").ok()?;
     stream
         .write_all(&(fields.len() as u32 + 4).to_be_bytes())
         .ok()?;
-    stream.write_all(fields).ok()?;
-    Some((user, String::from_utf8(password).ok()?))
+    stream.write_all(fields).ok()
 }
 
 /// psql with these variables and no other of libpq's, which never asks a person.
