@@ -369,14 +369,11 @@ fn pgbouncer_logs_in_with_the_password_of_the_secret_or_it_was_refused() {
         true
     });
     fs::write(&list, &*all.lock().unwrap()).unwrap();
-    let port = {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        free.local_addr().unwrap().port()
-    };
     let text = format!(
-        "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = trust\n\
+        "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nunix_socket_dir = {}\nauth_type = trust\n\
          auth_file = {}\nserver_login_retry = 0.1\nserver_tls_sslmode = disable\n",
         server.port,
+        folder.path().display(),
         list.display()
     );
     fs::write(&settings, text).unwrap();
@@ -406,11 +403,11 @@ fn pgbouncer_logs_in_with_the_password_of_the_secret_or_it_was_refused() {
     });
     up.recv().unwrap();
     for (user, password) in passwords.into_inner().unwrap() {
-        let port = port.to_string();
+        let socket = folder.path().display().to_string();
         let variables = [
             ("PGUSER", &*user),
-            ("PGHOST", "127.0.0.1"),
-            ("PGPORT", &port),
+            ("PGHOST", &*socket),
+            ("PGPORT", "6432"),
             ("PGDATABASE", "any"),
             ("PGSSLMODE", "disable"),
         ];

@@ -1,4 +1,4 @@
-//! The task of a folder: it writes a version as soon as it is there, and looks again when something is due.
+//! The task of a secret: it writes a version to its folders as soon as it is there, and looks again when something is due.
 
 use std::{
     ffi::OsString,
@@ -46,6 +46,27 @@ enum Outcome {
     Again,
 }
 
+/// Follows one secret into these folders, one after the other: what comes after the first is done before the second is written.
+pub(super) async fn follow(mut folders: Vec<Following>, secret: RotatingSecret) {
+    loop {
+        let Ok(credential) = secret.usable().await else {
+            // the client says why, and goes on asking
+            sleep(FIRST_RETRY).await;
+            continue;
+        };
+        let mut wake = Instant::now() + LAST_RETRY;
+        for folder in &mut folders {
+            wake = wake.min(folder.turn(&credential).await);
+        }
+        let version = credential.version().to_owned();
+        drop(credential);
+        tokio::select! {
+            _ = secret.changed_from(&version) => {}
+            () = sleep_until(wake) => {}
+        }
+    }
+}
+
 impl Following {
     pub(super) fn new(
         folder: Folder,
@@ -65,24 +86,12 @@ impl Following {
         }
     }
 
-    pub(super) async fn run(mut self, secret: RotatingSecret) {
-        loop {
-            let Ok(credential) = secret.usable().await else {
-                // the client says why, and goes on asking
-                sleep(FIRST_RETRY).await;
-                continue;
-            };
-            let until = self.see(&credential);
-            let both = until.is_some_and(|until| until > SystemTime::now());
-            let outcome = self.step(&credential, both).await;
-            let wake = self.due(outcome, until.filter(|_| both));
-            let version = credential.version().to_owned();
-            drop(credential);
-            tokio::select! {
-                _ = secret.changed_from(&version) => {}
-                () = sleep_until(wake) => {}
-            }
-        }
+    /// Does what is due with this version. Returns when to look again.
+    async fn turn(&mut self, credential: &Credential) -> Instant {
+        let until = self.see(credential);
+        let both = until.is_some_and(|until| until > SystemTime::now());
+        let outcome = self.step(credential, both).await;
+        self.due(outcome, until.filter(|_| both))
     }
 
     /// Until when the version before this one logs in.

@@ -6,7 +6,7 @@
 //! | `place` | opens the directory, if nobody else can replace it |
 //! | `swap` | replaces all files of a folder at once |
 //! | `after` | the signal or the command that follows |
-//! | `follow` | the task of a folder |
+//! | `follow` | the task of a secret |
 
 mod after;
 mod follow;
@@ -14,13 +14,16 @@ pub mod formats;
 mod place;
 mod swap;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use tokio::{sync::watch, task::AbortHandle};
 
 pub use place::Unsafe;
 
-use self::{follow::Following, swap::Swap};
+use self::{
+    follow::{Following, follow},
+    swap::Swap,
+};
 use crate::{followed::Followed, settings::Settings};
 
 /// What a folder holds: which version, and how often this process has written it.
@@ -33,19 +36,21 @@ pub struct Written {
 
 /// The folders that this process writes. Their tasks end with it.
 #[derive(Default)]
-pub struct Files(Vec<Task>);
+pub struct Files {
+    folders: Vec<Watched>,
+    tasks: Vec<AbortHandle>,
+}
 
-struct Task {
+struct Watched {
     secret: String,
     paths: Vec<PathBuf>,
     required: bool,
     written: watch::Receiver<Written>,
-    task: AbortHandle,
 }
 
-impl Drop for Task {
+impl Drop for Files {
     fn drop(&mut self) {
-        self.task.abort();
+        self.tasks.iter().for_each(AbortHandle::abort);
     }
 }
 
@@ -56,53 +61,59 @@ impl Files {
     ///
     /// A directory cannot be opened, or others could put files there.
     pub fn start(settings: &Settings, followed: &Followed) -> Result<Self, Unsafe> {
-        let opened = settings
-            .files
-            .iter()
-            .map(|folder| Ok((folder, Swap::open(folder)?)));
-        let opened = opened.collect::<Result<Vec<_>, Unsafe>>()?;
-        let tasks = opened.into_iter().filter_map(|(folder, swap)| {
-            let secret = followed.get(&folder.secret)?;
+        let (mut files, mut of_secrets) =
+            (Self::default(), BTreeMap::<&str, Vec<Following>>::new());
+        for folder in &settings.files {
             let (tell, written) = watch::channel(Written::default());
-            let following = Following::new(folder.clone(), swap, settings, tell);
-            Some(Task {
+            let following = Following::new(folder.clone(), Swap::open(folder)?, settings, tell);
+            of_secrets
+                .entry(&folder.secret)
+                .or_default()
+                .push(following);
+            let current = folder.directory.join("current");
+            files.folders.push(Watched {
                 secret: folder.secret.clone(),
                 paths: folder
                     .files
                     .iter()
-                    .map(|file| folder.directory.join("current").join(&file.name))
+                    .map(|file| current.join(&file.name))
                     .collect(),
                 required: folder.required,
                 written,
-                task: tokio::spawn(following.run(secret.clone())).abort_handle(),
-            })
-        });
-        Ok(Self(tasks.collect()))
+            });
+        }
+        for (id, folders) in of_secrets {
+            if let Some(secret) = followed.get(id) {
+                files
+                    .tasks
+                    .push(tokio::spawn(follow(folders, secret.clone())).abort_handle());
+            }
+        }
+        Ok(files)
     }
 
     /// The required files that were not written yet, or not confirmed since this process started.
     pub fn missing(&self) -> Vec<&PathBuf> {
-        let tasks = self
-            .0
+        let missing =
+            |folder: &&Watched| folder.required && folder.written.borrow().version.is_none();
+        self.folders
             .iter()
-            .filter(|task| task.required && task.written.borrow().version.is_none());
-        tasks.flat_map(|task| &task.paths).collect()
+            .filter(missing)
+            .flat_map(|folder| &folder.paths)
+            .collect()
     }
 
     /// The folders, each with its secret's id.
     pub fn folders(&self) -> Vec<(String, watch::Receiver<Written>)> {
-        let folder = |task: &Task| (task.secret.clone(), task.written.clone());
-        self.0.iter().map(folder).collect()
+        let folder = |folder: &Watched| (folder.secret.clone(), folder.written.clone());
+        self.folders.iter().map(folder).collect()
     }
 
     /// Waits for the required files.
     pub async fn ready(&self) {
-        for task in self.0.iter().filter(|task| task.required) {
-            let _ = task
-                .written
-                .clone()
-                .wait_for(|written| written.version.is_some())
-                .await;
+        for folder in self.folders.iter().filter(|folder| folder.required) {
+            let mut written = folder.written.clone();
+            let _ = written.wait_for(|written| written.version.is_some()).await;
         }
     }
 }

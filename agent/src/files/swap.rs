@@ -222,3 +222,77 @@ fn is_ours(name: &OsStr) -> bool {
     let hex = name.to_str().and_then(|name| name.strip_prefix('.'));
     hex.is_some_and(|hex| hex.len() >= 15 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn swap(directory: &Path) -> Swap {
+        let directory = directory.canonicalize().unwrap();
+        Swap {
+            directory: place::open_directory(&directory, false).unwrap(),
+            names: vec!["a".to_owned(), "b".to_owned()],
+            owner: Owner::default(),
+            mode: 0o600,
+        }
+    }
+
+    fn contents(text: &str) -> Vec<Bytes> {
+        ["a", "b"]
+            .map(|name| format!("{name}{text}").into_bytes().into())
+            .to_vec()
+    }
+
+    #[test]
+    fn old_folders_are_removed_and_nothing_else_that_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let swap = swap(directory.path());
+        let own = ["data", ".hidden", ".abc", ".0123456789abcdef0x"];
+        for name in own {
+            fs::create_dir(directory.path().join(name)).unwrap();
+        }
+        let first = swap.write(&contents("1")).unwrap();
+        let second = swap.write(&contents("2")).unwrap();
+        let third = swap.write(&contents("3")).unwrap();
+        swap.sweep(&[&third, &second]).unwrap();
+        let has = |name: &OsStr| directory.path().join(name).exists();
+        assert!(!has(&first) && has(&second) && has(&third));
+        assert!(own.iter().all(|name| has(OsStr::new(name))));
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_what_is_there_and_no_half_folder() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut swap = swap(directory.path());
+        swap.write(&contents("1")).unwrap();
+        swap.names[1] = "no/such/folder".to_owned();
+        assert!(swap.write(&contents("2")).is_err());
+        assert_eq!(
+            fs::read_to_string(directory.path().join("current/a")).unwrap(),
+            "a1"
+        );
+        // the folder, and the link to it
+        assert_eq!(list(&swap.directory).unwrap().len(), 2);
+        // as with a folder in the link's place
+        swap.names[1] = "b".to_owned();
+        fs::remove_file(directory.path().join("current")).unwrap();
+        fs::create_dir(directory.path().join("current")).unwrap();
+        assert!(swap.write(&contents("2")).is_err());
+        assert!(!swap.holds(&contents("2")));
+    }
+
+    #[test]
+    fn what_follows_is_done_once_for_a_folder_and_again_for_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let swap = swap(directory.path());
+        assert!(!swap.is_told());
+        for text in ["1", "2"] {
+            swap.write(&contents(text)).unwrap();
+            assert!(swap.holds(&contents(text)) && !swap.is_told());
+            swap.set_told().unwrap();
+            assert!(swap.is_told());
+        }
+    }
+}
