@@ -49,7 +49,7 @@ fn written(format: Format, document: &Value) -> Result<Bytes, String> {
             format,
         }],
     };
-    let rendered = render(&folder, &*credential(document), true);
+    let rendered = render(&folder, &credential(document), true);
     rendered
         .map(|mut files| files.remove(0))
         .map_err(|error| error.to_string())
@@ -333,6 +333,22 @@ fn a_shell_python_and_rust_read_of_an_env_file_the_same_value_or_it_was_refused(
         );
     } else {
         eprintln!("skipped: python3 reads a .env: it has no dotenv; pip install python-dotenv");
+    }
+}
+
+#[test]
+fn what_pgbouncer_takes_for_a_verifier_is_refused_and_what_only_begins_like_one_is_not() {
+    let md5 = format!("md5{}", "0a".repeat(16));
+    for (password, is_refused) in [
+        (&*md5, true),
+        ("SCRAM-SHA-256$4096:salt$stored:server", true),
+        (&md5[1..], false),
+        (&md5[..34], false),
+        ("SCRAM-SHA-256", false),
+    ] {
+        let document = json!({ "username": "orders", "password": password });
+        let refused = written(Format::Userlist, &document).is_err();
+        assert_eq!(refused, is_refused, "{password}");
     }
 }
 
