@@ -33,7 +33,7 @@ pub struct Files {
 /// The command of AWS's agent, and ours.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Runs a command with a secret in its environment, and tells it of new versions. Listens on no port, and needs no token.
+    /// Runs a command with a secret in its environment, and restarts or signals it on a new version. Listens on no port, and needs no token.
     Exec(Exec),
     /// Serves: AWS's own command, so that a unit file needs one word changed.
     Sm {
@@ -60,10 +60,10 @@ pub struct Exec {
     /// A variable from a key of a secret's document. May be given several times.
     #[arg(long, value_name = "NAME=SECRET:KEY")]
     pub env: Vec<FromSecret>,
-    /// Sends this signal on a new version, in place of a new start: the child reads the files of --settings anew.
+    /// Sends this signal on a new version, in place of a restart: the child then reads the files of --settings again.
     #[arg(long, value_name = "NAME", value_parser = parse_signal)]
     pub signal: Option<Signal>,
-    /// How long the child has to end before it is killed and starts anew.
+    /// How long the child has to end at a restart before it is killed.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
     pub stop_within: Duration,
     /// Gives the child the agent's own variables with AWS credentials and its token.

@@ -1,4 +1,4 @@
-//! Secrets that are followed whether or not somebody reads them: those of files, and those of a child's environment.
+//! Secrets that are followed without a reader: those of files, and those of a child's environment.
 
 use std::collections::BTreeMap;
 

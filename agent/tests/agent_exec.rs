@@ -330,7 +330,7 @@ async fn a_child_that_does_not_end_in_time_is_killed_and_starts_anew() {
     let [(child, _)] = exec.children()[..] else {
         panic!("{:?}", exec.children())
     };
-    // told to end, it is not killed: that is for whoever told it
+    // after SIGTERM from outside it is not killed: its manager decides that
     exec.signal(Signal::SIGTERM);
     put(&place.service, "orders/db", &document("orders", "three")).await;
     let asked = place.service.calls().len();

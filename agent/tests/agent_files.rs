@@ -40,7 +40,7 @@ async fn by_default_a_secret_becomes_a_service_file_that_only_the_agents_user_re
     );
     let is = fs::metadata(place.file("pg_service.conf")).unwrap();
     assert_eq!((is.mode() & 0o7777, is.uid()), (0o600, geteuid().as_raw()));
-    // whoever may read the files comes to them; nobody else may write there
+    // every user passes through the folders, and only the agent writes there
     for folder in [place.directory(), place.file("")] {
         assert_eq!(fs::metadata(folder).unwrap().mode() & 0o7777, 0o755);
     }
@@ -311,7 +311,7 @@ async fn a_command_runs_without_a_shell_and_without_anything_of_the_agents() {
     for own in ["socket:", "anon_inode:", "/out"] {
         assert!(!descriptors.contains(own), "{said}");
     }
-    assert!(descriptors.starts_with("/dev/null pipe:"), "{said}");
+    assert!(descriptors.starts_with("/dev/null "), "{said}");
 }
 
 #[tokio::test]

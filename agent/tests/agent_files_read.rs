@@ -87,7 +87,7 @@ fn hostile() -> impl Strategy<Value = String> {
     prop_oneof![20 => short, 1 => long, 1 => like_a_hash]
 }
 
-/// A server that asks for a password in clear text and tells what came.
+/// A server that asks for a password in clear text and records what came.
 struct Asking {
     port: u16,
     came: Arc<Mutex<Vec<(String, String)>>>,

@@ -110,7 +110,7 @@ impl Rotating {
         for _ in 0..10 {
             self.rotate().await;
             self.follows().await;
-            // the next rotation changes the password of the user before: whoever read the file by now has logged in
+            // the next rotation changes the password of the user before: a login with the file from before has ended by now
             psql.log_in(1).await;
         }
         psql.log_in(2).await;

@@ -79,7 +79,7 @@ pub async fn run(settings: Settings, exec: &Exec) -> Result<u8, Error> {
                         continue;
                     }
                 };
-                tracing::info!("another version: the child starts anew");
+                tracing::info!("another version: the child restarts");
                 let (status, told_to_end) = end(&mut child, &mut signals, exec.stop_within).await;
                 if told_to_end {
                     return Ok(status);

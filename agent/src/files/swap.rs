@@ -37,7 +37,7 @@ const CURRENT: &str = "current";
 const NEXT: &str = ".next";
 const TOLD: &str = ".told";
 
-/// A directory, and what its files are to be like.
+/// A directory, and the names, owner and mode of its files.
 pub(super) struct Swap {
     directory: File,
     names: Vec<String>,
