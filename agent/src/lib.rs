@@ -17,9 +17,11 @@
 //! | [`followed`] | the secrets that are followed without a reader |
 //! | [`files`] | files that follow |
 //! | [`exec`] | a child whose environment follows |
+//! | [`children`] | processes that this one starts or inherits |
 //! | [`fields`], [`names`] | what files and environments are made of |
 
 pub mod arguments;
+pub mod children;
 pub mod doors;
 mod error;
 pub mod exec;

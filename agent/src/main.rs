@@ -6,7 +6,7 @@ use clap::Parser;
 use rotating_secret_agent::{
     Error,
     arguments::{Arguments, Command, Exec},
-    exec,
+    children, exec,
     settings::{LogLevel, Settings},
     start,
 };
@@ -18,6 +18,7 @@ use tracing_subscriber::{
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    tokio::spawn(children::remove_orphans());
     let ended = match &arguments.command {
         Some(Command::Exec(exec)) => run(&arguments, exec).await,
         _ => serve(&arguments).await.map(|()| ExitCode::SUCCESS),

@@ -80,20 +80,24 @@ impl Exec {
             .unwrap()
     }
 
-    /// The processes whose parent it is, each with its state.
     fn children(&self) -> Vec<(i32, char)> {
-        let processes = fs::read_dir("/proc")
-            .unwrap()
-            .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
-        let state = |pid: i32| {
-            let status = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            let (_, rest) = status.rsplit_once(") ")?;
-            let mut fields = rest.split(' ');
-            let state = fields.next()?.chars().next()?;
-            (fields.next()? == self.0.id().to_string()).then_some((pid, state))
-        };
-        processes.filter_map(state).collect()
+        children_of(self.pid().as_raw())
     }
+}
+
+/// The processes whose parent this is, each with its state.
+fn children_of(parent: i32) -> Vec<(i32, char)> {
+    let processes = fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let state = |pid: i32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (_, rest) = status.rsplit_once(") ")?;
+        let mut fields = rest.split(' ');
+        let state = fields.next()?.chars().next()?;
+        (fields.next()? == parent.to_string()).then_some((pid, state))
+    };
+    processes.filter_map(state).collect()
 }
 
 async fn text_of(path: &Path, part: &str) -> String {
@@ -402,4 +406,48 @@ async fn with_a_signal_the_child_goes_on_and_is_told_when_its_files_are_there() 
         "password=one\npassword=two\npassword=three\n"
     );
     assert_eq!(exec.children()[0].0, before[0].0);
+}
+
+#[tokio::test]
+async fn in_a_container_nothing_is_left_of_processes_that_the_child_left_behind() {
+    let has_namespaces = Command::new("unshare")
+        .args(["--pid", "--fork", "true"])
+        .output();
+    if !has_namespaces.is_ok_and(|output| output.status.success()) {
+        eprintln!(
+            "skipped: the first process of a container: no process may have its own namespace here"
+        );
+        return;
+    }
+    let place = Place::new().await;
+    let (told, go) = (place.beside("told"), place.beside("go"));
+    // each orphan ends after its parent
+    let text = format!(
+        "for number in 1 2 3; do (sh -c 'sleep 0.1; echo ended >> {0}' &); done; until [ -e {1} ]; do sleep 0.05; done; exit 9",
+        told.display(),
+        go.display()
+    );
+    let exec = Exec::command(&place, "", &["--", "sh", "-c", &text]);
+    let mut command = Command::new("unshare");
+    command
+        .env_clear()
+        .args(["--pid", "--fork", "--kill-child"])
+        .arg(exec.get_program())
+        .args(exec.get_args());
+    for (name, value) in exec.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    let mut outer = Exec(command.spawn().unwrap());
+    text_of(&told, "ended\nended\nended\n").await;
+    let [(first, _)] = outer.children()[..] else {
+        panic!("{:?}", outer.children())
+    };
+    until(async || {
+        let states = children_of(first);
+        (states.len() == 1 && states[0].1 != 'Z').then_some(())
+    })
+    .await;
+    fs::write(&go, "").unwrap();
+    // and the child's own status is not lost
+    assert_eq!(outer.ended().await, 9);
 }

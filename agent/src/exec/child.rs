@@ -10,7 +10,11 @@ use secrecy::ExposeSecret;
 use tokio::process::{self, Command};
 
 use super::environment::Variable;
-use crate::{arguments::Exec, settings::Settings};
+use crate::{
+    arguments::Exec,
+    children::{self, Own},
+    settings::Settings,
+};
 
 /// How the SDKs come to the agent's own credentials.
 const CREDENTIALS: [&str; 13] = [
@@ -29,7 +33,10 @@ const CREDENTIALS: [&str; 13] = [
     "AWS_ROLE_SESSION_NAME",
 ];
 
-pub(super) struct Child(process::Child);
+pub(super) struct Child {
+    process: process::Child,
+    _own: Own,
+}
 
 impl Child {
     /// With this process's environment, without what opens the agent and AWS, and with these variables.
@@ -53,12 +60,13 @@ impl Child {
         for Variable { name, value, .. } in variables {
             command.env(name, value.expose_secret());
         }
-        Ok(Self(command.spawn()?))
+        let (process, own) = children::spawn(&mut command)?;
+        Ok(Self { process, _own: own })
     }
 
     /// Passes a signal on, while it runs.
     pub(super) fn signal(&self, signal: Signal) {
-        let pid = self.0.id().and_then(|pid| pid.try_into().ok());
+        let pid = self.process.id().and_then(|pid| pid.try_into().ok());
         if let Some(pid) = pid {
             let _ = kill(Pid::from_raw(pid), signal);
         }
@@ -66,7 +74,7 @@ impl Child {
 
     /// Waits for its end, and returns its status.
     pub(super) async fn wait(&mut self) -> u8 {
-        status(self.0.wait().await)
+        status(self.process.wait().await)
     }
 }
 

@@ -23,7 +23,7 @@ use nix::{
 };
 use tokio::{process::Command, time::timeout};
 
-use crate::settings::files::After;
+use crate::{children, settings::files::After};
 
 /// Where a command is looked for if the agent itself has no PATH.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -66,7 +66,8 @@ async fn run(command: &[String], within: Duration) -> Result<(), NotDone> {
         source,
     };
     let log = || io::stderr().as_fd().try_clone_to_owned().map(Stdio::from);
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(arguments)
         .env_clear()
         .env("PATH", env::var_os("PATH").unwrap_or_else(|| PATH.into()))
@@ -75,9 +76,8 @@ async fn run(command: &[String], within: Duration) -> Result<(), NotDone> {
         .stdout(log().map_err(not_started)?)
         .stderr(log().map_err(not_started)?)
         .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(not_started)?;
+        .kill_on_drop(true);
+    let (mut child, _own) = children::spawn(&mut command).map_err(not_started)?;
     let group = child
         .id()
         .and_then(|id| id.try_into().ok())
