@@ -1,8 +1,11 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
+use nix::sys::signal::Signal;
+
+use crate::names::{is_variable, signal};
 
 /// Secrets that rotate, for programs in any language: AWS's agent and Secrets Manager's API on localhost.
 #[derive(Debug, Parser)]
@@ -11,7 +14,7 @@ pub struct Arguments {
     /// Where the settings are.
     #[command(flatten)]
     pub files: Files,
-    /// AWS's own command, so that a unit file needs one word changed.
+    /// What to do; without a command it serves.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
@@ -27,10 +30,12 @@ pub struct Files {
     pub settings: Option<PathBuf>,
 }
 
-/// The commands of AWS's agent.
+/// The command of AWS's agent, and ours.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Secrets Manager.
+    /// Runs a command with a secret in its environment, and restarts or signals it on a new version. Listens on no port, and needs no token.
+    Exec(Exec),
+    /// Serves: AWS's own command, so that a unit file needs one word changed.
     Sm {
         /// What to do.
         #[command(subcommand)]
@@ -43,4 +48,91 @@ pub enum Command {
 pub enum Action {
     /// Starts the agent, as no command does.
     Start,
+}
+
+/// A child, and how it learns of a new version.
+#[derive(Debug, Args)]
+pub struct Exec {
+    /// The secret that becomes PGUSER, PGPASSWORD, PGHOST, PGPORT, PGDATABASE and PGSSLMODE; the last four only where they are not
+    /// set already.
+    #[arg(long, value_name = "ID")]
+    pub secret: Option<String>,
+    /// A variable from a key of a secret's document. May be given several times.
+    #[arg(long, value_name = "NAME=SECRET:KEY")]
+    pub env: Vec<FromSecret>,
+    /// Sends this signal on a new version, in place of a restart: the child then reads the files of --settings again.
+    #[arg(long, value_name = "NAME", value_parser = parse_signal)]
+    pub signal: Option<Signal>,
+    /// How long the child has to end at a restart before it is killed.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub stop_within: Duration,
+    /// Gives the child the agent's own variables with AWS credentials and its token.
+    #[arg(long)]
+    pub keep_aws_credentials: bool,
+    /// The command and its arguments. No shell reads it.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// `NAME=SECRET:KEY`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FromSecret {
+    /// The variable.
+    pub name: String,
+    /// The secret's id, which may hold colons itself.
+    pub secret: String,
+    /// The key in the document.
+    pub key: String,
+}
+
+impl FromStr for FromSecret {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let split = text
+            .split_once('=')
+            .and_then(|(name, from)| Some((name, from.rsplit_once(':')?)));
+        match split {
+            Some((name, (secret, key)))
+                if is_variable(name) && !secret.is_empty() && !key.is_empty() =>
+            {
+                Ok(Self {
+                    name: name.to_owned(),
+                    secret: secret.to_owned(),
+                    key: key.to_owned(),
+                })
+            }
+            _ => Err("write NAME=SECRET:KEY, for example API_KEY=mail/key:key".to_owned()),
+        }
+    }
+}
+
+fn parse_signal(name: &str) -> Result<Signal, String> {
+    signal(name).ok_or_else(|| "no such signal: write HUP".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secrets_id_may_be_an_arn_and_its_key_is_behind_the_last_colon() {
+        let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:mail/key-AbCdEf";
+        let read: FromSecret = format!("API_KEY={arn}:key").parse().unwrap();
+        assert_eq!(
+            (&*read.name, &*read.secret, &*read.key),
+            ("API_KEY", arn, "key")
+        );
+        for wrong in [
+            "",
+            "API_KEY",
+            "API_KEY=mail",
+            "=mail:key",
+            "1=mail:key",
+            "A=:key",
+            "A=mail:",
+        ] {
+            assert!(wrong.parse::<FromSecret>().is_err(), "{wrong}");
+        }
+    }
 }

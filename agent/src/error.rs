@@ -2,7 +2,9 @@
 
 use std::{io, path::PathBuf};
 
-use rotating_secret::provider::ProviderError;
+use rotating_secret::{BuildError, provider::ProviderError};
+
+use crate::{fields::Refused, files::Unsafe};
 
 /// Why the agent does not start. The text says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -48,4 +50,28 @@ pub enum Error {
     /// Secrets Manager cannot be asked.
     #[error(transparent)]
     Upstream(#[from] ProviderError),
+    /// The settings of what is followed contradict each other.
+    #[error(transparent)]
+    Followed(#[from] BuildError),
+    /// A folder in which no secret is written.
+    #[error(transparent)]
+    Files(#[from] Unsafe),
+    /// A child's secret.
+    #[error(transparent)]
+    Secret(#[from] rotating_secret::Error),
+    /// What an environment cannot hold.
+    #[error("the child's environment: {0}")]
+    Variable(#[from] Refused),
+    /// A child waited too long.
+    #[error(
+        "not there after a minute: {}; see the warnings above, and correct the ids or the role's policy",
+        missing.join(", ")
+    )]
+    NotReady { missing: Vec<String> },
+    /// Signals could not be passed on.
+    #[error("signals cannot be received: {0}")]
+    Signals(io::Error),
+    /// The child's program.
+    #[error("{command} does not start: {source}; no shell reads it: write sh -c '…' for one")]
+    NotStarted { command: String, source: io::Error },
 }

@@ -14,10 +14,21 @@
 //! | [`wire`] | the routes of AWS's agent |
 //! | [`sdk`] | the JSON protocol that AWS's SDKs speak |
 //! | [`server`] | connections |
+//! | [`followed`] | the secrets that are followed without a reader |
+//! | [`files`] | files that follow |
+//! | [`exec`] | a child whose environment follows |
+//! | [`children`] | processes that this one starts or inherits |
+//! | [`fields`], [`names`] | what files and environments are made of |
 
 pub mod arguments;
+pub mod children;
 pub mod doors;
 mod error;
+pub mod exec;
+pub mod fields;
+pub mod files;
+pub mod followed;
+pub mod names;
 pub mod sdk;
 pub mod server;
 pub mod settings;
@@ -31,6 +42,8 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 pub use error::Error;
+use files::Files;
+use followed::Followed;
 use server::Server;
 use settings::Settings;
 use store::Store;
@@ -44,21 +57,26 @@ pub struct Agent {
     pub token: Token,
     /// What it holds.
     pub store: Store,
+    /// What it writes.
+    pub files: Files,
 }
 
 /// Binds the port. The agent answers from then on, as soon as [`Server::run`] runs.
 ///
 /// # Errors
 ///
-/// The token is missing or too weak, the port is taken, or TLS has no roots.
+/// The token is missing or too weak, the port is taken, TLS has no roots, or secrets cannot be written to a file's folder.
 pub async fn start(settings: Settings) -> Result<Server, Error> {
     let token = Token::from_environment(&settings.token_variables)?;
     let aws = upstream::connect(&settings).await?;
     let port = settings.port;
     let bind = |source| Error::Port { port, source };
     let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(bind)?;
+    let followed = Followed::new(&aws, &settings, [])?;
+    let files = Files::start(&settings, &followed)?;
     let store = Store::new(aws, &settings);
     let agent = Agent {
+        files,
         settings,
         token,
         store,

@@ -1,11 +1,12 @@
 //! The command `rotating-secret-agent`.
 
-use std::process::ExitCode;
+use std::{io::ErrorKind, process::ExitCode};
 
 use clap::Parser;
 use rotating_secret_agent::{
     Error,
-    arguments::Arguments,
+    arguments::{Arguments, Command, Exec},
+    children, exec,
     settings::{LogLevel, Settings},
     start,
 };
@@ -17,21 +18,44 @@ use tracing_subscriber::{
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match serve(arguments).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("rotating-secret-agent: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    tokio::spawn(children::remove_orphans());
+    let ended = match &arguments.command {
+        Some(Command::Exec(exec)) => run(&arguments, exec).await,
+        _ => serve(&arguments).await.map(|()| ExitCode::SUCCESS),
+    };
+    ended.unwrap_or_else(|error| {
+        eprintln!("rotating-secret-agent: {error}");
+        status(&error, &arguments)
+    })
 }
 
-async fn serve(arguments: Arguments) -> Result<(), Error> {
+/// A child's own statuses are its own: what `env` and `timeout` end with says that it never ran.
+fn status(error: &Error, arguments: &Arguments) -> ExitCode {
+    let status = match error {
+        Error::NotStarted { source, .. } if source.kind() == ErrorKind::NotFound => 127,
+        Error::NotStarted { .. } => 126,
+        _ if matches!(arguments.command, Some(Command::Exec(_))) => 125,
+        _ => 1,
+    };
+    status.into()
+}
+
+async fn run(arguments: &Arguments, exec: &Exec) -> Result<ExitCode, Error> {
+    let settings = begin(arguments)?;
+    Ok(exec::run(settings, exec).await?.into())
+}
+
+fn begin(arguments: &Arguments) -> Result<Settings, Error> {
     let settings = Settings::read(&arguments.files)?;
     log(settings.log_level);
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
+    Ok(settings)
+}
+
+async fn serve(arguments: &Arguments) -> Result<(), Error> {
+    let settings = begin(arguments)?;
     if !settings.enabled {
         tracing::info!("enabled = false in [capabilities.secrets_manager]: there is nothing to do");
         return Ok(());

@@ -164,7 +164,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{settings::Settings, store::Store, token::Token};
+    use crate::{files::Files, settings::Settings, store::Store, token::Token};
     use rotating_secret::provider::Aws;
 
     /// A connection to an agent without an upstream, in paused time.
@@ -173,6 +173,7 @@ mod tests {
         let agent = Agent {
             token: Token::of("the-t0ken-of-these-tests"),
             store: Store::new(Aws::from_clients([]), &settings),
+            files: Files::default(),
             settings,
         };
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();

@@ -1,8 +1,11 @@
-//! What the agent is set to: AWS's configuration file (`awss` is its shape, `limits` its values), and ours (`own`).
+//! What the agent is set to: AWS's configuration file (`awss` is its shape, `limits` its values), and ours (`own`; its
+//! `[[files]]` in `own_files`).
 
 mod awss;
+pub mod files;
 mod limits;
 mod own;
+mod own_files;
 
 use std::{fs, path::Path, time::Duration};
 
@@ -44,6 +47,8 @@ pub struct Settings {
     pub idle: Duration,
     /// What a request may say in `Host`, apart from localhost.
     pub hosts: Vec<String>,
+    /// What is written to files.
+    pub files: Vec<files::Folder>,
     /// What was understood and has no effect.
     pub warnings: Vec<String>,
 }
@@ -75,6 +80,7 @@ impl Default for Settings {
             overlap_window: Duration::from_secs(24 * 60 * 60),
             idle: Duration::from_secs(60 * 60),
             hosts: Vec::new(),
+            files: Vec::new(),
             warnings: Vec::new(),
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::Settings;
+use super::{Settings, own_files};
 
 /// The file, as it is written.
 #[derive(Debug, Deserialize)]
@@ -15,6 +15,8 @@ pub(super) struct Own {
     idle: Option<String>,
     #[serde(default)]
     hosts: Vec<String>,
+    #[serde(default)]
+    files: Vec<own_files::Table>,
 }
 
 /// Takes over what the file says. Returns what is wrong with it.
@@ -40,6 +42,7 @@ pub(super) fn apply(own: Own, settings: &mut Settings) -> Vec<String> {
             ttl.as_secs()
         ));
     }
+    settings.files = own_files::read(own.files, &mut problems);
     settings.endpoint = own.endpoint;
     settings.hosts = own
         .hosts

@@ -1,4 +1,4 @@
-//! The routes of AWS's agent: `/ping`, `/secretsmanager/get`, and a prefix that is followed by an id.
+//! The routes of AWS's agent: `/ping`, `/secretsmanager/get`, and a prefix that is followed by an id. And `/ready`, which is ours.
 //!
 //! Statuses, texts and the order of the checks are AWS's, so that a client of its agent notices nothing.
 
@@ -44,6 +44,9 @@ pub async fn answer(agent: &Agent, request: &Parts) -> Response {
     }
     let headers = &request.headers;
     let passed = doors::is_local(request, &agent.settings);
+    if path == "/ready" && request.method == Method::GET && passed.is_ok() {
+        return ready(agent);
+    }
     if let Err(refused) = passed.and_then(|()| doors::has_token(headers, agent)) {
         return answer::refused(refused);
     }
@@ -66,6 +69,23 @@ pub async fn answer(agent: &Agent, request: &Parts) -> Response {
     match question {
         Ok(question) => read(agent, &question).await,
         Err(problem) => plain(StatusCode::BAD_REQUEST, &problem),
+    }
+}
+
+/// Whether every required file is there. Without a token, as `/ping`: it names files, and no secret.
+fn ready(agent: &Agent) -> Response {
+    let missing = agent
+        .files
+        .missing()
+        .into_iter()
+        .map(|path| path.display().to_string());
+    let missing: Vec<String> = missing.collect();
+    match missing.is_empty() {
+        true => plain(StatusCode::OK, "ready"),
+        false => plain(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &format!("missing: {}", missing.join(", ")),
+        ),
     }
 }
 

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod folder;
+
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
@@ -280,18 +282,27 @@ pub(crate) async fn reply(stream: &mut TcpStream, is_head: bool) -> Option<Reply
     Some(reply)
 }
 
+/// Makes a secret, and returns its ARN.
+pub(crate) async fn create(service: &SecretsManager, name: &str, text: &str) -> String {
+    let input = json!({ "Name": name, "SecretString": text });
+    let created = service.call("CreateSecret", input).await.unwrap();
+    created["ARN"].as_str().unwrap().to_owned()
+}
+
+/// Makes another version current, and returns its id.
+pub(crate) async fn put(service: &SecretsManager, secret: &str, text: &str) -> String {
+    let input = json!({ "SecretId": secret, "SecretString": text });
+    let put = service.call("PutSecretValue", input).await.unwrap();
+    put["VersionId"].as_str().unwrap().to_owned()
+}
+
 impl World {
     pub(crate) async fn create(&self, name: &str, text: &str) -> String {
-        let input = json!({ "Name": name, "SecretString": text });
-        let created = self.service.call("CreateSecret", input).await.unwrap();
-        created["ARN"].as_str().unwrap().to_owned()
+        create(&self.service, name, text).await
     }
 
-    /// Makes another version current, and returns its id.
     pub(crate) async fn put(&self, secret: &str, text: &str) -> String {
-        let input = json!({ "SecretId": secret, "SecretString": text });
-        let put = self.service.call("PutSecretValue", input).await.unwrap();
-        put["VersionId"].as_str().unwrap().to_owned()
+        put(&self.service, secret, text).await
     }
 
     /// How many requests came here.

@@ -1,0 +1,79 @@
+//! Waits for another version. A child is told once, when its variables and its files are of that version.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::{FutureExt, select_all};
+use rotating_secret::RotatingSecret;
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+
+use super::environment::Environment;
+use crate::{
+    files::{Files, Written},
+    followed::Followed,
+};
+
+/// How long the files of a new version are waited for. They may be refused.
+const FILES: Duration = Duration::from_secs(5);
+
+pub(super) struct Changes {
+    secrets: Vec<(RotatingSecret, Arc<str>)>,
+    folders: Vec<(String, watch::Receiver<Written>)>,
+}
+
+impl Changes {
+    pub(super) fn new(environment: &Environment, followed: &Followed, files: &Files) -> Self {
+        let secrets = environment.secrets().filter_map(|id| followed.get(id));
+        Self {
+            secrets: secrets
+                .map(|secret| (secret.clone(), Arc::from("")))
+                .collect(),
+            folders: files.folders(),
+        }
+    }
+
+    /// What is current now is known to the child.
+    pub(super) async fn seen(&mut self) {
+        for (secret, version) in &mut self.secrets {
+            if let Ok(credential) = secret.current() {
+                *version = credential.version().into();
+            }
+            let folders = self.folders.iter_mut().filter(|(of, _)| of == secret.id());
+            for (_, written) in folders {
+                let is_there =
+                    written.wait_for(|written| written.version.as_deref() == Some(version));
+                let _ = timeout(FILES, is_there).await;
+            }
+        }
+        for (_, written) in &mut self.folders {
+            written.mark_unchanged();
+        }
+    }
+
+    /// Waits for another version than was [`seen`](Self::seen). Dropped before its end, it loses none.
+    pub(super) async fn next(&mut self) {
+        loop {
+            let secrets = self.secrets.iter();
+            let secrets = secrets.map(|(secret, version)| {
+                secret
+                    .changed_from(version)
+                    .map(|read| read.is_ok())
+                    .boxed()
+            });
+            let folders = self.folders.iter_mut();
+            let folders = folders
+                .map(|(_, written)| written.changed().map(|changed| changed.is_ok()).boxed());
+            let changed: Vec<_> = secrets.chain(folders).collect();
+            if changed.is_empty() {
+                return std::future::pending().await;
+            }
+            match select_all(changed).await {
+                (true, ..) => return,
+                // there is another version, and it cannot be used
+                (false, ..) => sleep(Duration::from_secs(1)).await,
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! `exec -- COMMAND`: a child with the secret in its environment, which learns of a new version by a signal or by a new start.
+//!
+//! | file | what |
+//! |---|---|
+//! | `child` | the process: its environment, its end |
+//! | `environment` | the variables that come from secrets |
+//! | `changes` | waits for another version, of the environment and of files |
+//! | `signals` | what is passed on to the child |
+
+mod changes;
+mod child;
+mod environment;
+mod signals;
+
+use std::{io, time::Duration};
+
+use nix::sys::signal::Signal;
+use tokio::time::{sleep, timeout};
+
+use self::{
+    changes::Changes,
+    child::Child,
+    environment::Environment,
+    signals::{Signals, is_end},
+};
+use crate::{
+    Error, arguments::Exec, files::Files, followed::Followed, settings::Settings, upstream,
+};
+
+/// How long the first versions and the required files are waited for.
+const START: Duration = Duration::from_secs(60);
+
+/// Runs the command until it ends. Returns its status, as a shell would: 128 and the signal's number where a signal ended it.
+///
+/// # Errors
+///
+/// The secrets cannot be read, files cannot be written, or the command does not start.
+pub async fn run(settings: Settings, exec: &Exec) -> Result<u8, Error> {
+    let environment = Environment::of(exec);
+    let aws = upstream::connect(&settings).await?;
+    let followed = Followed::new(&aws, &settings, environment.secrets())?;
+    let files = Files::start(&settings, &followed)?;
+    // from here on a signal does not end this process at once, and the child could be left behind
+    let mut signals = Signals::new().map_err(Error::Signals)?;
+    let mut changes = Changes::new(&environment, &followed, &files);
+    let first = async {
+        let variables = environment.first(&followed).await?;
+        files.ready().await;
+        Ok::<_, Error>(variables)
+    };
+    let variables = tokio::select! {
+        signal = signals.next(is_end) => return Ok(signals::status(signal)),
+        first = timeout(START, first) => first.map_err(|_| not_ready(&environment, &files))??,
+    };
+    changes.seen().await;
+    let start = |variables| {
+        Child::start(exec, &settings, variables).map_err(|source| not_started(exec, source))
+    };
+    let mut child = start(variables)?;
+    let mut is_ending = false;
+    loop {
+        tokio::select! {
+            status = child.wait() => return Ok(status),
+            signal = signals.next(|_| true) => {
+                is_ending |= is_end(signal);
+                pass(signal, &signals, &child);
+            }
+            () = changes.next(), if !is_ending => {
+                changes.seen().await;
+                if let Some(signal) = exec.signal {
+                    tracing::info!(%signal, "another version: the child is told");
+                    child.signal(signal);
+                    continue;
+                }
+                let variables = match environment.current(&followed).await {
+                    Ok(variables) => variables,
+                    Err(error) => {
+                        tracing::warn!(%error, "the child keeps the version before: rotate again");
+                        continue;
+                    }
+                };
+                tracing::info!("another version: the child restarts");
+                let (status, told_to_end) = end(&mut child, &mut signals, exec.stop_within).await;
+                if told_to_end {
+                    return Ok(status);
+                }
+                child = start(variables)?;
+            }
+        }
+    }
+}
+
+/// Ends the child: SIGTERM, and SIGKILL when the time is over. Returns whether this process was told to end meanwhile.
+async fn end(child: &mut Child, signals: &mut Signals, within: Duration) -> (u8, bool) {
+    child.signal(Signal::SIGTERM);
+    let mut told_to_end = false;
+    let mut over = std::pin::pin!(sleep(within));
+    loop {
+        tokio::select! {
+            status = child.wait() => return (status, told_to_end),
+            signal = signals.next(|_| true) => {
+                told_to_end |= is_end(signal);
+                pass(signal, signals, child);
+            }
+            () = &mut over => {
+                tracing::warn!(?within, "the child did not end in time: it is killed");
+                child.signal(Signal::SIGKILL);
+                return (child.wait().await, told_to_end);
+            }
+        }
+    }
+}
+
+fn pass(signal: Signal, signals: &Signals, child: &Child) {
+    if !signals.is_sent_twice(signal) {
+        child.signal(signal);
+    }
+}
+
+fn not_ready(environment: &Environment, files: &Files) -> Error {
+    let secrets = environment.secrets().map(str::to_owned);
+    let files = files
+        .missing()
+        .into_iter()
+        .map(|path| path.display().to_string());
+    Error::NotReady {
+        missing: secrets.chain(files).collect(),
+    }
+}
+
+fn not_started(exec: &Exec, source: io::Error) -> Error {
+    let command = exec
+        .command
+        .first()
+        .map(|program| program.display().to_string());
+    Error::NotStarted {
+        command: command.unwrap_or_default(),
+        source,
+    }
+}

@@ -1,0 +1,201 @@
+//! The task of a secret: it writes a version to its folders as soon as it is there, and looks again when something is due.
+
+use std::{
+    ffi::OsString,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use rotating_secret::{Credential, RotatingSecret};
+use tokio::{
+    sync::watch,
+    task::spawn_blocking,
+    time::{Instant, sleep, sleep_until},
+};
+
+use super::{
+    Written, after,
+    formats::{self, Bytes},
+    swap::Swap,
+};
+use crate::settings::{Settings, files::Folder};
+
+/// How long the files of the version before are kept, for those who have just opened the folder.
+const KEPT: Duration = Duration::from_secs(60);
+
+/// How soon a write that failed, or what follows it, is tried again; twice as long each time.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_secs(60);
+
+pub(super) struct Following {
+    folder: Folder,
+    swap: Arc<Swap>,
+    tell: watch::Sender<Written>,
+    ttl: Duration,
+    window: Duration,
+    /// The version that was seen last, and when it was seen to replace another one.
+    seen: Option<(Arc<str>, Option<SystemTime>)>,
+    /// The folder of the version before, until it is removed.
+    before: Option<(OsString, Instant)>,
+    retry: Duration,
+}
+
+/// Whether all was done.
+enum Outcome {
+    Done,
+    Again,
+}
+
+/// Follows one secret into these folders, one after the other: what comes after the first is done before the second is written.
+pub(super) async fn follow(mut folders: Vec<Following>, secret: RotatingSecret) {
+    loop {
+        let Ok(credential) = secret.usable().await else {
+            // the client says why, and goes on asking
+            sleep(FIRST_RETRY).await;
+            continue;
+        };
+        let mut wake = Instant::now() + LAST_RETRY;
+        for folder in &mut folders {
+            wake = wake.min(folder.turn(&credential).await);
+        }
+        let version = credential.version().to_owned();
+        drop(credential);
+        tokio::select! {
+            _ = secret.changed_from(&version) => {}
+            () = sleep_until(wake) => {}
+        }
+    }
+}
+
+impl Following {
+    pub(super) fn new(
+        folder: Folder,
+        swap: Swap,
+        settings: &Settings,
+        tell: watch::Sender<Written>,
+    ) -> Self {
+        Self {
+            folder,
+            swap: swap.into(),
+            tell,
+            ttl: settings.ttl,
+            window: settings.overlap_window,
+            seen: None,
+            before: None,
+            retry: FIRST_RETRY,
+        }
+    }
+
+    /// Does what is due with this version. Returns when to look again.
+    async fn turn(&mut self, credential: &Credential) -> Instant {
+        let until = self.see(credential);
+        let both = until.is_some_and(|until| until > SystemTime::now());
+        let outcome = self.step(credential, both).await;
+        self.due(outcome, until.filter(|_| both))
+    }
+
+    /// Until when the version before this one logs in.
+    fn see(&mut self, credential: &Credential) -> Option<SystemTime> {
+        let version = credential.version();
+        match &self.seen {
+            Some((seen, _)) if **seen == *version => {}
+            seen => {
+                let replaced = seen.as_ref().map(|_| SystemTime::now());
+                self.seen = Some((version.into(), replaced));
+                self.retry = FIRST_RETRY;
+            }
+        }
+        let replaced = self.seen.as_ref().and_then(|(_, replaced)| *replaced);
+        formats::both_until(credential, self.window, replaced)
+    }
+
+    async fn step(&mut self, credential: &Credential, both: bool) -> Outcome {
+        let directory = self.folder.directory.clone();
+        let directory = directory.display();
+        let contents = match formats::render(&self.folder, credential, both) {
+            Ok(contents) => contents,
+            Err(error) => {
+                // another version is needed, and no other try
+                tracing::warn!(%directory, %error, "the files keep the version before: rotate again, or choose another format");
+                return Outcome::Done;
+            }
+        };
+        let replaced = match self.put(contents).await {
+            Ok(replaced) => replaced,
+            Err(error) => {
+                tracing::warn!(%directory, %error, retry = ?self.retry, "the files cannot be written");
+                return Outcome::Again;
+            }
+        };
+        if let Some(before) = replaced {
+            tracing::info!(%directory, version = credential.version(), "the files are of another version");
+            self.before = before.map(|name| (name, Instant::now() + KEPT));
+            self.tell.send_modify(|written| written.writes += 1);
+        }
+        let version = Some(credential.version());
+        self.tell.send_if_modified(|written| {
+            let is_another = written.version.as_deref() != version;
+            written.version = version.map(Into::into);
+            is_another
+        });
+        self.follow_up().await
+    }
+
+    /// Writes what is not there. Returns the folder that was replaced, if one was.
+    async fn put(&mut self, contents: Vec<Bytes>) -> std::io::Result<Option<Option<OsString>>> {
+        let due = |(_, until): &(OsString, Instant)| *until > Instant::now();
+        self.before = self.before.take().filter(due);
+        let (swap, kept) = (
+            self.swap.clone(),
+            self.before.as_ref().map(|(name, _)| name.clone()),
+        );
+        let put = spawn_blocking(move || {
+            let (held, holds) = (swap.current(), swap.holds(&contents));
+            if !holds {
+                swap.write(&contents)?;
+            }
+            let before = if holds { kept } else { held.clone() };
+            let names = [swap.current(), before];
+            let names: Vec<_> = names.iter().flatten().map(|name| &**name).collect();
+            if let Err(error) = swap.sweep(&names) {
+                tracing::warn!(%error, "files of an old version cannot be removed");
+            }
+            Ok((!holds).then_some(held))
+        });
+        put.await
+            .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+    }
+
+    /// The signal or the command, until it was done for these files; after a restart of the agent too.
+    async fn follow_up(&mut self) -> Outcome {
+        let Some(after) = self.folder.after.as_ref().filter(|_| !self.swap.is_told()) else {
+            return Outcome::Done;
+        };
+        let directory = self.folder.directory.display();
+        if let Err(error) = after::follow(after).await {
+            tracing::warn!(%directory, %error, retry = ?self.retry, "the files are of a new version, and what should follow failed");
+            return Outcome::Again;
+        }
+        if let Err(error) = self.swap.set_told() {
+            tracing::warn!(%directory, %error, "what follows was done, and will be done again at the next start");
+        }
+        Outcome::Done
+    }
+
+    /// When to look again.
+    fn due(&mut self, outcome: Outcome, both_until: Option<SystemTime>) -> Instant {
+        let now = Instant::now();
+        let mut wake = now + self.ttl;
+        if matches!(outcome, Outcome::Again) {
+            wake = wake.min(now + self.retry);
+            self.retry = (2 * self.retry).min(LAST_RETRY);
+        } else {
+            self.retry = FIRST_RETRY;
+        }
+        if let Some((_, until)) = &self.before {
+            wake = wake.min(*until);
+        }
+        let left = both_until.and_then(|until| until.duration_since(SystemTime::now()).ok());
+        left.map_or(wake, |left| wake.min(now + left))
+    }
+}

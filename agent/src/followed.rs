@@ -1,0 +1,49 @@
+//! Secrets that are followed without a reader: those of files, and those of a child's environment.
+
+use std::collections::BTreeMap;
+
+use rotating_secret::{BuildError, RotatingSecret, provider::Aws};
+
+use crate::settings::Settings;
+
+/// A handle for each id, which all who follow it share: they see a version at the same time.
+pub struct Followed(BTreeMap<String, RotatingSecret>);
+
+impl Followed {
+    /// Those of the settings' files, and these. Nothing is read yet.
+    ///
+    /// # Errors
+    ///
+    /// The settings contradict each other.
+    pub fn new<'a>(
+        aws: &Aws,
+        settings: &'a Settings,
+        ids: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, BuildError> {
+        let files = settings.files.iter();
+        let files = files.map(|folder| (&*folder.secret, folder.needs_previous()));
+        let mut previous = BTreeMap::new();
+        for (id, needs_previous) in files.chain(ids.into_iter().map(|id| (id, false))) {
+            *previous.entry(id).or_insert(false) |= needs_previous;
+        }
+        let follow = |(id, needs_previous): (&str, bool)| {
+            let builder = RotatingSecret::builder(id)
+                .ttl(settings.ttl)
+                .overlap_window(settings.overlap_window);
+            let builder = match needs_previous {
+                true => builder.keep_previous(),
+                false => builder,
+            };
+            let secret = builder.build_unread(aws.clone())?;
+            Ok::<_, BuildError>((id.to_owned(), secret))
+        };
+        Ok(Self(
+            previous.into_iter().map(follow).collect::<Result<_, _>>()?,
+        ))
+    }
+
+    /// The secret with this id, if it is followed.
+    pub fn get(&self, id: &str) -> Option<&RotatingSecret> {
+        self.0.get(id)
+    }
+}

@@ -1,0 +1,342 @@
+//! psql through real rotations: the function rotates, the agent writes, psql logs in.
+
+#![cfg(test)]
+
+mod common;
+
+use std::{
+    fs,
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use common::{
+    Agent,
+    folder::{SHORT, script},
+    until,
+};
+use local::{
+    executable,
+    world::{Options, World},
+};
+use nix::unistd::{User, geteuid};
+use tempfile::TempDir;
+
+/// A world that rotates, and an agent that writes a service file for one of its secrets.
+struct Rotating {
+    world: World,
+    secret: String,
+    file: PathBuf,
+    _agent: Agent,
+    _folder: TempDir,
+}
+
+impl Rotating {
+    async fn start(secret: impl FnOnce(&World) -> &'static str) -> Self {
+        Self::start_behind(secret, |_, _| String::new(), "").await
+    }
+
+    /// With tables before its own, and with more parameters.
+    async fn start_behind(
+        secret: impl FnOnce(&World) -> &'static str,
+        before: impl FnOnce(&World, &Path) -> String,
+        parameters: &str,
+    ) -> Self {
+        let function = executable::of_tests("--bin", "secret-rotation").unwrap();
+        let world = World::start(Options::new(function)).await.unwrap();
+        let secret = secret(&world).to_owned();
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().canonicalize().unwrap().join("out");
+        let before = before(&world, directory.parent().unwrap());
+        let own = format!(
+            "{before}[[files]]\nsecret = \"{secret}\"\ndirectory = \"{}\"\nwrite = [{{ parameters = {{ sslrootcert = \"{}\"{parameters} }} }}]",
+            directory.display(),
+            world.ca_file().display()
+        );
+        let rotating = Self {
+            _agent: Agent::start(world.endpoint(), SHORT, &own),
+            file: directory.join("current/pg_service.conf"),
+            secret,
+            world,
+            _folder: folder,
+        };
+        rotating.follows().await;
+        rotating
+    }
+
+    /// Waits until the file holds the current version.
+    async fn follows(&self) {
+        let input = serde_json::json!({ "SecretId": self.secret });
+        let read = self
+            .world
+            .secrets_manager()
+            .call("GetSecretValue", input)
+            .await
+            .unwrap();
+        let document: serde_json::Value =
+            serde_json::from_str(read["SecretString"].as_str().unwrap()).unwrap();
+        let line = format!("password={}\n", document["password"].as_str().unwrap());
+        until(async || {
+            fs::read_to_string(&self.file)
+                .is_ok_and(|text| text.contains(&line))
+                .then_some(())
+        })
+        .await;
+    }
+
+    async fn rotate(&self) {
+        self.world
+            .secrets_manager()
+            .rotate(&self.secret)
+            .await
+            .unwrap();
+    }
+}
+
+impl Rotating {
+    /// How many logins of psql there were meanwhile, and those that failed.
+    async fn ten_rotations(&self) -> (usize, Vec<(Duration, String)>) {
+        let psql = Psql::start(self.file.clone());
+        psql.log_in(2).await;
+        for _ in 0..10 {
+            self.rotate().await;
+            self.follows().await;
+            // the next rotation changes the password of the user before: a login with the file from before has ended by now
+            psql.log_in(1).await;
+        }
+        psql.log_in(2).await;
+        psql.end()
+    }
+}
+
+/// psql, one login after the other, from a thread of its own.
+struct Psql {
+    logins: Arc<AtomicUsize>,
+    ends: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<Vec<(Duration, String)>>,
+}
+
+impl Psql {
+    fn start(file: PathBuf) -> Self {
+        let (logins, ends) = (
+            Arc::new(AtomicUsize::new(0)),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let (counted, told, began) = (logins.clone(), ends.clone(), Instant::now());
+        let thread = std::thread::spawn(move || {
+            let mut failed = Vec::new();
+            while !told.load(Ordering::SeqCst) {
+                let psql = Command::new("psql")
+                    .args([
+                        "-X",
+                        "-w",
+                        "-At",
+                        "-c",
+                        "SELECT current_user",
+                        "service=default",
+                    ])
+                    .env_clear()
+                    .env("PATH", std::env::var_os("PATH").unwrap())
+                    .env("PGSERVICEFILE", &file)
+                    .stdin(Stdio::null())
+                    .output()
+                    .unwrap();
+                if !psql.status.success() {
+                    failed.push((
+                        began.elapsed(),
+                        String::from_utf8_lossy(&psql.stderr).into_owned(),
+                    ));
+                }
+                counted.fetch_add(1, Ordering::SeqCst);
+            }
+            failed
+        });
+        Self {
+            logins,
+            ends,
+            thread,
+        }
+    }
+
+    /// Waits for logins that begin from now on.
+    async fn log_in(&self, times: usize) {
+        let before = self.logins.load(Ordering::SeqCst);
+        until(async || (self.logins.load(Ordering::SeqCst) > before + times).then_some(())).await;
+    }
+
+    /// How many logins there were, and those that failed.
+    fn end(self) -> (usize, Vec<(Duration, String)>) {
+        self.ends.store(true, Ordering::SeqCst);
+        let failed = self.thread.join().unwrap();
+        (self.logins.load(Ordering::SeqCst), failed)
+    }
+}
+
+fn has_psql() -> bool {
+    let has = Command::new("psql").arg("--version").output().is_ok();
+    if !has {
+        eprintln!(
+            "skipped: psql through rotations: psql is not installed; apt-get install postgresql-client"
+        );
+    }
+    has
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn psql_logs_in_through_ten_rotations_of_alternating_users_without_a_failure() {
+    if !has_psql() {
+        return;
+    }
+    let rotating = Rotating::start(World::alternating_users).await;
+    let (logins, failed) = rotating.ten_rotations().await;
+    assert!(
+        failed.is_empty(),
+        "{} of {logins}: {:?}",
+        failed.len(),
+        failed.first()
+    );
+    println!("alternating users: 0 of {logins} logins failed in 10 rotations");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_single_user_the_logins_that_fail_are_counted() {
+    if !has_psql() {
+        return;
+    }
+    let rotating = Rotating::start(World::single_user).await;
+    let psql = Psql::start(rotating.file.clone());
+    psql.log_in(2).await;
+    let mut until_followed = Duration::ZERO;
+    for _ in 0..10 {
+        let began = Instant::now();
+        rotating.rotate().await;
+        rotating.follows().await;
+        until_followed += began.elapsed();
+        psql.log_in(2).await;
+    }
+    // logins work again after each rotation
+    let (logins, failed) = psql.end();
+    assert!(
+        failed
+            .iter()
+            .all(|(_, said)| said.contains("password authentication failed")),
+        "{failed:?}"
+    );
+    println!(
+        "single user, ttl_seconds = 1: {} of {logins} logins failed in 10 rotations; from the rotation's begin to the file's change {:?} on average",
+        failed.len(),
+        until_followed / 10
+    );
+}
+
+/// A running PgBouncer; its files, which its user may read, are in a folder of the test.
+struct PgBouncer {
+    child: Child,
+    _folder: TempDir,
+}
+
+impl Drop for PgBouncer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn psql_logs_in_to_pgbouncer_through_ten_rotations_of_alternating_users_without_a_failure() {
+    let has_pgbouncer = Command::new("pgbouncer").arg("--version").output().is_ok();
+    if !has_pgbouncer || !has_psql() {
+        eprintln!(
+            "skipped: PgBouncer through rotations: it is not installed; apt-get install pgbouncer"
+        );
+        return;
+    }
+    let nobody = geteuid()
+        .is_root()
+        .then(|| User::from_name("nobody").unwrap().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().canonicalize().unwrap().join(name);
+    let (log, pid, reload) = (path("log"), path("pid"), path("reload"));
+    // what follows ends when PgBouncer has read the list: then the next table is written
+    let text = format!(
+        "[ -e {0} ] || exit 0\nbefore=$(grep -c SIGHUP {1})\nkill -HUP $(cat {0})\nuntil [ $(grep -c SIGHUP {1}) -gt $before ]; do sleep 0.01; done",
+        pid.display(),
+        log.display()
+    );
+    script(&reload, &text);
+    let settings = path("pgbouncer.ini");
+    let list = |world: &World, beside: &Path| {
+        let (directory, server) = (beside.join("pgbouncer"), world.postgres());
+        let text = format!(
+            "[databases]\n* = host={} port={}\n[pgbouncer]\nunix_socket_dir = {}\n\
+             auth_type = scram-sha-256\nauth_file = {}\nlogfile = {}\npidfile = {}\nserver_tls_sslmode = verify-full\nserver_tls_ca_file = {}\n",
+            server.host(),
+            server.port(),
+            folder.path().display(),
+            directory.join("current/userlist.txt").display(),
+            log.display(),
+            pid.display(),
+            path("ca.pem").display()
+        );
+        fs::write(&settings, text).unwrap();
+        fs::copy(world.ca_file(), path("ca.pem")).unwrap();
+        // PgBouncer's user passes through the folder of the test
+        fs::set_permissions(beside, fs::Permissions::from_mode(0o755)).unwrap();
+        let owner = nobody
+            .as_ref()
+            .map_or(String::new(), |user| format!("owner = \"{}\"\n", user.name));
+        format!(
+            "[[files]]\nsecret = \"{}\"\ndirectory = \"{}\"\n{owner}write = [{{ format = \"userlist\" }}]\nafter = {{ command = [\"{}\"] }}\n",
+            world.alternating_users(),
+            directory.display(),
+            reload.display()
+        )
+    };
+    // a socket in the test's folder: a port that is free now may be taken when it starts
+    let parameters = format!(", host = \"{}\", port = \"6432\"", folder.path().display());
+    let rotating = Rotating::start_behind(World::alternating_users, list, &parameters).await;
+    let mut command = Command::new("pgbouncer");
+    command
+        .arg("-q")
+        .arg(&settings)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    if let Some(user) = &nobody {
+        for path in [folder.path(), &settings, &path("ca.pem")] {
+            chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
+        }
+        command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+    }
+    let child = command.spawn().unwrap();
+    let mut pgbouncer = PgBouncer {
+        child,
+        _folder: folder,
+    };
+    until(async || {
+        assert!(
+            pgbouncer.child.try_wait().unwrap().is_none(),
+            "PgBouncer has ended"
+        );
+        let log = fs::read_to_string(&log).unwrap_or_default();
+        log.contains("process up").then_some(())
+    })
+    .await;
+    let (logins, failed) = rotating.ten_rotations().await;
+    assert!(
+        failed.is_empty(),
+        "{} of {logins}: {:?}",
+        failed.len(),
+        failed.first()
+    );
+    println!("PgBouncer, alternating users: 0 of {logins} logins failed in 10 rotations");
+}

@@ -1,0 +1,84 @@
+//! A folder that the agent writes, beside a Secrets Manager.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use local::secrets_manager::SecretsManager;
+use tempfile::TempDir;
+
+use super::{Agent, secrets_manager, until};
+
+/// A lifetime of a second, so that a change is seen soon.
+pub(crate) const SHORT: &str = "[capabilities.secrets_manager.cache]\nttl_seconds = 1";
+
+/// A Secrets Manager, and where an agent writes.
+pub(crate) struct Place {
+    pub(crate) service: SecretsManager,
+    pub(crate) endpoint: String,
+    folder: TempDir,
+}
+
+impl Place {
+    pub(crate) async fn new() -> Self {
+        let (service, endpoint) = secrets_manager().await;
+        Self {
+            service,
+            endpoint,
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// A path beside the directory.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        // without links: some machines have one in the place of /tmp
+        self.folder.path().canonicalize().unwrap().join(name)
+    }
+
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.beside("out")
+    }
+
+    /// A file of the version that counts.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.directory().join("current").join(name)
+    }
+
+    /// A table `[[files]]` of the secret `orders/db` with these lines.
+    pub(crate) fn table(&self, lines: &str) -> String {
+        let directory = self.directory().display().to_string();
+        format!("[[files]]\nsecret = \"orders/db\"\ndirectory = \"{directory}\"\n{lines}\n")
+    }
+
+    /// An agent with that table.
+    pub(crate) fn agent(&self, lines: &str) -> Agent {
+        Agent::start(&self.endpoint, SHORT, &self.table(lines))
+    }
+
+    /// The file's text, as soon as it has this part.
+    pub(crate) async fn holds(&self, name: &str, part: &str) -> String {
+        let path = self.file(name);
+        until(async || {
+            fs::read_to_string(&path)
+                .ok()
+                .filter(|text| text.contains(part))
+        })
+        .await
+    }
+}
+
+/// A login's document.
+pub(crate) fn document(user: &str, password: &str) -> String {
+    let document = serde_json::json!({
+        "engine": "postgres", "host": "db.example.com", "port": 6432, "username": user, "password": password, "dbname": "shop",
+    });
+    document.to_string()
+}
+
+/// Writes a script that a shell runs.
+pub(crate) fn script(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
