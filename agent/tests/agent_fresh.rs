@@ -245,6 +245,9 @@ async fn what_is_denied_or_deleted_ends_within_one_lifetime_and_comes_back_when_
         "ResourceNotFoundException",
         "InvalidRequestException",
         "DecryptionFailure",
+        // of the agent's own credentials: a key that was taken away says no more than that
+        "ExpiredTokenException",
+        "UnrecognizedClientException",
     ] {
         until_served(&world, "one").await;
         world.fail(400, code, 100_000);

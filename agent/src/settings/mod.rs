@@ -4,12 +4,16 @@ mod awss;
 mod limits;
 mod own;
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use axum::http::HeaderName;
 use serde::de::DeserializeOwned;
 
-use crate::{Error, arguments::Files};
+use crate::{Error, arguments::Files, prefetch::Prefetch, tokens::Limited};
 
 /// All settings, checked. [`Settings::default`] is an agent without a file.
 #[derive(Clone, Debug)]
@@ -34,14 +38,26 @@ pub struct Settings {
     pub path_prefix: String,
     /// How many connections are served at a time.
     pub connections: usize,
+    /// How many roles are assumed at a time.
+    pub roles: usize,
+    /// A file with credentials, in place of the SDK's own search.
+    pub credentials_file: Option<PathBuf>,
+    /// Whether the agent starts only with credentials that STS knows.
+    pub validates_credentials: bool,
+    /// What is read before someone asks.
+    pub prefetch: Prefetch,
     /// Whether an outage is bridged with what is held.
     pub stale_on_error: bool,
     /// Secrets Manager's address, where it is not the region's.
     pub endpoint: Option<String>,
+    /// STS's address, where it is not the region's.
+    pub sts_endpoint: Option<String>,
     /// How long the previous password still logs in.
     pub overlap_window: Duration,
     /// How long a secret is renewed that nobody reads.
     pub idle: Duration,
+    /// Tokens that open a part of the secrets.
+    pub tokens: Vec<Limited>,
     /// What a request may say in `Host`, apart from localhost.
     pub hosts: Vec<String>,
     /// What was understood and has no effect.
@@ -70,10 +86,16 @@ impl Default for Settings {
             token_variables: variables.map(str::to_owned).to_vec(),
             path_prefix: "/v1/".to_owned(),
             connections: 800,
+            roles: 20,
+            credentials_file: None,
+            validates_credentials: false,
+            prefetch: Prefetch::default(),
             stale_on_error: true,
             endpoint: None,
+            sts_endpoint: None,
             overlap_window: Duration::from_secs(24 * 60 * 60),
             idle: Duration::from_secs(60 * 60),
+            tokens: Vec::new(),
             hosts: Vec::new(),
             warnings: Vec::new(),
         }

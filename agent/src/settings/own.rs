@@ -5,16 +5,20 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::Settings;
+use crate::tokens::Limited;
 
 /// The file, as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Own {
     endpoint: Option<String>,
+    sts_endpoint: Option<String>,
     overlap_window: Option<String>,
     idle: Option<String>,
     #[serde(default)]
     hosts: Vec<String>,
+    #[serde(default)]
+    tokens: Vec<Limited>,
 }
 
 /// Takes over what the file says. Returns what is wrong with it.
@@ -41,6 +45,8 @@ pub(super) fn apply(own: Own, settings: &mut Settings) -> Vec<String> {
         ));
     }
     settings.endpoint = own.endpoint;
+    settings.sts_endpoint = own.sts_endpoint;
+    settings.tokens = own.tokens;
     settings.hosts = own
         .hosts
         .iter()

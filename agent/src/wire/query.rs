@@ -63,16 +63,14 @@ impl Parameters {
                 "an id or a label has a control character, or more than {LONGEST} characters"
             ));
         }
-        if self.role_arn.is_some() {
-            return Err(
-                "roleArn is not served by this agent yet: give it the role's credentials"
-                    .to_owned(),
-            );
+        if self.role_arn.as_deref().is_some_and(|role| !is_role(role)) {
+            return Err(format!("invalid roleArn format, {ROLE}"));
         }
         Ok(Question {
             id,
             selector: Selector::new(self.version_id, self.version_stage),
             refresh: self.refresh_now,
+            role: self.role_arn,
         })
     }
 }
@@ -82,10 +80,62 @@ pub(crate) fn is_sound(text: &str) -> bool {
     text.len() <= LONGEST && !text.chars().any(char::is_control)
 }
 
+/// What a role's ARN looks like, in the words of AWS's agent.
+pub(crate) const ROLE: &str = "expected arn:<partition>:iam::<account>:role/<name>";
+
+pub(crate) fn is_role(arn: &str) -> bool {
+    let fields: Vec<&str> = arn.splitn(6, ':').collect();
+    let ["arn", partition, "iam", "", account, role] = fields[..] else {
+        return false;
+    };
+    let consists_of = |text: &str, more: &str| {
+        let is_one = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
+        !text.is_empty() && text.chars().all(is_one)
+    };
+    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    let name = role.strip_prefix("role/").unwrap_or_default();
+    arn.len() <= LONGEST
+        && is_account
+        && consists_of(partition, "_-")
+        && consists_of(name, "_+=,.@/-")
+}
+
 fn switch(value: &str) -> Result<bool, String> {
     match value.to_ascii_lowercase().as_str() {
         "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),
         _ => Err("invalid refreshNow value".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_is_what_awss_agent_reads_as_one() {
+        for role in [
+            "arn:aws:iam::123456789012:role/reader",
+            "arn:aws-us-gov:iam::123456789012:role/team/a+b=c,d.e@f-g_h",
+        ] {
+            assert!(is_role(role), "{role}");
+        }
+        for role in [
+            "",
+            "reader",
+            "arn:aws:iam::123456789012:role/",
+            "arn:aws:iam::123456789012:user/reader",
+            "arn:aws:iam::12345678901:role/reader",
+            "arn:aws:iam::12345678901x:role/reader",
+            "arn:aws:iam:eu-west-1:123456789012:role/reader",
+            "arn::iam::123456789012:role/reader",
+            "arn:aws:iam::123456789012:role/a:b",
+            "arn:aws:iam::123456789012:role/a b",
+            "arn:aws:iam::123456789012:role/é",
+            "arn:aws:iam::123456789012:role/a\nb",
+            &format!("arn:aws:iam::123456789012:role/{}", "a".repeat(3000)),
+        ] {
+            assert!(!is_role(role), "{role}");
+        }
     }
 }
