@@ -142,7 +142,7 @@ fn checked(variable: &str, token: SecretString) -> Result<SecretString, Error> {
         return Err(Error::GuessedToken { variable });
     }
     // a header's blanks at its ends are no part of its value
-    if text.trim() != text || HeaderValue::from_str(text).is_err() {
+    if !text.is_ascii() || text.trim() != text || HeaderValue::from_str(text).is_err() {
         return Err(Error::UnsentToken { variable });
     }
     Ok(token)

@@ -166,10 +166,11 @@ fn in_one_line(error: &dyn std::error::Error) -> String {
 impl Upstream {
     /// One that cannot be asked.
     pub(crate) fn none() -> Self {
-        let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest());
+        let nothing = SdkConfig::builder().behavior_version(BehaviorVersion::latest());
+        let nothing = nothing.build();
         Self {
-            secrets_manager: config.clone().build(),
-            sts: config.build(),
+            secrets_manager: nothing.clone(),
+            sts: nothing,
         }
     }
 }
