@@ -5,7 +5,7 @@
 
 use axum::http::{HeaderValue, header, request::Parts};
 
-use crate::{server::Connection, settings::Settings, tokens::Right};
+use crate::{connections::Connection, settings::Settings, tokens::Right};
 
 /// Why a request is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,18 +11,21 @@
 //! | [`upstream`] | Secrets Manager, and never this agent itself |
 //! | [`store`] | the secrets that are held |
 //! | [`prefetch`] | those that are read before someone asks |
+//! | [`connections`] | who may have one |
 //! | [`doors`] | what every request passes: limits, host, token |
 //! | [`wire`] | the routes of AWS's agent |
 //! | [`sdk`] | the JSON protocol that AWS's SDKs speak |
-//! | [`server`] | connections: how many, how long, how they end |
+//! | [`server`] | the port: how long a connection may be silent, and the end |
 
 pub mod arguments;
+pub mod connections;
 pub mod doors;
 mod error;
 pub mod prefetch;
 pub mod sdk;
 pub mod server;
 pub mod settings;
+mod spelling;
 pub mod store;
 pub mod token;
 pub mod tokens;

@@ -1,23 +1,10 @@
 //! `prefetch`: secrets that are read before someone asks for them.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::time::sleep;
 
-use crate::{Agent, store::Question};
-
-/// What is read when the agent starts.
-#[derive(Clone, Debug, Default)]
-pub struct Prefetch {
-    /// Ids, each with the role to read it with.
-    pub secrets: Vec<(String, Option<String>)>,
-    /// Keys of tags, each with the role to list and read with.
-    pub tags: Vec<(String, Option<String>)>,
-    /// Up to so many are read.
-    pub most: usize,
-    /// A start of many machines is spread over this time.
-    pub jitter: Duration,
-}
+use crate::{Agent, settings::Prefetch, store::Question};
 
 /// Reads them, one after another. What cannot be read is a warning: a reader gets the reason.
 pub async fn run(agent: Arc<Agent>) {

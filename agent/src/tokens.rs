@@ -3,11 +3,8 @@
 //! The agent's own token opens everything that the agent may read. A token of `[[tokens]]` opens the secrets whose names match its patterns,
 //! so that two programs that do not trust each other can share an agent.
 
-use std::path::PathBuf;
-
 use axum::http::{HeaderMap, HeaderName};
 use rotating_secret::provider::{ProviderError, ProviderErrorKind as Kind, Refusal};
-use serde::Deserialize;
 use wildmatch::WildMatch;
 
 use crate::{
@@ -16,16 +13,6 @@ use crate::{
     store::{Question, names},
     token::Token,
 };
-
-/// A token that opens a part.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Limited {
-    /// The file that holds it.
-    pub file: PathBuf,
-    /// What the names match that it opens: `*` is any text, `?` any character.
-    pub secrets: Vec<String>,
-}
 
 /// All that open the agent.
 #[derive(Debug)]

@@ -17,8 +17,8 @@ use percent_encoding::percent_decode_str;
 use self::answer::Fault;
 use crate::{
     Agent,
+    connections::Connection,
     doors::{self, Refused},
-    server::Connection,
     upstream, wire,
 };
 

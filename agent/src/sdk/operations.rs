@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::answer::{Fault, epoch, json};
 use crate::{
     Agent,
+    spelling::is_sound,
     store::{Answer, Question},
     tokens::Right,
     value::Value,
@@ -153,7 +154,7 @@ async fn read(
     stage: Option<String>,
 ) -> Result<Answer, Fault> {
     let texts = [Some(&id), version_id.as_ref(), stage.as_ref()];
-    if id.is_empty() || !texts.into_iter().flatten().all(|text| wire::is_sound(text)) {
+    if id.is_empty() || !texts.into_iter().flatten().all(|text| is_sound(text)) {
         return Err(Fault::invalid(
             "SecretId, VersionId and VersionStage take no control character, and SecretId is needed",
         ));

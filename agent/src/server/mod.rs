@@ -1,6 +1,5 @@
 //! The port: connections come in, what is held is looked after, and what is under way at the end is finished.
 
-mod connections;
 mod serve;
 
 use std::{sync::Arc, time::Duration};
@@ -12,9 +11,8 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval, sleep, timeout},
 };
 
-pub use self::connections::Connection;
-use self::{connections::Connections, serve::serve};
-use crate::{Agent, store::BETWEEN};
+use self::serve::serve;
+use crate::{Agent, connections::Connections, store::BETWEEN};
 
 /// How often it is looked for what nobody reads.
 const SWEEP: Duration = Duration::from_secs(5);

@@ -14,8 +14,7 @@ use tokio::{
 };
 use tokio_io_timeout::TimeoutStream;
 
-use super::connections::Connection;
-use crate::{Agent, sdk, wire};
+use crate::{Agent, connections::Connection, sdk, wire};
 
 /// How long a head may take; and how long a kept connection may be silent.
 const HEAD: Duration = Duration::from_secs(60);
@@ -77,7 +76,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        server::connections::Connections, settings::Settings, store::Stores, tokens::Tokens,
+        connections::Connections, settings::Settings, store::Stores, tokens::Tokens,
         upstream::Upstream,
     };
 

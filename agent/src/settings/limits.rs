@@ -5,13 +5,10 @@ use std::time::Duration;
 use axum::http::HeaderName;
 
 use super::{
-    LogLevel, Settings,
+    LogLevel, Prefetch, Settings,
     awss::{self, Logging, SecretsManager},
 };
-use crate::{
-    prefetch::Prefetch,
-    wire::{ROLE, is_role, is_sound},
-};
+use crate::spelling::{ROLE, is_role, is_sound};
 
 /// Takes over what is within its limits. What is not goes to `problems`.
 pub(super) fn take(

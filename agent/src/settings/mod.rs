@@ -11,9 +11,9 @@ use std::{
 };
 
 use axum::http::HeaderName;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::{Error, arguments::Files, prefetch::Prefetch, tokens::Limited};
+use crate::{Error, arguments::Files};
 
 /// All settings, checked. [`Settings::default`] is an agent without a file.
 #[derive(Clone, Debug)]
@@ -100,6 +100,29 @@ impl Default for Settings {
             warnings: Vec::new(),
         }
     }
+}
+
+/// What is read when the agent starts.
+#[derive(Clone, Debug, Default)]
+pub struct Prefetch {
+    /// Ids, each with the role to read it with.
+    pub secrets: Vec<(String, Option<String>)>,
+    /// Keys of tags, each with the role to list and read with.
+    pub tags: Vec<(String, Option<String>)>,
+    /// Up to so many are read.
+    pub most: usize,
+    /// A start of many machines is spread over this time.
+    pub jitter: Duration,
+}
+
+/// A token that opens a part.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limited {
+    /// The file that holds it.
+    pub file: PathBuf,
+    /// What the names match that it opens: `*` is any text, `?` any character.
+    pub secrets: Vec<String>,
 }
 
 /// As AWS's agent names them.

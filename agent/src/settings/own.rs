@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::Settings;
-use crate::tokens::Limited;
+use super::{Limited, Settings};
 
 /// The file, as it is written.
 #[derive(Debug, Deserialize)]

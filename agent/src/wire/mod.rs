@@ -11,9 +11,8 @@ use axum::{
 };
 
 pub(crate) use answer::{closing, mark, respond};
-pub(crate) use query::{ROLE, is_role, is_sound};
 
-use crate::{Agent, doors, server::Connection, store::Question, tokens::Right};
+use crate::{Agent, connections::Connection, doors, store::Question, tokens::Right};
 use answer::plain;
 use query::Parameters;
 

@@ -21,7 +21,7 @@ use tokio::{
 const SPARE: usize = 16;
 
 #[derive(Clone)]
-pub(super) struct Connections(Arc<Shared>);
+pub(crate) struct Connections(Arc<Shared>);
 
 struct Shared {
     /// All of them: each is a descriptor.
@@ -42,7 +42,7 @@ pub struct Connection {
 
 impl Connections {
     /// So many are served at a time.
-    pub(super) fn new(served: usize) -> Self {
+    pub(crate) fn new(served: usize) -> Self {
         Self(Arc::new(Shared {
             open: Arc::new(Semaphore::new(served + SPARE)),
             served: Arc::new(Semaphore::new(served)),
@@ -52,7 +52,7 @@ impl Connections {
     }
 
     /// A place for one more, for which the oldest guest has to go where there is none.
-    pub(super) async fn room(&self) -> Option<OwnedSemaphorePermit> {
+    pub(crate) async fn room(&self) -> Option<OwnedSemaphorePermit> {
         let open = &self.0.open;
         if let Ok(permit) = open.clone().try_acquire_owned() {
             return Some(permit);
@@ -64,14 +64,14 @@ impl Connections {
     }
 
     /// The end waits for no guest: half a head would hold it up.
-    pub(super) fn dismiss_guests(&self) {
+    pub(crate) fn dismiss_guests(&self) {
         for guest in self.0.guests().values() {
             guest.abort();
         }
     }
 
     /// Takes a place, and runs what it is for as a guest.
-    pub(super) fn run<F>(
+    pub(crate) fn run<F>(
         &self,
         open: OwnedSemaphorePermit,
         serve: impl FnOnce(Arc<Connection>) -> F,
