@@ -3,9 +3,9 @@
 //! A page in a browser, and a name that was made to point here, come through with neither: they send `Origin`, or a `Host` that is
 //! none of this machine's. Another user of this machine has no token.
 
-use axum::http::{HeaderMap, HeaderValue, header, request::Parts};
+use axum::http::{HeaderValue, header, request::Parts};
 
-use crate::{Agent, settings::Settings};
+use crate::{connections::Connection, settings::Settings, tokens::Right};
 
 /// Why a request is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum Refused {
     Browser,
     /// The token is missing or wrong.
     Token,
+    /// It has the token, and as many connections as may be are in use.
+    Full,
 }
 
 /// Whether a request comes from a program on this machine, as far as its headers show.
@@ -44,15 +46,16 @@ pub fn is_local(head: &Parts, settings: &Settings) -> Result<(), Refused> {
     }
 }
 
-/// Whether it carries the token in one of the headers of AWS's agent.
+/// What a request may read that carries a token, if its connection is served.
 ///
 /// # Errors
 ///
-/// It does not.
-pub fn has_token(headers: &HeaderMap, agent: &Agent) -> Result<(), Refused> {
-    match agent.token.is_in(headers, &agent.settings.token_headers) {
-        true => Ok(()),
-        false => Err(Refused::Token),
+/// It carries none, or as many as may be are served already.
+pub fn open<'a>(right: Option<Right<'a>>, connection: &Connection) -> Result<Right<'a>, Refused> {
+    let right = right.ok_or(Refused::Token)?;
+    match connection.admit() {
+        true => Ok(right),
+        false => Err(Refused::Full),
     }
 }
 

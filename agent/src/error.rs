@@ -33,6 +33,17 @@ pub enum Error {
         "the token in {variable} has {length} characters, and 8 are the least: set it to a random one, as `openssl rand -hex 32` makes"
     )]
     WeakToken { variable: String, length: usize },
+    /// A token that everyone tries first.
+    #[error(
+        "the token in {variable} is one that anyone tries first: set it to a random one, as `openssl rand -hex 32` makes"
+    )]
+    GuessedToken { variable: String },
+    /// A token that opens nothing, because no request can carry it.
+    #[error(
+        "the token in {variable} has blanks at its ends, or characters that no header carries: set it to one without them, \
+         as `openssl rand -hex 32` makes"
+    )]
+    UnsentToken { variable: String },
     /// The file with the token cannot be read.
     #[error(
         "the token's file {path}, which {variable} names, cannot be read ({source}): correct {variable}"
@@ -47,6 +58,11 @@ pub enum Error {
         "port {port} on 127.0.0.1 cannot be used ({source}): stop what listens there, or set http_port"
     )]
     Port { port: u16, source: io::Error },
+    /// They were to be validated.
+    #[error(
+        "the AWS credentials are not valid ({0}): correct them, or set validate_credentials = false, and the first read reports it"
+    )]
+    Credentials(String),
     /// Secrets Manager cannot be asked.
     #[error(transparent)]
     Upstream(#[from] ProviderError),

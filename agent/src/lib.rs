@@ -7,13 +7,15 @@
 //! |---|---|
 //! | [`arguments`] | the command line |
 //! | [`settings`] | AWS's configuration file, and ours |
-//! | [`token`] | who may ask |
+//! | [`token`], [`tokens`] | who may ask, and for what |
 //! | [`upstream`] | Secrets Manager, and never this agent itself |
 //! | [`store`] | the secrets that are held |
+//! | [`prefetch`] | those that are read before someone asks |
+//! | [`connections`] | who may have one |
 //! | [`doors`] | what every request passes: limits, host, token |
 //! | [`wire`] | the routes of AWS's agent |
 //! | [`sdk`] | the JSON protocol that AWS's SDKs speak |
-//! | [`server`] | connections |
+//! | [`server`] | the port: how long a connection may be silent, and the end |
 //! | [`followed`] | the secrets that are followed without a reader |
 //! | [`files`] | files that follow |
 //! | [`exec`] | a child whose environment follows |
@@ -22,6 +24,7 @@
 
 pub mod arguments;
 pub mod children;
+pub mod connections;
 pub mod doors;
 mod error;
 pub mod exec;
@@ -29,12 +32,16 @@ pub mod fields;
 pub mod files;
 pub mod followed;
 pub mod names;
+pub mod prefetch;
 pub mod sdk;
 pub mod server;
 pub mod settings;
+mod spelling;
 pub mod store;
 pub mod token;
+pub mod tokens;
 pub mod upstream;
+mod value;
 pub mod wire;
 
 use std::sync::Arc;
@@ -46,40 +53,62 @@ use files::Files;
 use followed::Followed;
 use server::Server;
 use settings::Settings;
-use store::Store;
-use token::Token;
+use store::{Answer, Question, Stores};
+use tokens::{Right, Tokens};
+use upstream::Upstream;
 
 /// What the requests share.
 pub struct Agent {
     /// What it was set to.
     pub settings: Settings,
     /// What opens it.
-    pub token: Token,
+    pub tokens: Tokens,
     /// What it holds.
-    pub store: Store,
+    pub stores: Stores,
     /// What it writes.
     pub files: Files,
+}
+
+impl Agent {
+    /// The version in question, for who has this right.
+    pub(crate) async fn read(
+        &self,
+        right: Right<'_>,
+        question: &Question,
+    ) -> Result<Answer, rotating_secret::Error> {
+        let denied = |reason| rotating_secret::Error::Provider {
+            secret: question.id.as_str().into(),
+            reason,
+        };
+        right.may_ask(question).map_err(denied)?;
+        let answer = self.stores.read(question).await?;
+        right.may_have(answer.credential.name()).map_err(denied)?;
+        Ok(answer)
+    }
 }
 
 /// Binds the port. The agent answers from then on, as soon as [`Server::run`] runs.
 ///
 /// # Errors
 ///
-/// The token is missing or too weak, the port is taken, TLS has no roots, or secrets cannot be written to a file's folder.
+/// The token is missing or too weak, the port is taken, TLS has no roots, the credentials do not pass `validate_credentials`, or secrets
+/// cannot be written to a file's folder.
 pub async fn start(settings: Settings) -> Result<Server, Error> {
-    let token = Token::from_environment(&settings.token_variables)?;
-    let aws = upstream::connect(&settings).await?;
+    let tokens = Tokens::new(&settings)?;
+    let upstream = Upstream::new(&settings).await?;
     let port = settings.port;
     let bind = |source| Error::Port { port, source };
     let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(bind)?;
-    let followed = Followed::new(&aws, &settings, [])?;
-    let files = Files::start(&settings, &followed)?;
-    let store = Store::new(aws, &settings);
-    let agent = Agent {
-        files,
+    if settings.validates_credentials {
+        upstream.validate().await.map_err(Error::Credentials)?;
+    }
+    let followed = Followed::new(&upstream.aws(), &settings, [])?;
+    let agent = Arc::new(Agent {
+        files: Files::start(&settings, &followed)?,
+        stores: Stores::new(upstream, &settings),
         settings,
-        token,
-        store,
-    };
-    Ok(Server::new(listener, Arc::new(agent)))
+        tokens,
+    });
+    tokio::spawn(prefetch::run(agent.clone()));
+    Ok(Server::new(listener, agent))
 }

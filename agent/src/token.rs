@@ -1,8 +1,15 @@
 //! The token: what a request carries to show that its sender may read this machine's secrets.
 
-use std::{env, fs};
+use std::{
+    env, fs,
+    path::PathBuf,
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
@@ -11,61 +18,134 @@ use crate::Error;
 /// A shorter token can be guessed.
 const SHORTEST: usize = 8;
 
+/// The first that anyone tries.
+const GUESSED: [&str; 8] = [
+    "password",
+    "passw0rd",
+    "changeme",
+    "change-me",
+    "12345678",
+    "123456789",
+    "testtoken",
+    "test-token",
+];
+
 /// What opens the agent.
 #[derive(Debug)]
-pub struct Token(SecretString);
+pub struct Token {
+    held: RwLock<SecretString>,
+    /// Where it is read again.
+    file: Option<File>,
+}
+
+#[derive(Debug)]
+struct File {
+    variable: String,
+    path: PathBuf,
+    /// The last reading failed.
+    is_bad: AtomicBool,
+}
 
 impl Token {
     /// The first of these variables that is set counts, even if it is empty. `file://PATH` is read from that file, and trimmed.
     ///
     /// # Errors
     ///
-    /// None is set, the file cannot be read, or the token is shorter than 8 characters.
+    /// None is set, the file cannot be read, or the token can be guessed or not be sent.
     pub fn from_environment(variables: &[String]) -> Result<Self, Error> {
         Self::read(variables, |name| env::var(name).ok())
     }
 
     fn read(variables: &[String], get: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let set = variables.iter().find_map(|name| Some((name, get(name)?)));
-        let Some((name, value)) = set else {
+        let Some((variable, value)) = set else {
             let variables = variables.to_vec();
             return Err(Error::NoToken { variables });
         };
-        let token = match value.strip_prefix("file://") {
-            None => SecretString::from(value),
-            Some(path) => {
-                let read = fs::read_to_string(path).map(SecretString::from);
-                let read = read.map_err(|source| Error::TokenFile {
-                    variable: name.clone(),
-                    path: path.to_owned(),
-                    source,
-                })?;
-                SecretString::from(read.expose_secret().trim())
-            }
-        };
-        let length = token.expose_secret().trim().chars().count();
-        if length < SHORTEST {
-            let variable = name.clone();
-            return Err(Error::WeakToken { variable, length });
+        match value.strip_prefix("file://") {
+            Some(path) => Self::of_file(variable, path),
+            None => Ok(Self {
+                held: RwLock::new(checked(variable, value.into())?),
+                file: None,
+            }),
         }
-        Ok(Self(token))
+    }
+
+    /// The one that this file holds, which the setting or variable names.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or the token can be guessed or not be sent.
+    pub fn of_file(variable: &str, path: impl Into<PathBuf>) -> Result<Self, Error> {
+        let file = File {
+            variable: variable.to_owned(),
+            path: path.into(),
+            is_bad: AtomicBool::new(false),
+        };
+        Ok(Self {
+            held: RwLock::new(file.read()?),
+            file: Some(file),
+        })
     }
 
     #[cfg(test)]
     pub(crate) fn of(token: &str) -> Self {
-        Self(token.into())
+        let held = RwLock::new(token.into());
+        Self { held, file: None }
+    }
+
+    /// Reads its file again. A file that is bad leaves the token as it is, with one warning.
+    pub fn follow(&self) {
+        let Some(file) = &self.file else { return };
+        let read = file.read();
+        let was_bad = file.is_bad.swap(read.is_err(), Ordering::Relaxed);
+        match read {
+            Ok(token) if !self.is(token.expose_secret().as_bytes()) => {
+                *self.held.write().unwrap_or_else(PoisonError::into_inner) = token;
+                tracing::info!(
+                    path = %file.path.display(),
+                    "the token's file has another token, which counts from now on"
+                );
+            }
+            Err(error) if !was_bad => tracing::warn!(%error, "the token stays as it was"),
+            _ => {}
+        }
     }
 
     /// Whether these bytes are the token. How long it takes shows the length, and nothing else.
     pub fn is(&self, given: &[u8]) -> bool {
-        self.0.expose_secret().as_bytes().ct_eq(given).into()
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        held.expose_secret().as_bytes().ct_eq(given).into()
     }
+}
 
-    /// Whether one of these headers carries the token. Of a repeated header the first value counts.
-    pub fn is_in(&self, headers: &HeaderMap, names: &[HeaderName]) -> bool {
-        let mut given = names.iter().filter_map(|name| headers.get(name));
-        given.any(|value| self.is(value.as_bytes()))
+impl File {
+    fn read(&self) -> Result<SecretString, Error> {
+        let read = fs::read_to_string(&self.path).map(SecretString::from);
+        let read = read.map_err(|source| Error::TokenFile {
+            variable: self.variable.clone(),
+            path: self.path.display().to_string(),
+            source,
+        })?;
+        checked(&self.variable, read.expose_secret().trim().into())
     }
+}
+
+fn checked(variable: &str, token: SecretString) -> Result<SecretString, Error> {
+    let (text, variable) = (token.expose_secret(), variable.to_owned());
+    let length = text.trim().chars().count();
+    if length < SHORTEST {
+        return Err(Error::WeakToken { variable, length });
+    }
+    let is_repeated = text.bytes().all(|byte| Some(byte) == text.bytes().next());
+    if is_repeated || GUESSED.contains(&&*text.to_lowercase()) {
+        return Err(Error::GuessedToken { variable });
+    }
+    // a header's blanks at its ends are no part of its value
+    if !text.is_ascii() || text.trim() != text || HeaderValue::from_str(text).is_err() {
+        return Err(Error::UnsentToken { variable });
+    }
+    Ok(token)
 }
 
 #[cfg(test)]
@@ -112,6 +192,49 @@ mod tests {
         fs::remove_file(&path).unwrap();
         let absent = read(&[("AWS_TOKEN", &named)]).unwrap_err();
         assert!(absent.to_string().contains("AWS_TOKEN"), "{absent}");
+    }
+
+    #[test]
+    fn a_token_that_anyone_tries_and_one_that_no_header_carries_end_the_start() {
+        for guessed in ["password", "ChangeMe", "00000000", "aaaaaaaaaaaaaaaaaaaa"] {
+            let refused = read(&[("AWS_TOKEN", guessed)]);
+            assert!(
+                matches!(refused, Err(Error::GuessedToken { .. })),
+                "{guessed}"
+            );
+        }
+        for unsent in [
+            "a-g00d-token\n",
+            " a-g00d-token",
+            "a-g00d\u{0}token",
+            "a-gööd-token",
+        ] {
+            let refused = read(&[("AWS_TOKEN", unsent)]);
+            assert!(
+                matches!(refused, Err(Error::UnsentToken { .. })),
+                "{unsent:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_that_changes_is_followed_and_one_that_is_bad_for_a_moment_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        fs::write(&path, "the-first-token").unwrap();
+        let named = format!("file://{}", path.display());
+        let token = read(&[("AWS_TOKEN", &named)]).unwrap();
+        for bad in ["", "short", "password"] {
+            fs::write(&path, bad).unwrap();
+            token.follow();
+            assert!(token.is(b"the-first-token"), "{bad}");
+        }
+        fs::remove_file(&path).unwrap();
+        token.follow();
+        assert!(token.is(b"the-first-token") && !token.is(b""));
+        fs::write(&path, "the-second-token\n").unwrap();
+        token.follow();
+        assert!(token.is(b"the-second-token") && !token.is(b"the-first-token"));
     }
 
     #[test]

@@ -174,6 +174,58 @@ async fn an_id_with_control_characters_or_of_great_length_is_refused_and_not_log
     assert!(!log.contains("\ninjected line"), "{log}");
 }
 
+/// Who may create secrets chooses a name that ends as another's ARN does. The service takes what is spelt like a full ARN for one.
+#[tokio::test]
+async fn a_secret_that_is_named_like_the_end_of_anothers_arn_is_never_served_as_the_other() {
+    for hostile_first in [true, false] {
+        let world = world("").await;
+        let arn = world.create("orders/db", "one").await;
+        let (_, name) = arn.rsplit_once(':').unwrap();
+        let hostile = world.create(name, "of-the-attacker").await;
+        let mut reads = vec![
+            (name, "of-the-attacker"),
+            (&*hostile, "of-the-attacker"),
+            ("orders/db", "one"),
+            (&*arn, "one"),
+            (&arn[..arn.len() - 7], "one"),
+        ];
+        if !hostile_first {
+            reads.reverse();
+        }
+        for (id, text) in reads.iter().chain(&reads) {
+            assert_eq!(world.agent.read(id).await.value(), *text, "{id}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_arn_of_another_region_account_or_shape_is_never_this_secret() {
+    let world = world("").await;
+    let arn = world.create("orders/db", "one").await;
+    assert_eq!(world.agent.read(&arn).await.value(), "one");
+    for id in [
+        arn.replace("us-east-1", "eu-west-1"),
+        arn.replace("us-east-1", "evil.example"),
+        arn.replace("us-east-1", "evil.example%2F"),
+        arn.replace("us-east-1", "%40evil.example"),
+        arn.replace("us-east-1", ""),
+        arn.replace("123456789012", "999999999999"),
+        arn.replace("arn:aws:", "arn:aws-cn:"),
+        arn.replace("orders/db", "orders/d"),
+        arn[..arn.len() - 3].to_owned(),
+        format!("{arn}-GhIjKl"),
+        format!("{arn}:"),
+        format!("{arn}%20"),
+        arn.to_uppercase(),
+    ] {
+        let read = world.agent.read(&id).await;
+        assert_ne!(read.status, 200, "{id} {read:?}");
+        assert!(!read.body.contains("one"), "{id} {read:?}");
+    }
+    assert_eq!(world.agent.read(&arn).await.value(), "one");
+    assert_eq!(world.agent.read("orders/db").await.value(), "one");
+}
+
 #[tokio::test]
 async fn a_huge_body_and_huge_headers_are_refused_and_the_agent_keeps_running() {
     let world = world("").await;
@@ -211,11 +263,11 @@ async fn a_connection_over_the_limit_gets_one_error_and_ping_still_answers() {
     let world = world("max_conn = 3").await;
     world.create("orders/db", "one").await;
     let mut held = Vec::new();
-    let ping = "GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let request = format!("GET {GET} HTTP/1.1\r\nHost: localhost\r\n{}\r\n", token());
     for _ in 0..3 {
         let mut stream = world.agent.connect().await;
         // so that it is counted by now
-        exchange(&mut stream, ping).await.unwrap();
+        exchange(&mut stream, &request).await.unwrap();
         held.push(stream);
     }
     let refused = world.agent.read("orders/db").await;
@@ -226,7 +278,6 @@ async fn a_connection_over_the_limit_gets_one_error_and_ping_still_answers() {
         (200, "healthy")
     );
     // those that were there are served on
-    let request = format!("GET {GET} HTTP/1.1\r\nHost: localhost\r\n{}\r\n", token());
     assert_eq!(exchange(&mut held[0], &request).await.unwrap().status, 200);
     held.pop();
     let read =

@@ -13,7 +13,7 @@ use rotating_secret::{
         Client,
         config::{BehaviorVersion, Config, Credentials, Region},
     },
-    provider::{Aws, Selector},
+    provider::Aws,
 };
 use rotating_secret_agent::{
     settings::Settings,
@@ -40,8 +40,7 @@ async fn store(idle: Duration) -> (SecretsManager, Store) {
 fn question(id: &str) -> Question {
     Question {
         id: id.to_owned(),
-        selector: Selector::default(),
-        refresh: false,
+        ..Question::default()
     }
 }
 

@@ -24,7 +24,8 @@ use self::{
     signals::{Signals, is_end},
 };
 use crate::{
-    Error, arguments::Exec, files::Files, followed::Followed, settings::Settings, upstream,
+    Error, arguments::Exec, files::Files, followed::Followed, settings::Settings,
+    upstream::Upstream,
 };
 
 /// How long the first versions and the required files are waited for.
@@ -37,7 +38,7 @@ const START: Duration = Duration::from_secs(60);
 /// The secrets cannot be read, files cannot be written, or the command does not start.
 pub async fn run(settings: Settings, exec: &Exec) -> Result<u8, Error> {
     let environment = Environment::of(exec);
-    let aws = upstream::connect(&settings).await?;
+    let aws = Upstream::new(&settings).await?.aws();
     let followed = Followed::new(&aws, &settings, environment.secrets())?;
     let files = Files::start(&settings, &followed)?;
     // from here on a signal does not end this process at once, and the child could be left behind

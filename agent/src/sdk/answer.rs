@@ -6,12 +6,10 @@ use axum::{
     http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
     response::Response,
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
-use rotating_secret::{Credential, Error, provider::ProviderErrorKind as Kind};
-use secrecy::ExposeSecret;
+use rotating_secret::{Error, provider::ProviderErrorKind as Kind};
 use serde::Serialize;
 
-use crate::{store, wire};
+use crate::{store, value::Failure, wire};
 
 /// An error of the API.
 pub(super) struct Fault {
@@ -60,50 +58,10 @@ impl Fault {
     }
 }
 
-/// A version.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Value<'a> {
-    #[serde(rename = "ARN")]
-    arn: Option<&'a str>,
-    name: Option<&'a str>,
-    version_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    secret_string: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    secret_binary: Option<String>,
-    version_stages: &'a [String],
-    /// Seconds since 1970.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    created_date: Option<f64>,
-}
-
-impl<'a> Value<'a> {
-    pub(super) fn of(credential: &'a Credential) -> Self {
-        let binary = credential.binary();
-        Self {
-            arn: credential.arn(),
-            name: credential.name(),
-            version_id: credential.version(),
-            secret_string: credential.text().map(|text| text.expose_secret()),
-            secret_binary: binary.map(|bytes| STANDARD.encode(bytes.expose_secret())),
-            version_stages: credential.stages(),
-            created_date: credential.created().map(epoch),
-        }
-    }
-}
-
-/// To the millisecond, as the service has it.
-fn epoch(time: SystemTime) -> f64 {
+/// Seconds since 1970, to the millisecond, as the service has it.
+pub(super) fn epoch(time: SystemTime) -> f64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     (since.as_secs_f64() * 1000.0).round() / 1000.0
-}
-
-#[derive(Serialize)]
-struct Failure<'a> {
-    #[serde(rename = "__type")]
-    code: &'a str,
-    message: &'a str,
 }
 
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
@@ -115,6 +73,6 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
 }
 
 pub(super) fn failed(fault: &Fault) -> Response {
-    let (code, message) = (fault.code.as_str(), fault.message.as_str());
+    let (code, message) = (fault.code.as_str(), Some(fault.message.as_str()));
     json(fault.status, &Failure { code, message })
 }

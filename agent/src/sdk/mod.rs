@@ -17,8 +17,9 @@ use percent_encoding::percent_decode_str;
 use self::answer::Fault;
 use crate::{
     Agent,
+    connections::Connection,
     doors::{self, Refused},
-    upstream,
+    upstream, wire,
 };
 
 /// How much of a request is read: a batch of twenty ARNs has 42 KB at most.
@@ -37,24 +38,26 @@ pub fn is_call(request: &Request) -> bool {
 const PREFIX: &str = "/sdk/";
 
 /// Answers one request.
-pub async fn answer(agent: &Agent, request: Request) -> Response {
+pub async fn answer(agent: &Agent, connection: &Connection, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let headers = &head.headers;
     if let Err(refused) = doors::is_local(&head, &agent.settings) {
         return answer::failed(&refusal(refused));
     }
-    let is_open = match head.uri.path().strip_prefix(PREFIX) {
+    let right = match head.uri.path().strip_prefix(PREFIX) {
         Some(path) => {
             let token: Vec<u8> = percent_decode_str(path.trim_end_matches('/')).collect();
-            agent.token.is(&token)
+            agent.tokens.right(&token)
         }
         None => agent
-            .token
-            .is_in(headers, &[HeaderName::from_static("x-amz-security-token")]),
+            .tokens
+            .right_in(headers, &[HeaderName::from_static("x-amz-security-token")]),
     };
-    if !is_open {
-        return answer::failed(&refusal(Refused::Token));
-    }
+    let right = match doors::open(right, connection) {
+        Ok(right) => right,
+        Err(Refused::Full) => return wire::closing(answer::failed(&refusal(Refused::Full))),
+        Err(refused) => return answer::failed(&refusal(refused)),
+    };
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if text(USER_AGENT.as_str()).is_some_and(|agent| agent.contains(upstream::NAME)) {
         let message =
@@ -73,7 +76,7 @@ pub async fn answer(agent: &Agent, request: Request) -> Response {
         Ok(body) => body,
         Err(fault) => return answer::failed(&fault),
     };
-    match operations::perform(agent, operation, &body).await {
+    match operations::perform(agent, right, operation, &body).await {
         Ok(answered) => answered,
         Err(fault) => answer::failed(&fault),
     }
@@ -99,6 +102,12 @@ fn refusal(refused: Refused) -> Fault {
             StatusCode::BAD_REQUEST,
             "UnrecognizedClientException",
             "the agent's token is missing or wrong: give it as AWS_SESSION_TOKEN, or in AWS_ENDPOINT_URL_SECRETS_MANAGER as http://127.0.0.1:2773/sdk/TOKEN",
+        ),
+        // SDKs ask again after this one
+        Refused::Full => Fault::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "ThrottlingException",
+            "the agent serves as many connections as max_conn allows",
         ),
         Refused::Forwarded => forbidden(
             "a proxy has forwarded this request, and the agent serves its own machine alone",

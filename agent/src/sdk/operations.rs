@@ -6,10 +6,13 @@ use axum::{http::StatusCode, response::Response};
 use rotating_secret::provider::Selector;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::answer::{Fault, Value, json};
+use super::answer::{Fault, epoch, json};
 use crate::{
     Agent,
+    spelling::is_sound,
     store::{Answer, Question},
+    tokens::Right,
+    value::Value,
     wire,
 };
 
@@ -33,7 +36,7 @@ struct Batch {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct BatchAnswer<'a> {
-    secret_values: Vec<Value<'a>>,
+    secret_values: Vec<Value<'a, f64>>,
     errors: Vec<BatchError>,
 }
 
@@ -63,21 +66,29 @@ struct Description<'a> {
 /// One operation of the API.
 pub(super) async fn perform(
     agent: &Agent,
+    right: Right<'_>,
     operation: &str,
     body: &[u8],
 ) -> Result<Response, Fault> {
     match operation {
         "GetSecretValue" => {
             let get: Get = parse(body)?;
-            let read = read(agent, get.secret_id, get.version_id, get.version_stage).await?;
-            let mut response = json(StatusCode::OK, &Value::of(&read.credential));
+            let read = read(
+                agent,
+                right,
+                get.secret_id,
+                get.version_id,
+                get.version_stage,
+            )
+            .await?;
+            let mut response = json(StatusCode::OK, &Value::of(&read.credential, epoch));
             wire::mark(response.headers_mut(), &read);
             Ok(response)
         }
-        "BatchGetSecretValue" => batch(agent, parse(body)?).await,
+        "BatchGetSecretValue" => batch(agent, right, parse(body)?).await,
         "DescribeSecret" => {
             let describe: Describe = parse(body)?;
-            let read = read(agent, describe.secret_id, None, None).await?;
+            let read = read(agent, right, describe.secret_id, None, None).await?;
             let credential = &read.credential;
             let stages = (credential.version(), credential.stages());
             let description = Description {
@@ -101,7 +112,7 @@ pub(super) async fn perform(
     }
 }
 
-async fn batch(agent: &Agent, batch: Batch) -> Result<Response, Fault> {
+async fn batch(agent: &Agent, right: Right<'_>, batch: Batch) -> Result<Response, Fault> {
     let Some(ids) = batch.secret_id_list else {
         return Err(Fault::invalid(
             "rotating-secret-agent serves SecretIdList from its cache: send Filters to Secrets Manager",
@@ -112,7 +123,9 @@ async fn batch(agent: &Agent, batch: Batch) -> Result<Response, Fault> {
             "SecretIdList takes 1 to {BATCH} ids"
         )));
     }
-    let reads = ids.iter().map(|id| read(agent, id.clone(), None, None));
+    let reads = ids
+        .iter()
+        .map(|id| read(agent, right, id.clone(), None, None));
     let reads = futures_util::future::join_all(reads).await;
     let mut answer = BatchAnswer {
         secret_values: Vec::new(),
@@ -120,7 +133,9 @@ async fn batch(agent: &Agent, batch: Batch) -> Result<Response, Fault> {
     };
     for (secret_id, read) in ids.into_iter().zip(&reads) {
         match read {
-            Ok(read) => answer.secret_values.push(Value::of(&read.credential)),
+            Ok(read) => answer
+                .secret_values
+                .push(Value::of(&read.credential, epoch)),
             Err(fault) => answer.errors.push(BatchError {
                 secret_id,
                 error_code: fault.code.clone(),
@@ -133,12 +148,13 @@ async fn batch(agent: &Agent, batch: Batch) -> Result<Response, Fault> {
 
 async fn read(
     agent: &Agent,
+    right: Right<'_>,
     id: String,
     version_id: Option<String>,
     stage: Option<String>,
 ) -> Result<Answer, Fault> {
     let texts = [Some(&id), version_id.as_ref(), stage.as_ref()];
-    if id.is_empty() || !texts.into_iter().flatten().all(|text| wire::is_sound(text)) {
+    if id.is_empty() || !texts.into_iter().flatten().all(|text| is_sound(text)) {
         return Err(Fault::invalid(
             "SecretId, VersionId and VersionStage take no control character, and SecretId is needed",
         ));
@@ -146,9 +162,9 @@ async fn read(
     let question = Question {
         id,
         selector: Selector::new(version_id, stage),
-        refresh: false,
+        ..Question::default()
     };
-    let read = agent.store.read(&question).await;
+    let read = agent.read(right, &question).await;
     read.map_err(|error| Fault::of(&error))
 }
 

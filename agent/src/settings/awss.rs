@@ -70,16 +70,29 @@ pub(super) struct Security {
     pub(super) ssrf_env_variables: Option<Vec<String>>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Prefetch {
+    pub(super) cache_buffer_ratio: Option<f64>,
+    pub(super) max_jitter_seconds: Option<i64>,
+    #[serde(default)]
+    pub(super) filter_tags: Vec<Tagged>,
+    #[serde(default)]
+    pub(super) secrets: Vec<Named>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "read for its shape: nothing is prefetched yet")]
-pub(super) struct Prefetch {
-    cache_buffer_ratio: Option<f64>,
-    max_jitter_seconds: Option<i64>,
-    #[serde(default)]
-    filter_tags: Vec<toml::Table>,
-    #[serde(default)]
-    secrets: Vec<toml::Table>,
+pub(super) struct Tagged {
+    pub(super) key: String,
+    pub(super) role_arn: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Named {
+    pub(super) secret_id: String,
+    pub(super) role_arn: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -5,9 +5,10 @@ use std::time::Duration;
 use axum::http::HeaderName;
 
 use super::{
-    LogLevel, Settings,
-    awss::{Logging, SecretsManager},
+    LogLevel, Prefetch, Settings,
+    awss::{self, Logging, SecretsManager},
 };
+use crate::spelling::{ROLE, is_role, is_sound};
 
 /// Takes over what is within its limits. What is not goes to `problems`.
 pub(super) fn take(
@@ -35,14 +36,20 @@ pub(super) fn take(
     let ttl = number("ttl_seconds", cache.ttl_seconds, 0, 3600);
     let size = number("cache_size", cache.cache_size, 1, 1000);
     let connections = number("max_conn", all.max_conn, 1, 1000);
-    let _ = number("max_roles", all.max_roles, 1, 20);
+    let roles = number("max_roles", all.max_roles, 1, 20);
+    let prefetch = all.prefetch.unwrap_or_default();
+    let jitter = number("max_jitter_seconds", prefetch.max_jitter_seconds, 0, 10);
     settings.enabled = all.enabled.unwrap_or(true);
     settings.port = port
         .and_then(|port| port.try_into().ok())
         .unwrap_or(settings.port);
     settings.cache_size = size.unwrap_or(settings.cache_size);
     settings.connections = connections.unwrap_or(settings.connections);
+    settings.roles = roles.unwrap_or(settings.roles);
     settings.region = all.region;
+    settings.credentials_file = all.credentials_file_path.map(Into::into);
+    settings.validates_credentials = all.validate_credentials.unwrap_or(false);
+    settings.prefetch = prefetched(prefetch, jitter, settings.cache_size, problems);
     settings.stale_on_error = all.ignore_transient_errors.unwrap_or(true);
     if let Some(seconds) = ttl {
         if seconds == 0 {
@@ -94,26 +101,45 @@ pub(super) fn take(
         Some(names) => settings.token_variables = names,
         None => {}
     }
-    for (is_set, told) in [
-        (
-            logging.log_to_file == Some(true),
-            "log_to_file has no effect: this agent logs to standard error",
-        ),
-        (
-            all.validate_credentials.is_some(),
-            "validate_credentials has no effect: credentials are loaded with the first secret",
-        ),
-        (
-            all.credentials_file_path.is_some(),
-            "credentials_file_path has no effect yet: give the credentials as the SDK takes them",
-        ),
-        (
-            all.prefetch.is_some(),
-            "prefetch has no effect yet: a secret is read when it is first asked for",
-        ),
-    ] {
-        if is_set {
-            settings.warnings.push(told.to_owned());
+    if logging.log_to_file == Some(true) {
+        let told = "log_to_file has no effect: this agent logs to standard error";
+        settings.warnings.push(told.to_owned());
+    }
+}
+
+/// What is prefetched, and how much of the cache it may fill.
+fn prefetched(
+    table: awss::Prefetch,
+    jitter: Option<usize>,
+    cache_size: usize,
+    problems: &mut Vec<String>,
+) -> Prefetch {
+    let ratio = table.cache_buffer_ratio.unwrap_or(0.8);
+    if !(0.1..=1.0).contains(&ratio) {
+        problems.push(format!("cache_buffer_ratio = {ratio} is not from 0.1 to 1"));
+    }
+    let secrets = table.secrets.into_iter();
+    let secrets: Vec<_> = secrets
+        .map(|named| (named.secret_id, named.role_arn))
+        .collect();
+    let tags = table.filter_tags.into_iter();
+    let tags: Vec<_> = tags.map(|tagged| (tagged.key, tagged.role_arn)).collect();
+    for role in secrets
+        .iter()
+        .chain(&tags)
+        .filter_map(|(_, role)| role.as_deref())
+    {
+        if !is_role(role) {
+            problems.push(format!("role_arn = \"{role}\" is no role: {ROLE}"));
         }
+    }
+    if secrets.iter().any(|(id, _)| id.is_empty() || !is_sound(id)) {
+        problems.push("a secret_id in prefetch is empty, or has a control character".to_owned());
+    }
+    Prefetch {
+        secrets,
+        tags,
+        most: (cache_size as f64 * ratio) as usize,
+        jitter: Duration::from_secs(jitter.unwrap_or(0) as u64),
     }
 }

@@ -7,10 +7,14 @@ mod limits;
 mod own;
 mod own_files;
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use axum::http::HeaderName;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{Error, arguments::Files};
 
@@ -37,14 +41,26 @@ pub struct Settings {
     pub path_prefix: String,
     /// How many connections are served at a time.
     pub connections: usize,
+    /// How many roles are assumed at a time.
+    pub roles: usize,
+    /// A file with credentials, in place of the SDK's own search.
+    pub credentials_file: Option<PathBuf>,
+    /// Whether the agent starts only with credentials that STS knows.
+    pub validates_credentials: bool,
+    /// What is read before someone asks.
+    pub prefetch: Prefetch,
     /// Whether an outage is bridged with what is held.
     pub stale_on_error: bool,
     /// Secrets Manager's address, where it is not the region's.
     pub endpoint: Option<String>,
+    /// STS's address, where it is not the region's.
+    pub sts_endpoint: Option<String>,
     /// How long the previous password still logs in.
     pub overlap_window: Duration,
     /// How long a secret is renewed that nobody reads.
     pub idle: Duration,
+    /// Tokens that open a part of the secrets.
+    pub tokens: Vec<Limited>,
     /// What a request may say in `Host`, apart from localhost.
     pub hosts: Vec<String>,
     /// What is written to files.
@@ -75,15 +91,44 @@ impl Default for Settings {
             token_variables: variables.map(str::to_owned).to_vec(),
             path_prefix: "/v1/".to_owned(),
             connections: 800,
+            roles: 20,
+            credentials_file: None,
+            validates_credentials: false,
+            prefetch: Prefetch::default(),
             stale_on_error: true,
             endpoint: None,
+            sts_endpoint: None,
             overlap_window: Duration::from_secs(24 * 60 * 60),
             idle: Duration::from_secs(60 * 60),
+            tokens: Vec::new(),
             hosts: Vec::new(),
             files: Vec::new(),
             warnings: Vec::new(),
         }
     }
+}
+
+/// What is read when the agent starts.
+#[derive(Clone, Debug, Default)]
+pub struct Prefetch {
+    /// Ids, each with the role to read it with.
+    pub secrets: Vec<(String, Option<String>)>,
+    /// Keys of tags, each with the role to list and read with.
+    pub tags: Vec<(String, Option<String>)>,
+    /// Up to so many are read.
+    pub most: usize,
+    /// A start of many machines is spread over this time.
+    pub jitter: Duration,
+}
+
+/// A token that opens a part.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limited {
+    /// The file that holds it.
+    pub file: PathBuf,
+    /// What the names match that it opens: `*` is any text, `?` any character.
+    pub secrets: Vec<String>,
 }
 
 /// As AWS's agent names them.

@@ -4,19 +4,22 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Settings, own_files};
+use super::{Limited, Settings, own_files};
 
 /// The file, as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Own {
     endpoint: Option<String>,
+    sts_endpoint: Option<String>,
     overlap_window: Option<String>,
     idle: Option<String>,
     #[serde(default)]
     hosts: Vec<String>,
     #[serde(default)]
     files: Vec<own_files::Table>,
+    #[serde(default)]
+    tokens: Vec<Limited>,
 }
 
 /// Takes over what the file says. Returns what is wrong with it.
@@ -44,6 +47,8 @@ pub(super) fn apply(own: Own, settings: &mut Settings) -> Vec<String> {
     }
     settings.files = own_files::read(own.files, &mut problems);
     settings.endpoint = own.endpoint;
+    settings.sts_endpoint = own.sts_endpoint;
+    settings.tokens = own.tokens;
     settings.hosts = own
         .hosts
         .iter()

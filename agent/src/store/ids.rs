@@ -26,6 +26,15 @@ impl Key {
     pub(super) fn is_of(&self, arn: &str) -> bool {
         self.is_known && *self.secret == *arn
     }
+
+    /// The same version of the secret with this ARN.
+    pub(super) fn of(self, arn: &str) -> Self {
+        Self {
+            secret: arn.into(),
+            is_known: true,
+            ..self
+        }
+    }
 }
 
 /// What is known of spellings.
@@ -71,9 +80,20 @@ fn current(selector: &Selector) -> Selector {
     }
 }
 
-/// Whether an ARN that was asked for is not the one that came.
-pub(super) fn is_another(id: &str, arn: Option<&str>) -> bool {
-    id.starts_with("arn:") && arn.is_some_and(|arn| !arn.starts_with(id))
+/// Whether an answer with this name and ARN is of the secret with this id. What the answer leaves out is not held against it.
+pub(super) fn is_of(id: &str, name: Option<&str>, arn: Option<&str>) -> bool {
+    match id.starts_with("arn:") {
+        true => arn.is_none_or(|arn| arn == id || without_suffix(arn) == Some(id)),
+        false => name.is_none_or(|name| name == id),
+    }
+}
+
+/// The names of secrets that an id may stand for: an ARN's end may be a part of the name.
+pub(crate) fn names(id: &str) -> impl Iterator<Item = &str> {
+    let name = id.rsplit_once(":secret:").map_or(id, |(_, name)| name);
+    [Some(name), without_suffix(name).filter(|_| name != id)]
+        .into_iter()
+        .flatten()
 }
 
 /// The ARN without its random end. Where what is left ends like a full ARN, the service takes it for one.
@@ -97,8 +117,7 @@ mod tests {
     fn key(ids: &mut Ids, id: &str) -> Key {
         ids.key(&Question {
             id: id.to_owned(),
-            selector: Selector::default(),
-            refresh: false,
+            ..Question::default()
         })
     }
 
@@ -119,6 +138,23 @@ mod tests {
         let longer = format!("{ARN}-GhIjKl");
         assert_eq!(partial(&longer), None);
         assert_eq!(partial(ARN), Some(&ARN[..ARN.len() - 7]));
+    }
+
+    #[test]
+    fn an_answer_is_of_the_secret_that_was_asked_for_and_of_no_longer_name() {
+        let partial = &ARN[..ARN.len() - 7];
+        for id in ["orders/db", ARN, partial] {
+            assert!(is_of(id, Some("orders/db"), Some(ARN)), "{id}");
+            assert!(is_of(id, None, None), "{id}");
+        }
+        let name = "orders/db-AbCdEf";
+        let longer = format!("{ARN}-GhIjKl");
+        // two secrets, of which one's name ends as the other's ARN does
+        assert!(is_of(name, Some(name), Some(&longer)));
+        assert!(!is_of(partial, Some(name), Some(&longer)));
+        for id in ["orders/d", "ORDERS/DB", &ARN[..ARN.len() - 9], &longer] {
+            assert!(!is_of(id, Some("orders/db"), Some(ARN)), "{id}");
+        }
     }
 
     #[test]

@@ -3,8 +3,11 @@
 //! An entry is a [`RotatingSecret`]: it renews itself, asks once however many wait, and bridges an outage up to its bound. Here are
 //! the rules for many of them: how many there are, how long one is renewed that nobody reads, and which spellings are one secret.
 
+mod checked;
+mod held;
 mod ids;
 mod pulse;
+mod roles;
 
 use std::{
     num::NonZeroUsize,
@@ -12,18 +15,18 @@ use std::{
     time::Duration,
 };
 
-use lru::LruCache;
 use rotating_secret::{
     BuildError, CredentialGuard, Error, RotatingSecret,
     provider::{Aws, ProviderError, ProviderErrorKind as Kind, Selector},
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
-pub use self::pulse::BETWEEN;
+pub(crate) use self::ids::names;
 use self::{
-    ids::{Ids, Key},
-    pulse::Pulse,
+    checked::Checked,
+    held::{Found, Held},
 };
+pub use self::{pulse::BETWEEN, roles::Stores};
 use crate::settings::Settings;
 
 /// How long a first read waits for an outage to pass.
@@ -32,11 +35,8 @@ const FIRST: Duration = Duration::from_secs(2);
 /// How long a reader waits for the renewal that a frozen process has missed.
 const MISSED: Duration = Duration::from_secs(2);
 
-/// How long an entry is kept that has nothing to serve: a refusal is not asked again by each reader.
-const REFUSED: Duration = Duration::from_secs(10);
-
 /// What someone reads.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Question {
     /// A name, an ARN, or an ARN without its last six characters.
     pub id: String,
@@ -44,6 +44,8 @@ pub struct Question {
     pub selector: Selector,
     /// Whether Secrets Manager has to be asked first.
     pub refresh: bool,
+    /// The role with whose rights it is read; the agent's own where it is not set.
+    pub role: Option<String>,
 }
 
 /// What is served.
@@ -55,7 +57,7 @@ pub struct Answer {
     pub is_stale: bool,
 }
 
-/// What is held.
+/// What is held of one caller of Secrets Manager.
 pub struct Store {
     aws: Aws,
     ttl: Duration,
@@ -63,23 +65,6 @@ pub struct Store {
     idle: Duration,
     stale_on_error: bool,
     held: Mutex<Held>,
-}
-
-struct Held {
-    entries: LruCache<Key, Entry>,
-    ids: Ids,
-    pulse: Pulse,
-}
-
-/// An entry, and how long ago the process was thawed.
-struct Found {
-    secret: RotatingSecret,
-    thawed: Option<Duration>,
-}
-
-struct Entry {
-    secret: RotatingSecret,
-    read: Instant,
 }
 
 impl Store {
@@ -92,11 +77,7 @@ impl Store {
             overlap_window: settings.overlap_window,
             idle: settings.idle,
             stale_on_error: settings.stale_on_error,
-            held: Mutex::new(Held {
-                entries: LruCache::new(size),
-                ids: Ids::new(size),
-                pulse: Pulse::new(),
-            }),
+            held: Mutex::new(Held::new(size)),
         }
     }
 
@@ -106,47 +87,39 @@ impl Store {
     ///
     /// Secrets Manager refuses it, or gives no answer and nothing is held.
     pub async fn read(&self, question: &Question) -> Result<Answer, Error> {
-        let (key, found) = self.entry(question)?;
-        let read = self.ask(&found, question.refresh).await;
+        let mut found = self.entry(question)?;
+        let mut read = self.ask(&found, question.refresh).await;
         let is_another = match &read {
-            Ok(answer) => ids::is_another(&question.id, answer.credential.arn()),
-            Err(error) => kind(error) == Some(Kind::NotFound) && key.is_current(),
+            Ok(answer) => !is_of(question, &answer.credential),
+            Err(error) => kind(error) == Some(Kind::NotFound) && found.key.is_current(),
         };
         // what the id stood for is gone, and it may stand for another secret now
-        if is_another && self.forget(&key, question) {
-            let (key, found) = self.entry(question)?;
-            let read = self.ask(&found, question.refresh).await?;
-            self.learn(&key, question, &read.credential);
-            return Ok(read);
+        if is_another && self.lock().forget(&found, &question.id) {
+            found = self.entry(question)?;
+            read = self.ask(&found, question.refresh).await;
         }
         let answer = read?;
-        self.learn(&key, question, &answer.credential);
+        let credential = &answer.credential;
+        if !found.is_known_as(credential.arn()) {
+            let mut held = self.lock();
+            held.serve(&found, &question.id, credential.name(), credential.arn());
+        }
         Ok(answer)
     }
 
     /// The process runs: called every [`BETWEEN`].
     pub fn feel(&self) {
-        self.lock().pulse.feel();
+        self.lock().feel();
     }
 
     /// Drops what nobody reads. Its renewal ends with it.
     pub fn sweep(&self) {
-        let now = Instant::now();
-        let mut held = self.lock();
-        let is_over = |entry: &Entry| {
-            let unread = now.saturating_duration_since(entry.read);
-            unread >= self.idle || (unread >= REFUSED && entry.secret.current().is_err())
-        };
-        let over = held.entries.iter().filter(|(_, entry)| is_over(entry));
-        let over: Vec<Key> = over.map(|(key, _)| key.clone()).collect();
-        for key in over {
-            held.entries.pop(&key);
-        }
+        self.lock().sweep(self.idle);
     }
 
     /// How many versions are held.
     pub fn len(&self) -> usize {
-        self.lock().entries.len()
+        self.lock().len()
     }
 
     /// Whether nothing is held.
@@ -154,37 +127,25 @@ impl Store {
         self.len() == 0
     }
 
-    fn entry(&self, question: &Question) -> Result<(Key, Found), Error> {
-        let mut held = self.lock();
-        let thawed = held.pulse.feel();
-        let key = held.ids.key(question);
-        if let Some(entry) = held.entries.get_mut(&key) {
-            entry.read = Instant::now();
-            let secret = entry.secret.clone();
-            return Ok((key, Found { secret, thawed }));
-        }
-        let secret = self.begin(question).map_err(|error| match error {
+    fn entry(&self, question: &Question) -> Result<Found, Error> {
+        let begun = self.lock().entry(question, || self.begin(question));
+        begun.map_err(|error| match error {
             BuildError::First(error) => error,
             error => Error::Provider {
                 secret: question.id.as_str().into(),
                 reason: ProviderError::new(Kind::Invalid, error.to_string()),
             },
-        })?;
-        let entry = Entry {
-            secret: secret.clone(),
-            read: Instant::now(),
-        };
-        held.entries.put(key.clone(), entry);
-        Ok((key, Found { secret, thawed }))
+        })
     }
 
     fn begin(&self, question: &Question) -> Result<RotatingSecret, BuildError> {
+        let selected = self.aws.select(question.selector.clone());
         RotatingSecret::builder(&question.id)
             .ttl(self.ttl)
             .overlap_window(self.overlap_window)
             .unlabelled()
             .end_when_refused()
-            .build_unread(self.aws.select(question.selector.clone()))
+            .build_unread(Checked(selected))
     }
 
     async fn ask(&self, found: &Found, refresh: bool) -> Result<Answer, Error> {
@@ -232,34 +193,13 @@ impl Store {
         }
     }
 
-    fn learn(&self, key: &Key, question: &Question, read: &CredentialGuard) {
-        let Some(arn) = read.arn() else { return };
-        if key.is_of(arn) {
-            return;
-        }
-        let mut held = self.lock();
-        held.ids.learn(&question.id, read.name(), arn);
-        let (own, entry) = (held.ids.key(question), held.entries.pop(key));
-        if let Some(entry) = entry
-            && !held.entries.contains(&own)
-        {
-            held.entries.put(own, entry);
-        }
-    }
-
-    /// Returns whether the id stood for an ARN, so that to ask for the id itself is another question.
-    fn forget(&self, key: &Key, question: &Question) -> bool {
-        let mut held = self.lock();
-        let was_known = held.ids.forget(&question.id);
-        if was_known {
-            held.entries.pop(key);
-        }
-        was_known
-    }
-
     fn lock(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_of(question: &Question, read: &CredentialGuard) -> bool {
+    ids::is_of(&question.id, read.name(), read.arn())
 }
 
 fn fresh(credential: CredentialGuard) -> Answer {

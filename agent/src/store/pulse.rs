@@ -61,4 +61,11 @@ mod tests {
         pulse.by_the_wall -= Duration::from_secs(3600);
         assert!(pulse.feel().is_some());
     }
+
+    #[test]
+    fn a_clock_that_was_set_back_is_no_freeze() {
+        let mut pulse = Pulse::new();
+        pulse.by_the_wall += Duration::from_secs(3600);
+        assert_eq!(pulse.feel(), None);
+    }
 }

@@ -7,55 +7,21 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
-use rotating_secret::{Error, provider::ProviderErrorKind as Kind};
-use secrecy::ExposeSecret;
+use rotating_secret::{
+    Error,
+    provider::{Outage, ProviderErrorKind as Kind},
+};
 use serde::Serialize;
 
 use crate::{
     doors::Refused,
     store::{self, Answer},
+    value::{Failure, Value},
 };
-
-/// In this order.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Value<'a> {
-    #[serde(rename = "ARN")]
-    arn: Option<&'a str>,
-    name: Option<&'a str>,
-    version_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    secret_string: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    secret_binary: Option<String>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    version_stages: &'a [String],
-    created_date: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Failure<'a> {
-    #[serde(rename = "__type")]
-    code: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'a str>,
-}
 
 /// A version.
 pub(super) fn value(read: &Answer) -> Response {
-    let credential = &read.credential;
-    let binary = credential.binary();
-    let value = Value {
-        arn: credential.arn(),
-        name: credential.name(),
-        version_id: credential.version(),
-        secret_string: credential.text().map(|text| text.expose_secret()),
-        secret_binary: binary.map(|bytes| STANDARD.encode(bytes.expose_secret())),
-        version_stages: credential.stages(),
-        created_date: credential.created().map(epoch),
-    };
-    let mut response = json(StatusCode::OK, &value);
+    let mut response = json(StatusCode::OK, &Value::of(&read.credential, epoch));
     mark(response.headers_mut(), read);
     response
 }
@@ -84,10 +50,12 @@ pub(super) fn failed(error: &Error) -> Response {
                 .map_or("InternalFailure", |_| &said.code);
             (said.status, code, said.message.as_deref())
         }
-        None if reason.is_some_and(|reason| reason.kind() == Kind::Unavailable) => {
-            (502, "ConnectionError", Some("Read Error"))
-        }
-        None => (500, "InternalFailure", None),
+        None => match reason.map(|reason| (reason.outage(), reason.kind())) {
+            Some((Some(Outage::TimedOut), _)) => (504, "TimeoutError", Some("Timeout")),
+            Some((Some(Outage::Unreadable), _)) => (502, "ConnectionError", Some("Response Error")),
+            Some((_, Kind::Unavailable)) => (502, "ConnectionError", Some("Read Error")),
+            _ => (500, "InternalFailure", None),
+        },
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     json(status, &Failure { code, message })
@@ -100,6 +68,10 @@ pub(super) fn refused(refused: Refused) -> Response {
         Refused::Host => plain(StatusCode::BAD_REQUEST, "Host"),
         Refused::Browser => plain(StatusCode::FORBIDDEN, "Origin"),
         Refused::Token => plain(StatusCode::FORBIDDEN, "Bad Token"),
+        Refused::Full => closing(plain(
+            StatusCode::TOO_MANY_REQUESTS,
+            "Connection limit exceeded",
+        )),
     }
 }
 
@@ -113,6 +85,13 @@ fn json(status: StatusCode, value: &impl Serialize) -> Response {
 /// A text. AWS's agent names no type.
 pub(super) fn plain(status: StatusCode, text: &str) -> Response {
     respond(status, text.to_owned().into())
+}
+
+/// The last answer on its connection.
+pub(crate) fn closing(mut response: Response) -> Response {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
 }
 
 /// Nobody on the way may keep it, and no browser may guess what it is.

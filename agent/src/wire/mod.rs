@@ -6,35 +6,25 @@ mod answer;
 mod query;
 
 use axum::{
-    extract::Request,
     http::{Method, StatusCode, request::Parts},
     response::Response,
 };
 
-pub(crate) use answer::{mark, respond};
-pub(crate) use query::is_sound;
+pub(crate) use answer::{closing, mark, respond};
 
-use crate::{Agent, doors, store::Question};
+use crate::{Agent, connections::Connection, doors, store::Question, tokens::Right};
 use answer::plain;
 use query::Parameters;
 
 const GET: &str = "/secretsmanager/get";
 
-/// Too many connections: nothing but `/ping` is answered.
-pub fn full(request: &Request) -> Response {
-    match (request.method(), request.uri().path()) {
-        (&Method::GET, "/ping") => plain(StatusCode::OK, "healthy"),
-        _ => plain(StatusCode::TOO_MANY_REQUESTS, "Connection limit exceeded"),
-    }
-}
-
 /// The request took too long, as a body that does not come.
 pub fn timed_out() -> Response {
-    plain(StatusCode::REQUEST_TIMEOUT, "Timeout")
+    closing(plain(StatusCode::REQUEST_TIMEOUT, "Timeout"))
 }
 
 /// Answers one request.
-pub async fn answer(agent: &Agent, request: &Parts) -> Response {
+pub async fn answer(agent: &Agent, connection: &Connection, request: &Parts) -> Response {
     let path = request.uri.path();
     if path == "/ping" {
         return match request.method {
@@ -42,14 +32,16 @@ pub async fn answer(agent: &Agent, request: &Parts) -> Response {
             _ => plain(StatusCode::METHOD_NOT_ALLOWED, "Not allowed"),
         };
     }
-    let headers = &request.headers;
+    let names = &agent.settings.token_headers;
+    let right = agent.tokens.right_in(&request.headers, names);
     let passed = doors::is_local(request, &agent.settings);
     if path == "/ready" && request.method == Method::GET && passed.is_ok() {
         return ready(agent);
     }
-    if let Err(refused) = passed.and_then(|()| doors::has_token(headers, agent)) {
-        return answer::refused(refused);
-    }
+    let right = match passed.and_then(|()| doors::open(right, connection)) {
+        Ok(right) => right,
+        Err(refused) => return answer::refused(refused),
+    };
     if request.method != Method::GET {
         return plain(StatusCode::METHOD_NOT_ALLOWED, "Not allowed");
     }
@@ -67,7 +59,7 @@ pub async fn answer(agent: &Agent, request: &Parts) -> Response {
         None => return plain(StatusCode::NOT_FOUND, "Not found"),
     };
     match question {
-        Ok(question) => read(agent, &question).await,
+        Ok(question) => read(agent, right, &question).await,
         Err(problem) => plain(StatusCode::BAD_REQUEST, &problem),
     }
 }
@@ -89,8 +81,8 @@ fn ready(agent: &Agent) -> Response {
     }
 }
 
-async fn read(agent: &Agent, question: &Question) -> Response {
-    match agent.store.read(question).await {
+async fn read(agent: &Agent, right: Right<'_>, question: &Question) -> Response {
+    match agent.read(right, question).await {
         Ok(read) => answer::value(&read),
         Err(error) => answer::failed(&error),
     }

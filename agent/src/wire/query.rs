@@ -3,10 +3,10 @@
 use rotating_secret::provider::Selector;
 use url::form_urlencoded;
 
-use crate::store::Question;
-
-/// The longest id of the API (its reference).
-const LONGEST: usize = 2048;
+use crate::{
+    spelling::{LONGEST, ROLE, is_role, is_sound},
+    store::Question,
+};
 
 #[derive(Debug, Default)]
 pub(super) struct Parameters {
@@ -63,23 +63,16 @@ impl Parameters {
                 "an id or a label has a control character, or more than {LONGEST} characters"
             ));
         }
-        if self.role_arn.is_some() {
-            return Err(
-                "roleArn is not served by this agent yet: give it the role's credentials"
-                    .to_owned(),
-            );
+        if self.role_arn.as_deref().is_some_and(|role| !is_role(role)) {
+            return Err(format!("invalid roleArn format, {ROLE}"));
         }
         Ok(Question {
             id,
             selector: Selector::new(self.version_id, self.version_stage),
             refresh: self.refresh_now,
+            role: self.role_arn,
         })
     }
-}
-
-/// Whether a text may stand in a log and in a cache.
-pub(crate) fn is_sound(text: &str) -> bool {
-    text.len() <= LONGEST && !text.chars().any(char::is_control)
 }
 
 fn switch(value: &str) -> Result<bool, String> {

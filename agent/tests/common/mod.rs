@@ -71,7 +71,7 @@ pub(crate) async fn secrets_manager() -> (SecretsManager, String) {
     let service = SecretsManager::new("us-east-1", invoke);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let router = service.router();
+    let router = local::sts::beside(service.router(), service.iam().clone());
     tokio::spawn(async move { axum::serve(listener, router).await });
     (service, endpoint)
 }

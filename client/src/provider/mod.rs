@@ -60,7 +60,7 @@ pub use env::Env;
 #[cfg(feature = "file")]
 pub use file::File;
 pub use fixed::Fixed;
-pub use refusal::Refusal;
+pub use refusal::{Outage, Refusal};
 #[cfg(feature = "vault")]
 pub use vault::{Database, Kv, StaticRoles, Vault};
 
@@ -279,6 +279,7 @@ pub struct ProviderError {
     kind: ProviderErrorKind,
     message: Box<str>, // an error's size is that of every result
     refusal: Option<Arc<Refusal>>,
+    outage: Option<Outage>,
 }
 
 /// The kind of a failure, which decides what happens next.
@@ -328,6 +329,7 @@ impl ProviderError {
             kind,
             message: message.into().into(),
             refusal: None,
+            outage: None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a service itself said, for a program that passes it on.
+//! What a service itself said, and why it said nothing, for a program that passes it on.
 
 use std::sync::Arc;
 
@@ -28,12 +28,34 @@ impl Refusal {
     }
 }
 
+/// How an answer failed to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outage {
+    /// Not in time.
+    TimedOut,
+    /// It came, and could not be read.
+    Unreadable,
+}
+
 impl ProviderError {
     /// With what the service itself said.
     #[must_use]
     pub fn with_refusal(self, refusal: Refusal) -> Self {
         let refusal = Some(Arc::new(refusal));
         Self { refusal, ..self }
+    }
+
+    /// With how the answer failed to come.
+    #[must_use]
+    pub fn with_outage(self, outage: Outage) -> Self {
+        let outage = Some(outage);
+        Self { outage, ..self }
+    }
+
+    /// How the answer failed to come, where that is known.
+    pub fn outage(&self) -> Option<Outage> {
+        self.outage
     }
 
     /// What the service itself said; none where it gave no answer, or none that could be read.

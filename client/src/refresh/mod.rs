@@ -31,7 +31,9 @@ use crate::{
     credential::{Asked, Source},
     error::Error,
     lifetime::Lifetime,
-    provider::{Previous, ProviderError, ProviderErrorKind, SecretProvider, Stage, Version},
+    provider::{
+        Outage, Previous, ProviderError, ProviderErrorKind, SecretProvider, Stage, Version,
+    },
     slot::{Change, CredentialGuard, Shared},
 };
 
@@ -283,7 +285,7 @@ impl<P: SecretProvider> Refresher<P> {
         let age = self.shared.last().credential().age();
         tracing::warn!(secret = %self.shared.id, %error, ?age, again_in = ?(next - now), "the secret was not renewed");
         self.shared.failing.store(true, Ordering::SeqCst);
-        if self.settings.ends_when_refused && !error.kind().is_transient() {
+        if self.settings.ends_when_refused && is_refusal(&error) {
             self.shared.withdraw(|_| self.error(error.clone()));
         }
         self.failure = Some(Failure { error, until });
@@ -330,6 +332,14 @@ impl<P> Drop for Refresher<P> {
     }
 }
 
+/// Whether the store itself refuses the secret. Credentials that cannot be loaded, and an answer that is none, say nothing of it.
+fn is_refusal(error: &ProviderError) -> bool {
+    match error.kind() {
+        ProviderErrorKind::AccessDenied | ProviderErrorKind::NotFound => true,
+        kind => !kind.is_transient() && error.refusal().is_some(),
+    }
+}
+
 /// Waits until then, or forever.
 async fn at(due: Option<Instant>) {
     match due {
@@ -352,13 +362,16 @@ pub(crate) async fn answered<T>(
     limit: Duration,
     asked: impl Future<Output = Result<T, ProviderError>>,
 ) -> Result<T, ProviderError> {
-    let no_answer = |message| Err(ProviderError::new(ProviderErrorKind::Unavailable, message));
+    let no_answer = |message| ProviderError::new(ProviderErrorKind::Unavailable, message);
     match timeout(limit, AssertUnwindSafe(asked).catch_unwind()).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => no_answer("the provider panicked: see its message on standard error"),
-        Err(_) => no_answer(
+        Ok(Err(_)) => Err(no_answer(
+            "the provider panicked: see its message on standard error",
+        )),
+        Err(_) => Err(no_answer(
             "no answer in time: check the route to the provider, and what gives its credentials",
-        ),
+        )
+        .with_outage(Outage::TimedOut)),
     }
 }
 

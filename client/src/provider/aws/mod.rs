@@ -27,6 +27,9 @@ use super::{ProviderError, ProviderErrorKind as Kind, SecretProvider, Stage, Ver
 /// As many as BatchGetSecretValue accepts (the API's reference).
 const BATCH: usize = 20;
 
+/// More regions than AWS has.
+const REGIONS: usize = 100;
+
 /// AWS Secrets Manager, in one region or several.
 ///
 /// A secret's id is its name or its ARN. A full ARN is asked for in its own region first, with a warning if that is not one of
@@ -116,6 +119,10 @@ impl Aws {
             .elsewhere
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        // an agent's callers choose the ids
+        if elsewhere.len() >= REGIONS && !elsewhere.contains_key(region) {
+            elsewhere.clear();
+        }
         let asked = elsewhere.entry(region.to_owned()).or_insert_with(|| {
             tracing::warn!(
                 secret,
@@ -215,5 +222,19 @@ mod tests {
         for secret in ["orders/db", &arn("eu-west-1"), &arn("eu-north-1")] {
             assert_eq!(asked(secret), None, "{secret}");
         }
+    }
+
+    #[test]
+    fn regions_that_nobody_has_do_not_fill_the_memory() {
+        let shared = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-west-1"))
+            .build();
+        let aws = Aws::from_config(shared);
+        for number in 0..3 * REGIONS {
+            let arn = format!("arn:aws:secretsmanager:made-up-{number}:1:secret:a-AbCdEf");
+            assert!(aws.elsewhere(&arn).is_some());
+        }
+        assert!(aws.elsewhere.lock().unwrap().len() <= REGIONS);
     }
 }

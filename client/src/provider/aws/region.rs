@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     causes::in_one_line,
-    provider::{Refusal, Value},
+    provider::{Outage, Refusal, Value},
 };
 
 /// A region that gives no answer within this time counts as down, and the next one is asked.
@@ -191,13 +191,19 @@ impl InRegion {
             return ProviderError::new(Kind::Invalid, message);
         }
         let message = format!("{place} gave no answer ({reason}): check the route to it");
-        ProviderError::new(Kind::Unavailable, message)
+        let silent = ProviderError::new(Kind::Unavailable, message);
+        match outage(&error) {
+            Some(outage) => silent.with_outage(outage),
+            None => silent,
+        }
     }
 
     fn refused(&self, secret: &str, code: &str, message: &str) -> ProviderError {
         let (kind, advice) = sorted(code);
         let place = self.region.as_deref().unwrap_or("an unknown region");
-        let message = format!("{secret} in {place}: {code} ({message}): {advice}");
+        // the service's texts stand in logs, where a line is an event
+        let message = format!("{secret} in {place}: {code} ({message}): {advice}")
+            .replace(char::is_control, " ");
         ProviderError::new(kind, message)
     }
 
@@ -208,6 +214,15 @@ impl InRegion {
             Some(address) => format!("Secrets Manager in {region}, at {address},"),
             None => format!("Secrets Manager in {region}"),
         }
+    }
+}
+
+fn outage<E>(error: &SdkError<E, HttpResponse>) -> Option<Outage> {
+    match error {
+        SdkError::TimeoutError(_) => Some(Outage::TimedOut),
+        SdkError::DispatchFailure(failure) => failure.is_timeout().then_some(Outage::TimedOut),
+        SdkError::ResponseError(_) | SdkError::ServiceError(_) => Some(Outage::Unreadable),
+        _ => None,
     }
 }
 
@@ -244,7 +259,7 @@ fn no_value(secret: &str) -> ProviderError {
     let message = format!(
         "the answer for {secret} holds neither a value nor a version: see the secret in the console"
     );
-    ProviderError::new(Kind::Invalid, message)
+    ProviderError::new(Kind::Invalid, message).with_outage(Outage::Unreadable)
 }
 
 #[cfg(test)]

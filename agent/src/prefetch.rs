@@ -1,0 +1,48 @@
+//! `prefetch`: secrets that are read before someone asks for them.
+
+use std::sync::Arc;
+
+use tokio::time::sleep;
+
+use crate::{Agent, settings::Prefetch, store::Question};
+
+/// Reads them, one after another. What cannot be read is a warning: a reader gets the reason.
+pub async fn run(agent: Arc<Agent>) {
+    let Prefetch {
+        secrets,
+        tags,
+        most,
+        jitter,
+    } = &agent.settings.prefetch;
+    sleep(jitter.mul_f64(fastrand::f64())).await;
+    let mut wanted = secrets.clone();
+    for (key, role) in tags {
+        match agent.stores.tagged(key, role.as_deref(), *most).await {
+            Ok(names) => wanted.extend(names.into_iter().map(|name| (name, role.clone()))),
+            Err(reason) => {
+                tracing::warn!(
+                    tag = key,
+                    reason,
+                    "prefetch: secrets with this tag are not listed: allow secretsmanager:ListSecrets"
+                );
+            }
+        }
+    }
+    if wanted.len() > *most {
+        tracing::warn!(
+            wanted = wanted.len(),
+            most,
+            "prefetch: there are more than cache_size and cache_buffer_ratio allow"
+        );
+    }
+    for (id, role) in wanted.into_iter().take(*most) {
+        let question = Question {
+            id,
+            role,
+            ..Question::default()
+        };
+        if let Err(error) = agent.stores.read(&question).await {
+            tracing::warn!(%error, "prefetch: a secret was not read");
+        }
+    }
+}

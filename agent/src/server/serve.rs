@@ -1,0 +1,162 @@
+//! One connection: how long it may be silent, and what answers its requests.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{body::Body, extract::Request, response::Response};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulConnection,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+use tokio_io_timeout::TimeoutStream;
+
+use crate::{Agent, connections::Connection, sdk, wire};
+
+/// How long a head may take; and how long a kept connection may be silent.
+const HEAD: Duration = Duration::from_secs(60);
+
+/// How long a request may take: no upstream call takes so long.
+const REQUEST: Duration = Duration::from_secs(30);
+
+/// How long an answer may wait for its reader.
+const UNREAD: Duration = Duration::from_secs(30);
+
+/// The longest head: a session token has some kilobytes.
+const LONGEST_HEAD: usize = 64 * 1024;
+
+pub(super) fn serve<S>(
+    stream: S,
+    agent: Arc<Agent>,
+    connection: Arc<Connection>,
+) -> impl GracefulConnection<Error = hyper::Error>
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+{
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(UNREAD));
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (agent, connection) = (agent.clone(), connection.clone());
+        async move {
+            let answer = respond(&agent, &connection, request.map(Body::new)).await;
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(LONGEST_HEAD)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service)
+}
+
+async fn respond(agent: &Agent, connection: &Connection, request: Request) -> Response {
+    let answered = async {
+        if sdk::is_call(&request) {
+            return sdk::answer(agent, connection, request).await;
+        }
+        // no route reads a body
+        let (head, _) = request.into_parts();
+        wire::answer(agent, connection, &head).await
+    };
+    let answer = timeout(REQUEST, answered).await;
+    answer.unwrap_or_else(|_| wire::timed_out())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+        sync::Semaphore,
+        task::JoinHandle,
+        time::{Instant, sleep},
+    };
+
+    use super::*;
+    use crate::{
+        connections::Connections, files::Files, settings::Settings, store::Stores, tokens::Tokens,
+        upstream::Upstream,
+    };
+
+    const PING: &[u8] = b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+    /// A connection to an agent without an upstream, in paused time.
+    fn connection() -> (DuplexStream, JoinHandle<()>) {
+        let settings = Settings::default();
+        let agent = Agent {
+            tokens: Tokens::of("the-t0ken-of-these-tests"),
+            stores: Stores::new(Upstream::none(), &settings),
+            files: Files::default(),
+            settings,
+        };
+        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let (client, server) = duplex(4096);
+        let (tell, told) = std::sync::mpsc::channel();
+        Connections::new(1).run(permit, |connection| {
+            let _ = tell.send(connection);
+            async {}
+        });
+        let serving = serve(server, Arc::new(agent), told.recv().unwrap());
+        let served = tokio::spawn(async move {
+            let _ = serving.await;
+        });
+        (client, served)
+    }
+
+    async fn end(client: &mut DuplexStream) -> (Duration, String) {
+        let (began, mut said) = (Instant::now(), Vec::new());
+        client.read_to_end(&mut said).await.unwrap();
+        (began.elapsed(), String::from_utf8(said).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_comes_a_byte_at_a_time_ends_its_connection() {
+        let (mut client, _) = connection();
+        client
+            .write_all(b"GET /ping HTTP/1.1\r\nHost: ")
+            .await
+            .unwrap();
+        let (after, _) = end(&mut client).await;
+        assert_eq!(after, HEAD);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_ends_its_request() {
+        let (mut client, _) = connection();
+        let head = "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: secretsmanager.GetSecretValue\r\n\
+             X-Amz-Security-Token: the-t0ken-of-these-tests\r\nContent-Length: 10\r\n\r\n{";
+        client.write_all(head.as_bytes()).await.unwrap();
+        let (after, said) = end(&mut client).await;
+        assert_eq!(after, REQUEST);
+        assert!(said.starts_with("HTTP/1.1 408"), "{said}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_that_nobody_reads_end_their_connection() {
+        let (mut client, served) = connection();
+        let began = Instant::now();
+        let flood = async {
+            // until nothing more is taken
+            while client.write_all(PING).await.is_ok() {}
+        };
+        let (_, ended) = tokio::join!(flood, served);
+        ended.unwrap();
+        assert_eq!(began.elapsed(), UNREAD);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_kept_connection_that_is_used_is_never_cut_and_a_silent_one_is() {
+        let (mut client, _) = connection();
+        for _ in 0..20 {
+            client.write_all(PING).await.unwrap();
+            let mut answer = [0; 512];
+            let length = client.read(&mut answer).await.unwrap();
+            assert!(answer[..length].starts_with(b"HTTP/1.1 200"));
+            sleep(HEAD / 2).await;
+        }
+        let (after, _) = end(&mut client).await;
+        assert_eq!(after, HEAD / 2);
+    }
+}

@@ -1,0 +1,144 @@
+//! What is held, and what it is found by: no call and no wait.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use lru::LruCache;
+use rotating_secret::RotatingSecret;
+use tokio::time::Instant;
+
+use super::{
+    Question,
+    ids::{Ids, Key},
+    pulse::Pulse,
+};
+
+/// How long an entry is kept that has nothing to serve: a refusal is not asked again by each reader.
+const REFUSED: Duration = Duration::from_secs(10);
+
+pub(super) struct Held {
+    /// The versions that were served.
+    served: LruCache<Key, Entry>,
+    /// Those that Secrets Manager has not given yet. They are apart, so that ids which nobody has displace no version.
+    asked: LruCache<Key, Entry>,
+    ids: Ids,
+    pulse: Pulse,
+}
+
+struct Entry {
+    secret: RotatingSecret,
+    read: Instant,
+}
+
+/// An entry, as it was found.
+pub(super) struct Found {
+    pub(super) key: Key,
+    pub(super) secret: RotatingSecret,
+    /// Whether it was served before.
+    is_served: bool,
+    /// How long ago the process was thawed.
+    pub(super) thawed: Option<Duration>,
+}
+
+impl Held {
+    pub(super) fn new(size: NonZeroUsize) -> Self {
+        Self {
+            served: LruCache::new(size),
+            asked: LruCache::new(size),
+            ids: Ids::new(size),
+            pulse: Pulse::new(),
+        }
+    }
+
+    pub(super) fn feel(&mut self) -> Option<Duration> {
+        self.pulse.feel()
+    }
+
+    /// The entry in question, which begins here if there is none.
+    pub(super) fn entry<E>(
+        &mut self,
+        question: &Question,
+        begin: impl FnOnce() -> Result<RotatingSecret, E>,
+    ) -> Result<Found, E> {
+        let (thawed, key, read) = (self.feel(), self.ids.key(question), Instant::now());
+        let is_served = self.served.contains(&key);
+        let entries = match is_served {
+            true => &mut self.served,
+            false => &mut self.asked,
+        };
+        let secret = match entries.get_mut(&key) {
+            Some(entry) => {
+                entry.read = read;
+                entry.secret.clone()
+            }
+            None => {
+                let secret = begin()?;
+                let entry = Entry {
+                    secret: secret.clone(),
+                    read,
+                };
+                entries.put(key.clone(), entry);
+                secret
+            }
+        };
+        Ok(Found {
+            key,
+            secret,
+            is_served,
+            thawed,
+        })
+    }
+
+    /// It was served: from now on every spelling of its secret finds it.
+    pub(super) fn serve(&mut self, found: &Found, id: &str, name: Option<&str>, arn: Option<&str>) {
+        let mut key = found.key.clone();
+        if let Some(arn) = arn {
+            self.ids.learn(id, name, arn);
+            key = key.of(arn);
+        }
+        match found.is_served {
+            true => self.served.pop(&found.key),
+            false => self.asked.pop(&found.key),
+        };
+        if !self.served.contains(&key) {
+            let (secret, read) = (found.secret.clone(), Instant::now());
+            self.served.put(key, Entry { secret, read });
+        }
+    }
+
+    /// Returns whether the id stood for an ARN, so that to ask for the id itself is another question.
+    pub(super) fn forget(&mut self, found: &Found, id: &str) -> bool {
+        let was_known = self.ids.forget(id);
+        if was_known {
+            self.served.pop(&found.key);
+            self.asked.pop(&found.key);
+        }
+        was_known
+    }
+
+    /// Drops what nobody reads. Its renewal ends with it.
+    pub(super) fn sweep(&mut self, idle: Duration) {
+        let now = Instant::now();
+        let is_over = |entry: &Entry| {
+            let unread = now.saturating_duration_since(entry.read);
+            unread >= idle || (unread >= REFUSED && entry.secret.current().is_err())
+        };
+        for entries in [&mut self.served, &mut self.asked] {
+            let over = entries.iter().filter(|(_, entry)| is_over(entry));
+            let over: Vec<Key> = over.map(|(key, _)| key.clone()).collect();
+            for key in over {
+                entries.pop(&key);
+            }
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.served.len() + self.asked.len()
+    }
+}
+
+impl Found {
+    /// Whether nothing is learned when it is served as this secret.
+    pub(super) fn is_known_as(&self, arn: Option<&str>) -> bool {
+        self.is_served && arn.is_none_or(|arn| self.key.is_of(arn))
+    }
+}

@@ -1,0 +1,149 @@
+//! `roleArn`: what is held for each role, apart from what the agent reads with its own rights.
+
+use std::{
+    collections::HashMap,
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use lru::LruCache;
+use rotating_secret::{
+    Error,
+    provider::{ProviderError, ProviderErrorKind as Kind, Refusal},
+};
+use tokio::time::{Instant, timeout};
+
+use super::{Answer, Question, Store};
+use crate::{settings::Settings, upstream::Upstream};
+
+/// How long a role may take to assume.
+const ASSUMED: Duration = Duration::from_secs(10);
+
+/// How long a role that was refused is not asked for again.
+const REFUSED: Duration = Duration::from_secs(10);
+
+/// So many refusals are remembered.
+const REFUSALS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(99);
+
+/// Everything that is held.
+pub struct Stores {
+    upstream: Upstream,
+    settings: Settings,
+    own: Arc<Store>,
+    roles: Mutex<HashMap<String, Arc<Store>>>,
+    /// One role at a time: STS has a limit for the whole account, and callers choose the roles. When each was refused.
+    assuming: tokio::sync::Mutex<LruCache<String, Instant>>,
+}
+
+impl Stores {
+    /// Empty ones.
+    pub fn new(upstream: Upstream, settings: &Settings) -> Self {
+        Self {
+            own: Arc::new(Store::new(upstream.aws(), settings)),
+            upstream,
+            settings: settings.clone(),
+            roles: Mutex::default(),
+            assuming: tokio::sync::Mutex::new(LruCache::new(REFUSALS)),
+        }
+    }
+
+    /// The version in question, read with the rights in question.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::read`]; the role is not assumed, or there are as many as may be.
+    pub async fn read(&self, question: &Question) -> Result<Answer, Error> {
+        let store = match &question.role {
+            None => self.own.clone(),
+            Some(role) => self.of_role(role).await.map_err(|reason| Error::Provider {
+                secret: question.id.as_str().into(),
+                reason,
+            })?,
+        };
+        store.read(question).await
+    }
+
+    /// The names of so many secrets that have a tag with this key.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be listed, or the role is not assumed.
+    pub async fn tagged(
+        &self,
+        key: &str,
+        role: Option<&str>,
+        most: usize,
+    ) -> Result<Vec<String>, String> {
+        match role {
+            None => self.upstream.tagged(key, most).await,
+            Some(role) => self.upstream.of_role(role).await?.tagged(key, most).await,
+        }
+    }
+
+    /// As for [`Store::feel`].
+    pub fn feel(&self) {
+        self.all().for_each(|store| store.feel());
+    }
+
+    /// As for [`Store::sweep`].
+    pub fn sweep(&self) {
+        self.all().for_each(|store| store.sweep());
+    }
+
+    fn all(&self) -> impl Iterator<Item = Arc<Store>> {
+        let roles: Vec<_> = self.roles().values().cloned().collect();
+        roles.into_iter().chain([self.own.clone()])
+    }
+
+    async fn of_role(&self, role: &str) -> Result<Arc<Store>, ProviderError> {
+        if let Some(store) = self.roles().get(role) {
+            return Ok(store.clone());
+        }
+        let mut refused = self.assuming.lock().await;
+        // another one was first
+        if let Some(store) = self.roles().get(role) {
+            return Ok(store.clone());
+        }
+        if refused.get(role).is_some_and(|at| at.elapsed() < REFUSED) {
+            return Err(not_assumed(role));
+        }
+        let most = self.settings.roles;
+        if self.roles().len() >= most {
+            let text = format!("{most} roles are in use, as many as max_roles allows");
+            return Err(refusal(400, "MaxRolesExceeded", text));
+        }
+        let assumed = timeout(ASSUMED, self.upstream.of_role(role)).await;
+        let reason = match assumed {
+            Ok(Ok(upstream)) => {
+                let store = Arc::new(Store::new(upstream.aws(), &self.settings));
+                self.roles().insert(role.to_owned(), store.clone());
+                return Ok(store);
+            }
+            Ok(Err(reason)) => reason,
+            Err(_) => "STS gives no answer".to_owned(),
+        };
+        tracing::warn!(
+            role,
+            reason,
+            "the role was not assumed: check its trust policy and the agent's right to sts:AssumeRole"
+        );
+        refused.put(role.to_owned(), Instant::now());
+        Err(not_assumed(role))
+    }
+
+    fn roles(&self) -> MutexGuard<'_, HashMap<String, Arc<Store>>> {
+        self.roles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The text of AWS's agent.
+fn not_assumed(role: &str) -> ProviderError {
+    let text = format!("Failed to create caching client from role: {role}");
+    refusal(403, "AccessDeniedException", text)
+}
+
+fn refusal(status: u16, code: &str, text: String) -> ProviderError {
+    let refusal = Refusal::new(status, code, Some(text.clone()));
+    ProviderError::new(Kind::AccessDenied, text).with_refusal(refusal)
+}

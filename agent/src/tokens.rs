@@ -1,0 +1,115 @@
+//! Which token opens which secrets.
+//!
+//! The agent's own token opens everything that the agent may read. A token of `[[tokens]]` opens the secrets whose names match its patterns,
+//! so that two programs that do not trust each other can share an agent.
+
+use axum::http::{HeaderMap, HeaderName};
+use rotating_secret::provider::{ProviderError, ProviderErrorKind as Kind, Refusal};
+use wildmatch::WildMatch;
+
+use crate::{
+    Error,
+    settings::Settings,
+    store::{Question, names},
+    token::Token,
+};
+
+/// All that open the agent.
+#[derive(Debug)]
+pub struct Tokens {
+    own: Token,
+    limited: Vec<(Token, Vec<WildMatch>)>,
+}
+
+/// What the bearer of a token may read; none is everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Right<'a>(Option<&'a [WildMatch]>);
+
+impl Tokens {
+    /// The agent's own from the environment, the others from their files.
+    ///
+    /// # Errors
+    ///
+    /// One is missing, or can be guessed.
+    pub fn new(settings: &Settings) -> Result<Self, Error> {
+        let limited = settings.tokens.iter().map(|limited| {
+            let token = Token::of_file("[[tokens]]", &limited.file)?;
+            let names = limited.secrets.iter().map(|name| WildMatch::new(name));
+            Ok((token, names.collect()))
+        });
+        Ok(Self {
+            limited: limited.collect::<Result<_, Error>>()?,
+            own: Token::from_environment(&settings.token_variables)?,
+        })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(token: &str) -> Self {
+        Self {
+            own: Token::of(token),
+            limited: Vec::new(),
+        }
+    }
+
+    /// What these bytes open, if they are a token.
+    pub fn right(&self, given: &[u8]) -> Option<Right<'_>> {
+        if self.own.is(given) {
+            return Some(Right(None));
+        }
+        let found = self.limited.iter().find(|(token, _)| token.is(given));
+        found.map(|(_, names)| Right(Some(names)))
+    }
+
+    /// What a token in one of these headers opens. Of a repeated header the first value counts.
+    pub fn right_in(&self, headers: &HeaderMap, names: &[HeaderName]) -> Option<Right<'_>> {
+        let mut given = names.iter().filter_map(|name| headers.get(name));
+        given.find_map(|value| self.right(value.as_bytes()))
+    }
+
+    /// Reads the files again.
+    pub fn follow(&self) {
+        self.own.follow();
+        for (token, _) in &self.limited {
+            token.follow();
+        }
+    }
+}
+
+impl Right<'_> {
+    /// Whether a question may be asked: by its spelling, which does not always show the name.
+    ///
+    /// # Errors
+    ///
+    /// It may not.
+    pub(crate) fn may_ask(self, question: &Question) -> Result<(), ProviderError> {
+        if self.0.is_some() && question.role.is_some() {
+            return Err(denied("this token may not use roleArn"));
+        }
+        match names(&question.id).any(|name| self.opens(name)) {
+            true => Ok(()),
+            false => Err(denied("this token may not read this secret")),
+        }
+    }
+
+    /// Whether the secret with this name may be handed out.
+    ///
+    /// # Errors
+    ///
+    /// It may not.
+    pub(crate) fn may_have(self, name: Option<&str>) -> Result<(), ProviderError> {
+        match self.0.is_none() || name.is_some_and(|name| self.opens(name)) {
+            true => Ok(()),
+            false => Err(denied("this token may not read this secret")),
+        }
+    }
+
+    fn opens(self, name: &str) -> bool {
+        let matches = |names: &[WildMatch]| names.iter().any(|pattern| pattern.matches(name));
+        self.0.is_none_or(matches)
+    }
+}
+
+fn denied(text: &str) -> ProviderError {
+    let refusal = Refusal::new(400, "AccessDeniedException", Some(text.to_owned()));
+    ProviderError::new(Kind::AccessDenied, text).with_refusal(refusal)
+}
