@@ -15,7 +15,7 @@ use std::{
 use common::{
     command, create,
     folder::{Place, SHORT, document, script},
-    put, until,
+    put, skipped, until,
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -414,9 +414,7 @@ async fn in_a_container_nothing_is_left_of_processes_that_the_child_left_behind(
         .args(["--pid", "--fork", "true"])
         .output();
     if !has_namespaces.is_ok_and(|output| output.status.success()) {
-        eprintln!(
-            "skipped: the first process of a container: no process may have its own namespace here"
-        );
+        skipped("the first process of a container: no process may have its own namespace here");
         return;
     }
     let place = Place::new().await;

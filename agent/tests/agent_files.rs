@@ -15,7 +15,7 @@ use std::{
 use common::{
     Agent, command, create,
     folder::{Place, SHORT, document, script},
-    put, until,
+    put, skipped, until,
 };
 use nix::unistd::{Uid, geteuid};
 use rotating_secret::provider::{File, SecretProvider, Stage};
@@ -175,7 +175,7 @@ async fn what_did_not_change_is_not_written_again_and_what_was_changed_or_remove
 #[tokio::test]
 async fn files_are_given_to_their_owner_and_group() {
     if !geteuid().is_root() {
-        eprintln!("skipped: files of another owner: only root gives files away");
+        skipped("files of another owner: only root gives files away");
         return;
     }
     let place = Place::new().await;
@@ -382,7 +382,7 @@ async fn a_signal_goes_to_the_process_of_a_pid_file_at_each_change() {
 #[tokio::test]
 async fn whoever_owns_a_pid_file_has_only_their_own_processes_signalled() {
     if !geteuid().is_root() {
-        eprintln!("skipped: a pid file of another user: only root signals others");
+        skipped("a pid file of another user: only root signals others");
         return;
     }
     let place = Place::new().await;

@@ -20,6 +20,8 @@ use std::{
 use common::{
     create,
     folder::{Place, document},
+    skipped,
+    tools::tool,
 };
 use local::postgres::Postgres;
 use nix::unistd::{User, geteuid};
@@ -168,7 +170,9 @@ fn psql(variables: &[(&str, &str)], arguments: &[&str]) -> Output {
 fn is_there(program: &str) -> bool {
     let is_there = Command::new(program).arg("--version").output().is_ok();
     if !is_there {
-        eprintln!("skipped: {program} reads what is written: it is not installed");
+        skipped(&format!(
+            "{program} reads what is written: it is not installed"
+        ));
     }
     is_there
 }
@@ -318,21 +322,21 @@ fn a_shell_python_and_rust_read_of_an_env_file_the_same_value_or_it_was_refused(
             .zip(&values)
             .find(|((_, read), value)| read != *value)
     );
-    if Command::new("python3")
+    if Command::new(tool("python3"))
         .args(["-c", "import dotenv"])
         .output()
         .is_ok_and(|output| output.status.success())
     {
         let text = "import dotenv, sys\nfor value in dotenv.dotenv_values(sys.argv[1]).values(): sys.stdout.buffer.write(value.encode() + b'\\0')";
         told(
-            Command::new("python3")
+            Command::new(tool("python3"))
                 .args(["-c", text])
                 .arg(&file)
                 .output()
                 .unwrap(),
         );
     } else {
-        eprintln!("skipped: python3 reads a .env: it has no dotenv; pip install python-dotenv");
+        skipped("python3 reads a .env: it has no dotenv; make test installs it");
     }
 }
 

@@ -19,88 +19,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{
-    Agent,
-    folder::{SHORT, script},
-    until,
-};
-use local::{
-    executable,
-    world::{Options, World},
-};
+use common::{folder::script, rotating::Rotating, skipped, until};
+use local::world::World;
 use nix::unistd::{User, geteuid};
 use tempfile::TempDir;
-
-/// A world that rotates, and an agent that writes a service file for one of its secrets.
-struct Rotating {
-    world: World,
-    secret: String,
-    file: PathBuf,
-    _agent: Agent,
-    _folder: TempDir,
-}
-
-impl Rotating {
-    async fn start(secret: impl FnOnce(&World) -> &'static str) -> Self {
-        Self::start_behind(secret, |_, _| String::new(), "").await
-    }
-
-    /// With tables before its own, and with more parameters.
-    async fn start_behind(
-        secret: impl FnOnce(&World) -> &'static str,
-        before: impl FnOnce(&World, &Path) -> String,
-        parameters: &str,
-    ) -> Self {
-        let function = executable::of_tests("--bin", "secret-rotation").unwrap();
-        let world = World::start(Options::new(function)).await.unwrap();
-        let secret = secret(&world).to_owned();
-        let folder = tempfile::tempdir().unwrap();
-        let directory = folder.path().canonicalize().unwrap().join("out");
-        let before = before(&world, directory.parent().unwrap());
-        let own = format!(
-            "{before}[[files]]\nsecret = \"{secret}\"\ndirectory = \"{}\"\nwrite = [{{ parameters = {{ sslrootcert = \"{}\"{parameters} }} }}]",
-            directory.display(),
-            world.ca_file().display()
-        );
-        let rotating = Self {
-            _agent: Agent::start(world.endpoint(), SHORT, &own),
-            file: directory.join("current/pg_service.conf"),
-            secret,
-            world,
-            _folder: folder,
-        };
-        rotating.follows().await;
-        rotating
-    }
-
-    /// Waits until the file holds the current version.
-    async fn follows(&self) {
-        let input = serde_json::json!({ "SecretId": self.secret });
-        let read = self
-            .world
-            .secrets_manager()
-            .call("GetSecretValue", input)
-            .await
-            .unwrap();
-        let document: serde_json::Value =
-            serde_json::from_str(read["SecretString"].as_str().unwrap()).unwrap();
-        let line = format!("password={}\n", document["password"].as_str().unwrap());
-        until(async || {
-            fs::read_to_string(&self.file)
-                .is_ok_and(|text| text.contains(&line))
-                .then_some(())
-        })
-        .await;
-    }
-
-    async fn rotate(&self) {
-        self.world
-            .secrets_manager()
-            .rotate(&self.secret)
-            .await
-            .unwrap();
-    }
-}
 
 impl Rotating {
     /// How many logins of psql there were meanwhile, and those that failed.
@@ -184,9 +106,7 @@ impl Psql {
 fn has_psql() -> bool {
     let has = Command::new("psql").arg("--version").output().is_ok();
     if !has {
-        eprintln!(
-            "skipped: psql through rotations: psql is not installed; apt-get install postgresql-client"
-        );
+        skipped("psql through rotations: psql is not installed; apt-get install postgresql-client");
     }
     has
 }
@@ -254,10 +174,11 @@ impl Drop for PgBouncer {
 #[tokio::test(flavor = "multi_thread")]
 async fn psql_logs_in_to_pgbouncer_through_ten_rotations_of_alternating_users_without_a_failure() {
     let has_pgbouncer = Command::new("pgbouncer").arg("--version").output().is_ok();
-    if !has_pgbouncer || !has_psql() {
-        eprintln!(
-            "skipped: PgBouncer through rotations: it is not installed; apt-get install pgbouncer"
-        );
+    if !has_psql() {
+        return;
+    }
+    if !has_pgbouncer {
+        skipped("PgBouncer through rotations: it is not installed; apt-get install pgbouncer");
         return;
     }
     let nobody = geteuid()

@@ -4,20 +4,14 @@
 
 mod common;
 
-use std::{
-    path::PathBuf,
-    process::{Command, Output},
+use std::process::{Command, Output};
+
+use common::{
+    TOKEN, World, skipped,
+    tools::{node_path, tool},
+    world,
 };
-
-use common::{TOKEN, World, world};
 use serde_json::{Value, json};
-
-/// The programs that `make setup` installs, where they are.
-fn tool(name: &str) -> PathBuf {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../.tools/aws/bin");
-    let own = PathBuf::from(root).join(name);
-    if own.exists() { own } else { name.into() }
-}
 
 /// Runs it with the agent as Secrets Manager's endpoint; none where it is not installed.
 async fn run(
@@ -53,21 +47,11 @@ async fn run(
     output.await.unwrap().ok()
 }
 
-/// Where node looks for modules, apart from its own folders.
-fn node_path() -> String {
-    let own = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../.tools/javascript/node_modules"
-    );
-    let set = std::env::var("NODE_PATH").unwrap_or_default();
-    format!("{own}:{set}")
-}
-
 /// Runs a script that has boto3.
 async fn python(world: &World, path: &str, session: &str, script: &str) -> Option<Value> {
     let found = run(world, path, session, "python3", &["-c", "import boto3"]).await;
     if found.is_none_or(|found| !found.status.success()) {
-        eprintln!("skipped: python3 has no boto3; make setup installs it");
+        skipped("boto3: python3 has none; make test installs it");
         return None;
     }
     let script = format!("import boto3, json\nservice = boto3.client('secretsmanager')\n{script}");
@@ -141,9 +125,7 @@ print(parameters.get_secret('orders/db', transform='json')['password'])";
     let import = ["-c", "import aws_lambda_powertools"];
     let found = run(&world, "", TOKEN, "python3", &import).await;
     if found.is_none_or(|found| !found.status.success()) {
-        eprintln!(
-            "skipped: python3 has no aws-lambda-powertools; pip install aws-lambda-powertools"
-        );
+        skipped("Powertools: python3 has no aws-lambda-powertools; make test installs it");
         return;
     }
     for _ in 0..2 {
@@ -163,9 +145,7 @@ async fn javascripts_sdk_is_served_from_the_cache_and_keeps_the_path() {
     let import = "const { SecretsManagerClient, GetSecretValueCommand } = require('@aws-sdk/client-secrets-manager');";
     let found = run(&world, "", TOKEN, "node", &["-e", import]).await;
     if found.is_none_or(|found| !found.status.success()) {
-        eprintln!(
-            "skipped: node has no SDK; npm install --prefix .tools/javascript @aws-sdk/client-secrets-manager"
-        );
+        skipped("JavaScript's SDK: node has none; make test installs it where npm is there");
         return;
     }
     let script = format!(
@@ -204,7 +184,7 @@ async fn the_aws_cli_is_served_from_the_cache() {
         (&*format!("/sdk/{TOKEN}"), "the-applications-own"),
     ] {
         let Some(output) = run(&world, path, session, "aws", &arguments).await else {
-            eprintln!("skipped: the AWS CLI is not installed; make setup installs it");
+            skipped("the AWS CLI: it is not installed; make test installs it");
             return;
         };
         let said = String::from_utf8_lossy(&output.stderr);

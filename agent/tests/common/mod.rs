@@ -3,9 +3,11 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod folder;
+pub(crate) mod rotating;
+pub(crate) mod tools;
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     time::Duration,
@@ -21,6 +23,11 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
+
+/// Says that a test is left out, on the real stderr: the harness hides what a test that passes prints.
+pub(crate) fn skipped(what_and_why: &str) {
+    writeln!(std::io::stderr(), "skipped: {what_and_why}").unwrap();
+}
 
 pub(crate) const TOKEN: &str = "the-t0ken-of-these-tests";
 

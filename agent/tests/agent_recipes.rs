@@ -1,0 +1,210 @@
+//! The recipes of docs/agent.md, as they stand there, through ten rotations: pools that ask the agent at each login.
+
+#![cfg(test)]
+
+mod common;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, channel},
+};
+
+use common::{
+    TOKEN,
+    rotating::Rotating,
+    skipped,
+    tools::{node_path, tool},
+    until,
+};
+use local::world::World;
+use tempfile::TempDir;
+
+const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
+
+/// A program that sends requests through a recipe, with a pool of one connection.
+struct Driver {
+    child: Child,
+    said: Receiver<String>,
+}
+
+impl Driver {
+    /// With the agent as Secrets Manager's endpoint.
+    fn start(command: &mut Command, rotating: &Rotating) -> Self {
+        let ca = rotating.world.ca_file();
+        let endpoint = format!("http://127.0.0.1:{}", rotating.agent.port);
+        let mut child = command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PYTHONPATH", Path::new(FOLDER).join("recipes"))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("NODE_PATH", node_path())
+            .env("PGSSLROOTCERT", &ca)
+            .env("NODE_EXTRA_CA_CERTS", &ca)
+            .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoint)
+            .env("AWS_DEFAULT_REGION", "us-east-1")
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "AKIAAPPLICATION")
+            .env("AWS_SECRET_ACCESS_KEY", "any")
+            .env("AWS_SESSION_TOKEN", TOKEN)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (tell, said) = channel();
+        std::thread::spawn(move || {
+            lines
+                .map_while(Result::ok)
+                .try_for_each(|line| tell.send(line))
+        });
+        Self { child, said }
+    }
+
+    /// Waits until it has logged in as this user, or has ended.
+    async fn logs_in_as(&self, user: &str) {
+        until(async || match self.said.try_recv() {
+            Ok(said) => (said == user).then_some(()),
+            Err(std::sync::mpsc::TryRecvError::Empty) => None,
+            Err(std::sync::mpsc::TryRecvError::Disconnected) => panic!("it has ended, see above"),
+        })
+        .await;
+    }
+
+    /// Its last line.
+    async fn end(mut self) -> String {
+        drop(self.child.stdin.take());
+        until(async || self.child.try_wait().unwrap()).await;
+        self.said.iter().last().unwrap()
+    }
+}
+
+/// The next rotation changes the password of the user before; the only connection is the new one's by then.
+async fn loses_no_request_in_ten_rotations(mut command: Command, rotating: Rotating) {
+    let driver = Driver::start(&mut command, &rotating);
+    for _ in 0..10 {
+        let user = rotating.current().await["username"].clone();
+        driver.logs_in_as(user.as_str().unwrap()).await;
+        rotating.rotate().await;
+        rotating.follows().await;
+    }
+    let said = driver.end().await;
+    assert!(said.starts_with("0 of "), "{said}");
+    println!("{said}");
+}
+
+async fn python(recipe: &str) {
+    let python = tool("python3");
+    let has = Command::new(&python)
+        .args(["-c", "import boto3, psycopg_pool, sqlalchemy"])
+        .stderr(Stdio::null())
+        .status();
+    if !has.is_ok_and(|has| has.success()) {
+        skipped(
+            "recipes in Python: python3 has no psycopg_pool and SQLAlchemy; make test installs them",
+        );
+        return;
+    }
+    let rotating = Rotating::start(World::alternating_users).await;
+    let mut command = Command::new(python);
+    let driver = Path::new(FOLDER).join("tests/drivers/drive.py");
+    command.arg(driver).arg(recipe).arg(&rotating.secret);
+    loses_no_request_in_ten_rotations(command, rotating).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_of_psycopg_loses_no_request_in_ten_rotations_of_alternating_users() {
+    python("pool_of_psycopg").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_of_sqlalchemy_loses_no_request_in_ten_rotations_of_alternating_users() {
+    python("engine_of_sqlalchemy").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_of_node_postgres_loses_no_request_in_ten_rotations_of_alternating_users() {
+    let has = Command::new("node")
+        .args([
+            "-e",
+            "require('pg'); require('@aws-sdk/client-secrets-manager')",
+        ])
+        .env("NODE_PATH", node_path())
+        .stderr(Stdio::null())
+        .status();
+    if !has.is_ok_and(|has| has.success()) {
+        skipped(
+            "the recipe for node-postgres: node has no pg; make test installs it where npm is there",
+        );
+        return;
+    }
+    let rotating = Rotating::start(World::alternating_users).await;
+    let mut command = Command::new("node");
+    let driver = Path::new(FOLDER).join("tests/drivers/drive.js");
+    let recipe = Path::new(FOLDER).join("recipes/pool_of_node_postgres.js");
+    command.arg(driver).arg(recipe).arg(&rotating.secret);
+    loses_no_request_in_ten_rotations(command, rotating).await;
+}
+
+/// Debian's folder of Java's packages.
+const JARS: &str = "/usr/share/java";
+
+/// The classes, and where they are found; none where Java or a package is missing.
+fn compiled(to: &Path) -> Option<String> {
+    let jars =
+        ["HikariCP.jar", "postgresql.jar", "slf4j-api.jar"].map(|jar| Path::new(JARS).join(jar));
+    if !jars.iter().all(|jar| jar.exists()) {
+        return None;
+    }
+    let path = jars.map(|jar| jar.display().to_string()).join(":");
+    let sources = [
+        "recipes/FollowingDataSource.java",
+        "tests/drivers/Drive.java",
+    ];
+    let compiled = Command::new("javac")
+        .args(["-cp", &path, "-d"])
+        .arg(to)
+        .args(sources.map(|source| Path::new(FOLDER).join(source)))
+        .status();
+    // a source that does not compile is a failure, and a missing compiler is not
+    assert!(compiled.as_ref().ok()?.success());
+    Some(format!("{}:{path}", to.display()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_of_hikaricp_loses_no_request_in_ten_rotations_of_alternating_users() {
+    let classes = TempDir::new().unwrap();
+    let Some(path) = compiled(classes.path()) else {
+        skipped(
+            "the recipe for JDBC: apt-get install default-jdk libhikaricp-java libpostgresql-jdbc-java",
+        );
+        return;
+    };
+    let mut folder = PathBuf::new();
+    let plain = |world: &World, beside: &Path| {
+        folder = beside.join("jdbc");
+        format!(
+            "[[files]]\nsecret = \"{}\"\ndirectory = \"{}\"\n\
+             write = [{{ format = \"plain\", name = \"username\", key = \"username\" }}, {{ format = \"plain\", name = \"password\", key = \"password\" }}]\n",
+            world.alternating_users(),
+            folder.display()
+        )
+    };
+    let rotating = Rotating::start_behind(World::alternating_users, plain, "").await;
+    let server = rotating.world.postgres();
+    let document = rotating.current().await;
+    let url = format!(
+        "jdbc:postgresql://{}:{}/{}?sslmode=verify-full&sslrootcert={}",
+        server.host(),
+        server.port(),
+        document["dbname"].as_str().unwrap(),
+        rotating.world.ca_file().display()
+    );
+    // its table stands before the service file's, so it is written first
+    assert!(fs::exists(folder.join("current/password")).unwrap());
+    let mut command = Command::new("java");
+    command.args(["-cp", &path, "Drive", &url]).arg(&folder);
+    loses_no_request_in_ten_rotations(command, rotating).await;
+}
