@@ -425,17 +425,7 @@ async fn in_a_container_nothing_is_left_of_processes_that_the_child_left_behind(
         told.display(),
         go.display()
     );
-    let exec = Exec::command(&place, "", &["--", "sh", "-c", &text]);
-    let mut command = Command::new("unshare");
-    command
-        .env_clear()
-        .args(["--pid", "--fork", "--kill-child"])
-        .arg(exec.get_program())
-        .args(exec.get_args());
-    for (name, value) in exec.get_envs() {
-        command.env(name, value.unwrap_or_default());
-    }
-    let mut outer = Exec(command.spawn().unwrap());
+    let mut outer = Exec(in_a_namespace(&place, &text).spawn().unwrap());
     text_of(&told, "ended\nended\nended\n").await;
     let [(first, _)] = outer.children()[..] else {
         panic!("{:?}", outer.children())
@@ -446,6 +436,25 @@ async fn in_a_container_nothing_is_left_of_processes_that_the_child_left_behind(
     })
     .await;
     fs::write(&go, "").unwrap();
-    // and the child's own status is not lost
     assert_eq!(outer.ended().await, 9);
+    // the child's own status is not lost, however soon it ends
+    for _ in 0..20 {
+        let mut outer = Exec(in_a_namespace(&place, "exit 9").spawn().unwrap());
+        assert_eq!(outer.ended().await, 9);
+    }
+}
+
+/// `exec` of this script, as the first process of a namespace.
+fn in_a_namespace(place: &Place, text: &str) -> Command {
+    let exec = Exec::command(place, "", &["--", "sh", "-c", text]);
+    let mut command = Command::new("unshare");
+    command
+        .env_clear()
+        .args(["--pid", "--fork", "--kill-child"])
+        .arg(exec.get_program())
+        .args(exec.get_args());
+    for (name, value) in exec.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    command
 }
