@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_without_a_field_is_refused_by_the_fields_name() {
+    fn an_event_without_a_field_is_refused_with_the_fields_name() {
         for field in ["Step", "SecretId", "ClientRequestToken"] {
             let mut event = event("createSecret");
             event.as_object_mut().unwrap().remove(field);

@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_cannot_be_read_is_refused_by_the_variables_name() {
+    fn a_value_that_cannot_be_read_is_refused_with_the_variables_name() {
         for (name, value) in [
             ("PASSWORD_LENGTH", "long"),
             ("PASSWORD_LENGTH", "-1"),

@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn each_of_the_three_requests_has_to_be_there() {
+    fn each_of_the_three_requests_is_required() {
         for field in ["create", "verify", "delete"] {
             let mut document = document();
             document.as_object_mut().unwrap().remove(field);
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_has_to_be_found_again_after_a_crash_by_its_label_or_by_an_idempotency_key() {
+    fn a_key_needs_a_label_or_an_idempotency_key_to_be_found_again_after_a_crash() {
         let mut unnamed = document();
         unnamed["create"]["body"] = json!({"name": "orders"});
         let mut unlisted = document();

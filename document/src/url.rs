@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_has_nothing_in_it_that_ends_it_or_leads_back() {
+    fn a_segment_contains_nothing_that_ends_it_or_leads_back() {
         for text in [
             "k_81", "a.b", "...", "a b", "auth0|x", "é", "81", "a:b@c", "==",
         ] {

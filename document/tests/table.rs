@@ -71,7 +71,7 @@ fn every_document_of_the_table_comes_back_byte_for_byte_but_for_its_password() {
 }
 
 #[test]
-fn the_fields_are_what_the_whole_document_says() {
+fn the_fields_have_the_values_of_the_whole_document() {
     for row in ROWS {
         let Ok(fields) = Fields::read(&row.text.into()) else {
             assert!(row.reading.is_err(), "{}", row.what);
@@ -171,7 +171,7 @@ fn an_error_names_the_field_in_which_two_servers_differ() {
 }
 
 #[test]
-fn of_two_versions_that_differ_in_ssl_the_current_one_counts() {
+fn if_two_versions_differ_in_ssl_the_current_one_counts() {
     let current = parse(r#"{"host":"h","username":"u","password":"p"}"#).unwrap();
     let plain = parse(r#"{"host":"h","username":"u","password":"q","ssl":false}"#).unwrap();
     assert!(!plain.tls() && plain.with_tls_of(&current).tls());
@@ -241,7 +241,7 @@ fn a_url_logs_in_with_any_password() {
 }
 
 #[test]
-fn a_document_that_has_other_names_for_the_fields_is_read_by_them_and_errors_name_them() {
+fn a_document_with_other_field_names_is_read_by_them_and_errors_name_them() {
     let names = FieldNames {
         username: "DB_USER",
         password: "pass",

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ca_file_that_cannot_be_read_or_is_empty_is_an_error_and_not_fewer_roots() {
+    fn an_unreadable_or_empty_ca_file_is_an_error_and_not_fewer_roots() {
         for path in ["/nonexistent/ca.pem", "/dev/null"] {
             let error = with_file(public(), Some(path.as_ref())).unwrap_err();
             assert_eq!(error.error_type(), "TlsRootsUnreadable");

@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_labels_decide_where_a_token_stands() {
+    fn the_labels_decide_the_state_of_a_token() {
         type Labels<'a> = &'a [(&'a str, &'a [&'a str])];
         let cases: [(&str, bool, Labels<'_>, Result<Standing<'_>, Refusal>); 9] = [
             (

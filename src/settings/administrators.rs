@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listed_administrator_is_admitted_and_a_services_only_if_it_is_listed() {
+    fn an_administrator_must_be_on_the_list_and_without_a_list_only_a_servers_is_admitted() {
         let (login, key) = (document("postgres"), document("http-api-key"));
         let prefix = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:";
         for (listed, admits_login, admits_key) in [

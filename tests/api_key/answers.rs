@@ -45,7 +45,7 @@ async fn a_key_with_an_unusable_id_is_deleted_and_not_stored() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_a_number_is_kept_digit_by_digit() {
+async fn a_numeric_id_is_kept_digit_by_digit() {
     let world = world("0s").await;
     service(&world).set_numbers();
     for _ in 0..2 {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn an_event_without_a_field_is_refused_by_the_fields_name() {
+async fn an_event_without_a_field_is_refused_with_the_fields_name() {
     let world = world().await;
     let event = json!({ "Step": "createSecret", "SecretId": "x", "ClientRequestToken": TOKEN });
     for field in ["Step", "SecretId", "ClientRequestToken"] {

@@ -47,7 +47,7 @@ async fn a_clone_of_awss_function_takes_nothing_from_the_base() {
 }
 
 #[tokio::test]
-async fn a_role_that_is_granted_to_the_base_reaches_both_and_one_that_is_revoked_ends_for_both() {
+async fn a_role_granted_to_the_base_reaches_both_and_a_revoked_one_ends_for_both() {
     let world = world().await;
     let base = world.alternating_role();
     let payroll = format!("payroll_{base}");

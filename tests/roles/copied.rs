@@ -4,7 +4,7 @@ use super::*;
 
 /// PostgREST and Supabase keep settings like this; only a superuser may set such a parameter for another role.
 #[tokio::test]
-async fn a_parameter_that_the_administrator_may_not_set_is_named_with_the_grant_that_lets_it() {
+async fn a_parameter_that_the_administrator_may_not_set_is_named_with_the_grant() {
     for (name, value) in [("app.tenant", "seven"), ("log_statement", "mod")] {
         let world = world().await;
         let base = world.alternating_role();

@@ -164,7 +164,7 @@ mod tests {
     use crate::aws::AwsArguments;
 
     #[test]
-    fn the_version_that_logs_in_stays() {
+    fn a_version_that_logs_in_keeps_its_label() {
         use Said::{LogsIn, Rejected, Unknown};
         for (current, pending, previous, expected) in [
             (LogsIn, Rejected, Rejected, End::TakeOff),

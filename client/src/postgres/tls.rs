@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ca_file_that_cannot_be_read_or_holds_nothing_is_an_error() {
+    fn an_unreadable_or_empty_ca_file_is_an_error() {
         for file in ["/nonexistent/ca.pem", "/dev/null"] {
             let error = tls(Some(Path::new(file))).err().unwrap().to_string();
             assert!(error.contains(file), "{error}");

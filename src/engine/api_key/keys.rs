@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stray_is_of_this_secret_and_of_another_token_and_no_labelled_version_holds_it() {
+    fn a_stray_key_belongs_to_another_token_of_this_secret_and_no_labelled_version_holds_it() {
         let keys = [
             key("current", label("a", "1")),
             key("previous", label("a", "0")),
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_shows_neither_secret_nor_token_and_fits_where_names_are_short() {
+    fn a_label_hides_secret_and_token_and_fits_where_names_are_short() {
         let label = label(
             "arn:aws:secretsmanager:eu-central-1:1:secret:orders",
             "t0ken",

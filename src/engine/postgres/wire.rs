@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_message_stop_nothing() {
+    fn bytes_that_form_no_message_change_nothing_in_a_login() {
         let login = read(
             &[
                 message(b'R', b""),
