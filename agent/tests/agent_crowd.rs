@@ -74,7 +74,7 @@ async fn a_probe_is_answered_while_every_connection_is_in_use() {
 }
 
 #[tokio::test]
-async fn the_sdks_protocol_is_told_in_its_own_words_that_all_connections_are_in_use() {
+async fn an_sdk_gets_an_error_of_its_own_protocol_when_all_connections_are_in_use() {
     let world = world("max_conn = 1").await;
     world.create("orders/db", "one").await;
     let mut served = world.agent.connect().await;

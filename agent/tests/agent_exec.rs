@@ -267,7 +267,7 @@ async fn the_signals_of_a_manager_reach_the_child() {
 }
 
 #[tokio::test]
-async fn a_new_version_starts_the_child_anew_and_leaves_none_behind() {
+async fn a_new_version_restarts_the_child_and_leaves_none_behind() {
     let place = Place::new().await;
     create(&place.service, "orders/db", &document("orders", "one")).await;
     let told = place.beside("told");
@@ -309,7 +309,7 @@ async fn a_new_version_starts_the_child_anew_and_leaves_none_behind() {
 }
 
 #[tokio::test]
-async fn a_child_that_does_not_end_in_time_is_killed_and_starts_anew() {
+async fn a_child_that_does_not_end_in_time_is_killed_and_restarted() {
     let place = Place::new().await;
     create(&place.service, "orders/db", &document("orders", "one")).await;
     let told = place.beside("told");
@@ -380,7 +380,7 @@ async fn told_to_end_during_a_new_start_it_starts_no_other_child() {
 }
 
 #[tokio::test]
-async fn with_a_signal_the_child_goes_on_and_is_told_when_its_files_are_there() {
+async fn with_a_signal_the_child_keeps_running_and_gets_the_signal_when_its_files_are_there() {
     let place = Place::new().await;
     create(&place.service, "orders/db", &document("orders", "one")).await;
     let (told, file) = (place.beside("told"), place.file("pg_service.conf"));

@@ -396,7 +396,7 @@ async fn a_signal_goes_to_the_process_of_a_pid_file_at_each_change() {
 }
 
 #[tokio::test]
-async fn whoever_owns_a_pid_file_has_only_their_own_processes_signalled() {
+async fn only_processes_of_the_owner_of_a_pid_file_get_a_signal() {
     if !geteuid().is_root() {
         skipped("a pid file of another user: only root signals others");
         return;
@@ -553,7 +553,7 @@ async fn nothing_is_written_through_what_another_user_has_put_there() {
 }
 
 #[tokio::test]
-async fn every_mistake_in_the_tables_is_told_before_anything_starts() {
+async fn every_mistake_in_the_tables_is_reported_before_anything_starts() {
     let said = |lines: &str| {
         said_of(
             "http://127.0.0.1:1",

@@ -198,7 +198,7 @@ async fn a_throttled_upstream_call_is_answered_as_throttling() {
 }
 
 #[tokio::test]
-async fn a_batch_waits_for_its_slowest_and_not_for_all_in_turn() {
+async fn a_batch_waits_for_its_slowest_secret_and_not_for_one_after_another() {
     let world = world("").await;
     let names: Vec<String> = (0..20).map(|number| format!("s{number}")).collect();
     for name in &names {

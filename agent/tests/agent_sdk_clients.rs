@@ -100,7 +100,7 @@ print(json.dumps({'date': first['CreatedDate'].timestamp(), 'read': sorted(set(a
 }
 
 #[tokio::test]
-async fn boto3_without_the_token_is_told_what_to_do() {
+async fn boto3_without_the_token_gets_an_error_that_says_what_to_do() {
     let world = world("").await;
     let script = "
 try: service.get_secret_value(SecretId='orders/db')

@@ -1,4 +1,4 @@
-//! Waits for another version. A child is told once, when its variables and its files are of that version.
+//! Waits for another version. A child gets one signal, when its variables and its files are of that version.
 
 use std::{sync::Arc, time::Duration};
 

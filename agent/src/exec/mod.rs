@@ -69,7 +69,7 @@ pub async fn run(settings: Settings, exec: &Exec) -> Result<u8, Error> {
             () = changes.next(), if !is_ending => {
                 changes.seen().await;
                 if let Some(signal) = exec.signal {
-                    tracing::info!(%signal, "another version: the child is told");
+                    tracing::info!(%signal, "another version: the child gets a signal");
                     child.signal(signal);
                     continue;
                 }

@@ -168,7 +168,12 @@ impl Following {
 
     /// The signal or the command, until it was done for these files; after a restart of the agent too.
     async fn follow_up(&mut self) -> Outcome {
-        let Some(after) = self.folder.after.as_ref().filter(|_| !self.swap.is_told()) else {
+        let Some(after) = self
+            .folder
+            .after
+            .as_ref()
+            .filter(|_| !self.swap.is_signalled())
+        else {
             return Outcome::Done;
         };
         let directory = self.folder.directory.display();

@@ -179,7 +179,7 @@ impl Swap {
     }
 
     /// Whether what follows a change was done for the folder that is there.
-    pub(super) fn is_told(&self) -> bool {
+    pub(super) fn is_signalled(&self) -> bool {
         let told = readlinkat(&self.directory, TOLD).ok();
         told.is_some() && told == self.current()
     }
@@ -287,12 +287,12 @@ mod tests {
     fn what_follows_is_done_once_for_a_folder_and_again_for_the_next() {
         let directory = tempfile::tempdir().unwrap();
         let swap = swap(directory.path());
-        assert!(!swap.is_told());
+        assert!(!swap.is_signalled());
         for text in ["1", "2"] {
             swap.write(&contents(text)).unwrap();
-            assert!(swap.holds(&contents(text)) && !swap.is_told());
+            assert!(swap.holds(&contents(text)) && !swap.is_signalled());
             swap.set_told().unwrap();
-            assert!(swap.is_told());
+            assert!(swap.is_signalled());
         }
     }
 }
