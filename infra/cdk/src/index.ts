@@ -1,0 +1,3 @@
+export * from './props';
+export { SecretRotationFunction } from './rotation';
+export { RotatedSecret } from './secret';
