@@ -32,15 +32,17 @@ validate() { (cd infra/sam && "$OLDPWD/$tools/infra/bin/sam" validate --template
 
 # The construct of the CDK: compiles it, and synthesizes the example and what its tests compare, into a folder.
 synthesize() { # FOLDER
-  (cd infra/cdk && npm run --silent build) && node infra/cdk/build/test/everything.js "$1" && node infra/cdk/build/test/example.js "$1"
+  (cd infra/cdk && npm run --silent build) || return
+  node infra/cdk/build/test/everything.js "$1" && node infra/cdk/build/test/example.js "$1/example"
 }
 
 cdk() { # FOLDER
   check "the construct builds and synthesizes" synthesize "$1"
   check "the construct" node --test infra/cdk/build/test/*.test.js
   CDK_TEMPLATES=$1 check "the construct beside the template" tests test_cdk
-  check "cfn-lint of the construct's example" "$tools/infra/bin/cfn-lint" "$1/SecretRotation.template.json"
-  check "checkov of the construct's example" "$tools/checkov/bin/checkov" --config-file infra/checks/checkov.yaml --directory "$1"
+  # W3005: the CDK writes DependsOn also where a reference does the same
+  check "cfn-lint of the construct" "$tools/infra/bin/cfn-lint" --ignore-checks W3005 -- "$1"/*.template.json "$1"/example/*.template.json
+  check "checkov of the construct" "$tools/checkov/bin/checkov" --config-file infra/checks/checkov.yaml --directory "$1"
 }
 
 template() {

@@ -138,6 +138,10 @@ class Cdk(unittest.TestCase):
     def test_with_the_defaults_the_resources_are_those_of_the_sam_template(self):
         self.compare("Least", OUTSIDE_OF_ANY_VPC)
 
+    def test_the_cdks_own_validation_finds_nothing_in_the_example(self):
+        report = json.loads((TEMPLATES / "example/validation-report.json").read_text())
+        self.assertEqual(report["pluginReports"], [])
+
 
 if __name__ == "__main__":
     unittest.main()

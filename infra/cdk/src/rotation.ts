@@ -162,6 +162,7 @@ export class SecretRotationFunction extends Construct implements ec2.IConnectabl
       vpcSubnets: props.vpcSubnets,
       securityGroups: this.network && [this.network.securityGroup],
     });
+    explain('Function', made.node.defaultChild as CfnResource);
     // only Secrets Manager of this account
     made.addPermission('SecretsManager', {
       principal: new iam.ServicePrincipal('secretsmanager.amazonaws.com'),
@@ -171,7 +172,7 @@ export class SecretRotationFunction extends Construct implements ec2.IConnectabl
   }
 
   private notify(props: SecretRotationFunctionProps): void {
-    explain('Topic', this.topic);
+    explain('Topic', this.topic.node.defaultChild as CfnResource);
     const [statement] = this.template.properties('TopicPolicy').PolicyDocument.Statement;
     this.topic.addToResourcePolicy(iam.PolicyStatement.fromJson(statement));
     if (props.alarmEmail) this.topic.addSubscription(new subscriptions.EmailSubscription(props.alarmEmail));

@@ -15,6 +15,7 @@ const lookup = 'vpc-provider:account=123456789012:filter.vpc-id=vpc-0123456789ab
 process.env.CDK_CONTEXT_JSON = JSON.stringify({
   [lookup]: { vpcId: 'vpc-0123456789abcdef0', vpcCidrBlock: '10.0.0.0/16', availabilityZones: [], subnetGroups: [{ name: 'Private', type: 'Private', subnets }] },
 });
+delete process.env.CDK_VALIDATION;
 process.env.CDK_OUTDIR = process.argv[2];
 process.chdir(mkdtempSync(join(tmpdir(), 'secret-rotation-')));
 copyFileSync(PACKAGE, 'secret-rotation-arm64.zip');
