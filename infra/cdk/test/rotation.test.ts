@@ -244,3 +244,14 @@ test('every parameter of the template is a property, or a construct of the CDK d
     assert.ok(known.has(stands) || /[.]/.test(stands), `${name}: ${stands} is no property`);
   }
 });
+
+test('the lock file names no registry, and pins each package by its hash', () => {
+  const lock = JSON.parse(readFileSync(join(__dirname, '../../package-lock.json'), 'utf8'));
+  const packages = Object.entries<any>(lock.packages).filter(([name]) => name !== '');
+  assert.ok(packages.length > 5);
+  for (const [name, { integrity, resolved, inBundle }] of packages) {
+    assert.equal(resolved, undefined, name);
+    assert.ok(inBundle || integrity?.startsWith('sha512-'), name);
+  }
+  for (const [name, version] of Object.entries<string>(lock.packages[''].devDependencies)) assert.match(version, /^\d+\.\d+\.\d+$/, name);
+});
