@@ -64,7 +64,7 @@ template() {
 # Terraform starts its provider for each command, which takes seconds: so three at once
 template &
 running=($!)
-if [ -d infra/cdk/node_modules ]; then
+if command -v node >/dev/null && [ -d infra/cdk/node_modules ]; then
   cdk "$logs/cdk" &
   running+=($!)
 else

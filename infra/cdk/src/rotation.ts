@@ -56,7 +56,7 @@ export class SecretRotationFunction extends Construct implements ec2.IConnectabl
     props.encryptionKeys?.forEach((key) => this.addKey(key.keyArn));
     props.administrators?.forEach((secret) => this.addKey(secret.encryptionKey?.keyArn));
 
-    this.logGroup = this.makeLogGroup(props);
+    this.logGroup = this.makeLogGroup();
     this.role = this.makeRole();
     this.network = props.vpc && new Network(this, 'Network', { ...props, vpc: props.vpc, functionName: this.functionName });
     this.function = this.makeFunction(props);
@@ -123,10 +123,11 @@ export class SecretRotationFunction extends Construct implements ec2.IConnectabl
     return new cloudwatch.Metric({ namespace: 'SecretRotation', metricName, dimensionsMap, statistic, period, ...options }).attachTo(this);
   }
 
-  private makeLogGroup(props: SecretRotationFunctionProps): logs.LogGroup {
+  private makeLogGroup(): logs.LogGroup {
+    const { LogGroupName, RetentionInDays } = this.template.properties('LogGroup');
     return new logs.LogGroup(this, 'LogGroup', {
-      logGroupName: this.template.properties('LogGroup').LogGroupName,
-      retention: props.logRetention ?? logs.RetentionDays.ONE_YEAR,
+      logGroupName: LogGroupName,
+      retention: RetentionInDays,
       removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     });
   }

@@ -73,6 +73,16 @@ test('rules for imported security groups are made, and the schedule waits for th
   for (const name of names(stack, 'AWS::EC2::SecurityGroupIngress')) assert.ok(schedule.DependsOn.includes(name), name);
 });
 
+test('two secrets of one database share its rule, and a port of the app goes before the default one', () => {
+  const stack = stackOf();
+  const rotation = new SecretRotationFunction(stack, 'Rotation', { package: PACKAGE, vpc: network(stack), apiCidr: '0.0.0.0/0' });
+  const imported = group(stack, 'Database', 'sg-0123456789abcdef0');
+  rotation.addSecret(existing(stack), { database: imported, port: 6432 });
+  rotation.addSecret(existing(stack, EVERYTHING.SecretArns[1], 'Other'), { database: imported, port: 6432 });
+  assert.equal(only(stack, 'AWS::EC2::SecurityGroupIngress').Properties.FromPort, 6432);
+  assert.equal(names(stack, 'AWS::SecretsManager::RotationSchedule').length, 2);
+});
+
 test('a database in another stack is opened without a cycle between the stacks', () => {
   const app = new App();
   const data = stackOf(app, 'Data');
