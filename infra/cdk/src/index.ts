@@ -1,3 +1,2 @@
 export * from './props';
 export { SecretRotationFunction } from './rotation';
-export { RotatedSecret } from './secret';

@@ -1,5 +1,6 @@
 import { Duration } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kms from 'aws-cdk-lib/aws-kms';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
@@ -156,4 +157,12 @@ export interface SecretOptions {
    * imported secret, which has its JSON already
    */
   readonly attach?: boolean;
+}
+
+/** A secret that the function rotates. */
+export interface RotatedSecret {
+  /** For the role of the application: it reads this secret, and nothing else. */
+  readonly applicationPolicy: iam.IManagedPolicy;
+  /** When the secret rotates. Secrets Manager tests the secret as soon as this is made. */
+  readonly schedule: secretsmanager.CfnRotationSchedule;
 }

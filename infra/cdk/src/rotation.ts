@@ -13,9 +13,9 @@ import { Construct } from 'constructs';
 import { camel, make } from './made';
 import { Network } from './network';
 import { parameters, wrong } from './parameters';
-import { SecretOptions, SecretRotationFunctionProps } from './props';
+import { RotatedSecret, SecretOptions, SecretRotationFunctionProps } from './props';
 import { explain } from './reasons';
-import { attach, RotatedSecret } from './secret';
+import { attach, Rotated } from './secret';
 import { Template } from './template';
 
 // what has constructs of the CDK, which an app can hold and change; the network is in src/network.ts, and src/made.ts makes the rest
@@ -86,7 +86,7 @@ export class SecretRotationFunction extends Construct implements ec2.IConnectabl
    */
   public addSecret(secret: secretsmanager.ISecret, options: SecretOptions = {}): RotatedSecret {
     this.addKey(secret.encryptionKey?.keyArn);
-    const rotated = new RotatedSecret(this, Names.nodeUniqueId(secret.node), secret, this.template);
+    const rotated = new Rotated(this, Names.nodeUniqueId(secret.node), secret, this.template);
     rotated.schedule.node.addDependency(this.function, ...attach(secret, options)); // and so for who may invoke it
     if (options.database) {
       if (!this.network) throw new Error(`${this.node.path}: \`database\` needs \`vpc\`: otherwise there is no rule to make.`);

@@ -3,17 +3,14 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct, IDependable } from 'constructs';
 import { fullArn } from './parameters';
-import { SecretOptions } from './props';
+import { RotatedSecret, SecretOptions } from './props';
 import { Template } from './template';
 
-/** A secret that the function rotates: its schedule, and the policy of the application that reads it. */
-export class RotatedSecret extends Construct {
-  /** For the role of the application: it reads this secret, and nothing else. */
+/** What the template makes for each secret. @internal */
+export class Rotated extends Construct implements RotatedSecret {
   public readonly applicationPolicy: iam.IManagedPolicy;
-  /** When the secret rotates. The first test of the secret begins when this is made. */
   public readonly schedule: secretsmanager.CfnRotationSchedule;
 
-  /** @internal */
   public constructor(scope: Construct, id: string, secret: secretsmanager.ISecret, template: Template) {
     super(scope, id);
     const loop = { SecretArn: fullArn(secret) };
