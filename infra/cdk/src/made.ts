@@ -6,7 +6,7 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import * as stepfunctions from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 
-// What the construct takes from the template as it is. The rest has constructs of the CDK that an app can hold and change.
+// The kinds of resources that the construct takes from the template as they are.
 const KINDS: Record<string, new (scope: Construct, id: string, props: any) => CfnResource> = {
   'AWS::CloudWatch::Alarm': cloudwatch.CfnAlarm,
   'AWS::CloudWatch::Dashboard': cloudwatch.CfnDashboard,

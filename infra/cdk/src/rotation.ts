@@ -64,7 +64,7 @@ export class SecretRotationFunction extends Construct implements ec2.IConnectabl
     this.notify(props);
     this.operatorPolicy = this.makeOperatorPolicy();
     this.checkAges();
-    this.template.makes(OTHERS).forEach((name) => this.resource(name));
+    this.template.existing(OTHERS).forEach((name) => this.resource(name));
 
     props.secrets?.forEach((secret) => this.addSecret(secret, { database: props.database }));
     this.node.addValidation({ validate: () => this.missing() });

@@ -79,8 +79,8 @@ export class Template {
     });
   }
 
-  /** The names of the resources that these values make, among these. */
-  public makes(resources: string[]): string[] {
+  /** Those of these resources that exist with these values: the ones without a condition, or with one that holds. */
+  public existing(resources: string[]): string[] {
     return resources.filter((name) => !RESOURCES[name].Condition || this.holds({ Condition: RESOURCES[name].Condition }));
   }
 
