@@ -128,7 +128,7 @@ export interface SecretRotationFunctionProps extends PasswordSettings, NetworkSe
   readonly logLevel?: string;
   /** Hosts whose API keys the function may rotate; `private:HOST` for a host whose address is not public. @default - none */
   readonly allowedHosts?: string[];
-  /** PEM file of roots to trust for databases, in addition to RDS's and the public ones, such as `/opt/ca.pem` in a layer. @default - none */
+  /** PEM file of roots to trust for databases, beside RDS's and the public ones, such as `/opt/ca.pem` in a layer. @default - none */
   readonly tlsCaFile?: string;
   /** PEM file of roots to trust for Secrets Manager, in place of Amazon's, such as `/opt/ca.pem` in a layer. @default - Amazon's roots */
   readonly awsCaBundle?: string;

@@ -20,8 +20,8 @@ import { Template } from './template';
 
 // what has constructs of the CDK, which an app can hold and change; the network is in src/network.ts, and src/made.ts makes the rest
 const NATIVE = [
-  'FunctionRole', 'OperatorPolicy', 'ApplicationPolicy', 'LogGroup', 'Function', 'SecretsManagerInvokes', 'Schedule', 'Topic', 'TopicPolicy',
-  'Email', 'TheWay', // dependencies in place of a handle that waits
+  'FunctionRole', 'OperatorPolicy', 'ApplicationPolicy', 'LogGroup', 'Function', 'SecretsManagerInvokes', 'Schedule', 'Topic',
+  'TopicPolicy', 'Email', 'TheWay', // dependencies in place of a handle that waits
 ];
 const OTHERS = Object.keys(Template.TYPES).filter((name) => !NATIVE.includes(name) && !Template.TYPES[name].startsWith('AWS::EC2::'));
 

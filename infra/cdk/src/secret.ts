@@ -33,10 +33,11 @@ export class Rotated extends Construct implements RotatedSecret {
 /** Has CloudFormation write the database's host and port into the secret's JSON, if it has to. Returns what the schedule waits for. */
 export function attach(secret: secretsmanager.ISecret, { database, attach: wanted }: SecretOptions): IDependable[] {
   const existing = secret.node.tryFindChild('Attachment');
-  const target = database && 'asSecretAttachmentTarget' in database ? (database as any as secretsmanager.ISecretAttachmentTarget) : undefined;
+  const attachable = database && 'asSecretAttachmentTarget' in database;
+  const target = attachable ? (database as any as secretsmanager.ISecretAttachmentTarget) : undefined;
   if (existing || !(wanted ?? (target && secretsmanager.Secret.isSecret(secret)))) return existing ? [existing] : [];
   if (!target) {
-    throw new Error(`${secret.node.path}: \`attach\` needs a \`database\` of aws-rds. Without one, write host and port into the secret's JSON.`);
+    throw new Error(`${secret.node.path}: \`attach\` needs a \`database\` of aws-rds. Otherwise write host and port into its JSON.`);
   }
   const attachment = secret.attach(target);
   // removing an attachment removes host and port from the value, which applications still read

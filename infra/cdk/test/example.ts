@@ -11,9 +11,10 @@ const subnets = ['a', 'b'].map((zone, index) => ({
   availabilityZone: `eu-central-1${zone}`,
   routeTableId: 'rtb-0123456789abcdef0',
 }));
+const subnetGroups = [{ name: 'Private', type: 'Private', subnets }];
 const lookup = 'vpc-provider:account=123456789012:filter.vpc-id=vpc-0123456789abcdef0:region=eu-central-1:returnAsymmetricSubnets=true';
 process.env.CDK_CONTEXT_JSON = JSON.stringify({
-  [lookup]: { vpcId: 'vpc-0123456789abcdef0', vpcCidrBlock: '10.0.0.0/16', availabilityZones: [], subnetGroups: [{ name: 'Private', type: 'Private', subnets }] },
+  [lookup]: { vpcId: 'vpc-0123456789abcdef0', vpcCidrBlock: '10.0.0.0/16', availabilityZones: [], subnetGroups },
 });
 delete process.env.CDK_VALIDATION;
 process.env.CDK_OUTDIR = process.argv[2];

@@ -39,7 +39,10 @@ test('the database admits the function on its own port, and the function reaches
   const port = stack.resolve(instance.dbInstanceEndpointPort);
   const template = Template.fromStack(stack);
   template.hasResourceProperties('AWS::EC2::SecurityGroupIngress', {
-    GroupId: stack.resolve(instance.connections.securityGroups[0].securityGroupId), FromPort: port, ToPort: port, SourceSecurityGroupId: own,
+    GroupId: stack.resolve(instance.connections.securityGroups[0].securityGroupId),
+    FromPort: port,
+    ToPort: port,
+    SourceSecurityGroupId: own,
   });
   const egress = Object.values(found(stack, 'AWS::EC2::SecurityGroupEgress')).map(({ Properties }) => Properties);
   assert.deepEqual(egress.map(({ GroupId }) => GroupId), [own, own]);
@@ -51,7 +54,8 @@ test('the first test of a secret waits for every rule, the endpoint, the databas
   rotation.addSecret(secret, { database: instance });
   const schedule = only(stack, 'AWS::SecretsManager::RotationSchedule');
   for (const type of [
-    'AWS::EC2::SecurityGroupIngress', 'AWS::EC2::SecurityGroupEgress', 'AWS::EC2::VPCEndpoint', 'AWS::RDS::DBInstance', 'AWS::Lambda::Function',
+    'AWS::EC2::SecurityGroupIngress', 'AWS::EC2::SecurityGroupEgress', 'AWS::EC2::VPCEndpoint', 'AWS::RDS::DBInstance',
+    'AWS::Lambda::Function',
   ]) {
     for (const name of names(stack, type)) assert.ok(schedule.DependsOn.includes(name), name);
   }
@@ -65,9 +69,12 @@ test('the first test of a secret waits for every rule, the endpoint, the databas
 test('rules for imported security groups are made, and the schedule waits for them', () => {
   const stack = stackOf();
   outside(stack, {
-    vpc: network(stack), database: group(stack, 'Database', 'sg-0123456789abcdef0'), endpoint: group(stack, 'Endpoint', 'sg-0123456789abcdef1'),
+    vpc: network(stack),
+    database: group(stack, 'Database', 'sg-0123456789abcdef0'),
+    endpoint: group(stack, 'Endpoint', 'sg-0123456789abcdef1'),
   });
-  const rules = Object.values(found(stack, 'AWS::EC2::SecurityGroupIngress')).map(({ Properties }) => [Properties.GroupId, Properties.FromPort]);
+  const made = Object.values(found(stack, 'AWS::EC2::SecurityGroupIngress'));
+  const rules = made.map(({ Properties }) => [Properties.GroupId, Properties.FromPort]);
   assert.deepEqual(rules.sort(), [['sg-0123456789abcdef0', 5432], ['sg-0123456789abcdef1', 443]]);
   const schedule = only(stack, 'AWS::SecretsManager::RotationSchedule');
   for (const name of names(stack, 'AWS::EC2::SecurityGroupIngress')) assert.ok(schedule.DependsOn.includes(name), name);
