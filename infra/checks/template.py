@@ -51,7 +51,11 @@ def text(value):
 
 def render(parameters, name="template.yaml", **place):
     """Its resources with these parameters, by logical name."""
-    template = rendered(parameters, name, **place)
+    return made(rendered(parameters, name, **place))
+
+
+def made(template):
+    """The resources whose condition holds, by logical name."""
     conditions = template.get("Conditions", {})
     return {
         logical: _finish(resource)

@@ -24,21 +24,36 @@ def given(cloudformation):
 
 def row(name):
     """The cells of a row of the first table."""
-    return re.search(rf"(?m)^\| {name} \| (.*) \| (.*) \|$", README).groups()
+    return re.search(rf"(?m)^\| {name} \| (.*) \| (.*) \| (.*) \|$", README).groups()
+
+
+def lines(path):
+    """The lines of an example that are neither empty nor a comment."""
+    text = (template.INFRA / path).read_text().splitlines()
+    return [line for line in text if line.strip() and not line.startswith("//")]
 
 
 class Pages(unittest.TestCase):
     def test_an_existing_secret_and_database_need_four_commands_and_five_parameters_beside_the_package(self):
-        cloudformation, terraform = block("cloudformation"), block("terraform")
+        cloudformation, terraform, cdk = block("cloudformation"), block("terraform"), block("cdk")
         parameters = [given(cloudformation), re.findall(r"-var '?(\w+)=", terraform[1])]
-        self.assertEqual(row("commands"), (str(len(cloudformation)), str(len(terraform))))
-        self.assertEqual(row("parameters"), tuple(str(len(names)) for names in parameters))
+        self.assertEqual(row("commands"), tuple(str(len(commands)) for commands in [cloudformation, terraform, cdk]))
+        self.assertEqual(row("parameters")[:2], tuple(str(len(names)) for names in parameters))
+        self.assertLessEqual(len(cdk), 4)
         for commands, names in zip([cloudformation, terraform], parameters):
             self.assertLessEqual(len(commands), 4)
             self.assertLessEqual(len([name for name in names if not name.lower().startswith("package")]), 5)
         self.assertLessEqual(set(parameters[0]), set(template.read()["Parameters"]))
         example = terraform_docs.blocks(template.INFRA / "terraform/examples/existing-secret", "variable")
         self.assertEqual(set(parameters[1]), {name for name, body in example.items() if "default" not in body})
+
+    def test_an_existing_secret_and_database_need_ten_lines_of_typescript_at_most(self):
+        example = lines("cdk/example/app.ts")
+        self.assertLessEqual(len(example), 10)
+        for line in example:
+            self.assertLessEqual(len(line), 140)
+        values = re.findall(r"'(?:\d{12}|\w+-\w+-\d|[\w-]+\.zip|arn:.*?|(?:vpc|sg)-\w+)'", "\n".join(example))
+        self.assertEqual(row("parameters")[2], f"{len(values)}, in ten lines of TypeScript")
 
     def test_these_parameters_are_enough(self):
         enough = template.PACKAGE | {
@@ -52,7 +67,7 @@ class Pages(unittest.TestCase):
         self.assertEqual(template.refused(enough), [])
 
     def test_a_deployment_from_a_package_needs_no_rust(self):
-        for kind in ["cloudformation", "terraform"]:
+        for kind in ["cloudformation", "terraform", "cdk"]:
             for command in block(kind):
                 for word in ["cargo", "make", "build", "rust"]:
                     self.assertNotIn(word, command)

@@ -25,7 +25,8 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap();
-            if path.is_dir() && name != "target" && !name.starts_with('.') {
+            let is_ours = name != "target" && name != "node_modules" && !name.starts_with('.');
+            if path.is_dir() && is_ours {
                 folders.push(path);
             } else if name.ends_with(ending) {
                 files.push(path);

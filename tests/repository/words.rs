@@ -5,8 +5,8 @@ use std::fs;
 use super::{files, root};
 
 /// Where a person reads. The licences and what a command writes are not the project's words.
-const TEXTS: [&str; 9] = [
-    ".rs", ".md", ".sh", ".py", ".tf", ".yaml", ".yml", ".toml", "Makefile",
+const TEXTS: [&str; 10] = [
+    ".rs", ".md", ".sh", ".py", ".tf", ".ts", ".yaml", ".yml", ".toml", "Makefile",
 ];
 
 /// The left column of the table "Words".

@@ -1,0 +1,46 @@
+import { CfnResource, Lazy, RemovalPolicy } from 'aws-cdk-lib';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
+import { Construct, IDependable } from 'constructs';
+import { fullArn } from './parameters';
+import { RotatedSecret, SecretOptions } from './props';
+import { Template } from './template';
+
+/** What the template makes for each secret. @internal */
+export class Rotated extends Construct implements RotatedSecret {
+  public readonly applicationPolicy: iam.IManagedPolicy;
+  public readonly schedule: secretsmanager.CfnRotationSchedule;
+
+  public constructor(scope: Construct, id: string, secret: secretsmanager.ISecret, template: Template) {
+    super(scope, id);
+    const loop = { SecretArn: fullArn(secret) };
+    const policy = new iam.CfnManagedPolicy(this, 'ApplicationPolicy', {
+      description: template.properties('ApplicationPolicy', loop).Description,
+      // later secrets may bring keys
+      policyDocument: Lazy.any({ produce: () => template.properties('ApplicationPolicy', loop).PolicyDocument }),
+    });
+    this.applicationPolicy = iam.ManagedPolicy.fromManagedPolicyArn(this, 'Application', policy.ref);
+    const { SecretId, RotationLambdaARN, RotateImmediatelyOnUpdate, RotationRules } = template.properties('Schedule', loop);
+    this.schedule = new secretsmanager.CfnRotationSchedule(this, 'Schedule', {
+      secretId: SecretId,
+      rotationLambdaArn: RotationLambdaARN,
+      rotateImmediatelyOnUpdate: String(RotateImmediatelyOnUpdate) === 'true',
+      rotationRules: { scheduleExpression: RotationRules.ScheduleExpression, duration: RotationRules.Duration },
+    });
+  }
+}
+
+/** Has CloudFormation write the database's host and port into the secret's JSON, if it has to. Returns what the schedule waits for. */
+export function attach(secret: secretsmanager.ISecret, { database, attach: wanted }: SecretOptions): IDependable[] {
+  const existing = secret.node.tryFindChild('Attachment');
+  const attachable = database && 'asSecretAttachmentTarget' in database;
+  const target = attachable ? (database as any as secretsmanager.ISecretAttachmentTarget) : undefined;
+  if (existing || !(wanted ?? (target && secretsmanager.Secret.isSecret(secret)))) return existing ? [existing] : [];
+  if (!target) {
+    throw new Error(`${secret.node.path}: \`attach\` needs a \`database\` of aws-rds. Otherwise write host and port into its JSON.`);
+  }
+  const attachment = secret.attach(target);
+  // removing an attachment removes host and port from the value, which applications still read
+  (attachment.node.defaultChild as CfnResource).applyRemovalPolicy(RemovalPolicy.RETAIN);
+  return [attachment];
+}
