@@ -75,20 +75,30 @@ async fn a_new_version_is_fetched_in_the_background_and_no_reader_waits_for_it()
 }
 
 #[tokio::test]
-async fn a_name_an_arn_a_partial_arn_and_an_explicit_awscurrent_share_one_entry() {
+async fn a_name_an_arn_a_partial_arn_and_an_explicit_awscurrent_are_one_entry_in_any_order() {
+    for first in 0..4 {
+        let world = world("").await;
+        let arn = world.create("orders/db", "one").await;
+        let mut ids = [
+            "orders/db",
+            &arn,
+            &arn[..arn.len() - 7],
+            "orders/db&versionStage=AWSCURRENT",
+        ];
+        ids.rotate_left(first);
+        for id in ids {
+            assert_eq!(world.agent.read(id).await.value(), "one", "{id}");
+        }
+        assert_eq!(world.agent.get(&format!("/v1/{arn}")).await.value(), "one");
+        assert_eq!(world.asked(), 1, "{} first", ids[0]);
+    }
+}
+
+#[tokio::test]
+async fn what_one_spelling_refreshes_is_there_for_the_others() {
     let world = world("").await;
     let arn = world.create("orders/db", "one").await;
-    for id in [
-        "orders/db",
-        &arn,
-        &arn[..arn.len() - 7],
-        "orders/db&versionStage=AWSCURRENT",
-    ] {
-        assert_eq!(world.agent.read(id).await.value(), "one", "{id}");
-    }
-    assert_eq!(world.agent.get(&format!("/v1/{arn}")).await.value(), "one");
-    assert_eq!(world.asked(), 1);
-    // and what one spelling refreshes is there for the others
+    assert_eq!(world.agent.read("orders/db").await.value(), "one");
     world.put("orders/db", "two").await;
     assert_eq!(
         world
@@ -158,6 +168,21 @@ async fn refresh_now_makes_one_call_for_all_readers_and_is_limited() {
     let allowed = 10 + began.elapsed().as_secs() as usize;
     let asked = world.asked() - before;
     assert!(asked <= allowed.min(20), "{asked}");
+}
+
+#[tokio::test]
+async fn one_after_another_refresh_now_is_ten_calls_at_once_and_then_one_a_second() {
+    let world = world("").await;
+    world.create("orders/db", "one").await;
+    world.agent.read("orders/db").await;
+    let (before, began) = (world.asked(), Instant::now());
+    for _ in 0..14 {
+        let read = world.agent.read("orders/db&refreshNow=true").await;
+        assert_eq!(read.value(), "one");
+    }
+    let allowed = 11 + began.elapsed().as_secs() as usize;
+    let asked = world.asked() - before;
+    assert!(asked <= allowed, "{asked} of {allowed}");
 }
 
 #[tokio::test]

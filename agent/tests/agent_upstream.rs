@@ -213,3 +213,27 @@ async fn a_hostile_text_in_an_error_makes_no_line_of_the_log_and_no_second_heade
     );
     assert!(!log.contains('\u{1b}'), "{log}");
 }
+
+/// The partial ARN of one secret is spelt like the whole ARN of another, which the token opens.
+#[tokio::test]
+async fn a_limited_token_gets_no_secret_whose_name_in_the_answer_it_does_not_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "a-t0ken-of-one-program").unwrap();
+    let own = format!(
+        "[[tokens]]\nfile = \"{}\"\nsecrets = [\"orders/db\"]",
+        file.display()
+    );
+    let place = Place::new().await;
+    let agent = Agent::start(&place.endpoint, "", &own);
+    let longer = format!("{ARN}-GhIjKl");
+    place.say(
+        200,
+        &version("orders/db-AbCdEf", &longer, "s3cret-of-another"),
+    );
+    let headers = "X-Vault-Token: a-t0ken-of-one-program\r\n";
+    let target = format!("/v1/{ARN}");
+    let denied = agent.request("GET", &target, headers).await;
+    assert_eq!(denied.json()["__type"], "AccessDeniedException");
+    assert_eq!(agent.get(&target).await.value(), "s3cret-of-another");
+}
