@@ -336,7 +336,7 @@ async fn a_command_that_takes_too_long_is_killed_with_all_that_it_started() {
     let place = Place::new().await;
     create(&place.service, "orders/db", &document("orders", "one")).await;
     let (program, child) = (place.beside("after"), place.beside("child"));
-    // not for ever: the test may end before it
+    // with a limit: the test may end before it
     script(
         &program,
         &format!(
@@ -362,7 +362,7 @@ async fn a_command_that_takes_too_long_is_killed_with_all_that_it_started() {
         (status.is_empty() || status.contains("State:\tZ")).then_some(())
     })
     .await;
-    // the files are there all the same
+    // the files are there nevertheless
     assert_eq!(agent.request("GET", "/ready", "").await.status, 200);
 }
 

@@ -168,7 +168,10 @@ fn psql(variables: &[(&str, &str)], arguments: &[&str]) -> Output {
 }
 
 fn is_there(program: &str) -> bool {
-    let is_there = Command::new(program).arg("--version").output().is_ok();
+    let is_there = Command::new(tool(program))
+        .arg("--version")
+        .output()
+        .is_ok();
     if !is_there {
         skipped(&format!(
             "{program} reads what is written: it is not installed"
@@ -397,7 +400,7 @@ fn pgbouncer_logs_in_with_the_password_of_the_secret_or_it_was_refused() {
         list.display()
     );
     fs::write(&settings, text).unwrap();
-    let mut command = Command::new("pgbouncer");
+    let mut command = Command::new(tool("pgbouncer"));
     command
         .arg(&settings)
         .stdin(Stdio::null())

@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{folder::script, rotating::Rotating, skipped, until};
+use common::{folder::script, rotating::Rotating, skipped, tools::tool, until};
 use local::world::World;
 use nix::unistd::{User, geteuid};
 use tempfile::TempDir;
@@ -173,7 +173,10 @@ impl Drop for PgBouncer {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn psql_logs_in_to_pgbouncer_through_ten_rotations_of_alternating_users_without_a_failure() {
-    let has_pgbouncer = Command::new("pgbouncer").arg("--version").output().is_ok();
+    let has_pgbouncer = Command::new(tool("pgbouncer"))
+        .arg("--version")
+        .output()
+        .is_ok();
     if !has_psql() {
         return;
     }
@@ -225,7 +228,7 @@ async fn psql_logs_in_to_pgbouncer_through_ten_rotations_of_alternating_users_wi
     // a socket in the test's folder: a port that is free now may be taken when it starts
     let parameters = format!(", host = \"{}\", port = \"6432\"", folder.path().display());
     let rotating = Rotating::start_behind(World::alternating_users, list, &parameters).await;
-    let mut command = Command::new("pgbouncer");
+    let mut command = Command::new(tool("pgbouncer"));
     command
         .arg("-q")
         .arg(&settings)

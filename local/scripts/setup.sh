@@ -78,4 +78,6 @@ need "a C compiler" compiler build-essential gcc
 need "PostgreSQL" postgres postgresql postgresql@17
 if [ "${1:-}" = browser ]; then
   need "a browser for the test of rotatectl's report (NO_BROWSER=1 leaves that test out)" browser chromium "--cask google-chrome"
+  # tests skip themselves without it, so it need not be there; Debian has it in a folder of root's PATH
+  PATH=$PATH:/usr/sbin command -v pgbouncer >/dev/null || debian pgbouncer || true
 fi

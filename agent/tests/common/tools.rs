@@ -1,4 +1,4 @@
-//! Programs of others that `make test` installs, where they are.
+//! Programs of others that `make test` installs, and where they are.
 
 use std::path::{Path, PathBuf};
 
@@ -8,11 +8,11 @@ fn folder(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// The program that was installed for these tests, or else the machine's.
+/// The program that was installed for these tests, or else the machine's. Debian's pgbouncer is in a folder of root's PATH.
 pub(crate) fn tool(name: &str) -> PathBuf {
-    let folders = ["recipes/bin", "aws/bin"].map(folder);
-    let own = folders.map(|folder| folder.join(name));
-    let found = own.into_iter().find(|own| own.exists());
+    let folders = [folder("recipes/bin"), folder("aws/bin"), "/usr/sbin".into()];
+    let named = folders.map(|folder| folder.join(name));
+    let found = named.into_iter().find(|named| named.exists());
     found.unwrap_or_else(|| name.into())
 }
 
