@@ -14,6 +14,9 @@ pub struct Arguments {
     /// Where the settings are.
     #[command(flatten)]
     pub files: Files,
+    /// Checks the settings and the tokens, names what is wrong, and ends.
+    #[arg(long)]
+    pub check: bool,
     /// What to do; without a command it serves.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -35,6 +38,9 @@ pub struct Files {
 pub enum Command {
     /// Runs a command with a secret in its environment, and restarts or signals it on a new version. Listens on no port, and needs no token.
     Exec(Exec),
+    /// Asks the agent that runs here with these settings whether it is ready, for a probe: every required file is there. Ends with 0,
+    /// or 1 and the reason.
+    Ready,
     /// Serves: AWS's own command, so that a unit file needs one word changed.
     Sm {
         /// What to do.

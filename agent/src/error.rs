@@ -84,6 +84,11 @@ pub enum Error {
         missing.join(", ")
     )]
     NotReady { missing: Vec<String> },
+    /// The answer to a probe.
+    #[error(
+        "the agent on port {port} of 127.0.0.1 is not ready ({reason}): see its log; give -c FILE if it listens on another port"
+    )]
+    Probed { port: u16, reason: String },
     /// Signals could not be passed on.
     #[error("signals cannot be received: {0}")]
     Signals(io::Error),

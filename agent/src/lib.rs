@@ -16,6 +16,7 @@
 //! | [`wire`] | the routes of AWS's agent |
 //! | [`sdk`] | the JSON protocol that AWS's SDKs speak |
 //! | [`server`] | the port: how long a connection may be silent, and the end |
+//! | [`ready`] | the question of a probe |
 //! | [`followed`] | the secrets that are followed without a reader |
 //! | [`files`] | files that follow |
 //! | [`exec`] | a child whose environment follows |
@@ -33,6 +34,7 @@ pub mod files;
 pub mod followed;
 pub mod names;
 pub mod prefetch;
+pub mod ready;
 pub mod sdk;
 pub mod server;
 pub mod settings;

@@ -6,9 +6,10 @@ use clap::Parser;
 use rotating_secret_agent::{
     Error,
     arguments::{Arguments, Command, Exec},
-    children, exec,
+    children, exec, ready,
     settings::{LogLevel, Settings},
     start,
+    tokens::Tokens,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::{
@@ -20,7 +21,9 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     tokio::spawn(children::remove_orphans());
     let ended = match &arguments.command {
+        _ if arguments.check => check(&arguments),
         Some(Command::Exec(exec)) => run(&arguments, exec).await,
+        Some(Command::Ready) => probe(&arguments).await,
         _ => serve(&arguments).await.map(|()| ExitCode::SUCCESS),
     };
     ended.unwrap_or_else(|error| {
@@ -43,6 +46,18 @@ fn status(error: &Error, arguments: &Arguments) -> ExitCode {
 async fn run(arguments: &Arguments, exec: &Exec) -> Result<ExitCode, Error> {
     let settings = begin(arguments)?;
     Ok(exec::run(settings, exec).await?.into())
+}
+
+fn check(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let settings = begin(arguments)?;
+    Tokens::new(&settings)?;
+    println!("the settings and the tokens can be used");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn probe(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let port = Settings::read(&arguments.files)?.port;
+    ready::ask(port).await.map(|()| ExitCode::SUCCESS)
 }
 
 fn begin(arguments: &Arguments) -> Result<Settings, Error> {
