@@ -51,7 +51,7 @@ async fn run(arguments: &Arguments, exec: &Exec) -> Result<ExitCode, Error> {
 fn check(arguments: &Arguments) -> Result<ExitCode, Error> {
     let settings = begin(arguments)?;
     Tokens::new(&settings)?;
-    println!("the settings and the tokens can be used");
+    tracing::info!("the settings and the tokens can be used");
     Ok(ExitCode::SUCCESS)
 }
 
