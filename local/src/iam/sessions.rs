@@ -138,7 +138,7 @@ impl State {
         now: DateTime<Utc>,
     ) -> Result<Option<Role>, TokenError> {
         let Some(key) = self.keys.get(access_key_id) else {
-            // a session of another world, or from before a restart of this one
+            // a session of another world, or of this world before a restart
             return match access_key_id.starts_with("ASIA") {
                 true => Err(TokenError::Invalid),
                 false => Ok(None),

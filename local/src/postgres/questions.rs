@@ -52,7 +52,7 @@ impl Postgres {
     ///
     /// # Errors
     ///
-    /// As [`Postgres::connect`], or the first statement that fails.
+    /// The same as for [`Postgres::connect`], and that of the first statement that fails.
     pub async fn execute(&self, sql: &str) -> Result<(), Error> {
         Ok(self.superuser_client().await?.batch_execute(sql).await?)
     }
