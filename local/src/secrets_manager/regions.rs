@@ -9,7 +9,7 @@
 //! | It has its own KMS key, of its region | docs |
 //! | If its name is in use in the region, it is Failed, unless it may overwrite the secret there | docs, moto |
 //! | It never overwrites a secret that is a replica or has replicas | recorded by practitioners |
-//! | A removed replica disappears after a delay. If its primary is deleted before that, it stays a replica forever | recorded by practitioners |
+//! | A removed replica disappears after a delay. If its primary is deleted first, it stays a replica forever | recorded by practitioners |
 //! | It has no function and no schedule, but its own dates of creation and access | chosen here |
 //! | The policy is copied unchanged: the primary's ARN in it does not match the replica | chosen here |
 

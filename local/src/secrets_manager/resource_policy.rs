@@ -6,7 +6,7 @@
 //! |---|---|
 //! | A document with errors, or with an impossible principal: MalformedPolicyDocumentException, with these first sentences | docs |
 //! | With BlockPublicPolicy (off by default) a broad policy is refused, with this text | docs |
-//! | A policy is broad if it allows everyone something, without a condition on fixed accounts, principals or sources | docs; the rule is ours |
+//! | It is broad if it allows everyone something, without a condition on fixed accounts, principals or sources | docs; the rule is ours |
 //! | Without a policy the answer has no policy, and is no error | moto |
 //! | Validation reports broad access and a caller that is locked out | docs; the names of the checks are ours |
 //! | PutResourcePolicy does not check for a lock-out | chosen here: the user guide mentions the check only for the console |
