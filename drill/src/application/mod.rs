@@ -236,7 +236,8 @@ impl Application {
             .all(|(_, seen)| lock(seen).uses(version, since))
     }
 
-    /// When the workers with this kind of connections changed over to a version, by their last requests. Call it before the next rotation.
+    /// When the workers with this kind of connections changed over to a version, by their last requests.
+    /// Call it before the next rotation.
     pub fn hand_over(&self, connections: Connections, version: &Version) -> HandOver {
         self.workers
             .iter()
