@@ -9,7 +9,7 @@ export interface NetworkProps extends NetworkSettings {
 }
 
 /**
-* The function's security group: it reaches only the databases' ports and Secrets Manager. It resolves names with Amazon's
+ * The function's security group: it reaches only the databases' ports and Secrets Manager. It resolves names with Amazon's
  * resolver, which no security group stops, or with the servers in `dnsCidr`.
  *
  * @internal
