@@ -166,7 +166,7 @@ impl Settings {
         if let Some(path) = &files.config {
             let (file, mut problems) = (parse::<awss::File>(path)?, Vec::new());
             if file.has_certificates() {
-                let told = "[capabilities.acm] has no effect: this agent serves no certificates: run AWS's agent for them";
+                let told = "[capabilities.acm] has no effect: run AWS's agent for certificates";
                 settings.warnings.push(told.to_owned());
             }
             let (logging, all) = awss::shape(file, &mut problems);
