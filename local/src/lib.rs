@@ -3,9 +3,9 @@
 //! It is never deployed. It has three independent parts:
 //!
 //! - [`secrets_manager`]: AWS Secrets Manager with real rotation semantics, behind its real wire format;
-//! - [`lambda`]: a host that runs the real function binary through the Lambda runtime API;
 //! - [`lambda`]: a host that runs the real function binary through the Lambda runtime API; [`logs`] is the part of CloudWatch Logs
-//! that reads the function's log;
+//!   that reads the function's log;
+//! - [`postgres`]: a scratch PostgreSQL server with TLS and scram-sha-256.
 //!
 //! [`iam`] decides what a caller of the first two may do, and [`sts`] lets a caller act as a role. [`clock`] is the time of all parts.
 //! [`control`] lets tests in other languages move the clock and set faults. [`world`] joins the parts, [`executable`] builds the
