@@ -1,6 +1,6 @@
 //! libpq's connection service file.
 //!
-//! From libpq's source (`parseServiceFile`, PostgreSQL 15): a line has at most 1,024 bytes, white space at both ends is dropped, and
+//! From libpq's source (`parseServiceFile`, PostgreSQL 15): a line is read into 1,024 bytes, white space at both ends is dropped, and
 //! the value is the rest after the first `=`. There is no quoting and no escaping. If a key comes twice, the first counts.
 
 use std::collections::BTreeMap;
