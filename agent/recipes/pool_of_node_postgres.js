@@ -14,8 +14,8 @@ async function login(secretId) {
   return { host, port, database, user, password };
 }
 
-// An open connection outlives a rotation, for `maxLifetimeSeconds`. (pg's own function for `password` is called after the user was
-// sent, so it may return the other user's.)
+// An open connection outlives a rotation, for `maxLifetimeSeconds`. (pg calls a `password` function after it has sent the user, so the
+// function may return the other user's password.)
 function pool(secretId, settings = {}) {
   class Following extends Client {
     connect(done) {

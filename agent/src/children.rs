@@ -1,8 +1,7 @@
-//! Children of this process: those that it starts, and in a container those that nobody else waits for.
+//! Children of this process: those that it starts, and in a container those that it inherits.
 //!
-//! The first process of a container inherits each process whose parent has ended, and only it can remove what is left of it when it
-//! ends. A child that this process starts is waited for where it was started, and must not be removed here: its status would be
-//! lost.
+//! The first process of a container inherits each process whose parent has ended, and must reap it. It must not reap a child
+//! that it started itself: the code that started the child would lose its status.
 
 use std::{
     collections::BTreeSet,
@@ -13,17 +12,17 @@ use std::{
 
 use tokio::process::{Child, Command};
 
-/// The children that are waited for. Held while one starts: until it is in here, its end must not be seen.
+/// Children whose status someone waits for. The lock is held while one starts: its end must not be seen before it is listed.
 static OWN: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
-/// How soon it is looked again, while the end of an own child is not seen yet.
+/// How soon to look again while the end of such a child is not seen yet.
 const AGAIN: Duration = Duration::from_millis(50);
 
 fn own() -> MutexGuard<'static, BTreeSet<u32>> {
     OWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Marks a child as waited for, as long as it lives.
+/// Marks a child as waited for, until it is dropped.
 pub struct Own(Option<u32>);
 
 impl Drop for Own {
@@ -34,11 +33,11 @@ impl Drop for Own {
     }
 }
 
-/// Starts a child that its caller waits for. Keep the second until then.
+/// Starts a child that the caller waits for. The caller keeps `Own` until then.
 ///
 /// # Errors
 ///
-/// It does not start.
+/// The child does not start.
 pub fn spawn(command: &mut Command) -> io::Result<(Child, Own)> {
     let mut own = own();
     let child = command.spawn()?;
@@ -47,7 +46,7 @@ pub fn spawn(command: &mut Command) -> io::Result<(Child, Own)> {
     Ok((child, Own(pid)))
 }
 
-/// Removes what is left of processes that this one inherits, if it is the first of its container.
+/// Reaps inherited processes, if this process is the first of its container.
 #[cfg(target_os = "linux")]
 pub async fn remove_orphans() {
     use tokio::{
@@ -65,7 +64,7 @@ pub async fn remove_orphans() {
     }
 }
 
-/// Elsewhere there are no containers.
+/// Other systems have no containers.
 #[cfg(not(target_os = "linux"))]
 pub async fn remove_orphans() {}
 
@@ -73,7 +72,7 @@ pub async fn remove_orphans() {}
 mod linux {
     use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 
-    /// Returns false if there may be more: an own child has ended, and hides them.
+    /// Returns false if there may be more: a child of our own has ended, and hides them.
     pub(super) fn remove() -> bool {
         let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         let own = super::own();

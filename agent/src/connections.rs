@@ -1,8 +1,8 @@
-//! Who may have a connection.
+//! Which connections are open, and which of them are served.
 //!
-//! One that has shown the token is served, and counts against `max_conn`. All others are guests: a refusal or `/ping` is all that they
-//! get, and where there is no room, the oldest guest goes. So a process without the token keeps out none that has it, and a probe
-//! gets its answer while every connection is in use.
+//! A connection that has shown the token is served, and counts against `max_conn`. All others are guests. A guest gets a refusal or
+//! `/ping`, and the oldest guest is cut when there is no room. So a process without the token cannot keep out one that has it, and
+//! a probe gets its answer while every connection is in use.
 
 use std::{
     collections::BTreeMap,
@@ -17,22 +17,22 @@ use tokio::{
     task::AbortHandle,
 };
 
-/// Guests that there is room for while every connection is in use.
+/// Places for guests while every served connection is in use.
 const SPARE: usize = 16;
 
 #[derive(Clone)]
 pub(crate) struct Connections(Arc<Shared>);
 
 struct Shared {
-    /// All of them: each is a descriptor.
+    /// One permit for each connection: each is a descriptor.
     open: Arc<Semaphore>,
     served: Arc<Semaphore>,
-    /// In the order in which they came.
+    /// In the order of their arrival.
     guests: Mutex<BTreeMap<u64, AbortHandle>>,
     last: AtomicU64,
 }
 
-/// One of them. Its place is free when this is dropped.
+/// A connection. Dropping it frees its place.
 pub struct Connection {
     number: u64,
     all: Arc<Shared>,
@@ -41,7 +41,7 @@ pub struct Connection {
 }
 
 impl Connections {
-    /// So many are served at a time.
+    /// At most `served` connections are served at a time.
     pub(crate) fn new(served: usize) -> Self {
         Self(Arc::new(Shared {
             open: Arc::new(Semaphore::new(served + SPARE)),
@@ -51,7 +51,7 @@ impl Connections {
         }))
     }
 
-    /// A place for one more, for which the oldest guest has to go where there is none.
+    /// Waits for a free place. Without one, it cuts the oldest guest.
     pub(crate) async fn room(&self) -> Option<OwnedSemaphorePermit> {
         let open = &self.0.open;
         if let Ok(permit) = open.clone().try_acquire_owned() {
@@ -63,14 +63,14 @@ impl Connections {
         open.clone().acquire_owned().await.ok()
     }
 
-    /// The end waits for no guest: half a head would hold it up.
+    /// Shutdown does not wait for guests: a half-sent head would hold it up.
     pub(crate) fn dismiss_guests(&self) {
         for guest in self.0.guests().values() {
             guest.abort();
         }
     }
 
-    /// Takes a place, and runs what it is for as a guest.
+    /// Runs a new connection as a guest in this place.
     pub(crate) fn run<F>(
         &self,
         open: OwnedSemaphorePermit,
@@ -85,7 +85,7 @@ impl Connections {
             served: OnceLock::new(),
             _open: open,
         });
-        // held, so that it is among the guests before it can leave them
+        // locked, so that the task is listed before it can remove itself
         let mut guests = self.0.guests();
         let task = tokio::spawn(serve(connection));
         guests.insert(number, task.abort_handle());
@@ -99,7 +99,7 @@ impl Shared {
 }
 
 impl Connection {
-    /// It has shown the token. False: as many as may be are served already.
+    /// The connection has shown the token. False if `max_conn` connections are served already.
     pub fn admit(&self) -> bool {
         if self.served.get().is_some() {
             return true;

@@ -1,7 +1,7 @@
-//! What a request passes before it is answered.
+//! The checks that a request passes before it is answered.
 //!
-//! A page in a browser, and a name that was made to point here, come through with neither: they send `Origin`, or a `Host` that is
-//! none of this machine's. Another user of this machine has no token.
+//! They stop a page in a browser (it sends `Origin`), a foreign name that resolves to this machine (`Host` is not one of ours), and
+//! another user of this machine (no token).
 
 use axum::http::{HeaderValue, header, request::Parts};
 
@@ -10,23 +10,23 @@ use crate::{connections::Connection, settings::Settings, tokens::Right};
 /// Why a request is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// A proxy passed it on, for someone who may not be on this machine.
+    /// A proxy forwarded it, perhaps from another machine.
     Forwarded,
-    /// It was meant for another host: a name that was made to point here.
+    /// Its `Host` is not one of this machine's.
     Host,
     /// A browser sent it for a page.
     Browser,
     /// The token is missing or wrong.
     Token,
-    /// It has the token, and as many connections as may be are in use.
+    /// The token is right, but `max_conn` connections are served already.
     Full,
 }
 
-/// Whether a request comes from a program on this machine, as far as its headers show.
+/// Checks by its headers that a request comes from a program on this machine.
 ///
 /// # Errors
 ///
-/// Why it does not.
+/// The reason for the refusal.
 pub fn is_local(head: &Parts, settings: &Settings) -> Result<(), Refused> {
     let headers = &head.headers;
     if headers.contains_key("x-forwarded-for") {
@@ -46,11 +46,11 @@ pub fn is_local(head: &Parts, settings: &Settings) -> Result<(), Refused> {
     }
 }
 
-/// What a request may read that carries a token, if its connection is served.
+/// What a request with this token may read, if its connection is served.
 ///
 /// # Errors
 ///
-/// It carries none, or as many as may be are served already.
+/// There is no token, or `max_conn` connections are served already.
 pub fn open<'a>(right: Option<Right<'a>>, connection: &Connection) -> Result<Right<'a>, Refused> {
     let right = right.ok_or(Refused::Token)?;
     match connection.admit() {

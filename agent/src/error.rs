@@ -10,13 +10,13 @@ use crate::{fields::Refused, files::Unsafe};
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
-    /// A file that was named is not there.
+    /// A named file does not exist.
     #[error("{}: {source}: correct the path, or leave the option out", path.display())]
     Unread { path: PathBuf, source: io::Error },
-    /// Not TOML, or a key that nobody knows.
+    /// The file is not TOML, or has an unknown key.
     #[error("{}: {reason}", path.display())]
     Syntax { path: PathBuf, reason: String },
-    /// Values that are out of their limits, all of them.
+    /// All values that are out of their limits.
     #[error("{}: {}", path.display(), problems.join("; "))]
     Values {
         path: PathBuf,
@@ -28,17 +28,17 @@ pub enum Error {
         variables.join(" or ")
     )]
     NoToken { variables: Vec<String> },
-    /// A token that anyone can guess.
+    /// A token that is short enough to guess.
     #[error(
-        "the token in {variable} has {length} characters, and 8 are the least: set it to a random one, as `openssl rand -hex 32` makes"
+        "the token in {variable} has {length} characters, and needs at least 8: set it to a random one, as `openssl rand -hex 32` makes"
     )]
     WeakToken { variable: String, length: usize },
-    /// A token that everyone tries first.
+    /// A token that an attacker tries first.
     #[error(
-        "the token in {variable} is one that anyone tries first: set it to a random one, as `openssl rand -hex 32` makes"
+        "the token in {variable} is one that attackers try first: set it to a random one, as `openssl rand -hex 32` makes"
     )]
     GuessedToken { variable: String },
-    /// A token that opens nothing, because no request can carry it.
+    /// A token that no request can carry.
     #[error(
         "the token in {variable} has blanks at its ends, or characters that no header carries: set it to one without them, \
          as `openssl rand -hex 32` makes"
@@ -58,27 +58,27 @@ pub enum Error {
         "port {port} on 127.0.0.1 cannot be used ({source}): stop what listens there, or set http_port"
     )]
     Port { port: u16, source: io::Error },
-    /// They were to be validated.
+    /// `validate_credentials` is set, and they are not valid.
     #[error(
         "the AWS credentials are not valid ({0}): correct them, or set validate_credentials = false, and the first read reports it"
     )]
     Credentials(String),
-    /// Secrets Manager cannot be asked.
+    /// Secrets Manager cannot be called.
     #[error(transparent)]
     Upstream(#[from] ProviderError),
-    /// The settings of what is followed contradict each other.
+    /// The settings of a followed secret contradict each other.
     #[error(transparent)]
     Followed(#[from] BuildError),
-    /// A folder in which no secret is written.
+    /// A folder in which it is not safe to write a secret.
     #[error(transparent)]
     Files(#[from] Unsafe),
-    /// A child's secret.
+    /// A child's secret cannot be read.
     #[error(transparent)]
     Secret(#[from] rotating_secret::Error),
-    /// What an environment cannot hold.
+    /// A value that an environment cannot hold.
     #[error("the child's environment: {0}")]
     Variable(#[from] Refused),
-    /// A child waited too long.
+    /// The secrets or files of a child did not come in time.
     #[error(
         "not there after a minute: {}; see the warnings above, and correct the ids or the role's policy",
         missing.join(", ")
@@ -89,10 +89,10 @@ pub enum Error {
         "the agent on port {port} of 127.0.0.1 is not ready ({reason}): see its log; give -c FILE if it listens on another port"
     )]
     Probed { port: u16, reason: String },
-    /// Signals could not be passed on.
+    /// No handler for signals could be set.
     #[error("signals cannot be received: {0}")]
     Signals(io::Error),
-    /// The child's program.
+    /// The child's program does not start.
     #[error("{command} does not start: {source}; no shell reads it: write sh -c '…' for one")]
     NotStarted { command: String, source: io::Error },
 }

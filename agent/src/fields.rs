@@ -1,6 +1,6 @@
-//! What files and environments take from a secret: its fields as text, and a login by libpq's names.
+//! A secret's fields as text, and its login under libpq's names, for files and environments.
 //!
-//! Who may write the secret chooses the values. So each value is checked where it is written, and an error names its key and
+//! Anyone who can write the secret chooses the values. So each value is checked where it is written. An error names the key and
 //! never the value.
 
 use rotating_secret::Credential;
@@ -16,21 +16,21 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// This key's value, which `why` says of.
+    /// An error about this key; `why` continues the sentence.
     pub fn new(key: &str, why: impl Into<String>) -> Self {
         let (key, why) = (key.to_owned(), why.into());
         Self { key, why }
     }
 }
 
-/// A name by which programs know a value, and the value.
+/// A value, and the name under which programs know it.
 pub type Named = (&'static str, SecretString);
 
-/// The document's value under this key: a text as it is, a number and a switch as JSON writes them.
+/// The document's value under this key: a text as it is, a number and a boolean as JSON writes them.
 ///
 /// # Errors
 ///
-/// There is none, or it is an object, a list or null.
+/// The key is missing, or its value is an object, a list or null.
 pub fn value(credential: &Credential, key: &str) -> Result<SecretString, Refused> {
     let text = credential.text();
     let text = text.ok_or_else(|| Refused::new(key, "is not there: the secret is binary"))?;
@@ -46,7 +46,7 @@ pub fn value(credential: &Credential, key: &str) -> Result<SecretString, Refused
         Some(Value::Bool(switch)) => Ok(switch.to_string().into()),
         Some(_) => Err(Refused::new(
             key,
-            "is no text, number or switch in the document",
+            "is no text, number or boolean in the document",
         )),
         None => Err(Refused::new(key, "is not in the document")),
     };
@@ -58,11 +58,11 @@ pub fn value(credential: &Credential, key: &str) -> Result<SecretString, Refused
     found
 }
 
-/// Who logs in.
+/// User and password.
 ///
 /// # Errors
 ///
-/// The document has no user or no password, or a field of it cannot be read.
+/// The document has no user or no password, or a field cannot be read.
 pub fn login(credential: &Credential) -> Result<(&str, &SecretString), Refused> {
     if let Some(wrong) = credential.wrong() {
         return Err(Refused::new(
@@ -76,9 +76,9 @@ pub fn login(credential: &Credential) -> Result<(&str, &SecretString), Refused> 
     Ok((user, password))
 }
 
-/// A login under the names that libpq's parameters have. Without a host in the document, user and password alone.
+/// A login under the names of libpq's parameters: user and password alone if the document has no host.
 ///
-/// TLS is verify-full, and only a document that says `"ssl": false` turns it off.
+/// TLS is verify-full, unless the document says `"ssl": false`.
 ///
 /// # Errors
 ///
@@ -102,7 +102,7 @@ pub fn parameters(credential: &Credential) -> Result<Vec<Named>, Refused> {
     Ok(named)
 }
 
-/// The same under the names of libpq's environment variables.
+/// A login under the names of libpq's environment variables.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Secrets that are followed without a reader: those of files, and those of a child's environment.
+//! Secrets that are followed without a request: those of files, and of a child's environment.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use rotating_secret::{BuildError, RotatingSecret, provider::Aws};
 
 use crate::settings::Settings;
 
-/// A handle for each id, which all who follow it share: they see a version at the same time.
+/// One handle for each id. All users share it, so they see a version at the same time.
 pub struct Followed(BTreeMap<String, RotatingSecret>);
 
 impl Followed {
-    /// Those of the settings' files, and these. Nothing is read yet.
+    /// Follows the secrets of the settings' files, and these. Reads nothing yet.
     ///
     /// # Errors
     ///

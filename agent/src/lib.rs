@@ -1,27 +1,27 @@
 //! Secrets that rotate, for programs in any language.
 //!
-//! The agent listens on localhost and answers two protocols from one cache, which is the client crate's: it renews in the
-//! background, asks once however many wait, and is honest about age.
+//! The agent listens on localhost and answers two protocols from one cache. The cache is the client crate's: it renews in the
+//! background, asks once for all readers that wait, and reports the age of a version.
 //!
 //! | module | what |
 //! |---|---|
 //! | [`arguments`] | the command line |
 //! | [`settings`] | AWS's configuration file, and ours |
-//! | [`token`], [`tokens`] | who may ask, and for what |
+//! | [`token`], [`tokens`] | who may read, and which secrets |
 //! | [`upstream`] | Secrets Manager, and never this agent itself |
-//! | [`store`] | the secrets that are held |
-//! | [`prefetch`] | those that are read before someone asks |
-//! | [`connections`] | who may have one |
-//! | [`doors`] | what every request passes: limits, host, token |
+//! | [`store`] | the cached secrets |
+//! | [`prefetch`] | secrets that are read before a request |
+//! | [`connections`] | which connections are served |
+//! | [`doors`] | the checks of every request: host, token, limits |
 //! | [`wire`] | the routes of AWS's agent |
 //! | [`sdk`] | the JSON protocol that AWS's SDKs speak |
-//! | [`server`] | the port: how long a connection may be silent, and the end |
+//! | [`server`] | the port: timeouts of a connection, and the shutdown |
 //! | [`ready`] | the question of a probe |
-//! | [`followed`] | the secrets that are followed without a reader |
+//! | [`followed`] | secrets that are followed without a request |
 //! | [`files`] | files that follow |
 //! | [`exec`] | a child whose environment follows |
 //! | [`children`] | processes that this one starts or inherits |
-//! | [`fields`], [`names`] | what files and environments are made of |
+//! | [`fields`], [`names`] | the parts of files and environments |
 
 pub mod arguments;
 pub mod children;
@@ -59,20 +59,20 @@ use store::{Answer, Question, Stores};
 use tokens::{Right, Tokens};
 use upstream::Upstream;
 
-/// What the requests share.
+/// What all requests share.
 pub struct Agent {
-    /// What it was set to.
+    /// Its settings.
     pub settings: Settings,
-    /// What opens it.
+    /// The tokens that open it.
     pub tokens: Tokens,
-    /// What it holds.
+    /// The secrets that it caches.
     pub stores: Stores,
-    /// What it writes.
+    /// The files that it writes.
     pub files: Files,
 }
 
 impl Agent {
-    /// The version in question, for who has this right.
+    /// Reads a version with the rights of a token.
     pub(crate) async fn read(
         &self,
         right: Right<'_>,
@@ -89,12 +89,12 @@ impl Agent {
     }
 }
 
-/// Binds the port. The agent answers from then on, as soon as [`Server::run`] runs.
+/// Binds the port. The agent answers once [`Server::run`] runs.
 ///
 /// # Errors
 ///
-/// The token is missing or too weak, the port is taken, TLS has no roots, the credentials do not pass `validate_credentials`, or secrets
-/// cannot be written to a file's folder.
+/// The token is missing or weak, the port is in use, TLS has no roots, the credentials do not pass `validate_credentials`, or a file's
+/// folder is not safe.
 pub async fn start(settings: Settings) -> Result<Server, Error> {
     let tokens = Tokens::new(&settings)?;
     let upstream = Upstream::new(&settings).await?;

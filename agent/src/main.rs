@@ -32,7 +32,7 @@ async fn main() -> ExitCode {
     })
 }
 
-/// A child's own statuses are its own: what `env` and `timeout` end with says that it never ran.
+/// 125, 126 and 127 say that the child never ran, as with `env` and `timeout`: the child's own status stays its own.
 fn status(error: &Error, arguments: &Arguments) -> ExitCode {
     let status = match error {
         Error::NotStarted { source, .. } if source.kind() == ErrorKind::NotFound => 127,
@@ -81,8 +81,8 @@ async fn serve(arguments: &Arguments) -> Result<(), Error> {
     Ok(())
 }
 
-/// To standard error: a unit's journal, a container's log. Of what lies below the client only warnings: at debug the SDK and HTTP
-/// would tell of requests and answers.
+/// Logs to standard error: a unit's journal, a container's log. Libraries below the client log warnings only: at debug, the SDK and HTTP
+/// would log requests and answers.
 fn log(level: LogLevel) {
     if let Some(level) = level.tracing() {
         let own = ["rotating_secret", "rotating_secret_agent"].map(|own| (own, level));
@@ -95,7 +95,7 @@ fn log(level: LogLevel) {
     }
 }
 
-/// SIGTERM or SIGINT.
+/// Waits for SIGTERM or SIGINT.
 async fn told_to_end() {
     let (terminate, interrupt) = (
         signal(SignalKind::terminate()),
@@ -108,7 +108,7 @@ async fn told_to_end() {
                 _ = interrupt.recv() => {}
             }
         }
-        // without handlers the system ends the process
+        // without a handler, the system ends the process
         _ => std::future::pending().await,
     }
 }

@@ -11,7 +11,7 @@ pub fn signal(name: &str) -> Option<Signal> {
     Signal::from_str(&format!("SIG{name}")).ok()
 }
 
-/// Whether it may stand before the = in an environment that a shell reads too.
+/// Whether a shell accepts the name of this variable.
 pub fn is_variable(name: &str) -> bool {
     let is_letter = |letter: char| letter == '_' || letter.is_ascii_alphanumeric();
     name.chars().all(is_letter) && name.starts_with(|first: char| !first.is_ascii_digit())

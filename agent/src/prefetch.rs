@@ -1,4 +1,4 @@
-//! `prefetch`: secrets that are read before someone asks for them.
+//! `prefetch`: secrets that are read before the first request.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::{Agent, settings::Prefetch, store::Question};
 
-/// Reads them, one after another. What cannot be read is a warning: a reader gets the reason.
+/// Reads them one after another. A failure is a warning: a request gets the error.
 pub async fn run(agent: Arc<Agent>) {
     let Prefetch {
         secrets,

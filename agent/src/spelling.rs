@@ -1,14 +1,14 @@
-//! What an id, a label and a role may look like, wherever they come from: a request or a file.
+//! The spelling of an id, a label and a role, in requests and in files.
 
-/// The longest id of the API (its reference).
+/// The longest id that the API's reference allows.
 pub(crate) const LONGEST: usize = 2048;
 
-/// Whether a text may stand in a log and in a cache.
+/// Whether a text is safe in a log and in a cache.
 pub(crate) fn is_sound(text: &str) -> bool {
     text.len() <= LONGEST && !text.chars().any(char::is_control)
 }
 
-/// What a role's ARN looks like, in the words of AWS's agent.
+/// The shape of a role's ARN, in the words of AWS's agent.
 pub(crate) const ROLE: &str = "expected arn:<partition>:iam::<account>:role/<name>";
 
 pub(crate) fn is_role(arn: &str) -> bool {

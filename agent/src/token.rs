@@ -1,4 +1,4 @@
-//! The token: what a request carries to show that its sender may read this machine's secrets.
+//! The token: a request carries it to show that its sender may read secrets here.
 
 use std::{
     env, fs,
@@ -15,10 +15,10 @@ use subtle::ConstantTimeEq;
 
 use crate::Error;
 
-/// A shorter token can be guessed.
+/// A shorter token is easy to guess.
 const SHORTEST: usize = 8;
 
-/// The first that anyone tries.
+/// The tokens that an attacker tries first.
 const GUESSED: [&str; 8] = [
     "password",
     "passw0rd",
@@ -30,11 +30,11 @@ const GUESSED: [&str; 8] = [
     "test-token",
 ];
 
-/// What opens the agent.
+/// A token.
 #[derive(Debug)]
 pub struct Token {
     held: RwLock<SecretString>,
-    /// Where it is read again.
+    /// The file to read again, if it came from one.
     file: Option<File>,
 }
 
@@ -42,16 +42,16 @@ pub struct Token {
 struct File {
     variable: String,
     path: PathBuf,
-    /// The last reading failed.
+    /// Whether the last reading failed.
     is_bad: AtomicBool,
 }
 
 impl Token {
-    /// The first of these variables that is set counts, even if it is empty. `file://PATH` is read from that file, and trimmed.
+    /// Uses the first of these variables that is set, even if it is empty. `file://PATH` reads and trims that file.
     ///
     /// # Errors
     ///
-    /// None is set, the file cannot be read, or the token can be guessed or not be sent.
+    /// None is set, the file cannot be read, or the token is easy to guess or cannot be sent.
     pub fn from_environment(variables: &[String]) -> Result<Self, Error> {
         Self::read(variables, |name| env::var(name).ok())
     }
@@ -71,11 +71,11 @@ impl Token {
         }
     }
 
-    /// The one that this file holds, which the setting or variable names.
+    /// The token of this file. `variable` is the setting or variable that names the file.
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or the token can be guessed or not be sent.
+    /// The file cannot be read, or the token is easy to guess or cannot be sent.
     pub fn of_file(variable: &str, path: impl Into<PathBuf>) -> Result<Self, Error> {
         let file = File {
             variable: variable.to_owned(),
@@ -94,7 +94,7 @@ impl Token {
         Self { held, file: None }
     }
 
-    /// Reads its file again. A file that is bad leaves the token as it is, with one warning.
+    /// Reads the file again. If the file is bad, the token stays, with one warning.
     pub fn follow(&self) {
         let Some(file) = &self.file else { return };
         let read = file.read();
@@ -104,7 +104,7 @@ impl Token {
                 *self.held.write().unwrap_or_else(PoisonError::into_inner) = token;
                 tracing::info!(
                     path = %file.path.display(),
-                    "the token's file has another token, which counts from now on"
+                    "the token file has a new token, which counts from now on"
                 );
             }
             Err(error) if !was_bad => tracing::warn!(%error, "the token stays as it was"),
@@ -112,7 +112,7 @@ impl Token {
         }
     }
 
-    /// Whether these bytes are the token. How long it takes shows the length, and nothing else.
+    /// Whether these bytes are the token. The time that this takes shows only the length.
     pub fn is(&self, given: &[u8]) -> bool {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         held.expose_secret().as_bytes().ct_eq(given).into()
@@ -141,7 +141,7 @@ fn checked(variable: &str, token: SecretString) -> Result<SecretString, Error> {
     if is_repeated || GUESSED.contains(&&*text.to_lowercase()) {
         return Err(Error::GuessedToken { variable });
     }
-    // a header's blanks at its ends are no part of its value
+    // blanks at the ends of a header are no part of its value
     if !text.is_ascii() || text.trim() != text || HeaderValue::from_str(text).is_err() {
         return Err(Error::UnsentToken { variable });
     }

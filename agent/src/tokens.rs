@@ -1,7 +1,7 @@
 //! Which token opens which secrets.
 //!
-//! The agent's own token opens everything that the agent may read. A token of `[[tokens]]` opens the secrets whose names match its patterns,
-//! so that two programs that do not trust each other can share an agent.
+//! The agent's own token opens everything that the agent may read. A token of `[[tokens]]` opens the secrets whose names match its
+//! patterns. So two programs that do not trust each other can share an agent.
 
 use axum::http::{HeaderMap, HeaderName};
 use rotating_secret::provider::{ProviderError, ProviderErrorKind as Kind, Refusal};
@@ -14,23 +14,23 @@ use crate::{
     token::Token,
 };
 
-/// All that open the agent.
+/// All tokens of the agent.
 #[derive(Debug)]
 pub struct Tokens {
     own: Token,
     limited: Vec<(Token, Vec<WildMatch>)>,
 }
 
-/// What the bearer of a token may read; none is everything.
+/// What a token may read. `None` means everything.
 #[derive(Clone, Copy, Debug)]
 pub struct Right<'a>(Option<&'a [WildMatch]>);
 
 impl Tokens {
-    /// The agent's own from the environment, the others from their files.
+    /// Reads the agent's own token from the environment, and the others from their files.
     ///
     /// # Errors
     ///
-    /// One is missing, or can be guessed.
+    /// A token is missing, or is easy to guess.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
         let limited = settings.tokens.iter().map(|limited| {
             let token = Token::of_file("[[tokens]]", &limited.file)?;
@@ -51,7 +51,7 @@ impl Tokens {
         }
     }
 
-    /// What these bytes open, if they are a token.
+    /// What these bytes may read, if they are a token.
     pub fn right(&self, given: &[u8]) -> Option<Right<'_>> {
         if self.own.is(given) {
             return Some(Right(None));
@@ -60,13 +60,13 @@ impl Tokens {
         found.map(|(_, names)| Right(Some(names)))
     }
 
-    /// What a token in one of these headers opens. Of a repeated header the first value counts.
+    /// What a token in one of these headers may read. If a header is repeated, its first value counts.
     pub fn right_in(&self, headers: &HeaderMap, names: &[HeaderName]) -> Option<Right<'_>> {
         let mut given = names.iter().filter_map(|name| headers.get(name));
         given.find_map(|value| self.right(value.as_bytes()))
     }
 
-    /// Reads the files again.
+    /// Reads the token files again.
     pub fn follow(&self) {
         self.own.follow();
         for (token, _) in &self.limited {
@@ -76,11 +76,11 @@ impl Tokens {
 }
 
 impl Right<'_> {
-    /// Whether a question may be asked: by its spelling, which does not always show the name.
+    /// Checks a question by its spelling, before the call. The spelling does not always show the name.
     ///
     /// # Errors
     ///
-    /// It may not.
+    /// This token may not ask it.
     pub(crate) fn may_ask(self, question: &Question) -> Result<(), ProviderError> {
         if self.0.is_some() && question.role.is_some() {
             return Err(denied("this token may not use roleArn"));
@@ -91,11 +91,11 @@ impl Right<'_> {
         }
     }
 
-    /// Whether the secret with this name may be handed out.
+    /// Checks the name of the secret that was read.
     ///
     /// # Errors
     ///
-    /// It may not.
+    /// This token may not read it.
     pub(crate) fn may_have(self, name: Option<&str>) -> Result<(), ProviderError> {
         match self.0.is_none() || name.is_some_and(|name| self.opens(name)) {
             true => Ok(()),

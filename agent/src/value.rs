@@ -1,4 +1,4 @@
-//! A version as both protocols show it, and an error.
+//! A version and an error, in the shape that both protocols share.
 
 use std::time::SystemTime;
 
@@ -7,7 +7,7 @@ use rotating_secret::Credential;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
-/// In this order. The protocols differ in the date.
+/// The order of the fields is AWS's. The protocols write the date differently.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Value<'a, Date> {

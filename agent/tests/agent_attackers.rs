@@ -1,4 +1,4 @@
-//! Who may not read: another user of this machine, a page in a browser, a proxy; and what they may not bring down.
+//! Attackers: another user of this machine, a page in a browser, a proxy. They may not read, and may not stop the agent.
 
 #![cfg(test)]
 
@@ -55,8 +55,8 @@ async fn a_request_without_the_whole_token_in_a_header_is_refused() {
     assert_eq!(world.asked(), 0);
 }
 
-/// A page can send requests to localhost, and by a name that it makes point here even read the answers. It cannot know the token; if it
-/// does, it still gets nothing.
+/// A page can send requests to localhost. Through a name that resolves here it can even read the answers. It cannot know the token;
+/// even with the token it gets nothing.
 #[tokio::test]
 async fn a_request_from_a_browser_is_refused_even_with_the_token() {
     let world = world("").await;
@@ -166,7 +166,7 @@ async fn an_id_with_control_characters_or_of_great_length_is_refused_and_not_log
         );
     }
     assert_eq!(world.asked(), 0);
-    // letters of any script are the service's to refuse
+    // the service decides about letters of any script
     for id in ["%C3%BCber", "%F0%9F%94%91", "a%252Fb"] {
         assert!(world.agent.read(id).await.json()["__type"].is_string());
     }
@@ -174,7 +174,7 @@ async fn an_id_with_control_characters_or_of_great_length_is_refused_and_not_log
     assert!(!log.contains("\ninjected line"), "{log}");
 }
 
-/// Who may create secrets chooses a name that ends as another's ARN does. The service takes what is spelt like a full ARN for one.
+/// An attacker who may create secrets chooses a name that ends like another secret's ARN. The service reads it as that ARN.
 #[tokio::test]
 async fn a_secret_that_is_named_like_the_end_of_anothers_arn_is_never_served_as_the_other() {
     for hostile_first in [true, false] {
@@ -237,7 +237,7 @@ async fn a_huge_body_and_huge_headers_are_refused_and_the_agent_keeps_running() 
         .call_with("/", &headers, "GetSecretValue", &body)
         .await;
     assert_eq!(refused.status, 413, "{refused:?}");
-    // announced, and never sent
+    // a length is announced, but no body follows
     let mut stream = world.agent.connect().await;
     let request = format!(
         "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: secretsmanager.GetSecretValue\r\nContent-Length: 99999999999\r\n{headers}\r\n"
@@ -266,7 +266,7 @@ async fn a_connection_over_the_limit_gets_one_error_and_ping_still_answers() {
     let request = format!("GET {GET} HTTP/1.1\r\nHost: localhost\r\n{}\r\n", token());
     for _ in 0..3 {
         let mut stream = world.agent.connect().await;
-        // so that it is counted by now
+        // after this exchange the connection is counted
         exchange(&mut stream, &request).await.unwrap();
         held.push(stream);
     }
@@ -277,7 +277,7 @@ async fn a_connection_over_the_limit_gets_one_error_and_ping_still_answers() {
         world.agent.request("GET", "/ping", "").await.text(),
         (200, "healthy")
     );
-    // those that were there are served on
+    // the older connections are still served
     assert_eq!(exchange(&mut held[0], &request).await.unwrap().status, 200);
     held.pop();
     let read =
@@ -314,7 +314,7 @@ async fn an_agent_with_its_own_endpoint_in_the_environment_asks_its_configured_u
     let (service, endpoint) = common::secrets_manager().await;
     let input = json!({ "Name": "orders/db", "SecretString": "one" });
     service.call("CreateSecret", input).await.unwrap();
-    // nobody answers there
+    // nothing listens there
     let (_held, port) = closed_port();
     let itself = format!("http://127.0.0.1:{port}");
     let agent = Agent::start_with(&endpoint, "", "", |command| {
@@ -355,7 +355,7 @@ async fn two_requests_in_one_segment_are_both_answered_and_a_smuggled_one_is_ref
     let mut stream = world.agent.connect().await;
     let first = exchange(&mut stream, &request).await.unwrap();
     assert_eq!(first.status, 200);
-    // a length and chunks: what one of two parsers takes for a body is a request for the other
+    // length and chunks in one request: two parsers may disagree where the body ends
     let smuggled = format!(
         "GET {GET} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{ping}"
     );

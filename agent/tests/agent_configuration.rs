@@ -1,4 +1,4 @@
-//! The command line, and the configuration of AWS's agent as AWS's agent understands it.
+//! The command line, and the configuration file of AWS's agent.
 
 #![cfg(test)]
 
@@ -8,13 +8,13 @@ use std::{fs, process::Output};
 
 use common::{TOKEN, command};
 
-/// What the agent says of this file, started as AWS's is.
+/// What the agent prints about this file when it starts as AWS's agent does.
 fn said_of(text: &str) -> (Output, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.toml");
     fs::write(&file, text).unwrap();
     let mut command = command();
-    // without a token it ends after it has read its files
+    // without a token it ends after reading its files
     let output = command
         .args(["sm", "start", "-c"])
         .arg(&file)
@@ -171,7 +171,7 @@ fn without_arguments_it_listens_where_awss_agent_listens() {
     child.kill().unwrap();
     child.wait().unwrap();
     let line = line.unwrap().unwrap();
-    // if another agent runs on this machine, the line says that its port cannot be used
+    // if another agent runs on this machine, the log says that the port cannot be used
     let is_there =
         line.contains("port=2773") || line.contains("port 2773 on 127.0.0.1 cannot be used");
     assert!(is_there, "{line}");

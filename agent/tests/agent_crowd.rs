@@ -1,4 +1,4 @@
-//! Who takes connections from whom: many that are silent, probes, and the end of the agent.
+//! Connections compete: many silent ones, probes, and the agent's end.
 
 #![cfg(test)]
 
@@ -31,11 +31,11 @@ async fn connections_without_the_token_keep_out_none_that_has_it() {
             continue;
         };
         match number % 3 {
-            // silent
+            // a silent connection
             0 => {}
-            // kept, and used
+            // a connection that stays open after a request
             1 => drop(exchange(&mut stream, PING).await),
-            // without the token, or without an end
+            // half a head, without the token
             _ => stream
                 .write_all(b"GET /v1/orders/db HTTP/1.1\r\nHost: ")
                 .await
@@ -58,7 +58,7 @@ async fn a_probe_is_answered_while_every_connection_is_in_use() {
         assert_eq!(exchange(&mut stream, &get()).await.unwrap().status, 200);
         served.push(stream);
     }
-    // probes that are kept, more than there is room for
+    // more open probes than there is room for
     let mut probes = Vec::new();
     for _ in 0..100 {
         let mut probe = world.agent.connect().await;
@@ -94,12 +94,12 @@ async fn at_its_end_silent_connections_are_not_waited_for_and_new_ones_are_refus
     for _ in 0..5 {
         silent.push(world.agent.connect().await);
     }
-    // half a head, from who has no token
+    // half a head, from a client without the token
     let mut half = world.agent.connect().await;
     half.write_all(b"GET /v1/orders/db HTTP/1.1\r\nHost: ")
         .await
         .unwrap();
-    // one that was used, and is kept
+    // a connection that stays open after a request
     let mut kept = world.agent.connect().await;
     exchange(&mut kept, PING).await.unwrap();
     let hang = Hang::default();

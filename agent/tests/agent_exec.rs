@@ -22,12 +22,12 @@ use nix::{
     unistd::Pid,
 };
 
-/// `exec` with these arguments, a lifetime of a second, and these lines in its settings.
+/// `exec` with these arguments, a lifetime of one second, and these lines in its settings.
 struct Exec(Child);
 
 impl Drop for Exec {
     fn drop(&mut self) {
-        // it ends its child
+        // SIGTERM ends its child too
         let _ = kill(self.pid(), Signal::SIGTERM);
         if self.0.try_wait().is_ok_and(|ended| ended.is_none()) {
             let _ = self.0.wait();
@@ -85,7 +85,7 @@ impl Exec {
     }
 }
 
-/// The processes whose parent this is, each with its state.
+/// The child processes of this parent, each with its state.
 fn children_of(parent: i32) -> Vec<(i32, char)> {
     let processes = fs::read_dir("/proc")
         .unwrap()
@@ -152,7 +152,7 @@ async fn a_child_gets_the_secrets_and_not_what_opens_the_agent_and_aws() {
         ("PGSSLMODE", "verify-full"),
         ("API_KEY", "k-1"),
         ("RETRIES", "3"),
-        // where to log in is the operator's, where they say it
+        // the operator's environment says where to log in
         ("PGHOST", "pooler"),
         ("OTHER", "kept"),
         ("AWS_REGION", "us-east-1"),
@@ -281,7 +281,7 @@ async fn a_new_version_restarts_the_child_and_leaves_none_behind() {
         &["--secret", "orders/db", "--", "sh", "-c", &text],
     );
     text_of(&told, "orders one").await;
-    // files of the same secret are no second reason
+    // files of the same secret do not cause a second restart
     for (user, password) in [("clone", "two"), ("orders", "three")] {
         put(&place.service, "orders/db", &document(user, password)).await;
         let lines = text_of(&told, &format!("{user} {password}")).await;
@@ -334,7 +334,7 @@ async fn a_child_that_does_not_end_in_time_is_killed_and_restarted() {
     let [(child, _)] = exec.children()[..] else {
         panic!("{:?}", exec.children())
     };
-    // after SIGTERM from outside it is not killed: its manager decides that
+    // after SIGTERM from outside the agent does not kill it: its manager decides that
     exec.signal(Signal::SIGTERM);
     put(&place.service, "orders/db", &document("orders", "three")).await;
     let asked = place.service.calls().len();
@@ -419,7 +419,7 @@ async fn in_a_container_nothing_is_left_of_processes_that_the_child_left_behind(
     }
     let place = Place::new().await;
     let (told, go) = (place.beside("told"), place.beside("go"));
-    // each orphan ends after its parent
+    // each orphan outlives its parent
     let text = format!(
         "for number in 1 2 3; do (sh -c 'sleep 0.1; echo ended >> {0}' &); done; until [ -e {1} ]; do sleep 0.05; done; exit 9",
         told.display(),
@@ -437,7 +437,7 @@ async fn in_a_container_nothing_is_left_of_processes_that_the_child_left_behind(
     .await;
     fs::write(&go, "").unwrap();
     assert_eq!(outer.ended().await, 9);
-    // the child's own status is not lost, however soon it ends
+    // the child's own status is kept, however soon it ends
     for _ in 0..20 {
         let mut outer = Exec(in_a_namespace(&place, "exit 9").spawn().unwrap());
         assert_eq!(outer.ended().await, 9);

@@ -1,4 +1,4 @@
-//! Files that follow a secret: what is written, when, how, and what comes after it.
+//! Files that follow a secret: what is written, when and how, and what runs afterwards.
 
 #![cfg(test)]
 
@@ -40,7 +40,7 @@ async fn by_default_a_secret_becomes_a_service_file_that_only_the_agents_user_re
     );
     let is = fs::metadata(place.file("pg_service.conf")).unwrap();
     assert_eq!((is.mode() & 0o7777, is.uid()), (0o600, geteuid().as_raw()));
-    // every user passes through the folders, and only the agent writes there
+    // every user may enter the folders, but only the agent may write there
     for folder in [place.directory(), place.file("")] {
         assert_eq!(fs::metadata(folder).unwrap().mode() & 0o7777, 0o755);
     }
@@ -100,7 +100,7 @@ async fn the_files_of_a_folder_are_of_one_version_however_it_is_read() {
         let text = document(&format!("user-{version}"), &format!("password-{version}"));
         put(&place.service, "orders/db", &text).await;
         until(async || {
-            // as a program does that opens the folder once
+            // like a program that opens the folder once
             let folder = current.canonicalize().unwrap();
             let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
             let (user, password) = (read("username"), read("password"));
@@ -109,7 +109,7 @@ async fn the_files_of_a_folder_are_of_one_version_however_it_is_read() {
         })
         .await;
     }
-    // and as the client crate does
+    // the same way as the client crate
     let version = File::new("/")
         .fetch(current.to_str().unwrap(), Stage::Current)
         .await
@@ -144,11 +144,11 @@ async fn what_did_not_change_is_not_written_again_and_what_was_changed_or_remove
         let (service, asked) = (&place.service, place.service.calls().len());
         async move { until(async || (service.calls().len() >= asked + times).then_some(())).await }
     };
-    // the same secret under another version's id
+    // the same secret with another version id
     put(&place.service, "orders/db", &document("orders", "one")).await;
     renewed(3).await;
     assert_eq!(fs::read_link(&link).unwrap(), written);
-    // a new agent finds what it would write, and what follows was done
+    // a new agent finds the right files, and that `after` has run
     drop(agent);
     let _agent = place.agent(&lines);
     renewed(3).await;
@@ -187,10 +187,10 @@ async fn files_are_given_to_their_owner_and_group() {
         (is.uid(), is.gid(), is.mode() & 0o7777)
     };
     assert_eq!(of(&place), (4711, 4712, 0o440));
-    // its folder stays the agent's: the owner of a file cannot put another one in its place
+    // its folder stays the agent's: the file's owner cannot replace the file
     assert_eq!(fs::metadata(place.file("")).unwrap().uid(), 0);
     drop(agent);
-    // another owner in the settings is another file
+    // another owner in the settings means another file
     let _agent = place.agent("owner = \":4713\"");
     until(async || (of(&place) == (0, 4713, 0o600)).then_some(())).await;
 }
@@ -215,7 +215,7 @@ async fn what_a_format_cannot_hold_is_refused_without_its_value_and_the_files_ke
         "{said}"
     );
     assert!(!said.contains("t-w-o") && !said.contains("three"), "{said}");
-    // none of its files is of the version that one of them cannot hold
+    // one file cannot hold the version, so none is written
     for name in ["pgpass", "secret.json"] {
         assert!(
             fs::read_to_string(place.file(name))
@@ -246,7 +246,7 @@ async fn both_users_are_in_pgbouncers_list_while_both_log_in() {
     .await;
     let text = place.holds("userlist.txt", "two").await;
     assert_eq!(text, "\"orders_clone\" \"two\"\n\"orders\" \"one\"\n");
-    // single user: the old password of the same user has ended
+    // single user: the old password has ended
     put(
         &place.service,
         "orders/db",
@@ -258,7 +258,7 @@ async fn both_users_are_in_pgbouncers_list_while_both_log_in() {
         "\"orders_clone\" \"three\"\n"
     );
     drop(agent);
-    // with a window that the document announces, the old user's line ends with it
+    // the document gives a window: the old user's line ends with it
     let mut short: serde_json::Value = serde_json::from_str(&document("orders", "four")).unwrap();
     short["overlap_seconds"] = 3.into();
     let _agent = place.agent(list);
@@ -273,7 +273,7 @@ async fn a_command_runs_without_a_shell_and_without_anything_of_the_agents() {
     let place = Place::new().await;
     create(&place.service, "orders/db", &document("orders", "one")).await;
     let (seen, program) = (place.beside("seen"), place.beside("after"));
-    // the shell's own descriptor is its script's
+    // one of the descriptors is the shell's script
     let look = format!(
         "{{ pwd; cat; echo \"$1\"; tr '\\0' '\\n' < /proc/self/environ; for fd in /proc/$$/fd/*; do readlink $fd; done | tr '\\n' ' '; }} > {0}.new; mv {0}.new {0}",
         seen.display()
@@ -294,14 +294,14 @@ async fn a_command_runs_without_a_shell_and_without_anything_of_the_agents() {
         .filter_map(|line| line.split_once('='))
         .map(|(name, _)| name)
         .collect();
-    // the shell adds the two
+    // the shell adds PWD and SHLVL
     assert!(
         names
             .iter()
             .all(|name| ["PATH", "PWD", "OLDPWD", "SHLVL", "_"].contains(name)),
         "{said}"
     );
-    // what the agent itself was started with is passed on, and none of its own
+    // the command gets none of the agent's own descriptors
     for own in ["socket:", "anon_inode:", "/out"] {
         assert!(!descriptors.contains(own), "{said}");
     }
@@ -336,7 +336,7 @@ async fn a_command_that_takes_too_long_is_killed_with_all_that_it_started() {
     let place = Place::new().await;
     create(&place.service, "orders/db", &document("orders", "one")).await;
     let (program, child) = (place.beside("after"), place.beside("child"));
-    // with a limit: the test may end before it
+    // the loop has a limit: the test may end before it
     script(
         &program,
         &format!(
@@ -362,7 +362,7 @@ async fn a_command_that_takes_too_long_is_killed_with_all_that_it_started() {
         (status.is_empty() || status.contains("State:\tZ")).then_some(())
     })
     .await;
-    // the files are there nevertheless
+    // the files are written anyway
     assert_eq!(agent.request("GET", "/ready", "").await.status, 200);
 }
 
@@ -443,7 +443,7 @@ async fn ready_names_the_files_that_are_missing_and_ping_does_not_wait() {
         (503, format!("missing: {}", names.join(", ")))
     );
     assert_eq!(agent.request("GET", "/ping", "").await.status, 200);
-    // a page in a browser learns no paths
+    // a page in a browser sees no paths
     assert_eq!(
         agent
             .request("GET", "/ready", "Origin: https://evil.example\r\n")
@@ -459,7 +459,7 @@ async fn ready_names_the_files_that_are_missing_and_ping_does_not_wait() {
     assert!(place.file("password").exists());
 }
 
-/// What the agent says of these settings before it listens.
+/// What the agent prints about these settings before it listens.
 fn said_of(endpoint: &str, own: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("own.toml");
@@ -496,7 +496,7 @@ async fn no_secret_is_written_where_another_user_could_put_something_in_its_plac
         (link.join("out"), 0o755, "symbolic link"),
         (open.join("out"), 0o777, "mode 0777"),
         (open.join("out"), 0o775, "mode 0775"),
-        // sticky is enough above the directory, and not for itself
+        // a sticky folder is accepted above the directory, but not as the directory
         (open.clone(), 0o1777, "mode 1777"),
     ] {
         of_mode(mode);
@@ -524,7 +524,7 @@ async fn no_secret_is_written_where_another_user_could_put_something_in_its_plac
             .then_some(())
     })
     .await;
-    // and one directory is one agent's
+    // one directory belongs to one agent
     let said = said_of(
         &place.endpoint,
         &table(&open.join("out"), "shared_parent = true"),
@@ -544,7 +544,7 @@ async fn nothing_is_written_through_what_another_user_has_put_there() {
     }
     let _agent = place.agent(PLAIN);
     place.holds("password", "one").await;
-    // a link in the place of a file that is there
+    // a link in place of an existing file
     let password = place.file("password");
     fs::remove_file(&password).unwrap();
     symlink(&victim, &password).unwrap();

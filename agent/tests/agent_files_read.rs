@@ -1,7 +1,7 @@
-//! What is written is read by the programs that it is for: psql, PgBouncer, a shell, Python.
+//! Real readers read the files: psql, PgBouncer, a shell, Python.
 //!
-//! Hostile passwords are written by the same code that the agent calls, and read by the real program: it reads what the secret
-//! holds, or the format refused it.
+//! The agent's own code writes hostile passwords, and the real program reads them. Either it reads the value of the secret, or the
+//! format has refused it.
 
 #![cfg(test)]
 
@@ -36,7 +36,7 @@ use rotating_secret_agent::{
 };
 use serde_json::{Value, json};
 
-/// The bytes of one file of this format, or why there are none.
+/// The bytes of one file in this format, or why it was refused.
 fn written(format: Format, document: &Value) -> Result<Bytes, String> {
     let folder = Folder {
         secret: "orders/db".to_owned(),
@@ -74,7 +74,7 @@ fn save(path: &Path, bytes: &[u8]) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Texts with what readers stumble over, and now and then a long one.
+/// Texts with characters that confuse readers. Some are long.
 fn hostile() -> impl Strategy<Value = String> {
     let special = prop::sample::select(
         " \t\r\n\u{b}\\\\\\''\"\":$`#*=;![](){}%&|<>~,@/+-_àé\u{85}\u{a0}\u{2028}\u{0}"
@@ -89,7 +89,7 @@ fn hostile() -> impl Strategy<Value = String> {
     prop_oneof![20 => short, 1 => long, 1 => like_a_hash]
 }
 
-/// A server that asks for a password in clear text and records what came.
+/// A server that asks for a clear-text password and records it.
 struct Asking {
     port: u16,
     came: Arc<Mutex<Vec<(String, String)>>>,
@@ -114,7 +114,7 @@ impl Asking {
     }
 }
 
-/// The server's side of a login (the protocol's manual, message formats).
+/// The server's side of a login, from the manual of the protocol (message formats).
 fn ask(mut stream: TcpStream, came: &Mutex<Vec<(String, String)>>) -> Option<()> {
     let message = |stream: &mut TcpStream| {
         let mut length = [0; 4];
@@ -126,7 +126,7 @@ fn ask(mut stream: TcpStream, came: &Mutex<Vec<(String, String)>>) -> Option<()>
     let startup = loop {
         let startup = message(&mut stream)?;
         match startup.len() {
-            // TLS, or GSS encryption
+            // a request for TLS or GSS encryption
             4 => stream.write_all(b"N").ok()?,
             _ => break startup,
         }
@@ -138,7 +138,7 @@ fn ask(mut stream: TcpStream, came: &Mutex<Vec<(String, String)>>) -> Option<()>
     stream.read_exact(&mut [0]).ok()?;
     let mut password = message(&mut stream)?;
     password.pop();
-    // before the client ends
+    // recorded before the client ends
     came.lock()
         .unwrap()
         .push((user, String::from_utf8(password).ok()?));
@@ -150,7 +150,7 @@ fn ask(mut stream: TcpStream, came: &Mutex<Vec<(String, String)>>) -> Option<()>
     stream.write_all(fields).ok()
 }
 
-/// psql with these variables and no other of libpq's, which never asks a person.
+/// psql with only these of libpq's variables. It never prompts.
 fn psql(variables: &[(&str, &str)], arguments: &[&str]) -> Output {
     let mut command = Command::new("psql");
     command
@@ -180,7 +180,7 @@ fn is_there(program: &str) -> bool {
     is_there
 }
 
-/// Runs the property on as many logins; a third of them at least must be written.
+/// Checks this many logins. At least a third of them must be written.
 fn logins(cases: usize, check: impl Fn(&str, &str) -> bool) {
     let mut runner = TestRunner::deterministic();
     let (logins, mut accepted) = ((hostile(), hostile()), 0);
@@ -222,7 +222,7 @@ fn psql_reads_of_a_service_file_the_user_and_the_password_of_the_secret_or_it_wa
         );
         true
     });
-    // the longest line is read, and one more byte is refused
+    // the longest line is accepted, and one more byte is refused
     let of_length = |length: usize| json!({ "host": "127.0.0.1", "port": server.port, "username": "u", "password": "p".repeat(length), "ssl": false });
     let longest = 1021 - "password=".len();
     save(&path, &written(format(), &of_length(longest)).unwrap());
@@ -406,7 +406,7 @@ fn pgbouncer_logs_in_with_the_password_of_the_secret_or_it_was_refused() {
         .stdin(Stdio::null())
         .stderr(Stdio::piped());
     if geteuid().is_root() {
-        // it refuses to run as root
+        // PgBouncer refuses to run as root
         let nobody = User::from_name("nobody").unwrap().unwrap();
         for path in [folder.path(), &list, &settings] {
             std::os::unix::fs::chown(path, Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw()))
@@ -467,7 +467,7 @@ async fn psql_logs_in_to_postgresql_with_each_of_libpqs_files() {
     let lines = format!(
         "[[files.write]]\nparameters = {{ sslrootcert = \"{ca}\" }}\n[[files.write]]\nformat = \"pgpass\"\n[[files.write]]\nformat = \"env\""
     );
-    // a password with both kinds of quotes stands in no .env
+    // a password with both kinds of quotes fits no .env
     let agent = place.agent(&lines);
     common::until(async || {
         agent

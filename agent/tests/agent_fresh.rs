@@ -1,4 +1,4 @@
-//! How fresh what is served is, what it costs upstream, and how old it may get.
+//! How fresh a served version is, how old it may get, and how many calls it costs.
 
 #![cfg(test)]
 
@@ -16,7 +16,7 @@ use serde_json::json;
 
 const SHORT: &str = "[capabilities.secrets_manager.cache]\nttl_seconds = 1";
 
-/// Reads until this is served.
+/// Reads until this text is served.
 async fn until_served(world: &World, text: &str) {
     until(async || {
         let read = world.agent.read("orders/db").await;
@@ -60,7 +60,7 @@ async fn a_new_version_is_fetched_in_the_background_and_no_reader_waits_for_it()
     world.create("orders/db", "one").await;
     assert_eq!(world.agent.read("orders/db").await.value(), "one");
     world.put("orders/db", "two").await;
-    // every call upstream takes longer than a read may, and longer than the lifetime
+    // every upstream call takes longer than a read may, and longer than the lifetime
     let late = Duration::from_millis(1500);
     world.inject(Behavior::Delay(late), 1000);
     let mut slowest = Duration::ZERO;
@@ -164,7 +164,7 @@ async fn refresh_now_makes_one_call_for_all_readers_and_is_limited() {
     let reads = (0..200).map(|_| world.agent.read("orders/db&refreshNow=true"));
     let began = Instant::now();
     futures_util::future::join_all(reads).await;
-    // ten may follow each other, and then it is one a second
+    // ten at once, then one a second
     let allowed = 10 + began.elapsed().as_secs() as usize;
     let asked = world.asked() - before;
     assert!(asked <= allowed.min(20), "{asked}");
@@ -272,7 +272,7 @@ async fn a_denied_or_deleted_secret_is_dropped_within_one_lifetime_and_returns_w
         "ResourceNotFoundException",
         "InvalidRequestException",
         "DecryptionFailure",
-        // of the agent's own credentials: a key that was taken away says no more than that
+        // errors of the agent's own credentials: a revoked key gives only these
         "ExpiredTokenException",
         "UnrecognizedClientException",
     ] {
@@ -310,7 +310,7 @@ async fn a_name_leads_to_the_new_secret_after_the_old_one_was_deleted_and_create
         .unwrap()
         .to_owned();
     assert_ne!(old, new);
-    // the entry asks by the ARN that it was first read by
+    // the entry still asks by the ARN of its first read
     let read = until(async || {
         Some(world.agent.read("orders/db&refreshNow=true").await).filter(|read| read.status == 200)
     })
@@ -332,7 +332,7 @@ async fn after_a_freeze_longer_than_the_lifetime_the_first_answer_is_the_new_ver
         world.put("orders/db", text).await;
         let frozen = Instant::now();
         until(async || (frozen.elapsed() > Duration::from_millis(1500)).then_some(())).await;
-        // it is there already when the process goes on
+        // the request is waiting when the process continues
         let mut stream = world.agent.connect().await;
         let request = format!(
             "GET /v1/orders/db HTTP/1.1\r\nHost: localhost\r\n{}\r\n",

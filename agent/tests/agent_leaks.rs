@@ -1,4 +1,4 @@
-//! Where neither the token nor a secret may stand: the log at any level, errors, Debug, the process's environment and arguments.
+//! Places that must hold neither the token nor a secret: logs at any level, errors, Debug, the process's environment and arguments.
 
 #![cfg(test)]
 
@@ -20,7 +20,7 @@ const SECRET: &str = "s3cret-that-stands-nowhere";
 
 const KEY: &str = "the-k3y-of-these-credentials";
 
-/// Requests of every kind, good and bad.
+/// Good and bad requests of every kind.
 fn requests(token: &str) -> Vec<String> {
     let encoded: String = url::form_urlencoded::byte_serialize(token.as_bytes()).collect();
     let encoded = encoded.replace('+', "%20");
@@ -121,7 +121,7 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-/// The command has no such level; a library below might log what it should not, and a user turns on what there is.
+/// The command has no trace level. A library might log secrets there, and a user may turn on any level.
 #[tokio::test]
 async fn at_the_level_trace_no_crate_writes_the_token_or_a_secret() {
     let log = Log::default();
@@ -137,7 +137,7 @@ async fn at_the_level_trace_no_crate_writes_the_token_or_a_secret() {
     let credentials = folder.path().join("credentials");
     let keys = format!("[default]\naws_access_key_id = AKIAANY\naws_secret_access_key = {KEY}\n");
     fs::write(&credentials, keys).unwrap();
-    // a variable that is set in every test: nothing may be set while threads run
+    // a variable that every test has: setting one is unsafe while threads run
     let token = env!("CARGO_PKG_DESCRIPTION");
     let settings = Settings {
         port: 0,

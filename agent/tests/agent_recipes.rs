@@ -1,4 +1,4 @@
-//! The recipes of docs/agent.md, as they stand there, through ten rotations: pools that ask the agent at each login.
+//! Runs the recipes of docs/agent.md unchanged through ten rotations: pools that ask the agent at each login.
 
 #![cfg(test)]
 
@@ -24,14 +24,14 @@ use tempfile::TempDir;
 
 const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
 
-/// A program that sends requests through a recipe, with a pool of one connection.
+/// A program that sends requests through a recipe. Its pool has one connection.
 struct Driver {
     child: Child,
     said: Receiver<String>,
 }
 
 impl Driver {
-    /// With the agent as Secrets Manager's endpoint.
+    /// Starts it with the agent as Secrets Manager's endpoint.
     fn start(command: &mut Command, rotating: &Rotating) -> Self {
         let ca = rotating.world.ca_file();
         let endpoint = format!("http://127.0.0.1:{}", rotating.agent.port);
@@ -73,7 +73,7 @@ impl Driver {
         .await;
     }
 
-    /// Its last line.
+    /// Returns its last line.
     async fn end(mut self) -> String {
         drop(self.child.stdin.take());
         until(async || self.child.try_wait().unwrap()).await;
@@ -81,7 +81,7 @@ impl Driver {
     }
 }
 
-/// The next rotation changes the password of the user before; the only connection is the new one's by then.
+/// Each rotation changes the password of the previous user. By then the only connection belongs to the new user.
 async fn loses_no_request_in_ten_rotations(mut command: Command, rotating: Rotating) {
     let driver = Driver::start(&mut command, &rotating);
     for _ in 0..10 {
@@ -151,7 +151,7 @@ async fn a_pool_of_node_postgres_loses_no_request_in_ten_rotations_of_alternatin
 /// Debian's folder of Java's packages.
 const JARS: &str = "/usr/share/java";
 
-/// The classes, and where they are found; none where Java or a package is missing.
+/// Compiles the classes, and returns the class path. None if Java or a package is missing.
 fn compiled(to: &Path) -> Option<String> {
     let jars =
         ["HikariCP.jar", "postgresql.jar", "slf4j-api.jar"].map(|jar| Path::new(JARS).join(jar));
@@ -168,7 +168,7 @@ fn compiled(to: &Path) -> Option<String> {
         .arg(to)
         .args(sources.map(|source| Path::new(FOLDER).join(source)))
         .status();
-    // a source that does not compile is a failure, and a missing compiler is not
+    // bad source is a failure; a missing compiler is not
     assert!(compiled.as_ref().ok()?.success());
     Some(format!("{}:{path}", to.display()))
 }
@@ -202,7 +202,7 @@ async fn a_pool_of_hikaricp_loses_no_request_in_ten_rotations_of_alternating_use
         document["dbname"].as_str().unwrap(),
         rotating.world.ca_file().display()
     );
-    // its table stands before the service file's, so it is written first
+    // its table is before the service file's, so it is written first
     assert!(fs::exists(folder.join("current/password")).unwrap());
     let mut command = Command::new("java");
     command.args(["-cp", &path, "Drive", &url]).arg(&folder);

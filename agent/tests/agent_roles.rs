@@ -1,4 +1,4 @@
-//! `roleArn`: a secret that is read with the rights of a role, as AWS's agent does.
+//! `roleArn`: reads a secret with the rights of a role, as AWS's agent does.
 
 #![cfg(test)]
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 const READER: &str = "arn:aws:iam::123456789012:role/reader";
 
-/// An agent whose own credentials may read no secret, and a role that may.
+/// An agent whose own credentials may read no secret. A role may.
 async fn world(lines: &str) -> World {
     let (service, endpoint) = secrets_manager().await;
     let own = [allow("sts:AssumeRole", "*")];
@@ -60,7 +60,7 @@ async fn a_secret_is_read_with_the_roles_rights_and_its_cache_is_no_one_elses() 
         assert_eq!(world.agent.get(&path).await.value(), "one");
     }
     assert_eq!(world.asked(), 1);
-    // what the role has read is not for who comes without it
+    // a request without the role does not get what the role has read
     for _ in 0..3 {
         let own = world.agent.read("orders/db").await;
         assert_eq!(own.status, 400);

@@ -25,14 +25,14 @@ use nix::unistd::{User, geteuid};
 use tempfile::TempDir;
 
 impl Rotating {
-    /// How many logins of psql there were meanwhile, and those that failed.
+    /// Returns the number of psql's logins during ten rotations, and the failed ones.
     async fn ten_rotations(&self) -> (usize, Vec<(Duration, String)>) {
         let psql = Psql::start(self.file.clone());
         psql.log_in(2).await;
         for _ in 0..10 {
             self.rotate().await;
             self.follows().await;
-            // the next rotation changes the password of the user before: a login with the file from before has ended by now
+            // wait for a login with the new file: the next rotation changes the password in the old one
             psql.log_in(1).await;
         }
         psql.log_in(2).await;
@@ -40,7 +40,7 @@ impl Rotating {
     }
 }
 
-/// psql, one login after the other, from a thread of its own.
+/// A thread that runs psql, one login after the other.
 struct Psql {
     logins: Arc<AtomicUsize>,
     ends: Arc<AtomicBool>,
@@ -89,13 +89,13 @@ impl Psql {
         }
     }
 
-    /// Waits for logins that begin from now on.
+    /// Waits for this many logins that begin after now.
     async fn log_in(&self, times: usize) {
         let before = self.logins.load(Ordering::SeqCst);
         until(async || (self.logins.load(Ordering::SeqCst) > before + times).then_some(())).await;
     }
 
-    /// How many logins there were, and those that failed.
+    /// Returns the number of logins, and the failed ones.
     fn end(self) -> (usize, Vec<(Duration, String)>) {
         self.ends.store(true, Ordering::SeqCst);
         let failed = self.thread.join().unwrap();
@@ -158,7 +158,7 @@ async fn under_single_user_the_logins_that_fail_are_counted() {
     );
 }
 
-/// A running PgBouncer; its files, which its user may read, are in a folder of the test.
+/// A running PgBouncer. Its files are in a folder of the test; its user may read them.
 struct PgBouncer {
     child: Child,
     _folder: TempDir,
@@ -190,7 +190,7 @@ async fn psql_logs_in_to_pgbouncer_through_ten_rotations_of_alternating_users_wi
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().canonicalize().unwrap().join(name);
     let (log, pid, reload) = (path("log"), path("pid"), path("reload"));
-    // what follows ends when PgBouncer has read the list: then the next table is written
+    // `after` ends when PgBouncer has read the list: only then is the next table written
     let text = format!(
         "[ -e {0} ] || exit 0\nbefore=$(grep -c SIGHUP {1})\nkill -HUP $(cat {0})\nuntil [ $(grep -c SIGHUP {1}) -gt $before ]; do sleep 0.01; done",
         pid.display(),
@@ -213,7 +213,7 @@ async fn psql_logs_in_to_pgbouncer_through_ten_rotations_of_alternating_users_wi
         );
         fs::write(&settings, text).unwrap();
         fs::copy(world.ca_file(), path("ca.pem")).unwrap();
-        // PgBouncer's user passes through the folder of the test
+        // PgBouncer's user must be able to enter the test's folder
         fs::set_permissions(beside, fs::Permissions::from_mode(0o755)).unwrap();
         let owner = nobody
             .as_ref()
@@ -225,7 +225,7 @@ async fn psql_logs_in_to_pgbouncer_through_ten_rotations_of_alternating_users_wi
             reload.display()
         )
     };
-    // a socket in the test's folder: a port that is free now may be taken when it starts
+    // a socket, not a port: another process may take a free port before PgBouncer starts
     let parameters = format!(", host = \"{}\", port = \"6432\"", folder.path().display());
     let rotating = Rotating::start_behind(World::alternating_users, list, &parameters).await;
     let mut command = Command::new(tool("pgbouncer"));

@@ -1,4 +1,4 @@
-//! The JSON protocol of AWS's SDKs, request by request. Unchanged SDKs are in `agent_sdk_clients`.
+//! The JSON protocol of AWS's SDKs, request by request. `agent_sdk_clients` tests unchanged SDKs.
 
 #![cfg(test)]
 
@@ -135,11 +135,11 @@ async fn a_signed_request_without_the_token_is_refused() {
         ("/", signed.to_owned()),
         ("/", "X-Amz-Security-Token: \r\n".to_owned()),
         ("/", "X-Amz-Security-Token: wrong-token\r\n".to_owned()),
-        // this route's header is the SDK's, and the other routes' is no page's either
+        // this header carries the token only on the other routes
         ("/", format!("X-Vault-Token: {TOKEN}\r\n")),
         ("/sdk/", String::new()),
         ("/sdk/wrong-token", String::new()),
-        // a path with a wrong token is not opened by a header
+        // a header does not replace the wrong token in a path
         (
             "/sdk/wrong-token",
             format!("X-Amz-Security-Token: {TOKEN}\r\n"),

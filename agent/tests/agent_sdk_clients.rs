@@ -1,4 +1,4 @@
-//! Unchanged programs of AWS's that are served from the cache: boto3, the AWS CLI, Powertools, JavaScript's SDK.
+//! Unchanged AWS programs read from the cache: boto3, the AWS CLI, Powertools, JavaScript's SDK.
 
 #![cfg(test)]
 
@@ -13,7 +13,7 @@ use common::{
 };
 use serde_json::{Value, json};
 
-/// Runs it with the agent as Secrets Manager's endpoint; none where it is not installed.
+/// Runs the program with the agent as Secrets Manager's endpoint. None if it is not installed.
 async fn run(
     world: &World,
     path: &str,
@@ -42,12 +42,12 @@ async fn run(
         .env("AWS_ACCESS_KEY_ID", "AKIAAPPLICATION")
         .env("AWS_SECRET_ACCESS_KEY", "any")
         .env("AWS_SESSION_TOKEN", session);
-    // the world answers from this thread
+    // this thread must stay free: the world answers from it
     let output = tokio::task::spawn_blocking(move || command.output());
     output.await.unwrap().ok()
 }
 
-/// Runs a script that has boto3.
+/// Runs a script that uses boto3.
 async fn python(world: &World, path: &str, session: &str, script: &str) -> Option<Value> {
     let found = run(world, path, session, "python3", &["-c", "import boto3"]).await;
     if found.is_none_or(|found| !found.status.success()) {

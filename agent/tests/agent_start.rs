@@ -1,4 +1,4 @@
-//! What happens before the first request: prefetched secrets, credentials from a file, credentials that are validated.
+//! Before the first request: prefetched secrets, credentials from a file, validated credentials.
 
 #![cfg(test)]
 
@@ -11,7 +11,7 @@ use serde_json::json;
 
 const PREFETCH: &str = "[capabilities.secrets_manager.prefetch]";
 
-/// An agent that begins when these secrets are there.
+/// An agent that starts after these secrets were created.
 async fn world(names: &[&str], lines: &str) -> World {
     let (service, endpoint) = secrets_manager().await;
     for name in names {
@@ -60,7 +60,7 @@ async fn secrets_with_a_tag_are_prefetched_up_to_a_part_of_the_cache() {
     until(async || (world.read_so_far().len() == 4).then_some(())).await;
     let read = world.read_so_far();
     assert!(!read.contains(&"without-a-tag".to_owned()), "{read:?}");
-    // one that was not prefetched, so that nothing more is on its way
+    // a secret that was not prefetched: the prefetch is over
     let left = names
         .iter()
         .find(|name| !read.contains(&name.to_string()))
@@ -122,7 +122,7 @@ async fn credentials_come_from_the_file_that_is_named() {
     );
 }
 
-/// The end of an agent that validates credentials, which STS at this address knows or does not.
+/// The output of an agent that validates credentials against the STS at this address.
 async fn validated(sts: &str, access_key_id: &'static str) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let (config, settings) = (folder.path().join("c.toml"), folder.path().join("s.toml"));

@@ -1,4 +1,4 @@
-//! The secrets that are held: how long one is renewed that nobody reads.
+//! The cached secrets: how long an unread one is renewed.
 
 #![cfg(test)]
 
@@ -54,7 +54,7 @@ async fn an_unread_secret_is_dropped_and_no_longer_renewed() {
         assert_eq!(store.len(), 1);
         store.sweep();
         assert_eq!(store.len(), held);
-        // who reads it meanwhile keeps what was read
+        // a reader that still holds the secret keeps its value
         assert_eq!(read.credential.name(), Some("orders/db"));
         store.read(&question("orders/db")).await.unwrap();
         assert_eq!(service.calls().len(), 2 - held);

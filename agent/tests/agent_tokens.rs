@@ -1,4 +1,4 @@
-//! Tokens that open a part of the secrets, and tokens that change while the agent runs.
+//! Tokens that open some of the secrets, and tokens that change while the agent runs.
 
 #![cfg(test)]
 
@@ -73,7 +73,7 @@ async fn a_token_opens_the_names_that_match_it_by_every_spelling_and_no_others()
                 assert_eq!(reply.status == 200, opens, "{id} {reply:?}");
                 assert!(opens || is_denied(reply), "{id} {reply:?}");
             }
-            // the agent's own token, before it is cached and after
+            // read with the agent's own token, before and after it is cached
             assert_eq!(world.read_as(TOKEN, id).await.value(), name);
             assert_eq!(is_denied(&world.read_as(LIMITED, id).await), !opens, "{id}");
         }
@@ -87,7 +87,7 @@ async fn a_token_opens_the_names_that_match_it_by_every_spelling_and_no_others()
     assert_eq!(batch["Errors"][0]["ErrorCode"], "AccessDeniedException");
 }
 
-/// Who may create secrets chooses their names.
+/// An attacker who may create secrets chooses their names.
 #[tokio::test]
 async fn a_name_that_ends_as_an_arn_does_opens_nothing_else() {
     let (world, _folder) = world(r#"["orders/db"]"#).await;
@@ -109,7 +109,7 @@ async fn a_limited_token_uses_no_role_and_learns_of_no_other_secret() {
         is_denied(&refused) && refused.body.contains("roleArn"),
         "{refused:?}"
     );
-    // whether it is there or not
+    // the same answer for an existing and an absent secret
     let (there, absent) = (
         world.read_as(LIMITED, "stock/db").await,
         world.read_as(LIMITED, "stock/absent").await,

@@ -1,4 +1,4 @@
-//! Something ill or hostile in Secrets Manager's place: silence, half an answer, another secret's answer, a proxy's page.
+//! A broken or hostile service in Secrets Manager's place: silence, half an answer, another secret's answer, a proxy's page.
 
 #![cfg(test)]
 
@@ -19,7 +19,7 @@ use tokio::{
 const ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:orders/db-AbCdEf";
 const RESPONSE_ERROR: &str = r#"{"__type":"ConnectionError","message":"Response Error"}"#;
 
-/// Answers every request with the same bytes, and closes. Without any it never answers.
+/// Answers every request with the same bytes, and closes. Without bytes it never answers.
 struct Place {
     endpoint: String,
     answer: Arc<Mutex<Option<Vec<u8>>>>,
@@ -147,9 +147,9 @@ async fn the_answer_of_another_secret_is_served_to_nobody() {
         "orders/db",
         "ORDERS/DB-OTHER",
         ARN,
-        // a part of the other's ARN
+        // a part of the other secret's ARN
         &other[..other.len() - 13],
-        // other regions and accounts
+        // another region, another account
         &other.replace("us-east-1", "eu-west-1"),
         &other.replace("123456789012", "999999999999"),
     ] {
@@ -183,7 +183,7 @@ async fn what_is_held_outlives_everything_that_is_no_refusal() {
     ];
     for (number, ill) in ill.iter().enumerate() {
         ill();
-        // until it was asked: after a failure it is left in peace for a while
+        // repeat until it was called: after a failure the agent pauses its calls
         let before = place.asked();
         until(async || {
             let refreshed = agent.read("orders/db&refreshNow=true").await;
@@ -214,7 +214,7 @@ async fn a_hostile_text_in_an_error_makes_no_line_of_the_log_and_no_second_heade
     assert!(!log.contains('\u{1b}'), "{log}");
 }
 
-/// The partial ARN of one secret is spelt like the whole ARN of another, which the token opens.
+/// The partial ARN of one secret equals the whole ARN of another, which the token opens.
 #[tokio::test]
 async fn a_limited_token_gets_no_secret_whose_name_in_the_answer_it_does_not_open() {
     let folder = tempfile::tempdir().unwrap();

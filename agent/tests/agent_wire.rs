@@ -1,5 +1,5 @@
-//! The routes of AWS's agent, against answers that were recorded from AWS Workload Credentials Provider 3.0.0: statuses, texts, the
-//! order of the checks, the order of the fields.
+//! The routes of AWS's agent, against answers recorded from AWS Workload Credentials Provider 3.0.0: statuses, texts, order of the
+//! checks, order of the fields.
 
 #![cfg(test)]
 
@@ -28,7 +28,7 @@ async fn a_version_has_awss_fields_in_awss_order_and_its_date_as_text() {
     let (seconds, fraction) = date.split_once('.').unwrap_or((date, "0"));
     assert!(seconds.parse::<u64>().unwrap() > 1_700_000_000 && fraction.len() <= 3);
     assert_eq!(read.header("content-type"), None, "AWS's agent names none");
-    // ours
+    // our own headers
     assert_eq!(read.header("cache-control"), Some("no-store"));
     assert_eq!(read.header("x-rotating-secret-version"), Some(version));
     assert_eq!(read.header("x-rotating-secret-age"), Some("0"));
@@ -184,7 +184,7 @@ async fn an_id_in_the_path_is_not_decoded_and_one_in_the_query_is() {
         let read = world.agent.get(target).await;
         assert_eq!(read.value(), name, "{target}");
     }
-    // not decoded, and so the service's to refuse
+    // the agent does not decode these; the service refuses them
     for target in [
         "/v1/a%2Fb",
         "/secretsmanager/get?secretId=a+b",

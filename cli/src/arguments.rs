@@ -82,7 +82,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether the command prints JSON on stdout.
+    /// Whether the command prints its result as JSON on stdout.
     pub fn json(&self) -> bool {
         match self {
             Self::Status(status) => status.json,

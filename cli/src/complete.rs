@@ -1,4 +1,4 @@
-//! Completes the names of secrets when someone presses Tab.
+//! Completes the names of secrets on Tab.
 
 use std::{ffi::OsStr, thread, time::Duration};
 
@@ -8,10 +8,10 @@ use tokio::{runtime, time::timeout};
 
 use crate::aws::{self, AwsArguments};
 
-/// A person who presses Tab does not wait longer.
+/// How long a person waits after Tab.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The names that begin with this text. None if they cannot be listed: an error must not appear in the middle of a command line.
+/// The names that begin with this text. None if they cannot be listed: no error may appear in the middle of a command line.
 pub fn names(begin: &OsStr) -> Vec<CompletionCandidate> {
     let begin = begin.to_string_lossy().into_owned();
     let given = given(&std::env::args().collect::<Vec<_>>());
@@ -27,7 +27,7 @@ pub fn names(begin: &OsStr) -> Vec<CompletionCandidate> {
     names.into_iter().map(CompletionCandidate::new).collect()
 }
 
-/// One page of names, which is more than a screen shows.
+/// The first page of names: more than a screen shows.
 async fn list(given: &AwsArguments, begin: &str) -> Option<Vec<String>> {
     let configuration = aws::configuration(given, &[]).await.ok()?;
     let mut request = Client::new(&configuration).list_secrets().max_results(100);
@@ -42,7 +42,7 @@ async fn list(given: &AwsArguments, begin: &str) -> Option<Vec<String>> {
     Some(names.filter(|name| name.starts_with(begin)).collect())
 }
 
-/// The region, profile and endpoint of a line that is not complete: clap cannot parse it yet.
+/// The region, profile and endpoint of an unfinished line, which clap cannot parse.
 fn given(words: &[String]) -> AwsArguments {
     let value = |option: &str| {
         let place = words.iter().position(|word| word.starts_with(option))?;

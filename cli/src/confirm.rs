@@ -1,13 +1,13 @@
-//! Asks before the command does what cannot be undone.
+//! Asks before the command does something that cannot be undone.
 
 use std::io::{self, IsTerminal};
 
 use crate::terminal::tell;
 
-/// Why it is not done.
+/// Why the command does nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotConfirmed {
-    /// Nobody can be asked.
+    /// There is no terminal to ask in.
     #[error(
         "cannot ask for confirmation: stdin is not a terminal. Nothing was done: confirm with --yes"
     )]
@@ -17,17 +17,17 @@ pub enum NotConfirmed {
     Declined,
 }
 
-/// Says what is about to happen and asks, unless `yes` has confirmed it.
+/// Says what will happen and asks, unless `yes` is set.
 ///
 /// # Errors
 ///
-/// Nobody can be asked, or the answer was no.
+/// There is no terminal, or the answer was no.
 pub fn confirm(about: &str, question: &str, yes: bool) -> Result<(), NotConfirmed> {
     tell(about);
     if yes {
         return Ok(());
     }
-    // the question is shown on stderr, and answered on stdin
+    // the question is on stderr, the answer on stdin
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(NotConfirmed::NobodyToAsk);
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{aws, compromised, doctor, drill, init, operate, report, rotate, terminal::span};
 
-/// One variant for each command, and the errors that all commands share.
+/// One variant for each command, plus the errors that all commands share.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 #[expect(missing_docs, reason = "each is the error of the module of that name")]
@@ -21,7 +21,7 @@ pub enum Error {
     Init(#[from] init::Error),
     #[cfg(feature = "local")]
     Local(#[from] local::command::Error),
-    /// An option that would be ignored.
+    /// An option that has no effect.
     #[error("{local} does not call AWS and would ignore {option}: leave it out")]
     NotAws {
         local: &'static str,
@@ -38,7 +38,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The service's error, if it is the reason why the command did not begin.
+    /// The service's error, if it stopped the command at the start.
     fn aws(&self) -> Option<&aws::Error> {
         match self {
             Self::Aws(error)
@@ -48,18 +48,18 @@ impl Error {
             | Self::Doctor(doctor::Error::Aws(error))
             | Self::Init(init::Error::Aws(error))
             | Self::Drill(drill::Error::Aws(error)) => Some(error),
-            // compromised prints its own record in every case
+            // compromised always prints its own record
             _ => None,
         }
     }
 
-    /// For scripts, if stdout has no other result: a stable code, and the message.
+    /// For scripts, if stdout has no other result: a stable code and the message.
     pub fn json(&self) -> Option<Value> {
         let code = self.aws()?.code();
         Some(json!({ "error": { "code": code, "message": self.to_string() } }))
     }
 
-    /// 1; 3 if nothing is known to be wrong but something is unknown; 130 after Ctrl-C.
+    /// 1; or 3 if something is unknown but nothing is known to be wrong; or 130 after Ctrl-C.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Rotate(rotate::Error::NotKnown { .. }) => ExitCode::from(3),

@@ -1,7 +1,7 @@
 //! One rotation: calls RotateSecret, then follows the rotation to its end.
 //!
-//! The service does not report progress. DescribeSecret shows that a rotation has succeeded. The function's log shows how each
-//! step went. Nothing shows that the service has given up; there is only silence.
+//! The service reports no progress. DescribeSecret shows that a rotation has succeeded, and the function's log shows the steps. Nothing
+//! shows that the service has given up: the log stays silent.
 
 use std::{
     collections::HashMap,
@@ -23,12 +23,12 @@ use crate::{
     terminal::span,
 };
 
-/// The four steps, in their order.
+/// The four steps in order.
 pub const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
-/// How long to wait for the last log lines after a rotation has succeeded: a line needs some seconds to reach the log.
+/// How long to wait for the last log lines after a success: a line needs several seconds to reach the log.
 const LAST_LINES: Duration = Duration::from_secs(10);
-/// How far back to look for the log lines of a rotation that someone else began.
+/// How far back to look for the log lines of a rotation that another client began.
 const BEGUN_EARLIER: Duration = Duration::from_secs(24 * 3600);
 
 /// Begins rotations and follows them, within the services' quotas.
@@ -39,7 +39,7 @@ pub struct Rotations {
     begins: Pace,
     looks: Arc<Pace>,
     give_up_after: Duration,
-    /// The functions' logs, by their ARNs.
+    /// The logs of the functions, by ARN.
     tails: Mutex<HashMap<String, Arc<Tail>>>,
 }
 
@@ -57,21 +57,21 @@ pub enum Begun<Reason> {
 pub struct Rotation {
     /// The secret's ARN.
     pub arn: String,
-    /// The id of the version that the rotation makes.
+    /// The id of the rotation's version.
     pub version: String,
-    /// Whether it was in progress before.
+    /// Whether it was in progress already.
     pub resumed: bool,
     /// When the rotation began, or when it was found.
     pub began: SystemTime,
     log: Arc<Tail>,
 }
 
-/// A rotation that has come to its end.
+/// A rotation that has succeeded.
 #[derive(Debug)]
 pub struct Rotated {
-    /// From its beginning, or from when it was found, until AWSCURRENT was seen on its version.
+    /// From its start, or from when it was found, until AWSCURRENT was on its version.
     pub took: Duration,
-    /// The last line of each step, as far as the log has it.
+    /// The last line of each step that the log has.
     pub steps: HashMap<String, Line>,
     /// Why the log could not be read.
     pub log_error: Option<Arc<aws::Error>>,
@@ -81,10 +81,10 @@ pub struct Rotated {
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
-    /// A service.
+    /// A service failed.
     #[error(transparent)]
     Aws(#[from] aws::Error),
-    /// It has begun, and its state cannot be read.
+    /// The rotation has begun, but its state cannot be read.
     #[error("the rotation has begun, and its state is unknown: {0}")]
     Unseen(aws::Error),
     /// The secret is not set up for rotation.
@@ -92,7 +92,7 @@ pub enum Error {
         "rotation was never turned on: turn it on with aws secretsmanager rotate-secret --rotation-lambda-arn"
     )]
     NotSetUp,
-    /// The function said why.
+    /// The function reported an error.
     #[error("{step} failed, {attempts} times in this rotation: {message}")]
     StepFailed {
         step: String,
@@ -104,12 +104,12 @@ pub enum Error {
         "the rotation was abandoned: its version has lost AWSPENDING, as happens when someone stores a value by hand; rotate again"
     )]
     Abandoned,
-    /// CancelRotateSecret.
+    /// Rotation was turned off.
     #[error(
         "someone turned rotation off during the rotation: turn it on again with aws secretsmanager rotate-secret"
     )]
     Canceled,
-    /// Neither success nor a log line.
+    /// There was neither success nor a log line.
     #[error(
         "no sign of life from the rotation for {}{}: check that Secrets Manager invokes the function (its policy must allow \
          secretsmanager.amazonaws.com), or run rotatectl doctor", span(*.silence), because(.log_error)
@@ -121,7 +121,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it is known that the secret was not rotated. After a call that failed it is unknown.
+    /// Whether it is certain that the secret was not rotated. After a failed call it is unknown.
     pub fn is_known(&self) -> bool {
         match self {
             Self::Aws(error) => !error.is_transient(),
@@ -139,7 +139,7 @@ fn because(log_error: &Option<Arc<aws::Error>>) -> String {
 }
 
 impl Rotations {
-    /// `give_up_after` bounds the wait for the next sign of life.
+    /// `give_up_after` limits the wait for the next sign of life.
     pub fn new(configuration: &SdkConfig, give_up_after: Duration) -> Self {
         Self {
             configuration: configuration.clone(),
@@ -151,7 +151,7 @@ impl Rotations {
         }
     }
 
-    /// One log for all rotations of a function.
+    /// The log that all rotations of a function share.
     fn tail(&self, function: &str) -> Arc<Tail> {
         let mut tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
         let tail = tails.entry(function.to_owned()).or_insert_with(|| {
@@ -161,7 +161,7 @@ impl Rotations {
         tail.clone()
     }
 
-    /// Begins a rotation without any check, or continues the one that is in progress.
+    /// Begins a rotation without a check, or continues the one in progress.
     ///
     /// # Errors
     ///
@@ -176,11 +176,11 @@ impl Rotations {
         }
     }
 
-    /// The same, unless a check gives a reason not to begin.
+    /// The same, unless `unless` returns a reason not to begin.
     ///
     /// # Errors
     ///
-    /// As [`begin`](Self::begin).
+    /// The same as for [`begin`](Self::begin).
     pub async fn begin_unless<Reason>(
         &self,
         secret: &str,
@@ -198,7 +198,7 @@ impl Rotations {
         };
         let under = |version, resumed| Begun::Under(rotation(version, resumed));
         if let Some(pending) = pending(&described) {
-            // a second request restarts a rotation that the service gave up, and changes nothing for another
+            // a repeated request restarts a rotation that the service has given up, and does not change any other
             return match self.rotate_secret(secret, Some(pending)).await {
                 Ok(_) | Err(aws::Error::Refused { .. }) => Ok(under(pending.to_owned(), true)),
                 Err(error) => Err(error.into()),
@@ -210,7 +210,7 @@ impl Rotations {
         match self.rotate_secret(secret, None).await {
             Ok(version) => Ok(under(version, false)),
             Err(error) => match pending(&self.describe(secret).await?) {
-                // the schedule, or another operator, was faster
+                // the schedule or another operator was faster
                 Some(version) => Ok(under(version.to_owned(), true)),
                 None => Err(error.into()),
             },
@@ -234,7 +234,7 @@ impl Rotations {
         Ok(answer.version_id.unwrap_or_default())
     }
 
-    /// What DescribeSecret returns for the secret.
+    /// Describes the secret.
     ///
     /// # Errors
     ///
@@ -243,11 +243,11 @@ impl Rotations {
         secrets::describe(&self.client, secret).await
     }
 
-    /// Waits for the end of a rotation, and passes on each of its log lines.
+    /// Waits for the end of a rotation, and passes each of its log lines to `heard`.
     ///
     /// # Errors
     ///
-    /// It failed, or its end is unknown.
+    /// The rotation failed, or its end is unknown.
     pub async fn follow(
         &self,
         rotation: &Rotation,
@@ -256,7 +256,7 @@ impl Rotations {
         let since = if rotation.resumed {
             BEGUN_EARLIER
         } else {
-            self.give_up_after // the clocks may differ; other rotations' lines have another version
+            self.give_up_after // the clocks may differ; lines of other rotations have another version
         };
         let since = rotation.began.checked_sub(since);
         let since = since.unwrap_or(SystemTime::UNIX_EPOCH);
@@ -272,7 +272,7 @@ impl Rotations {
                 Ok(known) => (known, None),
                 Err(error) => (Vec::new(), Some(error)),
             };
-            // a failed call says nothing about the rotation, which continues
+            // a failed call does not stop the rotation
             let described = match self.describe(&rotation.arn).await {
                 Err(error)
                     if error.is_transient() && sign_of_life.elapsed() < self.give_up_after =>

@@ -1,4 +1,4 @@
-//! A sign of life where no progress bar is visible: in CI, in cron, in a pipe.
+//! A sign of life without a progress bar: in CI, in cron, in a pipe.
 
 use std::{
     io::{self, IsTerminal},
@@ -9,10 +9,10 @@ use tokio::time::{Instant, interval_at};
 
 use crate::terminal::{span, tell};
 
-/// Often enough for a person who watches the log, and rare enough to keep the log short.
+/// Often enough for a person who watches the log, and rarely enough for a short log.
 const EVERY: Duration = Duration::from_secs(15);
 
-/// Does the work. If stdout is not a terminal, a line on stderr says every 15 seconds what the command waits for.
+/// Does the work. If stdout is not a terminal, a line on stderr reports every 15 seconds what the command waits for.
 pub async fn during<T>(what: impl Fn() -> String, work: impl Future<Output = T>) -> T {
     if io::stdout().is_terminal() {
         return work.await;

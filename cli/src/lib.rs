@@ -6,13 +6,13 @@
 //! | [`status`], [`audit`], [`rotate`], [`compromised`], [`revoke`], [`rollback`], [`doctor`], [`drill`], [`init`] | one command each |
 //! | [`mod@reference`] | `completions` and `man` |
 //! | [`aws`], [`secrets`], [`retry`], [`pace`] | the services and their errors, the list of secrets, retries, quotas |
-//! | [`follow`], [`log`] | one rotation from begin to end, and the function's log |
-//! | [`operator`], [`operate`] | the function's steps for operators, and how a command sends one |
+//! | [`follow`], [`log`] | one rotation from start to end, and the function's log |
+//! | [`operator`], [`operate`] | the steps that only operators send, and how a command sends them |
 //! | [`settings`], [`schedule`], `policy`, [`login`] | the function's settings, a secret's schedule, policies, logins |
 //! | [`terminal`], [`table`], [`heartbeat`], [`report`], `shell` | output: lines, tables, signs of life, JSON, commands to copy |
-//! | [`confirm`](mod@confirm), [`complete`] | questions, and completion of names |
+//! | [`confirm`](mod@confirm), [`complete`] | questions before a change, and completion of names |
 //!
-//! A command's module may use the modules below it in this table, and no other command.
+//! A command's module may use the modules below the commands in this table, but no other command.
 
 pub mod arguments;
 pub mod audit;
@@ -54,7 +54,7 @@ use arguments::{Arguments, Command};
 use aws::AwsArguments;
 pub use error::Error;
 
-/// Runs the command. The exit code is 0, 2 if something needs attention, or 3 if something could not be found out.
+/// Runs the command. The exit code is 0; or 2 if something needs attention; or 3 if something could not be found out.
 ///
 /// # Errors
 ///
@@ -62,7 +62,7 @@ pub use error::Error;
 pub async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
     arguments.color.apply();
     let (given, command) = (arguments.aws, arguments.command);
-    // compromised has its own limit: at its end it must report what it has done
+    // compromised has its own limit: it must report what it has done
     let limit = given
         .timeout
         .filter(|_| !matches!(command, Command::Compromised(_)));

@@ -1,4 +1,4 @@
-//! The rotation function's log in CloudWatch Logs: one JSON line for each step.
+//! The rotation function's log in CloudWatch Logs: one line of JSON for each step.
 
 use std::{
     collections::HashSet,
@@ -24,23 +24,23 @@ pub struct Line {
     /// The service's id of the line.
     #[serde(skip)]
     id: String,
-    /// When the service received it.
+    /// When the service received the line.
     #[serde(skip, default = "epoch")]
     pub time: SystemTime,
     /// The secret's ARN.
     pub secret: String,
-    /// The token of the rotation, which is the id of the version that it makes.
+    /// The rotation's token, which is the id of its version.
     #[serde(default)]
     pub version: String,
     /// `createSecret` to `finishSecret`, or `revokeSecret`.
     pub step: String,
-    /// The outcome: `created`, …, `failed`.
+    /// The outcome: `created`, … or `failed`.
     pub outcome: String,
     /// How long the step took.
     pub milliseconds: f64,
     /// The stable name of an error.
     pub error_type: Option<String>,
-    /// The error: what happened, and what to do.
+    /// The error's text: what happened, and what to do.
     pub error: Option<String>,
 }
 
@@ -59,7 +59,7 @@ impl Line {
         Duration::try_from_secs_f64(self.milliseconds / 1000.0).unwrap_or_default()
     }
 
-    /// The function's message about the failure.
+    /// The function's text about the failure.
     pub fn message(&self) -> &str {
         self.error.as_deref().unwrap_or("no message")
     }
@@ -73,7 +73,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// The log of the function with this ARN, in Lambda's usual log group.
+    /// The log of the function with this ARN, in Lambda's default log group.
     pub fn of_function(configuration: &SdkConfig, function: &str) -> Self {
         // arn:aws:lambda:region:account:function:name, and perhaps a version or an alias
         let name = function.split(':').nth(6).unwrap_or(function);
@@ -83,9 +83,9 @@ impl Log {
         }
     }
 
-    /// The lines since then that match a pattern of CloudWatch Logs, the oldest first. Only lines about a step.
+    /// The lines after this time that match a pattern of CloudWatch Logs, oldest first. Only lines about steps.
     ///
-    /// A log group that does not exist has no lines: Lambda makes it with the first invocation.
+    /// A log group that does not exist has no lines: Lambda creates it at the first invocation.
     ///
     /// # Errors
     ///
@@ -123,14 +123,14 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// As for [`Log::lines`].
+    /// The same as for [`Log::lines`].
     pub async fn steps(&self, since: SystemTime) -> Result<Vec<Line>, Error> {
         let pattern = r#"{ $.step = "createSecret" || $.step = "setSecret" || $.step = "testSecret" || $.step = "finishSecret" }"#;
         self.lines(pattern, since).await
     }
 }
 
-/// The last failure of this version's rotation, unless the step has succeeded since.
+/// The last failure of this version's rotation, unless the same step has succeeded since.
 pub fn failing<'a>(lines: &'a [Line], version: &str) -> Option<&'a Line> {
     let failed = |line: &&Line| line.version == version && line.failed();
     let place = lines.iter().rposition(|line| failed(&line))?;
@@ -141,7 +141,7 @@ pub fn failing<'a>(lines: &'a [Line], version: &str) -> Option<&'a Line> {
     (!overcome).then_some(line)
 }
 
-/// A function's log lines about the four steps. One request serves all rotations that are followed.
+/// A function's log lines about the four steps. All rotations that are followed share one request.
 #[derive(Debug)]
 pub struct Tail {
     log: Log,
@@ -151,9 +151,9 @@ pub struct Tail {
 
 #[derive(Debug, Default)]
 struct Heard {
-    /// How often the log was read.
+    /// How often the log has been read.
     times: u64,
-    /// The time from which the lines are known.
+    /// The lines are complete from this time on.
     since: Option<SystemTime>,
     lines: Vec<Line>,
     ids: HashSet<String>,
@@ -161,11 +161,11 @@ struct Heard {
     error: Option<Arc<Error>>,
 }
 
-/// Lines may reach the log in another order than their times.
+/// How late a line may reach the log.
 const LATE: Duration = Duration::from_secs(30);
 
 impl Tail {
-    /// The pace at which the log is read.
+    /// `pace` limits the requests to the log.
     pub fn new(log: Log, pace: Arc<Pace>) -> Self {
         Self {
             log,
@@ -174,14 +174,14 @@ impl Tail {
         }
     }
 
-    /// The lines of one rotation, from an answer that is newer than the one numbered `seen`; and that answer's number.
+    /// The lines of one rotation, from an answer after the one numbered `seen`; and the number of that answer.
     pub async fn rotation(
         &self,
         version: &str,
         since: SystemTime,
         seen: u64,
     ) -> (u64, Result<Vec<Line>, Arc<Error>>) {
-        // held during the request: all followers wait here for one answer
+        // locked during the request: all followers wait here for one answer
         let mut heard = self.heard.lock().await;
         let earlier = heard.since.is_none_or(|known| since < known);
         if heard.times == seen || earlier {

@@ -1,4 +1,4 @@
-//! Logins from the operator's machine. The function's own code decides what the server's answer means.
+//! Logins from the operator's machine. The function's own code interprets the server's answer.
 
 use std::{env, path::PathBuf, time::Duration};
 
@@ -13,14 +13,14 @@ use secret_rotation::{
     settings::{AllowedHost, Settings, SettingsError},
 };
 
-/// A person waits for it.
+/// Short limits, because a person waits.
 const LIMITS: Limits = Limits {
     step: Duration::from_secs(30),
     connect: Duration::from_secs(10),
     statement: Duration::from_secs(10),
 };
 
-/// A PEM file of roots to trust for the database: the given one, or the one that TLS_CA_FILE names.
+/// A PEM file of roots to trust for the database: the given one, or that of TLS_CA_FILE.
 pub(crate) fn ca_file(given: Option<&PathBuf>) -> Option<PathBuf> {
     let named = || env::var_os("TLS_CA_FILE").filter(|file| !file.is_empty());
     given.cloned().or_else(|| named().map(PathBuf::from))
@@ -37,12 +37,12 @@ pub struct Logins {
 }
 
 impl Logins {
-    /// Trusts the roots in the PEM file, RDS's roots and the public ones. Sends API keys only to the function's ALLOWED_HOSTS:
-    /// a secret's document can name any host.
+    /// Trusts the roots in the PEM file, RDS's roots and the public ones. Sends API keys only to the function's ALLOWED_HOSTS, because a
+    /// secret's document can name any host.
     ///
     /// # Errors
     ///
-    /// A setting of the function is invalid. No known case: no other setting is read.
+    /// A setting of the function is invalid. This is not expected: no other setting is read.
     pub fn new(
         ca_file: Option<PathBuf>,
         allowed_hosts: Option<Vec<AllowedHost>>,
@@ -64,7 +64,7 @@ impl Logins {
         Postgres::new(&self.roots, &self.kept, &self.settings, LIMITS)
     }
 
-    /// Why a credential cannot be tried from here, if that is known without a try.
+    /// Why a credential cannot be tried from here, if that is known without trying.
     pub fn obstacle(&self, document: &Document) -> Option<&'static str> {
         let unknown = document.api().is_some() && !self.hosts_are_known;
         unknown.then_some(
@@ -72,11 +72,11 @@ impl Logins {
         )
     }
 
-    /// Whether the server accepts this credential, or the service accepts this key. The session ends at once.
+    /// Whether the server accepts this credential, or the service this key. Closes the session at once.
     ///
     /// # Errors
     ///
-    /// The server gave no clear answer.
+    /// The server's answer was not clear.
     pub async fn accepts(&self, document: &Document) -> Result<bool, EngineError> {
         let engines = Engines {
             postgres: self.postgres(),

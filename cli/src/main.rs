@@ -7,7 +7,7 @@ use clap_complete::CompleteEnv;
 use rotatectl::{arguments::Arguments, reference::COMPLETE, run, terminal};
 
 fn main() -> ExitCode {
-    // a shell asks for completions: nothing else may be printed, and this ends the process
+    // answers a shell's request for completions: prints only them, and ends the process
     CompleteEnv::with_factory(Arguments::command)
         .var(COMPLETE)
         .complete();
@@ -21,12 +21,12 @@ async fn act() -> ExitCode {
     let arguments = match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
         Err(help_or_error) => {
-            // clap's own exit code is 2, which here means that something needs attention
+            // clap exits with 2, but here 2 means that something needs attention
             return if help_or_error.use_stderr() {
                 terminal::print_usage_error(&help_or_error);
                 ExitCode::FAILURE
             } else {
-                // a closed output has no reader
+                // nobody reads a closed output
                 let _ = help_or_error.print();
                 ExitCode::SUCCESS
             };
@@ -38,7 +38,7 @@ async fn act() -> ExitCode {
         Err(error) => {
             terminal::tell(&format!("rotatectl: {error}"));
             if let Some(error) = error.json().filter(|_| json) {
-                // stderr has the message already
+                // the message is already on stderr
                 let _ = terminal::print_json(&error);
             }
             error.exit_code()

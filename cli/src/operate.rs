@@ -31,21 +31,21 @@ pub struct Asked {
     pub json: bool,
 }
 
-/// A command's words for its step.
+/// The texts of a command about its step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Words {
-    /// What is about to happen, before the secret's name.
+    /// What will happen, before the secret's name.
     pub(crate) about: &'static str,
     /// The question.
     pub(crate) question: &'static str,
-    /// What the command waits for.
+    /// The text while the command waits.
     pub(crate) waiting: &'static str,
 }
 
-/// Why the step failed, or is not known to have succeeded.
+/// Why the step failed, or why its result is unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A service of AWS.
+    /// A service of AWS failed.
     #[error(transparent)]
     Aws(#[from] aws::Error),
     /// The secret has no function.
@@ -54,7 +54,7 @@ pub enum Error {
     /// The function failed.
     #[error(transparent)]
     Step(#[from] operator::Error),
-    /// Nobody confirmed it.
+    /// The operator did not confirm.
     #[error(transparent)]
     NotConfirmed(#[from] NotConfirmed),
     /// The result could not be written.
@@ -62,7 +62,7 @@ pub enum Error {
     Output(#[from] io::Error),
 }
 
-/// Sends the step to the secret's function with `send`, and prints what it did: as JSON, or in a line.
+/// Sends the step with `send`, and prints what the function did, as JSON or in one line.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The function's steps that only operators send: revokeSecret and rollbackSecret.
+//! The steps that only operators send: revokeSecret and rollbackSecret.
 
 use std::{fmt, time::Duration};
 
@@ -14,18 +14,17 @@ use serde_json::{Value, json};
 
 use crate::aws::{self, explain};
 
-/// The longest that Lambda lets a function work.
+/// Lambda's longest timeout.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
-/// What revokeSecret did.
+/// The result of revokeSecret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Revoked {
-    /// In the function's words: `revoked`, or `nothing to revoke`.
+    /// In the function's words: `revoked` or `nothing to revoke`.
     pub outcome: String,
-    /// How many sessions it ended.
+    /// How many sessions were ended.
     pub sessions_ended: u64,
-    /// For how many seconds a login that began before the revocation can still succeed with the old password: after that, revoke
-    /// again.
+    /// For how many seconds a login that began before the revocation can still succeed with the old password. After that, revoke again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub again_in_seconds: Option<u64>,
 }
@@ -47,21 +46,21 @@ impl fmt::Display for Revoked {
     }
 }
 
-/// What rollbackSecret did.
+/// The result of rollbackSecret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RolledBack {
     /// In the function's words: `rolled back`.
     pub outcome: String,
 }
 
-/// Why the step failed, or is not known to have succeeded.
+/// Why the step failed, or why its result is unknown.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
-    /// A service.
+    /// A service failed.
     #[error(transparent)]
     Aws(#[from] aws::Error),
-    /// The function's own error.
+    /// The function reported an error.
     #[error(
         "{step} failed ({error_type}: {message}); when the cause is gone, run rotatectl {} {secret}", command(*.step)
     )]
@@ -86,14 +85,14 @@ fn command(step: Step) -> &'static str {
 pub struct Operator(Client);
 
 impl Operator {
-    /// With these credentials.
+    /// Uses the credentials of this configuration.
     pub fn new(configuration: &SdkConfig) -> Self {
         let limits = configuration.timeout_config().cloned();
         let limits = limits.map_or_else(TimeoutConfig::builder, |limits| limits.into_builder());
         let configuration = aws_sdk_lambda::config::Builder::from(configuration)
-            // the answer comes only when the function has ended
+            // the answer comes only at the end of the function
             .timeout_config(limits.read_timeout(LONGEST).build())
-            // a second invocation would wait for the first one's locks
+            // a second invocation would wait for the locks of the first
             .retry_config(RetryConfig::disabled())
             .build();
         Self(Client::from_conf(configuration))
@@ -103,7 +102,7 @@ impl Operator {
     ///
     /// # Errors
     ///
-    /// It cannot be invoked, or it failed.
+    /// It cannot be invoked, or it fails.
     pub async fn revoke(&self, secret: &str, function: &str) -> Result<Revoked, Error> {
         let answer = self.send(Step::Revoke, secret, function).await?;
         Ok(Revoked {
@@ -117,7 +116,7 @@ impl Operator {
     ///
     /// # Errors
     ///
-    /// It cannot be invoked, or it failed.
+    /// It cannot be invoked, or it fails.
     pub async fn roll_back(&self, secret: &str, function: &str) -> Result<RolledBack, Error> {
         let answer = self.send(Step::Rollback, secret, function).await?;
         Ok(RolledBack {

@@ -1,4 +1,4 @@
-//! Keeps below a quota of requests per second, with room for other users of the quota.
+//! Keeps below a quota of requests per second, and leaves room for its other users.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval},
 };
 
-/// Concurrent requests: each spends most of its time in the network.
+/// Concurrent requests: each one mostly waits for the network.
 pub const AT_ONCE: usize = 10;
 
 /// Hands out turns at a steady rate.
@@ -17,7 +17,7 @@ pub struct Pace(Mutex<Interval>);
 impl Pace {
     /// For RotateSecret and ListSecretVersionIds: 40 requests per second. Secrets Manager's quota is 50.
     ///
-    /// The first turn comes at once.
+    /// The first turn is immediate.
     pub fn of_secrets_manager() -> Self {
         Self::every(Duration::from_millis(25))
     }

@@ -1,4 +1,4 @@
-//! Reads policies, and judges whether a function's policy lets Secrets Manager invoke it for a secret.
+//! Reads policies, and checks whether a function's policy lets Secrets Manager invoke it for a secret.
 
 use aws_sdk_lambda::Client;
 use serde_json::Value;
@@ -15,11 +15,11 @@ const ACTION: &str = "lambda:InvokeFunction";
 /// What a policy allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admits {
-    /// Yes, for secrets of this account or this secret only.
+    /// It allows secrets of this account, or only this secret.
     Conditionally,
-    /// Yes, on behalf of any account.
+    /// It allows secrets of any account.
     Anybody,
-    /// Perhaps: a statement has a condition that this code does not read.
+    /// Unknown: a statement has a condition that is not supported here.
     Perhaps,
     /// No statement allows it.
     Nobody,
@@ -29,14 +29,14 @@ pub(crate) enum Admits {
 ///
 /// # Errors
 ///
-/// It cannot be read.
+/// The policy cannot be read.
 pub(crate) async fn of(client: &Client, function: &str) -> Result<Value, aws::Error> {
     match client.get_policy().function_name(function).send().await {
         Ok(answer) => {
             Ok(serde_json::from_str(answer.policy().unwrap_or_default()).unwrap_or_default())
         }
         Err(error) => match explain("lambda:GetPolicy", error) {
-            // no policy
+            // there is no policy
             aws::Error::Absent { .. } => Ok(Value::Null),
             error => Err(error),
         },
@@ -51,7 +51,7 @@ pub(crate) fn allow(shell: &Shell, function: &str, account: &str) -> Command {
     shell.aws(&[&["lambda", "add-permission"], &what[..], &id, &whom].concat())
 }
 
-/// Reads the statements. The best of them counts.
+/// The result of all statements: the one that allows most decides.
 pub(crate) fn admits(policy: &Value, secret_arn: &str) -> Admits {
     let statements = several(&policy["Statement"]).filter(|statement| {
         statement["Effect"] == "Allow"
@@ -75,7 +75,7 @@ fn is_for_the_service(principal: &Value) -> bool {
     *principal == "*" || several(&principal["Service"]).any(|service| service == SERVICE)
 }
 
-/// Every condition of a statement must match; a condition matches if one of its values does.
+/// All conditions of a statement must match. A condition matches if one of its values does.
 fn conditions(condition: &Value, secret_arn: &str) -> Admits {
     let account = secret_arn.split(':').nth(4).unwrap_or_default();
     let mut admits = Admits::Anybody;
@@ -101,7 +101,7 @@ fn conditions(condition: &Value, secret_arn: &str) -> Admits {
     admits
 }
 
-/// IAM writes a single item without a list.
+/// The items of a list. IAM writes a single item without a list.
 pub(crate) fn several(value: &Value) -> impl Iterator<Item = &Value> {
     let list = value
         .as_array()
@@ -109,7 +109,7 @@ pub(crate) fn several(value: &Value) -> impl Iterator<Item = &Value> {
     list.iter()
 }
 
-/// With IAM's wildcards: `*` for anything, `?` for one character.
+/// Whether a text matches a pattern with IAM's wildcards: `*` for any text, `?` for one character.
 pub(crate) fn fits(pattern: &str, text: &str) -> bool {
     WildMatch::new(pattern).matches(text)
 }

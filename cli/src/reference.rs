@@ -1,4 +1,4 @@
-//! `rotatectl completions` and `rotatectl man`: both come from the command line's definition.
+//! `rotatectl completions` and `rotatectl man`, generated from the definition of the command line.
 
 use std::{
     fs,
@@ -13,10 +13,10 @@ use clap_mangen::Man;
 
 use crate::terminal;
 
-/// The variable with which a shell requests completions.
+/// A shell sets this variable to ask for completions.
 pub const COMPLETE: &str = "ROTATECTL_COMPLETE";
 
-/// What each exit code means.
+/// The meaning of each exit code.
 pub const EXIT_STATUS: [(u8, &str); 5] = [
     (0, "All is well."),
     (1, "It could not be done. stderr says why, and what to do."),
@@ -91,7 +91,7 @@ pub struct ManArguments {
     pub output_dir: Option<PathBuf>,
 }
 
-/// Prints the script with which this shell asks `rotatectl` for completions.
+/// Prints the script that makes this shell ask `rotatectl` for completions.
 ///
 /// # Errors
 ///
@@ -104,11 +104,11 @@ pub fn completions(arguments: &CompletionsArguments) -> io::Result<ExitCode> {
     print(&text)
 }
 
-/// Prints this command line's page, or writes all of them.
+/// Prints the man page of this command, or writes those of all commands.
 ///
 /// # Errors
 ///
-/// stdout, or the folder, cannot be written to.
+/// stdout or the folder cannot be written to.
 pub fn man(mut command: Command, arguments: &ManArguments) -> io::Result<ExitCode> {
     let Some(folder) = &arguments.output_dir else {
         return print(&page(command)?);
@@ -133,7 +133,7 @@ fn write_pages(command: &Command, folder: &Path) -> io::Result<()> {
     fs::write(folder.join(name), page(command.clone())?)
 }
 
-/// A page, with the sections that all pages share.
+/// A page, with the sections that all pages have.
 fn page(command: Command) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     Man::new(command).render(&mut page)?;
@@ -153,7 +153,7 @@ fn page(command: Command) -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// An entry of a list in roff. No text here begins with a dot or contains a backslash, so nothing is escaped.
+/// An entry of a roff list. The texts begin with no dot and have no backslash, so nothing is escaped.
 fn item(name: &str, text: &str) -> String {
     format!(".TP\n\\fB{name}\\fR\n{text}\n")
 }

@@ -1,4 +1,4 @@
-//! The result of a command that lists secrets: a table, or JSON.
+//! The result of a command that lists secrets, as a table or as JSON.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use crate::{aws, terminal};
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A service of AWS.
+    /// A service of AWS failed.
     #[error(transparent)]
     Aws(#[from] aws::Error),
     /// The result could not be written.
@@ -21,7 +21,7 @@ pub enum Error {
 ///
 /// # Errors
 ///
-/// It cannot be written.
+/// The report cannot be written.
 pub(crate) fn print<R: Serialize>(
     report: &R,
     json: bool,

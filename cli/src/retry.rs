@@ -1,4 +1,4 @@
-//! Retries: one failed call is no reason to stop half-way.
+//! Retries: one failed call must not stop a command half-way.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use backon::{ExponentialBuilder, Retryable};
 
 use crate::aws::Error;
 
-/// Repeats the call while its error is temporary, such as throttling, until `limit` has passed.
+/// Repeats the call until `limit` has passed, as long as the error is temporary, for example throttling.
 ///
 /// # Errors
 ///
-/// The last call's error: the time is over, or a retry cannot help.
+/// The error of the last call: the time is over, or a retry does not help.
 pub async fn persist<T, Answer: Future<Output = Result<T, Error>>>(
     limit: Duration,
     call: impl FnMut() -> Answer,
@@ -18,11 +18,11 @@ pub async fn persist<T, Answer: Future<Output = Result<T, Error>>>(
     persist_if(Error::is_transient, limit, call).await
 }
 
-/// The same, where `passes` decides which errors are temporary.
+/// The same, but `passes` decides which errors are temporary.
 ///
 /// # Errors
 ///
-/// As [`persist`].
+/// The same as for [`persist`].
 pub async fn persist_if<T, Answer: Future<Output = Result<T, Error>>>(
     passes: impl FnMut(&Error) -> bool,
     limit: Duration,

@@ -7,14 +7,14 @@ use croner::parser::{CronParser, Seconds, Year};
 /// How often a secret must rotate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interval {
-    /// As people read it: `30d`, `4h`, `cron(0 8 1 * ? *)`.
+    /// The schedule as people write it: `30d`, `4h`, `cron(0 8 1 * ? *)`.
     pub text: String,
-    /// None for a cron expression: only the service says when that is due.
+    /// None for a cron expression: only the service knows the due date.
     pub length: Option<Duration>,
 }
 
 impl Interval {
-    /// From the service's `ScheduleExpression` and `AutomaticallyAfterDays`.
+    /// Reads the service's `ScheduleExpression` and `AutomaticallyAfterDays`.
     pub fn read(expression: Option<&str>, days: Option<i64>) -> Option<Self> {
         let of = |number: u64, unit: &str| {
             let hours = if unit == "d" { 24 } else { 1 };
@@ -45,12 +45,12 @@ impl Interval {
     }
 }
 
-/// The service rotates by the end of the day that the schedule names.
+/// The service rotates until the end of the scheduled day.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// When a secret is due at the latest.
+/// The latest time at which a secret is due.
 ///
-/// The service's own date counts. After a failed rotation that date may be the one of the next rotation, so the age counts too.
+/// The service's own date counts. After a failed rotation it may be the date of the next one, so the age counts too.
 pub fn due(
     next: Option<SystemTime>,
     current_since: Option<SystemTime>,
@@ -63,11 +63,11 @@ pub fn due(
     }
 }
 
-/// Refuses an expression that Secrets Manager's user guide excludes, before the service is called.
+/// Refuses an expression that Secrets Manager's user guide excludes, before any call.
 ///
 /// # Errors
 ///
-/// What the expression must be.
+/// The required form of the expression.
 pub fn expression(text: &str) -> Result<String, &'static str> {
     let inside = |kind: &str| text.strip_prefix(kind)?.strip_suffix(')');
     let is_one = match (inside("rate("), inside("cron(")) {
@@ -95,12 +95,12 @@ fn is_rate(rate: &str) -> bool {
     }
 }
 
-/// On the hour, and in every year.
+/// Whether it opens on the hour, every year.
 fn is_cron(fields: &str) -> bool {
     let ["0", _, _, _, _, "*"] = fields.split_whitespace().collect::<Vec<_>>()[..] else {
         return false;
     };
-    // 0/8 is AWS's way to write "every eight hours from 0", and its week begins with SUN as 1
+    // 0/8 means "every eight hours from 0" on AWS, and its week begins with SUN as 1
     let parser = CronParser::builder()
         .seconds(Seconds::Required)
         .year(Year::Required)

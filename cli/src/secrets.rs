@@ -1,4 +1,4 @@
-//! Secrets by their names: what ListSecrets and DescribeSecret return.
+//! Finds secrets by name: the results of ListSecrets and DescribeSecret.
 
 use std::{
     collections::HashMap,
@@ -21,14 +21,14 @@ use wildmatch::WildMatch;
 
 use crate::aws::{Error, Place, explain};
 
-/// The new version, while its rotation is in progress.
+/// The label of the new version during a rotation.
 pub const PENDING: &str = "AWSPENDING";
-/// The current version.
+/// The label of the current version.
 pub const CURRENT: &str = "AWSCURRENT";
-/// The version before the current one.
+/// The label of the version before the current one.
 pub const PREVIOUS: &str = "AWSPREVIOUS";
 
-/// A tag that a secret must have, `environment=production`.
+/// A tag that a secret must have, for example `environment=production`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag {
     key: String,
@@ -80,15 +80,15 @@ pub fn is_named(named: &[Named], secret: &SecretListEntry) -> bool {
     named.is_empty() || named.iter().any(|name| name.is(secret))
 }
 
-/// Whether a secret was ever set up for rotation.
+/// Whether rotation was ever configured for a secret.
 pub fn rotates(secret: &SecretListEntry) -> bool {
     secret.rotation_lambda_arn.is_some()
 }
 
-/// Calls `keep` for every secret that has all the tags, and collects what it returns.
+/// Calls `keep` for each secret that has all the tags, and collects the results.
 ///
-/// The pages come one after the other: each request needs the token of the page before. Only what `keep` returns stays in memory,
-/// so ten thousand secrets need little.
+/// Reads one page after the other: each request needs the token of the page before. Only the results stay in memory, so ten thousand
+/// secrets need little.
 ///
 /// # Errors
 ///
@@ -118,7 +118,7 @@ pub async fn every<T>(
 ///
 /// # Errors
 ///
-/// A name matches none.
+/// A name matches no secret.
 pub fn check_named(
     client: &Client,
     named: &[Named],
@@ -134,7 +134,7 @@ pub fn check_named(
     }
 }
 
-/// What DescribeSecret returns for a secret. The error for an absent one suggests a similar name.
+/// Describes a secret. If it does not exist, the error suggests a similar name.
 ///
 /// # Errors
 ///
@@ -143,7 +143,7 @@ pub async fn describe(client: &Client, secret: &str) -> Result<DescribeSecretOut
     let described = client.describe_secret().secret_id(secret).send().await;
     match described.map_err(|error| explain("secretsmanager:DescribeSecret", error)) {
         Err(Error::Absent { .. }) => {
-            // without the right to list them, no other name is known
+            // without the right to list secrets, there is no suggestion
             let listed = every(client, &[], Some).await.unwrap_or_default();
             Err(unknown(client, secret, &listed))
         }
@@ -166,7 +166,7 @@ fn unknown(client: &Client, secret: &str, listed: &[SecretListEntry]) -> Error {
     }
 }
 
-/// The name that is most similar to the typed one, by clap's measure and above its bound.
+/// The most similar name, by clap's measure and limit.
 fn meant<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     let like = names.map(|name| (strsim::jaro(typed, name), name));
     let like = like.filter(|(likeness, _)| *likeness > 0.7);
@@ -174,7 +174,7 @@ fn meant<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<String
     best.map(|(_, name)| name.to_owned())
 }
 
-/// The service matches keys and values separately and by prefix: it shortens the list, and [`has`] decides.
+/// The service matches keys and values separately, and by prefix. So this only shortens the list, and [`has`] decides.
 fn filters(tags: &[Tag]) -> Option<Vec<Filter>> {
     let filter =
         |key, values: Vec<String>| Filter::builder().key(key).set_values(Some(values)).build();
@@ -200,14 +200,14 @@ fn has(secret: &SecretListEntry, tag: &Tag) -> bool {
 /// The parts of a secret's document that are not secret.
 #[derive(Debug)]
 pub struct Outline {
-    /// How it rotates.
+    /// The strategy.
     pub strategy: Strategy,
-    /// How long the old one of two users logs in after a rotation; none if it has no end.
+    /// How long the previous user still logs in after a rotation. None if forever.
     pub overlap: Option<Duration>,
 }
 
 impl Outline {
-    /// None if the value is not a JSON object.
+    /// Reads a document. None if it is not a JSON object.
     pub fn read(document: &SecretString) -> Option<Self> {
         let fields = Fields::read(document).ok()?;
         let strategy = fields.strategy.unwrap_or(Strategy::SingleUser);
@@ -220,8 +220,7 @@ impl Outline {
     }
 }
 
-/// Until when the old one of two users logs in; none if that time is over. The window starts at the promotion, which ends the
-/// rotation.
+/// Until when the previous user logs in. None if that time is over. The window starts at the promotion, the end of the rotation.
 pub fn overlap_until(window: Duration, rotated: SystemTime, now: SystemTime) -> Option<SystemTime> {
     let until = rotated.checked_add(window);
     until.filter(|until| *until > now)
@@ -242,12 +241,12 @@ pub fn labelled<'a>(labels: &'a HashMap<String, Vec<String>>, label: &str) -> Op
         .map(|(version, _)| version.as_str())
 }
 
-/// The version that a rotation in progress will make current. After a rotation, AWSPENDING may stay on AWSCURRENT's version.
+/// The version that the current rotation is making. After a rotation, AWSPENDING may stay on AWSCURRENT's version.
 pub fn in_flight(labels: &HashMap<String, Vec<String>>) -> Option<&str> {
     labelled(labels, PENDING).filter(|pending| Some(*pending) != labelled(labels, CURRENT))
 }
 
-/// The service's time as the standard library's.
+/// Converts the service's time.
 pub fn time(moment: Option<&DateTime>) -> Option<SystemTime> {
     SystemTime::try_from(*moment?).ok()
 }

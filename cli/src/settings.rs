@@ -1,4 +1,4 @@
-//! The function's settings, from its configuration.
+//! The function's settings, read from its configuration.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use aws_sdk_lambda::{
 use secret_rotation::settings::{Settings, SettingsError};
 use tokio::time::timeout;
 
-/// After a leak the command does not wait longer for settings that only the proof needs.
+/// After a leak, a short wait: only the proof needs the settings.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Reads them by the function's own rules.
+/// Reads the settings by the function's own rules.
 ///
 /// # Errors
 ///
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub fn of(configuration: &GetFunctionConfigurationOutput) -> Result<Settings, SettingsError> {
     let environment = configuration.environment();
     let variables = environment.and_then(|environment| environment.variables());
-    // the bundle is a file in the function, not on this machine
+    // the bundle is a file of the function, not of this machine
     let variable = |name: &str| {
         variables?
             .get(name)
@@ -29,7 +29,7 @@ pub fn of(configuration: &GetFunctionConfigurationOutput) -> Result<Settings, Se
     Settings::read(variable)
 }
 
-/// A function's settings; none, if they cannot be read.
+/// A function's settings. None if they cannot be read.
 pub async fn of_function(client: &Client, function: &str) -> Option<Settings> {
     let configuration = client.get_function_configuration().function_name(function);
     let configuration = timeout(PATIENCE, configuration.send()).await.ok()?.ok()?;

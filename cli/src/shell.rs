@@ -1,4 +1,4 @@
-//! Commands to copy from the output and run: quoted, and for the same region, profile and endpoint.
+//! Commands that people copy from the output: quoted, and for the same region, profile and endpoint.
 
 use std::path::Path;
 
@@ -6,18 +6,18 @@ use serde::Serialize;
 
 use crate::{aws::AwsArguments, terminal::printable};
 
-/// A line that can be copied and run.
+/// A line to copy and run.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Command {
-    /// In a shell.
+    /// For a shell.
     Shell(String),
-    /// In psql, as a superuser or a role with the same right.
+    /// For psql, as a superuser or a role with the same right.
     Psql(String),
 }
 
 impl Command {
-    /// As it is shown: with the prompt of its program.
+    /// The line with the prompt of its program.
     pub(crate) fn line(&self) -> String {
         let (prompt, command) = match self {
             Self::Shell(command) => ("$", command),
@@ -26,7 +26,7 @@ impl Command {
         format!("{prompt} {}", printable(command))
     }
 
-    /// As a sentence quotes it.
+    /// The command for a sentence, without a prompt.
     pub(crate) fn into_text(self) -> String {
         match self {
             Self::Shell(command) | Self::Psql(command) => command,
@@ -34,10 +34,10 @@ impl Command {
     }
 }
 
-/// What the commands are about.
+/// The secret and the options of the commands.
 #[derive(Debug)]
 pub(crate) struct Shell {
-    /// As it was named.
+    /// The secret as the operator named it.
     secret: String,
     ca_file: Option<String>,
     /// The options that every command gets.
@@ -94,7 +94,7 @@ impl Shell {
     fn command(&self, program: &str, words: &[&str]) -> Command {
         let options = self.options.iter().map(String::as_str);
         let words = [program].into_iter().chain(words.iter().copied());
-        // only a NUL cannot be quoted, and no name here can contain one
+        // only a NUL cannot be quoted, and no name can contain one here
         Command::Shell(shlex::try_join(words.chain(options)).unwrap_or_default())
     }
 }

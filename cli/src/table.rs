@@ -1,27 +1,27 @@
 //! Tables that fit the terminal.
 //!
-//! No name is broken. In a narrow terminal, columns disappear in a stated order, and long cells end with an ellipsis.
+//! Names are never broken. In a narrow terminal, columns disappear in a fixed order, and long cells end with an ellipsis.
 
 use comfy_table::{Cell, Color, ColumnConstraint, Table, presets::NOTHING};
 use console::{measure_text_width, truncate_str};
 
-/// Between two columns.
+/// The width between two columns.
 const GAP: usize = 2;
-/// The least width to which a cell is cut.
+/// The smallest width of a cut cell.
 const LEAST: usize = 16;
 
-/// What happens to a column if the terminal is too narrow.
+/// What happens to a column in a narrow terminal.
 #[derive(Clone, Copy, Debug)]
 pub enum Narrow {
-    /// It stays as it is.
+    /// It does not change.
     Stays,
-    /// It is left out, the lowest number first.
+    /// It disappears; the lowest number goes first.
     Goes(u8),
     /// Its cells are cut.
     Cut,
 }
 
-/// The table as text for a terminal of this width; complete without a terminal.
+/// The table as text for a terminal of this width. Without a terminal it is complete.
 pub fn fitted(
     columns: &[(&str, Narrow)],
     mut rows: Vec<Vec<Cell>>,
@@ -50,7 +50,7 @@ pub fn fitted(
         .load_style(NOTHING)
         .set_header(columns.iter().map(|(name, _)| *name))
         .add_rows(rows)
-        // one crate decides about colours: console
+        // console alone decides about colours
         .force_no_tty();
     if console::colors_enabled() {
         table.enforce_styling();
@@ -64,7 +64,7 @@ pub fn fitted(
     table.trim_fmt()
 }
 
-/// The width of each column; none for a column that disappears.
+/// The width of each column. None for a column that disappears.
 fn fit(columns: &[(Narrow, usize)], width: usize) -> Vec<Option<usize>> {
     let least = |(narrow, widest): &(Narrow, usize)| match narrow {
         Narrow::Cut => LEAST.min(*widest),
@@ -90,7 +90,7 @@ fn fit(columns: &[(Narrow, usize)], width: usize) -> Vec<Option<usize>> {
         let Some((_, next)) = next.min() else { break };
         fit[next] = None;
     }
-    // the remaining width goes to the cut cells, from the left
+    // the rest of the width goes to the cut cells, from the left
     let mut left = width.saturating_sub(needed(&fit));
     for (room, (_, widest)) in fit.iter_mut().zip(columns) {
         if let Some(room) = room {
@@ -102,12 +102,12 @@ fn fit(columns: &[(Narrow, usize)], width: usize) -> Vec<Option<usize>> {
     fit
 }
 
-/// Something that needs attention: red.
+/// Red: needs attention.
 pub fn alarming(text: impl ToString) -> Cell {
     Cell::new(text).fg(Color::Red)
 }
 
-/// Something to watch: yellow.
+/// Yellow: watch it.
 pub fn noteworthy(text: impl ToString) -> Cell {
     Cell::new(text).fg(Color::Yellow)
 }

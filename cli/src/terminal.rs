@@ -1,6 +1,6 @@
 //! Output: lines that fit the terminal, JSON, times for people.
 //!
-//! A result goes to stdout. Progress and questions go to stderr, so that a pipe gets only the result.
+//! Results go to stdout. Progress and questions go to stderr, so a pipe gets only the result.
 
 use std::{
     env,
@@ -14,12 +14,12 @@ use serde::{Serialize, Serializer};
 use textwrap::{Options, WordSeparator, WordSplitter};
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-/// The indent of the second and further lines of a wrapped text, in columns.
+/// The indent of a wrapped text from the second line on, in columns.
 const HANG: usize = 2;
 
-/// Shown for "none".
+/// The cell for "none".
 pub const EMPTY_CELL: &str = "–";
-/// Shown for "unknown".
+/// The cell for "unknown".
 pub const NOT_KNOWN: &str = "?";
 
 /// When there are colours.
@@ -47,11 +47,11 @@ impl Colors {
     }
 }
 
-/// Writes a line to stdout, made [`printable`]: it may contain names and texts from outside.
+/// Writes a line to stdout. Makes it [`printable`], because it may contain names and texts from outside.
 ///
 /// # Errors
 ///
-/// As for [`print()`].
+/// The same as for [`print()`].
 pub fn say(line: &str) -> io::Result<()> {
     print(&hanging(&printable(line), HANG, width()))
 }
@@ -72,21 +72,21 @@ pub fn print(text: &str) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// As for [`print()`].
+/// The same as for [`print()`].
 pub fn print_json(result: &impl Serialize) -> io::Result<()> {
     print(&json(result)?)
 }
 
-/// A result as JSON. Characters that [`printable`] would replace are escaped, so the meaning stays the same.
+/// A result as JSON. Characters that [`printable`] would replace are escaped, so no information is lost.
 ///
 /// # Errors
 ///
-/// The serializer's.
+/// The serializer's error.
 pub fn json(result: &impl Serialize) -> io::Result<String> {
     let json = serde_json::to_string_pretty(result).map_err(io::Error::other)?;
     let mut shown = String::with_capacity(json.len());
     for c in json.chars() {
-        // outside strings, the only such character in JSON is the newline
+        // in JSON, only the newline can be such a character outside a string
         if c == '\n' || !is_hidden(c) {
             shown.push(c);
             continue;
@@ -98,9 +98,9 @@ pub fn json(result: &impl Serialize) -> io::Result<String> {
     Ok(shown)
 }
 
-/// Writes a line to stderr, for a person, made [`printable`].
+/// Writes a line to stderr for a person. Makes it [`printable`].
 pub fn tell(line: &str) {
-    // a closed stderr has no reader
+    // nobody reads a closed stderr
     let line = hanging(&printable(line), HANG, width_of(&Term::stderr()));
     let _ = writeln!(io::stderr(), "{line}");
 }
@@ -110,7 +110,7 @@ pub fn print_whole(line: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(line));
 }
 
-/// Writes an error in the command line to stderr. clap wraps its help to the terminal's width, but not its errors.
+/// Writes a usage error to stderr. clap wraps its help to the terminal's width, but not its errors.
 pub fn print_usage_error(mistake: &clap::Error) {
     let mistake = mistake.render();
     let text = match console::colors_enabled_stderr() {
@@ -125,14 +125,14 @@ pub fn print_usage_error(mistake: &clap::Error) {
     let _ = write!(io::stderr(), "{}", lines.join("\n"));
 }
 
-/// Replaces each character that a terminal would obey or not show: names and texts come from outside.
+/// Replaces each character that a terminal obeys or does not show: names and texts come from outside.
 pub fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if is_hidden(c) { '\u{fffd}' } else { c })
         .collect()
 }
 
-/// Controls, marks of text direction, line separators, and invisible characters (Unicode's `Default_Ignorable`).
+/// Control characters, marks of text direction, line separators, and invisible characters (Unicode's `Default_Ignorable`).
 fn is_hidden(c: char) -> bool {
     let by_category = matches!(
         c.general_category(),
@@ -143,7 +143,7 @@ fn is_hidden(c: char) -> bool {
             | GeneralCategory::PrivateUse
             | GeneralCategory::Unassigned
     );
-    // letters and marks that are invisible: joiners, fillers, variation selectors; and the Braille blank
+    // invisible letters and marks: joiners, fillers, variation selectors; and the Braille blank
     by_category
         || matches!(
             c,
@@ -159,7 +159,7 @@ fn is_hidden(c: char) -> bool {
         )
 }
 
-/// The width of the terminal on stdout; none if stdout is not a terminal.
+/// The width of the terminal on stdout. None without a terminal.
 pub fn width() -> Option<usize> {
     width_of(&Term::stdout())
 }
@@ -174,7 +174,7 @@ pub fn help_width() -> usize {
     width().or_else(variable).unwrap_or(100)
 }
 
-/// Wraps a text to the width, with an indent for the second and further lines. Breaks no word, because names are words here.
+/// Wraps a text to this width, and indents all lines but the first. Breaks no word, because names count as words.
 pub fn hanging(text: &str, indent: usize, width: Option<usize>) -> String {
     let indent = " ".repeat(indent);
     let Some(width) = width else {
@@ -201,12 +201,12 @@ pub fn span(span: Duration) -> String {
     }
 }
 
-/// How long something took: `1.24 s`.
+/// A duration: `1.24 s`.
 pub fn took(span: Duration) -> String {
     format!("{:.2} s", span.as_secs_f64())
 }
 
-/// A moment for a report, in UTC: `2026-11-21T10:29:54Z`.
+/// A time for a report, in UTC: `2026-11-21T10:29:54Z`.
 pub fn moment(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
@@ -215,7 +215,7 @@ pub fn moment(time: SystemTime) -> String {
 ///
 /// # Errors
 ///
-/// The serializer's.
+/// The serializer's error.
 pub fn serialize_moment<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
     moment(*time).serialize(to)
 }
@@ -224,7 +224,7 @@ pub fn serialize_moment<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok
 ///
 /// # Errors
 ///
-/// The serializer's.
+/// The serializer's error.
 pub fn serialize_moment_or_null<S: Serializer>(
     time: &Option<SystemTime>,
     to: S,
@@ -252,7 +252,7 @@ mod tests {
         }
     }
 
-    /// Of Unicode's lists Bidi_Control and Default_Ignorable_Code_Point, of C0 and C1, and of what ends a line.
+    /// Characters from Unicode's lists Bidi_Control and Default_Ignorable_Code_Point, from C0 and C1, and line ends.
     const HIDDEN: &str = "\u{0}\u{7}\u{1b}\n\r\t\u{7f}\u{85}\u{9b}\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\
                           \u{2066}\u{2067}\u{2068}\u{2069}\u{ad}\u{34f}\u{115f}\u{1160}\u{17b4}\u{17b5}\u{180b}\u{180e}\u{180f}\u{200b}\
                           \u{200c}\u{200d}\u{2028}\u{2029}\u{2060}\u{2064}\u{2065}\u{206a}\u{206f}\u{2800}\u{3164}\u{fe00}\u{fe0f}\

@@ -1,7 +1,7 @@
-//! What `make bench` prints: the cost of a rotation, compared with the measured cost of AWS's own function.
+//! The output of `make bench`: the cost of a rotation, compared with that of AWS's own function.
 //!
-//! The figures of AWS's Python function were measured once, warm, against a local Secrets Manager and PostgreSQL 15
-//! without TLS, on a shared machine of two cores. Counts compare anywhere; times and memory only roughly.
+//! AWS's Python function was measured once, warm, with a local Secrets Manager and PostgreSQL 15 without TLS, on a shared machine with
+//! two cores. Counts can be compared everywhere, times and memory only roughly.
 
 use std::{fs, io::Write, path::Path, time::Duration};
 
@@ -126,7 +126,7 @@ pub async fn run(world: &World, function: &Path, out: &mut impl Write) -> Result
     Ok(())
 }
 
-/// One rotation; returns the function's working time.
+/// Rotates once. Returns the function's working time.
 pub(crate) async fn rotate(world: &World, secret: &str) -> Result<Duration, Error> {
     let rotation = world.secrets_manager().rotate(secret).await?;
     if !rotation.succeeded {

@@ -1,5 +1,5 @@
-//! The cost of a changeover for an application's requests, for each pool and strategy: the slowest request while a secret
-//! rotates, compared with a run without a rotation; and the number of new connections.
+//! What a changeover costs an application, for each pool and strategy: the slowest request during rotations, compared with a run without
+//! them, and the number of new connections.
 
 use std::{
     io::Write,
@@ -16,11 +16,11 @@ use crate::{
     demo::Error,
 };
 
-/// As many as the pool has room for.
+/// As many as the pool has connections.
 const WORKERS: usize = 15;
 const BETWEEN_ROTATIONS: Duration = Duration::from_secs(5);
 
-/// Until the server has published its count of sessions, and all connections are open.
+/// Time for the server to publish its count of sessions, and for the pool to open all connections.
 const SETTLED: Duration = Duration::from_secs(3);
 
 const POOLS: [Connections; 3] = [Connections::Deadpool, Connections::Bb8, Connections::Sqlx];
@@ -34,12 +34,11 @@ struct Run {
     sessions: i64,
 }
 
-/// Runs each pool under each strategy for so long, once without a rotation and once with one every five seconds, and
-/// writes a row for each.
+/// Runs each pool with each strategy for `length`: once without a rotation, once with one every five seconds. Writes a row for each.
 ///
 /// # Errors
 ///
-/// A rotation fails, or the server does not count sessions: PostgreSQL does since release 14.
+/// A rotation fails, or the server does not count sessions (PostgreSQL before 14).
 pub async fn run(world: &World, length: Duration, out: &mut impl Write) -> Result<(), Error> {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
@@ -58,7 +57,7 @@ pub async fn run(world: &World, length: Duration, out: &mut impl Write) -> Resul
         ("alternating users", world.alternating_users()),
     ];
     for (strategy, secret) in strategies {
-        // the function logs in too, and so does the listener after each change
+        // the function logs in too, and the listener does after each change
         let alone = alone(world, secret).await?;
         for pool in POOLS {
             let without = one(world, secret, pool, length, false).await?;
@@ -90,7 +89,7 @@ pub async fn run(world: &World, length: Duration, out: &mut impl Write) -> Resul
     Ok(())
 }
 
-/// How many sessions a rotation takes by itself.
+/// How many sessions a rotation itself opens.
 async fn alone(world: &World, secret: &str) -> Result<i64, Error> {
     rotate(world, secret).await?;
     let before = sessions(world).await?;

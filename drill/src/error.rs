@@ -6,16 +6,16 @@ use std::{io, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
-    /// The secret's client.
+    /// The secret's client cannot be made.
     #[error(transparent)]
     Client(#[from] rotating_secret::BuildError),
-    /// The secret's client, later.
+    /// The secret cannot be read.
     #[error(transparent)]
     Read(#[from] rotating_secret::Error),
-    /// The database.
+    /// The database does not answer.
     #[error("the database does not answer: {0}")]
     Database(String),
-    /// The application.
+    /// The application does not start.
     #[error(transparent)]
     Application(#[from] crate::application::Error),
     /// The report cannot be written.

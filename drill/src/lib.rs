@@ -1,17 +1,17 @@
-//! The rehearsal: an application works while its secret rotates; a table and a report show what it saw.
+//! The rehearsal: an application works while its secret rotates. A table and a report show the results.
 //!
 //! | where | what |
 //! |---|---|
-//! | [`application`] | workers that use the database all the time, and count what fails |
+//! | [`application`] | workers that use the database all the time, and count failures |
 //! | [`rehearse`] | the drill of one secret: the application works while the secret rotates |
-//! | [`rehearsal`] | its observations, and their table |
+//! | [`rehearsal`] | the observations, and their table |
 //! | [`summary`] | the result in one line, and as JSON |
 //! | [`report`] | the result as one HTML file |
-//! | `demo` | what `make demo` shows, in a world on this machine (feature `local`) |
+//! | `demo` | the demo of `make demo`, in a world on this machine (feature `local`) |
 //! | `changeover` | the cost of a changeover for an application's requests, in each pool (feature `local`) |
 //! | `bench` | the cost of a rotation, in the same world (feature `local`) |
 //! | `soak` | a thousand rotations, and what they leave behind (feature `local`) |
-//! | `command` | how `make bench` and `make soak` end (feature `local`) |
+//! | `command` | the end of `make bench` and `make soak` (feature `local`) |
 //!
 //! `rotatectl drill` is a thin command on this crate.
 

@@ -1,4 +1,4 @@
-//! Progress of a drill: a bar, the requests, the rotation's step. Only in a terminal.
+//! Progress of a drill, only in a terminal: a bar, the requests, the current step.
 
 use std::time::{Duration, Instant};
 
@@ -21,10 +21,10 @@ pub struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// `duration` is the drill's time without the rotations.
+    /// `duration` does not include the rotations.
     pub fn new(application: &'a Application, duration: Duration) -> Self {
         let bar = ProgressBar::new(duration.as_millis().try_into().unwrap_or(u64::MAX));
-        // with an invalid template the default one stays
+        // an invalid template leaves the default one
         if let Ok(style) = ProgressStyle::with_template("{bar:24} {elapsed:>4}  {prefix}  {msg}") {
             bar.set_style(style);
         }
@@ -35,7 +35,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// What happens now.
+    /// Shows what happens now.
     pub fn say(&self, what: impl Into<String>) {
         self.bar.set_message(what.into());
         self.show();
@@ -52,7 +52,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Shows the figures while the work runs.
+    /// Updates the figures while the work runs.
     pub async fn during<T>(&self, work: impl Future<Output = T>) -> T {
         let mut ticks = interval(REFRESH);
         let mut work = std::pin::pin!(work);
@@ -64,7 +64,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Waits until the condition is true, but not longer than `limit`.
+    /// Waits for the condition, at most for `limit`.
     pub async fn wait_until(&self, limit: Duration, condition: impl Fn() -> bool) {
         let begun = Instant::now();
         while !condition() && begun.elapsed() < limit {

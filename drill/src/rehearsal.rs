@@ -1,4 +1,4 @@
-//! Observations of an application while its secret rotated, and their table.
+//! Observations of an application during rotations, and their table.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 
 use crate::application::{Application, HandOver, Span, Summary, Version, Workload};
 
-/// The text below the table. Like the table, it fits 80 columns.
+/// The text below the table. Both fit 80 columns.
 pub const CHANGED_OVER: &str =
     "  changed over: from finishSecret until the last worker used the new version;
                 median, and longest if that differs";
@@ -16,23 +16,23 @@ pub const CHANGED_OVER: &str =
 pub struct Rehearsal {
     /// The secret's name.
     pub secret: String,
-    /// How it rotates: `single user`, for example.
+    /// The strategy, for example `single user`.
     pub strategy: String,
-    /// The region or the endpoint of the rotation.
+    /// The region or endpoint.
     pub place: String,
     /// The database server and its version.
     pub server: String,
-    /// When the application began to work.
+    /// When the application started.
     pub began: SystemTime,
     /// How long it worked.
     pub took: Duration,
     /// The length of a span: requests are counted per span.
     pub span: Duration,
-    /// In their order.
+    /// The rotations in order.
     pub rotations: Vec<Rotated>,
     /// The application with `rotating-secret`.
     pub rotating: Observed,
-    /// The same with another cache, to compare.
+    /// The same application with another cache, for comparison.
     pub plain: Option<Observed>,
 }
 
@@ -41,7 +41,7 @@ pub struct Rehearsal {
 pub struct Rotated {
     /// The id of the new version.
     pub version: String,
-    /// The start of the changeover's time: when finishSecret began, or when AWSCURRENT was seen to move.
+    /// The start of the changeover: when finishSecret began, or when AWSCURRENT was seen to move.
     pub finishing: SystemTime,
     /// The steps of the rotation.
     pub steps: Vec<Step>,
@@ -54,7 +54,7 @@ pub struct Step {
     pub name: String,
     /// When it began.
     pub began: SystemTime,
-    /// How long it took; zero if only the time of the event is known.
+    /// How long it took. Zero if only its time is known.
     pub took: Duration,
 }
 
@@ -63,7 +63,7 @@ pub struct Step {
 pub struct Observed {
     /// The cache's name.
     pub cache: String,
-    /// When they began to work, and the first span.
+    /// When they started. The first span begins then.
     pub began: SystemTime,
     /// One entry for each way to connect.
     pub kinds: Vec<Kind>,
@@ -72,16 +72,16 @@ pub struct Observed {
 /// The workers with one kind of connections.
 #[derive(Clone, Debug)]
 pub struct Kind {
-    /// All of their requests.
+    /// All their requests.
     pub summary: Summary,
-    /// The same, span by span.
+    /// The same requests for each span.
     pub spans: Vec<Span>,
     /// When they changed over, for each rotation.
     pub hand_overs: Vec<HandOver>,
 }
 
 impl Observed {
-    /// Of an application that has just started.
+    /// The observations of an application that has just started.
     pub fn new(cache: impl Into<String>, application: &Application, workload: &Workload) -> Self {
         let kind = |connections: &_| Kind {
             summary: Summary::new(*connections),
@@ -111,12 +111,12 @@ impl Observed {
         }
     }
 
-    /// All of their requests.
+    /// All requests.
     pub fn requests(&self) -> usize {
         self.kinds.iter().map(|kind| kind.summary.requests).sum()
     }
 
-    /// Those that failed.
+    /// The failed requests.
     pub fn failures(&self) -> usize {
         self.kinds.iter().map(|kind| kind.summary.failures).sum()
     }
@@ -134,7 +134,7 @@ impl Rehearsal {
         self.rotating.failures() == 0 && self.changed_over_within().is_some()
     }
 
-    /// The longest that any worker with `rotating-secret` took to change over; none if one never did.
+    /// The longest changeover of any worker with `rotating-secret`. None if one did not change over.
     pub fn changed_over_within(&self) -> Option<Duration> {
         let delays = self.rotating.kinds.iter().map(|kind| self.delays(kind));
         delays.flatten().try_fold(Duration::ZERO, |longest, delay| {
@@ -142,13 +142,12 @@ impl Rehearsal {
         })
     }
 
-    /// How long after each rotation it took until the last worker had served its last request on an older version; none
-    /// where that was not seen.
+    /// For each rotation, the time until the last worker made its last request on an older version. None if that was not seen.
     pub fn delays(&self, kind: &Kind) -> Vec<Option<Duration>> {
         let rotations = self.rotations.iter().zip(&kind.hand_overs);
         let delay = |(rotated, hand_over): (&Rotated, &HandOver)| {
             let settled = hand_over.settled?;
-            // before finishSecret, for a client that found AWSPENDING
+            // a client that found AWSPENDING changes over before finishSecret
             Some(
                 settled
                     .duration_since(rotated.finishing)
@@ -158,7 +157,7 @@ impl Rehearsal {
         rotations.map(delay).collect()
     }
 
-    /// The median of all rotations and the longest, in milliseconds.
+    /// The median of all rotations and the longest one, in milliseconds.
     pub fn changed_over(&self, kind: &Kind) -> String {
         // a changeover that never ended counts as the longest
         let delays = self.delays(kind);
@@ -177,7 +176,7 @@ impl Rehearsal {
         }
     }
 
-    /// One column for each cache, four rows for each kind of connections.
+    /// One column for each cache, and four rows for each kind of connections.
     pub fn table(&self) -> Table {
         let caches: Vec<&Observed> = [Some(&self.rotating), self.plain.as_ref()]
             .into_iter()
@@ -243,7 +242,7 @@ mod tests {
 
     const BEGAN: SystemTime = SystemTime::UNIX_EPOCH;
 
-    /// After a rotation whose finishSecret began after a second: when the last worker changed over, and what failed.
+    /// A rotation whose finishSecret began after one second, with the time when the last worker changed over, and the failures.
     fn rehearsal(settled: Option<u64>, failures: usize) -> Rehearsal {
         let at = |milliseconds| BEGAN + Duration::from_millis(milliseconds);
         let hand_over = HandOver {

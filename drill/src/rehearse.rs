@@ -1,4 +1,4 @@
-//! The drill of one secret: the secret rotates while an application works.
+//! The drill of one secret: it rotates while an application works.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -20,12 +20,12 @@ use crate::{
 const SPANS: u32 = 150;
 /// The shortest span: a shorter one has too few requests.
 const SHORTEST_SPAN: Duration = Duration::from_millis(100);
-/// How often a read that lags behind is repeated.
+/// How soon a read that lags behind is repeated.
 const POLL: Duration = Duration::from_millis(100);
 /// How often the database's clock is compared with ours.
 const COMPARISONS: usize = 5;
 
-/// The field of the document that shows the strategy.
+/// The field that shows the strategy.
 #[derive(Deserialize)]
 struct Document {
     masterarn: Option<String>,
@@ -34,7 +34,7 @@ struct Document {
 /// A drill's parameters.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// How long the application works, in addition to the time of the rotations.
+    /// How long the application works besides the time of the rotations.
     pub duration: Duration,
     /// How many times the secret rotates.
     pub rotations: u32,
@@ -48,13 +48,13 @@ pub struct Plan {
     pub give_up_after: Duration,
 }
 
-/// Lets the application work while the secret rotates: `rotate` rotates once, and returns when setSecret began.
+/// Lets the application work while the secret rotates. `rotate` rotates once, and returns when setSecret began.
 ///
 /// `name` and `place` are the report's names for the secret and the region.
 ///
 /// # Errors
 ///
-/// The application does not start, or `rotate` fails. Failed requests are no error, but the rehearsal has not passed.
+/// The application does not start, or `rotate` fails. Failed requests are no error; then the rehearsal has not passed.
 pub async fn rehearse<E: From<Error>>(
     mut access: Access,
     (name, place): (String, String),
@@ -102,7 +102,7 @@ pub async fn rehearse<E: From<Error>>(
         let version = Version { user, set };
         progress.say("after the rotation");
         progress.wait(part).await;
-        // a client that hears of no change follows when its lifetime ends; after a failure the drill stops waiting
+        // a client that gets no notification follows at the end of its lifetime; after a failure the drill stops waiting
         let all_use = || application.all_use(&version, set);
         progress.wait_until(limit, || all_use() || failed()).await;
         observed.changed_over(&application, &version);
@@ -123,7 +123,7 @@ pub async fn rehearse<E: From<Error>>(
     })
 }
 
-/// Alternating users need an administrator's secret; a single user does not.
+/// Alternating users need an administrator's secret, a single user does not.
 async fn strategy(secret: &RotatingSecret) -> Result<&'static str, Error> {
     let document = secret.usable().await?.json::<Document>();
     let masterarn = document.ok().and_then(|document| document.masterarn);
@@ -134,7 +134,7 @@ async fn strategy(secret: &RotatingSecret) -> Result<&'static str, Error> {
     })
 }
 
-/// The user of this version. A read may lag behind the label's move by a moment.
+/// The user of this version. A read may lag behind the labels for a moment.
 async fn user(secret: &RotatingSecret, version: &str) -> Result<String, Error> {
     let mut credential = secret.refresh().await?;
     for _ in 0..20 {
@@ -148,7 +148,7 @@ async fn user(secret: &RotatingSecret, version: &str) -> Result<String, Error> {
     Ok(credential.user().unwrap_or_default().to_owned())
 }
 
-/// How many microseconds the server's clock is ahead of ours, by the fastest of several comparisons; and the server's version.
+/// How many microseconds the server's clock is ahead of ours, from the fastest of several comparisons; and the server's version.
 async fn database(secret: &RotatingSecret, access: &Access) -> Result<(i64, String), Error> {
     let tls = tls(access.ca_file.as_deref()).map_err(crate::application::Error::from)?;
     let failed = |error: &dyn std::error::Error| Error::Database(error.to_string());

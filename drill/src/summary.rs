@@ -42,7 +42,7 @@ struct OfRotation<'a> {
 #[derive(Serialize)]
 struct OfStep<'a> {
     step: &'a str,
-    /// When it began: seconds since the application began to work.
+    /// When it began, in seconds since the start of the application.
     at_seconds: f64,
     took_ms: f64,
 }
@@ -53,7 +53,7 @@ struct OfKind<'a> {
     requests: usize,
     failures: usize,
     slowest_ms: f64,
-    /// For each rotation; none if a worker had not changed over.
+    /// For each rotation. None if a worker had not changed over.
     changed_over_ms: Vec<Option<f64>>,
 }
 
@@ -124,7 +124,7 @@ pub fn verdict(rehearsal: &Rehearsal) -> String {
     format!("{requests} requests, {failures} failed; {changed_over}{first}")
 }
 
-/// One sentence to forward: `20 rotations; 0 of 6,335 requests failed; a plain cache lost 431 of 897`.
+/// One sentence about all: `20 rotations; 0 of 6,335 requests failed; a plain cache lost 431 of 897`.
 pub fn sentence(rehearsals: &[Rehearsal]) -> String {
     let sum = |of: &dyn Fn(&Rehearsal) -> usize| thousands(rehearsals.iter().map(of).sum());
     let rotations: usize = rehearsals
@@ -164,7 +164,7 @@ pub(crate) fn thousands(number: usize) -> String {
     text
 }
 
-/// Since the application began to work.
+/// The time since the application started.
 pub fn seconds(rehearsal: &Rehearsal, at: SystemTime) -> f64 {
     at.duration_since(rehearsal.began)
         .unwrap_or_default()

@@ -10,11 +10,11 @@ use tokio::sync::watch;
 /// When the year 10000 begins, in seconds since 1970: wire formats write years with four digits.
 const END: i64 = 253_402_300_800;
 
-/// A clock that can be moved. Clones are one clock.
+/// A clock that can be moved. Clones share the time.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Arc<watch::Sender<TimeDelta>>);
 
-/// The clock was not moved.
+/// The clock could not be moved.
 #[derive(Debug, thiserror::Error)]
 #[error("the clock would leave the year 9999: move it by less")]
 pub struct TooFar;
@@ -35,7 +35,7 @@ impl Clock {
         Ok(())
     }
 
-    /// Waits until it is this moment, by itself or because the clock was moved.
+    /// Waits until the clock reaches this moment, by itself or because it was moved.
     pub(crate) async fn sleep_until(&self, moment: DateTime<Utc>) {
         let mut moved = self.0.subscribe();
         loop {
@@ -48,7 +48,7 @@ impl Clock {
         }
     }
 
-    /// Waits for this time.
+    /// Waits for this duration.
     pub(crate) async fn sleep(&self, time: Duration) {
         let time = TimeDelta::from_std(time).ok();
         match time.and_then(|time| self.now().checked_add_signed(time)) {

@@ -10,13 +10,13 @@ use std::{
 
 use serde_json::Value;
 
-/// Why there is no executable.
+/// Why the executable is missing.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The given file does not exist.
     #[error("the file {0} does not exist: build the function, or leave out --function")]
     Missing(PathBuf),
-    /// No cargo.
+    /// cargo cannot run.
     #[error("cannot run cargo ({0}): name the function's executable with --function")]
     Cargo(#[from] io::Error),
     /// The build failed.
@@ -28,24 +28,24 @@ pub enum Error {
 ///
 /// # Errors
 ///
-/// There is no such file, or it does not build.
+/// The file does not exist, or the build fails.
 pub fn function(named: Option<PathBuf>) -> Result<PathBuf, Error> {
     match named {
-        // the host starts it in another folder, so the path must be absolute
+        // the host starts it in another folder: the path must be absolute
         Some(path) => path.canonicalize().map_err(|_| Error::Missing(path)),
         None => build("secret-rotation", &["--bin"]),
     }
 }
 
-/// The binary or example `name` (`kind` is `--bin` or `--example`), with the features of `make test`, which has usually built
-/// it. Runs cargo once per process.
+/// The binary or example `name` (`kind` is `--bin` or `--example`), built with the features of `make test`, which usually has built
+/// it already. Runs cargo once per process.
 ///
 /// # Errors
 ///
-/// It does not build.
+/// The build fails.
 pub fn of_tests(kind: &str, name: &'static str) -> Result<PathBuf, Error> {
     static BUILT: Mutex<BTreeMap<&'static str, PathBuf>> = Mutex::new(BTreeMap::new());
-    // held while cargo runs: other callers wait here
+    // locked while cargo runs: other callers wait here
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(path) = built.get(name) {
         return Ok(path.clone());
@@ -55,7 +55,7 @@ pub fn of_tests(kind: &str, name: &'static str) -> Result<PathBuf, Error> {
     Ok(path)
 }
 
-/// Builds the binary or example `name` with the cargo that runs us; `how` ends with `--bin` or `--example`.
+/// Builds the binary or example `name` with the cargo that started us; `how` ends with `--bin` or `--example`.
 ///
 /// The path comes from cargo's messages: the target folder may be anywhere.
 fn build(name: &'static str, how: &[&str]) -> Result<PathBuf, Error> {

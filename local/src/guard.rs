@@ -1,8 +1,8 @@
 //! Cleans up, even after a SIGKILL.
 //!
-//! A process cannot clean up after its own sudden end, because no destructor runs. So each long-lived child has a guard: a small
-//! shell that reads from a pipe whose other end only this process has. When this process ends for any reason, the pipe closes,
-//! and the guard ends the child and removes its folder. A normal end does the same: dropping [`Guard`] closes the pipe.
+//! No destructor runs when a process is killed. So each long-lived child has a guard: a small shell that reads from a pipe. Only this
+//! process has the pipe's other end. When this process ends for any reason, the pipe closes; the guard then ends the child and
+//! removes its folder. Dropping [`Guard`] closes the pipe too.
 
 use std::{
     io::{self, Write},
@@ -11,7 +11,7 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
 };
 
-/// Argument: folder (or nothing). Each input line is a signal and a process group, or empty, and replaces the one before.
+/// Argument: the folder, or nothing. Each input line replaces the one before: a signal and a process group, or an empty line.
 /// A group that does not end within 10 s is killed.
 const SCRIPT: &str = r#"
 trap '' INT TERM HUP
@@ -41,7 +41,7 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// Removes the folder when this is dropped or this process ends.
+    /// Removes the folder when the guard is dropped or this process ends.
     pub(crate) fn over(folder: Option<&Path>) -> io::Result<Self> {
         let mut shell = Command::new("/bin/sh")
             .args(["-c", SCRIPT, "guard"])
@@ -55,17 +55,17 @@ impl Guard {
         Ok(Self { shell, pipe })
     }
 
-    /// First sends `signal` to this process, which leads its own group, and waits until the group has ended.
+    /// Guards this process, which leads its own group. The cleanup first sends the group `signal`, and waits for its end.
     pub(crate) fn watch(&mut self, process: u32, signal: &str) -> io::Result<()> {
         self.tell(&format!("{signal} {process}\n"))
     }
 
-    /// The guarded process has ended.
+    /// Records that the guarded process has ended.
     pub(crate) fn rest(&mut self) -> io::Result<()> {
         self.tell("\n")
     }
 
-    /// Lets the guard clean up now. The caller must wait for its own child in the meantime.
+    /// Starts the cleanup. The caller must wait for its own child meanwhile.
     pub(crate) fn release(&mut self) {
         self.pipe = None;
     }
@@ -81,7 +81,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         self.release();
-        // a failed wait for the shell has no remedy
+        // nothing can be done about a failed wait
         let _ = self.shell.wait();
     }
 }

@@ -1,5 +1,5 @@
-//! Azure Key Vault, as far as an application that only reads secrets needs it: its real wire format ("Get Secret" and
-//! "Authentication, requests and responses" in Microsoft's reference), its challenge and its TLS.
+//! Azure Key Vault for an application that only reads secrets: its real wire format ("Get Secret" and "Authentication, requests
+//! and responses" in Microsoft's reference), its challenge and its TLS.
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +20,7 @@ use uuid::Uuid;
 pub use crate::stub::Fault;
 use crate::stub::{self, Certificate, Script};
 
-/// A running Key Vault. Clones are the same one.
+/// A running Key Vault. Clones share it.
 #[derive(Clone)]
 pub struct KeyVault {
     state: Arc<Mutex<Store>>,
@@ -43,8 +43,8 @@ struct Secret {
 }
 
 impl KeyVault {
-    /// Starts a vault with this name that accepts this token. Its host is `{name}.vault.azure.net`, because clients require that a
-    /// vault is below the domain of its tokens.
+    /// Starts a vault with this name that accepts this token. Its host is `{name}.vault.azure.net`: clients require that a vault is below
+    /// the domain of its tokens.
     pub async fn start(name: &str, token: &str) -> io::Result<Self> {
         let host = format!("{name}.vault.azure.net");
         let certificate = Certificate::new(&[&host])?;
@@ -111,12 +111,12 @@ impl KeyVault {
         self.lock().secrets.remove(name);
     }
 
-    /// The next request without a fault gets this one.
+    /// Gives the next request without a fault this one.
     pub fn fail(&self, fault: Fault) {
         self.script.fail(fault);
     }
 
-    /// Method and path of every request, in their order.
+    /// Method and path of every request, in order.
     pub fn requests(&self) -> Vec<String> {
         self.script.requests()
     }

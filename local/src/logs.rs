@@ -1,8 +1,8 @@
-//! CloudWatch Logs, as far as an operator's command needs it to read the function's log: FilterLogEvents.
+//! CloudWatch Logs for an operator's command that reads the function's log: FilterLogEvents.
 //!
 //! The log group is the function's own, `/aws/lambda/<name>`. Like the real one, it does not exist before the first invocation.
-//! Patterns compare JSON fields with strings, joined by `||`. Everything else that the service understands is refused by name, so
-//! that no test passes because of an ignored pattern.
+//! Patterns compare JSON fields with strings, joined by `||`. All other options of the service are refused by name: no test may
+//! pass because a pattern was ignored.
 
 use axum::{
     Router,
@@ -25,8 +25,8 @@ const TARGET: &str = "Logs_20140328.";
 const PAGE: usize = 10_000;
 const LARGEST_REQUEST: usize = 1 << 20;
 
-/// Adds CloudWatch Logs to the router: answers from this function's log if IAM allows it. The services share one path; the
-/// operation's header distinguishes them.
+/// Adds CloudWatch Logs to the router: it answers from this function's log, if IAM allows it. The services share one path; a header
+/// with the operation distinguishes them.
 pub fn beside(router: Router, function: Function, iam: Iam) -> Router {
     router.layer(from_fn_with_state((function, iam), serve))
 }
@@ -120,7 +120,7 @@ fn filter_log_events(function: &Function, input: FilterLogEvents) -> Result<Valu
     if !(1..=PAGE).contains(&limit) {
         return Err(invalid(format!("limit must be within 1 and {PAGE}.")));
     }
-    // a token is the position in the log where its page begins
+    // a token is the position of the page's first line in the log
     let first = match &input.next_token {
         None => 0,
         Some(token) => token
@@ -157,7 +157,7 @@ fn filter_log_events(function: &Function, input: FilterLogEvents) -> Result<Valu
     Ok(answer)
 }
 
-/// `{ $.field = "value" || $.field = "value" }`: one of them must match.
+/// Parses `{ $.field = "value" || $.field = "value" }`. One comparison must match.
 fn pattern(text: &str) -> Option<Vec<(String, String)>> {
     let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
     inner

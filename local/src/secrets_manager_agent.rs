@@ -1,5 +1,5 @@
-//! AWS's Secrets Manager Agent, as far as an application needs it, with its real address, header and answers. Sources: its README and
-//! its code (`server.rs`, `parse.rs`, `cache_manager.rs` of aws-secretsmanager-agent). A test decides when its cache expires.
+//! AWS's Secrets Manager Agent for an application: its real address, header and answers. Sources: its README and its code
+//! (`server.rs`, `parse.rs`, `cache_manager.rs` of aws-secretsmanager-agent). A test decides when its cache expires.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 pub use crate::stub::Fault;
 use crate::stub::{self, Script};
 
-/// A running agent. Clones are the same one.
+/// A running agent. Clones share it.
 #[derive(Clone)]
 pub struct Agent {
     state: Arc<Mutex<Store>>,
@@ -37,7 +37,7 @@ struct Store {
 }
 
 impl Agent {
-    /// Starts an agent that accepts this token. As a Lambda extension it has no `refreshNow`.
+    /// Starts an agent that accepts this token. The Lambda extension has no `refreshNow`.
     pub async fn start(token: &str, knows_refresh_now: bool) -> io::Result<Self> {
         let state = Arc::new(Mutex::new(Store {
             token: token.to_owned(),
@@ -56,7 +56,7 @@ impl Agent {
         })
     }
 
-    /// Where it listens.
+    /// The port that it listens on.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -88,18 +88,18 @@ impl Agent {
         self.lock().cached.clear();
     }
 
-    /// Restarts the agent, with another token and an empty cache.
+    /// Restarts the agent with another token and an empty cache.
     pub fn restart(&self, token: &str) {
         self.expire();
         self.lock().token = token.to_owned();
     }
 
-    /// The next request without a fault gets this one.
+    /// Gives the next request without a fault this one.
     pub fn fail(&self, fault: Fault) {
         self.script.fail(fault);
     }
 
-    /// The queries so far that got an answer, without those that met a fault.
+    /// The queries that got an answer. Those that met a fault are left out.
     pub fn queries(&self) -> Vec<String> {
         self.lock().queries.clone()
     }
@@ -148,7 +148,7 @@ impl Store {
     }
 }
 
-/// The agent names no content type.
+/// The agent sends no content type.
 fn plain(status: u16, body: &str) -> Response {
     let mut response = body.to_owned().into_response();
     *response.status_mut() = stub::status_code(status);

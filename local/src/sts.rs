@@ -1,7 +1,7 @@
 //! The Security Token Service: GetCallerIdentity and AssumeRole.
 //!
-//! AWS's query protocol: a form at `POST /`, and XML. The form distinguishes it from the other services at this path. Everything
-//! else that the service understands is refused by name.
+//! AWS's query protocol: a form at `POST /`, and XML. The form distinguishes STS from the other services at this path. All other
+//! operations and members are refused by name.
 
 use std::{
     collections::HashMap,
@@ -38,12 +38,11 @@ use crate::{
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 const LARGEST_REQUEST: usize = 1 << 20;
-/// The MaxSessionDuration of every role here: AWS's default, in seconds. A session lasts this long unless the request asks for less
-/// (docs).
+/// The MaxSessionDuration of every role here: AWS's default, in seconds. A session lasts this long, unless the request sets less (docs).
 const HOUR: u64 = 3600;
 
-/// The members of AssumeRole that are served, with the published model's constraints. A request with another member is refused:
-/// without it the session would be another one.
+/// The members of AssumeRole that are served, with the published model's constraints. A request with another member is refused: to
+/// ignore it would give another session.
 const MEMBERS: [Member; 4] = [
     required("RoleArn", Text(20, 2048)),
     required("RoleSessionName", Matching(2, 64, r"[\w+=,.@-]*")),
@@ -60,7 +59,7 @@ struct AssumeRole {
     external_id: Option<String>,
 }
 
-/// The router with forms at its root answered by this service.
+/// The router, with STS for forms at its root.
 pub fn beside(router: Router, iam: Iam) -> Router {
     router.layer(from_fn_with_state(iam, serve))
 }
@@ -104,7 +103,7 @@ fn answer(
     }
 }
 
-/// Needs no permission, not even where a policy denies it (docs).
+/// It needs no permission: even a policy that denies it has no effect (docs).
 fn get_caller_identity(caller: &Role) -> String {
     let id = match caller.name() {
         Some(name) => format!("{}:{}", role_id(name), caller.session()),
@@ -165,7 +164,7 @@ fn shown(assumed: &Session) -> String {
     format!("<AssumedRoleUser>{user}</AssumedRoleUser><Credentials>{credentials}</Credentials>")
 }
 
-/// The messages: as recorded for text that is not an ARN, and as users report it for an ARN that is not a role's.
+/// Messages: recorded for text that is not an ARN; reported by users for an ARN that is not a role's.
 fn check_arn(arn: &str) -> Result<(), ServiceError> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     match parts[..] {
@@ -191,7 +190,7 @@ fn check_duration(seconds: u64, caller: &Role) -> Result<(), ServiceError> {
     }
 }
 
-/// The same for a role each time.
+/// A role's id: always the same for the same name.
 fn role_id(name: &str) -> String {
     let mut hasher = DefaultHasher::new();
     name.hash(&mut hasher);
@@ -210,7 +209,7 @@ fn invalid(message: impl Into<String>) -> ServiceError {
     refused(400, "ValidationError", message)
 }
 
-/// The query protocol has its own names for these errors and for a denial.
+/// Converts the error: the query protocol has its own names for these errors and for a denial.
 fn of_token(error: TokenError) -> ServiceError {
     let code = match error {
         TokenError::Expired => "ExpiredToken",

@@ -1,4 +1,4 @@
-//! The common part of the stand-ins for other stores: a port, the next faults, and a record of the requests.
+//! The common part of the stand-ins for other stores: a port, faults, and a record of the requests.
 
 use std::{
     collections::VecDeque,
@@ -32,16 +32,16 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-/// What happens to a request in place of its answer; the request has no effect.
+/// What a request gets in place of its answer. It has no effect.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// It is answered with this status and this body.
+    /// This status and this body.
     Answer(u16, String),
-    /// It is sent to this address (307).
+    /// A redirect (307) to this address.
     Redirect(String),
-    /// Its connection is closed without a byte of an answer.
+    /// The connection closes without an answer.
     Close,
-    /// It is never answered.
+    /// Nothing, forever.
     Hang,
 }
 
@@ -68,7 +68,7 @@ impl Script {
         let _ = requests.wait_for(|requests| requests.len() >= times).await;
     }
 
-    /// Every request goes through here first.
+    /// Every request passes here first.
     async fn meet(State(script): State<Self>, request: Request, next: Next) -> Response {
         let line = format!("{} {}", request.method(), request.uri().path());
         script.requests.send_modify(|requests| requests.push(line));
@@ -88,7 +88,7 @@ impl Script {
     }
 }
 
-/// Serves until the runtime ends, on a free port of this machine; with TLS for the names of the certificate, if there is one.
+/// Serves on a free port of this machine until the runtime ends. With a certificate it uses TLS.
 pub(crate) async fn serve(
     router: Router,
     script: &Script,
@@ -151,7 +151,7 @@ impl Listener for Tls {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
             let (stream, address) = Listener::accept(&mut self.listener).await;
-            // a client that breaks off or distrusts the certificate does not affect the next one
+            // a client that ends early or distrusts the certificate does not affect the next one
             if let Ok(stream) = self.acceptor.accept(stream).await {
                 return (stream, address);
             }
@@ -174,7 +174,7 @@ pub(crate) fn status_code(status: u16) -> StatusCode {
     StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// A body that fails before its first byte: hyper closes the connection without the buffered head.
+/// A body that fails before its first byte: hyper closes the connection and drops the buffered head.
 pub(crate) fn no_answer() -> Response {
     let broken = futures_util::stream::once(async {
         Err::<Bytes, _>(io::Error::other("closed on purpose"))

@@ -1,5 +1,5 @@
-//! HashiCorp Vault, as far as an application that only reads needs it: the key-value engine, version 2, and the database engine
-//! with its leases, with their real wire format ("HTTP API" in Vault's reference).
+//! HashiCorp Vault for an application that only reads: the key-value engine, version 2, and the database engine with its leases,
+//! in their real wire format ("HTTP API" in Vault's reference).
 //!
 //! ```
 //! use local::vault::{Fault, Role, Vault};
@@ -38,7 +38,7 @@ use uuid::Uuid;
 pub use crate::stub::Fault;
 use crate::stub::{self, Certificate, Script};
 
-/// A running Vault. Clones are the same one.
+/// A running Vault. Clones share it.
 #[derive(Clone)]
 pub struct Vault {
     state: Arc<Mutex<Store>>,
@@ -50,9 +50,9 @@ pub struct Vault {
 /// A role of the database engine.
 #[derive(Clone, Copy, Debug)]
 pub struct Role {
-    /// The lifetime of a lease, and what a renewal adds.
+    /// The lifetime of a lease, and the time that a renewal adds.
     pub ttl: Duration,
-    /// The longest lifetime of a lease with renewals, from its beginning.
+    /// The longest lifetime of a lease with all its renewals.
     pub max_ttl: Duration,
     /// Whether its leases can be renewed.
     pub renewable: bool,
@@ -65,7 +65,7 @@ pub struct StaticRole {
     pub username: String,
     /// Its current password.
     pub password: String,
-    /// When it was rotated, in RFC 3339.
+    /// The time of its last rotation, in RFC 3339.
     pub last_vault_rotation: String,
     /// Seconds until its next rotation.
     pub ttl: f64,
@@ -75,7 +75,7 @@ pub struct StaticRole {
 struct Store {
     token: String,
     namespace: Option<String>,
-    /// The versions of a secret, by mount and path.
+    /// The versions of each secret, by mount and path.
     secrets: BTreeMap<(String, String), Vec<Secret>>,
     roles: BTreeMap<(String, String), Role>,
     static_roles: BTreeMap<(String, String), StaticRole>,
@@ -133,7 +133,7 @@ impl Vault {
         format!("{scheme}://{}", self.address)
     }
 
-    /// Its certificate, for the file that `VAULT_CACERT` names; nothing without TLS.
+    /// The text for the file in `VAULT_CACERT`. None without TLS.
     pub fn ca(&self) -> Option<&str> {
         self.ca.as_deref()
     }
@@ -166,19 +166,19 @@ impl Vault {
         });
     }
 
-    /// Makes or changes a role; existing leases do not change.
+    /// Creates or changes a role. Existing leases do not change.
     pub fn set_role(&self, mount: &str, name: &str, role: Role) {
         let key = (mount.to_owned(), name.to_owned());
         self.lock().roles.insert(key, role);
     }
 
-    /// Makes or changes a static role.
+    /// Creates or changes a static role.
     pub fn set_static_role(&self, mount: &str, name: &str, role: StaticRole) {
         let key = (mount.to_owned(), name.to_owned());
         self.lock().static_roles.insert(key, role);
     }
 
-    /// Lets time pass, for leases.
+    /// Moves the clock of the leases.
     pub fn advance(&self, time: Duration) {
         self.lock().ahead += time;
     }
@@ -191,17 +191,17 @@ impl Vault {
         leases.map(|(id, _)| id.clone()).collect()
     }
 
-    /// The next request without a fault gets this one.
+    /// Gives the next request without a fault this one.
     pub fn fail(&self, fault: Fault) {
         self.script.fail(fault);
     }
 
-    /// Method and path of every request, in their order.
+    /// Method and path of every request, in order.
     pub fn requests(&self) -> Vec<String> {
         self.script.requests()
     }
 
-    /// Waits until it has had this many requests.
+    /// Waits until it has received this many requests.
     pub async fn asked(&self, times: usize) {
         self.script.asked(times).await;
     }

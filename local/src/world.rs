@@ -1,4 +1,4 @@
-//! Joins the three parts: one endpoint, a database, and secrets to rotate.
+//! Joins the parts: one endpoint, a database, and secrets to rotate.
 
 mod options;
 mod ready;
@@ -35,12 +35,12 @@ use self::{
     ready::{ReadyPostgres, ReadySecrets},
 };
 
-/// The region of everything here.
+/// The region of the world.
 pub const REGION: &str = "us-east-1";
 
 const FUNCTION_NAME: &str = "secret-rotation";
 
-/// The access key of the function, so that it can have its own role.
+/// The access key of the function. With its own key it can have its own role.
 const FUNCTION_KEY: &str = "AKIAFUNCTION";
 
 const ADMIN: &str = "demo/admin";
@@ -73,7 +73,7 @@ impl World {
     ///
     /// # Errors
     ///
-    /// A part does not start; the message says what to do.
+    /// A part does not start. The message says what to do.
     pub async fn start(options: Options) -> Result<Self, Error> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
         let listener = TcpListener::bind(address)
@@ -90,7 +90,7 @@ impl World {
             })?
             .port();
         let endpoint = format!("http://127.0.0.1:{port}");
-        // tests share a server, so each world has its own roles and databases
+        // tests share a server: each world has its own roles and databases
         let suffix = match options.postgres {
             Server::Shared => format!("_{}", &Uuid::new_v4().simple().to_string()[..8]),
             Server::Own(_) | Server::Running(_) => String::new(),
@@ -111,7 +111,7 @@ impl World {
         };
         let mut ca_file = postgres.server().ca_file();
         if let Some(key_service) = &key_service {
-            // in the server's folder, so that both are removed together
+            // in the server's folder: both are removed together
             let trusted = std::fs::read_to_string(&ca_file)? + key_service.ca();
             ca_file.set_file_name(format!("trusted-{port}.pem"));
             std::fs::write(&ca_file, trusted)?;
@@ -148,7 +148,7 @@ impl World {
         let router = logs::beside(router, function.clone(), secrets_manager.iam().clone());
         let router = sts::beside(router, secrets_manager.iam().clone());
         let server = tokio::spawn(async move {
-            // it ends when this task is aborted
+            // ends when this task is aborted
             let _ = axum::serve(listener, router).await;
         });
 
@@ -170,14 +170,14 @@ impl World {
         Ok(world)
     }
 
-    /// Makes an administrator and two applications' roles with a table each, and stores the credentials.
+    /// Creates an administrator and two application roles with a table each, and stores the credentials.
     async fn seed(&self) -> Result<(), Error> {
         let administrator = format!("admin_of_{}", self.role);
         let passwords = [random_password(), random_password(), random_password()];
         let users = [&administrator, &self.role, &self.alternating_role];
         let postgres = self.postgres();
         for (user, password) in users.into_iter().zip(&passwords) {
-            // a verifier, so that not even the scratch server's log holds a password
+            // a verifier: not even the scratch server's log may hold a password
             let verifier = scram_sha_256(password.expose_secret().as_bytes());
             postgres
                 .execute(&format!("CREATE ROLE {user} LOGIN PASSWORD '{verifier}'"))
@@ -246,7 +246,7 @@ impl World {
         Ok(())
     }
 
-    /// Secrets Manager's, Lambda's and CloudWatch Logs' address, for `AWS_ENDPOINT_URL`.
+    /// The address of Secrets Manager, Lambda and CloudWatch Logs, for `AWS_ENDPOINT_URL`.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
@@ -261,7 +261,7 @@ impl World {
         self.secrets_manager.iam()
     }
 
-    /// Gives the function a role: from its next call on, only what these policies allow.
+    /// Gives the function a role: from its next call on it may do only what these policies allow.
     ///
     /// # Errors
     ///
@@ -325,12 +325,12 @@ impl World {
         API_KEY
     }
 
-    /// The AWS SDK's client of this Secrets Manager, with an access key that may do everything.
+    /// An AWS SDK client of this Secrets Manager, with an access key that may do everything.
     pub fn aws(&self) -> aws_sdk_secretsmanager::Client {
         self.aws_as("local")
     }
 
-    /// The same with this access key id. [`World::iam`] can restrict its role.
+    /// The same with this access key id. [`World::iam`] can restrict it.
     pub fn aws_as(&self, access_key_id: &str) -> aws_sdk_secretsmanager::Client {
         aws_at(&self.endpoint, access_key_id)
     }
@@ -339,7 +339,7 @@ impl World {
     ///
     /// # Errors
     ///
-    /// The CA's file cannot be read.
+    /// The CA file cannot be read.
     pub fn tls(&self) -> Result<MakeRustlsConnect, TlsError> {
         tls(Some(&self.postgres().ca_file()))
     }
@@ -385,15 +385,15 @@ impl Database {
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
-    /// The endpoint's port.
+    /// The port of the endpoint is not free.
     #[error(
         "cannot listen on port {port} ({source}): choose another one with --port, or 0 for any that is free"
     )]
     Port { port: u16, source: io::Error },
-    /// The database server.
+    /// The database server does not start.
     #[error(transparent)]
     Postgres(#[from] postgres::Error),
-    /// The key service.
+    /// The key service does not start.
     #[error("the service with API keys does not start: {0}")]
     KeyService(#[from] io::Error),
     /// A secret could not be stored.
@@ -405,7 +405,7 @@ fn random_password() -> SecretString {
     Uuid::new_v4().simple().to_string().into()
 }
 
-/// A client of the service at this endpoint, from any process, which signs as this key.
+/// An SDK client for the service at this endpoint, in any process. It signs with this key.
 pub fn aws_at(endpoint: &str, access_key_id: &str) -> aws_sdk_secretsmanager::Client {
     let http = aws_smithy_http_client::Builder::new().build_http();
     let credentials = Credentials::new(access_key_id, "local", None, None, "local");

@@ -15,7 +15,7 @@ use crate::{
     followed::Followed,
 };
 
-/// How long the files of a new version are waited for. They may be refused.
+/// How long to wait for the files of a new version. A format may refuse the version.
 const FILES: Duration = Duration::from_secs(5);
 
 pub(super) struct Changes {
@@ -34,7 +34,7 @@ impl Changes {
         }
     }
 
-    /// What is current now is known to the child.
+    /// Remembers the current versions as known to the child.
     pub(super) async fn seen(&mut self) {
         for (secret, version) in &mut self.secrets {
             if let Ok(credential) = secret.current() {
@@ -52,7 +52,7 @@ impl Changes {
         }
     }
 
-    /// Waits for another version than was [`seen`](Self::seen). Dropped before its end, it loses none.
+    /// Waits for a version other than the [`seen`](Self::seen) one. Cancelling loses none.
     pub(super) async fn next(&mut self) {
         loop {
             let secrets = self.secrets.iter();
@@ -71,7 +71,7 @@ impl Changes {
             }
             match select_all(changed).await {
                 (true, ..) => return,
-                // there is another version, and it cannot be used
+                // the new version cannot be used
                 (false, ..) => sleep(Duration::from_secs(1)).await,
             }
         }

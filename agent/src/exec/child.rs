@@ -16,7 +16,7 @@ use crate::{
     settings::Settings,
 };
 
-/// How the SDKs come to the agent's own credentials.
+/// The variables that give the SDKs the agent's own credentials.
 const CREDENTIALS: [&str; 13] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -39,7 +39,7 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// With this process's environment, without what opens the agent and AWS, and with these variables.
+    /// Starts it with this process's environment and these variables, without the agent's token and AWS credentials.
     pub(super) fn start(
         exec: &Exec,
         settings: &Settings,
@@ -64,7 +64,7 @@ impl Child {
         Ok(Self { process, _own: own })
     }
 
-    /// Passes a signal on, while it runs.
+    /// Passes a signal on, if the child still runs.
     pub(super) fn signal(&self, signal: Signal) {
         let pid = self.process.id().and_then(|pid| pid.try_into().ok());
         if let Some(pid) = pid {
@@ -72,7 +72,7 @@ impl Child {
         }
     }
 
-    /// Waits for its end, and returns its status.
+    /// Waits for the child to end, and returns its status.
     pub(super) async fn wait(&mut self) -> u8 {
         status(self.process.wait().await)
     }

@@ -32,7 +32,7 @@ impl Environment {
         }
     }
 
-    /// Their ids.
+    /// The ids of the secrets.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
         let mut ids: Vec<&str> = self.chosen.iter().map(|chosen| &*chosen.secret).collect();
         ids.extend(self.login.as_deref());
@@ -50,7 +50,7 @@ impl Environment {
             if let Err(error) = secret.usable().await {
                 let is_transient = matches!(&error, rotating_secret::Error::Provider { reason, .. } if reason.kind().is_transient());
                 match is_transient {
-                    // it is asked on
+                    // the client keeps asking
                     true => drop(secret.changed_from("").await?),
                     false => return Err(error.into()),
                 }
@@ -90,7 +90,7 @@ impl Environment {
     }
 }
 
-/// User and password are always the secret's. Where the environment says where to log in, it is left alone: there may be a pooler.
+/// User and password always come from the secret. A host in the environment stays: it may name a pooler.
 fn login(credential: &Credential) -> Result<impl Iterator<Item = Variable>, Refused> {
     let named = fields::variables(credential)?.into_iter();
     let is_secrets =

@@ -1,11 +1,11 @@
-//! `exec -- COMMAND`: a child with the secret in its environment, which learns of a new version by a signal or by a new start.
+//! `exec -- COMMAND`: runs a child with the secret in its environment. A new version restarts the child, or sends it a signal.
 //!
 //! | file | what |
 //! |---|---|
 //! | `child` | the process: its environment, its end |
 //! | `environment` | the variables that come from secrets |
 //! | `changes` | waits for another version, of the environment and of files |
-//! | `signals` | what is passed on to the child |
+//! | `signals` | the signals that are passed on to the child |
 
 mod changes;
 mod child;
@@ -28,10 +28,10 @@ use crate::{
     upstream::Upstream,
 };
 
-/// How long the first versions and the required files are waited for.
+/// How long to wait for the first versions and the required files.
 const START: Duration = Duration::from_secs(60);
 
-/// Runs the command until it ends. Returns its status, as a shell would: 128 and the signal's number where a signal ended it.
+/// Runs the command until it ends. Returns its status as a shell does: 128 plus the signal's number if a signal ended it.
 ///
 /// # Errors
 ///
@@ -41,7 +41,7 @@ pub async fn run(settings: Settings, exec: &Exec) -> Result<u8, Error> {
     let aws = Upstream::new(&settings).await?.aws();
     let followed = Followed::new(&aws, &settings, environment.secrets())?;
     let files = Files::start(&settings, &followed)?;
-    // from here on a signal does not end this process at once, and the child could be left behind
+    // from here on a signal does not end this process at once: it would leave the child behind
     let mut signals = Signals::new().map_err(Error::Signals)?;
     let mut changes = Changes::new(&environment, &followed, &files);
     let first = async {
@@ -69,7 +69,7 @@ pub async fn run(settings: Settings, exec: &Exec) -> Result<u8, Error> {
             () = changes.next(), if !is_ending => {
                 changes.seen().await;
                 if let Some(signal) = exec.signal {
-                    tracing::info!(%signal, "another version: the child gets a signal");
+                    tracing::info!(%signal, "a new version: the child gets a signal");
                     child.signal(signal);
                     continue;
                 }
@@ -80,7 +80,7 @@ pub async fn run(settings: Settings, exec: &Exec) -> Result<u8, Error> {
                         continue;
                     }
                 };
-                tracing::info!("another version: the child restarts");
+                tracing::info!("a new version: the child restarts");
                 let (status, told_to_end) = end(&mut child, &mut signals, exec.stop_within).await;
                 if told_to_end {
                     return Ok(status);
@@ -91,7 +91,7 @@ pub async fn run(settings: Settings, exec: &Exec) -> Result<u8, Error> {
     }
 }
 
-/// Ends the child: SIGTERM, and SIGKILL when the time is over. Returns whether this process was told to end meanwhile.
+/// Ends the child: SIGTERM, then SIGKILL after `within`. Also returns whether a signal to end this process came in between.
 async fn end(child: &mut Child, signals: &mut Signals, within: Duration) -> (u8, bool) {
     child.signal(Signal::SIGTERM);
     let mut told_to_end = false;
@@ -104,7 +104,7 @@ async fn end(child: &mut Child, signals: &mut Signals, within: Duration) -> (u8,
                 pass(signal, signals, child);
             }
             () = &mut over => {
-                tracing::warn!(?within, "the child did not end in time: it is killed");
+                tracing::warn!(?within, "the child did not end in time, and is killed");
                 child.signal(Signal::SIGKILL);
                 return (child.wait().await, told_to_end);
             }

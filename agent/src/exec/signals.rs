@@ -9,7 +9,7 @@ use std::{
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{self, SignalKind};
 
-/// Those that a service's manager or an operator sends.
+/// Signals that a service manager or an operator sends.
 const PASSED: [Signal; 7] = [
     Signal::SIGTERM,
     Signal::SIGINT,
@@ -20,15 +20,15 @@ const PASSED: [Signal; 7] = [
     Signal::SIGWINCH,
 ];
 
-/// Those that a terminal sends to the child too: they would reach it twice.
+/// Signals that a terminal also sends to the child: passed on, they would reach it twice.
 const OF_A_TERMINAL: [Signal; 3] = [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGWINCH];
 
-/// Whether no child is to run any more.
+/// Whether no child may start after this signal.
 pub(super) fn is_end(signal: Signal) -> bool {
     matches!(signal, Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT)
 }
 
-/// The status of a process that this signal ended, as shells count.
+/// The status of a process that this signal ended, as shells report it.
 pub(super) fn status(signal: Signal) -> u8 {
     128 + signal as u8
 }
@@ -47,7 +47,7 @@ impl Signals {
         })
     }
 
-    /// The next one of these that the child needs from here.
+    /// The next of these signals that must be passed on.
     pub(super) async fn next(&mut self, of: impl Fn(Signal) -> bool) -> Signal {
         poll_fn(|context| {
             for (signal, received) in &mut self.received {
@@ -62,7 +62,7 @@ impl Signals {
         .await
     }
 
-    /// Whether the terminal sends it to the child as well.
+    /// Whether the terminal also sends it to the child.
     pub(super) fn is_sent_twice(&self, signal: Signal) -> bool {
         self.has_terminal && OF_A_TERMINAL.contains(&signal)
     }

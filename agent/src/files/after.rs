@@ -1,4 +1,4 @@
-//! What follows a change: a signal, or a command that no shell reads.
+//! What follows a change: a signal, or a command without a shell.
 
 use std::{
     env,
@@ -25,10 +25,10 @@ use tokio::{process::Command, time::timeout};
 
 use crate::{children, settings::files::After};
 
-/// Where a command is looked for if the agent itself has no PATH.
+/// Where to look for a command if the agent has no PATH.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Why it was not done.
+/// Why the signal or command failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotDone {
     #[error("{program} did not start: {source}")]
@@ -55,8 +55,8 @@ pub(super) async fn follow(after: &After) -> Result<(), NotDone> {
     }
 }
 
-/// With PATH and no other variable, in `/`. It reads nothing; what it says goes to the agent's own log. It has no
-/// other descriptor of the agent's, and is the first of its own process group, which ends with it when the time is over.
+/// The command runs in `/`, with PATH as its only variable. It reads nothing, its output goes to the agent's log, and it gets no other
+/// descriptor. It leads its own process group, which is killed when the time is over.
 async fn run(command: &[String], within: Duration) -> Result<(), NotDone> {
     let Some((program, arguments)) = command.split_first() else {
         return Ok(());
@@ -109,10 +109,10 @@ fn shown(status: ExitStatus) -> String {
     }
 }
 
-/// The process that a file names. Who owns the file may name their own processes only, unless it is root or the agent's user.
+/// The process that a file names. Unless root or the agent's user owns the file, the process must belong to the file's owner.
 fn process(pid_file: &Path) -> Result<Pid, String> {
     let failed = |error: io::Error| error.to_string();
-    // a pipe in its place would wait for a writer
+    // opening a pipe would wait for a writer
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let file = OpenOptions::new()
         .read(true)
@@ -126,7 +126,7 @@ fn process(pid_file: &Path) -> Result<Pid, String> {
         .split_whitespace()
         .next()
         .and_then(|first| first.parse().ok());
-    // 0 and less are groups of processes
+    // 0 and negative numbers name process groups
     let pid = pid
         .filter(|pid| *pid > 0 && is.is_file())
         .map(Pid::from_raw);

@@ -1,4 +1,4 @@
-//! The task of a secret: it writes a version to its folders as soon as it is there, and looks again when something is due.
+//! The task of a secret: it writes each new version to its folders, and looks again when something is due.
 
 use std::{
     ffi::OsString,
@@ -20,10 +20,10 @@ use super::{
 };
 use crate::settings::{Settings, files::Folder};
 
-/// How long the files of the version before are kept, for those who have just opened the folder.
+/// How long the previous files stay, for programs that have just opened the folder.
 const KEPT: Duration = Duration::from_secs(60);
 
-/// How soon a write that failed, or what follows it, is tried again; twice as long each time.
+/// The first delay after a failed write or command; it doubles each time.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(60);
 
@@ -33,24 +33,24 @@ pub(super) struct Following {
     tell: watch::Sender<Written>,
     ttl: Duration,
     window: Duration,
-    /// The version that was seen last, and when it was seen to replace another one.
+    /// The last version that was seen, and when it replaced another one.
     seen: Option<(Arc<str>, Option<SystemTime>)>,
-    /// The folder of the version before, until it is removed.
+    /// The previous version's folder, until it is removed.
     before: Option<(OsString, Instant)>,
     retry: Duration,
 }
 
-/// Whether all was done.
+/// Whether everything was done.
 enum Outcome {
     Done,
     Again,
 }
 
-/// Follows one secret into these folders, one after the other: what comes after the first is done before the second is written.
+/// Follows one secret into these folders in order: a folder's `after` runs before the next folder is written.
 pub(super) async fn follow(mut folders: Vec<Following>, secret: RotatingSecret) {
     loop {
         let Ok(credential) = secret.usable().await else {
-            // the client says why, and goes on asking
+            // the client logs why, and keeps asking
             sleep(FIRST_RETRY).await;
             continue;
         };
@@ -86,7 +86,7 @@ impl Following {
         }
     }
 
-    /// Does what is due with this version. Returns when to look again.
+    /// Does what is due for this version. Returns when to look again.
     async fn turn(&mut self, credential: &Credential) -> Instant {
         let until = self.see(credential);
         let both = until.is_some_and(|until| until > SystemTime::now());
@@ -94,7 +94,7 @@ impl Following {
         self.due(outcome, until.filter(|_| both))
     }
 
-    /// Until when the version before this one logs in.
+    /// Until when the previous version logs in.
     fn see(&mut self, credential: &Credential) -> Option<SystemTime> {
         let version = credential.version();
         match &self.seen {
@@ -115,7 +115,7 @@ impl Following {
         let contents = match formats::render(&self.folder, credential, both) {
             Ok(contents) => contents,
             Err(error) => {
-                // another version is needed, and no other try
+                // only another version helps, not another try
                 tracing::warn!(%directory, %error, "the files keep the version before: rotate again, or choose another format");
                 return Outcome::Done;
             }
@@ -128,7 +128,7 @@ impl Following {
             }
         };
         if let Some(before) = replaced {
-            tracing::info!(%directory, version = credential.version(), "the files are of another version");
+            tracing::info!(%directory, version = credential.version(), "the files have a new version");
             self.before = before.map(|name| (name, Instant::now() + KEPT));
             self.tell.send_modify(|written| written.writes += 1);
         }
@@ -141,7 +141,7 @@ impl Following {
         self.follow_up().await
     }
 
-    /// Writes what is not there. Returns the folder that was replaced, if one was.
+    /// Writes the files if they differ. Returns the folder that was replaced, if any.
     async fn put(&mut self, contents: Vec<Bytes>) -> std::io::Result<Option<Option<OsString>>> {
         let due = |(_, until): &(OsString, Instant)| *until > Instant::now();
         self.before = self.before.take().filter(due);
@@ -166,7 +166,7 @@ impl Following {
             .unwrap_or_else(|error| Err(std::io::Error::other(error)))
     }
 
-    /// The signal or the command, until it was done for these files; after a restart of the agent too.
+    /// Sends the signal or runs the command until it succeeds for these files, also after a restart of the agent.
     async fn follow_up(&mut self) -> Outcome {
         let Some(after) = self
             .folder
@@ -178,7 +178,7 @@ impl Following {
         };
         let directory = self.folder.directory.display();
         if let Err(error) = after::follow(after).await {
-            tracing::warn!(%directory, %error, retry = ?self.retry, "the files are of a new version, and what should follow failed");
+            tracing::warn!(%directory, %error, retry = ?self.retry, "the files are new, but the command or signal after them failed");
             return Outcome::Again;
         }
         if let Err(error) = self.swap.set_told() {

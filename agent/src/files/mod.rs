@@ -2,8 +2,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `formats` | what is in a file, or why it cannot be |
-//! | `place` | opens the directory, if nobody else can replace it |
+//! | `formats` | the contents of a file, or why it cannot be written |
+//! | `place` | opens the directory, if no other user can replace it |
 //! | `swap` | replaces all files of a folder at once |
 //! | `after` | the signal or the command that follows |
 //! | `follow` | the task of a secret |
@@ -26,15 +26,15 @@ use self::{
 };
 use crate::{followed::Followed, settings::Settings};
 
-/// What a folder holds: which version, and how often this process has written it.
+/// Which version a folder holds, and how often this process has written it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
-    /// The version's id, once the folder holds it.
+    /// The version's id, once it is written.
     pub version: Option<Arc<str>>,
     writes: u64,
 }
 
-/// The folders that this process writes. Their tasks end with it.
+/// The folders that this process writes. Dropping it ends their tasks.
 #[derive(Default)]
 pub struct Files {
     folders: Vec<Watched>,
@@ -59,7 +59,7 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// A directory cannot be opened, or others could put files there.
+    /// A directory cannot be opened, or another user could put files there.
     pub fn start(settings: &Settings, followed: &Followed) -> Result<Self, Unsafe> {
         let (mut files, mut of_secrets) =
             (Self::default(), BTreeMap::<&str, Vec<Following>>::new());
@@ -92,7 +92,7 @@ impl Files {
         Ok(files)
     }
 
-    /// The required files that were not written yet, or not confirmed since this process started.
+    /// The required files that this process has not yet written or confirmed.
     pub fn missing(&self) -> Vec<&PathBuf> {
         let missing =
             |folder: &&Watched| folder.required && folder.written.borrow().version.is_none();
@@ -103,7 +103,7 @@ impl Files {
             .collect()
     }
 
-    /// The folders, each with its secret's id.
+    /// Each folder, with its secret's id.
     pub fn folders(&self) -> Vec<(String, watch::Receiver<Written>)> {
         let folder = |folder: &Watched| (folder.secret.clone(), folder.written.clone());
         self.folders.iter().map(folder).collect()

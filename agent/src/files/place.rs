@@ -1,7 +1,7 @@
-//! Opens a directory in which secrets may be written: nobody but this process's user and root can replace it or anything above it.
+//! Opens a directory for secrets: only this process's user and root can replace it or a folder above it.
 //!
-//! Each part of the path is opened below the one before it, without following a link, and looked at then: nothing can take its
-//! place in between.
+//! Each part of the path is opened below the one before, without following a link, and checked after it is open: nobody can swap
+//! it in between.
 
 use std::{
     ffi::OsStr,
@@ -17,7 +17,7 @@ use nix::{
     unistd::geteuid,
 };
 
-/// Why nothing is written there.
+/// Why it is not safe to write there.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Unsafe {
@@ -40,17 +40,17 @@ pub enum Unsafe {
     Taken { path: PathBuf },
 }
 
-/// What opens a directory to look for others in it.
+/// The flag that opens a directory to look up names in it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const PASSING: OFlag = OFlag::O_PATH;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const PASSING: OFlag = OFlag::O_RDONLY;
 
-/// Sticky: others may write there, and cannot replace what is not theirs.
+/// Sticky: other users may write there, but can replace only their own files.
 const STICKY: u32 = 0o1000;
 const SET_GROUP: u32 = 0o2000;
 
-/// Opens the directory, and makes it if only it is missing. It is locked for this process.
+/// Opens the directory and locks it for this process. Makes the last part if it is missing.
 pub(super) fn open_directory(path: &Path, shared_parent: bool) -> Result<File, Unsafe> {
     let failed = |path: &Path, source: io::Error| Unsafe::Io {
         path: path.to_owned(),
@@ -99,18 +99,18 @@ pub(super) fn open_directory(path: &Path, shared_parent: bool) -> Result<File, U
     }
 }
 
-/// A directory itself, and no link to one.
+/// Opens a directory itself, and no link to one.
 pub(super) fn directory() -> OFlag {
     OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC
 }
 
-/// Makes a directory in another one, which only this process's user can enter yet.
+/// Makes a directory in another one. Only this process's user can enter it yet.
 pub(super) fn make_in(parent: &File, name: &OsStr) -> nix::Result<File> {
     mkdirat(parent, name, Mode::from_bits_truncate(0o700))?;
     Ok(openat(parent, name, OFlag::O_RDONLY | directory(), Mode::empty())?.into())
 }
 
-/// Lets everybody pass: the files in it have modes of their own. A group that the parent hands on stays.
+/// Lets every user enter: the files have modes of their own. A group that the parent hands on stays.
 pub(super) fn let_pass(directory: &File) -> io::Result<()> {
     let handed_on = directory.metadata()?.mode() & SET_GROUP;
     directory.set_permissions(Permissions::from_mode(0o755 | handed_on))

@@ -1,10 +1,10 @@
-//! Files that are replaced at once: `current` is a link to a folder that never changes, and one rename leads it to another one.
+//! Replaces all files at once: `current` is a link to a folder that never changes, and one rename points it to another folder.
 //!
 //! ```text
-//! /run/orders/current -> .18f3a2…          the version that counts
+//! /run/orders/current -> .18f3a2…          the current version
 //! /run/orders/.18f3a2…/pg_service.conf
-//! /run/orders/.18f09c…/                    the one before it, for those who still read it
-//! /run/orders/.told                        for which folder the signal was sent or the command ran
+//! /run/orders/.18f09c…/                    the previous one, for programs that still read it
+//! /run/orders/.told                        the folder for which the signal was sent or the command ran
 //! ```
 
 use std::{
@@ -37,7 +37,7 @@ const CURRENT: &str = "current";
 const NEXT: &str = ".next";
 const TOLD: &str = ".told";
 
-/// A directory, and the names, owner and mode of its files.
+/// A directory, with the names, the owner and the mode of its files.
 pub(super) struct Swap {
     directory: File,
     names: Vec<String>,
@@ -55,13 +55,13 @@ impl Swap {
         })
     }
 
-    /// The folder that `current` leads to, if this agent made it.
+    /// The folder that `current` points to, if this agent made it.
     pub(super) fn current(&self) -> Option<OsString> {
         let name = readlinkat(&self.directory, CURRENT).ok()?;
         is_ours(&name).then_some(name)
     }
 
-    /// Whether these are the files that are there: same contents, owner, mode, and no others.
+    /// Whether the folder holds exactly these files: same contents, owner and mode.
     pub(super) fn holds(&self, contents: &[Bytes]) -> bool {
         let held = || {
             let folder = self.folder(&self.current()?)?;
@@ -83,7 +83,7 @@ impl Swap {
 
     fn is_held(&self, folder: &File, name: &str, content: &Bytes) -> bool {
         let read = || {
-            // a pipe in its place would wait for a writer
+            // opening a pipe would wait for a writer
             let how = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
             let file = File::from(openat(folder, name, how, Mode::empty())?);
             let is = file.metadata()?;
@@ -102,7 +102,7 @@ impl Swap {
         read().unwrap_or(false)
     }
 
-    /// Puts these files in place of what is there.
+    /// Replaces the current files with these.
     pub(super) fn write(&self, contents: &[Bytes]) -> io::Result<OsString> {
         let (name, folder) = self.make_folder()?;
         let put = self.fill(&folder, contents).and_then(|()| self.turn(&name));
@@ -139,7 +139,7 @@ impl Swap {
                 new,
                 Mode::from_bits_truncate(0o600),
             )?);
-            // both before the first byte; the mode first, for who gave a file away may not change it any more
+            // owner and mode before the first byte; the mode first: after giving a file away, a process may not change its mode
             file.set_permissions(Permissions::from_mode(self.mode))?;
             if self.owner.user.is_some() || self.owner.group.is_some() {
                 fchown(&file, self.owner.user, self.owner.group).map_err(not_given)?;
@@ -151,7 +151,7 @@ impl Swap {
         folder.sync_all()
     }
 
-    /// From here on `current` is this folder.
+    /// Points `current` to this folder.
     fn turn(&self, name: &OsStr) -> io::Result<()> {
         let _ = unlinkat(&self.directory, NEXT, UnlinkatFlags::NoRemoveDir);
         symlinkat(name, &self.directory, NEXT)?;
@@ -178,13 +178,13 @@ impl Swap {
         Ok(unlinkat(&self.directory, name, UnlinkatFlags::RemoveDir)?)
     }
 
-    /// Whether what follows a change was done for the folder that is there.
+    /// Whether the signal was sent, or the command ran, for the current folder.
     pub(super) fn is_signalled(&self) -> bool {
         let told = readlinkat(&self.directory, TOLD).ok();
         told.is_some() && told == self.current()
     }
 
-    /// It was done.
+    /// Remembers that it was.
     pub(super) fn set_told(&self) -> io::Result<()> {
         let _ = unlinkat(&self.directory, TOLD, UnlinkatFlags::NoRemoveDir);
         match self.current() {
@@ -217,7 +217,7 @@ fn list(directory: &File) -> io::Result<Vec<OsString>> {
         .collect())
 }
 
-/// Whether this agent gave that name: nothing else is removed.
+/// Whether this agent chose that name: it removes no other folder.
 fn is_ours(name: &OsStr) -> bool {
     let hex = name.to_str().and_then(|name| name.strip_prefix('.'));
     hex.is_some_and(|hex| hex.len() >= 15 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
@@ -275,7 +275,7 @@ mod tests {
         );
         // the folder, and the link to it
         assert_eq!(list(&swap.directory).unwrap().len(), 2);
-        // as with a folder in the link's place
+        // a folder in the link's place has the same effect
         swap.names[1] = "b".to_owned();
         fs::remove_file(directory.path().join("current")).unwrap();
         fs::create_dir(directory.path().join("current")).unwrap();

@@ -1,4 +1,4 @@
-//! Answers as Secrets Manager's API has them.
+//! Answers in the shape of Secrets Manager's API.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -27,7 +27,7 @@ impl Fault {
         }
     }
 
-    /// The request is at fault.
+    /// An error in the request.
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
@@ -36,7 +36,7 @@ impl Fault {
         )
     }
 
-    /// What Secrets Manager said, or that it said nothing.
+    /// The error that Secrets Manager returned, or that it gave no answer.
     pub(super) fn of(error: &Error) -> Self {
         let reason = store::reason(error);
         if let Some(said) = reason.and_then(|reason| reason.refusal()) {
@@ -58,7 +58,7 @@ impl Fault {
     }
 }
 
-/// Seconds since 1970, to the millisecond, as the service has it.
+/// Seconds since 1970, to the millisecond, as the service sends them.
 pub(super) fn epoch(time: SystemTime) -> f64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     (since.as_secs_f64() * 1000.0).round() / 1000.0

@@ -1,6 +1,6 @@
 //! The JSON protocol of AWS's SDKs, with `AWS_ENDPOINT_URL_SECRETS_MANAGER=http://127.0.0.1:2773`.
 //!
-//! Signatures are not checked: the token says who may read. It is the SDK's session token, or a part of the endpoint's path
+//! Signatures are not checked: the token decides. It comes as the SDK's session token, or in the endpoint's path
 //! (`http://127.0.0.1:2773/sdk/TOKEN`), which no log shows.
 
 mod answer;
@@ -22,19 +22,19 @@ use crate::{
     upstream, wire,
 };
 
-/// How much of a request is read: a batch of twenty ARNs has 42 KB at most.
+/// The longest request that is read: a batch of twenty ARNs has 42 KB at most.
 const LONGEST: usize = 64 * 1024;
 
 const TARGET: &str = "x-amz-target";
 
-/// Whether it is one of these, and not one for the routes of AWS's agent.
+/// Whether this is a call of an SDK, and not a request to the routes of AWS's agent.
 pub fn is_call(request: &Request) -> bool {
     let path = request.uri().path();
     let is_place = path == "/" || path.starts_with(PREFIX);
     is_place && request.method() == Method::POST && request.headers().contains_key(TARGET)
 }
 
-/// What a path with a token begins with.
+/// How a path with a token begins.
 const PREFIX: &str = "/sdk/";
 
 /// Answers one request.
@@ -83,12 +83,12 @@ pub async fn answer(agent: &Agent, connection: &Connection, request: Request) ->
 }
 
 async fn read(body: Body) -> Result<Vec<u8>, Fault> {
-    // what is announced is not waited for
+    // a body that is announced as too long is not read
     let is_short = body.size_hint().lower() <= LONGEST as u64;
     if is_short && let Ok(bytes) = to_bytes(body, LONGEST).await {
         return Ok(bytes.into());
     }
-    let message = format!("the request has more than {LONGEST} bytes, or broke off");
+    let message = format!("the request has more than {LONGEST} bytes, or ended early");
     Err(Fault::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         "RequestEntityTooLargeException",
@@ -103,14 +103,14 @@ fn refusal(refused: Refused) -> Fault {
             "UnrecognizedClientException",
             "the agent's token is missing or wrong: give it as AWS_SESSION_TOKEN, or in AWS_ENDPOINT_URL_SECRETS_MANAGER as http://127.0.0.1:2773/sdk/TOKEN",
         ),
-        // SDKs ask again after this one
+        // SDKs retry after this error
         Refused::Full => Fault::new(
             StatusCode::TOO_MANY_REQUESTS,
             "ThrottlingException",
             "the agent serves as many connections as max_conn allows",
         ),
         Refused::Forwarded => forbidden(
-            "a proxy has forwarded this request, and the agent serves its own machine alone",
+            "a proxy has forwarded this request, and the agent serves only its own machine",
         ),
         Refused::Host => forbidden(
             "this host is not the agent's: reach it as localhost, or name the host in hosts of its settings",

@@ -1,4 +1,4 @@
-//! The operations that read. What writes is Secrets Manager's own.
+//! The operations that read. Operations that write go to Secrets Manager.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::{
     wire,
 };
 
-/// As many as the API takes.
+/// The most that the API takes.
 const BATCH: usize = 20;
 
 #[derive(Deserialize)]
@@ -170,7 +170,7 @@ async fn read(
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
     serde_json::from_slice(body).map_err(|error| {
-        // a message of serde's own may quote what was sent
+        // serde's message may quote the request
         let message = format!(
             "the request is not the operation's, at column {}",
             error.column()

@@ -1,4 +1,4 @@
-//! The port: connections come in, what is held is looked after, and what is under way at the end is finished.
+//! The port: accepts connections, runs the agent's periodic work, and lets open requests finish at the end.
 
 mod serve;
 
@@ -14,10 +14,10 @@ use tokio::{
 use self::serve::serve;
 use crate::{Agent, connections::Connections, store::BETWEEN};
 
-/// How often it is looked for what nobody reads.
+/// How often to drop secrets that nobody reads.
 const SWEEP: Duration = Duration::from_secs(5);
 
-/// How long the end waits for requests under way.
+/// How long shutdown waits for open requests.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// The agent behind its port.
@@ -27,23 +27,23 @@ pub struct Server {
 }
 
 impl Server {
-    /// On this listener.
+    /// Serves on this listener.
     pub fn new(listener: TcpListener, agent: Arc<Agent>) -> Self {
         Self { listener, agent }
     }
 
-    /// Where it listens.
+    /// The port that it listens on.
     pub fn port(&self) -> u16 {
         let address = self.listener.local_addr();
         address.map_or(self.agent.settings.port, |address| address.port())
     }
 
-    /// What it serves from.
+    /// The agent that it serves.
     pub fn agent(&self) -> Arc<Agent> {
         self.agent.clone()
     }
 
-    /// Serves until this ends, and lets what is under way finish.
+    /// Serves until `ended` completes, then lets open requests finish.
     pub async fn run(self, ended: impl Future<Output = ()>) {
         let Self { listener, agent } = self;
         let graceful = GracefulShutdown::new();
@@ -59,23 +59,23 @@ impl Server {
                     agent.tokens.follow();
                 }
                 (room, stream) = next(&connections, &listener) => {
-                    // answers are small, and wait for no other
+                    // answers are small: send them at once
                     let _ = stream.set_nodelay(true);
                     connections.run(room, |connection| {
                         let served = graceful.watch(serve(stream, agent.clone(), connection));
                         async move {
-                            // the other side went, or was told why
+                            // the client left, or has got its error
                             let _ = served.await;
                         }
                     });
                 }
             }
         }
-        // who comes now is refused at once, and need not wait for the end
+        // new connections are refused at once
         drop(listener);
         connections.dismiss_guests();
         if timeout(DRAIN, graceful.shutdown()).await.is_err() {
-            tracing::warn!(after = ?DRAIN, "requests under way were cut");
+            tracing::warn!(after = ?DRAIN, "open requests were cut");
         }
     }
 }
@@ -92,7 +92,7 @@ async fn next(
         match listener.accept().await {
             Ok((stream, _)) => return (room, stream),
             Err(error) => {
-                // no descriptor is free: one will be
+                // no descriptor is free now
                 tracing::warn!(%error, "a connection was not accepted");
                 sleep(Duration::from_millis(100)).await;
             }
@@ -100,7 +100,7 @@ async fn next(
     }
 }
 
-/// What was missed in a freeze is not made up for.
+/// Ticks that a freeze has missed are skipped.
 fn every(period: Duration) -> Interval {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,4 +1,4 @@
-//! One connection: how long it may be silent, and what answers its requests.
+//! One connection: its timeouts, and its requests.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -16,16 +16,16 @@ use tokio_io_timeout::TimeoutStream;
 
 use crate::{Agent, connections::Connection, sdk, wire};
 
-/// How long a head may take; and how long a kept connection may be silent.
+/// How long a head may take, and how long a kept connection may be silent.
 const HEAD: Duration = Duration::from_secs(60);
 
-/// How long a request may take: no upstream call takes so long.
+/// How long a request may take. No upstream call takes so long.
 const REQUEST: Duration = Duration::from_secs(30);
 
-/// How long an answer may wait for its reader.
+/// How long an answer waits for its reader.
 const UNREAD: Duration = Duration::from_secs(30);
 
-/// The longest head: a session token has some kilobytes.
+/// The longest head: a session token has several kilobytes.
 const LONGEST_HEAD: usize = 64 * 1024;
 
 pub(super) fn serve<S>(
@@ -138,7 +138,7 @@ mod tests {
         let (mut client, served) = connection();
         let began = Instant::now();
         let flood = async {
-            // until nothing more is taken
+            // until the agent takes no more
             while client.write_all(PING).await.is_ok() {}
         };
         let (_, ended) = tokio::join!(flood, served);

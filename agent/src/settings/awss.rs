@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-/// The file, as it is written. A number of the flat form may stand in quotes.
+/// The file as written. In the flat form a number may stand in quotes.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
@@ -102,7 +102,7 @@ enum Number {
     Quoted(String),
 }
 
-/// The file in the shape of the nested form. What is wrong with its shape goes to `problems`.
+/// The file in the nested form. Errors in its shape go to `problems`.
 pub(super) fn shape(file: File, problems: &mut Vec<String>) -> (Logging, SecretsManager) {
     let is_nested = file.logging.is_some() || file.capabilities.is_some();
     if is_nested && flat(&file) {
@@ -117,14 +117,14 @@ pub(super) fn shape(file: File, problems: &mut Vec<String>) -> (Logging, Secrets
 }
 
 impl File {
-    /// Whether it speaks of certificates, which are another service.
+    /// Whether it configures certificates, which are another service.
     pub(super) fn has_certificates(&self) -> bool {
         let all = self.capabilities.as_ref();
         all.is_some_and(|all| all.acm.is_some())
     }
 }
 
-/// Whether a key of the flat form is there.
+/// Whether the file has a key of the flat form.
 fn flat(file: &File) -> bool {
     let numbers = [
         &file.http_port,
@@ -152,7 +152,7 @@ fn flat(file: &File) -> bool {
         || file.prefetch.is_some()
 }
 
-/// The flat form in the shape of the nested one.
+/// Turns the flat form into the nested one.
 fn nested(file: File, problems: &mut Vec<String>) -> (Logging, SecretsManager) {
     let mut number = |key, number: Option<Number>| match number? {
         Number::Plain(number) => Some(number),

@@ -1,4 +1,4 @@
-//! `[[files]]`: which secrets are written to files, and how. The file's own shape is in `own_files`.
+//! `[[files]]`: which secrets are written to files, and how. `own_files` parses it.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -7,20 +7,20 @@ use nix::{
     unistd::{Gid, Uid},
 };
 
-/// A folder of files that are always of one version of one secret.
+/// A folder whose files are always of one version of one secret.
 #[derive(Clone, Debug)]
 pub struct Folder {
     /// The secret's id.
     pub secret: String,
     /// The folder that holds `current`.
     pub directory: PathBuf,
-    /// Who owns the files; the agent's own user where it is not set.
+    /// Owner of the files; the agent's own user if not set.
     pub owner: Owner,
     /// The files' mode.
     pub mode: u32,
-    /// Whether others may write to the folders above, as in a volume that containers share.
+    /// Accepts folders above that others may write to, such as a volume that containers share.
     pub shared_parent: bool,
-    /// Whether `/ready` and `exec` wait for it.
+    /// Whether `/ready` and `exec` wait for this folder.
     pub required: bool,
     /// What follows a change.
     pub after: Option<After>,
@@ -53,7 +53,7 @@ pub enum Format {
     PgService {
         /// The service's name.
         service: String,
-        /// More of libpq's parameters, and in place of the secret's.
+        /// Parameters of libpq that add to the secret's or replace them.
         parameters: BTreeMap<String, String>,
     },
     /// libpq's password file.
@@ -62,14 +62,14 @@ pub enum Format {
     Userlist,
     /// Variables, for a shell and for dotenv.
     Env {
-        /// The key in the document by the variable's name; libpq's variables where it is empty.
+        /// From a variable's name to a key of the document. Empty: libpq's variables.
         values: BTreeMap<String, String>,
     },
     /// The document.
     Json,
     /// A value as it is.
     Plain {
-        /// Its key in the document; the whole secret where it is not set.
+        /// Its key in the document; the whole secret if not set.
         key: Option<String>,
     },
 }
@@ -98,7 +98,7 @@ pub enum After {
         /// The file with the process's id.
         pid_file: PathBuf,
     },
-    /// A command, which no shell reads.
+    /// A command, run without a shell.
     Command {
         /// The program and its arguments.
         command: Vec<String>,
@@ -108,7 +108,7 @@ pub enum After {
 }
 
 impl Folder {
-    /// Whether the version before the current one is written too.
+    /// Whether the format also writes the previous version.
     pub fn needs_previous(&self) -> bool {
         let mut formats = self.files.iter().map(|file| &file.format);
         formats.any(|format| *format == Format::Userlist)

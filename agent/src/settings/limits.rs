@@ -10,7 +10,7 @@ use super::{
 };
 use crate::spelling::{ROLE, is_role, is_sound};
 
-/// Takes over what is within its limits. What is not goes to `problems`.
+/// Takes the values that are within their limits. The others go to `problems`.
 pub(super) fn take(
     logging: Logging,
     all: SecretsManager,
@@ -29,7 +29,7 @@ pub(super) fn take(
         problems.push(format!("{key} = {number} is not from {from} to {to}"));
         None
     };
-    // 0 is any free port
+    // 0 means any free port
     let port = all.http_port.filter(|port| *port != 0);
     let port = number("http_port", port, 1024, 65535)
         .or(all.http_port.filter(|port| *port == 0).map(|_| 0));
@@ -107,7 +107,7 @@ pub(super) fn take(
     }
 }
 
-/// What is prefetched, and how much of the cache it may fill.
+/// What to prefetch, and how much of the cache it may fill.
 fn prefetched(
     table: awss::Prefetch,
     jitter: Option<usize>,

@@ -1,5 +1,5 @@
-//! What the agent is set to: AWS's configuration file (`awss` is its shape, `limits` its values), and ours (`own`; its
-//! `[[files]]` in `own_files`).
+//! The agent's settings: AWS's configuration file (`awss` has its shape, `limits` its values), and our own (`own`; its `[[files]]` in
+//! `own_files`).
 
 mod awss;
 pub mod files;
@@ -18,54 +18,54 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{Error, arguments::Files};
 
-/// All settings, checked. [`Settings::default`] is an agent without a file.
+/// All settings, checked. [`Settings::default`] is an agent without files.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// False: the agent ends at once, as AWS's does.
+    /// If false, the agent ends at once, as AWS's does.
     pub enabled: bool,
     /// What is logged.
     pub log_level: LogLevel,
-    /// Where it listens on 127.0.0.1. 0 is any free port.
+    /// The port on 127.0.0.1. 0 means any free port.
     pub port: u16,
-    /// The region of Secrets Manager; the SDK's own choice where it is not set.
+    /// The region of Secrets Manager; the SDK chooses if not set.
     pub region: Option<String>,
-    /// How long a version is served before it is confirmed.
+    /// How long a version is served until it must be confirmed.
     pub ttl: Duration,
-    /// How many versions are held.
+    /// How many versions the cache holds.
     pub cache_size: usize,
     /// Headers that may carry the token.
     pub token_headers: Vec<HeaderName>,
     /// Variables that may hold the token.
     pub token_variables: Vec<String>,
-    /// What paths with an id begin with.
+    /// The prefix of paths with an id.
     pub path_prefix: String,
     /// How many connections are served at a time.
     pub connections: usize,
     /// How many roles are assumed at a time.
     pub roles: usize,
-    /// A file with credentials, in place of the SDK's own search.
+    /// A file with credentials. It replaces the SDK's own search.
     pub credentials_file: Option<PathBuf>,
-    /// Whether the agent starts only with credentials that STS knows.
+    /// Whether the agent needs credentials that STS accepts in order to start.
     pub validates_credentials: bool,
-    /// What is read before someone asks.
+    /// What to read before the first request.
     pub prefetch: Prefetch,
-    /// Whether an outage is bridged with what is held.
+    /// Whether cached versions are served in an outage.
     pub stale_on_error: bool,
-    /// Secrets Manager's address, where it is not the region's.
+    /// Secrets Manager's address, if not the region's.
     pub endpoint: Option<String>,
-    /// STS's address, where it is not the region's.
+    /// STS's address, if not the region's.
     pub sts_endpoint: Option<String>,
     /// How long the previous password still logs in.
     pub overlap_window: Duration,
-    /// How long a secret is renewed that nobody reads.
+    /// How long a secret that nobody reads is renewed.
     pub idle: Duration,
-    /// Tokens that open a part of the secrets.
+    /// Tokens that open some of the secrets.
     pub tokens: Vec<Limited>,
-    /// What a request may say in `Host`, apart from localhost.
+    /// Names that `Host` may have, apart from localhost.
     pub hosts: Vec<String>,
-    /// What is written to files.
+    /// The folders of files to write.
     pub files: Vec<files::Folder>,
-    /// What was understood and has no effect.
+    /// Settings without an effect here.
     pub warnings: Vec<String>,
 }
 
@@ -108,30 +108,30 @@ impl Default for Settings {
     }
 }
 
-/// What is read when the agent starts.
+/// The secrets to read when the agent starts.
 #[derive(Clone, Debug, Default)]
 pub struct Prefetch {
     /// Ids, each with the role to read it with.
     pub secrets: Vec<(String, Option<String>)>,
     /// Keys of tags, each with the role to list and read with.
     pub tags: Vec<(String, Option<String>)>,
-    /// Up to so many are read.
+    /// The largest number of secrets to read.
     pub most: usize,
-    /// A start of many machines is spread over this time.
+    /// The start is delayed by a random time up to this: many machines then do not read at once.
     pub jitter: Duration,
 }
 
-/// A token that opens a part.
+/// A token that opens some of the secrets.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limited {
     /// The file that holds it.
     pub file: PathBuf,
-    /// What the names match that it opens: `*` is any text, `?` any character.
+    /// Patterns of the names that it opens: `*` is any text, `?` any character.
     pub secrets: Vec<String>,
 }
 
-/// As AWS's agent names them.
+/// The levels of AWS's agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum LogLevel {
@@ -143,7 +143,7 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    /// The same in tracing's words; none for no log.
+    /// The level as tracing has it; `None` logs nothing.
     pub fn tracing(self) -> Option<tracing::Level> {
         match self {
             Self::Debug => Some(tracing::Level::DEBUG),
@@ -156,17 +156,17 @@ impl LogLevel {
 }
 
 impl Settings {
-    /// Reads the files that were named.
+    /// Reads these files.
     ///
     /// # Errors
     ///
-    /// One cannot be read, or holds what nobody knows. Values out of their limits are named all at once.
+    /// A file cannot be read, or has an unknown key. Values out of their limits are all named at once.
     pub fn read(files: &Files) -> Result<Self, Error> {
         let mut settings = Self::default();
         if let Some(path) = &files.config {
             let (file, mut problems) = (parse::<awss::File>(path)?, Vec::new());
             if file.has_certificates() {
-                let told = "[capabilities.acm] has no effect: this agent serves secrets, and no certificates; leave AWS's agent to them";
+                let told = "[capabilities.acm] has no effect: run AWS's agent for certificates";
                 settings.warnings.push(told.to_owned());
             }
             let (logging, all) = awss::shape(file, &mut problems);
@@ -186,7 +186,7 @@ fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
         path: path.to_owned(),
         source,
     })?;
-    // its text names the line and the column
+    // this text names the line and the column
     toml::from_str(&text).map_err(|error| Error::Syntax {
         path: path.to_owned(),
         reason: error.to_string(),

@@ -1,4 +1,4 @@
-//! Our own settings, which AWS's agent would refuse in its file.
+//! Our own settings. AWS's agent would refuse them in its file.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{Limited, Settings, own_files};
 
-/// The file, as it is written.
+/// The file as written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Own {
@@ -22,7 +22,7 @@ pub(super) struct Own {
     tokens: Vec<Limited>,
 }
 
-/// Takes over what the file says. Returns what is wrong with it.
+/// Applies the file. Returns its errors.
 pub(super) fn apply(own: Own, settings: &mut Settings) -> Vec<String> {
     let mut problems = Vec::new();
     let mut duration = |key, text: Option<String>, into: &mut Duration| {

@@ -1,4 +1,4 @@
-//! The tables `[[files]]`, as they are written, and what is wrong with them.
+//! The tables `[[files]]` as written, and their errors.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::files::{After, File, Folder, Format, Owner};
 use crate::names::{is_variable, signal};
 
-/// How long a command may take where nothing is said.
+/// How long a command may take, if not set.
 const WITHIN: Duration = Duration::from_secs(30);
 
 /// A table `[[files]]`.
@@ -64,7 +64,7 @@ enum Named {
     Plain,
 }
 
-/// The tables that are right. What is wrong goes to `problems`.
+/// The valid tables. Errors go to `problems`.
 pub(super) fn read(tables: Vec<Table>, problems: &mut Vec<String>) -> Vec<Folder> {
     let (mut folders, mut directories) = (Vec::new(), BTreeSet::new());
     for table in tables {
@@ -125,7 +125,7 @@ fn is_plain_path(path: &Path) -> bool {
     let is_absolute = parts.next() == Some(Component::RootDir);
     let parts: Vec<Component<'_>> = parts.collect();
     let is_plain = |part: &Component<'_>| matches!(part, Component::Normal(_));
-    // components() leaves a dot out
+    // components() drops the dots
     let dots = path
         .as_os_str()
         .as_encoded_bytes()
@@ -145,7 +145,7 @@ fn mode(text: &str) -> Result<u32, String> {
     }
 }
 
-/// `user`, `user:group` or `:group`, by name or by number. A user's name alone stands for its own group too.
+/// `user`, `user:group` or `:group`, by name or number. A user alone stands for its own group too.
 fn owner(text: &str) -> Result<Owner, String> {
     let (user, group) = match text.split_once(':') {
         Some((user, group)) => (user, Some(group)),

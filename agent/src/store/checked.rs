@@ -1,4 +1,4 @@
-//! Secrets Manager, of whose answers none is of another secret than the one that was asked for.
+//! Secrets Manager, with a check that each answer is of the requested secret.
 
 use rotating_secret::provider::{
     Outage, ProviderError, ProviderErrorKind as Kind, SecretProvider, Selected, Stage, Version,
@@ -6,7 +6,7 @@ use rotating_secret::provider::{
 
 use super::ids;
 
-/// What stands between may be ill, and the agent would hand out its answer under a wrong name for a lifetime.
+/// A broken proxy or cache in between may mix up answers. The agent would serve such an answer under a wrong name for a lifetime.
 pub(super) struct Checked(pub(super) Selected);
 
 impl SecretProvider for Checked {
@@ -16,7 +16,7 @@ impl SecretProvider for Checked {
             return Ok(version);
         }
         let message = format!(
-            "the answer for {secret} is of another secret: check what stands between here and Secrets Manager"
+            "the answer for {secret} is of another secret: check the proxies between the agent and Secrets Manager"
         );
         let error = ProviderError::new(Kind::Unavailable, message);
         Err(error.with_outage(Outage::Unreadable))

@@ -1,4 +1,4 @@
-//! What is held, and what it is found by: no call and no wait.
+//! The cached entries, and how to find them. Nothing here calls or waits.
 
 use std::{num::NonZeroUsize, time::Duration};
 
@@ -12,13 +12,13 @@ use super::{
     pulse::Pulse,
 };
 
-/// How long an entry is kept that has nothing to serve: a refusal is not asked again by each reader.
+/// How long an entry without a version stays: not every reader repeats a refused call.
 const REFUSED: Duration = Duration::from_secs(10);
 
 pub(super) struct Held {
     /// The versions that were served.
     served: LruCache<Key, Entry>,
-    /// Those that Secrets Manager has not given yet. They are apart, so that ids which nobody has displace no version.
+    /// Entries without a version yet. They are apart, so that ids that do not exist displace no version.
     asked: LruCache<Key, Entry>,
     ids: Ids,
     pulse: Pulse,
@@ -29,13 +29,13 @@ struct Entry {
     read: Instant,
 }
 
-/// An entry, as it was found.
+/// An entry that was found.
 pub(super) struct Found {
     pub(super) key: Key,
     pub(super) secret: RotatingSecret,
-    /// Whether it was served before.
+    /// Whether it was served earlier.
     is_served: bool,
-    /// How long ago the process was thawed.
+    /// How long ago a freeze of the process ended.
     pub(super) thawed: Option<Duration>,
 }
 
@@ -53,7 +53,7 @@ impl Held {
         self.pulse.feel()
     }
 
-    /// The entry in question, which begins here if there is none.
+    /// The entry for this question. A new one begins if there is none.
     pub(super) fn entry<E>(
         &mut self,
         question: &Question,
@@ -88,7 +88,7 @@ impl Held {
         })
     }
 
-    /// It was served: from now on every spelling of its secret finds it.
+    /// Records that it was served: from now on every spelling of its secret finds it.
     pub(super) fn serve(&mut self, found: &Found, id: &str, name: Option<&str>, arn: Option<&str>) {
         let mut key = found.key.clone();
         if let Some(arn) = arn {
@@ -105,7 +105,7 @@ impl Held {
         }
     }
 
-    /// Returns whether the id stood for an ARN, so that to ask for the id itself is another question.
+    /// Forgets the ARN of this id. Returns false if none was known: another read would ask the same question.
     pub(super) fn forget(&mut self, found: &Found, id: &str) -> bool {
         let was_known = self.ids.forget(id);
         if was_known {
@@ -115,7 +115,7 @@ impl Held {
         was_known
     }
 
-    /// Drops what nobody reads. Its renewal ends with it.
+    /// Drops entries that nobody reads, which ends their renewal.
     pub(super) fn sweep(&mut self, idle: Duration) {
         let now = Instant::now();
         let is_over = |entry: &Entry| {
@@ -137,7 +137,7 @@ impl Held {
 }
 
 impl Found {
-    /// Whether nothing is learned when it is served as this secret.
+    /// Whether serving it as this secret would teach nothing new.
     pub(super) fn is_known_as(&self, arn: Option<&str>) -> bool {
         self.is_served && arn.is_none_or(|arn| self.key.is_of(arn))
     }

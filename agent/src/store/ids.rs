@@ -1,4 +1,4 @@
-//! Which spellings are one secret: its name, its ARN, and its ARN without the hyphen and six characters at its end.
+//! Which spellings name the same secret: its name, its ARN, and its ARN without the last hyphen and six characters.
 
 use std::{num::NonZeroUsize, sync::Arc};
 
@@ -7,18 +7,18 @@ use rotating_secret::provider::Selector;
 
 use super::Question;
 
-/// What an entry is found by.
+/// The key of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    /// The ARN; the id as it was written until the ARN is known.
+    /// The ARN, or the requested id until the ARN is known.
     secret: Arc<str>,
     selector: Selector,
-    /// Whether the id as it was written is known to be of that ARN.
+    /// Whether `secret` is an ARN that an answer has confirmed.
     is_known: bool,
 }
 
 impl Key {
-    /// Whether it is AWSCURRENT, which no secret is without. Any other label may be absent for good reason.
+    /// Whether the label is AWSCURRENT, which every secret has. Any other label may be absent.
     pub(super) fn is_current(&self) -> bool {
         self.selector == Selector::stage("AWSCURRENT")
     }
@@ -27,7 +27,7 @@ impl Key {
         self.is_known && *self.secret == *arn
     }
 
-    /// The same version of the secret with this ARN.
+    /// The same selection of the secret with this ARN.
     pub(super) fn of(self, arn: &str) -> Self {
         Self {
             secret: arn.into(),
@@ -37,11 +37,11 @@ impl Key {
     }
 }
 
-/// What is known of spellings.
+/// The ARN of each known spelling.
 pub(super) struct Ids(LruCache<String, Arc<str>>);
 
 impl Ids {
-    /// For so many secrets.
+    /// With room for this many secrets.
     pub(super) fn new(secrets: NonZeroUsize) -> Self {
         Self(LruCache::new(secrets.saturating_mul(FORMS)))
     }
@@ -69,10 +69,10 @@ impl Ids {
     }
 }
 
-/// What one secret may be spelt like, and one to spare.
+/// The spellings of one secret, and one to spare.
 const FORMS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 
-/// No stage is AWSCURRENT.
+/// A question without a version or a label means AWSCURRENT.
 fn current(selector: &Selector) -> Selector {
     match (&selector.version_id, &selector.stage) {
         (None, None) => Selector::stage("AWSCURRENT"),
@@ -80,7 +80,7 @@ fn current(selector: &Selector) -> Selector {
     }
 }
 
-/// Whether an answer with this name and ARN is of the secret with this id. What the answer leaves out is not held against it.
+/// Whether an answer with this name and ARN is of the secret with this id. A missing name or ARN counts as a match.
 pub(super) fn is_of(id: &str, name: Option<&str>, arn: Option<&str>) -> bool {
     match id.starts_with("arn:") {
         true => arn.is_none_or(|arn| arn == id || without_suffix(arn) == Some(id)),
@@ -88,7 +88,7 @@ pub(super) fn is_of(id: &str, name: Option<&str>, arn: Option<&str>) -> bool {
     }
 }
 
-/// The names of secrets that an id may stand for: an ARN's end may be a part of the name.
+/// The names that an id may mean: the end of an ARN may be a part of the name.
 pub(crate) fn names(id: &str) -> impl Iterator<Item = &str> {
     let name = id.rsplit_once(":secret:").map_or(id, |(_, name)| name);
     [Some(name), without_suffix(name).filter(|_| name != id)]
@@ -96,7 +96,7 @@ pub(crate) fn names(id: &str) -> impl Iterator<Item = &str> {
         .flatten()
 }
 
-/// The ARN without its random end. Where what is left ends like a full ARN, the service takes it for one.
+/// The ARN without its random end; `None` if the rest looks like a full ARN, because the service reads it as one.
 fn partial(arn: &str) -> Option<&str> {
     let without = without_suffix(arn)?;
     without_suffix(without).is_none().then_some(without)
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_partial_arn_that_could_be_a_full_one_stands_for_itself() {
-        // a secret whose name ends as an ARN does
+        // a secret whose name ends like an ARN
         let longer = format!("{ARN}-GhIjKl");
         assert_eq!(partial(&longer), None);
         assert_eq!(partial(ARN), Some(&ARN[..ARN.len() - 7]));
@@ -149,7 +149,7 @@ mod tests {
         }
         let name = "orders/db-AbCdEf";
         let longer = format!("{ARN}-GhIjKl");
-        // two secrets, of which one's name ends as the other's ARN does
+        // two secrets: the name of one ends like the ARN of the other
         assert!(is_of(name, Some(name), Some(&longer)));
         assert!(!is_of(partial, Some(name), Some(&longer)));
         for id in ["orders/d", "ORDERS/DB", &ARN[..ARN.len() - 9], &longer] {

@@ -1,7 +1,7 @@
-//! The secrets that are held: one entry for each version that someone reads, however its secret is spelt.
+//! The cached secrets: one entry for each version that someone reads, with any spelling of its secret.
 //!
-//! An entry is a [`RotatingSecret`]: it renews itself, asks once however many wait, and bridges an outage up to its bound. Here are
-//! the rules for many of them: how many there are, how long one is renewed that nobody reads, and which spellings are one secret.
+//! An entry is a [`RotatingSecret`]: it renews itself, asks once for all waiting readers, and serves in an outage up to its bound. This
+//! module has the rules for many entries: how many, how long an unread one is renewed, and which spellings are one secret.
 
 mod checked;
 mod held;
@@ -29,26 +29,26 @@ use self::{
 pub use self::{pulse::BETWEEN, roles::Stores};
 use crate::settings::Settings;
 
-/// How long a first read waits for an outage to pass.
+/// How long a first read waits for an outage to end.
 const FIRST: Duration = Duration::from_secs(2);
 
-/// How long a reader waits for the renewal that a frozen process has missed.
+/// How long a reader waits for a renewal that a freeze has delayed.
 const MISSED: Duration = Duration::from_secs(2);
 
-/// What someone reads.
+/// What to read.
 #[derive(Clone, Debug, Default)]
 pub struct Question {
     /// A name, an ARN, or an ARN without its last six characters.
     pub id: String,
     /// Which version; AWSCURRENT where nothing is selected.
     pub selector: Selector,
-    /// Whether Secrets Manager has to be asked first.
+    /// Whether to ask Secrets Manager first.
     pub refresh: bool,
-    /// The role with whose rights it is read; the agent's own where it is not set.
+    /// The role to read with; the agent's own credentials if not set.
     pub role: Option<String>,
 }
 
-/// What is served.
+/// The result of a read.
 #[derive(Debug)]
 pub struct Answer {
     /// The version.
@@ -57,7 +57,7 @@ pub struct Answer {
     pub is_stale: bool,
 }
 
-/// What is held of one caller of Secrets Manager.
+/// The cache of one caller of Secrets Manager.
 pub struct Store {
     aws: Aws,
     ttl: Duration,
@@ -68,7 +68,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// An empty one.
+    /// An empty cache.
     pub fn new(aws: Aws, settings: &Settings) -> Self {
         let size = NonZeroUsize::new(settings.cache_size).unwrap_or(NonZeroUsize::MIN);
         Self {
@@ -81,11 +81,11 @@ impl Store {
         }
     }
 
-    /// The version in question, from the cache where it is there.
+    /// Returns the version, from the cache if it is there.
     ///
     /// # Errors
     ///
-    /// Secrets Manager refuses it, or gives no answer and nothing is held.
+    /// Secrets Manager refuses it, or gives no answer and the cache has no version.
     pub async fn read(&self, question: &Question) -> Result<Answer, Error> {
         let mut found = self.entry(question)?;
         let mut read = self.ask(&found, question.refresh).await;
@@ -93,7 +93,7 @@ impl Store {
             Ok(answer) => !is_of(question, &answer.credential),
             Err(error) => kind(error) == Some(Kind::NotFound) && found.key.is_current(),
         };
-        // what the id stood for is gone, and it may stand for another secret now
+        // the secret of this id is gone; the id may now mean another secret
         if is_another && self.lock().forget(&found, &question.id) {
             found = self.entry(question)?;
             read = self.ask(&found, question.refresh).await;
@@ -107,12 +107,12 @@ impl Store {
         Ok(answer)
     }
 
-    /// The process runs: called every [`BETWEEN`].
+    /// Records that the process runs. Call it every [`BETWEEN`].
     pub fn feel(&self) {
         self.lock().feel();
     }
 
-    /// Drops what nobody reads. Its renewal ends with it.
+    /// Drops entries that nobody reads, which ends their renewal.
     pub fn sweep(&self) {
         self.lock().sweep(self.idle);
     }
@@ -155,7 +155,7 @@ impl Store {
         }
         let credential = match secret.usable().await {
             Ok(credential) => credential,
-            // the first read of all: its entry goes on asking
+            // the first read of all: its entry keeps asking
             Err(error) if kind(&error).is_some_and(Kind::is_transient) => {
                 match timeout(FIRST, secret.changed_from("")).await {
                     Ok(read) => read?,
@@ -170,7 +170,7 @@ impl Store {
         if !self.stale_on_error {
             return secret.refresh().await.map(fresh);
         }
-        // it is from before a freeze, in which its renewal was missed
+        // the version is from before a freeze, which has delayed its renewal
         let age = credential.age();
         if found.thawed.is_some_and(|since| since < age)
             && !secret.is_failing()
@@ -209,7 +209,7 @@ fn fresh(credential: CredentialGuard) -> Answer {
     }
 }
 
-/// What the provider said, if it was the provider.
+/// The provider's error, if the error came from the provider.
 pub fn reason(error: &Error) -> Option<&ProviderError> {
     match error {
         Error::Provider { reason, .. } => Some(reason),

@@ -1,18 +1,18 @@
-//! Whether the process was frozen: by SIGSTOP, a suspended machine, or Lambda between two invocations.
+//! Detects that the process was frozen: by SIGSTOP, a suspended machine, or Lambda between two invocations.
 
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-/// How often the pulse is felt.
+/// How often to call `feel`.
 pub const BETWEEN: Duration = Duration::from_millis(500);
 
-/// Without a pulse for so long, the process did not run, and nothing was renewed in time.
+/// After this long without a call, the process was frozen, and no renewal was in time.
 const FROZEN: Duration = Duration::from_secs(1);
 
 pub(super) struct Pulse {
     felt: Instant,
-    /// The runtime's clock stands still while the machine is suspended, the wall's does not.
+    /// The runtime's clock stops while the machine is suspended. The wall clock does not.
     by_the_wall: SystemTime,
     thawed: Option<Instant>,
 }
@@ -26,7 +26,7 @@ impl Pulse {
         }
     }
 
-    /// The process runs. Returns how long ago it was thawed, if it was ever frozen.
+    /// Records that the process runs. Returns how long ago the last freeze ended, if there was one.
     pub(super) fn feel(&mut self) -> Option<Duration> {
         let by_the_wall = self.by_the_wall.elapsed().unwrap_or_default();
         if self.felt.elapsed().max(by_the_wall) > FROZEN {

@@ -1,4 +1,4 @@
-//! `roleArn`: what is held for each role, apart from what the agent reads with its own rights.
+//! `roleArn`: a cache for each role, apart from the cache of the agent's own credentials.
 
 use std::{
     collections::HashMap,
@@ -17,27 +17,27 @@ use tokio::time::{Instant, timeout};
 use super::{Answer, Question, Store};
 use crate::{settings::Settings, upstream::Upstream};
 
-/// How long a role may take to assume.
+/// How long AssumeRole may take.
 const ASSUMED: Duration = Duration::from_secs(10);
 
-/// How long a role that was refused is not asked for again.
+/// How long a refused role is not tried again.
 const REFUSED: Duration = Duration::from_secs(10);
 
-/// So many refusals are remembered.
+/// How many refusals are remembered.
 const REFUSALS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(99);
 
-/// Everything that is held.
+/// All caches.
 pub struct Stores {
     upstream: Upstream,
     settings: Settings,
     own: Arc<Store>,
     roles: Mutex<HashMap<String, Arc<Store>>>,
-    /// One role at a time: STS has a limit for the whole account, and callers choose the roles. When each was refused.
+    /// Assumes one role at a time: STS has a limit for the whole account, and callers choose the roles. Holds the time of each refusal.
     assuming: tokio::sync::Mutex<LruCache<String, Instant>>,
 }
 
 impl Stores {
-    /// Empty ones.
+    /// Empty caches.
     pub fn new(upstream: Upstream, settings: &Settings) -> Self {
         Self {
             own: Arc::new(Store::new(upstream.aws(), settings)),
@@ -48,11 +48,11 @@ impl Stores {
         }
     }
 
-    /// The version in question, read with the rights in question.
+    /// Returns the version, read with the role of the question.
     ///
     /// # Errors
     ///
-    /// As for [`Store::read`]; the role is not assumed, or there are as many as may be.
+    /// As for [`Store::read`]. Or the role was not assumed, or `max_roles` roles are in use.
     pub async fn read(&self, question: &Question) -> Result<Answer, Error> {
         let store = match &question.role {
             None => self.own.clone(),
@@ -64,11 +64,11 @@ impl Stores {
         store.read(question).await
     }
 
-    /// The names of so many secrets that have a tag with this key.
+    /// The names of at most `most` secrets that have a tag with this key.
     ///
     /// # Errors
     ///
-    /// They cannot be listed, or the role is not assumed.
+    /// They cannot be listed, or the role was not assumed.
     pub async fn tagged(
         &self,
         key: &str,
@@ -101,7 +101,7 @@ impl Stores {
             return Ok(store.clone());
         }
         let mut refused = self.assuming.lock().await;
-        // another one was first
+        // another request was faster
         if let Some(store) = self.roles().get(role) {
             return Ok(store.clone());
         }
@@ -110,7 +110,7 @@ impl Stores {
         }
         let most = self.settings.roles;
         if self.roles().len() >= most {
-            let text = format!("{most} roles are in use, as many as max_roles allows");
+            let text = format!("{most} roles are in use, and max_roles allows no more");
             return Err(refusal(400, "MaxRolesExceeded", text));
         }
         let assumed = timeout(ASSUMED, self.upstream.of_role(role)).await;

@@ -1,4 +1,4 @@
-//! `credentials_file_path`: credentials that another program writes to a file, and writes again before they end.
+//! `credentials_file_path`: credentials that another program writes to a file, and replaces before they expire.
 
 use std::{
     path::{Path, PathBuf},
@@ -16,10 +16,10 @@ use aws_types::os_shim_internal::{Env, Fs};
 
 use super::in_one_line;
 
-/// How soon a changed file is seen, as in AWS's agent.
+/// How often to look at the file, as AWS's agent does.
 const AGAIN: Duration = Duration::from_secs(5 * 60);
 
-/// The profile `[default]` of one file. A file that is bad for a moment leaves the last credentials in use.
+/// The profile `[default]` of one file. If the file is bad for a moment, the last credentials stay in use.
 #[derive(Debug)]
 pub(super) struct CredentialsFile {
     path: PathBuf,
@@ -60,7 +60,7 @@ impl CredentialsFile {
         let files = EnvConfigFiles::builder()
             .with_file(EnvConfigFileKind::Credentials, &self.path)
             .build();
-        // of this file alone: no variable names another one
+        // only this file: no variable names another one
         let (disk, no_variable) = (Fs::real(), Env::from_slice(&[]));
         let read = profile::load(&disk, &no_variable, &files, Some("default".into()));
         let read = read.await.map_err(|error| in_one_line(&error))?;
@@ -116,7 +116,7 @@ mod tests {
             (loaded.access_key_id(), loaded.session_token()),
             ("ONE", Some("t"))
         );
-        // so that it is asked again
+        // so that the SDK asks again after this time
         let again = loaded
             .expiry()
             .unwrap()

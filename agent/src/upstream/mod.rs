@@ -1,7 +1,7 @@
 //! Secrets Manager, and never this agent itself.
 //!
-//! Programs are led here by `AWS_ENDPOINT_URL_SECRETS_MANAGER`. In a container, or as a Lambda extension, the agent inherits that
-//! variable. So it reads no endpoint from the environment or a profile: `endpoint` in its own settings is the only one.
+//! `AWS_ENDPOINT_URL_SECRETS_MANAGER` leads programs to the agent. In a container, or as a Lambda extension, the agent inherits that
+//! variable. So it reads no endpoint from the environment or a profile, only `endpoint` from its own settings.
 
 mod credentials_file;
 
@@ -22,13 +22,13 @@ use tokio::time::timeout;
 use self::credentials_file::CredentialsFile;
 use crate::settings::Settings;
 
-/// What the agent calls itself in `User-Agent`, by which it would know its own call.
+/// The agent's name in `User-Agent`. With it the agent recognizes its own call.
 pub const NAME: &str = "rotating-secret-agent";
 
 /// How long the start waits for STS.
 const VALIDATED: Duration = Duration::from_secs(5);
 
-/// What stands for a service in the environment and in profiles: endpoints alone.
+/// Hides all endpoints of the environment and of profiles from the SDK.
 #[derive(Debug)]
 struct NoEndpoint;
 
@@ -38,16 +38,16 @@ impl LoadServiceConfig for NoEndpoint {
     }
 }
 
-/// Where secrets and roles come from.
+/// Access to Secrets Manager and STS.
 #[derive(Clone)]
 pub struct Upstream {
     secrets_manager: SdkConfig,
-    /// The Security Token Service.
+    /// Security Token Service.
     sts: SdkConfig,
 }
 
 impl Upstream {
-    /// Region and credentials as the SDK takes them, with the settings in front.
+    /// Loads region and credentials as the SDK does, after those of the settings.
     ///
     /// # Errors
     ///
@@ -76,12 +76,12 @@ impl Upstream {
         })
     }
 
-    /// Secrets Manager, with the agent's own credentials.
+    /// Secrets Manager with the agent's own credentials.
     pub fn aws(&self) -> Aws {
         Aws::from_config(self.secrets_manager.clone())
     }
 
-    /// Secrets Manager, with the credentials of this role.
+    /// Secrets Manager with the credentials of this role.
     ///
     /// # Errors
     ///
@@ -105,11 +105,11 @@ impl Upstream {
         })
     }
 
-    /// Loads credentials, and asks whose they are. An STS that gives no answer is a warning.
+    /// Loads credentials, and asks STS whose they are. If STS gives no answer, that is a warning.
     ///
     /// # Errors
     ///
-    /// There are none, or STS refuses them.
+    /// There are no credentials, or STS refuses them.
     pub async fn validate(&self) -> Result<(), String> {
         let provider = self.sts.credentials_provider();
         let provider = provider.ok_or_else(|| "none are configured".to_owned())?;
@@ -122,7 +122,7 @@ impl Upstream {
                 return Err(in_one_line(&error));
             }
             Ok(Err(error)) => in_one_line(&error),
-            Err(_) => "not in time".to_owned(),
+            Err(_) => "no answer in time".to_owned(),
         };
         tracing::warn!(
             reason,
@@ -131,7 +131,7 @@ impl Upstream {
         Ok(())
     }
 
-    /// The names of so many secrets that have a tag with this key.
+    /// The names of at most `most` secrets that have a tag with this key.
     ///
     /// # Errors
     ///
@@ -164,7 +164,7 @@ fn in_one_line(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 impl Upstream {
-    /// One that cannot be asked.
+    /// One without credentials, which can make no call.
     pub(crate) fn none() -> Self {
         let nothing = SdkConfig::builder().behavior_version(BehaviorVersion::latest());
         let nothing = nothing.build();

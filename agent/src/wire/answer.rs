@@ -1,4 +1,4 @@
-//! The answers of AWS's agent, word for word; and headers of ours.
+//! The answers of AWS's agent, word for word, plus our headers.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -26,7 +26,7 @@ pub(super) fn value(read: &Answer) -> Response {
     response
 }
 
-/// Age in seconds, version, and whether it is stale.
+/// Headers with age in seconds, version, and staleness.
 pub(crate) fn mark(headers: &mut HeaderMap, read: &Answer) {
     let age = read.credential.age().as_secs();
     headers.insert("x-rotating-secret-age", age.into());
@@ -39,7 +39,7 @@ pub(crate) fn mark(headers: &mut HeaderMap, read: &Answer) {
     }
 }
 
-/// Why there is none. An error of Secrets Manager passes through; a failure on the way there has no details.
+/// An error of Secrets Manager passes through. A failure to reach it has no details.
 pub(super) fn failed(error: &Error) -> Response {
     let reason = store::reason(error);
     let (status, code, message) = match reason.and_then(|reason| reason.refusal()) {
@@ -61,7 +61,7 @@ pub(super) fn failed(error: &Error) -> Response {
     json(status, &Failure { code, message })
 }
 
-/// Why nobody was asked.
+/// The answer to a request that is refused without a call.
 pub(super) fn refused(refused: Refused) -> Response {
     match refused {
         Refused::Forwarded => plain(StatusCode::BAD_REQUEST, "Forwarded"),
@@ -82,19 +82,19 @@ fn json(status: StatusCode, value: &impl Serialize) -> Response {
     }
 }
 
-/// A text. AWS's agent names no type.
+/// A plain text. AWS's agent sends no content type.
 pub(super) fn plain(status: StatusCode, text: &str) -> Response {
     respond(status, text.to_owned().into())
 }
 
-/// The last answer on its connection.
+/// Closes the connection after this answer.
 pub(crate) fn closing(mut response: Response) -> Response {
     let close = HeaderValue::from_static("close");
     response.headers_mut().insert(header::CONNECTION, close);
     response
 }
 
-/// Nobody on the way may keep it, and no browser may guess what it is.
+/// No cache may keep the answer, and no browser may guess its type.
 pub(crate) fn respond(status: StatusCode, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -107,7 +107,7 @@ pub(crate) fn respond(status: StatusCode, body: Body) -> Response {
     response
 }
 
-/// Seconds since 1970, with as many digits behind the point as it takes, to the millisecond.
+/// Seconds since 1970, to the millisecond, with as few digits as possible.
 fn epoch(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = format!("{}.{:03}", since.as_secs(), since.subsec_millis());

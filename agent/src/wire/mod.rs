@@ -1,6 +1,6 @@
-//! The routes of AWS's agent: `/ping`, `/secretsmanager/get`, and a prefix that is followed by an id. And `/ready`, which is ours.
+//! The routes of AWS's agent: `/ping`, `/secretsmanager/get`, and a prefix followed by an id. `/ready` is ours.
 //!
-//! Statuses, texts and the order of the checks are AWS's, so that a client of its agent notices nothing.
+//! Statuses, texts and the order of the checks are AWS's: a client of its agent notices no difference.
 
 mod answer;
 mod query;
@@ -18,7 +18,7 @@ use query::Parameters;
 
 const GET: &str = "/secretsmanager/get";
 
-/// The request took too long, as a body that does not come.
+/// The request took too long: for example, its body did not come.
 pub fn timed_out() -> Response {
     closing(plain(StatusCode::REQUEST_TIMEOUT, "Timeout"))
 }
@@ -45,7 +45,7 @@ pub async fn answer(agent: &Agent, connection: &Connection, request: &Parts) -> 
     if request.method != Method::GET {
         return plain(StatusCode::METHOD_NOT_ALLOWED, "Not allowed");
     }
-    // a proxy or a library that resolves them would have asked for another secret
+    // a proxy or a library that resolves dot segments would ask for another secret
     if path.split('/').any(is_dots) {
         return plain(
             StatusCode::BAD_REQUEST,
@@ -64,7 +64,7 @@ pub async fn answer(agent: &Agent, connection: &Connection, request: &Parts) -> 
     }
 }
 
-/// Whether every required file is there. Without a token, as `/ping`: it names files, and no secret.
+/// Whether every required file is written. Like `/ping`, it needs no token: it names files, and no secret.
 fn ready(agent: &Agent) -> Response {
     let missing = agent
         .files
@@ -88,7 +88,7 @@ async fn read(agent: &Agent, right: Right<'_>, question: &Question) -> Response 
     }
 }
 
-/// `.` and `..`, percent-encoded too.
+/// `.` and `..`, also percent-encoded.
 fn is_dots(segment: &str) -> bool {
     let decoded = segment.to_ascii_lowercase().replace("%2e", ".");
     decoded == "." || decoded == ".."

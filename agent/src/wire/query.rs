@@ -18,7 +18,7 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    /// Of a repeated one the last counts.
+    /// If a parameter is repeated, the last one counts.
     pub(super) fn read(query: &str) -> Result<Self, String> {
         let mut read = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -35,13 +35,13 @@ impl Parameters {
         Ok(read)
     }
 
-    /// With the id among them.
+    /// The id is one of the parameters.
     pub(super) fn with_id(mut self) -> Result<Question, String> {
         let id = self.secret_id.take().unwrap_or_default();
         self.question(id, "missing parameter secretId")
     }
 
-    /// With the id that the path names.
+    /// The id is in the path.
     pub(super) fn of(self, id: &str) -> Result<Question, String> {
         match self.secret_id {
             Some(_) => Err("unknown parameter: secretId".to_owned()),

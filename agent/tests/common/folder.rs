@@ -1,4 +1,4 @@
-//! A folder that the agent writes, beside a Secrets Manager.
+//! A Secrets Manager, and a folder that the agent writes.
 
 use std::{
     fs,
@@ -10,10 +10,10 @@ use tempfile::TempDir;
 
 use super::{Agent, secrets_manager, until};
 
-/// A lifetime of a second, so that a change is seen soon.
+/// A lifetime of one second: a change is seen soon.
 pub(crate) const SHORT: &str = "[capabilities.secrets_manager.cache]\nttl_seconds = 1";
 
-/// A Secrets Manager, and where an agent writes.
+/// A Secrets Manager, and the folder for an agent's files.
 pub(crate) struct Place {
     pub(crate) service: SecretsManager,
     pub(crate) endpoint: String,
@@ -32,7 +32,7 @@ impl Place {
 
     /// A path beside the directory.
     pub(crate) fn beside(&self, name: &str) -> PathBuf {
-        // without links: some machines have one in the place of /tmp
+        // some machines have a link in place of /tmp
         self.folder.path().canonicalize().unwrap().join(name)
     }
 
@@ -40,12 +40,12 @@ impl Place {
         self.beside("out")
     }
 
-    /// A file of the version that counts.
+    /// A file of the current version.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.directory().join("current").join(name)
     }
 
-    /// A table `[[files]]` of the secret `orders/db` with these lines.
+    /// A `[[files]]` table of the secret `orders/db` with these lines.
     pub(crate) fn table(&self, lines: &str) -> String {
         let directory = self.directory().display().to_string();
         format!("[[files]]\nsecret = \"orders/db\"\ndirectory = \"{directory}\"\n{lines}\n")
@@ -56,7 +56,7 @@ impl Place {
         Agent::start(&self.endpoint, SHORT, &self.table(lines))
     }
 
-    /// The file's text, as soon as it has this part.
+    /// Waits until the file contains this part, and returns its text.
     pub(crate) async fn holds(&self, name: &str, part: &str) -> String {
         let path = self.file(name);
         until(async || {
@@ -68,7 +68,7 @@ impl Place {
     }
 }
 
-/// A login's document.
+/// The document of a login.
 pub(crate) fn document(user: &str, password: &str) -> String {
     let document = serde_json::json!({
         "engine": "postgres", "host": "db.example.com", "port": 6432, "username": user, "password": password, "dbname": "shop",
@@ -76,7 +76,7 @@ pub(crate) fn document(user: &str, password: &str) -> String {
     document.to_string()
 }
 
-/// Writes a script that a shell runs.
+/// Writes a shell script.
 pub(crate) fn script(path: &Path, text: &str) {
     use std::os::unix::fs::PermissionsExt;
     fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();

@@ -1,4 +1,4 @@
-//! The real binary before a Secrets Manager of this machine, and a client that sends given bytes unchanged.
+//! The real binary with a local Secrets Manager, and a client that sends bytes unchanged.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
@@ -24,14 +24,14 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// Says that a test is left out, on the real stderr: the harness hides what a test that passes prints.
+/// Reports a skipped test on the real stderr: the harness hides what a passing test prints.
 pub(crate) fn skipped(what_and_why: &str) {
     writeln!(std::io::stderr(), "skipped: {what_and_why}").unwrap();
 }
 
 pub(crate) const TOKEN: &str = "the-t0ken-of-these-tests";
 
-/// A Secrets Manager, and the agent before it.
+/// A Secrets Manager, and an agent that reads from it.
 pub(crate) struct World {
     pub(crate) service: SecretsManager,
     pub(crate) endpoint: String,
@@ -53,7 +53,7 @@ impl Drop for Agent {
     }
 }
 
-/// With these lines in AWS's file below `[capabilities.secrets_manager]`.
+/// A world with these lines in AWS's file, below `[capabilities.secrets_manager]`.
 pub(crate) async fn world(lines: &str) -> World {
     let (service, endpoint) = secrets_manager().await;
     let agent = Agent::start(&endpoint, lines, "");
@@ -64,7 +64,7 @@ pub(crate) async fn world(lines: &str) -> World {
     }
 }
 
-/// One whose rotations do nothing.
+/// A Secrets Manager whose rotations do nothing.
 pub(crate) async fn secrets_manager() -> (SecretsManager, String) {
     let invoke: Invoke = Arc::new(|event| {
         Box::pin(async {
@@ -83,7 +83,7 @@ pub(crate) async fn secrets_manager() -> (SecretsManager, String) {
     (service, endpoint)
 }
 
-/// The agent's command with this environment and no other.
+/// The agent's command with only this environment.
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rotating-secret-agent"));
     command
@@ -167,7 +167,7 @@ impl Agent {
         TcpStream::connect(("127.0.0.1", self.port)).await.unwrap()
     }
 
-    /// Sends these bytes on a connection of their own.
+    /// Sends these bytes on a new connection.
     pub(crate) async fn send(&self, request: &str) -> Reply {
         let mut stream = self.connect().await;
         exchange(&mut stream, request).await.unwrap()
@@ -179,18 +179,18 @@ impl Agent {
         self.send(&request).await
     }
 
-    /// A GET with the token.
+    /// Sends a GET with the token.
     pub(crate) async fn get(&self, target: &str) -> Reply {
         self.request("GET", target, &token()).await
     }
 
-    /// Reads a secret by the query `secretId`.
+    /// Reads a secret with the query `secretId`.
     pub(crate) async fn read(&self, query: &str) -> Reply {
         self.get(&format!("/secretsmanager/get?secretId={query}"))
             .await
     }
 
-    /// An operation of the SDKs' protocol.
+    /// Calls an operation of the SDKs' protocol.
     pub(crate) async fn call(&self, operation: &str, input: Value) -> Reply {
         let headers = format!("X-Amz-Security-Token: {TOKEN}\r\n");
         self.call_with("/", &headers, operation, &input.to_string())
@@ -217,7 +217,7 @@ pub(crate) fn token() -> String {
     format!("X-Aws-Parameters-Secrets-Token: {TOKEN}\r\n")
 }
 
-/// What came back.
+/// An answer.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -247,9 +247,9 @@ impl Reply {
     }
 }
 
-/// One request and its answer. None: the connection was closed without one.
+/// Sends one request and reads its answer. None if the connection closed without one.
 pub(crate) async fn exchange(stream: &mut TcpStream, request: &str) -> Option<Reply> {
-    // it may be closed while it is written to
+    // the agent may close it during the write
     let _ = stream.write_all(request.as_bytes()).await;
     reply(stream, request.starts_with("HEAD")).await
 }
@@ -289,7 +289,7 @@ pub(crate) async fn reply(stream: &mut TcpStream, is_head: bool) -> Option<Reply
     Some(reply)
 }
 
-/// Makes a secret, and returns its ARN.
+/// Creates a secret, and returns its ARN.
 pub(crate) async fn create(service: &SecretsManager, name: &str, text: &str) -> String {
     let input = json!({ "Name": name, "SecretString": text });
     let created = service.call("CreateSecret", input).await.unwrap();
@@ -312,12 +312,12 @@ impl World {
         put(&self.service, secret, text).await
     }
 
-    /// How many requests came here.
+    /// How many requests have arrived.
     pub(crate) fn asked(&self) -> usize {
         self.service.calls().len()
     }
 
-    /// Has the next so many reads fail with this error.
+    /// Lets the next `times` reads fail with this error.
     pub(crate) fn fail(&self, status: u16, code: &str, times: usize) {
         let error = ServiceError {
             status,
@@ -333,7 +333,7 @@ impl World {
     }
 }
 
-/// Asks until the answer is as it should be: a condition, and no time.
+/// Repeats until there is an answer. It waits for a condition, not for a time.
 pub(crate) async fn until<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     loop {
         if let Some(found) = ask().await {

@@ -1,4 +1,4 @@
-//! A world whose function rotates, and an agent that writes a service file for one of its secrets.
+//! A world whose function really rotates, and an agent that writes a service file for one of its secrets.
 
 use std::{
     fs,
@@ -28,7 +28,7 @@ impl Rotating {
         Self::start_behind(secret, |_, _| String::new(), "").await
     }
 
-    /// With tables before its own, and with more parameters.
+    /// Starts it with tables before its own, and with more parameters.
     pub(crate) async fn start_behind(
         secret: impl FnOnce(&World) -> &'static str,
         before: impl FnOnce(&World, &Path) -> String,
@@ -56,7 +56,7 @@ impl Rotating {
         rotating
     }
 
-    /// The document of AWSCURRENT.
+    /// The document of the current version.
     pub(crate) async fn current(&self) -> Value {
         let input = json!({ "SecretId": self.secret });
         let service = self.world.secrets_manager();

@@ -1,4 +1,4 @@
-//! Programs of others that `make test` installs, and where they are.
+//! Third-party programs that `make test` installs.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ fn folder(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// The program that was installed for these tests, or else the machine's. Debian's pgbouncer is in a folder of root's PATH.
+/// The program installed for these tests, or else the machine's. Debian's pgbouncer is in a folder that only root's PATH has.
 pub(crate) fn tool(name: &str) -> PathBuf {
     let folders = [folder("recipes/bin"), folder("aws/bin"), "/usr/sbin".into()];
     let named = folders.map(|folder| folder.join(name));
@@ -16,7 +16,7 @@ pub(crate) fn tool(name: &str) -> PathBuf {
     found.unwrap_or_else(|| name.into())
 }
 
-/// Where node looks for modules, apart from its own folders.
+/// Where node finds extra modules.
 pub(crate) fn node_path() -> String {
     let own = folder("javascript/node_modules");
     let set = std::env::var("NODE_PATH").unwrap_or_default();

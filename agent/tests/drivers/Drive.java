@@ -3,7 +3,7 @@ import com.zaxxer.hikari.HikariDataSource;
 import java.nio.file.Path;
 import java.util.ArrayList;
 
-/** Sends requests through the recipe until its input ends: a line when another user is logged in, and at the end what failed. */
+/** Sends requests through the recipe until its input ends. Prints a line when the user changes, and at the end what failed. */
 public class Drive {
     static volatile boolean ended;
 
@@ -36,7 +36,7 @@ public class Drive {
                 } catch (Exception error) {
                     failures.add(error.toString());
                 }
-                // a lifetime here is half a minute at least
+                // HikariCP's shortest lifetime is 30 seconds
                 pool.getHikariPoolMXBean().softEvictConnections();
             }
         }

@@ -1,4 +1,4 @@
-// Sends requests through a recipe until its input ends: a line when another user is logged in, and at the end what failed.
+// Sends requests through a recipe until its input ends. Prints a line when the user changes, and at the end what failed.
 
 const [, , recipe, secret] = process.argv;
 const pool = require(recipe).pool(secret, { max: 1, maxLifetimeSeconds: 0.1 });
@@ -19,7 +19,7 @@ async function drive() {
     } catch (error) {
       failures.push(String(error));
     }
-    // lets the end of the input, and lifetimes, come through
+    // lets the event loop see the end of the input, and lifetimes
     await new Promise((next) => { setImmediate(next); });
   }
   console.log(`${failures.length} of ${requests} requests failed ${failures.slice(0, 1)}`);

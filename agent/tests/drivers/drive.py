@@ -1,4 +1,4 @@
-"""Sends requests through a recipe until its input ends: a line when another user is logged in, and at the end what failed."""
+"""Sends requests through a recipe until its input ends. Prints a line when the user changes, and at the end what failed."""
 
 import sys
 import threading

@@ -21,14 +21,14 @@ use crate::{
     secrets,
 };
 
-/// All that was found.
+/// The findings, and what could not be read.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    /// How many secrets were examined.
+    /// The number of examined secrets.
     pub(super) secrets: usize,
-    /// The most urgent first.
+    /// Most urgent first.
     pub(super) findings: Vec<Finding>,
-    /// What could not be found out, and what to do about it.
+    /// What could not be read, and what to do about it.
     pub(super) notes: Vec<String>,
 }
 
@@ -84,7 +84,7 @@ pub(super) async fn gather(
     })
 }
 
-/// Each reason once, with the number of its secrets. The service's text names the secret, so the comparison leaves out its name and ARN.
+/// Each reason once, with the number of its secrets. The service's text names the secret: the comparison ignores name and ARN.
 #[derive(Default)]
 struct Notes(Vec<Note>);
 
@@ -119,7 +119,7 @@ impl Notes {
     }
 }
 
-/// The findings of one secret, and what could not be found out.
+/// The findings of one secret. Adds a note for what cannot be read.
 async fn look(
     client: &Client,
     pace: &Pace,
@@ -141,7 +141,7 @@ async fn look(
         }
         Err(error) => unknown.push(error.to_string()),
     }
-    // the list shows that replicas exist, but not their state
+    // the list shows that there are replicas, but not their state
     if secret.primary_region() == Some(rules.region) {
         pace.turn().await;
         let described = client.describe_secret().secret_id(arn).send().await;

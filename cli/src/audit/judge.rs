@@ -13,7 +13,7 @@ use crate::{
     terminal::{moment, span},
 };
 
-/// The key that Secrets Manager has in each account. Other accounts cannot use it, and nobody can disable it.
+/// Secrets Manager's own key in each account. Other accounts cannot use it, and it cannot be disabled.
 const OWN_KEY: &str = "alias/aws/secretsmanager";
 
 /// A finding as a stable word for scripts.
@@ -56,7 +56,7 @@ impl Serialize for Kind {
 pub(super) struct Rules<'a> {
     pub(super) unread_for: Duration,
     pub(super) name_patterns: &'a [String],
-    /// The region of the list: a replica rotates in its primary's region.
+    /// The listed region: a replica rotates in its primary's region, not here.
     pub(super) region: &'a str,
     pub(super) now: SystemTime,
 }
@@ -95,7 +95,7 @@ fn overdue(secret: &SecretListEntry, now: SystemTime) -> Option<String> {
         rules.automatically_after_days(),
     );
     let length = interval.and_then(|interval| interval.length);
-    // a value stored by hand is younger, which only the list of versions shows: rotatectl status reads it
+    // a value stored by hand is younger, but only the list of versions shows it: rotatectl status reads that list
     let since = [
         time(secret.last_rotated_date()),
         time(secret.created_date()),
@@ -152,7 +152,7 @@ mod tests {
         DateTime::from_secs((number * DAY).try_into().unwrap())
     }
 
-    /// Created on day 0, read and rotated on day 95, rotates every 30 days, has its own key; today is day 100.
+    /// Created on day 0, read and rotated on day 95, rotates every 30 days, has a customer key; today is day 100.
     fn well_kept() -> SecretListEntryBuilder {
         SecretListEntry::builder()
             .name("orders/db")

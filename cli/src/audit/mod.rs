@@ -1,11 +1,11 @@
-//! `rotatectl audit`: which secrets are not kept well.
+//! `rotatectl audit`: finds secrets that are not kept well.
 //!
 //! | file | what |
 //! |---|---|
 //! | `judge` | judges a secret by its entry in the list, without IO |
-//! | `readers` | who may read it by its resource policy, without IO |
-//! | `gather` | reads from Secrets Manager, but never a value |
-//! | `show` | the table and the summary |
+//! | `judge` | judges a secret by its entry in the list, without calls |
+//! | `readers` | who may read a secret by its resource policy, without calls |
+//! | `gather` | calls Secrets Manager, but reads no value |
 
 mod gather;
 mod judge;
@@ -73,11 +73,11 @@ pub struct AuditArguments {
 
 pub use self::judge::Kind;
 
-/// Prints what was found, or JSON.
+/// Prints the findings as a table or as JSON.
 ///
 /// # Errors
 ///
-/// The secrets cannot be listed, or a named one does not exist. Anything else that cannot be read becomes a note.
+/// The secrets cannot be listed, or a named one does not exist. Every other failed call becomes a note.
 pub async fn run(configuration: &SdkConfig, arguments: AuditArguments) -> Result<ExitCode, Error> {
     let report = gather::gather(configuration, &arguments).await?;
     report::print(&report, arguments.json, show::table)?;

@@ -1,26 +1,26 @@
 //! Who may read a secret by its resource policy.
 //!
-//! A condition may narrow a statement, and a Deny elsewhere may cancel it. So this lists the principals that are named, and the
-//! finding says whether a condition applies.
+//! A condition may narrow a statement, and a Deny elsewhere may cancel it. So this lists the named principals, and the finding says
+//! whether there is a condition.
 
 use serde_json::{Value, json};
 
 use super::judge::Kind;
 use crate::policy::{fits, several};
 
-/// The right that returns the value; BatchGetSecretValue needs it too.
+/// The right to read the value. BatchGetSecretValue needs it too.
 const READ: &str = "secretsmanager:getsecretvalue";
 
-/// A principal that a policy lets read.
+/// A principal that a policy allows to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Reader {
-    /// As the policy names it.
+    /// The principal as the policy names it.
     principal: String,
-    /// Whether a condition narrows it.
+    /// Whether the statement has a condition.
     conditional: bool,
 }
 
-/// What is found in a secret's policy, if it has one. What cannot be read may let anybody read the secret: that is no "nothing".
+/// The findings about a secret's policy. A policy that cannot be read may let everyone read the secret: that is not "no finding".
 pub(super) fn found(
     policy: Option<&str>,
     account: &str,
@@ -32,7 +32,7 @@ pub(super) fn found(
         .collect())
 }
 
-/// All principals that the policy's statements let read, each once.
+/// All principals that the policy allows to read, each once.
 fn readers(policy: &Value) -> Vec<Reader> {
     let mut readers = Vec::new();
     for statement in several(&policy["Statement"]) {
@@ -87,7 +87,7 @@ fn allows_reading(statement: &Value) -> bool {
     }
 }
 
-/// `{}` is an empty Condition, and so is an operator without a key.
+/// Whether there is a condition: `{}` is an empty one, and so is an operator without a key.
 fn has_condition(statement: &Value) -> bool {
     let operators = statement["Condition"].as_object();
     let mut operators = operators
@@ -99,7 +99,7 @@ fn has_condition(statement: &Value) -> bool {
 fn principals(statement: &Value) -> Vec<String> {
     let principal = &statement["Principal"];
     if principal.is_null() {
-        // NotPrincipal: everyone except those
+        // NotPrincipal: all others may read
         return vec!["*".to_owned()];
     }
     if let Some(text) = principal.as_str() {
@@ -110,7 +110,7 @@ fn principals(statement: &Value) -> Vec<String> {
     names.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// The account in an account number or an ARN; none for a service.
+/// The account of an account number or an ARN. None for a service.
 fn account_of(principal: &str) -> Option<&str> {
     if principal.len() == 12 && principal.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(principal);

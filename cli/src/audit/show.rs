@@ -1,4 +1,4 @@
-//! The table, and below it the summary, which stays in view.
+//! The table, and the summary below it.
 
 use std::{collections::BTreeSet, io};
 

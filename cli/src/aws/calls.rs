@@ -1,5 +1,5 @@
-//! What `--verbose` prints: each call, the status of its answer, and how long it took. It reads no body of a request or an answer,
-//! so it cannot print a value or a token.
+//! The output of `--verbose`: each call, the status of its answer, and its duration. It reads no body of a request or an answer, so it
+//! cannot print a value or a token.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::{
 
 use crate::terminal::{tell, took};
 
-/// The same client, which also prints its calls.
+/// A client that does the same and also prints its calls.
 pub(super) fn logged(client: SharedHttpClient) -> SharedHttpClient {
     SharedHttpClient::new(Logged(client))
 }
@@ -52,7 +52,7 @@ impl HttpConnector for LoggedConnector {
     }
 }
 
-/// `secretsmanager.ListSecrets at https://…`, or the method and the path. Without the query: a signed one is a credential.
+/// `secretsmanager.ListSecrets at https://…`, or the method and the path. Not the query: a signed query is a credential.
 fn what(request: &HttpRequest) -> String {
     let uri = request.uri().split('?').next().unwrap_or_default();
     match request.headers().get("x-amz-target") {

@@ -1,4 +1,4 @@
-//! The errors of AWS's services, and what an operator does about them.
+//! The errors of AWS's services, and what an operator can do about them.
 
 use std::{error::Error as _, io, path::PathBuf};
 
@@ -26,7 +26,7 @@ pub enum Error {
          aws configure --profile {profile}"
     )]
     UnknownProfile { profile: String, known: String },
-    /// The AWS CLI's files.
+    /// The AWS CLI's files cannot be read.
     #[error(
         "the AWS CLI's files cannot be read ({reason}): correct ~/.aws/config and ~/.aws/credentials, or what \
          AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name"
@@ -43,7 +43,7 @@ pub enum Error {
          set AWS_PROFILE or give --profile, sign in (aws sso login), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     )]
     NoCredentials,
-    /// The credentials do not work.
+    /// The credentials cannot be loaded.
     #[error("{reason}")]
     Credentials { reason: String },
     /// `AWS_CA_BUNDLE` cannot be read.
@@ -58,7 +58,7 @@ pub enum Error {
         action: &'static str,
         message: String,
     },
-    /// The service said that it does not exist.
+    /// The service said that the thing does not exist.
     #[error("{action}: not found ({message}): check the name, the region and the account")]
     Absent {
         action: &'static str,
@@ -71,12 +71,12 @@ pub enum Error {
         place: String,
         meant: Option<String>,
     },
-    /// A pattern that matches no secret.
+    /// A pattern matches no secret.
     #[error(
         "no secret matches \"{pattern}\": see rotatectl status, and check --region and --profile"
     )]
     NoMatch { pattern: String },
-    /// Too many requests, after the SDK's retries.
+    /// Too many requests, even after the SDK's retries.
     #[error("{action} is throttled ({message}): others use the same quota; try again in a moment")]
     Throttled {
         action: &'static str,
@@ -89,7 +89,7 @@ pub enum Error {
         code: String,
         message: String,
     },
-    /// No answer.
+    /// There was no answer.
     #[error(
         "{action} got no answer ({reason}): check --endpoint-url, --region and the network, and try again"
     )]
@@ -125,7 +125,7 @@ impl Error {
         }
     }
 
-    /// Whether the same call may succeed in a moment: the call itself is not wrong.
+    /// Whether the same call may succeed in a moment.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Throttled { .. } | Self::Unreachable { .. } => true,
@@ -148,7 +148,7 @@ fn did_you_mean(meant: &Option<String>) -> String {
     }
 }
 
-/// What to do about an answer whose own message does not say it.
+/// What to do about an error, if the service's message does not say it.
 fn cure(code: &str) -> &'static str {
     match code {
         "UnrecognizedClientException"
@@ -160,8 +160,7 @@ fn cure(code: &str) -> &'static str {
     }
 }
 
-/// Sorts the SDK's error by what an operator does about it. `action` has IAM's name:
-/// `secretsmanager:RotateSecret`.
+/// Converts the SDK's error by what an operator can do about it. `action` is the name in IAM: `secretsmanager:RotateSecret`.
 pub fn explain<E>(action: &'static str, error: SdkError<E>) -> Error
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
@@ -194,7 +193,7 @@ where
         if let Some(credentials) = error.downcast_ref::<CredentialsError>() {
             return match credentials {
                 CredentialsError::CredentialsNotLoaded(_) => Error::NoCredentials,
-                // a profile's own error says what to do
+                // the profile's own error says what to do
                 CredentialsError::InvalidConfiguration(_) => Error::Credentials {
                     reason: innermost(credentials),
                 },
@@ -215,7 +214,7 @@ where
     }
 }
 
-/// The innermost source says what happened; the SDK's layers are around it.
+/// The innermost source says what happened. The outer ones are layers of the SDK.
 pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {

@@ -1,9 +1,9 @@
-//! Clients of AWS's services: region, profile, endpoint, roots and time limits as in the AWS CLI.
+//! Clients of AWS's services. Region, profile, endpoint, roots and time limits work as in the AWS CLI.
 //!
 //! | file | what |
 //! |---|---|
-//! | `profile` | whose credentials are used |
-//! | `place` | the account and the region that a secret is in |
+//! | `profile` | chooses the credentials |
+//! | `place` | a secret's account and region |
 //! | `calls` | prints each call, with `--verbose` |
 //! | `error` | what the services' errors mean |
 
@@ -29,7 +29,7 @@ pub use self::{
 };
 use crate::terminal::tell;
 
-/// The time limit of a connection and of an answer: the AWS CLI's defaults.
+/// The time limit of a connection and of an answer: the AWS CLI's default.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Options with the AWS CLI's meaning.
@@ -65,11 +65,11 @@ impl AwsArguments {
     }
 }
 
-/// The configuration of all clients. `secrets` are names or ARNs: a full ARN decides the region.
+/// The configuration of all clients. `secrets` are names or ARNs; a full ARN decides the region.
 ///
 /// # Errors
 ///
-/// No region is known, or two are; the profile does not exist; `AWS_CA_BUNDLE` contains no certificates.
+/// There is no region, or there are two; the profile does not exist; `AWS_CA_BUNDLE` has no certificates.
 pub async fn configuration(given: &AwsArguments, secrets: &[String]) -> Result<SdkConfig, Error> {
     let http = aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
@@ -91,7 +91,7 @@ pub async fn configuration(given: &AwsArguments, secrets: &[String]) -> Result<S
         Some(region) => Some(Region::new(region)),
         None => region_of(profile.as_ref()).await,
     };
-    // otherwise the SDK may get it from the machine (EC2's metadata)
+    // otherwise the SDK might ask the machine (EC2's metadata)
     if let Some(region) = region.clone() {
         loader = loader.region(region);
     }
@@ -125,7 +125,7 @@ pub async fn configuration(given: &AwsArguments, secrets: &[String]) -> Result<S
     }
 }
 
-/// The environment's region, or the profile's, as in the AWS CLI.
+/// The region of the environment or of the profile, as in the AWS CLI.
 async fn region_of(profile: Option<&Profile>) -> Option<Region> {
     let mut of_profile = ProfileFileRegionProvider::builder();
     if let Some(profile) = profile {
@@ -136,7 +136,7 @@ async fn region_of(profile: Option<&Profile>) -> Option<Region> {
     chain.region().await
 }
 
-/// The machine's roots, or instead the roots in the file that `AWS_CA_BUNDLE` names.
+/// The machine's roots, or else those of the file in `AWS_CA_BUNDLE`.
 fn roots() -> Result<TlsContext, Error> {
     let mut trust = TrustStore::default();
     if let Some(file) = env::var_os("AWS_CA_BUNDLE").filter(|file| !file.is_empty()) {

@@ -1,10 +1,10 @@
-//! The account and the region that a secret is in.
+//! A secret's account and region.
 
 use std::fmt;
 
 use super::Error;
 
-/// Where a secret is, as its ARN says.
+/// The place of a secret, read from its ARN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     partition: String,
@@ -13,7 +13,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// From a full ARN of a secret; none for a name.
+    /// Reads a secret's full ARN. None for a name.
     pub fn of(secret: &str) -> Option<Self> {
         // arn:aws:secretsmanager:region:account:secret:name-AbCdEf
         let parts: Vec<&str> = secret.splitn(7, ':').collect();
@@ -39,7 +39,7 @@ impl Place {
         &self.account
     }
 
-    /// The ARN of a secret there.
+    /// The ARN of a secret in this place.
     pub(crate) fn secret(&self, name: &str) -> String {
         let Self {
             partition,
@@ -56,7 +56,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// The ARN of a function that is given by name or ARN. A function is in the account and region of the secrets that it rotates.
+/// The ARN of a function with this name or ARN. A function is in the account and region of its secrets.
 pub fn function_arn(secret_arn: &str, function: &str) -> String {
     if function.starts_with("arn:") {
         return function.to_owned();

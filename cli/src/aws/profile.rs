@@ -1,7 +1,7 @@
-//! Which credentials are used: a named profile's, or else what the SDK finds.
+//! Which credentials are used: those of a named profile, or else those that the SDK finds.
 //!
-//! The SDK prefers keys in the environment to a given profile. A person who types `--profile prod` means that profile, so here
-//! only that profile is used. Its errors name the profile and how it signs in.
+//! The SDK prefers keys in the environment to a given profile. But a person who types `--profile prod` means that profile, so only
+//! that profile is used. Its errors name the profile and its way to sign in.
 
 use std::{borrow::Cow, env};
 
@@ -33,12 +33,12 @@ enum SignIn {
     Keys,
 }
 
-/// The profile to use: the named one. Otherwise, if the environment has no keys: AWS_PROFILE, or the default profile if it has
+/// The profile to use: the named one. Else, if the environment has no keys, that of AWS_PROFILE, or the default profile if it has
 /// credentials. None: the SDK decides.
 ///
 /// # Errors
 ///
-/// The named profile does not exist, the files cannot be read, or only half of a key is in the environment.
+/// The named profile does not exist, the files cannot be read, or the environment has only half of a key.
 pub(super) async fn chosen(named: Option<&str>) -> Result<Option<Profile>, Error> {
     let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     let (id, key) = (
@@ -126,7 +126,7 @@ impl Profile {
         }
     }
 
-    /// What failed, and what to do.
+    /// The failure, and what to do.
     fn explain(&self, error: &CredentialsError) -> String {
         let (name, reason) = (&self.name, innermost(error));
         match &self.sign_in {

@@ -1,6 +1,6 @@
-//! The order in which a leak is contained.
+//! The containment of a leak, step by step.
 //!
-//! A failure does not end it: it is entered as a problem, and the next steps still follow.
+//! A failure does not stop it: it is recorded as a problem, and the next steps follow.
 
 use std::time::Duration;
 
@@ -23,11 +23,11 @@ use crate::{
     terminal::{span, took},
 };
 
-/// How long the rotation waits for the first logins with old credentials. A login takes milliseconds; a server that cannot be
-/// reached from here must not keep the leak open.
+/// How long the rotation waits for the first logins with old credentials. A login takes milliseconds. A server that cannot be reached
+/// from here must not delay the containment.
 const HEAD_START: Duration = Duration::from_secs(3);
 
-/// How many times to begin one rotation: the first may have to be set aside, and another one may come between.
+/// How often to begin one rotation: the first may have to be set aside, and another one may come between.
 const ATTEMPTS: usize = 4;
 
 /// A leak, and the means to contain it.
@@ -45,7 +45,7 @@ pub(super) struct Incident<'a> {
 }
 
 impl Incident<'_> {
-    /// Rotates, revokes and proves it; twice for alternating users.
+    /// Rotates, revokes and proves it; for alternating users twice.
     pub(super) async fn contain(&self, versions: &[Version]) {
         let timeline = self.timeline;
         let may_log_in = !self.arguments.no_login;
@@ -54,14 +54,14 @@ impl Incident<'_> {
             let mut before = std::pin::pin!(old.before());
             match timeout(HEAD_START, &mut before).await {
                 Ok(()) => self.first_round().await,
-                // a slower answer is awaited during the rotation
+                // slower answers may come during the rotation
                 Err(_) => drop(tokio::join!(before, self.first_round())),
             }
         }
         old.look().await;
         self.revoke().await;
         old.look().await;
-        // for an unknown strategy do both rounds: a second rotation does no harm to a single user
+        // both rounds for an unknown strategy: a second rotation does no harm to a single user
         if !matches!(self.strategy, Some(Strategy::SingleUser | Strategy::ApiKey)) {
             self.rotate().await;
             self.revoke().await;
@@ -85,18 +85,18 @@ impl Incident<'_> {
     }
 
     async fn first_round(&self) {
-        // the service may have no room for one more key while the key before AWSCURRENT exists; that key has leaked, too
+        // the service may have no room for another key while the key before AWSCURRENT exists; and that key has leaked too
         if self.strategy == Some(Strategy::ApiKey) && self.at_rest().await {
             self.revoke().await;
         }
         self.rotate().await;
     }
 
-    /// Whether no rotation is in progress, as far as is known.
+    /// Whether no rotation is in progress, as far as this can be known.
     async fn at_rest(&self) -> bool {
         match self.pending().await {
             Ok(pending) => pending.is_none(),
-            Err(_) => true, // the function looks again
+            Err(_) => true, // the function will check again
         }
     }
 
@@ -108,13 +108,13 @@ impl Incident<'_> {
         Ok(follow::pending(&described).map(str::to_owned))
     }
 
-    /// A rotation that begins now, to its end. One that was in progress is completed first, or is set aside.
+    /// Begins a rotation and follows it to its end. A rotation in progress is completed first, or set aside.
     async fn rotate(&self) {
         for attempt in 1..=ATTEMPTS {
             match self.one_rotation().await {
                 Ok(Came::New) => return,
                 Ok(Came::UnderWay) => {
-                    // its version existed before, so it may have leaked too
+                    // its version was made before, so it may have leaked too
                     if self.strategy == Some(Strategy::ApiKey) {
                         self.revoke().await;
                     }
@@ -198,7 +198,7 @@ impl Incident<'_> {
         Ok(())
     }
 
-    /// Invokes the function to end the credential before AWSCURRENT.
+    /// Invokes the function to revoke the credential before AWSCURRENT.
     async fn revoke(&self) {
         if !self.arguments.grace.is_zero() {
             let grace = span(self.arguments.grace);
@@ -234,7 +234,7 @@ impl Incident<'_> {
             Err(error) => return self.timeline.problem(error.to_string()),
         };
         let Ok(document) = current.document() else {
-            return; // the function reads it by the same rules, and has reported the fault
+            return; // the function reads it by the same rules, and has reported the error
         };
         match self.logins.accepts(&document).await {
             Ok(true) => self.timeline.add(format!(
@@ -245,17 +245,17 @@ impl Incident<'_> {
             Ok(false) => self.timeline.problem(
                 "AWSCURRENT does not log in: someone has changed the password in the meantime; run rotatectl doctor",
             ),
-            // the function has logged in with it, in testSecret and before the revocation
+            // the function has already logged in with it, in testSecret and before the revocation
             Err(_) => {}
         }
     }
 }
 
-/// How a rotation came to its end.
+/// How a rotation ended.
 enum Came {
     /// It began with this command.
     New,
-    /// It had begun before the command.
+    /// It had begun before this command.
     UnderWay,
     /// It did not end; it was set aside.
     SetAside,

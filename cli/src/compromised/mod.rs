@@ -1,9 +1,8 @@
-//! `rotatectl compromised`: after a leak, everything that ends it, in the order that locks nobody out.
+//! `rotatectl compromised`: does everything that ends a leak, in an order that locks no application out.
 //!
-//! A round is a rotation and a revocation. A single user needs one round: the rotation replaces the password, the revocation ends
-//! the sessions of the old password. Alternating users need two rounds: the first makes the other user current and revokes the
-//! one before, the second does the same with the roles exchanged. At the end each user has a new password or none, and no session
-//! from before.
+//! A round is a rotation and a revocation. A single user needs one round: the rotation replaces the password, the revocation ends the
+//! sessions of the old one. Alternating users need two rounds: the first makes the other user current and revokes the previous one; the
+//! second does the same with exchanged roles. At the end each user has a new password or none, and no old session is open.
 
 mod incident;
 mod old;
@@ -34,7 +33,7 @@ use crate::{
     terminal::{span, tell},
 };
 
-/// A shell's exit code for a command that Ctrl-C ended.
+/// A shell's exit code after Ctrl-C.
 const INTERRUPTED: u8 = 130;
 
 /// After a leak: rotate, revoke the old credential, and prove that it does not work.
@@ -77,7 +76,7 @@ pub struct CompromisedArguments {
     pub give_up_after: Duration,
 }
 
-/// Why the leak is not contained, or not known to be.
+/// Why the leak is not contained, or why that is unknown.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
@@ -87,13 +86,13 @@ pub enum Error {
     /// The secret has no function.
     #[error(transparent)]
     NotSetUp(#[from] follow::Error),
-    /// The settings of the login.
+    /// The settings of the login are invalid.
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// Nobody confirmed it.
     #[error(transparent)]
     NotConfirmed(#[from] NotConfirmed),
-    /// Some steps failed, or are not known to have succeeded.
+    /// Some steps failed, or their result is unknown.
     #[error("the leak is not contained, or it is unknown whether it is: {}; when the causes are gone, run the command again", .problems.join("; "))]
     NotContained { problems: Vec<String> },
     /// The time limit passed.
@@ -106,13 +105,13 @@ pub enum Error {
     Output(#[from] io::Error),
 }
 
-/// Contains the leak and prints the timeline, also if it did not finish.
+/// Contains the leak and prints the timeline, even if it is not finished.
 ///
 /// `limit` is the time limit of the whole command.
 ///
 /// # Errors
 ///
-/// The leak is not contained, or not known to be; or the operator declined.
+/// The leak is not contained, or that is unknown; or the operator declined.
 pub async fn run(
     configuration: &SdkConfig,
     arguments: CompromisedArguments,
@@ -148,7 +147,7 @@ pub async fn run(
         ));
     }
     let ca_file = login::ca_file(arguments.ca_file.as_ref());
-    // a document can name any host, which matters only for API keys
+    // a document can name any host, but that matters only for API keys
     let allowed_hosts = match strategy {
         Some(Strategy::SingleUser | Strategy::AlternatingUsers) => None,
         Some(Strategy::ApiKey) | None => {
@@ -214,7 +213,7 @@ fn ask(
     )
 }
 
-/// Ctrl-C. If the handler cannot be set, Ctrl-C ends the process as usual.
+/// Waits for Ctrl-C. If the handler cannot be set, Ctrl-C ends the process as usual.
 async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending().await

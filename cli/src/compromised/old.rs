@@ -1,4 +1,4 @@
-//! The credentials that were stored when the command began, and whether they still work.
+//! The stored credentials at the start of the command, and whether they still work.
 
 use std::time::{Duration, SystemTime};
 
@@ -17,7 +17,7 @@ use crate::{
 
 const ACTION: &str = "secretsmanager:GetSecretValue";
 
-/// A stored version. It stays in memory only, while the command runs.
+/// A stored version. It is only in memory, and only while the command runs.
 pub(super) struct Version {
     pub(super) id: String,
     pub(super) label: &'static str,
@@ -25,7 +25,7 @@ pub(super) struct Version {
 }
 
 impl Version {
-    /// The document, or what is wrong with it.
+    /// The document, or why it cannot be read.
     pub(super) fn document(&self) -> Result<Document, String> {
         Document::parse(&self.value).map_err(|error| format!("the {} version {error}", self.label))
     }
@@ -36,7 +36,7 @@ impl Version {
     }
 }
 
-/// The version with this label; none if no version has it, or its version has no value.
+/// The version with this label. None if no version has it, or if that version has no value.
 pub(super) async fn version(
     client: &Client,
     secret: &str,
@@ -59,7 +59,7 @@ pub(super) async fn version(
     }
 }
 
-/// All versions that have a label and a value, AWSCURRENT's first; and why the others could not be read.
+/// All versions with a label and a value, AWSCURRENT's first; and the errors of the others.
 pub(super) async fn versions(
     client: &Client,
     secret: &str,
@@ -77,18 +77,18 @@ pub(super) async fn versions(
     (versions, unread)
 }
 
-/// The old credentials that are tried at the server.
+/// The old credentials, to try at the server.
 pub(super) struct Old<'a> {
     logins: &'a Logins,
     timeline: &'a Timeline,
-    /// In the order of the timeline's list. No document: no login is tried, or no more.
+    /// In the order of the timeline's list. None: its login is not tried, or not tried again.
     documents: Vec<Option<Document>>,
-    /// Whether each has logged in once.
+    /// Whether each has logged in at least once.
     worked: Vec<bool>,
 }
 
 impl<'a> Old<'a> {
-    /// Enters the credentials into the timeline.
+    /// Records the credentials in the timeline.
     pub(super) fn new(
         versions: &[Version],
         logins: &'a Logins,
@@ -99,7 +99,7 @@ impl<'a> Old<'a> {
         for version in versions {
             let current = documents.first().and_then(Option::as_ref);
             let document = version.document().map(|document| match current {
-                // without TLS only if AWSCURRENT is without TLS too
+                // without TLS only if AWSCURRENT has no TLS either
                 Some(current) => document.with_tls_of(current),
                 None => document,
             });
@@ -110,7 +110,7 @@ impl<'a> Old<'a> {
             let not_tried = match (may_log_in, &document, elsewhere) {
                 (false, ..) => Some("--no-login".to_owned()),
                 (_, Err(error), _) => Some(error.clone()),
-                // a password is sent only to the server that AWSCURRENT names
+                // a password goes only to the server that AWSCURRENT names
                 (_, _, Some(field)) => Some(format!("its \"{field}\" is not AWSCURRENT's")),
                 (_, Ok(document), None) => logins.obstacle(document).map(str::to_owned),
             };
@@ -139,7 +139,7 @@ impl<'a> Old<'a> {
         }
     }
 
-    /// Tries each login before the first step: a rejected login afterwards proves more if it was accepted before.
+    /// Tries each login before the first step: a later rejection proves more if the login worked before.
     pub(super) async fn before(&mut self) {
         self.look().await;
         let working = self.worked.iter().filter(|worked| **worked).count();
@@ -151,7 +151,7 @@ impl<'a> Old<'a> {
         }
     }
 
-    /// Tries the credentials that are not known to have ended, and enters those that do not work.
+    /// Tries the credentials that may still work, and records those that do not.
     pub(super) async fn look(&mut self) {
         let left = self.documents.iter().enumerate();
         let left: Vec<(usize, &Document)> = left
@@ -160,7 +160,7 @@ impl<'a> Old<'a> {
         let Some((first, others)) = left.split_first() else {
             return;
         };
-        // a server that cannot be reached is tried once, not once for each version
+        // a server that cannot be reached is tried only once, not for each version
         let answer = self.logins.accepts(first.1).await;
         let mut answers = Vec::new();
         match &answer {
@@ -234,7 +234,7 @@ impl<'a> Old<'a> {
         match entered.flatten() {
             None => self.worked[place] = true,
             Some(event) => {
-                // no second try: the answer is known, or cannot be known from here
+                // no second try: the answer is known, or cannot be found out from here
                 self.documents[place] = None;
                 self.timeline.add(event);
             }

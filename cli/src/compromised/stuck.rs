@@ -1,8 +1,8 @@
 //! Sets a stuck rotation aside, so that another one can begin.
 //!
-//! While AWSPENDING is on another version than AWSCURRENT, RotateSecret and revokeSecret refuse. The version that logs in stays.
-//! AWSPENDING is removed from a version that has no value, or if AWSCURRENT logs in. If only the pending version logs in, it
-//! becomes AWSCURRENT, as in finishSecret.
+//! RotateSecret and revokeSecret refuse while AWSPENDING is on another version than AWSCURRENT. The version that logs in stays. If the
+//! pending version has no value, or if AWSCURRENT logs in, AWSPENDING is removed. If only the pending version logs in, it becomes
+//! AWSCURRENT, as in finishSecret.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::{
 
 const ACTION: &str = "secretsmanager:UpdateSecretVersionStage";
 
-/// How many times to check a decision again: a delayed step may change the password in the meantime.
+/// How often to check a decision again: a delayed step may change the password meanwhile.
 const LOOKS: usize = 3;
 
 /// The means to set a rotation aside.
@@ -33,7 +33,7 @@ pub(super) struct Stuck<'a> {
     pub(super) timeline: &'a Timeline,
 }
 
-/// Which of the two versions are known to log in.
+/// Which of the two versions log in, as far as known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LogsIn {
     Current,
@@ -43,7 +43,7 @@ enum LogsIn {
 }
 
 impl Stuck<'_> {
-    /// Whether AWSPENDING has no value: then nothing in the database depends on it, and the label can be removed at once.
+    /// Whether the pending version has no value: then the database does not depend on it, and the label can be removed at once.
     pub(super) async fn has_no_value(&self, secret: &str) -> Result<bool, aws::Error> {
         let pending = version(self.client, secret, PENDING, self.limit).await?;
         Ok(pending.is_none())
@@ -75,7 +75,7 @@ impl Stuck<'_> {
                     self.take_off(secret, pending).await?;
                     self.timeline
                         .add(format!("the rotation to version {pending} is set aside"));
-                    // without a stored value, no step can have changed the password since
+                    // a step stores the value before it changes the password, so without a value no step has changed it
                     let Some(staged) = staged else { return Ok(()) };
                     if self.ask(&current, &staged).await != LogsIn::PendingAlone {
                         return Ok(());

@@ -1,4 +1,4 @@
-//! What happened when, for the incident report.
+//! What happened and when, for the incident report.
 //!
 //! A failed write does not stop the containment: the text is kept, and printed at the end.
 
@@ -15,7 +15,7 @@ use crate::{
     terminal::{self, hanging, moment, print_whole, printable, width},
 };
 
-/// The width of an event's time: its text begins after it.
+/// The width of an event's time. The text begins after it.
 const MOMENT: usize = "2026-11-21T10:29:54Z  ".len();
 
 /// The report: printed as it grows, or as JSON at the end.
@@ -23,7 +23,7 @@ const MOMENT: usize = "2026-11-21T10:29:54Z  ".len();
 pub(super) struct Timeline {
     record: RefCell<Record>,
     json: bool,
-    /// The first error of a write to stdout.
+    /// The first error of writing to stdout.
     unwritten: RefCell<Option<io::Error>>,
 }
 
@@ -46,22 +46,22 @@ pub(super) struct OldCredential {
     pub(super) version: String,
     pub(super) label: &'static str,
     pub(super) user: String,
-    /// When it was first seen that it no longer works.
+    /// When it was first seen not to work any more.
     #[serde(serialize_with = "terminal::serialize_moment_or_null")]
     pub(super) stopped_working: Option<SystemTime>,
-    /// How that is known.
+    /// How this is known.
     pub(super) proof: Proof,
 }
 
-/// How it is known that a credential does not work.
+/// How it is known that a credential no longer works.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Proof {
     /// The server rejected a login with it.
     LoginRejected,
-    /// The server was not asked from here, for this reason: the proof rests on the function's answer.
+    /// The server was not asked from here, for this reason. The function's answer is the proof.
     NotTried(String),
-    /// Not shown: the credential works.
+    /// There is no proof: the credential works.
     None,
 }
 
@@ -101,7 +101,7 @@ impl Timeline {
         record.timeline.push(Event { time, event });
     }
 
-    /// Adds what failed, or is unknown. The next steps still follow.
+    /// Adds a failure, or something unknown. The next steps still follow.
     pub(super) fn problem(&self, problem: impl Into<String>) {
         let problem = problem.into();
         self.add(format!("problem: {problem}"));
@@ -116,7 +116,7 @@ impl Timeline {
         self.record.borrow_mut().sessions_ended += sessions;
     }
 
-    /// Adds an old credential, and returns its index for [`Timeline::credential`].
+    /// Adds an old credential. Its index for [`Timeline::credential`] is the number of those before it.
     pub(super) fn add_credential(&self, credential: OldCredential) {
         self.record.borrow_mut().old_credentials.push(credential);
     }
@@ -131,7 +131,7 @@ impl Timeline {
         record.old_credentials.get_mut(place).map(change)
     }
 
-    /// The number of old credentials, and the number for which the server has said whether they work.
+    /// The number of old credentials, and how many of them the server has answered about.
     pub(super) fn tried(&self) -> (usize, usize) {
         let old = &self.record.borrow().old_credentials;
         let tried = |old: &&OldCredential| !matches!(old.proof, Proof::NotTried(_));

@@ -1,4 +1,4 @@
-//! The administrator: its secret, its login, and each right that it lacks.
+//! The administrator: its secret, its login, and the rights that it lacks.
 
 use aws_sdk_secretsmanager::Client;
 use secret_rotation::{
@@ -24,7 +24,7 @@ use crate::{
 ///
 /// # Errors
 ///
-/// What is wrong with it.
+/// The verdict, if the secret cannot be used.
 pub(super) async fn read(
     client: &Client,
     secret: &str,
@@ -63,8 +63,8 @@ pub(super) async fn read(
     })
 }
 
-/// The rights that the administrator lacks, and faults of the roles that stop a rotation. `proven` is a session with the secret's
-/// own credential: without one the administrator's credential is not sent to the server.
+/// The rights that the administrator lacks, and faults of the roles that stop a rotation. `proven` is a session with a version of this
+/// secret. Without it, the administrator's credential is not sent to the server.
 pub(super) async fn obstacles(
     client: &Client,
     postgres: &Postgres<'_>,
@@ -135,7 +135,7 @@ pub(super) async fn obstacles(
     ]
 }
 
-/// Everything that stops a rotation; if nothing does, everything that a rotation tolerates.
+/// Everything that stops a rotation. If nothing does, everything that the rotation tolerates.
 fn verdict(found: &[Obstacle], complete: &str) -> Verdict {
     let stops = found.iter().any(|found| found.stops);
     let shown: Vec<_> = found.iter().filter(|found| found.stops == stops).collect();

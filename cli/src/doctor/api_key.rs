@@ -1,4 +1,4 @@
-//! An API key: without a database to examine, the service's answers are all that is known.
+//! An API key: there is no database to examine, only the service's answers.
 
 use std::time::SystemTime;
 
@@ -55,7 +55,7 @@ impl Service<'_> {
         let logins = Logins {
             current,
             pending: pending_said,
-            // a rotation needs no valid key: the master secret makes the next one
+            // a rotation needs no valid key: it makes the next key with the master secret
             previous: Said::LogsIn,
         };
         findings.push(Finding::new(
@@ -81,7 +81,7 @@ impl Service<'_> {
         })
     }
 
-    /// What the service said; if it said nothing, why.
+    /// The service's answer. If it gave none, the reason.
     async fn other(&self, value: Option<&Value>) -> Option<(Said, Option<Verdict>)> {
         let not_tried = |why: String| (Said::Unknown, Some(Verdict::warning(why, Cure::default())));
         Some(match value? {

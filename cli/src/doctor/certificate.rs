@@ -1,7 +1,7 @@
 //! The server's certificate: whether it is valid, and for how long.
 //!
-//! Like the function, this refuses an invalid certificate. To say why, it records the certificate before the usual verification.
-//! A server that fails the verification gets no data.
+//! Like the function, doctor refuses an invalid certificate. It records the certificate before the usual verification, to say what is
+//! wrong. A server that fails the verification gets no data.
 
 use std::{
     io,
@@ -33,22 +33,22 @@ use super::{
 };
 use crate::{shell::Command, terminal::moment};
 
-/// How long before its end a certificate becomes a warning.
+/// How long before its end a certificate is a warning.
 const SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// PostgreSQL's SSLRequest, which comes before TLS: a length of 8 bytes, and the request's code (PostgreSQL's manual).
+/// PostgreSQL's SSLRequest, sent before TLS: a length of 8 bytes, and the request's code (PostgreSQL's manual).
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
-/// Which CA files are known, in addition to RDS's roots and the public ones.
+/// Which CA files are known, besides RDS's roots and the public ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// The function is known to have none: it does not trust what this machine does not trust.
+    /// All of them: the function has no other file.
     Known,
-    /// The function may have one that this machine does not have.
+    /// Not all: the function may have a file that this machine lacks.
     Unknown,
 }
 
-/// Whether TLS to the server is valid for the function, and for how long.
+/// Whether the function accepts the server's certificate, and for how long.
 pub(super) async fn examine(
     document: &Document,
     roots: &Roots,
@@ -64,7 +64,7 @@ pub(super) async fn examine(
     }
     let roots = match roots.store() {
         Ok(roots) => roots,
-        // a file of this machine's
+        // a file of this machine
         Err(error) => return Verdict::of(&error),
     };
     let seen = Arc::default();
@@ -128,7 +128,7 @@ fn fails(
                 renew(),
             )
         }
-        // a CA file of an earlier server may contain a CA of the same name: then the signature is wrong
+        // the CA file of an older server may have a CA with the same name: then the signature is wrong
         Some(TlsError::InvalidCertificate(E::UnknownIssuer | E::BadSignature))
             if trust == Trust::Unknown =>
         {
@@ -203,7 +203,7 @@ async fn shake_hands(document: &Document, config: ClientConfig) -> Result<(), Fa
     let mut tls = TlsConnector::from(Arc::new(config))
         .connect(name, tcp)
         .await?;
-    // a connection without an end makes the server log an error, so close it
+    // without an orderly end the server would log an error
     let _ = tls.shutdown().await;
     Ok(())
 }
@@ -220,12 +220,12 @@ fn config(roots: RootCertStore, seen: &Arc<Seen>) -> Result<ClientConfig, TlsErr
     };
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .dangerous() // the usual verification decides, see `Recorder`
+        .dangerous() // the usual verification still decides, see `Recorder`
         .with_custom_certificate_verifier(Arc::new(recorder))
         .with_no_client_auth())
 }
 
-/// When the first of the certificates that the server sent ends.
+/// When the first of the server's certificates expires.
 fn end(seen: &Seen) -> Option<SystemTime> {
     let seen = seen.0.lock().unwrap_or_else(PoisonError::into_inner);
     let ends = seen.iter().filter_map(|certificate| {

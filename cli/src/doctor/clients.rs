@@ -1,7 +1,7 @@
-//! Whether clients cache for less time than both credentials are valid.
+//! Whether clients drop a cached credential before it ends.
 //!
-//! The service does not know how long its clients cache, and a PostgreSQL session does not show it. So a tag of the secret
-//! announces the longest lifetime of its clients: `rotating-secret:ttl` (`5m`, `300s`).
+//! The service does not know how long its clients cache, and a PostgreSQL session does not show it. So a tag of the secret declares the
+//! longest lifetime: `rotating-secret:ttl` (`5m`, `300s`).
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::terminal::span;
 
 const TAG: &str = "rotating-secret:ttl";
 
-/// Compares the announced lifetime with the overlap window.
+/// Compares the declared lifetime with the overlap window.
 pub(super) fn lifetime(tags: &[Tag], document: &Document, settings: Option<&Settings>) -> Verdict {
     let announced = tags.iter().find(|tag| tag.key() == Some(TAG));
     let Some(announced) = announced.and_then(Tag::value) else {
@@ -48,7 +48,7 @@ pub(super) fn lifetime(tags: &[Tag], document: &Document, settings: Option<&Sett
     }
 }
 
-/// How long the old one of two users logs in after a rotation; none if unknown.
+/// How long the previous user still logs in after a rotation. None if unknown.
 pub(super) fn window(document: &Document, settings: Option<&Settings>) -> Option<Overlap> {
     let own = document.overlap();
     own.or(settings.map(|settings| settings.overlap))

@@ -1,4 +1,4 @@
-//! The order of the checks: each check comes after those that it needs.
+//! The order of the checks: each check comes after the checks that it needs.
 
 use std::time::{Duration, SystemTime};
 
@@ -36,14 +36,14 @@ const LIMITS: Limits = Limits {
     statement: PATIENCE,
 };
 
-/// The services, and what the checks need.
+/// The clients of the services, and the parameters of the checks.
 pub(super) struct Doctor<'a> {
     pub(super) secrets: aws_sdk_secretsmanager::Client,
     pub(super) lambda: aws_sdk_lambda::Client,
     pub(super) configuration: &'a SdkConfig,
     pub(super) secret: &'a str,
     pub(super) shell: Shell,
-    /// A rotation without a change for longer is over.
+    /// After this long without a change, a rotation is over.
     pub(super) patience: Duration,
     pub(super) roots: Roots,
     pub(super) https: Https,
@@ -85,7 +85,7 @@ impl Doctor<'_> {
         if let Some(Value::Document(document)) = &versions.current
             && document.api().is_some()
         {
-            // a document can name any host: only the function's ALLOWED_HOSTS are contacted
+            // a document can name any host: doctor contacts only the function's ALLOWED_HOSTS
             match &known {
                 Some(settings) => {
                     let service = Service {
@@ -138,7 +138,7 @@ impl Doctor<'_> {
         })
     }
 
-    /// Which roots are trusted here, compared with the function's.
+    /// The roots that are trusted here, compared with the function's.
     fn trust(&self, function: Option<&Settings>) -> Trust {
         let has_none = |settings: &Settings| settings.tls_ca_file.is_none();
         if function.is_some_and(has_none) {

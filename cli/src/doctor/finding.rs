@@ -11,7 +11,7 @@ use crate::{
     terminal::{hanging, printable},
 };
 
-/// The column where the text begins, after the verdict and the check's name.
+/// The column where the text begins, after the verdict and the name of the check.
 const MARGIN: usize = 24;
 
 /// One line of the report.
@@ -23,17 +23,17 @@ pub(super) struct Finding {
     pub(super) verdict: Verdict,
 }
 
-/// How a check ended.
+/// The result of a check.
 #[derive(Debug, Serialize)]
 #[serde(tag = "verdict", rename_all = "lowercase")]
 pub(super) enum Verdict {
     /// As it should be.
     Ok { what: String },
-    /// It works, but needs a look.
+    /// It works, but an operator should look.
     Warning { what: String, cure: Cure },
-    /// It does not work, or will stop to work.
+    /// It does not work, or will stop working.
     Wrong { what: String, cure: Cure },
-    /// It could not be found out from here; it may be correct.
+    /// It cannot be found out from here; it may be correct.
     Unknown { what: String, cure: Cure },
     /// It was not checked, because another check failed.
     Skipped { what: String },
@@ -44,9 +44,9 @@ pub(super) enum Verdict {
 pub(super) struct Cure {
     /// In words.
     advice: String,
-    /// Commands to run as they are.
+    /// Commands to run unchanged.
     commands: Vec<Command>,
-    /// What `--repair` does.
+    /// The repair that `--repair` makes.
     #[serde(skip)]
     pub(super) repair: Option<Repair>,
 }
@@ -58,12 +58,12 @@ pub(super) enum Repair {
     TakePendingOff { pending: String },
     /// Ends a rotation as finishSecret does.
     Promote { pending: String, current: String },
-    /// Sets the role's password to the stored one, as the administrator.
+    /// Sets the role's password to the stored one, as administrator.
     Restore {
         administrator: String,
         document: Box<Document>,
     },
-    /// Stores the password that the database has, after a login has proven it.
+    /// Stores the password of the database, after a successful login with it.
     Store {
         secret: String,
         document: Box<Document>,
@@ -85,7 +85,7 @@ impl Finding {
         matches!(self.verdict, Verdict::Wrong { .. })
     }
 
-    /// Whether the checks that need this one cannot be made.
+    /// Whether the checks that need this one must be skipped.
     pub(super) fn blocks(&self) -> bool {
         self.is_wrong() || self.is_unknown()
     }
@@ -106,7 +106,7 @@ impl Finding {
         }
     }
 
-    /// The verdict and the finding; below them, what to do. The caller gives the terminal's width and whether to use colours.
+    /// The finding as lines: verdict and text, and below them what to do.
     pub(super) fn lines(&self, colours: bool, width: Option<usize>) -> String {
         let (word, what, cure) = match &self.verdict {
             Verdict::Ok { what } => (style("ok").green(), what, None),
@@ -125,7 +125,7 @@ impl Finding {
                 // a write to a String cannot fail
                 let _ = write!(lines, "\n{advice}");
             }
-            // a command stays one line, so that it can be copied
+            // a command stays on one line: people copy it
             for command in &cure.commands {
                 let _ = write!(lines, "\n{indent}  {}", command.line());
             }
@@ -160,7 +160,7 @@ impl Verdict {
         }
     }
 
-    /// The verdict for an error of the server or service. An error that hides the answer is unknown, not wrong.
+    /// The verdict for an error of the server or service. An error that gives no answer is unknown, not wrong.
     pub(super) fn of(error: &EngineError) -> Self {
         match error {
             EngineError::Unreachable { server, reason }
@@ -168,7 +168,7 @@ impl Verdict {
                 let what = format!("{server} cannot be reached from here ({reason})");
                 Self::unknown(what, Cure::default())
             }
-            // a file on this machine, which the function does not have
+            // a file on this machine: the function does not use it
             EngineError::Roots { reason } => {
                 let what = format!("the CA file of this machine cannot be used ({reason})");
                 let advice = "correct --ca-file or TLS_CA_FILE here, and run doctor again";
@@ -189,7 +189,7 @@ impl Verdict {
         Self::Skipped { what: why.into() }
     }
 
-    /// What was found.
+    /// The text.
     pub(super) fn what(&self) -> &str {
         match self {
             Self::Ok { what }
@@ -202,7 +202,7 @@ impl Verdict {
 }
 
 impl Cure {
-    /// In words alone.
+    /// Advice without a command.
     pub(super) fn advice(advice: impl Into<String>) -> Self {
         Self {
             advice: advice.into(),

@@ -68,7 +68,7 @@ fn unknown(error: aws::Error, function: &str) -> Verdict {
 fn ready(configuration: &GetFunctionConfigurationOutput, function: &str, shell: &Shell) -> Verdict {
     let name = configuration.function_name().unwrap_or(function);
     let state = configuration.state();
-    // Lambda makes a function inactive after weeks without invocation; the next invocation activates it
+    // Lambda makes a function inactive after weeks without an invocation. The next invocation activates it.
     if !matches!(state, None | Some(State::Active | State::Inactive)) {
         let state = state.map_or("?", State::as_str);
         let reason = configuration.state_reason().unwrap_or("no reason is given");
@@ -110,7 +110,7 @@ fn ready(configuration: &GetFunctionConfigurationOutput, function: &str, shell: 
     Verdict::ok(what)
 }
 
-/// Reads the settings by the function's own rules. Prints only the name and value of a setting that is refused.
+/// Reads the settings with the function's own rules. Prints only the name and value of a refused setting.
 fn environment(configuration: &GetFunctionConfigurationOutput) -> (Verdict, Option<Settings>) {
     let environment = configuration.environment();
     if let Some(error) = environment.and_then(|environment| environment.error()) {

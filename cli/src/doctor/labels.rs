@@ -1,4 +1,4 @@
-//! Which versions have the labels, from DescribeSecret.
+//! The versions of the labels, from DescribeSecret.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,12 +10,12 @@ use crate::secrets::{CURRENT, PREVIOUS, in_flight, labelled, time};
 #[derive(Debug)]
 pub(super) struct Labels<'a> {
     pub(super) current: Option<&'a str>,
-    /// None if it is on AWSCURRENT's version.
+    /// None if AWSPENDING is on AWSCURRENT's version.
     pub(super) pending: Option<&'a str>,
     pub(super) previous: Option<&'a str>,
-    /// When the secret changed last, by the service's clock.
+    /// When the secret last changed, by the service's clock.
     pub(super) changed: Option<SystemTime>,
-    /// A rotation without a change for longer is over.
+    /// After this long without a change, a rotation is over.
     pub(super) patience: Duration,
 }
 
@@ -32,7 +32,7 @@ impl<'a> Labels<'a> {
         }
     }
 
-    /// Whether a rotation may be in flight.
+    /// Whether a rotation may be in progress.
     pub(super) fn in_flight(&self, now: SystemTime) -> bool {
         let changed = self.changed.unwrap_or(now);
         self.pending.is_some() && now.duration_since(changed).unwrap_or_default() < self.patience

@@ -12,10 +12,10 @@ use crate::{
     terminal::moment,
 };
 
-/// How far back to read: an older failure is over, or has happened again since.
+/// How far back to read: an older failure is over, or has happened again.
 const SINCE: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Whether every attempt of the current rotation fails, and what failed since the last successful rotation.
+/// Whether every attempt of the current rotation fails, and which steps failed since the last success.
 pub(super) async fn examine(
     configuration: &SdkConfig,
     secret: &DescribeSecretOutput,

@@ -1,4 +1,4 @@
-//! Which versions log in, and which of them must.
+//! Which versions log in, and which must.
 
 use postgres_protocol::escape::escape_identifier;
 use secrecy::ExposeSecret;
@@ -11,16 +11,16 @@ use super::{
 };
 use crate::shell::{Command, Shell};
 
-/// What is known about a rejected AWSCURRENT in addition to the server's answer.
+/// What is known about a rejected AWSCURRENT, besides the server's answer.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     /// The reason, if the database's catalogs show it.
     pub(super) why: Option<&'static str>,
-    /// A version without a label that logs in, and the one that is AWSCURRENT.
+    /// A version without a label that logs in, and the AWSCURRENT version.
     pub(super) unlabelled: Option<(String, String)>,
 }
 
-/// The version that applications read.
+/// The verdict on the version that applications read.
 pub(super) fn current(
     document: &Document,
     answer: &Answer,
@@ -100,8 +100,8 @@ fn changed_by_hand(document: &Document, secret_arn: &str, shell: &Shell) -> Cure
     }
 }
 
-/// For a credential that the administrator cannot repair. The operator types the password, which goes only to Secrets Manager and
-/// the server.
+/// Advice for a credential that the administrator cannot repair. The operator types the password. It goes only to Secrets Manager and the
+/// server.
 pub(super) fn store_what_the_database_has(
     document: &Document,
     secret_arn: &str,
@@ -125,7 +125,7 @@ pub(super) fn copy(document: &Document) -> Box<Document> {
     Box::new(document.with_password(document.password().clone()))
 }
 
-/// How the server stores passwords that someone sets by hand. The function always sends a SCRAM verifier.
+/// How the server stores a password that is set by hand. The function always sends a SCRAM verifier.
 pub(super) async fn hashing(session: Option<&Session>) -> Verdict {
     let Some(session) = session else {
         return Verdict::skipped("no version logs in");
@@ -155,7 +155,7 @@ pub(super) async fn hashing(session: Option<&Session>) -> Verdict {
     }
 }
 
-/// The version that a rotation makes. The labels show whether it may exist at all.
+/// The verdict on the version that a rotation makes. The labels show whether it may exist.
 pub(super) fn pending(answer: &Answer) -> Verdict {
     match answer {
         Answer::LogsIn(_) => Verdict::ok("logs in: the database has its password"),
@@ -165,7 +165,7 @@ pub(super) fn pending(answer: &Answer) -> Verdict {
     }
 }
 
-/// The version before AWSCURRENT. It may log in or not. But a rotation that needs it must be able to read it.
+/// The verdict on the version before AWSCURRENT. It may log in or not. But a rotation that needs it must be able to read it.
 pub(super) fn previous(current: &Document, value: &Value, answer: &Answer) -> Verdict {
     if let Value::Document(previous) = value
         && previous.username() == current.username()

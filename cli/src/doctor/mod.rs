@@ -1,21 +1,21 @@
-//! `rotatectl doctor`: checks a secret's rotation; each line is ok, or says what to do.
+//! `rotatectl doctor`: checks a secret's rotation. Each line is ok, or says what to do.
 //!
 //! | file | what |
 //! |---|---|
 //! | `finding` | a line of the report |
 //! | `examine`, `server` | the order of the checks |
-//! | `service` | rotation, tags and the key, from DescribeSecret |
+//! | `service` | rotation, tags and key, from DescribeSecret |
 //! | `function`, `policy` | the rotation function, and who may invoke it |
 //! | `versions` | the secret's versions, and whether they log in |
 //! | `network`, `certificate` | the network to the server, and its certificate |
-//! | `api_key` | an API key, in place of a server |
+//! | `api_key` | an API key, which has no database |
 //! | `log` | the function's last log lines |
-//! | `labels` | which versions have which label |
-//! | `logins`, `pending` | which versions must log in; the labels, and an AWSPENDING that was left over |
-//! | `administrator`, `clients`, `schedule` | rights; lifetimes and the schedule, compared with the overlap window |
-//! | `repair` | what `--repair` does |
+//! | `labels` | the versions of the labels |
+//! | `logins`, `pending` | which versions must log in; the labels, and an old AWSPENDING |
+//! | `administrator`, `clients`, `schedule` | rights; lifetimes and schedule, compared with the overlap window |
+//! | `repair` | the repairs of `--repair` |
 //!
-//! The function's own code judges documents, logins and rights, so doctor says what a rotation will say.
+//! Documents, logins and rights are judged by the function's own code, so doctor and a rotation agree.
 //! It changes nothing without `--repair`. It prints no password and reads none from the command line.
 
 mod administrator;
@@ -59,7 +59,7 @@ use crate::{
     terminal::{print, print_json, tell, width},
 };
 
-/// A limit above the number of repairs that can follow each other.
+/// A limit above the longest series of repairs.
 const MOST_REPAIRS: usize = 4;
 
 /// Find what is wrong with a secret's rotation, and what to do about it.
@@ -147,7 +147,7 @@ pub async fn run(
         if !arguments.json {
             report.print()?;
         }
-        // every repair changes something, so say where
+        // each repair changes something, so say where
         if let Some(place) = Place::of(&report.secret) {
             tell(&format!("repairing in {place}"));
         }
@@ -173,11 +173,11 @@ pub async fn run(
     Ok(report.exit_code())
 }
 
-/// What was found.
+/// The findings.
 struct Report {
     secret: String,
     findings: Vec<Finding>,
-    /// The function's, or the defaults if they cannot be read.
+    /// The function's settings, or the defaults if they cannot be read.
     settings: Settings,
 }
 

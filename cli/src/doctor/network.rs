@@ -1,4 +1,4 @@
-//! The network to the server from this machine. The function may be in another network.
+//! The network from this machine to the server. The function may be in another network.
 
 use std::{io, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::shell::Shell;
 /// How long a name, a connection or a login may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Whether the name has an address.
+/// Whether the name resolves.
 pub(super) async fn name(document: &Document, shell: &Shell) -> Verdict {
     let host = document.host();
     let found = timeout(PATIENCE, lookup_host((host, document.port()))).await;
@@ -47,7 +47,7 @@ pub(super) async fn connection(document: &Document, shell: &Shell) -> Verdict {
     }
 }
 
-/// What to do if the operator's machine is outside the database's network.
+/// What to do if this machine is outside the database's network.
 fn elsewhere(shell: &Shell) -> Cure {
     let advice = "if the secret's host and port are right, this machine is outside the database's network: run doctor \
                   inside it. To test the function's own network, run this and read the function's log:";

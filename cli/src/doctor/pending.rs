@@ -1,7 +1,7 @@
-//! Whether the labels are legal, and what to do with an AWSPENDING that was left over.
+//! Whether the labels are legal, and what to do about an old AWSPENDING.
 //!
-//! While AWSPENDING is on another version than AWSCURRENT, RotateSecret refuses: a rotation that was given up blocks every later
-//! one. There are two safe repairs, and the server decides between them: the version that logs in stays.
+//! RotateSecret refuses while AWSPENDING is on another version than AWSCURRENT: an abandoned rotation blocks all later ones. There are
+//! two safe repairs. The server decides between them: the version that logs in stays.
 
 use std::time::SystemTime;
 
@@ -15,16 +15,16 @@ use crate::{
     terminal::{moment, span},
 };
 
-/// What to do with an AWSPENDING that was left over.
+/// What to do about an old AWSPENDING.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// AWSCURRENT logs in, or AWSPREVIOUS does, which the next rotation can use: give up the pending version.
+    /// Remove the label: AWSCURRENT logs in, or AWSPREVIOUS does, and the next rotation can use it.
     TakeOff,
-    /// The database already has the pending password: make it AWSCURRENT, as finishSecret does.
+    /// Make it AWSCURRENT, as finishSecret does: the database already has its password.
     Promote,
-    /// No version logs in: repair that first. Storing a value removes AWSPENDING.
+    /// No version logs in: repair that first. A stored value then removes AWSPENDING.
     MendFirst,
-    /// The server was not asked, or gave no clear answer.
+    /// The server was not asked, or its answer was not clear.
     Unknown,
 }
 
@@ -38,7 +38,7 @@ fn end(current: Said, pending: Said, previous: Said) -> End {
     }
 }
 
-/// The answers to the logins of the versions in [`Labels`]; [`Said::Rejected`] if there is no such version.
+/// The login results of the versions in [`Labels`]. [`Said::Rejected`] if there is no such version.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Logins {
     pub(super) current: Said,

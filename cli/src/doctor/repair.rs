@@ -1,4 +1,4 @@
-//! What `--repair` does: one repair at a time, with a question before each.
+//! The repairs of `--repair`: one at a time, with a question before each.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -24,10 +24,10 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
-    /// Secrets Manager.
+    /// A call to Secrets Manager failed.
     #[error(transparent)]
     Aws(#[from] aws::Error),
-    /// The database.
+    /// The database gave no answer, or refused.
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// The typed password is wrong.
@@ -38,34 +38,34 @@ pub enum Error {
     /// The typed password could not be tried.
     #[error("it is unknown whether that password logs in, so nothing was stored: {why}")]
     Untried { why: String },
-    /// Nothing was typed.
+    /// No password was typed.
     #[error("no password was given, and nothing was stored: type it, or pipe it into stdin")]
     NoPassword,
-    /// The administrator's secret.
+    /// The administrator's secret cannot be used.
     #[error("{0}")]
     Administrator(String),
     /// The new document cannot be serialized.
     #[error("the document cannot be written as JSON ({0}): report this as a fault of rotatectl")]
     Unwritable(#[from] serde_json::Error),
-    /// The terminal.
+    /// The terminal failed.
     #[error("cannot ask ({0}): run the command in a terminal, or with --yes")]
     Ask(#[from] io::Error),
 }
 
-/// The means to repair.
+/// The tools of a repair.
 pub(super) struct Tools<'a> {
     pub(super) client: &'a Client,
     pub(super) secret: &'a str,
     pub(super) postgres: Postgres<'a>,
     pub(super) listed: &'a Administrators,
-    /// Answers yes to every question that a person need not read.
+    /// Answers yes to all questions, except those that a person must read.
     pub(super) yes: bool,
 }
 
 impl Repair {
-    /// Asks, repairs, and returns what was done; `None` if the answer was no.
+    /// Asks, repairs, and returns a report. `None` if the answer was no.
     pub(super) async fn offer(&self, tools: &Tools<'_>) -> Result<Option<String>, Error> {
-        // the administrator's credential goes to a server that no login has proven: a person must read which one
+        // the administrator's credential would go to a server that no login has proven: a person must read its name
         let taken_for_answered = tools.yes && !matches!(self, Self::Restore { .. });
         if !(taken_for_answered || confirm(&self.question())?) {
             return Ok(None);
@@ -175,7 +175,7 @@ fn confirm(question: &str) -> io::Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// Hidden input in a terminal; otherwise a line of stdin.
+/// Reads a password: hidden in a terminal, else a line of stdin.
 fn password(question: &str) -> Result<SecretString, Error> {
     write!(io::stderr(), "{}", printable(question))?;
     let typed = if io::stdin().is_terminal() {

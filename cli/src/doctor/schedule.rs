@@ -1,7 +1,7 @@
-//! Whether the overlap of one rotation ends before the next rotation.
+//! Whether the overlap of a rotation ends before the next one.
 //!
-//! A rotation gives the user before AWSCURRENT a new password. If the schedule is shorter than the overlap window, it locks out
-//! clients that still use the old password.
+//! A rotation gives the previous user a new password. If the schedule is shorter than the overlap window, clients with the old password
+//! are locked out.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::{schedule::Interval, terminal::span};
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// Compares the schedule with the overlap window; none without alternating users or a schedule.
+/// Compares the schedule with the overlap window. None without alternating users or without a schedule.
 pub(super) fn schedule(
     secret: &DescribeSecretOutput,
     document: &Document,
@@ -61,7 +61,7 @@ pub(super) fn schedule(
     })
 }
 
-/// The command to change the schedule without a rotation now, inside the overlap.
+/// The command that changes the schedule without a rotation now: that would be inside the overlap.
 fn longer(window: Duration, shell: &Shell) -> Cure {
     let days = window.as_secs().div_ceil(DAY);
     let rules = format!("AutomaticallyAfterDays={days}");

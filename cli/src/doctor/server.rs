@@ -1,4 +1,4 @@
-//! The database server that AWSCURRENT names, from its address to the administrator's rights.
+//! The database server in AWSCURRENT, from its address to the administrator's rights.
 
 use std::time::SystemTime;
 
@@ -35,7 +35,7 @@ pub(super) struct Server<'a> {
 }
 
 impl Server<'_> {
-    /// The checks that need the server, in their order.
+    /// The checks that need the server, in order.
     pub(super) const CHECKS: [&'static str; 8] = [
         "name",
         "connection",
@@ -84,7 +84,7 @@ impl Server<'_> {
         findings
     }
 
-    /// Name, connection, certificate, up to the first that fails: each needs the one before.
+    /// Name, connection, certificate, until one fails: each needs the one before.
     async fn way(&self, now: SystemTime) -> Vec<Finding> {
         let name = network::name(self.document, self.shell).await;
         let mut findings = vec![Finding::new("name", name)];
@@ -111,7 +111,7 @@ impl Server<'_> {
         }
     }
 
-    /// What else can be known if AWSCURRENT is rejected.
+    /// What the other versions and the catalogs show about a rejected AWSCURRENT.
     async fn what_is_known(&self, answers: &Answers) -> Known {
         let Answer::Rejected = answers.current else {
             return Known::default();

@@ -1,4 +1,4 @@
-//! What DescribeSecret shows: rotation, labels and tags; and whether the value can be read.
+//! Rotation, labels and tags from DescribeSecret, and whether the value can be read.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +8,7 @@ use super::finding::{Cure, Verdict};
 use crate::shell::Shell;
 use crate::{aws, secrets::time, terminal::moment};
 
-/// How late a rotation may be before it is a warning: its window is a day at most.
+/// How late a rotation may be without a warning: its window is at most a day.
 const LATE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Whether rotation is on, and when it is due.
@@ -58,7 +58,7 @@ pub(super) fn rotation(secret: &DescribeSecretOutput, shell: &Shell, now: System
     }
 }
 
-/// The tags, by which `rotatectl status --tag` finds secrets.
+/// The tags. `rotatectl status --tag` finds secrets by them.
 pub(super) fn tags(secret: &DescribeSecretOutput, shell: &Shell) -> Verdict {
     let tags = secret.tags().iter().map(|tag| {
         let (key, value) = (
@@ -76,7 +76,7 @@ pub(super) fn tags(secret: &DescribeSecretOutput, shell: &Shell) -> Verdict {
     Verdict::ok(tags.join(", "))
 }
 
-/// Which key encrypts the value, by whether it could be read.
+/// The key that encrypts the value, and whether the value could be read.
 pub(super) fn key(secret: &DescribeSecretOutput, unread: Option<&aws::Error>) -> Verdict {
     let key = match secret.kms_key_id() {
         None => "aws/secretsmanager, which other accounts cannot use".to_owned(),
@@ -91,7 +91,7 @@ pub(super) fn key(secret: &DescribeSecretOutput, unread: Option<&aws::Error>) ->
             );
             let what = format!("the value cannot be decrypted: {error}");
             match error {
-                // denied to the operator, perhaps not to the function
+                // denied to the operator, but perhaps not to the function
                 aws::Error::Denied { .. } => Verdict::unknown(what, Cure::advice(advice)),
                 _ => Verdict::wrong(what, Cure::advice(advice)),
             }

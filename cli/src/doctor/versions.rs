@@ -1,4 +1,4 @@
-//! The secret's three versions: their values, and whether they log in.
+//! The versions of the three labels: their values, and whether they log in.
 
 use aws_sdk_secretsmanager::{Client, types::SecretVersionsListEntry};
 use secrecy::SecretString;
@@ -16,7 +16,7 @@ use crate::{
     secrets::text,
 };
 
-/// AWSPENDING and AWSPREVIOUS: none if they are on AWSCURRENT's version.
+/// AWSPENDING and AWSPREVIOUS are none if they are on AWSCURRENT's version.
 #[derive(Debug)]
 pub(super) struct Versions {
     pub(super) current: Option<Value>,
@@ -37,7 +37,7 @@ impl Versions {
         }
     }
 
-    /// Why AWSCURRENT could not be read, if the service said why.
+    /// Why AWSCURRENT could not be read, if the service gave a reason.
     pub(super) fn unread(&self) -> Option<&aws::Error> {
         match &self.current {
             Some(Value::Unread(error)) => Some(error),
@@ -46,11 +46,11 @@ impl Versions {
     }
 }
 
-/// How many versions without a label to try, the newest first: a server may lock a role after too many rejected logins.
+/// How many versions without a label to try, newest first: a server may lock a role after too many rejected logins.
 const TRIED: usize = 10;
 
-/// A version without a label that logs in, and the AWSCURRENT version: someone may have stored too many values by hand. The
-/// function has no right to list versions; an operator may.
+/// A version without a label that logs in, and the AWSCURRENT version. Someone may have stored too many values by hand. The function may
+/// not list versions, but an operator may.
 pub(super) async fn unlabelled(
     client: &Client,
     secret: &str,
@@ -81,25 +81,25 @@ pub(super) async fn unlabelled(
     None
 }
 
-/// What is stored in a version.
+/// The value of a version.
 #[derive(Debug)]
 pub(super) enum Value {
     Document(Box<Document>),
     Invalid(DocumentError),
     Binary,
-    /// The service says that it has no value: RotateSecret has made the version, and createSecret has not run.
+    /// There is no value: RotateSecret has made the version, but createSecret has not run.
     None,
     Unread(aws::Error),
 }
 
-/// The server's answer to a login with a version.
+/// The server's answer to a login with this version.
 #[derive(Debug)]
 pub(super) enum Answer {
     LogsIn(Box<Session>),
     Rejected,
-    /// The value cannot be used for a login, or the server says what is wrong.
+    /// The value is no login, or the server says what is wrong.
     Wrong(String),
-    /// The server could not be asked, or gave no clear answer.
+    /// The server was not asked, or its answer was not clear.
     Unknown(String),
 }
 
@@ -107,7 +107,7 @@ pub(super) enum Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Said {
     LogsIn,
-    /// Or the version has no value.
+    /// The server rejected it, or the version has no value.
     Rejected,
     Unknown,
 }
@@ -135,7 +135,7 @@ impl Value {
         }
     }
 
-    /// Logs in with the version, if it names the same server as AWSCURRENT: no other server gets a credential.
+    /// Logs in with the version, if it names the same server as AWSCURRENT: no other server may get a credential.
     pub(super) async fn log_in(&self, postgres: &Postgres<'_>, current: &Document) -> Answer {
         let document = match self {
             Self::Document(document) => document,

@@ -1,8 +1,8 @@
-//! `rotatectl drill`: a rehearsal. An application works through `rotating-secret` while its secret rotates. A table and a report
-//! of one file show what the application saw.
+//! `rotatectl drill`: a rehearsal. An application works through `rotating-secret` while its secret rotates. A table and a report show
+//! the results.
 //!
-//! The application, its record and the report are in the crate `drill`. This module asks and follows the rotation (`rotation`),
-//! or starts a world on this machine (`world`, with the feature `local`).
+//! The crate `drill` has the application, its record and the report. This module asks and follows the rotation (`rotation`), or starts a
+//! world on this machine (`world`, with the feature `local`).
 
 mod error;
 mod rotation;
@@ -99,7 +99,7 @@ pub struct DrillArguments {
 ///
 /// # Errors
 ///
-/// The rehearsal could not be made. Failed requests are no error, but the exit code 2.
+/// The rehearsal could not run. Failed requests are no error, but give exit code 2.
 pub async fn run(given: &AwsArguments, arguments: &DrillArguments) -> Result<ExitCode, Error> {
     report::check_writable(&arguments.report)?;
     let rehearsals = match &arguments.secret {
@@ -137,7 +137,7 @@ enum Asked {
     Never,
 }
 
-/// One secret, with its table.
+/// Rehearses one secret, and prints its table.
 async fn one(
     configuration: &SdkConfig,
     ca_file: Option<PathBuf>,
@@ -192,7 +192,7 @@ fn plan(arguments: &DrillArguments) -> Plan {
     }
 }
 
-/// The endpoint if one is set, or the region.
+/// The endpoint, or else the region.
 fn place(configuration: &SdkConfig) -> String {
     let region = configuration.region().map(ToString::to_string);
     let endpoint = configuration.endpoint_url().map(str::to_owned);
@@ -219,7 +219,7 @@ fn ask(
     )
 }
 
-/// The command line as it was typed. It contains no secret.
+/// The command line as typed. It contains no secret.
 fn command_line() -> String {
     let words = env::args().skip(1).collect::<Vec<_>>();
     let words = shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default();

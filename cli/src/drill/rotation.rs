@@ -1,4 +1,4 @@
-//! One rotation of a drill: begins and follows it as `rotatectl rotate` does, and marks each step.
+//! One rotation of a drill: begins and follows it like `rotatectl rotate`, and records the steps.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +16,7 @@ use crate::{
     terminal::printable,
 };
 
-/// The secret's name and ARN. An error if rotation is off (RotateSecret would turn it on) or a rotation is in progress.
+/// The secret's name and ARN. An error if rotation is off (RotateSecret would turn it on), or if a rotation is in progress.
 pub(super) async fn named(rotations: &Rotations, secret: &str) -> Result<(String, String), Error> {
     let described = rotations.describe(secret).await?;
     if described.rotation_enabled() != Some(true) {
@@ -37,7 +37,7 @@ pub(super) async fn named(rotations: &Rotations, secret: &str) -> Result<(String
     Ok((or_as_given(described.name()), or_as_given(described.arn())))
 }
 
-/// Rotates, waits for the end, and returns when each step began; also when setSecret began, or else the whole rotation.
+/// Rotates and waits for the end. Returns the start of each step; and the start of setSecret, or else of the rotation.
 pub(super) async fn rotate(
     rotations: &Rotations,
     secret: &str,
@@ -63,7 +63,7 @@ pub(super) async fn rotate(
     let followed = progress.during(rotations.follow(&rotation, heard)).await;
     let followed = followed.map_err(explain)?;
 
-    // a line is written when its step has ended
+    // each step writes its line at its end
     let step = |name: &str| {
         let line = followed.steps.get(name)?;
         Some(Step {
@@ -76,7 +76,7 @@ pub(super) async fn rotate(
     let moved = rotation.began + followed.took;
     let mut steps: Vec<Step> = STEPS.iter().filter_map(|name| step(name)).collect();
     if steps.is_empty() {
-        // without log lines, mark the times of the call and of the label
+        // without log lines, use the times of the call and of the label's move
         steps = [("RotateSecret", asked), ("AWSCURRENT", moved)]
             .map(happened)
             .to_vec();

@@ -13,7 +13,7 @@ use local::{
 
 use super::{Asked, DrillArguments, Error, one};
 
-/// One secret of the world, or without one all that `make demo` shows.
+/// Rehearses one secret of the world, or without a secret the whole of `make demo`.
 pub(super) async fn rehearse(
     secret: Option<&str>,
     arguments: &DrillArguments,
@@ -49,7 +49,7 @@ async fn all(options: Options, arguments: &DrillArguments) -> Result<Vec<Rehears
     Ok(rehearsals?)
 }
 
-/// The world's services accept any credentials, so the operator's own are not used.
+/// The configuration of the world's services. They accept any credentials, so the operator's own are not used.
 fn configuration(world: &World) -> SdkConfig {
     let credentials = Credentials::new("local", "local", None, None, "local");
     SdkConfig::builder()

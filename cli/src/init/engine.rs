@@ -1,8 +1,8 @@
-//! What an engine's error means for `init`. The engine's own text is about a function and a rotation.
+//! Explains an engine's error for `init`. The engine's own text is about a function and a rotation.
 
 use secret_rotation::engine::EngineError;
 
-/// What happened, and what to do here.
+/// What happened, and what to do.
 pub(super) fn explain(error: &EngineError) -> String {
     match error {
         EngineError::Unreachable { server, reason } => format!(
@@ -51,7 +51,7 @@ pub(super) fn explain(error: &EngineError) -> String {
         } => format!(
             "{server} answered with SQLSTATE {code} ({message}): correct what the server reports, then run this again"
         ),
-        // every other error says what to do at the server
+        // every other error already says what to do at the server
         other => other.to_string(),
     }
 }

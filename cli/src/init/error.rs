@@ -1,4 +1,4 @@
-//! Why the new secret was not made, or only in part.
+//! Why the new secret was not made, or was made only in part.
 
 use std::io;
 
@@ -9,17 +9,17 @@ use secret_rotation::{
 use super::engine::explain;
 use crate::{aws, confirm::NotConfirmed};
 
-/// Why the new secret was not made, or only in part.
+/// Why the new secret was not made, or was made only in part.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
-    /// A service of AWS.
+    /// A service of AWS failed.
     #[error(transparent)]
     Aws(#[from] aws::Error),
-    /// The database.
+    /// The database failed.
     #[error("{}", explain(.0))]
     Engine(#[from] EngineError),
-    /// The settings of the login.
+    /// The settings of the login are invalid.
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// No password could be generated.
@@ -72,7 +72,7 @@ pub enum Error {
         server: String,
         user: String,
     },
-    /// A read-only copy.
+    /// The server is a read-only copy.
     #[error(
         "{server} is a standby, which is read-only: store the writer's address in {secret}, as \"rotationhost\" or as its host"
     )]
@@ -86,7 +86,7 @@ pub enum Error {
         why: String,
         sql: String,
     },
-    /// No such function.
+    /// The function does not exist.
     #[error(
         "the function {function} does not exist here, and nothing was changed: deploy it, or correct --function"
     )]
@@ -97,7 +97,7 @@ pub enum Error {
          and run this again"
     )]
     NotListed { secret: String, function: String },
-    /// The function's policy does not name the service.
+    /// The function's policy does not allow Secrets Manager.
     #[error(
         "Secrets Manager may not invoke the function, and nothing was changed: allow it with  {allow}  and run this again"
     )]
@@ -111,10 +111,10 @@ pub enum Error {
         argument: &'static str,
         expected: &'static str,
     },
-    /// The arguments make no document.
+    /// The arguments do not make a valid document.
     #[error("the document of the new secret {0}")]
     Document(DocumentError),
-    /// The role would be the second one of a pair.
+    /// The name of the role would make it the second one of a pair.
     #[error(
         "the role {user} would be the clone of {base}, because of its name: give the new role a name that does not end in _clone, or use \
          --single-user"
@@ -125,23 +125,23 @@ pub enum Error {
         "the secret {name} is scheduled for deletion: restore it with  {restore}  and run this again, or choose another name"
     )]
     Deleted { name: String, restore: String },
-    /// It has no value.
+    /// The secret has no value.
     #[error(
         "the secret {name} exists and has no value: delete it with  {delete}  and run this again, or choose another name"
     )]
     NoValue { name: String, delete: String },
-    /// Its value cannot be read as a login.
+    /// The secret's value is no login.
     #[error(
         "the secret {name} exists, and its AWSCURRENT version {reason}; or choose another name for the new secret"
     )]
     Unreadable { name: String, reason: DocumentError },
-    /// The existing secret is for something else.
+    /// The existing secret has another purpose.
     #[error(
         "the secret {name} exists with another {field} than in this command, and nothing was changed: choose another name, or give the \
          stored {field}"
     )]
     AnotherSecret { name: String, field: &'static str },
-    /// It already rotates with another function or schedule.
+    /// The secret already rotates with another function or schedule.
     #[error(
         "the secret {name} rotates with {function}, {schedule}, and nothing was changed: give the same --function and --schedule, or \
          change them with  aws secretsmanager rotate-secret"
@@ -151,7 +151,7 @@ pub enum Error {
         function: String,
         schedule: String,
     },
-    /// The role exists, and its password is in no secret of this name.
+    /// The role exists, and no secret of this name has its password.
     #[error(
         "the role {user} exists on {server}, but the secret {name} does not; nothing was changed, because an application may use the \
          role's password: choose another --username, or store that password and run this again; store it in the console, or with this \
@@ -163,7 +163,7 @@ pub enum Error {
         user: String,
         server: String,
     },
-    /// The stored password is not the role's.
+    /// The stored password does not log in as the role.
     #[error(
         "{server} rejects {user} with the password in the secret {name} (28P01), and nothing was changed, because an existing role keeps \
          its password: store the role's password ({doctor} says how), or choose another name and another --username"
@@ -174,7 +174,7 @@ pub enum Error {
         server: String,
         doctor: String,
     },
-    /// Another person was faster.
+    /// Another client was faster.
     #[error(
         "another person has made the secret {name} in the meantime, and nothing was changed here: run this again, and it continues \
          with what exists"
@@ -186,7 +186,7 @@ pub enum Error {
          with another --schedule or another --function, and it continues"
     )]
     NotRotated { code: String, message: String },
-    /// It was not finished.
+    /// The work was not finished.
     #[error(
         "{cause}; {so_far}: when the cause is gone, run the same command again, and it continues"
     )]
@@ -194,7 +194,7 @@ pub enum Error {
         cause: Box<Self>,
         so_far: &'static str,
     },
-    /// Nobody confirmed it.
+    /// The operator did not confirm.
     #[error(transparent)]
     NotConfirmed(#[from] NotConfirmed),
     /// The result could not be written.
@@ -205,7 +205,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether a call was made whose outcome is unknown.
+    /// Whether a call had an unknown result.
     pub(crate) fn is_unknown(&self) -> bool {
         match self {
             Self::Unfinished { cause, .. } => match &**cause {
@@ -220,7 +220,7 @@ impl Error {
         }
     }
 
-    /// The document's fields have the arguments' names.
+    /// The document's fields have the names of the arguments.
     pub(super) fn of_arguments(error: DocumentError) -> Self {
         match error {
             DocumentError::WrongType { field, expected } => Self::Argument {
@@ -231,7 +231,7 @@ impl Error {
         }
     }
 
-    /// The same, after something was made.
+    /// The same error, after something was made.
     pub(super) fn after(so_far: &'static str) -> impl FnOnce(Self) -> Self {
         move |cause| Self::Unfinished {
             cause: Box::new(cause),

@@ -1,4 +1,4 @@
-//! Finds what exists already, and everything that prevents the new secret. Changes nothing.
+//! Finds what already exists, and everything that prevents the new secret. Changes nothing.
 
 use secrecy::ExposeSecret;
 use secret_rotation::{
@@ -12,13 +12,13 @@ use super::{
     wanted::Wanted,
 };
 
-/// What exists already.
+/// The things that already exist.
 pub(super) struct Found {
-    /// The secret, for the same role.
+    /// The secret, if it exists. It is for the same role.
     pub(super) stored: Option<Stored>,
-    /// The role exists, and logs in with the stored password.
+    /// The role exists and logs in with the stored password.
     pub(super) logs_in: bool,
-    /// The new role needs a grant to connect to its database.
+    /// The role needs a grant to connect to its database.
     pub(super) by_grant: bool,
     /// A pooler is between the administrator and the server.
     pub(super) pooled: bool,
@@ -85,7 +85,7 @@ pub(super) async fn look(tools: &Tools<'_>, wanted: &Wanted) -> Result<Found, Er
     let role = role
         .await
         .map_err(|error| of_the_administrator(tools, error))?;
-    // after a rotation the secret may hold the other user: then the secret is not new
+    // after a rotation the secret may hold the other user: then it is not new
     let stored_user = stored.as_ref().map(|stored| stored.document.username());
     match role {
         NewRole::Missing { by_grant, pooled }
@@ -111,7 +111,7 @@ pub(super) async fn look(tools: &Tools<'_>, wanted: &Wanted) -> Result<Found, Er
     }
 }
 
-/// The role could not log in to its database.
+/// The error for a role that could not log in to its database.
 pub(super) fn shut_out(wanted: &Wanted, why: String, sql: String) -> Error {
     Error::ShutOut {
         server: server(&wanted.document),
@@ -120,7 +120,7 @@ pub(super) fn shut_out(wanted: &Wanted, why: String, sql: String) -> Error {
     }
 }
 
-/// The command with which a person stores an existing password: it is typed, and is in no file, argument or history.
+/// The command that stores an existing password. A person types the password, so it is in no file, argument or history.
 fn store_by_hand(tools: &Tools<'_>, document: &Document) -> String {
     let json = document.to_json();
     let fill = ["jq", "-Rs", "--argjson", "document", json.expose_secret()];
@@ -140,7 +140,7 @@ fn store_by_hand(tools: &Tools<'_>, document: &Document) -> String {
     )
 }
 
-/// The stored password is not the role's.
+/// The error for a stored password that does not log in.
 pub(super) fn rejected(tools: &Tools<'_>, document: &Document) -> Error {
     Error::Rejected {
         name: tools.arguments.name.clone(),
@@ -150,7 +150,7 @@ pub(super) fn rejected(tools: &Tools<'_>, document: &Document) -> Error {
     }
 }
 
-/// The error of a step with the administrator's login.
+/// The error for a step with the administrator's login.
 pub(super) fn of_the_administrator(tools: &Tools<'_>, error: EngineError) -> Error {
     match error {
         EngineError::AdministratorRejected { server, user } => Error::AdministratorRejected {
@@ -162,7 +162,7 @@ pub(super) fn of_the_administrator(tools: &Tools<'_>, error: EngineError) -> Err
     }
 }
 
-/// The error of a login with this secret's document.
+/// The error for a login with this secret's document.
 fn of_the_server(secret: &str, error: EngineError) -> Error {
     match error {
         EngineError::Standby { server } => Error::Standby {

@@ -1,4 +1,4 @@
-//! The function that will rotate the secret: finds what RotateSecret would refuse before anything is stored.
+//! The function that will rotate the secret: finds everything that RotateSecret would refuse, before anything is stored.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::{
     settings,
 };
 
-/// How long to wait for Lambda. If its endpoint cannot be reached from here, RotateSecret reports the same fault at the end.
+/// How long to wait for Lambda. If Lambda cannot be reached from here, RotateSecret reports the same error later.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Whether it exists, and may be invoked by the operator (RotateSecret requires it) and by Secrets Manager.
+/// Whether the function exists, and whether the operator (RotateSecret needs that) and Secrets Manager may invoke it.
 pub(super) async fn look(
     tools: &Tools<'_>,
     wanted: &Wanted,
@@ -56,7 +56,7 @@ async fn admitted(
         }
         Err(error) => return Err(error.into()),
     }
-    // a policy or setting that may not be read does not stop init: a rotation reports the fault
+    // a missing right to read policy or settings does not stop init: a rotation reports the error
     let administrator = &wanted.administrator_arn;
     if wanted.document.administrator().is_some()
         && let Some(settings) = settings::of_function(&client, function).await
@@ -75,7 +75,7 @@ async fn admitted(
     let Ok(policy) = policy::of(&client, function).await else {
         return Ok(());
     };
-    // in place of the six characters that the ARN gets later
+    // instead of the six characters that the ARN gets later
     let arn = place.secret(&format!("{}-??????", tools.arguments.name));
     match policy::admits(&policy, &arn) {
         Admits::Nobody => Err(Error::NotAdmitted {

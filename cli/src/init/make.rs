@@ -1,4 +1,4 @@
-//! Makes what is missing, one thing after the other. An interruption may come after each.
+//! Makes what is missing, step by step. Each step may be interrupted.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use crate::{
     schedule::Interval,
 };
 
-/// How long a new secret may still be absent for a reader.
+/// How long a read may not find the new secret.
 const LAG: Duration = Duration::from_secs(10);
 
 /// Makes what is missing.
@@ -89,7 +89,7 @@ pub(super) async fn make(
     Ok(Done::new(tools, &document, arn, made, rotation))
 }
 
-/// Generates the password, stores it, and reads the stored value.
+/// Generates a password, stores it, and reads the stored value.
 async fn store(tools: &Tools<'_>, wanted: &Wanted) -> Result<Stored, Error> {
     let arguments = tools.arguments;
     let policy = Policy::new(&Rules::default().url_safe())?;
@@ -138,7 +138,7 @@ async fn store(tools: &Tools<'_>, wanted: &Wanted) -> Result<Stored, Error> {
     })
 }
 
-/// Makes the role with the stored password; false if another client has made it in the meantime.
+/// Makes the role with the stored password. False if another client has made it meanwhile.
 async fn role(tools: &Tools<'_>, wanted: &Wanted, stored: &Document) -> Result<bool, Error> {
     let postgres = tools.logins.postgres();
     let made = postgres.make_role(&wanted.administrator, stored).await;
@@ -150,7 +150,7 @@ async fn role(tools: &Tools<'_>, wanted: &Wanted, stored: &Document) -> Result<b
     }
 }
 
-/// Turns on rotation without a rotation now: the service only runs testSecret.
+/// Turns rotation on without rotating now: the service only runs testSecret.
 async fn rotate(tools: &Tools<'_>, arn: &str, function: String) -> Result<Rotates, Error> {
     let schedule = &tools.arguments.schedule;
     let rules = RotationRulesType::builder().schedule_expression(schedule);

@@ -3,19 +3,19 @@
 //! | file | what |
 //! |---|---|
 //! | `wanted` | the administrator's secret, and the new document |
-//! | `found` | what exists already, and what prevents the new secret |
+//! | `found` | what already exists, and what prevents the new secret |
 //! | `stored` | an existing secret of this name |
-//! | `make` | what is missing, one thing after the other |
-//! | `report` | what is printed |
+//! | `make` | makes what is missing, step by step |
+//! | `report` | the output |
 //! | `function` | whether the function exists, and may be invoked |
-//! | `place` | the account and the region |
-//! | `engine` | what the server's answers mean here |
+//! | `place` | account and region |
+//! | `engine` | explains the server's errors |
 //! | `value` | reads a secret's value |
-//! | `names` | names on the command line |
-//! | `error` | why it failed |
+//! | `names` | checks names on the command line |
+//! | `error` | why the command failed |
 //!
-//! It may be interrupted anywhere: a second run first looks at what exists, and makes nothing twice. It stores the password before
-//! the server gets it, so the stored password of a new role always works.
+//! It may be interrupted at any time: a second run finds what exists, and makes nothing twice. It stores the password before the server
+//! gets it, so the stored password of a new role always works.
 
 mod engine;
 mod error;
@@ -119,7 +119,7 @@ pub struct InitArguments {
     pub json: bool,
 }
 
-/// The means to make a secret.
+/// The tools that make a secret.
 struct Tools<'a> {
     arguments: &'a InitArguments,
     region: String,
@@ -128,11 +128,11 @@ struct Tools<'a> {
     shell: Shell,
 }
 
-/// Looks at what exists, asks, makes what is missing, and prints it.
+/// Finds what exists, asks, makes what is missing, and prints the result.
 ///
 /// # Errors
 ///
-/// Something prevents it, and nothing was changed; or it was not finished, and the error says how far it came.
+/// Something prevents it, and nothing was changed. Or it was not finished, and the error says what was made.
 pub async fn run(
     configuration: &SdkConfig,
     arguments: InitArguments,
@@ -175,7 +175,7 @@ pub async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// The server where its roles are changed, for messages.
+/// The server that changes its roles, for messages.
 fn server(document: &Document) -> String {
     document.for_rotation().server()
 }

@@ -1,5 +1,5 @@
-//! Names on the command line. PostgreSQL and AWS allow names that begin with a hyphen, so an option may be in the place of a
-//! forgotten name.
+//! Checks names on the command line. PostgreSQL and AWS allow names that begin with a hyphen. So an option may stand where a name was
+//! forgotten.
 
 use clap::{Args, Command};
 
@@ -9,7 +9,7 @@ use crate::aws::AwsArguments;
 /// PostgreSQL's longest name, in bytes.
 const LONGEST_ROLE: usize = 63;
 
-/// Any name but an option's of this command.
+/// Any name that is not an option of this command.
 pub(super) fn any(text: &str) -> Result<String, &'static str> {
     if text.is_empty() {
         return Err("it is empty: give a name");
@@ -20,7 +20,7 @@ pub(super) fn any(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// PostgreSQL would cut a longer name off, and log in as another role.
+/// PostgreSQL would cut a longer name, and log in as another role.
 pub(super) fn role(text: &str) -> Result<String, String> {
     match text.len() > LONGEST_ROLE {
         true => Err(format!("a role's name has 1 to {LONGEST_ROLE} bytes")),
@@ -28,7 +28,7 @@ pub(super) fn role(text: &str) -> Result<String, String> {
     }
 }
 
-/// A new secret has no ARN. A name that begins with a hyphen would be an option for every other command.
+/// A new secret has no ARN. Every other command would read a name that begins with a hyphen as an option.
 pub(super) fn secret(text: &str) -> Result<String, &'static str> {
     match text.is_empty() || text.starts_with("arn:") || text.starts_with('-') {
         true => Err("give the new secret's name: not an ARN, and no hyphen at its beginning"),

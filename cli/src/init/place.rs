@@ -1,9 +1,9 @@
-//! Where the secret is or will be: the question before it is made names the account.
+//! The place of the new secret: the question before the secret is made names the account.
 
 use super::{Tools, found::Found, wanted::Wanted};
 use crate::aws::Place;
 
-/// In words.
+/// The account and region as text.
 pub(super) fn text(tools: &Tools<'_>, wanted: &Wanted, found: &Found) -> String {
     if let Some(place) = of(tools, wanted, found) {
         return place.to_string();
@@ -17,7 +17,7 @@ pub(super) fn text(tools: &Tools<'_>, wanted: &Wanted, found: &Found) -> String 
     }
 }
 
-/// A secret given by name is in the caller's own account: no right is needed to know that. One given by ARN may be in another account.
+/// A secret given by name is in the caller's own account; that needs no call. One given by ARN may be in another account.
 pub(super) fn of(tools: &Tools<'_>, wanted: &Wanted, found: &Found) -> Option<Place> {
     let is_named = !tools.arguments.administrator.starts_with("arn:");
     let administrators = is_named.then_some(&wanted.administrator_arn);

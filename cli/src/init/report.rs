@@ -1,4 +1,4 @@
-//! The output: a line for each thing when it is done, and the next steps; or one JSON object.
+//! The output: a line after each step, and the next steps; or one JSON object.
 
 use std::io;
 
@@ -13,13 +13,13 @@ use crate::{
     terminal::{hanging, print, print_json, printable, say, width},
 };
 
-/// Prints each thing when it is done; with --json, one object at the end.
+/// Prints each step when it is done. With --json, prints one object at the end.
 pub(super) struct Report<'a> {
     name: &'a str,
     json: bool,
 }
 
-/// What this run has made.
+/// The things that this run has made.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct Made {
     pub(super) secret: bool,
@@ -27,7 +27,7 @@ pub(super) struct Made {
     pub(super) rotation: bool,
 }
 
-/// What exists now.
+/// The things that exist now.
 #[derive(Debug, Serialize)]
 pub(super) struct Done {
     arn: String,

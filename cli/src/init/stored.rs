@@ -1,4 +1,4 @@
-//! An existing secret with the new one's name.
+//! An existing secret with the name of the new one.
 
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use secrecy::SecretString;
@@ -14,18 +14,18 @@ use crate::{
 pub(super) struct Stored {
     pub(super) arn: String,
     pub(super) document: Document,
-    /// How it rotates, if it does.
+    /// Its rotation, if it rotates.
     pub(super) rotation: Option<Rotates>,
 }
 
-/// Who rotates a secret, and when.
+/// The function and schedule of a rotation.
 #[derive(Debug)]
 pub(super) struct Rotates {
     pub(super) function: String,
     pub(super) schedule: Option<Interval>,
 }
 
-/// The secret of this name, if it exists. It must be for the same role.
+/// Finds the secret with this name. It must be for the same role.
 pub(super) async fn find(tools: &Tools<'_>, wanted: &Wanted) -> Result<Option<Stored>, Error> {
     let (name, shell) = (&tools.arguments.name, &tools.shell);
     let described = tools.client.describe_secret().secret_id(name).send().await;
@@ -66,7 +66,7 @@ pub(super) async fn find(tools: &Tools<'_>, wanted: &Wanted) -> Result<Option<St
     }))
 }
 
-/// The stored value, read as a login.
+/// Reads the stored value as a login.
 pub(super) fn document(tools: &Tools<'_>, text: &SecretString) -> Result<Document, Error> {
     Document::parse(text).map_err(|reason| Error::Unreadable {
         name: tools.arguments.name.clone(),
@@ -74,7 +74,7 @@ pub(super) fn document(tools: &Tools<'_>, text: &SecretString) -> Result<Documen
     })
 }
 
-/// How it rotates. An error if the command asks for another function or schedule.
+/// Its rotation. An error if the command asks for another function or schedule.
 fn rotation(tools: &Tools<'_>, described: &DescribeSecretOutput) -> Result<Option<Rotates>, Error> {
     let rules = described.rotation_rules();
     let schedule = rules.and_then(|rules| {
@@ -106,7 +106,7 @@ fn rotation(tools: &Tools<'_>, described: &DescribeSecretOutput) -> Result<Optio
     }))
 }
 
-/// The first identifying field in which the stored document differs from the new one.
+/// The first identifying field that differs between the stored and the new document.
 fn differs(stored: &Document, wanted: &Document) -> Option<&'static str> {
     let base = |document: &Document| match document.takes_turns() {
         true => Pair::of(document.username()).base,

@@ -8,7 +8,7 @@ use crate::{
     secrets::text,
 };
 
-/// A value, and its secret.
+/// A value, with the ARN of its secret.
 pub(super) struct Value {
     pub(super) arn: String,
     pub(super) text: SecretString,
@@ -32,7 +32,7 @@ pub(super) async fn read(
     } = value;
     Ok(Value {
         arn: arn.unwrap_or_else(|| secret.to_owned()),
-        // bytes that are not text are not JSON either
+        // bytes that are not text are no JSON either
         text: text(secret_string, secret_binary).unwrap_or_default(),
     })
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{aws, secrets};
 
-/// In the document until a password is generated.
+/// The password in the document until one is generated.
 const NO_PASSWORD: &str = "-";
 
 /// What the command asks for.
@@ -23,7 +23,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Reads the administrator's secret, which gives what the arguments leave out.
+    /// Reads the administrator's secret. It fills in what the arguments leave out.
     pub(super) async fn read(tools: &Tools<'_>) -> Result<Self, Error> {
         let (arguments, secret) = (tools.arguments, &tools.arguments.administrator);
         for (place, region) in arguments.replica.iter().enumerate() {
@@ -57,14 +57,14 @@ impl Wanted {
     }
 }
 
-/// The administrator's secret. An absent one is named, with a similar name, as far as the operator's rights allow.
+/// Reads the administrator's secret. If it does not exist, the error suggests a similar name, if the operator may list names.
 async fn value(tools: &Tools<'_>) -> Result<Value, Error> {
     let secret = &tools.arguments.administrator;
     let absent = match read(&tools.client, secret, None).await {
         Err(aws::Error::Absent { message, .. }) => message,
         read => return Ok(read?),
     };
-    // the service has the same error for a secret without a value
+    // the service gives the same error for a secret without a value
     let secret = secret.clone();
     match secrets::describe(&tools.client, &secret).await {
         Err(error @ aws::Error::NoSecret { .. }) => Err(error.into()),
@@ -73,8 +73,8 @@ async fn value(tools: &Tools<'_>) -> Result<Value, Error> {
     }
 }
 
-/// The new document. It is only for the server that the administrator's own secret names: otherwise anyone who can choose another
-/// server would get the administrator's login.
+/// The new document. It is only for the server in the administrator's own secret: otherwise anyone who can choose another server would
+/// get the administrator's login.
 fn document(
     tools: &Tools<'_>,
     administrator: &Document,

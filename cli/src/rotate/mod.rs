@@ -1,4 +1,4 @@
-//! `rotatectl rotate`: rotates secrets, many at the same time, and follows them.
+//! `rotatectl rotate`: rotates many secrets at the same time, and follows them.
 
 mod one;
 mod progress;
@@ -81,10 +81,10 @@ pub struct RotateArguments {
     pub give_up_after: Duration,
 }
 
-/// Why not all of them were rotated.
+/// Why not all secrets were rotated.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A service of AWS.
+    /// A service of AWS failed.
     #[error(transparent)]
     Aws(#[from] aws::Error),
     /// No secret matches.
@@ -106,10 +106,10 @@ pub enum Error {
     )]
     #[expect(missing_docs, reason = "the fields are named in the message")]
     NotKnown { unknown: usize, of: usize },
-    /// Nobody confirmed it.
+    /// The operator did not confirm.
     #[error(transparent)]
     NotConfirmed(#[from] NotConfirmed),
-    /// Ctrl-C.
+    /// Ctrl-C was pressed.
     #[error(
         "interrupted: the service continues the rotations that have begun; run the command again to follow them"
     )]
@@ -119,7 +119,7 @@ pub enum Error {
     Output(#[from] io::Error),
 }
 
-/// Rotates them all, and prints a line for each when it has ended.
+/// Rotates the secrets, and prints a line for each at its end.
 ///
 /// # Errors
 ///
@@ -154,7 +154,7 @@ pub async fn run(configuration: &SdkConfig, arguments: RotateArguments) -> Resul
         1 => "1 secret".to_owned(),
         many => format!("{many} secrets"),
     };
-    // names say exactly which secrets; a tag may match more than the operator expects
+    // names are exact, but a tag may match more secrets than the operator expects
     let yes = arguments.yes || arguments.tag.is_empty();
     confirm(
         &format!("rotating {many}{place}"),
@@ -220,7 +220,7 @@ async fn follow_all(
             if arguments.json {
                 continue;
             }
-            // the other rotations continue, so follow them to their ends
+            // the other rotations continue, so follow them to their end
             let written = progress.bars.suspend(|| terminal::say(&line));
             unwritten = unwritten.take().or(written.err());
         }

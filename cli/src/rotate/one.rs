@@ -20,7 +20,7 @@ use crate::{
     terminal::{EMPTY_CELL, moment, span, took},
 };
 
-/// How one ended; or its name, and why it was not rotated.
+/// How a rotation ended; or the secret's name, and why it was not rotated.
 pub(super) type Ended = Result<End, (String, NotRotated)>;
 
 /// A secret that was rotated or skipped.
@@ -29,7 +29,7 @@ pub(super) struct End {
     pub(super) outcome: Outcome,
     /// The line to print.
     pub(super) line: String,
-    /// Why its steps are unknown.
+    /// Why the steps are unknown.
     pub(super) log_error: Option<Arc<aws::Error>>,
 }
 
@@ -51,7 +51,7 @@ enum Left {
     Promised(SystemTime),
 }
 
-/// Rotates a secret unless it is skipped, and follows the rotation with `--wait`.
+/// Rotates a secret unless it must be skipped. With `--wait`, follows the rotation.
 pub(super) async fn one(
     rotations: &Rotations,
     promises: &Promises,

@@ -1,4 +1,4 @@
-//! Progress of the rotations: a bar for each secret on stderr; nothing if stderr is not a terminal.
+//! Progress of the rotations on stderr: a bar for each secret. Without a terminal there are no bars.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ impl Progress {
     }
 }
 
-/// A finished step moves the bar forward; after a failure the service begins again with the first step.
+/// A finished step moves the bar. After a failure, the service starts again with the first step.
 pub(super) fn show(bar: &ProgressBar, line: &Line) {
     if line.failed() {
         bar.set_position(0);

@@ -1,6 +1,6 @@
-//! The promise of an overlap: until when the credential before AWSCURRENT works, for alternating users.
+//! Until when the credential before AWSCURRENT is promised to work: the overlap of alternating users.
 //!
-//! The next rotation gives that user a new password, and locks out clients that still use the old one as promised.
+//! The next rotation changes that user's password, and locks out clients that still use the old one.
 
 use std::{cell::RefCell, time::SystemTime};
 
@@ -16,11 +16,11 @@ use crate::{
     settings,
 };
 
-/// Looks for promises. A rotation needs no right to read values, so a value that cannot be read counts as no promise.
+/// Looks for promises. A rotation needs no right to read values, so an unreadable value counts as no promise.
 pub(super) struct Promises {
     secrets: Client,
     lambda: aws_sdk_lambda::Client,
-    /// Why a value could not be read: the first reason.
+    /// The first reason why a value could not be read.
     unread: RefCell<Option<aws::Error>>,
 }
 
@@ -33,7 +33,7 @@ impl Promises {
         }
     }
 
-    /// When the promise of the last rotation ends; none if it has ended or is unknown.
+    /// When the promise of the last rotation ends. None if it has ended or is unknown.
     pub(super) async fn until(&self, secret: &Description) -> Option<SystemTime> {
         let rotated = time(secret.last_rotated_date())?;
         labelled(secret.version_ids_to_stages()?, PREVIOUS)?;
@@ -42,7 +42,7 @@ impl Promises {
             return None;
         }
         let window = match outline.overlap {
-            // what the last rotation announced to the clients
+            // the window that the last rotation announced to clients
             Some(announced) => Overlap::Bounded(announced),
             None => match document.overlap() {
                 Some(own) => own,
@@ -74,7 +74,7 @@ impl Promises {
         }
     }
 
-    /// Why it is unknown for some secret.
+    /// Why the promise of a secret is unknown.
     pub(super) fn unread(&self) -> Option<aws::Error> {
         self.unread.take()
     }

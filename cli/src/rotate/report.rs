@@ -2,18 +2,18 @@
 
 use serde::Serialize;
 
-/// All of them, in the order in which they ended.
+/// All outcomes, in the order in which the rotations ended.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     secrets: Vec<Reported>,
 }
 
-/// One of them.
+/// The outcome of one secret.
 #[derive(Debug, Serialize)]
 pub(super) struct Reported {
     pub(super) secret: String,
     outcome: Outcome,
-    /// Why it was not rotated, or why that is unknown.
+    /// Why the secret was not rotated, or why that is unknown.
     error: Option<String>,
 }
 
@@ -21,13 +21,13 @@ pub(super) struct Reported {
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Outcome {
-    /// Its rotation has ended.
+    /// The rotation has succeeded.
     Rotated,
-    /// Its rotation has begun, or was in progress.
+    /// The rotation has begun, or was in progress already.
     Begun,
-    /// It rotated recently and was skipped.
+    /// The secret has rotated recently, and was skipped.
     LeftAlone,
-    /// It would be rotated.
+    /// The secret would be rotated.
     DryRun,
     NotRotated,
     NotKnown,

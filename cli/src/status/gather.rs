@@ -1,6 +1,6 @@
-//! Asks the services, in as few calls as possible.
+//! Calls the services, as few times as possible.
 //!
-//! ListSecrets returns most of it, with 100 secrets per call. Only what is missing there needs one call per secret.
+//! ListSecrets returns most data, with 100 secrets per call. Only missing data needs one call per secret.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -25,7 +25,7 @@ use crate::{
 
 /// Secrets in one call of BatchGetSecretValue (quota).
 const BATCH: usize = 20;
-/// How far back to read the log: an older failure is over, or has happened again since.
+/// How far back to read the log: an older failure is over, or has happened again.
 const ERRORS_OF: Duration = Duration::from_secs(7 * 24 * 3600);
 
 pub(super) async fn gather(
@@ -35,7 +35,7 @@ pub(super) async fn gather(
     let client = Client::new(configuration);
     let mut listed = Vec::new();
     let secrets = secrets::every(&client, &arguments.tag, |secret| {
-        // names are checked against the whole list
+        // check names against the whole list
         if !arguments.name.is_empty() {
             listed.push(secret.clone());
         }
@@ -45,7 +45,7 @@ pub(super) async fn gather(
     let mut secrets = secrets.await?;
     secrets::check_named(&client, &arguments.name, &listed)?;
     let now = SystemTime::now();
-    // a call that is denied or fails must not hide the rest
+    // a denied or failed call must not hide the rest
     let mut notes = Vec::new();
     let mut note =
         |found: Result<(), Error>| notes.extend(found.err().map(|error| error.to_string()));
@@ -75,13 +75,13 @@ pub(super) async fn gather(
     })
 }
 
-/// Since when AWSCURRENT and AWSPENDING exist, for the secrets for which the list does not show it.
+/// Since when AWSCURRENT and AWSPENDING exist, if the list does not show it.
 async fn versions(client: &Client, secrets: &mut [Secret]) -> Result<(), Error> {
     // an upper bound until the call below: staging a version changes the secret
     for secret in secrets.iter_mut().filter(|secret| secret.pending.is_some()) {
         secret.pending_since = secret.changed;
     }
-    // all at once: the first error ends the rest
+    // first all as unknown: the first error stops the calls below
     for secret in secrets.iter_mut().filter(|secret| secret.is_unclear()) {
         secret.unknown.insert(Field::CurrentSince);
     }
@@ -110,7 +110,7 @@ async fn versions(client: &Client, secrets: &mut [Secret]) -> Result<(), Error> 
                         .any(|stage| stage == CURRENT)
                 });
                 secret.current_since = match (current, secret.rotated) {
-                    // a rotation stores its version a little before the version becomes current
+                    // a rotation stores its version shortly before the version becomes current
                     (Some(current), Some(rotated)) => Some(current.max(rotated)),
                     (current, rotated) => current.or(rotated).or(secret.current_since),
                 };
@@ -125,9 +125,9 @@ async fn versions(client: &Client, secrets: &mut [Secret]) -> Result<(), Error> 
         .await
 }
 
-/// Strategy and overlap, from the values, with 20 secrets per call.
+/// Strategy and overlap from the values, with 20 secrets per call.
 ///
-/// For values that cannot be read, returns the first error.
+/// Returns the first error of a value that cannot be read.
 async fn values(client: &Client, secrets: &mut [Secret], now: SystemTime) -> Result<(), Error> {
     let arns: Vec<String> = secrets.iter().map(|secret| secret.arn.clone()).collect();
     let batches = arns.chunks(BATCH).map(|batch| batch_of(client, batch));
@@ -155,7 +155,7 @@ async fn values(client: &Client, secrets: &mut [Secret], now: SystemTime) -> Res
     first_error
 }
 
-/// The values that could be read, by ARN, and why the others could not. A value that is not a JSON object has no strategy.
+/// The values by ARN, and why others could not be read. A value that is not a JSON object has no strategy.
 async fn batch_of(
     client: &Client,
     arns: &[String],
@@ -184,8 +184,8 @@ async fn batch_of(
     (outlines, refused.map_or(Ok(()), Err))
 }
 
-/// Why rotations failed, and which overlaps were revoked, from the functions' logs. Skips the log of a function whose secrets are all
-/// ok.
+/// From the functions' logs: why rotations failed, and which overlaps were revoked. Skips the log of a function if all its secrets
+/// are ok.
 async fn last_errors(
     configuration: &SdkConfig,
     secrets: &mut [Secret],

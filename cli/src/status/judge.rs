@@ -4,16 +4,16 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 
-/// The state of a secret by its dates, the most urgent first.
+/// The state of a secret by its dates, most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// A rotation began and has not ended.
     Stuck,
     /// A rotation is in progress, and its attempts fail.
     Failing,
-    /// A rotation was due, but none has come.
+    /// A rotation was due, but none has begun.
     Overdue,
-    /// A rotation is in progress, and within its time.
+    /// A rotation is in progress and still in time.
     Rotating,
     /// All is well.
     Fine,
@@ -22,7 +22,7 @@ pub enum State {
 }
 
 impl State {
-    /// All of them, the most urgent first.
+    /// All states, most urgent first.
     pub const ALL: [Self; 6] = [
         Self::Stuck,
         Self::Failing,
@@ -32,7 +32,7 @@ impl State {
         Self::Off,
     ];
 
-    /// The word for it.
+    /// The state as a word.
     pub fn name(self) -> &'static str {
         match self {
             Self::Stuck => "stuck",

@@ -1,10 +1,10 @@
-//! `rotatectl status`: which secrets are overdue, stuck or failing, since when, and why.
+//! `rotatectl status`: which secrets are overdue, stuck or failing, since when and why.
 //!
 //! | file | what |
 //! |---|---|
-//! | `gather` | asks the services, in as few calls as possible |
-//! | `secret` | what is known about one secret |
-//! | `judge` | the state by its dates, without IO |
+//! | `gather` | calls the services, as few times as possible |
+//! | `secret` | the data about one secret |
+//! | `judge` | the state of a secret by its dates, without calls |
 //! | `show` | the table and the summary |
 
 mod gather;
@@ -82,7 +82,7 @@ impl StatusArguments {
 ///
 /// # Errors
 ///
-/// The secrets cannot be listed, or a named one does not exist. Anything else that cannot be read becomes a note.
+/// The secrets cannot be listed, or a named one does not exist. Every other failed call becomes a note.
 pub async fn run(configuration: &SdkConfig, arguments: StatusArguments) -> Result<ExitCode, Error> {
     let report = gather::gather(configuration, &arguments).await?;
     report::print(&report, arguments.json, show::table)?;

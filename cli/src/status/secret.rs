@@ -1,4 +1,4 @@
-//! What status shows about a secret, and what of it comes from the list of secrets and from the function's log.
+//! The data about a secret in status, from the list of secrets and from the function's log.
 
 use std::{
     collections::BTreeSet,
@@ -16,17 +16,17 @@ use crate::{
     terminal,
 };
 
-/// The longest time between the last rotation and the last change, if only the rotation has changed the secret.
+/// The longest time between a rotation and the last change, if that change was part of the rotation.
 const ROTATIONS_OWN_CHANGE: Duration = Duration::from_secs(60);
 
 /// The report.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    /// The most urgent first.
+    /// Most urgent first.
     pub(super) secrets: Vec<Secret>,
-    /// What could not be found out, and what to do about it.
+    /// What could not be read, and what to do about it.
     pub(super) notes: Vec<String>,
-    /// The number of secrets, including those that are not shown.
+    /// The number of all secrets, including hidden ones.
     #[serde(skip)]
     pub(super) of: usize,
     #[serde(skip)]
@@ -62,11 +62,11 @@ pub(super) struct Secret {
     pub(super) pending: Option<String>,
     #[serde(serialize_with = "terminal::serialize_moment_or_null")]
     pub(super) pending_since: Option<SystemTime>,
-    /// Until when the user before the current one logs in too.
+    /// Until when the previous user still logs in.
     #[serde(serialize_with = "terminal::serialize_moment_or_null")]
     pub(super) overlap_until: Option<SystemTime>,
     pub(super) last_error: Option<LastError>,
-    /// Fields that are null because they are unknown: they were not requested, or that was denied.
+    /// Fields that are null because they are unknown: not requested, or denied.
     pub(super) unknown: BTreeSet<Field>,
     #[serde(skip)]
     enabled: bool,
@@ -80,7 +80,7 @@ pub(super) struct Secret {
     pub(super) has_previous: bool,
 }
 
-/// A field that may be unknown, by its name in the JSON.
+/// A field that may be unknown, named as in the JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Field {
@@ -108,7 +108,7 @@ impl LastError {
         self.error_type.as_deref().unwrap_or(&self.step)
     }
 
-    /// What the function said, and in which step.
+    /// The function's error, and the step.
     pub(super) fn text(&self) -> String {
         format!("{}: {}", self.step, self.error)
     }
@@ -143,13 +143,13 @@ impl Secret {
         }
     }
 
-    /// Whether a field's null means "none".
+    /// Whether null in this field means "none".
     pub(super) fn knows(&self, field: Field) -> bool {
         !self.unknown.contains(&field)
     }
 
-    /// Whether the list does not show since when AWSCURRENT or AWSPENDING exists: something has changed the secret since its last
-    /// rotation, for example a value that was stored by hand, or only a tag.
+    /// Whether the list does not show since when AWSCURRENT or AWSPENDING exists: the secret was changed after its last rotation, such as
+    /// by a value stored by hand, or only by a tag.
     pub(super) fn is_unclear(&self) -> bool {
         let changed_since = |moment: SystemTime| self.changed?.duration_since(moment).ok();
         self.pending.is_some()
@@ -182,13 +182,13 @@ impl Secret {
         (self.state, since.is_none(), since, self.name.clone())
     }
 
-    /// Adds what the log says, if the line is newer than the AWSCURRENT version.
+    /// Adds a log line, if it is newer than the AWSCURRENT version.
     pub(super) fn hear(&mut self, line: Line) {
         if self.rotated.is_some_and(|rotated| line.time < rotated) {
             return;
         }
         if line.failed() {
-            // still within its time, but each attempt so far has failed
+            // still in time, but every attempt so far has failed
             if self.state == State::Rotating && self.pending.as_ref() == Some(&line.version) {
                 self.state = State::Failing;
             }

@@ -1,4 +1,4 @@
-//! The table, the errors below it, and the summary, which stays in view.
+//! The table, the errors below it, and the summary at the end.
 
 use std::{io, time::SystemTime};
 
@@ -41,7 +41,7 @@ pub(super) fn table(report: &Report) -> io::Result<()> {
         columns.push(("LAST ERROR", Cut));
         let rows = report.secrets.iter().map(|secret| row(secret, report));
         terminal::print(&fitted(&columns, rows.collect(), width()))?;
-        // sentences do not fit a column, so they come below the table
+        // sentences do not fit into a column, so they are below the table
         for secret in &report.secrets {
             if let Some(error) = &secret.last_error {
                 terminal::print("")?;

@@ -23,7 +23,7 @@ pub(super) enum Client {
     Plain(plain::Client),
 }
 
-/// One client for each kind of connections; the workers of a kind share its pool.
+/// One client for each kind of connections. The workers of a kind share its pool.
 pub(super) async fn all(
     access: &Access,
     workload: &Workload,
@@ -96,7 +96,7 @@ impl Client {
         })
     }
 
-    /// One request; if it fails, the error's message.
+    /// Makes one request. If it fails, returns the error's message.
     pub(super) async fn request(&self) -> Result<Session, String> {
         match self {
             Self::Fresh(secret, tls) => {

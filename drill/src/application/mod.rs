@@ -1,6 +1,6 @@
-//! An application during a rotation: workers that use the database all the time, and count failures.
+//! An application during a rotation: its workers use the database all the time, and count failures.
 //!
-//! It reads its credential through `rotating-secret`, or for comparison through a plain cache that has only a lifetime.
+//! It reads its credential through `rotating-secret`. For comparison it can use a plain cache, which has only a lifetime.
 
 mod clients;
 mod plain;
@@ -28,7 +28,7 @@ use self::{
     record::{Seen, Served, Timeline},
 };
 
-/// A request that takes longer than this has failed, for most applications.
+/// Most applications treat a request that takes longer than this as failed.
 pub const USUAL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a worker gets its connections.
@@ -45,10 +45,10 @@ pub enum Connections {
 }
 
 impl Connections {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 4] = [Self::Fresh, Self::Deadpool, Self::Bb8, Self::Sqlx];
 
-    /// Its name in tables.
+    /// The name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Fresh => "a connection per request",
@@ -66,10 +66,10 @@ pub enum Cache {
     Rotating {
         /// Its `ttl`.
         ttl: Duration,
-        /// Whether the database notifies it of a change.
+        /// Whether the database notifies the client of a change.
         listen: bool,
     },
-    /// A value is used until its lifetime is over.
+    /// A plain cache: a value is used until its lifetime ends.
     Plain {
         /// Its lifetime.
         ttl: Duration,
@@ -79,19 +79,19 @@ pub enum Cache {
 /// Where an application finds its credential.
 #[derive(Clone, Debug)]
 pub struct Access {
-    /// The service that has it.
+    /// The service that stores the secret.
     pub service: SecretsManager,
-    /// Its name or ARN.
+    /// The secret's name or ARN.
     pub secret: String,
-    /// A PEM file with the database server's root, if it is neither RDS's nor a public one.
+    /// A PEM file with the CA of the database server, if that is neither RDS's nor a public one.
     pub ca_file: Option<PathBuf>,
-    /// How many microseconds the database server's clock is ahead of ours: it gives the times at which sessions began.
+    /// How many microseconds the database server's clock is ahead of ours. It gives the start times of sessions.
     pub database_ahead: i64,
 }
 
 #[cfg(feature = "local")]
 impl Access {
-    /// For a secret of a world on this machine, where all programs have the same clock.
+    /// Access to a secret of a world on this machine: all programs have the same clock.
     pub fn in_world(world: &local::world::World, secret: &str) -> Self {
         Self {
             service: world.aws(),
@@ -107,13 +107,13 @@ impl Access {
 pub struct Workload {
     /// How its workers get their connections.
     pub connections: Vec<Connections>,
-    /// How many workers of each kind.
+    /// The number of workers of each kind.
     pub workers: usize,
-    /// From the beginning of one request to that of the next.
+    /// The time from the start of one request to the start of the next.
     pub pause: Duration,
     /// A request that takes longer has failed.
     pub patience: Duration,
-    /// The length of a span: requests are counted per span.
+    /// The length of a span. Requests are counted for each span.
     pub span: Duration,
     /// Where the credential comes from.
     pub cache: Cache,
@@ -129,14 +129,14 @@ pub struct Application {
     tasks: JoinSet<()>,
 }
 
-/// What the workers with one kind of connections saw, together.
+/// The combined record of all workers with one kind of connections.
 #[derive(Clone, Debug)]
 pub struct Summary {
     /// Which kind.
     pub connections: Connections,
-    /// Requests that were begun and ended.
+    /// Requests that have ended.
     pub requests: usize,
-    /// Those that failed.
+    /// Requests that failed.
     pub failures: usize,
     /// The first failure's message.
     pub first_failure: Option<String>,
@@ -145,7 +145,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Without requests yet.
+    /// A summary without requests.
     pub(crate) fn new(connections: Connections) -> Self {
         Self {
             connections,
@@ -157,12 +157,12 @@ impl Summary {
     }
 }
 
-/// What distinguishes a version's sessions from earlier ones.
+/// How to distinguish a version's sessions from older ones.
 #[derive(Clone, Debug)]
 pub struct Version {
     /// The user of its login.
     pub user: String,
-    /// When its setSecret began, after which the server accepts it.
+    /// When its setSecret began. The server accepts the version some time after that.
     pub set: SystemTime,
 }
 
@@ -209,7 +209,7 @@ impl Application {
         Ok(application)
     }
 
-    /// When its workers began to work, and the first span.
+    /// When the workers started. The first span begins then.
     pub fn began(&self) -> SystemTime {
         self.began
     }
@@ -224,20 +224,20 @@ impl Application {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// Whether each worker has been served once.
+    /// Whether each worker has had one successful request.
     pub fn all_work(&self) -> bool {
         self.workers.iter().all(|(_, seen)| lock(seen).has_worked())
     }
 
-    /// Whether each worker's last request used this version, and a request of every worker was served since `since`.
+    /// Whether each worker's last request used this version, and each had a successful request since `since`.
     pub fn all_use(&self, version: &Version, since: SystemTime) -> bool {
         self.workers
             .iter()
             .all(|(_, seen)| lock(seen).uses(version, since))
     }
 
-    /// When the workers with this kind of connections changed over to a version, by their last requests. Call it before the
-    /// next rotation.
+    /// When the workers with this kind of connections changed over to a version, by their last requests.
+    /// Call it before the next rotation.
     pub fn hand_over(&self, connections: Connections, version: &Version) -> HandOver {
         self.workers
             .iter()
@@ -247,7 +247,7 @@ impl Application {
             .unwrap_or_default()
     }
 
-    /// The requests with this kind of connections, span by span. The workload gives a span's length.
+    /// The spans of this kind of connections. The workload sets their length.
     pub fn spans(&self, connections: Connections) -> Vec<Span> {
         self.timelines
             .iter()
@@ -256,7 +256,7 @@ impl Application {
             .unwrap_or_default()
     }
 
-    /// All requests so far with this kind of connections.
+    /// The summary of this kind of connections so far.
     pub fn summary(&self, connections: Connections) -> Summary {
         let mut summary = Summary::new(connections);
         for (_, seen) in self.workers.iter().filter(|(kind, _)| *kind == connections) {
@@ -270,14 +270,14 @@ impl Application {
         summary
     }
 
-    /// The same for each kind.
+    /// The summary of each kind.
     pub fn summaries(&self) -> Vec<Summary> {
         let kinds = self.timelines.iter();
         kinds.map(|(kind, _)| self.summary(*kind)).collect()
     }
 }
 
-/// Where a worker puts what it sees.
+/// The records of the workers.
 struct Records {
     seen: Arc<Mutex<Seen>>,
     timeline: Arc<Mutex<Timeline>>,
@@ -326,13 +326,13 @@ fn lock<T>(records: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Why the application does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No credential.
+    /// The credential cannot be read.
     #[error(transparent)]
     Secret(#[from] rotating_secret::BuildError),
-    /// No pool.
+    /// The pool cannot be made.
     #[error("the pool cannot be made: {0}")]
     Pool(String),
-    /// No certificate to trust.
+    /// There is no certificate to trust.
     #[error(transparent)]
     Tls(#[from] rotating_secret::postgres::TlsError),
     /// A file of roots cannot be read.
@@ -340,7 +340,7 @@ pub enum Error {
     CaFile {
         /// The file.
         file: PathBuf,
-        /// Why not.
+        /// The reason.
         source: std::io::Error,
     },
     /// The latencies cannot be counted.

@@ -1,5 +1,5 @@
-//! What most applications have: a credential that is read, used until its lifetime is over, and read again. Their pools
-//! use the credential only when they open a connection.
+//! The cache of most applications: it reads a credential, uses it until its lifetime ends, and reads it again. The pools use the
+//! credential only to open a connection.
 
 use std::{
     pin::Pin,
@@ -23,7 +23,7 @@ use super::{
     session::{REQUEST, Session, in_words, sqlx_options},
 };
 
-/// The fields that it reads.
+/// The fields that the application reads.
 #[derive(Clone)]
 struct Document {
     host: String,

@@ -1,6 +1,6 @@
 //! The record of requests: the last requests of each worker, and counts of all requests per span of time.
 //!
-//! A drill may last for hours. So single requests are kept only until the changeover is known; then only counts remain.
+//! A drill may run for hours. So it keeps single requests only until the changeover is known, and then only counts.
 
 use std::{
     collections::VecDeque,
@@ -11,15 +11,15 @@ use hdrhistogram::{CreationError, Histogram};
 
 use super::Version;
 
-/// How many of a worker's last requests are kept: some minutes, 40 bytes each.
+/// How many of its last requests a worker keeps: several minutes, 40 bytes each.
 const REMEMBERED: usize = 8192;
 
 /// One request that succeeded.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Served {
-    /// When it was served.
+    /// When it ended.
     pub(super) at: SystemTime,
-    /// The session's user, and its begin if the server shows it.
+    /// The session's user, and its start if the server shows it.
     pub(super) user_is_clone: bool,
     pub(super) session_began: Option<SystemTime>,
 }
@@ -31,7 +31,7 @@ impl Served {
     }
 }
 
-/// What one worker saw.
+/// The record of one worker.
 #[derive(Debug)]
 pub(super) struct Seen {
     last: VecDeque<Served>,
@@ -42,7 +42,7 @@ pub(super) struct Seen {
 }
 
 impl Default for Seen {
-    /// Takes all of its memory now and writes to it, so that `make soak` does not see it as growth.
+    /// Allocates and writes all its memory now: `make soak` must not see it as growth.
     fn default() -> Self {
         let nothing = Served {
             at: SystemTime::UNIX_EPOCH,
@@ -81,7 +81,7 @@ impl Seen {
         !self.last.is_empty()
     }
 
-    /// Whether its last request used this version, and was served since `since`.
+    /// Whether the last request used this version, and was successful after `since`.
     pub(super) fn uses(&self, version: &Version, since: SystemTime) -> bool {
         let last = self.last.back();
         last.is_some_and(|served| served.at >= since && served.is_of(version))
@@ -90,7 +90,7 @@ impl Seen {
     pub(super) fn hand_over(&self, version: &Version) -> HandOver {
         let older = self.last.iter().rposition(|served| !served.is_of(version));
         let settled = self.last.get(older.map_or(0, |older| older + 1));
-        // a user becomes current again: its earlier sessions are not this version's
+        // the user was current before: its older sessions do not belong to this version
         let mut since = self.last.iter().filter(|served| served.at >= version.set);
         HandOver {
             first: since
@@ -101,17 +101,17 @@ impl Seen {
     }
 }
 
-/// When a version came into use.
+/// When workers used a version.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HandOver {
-    /// The first request was served on it.
+    /// The time of the first request on it.
     pub first: Option<SystemTime>,
-    /// From then on all requests were; none while a worker has no request on this version.
+    /// From then on all requests used it. None if a worker has made no request on it.
     pub settled: Option<SystemTime>,
 }
 
 impl HandOver {
-    /// Of both together: it begins with the first and settles with the last.
+    /// Both together: the earlier first, and the later settled.
     pub(super) fn and(self, other: Self) -> Self {
         Self {
             first: self.first.into_iter().chain(other.first).min(),
@@ -123,14 +123,14 @@ impl HandOver {
     }
 }
 
-/// The requests that ended in one span of time.
+/// The requests of one span of time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Span {
-    /// Those that were served, and those that failed.
+    /// All requests, failed ones too.
     pub requests: u64,
     /// Those that failed.
     pub failures: u64,
-    /// The times of the served requests: median, 99th percentile and slowest; none without requests.
+    /// The times of the successful requests. None without any.
     pub latency: Option<Latency>,
 }
 
@@ -145,14 +145,14 @@ pub struct Latency {
     pub slowest: Duration,
 }
 
-/// The spans in their order.
+/// The spans in order.
 #[derive(Debug)]
 pub(super) struct Timeline {
     began: Instant,
     span: Duration,
     ended: Vec<Span>,
     failures: u64,
-    /// Microseconds, of the span that has not ended.
+    /// In microseconds, for the unfinished span.
     served: Histogram<u64>,
 }
 
@@ -168,7 +168,7 @@ impl Timeline {
         })
     }
 
-    /// `took` is none for a request that failed.
+    /// `took` is none for a failed request.
     pub(super) fn add(&mut self, took: Option<Duration>) {
         self.end_spans();
         match took {
@@ -180,7 +180,7 @@ impl Timeline {
         }
     }
 
-    /// All spans that have ended.
+    /// All finished spans.
     pub(super) fn spans(&mut self) -> Vec<Span> {
         self.end_spans();
         self.ended.clone()

@@ -1,4 +1,4 @@
-//! One request, the same for every cache: its query, and its answer.
+//! One request, the same for each cache: its query and its answer.
 
 use rotating_secret::postgres::RDS_ROOTS;
 use sqlx::postgres::PgConnectOptions;
@@ -6,15 +6,15 @@ use tokio_postgres::Row;
 
 use super::{Access, Error};
 
-/// The session's user and begin, which show the version of its login.
+/// The user and the start of the session: they show the version of its login.
 pub(super) const REQUEST: &str = "SELECT session_user::text, (extract(epoch FROM backend_start) * 1e6)::int8 \
                                   FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()";
 
 /// The session that served a request.
 pub(super) struct Session {
     pub(super) user: String,
-    /// Microseconds since 1970 by the server's clock. The server hides this from a clone, which acts as another role; then
-    /// the user shows the version.
+    /// In microseconds since 1970, by the server's clock. The server hides it from a clone, because a clone acts as another role; then the
+    /// user shows the version.
     pub(super) began: Option<i64>,
 }
 
@@ -29,7 +29,7 @@ impl TryFrom<&Row> for Session {
     }
 }
 
-/// sqlx has only the public roots. Everything else comes from the secret.
+/// sqlx trusts only the public CAs by default. Everything else comes from the secret.
 pub(super) fn sqlx_options(access: &Access) -> Result<PgConnectOptions, Error> {
     let mut roots = RDS_ROOTS.to_vec();
     if let Some(file) = &access.ca_file {
@@ -42,7 +42,7 @@ pub(super) fn sqlx_options(access: &Access) -> Result<PgConnectOptions, Error> {
     Ok(PgConnectOptions::new_without_pgpass().ssl_root_cert_from_pem(roots))
 }
 
-/// With all its causes.
+/// The error with all its causes.
 pub(super) fn in_words(error: impl std::error::Error) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();

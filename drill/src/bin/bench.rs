@@ -1,4 +1,4 @@
-//! The command of `make bench`: starts a world, and prints the cost of a rotation. For a release build.
+//! The command of `make bench`: starts a world, and prints the cost of a rotation. Use a release build.
 
 use std::{io, path::PathBuf, process::ExitCode, time::Duration};
 

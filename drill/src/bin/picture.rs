@@ -28,11 +28,11 @@ async fn main() -> ExitCode {
 async fn draw(arguments: Arguments) -> Result<(), Error> {
     let function = executable::function(Some(arguments.function))?;
     let world = World::start(demo::options(Options::new(&function))).await?;
-    // in a box, or the future's type is too deep for the compiler
+    // boxed: the future's type is too deep for the compiler
     let mut nowhere = io::sink();
     let shown = Box::pin(demo::run(&world, &mut nowhere, false, demo::ROTATIONS));
     let rehearsals = shown.await?;
-    // single user first: it has no overlap, so a plain cache fails
+    // single user first: without an overlap, requests of a plain cache fail
     let picture = report::picture(&rehearsals[0])?;
     Ok(std::fs::write(arguments.file, picture)?)
 }

@@ -1,4 +1,4 @@
-//! The command of `make soak`: many rotations while an application works in its own process.
+//! The command of `make soak`: many rotations, with an application in its own process.
 
 use std::{io, path::PathBuf, process::ExitCode, time::Duration};
 

@@ -1,4 +1,4 @@
-//! A secret that is not a password: an outside service's API key.
+//! A secret that is not a password: the API key of an outside service.
 
 use std::{io::Write, time::Duration};
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Error, failure, show::Show, steps};
 
-/// Workers, and how long each waits between two requests.
+/// The number of workers, and each one's pause between two requests.
 const WORKERS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -75,7 +75,7 @@ async fn all_use(user: &User, key: &str) {
     }
 }
 
-/// This includes requests that the client repeated after a refusal.
+/// Counts also requests that the client repeated after a refusal.
 fn no_request_failed(user: &User, service: &KeyService) -> bool {
     user.seen().iter().all(|seen| seen.failed == 0) && service.refused() == 0
 }

@@ -1,4 +1,4 @@
-//! Many rotations while an application works: with `rotating-secret`, and with a cache as in most applications.
+//! Many rotations while an application works: with `rotating-secret`, and with a plain cache as most applications have.
 
 use std::{
     io::Write,
@@ -19,11 +19,11 @@ use crate::{
 
 /// The time between two rotations.
 const PERIOD: Duration = Duration::from_millis(1250);
-/// It has the same proportion to the period as 5 s to 7 s.
+/// In proportion to the period, like 5 s to 7 s.
 const PLAIN_TTL: Duration = Duration::from_millis(900);
-/// `rotating-secret`'s default; the database notifies it of a change.
+/// `rotating-secret`'s default. The database notifies it of a change.
 const TTL: Duration = Duration::from_secs(300);
-/// Workers of each kind, and how long each waits between two requests.
+/// The number of workers of each kind, and each one's pause between two requests.
 const WORKERS: usize = 2;
 const PAUSE: Duration = Duration::from_millis(30);
 /// How long to wait on a busy machine.
@@ -84,7 +84,7 @@ async fn beside(
     ))?;
     show.begin("  rotating ")?;
     let mut rotated = Vec::new();
-    // all first connections exist before the first rotation, also on a slow machine
+    // all first connections must exist before the first rotation, even on a slow machine
     wait_until(|| rotating.all_work() && plain.all_work()).await;
     let mut next = Instant::now() + PERIOD;
     for _ in 0..rotations {
@@ -139,7 +139,7 @@ async fn beside(
     Ok(rehearsal)
 }
 
-/// A changeover that has not ended is shown in the table.
+/// Waits for the condition, at most `PATIENCE`: the table shows a changeover that has not ended.
 async fn wait_until(condition: impl Fn() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !condition() && Instant::now() < end {
@@ -147,7 +147,7 @@ async fn wait_until(condition: impl Fn() -> bool) {
     }
 }
 
-/// The steps of a rotation in the local world, which knows when it invoked each.
+/// The steps of a rotation. The local world knows when each began.
 fn steps(rotation: &Rotation) -> Vec<Step> {
     let runs = rotation.attempts.iter().flat_map(|attempt| &attempt.steps);
     let step = |run: &StepRun| Step {

@@ -1,4 +1,4 @@
-//! What `make demo` shows: one rotation, step by step; then many, and no request fails.
+//! `make demo`: one rotation step by step, then many rotations without a failed request.
 
 mod api_key;
 mod handover;
@@ -30,7 +30,7 @@ const WINDOW: &str = "2s";
 /// How many times `make demo` rotates each secret while an application works.
 pub const ROTATIONS: usize = 10;
 
-/// What the demo needs of its world, added to these options.
+/// Adds to these options what the demo needs of its world.
 pub fn options(options: Options) -> Options {
     let mut options = options.with_key_service();
     let window = ("OVERLAP_WINDOW".to_owned(), WINDOW.to_owned());
@@ -38,12 +38,12 @@ pub fn options(options: Options) -> Options {
     options
 }
 
-/// Rotates a secret of each strategy, revokes, rotates `rotations` times while an application works, and prints what happened.
-/// Prints no secret. Returns what the application saw, one rehearsal for each strategy.
+/// Rotates a secret of each strategy, revokes, rotates `rotations` times while an application works, and prints each result. Prints no
+/// secret. Returns one rehearsal for each strategy.
 ///
 /// # Errors
 ///
-/// A rotation fails, or a check after it fails. A failed request is no error, but the rehearsal has not passed.
+/// A rotation fails, or a check after it. A failed request is no error; then the rehearsal has not passed.
 pub async fn run(
     world: &World,
     out: &mut impl Write,
@@ -117,7 +117,7 @@ async fn alternating_users(world: &World, show: &mut Show<'_, impl Write>) -> Re
         "  pg_roles       {} VALID UNTIL {until}, and it is {now}",
         old.user
     ))?;
-    // by the server's clock, which decides when the password ends
+    // the server's clock decides when the password ends
     let ended = "SELECT rolvaliduntil < now() FROM pg_roles WHERE rolname = $1";
     while !superuser
         .query_one(ended, &[&old.user])
@@ -204,7 +204,7 @@ async fn rotate(world: &World, secret: &str, show: &mut Show<'_, impl Write>) ->
     ))
 }
 
-/// Of the administrator and of every user of the two secrets.
+/// The logins of the administrator and of all users of the two secrets.
 pub(crate) fn all_logins(world: &World) -> Result<Logins, Error> {
     let clone = format!("{}_clone", world.alternating_role());
     let administrator = format!("admin_of_{}", world.role());
@@ -264,7 +264,7 @@ fn labels(described: &Value) -> BTreeMap<String, Vec<String>> {
     serde_json::from_value(described["VersionIdsToStages"].clone()).unwrap_or_default()
 }
 
-/// Versions by the first characters of their ids, the current one first.
+/// Each version by the first characters of its id, the current one first.
 fn in_words(labels: &BTreeMap<String, Vec<String>>) -> String {
     let mut versions: Vec<String> = labels
         .iter()
@@ -332,7 +332,7 @@ pub enum Error {
     /// The application did not start.
     #[error(transparent)]
     Application(#[from] application::Error),
-    /// Secrets Manager refused.
+    /// Secrets Manager refused a call.
     #[error(transparent)]
     Secrets(#[from] ServiceError),
     /// The database did not answer.

@@ -8,7 +8,7 @@ use owo_colors::{OwoColorize, Style};
 use super::Error;
 use crate::rehearsal::Rehearsal;
 
-/// Where the lines go, and how they look.
+/// The output, and its look.
 pub(super) struct Show<'a, W> {
     pub(super) out: &'a mut W,
     pub(super) colors: bool,
@@ -24,7 +24,7 @@ impl<W: Write> Show<'_, W> {
         self.line(&format!("\n{text}"))
     }
 
-    /// Without an end yet.
+    /// Prints the beginning of a line.
     pub(super) fn begin(&mut self, text: &str) -> Result<(), Error> {
         write!(self.out, "{text}")?;
         Ok(self.out.flush()?)
@@ -34,7 +34,7 @@ impl<W: Write> Show<'_, W> {
         self.line(&table.to_string())
     }
 
-    /// A line with a check mark, or an error if the check failed.
+    /// Prints a line with a check mark. An error if the check failed.
     pub(super) fn check(&mut self, what: &'static str, holds: bool) -> Result<(), Error> {
         if !holds {
             return Err(Error::NotTrue(what));
@@ -43,7 +43,7 @@ impl<W: Write> Show<'_, W> {
         self.line(&format!("  {mark} {what}"))
     }
 
-    /// Whether the promise was kept that no request fails.
+    /// Prints whether all requests succeeded and all workers changed over.
     pub(super) fn verdict(&mut self, rehearsal: &Rehearsal) -> Result<(), Error> {
         if rehearsal.passed() {
             return self.check(

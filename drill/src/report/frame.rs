@@ -1,4 +1,4 @@
-//! What all plots share: the place of the time axis, a grid in the background, and the steps' marks.
+//! The common parts of all plots: the time axis, the grid, and the marks of steps.
 
 use std::ops::Range;
 
@@ -14,16 +14,16 @@ use crate::{
     summary::seconds,
 };
 
-/// The sizes of a plot, twice as large as it is shown: the backend has no halves.
+/// The sizes of a plot. It is drawn at twice its size, because the backend has no half pixels.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Frame {
     width: u32,
-    /// The space left of the plot.
+    /// The space to the left of the plot.
     left: u32,
     row: u32,
-    /// Where a row's bar begins and ends, as parts of the row.
+    /// The start and end of a row's bar, as fractions of the row.
     bar: (f64, f64),
-    /// Whether a row's name is above its bar, and not left of the plot.
+    /// Whether a row's name is above its bar, or left of the plot.
     names_above: bool,
     time_labels: usize,
 }
@@ -64,7 +64,7 @@ type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64
 type Drawn<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 impl Frame {
-    /// Draws on a page of this height.
+    /// Draws a page of this height.
     pub(super) fn svg(
         self,
         height: u32,
@@ -91,7 +91,7 @@ impl Frame {
         Ok(chart)
     }
 
-    /// A plot of decimal logarithms.
+    /// A plot with a logarithmic scale.
     pub(super) fn logarithmic<'a, 'b>(
         self,
         area: &'a Area<'b>,
@@ -109,7 +109,7 @@ impl Frame {
         Ok(chart)
     }
 
-    /// A plot of rows, the uppermost of which reaches from `top` down to `top - 1`.
+    /// A plot of rows. The top row reaches from `top` down to `top - 1`.
     pub(super) fn rows<'a, 'b>(
         self,
         area: &'a Area<'b>,
@@ -122,17 +122,17 @@ impl Frame {
         Ok(chart)
     }
 
-    /// The height of so many rows.
+    /// The height of this many rows.
     pub(super) fn height_of(self, rows: usize) -> u32 {
         ABOVE + BELOW + self.row * u32::try_from(rows).unwrap_or(u32::MAX / self.row / 2)
     }
 
-    /// The upper and the lower edge of the bar in the row that reaches down from `y`.
+    /// The upper and lower edge of the bar in the row below `y`.
     pub(super) fn bar_at(self, y: f64) -> (f64, f64) {
         (y - self.bar.0, y - self.bar.1)
     }
 
-    /// Names the row that reaches down from `y`.
+    /// Writes the name of the row below `y`.
     pub(super) fn name_row(self, chart: &mut Chart<'_, '_>, y: f64, name: &str) -> Drawn {
         let left = chart.x_range().start;
         let (y, x_offset, style) = match self.names_above {
@@ -144,7 +144,7 @@ impl Frame {
         Ok(())
     }
 
-    /// A line where each step began, with its name if there is room, or else the rotation's number.
+    /// Draws a line at the start of each step, with its name if there is room, or else with the number of the rotation.
     pub(super) fn steps(self, chart: &mut Chart<'_, '_>, rehearsal: &Rehearsal) -> Drawn {
         let (bottom, top) = (chart.y_range().start, chart.y_range().end);
         let plot = f64::from(self.width - self.left - RIGHT);
@@ -206,7 +206,7 @@ impl Frame {
     }
 }
 
-/// A text in the middle of a plot without data.
+/// Writes a text in the middle of a plot without data.
 pub(super) fn note(chart: &mut Chart<'_, '_>, words: &str) -> Drawn {
     let middle = |range: Range<f64>| (range.start + range.end) / 2.0;
     let at = (middle(chart.x_range()), middle(chart.y_range()));
@@ -218,7 +218,7 @@ pub(super) fn note(chart: &mut Chart<'_, '_>, words: &str) -> Drawn {
     Ok(())
 }
 
-/// A filled rectangle.
+/// Draws a filled rectangle.
 pub(super) fn bar(
     (from, to): (f64, f64),
     (above, below): (f64, f64),
@@ -238,7 +238,7 @@ fn text(h_pos: HPos, v_pos: VPos) -> TextStyle<'static> {
         .pos(Pos::new(h_pos, v_pos))
 }
 
-/// A figure of the grid, without rounding errors.
+/// A grid value without rounding errors.
 fn rounded(figure: f64) -> String {
     format!("{}", (figure * 100.0).round() / 100.0)
 }

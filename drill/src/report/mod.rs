@@ -1,4 +1,4 @@
-//! The report: one HTML file that loads nothing and runs nothing, to be mailed, archived, or opened on a phone.
+//! The report: one HTML file that loads nothing and runs no script. It can be mailed, archived, or opened on a phone.
 
 mod frame;
 mod page;
@@ -14,7 +14,7 @@ use std::{
 pub use self::picture::picture;
 use crate::{Error, rehearsal::Rehearsal, summary::Summary};
 
-/// Checks that the report can be written. Call it before a password changes.
+/// Checks that the report can be written. Call it before any password changes.
 ///
 /// # Errors
 ///
@@ -24,11 +24,11 @@ pub fn check_writable(file: &Path) -> Result<(), Error> {
     opened.map(drop).map_err(|reason| unwritable(file, reason))
 }
 
-/// Draws and writes. `command` is how to repeat it.
+/// Draws and writes the report. `command` repeats the drill.
 ///
 /// # Errors
 ///
-/// It cannot be drawn, or the file cannot be written.
+/// The report cannot be drawn, or the file cannot be written.
 pub fn write(file: &Path, rehearsals: &[Rehearsal], command: &str) -> Result<(), Error> {
     let figures = Summary::of(rehearsals, file);
     let figures = serde_json::to_string_pretty(&figures);

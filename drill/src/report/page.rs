@@ -1,4 +1,4 @@
-//! What the report says around its plots.
+//! The text of the report around its plots.
 
 use std::{collections::BTreeSet, env, num::NonZero, thread, time::SystemTime};
 
@@ -141,7 +141,7 @@ fn section(rehearsal: &Rehearsal) -> Result<Markup, Error> {
     })
 }
 
-/// A plot in both widths, of which style.css shows one. Nothing if there is no plot.
+/// A plot in both widths; style.css shows one of them. Nothing if there is no plot.
 fn figure(
     caption: &str,
     draw: impl Fn(Frame) -> Result<Option<String>, Error>,

@@ -1,4 +1,4 @@
-//! The picture in the README: what the report's first two plots show, as one SVG file that loads nothing.
+//! The picture in the README: the report's first two plots as one SVG file that loads nothing.
 
 use maud::{Markup, PreEscaped, html};
 
@@ -9,7 +9,7 @@ use crate::{
     summary::thousands,
 };
 
-/// The page shows the picture at half this size, as the report does its plots.
+/// The page shows the picture at half this size, like the report's plots.
 const WIDTH: u32 = 1920;
 const HEIGHT: u32 = 1150;
 
@@ -63,7 +63,7 @@ fn key(x: u32, class: &str, text: &str) -> Markup {
     }
 }
 
-/// A plot as a part of the picture, this far from its top.
+/// A plot as a part of the picture, `y` below its top.
 fn placed(y: u32, plot: &str) -> Markup {
     PreEscaped(plot.replacen("<svg ", &format!("<svg y=\"{y}\" "), 1))
 }

@@ -1,6 +1,6 @@
-//! The plots, as SVG. All have their time axis in the same place, and marks where each step ran.
+//! The plots, as SVG. All have the time axis in the same place, and marks for the steps.
 //!
-//! The colours are the light palette's; style.css replaces each of them by its dark counterpart.
+//! The colours are those of the light palette; style.css replaces each one by its dark counterpart.
 
 use std::time::{Duration, SystemTime};
 
@@ -25,7 +25,7 @@ const SLOWEST: RGBColor = RGBColor(0x56, 0xb4, 0xe9);
 
 type Points = Vec<(f64, f64)>;
 
-/// Served requests, of all kinds of connections together. A failed request is not throughput.
+/// Successful requests of all kinds of connections. A failed request is not throughput.
 pub(super) fn requests(rehearsal: &Rehearsal, frame: Frame) -> Result<String, Error> {
     let served = |span: &Span| span.requests.saturating_sub(span.failures);
     let (ours, plain, highest) = both(rehearsal, served);
@@ -61,7 +61,7 @@ pub(super) fn failures(rehearsal: &Rehearsal, frame: Frame) -> Result<String, Er
     })
 }
 
-/// One bar for each kind of connections: which version served.
+/// One bar for each kind of connections: the version in use.
 pub(super) fn versions(rehearsal: &Rehearsal, frame: Frame) -> Result<String, Error> {
     let plain = rehearsal.plain.iter().flat_map(|observed| &observed.kinds);
     let ours = rehearsal.rotating.kinds.iter();
@@ -91,7 +91,7 @@ pub(super) fn versions(rehearsal: &Rehearsal, frame: Frame) -> Result<String, Er
     })
 }
 
-/// The rotation with the longest changeover, with its steps; none without a rotation.
+/// The rotation with the longest changeover, with its steps. None without a rotation.
 pub(super) fn close_up(rehearsal: &Rehearsal, frame: Frame) -> Result<Option<String>, Error> {
     let longest = |index: &usize| {
         let kinds = rehearsal.rotating.kinds.iter();
@@ -120,7 +120,7 @@ pub(super) fn close_up(rehearsal: &Rehearsal, frame: Frame) -> Result<Option<Str
         for (row, step) in rotated.steps.iter().enumerate() {
             let (y, begun) = (top - row as f64, at(step.began));
             frame.name_row(&mut chart, y, &step.name)?;
-            // a step without a duration is a stroke
+            // a step without a duration is a thin line
             let ended = begun + milliseconds(step.took).max(at(end) / 300.0);
             chart.draw_series([bar((begun, ended), frame.bar_at(y), STEP)])?;
         }
@@ -141,7 +141,7 @@ pub(super) fn latency(rehearsal: &Rehearsal, kind: &Kind, frame: Frame) -> Resul
         let spans = kind.spans.iter().enumerate();
         let point = |(index, span): (usize, &Span)| {
             let latency = pick(span.latency.as_ref()?);
-            // the shortest that is counted
+            // the shortest time that is counted
             let logarithm = milliseconds(latency).max(0.001).log10();
             Some((offset + middle(rehearsal, index), logarithm))
         };
@@ -169,7 +169,7 @@ pub(super) fn latency(rehearsal: &Rehearsal, kind: &Kind, frame: Frame) -> Resul
     })
 }
 
-/// From the first step to the last one, or to the worker that changed over last.
+/// From the first step to the last one, or to the last worker's changeover.
 fn extent(
     rehearsal: &Rehearsal,
     rotated: &Rotated,
@@ -188,7 +188,7 @@ fn extent(
     Some((from, to.max(from + Duration::from_millis(10))))
 }
 
-/// A bar of one version after the other; halved while both serve.
+/// A bar for each version in turn; halved while both are in use.
 fn version_bars(
     kind: &Kind,
     (began, end): (SystemTime, SystemTime),
@@ -226,7 +226,7 @@ fn version_bars(
     bars
 }
 
-/// Per second, with each cache, one point for each span; and the maximum.
+/// Both caches, per second, one point for each span; and the maximum.
 fn both(rehearsal: &Rehearsal, of: fn(&Span) -> u64) -> (Points, Points, f64) {
     let ours = rates(&rehearsal.rotating, rehearsal, of);
     let plain = rehearsal.plain.as_ref();
@@ -239,7 +239,7 @@ fn both(rehearsal: &Rehearsal, of: fn(&Span) -> u64) -> (Points, Points, f64) {
     (ours, plain, highest)
 }
 
-/// Of all kinds of connections together.
+/// The sum over all kinds of connections.
 fn rates(observed: &Observed, rehearsal: &Rehearsal, of: fn(&Span) -> u64) -> Points {
     let offset = seconds(rehearsal, observed.began);
     let spans = observed.kinds.iter().map(|kind| kind.spans.len()).min();
@@ -257,12 +257,12 @@ fn rates(observed: &Observed, rehearsal: &Rehearsal, of: fn(&Span) -> u64) -> Po
     (0..spans.unwrap_or(0)).map(point).collect()
 }
 
-/// Spans in which something was served.
+/// Spans with a successful request.
 fn busy(points: Points) -> Points {
     points.into_iter().filter(|(_, rate)| *rate > 0.0).collect()
 }
 
-/// Lines that end where a span has no point: without a request the latency is unknown.
+/// Lines that end at a span without a point: without a request, the latency is unknown.
 fn unbroken(points: Points, apart: f64) -> Vec<Points> {
     let follows = |(before, _): &(f64, f64), (at, _): &(f64, f64)| at - before < 1.5 * apart;
     let lines = points.chunk_by(follows);

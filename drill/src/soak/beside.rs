@@ -1,4 +1,4 @@
-//! The application in its own process, so that its memory can be measured.
+//! The application in a process of its own: so its memory can be measured.
 
 use std::{
     env::current_exe,
@@ -20,7 +20,7 @@ use crate::application::{Access, Application, Cache, Connections, Workload};
 /// The number of workers for each kind of connections.
 const WORKERS: usize = 3;
 
-/// What the process says each second.
+/// The counts that the process prints each second.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(super) struct Said {
     pub(super) requests: usize,
@@ -51,7 +51,7 @@ pub async fn work(
         workers: WORKERS,
         pause: Duration::from_millis(50),
         patience: Duration::from_secs(30),
-        // the record of an unfinished span grows with each request
+        // the record of the unfinished span grows with each request
         span: Duration::from_secs(60),
         cache: Cache::Rotating {
             ttl: Duration::from_secs(600),
@@ -74,14 +74,14 @@ pub async fn work(
     }
 }
 
-/// The process, seen from the parent. Dropping this kills it.
+/// The parent's view of the process. Dropping it kills the process.
 pub(super) struct Beside {
     process: Child,
     said: Arc<Mutex<Said>>,
 }
 
 impl Beside {
-    /// Starts it, and waits until each of its workers was served.
+    /// Starts the process, and waits for one successful request of each worker.
     pub(super) async fn start(world: &World, secret: &str) -> Result<Self, Error> {
         let mut process = Command::new(current_exe()?)
             .args(["--application", secret])

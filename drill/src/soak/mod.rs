@@ -1,5 +1,4 @@
-//! What `make soak` shows: after a thousand rotations of each strategy under load no request has failed, and neither
-//! memory nor connections nor versions have grown.
+//! `make soak`: a thousand rotations of each strategy under load. No request fails, and memory, connections and versions do not grow.
 
 pub mod beside;
 
@@ -20,15 +19,15 @@ use crate::{application, bench, demo};
 /// The number of measurements.
 const SAMPLES: usize = 50;
 
-/// The first measurements do not count: pools and caches fill.
+/// The first measurements do not count: pools and caches still fill.
 const WARM_UP: usize = SAMPLES / 10;
 
-/// What is done.
+/// The parameters.
 #[derive(Clone, Copy, Debug)]
 pub struct Soak {
     /// How many times each secret rotates.
     pub rotations: usize,
-    /// The time between the beginnings of two rotations of a secret.
+    /// The time between the starts of two rotations of a secret.
     pub every: Duration,
 }
 
@@ -43,7 +42,7 @@ struct Measured {
 }
 
 impl Soak {
-    /// Rotates both of the world's secrets in turn while an application works with each, and prints the results.
+    /// Rotates the world's two secrets in turn while an application works with each. Prints the results.
     ///
     /// # Errors
     ///
@@ -166,7 +165,7 @@ impl Measured {
     }
 }
 
-/// The slope of the line through these points, by least squares.
+/// The slope of the least-squares line through these points.
 fn slope(x: &[f64], y: &[f64]) -> f64 {
     let mean = |of: &[f64]| of.iter().sum::<f64>() / of.len() as f64;
     let (middle, height) = (mean(x), mean(y));
@@ -178,7 +177,7 @@ fn slope(x: &[f64], y: &[f64]) -> f64 {
         / along
 }
 
-/// Why it ended early.
+/// Why the soak ended early.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
@@ -204,7 +203,7 @@ pub enum Error {
     /// A rotation failed.
     #[error(transparent)]
     Rotation(#[from] demo::Error),
-    /// The service refused.
+    /// The service refused a call.
     #[error(transparent)]
     Service(#[from] ServiceError),
     /// The database did not answer.

@@ -6,7 +6,7 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import * as stepfunctions from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 
-// The kinds of resources that the construct takes from the template as they are.
+// The kinds of resources that come from the template unchanged.
 const KINDS: Record<string, new (scope: Construct, id: string, props: any) => CfnResource> = {
   'AWS::CloudWatch::Alarm': cloudwatch.CfnAlarm,
   'AWS::CloudWatch::Dashboard': cloudwatch.CfnDashboard,
@@ -16,10 +16,10 @@ const KINDS: Record<string, new (scope: Construct, id: string, props: any) => Cf
   'AWS::StepFunctions::StateMachine': stepfunctions.CfnStateMachine,
 };
 
-// JSON whose keys are its own
+// JSON with keys that must not change
 const JSON_OF_ITS_OWN = ['AssumeRolePolicyDocument', 'EventPattern', 'InputPathsMap', 'PolicyDocument'];
 
-/** Makes a resource of the template: its class, so that aspects recognise it, with its properties. */
+/** Makes a resource of the template, as an object of its own class: aspects look for the class. */
 export function make(scope: Construct, name: string, type: string, properties: object): CfnResource {
   const Kind = KINDS[type];
   if (!Kind) {

@@ -9,7 +9,7 @@ export interface NetworkProps extends NetworkSettings {
 }
 
 /**
- * The function's security group: it reaches the databases' ports and Secrets Manager, and nothing else. It resolves names with Amazon's
+ * The function's security group: it reaches only the databases' ports and Secrets Manager. It resolves names with Amazon's
  * resolver, which no security group stops, or with the servers in `dnsCidr`.
  *
  * @internal
@@ -39,18 +39,18 @@ export class Network extends Construct {
     }
   }
 
-  /** Lets the function into the database. */
+  /** Opens the database's security group for the function. */
   public reach(database: ec2.IConnectable, port: ec2.Port): void {
     this.securityGroup.connections.allowTo(database, port, `${this.props.functionName} to a database`);
     this.reachesDatabase = true;
   }
 
-  /** What a first rotation waits for: every rule, the endpoint, and the database. */
+  /** The first rotation must wait for these: every rule, the endpoint, and the database. */
   public way(database?: ec2.IConnectable): IDependable[] {
     return [...this.ways, ...(database ? constructs(database) : [])];
   }
 
-  /** A way that a rotation needs, and that nobody gave. */
+  /** An error for each way that a rotation needs and that the properties do not open. */
   public missing(): string[] {
     const database = 'The function cannot reach the database: `vpc` needs `database`, of `secrets` or in addSecret.';
     const service = 'The function cannot reach Secrets Manager: `vpc` needs `endpoint`, or `apiCidr` and a NAT gateway.';
@@ -61,7 +61,7 @@ export class Network extends Construct {
   }
 }
 
-/** What makes it, and the security groups in which its rules are. */
+/** The construct itself, and the security groups that have its rules. */
 function constructs(connectable: ec2.IConnectable): IDependable[] {
   return [...(Construct.isConstruct(connectable) ? [connectable] : []), ...connectable.connections.securityGroups];
 }

@@ -4,7 +4,7 @@ import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import { SecretRotationFunctionProps } from './props';
 import { Template, Value } from './template';
 
-// the properties whose names are not the parameters' in camel case
+// properties whose name is not the parameter's in camel case
 const RENAMED: Record<string, string> = {
   AdministratorSecretArns: 'administrators',
   LayerArns: 'layers',
@@ -13,12 +13,12 @@ const RENAMED: Record<string, string> = {
   OverlapWindow: 'overlap',
 };
 
-/** The property that stands for a parameter of the template. */
+/** The property for a parameter of the template. */
 export function property(parameter: string): string {
   return RENAMED[parameter] ?? parameter[0].toLowerCase() + parameter.slice(1);
 }
 
-/** The template's parameters that the properties set. A property without a type of the CDK is the parameter's value. */
+/** The template's parameters that the properties set. A property of a plain type is the parameter's value. */
 export function parameters(props: SecretRotationFunctionProps): Record<string, Value | undefined> {
   const same = Template.PARAMETERS.map((name) => [name, props[property(name) as keyof SecretRotationFunctionProps]]);
   return {
@@ -35,7 +35,7 @@ export function parameters(props: SecretRotationFunctionProps): Record<string, V
   };
 }
 
-/** The ARN with the six characters that the service appended. Policies compare it, and a name does not have them. */
+/** The ARN with the six characters that the service appends. Policies compare the whole ARN, and a name does not show them. */
 export function fullArn(secret: secretsmanager.ISecret): string {
   if (!secret.secretFullArn) {
     throw new Error(`${secret.node.path}: the secret's full ARN is not known. Import it with Secret.fromSecretCompleteArn.`);
@@ -43,13 +43,13 @@ export function fullArn(secret: secretsmanager.ISecret): string {
   return secret.secretFullArn;
 }
 
-/** As the function reads a time. */
+/** The time in the function's format. */
 function time(overlap: Duration): string {
   const seconds = overlap.toSeconds();
   return seconds % 3600 === 0 ? `${seconds / 3600}h` : `${seconds}s`;
 }
 
-/** What is wrong with the properties, in the user's words. */
+/** The errors in the properties, with the user's names. */
 export function wrong(props: SecretRotationFunctionProps, template: Template): string[] {
   const needs = [
     [props.endpoint ?? props.apiCidr ?? props.dnsCidr ?? props.vpcSubnets, props.vpc,

@@ -6,7 +6,7 @@ import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 
-/** How the function makes passwords, and what it does with them. docs/operations.md explains each. */
+/** How the function makes and checks passwords. docs/operations.md explains each setting. */
 export interface PasswordSettings {
   /** @default 32 */
   readonly passwordLength?: number;
@@ -61,13 +61,13 @@ export interface NetworkSettings {
   readonly dnsCidr?: string;
 }
 
-/** What is watched, who is alarmed, and what restarts after a rotation. */
+/** Alarms, who gets them, and the services that restart after a rotation. */
 export interface WatchSettings {
-  /** Who gets the alarms. @default - those who subscribe to `topic` */
+  /** The address that gets the alarms. @default - only the subscribers of `topic` */
   readonly alarmEmail?: string;
-  /** An alarm for an older secret, regardless of its schedule. Whole days. @default - no such alarm */
+  /** Alarm when a secret is older than this, regardless of its schedule. In whole days. @default - no alarm */
   readonly maximumAge?: Duration;
-  /** The log group of a CloudTrail trail, for the alarm on unknown readers. @default - no such alarm */
+  /** The log group of a CloudTrail trail, for the alarm on unknown readers. @default - no alarm */
   readonly trailLogGroup?: logs.ILogGroup;
   /** Principals that may read, as `userIdentity.arn` in CloudTrail. Only with `trailLogGroup`. @default - the function alone */
   readonly knownReaders?: string[];
@@ -82,11 +82,11 @@ export interface WatchSettings {
   readonly restartEcsServices?: string[];
   /** The secrets that these services read. @default - all that `watchedSecrets` names */
   readonly restartSecrets?: secretsmanager.ISecret[];
-  /** Whether the operator's policy reads and mends values. doctor and compromised log in with them. @default true */
+  /** Whether the operator's policy allows reading and repairing values. doctor and compromised log in with them. @default true */
   readonly operatorReadsValues?: boolean;
 }
 
-/** Properties of `SecretRotationFunction`. Those without a type of the CDK have the names of the parameters in docs/operations.md. */
+/** Properties of `SecretRotationFunction`. Properties of plain types have the names of the parameters in docs/operations.md. */
 export interface SecretRotationFunctionProps extends PasswordSettings, NetworkSettings, WatchSettings {
   /** The path of the function's package: secret-rotation-arm64.zip of a release, or of `make build ARCH=arm64`. */
   readonly package: string;
@@ -94,9 +94,9 @@ export interface SecretRotationFunctionProps extends PasswordSettings, NetworkSe
   readonly secrets?: secretsmanager.ISecret[];
   /** The secrets that `masterarn` names. The function only reads these. @default - none */
   readonly administrators?: secretsmanager.ISecret[];
-  /** The keys of imported secrets. The construct knows those of others. @default - `encryptionKey` of the secrets */
+  /** The KMS keys of imported secrets. The construct finds those of other secrets. @default - `encryptionKey` of the secrets */
   readonly encryptionKeys?: kms.IKey[];
-  /** Also the name of the log group, the alarms and the dashboard. 54 characters at most. @default secret-rotation */
+  /** The name of the function, and in the names of the log group, alarms and dashboard. At most 54 characters. @default secret-rotation */
   readonly functionName?: string;
   /**
    * When each secret rotates, in UTC, such as `cron(0 3 ? * SUN *)`. At most once in four hours. `expressionString` of an
@@ -105,22 +105,22 @@ export interface SecretRotationFunctionProps extends PasswordSettings, NetworkSe
    * @default rate(30 days)
    */
   readonly scheduleExpression?: string;
-  /** How long after that time a rotation may begin, such as `3h`, within the same UTC day. @default - Secrets Manager's own choice */
+  /** The length of the rotation window, such as `3h`, within the same UTC day. @default - Secrets Manager chooses */
   readonly scheduleWindow?: string;
   /** Whether a deployment rotates too. If not, Secrets Manager runs testSecret and changes nothing. @default false */
   readonly rotateImmediately?: boolean;
   /**
-   * The overlap window: how long the old one of two users can log in after a rotation. For one without an end:
+   * The overlap window: how long the previous of two users can log in after a rotation. For a window without an end:
    * `function.addEnvironment('OVERLAP_WINDOW', 'unbounded')`.
    *
    * @default Duration.hours(24)
    */
   readonly overlap?: Duration;
-  /** In MB. @default 256 */
+  /** The function's memory in MB. @default 256 */
   readonly memorySize?: number;
-  /** For one step. @default Duration.seconds(60) */
+  /** The time limit of one step. @default Duration.seconds(60) */
   readonly timeout?: Duration;
-  /** Executions reserved for the function, which is also its limit; -1 for the account's limit. @default -1 */
+  /** Executions that are reserved for the function. This is also its limit. -1 means the account's limit. @default -1 */
   readonly reservedConcurrency?: number;
   /** @default logs.RetentionDays.ONE_YEAR */
   readonly logRetention?: logs.RetentionDays;
@@ -161,8 +161,8 @@ export interface SecretOptions {
 
 /** A secret that the function rotates. */
 export interface RotatedSecret {
-  /** For the role of the application: it reads this secret, and nothing else. */
+  /** The policy for the application's role: it allows reading this secret, and nothing else. */
   readonly applicationPolicy: iam.IManagedPolicy;
-  /** When the secret rotates. Secrets Manager tests the secret as soon as this is made. */
+  /** When the secret rotates. Secrets Manager tests the secret as soon as the schedule exists. */
   readonly schedule: secretsmanager.CfnRotationSchedule;
 }

@@ -4,7 +4,7 @@ const ALL_SECRETS = 'AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:secretsman
 const REPLICAS = 'AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:secretsmanager:*:<AWS::AccountId>:secret:*]';
 const STAR = 'AwsSolutions-IAM5[Resource::*]';
 
-// why a finding of cdk-nag or checkov stays, by the template's name of the resource
+// the reasons why findings of cdk-nag and checkov stay, by the resource's name in the template
 const REASONS: Record<string, Record<string, string>> = {
   FunctionRole: {
     [ALL_SECRETS]: 'A condition limits it to the secrets that rotate with this function. A list of ARNs would soon be too long.',
@@ -29,7 +29,7 @@ const REASONS: Record<string, Record<string, string>> = {
   },
 };
 
-/** Says on the resource why its findings stay, in the form that each tool reads. */
+/** Writes on the resource why its findings stay, in the form of each tool. */
 export function explain(name: string, resource: CfnResource): void {
   const reasons = Object.entries(REASONS[name] ?? {});
   const skip = reasons.filter(([id]) => id.startsWith('CKV')).map(([id, comment]) => ({ id, comment }));

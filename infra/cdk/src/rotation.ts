@@ -18,7 +18,7 @@ import { explain } from './reasons';
 import { attach, Rotated } from './secret';
 import { Template } from './template';
 
-// what has constructs of the CDK, which an app can hold and change; the network is in src/network.ts, and src/made.ts makes the rest
+// resources that are constructs of the CDK, so that an app can change them; src/network.ts has the network, src/made.ts makes the rest
 const NATIVE = [
   'FunctionRole', 'OperatorPolicy', 'ApplicationPolicy', 'LogGroup', 'Function', 'SecretsManagerInvokes', 'Schedule', 'Topic',
   'TopicPolicy', 'Email', 'TheWay', // dependencies in place of a handle that waits
@@ -34,13 +34,13 @@ export class SecretRotationFunction extends Construct implements ec2.IConnectabl
   public readonly function: lambda.Function;
   /** The function's role. */
   public readonly role: iam.Role;
-  /** Gets the alarms. */
+  /** The topic of the alarms. */
   public readonly topic: sns.Topic;
   /** The function's log. It outlives the stack. */
   public readonly logGroup: logs.LogGroup;
-  /** For the role of operators, who run rotatectl. */
+  /** The policy for the role of people who run rotatectl. */
   public readonly operatorPolicy: iam.IManagedPolicy;
-  /** The secrets that rotate, in the order in which they were given. */
+  /** The secrets that rotate, in the order of their addition. */
   public readonly secrets: RotatedSecret[] = [];
 
   private readonly template: Template;
@@ -75,7 +75,7 @@ export class SecretRotationFunction extends Construct implements ec2.IConnectabl
     return String(this.template.value('FunctionName'));
   }
 
-  /** The connections of the function. An error outside any VPC. */
+  /** The connections of the function. Throws an error outside any VPC. */
   public get connections(): ec2.Connections {
     return this.function.connections;
   }
@@ -87,7 +87,7 @@ export class SecretRotationFunction extends Construct implements ec2.IConnectabl
   public addSecret(secret: secretsmanager.ISecret, options: SecretOptions = {}): RotatedSecret {
     this.addKey(secret.encryptionKey?.keyArn);
     const rotated = new Rotated(this, Names.nodeUniqueId(secret.node), secret, this.template);
-    rotated.schedule.node.addDependency(this.function, ...attach(secret, options)); // and so for who may invoke it
+    rotated.schedule.node.addDependency(this.function, ...attach(secret, options)); // and for the permission to invoke it
     if (options.database) {
       if (!this.network) throw new Error(`${this.node.path}: \`database\` needs \`vpc\`: otherwise there is no rule to make.`);
       const usual = options.database.connections.defaultPort ?? ec2.Port.tcp(Number(this.template.value('DatabasePorts')));
@@ -134,7 +134,7 @@ export class SecretRotationFunction extends Construct implements ec2.IConnectabl
 
   private makeRole(): iam.Role {
     const role = new iam.Role(this, 'Role', { assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com') });
-    // later secrets may bring keys
+    // secrets that are added later may have keys
     const policies = Lazy.any({ produce: () => camel(this.template.properties('FunctionRole').Policies) });
     const resource = role.node.defaultChild as iam.CfnRole;
     resource.policies = policies;
@@ -197,7 +197,7 @@ export class SecretRotationFunction extends Construct implements ec2.IConnectabl
     });
   }
 
-  /** A resource that src/made.ts makes. */
+  /** Makes a resource with src/made.ts. */
   private resource(name: string): CfnResource {
     if (!this.made[name]) {
       this.made[name] = make(this, name, Template.TYPES[name], this.template.properties(name));
@@ -206,7 +206,7 @@ export class SecretRotationFunction extends Construct implements ec2.IConnectabl
     return this.made[name];
   }
 
-  /** What `Ref` and `Fn::GetAtt` of the template's resources stand for here. */
+  /** The value of a `Ref` or `Fn::GetAtt` of the template. */
   private reference(name: string): string {
     switch (name) {
       case 'Function.Arn': return this.function.functionArn;

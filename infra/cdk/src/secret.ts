@@ -6,7 +6,7 @@ import { fullArn } from './parameters';
 import { RotatedSecret, SecretOptions } from './props';
 import { Template } from './template';
 
-/** What the template makes for each secret. @internal */
+/** The resources that the template has for each secret. @internal */
 export class Rotated extends Construct implements RotatedSecret {
   public readonly applicationPolicy: iam.IManagedPolicy;
   public readonly schedule: secretsmanager.CfnRotationSchedule;
@@ -16,7 +16,7 @@ export class Rotated extends Construct implements RotatedSecret {
     const loop = { SecretArn: fullArn(secret) };
     const policy = new iam.CfnManagedPolicy(this, 'ApplicationPolicy', {
       description: template.properties('ApplicationPolicy', loop).Description,
-      // later secrets may bring keys
+      // secrets that are added later may have keys
       policyDocument: Lazy.any({ produce: () => template.properties('ApplicationPolicy', loop).PolicyDocument }),
     });
     this.applicationPolicy = iam.ManagedPolicy.fromManagedPolicyArn(this, 'Application', policy.ref);
@@ -30,7 +30,7 @@ export class Rotated extends Construct implements RotatedSecret {
   }
 }
 
-/** Has CloudFormation write the database's host and port into the secret's JSON, if it has to. Returns what the schedule waits for. */
+/** Lets CloudFormation write host and port into the secret's JSON, if they are missing. Returns the dependencies of the schedule. */
 export function attach(secret: secretsmanager.ISecret, { database, attach: wanted }: SecretOptions): IDependable[] {
   const existing = secret.node.tryFindChild('Attachment');
   const attachable = database && 'asSecretAttachmentTarget' in database;
@@ -40,7 +40,7 @@ export function attach(secret: secretsmanager.ISecret, { database, attach: wante
     throw new Error(`${secret.node.path}: \`attach\` needs a \`database\` of aws-rds. Otherwise write host and port into its JSON.`);
   }
   const attachment = secret.attach(target);
-  // removing an attachment removes host and port from the value, which applications still read
+  // deleting the attachment would remove host and port from the value, which applications still read
   (attachment.node.defaultChild as CfnResource).applyRemovalPolicy(RemovalPolicy.RETAIN);
   return [attachment];
 }

@@ -34,8 +34,8 @@ const PSEUDO: Record<string, string | undefined> = {
 };
 
 /**
- * infra/sam/template.yaml with values in place of its parameters, so that what it says about rights, alarms and the dashboard is written
- * once. The values may be tokens, which CloudFormation's own conditions and loops do not accept.
+ * infra/sam/template.yaml with values in place of its parameters: rights, alarms and the dashboard are written only
+ * once. The values may be tokens; CloudFormation's own conditions and loops do not accept tokens.
  */
 export class Template {
   /** The names of the template's parameters. */
@@ -61,7 +61,7 @@ export class Template {
   }
 
   /**
-   * What is wrong with the value of a parameter by the parameter's own bounds. A token passes.
+   * The errors in the value of a parameter, by the parameter's bounds. A token is always accepted.
    *
    * @param as the parameter's name for the user
    */
@@ -79,7 +79,7 @@ export class Template {
     });
   }
 
-  /** Those of these resources that exist with these values: the ones without a condition, or with one that holds. */
+  /** Filters these resources: keeps those without a condition, and those whose condition is true with these values. */
   public existing(resources: string[]): string[] {
     return resources.filter((name) => !RESOURCES[name].Condition || this.holds({ Condition: RESOURCES[name].Condition }));
   }
@@ -143,7 +143,7 @@ export class Template {
         return argument.some((item: any) => this.holds(item));
       case 'Fn::Equals': {
         const [left, right] = this.evaluate(argument, {});
-        return String(left) === String(right); // a token is equal to no text
+        return String(left) === String(right); // a token never equals a text
       }
       default:
         throw new Error(`infra/sam/template.yaml uses ${name} in a condition, which src/template.ts does not evaluate.`);
@@ -151,7 +151,7 @@ export class Template {
   }
 }
 
-/** The resources, with one for each loop: `Schedule` for what is made as `Schedule&{SecretArn}`. */
+/** The resources without loops: `Schedule` in place of the loop over `Schedule&{SecretArn}`. */
 function withoutLoops(resources: Record<string, any>): Record<string, Resource> {
   return Object.fromEntries(
     Object.entries(resources).flatMap(([name, resource]) =>

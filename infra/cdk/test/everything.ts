@@ -1,4 +1,4 @@
-// everything.js FOLDER: writes the template of a stack with the values of infra/checks/everything.json, which test_cdk.py compares with
+// everything.js FOLDER: writes the template of a stack with the values of infra/checks/everything.json. test_cdk.py compares it with
 // what CloudFormation makes of infra/sam/template.yaml.
 
 import { App, Duration } from 'aws-cdk-lib';
@@ -13,7 +13,7 @@ import { EVERYTHING as given, existing, group, network, outside, PACKAGE, stackO
 const app = new App({ outdir: process.argv[2], context: { 'aws:cdk:enable-path-metadata': true } });
 const stack = stackOf(app, 'Everything');
 
-// a database in a security group, and one elsewhere, behind the same port
+// a database in a security group, and one elsewhere, with the same port
 const databases = [0, 1].map((index) => new ec2.Connections({
   securityGroups: [group(stack, `Database${index}`, given.DatabaseSecurityGroupIds[index])],
   peer: ec2.Peer.ipv4(given.DatabaseCidrs[index]),

@@ -1,4 +1,4 @@
-// example.js FOLDER: synthesizes example/app.ts as `cdk synth` does, into this folder. What the CDK would look up in the account is given.
+// example.js FOLDER: synthesizes example/app.ts as `cdk synth` does, into this folder. The account's values are given here.
 
 import { copyFileSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -5,7 +5,7 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { EVERYTHING, group, network, outside, stackOf } from './world';
 
-/** The construct with everything that may have a finding. */
+/** The construct with all resources that may have a finding. */
 function full(): Stack {
   const stack = stackOf();
   outside(stack, {

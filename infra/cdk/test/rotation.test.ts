@@ -22,7 +22,7 @@ const only = (stack: Stack, type: string): any => {
 };
 const names = (stack: Stack, type: string) => Object.keys(found(stack, type));
 
-/** A stack in which `addSecret` is called with a database that the stack makes. */
+/** A stack that makes a database, and calls `addSecret` with it. */
 function besideDatabase() {
   const stack = stackOf();
   const vpc = new ec2.Vpc(stack, 'Vpc');
@@ -158,7 +158,7 @@ test('a secret by name is refused, because policies compare its full ARN', () =>
   assert.throws(() => rotation.addSecret(byName), /full ARN is not known. Import it with Secret.fromSecretCompleteArn/);
 });
 
-// the properties that are a parameter's value, and whether that is a list
+// the properties that equal a parameter's value, and whether it is a list
 const PLAIN: Record<string, boolean> = {
   functionName: false, scheduleExpression: false, scheduleWindow: false, memorySize: false, reservedConcurrency: false, logLevel: false,
   passwordLength: false, passwordCharacters: false, passwordHashing: false, administratorChannelBinding: false, tlsCaFile: false,

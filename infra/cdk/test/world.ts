@@ -1,4 +1,4 @@
-// What the tests share: a stack with a VPC, a package, and the values of infra/checks.
+// Shared by the tests: a stack with a VPC, a package, and the values of infra/checks.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ export const ENV = { account: '123456789012', region: 'us-east-1' };
 
 const folder = mkdtempSync(join(tmpdir(), 'secret-rotation-'));
 process.env.TMPDIR = folder; // the CDK leaves its output there
-process.env.CDK_VALIDATION = 'false'; // it takes seconds, and finds what cfn-lint finds; example.ts turns it on
+process.env.CDK_VALIDATION = 'false'; // it takes seconds, and repeats cfn-lint; example.ts turns it on
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 export const PACKAGE = join(folder, 'secret-rotation-arm64.zip');
 writeFileSync(PACKAGE, 'nothing runs it');
@@ -46,6 +46,6 @@ export function database(stack: Stack, vpc: ec2.IVpc): [rds.DatabaseInstance, se
   return [new rds.DatabaseInstance(stack, 'Database', { vpc, engine, storageEncrypted: true }), secret];
 }
 
-/** The construct, for one existing secret outside any VPC. */
+/** The construct outside any VPC, with one existing secret. */
 export const outside = (stack: Stack, more: Partial<SecretRotationFunctionProps> = {}) =>
   new SecretRotationFunction(stack, 'Rotation', { package: PACKAGE, secrets: [existing(stack)], ...more });

@@ -51,13 +51,13 @@ pub async fn run(command: Command) -> Result<(), Error> {
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
-    /// The function's executable.
+    /// The function's executable is missing.
     #[error(transparent)]
     Executable(#[from] executable::Error),
     /// The world does not start.
     #[error(transparent)]
     World(#[from] world::Error),
-    /// The token of --stage.
+    /// --stage failed.
     #[error("the token cannot be staged: {0}")]
     Stage(#[from] ServiceError),
     /// No world answers.
@@ -65,15 +65,15 @@ pub enum Error {
         "no world answers at {endpoint} ({said}): start one with `rotatectl local up`, or give its address with --endpoint-url"
     )]
     NoWorld { endpoint: String, said: String },
-    /// The world refuses.
+    /// The world refuses the request.
     #[error("{0}")]
     Refused(String),
-    /// Signals, or the output.
+    /// A signal handler or the output failed.
     #[error("the output or a signal handler failed ({0}): check where stdout goes")]
     Io(#[from] io::Error),
 }
 
-/// Without characters that a terminal would obey: names come from outside.
+/// Removes control characters, which a terminal would obey: names come from outside.
 fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })

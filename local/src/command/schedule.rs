@@ -111,7 +111,7 @@ fn minute(date: &str) -> String {
     date.get(..16).unwrap_or(date).replace('T', " ")
 }
 
-/// `29d 20h`, `4h 5m`, `0m`, or `late` for an event that waits until a rotation has ended.
+/// The remaining time: `29d 20h`, `4h 5m`, `0m`; or `late` for an event that waits for the end of a rotation.
 fn left(now: &str, at: &str) -> String {
     let date = |text: &str| text.parse::<DateTime<Utc>>().ok();
     let left = date(now)
@@ -196,7 +196,7 @@ impl Remote {
     }
 }
 
-/// The innermost cause, without reqwest's own words.
+/// The innermost cause, without reqwest's own text.
 fn cause<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> &'a (dyn std::error::Error + 'static) {

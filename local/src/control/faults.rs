@@ -83,7 +83,7 @@ pub(super) async fn clear_one(
     }
 }
 
-/// An error says what is wrong, then what is allowed.
+/// The error says what is wrong, then what is allowed.
 fn fault(wanted: Wanted) -> Result<Fault, String> {
     let operation = wanted.operation.as_str();
     if !operations().any(|served| served == operation) {

@@ -25,9 +25,9 @@
 //! | `{"behavior": "lag"}` | a read answers as before the secret's last change |
 //! | `{"behavior": "cut", "when": "after"}` | the connection is closed `before` or `after` its effect, without an answer |
 //!
-//! A role has a `name`, a `trust` policy and `policies`, which are IAM documents. It may have an `access_key_id`: calls with that id
-//! are then the role's, as on a machine that has the role. Other callers become the role with AssumeRole, if the trust policy
-//! allows it. An access key id without a role may do everything.
+//! A role has a `name`, a `trust` policy and `policies`, which are IAM documents. With an `access_key_id`, all calls that use that id
+//! have the role, as on a machine with an instance role. Other callers use AssumeRole, if the trust policy allows it. An access key
+//! id without a role may do everything.
 //!
 //! ```json
 //! {
@@ -39,7 +39,7 @@
 //! }
 //! ```
 //!
-//! There is no authentication: this interface is only for tests, like the whole world.
+//! There is no authentication: this interface, like the whole world, is only for tests.
 
 mod faults;
 mod roles;
@@ -58,7 +58,7 @@ use serde_json::{Value, json};
 
 use crate::secrets_manager::{Due, Event, Fired, SecretsManager};
 
-/// All requests.
+/// All requests, for the error about an unknown one.
 const REQUESTS: [&str; 8] = [
     "GET /_local/clock",
     "POST /_local/clock",

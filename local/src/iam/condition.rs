@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use wildmatch::WildMatch;
 
-/// The keys that the services here set. If a request does not have one of them, it is absent. A condition on any other key cannot be
+/// The keys that the services here set. If a request lacks one of them, the key is absent. A condition on any other key cannot be
 /// evaluated.
 const KNOWN: [&str; 28] = [
     "aws:PrincipalAccount",
@@ -45,7 +45,7 @@ const TAGS: [&str; 3] = [
     "secretsmanager:ResourceTag/",
 ];
 
-/// Keys whose fixed values limit what is allowed to everyone: the user guide's, and those of the caller.
+/// Keys whose fixed values limit an allowance for everyone to a few callers: the user guide's list, and the caller's own keys.
 const OF_FEW: [&str; 6] = [
     "aws:PrincipalAccount",
     "aws:PrincipalArn",
@@ -67,7 +67,7 @@ pub struct UnknownKey(String);
 pub struct Keys(BTreeMap<String, Vec<String>>);
 
 impl Keys {
-    /// Sets a key's values; without any, it is absent.
+    /// Sets the values of a key. Without values it is absent.
     pub fn set<T: Into<String>>(&mut self, key: &str, values: impl IntoIterator<Item = T>) {
         let values = values.into_iter().map(T::into).collect();
         self.0.insert(key.to_lowercase(), values);
@@ -116,7 +116,7 @@ enum Set {
 }
 
 impl Condition {
-    /// The error names the unknown part.
+    /// Reads one condition. The error names the part that is unknown.
     pub(super) fn new(operator: &str, key: String, wanted: &Value) -> Result<Self, String> {
         let (set, name) = match operator.split_once(':') {
             None => (None, operator),
@@ -159,7 +159,7 @@ impl Condition {
         })
     }
 
-    /// Whether it limits the statement to a few callers.
+    /// Whether it limits a statement to a few callers.
     pub(super) fn is_of_few(&self) -> bool {
         let fixed = |value: &String| !value.contains(['*', '?']);
         let compares = matches!(

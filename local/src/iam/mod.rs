@@ -1,12 +1,12 @@
-//! IAM, as far as it decides whether a call is allowed: roles by access key, and the policies attached to them.
+//! IAM: roles by access key, and the policies that decide whether a call is allowed.
 //!
-//! A caller is identified by the access key id that its SDK writes into the request. The signature is ignored: this tests policies
-//! and is no protection. A key without restrictions is the account's: it may do everything except what a resource's policy denies.
+//! A caller is identified by the access key id in the signature of the request. The signature itself is ignored: this tests policies,
+//! and protects nothing. A key without restrictions belongs to the account: it may do all that no resource's policy denies.
 //!
-//! It evaluates identity policies, a function's policy for a service, and a secret's policy, all in one account: an explicit deny in
-//! any of them, then an allow in any, then deny by default. An unknown element, condition operator, condition key or policy variable
-//! is an error that names it, and never a silent yes or no. KMS keys have a key policy that delegates to IAM, like the console's
-//! default.
+//! It evaluates identity policies, a function's policy for a service, and a secret's policy, all in one account. An explicit deny in
+//! any of them decides first, then an allow in any; the default is deny. An unknown element, condition operator, condition key or
+//! policy variable is an error that names it, never a silent yes or no. KMS keys have the console's default key policy: it
+//! delegates to IAM.
 //!
 //! | file | what |
 //! |---|---|
@@ -14,7 +14,7 @@
 //! | `condition` | the known operators and keys |
 //! | `principal` | the principals of a statement in a resource's policy |
 //! | `resource_policy` | a resource's policy, and what it decides |
-//! | `sessions` | who may act as a role for an hour, and who does |
+//! | `sessions` | roles that callers may assume, and their sessions |
 
 mod condition;
 mod policy;
@@ -63,7 +63,7 @@ struct State {
 struct Key {
     role: String,
     session_name: String,
-    /// The token and the end of a key from AssumeRole.
+    /// The token and the expiry of a key from AssumeRole.
     session: Option<(String, DateTime<Utc>)>,
 }
 
@@ -80,13 +80,13 @@ impl Key {
 /// A role that a caller acts as.
 #[derive(Debug)]
 pub struct Role {
-    /// None for the account's own key.
+    /// None for the account's key.
     name: Option<String>,
     session: String,
     policies: Arc<[Policy]>,
 }
 
-/// The caller with a key without restrictions.
+/// A caller with a key without restrictions.
 pub(crate) static ROOT: LazyLock<Role> = LazyLock::new(|| Role {
     name: None,
     session: String::new(),
@@ -109,15 +109,14 @@ impl Denied {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::ByPolicy(_) => "AccessDeniedException",
-            // neither allowed nor denied: not an AWS code, so that nobody reads it as a denial
+            // not an AWS code: nobody must read it as a denial
             Self::Unjudged(_) => "UnjudgedByLocalIam",
         }
     }
 }
 
 impl Iam {
-    /// From now on, calls with this access key id are those of a role that may do only what these policies allow, and that nobody
-    /// can assume.
+    /// Restricts this access key id: its calls get a role that may do only what these policies allow. Nobody can assume the role.
     ///
     /// # Errors
     ///
@@ -133,7 +132,7 @@ impl Iam {
         Ok(())
     }
 
-    /// With sessions that end by this clock.
+    /// Sessions end by this clock.
     pub(crate) fn new(clock: Clock) -> Self {
         let state = Arc::default();
         Self { state, clock }
@@ -143,7 +142,7 @@ impl Iam {
     ///
     /// # Errors
     ///
-    /// The key belongs to a session that is over or unknown.
+    /// The key's session has expired or is unknown.
     pub fn caller(&self, headers: &HeaderMap) -> Result<Option<Role>, TokenError> {
         let key = signed_for(headers).and_then(|mut scope| scope.next());
         let token = headers.get("x-amz-security-token");
@@ -159,7 +158,7 @@ impl Iam {
     }
 }
 
-/// The scope of a request's signature: access key id, date, region, service.
+/// The credential scope of a request's signature: access key id, date, region, service.
 pub(crate) fn signed_for(headers: &HeaderMap) -> Option<impl Iterator<Item = &str>> {
     let authorization = headers.get(AUTHORIZATION)?.to_str().ok()?;
     // AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/secretsmanager/aws4_request, SignedHeaders=…
@@ -176,7 +175,7 @@ impl Role {
         }
     }
 
-    /// Its name; none for the account's own key.
+    /// Its name. None for the account's key.
     pub(crate) fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
@@ -186,7 +185,7 @@ impl Role {
         &self.session
     }
 
-    /// A request's condition keys, and those of the caller.
+    /// The condition keys of the request, plus those of the caller.
     fn keys(&self, keys: &Keys) -> Keys {
         let mut keys = keys.clone();
         let kind = if self.is_root() {
@@ -209,7 +208,7 @@ impl Role {
         self.check_with(None, action, resource, keys)
     }
 
-    /// The same for a resource that may have its own policy.
+    /// The same for a resource that may have a policy.
     ///
     /// # Errors
     ///
@@ -253,12 +252,12 @@ impl Role {
         )))
     }
 
-    /// Whether this is the account's own key, which needs no permission.
+    /// Whether this is the account's key, which needs no permission.
     pub(crate) fn is_root(&self) -> bool {
         self.name.is_none()
     }
 
-    /// The role's ARN, as in a resource's policy.
+    /// The role's ARN, as resource policies write it.
     fn arn(&self) -> String {
         let rest = self.name.as_ref().map(|name| format!("role/{name}"));
         let rest = rest.unwrap_or_else(|| "root".to_owned());

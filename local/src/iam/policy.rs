@@ -1,4 +1,4 @@
-//! A policy document, and the decision of a set of them about a request.
+//! A policy document, and the decision of several of them about a request.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use wildmatch::WildMatch;
 
 use super::condition::{Condition, Keys, UnknownKey};
 
-/// The current version of the policy language; the older one has other rules.
+/// The version of the policy language that is supported here; the older one has other rules.
 const VERSION: &str = "2012-10-17";
 /// The version of a document without one (docs).
 const OLD_VERSION: &str = "2008-10-17";
@@ -35,7 +35,7 @@ pub struct Request<'a> {
 pub enum Decision {
     /// A statement allows it, and none denies it.
     Allowed,
-    /// A statement denies it, regardless of others.
+    /// A statement denies it, regardless of the others.
     Denied,
     /// No statement allows it.
     NotAllowed,
@@ -74,7 +74,7 @@ impl PolicyError {
         }
     }
 
-    /// Whether AWS might accept the document, which is only unsupported here.
+    /// Whether only this evaluator refuses the document: AWS might accept it.
     pub(crate) fn is_ours(&self) -> bool {
         match self {
             Self::Unknown { .. } => true,
@@ -95,7 +95,7 @@ struct Document {
     statement: Vec<Written>,
 }
 
-/// A statement as it is written.
+/// A statement as written.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Written {
@@ -128,7 +128,7 @@ pub(super) struct Statement {
     pub(super) conditions: Vec<Condition>,
 }
 
-/// Matches if one of them does, or for `Not…` if none does.
+/// `Action` matches if one of them does, `NotAction` if none does; the same for resources.
 #[derive(Clone, Debug)]
 struct Patterns {
     any_of: Vec<WildMatch>,
@@ -243,7 +243,7 @@ impl Statement {
 }
 
 impl Patterns {
-    /// `None` unless exactly one of the two is given.
+    /// `None` unless exactly one of the two lists is given.
     fn new(any_of: Vec<String>, none_of: Vec<String>) -> Option<Self> {
         let (patterns, inverted) = match (any_of.is_empty(), none_of.is_empty()) {
             (false, true) => (any_of, false),
@@ -264,7 +264,7 @@ impl Patterns {
     }
 }
 
-/// The decision of these policies together.
+/// The combined decision of these policies.
 ///
 /// # Errors
 ///

@@ -9,9 +9,9 @@ use super::{ACCOUNT, Role, policy::PolicyError};
 pub(super) enum Principal {
     Everyone,
     Account(String),
-    /// A role's ARN, which means each of its sessions.
+    /// A role's ARN: it means all sessions of the role.
     Role(String),
-    /// A session's.
+    /// The ARN of one session.
     Session(String),
     /// A service of AWS, which is never a caller here.
     Service,
@@ -21,7 +21,7 @@ pub(super) enum Principal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Concern {
     Not,
-    /// As a member of the account: identity policies decide (docs).
+    /// As a member of the account: its identity policies decide (docs).
     ByAccount,
     Itself,
 }
@@ -68,7 +68,7 @@ impl Principal {
         Ok(principals)
     }
 
-    /// Docs: everyone, an account by its number or its root's ARN, a role, or a role's session. There are no users here.
+    /// Docs: everyone, an account (its number or its root's ARN), a role, or a role's session. There are no users here.
     fn of_aws(name: &Value) -> Option<Self> {
         let name = name.as_str()?;
         let is_account =

@@ -37,7 +37,7 @@ impl ResourcePolicy {
         })
     }
 
-    /// Its decision about a caller's request. An allowance for the account leaves the decision to the caller's own policies.
+    /// Decides about a caller's request. An allowance for the whole account leaves the decision to the caller's own policies.
     ///
     /// # Errors
     ///
@@ -46,7 +46,7 @@ impl ResourcePolicy {
         self.weigh(caller, request, Concern::Itself)
     }
 
-    /// The same, where an allowance for the account counts too.
+    /// The same, but an allowance for the account is enough.
     pub(super) fn decide_with_account(
         &self,
         caller: &Role,
@@ -55,7 +55,7 @@ impl ResourcePolicy {
         self.weigh(caller, request, Concern::ByAccount)
     }
 
-    /// An allowance counts from this concern on.
+    /// Decides. An allowance counts only if its concern is `from` or closer.
     fn weigh(
         &self,
         caller: &Role,
@@ -76,7 +76,7 @@ impl ResourcePolicy {
         Ok(decision)
     }
 
-    /// Whether it allows everyone something, and no condition limits that to fixed accounts, principals or sources.
+    /// Whether it allows everyone something, without a condition that limits this to fixed accounts, principals or sources.
     ///
     /// The real service uses a reasoning engine for this; our rule is stricter.
     pub fn is_public(&self) -> bool {

@@ -27,13 +27,13 @@ pub(super) struct Definition {
 pub struct Session {
     /// The role.
     pub role: Role,
-    /// Calls with this key are the role's.
+    /// Calls with this key have the role.
     pub access_key_id: String,
-    /// Not looked at.
+    /// It is never checked.
     pub secret_access_key: SecretString,
     /// Each call must have it.
     pub token: SecretString,
-    /// When it ends, by the world's clock.
+    /// Its end, by the world's clock.
     pub expires: DateTime<Utc>,
 }
 
@@ -43,7 +43,7 @@ pub enum TokenError {
     /// The session is over.
     #[error("The security token included in the request is expired")]
     Expired,
-    /// There is no such session, or it has another token.
+    /// There is no such session, or its token is another one.
     #[error("The security token included in the request is invalid.")]
     Invalid,
 }
@@ -59,9 +59,9 @@ impl TokenError {
 }
 
 impl Iam {
-    /// Makes a role, or changes the policies of the role with this name, also for its existing sessions.
+    /// Creates a role, or changes the policies of an existing one, also for its sessions.
     ///
-    /// `trust` is its trust policy, which says who may assume it. A session lasts at most an hour.
+    /// The `trust` policy says who may assume it. A session lasts at most one hour.
     ///
     /// # Errors
     ///
@@ -83,7 +83,7 @@ impl Iam {
         Ok(())
     }
 
-    /// From now on, calls with this access key id are the role's, as on a machine that has the role.
+    /// Gives this access key id a role, as on a machine with an instance role.
     pub fn give(&self, access_key_id: &str, role: &str) {
         let key = Key::of(role, "local");
         self.lock().keys.insert(access_key_id.to_owned(), key);
@@ -93,7 +93,7 @@ impl Iam {
     ///
     /// # Errors
     ///
-    /// The caller may not. The error does not show whether the role exists.
+    /// The caller may not assume the role. The error does not show whether the role exists.
     pub fn assume(
         &self,
         caller: &Role,
@@ -138,7 +138,7 @@ impl State {
         now: DateTime<Utc>,
     ) -> Result<Option<Role>, TokenError> {
         let Some(key) = self.keys.get(access_key_id) else {
-            // a session of another world, or from before a restart of this one
+            // a session of another world, or of this world before a restart
             return match access_key_id.starts_with("ASIA") {
                 true => Err(TokenError::Invalid),
                 false => Ok(None),
@@ -158,8 +158,8 @@ impl State {
     }
 }
 
-/// Docs: the trust policy must allow it. If it allows the account, the caller's own policies must allow it too. If it names the
-/// caller, that is enough in the same account.
+/// Docs: the trust policy must allow it. If it names the caller, that is enough in the same account. If it allows the account, the
+/// caller's own policies must allow it too.
 fn may_assume(caller: &Role, role: &Definition, arn: &str, keys: &Keys) -> Result<(), Denied> {
     let request = Request {
         action: ASSUME,
@@ -180,7 +180,7 @@ fn may_assume(caller: &Role, role: &Definition, arn: &str, keys: &Keys) -> Resul
         (Decision::NotAllowed, Decision::NotAllowed) if trusts_account => {
             " because no identity-based policy allows the sts:AssumeRole action"
         }
-        // as recorded: the same message as for a role that does not exist
+        // as recorded: a role that does not exist gets the same message
         (_, Decision::NotAllowed) => "",
     };
     Err(not_authorized(caller, arn, because))
@@ -193,7 +193,7 @@ fn not_authorized(caller: &Role, arn: &str, because: &str) -> Denied {
     ))
 }
 
-/// A trust policy names no resource (docs): it is for its role.
+/// A trust policy names no resource (docs): it always applies to its own role.
 fn trust_policy(document: &Value) -> Result<ResourcePolicy, PolicyError> {
     let mut document = document.clone();
     let statements = match document.get_mut("Statement") {

@@ -1,12 +1,12 @@
-//! An outside service with API keys, as many exist: the account's key makes, lists and deletes keys, and each of these keys opens
-//! the service. An account may have two keys.
+//! A service with API keys, as many exist. The account's key creates, lists and deletes keys; each of these keys opens the
+//! service. An account may have two keys.
 //!
 //! | request | as | answer |
 //! |---|---|---|
 //! | `POST /keys` `{"name": …}` | the account | 201 `{"id", "name", "secret"}`, or 409 if there are two |
 //! | `GET /keys` | the account | `{"keys": [{"id", "name"}]}` |
 //! | `DELETE /keys/{id}` | the account | 204, or 404 |
-//! | `POST /moved` | anybody | 307, to `/keys` |
+//! | `POST /moved` | anyone | 307, to `/keys` |
 //! | `GET /me` | a key | 200 `{"id"}`, or 401 |
 
 mod recorder;
@@ -42,10 +42,10 @@ use crate::{
     stub::{self, Certificate, Script},
 };
 
-/// How many keys an account may have.
+/// How many keys an account may have by default.
 pub const LIMIT: usize = 2;
 
-/// A running service. Clones are the same one.
+/// A running service. Clones share it.
 #[derive(Clone)]
 pub struct KeyService {
     account: Arc<Mutex<Account>>,
@@ -56,18 +56,18 @@ pub struct KeyService {
 struct Account {
     key: SecretString,
     keys: Vec<Key>,
-    /// Every key that there ever was.
+    /// Every key that ever existed.
     ever: Vec<SecretString>,
-    /// The most that an account may have.
+    /// How many keys the account may have.
     limit: usize,
-    /// Whether the same `Idempotency-Key` gets the same key again.
+    /// Whether a repeated `Idempotency-Key` returns the same key.
     idempotent: bool,
     made: HashMap<String, Key>,
-    /// What `POST /keys` answers in place of the key that it made.
+    /// The answer to `POST /keys` in place of the new key.
     answer: Option<String>,
     /// Whether ids are numbers.
     numbers: bool,
-    /// How many times a new key is rejected before it is known everywhere.
+    /// How often a new key is rejected before the service accepts it.
     not_ready: usize,
     faults: Vec<(String, Fault)>,
     /// The kind of each request so far.
@@ -86,16 +86,16 @@ struct Key {
     id: String,
     name: String,
     secret: SecretString,
-    /// How often it is still rejected.
+    /// How often it will still be rejected.
     not_ready: usize,
 }
 
 impl KeyService {
-    /// Starts one on a free port of this machine, with TLS, and with one key that was made by hand.
+    /// Starts a service with TLS on a free port of this machine. It has one key that was made by hand.
     ///
     /// # Errors
     ///
-    /// No port, or no certificate.
+    /// There is no port, or no certificate.
     pub async fn start() -> io::Result<Self> {
         let (key, by_hand) = (secret(), secret());
         let account = Account {
@@ -134,7 +134,7 @@ impl KeyService {
         })
     }
 
-    /// Host and port, for `ALLOWED_HOSTS`, where it is `private:`.
+    /// Host and port for `ALLOWED_HOSTS`, as a `private:` entry.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -181,22 +181,22 @@ impl KeyService {
         self.lock().limit = limit;
     }
 
-    /// Lets the same `Idempotency-Key` return the same key.
+    /// Makes a repeated `Idempotency-Key` return the same key.
     pub fn set_idempotent(&self) {
         self.lock().idempotent = true;
     }
 
-    /// Lets `POST /keys` make keys but answer with this text; `None` ends that.
+    /// `POST /keys` then makes keys but answers with this text. `None` ends that.
     pub fn set_answer(&self, answer: Option<&str>) {
         self.lock().answer = answer.map(str::to_owned);
     }
 
-    /// Gives new keys numbers as ids.
+    /// Makes the ids of new keys numbers.
     pub fn set_numbers(&self) {
         self.lock().numbers = true;
     }
 
-    /// Lets the service reject a new key this many times before it accepts it.
+    /// Makes the service reject a new key this many times.
     pub fn set_not_ready(&self, times: usize) {
         self.lock().not_ready = times;
     }
@@ -214,12 +214,12 @@ impl KeyService {
         secrets.map(str::to_owned).collect()
     }
 
-    /// Every key that ever existed, the account's too, for a test that searches for leaked keys.
+    /// Every key that ever existed, and the account's, for tests that search for leaked keys.
     pub fn ever(&self) -> Vec<SecretString> {
         self.lock().ever.clone()
     }
 
-    /// Makes a key without the API.
+    /// Adds a key without the API.
     pub fn add(&self, id: &str, name: &str) {
         let mut account = self.lock();
         let secret = account.draw();
@@ -231,12 +231,12 @@ impl KeyService {
         });
     }
 
-    /// Deletes a key by hand.
+    /// Deletes a key without the API.
     pub fn delete(&self, id: &str) {
         self.lock().keys.retain(|key| key.id != id);
     }
 
-    /// The kind of each request so far, with the names of [`inject`](Self::inject).
+    /// The kind of each request so far, named as in [`inject`](Self::inject).
     pub fn requests(&self) -> Vec<String> {
         self.lock().requests.clone()
     }
@@ -246,17 +246,17 @@ impl KeyService {
         self.lock().refused
     }
 
-    /// The next request of this kind (`POST /keys`, `DELETE /keys`, …) gets this fault; not for [`Behavior::Lag`].
+    /// Gives the next request of this kind (`POST /keys`, `DELETE /keys`, …) this fault. [`Behavior::Lag`] is not supported.
     pub fn inject(&self, request: &str, behavior: Behavior) {
         self.fail(request, Fault::Behavior(behavior));
     }
 
-    /// The next request of this kind is answered with 429 and this `Retry-After`, and has no effect.
+    /// Answers the next request of this kind with 429 and this `Retry-After`. It has no effect.
     pub fn busy(&self, request: &str, retry_after: &str) {
         self.fail(request, Fault::Busy(retry_after.to_owned()));
     }
 
-    /// The number of faults that no request has met yet.
+    /// The number of faults that no request has used yet.
     pub fn faults_left(&self) -> usize {
         self.lock().faults.len()
     }
@@ -280,7 +280,7 @@ fn secret() -> SecretString {
     format!("key_{}", Uuid::new_v4().simple()).into()
 }
 
-/// A fault comes before the service's answer, or after its effect.
+/// Applies the next fault, before the service's answer or after its effect.
 async fn meet(State(account): Shared, request: Request, next: Next) -> Response {
     let folder = request.uri().path().split('/').nth(1).unwrap_or_default();
     let kind = format!("{} /{folder}", request.method());
@@ -399,7 +399,7 @@ async fn create(State(account): Shared, headers: HeaderMap, body: Bytes) -> Resp
 }
 
 impl Key {
-    /// Its id in JSON.
+    /// Its id as JSON.
     fn id(&self) -> Value {
         let number = self.id.parse::<u128>().is_ok();
         let text = Value::from(self.id.as_str());
@@ -407,7 +407,7 @@ impl Key {
         read.flatten().unwrap_or(text)
     }
 
-    /// The only answer that contains the secret.
+    /// The key as JSON: the only answer with the secret.
     fn shown(&self) -> Response {
         let Self { name, secret, .. } = self;
         let body = json!({ "id": self.id(), "name": name, "secret": secret.expose_secret() });

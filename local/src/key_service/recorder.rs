@@ -1,5 +1,5 @@
-//! A server with TLS that counts connections and records every byte: a foreign server that must receive nothing, or a service
-//! whose requests a test compares with the expected ones.
+//! A server with TLS that counts connections and records every byte. It is a foreign server that must receive nothing, or a
+//! service whose requests a test compares.
 
 use std::{
     io,
@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::stub::Certificate;
 
-/// A running recorder, on 127.0.0.1 and, if this machine has it, on ::1. It ends with the runtime.
+/// A running recorder on 127.0.0.1, and on ::1 if this machine has it. It ends with the runtime.
 pub struct Recorder {
     port: u16,
     ca: String,
@@ -28,11 +28,11 @@ struct Seen {
 }
 
 impl Recorder {
-    /// Answers every request with HTTP 200 and this JSON, for any of these names, on a free port.
+    /// Answers every request with HTTP 200 and this JSON, on a free port. The certificate is valid for these names.
     ///
     /// # Errors
     ///
-    /// No port, or no certificate.
+    /// There is no port, or no certificate.
     pub async fn start(names: &[&str], answer: &str) -> io::Result<Self> {
         let certificate = Certificate::new(names)?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
@@ -63,7 +63,7 @@ impl Recorder {
         self.port
     }
 
-    /// Its own certificate, as PEM.
+    /// Its certificate, as PEM.
     pub fn ca(&self) -> &str {
         &self.ca
     }
@@ -73,7 +73,7 @@ impl Recorder {
         lock(&self.seen).connections
     }
 
-    /// The requests since the last call: head and body as they were sent.
+    /// The requests since the last call, head and body unchanged.
     pub fn take_requests(&self) -> Vec<String> {
         std::mem::take(&mut lock(&self.seen).requests)
     }

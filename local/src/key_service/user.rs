@@ -1,4 +1,4 @@
-//! An application that uses the service all the time, with the key from `rotating-secret`.
+//! An application that calls the service all the time, with the key from `rotating-secret`.
 
 use std::{
     io,
@@ -27,7 +27,7 @@ pub struct User {
     _workers: JoinSet<()>,
 }
 
-/// What one worker saw.
+/// The record of one worker.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     /// Requests that were served.
@@ -45,7 +45,7 @@ impl User {
     ///
     /// # Errors
     ///
-    /// There is no HTTP client.
+    /// The HTTP client cannot be made.
     pub fn start(
         service: &KeyService,
         secret: &RotatingSecret,

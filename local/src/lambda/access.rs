@@ -1,4 +1,4 @@
-//! Who may call a function's API: IAM decides before the API.
+//! IAM decides about each call of a function's API, before the API does.
 
 use axum::{
     Json, Router,
@@ -17,7 +17,7 @@ struct Guarded {
     region: String,
 }
 
-/// The API, only for callers that IAM allows. Every path below it names a function.
+/// The API behind IAM. Every path below it names a function.
 pub(crate) fn guard(router: Router, iam: Iam, region: &str) -> Router {
     let guarded = Guarded {
         iam,

@@ -1,4 +1,4 @@
-//! A function's configuration, and who may invoke it: GetFunctionConfiguration, GetPolicy and AddPermission.
+//! A function's configuration and policy: GetFunctionConfiguration, GetPolicy and AddPermission.
 
 use std::{collections::BTreeMap, sync::PoisonError};
 
@@ -32,7 +32,7 @@ pub(super) fn router() -> Router<Function> {
         )
 }
 
-/// The statement that infrastructure as code makes.
+/// The statement that infrastructure as code usually adds.
 pub(super) fn secrets_manager_may_invoke(function_arn: &str) -> Value {
     let permission = Permission {
         statement_id: "secrets-manager".to_owned(),

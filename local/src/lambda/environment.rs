@@ -1,4 +1,4 @@
-//! An execution environment: one process of the function, which serves one invocation at a time.
+//! An execution environment: one process of the function. It serves one invocation at a time.
 
 use std::{
     fs::File,
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{guard::Guard, invocation::FunctionError};
 
-/// How long a process may take from its answer to its request for the next event, also on a busy machine.
+/// How long a process may take to ask for the next event after an answer, also on a busy machine.
 const UNTIL_NEXT: Duration = Duration::from_secs(10);
 
 /// A process and its runtime API.
@@ -32,8 +32,7 @@ pub(super) struct Environment {
     _guard: Guard,
     host: Host,
     api: JoinHandle<()>,
-    /// The process's stdout and stderr. A file, not a pipe: when the process asks for its next event, its whole output can be
-    /// read.
+    /// The process's stdout and stderr. A file, not a pipe: once the process asks for its next event, all its output is readable.
     log: File,
     function_arn: String,
     spawned: Instant,
@@ -53,7 +52,7 @@ impl Environment {
         let (router, host) = runtime_api();
 
         let log_file = tempfile::NamedTempFile::new()?;
-        // in append mode, so that the file can be truncated after each invocation
+        // append mode: the file is truncated after each invocation
         let written = File::options().append(true).open(log_file.path())?;
         let mut guard = Guard::over(None)?;
         let spawned = Instant::now();
@@ -89,7 +88,7 @@ impl Environment {
             guard.watch(id, "KILL")?;
         }
         let api = tokio::spawn(async move {
-            // it ends when this task is aborted
+            // ends when this task is aborted
             let _ = axum::serve(listener, router).await;
         });
         let log = log_file.into_file();
@@ -106,7 +105,7 @@ impl Environment {
         })
     }
 
-    /// Passes on the event, and waits for the answer, the process's end, the timeout, or the order to kill the process.
+    /// Passes the event on. Waits for the answer, the end of the process, the timeout, or a kill.
     pub(super) async fn invoke(
         &mut self,
         event: &Value,
@@ -124,10 +123,10 @@ impl Environment {
                 .as_millis(),
             function_arn: self.function_arn.clone(),
         };
-        // a channel of one event: it is empty, because the process takes an event only to answer it
+        // a channel of one event; it is empty, because the process takes an event only to answer it
         let _ = self.host.events.send(event).await;
         tokio::select! {
-            // in this order: an answer counts even if the process exits right after it
+            // in this order: an answer counts, even if the process exits right after it
             biased;
             said = answer(&mut self.host, &id) => said,
             status = self.process.wait() => {
@@ -159,7 +158,7 @@ impl Environment {
             self.host.polls.wait_for(|polls| polls.count > answered + 1),
         );
         if self.alive {
-            // a process that does not ask for its next event cannot be used again
+            // a process that does not ask for its next event cannot serve another one
             self.alive = tokio::select! {
                 polled = polled => matches!(polled, Ok(Ok(_))),
                 _ = self.process.wait() => false,
@@ -180,7 +179,7 @@ impl Environment {
             .collect()
     }
 
-    /// Whether it can take another event. A process may end while it waits.
+    /// Whether it can take another event. A process may end while it waits for one.
     pub(super) fn is_alive(&mut self) -> bool {
         self.alive && matches!(self.process.try_wait(), Ok(None))
     }
@@ -199,11 +198,11 @@ impl Environment {
     /// Kills the process, and waits until it is gone.
     pub(super) async fn kill(&mut self) {
         self.alive = false;
-        // an error means that it has ended already
+        // an error means that the process has ended already
         let _ = self.process.kill().await;
     }
 
-    /// The process's number, while it lives.
+    /// The process id, while the process lives.
     pub(super) fn process(&self) -> Option<u32> {
         self.process.id()
     }
@@ -213,7 +212,7 @@ impl Drop for Environment {
     fn drop(&mut self) {
         self.api.abort();
         let _ = self.process.start_kill();
-        // reap it here, or the guard would wait for a zombie process
+        // reap it here: the guard would wait for a zombie process
         while let Ok(None) = self.process.try_wait() {
             std::thread::sleep(Duration::from_millis(1));
         }

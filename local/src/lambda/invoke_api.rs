@@ -1,4 +1,4 @@
-//! The `Invoke` operation for the AWS CLI and the SDKs.
+//! The `Invoke` operation, for the AWS CLI and SDKs.
 
 use axum::{
     Json, Router,
@@ -21,7 +21,7 @@ use crate::invocation::Invoked;
 const TAIL: usize = 4096;
 
 impl Function {
-    /// `POST /2015-03-31/functions/{name or ARN}/invocations`, and what else is below that name.
+    /// `POST /2015-03-31/functions/{name or ARN}/invocations`, and the other paths below that name.
     pub fn router(&self) -> Router {
         Router::new()
             .route("/2015-03-31/functions/{function}/invocations", post(invoke))
@@ -29,7 +29,7 @@ impl Function {
             .with_state(self.clone())
     }
 
-    /// By name, ARN or partial ARN, with or without a version or alias.
+    /// Whether it names this function: by name, ARN or partial ARN, with or without a version or alias.
     pub(super) fn is_named(&self, name: &str) -> bool {
         let own = &self.0.settings.name;
         let last_parts: Vec<&str> = name.rsplitn(3, ':').collect();
@@ -81,7 +81,7 @@ async fn invoke(
     }
 }
 
-/// A failed function is an HTTP success too: a header shows the failure.
+/// A failed function is an HTTP success too; a header marks the failure.
 fn answer(invoked: Invoked, with_log: bool) -> Response {
     let mut headers = HeaderMap::new();
     headers.insert(

@@ -5,9 +5,9 @@
 //! | `environment` | an execution environment: one process, one invocation at a time |
 //! | `runtime_api` | the Lambda runtime API, for the process |
 //! | `invoke_api` | the `Invoke` operation, for the AWS CLI and SDKs |
-//! | `describe_api` | the same for a function's configuration, and who may invoke it |
-//! | `refusal` | the refusals of both |
-//! | `access` | whom IAM lets call them |
+//! | `describe_api` | the function's configuration, and who may invoke it |
+//! | `refusal` | the errors of both APIs |
+//! | `access` | IAM in front of both APIs |
 
 pub(crate) mod access;
 mod describe_api;
@@ -35,7 +35,7 @@ use crate::{
     invocation::{FunctionError, FunctionPolicies, Invoke, Invoked},
 };
 
-/// How a function is set up.
+/// The settings of a function.
 #[derive(Clone, Debug)]
 pub struct FunctionSettings {
     /// The executable.
@@ -44,13 +44,13 @@ pub struct FunctionSettings {
     pub name: String,
     /// The function's region.
     pub region: String,
-    /// Environment variables in addition to Lambda's own. Nothing else is inherited.
+    /// Environment variables besides Lambda's own. The function inherits nothing else.
     pub env: Vec<(String, String)>,
     /// How long an invocation may take.
     pub timeout: Duration,
-    /// Serves each invocation with a new process, which then ends: no invocation finds what another one kept.
+    /// Starts a new process for each invocation, and ends it afterwards: no invocation finds state of another one.
     pub cold_starts: bool,
-    /// Writes the function's lines to this process's stderr, too.
+    /// Also writes the function's log to this process's stderr.
     pub show_log: bool,
 }
 
@@ -70,18 +70,18 @@ pub struct Function(Arc<Inner>);
 struct Inner {
     settings: FunctionSettings,
     idle: Mutex<Vec<Environment>>,
-    /// The processes that serve an invocation.
+    /// The ids of the processes that serve an invocation.
     busy: Mutex<Vec<u32>>,
     started: AtomicUsize,
     /// The statements of its policy: who may invoke it.
     policy: Mutex<Vec<Value>>,
     log: Mutex<Vec<LogLine>>,
-    /// Changes to kill all processes.
+    /// Notified to kill all processes.
     kill: watch::Sender<()>,
 }
 
 impl Function {
-    /// No process is started before the first invocation.
+    /// The first invocation starts the first process.
     pub fn new(settings: FunctionSettings) -> Self {
         let (idle, busy, started, log, kill) = Default::default();
         let function = Self(Arc::new(Inner {
@@ -109,7 +109,7 @@ impl Function {
         *self.0.policy.lock().unwrap_or_else(PoisonError::into_inner) = statements;
     }
 
-    /// The policies for RotateSecret: only this function's, by its ARN.
+    /// A lookup of policies for RotateSecret. It knows only this function.
     pub fn policies(&self) -> FunctionPolicies {
         let function = self.clone();
         Arc::new(move |arn| {
@@ -121,7 +121,7 @@ impl Function {
 
     /// Invokes the function and waits for the result.
     ///
-    /// It uses a warm environment unless the settings forbid it, or starts a new one.
+    /// Uses a warm environment, unless the settings forbid it; else starts a new one.
     pub async fn invoke(&self, event: Value) -> Invoked {
         let inner = &self.0;
         let started = Instant::now();
@@ -162,7 +162,7 @@ impl Function {
             environment.kill().await;
         }
         let mut idle = inner.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        // checked under the lock: `kill` first announces itself, and then takes the idle environments
+        // checked under the lock: `kill` first sends the notice, and then takes the idle environments
         let spared = !killed.has_changed().unwrap_or(true);
         if spared && environment.is_alive() {
             idle.push(environment);
@@ -170,7 +170,7 @@ impl Function {
         Invoked { outcome, log, took }
     }
 
-    /// A warm environment; drops those whose process has ended.
+    /// A warm environment. Drops those whose process has ended.
     fn idle(&self) -> Option<Environment> {
         let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain_mut(Environment::is_alive);
@@ -186,7 +186,7 @@ impl Function {
         })
     }
 
-    /// Kills every process at once. An invocation in progress ends with `Runtime.ExitError`.
+    /// Kills every process at once. A running invocation ends with `Runtime.ExitError`.
     pub async fn kill(&self) {
         self.0.kill.send_replace(());
         let idle = std::mem::take(&mut *self.0.idle.lock().unwrap_or_else(PoisonError::into_inner));
@@ -200,12 +200,12 @@ impl Function {
         &self.0.settings.region
     }
 
-    /// Its log group in CloudWatch Logs.
+    /// The name of its log group in CloudWatch Logs.
     pub fn log_group(&self) -> String {
         format!("/aws/lambda/{}", self.0.settings.name)
     }
 
-    /// Every line so far, the oldest first.
+    /// The log so far, oldest line first.
     pub fn log(&self) -> Vec<LogLine> {
         self.0
             .log
@@ -228,7 +228,7 @@ impl Function {
 
     /// Starts a process, measures the time until it asks for its first event, and stops it.
     ///
-    /// `None` if it does not start, or does not ask.
+    /// `None` if the process does not start or does not ask.
     pub async fn start_up(&self) -> Option<Duration> {
         let mut environment = Environment::start(&self.0.settings, self.arn())
             .await
@@ -236,20 +236,20 @@ impl Function {
         environment.start_up().await
     }
 
-    /// The processes of the environments that wait for an event.
+    /// The ids of the processes that wait for an event.
     pub fn processes(&self) -> Vec<u32> {
         let idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.iter().filter_map(Environment::process).collect()
     }
 
-    /// The processes that serve an invocation now.
+    /// The ids of the processes that serve an invocation.
     pub fn busy(&self) -> Vec<u32> {
         let busy = self.0.busy.lock();
         busy.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// A process while it serves an invocation, which the caller may give up.
+/// Marks a process as busy until it is dropped. The caller may drop the invocation at any time.
 struct Serving<'a>(&'a Inner, u32);
 
 impl<'a> Serving<'a> {

@@ -1,4 +1,4 @@
-//! How Lambda's API refuses.
+//! The errors of Lambda's API.
 
 use axum::{
     Json,

@@ -1,4 +1,4 @@
-//! The Lambda runtime API, as far as a runtime uses it: `next`, `response`, `error`, `init/error`.
+//! The part of the Lambda runtime API that a runtime uses: `next`, `response`, `error`, `init/error`.
 
 use std::{sync::Arc, time::Instant};
 
@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, mpsc, watch};
 
 use crate::invocation::FunctionError;
 
-/// An event for the process. It contains a RotationToken, so it has no Debug.
+/// An event for the process. It has no Debug, because it contains a RotationToken.
 pub(super) struct Event {
     pub(super) id: String,
     pub(super) body: String,
@@ -25,27 +25,27 @@ pub(super) struct Event {
     pub(super) function_arn: String,
 }
 
-/// A message of the process.
+/// A message from the process.
 #[derive(Debug)]
 pub(super) enum Said {
     /// The answer to the invocation with this id.
     Answered(String, Result<Value, FunctionError>),
-    /// It could not start.
+    /// The process could not start.
     InitFailed(FunctionError),
 }
 
-/// The data between the process and the host.
+/// The state that the process and the host share.
 pub(super) struct Exchange {
     events: Mutex<mpsc::Receiver<Event>>,
     said: mpsc::Sender<Said>,
     polls: watch::Sender<Polls>,
 }
 
-/// How many times the process has asked for an event. When it asks again, it has finished the last one.
+/// How often the process has asked for an event. Each time it has finished the event before.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Polls {
     pub(super) count: u64,
-    /// When it first asked: it had started.
+    /// The first time it asked: it had started.
     pub(super) first: Option<Instant>,
 }
 

@@ -8,15 +8,14 @@ use std::{
 
 use super::Error;
 
-/// Parents of a folder for each version, and the prefix before the version in the folder's name.
+/// Parent folders with one folder for each version, and the text before the version in its name.
 const VERSIONED: [(&str, &str); 3] = [
     ("/usr/lib/postgresql", ""),          // Debian: 15/bin
     ("/opt/homebrew/opt", "postgresql@"), // Homebrew on Apple's processors: postgresql@17/bin
     ("/usr/local/opt", "postgresql@"),    // Homebrew on Intel's
 ];
 
-/// The folder with `initdb` and `postgres`: `POSTGRES_BIN` if it is set, else the first in PATH, pg_config's answer, and the
-/// usual places.
+/// The folder with `initdb` and `postgres`: `POSTGRES_BIN` if set, else PATH, else pg_config's answer, else the usual folders.
 pub(super) fn folder() -> Result<PathBuf, Error> {
     if let Some(named) = env::var_os("POSTGRES_BIN") {
         return Some(PathBuf::from(named))
@@ -26,7 +25,7 @@ pub(super) fn folder() -> Result<PathBuf, Error> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .filter(|folder| complete(folder))
-        // follow links such as /usr/local/bin/initdb: the other programs are next to the target
+        // follow links such as /usr/local/bin/initdb: the other programs are beside the target
         .find_map(|folder| {
             fs::canonicalize(folder.join("initdb"))
                 .ok()?

@@ -1,11 +1,11 @@
-//! A new CA, and the server's certificates that it signs.
+//! A new CA, and server certificates that it signs.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use time::{Duration, OffsetDateTime};
 
 use super::Error;
 
-/// The CA, and the names for which it signs.
+/// The CA, with the names that its certificates are for.
 pub(super) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     /// Its certificate, PEM.
@@ -36,7 +36,7 @@ impl Authority {
         })
     }
 
-    /// A server's certificate that ends in this many days; a negative number is in the past.
+    /// A server certificate that is valid for this many days. A negative number means that it has expired.
     pub(super) fn sign(&self, days: i64) -> Result<Certificate, Error> {
         let key = KeyPair::generate()?;
         let mut server = CertificateParams::new(self.hosts.clone())?;

@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `binaries` | where the server's binaries are found |
+//! | `binaries` | finds the server's binaries |
 //! | `certificates` | a new CA, and the server's certificates |
 //! | `server` | the processes: initdb and postgres |
 //! | `standby` | a streaming copy |
@@ -23,19 +23,19 @@ pub use server::{Postgres, Settings};
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
-    /// No binaries anywhere.
+    /// The server's binaries were not found.
     #[error(
         "no PostgreSQL server was found in the usual places (POSTGRES_BIN, PATH, pg_config, Debian's and \
          Homebrew's folders): install it with  apt-get install postgresql  or  brew install postgresql@17"
     )]
     NotInstalled,
-    /// This process is root, and no other user exists.
+    /// This process is root, and there is no other user.
     #[error(
         "PostgreSQL refuses to run as root, and neither the user postgres nor the user nobody exists: \
          add one with  useradd --system postgres"
     )]
     NoUser,
-    /// A file or a process.
+    /// A file or a process failed.
     #[error("cannot {doing}: {source}; check that the temporary folder is writable and not full")]
     Io {
         doing: &'static str,
@@ -47,15 +47,15 @@ pub enum Error {
     /// The server does not start.
     #[error("the server did not start; its log says:\n{log}")]
     NotReady { log: String },
-    /// rcgen.
+    /// rcgen failed.
     #[error("no certificate could be made: {0}")]
     Certificate(#[from] rcgen::Error),
-    /// A standby.
+    /// A standby cannot sign certificates.
     #[error(
         "this server is a standby and does not have the CA's key: ask its primary for a certificate"
     )]
     NoAuthority,
-    /// A connection or a statement.
+    /// A connection or a statement failed.
     #[error("the server refused: {0}")]
     Refused(#[from] tokio_postgres::Error),
 }

@@ -10,12 +10,12 @@ use super::{Error, Postgres};
 pub struct Logins {
     /// The password was right.
     pub accepted: usize,
-    /// The server said that it was wrong.
+    /// The server said that the password was wrong.
     pub rejected: usize,
 }
 
 impl Postgres {
-    /// Logs in without TLS; the connection stays on this machine.
+    /// Logs in without TLS. The connection stays on this machine.
     ///
     /// # Errors
     ///
@@ -29,7 +29,7 @@ impl Postgres {
             .dbname(dbname)
             .connect(NoTls)
             .await?;
-        // it ends with the client; a waiting statement gets the error
+        // this task ends with the client; a waiting statement gets the error
         tokio::spawn(async { drop(connection.await) });
         Ok(client)
     }
@@ -38,7 +38,7 @@ impl Postgres {
     ///
     /// # Errors
     ///
-    /// As [`Postgres::connect`].
+    /// The same as for [`Postgres::connect`].
     pub async fn superuser_client(&self) -> Result<Client, Error> {
         self.connect(
             Self::SUPERUSER,
@@ -52,7 +52,7 @@ impl Postgres {
     ///
     /// # Errors
     ///
-    /// As [`Postgres::connect`], or the first statement that fails.
+    /// The same as for [`Postgres::connect`], and that of the first statement that fails.
     pub async fn execute(&self, sql: &str) -> Result<(), Error> {
         Ok(self.superuser_client().await?.batch_execute(sql).await?)
     }

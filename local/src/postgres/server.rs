@@ -21,17 +21,17 @@ use uuid::Uuid;
 use super::{Error, binaries, certificates::Authority};
 use crate::guard::Guard;
 
-/// How long a server may take to start; a busy machine is slow.
+/// How long a server may take to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How a server is set up.
+/// The settings of a server.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Whether it speaks TLS.
     pub tls: bool,
-    /// The names and addresses that its certificate carries.
+    /// The host names and addresses in its certificate.
     pub certificate_hosts: Vec<String>,
-    /// In how many days its certificate ends; a negative number is in the past.
+    /// How many days its certificate is valid. A negative number means that it has expired.
     pub certificate_days: i64,
     /// Lines for `postgresql.conf`.
     pub conf: String,
@@ -63,11 +63,11 @@ impl Postgres {
     /// The superuser's name.
     pub const SUPERUSER: &'static str = "postgres";
 
-    /// Makes a cluster in a temporary folder and starts it; returns when it answers.
+    /// Creates a cluster in a temporary folder and starts it. Returns when it answers.
     ///
     /// # Errors
     ///
-    /// This machine has no PostgreSQL, or it does not start; the message says what to do.
+    /// This machine has no PostgreSQL, or the server does not start. The message says what to do.
     pub async fn start(settings: Settings) -> Result<Self, Error> {
         let mut cluster = Cluster::new()?;
         let superuser_password = SecretString::from(Uuid::new_v4().simple().to_string());
@@ -75,20 +75,20 @@ impl Postgres {
         cluster.start(superuser_password).await
     }
 
-    /// The server that the tests of one process share. It lives as long as the process.
+    /// The server that all tests of a process share. It lives as long as the process.
     ///
     /// # Errors
     ///
-    /// As [`Postgres::start`].
+    /// The same as for [`Postgres::start`].
     pub async fn shared() -> Result<&'static Self, Error> {
-        // a static is never dropped: the guard cleans up when the process is gone
+        // a static is never dropped: the guard cleans up when the process ends
         static SHARED: OnceCell<Postgres> = OnceCell::const_new();
         SHARED
             .get_or_try_init(|| Self::start(Settings::default()))
             .await
     }
 
-    /// The host for secrets; the server's certificate carries it.
+    /// The host for secrets. The server's certificate has this name.
     pub fn host(&self) -> &'static str {
         "localhost"
     }
@@ -103,11 +103,11 @@ impl Postgres {
         self.folder.join("ca.pem")
     }
 
-    /// Replaces the certificate by a new one of the same CA. The server uses it after it reloads its configuration.
+    /// Replaces the certificate by a new one from the same CA. The server uses it once it has reloaded its configuration.
     ///
     /// # Errors
     ///
-    /// The files cannot be written; or this is a standby.
+    /// The files cannot be written, or this is a standby.
     pub fn issue_certificate(&self, days: i64) -> Result<(), Error> {
         let authority = self.authority.as_ref().ok_or(Error::NoAuthority)?;
         let certificate = authority.sign(days)?;
@@ -142,7 +142,7 @@ impl fmt::Debug for Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         self.guard.release();
-        // reap it here, or the guard would wait for a zombie process
+        // reap it here: the guard would wait for a zombie process
         let _ = self.process.wait();
     }
 }
@@ -163,7 +163,7 @@ impl Cluster {
             .prefix("secret-rotation-")
             .tempdir()
             .map_err(Error::io("make a temporary folder"))?;
-        // from the start: during initdb, about 1 s, the superuser's password is in a file
+        // guarded from now on: during initdb, about 1 s, the superuser's password is in a file
         let guard =
             Guard::over(Some(folder.path())).map_err(Error::io("start the server's guard"))?;
         let cluster = Self {
@@ -215,7 +215,7 @@ impl Cluster {
             .append(true)
             .open(self.folder.join("data/postgresql.conf"))
             .map_err(Error::io("open postgresql.conf"))?;
-        // no fsync: a scratch server may lose its data. Tests count what is logged.
+        // no fsync: a scratch server may lose its data. Tests count the lines of the log.
         writeln!(
             conf,
             "ssl = {}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = off\n\
@@ -242,7 +242,7 @@ impl Cluster {
             .spawn()
             .map_err(Error::io("start postgres"))?;
         if let Err(error) = self.guard.watch(process.id(), "INT") {
-            // without the guard nothing would end it
+            // without a guard, nothing would end the server
             let _ = process.kill().and_then(|()| process.wait());
             return Err(Error::io("guard the server")(error));
         }
@@ -291,9 +291,9 @@ impl Cluster {
         Ok(output)
     }
 
-    /// A program in the folder, as the server's user.
+    /// A PostgreSQL program, run in the folder as the server's user.
     fn command(&self, program: &str) -> Command {
-        // a path is used as it is; a name is one of the server's binaries
+        // join keeps a full path; a name is one of the server's binaries
         let mut command = Command::new(self.binaries.join(program));
         command.current_dir(&self.folder);
         if let Some(user) = &self.user {
@@ -338,7 +338,7 @@ impl Postgres {
     }
 }
 
-/// The server's user if this process is root, which PostgreSQL refuses.
+/// The user for the server if this process is root: PostgreSQL refuses to run as root.
 fn user() -> Result<Option<User>, Error> {
     if !Uid::effective().is_root() {
         return Ok(None);
@@ -352,7 +352,7 @@ fn user() -> Result<Option<User>, Error> {
 
 /// A port that was free a moment ago. If another program takes it first, the server's log says so.
 ///
-/// Below the range of outgoing connections (32768 on Linux, 49152 elsewhere), because a busy test run has many of them and one would
+/// It is below the range of outgoing connections (32768 on Linux, 49152 elsewhere). A busy test run has many of them, and one could
 /// take the port.
 fn free_port() -> Result<u16, Error> {
     let any = || 20_000 + u16::try_from(Uuid::new_v4().as_u128() % 12_000).unwrap_or_default();

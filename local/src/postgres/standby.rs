@@ -1,7 +1,7 @@
 //! A streaming standby.
 //!
-//! It uses PostgreSQL's backup functions, because not every package has pg_basebackup: the data folder is copied between the
-//! start and the end of the backup, and later changes are streamed.
+//! It uses PostgreSQL's backup functions, because not every package has pg_basebackup: it copies the data folder between the start
+//! and the end of the backup, and then streams later changes.
 
 use std::{fs::File, io::Write, time::Duration};
 
@@ -14,7 +14,7 @@ impl Postgres {
     ///
     /// # Errors
     ///
-    /// As [`Postgres::start`].
+    /// The same as for [`Postgres::start`].
     pub async fn start_standby(&self) -> Result<Self, Error> {
         let mut cluster = Cluster::new()?;
         let client = self.superuser_client().await?;
@@ -22,7 +22,7 @@ impl Postgres {
             .query_one("SHOW server_version_num", &[])
             .await?
             .get(0);
-        // PostgreSQL 15 renamed them and removed a parameter
+        // PostgreSQL 15 renamed the functions and removed a parameter
         let (start, stop) = if number.as_str() < "150000" {
             (
                 "SELECT pg_start_backup('standby', true, false)",
@@ -65,7 +65,7 @@ impl Postgres {
         cluster.start(self.superuser_password().clone()).await
     }
 
-    /// On a standby: waits until it has all that its primary had written when this was called.
+    /// On a standby: waits until it has everything that its primary had written at the time of this call.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
-//! The permissions that a caller needs for an operation: on the secret, on its KMS key, and on the function.
+//! The permissions that a caller needs for an operation: on the secret, its KMS key, and the function.
 //!
-//! Actions, resources and condition keys come from AWS's service authorization reference; the use of keys from the user guide's page
-//! on encryption.
+//! Actions, resources and condition keys come from AWS's service authorization reference. The use of keys comes from the user
+//! guide's page on encryption.
 
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ pub(super) fn authorize(
     };
     check(operation)?;
     match operation {
-        // docs: these operations need the secret's key, and the check comes before the effect
+        // docs: these operations need the secret's key; the check comes before the effect
         "GetSecretValue" => decrypt(caller, &state.region, secret),
         "PutSecretValue" | "CreateSecret" | "UpdateSecret" => {
             if operation == "CreateSecret" && input.get("Tags").is_some() {
@@ -76,7 +76,7 @@ pub(super) fn authorize_read(
     decrypt(caller, region, Some(secret))
 }
 
-/// Whether a policy on a secret would prevent the caller from changing it again.
+/// Whether this policy on a secret would stop the caller from changing it again.
 pub(super) fn locks_out(
     caller: &Role,
     state: &State,
@@ -116,7 +116,7 @@ fn policy(secret: &Secret) -> Result<Option<ResourcePolicy>, ServiceError> {
     written.map(read_policy).transpose()
 }
 
-/// Checks that the function exists, and that its policy lets this service invoke it for a secret.
+/// Checks that the function exists, and that its policy lets this service invoke it for this secret.
 pub(super) fn authorize_invocation(
     policies: &FunctionPolicies,
     function: &str,
@@ -153,7 +153,7 @@ fn resource(state: &State, input: &Value, secret: Option<&Secret>) -> String {
     }
     match text(input, "SecretId").or_else(|| text(input, "Name")) {
         Some(arn) if arn.starts_with("arn:") => arn.to_owned(),
-        // in place of the six random characters
+        // instead of the six random characters
         Some(name) => format!(
             "arn:aws:secretsmanager:{}:{ACCOUNT}:secret:{name}-??????",
             state.region
@@ -182,7 +182,7 @@ fn keys(region: &str, operation: &str, input: &Value, secret: Option<&Secret>) -
             keys.set(&key, [&tag.value]);
         }
     }
-    // each operation's own keys, by their field in the request
+    // the keys that only some operations have, by field of the request
     let fields: &[&str] = match operation {
         "GetSecretValue" => &["VersionId", "VersionStage"],
         "UpdateSecretVersionStage" => &["VersionStage"],
@@ -220,7 +220,7 @@ fn keys(region: &str, operation: &str, input: &Value, secret: Option<&Secret>) -
     keys
 }
 
-/// The permission of a read on the secret's key.
+/// The permission to decrypt with the secret's key.
 fn decrypt(caller: &Role, region: &str, secret: Option<&Secret>) -> Result<(), ServiceError> {
     let key = secret.and_then(|secret| Some((secret.kms_key_id.as_deref()?, &secret.arn)));
     match key {
@@ -229,7 +229,7 @@ fn decrypt(caller: &Role, region: &str, secret: Option<&Secret>) -> Result<(), S
     }
 }
 
-/// The permissions of a write on the key in the request, or else on the secret's key.
+/// The permissions to write with the key in the request, or else with the secret's key.
 fn encrypt(
     caller: &Role,
     state: &State,
@@ -242,9 +242,9 @@ fn encrypt(
         .any(|field| input.get(field).is_some());
     let named = text(input, "KmsKeyId").filter(|key| !key.is_empty());
     let actions: &[&str] = match named {
-        // the service tests a new key both ways, with or without a value
+        // the service tests a new key both ways, even without a value
         Some(_) => &["kms:GenerateDataKey", "kms:Decrypt"],
-        // the service reads an existing version, to compare the value
+        // the service decrypts the existing version, to compare the values
         None if secret.is_some_and(|secret| has_value(secret, input)) => {
             &["kms:GenerateDataKey", "kms:Decrypt"]
         }
@@ -257,7 +257,7 @@ fn encrypt(
     }
 }
 
-/// The permissions on the key of each replica that has its own (docs), in the replica's region.
+/// The permissions on the key of each replica with a key of its own (docs), in the replica's region.
 fn encrypt_replicas(caller: &Role, input: &Value, primary: &str) -> Result<(), ServiceError> {
     for replica in list(input, "AddReplicaRegions") {
         let key = text(replica, "KmsKeyId").filter(|key| !key.is_empty());
@@ -275,7 +275,7 @@ fn has_value(secret: &Secret, input: &Value) -> bool {
         .is_some_and(|token| secret.versions.read(Some(token), None).is_ok())
 }
 
-/// The service uses the key for the caller, and gives KMS its own name (`kms:ViaService`).
+/// The service uses the key for the caller, and names itself to KMS (`kms:ViaService`).
 fn use_key(
     caller: &Role,
     region: &str,
@@ -305,7 +305,7 @@ fn use_key(
         caller
             .check(action, &key, &keys)
             .map_err(|denied| match denied {
-                // the service does not pass KMS's message on
+                // the service does not repeat KMS's message
                 Denied::ByPolicy(_) => ServiceError::access_denied("Access to KMS is not allowed"),
                 unjudged => unjudged.into(),
             })?;

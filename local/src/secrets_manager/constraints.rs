@@ -1,9 +1,8 @@
-//! Validates a request against the constraints of the [`model`](super::model), before its operation.
+//! Checks a request against the constraints of the [`model`](super::model), before the operation.
 //!
-//! Two faults have their own errors (recorded): a missing token or its length, and the characters of a name.
+//! Two faults have their own errors (recorded): a missing or wrongly sized token, and forbidden characters in a name.
 //!
-//! A member that this service does not serve, or that the model does not have, is refused by name: a request is served completely
-//! or not at all.
+//! A member that is not served here, or not in the model, is refused by name: a request is served completely or not at all.
 
 use regex::RegexBuilder;
 use serde_json::{Map, Value};
@@ -19,7 +18,7 @@ use super::{
     },
 };
 
-/// Whether an operation has a `ClientRequestToken`, which SDKs generate if the caller gives none.
+/// Whether an operation has a `ClientRequestToken`. SDKs generate it if the caller gives none.
 pub(super) fn takes_a_token(operation: &str) -> bool {
     members(operation).is_some_and(|members| members.iter().any(|member| member.name == TOKEN.name))
 }
@@ -33,7 +32,7 @@ pub(super) fn check(operation: &str, request: &Value) -> Result<(), ServiceError
     check_name(request)
 }
 
-/// The same for a request with these members, also of another service.
+/// The same for any request with these members, also of another service.
 pub(crate) fn check_request(
     members: &[Member],
     request: &Map<String, Value>,
@@ -85,7 +84,7 @@ fn check_members(
     Ok(())
 }
 
-/// The operation refuses a value of another type.
+/// Ignores a value of another type: the operation refuses it.
 fn check_value(
     shape: &Shape,
     path: &str,
@@ -151,7 +150,7 @@ fn pattern(shape: &Shape, text: &str) -> Option<String> {
     let (Matching(_, _, pattern) | Sensitive(_, _, Some(pattern))) = shape else {
         return None;
     };
-    // the whole text, and \w and \d in ASCII, as in the model's own language
+    // like the model's own language: the whole text must match, and \w and \d are ASCII
     let whole = RegexBuilder::new(&format!("^(?:{pattern})$"))
         .unicode(false)
         .build();
@@ -159,7 +158,7 @@ fn pattern(shape: &Shape, text: &str) -> Option<String> {
     (!matches).then(|| format!("satisfy regular expression pattern: {pattern}"))
 }
 
-/// Checks the characters of a secret's name; not of an ARN (recorded).
+/// Checks the characters of a secret's name, but not of an ARN (recorded).
 fn check_name(request: &Map<String, Value>) -> Result<(), ServiceError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-/_+=.@!".contains(c);
     let named = ["Name", "SecretId"]

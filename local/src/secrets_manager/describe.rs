@@ -18,7 +18,7 @@ struct DescribeSecret {
     secret_id: String,
 }
 
-/// A secret's metadata in DescribeSecret and ListSecrets, which differ only in the name of the labels' field.
+/// A secret's metadata. Only the name of the labels' field differs between DescribeSecret and ListSecrets.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Description {
@@ -57,7 +57,7 @@ pub(super) struct Description {
     replication_status: Option<Vec<ReplicationStatus>>,
 }
 
-/// A region that has a copy.
+/// A region with a replica.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ReplicationStatus {
@@ -69,13 +69,13 @@ pub(super) struct ReplicationStatus {
 }
 
 impl ReplicationStatus {
-    /// Of each replica.
+    /// One for each replica.
     pub(super) fn of(secret: &Secret) -> Vec<Self> {
         let of = |replica: &Replica| {
             let key = replica.kms_key_id.as_deref();
             let (status, status_message) = match &replica.status {
                 ReplicaStatus::InProgress => ("InProgress", None),
-                // the message is moto's
+                // moto's message
                 ReplicaStatus::InSync => ("InSync", Some("Replication succeeded".to_owned())),
                 ReplicaStatus::Failed(why) => ("Failed", Some(why.clone())),
             };
@@ -107,7 +107,7 @@ pub(super) fn describe_secret(
     })
 }
 
-/// Everything except the labels, whose field has different names in the two answers.
+/// Everything except the labels: their field has another name in each answer.
 pub(super) fn describe(secret: &Secret) -> Description {
     // docs: with rotation off both dates are null, but the function and the rules stay
     let enabled = secret.rotation_enabled == Some(true);
@@ -139,7 +139,7 @@ pub(super) fn describe(secret: &Secret) -> Description {
     }
 }
 
-/// The list's form of [`describe`].
+/// The same for an entry of a list.
 pub(super) fn list_entry(secret: &Secret) -> Description {
     let stages = secret.versions.stages();
     Description {

@@ -4,12 +4,12 @@ use chrono::{DateTime, Utc};
 
 use super::{Inner, schedule::Window, secret::Secret};
 
-/// What happens next to a secret by itself.
+/// The next event of a secret that happens by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// The begin of a rotation's window, or the end of a deleted secret's recovery window.
+    /// The start of a rotation's window, or the end of the recovery window.
     pub at: DateTime<Utc>,
-    /// The end of a rotation's window: DescribeSecret's NextRotationDate, unless a rotation is late.
+    /// The end of a rotation's window. DescribeSecret returns it as NextRotationDate, unless a rotation is late.
     pub until: Option<DateTime<Utc>>,
     /// The kind of event.
     pub event: Event,
@@ -17,7 +17,7 @@ pub struct Due {
     pub secret: String,
 }
 
-/// What happens to a secret by itself.
+/// The kinds of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// It is rotated.
@@ -50,7 +50,7 @@ pub(super) fn schedule(inner: &Inner) -> Vec<Due> {
     due
 }
 
-/// The next window of a secret's schedule, which may be open already.
+/// The next window of a secret's schedule. It may be open already.
 pub(super) fn next_window(inner: &Inner, secret: &Secret) -> Option<Window> {
     if secret.deleted.is_some() || secret.rotation_enabled != Some(true) {
         return None;
@@ -62,7 +62,7 @@ pub(super) fn next_window(inner: &Inner, secret: &Secret) -> Option<Window> {
     secret.rotation_rules.as_ref()?.next_window(base)
 }
 
-/// Records that a rotation of this secret begins now: an open or passed window is then used.
+/// Records that a rotation of this secret begins now. This uses up an open or passed window.
 pub(super) fn use_window(inner: &mut Inner, arn: &str, now: DateTime<Utc>) {
     let mut secrets = inner.regions.secrets();
     let opens = secrets

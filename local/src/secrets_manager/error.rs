@@ -1,12 +1,12 @@
-//! The service's errors: the real service's types, messages and status.
+//! The service's errors, with the real types, messages and status codes.
 
 use super::labels::LabelError;
 
-/// An error answer, as a client sees it.
+/// An error as a client sees it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct ServiceError {
-    /// The HTTP status; 400 for everything that the service itself refuses.
+    /// The HTTP status: 400 if the service itself refuses.
     pub status: u16,
     /// The error type, `ResourceNotFoundException` for example.
     pub code: String,
@@ -60,12 +60,12 @@ impl ServiceError {
         )
     }
 
-    /// A request that validation refuses: lengths, character sets.
+    /// A request fails validation: lengths, characters.
     pub(super) fn validation(message: impl Into<String>) -> Self {
         Self::refused("ValidationException", message)
     }
 
-    /// Our own: a request is served completely or not at all.
+    /// Our own error: a request is served completely or not at all.
     pub(super) fn not_served(member: &str) -> Self {
         Self::refused(
             "NotServedByLocalSecretsManager",
@@ -87,7 +87,7 @@ impl ServiceError {
         Self::refused("MalformedPolicyDocumentException", message)
     }
 
-    /// Neither allowed nor denied: not an AWS code, so that nobody reads it as a denial.
+    /// Our own error, not an AWS code: nobody must read it as a denial.
     pub(super) fn unjudged(message: impl Into<String>) -> Self {
         Self::refused("UnjudgedByLocalIam", message)
     }
@@ -101,9 +101,9 @@ impl ServiceError {
         )
     }
 
-    /// A label rule's refusal in the service's words.
+    /// The refusal of a label rule.
     ///
-    /// All words are the real service's, except for `RemoveFromMismatch` and `NothingToDo`: only their type is documented.
+    /// The texts are the real service's, except for `RemoveFromMismatch` and `NothingToDo`: only the type of those is documented.
     pub(super) fn labels(error: LabelError, arn: &str) -> Self {
         let no_value = |what| {
             Self::not_found(format!(

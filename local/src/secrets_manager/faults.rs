@@ -1,7 +1,8 @@
-//! Faults on demand: what a network and a busy service do to clients, at a moment that a test chooses.
+//! Faults on demand: what a network and a busy service do to clients, at a time that a test chooses.
 //!
-//! Tests in other languages set them over HTTP, see [`control`](crate::control). Faults affect only HTTP requests, never [`SecretsManager::call`](super::SecretsManager::call). Each request gets at most
-//! one: the oldest that matches it and is not used up.
+//! Tests in other languages set them over HTTP, see [`control`](crate::control). Faults affect only HTTP requests, never
+//! [`SecretsManager::call`](super::SecretsManager::call). Each request gets at most one fault: the oldest that matches and is not used
+//! up.
 //!
 //! ```
 //! use local::secrets_manager::{Behavior, Fault, Hang, SecretsManager, ServiceError, When};
@@ -45,20 +46,20 @@ pub struct Fault {
 /// What happens to a request.
 #[derive(Clone, Debug)]
 pub enum Behavior {
-    /// It is answered with this error and has no effect: `ThrottlingException`, `AccessDeniedException`, a 500.
+    /// It gets this error and has no effect: `ThrottlingException`, `AccessDeniedException`, a 500.
     Error(ServiceError),
-    /// Its connection is closed without a byte of an answer: the client sees a transport error.
+    /// Its connection closes without an answer: the client sees a transport error.
     Drop(When),
-    /// It waits until the [`Hang`] is released, or forever; if the client disconnects, the request ends.
+    /// It waits until the [`Hang`] is released, or forever. It ends if the client disconnects.
     Hang(When, Hang),
-    /// It has its effect at once; the answer comes this much later, by the machine's time.
+    /// It has its effect at once. The answer comes this much later, by the machine's time.
     Delay(Duration),
-    /// GetSecretValue, DescribeSecret and ListSecrets answer as before a secret's last change, its creation too; other operations
-    /// don't notice. ListSecrets does so for up to five minutes (recorded).
+    /// GetSecretValue, DescribeSecret and ListSecrets answer from before the secret's last change or creation. Other operations do not
+    /// change. On AWS, ListSecrets lags up to five minutes (recorded).
     Lag,
 }
 
-/// The operations that notice [`Behavior::Lag`].
+/// The operations that [`Behavior::Lag`] affects.
 pub(crate) const LAGGING: [&str; 3] = ["GetSecretValue", "DescribeSecret", "ListSecrets"];
 
 /// Whether a fault comes before or after a request's effect.
@@ -81,13 +82,13 @@ struct Hanging {
 }
 
 impl Hang {
-    /// Waits until a request hangs here. If it hangs after its effect, the effect is visible.
+    /// Waits until a request hangs here. If it hangs after its effect, the effect is visible by then.
     pub async fn reached(&self) {
         // cannot fail: the sender is self.0
         let _ = self.0.subscribe().wait_for(|state| state.reached).await;
     }
 
-    /// Lets the request continue, and all later ones.
+    /// Lets this request and all later ones continue.
     pub fn release(&self) {
         self.0.send_modify(|state| state.released = true);
     }
@@ -116,7 +117,7 @@ impl Fault {
         }
     }
 
-    /// Affects only requests on this secret (name or ARN), regardless of how the request names it.
+    /// Affects only requests on this secret (name or ARN), however they name it.
     pub fn secret(self, secret: &str) -> Self {
         Self {
             secret: Some(secret.to_owned()),
@@ -129,12 +130,12 @@ impl Fault {
         Self { times, ..self }
     }
 
-    /// The id with which to remove it.
+    /// The id that removes it.
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// Whether it is still in use: it affects further requests, or holds one.
+    /// Whether it is still in use: it will affect more requests, or one hangs on it.
     pub(super) fn is_live(&self) -> bool {
         self.times > 0 || matches!(&self.behavior, Behavior::Hang(_, hang) if hang.holds())
     }
@@ -155,7 +156,7 @@ impl Fault {
     }
 }
 
-/// The behavior that a request meets, if any; the fault is used up by one.
+/// Returns the behavior for a request, if there is one, and uses it once.
 pub(super) fn take(
     faults: &mut [Fault],
     operation: &str,

@@ -1,10 +1,10 @@
-//! What lists and batches share: filters, and pages.
+//! Filters and pages, for lists and batches.
 
 use serde::Deserialize;
 
 use super::{error::ServiceError, secret::Secret};
 
-/// One filter; a request's filters must all match.
+/// One filter. All filters of a request must match.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Filter {
@@ -24,7 +24,7 @@ enum FilterKey {
     All,
 }
 
-/// One page, and the token of the next page: the position where that page begins.
+/// Returns one page, and the token of the next page: the position where it begins.
 pub(super) fn page<T>(
     entries: Vec<T>,
     max_results: Option<usize>,
@@ -42,10 +42,10 @@ pub(super) fn page<T>(
 }
 
 impl Filter {
-    /// Whether one of the values matches and none of those with `!` in front does.
+    /// Whether one of the values matches, and no value that starts with `!`.
     ///
-    /// Docs: prefixes, case-sensitive. Recorded: for `description` and `all`, the beginnings of words, not case-sensitive. How several
-    /// negated values combine is undocumented: here each of them excludes.
+    /// Docs: values are prefixes, case-sensitive. Recorded: for `description` and `all` they are beginnings of words, not case-sensitive.
+    /// The combination of several negated values is undocumented: here each one excludes.
     pub(super) fn matches(&self, secret: &Secret) -> bool {
         let mut wanted = self
             .values
@@ -70,7 +70,7 @@ impl FilterKey {
             Self::Description => all_words(value, [description]),
             Self::TagKey => tags.iter().any(|tag| tag.key.starts_with(value)),
             Self::TagValue => tags.iter().any(|tag| tag.value.starts_with(value)),
-            // moto: a secret in one region has no such member
+            // moto: a secret in only one region has no primary region
             Self::PrimaryRegion => {
                 secret.is_replicated() && secret.primary_region().starts_with(value)
             }
@@ -85,7 +85,7 @@ impl FilterKey {
     }
 }
 
-/// Whether each word of the value begins a word of one of the texts, not case-sensitive. A value without a word finds nothing
+/// Whether each word of the value is the beginning of a word in the texts, not case-sensitive. A value without words matches nothing
 /// (recorded).
 fn all_words<'a>(value: &str, texts: impl IntoIterator<Item = &'a str>) -> bool {
     let wanted = words(value);
@@ -96,8 +96,8 @@ fn all_words<'a>(value: &str, texts: impl IntoIterator<Item = &'a str>) -> bool 
 
 /// The words of a text, in lower case (recorded).
 ///
-/// A word ends at a special character. With two kinds of special characters the whole text is one word. A word also ends before a
-/// character that is not a lower-case letter and is followed by one: `demo-OrdersAPI` has `demo`, `orders` and `api`.
+/// A special character ends a word. A text with two kinds of special characters is one word. A word also ends before a character
+/// that is not lower-case and is followed by a lower-case letter: `demo-OrdersAPI` has `demo`, `orders` and `api`.
 fn words(text: &str) -> Vec<String> {
     const SPECIAL: &str = "/-_+=.@";
     let mut kinds: Vec<char> = text.chars().filter(|c| SPECIAL.contains(*c)).collect();

@@ -1,8 +1,8 @@
-//! Events that happen by themselves: scheduled rotations, and the end of deleted secrets.
+//! Events that happen by themselves: scheduled rotations, and the removal of deleted secrets.
 //!
 //! The service rotates at some moment of a secret's window (docs); here it is when the window opens. Each window begins one rotation,
-//! regardless of its result. If the clock moved over several windows, only the last one does. A rotation begins as with RotateSecret:
-//! if a previous one isn't complete, that one is attempted again. While one runs, the next one waits for its end.
+//! even if the rotation fails. If the clock skips several windows, only the last one counts. A rotation begins as with RotateSecret:
+//! if an earlier one is not complete, that one is tried again. While a rotation runs, the next one waits.
 
 use std::{
     sync::{Arc, Weak},
@@ -27,16 +27,16 @@ use crate::clock::{Clock, TooFar};
 pub struct Fired {
     /// The secret's name.
     pub secret: String,
-    /// The token of the rotation, or why RotateSecret was refused.
+    /// The token of the rotation, or the error of RotateSecret.
     pub begun: Result<String, ServiceError>,
 }
 
 impl SecretsManager {
-    /// Moves the clock, and begins each rotation whose window has opened. When this returns, they have begun.
+    /// Moves the clock, and begins each rotation whose window has opened. They have begun when this returns.
     ///
     /// # Errors
     ///
-    /// The time would be beyond the year 9999; the clock does not move.
+    /// The time would be after the year 9999. The clock does not move.
     pub fn advance(&self, by: Duration) -> Result<Vec<Fired>, TooFar> {
         self.clock().advance(by)?;
         Ok(self.fire())
@@ -54,7 +54,7 @@ impl SecretsManager {
         self.shared.rescheduled.notify_one();
     }
 
-    /// Begins what is due.
+    /// Begins all events that are due.
     fn fire(&self) -> Vec<Fired> {
         let now = self.clock().now();
         let mut inner = self.lock();
@@ -73,7 +73,7 @@ impl SecretsManager {
                 let input = json!({ "SecretId": arn, "ClientRequestToken": token });
                 let region = region_of(&arn).unwrap_or_default();
                 let begun = rotation::rotate_secret(self, &mut inner, region, input, now);
-                // a refused rotation also uses its window
+                // a refused rotation also uses up its window
                 inner.fired.insert(arn, now);
                 Fired {
                     secret,
@@ -84,7 +84,7 @@ impl SecretsManager {
     }
 }
 
-/// Begins rotations when they are due, while the service exists.
+/// Begins rotations when they are due, as long as the service exists.
 async fn wait(shared: Weak<Shared>, clock: Clock, rescheduled: Arc<Notify>) {
     while let Some(shared) = shared.upgrade() {
         let service = SecretsManager { shared };
@@ -92,7 +92,7 @@ async fn wait(shared: Weak<Shared>, clock: Clock, rescheduled: Arc<Notify>) {
         service.fire();
         let rotations = schedule(&service.lock()).into_iter();
         let mut rotations = rotations.filter(|due| due.event == Event::Rotation);
-        // a late one waits for the end of the current rotation, which reschedules
+        // a late rotation waits for the end of the current one, which reschedules
         let next = rotations.find(|due| due.at > now);
         drop(service);
         let due = async {

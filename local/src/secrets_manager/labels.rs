@@ -1,8 +1,7 @@
-//! The rules about versions and staging labels, separate because the whole rotation protocol depends on them.
+//! The rules about versions and staging labels. They have their own module, because the whole rotation protocol depends on them.
 //!
-//! No IO and no clock: a test of the rotation function can build a store on [`Versions`] alone.
-//! Each rule names its source: "docs" is the API reference of AWS Secrets Manager, "recorded" is an answer of the real service that
-//! others have published.
+//! It has no IO and no clock: a test of the rotation function can build a store on [`Versions`] alone. Each rule names its source:
+//! "docs" is the API reference of AWS Secrets Manager, "recorded" is a published answer of the real service.
 //!
 //! ```
 //! use local::secrets_manager::labels::{Versions, PENDING};
@@ -24,16 +23,16 @@ use clap::ValueEnum;
 
 /// The label of the version that applications read.
 pub const CURRENT: &str = "AWSCURRENT";
-/// The label of the version that was current before.
+/// The label of the version that was current before it.
 pub const PREVIOUS: &str = "AWSPREVIOUS";
 /// The label of the version that a rotation is making.
 pub const PENDING: &str = "AWSPENDING";
 
 /// What happens to AWSPENDING when its version becomes AWSCURRENT.
 ///
-/// Docs: "might be attached to the same version as the AWSCURRENT version, or it might not be attached to any version".
-/// Recorded: it stays, so that is the default. A maintainer of AWS's functions says that the service drops it after
-/// finishSecret: the label is then first kept and later dropped, which are two of these states.
+/// Docs: "might be attached to the same version as the AWSCURRENT version, or it might not be attached to any version". Recorded: it
+/// stays, so that is the default. A maintainer of AWS's functions says that the service drops it after finishSecret: then the label is
+/// first kept and later dropped, which are two of these states.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Promotion {
     /// AWSPENDING stays on its version, also when AWSCURRENT moves later.
@@ -46,20 +45,20 @@ pub enum Promotion {
 }
 
 impl Promotion {
-    /// All of them are legal, so code that depends on labels is tested with each.
+    /// All states are legal, so code that depends on labels is tested with each.
     pub const ALL: [Self; 3] = [Self::KeepsPending, Self::MovesPending, Self::DropsPending];
 }
 
-/// Why a rule refuses.
+/// Why a rule refuses a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LabelError {
-    /// No version of this id, or it is staged and has no value yet.
+    /// There is no version with this id, or it is staged and has no value yet.
     #[error("no value for the version {0}")]
     NoValueForVersion(String),
-    /// The label is attached to no version, or to one that has no value yet.
+    /// The label is attached to no version, or to one without a value yet.
     #[error("no value for the staging label {0}")]
     NoValueForLabel(String),
-    /// A read named a version and a label, and the label is not attached to that version.
+    /// A read named a version and a label, but the label is not attached to that version.
     #[error("the label is not attached to the version")]
     Mismatch,
     /// The token is the id of a version with another value.
@@ -73,21 +72,21 @@ pub enum LabelError {
     RemoveFromMissing {
         /// The label to move.
         label: String,
-        /// The version that carries it.
+        /// The version that has it.
         attached_to: String,
     },
-    /// The version that the request names does not have the label: another client was faster.
+    /// The version in the request does not have the label: another client was faster.
     #[error("the label {label} is not attached to {claimed}")]
     RemoveFromMismatch {
         /// The label to move.
         label: String,
-        /// The version that the request names.
+        /// The version in the request.
         claimed: String,
     },
-    /// A request removes AWSCURRENT without a successor.
+    /// A request removes AWSCURRENT without naming a successor.
     #[error("AWSCURRENT can be moved, not removed")]
     CurrentCannotBeRemoved,
-    /// Neither a version to move to nor one to remove from was named.
+    /// The request names neither a version to move to nor one to remove from.
     #[error("neither MoveToVersionId nor RemoveFromVersionId")]
     NothingToDo,
 }
@@ -102,7 +101,7 @@ struct Version<V> {
 
 /// All versions of one secret, in the order of their creation.
 ///
-/// `V` is the store's type of a value. Values are compared to distinguish a repeated request from a conflicting one.
+/// `V` is the type of a value. Equal values make a repeated request, different ones a conflict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Versions<V> {
     versions: Vec<Version<V>>,
@@ -119,16 +118,16 @@ impl<V> Default for Versions<V> {
 }
 
 impl<V: PartialEq> Versions<V> {
-    /// Chooses among the end states that a promotion may legally have.
+    /// Sets which of the legal end states a promotion has.
     pub fn set_promotion(&mut self, promotion: Promotion) {
         self.promotion = promotion;
     }
 
-    /// PutSecretValue: gives the version `token` its value and its labels; without `labels` it becomes current (docs).
+    /// PutSecretValue: gives the version `token` its value and labels. Without `labels` it becomes current (docs).
     ///
-    /// The same token with the same value has no effect, also not on labels; then this returns false (docs).
-    /// A version that becomes current in this way removes AWSPENDING from any other version: a value that is stored by hand
-    /// abandons the rotation (docs; recorded for a promoted version that still had the label).
+    /// The same token with the same value changes nothing, not even labels; then this returns false (docs). A version that becomes current
+    /// in this way removes AWSPENDING from any other version: a value that is stored by hand abandons the rotation (docs; recorded for a
+    /// promoted version that still had the label).
     ///
     /// # Errors
     ///
@@ -169,14 +168,14 @@ impl<V: PartialEq> Versions<V> {
         Ok(true)
     }
 
-    /// What RotateSecret does before createSecret runs: attaches AWSPENDING to a version that has no value yet (docs).
+    /// What RotateSecret does before createSecret: it attaches AWSPENDING to a version without a value (docs).
     ///
-    /// Staging the version that is already pending has no effect.
+    /// Staging the pending version again changes nothing.
     ///
     /// # Errors
     ///
-    /// [`LabelError::RotationInProgress`] while AWSPENDING is on a version that is neither this nor the current one (docs);
-    /// [`LabelError::TokenInUse`] if the token is an old version.
+    /// [`LabelError::RotationInProgress`] if AWSPENDING is on a version that is neither this nor the current one (docs);
+    /// [`LabelError::TokenInUse`] if the token is the id of an old version.
     pub fn stage(&mut self, token: &str) -> Result<(), LabelError> {
         match self.in_progress() {
             Some(pending) if pending == token => return Ok(()),
@@ -191,10 +190,10 @@ impl<V: PartialEq> Versions<V> {
         Ok(())
     }
 
-    /// UpdateSecretVersionStage: a compare-and-swap of one label. Only AWSCURRENT may move another label too: see [`Promotion`].
+    /// UpdateSecretVersionStage: a compare-and-swap of one label. Only a move of AWSCURRENT may move another label: see [`Promotion`].
     ///
-    /// If the label is attached to another version, `remove_from` must name that version (docs). Moving AWSCURRENT moves
-    /// AWSPREVIOUS to the version that it left (docs). A version without a value cannot get AWSCURRENT (undocumented; the stricter
+    /// If the label is attached to another version, `remove_from` must name that version (docs). Moving AWSCURRENT also moves AWSPREVIOUS
+    /// to the version that was current (docs). A version without a value cannot get AWSCURRENT (undocumented; we chose the stricter
     /// reading).
     ///
     /// # Errors
@@ -276,14 +275,14 @@ impl<V: PartialEq> Versions<V> {
         Ok((id, value))
     }
 
-    /// Removes a version with its value and labels: the end of a rotation that only tested its configuration.
+    /// Removes a version with its value and labels, after a rotation that only tested its configuration.
     pub fn remove(&mut self, token: &str) {
         self.versions.retain(|version| version.id != token);
     }
 
-    /// Removes the oldest versions without a label until `limit` versions are left, if `may_go` allows it.
+    /// Removes the oldest versions without a label until `limit` versions are left. `may_go` must allow each.
     ///
-    /// Docs: about 100 versions are kept; those younger than 24 hours always stay. The caller knows the ages.
+    /// Docs: about 100 versions are kept, and all that are younger than 24 hours. The caller knows the ages.
     pub fn purge(&mut self, limit: usize, may_go: impl Fn(&str) -> bool) {
         while self.versions.len() > limit {
             let oldest = self
@@ -295,18 +294,18 @@ impl<V: PartialEq> Versions<V> {
         }
     }
 
-    /// The version that carries AWSCURRENT.
+    /// The version with AWSCURRENT.
     pub fn current(&self) -> Option<&str> {
         self.labelled(CURRENT)
     }
 
-    /// The version that a rotation is making: AWSPENDING is on it, and AWSCURRENT is not.
+    /// The version that a rotation is making: it has AWSPENDING, and is not current.
     pub fn in_progress(&self) -> Option<&str> {
         self.labelled(PENDING)
             .filter(|pending| self.current() != Some(pending))
     }
 
-    /// The version that carries a label.
+    /// The version with this label.
     pub fn labelled(&self, label: &str) -> Option<&str> {
         self.versions
             .iter()
@@ -319,19 +318,19 @@ impl<V: PartialEq> Versions<V> {
         self.find(id).is_some()
     }
 
-    /// The labels of a version, in alphabetical order, as the service answers them (recorded).
+    /// The labels of a version, in alphabetical order as in the service's answers (recorded).
     pub fn labels(&self, id: &str) -> Vec<String> {
         self.find(id)
             .map(|version| version.labels.iter().cloned().collect())
             .unwrap_or_default()
     }
 
-    /// Every version's id, oldest first, those without a label too.
+    /// The ids of all versions, oldest first, also without a label.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.versions.iter().map(|version| version.id.as_str())
     }
 
-    /// `VersionIdsToStages` of DescribeSecret: the versions that carry a label, staged ones without a value included (docs).
+    /// `VersionIdsToStages` of DescribeSecret: the versions with a label, also staged ones without a value (docs).
     pub fn stages(&self) -> BTreeMap<String, Vec<String>> {
         let labelled = self
             .versions
@@ -372,7 +371,7 @@ impl<V: PartialEq> Versions<V> {
         }
     }
 
-    /// Removes a staged version that lost its label before it had a value: no answer shows it.
+    /// Removes a staged version that lost its label before it got a value: no answer shows it.
     fn drop_empty(&mut self) {
         self.versions
             .retain(|version| version.value.is_some() || !version.labels.is_empty());

@@ -117,7 +117,7 @@ pub(super) fn delete_secret(
     })
 }
 
-/// Docs: the replicas must be removed first; recorded: the words.
+/// Docs: the replicas must be removed first. Recorded: the text.
 fn refuse_while_replicated(state: &State, id: &str) -> Result<(), ServiceError> {
     let Some(secret) = state
         .find(id)
@@ -138,7 +138,7 @@ fn refuse_while_replicated(state: &State, id: &str) -> Result<(), ServiceError> 
     )))
 }
 
-/// Docs: at once, also if it is already scheduled for deletion; no error if the secret does not exist.
+/// Docs: deletes at once, even if the secret is already scheduled for deletion. It is no error if the secret does not exist.
 fn force_delete(state: &mut State, id: String, now: DateTime<Utc>) -> Result<Value, ServiceError> {
     let found = state
         .find(&id)

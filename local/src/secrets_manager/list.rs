@@ -11,7 +11,7 @@ use super::{
     wire::{answer, parse},
 };
 
-/// Entries on a page, if the request does not ask for fewer (docs: 1 to 100).
+/// Entries on a page if the request sets no lower number (docs: 1 to 100).
 const PAGE: usize = 100;
 
 #[derive(Deserialize)]
@@ -79,7 +79,7 @@ pub(super) fn list_secrets(state: &State, input: Value, view: View) -> Result<Va
     let secrets = state.secrets.iter().filter_map(seen);
     let mut secrets: Vec<&Secret> = secrets.filter(shown).collect();
     match request.sort_by.as_deref() {
-        None | Some("created-date") => {} // the order in which they are kept
+        None | Some("created-date") => {} // the stored order
         Some("name") => secrets.sort_by(|a, b| a.name.cmp(&b.name)),
         Some("last-changed-date") => secrets.sort_by_key(|secret| secret.changed),
         Some(_) => secrets.sort_by_key(|secret| secret.accessed),

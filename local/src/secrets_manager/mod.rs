@@ -1,20 +1,20 @@
 //! AWS Secrets Manager with its real rotation semantics, behind its real wire format, on this machine.
 //!
-//! The AWS CLI and SDKs work with [`SecretsManager::router`], with any credentials. RotateSecret rotates: it invokes the function four
-//! times in the background, retries, and moves no label by itself. If it is refused because a previous rotation isn't complete, that
-//! rotation is attempted again. Scheduled rotations begin by themselves, by a clock that [`SecretsManager::advance`] moves.
+//! The AWS CLI and SDKs work with [`SecretsManager::router`], with any credentials. RotateSecret really rotates: it invokes the function
+//! four times in the background, retries, and moves no label itself. If an earlier rotation is not complete, RotateSecret is refused
+//! and the earlier rotation is tried again. Scheduled rotations begin by themselves, by a clock that [`SecretsManager::advance`] moves.
 //!
-//! One address serves every region: a request's region is the one in its signature, or the service's own without a signature. Each
-//! region has its own secrets, and replicas of other regions' secrets.
+//! One address serves all regions: a request's region is the one in its signature, or else the service's own. Each region has its own
+//! secrets, and replicas of secrets from other regions.
 //!
-//! It does not have encryption, other accounts and replicas in them, managed external secrets, or request quotas. Such an operation
-//! or member gets an error that names it.
+//! Not supported: encryption, other accounts and replicas in them, managed external secrets, request quotas. A request for one of them
+//! gets an error that names it.
 //!
-//! A caller with an access key of a role ([`Iam::restrict`]) may do what its policies or the secret's policy allow, and with the
-//! secret's KMS key what its own policies allow. Any other caller may do what no secret's policy denies to everyone.
+//! A caller with a role's access key ([`Iam::restrict`]) may do what its policies or the secret's policy allow. For the secret's KMS
+//! key only its own policies count. Any other caller may do everything that no secret's policy denies to everyone.
 //! [`SecretsManager::call`] has no caller and is always allowed.
 //!
-//! [`labels`] has the rules on versions; [`Fault`] makes the service misbehave.
+//! [`labels`] has the rules on versions. [`Fault`] makes the service misbehave.
 
 mod access;
 mod constraints;
@@ -85,7 +85,7 @@ struct Shared {
     ended: Notify,
     invoke: Invoke,
     iam: Iam,
-    /// The region of requests without a signature.
+    /// The region for requests without a signature.
     home: String,
     clock: Clock,
     /// Called when the first schedule is set.
@@ -100,7 +100,7 @@ impl Drop for Shared {
     }
 }
 
-/// All that is mutable, under the one lock, which is never held across an await.
+/// All mutable state, under one lock that is never held across an await.
 struct Inner {
     regions: Regions,
     rotations: Rotations,
@@ -110,24 +110,24 @@ struct Inner {
     calls: Vec<Call>,
     /// The result of [`SecretsManager::secrets`].
     secrets: Vec<SecretString>,
-    /// None if every function allows this service.
+    /// None: every function allows this service.
     function_policies: Option<FunctionPolicies>,
-    /// When a secret's last window was used, by its ARN; also by a rotation that failed.
+    /// When a secret's last window was used, also by a failed rotation. By ARN.
     fired: HashMap<String, DateTime<Utc>>,
 }
 
-/// One HTTP request, recorded at the moment of its effect, or of its refusal.
+/// One HTTP request, recorded at its effect or its refusal.
 ///
 /// A request that hangs before its effect is recorded when it is released.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Call {
     /// The operation, `PutSecretValue` for example.
     pub operation: String,
-    /// The secret as the request named it; CreateSecret's `Name` too.
+    /// The secret as the request named it; for CreateSecret, `Name`.
     pub secret: Option<String>,
-    /// The `RotationToken`, which is a credential: Debug shows only whether it exists.
+    /// The `RotationToken`. It is a credential: Debug shows only whether there is one.
     pub rotation_token: Option<String>,
-    /// The error's code, or `ConnectionDropped` where a fault cut the request before its effect.
+    /// The error's code, or `ConnectionDropped` if a fault cut the request before its effect.
     pub result: Result<(), String>,
 }
 
@@ -153,8 +153,8 @@ impl fmt::Debug for Call {
 }
 
 impl SecretsManager {
-    /// An empty service, whose rotations always call this function and ignore `RotationLambdaARN`, until
-    /// [`look_at_functions`](Self::look_at_functions) is called.
+    /// An empty service. Its rotations always call this function and ignore `RotationLambdaARN`, until a call of
+    /// [`look_at_functions`](Self::look_at_functions).
     pub fn new(region: &str, invoke: Invoke) -> Self {
         let inner = Inner {
             regions: Regions::new(region),
@@ -182,8 +182,8 @@ impl SecretsManager {
         }
     }
 
-    /// From now on, the replicas in this region follow their primaries with this delay; the default is none. All regions have the
-    /// same address: a request's region is the one in its signature.
+    /// Sets the delay of replicas in this region; the default is none. All regions have the same address: a request's region is the one in
+    /// its signature.
     pub fn set_replica_lag(&self, region: &str, lag: Duration) {
         let lag = TimeDelta::from_std(lag).unwrap_or(TimeDelta::MAX);
         self.lock().regions.set_lag(region, lag);
@@ -194,28 +194,28 @@ impl SecretsManager {
         &self.shared.clock
     }
 
-    /// What happens next by itself, the earliest first.
+    /// The next events that happen by themselves, earliest first.
     pub fn schedule(&self) -> Vec<Due> {
         due::schedule(&self.lock())
     }
 
-    /// The roles of its callers.
+    /// The roles of the callers.
     pub fn iam(&self) -> &Iam {
         &self.shared.iam
     }
 
-    /// From now on RotateSecret checks the function, as the service does: it is refused if the function does not exist or its
-    /// policy does not let this service invoke it.
+    /// From now on RotateSecret checks the function as AWS does: it is refused if the function does not exist or its policy does not let
+    /// this service invoke it.
     pub fn look_at_functions(&self, policies: FunctionPolicies) {
         self.lock().function_policies = Some(policies);
     }
 
-    /// Sets how a rotation that failed is retried, for those that begin from now on.
+    /// Sets the retries of failed rotations that begin from now on.
     pub fn set_retry(&self, retry: Retry) {
         self.lock().retry = retry;
     }
 
-    /// Chooses what happens to AWSPENDING when its version becomes current, for secrets that are created from now on.
+    /// Sets what happens to AWSPENDING when its version becomes current, for secrets that are created from now on.
     pub fn set_promotion(&self, promotion: Promotion) {
         self.lock().regions.set_promotion(promotion);
     }
@@ -225,18 +225,18 @@ impl SecretsManager {
         wire::router(self.clone())
     }
 
-    /// Every secret that the service ever received or made, for a test that searches for leaks: each value that a request
-    /// stored or tried to store (a binary one as base64), each random password, each RotationToken.
+    /// Every secret value that the service ever received or made, for a test that searches for leaks: each value that a request stored
+    /// or tried to store (a binary one as base64), each random password, each RotationToken.
     pub fn secrets(&self) -> Vec<SecretString> {
         self.lock().secrets.clone()
     }
 
-    /// An operation in process, with the same code as over HTTP, but not recorded as a call and without faults. Generates a
-    /// missing `ClientRequestToken`, as SDKs do.
+    /// Calls an operation in process, with the same code as over HTTP, but without faults and without a record. Generates a missing
+    /// `ClientRequestToken`, as SDKs do.
     ///
     /// # Errors
     ///
-    /// The error that a client would get.
+    /// The error that a client gets.
     pub async fn call(&self, operation: &str, mut input: Value) -> Result<Value, ServiceError> {
         if constraints::takes_a_token(operation) && input["ClientRequestToken"].is_null() {
             input["ClientRequestToken"] = Uuid::new_v4().to_string().into();
@@ -255,7 +255,7 @@ impl SecretsManager {
             .map(|secret| secret.arn.clone())
     }
 
-    /// Stages a token as RotateSecret does and turns rotation on, but invokes nothing: the caller invokes the steps.
+    /// Stages a token and turns rotation on as RotateSecret does, but invokes nothing: the caller invokes the steps.
     ///
     /// # Errors
     ///
@@ -272,7 +272,7 @@ impl SecretsManager {
         })
     }
 
-    /// Turns rotation on as RotateSecret does, every `days` days by this function, but invokes nothing.
+    /// Turns rotation on as RotateSecret does, every `days` days with this function, but invokes nothing.
     ///
     /// # Errors
     ///
@@ -289,7 +289,7 @@ impl SecretsManager {
         Ok(())
     }
 
-    /// Makes a secret older by this many days: moves all its dates into the past, and its next due date too. The result is as if its
+    /// Makes a secret older by this many days: moves all its dates into the past, also its next due date. The secret then looks as if its
     /// rotations had failed: an overdue rotation does not begin by itself.
     ///
     /// # Errors
@@ -306,7 +306,7 @@ impl SecretsManager {
         Ok(())
     }
 
-    /// Sets a fault for coming HTTP requests. Returns its id.
+    /// Sets a fault for later HTTP requests. Returns its id.
     pub fn inject(&self, fault: Fault) -> u64 {
         let mut inner = self.lock();
         inner.faults.retain(Fault::is_live);
@@ -316,14 +316,14 @@ impl SecretsManager {
         id
     }
 
-    /// The faults that are still in use, the oldest first.
+    /// The faults that are still in use, oldest first.
     pub fn faults(&self) -> Vec<Fault> {
         let mut inner = self.lock();
         inner.faults.retain(Fault::is_live);
         inner.faults.clone()
     }
 
-    /// Removes the fault with this id, or all. Requests that hang continue. Returns the number of removed faults.
+    /// Removes the fault with this id, or all faults. Requests that hang continue. Returns the number of removed faults.
     pub fn clear_faults(&self, id: Option<u64>) -> usize {
         let mut inner = self.lock();
         inner.faults.retain(Fault::is_live);
@@ -339,14 +339,14 @@ impl SecretsManager {
             .count()
     }
 
-    /// Every HTTP request so far, in the order of their effects.
+    /// All HTTP requests, in the order of their effects.
     pub fn calls(&self) -> Vec<Call> {
         self.lock().calls.clone()
     }
 
     /// Waits until the rotation with this token has succeeded or failed, and returns its result.
     ///
-    /// It waits forever if RotateSecret is never called with that token.
+    /// It waits forever if no RotateSecret has that token.
     pub async fn rotation(&self, secret: &str, token: &str) -> Rotation {
         let arn = self.arn(secret).unwrap_or_else(|| secret.to_owned());
         let key = (arn, token.to_owned());
@@ -457,7 +457,7 @@ impl SecretsManager {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // a panic elsewhere, in a test's closure for example, leaves no partial change: changes are made on a copy
+        // a panic elsewhere, for example in a test's closure, leaves no partial change: changes are made on a copy
         self.shared
             .inner
             .lock()

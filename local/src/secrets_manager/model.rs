@@ -1,22 +1,22 @@
-//! The request part of AWS's published model of the API: the members of each operation, and their constraints.
+//! The requests in AWS's published model of the API: the members of each operation, and their constraints.
 //!
-//! A test reads the model in AWS's SDK for Python, and breaks each of its constraints once.
+//! A test reads the model from AWS's SDK for Python, and breaks each constraint once.
 
-/// One member of a request, or of a structure in it.
+/// A member of a request, or of a structure in a request.
 pub(crate) struct Member {
     pub(super) name: &'static str,
     pub(super) shape: Shape,
     pub(super) required: bool,
 }
 
-/// The constraint of a member. Lengths of text are in characters, both bounds inclusive.
+/// A member's constraint. Lengths of text are in characters; both bounds are inclusive.
 pub(crate) enum Shape {
     Text(usize, usize),
     Matching(usize, usize, &'static str),
     OneOf(&'static [&'static str]),
-    /// Text that no error may repeat.
+    /// Text that no error message may repeat.
     Sensitive(usize, usize, Option<&'static str>),
-    /// Base64; the length is in decoded bytes.
+    /// Base64. The length is that of the decoded bytes.
     Binary(usize, usize),
     Number(i64, i64),
     Flag,
@@ -49,7 +49,7 @@ const BYTES: usize = 65_536;
 const REGION: Shape = Matching(1, 128, r"^([a-z]+-)+\d+$");
 
 const SECRET: Member = required("SecretId", Text(1, 2048));
-/// The operations check its length.
+/// The operations check the length themselves.
 pub(super) const TOKEN: Member = member("ClientRequestToken", Text(0, ANY));
 const DESCRIPTION: Member = member("Description", Text(0, 2048));
 const KEY: Member = member("KmsKeyId", Text(0, 2048));
@@ -103,7 +103,7 @@ const RULES: Shape = Structure(&[
     ),
 ]);
 
-/// Every operation that is served, with the members of its request.
+/// Every operation that is served here, with the members of its request.
 const OPERATIONS: [(&str, &[Member]); 23] = [
     (
         "BatchGetSecretValue",
@@ -257,12 +257,12 @@ const OPERATIONS: [(&str, &[Member]); 23] = [
     ),
 ];
 
-/// The names of all operations that are served.
+/// The names of all operations that are served here.
 pub fn operations() -> impl Iterator<Item = &'static str> {
     OPERATIONS.iter().map(|(name, _)| *name)
 }
 
-/// The members of an operation's request; none if the operation does not exist.
+/// The members of an operation's request. None if the operation does not exist.
 pub(super) fn members(operation: &str) -> Option<&'static [Member]> {
     let mut operations = OPERATIONS.iter();
     operations

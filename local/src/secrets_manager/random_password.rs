@@ -1,4 +1,4 @@
-//! GetRandomPassword. Tests compare the rotation function's own generator with its meaning of "type" and "exclude".
+//! GetRandomPassword. Tests compare the function's own generator with what "type" and "exclude" mean here.
 
 use rand::{
     RngExt,
@@ -12,7 +12,7 @@ use super::error::ServiceError;
 /// The documented punctuation, in the documented order.
 const PUNCTUATION: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 
-/// Every option of the request, by its documented name.
+/// All options of the request, by their documented names.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct GetRandomPassword {
@@ -26,7 +26,7 @@ pub(super) struct GetRandomPassword {
     require_each_included_type: Option<bool>,
 }
 
-/// Generates a password. A type whose characters are all excluded counts as not included.
+/// Generates a password. A type without allowed characters counts as not included.
 pub(super) fn generate(request: &GetRandomPassword) -> Result<String, ServiceError> {
     let length = request.password_length.unwrap_or(32);
     let types = [

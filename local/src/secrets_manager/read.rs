@@ -1,4 +1,4 @@
-//! Reads values, of one secret or of up to 20 at once: GetSecretValue, BatchGetSecretValue.
+//! Reads the values of one secret, or of up to 20: GetSecretValue, BatchGetSecretValue.
 
 use chrono::{DateTime, NaiveTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::iam::Role;
 
-/// Secrets in one BatchGetSecretValue (docs).
+/// The most secrets in a BatchGetSecretValue (docs).
 const BATCH: usize = 20;
 
 #[derive(Deserialize)]

@@ -5,13 +5,13 @@
 //!
 //! | rule | source |
 //! |---|---|
-//! | A replica has its primary's name, value, labels, tags and resource policy, and its ARN but for the region | docs |
-//! | Its key is its own, of its region | docs |
-//! | A name that is in use there: Failed, unless it may be overwritten | docs, moto |
-//! | Also then a secret that is replicated itself, or a replica, is not overwritten | recorded by practitioners |
-//! | A replica goes some time after it was removed, and one whose primary was deleted meanwhile stays a replica for good | recorded by practitioners |
-//! | It has no function and no schedule, and its own creation and access dates | chosen here |
-//! | A policy is copied as it is written: one that names the primary's ARN means no replica | chosen here |
+//! | A replica has its primary's name, value, labels, tags and resource policy, and its ARN with another region | docs |
+//! | It has its own KMS key, of its region | docs |
+//! | If its name is in use in the region, it is Failed, unless it may overwrite the secret there | docs, moto |
+//! | It never overwrites a secret that is a replica or has replicas | recorded by practitioners |
+//! | A removed replica disappears after a delay. If its primary is deleted first, it stays a replica forever | recorded by practitioners |
+//! | It has no function and no schedule, but its own dates of creation and access | chosen here |
+//! | The policy is copied unchanged: the primary's ARN in it does not match the replica | chosen here |
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,7 @@ impl Regions {
             .or_insert_with(|| State::new(region, promotion))
     }
 
-    /// The region of the secret with this ARN.
+    /// The state of the region in this ARN.
     pub(super) fn of(&mut self, arn: &str) -> &mut State {
         match region_of(arn) {
             Some(region) => self.at(region),
@@ -62,12 +62,12 @@ impl Regions {
         }
     }
 
-    /// Those of all regions.
+    /// The secrets of all regions.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.states.values().flat_map(|state| &state.secrets)
     }
 
-    /// Keeps only some secrets.
+    /// Keeps only the secrets that `stays` accepts.
     pub(super) fn retain(&mut self, stays: impl Fn(&Secret) -> bool) {
         for state in self.states.values_mut() {
             state.secrets.retain(&stays);
@@ -81,7 +81,7 @@ impl Regions {
         }
     }
 
-    /// From now on; an existing replica does not become older.
+    /// Sets a region's delay. An existing replica does not go back in time.
     pub(super) fn set_lag(&mut self, region: &str, lag: TimeDelta) {
         self.lags.insert(region.to_owned(), lag);
     }
@@ -95,7 +95,7 @@ impl Regions {
         self.begin(now);
     }
 
-    /// Brings the replicas of a region up to date, and removes those that are no longer replicas.
+    /// Brings the replicas of a region up to date, and removes those that their primary has dropped.
     fn follow(&mut self, region: &str, now: DateTime<Utc>) {
         let then = self.behind(region, now);
         let Some(mut state) = self.states.remove(region) else {
@@ -108,7 +108,7 @@ impl Regions {
             let then = then.max(primary.seen);
             let home = region_of(&primary.arn).and_then(|home| self.states.get(home));
             let Some(seen) = home.and_then(|home| home.as_of(&primary.arn, then)) else {
-                return true; // stranded
+                return true; // its primary was deleted
             };
             let replica = seen
                 .replicas
@@ -125,7 +125,7 @@ impl Regions {
         self.states.insert(region.to_owned(), state);
     }
 
-    /// Makes the replicas that are due.
+    /// Creates the replicas that are due.
     fn begin(&mut self, now: DateTime<Utc>) {
         for (arn, asked) in self.in_progress() {
             let then = self.behind(&asked.region, now);
@@ -155,7 +155,7 @@ impl Regions {
             .collect()
     }
 
-    /// The time of the primaries' state that a region's replicas have.
+    /// The time of the primaries' state that a region's replicas show.
     fn behind(&self, region: &str, now: DateTime<Utc>) -> DateTime<Utc> {
         let lag = self.lags.get(region).copied().unwrap_or_default();
         now.checked_sub_signed(lag)
@@ -171,7 +171,7 @@ impl Replica {
     }
 }
 
-/// The part of the primary's earlier state that a replica has.
+/// A replica, made from the primary's state at an earlier time.
 fn copy(
     primary: &Secret,
     replica: &Replica,
@@ -201,7 +201,7 @@ fn copy(
 }
 
 impl Secret {
-    /// Reads of a replica are dated in its region (docs).
+    /// Keeps the replica's own access dates: its reads count in its region (docs).
     fn keep_accesses(&mut self, earlier: &Self) {
         self.accessed = earlier.accessed;
         for (id, dates) in &mut self.dates {
@@ -210,7 +210,7 @@ impl Secret {
     }
 }
 
-/// Adds a new replica, or returns why not.
+/// Adds a new replica, or returns the reason against it.
 fn admit(state: &mut State, replica: Secret, overwrites: bool) -> ReplicaStatus {
     let named = |secret: &&mut Secret| secret.name == replica.name;
     let Some(present) = state.secrets.iter_mut().find(named) else {
@@ -221,7 +221,7 @@ fn admit(state: &mut State, replica: Secret, overwrites: bool) -> ReplicaStatus 
     if present.primary.as_ref().map(|primary| &primary.arn)
         == replica.primary.as_ref().map(|primary| &primary.arn)
     {
-        return ReplicaStatus::InSync; // requested again
+        return ReplicaStatus::InSync; // it was requested again
     }
     if !overwrites {
         return ReplicaStatus::Failed(format!(

@@ -1,15 +1,15 @@
-//! Copies of a secret in other regions: ReplicateSecretToRegions, RemoveRegionsFromReplication, StopReplicationToReplica.
+//! Replicas in other regions: ReplicateSecretToRegions, RemoveRegionsFromReplication, StopReplicationToReplica.
 //!
-//! [`regions`](super::regions) describes when a replica appears and disappears, and what it has.
+//! [`regions`](super::regions) describes when a replica appears and disappears, and its contents.
 //!
 //! | rule | source |
 //! |---|---|
-//! | What changes a secret is refused where a replica of it is, with these words | recorded by practitioners |
-//! | The primary's own region is no replica region | recorded |
-//! | A region that has a replica may be named again: with another key, or after a failure | chosen here |
-//! | A region without one may be removed | moto |
-//! | StopReplicationToReplica is called in the replica's region, and makes it a secret of its own | docs |
-//! | It is refused for what is no replica | chosen here, and the words |
+//! | An operation that changes a secret is refused on a replica, with this text | recorded by practitioners |
+//! | The primary's own region cannot have a replica | recorded |
+//! | A region with a replica may be named again, with another key or after a failure | chosen here |
+//! | A region without a replica may be removed | moto |
+//! | StopReplicationToReplica is called in the replica's region. It makes the replica a secret of its own | docs |
+//! | For any other secret it is refused | chosen here, also the text |
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ use super::{
     wire::{answer, parse},
 };
 
-/// Operations that a replica answers; the rest are the primary's.
+/// Operations that work on a replica. All others need the primary.
 const ON_REPLICAS: [&str; 7] = [
     "DescribeSecret",
     "GetResourcePolicy",
@@ -31,11 +31,11 @@ const ON_REPLICAS: [&str; 7] = [
     "ListSecretVersionIds",
     "StopReplicationToReplica",
     "ValidateResourcePolicy",
-    // its SecretIds are in a list
+    // its SecretIds are a list
     "BatchGetSecretValue",
 ];
 
-/// A region that a request gives a copy.
+/// A region in which a request creates a replica.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ReplicaRegion {
@@ -99,7 +99,7 @@ pub(super) fn refuse_on_replicas(
     Ok(())
 }
 
-/// Gives a secret these replicas; one in the same region is requested again.
+/// Gives a secret these replicas. An existing one in the same region is requested again.
 pub(super) fn replicate(
     secret: &mut Secret,
     regions: Vec<ReplicaRegion>,
@@ -169,7 +169,7 @@ pub(super) fn stop_replication_to_replica(
         })?;
         Ok((secret.arn.clone(), primary.arn))
     })?;
-    // no error if the primary was deleted: this is how a replica that was left behind becomes a secret of its own
+    // no error if the primary was deleted: so a stranded replica becomes a secret of its own
     let _ = regions.of(&primary).change(&primary, now, |secret| {
         secret.replicas.retain(|replica| replica.region != region);
         Ok(())

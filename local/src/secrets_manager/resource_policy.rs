@@ -1,17 +1,17 @@
-//! A secret's own policy: PutResourcePolicy, GetResourcePolicy, DeleteResourcePolicy, ValidateResourcePolicy.
+//! A secret's resource policy: PutResourcePolicy, GetResourcePolicy, DeleteResourcePolicy, ValidateResourcePolicy.
 //!
-//! It is evaluated together with the caller's policies, see [`iam`](crate::iam).
+//! The policy is evaluated together with the caller's policies, see [`iam`](crate::iam).
 //!
 //! | rule | source |
 //! |---|---|
-//! | A document with errors, or a principal that cannot be: MalformedPolicyDocumentException, and the first sentences | docs |
-//! | A broad one is refused where BlockPublicPolicy is set, which it is not by default, and the words | docs |
-//! | Broad is what allows everyone something without a condition on fixed accounts, principals or sources | docs; the rule is ours |
-//! | Without a policy the answer has none, and that is no error | moto |
-//! | Validation reports broad access and a caller who is locked out | docs; the names of the checks are ours |
-//! | PutResourcePolicy does not check who is locked out | chosen here: the user guide says it about the console |
-//! | Roles that a policy names need not be there | chosen here |
-//! | The document comes back as it was written | chosen here |
+//! | A document with errors, or with an impossible principal: MalformedPolicyDocumentException, with these first sentences | docs |
+//! | With BlockPublicPolicy (off by default) a broad policy is refused, with this text | docs |
+//! | It is broad if it allows everyone something, without a condition on fixed accounts, principals or sources | docs; the rule is ours |
+//! | Without a policy the answer has no policy, and is no error | moto |
+//! | Validation reports broad access and a caller that is locked out | docs; the names of the checks are ours |
+//! | PutResourcePolicy does not check for a lock-out | chosen here: the user guide mentions the check only for the console |
+//! | Roles in a policy need not exist | chosen here |
+//! | The document is returned unchanged | chosen here |
 //! | A replica answers with its copy | chosen here: the service copies policies (docs); moto refuses |
 
 use chrono::{DateTime, Utc};
@@ -36,7 +36,7 @@ struct PutResourcePolicy {
     block_public_policy: bool,
 }
 
-/// GetResourcePolicy's request, and DeleteResourcePolicy's.
+/// The request of GetResourcePolicy and of DeleteResourcePolicy.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct OfSecret {

@@ -1,5 +1,4 @@
-//! RotateSecret and CancelRotateSecret, and the driver that invokes the function step by step until the rotation succeeds or is given
-//! up.
+//! RotateSecret and CancelRotateSecret. A driver invokes the function step by step, until the rotation succeeds or is given up.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -34,14 +33,14 @@ pub struct Rotation {
     pub token: String,
     /// Each attempt begins with createSecret.
     pub attempts: Vec<Attempt>,
-    /// Whether all steps of the last attempt returned without an error and AWSCURRENT is on the new version.
+    /// Whether no step of the last attempt returned an error, and AWSCURRENT is on the new version.
     pub succeeded: bool,
 }
 
-/// One run through the steps, up to the first that failed.
+/// One run through the steps, up to the first failed one.
 #[derive(Clone, Debug, Default)]
 pub struct Attempt {
-    /// In the order of their invocation.
+    /// The steps in the order of their invocation.
     pub steps: Vec<StepRun>,
 }
 
@@ -50,20 +49,20 @@ pub struct Attempt {
 pub struct StepRun {
     /// The step, `setSecret` for example.
     pub step: String,
-    /// When it was invoked.
+    /// The time of the invocation.
     pub began: DateTime<Utc>,
     /// The result.
     pub invoked: Invoked,
-    /// `VersionIdsToStages` after it.
+    /// `VersionIdsToStages` after the step.
     pub labels: BTreeMap<String, Vec<String>>,
 }
 
-/// How a rotation that failed is retried.
+/// How a failed rotation is retried.
 ///
-/// The default is quick. The real service's numbers are undocumented: others saw five attempts, about 100 s apart.
+/// The default is quick. The real service's numbers are undocumented: users saw five attempts, about 100 s apart.
 #[derive(Clone, Copy, Debug)]
 pub struct Retry {
-    /// How many times a rotation is attempted before it is given up, including the first time.
+    /// How often a rotation is attempted before it is given up, the first attempt included.
     pub attempts: u32,
     /// The time between two attempts, by the service's clock.
     pub interval: Duration,
@@ -105,7 +104,7 @@ struct CancelRotateSecret {
     secret_id: String,
 }
 
-/// Checks, configures, stages the token, and answers at once; the steps run in the background.
+/// Checks, configures, stages the token, and answers at once. The steps run in the background.
 pub(super) fn rotate_secret(
     service: &SecretsManager,
     inner: &mut Inner,
@@ -114,7 +113,7 @@ pub(super) fn rotate_secret(
     now: DateTime<Utc>,
 ) -> Result<Value, ServiceError> {
     let mut request: RotateSecret = parse(input)?;
-    // recorded: the words are those of the other operations, the type is not
+    // recorded: the text of the other operations, but another type
     let token = token(request.client_request_token.take())
         .map_err(|refused| ServiceError::parameter(refused.message))?;
     request.rotation_rules = match request.rotation_rules.take() {
@@ -126,7 +125,7 @@ pub(super) fn rotate_secret(
     let state = inner.regions.at(region);
     let arn = state.find_alive(&request.secret_id)?.arn.clone();
     let staged = state.change(&arn, now, |secret| {
-        // the request that began a rotation may be repeated after its end: it begins no second one
+        // a client may repeat the request after the rotation has ended: that begins no second rotation
         let done_before = secret.versions.current() == Some(&token);
         configure(secret, request, now)?;
         if let (Some(policies), Some(function)) = (policies, &secret.rotation_function) {
@@ -158,7 +157,7 @@ pub(super) fn rotate_secret(
         retry: inner.retry,
     };
     let driven = driver.record(inner);
-    driven.canceled = false; // requested again, so an earlier cancellation no longer counts
+    driven.canceled = false; // requested again: an earlier cancellation no longer counts
     if done_before {
         driven.record.succeeded |= driven.record.attempts.is_empty();
     } else {
@@ -167,15 +166,15 @@ pub(super) fn rotate_secret(
     Ok(answer)
 }
 
-/// Whether the function is being called for this secret.
+/// Whether the function is running for this secret.
 pub(super) fn is_running(inner: &Inner, arn: &str) -> bool {
     let mut rotations = inner.rotations.iter();
     rotations.any(|((rotated, _), driven)| rotated == arn && driven.running)
 }
 
-/// What a refused RotateSecret promises: "That rotation will be reattempted". The time is undocumented: here after the interval.
+/// Keeps the promise of a refused RotateSecret: "That rotation will be reattempted". The time is undocumented: here after the interval.
 ///
-/// Not while rotation is off, and not without a function.
+/// Does nothing while rotation is off, or without a function.
 fn reattempt(service: &SecretsManager, inner: &mut Inner, arn: String) {
     let Ok(secret) = inner.regions.of(&arn).find_alive(&arn) else {
         return;
@@ -215,7 +214,7 @@ fn configure(
     Ok(())
 }
 
-/// The configuration part of RotateSecret, without the rotation.
+/// The part of RotateSecret that configures rotation, without a rotation.
 pub(super) fn configure_only(
     inner: &mut Inner,
     secret: &str,
@@ -233,7 +232,7 @@ pub(super) fn configure_only(
     state.change(secret, now, |secret| configure(secret, request, now))
 }
 
-/// The new version of a rotation has no value yet. The version of a mere test is a copy of the current one (undocumented, but likely).
+/// The new version of a rotation has no value yet. For a mere test, it is a copy of the current one (undocumented, but likely).
 fn stage(
     secret: &mut Secret,
     token: &str,
@@ -241,7 +240,7 @@ fn stage(
     now: DateTime<Utc>,
 ) -> Result<(), ServiceError> {
     let Ok((_, current)) = secret.versions.read(None, None) else {
-        // our own words: the service's are unknown
+        // our own text: the service's is unknown
         return Err(ServiceError::request(
             "You can't rotate a secret that has no value for staging label AWSCURRENT.",
         ));
@@ -254,7 +253,7 @@ fn stage(
     Ok(())
 }
 
-/// Turns rotation off and stops a running one before its next step; the labels stay as they are (docs).
+/// Turns rotation off, and stops a running rotation before its next step. The labels stay (docs).
 pub(super) fn cancel_rotate_secret(
     inner: &mut Inner,
     region: &str,
@@ -268,7 +267,7 @@ pub(super) fn cancel_rotate_secret(
         if secret.rotation_enabled.is_none() {
             return Err(ServiceError::request(
                 "Rotation was never turned on for this secret.",
-            )); // our own words
+            )); // our own text
         }
         secret.rotation_enabled = Some(false);
         answer(Named::new(
@@ -282,14 +281,14 @@ pub(super) fn cancel_rotate_secret(
     Ok(answer)
 }
 
-/// A rotation in flight.
+/// A running rotation.
 struct Driver {
     service: SecretsManager,
     arn: String,
     token: String,
-    /// False if RotateImmediately is false: only testSecret, once.
+    /// False for RotateImmediately = false: only testSecret runs, once.
     for_real: bool,
-    /// Whether to wait for the interval also before the first attempt.
+    /// Whether to wait for the interval before the first attempt, too.
     waits_first: bool,
     retry: Retry,
 }
@@ -308,7 +307,7 @@ impl Driver {
         })
     }
 
-    /// Runs in the background, unless this rotation is running already.
+    /// Runs it in the background, unless this rotation is running already.
     fn start(self, inner: &mut Inner) {
         let driven = self.record(inner);
         if !driven.running {
@@ -381,7 +380,7 @@ impl Driver {
             || self.secret(|secret| secret.versions.current() == Some(&self.token)) == Some(true)
     }
 
-    /// In its own task, so that a panic in a test's function ends only the step, and not the rotation's record.
+    /// A task of its own: a panic in a test's function ends only the step, not the record of the rotation.
     async fn invoke(&self, event: Value) -> Invoked {
         let invoke = self.service.shared.invoke.clone();
         match tokio::spawn(async move { invoke(event).await }).await {
@@ -397,7 +396,7 @@ impl Driver {
         }
     }
 
-    /// False if the rotation was canceled or abandoned: the secret was deleted, or someone stored a value by hand.
+    /// False if the rotation was canceled or abandoned: the secret was deleted, or a value was stored by hand.
     fn is_wanted(&self) -> bool {
         let labelled = self.secret(|secret| !secret.versions.labels(&self.token).is_empty());
         labelled == Some(true) && !self.is_canceled()
@@ -421,7 +420,7 @@ impl Driver {
             }
             Ok(())
         });
-        drop(ended); // an error means that the secret was deleted: no date to set
+        drop(ended); // an error means that the secret was deleted, so there is no date to set
         if let Some(driven) = inner
             .rotations
             .get_mut(&(self.arn.clone(), self.token.clone()))

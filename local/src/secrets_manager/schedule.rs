@@ -1,8 +1,8 @@
 //! When the next rotation is due, and which schedules the service accepts. `firing` begins the rotations.
 //!
-//! The service rotates at some moment of a window and returns the window's end as `NextRotationDate` ("on or before this
-//! date", docs). Windows open on the hour in UTC, close at the end of the day for a schedule in days, and after one hour for
-//! one in hours, unless `Duration` says otherwise (docs).
+//! The service rotates at some moment of a window, and returns the window's end as `NextRotationDate` ("on or before this date", docs).
+//! Windows open on the hour in UTC. They close at the end of the day for a schedule in days, and after one hour for a schedule in
+//! hours, unless `Duration` is set (docs).
 
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use croner::{
@@ -16,14 +16,14 @@ use super::error::ServiceError;
 /// The shortest time between two windows, in hours (docs).
 const SHORTEST: i64 = 4;
 
-/// How many windows of a cron expression are checked against the rules: more than a year, if it opens at least monthly.
+/// How many windows of a cron expression are checked: more than a year, if it opens at least monthly.
 const WINDOWS: usize = 64;
 
 /// `RotationRules` of RotateSecret and DescribeSecret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct RotationRules {
-    /// Days between rotations, 1 to 1000; also returned together with an expression.
+    /// Days between rotations, 1 to 1000. Also returned for an expression.
     #[serde(skip_serializing_if = "Option::is_none")]
     automatically_after_days: Option<i64>,
     /// The window's length, `3h` for example.
@@ -37,11 +37,11 @@ pub(super) struct RotationRules {
 enum Schedule {
     Days(i64),
     Hours(i64),
-    /// And whether the unit is hours.
+    /// The expression, and whether its unit is hours.
     Cron(Box<Cron>, bool),
 }
 
-/// A time in which the service rotates.
+/// The time in which the service rotates.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
     pub(super) opens: DateTime<Utc>,
@@ -49,11 +49,11 @@ pub(super) struct Window {
 }
 
 impl RotationRules {
-    /// As the service stores and returns them: with an expression also its days, 1 for `rate(10 hours)` and 7 for `cron(0 0 ? * 2 *)`
-    /// (recorded). If the distances between windows differ, the longest one counts (our choice).
+    /// The rules as the service stores and returns them. An expression gets its number of days, 1 for `rate(10 hours)` and 7 for
+    /// `cron(0 0 ? * 2 *)` (recorded). If windows have different distances, the longest one counts (our choice).
     ///
-    /// It refuses what the service refuses: both members at once, although the service returns both (recorded); an invalid expression; a
-    /// window that opens less than 4 hours after another one, or reaches into the next one or into the next day (docs).
+    /// Refuses what the service refuses: both members at once, although the service returns both (recorded); an invalid expression;
+    /// a window that opens less than 4 hours after another one, or reaches into the next window or the next day (docs).
     pub(super) fn accepted(self) -> Result<Self, ServiceError> {
         if self.automatically_after_days.is_some() && self.schedule_expression.is_some() {
             return Err(ServiceError::parameter(
@@ -82,7 +82,7 @@ impl RotationRules {
                         "The rotation schedule has no next date.",
                     ));
                 };
-                // without a duration, a schedule in days fills the rest of the day
+                // without a duration, a window of a schedule in days lasts until the end of the day
                 check_windows(&opens, &gaps, window.unwrap_or(in_hours.into()))?;
                 Some(days_of(*longest))
             }
@@ -93,12 +93,12 @@ impl RotationRules {
         })
     }
 
-    /// The end of the first window that opens after `base`; none without a schedule.
+    /// The end of the first window that opens after `base`. None without a schedule.
     pub(super) fn next_rotation(&self, base: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.next_window(base).map(|window| window.closes)
     }
 
-    /// The first window that opens after `base`; none without a schedule.
+    /// The first window that opens after `base`. None without a schedule.
     pub(super) fn next_window(&self, base: DateTime<Utc>) -> Option<Window> {
         let window = self.window_hours().ok()?;
         let (opens, in_hours) = match self.schedule().ok()?? {
@@ -115,7 +115,7 @@ impl RotationRules {
         Some(Window { opens, closes })
     }
 
-    /// The expression's schedule if there is one: then the days are only information.
+    /// The expression's schedule if there is one: the days are then only information.
     fn schedule(&self) -> Result<Option<Schedule>, ServiceError> {
         match (
             self.schedule_expression.as_deref(),
@@ -147,7 +147,7 @@ impl RotationRules {
     }
 }
 
-/// Checks windows that open at these moments and distances, all with this length.
+/// Checks windows that open at these times and distances, all with this length.
 fn check_windows(opens: &[DateTime<Utc>], gaps: &[i64], hours: i64) -> Result<(), ServiceError> {
     if gaps.iter().any(|gap| *gap < SHORTEST) {
         return Err(ServiceError::parameter(format!(
@@ -167,7 +167,7 @@ fn days_of(hours: i64) -> i64 {
     (hours + 23) / 24
 }
 
-/// `rate(999 days)` is the longest rate, in hours too; cron opens on the hour, every year (docs).
+/// The longest rate is `rate(999 days)`, also in hours. A cron expression opens on the hour, every year (docs).
 fn parse(expression: &str) -> Option<Schedule> {
     if let Some(rate) = inside("rate(", expression) {
         let (value, unit) = rate.split_once(' ')?;
@@ -182,10 +182,10 @@ fn parse(expression: &str) -> Option<Schedule> {
     else {
         return None;
     };
-    // docs: one of the two is ?, and neither has W, which EventBridge knows
+    // docs: one of the two fields is ?, and neither has W, which EventBridge allows
     let (day, weekday) = match (day, weekday) {
         (day, "?") if day != "?" && !day.contains('W') => match day.strip_suffix('L') {
-            // docs: the last Sunday of the month is SUNL, in the field of the days of the month too
+            // docs: SUNL, the last Sunday of the month, may also stand in the field for days of the month
             Some(name) if !name.is_empty() => ("?", day),
             _ => (day, "?"),
         },
@@ -193,7 +193,7 @@ fn parse(expression: &str) -> Option<Schedule> {
         ("?", weekday) if weekday != "?" => ("?", weekday),
         _ => return None,
     };
-    // 0/8 is AWS's way to write "every eight hours from 0", and its week begins with SUN as 1
+    // 0/8 means "every eight hours from 0" on AWS, and its week begins with SUN as 1
     let parser = CronParser::builder()
         .seconds(Seconds::Required)
         .year(Year::Required)

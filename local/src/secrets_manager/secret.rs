@@ -1,4 +1,4 @@
-//! The service's state: the secrets, and how one is found by name, ARN or partial ARN.
+//! The service's state: the secrets, found by name, ARN or partial ARN.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -19,10 +19,10 @@ use super::{
 };
 use crate::iam::ACCOUNT;
 
-/// Versions that a secret keeps before unlabelled ones are purged (docs: "100 of the most recent versions").
+/// How many versions a secret keeps before unlabelled ones are purged (docs: "100 of the most recent versions").
 const KEPT_VERSIONS: usize = 100;
 
-/// A secret's value as received: text, or base64 that is never decoded here.
+/// A secret's value as received: text, or base64 that is not decoded here.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum SecretValue {
     String(String),
@@ -44,14 +44,14 @@ pub(super) struct Tag {
     pub(super) value: String,
 }
 
-/// A region that has a copy, or will have one, as the primary knows it.
+/// A region with a replica, or with one to come, as the primary sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Replica {
     pub(super) region: String,
     pub(super) kms_key_id: Option<String>,
-    /// Whether it overwrites a secret of that name.
+    /// Whether it overwrites a secret of the same name.
     pub(super) overwrites: bool,
-    /// When it was requested, which distinguishes it from an earlier one in the same region.
+    /// The time of the request. It distinguishes this replica from an earlier one in the same region.
     pub(super) requested: DateTime<Utc>,
     pub(super) status: ReplicaStatus,
 }
@@ -60,7 +60,7 @@ pub(super) struct Replica {
 pub(super) enum ReplicaStatus {
     InProgress,
     InSync,
-    /// Why it does not exist.
+    /// The reason why there is no replica.
     Failed(String),
 }
 
@@ -68,7 +68,7 @@ pub(super) enum ReplicaStatus {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Primary {
     pub(super) arn: String,
-    /// The time of the primary's state that the replica has.
+    /// The time of the primary's state that the replica shows.
     pub(super) seen: DateTime<Utc>,
 }
 
@@ -86,21 +86,21 @@ pub(super) struct Secret {
     pub(super) name: String,
     pub(super) description: Option<String>,
     pub(super) kms_key_id: Option<String>,
-    /// None until the first tag; an emptied list stays an empty list (recorded).
+    /// None until the first tag. A list that was emptied stays an empty list (recorded).
     pub(super) tags: Option<Vec<Tag>>,
-    /// Its resource policy, as it was written.
+    /// Its resource policy, unchanged.
     pub(super) policy: Option<String>,
-    /// Its copies in other regions.
+    /// Its replicas in other regions.
     pub(super) replicas: Vec<Replica>,
-    /// If this is a copy itself.
+    /// Set if this secret is a replica.
     pub(super) primary: Option<Primary>,
     pub(super) versions: Versions<SecretValue>,
     pub(super) dates: BTreeMap<String, VersionDates>,
-    /// None until rotation is configured for the first time.
+    /// None until the first configuration of rotation.
     pub(super) rotation_enabled: Option<bool>,
     pub(super) rotation_function: Option<String>,
     pub(super) rotation_rules: Option<RotationRules>,
-    /// The start of the schedule: its configuration, or the last value that was stored by hand or by a rotation.
+    /// The start of the schedule: the configuration, or the last value stored by hand or by a rotation.
     pub(super) schedule_base: DateTime<Utc>,
     pub(super) created: DateTime<Utc>,
     pub(super) changed: DateTime<Utc>,
@@ -146,7 +146,7 @@ impl Secret {
         region_of(&self.arn).unwrap_or_default()
     }
 
-    /// The region in which it can be changed.
+    /// The region in which the secret can be changed.
     pub(super) fn primary_region(&self) -> &str {
         let primary = self.primary.as_ref();
         primary
@@ -154,12 +154,12 @@ impl Secret {
             .unwrap_or_else(|| self.region())
     }
 
-    /// Whether it is in several regions.
+    /// Whether it has replicas or is one.
     pub(super) fn is_replicated(&self) -> bool {
         self.primary.is_some() || !self.replicas.is_empty()
     }
 
-    /// Stores a value under a token and dates the new version; false if the request is a repetition.
+    /// Stores a value under a token, and dates the new version. Returns false if the request is a repetition.
     pub(super) fn put(
         &mut self,
         token: &str,
@@ -180,14 +180,14 @@ impl Secret {
                 },
             );
             if self.versions.current() == Some(token) {
-                self.schedule_base = now; // docs: a value put by hand counts as a rotation for the schedule
+                self.schedule_base = now; // docs: a value stored by hand counts as a rotation for the schedule
             }
             self.purge(now);
         }
         Ok(stored)
     }
 
-    /// Stages a token as pending; its date comes later, with the value.
+    /// Stages a token as pending. The version gets its date with the value.
     pub(super) fn stage(&mut self, token: &str, now: DateTime<Utc>) -> Result<(), ServiceError> {
         self.versions
             .stage(token)
@@ -228,25 +228,25 @@ impl Secret {
     }
 }
 
-/// Everything the service knows in a region, under one lock.
+/// The service's state in a region, under one lock.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) region: String,
     pub(super) promotion: Promotion,
-    /// In the order of their creation.
+    /// The secrets in the order of their creation.
     pub(super) secrets: Vec<Secret>,
-    /// Earlier states of each secret, each with its end, for reads that lag; by ARN.
+    /// Earlier states of each secret, with the end of each, for lagging reads. By ARN.
     before: HashMap<String, VecDeque<(DateTime<Utc>, Secret)>>,
 }
 
-/// How many changes are kept for each secret: enough for some rotations.
+/// How many changes are kept for each secret: enough for several rotations.
 const CHANGES: usize = 64;
 
-/// The time that an answer shows.
+/// The state that an answer shows.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum View {
     Now,
-    /// Before the last change.
+    /// The state before the last change.
     Behind,
 }
 
@@ -301,14 +301,14 @@ impl State {
         Ok(answer)
     }
 
-    /// The current secret, or what a lagging read sees.
+    /// The current secret, or the earlier state for a lagging read.
     pub(super) fn seen(&self, id: &str, view: View) -> Result<&Secret, ServiceError> {
         let secret = self.find(id)?;
         self.seen_by(secret, view)
             .ok_or_else(ServiceError::no_such_secret)
     }
 
-    /// The same for a secret that was found; none if the lagging read does not see it yet.
+    /// The same for a secret that was found. None if the lagging read cannot see it yet.
     pub(super) fn seen_by<'a>(&'a self, secret: &'a Secret, view: View) -> Option<&'a Secret> {
         match view {
             View::Now => Some(secret),
@@ -319,7 +319,7 @@ impl State {
         }
     }
 
-    /// The state of the secret with this ARN at that time, if it existed.
+    /// The secret with this ARN as it was at that time, if it existed.
     pub(super) fn as_of(&self, arn: &str, then: DateTime<Utc>) -> Option<&Secret> {
         let secret = self.secrets.iter().find(|secret| secret.arn == arn)?;
         let earlier = self.earlier(arn).find(|(until, _)| then < *until);
@@ -327,13 +327,13 @@ impl State {
         (was.created <= then).then_some(was)
     }
 
-    /// The earlier states of a secret, each with its end.
+    /// The earlier states of a secret, with the end of each.
     fn earlier(&self, arn: &str) -> impl DoubleEndedIterator<Item = &(DateTime<Utc>, Secret)> {
         self.before.get(arn).into_iter().flatten()
     }
 
     fn position(&self, id: &str) -> Result<usize, ServiceError> {
-        // a name or a full ARN is unique: with thousands of secrets this shortcut matters
+        // names and full ARNs are unique; this shortcut matters with thousands of secrets
         let is = |secret: &Secret| secret.arn == id || secret.name == id;
         if let Some(position) = self.secrets.iter().position(is) {
             return Ok(position);
@@ -350,8 +350,8 @@ impl State {
 
 /// Whether a `SecretId` means this secret: its name, its ARN, or its ARN without the random suffix.
 ///
-/// An ARN that ends like one with a suffix is read as a complete one, so the partial ARN of a secret whose name ends in a hyphen
-/// and six characters finds nothing (docs; recorded).
+/// An ARN with an end like a suffix is read as a complete one. So the partial ARN of a secret whose name ends in a hyphen and six
+/// characters finds nothing (docs; recorded).
 fn names(id: &str, secret: &Secret) -> bool {
     if !id.starts_with("arn:") {
         return id == secret.name;
@@ -359,7 +359,7 @@ fn names(id: &str, secret: &Secret) -> bool {
     id == secret.arn || (!has_suffix(id) && secret.arn.get(..secret.arn.len() - SUFFIX) == Some(id))
 }
 
-/// A hyphen and six characters.
+/// The length of a hyphen and six characters.
 const SUFFIX: usize = 7;
 
 fn has_suffix(arn: &str) -> bool {
@@ -370,18 +370,18 @@ fn has_suffix(arn: &str) -> bool {
     matches!(tail, [b'-', random @ ..] if random.iter().all(u8::is_ascii_alphanumeric))
 }
 
-/// A new ARN, with the six random characters that distinguish a recreated secret from its predecessor.
+/// A new ARN. Its six random characters distinguish a recreated secret from the old one.
 pub(super) fn arn(region: &str, name: &str) -> String {
     let suffix = Alphanumeric.sample_string(&mut rand::make_rng::<StdRng>(), SUFFIX - 1);
     format!("arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:{name}-{suffix}")
 }
 
-/// The region that an ARN names.
+/// The region in an ARN.
 pub(super) fn region_of(arn: &str) -> Option<&str> {
     arn.strip_prefix("arn:")?.split(':').nth(2)
 }
 
-/// The same ARN in another region, which a replica has (docs).
+/// The same ARN with another region, as a replica has it (docs).
 pub(super) fn arn_in(region: &str, arn: &str) -> String {
     let mut parts: Vec<&str> = arn.splitn(5, ':').collect();
     if let Some(part) = parts.get_mut(3) {

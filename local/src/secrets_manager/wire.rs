@@ -1,5 +1,5 @@
-//! The HTTP interface: AWS's JSON 1.1 protocol, one path, the operation in a header. Signatures are ignored. Of the credentials only
-//! the access key id counts, see [`Iam`](crate::iam::Iam).
+//! The HTTP interface: AWS's JSON 1.1 protocol on one path, with the operation in a header. Signatures are ignored: only the access
+//! key id counts, see [`Iam`](crate::iam::Iam).
 
 use std::io;
 
@@ -25,7 +25,7 @@ use crate::iam::{ROOT, signed_for};
 
 const AMZ_JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
 
-/// The recorded code of a request that was cut before its effect.
+/// The recorded code for a request that was cut before its effect.
 const DROPPED: &str = "ConnectionDropped";
 
 pub(super) fn router(service: SecretsManager) -> Router {
@@ -119,7 +119,7 @@ fn respond(result: Result<Value, ServiceError>) -> Response {
     response
 }
 
-/// The service's own exceptions write `Message`, its front door's write `message` (recorded for `ValidationException`).
+/// The service's own exceptions have `Message`, those of its front end `message` (recorded for `ValidationException`).
 fn error_body(error: &ServiceError) -> Value {
     let front_door = [
         "ValidationException",
@@ -139,7 +139,7 @@ fn error_body(error: &ServiceError) -> Value {
 
 /// A response whose body fails before its first byte.
 ///
-/// hyper then closes the connection without the buffered head: the client sees a closed connection and no answer.
+/// hyper then closes the connection and drops the buffered head: the client sees a closed connection without an answer.
 fn no_answer() -> Response {
     let broken = futures_util::stream::once(async {
         Err::<Bytes, _>(io::Error::other("dropped on purpose"))

@@ -59,7 +59,7 @@ struct UpdateSecretVersionStage {
     move_to_version_id: Option<String>,
 }
 
-/// The answer of every operation that returns a secret's name and perhaps a version.
+/// The answer of the operations that return a secret's name and perhaps a version.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Named {
@@ -103,7 +103,7 @@ pub(super) fn create_secret(
         }
         return match present.versions.read(Some(&token), None) {
             Ok((_, stored)) if value.as_ref() == Some(stored) => {
-                answer(Named::new(present, Some(token))) // the same request again
+                answer(Named::new(present, Some(token))) // the same request was repeated
             }
             Ok(_) => Err(ServiceError::labels(
                 LabelError::TokenInUse(token),
@@ -147,7 +147,7 @@ pub(super) fn put_secret_value(
     let request: PutSecretValue = parse(input)?;
     let token = token(request.client_request_token)?;
     let Some(value) = one_value(request.secret_string, request.secret_binary)? else {
-        // recorded: the type; the wording is that of the API reference
+        // recorded: the type; the text is the API reference's
         return Err(ServiceError::request(
             "You must provide either SecretString or SecretBinary.",
         ));
@@ -186,7 +186,7 @@ pub(super) fn update_secret(
         let Some(value) = value else {
             return answer(Named::new(secret, None));
         };
-        // recorded: the same token with the same value is no error, against the API reference
+        // recorded, against the API reference: the same token with the same value is no error
         secret.put(&token, value, None, now)?;
         answer(Named::new(secret, Some(token)))
     })
@@ -210,7 +210,7 @@ pub(super) fn update_secret_version_stage(
     })
 }
 
-/// The request's token, which SDKs and the CLI fill in; a raw request without one is refused (recorded).
+/// The request's token. SDKs and the CLI fill it in; a raw request without one is refused (recorded).
 pub(super) fn token(given: Option<String>) -> Result<String, ServiceError> {
     let Some(token) = given else {
         return Err(ServiceError::request(
@@ -226,7 +226,7 @@ pub(super) fn token(given: Option<String>) -> Result<String, ServiceError> {
     }
 }
 
-/// An empty text is none (recorded for the description).
+/// Turns an empty text into none (recorded for the description).
 fn some(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }

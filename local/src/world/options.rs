@@ -12,13 +12,13 @@ use crate::{
 pub struct Options {
     /// The rotation function's executable.
     pub function: PathBuf,
-    /// Environment variables of the function, in addition to those that the world sets.
+    /// Environment variables of the function, besides those that the world sets.
     pub function_env: Vec<(String, String)>,
     /// How long an invocation may take.
     pub function_timeout: Duration,
-    /// Serves each invocation with a new process, as Lambda may do: no step finds what another one kept.
+    /// Starts a new process for each invocation, as Lambda may do: no step finds state of another one.
     pub cold_starts: bool,
-    /// How a rotation that failed is retried.
+    /// How a failed rotation is retried.
     pub retry: Retry,
     /// What happens to AWSPENDING when its version becomes AWSCURRENT.
     pub promotion: Promotion,
@@ -39,7 +39,7 @@ pub(super) enum Server {
 }
 
 impl Options {
-    /// A world on the process's shared PostgreSQL, on any free port.
+    /// A world on the PostgreSQL that this process shares, on any free port.
     pub fn new(function: impl Into<PathBuf>) -> Self {
         Self {
             function: function.into(),
@@ -56,7 +56,7 @@ impl Options {
         }
     }
 
-    /// With an outside service whose API key rotates, too.
+    /// Adds a service whose API key rotates.
     pub fn with_key_service(self) -> Self {
         Self {
             key_service: true,
@@ -64,7 +64,7 @@ impl Options {
         }
     }
 
-    /// With its own PostgreSQL, with these settings.
+    /// Starts its own PostgreSQL with these settings.
     pub fn own_postgres(self, settings: Settings) -> Self {
         Self {
             postgres: Server::Own(settings),
@@ -72,7 +72,7 @@ impl Options {
         }
     }
 
-    /// With a PostgreSQL that runs already.
+    /// Uses a PostgreSQL that runs already.
     pub fn on_postgres(self, postgres: Postgres) -> Self {
         Self {
             postgres: Server::Running(Box::new(postgres)),
@@ -80,7 +80,7 @@ impl Options {
         }
     }
 
-    /// With a function that does not trust the scratch server's CA.
+    /// Starts a function that does not trust the scratch server's CA.
     pub fn without_ca_file(self) -> Self {
         Self {
             trusts_ca: false,

@@ -1,10 +1,10 @@
-//! What `local up` prints when a world is ready.
+//! The line that `local up` prints when a world is ready.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-/// The addresses and names of everything, as one line of JSON.
+/// All addresses and names, as one line of JSON.
 #[derive(Debug, Serialize)]
 pub struct Ready {
     pub(crate) endpoint: String,

@@ -1,8 +1,8 @@
-//! Lines `NAME=value`, which a POSIX shell's `.` and dotenv (Compose's, Python's, Rust's) read the same.
+//! Lines `NAME=value` that a POSIX shell's `.` and dotenv (Compose's, Python's, Rust's) read the same.
 //!
-//! Letters without a meaning stand as they are. Everything else stands in single quotes: no reader expands anything there, but
-//! some take `\` before `'` or `\` for an escape, and a shell does not. A value with `'` stands in double quotes, if it has nothing
-//! that is expanded there. What no quoting holds for all of them is refused.
+//! Harmless characters need no quotes. Everything else gets single quotes: no reader expands anything there, but some read `\` before
+//! `'` or `\` as an escape, and a shell does not. A value with `'` gets double quotes, if no reader expands anything in it. A value that
+//! no quoting fits for all readers is refused.
 
 use secrecy::{ExposeSecret, SecretString};
 

@@ -1,4 +1,4 @@
-//! The formats: each writes a version so that its reader reads the same, or refuses it.
+//! The formats: each writes a version so that its reader reads the same values, or refuses it.
 //!
 //! | format | reader |
 //! |---|---|
@@ -23,7 +23,7 @@ use crate::{
     settings::files::{File, Folder, Format},
 };
 
-/// What is in a file.
+/// The contents of a file.
 pub type Bytes = Zeroizing<Vec<u8>>;
 
 /// Why a version is not written.
@@ -35,11 +35,11 @@ pub struct NotWritten {
     refused: Refused,
 }
 
-/// All files of a folder, of this version. `both` says whether the version before it still logs in.
+/// All files of a folder, of this version. `both` says whether the previous version still logs in.
 ///
 /// # Errors
 ///
-/// A format cannot hold a value of the secret, so that none of the files is written.
+/// A format cannot hold a value of the secret. Then none of the files is written.
 pub fn render(
     folder: &Folder,
     credential: &Credential,
@@ -89,7 +89,7 @@ fn bytes(
 
 fn document(credential: &Credential) -> Result<Bytes, Refused> {
     let text = credential.text().map_or("", |text| text.expose_secret());
-    // its error would quote the text
+    // serde's error would quote the text
     let is_object = serde_json::from_str::<HashMap<String, IgnoredAny>>(text).is_ok();
     match is_object {
         true => Ok(copy(text.as_bytes())),
@@ -108,12 +108,12 @@ fn copy(bytes: &[u8]) -> Bytes {
     bytes.to_vec().into()
 }
 
-/// A text that grows without leaving copies of what is in it, up to this length.
+/// An empty text with room for values of this length: growing it leaves no copies in memory.
 fn room(values: usize) -> Bytes {
     Vec::with_capacity(4096 + values).into()
 }
 
-/// Refuses what ends a line or a text in every reader.
+/// Refuses characters that end a line or a text in every reader.
 fn one_line<'a>(key: &str, value: &'a SecretString) -> Result<&'a str, Refused> {
     let value = value.expose_secret();
     match value.contains(['\n', '\r', '\0']) {
@@ -125,7 +125,7 @@ fn one_line<'a>(key: &str, value: &'a SecretString) -> Result<&'a str, Refused> 
     }
 }
 
-/// Until when the version before this one logs in: the overlap window after this one became current, which was when it was made, or
+/// Until when the previous version logs in: for the overlap window after this one became current. That is when it was created, or
 /// when it was `seen` to replace another one.
 pub(super) fn both_until(
     credential: &Credential,

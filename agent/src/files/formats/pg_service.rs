@@ -1,8 +1,7 @@
 //! libpq's connection service file.
 //!
-//! What libpq's source says of it (`parseServiceFile`, PostgreSQL 15): a line is read into 1,024 bytes, white space at both of its
-//! ends is dropped, and the rest behind the first `=` is the value. There is no quoting and no escaping. Of a key that comes twice
-//! the first counts.
+//! From libpq's source (`parseServiceFile`, PostgreSQL 15): a line is read into 1,024 bytes, white space at both ends is dropped, and
+//! the value is the rest after the first `=`. There is no quoting and no escaping. If a key comes twice, the first counts.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{Bytes, room};
 use crate::fields::{Named, Refused};
 
-/// The longest line without its end.
+/// The longest line, without its end.
 const LONGEST: usize = 1021;
 
 pub(super) fn text(
@@ -35,11 +34,11 @@ pub(super) fn text(
 fn line(text: &mut Bytes, key: &str, value: &SecretString) -> Result<(), Refused> {
     let value = value.expose_secret().as_bytes();
     let why = match value.last() {
-        None => "is empty, which libpq takes for absent",
+        None => "is empty, which libpq reads as absent",
         _ if value.iter().any(|byte| matches!(byte, b'\n' | b'\0')) => {
-            "has a line break or a NUL, and libpq knows no quoting there"
+            "has a line break or a NUL, and libpq has no quoting there"
         }
-        // isspace, which in some locales knows two more
+        // C's isspace; some locales add two more
         Some(b'\t'..=b'\r' | b' ' | 0x85 | 0xa0) => "ends with white space, which libpq drops",
         _ if key.len() + 1 + value.len() > LONGEST => {
             "is too long: libpq reads lines of at most 1,021 bytes; write a pgpass"

@@ -1,7 +1,7 @@
 //! libpq's password file: one line, `host:port:database:user:password`, with `\` before `:` and `\`.
 //!
-//! The database is `*`: a password is its role's, and not a database's. libpq's source (`passwordFromFile`, PostgreSQL 15) drops
-//! carriage returns at a line's end, takes `#` at its beginning for a comment, and a field `*` for any.
+//! The database is `*`: a password belongs to a role, not to a database. libpq's source (`passwordFromFile`, PostgreSQL 15) drops
+//! carriage returns at a line's end, reads a line that starts with `#` as a comment, and a field `*` as any value.
 
 use rotating_secret::Credential;
 use secrecy::{ExposeSecret, SecretString};
@@ -20,7 +20,7 @@ pub(super) fn text(credential: &Credential) -> Result<Bytes, Refused> {
     if password.expose_secret().is_empty() {
         return Err(Refused::new(
             "password",
-            "is empty, which libpq takes for absent",
+            "is empty, which libpq reads as absent",
         ));
     }
     let mut text = room(2 * (user.len() + host.len() + password.expose_secret().len()));

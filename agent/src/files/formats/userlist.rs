@@ -1,7 +1,7 @@
-//! PgBouncer's `auth_file`: a line for each user, `"user" "password"`, with `"` doubled.
+//! PgBouncer's `auth_file`: a line `"user" "password"` for each user, with `"` doubled.
 //!
-//! Under alternating users two users log in during the overlap window: those who still hold the old one need its line too. The
-//! limits are PgBouncer's (`include/bouncer.h`), which counts a doubled `"` twice.
+//! Under alternating users two users log in during the overlap window, so the previous user needs a line too. The limits are
+//! PgBouncer's (`include/bouncer.h`), which counts a doubled `"` twice.
 
 use rotating_secret::Credential;
 use secrecy::{ExposeSecret, SecretString};
@@ -19,10 +19,10 @@ pub(super) fn text(
     let mut text = room(4 * LONGEST_PASSWORD);
     let (user, password) = fields::login(credential)?;
     line(&mut text, user, password)?;
-    // under single user the old password has ended; what is no login is nobody's
+    // under single user the old password has ended; a version without a login has no line
     let previous = previous.and_then(|previous| fields::login(previous).ok());
     if let Some((other, password)) = previous.filter(|(other, _)| *other != user) {
-        // who follows must not be stopped by an old version that cannot be written
+        // an old version that cannot be written must not stop the current one
         let before = text.len();
         if line(&mut text, other, password).is_err() {
             text.truncate(before);
@@ -35,7 +35,7 @@ fn line(text: &mut Bytes, user: &str, password: &SecretString) -> Result<(), Ref
     if is_verifier(password.expose_secret()) {
         return Err(Refused::new(
             "password",
-            "looks like a verifier, with which PgBouncer cannot log in",
+            "looks like a verifier: PgBouncer cannot log in with it",
         ));
     }
     quoted(text, "username", &user.into(), LONGEST_USER)?;
@@ -72,7 +72,7 @@ fn quoted(
     Ok(())
 }
 
-/// Whether PgBouncer takes it for one.
+/// Whether PgBouncer reads the password as a verifier.
 fn is_verifier(password: &str) -> bool {
     let md5 = password.strip_prefix("md5");
     let is_md5 = |hash: &str| hash.len() == 32 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());

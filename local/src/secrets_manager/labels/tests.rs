@@ -1,4 +1,4 @@
-//! Every line on versions and labels that the project's protocol notes have, as a table: what is known, what is done, what is left.
+//! Every line of the project's protocol notes on versions and labels, as a table: state before, request, state after.
 
 use super::*;
 
@@ -335,7 +335,7 @@ fn a_read_names_a_version_or_a_label_or_both_if_they_agree() {
         (Some("v2"), None, no_version("v2")),
         (Some("v2"), Some("AWSPENDING"), no_version("v2")),
         (None, Some("AWSPENDING"), no_label("AWSPENDING")),
-        // never heard of
+        // an unknown version
         (Some("v3"), Some("AWSPENDING"), no_version("v3")),
         (None, Some("AWSPREVIOUS"), no_label("AWSPREVIOUS")),
     ] {
@@ -352,7 +352,7 @@ fn the_oldest_unlabelled_versions_are_purged_above_the_limit_unless_they_are_too
     }
     versions.purge(4, |id| id != "v1");
     let left: Vec<_> = versions.ids().collect();
-    // v4 is previous and v5 current; v1 is too young
+    // v4 is previous, v5 is current, and v1 is too young
     assert_eq!(left, ["labelled", "v1", "v4", "v5"]);
     versions.purge(1, |_| false);
     assert_eq!(
