@@ -31,7 +31,8 @@ export function checkDatabase(database: ec2.IConnectable): void {
   if (!Construct.isConstruct(database)) return;
   const { engine } = database as Partial<rds.IDatabaseCluster>;
   if (engine?.engineFamily && engine.engineFamily !== 'POSTGRESQL') {
-    throw new Error(`${database.node.path}: a database of ${engine.engineFamily}. The function rotates PostgreSQL alone.`);
+    throw new Error(`${database.node.path}: a database of ${engine.engineFamily}, and the function rotates PostgreSQL. Use the CDK's own `
+      + 'rotation for this secret.');
   }
   if ('dbProxyArn' in database) {
     throw new Error(`${database.node.path}: an AWS::RDS::DBProxy knows only current passwords. Give the database behind a proxy, and `

@@ -86,9 +86,9 @@ export class SecretRotationFunction extends Construct implements ec2.IConnectabl
    * Rotates one more secret. Opens the database's security group for the function; the schedule waits for that rule, for the endpoint of
    * Secrets Manager, and for the database.
    */
-  public addSecret(given: secretsmanager.ISecret, options: SecretOptions = {}): RotatedSecret {
+  public addSecret(secret: secretsmanager.ISecret, options: SecretOptions = {}): RotatedSecret {
     const { database, port } = options;
-    const secret = owner(given);
+    secret = owner(secret);
     const id = lasting(secret);
     if (database && !this.network) throw new Error(`${this.node.path}: \`database\` needs \`vpc\`: otherwise there is no rule to make.`);
     if (database) checkDatabase(database);

@@ -39,7 +39,8 @@ test('a proxy and a database that is not PostgreSQL are refused', () => {
     /Stack\/Database\/Proxy: .*AWS::RDS::DBProxy.*Give the database behind a proxy, and `rotationhost` in the secret/);
   const engine = rds.DatabaseInstanceEngine.mysql({ version: rds.MysqlEngineVersion.VER_8_0 });
   const mysql = new rds.DatabaseInstance(stack, 'Mysql', { vpc, engine });
-  assert.throws(() => rotation.addSecret(secret, { database: mysql }), /Stack\/Mysql: a database of MYSQL.*rotates PostgreSQL/);
+  assert.throws(() => rotation.addSecret(secret, { database: mysql }),
+    /Stack\/Mysql: a database of MYSQL.*rotates PostgreSQL\. Use the CDK's own rotation/);
 });
 
 test('the alias of a key is refused, because IAM does not know the key behind it', () => {
