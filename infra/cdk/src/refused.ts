@@ -23,6 +23,11 @@ export function checkSecret(secret: secretsmanager.ISecret, { account, region }:
     throw new Error(`${secret.node.path}: the secret is in ${secret.env.region} of ${secret.env.account}, and the function in ${region} of `
       + `${account}. Secrets Manager invokes functions of its own region and account. Make a function there.`);
   }
+  const { secret: ofDatabase, manageMasterUserPassword } = secret.node.scope as { secret?: unknown; manageMasterUserPassword?: boolean };
+  if (/:secret:[^:]*!/.test(secret.secretFullArn!) || (ofDatabase === secret && manageMasterUserPassword)) {
+    throw new Error(`${secret.node.path}: a service of AWS manages this secret, and rotates it. Give it in \`administrators\`, or rotate `
+      + 'another one.');
+  }
 }
 
 /** Refuses a database that the function cannot reach, or in which it cannot change a password. */

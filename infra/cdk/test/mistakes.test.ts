@@ -65,6 +65,18 @@ test('a secret of another region or account is refused, because Secrets Manager 
   assert.throws(() => outside(stackOf(app), { secrets: [new secretsmanager.Secret(other, 'Secret')] }), /the secret is in eu-west-1/);
 });
 
+test('a secret that RDS manages is refused, and may be the administrator', () => {
+  const message = /a service of AWS manages this secret, and rotates it\. Give it in `administrators`/;
+  const stack = stackOf();
+  const vpc = new ec2.Vpc(stack, 'Vpc');
+  const engine = rds.DatabaseInstanceEngine.postgres({ version: rds.PostgresEngineVersion.VER_17 });
+  const instance = new rds.DatabaseInstance(stack, 'Database', { vpc, engine, manageMasterUserPassword: true });
+  assert.throws(() => inVpc(stack, vpc).addSecret(instance.secret!, { database: instance }), message);
+  const other = stackOf();
+  const managed = existing(other, EVERYTHING.AdministratorSecretArns[0], 'Managed');
+  assert.throws(() => outside(other, { administrators: [managed] }).addSecret(managed), message);
+});
+
 test('a secret that is added twice is refused, also as the attachment of the secret and by a second import', () => {
   const stack = stackOf();
   const vpc = new ec2.Vpc(stack, 'Vpc');
