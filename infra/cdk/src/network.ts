@@ -59,7 +59,8 @@ export class Network extends Construct {
     const isolated = 'The function cannot reach Secrets Manager: its subnets have no NAT gateway. `vpc` needs `endpoint`.';
     const { apiCidr, endpoint, vpc, vpcSubnets } = this.props;
     const kept = new Set(vpc.isolatedSubnets.map(({ subnetId }) => subnetId));
-    const shut = apiCidr === '0.0.0.0/0' && vpc.selectSubnets(vpcSubnets).subnetIds.every((id) => kept.has(id));
+    // an imported VPC may have a route that the CDK does not know, such as to a firewall
+    const shut = apiCidr === '0.0.0.0/0' && vpc instanceof ec2.Vpc && vpc.selectSubnets(vpcSubnets).subnetIds.every((id) => kept.has(id));
     return [
       ...(this.reachesDatabase ? [] : [database]),
       ...(endpoint || apiCidr ? [] : [service]),

@@ -124,10 +124,16 @@ test('synthesis refuses two functions of one name, and accepts them in two regio
   assert.doesNotThrow(() => two(new App(), 'eu-west-1'));
 });
 
-test('synthesis refuses isolated subnets without an endpoint of Secrets Manager', () => {
+test('synthesis refuses isolated subnets of a new VPC without an endpoint of Secrets Manager, and not those of an imported one', () => {
   refused((stack) => {
     const vpc = new ec2.Vpc(stack, 'Vpc', { natGateways: 0 });
     const rotation = new SecretRotationFunction(stack, 'Rotation', { package: PACKAGE, vpc, apiCidr: '0.0.0.0/0' });
     rotation.addSecret(existing(stack), { database: group(stack, 'Database', EVERYTHING.DatabaseSecurityGroupIds[0]) });
   }, /cannot reach Secrets Manager: its subnets have no NAT gateway. `vpc` needs `endpoint`/);
+  const app = new App();
+  const stack = stackOf(app);
+  const { VpcId: vpcId, SubnetIds: isolatedSubnetIds } = EVERYTHING;
+  const vpc = ec2.Vpc.fromVpcAttributes(stack, 'Vpc', { vpcId, isolatedSubnetIds, availabilityZones: ['us-east-1a', 'us-east-1b'] });
+  outside(stack, { vpc, database: group(stack, 'Database', EVERYTHING.DatabaseSecurityGroupIds[0]), apiCidr: '0.0.0.0/0' });
+  assert.doesNotThrow(() => app.synth());
 });
