@@ -47,9 +47,10 @@ class Stack:
     def name(self, path):
         inner = re.sub(r"/Resource$", "", path.split("/", 2)[2]) if path.count("/") > 1 else path
         inner = re.sub(r"^AgeCheck/AllowEventRule.*", "FunctionAgeCheckPermission", inner)
-        secret = re.match(r"(?:Everything|Least)(Orders|Stock|Secret)\w+/(ApplicationPolicy|Schedule)$", inner)
-        if secret:
-            return secret[2] + re.sub("[^A-Za-z0-9]", "", SECRETS[secret[1] == "Stock"])
+        secret, _, kind = inner.rpartition("/")
+        if kind in ["ApplicationPolicy", "Schedule"]:
+            (arn,) = [arn for arn in SECRETS if arn.endswith(f":{secret.replace('--', '/')}")]
+            return kind + re.sub("[^A-Za-z0-9]", "", arn)
         return NAMES.get(inner, inner)
 
     def told(self, value, inside=False):

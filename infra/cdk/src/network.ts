@@ -1,6 +1,7 @@
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import { Construct, IDependable } from 'constructs';
 import { NetworkSettings } from './props';
+import { checkGroups } from './refused';
 
 /** @internal */
 export interface NetworkProps extends NetworkSettings {
@@ -34,6 +35,7 @@ export class Network extends Construct {
       this.securityGroup.addEgressRule(ec2.Peer.ipv4(dnsCidr), ec2.Port.DNS_TCP, 'DNS servers of the VPC, long answers');
     }
     if (endpoint) {
+      checkGroups(endpoint);
       this.securityGroup.connections.allowTo(endpoint, ec2.Port.HTTPS, `${props.functionName} to Secrets Manager`);
       this.ways.push(...constructs(endpoint));
     }
@@ -54,9 +56,15 @@ export class Network extends Construct {
   public missing(): string[] {
     const database = 'The function cannot reach the database: `vpc` needs `database`, of `secrets` or in addSecret.';
     const service = 'The function cannot reach Secrets Manager: `vpc` needs `endpoint`, or `apiCidr` and a NAT gateway.';
+    const isolated = 'The function cannot reach Secrets Manager: its subnets have no NAT gateway. `vpc` needs `endpoint`.';
+    const { apiCidr, endpoint, vpc, vpcSubnets } = this.props;
+    const kept = new Set(vpc.isolatedSubnets.map(({ subnetId }) => subnetId));
+    // an imported VPC may have a route that the CDK does not know, such as to a firewall
+    const shut = apiCidr === '0.0.0.0/0' && vpc instanceof ec2.Vpc && vpc.selectSubnets(vpcSubnets).subnetIds.every((id) => kept.has(id));
     return [
       ...(this.reachesDatabase ? [] : [database]),
-      ...(this.props.endpoint || this.props.apiCidr ? [] : [service]),
+      ...(endpoint || apiCidr ? [] : [service]),
+      ...(!endpoint && shut ? [isolated] : []),
     ];
   }
 }

@@ -1,9 +1,10 @@
-import { Aws, CfnResource, Duration, Lazy, Names, RemovalPolicy } from 'aws-cdk-lib';
+import { Aws, CfnResource, Duration, Lazy, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as events from 'aws-cdk-lib/aws-events';
 import * as targets from 'aws-cdk-lib/aws-events-targets';
 import * as iam from 'aws-cdk-lib/aws-iam';
+import * as kms from 'aws-cdk-lib/aws-kms';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
@@ -15,7 +16,8 @@ import { Network } from './network';
 import { parameters, wrong } from './parameters';
 import { RotatedSecret, SecretOptions, SecretRotationFunctionProps } from './props';
 import { explain } from './reasons';
-import { attach, Rotated } from './secret';
+import { checkDatabase, checkSecret, keyArn, twice } from './refused';
+import { attach, lasting, owner, Rotated } from './secret';
 import { Template } from './template';
 
 // resources that are constructs of the CDK, so that an app can change them; src/network.ts has the network, src/made.ts makes the rest
@@ -53,8 +55,8 @@ export class SecretRotationFunction extends Construct implements ec2.IConnectabl
     this.template = new Template({ ...parameters(props), KmsKeyArns: this.keys }, (name) => this.reference(name));
     const refused = wrong(props, this.template);
     if (refused.length > 0) throw new Error(`${this.node.path}: ${refused.join(' ')}`);
-    props.encryptionKeys?.forEach((key) => this.addKey(key.keyArn));
-    props.administrators?.forEach((secret) => this.addKey(secret.encryptionKey?.keyArn));
+    props.encryptionKeys?.forEach((key) => this.addKey(key));
+    props.administrators?.forEach((secret) => this.addKey(secret.encryptionKey));
 
     this.logGroup = this.makeLogGroup();
     this.role = this.makeRole();
@@ -85,15 +87,21 @@ export class SecretRotationFunction extends Construct implements ec2.IConnectabl
    * Secrets Manager, and for the database.
    */
   public addSecret(secret: secretsmanager.ISecret, options: SecretOptions = {}): RotatedSecret {
-    this.addKey(secret.encryptionKey?.keyArn);
-    const rotated = new Rotated(this, Names.nodeUniqueId(secret.node), secret, this.template);
+    const { database, port } = options;
+    secret = owner(secret);
+    const id = lasting(secret);
+    if (database && !this.network) throw new Error(`${this.node.path}: \`database\` needs \`vpc\`: otherwise there is no rule to make.`);
+    if (database) checkDatabase(database);
+    checkSecret(secret, Stack.of(this));
+    if (this.node.tryFindChild(id)) throw new Error(`${secret.node.path}: the secret rotates already with ${this.node.path}. Add it once.`);
+    this.addKey(secret.encryptionKey);
+    const rotated = new Rotated(this, id, secret, this.template);
     rotated.schedule.node.addDependency(this.function, ...attach(secret, options)); // and for the permission to invoke it
-    if (options.database) {
-      if (!this.network) throw new Error(`${this.node.path}: \`database\` needs \`vpc\`: otherwise there is no rule to make.`);
-      const usual = options.database.connections.defaultPort ?? ec2.Port.tcp(Number(this.template.value('DatabasePorts')));
-      this.network.reach(options.database, options.port === undefined ? usual : ec2.Port.tcp(options.port));
+    if (database) {
+      const usual = database.connections.defaultPort ?? ec2.Port.tcp(Number(this.template.value('DatabasePorts')));
+      this.network!.reach(database, port === undefined ? usual : ec2.Port.tcp(port));
     }
-    if (this.network) rotated.schedule.node.addDependency(...this.network.way(options.database));
+    if (this.network) rotated.schedule.node.addDependency(...this.network.way(database));
     this.secrets.push(rotated);
     return rotated;
   }
@@ -221,12 +229,13 @@ export class SecretRotationFunction extends Construct implements ec2.IConnectabl
     return attribute ? this.resource(resource).getAtt(attribute).toString() : this.resource(resource).ref;
   }
 
-  private addKey(arn?: string): void {
-    if (arn !== undefined && !this.keys.includes(arn)) this.keys.push(arn);
+  private addKey(key?: kms.IKey): void {
+    if (key && !this.keys.includes(keyArn(key))) this.keys.push(keyArn(key));
   }
 
   private missing(): string[] {
     const secrets = this.secrets.length > 0 ? [] : ['There is no secret to rotate. Give `secrets`, or call addSecret.'];
-    return [...secrets, ...(this.network?.missing() ?? [])];
+    const schedules = this.secrets.map(({ schedule }) => schedule);
+    return [...secrets, ...(this.network?.missing() ?? []), ...twice(this, this.functionName, schedules)];
   }
 }

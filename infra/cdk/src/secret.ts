@@ -1,10 +1,26 @@
-import { CfnResource, Lazy, RemovalPolicy } from 'aws-cdk-lib';
+import { CfnResource, Lazy, Names, RemovalPolicy, Token } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct, IDependable } from 'constructs';
 import { fullArn } from './parameters';
 import { RotatedSecret, SecretOptions } from './props';
 import { Template } from './template';
+
+/** The secret of an attachment, which is a construct in the secret's scope. They have one ARN, in two tokens. */
+export function owner(secret: secretsmanager.ISecret): secretsmanager.ISecret {
+  const scope = secret.node.scope;
+  const attached = secret instanceof secretsmanager.SecretTargetAttachment && scope && 'secretFullArn' in scope;
+  return attached ? (scope as secretsmanager.ISecret) : secret;
+}
+
+/**
+ * An identifier that lasts as long as the secret. CloudFormation makes a schedule that has a new logical ID before it deletes the old one,
+ * and that turns rotation off: https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1813.
+ */
+export function lasting(secret: secretsmanager.ISecret): string {
+  const arn = fullArn(secret);
+  return Token.isUnresolved(arn) ? Names.nodeUniqueId(secret.node) : arn.split(':').pop()!;
+}
 
 /** The resources that the template has for each secret. @internal */
 export class Rotated extends Construct implements RotatedSecret {

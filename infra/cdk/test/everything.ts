@@ -10,8 +10,9 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import { SecretRotationFunction } from 'secret-rotation-cdk';
 import { EVERYTHING as given, existing, group, network, outside, PACKAGE, stackOf } from './world';
 
-const app = new App({ outdir: process.argv[2], context: { 'aws:cdk:enable-path-metadata': true } });
-const stack = stackOf(app, 'Everything');
+// an app each, because they rotate the same secret
+const apps = [0, 1].map(() => new App({ outdir: process.argv[2], context: { 'aws:cdk:enable-path-metadata': true } }));
+const stack = stackOf(apps[0], 'Everything');
 
 // a database in a security group, and one elsewhere, with the same port
 const databases = [0, 1].map((index) => new ec2.Connections({
@@ -45,5 +46,5 @@ given.SecretArns.forEach((arn: string, index: number) =>
 const boundary = iam.ManagedPolicy.fromManagedPolicyArn(stack, 'Boundary', given.PermissionsBoundaryArn);
 iam.PermissionsBoundary.of(stack).apply(boundary);
 
-outside(stackOf(app, 'Least'));
-app.synth();
+outside(stackOf(apps[1], 'Least'));
+apps.forEach((app) => app.synth());

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { App, Duration, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as kms from 'aws-cdk-lib/aws-kms';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
@@ -149,6 +150,38 @@ test('the keys of all secrets are in the policies, also of a secret that is adde
   const decrypt = statements.filter(({ Action }) => [Action].flat().includes('kms:Decrypt'));
   assert.equal(decrypt.length, 4, 'the function, the operator, two applications');
   for (const { Resource } of decrypt) assert.deepEqual(Resource, keys);
+});
+
+test('the name of an import and an attachment do not change the schedule, because CloudFormation would turn rotation off', () => {
+  const schedules = (made: (stack: Stack) => secretsmanager.ISecret) => {
+    const stack = stackOf();
+    const rotation = outside(stack, { secrets: [] });
+    rotation.addSecret(made(stack));
+    return names(stack, 'AWS::SecretsManager::RotationSchedule');
+  };
+  assert.deepEqual(schedules((stack) => existing(stack, undefined, 'One')), schedules((stack) => existing(stack, undefined, 'Two')));
+  const own = (attached: boolean) => schedules((stack) => {
+    const [instance, secret] = database(stack, new ec2.Vpc(stack, 'Vpc'));
+    return attached ? secret.attach(instance) : secret;
+  });
+  assert.deepEqual(own(true), own(false));
+});
+
+test('the example of the README is an app', () => {
+  const stack = stackOf();
+  const vpc = new ec2.Vpc(stack, 'Vpc');
+  const [instance, secret] = database(stack, vpc);
+  const code = readFileSync(join(__dirname, '../../README.md'), 'utf8').match(/```ts\n([^]*?)```/)![1].replace(/^import .*$/gm, '');
+  const service = new ecs.FargateService(stack, 'Service', {
+    cluster: new ecs.Cluster(stack, 'Cluster', { vpc }),
+    taskDefinition: new ecs.FargateTaskDefinition(stack, 'Task'),
+  });
+  service.taskDefinition.addContainer('Container', { image: ecs.ContainerImage.fromRegistry('orders') });
+  process.chdir(dirname(PACKAGE));
+  new Function('SecretRotationFunction', 'ec2', 'vpc', 'secret', 'database', 'service', code)
+    .call(stack, SecretRotationFunction, ec2, vpc, secret, instance, service);
+  const attached = Object.values(found(stack, 'AWS::IAM::Role')).filter(({ Properties }) => Properties.ManagedPolicyArns);
+  assert.equal(attached.length, 1);
 });
 
 test('a secret by name is refused, because policies compare its full ARN', () => {
