@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use rotating_secret_document::{Document, DocumentError, shown_engine};
+use rotating_secret_document::{Document, DocumentError, Fields, shown_engine};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
@@ -164,5 +164,20 @@ fn an_engine_is_shown_only_if_it_looks_like_a_name() {
     }
     for text in ["pass/word", "naïve", &"x".repeat(41)] {
         assert_eq!(shown_engine(text), "…", "{text}");
+    }
+}
+
+#[test]
+fn a_database_that_readers_of_urls_would_remove_from_the_path_is_a_parameter() {
+    for (database, ends) in [
+        (".", "@db:5432/?dbname=.&sslmode=verify-full"),
+        ("..", "@db:5432/?dbname=..&sslmode=verify-full"),
+        ("...", "@db:5432/...?sslmode=verify-full"),
+    ] {
+        let text =
+            json!({ "host": "db", "username": "app", "password": "one", "dbname": database });
+        let fields = Fields::read(&text.to_string().into()).unwrap();
+        let url = fields.url().unwrap();
+        assert!(url.expose_secret().ends_with(ends), "{database}");
     }
 }
