@@ -41,6 +41,8 @@ impl Driver {
             .env("PYTHONPATH", Path::new(FOLDER).join("recipes"))
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("NODE_PATH", node_path())
+            // the SDK warns of this version of node
+            .env("NODE_NO_WARNINGS", "1")
             .env("PGSSLROOTCERT", ca)
             .env("NODE_EXTRA_CA_CERTS", ca)
             .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoint)
