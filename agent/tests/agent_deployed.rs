@@ -39,19 +39,8 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The value at this path of keys and indexes.
-fn at<'a>(node: &'a Yaml<'a>, path: &str) -> &'a Yaml<'a> {
-    path.split('.').fold(node, |node, step| {
-        let found = match step.parse::<usize>() {
-            Ok(index) => node.as_sequence_get(index),
-            Err(_) => node.as_mapping_get(step),
-        };
-        found.unwrap_or_else(|| panic!("{path} has no {step}"))
-    })
-}
-
-fn words<'a>(node: &'a Yaml<'a>, path: &str) -> Vec<&'a str> {
-    let words = at(node, path).as_sequence().unwrap();
+fn words<'a>(list: &'a Yaml<'a>) -> Vec<&'a str> {
+    let words = list.as_sequence().unwrap();
     words.iter().map(|word| word.as_str().unwrap()).collect()
 }
 
@@ -88,28 +77,24 @@ fn the_sidecars_settings_are_correct_and_both_containers_mount_one_folder() {
     let settings = folder.path().join("settings.toml");
     fs::write(
         &settings,
-        at(&documents[0], "data")
-            .as_mapping_get("settings.toml")
-            .unwrap()
-            .as_str()
-            .unwrap(),
+        documents[0]["data"]["settings.toml"].as_str().unwrap(),
     )
     .unwrap();
     let checked = check(&settings);
     assert!(checked.status.success(), "{}", text(&checked.stderr));
 
-    let pod = at(&documents[1], "spec.template.spec");
-    let (agent, orders) = (at(pod, "initContainers.0"), at(pod, "containers.0"));
-    let probe = words(agent, "startupProbe.exec.command");
+    let pod = &documents[1]["spec"]["template"]["spec"];
+    let (agent, orders) = (&pod["initContainers"][0], &pod["containers"][0]);
+    let probe = words(&agent["startupProbe"]["exec"]["command"]);
     assert_eq!(probe[..2], [PROGRAM, "ready"]);
-    assert_eq!(probe[2..], words(agent, "args"));
-    let (wrote, read) = (at(agent, "volumeMounts.2"), at(orders, "volumeMounts.0"));
+    assert_eq!(probe[2..], words(&agent["args"]));
+    let (wrote, read) = (&agent["volumeMounts"][2], &orders["volumeMounts"][0]);
     for key in ["name", "mountPath"] {
-        assert_eq!(at(wrote, key), at(read, key));
+        assert_eq!(wrote[key], read[key]);
     }
-    let folder = at(read, "mountPath").as_str().unwrap();
+    let folder = read["mountPath"].as_str().unwrap();
     assert!(manifest.contains(&format!("directory = \"{folder}/db\"")));
-    let file = at(orders, "env.0.value").as_str().unwrap();
+    let file = orders["env"][0]["value"].as_str().unwrap();
     assert_eq!(file, format!("{folder}/db/current/pg_service.conf"));
 }
 

@@ -24,20 +24,25 @@ use local::world::World;
 use nix::unistd::{User, geteuid};
 use tempfile::TempDir;
 
-impl Rotating {
-    /// Returns the number of psql's logins during ten rotations, and the failed ones.
-    async fn ten_rotations(&self) -> (usize, Vec<(Duration, String)>) {
-        let psql = Psql::start(self.file.clone());
-        psql.log_in(2).await;
-        for _ in 0..10 {
-            self.rotate().await;
-            self.follows().await;
-            // wait for a login with the new file: the next rotation changes the password in the old one
-            psql.log_in(1).await;
-        }
-        psql.log_in(2).await;
-        psql.end()
+/// With psql, one login after the other.
+async fn loses_no_login_in_ten_rotations(rotating: &Rotating, what: &str) {
+    let psql = Psql::start(rotating.file.clone());
+    psql.log_in(2).await;
+    for _ in 0..10 {
+        rotating.rotate().await;
+        rotating.follows().await;
+        // wait for a login with the new file: the next rotation changes the password in the old one
+        psql.log_in(1).await;
     }
+    psql.log_in(2).await;
+    let (logins, failed) = psql.end();
+    assert!(
+        failed.is_empty(),
+        "{} of {logins}: {:?}",
+        failed.len(),
+        failed.first()
+    );
+    println!("{what}: 0 of {logins} logins failed in 10 rotations");
 }
 
 /// A thread that runs psql, one login after the other.
@@ -117,14 +122,7 @@ async fn psql_logs_in_through_ten_rotations_of_alternating_users_without_a_failu
         return;
     }
     let rotating = Rotating::start(World::alternating_users).await;
-    let (logins, failed) = rotating.ten_rotations().await;
-    assert!(
-        failed.is_empty(),
-        "{} of {logins}: {:?}",
-        failed.len(),
-        failed.first()
-    );
-    println!("alternating users: 0 of {logins} logins failed in 10 rotations");
+    loses_no_login_in_ten_rotations(&rotating, "alternating users").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -255,12 +253,5 @@ async fn psql_logs_in_to_pgbouncer_through_ten_rotations_of_alternating_users_wi
         log.contains("process up").then_some(())
     })
     .await;
-    let (logins, failed) = rotating.ten_rotations().await;
-    assert!(
-        failed.is_empty(),
-        "{} of {logins}: {:?}",
-        failed.len(),
-        failed.first()
-    );
-    println!("PgBouncer, alternating users: 0 of {logins} logins failed in 10 rotations");
+    loses_no_login_in_ten_rotations(&rotating, "PgBouncer, alternating users").await;
 }

@@ -6,7 +6,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
 
@@ -53,36 +53,45 @@ impl Memory {
             stored,
             ends: document.takes_turns(),
         };
-        self.of(event, |seen| seen.replaced = Some(replaced));
+        self.change(event, |seen| seen.replaced = Some(replaced));
     }
 
     /// Keeps that the new version logs in.
     pub(super) fn keep_login(&self, event: &RotationEvent) {
-        self.of(event, |seen| seen.logged_in = true);
+        self.change(event, |seen| seen.logged_in = true);
     }
 
     pub(super) fn replaced_by(&self, event: &RotationEvent) -> Option<Replaced> {
-        self.of(event, |seen| seen.replaced.clone())
+        self.find(event, |seen| seen.replaced.clone()).flatten()
     }
 
     pub(super) fn has_logged_in(&self, event: &RotationEvent) -> bool {
-        self.of(event, |seen| seen.logged_in)
+        self.find(event, |seen| seen.logged_in).unwrap_or_default()
     }
 
-    /// Makes this rotation the newest one, and forgets the oldest one if there are too many.
-    fn of<R>(&self, event: &RotationEvent, see: impl FnOnce(&mut Seen) -> R) -> R {
+    fn find<R>(&self, event: &RotationEvent, read: impl FnOnce(&Seen) -> R) -> Option<R> {
         let key = key(event);
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.lock();
+        let found = kept.iter().find(|(other, _)| *other == key);
+        found.map(|(_, seen)| read(seen))
+    }
+
+    /// Changes what is kept of this rotation, which becomes the newest one.
+    fn change(&self, event: &RotationEvent, change: impl FnOnce(&mut Seen)) {
+        let key = key(event);
+        let mut kept = self.lock();
         let found = kept.iter().position(|(other, _)| *other == key);
-        let mut seen = found
-            .and_then(|found| kept.remove(found))
-            .map_or_else(Seen::default, |(_, seen)| seen);
-        let result = see(&mut seen);
+        let found = found.and_then(|found| kept.remove(found));
+        let mut seen = found.map(|(_, seen)| seen).unwrap_or_default();
+        change(&mut seen);
         if kept.len() == KEPT {
             kept.pop_front();
         }
         kept.push_back((key, seen));
-        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(Key, Seen)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -51,7 +51,7 @@ pub async fn run(settings: Settings, exec: &Exec) -> Result<u8, Error> {
     };
     let variables = tokio::select! {
         signal = signals.next(is_end) => return Ok(signals::status(signal)),
-        first = timeout(START, first) => first.map_err(|_| not_ready(&environment, &files))??,
+        first = timeout(START, first) => first.map_err(|_| not_ready(&environment, &followed, &files))??,
     };
     changes.seen().await;
     let start = |variables| {
@@ -118,14 +118,16 @@ fn pass(signal: Signal, signals: &Signals, child: &Child) {
     }
 }
 
-fn not_ready(environment: &Environment, files: &Files) -> Error {
-    let secrets = environment.secrets().map(str::to_owned);
-    let files = files
-        .missing()
-        .into_iter()
-        .map(|path| path.display().to_string());
+/// The secrets and files that the child still waits for.
+fn not_ready(environment: &Environment, followed: &Followed, files: &Files) -> Error {
+    let is_unread = |id: &&str| {
+        followed
+            .get(id)
+            .is_none_or(|secret| secret.current().is_err())
+    };
+    let secrets = environment.secrets().filter(is_unread).map(str::to_owned);
     Error::NotReady {
-        missing: secrets.chain(files).collect(),
+        missing: secrets.chain(files.missing()).collect(),
     }
 }
 

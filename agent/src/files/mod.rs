@@ -92,14 +92,15 @@ impl Files {
         Ok(files)
     }
 
-    /// The required files that this process has not yet written or confirmed.
-    pub fn missing(&self) -> Vec<&PathBuf> {
+    /// The paths of the required files that this process has not yet written or confirmed.
+    pub fn missing(&self) -> Vec<String> {
         let missing =
             |folder: &&Watched| folder.required && folder.written.borrow().version.is_none();
         self.folders
             .iter()
             .filter(missing)
             .flat_map(|folder| &folder.paths)
+            .map(|path| path.display().to_string())
             .collect()
     }
 

@@ -10,7 +10,10 @@ use nix::unistd::{Gid, Group, Uid, User};
 use serde::Deserialize;
 
 use super::files::{After, File, Folder, Format, Owner};
-use crate::names::{is_variable, signal};
+use crate::{
+    names::{is_variable, signal},
+    spelling::is_sound,
+};
 
 /// How long a command may take, if not set.
 const WITHIN: Duration = Duration::from_secs(30);
@@ -83,7 +86,7 @@ pub(super) fn read(tables: Vec<Table>, problems: &mut Vec<String>) -> Vec<Folder
 
 impl Table {
     fn read(self) -> Result<Folder, String> {
-        if self.secret.is_empty() || self.secret.contains(char::is_control) {
+        if self.secret.is_empty() || !is_sound(&self.secret) {
             return Err("secret is no secret's id: write its name or its ARN".to_owned());
         }
         if !is_plain_path(&self.directory) {
@@ -188,9 +191,9 @@ impl Then {
         };
         match (self.command, self.signal, self.pid_file) {
             (Some(command), None, None) => {
-                let is_sound = |part: &String| !part.contains('\0');
+                let has_no_nul = |part: &String| !part.contains('\0');
                 match command.first() {
-                    Some(program) if !program.is_empty() && command.iter().all(is_sound) => {
+                    Some(program) if !program.is_empty() && command.iter().all(has_no_nul) => {
                         Ok(After::Command { command, within })
                     }
                     _ => Err(
@@ -278,8 +281,8 @@ impl Write {
 }
 
 fn check_service(service: &str, parameters: &BTreeMap<String, String>) -> Result<(), String> {
-    let is_sound = |letter: char| letter != ']' && !letter.is_control();
-    if service.is_empty() || service.len() > 100 || !service.chars().all(is_sound) {
+    let is_allowed = |letter: char| letter != ']' && !letter.is_control();
+    if service.is_empty() || service.len() > 100 || !service.chars().all(is_allowed) {
         return Err(format!("service = {service:?} is no service's name"));
     }
     for key in parameters.keys() {

@@ -66,12 +66,7 @@ pub async fn answer(agent: &Agent, connection: &Connection, request: &Parts) -> 
 
 /// Whether every required file is written. Like `/ping`, it needs no token: it names files, and no secret.
 fn ready(agent: &Agent) -> Response {
-    let missing = agent
-        .files
-        .missing()
-        .into_iter()
-        .map(|path| path.display().to_string());
-    let missing: Vec<String> = missing.collect();
+    let missing = agent.files.missing();
     match missing.is_empty() {
         true => plain(StatusCode::OK, "ready"),
         false => plain(
