@@ -113,7 +113,7 @@ async fn at_its_end_silent_connections_are_not_waited_for_and_new_ones_are_refus
     hang.release();
     assert_eq!(reply(&mut under_way, false).await.unwrap().value(), "one");
     until(async || world.agent.has_ended().then_some(())).await;
-    let log = world.agent.log();
+    let log = world.agent.whole_log();
     assert!(!log.contains("were cut"), "{log}");
 }
 

@@ -318,16 +318,13 @@ async fn a_command_that_fails_is_a_warning_with_its_status_and_is_tried_again() 
         tries.display()
     );
     script(&program, &text);
-    let agent = place.agent(&format!(
+    let mut agent = place.agent(&format!(
         "after = {{ command = [\"{}\"] }}",
         program.display()
     ));
     until(async || place.directory().join(".told").is_symlink().then_some(())).await;
-    assert!(
-        agent.log().contains("ended with status 3"),
-        "{}",
-        agent.log()
-    );
+    let log = agent.whole_log();
+    assert!(log.contains("ended with status 3"), "{log}");
     assert_eq!(fs::read_to_string(&tries).unwrap(), "x\nx\n");
 }
 

@@ -76,7 +76,7 @@ async fn with_the_token_in_a_file_neither_it_nor_a_secret_stands_in_the_process_
     let file = folder.path().join("token");
     fs::write(&file, format!("{TOKEN}\n")).unwrap();
     let lines = "[logging]\nlog_level = \"debug\"";
-    let agent = Agent::start_with(&endpoint, lines, "", |command| {
+    let mut agent = Agent::start_with(&endpoint, lines, "", |command| {
         command.env("AWS_TOKEN", format!("file://{}", file.display()));
     });
     for request in requests(TOKEN) {
@@ -85,10 +85,11 @@ async fn with_the_token_in_a_file_neither_it_nor_a_secret_stands_in_the_process_
     }
     assert_eq!(agent.read("orders/db").await.value(), SECRET);
     let of_process = |name: &str| fs::read(format!("/proc/{}/{name}", agent.pid())).unwrap();
+    let (environment, arguments) = (of_process("environ"), of_process("cmdline"));
     for (place, text) in [
-        ("environ", of_process("environ")),
-        ("cmdline", of_process("cmdline")),
-        ("log", agent.log().into_bytes()),
+        ("environ", environment),
+        ("cmdline", arguments),
+        ("log", agent.whole_log().into_bytes()),
     ] {
         let text = String::from_utf8_lossy(&text);
         assert!(!text.is_empty(), "{place}");

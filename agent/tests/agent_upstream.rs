@@ -104,7 +104,7 @@ async fn silence_is_awss_timeout_and_in_the_sdks_protocol_an_error_that_is_asked
 #[tokio::test]
 async fn half_an_answer_is_none_and_what_it_held_is_shown_to_nobody() {
     let place = Place::new().await;
-    let agent = Agent::start(&place.endpoint, "", "");
+    let mut agent = Agent::start(&place.endpoint, "", "");
     let whole = version("orders/db", ARN, "s3cret-of-half-an-answer");
     let half = &whole[..whole.len() - 40];
     for (id, body, length) in [
@@ -133,7 +133,7 @@ async fn half_an_answer_is_none_and_what_it_held_is_shown_to_nobody() {
         let read = agent.read(&format!("status-{status}")).await;
         assert_eq!(read.text(), (502, RESPONSE_ERROR), "{status}");
     }
-    let log = agent.log();
+    let log = agent.whole_log();
     assert!(!log.contains("s3cret"), "{log}");
 }
 

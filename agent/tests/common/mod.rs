@@ -10,6 +10,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
+    thread::JoinHandle,
     time::Duration,
 };
 
@@ -43,6 +44,7 @@ pub(crate) struct Agent {
     child: Child,
     pub(crate) port: u16,
     log: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
     _files: TempDir,
 }
 
@@ -138,7 +140,7 @@ impl Agent {
             }
         };
         let writer = log.clone();
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 *writer.lock().unwrap() += &format!("{line}\n");
             }
@@ -147,6 +149,7 @@ impl Agent {
             child,
             port,
             log,
+            reader: Some(reader),
             _files: files,
         }
     }
@@ -159,8 +162,19 @@ impl Agent {
         self.child.try_wait().unwrap().is_some()
     }
 
+    /// The log so far: a line may arrive after the answer that it is about. Wait for it with [`until`].
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Ends the agent, and returns all that it has logged.
+    pub(crate) fn whole_log(&mut self) -> String {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        self.log()
     }
 
     pub(crate) async fn connect(&self) -> TcpStream {
