@@ -23,7 +23,7 @@ CDK = $(if $(and $(shell command -v node),$(shell command -v npm)),infra/cdk/nod
 # tools that build for another processor and C library, and list the crates of an executable
 RELEASING = $(TOOLS)/lambda/stamp $(TOOLS)/cyclonedx/bin/cargo-cyclonedx
 
-.PHONY: help rust setup demo test test-terminal test-infra test-versions verify explore soak fuzz check lint docs audit bench picture \
+.PHONY: help rust setup demo test test-terminal test-infra test-versions verify explore soak fuzz check lint docs audit bench bench-short bench-setup picture \
   build release release-check invoke clean
 
 help: ## shows this list
@@ -94,11 +94,22 @@ docs: ## builds the API documentation, warnings denied
 audit: ## checks licences, sources and duplicates of the dependencies (ci.yml checks advisories, which need the network)
 	cargo deny check licenses bans sources
 
-bench: setup ## measures a rotation, requests in each pool (CHANGEOVER=120 seconds each), and the client: a read, its crates, a clean build
+bench: bench-setup ## measures a rotation, the agent, requests in each pool (CHANGEOVER=120 seconds each) and the client, beside their peers
 	cargo build --release -p secret-rotation
-	cargo run --quiet --release -p drill --features local --bin bench -- --function target/release/secret-rotation --changeover $(CHANGEOVER)
+	cargo build --release -p rotating-secret-agent
+	cargo run --quiet --release -p drill --features local --bin bench -- --function target/release/secret-rotation \
+	  --python $(TOOLS)/bench/bin/python --agent target/release/rotating-secret-agent $(if $(AWS_AGENT),--aws-agent $(AWS_AGENT)) \
+	  --changeover $(CHANGEOVER) --page docs/benchmarks.md
 	cargo bench --manifest-path client/bench/Cargo.toml
 	local/scripts/crates.sh --build $(FEATURES)
+
+bench-short: bench-setup ## runs the benchmarks once, only to see that they run
+	@cargo build --workspace --all-features --bins
+	@target/debug/bench --short --changeover 1 --function target/debug/secret-rotation --python $(TOOLS)/bench/bin/python \
+	  --agent target/debug/rotating-secret-agent
+
+bench-setup: setup $(TOOLS)/bench/stamp # what the benchmarks need
+	@local/scripts/setup.sh bench
 
 build: rust $(RELEASING) ## builds the function's packages for Lambda, in dist/; ARCH=arm64 for one processor
 	@ARCH="$(ARCH)" local/scripts/release.sh functions

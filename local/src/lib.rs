@@ -27,6 +27,7 @@ pub mod lambda;
 pub mod logs;
 pub mod memory;
 pub mod postgres;
+pub mod processor;
 pub mod secrets_manager;
 pub mod secrets_manager_agent;
 pub mod sts;

@@ -70,7 +70,7 @@ pub async fn run(
 }
 
 /// The database server and its version.
-async fn server(world: &World) -> Result<String, Error> {
+pub async fn server(world: &World) -> Result<String, Error> {
     let client = world.postgres().superuser_client().await?;
     let version = client.query_one("SHOW server_version", &[]).await;
     let version: String = version.map_err(postgres::Error::from)?.get(0);
@@ -252,7 +252,7 @@ fn steps(rotation: &Rotation) -> Table {
     table
 }
 
-fn failure(rotation: &Rotation) -> String {
+pub(crate) fn failure(rotation: &Rotation) -> String {
     let steps = rotation.attempts.iter().flat_map(|attempt| &attempt.steps);
     let failed = steps
         .rev()

@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::Bytes,
     extract::{Path, State},
-    http::{HeaderMap, HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -94,6 +94,9 @@ async fn next(State(exchange): State<Arc<Exchange>>) -> Response {
         return StatusCode::GONE.into_response(); // the host is stopping
     };
     let mut headers = HeaderMap::new();
+    // as Lambda does: Python's runtime gives the handler bytes without it
+    let json = HeaderValue::from_static("application/json");
+    headers.insert(header::CONTENT_TYPE, json);
     for (name, value) in [
         ("lambda-runtime-aws-request-id", event.id),
         ("lambda-runtime-deadline-ms", event.deadline.to_string()),
@@ -152,5 +155,29 @@ fn function_error(body: &[u8]) -> FunctionError {
     FunctionError {
         error_type,
         error_message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_event_says_that_it_is_json() {
+        let (events, events_out) = mpsc::channel(1);
+        let exchange = Exchange {
+            events: Mutex::new(events_out),
+            said: mpsc::channel(1).0,
+            polls: watch::Sender::default(),
+        };
+        let event = Event {
+            id: "1".to_owned(),
+            body: "{}".to_owned(),
+            deadline: 0,
+            function_arn: "arn".to_owned(),
+        };
+        let _ = events.send(event).await;
+        let answer = next(State(Arc::new(exchange))).await;
+        assert_eq!(answer.headers()["content-type"], "application/json");
     }
 }

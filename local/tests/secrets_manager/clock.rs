@@ -170,7 +170,10 @@ async fn a_canceled_rotation_or_a_deleted_secret_does_not_rotate_until_it_is_res
     let delete = world.client.delete_secret().secret_id("demo");
     delete.recovery_window_in_days(30).send().await.unwrap();
     assert_eq!(world.service.schedule()[0].event, Event::Deletion);
-    assert!(window_opens < until_due(&world), "it opens before the deletion");
+    assert!(
+        window_opens < until_due(&world),
+        "it opens before the deletion"
+    );
     assert_eq!(advance(&world, window_opens), [""; 0]);
 
     let restore = world.client.restore_secret().secret_id("demo");

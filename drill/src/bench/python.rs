@@ -1,0 +1,87 @@
+//! The peer: a rotation function in Python, as a folder that the Lambda host starts.
+
+use std::{
+    env, fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+const FUNCTION: &str = include_str!("rotation.py");
+
+/// What a package for Lambda contains if it brings its SDK, as ours does. Lambda brings the runtime.
+const PACKAGES: [&str; 10] = [
+    "boto3",
+    "botocore",
+    "dateutil",
+    "jmespath",
+    "psycopg",
+    "psycopg_binary",
+    "psycopg_binary.libs",
+    "s3transfer",
+    "six.py",
+    "urllib3",
+];
+
+/// Writes the function and its start command to `folder`. Returns the command, for a world's options.
+///
+/// # Errors
+///
+/// The folder cannot be written.
+pub fn function(python: &Path, folder: &Path) -> io::Result<PathBuf> {
+    // not the file that the link leads to: the link makes it find its packages
+    let python = env::current_dir()?.join(python);
+    fs::write(folder.join("rotation.py"), FUNCTION)?;
+    let command = format!(
+        "#!/bin/sh\nPYTHONPATH='{}' exec '{}' -m awslambdaric rotation.handler\n",
+        folder.display(),
+        python.display()
+    );
+    let bootstrap = folder.join("bootstrap");
+    fs::write(&bootstrap, command)?;
+    fs::set_permissions(&bootstrap, fs::Permissions::from_mode(0o755))?;
+    Ok(bootstrap)
+}
+
+/// The size of a package for Lambda, unpacked, in bytes.
+///
+/// # Errors
+///
+/// Python does not run, or lacks a package.
+pub fn package(python: &Path) -> io::Result<u64> {
+    let folder = ask(
+        python,
+        "import sysconfig; print(sysconfig.get_path('purelib'))",
+    )?;
+    let of = |package: &&str| size(&Path::new(&folder).join(package));
+    PACKAGES.iter().map(of).sum()
+}
+
+/// The versions of Python and of the packages.
+///
+/// # Errors
+///
+/// Python does not run, or lacks a package.
+pub fn versions(python: &Path) -> io::Result<String> {
+    let code = "import platform, boto3, psycopg; \
+        print(f'Python {platform.python_version()} with boto3 {boto3.__version__} and psycopg {psycopg.__version__}')";
+    ask(python, code)
+}
+
+fn ask(python: &Path, code: &str) -> io::Result<String> {
+    let output = Command::new(python).args(["-c", code]).output()?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+        false => Err(io::Error::other(
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )),
+    }
+}
+
+fn size(path: &Path) -> io::Result<u64> {
+    let about = fs::metadata(path)?;
+    if !about.is_dir() {
+        return Ok(about.len());
+    }
+    fs::read_dir(path)?.map(|entry| size(&entry?.path())).sum()
+}

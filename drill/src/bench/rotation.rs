@@ -1,0 +1,298 @@
+//! A rotation beside the same rotation in Python. They take turns.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use local::{
+    memory, processor,
+    secrets_manager::Rotation,
+    world::{Options, World},
+};
+
+use super::{
+    Effort,
+    floor::Floor,
+    gap,
+    row::{Goal, Row, Sample},
+};
+use crate::demo::{self, Error};
+
+const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
+
+/// How it is measured, for the page.
+pub const METHOD: &str = "Ours and a function in Python rotate in turns, each in a world of its own on the same PostgreSQL with TLS: 15 rotations by \
+    warm processes, 5 with a new process for each step, 20 starts. The [Python](../drill/src/bench/rotation.py) is lean: it makes the calls that each step \
+    needs with boto3, and changes the password with psycopg; ours also looks at what it changes. The time of a step is from the event to the answer. Billed is that time, rounded up to a \
+    millisecond, by the peak memory.";
+
+/// A function, in a world in which it stays warm, and in one in which each step has a new process.
+pub struct Side {
+    warm: World,
+    cold: World,
+    /// The size of what is deployed, in bytes.
+    package: u64,
+}
+
+impl Side {
+    /// Starts both worlds.
+    ///
+    /// # Errors
+    ///
+    /// A world does not start.
+    pub async fn start(function: &Path, package: u64) -> Result<Self, local::world::Error> {
+        let mut cold = Options::new(function);
+        cold.cold_starts = true;
+        Ok(Self {
+            warm: World::start(Options::new(function)).await?,
+            cold: World::start(cold).await?,
+            package,
+        })
+    }
+}
+
+/// A strategy, and how many times faster than Python a warm rotation has to be.
+struct Strategy {
+    name: &'static str,
+    secret: fn(&World) -> &'static str,
+    times: f64,
+}
+
+const STRATEGIES: [Strategy; 2] = [
+    Strategy {
+        name: "single user",
+        secret: World::single_user,
+        times: 5.0,
+    },
+    Strategy {
+        name: "alternating users",
+        secret: World::alternating_users,
+        times: 4.0,
+    },
+];
+
+/// The rotations of one function.
+#[derive(Default)]
+struct Measured {
+    rotations: Vec<Duration>,
+    cold: BTreeMap<String, Vec<Duration>>,
+    processor: Vec<Duration>,
+    /// The operations of the last rotation.
+    calls: Vec<String>,
+    accepted: usize,
+    rejected: usize,
+}
+
+/// Measures both.
+///
+/// # Errors
+///
+/// A rotation fails.
+pub async fn measure(ours: &Side, python: &Side, effort: Effort) -> Result<Vec<Row>, Error> {
+    let mut rows = Vec::new();
+    let mut floor = Floor::new(&ours.warm).await?;
+    rows.push(beside(
+        "start: exec to the first poll",
+        starts(ours, effort.starts).await,
+        starts(python, effort.starts).await,
+        Some(Goal::Times(200.0)),
+    ));
+    for strategy in &STRATEGIES {
+        rows.extend(of_strategy(strategy, [ours, python], effort, &mut floor).await?);
+    }
+    let single = STRATEGIES[0].secret;
+    let (mut here, mut there) = (Vec::new(), Vec::new());
+    for _ in 0..effort.rotations {
+        here.push(gap::time(&ours.warm, single(&ours.warm)).await?);
+        there.push(gap::time(&python.warm, single(&python.warm)).await?);
+    }
+    rows.push(beside(
+        "single user: AWSCURRENT does not log in",
+        Sample::times(here),
+        Sample::times(there),
+        Some(Goal::Times(4.0)),
+    ));
+    rows.push(beside(
+        "peak memory",
+        peak(ours),
+        peak(python),
+        Some(Goal::Times(4.0)),
+    ));
+    let package = |side: &Side| Sample::one(side.package as f64 / 1e6, "MB");
+    rows.push(beside(
+        "what is deployed",
+        package(ours),
+        package(python),
+        Some(Goal::Times(4.0)),
+    ));
+    Ok(rows)
+}
+
+async fn of_strategy(
+    strategy: &Strategy,
+    [ours, python]: [&Side; 2],
+    effort: Effort,
+    floor: &mut Floor<'_>,
+) -> Result<Vec<Row>, Error> {
+    let Strategy {
+        name,
+        secret,
+        times,
+    } = strategy;
+    let (mut here, mut there, mut least) = (Measured::default(), Measured::default(), Vec::new());
+    for side in [ours, python] {
+        // the first rotation has a cold process, and may make a user
+        rotate(&side.warm, secret(&side.warm)).await?;
+        rotate(&side.cold, secret(&side.cold)).await?;
+    }
+    for _ in 0..effort.rotations {
+        here.rotate(&ours.warm, secret(&ours.warm)).await?;
+        there.rotate(&python.warm, secret(&python.warm)).await?;
+        least.push(floor.time(&here.calls, here.accepted).await?);
+    }
+    for _ in 0..effort.cold_rotations {
+        here.rotate_cold(&ours.cold, secret(&ours.cold)).await?;
+        there
+            .rotate_cold(&python.cold, secret(&python.cold))
+            .await?;
+    }
+    let row =
+        |what: &str, ours, python, goal| beside(&format!("{name}: {what}"), ours, python, goal);
+    let warm = |measured: &Measured| Sample::times(measured.rotations.iter().copied());
+    let mut rows = vec![
+        row(
+            "a warm rotation",
+            warm(&here),
+            warm(&there),
+            Some(Goal::Times(*times)),
+        ),
+        Row {
+            what: format!("{name}: a warm rotation"),
+            ours: warm(&here),
+            peer: Some(("its calls and logins alone", Sample::times(least))),
+            goal: Some(Goal::Within(1.3)),
+        },
+    ];
+    let processor = |measured: &Measured| Sample::mean(&measured.processor);
+    rows.push(row(
+        "processor time",
+        processor(&here),
+        processor(&there),
+        None,
+    ));
+    let billed = |measured: &Measured, side: &Side| measured.billed(side);
+    rows.push(row(
+        "billed",
+        billed(&here, ours),
+        billed(&there, python),
+        Some(Goal::Times(20.0)),
+    ));
+    for (what, count) in [
+        (
+            "API calls",
+            (|measured| measured.calls.len()) as fn(&Measured) -> usize,
+        ),
+        ("logins", |measured| measured.accepted),
+        ("rejected logins", |measured| measured.rejected),
+    ] {
+        let count = |measured: &Measured| Sample::one(count(measured) as f64, "");
+        rows.push(row(what, count(&here), count(&there), None));
+    }
+    for step in STEPS {
+        let cold = |measured: &Measured| {
+            Sample::times(measured.cold.get(step).into_iter().flatten().copied())
+        };
+        rows.push(row(
+            &format!("{step} in a new process"),
+            cold(&here),
+            cold(&there),
+            None,
+        ));
+    }
+    Ok(rows)
+}
+
+impl Measured {
+    async fn rotate(&mut self, world: &World, secret: &str) -> Result<(), Error> {
+        let busy = || {
+            let processes = world.function().processes().into_iter();
+            processes.filter_map(processor::time).sum::<Duration>()
+        };
+        let (calls, logins, before) = (
+            world.secrets_manager().calls().len(),
+            demo::all_logins(world)?,
+            busy(),
+        );
+        let took = rotate(world, secret).await?;
+        self.rotations.push(took);
+        self.processor.push(busy() - before);
+        let after = demo::all_logins(world)?;
+        let made = world.secrets_manager().calls().split_off(calls);
+        self.calls = made.into_iter().map(|call| call.operation).collect();
+        self.accepted = after.accepted - logins.accepted;
+        self.rejected = after.rejected - logins.rejected;
+        Ok(())
+    }
+
+    async fn rotate_cold(&mut self, world: &World, secret: &str) -> Result<(), Error> {
+        for (step, took) in steps(&rotated(world, secret).await?) {
+            self.cold.entry(step).or_default().push(took);
+        }
+        Ok(())
+    }
+
+    /// Memory by time, as Lambda bills a function whose memory is set to its peak.
+    fn billed(&self, side: &Side) -> Sample {
+        let gigabytes = peak(side).median() / 1024.0;
+        let billed = self
+            .rotations
+            .iter()
+            .map(|took| took.as_millis() as f64 + 1.0);
+        Sample::of(
+            billed
+                .map(|milliseconds| milliseconds * gigabytes)
+                .collect(),
+            "GB-ms",
+        )
+    }
+}
+
+/// Rotates once. Returns the function's working time.
+pub(crate) async fn rotate(world: &World, secret: &str) -> Result<Duration, Error> {
+    let rotation = rotated(world, secret).await?;
+    Ok(steps(&rotation).map(|(_, took)| took).sum())
+}
+
+async fn rotated(world: &World, secret: &str) -> Result<Rotation, Error> {
+    let rotation = world.secrets_manager().rotate(secret).await?;
+    match rotation.succeeded {
+        true => Ok(rotation),
+        false => Err(Error::NotRotated(demo::failure(&rotation))),
+    }
+}
+
+fn steps(rotation: &Rotation) -> impl Iterator<Item = (String, Duration)> {
+    let runs = rotation.attempts.iter().flat_map(|attempt| &attempt.steps);
+    runs.map(|run| (run.step.clone(), run.invoked.took))
+}
+
+async fn starts(side: &Side, count: usize) -> Sample {
+    let mut starts = Vec::new();
+    for _ in 0..count {
+        starts.extend(side.warm.function().start_up().await);
+    }
+    Sample::times(starts)
+}
+
+fn peak(side: &Side) -> Sample {
+    let processes = side.warm.function().processes().into_iter();
+    let peak = processes.filter_map(memory::peak).max();
+    Sample::one(peak.unwrap_or_default() as f64 / 1024.0, "MB")
+}
+
+fn beside(what: &str, ours: Sample, python: Sample, goal: Option<Goal>) -> Row {
+    Row {
+        what: what.to_owned(),
+        ours,
+        peer: Some(("Python", python)),
+        goal,
+    }
+}
