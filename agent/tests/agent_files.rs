@@ -349,7 +349,7 @@ async fn a_command_that_takes_too_long_is_killed_with_all_that_it_started() {
     until(async || {
         agent
             .log()
-            .contains("took longer than 1s and was ended")
+            .contains("took longer than 1s and was killed")
             .then_some(())
     })
     .await;
