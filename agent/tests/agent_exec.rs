@@ -409,6 +409,83 @@ async fn with_a_signal_the_child_keeps_running_and_gets_the_signal_when_its_file
 }
 
 #[tokio::test]
+async fn a_signal_does_not_wait_for_files_that_refuse_the_new_version() {
+    let place = Place::new().await;
+    create(&place.service, "orders/db", &document("orders", "0")).await;
+    let (told, log) = (place.beside("told"), place.beside("log"));
+    let text = format!(
+        "trap 'echo usr1 >> {0}' USR1; trap 'echo hup >> {0}' HUP; echo start >> {0}; while :; do sleep 0.05; done",
+        told.display()
+    );
+    let mut command = Exec::command(
+        &place,
+        &place.table("write = [{ format = \"pgpass\" }]"),
+        &[
+            "--secret",
+            "orders/db",
+            "--signal",
+            "HUP",
+            "--",
+            "sh",
+            "-c",
+            &text,
+        ],
+    );
+    let log_file = fs::File::create(&log).unwrap();
+    let exec = Exec(command.stderr(log_file).spawn().unwrap());
+    text_of(&told, "start").await;
+    // on a machine slower than the wait for the files HUP may come first: then the next one
+    let refused = [
+        (document("orders", "o\nne"), "password has"),
+        (document("ord\ners", "two"), "username has"),
+    ];
+    for (text, why) in refused.iter().cycle().take(6) {
+        fs::write(&told, "").unwrap();
+        put(&place.service, "orders/db", text).await;
+        until(async || {
+            let log = fs::read_to_string(&log).unwrap();
+            let mut lines = log.lines().rev();
+            let last = lines.find(|line| line.contains("cannot be written"))?;
+            last.contains(why).then_some(())
+        })
+        .await;
+        exec.signal(Signal::SIGUSR1);
+        text_of(&told, "usr1").await;
+        if text_of(&told, "hup").await == "usr1\nhup\n" {
+            return;
+        }
+    }
+    panic!("each signal waited for the files");
+}
+
+#[tokio::test]
+async fn a_version_that_comes_while_files_are_missing_reaches_the_child() {
+    let place = Place::new().await;
+    create(&place.service, "orders/db", &document("orders", "one")).await;
+    let told = place.beside("told");
+    let own = format!(
+        "[[files]]\nsecret = \"other\"\ndirectory = \"{}\"\n",
+        place.directory().display()
+    );
+    let text = format!("echo $PGPASSWORD >> {}; exec sleep 1000", told.display());
+    let _exec = Exec::start(
+        &place,
+        &own,
+        &["--secret", "orders/db", "--", "sh", "-c", &text],
+    );
+    let reads = async |times: usize| {
+        let asked = place.service.calls().len();
+        until(async || (place.service.calls().len() >= asked + times).then_some(())).await;
+    };
+    // each round asks for both secrets
+    reads(4).await;
+    put(&place.service, "orders/db", &document("orders", "two")).await;
+    reads(6).await;
+    create(&place.service, "other", &document("orders", "any")).await;
+    text_of(&told, "two").await;
+}
+
+#[tokio::test]
 async fn in_a_container_nothing_is_left_of_processes_that_the_child_left_behind() {
     let has_namespaces = Command::new("unshare")
         .args(["--pid", "--fork", "true"])
