@@ -530,6 +530,20 @@ async fn no_secret_is_written_where_another_user_could_put_something_in_its_plac
 }
 
 #[tokio::test]
+async fn a_user_who_may_read_the_directory_cannot_lock_the_agent_out() {
+    let place = Place::new().await;
+    create(&place.service, "orders/db", &document("orders", "one")).await;
+    fs::create_dir(place.directory()).unwrap();
+    let held = fs::File::open(place.directory()).unwrap();
+    held.try_lock().unwrap();
+    let _agent = place.agent(PLAIN);
+    place.holds("password", "one").await;
+    // the agent's own lock is for its user alone
+    let lock = fs::metadata(place.directory().join(".lock")).unwrap();
+    assert_eq!(lock.mode() & 0o7777, 0o600);
+}
+
+#[tokio::test]
 async fn nothing_is_written_through_what_another_user_has_put_there() {
     let place = Place::new().await;
     create(&place.service, "orders/db", &document("orders", "one")).await;
