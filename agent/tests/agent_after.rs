@@ -117,3 +117,26 @@ async fn a_command_ends_with_all_that_it_started_if_the_agent_ends() {
     kill(Pid::from_raw(agent.pid()), Signal::SIGTERM).unwrap();
     until(async || (!is_running(&started)).then_some(())).await;
 }
+
+#[tokio::test]
+async fn a_command_that_succeeded_runs_once_even_if_that_cannot_be_stored() {
+    let place = Place::new().await;
+    create(&place.service, "orders/db", &document("orders", "one")).await;
+    let (program, ran) = (place.beside("after"), place.beside("ran"));
+    script(&program, &format!("echo ran >> {}", ran.display()));
+    // as on a full disk
+    fs::create_dir_all(place.directory().join(".told")).unwrap();
+    let agent = place.agent(&format!(
+        "after = {{ command = [\"{}\"] }}",
+        program.display()
+    ));
+    let stored = "will be done again at the next start";
+    until(async || agent.log().contains(stored).then_some(())).await;
+    // a look at the folder follows each of these
+    let asked = place.service.calls().len();
+    until(async || (place.service.calls().len() > asked + 4).then_some(())).await;
+    assert_eq!(fs::read_to_string(&ran).unwrap(), "ran\n");
+    // another version is another change
+    put(&place.service, "orders/db", &document("orders", "two")).await;
+    until(async || (fs::read_to_string(&ran).unwrap() == "ran\nran\n").then_some(())).await;
+}
