@@ -486,6 +486,58 @@ async fn a_version_that_comes_while_files_are_missing_reaches_the_child() {
 }
 
 #[tokio::test]
+async fn a_version_that_comes_while_another_secret_cannot_be_read_reaches_the_child_later() {
+    let place = Place::new().await;
+    create(&place.service, "orders/db", &document("orders", "one")).await;
+    create(&place.service, "mail/key", r#"{"key":"k-1"}"#).await;
+    let (told, log) = (place.beside("told"), place.beside("log"));
+    let text = format!(
+        "echo $PGPASSWORD $KEY >> {}; exec sleep 1000",
+        told.display()
+    );
+    let mut command = Exec::command(
+        &place,
+        "overlap_window = \"3s\"",
+        &[
+            "--secret",
+            "orders/db",
+            "--env",
+            "KEY=mail/key:key",
+            "--",
+            "sh",
+            "-c",
+            &text,
+        ],
+    );
+    let log_file = fs::File::create(&log).unwrap();
+    let _exec = Exec(command.stderr(log_file).spawn().unwrap());
+    text_of(&told, "one k-1").await;
+    let call = async |operation| {
+        let id = serde_json::json!({ "SecretId": "mail/key" });
+        place.service.call(operation, id).await.unwrap();
+    };
+    call("DeleteSecret").await;
+    // a version after the other, until the deleted secret is too old
+    let mut version = 0;
+    while !fs::read_to_string(&log)
+        .unwrap()
+        .contains("the child keeps the version before")
+    {
+        version += 1;
+        let asked = place.service.calls().len();
+        put(
+            &place.service,
+            "orders/db",
+            &document("orders", &format!("two-{version}")),
+        )
+        .await;
+        until(async || (place.service.calls().len() > asked + 4).then_some(())).await;
+    }
+    call("RestoreSecret").await;
+    text_of(&told, &format!("two-{version} k-1")).await;
+}
+
+#[tokio::test]
 async fn in_a_container_nothing_is_left_of_processes_that_the_child_left_behind() {
     let has_namespaces = Command::new("unshare")
         .args(["--pid", "--fork", "true"])

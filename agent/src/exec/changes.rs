@@ -41,9 +41,9 @@ impl Changes {
     pub(super) async fn seen(&mut self) {
         let until = *self.until.get_or_insert_with(|| Instant::now() + FILES);
         for (secret, version) in &mut self.secrets {
-            if let Ok(credential) = secret.current() {
-                *version = credential.version().into();
-            }
+            // one that cannot be read is another version as soon as it can
+            let current = secret.current();
+            *version = current.map_or_else(|_| "".into(), |current| current.version().into());
             let folders = self.folders.iter_mut().filter(|(of, _)| of == secret.id());
             for (_, written) in folders {
                 let is_there =
