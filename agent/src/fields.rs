@@ -3,9 +3,11 @@
 //! Anyone who can write the secret chooses the values. So each value is checked where it is written. An error names the key and
 //! never the value.
 
+use std::collections::HashMap;
+
 use rotating_secret::Credential;
-use secrecy::{ExposeSecret, SecretString, zeroize::Zeroize};
-use serde_json::Value;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::value::RawValue;
 
 /// Why a value is not written. The text begins with its key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +28,7 @@ impl Refused {
 /// A value, and the name under which programs know it.
 pub type Named = (&'static str, SecretString);
 
-/// The document's value under this key: a text as it is, a number and a boolean as JSON writes them.
+/// The document's value under this key: a text as it is, a number and a boolean as they are written.
 ///
 /// # Errors
 ///
@@ -34,28 +36,17 @@ pub type Named = (&'static str, SecretString);
 pub fn value(credential: &Credential, key: &str) -> Result<SecretString, Refused> {
     let text = credential.text();
     let text = text.ok_or_else(|| Refused::new(key, "is not there: the secret is binary"))?;
-    let Ok(Value::Object(mut document)) = serde_json::from_str(text.expose_secret()) else {
-        return Err(Refused::new(
-            key,
-            "is not there: the secret is no JSON object",
-        ));
+    let document: HashMap<String, &RawValue> = serde_json::from_str(text.expose_secret())
+        // serde's error would quote the text
+        .map_err(|_| Refused::new(key, "is not there: the secret is no JSON object"))?;
+    let raw = document.get(key).map(|raw| raw.get());
+    let raw = raw.ok_or_else(|| Refused::new(key, "is not in the document"))?;
+    let text = match raw.as_bytes().first() {
+        Some(b'"') => serde_json::from_str::<String>(raw).ok().map(Into::into),
+        Some(b'{' | b'[' | b'n') => None,
+        _ => Some(raw.into()),
     };
-    let found = match document.remove(key) {
-        Some(Value::String(text)) => Ok(text.into()),
-        Some(Value::Number(number)) => Ok(number.to_string().into()),
-        Some(Value::Bool(switch)) => Ok(switch.to_string().into()),
-        Some(_) => Err(Refused::new(
-            key,
-            "is no text, number or boolean in the document",
-        )),
-        None => Err(Refused::new(key, "is not in the document")),
-    };
-    for other in document.values_mut() {
-        if let Value::String(text) = other {
-            text.zeroize();
-        }
-    }
-    found
+    text.ok_or_else(|| Refused::new(key, "is no text, number or boolean in the document"))
 }
 
 /// User and password.
@@ -82,12 +73,20 @@ pub fn login(credential: &Credential) -> Result<(&str, &SecretString), Refused> 
 ///
 /// # Errors
 ///
-/// As for [`login`].
+/// As for [`login`], or the database's name is a connection string for libpq.
 pub fn parameters(credential: &Credential) -> Result<Vec<Named>, Refused> {
     let (user, password) = login(credential)?;
     let mut named = vec![("user", user.into()), ("password", password.clone())];
     if let Some(host) = credential.host() {
         let database = credential.database().unwrap_or_default();
+        // libpq's own test (recognized_connection_string)
+        let is_url = ["postgres://", "postgresql://"].map(|scheme| database.starts_with(scheme));
+        if database.contains('=') || is_url.contains(&true) {
+            return Err(Refused::new(
+                "dbname",
+                "looks like a connection string, and programs such as vacuumdb would read more than a name",
+            ));
+        }
         let tls = match credential.tls() {
             true => "verify-full",
             false => "disable",
@@ -106,7 +105,7 @@ pub fn parameters(credential: &Credential) -> Result<Vec<Named>, Refused> {
 ///
 /// # Errors
 ///
-/// As for [`login`].
+/// As for [`parameters`].
 pub fn variables(credential: &Credential) -> Result<Vec<Named>, Refused> {
     let variable = |name| match name {
         "user" => "PGUSER",

@@ -43,5 +43,7 @@ async fn answer(
     let response = sender.send_request(request.body(Body::empty())?).await?;
     let status = response.status();
     let text = to_bytes(Body::new(response.into_body()), MOST).await?;
-    Ok((status, String::from_utf8_lossy(&text).into_owned()))
+    // any program may listen there, and the answer goes to a terminal
+    let text = String::from_utf8_lossy(&text).replace(char::is_control, " ");
+    Ok((status, text))
 }

@@ -6,6 +6,7 @@ mod common;
 
 use std::{
     fs,
+    io::{Read, Write},
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -176,6 +177,24 @@ async fn ready_fails_where_no_agent_listens() {
     let said = text(&failed.stderr);
     assert!(
         said.contains("is not ready") && said.contains("-c FILE"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn ready_shows_no_control_characters_of_another_program_that_listens_there() {
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = other.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (mut stream, _) = other.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+        let body = "HTTP/1.1 503 any\r\nContent-Length: 12\r\n\r\n\x1b[2Jno\r\nmore";
+        stream.write_all(body.as_bytes()).unwrap();
+    });
+    let failed = ready(port).await;
+    let said = text(&failed.stderr);
+    assert!(
+        said.contains("[2Jno  more") && !said.contains('\x1b'),
         "{said}"
     );
 }

@@ -20,6 +20,10 @@ use common::{
     until,
 };
 use local::world::World;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use tempfile::TempDir;
 
 const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
@@ -97,7 +101,22 @@ async fn loses_no_request_in_ten_rotations(mut command: Command, rotating: Rotat
     println!("{said}");
 }
 
-async fn python(recipe: &str) {
+/// New connections are made all the time, and the agent has been killed.
+async fn loses_no_request_while_the_agent_is_away(mut command: Command, rotating: Rotating) {
+    let driver = Driver::start(&mut command, &rotating);
+    let user = rotating.current().await["username"].clone();
+    let user = user.as_str().unwrap();
+    driver.logs_in_as(user).await;
+    kill(Pid::from_raw(rotating.agent.pid()), Signal::SIGKILL).unwrap();
+    let logins = || rotating.world.postgres().logins(user).unwrap().accepted;
+    let before = logins();
+    until(async || (logins() > before + 3).then_some(())).await;
+    let said = driver.end().await;
+    assert!(said.starts_with("0 of "), "{said}");
+}
+
+/// A program for this recipe, and what it rotates.
+async fn python(recipe: &str) -> Option<(Command, Rotating)> {
     let python = tool("python3");
     let has = Command::new(&python)
         .args(["-c", "import boto3, psycopg_pool, sqlalchemy"])
@@ -107,27 +126,44 @@ async fn python(recipe: &str) {
         skipped(
             "recipes in Python: python3 has no psycopg_pool and SQLAlchemy; make test installs them",
         );
-        return;
+        return None;
     }
     let rotating = Rotating::start(World::alternating_users).await;
     let mut command = Command::new(python);
     let driver = Path::new(FOLDER).join("tests/drivers/drive.py");
     command.arg(driver).arg(recipe).arg(&rotating.secret);
-    loses_no_request_in_ten_rotations(command, rotating).await;
+    Some((command, rotating))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pool_of_psycopg_loses_no_request_in_ten_rotations_of_alternating_users() {
-    python("pool_of_psycopg").await;
+    if let Some((command, rotating)) = python("pool_of_psycopg").await {
+        loses_no_request_in_ten_rotations(command, rotating).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_of_psycopg_loses_no_request_while_the_agent_is_away() {
+    if let Some((command, rotating)) = python("pool_of_psycopg").await {
+        loses_no_request_while_the_agent_is_away(command, rotating).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_of_sqlalchemy_loses_no_request_in_ten_rotations_of_alternating_users() {
-    python("engine_of_sqlalchemy").await;
+    if let Some((command, rotating)) = python("engine_of_sqlalchemy").await {
+        loses_no_request_in_ten_rotations(command, rotating).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pool_of_node_postgres_loses_no_request_in_ten_rotations_of_alternating_users() {
+async fn an_engine_of_sqlalchemy_loses_no_request_while_the_agent_is_away() {
+    if let Some((command, rotating)) = python("engine_of_sqlalchemy").await {
+        loses_no_request_while_the_agent_is_away(command, rotating).await;
+    }
+}
+
+async fn node() -> Option<(Command, Rotating)> {
     let has = Command::new("node")
         .args([
             "-e",
@@ -140,14 +176,46 @@ async fn a_pool_of_node_postgres_loses_no_request_in_ten_rotations_of_alternatin
         skipped(
             "the recipe for node-postgres: node has no pg; make test installs it where npm is there",
         );
-        return;
+        return None;
     }
     let rotating = Rotating::start(World::alternating_users).await;
     let mut command = Command::new("node");
     let driver = Path::new(FOLDER).join("tests/drivers/drive.js");
     let recipe = Path::new(FOLDER).join("recipes/pool_of_node_postgres.js");
     command.arg(driver).arg(recipe).arg(&rotating.secret);
-    loses_no_request_in_ten_rotations(command, rotating).await;
+    Some((command, rotating))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_of_node_postgres_loses_no_request_in_ten_rotations_of_alternating_users() {
+    if let Some((command, rotating)) = node().await {
+        loses_no_request_in_ten_rotations(command, rotating).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_of_node_postgres_loses_no_request_while_the_agent_is_away() {
+    if let Some((command, rotating)) = node().await {
+        loses_no_request_while_the_agent_is_away(command, rotating).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_of_node_postgres_does_not_show_a_secret_that_is_no_json() {
+    let Some((_, rotating)) = node().await else {
+        return;
+    };
+    let service = rotating.world.secrets_manager();
+    common::create(service, "no/json", "hunter2").await;
+    let mut command = Command::new("node");
+    let text = "require(process.argv[1]).pool('no/json').query('SELECT 1').catch((error) => console.log(String(error)))";
+    let recipe = Path::new(FOLDER).join("recipes/pool_of_node_postgres.js");
+    command.arg("-e").arg(text).arg(recipe);
+    let said = Driver::start(&mut command, &rotating).end().await;
+    assert!(
+        said.contains("no/json is no JSON") && !said.contains("hunter2"),
+        "{said}"
+    );
 }
 
 /// Debian's folder of Java's packages.

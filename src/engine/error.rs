@@ -371,15 +371,21 @@ impl EngineError {
         }
     }
 
-    /// Whether the server knows the credential, and does not accept it as it is. Silence, or a server without room, says nothing
-    /// about it.
+    /// Whether the server knows the credential, and does not accept it as it is. Silence, a server without room, or a lock says
+    /// nothing about it.
     pub(crate) fn is_about_the_credential(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::RejectedBecause { .. }
-                | Self::NotAsExpected { .. }
-                | Self::VerifyFailed { .. }
-                | Self::LoginForbidden { .. }
-        )
+            | Self::NotAsExpected { .. }
+            | Self::LoginForbidden { .. } => true,
+            Self::VerifyFailed { code, .. } | Self::Refused { code, .. } => {
+                !PASSING.iter().any(|class| code.starts_with(class))
+            }
+            _ => false,
+        }
     }
 }
+
+/// Classes of SQLSTATE that pass without a change of the role (PostgreSQL's manual, appendix A): connection, conflict, no room, a lock or
+/// a database that is not open, a time limit or a shutdown, the system, the server's own fault.
+const PASSING: [&str; 7] = ["08", "40", "53", "55", "57", "58", "XX"];

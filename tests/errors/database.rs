@@ -107,6 +107,64 @@ async fn finish_secret_promotes_no_version_that_the_server_rejects() {
     }
 }
 
+/// A database without CONNECT, or a trigger that refuses the login, locks the application out as a wrong password does.
+#[tokio::test]
+async fn finish_secret_promotes_no_version_whose_login_the_server_refuses() {
+    for world in [world().await, warm_world().await] {
+        let (database, single) = (world.dbname().to_owned(), world.role().to_owned());
+        let clone = format!("{}_clone", world.alternating_role());
+        for (secret, role) in [
+            (world.single_user(), single),
+            (world.alternating_users(), clone),
+        ] {
+            stage_up_to(&world, secret, "testSecret").await;
+            let refuse = format!(
+                "REVOKE CONNECT ON DATABASE {database} FROM PUBLIC, {role}; ALTER DATABASE {database} OWNER TO CURRENT_USER"
+            );
+            execute(&world, &refuse).await;
+            let error = fails(&world, secret, "finishSecret").await;
+            assert_error(&error, "DatabaseRefused", "42501");
+            execute(
+                &world,
+                &format!("GRANT CONNECT ON DATABASE {database} TO PUBLIC"),
+            )
+            .await;
+            all_steps(&world, secret).await;
+        }
+    }
+}
+
+/// Why a password is rejected is a question to the other user, who may have no connection left.
+#[tokio::test]
+async fn finish_secret_promotes_no_rejected_version_if_nobody_can_say_why() {
+    let world = warm_world().await;
+    let (secret, base) = (world.alternating_users(), world.alternating_role());
+    stage_up_to(&world, secret, "testSecret").await;
+    let by_hand =
+        format!("ALTER ROLE {base}_clone PASSWORD 'by hand'; ALTER ROLE {base} CONNECTION LIMIT 0");
+    execute(&world, &by_hand).await;
+    for step in ["finishSecret", "testSecret"] {
+        let error = fails(&world, secret, step).await;
+        assert_error(&error, "PendingRejected", "");
+    }
+}
+
+/// A lock on a table says nothing about the credential, and testSecret has succeeded elsewhere.
+#[tokio::test]
+async fn finish_secret_does_not_stop_if_verify_sql_finds_a_lock() {
+    let mut options = options_with(&[("VERIFY_SQL", "SELECT id FROM orders")]);
+    options.function_timeout = with_little_time().function_timeout;
+    let world = start(options).await;
+    let secret = world.single_user();
+    stage_up_to(&world, secret, "finishSecret").await;
+    let other = in_the_database(&world).await;
+    other
+        .batch_execute("BEGIN; LOCK TABLE orders")
+        .await
+        .unwrap();
+    assert_eq!(outcome(&world, secret, "finishSecret").await, "promoted");
+}
+
 /// Until the promotion no application logs in that uses AWSCURRENT only.
 #[tokio::test]
 async fn finish_secret_needs_no_server_if_a_single_user_is_rotated() {

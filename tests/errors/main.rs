@@ -13,8 +13,8 @@ mod labels;
 
 use common::{
     TOKEN, all_steps, answers, ask, assert_error, call, document_with, execute, fails, failure,
-    inject, options, options_with, outcome, put_pending, relay::Relay, rotate, snapshot, stage,
-    stage_up_to, staged_secret, start, warm_world, world,
+    in_the_database, inject, options, options_with, outcome, put_pending, relay::Relay, rotate,
+    snapshot, stage, stage_up_to, staged_secret, start, warm_world, world,
 };
 use local::{
     postgres::{Postgres, Settings},

@@ -6,7 +6,7 @@ use futures_util::future::{FutureExt, select_all};
 use rotating_secret::RotatingSecret;
 use tokio::{
     sync::watch,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout_at},
 };
 
 use super::environment::Environment;
@@ -21,6 +21,8 @@ const FILES: Duration = Duration::from_secs(5);
 pub(super) struct Changes {
     secrets: Vec<(RotatingSecret, Arc<str>)>,
     folders: Vec<(String, watch::Receiver<Written>)>,
+    /// How long to wait for the files of a version that has come.
+    until: Option<Instant>,
 }
 
 impl Changes {
@@ -31,29 +33,40 @@ impl Changes {
                 .map(|secret| (secret.clone(), Arc::from("")))
                 .collect(),
             folders: files.folders(),
+            until: None,
         }
     }
 
-    /// Remembers the current versions as known to the child.
+    /// Remembers the current versions as known to the child, as soon as the files have them.
     pub(super) async fn seen(&mut self) {
+        let until = *self.until.get_or_insert_with(|| Instant::now() + FILES);
         for (secret, version) in &mut self.secrets {
-            if let Ok(credential) = secret.current() {
-                *version = credential.version().into();
-            }
+            // one that cannot be read is another version as soon as it can
+            let current = secret.current();
+            *version = current.map_or_else(|_| "".into(), |current| current.version().into());
             let folders = self.folders.iter_mut().filter(|(of, _)| of == secret.id());
             for (_, written) in folders {
                 let is_there =
                     written.wait_for(|written| written.version.as_deref() == Some(version));
-                let _ = timeout(FILES, is_there).await;
+                let _ = timeout_at(until, is_there).await;
             }
         }
         for (_, written) in &mut self.folders {
             written.mark_unchanged();
         }
+        self.until = None;
     }
 
-    /// Waits for a version other than the [`seen`](Self::seen) one. Cancelling loses none.
+    /// Waits for a version other than the [`seen`](Self::seen) one, and for its files. Cancelling loses none.
     pub(super) async fn next(&mut self) {
+        // else it was cancelled while it waited for the files
+        if self.until.is_none() {
+            self.other().await;
+        }
+        self.seen().await;
+    }
+
+    async fn other(&mut self) {
         loop {
             let secrets = self.secrets.iter();
             let secrets = secrets.map(|(secret, version)| {

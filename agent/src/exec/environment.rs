@@ -41,8 +41,8 @@ impl Environment {
         ids.into_iter()
     }
 
-    /// The variables, as soon as all secrets are read.
-    pub(super) async fn first(&self, followed: &Followed) -> Result<Vec<Variable>, Error> {
+    /// Waits until all secrets are read.
+    pub(super) async fn first(&self, followed: &Followed) -> Result<(), Error> {
         for id in self.secrets() {
             let Some(secret) = followed.get(id) else {
                 continue;
@@ -56,7 +56,7 @@ impl Environment {
                 }
             }
         }
-        self.current(followed).await
+        Ok(())
     }
 
     /// The variables of the current versions.

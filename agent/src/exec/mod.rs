@@ -45,15 +45,21 @@ pub async fn run(settings: Settings, exec: &Exec) -> Result<u8, Error> {
     let mut signals = Signals::new().map_err(Error::Signals)?;
     let mut changes = Changes::new(&environment, &followed, &files);
     let first = async {
-        let variables = environment.first(&followed).await?;
-        files.ready().await;
-        Ok::<_, Error>(variables)
+        let there = async {
+            environment.first(&followed).await?;
+            files.ready().await;
+            Ok::<_, Error>(())
+        };
+        let not_ready = |_| not_ready(&environment, &followed, &files);
+        timeout(START, there).await.map_err(not_ready)??;
+        changes.seen().await;
+        // not before: a version may have come meanwhile
+        environment.current(&followed).await
     };
     let variables = tokio::select! {
         signal = signals.next(is_end) => return Ok(signals::status(signal)),
-        first = timeout(START, first) => first.map_err(|_| not_ready(&environment, &followed, &files))??,
+        first = first => first?,
     };
-    changes.seen().await;
     let start = |variables| {
         Child::start(exec, &settings, variables).map_err(|source| not_started(exec, source))
     };
@@ -67,7 +73,6 @@ pub async fn run(settings: Settings, exec: &Exec) -> Result<u8, Error> {
                 pass(signal, &signals, &child);
             }
             () = changes.next(), if !is_ending => {
-                changes.seen().await;
                 if let Some(signal) = exec.signal {
                     tracing::info!(%signal, "a new version: the child gets a signal");
                     child.signal(signal);

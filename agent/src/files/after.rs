@@ -21,9 +21,15 @@ use nix::{
     sys::signal::{Signal, kill, killpg},
     unistd::{Pid, geteuid},
 };
-use tokio::{process::Command, time::timeout};
+use tokio::{
+    process::{Child, Command},
+    time::timeout,
+};
 
-use crate::{children, settings::files::After};
+use crate::{
+    children::{self, Own},
+    settings::files::After,
+};
 
 /// Where to look for a command if the agent has no PATH.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -35,7 +41,7 @@ pub(super) enum NotDone {
     NotStarted { program: String, source: io::Error },
     #[error("{program} ended with {}", shown(*status))]
     Failed { program: String, status: ExitStatus },
-    #[error("{program} took longer than {within:?} and was ended: see why, or set within")]
+    #[error("{program} took longer than {within:?} and was killed: see why, or set within")]
     TooLong { program: String, within: Duration },
     #[error("{pid_file} names no process that could be signalled: {why}")]
     NotSignalled { pid_file: String, why: String },
@@ -56,17 +62,18 @@ pub(super) async fn follow(after: &After) -> Result<(), NotDone> {
 }
 
 /// The command runs in `/`, with PATH as its only variable. It reads nothing, its output goes to the agent's log, and it gets no other
-/// descriptor. It leads its own process group, which is killed when the time is over.
+/// descriptor.
 async fn run(command: &[String], within: Duration) -> Result<(), NotDone> {
     let Some((program, arguments)) = command.split_first() else {
         return Ok(());
     };
+    let program = || program.clone();
     let not_started = |source| NotDone::NotStarted {
-        program: program.clone(),
+        program: program(),
         source,
     };
     let log = || io::stderr().as_fd().try_clone_to_owned().map(Stdio::from);
-    let mut command = Command::new(program);
+    let mut command = Command::new(program());
     command
         .args(arguments)
         .env_clear()
@@ -77,27 +84,36 @@ async fn run(command: &[String], within: Duration) -> Result<(), NotDone> {
         .stderr(log().map_err(not_started)?)
         .process_group(0)
         .kill_on_drop(true);
-    let (mut child, _own) = children::spawn(&mut command).map_err(not_started)?;
-    let group = child
-        .id()
-        .and_then(|id| id.try_into().ok())
-        .map(Pid::from_raw);
-    match timeout(within, child.wait()).await {
+    let (child, own) = children::spawn(&mut command).map_err(not_started)?;
+    let mut group = Group { child, _own: own };
+    match timeout(within, group.child.wait()).await {
         Ok(Ok(status)) if status.success() => Ok(()),
         Ok(Ok(status)) => Err(NotDone::Failed {
-            program: program.clone(),
+            program: program(),
             status,
         }),
         Ok(Err(source)) => Err(not_started(source)),
-        Err(_) => {
-            if let Some(group) = group {
-                let _ = killpg(group, Signal::SIGKILL);
-            }
-            let _ = child.wait().await;
-            Err(NotDone::TooLong {
-                program: program.clone(),
-                within,
-            })
+        // no wait for its end: a command that has become root (sudo) cannot be killed, and the next version must be written
+        Err(_) => Err(NotDone::TooLong {
+            program: program(),
+            within,
+        }),
+    }
+}
+
+/// A command that leads its own process group. If it is dropped before the command ends, the whole group is killed: the time is over,
+/// or the agent ends.
+struct Group {
+    child: Child,
+    _own: Own,
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // no number after its end: it may be another process's
+        let leader = self.child.id().and_then(|id| id.try_into().ok());
+        if let Some(leader) = leader {
+            let _ = killpg(Pid::from_raw(leader), Signal::SIGKILL);
         }
     }
 }
@@ -111,15 +127,22 @@ fn shown(status: ExitStatus) -> String {
 
 /// The process that a file names. Unless root or the agent's user owns the file, the process must belong to the file's owner.
 fn process(pid_file: &Path) -> Result<Pid, String> {
-    let failed = |error: io::Error| error.to_string();
-    // opening a pipe would wait for a writer
-    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let a_link = || "it is a link: name the file itself".to_owned();
+    let failed = |error: io::Error| match error.raw_os_error() {
+        Some(code) if code == nix::Error::ELOOP as i32 => a_link(),
+        _ => error.to_string(),
+    };
+    // opening a pipe would wait for a writer; a link leads to a file whose owner does not know of it, as /proc/PID/stat
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_NOFOLLOW;
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(flags.bits())
         .open(pid_file)
         .map_err(failed)?;
     let is = file.metadata().map_err(failed)?;
+    if is.nlink() > 1 {
+        return Err(a_link());
+    }
     let mut text = String::new();
     file.take(64).read_to_string(&mut text).map_err(failed)?;
     let pid = text

@@ -37,6 +37,8 @@ pub(super) struct Following {
     seen: Option<(Arc<str>, Option<SystemTime>)>,
     /// The previous version's folder, until it is removed.
     before: Option<(OsString, Instant)>,
+    /// The folder for which the signal was sent or the command ran, if that cannot be stored.
+    told: Option<OsString>,
     retry: Duration,
 }
 
@@ -82,6 +84,7 @@ impl Following {
             window: settings.overlap_window,
             seen: None,
             before: None,
+            told: None,
             retry: FIRST_RETRY,
         }
     }
@@ -168,12 +171,9 @@ impl Following {
 
     /// Sends the signal or runs the command until it succeeds for these files, also after a restart of the agent.
     async fn follow_up(&mut self) -> Outcome {
-        let Some(after) = self
-            .folder
-            .after
-            .as_ref()
-            .filter(|_| !self.swap.is_signalled())
-        else {
+        let current = self.swap.current();
+        let is_told = self.swap.is_signalled() || current.is_some() && current == self.told;
+        let Some(after) = self.folder.after.as_ref().filter(|_| !is_told) else {
             return Outcome::Done;
         };
         let directory = self.folder.directory.display();
@@ -181,6 +181,7 @@ impl Following {
             tracing::warn!(%directory, %error, retry = ?self.retry, "the files are new, but the command or signal after them failed");
             return Outcome::Again;
         }
+        self.told = current;
         if let Err(error) = self.swap.set_told() {
             tracing::warn!(%directory, %error, "what follows was done, and will be done again at the next start");
         }

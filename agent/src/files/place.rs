@@ -50,8 +50,11 @@ const PASSING: OFlag = OFlag::O_RDONLY;
 const STICKY: u32 = 0o1000;
 const SET_GROUP: u32 = 0o2000;
 
-/// Opens the directory and locks it for this process. Makes the last part if it is missing.
-pub(super) fn open_directory(path: &Path, shared_parent: bool) -> Result<File, Unsafe> {
+/// The file whose lock says which agent writes to the directory.
+pub(super) const LOCK: &str = ".lock";
+
+/// Opens the directory, and locks it for this process as long as the second file is open. Makes the last part if it is missing.
+pub(super) fn open_directory(path: &Path, shared_parent: bool) -> Result<(File, File), Unsafe> {
     let failed = |path: &Path, source: io::Error| Unsafe::Io {
         path: path.to_owned(),
         source,
@@ -93,8 +96,12 @@ pub(super) fn open_directory(path: &Path, shared_parent: bool) -> Result<File, U
         &walked,
         0,
     )?;
-    match at.try_lock() {
-        Ok(()) => Ok(at),
+    // each user who may read a file can lock it, so this is not the directory itself
+    let new = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let lock = openat(&at, LOCK, new, Mode::from_bits_truncate(0o600));
+    let lock = File::from(lock.map_err(|error| failed(&walked.join(LOCK), error.into()))?);
+    match lock.try_lock() {
+        Ok(()) => Ok((at, lock)),
         Err(_) => Err(Unsafe::Taken { path: walked }),
     }
 }

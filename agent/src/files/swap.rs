@@ -4,6 +4,7 @@
 //! /run/orders/current -> .18f3a2…          the current version
 //! /run/orders/.18f3a2…/pg_service.conf
 //! /run/orders/.18f09c…/                    the previous one, for programs that still read it
+//! /run/orders/.lock                        held by the agent that writes here
 //! /run/orders/.told                        the folder for which the signal was sent or the command ran
 //! ```
 
@@ -40,6 +41,7 @@ const TOLD: &str = ".told";
 /// A directory, with the names, the owner and the mode of its files.
 pub(super) struct Swap {
     directory: File,
+    _lock: File,
     names: Vec<String>,
     owner: Owner,
     mode: u32,
@@ -47,8 +49,10 @@ pub(super) struct Swap {
 
 impl Swap {
     pub(super) fn open(folder: &Folder) -> Result<Self, Unsafe> {
+        let (directory, lock) = place::open_directory(&folder.directory, folder.shared_parent)?;
         Ok(Self {
-            directory: place::open_directory(&folder.directory, folder.shared_parent)?,
+            directory,
+            _lock: lock,
             names: folder.files.iter().map(|file| file.name.clone()).collect(),
             owner: folder.owner,
             mode: folder.mode,
@@ -231,8 +235,10 @@ mod tests {
 
     fn swap(directory: &Path) -> Swap {
         let directory = directory.canonicalize().unwrap();
+        let (directory, lock) = place::open_directory(&directory, false).unwrap();
         Swap {
-            directory: place::open_directory(&directory, false).unwrap(),
+            directory,
+            _lock: lock,
             names: vec!["a".to_owned(), "b".to_owned()],
             owner: Owner::default(),
             mode: 0o600,
@@ -273,8 +279,8 @@ mod tests {
             fs::read_to_string(directory.path().join("current/a")).unwrap(),
             "a1"
         );
-        // the folder, and the link to it
-        assert_eq!(list(&swap.directory).unwrap().len(), 2);
+        // the folder, the link to it, and the lock
+        assert_eq!(list(&swap.directory).unwrap().len(), 3);
         // a folder in the link's place has the same effect
         swap.names[1] = "b".to_owned();
         fs::remove_file(directory.path().join("current")).unwrap();

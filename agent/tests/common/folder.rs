@@ -8,7 +8,7 @@ use std::{
 use local::secrets_manager::SecretsManager;
 use tempfile::TempDir;
 
-use super::{Agent, secrets_manager, until};
+use super::{Agent, create, put, secrets_manager, until};
 
 /// A lifetime of one second: a change is seen soon.
 pub(crate) const SHORT: &str = "[capabilities.secrets_manager.cache]\nttl_seconds = 1";
@@ -28,6 +28,18 @@ impl Place {
             endpoint,
             folder: tempfile::tempdir().unwrap(),
         }
+    }
+
+    /// One whose secret `orders/db` is a login of the user `orders` with the password `one`.
+    pub(crate) async fn with_login() -> Self {
+        let place = Self::new().await;
+        create(&place.service, "orders/db", &document("orders", "one")).await;
+        place
+    }
+
+    /// Makes this login the current version of `orders/db`.
+    pub(crate) async fn put(&self, user: &str, password: &str) {
+        put(&self.service, "orders/db", &document(user, password)).await;
     }
 
     /// A path beside the directory.

@@ -143,23 +143,30 @@ impl Postgres<'_> {
     }
 
     /// The server gives one answer for a wrong password, for a missing one, and for one that has ended. Every user who logs in
-    /// may read which of them it is, so the other user of the pair does. Then it is an error.
+    /// may read which of them it is, so the other user of the pair does. Then it is an error. If nobody can say, it stays rejected.
     async fn explain_rejection(
         &self,
         rejected: &Document,
         current: &Document,
     ) -> Result<(), EngineError> {
-        let Login::Accepted(session) = self.connect(current, Purpose::Owner).await? else {
-            return Ok(());
-        };
         let user = rejected.username();
-        match facts::why_rejected(&session, user).await? {
-            None => Ok(()),
-            Some(why) => Err(EngineError::RejectedBecause {
-                server: session.server.clone(),
+        let why = async {
+            match self.connect(current, Purpose::Owner).await? {
+                Login::Accepted(session) => facts::why_rejected(&session, user).await,
+                Login::Rejected => Ok(None),
+            }
+        };
+        match why.await {
+            Ok(None) => Ok(()),
+            Ok(Some(why)) => Err(EngineError::RejectedBecause {
+                server: rejected.server(),
                 user: user.to_owned(),
                 why,
             }),
+            Err(error) => {
+                tracing::warn!(user, %error, "the server rejects the user, and nobody can say why");
+                Ok(())
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
 //! libpq's connection service file.
 //!
 //! From libpq's source (`parseServiceFile`, PostgreSQL 15): a line is read into 1,024 bytes, white space at both ends is dropped, and
-//! the value is the rest after the first `=`. There is no quoting and no escaping. If a key comes twice, the first counts.
+//! the value is the rest after the first `=`. There is no quoting and no escaping. If a key comes twice, the first counts. PostgreSQL's
+//! driver for JDBC also reads these files, and ends a line at a carriage return.
 
 use std::collections::BTreeMap;
 
@@ -35,8 +36,11 @@ fn line(text: &mut Bytes, key: &str, value: &SecretString) -> Result<(), Refused
     let value = value.expose_secret().as_bytes();
     let why = match value.last() {
         None => "is empty, which libpq reads as absent",
-        _ if value.iter().any(|byte| matches!(byte, b'\n' | b'\0')) => {
-            "has a line break or a NUL, and libpq has no quoting there"
+        _ if value
+            .iter()
+            .any(|byte| matches!(byte, b'\n' | b'\r' | b'\0')) =>
+        {
+            "has a line break or a NUL, and there is no quoting"
         }
         // C's isspace; some locales add two more
         Some(b'\t'..=b'\r' | b' ' | 0x85 | 0xa0) => "ends with white space, which libpq drops",

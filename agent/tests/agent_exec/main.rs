@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+mod changes;
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::{
@@ -14,9 +16,10 @@ use std::{
 
 use common::{
     command, create,
-    folder::{Place, SHORT, document, script},
-    put, skipped, until,
+    folder::{Place, SHORT, script},
+    skipped, until,
 };
+
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -111,8 +114,7 @@ async fn text_of(path: &Path, part: &str) -> String {
 
 #[tokio::test]
 async fn a_child_gets_the_secrets_and_not_what_opens_the_agent_and_aws() {
-    let place = Place::new().await;
-    create(&place.service, "orders/db", &document("orders", "one")).await;
+    let place = Place::with_login().await;
     let arn = create(&place.service, "mail/key", r#"{"key":"k-1","retries":3}"#).await;
     let environment = |arguments: &[&str]| {
         let chosen = [
@@ -264,148 +266,6 @@ async fn the_signals_of_a_manager_reach_the_child() {
     };
     kill(Pid::from_raw(child), Signal::SIGKILL).unwrap();
     assert_eq!(exec.ended().await, 137);
-}
-
-#[tokio::test]
-async fn a_new_version_restarts_the_child_and_leaves_none_behind() {
-    let place = Place::new().await;
-    create(&place.service, "orders/db", &document("orders", "one")).await;
-    let told = place.beside("told");
-    let text = format!(
-        "echo $PGUSER $PGPASSWORD $$ >> {}; exec sleep 1000",
-        told.display()
-    );
-    let mut exec = Exec::start(
-        &place,
-        &place.table(""),
-        &["--secret", "orders/db", "--", "sh", "-c", &text],
-    );
-    text_of(&told, "orders one").await;
-    // files of the same secret do not cause a second restart
-    for (user, password) in [("clone", "two"), ("orders", "three")] {
-        put(&place.service, "orders/db", &document(user, password)).await;
-        let lines = text_of(&told, &format!("{user} {password}")).await;
-        assert!(
-            place
-                .holds("pg_service.conf", password)
-                .await
-                .contains(user)
-        );
-        let newest = lines.lines().last().unwrap().rsplit_once(' ').unwrap().1;
-        until(async || {
-            (exec
-                .children()
-                .iter()
-                .map(|(pid, _)| pid.to_string())
-                .collect::<Vec<_>>()
-                == [newest])
-            .then_some(())
-        })
-        .await;
-    }
-    exec.signal(Signal::SIGTERM);
-    assert_eq!(exec.ended().await, 143);
-    assert_eq!(fs::read_to_string(&told).unwrap().lines().count(), 3);
-}
-
-#[tokio::test]
-async fn a_child_that_does_not_end_in_time_is_killed_and_restarted() {
-    let place = Place::new().await;
-    create(&place.service, "orders/db", &document("orders", "one")).await;
-    let told = place.beside("told");
-    let text = format!(
-        "trap '' TERM; echo $PGPASSWORD >> {}; while :; do sleep 0.05; done",
-        told.display()
-    );
-    let arguments = [
-        "--secret",
-        "orders/db",
-        "--stop-within",
-        "200ms",
-        "--",
-        "sh",
-        "-c",
-        &text,
-    ];
-    let mut exec = Exec::start(&place, "", &arguments);
-    text_of(&told, "one").await;
-    put(&place.service, "orders/db", &document("orders", "two")).await;
-    text_of(&told, "two").await;
-    let [(child, _)] = exec.children()[..] else {
-        panic!("{:?}", exec.children())
-    };
-    // after SIGTERM from outside the agent does not kill it: its manager decides that
-    exec.signal(Signal::SIGTERM);
-    put(&place.service, "orders/db", &document("orders", "three")).await;
-    let asked = place.service.calls().len();
-    until(async || (place.service.calls().len() > asked + 3).then_some(())).await;
-    assert_eq!(exec.children().len(), 1);
-    kill(Pid::from_raw(child), Signal::SIGKILL).unwrap();
-    assert_eq!(exec.ended().await, 137);
-    assert_eq!(fs::read_to_string(&told).unwrap(), "one\ntwo\n");
-}
-
-#[tokio::test]
-async fn told_to_end_during_a_new_start_it_starts_no_other_child() {
-    let place = Place::new().await;
-    create(&place.service, "orders/db", &document("orders", "one")).await;
-    let (told, go) = (place.beside("told"), place.beside("go"));
-    let text = format!(
-        "trap 'echo term >> {0}' TERM; echo $PGPASSWORD >> {0}; while [ ! -e {1} ]; do sleep 0.05; done; exit 9",
-        told.display(),
-        go.display()
-    );
-    let mut exec = Exec::start(
-        &place,
-        "",
-        &[
-            "--secret",
-            "orders/db",
-            "--stop-within",
-            "10m",
-            "--",
-            "sh",
-            "-c",
-            &text,
-        ],
-    );
-    text_of(&told, "one").await;
-    put(&place.service, "orders/db", &document("orders", "two")).await;
-    text_of(&told, "term").await;
-    exec.signal(Signal::SIGTERM);
-    text_of(&told, "term\nterm").await;
-    fs::write(&go, "").unwrap();
-    assert_eq!(exec.ended().await, 9);
-    assert_eq!(fs::read_to_string(&told).unwrap(), "one\nterm\nterm\n");
-}
-
-#[tokio::test]
-async fn with_a_signal_the_child_keeps_running_and_gets_the_signal_when_its_files_are_there() {
-    let place = Place::new().await;
-    create(&place.service, "orders/db", &document("orders", "one")).await;
-    let (told, file) = (place.beside("told"), place.file("pg_service.conf"));
-    let text = format!(
-        "trap 'grep password {0} >> {1}' HUP; grep password {0} >> {1}; while :; do sleep 0.05; done",
-        file.display(),
-        told.display()
-    );
-    let exec = Exec::start(
-        &place,
-        &place.table(""),
-        &["--signal", "HUP", "--", "sh", "-c", &text],
-    );
-    // it starts when the files are there
-    text_of(&told, "password=one").await;
-    let before = exec.children();
-    for password in ["two", "three"] {
-        put(&place.service, "orders/db", &document("orders", password)).await;
-        text_of(&told, &format!("password={password}")).await;
-    }
-    assert_eq!(
-        fs::read_to_string(&told).unwrap(),
-        "password=one\npassword=two\npassword=three\n"
-    );
-    assert_eq!(exec.children()[0].0, before[0].0);
 }
 
 #[tokio::test]

@@ -3,71 +3,31 @@
 //! The agent's own code writes hostile passwords, and the real program reads them. Either it reads the value of the secret, or the
 //! format has refused it.
 
-#![cfg(test)]
-
-mod common;
-
 use std::{
     fs,
-    io::{Read, Write},
-    net::{TcpListener, TcpStream},
     os::unix::{fs::PermissionsExt, process::CommandExt},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Output, Stdio},
-    sync::{Arc, Mutex, mpsc},
+    sync::{Mutex, mpsc},
 };
 
-use common::{
-    create,
-    folder::{Place, document},
-    skipped,
-    tools::tool,
-};
 use local::postgres::Postgres;
 use nix::unistd::{User, geteuid};
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
-use rotating_secret::{
-    CredentialGuard, RotatingSecret,
-    provider::{Fixed, Version},
-};
-use rotating_secret_agent::{
-    files::formats::{Bytes, render},
-    settings::files::{File, Folder, Format, Owner},
-};
+use rotating_secret_agent::settings::files::Format;
 use serde_json::{Value, json};
 
-/// The bytes of one file in this format, or why it was refused.
-fn written(format: Format, document: &Value) -> Result<Bytes, String> {
-    let folder = Folder {
-        secret: "orders/db".to_owned(),
-        directory: PathBuf::from("/run/out"),
-        owner: Owner::default(),
-        mode: 0o600,
-        shared_parent: false,
-        required: true,
-        after: None,
-        files: vec![File {
-            name: "file".to_owned(),
-            format,
-        }],
-    };
-    let rendered = render(&folder, &credential(document), true);
-    rendered
-        .map(|mut files| files.remove(0))
-        .map_err(|error| error.to_string())
-}
-
-fn credential(document: &Value) -> CredentialGuard {
-    let provider = Fixed::new().with("orders/db", Version::text("v1", document.to_string()));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let secret = runtime
-        .block_on(RotatingSecret::builder("orders/db").build(provider))
-        .unwrap();
-    secret.current().unwrap()
-}
+use super::{
+    asking::{Asking, psql},
+    common::{
+        create,
+        folder::{Place, document},
+        skipped,
+        tools::tool,
+        until,
+    },
+    formats::written,
+};
 
 fn save(path: &Path, bytes: &[u8]) {
     fs::write(path, bytes).unwrap();
@@ -87,84 +47,6 @@ fn hostile() -> impl Strategy<Value = String> {
     let long = (990..1040_usize).prop_map(|length| "p".repeat(length));
     let like_a_hash = Just(format!("md5{}", "0a".repeat(16)));
     prop_oneof![20 => short, 1 => long, 1 => like_a_hash]
-}
-
-/// A server that asks for a clear-text password and records it.
-struct Asking {
-    port: u16,
-    came: Arc<Mutex<Vec<(String, String)>>>,
-}
-
-impl Asking {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let came = Arc::new(Mutex::new(Vec::new()));
-        let told = came.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let _ = ask(stream, &told);
-            }
-        });
-        Self { port, came }
-    }
-
-    fn take(&self) -> Vec<(String, String)> {
-        std::mem::take(&mut self.came.lock().unwrap())
-    }
-}
-
-/// The server's side of a login, from the manual of the protocol (message formats).
-fn ask(mut stream: TcpStream, came: &Mutex<Vec<(String, String)>>) -> Option<()> {
-    let message = |stream: &mut TcpStream| {
-        let mut length = [0; 4];
-        stream.read_exact(&mut length).ok()?;
-        let mut body = vec![0; u32::from_be_bytes(length) as usize - 4];
-        stream.read_exact(&mut body).ok()?;
-        Some(body)
-    };
-    let startup = loop {
-        let startup = message(&mut stream)?;
-        match startup.len() {
-            // a request for TLS or GSS encryption
-            4 => stream.write_all(b"N").ok()?,
-            _ => break startup,
-        }
-    };
-    let mut texts = startup[4..].split(|byte| *byte == 0);
-    texts.find(|text| *text == b"user")?;
-    let user = String::from_utf8(texts.next()?.to_vec()).ok()?;
-    stream.write_all(b"R\0\0\0\x08\0\0\0\x03").ok()?;
-    stream.read_exact(&mut [0]).ok()?;
-    let mut password = message(&mut stream)?;
-    password.pop();
-    // recorded before the client ends
-    came.lock()
-        .unwrap()
-        .push((user, String::from_utf8(password).ok()?));
-    let fields = b"SFATAL\0VFATAL\0C28P01\0Mno\0\0";
-    stream.write_all(b"E").ok()?;
-    stream
-        .write_all(&(fields.len() as u32 + 4).to_be_bytes())
-        .ok()?;
-    stream.write_all(fields).ok()
-}
-
-/// psql with only these of libpq's variables. It never prompts.
-fn psql(variables: &[(&str, &str)], arguments: &[&str]) -> Output {
-    let mut command = Command::new("psql");
-    command
-        .args(["-X", "-w", "-At", "-c", "SELECT current_user"])
-        .args(arguments);
-    command
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap())
-        .env("LC_ALL", "C.UTF-8");
-    command
-        .envs(variables.iter().copied())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
 }
 
 fn is_there(program: &str) -> bool {
@@ -343,22 +225,6 @@ fn a_shell_python_and_rust_read_of_an_env_file_the_same_value_or_it_was_refused(
     }
 }
 
-#[test]
-fn what_pgbouncer_takes_for_a_verifier_is_refused_and_what_only_begins_like_one_is_not() {
-    let md5 = format!("md5{}", "0a".repeat(16));
-    for (password, is_refused) in [
-        (&*md5, true),
-        ("SCRAM-SHA-256$4096:salt$stored:server", true),
-        (&md5[1..], false),
-        (&md5[..34], false),
-        ("SCRAM-SHA-256", false),
-    ] {
-        let document = json!({ "username": "orders", "password": password });
-        let refused = written(Format::Userlist, &document).is_err();
-        assert_eq!(refused, is_refused, "{password}");
-    }
-}
-
 struct Ended(Child);
 
 impl Drop for Ended {
@@ -469,7 +335,7 @@ async fn psql_logs_in_to_postgresql_with_each_of_libpqs_files() {
     );
     // a password with both kinds of quotes fits no .env
     let agent = place.agent(&lines);
-    common::until(async || {
+    until(async || {
         agent
             .log()
             .contains(".env cannot be written as env: PGPASSWORD has '")
