@@ -52,7 +52,7 @@ where
         .serve_connection(TokioIo::new(Box::pin(stream)), service)
 }
 
-async fn respond(agent: &Agent, connection: &Connection, request: Request) -> Response {
+async fn respond(agent: &Arc<Agent>, connection: &Connection, request: Request) -> Response {
     let answered = async {
         if sdk::is_call(&request) {
             return sdk::answer(agent, connection, request).await;
@@ -69,15 +69,15 @@ async fn respond(agent: &Agent, connection: &Connection, request: Request) -> Re
 mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
-        sync::Semaphore,
+        sync::{Semaphore, watch},
         task::JoinHandle,
         time::{Instant, sleep},
     };
 
     use super::*;
     use crate::{
-        connections::Connections, files::Files, settings::Settings, store::Stores, tokens::Tokens,
-        upstream::Upstream,
+        connections::Connections, files::Files, followed::Followed, settings::Settings,
+        store::Stores, tokens::Tokens, upstream::Upstream,
     };
 
     const PING: &[u8] = b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -88,8 +88,10 @@ mod tests {
         let agent = Agent {
             tokens: Tokens::of("the-t0ken-of-these-tests"),
             stores: Stores::new(Upstream::none(), &settings),
+            followed: Followed::default(),
             files: Files::default(),
             settings,
+            ending: watch::Sender::default(),
         };
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let (client, server) = duplex(4096);

@@ -105,6 +105,22 @@ impl Held {
         }
     }
 
+    /// Makes this handle the entry of its secret, which stays as if it was read.
+    pub(super) fn adopt(&mut self, secret: &RotatingSecret) {
+        let Ok(credential) = secret.current() else {
+            return;
+        };
+        let Some(arn) = credential.arn() else { return };
+        self.ids.learn(secret.id(), credential.name(), arn);
+        let question = Question {
+            id: arn.to_owned(),
+            ..Question::default()
+        };
+        let (key, read) = (self.ids.key(&question), Instant::now());
+        let secret = secret.clone();
+        self.served.put(key, Entry { secret, read });
+    }
+
     /// Forgets the ARN of this id. Returns false if none was known: another read would ask the same question.
     pub(super) fn forget(&mut self, found: &Found, id: &str) -> bool {
         let was_known = self.ids.forget(id);
