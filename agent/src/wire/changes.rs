@@ -177,5 +177,5 @@ fn ended(error: &Error) -> Event {
 /// Whether an `If-None-Match` names this ETag.
 fn names(seen: &str, etag: &str) -> bool {
     let mut tags = seen.split(',').map(str::trim);
-    tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+    tags.any(|tag| tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
