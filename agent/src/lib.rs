@@ -131,3 +131,40 @@ pub async fn start(settings: Settings) -> Result<Server, Error> {
     tokio::spawn(prefetch::run(agent.clone()));
     Ok(Server::new(listener, agent))
 }
+
+#[cfg(test)]
+impl Agent {
+    /// One without files.
+    pub(crate) fn of(token: &str, upstream: Upstream, settings: Settings) -> Arc<Self> {
+        Arc::new(Self {
+            tokens: Tokens::of(token),
+            stores: Stores::new(upstream, &settings),
+            followed: Followed::default(),
+            files: Files::default(),
+            settings,
+            ending: watch::Sender::default(),
+        })
+    }
+
+    /// One that has read `orders/db`, and its Secrets Manager.
+    pub(crate) async fn with_a_secret(
+        token: &str,
+        settings: Settings,
+    ) -> (Arc<Self>, local::secrets_manager::SecretsManager) {
+        let rotates_nothing = Arc::new(|_| unreachable!("no test here rotates"));
+        let service = local::secrets_manager::SecretsManager::new("us-east-1", rotates_nothing);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let router = service.router();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let input = serde_json::json!({ "Name": "orders/db", "SecretString": "one" });
+        service.call("CreateSecret", input).await.unwrap();
+        let agent = Self::of(token, Upstream::at(&endpoint), settings);
+        let question = Question {
+            id: "orders/db".to_owned(),
+            ..Question::default()
+        };
+        agent.stores.read(&question).await.unwrap();
+        (agent, service)
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rotating_secret::postgres;
 use serde::Deserialize;
 
 use super::{Limited, Listen, Settings, own_files};
@@ -52,6 +53,9 @@ pub(super) fn apply(own: Own, settings: &mut Settings) -> Vec<String> {
     for listen in &own.listen {
         if listen.secret.is_empty() || !is_sound(&listen.secret) {
             problems.push("listen: secret is no secret's id: write its name or its ARN".to_owned());
+        }
+        if let Err(error) = postgres::tls(listen.ca_file.as_deref()) {
+            problems.push(format!("listen to {}: {error}", listen.secret));
         }
     }
     settings.listen = own.listen;

@@ -179,3 +179,74 @@ fn names(seen: &str, etag: &str) -> bool {
     let mut tags = seen.split(',').map(str::trim);
     tags.any(|tag| tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, http::Request};
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::settings::Settings;
+
+    const TOKEN: &str = "the-t0ken-of-these-tests";
+
+    fn question() -> Question {
+        Question {
+            id: "orders/db".to_owned(),
+            ..Question::default()
+        }
+    }
+
+    async fn changes(agent: &Arc<Agent>, header: &str, value: &str) -> Response {
+        let request = Request::get("/").header("x-vault-token", TOKEN);
+        let request = request.header(header, value).body(Body::empty()).unwrap();
+        let (head, _) = request.into_parts();
+        let right = agent.tokens.right(TOKEN.as_bytes()).unwrap();
+        respond(agent, right, &head, question()).await
+    }
+
+    #[tokio::test]
+    async fn a_long_poll_without_a_change_is_not_modified_after_its_time() {
+        let (agent, _service) = Agent::with_a_secret(TOKEN, Settings::default()).await;
+        tokio::time::pause();
+        let first = changes(&agent, "if-none-match", "").await;
+        let etag = first.headers()["etag"].to_str().unwrap();
+        let began = Instant::now();
+        let reply = changes(&agent, "if-none-match", etag).await;
+        assert_eq!(reply.status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(began.elapsed().as_secs(), POLL.as_secs());
+        assert_eq!(reply.headers()["etag"], etag);
+        assert_eq!(reply.headers()["cache-control"], "no-store");
+    }
+
+    #[tokio::test]
+    async fn a_stream_counts_as_a_reader_and_ends_after_an_hour() {
+        const IDLE: Duration = Duration::from_secs(2);
+        let settings = Settings {
+            ttl: 2 * STREAM,
+            idle: IDLE,
+            ..Settings::default()
+        };
+        let (agent, service) = Agent::with_a_secret(TOKEN, settings).await;
+        tokio::time::pause();
+        let (began, sweeps) = (Instant::now(), agent.clone());
+        let sweeps = tokio::spawn(async move {
+            loop {
+                sleep(IDLE).await;
+                sweeps.stores.sweep();
+            }
+        });
+        let stream = changes(&agent, "accept", "text/event-stream").await;
+        let mut said = stream.into_body().into_data_stream();
+        while said.next().await.is_some() {}
+        assert_eq!(began.elapsed().as_secs(), STREAM.as_secs());
+        sweeps.abort();
+        assert_eq!(service.calls().len(), 1);
+        // nobody is left
+        sleep(IDLE).await;
+        agent.stores.sweep();
+        tokio::time::resume();
+        agent.stores.read(&question()).await.unwrap();
+        assert_eq!(service.calls().len(), 2);
+    }
+}
