@@ -128,6 +128,7 @@ pub async fn start(settings: Settings) -> Result<Server, Error> {
         tokens,
         ending: watch::Sender::default(),
     });
+    agent.stores.adopt(&agent.followed);
     tokio::spawn(prefetch::run(agent.clone()));
     Ok(Server::new(listener, agent))
 }

@@ -10,10 +10,14 @@ use std::{
     process::{Child, Stdio},
 };
 
-use common::{Agent, TOKEN, command, create, secrets_manager, until, watch::Events};
+use common::{Agent, TOKEN, command, create, folder::Place, secrets_manager, until, watch::Events};
 use local::{
     executable,
     world::{Options, World},
+};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -79,6 +83,7 @@ fn user_of(document: &str) -> String {
     document["username"].as_str().unwrap().to_owned()
 }
 
+/// Waits until the file has this text.
 async fn holds(path: &Path, text: &str) {
     until(async || (fs::read_to_string(path).ok()? == text).then_some(())).await;
 }
@@ -88,7 +93,7 @@ async fn readers_of_both_protocols_files_and_changes_follow_a_notification_over_
     let rotating = Rotating::new().await;
     let agent = Agent::start(rotating.world.endpoint(), LONG, &rotating.tables());
     let secret = rotating.world.alternating_users();
-    // read by its ARN: another spelling than the table's
+    // another spelling than the table's
     let arn = agent.read(secret).await.json()["ARN"].clone();
     let arn = arn.as_str().unwrap();
     let mut by_name = Events::open(&agent, secret).await;
@@ -99,7 +104,9 @@ async fn readers_of_both_protocols_files_and_changes_follow_a_notification_over_
     for _ in 0..3 {
         rotating.listens().await;
         let (version, user) = rotating.rotate().await;
+        let rotated = std::time::Instant::now();
         assert_eq!(by_name.version().await, version);
+        println!("{:?} after the rotation", rotated.elapsed());
         assert_eq!(by_arn.version().await, version);
         holds(&rotating.path("out/current/secret"), &user).await;
         let read = agent.read(arn).await;
@@ -117,7 +124,11 @@ struct Exec(Child);
 
 impl Drop for Exec {
     fn drop(&mut self) {
-        let _ = self.0.kill();
+        // SIGTERM ends its child too
+        let _ = kill(
+            Pid::from_raw(self.0.id().try_into().unwrap()),
+            Signal::SIGTERM,
+        );
         let _ = self.0.wait();
     }
 }
@@ -220,4 +231,36 @@ async fn a_table_that_cannot_be_used_is_named_by_check() {
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.contains(expected), "{said}");
     }
+}
+
+#[tokio::test]
+async fn files_and_requests_of_one_secret_ask_once() {
+    let place = Place::new().await;
+    let arn = create(&place.service, "orders/db", "one").await;
+    let table = place.table("write = [{ format = \"plain\" }]");
+    let agent = Agent::start(&place.endpoint, LONG, &table);
+    place.holds("secret", "one").await;
+    for id in ["orders/db", &*arn, &arn[..arn.len() - 7]] {
+        assert_eq!(agent.read(id).await.value(), "one");
+    }
+    assert_eq!(place.service.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_deleted_secret_is_no_longer_served_and_its_file_stays() {
+    let place = Place::new().await;
+    create(&place.service, "orders/db", "one").await;
+    let agent = place.agent("write = [{ format = \"plain\" }]");
+    place.holds("secret", "one").await;
+    assert_eq!(agent.read("orders/db").await.value(), "one");
+    let delete = json!({ "SecretId": "orders/db", "ForceDeleteWithoutRecovery": true });
+    place.service.call("DeleteSecret", delete).await.unwrap();
+    until(async || (agent.read("orders/db").await.status == 400).then_some(())).await;
+    holds(&place.file("secret"), "one").await;
+    // another secret with that name
+    create(&place.service, "orders/db", "two").await;
+    let read =
+        until(async || Some(agent.read("orders/db").await).filter(|read| read.status == 200));
+    assert_eq!(read.await.value(), "two");
+    holds(&place.file("secret"), "two").await;
 }

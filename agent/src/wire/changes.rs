@@ -109,7 +109,7 @@ impl Watch {
     /// Each check is a read with all its rules. So it ends with the token or the secret, and counts as a reader.
     async fn next(&mut self) -> Result<Answer, Error> {
         let settings = &self.agent.settings;
-        let check = CHECK.min(settings.idle / 2);
+        let check = (settings.idle / 2).clamp(Duration::from_secs(1), CHECK);
         loop {
             let right = self
                 .agent
