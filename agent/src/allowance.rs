@@ -21,7 +21,7 @@ const BETWEEN: Duration = Duration::from_secs(1);
 /// How many secrets are remembered.
 const SECRETS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(999);
 
-/// Of one token.
+/// What the programs with one token may use.
 #[derive(Debug)]
 pub(crate) struct Allowance {
     watches: Arc<Semaphore>,

@@ -17,20 +17,19 @@ use crate::{
 
 /// All tokens of the agent.
 #[derive(Debug)]
-pub struct Tokens(Vec<Known>);
+pub struct Tokens(Vec<(Token, Caller)>);
 
-/// A token that opens the agent.
+/// What the programs with one token may read and use.
 #[derive(Debug)]
-struct Known {
-    token: Token,
-    /// The names that it opens. `None` means all.
+pub struct Caller {
+    /// The names of the secrets that they may read. `None` means all.
     names: Option<Vec<WildMatch>>,
     allowance: Allowance,
 }
 
-/// What a token may read and use.
+/// The right of a request.
 #[derive(Clone, Copy, Debug)]
-pub struct Right<'a>(&'a Known);
+pub struct Right<'a>(&'a Caller);
 
 impl Tokens {
     /// Reads the agent's own token from the environment, and the others from their files.
@@ -50,28 +49,22 @@ impl Tokens {
         // watches get at most half of the connections, in equal parts
         let watches = settings.connections / 2 / (1 + settings.tokens.len());
         let known = std::iter::once(own).chain(limited).map(|(token, names)| {
-            Ok(Known {
-                token: token?,
-                names,
-                allowance: Allowance::new(watches),
-            })
+            let allowance = Allowance::new(watches);
+            Ok((token?, Caller { names, allowance }))
         });
         known.collect::<Result<_, Error>>().map(Self)
     }
 
     #[cfg(test)]
     pub(crate) fn of(token: &str) -> Self {
-        Self(vec![Known {
-            token: Token::of(token),
-            names: None,
-            allowance: Allowance::new(1),
-        }])
+        let (names, allowance) = (None, Allowance::new(1));
+        Self(vec![(Token::of(token), Caller { names, allowance })])
     }
 
     /// What these bytes may read, if they are a token.
     pub fn right(&self, given: &[u8]) -> Option<Right<'_>> {
-        let found = self.0.iter().find(|known| known.token.is(given));
-        found.map(Right)
+        let found = self.0.iter().find(|(token, _)| token.is(given));
+        found.map(|(_, caller)| Right(caller))
     }
 
     /// What a token in one of these headers may read. If a header is repeated, its first value counts.
@@ -82,14 +75,14 @@ impl Tokens {
 
     /// Reads the token files again.
     pub fn follow(&self) {
-        for known in &self.0 {
-            known.token.follow();
+        for (token, _) in &self.0 {
+            token.follow();
         }
     }
 }
 
 impl<'a> Right<'a> {
-    /// What this token may use.
+    /// What this caller may use.
     pub(crate) fn allowance(self) -> &'a Allowance {
         &self.0.allowance
     }

@@ -51,7 +51,7 @@ pub(super) async fn follow(mut folders: Vec<Following>, secret: RotatingSecret) 
     let mut version = String::new();
     loop {
         let Ok(credential) = secret.usable().await else {
-            // the client logs why, and keeps asking: each question here is one more to a service that refuses
+            // the client logs why, and keeps asking
             if let Ok(Err(_)) = timeout(LAST_RETRY, secret.changed_from(&version)).await {
                 sleep(FIRST_RETRY).await;
             }
