@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use rotating_secret::{BuildError, provider::ProviderError};
+use rotating_secret::{BuildError, postgres::TlsError, provider::ProviderError};
 
 use crate::{fields::Refused, files::Unsafe};
 
@@ -69,6 +69,9 @@ pub enum Error {
     /// The settings of a followed secret contradict each other.
     #[error(transparent)]
     Followed(#[from] BuildError),
+    /// The roots for a database's certificate.
+    #[error("ca_file in [[listen]]: {0}")]
+    Listen(#[from] TlsError),
     /// A folder in which it is not safe to write a secret.
     #[error(transparent)]
     Files(#[from] Unsafe),

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use rotating_secret::{BuildError, RotatingSecret, provider::Aws};
 
-use crate::settings::Settings;
+use crate::{settings::Settings, store::Checked};
 
 /// One handle for each id. All users share it, so they see a version at the same time.
+#[derive(Default)]
 pub struct Followed(BTreeMap<String, RotatingSecret>);
 
 impl Followed {
@@ -29,17 +30,23 @@ impl Followed {
         let follow = |(id, needs_previous): (&str, bool)| {
             let builder = RotatingSecret::builder(id)
                 .ttl(settings.ttl)
-                .overlap_window(settings.overlap_window);
+                .overlap_window(settings.overlap_window)
+                .end_when_refused();
             let builder = match needs_previous {
                 true => builder.keep_previous(),
                 false => builder,
             };
-            let secret = builder.build_unread(aws.clone())?;
+            let secret = builder.build_unread(Checked(aws.clone()))?;
             Ok::<_, BuildError>((id.to_owned(), secret))
         };
         Ok(Self(
             previous.into_iter().map(follow).collect::<Result<_, _>>()?,
         ))
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &RotatingSecret> {
+        self.0.values()
     }
 
     /// The secret with this id, if it is followed.

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`arguments`] | the command line |
 //! | [`settings`] | AWS's configuration file, and ours |
-//! | [`token`], [`tokens`] | who may read, and which secrets |
+//! | [`token`], [`tokens`], `allowance` | who may read, which secrets, and how much of the agent |
 //! | [`upstream`] | Secrets Manager, and never this agent itself |
 //! | [`store`] | the cached secrets |
 //! | [`prefetch`] | secrets that are read before a request |
@@ -18,11 +18,13 @@
 //! | [`server`] | the port: timeouts of a connection, and the shutdown |
 //! | [`ready`] | the question of a probe |
 //! | [`followed`] | secrets that are followed without a request |
+//! | [`listen`] | new versions that a database announces |
 //! | [`files`] | files that follow |
 //! | [`exec`] | a child whose environment follows |
 //! | [`children`] | processes that this one starts or inherits |
 //! | [`fields`], [`names`] | the parts of files and environments |
 
+mod allowance;
 pub mod arguments;
 pub mod children;
 pub mod connections;
@@ -32,6 +34,7 @@ pub mod exec;
 pub mod fields;
 pub mod files;
 pub mod followed;
+pub mod listen;
 pub mod names;
 pub mod prefetch;
 pub mod ready;
@@ -48,7 +51,7 @@ pub mod wire;
 
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 
 pub use error::Error;
 use files::Files;
@@ -67,8 +70,12 @@ pub struct Agent {
     pub tokens: Tokens,
     /// The secrets that it caches.
     pub stores: Stores,
+    /// The secrets that it follows without a request.
+    pub followed: Followed,
     /// The files that it writes.
     pub files: Files,
+    /// Whether the shutdown has begun. Answers that wait for a change then end.
+    pub ending: watch::Sender<bool>,
 }
 
 impl Agent {
@@ -87,6 +94,12 @@ impl Agent {
         right.may_have(answer.credential.name()).map_err(denied)?;
         Ok(answer)
     }
+
+    /// Waits until the shutdown begins.
+    pub(crate) async fn ends(&self) {
+        // the agent holds the sender
+        let _ = self.ending.subscribe().wait_for(|ending| *ending).await;
+    }
 }
 
 /// Binds the port. The agent answers once [`Server::run`] runs.
@@ -104,13 +117,55 @@ pub async fn start(settings: Settings) -> Result<Server, Error> {
     if settings.validates_credentials {
         upstream.validate().await.map_err(Error::Credentials)?;
     }
-    let followed = Followed::new(&upstream.aws(), &settings, [])?;
+    let announced = settings.listen.iter().map(|listen| &*listen.secret);
+    let followed = Followed::new(&upstream.aws(), &settings, announced)?;
+    listen::start(&settings, &followed)?;
     let agent = Arc::new(Agent {
         files: Files::start(&settings, &followed)?,
         stores: Stores::new(upstream, &settings),
+        followed,
         settings,
         tokens,
+        ending: watch::Sender::default(),
     });
+    agent.stores.adopt(&agent.followed);
     tokio::spawn(prefetch::run(agent.clone()));
     Ok(Server::new(listener, agent))
+}
+
+#[cfg(test)]
+impl Agent {
+    /// One without files.
+    pub(crate) fn of(token: &str, upstream: Upstream, settings: Settings) -> Arc<Self> {
+        Arc::new(Self {
+            tokens: Tokens::of(token),
+            stores: Stores::new(upstream, &settings),
+            followed: Followed::default(),
+            files: Files::default(),
+            settings,
+            ending: watch::Sender::default(),
+        })
+    }
+
+    /// One that has read `orders/db`, and its Secrets Manager.
+    pub(crate) async fn with_a_secret(
+        token: &str,
+        settings: Settings,
+    ) -> (Arc<Self>, local::secrets_manager::SecretsManager) {
+        let rotates_nothing = Arc::new(|_| unreachable!("no test here rotates"));
+        let service = local::secrets_manager::SecretsManager::new("us-east-1", rotates_nothing);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let router = service.router();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let input = serde_json::json!({ "Name": "orders/db", "SecretString": "one" });
+        service.call("CreateSecret", input).await.unwrap();
+        let agent = Self::of(token, Upstream::at(&endpoint), settings);
+        let question = Question {
+            id: "orders/db".to_owned(),
+            ..Question::default()
+        };
+        agent.stores.read(&question).await.unwrap();
+        (agent, service)
+    }
 }

@@ -9,6 +9,7 @@ use wildmatch::WildMatch;
 
 use crate::{
     Error,
+    allowance::Allowance,
     settings::Settings,
     store::{Question, names},
     token::Token,
@@ -16,14 +17,19 @@ use crate::{
 
 /// All tokens of the agent.
 #[derive(Debug)]
-pub struct Tokens {
-    own: Token,
-    limited: Vec<(Token, Vec<WildMatch>)>,
+pub struct Tokens(Vec<(Token, Caller)>);
+
+/// What the programs with one token may read and use.
+#[derive(Debug)]
+pub struct Caller {
+    /// The names of the secrets that they may read. `None` means all.
+    names: Option<Vec<WildMatch>>,
+    allowance: Allowance,
 }
 
-/// What a token may read. `None` means everything.
+/// The right of a request.
 #[derive(Clone, Copy, Debug)]
-pub struct Right<'a>(Option<&'a [WildMatch]>);
+pub struct Right<'a>(&'a Caller);
 
 impl Tokens {
     /// Reads the agent's own token from the environment, and the others from their files.
@@ -32,32 +38,33 @@ impl Tokens {
     ///
     /// A token is missing, or is easy to guess.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
+        let own = (Token::from_environment(&settings.token_variables), None);
         let limited = settings.tokens.iter().map(|limited| {
-            let token = Token::of_file("[[tokens]]", &limited.file)?;
             let names = limited.secrets.iter().map(|name| WildMatch::new(name));
-            Ok((token, names.collect()))
+            (
+                Token::of_file("[[tokens]]", &limited.file),
+                Some(names.collect()),
+            )
         });
-        Ok(Self {
-            limited: limited.collect::<Result<_, Error>>()?,
-            own: Token::from_environment(&settings.token_variables)?,
-        })
+        // watches get at most half of the connections, in equal parts
+        let watches = settings.connections / 2 / (1 + settings.tokens.len());
+        let known = std::iter::once(own).chain(limited).map(|(token, names)| {
+            let allowance = Allowance::new(watches);
+            Ok((token?, Caller { names, allowance }))
+        });
+        known.collect::<Result<_, Error>>().map(Self)
     }
 
     #[cfg(test)]
     pub(crate) fn of(token: &str) -> Self {
-        Self {
-            own: Token::of(token),
-            limited: Vec::new(),
-        }
+        let (names, allowance) = (None, Allowance::new(1));
+        Self(vec![(Token::of(token), Caller { names, allowance })])
     }
 
     /// What these bytes may read, if they are a token.
     pub fn right(&self, given: &[u8]) -> Option<Right<'_>> {
-        if self.own.is(given) {
-            return Some(Right(None));
-        }
-        let found = self.limited.iter().find(|(token, _)| token.is(given));
-        found.map(|(_, names)| Right(Some(names)))
+        let found = self.0.iter().find(|(token, _)| token.is(given));
+        found.map(|(_, caller)| Right(caller))
     }
 
     /// What a token in one of these headers may read. If a header is repeated, its first value counts.
@@ -68,21 +75,25 @@ impl Tokens {
 
     /// Reads the token files again.
     pub fn follow(&self) {
-        self.own.follow();
-        for (token, _) in &self.limited {
+        for (token, _) in &self.0 {
             token.follow();
         }
     }
 }
 
-impl Right<'_> {
+impl<'a> Right<'a> {
+    /// What this caller may use.
+    pub(crate) fn allowance(self) -> &'a Allowance {
+        &self.0.allowance
+    }
+
     /// Checks a question by its spelling, before the call. The spelling does not always show the name.
     ///
     /// # Errors
     ///
     /// This token may not ask it.
     pub(crate) fn may_ask(self, question: &Question) -> Result<(), ProviderError> {
-        if self.0.is_some() && question.role.is_some() {
+        if self.0.names.is_some() && question.role.is_some() {
             return Err(denied("this token may not use roleArn"));
         }
         match names(&question.id).any(|name| self.opens(name)) {
@@ -97,19 +108,20 @@ impl Right<'_> {
     ///
     /// This token may not read it.
     pub(crate) fn may_have(self, name: Option<&str>) -> Result<(), ProviderError> {
-        match self.0.is_none() || name.is_some_and(|name| self.opens(name)) {
+        match self.0.names.is_none() || name.is_some_and(|name| self.opens(name)) {
             true => Ok(()),
             false => Err(denied("this token may not read this secret")),
         }
     }
 
     fn opens(self, name: &str) -> bool {
-        let matches = |names: &[WildMatch]| names.iter().any(|pattern| pattern.matches(name));
-        self.0.is_none_or(matches)
+        let matches = |names: &Vec<WildMatch>| names.iter().any(|pattern| pattern.matches(name));
+        self.0.names.as_ref().is_none_or(matches)
     }
 }
 
-fn denied(text: &str) -> ProviderError {
+/// An error in the words of Secrets Manager.
+pub(crate) fn denied(text: &str) -> ProviderError {
     let refusal = Refusal::new(400, "AccessDeniedException", Some(text.to_owned()));
     ProviderError::new(Kind::AccessDenied, text).with_refusal(refusal)
 }

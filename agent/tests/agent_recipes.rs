@@ -19,7 +19,10 @@ use common::{
     tools::{node_path, tool},
     until,
 };
-use local::world::World;
+use local::{
+    secrets_manager::{Behavior, Fault, Hang, When},
+    world::World,
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -49,6 +52,8 @@ impl Driver {
             .env("NODE_NO_WARNINGS", "1")
             .env("PGSSLROOTCERT", ca)
             .env("NODE_EXTRA_CA_CERTS", ca)
+            .env("AGENT", &endpoint)
+            .env("AWS_TOKEN", TOKEN)
             .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoint)
             .env("AWS_DEFAULT_REGION", "us-east-1")
             .env("AWS_REGION", "us-east-1")
@@ -71,12 +76,17 @@ impl Driver {
 
     /// Waits until it has logged in as this user, or has ended.
     async fn logs_in_as(&self, user: &str) {
+        while self.next_login().await != user {}
+    }
+
+    /// Waits for a login with another user or password.
+    async fn next_login(&self) -> String {
         until(async || match self.said.try_recv() {
-            Ok(said) => (said == user).then_some(()),
+            Ok(said) => Some(said),
             Err(std::sync::mpsc::TryRecvError::Empty) => None,
             Err(std::sync::mpsc::TryRecvError::Disconnected) => panic!("it has ended, see above"),
         })
-        .await;
+        .await
     }
 
     /// Returns its last line.
@@ -115,52 +125,85 @@ async fn loses_no_request_while_the_agent_is_away(mut command: Command, rotating
     assert!(said.starts_with("0 of "), "{said}");
 }
 
-/// A program for this recipe, and what it rotates.
-async fn python(recipe: &str) -> Option<(Command, Rotating)> {
-    let python = tool("python3");
-    let has = Command::new(&python)
+fn python(recipe: &str, rotating: &Rotating) -> Command {
+    let mut command = Command::new(tool("python3"));
+    let driver = Path::new(FOLDER).join("tests/drivers/drive.py");
+    command.arg(driver).arg(recipe).arg(&rotating.secret);
+    command
+}
+
+fn has_python() -> bool {
+    let has = Command::new(tool("python3"))
         .args(["-c", "import boto3, psycopg_pool, sqlalchemy"])
         .stderr(Stdio::null())
         .status();
-    if !has.is_ok_and(|has| has.success()) {
+    let has = has.is_ok_and(|has| has.success());
+    if !has {
         skipped(
             "recipes in Python: python3 has no psycopg_pool and SQLAlchemy; make test installs them",
         );
-        return None;
     }
-    let rotating = Rotating::start(World::alternating_users).await;
-    let mut command = Command::new(python);
-    let driver = Path::new(FOLDER).join("tests/drivers/drive.py");
-    command.arg(driver).arg(recipe).arg(&rotating.secret);
-    Some((command, rotating))
+    has
+}
+
+async fn pool_while_the_agent_is_away(recipe: &str) {
+    if has_python() {
+        let rotating = Rotating::start(World::alternating_users).await;
+        loses_no_request_while_the_agent_is_away(python(recipe, &rotating), rotating).await;
+    }
+}
+
+async fn pool(recipe: &str) {
+    if has_python() {
+        let rotating = Rotating::start(World::alternating_users).await;
+        loses_no_request_in_ten_rotations(python(recipe, &rotating), rotating).await;
+    }
+}
+
+/// Each rotation stops between setSecret and finishSecret until the program has logged in with the password that is pending.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_reports_rejections_fails_no_login_in_ten_rotations_of_a_single_user() {
+    if !has_python() {
+        return;
+    }
+    let rotating = Rotating::start(World::single_user).await;
+    let driver = Driver::start(&mut python("login_after_rejection", &rotating), &rotating);
+    driver.next_login().await;
+    for _ in 0..10 {
+        let hang = Hang::default();
+        let before_finish = Behavior::Hang(When::BeforeEffect, hang.clone());
+        let fault = Fault::on("UpdateSecretVersionStage", before_finish);
+        rotating.world.secrets_manager().inject(fault);
+        let logs_in = async {
+            hang.reached().await;
+            driver.next_login().await;
+            hang.release();
+        };
+        tokio::join!(rotating.rotate(), logs_in);
+    }
+    let said = driver.end().await;
+    assert!(said.starts_with("0 of "), "{said}");
+    println!("single user, with rejected: {said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pool_of_psycopg_loses_no_request_in_ten_rotations_of_alternating_users() {
-    if let Some((command, rotating)) = python("pool_of_psycopg").await {
-        loses_no_request_in_ten_rotations(command, rotating).await;
-    }
+    pool("pool_of_psycopg").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pool_of_psycopg_loses_no_request_while_the_agent_is_away() {
-    if let Some((command, rotating)) = python("pool_of_psycopg").await {
-        loses_no_request_while_the_agent_is_away(command, rotating).await;
-    }
+    pool_while_the_agent_is_away("pool_of_psycopg").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_of_sqlalchemy_loses_no_request_in_ten_rotations_of_alternating_users() {
-    if let Some((command, rotating)) = python("engine_of_sqlalchemy").await {
-        loses_no_request_in_ten_rotations(command, rotating).await;
-    }
+    pool("engine_of_sqlalchemy").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_of_sqlalchemy_loses_no_request_while_the_agent_is_away() {
-    if let Some((command, rotating)) = python("engine_of_sqlalchemy").await {
-        loses_no_request_while_the_agent_is_away(command, rotating).await;
-    }
+    pool_while_the_agent_is_away("engine_of_sqlalchemy").await;
 }
 
 async fn node() -> Option<(Command, Rotating)> {

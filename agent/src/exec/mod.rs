@@ -24,7 +24,7 @@ use self::{
     signals::{Signals, is_end},
 };
 use crate::{
-    Error, arguments::Exec, files::Files, followed::Followed, settings::Settings,
+    Error, arguments::Exec, files::Files, followed::Followed, listen, settings::Settings,
     upstream::Upstream,
 };
 
@@ -40,6 +40,7 @@ pub async fn run(settings: Settings, exec: &Exec) -> Result<u8, Error> {
     let environment = Environment::of(exec);
     let aws = Upstream::new(&settings).await?.aws();
     let followed = Followed::new(&aws, &settings, environment.secrets())?;
+    listen::start(&settings, &followed)?;
     let files = Files::start(&settings, &followed)?;
     // from here on a signal does not end this process at once: it would leave the child behind
     let mut signals = Signals::new().map_err(Error::Signals)?;

@@ -10,7 +10,7 @@ use rotating_secret::{Credential, RotatingSecret};
 use tokio::{
     sync::watch,
     task::spawn_blocking,
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use super::{
@@ -50,17 +50,20 @@ enum Outcome {
 
 /// Follows one secret into these folders in order: a folder's `after` runs before the next folder is written.
 pub(super) async fn follow(mut folders: Vec<Following>, secret: RotatingSecret) {
+    let mut version = String::new();
     loop {
         let Ok(credential) = secret.usable().await else {
             // the client logs why, and keeps asking
-            sleep(FIRST_RETRY).await;
+            if let Ok(Err(_)) = timeout(LAST_RETRY, secret.changed_from(&version)).await {
+                sleep(FIRST_RETRY).await;
+            }
             continue;
         };
         let mut wake = Instant::now() + LAST_RETRY;
         for folder in &mut folders {
             wake = wake.min(folder.turn(&credential).await);
         }
-        let version = credential.version().to_owned();
+        version = credential.version().to_owned();
         drop(credential);
         tokio::select! {
             _ = secret.changed_from(&version) => {}

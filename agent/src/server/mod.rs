@@ -55,6 +55,7 @@ impl Server {
                 () = &mut ended => break,
                 _ = pulse.tick() => agent.stores.feel(),
                 _ = sweep.tick() => {
+                    agent.stores.adopt(&agent.followed);
                     agent.stores.sweep();
                     agent.tokens.follow();
                 }
@@ -73,6 +74,7 @@ impl Server {
         }
         // new connections are refused at once
         drop(listener);
+        agent.ending.send_replace(true);
         connections.dismiss_guests();
         if timeout(DRAIN, graceful.shutdown()).await.is_err() {
             tracing::warn!(after = ?DRAIN, "open requests were cut");

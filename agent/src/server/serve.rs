@@ -52,7 +52,7 @@ where
         .serve_connection(TokioIo::new(Box::pin(stream)), service)
 }
 
-async fn respond(agent: &Agent, connection: &Connection, request: Request) -> Response {
+async fn respond(agent: &Arc<Agent>, connection: &Connection, request: Request) -> Response {
     let answered = async {
         if sdk::is_call(&request) {
             return sdk::answer(agent, connection, request).await;
@@ -75,30 +75,27 @@ mod tests {
     };
 
     use super::*;
-    use crate::{
-        connections::Connections, files::Files, settings::Settings, store::Stores, tokens::Tokens,
-        upstream::Upstream,
-    };
+    use crate::{connections::Connections, settings::Settings, upstream::Upstream};
 
+    const TOKEN: &str = "the-t0ken-of-these-tests";
     const PING: &[u8] = b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
     /// A connection to an agent without an upstream, in paused time.
     fn connection() -> (DuplexStream, JoinHandle<()>) {
-        let settings = Settings::default();
-        let agent = Agent {
-            tokens: Tokens::of("the-t0ken-of-these-tests"),
-            stores: Stores::new(Upstream::none(), &settings),
-            files: Files::default(),
-            settings,
-        };
+        let agent = Agent::of(TOKEN, Upstream::none(), Settings::default());
+        serving(agent, 4096)
+    }
+
+    /// A connection to this agent, with this much room for what its client does not read.
+    fn serving(agent: Arc<Agent>, room: usize) -> (DuplexStream, JoinHandle<()>) {
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let (client, server) = duplex(4096);
+        let (client, server) = duplex(room);
         let (tell, told) = std::sync::mpsc::channel();
         Connections::new(1).run(permit, |connection| {
             let _ = tell.send(connection);
             async {}
         });
-        let serving = serve(server, Arc::new(agent), told.recv().unwrap());
+        let serving = serve(server, agent, told.recv().unwrap());
         let served = tokio::spawn(async move {
             let _ = serving.await;
         });
@@ -144,6 +141,22 @@ mod tests {
         let (_, ended) = tokio::join!(flood, served);
         ended.unwrap();
         assert_eq!(began.elapsed(), UNREAD);
+    }
+
+    #[tokio::test]
+    async fn a_stream_of_changes_that_nobody_reads_ends_its_connection() {
+        let (agent, _service) = Agent::with_a_secret(TOKEN, Settings::default()).await;
+        let (mut client, served) = serving(agent, 64);
+        let head = format!(
+            "GET /rotating-secret/changes?secretId=orders/db HTTP/1.1\r\nHost: localhost\r\nX-Vault-Token: {TOKEN}\r\n\
+             Accept: text/event-stream\r\n\r\n"
+        );
+        tokio::time::pause();
+        let began = Instant::now();
+        client.write_all(head.as_bytes()).await.unwrap();
+        served.await.unwrap();
+        // a timer's grain is a millisecond
+        assert_eq!(began.elapsed().as_secs(), UNREAD.as_secs());
     }
 
     #[tokio::test(start_paused = true)]

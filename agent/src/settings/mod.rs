@@ -65,6 +65,8 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// The folders of files to write.
     pub files: Vec<files::Folder>,
+    /// The secrets whose database announces new versions.
+    pub listen: Vec<Listen>,
     /// Settings without an effect here.
     pub warnings: Vec<String>,
 }
@@ -103,6 +105,7 @@ impl Default for Settings {
             tokens: Vec::new(),
             hosts: Vec::new(),
             files: Vec::new(),
+            listen: Vec::new(),
             warnings: Vec::new(),
         }
     }
@@ -129,6 +132,16 @@ pub struct Limited {
     pub file: PathBuf,
     /// Patterns of the names that it opens: `*` is any text, `?` any character.
     pub secrets: Vec<String>,
+}
+
+/// A secret whose database announces new versions.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// The secret's id.
+    pub secret: String,
+    /// A PEM file of roots to trust, besides those of RDS and the public ones.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// The levels of AWS's agent.

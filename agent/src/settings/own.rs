@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use rotating_secret::postgres;
 use serde::Deserialize;
 
-use super::{Limited, Settings, own_files};
+use super::{Limited, Listen, Settings, own_files};
+use crate::spelling::is_sound;
 
 /// The file as written.
 #[derive(Debug, Deserialize)]
@@ -18,6 +20,8 @@ pub(super) struct Own {
     hosts: Vec<String>,
     #[serde(default)]
     files: Vec<own_files::Table>,
+    #[serde(default)]
+    listen: Vec<Listen>,
     #[serde(default)]
     tokens: Vec<Limited>,
 }
@@ -46,6 +50,15 @@ pub(super) fn apply(own: Own, settings: &mut Settings) -> Vec<String> {
         ));
     }
     settings.files = own_files::read(own.files, &mut problems);
+    for listen in &own.listen {
+        if listen.secret.is_empty() || !is_sound(&listen.secret) {
+            problems.push("listen: secret is no secret's id: write its name or its ARN".to_owned());
+        }
+        if let Err(error) = postgres::tls(listen.ca_file.as_deref()) {
+            problems.push(format!("listen to {}: {error}", listen.secret));
+        }
+    }
+    settings.listen = own.listen;
     settings.endpoint = own.endpoint;
     settings.sts_endpoint = own.sts_endpoint;
     settings.tokens = own.tokens;

@@ -1,15 +1,15 @@
 //! Secrets Manager, with a check that each answer is of the requested secret.
 
 use rotating_secret::provider::{
-    Outage, ProviderError, ProviderErrorKind as Kind, SecretProvider, Selected, Stage, Version,
+    Outage, ProviderError, ProviderErrorKind as Kind, SecretProvider, Stage, Version,
 };
 
 use super::ids;
 
 /// A broken proxy or cache in between may mix up answers. The agent would serve such an answer under a wrong name for a lifetime.
-pub(super) struct Checked(pub(super) Selected);
+pub(crate) struct Checked<P>(pub(crate) P);
 
-impl SecretProvider for Checked {
+impl<P: SecretProvider> SecretProvider for Checked<P> {
     async fn fetch(&self, secret: &str, stage: Stage) -> Result<Version, ProviderError> {
         let version = self.0.fetch(secret, stage).await?;
         if ids::is_of(secret, version.name.as_deref(), version.arn.as_deref()) {

@@ -105,6 +105,28 @@ impl Held {
         }
     }
 
+    /// Makes this handle the entry of its secret, which stays as if it was read.
+    pub(super) fn adopt(&mut self, secret: &RotatingSecret) {
+        let (credential, mut id) = (secret.current(), secret.id().to_owned());
+        if let Ok(credential) = &credential
+            && let Some(arn) = credential.arn()
+        {
+            self.ids.learn(&id, credential.name(), arn);
+            id = arn.to_owned();
+        }
+        let question = Question {
+            id,
+            ..Question::default()
+        };
+        let (key, read) = (self.ids.key(&question), Instant::now());
+        let entries = match credential.is_ok() {
+            true => &mut self.served,
+            false => &mut self.asked,
+        };
+        let secret = secret.clone();
+        entries.put(key, Entry { secret, read });
+    }
+
     /// Forgets the ARN of this id. Returns false if none was known: another read would ask the same question.
     pub(super) fn forget(&mut self, found: &Found, id: &str) -> bool {
         let was_known = self.ids.forget(id);

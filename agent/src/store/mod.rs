@@ -21,11 +21,8 @@ use rotating_secret::{
 };
 use tokio::time::timeout;
 
-pub(crate) use self::ids::names;
-use self::{
-    checked::Checked,
-    held::{Found, Held},
-};
+use self::held::{Found, Held};
+pub(crate) use self::{checked::Checked, ids::names};
 pub use self::{pulse::BETWEEN, roles::Stores};
 use crate::settings::Settings;
 
@@ -105,6 +102,21 @@ impl Store {
             held.serve(&found, &question.id, credential.name(), credential.arn());
         }
         Ok(answer)
+    }
+
+    /// Waits until another version of this question's secret may be current than this one. It counts as a read.
+    ///
+    /// # Errors
+    ///
+    /// The secret is not renewed any more.
+    pub async fn changed(&self, question: &Question, version: &str) -> Result<(), Error> {
+        let secret = self.entry(question)?.secret;
+        secret.changed_from(version).await.map(drop)
+    }
+
+    /// Readers of this secret share its handle from now on, in any spelling.
+    pub fn adopt(&self, secret: &RotatingSecret) {
+        self.lock().adopt(secret);
     }
 
     /// Records that the process runs. Call it every [`BETWEEN`].
@@ -218,6 +230,7 @@ pub fn reason(error: &Error) -> Option<&ProviderError> {
     }
 }
 
-fn kind(error: &Error) -> Option<Kind> {
+/// Its kind, if the error came from the provider.
+pub(crate) fn kind(error: &Error) -> Option<Kind> {
     reason(error).map(ProviderError::kind)
 }

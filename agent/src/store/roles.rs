@@ -15,7 +15,7 @@ use rotating_secret::{
 use tokio::time::{Instant, timeout};
 
 use super::{Answer, Question, Store};
-use crate::{settings::Settings, upstream::Upstream};
+use crate::{followed::Followed, settings::Settings, upstream::Upstream};
 
 /// How long AssumeRole may take.
 const ASSUMED: Duration = Duration::from_secs(10);
@@ -54,14 +54,21 @@ impl Stores {
     ///
     /// As for [`Store::read`]. Or the role was not assumed, or `max_roles` roles are in use.
     pub async fn read(&self, question: &Question) -> Result<Answer, Error> {
-        let store = match &question.role {
-            None => self.own.clone(),
-            Some(role) => self.of_role(role).await.map_err(|reason| Error::Provider {
-                secret: question.id.as_str().into(),
-                reason,
-            })?,
-        };
-        store.read(question).await
+        self.of(question).await?.read(question).await
+    }
+
+    /// As for [`Store::changed`].
+    ///
+    /// # Errors
+    ///
+    /// The secret is not renewed any more, or the role was not assumed.
+    pub async fn changed(&self, question: &Question, version: &str) -> Result<(), Error> {
+        self.of(question).await?.changed(question, version).await
+    }
+
+    /// Readers with the agent's own credentials share the handles of these secrets.
+    pub fn adopt(&self, followed: &Followed) {
+        followed.all().for_each(|secret| self.own.adopt(secret));
     }
 
     /// The names of at most `most` secrets that have a tag with this key.
@@ -94,6 +101,16 @@ impl Stores {
     fn all(&self) -> impl Iterator<Item = Arc<Store>> {
         let roles: Vec<_> = self.roles().values().cloned().collect();
         roles.into_iter().chain([self.own.clone()])
+    }
+
+    async fn of(&self, question: &Question) -> Result<Arc<Store>, Error> {
+        match &question.role {
+            None => Ok(self.own.clone()),
+            Some(role) => self.of_role(role).await.map_err(|reason| Error::Provider {
+                secret: question.id.as_str().into(),
+                reason,
+            }),
+        }
     }
 
     async fn of_role(&self, role: &str) -> Result<Arc<Store>, ProviderError> {

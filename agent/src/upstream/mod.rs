@@ -164,6 +164,22 @@ fn in_one_line(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 impl Upstream {
+    /// The Secrets Manager of a test.
+    pub(crate) fn at(endpoint: &str) -> Self {
+        let any = aws_credential_types::Credentials::new("any", "any", None, None, "test");
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(Aws::http_client().unwrap())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(any))
+            .endpoint_url(endpoint)
+            .build();
+        Self {
+            secrets_manager: config.clone(),
+            sts: config,
+        }
+    }
+
     /// One without credentials, which can make no call.
     pub(crate) fn none() -> Self {
         let nothing = SdkConfig::builder().behavior_version(BehaviorVersion::latest());

@@ -39,8 +39,63 @@ pub(crate) fn mark(headers: &mut HeaderMap, read: &Answer) {
     }
 }
 
+/// A version without its secret, with its id as ETag.
+pub(super) fn version(read: &Answer) -> Response {
+    let mut response = respond(StatusCode::OK, seen(read).into());
+    let headers = response.headers_mut();
+    let json = HeaderValue::from_static("application/json");
+    headers.insert(header::CONTENT_TYPE, json);
+    mark(headers, read);
+    tag(headers, &etag(read));
+    response
+}
+
+/// Nothing has changed.
+pub(super) fn not_modified(etag: &str) -> Response {
+    let mut response = respond(StatusCode::NOT_MODIFIED, Body::empty());
+    tag(response.headers_mut(), etag);
+    response
+}
+
+pub(super) fn etag(read: &Answer) -> String {
+    format!("\"{}\"", read.credential.version())
+}
+
+fn tag(headers: &mut HeaderMap, etag: &str) {
+    if let Ok(etag) = HeaderValue::from_str(etag) {
+        headers.insert(header::ETAG, etag);
+    }
+}
+
+/// What a program may know of a version without reading it, as JSON.
+pub(super) fn seen(read: &Answer) -> String {
+    text(&Version {
+        version_id: read.credential.version(),
+        version_stages: read.credential.stages(),
+        created_date: read.credential.created().map(epoch),
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Version<'a> {
+    version_id: &'a str,
+    version_stages: &'a [String],
+    created_date: Option<String>,
+}
+
 /// An error of Secrets Manager passes through. A failure to reach it has no details.
 pub(super) fn failed(error: &Error) -> Response {
+    let (status, failure) = failure(error);
+    json(status, &failure)
+}
+
+/// The body of that answer.
+pub(super) fn told(error: &Error) -> String {
+    text(&failure(error).1)
+}
+
+fn failure(error: &Error) -> (StatusCode, Failure<'_>) {
     let reason = store::reason(error);
     let (status, code, message) = match reason.and_then(|reason| reason.refusal()) {
         Some(said) => {
@@ -58,7 +113,7 @@ pub(super) fn failed(error: &Error) -> Response {
         },
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    json(status, &Failure { code, message })
+    (status, Failure { code, message })
 }
 
 /// The answer to a request that is refused without a call.
@@ -75,11 +130,24 @@ pub(super) fn refused(refused: Refused) -> Response {
     }
 }
 
+/// The answer to a request that may come again in a second.
+pub(super) fn later(text: &str) -> Response {
+    let mut response = plain(StatusCode::TOO_MANY_REQUESTS, text);
+    let headers = response.headers_mut();
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
 fn json(status: StatusCode, value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
         Ok(text) => respond(status, text.into()),
         Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
     }
+}
+
+fn text(value: &impl Serialize) -> String {
+    // only a map with keys of other types cannot be written
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// A plain text. AWS's agent sends no content type.
@@ -98,13 +166,17 @@ pub(crate) fn closing(mut response: Response) -> Response {
 pub(crate) fn respond(status: StatusCode, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    let headers = response.headers_mut();
+    protect(response.headers_mut());
+    response
+}
+
+/// The headers for that.
+pub(super) fn protect(headers: &mut HeaderMap) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    response
 }
 
 /// Seconds since 1970, to the millisecond, with as few digits as possible.

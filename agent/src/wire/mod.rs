@@ -1,9 +1,13 @@
-//! The routes of AWS's agent: `/ping`, `/secretsmanager/get`, and a prefix followed by an id. `/ready` is ours.
+//! The routes of AWS's agent: `/ping`, `/secretsmanager/get`, and a prefix followed by an id. `/ready` and `/rotating-secret/…` are ours.
 //!
 //! Statuses, texts and the order of the checks are AWS's: a client of its agent notices no difference.
 
 mod answer;
+mod changes;
 mod query;
+mod rejected;
+
+use std::sync::Arc;
 
 use axum::{
     http::{Method, StatusCode, request::Parts},
@@ -17,6 +21,8 @@ use answer::plain;
 use query::Parameters;
 
 const GET: &str = "/secretsmanager/get";
+const CHANGES: &str = "/rotating-secret/changes";
+const REJECTED: &str = "/rotating-secret/rejected";
 
 /// The request took too long: for example, its body did not come.
 pub fn timed_out() -> Response {
@@ -24,7 +30,7 @@ pub fn timed_out() -> Response {
 }
 
 /// Answers one request.
-pub async fn answer(agent: &Agent, connection: &Connection, request: &Parts) -> Response {
+pub async fn answer(agent: &Arc<Agent>, connection: &Connection, request: &Parts) -> Response {
     let path = request.uri.path();
     if path == "/ping" {
         return match request.method {
@@ -42,7 +48,11 @@ pub async fn answer(agent: &Agent, connection: &Connection, request: &Parts) -> 
         Ok(right) => right,
         Err(refused) => return answer::refused(refused),
     };
-    if request.method != Method::GET {
+    let method = match path {
+        REJECTED => Method::POST,
+        _ => Method::GET,
+    };
+    if request.method != method {
         return plain(StatusCode::METHOD_NOT_ALLOWED, "Not allowed");
     }
     // a proxy or a library that resolves dot segments would ask for another secret
@@ -52,13 +62,16 @@ pub async fn answer(agent: &Agent, connection: &Connection, request: &Parts) -> 
             "dot segments in the path: write the id as secretId",
         );
     }
-    let parameters = Parameters::read(request.uri.query().unwrap_or_default());
+    let query = request.uri.query().unwrap_or_default();
+    let parameters = Parameters::read(query);
     let question = match path.strip_prefix(&*agent.settings.path_prefix) {
-        _ if path == GET => parameters.and_then(Parameters::with_id),
+        _ if matches!(path, GET | CHANGES | REJECTED) => parameters.and_then(Parameters::with_id),
         Some(id) => parameters.and_then(|parameters| parameters.of(id)),
         None => return plain(StatusCode::NOT_FOUND, "Not found"),
     };
     match question {
+        Ok(question) if path == CHANGES => changes::respond(agent, right, request, question).await,
+        Ok(question) if path == REJECTED => rejected::respond(agent, right, query, question).await,
         Ok(question) => read(agent, right, &question).await,
         Err(problem) => plain(StatusCode::BAD_REQUEST, &problem),
     }

@@ -5,6 +5,7 @@
 pub(crate) mod folder;
 pub(crate) mod rotating;
 pub(crate) mod tools;
+pub(crate) mod watch;
 
 use std::{
     io::{BufRead, BufReader, Write},

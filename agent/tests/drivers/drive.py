@@ -1,4 +1,4 @@
-"""Sends requests through a recipe until its input ends. Prints a line when the user changes, and at the end what failed."""
+"""Sends requests through a recipe until its input ends. Prints a line when the login changes, and at the end what failed."""
 
 import sys
 import threading
@@ -9,6 +9,10 @@ if recipe == "pool_of_psycopg":
 
     made = pool(secret, min_size=1, max_size=1, max_lifetime=0.1)
     connect = made.connection
+elif recipe == "login_after_rejection":
+    from login_after_rejection import connect as log_in
+
+    connect = lambda: log_in(secret)
 else:
     from engine_of_sqlalchemy import engine
     from sqlalchemy import text
@@ -18,13 +22,15 @@ else:
 ended = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
 question = "SELECT session_user"
-question = question if recipe == "pool_of_psycopg" else text(question)
+question = text(question) if recipe == "engine_of_sqlalchemy" else question
 requests, failures, seen = 0, [], None
 while not ended.is_set():
     requests += 1
     try:
         with connect() as connection:
             user = connection.execute(question).fetchone()[0]
+            if recipe == "login_after_rejection":
+                user += f" {hash(connection.info.password)}"  # the user stays
         if user != seen:
             seen = user
             print(user, flush=True)
