@@ -35,7 +35,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// A function that reads what its event names.
 const BOOTSTRAP: &str = r#"
-import json, os, urllib.error, urllib.request
+import json, os, time, urllib.error, urllib.request
 
 api = 'http://%s/2018-06-01/runtime/invocation/' % os.environ['AWS_LAMBDA_RUNTIME_API']
 agent = 'http://localhost:' + os.environ['PARAMETERS_SECRETS_EXTENSION_HTTP_PORT']
@@ -53,11 +53,15 @@ def sdk(secret):
     import boto3
     return boto3.client('secretsmanager').get_secret_value(SecretId=secret)['SecretString']
 
+def wait(path):
+    while not os.path.exists(path):
+        time.sleep(0.01)
+
 first = wire(os.environ['READ_AT_INIT']) if 'READ_AT_INIT' in os.environ else None
 while True:
     with urllib.request.urlopen(api + 'next') as event:
         request, event = event.headers['Lambda-Runtime-Aws-Request-Id'], json.load(event)
-    answer = first if event['do'] == 'init' else {'wire': wire, 'sdk': sdk}[event['do']](event['read'])
+    answer = first if event['do'] == 'init' else {'wire': wire, 'sdk': sdk, 'wait': wait}[event['do']](event['read'])
     urllib.request.urlopen(api + request + '/response', json.dumps(answer).encode())
 "#;
 
@@ -194,6 +198,29 @@ async fn a_function_reads_through_a_rotation_and_the_first_answer_after_a_freeze
     assert_eq!(function.environments(), 1);
     let log = log(&function);
     assert!(!log.contains(TOKEN) && !log.contains("WARN"), "{log}");
+}
+
+#[tokio::test]
+async fn a_freeze_in_the_middle_of_a_renewal_does_not_make_the_first_answer_an_old_one() {
+    let world = World::new().await;
+    let function = world.function();
+    assert_eq!(ask(&function, "wire", GET).await, "one");
+    let hang = Hang::default();
+    let fault = Behavior::Hang(When::BeforeEffect, hang.clone());
+    world
+        .service
+        .inject(Fault::on("GetSecretValue", fault).times(1));
+    // the invocation ends while the renewal waits for its answer
+    let file = world.path("renewal-has-begun");
+    let waits = async { ask(&function, "wait", file.to_str().unwrap()).await };
+    tokio::join!(waits, async {
+        hang.reached().await;
+        fs::write(&file, "").unwrap();
+    });
+    put(&world.service, "orders/db", "two").await;
+    // longer than a call may take
+    passed(Duration::from_millis(2500)).await;
+    assert_eq!(ask(&function, "wire", GET).await, "two");
 }
 
 #[tokio::test]

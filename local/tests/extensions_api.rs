@@ -23,7 +23,7 @@ register() {
   call POST register "${1:-$events}" "Lambda-Extension-Name: $(basename "$0")"
   id="Lambda-Extension-Identifier: $(sed -n 's/^lambda-extension-identifier: //p' "$said.head" | tr -d '\r')"
 }
-next() { call GET event/next '' "$id"; cat "$said.body"; echo; }
+next() { call GET event/next '' "$id"; printf '%s\n' "$(cat "$said.body")"; }
 "#;
 
 /// A folder of extensions, each a name and its lines of shell.

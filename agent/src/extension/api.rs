@@ -4,7 +4,10 @@
 
 use axum::{
     body::Body,
-    http::{HeaderValue, Method, Request, Response, StatusCode, header::HOST},
+    http::{
+        HeaderValue, Method, Request, Response, StatusCode,
+        header::{CONTENT_TYPE, HOST},
+    },
 };
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -101,7 +104,10 @@ async fn call(
     }
     let body = match body {
         Value::Null => Body::empty(),
-        body => Body::from(body.to_string()),
+        body => {
+            request = request.header(CONTENT_TYPE, "application/json");
+            Body::from(body.to_string())
+        }
     };
     let request = request.body(body).map_err(|error| error.to_string())?;
     let stream = TcpStream::connect(address).await;
