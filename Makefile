@@ -24,7 +24,7 @@ CDK = $(if $(and $(shell command -v node),$(shell command -v npm)),infra/cdk/nod
 RELEASING = $(TOOLS)/lambda/stamp $(TOOLS)/cyclonedx/bin/cargo-cyclonedx
 
 .PHONY: help rust setup demo test test-terminal test-infra test-versions verify explore soak fuzz check lint docs audit bench picture \
-  build release release-check invoke clean
+  build layer release release-check invoke clean
 
 help: ## shows this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -102,6 +102,9 @@ bench: setup ## measures a rotation, requests in each pool (CHANGEOVER=120 secon
 
 build: rust $(RELEASING) ## builds the function's packages for Lambda, in dist/; ARCH=arm64 for one processor
 	@ARCH="$(ARCH)" local/scripts/release.sh functions
+
+layer: rust $(RELEASING) ## builds the agent's layer for Lambda, in dist/; ARCH=arm64 for one processor
+	@ARCH="$(ARCH)" local/scripts/release.sh layers
 
 release: rust $(RELEASING) ## builds a release in dist/: packages for Lambda, rotatectl for Linux, lists of their crates, checksums
 	@local/scripts/release.sh

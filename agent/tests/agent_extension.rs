@@ -277,6 +277,24 @@ async fn the_extension_makes_no_call_before_the_first_invocation_and_prefetches_
 }
 
 #[tokio::test]
+async fn on_managed_instances_which_refuse_a_registration_for_invocations_the_extension_serves() {
+    let mut world = World::new().await;
+    world.settings.freezes = false;
+    create(&world.service, "mail/key", "two").await;
+    let config = world.path("awss.toml");
+    let prefetch =
+        "[capabilities.secrets_manager.prefetch]\nsecrets = [{ secret_id = \"mail/key\" }]";
+    fs::write(&config, prefetch).unwrap();
+    let config = config.display().to_string();
+    world.set("ROTATING_SECRET_AGENT_CONFIG", &config);
+    world.set("AWS_LAMBDA_INITIALIZATION_TYPE", "lambda-managed-instances");
+    let function = world.function();
+    assert_eq!(ask(&function, "wire", GET).await, "one");
+    until(async || (world.asked() == 2).then_some(())).await;
+    assert_eq!(function.shut_down().await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn under_snapstart_the_token_and_the_credentials_are_the_containers() {
     let mut world = World::new().await;
     let asked = Arc::new(AtomicUsize::new(0));

@@ -271,3 +271,21 @@ async fn between_two_invocations_the_processes_are_frozen_where_the_settings_say
     let log = function.log();
     assert!(log.iter().any(|line| line.text.contains("SHUTDOWN")));
 }
+
+#[tokio::test]
+async fn managed_instances_refuse_a_registration_for_invocations() {
+    let shutdown = r#"register '{"events":["SHUTDOWN"]}'
+while next; do :; done"#;
+    for (lines, is_accepted) in [("register", false), (shutdown, true)] {
+        let folder = Folder::new(&[("one", lines)]);
+        let function = folder.function_with(|settings| {
+            let kind = "AWS_LAMBDA_INITIALIZATION_TYPE".to_owned();
+            settings
+                .env
+                .push((kind, "lambda-managed-instances".to_owned()));
+        });
+        let invoked = function.invoke(json!({})).await;
+        assert_eq!(invoked.outcome.is_ok(), is_accepted, "{invoked:?}");
+        assert_eq!(events(&invoked.log), Vec::<Value>::new());
+    }
+}

@@ -31,9 +31,13 @@ pub(super) struct Registered {
 }
 
 impl Registered {
-    /// Registers for invocations and the shutdown. `name` is the name of the file that Lambda has started.
-    pub(super) async fn register(address: &str, name: &str) -> Result<Self, Error> {
-        let events = json!({ "events": ["INVOKE", "SHUTDOWN"] });
+    /// Registers for these events. `name` is the name of the file that Lambda has started.
+    pub(super) async fn register(
+        address: &str,
+        name: &str,
+        events: &[&str],
+    ) -> Result<Self, Error> {
+        let events = json!({ "events": events });
         let name = ("lambda-extension-name", name);
         let answer = call(address, Method::POST, "register", &[name], &events).await;
         let registered = answer.and_then(|answer| {

@@ -15,6 +15,11 @@ use crate::{Error, prefetch, server::Server};
 /// The address of the Extensions API, which Lambda sets.
 const ADDRESS: &str = "AWS_LAMBDA_RUNTIME_API";
 
+/// Lambda Managed Instances serve several invocations at once. They refuse a registration for INVOKE, and take no snapshots.
+///
+/// Source: AWS's runtime interface emulator (`internal/lambda-managed-instances/core/externalagent.go`).
+const MANAGED: &str = "lambda-managed-instances";
+
 /// How long open requests have to finish. Lambda gives all extensions 2 seconds, less up to 0.5 that the function takes to end.
 const DRAIN: Duration = Duration::from_secs(1);
 
@@ -41,7 +46,12 @@ pub async fn run(started: Result<Server, Error>) -> Result<(), Error> {
         (agent, tokio::spawn(server.run(ended)))
     });
     let address = env::var(ADDRESS).unwrap_or_default();
-    let lambda = Registered::register(&address, &name()).await?;
+    let is_managed = env::var("AWS_LAMBDA_INITIALIZATION_TYPE").is_ok_and(|kind| kind == MANAGED);
+    let events: &[&str] = match is_managed {
+        true => &["SHUTDOWN"],
+        false => &["INVOKE", "SHUTDOWN"],
+    };
+    let lambda = Registered::register(&address, &name(), events).await?;
     let (agent, serving) = match serving {
         Ok(serving) => serving,
         Err(error) => {
@@ -51,15 +61,16 @@ pub async fn run(started: Result<Server, Error>) -> Result<(), Error> {
             return Err(error);
         }
     };
-    let mut prefetched = false;
+    // not before the first invocation: SnapStart takes its snapshot before, and the snapshot must hold no secret
+    let mut prefetch = Some(prefetch::run(agent));
+    if is_managed {
+        prefetch.take().map(tokio::spawn);
+    }
     let told = loop {
         match lambda.next().await {
-            // not earlier: a snapshot of SnapStart is taken before the first invocation, and holds no secret
-            Ok(Event::Invoke) if !prefetched => {
-                tokio::spawn(prefetch::run(agent.clone()));
-                prefetched = true;
+            Ok(Event::Invoke) => {
+                prefetch.take().map(tokio::spawn);
             }
-            Ok(Event::Invoke) => {}
             Ok(Event::Shutdown) => break Ok(()),
             Err(error) => {
                 lambda.report("exit", "Extension.NoEvent", &error).await;

@@ -71,8 +71,7 @@ impl Environment {
             command.envs(shared(settings, &address));
             command
         };
-        let folder = settings.extensions.as_deref();
-        let extensions = Extensions::start(&settings.name, folder, command, &log);
+        let extensions = Extensions::start(settings, command, &log);
         let mut extensions = extensions.map_err(|error| NotStarted {
             error: FunctionError {
                 error_type: "Extension.LaunchError".to_owned(),

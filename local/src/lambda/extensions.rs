@@ -14,6 +14,7 @@ use serde_json::json;
 use tokio::{process::Command, time::timeout};
 
 use super::{
+    FunctionSettings,
     extensions_api::{Extension, ExtensionsApi},
     process::Process,
 };
@@ -30,14 +31,13 @@ pub(super) struct Extensions {
 }
 
 impl Extensions {
-    /// Starts the files of the folder. `command` makes the command of a file; the API must answer soon.
+    /// Starts the files of the folder in the settings. `command` makes the command of a file; the API must answer soon.
     pub(super) fn start(
-        function: &str,
-        folder: Option<&Path>,
+        function: &FunctionSettings,
         command: impl Fn(&Path) -> Command,
         log: &File,
     ) -> io::Result<Self> {
-        let mut files = match folder {
+        let mut files = match &function.extensions {
             Some(folder) => fs::read_dir(folder)?
                 .map(|file| file.map(|file| file.path()))
                 .collect::<io::Result<Vec<_>>>()?,

@@ -18,7 +18,11 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, mpsc, watch};
 use uuid::Uuid;
 
+use super::FunctionSettings;
 use crate::invocation::FunctionError;
+
+/// The value of `AWS_LAMBDA_INITIALIZATION_TYPE` on Lambda Managed Instances, which have no INVOKE for extensions.
+const MANAGED: &str = "lambda-managed-instances";
 
 const IDENTIFIER: &str = "lambda-extension-identifier";
 
@@ -53,13 +57,17 @@ pub(super) struct ExtensionsApi(Arc<Shared>);
 
 struct Shared {
     function: String,
+    is_managed: bool,
     all: watch::Sender<Vec<Extension>>,
     queues: Vec<Mutex<mpsc::UnboundedReceiver<Value>>>,
 }
 
 impl ExtensionsApi {
-    /// Accepts the extensions with these names, for the function with this name.
-    pub(super) fn new(function: &str, names: impl IntoIterator<Item = String>) -> Self {
+    /// Accepts the extensions with these names, for this function.
+    pub(super) fn new(
+        function: &FunctionSettings,
+        names: impl IntoIterator<Item = String>,
+    ) -> Self {
         let (mut all, mut queues) = (Vec::new(), Vec::new());
         for name in names {
             let (queue, queue_out) = mpsc::unbounded_channel();
@@ -75,7 +83,8 @@ impl ExtensionsApi {
             });
         }
         Self(Arc::new(Shared {
-            function: function.to_owned(),
+            function: function.name.clone(),
+            is_managed: function.env.iter().any(|(_, value)| value == MANAGED),
             all: watch::Sender::new(all),
             queues,
         }))
@@ -182,7 +191,10 @@ async fn register(State(api): State<ExtensionsApi>, headers: HeaderMap, body: By
         Ok(Registration { events }) => events,
         Err(error) => return forbidden("InvalidRequestFormat", &error.to_string()),
     };
-    let is_known = |event: &String| matches!(&**event, "INVOKE" | "SHUTDOWN");
+    let is_known = |event: &String| match &**event {
+        "INVOKE" => !api.0.is_managed,
+        event => event == "SHUTDOWN",
+    };
     let found = api.0.all.borrow().iter().position(|one| one.name == name);
     let Some(found) = found else {
         // Lambda reads an unknown name as one of the function's own process, which may not register for SHUTDOWN
