@@ -219,7 +219,7 @@ impl Environment {
         self.extensions.signal(signal);
     }
 
-    /// Ends the function, and then tells the extensions to end, as Lambda does. Returns the names of those that had to be killed.
+    /// Ends the function, and then its extensions, as Lambda does. Returns the names of those that had to be killed.
     pub(super) async fn end(&mut self, reason: &str) -> Vec<String> {
         self.alive = false;
         self.process.kill().await;
