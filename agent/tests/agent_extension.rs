@@ -155,6 +155,24 @@ impl World {
         self.service.calls().len()
     }
 
+    /// Prefetches this secret, by AWS's configuration file.
+    fn prefetch(&mut self, secret: &str) {
+        let config = self.path("awss.toml");
+        let table = "capabilities.secrets_manager.prefetch";
+        let text = format!("[{table}]\nsecrets = [{{ secret_id = \"{secret}\" }}]");
+        fs::write(&config, text).unwrap();
+        self.set(
+            "ROTATING_SECRET_AGENT_CONFIG",
+            &config.display().to_string(),
+        );
+    }
+
+    /// Whether the extension has read this secret.
+    fn has_read(&self, secret: &str) -> bool {
+        let mut calls = self.service.calls().into_iter();
+        calls.any(|call| call.secret.as_deref() == Some(secret))
+    }
+
     /// How the start of the extension fails.
     async fn fails(&self) -> (String, String) {
         let event = json!({ "do": "wire", "read": GET });
@@ -254,12 +272,7 @@ async fn the_extension_makes_no_call_before_the_first_invocation_and_prefetches_
     let mut world = World::new().await;
     create(&world.service, "mail/key", "two").await;
     let before = world.asked();
-    let config = world.path("awss.toml");
-    let prefetch =
-        "[capabilities.secrets_manager.prefetch]\nsecrets = [{ secret_id = \"mail/key\" }]";
-    fs::write(&config, prefetch).unwrap();
-    let config = config.display().to_string();
-    world.set("ROTATING_SECRET_AGENT_CONFIG", &config);
+    world.prefetch("mail/key");
     // the function asks for its first event, and gets none
     assert!(world.function().start_up().await.is_some());
     assert_eq!(world.asked(), before);
@@ -268,10 +281,7 @@ async fn the_extension_makes_no_call_before_the_first_invocation_and_prefetches_
     until(async || {
         // a frozen extension does not go on
         ask(&function, "init", "").await;
-        let calls = world.service.calls().into_iter();
-        let mut read = calls.filter(|call| call.operation == "GetSecretValue");
-        read.any(|call| call.secret.as_deref() == Some("mail/key"))
-            .then_some(())
+        world.has_read("mail/key").then_some(())
     })
     .await;
 }
@@ -281,16 +291,11 @@ async fn on_managed_instances_which_refuse_a_registration_for_invocations_the_ex
     let mut world = World::new().await;
     world.settings.freezes = false;
     create(&world.service, "mail/key", "two").await;
-    let config = world.path("awss.toml");
-    let prefetch =
-        "[capabilities.secrets_manager.prefetch]\nsecrets = [{ secret_id = \"mail/key\" }]";
-    fs::write(&config, prefetch).unwrap();
-    let config = config.display().to_string();
-    world.set("ROTATING_SECRET_AGENT_CONFIG", &config);
+    world.prefetch("mail/key");
     world.set("AWS_LAMBDA_INITIALIZATION_TYPE", "lambda-managed-instances");
     let function = world.function();
     assert_eq!(ask(&function, "wire", GET).await, "one");
-    until(async || (world.asked() == 2).then_some(())).await;
+    until(async || world.has_read("mail/key").then_some(())).await;
     assert_eq!(function.shut_down().await, Vec::<String>::new());
 }
 
