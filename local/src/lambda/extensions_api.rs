@@ -133,32 +133,28 @@ impl ExtensionsApi {
     }
 
     /// Finds a registered extension by the id in its request.
-    fn find(&self, headers: &HeaderMap) -> Result<usize, Response> {
+    fn find(&self, headers: &HeaderMap) -> Result<usize, Refused> {
         let Some(id) = text(headers, IDENTIFIER) else {
             let said = "Lambda-Extension-Identifier not found";
-            return Err(forbidden("Extension.MissingHeader", said));
+            return Err(("Extension.MissingHeader", said.to_owned()));
         };
         let all = self.0.all.borrow();
-        let found = all
-            .iter()
-            .position(|one| one.id == id && one.is_registered());
+        let mut extensions = all.iter();
+        let found = extensions.position(|one| one.id == id && one.is_registered());
         let Some(found) = found else {
             let said = format!("Unknown extension {id}");
-            return Err(forbidden("Extension.UnknownExtensionIdentifier", &said));
+            return Err(("Extension.UnknownExtensionIdentifier", said));
         };
         match &all[found].failed {
             None => Ok(found),
-            Some(_) => Err(forbidden(
-                "Extension.InvalidExtensionState",
-                "it has reported an error",
-            )),
+            Some(error) => Err(("Extension.InvalidExtensionState", error.to_string())),
         }
     }
 
     fn fail(&self, kind: &str, headers: &HeaderMap, body: &[u8]) -> Response {
         let found = match self.find(headers) {
             Ok(found) => found,
-            Err(refused) => return refused,
+            Err((kind, said)) => return forbidden(kind, &said),
         };
         let Some(reason) = text(headers, "lambda-extension-function-error-type") else {
             let said = "Lambda-Extension-Function-Error-Type not found";
@@ -176,6 +172,9 @@ impl ExtensionsApi {
         (StatusCode::ACCEPTED, Json(json!({ "status": "OK" }))).into_response()
     }
 }
+
+/// The type of an error, and its text.
+type Refused = (&'static str, String);
 
 #[derive(Deserialize)]
 struct Registration {
@@ -226,7 +225,7 @@ async fn register(State(api): State<ExtensionsApi>, headers: HeaderMap, body: By
 async fn next(State(api): State<ExtensionsApi>, headers: HeaderMap) -> Response {
     let found = match api.find(&headers) {
         Ok(found) => found,
-        Err(refused) => return refused,
+        Err((kind, said)) => return forbidden(kind, &said),
     };
     api.0.all.send_modify(|all| all[found].asked += 1);
     match api.0.queues[found].lock().await.recv().await {
