@@ -23,8 +23,8 @@ CDK = $(if $(and $(shell command -v node),$(shell command -v npm)),infra/cdk/nod
 # tools that build for another processor and C library, and list the crates of an executable
 RELEASING = $(TOOLS)/lambda/stamp $(TOOLS)/cyclonedx/bin/cargo-cyclonedx
 
-.PHONY: help rust setup demo test test-terminal test-infra test-versions verify explore soak fuzz check lint docs audit bench bench-short bench-setup picture \
-  build release release-check invoke clean
+.PHONY: help rust setup demo test test-terminal test-infra test-versions verify explore soak fuzz check lint docs audit \
+  bench bench-short bench-setup picture build layer release release-check invoke clean
 
 help: ## shows this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -113,6 +113,9 @@ bench-setup: setup $(TOOLS)/bench/stamp # what the benchmarks need
 
 build: rust $(RELEASING) ## builds the function's packages for Lambda, in dist/; ARCH=arm64 for one processor
 	@ARCH="$(ARCH)" local/scripts/release.sh functions
+
+layer: rust $(RELEASING) ## builds the agent's layer for Lambda, in dist/; ARCH=arm64 for one processor
+	@ARCH="$(ARCH)" local/scripts/release.sh layers
 
 release: rust $(RELEASING) ## builds a release in dist/: packages for Lambda, rotatectl for Linux, lists of their crates, checksums
 	@local/scripts/release.sh

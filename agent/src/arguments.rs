@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
+use std::{env, ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use nix::sys::signal::Signal;
@@ -31,6 +31,21 @@ pub struct Files {
     /// Settings of this agent alone (TOML), in a file of their own so that AWS's agent still takes the other one.
     #[arg(short, long, value_name = "FILE", global = true)]
     pub settings: Option<PathBuf>,
+    /// Whether the agent is an extension of Lambda: it also reads the variables of AWS's extension.
+    #[arg(skip)]
+    pub in_lambda: bool,
+}
+
+impl Files {
+    /// In Lambda variables name the files: an extension gets no arguments.
+    pub fn of_lambda() -> Self {
+        let named = |variable| env::var_os(variable).filter(|path| !path.is_empty());
+        Self {
+            config: named("ROTATING_SECRET_AGENT_CONFIG").map(PathBuf::from),
+            settings: named("ROTATING_SECRET_AGENT_SETTINGS").map(PathBuf::from),
+            in_lambda: true,
+        }
+    }
 }
 
 /// The command of AWS's agent, and ours.

@@ -22,6 +22,20 @@ pub enum Error {
         path: PathBuf,
         problems: Vec<String>,
     },
+    /// Variables or settings that cannot be used in Lambda.
+    #[error("in Lambda: {}", problems.join("; "))]
+    InLambda { problems: Vec<String> },
+    /// Lambda does not accept this process as an extension.
+    #[error(
+        "Lambda does not register this extension ({reason}): let Lambda start it, as a file of /opt/extensions; \
+         elsewhere start it with `sm start`"
+    )]
+    NotRegistered { reason: String },
+    /// Lambda ends the conversation.
+    #[error(
+        "Lambda gives this extension no next event ({reason}): see what the function's log says before this line"
+    )]
+    NoEvent { reason: String },
     /// No variable holds a token.
     #[error(
         "there is no token: set {}, or to file://PATH of a file that holds it; requests carry the same token in a header",

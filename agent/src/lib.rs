@@ -19,6 +19,7 @@
 //! | [`ready`] | the question of a probe |
 //! | [`followed`] | secrets that are followed without a request |
 //! | [`listen`] | new versions that a database announces |
+//! | [`extension`] | the agent as an extension of Lambda |
 //! | [`files`] | files that follow |
 //! | [`exec`] | a child whose environment follows |
 //! | [`children`] | processes that this one starts or inherits |
@@ -31,10 +32,12 @@ pub mod connections;
 pub mod doors;
 mod error;
 pub mod exec;
+pub mod extension;
 pub mod fields;
 pub mod files;
 pub mod followed;
 pub mod listen;
+mod http;
 pub mod names;
 pub mod prefetch;
 pub mod ready;
@@ -102,13 +105,24 @@ impl Agent {
     }
 }
 
-/// Binds the port. The agent answers once [`Server::run`] runs.
+/// Binds the port, and begins to prefetch. The agent answers once [`Server::run`] runs.
 ///
 /// # Errors
 ///
 /// The token is missing or weak, the port is in use, TLS has no roots, the credentials do not pass `validate_credentials`, or a file's
 /// folder is not safe.
 pub async fn start(settings: Settings) -> Result<Server, Error> {
+    let server = bind(settings).await?;
+    tokio::spawn(prefetch::run(server.agent()));
+    Ok(server)
+}
+
+/// Like [`start`], but does not prefetch: it makes no call before a request.
+///
+/// # Errors
+///
+/// As in [`start`].
+pub async fn bind(settings: Settings) -> Result<Server, Error> {
     let tokens = Tokens::new(&settings)?;
     let upstream = Upstream::new(&settings).await?;
     let port = settings.port;
@@ -129,7 +143,6 @@ pub async fn start(settings: Settings) -> Result<Server, Error> {
         ending: watch::Sender::default(),
     });
     agent.stores.adopt(&agent.followed);
-    tokio::spawn(prefetch::run(agent.clone()));
     Ok(Server::new(listener, agent))
 }
 

@@ -5,8 +5,8 @@ use std::{io::ErrorKind, process::ExitCode};
 use clap::Parser;
 use rotating_secret_agent::{
     Error,
-    arguments::{Arguments, Command, Exec},
-    children, exec, ready,
+    arguments::{Arguments, Command, Exec, Files},
+    bind, children, exec, extension, ready,
     settings::{LogLevel, Settings},
     start,
     tokens::Tokens,
@@ -18,10 +18,15 @@ use tracing_subscriber::{
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    let is_extension = extension::is_started();
+    if is_extension {
+        arguments.files = Files::of_lambda();
+    }
     tokio::spawn(children::remove_orphans());
     let ended = match &arguments.command {
         _ if arguments.check => check(&arguments),
+        _ if is_extension => extend(&arguments).await,
         Some(Command::Exec(exec)) => run(&arguments, exec).await,
         Some(Command::Ready) => probe(&arguments).await,
         _ => serve(&arguments).await.map(|()| ExitCode::SUCCESS),
@@ -79,6 +84,17 @@ async fn serve(arguments: &Arguments) -> Result<(), Error> {
     tracing::info!(port = server.port(), "the agent listens on 127.0.0.1");
     server.run(told_to_end()).await;
     Ok(())
+}
+
+async fn extend(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let started = match begin(arguments) {
+        Ok(settings) => bind(settings).await,
+        Err(error) => Err(error),
+    };
+    if let Ok(server) = &started {
+        tracing::info!(port = server.port(), "the extension listens on 127.0.0.1");
+    }
+    extension::run(started).await.map(|()| ExitCode::SUCCESS)
 }
 
 /// Logs to standard error: a unit's journal, a container's log. Libraries below the client log warnings only: at debug, the SDK and HTTP

@@ -3,20 +3,15 @@
 use std::time::Duration;
 
 use axum::{
-    body::{Body, to_bytes},
+    body::Body,
     http::{Request, StatusCode, header::HOST},
 };
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 
-use crate::Error;
+use crate::{Error, http};
 
 /// How long the agent may take. It answers at once.
 const WITHIN: Duration = Duration::from_secs(5);
-
-/// How many bytes of its answer are read: the paths of the files that are missing.
-const MOST: usize = 64 * 1024;
 
 /// Asks `/ready` on this port of 127.0.0.1.
 ///
@@ -37,13 +32,9 @@ async fn answer(
     port: u16,
 ) -> Result<(StatusCode, String), Box<dyn std::error::Error + Send + Sync>> {
     let stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
     let request = Request::get("/ready").header(HOST, "localhost");
-    let response = sender.send_request(request.body(Body::empty())?).await?;
-    let status = response.status();
-    let text = to_bytes(Body::new(response.into_body()), MOST).await?;
+    let response = http::ask(stream, request.body(Body::empty())?).await?;
     // any program may listen there, and the answer goes to a terminal
-    let text = String::from_utf8_lossy(&text).replace(char::is_control, " ");
-    Ok((status, text))
+    let text = response.body().replace(char::is_control, " ");
+    Ok((response.status(), text))
 }

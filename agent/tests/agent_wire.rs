@@ -11,6 +11,10 @@ use serde_json::json;
 
 const GET: &str = "/secretsmanager/get?secretId=orders/db";
 
+/// AWS's agent says `Not found` here.
+const PARAMETERS: &str = "parameters of Systems Manager are not served here: read them with GetParameter of an AWS SDK; \
+     a secret is at /secretsmanager/get?secretId=NAME";
+
 #[tokio::test]
 async fn a_version_has_awss_fields_in_awss_order_and_its_date_as_text() {
     let world = world("").await;
@@ -83,7 +87,7 @@ async fn every_refusal_has_awss_status_and_text() {
             "GET",
             "/systemsmanager/parameters/get?name=a",
             &token,
-            (404, "Not found"),
+            (404, PARAMETERS),
         ),
         (
             "GET",

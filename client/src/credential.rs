@@ -62,7 +62,7 @@ impl Asked {
     }
 
     /// By the clock that shows more time.
-    fn elapsed(self) -> Duration {
+    pub(crate) fn elapsed(self) -> Duration {
         let by_the_wall = self.by_the_wall.elapsed().unwrap_or_default();
         self.at.elapsed().max(by_the_wall)
     }

@@ -182,6 +182,8 @@ async fn the_lambda_example_answers_its_first_request_after_a_freeze_that_outlas
         timeout: Duration::from_secs(60),
         cold_starts: false,
         show_log: true,
+        extensions: None,
+        freezes: false,
     });
     let ask = async || function.invoke(json!({})).await.outcome.unwrap();
     let first = ask().await;

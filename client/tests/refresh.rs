@@ -69,6 +69,27 @@ async fn the_current_version_is_served_while_the_provider_throttles_or_is_unreac
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_question_that_a_freeze_of_the_process_has_ended_is_asked_again_at_once() {
+    let provider = Scripted::new("v1");
+    let secret = secret(&provider).await;
+    provider.hang(true);
+    let waits = tokio::spawn({
+        let secret = secret.clone();
+        async move { secret.refresh().await.unwrap().version().to_owned() }
+    });
+    provider.asked_times(2).await;
+    provider.current("v2");
+    // longer than the question may take
+    tokio::time::advance(MINUTE).await;
+    let thawed = Instant::now();
+    provider.asked_times(3).await;
+    provider.hang(false);
+    assert_eq!(waits.await.unwrap(), "v2");
+    assert!(thawed.elapsed() < Duration::from_millis(100));
+    assert!(!secret.is_failing());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_provider_that_hangs_does_not_delay_a_caller_with_a_credential() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;

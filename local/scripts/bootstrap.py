@@ -1,4 +1,7 @@
-"""bootstrap.py EXECUTABLE ZIP: makes a package for Lambda. Its bytes depend only on the executable and SOURCE_DATE_EPOCH."""
+"""bootstrap.py EXECUTABLE ZIP [NAME]: makes a package for Lambda, with the executable as NAME, or bootstrap.
+
+Its bytes depend only on the executable and SOURCE_DATE_EPOCH.
+"""
 
 import os
 import pathlib
@@ -6,8 +9,9 @@ import sys
 import time
 import zipfile
 
-executable, package = map(pathlib.Path, sys.argv[1:])
-entry = zipfile.ZipInfo("bootstrap", time.gmtime(int(os.environ["SOURCE_DATE_EPOCH"]))[:6])
+executable, package = map(pathlib.Path, sys.argv[1:3])
+name = sys.argv[3] if len(sys.argv) > 3 else "bootstrap"
+entry = zipfile.ZipInfo(name, time.gmtime(int(os.environ["SOURCE_DATE_EPOCH"]))[:6])
 entry.create_system = 3  # Unix, for the file mode
 entry.external_attr = 0o100755 << 16
 with zipfile.ZipFile(package, "w") as archive:

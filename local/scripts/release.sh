@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# release.sh [functions]: builds the files of a release in dist/, or only the function's packages. ARCH=arm64 is for one processor only.
+# release.sh [functions|layers]: builds the files of a release in dist/, or only the function's packages, or the agent's layers for Lambda.
+# ARCH=arm64 is for one processor only.
 #
 # Two builds of one commit with the same rustc and zig have the same bytes in any folders: they contain no path of this machine, and no
 # time except the commit's. `make release-check` proves it. On macOS a release is rotatectl for macOS.
@@ -25,14 +26,14 @@ build() {
 
 triple() { echo "${1/arm64/aarch64}-$2"; }
 
-# ready PACKAGE SYSTEM FILE: puts PACKAGE into dist/ as FILE for each processor, and the list of its crates
+# ready PACKAGE SYSTEM FILE [NAME]: puts PACKAGE into dist/ as FILE for each processor, and the list of its crates; NAME is its name in a zip
 ready() {
   local arch file
   for arch in $processors; do
     file=dist/${3/ARCH/$arch}
     local built=target/$(triple "$arch" "$2")/release/$1
     case $file in
-      *.zip) python3 local/scripts/bootstrap.py "$built" "$file" ;;
+      *.zip) python3 local/scripts/bootstrap.py "$built" "$file" "${4:-bootstrap}" ;;
       *) install -m 755 "$built" "$file" ;;
     esac
     python3 local/scripts/sbom.py "$1" "$(triple "$arch" "$2")" >"${file%.zip}.cdx.json"
@@ -44,11 +45,17 @@ functions() {
   ready secret-rotation unknown-linux-gnu secret-rotation-ARCH.zip
 }
 
+layers() {
+  build rotating-secret-agent unknown-linux-musl # static: for the runtimes of every Amazon Linux
+  ready rotating-secret-agent unknown-linux-musl rotating-secret-agent-layer-ARCH.zip extensions/rotating-secret-agent
+}
+
 command -v rustup >/dev/null || { echo "rustup is missing; it installs the targets for other processors. Install it from https://rustup.rs" >&2; exit 1; }
 rm -rf dist
 mkdir dist
 case ${1:-}$(uname) in
   functions*) functions ;;
+  layers*) layers ;;
   Darwin)
     build rotatectl apple-darwin
     ready rotatectl apple-darwin rotatectl-ARCH-macos

@@ -136,6 +136,8 @@ impl World {
             timeout: options.function_timeout,
             cold_starts: options.cold_starts,
             show_log: options.show_log,
+            extensions: None,
+            freezes: false,
         });
         let secrets_manager = SecretsManager::new(REGION, function.invoke_closure());
         secrets_manager.look_at_functions(function.policies());

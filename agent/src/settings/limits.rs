@@ -59,20 +59,13 @@ pub(super) fn take(
         }
         settings.ttl = Duration::from_secs(seconds.max(1) as u64);
     }
-    match logging
-        .log_level
-        .as_deref()
-        .map(str::to_ascii_lowercase)
-        .as_deref()
-    {
-        None | Some("info") => {}
-        Some("debug") => settings.log_level = LogLevel::Debug,
-        Some("warn") => settings.log_level = LogLevel::Warn,
-        Some("error") => settings.log_level = LogLevel::Error,
-        Some("none") => settings.log_level = LogLevel::None,
-        Some(other) => problems.push(format!(
-            "log_level = \"{other}\" is none of debug, info, warn, error, none"
-        )),
+    if let Some(text) = &logging.log_level {
+        match log_level(text) {
+            Some(level) => settings.log_level = level,
+            None => problems.push(format!(
+                "log_level = \"{text}\" is none of debug, info, warn, error, none"
+            )),
+        }
     }
     match all.path_prefix {
         Some(prefix) if !prefix.starts_with('/') => {
@@ -104,6 +97,18 @@ pub(super) fn take(
     if logging.log_to_file == Some(true) {
         let told = "log_to_file has no effect: this agent logs to standard error";
         settings.warnings.push(told.to_owned());
+    }
+}
+
+/// The level with this name.
+pub(super) fn log_level(name: &str) -> Option<LogLevel> {
+    match &*name.to_ascii_lowercase() {
+        "debug" => Some(LogLevel::Debug),
+        "info" => Some(LogLevel::Info),
+        "warn" => Some(LogLevel::Warn),
+        "error" => Some(LogLevel::Error),
+        "none" => Some(LogLevel::None),
+        _ => None,
     }
 }
 

@@ -1,14 +1,15 @@
 //! The agent's settings: AWS's configuration file (`awss` has its shape, `limits` its values), and our own (`own`; its `[[files]]` in
-//! `own_files`).
+//! `own_files`), and the variables of AWS's Lambda extension (`lambda`).
 
 mod awss;
 pub mod files;
+mod lambda;
 mod limits;
 mod own;
 mod own_files;
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -186,11 +187,21 @@ impl Settings {
             limits::take(logging, all, &mut settings, &mut problems);
             refuse(path, problems)?;
         }
+        let mut problems = Vec::new();
+        if files.in_lambda {
+            problems = lambda::apply(&mut settings, |name| env::var(name).ok());
+        }
         if let Some(path) = &files.settings {
             let problems = own::apply(parse(path)?, &mut settings);
             refuse(path, problems)?;
         }
-        Ok(settings)
+        if files.in_lambda {
+            problems.extend(lambda::unusable(&mut settings));
+        }
+        match problems.is_empty() {
+            true => Ok(settings),
+            false => Err(Error::InLambda { problems }),
+        }
     }
 }
 

@@ -20,6 +20,9 @@ use crate::{Agent, connections::Connection, doors, store::Question, tokens::Righ
 use answer::plain;
 use query::Parameters;
 
+/// The route of AWS's Lambda extension for parameters.
+const PARAMETERS: &str = "/systemsmanager/parameters/get";
+
 const GET: &str = "/secretsmanager/get";
 const CHANGES: &str = "/rotating-secret/changes";
 const REJECTED: &str = "/rotating-secret/rejected";
@@ -60,6 +63,14 @@ pub async fn answer(agent: &Arc<Agent>, connection: &Connection, request: &Parts
         return plain(
             StatusCode::BAD_REQUEST,
             "dot segments in the path: write the id as secretId",
+        );
+    }
+    if path.trim_end_matches('/') == PARAMETERS {
+        // 404, as AWS's agent answers: clients of its extension repeat a request that got 400
+        return plain(
+            StatusCode::NOT_FOUND,
+            "parameters of Systems Manager are not served here: read them with GetParameter of an AWS SDK; \
+             a secret is at /secretsmanager/get?secretId=NAME",
         );
     }
     let query = request.uri.query().unwrap_or_default();

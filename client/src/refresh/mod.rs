@@ -24,7 +24,7 @@ use futures_util::{FutureExt, StreamExt};
 use metrics::Label;
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use crate::{
@@ -44,6 +44,12 @@ pub(crate) const LONGEST_DELAY: Duration = Duration::from_secs(30);
 
 /// After a failure that a retry will not cure, waiting callers get that failure for this long.
 const PERMANENT: Duration = Duration::from_secs(1);
+
+/// How often a question checks that the process runs.
+const PULSE: Duration = Duration::from_millis(500);
+
+/// After this long without a check, the process was frozen.
+const FROZEN: Duration = Duration::from_secs(1);
 
 pub(crate) type Reply = oneshot::Sender<Result<CredentialGuard, Error>>;
 
@@ -246,13 +252,29 @@ impl<P: SecretProvider> Refresher<P> {
         .await
     }
 
-    /// One question, within its time limit, even if the bound is reached meanwhile.
+    /// One question. If the process was frozen during it (by Lambda, for example), a failure says nothing of the provider: then it
+    /// is asked again.
     async fn fetch(
         &self,
         stage: Stage,
         freshness: Freshness,
     ) -> Result<(Version, Asked), ProviderError> {
-        let asked = Asked::now();
+        loop {
+            let asked = Asked::now();
+            let (answer, was_frozen) = self.fetch_once(stage, freshness).await;
+            match answer {
+                Err(error) if was_frozen && error.kind().is_transient() => {}
+                answer => return answer.map(|version| (version, asked)),
+            }
+        }
+    }
+
+    /// One question, within its time limit, even if the bound is reached meanwhile. Also returns whether the process was frozen.
+    async fn fetch_once(
+        &self,
+        stage: Stage,
+        freshness: Freshness,
+    ) -> (Result<Version, ProviderError>, bool) {
         let fetch = async {
             match freshness {
                 Freshness::Cached => self.provider.fetch(&self.shared.id, stage).await,
@@ -260,15 +282,25 @@ impl<P: SecretProvider> Refresher<P> {
             }
         };
         let mut fetch = std::pin::pin!(answered(self.settings.fetch_timeout, fetch));
+        let mut was_frozen = false;
         let answer = loop {
-            tokio::select! {
+            let felt = Asked::now();
+            let answer = tokio::select! {
                 biased;
-                answer = &mut fetch => break answer,
-                () = at(self.shared.last().ends_at()) => self.expire(),
+                answer = &mut fetch => Some(answer),
+                () = at(self.shared.last().ends_at()) => {
+                    self.expire();
+                    None
+                }
+                () = sleep(PULSE) => None,
+            };
+            was_frozen |= felt.elapsed() > FROZEN;
+            if let Some(answer) = answer {
+                break answer;
             }
         };
         count(self.shared.label.as_ref(), stage, answer.as_ref().err());
-        answer.map(|version| (version, asked))
+        (answer, was_frozen)
     }
 
     fn failed(&mut self, error: ProviderError) {

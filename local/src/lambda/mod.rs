@@ -2,8 +2,11 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `environment` | an execution environment: one process, one invocation at a time |
-//! | `runtime_api` | the Lambda runtime API, for the process |
+//! | `environment` | an execution environment: a function and its extensions, one invocation at a time |
+//! | `process` | a process of an environment |
+//! | `runtime_api` | the Lambda runtime API, for the function's process |
+//! | `extensions` | the extensions of an environment |
+//! | `extensions_api` | the Lambda Extensions API, for them |
 //! | `invoke_api` | the `Invoke` operation, for the AWS CLI and SDKs |
 //! | `describe_api` | the function's configuration, and who may invoke it |
 //! | `refusal` | the errors of both APIs |
@@ -12,7 +15,10 @@
 pub(crate) mod access;
 mod describe_api;
 mod environment;
+mod extensions;
+mod extensions_api;
 mod invoke_api;
+mod process;
 mod refusal;
 mod runtime_api;
 
@@ -29,10 +35,10 @@ use chrono::Utc;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use self::environment::Environment;
+use self::environment::{Environment, NotStarted};
 use crate::{
     iam::ACCOUNT,
-    invocation::{FunctionError, FunctionPolicies, Invoke, Invoked},
+    invocation::{FunctionPolicies, Invoke, Invoked},
 };
 
 /// The settings of a function.
@@ -52,6 +58,10 @@ pub struct FunctionSettings {
     pub cold_starts: bool,
     /// Also writes the function's log to this process's stderr.
     pub show_log: bool,
+    /// A folder, as Lambda's `/opt/extensions`: each of its files is started as an extension.
+    pub extensions: Option<PathBuf>,
+    /// Stops the processes between two invocations, as Lambda does.
+    pub freezes: bool,
 }
 
 /// A line of the function's log.
@@ -127,7 +137,10 @@ impl Function {
         let started = Instant::now();
         let mut killed = inner.kill.subscribe();
         let environment = match self.idle() {
-            Some(environment) => Ok(environment),
+            Some(environment) => {
+                environment.thaw();
+                Ok(environment)
+            }
             None => {
                 inner.started.fetch_add(1, Ordering::Relaxed);
                 Environment::start(&inner.settings, self.arn()).await
@@ -135,14 +148,11 @@ impl Function {
         };
         let mut environment = match environment {
             Ok(environment) => environment,
-            Err(error) => {
-                let outcome = Err(FunctionError {
-                    error_type: "Runtime.InvalidEntrypoint".to_owned(),
-                    error_message: format!("{}: {error}", inner.settings.binary.display()),
-                });
+            Err(NotStarted { error, log }) => {
+                self.keep(&log);
                 return Invoked {
-                    outcome,
-                    log: Vec::new(),
+                    outcome: Err(error),
+                    log,
                     took: started.elapsed(),
                 };
             }
@@ -153,18 +163,19 @@ impl Function {
             .await;
         drop(serving);
         let took = started.elapsed();
-        let log = environment.take_log().await;
-        if inner.settings.show_log {
-            log.iter().for_each(|line| eprintln!("{line}"));
+        let mut log = environment.take_log().await;
+        if inner.settings.cold_starts {
+            environment.end("SPINDOWN").await;
+            log.extend(environment.lines());
         }
         self.keep(&log);
-        if inner.settings.cold_starts {
-            environment.kill().await;
-        }
         let mut idle = inner.idle.lock().unwrap_or_else(PoisonError::into_inner);
         // checked under the lock: `kill` first sends the notice, and then takes the idle environments
         let spared = !killed.has_changed().unwrap_or(true);
         if spared && environment.is_alive() {
+            if inner.settings.freezes {
+                environment.freeze();
+            }
             idle.push(environment);
         }
         Invoked { outcome, log, took }
@@ -189,10 +200,24 @@ impl Function {
     /// Kills every process at once. A running invocation ends with `Runtime.ExitError`.
     pub async fn kill(&self) {
         self.0.kill.send_replace(());
-        let idle = std::mem::take(&mut *self.0.idle.lock().unwrap_or_else(PoisonError::into_inner));
-        for mut environment in idle {
+        for mut environment in self.take_idle() {
             environment.kill().await;
         }
+    }
+
+    /// Ends the environments that wait for an event, as Lambda does when no more come: extensions get SHUTDOWN, and 2 seconds.
+    /// Returns the names of the extensions that had to be killed.
+    pub async fn shut_down(&self) -> Vec<String> {
+        let mut late = Vec::new();
+        for mut environment in self.take_idle() {
+            late.extend(environment.end("SPINDOWN").await);
+            self.keep(&environment.lines());
+        }
+        late
+    }
+
+    fn take_idle(&self) -> Vec<Environment> {
+        std::mem::take(&mut *self.0.idle.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The function's region.
@@ -215,6 +240,9 @@ impl Function {
     }
 
     fn keep(&self, lines: &[String]) {
+        if self.0.settings.show_log {
+            lines.iter().for_each(|line| eprintln!("{line}"));
+        }
         let time = Utc::now().timestamp_millis();
         let lines = lines.iter().cloned().map(|text| LogLine { time, text });
         let mut log = self.0.log.lock().unwrap_or_else(PoisonError::into_inner);

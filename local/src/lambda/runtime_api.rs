@@ -16,12 +16,15 @@ use tokio::sync::{Mutex, mpsc, watch};
 
 use crate::invocation::FunctionError;
 
+/// The trace of every invocation: none is sampled.
+pub(super) const TRACE: &str = "Root=1-00000000-000000000000000000000000;Sampled=0";
+
 /// An event for the process. It has no Debug, because it contains a RotationToken.
 pub(super) struct Event {
     pub(super) id: String,
     pub(super) body: String,
     /// Milliseconds since 1970.
-    pub(super) deadline: u128,
+    pub(super) deadline: i64,
     pub(super) function_arn: String,
 }
 
@@ -101,10 +104,7 @@ async fn next(State(exchange): State<Arc<Exchange>>) -> Response {
         ("lambda-runtime-aws-request-id", event.id),
         ("lambda-runtime-deadline-ms", event.deadline.to_string()),
         ("lambda-runtime-invoked-function-arn", event.function_arn),
-        (
-            "lambda-runtime-trace-id",
-            "Root=1-00000000-000000000000000000000000;Sampled=0".to_owned(),
-        ),
+        ("lambda-runtime-trace-id", TRACE.to_owned()),
     ] {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(name, value);

@@ -115,6 +115,8 @@ pub(crate) fn settings(binary: impl Into<PathBuf>) -> FunctionSettings {
         timeout: Duration::from_secs(20),
         cold_starts: false,
         show_log: false,
+        extensions: None,
+        freezes: false,
     }
 }
 
