@@ -1,6 +1,6 @@
 //! Why the agent does not start.
 
-use std::{io, path::PathBuf};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 use rotating_secret::{BuildError, provider::ProviderError};
 
@@ -54,10 +54,15 @@ pub enum Error {
         source: io::Error,
     },
     /// Another process has the port.
-    #[error(
-        "port {port} on 127.0.0.1 cannot be used ({source}): stop what listens there, or set http_port"
-    )]
-    Port { port: u16, source: io::Error },
+    #[error("port {} on {} cannot be used ({source}): stop what listens there, or set {setting}", address.port(), address.ip())]
+    Port {
+        address: SocketAddr,
+        setting: &'static str,
+        source: io::Error,
+    },
+    /// A unix socket cannot be made.
+    #[error("the socket {}: {why}", path.display())]
+    Socket { path: PathBuf, why: String },
     /// `validate_credentials` is set, and they are not valid.
     #[error(
         "the AWS credentials are not valid ({0}): correct them, or set validate_credentials = false, and the first read reports it"

@@ -7,7 +7,8 @@
 //! |---|---|
 //! | [`arguments`] | the command line |
 //! | [`settings`] | AWS's configuration file, and ours |
-//! | [`token`], [`tokens`] | who may read, and which secrets |
+//! | [`access`] | who may ask: tokens, users of sockets, hosts |
+//! | [`token`], [`tokens`] | which token opens which secrets |
 //! | [`upstream`] | Secrets Manager, and never this agent itself |
 //! | [`store`] | the cached secrets |
 //! | [`prefetch`] | secrets that are read before a request |
@@ -15,7 +16,7 @@
 //! | [`doors`] | the checks of every request: host, token, limits |
 //! | [`wire`] | the routes of AWS's agent |
 //! | [`sdk`] | the JSON protocol that AWS's SDKs speak |
-//! | [`server`] | the port: timeouts of a connection, and the shutdown |
+//! | [`server`] | the port and the sockets: timeouts of a connection, and the shutdown |
 //! | [`ready`] | the question of a probe |
 //! | [`followed`] | secrets that are followed without a request |
 //! | [`files`] | files that follow |
@@ -23,6 +24,7 @@
 //! | [`children`] | processes that this one starts or inherits |
 //! | [`fields`], [`names`] | the parts of files and environments |
 
+pub mod access;
 pub mod arguments;
 pub mod children;
 pub mod connections;
@@ -48,23 +50,23 @@ pub mod wire;
 
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
+use arc_swap::ArcSwap;
 
+use access::Access;
 pub use error::Error;
 use files::Files;
 use followed::Followed;
-use server::Server;
+use server::{Listeners, Server};
 use settings::Settings;
 use store::{Answer, Question, Stores};
-use tokens::{Right, Tokens};
+use tokens::Right;
 use upstream::Upstream;
 
 /// What all requests share.
 pub struct Agent {
     /// Its settings.
     pub settings: Settings,
-    /// The tokens that open it.
-    pub tokens: Tokens,
+    access: ArcSwap<Access>,
     /// The secrets that it caches.
     pub stores: Stores,
     /// The files that it writes.
@@ -72,6 +74,11 @@ pub struct Agent {
 }
 
 impl Agent {
+    /// Who may ask now.
+    pub fn access(&self) -> Arc<Access> {
+        self.access.load_full()
+    }
+
     /// Reads a version with the rights of a token.
     pub(crate) async fn read(
         &self,
@@ -89,18 +96,16 @@ impl Agent {
     }
 }
 
-/// Binds the port. The agent answers once [`Server::run`] runs.
+/// Binds the port and the sockets. The agent answers once [`Server::run`] runs.
 ///
 /// # Errors
 ///
-/// The token is missing or weak, the port is in use, TLS has no roots, the credentials do not pass `validate_credentials`, or a file's
+/// The token is missing or weak, the port or a socket is in use, TLS has no roots, the credentials do not pass `validate_credentials`, or a file's
 /// folder is not safe.
 pub async fn start(settings: Settings) -> Result<Server, Error> {
-    let tokens = Tokens::new(&settings)?;
+    let access = Access::new(&settings)?;
     let upstream = Upstream::new(&settings).await?;
-    let port = settings.port;
-    let bind = |source| Error::Port { port, source };
-    let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(bind)?;
+    let listeners = Listeners::bind(&settings).await?;
     if settings.validates_credentials {
         upstream.validate().await.map_err(Error::Credentials)?;
     }
@@ -109,8 +114,8 @@ pub async fn start(settings: Settings) -> Result<Server, Error> {
         files: Files::start(&settings, &followed)?,
         stores: Stores::new(upstream, &settings),
         settings,
-        tokens,
+        access: ArcSwap::from_pointee(access),
     });
     tokio::spawn(prefetch::run(agent.clone()));
-    Ok(Server::new(listener, agent))
+    Ok(Server::new(listeners, agent))
 }

@@ -5,11 +5,11 @@ use std::{io::ErrorKind, process::ExitCode};
 use clap::Parser;
 use rotating_secret_agent::{
     Error,
+    access::Access,
     arguments::{Arguments, Command, Exec},
     children, exec, ready,
     settings::{LogLevel, Settings},
     start,
-    tokens::Tokens,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::{
@@ -50,7 +50,7 @@ async fn run(arguments: &Arguments, exec: &Exec) -> Result<ExitCode, Error> {
 
 fn check(arguments: &Arguments) -> Result<ExitCode, Error> {
     let settings = begin(arguments)?;
-    Tokens::new(&settings)?;
+    Access::new(&settings)?;
     tracing::info!("the settings and the tokens can be used");
     Ok(ExitCode::SUCCESS)
 }
@@ -76,7 +76,7 @@ async fn serve(arguments: &Arguments) -> Result<(), Error> {
         return Ok(());
     }
     let server = start(settings).await?;
-    tracing::info!(port = server.port(), "the agent listens on 127.0.0.1");
+    tracing::info!(port = server.port(), "the agent listens on localhost");
     server.run(told_to_end()).await;
     Ok(())
 }

@@ -34,8 +34,7 @@ impl Tokens {
     pub fn new(settings: &Settings) -> Result<Self, Error> {
         let limited = settings.tokens.iter().map(|limited| {
             let token = Token::of_file("[[tokens]]", &limited.file)?;
-            let names = limited.secrets.iter().map(|name| WildMatch::new(name));
-            Ok((token, names.collect()))
+            Ok((token, patterns(&limited.secrets)))
         });
         Ok(Self {
             limited: limited.collect::<Result<_, Error>>()?,
@@ -57,7 +56,7 @@ impl Tokens {
             return Some(Right(None));
         }
         let found = self.limited.iter().find(|(token, _)| token.is(given));
-        found.map(|(_, names)| Right(Some(names)))
+        found.map(|(_, names)| Right::to(names))
     }
 
     /// What a token in one of these headers may read. If a header is repeated, its first value counts.
@@ -75,7 +74,17 @@ impl Tokens {
     }
 }
 
-impl Right<'_> {
+/// Patterns of names: `*` is any text, `?` any character.
+pub(crate) fn patterns(names: &[String]) -> Vec<WildMatch> {
+    names.iter().map(|name| WildMatch::new(name)).collect()
+}
+
+impl<'a> Right<'a> {
+    /// The right to secrets whose names match one of these patterns.
+    pub(crate) fn to(names: &'a [WildMatch]) -> Self {
+        Self(Some(names))
+    }
+
     /// Checks a question by its spelling, before the call. The spelling does not always show the name.
     ///
     /// # Errors

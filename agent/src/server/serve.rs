@@ -67,6 +67,7 @@ async fn respond(agent: &Agent, connection: &Connection, request: Request) -> Re
 
 #[cfg(test)]
 mod tests {
+    use arc_swap::ArcSwap;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
         sync::Semaphore,
@@ -76,7 +77,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        connections::Connections, files::Files, settings::Settings, store::Stores, tokens::Tokens,
+        access::Access, connections::Connections, files::Files, settings::Settings, store::Stores,
         upstream::Upstream,
     };
 
@@ -86,7 +87,7 @@ mod tests {
     fn connection() -> (DuplexStream, JoinHandle<()>) {
         let settings = Settings::default();
         let agent = Agent {
-            tokens: Tokens::of("the-t0ken-of-these-tests"),
+            access: ArcSwap::from_pointee(Access::of("the-t0ken-of-these-tests")),
             stores: Stores::new(Upstream::none(), &settings),
             files: Files::default(),
             settings,
@@ -94,7 +95,7 @@ mod tests {
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let (client, server) = duplex(4096);
         let (tell, told) = std::sync::mpsc::channel();
-        Connections::new(1).run(permit, |connection| {
+        Connections::new(1).run(permit, None, |connection| {
             let _ = tell.send(connection);
             async {}
         });

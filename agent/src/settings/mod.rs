@@ -1,11 +1,13 @@
 //! The agent's settings: AWS's configuration file (`awss` has its shape, `limits` its values), and our own (`own`; its `[[files]]` in
-//! `own_files`).
+//! `own_files`, its `[[sockets]]` in `own_sockets`).
 
 mod awss;
 pub mod files;
 mod limits;
 mod own;
 mod own_files;
+mod own_sockets;
+pub mod sockets;
 
 use std::{
     fs,
@@ -61,6 +63,8 @@ pub struct Settings {
     pub idle: Duration,
     /// Tokens that open some of the secrets.
     pub tokens: Vec<Limited>,
+    /// The unix sockets to listen on.
+    pub sockets: Vec<sockets::Socket>,
     /// Names that `Host` may have, apart from localhost.
     pub hosts: Vec<String>,
     /// The folders of files to write.
@@ -101,6 +105,7 @@ impl Default for Settings {
             overlap_window: Duration::from_secs(24 * 60 * 60),
             idle: Duration::from_secs(60 * 60),
             tokens: Vec::new(),
+            sockets: Vec::new(),
             hosts: Vec::new(),
             files: Vec::new(),
             warnings: Vec::new(),

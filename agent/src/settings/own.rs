@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Limited, Settings, own_files};
+use super::{Limited, Settings, own_files, own_sockets};
 
 /// The file as written.
 #[derive(Debug, Deserialize)]
@@ -20,6 +20,8 @@ pub(super) struct Own {
     files: Vec<own_files::Table>,
     #[serde(default)]
     tokens: Vec<Limited>,
+    #[serde(default)]
+    sockets: Vec<own_sockets::Table>,
 }
 
 /// Applies the file. Returns its errors.
@@ -46,6 +48,7 @@ pub(super) fn apply(own: Own, settings: &mut Settings) -> Vec<String> {
         ));
     }
     settings.files = own_files::read(own.files, &mut problems);
+    settings.sockets = own_sockets::read(own.sockets, &mut problems);
     settings.endpoint = own.endpoint;
     settings.sts_endpoint = own.sts_endpoint;
     settings.tokens = own.tokens;

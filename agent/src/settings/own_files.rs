@@ -123,7 +123,7 @@ impl Table {
     }
 }
 
-fn is_plain_path(path: &Path) -> bool {
+pub(super) fn is_plain_path(path: &Path) -> bool {
     let mut parts = path.components();
     let is_absolute = parts.next() == Some(Component::RootDir);
     let parts: Vec<Component<'_>> = parts.collect();
@@ -149,7 +149,7 @@ fn mode(text: &str) -> Result<u32, String> {
 }
 
 /// `user`, `user:group` or `:group`, by name or number. A user alone stands for its own group too.
-fn owner(text: &str) -> Result<Owner, String> {
+pub(super) fn owner(text: &str) -> Result<Owner, String> {
     let (user, group) = match text.split_once(':') {
         Some((user, group)) => (user, Some(group)),
         None => (text, None),

@@ -67,7 +67,7 @@ pub(super) fn refused(refused: Refused) -> Response {
         Refused::Forwarded => plain(StatusCode::BAD_REQUEST, "Forwarded"),
         Refused::Host => plain(StatusCode::BAD_REQUEST, "Host"),
         Refused::Browser => plain(StatusCode::FORBIDDEN, "Origin"),
-        Refused::Token => plain(StatusCode::FORBIDDEN, "Bad Token"),
+        Refused::Token | Refused::User => plain(StatusCode::FORBIDDEN, "Bad Token"),
         Refused::Full => closing(plain(
             StatusCode::TOO_MANY_REQUESTS,
             "Connection limit exceeded",

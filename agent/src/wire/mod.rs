@@ -33,12 +33,13 @@ pub async fn answer(agent: &Agent, connection: &Connection, request: &Parts) -> 
         };
     }
     let names = &agent.settings.token_headers;
-    let right = agent.tokens.right_in(&request.headers, names);
-    let passed = doors::is_local(request, &agent.settings);
+    let access = agent.access();
+    let right = access.tokens.right_in(&request.headers, names);
+    let passed = doors::is_local(request, &access, connection);
     if path == "/ready" && request.method == Method::GET && passed.is_ok() {
         return ready(agent);
     }
-    let right = match passed.and_then(|()| doors::open(right, connection)) {
+    let right = match passed.and_then(|()| doors::open(right, &access, connection)) {
         Ok(right) => right,
         Err(refused) => return answer::refused(refused),
     };
