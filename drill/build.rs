@@ -1,16 +1,23 @@
 //! The commit that this is built from, for the report; none where there is no checkout, as in a released archive.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 fn main() {
-    // a worktree's HEAD stands elsewhere: cargo then asks at every build, which costs nothing
-    println!("cargo::rerun-if-changed=../.git/HEAD");
-    println!("cargo::rerun-if-changed=../.git/logs/HEAD");
-    let git = Command::new("git")
-        .args(["rev-parse", "--short=12", "HEAD"])
-        .output();
-    let commit = git.ok().filter(|output| output.status.success());
-    if let Some(commit) = commit.and_then(|output| String::from_utf8(output.stdout).ok()) {
-        println!("cargo::rustc-env=DRILL_COMMIT={}", commit.trim());
+    println!("cargo::rerun-if-changed=build.rs");
+    // a worktree has its HEAD elsewhere. A file that is missing would build the crate anew each time
+    for file in ["HEAD", "logs/HEAD"] {
+        let path = git(&["rev-parse", "--git-path", file]);
+        if let Some(path) = path.filter(|path| Path::new(path).exists()) {
+            println!("cargo::rerun-if-changed={path}");
+        }
     }
+    if let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) {
+        println!("cargo::rustc-env=DRILL_COMMIT={commit}");
+    }
+}
+
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).output().ok()?;
+    let said = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| said.trim().to_owned())
 }
