@@ -21,7 +21,7 @@ use local::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 
@@ -95,6 +95,21 @@ pub(crate) fn command() -> Command {
         .env("AWS_SECRET_ACCESS_KEY", "any")
         .stdin(Stdio::null());
     command
+}
+
+/// Lets a shell run the command: `exec "$@"` in this text stands for it.
+pub(crate) fn behind(command: &mut Command, text: &str) {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", text, "sh"]);
+    shell.arg(command.get_program()).args(command.get_args());
+    let set = command.get_envs();
+    let set = set.filter_map(|(name, value)| Some((name, value?)));
+    shell
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .envs(set);
+    shell.stdin(Stdio::null()).stderr(Stdio::piped());
+    *command = shell;
 }
 
 impl Agent {
@@ -261,14 +276,19 @@ impl Reply {
     }
 }
 
+/// A connection to the port or to a socket.
+pub(crate) trait Both: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Both for T {}
+
 /// Sends one request and reads its answer. None if the connection closed without one.
-pub(crate) async fn exchange(stream: &mut TcpStream, request: &str) -> Option<Reply> {
+pub(crate) async fn exchange(stream: &mut (impl Both + ?Sized), request: &str) -> Option<Reply> {
     // the agent may close it during the write
     let _ = stream.write_all(request.as_bytes()).await;
     reply(stream, request.starts_with("HEAD")).await
 }
 
-pub(crate) async fn reply(stream: &mut TcpStream, is_head: bool) -> Option<Reply> {
+pub(crate) async fn reply(stream: &mut (impl Both + ?Sized), is_head: bool) -> Option<Reply> {
     let mut read = Vec::new();
     let end = loop {
         if let Some(end) = read.windows(4).position(|four| four == b"\r\n\r\n") {
