@@ -25,6 +25,8 @@ const SPARE: usize = 16;
 pub(crate) struct Connections(Arc<Shared>);
 
 struct Shared {
+    /// How many may be served.
+    most: usize,
     /// One permit for each connection: each is a descriptor.
     open: Arc<Semaphore>,
     served: Arc<Semaphore>,
@@ -58,11 +60,21 @@ impl Connections {
     /// At most `served` connections are served at a time.
     pub(crate) fn new(served: usize) -> Self {
         Self(Arc::new(Shared {
+            most: served,
             open: Arc::new(Semaphore::new(served + SPARE)),
             served: Arc::new(Semaphore::new(served)),
             guests: Mutex::default(),
             last: AtomicU64::new(0),
         }))
+    }
+
+    /// How many are served, and how many guests there are.
+    pub(crate) fn count(&self) -> (usize, usize) {
+        let served = self
+            .0
+            .most
+            .saturating_sub(self.0.served.available_permits());
+        (served, self.0.guests().len())
     }
 
     /// Waits for a free place. Without one, it cuts the oldest guest.

@@ -5,7 +5,7 @@
 
 use axum::http::{HeaderValue, header, request::Parts};
 
-use crate::{access::Access, connections::Connection, tokens::Right};
+use crate::{access::Access, connections::Connection, telemetry, tokens::Right};
 
 /// Why a request is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,12 +24,40 @@ pub enum Refused {
     Full,
 }
 
+impl Refused {
+    /// All reasons.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Forwarded,
+        Self::Host,
+        Self::Browser,
+        Self::Token,
+        Self::User,
+        Self::Full,
+    ];
+
+    /// Its name in metrics.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Forwarded => "forwarded",
+            Self::Host => "host",
+            Self::Browser => "browser",
+            Self::Token => "token",
+            Self::User => "user",
+            Self::Full => "full",
+        }
+    }
+}
+
 /// Checks by its headers that a request comes from a program on this machine.
 ///
 /// # Errors
 ///
 /// The reason for the refusal.
 pub fn is_local(head: &Parts, access: &Access, connection: &Connection) -> Result<(), Refused> {
+    check(head, access, connection).inspect_err(|refused| telemetry::refused(*refused))
+}
+
+fn check(head: &Parts, access: &Access, connection: &Connection) -> Result<(), Refused> {
     let headers = &head.headers;
     if headers.contains_key("x-forwarded-for") {
         return Err(Refused::Forwarded);
@@ -63,13 +91,14 @@ pub fn open<'a>(
     connection: &Connection,
 ) -> Result<Right<'a>, Refused> {
     let right = match connection.peer() {
-        Some(peer) => access.right_of(peer).ok_or(Refused::User)?,
-        None => of_token.ok_or(Refused::Token)?,
+        Some(peer) => access.right_of(peer).ok_or(Refused::User),
+        None => of_token.ok_or(Refused::Token),
     };
-    match connection.admit() {
+    let opened = right.and_then(|right| match connection.admit() {
         true => Ok(right),
         false => Err(Refused::Full),
-    }
+    });
+    opened.inspect_err(|refused| telemetry::refused(*refused))
 }
 
 fn is_known(host: &[u8], hosts: &[String]) -> bool {

@@ -63,6 +63,9 @@ pub enum Error {
     /// A unix socket cannot be made.
     #[error("the socket {}: {why}", path.display())]
     Socket { path: PathBuf, why: String },
+    /// Another recorder collects the metrics of this process.
+    #[error("the metrics cannot be collected ({0}): leave metrics_port out")]
+    Telemetry(String),
     /// `validate_credentials` is set, and they are not valid.
     #[error(
         "the AWS credentials are not valid ({0}): correct them, or set validate_credentials = false, and the first read reports it"

@@ -17,6 +17,7 @@
 //! | [`wire`] | the routes of AWS's agent |
 //! | [`sdk`] | the JSON protocol that AWS's SDKs speak |
 //! | [`server`] | the port and the sockets: timeouts of a connection, and the shutdown |
+//! | [`telemetry`] | metrics |
 //! | [`ready`] | the question of a probe |
 //! | [`followed`] | secrets that are followed without a request |
 //! | [`files`] | files that follow |
@@ -42,6 +43,7 @@ pub mod server;
 pub mod settings;
 mod spelling;
 pub mod store;
+pub mod telemetry;
 pub mod token;
 pub mod tokens;
 pub mod upstream;
@@ -56,7 +58,7 @@ use access::Access;
 pub use error::Error;
 use files::Files;
 use followed::Followed;
-use server::{Listeners, Server};
+use server::{Listeners, Metrics, Server};
 use settings::Settings;
 use store::{Answer, Question, Stores};
 use tokens::Right;
@@ -106,6 +108,7 @@ pub async fn start(settings: Settings) -> Result<Server, Error> {
     let access = Access::new(&settings)?;
     let upstream = Upstream::new(&settings).await?;
     let listeners = Listeners::bind(&settings).await?;
+    let metrics = Metrics::bind(&settings).await?;
     if settings.validates_credentials {
         upstream.validate().await.map_err(Error::Credentials)?;
     }
@@ -117,5 +120,5 @@ pub async fn start(settings: Settings) -> Result<Server, Error> {
         access: ArcSwap::from_pointee(access),
     });
     tokio::spawn(prefetch::run(agent.clone()));
-    Ok(Server::new(listeners, agent))
+    Ok(Server::new(listeners, metrics, agent))
 }

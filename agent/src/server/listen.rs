@@ -36,14 +36,18 @@ impl Listeners {
     ///
     /// The port or a socket is in use, or another user could replace a socket.
     pub async fn bind(settings: &Settings) -> Result<Self, Error> {
-        let ports = loopback(settings.port, "http_port").await?;
-        let mut sockets = Vec::new();
+        let mut all = Self::loopback(settings.port, "http_port").await?;
         for socket in &settings.sockets {
-            sockets.push(Socket::bind(socket).await?);
+            all.sockets.push(Socket::bind(socket).await?);
         }
+        Ok(all)
+    }
+
+    /// Binds a port alone.
+    pub(super) async fn loopback(port: u16, setting: &'static str) -> Result<Self, Error> {
         Ok(Self {
-            ports,
-            sockets,
+            ports: loopback(port, setting).await?,
+            sockets: Vec::new(),
             first: 0,
         })
     }
@@ -82,7 +86,7 @@ impl Listeners {
 ///
 /// Another process has the port. If that is the port of [::1] alone, the process would get requests, with their tokens, that programs
 /// send to `localhost`.
-pub(super) async fn loopback(port: u16, setting: &'static str) -> Result<Vec<TcpListener>, Error> {
+async fn loopback(port: u16, setting: &'static str) -> Result<Vec<TcpListener>, Error> {
     let failed = |address, source| Error::Port {
         address,
         setting,

@@ -1,6 +1,7 @@
 //! The port and the sockets: accepts connections, runs the agent's periodic work, and lets open requests finish at the end.
 
 mod listen;
+mod metrics;
 mod serve;
 mod socket;
 
@@ -12,8 +13,8 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval, sleep, timeout},
 };
 
-pub use self::listen::Listeners;
-use self::{listen::Stream, serve::serve};
+pub use self::{listen::Listeners, metrics::Metrics};
+use self::{listen::Stream, serve::serve_agent};
 use crate::{Agent, connections::Connections, store::BETWEEN};
 
 /// How often to drop secrets that nobody reads.
@@ -25,13 +26,18 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// The agent behind its port and its sockets.
 pub struct Server {
     listeners: Listeners,
+    metrics: Option<Metrics>,
     agent: Arc<Agent>,
 }
 
 impl Server {
     /// Serves on these listeners.
-    pub fn new(listeners: Listeners, agent: Arc<Agent>) -> Self {
-        Self { listeners, agent }
+    pub fn new(listeners: Listeners, metrics: Option<Metrics>, agent: Arc<Agent>) -> Self {
+        Self {
+            listeners,
+            metrics,
+            agent,
+        }
     }
 
     /// The port that it listens on.
@@ -48,10 +54,15 @@ impl Server {
     pub async fn run(self, ended: impl Future<Output = ()>) {
         let Self {
             mut listeners,
+            metrics,
             agent,
         } = self;
         let graceful = GracefulShutdown::new();
         let connections = Connections::new(agent.settings.connections);
+        let metrics = metrics.map(|metrics| {
+            let running = metrics.run(agent.clone(), connections.clone());
+            tokio::spawn(running).abort_handle()
+        });
         let (mut sweep, mut pulse) = (every(SWEEP), every(BETWEEN));
         let mut ended = std::pin::pin!(ended);
         loop {
@@ -69,11 +80,11 @@ impl Server {
                             // answers are small: send them at once
                             let _ = stream.set_nodelay(true);
                             connections.run(room, None, |connection| {
-                                ended_or_left(graceful.watch(serve(stream, agent, connection)))
+                                ended_or_left(graceful.watch(serve_agent(stream, agent, connection)))
                             });
                         }
                         Stream::Socket(stream, peer) => connections.run(room, Some(peer), |connection| {
-                            ended_or_left(graceful.watch(serve(stream, agent, connection)))
+                            ended_or_left(graceful.watch(serve_agent(stream, agent, connection)))
                         }),
                     }
                 }
@@ -81,6 +92,9 @@ impl Server {
         }
         // new connections are refused at once
         drop(listeners);
+        if let Some(metrics) = metrics {
+            metrics.abort();
+        }
         connections.dismiss_guests();
         if timeout(DRAIN, graceful.shutdown()).await.is_err() {
             tracing::warn!(after = ?DRAIN, "open requests were cut");

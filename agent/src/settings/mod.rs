@@ -69,6 +69,10 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// The folders of files to write.
     pub files: Vec<files::Folder>,
+    /// The port of the metrics on both loopback addresses, if there is one. 0 means any free port.
+    pub metrics_port: Option<u16>,
+    /// Whether metrics name the secrets of `files`.
+    pub metrics_name_secrets: bool,
     /// Settings without an effect here.
     pub warnings: Vec<String>,
 }
@@ -108,6 +112,8 @@ impl Default for Settings {
             sockets: Vec::new(),
             hosts: Vec::new(),
             files: Vec::new(),
+            metrics_port: None,
+            metrics_name_secrets: false,
             warnings: Vec::new(),
         }
     }

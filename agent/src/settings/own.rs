@@ -16,6 +16,9 @@ pub(super) struct Own {
     idle: Option<String>,
     #[serde(default)]
     hosts: Vec<String>,
+    metrics_port: Option<i64>,
+    #[serde(default)]
+    metrics_name_secrets: bool,
     #[serde(default)]
     files: Vec<own_files::Table>,
     #[serde(default)]
@@ -47,6 +50,14 @@ pub(super) fn apply(own: Own, settings: &mut Settings) -> Vec<String> {
             ttl.as_secs()
         ));
     }
+    settings.metrics_port = own.metrics_port.and_then(|port| match port {
+        0 | 1024..=65535 => port.try_into().ok(),
+        _ => {
+            problems.push(format!("metrics_port = {port} is not from 1024 to 65535"));
+            None
+        }
+    });
+    settings.metrics_name_secrets = own.metrics_name_secrets;
     settings.files = own_files::read(own.files, &mut problems);
     settings.sockets = own_sockets::read(own.sockets, &mut problems);
     settings.endpoint = own.endpoint;

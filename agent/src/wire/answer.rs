@@ -62,7 +62,7 @@ pub(super) fn failed(error: &Error) -> Response {
 }
 
 /// The answer to a request that is refused without a call.
-pub(super) fn refused(refused: Refused) -> Response {
+pub(crate) fn refused(refused: Refused) -> Response {
     match refused {
         Refused::Forwarded => plain(StatusCode::BAD_REQUEST, "Forwarded"),
         Refused::Host => plain(StatusCode::BAD_REQUEST, "Host"),
@@ -83,7 +83,7 @@ fn json(status: StatusCode, value: &impl Serialize) -> Response {
 }
 
 /// A plain text. AWS's agent sends no content type.
-pub(super) fn plain(status: StatusCode, text: &str) -> Response {
+pub(crate) fn plain(status: StatusCode, text: &str) -> Response {
     respond(status, text.to_owned().into())
 }
 

@@ -10,10 +10,9 @@ use axum::{
     response::Response,
 };
 
-pub(crate) use answer::{closing, mark, respond};
+pub(crate) use answer::{closing, mark, plain, refused, respond};
 
-use crate::{Agent, connections::Connection, doors, store::Question, tokens::Right};
-use answer::plain;
+use crate::{Agent, connections::Connection, doors, store::Question, telemetry, tokens::Right};
 use query::Parameters;
 
 const GET: &str = "/secretsmanager/get";
@@ -78,7 +77,9 @@ fn ready(agent: &Agent) -> Response {
 }
 
 async fn read(agent: &Agent, right: Right<'_>, question: &Question) -> Response {
-    match agent.read(right, question).await {
+    let read = agent.read(right, question).await;
+    telemetry::read("wire", &read);
+    match read {
         Ok(read) => answer::value(&read),
         Err(error) => answer::failed(&error),
     }
