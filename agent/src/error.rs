@@ -104,3 +104,13 @@ pub enum Error {
     #[error("{command} does not start: {source}; no shell reads it: write sh -c '…' for one")]
     NotStarted { command: String, source: io::Error },
 }
+
+impl Error {
+    /// Each mistake on its own.
+    pub fn mistakes(&self) -> Vec<String> {
+        match self {
+            Self::Values { problems, .. } => problems.clone(),
+            other => vec![other.to_string()],
+        }
+    }
+}

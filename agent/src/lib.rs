@@ -21,6 +21,7 @@
 //! | [`ready`] | the question of a probe |
 //! | [`followed`] | secrets that are followed without a request |
 //! | [`files`] | files that follow |
+//! | [`reload`] | what SIGHUP replaces |
 //! | [`exec`] | a child whose environment follows |
 //! | [`children`] | processes that this one starts or inherits |
 //! | [`fields`], [`names`] | the parts of files and environments |
@@ -38,6 +39,7 @@ pub mod followed;
 pub mod names;
 pub mod prefetch;
 pub mod ready;
+pub mod reload;
 pub mod sdk;
 pub mod server;
 pub mod settings;
@@ -81,6 +83,10 @@ impl Agent {
         self.access.load_full()
     }
 
+    fn replace(&self, access: Access) {
+        self.access.store(access.into());
+    }
+
     /// Reads a version with the rights of a token.
     pub(crate) async fn read(
         &self,
@@ -119,6 +125,7 @@ pub async fn start(settings: Settings) -> Result<Server, Error> {
         settings,
         access: ArcSwap::from_pointee(access),
     });
-    tokio::spawn(prefetch::run(agent.clone()));
+    let prefetched = agent.settings.prefetch.clone();
+    tokio::spawn(prefetch::run(agent.clone(), prefetched));
     Ok(Server::new(listeners, metrics, agent))
 }

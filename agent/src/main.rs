@@ -7,7 +7,7 @@ use rotating_secret_agent::{
     Error,
     access::Access,
     arguments::{Arguments, Command, Exec},
-    children, exec, ready,
+    children, exec, ready, reload,
     settings::{LogLevel, Settings},
     start,
 };
@@ -44,12 +44,12 @@ fn status(error: &Error, arguments: &Arguments) -> ExitCode {
 }
 
 async fn run(arguments: &Arguments, exec: &Exec) -> Result<ExitCode, Error> {
-    let settings = begin(arguments)?;
+    let (settings, _) = begin(arguments)?;
     Ok(exec::run(settings, exec).await?.into())
 }
 
 fn check(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let settings = begin(arguments)?;
+    let (settings, _) = begin(arguments)?;
     Access::new(&settings)?;
     tracing::info!("the settings and the tokens can be used");
     Ok(ExitCode::SUCCESS)
@@ -60,39 +60,53 @@ async fn probe(arguments: &Arguments) -> Result<ExitCode, Error> {
     ready::ask(port).await.map(|()| ExitCode::SUCCESS)
 }
 
-fn begin(arguments: &Arguments) -> Result<Settings, Error> {
+/// Reads the settings and begins the log. The second value sets the log's level.
+fn begin(arguments: &Arguments) -> Result<(Settings, impl Fn(LogLevel) + use<>), Error> {
     let settings = Settings::read(&arguments.files)?;
-    log(settings.log_level);
+    let log_at = log(settings.log_level);
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
-    Ok(settings)
+    Ok((settings, log_at))
 }
 
 async fn serve(arguments: &Arguments) -> Result<(), Error> {
-    let settings = begin(arguments)?;
+    // from here on SIGHUP does not end the agent
+    let hangup = signal(SignalKind::hangup()).map_err(Error::Signals)?;
+    let (settings, log_at) = begin(arguments)?;
     if !settings.enabled {
         tracing::info!("enabled = false in [capabilities.secrets_manager]: there is nothing to do");
         return Ok(());
     }
     let server = start(settings).await?;
     tracing::info!(port = server.port(), "the agent listens on localhost");
+    let reloads = reload::run(hangup, arguments.files.clone(), server.agent(), log_at);
+    tokio::spawn(reloads);
     server.run(told_to_end()).await;
     Ok(())
 }
 
-/// Logs to standard error: a unit's journal, a container's log. Libraries below the client log warnings only: at debug, the SDK and HTTP
-/// would log requests and answers.
-fn log(level: LogLevel) {
-    if let Some(level) = level.tracing() {
-        let own = ["rotating_secret", "rotating_secret_agent"].map(|own| (own, level));
-        let others = level.min(tracing::Level::WARN);
-        let targets = Targets::new().with_default(others).with_targets(own);
-        let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
-        tracing_subscriber::registry()
-            .with(lines.with_filter(targets))
-            .init();
+/// Logs to standard error: a unit's journal, a container's log. The result sets another level.
+fn log(level: LogLevel) -> impl Fn(LogLevel) + use<> {
+    let (filter, handle) = tracing_subscriber::reload::Layer::new(targets(level));
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .init();
+    move |level| {
+        // it fails only without a subscriber, and then nothing is logged
+        let _ = handle.reload(targets(level));
     }
+}
+
+/// Libraries below the client log warnings only: at debug, the SDK and HTTP would log requests and answers.
+fn targets(level: LogLevel) -> Targets {
+    let Some(level) = level.tracing() else {
+        return Targets::new();
+    };
+    let own = ["rotating_secret", "rotating_secret_agent"].map(|own| (own, level));
+    let others = level.min(tracing::Level::WARN);
+    Targets::new().with_default(others).with_targets(own)
 }
 
 /// Waits for SIGTERM or SIGINT.

@@ -2,6 +2,7 @@
 //! `own_files`, its `[[sockets]]` in `own_sockets`).
 
 mod awss;
+mod changed;
 pub mod files;
 mod limits;
 mod own;
@@ -120,7 +121,7 @@ impl Default for Settings {
 }
 
 /// The secrets to read when the agent starts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prefetch {
     /// Ids, each with the role to read it with.
     pub secrets: Vec<(String, Option<String>)>,

@@ -8,6 +8,7 @@ pub(crate) mod tools;
 
 use std::{
     io::{BufRead, BufReader, Write},
+    path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     thread::JoinHandle,
@@ -17,6 +18,10 @@ use std::{
 use local::{
     invocation::{Invoke, Invoked},
     secrets_manager::{Behavior, Fault, SecretsManager, ServiceError},
+};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -45,7 +50,7 @@ pub(crate) struct Agent {
     pub(crate) port: u16,
     log: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
-    _files: TempDir,
+    files: TempDir,
 }
 
 impl Drop for Agent {
@@ -112,7 +117,25 @@ pub(crate) fn behind(command: &mut Command, text: &str) {
     *command = shell;
 }
 
+/// Writes AWS's file and ours.
+fn write_settings(folder: &Path, endpoint: &str, lines: &str, own: &str) {
+    let port = match lines.contains("http_port") {
+        true => "",
+        false => "http_port = 0\n",
+    };
+    let nested = format!("[capabilities.secrets_manager]\n{port}{lines}\n");
+    std::fs::write(folder.join("awss.toml"), nested).unwrap();
+    let own = format!("endpoint = \"{endpoint}\"\n{own}\n");
+    std::fs::write(folder.join("own.toml"), own).unwrap();
+}
+
 impl Agent {
+    /// Writes its settings again, and sends SIGHUP.
+    pub(crate) fn reload(&self, endpoint: &str, lines: &str, own: &str) {
+        write_settings(self.files.path(), endpoint, lines, own);
+        kill(Pid::from_raw(self.pid()), Signal::SIGHUP).unwrap();
+    }
+
     pub(crate) fn start(endpoint: &str, lines: &str, own: &str) -> Self {
         Self::start_with(endpoint, lines, own, |command| {
             command.env("AWS_TOKEN", TOKEN);
@@ -130,13 +153,7 @@ impl Agent {
             files.path().join("awss.toml"),
             files.path().join("own.toml"),
         );
-        let port = match lines.contains("http_port") {
-            true => "",
-            false => "http_port = 0\n",
-        };
-        let nested = format!("[capabilities.secrets_manager]\n{port}{lines}\n");
-        std::fs::write(&config, nested).unwrap();
-        std::fs::write(&settings, format!("endpoint = \"{endpoint}\"\n{own}\n")).unwrap();
+        write_settings(files.path(), endpoint, lines, own);
         let mut command = command();
         command.args(["sm", "start", "--config"]).arg(&config);
         command
@@ -165,7 +182,7 @@ impl Agent {
             port,
             log,
             reader: Some(reader),
-            _files: files,
+            files,
         }
     }
 
