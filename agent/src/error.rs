@@ -10,18 +10,9 @@ use crate::{fields::Refused, files::Unsafe};
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
-    /// A named file does not exist.
-    #[error("{}: {source}: correct the path, or leave the option out", path.display())]
-    Unread { path: PathBuf, source: io::Error },
-    /// The file is not TOML, or has an unknown key.
-    #[error("{}: {reason}", path.display())]
-    Syntax { path: PathBuf, reason: String },
-    /// All values that are out of their limits.
-    #[error("{}: {}", path.display(), problems.join("; "))]
-    Values {
-        path: PathBuf,
-        problems: Vec<String>,
-    },
+    /// Mistakes in the settings files, each with its file and line.
+    #[error("{}", mistakes.join("\n"))]
+    Settings { mistakes: Vec<String> },
     /// No variable holds a token.
     #[error(
         "there is no token: set {}, or to file://PATH of a file that holds it; requests carry the same token in a header",
@@ -109,7 +100,7 @@ impl Error {
     /// Each mistake on its own.
     pub fn mistakes(&self) -> Vec<String> {
         match self {
-            Self::Values { problems, .. } => problems.clone(),
+            Self::Settings { mistakes } => mistakes.clone(),
             other => vec![other.to_string()],
         }
     }

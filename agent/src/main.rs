@@ -27,7 +27,11 @@ async fn main() -> ExitCode {
         _ => serve(&arguments).await.map(|()| ExitCode::SUCCESS),
     };
     ended.unwrap_or_else(|error| {
-        eprintln!("rotating-secret-agent: {error}");
+        match &error {
+            // an editor reads these lines as places in a file
+            Error::Settings { .. } => eprintln!("{error}"),
+            _ => eprintln!("rotating-secret-agent: {error}"),
+        }
         status(&error, &arguments)
     })
 }

@@ -356,12 +356,12 @@ async fn mistakes_in_the_tables_are_all_named() {
     let place = place().await;
     let path = socket(&place);
     for (lines, expected) in [
-        ("", "users and groups are empty"),
+        ("", "name who may read"),
         ("users = [\"no-such-user\"]", "no user \"no-such-user\""),
         ("groups = [\"no-such-group\"]", "no group \"no-such-group\""),
         (
             "users = [\"0\"]\nmode = \"0777\"",
-            "none of 0600, 0660 and 0666",
+            "write 0600, 0660 or 0666",
         ),
         ("users = [\"0\"]\nowner = \"no-such-user\"", "no such user"),
     ] {
@@ -375,7 +375,7 @@ async fn mistakes_in_the_tables_are_all_named() {
         &format!("/run/{}", "a".repeat(200)),
     ] {
         let said = refused(&place, Path::new(wrong), "users = [\"0\"]").await;
-        assert!(said.contains("the path is"), "{wrong}: {said}");
+        assert!(said.contains("refused.toml:2: path"), "{wrong}: {said}");
     }
     let twice = format!("users = [\"0\"]\n{}", table(&path, "users = [\"1\"]"));
     let said = refused(&place, &path, &twice).await;

@@ -5,6 +5,7 @@ mod awss;
 mod changed;
 pub mod files;
 mod limits;
+mod mistakes;
 mod own;
 mod own_files;
 mod own_sockets;
@@ -19,6 +20,7 @@ use std::{
 use axum::http::HeaderName;
 use serde::{Deserialize, de::DeserializeOwned};
 
+use self::mistakes::{Mistake, line};
 use crate::{Error, arguments::Files};
 
 /// All settings, checked. [`Settings::default`] is an agent without files.
@@ -172,43 +174,51 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// A file cannot be read, or has an unknown key. Values out of their limits are all named at once.
+    /// All mistakes in both files: a file cannot be read, has an unknown key, or a value is out of its limits.
     pub fn read(files: &Files) -> Result<Self, Error> {
-        let mut settings = Self::default();
+        let (mut settings, mut mistakes) = (Self::default(), Vec::new());
         if let Some(path) = &files.config {
-            let (file, mut problems) = (parse::<awss::File>(path)?, Vec::new());
-            if file.has_certificates() {
-                let told = "[capabilities.acm] has no effect: run AWS's agent for certificates";
-                settings.warnings.push(told.to_owned());
-            }
-            let (logging, all) = awss::shape(file, &mut problems);
-            limits::take(logging, all, &mut settings, &mut problems);
-            refuse(path, problems)?;
+            mistakes.extend(read(path, |file: awss::File| {
+                let mut mistakes = Vec::new();
+                if file.has_certificates() {
+                    let told = "[capabilities.acm] has no effect: run AWS's agent for certificates";
+                    settings.warnings.push(told.to_owned());
+                }
+                let (logging, all) = awss::shape(file, &mut mistakes);
+                limits::take(logging, all, &mut settings, &mut mistakes);
+                mistakes
+            }));
         }
         if let Some(path) = &files.settings {
-            let problems = own::apply(parse(path)?, &mut settings);
-            refuse(path, problems)?;
+            mistakes.extend(read(path, |file| own::apply(file, &mut settings)));
         }
-        Ok(settings)
+        match mistakes.is_empty() {
+            true => Ok(settings),
+            false => Err(Error::Settings { mistakes }),
+        }
     }
 }
 
-fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
-    let text = fs::read_to_string(path).map_err(|source| Error::Unread {
-        path: path.to_owned(),
-        source,
-    })?;
-    // this text names the line and the column
-    toml::from_str(&text).map_err(|error| Error::Syntax {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    })
-}
-
-fn refuse(path: &Path, problems: Vec<String>) -> Result<(), Error> {
-    if problems.is_empty() {
-        return Ok(());
+/// Reads a file. Returns its mistakes.
+fn read<T: DeserializeOwned>(path: &Path, apply: impl FnOnce(T) -> Vec<Mistake>) -> Vec<String> {
+    let shown = path.display();
+    let file = match fs::read_to_string(path) {
+        Ok(file) => file,
+        Err(error) => {
+            return vec![format!(
+                "{shown}: {error}: correct the path, or leave the option out"
+            )];
+        }
+    };
+    match toml::from_str(&file) {
+        Ok(read) => {
+            let mistakes = apply(read).into_iter();
+            mistakes.map(|mistake| mistake.told(path, &file)).collect()
+        }
+        Err(error) => {
+            let at = error.span().map_or(0, |span| span.start);
+            let (line, reason) = (line(&file, at), error.message().replace('\n', ": "));
+            vec![format!("{shown}:{line}: {reason}")]
+        }
     }
-    let path = path.to_owned();
-    Err(Error::Values { path, problems })
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Limited, Settings, own_files, own_sockets};
+use super::{Limited, Settings, mistakes::Mistake, own_files, own_sockets};
 
 /// The file as written.
 #[derive(Debug, Deserialize)]
@@ -28,13 +28,13 @@ pub(super) struct Own {
 }
 
 /// Applies the file. Returns its errors.
-pub(super) fn apply(own: Own, settings: &mut Settings) -> Vec<String> {
-    let mut problems = Vec::new();
+pub(super) fn apply(own: Own, settings: &mut Settings) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
     let mut duration = |key, text: Option<String>, into: &mut Duration| {
         let Some(text) = text else { return };
         match humantime::parse_duration(&text) {
             Ok(time) if !time.is_zero() => *into = time,
-            _ => problems.push(format!("{key} = \"{text}\" is no time: write 24h or 90m")),
+            _ => mistakes.push(Mistake::new(key, "write a time above zero, as 24h or 90m")),
         }
     };
     duration(
@@ -44,22 +44,25 @@ pub(super) fn apply(own: Own, settings: &mut Settings) -> Vec<String> {
     );
     duration("idle", own.idle, &mut settings.idle);
     if settings.overlap_window <= settings.ttl {
-        let (window, ttl) = (settings.overlap_window, settings.ttl);
-        problems.push(format!(
-            "overlap_window = {window:?} is not above ttl_seconds = {}: a password that has ended would be served; shorten ttl_seconds",
-            ttl.as_secs()
+        let ttl = settings.ttl.as_secs();
+        mistakes.push(Mistake::new(
+            "overlap_window",
+            format!("it is not above ttl_seconds = {ttl}, and a password that has ended would be served: shorten ttl_seconds"),
         ));
     }
     settings.metrics_port = own.metrics_port.and_then(|port| match port {
         0 | 1024..=65535 => port.try_into().ok(),
         _ => {
-            problems.push(format!("metrics_port = {port} is not from 1024 to 65535"));
+            mistakes.push(Mistake::new(
+                "metrics_port",
+                "write a number from 1024 to 65535",
+            ));
             None
         }
     });
     settings.metrics_name_secrets = own.metrics_name_secrets;
-    settings.files = own_files::read(own.files, &mut problems);
-    settings.sockets = own_sockets::read(own.sockets, &mut problems);
+    settings.files = own_files::read(own.files, &mut mistakes);
+    settings.sockets = own_sockets::read(own.sockets, &mut mistakes);
     settings.endpoint = own.endpoint;
     settings.sts_endpoint = own.sts_endpoint;
     settings.tokens = own.tokens;
@@ -68,5 +71,5 @@ pub(super) fn apply(own: Own, settings: &mut Settings) -> Vec<String> {
         .iter()
         .map(|host| host.to_ascii_lowercase())
         .collect();
-    problems
+    mistakes
 }
