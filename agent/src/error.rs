@@ -44,6 +44,9 @@ pub enum Error {
         path: String,
         source: io::Error,
     },
+    /// All tokens that cannot be used.
+    #[error("{}", texts(mistakes).join("\n"))]
+    Tokens { mistakes: Vec<Error> },
     /// Another process has the port.
     #[error("port {} on {} cannot be used ({source}): stop what listens there, or set {setting}", address.port(), address.ip())]
     Port {
@@ -96,11 +99,16 @@ pub enum Error {
     NotStarted { command: String, source: io::Error },
 }
 
+fn texts(errors: &[Error]) -> Vec<String> {
+    errors.iter().map(ToString::to_string).collect()
+}
+
 impl Error {
     /// Each mistake on its own.
     pub fn mistakes(&self) -> Vec<String> {
         match self {
             Self::Settings { mistakes } => mistakes.clone(),
+            Self::Tokens { mistakes } => texts(mistakes),
             other => vec![other.to_string()],
         }
     }

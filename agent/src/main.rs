@@ -27,10 +27,13 @@ async fn main() -> ExitCode {
         _ => serve(&arguments).await.map(|()| ExitCode::SUCCESS),
     };
     ended.unwrap_or_else(|error| {
-        match &error {
+        let prefix = match error {
             // an editor reads these lines as places in a file
-            Error::Settings { .. } => eprintln!("{error}"),
-            _ => eprintln!("rotating-secret-agent: {error}"),
+            Error::Settings { .. } => "",
+            _ => "rotating-secret-agent: ",
+        };
+        for mistake in error.mistakes() {
+            eprintln!("{prefix}{mistake}");
         }
         status(&error, &arguments)
     })

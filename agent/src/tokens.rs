@@ -30,16 +30,22 @@ impl Tokens {
     ///
     /// # Errors
     ///
-    /// A token is missing, or is easy to guess.
+    /// Every token that is missing or easy to guess.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
-        let limited = settings.tokens.iter().map(|limited| {
-            let token = Token::of_file("[[tokens]]", &limited.file)?;
-            Ok((token, patterns(&limited.secrets)))
-        });
-        Ok(Self {
-            limited: limited.collect::<Result<_, Error>>()?,
-            own: Token::from_environment(&settings.token_variables)?,
-        })
+        let mut mistakes = Vec::new();
+        let own = Token::from_environment(&settings.token_variables);
+        let own = own.map_err(|error| mistakes.push(error)).ok();
+        let mut limited = Vec::new();
+        for table in &settings.tokens {
+            match Token::of_file("[[tokens]]", &table.file) {
+                Ok(token) => limited.push((token, patterns(&table.secrets))),
+                Err(error) => mistakes.push(error),
+            }
+        }
+        match own {
+            Some(own) if mistakes.is_empty() => Ok(Self { own, limited }),
+            _ => Err(Error::Tokens { mistakes }),
+        }
     }
 
     #[cfg(test)]
