@@ -54,7 +54,7 @@ impl Refused {
 ///
 /// The reason for the refusal.
 pub fn is_local(head: &Parts, access: &Access, connection: &Connection) -> Result<(), Refused> {
-    check(head, access, connection).inspect_err(|refused| telemetry::refused(*refused))
+    check(head, access, connection).inspect_err(|refused| telemetry::refused(refused.name()))
 }
 
 fn check(head: &Parts, access: &Access, connection: &Connection) -> Result<(), Refused> {
@@ -98,7 +98,7 @@ pub fn open<'a>(
         true => Ok(right),
         false => Err(Refused::Full),
     });
-    opened.inspect_err(|refused| telemetry::refused(*refused))
+    opened.inspect_err(|refused| telemetry::refused(refused.name()))
 }
 
 fn is_known(host: &[u8], hosts: &[String]) -> bool {

@@ -159,8 +159,7 @@ async fn a_bad_file_is_a_warning_with_every_mistake_and_the_old_settings_stay() 
         "[[tokens]]\nfile = \"{}\"\nsecrets = [\"*\"]",
         weak.display()
     );
-    let mut seen = 0;
-    for (lines, own, mistakes) in [
+    for (seen, (lines, own, mistakes)) in [
         (
             "max_conn = 0\nmax_roles = 0",
             "idle = \"soon\"",
@@ -169,12 +168,14 @@ async fn a_bad_file_is_a_warning_with_every_mistake_and_the_old_settings_stay() 
         ("max_conn = ", "", &["awss.toml"]),
         ("", "no_such_key = 1", &["no_such_key"]),
         ("", &*weak, &["5 characters"]),
-    ] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
         agent.reload(&place.endpoint, lines, own);
-        seen += 1;
         let log = until(async || {
             let log = agent.log();
-            (log.matches("the settings stay as they were").count() == seen).then_some(log)
+            (log.matches("the settings stay as they were").count() == seen + 1).then_some(log)
         })
         .await;
         for mistake in mistakes {

@@ -69,7 +69,9 @@ impl Listeners {
                 None => self.ports[at]
                     .poll_accept(context)
                     .map_ok(|(stream, _)| Stream::Port(stream)),
-                Some(at) => self.sockets[at].poll_accept(context),
+                Some(at) => self.sockets[at]
+                    .poll_accept(context)
+                    .map_ok(|(stream, peer)| Stream::Socket(stream, peer)),
             };
             if accepted.is_ready() {
                 self.first = at + 1;

@@ -12,7 +12,7 @@ use super::{Listeners, listen::Stream, next, serve::serve};
 use crate::{
     Agent, Error,
     connections::{Connection, Connections},
-    doors,
+    doors::{self, Refused},
     settings::Settings,
     telemetry::Telemetry,
     wire::{plain, refused, respond},
@@ -39,7 +39,8 @@ impl Metrics {
         };
         let metrics = Self {
             listeners: Listeners::loopback(port, "metrics_port").await?,
-            telemetry: Telemetry::install().map_err(Error::Telemetry)?,
+            telemetry: Telemetry::install(&Refused::ALL.map(Refused::name))
+                .map_err(Error::Telemetry)?,
         };
         let port = metrics.listeners.port().unwrap_or(port);
         tracing::info!("metrics are at http://localhost:{port}/metrics");

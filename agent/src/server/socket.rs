@@ -16,7 +16,6 @@ use nix::{
 };
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
-use super::listen::Stream;
 use crate::{Error, connections::Peer, files::place, settings::sockets};
 
 /// How many connections wait to be accepted, as at the port.
@@ -56,7 +55,10 @@ impl Socket {
         })
     }
 
-    pub(super) fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Stream>> {
+    pub(super) fn poll_accept(
+        &self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<(UnixStream, Peer)>> {
         self.listener.poll_accept(context).map(|accepted| {
             let (stream, _) = accepted?;
             let of = stream.peer_cred()?;
@@ -65,7 +67,7 @@ impl Socket {
                 user: of.uid(),
                 group: of.gid(),
             };
-            Ok(Stream::Socket(stream, peer))
+            Ok((stream, peer))
         })
     }
 }
