@@ -329,7 +329,12 @@ async fn a_browser_is_refused_there_and_a_thousand_connections_disturb_nothing()
             .await
             .filter(|read| read.status == 200)
     });
-    assert!(text.await.body.contains("rotating_secret_agent"));
+    let guests = value(
+        &text.await.body,
+        "rotating_secret_agent_connections",
+        &["state=\"guest\""],
+    );
+    assert_eq!(guests, Some(0.0));
 }
 
 #[tokio::test]

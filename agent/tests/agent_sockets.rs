@@ -6,13 +6,14 @@ mod common;
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     os::unix::{
         fs::{MetadataExt, PermissionsExt, chown, symlink},
         net::{UnixListener, UnixStream as Blocking},
         process::CommandExt,
     },
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use common::{Agent, Reply, TOKEN, behind, create, exchange, folder::Place, skipped, token, until};
@@ -250,23 +251,34 @@ async fn a_socket_that_only_its_owner_may_use_is_closed_to_others_by_the_system(
 
 /// The error of an agent that does not start with this socket.
 async fn refused(place: &Place, path: &Path, lines: &str) -> String {
-    let settings = place.beside("refused.toml");
+    let (config, settings) = (
+        place.beside("refused-awss.toml"),
+        place.beside("refused.toml"),
+    );
+    fs::write(&config, "http_port = 0\n").unwrap();
     fs::write(&settings, table(path, lines)).unwrap();
     let mut command = common::command();
+    command.env("AWS_TOKEN", TOKEN).stderr(Stdio::piped());
     command
-        .env("AWS_TOKEN", TOKEN)
+        .arg("--config")
+        .arg(&config)
         .arg("--settings")
-        .arg(&settings)
-        .args(["--config"]);
-    let config = place.beside("refused-awss.toml");
-    fs::write(&config, "http_port = 0\n").unwrap();
-    command.arg(config);
-    let output = tokio::task::spawn_blocking(move || command.output())
-        .await
-        .unwrap()
-        .unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{said}");
+        .arg(&settings);
+    let mut agent = command.spawn().unwrap();
+    let log = BufReader::new(agent.stderr.take().unwrap());
+    let read = tokio::task::spawn_blocking(move || {
+        let mut said = String::new();
+        for line in log.lines().map_while(Result::ok) {
+            said += &format!("{line}\n");
+            if line.contains("port=") {
+                agent.kill().unwrap();
+                panic!("it started: {said}");
+            }
+        }
+        (agent.wait().unwrap().code(), said)
+    });
+    let (status, said) = read.await.unwrap();
+    assert_eq!(status, Some(1), "{said}");
     said
 }
 
