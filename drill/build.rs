@@ -4,7 +4,7 @@ use std::{path::Path, process::Command};
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    // a worktree has its HEAD elsewhere. A file that is missing would build the crate anew each time
+    // a worktree has its HEAD elsewhere. If a named file is missing, cargo builds the crate each time
     for file in ["HEAD", "logs/HEAD"] {
         let path = git(&["rev-parse", "--git-path", file]);
         if let Some(path) = path.filter(|path| Path::new(path).exists()) {

@@ -1,11 +1,11 @@
 //! The checks that a request passes before it is answered.
 //!
 //! They stop a page in a browser (it sends `Origin`), a foreign name that resolves to this machine (`Host` is not one of ours), and
-//! another user of this machine (no token).
+//! another user of this machine (no token, and not a user of the socket).
 
 use axum::http::{HeaderValue, header, request::Parts};
 
-use crate::{connections::Connection, settings::Settings, tokens::Right};
+use crate::{access::Access, connections::Connection, telemetry, tokens::Right};
 
 /// Why a request is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +18,34 @@ pub enum Refused {
     Browser,
     /// The token is missing or wrong.
     Token,
-    /// The token is right, but `max_conn` connections are served already.
+    /// The socket does not serve the user of this process.
+    User,
+    /// The token or the user is right, but `max_conn` connections are served already.
     Full,
+}
+
+impl Refused {
+    /// All reasons.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Forwarded,
+        Self::Host,
+        Self::Browser,
+        Self::Token,
+        Self::User,
+        Self::Full,
+    ];
+
+    /// Its name in metrics.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Forwarded => "forwarded",
+            Self::Host => "host",
+            Self::Browser => "browser",
+            Self::Token => "token",
+            Self::User => "user",
+            Self::Full => "full",
+        }
+    }
 }
 
 /// Checks by its headers that a request comes from a program on this machine.
@@ -27,7 +53,11 @@ pub enum Refused {
 /// # Errors
 ///
 /// The reason for the refusal.
-pub fn is_local(head: &Parts, settings: &Settings) -> Result<(), Refused> {
+pub fn is_local(head: &Parts, access: &Access, connection: &Connection) -> Result<(), Refused> {
+    check(head, access, connection).inspect_err(|refused| telemetry::refused(refused.name()))
+}
+
+fn check(head: &Parts, access: &Access, connection: &Connection) -> Result<(), Refused> {
     let headers = &head.headers;
     if headers.contains_key("x-forwarded-for") {
         return Err(Refused::Forwarded);
@@ -35,28 +65,40 @@ pub fn is_local(head: &Parts, settings: &Settings) -> Result<(), Refused> {
     if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") {
         return Err(Refused::Browser);
     }
+    // no name resolves to a socket, and programs send any host there
+    if connection.peer().is_some() {
+        return Ok(());
+    }
     // HTTP/1.0 sends none; a proxy's request names one in its first line
     let hosts = headers.get_all(header::HOST).into_iter();
     let hosts = hosts.map(HeaderValue::as_bytes);
     let named = head.uri.authority().map(|named| named.as_str().as_bytes());
     let mut hosts = hosts.chain(named);
-    match hosts.all(|host| is_known(host, &settings.hosts)) {
+    match hosts.all(|host| is_known(host, &access.hosts)) {
         true => Ok(()),
         false => Err(Refused::Host),
     }
 }
 
-/// What a request with this token may read, if its connection is served.
+/// What a request may read, if its connection is served: at the port by its token, at a socket by its process.
 ///
 /// # Errors
 ///
-/// There is no token, or `max_conn` connections are served already.
-pub fn open<'a>(right: Option<Right<'a>>, connection: &Connection) -> Result<Right<'a>, Refused> {
-    let right = right.ok_or(Refused::Token)?;
-    match connection.admit() {
+/// There is no right, or `max_conn` connections are served already.
+pub fn open<'a>(
+    of_token: Option<Right<'a>>,
+    access: &'a Access,
+    connection: &Connection,
+) -> Result<Right<'a>, Refused> {
+    let right = match connection.peer() {
+        Some(peer) => access.right_of(peer).ok_or(Refused::User),
+        None => of_token.ok_or(Refused::Token),
+    };
+    let opened = right.and_then(|right| match connection.admit() {
         true => Ok(right),
         false => Err(Refused::Full),
-    }
+    });
+    opened.inspect_err(|refused| telemetry::refused(refused.name()))
 }
 
 fn is_known(host: &[u8], hosts: &[String]) -> bool {

@@ -1,6 +1,6 @@
 //! Why the agent does not start.
 
-use std::{io, path::PathBuf};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 use rotating_secret::{BuildError, postgres::TlsError, provider::ProviderError};
 
@@ -10,18 +10,9 @@ use crate::{fields::Refused, files::Unsafe};
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
-    /// A named file does not exist.
-    #[error("{}: {source}: correct the path, or leave the option out", path.display())]
-    Unread { path: PathBuf, source: io::Error },
-    /// The file is not TOML, or has an unknown key.
-    #[error("{}: {reason}", path.display())]
-    Syntax { path: PathBuf, reason: String },
-    /// All values that are out of their limits.
-    #[error("{}: {}", path.display(), problems.join("; "))]
-    Values {
-        path: PathBuf,
-        problems: Vec<String>,
-    },
+    /// Mistakes in the settings files, each with its file and line.
+    #[error("{}", mistakes.join("\n"))]
+    Settings { mistakes: Vec<String> },
     /// Variables or settings that cannot be used in Lambda.
     #[error("in Lambda: {}", problems.join("; "))]
     InLambda { problems: Vec<String> },
@@ -67,11 +58,22 @@ pub enum Error {
         path: String,
         source: io::Error,
     },
+    /// All tokens that cannot be used.
+    #[error("{}", texts(mistakes).join("\n"))]
+    Tokens { mistakes: Vec<Error> },
     /// Another process has the port.
-    #[error(
-        "port {port} on 127.0.0.1 cannot be used ({source}): stop what listens there, or set http_port"
-    )]
-    Port { port: u16, source: io::Error },
+    #[error("port {} on {} cannot be used ({source}): stop what listens there, or set {setting}", address.port(), address.ip())]
+    Port {
+        address: SocketAddr,
+        setting: &'static str,
+        source: io::Error,
+    },
+    /// A unix socket cannot be made.
+    #[error("the socket {}: {why}", path.display())]
+    Socket { path: PathBuf, why: String },
+    /// Another recorder collects the metrics of this process.
+    #[error("the metrics cannot be collected ({0}): leave metrics_port out")]
+    Telemetry(String),
     /// `validate_credentials` is set, and they are not valid.
     #[error(
         "the AWS credentials are not valid ({0}): correct them, or set validate_credentials = false, and the first read reports it"
@@ -112,4 +114,19 @@ pub enum Error {
     /// The child's program does not start.
     #[error("{command} does not start: {source}; no shell reads it: write sh -c '…' for one")]
     NotStarted { command: String, source: io::Error },
+}
+
+fn texts(errors: &[Error]) -> Vec<String> {
+    errors.iter().map(ToString::to_string).collect()
+}
+
+impl Error {
+    /// Each mistake on its own.
+    pub fn mistakes(&self) -> Vec<String> {
+        match self {
+            Self::Settings { mistakes } => mistakes.clone(),
+            Self::Tokens { mistakes } => texts(mistakes),
+            other => vec![other.to_string()],
+        }
+    }
 }

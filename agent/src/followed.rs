@@ -36,6 +36,10 @@ impl Followed {
                 true => builder.keep_previous(),
                 false => builder,
             };
+            let builder = match settings.metrics_name_secrets {
+                true => builder,
+                false => builder.unlabelled(),
+            };
             let secret = builder.build_unread(Checked(aws.clone()))?;
             Ok::<_, BuildError>((id.to_owned(), secret))
         };

@@ -7,7 +7,8 @@
 //! |---|---|
 //! | [`arguments`] | the command line |
 //! | [`settings`] | AWS's configuration file, and ours |
-//! | [`token`], [`tokens`], `allowance` | who may read, which secrets, and how much of the agent |
+//! | [`access`] | who may ask: tokens, users of sockets, hosts |
+//! | [`token`], [`tokens`], `allowance` | which token opens which secrets, and how much of the agent |
 //! | [`upstream`] | Secrets Manager, and never this agent itself |
 //! | [`store`] | the cached secrets |
 //! | [`prefetch`] | secrets that are read before a request |
@@ -15,16 +16,19 @@
 //! | [`doors`] | the checks of every request: host, token, limits |
 //! | [`wire`] | the routes of AWS's agent |
 //! | [`sdk`] | the JSON protocol that AWS's SDKs speak |
-//! | [`server`] | the port: timeouts of a connection, and the shutdown |
+//! | [`server`] | the port and the sockets: timeouts of a connection, and the shutdown |
+//! | [`telemetry`] | metrics |
 //! | [`ready`] | the question of a probe |
 //! | [`followed`] | secrets that are followed without a request |
 //! | [`listen`] | new versions that a database announces |
 //! | [`extension`] | the agent as an extension of Lambda |
 //! | [`files`] | files that follow |
+//! | [`reload`] | what SIGHUP replaces |
 //! | [`exec`] | a child whose environment follows |
 //! | [`children`] | processes that this one starts or inherits |
 //! | [`fields`], [`names`] | the parts of files and environments |
 
+pub mod access;
 mod allowance;
 pub mod arguments;
 pub mod children;
@@ -36,16 +40,18 @@ pub mod extension;
 pub mod fields;
 pub mod files;
 pub mod followed;
-pub mod listen;
 mod http;
+pub mod listen;
 pub mod names;
 pub mod prefetch;
 pub mod ready;
+pub mod reload;
 pub mod sdk;
 pub mod server;
 pub mod settings;
 mod spelling;
 pub mod store;
+pub mod telemetry;
 pub mod token;
 pub mod tokens;
 pub mod upstream;
@@ -54,23 +60,24 @@ pub mod wire;
 
 use std::sync::Arc;
 
-use tokio::{net::TcpListener, sync::watch};
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
+use access::Access;
 pub use error::Error;
 use files::Files;
 use followed::Followed;
-use server::Server;
+use server::{Listeners, Metrics, Server};
 use settings::Settings;
 use store::{Answer, Question, Stores};
-use tokens::{Right, Tokens};
+use tokens::Right;
 use upstream::Upstream;
 
 /// What all requests share.
 pub struct Agent {
     /// Its settings.
     pub settings: Settings,
-    /// The tokens that open it.
-    pub tokens: Tokens,
+    access: ArcSwap<Access>,
     /// The secrets that it caches.
     pub stores: Stores,
     /// The secrets that it follows without a request.
@@ -82,6 +89,15 @@ pub struct Agent {
 }
 
 impl Agent {
+    /// Who may ask now.
+    pub fn access(&self) -> Arc<Access> {
+        self.access.load_full()
+    }
+
+    fn replace(&self, access: Access) {
+        self.access.store(access.into());
+    }
+
     /// Reads a version with the rights of a token.
     pub(crate) async fn read(
         &self,
@@ -105,15 +121,17 @@ impl Agent {
     }
 }
 
-/// Binds the port, and begins to prefetch. The agent answers once [`Server::run`] runs.
+/// Binds the port and the sockets, and begins to prefetch. The agent answers once [`Server::run`] runs.
 ///
 /// # Errors
 ///
-/// The token is missing or weak, the port is in use, TLS has no roots, the credentials do not pass `validate_credentials`, or a file's
+/// The token is missing or weak, the port or a socket is in use, TLS has no roots, the credentials do not pass `validate_credentials`, or a file's
 /// folder is not safe.
 pub async fn start(settings: Settings) -> Result<Server, Error> {
     let server = bind(settings).await?;
-    tokio::spawn(prefetch::run(server.agent()));
+    let agent = server.agent();
+    let prefetched = agent.settings.prefetch.clone();
+    tokio::spawn(prefetch::run(agent, prefetched));
     Ok(server)
 }
 
@@ -123,11 +141,10 @@ pub async fn start(settings: Settings) -> Result<Server, Error> {
 ///
 /// As in [`start`].
 pub async fn bind(settings: Settings) -> Result<Server, Error> {
-    let tokens = Tokens::new(&settings)?;
+    let access = Access::new(&settings)?;
     let upstream = Upstream::new(&settings).await?;
-    let port = settings.port;
-    let bind = |source| Error::Port { port, source };
-    let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(bind)?;
+    let listeners = Listeners::bind(&settings).await?;
+    let metrics = Metrics::bind(&settings).await?;
     if settings.validates_credentials {
         upstream.validate().await.map_err(Error::Credentials)?;
     }
@@ -139,11 +156,11 @@ pub async fn bind(settings: Settings) -> Result<Server, Error> {
         stores: Stores::new(upstream, &settings),
         followed,
         settings,
-        tokens,
+        access: ArcSwap::from_pointee(access),
         ending: watch::Sender::default(),
     });
     agent.stores.adopt(&agent.followed);
-    Ok(Server::new(listener, agent))
+    Ok(Server::new(listeners, metrics, agent))
 }
 
 #[cfg(test)]
@@ -151,7 +168,7 @@ impl Agent {
     /// One without files.
     pub(crate) fn of(token: &str, upstream: Upstream, settings: Settings) -> Arc<Self> {
         Arc::new(Self {
-            tokens: Tokens::of(token),
+            access: ArcSwap::from_pointee(Access::of(token)),
             stores: Stores::new(upstream, &settings),
             followed: Followed::default(),
             files: Files::default(),
@@ -167,7 +184,7 @@ impl Agent {
     ) -> (Arc<Self>, local::secrets_manager::SecretsManager) {
         let rotates_nothing = Arc::new(|_| unreachable!("no test here rotates"));
         let service = local::secrets_manager::SecretsManager::new("us-east-1", rotates_nothing);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let router = service.router();
         tokio::spawn(async move { axum::serve(listener, router).await });

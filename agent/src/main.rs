@@ -5,11 +5,11 @@ use std::{io::ErrorKind, process::ExitCode};
 use clap::Parser;
 use rotating_secret_agent::{
     Error,
+    access::Access,
     arguments::{Arguments, Command, Exec, Files},
-    bind, children, exec, extension, ready,
+    bind, children, exec, extension, ready, reload,
     settings::{LogLevel, Settings},
     start,
-    tokens::Tokens,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::{
@@ -32,7 +32,14 @@ async fn main() -> ExitCode {
         _ => serve(&arguments).await.map(|()| ExitCode::SUCCESS),
     };
     ended.unwrap_or_else(|error| {
-        eprintln!("rotating-secret-agent: {error}");
+        let prefix = match error {
+            // an editor reads these lines as places in a file
+            Error::Settings { .. } => "",
+            _ => "rotating-secret-agent: ",
+        };
+        for mistake in error.mistakes() {
+            eprintln!("{prefix}{mistake}");
+        }
         status(&error, &arguments)
     })
 }
@@ -49,13 +56,13 @@ fn status(error: &Error, arguments: &Arguments) -> ExitCode {
 }
 
 async fn run(arguments: &Arguments, exec: &Exec) -> Result<ExitCode, Error> {
-    let settings = begin(arguments)?;
+    let (settings, _) = begin(arguments)?;
     Ok(exec::run(settings, exec).await?.into())
 }
 
 fn check(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let settings = begin(arguments)?;
-    Tokens::new(&settings)?;
+    let (settings, _) = begin(arguments)?;
+    Access::new(&settings)?;
     tracing::info!("the settings and the tokens can be used");
     Ok(ExitCode::SUCCESS)
 }
@@ -65,50 +72,64 @@ async fn probe(arguments: &Arguments) -> Result<ExitCode, Error> {
     ready::ask(port).await.map(|()| ExitCode::SUCCESS)
 }
 
-fn begin(arguments: &Arguments) -> Result<Settings, Error> {
+/// Reads the settings and begins the log. The second value sets the log's level.
+fn begin(arguments: &Arguments) -> Result<(Settings, impl Fn(LogLevel) + use<>), Error> {
     let settings = Settings::read(&arguments.files)?;
-    log(settings.log_level);
+    let log_at = log(settings.log_level);
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
-    Ok(settings)
+    Ok((settings, log_at))
 }
 
 async fn serve(arguments: &Arguments) -> Result<(), Error> {
-    let settings = begin(arguments)?;
+    // from here on SIGHUP does not end the agent
+    let hangup = signal(SignalKind::hangup()).map_err(Error::Signals)?;
+    let (settings, log_at) = begin(arguments)?;
     if !settings.enabled {
         tracing::info!("enabled = false in [capabilities.secrets_manager]: there is nothing to do");
         return Ok(());
     }
     let server = start(settings).await?;
-    tracing::info!(port = server.port(), "the agent listens on 127.0.0.1");
+    tracing::info!(port = server.port(), "the agent listens on localhost");
+    let reloads = reload::run(hangup, arguments.files.clone(), server.agent(), log_at);
+    tokio::spawn(reloads);
     server.run(told_to_end()).await;
     Ok(())
 }
 
 async fn extend(arguments: &Arguments) -> Result<ExitCode, Error> {
     let started = match begin(arguments) {
-        Ok(settings) => bind(settings).await,
+        Ok((settings, _)) => bind(settings).await,
         Err(error) => Err(error),
     };
     if let Ok(server) = &started {
-        tracing::info!(port = server.port(), "the extension listens on 127.0.0.1");
+        tracing::info!(port = server.port(), "the extension listens on localhost");
     }
     extension::run(started).await.map(|()| ExitCode::SUCCESS)
 }
 
-/// Logs to standard error: a unit's journal, a container's log. Libraries below the client log warnings only: at debug, the SDK and HTTP
-/// would log requests and answers.
-fn log(level: LogLevel) {
-    if let Some(level) = level.tracing() {
-        let own = ["rotating_secret", "rotating_secret_agent"].map(|own| (own, level));
-        let others = level.min(tracing::Level::WARN);
-        let targets = Targets::new().with_default(others).with_targets(own);
-        let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
-        tracing_subscriber::registry()
-            .with(lines.with_filter(targets))
-            .init();
+/// Logs to standard error: a unit's journal, a container's log. The result sets another level.
+fn log(level: LogLevel) -> impl Fn(LogLevel) + use<> {
+    let (filter, handle) = tracing_subscriber::reload::Layer::new(targets(level));
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .init();
+    move |level| {
+        // it fails only without a subscriber, and then nothing is logged
+        let _ = handle.reload(targets(level));
     }
+}
+
+/// Libraries below the client log warnings only: at debug, the SDK and HTTP would log requests and answers.
+fn targets(level: LogLevel) -> Targets {
+    let Some(level) = level.tracing() else {
+        return Targets::new();
+    };
+    let own = ["rotating_secret", "rotating_secret_agent"].map(|own| (own, level));
+    let others = level.min(tracing::Level::WARN);
+    Targets::new().with_default(others).with_targets(own)
 }
 
 /// Waits for SIGTERM or SIGINT.

@@ -7,17 +7,16 @@ use tokio::time::sleep;
 use crate::{Agent, settings::Prefetch, store::Question};
 
 /// Reads them one after another. A failure is a warning: a request gets the error.
-pub async fn run(agent: Arc<Agent>) {
+pub async fn run(agent: Arc<Agent>, prefetch: Prefetch) {
     let Prefetch {
-        secrets,
+        secrets: mut wanted,
         tags,
         most,
         jitter,
-    } = &agent.settings.prefetch;
+    } = prefetch;
     sleep(jitter.mul_f64(fastrand::f64())).await;
-    let mut wanted = secrets.clone();
-    for (key, role) in tags {
-        match agent.stores.tagged(key, role.as_deref(), *most).await {
+    for (key, role) in &tags {
+        match agent.stores.tagged(key, role.as_deref(), most).await {
             Ok(names) => wanted.extend(names.into_iter().map(|name| (name, role.clone()))),
             Err(reason) => {
                 tracing::warn!(
@@ -28,14 +27,14 @@ pub async fn run(agent: Arc<Agent>) {
             }
         }
     }
-    if wanted.len() > *most {
+    if wanted.len() > most {
         tracing::warn!(
             wanted = wanted.len(),
             most,
             "prefetch: there are more than cache_size and cache_buffer_ratio allow"
         );
     }
-    for (id, role) in wanted.into_iter().take(*most) {
+    for (id, role) in wanted.into_iter().take(most) {
         let question = Question {
             id,
             role,

@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Tokens(Vec<(Token, Caller)>);
 
-/// What the programs with one token may read and use.
+/// What the programs with one token, or at one socket, may read and use.
 #[derive(Debug)]
 pub struct Caller {
     /// The names of the secrets that they may read. `None` means all.
@@ -36,23 +36,25 @@ impl Tokens {
     ///
     /// # Errors
     ///
-    /// A token is missing, or is easy to guess.
+    /// Every token that is missing or easy to guess.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
+        let mut mistakes = Vec::new();
         let own = (Token::from_environment(&settings.token_variables), None);
-        let limited = settings.tokens.iter().map(|limited| {
-            let names = limited.secrets.iter().map(|name| WildMatch::new(name));
-            (
-                Token::of_file("[[tokens]]", &limited.file),
-                Some(names.collect()),
-            )
+        let limited = settings.tokens.iter().map(|table| {
+            let token = Token::of_file("[[tokens]]", &table.file);
+            (token, Some(&*table.secrets))
         });
-        // watches get at most half of the connections, in equal parts
-        let watches = settings.connections / 2 / (1 + settings.tokens.len());
-        let known = std::iter::once(own).chain(limited).map(|(token, names)| {
-            let allowance = Allowance::new(watches);
-            Ok((token?, Caller { names, allowance }))
-        });
-        known.collect::<Result<_, Error>>().map(Self)
+        let mut known = Vec::new();
+        for (token, names) in std::iter::once(own).chain(limited) {
+            match token {
+                Ok(token) => known.push((token, Caller::new(names, settings))),
+                Err(error) => mistakes.push(error),
+            }
+        }
+        match mistakes.is_empty() {
+            true => Ok(Self(known)),
+            false => Err(Error::Tokens { mistakes }),
+        }
     }
 
     #[cfg(test)]
@@ -64,7 +66,7 @@ impl Tokens {
     /// What these bytes may read, if they are a token.
     pub fn right(&self, given: &[u8]) -> Option<Right<'_>> {
         let found = self.0.iter().find(|(token, _)| token.is(given));
-        found.map(|(_, caller)| Right(caller))
+        found.map(|(_, caller)| caller.right())
     }
 
     /// What a token in one of these headers may read. If a header is repeated, its first value counts.
@@ -78,6 +80,23 @@ impl Tokens {
         for (token, _) in &self.0 {
             token.follow();
         }
+    }
+}
+
+impl Caller {
+    /// One that may read secrets whose names match a pattern (`*` is any text, `?` any character), or all.
+    pub(crate) fn new(names: Option<&[String]>, settings: &Settings) -> Self {
+        let patterns = |names: &[String]| names.iter().map(|name| WildMatch::new(name)).collect();
+        // watches get at most half of the connections, in equal parts
+        let callers = 1 + settings.tokens.len() + settings.sockets.len();
+        Self {
+            names: names.map(patterns),
+            allowance: Allowance::new(settings.connections / 2 / callers),
+        }
+    }
+
+    pub(crate) fn right(&self) -> Right<'_> {
+        Right(self)
     }
 }
 

@@ -72,15 +72,21 @@ fn the_flat_form_is_read_and_numbers_may_have_quotes() {
         "log_level = \"error\"\nhttp_port = \"2774\"\nttl_seconds = 0\ncache_size = \"7\"\nmax_conn = 5\nmax_roles = \"20\"\nregion = \"eu-west-1\"\nvalidate_credentials = false",
     );
     let said = is_refused("[capabilities.secrets_manager]\nhttp_port = \"2774\"");
-    assert!(said.contains("line 2"), "{said}");
+    assert!(said.contains("config.toml:2: "), "{said}");
     let said = is_refused("http_port = \"many\"");
-    assert!(said.contains("http_port = \"many\" is no number"), "{said}");
+    assert!(
+        said.contains("config.toml:1: http_port = \"many\": write a number"),
+        "{said}"
+    );
 }
 
 #[test]
 fn the_two_forms_together_are_refused() {
     let said = is_refused("http_port = 2774\n[logging]\nlog_level = \"info\"");
-    assert!(said.contains("at the root and in tables"), "{said}");
+    assert!(
+        said.contains("config.toml:2: logging: keys stand at the root and in tables"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -88,34 +94,36 @@ fn one_error_names_every_value_outside_its_limits() {
     let said = is_refused(
         "log_level = \"loud\"\nhttp_port = 80\nttl_seconds = 3601\ncache_size = 0\nmax_conn = 1001\nmax_roles = 0\npath_prefix = \"v1/\"\nssrf_headers = []\nssrf_env_variables = []\n[prefetch]\ncache_buffer_ratio = 1.5\nmax_jitter_seconds = 11\nsecrets = [{ secret_id = \"\" }, { secret_id = \"a\", role_arn = \"admin\" }]",
     );
-    for key in [
-        "cache_buffer_ratio",
-        "max_jitter_seconds",
-        "secret_id",
-        "role_arn = \"admin\"",
-        "log_level",
-        "http_port",
-        "ttl_seconds",
-        "cache_size",
-        "max_conn",
-        "max_roles",
-        "path_prefix",
-        "ssrf_headers",
-        "ssrf_env_variables",
+    for place in [
+        "1: log_level = \"loud\": ",
+        "2: http_port = 80: ",
+        "3: ttl_seconds = 3601: ",
+        "4: cache_size = 0: ",
+        "5: max_conn = 1001: ",
+        "6: max_roles = 0: ",
+        "7: path_prefix = \"v1/\": ",
+        "8: ssrf_headers = []: ",
+        "9: ssrf_env_variables = []: ",
+        "11: cache_buffer_ratio = 1.5: ",
+        "12: max_jitter_seconds = 11: ",
+        "13: secret_id = \"\": ",
+        "13: role_arn = \"admin\": ",
     ] {
-        assert!(said.contains(key), "{key}: {said}");
+        let is_told = |line: &str| line.contains(&format!("config.toml:{place}"));
+        assert!(said.lines().any(is_told), "{place}: {said}");
     }
+    assert_eq!(said.lines().count(), 13, "{said}");
 }
 
 #[test]
 fn an_unknown_key_and_invalid_toml_are_reported_with_their_line() {
     let said = is_refused("http_port = 2774\nhttp_prot = 2775");
     assert!(
-        said.contains("line 2") && said.contains("http_prot"),
+        said.contains("config.toml:2: unknown field `http_prot`"),
         "{said}"
     );
     let said = is_refused("http_port = 2774\nregion = ");
-    assert!(said.contains("line 2, column"), "{said}");
+    assert!(said.contains("config.toml:2: "), "{said}");
 }
 
 #[test]
@@ -141,8 +149,14 @@ fn our_own_file_is_checked_too_and_awss_agent_never_reads_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("own.toml");
     for (text, told) in [
-        ("overlap_window = \"soon\"", "no time"),
-        ("overlap_window = \"4m\"", "ttl_seconds"),
+        (
+            "overlap_window = \"soon\"",
+            "own.toml:1: overlap_window = \"soon\": write a time",
+        ),
+        (
+            "idle = \"1h\"\noverlap_window = \"4m\"",
+            "own.toml:2: overlap_window = \"4m\": it is not above ttl_seconds = 300",
+        ),
         ("http_port = 2774", "unknown field"),
     ] {
         fs::write(&file, text).unwrap();
@@ -157,6 +171,86 @@ fn our_own_file_is_checked_too_and_awss_agent_never_reads_it() {
         .unwrap();
     let said = String::from_utf8(absent.stderr).unwrap();
     assert!(said.contains("/absent/file"), "{said}");
+}
+
+/// Both files, all mistakes, and nothing else on standard error: an editor jumps to each.
+#[test]
+fn check_names_every_mistake_in_both_files_by_file_and_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, settings) = (
+        folder.path().join("awss.toml"),
+        folder.path().join("own.toml"),
+    );
+    let awss = "[capabilities.acm]\nhttp_port = 1\n\n[capabilities.secrets_manager]\nregion = \"eu-west-1\"\nhttp_port = 80\n\
+         [capabilities.secrets_manager.cache]\n# seconds\nttl_seconds = -1\n";
+    let own = r#"idle = "never"
+metrics_port = 80
+
+[[files]]
+secret = ""
+directory = "out"
+mode = "0644"
+owner = "no-such-user"
+after = { signal = "HANG", pid_file = "/run/pid" }
+
+[[files]]
+secret = "a"
+directory = "/run/out"
+[[files.write]]
+name = "../a"
+[[files.write]]
+format = "json"
+key = "a"
+
+[[sockets]]
+path = "socket"
+users = ["no-such-user"]
+groups = ["no-such-group"]
+secrets = ["*"]
+mode = "0777"
+
+[[sockets]]
+path = "/run/agent/socket"
+secrets = ["*"]
+"#;
+    fs::write(&config, awss).unwrap();
+    fs::write(&settings, own).unwrap();
+    let output = command()
+        .args(["--check", "--config"])
+        .arg(&config)
+        .arg("--settings")
+        .arg(&settings)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let (config, settings) = (config.display(), settings.display());
+    let expected = [
+        format!("{config}:6: http_port = 80: "),
+        format!("{config}:9: ttl_seconds = -1: "),
+        format!("{settings}:1: idle = \"never\": "),
+        format!("{settings}:2: metrics_port = 80: "),
+        format!("{settings}:5: secret = \"\": "),
+        format!("{settings}:6: directory = \"out\": "),
+        format!("{settings}:7: mode = \"0644\": "),
+        format!("{settings}:8: owner = \"no-such-user\": "),
+        format!("{settings}:9: signal = \"HANG\": "),
+        format!("{settings}:15: name = \"../a\": "),
+        format!("{settings}:18: key = \"a\": "),
+        format!("{settings}:21: path = \"socket\": "),
+        format!("{settings}:22: users = [\"no-such-user\"]: "),
+        format!("{settings}:23: groups = [\"no-such-group\"]: "),
+        format!("{settings}:25: mode = \"0777\": "),
+        // a key that is missing: its table
+        format!("{settings}:27: users: "),
+    ];
+    for place in &expected {
+        assert!(
+            said.lines().any(|line| line.starts_with(place)),
+            "{place}\n{said}"
+        );
+    }
+    assert_eq!(said.lines().count(), expected.len(), "{said}");
 }
 
 #[test]

@@ -147,6 +147,25 @@ async fn a_limited_token_that_is_missing_or_weak_ends_the_start() {
     }
 }
 
+#[test]
+fn every_token_that_cannot_be_used_is_named_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (settings, weak) = (folder.path().join("own.toml"), folder.path().join("weak"));
+    fs::write(&weak, "short").unwrap();
+    let table = |file: &str| format!("[[tokens]]\nfile = \"{file}\"\nsecrets = [\"a\"]\n");
+    let text = table(&weak.display().to_string()) + &table("/absent/token");
+    fs::write(&settings, text).unwrap();
+    let mut command = command();
+    command.arg("--check").arg("--settings").arg(&settings);
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(said.lines().count(), 3, "{said}");
+    for part in ["AWS_TOKEN", "5 characters", "/absent/token"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
 #[tokio::test]
 async fn a_token_that_is_written_again_counts_without_a_restart_and_the_old_one_ends() {
     let (world, folder) = world(r#"["*"]"#).await;

@@ -62,7 +62,8 @@ pub async fn run(started: Result<Server, Error>) -> Result<(), Error> {
         }
     };
     // not before the first invocation: SnapStart takes its snapshot before, and the snapshot must hold no secret
-    let mut prefetch = Some(prefetch::run(agent));
+    let prefetched = agent.settings.prefetch.clone();
+    let mut prefetch = Some(prefetch::run(agent, prefetched));
     if is_managed {
         prefetch.take().map(tokio::spawn);
     }

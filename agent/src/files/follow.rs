@@ -18,7 +18,10 @@ use super::{
     formats::{self, Bytes},
     swap::Swap,
 };
-use crate::settings::{Settings, files::Folder};
+use crate::{
+    settings::{Settings, files::Folder},
+    telemetry::{self, Step},
+};
 
 /// How long the previous files stay, for programs that have just opened the folder.
 const KEPT: Duration = Duration::from_secs(60);
@@ -121,6 +124,7 @@ impl Following {
         let contents = match formats::render(&self.folder, credential, both) {
             Ok(contents) => contents,
             Err(error) => {
+                telemetry::not_written(Step::Format);
                 // only another version helps, not another try
                 tracing::warn!(%directory, %error, "the files keep the version before: rotate again, or choose another format");
                 return Outcome::Done;
@@ -129,11 +133,13 @@ impl Following {
         let replaced = match self.put(contents).await {
             Ok(replaced) => replaced,
             Err(error) => {
+                telemetry::not_written(Step::Write);
                 tracing::warn!(%directory, %error, retry = ?self.retry, "the files cannot be written");
                 return Outcome::Again;
             }
         };
         if let Some(before) = replaced {
+            telemetry::written();
             tracing::info!(%directory, version = credential.version(), "the files have a new version");
             self.before = before.map(|name| (name, Instant::now() + KEPT));
             self.tell.send_modify(|written| written.writes += 1);
@@ -181,6 +187,7 @@ impl Following {
         };
         let directory = self.folder.directory.display();
         if let Err(error) = after::follow(after).await {
+            telemetry::not_written(Step::After);
             tracing::warn!(%directory, %error, retry = ?self.retry, "the files are new, but the command or signal after them failed");
             return Outcome::Again;
         }

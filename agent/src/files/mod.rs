@@ -11,7 +11,7 @@
 mod after;
 mod follow;
 pub mod formats;
-mod place;
+pub(crate) mod place;
 mod swap;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};

@@ -1,4 +1,4 @@
-//! Opens a directory for secrets: only this process's user and root can replace it or a folder above it.
+//! Opens a directory for secrets or for a socket: only this process's user and root can replace it or a folder above it.
 //!
 //! Each part of the path is opened below the one before, without following a link, and checked after it is open: nobody can swap
 //! it in between.
@@ -54,7 +54,7 @@ const SET_GROUP: u32 = 0o2000;
 pub(super) const LOCK: &str = ".lock";
 
 /// Opens the directory, and locks it for this process as long as the second file is open. Makes the last part if it is missing.
-pub(super) fn open_directory(path: &Path, shared_parent: bool) -> Result<(File, File), Unsafe> {
+pub(crate) fn open_directory(path: &Path, shared_parent: bool) -> Result<(File, File), Unsafe> {
     let failed = |path: &Path, source: io::Error| Unsafe::Io {
         path: path.to_owned(),
         source,
@@ -76,12 +76,12 @@ pub(super) fn open_directory(path: &Path, shared_parent: bool) -> Result<(File, 
             )?;
         }
         walked.push(name);
-        if is_last {
-            match mkdirat(&at, name, Mode::from_bits_truncate(0o755)) {
-                Ok(()) | Err(nix::Error::EEXIST) => {}
+        let is_new = is_last
+            && match mkdirat(&at, name, Mode::from_bits_truncate(0o755)) {
+                Ok(()) => true,
+                Err(nix::Error::EEXIST) => false,
                 Err(error) => return Err(failed(&walked, error.into())),
-            }
-        }
+            };
         let how = if is_last { OFlag::O_RDONLY } else { PASSING };
         let opened = openat(&at, name, how | directory(), Mode::empty());
         at = File::from(opened.map_err(|error| match error {
@@ -90,6 +90,10 @@ pub(super) fn open_directory(path: &Path, shared_parent: bool) -> Result<(File, 
             },
             error => failed(&walked, error.into()),
         })?);
+        if is_new {
+            // the process's umask may have taken the right to enter
+            let_pass(&at).map_err(|error| failed(&walked, error))?;
+        }
     }
     check(
         &at.metadata().map_err(|error| failed(&walked, error))?,

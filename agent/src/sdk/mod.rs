@@ -41,19 +41,20 @@ const PREFIX: &str = "/sdk/";
 pub async fn answer(agent: &Agent, connection: &Connection, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let headers = &head.headers;
-    if let Err(refused) = doors::is_local(&head, &agent.settings) {
+    let access = agent.access();
+    if let Err(refused) = doors::is_local(&head, &access, connection) {
         return answer::failed(&refusal(refused));
     }
     let right = match head.uri.path().strip_prefix(PREFIX) {
         Some(path) => {
             let token: Vec<u8> = percent_decode_str(path.trim_end_matches('/')).collect();
-            agent.tokens.right(&token)
+            access.tokens.right(&token)
         }
-        None => agent
+        None => access
             .tokens
             .right_in(headers, &[HeaderName::from_static("x-amz-security-token")]),
     };
-    let right = match doors::open(right, connection) {
+    let right = match doors::open(right, &access, connection) {
         Ok(right) => right,
         Err(Refused::Full) => return wire::closing(answer::failed(&refusal(Refused::Full))),
         Err(refused) => return answer::failed(&refusal(refused)),
@@ -102,6 +103,9 @@ fn refusal(refused: Refused) -> Fault {
             StatusCode::BAD_REQUEST,
             "UnrecognizedClientException",
             "the agent's token is missing or wrong: give it as AWS_SESSION_TOKEN, or in AWS_ENDPOINT_URL_SECRETS_MANAGER as http://127.0.0.1:2773/sdk/TOKEN",
+        ),
+        Refused::User => forbidden(
+            "this socket does not serve the user of this process: add it to users in the socket's table of the agent's settings",
         ),
         // SDKs retry after this error
         Refused::Full => Fault::new(

@@ -11,6 +11,7 @@ use crate::{
     Agent,
     spelling::is_sound,
     store::{Answer, Question},
+    telemetry,
     tokens::Right,
     value::Value,
     wire,
@@ -165,6 +166,7 @@ async fn read(
         ..Question::default()
     };
     let read = agent.read(right, &question).await;
+    telemetry::read("sdk", &read);
     read.map_err(|error| Fault::of(&error))
 }
 

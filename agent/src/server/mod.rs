@@ -1,17 +1,20 @@
-//! The port: accepts connections, runs the agent's periodic work, and lets open requests finish at the end.
+//! The port and the sockets: accepts connections, runs the agent's periodic work, and lets open requests finish at the end.
 
+mod listen;
+mod metrics;
 mod serve;
+mod socket;
 
 use std::{sync::Arc, time::Duration};
 
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::{
-    net::{TcpListener, TcpStream},
     sync::OwnedSemaphorePermit,
     time::{Interval, MissedTickBehavior, interval, sleep, timeout},
 };
 
-use self::serve::serve;
+pub use self::{listen::Listeners, metrics::Metrics};
+use self::{listen::Stream, serve::serve_agent};
 use crate::{Agent, connections::Connections, store::BETWEEN};
 
 /// How often to drop secrets that nobody reads.
@@ -20,22 +23,26 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// How long shutdown waits for open requests.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// The agent behind its port.
+/// The agent behind its port and its sockets.
 pub struct Server {
-    listener: TcpListener,
+    listeners: Listeners,
+    metrics: Option<Metrics>,
     agent: Arc<Agent>,
 }
 
 impl Server {
-    /// Serves on this listener.
-    pub fn new(listener: TcpListener, agent: Arc<Agent>) -> Self {
-        Self { listener, agent }
+    /// Serves on these listeners.
+    pub fn new(listeners: Listeners, metrics: Option<Metrics>, agent: Arc<Agent>) -> Self {
+        Self {
+            listeners,
+            metrics,
+            agent,
+        }
     }
 
     /// The port that it listens on.
     pub fn port(&self) -> u16 {
-        let address = self.listener.local_addr();
-        address.map_or(self.agent.settings.port, |address| address.port())
+        self.listeners.port().unwrap_or(self.agent.settings.port)
     }
 
     /// The agent that it serves.
@@ -45,9 +52,17 @@ impl Server {
 
     /// Serves until `ended` completes, then lets open requests finish.
     pub async fn run(self, ended: impl Future<Output = ()>) {
-        let Self { listener, agent } = self;
+        let Self {
+            mut listeners,
+            metrics,
+            agent,
+        } = self;
         let graceful = GracefulShutdown::new();
         let connections = Connections::new(agent.settings.connections);
+        let metrics = metrics.map(|metrics| {
+            let running = metrics.run(agent.clone(), connections.clone());
+            tokio::spawn(running).abort_handle()
+        });
         let (mut sweep, mut pulse) = (every(SWEEP), every(BETWEEN));
         let mut ended = std::pin::pin!(ended);
         loop {
@@ -57,24 +72,31 @@ impl Server {
                 _ = sweep.tick() => {
                     agent.stores.adopt(&agent.followed);
                     agent.stores.sweep();
-                    agent.tokens.follow();
+                    agent.access().tokens.follow();
                 }
-                (room, stream) = next(&connections, &listener) => {
-                    // answers are small: send them at once
-                    let _ = stream.set_nodelay(true);
-                    connections.run(room, |connection| {
-                        let served = graceful.watch(serve(stream, agent.clone(), connection));
-                        async move {
-                            // the client left, or has got its error
-                            let _ = served.await;
+                (room, stream) = next(&connections, &mut listeners) => {
+                    let agent = agent.clone();
+                    match stream {
+                        Stream::Port(stream) => {
+                            // answers are small: send them at once
+                            let _ = stream.set_nodelay(true);
+                            connections.run(room, None, |connection| {
+                                ended_or_left(graceful.watch(serve_agent(stream, agent, connection)))
+                            });
                         }
-                    });
+                        Stream::Socket(stream, peer) => connections.run(room, Some(peer), |connection| {
+                            ended_or_left(graceful.watch(serve_agent(stream, agent, connection)))
+                        }),
+                    }
                 }
             }
         }
         // new connections are refused at once
-        drop(listener);
+        drop(listeners);
         agent.ending.send_replace(true);
+        if let Some(metrics) = metrics {
+            metrics.abort();
+        }
         connections.dismiss_guests();
         if timeout(DRAIN, graceful.shutdown()).await.is_err() {
             tracing::warn!(after = ?DRAIN, "open requests were cut");
@@ -82,17 +104,22 @@ impl Server {
     }
 }
 
+/// The client left, or has got its error.
+async fn ended_or_left(served: impl Future<Output = Result<(), hyper::Error>>) {
+    let _ = served.await;
+}
+
 /// The next connection, and its place.
 async fn next(
     connections: &Connections,
-    listener: &TcpListener,
-) -> (OwnedSemaphorePermit, TcpStream) {
+    listeners: &mut Listeners,
+) -> (OwnedSemaphorePermit, Stream) {
     loop {
         let Some(room) = connections.room().await else {
             continue;
         };
-        match listener.accept().await {
-            Ok((stream, _)) => return (room, stream),
+        match listeners.accept().await {
+            Ok(stream) => return (room, stream),
             Err(error) => {
                 // no descriptor is free now
                 tracing::warn!(%error, "a connection was not accepted");

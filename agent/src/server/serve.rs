@@ -28,7 +28,8 @@ const UNREAD: Duration = Duration::from_secs(30);
 /// The longest head: a session token has several kilobytes.
 const LONGEST_HEAD: usize = 64 * 1024;
 
-pub(super) fn serve<S>(
+/// Serves a connection to the agent's port or to a socket.
+pub(super) fn serve_agent<S>(
     stream: S,
     agent: Arc<Agent>,
     connection: Arc<Connection>,
@@ -36,14 +37,26 @@ pub(super) fn serve<S>(
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
+    serve(stream, move |request| {
+        let (agent, connection) = (agent.clone(), connection.clone());
+        async move { respond(&agent, &connection, request).await }
+    })
+}
+
+/// Serves a connection with these answers.
+pub(super) fn serve<S, F>(
+    stream: S,
+    answer: impl Fn(Request) -> F,
+) -> impl GracefulConnection<Error = hyper::Error>
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+    F: Future<Output = Response>,
+{
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(UNREAD));
     let service = service_fn(move |request: Request<Incoming>| {
-        let (agent, connection) = (agent.clone(), connection.clone());
-        async move {
-            let answer = respond(&agent, &connection, request.map(Body::new)).await;
-            Ok::<_, Infallible>(answer)
-        }
+        let answer = answer(request.map(Body::new));
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
@@ -91,11 +104,11 @@ mod tests {
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let (client, server) = duplex(room);
         let (tell, told) = std::sync::mpsc::channel();
-        Connections::new(1).run(permit, |connection| {
+        Connections::new(1).run(permit, None, |connection| {
             let _ = tell.send(connection);
             async {}
         });
-        let serving = serve(server, agent, told.recv().unwrap());
+        let serving = serve_agent(server, agent, told.recv().unwrap());
         let served = tokio::spawn(async move {
             let _ = serving.await;
         });

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::mistakes::Mistake;
+
 /// The file as written. In the flat form a number may stand in quotes.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -102,15 +104,19 @@ enum Number {
     Quoted(String),
 }
 
-/// The file in the nested form. Errors in its shape go to `problems`.
-pub(super) fn shape(file: File, problems: &mut Vec<String>) -> (Logging, SecretsManager) {
+/// The file in the nested form. Errors in its shape go to `mistakes`.
+pub(super) fn shape(file: File, mistakes: &mut Vec<Mistake>) -> (Logging, SecretsManager) {
     let is_nested = file.logging.is_some() || file.capabilities.is_some();
     if is_nested && flat(&file) {
+        let table = match file.logging {
+            Some(_) => "logging",
+            None => "capabilities",
+        };
         let told = "keys stand at the root and in tables: write all of them in [logging] and [capabilities.secrets_manager]";
-        problems.push(told.to_owned());
+        mistakes.push(Mistake::new(table, told));
     }
     if !is_nested {
-        return nested(file, problems);
+        return nested(file, mistakes);
     }
     let all = file.capabilities.and_then(|all| all.secrets_manager);
     (file.logging.unwrap_or_default(), all.unwrap_or_default())
@@ -153,13 +159,13 @@ fn flat(file: &File) -> bool {
 }
 
 /// Turns the flat form into the nested one.
-fn nested(file: File, problems: &mut Vec<String>) -> (Logging, SecretsManager) {
+fn nested(file: File, mistakes: &mut Vec<Mistake>) -> (Logging, SecretsManager) {
     let mut number = |key, number: Option<Number>| match number? {
         Number::Plain(number) => Some(number),
         Number::Quoted(text) => match text.parse() {
             Ok(number) => Some(number),
             Err(_) => {
-                problems.push(format!("{key} = \"{text}\" is no number"));
+                mistakes.push(Mistake::new(key, "write a number"));
                 None
             }
         },

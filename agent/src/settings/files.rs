@@ -8,7 +8,7 @@ use nix::{
 };
 
 /// A folder whose files are always of one version of one secret.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folder {
     /// The secret's id.
     pub secret: String,
@@ -29,7 +29,7 @@ pub struct Folder {
 }
 
 /// Who owns the files.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Owner {
     /// Its user.
     pub user: Option<Uid>,
@@ -38,7 +38,7 @@ pub struct Owner {
 }
 
 /// One file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
     /// Its name.
     pub name: String,
@@ -89,7 +89,7 @@ impl Format {
 }
 
 /// What follows a change.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum After {
     /// A signal to the process that this file names.
     Signal {

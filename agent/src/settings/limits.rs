@@ -7,15 +7,16 @@ use axum::http::HeaderName;
 use super::{
     LogLevel, Prefetch, Settings,
     awss::{self, Logging, SecretsManager},
+    mistakes::Mistake,
 };
 use crate::spelling::{ROLE, is_role, is_sound};
 
-/// Takes the values that are within their limits. The others go to `problems`.
+/// Takes the values that are within their limits. The others go to `mistakes`.
 pub(super) fn take(
     logging: Logging,
     all: SecretsManager,
     settings: &mut Settings,
-    problems: &mut Vec<String>,
+    mistakes: &mut Vec<Mistake>,
 ) {
     let (cache, security) = (
         all.cache.unwrap_or_default(),
@@ -26,7 +27,10 @@ pub(super) fn take(
         if (from..=to).contains(&number) {
             return usize::try_from(number).ok();
         }
-        problems.push(format!("{key} = {number} is not from {from} to {to}"));
+        mistakes.push(Mistake::new(
+            key,
+            format!("write a number from {from} to {to}"),
+        ));
         None
     };
     // 0 means any free port
@@ -49,7 +53,7 @@ pub(super) fn take(
     settings.region = all.region;
     settings.credentials_file = all.credentials_file_path.map(Into::into);
     settings.validates_credentials = all.validate_credentials.unwrap_or(false);
-    settings.prefetch = prefetched(prefetch, jitter, settings.cache_size, problems);
+    settings.prefetch = prefetched(prefetch, jitter, settings.cache_size, mistakes);
     settings.stale_on_error = all.ignore_transient_errors.unwrap_or(true);
     if let Some(seconds) = ttl {
         if seconds == 0 {
@@ -62,35 +66,45 @@ pub(super) fn take(
     if let Some(text) = &logging.log_level {
         match log_level(text) {
             Some(level) => settings.log_level = level,
-            None => problems.push(format!(
-                "log_level = \"{text}\" is none of debug, info, warn, error, none"
+            None => mistakes.push(Mistake::new(
+                "log_level",
+                "write debug, info, warn, error or none",
             )),
         }
     }
     match all.path_prefix {
         Some(prefix) if !prefix.starts_with('/') => {
-            problems.push(format!("path_prefix = \"{prefix}\" does not begin with /"))
+            mistakes.push(Mistake::new("path_prefix", "begin it with /"));
         }
         Some(prefix) => settings.path_prefix = prefix,
         None => {}
     }
     match security.ssrf_headers.as_deref() {
-        Some([]) => problems
-            .push("ssrf_headers is empty: name the header that carries the token".to_owned()),
+        Some([]) => mistakes.push(Mistake::new(
+            "ssrf_headers",
+            "name the header that carries the token",
+        )),
         Some(names) => {
             let names = names
                 .iter()
                 .map(|name| HeaderName::try_from(name.as_str()).map_err(|_| name));
             match names.collect() {
                 Ok(names) => settings.token_headers = names,
-                Err(name) => problems.push(format!("ssrf_headers: \"{name}\" is no header's name")),
+                Err(name) => mistakes.push(Mistake::new(
+                    "ssrf_headers",
+                    format!("\"{name}\" is no header's name: correct it"),
+                )),
             }
         }
         None => {}
     }
     match security.ssrf_env_variables {
-        Some(names) if names.is_empty() => problems
-            .push("ssrf_env_variables is empty: name the variable that holds the token".to_owned()),
+        Some(names) if names.is_empty() => {
+            mistakes.push(Mistake::new(
+                "ssrf_env_variables",
+                "name the variable that holds the token",
+            ));
+        }
         Some(names) => settings.token_variables = names,
         None => {}
     }
@@ -117,30 +131,43 @@ fn prefetched(
     table: awss::Prefetch,
     jitter: Option<usize>,
     cache_size: usize,
-    problems: &mut Vec<String>,
+    mistakes: &mut Vec<Mistake>,
 ) -> Prefetch {
     let ratio = table.cache_buffer_ratio.unwrap_or(0.8);
     if !(0.1..=1.0).contains(&ratio) {
-        problems.push(format!("cache_buffer_ratio = {ratio} is not from 0.1 to 1"));
+        mistakes.push(Mistake::new(
+            "cache_buffer_ratio",
+            "write a number from 0.1 to 1",
+        ));
+    }
+    let is_wrong = |role: &Option<String>| role.as_deref().is_some_and(|role| !is_role(role));
+    let mut wrong_role = |list: &str, at: usize, role: &Option<String>| {
+        if is_wrong(role) {
+            let at = format!("prefetch.{list}.{at}.role_arn");
+            mistakes.push(Mistake::new(at, format!("it is no role: {ROLE}")));
+        }
+    };
+    for (at, named) in table.secrets.iter().enumerate() {
+        wrong_role("secrets", at, &named.role_arn);
+    }
+    for (at, tagged) in table.filter_tags.iter().enumerate() {
+        wrong_role("filter_tags", at, &tagged.role_arn);
+    }
+    for (at, named) in table.secrets.iter().enumerate() {
+        if named.secret_id.is_empty() || !is_sound(&named.secret_id) {
+            let at = format!("prefetch.secrets.{at}.secret_id");
+            mistakes.push(Mistake::new(
+                at,
+                "write a name or an ARN, without control characters",
+            ));
+        }
     }
     let secrets = table.secrets.into_iter();
-    let secrets: Vec<_> = secrets
+    let secrets = secrets
         .map(|named| (named.secret_id, named.role_arn))
         .collect();
     let tags = table.filter_tags.into_iter();
-    let tags: Vec<_> = tags.map(|tagged| (tagged.key, tagged.role_arn)).collect();
-    for role in secrets
-        .iter()
-        .chain(&tags)
-        .filter_map(|(_, role)| role.as_deref())
-    {
-        if !is_role(role) {
-            problems.push(format!("role_arn = \"{role}\" is no role: {ROLE}"));
-        }
-    }
-    if secrets.iter().any(|(id, _)| id.is_empty() || !is_sound(id)) {
-        problems.push("a secret_id in prefetch is empty, or has a control character".to_owned());
-    }
+    let tags = tags.map(|tagged| (tagged.key, tagged.role_arn)).collect();
     Prefetch {
         secrets,
         tags,

@@ -1,12 +1,16 @@
 //! The agent's settings: AWS's configuration file (`awss` has its shape, `limits` its values), and our own (`own`; its `[[files]]` in
-//! `own_files`), and the variables of AWS's Lambda extension (`lambda`).
+//! `own_files`, its `[[sockets]]` in `own_sockets`), and the variables of AWS's Lambda extension (`lambda`).
 
 mod awss;
+mod changed;
 pub mod files;
 mod lambda;
 mod limits;
+mod mistakes;
 mod own;
 mod own_files;
+mod own_sockets;
+pub mod sockets;
 
 use std::{
     env, fs,
@@ -17,6 +21,7 @@ use std::{
 use axum::http::HeaderName;
 use serde::{Deserialize, de::DeserializeOwned};
 
+use self::mistakes::{Mistake, line};
 use crate::{Error, arguments::Files};
 
 /// All settings, checked. [`Settings::default`] is an agent without files.
@@ -62,12 +67,18 @@ pub struct Settings {
     pub idle: Duration,
     /// Tokens that open some of the secrets.
     pub tokens: Vec<Limited>,
+    /// The unix sockets to listen on.
+    pub sockets: Vec<sockets::Socket>,
     /// Names that `Host` may have, apart from localhost.
     pub hosts: Vec<String>,
     /// The folders of files to write.
     pub files: Vec<files::Folder>,
     /// The secrets whose database announces new versions.
     pub listen: Vec<Listen>,
+    /// The port of the metrics on both loopback addresses, if there is one. 0 means any free port.
+    pub metrics_port: Option<u16>,
+    /// Whether metrics name the secrets of `files`.
+    pub metrics_name_secrets: bool,
     /// Settings without an effect here.
     pub warnings: Vec<String>,
 }
@@ -104,16 +115,19 @@ impl Default for Settings {
             overlap_window: Duration::from_secs(24 * 60 * 60),
             idle: Duration::from_secs(60 * 60),
             tokens: Vec::new(),
+            sockets: Vec::new(),
             hosts: Vec::new(),
             files: Vec::new(),
             listen: Vec::new(),
+            metrics_port: None,
+            metrics_name_secrets: false,
             warnings: Vec::new(),
         }
     }
 }
 
 /// The secrets to read when the agent starts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prefetch {
     /// Ids, each with the role to read it with.
     pub secrets: Vec<(String, Option<String>)>,
@@ -136,7 +150,7 @@ pub struct Limited {
 }
 
 /// A secret whose database announces new versions.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Listen {
     /// The secret's id.
@@ -174,53 +188,59 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// A file cannot be read, or has an unknown key. Values out of their limits are all named at once.
+    /// All mistakes in both files: a file cannot be read, has an unknown key, or a value is out of its limits.
     pub fn read(files: &Files) -> Result<Self, Error> {
-        let mut settings = Self::default();
+        let (mut settings, mut mistakes) = (Self::default(), Vec::new());
         if let Some(path) = &files.config {
-            let (file, mut problems) = (parse::<awss::File>(path)?, Vec::new());
-            if file.has_certificates() {
-                let told = "[capabilities.acm] has no effect: run AWS's agent for certificates";
-                settings.warnings.push(told.to_owned());
-            }
-            let (logging, all) = awss::shape(file, &mut problems);
-            limits::take(logging, all, &mut settings, &mut problems);
-            refuse(path, problems)?;
+            mistakes.extend(read(path, |file: awss::File| {
+                let mut mistakes = Vec::new();
+                if file.has_certificates() {
+                    let told = "[capabilities.acm] has no effect: run AWS's agent for certificates";
+                    settings.warnings.push(told.to_owned());
+                }
+                let (logging, all) = awss::shape(file, &mut mistakes);
+                limits::take(logging, all, &mut settings, &mut mistakes);
+                mistakes
+            }));
         }
         let mut problems = Vec::new();
         if files.in_lambda {
             problems = lambda::apply(&mut settings, |name| env::var(name).ok());
         }
         if let Some(path) = &files.settings {
-            let problems = own::apply(parse(path)?, &mut settings);
-            refuse(path, problems)?;
+            mistakes.extend(read(path, |file| own::apply(file, &mut settings)));
         }
         if files.in_lambda {
             problems.extend(lambda::unusable(&mut settings));
         }
-        match problems.is_empty() {
-            true => Ok(settings),
-            false => Err(Error::InLambda { problems }),
+        match (mistakes.is_empty(), problems.is_empty()) {
+            (true, true) => Ok(settings),
+            (true, false) => Err(Error::InLambda { problems }),
+            (false, _) => Err(Error::Settings { mistakes }),
         }
     }
 }
 
-fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
-    let text = fs::read_to_string(path).map_err(|source| Error::Unread {
-        path: path.to_owned(),
-        source,
-    })?;
-    // this text names the line and the column
-    toml::from_str(&text).map_err(|error| Error::Syntax {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    })
-}
-
-fn refuse(path: &Path, problems: Vec<String>) -> Result<(), Error> {
-    if problems.is_empty() {
-        return Ok(());
+/// Reads a file. Returns its mistakes.
+fn read<T: DeserializeOwned>(path: &Path, apply: impl FnOnce(T) -> Vec<Mistake>) -> Vec<String> {
+    let shown = path.display();
+    let file = match fs::read_to_string(path) {
+        Ok(file) => file,
+        Err(error) => {
+            return vec![format!(
+                "{shown}: {error}: correct the path, or leave the option out"
+            )];
+        }
+    };
+    match toml::from_str(&file) {
+        Ok(read) => {
+            let mistakes = apply(read).into_iter();
+            mistakes.map(|mistake| mistake.told(path, &file)).collect()
+        }
+        Err(error) => {
+            let at = error.span().map_or(0, |span| span.start);
+            let (line, reason) = (line(&file, at), error.message().replace('\n', ": "));
+            vec![format!("{shown}:{line}: {reason}")]
+        }
     }
-    let path = path.to_owned();
-    Err(Error::Values { path, problems })
 }

@@ -9,7 +9,10 @@ use std::{
 use nix::unistd::{Gid, Group, Uid, User};
 use serde::Deserialize;
 
-use super::files::{After, File, Folder, Format, Owner};
+use super::{
+    files::{After, File, Folder, Format, Owner},
+    mistakes::{Mistake, keep},
+};
 use crate::{
     names::{is_variable, signal},
     spelling::is_sound,
@@ -67,63 +70,72 @@ enum Named {
     Plain,
 }
 
-/// The valid tables. Errors go to `problems`.
-pub(super) fn read(tables: Vec<Table>, problems: &mut Vec<String>) -> Vec<Folder> {
-    let (mut folders, mut directories) = (Vec::new(), BTreeSet::new());
-    for table in tables {
-        let directory = table.directory.clone();
-        let read = match directories.insert(directory.clone()) {
-            true => table.read(),
-            false => Err("the directory is that of another table: name one for each".to_owned()),
-        };
-        match read {
-            Ok(folder) => folders.push(folder),
-            Err(problem) => problems.push(format!("files in {}: {problem}", directory.display())),
+/// The valid tables. Errors go to `mistakes`.
+pub(super) fn read(tables: Vec<Table>, mistakes: &mut Vec<Mistake>) -> Vec<Folder> {
+    let mut directories = BTreeSet::new();
+    let read = |(at, table): (usize, Table)| {
+        let at = format!("files.{at}");
+        if !directories.insert(table.directory.clone()) {
+            let told = "it is that of another table: name one for each";
+            mistakes.push(Mistake::new(format!("{at}.directory"), told));
         }
-    }
-    folders
+        table.read(&at, mistakes)
+    };
+    tables.into_iter().enumerate().filter_map(read).collect()
 }
 
 impl Table {
-    fn read(self) -> Result<Folder, String> {
+    fn read(self, at: &str, mistakes: &mut Vec<Mistake>) -> Option<Folder> {
+        let (before, at_key) = (mistakes.len(), |key: &str| format!("{at}.{key}"));
         if self.secret.is_empty() || !is_sound(&self.secret) {
-            return Err("secret is no secret's id: write its name or its ARN".to_owned());
+            let told = "it is no secret's id: write its name or its ARN";
+            mistakes.push(Mistake::new(at_key("secret"), told));
         }
         if !is_plain_path(&self.directory) {
-            return Err("the directory is no absolute path without . and ..".to_owned());
+            let told = "it is no absolute path without . and ..: write one";
+            mistakes.push(Mistake::new(at_key("directory"), told));
         }
-        let mode = mode(self.mode.as_deref().unwrap_or("0600"))?;
-        let owner = self.owner.as_deref().map(owner).transpose()?;
-        let after = self.after.map(Then::read).transpose()?;
+        let mode = keep(mode(self.mode.as_deref().unwrap_or("0600")), at, mistakes);
+        let owner = keep(self.owner.as_deref().map(owner).transpose(), at, mistakes);
+        let after = keep(self.after.map(Then::read).transpose(), at, mistakes);
         let write = match self.write.is_empty() {
             true => vec![Write::default()],
             false => self.write,
         };
-        let files = write.into_iter().map(Write::read);
-        let files: Vec<File> = files.collect::<Result<_, _>>()?;
-        let names: BTreeSet<&str> = files.iter().map(|file| &*file.name).collect();
-        if names.len() < files.len() {
-            return Err("two files have the same name".to_owned());
+        let mut files: Vec<File> = Vec::new();
+        for (number, write) in write.into_iter().enumerate() {
+            let at = format!("{at}.write.{number}");
+            let Some(file) = keep(write.read(), &at, mistakes) else {
+                continue;
+            };
+            if files.iter().any(|other| other.name == file.name) {
+                let told = "another file has the same name: name one for each";
+                mistakes.push(Mistake::new(format!("{at}.name"), told));
+            }
+            files.push(file);
         }
-        if mode & 0o077 != 0 && files.iter().any(|file| file.format == Format::Pgpass) {
-            return Err(format!(
-                "libpq ignores a pgpass of mode {mode:04o}: write mode = \"0600\" and the application's user as owner"
-            ));
+        let is_pgpass = |file: &File| file.format == Format::Pgpass;
+        if mode.is_some_and(|mode| mode & 0o077 != 0) && files.iter().any(is_pgpass) {
+            let told = "libpq ignores a pgpass that others may read: write 0600, and the application's user as owner";
+            mistakes.push(Mistake::new(at_key("mode"), told));
         }
-        Ok(Folder {
+        if mistakes.len() > before {
+            return None;
+        }
+        Some(Folder {
             secret: self.secret,
             directory: self.directory,
-            owner: owner.unwrap_or_default(),
-            mode,
+            owner: owner?.unwrap_or_default(),
+            mode: mode?,
             shared_parent: self.shared_parent,
             required: self.required.unwrap_or(true),
-            after,
+            after: after?,
             files,
         })
     }
 }
 
-fn is_plain_path(path: &Path) -> bool {
+pub(super) fn is_plain_path(path: &Path) -> bool {
     let mut parts = path.components();
     let is_absolute = parts.next() == Some(Component::RootDir);
     let parts: Vec<Component<'_>> = parts.collect();
@@ -139,22 +151,26 @@ fn is_plain_path(path: &Path) -> bool {
         && !dots.into_iter().any(|part| part == b".")
 }
 
-fn mode(text: &str) -> Result<u32, String> {
+fn mode(text: &str) -> Result<u32, Mistake> {
     match u32::from_str_radix(text, 8) {
         Ok(mode) if mode & !0o640 == 0 && mode & 0o400 != 0 => Ok(mode),
-        _ => Err(format!(
-            "mode = \"{text}\" is none of 0400, 0440, 0600 and 0640: who else should read the files belongs to their group"
+        _ => Err(Mistake::new(
+            "mode",
+            "it is none of 0400, 0440, 0600 and 0640: write one; who else should read the files belongs to their group",
         )),
     }
 }
 
 /// `user`, `user:group` or `:group`, by name or number. A user alone stands for its own group too.
-fn owner(text: &str) -> Result<Owner, String> {
+pub(super) fn owner(text: &str) -> Result<Owner, Mistake> {
     let (user, group) = match text.split_once(':') {
         Some((user, group)) => (user, Some(group)),
         None => (text, None),
     };
-    let unknown = |what: &str| format!("owner = \"{text}\": this machine knows no such {what}");
+    let unknown = |what: &str| {
+        let told = format!("this machine knows no such {what}: write a name or a number");
+        Mistake::new("owner", told)
+    };
     let mut owner = Owner::default();
     if !user.is_empty() {
         let named = User::from_name(user).ok().flatten();
@@ -183,11 +199,16 @@ fn owner(text: &str) -> Result<Owner, String> {
 }
 
 impl Then {
-    fn read(self) -> Result<After, String> {
+    fn read(self) -> Result<After, Mistake> {
         let within = match self.within.as_deref().map(humantime::parse_duration) {
             None => WITHIN,
             Some(Ok(within)) if !within.is_zero() => within,
-            Some(_) => return Err("after: within is no time: write 30s".to_owned()),
+            Some(_) => {
+                return Err(Mistake::new(
+                    "after.within",
+                    "write a time above zero, as 30s",
+                ));
+            }
         };
         match (self.command, self.signal, self.pid_file) {
             (Some(command), None, None) => {
@@ -196,30 +217,32 @@ impl Then {
                     Some(program) if !program.is_empty() && command.iter().all(has_no_nul) => {
                         Ok(After::Command { command, within })
                     }
-                    _ => Err(
-                        "after: command is empty, or has a NUL: write [\"program\", \"argument\"]"
-                            .to_owned(),
-                    ),
+                    _ => Err(Mistake::new(
+                        "after.command",
+                        "it is empty, or has a NUL: write [\"program\", \"argument\"]",
+                    )),
                 }
             }
             (None, Some(name), Some(pid_file)) if self.within.is_none() => {
                 let signal = signal(&name)
-                    .ok_or_else(|| format!("after: signal = \"{name}\" is no signal: write HUP"))?;
+                    .ok_or_else(|| Mistake::new("after.signal", "it is no signal: write HUP"))?;
                 Ok(After::Signal { signal, pid_file })
             }
-            _ => Err(
-                "after: write command, with or without within; or signal and pid_file".to_owned(),
-            ),
+            _ => Err(Mistake::new(
+                "after",
+                "write command, with or without within; or signal and pid_file",
+            )),
         }
     }
 }
 
 impl Write {
-    fn read(self) -> Result<File, String> {
+    fn read(self) -> Result<File, Mistake> {
         let format = self.format.unwrap_or_default();
         let of = |is_set: bool, key: &str, is_here: bool, there: &str| match is_set && !is_here {
-            true => Err(format!(
-                "{key} belongs to the format {there}: correct one of them"
+            true => Err(Mistake::new(
+                key,
+                format!("it belongs to the format {there}: correct one of them"),
             )),
             false => Ok(()),
         };
@@ -261,8 +284,9 @@ impl Write {
             Named::Env => {
                 let values = self.values.unwrap_or_default();
                 if let Some(name) = values.keys().find(|name| !is_variable(name)) {
-                    return Err(format!(
-                        "values: {name} is no variable's name: write letters, digits and _"
+                    return Err(Mistake::new(
+                        "values",
+                        format!("{name} is no variable's name: write letters, digits and _"),
                     ));
                 }
                 (".env", Format::Env { values })
@@ -274,35 +298,36 @@ impl Write {
         let is_name =
             !name.is_empty() && name.len() <= 255 && name != "." && !name.starts_with("..");
         if !is_name || name.contains(|letter: char| letter == '/' || letter.is_control()) {
-            return Err(format!("name = {name:?} is no file's name"));
+            return Err(Mistake::new(
+                "name",
+                "it is no file's name: write one without /",
+            ));
         }
         Ok(File { name, format })
     }
 }
 
-fn check_service(service: &str, parameters: &BTreeMap<String, String>) -> Result<(), String> {
+fn check_service(service: &str, parameters: &BTreeMap<String, String>) -> Result<(), Mistake> {
+    let wrong = |told: String| Err(Mistake::new("parameters", told));
     let is_allowed = |letter: char| letter != ']' && !letter.is_control();
     if service.is_empty() || service.len() > 100 || !service.chars().all(is_allowed) {
-        return Err(format!("service = {service:?} is no service's name"));
+        let told = "it is no service's name: write one of at most 100 letters, without ]";
+        return Err(Mistake::new("service", told));
     }
     for key in parameters.keys() {
         match &**key {
             "user" | "password" => {
-                return Err(format!(
-                    "parameters: {key} comes from the secret: leave it out"
-                ));
+                return wrong(format!("{key} comes from the secret: leave it out"));
             }
             "service" | "servicefile" => {
-                return Err(format!(
-                    "parameters: libpq refuses {key} in a service: leave it out"
-                ));
+                return wrong(format!("libpq refuses {key} in a service: leave it out"));
             }
             key if key.is_empty()
                 || !key
                     .bytes()
                     .all(|byte| byte == b'_' || byte.is_ascii_lowercase()) =>
             {
-                return Err(format!("parameters: {key:?} is no parameter of libpq"));
+                return wrong(format!("{key:?} is no parameter of libpq: correct it"));
             }
             _ => {}
         }

@@ -156,6 +156,15 @@ impl Held {
     pub(super) fn len(&self) -> usize {
         self.served.len() + self.asked.len()
     }
+
+    /// How long ago the oldest version was confirmed.
+    pub(super) fn oldest(&self) -> Option<Duration> {
+        let versions = self
+            .served
+            .iter()
+            .filter_map(|(_, entry)| entry.secret.current().ok());
+        versions.map(|version| version.age()).max()
+    }
 }
 
 impl Found {

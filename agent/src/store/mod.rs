@@ -134,6 +134,11 @@ impl Store {
         self.lock().len()
     }
 
+    /// How long ago the oldest version was confirmed, if one is held.
+    pub fn oldest(&self) -> Option<Duration> {
+        self.lock().oldest()
+    }
+
     /// Whether nothing is held.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

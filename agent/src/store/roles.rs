@@ -88,6 +88,16 @@ impl Stores {
         }
     }
 
+    /// How many versions all caches hold, and how long ago the oldest one was confirmed.
+    pub fn held(&self) -> (usize, Duration) {
+        let stores: Vec<_> = self.all().collect();
+        let oldest = stores.iter().filter_map(|store| store.oldest()).max();
+        (
+            stores.iter().map(|store| store.len()).sum(),
+            oldest.unwrap_or_default(),
+        )
+    }
+
     /// As for [`Store::feel`].
     pub fn feel(&self) {
         self.all().for_each(|store| store.feel());

@@ -117,12 +117,12 @@ fn failure(error: &Error) -> (StatusCode, Failure<'_>) {
 }
 
 /// The answer to a request that is refused without a call.
-pub(super) fn refused(refused: Refused) -> Response {
+pub(crate) fn refused(refused: Refused) -> Response {
     match refused {
         Refused::Forwarded => plain(StatusCode::BAD_REQUEST, "Forwarded"),
         Refused::Host => plain(StatusCode::BAD_REQUEST, "Host"),
         Refused::Browser => plain(StatusCode::FORBIDDEN, "Origin"),
-        Refused::Token => plain(StatusCode::FORBIDDEN, "Bad Token"),
+        Refused::Token | Refused::User => plain(StatusCode::FORBIDDEN, "Bad Token"),
         Refused::Full => closing(plain(
             StatusCode::TOO_MANY_REQUESTS,
             "Connection limit exceeded",
@@ -151,7 +151,7 @@ fn text(value: &impl Serialize) -> String {
 }
 
 /// A plain text. AWS's agent sends no content type.
-pub(super) fn plain(status: StatusCode, text: &str) -> Response {
+pub(crate) fn plain(status: StatusCode, text: &str) -> Response {
     respond(status, text.to_owned().into())
 }
 

@@ -22,6 +22,7 @@ use tokio::{
 use super::answer;
 use crate::{
     Agent,
+    connections::Peer,
     spelling::is_sound,
     store::{Answer, Question},
     tokens::{Right, denied},
@@ -41,6 +42,8 @@ struct Watch {
     agent: Arc<Agent>,
     /// With its token.
     headers: HeaderMap,
+    /// Its process, at a socket.
+    peer: Option<Peer>,
     question: Question,
     /// The version that it has seen.
     seen: Option<String>,
@@ -51,6 +54,7 @@ struct Watch {
 pub(super) async fn respond(
     agent: &Arc<Agent>,
     right: Right<'_>,
+    peer: Option<&Peer>,
     request: &Parts,
     question: Question,
 ) -> Response {
@@ -68,6 +72,7 @@ pub(super) async fn respond(
     let mut watch = Watch {
         agent: agent.clone(),
         headers: request.headers.clone(),
+        peer: peer.cloned(),
         question,
         seen: None,
         _place: place,
@@ -111,13 +116,16 @@ impl Watch {
         let settings = &self.agent.settings;
         let check = (settings.idle / 2).clamp(Duration::from_secs(1), CHECK);
         loop {
-            let right = self
-                .agent
-                .tokens
-                .right_in(&self.headers, &settings.token_headers);
+            let access = self.agent.access();
+            let right = match &self.peer {
+                Some(peer) => access.right_of(peer),
+                None => access
+                    .tokens
+                    .right_in(&self.headers, &settings.token_headers),
+            };
             let right = right.ok_or_else(|| Error::Provider {
                 secret: self.question.id.as_str().into(),
-                reason: denied("this token no longer opens the agent"),
+                reason: denied("this token or user no longer opens the agent"),
             })?;
             let read = self.agent.read(right, &self.question).await?;
             let version = read.credential.version().to_owned();
@@ -201,8 +209,9 @@ mod tests {
         let request = Request::get("/").header("x-vault-token", TOKEN);
         let request = request.header(header, value).body(Body::empty()).unwrap();
         let (head, _) = request.into_parts();
-        let right = agent.tokens.right(TOKEN.as_bytes()).unwrap();
-        respond(agent, right, &head, question()).await
+        let access = agent.access();
+        let right = access.tokens.right(TOKEN.as_bytes()).unwrap();
+        respond(agent, right, None, &head, question()).await
     }
 
     #[tokio::test]

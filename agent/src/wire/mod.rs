@@ -14,10 +14,9 @@ use axum::{
     response::Response,
 };
 
-pub(crate) use answer::{closing, mark, respond};
+pub(crate) use answer::{closing, mark, plain, refused, respond};
 
-use crate::{Agent, connections::Connection, doors, store::Question, tokens::Right};
-use answer::plain;
+use crate::{Agent, connections::Connection, doors, store::Question, telemetry, tokens::Right};
 use query::Parameters;
 
 /// The route of AWS's Lambda extension for parameters.
@@ -42,12 +41,13 @@ pub async fn answer(agent: &Arc<Agent>, connection: &Connection, request: &Parts
         };
     }
     let names = &agent.settings.token_headers;
-    let right = agent.tokens.right_in(&request.headers, names);
-    let passed = doors::is_local(request, &agent.settings);
+    let access = agent.access();
+    let right = access.tokens.right_in(&request.headers, names);
+    let passed = doors::is_local(request, &access, connection);
     if path == "/ready" && request.method == Method::GET && passed.is_ok() {
         return ready(agent);
     }
-    let right = match passed.and_then(|()| doors::open(right, connection)) {
+    let right = match passed.and_then(|()| doors::open(right, &access, connection)) {
         Ok(right) => right,
         Err(refused) => return answer::refused(refused),
     };
@@ -81,7 +81,9 @@ pub async fn answer(agent: &Arc<Agent>, connection: &Connection, request: &Parts
         None => return plain(StatusCode::NOT_FOUND, "Not found"),
     };
     match question {
-        Ok(question) if path == CHANGES => changes::respond(agent, right, request, question).await,
+        Ok(question) if path == CHANGES => {
+            changes::respond(agent, right, connection.peer(), request, question).await
+        }
         Ok(question) if path == REJECTED => rejected::respond(agent, right, query, question).await,
         Ok(question) => read(agent, right, &question).await,
         Err(problem) => plain(StatusCode::BAD_REQUEST, &problem),
@@ -101,7 +103,9 @@ fn ready(agent: &Agent) -> Response {
 }
 
 async fn read(agent: &Agent, right: Right<'_>, question: &Question) -> Response {
-    match agent.read(right, question).await {
+    let read = agent.read(right, question).await;
+    telemetry::read("wire", &read);
+    match read {
         Ok(read) => answer::value(&read),
         Err(error) => answer::failed(&error),
     }

@@ -153,7 +153,7 @@ async fn every_mistake_in_the_tables_is_reported_before_anything_starts() {
         ),
         (
             &format!("{there}mode = \"0640\"\nwrite = [{{ format = \"pgpass\" }}]"),
-            "libpq ignores a pgpass of mode 0640",
+            "mode = \"0640\": libpq ignores a pgpass",
         ),
         (
             &format!("{there}write = [{{ format = \"xml\" }}]"),
@@ -169,19 +169,19 @@ async fn every_mistake_in_the_tables_is_reported_before_anything_starts() {
         ),
         (
             &format!("{there}write = [{{}}, {{}}]"),
-            "two files have the same name",
+            "another file has the same name",
         ),
         (
             &format!("{there}write = [{{ format = \"json\", key = \"a\" }}]"),
-            "key belongs to the format plain",
+            "key = \"a\": it belongs to the format plain",
         ),
         (
             &format!("{there}write = [{{ format = \"env\", service = \"a\" }}]"),
-            "service belongs to the format pg_service",
+            "service = \"a\": it belongs to the format pg_service",
         ),
         (
             &format!("{there}write = [{{ values = {{ A = \"a\" }} }}]"),
-            "values belongs to the format env",
+            "values: it belongs to the format env",
         ),
         (
             &format!("{there}write = [{{ format = \"env\", values = {{ A-B = \"a\" }} }}]"),
@@ -201,15 +201,15 @@ async fn every_mistake_in_the_tables_is_reported_before_anything_starts() {
         ),
         (
             &format!("{there}after = {{ command = [] }}"),
-            "command is empty",
+            "command = []: it is empty",
         ),
         (
             &format!("{there}after = {{ command = [\"a\"], within = \"soon\" }}"),
-            "within is no time",
+            "within = \"soon\": write a time",
         ),
         (
             &format!("{there}after = {{ signal = \"HANG\", pid_file = \"/run/pid\" }}"),
-            "\"HANG\" is no signal",
+            "signal = \"HANG\": it is no signal",
         ),
         (
             &format!("{there}after = {{ signal = \"HUP\" }}"),

@@ -9,6 +9,7 @@ pub(crate) mod watch;
 
 use std::{
     io::{BufRead, BufReader, Write},
+    path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     thread::JoinHandle,
@@ -19,10 +20,14 @@ use local::{
     invocation::{Invoke, Invoked},
     secrets_manager::{Behavior, Fault, SecretsManager, ServiceError},
 };
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 
@@ -46,7 +51,7 @@ pub(crate) struct Agent {
     pub(crate) port: u16,
     log: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
-    _files: TempDir,
+    files: TempDir,
 }
 
 impl Drop for Agent {
@@ -98,7 +103,40 @@ pub(crate) fn command() -> Command {
     command
 }
 
+/// Lets a shell run the command: `exec "$@"` in this text stands for it.
+pub(crate) fn behind(command: &mut Command, text: &str) {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", text, "sh"]);
+    shell.arg(command.get_program()).args(command.get_args());
+    let set = command.get_envs();
+    let set = set.filter_map(|(name, value)| Some((name, value?)));
+    shell
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .envs(set);
+    shell.stdin(Stdio::null()).stderr(Stdio::piped());
+    *command = shell;
+}
+
+/// Writes AWS's file and ours.
+fn write_settings(folder: &Path, endpoint: &str, lines: &str, own: &str) {
+    let port = match lines.contains("http_port") {
+        true => "",
+        false => "http_port = 0\n",
+    };
+    let nested = format!("[capabilities.secrets_manager]\n{port}{lines}\n");
+    std::fs::write(folder.join("awss.toml"), nested).unwrap();
+    let own = format!("endpoint = \"{endpoint}\"\n{own}\n");
+    std::fs::write(folder.join("own.toml"), own).unwrap();
+}
+
 impl Agent {
+    /// Writes its settings again, and sends SIGHUP.
+    pub(crate) fn reload(&self, endpoint: &str, lines: &str, own: &str) {
+        write_settings(self.files.path(), endpoint, lines, own);
+        kill(Pid::from_raw(self.pid()), Signal::SIGHUP).unwrap();
+    }
+
     pub(crate) fn start(endpoint: &str, lines: &str, own: &str) -> Self {
         Self::start_with(endpoint, lines, own, |command| {
             command.env("AWS_TOKEN", TOKEN);
@@ -116,13 +154,7 @@ impl Agent {
             files.path().join("awss.toml"),
             files.path().join("own.toml"),
         );
-        let port = match lines.contains("http_port") {
-            true => "",
-            false => "http_port = 0\n",
-        };
-        let nested = format!("[capabilities.secrets_manager]\n{port}{lines}\n");
-        std::fs::write(&config, nested).unwrap();
-        std::fs::write(&settings, format!("endpoint = \"{endpoint}\"\n{own}\n")).unwrap();
+        write_settings(files.path(), endpoint, lines, own);
         let mut command = command();
         command.args(["sm", "start", "--config"]).arg(&config);
         command
@@ -151,7 +183,7 @@ impl Agent {
             port,
             log,
             reader: Some(reader),
-            _files: files,
+            files,
         }
     }
 
@@ -262,14 +294,19 @@ impl Reply {
     }
 }
 
+/// A connection to the port or to a socket.
+pub(crate) trait Both: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Both for T {}
+
 /// Sends one request and reads its answer. None if the connection closed without one.
-pub(crate) async fn exchange(stream: &mut TcpStream, request: &str) -> Option<Reply> {
+pub(crate) async fn exchange(stream: &mut (impl Both + ?Sized), request: &str) -> Option<Reply> {
     // the agent may close it during the write
     let _ = stream.write_all(request.as_bytes()).await;
     reply(stream, request.starts_with("HEAD")).await
 }
 
-pub(crate) async fn reply(stream: &mut TcpStream, is_head: bool) -> Option<Reply> {
+pub(crate) async fn reply(stream: &mut (impl Both + ?Sized), is_head: bool) -> Option<Reply> {
     let mut read = Vec::new();
     let end = loop {
         if let Some(end) = read.windows(4).position(|four| four == b"\r\n\r\n") {
