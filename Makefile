@@ -36,9 +36,10 @@ setup: ## installs what demo and test need: a C compiler, PostgreSQL
 	@local/scripts/setup.sh
 
 demo: setup ## rotates passwords on this machine under a running application, and writes a report
-	@cargo build --features rotatectl/local --bin rotatectl --bin secret-rotation
+	@cargo build --features rotatectl/local --bin rotatectl --bin secret-rotation --bin rotating-secret-agent
 	@mkdir -p target
-	@cargo run --quiet --features rotatectl/local --bin rotatectl -- drill --local --report target/drill.html
+	@PYTHON=$(firstword $(wildcard $(TOOLS)/recipes/bin/python) python3) \
+	  cargo run --quiet --features rotatectl/local --bin rotatectl -- drill --local --report target/drill.html
 
 test: setup test-infra $(TOOLS)/aws/bin/aws $(TOOLS)/redis/stamp $(TOOLS)/recipes/stamp $(TOOLS)/javascript/stamp ## runs every test; NO_BROWSER=1 skips the one that needs chromium
 	@local/scripts/setup.sh browser
@@ -96,9 +97,9 @@ audit: ## checks licences, sources and duplicates of the dependencies (ci.yml ch
 
 bench: bench-setup ## measures a rotation, the agent, requests in each pool (CHANGEOVER=120 seconds each) and the client, beside their peers
 	cargo build --release -p secret-rotation
-	cargo build --release -p rotating-secret-agent
+	cargo build --profile agent -p rotating-secret-agent
 	cargo run --quiet --release -p drill --features local --bin bench -- --function target/release/secret-rotation \
-	  --python $(TOOLS)/bench/bin/python --agent target/release/rotating-secret-agent $(if $(AWS_AGENT),--aws-agent $(AWS_AGENT)) \
+	  --python $(TOOLS)/bench/bin/python --agent target/agent/rotating-secret-agent $(if $(AWS_AGENT),--aws-agent $(AWS_AGENT)) \
 	  --changeover $(CHANGEOVER) --page docs/benchmarks.md
 	cargo bench --manifest-path client/bench/Cargo.toml
 	local/scripts/crates.sh --build $(FEATURES)

@@ -212,10 +212,10 @@ async fn a_table_that_cannot_be_used_is_named_by_check() {
     let folder = tempfile::tempdir().unwrap();
     let own = folder.path().join("own.toml");
     for (table, expected) in [
-        ("secret = \"\"", "listen: secret is no secret's id"),
+        ("secret = \"\"", ":2: secret = \"\": it is no secret's id"),
         (
             "secret = \"orders/db\"\nca_file = \"/absent.pem\"",
-            "/absent.pem",
+            ":3: ca_file = \"/absent.pem\"",
         ),
         ("secret = \"orders/db\"\nca = \"x\"", "unknown field `ca`"),
     ] {

@@ -2,7 +2,7 @@
 
 use std::{fs::read_to_string, time::Duration};
 
-/// /proc counts in hundredths of a second on every machine, whatever the kernel's own clock is.
+/// /proc counts in hundredths of a second on every machine.
 const TICKS_PER_SECOND: u32 = 100;
 
 /// How long it and its ended threads have run, in user mode and in the kernel, rounded down to 10 ms.

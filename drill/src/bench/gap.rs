@@ -6,7 +6,7 @@ use local::{postgres, world::World};
 use serde_json::{Value, json};
 use tokio::task::yield_now;
 
-use super::rotation::rotate;
+use super::rotate::rotate;
 use crate::demo::Error;
 
 /// Rotates a secret of a single user, and looks all the time at the user's password on the server and at the label.

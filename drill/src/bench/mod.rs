@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `row` | a figure, its peer's, and what to reach |
 //! | `rotation` | a rotation, a start, memory, beside Python |
+//! | `rotate` | one rotation |
 //! | `gap` | the time without a login |
 //! | `floor` | a rotation's calls and logins alone |
 //! | `python` | the function in Python |
@@ -15,6 +16,7 @@ mod floor;
 mod gap;
 pub mod page;
 pub mod python;
+mod rotate;
 pub mod rotation;
 pub mod row;
 
@@ -22,7 +24,7 @@ use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 
-pub(crate) use self::rotation::rotate;
+pub(crate) use self::rotate::rotate;
 use self::row::Row;
 
 /// How often each thing is measured.

@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use local::{
     memory, processor,
-    secrets_manager::Rotation,
     world::{Options, World},
 };
 
@@ -12,6 +11,7 @@ use super::{
     Effort,
     floor::Floor,
     gap,
+    rotate::{rotate, rotated, steps},
     row::{Goal, Row, Sample},
 };
 use crate::demo::{self, Error};
@@ -253,25 +253,6 @@ impl Measured {
             "GB-ms",
         )
     }
-}
-
-/// Rotates once. Returns the function's working time.
-pub(crate) async fn rotate(world: &World, secret: &str) -> Result<Duration, Error> {
-    let rotation = rotated(world, secret).await?;
-    Ok(steps(&rotation).map(|(_, took)| took).sum())
-}
-
-async fn rotated(world: &World, secret: &str) -> Result<Rotation, Error> {
-    let rotation = world.secrets_manager().rotate(secret).await?;
-    match rotation.succeeded {
-        true => Ok(rotation),
-        false => Err(Error::NotRotated(demo::failure(&rotation))),
-    }
-}
-
-fn steps(rotation: &Rotation) -> impl Iterator<Item = (String, Duration)> {
-    let runs = rotation.attempts.iter().flat_map(|attempt| &attempt.steps);
-    runs.map(|run| (run.step.clone(), run.invoked.took))
 }
 
 async fn starts(side: &Side, count: usize) -> Sample {

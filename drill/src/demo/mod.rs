@@ -1,5 +1,6 @@
 //! `make demo`: one rotation step by step, then many rotations without a failed request.
 
+mod any_language;
 mod api_key;
 mod handover;
 mod show;
@@ -66,6 +67,7 @@ pub async fn run(
     alternating_users(world, &mut show).await?;
     revoke(world, &mut show).await?;
     api_key::show(world, &mut show).await?;
+    any_language::show(world, &mut show).await?;
     handover::show(world, rotations, &mut show).await
 }
 
