@@ -105,12 +105,12 @@ fn is_known(host: &[u8], hosts: &[String]) -> bool {
     let Ok(host) = str::from_utf8(host) else {
         return false;
     };
-    let host = host.to_ascii_lowercase();
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => &host,
+        _ => host,
     };
-    matches!(name, "localhost" | "127.0.0.1" | "[::1]") || hosts.iter().any(|own| own == name)
+    let is = |own: &str| own.eq_ignore_ascii_case(name);
+    ["localhost", "127.0.0.1", "[::1]"].into_iter().any(is) || hosts.iter().any(|own| is(own))
 }
 
 #[cfg(test)]

@@ -113,6 +113,10 @@ async fn read(agent: &Agent, right: Right<'_>, question: &Question) -> Response 
 
 /// `.` and `..`, also percent-encoded.
 fn is_dots(segment: &str) -> bool {
-    let decoded = segment.to_ascii_lowercase().replace("%2e", ".");
-    decoded == "." || decoded == ".."
+    let (mut dots, mut rest) = (0, segment);
+    let dot = [".", "%2e", "%2E"];
+    while let Some(after) = dot.iter().find_map(|dot| rest.strip_prefix(dot)) {
+        (dots, rest) = (dots + 1, after);
+    }
+    rest.is_empty() && (1..=2).contains(&dots)
 }
