@@ -247,6 +247,43 @@ async fn files_and_requests_of_one_secret_ask_once() {
 }
 
 #[tokio::test]
+async fn files_and_requests_of_one_secret_ask_once_also_after_other_secrets_have_filled_the_cache()
+{
+    let place = Place::new().await;
+    for name in ["orders/db", "stock/db"] {
+        create(&place.service, name, "one").await;
+    }
+    let table = place.table("write = [{ format = \"plain\" }]");
+    let agent = Agent::start(&place.endpoint, &format!("{LONG}\ncache_size = 1"), &table);
+    place.holds("secret", "one").await;
+    for id in ["orders/db", "stock/db", "orders/db"] {
+        assert_eq!(agent.read(id).await.value(), "one");
+    }
+    assert_eq!(place.service.calls().len(), 2);
+    // so a version that a reader has seen is in the files, and no reader gets an older one later
+    common::put(&place.service, "orders/db", "two").await;
+    assert_eq!(agent.read("orders/db&refreshNow=true").await.value(), "two");
+    place.holds("secret", "two").await;
+}
+
+#[tokio::test]
+async fn an_arn_of_a_secret_with_files_never_means_another_secret_with_its_name() {
+    let place = Place::new().await;
+    let arn = create(&place.service, "orders/db", "one").await;
+    let table = place.table("write = [{ format = \"plain\" }]");
+    let agent = Agent::start(&place.endpoint, LONG, &table);
+    place.holds("secret", "one").await;
+    assert_eq!(agent.read(&arn).await.value(), "one");
+    let delete = json!({ "SecretId": "orders/db", "ForceDeleteWithoutRecovery": true });
+    place.service.call("DeleteSecret", delete).await.unwrap();
+    create(&place.service, "orders/db", "two").await;
+    let read = agent.read(&format!("{arn}&refreshNow=true")).await;
+    assert_eq!(read.json()["__type"], "ResourceNotFoundException");
+    assert_eq!(agent.read("orders/db").await.value(), "two");
+    place.holds("secret", "two").await;
+}
+
+#[tokio::test]
 async fn a_deleted_secret_is_no_longer_served_and_its_file_stays() {
     let place = Place::new().await;
     create(&place.service, "orders/db", "one").await;
