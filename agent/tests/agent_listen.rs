@@ -10,7 +10,12 @@ use std::{
     process::{Child, Stdio},
 };
 
-use common::{Agent, TOKEN, command, create, folder::Place, secrets_manager, until, watch::Events};
+use common::{
+    Agent, TOKEN, command, create,
+    folder::{Place, SHORT},
+    secrets_manager, until,
+    watch::Events,
+};
 use local::{
     executable,
     world::{Options, World},
@@ -193,6 +198,30 @@ async fn in_lambda_no_session_listens_and_a_warning_says_so() {
         assert_eq!(rotating.sessions().await, 0);
         let log = agent.whole_log();
         assert!(log.contains("[[listen]] has no effect in Lambda"), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn in_lambda_no_announced_secret_is_read_before_someone_asks() {
+    let (service, endpoint) = secrets_manager().await;
+    for name in ["orders/db", "stock/db"] {
+        create(&service, name, "one").await;
+    }
+    let agent = Agent::start_with(
+        &endpoint,
+        SHORT,
+        "[[listen]]\nsecret = \"orders/db\"",
+        |command| {
+            command
+                .env("AWS_TOKEN", TOKEN)
+                .env("AWS_LAMBDA_RUNTIME_API", "any");
+        },
+    );
+    agent.read("stock/db").await;
+    // renewals of the other one
+    until(async || (service.calls().len() >= 4).then_some(())).await;
+    for call in service.calls() {
+        assert_eq!(call.secret.as_deref(), Some("stock/db"));
     }
 }
 
