@@ -182,10 +182,9 @@ fn ended(error: &Error) -> Event {
     Event::default().event("end").data(answer::told(error))
 }
 
-/// Whether an `If-None-Match` names this ETag.
+/// Whether an `If-None-Match` names this ETag. It is not split: a version's id, and so its tag, may have commas and quotes.
 fn names(seen: &str, etag: &str) -> bool {
-    let mut tags = seen.split(',').map(str::trim);
-    tags.any(|tag| tag.strip_prefix("W/").unwrap_or(tag) == etag)
+    seen.trim() == "*" || seen.contains(etag)
 }
 
 #[cfg(test)]
@@ -226,6 +225,32 @@ mod tests {
         assert_eq!(began.elapsed().as_secs(), POLL.as_secs());
         assert_eq!(reply.headers()["etag"], etag);
         assert_eq!(reply.headers()["cache-control"], "no-store");
+    }
+
+    #[tokio::test]
+    async fn a_version_whose_id_looks_like_a_list_of_tags_is_waited_for_too() {
+        let (agent, service) = Agent::with_a_secret(TOKEN, Settings::default()).await;
+        let id = "one, two, \"three\", and more than thirty-two characters";
+        let input = serde_json::json!({
+            "SecretId": "orders/db", "SecretString": "two", "ClientRequestToken": id
+        });
+        service.call("PutSecretValue", input).await.unwrap();
+        let refresh = Question {
+            refresh: true,
+            ..question()
+        };
+        agent.stores.read(&refresh).await.unwrap();
+        tokio::time::pause();
+        for seen in [
+            format!("\"{id}\""),
+            format!("\"another\", W/\"{id}\""),
+            "*".to_owned(),
+        ] {
+            let reply = changes(&agent, "if-none-match", &seen).await;
+            assert_eq!(reply.status(), StatusCode::NOT_MODIFIED, "{seen}");
+        }
+        let reply = changes(&agent, "if-none-match", "\"one\", \"two\"").await;
+        assert_eq!(reply.status(), StatusCode::OK);
     }
 
     #[tokio::test]
