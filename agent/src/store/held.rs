@@ -120,7 +120,9 @@ impl Held {
             Place::Served => self.served.pop(&found.key),
             Place::Asked => self.asked.pop(&found.key),
         };
-        if !self.served.contains(&key) {
+        // another spelling may have begun another entry: the one that was confirmed last stays
+        let held = self.served.peek(&key).map(|entry| age(&entry.secret));
+        if held.is_none_or(|held| age(&found.secret) < held) {
             let (secret, read) = (found.secret.clone(), Instant::now());
             self.served.put(key, Entry { secret, read });
         }
@@ -180,6 +182,11 @@ impl Found {
             Place::Asked => false,
         }
     }
+}
+
+fn age(secret: &RotatingSecret) -> Duration {
+    let version = secret.current();
+    version.map_or(Duration::MAX, |version| version.age())
 }
 
 /// Whether an id means this secret.
