@@ -18,6 +18,7 @@ use common::{
 };
 use local::{
     executable,
+    postgres::Postgres,
     world::{Options, World},
 };
 use nix::{
@@ -223,6 +224,36 @@ async fn in_lambda_no_announced_secret_is_read_before_someone_asks() {
     for call in service.calls() {
         assert_eq!(call.secret.as_deref(), Some("stock/db"));
     }
+}
+
+#[tokio::test]
+async fn a_server_that_rejects_the_listener_makes_no_reader_get_awspending() {
+    let (service, endpoint) = secrets_manager().await;
+    let server = Postgres::shared().await.unwrap();
+    let create_role = "CREATE ROLE unheard LOGIN PASSWORD 'another'";
+    server.execute(create_role).await.unwrap();
+    let document = |password: &str| {
+        let (host, port) = (server.host(), server.port());
+        json!({ "host": host, "port": port, "username": "unheard", "password": password, "ssl": false }).to_string()
+    };
+    create(&service, "orders/db", &document("one")).await;
+    // a rotation that is stuck before or in setSecret
+    let pending = json!({
+        "SecretId": "orders/db", "SecretString": document("two"), "VersionStages": ["AWSPENDING"]
+    });
+    service.call("PutSecretValue", pending).await.unwrap();
+    let agent = Agent::start(&endpoint, "", "[[listen]]\nsecret = \"orders/db\"");
+    let mut events = Events::open(&agent, "orders/db").await;
+    let current = events.version().await;
+    // the second attempt comes after all that follows from the first rejection
+    let rejected = || server.logins("unheard").unwrap().rejected;
+    until(async || (rejected() >= 3).then_some(())).await;
+    let read = agent.read("orders/db").await.json();
+    assert_eq!(read["VersionId"], *current);
+    // nor for a moment: the next event is the next AWSCURRENT
+    let next = common::put(&service, "orders/db", &document("three")).await;
+    agent.read("orders/db&refreshNow=true").await;
+    assert_eq!(events.version().await, next);
 }
 
 #[tokio::test]
