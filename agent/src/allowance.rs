@@ -43,6 +43,11 @@ impl Allowance {
         self.watches.clone().try_acquire_owned().ok()
     }
 
+    /// Whether this place is one of these, and not one from before a reload.
+    pub(crate) fn counts(&self, place: &OwnedSemaphorePermit) -> bool {
+        Arc::ptr_eq(place.semaphore(), &self.watches)
+    }
+
     /// Whether Secrets Manager may now be asked because of a rejected login.
     pub(crate) fn may_recover(&self, secret: &str) -> bool {
         let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);

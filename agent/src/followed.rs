@@ -10,6 +10,15 @@ use crate::{settings::Settings, store::Checked};
 #[derive(Default)]
 pub struct Followed(BTreeMap<String, RotatingSecret>);
 
+/// What a refusal by Secrets Manager does to the last version.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum OnRefusal {
+    /// It is dropped: requests must not get it any more.
+    Drop,
+    /// It stays: a refused secret must not keep a child from the versions of another one.
+    Keep,
+}
+
 impl Followed {
     /// Follows the secrets of the settings' files, and these. Reads nothing yet.
     ///
@@ -20,6 +29,7 @@ impl Followed {
         aws: &Aws,
         settings: &'a Settings,
         ids: impl IntoIterator<Item = &'a str>,
+        on_refusal: OnRefusal,
     ) -> Result<Self, BuildError> {
         let files = settings.files.iter();
         let files = files.map(|folder| (&*folder.secret, folder.needs_previous()));
@@ -30,8 +40,11 @@ impl Followed {
         let follow = |(id, needs_previous): (&str, bool)| {
             let builder = RotatingSecret::builder(id)
                 .ttl(settings.ttl)
-                .overlap_window(settings.overlap_window)
-                .end_when_refused();
+                .overlap_window(settings.overlap_window);
+            let builder = match on_refusal {
+                OnRefusal::Drop => builder.end_when_refused(),
+                OnRefusal::Keep => builder,
+            };
             let builder = match needs_previous {
                 true => builder.keep_previous(),
                 false => builder,

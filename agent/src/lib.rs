@@ -66,7 +66,7 @@ use tokio::sync::watch;
 use access::Access;
 pub use error::Error;
 use files::Files;
-use followed::Followed;
+use followed::{Followed, OnRefusal};
 use server::{Listeners, Metrics, Server};
 use settings::Settings;
 use store::{Answer, Question, Stores};
@@ -148,8 +148,9 @@ pub async fn bind(settings: Settings) -> Result<Server, Error> {
     if settings.validates_credentials {
         upstream.validate().await.map_err(Error::Credentials)?;
     }
-    let announced = settings.listen.iter().map(|listen| &*listen.secret);
-    let followed = Followed::new(&upstream.aws(), &settings, announced)?;
+    let announced = listen::announced(&settings).iter();
+    let announced = announced.map(|listen| &*listen.secret);
+    let followed = Followed::new(&upstream.aws(), &settings, announced, OnRefusal::Drop)?;
     listen::start(&settings, &followed)?;
     let agent = Arc::new(Agent {
         files: Files::start(&settings, &followed)?,

@@ -6,10 +6,22 @@ use std::env;
 
 use rotating_secret::{RotatingSecret, postgres};
 
-use crate::{Error, followed::Followed, settings::Settings};
+use crate::{
+    Error,
+    followed::Followed,
+    settings::{Listen, Settings},
+};
 
 /// Variables that Lambda sets for a function and for its extensions.
 const LAMBDA: [&str; 2] = ["AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_RUNTIME_API"];
+
+/// What the settings listen for. In Lambda nothing: a followed secret would be read before the first invocation.
+pub fn announced(settings: &Settings) -> &[Listen] {
+    match LAMBDA.iter().any(|name| env::var_os(name).is_some()) {
+        true => &[],
+        false => &settings.listen,
+    }
+}
 
 /// Listens for these secrets, if they are followed. A session begins when its secret is first read, and ends with the secret.
 ///
@@ -17,16 +29,13 @@ const LAMBDA: [&str; 2] = ["AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_RUNTIME_API"]
 ///
 /// A `ca_file` holds no certificate.
 pub fn start(settings: &Settings, followed: &Followed) -> Result<(), Error> {
-    if settings.listen.is_empty() {
-        return Ok(());
-    }
-    if LAMBDA.iter().any(|name| env::var_os(name).is_some()) {
+    let announced = announced(settings);
+    if announced.len() < settings.listen.len() {
         tracing::warn!(
             "[[listen]] has no effect in Lambda, which freezes connections: a change is found within ttl_seconds"
         );
-        return Ok(());
     }
-    for listen in &settings.listen {
+    for listen in announced {
         let tls = postgres::tls(listen.ca_file.as_deref())?;
         if let Some(secret) = followed.get(&listen.secret) {
             tokio::spawn(begin(secret.clone(), tls));

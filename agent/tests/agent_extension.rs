@@ -428,8 +428,8 @@ async fn parameters_get_a_text_that_says_where_to_read_them() {
     }
 }
 
-/// The output of an extension whose API answers `next` with 500, and the errors that it reports.
-async fn without_a_next_event() -> (Output, Vec<String>) {
+/// The output of an extension whose API answers `next` with this, and the errors that it reports.
+async fn without_a_next_event(status: StatusCode, text: &'static str) -> (Output, Vec<String>) {
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let register = || async { ([("lambda-extension-identifier", "any")], Json(json!({}))) };
     let exit = move |headers: HeaderMap, Json(body): Json<Value>| async move {
@@ -440,7 +440,7 @@ async fn without_a_next_event() -> (Output, Vec<String>) {
         tell.send(text).unwrap();
         StatusCode::ACCEPTED
     };
-    let next = || async { (StatusCode::INTERNAL_SERVER_ERROR, "container error") };
+    let next = move || async move { (status, text) };
     let router = Router::new()
         .route("/2020-01-01/extension/register", post(register))
         .route("/2020-01-01/extension/event/next", get(next))
@@ -469,14 +469,19 @@ async fn without_a_next_event() -> (Output, Vec<String>) {
 
 #[tokio::test]
 async fn an_extension_without_a_next_event_reports_it_and_ends() {
-    let (output, errors) = without_a_next_event().await;
-    assert_eq!(output.status.code(), Some(1));
-    assert_eq!(errors.len(), 1, "{errors:?}");
-    let told = &errors[0];
-    assert!(
-        told.starts_with("Extension.NoEvent ") && told.contains("500"),
-        "{told}"
-    );
+    for (status, text, part) in [
+        (StatusCode::INTERNAL_SERVER_ERROR, "container error", "500"),
+        (StatusCode::OK, "<html>", "neither INVOKE nor SHUTDOWN"),
+    ] {
+        let (output, errors) = without_a_next_event(status, text).await;
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        let told = &errors[0];
+        assert!(
+            told.starts_with("Extension.NoEvent ") && told.contains(part),
+            "{told}"
+        );
+    }
 }
 
 #[tokio::test]

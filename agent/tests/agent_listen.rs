@@ -10,9 +10,15 @@ use std::{
     process::{Child, Stdio},
 };
 
-use common::{Agent, TOKEN, command, create, folder::Place, secrets_manager, until, watch::Events};
+use common::{
+    Agent, TOKEN, command, create,
+    folder::{Place, SHORT},
+    secrets_manager, until,
+    watch::Events,
+};
 use local::{
     executable,
+    postgres::Postgres,
     world::{Options, World},
 };
 use nix::{
@@ -197,6 +203,60 @@ async fn in_lambda_no_session_listens_and_a_warning_says_so() {
 }
 
 #[tokio::test]
+async fn in_lambda_no_announced_secret_is_read_before_someone_asks() {
+    let (service, endpoint) = secrets_manager().await;
+    for name in ["orders/db", "stock/db"] {
+        create(&service, name, "one").await;
+    }
+    let agent = Agent::start_with(
+        &endpoint,
+        SHORT,
+        "[[listen]]\nsecret = \"orders/db\"",
+        |command| {
+            command
+                .env("AWS_TOKEN", TOKEN)
+                .env("AWS_LAMBDA_RUNTIME_API", "any");
+        },
+    );
+    agent.read("stock/db").await;
+    // renewals of the other one
+    until(async || (service.calls().len() >= 4).then_some(())).await;
+    for call in service.calls() {
+        assert_eq!(call.secret.as_deref(), Some("stock/db"));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_rejects_the_listener_makes_no_reader_get_awspending() {
+    let (service, endpoint) = secrets_manager().await;
+    let server = Postgres::shared().await.unwrap();
+    let create_role = "CREATE ROLE unheard LOGIN PASSWORD 'another'";
+    server.execute(create_role).await.unwrap();
+    let document = |password: &str| {
+        let (host, port) = (server.host(), server.port());
+        json!({ "host": host, "port": port, "username": "unheard", "password": password, "ssl": false }).to_string()
+    };
+    create(&service, "orders/db", &document("one")).await;
+    // a rotation that is stuck before or in setSecret
+    let pending = json!({
+        "SecretId": "orders/db", "SecretString": document("two"), "VersionStages": ["AWSPENDING"]
+    });
+    service.call("PutSecretValue", pending).await.unwrap();
+    let agent = Agent::start(&endpoint, "", "[[listen]]\nsecret = \"orders/db\"");
+    let mut events = Events::open(&agent, "orders/db").await;
+    let current = events.version().await;
+    // the second attempt comes after all that follows from the first rejection
+    let rejected = || server.logins("unheard").unwrap().rejected;
+    until(async || (rejected() >= 3).then_some(())).await;
+    let read = agent.read("orders/db").await.json();
+    assert_eq!(read["VersionId"], *current);
+    // nor for a moment: the next event is the next AWSCURRENT
+    let next = common::put(&service, "orders/db", &document("three")).await;
+    agent.read("orders/db&refreshNow=true").await;
+    assert_eq!(events.version().await, next);
+}
+
+#[tokio::test]
 async fn a_secret_that_is_no_login_is_served_although_nothing_announces_it() {
     let (service, endpoint) = secrets_manager().await;
     create(&service, "mail/key", "no login").await;
@@ -244,6 +304,43 @@ async fn files_and_requests_of_one_secret_ask_once() {
         assert_eq!(agent.read(id).await.value(), "one");
     }
     assert_eq!(place.service.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn files_and_requests_of_one_secret_ask_once_also_after_other_secrets_have_filled_the_cache()
+{
+    let place = Place::new().await;
+    for name in ["orders/db", "stock/db"] {
+        create(&place.service, name, "one").await;
+    }
+    let table = place.table("write = [{ format = \"plain\" }]");
+    let agent = Agent::start(&place.endpoint, &format!("{LONG}\ncache_size = 1"), &table);
+    place.holds("secret", "one").await;
+    for id in ["orders/db", "stock/db", "orders/db"] {
+        assert_eq!(agent.read(id).await.value(), "one");
+    }
+    assert_eq!(place.service.calls().len(), 2);
+    // so a version that a reader has seen is in the files, and no reader gets an older one later
+    common::put(&place.service, "orders/db", "two").await;
+    assert_eq!(agent.read("orders/db&refreshNow=true").await.value(), "two");
+    place.holds("secret", "two").await;
+}
+
+#[tokio::test]
+async fn an_arn_of_a_secret_with_files_never_means_another_secret_with_its_name() {
+    let place = Place::new().await;
+    let arn = create(&place.service, "orders/db", "one").await;
+    let table = place.table("write = [{ format = \"plain\" }]");
+    let agent = Agent::start(&place.endpoint, LONG, &table);
+    place.holds("secret", "one").await;
+    assert_eq!(agent.read(&arn).await.value(), "one");
+    let delete = json!({ "SecretId": "orders/db", "ForceDeleteWithoutRecovery": true });
+    place.service.call("DeleteSecret", delete).await.unwrap();
+    create(&place.service, "orders/db", "two").await;
+    let read = agent.read(&format!("{arn}&refreshNow=true")).await;
+    assert_eq!(read.json()["__type"], "ResourceNotFoundException");
+    assert_eq!(agent.read("orders/db").await.value(), "two");
+    place.holds("secret", "two").await;
 }
 
 #[tokio::test]

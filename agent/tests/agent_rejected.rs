@@ -99,6 +99,21 @@ async fn a_caller_waits_for_a_version_that_comes_late_and_learns_when_there_is_n
 }
 
 #[tokio::test]
+async fn a_throttled_question_does_not_end_the_search() {
+    let world = world("").await;
+    world.create("orders/db", "one").await;
+    let first = current(&world).await;
+    pend(&world.service, "two").await;
+    let query = format!("orders/db&versionId={first}");
+    world.fail(400, "ThrottlingException", 4);
+    let next = rejected(&world.agent, &query).await;
+    assert_eq!((next.status, next.value()), (200, "two".to_owned()));
+    world.fail(400, "ThrottlingException", 1000);
+    let refused = rejected(&world.agent, &query).await;
+    assert_eq!(refused.json()["__type"], "ThrottlingException");
+}
+
+#[tokio::test]
 async fn a_hostile_program_with_another_token_changes_nothing_for_others_and_uses_up_its_own_budget_alone()
  {
     let (service, endpoint) = secrets_manager().await;

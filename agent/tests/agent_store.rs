@@ -22,6 +22,14 @@ use rotating_secret_agent::{
 use serde_json::json;
 
 async fn store(idle: Duration) -> (SecretsManager, Store) {
+    let settings = Settings {
+        idle,
+        ..Settings::default()
+    };
+    store_with(settings).await
+}
+
+async fn store_with(settings: Settings) -> (SecretsManager, Store) {
     let (service, endpoint) = secrets_manager().await;
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -30,10 +38,6 @@ async fn store(idle: Duration) -> (SecretsManager, Store) {
         .credentials_provider(Credentials::new("any", "any", None, None, "test"))
         .endpoint_url(endpoint);
     let aws = Aws::from_clients([Client::from_conf(config.build())]);
-    let settings = Settings {
-        idle,
-        ..Settings::default()
-    };
     (service, Store::new(aws, &settings))
 }
 
@@ -71,4 +75,35 @@ async fn many_spellings_of_one_secret_leave_one_entry() {
         store.read(&question(id)).await.unwrap();
     }
     assert_eq!((store.len(), service.calls().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_spelling_that_was_forgotten_brings_no_older_version_back() {
+    let (service, store) = store_with(Settings {
+        cache_size: 2,
+        ..Settings::default()
+    })
+    .await;
+    let mut arn = String::new();
+    for name in ["stock/db", "mail/key", "orders/db"] {
+        let input = json!({ "Name": name, "SecretString": "one" });
+        let created = service.call("CreateSecret", input).await.unwrap();
+        created["ARN"].as_str().unwrap().clone_into(&mut arn);
+    }
+    // more spellings than the cache remembers: the ARN is the oldest one of a secret that stays
+    for id in [
+        "orders/db",
+        "stock/db",
+        "orders/db",
+        "mail/key",
+        "orders/db",
+    ] {
+        store.read(&question(id)).await.unwrap();
+    }
+    let input = json!({ "SecretId": "orders/db", "SecretString": "two" });
+    let put = service.call("PutSecretValue", input).await.unwrap();
+    for id in [&*arn, "orders/db", &*arn] {
+        let read = store.read(&question(id)).await.unwrap();
+        assert_eq!(read.credential.version(), put["VersionId"], "{id}");
+    }
 }

@@ -24,7 +24,12 @@ use self::{
     signals::{Signals, is_end},
 };
 use crate::{
-    Error, arguments::Exec, files::Files, followed::Followed, listen, settings::Settings,
+    Error,
+    arguments::Exec,
+    files::Files,
+    followed::{Followed, OnRefusal},
+    listen,
+    settings::Settings,
     upstream::Upstream,
 };
 
@@ -39,7 +44,7 @@ const START: Duration = Duration::from_secs(60);
 pub async fn run(settings: Settings, exec: &Exec) -> Result<u8, Error> {
     let environment = Environment::of(exec);
     let aws = Upstream::new(&settings).await?.aws();
-    let followed = Followed::new(&aws, &settings, environment.secrets())?;
+    let followed = Followed::new(&aws, &settings, environment.secrets(), OnRefusal::Keep)?;
     listen::start(&settings, &followed)?;
     let files = Files::start(&settings, &followed)?;
     // from here on a signal does not end this process at once: it would leave the child behind

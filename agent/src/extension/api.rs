@@ -61,8 +61,12 @@ impl Registered {
         let answer = answer.map_err(|reason| Error::NoEvent { reason })?;
         let event: Value = serde_json::from_str(answer.body()).unwrap_or_default();
         match event["eventType"].as_str() {
+            Some("INVOKE") => Ok(Event::Invoke),
             Some("SHUTDOWN") => Ok(Event::Shutdown),
-            _ => Ok(Event::Invoke),
+            // it would come again at once
+            _ => Err(Error::NoEvent {
+                reason: "an event that is neither INVOKE nor SHUTDOWN".to_owned(),
+            }),
         }
     }
 

@@ -53,23 +53,27 @@ enum Outcome {
 
 /// Follows one secret into these folders in order: a folder's `after` runs before the next folder is written.
 pub(super) async fn follow(mut folders: Vec<Following>, secret: RotatingSecret) {
-    let mut version = String::new();
+    // a refused secret's files stay, and what is due for them is still done
+    let mut last: Option<Credential> = None;
     loop {
-        let Ok(credential) = secret.usable().await else {
+        if let Ok(credential) = secret.usable().await {
+            last = Some(credential.clone());
+        }
+        let Some(credential) = &last else {
             // the client logs why, and keeps asking
-            if let Ok(Err(_)) = timeout(LAST_RETRY, secret.changed_from(&version)).await {
+            if let Ok(Err(_)) = timeout(LAST_RETRY, secret.changed_from("")).await {
                 sleep(FIRST_RETRY).await;
             }
             continue;
         };
         let mut wake = Instant::now() + LAST_RETRY;
         for folder in &mut folders {
-            wake = wake.min(folder.turn(&credential).await);
+            wake = wake.min(folder.turn(credential).await);
         }
-        version = credential.version().to_owned();
-        drop(credential);
         tokio::select! {
-            _ = secret.changed_from(&version) => {}
+            changed = secret.changed_from(credential.version()) => if changed.is_err() {
+                sleep(FIRST_RETRY).await;
+            },
             () = sleep_until(wake) => {}
         }
     }

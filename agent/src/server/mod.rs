@@ -70,7 +70,6 @@ impl Server {
                 () = &mut ended => break,
                 _ = pulse.tick() => agent.stores.feel(),
                 _ = sweep.tick() => {
-                    agent.stores.adopt(&agent.followed);
                     agent.stores.sweep();
                     agent.access().tokens.follow();
                 }

@@ -3,12 +3,12 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use lru::LruCache;
-use rotating_secret::RotatingSecret;
+use rotating_secret::{CredentialGuard, RotatingSecret};
 use tokio::time::Instant;
 
 use super::{
     Question,
-    ids::{Ids, Key},
+    ids::{Ids, Key, spells},
     pulse::Pulse,
 };
 
@@ -16,6 +16,8 @@ use super::{
 const REFUSED: Duration = Duration::from_secs(10);
 
 pub(super) struct Held {
+    /// Secrets that are followed without a request. No reader displaces them.
+    followed: Vec<RotatingSecret>,
     /// The versions that were served.
     served: LruCache<Key, Entry>,
     /// Entries without a version yet. They are apart, so that ids that do not exist displace no version.
@@ -33,15 +35,23 @@ struct Entry {
 pub(super) struct Found {
     pub(super) key: Key,
     pub(super) secret: RotatingSecret,
-    /// Whether it was served earlier.
-    is_served: bool,
+    place: Place,
     /// How long ago a freeze of the process ended.
     pub(super) thawed: Option<Duration>,
+}
+
+/// Where an entry is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Followed,
+    Served,
+    Asked,
 }
 
 impl Held {
     pub(super) fn new(size: NonZeroUsize) -> Self {
         Self {
+            followed: Vec::new(),
             served: LruCache::new(size),
             asked: LruCache::new(size),
             ids: Ids::new(size),
@@ -60,10 +70,20 @@ impl Held {
         begin: impl FnOnce() -> Result<RotatingSecret, E>,
     ) -> Result<Found, E> {
         let (thawed, key, read) = (self.feel(), self.ids.key(question), Instant::now());
-        let is_served = self.served.contains(&key);
-        let entries = match is_served {
-            true => &mut self.served,
-            false => &mut self.asked,
+        let is_one = |secret: &&RotatingSecret| is_followed(secret, &question.id);
+        if key.is_current()
+            && let Some(secret) = self.followed.iter().find(is_one)
+        {
+            return Ok(Found {
+                key,
+                secret: secret.clone(),
+                place: Place::Followed,
+                thawed,
+            });
+        }
+        let (place, entries) = match self.served.contains(&key) {
+            true => (Place::Served, &mut self.served),
+            false => (Place::Asked, &mut self.asked),
         };
         let secret = match entries.get_mut(&key) {
             Some(entry) => {
@@ -83,7 +103,7 @@ impl Held {
         Ok(Found {
             key,
             secret,
-            is_served,
+            place,
             thawed,
         })
     }
@@ -95,36 +115,22 @@ impl Held {
             self.ids.learn(id, name, arn);
             key = key.of(arn);
         }
-        match found.is_served {
-            true => self.served.pop(&found.key),
-            false => self.asked.pop(&found.key),
+        match found.place {
+            Place::Followed => None,
+            Place::Served => self.served.pop(&found.key),
+            Place::Asked => self.asked.pop(&found.key),
         };
-        if !self.served.contains(&key) {
+        // another spelling may have begun another entry: the one that was confirmed last stays
+        let held = self.served.peek(&key).map(|entry| age(&entry.secret));
+        if held.is_none_or(|held| age(&found.secret) < held) {
             let (secret, read) = (found.secret.clone(), Instant::now());
             self.served.put(key, Entry { secret, read });
         }
     }
 
-    /// Makes this handle the entry of its secret, which stays as if it was read.
+    /// Readers of this secret get this handle from now on.
     pub(super) fn adopt(&mut self, secret: &RotatingSecret) {
-        let (credential, mut id) = (secret.current(), secret.id().to_owned());
-        if let Ok(credential) = &credential
-            && let Some(arn) = credential.arn()
-        {
-            self.ids.learn(&id, credential.name(), arn);
-            id = arn.to_owned();
-        }
-        let question = Question {
-            id,
-            ..Question::default()
-        };
-        let (key, read) = (self.ids.key(&question), Instant::now());
-        let entries = match credential.is_ok() {
-            true => &mut self.served,
-            false => &mut self.asked,
-        };
-        let secret = secret.clone();
-        entries.put(key, Entry { secret, read });
+        self.followed.push(secret.clone());
     }
 
     /// Forgets the ARN of this id. Returns false if none was known: another read would ask the same question.
@@ -134,7 +140,8 @@ impl Held {
             self.served.pop(&found.key);
             self.asked.pop(&found.key);
         }
-        was_known
+        // a followed secret with this name may have another ARN now
+        was_known || found.place == Place::Followed
     }
 
     /// Drops entries that nobody reads, which ends their renewal.
@@ -154,15 +161,14 @@ impl Held {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.served.len() + self.asked.len()
+        self.followed.len() + self.served.len() + self.asked.len()
     }
 
     /// How long ago the oldest version was confirmed.
     pub(super) fn oldest(&self) -> Option<Duration> {
-        let versions = self
-            .served
-            .iter()
-            .filter_map(|(_, entry)| entry.secret.current().ok());
+        let served = self.served.iter().map(|(_, entry)| &entry.secret);
+        let versions = served.chain(&self.followed);
+        let versions = versions.filter_map(|secret| secret.current().ok());
         versions.map(|version| version.age()).max()
     }
 }
@@ -170,6 +176,21 @@ impl Held {
 impl Found {
     /// Whether serving it as this secret would teach nothing new.
     pub(super) fn is_known_as(&self, arn: Option<&str>) -> bool {
-        self.is_served && arn.is_none_or(|arn| self.key.is_of(arn))
+        match self.place {
+            Place::Followed => true,
+            Place::Served => arn.is_none_or(|arn| self.key.is_of(arn)),
+            Place::Asked => false,
+        }
     }
+}
+
+fn age(secret: &RotatingSecret) -> Duration {
+    let version = secret.current();
+    version.map_or(Duration::MAX, |version| version.age())
+}
+
+/// Whether an id means this secret.
+fn is_followed(secret: &RotatingSecret, id: &str) -> bool {
+    let is_spelled = |version: CredentialGuard| spells(id, version.name(), version.arn());
+    secret.id() == id || secret.current().is_ok_and(is_spelled)
 }

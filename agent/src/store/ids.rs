@@ -88,6 +88,11 @@ pub(super) fn is_of(id: &str, name: Option<&str>, arn: Option<&str>) -> bool {
     }
 }
 
+/// Whether this id is a spelling of the secret with this name and ARN.
+pub(super) fn spells(id: &str, name: Option<&str>, arn: Option<&str>) -> bool {
+    name == Some(id) || arn.is_some_and(|arn| arn == id || partial(arn) == Some(id))
+}
+
 /// The names that an id may mean: the end of an ARN may be a part of the name.
 pub(crate) fn names(id: &str) -> impl Iterator<Item = &str> {
     let name = id.rsplit_once(":secret:").map_or(id, |(_, name)| name);

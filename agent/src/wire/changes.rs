@@ -37,6 +37,8 @@ const STREAM: Duration = Duration::from_secs(60 * 60);
 /// How often the token and the secret are checked while nothing changes.
 const CHECK: Duration = Duration::from_secs(5);
 
+const FULL: &str = "too many programs with this token wait for changes already: raise max_conn";
+
 /// A program that waits for changes.
 struct Watch {
     agent: Arc<Agent>,
@@ -47,7 +49,7 @@ struct Watch {
     question: Question,
     /// The version that it has seen.
     seen: Option<String>,
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
 }
 
 /// Answers one request.
@@ -65,9 +67,7 @@ pub(super) async fn respond(
         );
     }
     let Some(place) = right.allowance().watch() else {
-        return answer::closing(answer::later(
-            "too many programs with this token wait for changes already: raise max_conn",
-        ));
+        return answer::closing(answer::later(FULL));
     };
     let mut watch = Watch {
         agent: agent.clone(),
@@ -75,7 +75,7 @@ pub(super) async fn respond(
         peer: peer.cloned(),
         question,
         seen: None,
-        _place: place,
+        place,
     };
     // an error of the first read is an answer, and not an event
     let first = match watch.next().await {
@@ -123,10 +123,16 @@ impl Watch {
                     .tokens
                     .right_in(&self.headers, &settings.token_headers),
             };
-            let right = right.ok_or_else(|| Error::Provider {
+            let ends = |why| Error::Provider {
                 secret: self.question.id.as_str().into(),
-                reason: denied("this token or user no longer opens the agent"),
-            })?;
+                reason: denied(why),
+            };
+            let right =
+                right.ok_or_else(|| ends("this token or user no longer opens the agent"))?;
+            if !right.allowance().counts(&self.place) {
+                let place = right.allowance().watch();
+                self.place = place.ok_or_else(|| ends(FULL))?;
+            }
             let read = self.agent.read(right, &self.question).await?;
             let version = read.credential.version().to_owned();
             if self.seen.as_ref() != Some(&version) {
@@ -182,10 +188,9 @@ fn ended(error: &Error) -> Event {
     Event::default().event("end").data(answer::told(error))
 }
 
-/// Whether an `If-None-Match` names this ETag.
+/// Whether an `If-None-Match` names this ETag. It is not split: a version's id, and so its tag, may have commas and quotes.
 fn names(seen: &str, etag: &str) -> bool {
-    let mut tags = seen.split(',').map(str::trim);
-    tags.any(|tag| tag.strip_prefix("W/").unwrap_or(tag) == etag)
+    seen.trim() == "*" || seen.contains(etag)
 }
 
 #[cfg(test)]
@@ -226,6 +231,32 @@ mod tests {
         assert_eq!(began.elapsed().as_secs(), POLL.as_secs());
         assert_eq!(reply.headers()["etag"], etag);
         assert_eq!(reply.headers()["cache-control"], "no-store");
+    }
+
+    #[tokio::test]
+    async fn a_version_whose_id_looks_like_a_list_of_tags_is_waited_for_too() {
+        let (agent, service) = Agent::with_a_secret(TOKEN, Settings::default()).await;
+        let id = "one, two, \"three\", and more than thirty-two characters";
+        let input = serde_json::json!({
+            "SecretId": "orders/db", "SecretString": "two", "ClientRequestToken": id
+        });
+        service.call("PutSecretValue", input).await.unwrap();
+        let refresh = Question {
+            refresh: true,
+            ..question()
+        };
+        agent.stores.read(&refresh).await.unwrap();
+        tokio::time::pause();
+        for seen in [
+            format!("\"{id}\""),
+            format!("\"another\", W/\"{id}\""),
+            "*".to_owned(),
+        ] {
+            let reply = changes(&agent, "if-none-match", &seen).await;
+            assert_eq!(reply.status(), StatusCode::NOT_MODIFIED, "{seen}");
+        }
+        let reply = changes(&agent, "if-none-match", "\"one\", \"two\"").await;
+        assert_eq!(reply.status(), StatusCode::OK);
     }
 
     #[tokio::test]

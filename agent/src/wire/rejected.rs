@@ -93,13 +93,16 @@ impl Search<'_> {
         drop(cached);
         let until = Instant::now() + LAG;
         loop {
-            if let Some(next) = self.ask(is_rejected).await? {
-                return Ok(Found::Version(next));
+            let asked = self.ask(is_rejected).await;
+            let is_over = Instant::now() >= until;
+            match asked {
+                Ok(Some(next)) => return Ok(Found::Version(next)),
+                Ok(None) if is_over => return Ok(Found::Nothing),
+                Err(error) if is_over || !kind(&error).is_some_and(Kind::is_transient) => {
+                    return Err(error);
+                }
+                _ => sleep(BETWEEN).await,
             }
-            if Instant::now() >= until {
-                return Ok(Found::Nothing);
-            }
-            sleep(BETWEEN).await;
         }
     }
 

@@ -7,6 +7,8 @@ use nix::{
     unistd::Pid,
 };
 
+use serde_json::json;
+
 use super::{
     Exec,
     common::{
@@ -275,4 +277,41 @@ async fn a_version_that_comes_while_another_secret_cannot_be_read_reaches_the_ch
     }
     call("RestoreSecret").await;
     text_of(&told, &format!("two-{version} k-1")).await;
+}
+
+#[tokio::test]
+async fn a_refused_secret_does_not_keep_the_versions_of_another_one_from_the_child() {
+    let place = Place::with_login().await;
+    create(&place.service, "mail/key", r#"{"key":"k-1"}"#).await;
+    let told = place.beside("told");
+    let text = format!(
+        "echo $PGPASSWORD $API_KEY >> {}; exec sleep 1000",
+        told.display()
+    );
+    let chosen = "API_KEY=mail/key:key";
+    let arguments = [
+        "--secret",
+        "orders/db",
+        "--env",
+        chosen,
+        "--",
+        "sh",
+        "-c",
+        &text,
+    ];
+    let _exec = Exec::start(&place, "", &arguments);
+    text_of(&told, "one k-1").await;
+    let delete = json!({ "SecretId": "mail/key", "ForceDeleteWithoutRecovery": true });
+    place.service.call("DeleteSecret", delete).await.unwrap();
+    let asked = || {
+        let calls = place.service.calls().into_iter();
+        calls
+            .filter(|call| call.secret.as_deref() == Some("mail/key"))
+            .count()
+    };
+    let before = asked();
+    // the second question comes after the first refusal
+    until(async || (asked() >= before + 2).then_some(())).await;
+    place.put("orders", "two").await;
+    text_of(&told, "two k-1").await;
 }

@@ -24,6 +24,7 @@ use common::{
 use nix::unistd::geteuid;
 use rotating_secret::provider::{File, SecretProvider, Stage};
 use secrecy::ExposeSecret;
+use serde_json::json;
 
 const PLAIN: &str = r#"
 write = [
@@ -282,4 +283,16 @@ async fn ready_names_the_files_that_are_missing_and_ping_does_not_wait() {
     })
     .await;
     assert!(place.file("password").exists());
+}
+
+#[tokio::test]
+async fn files_of_a_secret_that_is_refused_stay_and_are_restored() {
+    let place = Place::with_login().await;
+    let agent = place.agent(PLAIN);
+    place.holds("password", "one").await;
+    let delete = json!({ "SecretId": "orders/db", "ForceDeleteWithoutRecovery": true });
+    place.service.call("DeleteSecret", delete).await.unwrap();
+    until(async || (agent.read("orders/db").await.status == 400).then_some(())).await;
+    fs::remove_file(place.file("password")).unwrap();
+    place.holds("password", "one").await;
 }

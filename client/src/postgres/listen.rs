@@ -14,9 +14,9 @@ use tokio::{
 };
 use tokio_postgres::{AsyncMessage, Config};
 
-use super::{ConnectError, Refusal, Tls, connect_with};
+use super::{ConnectError, Refusal, Tls, connect_as};
 use crate::{
-    RotatingSecret,
+    Attempt, RotatingSecret,
     refresh::{LONGEST_DELAY, backoff},
     secret::{Listening, WeakSecret},
     slot::Change,
@@ -42,6 +42,9 @@ pub enum NotListening {
 /// and when the version changes; without a connection, the lifetime finds a change. With one, the provider is asked once an
 /// hour and not every five minutes, unless [`Builder::ttl`](crate::Builder::ttl) says how often. The connection must reach the
 /// server itself: a pooler in transaction mode accepts LISTEN, but passes no notification on. A standby refuses it.
+///
+/// It logs in with the current version only. If the server rejects that, the provider is asked for AWSCURRENT; AWSPENDING becomes
+/// current only by a login of the application.
 ///
 /// One call is enough for all clones: while one task listens, another call changes nothing, and its `tls` is not used.
 ///
@@ -138,7 +141,19 @@ async fn session<T: Tls>(
     config
         .application_name("rotating-secret")
         .keepalives_idle(Duration::from_secs(60));
-    let connected = connect_with(&secret, &config, tls).await;
+    // with no other version than this: a server that rejects this session makes AWSPENDING nobody's version
+    let connected = match secret.usable().await {
+        Ok(credential) => connect_as(&config, credential, tls)
+            .await
+            .map_err(|refused| {
+                if let Attempt::Rejected(()) = Attempt::of(refused.sqlstate(), ()) {
+                    // AWSCURRENT may have moved
+                    secret.pushed(None);
+                }
+                ConnectError::Failed(refused)
+            }),
+        Err(error) => Err(error.into()),
+    };
     let (client, mut connection) = match connected {
         Ok(connected) => connected,
         Err(error) => {

@@ -40,8 +40,8 @@ pub use listen::{NotListening, channel, listen};
 pub use tls::{RDS_ROOTS, TlsBuilder, TlsError, tls};
 
 use crate::{
-    Attempt, Credential, LogInError, NotALogin, RotatingSecret, causes::in_one_line,
-    postgresql::Login,
+    Attempt, Credential, CredentialGuard, LogInError, NotALogin, RotatingSecret,
+    causes::in_one_line, postgresql::Login,
 };
 
 /// A server that does not answer must not delay a caller that can go elsewhere.
@@ -189,21 +189,27 @@ pub async fn connect_with<T: Tls>(
         .log_in(|credential| {
             let tls = tls.clone();
             async move {
-                let configured = configured(config, &credential, tls);
-                // the server may take long to answer, and a guard is only for the time of a read
-                drop(credential);
-                let refused = match configured {
-                    Ok((config, tls)) => match connect_once(&config, tls).await {
-                        Ok(connected) => return Ok(connected),
-                        Err(refusal) => refusal,
-                    },
-                    Err(refusal) => refusal,
-                };
-                let code = refused.sqlstate().map(str::to_owned);
-                Err(Attempt::of(code.as_deref(), refused))
+                let connected = connect_as(config, credential, tls).await;
+                connected.map_err(|refused| {
+                    let code = refused.sqlstate().map(str::to_owned);
+                    Attempt::of(code.as_deref(), refused)
+                })
             }
         })
         .await
+}
+
+/// One attempt with this credential.
+async fn connect_as<T: Tls>(
+    config: &Config,
+    credential: CredentialGuard,
+    tls: T,
+) -> Result<(Client, Connection<Socket, Guarded<T::Stream>>), Refusal> {
+    let configured = configured(config, &credential, tls);
+    // the server may take long to answer, and a guard is only for the time of a read
+    drop(credential);
+    let (config, tls) = configured?;
+    connect_once(&config, tls).await
 }
 
 /// Asks the server to end the query that runs on a connection made here. A token's own `cancel_query` does not know that the
