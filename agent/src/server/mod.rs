@@ -72,7 +72,9 @@ impl Server {
                 _ = sweep.tick() => {
                     agent.stores.adopt(&agent.followed);
                     agent.stores.sweep();
-                    agent.access().tokens.follow();
+                    let access = agent.access();
+                    access.tokens.follow();
+                    connections.review(|asker| access.right(asker).is_some());
                 }
                 (room, stream) = next(&connections, &mut listeners) => {
                     let agent = agent.clone();

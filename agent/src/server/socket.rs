@@ -16,7 +16,7 @@ use nix::{
 };
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
-use crate::{Error, connections::Peer, files::place, settings::sockets};
+use crate::{Error, asker::Peer, files::place, settings::sockets};
 
 /// How many connections wait to be accepted, as at the port.
 const BACKLOG: u32 = 1024;

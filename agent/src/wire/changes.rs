@@ -6,7 +6,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
-    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -14,18 +14,15 @@ use axum::{
 };
 use futures_util::{Stream, StreamExt, future, stream};
 use rotating_secret::{Error, provider::Selector};
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 
 use super::answer;
 use crate::{
     Agent,
-    connections::Peer,
+    allowance::Place,
+    asker::Asker,
     spelling::is_sound,
     store::{Answer, Question},
-    tokens::{Right, denied},
 };
 
 /// How long a long poll waits after its first read. Together they stay below a request's limit.
@@ -40,21 +37,18 @@ const CHECK: Duration = Duration::from_secs(5);
 /// A program that waits for changes.
 struct Watch {
     agent: Arc<Agent>,
-    /// With its token.
-    headers: HeaderMap,
-    /// Its process, at a socket.
-    peer: Option<Peer>,
+    asker: Asker,
     question: Question,
     /// The version that it has seen.
     seen: Option<String>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// Answers one request.
 pub(super) async fn respond(
     agent: &Arc<Agent>,
-    right: Right<'_>,
-    peer: Option<&Peer>,
+    asker: Asker,
+    place: Option<Place>,
     request: &Parts,
     question: Question,
 ) -> Response {
@@ -64,15 +58,14 @@ pub(super) async fn respond(
             "changes takes secretId and roleArn: it follows AWSCURRENT",
         );
     }
-    let Some(place) = right.allowance().watch() else {
+    let Some(place) = place else {
         return answer::closing(answer::later(
             "too many programs with this token wait for changes already: raise max_conn",
         ));
     };
     let mut watch = Watch {
         agent: agent.clone(),
-        headers: request.headers.clone(),
-        peer: peer.cloned(),
+        asker,
         question,
         seen: None,
         _place: place,
@@ -113,21 +106,9 @@ impl Watch {
     ///
     /// Each check is a read with all its rules. So it ends with the token or the secret, and counts as a reader.
     async fn next(&mut self) -> Result<Answer, Error> {
-        let settings = &self.agent.settings;
-        let check = (settings.idle / 2).clamp(Duration::from_secs(1), CHECK);
+        let check = (self.agent.settings.idle / 2).clamp(Duration::from_secs(1), CHECK);
         loop {
-            let access = self.agent.access();
-            let right = match &self.peer {
-                Some(peer) => access.right_of(peer),
-                None => access
-                    .tokens
-                    .right_in(&self.headers, &settings.token_headers),
-            };
-            let right = right.ok_or_else(|| Error::Provider {
-                secret: self.question.id.as_str().into(),
-                reason: denied("this token or user no longer opens the agent"),
-            })?;
-            let read = self.agent.read(right, &self.question).await?;
+            let read = self.agent.read(&self.asker, &self.question).await?;
             let version = read.credential.version().to_owned();
             if self.seen.as_ref() != Some(&version) {
                 self.seen = Some(version);
@@ -210,8 +191,9 @@ mod tests {
         let request = request.header(header, value).body(Body::empty()).unwrap();
         let (head, _) = request.into_parts();
         let access = agent.access();
-        let right = access.tokens.right(TOKEN.as_bytes()).unwrap();
-        respond(agent, right, None, &head, question()).await
+        let asker = Asker::new(None, &head.headers, &agent.settings.token_headers);
+        let place = access.right(&asker).unwrap().allowance().watch(1);
+        respond(agent, asker, place, &head, question()).await
     }
 
     #[tokio::test]
