@@ -47,9 +47,15 @@ impl Tokens {
             let token = Token::of_file("[[tokens]]", &table.file);
             (token, Some((&table.file, &*table.secrets)))
         });
-        let mut known = Vec::new();
+        let mut known: Vec<(Token, Caller)> = Vec::new();
         for (token, limits) in std::iter::once(own).chain(limited) {
             match token {
+                // the first one would hide it
+                Ok(token) if known.iter().any(|(other, _)| other.equals(&token)) => {
+                    mistakes.push(Error::SameToken {
+                        path: limits.map(|(file, _)| file.clone()).unwrap_or_default(),
+                    });
+                }
                 Ok(token) => known.push((token, Caller::new(limits))),
                 Err(error) => mistakes.push(error),
             }
