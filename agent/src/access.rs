@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use crate::{
     Error,
-    connections::Peer,
+    asker::{Asker, Peer},
     settings::{Settings, sockets::Socket},
     tokens::{Caller, Right, Tokens},
 };
@@ -39,7 +39,7 @@ impl Access {
             socket: socket.path.clone(),
             users: socket.users.clone(),
             groups: socket.groups.clone(),
-            caller: Caller::new(Some(&socket.secrets), settings),
+            caller: Caller::new(Some((&socket.path, &socket.secrets))),
         };
         Ok(Self {
             tokens: Tokens::new(settings)?,
@@ -57,8 +57,37 @@ impl Access {
         }
     }
 
-    /// What a process at a socket may read, if the socket serves it.
-    pub(crate) fn right_of(&self, peer: &Peer) -> Option<Right<'_>> {
+    /// Keeps what each caller has used: a reload gives nothing out twice.
+    pub(crate) fn inherit(&mut self, before: &Self) {
+        let sockets = self.callers.iter_mut();
+        let sockets = sockets.map(|callers| &mut callers.caller);
+        for caller in self.tokens.callers_mut().chain(sockets) {
+            caller.inherit(before.all());
+        }
+    }
+
+    /// How many programs of one caller may wait for changes. Together they take at most half of the connections, in equal parts.
+    pub(crate) fn watches(&self, connections: usize) -> usize {
+        connections / 2 / self.all().count().max(1)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Caller> {
+        let sockets = self.callers.iter().map(|callers| &callers.caller);
+        self.tokens.callers().chain(sockets)
+    }
+
+    /// What this asker may read now: at a socket by its process, at the port by a token.
+    pub(crate) fn right(&self, asker: &Asker) -> Option<Right<'_>> {
+        match &asker.peer {
+            Some(peer) => self.right_of(peer),
+            None => {
+                let mut given = asker.given.iter();
+                given.find_map(|value| self.tokens.right(value.as_bytes()))
+            }
+        }
+    }
+
+    fn right_of(&self, peer: &Peer) -> Option<Right<'_>> {
         let callers = self
             .callers
             .iter()

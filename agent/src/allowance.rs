@@ -2,15 +2,15 @@
 
 use std::{
     num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use lru::LruCache;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
+use tokio::time::Instant;
 
 /// How many rejected logins of one secret may ask Secrets Manager at once: a pool that opens all its connections.
 const BURST: u32 = 60;
@@ -24,28 +24,38 @@ const SECRETS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(999);
 /// What the programs with one token may use.
 #[derive(Debug)]
 pub(crate) struct Allowance {
-    watches: Arc<Semaphore>,
+    /// How many wait for changes now.
+    watches: AtomicUsize,
     /// For each secret, when all its rejected logins would be over at one per second.
     rejected: Mutex<LruCache<String, Instant>>,
 }
 
-impl Allowance {
-    /// With places for this many watches.
-    pub(crate) fn new(watches: usize) -> Self {
+/// The place of a program that waits for changes.
+pub(crate) struct Place(Arc<Allowance>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.watches.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
         Self {
-            watches: Arc::new(Semaphore::new(watches)),
+            watches: AtomicUsize::new(0),
             rejected: Mutex::new(LruCache::new(SECRETS)),
         }
     }
+}
 
-    /// A place for a program that waits for changes.
-    pub(crate) fn watch(&self) -> Option<OwnedSemaphorePermit> {
-        self.watches.clone().try_acquire_owned().ok()
-    }
-
-    /// Whether this place is one of these, and not one from before a reload.
-    pub(crate) fn counts(&self, place: &OwnedSemaphorePermit) -> bool {
-        Arc::ptr_eq(place.semaphore(), &self.watches)
+impl Allowance {
+    /// A place for a program that waits for changes, if fewer than `most` are taken.
+    pub(crate) fn watch(self: &Arc<Self>, most: usize) -> Option<Place> {
+        let one_more = |taken| (taken < most).then_some(taken + 1);
+        let taken = self
+            .watches
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        taken.ok().map(|_| Place(self.clone()))
     }
 
     /// Whether Secrets Manager may now be asked because of a rejected login.
@@ -67,7 +77,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn sixty_rejected_logins_of_a_secret_may_ask_at_once_and_then_one_per_second() {
-        let allowance = Allowance::new(1);
+        let allowance = Allowance::default();
         let allowed = |secret| (0..100).filter(|_| allowance.may_recover(secret)).count();
         assert_eq!((allowed("orders/db"), allowed("orders/db")), (60, 0));
         assert_eq!(allowed("stock/db"), 60);

@@ -6,9 +6,8 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -18,6 +17,8 @@ use tokio::{
     task::AbortHandle,
 };
 
+use crate::asker::{Asker, Peer};
+
 /// Places for guests while every served connection is in use.
 const SPARE: usize = 16;
 
@@ -25,25 +26,25 @@ const SPARE: usize = 16;
 pub(crate) struct Connections(Arc<Shared>);
 
 struct Shared {
-    /// How many may be served.
-    most: usize,
     /// One permit for each connection: each is a descriptor.
     open: Arc<Semaphore>,
-    served: Arc<Semaphore>,
-    /// In the order of their arrival.
-    guests: Mutex<BTreeMap<u64, AbortHandle>>,
+    places: Arc<Semaphore>,
+    all: Mutex<All>,
     last: AtomicU64,
 }
 
-/// The process at the other end of a unix socket, as the kernel names it.
-#[derive(Clone, Debug)]
-pub struct Peer {
-    /// The path of the socket.
-    pub socket: Arc<Path>,
-    /// Its user's number.
-    pub user: u32,
-    /// Its group's number.
-    pub group: u32,
+/// Both in the order of their arrival.
+#[derive(Default)]
+struct All {
+    guests: BTreeMap<u64, AbortHandle>,
+    served: BTreeMap<u64, Served>,
+}
+
+struct Served {
+    task: AbortHandle,
+    /// Who asked last.
+    asker: Asker,
+    _place: OwnedSemaphorePermit,
 }
 
 /// A connection. Dropping it frees its place.
@@ -51,8 +52,7 @@ pub struct Connection {
     number: u64,
     /// Who connected, unless it came to the port.
     peer: Option<Peer>,
-    all: Arc<Shared>,
-    served: OnceLock<OwnedSemaphorePermit>,
+    shared: Arc<Shared>,
     _open: OwnedSemaphorePermit,
 }
 
@@ -60,21 +60,26 @@ impl Connections {
     /// At most `served` connections are served at a time.
     pub(crate) fn new(served: usize) -> Self {
         Self(Arc::new(Shared {
-            most: served,
             open: Arc::new(Semaphore::new(served + SPARE)),
-            served: Arc::new(Semaphore::new(served)),
-            guests: Mutex::default(),
+            places: Arc::new(Semaphore::new(served)),
+            all: Mutex::default(),
             last: AtomicU64::new(0),
         }))
     }
 
     /// How many are served, and how many guests there are.
     pub(crate) fn count(&self) -> (usize, usize) {
-        let served = self
-            .0
-            .most
-            .saturating_sub(self.0.served.available_permits());
-        (served, self.0.guests().len())
+        let all = self.0.all();
+        (all.served.len(), all.guests.len())
+    }
+
+    /// Those whose right has ended are guests again: they keep out nobody who has one.
+    pub(crate) fn review(&self, may_read: impl Fn(&Asker) -> bool) {
+        let mut all = self.0.all();
+        let All { guests, served } = &mut *all;
+        for (number, lost) in served.extract_if(.., |_, served| !may_read(&served.asker)) {
+            guests.insert(number, lost.task);
+        }
     }
 
     /// Waits for a free place. Without one, it cuts the oldest guest.
@@ -83,7 +88,7 @@ impl Connections {
         if let Ok(permit) = open.clone().try_acquire_owned() {
             return Some(permit);
         }
-        if let Some((_, guest)) = self.0.guests().pop_first() {
+        if let Some((_, guest)) = self.0.all().guests.pop_first() {
             guest.abort();
         }
         open.clone().acquire_owned().await.ok()
@@ -91,7 +96,7 @@ impl Connections {
 
     /// Shutdown does not wait for guests: a half-sent head would hold it up.
     pub(crate) fn dismiss_guests(&self) {
-        for guest in self.0.guests().values() {
+        for guest in self.0.all().guests.values() {
             guest.abort();
         }
     }
@@ -109,20 +114,19 @@ impl Connections {
         let connection = Arc::new(Connection {
             number,
             peer,
-            all: self.0.clone(),
-            served: OnceLock::new(),
+            shared: self.0.clone(),
             _open: open,
         });
         // locked, so that the task is listed before it can remove itself
-        let mut guests = self.0.guests();
+        let mut all = self.0.all();
         let task = tokio::spawn(serve(connection));
-        guests.insert(number, task.abort_handle());
+        all.guests.insert(number, task.abort_handle());
     }
 }
 
 impl Shared {
-    fn guests(&self) -> MutexGuard<'_, BTreeMap<u64, AbortHandle>> {
-        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    fn all(&self) -> MutexGuard<'_, All> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -132,21 +136,35 @@ impl Connection {
         self.peer.as_ref()
     }
 
-    /// The connection may read. False if `max_conn` connections are served already.
-    pub fn admit(&self) -> bool {
-        if self.served.get().is_some() {
+    /// The connection may read, because this asker may. False if `max_conn` connections are served already.
+    pub fn admit(&self, asker: &Asker) -> bool {
+        let mut all = self.shared.all();
+        if let Some(served) = all.served.get_mut(&self.number) {
+            served.asker = asker.clone();
             return true;
         }
-        let Ok(permit) = self.all.served.clone().try_acquire_owned() else {
+        let Ok(place) = self.shared.places.clone().try_acquire_owned() else {
             return false;
         };
-        self.all.guests().remove(&self.number);
-        self.served.set(permit).is_ok()
+        // a guest that is not listed is cut now
+        let Some(task) = all.guests.remove(&self.number) else {
+            return false;
+        };
+        let asker = asker.clone();
+        let served = Served {
+            task,
+            asker,
+            _place: place,
+        };
+        all.served.insert(self.number, served);
+        true
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.all.guests().remove(&self.number);
+        let mut all = self.shared.all();
+        all.guests.remove(&self.number);
+        all.served.remove(&self.number);
     }
 }

@@ -5,7 +5,7 @@
 
 use axum::http::{HeaderValue, header, request::Parts};
 
-use crate::{access::Access, connections::Connection, telemetry, tokens::Right};
+use crate::{access::Access, asker::Asker, connections::Connection, telemetry, tokens::Right};
 
 /// Why a request is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,15 +86,16 @@ fn check(head: &Parts, access: &Access, connection: &Connection) -> Result<(), R
 ///
 /// There is no right, or `max_conn` connections are served already.
 pub fn open<'a>(
-    of_token: Option<Right<'a>>,
+    asker: &Asker,
     access: &'a Access,
     connection: &Connection,
 ) -> Result<Right<'a>, Refused> {
-    let right = match connection.peer() {
-        Some(peer) => access.right_of(peer).ok_or(Refused::User),
-        None => of_token.ok_or(Refused::Token),
+    let missing = match asker.peer {
+        Some(_) => Refused::User,
+        None => Refused::Token,
     };
-    let opened = right.and_then(|right| match connection.admit() {
+    let right = access.right(asker).ok_or(missing);
+    let opened = right.and_then(|right| match connection.admit(asker) {
         true => Ok(right),
         false => Err(Refused::Full),
     });

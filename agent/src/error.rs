@@ -58,6 +58,12 @@ pub enum Error {
         path: String,
         source: io::Error,
     },
+    /// A token that another one would hide.
+    #[error(
+        "the token's file {}, which [[tokens]] names, holds the same as another token: give each its own, or join the tables",
+        path.display()
+    )]
+    SameToken { path: PathBuf },
     /// All tokens that cannot be used.
     #[error("{}", texts(mistakes).join("\n"))]
     Tokens { mistakes: Vec<Error> },

@@ -8,6 +8,7 @@
 //! | [`arguments`] | the command line |
 //! | [`settings`] | AWS's configuration file, and ours |
 //! | [`access`] | who may ask: tokens, users of sockets, hosts |
+//! | [`asker`] | who asks |
 //! | [`token`], [`tokens`], `allowance` | which token opens which secrets, and how much of the agent |
 //! | [`upstream`] | Secrets Manager, and never this agent itself |
 //! | [`store`] | the cached secrets |
@@ -31,6 +32,7 @@
 pub mod access;
 mod allowance;
 pub mod arguments;
+pub mod asker;
 pub mod children;
 pub mod connections;
 pub mod doors;
@@ -61,16 +63,18 @@ pub mod wire;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use rotating_secret::provider::ProviderError;
 use tokio::sync::watch;
 
 use access::Access;
+use asker::Asker;
 pub use error::Error;
 use files::Files;
 use followed::{Followed, OnRefusal};
 use server::{Listeners, Metrics, Server};
 use settings::Settings;
 use store::{Answer, Question, Stores};
-use tokens::Right;
+use tokens::{Right, denied};
 use upstream::Upstream;
 
 /// What all requests share.
@@ -94,24 +98,39 @@ impl Agent {
         self.access.load_full()
     }
 
-    fn replace(&self, access: Access) {
+    fn replace(&self, mut access: Access) {
+        access.inherit(&self.access());
         self.access.store(access.into());
     }
 
-    /// Reads a version with the rights of a token.
+    /// Reads a version, if the asker has the right to it before and after the read: meanwhile it may have ended.
     pub(crate) async fn read(
         &self,
-        right: Right<'_>,
+        asker: &Asker,
         question: &Question,
     ) -> Result<Answer, rotating_secret::Error> {
-        let denied = |reason| rotating_secret::Error::Provider {
+        self.check(asker, question, |_| Ok(()))?;
+        let answer = self.stores.read(question).await?;
+        self.check(asker, question, |right| {
+            right.may_have(answer.credential.name())
+        })?;
+        Ok(answer)
+    }
+
+    fn check(
+        &self,
+        asker: &Asker,
+        question: &Question,
+        more: impl FnOnce(Right<'_>) -> Result<(), ProviderError>,
+    ) -> Result<(), rotating_secret::Error> {
+        let access = self.access();
+        let right = access.right(asker);
+        let right = right.ok_or_else(|| denied("this token or user no longer opens the agent"));
+        let checked = right.and_then(|right| right.may_ask(question).and_then(|()| more(right)));
+        checked.map_err(|reason| rotating_secret::Error::Provider {
             secret: question.id.as_str().into(),
             reason,
-        };
-        right.may_ask(question).map_err(denied)?;
-        let answer = self.stores.read(question).await?;
-        right.may_have(answer.credential.name()).map_err(denied)?;
-        Ok(answer)
+        })
     }
 
     /// Waits until the shutdown begins.

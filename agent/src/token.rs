@@ -1,7 +1,10 @@
 //! The token: a request carries it to show that its sender may read secrets here.
 
 use std::{
-    env, fs,
+    env,
+    fs::OpenOptions,
+    io::{self, ErrorKind, Read},
+    os::unix::fs::OpenOptionsExt,
     path::PathBuf,
     sync::{
         PoisonError, RwLock,
@@ -10,6 +13,7 @@ use std::{
 };
 
 use axum::http::HeaderValue;
+use nix::fcntl::OFlag;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
@@ -17,6 +21,9 @@ use crate::Error;
 
 /// A shorter token is easy to guess.
 const SHORTEST: usize = 8;
+
+/// A longer file holds no token: no request's head could carry it.
+const LONGEST: u64 = 64 * 1024;
 
 /// The tokens that an attacker tries first.
 const GUESSED: [&str; 8] = [
@@ -112,6 +119,12 @@ impl Token {
         }
     }
 
+    /// Whether another token is the same.
+    pub(crate) fn equals(&self, other: &Self) -> bool {
+        let held = other.held.read().unwrap_or_else(PoisonError::into_inner);
+        self.is(held.expose_secret().as_bytes())
+    }
+
     /// Whether these bytes are the token. The time that this takes shows only the length.
     pub fn is(&self, given: &[u8]) -> bool {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
@@ -121,13 +134,30 @@ impl Token {
 
 impl File {
     fn read(&self) -> Result<SecretString, Error> {
-        let read = fs::read_to_string(&self.path).map(SecretString::from);
-        let read = read.map_err(|source| Error::TokenFile {
+        let read = self.text().map_err(|source| Error::TokenFile {
             variable: self.variable.clone(),
             path: self.path.display().to_string(),
             source,
         })?;
         checked(&self.variable, read.expose_secret().trim().into())
+    }
+}
+
+impl File {
+    /// The program that reads the token may be able to replace its file: a pipe would wait for a writer, and a device has no end.
+    fn text(&self) -> io::Result<SecretString> {
+        let mut options = OpenOptions::new();
+        let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        let file = options
+            .read(true)
+            .custom_flags(flags.bits())
+            .open(&self.path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "it is no file"));
+        }
+        let mut text = String::new();
+        file.take(LONGEST).read_to_string(&mut text)?;
+        Ok(text.into())
     }
 }
 
@@ -150,6 +180,8 @@ fn checked(variable: &str, token: SecretString) -> Result<SecretString, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn read(set: &[(&str, &str)]) -> Result<Token, Error> {

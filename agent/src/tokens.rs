@@ -3,7 +3,8 @@
 //! The agent's own token opens everything that the agent may read. A token of `[[tokens]]` opens the secrets whose names match its
 //! patterns. So two programs that do not trust each other can share an agent.
 
-use axum::http::{HeaderMap, HeaderName};
+use std::{path::PathBuf, sync::Arc};
+
 use rotating_secret::provider::{ProviderError, ProviderErrorKind as Kind, Refusal};
 use wildmatch::WildMatch;
 
@@ -24,7 +25,9 @@ pub struct Tokens(Vec<(Token, Caller)>);
 pub struct Caller {
     /// The names of the secrets that they may read. `None` means all.
     names: Option<Vec<WildMatch>>,
-    allowance: Allowance,
+    /// Its token file or its socket. `None` is the agent's own token.
+    of: Option<PathBuf>,
+    allowance: Arc<Allowance>,
 }
 
 /// The right of a request.
@@ -42,12 +45,18 @@ impl Tokens {
         let own = (Token::from_environment(&settings.token_variables), None);
         let limited = settings.tokens.iter().map(|table| {
             let token = Token::of_file("[[tokens]]", &table.file);
-            (token, Some(&*table.secrets))
+            (token, Some((&table.file, &*table.secrets)))
         });
-        let mut known = Vec::new();
-        for (token, names) in std::iter::once(own).chain(limited) {
+        let mut known: Vec<(Token, Caller)> = Vec::new();
+        for (token, limits) in std::iter::once(own).chain(limited) {
             match token {
-                Ok(token) => known.push((token, Caller::new(names, settings))),
+                // the first one would hide it
+                Ok(token) if known.iter().any(|(other, _)| other.equals(&token)) => {
+                    mistakes.push(Error::SameToken {
+                        path: limits.map(|(file, _)| file.clone()).unwrap_or_default(),
+                    });
+                }
+                Ok(token) => known.push((token, Caller::new(limits))),
                 Err(error) => mistakes.push(error),
             }
         }
@@ -59,8 +68,7 @@ impl Tokens {
 
     #[cfg(test)]
     pub(crate) fn of(token: &str) -> Self {
-        let (names, allowance) = (None, Allowance::new(1));
-        Self(vec![(Token::of(token), Caller { names, allowance })])
+        Self(vec![(Token::of(token), Caller::new(None))])
     }
 
     /// What these bytes may read, if they are a token.
@@ -69,10 +77,12 @@ impl Tokens {
         found.map(|(_, caller)| caller.right())
     }
 
-    /// What a token in one of these headers may read. If a header is repeated, its first value counts.
-    pub fn right_in(&self, headers: &HeaderMap, names: &[HeaderName]) -> Option<Right<'_>> {
-        let mut given = names.iter().filter_map(|name| headers.get(name));
-        given.find_map(|value| self.right(value.as_bytes()))
+    pub(crate) fn callers(&self) -> impl Iterator<Item = &Caller> {
+        self.0.iter().map(|(_, caller)| caller)
+    }
+
+    pub(crate) fn callers_mut(&mut self) -> impl Iterator<Item = &mut Caller> {
+        self.0.iter_mut().map(|(_, caller)| caller)
     }
 
     /// Reads the token files again.
@@ -84,14 +94,21 @@ impl Tokens {
 }
 
 impl Caller {
-    /// One that may read secrets whose names match a pattern (`*` is any text, `?` any character), or all.
-    pub(crate) fn new(names: Option<&[String]>, settings: &Settings) -> Self {
+    /// That of a token file or socket, which may read secrets whose names match a pattern (`*` is any text, `?` any character). Or
+    /// that of the agent's own token, which may read all.
+    pub(crate) fn new(limits: Option<(&PathBuf, &[String])>) -> Self {
         let patterns = |names: &[String]| names.iter().map(|name| WildMatch::new(name)).collect();
-        // watches get at most half of the connections, in equal parts
-        let callers = 1 + settings.tokens.len() + settings.sockets.len();
         Self {
-            names: names.map(patterns),
-            allowance: Allowance::new(settings.connections / 2 / callers),
+            names: limits.map(|(_, names)| patterns(names)),
+            of: limits.map(|(of, _)| of.clone()),
+            allowance: Arc::default(),
+        }
+    }
+
+    /// Keeps what it has used: its places and reports are not given out twice.
+    pub(crate) fn inherit<'a>(&mut self, mut before: impl Iterator<Item = &'a Self>) {
+        if let Some(before) = before.find(|before| before.of == self.of) {
+            self.allowance = before.allowance.clone();
         }
     }
 
@@ -102,7 +119,7 @@ impl Caller {
 
 impl<'a> Right<'a> {
     /// What this caller may use.
-    pub(crate) fn allowance(self) -> &'a Allowance {
+    pub(crate) fn allowance(self) -> &'a Arc<Allowance> {
         &self.0.allowance
     }
 

@@ -247,25 +247,6 @@ async fn two_thousand_streams_of_one_token_leave_room_for_readers_and_for_the_st
 }
 
 #[tokio::test]
-async fn a_reload_gives_a_token_no_more_streams_than_its_part() {
-    let (service, endpoint) = secrets_manager().await;
-    common::create(&service, "orders/db", "one").await;
-    let limited = Limited::to("[\"orders/*\"]");
-    // one stream for each of two tokens
-    let lines = "max_conn = 4";
-    let agent = Agent::start(&endpoint, lines, &limited.table);
-    let mut before = Events::open_with(&agent, "orders/db", &token_of(LIMITED)).await;
-    before.version().await;
-    agent.reload(&endpoint, lines, &limited.table);
-    until(async || agent.log().contains("were read again").then_some(())).await;
-    let after = Events::open_with(&agent, "orders/db", &token_of(LIMITED)).await;
-    // the older one was faster, or ends at its next check
-    if after.head.starts_with("HTTP/1.1 200") {
-        assert_eq!(before.next().await.unwrap().name, "end");
-    }
-}
-
-#[tokio::test]
 async fn a_program_that_does_not_read_its_stream_delays_no_other_and_later_finds_the_current_version()
  {
     let world = world("").await;

@@ -270,3 +270,63 @@ fn without_arguments_it_listens_where_awss_agent_listens() {
         line.contains("port=2773") || line.contains("port 2773 on 127.0.0.1 cannot be used");
     assert!(is_there, "{line}");
 }
+
+/// What `--check` prints about these two files.
+fn check(awss: &str, own: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, settings) = (folder.path().join("c.toml"), folder.path().join("s.toml"));
+    fs::write(&config, awss).unwrap();
+    fs::write(&settings, own).unwrap();
+    let mut command = command();
+    command.env("AWS_TOKEN", TOKEN).arg("--check");
+    command
+        .arg("-c")
+        .arg(&config)
+        .arg("--settings")
+        .arg(&settings);
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    said
+}
+
+#[test]
+fn a_mistake_shows_no_command_and_no_text_in_the_wrong_place_because_a_password_may_be_in_it() {
+    let files = "[[files]]\nsecret = \"a\"\ndirectory = \"/run/a\"\n";
+    for own in [
+        "after = { command = [\"\", \"psql postgresql://u:hunter2@h\"] }",
+        "after.command = [\"\", \"--password=hunter2\"]",
+        "after = { command = \"psql \\\"postgresql://u:hunter2@h\\\", expected \" }",
+        "write = [{ parameters = \"password=hunter2\" }]",
+        "write = [{ parameters = { password = \"hunter2\" } }]",
+        "write = [{ parameters.password = \"hunter2\" }]",
+        "write = [{ format = \"env\", values = \"hunter2\" }]",
+        "[[tokens]]\nfile = \"/run/token\"\nsecrets = \"hunter2\"",
+        "[[tokens]]\ntoken = \"hunter2\"",
+    ] {
+        let said = check("", &format!("{files}{own}"));
+        assert!(said.contains("s.toml:"), "{said}");
+        assert!(!said.contains("hunter2"), "{own}: {said}");
+    }
+    let headers = "ssrf_headers = [\"X-Vault-Token\", \"X-Own: hunter2\"]";
+    let said = check(headers, "");
+    assert!(said.contains("c.toml:1: ssrf_headers: "), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn a_mistake_is_one_line_without_control_characters() {
+    let socket = "[[sockets]]\npath = \"/run/a/b\"\nsecrets = [\"a\"]\n";
+    let files =
+        "[[files]]\nsecret = \"a\"\ndirectory = \"/run/a\"\n[[files.write]]\nformat = \"env\"\n";
+    for own in [
+        &*format!("{socket}users = [\"a\\u001b[2J\\ns.toml:1: fake\"]"),
+        &format!("{socket}groups = [\"a\\u0085b\"]"),
+        &format!("{files}values = {{ \"a\\nb\" = \"c\" }}"),
+        "\"a\\u001b[2J\\nb\" = 1",
+    ] {
+        let said = check("", own);
+        let is_clean = !said.trim_end_matches('\n').contains(char::is_control);
+        assert!(is_clean, "{own}: {said:?}");
+    }
+}

@@ -6,14 +6,21 @@ mod common;
 
 use std::{fs, path::PathBuf};
 
-use common::{Agent, Reply, create, exchange, secrets_manager, token, until};
+use common::{
+    Agent, Reply, create, exchange, reply, secrets_manager, token, until,
+    watch::{Events, token_of},
+};
 use local::secrets_manager::SecretsManager;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::{Pid, geteuid},
 };
+use serde_json::json;
 use tempfile::TempDir;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpStream, UnixStream},
+};
 
 const READ_AGAIN: &str = "the settings were read again";
 
@@ -282,4 +289,99 @@ async fn many_signals_while_requests_come_end_and_lose_nothing() {
     until(async || (reloads(&agent) > 0).then_some(())).await;
     assert!(!agent.has_ended());
     assert!(!agent.whole_log().contains("WARN"));
+}
+
+#[tokio::test]
+async fn a_reload_gives_no_second_part_of_the_places_for_changes() {
+    let place = Place::new().await;
+    let own = place.token("one", "orders/*");
+    let agent = place.start("max_conn = 8", &own);
+    let headers = token_of("the-t0ken-of-one");
+    let mut open = Vec::new();
+    // half of the connections, in equal parts for two callers
+    for _ in 0..2 {
+        open.push(Events::open_with(&agent, "orders/db", &headers).await);
+    }
+    // max_conn needs a restart, and so do the parts
+    for lines in ["max_conn = 8", "max_conn = 1000"] {
+        reload(&place, &agent, lines, &own).await;
+        let more = Events::open_with(&agent, "orders/db", &headers).await;
+        assert!(more.head.starts_with("HTTP/1.1 429"), "{}", more.head);
+    }
+    drop(open);
+    until(async || {
+        let more = Events::open_with(&agent, "orders/db", &headers).await;
+        more.head.starts_with("HTTP/1.1 200").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_call_whose_body_comes_after_its_token_has_ended_gets_nothing() {
+    let place = Place::new().await;
+    let agent = place.start("", &place.token("one", "*"));
+    let body = json!({ "SecretId": "orders/db" }).to_string();
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: secretsmanager.GetSecretValue\r\n\
+         X-Amz-Security-Token: the-t0ken-of-one\r\nContent-Length: {}\r\nExpect: 100-continue\r\n\r\n",
+        body.len()
+    );
+    for own in [place.token("one", "stock/*"), String::new()] {
+        reload(&place, &agent, "", &place.token("one", "*")).await;
+        let mut stream = agent.connect().await;
+        // the agent asks for the body when the token has opened it
+        assert_eq!(exchange(&mut stream, &head).await.unwrap().status, 100);
+        reload(&place, &agent, "", &own).await;
+        stream.write_all(body.as_bytes()).await.unwrap();
+        let refused = reply(&mut stream, false).await.unwrap();
+        assert_eq!(refused.json()["__type"], "AccessDeniedException");
+    }
+}
+
+#[tokio::test]
+async fn a_search_after_a_rejected_login_ends_with_its_token() {
+    let place = Place::new().await;
+    let agent = place.start("", &place.token("one", "*"));
+    let first = agent.read("orders/db").await.json()["VersionId"].clone();
+    let target = format!(
+        "/rotating-secret/rejected?secretId=orders/db&versionId={}",
+        first.as_str().unwrap()
+    );
+    let headers = token_of("the-t0ken-of-one");
+    let ended = async {
+        let asked = place.service.calls().len();
+        until(async || (place.service.calls().len() > asked).then_some(())).await;
+        reload(&place, &agent, "", "").await;
+        let pending = json!({ "SecretId": "orders/db", "SecretString": "two", "VersionStages": ["AWSPENDING"] });
+        place.service.call("PutSecretValue", pending).await.unwrap();
+    };
+    let (refused, ()) = tokio::join!(agent.request("POST", &target, &headers), ended);
+    assert_eq!(
+        refused.json()["__type"],
+        "AccessDeniedException",
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn connections_whose_token_has_ended_keep_out_no_program_that_has_one() {
+    let place = Place::new().await;
+    let agent = place.start("max_conn = 2", &place.token("one", "*"));
+    let mut kept = Vec::new();
+    for _ in 0..2 {
+        let mut stream = agent.connect().await;
+        assert_eq!(read_as(&mut stream, "one", "orders/db").await.status, 200);
+        kept.push(stream);
+    }
+    assert_eq!(agent.read("orders/db").await.status, 429);
+    reload(&place, &agent, "", "").await;
+    let ping = "GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    until(async || {
+        for stream in &mut kept {
+            // they stay in use, and none of them is cut without need
+            assert_eq!(exchange(stream, ping).await.unwrap().status, 200);
+        }
+        (agent.read("orders/db").await.status == 200).then_some(())
+    })
+    .await;
 }

@@ -16,13 +16,15 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use common::{Agent, Reply, TOKEN, behind, create, exchange, folder::Place, skipped, token, until};
+use common::{
+    Agent, Reply, TOKEN, behind, create, exchange, folder::Place, put, skipped, token, until,
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::{Pid, geteuid, getgid},
 };
 use serde_json::json;
-use tokio::net::UnixStream;
+use tokio::{io::AsyncReadExt, net::UnixStream};
 
 /// No user of this machine has this number.
 const OTHER: u32 = 47_114;
@@ -300,6 +302,52 @@ async fn a_socket_of_a_killed_agent_is_replaced_and_one_of_a_running_agent_is_no
     kill(Pid::from_raw(running.pid()), Signal::SIGTERM).unwrap();
     until(async || running.has_ended().then_some(())).await;
     assert!(fs::symlink_metadata(&path).is_err());
+}
+
+#[tokio::test]
+async fn an_agent_that_ends_leaves_the_socket_of_the_agent_that_has_replaced_it() {
+    let place = place().await;
+    let path = socket(&place);
+    let own = table(&path, &own_user());
+    let mut first = Agent::start(&place.endpoint, "", &own);
+    fs::remove_file(&path).unwrap();
+    let _second = Agent::start(&place.endpoint, "", &own);
+    kill(Pid::from_raw(first.pid()), Signal::SIGTERM).unwrap();
+    until(async || first.has_ended().then_some(())).await;
+    assert_eq!(read(&path, "orders/db").await.value(), "orders/db");
+}
+
+#[tokio::test]
+async fn a_user_whose_right_ends_gets_the_end_of_its_stream_and_nothing_more() {
+    let place = place().await;
+    let path = socket(&place);
+    let agent = Agent::start(&place.endpoint, "", &table(&path, &own_user()));
+    let narrowed = table(&path, &own_user()).replace("orders/*", "stock/*");
+    for next in [narrowed, table(&path, &format!("users = [\"{OTHER}\"]"))] {
+        let mut stream = UnixStream::connect(&path).await.unwrap();
+        let request = "GET /rotating-secret/changes?secretId=orders/db HTTP/1.1\r\nHost: any\r\nAccept: text/event-stream\r\n\r\n";
+        let refused =
+            "GET /rotating-secret/changes?secretId=stock/db HTTP/1.1\r\nHost: any\r\n\r\n";
+        assert_eq!(send(&path, refused).await.status, 400);
+        let opened = exchange(&mut stream, request).await.unwrap();
+        assert_eq!(opened.status, 200, "{opened:?}");
+        agent.reload(&place.endpoint, "", &next);
+        let mut said = String::new();
+        // the connection is kept after the stream
+        while !said.contains("event: end") {
+            let mut part = [0; 4096];
+            let length = stream.read(&mut part).await.unwrap();
+            assert!(length > 0, "{said}");
+            said += str::from_utf8(&part[..length]).unwrap();
+        }
+        assert!(said.contains("AccessDeniedException"), "{said}");
+        // a change that nobody may see any more
+        put(&place.service, "orders/db", "two").await;
+        let asked = read(&path, "orders/db").await;
+        assert_ne!(asked.status, 200);
+        agent.reload(&place.endpoint, "", &table(&path, &own_user()));
+        until(async || (read(&path, "orders/db").await.status == 200).then_some(())).await;
+    }
 }
 
 #[tokio::test]

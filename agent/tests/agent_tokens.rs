@@ -4,9 +4,10 @@
 
 mod common;
 
-use std::fs;
+use std::{fs, os::unix::fs::symlink};
 
 use common::{Agent, Reply, TOKEN, World, command, secrets_manager, until};
+use nix::{sys::stat::Mode, unistd::mkfifo};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -179,4 +180,53 @@ async fn a_token_that_is_written_again_counts_without_a_restart_and_the_old_one_
     .await;
     assert_eq!(world.read_as(LIMITED, "orders/db").await.status, 403);
     assert_eq!(world.read_as(TOKEN, "orders/db").await.status, 200);
+}
+
+/// The program that reads a token may be able to replace its file.
+#[tokio::test]
+async fn a_token_file_that_becomes_a_pipe_or_has_no_end_holds_up_nothing() {
+    for plant in ["a pipe", "a file without an end"] {
+        let (world, folder) = world(r#"["*"]"#).await;
+        world.create("orders/db", "one").await;
+        let file = folder.path().join("token");
+        fs::remove_file(&file).unwrap();
+        match plant {
+            "a pipe" => mkfifo(&file, Mode::S_IRWXU).unwrap(),
+            _ => symlink("/dev/zero", &file).unwrap(),
+        }
+        let is_seen = || world.agent.log().contains("the token stays as it was");
+        until(async || is_seen().then_some(())).await;
+        assert_eq!(world.read_as(LIMITED, "orders/db").await.value(), "one");
+    }
+}
+
+#[test]
+fn two_equal_tokens_end_the_start_because_the_first_one_would_hide_the_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("own.toml");
+    let file = |name: &str, token: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, token).unwrap();
+        format!(
+            "[[tokens]]\nfile = \"{}\"\nsecrets = [\"a\"]\n",
+            path.display()
+        )
+    };
+    let (own, one) = (file("own", TOKEN), file("one", LIMITED));
+    for (tables, expected) in [
+        (own, "own"),
+        (one.clone() + &file("two", LIMITED), "two"),
+        (one.repeat(2), "one"),
+    ] {
+        fs::write(&settings, tables).unwrap();
+        let mut command = command();
+        command.env("AWS_TOKEN", TOKEN);
+        command.arg("--check").arg("--settings").arg(&settings);
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let path = folder.path().join(expected);
+        let is_named = said.contains("another token") && said.contains(&*path.to_string_lossy());
+        assert!(is_named && !said.contains("t0ken"), "{said}");
+    }
 }

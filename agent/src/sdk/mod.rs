@@ -9,7 +9,7 @@ mod operations;
 use axum::{
     body::{Body, HttpBody, to_bytes},
     extract::Request,
-    http::{HeaderName, Method, StatusCode, header::USER_AGENT},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header::USER_AGENT},
     response::Response,
 };
 use percent_encoding::percent_decode_str;
@@ -17,6 +17,7 @@ use percent_encoding::percent_decode_str;
 use self::answer::Fault;
 use crate::{
     Agent,
+    asker::Asker,
     connections::Connection,
     doors::{self, Refused},
     upstream, wire,
@@ -45,20 +46,18 @@ pub async fn answer(agent: &Agent, connection: &Connection, request: Request) ->
     if let Err(refused) = doors::is_local(&head, &access, connection) {
         return answer::failed(&refusal(refused));
     }
-    let right = match head.uri.path().strip_prefix(PREFIX) {
-        Some(path) => {
-            let token: Vec<u8> = percent_decode_str(path.trim_end_matches('/')).collect();
-            access.tokens.right(&token)
-        }
-        None => access
-            .tokens
-            .right_in(headers, &[HeaderName::from_static("x-amz-security-token")]),
-    };
-    let right = match doors::open(right, &access, connection) {
-        Ok(right) => right,
+    let names = [HeaderName::from_static("x-amz-security-token")];
+    let mut asker = Asker::new(connection.peer(), headers, &names);
+    if let Some(path) = head.uri.path().strip_prefix(PREFIX) {
+        let token: Vec<u8> = percent_decode_str(path.trim_end_matches('/')).collect();
+        // what no header can carry is no token
+        asker.given = HeaderValue::try_from(token).into_iter().collect();
+    }
+    match doors::open(&asker, &access, connection) {
+        Ok(_) => {}
         Err(Refused::Full) => return wire::closing(answer::failed(&refusal(Refused::Full))),
         Err(refused) => return answer::failed(&refusal(refused)),
-    };
+    }
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if text(USER_AGENT.as_str()).is_some_and(|agent| agent.contains(upstream::NAME)) {
         let message =
@@ -77,7 +76,7 @@ pub async fn answer(agent: &Agent, connection: &Connection, request: Request) ->
         Ok(body) => body,
         Err(fault) => return answer::failed(&fault),
     };
-    match operations::perform(agent, right, operation, &body).await {
+    match operations::perform(agent, &asker, operation, &body).await {
         Ok(answered) => answered,
         Err(fault) => answer::failed(&fault),
     }

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::answer::{Fault, epoch, json};
 use crate::{
     Agent,
+    asker::Asker,
     spelling::is_sound,
     store::{Answer, Question},
     telemetry,
-    tokens::Right,
     value::Value,
     wire,
 };
@@ -67,7 +67,7 @@ struct Description<'a> {
 /// One operation of the API.
 pub(super) async fn perform(
     agent: &Agent,
-    right: Right<'_>,
+    asker: &Asker,
     operation: &str,
     body: &[u8],
 ) -> Result<Response, Fault> {
@@ -76,7 +76,7 @@ pub(super) async fn perform(
             let get: Get = parse(body)?;
             let read = read(
                 agent,
-                right,
+                asker,
                 get.secret_id,
                 get.version_id,
                 get.version_stage,
@@ -86,10 +86,10 @@ pub(super) async fn perform(
             wire::mark(response.headers_mut(), &read);
             Ok(response)
         }
-        "BatchGetSecretValue" => batch(agent, right, parse(body)?).await,
+        "BatchGetSecretValue" => batch(agent, asker, parse(body)?).await,
         "DescribeSecret" => {
             let describe: Describe = parse(body)?;
-            let read = read(agent, right, describe.secret_id, None, None).await?;
+            let read = read(agent, asker, describe.secret_id, None, None).await?;
             let credential = &read.credential;
             let stages = (credential.version(), credential.stages());
             let description = Description {
@@ -113,7 +113,7 @@ pub(super) async fn perform(
     }
 }
 
-async fn batch(agent: &Agent, right: Right<'_>, batch: Batch) -> Result<Response, Fault> {
+async fn batch(agent: &Agent, asker: &Asker, batch: Batch) -> Result<Response, Fault> {
     let Some(ids) = batch.secret_id_list else {
         return Err(Fault::invalid(
             "rotating-secret-agent serves SecretIdList from its cache: send Filters to Secrets Manager",
@@ -126,7 +126,7 @@ async fn batch(agent: &Agent, right: Right<'_>, batch: Batch) -> Result<Response
     }
     let reads = ids
         .iter()
-        .map(|id| read(agent, right, id.clone(), None, None));
+        .map(|id| read(agent, asker, id.clone(), None, None));
     let reads = futures_util::future::join_all(reads).await;
     let mut answer = BatchAnswer {
         secret_values: Vec::new(),
@@ -149,7 +149,7 @@ async fn batch(agent: &Agent, right: Right<'_>, batch: Batch) -> Result<Response
 
 async fn read(
     agent: &Agent,
-    right: Right<'_>,
+    asker: &Asker,
     id: String,
     version_id: Option<String>,
     stage: Option<String>,
@@ -165,7 +165,7 @@ async fn read(
         selector: Selector::new(version_id, stage),
         ..Question::default()
     };
-    let read = agent.read(right, &question).await;
+    let read = agent.read(asker, &question).await;
     telemetry::read("sdk", &read);
     read.map_err(|error| Fault::of(&error))
 }

@@ -10,7 +10,7 @@ use std::{
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 
 use super::socket::Socket;
-use crate::{Error, connections::Peer, settings::Settings};
+use crate::{Error, asker::Peer, settings::Settings};
 
 /// How often to choose a free port, until it is free on both addresses.
 const TRIES: usize = 100;

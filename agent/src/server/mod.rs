@@ -71,7 +71,9 @@ impl Server {
                 _ = pulse.tick() => agent.stores.feel(),
                 _ = sweep.tick() => {
                     agent.stores.sweep();
-                    agent.access().tokens.follow();
+                    let access = agent.access();
+                    access.tokens.follow();
+                    connections.review(|asker| access.right(asker).is_some());
                 }
                 (room, stream) = next(&connections, &mut listeners) => {
                     let agent = agent.clone();

@@ -11,12 +11,13 @@ use std::{
 
 use nix::{
     fcntl::AtFlags,
+    libc::{dev_t, ino_t},
     sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, fstatat},
     unistd::{UnlinkatFlags, fchownat, unlinkat},
 };
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
-use crate::{Error, connections::Peer, files::place, settings::sockets};
+use crate::{Error, asker::Peer, files::place, settings::sockets};
 
 /// How many connections wait to be accepted, as at the port.
 const BACKLOG: u32 = 1024;
@@ -26,6 +27,8 @@ pub(super) struct Socket {
     path: Arc<Path>,
     folder: File,
     name: OsString,
+    /// Device and number of its file.
+    file: (dev_t, ino_t),
 }
 
 impl Socket {
@@ -45,6 +48,7 @@ impl Socket {
         let listener = listen(&folder, name, socket).map_err(|error| {
             failed(format!("it cannot be made ({error}): let the agent's user write in its folder, and own it or have CAP_CHOWN"))
         })?;
+        let file = file(&folder, name).map_err(|error| failed(error.to_string()))?;
         drop(lock);
         tracing::info!(path = %path.display(), "the agent listens on a socket");
         Ok(Self {
@@ -52,6 +56,7 @@ impl Socket {
             path: path.as_path().into(),
             folder,
             name: name.to_owned(),
+            file,
         })
     }
 
@@ -72,11 +77,19 @@ impl Socket {
     }
 }
 
-/// Removed before it is closed: a socket that is closed may be replaced.
+/// Removed before it is closed: a socket that is closed may be replaced. One that was replaced is another agent's.
 impl Drop for Socket {
     fn drop(&mut self) {
+        if file(&self.folder, &self.name) != Ok(self.file) {
+            return;
+        }
         let _ = unlinkat(&self.folder, &*self.name, UnlinkatFlags::NoRemoveDir);
     }
+}
+
+fn file(folder: &File, name: &OsStr) -> nix::Result<(dev_t, ino_t)> {
+    let is = fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+    Ok((is.st_dev, is.st_ino))
 }
 
 /// Removes a socket on which nobody listens.

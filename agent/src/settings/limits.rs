@@ -85,14 +85,12 @@ pub(super) fn take(
             "name the header that carries the token",
         )),
         Some(names) => {
-            let names = names
-                .iter()
-                .map(|name| HeaderName::try_from(name.as_str()).map_err(|_| name));
+            let names = names.iter().map(|name| HeaderName::try_from(name.as_str()));
             match names.collect() {
                 Ok(names) => settings.token_headers = names,
-                Err(name) => mistakes.push(Mistake::new(
+                Err(_) => mistakes.push(Mistake::new(
                     "ssrf_headers",
-                    format!("\"{name}\" is no header's name: correct it"),
+                    "one of them is no header's name: write names alone",
                 )),
             }
         }

@@ -10,6 +10,9 @@ use toml::{
 /// A longer value is not shown.
 const LONGEST: usize = 100;
 
+/// Values that are not shown: a password may be in them.
+const HIDDEN: [&str; 2] = ["command", "ssrf_headers"];
+
 /// A value that is outside its limits.
 #[derive(Debug)]
 pub(super) struct Mistake {
@@ -36,7 +39,7 @@ impl Mistake {
     pub(super) fn told(&self, path: &Path, file: &str) -> String {
         let keys: Vec<&str> = self.at.split('.').collect();
         let key = keys.iter().rfind(|key| key.parse::<usize>().is_err());
-        let (key, text) = (key.unwrap_or(&""), &self.text);
+        let (key, text) = (key.unwrap_or(&""), one_line(&self.text));
         let document = DeTable::parse(file).ok();
         let found = document
             .as_ref()
@@ -46,6 +49,7 @@ impl Mistake {
         };
         let line = line(file, found.at);
         let value = found.value.filter(|value| is_shown(value, file));
+        let value = value.filter(|value| !HIDDEN.contains(key) || is_empty(value));
         let value = value.and_then(|value| file.get(value.span()));
         let value = value.map(|value| format!(" = {value}")).unwrap_or_default();
         format!("{}:{line}: {key}{value}: {text}", path.display())
@@ -55,6 +59,28 @@ impl Mistake {
 /// The line of a place in the file.
 pub(super) fn line(file: &str, at: usize) -> usize {
     1 + file.bytes().take(at).filter(|byte| *byte == b'\n').count()
+}
+
+/// What the parser says about a file. It quotes a text in the wrong place, and a password may be in it.
+pub(super) fn parsers(reason: &str) -> String {
+    let quoted = reason.strip_prefix("invalid type: string \"");
+    let reason = match quoted.and_then(|rest| rest.rsplit_once("\", expected ")) {
+        Some((_, expected)) => &format!("invalid type: a text, expected {expected}"),
+        None => reason,
+    };
+    one_line(&reason.replace('\n', ": "))
+}
+
+/// A mistake is one line. Control characters of a file do not reach a terminal.
+fn one_line(text: &str) -> String {
+    let mut line = String::new();
+    for letter in text.chars() {
+        match letter.is_control() {
+            true => line.extend(letter.escape_default()),
+            false => line.push(letter),
+        }
+    }
+    line
 }
 
 /// Keeps the value. A mistake goes to `mistakes`, with the table that it is in.
@@ -108,6 +134,13 @@ fn search<'a>(table: &'a DeTable<'a>, key: &str) -> Option<(usize, &'a Spanned<D
         tables.find_map(|table| search(table, key))
     };
     here.or_else(below)
+}
+
+fn is_empty(value: &Spanned<DeValue<'_>>) -> bool {
+    value
+        .get_ref()
+        .as_array()
+        .is_some_and(|list| list.is_empty())
 }
 
 fn is_shown(value: &Spanned<DeValue<'_>>, file: &str) -> bool {

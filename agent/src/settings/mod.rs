@@ -21,7 +21,7 @@ use std::{
 use axum::http::HeaderName;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use self::mistakes::{Mistake, line};
+use self::mistakes::{Mistake, line, parsers};
 use crate::{Error, arguments::Files};
 
 /// All settings, checked. [`Settings::default`] is an agent without files.
@@ -239,7 +239,7 @@ fn read<T: DeserializeOwned>(path: &Path, apply: impl FnOnce(T) -> Vec<Mistake>)
         }
         Err(error) => {
             let at = error.span().map_or(0, |span| span.start);
-            let (line, reason) = (line(&file, at), error.message().replace('\n', ": "));
+            let (line, reason) = (line(&file, at), parsers(error.message()));
             vec![format!("{shown}:{line}: {reason}")]
         }
     }

@@ -6,7 +6,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
-    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -14,18 +14,15 @@ use axum::{
 };
 use futures_util::{Stream, StreamExt, future, stream};
 use rotating_secret::{Error, provider::Selector};
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 
 use super::answer;
 use crate::{
     Agent,
-    connections::Peer,
+    allowance::Place,
+    asker::Asker,
     spelling::is_sound,
     store::{Answer, Question},
-    tokens::{Right, denied},
 };
 
 /// How long a long poll waits after its first read. Together they stay below a request's limit.
@@ -37,26 +34,21 @@ const STREAM: Duration = Duration::from_secs(60 * 60);
 /// How often the token and the secret are checked while nothing changes.
 const CHECK: Duration = Duration::from_secs(5);
 
-const FULL: &str = "too many programs with this token wait for changes already: raise max_conn";
-
 /// A program that waits for changes.
 struct Watch {
     agent: Arc<Agent>,
-    /// With its token.
-    headers: HeaderMap,
-    /// Its process, at a socket.
-    peer: Option<Peer>,
+    asker: Asker,
     question: Question,
     /// The version that it has seen.
     seen: Option<String>,
-    place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// Answers one request.
 pub(super) async fn respond(
     agent: &Arc<Agent>,
-    right: Right<'_>,
-    peer: Option<&Peer>,
+    asker: Asker,
+    place: Option<Place>,
     request: &Parts,
     question: Question,
 ) -> Response {
@@ -66,16 +58,17 @@ pub(super) async fn respond(
             "changes takes secretId and roleArn: it follows AWSCURRENT",
         );
     }
-    let Some(place) = right.allowance().watch() else {
-        return answer::closing(answer::later(FULL));
+    let Some(place) = place else {
+        return answer::closing(answer::later(
+            "too many programs with this token wait for changes already: raise max_conn",
+        ));
     };
     let mut watch = Watch {
         agent: agent.clone(),
-        headers: request.headers.clone(),
-        peer: peer.cloned(),
+        asker,
         question,
         seen: None,
-        place,
+        _place: place,
     };
     // an error of the first read is an answer, and not an event
     let first = match watch.next().await {
@@ -113,27 +106,9 @@ impl Watch {
     ///
     /// Each check is a read with all its rules. So it ends with the token or the secret, and counts as a reader.
     async fn next(&mut self) -> Result<Answer, Error> {
-        let settings = &self.agent.settings;
-        let check = (settings.idle / 2).clamp(Duration::from_secs(1), CHECK);
+        let check = (self.agent.settings.idle / 2).clamp(Duration::from_secs(1), CHECK);
         loop {
-            let access = self.agent.access();
-            let right = match &self.peer {
-                Some(peer) => access.right_of(peer),
-                None => access
-                    .tokens
-                    .right_in(&self.headers, &settings.token_headers),
-            };
-            let ends = |why| Error::Provider {
-                secret: self.question.id.as_str().into(),
-                reason: denied(why),
-            };
-            let right =
-                right.ok_or_else(|| ends("this token or user no longer opens the agent"))?;
-            if !right.allowance().counts(&self.place) {
-                let place = right.allowance().watch();
-                self.place = place.ok_or_else(|| ends(FULL))?;
-            }
-            let read = self.agent.read(right, &self.question).await?;
+            let read = self.agent.read(&self.asker, &self.question).await?;
             let version = read.credential.version().to_owned();
             if self.seen.as_ref() != Some(&version) {
                 self.seen = Some(version);
@@ -215,8 +190,9 @@ mod tests {
         let request = request.header(header, value).body(Body::empty()).unwrap();
         let (head, _) = request.into_parts();
         let access = agent.access();
-        let right = access.tokens.right(TOKEN.as_bytes()).unwrap();
-        respond(agent, right, None, &head, question()).await
+        let asker = Asker::new(None, &head.headers, &agent.settings.token_headers);
+        let place = access.right(&asker).unwrap().allowance().watch(1);
+        respond(agent, asker, place, &head, question()).await
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use axum::{
 
 pub(crate) use answer::{closing, mark, plain, refused, respond};
 
-use crate::{Agent, connections::Connection, doors, store::Question, telemetry, tokens::Right};
+use crate::{Agent, asker::Asker, connections::Connection, doors, store::Question, telemetry};
 use query::Parameters;
 
 /// The route of AWS's Lambda extension for parameters.
@@ -42,12 +42,12 @@ pub async fn answer(agent: &Arc<Agent>, connection: &Connection, request: &Parts
     }
     let names = &agent.settings.token_headers;
     let access = agent.access();
-    let right = access.tokens.right_in(&request.headers, names);
+    let asker = Asker::new(connection.peer(), &request.headers, names);
     let passed = doors::is_local(request, &access, connection);
     if path == "/ready" && request.method == Method::GET && passed.is_ok() {
         return ready(agent);
     }
-    let right = match passed.and_then(|()| doors::open(right, &access, connection)) {
+    let right = match passed.and_then(|()| doors::open(&asker, &access, connection)) {
         Ok(right) => right,
         Err(refused) => return answer::refused(refused),
     };
@@ -82,10 +82,14 @@ pub async fn answer(agent: &Arc<Agent>, connection: &Connection, request: &Parts
     };
     match question {
         Ok(question) if path == CHANGES => {
-            changes::respond(agent, right, connection.peer(), request, question).await
+            let most = access.watches(agent.settings.connections);
+            let place = right.allowance().watch(most);
+            changes::respond(agent, asker, place, request, question).await
         }
-        Ok(question) if path == REJECTED => rejected::respond(agent, right, query, question).await,
-        Ok(question) => read(agent, right, &question).await,
+        Ok(question) if path == REJECTED => {
+            rejected::respond(agent, &asker, right.allowance(), query, question).await
+        }
+        Ok(question) => read(agent, &asker, &question).await,
         Err(problem) => plain(StatusCode::BAD_REQUEST, &problem),
     }
 }
@@ -102,8 +106,8 @@ fn ready(agent: &Agent) -> Response {
     }
 }
 
-async fn read(agent: &Agent, right: Right<'_>, question: &Question) -> Response {
-    let read = agent.read(right, question).await;
+async fn read(agent: &Agent, asker: &Asker, question: &Question) -> Response {
+    let read = agent.read(asker, question).await;
     telemetry::read("wire", &read);
     match read {
         Ok(read) => answer::value(&read),

@@ -15,8 +15,9 @@ use url::form_urlencoded;
 use super::answer;
 use crate::{
     Agent,
+    allowance::Allowance,
+    asker::Asker,
     store::{Answer, Question, kind},
-    tokens::Right,
 };
 
 /// How far a read of Secrets Manager may lag behind its last write, as in the client.
@@ -28,7 +29,8 @@ const BETWEEN: Duration = Duration::from_secs(1);
 /// Answers one request. `versionId` may be repeated: the server has rejected all of these.
 pub(super) async fn respond(
     agent: &Agent,
-    right: Right<'_>,
+    asker: &Asker,
+    allowance: &Allowance,
     query: &str,
     question: Question,
 ) -> Response {
@@ -49,7 +51,8 @@ pub(super) async fn respond(
     };
     let search = Search {
         agent,
-        right,
+        asker,
+        allowance,
         question,
     };
     match search
@@ -76,18 +79,19 @@ enum Found {
 /// The search for another version, for one caller.
 struct Search<'a> {
     agent: &'a Agent,
-    right: Right<'a>,
+    asker: &'a Asker,
+    allowance: &'a Allowance,
     question: Question,
 }
 
 impl Search<'_> {
     async fn run(&self, is_rejected: &impl Fn(&str) -> bool) -> Result<Found, Error> {
-        let cached = self.agent.read(self.right, &self.question).await?;
+        let cached = self.agent.read(self.asker, &self.question).await?;
         if !is_rejected(cached.credential.version()) {
             return Ok(Found::Version(cached));
         }
         let secret = cached.credential.arn().unwrap_or(&self.question.id);
-        if !self.right.allowance().may_recover(secret) {
+        if !self.allowance.may_recover(secret) {
             return Ok(Found::TooOften);
         }
         drop(cached);
@@ -114,7 +118,7 @@ impl Search<'_> {
                 refresh: true,
                 ..self.question.clone()
             };
-            match self.agent.read(self.right, &question).await {
+            match self.agent.read(self.asker, &question).await {
                 Ok(read) if !is_rejected(read.credential.version()) => return Ok(Some(read)),
                 Ok(_) => {}
                 Err(error) if stage == "AWSPENDING" && kind(&error) == Some(Kind::NotFound) => {}
