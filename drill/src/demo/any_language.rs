@@ -41,8 +41,7 @@ for query in sys.stdin:
 /// Shows the scene, or says in a line what is missing for it.
 pub(super) async fn show(world: &World, show: &mut Show<'_, impl Write>) -> Result<(), Error> {
     show.heading(&format!(
-        "Any language: {ROTATIONS} rotations of {} under programs that read a file",
-        world.alternating_users()
+        "Any language: {ROTATIONS} rotations under programs that read the agent's file"
     ))?;
     let agent = beside_this_program("rotating-secret-agent");
     let psql = runs(Command::new("psql").arg("--version")).then_some(());
