@@ -18,7 +18,7 @@ pub struct Peer {
 /// What a request shows: its process at a socket, or its tokens at the port.
 #[derive(Clone)]
 pub struct Asker {
-    /// Who connected to a unix socket. Tokens then count for nothing.
+    /// Who connected to a unix socket. Tokens then have no effect.
     pub(crate) peer: Option<Peer>,
     /// What may be a token.
     pub(crate) given: Vec<HeaderValue>,

@@ -16,7 +16,8 @@ use tracing_subscriber::{
     Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
-#[tokio::main]
+// one thread: a read is so short that handing it to another thread costs more
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let mut arguments = Arguments::parse();
     let is_extension = extension::is_started();
