@@ -15,6 +15,7 @@ use nix::{
 use super::{
     PLAIN,
     common::{
+        Agent,
         folder::{Place, script},
         skipped, until,
     },
@@ -83,23 +84,29 @@ async fn a_command_that_fails_is_a_warning_with_its_status_and_is_tried_again() 
     assert_eq!(fs::read_to_string(&tries).unwrap(), "x\nx\n");
 }
 
-#[tokio::test]
-async fn a_command_that_takes_too_long_is_killed_with_all_that_it_started() {
-    let place = Place::with_login().await;
+/// An agent whose command has started another process and waits for it, and that process's id.
+async fn agent_that_waits_for_a_child(place: &Place, within: &str) -> (Agent, String) {
     let (program, child) = (place.beside("after"), place.beside("child"));
-    // the loop has a limit: the test may end before it
+    // the child has a limit: the test may end before it
     script(
         &program,
         &format!(
-            "sleep 20 & echo $! > {0}.new; mv {0}.new {0}; wait",
+            "sleep 300 & echo $! > {0}.new; mv {0}.new {0}; wait",
             child.display()
         ),
     );
     let agent = place.agent(&format!(
-        "after = {{ command = [\"{}\"], within = \"1s\" }}",
+        "after = {{ command = [\"{}\"], within = \"{within}\" }}",
         program.display()
     ));
     let started = until(async || fs::read_to_string(&child).ok()).await;
+    (agent, started)
+}
+
+#[tokio::test]
+async fn a_command_that_takes_too_long_is_killed_with_all_that_it_started() {
+    let place = Place::with_login().await;
+    let (agent, started) = agent_that_waits_for_a_child(&place, "1s").await;
     until(async || {
         agent
             .log()
@@ -249,19 +256,7 @@ async fn a_command_that_cannot_be_killed_keeps_no_later_version_from_the_files()
 #[tokio::test]
 async fn a_command_ends_with_all_that_it_started_if_the_agent_ends() {
     let place = Place::with_login().await;
-    let (program, child) = (place.beside("after"), place.beside("child"));
-    script(
-        &program,
-        &format!(
-            "sleep 300 & echo $! > {0}.new; mv {0}.new {0}; wait",
-            child.display()
-        ),
-    );
-    let agent = place.agent(&format!(
-        "after = {{ command = [\"{}\"], within = \"5m\" }}",
-        program.display()
-    ));
-    let started = until(async || fs::read_to_string(&child).ok()).await;
+    let (agent, started) = agent_that_waits_for_a_child(&place, "5m").await;
     kill(Pid::from_raw(agent.pid()), Signal::SIGTERM).unwrap();
     until(async || (!is_running(&started)).then_some(())).await;
 }

@@ -30,6 +30,7 @@ use super::{
 };
 
 const SECRET: &str = "bench/agents";
+const READ: &str = "/secretsmanager/get?secretId=bench/agents";
 const TOKEN: &str = "the-t0ken-of-the-benchmark";
 const HEADER: &str = "X-Aws-Parameters-Secrets-Token: the-t0ken-of-the-benchmark";
 
@@ -41,9 +42,16 @@ const UPSTREAM: Duration = Duration::from_millis(200);
 const WRK: &str = include_str!("wrk.lua");
 
 /// How it is measured, for the page.
-pub const METHOD: &str = "Both agents read the same secret from the same local Secrets Manager, with `max_conn = 1000`, no log, and a lifetime of \
-    300 s. `wrk` with one thread reads three times for 3 s at each number of connections, in turns. The lifetime of the expired \
-    secret is 3 s, and Secrets Manager takes 200 ms to answer then.";
+pub fn method(effort: Effort) -> String {
+    let Effort { turns, seconds, .. } = effort;
+    format!(
+        "Both agents read the same secret from the same local Secrets Manager, with `max_conn = {READERS}`, no log, and a lifetime of 300 s. \
+         `wrk` with one thread reads for {seconds} s at each number of connections, {turns} times, in turns. The lifetime of the expired \
+         secret is {} s, and Secrets Manager takes {} ms to answer then.",
+        TTL.as_secs(),
+        UPSTREAM.as_millis()
+    )
+}
 
 /// An agent's executable.
 #[derive(Clone, Debug)]
@@ -230,12 +238,11 @@ impl Agent {
         let files = tempfile::tempdir()?;
         let port = free_port().await?;
         let config = files.path().join("agent.toml");
-        let connections = READERS;
         fs::write(
             &config,
             format!(
                 "[logging]\nlog_level = \"warn\"\nlog_to_file = false\n[capabilities.secrets_manager]\nhttp_port = {port}\nregion = \"us-east-1\"\n\
-                 max_conn = {connections}\nvalidate_credentials = false\n[capabilities.secrets_manager.cache]\nttl_seconds = {ttl}\n"
+                 max_conn = {READERS}\nvalidate_credentials = false\n[capabilities.secrets_manager.cache]\nttl_seconds = {ttl}\n"
             ),
         )?;
         let own = files.path().join("own.toml");
@@ -294,23 +301,13 @@ impl Agent {
         let mut readers = JoinSet::new();
         for connection in connections {
             readers.spawn(async move {
-                let answer = exchange(
-                    connection,
-                    &request(&format!("/secretsmanager/get?secretId={SECRET}")),
-                )
-                .await;
-                answer.map(|answer| (answer, began.elapsed()))
+                read_on(connection, READ).await?;
+                Ok::<_, Error>(began.elapsed())
             });
         }
         let mut slowest = Duration::ZERO;
         while let Some(read) = readers.join_next().await {
-            let (answer, took) = read.map_err(io::Error::other)??;
-            if !answer.starts_with("HTTP/1.1 200") {
-                return Err(Error::Answer(
-                    answer.lines().next().unwrap_or_default().to_owned(),
-                ));
-            }
-            slowest = slowest.max(took);
+            slowest = slowest.max(read.map_err(io::Error::other)??);
         }
         // a renewal in the background ends after its readers
         sleep(2 * UPSTREAM).await;
@@ -324,19 +321,12 @@ impl Agent {
 
 impl Running {
     async fn read(&self) -> Result<(), Error> {
-        self.get(&format!("/secretsmanager/get?secretId={SECRET}"))
-            .await
+        self.get(READ).await
     }
 
     async fn get(&self, path: &str) -> Result<(), Error> {
         let connection = TcpStream::connect(("127.0.0.1", self.port)).await?;
-        let answer = exchange(connection, &request(path)).await?;
-        match answer.starts_with("HTTP/1.1 200") {
-            true => Ok(()),
-            false => Err(Error::Answer(
-                answer.lines().next().unwrap_or_default().to_owned(),
-            )),
-        }
+        read_on(connection, path).await
     }
 
     fn megabytes(&self, read: fn(u32) -> Option<u64>) -> Sample {
@@ -393,9 +383,7 @@ fn load(port: u16, connections: usize, closing: bool, seconds: usize) -> Result<
     let output = command
         .arg("-s")
         .arg(&script)
-        .arg(format!(
-            "http://127.0.0.1:{port}/secretsmanager/get?secretId={SECRET}"
-        ))
+        .arg(format!("http://127.0.0.1:{port}{READ}"))
         .output()
         .map_err(Error::Wrk)?;
     let said = String::from_utf8_lossy(&output.stdout);
@@ -404,15 +392,20 @@ fn load(port: u16, connections: usize, closing: bool, seconds: usize) -> Result<
     serde_json::from_str(line).map_err(|error| Error::Answer(error.to_string()))
 }
 
-fn request(path: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{HEADER}\r\nConnection: close\r\n\r\n")
-}
-
-async fn exchange(mut connection: TcpStream, request: &str) -> io::Result<String> {
+/// Sends a request, and reads an answer that has to be a 200.
+async fn read_on(mut connection: TcpStream, path: &str) -> Result<(), Error> {
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{HEADER}\r\nConnection: close\r\n\r\n");
     connection.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     connection.read_to_string(&mut answer).await?;
-    Ok(answer)
+    match answer.starts_with("HTTP/1.1 200") {
+        true => Ok(()),
+        false => {
+            let status = answer.lines().next().unwrap_or_default();
+            Err(Error::Answer(status.to_owned()))
+        }
+    }
 }
 
 async fn free_port() -> io::Result<u16> {

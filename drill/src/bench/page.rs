@@ -14,7 +14,7 @@ pub struct Part {
     /// The heading.
     pub title: &'static str,
     /// What is measured, and how, in a sentence or two.
-    pub method: &'static str,
+    pub method: String,
     /// The rows.
     pub rows: Vec<Row>,
 }
@@ -25,7 +25,8 @@ pub struct Part {
 ///
 /// The page cannot be read or written, or its marks are missing.
 pub fn write(path: &Path, parts: &[Part], versions: &[String]) -> io::Result<()> {
-    let page = fs::read_to_string(path)?;
+    let page = fs::read_to_string(path);
+    let page = page.map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
     let marks = page.split_once(BEGIN).and_then(|(before, rest)| {
         let (_, after) = rest.split_once(END)?;
         Some((before, after))
@@ -95,7 +96,7 @@ mod tests {
         };
         let part = Part {
             title: "A rotation",
-            method: "In turns.",
+            method: "In turns.".to_owned(),
             rows: vec![row],
         };
         write(&path, &[part], &["PostgreSQL 17".to_owned()]).unwrap();

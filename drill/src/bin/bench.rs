@@ -70,7 +70,7 @@ async fn measure(arguments: Arguments) -> Result<(), Error> {
     let python = Side::start(&peer, python::package(&arguments.python)?).await?;
     let rotation = Part {
         title: "A rotation",
-        method: rotation::METHOD,
+        method: rotation::method(effort),
         rows: rotation::measure(&ours, &python, effort).await?,
     };
     bench::print(&rotation.rows, &mut out)?;
@@ -80,7 +80,7 @@ async fn measure(arguments: Arguments) -> Result<(), Error> {
     let world = World::start(Options::new(&function).own_postgres(Settings::default())).await?;
     let agent = Part {
         title: "The agent",
-        method: agents::METHOD,
+        method: agents::method(effort),
         rows: agents::measure(
             &world,
             &arguments.agent,
