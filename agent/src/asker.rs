@@ -33,4 +33,13 @@ impl Asker {
             given: given.cloned().collect(),
         }
     }
+
+    /// A copy to keep. A header's value holds all that its connection has read at once, which is then never freed.
+    pub(crate) fn kept(&self) -> Self {
+        let copied = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
+        Self {
+            peer: self.peer.clone(),
+            given: self.given.iter().filter_map(copied).collect(),
+        }
+    }
 }

@@ -140,7 +140,10 @@ impl Connection {
     pub fn admit(&self, asker: &Asker) -> bool {
         let mut all = self.shared.all();
         if let Some(served) = all.served.get_mut(&self.number) {
-            served.asker = asker.clone();
+            // most programs send one token, again and again
+            if served.asker.given != asker.given {
+                served.asker = asker.kept();
+            }
             return true;
         }
         let Ok(place) = self.shared.places.clone().try_acquire_owned() else {
@@ -150,10 +153,9 @@ impl Connection {
         let Some(task) = all.guests.remove(&self.number) else {
             return false;
         };
-        let asker = asker.clone();
         let served = Served {
             task,
-            asker,
+            asker: asker.kept(),
             _place: place,
         };
         all.served.insert(self.number, served);

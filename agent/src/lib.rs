@@ -103,13 +103,30 @@ impl Agent {
         self.access.store(access.into());
     }
 
+    /// The version, if the cache has it and the asker has the right to it.
+    pub(crate) fn cached(
+        &self,
+        asker: &Asker,
+        question: &Question,
+    ) -> Result<Option<Answer>, rotating_secret::Error> {
+        self.check(asker, question, |right| {
+            let Some(answer) = self.stores.cached(question) else {
+                return Ok(None);
+            };
+            right.may_have(answer.credential.name())?;
+            Ok(Some(answer))
+        })
+    }
+
     /// Reads a version, if the asker has the right to it before and after the read: meanwhile it may have ended.
     pub(crate) async fn read(
         &self,
         asker: &Asker,
         question: &Question,
     ) -> Result<Answer, rotating_secret::Error> {
-        self.check(asker, question, |_| Ok(()))?;
+        if let Some(answer) = self.cached(asker, question)? {
+            return Ok(answer);
+        }
         let answer = self.stores.read(question).await?;
         self.check(asker, question, |right| {
             right.may_have(answer.credential.name())
@@ -117,16 +134,17 @@ impl Agent {
         Ok(answer)
     }
 
-    fn check(
+    /// Does this if the asker has the right to ask this question now.
+    fn check<T>(
         &self,
         asker: &Asker,
         question: &Question,
-        more: impl FnOnce(Right<'_>) -> Result<(), ProviderError>,
-    ) -> Result<(), rotating_secret::Error> {
+        then: impl FnOnce(Right<'_>) -> Result<T, ProviderError>,
+    ) -> Result<T, rotating_secret::Error> {
         let access = self.access();
         let right = access.right(asker);
         let right = right.ok_or_else(|| denied("this token or user no longer opens the agent"));
-        let checked = right.and_then(|right| right.may_ask(question).and_then(|()| more(right)));
+        let checked = right.and_then(|right| right.may_ask(question).and_then(|()| then(right)));
         checked.map_err(|reason| rotating_secret::Error::Provider {
             secret: question.id.as_str().into(),
             reason,

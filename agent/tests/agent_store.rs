@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use common::secrets_manager;
-use local::secrets_manager::SecretsManager;
+use local::secrets_manager::{Behavior, Fault, SecretsManager, When};
 use rotating_secret::{
     aws_sdk_secretsmanager::{
         Client,
@@ -106,4 +106,22 @@ async fn a_spelling_that_was_forgotten_brings_no_older_version_back() {
         let read = store.read(&question(id)).await.unwrap();
         assert_eq!(read.credential.version(), put["VersionId"], "{id}");
     }
+}
+
+#[tokio::test]
+async fn a_version_is_served_no_longer_than_the_window_that_its_document_announces() {
+    let (service, store) = store(Duration::from_secs(3600)).await;
+    let document = json!({ "password": "one", "overlap_seconds": 100 }).to_string();
+    let input = json!({ "Name": "orders/db", "SecretString": document });
+    service.call("CreateSecret", input).await.unwrap();
+    let question = question("orders/db");
+    store.read(&question).await.unwrap();
+    // no renewal succeeds
+    let refused = Fault::on("GetSecretValue", Behavior::Drop(When::BeforeEffect));
+    service.inject(refused.times(usize::MAX));
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(90)).await;
+    assert!(store.cached(&question).is_some());
+    tokio::time::advance(Duration::from_secs(9)).await;
+    assert!(store.cached(&question).is_none());
 }

@@ -85,7 +85,7 @@ impl RotatingSecret {
     /// That fetch failed, or an earlier one failed so recently that the provider is not asked again yet.
     pub async fn usable(&self) -> Result<CredentialGuard, Error> {
         match self.shared.current() {
-            Ok(credential) if !credential.is_overdue() => Ok(credential),
+            Ok(credential) if credential.age() < credential.bound() => Ok(credential),
             _ => self.ask(Ask::Usable).await,
         }
     }

@@ -284,8 +284,9 @@ impl CredentialGuard {
         }
     }
 
-    pub(crate) fn is_overdue(&self) -> bool {
-        self.slot.is_overdue()
+    /// The [`age`](Credential::age) from which on it may not be used, if it is not confirmed before.
+    pub fn bound(&self) -> Duration {
+        self.slot.bound
     }
 }
 

@@ -29,7 +29,7 @@ const LONGEST: usize = 64 * 1024;
 const TARGET: &str = "x-amz-target";
 
 /// Whether this is a call of an SDK, and not a request to the routes of AWS's agent.
-pub fn is_call(request: &Request) -> bool {
+pub fn is_call<B>(request: &Request<B>) -> bool {
     let path = request.uri().path();
     let is_place = path == "/" || path.starts_with(PREFIX);
     is_place && request.method() == Method::POST && request.headers().contains_key(TARGET)

@@ -2,8 +2,9 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use axum::{body::Body, extract::Request, response::Response};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use axum::{body::Body, response::Response};
+use futures_util::{FutureExt, future::Either};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulConnection,
@@ -14,7 +15,12 @@ use tokio::{
 };
 use tokio_io_timeout::TimeoutStream;
 
-use crate::{Agent, connections::Connection, sdk, wire};
+use crate::{
+    Agent,
+    connections::Connection,
+    sdk,
+    wire::{self, Answering},
+};
 
 /// How long a head may take, and how long a kept connection may be silent.
 const HEAD: Duration = Duration::from_secs(60);
@@ -37,16 +43,13 @@ pub(super) fn serve_agent<S>(
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
-    serve(stream, move |request| {
-        let (agent, connection) = (agent.clone(), connection.clone());
-        async move { respond(&agent, &connection, request).await }
-    })
+    serve(stream, move |request| respond(&agent, &connection, request))
 }
 
 /// Serves a connection with these answers.
 pub(super) fn serve<S, F>(
     stream: S,
-    answer: impl Fn(Request) -> F,
+    answer: impl Fn(Request<Incoming>) -> F,
 ) -> impl GracefulConnection<Error = hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
@@ -54,28 +57,39 @@ where
 {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(UNREAD));
-    let service = service_fn(move |request: Request<Incoming>| {
-        let answer = answer(request.map(Body::new));
-        async move { Ok::<_, Infallible>(answer.await) }
-    });
+    let service = service_fn(move |request| answer(request).map(Ok::<_, Infallible>));
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
+        // a short answer costs less in one piece
+        .writev(false)
         .max_buf_size(LONGEST_HEAD)
         .serve_connection(TokioIo::new(Box::pin(stream)), service)
 }
 
-async fn respond(agent: &Arc<Agent>, connection: &Connection, request: Request) -> Response {
-    let answered = async {
-        if sdk::is_call(&request) {
-            return sdk::answer(agent, connection, request).await;
-        }
-        // no route reads a body
-        let (head, _) = request.into_parts();
-        wire::answer(agent, connection, &head).await
-    };
-    let answer = timeout(REQUEST, answered).await;
-    answer.unwrap_or_else(|_| wire::timed_out())
+fn respond(
+    agent: &Arc<Agent>,
+    connection: &Arc<Connection>,
+    request: Request<Incoming>,
+) -> Answering {
+    if sdk::is_call(&request) {
+        let (agent, connection) = (agent.clone(), connection.clone());
+        let request = request.map(Body::new);
+        let answer = async move { sdk::answer(&agent, &connection, request).await };
+        return limited(answer);
+    }
+    // no route reads a body
+    let (head, _) = request.into_parts();
+    match wire::answer(agent, connection, head) {
+        Either::Left(ready) => Either::Left(ready),
+        Either::Right(answer) => limited(answer),
+    }
+}
+
+fn limited(answer: impl Future<Output = Response> + Send + 'static) -> Answering {
+    let answer =
+        timeout(REQUEST, answer).map(|answer| answer.unwrap_or_else(|_| wire::timed_out()));
+    Either::Right(Box::pin(answer))
 }
 
 #[cfg(test)]

@@ -59,52 +59,58 @@ impl Held {
         }
     }
 
-    pub(super) fn feel(&mut self) -> Option<Duration> {
-        self.pulse.feel()
+    pub(super) fn feel(&mut self) {
+        self.pulse.feel(Instant::now());
     }
 
-    /// The entry for this question. A new one begins if there is none.
+    /// The entry for this question, if there is one.
+    pub(super) fn find(&mut self, question: &Question) -> Option<Found> {
+        let now = Instant::now();
+        let (thawed, key) = (self.pulse.feel(now), self.ids.key(question));
+        let found = |key, secret: &RotatingSecret, place| Found {
+            key,
+            secret: secret.clone(),
+            place,
+            thawed,
+        };
+        let is_one = |secret: &&RotatingSecret| is_followed(secret, &question.id);
+        if key.is_current()
+            && let Some(secret) = self.followed.iter().find(is_one)
+        {
+            return Some(found(key, secret, Place::Followed));
+        }
+        for (place, entries) in [
+            (Place::Served, &mut self.served),
+            (Place::Asked, &mut self.asked),
+        ] {
+            if let Some(entry) = entries.get_mut(&key) {
+                entry.read = now;
+                return Some(found(key, &entry.secret, place));
+            }
+        }
+        None
+    }
+
+    /// The same. A new one begins if there is none.
     pub(super) fn entry<E>(
         &mut self,
         question: &Question,
         begin: impl FnOnce() -> Result<RotatingSecret, E>,
     ) -> Result<Found, E> {
-        let (thawed, key, read) = (self.feel(), self.ids.key(question), Instant::now());
-        let is_one = |secret: &&RotatingSecret| is_followed(secret, &question.id);
-        if key.is_current()
-            && let Some(secret) = self.followed.iter().find(is_one)
-        {
-            return Ok(Found {
-                key,
-                secret: secret.clone(),
-                place: Place::Followed,
-                thawed,
-            });
+        if let Some(found) = self.find(question) {
+            return Ok(found);
         }
-        let (place, entries) = match self.served.contains(&key) {
-            true => (Place::Served, &mut self.served),
-            false => (Place::Asked, &mut self.asked),
+        let (key, secret, read) = (self.ids.key(question), begin()?, Instant::now());
+        let entry = Entry {
+            secret: secret.clone(),
+            read,
         };
-        let secret = match entries.get_mut(&key) {
-            Some(entry) => {
-                entry.read = read;
-                entry.secret.clone()
-            }
-            None => {
-                let secret = begin()?;
-                let entry = Entry {
-                    secret: secret.clone(),
-                    read,
-                };
-                entries.put(key.clone(), entry);
-                secret
-            }
-        };
+        self.asked.put(key.clone(), entry);
         Ok(Found {
             key,
             secret,
-            place,
-            thawed,
+            place: Place::Asked,
+            thawed: None,
         })
     }
 

@@ -20,7 +20,7 @@ pub(super) struct Key {
 impl Key {
     /// Whether the label is AWSCURRENT, which every secret has. Any other label may be absent.
     pub(super) fn is_current(&self) -> bool {
-        self.selector == Selector::stage("AWSCURRENT")
+        self.selector == Selector::default()
     }
 
     pub(super) fn is_of(&self, arn: &str) -> bool {
@@ -51,7 +51,7 @@ impl Ids {
         let is_known = known.is_some();
         Key {
             secret: known.unwrap_or_else(|| question.id.as_str().into()),
-            selector: current(&question.selector),
+            selector: shortest(&question.selector),
             is_known,
         }
     }
@@ -73,9 +73,9 @@ impl Ids {
 const FORMS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 
 /// A question without a version or a label means AWSCURRENT.
-fn current(selector: &Selector) -> Selector {
-    match (&selector.version_id, &selector.stage) {
-        (None, None) => Selector::stage("AWSCURRENT"),
+fn shortest(selector: &Selector) -> Selector {
+    match (&selector.version_id, selector.stage.as_deref()) {
+        (None, Some("AWSCURRENT")) => Selector::default(),
         _ => selector.clone(),
     }
 }
@@ -164,8 +164,15 @@ mod tests {
 
     #[test]
     fn no_stage_is_awscurrent() {
-        assert_eq!(current(&Selector::default()), Selector::stage("AWSCURRENT"));
-        let by_id = Selector::new(Some("v1".to_owned()), None);
-        assert_eq!(current(&by_id), by_id);
+        let by_stage = Selector::stage("AWSCURRENT");
+        assert_eq!(shortest(&by_stage), Selector::default());
+        assert_eq!(shortest(&Selector::default()), Selector::default());
+        for other in [
+            Selector::stage("AWSPENDING"),
+            Selector::new(Some("v1".to_owned()), None),
+            Selector::new(Some("v1".to_owned()), Some("AWSCURRENT".to_owned())),
+        ] {
+            assert_eq!(shortest(&other), other);
+        }
     }
 }

@@ -50,6 +50,8 @@ pub struct Question {
 pub struct Answer {
     /// The version.
     pub credential: CredentialGuard,
+    /// How long ago it was confirmed.
+    pub age: Duration,
     /// It is older than its lifetime, because Secrets Manager gives no answer.
     pub is_stale: bool,
 }
@@ -76,6 +78,23 @@ impl Store {
             stale_on_error: settings.stale_on_error,
             held: Mutex::new(Held::new(size)),
         }
+    }
+
+    /// The version, if it can be served without a wait: it is within its lifetime, and known to be of this question's secret.
+    pub fn cached(&self, question: &Question) -> Option<Answer> {
+        if question.refresh {
+            return None;
+        }
+        let found = self.lock().find(question)?;
+        let credential = found.secret.current().ok()?;
+        let age = credential.age();
+        let is_fresh = age <= self.ttl && age < credential.bound();
+        let is_known = found.is_known_as(credential.arn()) && is_of(question, &credential);
+        (is_fresh && is_known).then_some(Answer {
+            credential,
+            age,
+            is_stale: false,
+        })
     }
 
     /// Returns the version, from the cache if it is there.
@@ -181,14 +200,14 @@ impl Store {
             }
             Err(error) => return Err(error),
         };
-        if credential.age() <= self.ttl {
+        let age = credential.age();
+        if age <= self.ttl {
             return Ok(fresh(credential));
         }
         if !self.stale_on_error {
             return secret.refresh().await.map(fresh);
         }
         // the version is from before a freeze, which has delayed its renewal
-        let age = credential.age();
         if found.thawed.is_some_and(|since| since < age)
             && !secret.is_failing()
             && let Ok(renewed) = timeout(MISSED, secret.refresh()).await
@@ -203,11 +222,9 @@ impl Store {
     }
 
     fn aged(&self, credential: CredentialGuard) -> Answer {
-        let is_stale = credential.age() > self.ttl;
-        Answer {
-            credential,
-            is_stale,
-        }
+        let answer = fresh(credential);
+        let is_stale = answer.age > self.ttl;
+        Answer { is_stale, ..answer }
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -221,6 +238,7 @@ fn is_of(question: &Question, read: &CredentialGuard) -> bool {
 
 fn fresh(credential: CredentialGuard) -> Answer {
     Answer {
+        age: credential.age(),
         credential,
         is_stale: false,
     }

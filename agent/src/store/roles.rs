@@ -48,6 +48,14 @@ impl Stores {
         }
     }
 
+    /// As for [`Store::cached`].
+    pub fn cached(&self, question: &Question) -> Option<Answer> {
+        match &question.role {
+            None => self.own.cached(question),
+            Some(role) => self.roles().get(role)?.cached(question),
+        }
+    }
+
     /// Returns the version, read with the role of the question.
     ///
     /// # Errors

@@ -28,8 +28,7 @@ pub(super) fn value(read: &Answer) -> Response {
 
 /// Headers with age in seconds, version, and staleness.
 pub(crate) fn mark(headers: &mut HeaderMap, read: &Answer) {
-    let age = read.credential.age().as_secs();
-    headers.insert("x-rotating-secret-age", age.into());
+    headers.insert("x-rotating-secret-age", read.age.as_secs().into());
     if let Ok(version) = HeaderValue::from_str(read.credential.version()) {
         headers.insert("x-rotating-secret-version", version);
     }
@@ -139,8 +138,10 @@ pub(super) fn later(text: &str) -> Response {
 }
 
 fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(text) => respond(status, text.into()),
+    // most secrets fit, and the text then never moves
+    let mut text = Vec::with_capacity(1024);
+    match serde_json::to_writer(&mut text, value) {
+        Ok(()) => respond(status, text.into()),
         Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
     }
 }

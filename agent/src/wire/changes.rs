@@ -6,7 +6,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -46,10 +46,10 @@ struct Watch {
 
 /// Answers one request.
 pub(super) async fn respond(
-    agent: &Arc<Agent>,
+    agent: Arc<Agent>,
     asker: Asker,
     place: Option<Place>,
-    request: &Parts,
+    headers: HeaderMap,
     question: Question,
 ) -> Response {
     if question.refresh || question.selector != Selector::default() {
@@ -76,8 +76,7 @@ pub(super) async fn respond(
         Err(error) => return answer::failed(&error),
     };
     let text = |name| {
-        request
-            .headers
+        headers
             .get(name)
             .and_then(|value: &HeaderValue| value.to_str().ok())
     };
@@ -192,7 +191,7 @@ mod tests {
         let access = agent.access();
         let asker = Asker::new(None, &head.headers, &agent.settings.token_headers);
         let place = access.right(&asker).unwrap().allowance().watch(1);
-        respond(agent, asker, place, &head, question()).await
+        respond(agent.clone(), asker, place, head.headers, question()).await
     }
 
     #[tokio::test]

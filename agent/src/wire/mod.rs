@@ -13,10 +13,20 @@ use axum::{
     http::{Method, StatusCode, request::Parts},
     response::Response,
 };
+use futures_util::future::{BoxFuture, Either, Ready, ready};
+use rotating_secret::Error;
 
 pub(crate) use answer::{closing, mark, plain, refused, respond};
 
-use crate::{Agent, asker::Asker, connections::Connection, doors, store::Question, telemetry};
+use crate::{
+    Agent,
+    allowance::{Allowance, Place},
+    asker::Asker,
+    connections::Connection,
+    doors,
+    store::{Answer, Question},
+    telemetry,
+};
 use query::Parameters;
 
 /// The route of AWS's Lambda extension for parameters.
@@ -31,13 +41,42 @@ pub fn timed_out() -> Response {
     closing(plain(StatusCode::REQUEST_TIMEOUT, "Timeout"))
 }
 
+/// An answer that is ready, as most are, or one that waits.
+pub type Answering = Either<Ready<Response>, BoxFuture<'static, Response>>;
+
 /// Answers one request.
-pub async fn answer(agent: &Arc<Agent>, connection: &Connection, request: &Parts) -> Response {
+pub fn answer(agent: &Arc<Agent>, connection: &Connection, request: Parts) -> Answering {
+    match route(agent, connection, &request) {
+        Route::Answer(answer) => Either::Left(ready(answer)),
+        Route::Read(asker, question) => read(agent, asker, question),
+        Route::Changes(asker, place, question) => {
+            let agent = agent.clone();
+            let answer = changes::respond(agent, asker, place, request.headers, question);
+            Either::Right(Box::pin(answer))
+        }
+        Route::Rejected(asker, allowance, question) => {
+            let (agent, query) = (agent.clone(), query(&request).to_owned());
+            let answer = rejected::respond(agent, asker, allowance, query, question);
+            Either::Right(Box::pin(answer))
+        }
+    }
+}
+
+/// What a request leads to.
+enum Route {
+    Answer(Response),
+    Read(Asker, Question),
+    Changes(Asker, Option<Place>, Question),
+    Rejected(Asker, Arc<Allowance>, Question),
+}
+
+fn route(agent: &Agent, connection: &Connection, request: &Parts) -> Route {
     let path = request.uri.path();
+    let say = |status, text: &str| Route::Answer(plain(status, text));
     if path == "/ping" {
         return match request.method {
-            Method::GET => plain(StatusCode::OK, "healthy"),
-            _ => plain(StatusCode::METHOD_NOT_ALLOWED, "Not allowed"),
+            Method::GET => say(StatusCode::OK, "healthy"),
+            _ => say(StatusCode::METHOD_NOT_ALLOWED, "Not allowed"),
         };
     }
     let names = &agent.settings.token_headers;
@@ -45,57 +84,59 @@ pub async fn answer(agent: &Arc<Agent>, connection: &Connection, request: &Parts
     let asker = Asker::new(connection.peer(), &request.headers, names);
     let passed = doors::is_local(request, &access, connection);
     if path == "/ready" && request.method == Method::GET && passed.is_ok() {
-        return ready(agent);
+        return Route::Answer(is_ready(agent));
     }
     let right = match passed.and_then(|()| doors::open(&asker, &access, connection)) {
         Ok(right) => right,
-        Err(refused) => return answer::refused(refused),
+        Err(refused) => return Route::Answer(answer::refused(refused)),
     };
     let method = match path {
         REJECTED => Method::POST,
         _ => Method::GET,
     };
     if request.method != method {
-        return plain(StatusCode::METHOD_NOT_ALLOWED, "Not allowed");
+        return say(StatusCode::METHOD_NOT_ALLOWED, "Not allowed");
     }
     // a proxy or a library that resolves dot segments would ask for another secret
     if path.split('/').any(is_dots) {
-        return plain(
+        return say(
             StatusCode::BAD_REQUEST,
             "dot segments in the path: write the id as secretId",
         );
     }
     if path.trim_end_matches('/') == PARAMETERS {
         // 404, as AWS's agent answers: clients of its extension repeat a request that got 400
-        return plain(
+        return say(
             StatusCode::NOT_FOUND,
             "parameters of Systems Manager are not served here: read them with GetParameter of an AWS SDK; \
              a secret is at /secretsmanager/get?secretId=NAME",
         );
     }
-    let query = request.uri.query().unwrap_or_default();
-    let parameters = Parameters::read(query);
+    let parameters = Parameters::read(query(request));
     let question = match path.strip_prefix(&*agent.settings.path_prefix) {
         _ if matches!(path, GET | CHANGES | REJECTED) => parameters.and_then(Parameters::with_id),
         Some(id) => parameters.and_then(|parameters| parameters.of(id)),
-        None => return plain(StatusCode::NOT_FOUND, "Not found"),
+        None => return say(StatusCode::NOT_FOUND, "Not found"),
     };
     match question {
         Ok(question) if path == CHANGES => {
             let most = access.watches(agent.settings.connections);
-            let place = right.allowance().watch(most);
-            changes::respond(agent, asker, place, request, question).await
+            Route::Changes(asker, right.allowance().watch(most), question)
         }
         Ok(question) if path == REJECTED => {
-            rejected::respond(agent, &asker, right.allowance(), query, question).await
+            Route::Rejected(asker, right.allowance().clone(), question)
         }
-        Ok(question) => read(agent, &asker, &question).await,
-        Err(problem) => plain(StatusCode::BAD_REQUEST, &problem),
+        Ok(question) => Route::Read(asker, question),
+        Err(problem) => say(StatusCode::BAD_REQUEST, &problem),
     }
 }
 
+fn query(request: &Parts) -> &str {
+    request.uri.query().unwrap_or_default()
+}
+
 /// Whether every required file is written. Like `/ping`, it needs no token: it names files, and no secret.
-fn ready(agent: &Agent) -> Response {
+fn is_ready(agent: &Agent) -> Response {
     let missing = agent.files.missing();
     match missing.is_empty() {
         true => plain(StatusCode::OK, "ready"),
@@ -106,12 +147,20 @@ fn ready(agent: &Agent) -> Response {
     }
 }
 
-async fn read(agent: &Agent, asker: &Asker, question: &Question) -> Response {
-    let read = agent.read(asker, question).await;
-    telemetry::read("wire", &read);
+fn read(agent: &Arc<Agent>, asker: Asker, question: Question) -> Answering {
+    if let Some(read) = agent.cached(&asker, &question).transpose() {
+        return Either::Left(ready(answer_to(&read)));
+    }
+    let agent = agent.clone();
+    let read = async move { answer_to(&agent.read(&asker, &question).await) };
+    Either::Right(Box::pin(read))
+}
+
+fn answer_to(read: &Result<Answer, Error>) -> Response {
+    telemetry::read("wire", read);
     match read {
-        Ok(read) => answer::value(&read),
-        Err(error) => answer::failed(&error),
+        Ok(read) => answer::value(read),
+        Err(error) => answer::failed(error),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The answer is for this caller alone. It changes nothing for the others: only Secrets Manager decides what is current.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{http::StatusCode, response::Response};
 use rotating_secret::{
@@ -28,10 +28,10 @@ const BETWEEN: Duration = Duration::from_secs(1);
 
 /// Answers one request. `versionId` may be repeated: the server has rejected all of these.
 pub(super) async fn respond(
-    agent: &Agent,
-    asker: &Asker,
-    allowance: &Allowance,
-    query: &str,
+    agent: Arc<Agent>,
+    asker: Asker,
+    allowance: Arc<Allowance>,
+    query: String,
     question: Question,
 ) -> Response {
     let parameters = form_urlencoded::parse(query.as_bytes());
@@ -50,9 +50,9 @@ pub(super) async fn respond(
         ..question
     };
     let search = Search {
-        agent,
-        asker,
-        allowance,
+        agent: &agent,
+        asker: &asker,
+        allowance: &allowance,
         question,
     };
     match search
