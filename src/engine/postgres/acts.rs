@@ -1,5 +1,6 @@
 //! Which roles the sessions of a pair act as, and which settings of the base the clone cannot get.
 
+use tokio::try_join;
 use tokio_postgres::types::Type;
 
 use super::{
@@ -35,6 +36,7 @@ pub(super) async fn acts(
     base: &str,
     owner: Option<&str>,
     settings: &[Setting],
+    databases: Vec<Setting>,
     changer: &Changer,
 ) -> Result<(Vec<Setting>, Vec<ForbiddenRole>), EngineError> {
     let of = |database: Option<String>, value: &str| Setting {
@@ -54,7 +56,6 @@ pub(super) async fn acts(
     if everywhere.is_none() {
         acts.push(of(None, base));
         // a setting of a role takes precedence over a setting of a database
-        let databases = parameters::databases_that_act(session).await?;
         let own = |database: &Option<String>| set.iter().any(|set| set.database == *database);
         acts.extend(databases.into_iter().filter(|acts| !own(&acts.database)));
     }
@@ -110,11 +111,15 @@ pub(super) async fn owner(
     name: &str,
     changer: &Changer,
 ) -> Result<Owner, EngineError> {
-    let may = may_act_as(session, base, &[name], changer).await?;
+    let names = [name];
+    let (may, lacks) = try_join!(
+        may_act_as(session, base, &names, changer),
+        catalogs::lacks(session, base, name)
+    )?;
     Ok(Owner {
         name: name.to_owned(),
         of_the_base: !may.is_empty(),
-        lacks: catalogs::lacks(session, base, name).await?,
+        lacks,
     })
 }
 
@@ -125,7 +130,7 @@ pub(super) async fn forbidden(
     changer: &Changer,
     names: &[&str],
 ) -> Result<Vec<String>, EngineError> {
-    if changer.superuser {
+    if changer.superuser || names.is_empty() {
         return Ok(Vec::new());
     }
     let granted = match changer.version < PARAMETER_PRIVILEGE_SINCE {

@@ -98,7 +98,7 @@ pub(super) async fn changer(session: &Session) -> Result<Changer, EngineError> {
 /// Reads roles; those that do not exist are left out.
 pub(super) async fn roles(session: &Session, names: &[&str]) -> Result<Vec<Role>, EngineError> {
     let question = "SELECT rolname::pg_catalog.text, rolsuper, rolreplication, rolbypassrls, rolcanlogin, rolconnlimit, \
-                        (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity WHERE usesysid OPERATOR(pg_catalog.=) r.oid), \
+                        (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_get_activity(NULL) WHERE usesysid OPERATOR(pg_catalog.=) r.oid), \
                         CASE WHEN pg_catalog.isfinite(rolvaliduntil) THEN rolvaliduntil::pg_catalog.text END, \
                         CASE WHEN pg_catalog.isfinite(rolvaliduntil) AND rolvaliduntil OPERATOR(pg_catalog.>) pg_catalog.now() \
                              THEN rolvaliduntil END, \

@@ -1,5 +1,6 @@
 //! What the catalogs say about a pair of roles.
 
+use tokio::try_join;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::{
@@ -85,14 +86,16 @@ impl Facts {
 }
 
 /// Reads everything about a pair of roles, either of which may be missing.
+///
+/// Questions that need no other answer are sent together: then they cost one way to the server and back.
 pub(super) async fn of(
     session: &Session,
     pair: &Pair,
     owner: Option<&str>,
 ) -> Result<Facts, EngineError> {
     let (base, clone) = (pair.base.as_str(), pair.clone.as_str());
-    let changer = facts::changer(session).await?;
-    let known = facts::roles(session, &[base, clone]).await?;
+    let both = [base, clone];
+    let (changer, known) = try_join!(facts::changer(session), facts::roles(session, &both))?;
     let known = |name: &str| known.iter().find(|role| role.name == name).cloned();
     let mut facts = Facts {
         changer,
@@ -103,15 +106,26 @@ pub(super) async fn of(
     if facts.base.is_none() {
         return Ok(facts);
     }
-    if facts.clone.is_some() {
-        facts.namesakes = namesakes(session, pair).await?;
-        facts.memberships = memberships(session, base, clone, &facts.changer).await?;
-        facts.membership_is_whole = is_whole(session, base, clone, &facts.changer).await?;
-        facts.own = own(session, clone).await?;
-        facts.present = parameters::settings(session, clone).await?;
-    }
-    let settings = parameters::settings(session, base).await?;
-    let (acts, forbidden) = acts::acts(session, base, owner, &settings, &facts.changer).await?;
+    let (settings, databases);
+    (
+        facts.namesakes,
+        facts.memberships,
+        facts.membership_is_whole,
+        facts.own,
+        facts.present,
+        settings,
+        databases,
+    ) = try_join!(
+        namesakes(session, pair),
+        memberships(session, base, clone, &facts.changer),
+        is_whole(session, base, clone, &facts.changer),
+        own(session, clone),
+        parameters::settings(session, clone),
+        parameters::settings(session, base),
+        parameters::databases_that_act(session),
+    )?;
+    let (acts, forbidden) =
+        acts::acts(session, base, owner, &settings, databases, &facts.changer).await?;
     facts.forbidden_roles = forbidden;
     facts.wanted = settings;
     let present = &facts.present;

@@ -62,10 +62,10 @@ pub(super) fn limits(limits: Limits) -> String {
     let set = time_limits(limits).map(|(name, limit)| format!("; SET LOCAL {name} = {limit}"));
     let set: String = set.collect();
     // from PostgreSQL 17 on; a running timer keeps the time that it was started with, so it is ended first
-    let all = limits.step.as_millis().max(1);
+    let (name, all) = ("'transaction_timeout'", limits.step.as_millis().max(1));
     format!(
-        "{set}; SELECT pg_catalog.set_config(name, '0', true), pg_catalog.set_config(name, '{all}', true) \
-         FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'transaction_timeout'"
+        "{set}; SELECT pg_catalog.set_config({name}, '0', true), pg_catalog.set_config({name}, '{all}', true) \
+         WHERE pg_catalog.current_setting({name}, true) IS NOT NULL"
     )
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::try_join;
+
 use super::{
     Postgres, Session,
     administrator::{Altering, log_in},
@@ -68,9 +70,21 @@ async fn ends<'a>(
     let pair = pair_of(user)?;
     let prepare = async || {
         let change = Change::begin(session, &pair.base).await?;
-        are_a_pair(session, &pair).await?;
-        end_of_the_old(session, &change, user, retiring.window).await?;
-        no_end_of_the_new(session, &change, pair.other_than(user)).await?;
+        let new = pair.other_than(user);
+        let ((), end_of_the_old, end_of_the_new) = try_join!(
+            are_a_pair(session, &pair),
+            end_of_the_old(session, user, retiring.window),
+            end_of_the_new(session, new),
+        )?;
+        if let Some(until) = end_of_the_old {
+            let altering = Altering::new(session, "bound", user);
+            let sql = roles::valid_until(user, &until);
+            change.run(&sql, altering.doing()).await?;
+        }
+        if end_of_the_new {
+            let altering = Altering::new(session, "alter", new);
+            change.run(&roles::no_end(new), altering.doing()).await?;
+        }
         Ok(change)
     };
     locks::past_its_own(session, &pair, prepare).await
@@ -97,42 +111,30 @@ pub(super) async fn are_a_pair(session: &Session, pair: &Pair) -> Result<(), Eng
     obstacles::refuse_or_warn(&session.server, found.into_iter().collect())
 }
 
+/// The end of the window, unless the password ends before it. VALID UNTIL accepts a literal only, so the server's clock is asked.
 async fn end_of_the_old(
     session: &Session,
-    change: &Change<'_>,
     user: &str,
     window: Option<Duration>,
-) -> Result<(), EngineError> {
-    let Some(window) = window else {
-        return Ok(());
-    };
+) -> Result<Option<String>, EngineError> {
     let altering = Altering::new(session, "bound", user);
-    // VALID UNTIL accepts a literal only, so the server's clock is asked first
-    match catalogs::bound(session, user, window, altering.doing()).await? {
-        Some(until) => {
-            change
-                .run(&roles::valid_until(user, &until), altering.doing())
-                .await
-        }
-        None => Ok(()),
+    match window {
+        Some(window) => catalogs::bound(session, user, window, altering.doing()).await,
+        None => Ok(None),
     }
 }
 
-/// setSecret has removed the end, unless AWS's function ran it: then the application would be locked out within the window.
-async fn no_end_of_the_new(
-    session: &Session,
-    change: &Change<'_>,
-    user: &str,
-) -> Result<(), EngineError> {
+/// Whether the new password has one. setSecret has removed it, unless AWS's function ran it: then the application would be locked
+/// out within the window.
+async fn end_of_the_new(session: &Session, user: &str) -> Result<bool, EngineError> {
     let found = facts::roles(session, &[user]).await?;
     let Some(until) = found.first().and_then(|role| role.ends.as_ref()) else {
-        return Ok(());
+        return Ok(false);
     };
     tracing::warn!(
         user,
         until,
-        "the new credential had an end (VALID UNTIL), which was removed"
+        "the new credential has an end (VALID UNTIL), which is removed"
     );
-    let altering = Altering::new(session, "alter", user);
-    change.run(&roles::no_end(user), altering.doing()).await
+    Ok(true)
 }
