@@ -17,7 +17,6 @@ type Values<'a, const N: usize> = [(&'a (dyn ToSql + Sync), Type); N];
 
 /// Who a session is.
 pub(super) struct Identity {
-    pub(super) session_user: String,
     pub(super) current_user: String,
     /// The role that its own settings make it act as, if any.
     pub(super) acts_as: Option<String>,
@@ -28,7 +27,7 @@ pub(super) struct Identity {
 
 /// Asks a session who it is.
 pub(super) async fn identity(session: &Session) -> Answer<Option<Identity>> {
-    let question = "SELECT session_user::pg_catalog.text, current_user::pg_catalog.text, acts.role, \
+    let question = "SELECT current_user::pg_catalog.text, acts.role, \
                     coalesce(r.rolvaliduntil OPERATOR(pg_catalog.<=) pg_catalog.now(), false), \
                     coalesce(pg_catalog.pg_has_role(r.oid, acts.oid, CASE WHEN \
                         pg_catalog.current_setting('server_version_num')::pg_catalog.int4 OPERATOR(pg_catalog.<) 160000 \
@@ -46,13 +45,12 @@ pub(super) async fn identity(session: &Session) -> Answer<Option<Identity>> {
                     WHERE r.rolname OPERATOR(pg_catalog.=) session_user";
     let rows = session.ask(question, &[], READS).await?;
     Ok(rows.first().map(|row| Identity {
-        session_user: row.get(0),
-        current_user: row.get(1),
+        current_user: row.get(0),
         acts_as: row
-            .get::<_, Option<String>>(2)
+            .get::<_, Option<String>>(1)
             .filter(|role| role != "none"),
-        expired: row.get(3),
-        may_act_so: row.get(4),
+        expired: row.get(2),
+        may_act_so: row.get(3),
     }))
 }
 

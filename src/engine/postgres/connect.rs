@@ -200,6 +200,7 @@ impl Postgres<'_> {
             client,
             server,
             user,
+            session_user: String::new(),
             standby: false,
             pooled: false,
             short_idle_timeout: false,
@@ -220,6 +221,7 @@ impl Postgres<'_> {
                 });
             }
         };
+        session.session_user = about.session_user;
         session.standby = about.standby;
         session.pooled = about.process != login.process;
         session.short_idle_timeout = about.short_idle_timeout;
@@ -261,6 +263,7 @@ const NAMES_OPTIONS: [&str; 2] = ["startup parameter", "command-line options"];
 
 /// What a session reports about itself.
 struct About {
+    session_user: String,
     /// Whether the server takes no changes.
     standby: bool,
     /// Which of the server's processes serves this session.
@@ -274,7 +277,7 @@ struct About {
 async fn about_itself(session: &Session) -> Result<About, tokio_postgres::Error> {
     let question = "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.pg_backend_pid(), \
                     pg_catalog.current_setting('idle_session_timeout', true), \
-                    pg_catalog.current_setting('transaction_timeout', true)";
+                    pg_catalog.current_setting('transaction_timeout', true), session_user";
     let answer = session.client.simple_query(question).await?;
     let row = answer.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some(row),
@@ -283,6 +286,7 @@ async fn about_itself(session: &Session) -> Result<About, tokio_postgres::Error>
     let field = |at| row.and_then(|row| row.get(at));
     let is_long = |limit: &str| limit == "0" || limit.ends_with(['n', 'h', 'd']); // min, h, d
     Ok(About {
+        session_user: field(4).unwrap_or_default().to_owned(),
         standby: field(0) == Some("t"),
         process: field(1).and_then(|process| process.parse().ok()),
         short_idle_timeout: field(2).is_some_and(|limit| !is_long(limit)),

@@ -209,7 +209,7 @@ impl Engine for Postgres<'_> {
             return Ok(None);
         };
         let session = proven.session;
-        proof::is(&session, &session.user).await?;
+        proof::is(&session)?;
         self.verify_first(current).await?;
         let administrator = proven.administrator.as_ref();
         match administrator.filter(|_| current.takes_turns()) {

@@ -2,12 +2,7 @@
 
 use tokio::time::timeout;
 
-use super::{
-    Session,
-    catalogs::{self, Identity},
-    errors::Doing,
-    pin,
-};
+use super::{Session, catalogs, errors::Doing, pin};
 use crate::{
     document::{Document, Pair},
     engine::EngineError,
@@ -21,16 +16,19 @@ pub(super) async fn prove(
     document: &Document,
     verify_sql: Option<&str>,
 ) -> Result<(), EngineError> {
+    is(session)?;
     let user = document.username();
-    let found = is(session, user).await?;
+    let found = catalogs::identity(session).await?;
+    let unknown = "the catalogs know no role of the session's name";
+    let found = found.ok_or_else(|| not(session, unknown))?;
     if found.expired {
-        return Err(not(session, user, "its password has ended (VALID UNTIL)"));
+        return Err(not(session, "its password has ended (VALID UNTIL)"));
     }
     if let Some(role) = found.acts_as.filter(|role| *role != found.current_user) {
         let is_the_clone = document.takes_turns() && Pair::of(user).clone == user;
         if is_the_clone && !found.may_act_so {
             let what = "it does not act as the role that its settings name";
-            return Err(not(session, user, what));
+            return Err(not(session, what));
         }
         // a new password does not cause this: the role was so before, and an error would not help
         tracing::warn!(
@@ -47,21 +45,18 @@ pub(super) async fn prove(
     }
 }
 
-/// Who a session is, if that is the user who logged in: a pooler may have changed the user.
-pub(super) async fn is(session: &Session, user: &str) -> Result<Identity, EngineError> {
-    let found = catalogs::identity(session).await?;
-    let unknown = "the catalogs know no role of the session's name";
-    let found = found.ok_or_else(|| not(session, user, unknown))?;
-    match found.session_user == user {
-        true => Ok(found),
-        false => Err(not(session, user, "the session is another user's")),
+/// Refuses the session of another user: a pooler may have changed the user.
+pub(super) fn is(session: &Session) -> Result<(), EngineError> {
+    match session.session_user == session.user {
+        true => Ok(()),
+        false => Err(not(session, "the session is another user's")),
     }
 }
 
-fn not(session: &Session, user: &str, what: &'static str) -> EngineError {
+fn not(session: &Session, what: &'static str) -> EngineError {
     EngineError::NotAsExpected {
         server: session.server.clone(),
-        user: user.to_owned(),
+        user: session.user.clone(),
         what,
     }
 }

@@ -33,6 +33,8 @@ pub struct Session {
     pub(super) client: Client,
     pub(super) server: String,
     pub(super) user: String,
+    /// Whose session the server says that it is: a pooler in between may log in as another user.
+    pub(super) session_user: String,
     pub(super) standby: bool,
     /// A pooler in between shares its connections: a setting made outside a transaction reaches others.
     pub(super) pooled: bool,

@@ -5,6 +5,8 @@
 
 use std::time::SystemTime;
 
+use tokio::try_join;
+
 use super::{
     Postgres, Session,
     administrator::{self, Altering},
@@ -72,12 +74,12 @@ async fn prepare<'a>(
     md5: bool,
 ) -> Result<Change<'a>, EngineError> {
     let change = Change::begin(session, user).await?;
-    let changer = facts::changer(session).await?;
+    let users = [user];
+    let (changer, known) = try_join!(facts::changer(session), facts::roles(session, &users))?;
     let mut found: Vec<_> = md5
         .then(|| obstacles::kept_as_md5(user))
         .into_iter()
         .collect();
-    let known = facts::roles(session, &[user]).await?;
     let Some(role) = known.first() else {
         return Ok(change);
     };
