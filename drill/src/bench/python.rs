@@ -1,4 +1,4 @@
-//! The peer: a rotation function in Python, as a folder that the Lambda host starts.
+//! The peers: rotation functions in Python, as folders that the Lambda host starts.
 
 use std::{
     env, fs, io,
@@ -8,6 +8,17 @@ use std::{
 };
 
 const FUNCTION: &str = include_str!("rotation.py");
+
+/// Starts one of AWS's functions, which does not change. It expects the roots where Lambda's image has them.
+const AWSS: &str = r#"
+import os, pgdb
+
+connect = pgdb.connect
+pgdb.connect = lambda **options: connect(**options | {"sslrootcert": os.environ["TLS_CA_FILE"]})
+os.environ["SECRETS_MANAGER_ENDPOINT"] = os.environ["AWS_ENDPOINT_URL"]
+
+from lambda_function import lambda_handler as handler
+"#;
 
 /// What a package for Lambda contains if it brings its SDK, as ours does. Lambda brings the runtime.
 const PACKAGES: [&str; 10] = [
@@ -29,12 +40,30 @@ const PACKAGES: [&str; 10] = [
 ///
 /// The folder cannot be written.
 pub fn function(python: &Path, folder: &Path) -> io::Result<PathBuf> {
+    started(python, folder, FUNCTION, &[])
+}
+
+/// The same for the function of AWS's in `functions`.
+///
+/// # Errors
+///
+/// The folder cannot be written.
+pub fn awss_function(python: &Path, functions: &Path, folder: &Path) -> io::Result<PathBuf> {
+    started(python, folder, AWSS, &[functions])
+}
+
+fn started(python: &Path, folder: &Path, code: &str, others: &[&Path]) -> io::Result<PathBuf> {
     // not the file that the link leads to: the link makes it find its packages
     let python = env::current_dir()?.join(python);
-    fs::write(folder.join("rotation.py"), FUNCTION)?;
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join("rotation.py"), code)?;
+    let mut folders = folder.display().to_string();
+    for other in others {
+        folders += &format!(":{}", other.display());
+    }
     let command = format!(
         "#!/bin/sh\nPYTHONPATH='{}' exec '{}' -m awslambdaric rotation.handler\n",
-        folder.display(),
+        folders,
         python.display()
     );
     let bootstrap = folder.join("bootstrap");

@@ -37,6 +37,8 @@ pub fn method(effort: Effort) -> String {
 
 /// A function, in a world in which it stays warm, and in one in which each step has a new process.
 pub struct Side {
+    /// What the page calls it.
+    name: &'static str,
     warm: World,
     cold: World,
     /// The size of what is deployed, in bytes.
@@ -49,14 +51,29 @@ impl Side {
     /// # Errors
     ///
     /// A world does not start.
-    pub async fn start(function: &Path, package: u64) -> Result<Self, local::world::Error> {
+    pub async fn start(
+        name: &'static str,
+        function: &Path,
+        package: u64,
+    ) -> Result<Self, local::world::Error> {
         let mut cold = Options::new(function);
         cold.cold_starts = true;
         Ok(Self {
+            name,
             warm: World::start(Options::new(function)).await?,
             cold: World::start(cold).await?,
             package,
         })
+    }
+
+    /// A row in which this side is the peer.
+    fn beside(&self, what: &str, ours: Sample, theirs: Sample, goal: Option<Goal>) -> Row {
+        Row {
+            what: what.to_owned(),
+            ours,
+            peer: Some((self.name, theirs)),
+            goal,
+        }
     }
 }
 
@@ -100,16 +117,18 @@ struct Measured {
 ///
 /// A rotation fails.
 pub async fn measure(ours: &Side, python: &Side, effort: Effort) -> Result<Vec<Row>, Error> {
-    let mut rows = Vec::new();
     let floor = Floor::new(&ours.warm).await?;
-    rows.push(beside(
+    let beside = |what: &str, ours, peer, goal| python.beside(what, ours, peer, goal);
+    let mut rows = vec![beside(
         "start: exec to the first poll",
         starts(ours, effort.starts).await,
         starts(python, effort.starts).await,
         Some(Goal::Times(200.0)),
-    ));
+    )];
     for strategy in &STRATEGIES {
-        rows.extend(of_strategy(strategy, [ours, python], effort, &floor).await?);
+        let (of_strategy, least) = of_strategy(strategy, [ours, python], effort, &floor).await?;
+        rows.extend(of_strategy);
+        rows.push(least);
     }
     let single = STRATEGIES[0].secret;
     let (mut here, mut there) = (Vec::new(), Vec::new());
@@ -139,51 +158,68 @@ pub async fn measure(ours: &Side, python: &Side, effort: Effort) -> Result<Vec<R
     Ok(rows)
 }
 
+/// Measures ours beside AWS's own two functions.
+///
+/// # Errors
+///
+/// A rotation fails.
+pub async fn beside_awss(
+    ours: &Side,
+    single: &Side,
+    alternating: &Side,
+    effort: Effort,
+) -> Result<Vec<Row>, Error> {
+    let floor = Floor::new(&ours.warm).await?;
+    let mut rows = Vec::new();
+    for (strategy, awss) in STRATEGIES.iter().zip([single, alternating]) {
+        rows.extend(of_strategy(strategy, [ours, awss], effort, &floor).await?.0);
+    }
+    Ok(rows)
+}
+
+/// The rows beside a peer, and the one beside the floor.
 async fn of_strategy(
     strategy: &Strategy,
-    [ours, python]: [&Side; 2],
+    [ours, peer]: [&Side; 2],
     effort: Effort,
     floor: &Floor<'_>,
-) -> Result<Vec<Row>, Error> {
+) -> Result<(Vec<Row>, Row), Error> {
     let Strategy {
         name,
         secret,
         times,
     } = strategy;
     let (mut here, mut there, mut least) = (Measured::default(), Measured::default(), Vec::new());
-    for side in [ours, python] {
+    for side in [ours, peer] {
         // the first rotation has a cold process, and may make a user
         rotate(&side.warm, secret(&side.warm)).await?;
         rotate(&side.cold, secret(&side.cold)).await?;
     }
     for _ in 0..effort.rotations {
         here.rotate(&ours.warm, secret(&ours.warm)).await?;
-        there.rotate(&python.warm, secret(&python.warm)).await?;
+        there.rotate(&peer.warm, secret(&peer.warm)).await?;
         least.push(floor.time(&here.calls, here.accepted).await?);
     }
     for _ in 0..effort.cold_rotations {
         here.rotate_cold(&ours.cold, secret(&ours.cold)).await?;
-        there
-            .rotate_cold(&python.cold, secret(&python.cold))
-            .await?;
+        there.rotate_cold(&peer.cold, secret(&peer.cold)).await?;
     }
-    let row =
-        |what: &str, ours, python, goal| beside(&format!("{name}: {what}"), ours, python, goal);
+    let row = |what: &str, ours, theirs, goal| {
+        peer.beside(&format!("{name}: {what}"), ours, theirs, goal)
+    };
     let warm = |measured: &Measured| Sample::times(measured.rotations.iter().copied());
-    let mut rows = vec![
-        row(
-            "a warm rotation",
-            warm(&here),
-            warm(&there),
-            Some(Goal::Times(*times)),
-        ),
-        Row {
-            what: format!("{name}: a warm rotation"),
-            ours: warm(&here),
-            peer: Some(("its calls and logins alone", Sample::times(least))),
-            goal: Some(Goal::Within(1.3)),
-        },
-    ];
+    let mut rows = vec![row(
+        "a warm rotation",
+        warm(&here),
+        warm(&there),
+        Some(Goal::Times(*times)),
+    )];
+    let least = Row {
+        what: format!("{name}: a warm rotation"),
+        ours: warm(&here),
+        peer: Some(("its calls and logins alone", Sample::times(least))),
+        goal: Some(Goal::Within(1.3)),
+    };
     let processor = |measured: &Measured| Sample::mean(&measured.processor);
     rows.push(row(
         "processor time",
@@ -195,7 +231,7 @@ async fn of_strategy(
     rows.push(row(
         "billed",
         billed(&here, ours),
-        billed(&there, python),
+        billed(&there, peer),
         Some(Goal::Times(20.0)),
     ));
     for (what, count) in [
@@ -220,7 +256,7 @@ async fn of_strategy(
             None,
         ));
     }
-    Ok(rows)
+    Ok((rows, least))
 }
 
 impl Measured {
@@ -275,13 +311,4 @@ fn peak(side: &Side) -> Sample {
     let processes = side.warm.function().processes().into_iter();
     let peak = processes.filter_map(memory::peak).max();
     Sample::one(peak.unwrap_or_default() as f64 / 1024.0, "MB")
-}
-
-fn beside(what: &str, ours: Sample, python: Sample, goal: Option<Goal>) -> Row {
-    Row {
-        what: what.to_owned(),
-        ours,
-        peer: Some(("Python", python)),
-        goal,
-    }
 }
