@@ -95,19 +95,22 @@ docs: ## builds the API documentation, warnings denied
 audit: ## checks licences, sources and duplicates of the dependencies (ci.yml checks advisories, which need the network)
 	cargo deny check licenses bans sources
 
-bench: bench-setup ## measures a rotation, the agent, requests in each pool (CHANGEOVER=120 seconds each) and the client, beside their peers
+bench: bench-setup ## measures a rotation, the agent, the client, rotatectl and more beside their peers, and rewrites docs/benchmarks.md
 	cargo build --release -p secret-rotation
+	cargo build --release -p rotatectl
 	cargo build --profile agent -p rotating-secret-agent
+	cargo build --release --manifest-path client/bench/Cargo.toml
 	cargo run --quiet --release -p drill --features local --bin bench -- --function target/release/secret-rotation \
 	  --python $(TOOLS)/bench/bin/python --agent target/agent/rotating-secret-agent $(if $(AWS_AGENT),--aws-agent $(AWS_AGENT)) \
+	  --client client/bench/target/release/rotating-secret-bench --rotatectl target/release/rotatectl --features $(FEATURES) \
 	  --changeover $(CHANGEOVER) --page docs/benchmarks.md
-	cargo bench --manifest-path client/bench/Cargo.toml
-	local/scripts/crates.sh --build $(FEATURES)
 
 bench-short: bench-setup ## runs the benchmarks once, only to see that they run
 	@cargo build --workspace --all-features --bins
-	@target/debug/bench --short --changeover 1 --function target/debug/secret-rotation --python $(TOOLS)/bench/bin/python \
-	  --agent target/debug/rotating-secret-agent
+	@cargo build --quiet --manifest-path client/bench/Cargo.toml
+	@target/debug/bench --short --function target/debug/secret-rotation --python $(TOOLS)/bench/bin/python \
+	  --agent target/debug/rotating-secret-agent --client client/bench/target/debug/rotating-secret-bench \
+	  --rotatectl target/debug/rotatectl --features $(FEATURES)
 
 bench-setup: setup $(TOOLS)/bench/stamp # what the benchmarks need
 	@local/scripts/setup.sh bench

@@ -144,7 +144,7 @@ impl Rotations {
         Self {
             configuration: configuration.clone(),
             client: Client::new(configuration),
-            begins: Pace::of_secrets_manager(),
+            begins: Pace::of_rotations(),
             looks: Arc::new(Pace::of_logs()),
             give_up_after,
             tails: Mutex::default(),

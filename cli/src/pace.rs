@@ -15,11 +15,22 @@ pub const AT_ONCE: usize = 10;
 pub struct Pace(Mutex<Interval>);
 
 impl Pace {
-    /// For RotateSecret and ListSecretVersionIds: 40 requests per second. Secrets Manager's quota is 50.
+    /// For ListSecretVersionIds: 40 requests per second. Secrets Manager's quota is 50.
     ///
     /// The first turn is immediate.
     pub fn of_secrets_manager() -> Self {
         Self::every(Duration::from_millis(25))
+    }
+
+    /// For RotateSecret: 20 requests per second. Its own quota is 50, but the function writes twice in a rotation (PutSecretValue and
+    /// UpdateSecretVersionStage), and all writes of an account share 50.
+    pub fn of_rotations() -> Self {
+        Self::every(Duration::from_millis(50))
+    }
+
+    /// For BatchGetSecretValue: 80 requests per second, of 20 secrets each. Secrets Manager's quota is 100.
+    pub fn of_batches() -> Self {
+        Self::every(Duration::from_micros(12_500))
     }
 
     /// For FilterLogEvents: 4 requests per second. CloudWatch Logs allows 10, and 5 in some regions.

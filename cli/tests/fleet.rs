@@ -5,7 +5,11 @@
 
 mod common;
 
-use std::{net::Ipv4Addr, sync::Arc, time::Instant};
+use std::{
+    net::Ipv4Addr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use common::{at, run};
 use local::{
@@ -27,7 +31,7 @@ async fn ten_thousand_secrets_are_listed_in_less_than_100_mb_and_the_overdue_one
             Invoked {
                 outcome: Ok(Value::Null),
                 log: Vec::new(),
-                took: std::time::Duration::ZERO,
+                took: Duration::ZERO,
             }
         })
     });
@@ -61,6 +65,9 @@ async fn ten_thousand_secrets_are_listed_in_less_than_100_mb_and_the_overdue_one
         let ran = run(at(&endpoint, arguments)).await.code(2);
         let took = began.elapsed();
         // a child's peak counts what this process held when it started it, so no schema is compiled here
+        // 500 calls read the values, of 100 a second that an account may make
+        let least = Duration::from_secs(if is_first { 5 } else { 0 });
+        assert!(took >= least, "{took:?}");
         let report: Value = serde_json::from_slice(&ran.get_output().stdout).unwrap();
         let secrets = report["secrets"].as_array().unwrap();
         assert_eq!(secrets.len(), SECRETS);

@@ -8,8 +8,7 @@
 //! | [`summary`] | the result in one line, and as JSON |
 //! | [`report`] | the result as one HTML file |
 //! | `demo` | the demo of `make demo`, in a world on this machine (feature `local`) |
-//! | `changeover` | the cost of a changeover for an application's requests, in each pool (feature `local`) |
-//! | `bench` | the cost of a rotation, in the same world (feature `local`) |
+//! | `bench` | `make bench`: what everything costs, beside its peers (feature `local`) |
 //! | `soak` | a thousand rotations, and what they leave behind (feature `local`) |
 //! | `command` | the end of `make bench` and `make soak` (feature `local`) |
 //!
@@ -18,8 +17,6 @@
 pub mod application;
 #[cfg(feature = "local")]
 pub mod bench;
-#[cfg(feature = "local")]
-pub mod changeover;
 #[cfg(feature = "local")]
 pub mod command;
 #[cfg(feature = "local")]

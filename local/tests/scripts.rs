@@ -14,10 +14,6 @@ use std::{
 
 /// Runs a script, with these lines of shell in place of cargo.
 fn run(script: &str, cargo: &str) -> (Option<i32>, String, String) {
-    run_with(script, &[], cargo)
-}
-
-fn run_with(script: &str, arguments: &[&str], cargo: &str) -> (Option<i32>, String, String) {
     let folder = tempfile::tempdir().unwrap();
     common::script(&folder, "cargo", cargo);
     let mut path = vec![folder.path().to_owned()];
@@ -27,7 +23,6 @@ fn run_with(script: &str, arguments: &[&str], cargo: &str) -> (Option<i32>, Stri
         stdout,
         stderr,
     } = Command::new(format!("{}/scripts/{script}", env!("CARGO_MANIFEST_DIR")))
-        .args(arguments)
         .env("PATH", env::join_paths(path).unwrap())
         .output()
         .unwrap();
@@ -111,42 +106,6 @@ fn a_package_has_the_same_bytes_after_each_build_and_its_executable_runs_on_lamb
         String::from_utf8(listed.stdout).unwrap().trim(),
         "[('bootstrap', '0o100755')]"
     );
-}
-
-#[test]
-fn third_party_crates_are_counted_once_each_and_a_build_leaves_nothing_behind() {
-    let folder = tempfile::tempdir().unwrap();
-    let built = folder.path().join("built");
-    let cargo = format!(
-        r#"case "$1" in
-        tree) printf 'own v1 (/here)\na v1\na v1 (*)\na v2\nb v1 (proc-macro)\n' ;;
-        build)
-            while [ "$1" != --target-dir ]; do shift; done
-            touch "$2/artefact" && echo "$2" >> {} ;;
-        esac"#,
-        built.display()
-    );
-    let (code, said, told) = run_with("crates.sh", &["--build", "tls"], &cargo);
-    assert_eq!(code, Some(0), "{told}");
-    let counted: Vec<Vec<&str>> = said
-        .lines()
-        .skip(1)
-        .map(|line| line.split_whitespace().take(2).collect())
-        .collect();
-    assert_eq!(
-        counted,
-        [
-            ["(none)", "3"],
-            ["(default)", "3"],
-            ["(all)", "3"],
-            ["tls", "3"]
-        ]
-    );
-    let built = std::fs::read_to_string(built).unwrap();
-    assert_eq!(built.lines().count(), 3);
-    for target in built.lines() {
-        assert!(!Path::new(target).exists(), "{target}");
-    }
 }
 
 #[test]

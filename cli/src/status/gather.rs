@@ -130,7 +130,11 @@ async fn versions(client: &Client, secrets: &mut [Secret]) -> Result<(), Error> 
 /// Returns the first error of a value that cannot be read.
 async fn values(client: &Client, secrets: &mut [Secret], now: SystemTime) -> Result<(), Error> {
     let arns: Vec<String> = secrets.iter().map(|secret| secret.arn.clone()).collect();
-    let batches = arns.chunks(BATCH).map(|batch| batch_of(client, batch));
+    let pace = Pace::of_batches();
+    let batches = arns.chunks(BATCH).map(|batch| async {
+        pace.turn().await;
+        batch_of(client, batch).await
+    });
     let batches: Vec<_> = stream::iter(batches).buffered(AT_ONCE).collect().await;
     let mut first_error = Ok(());
     for (batch, secrets) in batches.into_iter().zip(secrets.chunks_mut(BATCH)) {

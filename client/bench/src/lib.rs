@@ -1,7 +1,6 @@
-//! Two caches of the same secret, warm, and the store that one of them asks.
+//! Caches of the same secret: ours, that of AWS, and the bare structures that a cache can be made of.
 
 use std::{
-    hint::black_box,
     num::NonZeroUsize,
     sync::{
         Arc,
@@ -15,22 +14,28 @@ use aws_sdk_secretsmanager::{
     config::{Credentials, Region},
 };
 use aws_secretsmanager_caching::SecretsManagerCachingClient;
-use aws_smithy_http_client::test_util::infallible_client_fn;
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
+    orchestrator::{HttpRequest, HttpResponse},
+};
+use aws_smithy_types::body::SdkBody;
 use rotating_secret::{
     RotatingSecret,
     provider::{ProviderError, SecretProvider, Stage, Version},
 };
-use serde::Deserialize;
 use tokio::sync::watch;
+
+pub mod subjects;
 
 /// The secret's name.
 pub const SECRET: &str = "orders/db";
 
 const VERSION: &str = "00000000-0000-4000-8000-000000000001";
-const DOCUMENT: &str = r#"{"engine":"postgres","host":"db.example.com","port":5432,"username":"orders","password":"an-example-of-a-password-in-32-ch","dbname":"shop"}"#;
+/// The secret's value.
+pub const DOCUMENT: &str = r#"{"engine":"postgres","host":"db.example.com","port":5432,"username":"orders","password":"an-example-of-a-password-in-32-ch","dbname":"shop"}"#;
 
 /// A store that counts its requests, and answers unless it must hang.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Store {
     asked: Arc<AtomicUsize>,
     hanging: Arc<watch::Sender<bool>>,
@@ -58,36 +63,53 @@ impl Store {
     pub fn hang(&self, hanging: bool) {
         self.hanging.send_replace(hanging);
     }
+
+    async fn answer(&self) {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        // it can't end while we hold it
+        let _ = self.hanging.subscribe().wait_for(|hanging| !hanging).await;
+    }
 }
 
 impl SecretProvider for Store {
     async fn fetch(&self, _: &str, _: Stage) -> Result<Version, ProviderError> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        // it can't end while we hold it
-        let _ = self.hanging.subscribe().wait_for(|hanging| !hanging).await;
+        self.answer().await;
         Ok(Version::text(VERSION, DOCUMENT))
     }
 }
 
+impl HttpConnector for Store {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        let store = self.clone();
+        HttpConnectorFuture::new(async move {
+            store.answer().await;
+            // GetSecretValue and DescribeSecret in one: each reads its own fields
+            let answer = format!(
+                r#"{{"ARN":"arn:aws:secretsmanager:us-east-1:123456789012:secret:orders/db-AbCdEf","Name":{SECRET:?},"VersionId":{VERSION:?},"SecretString":{DOCUMENT:?},"VersionStages":["AWSCURRENT"],"VersionIdsToStages":{{{VERSION:?}:["AWSCURRENT"]}},"CreatedDate":1.7e9}}"#
+            );
+            let ok = 200_u16.try_into().expect("a status");
+            Ok(HttpResponse::new(ok, SdkBody::from(answer)))
+        })
+    }
+}
+
 /// Our cache, with its first version.
-pub async fn ours(store: Store) -> RotatingSecret {
-    let builder = RotatingSecret::builder(SECRET).fetch_timeout(Duration::from_secs(60));
+pub async fn ours(store: Store, ttl: Duration) -> RotatingSecret {
+    let builder = RotatingSecret::builder(SECRET)
+        .ttl(ttl)
+        .fetch_timeout(Duration::from_secs(60));
     builder.build(store).await.expect("the store answers")
 }
 
-/// Their cache, asked once.
-pub async fn theirs() -> SecretsManagerCachingClient {
-    let answer = format!(
-        r#"{{"ARN":"arn:aws:secretsmanager:us-east-1:123456789012:secret:orders/db-AbCdEf","Name":{SECRET:?},"VersionId":{VERSION:?},"SecretString":{DOCUMENT:?},"VersionStages":["AWSCURRENT"],"CreatedDate":1.7e9}}"#
-    );
-    let http = infallible_client_fn(move |_| http::Response::new(answer.clone()));
+/// AWS's cache, asked once.
+pub async fn theirs(store: Store, ttl: Duration) -> SecretsManagerCachingClient {
+    let connector = SharedHttpConnector::new(store);
     let config = Config::builder()
         .behavior_version_latest()
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("any", "any", None, None, "bench"))
-        .http_client(http)
+        .http_client(http_client_fn(move |_, _| connector.clone()))
         .build();
-    let ttl = Duration::from_secs(24 * 60 * 60);
     let client =
         SecretsManagerCachingClient::new(Client::from_conf(config), NonZeroUsize::MIN, ttl, false)
             .expect("it refuses nothing");
@@ -95,21 +117,8 @@ pub async fn theirs() -> SecretsManagerCachingClient {
     client
 }
 
-/// One read of their cache.
+/// One read of AWS's cache.
 pub async fn hit(client: &SecretsManagerCachingClient) {
     let value = client.get_secret_value(SECRET, None, None, false).await;
-    black_box(value.expect("it is in the cache"));
-}
-
-/// One read of their cache that uses the password: it caches the document's text.
-pub async fn password(client: &SecretsManagerCachingClient) {
-    #[derive(Deserialize)]
-    struct Document {
-        password: String,
-    }
-    let value = client.get_secret_value(SECRET, None, None, false).await;
-    let value = value.expect("it is in the cache");
-    let text = value.secret_string.as_deref().expect("it is text");
-    let document: Document = serde_json::from_str(text).expect("it is JSON");
-    black_box(document.password.as_str());
+    std::hint::black_box(value.expect("it is in the cache"));
 }

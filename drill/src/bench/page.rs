@@ -4,26 +4,16 @@ use std::{fmt::Write as _, fs, io, num::NonZero, path::Path, thread};
 
 use chrono::Utc;
 
-use super::{HEAD, row::Row};
+use super::{HEAD, plot::plot, row::Part};
 
 const BEGIN: &str = "<!-- make bench writes from here -->\n";
 const END: &str = "<!-- to here -->\n";
 
-/// A part of the page: a heading and its rows.
-pub struct Part {
-    /// The heading.
-    pub title: &'static str,
-    /// What is measured, and how, in a sentence or two.
-    pub method: String,
-    /// The rows.
-    pub rows: Vec<Row>,
-}
-
-/// Replaces the measured part of the page.
+/// Replaces the measured part of the page, and draws its plots into the folder of the same name.
 ///
 /// # Errors
 ///
-/// The page cannot be read or written, or its marks are missing.
+/// The page or a plot cannot be read or written, or the marks are missing.
 pub fn write(path: &Path, parts: &[Part], versions: &[String]) -> io::Result<()> {
     let page = fs::read_to_string(path);
     let page = page.map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
@@ -37,11 +27,23 @@ pub fn write(path: &Path, parts: &[Part], versions: &[String]) -> io::Result<()>
             path.display()
         ))
     })?;
-    let measured = measured(parts, versions);
+    let plots = path.with_extension("");
+    fs::create_dir_all(&plots)?;
+    let mut drawn = Vec::new();
+    for part in parts {
+        let name = format!("{}.svg", part.title.to_lowercase().replace(' ', "-"));
+        let plot = plot(part);
+        if let Some(plot) = &plot {
+            fs::write(plots.join(&name), plot)?;
+        }
+        let folder = plots.file_name().unwrap_or_default().to_string_lossy();
+        drawn.push(plot.map(|_| format!("{folder}/{name}")));
+    }
+    let measured = measured(parts, &drawn, versions);
     fs::write(path, format!("{before}{BEGIN}{measured}{END}{after}"))
 }
 
-fn measured(parts: &[Part], versions: &[String]) -> String {
+fn measured(parts: &[Part], plots: &[Option<String>], versions: &[String]) -> String {
     let mut text = String::new();
     let processors = thread::available_parallelism().map_or(0, NonZero::get);
     let _ = writeln!(
@@ -51,18 +53,21 @@ fn measured(parts: &[Part], versions: &[String]) -> String {
         processor(),
         versions.join(", ")
     );
-    for Part {
-        title,
-        method,
-        rows,
-    } in parts
-    {
+    for (part, plot) in parts.iter().zip(plots) {
+        let Part {
+            title,
+            method,
+            rows,
+        } = part;
         let _ = writeln!(text, "### {title}\n\n{method}\n");
         let _ = writeln!(text, "| {} |\n|---|---|---|---|---|", HEAD.join(" | "));
         for row in rows {
             let _ = writeln!(text, "| {} |", row.cells().join(" | "));
         }
         text.push('\n');
+        if let Some(plot) = plot {
+            let _ = writeln!(text, "![{title}: ratios]({plot})\n");
+        }
     }
     text
 }
@@ -81,7 +86,7 @@ fn processor() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::row::Sample;
+    use crate::bench::row::{Row, Sample};
 
     #[test]
     fn the_command_rewrites_only_what_is_between_its_marks() {
@@ -91,7 +96,7 @@ mod tests {
         let row = Row {
             what: "a start".to_owned(),
             ours: Sample::one(2.0, "ms"),
-            peer: None,
+            peer: Some(("Python", Sample::one(4.0, "ms"))),
             goal: None,
         };
         let part = Part {
@@ -102,7 +107,12 @@ mod tests {
         write(&path, &[part], &["PostgreSQL 17".to_owned()]).unwrap();
         let page = fs::read_to_string(&path).unwrap();
         assert!(page.starts_with("# By hand\n") && page.ends_with("after\n"));
-        assert!(page.contains("| a start | 2 ms |  |  |  |\n") && !page.contains("old"));
+        assert!(page.contains("![A rotation: ratios](benchmarks/a-rotation.svg)"));
+        assert!(folder.path().join("benchmarks/a-rotation.svg").exists());
+        assert!(
+            page.contains("| a start | 2 ms | 4 ms, Python | 2 times |  |\n")
+                && !page.contains("old")
+        );
 
         fs::write(&path, "# By hand\n").unwrap();
         let error = write(&path, &[], &[]).unwrap_err().to_string();

@@ -66,6 +66,8 @@ pub enum Goal {
     AtMost(f64),
     /// Our figure is at most this many times the peer's.
     Within(f64),
+    /// Our figure is at most this much above the peer's, in the row's unit.
+    Above(f64),
 }
 
 /// A row of the table.
@@ -79,6 +81,16 @@ pub struct Row {
     pub peer: Option<(&'static str, Sample)>,
     /// What to reach.
     pub goal: Option<Goal>,
+}
+
+/// A part of the page: a heading and its rows.
+pub struct Part {
+    /// The heading.
+    pub title: &'static str,
+    /// What is measured, and how, in a sentence or two.
+    pub method: String,
+    /// The rows.
+    pub rows: Vec<Row>,
 }
 
 impl Row {
@@ -113,10 +125,18 @@ impl Row {
         let (wanted, is_reached) = match goal {
             Goal::Times(times) | Goal::More(times) => (format!("{times} times"), ratio >= times),
             Goal::AtMost(most) => (
-                format!("at most {most} {}", self.ours.unit),
+                format!("at most {most} {}", self.ours.unit)
+                    .trim_end()
+                    .to_owned(),
                 self.ours.median() <= most,
             ),
             Goal::Within(times) => (format!("within {times}"), 1.0 / ratio <= times),
+            Goal::Above(most) => {
+                let peer = self.peer.as_ref().map(|(_, peer)| peer.median());
+                let above = self.ours.median() - peer.unwrap_or(f64::NAN);
+                let wanted = format!("at most {most} {} above", self.ours.unit);
+                (wanted, above <= most)
+            }
         };
         let verdict = if is_reached { "reached" } else { "not reached" };
         format!("{wanted}: {verdict}")
@@ -170,6 +190,8 @@ mod tests {
             (Goal::AtMost(2.0), "at most 2 ms: reached"),
             (Goal::Within(0.1), "within 0.1: not reached"),
             (Goal::Within(0.2), "within 0.2: reached"),
+            (Goal::Above(-8.5), "at most -8.5 ms above: not reached"),
+            (Goal::Above(-8.0), "at most -8 ms above: reached"),
         ] {
             assert_eq!(row(2.0, 10.0, goal).cells()[4], expected);
         }

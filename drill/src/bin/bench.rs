@@ -8,23 +8,21 @@ use std::{
     time::Duration,
 };
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use drill::{
     bench::{
-        self, Effort, agents,
-        page::{self, Part},
-        python,
+        self, Effort, agents, builds, changeover, client, fleet, operator, page, pools, python,
         rotation::{self, Side},
+        row::Part,
     },
-    changeover, command, demo,
+    command, demo,
 };
 use local::{
     executable,
-    postgres::Settings,
     world::{self, Options, World},
 };
 
-/// Measure a rotation, the agent and a changeover on this machine.
+/// Measure this project beside its peers on this machine.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -40,15 +38,40 @@ struct Arguments {
     /// AWS's agent's executable, to measure it too.
     #[arg(long)]
     aws_agent: Option<PathBuf>,
-    /// Measure everything once, only to see that it runs.
+    /// The executable of client/bench.
+    #[arg(long)]
+    client: PathBuf,
+    /// rotatectl's executable.
+    #[arg(long)]
+    rotatectl: PathBuf,
+    /// The client's features, to count the crates of each.
+    #[arg(long, num_args = 0..)]
+    features: Vec<String>,
+    /// Measure everything once, only to see that it runs. Builds nothing.
     #[arg(long)]
     short: bool,
-    /// How long to watch each pool with rotations and without, in seconds: twelve runs. 0 leaves them out.
-    #[arg(long, default_value_t = 120)]
-    changeover: u64,
+    /// How long to watch each pool, in seconds: six times with rotations and six times without.
+    #[arg(long)]
+    changeover: Option<u64>,
+    /// Measure only this part, which may be given several times.
+    #[arg(long, conflicts_with = "page")]
+    only: Vec<Topic>,
     /// The page to rewrite.
     #[arg(long)]
     page: Option<PathBuf>,
+}
+
+/// A part of the page.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Topic {
+    Rotation,
+    Agent,
+    Client,
+    Pools,
+    Changeover,
+    Fleet,
+    Operator,
+    Builds,
 }
 
 #[tokio::main]
@@ -57,52 +80,91 @@ async fn main() -> ExitCode {
 }
 
 async fn measure(arguments: Arguments) -> Result<(), Error> {
+    let mut effort = match arguments.short {
+        true => Effort::SHORT,
+        false => Effort::FULL,
+    };
+    if let Some(seconds) = arguments.changeover {
+        effort.pools = Duration::from_secs(seconds);
+    }
+    let topics = match arguments.only.is_empty() {
+        true => Topic::value_variants(),
+        false => &arguments.only,
+    };
+    let function = executable::function(Some(arguments.function.clone()))?;
+    let world = changeover::world(Options::new(&function), effort);
+    let world = World::start(world).await?;
     let mut out = io::stdout();
-    let effort = if arguments.short {
-        Effort::SHORT
-    } else {
-        Effort::FULL
-    };
-    let function = executable::function(Some(arguments.function))?;
-    let files = tempfile::tempdir()?;
-    let peer = python::function(&arguments.python, files.path())?;
-    let ours = Side::start(&function, fs::metadata(&function)?.len()).await?;
-    let python = Side::start(&peer, python::package(&arguments.python)?).await?;
-    let rotation = Part {
-        title: "A rotation",
-        method: rotation::method(effort),
-        rows: rotation::measure(&ours, &python, effort).await?,
-    };
-    bench::print(&rotation.rows, &mut out)?;
-    drop(python);
-    drop(ours);
-
-    let world = World::start(Options::new(&function).own_postgres(Settings::default())).await?;
-    let agent = Part {
-        title: "The agent",
-        method: agents::method(effort),
-        rows: agents::measure(
-            &world,
-            &arguments.agent,
-            arguments.aws_agent.as_deref(),
-            effort,
-        )
-        .await?,
-    };
-    bench::print(&agent.rows, &mut out)?;
-    if arguments.changeover > 0 {
-        let length = Duration::from_secs(arguments.changeover);
-        changeover::run(&world, length, &mut out).await?;
+    let mut parts = Vec::new();
+    for topic in topics {
+        // boxed: the nested futures are large
+        let part = Box::pin(part(*topic, &arguments, &function, &world, effort)).await?;
+        writeln!(out, "{}", part.title)?;
+        bench::print(&part.rows, &mut out)?;
+        parts.push(part);
     }
     if let Some(page) = &arguments.page {
         let versions = [
             demo::server(&world).await?,
             python::versions(&arguments.python)?,
         ];
-        page::write(page, &[rotation, agent], &versions)?;
+        page::write(page, &parts, &versions)?;
         writeln!(out, "written to {}", page.display())?;
     }
     Ok(())
+}
+
+async fn part(
+    topic: Topic,
+    arguments: &Arguments,
+    function: &PathBuf,
+    world: &World,
+    effort: Effort,
+) -> Result<Part, Error> {
+    let (title, method, rows) = match topic {
+        Topic::Rotation => {
+            let files = tempfile::tempdir()?;
+            let peer = python::function(&arguments.python, files.path())?;
+            let ours = Side::start(function, fs::metadata(function)?.len()).await?;
+            let python = Side::start(&peer, python::package(&arguments.python)?).await?;
+            let rows = rotation::measure(&ours, &python, effort).await?;
+            ("A rotation", rotation::method(effort), rows)
+        }
+        Topic::Agent => {
+            let (ours, awss) = (&arguments.agent, arguments.aws_agent.as_deref());
+            let rows = agents::measure(world, ours, awss, effort).await?;
+            ("The agent", agents::method(effort), rows)
+        }
+        Topic::Client => {
+            let rows = client::measure(&arguments.client)?;
+            ("A read from the client", client::METHOD.to_owned(), rows)
+        }
+        Topic::Pools => {
+            let rows = pools::measure(world, effort).await?;
+            ("Requests during a changeover", pools::method(effort), rows)
+        }
+        Topic::Changeover => {
+            let rows = changeover::measure(world, effort).await?;
+            ("A changeover", changeover::method(effort), rows)
+        }
+        Topic::Fleet => {
+            let rows = fleet::measure(effort).await?;
+            ("A fleet", fleet::method(effort), rows)
+        }
+        Topic::Operator => {
+            let rows = operator::measure(world, &arguments.rotatectl, effort).await?;
+            ("Many secrets", operator::method(effort), rows)
+        }
+        Topic::Builds => {
+            let rows = builds::measure(&arguments.features, effort)?;
+            ("A build", builds::method(effort), rows)
+        }
+    };
+    Ok(Part {
+        title,
+        method,
+        rows,
+    })
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +174,9 @@ enum Error {
     #[error(transparent)]
     World(#[from] world::Error),
     #[error(transparent)]
-    Bench(#[from] demo::Error),
+    Bench(#[from] bench::Error),
+    #[error(transparent)]
+    Rotation(#[from] demo::Error),
     #[error(transparent)]
     Agent(#[from] agents::Error),
     #[error(transparent)]

@@ -11,6 +11,8 @@ use std::{
     path::Path,
 };
 
+#[cfg(feature = "local")]
+pub(crate) use self::page::STYLE;
 pub use self::picture::picture;
 use crate::{Error, rehearsal::Rehearsal, summary::Summary};
 

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The colours of both palettes, for the page and the picture.
-pub(super) const STYLE: &str = include_str!("style.css");
+pub(crate) const STYLE: &str = include_str!("style.css");
 
 /// The page loads nothing, runs no script and has no form.
 const POLICY: &str =

@@ -43,7 +43,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, Once, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::Router;
@@ -129,6 +129,8 @@ pub struct Call {
     pub rotation_token: Option<String>,
     /// The error's code, or `ConnectionDropped` if a fault cut the request before its effect.
     pub result: Result<(), String>,
+    /// When it was recorded: quotas count calls a second.
+    pub at: Instant,
 }
 
 impl fmt::Debug for Call {
@@ -138,6 +140,7 @@ impl fmt::Debug for Call {
             secret,
             rotation_token,
             result,
+            at: _,
         } = self;
         let with_token = if rotation_token.is_some() {
             " with a RotationToken"

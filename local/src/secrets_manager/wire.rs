@@ -1,7 +1,7 @@
 //! The HTTP interface: AWS's JSON 1.1 protocol on one path, with the operation in a header. Signatures are ignored: only the access
 //! key id counts, see [`Iam`](crate::iam::Iam).
 
-use std::io;
+use std::{io, time::Instant};
 
 use axum::{
     Router,
@@ -53,6 +53,7 @@ async fn serve(State(service): State<SecretsManager>, headers: HeaderMap, body: 
             secret,
             rotation_token,
             result,
+            at: Instant::now(),
         });
     };
 
