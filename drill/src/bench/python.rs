@@ -9,8 +9,14 @@ use std::{
 
 const FUNCTION: &str = include_str!("rotation.py");
 
-/// Starts one of AWS's functions, which does not change. It expects the roots where Lambda's image has them.
-const AWSS: &str = r#"
+/// AWS's functions for PostgreSQL: for a single user, and for alternating users.
+pub const AWSS: [&str; 2] = [
+    "SecretsManagerRDSPostgreSQLRotationSingleUser",
+    "SecretsManagerRDSPostgreSQLRotationMultiUser",
+];
+
+/// Starts one of them, which does not change. It expects the roots where Lambda's image has them.
+const STARTS_AWSS: &str = r#"
 import os, pgdb
 
 connect = pgdb.connect
@@ -43,13 +49,13 @@ pub fn function(python: &Path, folder: &Path) -> io::Result<PathBuf> {
     started(python, folder, FUNCTION, &[])
 }
 
-/// The same for the function of AWS's in `functions`.
+/// The same for one of AWS's functions, which is in the folder `function`.
 ///
 /// # Errors
 ///
 /// The folder cannot be written.
-pub fn awss_function(python: &Path, functions: &Path, folder: &Path) -> io::Result<PathBuf> {
-    started(python, folder, AWSS, &[functions])
+pub fn awss_function(python: &Path, function: &Path, folder: &Path) -> io::Result<PathBuf> {
+    started(python, folder, STARTS_AWSS, &[function])
 }
 
 fn started(python: &Path, folder: &Path, code: &str, others: &[&Path]) -> io::Result<PathBuf> {

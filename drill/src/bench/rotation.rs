@@ -158,20 +158,28 @@ pub async fn measure(ours: &Side, python: &Side, effort: Effort) -> Result<Vec<R
     Ok(rows)
 }
 
-/// Measures ours beside AWS's own two functions.
+/// How it is measured beside AWS's functions, for the page.
+pub fn awss_method(effort: Effort) -> String {
+    let Effort {
+        rotations,
+        cold_rotations,
+        ..
+    } = effort;
+    format!(
+        "AWS's own two functions, unchanged, with boto3 and PyGreSQL, on the same server in turns with ours: {rotations} rotations by warm \
+         processes, {cold_rotations} with a new process for each step."
+    )
+}
+
+/// Measures ours beside AWS's own functions, in the order of the strategies.
 ///
 /// # Errors
 ///
 /// A rotation fails.
-pub async fn beside_awss(
-    ours: &Side,
-    single: &Side,
-    alternating: &Side,
-    effort: Effort,
-) -> Result<Vec<Row>, Error> {
+pub async fn beside_awss(ours: &Side, awss: &[Side], effort: Effort) -> Result<Vec<Row>, Error> {
     let floor = Floor::new(&ours.warm).await?;
     let mut rows = Vec::new();
-    for (strategy, awss) in STRATEGIES.iter().zip([single, alternating]) {
+    for (strategy, awss) in STRATEGIES.iter().zip(awss) {
         rows.extend(of_strategy(strategy, [ours, awss], effort, &floor).await?.0);
     }
     Ok(rows)

@@ -32,6 +32,9 @@ struct Arguments {
     /// A Python with boto3, psycopg and awslambdaric.
     #[arg(long)]
     python: PathBuf,
+    /// The folder of AWS's rotation functions, to measure its two for PostgreSQL too. The Python then needs PyGreSQL.
+    #[arg(long)]
+    aws_functions: Option<PathBuf>,
     /// Our agent's executable.
     #[arg(long)]
     agent: PathBuf,
@@ -65,6 +68,7 @@ struct Arguments {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Topic {
     Rotation,
+    AwsFunctions,
     Agent,
     Client,
     Pools,
@@ -99,6 +103,7 @@ async fn measure(arguments: Arguments) -> Result<(), Error> {
     for topic in topics {
         // boxed: the nested futures are large
         let part = Box::pin(part(*topic, &arguments, &function, &world, effort)).await?;
+        let Some(part) = part else { continue };
         writeln!(out, "{}", part.title)?;
         bench::print(&part.rows, &mut out)?;
         parts.push(part);
@@ -120,15 +125,35 @@ async fn part(
     function: &PathBuf,
     world: &World,
     effort: Effort,
-) -> Result<Part, Error> {
+) -> Result<Option<Part>, Error> {
     let (title, method, rows) = match topic {
         Topic::Rotation => {
             let files = tempfile::tempdir()?;
             let peer = python::function(&arguments.python, files.path())?;
-            let ours = Side::start(function, fs::metadata(function)?.len()).await?;
-            let python = Side::start(&peer, python::package(&arguments.python)?).await?;
+            let package = python::package(&arguments.python)?;
+            let ours = ours(function).await?;
+            let python = Side::start("Python", &peer, package).await?;
             let rows = rotation::measure(&ours, &python, effort).await?;
             ("A rotation", rotation::method(effort), rows)
+        }
+        Topic::AwsFunctions => {
+            let Some(functions) = &arguments.aws_functions else {
+                return Ok(None);
+            };
+            let files = tempfile::tempdir()?;
+            let mut sides = Vec::new();
+            for name in python::AWSS {
+                let (folder, to) = (functions.join(name), files.path().join(name));
+                let function = python::awss_function(&arguments.python, &folder, &to)?;
+                let package = python::package(&arguments.python)?;
+                sides.push(Side::start("AWS's function", &function, package).await?);
+            }
+            let rows = rotation::beside_awss(&ours(function).await?, &sides, effort).await?;
+            (
+                "Beside AWS's functions",
+                rotation::awss_method(effort),
+                rows,
+            )
         }
         Topic::Agent => {
             let (ours, awss) = (&arguments.agent, arguments.aws_agent.as_deref());
@@ -160,11 +185,15 @@ async fn part(
             ("A build", builds::method(effort), rows)
         }
     };
-    Ok(Part {
+    Ok(Some(Part {
         title,
         method,
         rows,
-    })
+    }))
+}
+
+async fn ours(function: &PathBuf) -> Result<Side, Error> {
+    Ok(Side::start("ours", function, fs::metadata(function)?.len()).await?)
 }
 
 #[derive(Debug, thiserror::Error)]
