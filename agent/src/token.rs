@@ -17,7 +17,7 @@ use nix::fcntl::OFlag;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
-use crate::Error;
+use crate::{Error, names::shown_path};
 
 /// A shorter token is easy to guess.
 const SHORTEST: usize = 8;
@@ -110,7 +110,7 @@ impl Token {
             Ok(token) if !self.is(token.expose_secret().as_bytes()) => {
                 *self.held.write().unwrap_or_else(PoisonError::into_inner) = token;
                 tracing::info!(
-                    path = %file.path.display(),
+                    path = shown_path(&file.path),
                     "the token file has a new token, which counts from now on"
                 );
             }
@@ -136,7 +136,7 @@ impl File {
     fn read(&self) -> Result<SecretString, Error> {
         let read = self.text().map_err(|source| Error::TokenFile {
             variable: self.variable.clone(),
-            path: self.path.display().to_string(),
+            path: self.path.clone(),
             source,
         })?;
         checked(&self.variable, read.expose_secret().trim().into())

@@ -15,6 +15,7 @@ use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_types::os_shim_internal::{Env, Fs};
 
 use super::in_one_line;
+use crate::names::shown_path;
 
 /// How often to look at the file, as AWS's agent does.
 const AGAIN: Duration = Duration::from_secs(5 * 60);
@@ -40,12 +41,16 @@ impl CredentialsFile {
         let mut credentials = match (read, &*last) {
             (Ok(read), _) => read,
             (Err(reason), Some(last)) => {
-                let path = self.path.display();
-                tracing::warn!(%path, reason, "credentials_file_path cannot be read: its last credentials stay in use");
+                let path = shown_path(&self.path);
+                tracing::warn!(
+                    path,
+                    reason,
+                    "credentials_file_path cannot be read: its last credentials stay in use"
+                );
                 last.clone()
             }
             (Err(reason), None) => {
-                let path = self.path.display();
+                let path = shown_path(&self.path);
                 let reason =
                     format!("{path}: {reason}: correct the file, or credentials_file_path");
                 return Err(CredentialsError::invalid_configuration(reason));
