@@ -84,10 +84,11 @@ pub async fn answer(agent: &Arc<Agent>, connection: &Connection, request: &Parts
         Ok(question) if path == CHANGES => {
             let most = access.watches(agent.settings.connections);
             let place = right.allowance().watch(most);
+            let place = place.ok_or(right.shown_by());
             changes::respond(agent, asker, place, request, question).await
         }
         Ok(question) if path == REJECTED => {
-            rejected::respond(agent, &asker, right.allowance(), query, question).await
+            rejected::respond(agent, &asker, right, query, question).await
         }
         Ok(question) => read(agent, &asker, &question).await,
         Err(problem) => plain(StatusCode::BAD_REQUEST, &problem),
