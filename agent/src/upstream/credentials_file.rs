@@ -13,9 +13,10 @@ use aws_credential_types::{
 };
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_types::os_shim_internal::{Env, Fs};
+use secrecy::ExposeSecret;
 
 use super::in_one_line;
-use crate::names::shown_path;
+use crate::{names::shown_path, whole_file};
 
 /// How often to look at the file, as AWS's agent does.
 const AGAIN: Duration = Duration::from_secs(5 * 60);
@@ -62,8 +63,9 @@ impl CredentialsFile {
     }
 
     async fn read(&self) -> Result<Credentials, String> {
+        let text = whole_file::text(&self.path).map_err(|error| error.to_string())?;
         let files = EnvConfigFiles::builder()
-            .with_file(EnvConfigFileKind::Credentials, &self.path)
+            .with_contents(EnvConfigFileKind::Credentials, text.expose_secret())
             .build();
         // only this file: no variable names another one
         let (disk, no_variable) = (Fs::real(), Env::from_slice(&[]));
