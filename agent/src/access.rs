@@ -6,7 +6,7 @@ use crate::{
     Error,
     asker::{Asker, Peer},
     settings::{Settings, sockets::Socket},
-    tokens::{Caller, Right, Tokens},
+    tokens::{Caller, Proof, Right, Tokens},
 };
 
 /// Who may ask.
@@ -39,7 +39,7 @@ impl Access {
             socket: socket.path.clone(),
             users: socket.users.clone(),
             groups: socket.groups.clone(),
-            caller: Caller::new(Some((&socket.path, &socket.secrets))),
+            caller: Caller::new(Proof::Socket(socket.path.clone()), &socket.secrets),
         };
         Ok(Self {
             tokens: Tokens::new(settings)?,
@@ -59,10 +59,9 @@ impl Access {
 
     /// Keeps what each caller has used: a reload gives nothing out twice.
     pub(crate) fn inherit(&mut self, before: &Self) {
-        let sockets = self.callers.iter_mut();
-        let sockets = sockets.map(|callers| &mut callers.caller);
-        for caller in self.tokens.callers_mut().chain(sockets) {
-            caller.inherit(before.all());
+        self.tokens.inherit(&before.tokens);
+        for callers in &mut self.callers {
+            callers.caller.inherit(before.all());
         }
     }
 

@@ -75,7 +75,10 @@ mod linux {
     /// Returns false if there may be more: a child of our own has ended, and hides them.
     pub(super) fn remove() -> bool {
         let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        let own = super::own();
+        // a child starts now: look again
+        let Ok(own) = super::OWN.try_lock() else {
+            return false;
+        };
         loop {
             let (WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..)) =
                 waitid(Id::All, look).unwrap_or(WaitStatus::StillAlive)

@@ -4,7 +4,11 @@ use std::{io, net::SocketAddr, path::PathBuf};
 
 use rotating_secret::{BuildError, postgres::TlsError, provider::ProviderError};
 
-use crate::{fields::Refused, files::Unsafe};
+use crate::{
+    fields::Refused,
+    files::Unsafe,
+    names::{is_shown_variable, shown_path},
+};
 
 /// Why the agent does not start. The text says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -29,8 +33,8 @@ pub enum Error {
     NoEvent { reason: String },
     /// No variable holds a token.
     #[error(
-        "there is no token: set {}, or to file://PATH of a file that holds it; requests carry the same token in a header",
-        variables.join(" or ")
+        "there is no token: set {} to it, or to file://PATH of a file that holds it; requests carry the same token in a header",
+        shown(variables)
     )]
     NoToken { variables: Vec<String> },
     /// A token that is short enough to guess.
@@ -51,17 +55,18 @@ pub enum Error {
     UnsentToken { variable: String },
     /// The file with the token cannot be read.
     #[error(
-        "the token's file {path}, which {variable} names, cannot be read ({source}): correct {variable}"
+        "the token's file {}, which {variable} names, cannot be read ({source}): correct {variable}",
+        shown_path(path)
     )]
     TokenFile {
         variable: String,
-        path: String,
+        path: PathBuf,
         source: io::Error,
     },
     /// A token that another one would hide.
     #[error(
         "the token's file {}, which [[tokens]] names, holds the same as another token: give each its own, or join the tables",
-        path.display()
+        shown_path(path)
     )]
     SameToken { path: PathBuf },
     /// All tokens that cannot be used.
@@ -120,6 +125,18 @@ pub enum Error {
     /// The child's program does not start.
     #[error("{command} does not start: {source}; no shell reads it: write sh -c '…' for one")]
     NotStarted { command: String, source: io::Error },
+}
+
+/// The names of variables, without what may be a token.
+fn shown(variables: &[String]) -> String {
+    let named = variables.iter().filter(|name| is_shown_variable(name));
+    let mut named: Vec<&str> = named.map(String::as_str).collect();
+    if named.len() < variables.len() {
+        named.push(
+            "the variable that ssrf_env_variables names (not shown: it may be the token itself)",
+        );
+    }
+    named.join(" or ")
 }
 
 fn texts(errors: &[Error]) -> Vec<String> {

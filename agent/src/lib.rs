@@ -58,6 +58,7 @@ pub mod token;
 pub mod tokens;
 pub mod upstream;
 mod value;
+mod whole_file;
 pub mod wire;
 
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! The command `rotating-secret-agent`.
 
-use std::{io::ErrorKind, process::ExitCode};
+use std::{io::ErrorKind, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use rotating_secret_agent::{
@@ -11,14 +11,32 @@ use rotating_secret_agent::{
     settings::{LogLevel, Settings},
     start,
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::Builder,
+    signal::unix::{SignalKind, signal},
+};
 use tracing_subscriber::{
     Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
-// one thread: a read is so short that handing it to another thread costs more
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+/// How long the end waits for threads that write files. One may read a file that gives nothing.
+const LEFT: Duration = Duration::from_millis(500);
+
+fn main() -> ExitCode {
+    // one thread: a read is so short that handing it to another thread costs more
+    let runtime = match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("rotating-secret-agent: it cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let status = runtime.block_on(perform());
+    runtime.shutdown_timeout(LEFT);
+    status
+}
+
+async fn perform() -> ExitCode {
     let mut arguments = Arguments::parse();
     let is_extension = extension::is_started();
     if is_extension {

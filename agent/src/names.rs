@@ -1,6 +1,6 @@
-//! Names that an operator writes: of signals and of variables.
+//! Names that an operator writes: of signals, of variables and of files.
 
-use std::str::FromStr;
+use std::{path::Path, str::FromStr};
 
 use nix::sys::signal::Signal;
 
@@ -15,6 +15,22 @@ pub fn signal(name: &str) -> Option<Signal> {
 pub fn is_variable(name: &str) -> bool {
     let is_letter = |letter: char| letter == '_' || letter.is_ascii_alphanumeric();
     name.chars().all(is_letter) && name.starts_with(|first: char| !first.is_ascii_digit())
+}
+
+/// Whether this is surely the name of a variable. Someone may have written the token itself in its place.
+pub fn is_shown_variable(name: &str) -> bool {
+    let is_usual =
+        |letter: char| letter == '_' || letter.is_ascii_uppercase() || letter.is_ascii_digit();
+    // a shorter one is no token
+    is_variable(name) && name.chars().all(is_usual) && (name.contains('_') || name.len() < 8)
+}
+
+/// The path, if it is surely one. Someone may have written the token itself in its place.
+pub fn shown_path(path: &Path) -> String {
+    match path.is_absolute() {
+        true => path.display().to_string(),
+        false => "(not shown: it does not begin with /, and may be the token itself)".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::signal::unix::Signal;
+use tokio::{signal::unix::Signal, task::spawn_blocking};
 
 use crate::{
     Agent, Error,
@@ -16,7 +16,11 @@ use crate::{
 pub async fn run(mut hangup: Signal, files: Files, agent: Arc<Agent>, log_at: impl Fn(LogLevel)) {
     let mut prefetched = agent.settings.prefetch.clone();
     while hangup.recv().await.is_some() {
-        let (settings, access) = match read(&files) {
+        // a file or the machine's user database may take long, and this is the readers' thread
+        let files = files.clone();
+        let read = spawn_blocking(move || read(&files)).await;
+        let Ok(read) = read else { return };
+        let (settings, access) = match read {
             Ok(read) => read,
             Err(error) => {
                 for mistake in error.mistakes() {

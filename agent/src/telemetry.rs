@@ -75,11 +75,25 @@ impl Telemetry {
 
 /// Counts a read and its outcome.
 pub(crate) fn read(protocol: &'static str, read: &Result<Answer, Error>) {
-    let outcome = match read {
-        Ok(answer) if answer.is_stale => "stale",
-        Ok(_) => "fresh",
-        Err(error) => reason(error).map_or("unavailable", |reason| reason.kind().name()),
-    };
+    match read {
+        Ok(answer) => answered(protocol, answer),
+        Err(error) => failed(protocol, error),
+    }
+}
+
+/// Counts a version that was served.
+pub(crate) fn answered(protocol: &'static str, answer: &Answer) {
+    counted(protocol, if answer.is_stale { "stale" } else { "fresh" });
+}
+
+/// Counts a read that failed.
+pub(crate) fn failed(protocol: &'static str, error: &Error) {
+    let outcome = reason(error).map_or("unavailable", |reason| reason.kind().name());
+    counted(protocol, outcome);
+}
+
+/// Counts a read with this outcome.
+pub(crate) fn counted(protocol: &'static str, outcome: &'static str) {
     counter!(READS, "protocol" => protocol, "outcome" => outcome).increment(1);
 }
 
@@ -135,7 +149,7 @@ fn describe() {
 
 /// A counter that begins with its first event hides that event from Prometheus.
 fn begin_at_zero(reasons: &[&'static str]) {
-    for protocol in ["wire", "sdk"] {
+    for protocol in ["wire", "sdk", "changes", "rejected"] {
         for outcome in ["fresh", "stale"] {
             counter!(READS, "protocol" => protocol, "outcome" => outcome).absolute(0);
         }

@@ -2,9 +2,6 @@
 
 use std::{
     env,
-    fs::OpenOptions,
-    io::{self, ErrorKind, Read},
-    os::unix::fs::OpenOptionsExt,
     path::PathBuf,
     sync::{
         PoisonError, RwLock,
@@ -13,17 +10,13 @@ use std::{
 };
 
 use axum::http::HeaderValue;
-use nix::fcntl::OFlag;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
-use crate::Error;
+use crate::{Error, names::shown_path, whole_file};
 
 /// A shorter token is easy to guess.
 const SHORTEST: usize = 8;
-
-/// A longer file holds no token: no request's head could carry it.
-const LONGEST: u64 = 64 * 1024;
 
 /// The tokens that an attacker tries first.
 const GUESSED: [&str; 8] = [
@@ -110,7 +103,7 @@ impl Token {
             Ok(token) if !self.is(token.expose_secret().as_bytes()) => {
                 *self.held.write().unwrap_or_else(PoisonError::into_inner) = token;
                 tracing::info!(
-                    path = %file.path.display(),
+                    path = shown_path(&file.path),
                     "the token file has a new token, which counts from now on"
                 );
             }
@@ -134,30 +127,13 @@ impl Token {
 
 impl File {
     fn read(&self) -> Result<SecretString, Error> {
-        let read = self.text().map_err(|source| Error::TokenFile {
+        // the program that reads the token may be able to replace its file
+        let read = whole_file::text(&self.path).map_err(|source| Error::TokenFile {
             variable: self.variable.clone(),
-            path: self.path.display().to_string(),
+            path: self.path.clone(),
             source,
         })?;
         checked(&self.variable, read.expose_secret().trim().into())
-    }
-}
-
-impl File {
-    /// The program that reads the token may be able to replace its file: a pipe would wait for a writer, and a device has no end.
-    fn text(&self) -> io::Result<SecretString> {
-        let mut options = OpenOptions::new();
-        let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-        let file = options
-            .read(true)
-            .custom_flags(flags.bits())
-            .open(&self.path)?;
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::new(ErrorKind::InvalidInput, "it is no file"));
-        }
-        let mut text = String::new();
-        file.take(LONGEST).read_to_string(&mut text)?;
-        Ok(text.into())
     }
 }
 

@@ -25,9 +25,19 @@ pub struct Tokens(Vec<(Token, Caller)>);
 pub struct Caller {
     /// The names of the secrets that they may read. `None` means all.
     names: Option<Vec<WildMatch>>,
-    /// Its token file or its socket. `None` is the agent's own token.
-    of: Option<PathBuf>,
+    proof: Proof,
     allowance: Arc<Allowance>,
+}
+
+/// What shows the right of a caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// The agent's own token.
+    Own,
+    /// The token in this file.
+    File(PathBuf),
+    /// This socket.
+    Socket(PathBuf),
 }
 
 /// The right of a request.
@@ -42,21 +52,24 @@ impl Tokens {
     /// Every token that is missing or easy to guess.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
         let mut mistakes = Vec::new();
-        let own = (Token::from_environment(&settings.token_variables), None);
-        let limited = settings.tokens.iter().map(|table| {
-            let token = Token::of_file("[[tokens]]", &table.file);
-            (token, Some((&table.file, &*table.secrets)))
+        let own = Token::from_environment(&settings.token_variables);
+        let own = (own, Caller::own());
+        let limited = settings.tokens.iter().zip(1..).map(|(table, number)| {
+            // not by the path alone: someone may have written the token there
+            let token = Token::of_file(&format!("[[tokens]] number {number}"), &table.file);
+            let caller = Caller::new(Proof::File(table.file.clone()), &table.secrets);
+            (token, caller)
         });
         let mut known: Vec<(Token, Caller)> = Vec::new();
-        for (token, limits) in std::iter::once(own).chain(limited) {
+        for (token, caller) in std::iter::once(own).chain(limited) {
             match token {
                 // the first one would hide it
                 Ok(token) if known.iter().any(|(other, _)| other.equals(&token)) => {
-                    mistakes.push(Error::SameToken {
-                        path: limits.map(|(file, _)| file.clone()).unwrap_or_default(),
-                    });
+                    if let Proof::File(path) = caller.proof {
+                        mistakes.push(Error::SameToken { path });
+                    }
                 }
-                Ok(token) => known.push((token, Caller::new(limits))),
+                Ok(token) => known.push((token, caller)),
                 Err(error) => mistakes.push(error),
             }
         }
@@ -68,7 +81,7 @@ impl Tokens {
 
     #[cfg(test)]
     pub(crate) fn of(token: &str) -> Self {
-        Self(vec![(Token::of(token), Caller::new(None))])
+        Self(vec![(Token::of(token), Caller::own())])
     }
 
     /// What these bytes may read, if they are a token.
@@ -81,8 +94,18 @@ impl Tokens {
         self.0.iter().map(|(_, caller)| caller)
     }
 
-    pub(crate) fn callers_mut(&mut self) -> impl Iterator<Item = &mut Caller> {
-        self.0.iter_mut().map(|(_, caller)| caller)
+    /// Keeps what the programs with each token have used. They are those with the same token; else, those whose file has a new one.
+    pub(crate) fn inherit(&mut self, before: &Self) {
+        let (mut left, mut new): (Vec<_>, Vec<_>) = (before.0.iter().collect(), Vec::new());
+        for (token, caller) in &mut self.0 {
+            match left.iter().position(|(other, _)| other.equals(token)) {
+                Some(found) => caller.allowance = left.swap_remove(found).1.allowance.clone(),
+                None => new.push(caller),
+            }
+        }
+        for caller in new {
+            caller.inherit(left.iter().map(|(_, before)| before));
+        }
     }
 
     /// Reads the token files again.
@@ -94,20 +117,28 @@ impl Tokens {
 }
 
 impl Caller {
-    /// That of a token file or socket, which may read secrets whose names match a pattern (`*` is any text, `?` any character). Or
-    /// that of the agent's own token, which may read all.
-    pub(crate) fn new(limits: Option<(&PathBuf, &[String])>) -> Self {
-        let patterns = |names: &[String]| names.iter().map(|name| WildMatch::new(name)).collect();
+    /// One that may read secrets whose names match a pattern: `*` is any text, `?` any character.
+    pub(crate) fn new(proof: Proof, names: &[String]) -> Self {
+        let patterns = names.iter().map(|name| WildMatch::new(name));
         Self {
-            names: limits.map(|(_, names)| patterns(names)),
-            of: limits.map(|(of, _)| of.clone()),
+            names: Some(patterns.collect()),
+            proof,
             allowance: Arc::default(),
         }
     }
 
-    /// Keeps what it has used: its places and reports are not given out twice.
+    /// That of the agent's own token, which may read all.
+    fn own() -> Self {
+        Self {
+            names: None,
+            proof: Proof::Own,
+            allowance: Arc::default(),
+        }
+    }
+
+    /// Keeps what the one at the same place has used: its places and reports are not given out twice.
     pub(crate) fn inherit<'a>(&mut self, mut before: impl Iterator<Item = &'a Self>) {
-        if let Some(before) = before.find(|before| before.of == self.of) {
+        if let Some(before) = before.find(|before| before.proof == self.proof) {
             self.allowance = before.allowance.clone();
         }
     }
@@ -130,11 +161,11 @@ impl<'a> Right<'a> {
     /// This token may not ask it.
     pub(crate) fn may_ask(self, question: &Question) -> Result<(), ProviderError> {
         if self.0.names.is_some() && question.role.is_some() {
-            return Err(denied("this token may not use roleArn"));
+            return Err(self.may_not("use roleArn"));
         }
-        match names(&question.id).any(|name| self.opens(name)) {
+        match self.0.names.is_none() || names(&question.id).any(|name| self.opens(name)) {
             true => Ok(()),
-            false => Err(denied("this token may not read this secret")),
+            false => Err(self.may_not("read this secret")),
         }
     }
 
@@ -146,8 +177,20 @@ impl<'a> Right<'a> {
     pub(crate) fn may_have(self, name: Option<&str>) -> Result<(), ProviderError> {
         match self.0.names.is_none() || name.is_some_and(|name| self.opens(name)) {
             true => Ok(()),
-            false => Err(denied("this token may not read this secret")),
+            false => Err(self.may_not("read this secret")),
         }
+    }
+
+    /// What shows the right, in the texts for a caller.
+    pub(crate) fn shown_by(self) -> &'static str {
+        match self.0.proof {
+            Proof::Own | Proof::File(_) => "token",
+            Proof::Socket(_) => "socket",
+        }
+    }
+
+    fn may_not(self, what: &str) -> ProviderError {
+        denied(&format!("this {} may not {what}", self.shown_by()))
     }
 
     fn opens(self, name: &str) -> bool {

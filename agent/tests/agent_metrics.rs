@@ -362,3 +362,38 @@ async fn without_the_setting_there_is_no_port_and_a_port_that_is_in_use_ends_the
         assert!(said.contains(expected), "{said}");
     }
 }
+
+#[tokio::test]
+async fn reads_for_changes_and_after_a_rejected_login_are_counted_apart() {
+    let (service, endpoint) = secrets_manager().await;
+    create(&service, "orders/db", "one").await;
+    let agent = Agent::start(&endpoint, SHORT, PORT);
+    let reads = "rotating_secret_agent_reads_total";
+    let (changes, rejected) = ("protocol=\"changes\"", "protocol=\"rejected\"");
+    let before = metrics(&agent).await;
+    for protocol in [changes, rejected] {
+        let labels = [protocol, "outcome=\"fresh\""];
+        assert_eq!(value(&before, reads, &labels), Some(0.0), "{before}");
+    }
+    let first = agent
+        .get("/rotating-secret/changes?secretId=orders/db")
+        .await;
+    let version = first.json()["VersionId"].as_str().unwrap().to_owned();
+    agent.get("/rotating-secret/changes?secretId=absent").await;
+    put(&service, "orders/db", "two").await;
+    for id in ["orders/db", "absent"] {
+        let target = format!("/rotating-secret/rejected?secretId={id}&versionId={version}");
+        agent.request("POST", &target, &token()).await;
+    }
+    let text = metrics(&agent).await;
+    for protocol in [changes, rejected] {
+        for outcome in ["outcome=\"fresh\"", "outcome=\"not found\""] {
+            let found = value(&text, reads, &[protocol, outcome]);
+            assert_eq!(found, Some(1.0), "{protocol} {outcome}\n{text}");
+        }
+    }
+    assert_eq!(
+        value(&text, reads, &["protocol=\"wire\"", "outcome=\"fresh\""]),
+        Some(0.0)
+    );
+}

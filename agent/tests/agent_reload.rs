@@ -317,6 +317,24 @@ async fn a_reload_gives_no_second_part_of_the_places_for_changes() {
 }
 
 #[tokio::test]
+async fn a_token_file_that_is_renamed_gets_no_second_part_because_its_programs_are_the_same() {
+    let place = Place::new().await;
+    let own = place.token("one", "orders/*");
+    let agent = place.start("max_conn = 8", &own);
+    let headers = token_of("the-t0ken-of-one");
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        open.push(Events::open_with(&agent, "orders/db", &headers).await);
+    }
+    let renamed = place.token("renamed", "orders/*");
+    fs::write(place.path("renamed"), "the-t0ken-of-one").unwrap();
+    reload(&place, &agent, "max_conn = 8", &renamed).await;
+    let more = Events::open_with(&agent, "orders/db", &headers).await;
+    assert!(more.head.starts_with("HTTP/1.1 429"), "{}", more.head);
+    drop(open);
+}
+
+#[tokio::test]
 async fn a_call_whose_body_comes_after_its_token_has_ended_gets_nothing() {
     let place = Place::new().await;
     let agent = place.start("", &place.token("one", "*"));

@@ -13,7 +13,7 @@ use std::{
         process::CommandExt,
     },
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
 };
 
 use common::{
@@ -24,7 +24,7 @@ use nix::{
     unistd::{Pid, geteuid, getgid},
 };
 use serde_json::json;
-use tokio::{io::AsyncReadExt, net::UnixStream};
+use tokio::{io::AsyncReadExt, net::UnixStream, sync::mpsc};
 
 /// No user of this machine has this number.
 const OTHER: u32 = 47_114;
@@ -479,4 +479,131 @@ async fn a_thousand_connections_of_a_user_who_is_not_listed_keep_out_no_other() 
         assert_eq!(port.await.value(), "orders/db");
     }
     assert_eq!(read(&open, "orders/db").await.value(), "orders/db");
+}
+
+#[tokio::test]
+async fn no_answer_at_a_socket_speaks_of_a_token_because_there_is_none() {
+    let place = place().await;
+    let path = socket(&place);
+    // too few connections for one that waits
+    let agent = Agent::start(&place.endpoint, "max_conn = 2", &table(&path, &own_user()));
+    let role = "arn:aws:iam::123456789012:role/reader";
+    let refused = [
+        read(&path, "stock/db").await,
+        call(&path, "GetSecretValue", "stock/db").await,
+        read(&path, &format!("orders/db&roleArn={role}")).await,
+        send(
+            &path,
+            "GET /rotating-secret/changes?secretId=orders/db HTTP/1.1\r\nHost: any\r\n\r\n",
+        )
+        .await,
+    ];
+    for refused in refused {
+        assert!(refused.body.contains("socket"), "{refused:?}");
+        assert!(!refused.body.contains("token"), "{refused:?}");
+    }
+    let of_a_token = agent
+        .get("/rotating-secret/changes?secretId=orders/db")
+        .await;
+    assert!(
+        of_a_token.body.contains("with this token"),
+        "{of_a_token:?}"
+    );
+}
+
+/// An agent that starts with this socket, and the lines of its log.
+struct Starting {
+    child: Child,
+    lines: mpsc::UnboundedReceiver<String>,
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Starting {
+    fn new(place: &Place, path: &Path, name: &str) -> Self {
+        let (config, settings) = (
+            place.beside(&format!("{name}-awss.toml")),
+            place.beside(name),
+        );
+        fs::write(&config, "http_port = 0\n").unwrap();
+        let own = format!("endpoint = \"{}\"\n", place.endpoint) + &table(path, &own_user());
+        fs::write(&settings, own).unwrap();
+        let mut command = common::command();
+        command.env("AWS_TOKEN", TOKEN).stderr(Stdio::piped());
+        command.arg("--config").arg(&config);
+        command.arg("--settings").arg(&settings);
+        let mut child = command.spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let (send, lines) = mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            for line in log.lines().map_while(Result::ok) {
+                let _ = send.send(line);
+            }
+        });
+        Self { child, lines }
+    }
+
+    /// What it logs until there is a line with this part, or until it ends.
+    async fn says(&mut self, part: &str) -> String {
+        let mut said = String::new();
+        while let Some(line) = self.lines.recv().await {
+            said += &format!("{line}\n");
+            if line.contains(part) {
+                break;
+            }
+        }
+        said
+    }
+}
+
+#[tokio::test]
+async fn of_agents_that_start_at_one_moment_one_has_the_socket_and_the_others_say_what_to_do() {
+    let place = place().await;
+    let path = socket(&place);
+    let agents = (0..6).map(|at| Starting::new(&place, &path, &format!("{at}.toml")));
+    let mut agents: Vec<_> = agents.collect();
+    let mut winners = 0;
+    for agent in &mut agents {
+        let said = agent.says("port=").await;
+        let is_winner = said.contains("port=");
+        winners += usize::from(is_winner);
+        let told = "another process listens there: stop it, or name another path";
+        assert!(is_winner || said.contains(told), "{said}");
+    }
+    assert_eq!(winners, 1);
+    assert_eq!(read(&path, "orders/db").await.value(), "orders/db");
+}
+
+#[tokio::test]
+async fn agents_that_start_at_one_moment_with_sockets_in_one_folder_all_start() {
+    let place = place().await;
+    let path = |at| place.beside(&format!("run/{at}"));
+    let agents = (0..6).map(|at| Starting::new(&place, &path(at), &format!("{at}.toml")));
+    let mut agents: Vec<_> = agents.collect();
+    for (at, agent) in agents.iter_mut().enumerate() {
+        let said = agent.says("port=").await;
+        assert!(said.contains("port="), "{said}");
+        let path = path(at.try_into().unwrap());
+        assert_eq!(read(&path, "orders/db").await.value(), "orders/db");
+    }
+}
+
+#[tokio::test]
+async fn a_start_waits_until_another_one_in_its_folder_is_done() {
+    let place = place().await;
+    let path = socket(&place);
+    fs::create_dir(place.beside("run")).unwrap();
+    let other = fs::File::create(place.beside("run/.lock")).unwrap();
+    other.lock().unwrap();
+    let mut agent = Starting::new(&place, &path, "own.toml");
+    let said = agent.says("waits").await;
+    assert!(said.contains("another agent starts there"), "{said}");
+    drop(other);
+    let said = agent.says("port=").await;
+    assert!(said.contains("port="), "{said}");
 }

@@ -230,3 +230,55 @@ fn two_equal_tokens_end_the_start_because_the_first_one_would_hide_the_second() 
         assert!(is_named && !said.contains("t0ken"), "{said}");
     }
 }
+
+/// Someone writes the token itself where a name or a path of it belongs.
+#[test]
+fn a_token_in_the_place_of_a_variables_name_or_of_a_path_is_not_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, settings) = (folder.path().join("c.toml"), folder.path().join("s.toml"));
+    let table = |line: &str| format!("[[tokens]]\n{line}\nsecrets = [\"a\"]\n");
+    let plain = "8f3hunter2c0ffee";
+    let file = format!("file = \"{plain}\"");
+    for (awss, own, token, told) in [
+        (
+            "ssrf_env_variables = [\"8f3hunter2c0ffee\"]",
+            "",
+            TOKEN,
+            "c.toml:1: ssrf_env_variables: ",
+        ),
+        (
+            "ssrf_env_variables = [\"c0ffeehunter2\"]",
+            "",
+            TOKEN,
+            "ssrf_env_variables",
+        ),
+        (
+            "ssrf_env_variables = [\"OWN_TOKEN\", \"c0ffeehunter2\"]",
+            "",
+            TOKEN,
+            "OWN_TOKEN",
+        ),
+        ("", &*table(&file), TOKEN, "[[tokens]] number 1"),
+        (
+            "",
+            &*table("\"hunter2-C0ffee\" = 1"),
+            TOKEN,
+            "s.toml:2: unknown field",
+        ),
+        ("", "", "file://8f3hunter2c0ffee", "AWS_TOKEN"),
+    ] {
+        fs::write(&config, awss).unwrap();
+        fs::write(&settings, own).unwrap();
+        let mut command = command();
+        command
+            .env("AWS_TOKEN", token)
+            .arg("--check")
+            .arg("-c")
+            .arg(&config);
+        let output = command.arg("--settings").arg(&settings).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(told), "{told}: {said}");
+        assert!(!said.contains("hunter2"), "{awss}{own}{token}: {said}");
+    }
+}

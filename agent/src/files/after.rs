@@ -23,6 +23,7 @@ use nix::{
 };
 use tokio::{
     process::{Child, Command},
+    task::spawn_blocking,
     time::timeout,
 };
 
@@ -51,9 +52,13 @@ pub(super) async fn follow(after: &After) -> Result<(), NotDone> {
     match after {
         After::Command { command, within } => run(command, *within).await,
         After::Signal { signal, pid_file } => {
-            let signalled = process(pid_file)
-                .and_then(|pid| kill(pid, *signal).map_err(|error| error.desc().to_owned()));
-            signalled.map_err(|why| NotDone::NotSignalled {
+            let (path, signal) = (pid_file.clone(), *signal);
+            let signalled = spawn_blocking(move || {
+                let pid = process(&path)?;
+                kill(pid, signal).map_err(|error| error.desc().to_owned())
+            });
+            let signalled = signalled.await.map_err(|error| error.to_string());
+            signalled.flatten().map_err(|why| NotDone::NotSignalled {
                 pid_file: pid_file.display().to_string(),
                 why,
             })
@@ -84,7 +89,10 @@ async fn run(command: &[String], within: Duration) -> Result<(), NotDone> {
         .stderr(log().map_err(not_started)?)
         .process_group(0)
         .kill_on_drop(true);
-    let (child, own) = children::spawn(&mut command).map_err(not_started)?;
+    // the program may be on a server that does not answer
+    let spawned = spawn_blocking(move || children::spawn(&mut command)).await;
+    let spawned = spawned.unwrap_or_else(|error| Err(io::Error::other(error)));
+    let (child, own) = spawned.map_err(not_started)?;
     let mut group = Group { child, _own: own };
     match timeout(within, group.child.wait()).await {
         Ok(Ok(status)) if status.success() => Ok(()),

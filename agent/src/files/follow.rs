@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    io,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -42,6 +43,8 @@ pub(super) struct Following {
     before: Option<(OsString, Instant)>,
     /// The folder for which the signal was sent or the command ran, if that cannot be stored.
     told: Option<OsString>,
+    /// Why the last write failed. The same reason is logged once.
+    failing: Option<String>,
     retry: Duration,
 }
 
@@ -95,6 +98,7 @@ impl Following {
             seen: None,
             before: None,
             told: None,
+            failing: None,
             retry: FIRST_RETRY,
         }
     }
@@ -138,10 +142,15 @@ impl Following {
             Ok(replaced) => replaced,
             Err(error) => {
                 telemetry::not_written(Step::Write);
-                tracing::warn!(%directory, %error, retry = ?self.retry, "the files cannot be written");
+                let error = error.to_string();
+                if self.failing.as_ref() != Some(&error) {
+                    tracing::warn!(%directory, error, "the files cannot be written, and keep the version before: the agent tries again");
+                    self.failing = Some(error);
+                }
                 return Outcome::Again;
             }
         };
+        self.failing = None;
         if let Some(before) = replaced {
             telemetry::written();
             tracing::info!(%directory, version = credential.version(), "the files have a new version");
@@ -158,37 +167,46 @@ impl Following {
     }
 
     /// Writes the files if they differ. Returns the folder that was replaced, if any.
-    async fn put(&mut self, contents: Vec<Bytes>) -> std::io::Result<Option<Option<OsString>>> {
-        let due = |(_, until): &(OsString, Instant)| *until > Instant::now();
-        self.before = self.before.take().filter(due);
+    async fn put(&mut self, contents: Vec<Bytes>) -> io::Result<Option<Option<OsString>>> {
+        let is_kept = |(_, until): &(OsString, Instant)| *until > Instant::now();
+        self.before = self.before.take().filter(is_kept);
         let (swap, kept) = (
             self.swap.clone(),
             self.before.as_ref().map(|(name, _)| name.clone()),
         );
         let put = spawn_blocking(move || {
             let (held, holds) = (swap.current(), swap.holds(&contents));
-            if !holds {
-                swap.write(&contents)?;
-            }
-            let before = if holds { kept } else { held.clone() };
+            let written = if holds {
+                Ok(())
+            } else {
+                swap.write(&contents).map(drop)
+            };
+            let is_new = !holds && written.is_ok();
+            let before = if is_new { held.clone() } else { kept };
             let names = [swap.current(), before];
             let names: Vec<_> = names.iter().flatten().map(|name| &**name).collect();
             if let Err(error) = swap.sweep(&names) {
                 tracing::warn!(%error, "files of an old version cannot be removed");
             }
-            Ok((!holds).then_some(held))
+            // after the removal: a full disk may have room now
+            written?;
+            Ok(is_new.then_some(held))
         });
         put.await
-            .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 
     /// Sends the signal or runs the command until it succeeds for these files, also after a restart of the agent.
     async fn follow_up(&mut self) -> Outcome {
-        let current = self.swap.current();
-        let is_told = self.swap.is_signalled() || current.is_some() && current == self.told;
-        let Some(after) = self.folder.after.as_ref().filter(|_| !is_told) else {
+        let Some(after) = &self.folder.after else {
             return Outcome::Done;
         };
+        let swap = self.swap.clone();
+        let looked = spawn_blocking(move || (swap.current(), swap.is_signalled())).await;
+        let (current, is_signalled) = looked.unwrap_or_default();
+        if is_signalled || current.is_some() && current == self.told {
+            return Outcome::Done;
+        }
         let directory = self.folder.directory.display();
         if let Err(error) = after::follow(after).await {
             telemetry::not_written(Step::After);
@@ -196,7 +214,9 @@ impl Following {
             return Outcome::Again;
         }
         self.told = current;
-        if let Err(error) = self.swap.set_told() {
+        let swap = self.swap.clone();
+        let set = spawn_blocking(move || swap.set_told()).await;
+        if let Err(error) = set.unwrap_or_else(|error| Err(io::Error::other(error))) {
             tracing::warn!(%directory, %error, "what follows was done, and will be done again at the next start");
         }
         Outcome::Done

@@ -16,7 +16,12 @@ mod swap;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use tokio::{sync::watch, task::AbortHandle};
+use nix::sys::signal::Signal;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::AbortHandle,
+};
 
 pub use place::Unsafe;
 
@@ -61,6 +66,10 @@ impl Files {
     ///
     /// A directory cannot be opened, or another user could put files there.
     pub fn start(settings: &Settings, followed: &Followed) -> Result<Self, Unsafe> {
+        // a write above the limit of a file's size (LimitFSIZE) is an error with this, and else ends the process
+        if let Err(error) = signal(SignalKind::from_raw(Signal::SIGXFSZ as i32)) {
+            tracing::warn!(%error, "SIGXFSZ is not handled");
+        }
         let (mut files, mut of_secrets) =
             (Self::default(), BTreeMap::<&str, Vec<Following>>::new());
         for folder in &settings.files {

@@ -10,6 +10,7 @@ use std::{sync::Arc, time::Duration};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::{
     sync::OwnedSemaphorePermit,
+    task::spawn_blocking,
     time::{Interval, MissedTickBehavior, interval, sleep, timeout},
 };
 
@@ -64,6 +65,7 @@ impl Server {
             tokio::spawn(running).abort_handle()
         });
         let (mut sweep, mut pulse) = (every(SWEEP), every(BETWEEN));
+        let mut following = tokio::spawn(async {});
         let mut ended = std::pin::pin!(ended);
         loop {
             tokio::select! {
@@ -71,9 +73,11 @@ impl Server {
                 _ = pulse.tick() => agent.stores.feel(),
                 _ = sweep.tick() => {
                     agent.stores.sweep();
-                    let access = agent.access();
-                    access.tokens.follow();
-                    connections.review(|asker| access.right(asker).is_some());
+                    // a file that hangs: the others' rights may still end
+                    review(&agent, &connections);
+                    if following.is_finished() {
+                        following = tokio::spawn(follow(agent.clone(), connections.clone()));
+                    }
                 }
                 (room, stream) = next(&connections, &mut listeners) => {
                     let agent = agent.clone();
@@ -103,6 +107,19 @@ impl Server {
             tracing::warn!(after = ?DRAIN, "open requests were cut");
         }
     }
+}
+
+/// Reads the token files again, on another thread: they may be on a server that does not answer.
+async fn follow(agent: Arc<Agent>, connections: Connections) {
+    let access = agent.access();
+    if spawn_blocking(move || access.tokens.follow()).await.is_ok() {
+        review(&agent, &connections);
+    }
+}
+
+fn review(agent: &Agent, connections: &Connections) {
+    let access = agent.access();
+    connections.review(|asker| access.right(asker).is_some());
 }
 
 /// The client left, or has got its error.

@@ -7,6 +7,7 @@ use std::{
     path::Path,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use nix::{
@@ -15,12 +16,24 @@ use nix::{
     sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, fstatat},
     unistd::{UnlinkatFlags, fchownat, unlinkat},
 };
-use tokio::net::{UnixListener, UnixSocket, UnixStream};
+use tokio::{
+    net::{UnixListener, UnixSocket, UnixStream},
+    time::sleep,
+};
 
-use crate::{Error, asker::Peer, files::place, settings::sockets};
+use crate::{
+    Error,
+    asker::Peer,
+    files::{Unsafe, place},
+    settings::sockets,
+};
 
 /// How many connections wait to be accepted, as at the port.
 const BACKLOG: u32 = 1024;
+
+/// How often to look whether another agent has started, and how long to wait in between. It takes milliseconds, unless it is frozen.
+const TRIES: u32 = 1000;
+const BETWEEN: Duration = Duration::from_millis(10);
 
 pub(super) struct Socket {
     listener: UnixListener,
@@ -43,7 +56,7 @@ impl Socket {
             return Err(failed("it is no path of a file: correct path".to_owned()));
         };
         // locked until it listens: another agent that starts now would remove it
-        let (folder, lock) = place::open_directory(folder, shared)?;
+        let (folder, lock) = alone_in(folder, shared).await?;
         remove_stale(&folder, name, path).await.map_err(failed)?;
         let listener = listen(&folder, name, socket).map_err(|error| {
             failed(format!("it cannot be made ({error}): let the agent's user write in its folder, and own it or have CAP_CHOWN"))
@@ -84,6 +97,22 @@ impl Drop for Socket {
             return;
         }
         let _ = unlinkat(&self.folder, &*self.name, UnlinkatFlags::NoRemoveDir);
+    }
+}
+
+/// Opens the folder while no other agent starts there. One that writes files there stays.
+async fn alone_in(folder: &Path, shared: bool) -> Result<(File, File), Unsafe> {
+    let mut tries = TRIES;
+    loop {
+        let opened = place::open_directory(folder, shared);
+        if tries == 0 || !matches!(opened, Err(Unsafe::Taken { .. })) {
+            return opened;
+        }
+        if tries == TRIES {
+            tracing::info!(folder = %folder.display(), "another agent starts there: this one waits for it");
+        }
+        tries -= 1;
+        sleep(BETWEEN).await;
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn apply(settings: &mut Settings, get: impl Fn(&str) -> Option<String
             .filter(|number| (from..=to).contains(number));
         if number.is_none() {
             problems.push(format!(
-                "{name} = \"{text}\" is no number from {from} to {to}"
+                "{name} = {text:?} is no number from {from} to {to}"
             ));
         }
         number
@@ -54,7 +54,7 @@ pub(super) fn apply(settings: &mut Settings, get: impl Fn(&str) -> Option<String
         Some(("false", _)) => false,
         Some((_, text)) => {
             problems.push(format!(
-                "{CACHE_ENABLED} = \"{text}\" is neither TRUE nor FALSE"
+                "{CACHE_ENABLED} = {text:?} is neither TRUE nor FALSE"
             ));
             true
         }
@@ -63,7 +63,7 @@ pub(super) fn apply(settings: &mut Settings, get: impl Fn(&str) -> Option<String
         match log_level(&text) {
             Some(level) => settings.log_level = level,
             None => problems.push(format!(
-                "{LOG_LEVEL} = \"{text}\" is none of debug, info, warn, error, none"
+                "{LOG_LEVEL} = {text:?} is none of debug, info, warn, error, none"
             )),
         }
     }

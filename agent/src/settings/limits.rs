@@ -9,7 +9,10 @@ use super::{
     awss::{self, Logging, SecretsManager},
     mistakes::Mistake,
 };
-use crate::spelling::{ROLE, is_role, is_sound};
+use crate::{
+    names::is_variable,
+    spelling::{ROLE, is_role, is_sound},
+};
 
 /// Takes the values that are within their limits. The others go to `mistakes`.
 pub(super) fn take(
@@ -101,6 +104,12 @@ pub(super) fn take(
             mistakes.push(Mistake::new(
                 "ssrf_env_variables",
                 "name the variable that holds the token",
+            ));
+        }
+        Some(names) if !names.iter().all(|name| is_variable(name)) => {
+            mistakes.push(Mistake::new(
+                "ssrf_env_variables",
+                "one of them is no variable's name: write names alone, and the token in the variable",
             ));
         }
         Some(names) => settings.token_variables = names,

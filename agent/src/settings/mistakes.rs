@@ -10,8 +10,8 @@ use toml::{
 /// A longer value is not shown.
 const LONGEST: usize = 100;
 
-/// Values that are not shown: a password may be in them.
-const HIDDEN: [&str; 2] = ["command", "ssrf_headers"];
+/// Values that are not shown: a password or a token may be in them.
+const HIDDEN: [&str; 3] = ["command", "ssrf_headers", "ssrf_env_variables"];
 
 /// A value that is outside its limits.
 #[derive(Debug)]
@@ -61,8 +61,18 @@ pub(super) fn line(file: &str, at: usize) -> usize {
     1 + file.bytes().take(at).filter(|byte| *byte == b'\n').count()
 }
 
-/// What the parser says about a file. It quotes a text in the wrong place, and a password may be in it.
+/// What the parser says about a file. It quotes a text in the wrong place, and a password may be in it; or a token, as a key.
 pub(super) fn parsers(reason: &str) -> String {
+    let is_like_a_key = |key: &str| {
+        key.bytes()
+            .all(|byte| byte == b'_' || byte.is_ascii_lowercase())
+    };
+    let unknown = reason.strip_prefix("unknown field `");
+    if let Some((key, expected)) = unknown.and_then(|rest| rest.rsplit_once("`, expected "))
+        && !is_like_a_key(key)
+    {
+        return one_line(&format!("unknown field, expected {expected}"));
+    }
     let quoted = reason.strip_prefix("invalid type: string \"");
     let reason = match quoted.and_then(|rest| rest.rsplit_once("\", expected ")) {
         Some((_, expected)) => &format!("invalid type: a text, expected {expected}"),

@@ -216,7 +216,13 @@ impl Settings {
         match (mistakes.is_empty(), problems.is_empty()) {
             (true, true) => Ok(settings),
             (true, false) => Err(Error::InLambda { problems }),
-            (false, _) => Err(Error::Settings { mistakes }),
+            (false, _) => {
+                let problems = problems
+                    .iter()
+                    .map(|problem| format!("in Lambda: {problem}"));
+                mistakes.extend(problems);
+                Err(Error::Settings { mistakes })
+            }
         }
     }
 }
@@ -242,5 +248,30 @@ fn read<T: DeserializeOwned>(path: &Path, apply: impl FnOnce(T) -> Vec<Mistake>)
             let (line, reason) = (line(&file, at), parsers(error.message()));
             vec![format!("{shown}:{line}: {reason}")]
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_lambda_mistakes_of_files_and_what_cannot_be_used_there_are_reported_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, settings) = (folder.path().join("c.toml"), folder.path().join("s.toml"));
+        let awss = "[capabilities.secrets_manager]\nenabled = false\nhttp_port = 80\n";
+        fs::write(&config, awss).unwrap();
+        fs::write(&settings, "idle = \"never\"\n").unwrap();
+        let files = Files {
+            config: Some(config),
+            settings: Some(settings),
+            in_lambda: true,
+        };
+        let error = Settings::read(&files).unwrap_err();
+        let (told, mistakes) = (error.to_string(), error.mistakes());
+        for part in ["c.toml:3: http_port", "s.toml:1: idle", "enabled = false"] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        assert_eq!(mistakes.len(), 3, "{mistakes:?}");
     }
 }

@@ -13,8 +13,10 @@ use aws_credential_types::{
 };
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_types::os_shim_internal::{Env, Fs};
+use secrecy::ExposeSecret;
 
 use super::in_one_line;
+use crate::{names::shown_path, whole_file};
 
 /// How often to look at the file, as AWS's agent does.
 const AGAIN: Duration = Duration::from_secs(5 * 60);
@@ -40,12 +42,16 @@ impl CredentialsFile {
         let mut credentials = match (read, &*last) {
             (Ok(read), _) => read,
             (Err(reason), Some(last)) => {
-                let path = self.path.display();
-                tracing::warn!(%path, reason, "credentials_file_path cannot be read: its last credentials stay in use");
+                let path = shown_path(&self.path);
+                tracing::warn!(
+                    path,
+                    reason,
+                    "credentials_file_path cannot be read: its last credentials stay in use"
+                );
                 last.clone()
             }
             (Err(reason), None) => {
-                let path = self.path.display();
+                let path = shown_path(&self.path);
                 let reason =
                     format!("{path}: {reason}: correct the file, or credentials_file_path");
                 return Err(CredentialsError::invalid_configuration(reason));
@@ -57,8 +63,9 @@ impl CredentialsFile {
     }
 
     async fn read(&self) -> Result<Credentials, String> {
+        let text = whole_file::text(&self.path).map_err(|error| error.to_string())?;
         let files = EnvConfigFiles::builder()
-            .with_file(EnvConfigFileKind::Credentials, &self.path)
+            .with_contents(EnvConfigFileKind::Credentials, text.expose_secret())
             .build();
         // only this file: no variable names another one
         let (disk, no_variable) = (Fs::real(), Env::from_slice(&[]));

@@ -4,6 +4,7 @@
 //! variable. So it reads no endpoint from the environment or a profile, only `endpoint` from its own settings.
 
 mod credentials_file;
+mod elsewhere;
 
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use rotating_secret::{
 };
 use tokio::time::timeout;
 
-use self::credentials_file::CredentialsFile;
+use self::{credentials_file::CredentialsFile, elsewhere::Elsewhere};
 use crate::settings::Settings;
 
 /// The agent's name in `User-Agent`. With it the agent recognizes its own call.
@@ -65,8 +66,13 @@ impl Upstream {
             loader = loader.credentials_provider(CredentialsFile::new(path));
         }
         let own = loader.load().await;
+        let provider = own.credentials_provider().map(Elsewhere::new);
+        let provider = provider.map(SharedCredentialsProvider::new);
         let at = |endpoint: &Option<String>| {
             let mut config = own.to_builder().service_config(NoEndpoint);
+            if let Some(provider) = &provider {
+                config = config.credentials_provider(provider.clone());
+            }
             config.set_endpoint_url(endpoint.clone());
             config.build()
         };

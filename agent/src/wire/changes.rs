@@ -23,6 +23,7 @@ use crate::{
     asker::Asker,
     spelling::is_sound,
     store::{Answer, Question},
+    telemetry,
 };
 
 /// How long a long poll waits after its first read. Together they stay below a request's limit.
@@ -48,7 +49,7 @@ struct Watch {
 pub(super) async fn respond(
     agent: Arc<Agent>,
     asker: Asker,
-    place: Option<Place>,
+    place: Result<Place, &'static str>,
     headers: HeaderMap,
     question: Question,
 ) -> Response {
@@ -58,10 +59,14 @@ pub(super) async fn respond(
             "changes takes secretId and roleArn: it follows AWSCURRENT",
         );
     }
-    let Some(place) = place else {
-        return answer::closing(answer::later(
-            "too many programs with this token wait for changes already: raise max_conn",
-        ));
+    let place = match place {
+        Ok(place) => place,
+        Err(of) => {
+            let told = format!(
+                "too many programs with this {of} wait for changes already: raise max_conn"
+            );
+            return answer::closing(answer::later(&told));
+        }
     };
     let mut watch = Watch {
         agent: agent.clone(),
@@ -71,7 +76,7 @@ pub(super) async fn respond(
         _place: place,
     };
     // an error of the first read is an answer, and not an event
-    let first = match watch.next().await {
+    let first = match watch.version().await {
         Ok(first) => first,
         Err(error) => return answer::failed(&error),
     };
@@ -91,7 +96,7 @@ pub(super) async fn respond(
     drop(first);
     tokio::select! {
         biased;
-        changed = watch.next() => match changed {
+        changed = watch.version() => match changed {
             Ok(version) => answer::version(&version),
             Err(error) => answer::failed(&error),
         },
@@ -101,6 +106,13 @@ pub(super) async fn respond(
 }
 
 impl Watch {
+    /// The next version, which is counted as a read.
+    async fn version(&mut self) -> Result<Answer, Error> {
+        let next = self.next().await;
+        telemetry::read("changes", &next);
+        next
+    }
+
     /// Waits for a version that this program has not seen.
     ///
     /// Each check is a read with all its rules. So it ends with the token or the secret, and counts as a reader.
@@ -139,7 +151,7 @@ fn stream(watch: Watch, first: &Answer) -> Response {
 fn changes(watch: Watch) -> impl Stream<Item = Result<Event, Infallible>> {
     stream::unfold(Some(watch), |watch| async {
         let mut watch = watch?;
-        Some(match watch.next().await {
+        Some(match watch.version().await {
             Ok(version) => (Ok(event(&version)), Some(watch)),
             Err(error) => (Ok(ended(&error)), None),
         })
@@ -191,6 +203,7 @@ mod tests {
         let access = agent.access();
         let asker = Asker::new(None, &head.headers, &agent.settings.token_headers);
         let place = access.right(&asker).unwrap().allowance().watch(1);
+        let place = place.ok_or("token");
         respond(agent.clone(), asker, place, head.headers, question()).await
     }
 

@@ -54,9 +54,9 @@ pub fn answer(agent: &Arc<Agent>, connection: &Connection, request: Parts) -> An
             let answer = changes::respond(agent, asker, place, request.headers, question);
             Either::Right(Box::pin(answer))
         }
-        Route::Rejected(asker, allowance, question) => {
+        Route::Rejected(asker, allowance, shown_by, question) => {
             let (agent, query) = (agent.clone(), query(&request).to_owned());
-            let answer = rejected::respond(agent, asker, allowance, query, question);
+            let answer = rejected::respond(agent, asker, allowance, shown_by, query, question);
             Either::Right(Box::pin(answer))
         }
     }
@@ -66,8 +66,8 @@ pub fn answer(agent: &Arc<Agent>, connection: &Connection, request: Parts) -> An
 enum Route {
     Answer(Response),
     Read(Asker, Question),
-    Changes(Asker, Option<Place>, Question),
-    Rejected(Asker, Arc<Allowance>, Question),
+    Changes(Asker, Result<Place, &'static str>, Question),
+    Rejected(Asker, Arc<Allowance>, &'static str, Question),
 }
 
 fn route(agent: &Agent, connection: &Connection, request: &Parts) -> Route {
@@ -121,10 +121,12 @@ fn route(agent: &Agent, connection: &Connection, request: &Parts) -> Route {
     match question {
         Ok(question) if path == CHANGES => {
             let most = access.watches(agent.settings.connections);
-            Route::Changes(asker, right.allowance().watch(most), question)
+            let place = right.allowance().watch(most);
+            Route::Changes(asker, place.ok_or(right.shown_by()), question)
         }
         Ok(question) if path == REJECTED => {
-            Route::Rejected(asker, right.allowance().clone(), question)
+            let shown_by = right.shown_by();
+            Route::Rejected(asker, right.allowance().clone(), shown_by, question)
         }
         Ok(question) => Route::Read(asker, question),
         Err(problem) => say(StatusCode::BAD_REQUEST, &problem),

@@ -18,7 +18,11 @@ use crate::{
     allowance::Allowance,
     asker::Asker,
     store::{Answer, Question, kind},
+    telemetry,
 };
+
+/// Its name in metrics.
+const REJECTED: &str = "rejected";
 
 /// How far a read of Secrets Manager may lag behind its last write, as in the client.
 const LAG: Duration = Duration::from_secs(5);
@@ -31,6 +35,7 @@ pub(super) async fn respond(
     agent: Arc<Agent>,
     asker: Asker,
     allowance: Arc<Allowance>,
+    shown_by: &'static str,
     query: String,
     question: Question,
 ) -> Response {
@@ -55,17 +60,25 @@ pub(super) async fn respond(
         allowance: &allowance,
         question,
     };
-    match search
+    let found = search
         .run(&|version| rejected.iter().any(|rejected| rejected == version))
-        .await
-    {
+        .await;
+    match &found {
+        Ok(Found::Version(next)) => telemetry::answered(REJECTED, next),
+        Ok(Found::Nothing) => telemetry::counted(REJECTED, "no other version"),
+        Ok(Found::TooOften) => telemetry::counted(REJECTED, "too often"),
+        Err(error) => telemetry::failed(REJECTED, error),
+    }
+    match found {
         Ok(Found::Version(next)) => answer::value(&next),
         Ok(Found::Nothing) => answer::plain(
             StatusCode::CONFLICT,
             "there is no other version: AWSCURRENT was rejected, and AWSPENDING was rejected or is absent. \
              If someone has changed the password by hand, rotate the secret",
         ),
-        Ok(Found::TooOften) => answer::later("too many rejected logins with this token"),
+        Ok(Found::TooOften) => {
+            answer::later(&format!("too many rejected logins with this {}", shown_by))
+        }
         Err(error) => answer::failed(&error),
     }
 }

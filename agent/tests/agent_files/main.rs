@@ -7,6 +7,7 @@ mod asking;
 #[path = "../common/mod.rs"]
 mod common;
 mod formats;
+mod full;
 mod read;
 mod refused;
 

@@ -9,7 +9,7 @@ pub(crate) mod watch;
 
 use std::{
     io::{BufRead, BufReader, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     thread::JoinHandle,
@@ -185,6 +185,11 @@ impl Agent {
             reader: Some(reader),
             files,
         }
+    }
+
+    /// The file with our settings.
+    pub(crate) fn settings(&self) -> PathBuf {
+        self.files.path().join("own.toml")
     }
 
     pub(crate) fn pid(&self) -> i32 {

@@ -143,15 +143,23 @@ async fn session<T: Tls>(
         .keepalives_idle(Duration::from_secs(60));
     // with no other version than this: a server that rejects this session makes AWSPENDING nobody's version
     let connected = match secret.usable().await {
-        Ok(credential) => connect_as(&config, credential, tls)
-            .await
-            .map_err(|refused| {
+        Ok(credential) => {
+            let refused = |refused: Refusal| {
                 if let Attempt::Rejected(()) = Attempt::of(refused.sqlstate(), ()) {
                     // AWSCURRENT may have moved
                     secret.pushed(None);
                 }
                 ConnectError::Failed(refused)
-            }),
+            };
+            tokio::select! {
+                connected = connect_as(&config, credential, tls) => connected.map_err(refused),
+                // this server may hang, and the next version may name another one
+                change = changes.changed() => {
+                    change?;
+                    return Ok(Ended::ByChange);
+                }
+            }
+        }
         Err(error) => Err(error.into()),
     };
     let (client, mut connection) = match connected {
