@@ -83,6 +83,7 @@ lint: ## checks format and clippy, warnings denied; also the deployed packages a
 	cargo clippy --quiet -p rotatectl -- -D warnings
 	cargo clippy --quiet -p rotating-secret-agent -- -D warnings
 	cargo fmt --manifest-path client/beside/Cargo.toml --check
+	cargo fmt --manifest-path client/bench/Cargo.toml --check
 	@local/scripts/crypto.sh $(FEATURES)
 	@for feature in '' $(FEATURES); do \
 	  echo "cargo clippy -p rotating-secret --no-default-features --features '$$feature'"; \
