@@ -103,6 +103,7 @@ bench: bench-setup ## measures a rotation, the agent, the client, rotatectl and 
 	cargo build --release --manifest-path client/bench/Cargo.toml
 	cargo run --quiet --release -p drill --features local --bin bench -- --function target/release/secret-rotation \
 	  --python $(TOOLS)/bench/bin/python --agent target/agent/rotating-secret-agent $(if $(AWS_AGENT),--aws-agent $(AWS_AGENT)) \
+	  $(if $(AWS_ROTATION_FUNCTIONS),--aws-functions $(AWS_ROTATION_FUNCTIONS)) \
 	  --client client/bench/target/release/rotating-secret-bench --rotatectl target/release/rotatectl --features $(FEATURES) \
 	  --changeover $(CHANGEOVER) --page docs/benchmarks.md
 
@@ -115,6 +116,7 @@ bench-short: bench-setup ## runs the benchmarks once, only to see that they run
 
 bench-setup: setup $(TOOLS)/bench/stamp # what the benchmarks need
 	@local/scripts/setup.sh bench
+	@$(if $(AWS_ROTATION_FUNCTIONS),local/scripts/setup.sh bench-aws && $(TOOLS)/bench/bin/pip install --quiet PyGreSQL==6.2.3)
 
 build: rust $(RELEASING) ## builds the function's packages for Lambda, in dist/; ARCH=arm64 for one processor
 	@ARCH="$(ARCH)" local/scripts/release.sh functions

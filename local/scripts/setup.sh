@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Finds the programs that `make demo` and `make test` need, and installs missing ones if it may. `setup.sh browser` also finds a browser, for
-# one test, and `setup.sh bench` wrk for the benchmarks; `setup.sh rust` looks only for Rust and a C compiler, which are enough for a release.
+# one test, `setup.sh bench` wrk for the benchmarks, and `setup.sh bench-aws` what AWS's functions need there. `setup.sh rust` looks only for
+# Rust and a C compiler, which are enough for a release.
 set -euo pipefail
 
 say() { printf '%s\n' "$*" >&2; }
@@ -51,6 +52,7 @@ rust() { command -v cargo >/dev/null; }
 compiler() { command -v cc >/dev/null; }
 
 wrk() { command -v wrk >/dev/null; }
+libpq() { pg_config --includedir >/dev/null 2>&1 && [ -e "$(pg_config --includedir)/libpq-fe.h" ]; }
 
 # Looks in the same places as the test of the report.
 browser() {
@@ -79,6 +81,7 @@ need "a C compiler" compiler build-essential gcc
 [ "${1:-}" != rust ] || exit 0
 need "PostgreSQL" postgres postgresql postgresql@17
 [ "${1:-}" != bench ] || need "wrk, which the benchmark of the agent needs" wrk wrk wrk
+[ "${1:-}" != bench-aws ] || need "libpq's headers, which PyGreSQL is built with" libpq libpq-dev libpq
 if [ "${1:-}" = browser ]; then
   need "a browser for the test of rotatectl's report (NO_BROWSER=1 leaves that test out)" browser chromium "--cask google-chrome"
   # tests skip themselves without it, so it need not be there; Debian has it in a folder of root's PATH
