@@ -352,8 +352,8 @@ async fn nothing_is_sent_to_another_server_that_a_version_names() {
     let mut elsewhere = current(&world, secret).await;
     elsewhere["host"] = "elsewhere.example".into();
     let good = current(&world, secret).await;
-    common::put(&world, secret, elsewhere).await;
-    common::put(&world, secret, good).await;
+    put(&world, secret, elsewhere).await;
+    put(&world, secret, good).await;
     let error = refused(&world, secret).await;
     assert_error(&error, "AnotherServer", "host");
 }
