@@ -5,16 +5,15 @@
 mod common;
 
 use common::{
-    administrator, assert_error, assert_rejected, execute, is_alive, revoke, rotate, snapshot,
-    stage_up_to, world, world_where,
+    administrator, assert_error, assert_rejected, current, document, execute, is_alive, log_in,
+    put, revoke, rotate, snapshot, stage_up_to, world, world_where,
 };
 use local::{postgres::Error, secrets_manager::labels::Promotion, world::World};
 use serde_json::json;
 use tokio_postgres::Client;
 
 async fn session(world: &World, secret: &str, label: &str) -> Result<Client, Error> {
-    let document = common::document(world, secret, label).await;
-    common::log_in(world, &document.unwrap()).await
+    log_in(world, &document(world, secret, label).await.unwrap()).await
 }
 
 #[tokio::test]
@@ -53,6 +52,20 @@ async fn assert_the_old_users_sessions_end(world: &World) {
         "and the user's next turn comes"
     );
     session(world, secret, "AWSCURRENT").await.unwrap();
+}
+
+#[tokio::test]
+async fn if_awscurrent_was_stored_once_more_the_other_user_still_ends() {
+    let world = world().await;
+    let secret = world.alternating_users();
+    assert!(rotate(&world, secret).await.succeeded);
+    let leaked = document(&world, secret, "AWSPREVIOUS").await.unwrap();
+    let same = current(&world, secret).await;
+    put(&world, secret, same).await;
+    let answer = revoke(&world, secret).await.unwrap();
+    assert_eq!(answer["outcome"], "revoked");
+    assert_rejected(log_in(&world, &leaked).await);
+    session(&world, secret, "AWSCURRENT").await.unwrap();
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use common::{
     LONG, answers, assert_error, assert_rejected, current, document, execute, fails, inject,
-    log_in, options, options_with, outcome, revoke, rollback, rotate, seconds_left, snapshot,
+    log_in, options, options_with, outcome, put, revoke, rollback, rotate, seconds_left, snapshot,
     stage_up_to, start, until, version, workload, world, world_where,
 };
 use drill::application::{Access, Application, Version};
@@ -170,6 +170,26 @@ async fn a_lost_answer_does_not_make_a_rollback_fail() {
 }
 
 #[tokio::test]
+async fn a_version_that_is_stored_just_before_the_labels_move_stays_current_and_gets_no_end() {
+    let world = world_where(Promotion::DropsPending).await;
+    let secret = world.alternating_users();
+    assert!(rotate(&world, secret).await.succeeded);
+    let hang = Hang::default();
+    let moves = Behavior::Hang(When::BeforeEffect, hang.clone());
+    inject(&world, "UpdateSecretVersionStage", moves);
+    let same = current(&world, secret).await;
+    let (rolled_back, ()) = tokio::join!(rollback(&world, secret), async {
+        hang.reached().await;
+        put(&world, secret, &same).await;
+        hang.release();
+    });
+    let error = rolled_back.unwrap_err();
+    assert_eq!(error.error_type, "StoreRefused", "{error}");
+    assert_eq!(current(&world, secret).await, same);
+    assert_eq!(seconds_left(&world, &clone(&world)).await, None);
+}
+
+#[tokio::test]
 async fn a_late_finishsecret_does_not_make_the_version_current_again() {
     for promotion in Promotion::ALL {
         let world = world_where(promotion).await;
@@ -300,7 +320,7 @@ async fn an_awsprevious_for_the_same_user_cannot_be_restored() {
     assert!(rotate(&world, secret).await.succeeded);
     let mut again = current(&world, secret).await;
     again["note"] = "written once more by hand".into();
-    common::put(&world, secret, again).await;
+    put(&world, secret, again).await;
     let error = refused(&world, secret).await;
     assert_error(&error, "PreviousSameUser", "PutSecretValue");
 }
@@ -332,8 +352,8 @@ async fn nothing_is_sent_to_another_server_that_a_version_names() {
     let mut elsewhere = current(&world, secret).await;
     elsewhere["host"] = "elsewhere.example".into();
     let good = current(&world, secret).await;
-    common::put(&world, secret, elsewhere).await;
-    common::put(&world, secret, good).await;
+    put(&world, secret, elsewhere).await;
+    put(&world, secret, good).await;
     let error = refused(&world, secret).await;
     assert_error(&error, "AnotherServer", "host");
 }

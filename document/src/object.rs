@@ -30,7 +30,8 @@ pub(crate) struct Object {
 #[derive(Clone)]
 struct Member {
     name: String,
-    key: Range<usize>,
+    /// Where its key begins.
+    start: usize,
     value: Range<usize>,
 }
 
@@ -65,7 +66,7 @@ impl Object {
         for (key, value) in raw {
             members.push(Member {
                 name: serde_json::from_str(key.get())?,
-                key: place(key),
+                start: place(key).start,
                 value: place(value),
             });
         }
@@ -107,13 +108,13 @@ impl Object {
             let end = self.text.expose_secret().rfind('}').unwrap_or_default();
             let end = self.members.last().map_or(end, |last| last.value.end);
             let comma = if self.members.is_empty() { "" } else { "," };
-            let key = end + comma.len();
-            let value = key + name.len() + "\"\":".len();
+            let start = end + comma.len();
+            let value = start + name.len() + "\"\":".len();
             let text = Zeroizing::new(format!("{comma}\"{name}\":{json}"));
             let mut object = self.replaced(end..end, &text);
             object.members.push(Member {
                 name: name.to_owned(),
-                key: key..value - 1,
+                start,
                 value: value..value + json.len(),
             });
             return object;
@@ -127,9 +128,9 @@ impl Object {
             return self.clone();
         };
         // with the comma behind it, or before it if it is the last one
-        let (start, end) = (self.members[at].key.start, self.members[at].value.end);
+        let (start, end) = (self.members[at].start, self.members[at].value.end);
         let place = match (self.members.get(at + 1), at.checked_sub(1)) {
-            (Some(next), _) => start..next.key.start,
+            (Some(next), _) => start..next.start,
             (None, Some(before)) => self.members[before].value.end..end,
             (None, None) => start..end,
         };
@@ -162,14 +163,14 @@ impl Object {
             true => at - place.len() + with.len(),
             false => at,
         };
-        let moved = |range: &Range<usize>| match *range == place {
+        let moved_value = |range: &Range<usize>| match *range == place {
             true => range.start..range.start + with.len(),
             false => moved(range.start)..moved(range.end),
         };
         let members = self.members.iter().map(|member| Member {
             name: member.name.clone(),
-            key: moved(&member.key),
-            value: moved(&member.value),
+            start: moved(member.start),
+            value: moved_value(&member.value),
         });
         Self {
             members: members.collect(),

@@ -42,6 +42,11 @@ mod tests {
             ("24h", Ok(Overlap::Bounded(Duration::from_secs(86_400)))),
             ("1h 30m", Ok(Overlap::Bounded(Duration::from_secs(5400)))),
             ("0s", Ok(Overlap::Bounded(Duration::ZERO))),
+            (
+                "100years",
+                Ok(Overlap::Bounded(Duration::from_secs(3_155_760_000))),
+            ),
+            ("100years 1s", Err(())),
             ("101years", Err(())),
             ("584542046090years", Err(())),
             ("10ms", Err(())),

@@ -112,7 +112,10 @@ fn another_version_gives_its_user_and_password_and_nothing_else() {
 
 #[test]
 fn an_api_key_has_requests_an_id_that_is_a_segment_and_a_time_until_it_is_accepted() {
-    let document = parse(&api_key(json!({ "ready_within": "20s" }))).unwrap();
+    let list = json!({
+        "method": "GET", "url": "https://api.example.com/keys", "keys": "/keys", "id": "/id", "label": "/name",
+    });
+    let document = parse(&api_key(json!({ "ready_within": "20s", "list": list }))).unwrap();
     assert_eq!(
         (document.username(), document.server()),
         ("k1", "api.example.com:443".to_owned())
@@ -124,6 +127,19 @@ fn an_api_key_has_requests_an_id_that_is_a_segment_and_a_time_until_it_is_accept
     assert_eq!(
         (about.username(), about.password().expose_secret()),
         ("k2", "two")
+    );
+    let requests = document.api().unwrap().requests();
+    let named: Vec<_> = requests
+        .map(|(name, request)| (name, &*request.method))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            ("create", "POST"),
+            ("verify", "GET"),
+            ("delete", "DELETE"),
+            ("list", "GET")
+        ]
     );
     for id in ["", "..", "a/b"] {
         let wrong = api_key(json!({ "key_id": id }));
@@ -154,6 +170,33 @@ fn an_error_says_what_a_text_looks_like_that_is_no_json() {
         !error.contains("escaped") && !error.contains("looks like"),
         "{error}"
     );
+}
+
+#[test]
+fn an_ssl_that_is_null_or_empty_is_read_as_a_missing_one() {
+    for (document, tls) in [
+        ("{}", None),
+        (r#"{"ssl":null}"#, None),
+        (r#"{"ssl":""}"#, None),
+        (r#"{"ssl":true}"#, Some(true)),
+        (r#"{"ssl":" False "}"#, Some(false)),
+    ] {
+        let fields = Fields::read(&document.into()).unwrap();
+        assert_eq!(fields.tls, tls, "{document}");
+    }
+}
+
+#[test]
+fn a_strategy_is_named_as_the_pages_name_it() {
+    let two_users = login(json!({ "masterarn": "admin" }));
+    let key = parse(&api_key(json!({}))).unwrap();
+    for (document, name) in [
+        (login(json!({})), "single user"),
+        (two_users, "alternating users"),
+        (key, "api key"),
+    ] {
+        assert_eq!(document.strategy().name(), name);
+    }
 }
 
 #[test]

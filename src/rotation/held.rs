@@ -157,4 +157,49 @@ mod tests {
             );
         }
     }
+
+    fn held(keys: &[(&str, Option<&str>)]) -> Held {
+        let document = |user: &str| {
+            let text = format!(r#"{{"host":"db","username":"{user}","password":"x"}}"#);
+            Document::parse(&text.into()).unwrap()
+        };
+        let keys = keys.iter();
+        Held(
+            keys.map(|(id, key)| ((*id).to_owned(), key.map(document)))
+                .collect(),
+        )
+    }
+
+    fn versions(labels: &[(&str, &[&str])]) -> Versions {
+        let owned = |labels: &[&str]| labels.iter().map(|label| (*label).to_owned()).collect();
+        let labels = labels.iter();
+        Versions {
+            labels: labels.map(|(id, l)| ((*id).to_owned(), owned(l))).collect(),
+            ..Versions::default()
+        }
+    }
+
+    #[test]
+    fn the_key_of_awsprevious_is_pinned_if_another_label_has_it_or_may_have_it() {
+        let one: &[&str] = &["AWSPREVIOUS"];
+        for (what, labels, other, pinned) in [
+            ("another key", one, Some("k2"), false),
+            ("the same key", one, Some("k1"), true),
+            ("a key that cannot be read", one, None, true),
+            ("its own label", &["AWSPREVIOUS", "mine"], Some("k2"), true),
+        ] {
+            let held = held(&[("a", Some("k1")), ("b", other)]);
+            let versions = versions(&[("a", labels), ("b", &["AWSCURRENT"])]);
+            assert_eq!(held.pins_previous(&versions), pinned, "{what}");
+        }
+        let none = versions(&[("b", &["AWSCURRENT"])]);
+        assert!(!held(&[("b", None)]).pins_previous(&none));
+    }
+
+    #[test]
+    fn the_keys_are_known_only_if_every_version_can_be_read() {
+        let all = held(&[("a", Some("k1")), ("b", Some("k2"))]);
+        assert_eq!(all.ids(), Some(vec!["k1".to_owned(), "k2".to_owned()]));
+        assert_eq!(held(&[("a", Some("k1")), ("b", None)]).ids(), None);
+    }
 }

@@ -98,3 +98,66 @@ impl Memory {
 fn key(event: &RotationEvent) -> Key {
     (event.secret.clone(), event.token.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Step;
+
+    fn event(secret: &str, token: usize) -> RotationEvent {
+        RotationEvent {
+            step: Step::Create,
+            secret: secret.to_owned(),
+            token: token.to_string(),
+            rotation_token: None,
+        }
+    }
+
+    fn document(user: &str) -> Document {
+        let text = format!(r#"{{"host":"db","username":"{user}","password":"s3cret"}}"#);
+        Document::parse(&text.into()).unwrap()
+    }
+
+    fn user(memory: &Memory, event: &RotationEvent) -> Option<String> {
+        let replaced = memory.replaced_by(event)?;
+        Some(replaced.document.username().to_owned())
+    }
+
+    #[test]
+    fn each_rotation_has_its_own_memory_even_if_two_secrets_have_the_same_token() {
+        let memory = Memory::default();
+        let (one, two) = (event("one", 1), event("two", 1));
+        memory.keep(&one, &document("app"), None);
+        memory.keep_login(&one);
+        memory.keep(&two, &document("other"), None);
+        assert_eq!(user(&memory, &one).as_deref(), Some("app"));
+        assert_eq!(user(&memory, &two).as_deref(), Some("other"));
+        assert_eq!(user(&memory, &event("one", 2)), None);
+        assert!(memory.has_logged_in(&one));
+        assert!(!memory.has_logged_in(&two));
+    }
+
+    #[test]
+    fn a_document_is_kept_without_its_password() {
+        use secrecy::ExposeSecret;
+        let (memory, event) = (Memory::default(), event("one", 1));
+        memory.keep(&event, &document("app"), None);
+        let kept = memory.replaced_by(&event).unwrap().document;
+        assert_eq!(kept.password().expose_secret(), "");
+    }
+
+    #[test]
+    fn the_rotation_that_was_not_seen_for_longest_is_forgotten_first() {
+        let memory = Memory::default();
+        for token in 0..KEPT {
+            memory.keep_login(&event("one", token));
+        }
+        memory.keep(&event("one", 0), &document("app"), None);
+        memory.keep_login(&event("one", KEPT));
+        assert!(memory.has_logged_in(&event("one", 0)));
+        assert!(!memory.has_logged_in(&event("one", 1)));
+        for token in 2..=KEPT {
+            assert!(memory.has_logged_in(&event("one", token)), "{token}");
+        }
+    }
+}

@@ -138,9 +138,20 @@ impl Refusal {
 mod tests {
     use super::*;
 
+    type Labels<'a> = &'a [(&'a str, &'a [&'a str])];
+
+    fn versions(rotation_enabled: bool, labels: Labels<'_>) -> Versions {
+        let owned = |labels: &[&str]| labels.iter().map(|label| (*label).to_owned()).collect();
+        let labels = labels.iter();
+        Versions {
+            rotation_enabled,
+            labels: labels.map(|(id, l)| ((*id).to_owned(), owned(l))).collect(),
+            ..Versions::default()
+        }
+    }
+
     #[test]
     fn the_labels_decide_the_state_of_a_token() {
-        type Labels<'a> = &'a [(&'a str, &'a [&'a str])];
         let cases: [(&str, bool, Labels<'_>, Result<Standing<'_>, Refusal>); 9] = [
             (
                 "before createSecret the token is staged beside AWSCURRENT",
@@ -209,24 +220,8 @@ mod tests {
             ),
         ];
         for (case, rotation_enabled, labels, expected) in cases {
-            let labels = labels
-                .iter()
-                .map(|(id, labels)| {
-                    (
-                        (*id).to_owned(),
-                        labels.iter().map(|l| (*l).to_owned()).collect(),
-                    )
-                })
-                .collect();
             assert_eq!(
-                standing(
-                    &Versions {
-                        rotation_enabled,
-                        labels,
-                        ..Versions::default()
-                    },
-                    "token"
-                ),
+                standing(&versions(rotation_enabled, labels), "token"),
                 expected,
                 "{case}"
             );
@@ -235,7 +230,6 @@ mod tests {
 
     #[test]
     fn a_secret_is_at_rest_unless_awspending_is_elsewhere_than_on_awscurrent() {
-        type Labels<'a> = &'a [(&'a str, &'a [&'a str])];
         let cases: [(Labels<'_>, Result<(), Refusal>); 4] = [
             (&[("a", &["AWSCURRENT"]), ("b", &["AWSPREVIOUS"])], Ok(())),
             (&[("a", &["AWSCURRENT", "AWSPENDING"])], Ok(())),
@@ -249,22 +243,32 @@ mod tests {
             ),
         ];
         for (labels, expected) in cases {
-            let labels = labels
-                .iter()
-                .map(|(id, labels)| {
-                    (
-                        (*id).to_owned(),
-                        labels.iter().map(|l| (*l).to_owned()).collect(),
-                    )
-                })
-                .collect();
-            assert_eq!(
-                at_rest(&Versions {
-                    labels,
-                    ..Versions::default()
-                }),
-                expected
-            );
+            assert_eq!(at_rest(&versions(true, labels)), expected);
         }
+    }
+
+    #[test]
+    fn a_value_of_another_version_than_its_label_says_is_a_read_that_lags() {
+        let versions = versions(true, &[("a", &["AWSCURRENT"]), ("b", &[])]);
+        for (which, id, expected) in [
+            (Which::Current, "a", Ok(())),
+            (Which::Current, "b", Err(Refusal::Lagging)),
+            // no version has the label: another rule decides
+            (Which::Previous, "b", Ok(())),
+        ] {
+            assert_eq!(up_to_date(&versions, which, id), expected, "{which:?} {id}");
+        }
+    }
+
+    #[test]
+    fn a_label_that_a_person_made_is_distinguished_from_the_services_own() {
+        let own: Labels<'_> = &[
+            ("a", &["AWSCURRENT", "AWSPENDING"]),
+            ("b", &["AWSPREVIOUS"]),
+            ("c", &[]),
+        ];
+        assert!(are_the_services_own(&versions(true, own)));
+        let mine: Labels<'_> = &[("a", &["AWSCURRENT"]), ("b", &["AWSPREVIOUS", "mine"])];
+        assert!(!are_the_services_own(&versions(true, mine)));
     }
 }

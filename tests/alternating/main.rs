@@ -16,7 +16,7 @@ use common::{
 };
 use local::{
     postgres::{Postgres, Settings},
-    secrets_manager::labels::Promotion,
+    secrets_manager::{Behavior, labels::Promotion},
     world::World,
 };
 use secrecy::ExposeSecret;

@@ -157,3 +157,20 @@ async fn assert_a_late_repetition_bounds_nobody(world: &World) {
     assert_eq!(deliver("finishSecret", next).await["outcome"], "promoted");
     assert_eq!(seconds_left(world, world.alternating_role()).await, None);
 }
+
+#[tokio::test]
+async fn a_repeated_finishsecret_whose_read_lags_does_not_limit_the_current_user() {
+    let world = world().await;
+    let secret = world.alternating_users();
+    stage(&world, secret);
+    common::all_steps(&world, secret).await;
+    let current = current_document(&world).await;
+    // AWSCURRENT's value is that of the version before
+    common::inject(&world, "GetSecretValue", Behavior::Lag);
+    assert_eq!(
+        outcome(&world, secret, "finishSecret").await,
+        "already current"
+    );
+    let user = current["username"].as_str().unwrap();
+    assert_eq!(seconds_left(&world, user).await, None);
+}

@@ -138,3 +138,15 @@ async fn a_revocation_ends_the_previous_key_at_once_and_changes_nothing_if_there
     assert_no_orphan(&world, false, "revoked").await;
     assert_eq!(revoke(&world).await.unwrap()["outcome"], "revoked", "again");
 }
+
+#[tokio::test]
+async fn if_awsprevious_holds_the_current_key_there_is_nothing_to_revoke() {
+    let world = world("1h").await;
+    let same = common::current(&world, world.api_key()).await;
+    common::put(&world, world.api_key(), same).await;
+    assert_eq!(
+        revoke(&world).await.unwrap()["outcome"],
+        "nothing to revoke"
+    );
+    assert_no_orphan(&world, false, "nothing was deleted").await;
+}
