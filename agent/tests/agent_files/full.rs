@@ -84,11 +84,11 @@ impl Small {
         .await;
     }
 
-    fn reported(&self) -> usize {
-        self.agent
-            .log()
-            .matches("the files cannot be written")
-            .count()
+    /// Waits until the log has this text so many times: the line comes after the file, or the failure. It never has it more often.
+    async fn has_said(&self, text: &str, times: usize) {
+        let said = || self.agent.log().matches(text).count();
+        until(async || (said() >= times).then_some(())).await;
+        assert_eq!(said(), times, "{}", self.agent.log());
     }
 }
 
@@ -105,13 +105,13 @@ async fn on_a_full_disk_the_version_before_stays_whole_and_one_warning_lasts_unt
         small.place.put("orders", next).await;
         small.has_failed(3 * round).await;
         assert_eq!(small.service_file(), before);
-        assert_eq!(small.reported(), round as usize, "{}", small.agent.log());
+        let warned = "the files cannot be written";
+        small.has_said(warned, round as usize).await;
         fs::remove_file(small.disk.join("filler")).unwrap();
         small.holds(next).await;
     }
     assert_eq!(small.service_file(), whole.replace("one", "three"));
-    let written = "the files have a new version";
-    assert_eq!(small.agent.log().matches(written).count(), 3);
+    small.has_said("the files have a new version", 3).await;
 }
 
 #[tokio::test]
