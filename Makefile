@@ -105,7 +105,7 @@ bench: bench-setup ## measures a rotation, the agent, the client, rotatectl and 
 	  --python $(TOOLS)/bench/bin/python --agent target/agent/rotating-secret-agent $(if $(AWS_AGENT),--aws-agent $(AWS_AGENT)) \
 	  $(if $(AWS_ROTATION_FUNCTIONS),--aws-functions $(AWS_ROTATION_FUNCTIONS)) \
 	  --client client/bench/target/release/rotating-secret-bench --rotatectl target/release/rotatectl --features $(FEATURES) \
-	  --changeover $(CHANGEOVER) --page docs/benchmarks.md
+	  --changeover $(CHANGEOVER) $(addprefix --only ,$(ONLY)) --page docs/benchmarks.md
 
 bench-short: bench-setup ## runs the benchmarks once, only to see that they run
 	@cargo build --workspace --all-features --bins

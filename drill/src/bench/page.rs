@@ -8,8 +8,9 @@ use super::{HEAD, plot::plot, row::Part};
 
 const BEGIN: &str = "<!-- make bench writes from here -->\n";
 const END: &str = "<!-- to here -->\n";
+const HEADING: &str = "### ";
 
-/// Replaces the measured part of the page, and draws its plots into the folder of the same name.
+/// Replaces these parts of the page, keeps the others, and draws the plots into the folder of the page's name.
 ///
 /// # Errors
 ///
@@ -18,10 +19,10 @@ pub fn write(path: &Path, parts: &[Part], versions: &[String]) -> io::Result<()>
     let page = fs::read_to_string(path);
     let page = page.map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
     let marks = page.split_once(BEGIN).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(END)?;
-        Some((before, after))
+        let (old, after) = rest.split_once(END)?;
+        Some((before, old, after))
     });
-    let (before, after) = marks.ok_or_else(|| {
+    let (before, old, after) = marks.ok_or_else(|| {
         io::Error::other(format!(
             "{} has lost its marks: {BEGIN}{END}",
             path.display()
@@ -29,7 +30,8 @@ pub fn write(path: &Path, parts: &[Part], versions: &[String]) -> io::Result<()>
     })?;
     let plots = path.with_extension("");
     fs::create_dir_all(&plots)?;
-    let mut drawn = Vec::new();
+    let mut sections: Vec<_> = old.split(HEADING).skip(1).map(str::to_owned).collect();
+    let machine = machine(versions);
     for part in parts {
         let name = format!("{}.svg", part.title.to_lowercase().replace(' ', "-"));
         let plot = plot(part);
@@ -37,39 +39,49 @@ pub fn write(path: &Path, parts: &[Part], versions: &[String]) -> io::Result<()>
             fs::write(plots.join(&name), plot)?;
         }
         let folder = plots.file_name().unwrap_or_default().to_string_lossy();
-        drawn.push(plot.map(|_| format!("{folder}/{name}")));
+        let plot = plot.map(|_| format!("{folder}/{name}"));
+        let section = section(part, &machine, plot.as_deref());
+        let is_old = |section: &&mut String| section.lines().next() == Some(part.title);
+        match sections.iter_mut().find(is_old) {
+            Some(old) => *old = section,
+            None => sections.push(section),
+        }
     }
-    let measured = measured(parts, &drawn, versions);
-    fs::write(path, format!("{before}{BEGIN}{measured}{END}{after}"))
+    let measured: String = sections
+        .iter()
+        .map(|section| format!("{HEADING}{section}"))
+        .collect();
+    fs::write(path, format!("{before}{BEGIN}\n{measured}{END}{after}"))
 }
 
-fn measured(parts: &[Part], plots: &[Option<String>], versions: &[String]) -> String {
-    let mut text = String::new();
+fn section(part: &Part, machine: &str, plot: Option<&str>) -> String {
+    let Part {
+        title,
+        method,
+        rows,
+    } = part;
+    let head = HEAD.join(" | ");
+    let mut text =
+        format!("{title}\n\n{method}\n\n{machine}\n\n| {head} |\n|---|---|---|---|---|\n");
+    for row in rows {
+        let _ = writeln!(text, "| {} |", row.cells().join(" | "));
+    }
+    text.push('\n');
+    if let Some(plot) = plot {
+        let _ = writeln!(text, "![{title}: ratios]({plot})\n");
+    }
+    text
+}
+
+/// Where and when this run measured.
+fn machine(versions: &[String]) -> String {
     let processors = thread::available_parallelism().map_or(0, NonZero::get);
-    let _ = writeln!(
-        text,
-        "\nMeasured on {} with {processors} processors ({}), Linux, {}.\n",
+    format!(
+        "Measured on {} with {processors} processors ({}), Linux, {}.",
         Utc::now().format("%Y-%m-%d"),
         processor(),
         versions.join(", ")
-    );
-    for (part, plot) in parts.iter().zip(plots) {
-        let Part {
-            title,
-            method,
-            rows,
-        } = part;
-        let _ = writeln!(text, "### {title}\n\n{method}\n");
-        let _ = writeln!(text, "| {} |\n|---|---|---|---|---|", HEAD.join(" | "));
-        for row in rows {
-            let _ = writeln!(text, "| {} |", row.cells().join(" | "));
-        }
-        text.push('\n');
-        if let Some(plot) = plot {
-            let _ = writeln!(text, "![{title}: ratios]({plot})\n");
-        }
-    }
-    text
+    )
 }
 
 /// The processor's name.
@@ -89,10 +101,11 @@ mod tests {
     use crate::bench::row::{Row, Sample};
 
     #[test]
-    fn the_command_rewrites_only_what_is_between_its_marks() {
+    fn the_command_rewrites_only_what_it_has_measured_between_its_marks() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("benchmarks.md");
-        fs::write(&path, format!("# By hand\n{BEGIN}old\n{END}after\n")).unwrap();
+        let old = "### The agent\n\nkept\n\n### A rotation\n\nold\n\n";
+        fs::write(&path, format!("# By hand\n{BEGIN}{old}{END}after\n")).unwrap();
         let row = Row {
             what: "a start".to_owned(),
             ours: Sample::one(2.0, "ms"),
@@ -107,6 +120,7 @@ mod tests {
         write(&path, &[part], &["PostgreSQL 17".to_owned()]).unwrap();
         let page = fs::read_to_string(&path).unwrap();
         assert!(page.starts_with("# By hand\n") && page.ends_with("after\n"));
+        assert!(page.contains("### The agent\n\nkept\n\n### A rotation\n\nIn turns.\n"));
         assert!(page.contains("![A rotation: ratios](benchmarks/a-rotation.svg)"));
         assert!(folder.path().join("benchmarks/a-rotation.svg").exists());
         assert!(

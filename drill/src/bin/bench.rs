@@ -57,9 +57,9 @@ struct Arguments {
     #[arg(long)]
     changeover: Option<u64>,
     /// Measure only this part, which may be given several times.
-    #[arg(long, conflicts_with = "page")]
+    #[arg(long)]
     only: Vec<Topic>,
-    /// The page to rewrite.
+    /// The page to rewrite. Parts that are not measured stay as they are.
     #[arg(long)]
     page: Option<PathBuf>,
 }
