@@ -291,22 +291,28 @@ async fn many_signals_while_requests_come_end_and_lose_nothing() {
     assert!(!agent.whole_log().contains("WARN"));
 }
 
+/// Takes all places for changes of one of two callers: half of eight connections, in equal parts.
+async fn all_places(agent: &Agent, headers: &str) -> [Events; 2] {
+    let open = async || Events::open_with(agent, "orders/db", headers).await;
+    [open().await, open().await]
+}
+
+async fn has_no_more_places(agent: &Agent, headers: &str) {
+    let more = Events::open_with(agent, "orders/db", headers).await;
+    assert!(more.head.starts_with("HTTP/1.1 429"), "{}", more.head);
+}
+
 #[tokio::test]
 async fn a_reload_gives_no_second_part_of_the_places_for_changes() {
     let place = Place::new().await;
     let own = place.token("one", "orders/*");
     let agent = place.start("max_conn = 8", &own);
     let headers = token_of("the-t0ken-of-one");
-    let mut open = Vec::new();
-    // half of the connections, in equal parts for two callers
-    for _ in 0..2 {
-        open.push(Events::open_with(&agent, "orders/db", &headers).await);
-    }
+    let open = all_places(&agent, &headers).await;
     // max_conn needs a restart, and so do the parts
     for lines in ["max_conn = 8", "max_conn = 1000"] {
         reload(&place, &agent, lines, &own).await;
-        let more = Events::open_with(&agent, "orders/db", &headers).await;
-        assert!(more.head.starts_with("HTTP/1.1 429"), "{}", more.head);
+        has_no_more_places(&agent, &headers).await;
     }
     drop(open);
     until(async || {
@@ -322,15 +328,11 @@ async fn a_token_file_that_is_renamed_gets_no_second_part_because_its_programs_a
     let own = place.token("one", "orders/*");
     let agent = place.start("max_conn = 8", &own);
     let headers = token_of("the-t0ken-of-one");
-    let mut open = Vec::new();
-    for _ in 0..2 {
-        open.push(Events::open_with(&agent, "orders/db", &headers).await);
-    }
+    let open = all_places(&agent, &headers).await;
     let renamed = place.token("renamed", "orders/*");
     fs::write(place.path("renamed"), "the-t0ken-of-one").unwrap();
     reload(&place, &agent, "max_conn = 8", &renamed).await;
-    let more = Events::open_with(&agent, "orders/db", &headers).await;
-    assert!(more.head.starts_with("HTTP/1.1 429"), "{}", more.head);
+    has_no_more_places(&agent, &headers).await;
     drop(open);
 }
 

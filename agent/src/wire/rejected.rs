@@ -77,7 +77,7 @@ pub(super) async fn respond(
              If someone has changed the password by hand, rotate the secret",
         ),
         Ok(Found::TooOften) => {
-            answer::later(&format!("too many rejected logins with this {}", shown_by))
+            answer::later(&format!("too many rejected logins with this {shown_by}"))
         }
         Err(error) => answer::failed(&error),
     }

@@ -41,8 +41,6 @@ pub struct Side {
     name: &'static str,
     warm: World,
     cold: World,
-    /// The size of what is deployed, in bytes.
-    package: u64,
 }
 
 impl Side {
@@ -51,18 +49,13 @@ impl Side {
     /// # Errors
     ///
     /// A world does not start.
-    pub async fn start(
-        name: &'static str,
-        function: &Path,
-        package: u64,
-    ) -> Result<Self, local::world::Error> {
+    pub async fn start(name: &'static str, function: &Path) -> Result<Self, local::world::Error> {
         let mut cold = Options::new(function);
         cold.cold_starts = true;
         Ok(Self {
             name,
             warm: World::start(Options::new(function)).await?,
             cold: World::start(cold).await?,
-            package,
         })
     }
 
@@ -111,12 +104,17 @@ struct Measured {
     rejected: usize,
 }
 
-/// Measures both.
+/// Measures both. `packages` are the sizes of what is deployed, in bytes: ours, and the Python's.
 ///
 /// # Errors
 ///
 /// A rotation fails.
-pub async fn measure(ours: &Side, python: &Side, effort: Effort) -> Result<Vec<Row>, Error> {
+pub async fn measure(
+    ours: &Side,
+    python: &Side,
+    packages: [u64; 2],
+    effort: Effort,
+) -> Result<Vec<Row>, Error> {
     let floor = Floor::new(&ours.warm).await?;
     let beside = |what: &str, ours, peer, goal| python.beside(what, ours, peer, goal);
     let mut rows = vec![beside(
@@ -126,9 +124,7 @@ pub async fn measure(ours: &Side, python: &Side, effort: Effort) -> Result<Vec<R
         Some(Goal::Times(200.0)),
     )];
     for strategy in &STRATEGIES {
-        let (of_strategy, least) = of_strategy(strategy, [ours, python], effort, &floor).await?;
-        rows.extend(of_strategy);
-        rows.push(least);
+        rows.extend(of_strategy(strategy, [ours, python], effort, Some(&floor)).await?);
     }
     let single = STRATEGIES[0].secret;
     let (mut here, mut there) = (Vec::new(), Vec::new());
@@ -148,11 +144,11 @@ pub async fn measure(ours: &Side, python: &Side, effort: Effort) -> Result<Vec<R
         peak(python),
         Some(Goal::Times(4.0)),
     ));
-    let package = |side: &Side| Sample::one(side.package as f64 / 1e6, "MB");
+    let [ours, theirs] = packages.map(|bytes| Sample::one(bytes as f64 / 1e6, "MB"));
     rows.push(beside(
         "what is deployed",
-        package(ours),
-        package(python),
+        ours,
+        theirs,
         Some(Goal::Times(4.0)),
     ));
     Ok(rows)
@@ -177,21 +173,20 @@ pub fn awss_method(effort: Effort) -> String {
 ///
 /// A rotation fails.
 pub async fn beside_awss(ours: &Side, awss: &[Side], effort: Effort) -> Result<Vec<Row>, Error> {
-    let floor = Floor::new(&ours.warm).await?;
     let mut rows = Vec::new();
     for (strategy, awss) in STRATEGIES.iter().zip(awss) {
-        rows.extend(of_strategy(strategy, [ours, awss], effort, &floor).await?.0);
+        rows.extend(of_strategy(strategy, [ours, awss], effort, None).await?);
     }
     Ok(rows)
 }
 
-/// The rows beside a peer, and the one beside the floor.
+/// The rows beside a peer, and one beside the floor, if it is measured too.
 async fn of_strategy(
     strategy: &Strategy,
     [ours, peer]: [&Side; 2],
     effort: Effort,
-    floor: &Floor<'_>,
-) -> Result<(Vec<Row>, Row), Error> {
+    floor: Option<&Floor<'_>>,
+) -> Result<Vec<Row>, Error> {
     let Strategy {
         name,
         secret,
@@ -206,7 +201,9 @@ async fn of_strategy(
     for _ in 0..effort.rotations {
         here.rotate(&ours.warm, secret(&ours.warm)).await?;
         there.rotate(&peer.warm, secret(&peer.warm)).await?;
-        least.push(floor.time(&here.calls, here.accepted).await?);
+        if let Some(floor) = floor {
+            least.push(floor.time(&here.calls, here.accepted).await?);
+        }
     }
     for _ in 0..effort.cold_rotations {
         here.rotate_cold(&ours.cold, secret(&ours.cold)).await?;
@@ -222,12 +219,12 @@ async fn of_strategy(
         warm(&there),
         Some(Goal::Times(*times)),
     )];
-    let least = Row {
+    rows.extend(floor.map(|_| Row {
         what: format!("{name}: a warm rotation"),
         ours: warm(&here),
         peer: Some(("its calls and logins alone", Sample::times(least))),
         goal: Some(Goal::Within(1.3)),
-    };
+    }));
     let processor = |measured: &Measured| Sample::mean(&measured.processor);
     rows.push(row(
         "processor time",
@@ -264,7 +261,7 @@ async fn of_strategy(
             None,
         ));
     }
-    Ok((rows, least))
+    Ok(rows)
 }
 
 impl Measured {

@@ -130,10 +130,13 @@ async fn part(
         Topic::Rotation => {
             let files = tempfile::tempdir()?;
             let peer = python::function(&arguments.python, files.path())?;
-            let package = python::package(&arguments.python)?;
-            let ours = ours(function).await?;
-            let python = Side::start("Python", &peer, package).await?;
-            let rows = rotation::measure(&ours, &python, effort).await?;
+            let ours = Side::start("ours", function).await?;
+            let theirs = Side::start("Python", &peer).await?;
+            let packages = [
+                fs::metadata(function)?.len(),
+                python::package(&arguments.python)?,
+            ];
+            let rows = rotation::measure(&ours, &theirs, packages, effort).await?;
             ("A rotation", rotation::method(effort), rows)
         }
         Topic::AwsFunctions => {
@@ -141,14 +144,14 @@ async fn part(
                 return Ok(None);
             };
             let files = tempfile::tempdir()?;
+            let ours = Side::start("ours", function).await?;
             let mut sides = Vec::new();
             for name in python::AWSS {
                 let (folder, to) = (functions.join(name), files.path().join(name));
                 let function = python::awss_function(&arguments.python, &folder, &to)?;
-                let package = python::package(&arguments.python)?;
-                sides.push(Side::start("AWS's function", &function, package).await?);
+                sides.push(Side::start("AWS's function", &function).await?);
             }
-            let rows = rotation::beside_awss(&ours(function).await?, &sides, effort).await?;
+            let rows = rotation::beside_awss(&ours, &sides, effort).await?;
             (
                 "Beside AWS's functions",
                 rotation::awss_method(effort),
@@ -190,10 +193,6 @@ async fn part(
         method,
         rows,
     }))
-}
-
-async fn ours(function: &PathBuf) -> Result<Side, Error> {
-    Ok(Side::start("ours", function, fs::metadata(function)?.len()).await?)
 }
 
 #[derive(Debug, thiserror::Error)]
