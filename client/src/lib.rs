@@ -61,7 +61,8 @@
 //!
 //! # What asking costs
 //!
-//! An instance asks for a secret every 255 seconds on average: after a random 75 to 95 percent of the `ttl`. Secrets Manager
+//! An instance asks for a secret every 255 seconds on average: after a random 75 to 95 percent of the `ttl`. After a start, a
+//! change or an outage it is 25 to 95 percent once, so that a fleet which saw them together does not ask together. Secrets Manager
 //! charges $0.05 for 10,000 calls (AWS's price list, September 2026: <https://aws.amazon.com/secrets-manager/pricing/>); a key
 //! of your own in KMS is charged in addition.
 //!

@@ -65,9 +65,15 @@ impl Lifetime {
         }
     }
 
-    /// When to ask again, for a random number from 0 to 1, so that a fleet that started together does not ask together.
+    /// When to ask again, for a random number from 0 to 1.
     pub(crate) fn refresh_after(self, random: f64) -> Duration {
         self.ttl.mul_f64(0.75 + 0.2 * random)
+    }
+
+    /// When to ask again after what a whole fleet sees at one moment: a start, a change, an outage, the end of announcements. The
+    /// calls of 10,000 clients are then even from the first `ttl` on; from three quarters of it they came in five times the mean.
+    pub(crate) fn refresh_apart(self, random: f64) -> Duration {
+        self.ttl.mul_f64(0.25 + 0.7 * random)
     }
 }
 
@@ -165,9 +171,12 @@ mod tests {
     }
 
     #[test]
-    fn a_fleet_asks_again_at_times_spread_over_a_fifth_of_the_ttl_before_its_end() {
+    fn a_client_asks_again_in_the_last_quarter_of_the_ttl_and_apart_from_its_fleet_in_the_last_three()
+     {
         let lifetime = Lifetime::new(100 * MINUTE, 24 * HOUR).unwrap();
         assert_eq!(lifetime.refresh_after(0.0), 75 * MINUTE);
         assert_eq!(lifetime.refresh_after(1.0), 95 * MINUTE);
+        assert_eq!(lifetime.refresh_apart(0.0), 25 * MINUTE);
+        assert_eq!(lifetime.refresh_apart(1.0), 95 * MINUTE);
     }
 }

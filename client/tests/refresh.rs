@@ -20,28 +20,57 @@ async fn a_new_version_is_current_before_the_lifetime_of_the_old_one_ends() {
     let provider = Scripted::new("v1");
     let secret = secret(&provider).await;
     provider.current("v2");
-    pass(TTL * 7 / 10).await;
+    pass(TTL / 5).await;
     assert_eq!(held(&secret), "v1");
-    pass(TTL * 3 / 10).await;
+    pass(TTL * 4 / 5).await;
     assert_eq!(held(&secret), "v2");
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_clients_of_a_fleet_ask_at_different_times() {
-    let mut asked = Vec::new();
-    for _ in 0..20 {
+/// How often each quarter of so many lifetimes was the one in which a client of a fleet asked.
+async fn quarters_of(
+    lifetimes: usize,
+    seen: impl AsyncFn(&Scripted, &RotatingSecret),
+) -> Vec<usize> {
+    let mut quarters = vec![0; 4 * lifetimes];
+    for _ in 0..100 {
         let provider = Scripted::new("v1");
-        let begun = Instant::now();
-        let _secret = secret(&provider).await;
-        provider.asked_times(2).await;
-        asked.push(provider.asked()[1].1 - begun);
+        let secret = secret(&provider).await;
+        seen(&provider, &secret).await;
+        let before = provider.asked();
+        let (_, last) = before.last().unwrap();
+        pass(TTL * lifetimes as u32).await;
+        for (_, at) in &provider.asked()[before.len()..] {
+            let quarter = (*at - *last).div_duration_f64(TTL / 4) as usize;
+            quarters[quarter.min(4 * lifetimes - 1)] += 1;
+        }
     }
-    asked.sort();
-    assert!(
-        asked[0] >= TTL * 3 / 4 && asked[19] <= TTL * 95 / 100 + Duration::from_secs(1),
-        "{asked:?}"
-    );
-    assert!(asked[19] - asked[0] > TTL / 20, "{asked:?}");
+    quarters
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fleet_that_sees_a_start_a_change_or_an_outage_together_asks_apart_from_then_on() {
+    let start = async |_: &Scripted, _: &RotatingSecret| {};
+    let change = async |provider: &Scripted, secret: &RotatingSecret| {
+        provider.current("v2");
+        secret.refresh().await.unwrap();
+    };
+    let outage = async |provider: &Scripted, secret: &RotatingSecret| {
+        provider.fail(Kind::Unavailable);
+        pass(2 * TTL).await;
+        provider.current("v1");
+        while secret.is_failing() {
+            pass(Duration::from_secs(1)).await;
+        }
+    };
+    for (what, quarters) in [
+        ("start", quarters_of(2, start).await),
+        ("change", quarters_of(2, change).await),
+        ("outage", quarters_of(2, outage).await),
+    ] {
+        assert_eq!(quarters[0], 0, "{what}: {quarters:?}");
+        let even = quarters[1..].iter().all(|asked| (10..=60).contains(asked));
+        assert!(even, "{what}: {quarters:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -165,9 +194,8 @@ async fn a_permanent_failure_is_not_retried_before_the_lifetime_is_over() {
         let provider = Scripted::new("v1");
         let secret = secret(&provider).await;
         provider.fail(kind);
-        pass(TTL).await;
-        assert_eq!(provider.asked().len(), 2, "{kind}");
-        pass(TTL * 4 / 10).await;
+        provider.asked_times(2).await;
+        pass(TTL * 7 / 10).await;
         assert_eq!(provider.asked().len(), 2, "{kind}");
         assert_eq!(held(&secret), "v1");
         let error = secret.refresh().await.unwrap_err();

@@ -118,6 +118,7 @@ impl<P: SecretProvider> Refresher<P> {
         self.backoff = backoff().build();
     }
 
+    /// Decides when to ask again after a version that is new, or confirms the current one.
     pub(super) fn schedule(&mut self, credential: &Credential, new: bool) {
         let usual = self.settings.lifetime;
         let longest = match self.shared.pushed.is_listening() {
@@ -125,7 +126,12 @@ impl<P: SecretProvider> Refresher<P> {
             false => usual,
         };
         self.lifetime = self.lifetime_of(credential, longest);
-        self.refresh_at = credential.asked() + self.lifetime.refresh_after(fastrand::f64());
+        let random = fastrand::f64();
+        let after = match new || self.failure.is_some() {
+            true => self.lifetime.refresh_apart(random),
+            false => self.lifetime.refresh_after(random),
+        };
+        self.refresh_at = credential.asked() + after;
         let announced = credential.overlap_window();
         if new && announced.is_some() && usual.within(announced) != usual {
             tracing::warn!(
@@ -148,7 +154,7 @@ impl<P: SecretProvider> Refresher<P> {
         if !self.shared.pushed.is_listening() {
             let last = self.shared.last();
             self.lifetime = self.lifetime_of(last.credential(), self.settings.lifetime);
-            let usual = Instant::now() + self.lifetime.refresh_after(fastrand::f64());
+            let usual = Instant::now() + self.lifetime.refresh_apart(fastrand::f64());
             self.refresh_at = self.refresh_at.min(usual);
         }
     }

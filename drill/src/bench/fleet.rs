@@ -32,7 +32,7 @@ pub fn method(effort: Effort) -> String {
     format!(
         "{} clients are built at the same moment, with a `ttl` of {} s, in one process whose clock jumps to the next event. Counted are their \
          calls in each {} s; the busiest of these is compared with the mean. Without jitter all would ask together, once in a `ttl`. A client \
-         asks again after 75 to 95 % of its `ttl`, so a fleet that starts at one moment is even only after some hours.",
+         asks again after 75 to 95 % of its `ttl`, and the first time after 25 to 95 %.",
         effort.fleet,
         TTL.as_secs(),
         WINDOW.as_secs()
