@@ -3,27 +3,15 @@
 //!
 //! `wrk` reads: it costs little, and takes one of the two processors that such machines have.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+mod expired;
+mod reads;
+mod running;
 
-use local::{
-    memory, processor,
-    secrets_manager::{Behavior, Fault},
-    world::World,
-};
-use serde::Deserialize;
-use tempfile::TempDir;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-    time::sleep,
-};
+use std::{io, path::Path, time::Duration};
 
+use local::{memory, world::World};
+
+use self::{reads::Reads, running::Agent};
 use super::{
     Effort,
     row::{Goal, Row, Sample},
@@ -39,8 +27,6 @@ const TTL: Duration = Duration::from_secs(3);
 /// How long Secrets Manager takes to answer while a thousand wait.
 const UPSTREAM: Duration = Duration::from_millis(200);
 
-const WRK: &str = include_str!("wrk.lua");
-
 /// How it is measured, for the page.
 pub fn method(effort: Effort) -> String {
     let Effort { turns, seconds, .. } = effort;
@@ -51,54 +37,6 @@ pub fn method(effort: Effort) -> String {
         TTL.as_secs(),
         UPSTREAM.as_millis()
     )
-}
-
-/// An agent's executable.
-#[derive(Clone, Debug)]
-pub enum Agent {
-    /// Ours.
-    Ours(PathBuf),
-    /// AWS's.
-    Awss(PathBuf),
-}
-
-/// A running agent.
-struct Running {
-    child: Child,
-    port: u16,
-    _files: TempDir,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// What `wrk` prints.
-#[derive(Deserialize)]
-struct Load {
-    requests: f64,
-    seconds: f64,
-    p50: f64,
-    p99: f64,
-    errors: u64,
-}
-
-/// The figures of one agent at one number of connections.
-#[derive(Default)]
-struct Reads {
-    rate: Vec<f64>,
-    p50: Vec<f64>,
-    p99: Vec<f64>,
-    processor: Vec<f64>,
-}
-
-/// What a thousand readers of an expired secret cause.
-struct Expired {
-    calls: usize,
-    slowest: Duration,
 }
 
 /// Measures ours, and AWS's if it is here.
@@ -230,186 +168,6 @@ impl Rows {
             goal,
         });
     }
-}
-
-impl Agent {
-    /// Starts it. Returns the time until it answers.
-    async fn start(&self, world: &World, ttl: u64) -> Result<(Running, Duration), Error> {
-        let files = tempfile::tempdir()?;
-        let port = free_port().await?;
-        let config = files.path().join("agent.toml");
-        fs::write(
-            &config,
-            format!(
-                "[logging]\nlog_level = \"warn\"\nlog_to_file = false\n[capabilities.secrets_manager]\nhttp_port = {port}\nregion = \"us-east-1\"\n\
-                 max_conn = {READERS}\nvalidate_credentials = false\n[capabilities.secrets_manager.cache]\nttl_seconds = {ttl}\n"
-            ),
-        )?;
-        let own = files.path().join("own.toml");
-        fs::write(&own, format!("endpoint = \"{}\"\n", world.endpoint()))?;
-        let mut command = match self {
-            Self::Ours(path) => {
-                let mut command = Command::new(path);
-                command.arg("--settings").arg(&own);
-                command
-            }
-            Self::Awss(path) => Command::new(path),
-        };
-        command
-            .args(["sm", "start", "--config"])
-            .arg(&config)
-            .env_clear()
-            .env("AWS_ENDPOINT_URL", world.endpoint())
-            .env("AWS_REGION", "us-east-1")
-            .env("AWS_ACCESS_KEY_ID", "AKIAAGENT")
-            .env("AWS_SECRET_ACCESS_KEY", "any")
-            .env("AWS_TOKEN", TOKEN)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let began = Instant::now();
-        let mut running = Running {
-            child: command.spawn()?,
-            port,
-            _files: files,
-        };
-        loop {
-            if running.get("/ping").await.is_ok() {
-                return Ok((running, began.elapsed()));
-            }
-            if let Some(status) = running.child.try_wait()? {
-                return Err(Error::Ended(status.to_string()));
-            }
-            sleep(Duration::from_micros(100)).await;
-        }
-    }
-
-    /// A thousand readers ask at the same moment, after the time to live.
-    async fn expire(&self, world: &World) -> Result<Expired, Error> {
-        let (agent, _) = self.start(world, TTL.as_secs()).await?;
-        agent.read().await?;
-        sleep(TTL + TTL / 3).await;
-        let faults = ["GetSecretValue", "DescribeSecret"].map(|operation| {
-            let slow = Fault::on(operation, Behavior::Delay(UPSTREAM));
-            world.secrets_manager().inject(slow.times(usize::MAX))
-        });
-        let mut connections = Vec::new();
-        for _ in 0..READERS {
-            connections.push(TcpStream::connect(("127.0.0.1", agent.port)).await?);
-        }
-        let (before, began) = (world.secrets_manager().calls().len(), Instant::now());
-        let mut readers = JoinSet::new();
-        for connection in connections {
-            readers.spawn(async move {
-                read_on(connection, READ).await?;
-                Ok::<_, Error>(began.elapsed())
-            });
-        }
-        let mut slowest = Duration::ZERO;
-        while let Some(read) = readers.join_next().await {
-            slowest = slowest.max(read.map_err(io::Error::other)??);
-        }
-        // a renewal in the background ends after its readers
-        sleep(2 * UPSTREAM).await;
-        let calls = world.secrets_manager().calls().len() - before;
-        for fault in faults {
-            world.secrets_manager().clear_faults(Some(fault));
-        }
-        Ok(Expired { calls, slowest })
-    }
-}
-
-impl Running {
-    async fn read(&self) -> Result<(), Error> {
-        self.get(READ).await
-    }
-
-    async fn get(&self, path: &str) -> Result<(), Error> {
-        let connection = TcpStream::connect(("127.0.0.1", self.port)).await?;
-        read_on(connection, path).await
-    }
-
-    fn megabytes(&self, read: fn(u32) -> Option<u64>) -> Sample {
-        Sample::one(
-            read(self.child.id()).unwrap_or_default() as f64 / 1024.0,
-            "MB",
-        )
-    }
-}
-
-impl Reads {
-    fn add(
-        &mut self,
-        agent: &Running,
-        connections: usize,
-        closing: bool,
-        seconds: usize,
-    ) -> Result<(), Error> {
-        let busy = || {
-            processor::time(agent.child.id())
-                .unwrap_or_default()
-                .as_secs_f64()
-        };
-        let before = busy();
-        let load = load(agent.port, connections, closing, seconds)?;
-        let processor = busy() - before;
-        if load.errors > 0 {
-            return Err(Error::Answer(format!("{} reads failed", load.errors)));
-        }
-        self.rate.push(load.requests / load.seconds);
-        self.p50.push(load.p50);
-        self.p99.push(load.p99);
-        self.processor.push(processor * 1e6 / load.requests);
-        Ok(())
-    }
-}
-
-/// Runs `wrk`.
-fn load(port: u16, connections: usize, closing: bool, seconds: usize) -> Result<Load, Error> {
-    let folder = tempfile::tempdir()?;
-    let script = folder.path().join("wrk.lua");
-    fs::write(&script, WRK)?;
-    let mut command = Command::new("wrk");
-    command.args([
-        "-t1",
-        &format!("-c{connections}"),
-        &format!("-d{seconds}s"),
-        "-H",
-        HEADER,
-    ]);
-    if closing {
-        command.args(["-H", "Connection: close"]);
-    }
-    let output = command
-        .arg("-s")
-        .arg(&script)
-        .arg(format!("http://127.0.0.1:{port}{READ}"))
-        .output()
-        .map_err(Error::Wrk)?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    let line = said.lines().find(|line| line.starts_with('{'));
-    let line = line.ok_or_else(|| Error::Answer(said.trim().to_owned()))?;
-    serde_json::from_str(line).map_err(|error| Error::Answer(error.to_string()))
-}
-
-/// Sends a request, and reads an answer that has to be a 200.
-async fn read_on(mut connection: TcpStream, path: &str) -> Result<(), Error> {
-    let request =
-        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{HEADER}\r\nConnection: close\r\n\r\n");
-    connection.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).await?;
-    match answer.starts_with("HTTP/1.1 200") {
-        true => Ok(()),
-        false => {
-            let status = answer.lines().next().unwrap_or_default();
-            Err(Error::Answer(status.to_owned()))
-        }
-    }
-}
-
-async fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port())
 }
 
 /// An agent could not be measured.

@@ -7,6 +7,7 @@
 //! | `rotate` | one rotation |
 //! | `gap` | the time without a login |
 //! | `floor` | a rotation's calls and logins alone |
+//! | `profile` | where a rotation waits for PostgreSQL |
 //! | `python` | the function in Python |
 //! | `agents` | the agent beside AWS's |
 //! | `client` | a read from the client's cache, beside other caches |
@@ -30,6 +31,7 @@ pub mod operator;
 pub mod page;
 mod plot;
 pub mod pools;
+mod profile;
 pub mod python;
 mod rotate;
 mod rotatectl;
@@ -81,7 +83,7 @@ impl Effort {
         rotations: 15,
         cold_rotations: 5,
         starts: 20,
-        turns: 3,
+        turns: 5,
         seconds: 3,
         pools: Duration::from_secs(120),
         settled: Duration::from_secs(3),

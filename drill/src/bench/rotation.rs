@@ -1,20 +1,24 @@
 //! A rotation beside the same rotation in Python. They take turns.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+mod measured;
+mod side;
 
-use local::{
-    memory, processor,
-    world::{Options, World},
+use local::world::World;
+
+pub use self::side::Side;
+use self::{
+    measured::Measured,
+    side::{peak, starts},
 };
-
 use super::{
     Effort,
     floor::Floor,
     gap,
-    rotate::{rotate, rotated, steps},
+    profile::profile,
+    rotate::rotate,
     row::{Goal, Row, Sample},
 };
-use crate::demo::{self, Error};
+use crate::demo::Error;
 
 const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
@@ -31,43 +35,8 @@ pub fn method(effort: Effort) -> String {
          warm processes, {cold_rotations} with a new process for each step, {starts} starts. The \
          [Python](../drill/src/bench/rotation.py) is lean: it makes the calls that each step needs with boto3, and changes the password \
          with psycopg; ours also looks at what it changes. The time of a step is from the event to the answer. Billed is each step's time, \
-         rounded up to a millisecond, by the peak memory."
+         rounded up to a millisecond, by the peak memory. What PostgreSQL's log says of our statements is in the rows \"at the server\"."
     )
-}
-
-/// A function, in a world in which it stays warm, and in one in which each step has a new process.
-pub struct Side {
-    /// What the page calls it.
-    name: &'static str,
-    warm: World,
-    cold: World,
-}
-
-impl Side {
-    /// Starts both worlds.
-    ///
-    /// # Errors
-    ///
-    /// A world does not start.
-    pub async fn start(name: &'static str, function: &Path) -> Result<Self, local::world::Error> {
-        let mut cold = Options::new(function);
-        cold.cold_starts = true;
-        Ok(Self {
-            name,
-            warm: World::start(Options::new(function)).await?,
-            cold: World::start(cold).await?,
-        })
-    }
-
-    /// A row in which this side is the peer.
-    fn beside(&self, what: &str, ours: Sample, theirs: Sample, goal: Option<Goal>) -> Row {
-        Row {
-            what: what.to_owned(),
-            ours,
-            peer: Some((self.name, theirs)),
-            goal,
-        }
-    }
 }
 
 /// A strategy, and how many times faster than Python a warm rotation has to be.
@@ -90,20 +59,6 @@ const STRATEGIES: [Strategy; 2] = [
     },
 ];
 
-/// The rotations of one function.
-#[derive(Default)]
-struct Measured {
-    rotations: Vec<Duration>,
-    /// Milliseconds, each step rounded up.
-    billed: Vec<f64>,
-    cold: BTreeMap<String, Vec<Duration>>,
-    processor: Vec<Duration>,
-    /// The operations of the last rotation.
-    calls: Vec<String>,
-    accepted: usize,
-    rejected: usize,
-}
-
 /// Measures both. `packages` are the sizes of what is deployed, in bytes: ours, and the Python's.
 ///
 /// # Errors
@@ -125,6 +80,8 @@ pub async fn measure(
     )];
     for strategy in &STRATEGIES {
         rows.extend(of_strategy(strategy, [ours, python], effort, Some(&floor)).await?);
+        let secret = (strategy.secret)(&ours.warm);
+        rows.extend(profile(strategy.name, &ours.warm, secret, effort.rotations).await?);
     }
     let single = STRATEGIES[0].secret;
     let (mut here, mut there) = (Vec::new(), Vec::new());
@@ -262,58 +219,4 @@ async fn of_strategy(
         ));
     }
     Ok(rows)
-}
-
-impl Measured {
-    async fn rotate(&mut self, world: &World, secret: &str) -> Result<(), Error> {
-        let busy = || {
-            let processes = world.function().processes().into_iter();
-            processes.filter_map(processor::time).sum::<Duration>()
-        };
-        let (calls, logins, before) = (
-            world.secrets_manager().calls().len(),
-            demo::all_logins(world)?,
-            busy(),
-        );
-        let rotation = rotated(world, secret).await?;
-        self.rotations
-            .push(steps(&rotation).map(|(_, took)| took).sum());
-        let billed = steps(&rotation).map(|(_, took)| (took.as_secs_f64() * 1000.0).ceil());
-        self.billed.push(billed.sum());
-        self.processor.push(busy() - before);
-        let after = demo::all_logins(world)?;
-        let made = world.secrets_manager().calls().split_off(calls);
-        self.calls = made.into_iter().map(|call| call.operation).collect();
-        self.accepted = after.accepted - logins.accepted;
-        self.rejected = after.rejected - logins.rejected;
-        Ok(())
-    }
-
-    async fn rotate_cold(&mut self, world: &World, secret: &str) -> Result<(), Error> {
-        for (step, took) in steps(&rotated(world, secret).await?) {
-            self.cold.entry(step).or_default().push(took);
-        }
-        Ok(())
-    }
-
-    /// Memory by time, as Lambda bills a function whose memory is set to its peak.
-    fn billed(&self, side: &Side) -> Sample {
-        let gigabytes = peak(side).median() / 1024.0;
-        let billed = self.billed.iter().map(|time| time * gigabytes);
-        Sample::of(billed.collect(), "GB-ms")
-    }
-}
-
-async fn starts(side: &Side, count: usize) -> Sample {
-    let mut starts = Vec::new();
-    for _ in 0..count {
-        starts.extend(side.warm.function().start_up().await);
-    }
-    Sample::times(starts)
-}
-
-fn peak(side: &Side) -> Sample {
-    let processes = side.warm.function().processes().into_iter();
-    let peak = processes.filter_map(memory::peak).max();
-    Sample::one(peak.unwrap_or_default() as f64 / 1024.0, "MB")
 }
