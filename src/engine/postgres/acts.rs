@@ -49,7 +49,7 @@ pub(super) async fn acts(
     }
     let set: Vec<_> = settings
         .iter()
-        .filter(|set| set.name == "role" && !set.is_cut())
+        .filter(|set| set.name == "role" && set.unreadable().is_none())
         .collect();
     let everywhere = set.iter().find(|set| set.database.is_none());
     let mut acts: Vec<Setting> = set.iter().map(|set| (*set).clone()).collect();

@@ -8,6 +8,7 @@ use super::{
     errors::READS,
     facts::{self, Changer, Role},
     parameters::{self, Setting},
+    text::Text,
 };
 use crate::{document::Pair, engine::EngineError};
 
@@ -204,20 +205,18 @@ async fn memberships(
         )
         .await?;
     let membership = |row: &tokio_postgres::Row| Membership {
-        role: row.get(0),
+        role: row.get::<_, Text>(0).0,
         of_the_base: row.get(1),
-        grantor: row.get(2),
+        grantor: row.get::<_, Option<Text>>(2).map(|Text(name)| name),
     };
     Ok(rows.iter().map(membership).collect())
 }
 
 /// A role can set for itself, or the clone for its base, a value that would keep the other role from its turn.
 fn why_kept_back(setting: &Setting) -> Option<&'static str> {
-    if setting.is_cut() {
-        return Some("its value is too long to be read");
-    }
     let is_library = setting.name == "local_preload_libraries";
-    is_library.then_some("a missing library would keep it from logging in")
+    let library = is_library.then_some("a missing library would keep it from logging in");
+    setting.unreadable().or(library)
 }
 
 async fn is_whole(
