@@ -179,7 +179,8 @@ pub enum EngineError {
     Unasked { server: String, seconds: f32 },
     /// The administrator lacks a right.
     #[error(
-        "the administrator {user} may not {action} on {server} (SQLSTATE 42501: {message}): as a superuser, run {cure}"
+        "the administrator {user} may not {action} on {server} (SQLSTATE 42501: {message}): as a superuser, {}",
+        if cure.is_empty() { "grant it that right".to_owned() } else { format!("run {cure}") }
     )]
     AdministratorForbidden {
         server: String,

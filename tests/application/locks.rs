@@ -236,3 +236,18 @@ async fn no_session_of_a_role_with_the_name_of_a_single_users_clone_is_ended() {
     assert!(rotation.succeeded, "{rotation:?}");
     assert!(common::is_alive(&bystander).await);
 }
+
+/// The owner of a database sets it for the administrator's session too, which would then end with its first error.
+#[tokio::test]
+async fn a_database_whose_sessions_end_with_an_error_does_not_hide_who_holds_a_lock() {
+    let world = impatient(false).await;
+    let (secret, base) = (world.alternating_users(), world.alternating_role());
+    let own = format!("ALTER DATABASE {} OWNER TO {base}", world.dbname());
+    execute(&world, &own).await;
+    assert!(rotate(&world, secret).await.succeeded);
+    let client = application(&world, secret).await;
+    let set = format!("ALTER DATABASE {} SET exit_on_error = on", world.dbname());
+    client.batch_execute(&set).await.unwrap();
+    holds_the_lock(&world, &client).await;
+    assert_eq!(revoke(&world, secret).await.unwrap()["outcome"], "revoked");
+}

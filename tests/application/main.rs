@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod encodings;
 mod gains;
 mod locks;
 mod logins;

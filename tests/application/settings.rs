@@ -270,3 +270,56 @@ async fn an_absent_library_locks_the_application_out_only_until_a_rotation() {
     let said = common::warnings(&rotation, "NotCopied");
     assert!(said[0].contains("local_preload_libraries"), "{said:?}");
 }
+
+/// They apply to the administrator's sessions too.
+#[tokio::test]
+async fn no_setting_of_the_applications_database_prevents_a_rotation_or_a_revocation() {
+    for set in [
+        "geqo_threshold = 2; geqo_pool_size = 2147483647",
+        "geqo_threshold = 2; geqo_generations = 2147483647",
+        "statement_timeout = 1; lock_timeout = 1; idle_in_transaction_session_timeout = 1; idle_session_timeout = 1; transaction_timeout = 1",
+        "default_transaction_isolation = serializable; default_transaction_deferrable = on; default_transaction_read_only = on",
+        "enable_nestloop = off; enable_hashjoin = off; enable_sort = off; cpu_operator_cost = 1e300; work_mem = 64; jit_above_cost = 0",
+        "exit_on_error = on; transform_null_equals = on; array_nulls = off; bytea_output = escape; quote_all_identifiers = on; \
+         client_encoding = SQL_ASCII; standard_conforming_strings = off; row_security = off; search_path = nowhere; DateStyle = 'German'; \
+         role = pg_monitor; password_encryption = md5; scram_iterations = 2147483647; createrole_self_grant = 'set, inherit'; \
+         check_function_bodies = off; client_min_messages = debug5; force_parallel_mode = on; debug_parallel_query = on; \
+         max_parallel_workers_per_gather = 1024; stats_fetch_consistency = snapshot; client_connection_check_interval = 1; \
+         restrict_nonsystem_relation_kind = 'view, foreign-table'; plan_cache_mode = force_generic_plan; event_triggers = off",
+    ] {
+        let world = world().await;
+        let (secret, base) = (world.alternating_users(), world.alternating_role());
+        let dbname = world.dbname();
+        assert!(rotate(&world, secret).await.succeeded);
+        let leaked = current(&world, secret).await;
+        execute(&world, &format!("ALTER DATABASE {dbname} OWNER TO {base}")).await;
+        let client = application(&world, secret).await;
+        // deferrable transactions wait for it
+        let mut concurrent = application(&world, secret).await;
+        let transaction = concurrent
+            .build_transaction()
+            .isolation_level(tokio_postgres::IsolationLevel::Serializable)
+            .start()
+            .await
+            .unwrap();
+        transaction
+            .batch_execute("CREATE TEMPORARY TABLE t ()")
+            .await
+            .unwrap();
+        for set in set.split("; ") {
+            // a release without the parameter, or a parameter for superusers
+            let set = format!("ALTER DATABASE {dbname} SET {set}");
+            let _ = client.batch_execute(&set).await;
+        }
+        let rotation = rotate(&world, secret).await;
+        if !rotation.succeeded {
+            let why = rotation.attempts[0].steps.last().unwrap();
+            panic!("{set}: {} {:?}", why.step, why.invoked.outcome);
+        }
+        drop(transaction);
+        revoke(&world, secret)
+            .await
+            .unwrap_or_else(|error| panic!("{set}: {error}"));
+        common::assert_rejected(log_in(&world, &leaked).await);
+    }
+}

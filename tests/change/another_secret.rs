@@ -9,12 +9,20 @@ use super::*;
 
 /// Logs in as another user with a name of the same length, and claims to the function that it is the named user. SCRAM does not say
 /// whose password it proves.
-async fn renaming_relay(server: u16, victim: String, own: String) -> u16 {
+///
+/// What the function's session locks is held by that login; or, if it `prepares`, by no session at all.
+async fn renaming_relay(server: u16, victim: String, own: String, prepares: bool) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
-            tokio::spawn(pass_on_as(client, server, victim.clone(), own.clone()));
+            tokio::spawn(pass_on_as(
+                client,
+                server,
+                victim.clone(),
+                own.clone(),
+                prepares,
+            ));
         }
     });
     port
@@ -25,6 +33,7 @@ async fn pass_on_as(
     server: u16,
     victim: String,
     own: String,
+    prepares: bool,
 ) -> io::Result<()> {
     let mut packet = startup(&mut client).await?;
     rename(&mut packet, &victim, &own);
@@ -39,10 +48,26 @@ async fn pass_on_as(
             to_client.write_all(&message).await?;
         }
     };
+    let questions = async {
+        loop {
+            let mut message = message(&mut from_client).await?;
+            if prepares && contains(&message, b"pg_advisory_xact_lock") {
+                message.pop();
+                message.extend(b"; PREPARE TRANSACTION 'held'\0");
+                let length = message.len() as u32 - 1;
+                message[1..5].copy_from_slice(&length.to_be_bytes());
+            }
+            to_server.write_all(&message).await?;
+        }
+    };
     tokio::select! {
         end = answers => end,
-        end = io::copy(&mut from_client, &mut to_server) => end.map(drop),
+        end = questions => end,
     }
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
 }
 
 fn rename(bytes: &mut [u8], from: &str, to: &str) {
@@ -56,47 +81,62 @@ fn rename(bytes: &mut [u8], from: &str, to: &str) {
 }
 
 /// The attacker has some login on the server, and names another application's role in its secret.
+async fn attacks_another_role(world: World, strategy: &str, prepares: bool) {
+    let secret = world.single_user();
+    let victim = world.alternating_role().to_owned();
+    let own = format!("evil{}", &victim[4..]);
+    execute(&world, &format!("CREATE ROLE {own} LOGIN PASSWORD 'known'")).await;
+    let real = current(&world, world.alternating_users()).await;
+    // the other application is at work
+    let _application = log_in(&world, &real).await.unwrap();
+    let port = renaming_relay(world.postgres().port(), victim.clone(), own, prepares).await;
+    let mut forged = current(&world, secret).await;
+    forged["username"] = victim.as_str().into();
+    forged["password"] = "known".into();
+    forged["host"] = "127.0.0.1".into();
+    forged["port"] = port.into();
+    forged["ssl"] = false.into();
+    forged["masterarn"] = world.secrets_manager().arn(world.admin()).into();
+    forged["strategy"] = strategy.into();
+    put(&world, secret, forged).await;
+    stage_up_to(&world, secret, "setSecret").await;
+    let done = invoke(&world, secret, "setSecret").await.outcome;
+    // the attacker reads it in its own secret
+    let mut pending = common::document(&world, secret, "AWSPENDING")
+        .await
+        .unwrap();
+    for key in ["host", "port", "ssl"] {
+        pending[key] = real[key].clone();
+    }
+    let got_in = log_in(&world, &pending).await.is_ok();
+    let locked_out = log_in(&world, &real).await.is_err();
+    assert!(
+        !got_in && !locked_out,
+        "{strategy}: setSecret: {done:?}; the attacker logs in as {}: {got_in}; the victim is locked out: {locked_out}",
+        pending["username"]
+    );
+    assert_error(&done.unwrap_err(), "AnotherInstance", "");
+}
+
 #[tokio::test]
 async fn a_server_that_lies_about_the_logged_in_user_does_not_get_a_third_roles_password_replaced()
 {
-    let mut taken = Vec::new();
     for strategy in ["alternating-users", "single-user"] {
-        let world = world().await;
-        let secret = world.single_user();
-        let victim = world.alternating_role().to_owned();
-        let own = format!("evil{}", &victim[4..]);
-        execute(&world, &format!("CREATE ROLE {own} LOGIN PASSWORD 'known'")).await;
-        let port = renaming_relay(world.postgres().port(), victim.clone(), own).await;
-        let mut forged = current(&world, secret).await;
-        forged["username"] = victim.as_str().into();
-        forged["password"] = "known".into();
-        forged["host"] = "127.0.0.1".into();
-        forged["port"] = port.into();
-        forged["ssl"] = false.into();
-        forged["masterarn"] = world.secrets_manager().arn(world.admin()).into();
-        forged["strategy"] = strategy.into();
-        put(&world, secret, forged).await;
-        stage_up_to(&world, secret, "setSecret").await;
-        let done = invoke(&world, secret, "setSecret").await.outcome;
-        // the attacker reads it in its own secret
-        let mut pending = common::document(&world, secret, "AWSPENDING")
-            .await
-            .unwrap();
-        let real = current(&world, world.alternating_users()).await;
-        for key in ["host", "port", "ssl"] {
-            pending[key] = real[key].clone();
-        }
-        let got_in = log_in(&world, &pending).await.is_ok();
-        let locked_out = log_in(&world, &real).await.is_err();
-        if got_in || locked_out {
-            taken.push(format!(
-                "{strategy}: setSecret: {done:?}; the attacker logs in as {}: {got_in}; the victim is locked out: {locked_out}",
-                pending["username"]
-            ));
-        }
-        assert_error(&done.unwrap_err(), "AnotherInstance", "");
+        attacks_another_role(world().await, strategy, false).await;
     }
-    assert!(taken.is_empty(), "{taken:#?}");
+}
+
+/// A prepared transaction holds its locks without a session, so nobody can say whose they are.
+#[tokio::test]
+async fn a_lock_of_a_prepared_transaction_proves_no_login() {
+    for strategy in ["alternating-users", "single-user"] {
+        let settings = Settings {
+            conf: "max_prepared_transactions = 2".to_owned(),
+            ..Settings::default()
+        };
+        let world = start(options().own_postgres(settings)).await;
+        attacks_another_role(world, strategy, true).await;
+    }
 }
 
 /// The function keeps the administrator's session and the new credential's from one step to the next. A step of the attacker's secret

@@ -13,12 +13,14 @@ mod obstacles;
 mod own;
 mod owner;
 mod pair;
+mod together;
 
 use common::{
     administrator, ask, assert_error, current, execute, fails, failure, in_the_database, invoke,
-    log_in, options_with, outcome, put, release, rotate, stage_up_to, start, warnings, world,
+    log_in, options, options_with, outcome, put, release, rotate, stage_up_to, start, warnings,
+    world,
 };
-use local::{secrets_manager::Rotation, world::World};
+use local::{postgres::Settings, secrets_manager::Rotation, world::World};
 use tokio_postgres::Client;
 
 /// Rotates the two users; both must log in.

@@ -1,6 +1,6 @@
 //! Which roles the sessions of a pair act as, and which settings of the base the clone cannot get.
 
-use tokio::try_join;
+use tokio::join;
 use tokio_postgres::types::Type;
 
 use super::{
@@ -49,7 +49,7 @@ pub(super) async fn acts(
     }
     let set: Vec<_> = settings
         .iter()
-        .filter(|set| set.name == "role" && !set.is_cut())
+        .filter(|set| set.name == "role" && set.unreadable().is_none())
         .collect();
     let everywhere = set.iter().find(|set| set.database.is_none());
     let mut acts: Vec<Setting> = set.iter().map(|set| (*set).clone()).collect();
@@ -112,14 +112,14 @@ pub(super) async fn owner(
     changer: &Changer,
 ) -> Result<Owner, EngineError> {
     let names = [name];
-    let (may, lacks) = try_join!(
+    let (may, lacks) = join!(
         may_act_as(session, base, &names, changer),
         catalogs::lacks(session, base, name)
-    )?;
+    );
     Ok(Owner {
         name: name.to_owned(),
-        of_the_base: !may.is_empty(),
-        lacks,
+        of_the_base: !may?.is_empty(),
+        lacks: lacks?,
     })
 }
 

@@ -5,6 +5,7 @@
 //! only means that it is time to ask.
 
 use sha2::{Digest, Sha256};
+use tokio::join;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::{Postgres, Session, errors::Doing, session::Purpose};
@@ -51,8 +52,14 @@ async fn notify(session: &Session, secret: &str, version: &str) -> Result<(), En
     let parameters: [(&(dyn ToSql + Sync), Type); 2] =
         [(&channel, Type::TEXT), (&version, Type::TEXT)];
     let notify = "SELECT pg_catalog.pg_notify($1, $2)";
-    let answer = session.ask(notify, &parameters, Doing::new("notify"));
-    answer.await.map(drop)
+    let doing = Doing::new("notify");
+    // a deferrable transaction, if that is the role's default, waits for others
+    let (begun, asked, committed) = join!(
+        session.run("BEGIN ISOLATION LEVEL READ COMMITTED", doing),
+        session.ask(notify, &parameters, doing),
+        session.run("COMMIT", doing)
+    );
+    begun.and(asked.map(drop)).and(committed)
 }
 
 /// The channel of a secret: the same in every region that has a replica, and a name that PostgreSQL accepts unchanged.

@@ -9,6 +9,7 @@ use tokio_postgres::types::{ToSql, Type};
 use super::{
     Session,
     errors::{Doing, READS},
+    text::Text,
 };
 use crate::engine::EngineError;
 
@@ -27,27 +28,29 @@ pub(super) struct Identity {
 
 /// Asks a session who it is.
 pub(super) async fn identity(session: &Session) -> Answer<Option<Identity>> {
-    let question = "SELECT current_user::pg_catalog.text, acts.role, \
+    let question = "SELECT current_user::pg_catalog.text, pg_catalog.substr(pg_catalog.textsend(acts.setting), 6, 64), \
                     coalesce(r.rolvaliduntil OPERATOR(pg_catalog.<=) pg_catalog.now(), false), \
                     coalesce(pg_catalog.pg_has_role(r.oid, acts.oid, CASE WHEN \
                         pg_catalog.current_setting('server_version_num')::pg_catalog.int4 OPERATOR(pg_catalog.<) 160000 \
                         THEN 'MEMBER' ELSE 'SET' END), false) \
                     FROM pg_catalog.pg_roles r LEFT JOIN LATERAL (\
-                        SELECT set.role, named.oid FROM (\
-                            SELECT pg_catalog.substr(c.setting, 6, 64) AS role, s.setdatabase \
+                        SELECT set.setting, named.oid FROM (\
+                            SELECT c.setting, s.setdatabase \
                             FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) AS c (setting) \
                             WHERE s.setrole OPERATOR(pg_catalog.=) r.oid AND c.setting OPERATOR(pg_catalog.~~) 'role=%' \
                             AND (s.setdatabase OPERATOR(pg_catalog.=) 0 OR s.setdatabase OPERATOR(pg_catalog.=) (\
                                 SELECT d.oid FROM pg_catalog.pg_database d \
                                 WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()))) AS set \
-                        LEFT JOIN pg_catalog.pg_roles named ON named.rolname OPERATOR(pg_catalog.=) set.role \
+                        LEFT JOIN pg_catalog.pg_roles named \
+                            ON set.setting OPERATOR(pg_catalog.=) ('role=' OPERATOR(pg_catalog.||) named.rolname::pg_catalog.text) \
                         ORDER BY set.setdatabase DESC LIMIT 1) AS acts ON true \
                     WHERE r.rolname OPERATOR(pg_catalog.=) session_user";
     let rows = session.ask(question, &[], READS).await?;
     Ok(rows.first().map(|row| Identity {
-        current_user: row.get(0),
+        current_user: row.get::<_, Text>(0).0,
         acts_as: row
-            .get::<_, Option<String>>(1)
+            .get::<_, Option<Text>>(1)
+            .map(|Text(role)| role)
             .filter(|role| role != "none"),
         expired: row.get(2),
         may_act_so: row.get(3),

@@ -275,10 +275,15 @@ struct About {
 }
 
 async fn about_itself(session: &Session) -> Result<About, tokio_postgres::Error> {
-    let question = "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.pg_backend_pid(), \
+    // a deferrable transaction, if that is the role's default, waits for others
+    let question = format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = {}; \
+                    SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.pg_backend_pid(), \
                     pg_catalog.current_setting('idle_session_timeout', true), \
-                    pg_catalog.current_setting('transaction_timeout', true), session_user";
-    let answer = session.client.simple_query(question).await?;
+                    pg_catalog.current_setting('transaction_timeout', true), session_user; ROLLBACK",
+        session.limits.statement.as_millis().max(1)
+    );
+    let answer = session.client.simple_query(&question).await?;
     let row = answer.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some(row),
         _ => None,

@@ -2,7 +2,7 @@
 
 use tokio_postgres::types::Type;
 
-use super::{Session, errors::READS};
+use super::{Session, errors::READS, text::Text};
 use crate::engine::{EngineError, Obstacle};
 
 /// User mappings of postgres_fdw and dblink and subscriptions that name one of these users, if the session may see them, and
@@ -33,7 +33,7 @@ pub(super) async fn of(session: &Session, users: &[&str]) -> Result<Vec<Obstacle
         .ask(&question, &[(&users, Type::TEXT_ARRAY)], READS)
         .await?;
     let copy = |row: &tokio_postgres::Row| {
-        let (user, place): (String, String) = (row.get(0), row.get(1));
+        let [Text(user), Text(place)] = [0, 1].map(|at| row.get(at));
         Obstacle::warns(
             "PasswordElsewhere",
             format!("{place} uses {user}, and keeps a password that no rotation changes"),

@@ -35,10 +35,12 @@ pub(super) async fn same_instance(
         number.cast_signed(),
     );
     proven.run(&lock, PROVES).await?;
+    // a prepared transaction has no pid, and pg_stat_get_activity(NULL) is every session: its lock proves nothing
     let question = "SELECT FROM pg_catalog.pg_locks l, pg_catalog.pg_stat_get_activity(l.pid) a, pg_catalog.pg_roles r \
                     WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.granted \
                     AND l.classid OPERATOR(pg_catalog.=) $1 AND l.objid OPERATOR(pg_catalog.=) $2 \
                     AND l.objsubid OPERATOR(pg_catalog.=) 1 \
+                    AND a.pid OPERATOR(pg_catalog.=) l.pid \
                     AND r.oid OPERATOR(pg_catalog.=) a.usesysid AND r.rolname OPERATOR(pg_catalog.=) $3";
     let values: [(&(dyn ToSql + Sync), Type); 3] = [
         (&high, Type::OID),

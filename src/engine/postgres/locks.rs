@@ -7,7 +7,7 @@
 use tokio::time::timeout;
 use tokio_postgres::types::Type;
 
-use super::{Session, errors::Doing, roles};
+use super::{Session, errors::Doing, roles, text::Text};
 use crate::{document::Pair, engine::EngineError};
 
 /// The function's own lock, or the lock of a change of a role.
@@ -53,14 +53,14 @@ pub(super) async fn held(session: &Session) -> EngineError {
         return session.timed_out();
     };
     let sessions = sessions.iter().map(|row| {
-        let (pid, user): (i32, String) = (row.get(0), row.get(1));
+        let (pid, Text(user)): (i32, Text) = (row.get(0), row.get(1));
         (
             format!("process {pid} of {user}"),
             format!("SELECT pg_terminate_backend({pid})"),
         )
     });
     let prepared = prepared.iter().map(|row| {
-        let (gid, owner, database): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+        let [Text(gid), Text(owner), Text(database)] = [0, 1, 2].map(|at| row.get(at));
         (
             format!("a transaction of {owner} that is prepared in the database {database}"),
             format!("ROLLBACK PREPARED {}", roles::text(&gid).trim_start()),

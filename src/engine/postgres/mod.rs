@@ -20,6 +20,7 @@
 //! | `tls` | the roots, and the proof that the server is the one named |
 //! | `doctor`, `copies`, `new_role` | what only rotatectl asks, and the role of a new secret |
 //! | `roles`, `parameters` | SQL: quoting, and the statements |
+//! | `text` | text of the catalogs that may not be UTF-8 |
 //! | `catalogs` | questions to the catalogs |
 //! | `administrator` | its session, and what it does to a role |
 //! | `single_user` | one role: its password is replaced |
@@ -62,6 +63,7 @@ mod revoke;
 mod roles;
 mod session;
 mod single_user;
+mod text;
 mod tls;
 mod wire;
 

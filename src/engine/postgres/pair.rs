@@ -1,6 +1,6 @@
 //! What the catalogs say about a pair of roles.
 
-use tokio::try_join;
+use tokio::join;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::{
@@ -8,6 +8,7 @@ use super::{
     errors::READS,
     facts::{self, Changer, Role},
     parameters::{self, Setting},
+    text::Text,
 };
 use crate::{document::Pair, engine::EngineError};
 
@@ -87,7 +88,8 @@ impl Facts {
 
 /// Reads everything about a pair of roles, either of which may be missing.
 ///
-/// Questions that need no other answer are sent together: then they cost one way to the server and back.
+/// Questions that need no other answer are sent together: then they cost one way to the server and back. The first error in their
+/// order is the reason: the server has then aborted the transaction, and refuses the later ones.
 pub(super) async fn of(
     session: &Session,
     pair: &Pair,
@@ -95,7 +97,8 @@ pub(super) async fn of(
 ) -> Result<Facts, EngineError> {
     let (base, clone) = (pair.base.as_str(), pair.clone.as_str());
     let both = [base, clone];
-    let (changer, known) = try_join!(facts::changer(session), facts::roles(session, &both))?;
+    let (changer, known) = join!(facts::changer(session), facts::roles(session, &both));
+    let (changer, known) = (changer?, known?);
     let known = |name: &str| known.iter().find(|role| role.name == name).cloned();
     let mut facts = Facts {
         changer,
@@ -106,16 +109,7 @@ pub(super) async fn of(
     if facts.base.is_none() {
         return Ok(facts);
     }
-    let (settings, databases);
-    (
-        facts.namesakes,
-        facts.memberships,
-        facts.membership_is_whole,
-        facts.own,
-        facts.present,
-        settings,
-        databases,
-    ) = try_join!(
+    let (namesakes, memberships, whole, own, present, settings, databases) = join!(
         namesakes(session, pair),
         memberships(session, base, clone, &facts.changer),
         is_whole(session, base, clone, &facts.changer),
@@ -123,7 +117,13 @@ pub(super) async fn of(
         parameters::settings(session, clone),
         parameters::settings(session, base),
         parameters::databases_that_act(session),
-    )?;
+    );
+    facts.namesakes = namesakes?;
+    facts.memberships = memberships?;
+    facts.membership_is_whole = whole?;
+    facts.own = own?;
+    facts.present = present?;
+    let (settings, databases) = (settings?, databases?);
     let (acts, forbidden) =
         acts::acts(session, base, owner, &settings, databases, &facts.changer).await?;
     facts.forbidden_roles = forbidden;
@@ -205,20 +205,18 @@ async fn memberships(
         )
         .await?;
     let membership = |row: &tokio_postgres::Row| Membership {
-        role: row.get(0),
+        role: row.get::<_, Text>(0).0,
         of_the_base: row.get(1),
-        grantor: row.get(2),
+        grantor: row.get::<_, Option<Text>>(2).map(|Text(name)| name),
     };
     Ok(rows.iter().map(membership).collect())
 }
 
 /// A role can set for itself, or the clone for its base, a value that would keep the other role from its turn.
 fn why_kept_back(setting: &Setting) -> Option<&'static str> {
-    if setting.is_cut() {
-        return Some("its value is too long to be read");
-    }
     let is_library = setting.name == "local_preload_libraries";
-    is_library.then_some("a missing library would keep it from logging in")
+    let library = is_library.then_some("a missing library would keep it from logging in");
+    setting.unreadable().or(library)
 }
 
 async fn is_whole(

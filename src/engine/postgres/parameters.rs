@@ -2,7 +2,12 @@
 
 use tokio_postgres::types::Type;
 
-use super::{Session, errors::READS, roles};
+use super::{
+    Session,
+    errors::READS,
+    roles,
+    text::{Text, UNREADABLE},
+};
 use crate::engine::EngineError;
 
 /// A run-time parameter that a role starts its sessions with.
@@ -17,16 +22,22 @@ impl Setting {
     /// A role can set values that fill the function's memory: more than this is not read.
     const LONGEST: usize = 16_384;
 
-    /// Whether only a part of it was read.
-    pub(super) fn is_cut(&self) -> bool {
-        self.value.len() > Self::LONGEST
+    /// Why it cannot be read, if so.
+    pub(super) fn unreadable(&self) -> Option<&'static str> {
+        let mut texts = [&self.name, &self.value].into_iter().chain(&self.database);
+        if self.value.len() > Self::LONGEST {
+            return Some("its value is too long to be read");
+        }
+        texts
+            .any(|text| text.contains(UNREADABLE))
+            .then_some("it is not UTF-8")
     }
 }
 
 /// All of a role's settings, in every database and in each.
 pub(super) async fn settings(session: &Session, role: &str) -> Result<Vec<Setting>, EngineError> {
     let question = format!(
-        "SELECT d.datname::pg_catalog.text, pg_catalog.left(c.setting, {}) FROM pg_catalog.pg_db_role_setting s \
+        "SELECT d.datname::pg_catalog.text, pg_catalog.substr(pg_catalog.textsend(c.setting), 1, {}) FROM pg_catalog.pg_db_role_setting s \
          JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) s.setrole \
          LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.setdatabase, \
          pg_catalog.unnest(s.setconfig) AS c (setting) WHERE r.rolname OPERATOR(pg_catalog.=) $1",
@@ -36,9 +47,10 @@ pub(super) async fn settings(session: &Session, role: &str) -> Result<Vec<Settin
         .ask(&question, &[(&role, Type::TEXT)], READS)
         .await?;
     let settings = rows.iter().filter_map(|row| {
-        let (name, value) = row.get::<_, &str>(1).split_once('=')?;
+        let Text(setting) = row.get(1);
+        let (name, value) = setting.split_once('=')?;
         Some(Setting {
-            database: row.get(0),
+            database: row.get::<_, Option<Text>>(0).map(|Text(name)| name),
             name: name.to_owned(),
             value: value.to_owned(),
         })
@@ -48,15 +60,15 @@ pub(super) async fn settings(session: &Session, role: &str) -> Result<Vec<Settin
 
 /// The role that a session acts as because of its database's setting, if there is one.
 pub(super) async fn databases_that_act(session: &Session) -> Result<Vec<Setting>, EngineError> {
-    let question = "SELECT d.datname::pg_catalog.text, pg_catalog.substr(c.setting, 6, 64) FROM pg_catalog.pg_db_role_setting s \
+    let question = "SELECT d.datname::pg_catalog.text, pg_catalog.substr(pg_catalog.textsend(c.setting), 6, 64) FROM pg_catalog.pg_db_role_setting s \
                     JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.setdatabase, \
                     pg_catalog.unnest(s.setconfig) AS c (setting) \
                     WHERE s.setrole OPERATOR(pg_catalog.=) 0 AND c.setting OPERATOR(pg_catalog.~~) 'role=%'";
     let rows = session.ask(question, &[], READS).await?;
     let setting = |row: &tokio_postgres::Row| Setting {
-        database: row.get(0),
+        database: Some(row.get::<_, Text>(0).0),
         name: "role".to_owned(),
-        value: row.get(1),
+        value: row.get::<_, Text>(1).0,
     };
     Ok(rows.iter().map(setting).collect())
 }

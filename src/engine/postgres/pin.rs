@@ -8,7 +8,7 @@
 use super::{Limits, Session, session::Purpose};
 
 /// Names and values that every release knows.
-const PINNED: [(&str, &str); 8] = [
+const PINNED: [(&str, &str); 9] = [
     ("search_path", "pg_catalog,pg_temp"),
     ("DateStyle", "ISO"),
     ("TimeZone", "UTC"),
@@ -17,7 +17,11 @@ const PINNED: [(&str, &str); 8] = [
     ("row_security", "on"),
     ("standard_conforming_strings", "on"),
     ("synchronous_commit", "on"),
+    ("exit_on_error", "off"),
 ];
+
+/// How questions are planned: a size of geqo can make each question fail or last forever, and a compiler makes it slow.
+const PLANNED: [(&str, &str); 2] = [("geqo", "off"), ("jit", "off")];
 
 /// Where the server makes the verifier: with md5 the role would not log in where SCRAM is required. In transactions only,
 /// because rotatectl doctor looks at the server's own value.
@@ -28,12 +32,10 @@ const AT_LOGIN: [(&str, &str); 1] = [("local_preload_libraries", "")];
 
 /// The startup packet's `options`.
 pub(super) fn options(limits: Limits) -> String {
-    let fixed = PINNED.map(|(name, value)| format!("-c {name}={value}"));
     let limits = time_limits(limits).map(|(name, limit)| format!("-c {name}={limit}"));
-    let at_login = AT_LOGIN.map(|(name, value)| format!("-c {name}={value}"));
+    let fixed = PINNED.into_iter().chain(PLANNED).chain(AT_LOGIN);
     fixed
-        .into_iter()
-        .chain(at_login)
+        .map(|(name, value)| format!("-c {name}={value}"))
         .chain(limits)
         .collect::<Vec<_>>()
         .join(" ")
@@ -48,7 +50,7 @@ pub(super) fn begin(session: &Session) -> String {
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {SEARCH_PATH}{}",
         limits(session.limits)
     );
-    for (name, value) in PINNED.into_iter().skip(1).chain(HASHING) {
+    for (name, value) in PINNED.into_iter().skip(1).chain(HASHING).chain(PLANNED) {
         sql += &format!("; SET LOCAL {name} = '{value}'");
     }
     if session.purpose == Purpose::Administrator {
@@ -57,8 +59,22 @@ pub(super) fn begin(session: &Session) -> String {
     sql
 }
 
+/// Begins a transaction that reads as the application does: with its own settings, except those that can keep a question waiting.
+pub(super) fn begin_reading(limits: Limits) -> String {
+    format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY{}",
+        self::limits(limits)
+    )
+}
+
+/// The same for a question to the catalogs.
+pub(super) fn begin_asking(limits: Limits) -> String {
+    let planned = PLANNED.map(|(name, value)| format!("; SET LOCAL {name} = '{value}'"));
+    begin_reading(limits) + &planned.concat()
+}
+
 /// The time limits alone, for a transaction that has begun.
-pub(super) fn limits(limits: Limits) -> String {
+fn limits(limits: Limits) -> String {
     let set = time_limits(limits).map(|(name, limit)| format!("; SET LOCAL {name} = {limit}"));
     let set: String = set.collect();
     // from PostgreSQL 17 on; a running timer keeps the time that it was started with, so it is ended first

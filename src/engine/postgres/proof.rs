@@ -1,6 +1,6 @@
 //! What testSecret proves beyond a login.
 
-use tokio::time::timeout;
+use tokio::{join, time::timeout};
 
 use super::{Session, catalogs, errors::Doing, pin};
 use crate::{
@@ -18,7 +18,16 @@ pub(super) async fn prove(
 ) -> Result<(), EngineError> {
     is(session)?;
     let user = document.username();
-    let found = catalogs::identity(session).await?;
+    let begin = pin::begin_asking(session.limits);
+    let asked = Doing::new("ask who it is");
+    let (begun, found, ended) = join!(
+        session.run(&begin, asked),
+        catalogs::identity(session),
+        session.run("ROLLBACK", asked)
+    );
+    begun?;
+    let found = found?;
+    ended?;
     let unknown = "the catalogs know no role of the session's name";
     let found = found.ok_or_else(|| not(session, unknown))?;
     if found.expired {
@@ -64,7 +73,7 @@ fn not(session: &Session, what: &'static str) -> EngineError {
 /// Runs `VERIFY_SQL`, as testSecret does.
 pub(super) async fn verify(session: &Session, sql: &str) -> Result<(), EngineError> {
     let doing = Doing::new("verify the credential");
-    let begin = format!("BEGIN READ ONLY{}", pin::limits(session.limits));
+    let begin = pin::begin_reading(session.limits);
     session.run(&begin, doing).await?;
     match timeout(session.limits.statement, session.client.batch_execute(sql)).await {
         Ok(Ok(())) => session.run("ROLLBACK", doing).await,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::try_join;
+use tokio::join;
 
 use super::{
     Postgres, Session,
@@ -71,17 +71,24 @@ async fn ends<'a>(
     let prepare = async || {
         let change = Change::begin(session, &pair.base).await?;
         let new = pair.other_than(user);
-        let ((), end_of_the_old, end_of_the_new) = try_join!(
+        let (are_a_pair, end_of_the_old, end_of_the_new) = join!(
             are_a_pair(session, &pair),
             end_of_the_old(session, user, retiring.window),
             end_of_the_new(session, new),
-        )?;
+        );
+        are_a_pair?;
+        let (end_of_the_old, end_of_the_new) = (end_of_the_old?, end_of_the_new?);
         if let Some(until) = end_of_the_old {
             let altering = Altering::new(session, "bound", user);
             let sql = roles::valid_until(user, &until);
             change.run(&sql, altering.doing()).await?;
         }
-        if end_of_the_new {
+        if let Some(until) = end_of_the_new {
+            tracing::warn!(
+                user = new,
+                until,
+                "the new credential has an end (VALID UNTIL), which is removed"
+            );
             let altering = Altering::new(session, "alter", new);
             change.run(&roles::no_end(new), altering.doing()).await?;
         }
@@ -124,17 +131,9 @@ async fn end_of_the_old(
     }
 }
 
-/// Whether the new password has one. setSecret has removed it, unless AWS's function ran it: then the application would be locked
-/// out within the window.
-async fn end_of_the_new(session: &Session, user: &str) -> Result<bool, EngineError> {
-    let found = facts::roles(session, &[user]).await?;
-    let Some(until) = found.first().and_then(|role| role.ends.as_ref()) else {
-        return Ok(false);
-    };
-    tracing::warn!(
-        user,
-        until,
-        "the new credential has an end (VALID UNTIL), which is removed"
-    );
-    Ok(true)
+/// When the new password ends. setSecret has removed that, unless AWS's function ran it: then the application would be locked out
+/// within the window.
+async fn end_of_the_new(session: &Session, user: &str) -> Result<Option<String>, EngineError> {
+    let mut found = facts::roles(session, &[user]).await?;
+    Ok(found.pop().and_then(|role| role.ends))
 }

@@ -46,8 +46,9 @@ pub(super) fn change_password(
 
 /// Makes the server end this session when it is unused for a minute. PostgreSQL 13 cannot. Not through a pooler: the setting
 /// would stay on the pooler's connection.
-pub(super) const END_WHEN_IDLE: &str = "SELECT pg_catalog.set_config('idle_session_timeout', '1min', false) \
-                                        WHERE pg_catalog.current_setting('idle_session_timeout', true) IS NOT NULL";
+pub(super) const END_WHEN_IDLE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+                                        SELECT pg_catalog.set_config('idle_session_timeout', '1min', false) \
+                                        WHERE pg_catalog.current_setting('idle_session_timeout', true) IS NOT NULL; COMMIT";
 
 /// A role that cannot log in yet.
 pub(super) fn create(role: &str) -> String {

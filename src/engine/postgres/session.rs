@@ -87,7 +87,8 @@ impl Session {
             .await
     }
 
-    /// The rows of an answer. No statement is prepared: behind a pooler its name may belong to another session.
+    /// The rows of an answer. No statement is prepared: behind a pooler its name may belong to another session. A question holds no
+    /// secret, so the server may quote it.
     pub(super) async fn ask(
         &self,
         question: &str,
@@ -95,7 +96,7 @@ impl Session {
         doing: Doing<'_>,
     ) -> Result<Vec<Row>, EngineError> {
         let answer = self.client.query_typed(question, values);
-        self.bounded(answer, doing, question).await
+        self.bounded(answer, doing, "").await
     }
 
     async fn bounded<T>(

@@ -5,7 +5,7 @@
 
 use std::time::SystemTime;
 
-use tokio::try_join;
+use tokio::join;
 
 use super::{
     Postgres, Session,
@@ -75,7 +75,8 @@ async fn prepare<'a>(
 ) -> Result<Change<'a>, EngineError> {
     let change = Change::begin(session, user).await?;
     let users = [user];
-    let (changer, known) = try_join!(facts::changer(session), facts::roles(session, &users))?;
+    let (changer, known) = join!(facts::changer(session), facts::roles(session, &users));
+    let (changer, known) = (changer?, known?);
     let mut found: Vec<_> = md5
         .then(|| obstacles::kept_as_md5(user))
         .into_iter()
