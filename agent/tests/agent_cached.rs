@@ -93,9 +93,11 @@ async fn say_all(agent: &Agent, said: &str) -> String {
 async fn a_client_that_says_no_more_still_gets_its_answers() {
     let world = world("").await;
     world.create("orders/db", "one").await;
-    let request = get("orders/db", TOKEN);
-    // the first one waits for Secrets Manager
-    for said in [&*request, &*request, &*(request.clone() + &request)] {
+    // more than a socket takes at once
+    world.create("long", &"\u{1}".repeat(60_000)).await;
+    let (short, long) = (get("orders/db", TOKEN), get("long", TOKEN));
+    // the first ones wait for Secrets Manager
+    for said in [&short, &short, &(short.clone() + &short), &long, &long] {
         let answers = say_all(&world.agent, said).await;
         let answered = answers.matches("HTTP/1.1 200").count();
         assert_eq!(answered, said.matches("HTTP/1.1").count(), "{answers}");

@@ -18,6 +18,7 @@ pub(super) struct HalfClosed<S> {
     stream: S,
     connection: Arc<Connection>,
     has_written: bool,
+    has_hidden: bool,
 }
 
 impl<S> HalfClosed<S> {
@@ -26,6 +27,7 @@ impl<S> HalfClosed<S> {
             stream,
             connection,
             has_written: false,
+            has_hidden: false,
         }
     }
 }
@@ -39,8 +41,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for HalfClosed<S> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         let is_end = buffer.filled().len() == before;
-        match is_end && self.connection.owes() {
-            // the answer wakes the task that reads
+        self.has_hidden = is_end && self.connection.owes();
+        match self.has_hidden {
+            // the answer wakes this task
             true => Poll::Pending,
             false => Poll::Ready(Ok(())),
         }
@@ -61,6 +64,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for HalfClosed<S> {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if std::mem::take(&mut self.has_written) {
             self.connection.owe(false);
+            if self.has_hidden {
+                // to find the end
+                context.waker().wake_by_ref();
+            }
         }
         Pin::new(&mut self.stream).poll_flush(context)
     }
