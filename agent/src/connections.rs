@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -52,6 +52,8 @@ pub struct Connection {
     number: u64,
     /// Who connected, unless it came to the port.
     peer: Option<Peer>,
+    /// An answer is due, even if the client sends no more.
+    owes: AtomicBool,
     shared: Arc<Shared>,
     _open: OwnedSemaphorePermit,
 }
@@ -114,6 +116,7 @@ impl Connections {
         let connection = Arc::new(Connection {
             number,
             peer,
+            owes: AtomicBool::new(false),
             shared: self.0.clone(),
             _open: open,
         });
@@ -134,6 +137,15 @@ impl Connection {
     /// Who connected to a unix socket.
     pub fn peer(&self) -> Option<&Peer> {
         self.peer.as_ref()
+    }
+
+    /// Sets whether an answer is due, even if the client sends no more.
+    pub(crate) fn owe(&self, owes: bool) {
+        self.owes.store(owes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn owes(&self) -> bool {
+        self.owes.load(Ordering::Relaxed)
     }
 
     /// The connection may read, because this asker may. False if `max_conn` connections are served already.

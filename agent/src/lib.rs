@@ -19,6 +19,7 @@
 //! | [`sdk`] | the JSON protocol that AWS's SDKs speak |
 //! | [`server`] | the port and the sockets: timeouts of a connection, and the shutdown |
 //! | [`telemetry`] | metrics |
+//! | [`log`] | the log |
 //! | [`ready`] | the question of a probe |
 //! | [`followed`] | secrets that are followed without a request |
 //! | [`listen`] | new versions that a database announces |
@@ -44,6 +45,7 @@ pub mod files;
 pub mod followed;
 mod http;
 pub mod listen;
+pub mod log;
 pub mod names;
 pub mod prefetch;
 pub mod ready;

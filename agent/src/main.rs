@@ -7,7 +7,9 @@ use rotating_secret_agent::{
     Error,
     access::Access,
     arguments::{Arguments, Command, Exec, Files},
-    bind, children, exec, extension, ready, reload,
+    bind, children, exec, extension,
+    log::Log,
+    ready, reload,
     settings::{LogLevel, Settings},
     start,
 };
@@ -15,28 +17,26 @@ use tokio::{
     runtime::Builder,
     signal::unix::{SignalKind, signal},
 };
-use tracing_subscriber::{
-    Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt,
-};
 
 /// How long the end waits for threads that write files. One may read a file that gives nothing.
 const LEFT: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     // one thread: a read is so short that handing it to another thread costs more
-    let runtime = match Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let (log, runtime) = match Log::begin().and_then(|log| Ok((log, runtime?))) {
+        Ok(begun) => begun,
         Err(error) => {
             eprintln!("rotating-secret-agent: it cannot start: {error}");
             return ExitCode::FAILURE;
         }
     };
-    let status = runtime.block_on(perform());
+    let status = runtime.block_on(perform(&log));
     runtime.shutdown_timeout(LEFT);
     status
 }
 
-async fn perform() -> ExitCode {
+async fn perform(log: &Log) -> ExitCode {
     let mut arguments = Arguments::parse();
     let is_extension = extension::is_started();
     if is_extension {
@@ -44,11 +44,11 @@ async fn perform() -> ExitCode {
     }
     tokio::spawn(children::remove_orphans());
     let ended = match &arguments.command {
-        _ if arguments.check => check(&arguments),
-        _ if is_extension => extend(&arguments).await,
-        Some(Command::Exec(exec)) => run(&arguments, exec).await,
+        _ if arguments.check => check(log, &arguments),
+        _ if is_extension => extend(log, &arguments).await,
+        Some(Command::Exec(exec)) => run(log, &arguments, exec).await,
         Some(Command::Ready) => probe(&arguments).await,
-        _ => serve(&arguments).await.map(|()| ExitCode::SUCCESS),
+        _ => serve(log, &arguments).await.map(|()| ExitCode::SUCCESS),
     };
     ended.unwrap_or_else(|error| {
         let prefix = match error {
@@ -57,7 +57,7 @@ async fn perform() -> ExitCode {
             _ => "rotating-secret-agent: ",
         };
         for mistake in error.mistakes() {
-            eprintln!("{prefix}{mistake}");
+            log.line(&format!("{prefix}{mistake}"));
         }
         status(&error, &arguments)
     })
@@ -74,13 +74,13 @@ fn status(error: &Error, arguments: &Arguments) -> ExitCode {
     status.into()
 }
 
-async fn run(arguments: &Arguments, exec: &Exec) -> Result<ExitCode, Error> {
-    let (settings, _) = begin(arguments)?;
+async fn run(log: &Log, arguments: &Arguments, exec: &Exec) -> Result<ExitCode, Error> {
+    let (settings, _) = begin(log, arguments)?;
     Ok(exec::run(settings, exec).await?.into())
 }
 
-fn check(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let (settings, _) = begin(arguments)?;
+fn check(log: &Log, arguments: &Arguments) -> Result<ExitCode, Error> {
+    let (settings, _) = begin(log, arguments)?;
     Access::new(&settings)?;
     tracing::info!("the settings and the tokens can be used");
     Ok(ExitCode::SUCCESS)
@@ -92,19 +92,19 @@ async fn probe(arguments: &Arguments) -> Result<ExitCode, Error> {
 }
 
 /// Reads the settings and begins the log. The second value sets the log's level.
-fn begin(arguments: &Arguments) -> Result<(Settings, impl Fn(LogLevel) + use<>), Error> {
+fn begin(log: &Log, arguments: &Arguments) -> Result<(Settings, impl Fn(LogLevel) + use<>), Error> {
     let settings = Settings::read(&arguments.files)?;
-    let log_at = log(settings.log_level);
+    let log_at = log.events(settings.log_level);
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
     Ok((settings, log_at))
 }
 
-async fn serve(arguments: &Arguments) -> Result<(), Error> {
+async fn serve(log: &Log, arguments: &Arguments) -> Result<(), Error> {
     // from here on SIGHUP does not end the agent
     let hangup = signal(SignalKind::hangup()).map_err(Error::Signals)?;
-    let (settings, log_at) = begin(arguments)?;
+    let (settings, log_at) = begin(log, arguments)?;
     if !settings.enabled {
         tracing::info!("enabled = false in [capabilities.secrets_manager]: there is nothing to do");
         return Ok(());
@@ -117,8 +117,8 @@ async fn serve(arguments: &Arguments) -> Result<(), Error> {
     Ok(())
 }
 
-async fn extend(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let started = match begin(arguments) {
+async fn extend(log: &Log, arguments: &Arguments) -> Result<ExitCode, Error> {
+    let started = match begin(log, arguments) {
         Ok((settings, _)) => bind(settings).await,
         Err(error) => Err(error),
     };
@@ -126,29 +126,6 @@ async fn extend(arguments: &Arguments) -> Result<ExitCode, Error> {
         tracing::info!(port = server.port(), "the extension listens on localhost");
     }
     extension::run(started).await.map(|()| ExitCode::SUCCESS)
-}
-
-/// Logs to standard error: a unit's journal, a container's log. The result sets another level.
-fn log(level: LogLevel) -> impl Fn(LogLevel) + use<> {
-    let (filter, handle) = tracing_subscriber::reload::Layer::new(targets(level));
-    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
-    tracing_subscriber::registry()
-        .with(lines.with_filter(filter))
-        .init();
-    move |level| {
-        // it fails only without a subscriber, and then nothing is logged
-        let _ = handle.reload(targets(level));
-    }
-}
-
-/// Libraries below the client log warnings only: at debug, the SDK and HTTP would log requests and answers.
-fn targets(level: LogLevel) -> Targets {
-    let Some(level) = level.tracing() else {
-        return Targets::new();
-    };
-    let own = ["rotating_secret", "rotating_secret_agent"].map(|own| (own, level));
-    let others = level.min(tracing::Level::WARN);
-    Targets::new().with_default(others).with_targets(own)
 }
 
 /// Waits for SIGTERM or SIGINT.

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use tokio::{
@@ -84,10 +85,15 @@ impl RotatingSecret {
     ///
     /// That fetch failed, or an earlier one failed so recently that the provider is not asked again yet.
     pub async fn usable(&self) -> Result<CredentialGuard, Error> {
-        match self.shared.current() {
-            Ok(credential) if credential.age() < credential.bound() => Ok(credential),
-            _ => self.ask(Ask::Usable).await,
+        match self.shared.usable_now() {
+            Some((credential, _)) => Ok(credential),
+            None => self.ask(Ask::Usable).await,
         }
+    }
+
+    /// The current credential and its [`age`](crate::Credential::age), if [`usable`](Self::usable) would return it without a wait.
+    pub fn usable_now(&self) -> Option<(CredentialGuard, Duration)> {
+        self.shared.usable_now()
     }
 
     /// Asks the provider now, and returns the credential that is current then. Calls that follow each other closely ask it ten

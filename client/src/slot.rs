@@ -177,6 +177,14 @@ impl Shared {
         }
     }
 
+    /// The current credential and its age, unless it is past its bound.
+    #[inline]
+    pub(crate) fn usable_now(&self) -> Option<(CredentialGuard, Duration)> {
+        let credential = self.current().ok()?;
+        let age = credential.slot.age_within_bound()?;
+        Some((credential, age))
+    }
+
     /// The last current version, usable or not.
     pub(crate) fn last(&self) -> Arc<Slot> {
         self.slot.load_full()
@@ -266,7 +274,12 @@ impl Slot {
     /// Whether it is past its bound, and nothing has withdrawn it yet: the runtime was not driven, or the machine was
     /// suspended.
     pub(crate) fn is_overdue(&self) -> bool {
-        self.is_usable() && self.credential.age() >= self.bound
+        self.is_usable() && self.age_within_bound().is_none()
+    }
+
+    fn age_within_bound(&self) -> Option<Duration> {
+        let age = self.credential.age();
+        (age < self.bound).then_some(age)
     }
 }
 
@@ -282,11 +295,6 @@ impl CredentialGuard {
         Self {
             slot: Guard::from_inner(slot),
         }
-    }
-
-    /// The [`age`](Credential::age) from which on it may not be used, if it is not confirmed before.
-    pub fn bound(&self) -> Duration {
-        self.slot.bound
     }
 }
 

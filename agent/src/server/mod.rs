@@ -1,5 +1,6 @@
 //! The port and the sockets: accepts connections, runs the agent's periodic work, and lets open requests finish at the end.
 
+mod half_closed;
 mod listen;
 mod metrics;
 mod serve;

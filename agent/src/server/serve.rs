@@ -15,6 +15,7 @@ use tokio::{
 };
 use tokio_io_timeout::TimeoutStream;
 
+use super::half_closed::HalfClosed;
 use crate::{
     Agent,
     connections::Connection,
@@ -41,8 +42,9 @@ pub(super) fn serve_agent<S>(
     connection: Arc<Connection>,
 ) -> impl GracefulConnection<Error = hyper::Error>
 where
-    S: AsyncRead + AsyncWrite + Send + 'static,
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let stream = HalfClosed::new(stream, connection.clone());
     serve(stream, move |request| respond(&agent, &connection, request))
 }
 

@@ -86,15 +86,11 @@ impl Store {
             return None;
         }
         let found = self.lock().find(question)?;
-        let credential = found.secret.current().ok()?;
-        let age = credential.age();
-        let is_fresh = age <= self.ttl && age < credential.bound();
-        let is_known = found.is_known_as(credential.arn()) && is_of(question, &credential);
-        (is_fresh && is_known).then_some(Answer {
-            credential,
-            age,
-            is_stale: false,
-        })
+        let (credential, age) = found.secret.usable_now()?;
+        let answer = self.aged(credential, age);
+        let credential = &answer.credential;
+        let is_known = found.is_known_as(credential.arn()) && is_of(question, credential);
+        (is_known && !answer.is_stale).then_some(answer)
     }
 
     /// Returns the version, from the cache if it is there.
@@ -201,14 +197,15 @@ impl Store {
             Err(error) => return Err(error),
         };
         let age = credential.age();
-        if age <= self.ttl {
-            return Ok(fresh(credential));
+        let answer = self.aged(credential, age);
+        if !answer.is_stale {
+            return Ok(answer);
         }
         if !self.stale_on_error {
             return secret.refresh().await.map(fresh);
         }
         // the version is from before a freeze, which has delayed its renewal
-        if found.thawed.is_some_and(|since| since < age)
+        if found.thawed.is_some_and(|since| since < answer.age)
             && !secret.is_failing()
             && let Ok(renewed) = timeout(MISSED, secret.refresh()).await
         {
@@ -216,15 +213,18 @@ impl Store {
                 return Ok(fresh(credential));
             }
             let credential = secret.usable().await?;
-            return Ok(self.aged(credential));
+            let age = credential.age();
+            return Ok(self.aged(credential, age));
         }
-        Ok(self.aged(credential))
+        Ok(answer)
     }
 
-    fn aged(&self, credential: CredentialGuard) -> Answer {
-        let answer = fresh(credential);
-        let is_stale = answer.age > self.ttl;
-        Answer { is_stale, ..answer }
+    fn aged(&self, credential: CredentialGuard, age: Duration) -> Answer {
+        Answer {
+            credential,
+            age,
+            is_stale: age > self.ttl,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {

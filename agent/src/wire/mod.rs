@@ -46,7 +46,10 @@ pub type Answering = Either<Ready<Response>, BoxFuture<'static, Response>>;
 
 /// Answers one request.
 pub fn answer(agent: &Arc<Agent>, connection: &Connection, request: Parts) -> Answering {
-    match route(agent, connection, &request) {
+    let route = route(agent, connection, &request);
+    // a client that has left must not keep its place among those that wait for changes
+    connection.owe(!matches!(route, Route::Changes(..)));
+    match route {
         Route::Answer(answer) => Either::Left(ready(answer)),
         Route::Read(asker, question) => read(agent, asker, question),
         Route::Changes(asker, place, question) => {

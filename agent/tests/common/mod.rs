@@ -207,8 +207,11 @@ impl Agent {
 
     /// Ends the agent, and returns all that it has logged.
     pub(crate) fn whole_log(&mut self) -> String {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if !self.has_ended() {
+            // SIGKILL would end its log too
+            kill(Pid::from_raw(self.pid()), Signal::SIGTERM).unwrap();
+        }
+        self.child.wait().unwrap();
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
         }
