@@ -160,7 +160,7 @@ mod tests {
         let (provider, secret) = Asked::secret().await;
         sleep(20 * MINUTE).await;
         let asked = provider.times().len();
-        assert!((4..=5).contains(&asked), "{asked} in 20 minutes");
+        assert!((4..=6).contains(&asked), "{asked} in 20 minutes");
 
         let listening = secret.downgrade().begin_listening();
         secret.pushed(None);
@@ -176,7 +176,7 @@ mod tests {
         sleep(5 * MINUTE).await;
         let asked = provider.times();
         assert_eq!(asked.len(), 1);
-        assert!(asked[0] - gone >= 3 * MINUTE, "{:?}", asked[0] - gone);
+        assert!(asked[0] - gone >= MINUTE, "{:?}", asked[0] - gone);
         sleep(20 * MINUTE).await;
         assert!(provider.times().len() >= 3);
     }
