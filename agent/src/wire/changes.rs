@@ -251,7 +251,8 @@ mod tests {
     async fn a_stream_counts_as_a_reader_and_ends_after_an_hour() {
         const IDLE: Duration = Duration::from_secs(2);
         let settings = Settings {
-            ttl: 2 * STREAM,
+            // the first renewal comes after a quarter of it at the earliest
+            ttl: 5 * STREAM,
             idle: IDLE,
             ..Settings::default()
         };
