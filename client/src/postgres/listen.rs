@@ -22,6 +22,10 @@ use crate::{
     slot::Change,
 };
 
+/// A whole fleet hears of a change at one moment. Its sessions go on listening, and log in anew within this time: logins all at once
+/// would keep server and clients busy while the new version is read.
+const APART: Duration = Duration::from_secs(10);
+
 /// Why no task listens for a secret's changes.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -39,7 +43,7 @@ pub enum NotListening {
 /// Refreshes the secret as soon as the rotation function announces a change.
 ///
 /// It keeps one connection, in a task that ends with the secret's last handle. It connects again when the connection breaks,
-/// and when the version changes; without a connection, the lifetime finds a change. With one, the provider is asked once an
+/// and within ten seconds of a change of the version; without a connection, the lifetime finds a change. With one, the provider is asked once an
 /// hour and not every five minutes, unless [`Builder::ttl`](crate::Builder::ttl) says how often. The connection must reach the
 /// server itself: a pooler in transaction mode accepts LISTEN, but passes no notification on. A standby refuses it.
 ///
@@ -177,6 +181,8 @@ async fn session<T: Tls>(
     let statement = format!("LISTEN {channel}");
     let mut statement = std::pin::pin!(client.batch_execute(&statement));
     let mut listening: Option<(Instant, Listening)> = None;
+    let (apart, mut replaced) = (APART.mul_f64(fastrand::f64()), false);
+    let mut leave = std::pin::pin!(sleep(apart));
     loop {
         tokio::select! {
             said = &mut statement, if listening.is_none() => match said {
@@ -205,8 +211,15 @@ async fn session<T: Tls>(
             },
             change = changes.changed() => {
                 change?;
-                return Ok(Ended::ByChange);
+                if listening.is_none() {
+                    return Ok(Ended::ByChange);
+                }
+                if !replaced {
+                    replaced = true;
+                    leave.as_mut().reset(Instant::now() + apart);
+                }
             }
+            () = &mut leave, if replaced => return Ok(Ended::ByChange),
         }
     }
 }
@@ -274,6 +287,54 @@ mod tests {
         while shared.pushed.is_listening() {
             sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// The sessions that listen as this role, and when the first and the last of them began.
+    async fn sessions(server: &Postgres, role: &str) -> (Vec<i32>, f64) {
+        let question = "SELECT coalesce(array_agg(pid), '{}'), \
+                               coalesce(extract(epoch FROM max(backend_start) - min(backend_start)), 0)::float8 \
+                        FROM pg_stat_activity WHERE usename = $1 AND query LIKE 'LISTEN %'";
+        let client = server.superuser_client().await.unwrap();
+        let row = client.query_one(question, &[&role]).await.unwrap();
+        (row.get(0), row.get(1))
+    }
+
+    #[tokio::test]
+    async fn a_fleet_listens_on_after_a_change_and_logs_in_one_after_another() {
+        const FLEET: usize = 8;
+        let server = Postgres::shared().await.unwrap();
+        let created = server.execute("CREATE ROLE fleet LOGIN PASSWORD 'fleet'");
+        created.await.unwrap();
+        let document = json!({ "host": server.host(), "port": server.port(), "username": "fleet", "password": "fleet", "ssl": false });
+        let version = |id: &str| {
+            Version::text(id, document.to_string())
+                .with_arn("arn:aws:secretsmanager:us-east-1:123456789012:secret:fleet/db-AbCdEf")
+        };
+        let provider = Fixed::new().with("fleet/db", version("v1"));
+        let mut fleet = Vec::new();
+        for _ in 0..FLEET {
+            let builder = RotatingSecret::builder("fleet/db").lag(Duration::ZERO);
+            let secret = builder.build(provider.clone()).await.unwrap();
+            listen(&secret, tokio_postgres::NoTls).unwrap();
+            until_listening(&secret, true).await;
+            fleet.push(secret);
+        }
+        let (before, _) = sessions(&server, "fleet").await;
+        assert_eq!(before.len(), FLEET);
+
+        provider.set("fleet/db", version("v2"));
+        for secret in &fleet {
+            secret.refresh().await.unwrap();
+        }
+        let spread = loop {
+            let (now, spread) = sessions(&server, "fleet").await;
+            if now.len() == FLEET && now.iter().all(|pid| !before.contains(pid)) {
+                break spread;
+            }
+            sleep(Duration::from_millis(50)).await;
+        };
+        // by chance once in a million
+        assert!(spread > 1.0, "all within {spread} s");
     }
 
     #[test]
