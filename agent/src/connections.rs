@@ -148,6 +148,14 @@ impl Connection {
         self.owes.load(Ordering::Relaxed)
     }
 
+    /// Nothing more comes from the client, which may have left: from now on it is a guest, and keeps out nobody.
+    pub(crate) fn has_said_all(&self) {
+        let mut all = self.shared.all();
+        if let Some(served) = all.served.remove(&self.number) {
+            all.guests.insert(self.number, served.task);
+        }
+    }
+
     /// The connection may read, because this asker may. False if `max_conn` connections are served already.
     pub fn admit(&self, asker: &Asker) -> bool {
         let mut all = self.shared.all();

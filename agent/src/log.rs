@@ -2,11 +2,13 @@
 //! of the log.
 
 use std::{
+    backtrace::{Backtrace, BacktraceStatus},
     io::{self, Write},
+    panic,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
-        mpsc::{self, Receiver, Sender, SyncSender},
+        mpsc::{self, Receiver, Sender, SyncSender, TrySendError},
     },
     thread,
     time::Duration,
@@ -70,6 +72,23 @@ impl Log {
         }
     }
 
+    /// Logs panics from now on. std would write them on the thread that panics, and wait for a reader.
+    pub fn panics(&self) {
+        let queue = self.0.clone();
+        panic::set_hook(Box::new(move |panic| {
+            let backtrace = Backtrace::capture();
+            let backtrace = match backtrace.status() {
+                BacktraceStatus::Captured => format!("{backtrace}"),
+                _ => String::new(),
+            };
+            queue.push(format!("rotating-secret-agent: {panic}\n{backtrace}").into());
+            // the release ends here
+            if cfg!(panic = "abort") {
+                queue.finish();
+            }
+        }));
+    }
+
     /// Writes a line that is no event.
     pub fn line(&self, text: &str) {
         self.0.push(format!("{text}\n").into());
@@ -78,12 +97,7 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        let (lines, (end, ended)) = (self.0.lines.clone(), mpsc::channel());
-        // on a thread: there may be no room for it
-        let sent = thread::Builder::new().spawn(move || lines.send(Line::End(end)));
-        if sent.is_ok() {
-            let _ = ended.recv_timeout(LEFT);
-        }
+        self.0.finish();
     }
 }
 
@@ -91,6 +105,23 @@ impl Queue {
     fn push(&self, line: Vec<u8>) {
         if self.lines.try_send(Line::Text(line)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until all lines are written, but not for long.
+    fn finish(&self) {
+        let (lines, (end, ended)) = (self.lines.clone(), mpsc::channel());
+        let sent = match lines.try_send(Line::End(end)) {
+            Ok(()) => true,
+            // a thread waits for room, so that the time is limited
+            Err(TrySendError::Full(end)) => {
+                let send = move || lines.send(end);
+                thread::Builder::new().spawn(send).is_ok()
+            }
+            Err(TrySendError::Disconnected(_)) => false,
+        };
+        if sent {
+            let _ = ended.recv_timeout(LEFT);
         }
     }
 }

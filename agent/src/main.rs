@@ -31,6 +31,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    log.panics();
     let status = runtime.block_on(perform(&log));
     runtime.shutdown_timeout(LEFT);
     status

@@ -5,8 +5,9 @@
 mod common;
 
 use std::{
-    io::{BufRead, BufReader},
-    process::{Child, ChildStderr, Stdio},
+    io::{BufRead, BufReader, Write},
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    process::{Child, ChildStderr, Command, Stdio},
 };
 
 use common::{TOKEN, command, create, exchange, secrets_manager, token, until};
@@ -14,6 +15,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use rotating_secret_agent::log::Log;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -112,6 +114,42 @@ async fn standard_error_that_nobody_reads_holds_up_no_reader_and_the_lines_that_
     }
     assert_eq!(written + dropped, LINES);
     assert!(written > 4000 && dropped > 1000, "{written} {dropped}");
+}
+
+/// What the test below runs, in a process whose standard error nobody reads.
+#[test]
+#[ignore = "it panics, and changes what a panic does in its process"]
+fn a_panic() {
+    let log = Log::begin().unwrap();
+    log.panics();
+    let panics = std::thread::spawn(|| panic!("that nobody reads of"));
+    assert!(panics.join().is_err());
+    log.line("after it");
+}
+
+#[tokio::test]
+async fn a_panic_is_in_the_log_and_waits_for_no_reader_of_standard_error() {
+    let (unread, mut stderr) = UnixStream::pair().unwrap();
+    // until nothing more fits
+    stderr.set_nonblocking(true).unwrap();
+    while stderr.write_all(b"\n").is_ok() {}
+    stderr.set_nonblocking(false).unwrap();
+    for is_read in [false, true] {
+        let mut panics = Command::new(std::env::current_exe().unwrap());
+        panics.args(["--ignored", "--exact", "a_panic", "--nocapture"]);
+        panics
+            .stdout(Stdio::null())
+            .stderr(OwnedFd::from(stderr.try_clone().unwrap()));
+        let mut panics = panics.spawn().unwrap();
+        if is_read {
+            let lines = BufReader::new(unread.try_clone().unwrap()).lines();
+            let mut lines = lines.map(Result::unwrap);
+            lines.find(|line| line.contains("panicked at")).unwrap();
+            lines.find(|line| line == "after it").unwrap();
+        }
+        let status = until(async || panics.try_wait().unwrap()).await;
+        assert!(status.success());
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,9 @@
 //!
 //! hyper treats the end of a client's bytes as a client that has left, and drops the answer. Its setting `half_close` would also keep
 //! each stream of changes whose client has left. So here the end is hidden while an answer is due.
+//!
+//! A client that has closed all of its connection looks the same until it gets bytes: many do while the upstream hangs. So a connection
+//! whose end is hidden gives its place to others.
 
 use std::{
     io,
@@ -43,8 +46,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for HalfClosed<S> {
         let is_end = buffer.filled().len() == before;
         self.has_hidden = is_end && self.connection.owes();
         match self.has_hidden {
-            // the answer wakes this task
-            true => Poll::Pending,
+            true => {
+                self.connection.has_said_all();
+                // the answer wakes this task
+                Poll::Pending
+            }
             false => Poll::Ready(Ok(())),
         }
     }

@@ -96,10 +96,11 @@ fn limited(answer: impl Future<Output = Response> + Send + 'static) -> Answering
 
 #[cfg(test)]
 mod tests {
+    use local::secrets_manager::{Behavior, Fault, Hang, When};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
         sync::Semaphore,
-        task::JoinHandle,
+        task::{JoinHandle, yield_now},
         time::{Instant, sleep},
     };
 
@@ -186,6 +187,37 @@ mod tests {
         served.await.unwrap();
         // a timer's grain is a millisecond
         assert_eq!(began.elapsed().as_secs(), UNREAD.as_secs());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_says_no_more_gives_its_place_to_others_and_still_gets_its_answer() {
+        let (agent, service) = Agent::with_a_secret(TOKEN, Settings::default()).await;
+        let input = serde_json::json!({ "Name": "stock/db", "SecretString": "two" });
+        service.call("CreateSecret", input).await.unwrap();
+        let hang = Hang::default();
+        let hangs = Behavior::Hang(When::BeforeEffect, hang.clone());
+        service.inject(Fault::on("GetSecretValue", hangs));
+        let connections = Connections::new(1);
+        let (mut client, server) = duplex(4096);
+        let room = connections.room().await.unwrap();
+        connections.run(room, None, |connection| {
+            let serving = serve_agent(server, agent, connection);
+            async { drop(serving.await) }
+        });
+        let head = format!(
+            "GET /v1/stock/db HTTP/1.1\r\nHost: localhost\r\nX-Vault-Token: {TOKEN}\r\n\r\n"
+        );
+        client.write_all(head.as_bytes()).await.unwrap();
+        hang.reached().await;
+        assert_eq!(connections.count(), (1, 0));
+        client.shutdown().await.unwrap();
+        while connections.count() != (0, 1) {
+            assert_eq!(connections.count(), (1, 0), "it was served");
+            yield_now().await;
+        }
+        hang.release();
+        let (_, said) = end(&mut client).await;
+        assert!(said.starts_with("HTTP/1.1 200"), "{said}");
     }
 
     #[tokio::test(start_paused = true)]

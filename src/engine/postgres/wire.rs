@@ -3,6 +3,9 @@
 //! The driver hides how a login went. So a thin stream between TLS and driver reads the types of the login's messages: which
 //! authentication the server asks for, and the process behind the session. It never lets a request for the password in clear
 //! text reach the driver, which would answer it.
+//!
+//! The server also reports settings, such as `TimeZone`. The owner of a database, or a role itself, can give them bytes that are no
+//! text in UTF-8, and the driver would refuse the session. Nobody here reads them, so such bytes are replaced.
 
 use std::{
     io,
@@ -60,8 +63,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
             return Poll::Ready(Ok(()));
         }
         let mut login = lock(&this.login);
-        for byte in &buffer.filled()[before..] {
-            this.reader.take(*byte, &mut login);
+        for byte in &mut buffer.filled_mut()[before..] {
+            this.reader.take(byte, &mut login);
         }
         if login.wants_cleartext {
             buffer.set_filled(before);
@@ -131,19 +134,22 @@ struct Reader {
 impl Reader {
     const HEAD: usize = 5;
 
-    fn take(&mut self, byte: u8, login: &mut Login) {
+    fn take(&mut self, byte: &mut u8, login: &mut Login) {
         if self.over {
             return;
         }
         if self.head.len() < Self::HEAD {
-            self.head.push(byte);
+            self.head.push(*byte);
             if self.head.len() == Self::HEAD {
                 self.left = (self.number(1) as usize).saturating_sub(4);
             }
         } else {
             self.left = self.left.saturating_sub(1);
             if self.head.len() < Self::HEAD + 4 {
-                self.head.push(byte);
+                self.head.push(*byte);
+            }
+            if self.head[0] == b'S' && !byte.is_ascii() {
+                *byte = b'?';
             }
         }
         if self.head.len() >= Self::HEAD && self.left == 0 {
@@ -187,10 +193,27 @@ mod tests {
 
     fn read(bytes: &[u8]) -> Login {
         let (mut reader, mut login) = (Reader::default(), Login::default());
-        for byte in bytes {
-            reader.take(*byte, &mut login);
+        for byte in &mut bytes.to_vec() {
+            reader.take(byte, &mut login);
         }
         login
+    }
+
+    #[test]
+    fn a_setting_that_is_no_text_reaches_the_driver_as_text_and_nothing_else_is_changed() {
+        let (mut reader, mut login) = (Reader::default(), Login::default());
+        let mut said = [
+            message(b'S', b"TimeZone\0<\xe9>0\0"),
+            message(b'K', b"\0\0\x01\xe9\xe9\xe9\xe9\xe9"),
+            message(b'Z', b"I"),
+            message(b'S', b"\xe9\0\xe9\0"),
+        ];
+        for byte in said.iter_mut().flatten() {
+            reader.take(byte, &mut login);
+        }
+        assert_eq!(said[0], message(b'S', b"TimeZone\0<?>0\0"));
+        assert!(said[1].ends_with(b"\xe9\xe9") && said[3].ends_with(b"\xe9\0"));
+        assert_eq!(login.process, Some(0x01e9));
     }
 
     #[test]
