@@ -2,7 +2,7 @@
 //!
 //! Every role can read this: nothing here needs a right.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio_postgres::types::Type;
 
@@ -14,6 +14,9 @@ const ADMIN_OPTION_SINCE: i32 = 160_000;
 
 /// From this version on a right to set a parameter can be granted.
 pub(super) const PARAMETER_PRIVILEGE_SINCE: i32 = 150_000;
+
+/// The last second that a timestamp of the log can show, with a year of four digits.
+const END_OF_9999: Duration = Duration::from_secs(253_402_300_799);
 
 /// Who changes roles: an administrator, or the role itself.
 #[derive(Clone, Debug, Default)]
@@ -116,7 +119,8 @@ pub(super) async fn roles(session: &Session, names: &[&str]) -> Result<Vec<Role>
             connections: row.try_get(6)?,
             ends: row.try_get(7)?,
             // a time that this clock cannot show is no promise
-            promised: row.try_get(8).ok().flatten(),
+            promised: (row.try_get(8).ok().flatten())
+                .map(|until: SystemTime| until.min(UNIX_EPOCH + END_OF_9999)),
             administered: row.try_get(9)?,
             ended: row.try_get(10)?,
         })

@@ -7,7 +7,7 @@
 use tokio::time::timeout;
 use tokio_postgres::types::Type;
 
-use super::{Session, errors::Doing, roles, session::Value, text::Text};
+use super::{Session, errors::Doing, roles, text::Text};
 use crate::{document::Pair, engine::EngineError};
 
 /// The function's own lock, or the lock of a change of a role.
@@ -107,14 +107,15 @@ pub(super) async fn end_holders(session: &Session, pair: &Pair) -> Result<usize,
         "WITH holders AS MATERIALIZED (SELECT DISTINCT a.pid FROM {HOLDERS}{LOCKS} AND a.usename OPERATOR(pg_catalog.=) ANY ($1)) \
          SELECT pid FROM holders WHERE pg_catalog.pg_terminate_backend(pid)"
     );
-    let users = [pair.base.as_str(), pair.clone.as_str()];
+    let users = &[pair.base.as_str(), pair.clone.as_str()][..];
     let ends = Doing {
         action: "end sessions that hold a lock",
         cure: &roles::grant("pg_signal_backend", &session.user),
     };
-    let values: [Value<'_>; 1] = [(&&users[..], Type::TEXT_ARRAY)];
-    let ended = session.ask(&statement, &values, ends, |_| Ok(())).await?;
-    let ended = ended.len();
+    let ended = session
+        .ask(&statement, &[(&users, Type::TEXT_ARRAY)], ends, |_| Ok(()))
+        .await?
+        .len();
     if ended > 0 {
         tracing::warn!(
             ended,
