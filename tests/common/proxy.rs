@@ -9,6 +9,10 @@ use std::{
     },
 };
 
+use local::{
+    postgres::Settings,
+    world::{Options, World},
+};
 use tokio::{
     io::{self, AsyncReadExt, AsyncWriteExt},
     net::{
@@ -18,7 +22,7 @@ use tokio::{
     sync::watch,
 };
 
-use super::wire;
+use super::{current, put, start, wire};
 
 /// The side of a message on which it stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +61,27 @@ enum Stop {
 }
 
 impl Proxy {
+    /// In a new world without TLS, whose logins lead through it.
+    pub(crate) async fn in_a_world(options: Options) -> (World, Self) {
+        let settings = Settings {
+            tls: false,
+            ..Settings::default()
+        };
+        let world = start(options.own_postgres(settings)).await;
+        let proxy = Self::before(world.postgres().port()).await;
+        for secret in [
+            world.admin(),
+            world.single_user(),
+            world.alternating_users(),
+        ] {
+            let mut document = current(&world, secret).await;
+            document["ssl"] = false.into();
+            document["port"] = proxy.port.into();
+            put(&world, secret, document).await;
+        }
+        (world, proxy)
+    }
+
     /// In front of the server at this port of this machine.
     pub(crate) async fn before(server: u16) -> Self {
         let listener = TcpListener::bind(("localhost", 0)).await.unwrap();

@@ -184,7 +184,7 @@ impl Session {
         }
     }
 
-    /// Anyone who writes the secret chooses the server, which may answer anything.
+    /// Anyone who can write the secret chooses the server, which may answer anything.
     pub(super) fn another_form(&self, error: &Error, action: &str) -> EngineError {
         EngineError::AnotherForm {
             server: self.server.clone(),
