@@ -26,6 +26,8 @@
 //! The invariant: a new credential works before the old one ends, a password is stored before the database gets it, and every
 //! step may be repeated or cut off anywhere.
 
+#![warn(clippy::disallowed_methods)]
+
 pub mod age;
 pub mod engine;
 pub mod error;

@@ -14,6 +14,8 @@
 //!
 //! A command's module may use the modules below the commands in this table, but no other command.
 
+#![warn(clippy::disallowed_methods)]
+
 pub mod arguments;
 pub mod audit;
 pub mod aws;

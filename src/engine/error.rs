@@ -61,6 +61,17 @@ pub enum EngineError {
         user: String,
         message: String,
     },
+    /// An answer that the driver cannot read, or whose columns are not those of the question.
+    #[error(
+        "the answer of {server} has another form than PostgreSQL's ({reason}, as {user}, to {action}): correct the secret's host and port \
+         if that is no PostgreSQL server; if it is a proxy, store the server's own address as \"rotationhost\""
+    )]
+    AnotherForm {
+        server: String,
+        user: String,
+        action: String,
+        reason: String,
+    },
     /// An obstacle that the catalogs show.
     #[error("nothing was changed on {server}: {first}{}", more(others))]
     Obstacle {
@@ -337,6 +348,7 @@ impl EngineError {
             Self::LoginForbidden { .. } => "LoginForbidden",
             Self::Standby { .. } => "DatabaseIsStandby",
             Self::ChangeForbidden { .. } => "ChangeForbidden",
+            Self::AnotherForm { .. } => "DatabaseAnswerUnreadable",
             Self::NotAsExpected { .. } => "CredentialNotAsExpected",
             Self::VerifyFailed { .. } => "VerifyFailed",
             Self::NameTooLong { .. } => "UserNameTooLong",

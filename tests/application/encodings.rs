@@ -69,11 +69,7 @@ async fn text_that_is_not_utf_8_does_not_prevent_a_rotation() {
 /// The transaction has altered the role to revoke, and its name is no text.
 #[tokio::test]
 async fn a_prepared_transaction_whose_name_is_not_utf_8_is_reported() {
-    let settings = local::postgres::Settings {
-        conf: "max_prepared_transactions = 2".to_owned(),
-        ..local::postgres::Settings::default()
-    };
-    let mut options = options().own_postgres(settings);
+    let mut options = common::with_prepared_transactions();
     options.function_timeout = std::time::Duration::from_secs(3);
     let world = start(options).await;
     let (secret, base) = (world.alternating_users(), world.alternating_role());

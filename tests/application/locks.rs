@@ -186,11 +186,7 @@ async fn a_setting_that_the_application_alters_at_the_same_time_is_copied_too() 
 #[tokio::test]
 async fn an_error_names_a_prepared_transaction_that_holds_the_role_and_the_statement_that_ends_it()
 {
-    let settings = local::postgres::Settings {
-        conf: "max_prepared_transactions = 2".to_owned(),
-        ..local::postgres::Settings::default()
-    };
-    let mut options = options().own_postgres(settings);
+    let mut options = common::with_prepared_transactions();
     options.function_timeout = std::time::Duration::from_secs(3);
     let world = start(options).await;
     let (secret, base) = (world.alternating_users(), world.alternating_role());

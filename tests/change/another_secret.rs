@@ -130,11 +130,7 @@ async fn a_server_that_lies_about_the_logged_in_user_does_not_get_a_third_roles_
 #[tokio::test]
 async fn a_lock_of_a_prepared_transaction_proves_no_login() {
     for strategy in ["alternating-users", "single-user"] {
-        let settings = Settings {
-            conf: "max_prepared_transactions = 2".to_owned(),
-            ..Settings::default()
-        };
-        let world = start(options().own_postgres(settings)).await;
+        let world = start(common::with_prepared_transactions()).await;
         attacks_another_role(world, strategy, true).await;
     }
 }

@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod another_form;
 mod another_secret;
 mod attack;
 mod fence;

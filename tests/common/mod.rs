@@ -45,6 +45,15 @@ pub(crate) fn options_with(variables: &[(&str, &str)]) -> Options {
     options
 }
 
+/// Options with a server that can prepare transactions.
+pub(crate) fn with_prepared_transactions() -> Options {
+    let settings = postgres::Settings {
+        conf: "max_prepared_transactions = 2".to_owned(),
+        ..postgres::Settings::default()
+    };
+    options().own_postgres(settings)
+}
+
 /// A new world, on the PostgreSQL that the tests of one file share.
 pub(crate) async fn world() -> World {
     start(options()).await

@@ -1,4 +1,5 @@
-//! A proxy in front of the database: it can stop at any message of the function, so that a test can kill the function there.
+//! A proxy in front of the database: it can stop at any message of the function, so that a test can kill the function there; or let the
+//! server answer another question than the function's.
 
 use std::{
     net::SocketAddr,
@@ -8,6 +9,10 @@ use std::{
     },
 };
 
+use local::{
+    postgres::Settings,
+    world::{Options, World},
+};
 use tokio::{
     io::{self, AsyncReadExt, AsyncWriteExt},
     net::{
@@ -17,7 +22,7 @@ use tokio::{
     sync::watch,
 };
 
-use super::wire;
+use super::{current, put, start, wire};
 
 /// The side of a message on which it stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +31,8 @@ pub(crate) enum Side {
     Before,
     /// The server has answered it; the client does not get the answer.
     After,
+    /// Neither: the server gets this text instead, in which `{}` is the client's own, and the client gets its answer.
+    Instead(&'static str),
 }
 
 /// Passes messages on, and stops at a chosen one.
@@ -47,11 +54,34 @@ struct State {
 enum Stop {
     /// After so many messages.
     After(usize),
+    /// After so many questions (Parse).
+    Question(usize),
     /// At the first that ends like this.
     At(&'static str),
 }
 
 impl Proxy {
+    /// In a new world without TLS, whose logins lead through it.
+    pub(crate) async fn in_a_world(options: Options) -> (World, Self) {
+        let settings = Settings {
+            tls: false,
+            ..Settings::default()
+        };
+        let world = start(options.own_postgres(settings)).await;
+        let proxy = Self::before(world.postgres().port()).await;
+        for secret in [
+            world.admin(),
+            world.single_user(),
+            world.alternating_users(),
+        ] {
+            let mut document = current(&world, secret).await;
+            document["ssl"] = false.into();
+            document["port"] = proxy.port.into();
+            put(&world, secret, document).await;
+        }
+        (world, proxy)
+    }
+
     /// In front of the server at this port of this machine.
     pub(crate) async fn before(server: u16) -> Self {
         let listener = TcpListener::bind(("localhost", 0)).await.unwrap();
@@ -79,6 +109,11 @@ impl Proxy {
         self.set(Stop::At(end), side);
     }
 
+    /// The question of this number from now on is replaced by this text.
+    pub(crate) fn replace(&self, number: usize, text: &'static str) {
+        self.set(Stop::Question(number), Side::Instead(text));
+    }
+
     fn set(&self, stop: Stop, side: Side) {
         self.state.reached.send_replace(false);
         *self.state.stop() = Some((stop, side));
@@ -93,6 +128,10 @@ impl Proxy {
     /// The number of messages so far, without Terminate.
     pub(crate) fn passed(&self) -> usize {
         self.state.passed.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn has_stopped(&self) -> bool {
+        *self.state.reached.borrow()
     }
 
     /// Stops nowhere.
@@ -116,6 +155,11 @@ impl State {
                 *stop = Some((Stop::After(left.saturating_sub(1)), side));
                 left == 0
             }
+            Stop::Question(left) if message[0] == b'P' => {
+                *stop = Some((Stop::Question(left.saturating_sub(1)), side));
+                left == 0
+            }
+            Stop::Question(_) => false,
             // a query's text ends with a zero byte
             Stop::At(end) => message
                 .strip_suffix(&[0])
@@ -135,8 +179,12 @@ impl State {
 /// Passes messages until either end closes; this then closes the other end too.
 async fn pass(mut client: TcpStream, server: SocketAddr, state: Arc<State>) -> io::Result<()> {
     let first = wire::startup(&mut client).await?;
+    let server = TcpStream::connect(server).await?;
+    // a login is many small messages
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
     let (from_client, to_client) = client.into_split();
-    let (from_server, to_server) = TcpStream::connect(server).await?.into_split();
+    let (from_server, to_server) = server.into_split();
     let (silenced, silent) = watch::channel(false);
     let requests = requests(first, from_client, to_server, &state, silenced);
     tokio::select! {
@@ -160,6 +208,10 @@ async fn requests(
             .flatten();
         match stops {
             None => server.write_all(&message).await?,
+            Some(Side::Instead(text)) => {
+                state.is_reached();
+                server.write_all(&wire::with_text(&message, text)).await?;
+            }
             Some(Side::Before) => {
                 state.is_reached();
                 return gone(client).await;

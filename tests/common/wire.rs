@@ -24,3 +24,20 @@ async fn packet(from: &mut (impl AsyncRead + Unpin), mut packet: Vec<u8>) -> io:
     from.read_exact(&mut packet[body..]).await?;
     Ok(packet)
 }
+
+/// A query (Query, or Parse without a name) with this text, in which `{}` is its own.
+pub(crate) fn with_text(query: &[u8], text: &str) -> Vec<u8> {
+    let begin = if query[0] == b'P' { 6 } else { 5 };
+    let own = query[begin..].split(|byte| *byte == 0).next().unwrap();
+    let text = text.replace("{}", std::str::from_utf8(own).unwrap());
+    let rest = &query[begin + own.len()..];
+    let length = u32::try_from(begin - 1 + text.len() + rest.len()).unwrap();
+    [
+        &query[..1],
+        &length.to_be_bytes(),
+        &query[5..begin],
+        text.as_bytes(),
+        rest,
+    ]
+    .concat()
+}

@@ -11,8 +11,9 @@ use std::{
 
 use deadpool_postgres::{Hook, ManagerConfig, PoolError, Timeouts};
 use rotating_secret::{
-    LogInError, pool,
+    LogInError, RotatingSecret, pool,
     pool::{Settings, deadpool::Failure},
+    provider::Aws,
 };
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -22,7 +23,10 @@ use tokio_postgres::{Config, config::TargetSessionAttrs};
 use crate::{
     are_gone,
     changeover::Changing,
-    common::execute,
+    common::{
+        execute, options,
+        proxy::{Proxy, Side},
+    },
     drivers::{Pool, at_once},
 };
 
@@ -101,6 +105,23 @@ async fn a_connection_to_a_server_that_became_read_only_is_not_given_again() {
         }
         let error = format!("{}", pool.get().await.err().unwrap());
         assert!(error.contains("writes"), "{}: {error}", pool.name());
+    }
+}
+
+/// sqlx reads no column of an answer without an error.
+#[tokio::test]
+async fn a_connection_whose_server_answers_in_another_form_is_not_given_again() {
+    let (world, proxy) = Proxy::in_a_world(options()).await;
+    let provider = Aws::from_clients([world.aws()]);
+    let secret = RotatingSecret::builder(world.single_user()).build(provider);
+    let settings = at_once().read_write(true);
+    let [deadpool, bb8, _] = Pool::with(&world, &secret.await.unwrap(), settings, 1).await;
+    for pool in [deadpool, bb8] {
+        let old = pool.get().await.unwrap().pid().await;
+        pool.has_idle(1).await;
+        proxy.stop_at_query("SHOW transaction_read_only", Side::Instead("SELECT"));
+        let new = pool.get().await.unwrap().pid().await;
+        assert_ne!(new, old, "{}", pool.name());
     }
 }
 

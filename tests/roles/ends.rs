@@ -56,6 +56,23 @@ async fn a_rotation_within_the_overlap_reports_the_end_of_the_promise() {
     );
 }
 
+/// A timestamp of the log and of the answer has a year of four digits.
+#[tokio::test]
+async fn a_promise_beyond_the_year_9999_is_reported_as_the_last_second_of_that_year() {
+    let world = world().await;
+    let (secret, base) = (world.alternating_users(), world.alternating_role());
+    turn(&world).await;
+    execute(
+        &world,
+        &format!("ALTER ROLE {base} VALID UNTIL '12000-01-01'"),
+    )
+    .await;
+    stage_up_to(&world, secret, "setSecret").await;
+    let set = invoke(&world, secret, "setSecret").await;
+    let answer = set.outcome.unwrap();
+    assert_eq!(answer["promised_until"], "9999-12-31T23:59:59Z");
+}
+
 #[tokio::test]
 async fn a_single_user_with_an_expiry_is_an_obstacle_whose_cure_works() {
     let world = world().await;

@@ -131,14 +131,14 @@ pub(super) async fn hashing(session: Option<&Session>) -> Verdict {
         return Verdict::skipped("no version logs in");
     };
     let question = "SELECT pg_catalog.current_setting('password_encryption')";
-    match session.client().query_one(question, &[]).await {
-        Ok(row) if row.get::<_, &str>(0) == "scram-sha-256" => {
+    let answer = session.client().query_one(question, &[]).await;
+    match answer.and_then(|row| row.try_get::<_, String>(0)) {
+        Ok(hashing) if hashing == "scram-sha-256" => {
             Verdict::ok("the server stores passwords as scram-sha-256")
         }
-        Ok(row) => {
+        Ok(hashing) => {
             let what = format!(
-                "the server hashes a password that is set by hand with {}; the function sets SCRAM verifiers",
-                row.get::<_, &str>(0)
+                "the server hashes a password that is set by hand with {hashing}; the function sets SCRAM verifiers"
             );
             let advice = "change the server's setting (on RDS, in the parameter group):";
             let set = "ALTER SYSTEM SET password_encryption = 'scram-sha-256';";

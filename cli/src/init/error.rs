@@ -212,7 +212,9 @@ impl Error {
                 Self::Aws(error) => error.is_transient(),
                 Self::Engine(error) => matches!(
                     error,
-                    EngineError::Unreachable { .. } | EngineError::TimedOut { .. }
+                    EngineError::Unreachable { .. }
+                        | EngineError::TimedOut { .. }
+                        | EngineError::AnotherForm { .. }
                 ),
                 _ => false,
             },

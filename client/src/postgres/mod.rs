@@ -262,14 +262,14 @@ pub(crate) fn needs_writes(config: &mut Config, settings: crate::pool::Settings)
 #[cfg(any(feature = "deadpool", feature = "bb8"))]
 pub(crate) async fn takes_writes(client: &Client) -> Result<(), Refusal> {
     let answer = client.simple_query("SHOW transaction_read_only").await?;
-    let is_read_only = answer
-        .iter()
-        .any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some("on")));
-    if is_read_only {
-        Err(Refusal::ReadOnly)
-    } else {
-        Ok(())
+    for message in &answer {
+        if let SimpleQueryMessage::Row(row) = message
+            && row.try_get(0)? == Some("on")
+        {
+            return Err(Refusal::ReadOnly);
+        }
     }
+    Ok(())
 }
 
 /// The one host and port of a configuration that [`configured`] made.

@@ -8,6 +8,7 @@ use super::{
     errors::READS,
     facts::{Changer, PARAMETER_PRIVILEGE_SINCE},
     parameters::{self, Setting},
+    session::Value,
 };
 use crate::engine::EngineError;
 
@@ -95,14 +96,10 @@ async fn may_act_as(
          AND pg_catalog.pg_has_role(b.oid, r.oid, '{}')",
         changer.acting()
     );
-    let rows = session
-        .ask(
-            &question,
-            &[(&base, Type::TEXT), (&names, Type::TEXT_ARRAY)],
-            READS,
-        )
-        .await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    let values: [Value<'_>; 2] = [(&base, Type::TEXT), (&names, Type::TEXT_ARRAY)];
+    session
+        .ask(&question, &values, READS, |row| row.try_get(0))
+        .await
 }
 
 pub(super) async fn owner(
@@ -143,8 +140,8 @@ pub(super) async fn forbidden(
          WHERE (s.context OPERATOR(pg_catalog.~~) 'superuser%' OR pg_catalog.current_setting(n.name, true) IS NULL) \
          AND NOT {granted} ORDER BY 1"
     );
-    let rows = session
-        .ask(&question, &[(&names, Type::TEXT_ARRAY)], READS)
-        .await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    let values: [Value<'_>; 1] = [(&names, Type::TEXT_ARRAY)];
+    session
+        .ask(&question, &values, READS, |row| row.try_get(0))
+        .await
 }

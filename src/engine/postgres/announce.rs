@@ -5,10 +5,13 @@
 //! only means that it is time to ask.
 
 use sha2::{Digest, Sha256};
-use tokio::join;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 
-use super::{Postgres, Session, errors::Doing, session::Purpose};
+use super::{
+    Postgres, Session,
+    errors::Doing,
+    session::{Purpose, Value},
+};
 use crate::{
     document::Document,
     engine::{EngineError, Login, Retiring, Whose},
@@ -49,17 +52,14 @@ pub(super) async fn announce<E: From<EngineError>>(
 
 async fn notify(session: &Session, secret: &str, version: &str) -> Result<(), EngineError> {
     let channel = channel(secret);
-    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
-        [(&channel, Type::TEXT), (&version, Type::TEXT)];
+    let parameters: [Value<'_>; 2] = [(&channel, Type::TEXT), (&version, Type::TEXT)];
     let notify = "SELECT pg_catalog.pg_notify($1, $2)";
     let doing = Doing::new("notify");
     // a deferrable transaction, if that is the role's default, waits for others
-    let (begun, asked, committed) = join!(
-        session.run("BEGIN ISOLATION LEVEL READ COMMITTED", doing),
-        session.ask(notify, &parameters, doing),
-        session.run("COMMIT", doing)
-    );
-    begun.and(asked.map(drop)).and(committed)
+    let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
+    let asked = session.ask(notify, &parameters, doing, |_| Ok(()));
+    let notified = session.within(begin, asked, "COMMIT", doing).await;
+    notified.map(drop)
 }
 
 /// The channel of a secret: the same in every region that has a replica, and a name that PostgreSQL accepts unchanged.

@@ -4,17 +4,17 @@
 
 use std::time::{Duration, SystemTime};
 
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 
 use super::{
     Session,
     errors::{Doing, READS},
+    session::Value,
     text::Text,
 };
 use crate::engine::EngineError;
 
 type Answer<T> = Result<T, EngineError>;
-type Values<'a, const N: usize> = [(&'a (dyn ToSql + Sync), Type); N];
 
 /// Who a session is.
 pub(super) struct Identity {
@@ -45,16 +45,16 @@ pub(super) async fn identity(session: &Session) -> Answer<Option<Identity>> {
                             ON set.setting OPERATOR(pg_catalog.=) ('role=' OPERATOR(pg_catalog.||) named.rolname::pg_catalog.text) \
                         ORDER BY set.setdatabase DESC LIMIT 1) AS acts ON true \
                     WHERE r.rolname OPERATOR(pg_catalog.=) session_user";
-    let rows = session.ask(question, &[], READS).await?;
-    Ok(rows.first().map(|row| Identity {
-        current_user: row.get::<_, Text>(0).0,
-        acts_as: row
-            .get::<_, Option<Text>>(1)
-            .map(|Text(role)| role)
-            .filter(|role| role != "none"),
-        expired: row.get(2),
-        may_act_so: row.get(3),
-    }))
+    let identity = session.ask(question, &[], READS, |row| {
+        let (Text(current_user), acts_as) = (row.try_get(0)?, row.try_get::<_, Option<Text>>(1)?);
+        Ok(Identity {
+            current_user,
+            acts_as: acts_as.map(|Text(role)| role).filter(|role| role != "none"),
+            expired: row.try_get(2)?,
+            may_act_so: row.try_get(3)?,
+        })
+    });
+    Ok(identity.await?.pop())
 }
 
 /// What `base` has in any database that `owner` lacks; nothing if `base` already acts as `owner`. CONNECT does not count: the
@@ -79,9 +79,10 @@ pub(super) async fn lacks(session: &Session, base: &str, owner: &str) -> Answer<
         WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) AS c (setting) \
             WHERE s.setrole OPERATOR(pg_catalog.=) base AND s.setdatabase OPERATOR(pg_catalog.=) 0 \
             AND c.setting OPERATOR(pg_catalog.=) ('role=' OPERATOR(pg_catalog.||) $2)) ORDER BY 1";
-    let values: Values<'_, 2> = [(&base, Type::TEXT), (&owner, Type::TEXT)];
-    let rows = session.ask(question, &values, READS).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    let values: [Value<'_>; 2] = [(&base, Type::TEXT), (&owner, Type::TEXT)];
+    session
+        .ask(question, &values, READS, |row| row.try_get(0))
+        .await
 }
 
 /// When a password that must end after `window` ends, as the server writes it; `None` if it ends earlier anyway.
@@ -96,9 +97,9 @@ pub(super) async fn bound(
                     WHERE rolname OPERATOR(pg_catalog.=) $1 \
                     AND (rolvaliduntil IS NULL OR rolvaliduntil OPERATOR(pg_catalog.>) until)";
     let seconds = window.as_secs_f64();
-    let values: Values<'_, 2> = [(&role, Type::TEXT), (&seconds, Type::FLOAT8)];
-    let rows = session.ask(question, &values, doing).await?;
-    Ok(rows.first().map(|row| row.get(0)))
+    let values: [Value<'_>; 2] = [(&role, Type::TEXT), (&seconds, Type::FLOAT8)];
+    let ends = session.ask(question, &values, doing, |row| row.try_get(0));
+    Ok(ends.await?.pop())
 }
 
 /// Ends a role's open sessions, except the one that asks, and returns their processes; only those begun before `begun`, if
@@ -115,9 +116,10 @@ pub(super) async fn end_sessions(
                          AND pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() \
                          AND ($2 IS NULL OR backend_start OPERATOR(pg_catalog.<) $2)) \
                      SELECT pid FROM open WHERE pg_catalog.pg_terminate_backend(pid)";
-    let values: Values<'_, 2> = [(&role, Type::TEXT), (&begun, Type::TIMESTAMPTZ)];
-    let rows = session.ask(statement, &values, doing).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    let values: [Value<'_>; 2] = [(&role, Type::TEXT), (&begun, Type::TIMESTAMPTZ)];
+    session
+        .ask(statement, &values, doing, |row| row.try_get(0))
+        .await
 }
 
 /// How many seconds from now a login that had begun by `since` may still succeed; `None` if that time is over.
@@ -128,11 +130,9 @@ pub(super) async fn late(
 ) -> Answer<Option<Duration>> {
     let question = "SELECT pg_catalog.date_part('epoch', $1 OPERATOR(pg_catalog.+) \
                         pg_catalog.current_setting('authentication_timeout')::pg_catalog.interval OPERATOR(pg_catalog.-) pg_catalog.now())";
-    let rows = session
-        .ask(question, &[(&since, Type::TIMESTAMPTZ)], doing)
-        .await?;
-    let seconds: f64 = rows.first().map_or(0.0, |row| row.get(0));
-    Ok(Some(seconds)
+    let values: [Value<'_>; 1] = [(&since, Type::TIMESTAMPTZ)];
+    let seconds = session.ask(question, &values, doing, |row| row.try_get::<_, f64>(0));
+    Ok((seconds.await?.pop())
         .filter(|seconds| *seconds > 0.0)
         .map(|seconds| Duration::from_secs(seconds.ceil() as u64)))
 }

@@ -6,7 +6,7 @@
 
 use tokio::time::timeout;
 
-use super::{Session, errors::Doing, pin, roles};
+use super::{Session, administrator::Altering, errors::Doing, pin, roles};
 use crate::{document::Document, engine::EngineError};
 
 /// An open transaction that holds the lock of a pair of roles.
@@ -69,6 +69,12 @@ impl<'a> Change<'a> {
     /// A statement before the last one, with the same rights: a missing right shows before Secrets Manager is asked.
     pub(super) async fn run(&self, sql: &str, doing: Doing<'_>) -> Result<(), EngineError> {
         self.session.run(sql, doing).await
+    }
+
+    /// A role's password no longer ends (VALID UNTIL).
+    pub(super) async fn lift_end(&self, role: &str) -> Result<(), EngineError> {
+        let altering = Altering::new(self.session, "alter", role);
+        altering.run(&roles::no_end(role)).await
     }
 
     /// The last statement and COMMIT, in one message.

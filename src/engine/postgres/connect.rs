@@ -217,6 +217,9 @@ impl Postgres<'_> {
             Err(error) => {
                 return Err(match session.ended_with().await {
                     Some(code) => session.refused(&code, "log in"),
+                    None if error.code().is_none() && !error.is_closed() => {
+                        session.another_form(&error, "log in")
+                    }
                     None => errors::of_login(&error, document),
                 });
             }
@@ -288,13 +291,13 @@ async fn about_itself(session: &Session) -> Result<About, tokio_postgres::Error>
         SimpleQueryMessage::Row(row) => Some(row),
         _ => None,
     });
-    let field = |at| row.and_then(|row| row.get(at));
+    let field = |at| row.map_or(Ok(None), |row| row.try_get(at));
     let is_long = |limit: &str| limit == "0" || limit.ends_with(['n', 'h', 'd']); // min, h, d
     Ok(About {
-        session_user: field(4).unwrap_or_default().to_owned(),
-        standby: field(0) == Some("t"),
-        process: field(1).and_then(|process| process.parse().ok()),
-        short_idle_timeout: field(2).is_some_and(|limit| !is_long(limit)),
-        short_transaction_timeout: field(3).is_some_and(|limit| !is_long(limit)),
+        session_user: field(4)?.unwrap_or_default().to_owned(),
+        standby: field(0)? == Some("t"),
+        process: field(1)?.and_then(|process| process.parse().ok()),
+        short_idle_timeout: field(2)?.is_some_and(|limit| !is_long(limit)),
+        short_transaction_timeout: field(3)?.is_some_and(|limit| !is_long(limit)),
     })
 }

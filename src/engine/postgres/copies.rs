@@ -2,15 +2,15 @@
 
 use tokio_postgres::types::Type;
 
-use super::{Session, errors::READS, text::Text};
+use super::{Session, errors::READS, session::Value, text::Text};
 use crate::engine::{EngineError, Obstacle};
 
 /// User mappings of postgres_fdw and dblink and subscriptions that name one of these users, if the session may see them, and
 /// connections that replicate as one of them: they hold a copy of the password.
 pub(super) async fn of(session: &Session, users: &[&str]) -> Result<Vec<Obstacle>, EngineError> {
     let may = "SELECT pg_catalog.has_column_privilege('pg_catalog.pg_subscription', 'subconninfo', 'SELECT')";
-    let rows = session.ask(may, &[], READS).await?;
-    let subscriptions = match rows.first().is_some_and(|row| row.get(0)) {
+    let may = session.ask(may, &[], READS, |row| row.try_get(0)).await?;
+    let subscriptions = match may.contains(&true) {
         false => "",
         true => {
             "UNION ALL SELECT u.name, 'the subscription ' OPERATOR(pg_catalog.||) s.subname::pg_catalog.text \
@@ -29,19 +29,17 @@ pub(super) async fn of(session: &Session, users: &[&str]) -> Result<Vec<Obstacle
          FROM pg_catalog.pg_stat_activity a, u WHERE a.usename OPERATOR(pg_catalog.=) u.name \
          AND a.backend_type OPERATOR(pg_catalog.=) 'walsender' {subscriptions} ORDER BY 1, 2"
     );
-    let rows = session
-        .ask(&question, &[(&users, Type::TEXT_ARRAY)], READS)
-        .await?;
-    let copy = |row: &tokio_postgres::Row| {
-        let [Text(user), Text(place)] = [0, 1].map(|at| row.get(at));
-        Obstacle::warns(
+    let values: [Value<'_>; 1] = [(&users, Type::TEXT_ARRAY)];
+    let copies = session.ask(&question, &values, READS, |row| {
+        let (Text(user), Text(place)) = (row.try_get(0)?, row.try_get(1)?);
+        Ok(Obstacle::warns(
             "PasswordElsewhere",
             format!("{place} uses {user}, and keeps a password that no rotation changes"),
             "give it a role of its own",
             Vec::new(),
-        )
-    };
-    Ok(rows.iter().map(copy).collect())
+        ))
+    });
+    copies.await
 }
 
 /// Policies and defaults that use session_user, which changes with every rotation of alternating users.
@@ -60,8 +58,8 @@ pub(super) async fn by_session_user(
             FROM pg_catalog.pg_attrdef d JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) d.adrelid \
                  AND a.attnum OPERATOR(pg_catalog.=) d.adnum) AS places \
         WHERE text OPERATOR(pg_catalog.~) '\\mSESSION_USER\\M' ORDER BY place LIMIT 5";
-    let rows = session.ask(question, &[], READS).await?;
-    let places: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let places = session.ask(question, &[], READS, |row| row.try_get(0));
+    let places: Vec<String> = places.await?;
     if places.is_empty() {
         return Ok(Vec::new());
     }

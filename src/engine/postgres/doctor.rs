@@ -142,8 +142,8 @@ async fn of_one(session: &Session, user: &str) -> Result<Vec<Obstacle>, EngineEr
 /// Only a revocation needs it, a rotation does not.
 async fn ends_no_sessions(session: &Session) -> Result<Option<Obstacle>, EngineError> {
     let question = "SELECT pg_catalog.pg_has_role('pg_signal_backend', 'USAGE')";
-    let rows = session.ask(question, &[], READS).await?;
-    let forbidden = !rows.first().is_some_and(|row| row.get(0));
+    let may = session.ask(question, &[], READS, |row| row.try_get(0));
+    let forbidden = !may.await?.contains(&true);
     let user = &session.user;
     Ok(forbidden.then(|| {
         Obstacle::stops(

@@ -2,11 +2,11 @@
 //!
 //! Every role can read this: nothing here needs a right.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio_postgres::types::Type;
 
-use super::{Session, errors::READS};
+use super::{Session, errors::READS, session::Value};
 use crate::engine::EngineError;
 
 /// From this version on CREATEROLE alone does not let a role alter or grant others, and a membership has options.
@@ -14,6 +14,9 @@ const ADMIN_OPTION_SINCE: i32 = 160_000;
 
 /// From this version on a right to set a parameter can be granted.
 pub(super) const PARAMETER_PRIVILEGE_SINCE: i32 = 150_000;
+
+/// The last second that a timestamp of the log can show, with a year of four digits.
+const END_OF_9999: Duration = Duration::from_secs(253_402_300_799);
 
 /// Who changes roles: an administrator, or the role itself.
 #[derive(Clone, Debug, Default)]
@@ -78,21 +81,20 @@ pub(super) async fn changer(session: &Session) -> Result<Changer, EngineError> {
                                     OPERATOR(pg_catalog.=) ANY ('{on,1}'::pg_catalog.text[]) \
                                 AND NOT pg_catalog.pg_has_role(rds.oid, 'MEMBER')) \
                     FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) current_user";
-    let rows = session.ask(question, &[], READS).await?;
+    let changer = session.ask(question, &[], READS, |row| {
+        Ok(Changer {
+            user: String::new(),
+            version: row.try_get(0)?,
+            superuser: row.try_get(1)?,
+            creates_roles: row.try_get(2)?,
+            of_rds: row.try_get(3)?,
+            sets_no_passwords: row.try_get(4)?,
+        })
+    });
+    let what = "find the session's own role in the catalogs";
+    let changer = changer.await?.pop().ok_or(EngineError::Unable { what })?;
     let user = session.user.clone();
-    let Some(row) = rows.first() else {
-        return Err(EngineError::Unable {
-            what: "find the session's own role in the catalogs",
-        });
-    };
-    Ok(Changer {
-        user,
-        version: row.get(0),
-        superuser: row.get(1),
-        creates_roles: row.get(2),
-        of_rds: row.get(3),
-        sets_no_passwords: row.get(4),
-    })
+    Ok(Changer { user, ..changer })
 }
 
 /// Reads roles; those that do not exist are left out.
@@ -105,24 +107,25 @@ pub(super) async fn roles(session: &Session, names: &[&str]) -> Result<Vec<Role>
                         pg_catalog.pg_has_role(oid, 'MEMBER WITH ADMIN OPTION'), \
                         coalesce(rolvaliduntil OPERATOR(pg_catalog.=) '-infinity', false) \
                     FROM pg_catalog.pg_roles r WHERE rolname OPERATOR(pg_catalog.=) ANY ($1)";
-    let rows = session
-        .ask(question, &[(&names, Type::TEXT_ARRAY)], READS)
-        .await?;
-    let role = |row: &tokio_postgres::Row| Role {
-        name: row.get(0),
-        superuser: row.get(1),
-        replicates: row.get(2),
-        bypasses_policies: row.get(3),
-        logs_in: row.get(4),
-        connection_limit: row.get(5),
-        connections: row.get(6),
-        ends: row.get(7),
-        // a time that this clock cannot show is no promise
-        promised: row.try_get(8).ok().flatten(),
-        administered: row.get(9),
-        ended: row.get(10),
-    };
-    Ok(rows.iter().map(role).collect())
+    let values: [Value<'_>; 1] = [(&names, Type::TEXT_ARRAY)];
+    let roles = session.ask(question, &values, READS, |row| {
+        Ok(Role {
+            name: row.try_get(0)?,
+            superuser: row.try_get(1)?,
+            replicates: row.try_get(2)?,
+            bypasses_policies: row.try_get(3)?,
+            logs_in: row.try_get(4)?,
+            connection_limit: row.try_get(5)?,
+            connections: row.try_get(6)?,
+            ends: row.try_get(7)?,
+            // a time that this clock cannot show is no promise
+            promised: (row.try_get(8).ok().flatten())
+                .map(|until: SystemTime| until.min(UNIX_EPOCH + END_OF_9999)),
+            administered: row.try_get(9)?,
+            ended: row.try_get(10)?,
+        })
+    });
+    roles.await
 }
 
 /// Why the server rejects a user, if that can be read: it gives one answer, 28P01, for a wrong password and for these reasons.

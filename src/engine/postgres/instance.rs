@@ -8,12 +8,13 @@
 //! the lock on under another login.
 
 use rand::{TryRng, rngs::SysRng};
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 
 use super::{
     Session,
     errors::{Doing, READS},
     pin,
+    session::Value,
 };
 use crate::engine::EngineError;
 
@@ -42,12 +43,13 @@ pub(super) async fn same_instance(
                     AND l.objsubid OPERATOR(pg_catalog.=) 1 \
                     AND a.pid OPERATOR(pg_catalog.=) l.pid \
                     AND r.oid OPERATOR(pg_catalog.=) a.usesysid AND r.rolname OPERATOR(pg_catalog.=) $3";
-    let values: [(&(dyn ToSql + Sync), Type); 3] = [
+    let values: [Value<'_>; 3] = [
         (&high, Type::OID),
         (&low, Type::OID),
         (&proven.user, Type::NAME),
     ];
-    let seen = administrators.ask(question, &values, READS).await?;
+    let seen = administrators.ask(question, &values, READS, |_| Ok(()));
+    let seen = seen.await?;
     proven.run("ROLLBACK", PROVES).await?;
     if seen.is_empty() {
         return Err(EngineError::AnotherInstance {

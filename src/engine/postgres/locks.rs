@@ -45,28 +45,29 @@ pub(super) async fn held(session: &Session) -> EngineError {
     let prepared = format!("{PREPARED}{LOCKS} LIMIT 5");
     let asked = async {
         session.client.batch_execute("ROLLBACK").await?;
-        let sessions = session.client.query_typed(&sessions, &[]).await?;
-        let prepared = session.client.query_typed(&prepared, &[]).await?;
-        Ok::<_, tokio_postgres::Error>((sessions, prepared))
+        let sessions = session.rows(&sessions, &[], |row| {
+            let (pid, Text(user)): (i32, Text) = (row.try_get(0)?, row.try_get(1)?);
+            Ok((
+                format!("process {pid} of {user}"),
+                format!("SELECT pg_terminate_backend({pid})"),
+            ))
+        });
+        let mut holders = sessions.await?;
+        let prepared = session.rows(&prepared, &[], |row| {
+            let (Text(gid), Text(owner)) = (row.try_get(0)?, row.try_get(1)?);
+            let Text(database) = row.try_get(2)?;
+            Ok((
+                format!("a transaction of {owner} that is prepared in the database {database}"),
+                format!("ROLLBACK PREPARED {}", roles::text(&gid).trim_start()),
+            ))
+        });
+        holders.extend(prepared.await?);
+        Ok::<_, tokio_postgres::Error>(holders)
     };
-    let Ok(Ok((sessions, prepared))) = timeout(session.limits.fence(), asked).await else {
+    let Ok(Ok(holders)) = timeout(session.limits.fence(), asked).await else {
         return session.timed_out();
     };
-    let sessions = sessions.iter().map(|row| {
-        let (pid, Text(user)): (i32, Text) = (row.get(0), row.get(1));
-        (
-            format!("process {pid} of {user}"),
-            format!("SELECT pg_terminate_backend({pid})"),
-        )
-    });
-    let prepared = prepared.iter().map(|row| {
-        let [Text(gid), Text(owner), Text(database)] = [0, 1, 2].map(|at| row.get(at));
-        (
-            format!("a transaction of {owner} that is prepared in the database {database}"),
-            format!("ROLLBACK PREPARED {}", roles::text(&gid).trim_start()),
-        )
-    });
-    let (by, cure): (Vec<_>, Vec<_>) = sessions.chain(prepared).unzip();
+    let (by, cure): (Vec<_>, Vec<_>) = holders.into_iter().unzip();
     if by.is_empty() {
         return session.timed_out();
     }
@@ -106,14 +107,15 @@ pub(super) async fn end_holders(session: &Session, pair: &Pair) -> Result<usize,
         "WITH holders AS MATERIALIZED (SELECT DISTINCT a.pid FROM {HOLDERS}{LOCKS} AND a.usename OPERATOR(pg_catalog.=) ANY ($1)) \
          SELECT pid FROM holders WHERE pg_catalog.pg_terminate_backend(pid)"
     );
-    let users = [pair.base.as_str(), pair.clone.as_str()];
+    let users = &[pair.base.as_str(), pair.clone.as_str()][..];
     let ends = Doing {
         action: "end sessions that hold a lock",
         cure: &roles::grant("pg_signal_backend", &session.user),
     };
-    let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 1] =
-        [(&&users[..], Type::TEXT_ARRAY)];
-    let ended = session.ask(&statement, &values, ends).await?.len();
+    let ended = session
+        .ask(&statement, &[(&users, Type::TEXT_ARRAY)], ends, |_| Ok(()))
+        .await?
+        .len();
     if ended > 0 {
         tracing::warn!(
             ended,

@@ -3,10 +3,7 @@
 //! Nothing proves the server first: none of the secret's own credentials can log in yet. So the caller must send the
 //! administrator only to the host that the administrator's secret names.
 
-use tokio_postgres::{
-    error::SqlState,
-    types::{ToSql, Type},
-};
+use tokio_postgres::{error::SqlState, types::Type};
 
 use super::{
     Postgres, Session,
@@ -15,7 +12,7 @@ use super::{
     change::Change,
     errors::{Doing, READS},
     facts, login_of, obstacles, roles,
-    session::Purpose,
+    session::{Purpose, Value},
 };
 use crate::{
     document::{Document, Pair},
@@ -170,11 +167,12 @@ async fn connect(
     let question = "SELECT datallowconn, pg_catalog.has_database_privilege($2, oid, 'CONNECT'), \
                         pg_catalog.has_database_privilege(oid, 'CONNECT WITH GRANT OPTION') \
                     FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) $1";
-    let names: [(&(dyn ToSql + Sync), Type); 2] = [(&dbname, Type::NAME), (&user, Type::NAME)];
-    let rows = session.ask(question, &names, READS).await?;
-    let row = rows.first().map(|row| (row.get(0), row.get(1), row.get(2)));
+    let names: [Value<'_>; 2] = [(&dbname, Type::NAME), (&user, Type::NAME)];
+    let known = session.ask(question, &names, READS, |row| {
+        Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
+    });
     let shut_out = |why, sql| Ok(NewRole::ShutOut { why, sql });
-    match row {
+    match known.await?.pop() {
         None => shut_out(
             format!("there is no database {dbname}"),
             roles::create_database(dbname),

@@ -1,13 +1,14 @@
 //! What the catalogs say about a pair of roles.
 
 use tokio::join;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 
 use super::{
     Session, acts,
     errors::READS,
     facts::{self, Changer, Role},
     parameters::{self, Setting},
+    session::Value,
     text::Text,
 };
 use crate::{document::Pair, engine::EngineError};
@@ -171,11 +172,12 @@ pub(super) async fn namesakes(
              AND set.setting OPERATOR(pg_catalog.=) ('role=' OPERATOR(pg_catalog.||) b.rolname::pg_catalog.text))"
     );
     let (base, clone) = (pair.base.as_str(), pair.clone.as_str());
-    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&base, Type::TEXT), (&clone, Type::TEXT)];
-    let rows = session.ask(&question, &values, READS).await?;
-    Ok(rows.first().map(|row| Namesakes {
-        by_its_own_grant: row.get(0),
-    }))
+    let values: [Value<'_>; 2] = [(&base, Type::TEXT), (&clone, Type::TEXT)];
+    let namesakes = session.ask(&question, &values, READS, |row| {
+        let by_its_own_grant = row.try_get(0)?;
+        Ok(Namesakes { by_its_own_grant })
+    });
+    Ok(namesakes.await?.pop())
 }
 
 async fn memberships(
@@ -197,19 +199,15 @@ async fn memberships(
          WHERE u.rolname OPERATOR(pg_catalog.=) $1 AND b.rolname OPERATOR(pg_catalog.=) $2 \
          AND m.roleid OPERATOR(pg_catalog.<>) b.oid ORDER BY 1, 3"
     );
-    let rows = session
-        .ask(
-            &question,
-            &[(&clone, Type::TEXT), (&base, Type::TEXT)],
-            READS,
-        )
-        .await?;
-    let membership = |row: &tokio_postgres::Row| Membership {
-        role: row.get::<_, Text>(0).0,
-        of_the_base: row.get(1),
-        grantor: row.get::<_, Option<Text>>(2).map(|Text(name)| name),
-    };
-    Ok(rows.iter().map(membership).collect())
+    let values: [Value<'_>; 2] = [(&clone, Type::TEXT), (&base, Type::TEXT)];
+    let memberships = session.ask(&question, &values, READS, |row| {
+        Ok(Membership {
+            role: row.try_get::<_, Text>(0)?.0,
+            of_the_base: row.try_get(1)?,
+            grantor: row.try_get::<_, Option<Text>>(2)?.map(|name| name.0),
+        })
+    });
+    memberships.await
 }
 
 /// A role can set for itself, or the clone for its base, a value that would keep the other role from its turn.
@@ -231,14 +229,9 @@ async fn is_whole(
          WHERE b.rolname OPERATOR(pg_catalog.=) $1 AND c.rolname OPERATOR(pg_catalog.=) $2",
         changer.acting()
     );
-    let rows = session
-        .ask(
-            &question,
-            &[(&base, Type::TEXT), (&clone, Type::TEXT)],
-            READS,
-        )
-        .await?;
-    Ok(rows.first().is_some_and(|row| row.get(0)))
+    let values: [Value<'_>; 2] = [(&base, Type::TEXT), (&clone, Type::TEXT)];
+    let whole = session.ask(&question, &values, READS, |row| row.try_get(0));
+    Ok(whole.await?.contains(&true))
 }
 
 /// In any database. Default privileges do not count: nothing that exists depends on them, and REASSIGN OWNED keeps them.
@@ -252,9 +245,10 @@ async fn own(session: &Session, role: &str) -> Result<Own, EngineError> {
                         AND d.classid OPERATOR(pg_catalog.<>) ALL (ARRAY['pg_catalog.pg_default_acl'::pg_catalog.regclass, \
                             'pg_catalog.pg_auth_members'::pg_catalog.regclass]::pg_catalog.oid[]) \
                         AND r.rolname OPERATOR(pg_catalog.=) $1) AS own";
-    let rows = session.ask(question, &[(&role, Type::TEXT)], READS).await?;
-    Ok(rows.first().map_or_else(Own::default, |row| Own {
-        objects: row.get(0),
-        grants: row.get(1),
-    }))
+    let values: [Value<'_>; 1] = [(&role, Type::TEXT)];
+    let own = session.ask(question, &values, READS, |row| {
+        let (objects, grants) = (row.try_get(0)?, row.try_get(1)?);
+        Ok(Own { objects, grants })
+    });
+    Ok(own.await?.pop().unwrap_or_default())
 }

@@ -6,6 +6,7 @@ use super::{
     Session,
     errors::READS,
     roles,
+    session::Value,
     text::{Text, UNREADABLE},
 };
 use crate::engine::EngineError;
@@ -43,19 +44,16 @@ pub(super) async fn settings(session: &Session, role: &str) -> Result<Vec<Settin
          pg_catalog.unnest(s.setconfig) AS c (setting) WHERE r.rolname OPERATOR(pg_catalog.=) $1",
         2 * Setting::LONGEST
     );
-    let rows = session
-        .ask(&question, &[(&role, Type::TEXT)], READS)
-        .await?;
-    let settings = rows.iter().filter_map(|row| {
-        let Text(setting) = row.get(1);
-        let (name, value) = setting.split_once('=')?;
-        Some(Setting {
-            database: row.get::<_, Option<Text>>(0).map(|Text(name)| name),
+    let values: [Value<'_>; 1] = [(&role, Type::TEXT)];
+    let settings = session.ask(&question, &values, READS, |row| {
+        let (database, Text(setting)) = (row.try_get::<_, Option<Text>>(0)?, row.try_get(1)?);
+        Ok(setting.split_once('=').map(|(name, value)| Setting {
+            database: database.map(|Text(name)| name),
             name: name.to_owned(),
             value: value.to_owned(),
-        })
+        }))
     });
-    Ok(settings.collect())
+    Ok(settings.await?.into_iter().flatten().collect())
 }
 
 /// The role that a session acts as because of its database's setting, if there is one.
@@ -64,13 +62,15 @@ pub(super) async fn databases_that_act(session: &Session) -> Result<Vec<Setting>
                     JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.setdatabase, \
                     pg_catalog.unnest(s.setconfig) AS c (setting) \
                     WHERE s.setrole OPERATOR(pg_catalog.=) 0 AND c.setting OPERATOR(pg_catalog.~~) 'role=%'";
-    let rows = session.ask(question, &[], READS).await?;
-    let setting = |row: &tokio_postgres::Row| Setting {
-        database: Some(row.get::<_, Text>(0).0),
-        name: "role".to_owned(),
-        value: row.get::<_, Text>(1).0,
-    };
-    Ok(rows.iter().map(setting).collect())
+    let settings = session.ask(question, &[], READS, |row| {
+        let (Text(database), Text(value)) = (row.try_get(0)?, row.try_get(1)?);
+        Ok(Setting {
+            database: Some(database),
+            name: "role".to_owned(),
+            value,
+        })
+    });
+    settings.await
 }
 
 /// A statement that sets or resets a parameter of a role.

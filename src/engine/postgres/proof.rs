@@ -1,6 +1,6 @@
 //! What testSecret proves beyond a login.
 
-use tokio::{join, time::timeout};
+use tokio::time::timeout;
 
 use super::{Session, catalogs, errors::Doing, pin};
 use crate::{
@@ -20,14 +20,8 @@ pub(super) async fn prove(
     let user = document.username();
     let begin = pin::begin_asking(session.limits);
     let asked = Doing::new("ask who it is");
-    let (begun, found, ended) = join!(
-        session.run(&begin, asked),
-        catalogs::identity(session),
-        session.run("ROLLBACK", asked)
-    );
-    begun?;
-    let found = found?;
-    ended?;
+    let identity = catalogs::identity(session);
+    let found = session.within(&begin, identity, "ROLLBACK", asked).await?;
     let unknown = "the catalogs know no role of the session's name";
     let found = found.ok_or_else(|| not(session, unknown))?;
     if found.expired {

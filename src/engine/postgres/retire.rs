@@ -89,8 +89,7 @@ async fn ends<'a>(
                 until,
                 "the new credential has an end (VALID UNTIL), which is removed"
             );
-            let altering = Altering::new(session, "alter", new);
-            change.run(&roles::no_end(new), altering.doing()).await?;
+            change.lift_end(new).await?;
         }
         Ok(change)
     };

@@ -3,18 +3,22 @@
 use std::sync::{Arc, Mutex};
 
 use tokio::{
+    join,
     sync::SetOnce,
     task::JoinHandle,
     time::{Duration, timeout},
 };
 use tokio_postgres::{
-    Client, Row,
+    Client, Error, Row,
     error::SqlState,
     types::{ToSql, Type},
 };
 
 use super::{Limits, errors::Doing, locks, mutex::lock};
 use crate::engine::EngineError;
+
+/// A value of a question, and its type.
+pub(super) type Value<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// What a session is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,21 +91,47 @@ impl Session {
             .await
     }
 
-    /// The rows of an answer. No statement is prepared: behind a pooler its name may belong to another session. A question holds no
-    /// secret, so the server may quote it.
-    pub(super) async fn ask(
+    /// What `read` makes of each row of an answer. A question holds no secret, so the server may quote it.
+    pub(super) async fn ask<T>(
         &self,
         question: &str,
-        values: &[(&(dyn ToSql + Sync), Type)],
+        values: &[Value<'_>],
         doing: Doing<'_>,
-    ) -> Result<Vec<Row>, EngineError> {
-        let answer = self.client.query_typed(question, values);
+        read: fn(&Row) -> Result<T, Error>,
+    ) -> Result<Vec<T>, EngineError> {
+        let answer = self.rows(question, values, read);
         self.bounded(answer, doing, "").await
+    }
+
+    /// The same without a limit. No statement is prepared: behind a pooler its name may belong to another session.
+    pub(super) async fn rows<T>(
+        &self,
+        question: &str,
+        values: &[Value<'_>],
+        read: fn(&Row) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
+        let rows = self.client.query_typed(question, values).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// The answer to a question in a transaction of its own. All three are sent together, which costs one way to the server and back.
+    /// If `begin` fails, so do the others: the first error in their order is the reason.
+    pub(super) async fn within<T>(
+        &self,
+        begin: &str,
+        question: impl Future<Output = Result<T, EngineError>>,
+        end: &str,
+        doing: Doing<'_>,
+    ) -> Result<T, EngineError> {
+        let (begun, answer, ended) = join!(self.run(begin, doing), question, self.run(end, doing));
+        begun?;
+        let answer = answer?;
+        ended.map(|()| answer)
     }
 
     async fn bounded<T>(
         &self,
-        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+        statement: impl Future<Output = Result<T, Error>>,
         doing: Doing<'_>,
         sql: &str,
     ) -> Result<T, EngineError> {
@@ -113,17 +143,13 @@ impl Session {
     }
 
     /// Sorts a failed statement.
-    pub(super) async fn failed(
-        &self,
-        error: &tokio_postgres::Error,
-        doing: Doing<'_>,
-        sql: &str,
-    ) -> EngineError {
+    pub(super) async fn failed(&self, error: &Error, doing: Doing<'_>, sql: &str) -> EngineError {
         let (server, user) = (self.server.clone(), self.user.clone());
         // the reason for the end of a session reaches the connection, not the statement
         let code = match error.code() {
             Some(code) => Some(code.clone()),
-            None => self.ended_with().await,
+            None if error.is_closed() => self.ended_with().await,
+            None => return self.another_form(error, doing.action),
         };
         let message = said(error, sql);
         match code {
@@ -158,6 +184,16 @@ impl Session {
         }
     }
 
+    /// Anyone who can write the secret chooses the server, which may answer anything.
+    pub(super) fn another_form(&self, error: &Error, action: &str) -> EngineError {
+        EngineError::AnotherForm {
+            server: self.server.clone(),
+            user: self.user.clone(),
+            action: action.to_owned(),
+            reason: error.to_string(),
+        }
+    }
+
     /// The time limit of the server, or of the wait for it, is over.
     pub(super) fn timed_out(&self) -> EngineError {
         EngineError::TimedOut {
@@ -187,7 +223,7 @@ impl Session {
 }
 
 /// The server's message, unless it quotes a value of the statement: that may be a password, or an application's secret.
-fn said(error: &tokio_postgres::Error, sql: &str) -> String {
+fn said(error: &Error, sql: &str) -> String {
     let message = error.as_db_error().map_or("", |answer| answer.message());
     let mut values = sql
         .split('\'')

@@ -87,8 +87,7 @@ async fn prepare<'a>(
     found.extend(obstacles::of_one(&changer, role));
     obstacles::refuse_or_warn(&session.server, found)?;
     if changer.user != user && role.ends.is_some() {
-        let altering = Altering::new(session, "alter", user);
-        change.run(&roles::no_end(user), altering.doing()).await?;
+        change.lift_end(user).await?;
     }
     Ok(change)
 }

@@ -45,6 +45,11 @@ pub(super) const LINES: &[Texts] = &[
         "rotate again, which repairs the role; if the session is another user's, correct the pooler",
     ),
     (
+        "DatabaseAnswerUnreadable",
+        "an answer has another form than PostgreSQL's: it is another server, or a proxy",
+        "correct `host` and `port`; for a proxy, store the server's own address as `rotationhost`",
+    ),
+    (
         "DatabaseIsStandby",
         "the server takes no changes",
         "store the writer's address as `rotationhost`, or as `host`",

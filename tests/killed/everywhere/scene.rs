@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use local::{
     invocation::Invoked,
-    postgres::Settings,
     secrets_manager::{Behavior, Fault, Hang, When},
     world::World,
 };
@@ -15,7 +14,7 @@ use uuid::Uuid;
 use super::Place;
 use crate::common::{
     STEPS, assert_nobody_is_locked_out, assert_rejected, current, document, execute, gets_in,
-    log_in, options_with, proxy::Proxy, put, start, version,
+    log_in, options_with, proxy::Proxy, version,
 };
 
 pub(super) const REVOKE: &str = "revokeSecret";
@@ -40,24 +39,9 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) async fn set(case: Case) -> Self {
-        let settings = Settings {
-            tls: false,
-            ..Settings::default()
-        };
         // only the next createSecret deletes the previous key
         let options = options_with(&[("OVERLAP_WINDOW", "unbounded")]);
-        let world = start(options.own_postgres(settings).with_key_service()).await;
-        let proxy = Proxy::before(world.postgres().port()).await;
-        for secret in [
-            world.admin(),
-            world.single_user(),
-            world.alternating_users(),
-        ] {
-            let mut document = current(&world, secret).await;
-            document["ssl"] = false.into();
-            document["port"] = proxy.port.into();
-            put(&world, secret, document).await;
-        }
+        let (world, proxy) = Proxy::in_a_world(options.with_key_service()).await;
         let scene = Self { world, proxy, case };
         if case == Case::TwoUsers {
             // the first rotation makes the other user
