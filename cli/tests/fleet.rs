@@ -7,6 +7,7 @@ mod common;
 use std::{
     io::Read,
     net::Ipv4Addr,
+    ops::Range,
     process::{Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
@@ -44,7 +45,7 @@ fn watched(mut command: Command) -> (Vec<u8>, u64) {
     (output, peak)
 }
 
-async fn create(service: &SecretsManager, numbers: std::ops::Range<usize>) {
+async fn create(service: &SecretsManager, numbers: Range<usize>) {
     for number in numbers {
         let name = format!("fleet/{number:05}/an/application/with/a/path");
         let document = json!({
@@ -59,8 +60,7 @@ async fn create(service: &SecretsManager, numbers: std::ops::Range<usize>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_secrets_need_little_more_memory_than_a_tenth_and_the_overdue_ones_come_first()
-{
+async fn each_of_ten_thousand_secrets_needs_little_memory_and_the_overdue_ones_come_first() {
     let nothing: Invoke = Arc::new(|_| {
         Box::pin(async {
             Invoked {
@@ -77,39 +77,31 @@ async fn ten_thousand_secrets_need_little_more_memory_than_a_tenth_and_the_overd
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
 
     let overdue = "fleet/00777/an/application/with/a/path";
-    let (mut figures, mut peaks) = (String::new(), Vec::new());
-    let mut created = 0;
-    for (secrets, options) in [
-        (FEW, &[][..]),
-        (FEW, &["--no-values"]),
-        (MANY, &[]),
-        (MANY, &["--no-values"]),
-    ] {
+    let (mut created, mut peaks) = (0, Vec::new());
+    for secrets in [FEW, MANY] {
         create(&service, created..secrets).await;
         created = secrets;
         service.age(overdue, 45).unwrap();
-        let arguments = [&["status", "--json"][..], options].concat();
         let began = Instant::now();
-        let command = at(&endpoint, &arguments);
+        let command = at(&endpoint, &["status", "--json"]);
         let (output, peak) = spawn_blocking(|| watched(command)).await.unwrap();
         let took = began.elapsed();
-        // each value's call is one of 80 a second, and has 20 values
-        let batches = if options.is_empty() { secrets / 20 } else { 0 };
-        let least = Duration::from_millis(12) * u32::try_from(batches).unwrap();
-        assert!(took >= least, "{took:?}");
+        // a call reads 20 values, and the next one begins 12.5 ms later
+        let calls = u32::try_from(secrets / 20).unwrap();
+        assert!(took >= Duration::from_millis(12) * calls, "{took:?}");
         let report: Value = serde_json::from_slice(&output).unwrap();
         let listed = report["secrets"].as_array().unwrap();
         assert_eq!(listed.len(), secrets);
         assert_eq!(listed[0]["name"], overdue);
-        figures += &format!(
-            "{secrets}, {}: {took:.1?}, {peak} KiB at most\n",
-            arguments.join(" ")
-        );
+        eprintln!("{secrets} secrets: {took:.1?}, {peak} KiB at most"); // seen with --nocapture
         peaks.push(peak);
     }
-    eprintln!("{figures}"); // seen with --nocapture
-    for (few, many) in [(peaks[0], peaks[2]), (peaks[1], peaks[3])] {
-        assert!(many * 10 <= few * 12, "{figures}");
-    }
+    // each further one is kept in 200 bytes, and 2,200 were too many; the allocator has some room
+    let more = peaks[1].saturating_sub(peaks[0]) * 1024;
+    let each = more / u64::try_from(MANY - FEW).unwrap();
+    assert!(
+        each <= 500,
+        "{each} bytes for each further secret, {peaks:?} KiB"
+    );
     server.abort();
 }
