@@ -18,7 +18,6 @@ use aws_sdk_secretsmanager::{
 use crate::{
     aws::{self, explain},
     log::{Line, Log, Tail},
-    pace::Pace,
     secrets::{self, CURRENT, PENDING, in_flight},
     terminal::span,
 };
@@ -31,13 +30,11 @@ const LAST_LINES: Duration = Duration::from_secs(10);
 /// How far back to look for the log lines of a rotation that another client began.
 const BEGUN_EARLIER: Duration = Duration::from_secs(24 * 3600);
 
-/// Begins rotations and follows them, within the services' quotas.
+/// Begins rotations and follows them.
 #[derive(Debug)]
 pub struct Rotations {
     configuration: SdkConfig,
     client: Client,
-    begins: Pace,
-    looks: Arc<Pace>,
     give_up_after: Duration,
     /// The logs of the functions, by ARN.
     tails: Mutex<HashMap<String, Arc<Tail>>>,
@@ -144,8 +141,6 @@ impl Rotations {
         Self {
             configuration: configuration.clone(),
             client: Client::new(configuration),
-            begins: Pace::of_rotations(),
-            looks: Arc::new(Pace::of_logs()),
             give_up_after,
             tails: Mutex::default(),
         }
@@ -156,7 +151,7 @@ impl Rotations {
         let mut tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
         let tail = tails.entry(function.to_owned()).or_insert_with(|| {
             let log = Log::of_function(&self.configuration, function);
-            Arc::new(Tail::new(log, self.looks.clone()))
+            Arc::new(Tail::new(log))
         });
         tail.clone()
     }
@@ -222,7 +217,6 @@ impl Rotations {
         secret: &str,
         version: Option<&str>,
     ) -> Result<String, aws::Error> {
-        self.begins.turn().await;
         let answer = self
             .client
             .rotate_secret()

@@ -11,10 +11,7 @@ use aws_sdk_cloudwatchlogs::Client;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use crate::{
-    aws::{Error, explain},
-    pace::Pace,
-};
+use crate::aws::{Error, explain};
 
 const ACTION: &str = "logs:FilterLogEvents";
 
@@ -145,7 +142,6 @@ pub fn failing<'a>(lines: &'a [Line], version: &str) -> Option<&'a Line> {
 #[derive(Debug)]
 pub struct Tail {
     log: Log,
-    pace: Arc<Pace>,
     heard: Mutex<Heard>,
 }
 
@@ -165,11 +161,10 @@ struct Heard {
 const LATE: Duration = Duration::from_secs(30);
 
 impl Tail {
-    /// `pace` limits the requests to the log.
-    pub fn new(log: Log, pace: Arc<Pace>) -> Self {
+    /// Nothing has been read yet.
+    pub fn new(log: Log) -> Self {
         Self {
             log,
-            pace,
             heard: Mutex::default(),
         }
     }
@@ -185,7 +180,6 @@ impl Tail {
         let mut heard = self.heard.lock().await;
         let earlier = heard.since.is_none_or(|known| since < known);
         if heard.times == seen || earlier {
-            self.pace.turn().await;
             self.ask(&mut heard, since).await;
         }
         let lines = heard.lines.iter().filter(|line| line.version == version);

@@ -14,6 +14,7 @@ use aws_sdk_secretsmanager::{
     types::{Filter, FilterNameStringType, SecretListEntry},
 };
 
+use futures_util::{Stream, StreamExt, TryStreamExt, future::ready, stream};
 use secrecy::SecretString;
 use secret_rotation::document::Fields;
 pub use secret_rotation::document::Strategy;
@@ -85,10 +86,29 @@ pub fn rotates(secret: &SecretListEntry) -> bool {
     secret.rotation_lambda_arn.is_some()
 }
 
-/// Calls `keep` for each secret that has all the tags, and collects the results.
+/// The secrets that have all the tags, page by page: each request needs the token of the page before.
 ///
-/// Reads one page after the other: each request needs the token of the page before. Only the results stay in memory, so ten thousand
-/// secrets need little.
+/// Returns an error and ends if a page cannot be read.
+pub fn listed(client: &Client, tags: &[Tag]) -> impl Stream<Item = Result<SecretListEntry, Error>> {
+    let pages = client
+        .list_secrets()
+        .set_filters(filters(tags))
+        .max_results(100)
+        .into_paginator()
+        .send();
+    let pages = stream::unfold(pages, async |mut pages| {
+        let page = pages.next().await?;
+        let page = page.map_err(|error| explain("secretsmanager:ListSecrets", error));
+        let secrets = page.map(|page| page.secret_list.unwrap_or_default());
+        Some((secrets, pages))
+    });
+    pages
+        .map_ok(|page| stream::iter(page).map(Ok))
+        .try_flatten()
+        .try_filter(|secret| ready(tags.iter().all(|tag| has(secret, tag))))
+}
+
+/// Calls `keep` for each secret that has all the tags, and collects the results. Only these stay in memory.
 ///
 /// # Errors
 ///
@@ -98,20 +118,8 @@ pub async fn every<T>(
     tags: &[Tag],
     mut keep: impl FnMut(SecretListEntry) -> Option<T>,
 ) -> Result<Vec<T>, Error> {
-    let mut kept = Vec::new();
-    let mut pages = client
-        .list_secrets()
-        .set_filters(filters(tags))
-        .max_results(100)
-        .into_paginator()
-        .send();
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| explain("secretsmanager:ListSecrets", error))?;
-        let secrets = page.secret_list.unwrap_or_default().into_iter();
-        let tagged = secrets.filter(|secret| tags.iter().all(|tag| has(secret, tag)));
-        kept.extend(tagged.filter_map(&mut keep));
-    }
-    Ok(kept)
+    let kept = listed(client, tags).try_filter_map(|secret| ready(Ok(keep(secret))));
+    kept.try_collect().await
 }
 
 /// Checks that each name matches a listed secret.

@@ -4,7 +4,7 @@
 
 use std::{
     env,
-    io::{self, Write},
+    io::{self, BufWriter, Write},
     time::{Duration, SystemTime},
 };
 
@@ -74,28 +74,58 @@ pub fn print(text: &str) -> io::Result<()> {
 ///
 /// The same as for [`print()`].
 pub fn print_json(result: &impl Serialize) -> io::Result<()> {
-    print(&json(result)?)
+    // written piece by piece: the report of ten thousand secrets has six megabytes
+    let mut stdout = BufWriter::new(io::stdout().lock());
+    let written = write_json(result, &mut stdout)
+        .and_then(|()| writeln!(stdout))
+        .and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
-/// A result as JSON. Characters that [`printable`] would replace are escaped, so no information is lost.
+/// A result as JSON.
 ///
 /// # Errors
 ///
 /// The serializer's error.
 pub fn json(result: &impl Serialize) -> io::Result<String> {
-    let json = serde_json::to_string_pretty(result).map_err(io::Error::other)?;
-    let mut shown = String::with_capacity(json.len());
-    for c in json.chars() {
-        // in JSON, only the newline can be such a character outside a string
-        if c == '\n' || !is_hidden(c) {
-            shown.push(c);
-            continue;
+    let mut json = Vec::new();
+    write_json(result, &mut json)?;
+    String::from_utf8(json).map_err(io::Error::other)
+}
+
+fn write_json(result: &impl Serialize, to: &mut impl Write) -> io::Result<()> {
+    Ok(serde_json::to_writer_pretty(Visible(to), result)?)
+}
+
+/// Escapes the characters of JSON that [`printable`] would replace, so no information is lost.
+struct Visible<'a, To>(&'a mut To);
+
+impl<To: Write> Write for Visible<'_, To> {
+    fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+        // the serializer splits a string only at characters of ASCII
+        let text = str::from_utf8(part).map_err(io::Error::other)?;
+        let mut written = 0;
+        for (place, c) in text.char_indices() {
+            // in JSON, only the newline can be such a character outside a string
+            if c == '\n' || !is_hidden(c) {
+                continue;
+            }
+            self.0.write_all(&part[written..place])?;
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(self.0, "\\u{unit:04x}")?;
+            }
+            written = place + c.len_utf8();
         }
-        for unit in c.encode_utf16(&mut [0; 2]) {
-            shown += &format!("\\u{unit:04x}");
-        }
+        self.0.write_all(&part[written..])?;
+        Ok(part.len())
     }
-    Ok(shown)
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Writes a line to stderr for a person. Makes it [`printable`].

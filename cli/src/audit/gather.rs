@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     aws::{Error, Place, explain},
-    pace::{AT_ONCE, Pace},
+    pace::AT_ONCE,
     secrets,
 };
 
@@ -56,10 +56,7 @@ pub(super) async fn gather(
         region: &region.unwrap_or_default(),
         now: SystemTime::now(),
     };
-    let pace = Pace::of_secrets_manager();
-    let looks = listed
-        .iter()
-        .map(|secret| look(&client, &pace, secret, &rules));
+    let looks = listed.iter().map(|secret| look(&client, secret, &rules));
     let looked: Vec<_> = stream::iter(looks).buffered(AT_ONCE).collect().await;
     let (mut findings, mut notes) = (Vec::new(), Notes::default());
     for (secret, (found, unknown)) in listed.iter().zip(looked) {
@@ -122,13 +119,11 @@ impl Notes {
 /// The findings of one secret. Adds a note for what cannot be read.
 async fn look(
     client: &Client,
-    pace: &Pace,
     secret: &SecretListEntry,
     rules: &Rules<'_>,
 ) -> (Vec<(Kind, String)>, Vec<String>) {
     let (mut found, mut unknown) = (judge::judge(secret, rules), Vec::new());
     let arn = secret.arn().unwrap_or_default();
-    pace.turn().await;
     let policy = client.get_resource_policy().secret_id(arn).send().await;
     match policy.map_err(|error| explain("secretsmanager:GetResourcePolicy", error)) {
         Ok(answer) => {
@@ -143,7 +138,6 @@ async fn look(
     }
     // the list shows that there are replicas, but not their state
     if secret.primary_region() == Some(rules.region) {
-        pace.turn().await;
         let described = client.describe_secret().secret_id(arn).send().await;
         match described.map_err(|error| explain("secretsmanager:DescribeSecret", error)) {
             Ok(described) => {

@@ -5,10 +5,12 @@
 //! | `profile` | chooses the credentials |
 //! | `place` | a secret's account and region |
 //! | `calls` | prints each call, with `--verbose` |
+//! | `paced` | keeps below the quotas of calls per second |
 //! | `error` | what the services' errors mean |
 
 mod calls;
 mod error;
+mod paced;
 mod place;
 mod profile;
 
@@ -79,6 +81,8 @@ pub async fn configuration(given: &AwsArguments, secrets: &[String]) -> Result<S
         true => calls::logged(http),
         false => http,
     };
+    // around the log, so that a call's time does not include the wait for its turn
+    let http = paced::paced(http);
     let limits = TimeoutConfig::builder()
         .connect_timeout(PATIENCE)
         .read_timeout(PATIENCE)

@@ -4,22 +4,30 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    pin::pin,
     time::{Duration, SystemTime},
 };
 
 use aws_config::SdkConfig;
-use aws_sdk_secretsmanager::{Client, types::SecretVersionsListEntry};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use aws_sdk_secretsmanager::{
+    Client,
+    types::{SecretListEntry, SecretVersionsListEntry},
+};
+use futures_util::{
+    StreamExt, TryStreamExt,
+    future::ready,
+    stream::{self, TryChunksError},
+};
 
 use super::{
     StatusArguments,
-    judge::State,
-    secret::{Field, Report, Secret},
+    kept::{Keeper, Kept, Report},
+    secret::{Field, Secret},
 };
 use crate::{
     aws::{Error, explain},
     log::Log,
-    pace::{AT_ONCE, Pace},
+    pace::AT_ONCE,
     secrets::{self, CURRENT, Outline, overlap_until, text, time},
 };
 
@@ -33,50 +41,76 @@ pub(super) async fn gather(
     arguments: &StatusArguments,
 ) -> Result<Report, Error> {
     let client = Client::new(configuration);
-    let mut listed = Vec::new();
-    let secrets = secrets::every(&client, &arguments.tag, |secret| {
-        // check names against the whole list
-        if !arguments.name.is_empty() {
-            listed.push(secret.clone());
-        }
-        let is_chosen = secrets::rotates(&secret) && secrets::is_named(&arguments.name, &secret);
-        is_chosen.then(|| Secret::new(secret))
-    });
-    let mut secrets = secrets.await?;
-    secrets::check_named(&client, &arguments.name, &listed)?;
     let now = SystemTime::now();
+    let (mut kept, values_read) = list(&client, arguments, now).await?;
+    let mut whole: Vec<&mut Secret> = kept.iter_mut().filter_map(Kept::whole).collect();
     // a denied or failed call must not hide the rest
-    let mut notes = Vec::new();
-    let mut note =
-        |found: Result<(), Error>| notes.extend(found.err().map(|error| error.to_string()));
-
-    note(versions(&client, &mut secrets).await);
-    for secret in &mut secrets {
-        secret
-            .unknown
-            .extend([Field::Strategy, Field::OverlapUntil]);
-    }
-    if !arguments.no_values {
-        note(values(&client, &mut secrets, now).await);
-    }
-    for secret in &mut secrets {
+    let versions_read = versions(&client, &mut whole).await;
+    for secret in &mut whole {
         secret.judge(arguments.stuck_after, now);
     }
-    note(last_errors(configuration, &mut secrets, now).await);
-    secrets.sort_by(|a, b| a.urgency().cmp(&b.urgency()));
-    let of = secrets.len();
-    secrets.retain(|secret| arguments.shows(secret.state));
+    let log_read = last_errors(configuration, &mut whole, now).await;
+    let notes = [versions_read, values_read, log_read].into_iter();
+    let notes = notes.filter_map(|read| read.err().map(|error| error.to_string()));
+
+    // the names differ, so no two keys are equal
+    kept.sort_unstable_by(|a, b| a.urgency().cmp(&b.urgency()));
+    let of = kept.len();
+    kept.retain(|secret| arguments.shows(secret.state()));
     Ok(Report {
-        secrets,
+        secrets: kept,
         of,
-        notes,
+        notes: notes.collect(),
         values: !arguments.no_values,
         now,
     })
 }
 
+/// Lists the secrets, and meanwhile reads their values. Also returns the first error of a value that cannot be read.
+async fn list(
+    client: &Client,
+    arguments: &StatusArguments,
+    now: SystemTime,
+) -> Result<(Vec<Kept>, Result<(), Error>), Error> {
+    let chosen = |secret: SecretListEntry| {
+        let chosen = secrets::rotates(&secret) && secrets::is_named(&arguments.name, &secret);
+        chosen.then(|| Secret::new(secret))
+    };
+    let listed = secrets::listed(client, &arguments.tag);
+    let secrets = if arguments.name.is_empty() {
+        let secrets = listed.try_filter_map(|secret| ready(Ok(chosen(secret))));
+        secrets.left_stream()
+    } else {
+        // names are checked against the whole list, before any value is read
+        let listed: Vec<_> = listed.try_collect().await?;
+        secrets::check_named(client, &arguments.name, &listed)?;
+        let secrets = listed.into_iter().filter_map(chosen);
+        stream::iter(secrets).map(Ok).right_stream()
+    };
+    let (mut kept, mut keeper, mut values_read) = (Vec::new(), Keeper::default(), Ok(()));
+    let batches = secrets
+        .try_chunks(BATCH)
+        .map_err(|TryChunksError(_, error)| error);
+    let batches = batches.map_ok(async |mut secrets| {
+        let read = match arguments.no_values {
+            true => Ok(()),
+            false => values(client, &mut secrets, now).await,
+        };
+        Ok((secrets, read))
+    });
+    let mut batches = pin!(batches.try_buffered(AT_ONCE));
+    while let Some((secrets, read)) = batches.try_next().await? {
+        values_read = values_read.and(read);
+        kept.extend(secrets.into_iter().map(|mut secret| {
+            secret.judge(arguments.stuck_after, now);
+            keeper.keep(secret)
+        }));
+    }
+    Ok((kept, values_read))
+}
+
 /// Since when AWSCURRENT and AWSPENDING exist, if the list does not show it.
-async fn versions(client: &Client, secrets: &mut [Secret]) -> Result<(), Error> {
+async fn versions(client: &Client, secrets: &mut [&mut Secret]) -> Result<(), Error> {
     // an upper bound until the call below: staging a version changes the secret
     for secret in secrets.iter_mut().filter(|secret| secret.pending.is_some()) {
         secret.pending_since = secret.changed;
@@ -85,14 +119,11 @@ async fn versions(client: &Client, secrets: &mut [Secret]) -> Result<(), Error> 
     for secret in secrets.iter_mut().filter(|secret| secret.is_unclear()) {
         secret.unknown.insert(Field::CurrentSince);
     }
-    let pace = Pace::of_secrets_manager();
     let unclear = secrets.iter_mut().filter(|secret| secret.is_unclear());
     stream::iter(unclear)
         .map(Ok)
         .try_for_each_concurrent(AT_ONCE, |secret| {
-            let pace = &pace;
             async move {
-                pace.turn().await;
                 let versions = client
                     .list_secret_version_ids()
                     .secret_id(&secret.arn)
@@ -118,55 +149,45 @@ async fn versions(client: &Client, secrets: &mut [Secret]) -> Result<(), Error> 
                 let pending = pending
                     .and_then(|pending| created(&|version| version.version_id() == Some(pending)));
                 secret.pending_since = pending.or(secret.pending_since);
-                secret.unknown.remove(&Field::CurrentSince);
+                secret.unknown.remove(Field::CurrentSince);
                 Ok(())
             }
         })
         .await
 }
 
-/// Strategy and overlap from the values, with 20 secrets per call.
+/// Strategy and overlap from the values of up to 20 secrets, in one call.
 ///
 /// Returns the first error of a value that cannot be read.
 async fn values(client: &Client, secrets: &mut [Secret], now: SystemTime) -> Result<(), Error> {
-    let arns: Vec<String> = secrets.iter().map(|secret| secret.arn.clone()).collect();
-    let pace = Pace::of_batches();
-    let batches = arns.chunks(BATCH).map(|batch| async {
-        pace.turn().await;
-        batch_of(client, batch).await
-    });
-    let batches: Vec<_> = stream::iter(batches).buffered(AT_ONCE).collect().await;
-    let mut first_error = Ok(());
-    for (batch, secrets) in batches.into_iter().zip(secrets.chunks_mut(BATCH)) {
-        let (outlines, read) = batch;
-        first_error = first_error.and(read);
-        for secret in secrets {
-            let Some(outline) = outlines.get(&secret.arn) else {
-                continue;
-            };
-            secret.unknown.remove(&Field::Strategy);
-            secret.unknown.remove(&Field::OverlapUntil);
-            let Some(outline) = outline else {
-                continue;
-            };
-            secret.strategy = Some(outline.strategy);
-            let window = outline.overlap.filter(|_| secret.has_previous);
-            secret.overlap_until = window
-                .zip(secret.rotated)
-                .and_then(|(window, rotated)| overlap_until(window, rotated, now));
-        }
+    let arns = secrets.iter().map(|secret| secret.arn.clone()).collect();
+    let (outlines, read) = batch_of(client, arns).await;
+    for secret in secrets {
+        let Some(outline) = outlines.get(&secret.arn) else {
+            continue;
+        };
+        secret.unknown.remove(Field::Strategy);
+        secret.unknown.remove(Field::OverlapUntil);
+        let Some(outline) = outline else {
+            continue;
+        };
+        secret.strategy = Some(outline.strategy);
+        let window = outline.overlap.filter(|_| secret.has_previous);
+        secret.overlap_until = window
+            .zip(secret.rotated)
+            .and_then(|(window, rotated)| overlap_until(window, rotated, now));
     }
-    first_error
+    read
 }
 
 /// The values by ARN, and why others could not be read. A value that is not a JSON object has no strategy.
 async fn batch_of(
     client: &Client,
-    arns: &[String],
+    arns: Vec<String>,
 ) -> (HashMap<String, Option<Outline>>, Result<(), Error>) {
     let mut outlines = HashMap::new();
     let answer = client.batch_get_secret_value();
-    let answer = answer.set_secret_id_list(Some(arns.to_vec())).send().await;
+    let answer = answer.set_secret_id_list(Some(arns)).send().await;
     let answer = match answer {
         Ok(answer) => answer,
         Err(error) => {
@@ -192,16 +213,12 @@ async fn batch_of(
 /// are ok.
 async fn last_errors(
     configuration: &SdkConfig,
-    secrets: &mut [Secret],
+    secrets: &mut [&mut Secret],
     now: SystemTime,
 ) -> Result<(), Error> {
     let mut of_interest: BTreeMap<String, HashMap<String, usize>> = BTreeMap::new();
     for (place, secret) in secrets.iter().enumerate() {
-        let ails = matches!(
-            secret.state,
-            State::Stuck | State::Overdue | State::Rotating
-        );
-        if ails || secret.overlap_until.is_some() {
+        if secret.is_of_interest() {
             let secrets = of_interest.entry(secret.function.clone()).or_default();
             secrets.insert(secret.arn.clone(), place);
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Serialize, Serializer};
 
 /// The state of a secret by its dates, most urgent first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// A rotation began and has not ended.
     Stuck,
@@ -16,6 +16,7 @@ pub enum State {
     /// A rotation is in progress and still in time.
     Rotating,
     /// All is well.
+    #[default]
     Fine,
     /// Rotation was turned off.
     Off,

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `gather` | calls the services, as few times as possible |
 //! | `secret` | the data about one secret |
+//! | `kept` | the report, and a secret as it is kept until all are listed |
 //! | `judge` | the state of a secret by its dates, without calls |
 //! | `show` | the table and the summary |
 
 mod gather;
 pub mod judge;
+mod kept;
 mod secret;
 mod show;
 

@@ -1,9 +1,6 @@
 //! The data about a secret in status, from the list of secrets and from the function's log.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_secretsmanager::types::SecretListEntry;
 use serde::{Serialize, Serializer};
@@ -19,32 +16,8 @@ use crate::{
 /// The longest time between a rotation and the last change, if that change was part of the rotation.
 const ROTATIONS_OWN_CHANGE: Duration = Duration::from_secs(60);
 
-/// The report.
-#[derive(Debug, Serialize)]
-pub(super) struct Report {
-    /// Most urgent first.
-    pub(super) secrets: Vec<Secret>,
-    /// What could not be read, and what to do about it.
-    pub(super) notes: Vec<String>,
-    /// The number of all secrets, including hidden ones.
-    #[serde(skip)]
-    pub(super) of: usize,
-    #[serde(skip)]
-    pub(super) values: bool,
-    #[serde(skip)]
-    pub(super) now: SystemTime,
-}
-
-impl Report {
-    pub(super) fn needs_attention(&self) -> bool {
-        self.secrets
-            .iter()
-            .any(|secret| secret.state.needs_attention())
-    }
-}
-
 /// One secret.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Secret {
     pub(super) name: String,
     pub(super) arn: String,
@@ -67,11 +40,11 @@ pub(super) struct Secret {
     pub(super) overlap_until: Option<SystemTime>,
     pub(super) last_error: Option<LastError>,
     /// Fields that are null because they are unknown: not requested, or denied.
-    pub(super) unknown: BTreeSet<Field>,
+    pub(super) unknown: Unknown,
     #[serde(skip)]
-    enabled: bool,
+    pub(super) enabled: bool,
     #[serde(skip)]
-    next: Option<SystemTime>,
+    pub(super) next: Option<SystemTime>,
     #[serde(skip)]
     pub(super) rotated: Option<SystemTime>,
     #[serde(skip)]
@@ -92,8 +65,54 @@ pub(super) enum Field {
     LastError,
 }
 
+impl Field {
+    const ALL: [Self; 6] = [
+        Self::CurrentSince,
+        Self::Due,
+        Self::PendingSince,
+        Self::Strategy,
+        Self::OverlapUntil,
+        Self::LastError,
+    ];
+}
+
+/// A set of fields in one byte, because each secret has one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Unknown(u8);
+
+impl Unknown {
+    pub(super) fn insert(&mut self, field: Field) {
+        self.0 |= 1 << field as u8;
+    }
+
+    pub(super) fn remove(&mut self, field: Field) {
+        self.0 &= !(1 << field as u8);
+    }
+
+    fn contains(self, field: Field) -> bool {
+        self.0 & (1 << field as u8) != 0
+    }
+}
+
+impl FromIterator<Field> for Unknown {
+    fn from_iter<Fields: IntoIterator<Item = Field>>(fields: Fields) -> Self {
+        let mut unknown = Self::default();
+        for field in fields {
+            unknown.insert(field);
+        }
+        unknown
+    }
+}
+
+impl Serialize for Unknown {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = Field::ALL.into_iter();
+        serializer.collect_seq(fields.filter(|field| self.contains(*field)))
+    }
+}
+
 /// Why the last rotation failed.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct LastError {
     #[serde(serialize_with = "terminal::serialize_moment")]
     time: SystemTime,
@@ -134,7 +153,8 @@ impl Secret {
             pending_since: None,
             overlap_until: None,
             last_error: None,
-            unknown: BTreeSet::new(),
+            // until the values are read
+            unknown: Unknown::from_iter([Field::Strategy, Field::OverlapUntil]),
             enabled: entry.rotation_enabled == Some(true),
             next: time(entry.next_rotation_date.as_ref()),
             rotated,
@@ -145,7 +165,7 @@ impl Secret {
 
     /// Whether null in this field means "none".
     pub(super) fn knows(&self, field: Field) -> bool {
-        !self.unknown.contains(&field)
+        !self.unknown.contains(field)
     }
 
     /// Whether the list does not show since when AWSCURRENT or AWSPENDING exists: the secret was changed after its last rotation, such as
@@ -172,14 +192,24 @@ impl Secret {
         self.state = judge::state(dates, patience, now);
     }
 
-    /// The sort key of the list.
-    pub(super) fn urgency(&self) -> impl Ord {
-        let since = match self.state {
+    /// Since when it is in its state, or when it is due.
+    pub(super) fn since(&self) -> Option<SystemTime> {
+        match self.state {
             State::Stuck | State::Failing | State::Rotating => self.pending_since,
             _ => self.due,
-        };
-        // a secret without a due date comes last
-        (self.state, since.is_none(), since, self.name.clone())
+        }
+    }
+
+    /// Whether the function's log may have something about it.
+    pub(super) fn is_of_interest(&self) -> bool {
+        let ails = matches!(self.state, State::Stuck | State::Overdue | State::Rotating);
+        ails || self.overlap_until.is_some()
+    }
+
+    /// Whether its report is complete without further calls, and short.
+    pub(super) fn is_quiet(&self) -> bool {
+        let calm = matches!(self.state, State::Fine | State::Off);
+        calm && !self.is_unclear() && !self.is_of_interest() && self.last_error.is_none()
     }
 
     /// Adds a log line, if it is newer than the AWSCURRENT version.

@@ -6,7 +6,8 @@ use comfy_table::Cell;
 
 use super::{
     judge::State,
-    secret::{Field, Report, Secret},
+    kept::{Kept, Report},
+    secret::{Field, Secret},
 };
 use crate::{
     secrets::Strategy,
@@ -39,13 +40,14 @@ pub(super) fn table(report: &Report) -> io::Result<()> {
             columns.extend([("STRATEGY", Goes(1)), ("OVERLAP", Goes(4))]);
         }
         columns.push(("LAST ERROR", Cut));
-        let rows = report.secrets.iter().map(|secret| row(secret, report));
+        let rows = report.secrets.iter();
+        let rows = rows.map(|secret| row(&secret.secret(), report));
         terminal::print(&fitted(&columns, rows.collect(), width()))?;
         // sentences do not fit into a column, so they are below the table
         for secret in &report.secrets {
-            if let Some(error) = &secret.last_error {
+            if let Some(error) = secret.last_error() {
                 terminal::print("")?;
-                terminal::say(&format!("{}: {}", secret.name, error.text()))?;
+                terminal::say(&format!("{}: {}", secret.name(), error.text()))?;
             }
         }
         terminal::print("")?;
@@ -58,10 +60,10 @@ pub(super) fn table(report: &Report) -> io::Result<()> {
 }
 
 /// `3 secrets: 1 stuck (orders/db), 2 ok`.
-fn summary(secrets: &[Secret]) -> String {
+fn summary(secrets: &[Kept]) -> String {
     let parts = State::ALL.iter().filter_map(|state| {
-        let names = secrets.iter().filter(|secret| secret.state == *state);
-        let names: Vec<&str> = names.map(|secret| secret.name.as_str()).collect();
+        let names = secrets.iter().filter(|secret| secret.state() == *state);
+        let names: Vec<&str> = names.map(Kept::name).collect();
         let part = format!("{} {}", names.len(), state.name());
         match names.len() {
             0 => None,
