@@ -22,7 +22,7 @@ use crate::{
     slot::Change,
 };
 
-/// A whole fleet hears of a change at one moment. Its sessions go on listening, and log in anew within this time: logins all at once
+/// A whole fleet hears of a change at one moment. Its sessions go on listening, and log in again within this time: logins all at once
 /// would keep server and clients busy while the new version is read.
 const APART: Duration = Duration::from_secs(10);
 

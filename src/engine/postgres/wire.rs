@@ -59,9 +59,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         let this = &mut *self;
-        if this.reader.over {
-            return Poll::Ready(Ok(()));
-        }
         let mut login = lock(&this.login);
         for byte in &mut buffer.filled_mut()[before..] {
             this.reader.take(byte, &mut login);
@@ -127,7 +124,7 @@ struct Reader {
     head: Vec<u8>,
     /// How many bytes of this message are still to come.
     left: usize,
-    /// The login is over: what follows is not read.
+    /// The login is over.
     over: bool,
 }
 
@@ -135,9 +132,6 @@ impl Reader {
     const HEAD: usize = 5;
 
     fn take(&mut self, byte: &mut u8, login: &mut Login) {
-        if self.over {
-            return;
-        }
         if self.head.len() < Self::HEAD {
             self.head.push(*byte);
             if self.head.len() == Self::HEAD {
@@ -148,6 +142,7 @@ impl Reader {
             if self.head.len() < Self::HEAD + 4 {
                 self.head.push(*byte);
             }
+            // after the login too: the end of a transaction reports what it sets back
             if self.head[0] == b'S' && !byte.is_ascii() {
                 *byte = b'?';
             }
@@ -161,6 +156,7 @@ impl Reader {
     fn message(&mut self, login: &mut Login) {
         let whole = self.head.len() == Self::HEAD + 4;
         match self.head[0] {
+            _ if self.over => {}
             b'R' if whole => match self.number(Self::HEAD) {
                 3 => login.wants_cleartext = true,
                 asks @ (5 | 10) => {
@@ -206,13 +202,15 @@ mod tests {
             message(b'S', b"TimeZone\0<\xe9>0\0"),
             message(b'K', b"\0\0\x01\xe9\xe9\xe9\xe9\xe9"),
             message(b'Z', b"I"),
-            message(b'S', b"\xe9\0\xe9\0"),
+            message(b'D', b"\0\x01\0\0\0\x01\xe9"),
+            message(b'S', b"TimeZone\0\xe9\0"),
         ];
         for byte in said.iter_mut().flatten() {
             reader.take(byte, &mut login);
         }
         assert_eq!(said[0], message(b'S', b"TimeZone\0<?>0\0"));
-        assert!(said[1].ends_with(b"\xe9\xe9") && said[3].ends_with(b"\xe9\0"));
+        assert!(said[1].ends_with(b"\xe9\xe9") && said[3].ends_with(b"\xe9"));
+        assert_eq!(said[4], message(b'S', b"TimeZone\0?\0"));
         assert_eq!(login.process, Some(0x01e9));
     }
 
