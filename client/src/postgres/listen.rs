@@ -296,7 +296,7 @@ mod tests {
                         FROM pg_stat_activity WHERE usename = $1 AND query LIKE 'LISTEN %'";
         let client = server.superuser_client().await.unwrap();
         let row = client.query_one(question, &[&role]).await.unwrap();
-        (row.get(0), row.get(1))
+        (row.try_get(0).unwrap(), row.try_get(1).unwrap())
     }
 
     #[tokio::test]
@@ -319,7 +319,7 @@ mod tests {
             until_listening(&secret, true).await;
             fleet.push(secret);
         }
-        let (before, _) = sessions(&server, "fleet").await;
+        let (before, _) = sessions(server, "fleet").await;
         assert_eq!(before.len(), FLEET);
 
         provider.set("fleet/db", version("v2"));
@@ -327,7 +327,7 @@ mod tests {
             secret.refresh().await.unwrap();
         }
         let spread = loop {
-            let (now, spread) = sessions(&server, "fleet").await;
+            let (now, spread) = sessions(server, "fleet").await;
             if now.len() == FLEET && now.iter().all(|pid| !before.contains(pid)) {
                 break spread;
             }
