@@ -33,11 +33,13 @@ struct Shared {
     last: AtomicU64,
 }
 
-/// Both in the order of their arrival.
+/// All in the order of their arrival.
 #[derive(Default)]
 struct All {
     guests: BTreeMap<u64, AbortHandle>,
     served: BTreeMap<u64, Served>,
+    /// They were served, and an answer is due; nothing more comes from their clients.
+    silent: BTreeMap<u64, AbortHandle>,
 }
 
 struct Served {
@@ -69,29 +71,33 @@ impl Connections {
         }))
     }
 
-    /// How many are served, and how many guests there are.
+    /// How many count against `max_conn`, and how many others there are.
     pub(crate) fn count(&self) -> (usize, usize) {
         let all = self.0.all();
-        (all.served.len(), all.guests.len())
+        (all.served.len(), all.guests.len() + all.silent.len())
     }
 
     /// Those whose right has ended are guests again: they keep out nobody who has one.
     pub(crate) fn review(&self, may_read: impl Fn(&Asker) -> bool) {
         let mut all = self.0.all();
-        let All { guests, served } = &mut *all;
+        let All { guests, served, .. } = &mut *all;
         for (number, lost) in served.extract_if(.., |_, served| !may_read(&served.asker)) {
             guests.insert(number, lost.task);
         }
     }
 
-    /// Waits for a free place. Without one, it cuts the oldest guest.
+    /// Waits for a free place. Without one, it cuts the oldest guest; without a guest, one whose client may have left.
     pub(crate) async fn room(&self) -> Option<OwnedSemaphorePermit> {
         let open = &self.0.open;
         if let Ok(permit) = open.clone().try_acquire_owned() {
             return Some(permit);
         }
-        if let Some((_, guest)) = self.0.all().guests.pop_first() {
-            guest.abort();
+        let cut = {
+            let mut all = self.0.all();
+            all.guests.pop_first().or_else(|| all.silent.pop_first())
+        };
+        if let Some((_, task)) = cut {
+            task.abort();
         }
         open.clone().acquire_owned().await.ok()
     }
@@ -148,11 +154,11 @@ impl Connection {
         self.owes.load(Ordering::Relaxed)
     }
 
-    /// Nothing more comes from the client, which may have left: from now on it is a guest, and keeps out nobody.
+    /// Nothing more comes from the client, which may have left: it gets its answer, and keeps out nobody.
     pub(crate) fn has_said_all(&self) {
         let mut all = self.shared.all();
         if let Some(served) = all.served.remove(&self.number) {
-            all.guests.insert(self.number, served.task);
+            all.silent.insert(self.number, served.task);
         }
     }
 
@@ -169,8 +175,9 @@ impl Connection {
         let Ok(place) = self.shared.places.clone().try_acquire_owned() else {
             return false;
         };
-        // a guest that is not listed is cut now
-        let Some(task) = all.guests.remove(&self.number) else {
+        let guest = all.guests.remove(&self.number);
+        // one that is not listed is cut now
+        let Some(task) = guest.or_else(|| all.silent.remove(&self.number)) else {
             return false;
         };
         let served = Served {
@@ -188,5 +195,6 @@ impl Drop for Connection {
         let mut all = self.shared.all();
         all.guests.remove(&self.number);
         all.served.remove(&self.number);
+        all.silent.remove(&self.number);
     }
 }

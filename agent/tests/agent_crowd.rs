@@ -107,11 +107,18 @@ async fn at_its_end_silent_connections_are_not_waited_for_and_new_ones_are_refus
     let mut under_way = world.agent.connect().await;
     under_way.write_all(get().as_bytes()).await.unwrap();
     hang.reached().await;
+    // a client that says no more, but waits for its answer
+    let mut said_all = world.agent.connect().await;
+    said_all.write_all(get().as_bytes()).await.unwrap();
+    said_all.shutdown().await.unwrap();
+    exchange(&mut kept, PING).await.unwrap();
     kill(Pid::from_raw(world.agent.pid()), Signal::SIGTERM).unwrap();
     let port = world.agent.port;
     until(async || TcpStream::connect(("127.0.0.1", port)).await.err()).await;
     hang.release();
-    assert_eq!(reply(&mut under_way, false).await.unwrap().value(), "one");
+    for stream in [&mut under_way, &mut said_all] {
+        assert_eq!(reply(stream, false).await.unwrap().value(), "one");
+    }
     until(async || world.agent.has_ended().then_some(())).await;
     let log = world.agent.whole_log();
     assert!(!log.contains("were cut"), "{log}");

@@ -96,6 +96,8 @@ fn limited(answer: impl Future<Output = Response> + Send + 'static) -> Answering
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
     use local::secrets_manager::{Behavior, Fault, Hang, When};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
@@ -214,6 +216,11 @@ mod tests {
         while connections.count() != (0, 1) {
             assert_eq!(connections.count(), (1, 0), "it was served");
             yield_now().await;
+        }
+        // clients without a right do not take its room either
+        for _ in 0..100 {
+            let room = connections.room().await.unwrap();
+            connections.run(room, None, async |_connection| pending().await);
         }
         hang.release();
         let (_, said) = end(&mut client).await;

@@ -19,7 +19,8 @@ use std::{env, fs, path::PathBuf, time::Duration};
 use aws_config::{
     BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableRegionProvider,
     meta::region::RegionProviderChain, profile::ProfileFileRegionProvider,
-    provider_config::ProviderConfig, timeout::TimeoutConfig,
+    provider_config::ProviderConfig, stalled_stream_protection::StalledStreamProtectionConfig,
+    timeout::TimeoutConfig,
 };
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use clap::Args;
@@ -89,6 +90,12 @@ pub async fn configuration(given: &AwsArguments, secrets: &[String]) -> Result<S
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.clone())
+        // a call that waits for its turn sends nothing, and on a busy machine counted as stalled; `limits` end one that was sent
+        .stalled_stream_protection(
+            StalledStreamProtectionConfig::enabled()
+                .upload_enabled(false)
+                .build(),
+        )
         .timeout_config(limits.clone());
     let profile = profile::chosen(given.profile.as_deref()).await?;
     let region = match place::region(given.region.as_deref(), secrets)? {
