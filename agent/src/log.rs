@@ -78,7 +78,7 @@ impl Log {
         panic::set_hook(Box::new(move |panic| {
             let backtrace = Backtrace::capture();
             let backtrace = match backtrace.status() {
-                BacktraceStatus::Captured => format!("{backtrace}"),
+                BacktraceStatus::Captured => backtrace.to_string(),
                 _ => String::new(),
             };
             queue.push(format!("rotating-secret-agent: {panic}\n{backtrace}").into());

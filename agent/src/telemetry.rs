@@ -125,7 +125,7 @@ fn describe() {
     );
     describe_gauge!(
         CONNECTIONS,
-        "Open connections: served, or guests that have not shown a right yet"
+        "Open connections: served, or guests, which have shown no right yet or say no more"
     );
     describe_counter!(WRITES, "Folders of files that got a new version");
     describe_counter!(

@@ -40,11 +40,6 @@ const PAUSES: [(&str, Duration); 6] = [
 pub struct Paces([(&'static str, Pace); PAUSES.len()]);
 
 impl Paces {
-    /// The first call of each operation is immediate.
-    pub fn new() -> Self {
-        Self(PAUSES.map(|(operation, pause)| (operation, Pace::every(pause))))
-    }
-
     /// The pace of an operation, as the header `x-amz-target` names it.
     pub fn of(&self, operation: &str) -> Option<&Pace> {
         let mut paces = self.0.iter();
@@ -52,9 +47,10 @@ impl Paces {
     }
 }
 
+/// The first call of each operation is immediate.
 impl Default for Paces {
     fn default() -> Self {
-        Self::new()
+        Self(PAUSES.map(|(operation, pause)| (operation, Pace::every(pause))))
     }
 }
 
@@ -90,7 +86,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_hundred_turns_take_two_and_a_half_seconds_even_if_they_begin_late() {
-        let paces = Paces::new();
+        let paces = Paces::default();
         let pace = paces.of("secretsmanager.ListSecretVersionIds").unwrap();
         tokio::time::advance(Duration::from_secs(10)).await;
         let began = Instant::now();

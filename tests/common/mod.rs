@@ -220,6 +220,21 @@ pub(crate) async fn put(world: &World, secret: &str, document: impl ToString) {
     call(world, "PutSecretValue", input).await;
 }
 
+/// Changes these fields in the documents of the database's secrets, also in the administrator's.
+pub(crate) async fn change_documents(world: &World, fields: &Value) {
+    for secret in [
+        world.admin(),
+        world.single_user(),
+        world.alternating_users(),
+    ] {
+        let mut document = current(world, secret).await;
+        for (name, value) in fields.as_object().unwrap() {
+            document[name] = value.clone();
+        }
+        put(world, secret, document).await;
+    }
+}
+
 /// Stores the token's version, as createSecret does.
 pub(crate) async fn put_pending(world: &World, secret: &str, document: impl ToString) {
     let input = json!({

@@ -13,6 +13,7 @@ use local::{
     postgres::Settings,
     world::{Options, World},
 };
+use serde_json::json;
 use tokio::{
     io::{self, AsyncReadExt, AsyncWriteExt},
     net::{
@@ -22,7 +23,7 @@ use tokio::{
     sync::watch,
 };
 
-use super::{current, put, start, wire};
+use super::{change_documents, start, wire};
 
 /// The side of a message on which it stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,16 +70,7 @@ impl Proxy {
         };
         let world = start(options.own_postgres(settings)).await;
         let proxy = Self::before(world.postgres().port()).await;
-        for secret in [
-            world.admin(),
-            world.single_user(),
-            world.alternating_users(),
-        ] {
-            let mut document = current(&world, secret).await;
-            document["ssl"] = false.into();
-            document["port"] = proxy.port.into();
-            put(&world, secret, document).await;
-        }
+        change_documents(&world, &json!({ "ssl": false, "port": proxy.port })).await;
         (world, proxy)
     }
 

@@ -66,15 +66,7 @@ async fn if_the_first_address_of_a_name_is_dead_the_next_one_is_used() {
     while let Ok(stream) = timeout(while_it_takes, TcpStream::connect(address)).await {
         queue.push(stream.unwrap());
     }
-    for secret in [
-        world.admin(),
-        world.single_user(),
-        world.alternating_users(),
-    ] {
-        let mut document = current(&world, secret).await;
-        document["host"] = NAME.into();
-        put(&world, secret, document).await;
-    }
+    change_documents(&world, &json!({ "host": NAME })).await;
     for secret in [world.single_user(), world.alternating_users()] {
         let rotation = rotate(&world, secret).await;
         let attempts = rotation.attempts.len();

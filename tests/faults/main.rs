@@ -16,9 +16,9 @@ mod restart;
 use std::process::Command;
 
 use common::{
-    STEPS, administrator, all_steps, ask, assert_error, assert_nobody_is_locked_out, current,
-    document, fails, failure, invoke, log_in, options, outcome, proxy, put, relay, rotate,
-    stage_up_to, start, until, warm,
+    STEPS, administrator, all_steps, ask, assert_error, assert_nobody_is_locked_out,
+    change_documents, current, document, fails, failure, invoke, log_in, options, outcome, proxy,
+    put, relay, rotate, stage_up_to, start, until, warm,
 };
 use local::{
     invocation::FunctionError,
@@ -48,14 +48,5 @@ async fn step(
 
 /// All secrets of the database now name this port, with TLS or without.
 async fn by_port(world: &World, port: u16, tls: bool) {
-    for secret in [
-        world.admin(),
-        world.single_user(),
-        world.alternating_users(),
-    ] {
-        let mut document = current(world, secret).await;
-        document["port"] = port.into();
-        document["ssl"] = tls.into();
-        put(world, secret, document).await;
-    }
+    change_documents(world, &json!({ "port": port, "ssl": tls })).await;
 }

@@ -42,9 +42,9 @@ pub enum NotListening {
 
 /// Refreshes the secret as soon as the rotation function announces a change.
 ///
-/// It keeps one connection, in a task that ends with the secret's last handle. It connects again when the connection breaks,
-/// and within ten seconds of a change of the version; without a connection, the lifetime finds a change. With one, the provider is asked once an
-/// hour and not every five minutes, unless [`Builder::ttl`](crate::Builder::ttl) says how often. The connection must reach the
+/// It keeps one connection, in a task that ends with the secret's last handle. It connects again when the connection breaks, and
+/// within ten seconds of a new version; without a connection, the lifetime finds a change. With one, the provider is asked once
+/// an hour and not every five minutes, unless [`Builder::ttl`](crate::Builder::ttl) says how often. The connection must reach the
 /// server itself: a pooler in transaction mode accepts LISTEN, but passes no notification on. A standby refuses it.
 ///
 /// It logs in with the current version only. If the server rejects that, the provider is asked for AWSCURRENT; AWSPENDING becomes
