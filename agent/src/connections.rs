@@ -3,7 +3,7 @@
 //! A connection that has shown the token, or whose user a socket serves, is served, and counts against `max_conn`. All others are guests. A guest gets a refusal or
 //! `/ping`, and the oldest guest is cut when there is no room. So a process without the token cannot keep out one that has it, and
 //! a probe gets its answer while every connection is in use. A client that says no more may have left: its connection gives its place to
-//! others, and is cut after the guests.
+//! others, and is cut if it leaves too little room for guests.
 
 use std::{
     collections::BTreeMap,
@@ -87,7 +87,8 @@ impl Connections {
         }
     }
 
-    /// Waits for a free place. Without one, it cuts the oldest guest; without a guest, one whose client may have left.
+    /// Waits for a free place. Without one, it cuts the oldest guest; while there is little room for guests, one whose client may have
+    /// left.
     pub(crate) async fn room(&self) -> Option<OwnedSemaphorePermit> {
         let open = &self.0.open;
         if let Ok(permit) = open.clone().try_acquire_owned() {
@@ -95,7 +96,11 @@ impl Connections {
         }
         let cut = {
             let mut all = self.0.all();
-            all.guests.pop_first().or_else(|| all.silent.pop_first())
+            let silent = match all.guests.len() < SPARE {
+                true => all.silent.pop_first(),
+                false => None,
+            };
+            silent.or_else(|| all.guests.pop_first())
         };
         if let Some((_, task)) = cut {
             task.abort();

@@ -4,7 +4,8 @@
 //! each stream of changes whose client has left. So here the end is hidden while an answer is due.
 //!
 //! A client that has closed all of its connection looks the same until it gets bytes: many do while the upstream hangs. So a connection
-//! whose end is hidden gives its place to others.
+//! whose end is hidden gives its place to others. hyper does not look for the end while it holds bytes of a next request: such a client
+//! keeps its place until its answer is there.
 
 use std::{
     io,

@@ -191,25 +191,43 @@ mod tests {
         assert_eq!(began.elapsed().as_secs(), UNREAD.as_secs());
     }
 
-    #[tokio::test]
-    async fn a_client_that_says_no_more_gives_its_place_to_others_and_still_gets_its_answer() {
+    /// An agent with the secrets `orders/db`, which it has read, and `stock/db`; the first read of that hangs.
+    async fn agent_with_a_hanging_read() -> (Arc<Agent>, Hang) {
         let (agent, service) = Agent::with_a_secret(TOKEN, Settings::default()).await;
         let input = serde_json::json!({ "Name": "stock/db", "SecretString": "two" });
         service.call("CreateSecret", input).await.unwrap();
+        let mut client = connect(&Connections::new(1), &agent).await;
+        client.write_all(&get("orders/db")).await.unwrap();
+        client.shutdown().await.unwrap();
+        end(&mut client).await;
         let hang = Hang::default();
         let hangs = Behavior::Hang(When::BeforeEffect, hang.clone());
         service.inject(Fault::on("GetSecretValue", hangs));
-        let connections = Connections::new(1);
-        let (mut client, server) = duplex(4096);
-        let room = connections.room().await.unwrap();
-        connections.run(room, None, |connection| {
+        (agent, hang)
+    }
+
+    /// A connection to the agent, as the server runs it.
+    async fn connect(connections: &Connections, agent: &Arc<Agent>) -> DuplexStream {
+        let (client, server) = duplex(4096);
+        let (open, agent) = (connections.room().await.unwrap(), agent.clone());
+        connections.run(open, None, |connection| {
             let serving = serve_agent(server, agent, connection);
             async { drop(serving.await) }
         });
-        let head = format!(
-            "GET /v1/stock/db HTTP/1.1\r\nHost: localhost\r\nX-Vault-Token: {TOKEN}\r\n\r\n"
-        );
-        client.write_all(head.as_bytes()).await.unwrap();
+        client
+    }
+
+    fn get(secret: &str) -> Vec<u8> {
+        format!("GET /v1/{secret} HTTP/1.1\r\nHost: localhost\r\nX-Vault-Token: {TOKEN}\r\n\r\n")
+            .into()
+    }
+
+    #[tokio::test]
+    async fn a_client_that_says_no_more_gives_its_place_to_others_and_still_gets_its_answer() {
+        let (agent, hang) = agent_with_a_hanging_read().await;
+        let connections = Connections::new(1);
+        let mut client = connect(&connections, &agent).await;
+        client.write_all(&get("stock/db")).await.unwrap();
         hang.reached().await;
         assert_eq!(connections.count(), (1, 0));
         client.shutdown().await.unwrap();
@@ -224,6 +242,38 @@ mod tests {
         }
         hang.release();
         let (_, said) = end(&mut client).await;
+        assert!(said.starts_with("HTTP/1.1 200"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn clients_that_say_no_more_leave_room_for_a_new_one() {
+        let (agent, hang) = agent_with_a_hanging_read().await;
+        let connections = Connections::new(1);
+        let mut silent = Vec::new();
+        while silent.len() < 16 {
+            let mut client = connect(&connections, &agent).await;
+            client.write_all(&get("stock/db")).await.unwrap();
+            while connections.count() != (1, silent.len()) {
+                yield_now().await;
+            }
+            client.shutdown().await.unwrap();
+            silent.push(client);
+            while connections.count() != (0, silent.len()) {
+                yield_now().await;
+            }
+        }
+        // the last room; the server waits for the next one at once
+        let mut client = connect(&connections, &agent).await;
+        let asked = async {
+            client.write_all(&get("orders/db")).await.unwrap();
+            client.shutdown().await.unwrap();
+            end(&mut client).await
+        };
+        let (room, (_, said)) = tokio::join!(connections.room(), asked);
+        assert!(room.is_some() && said.starts_with("HTTP/1.1 200"), "{said}");
+        hang.release();
+        // the others are still answered
+        let (_, said) = end(&mut silent[15]).await;
         assert!(said.starts_with("HTTP/1.1 200"), "{said}");
     }
 
