@@ -14,6 +14,7 @@ use crate::{
     engine::{Disconnect, Engine, Limits},
     error::Error,
     event::{Event, RotationEvent},
+    moment,
     rotation::{Memory, Outcome, Rotation},
     settings::{Settings, SettingsError},
     store::SecretsManager,
@@ -116,9 +117,7 @@ impl Function {
                 }
             }
             Outcome::ChangedEarly { promised } => {
-                answer["promised_until"] = humantime::format_rfc3339_seconds(promised)
-                    .to_string()
-                    .into();
+                answer["promised_until"] = moment::shown(promised).into();
             }
             _ => {}
         }

@@ -19,6 +19,7 @@
 //! | [`age`] | the check, on a schedule, that every secret rotates |
 //! | [`telemetry`] | one JSON line a step, and metrics |
 //! | [`error`] | what went wrong, and what to do about it |
+//! | [`moment`] | a moment as text |
 //! | [`function`] | one invocation, from the event to the answer |
 //! | `kit` | a feature: checks an engine's duties |
 //! | `doctor` | a feature: the questions that only rotatectl asks a server or a service |
@@ -35,6 +36,7 @@ pub mod event;
 pub mod function;
 #[cfg(feature = "kit")]
 pub mod kit;
+pub mod moment;
 pub mod password;
 pub mod rotation;
 pub mod settings;

@@ -56,7 +56,8 @@ pub fn due(
     current_since: Option<SystemTime>,
     interval: Option<Duration>,
 ) -> Option<SystemTime> {
-    let by_age = interval.and_then(|interval| current_since?.checked_add(interval + DAY));
+    let by_age =
+        interval.and_then(|interval| current_since?.checked_add(interval.saturating_add(DAY)));
     match (next, by_age) {
         (Some(next), Some(by_age)) => Some(next.min(by_age)),
         (next, by_age) => next.or(by_age),
@@ -126,6 +127,8 @@ mod tests {
         assert_eq!(due(None, Some(day(0)), month), Some(day(31)));
         assert_eq!(due(Some(day(9)), Some(day(0)), None), Some(day(9)));
         assert_eq!(due(None, Some(day(0)), None), None);
+        // longer than any clock
+        assert_eq!(due(None, Some(day(0)), Some(Duration::MAX)), None);
     }
 
     #[test]

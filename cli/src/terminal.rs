@@ -238,7 +238,7 @@ pub fn took(span: Duration) -> String {
 
 /// A time for a report, in UTC: `2026-11-21T10:29:54Z`.
 pub fn moment(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time).to_string()
+    secret_rotation::moment::shown(time)
 }
 
 /// [`moment`] for JSON.
@@ -325,5 +325,8 @@ mod tests {
     fn a_moment_is_shown_in_utc_to_the_second() {
         let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_256_994_900);
         assert_eq!(moment(time), "2026-11-21T10:29:54Z");
+        // a secret's document may promise any
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(400_000_000_000);
+        assert_eq!(moment(time), "9999-12-31T23:59:59Z");
     }
 }

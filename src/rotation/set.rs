@@ -8,6 +8,7 @@ use crate::{
     engine::{Engine, Login, Proven},
     error::Error,
     event::RotationEvent,
+    moment,
     store::{SecretStore, Which},
 };
 
@@ -41,7 +42,7 @@ impl<S: SecretStore, T: Engine> Rotation<'_, S, T> {
             tracing::warn!(
                 kind = "PromiseBroken",
                 user = current.next_user(),
-                until = %humantime::format_rfc3339_seconds(promised),
+                until = %moment::shown(promised),
                 "an old password was replaced before its promised end: an application that still uses it must read the \
                  secret again; make the schedule longer than the overlap"
             );

@@ -2,7 +2,7 @@
 //!
 //! Every role can read this: nothing here needs a right.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use tokio_postgres::types::Type;
 
@@ -14,9 +14,6 @@ const ADMIN_OPTION_SINCE: i32 = 160_000;
 
 /// From this version on a right to set a parameter can be granted.
 pub(super) const PARAMETER_PRIVILEGE_SINCE: i32 = 150_000;
-
-/// The last second of the year 9999.
-const END_OF_9999: Duration = Duration::from_secs(253_402_300_799);
 
 /// Who changes roles: an administrator, or the role itself.
 #[derive(Clone, Debug, Default)]
@@ -97,11 +94,6 @@ pub(super) async fn changer(session: &Session) -> Result<Changer, EngineError> {
     Ok(Changer { user, ..changer })
 }
 
-/// This time, or the next one that a timestamp of the log can show. A server may say any.
-fn shown(time: SystemTime) -> SystemTime {
-    time.clamp(UNIX_EPOCH, UNIX_EPOCH + END_OF_9999)
-}
-
 /// Reads roles; those that do not exist are left out.
 pub(super) async fn roles(session: &Session, names: &[&str]) -> Result<Vec<Role>, EngineError> {
     let question = "SELECT rolname::pg_catalog.text, rolsuper, rolreplication, rolbypassrls, rolcanlogin, rolconnlimit, \
@@ -124,7 +116,7 @@ pub(super) async fn roles(session: &Session, names: &[&str]) -> Result<Vec<Role>
             connections: row.try_get(6)?,
             ends: row.try_get(7)?,
             // a time that this clock cannot show is no promise
-            promised: row.try_get(8).ok().flatten().map(shown),
+            promised: row.try_get(8).ok().flatten(),
             administered: row.try_get(9)?,
             ended: row.try_get(10)?,
         })
@@ -145,21 +137,4 @@ pub(super) async fn why_rejected(
         }
         Some(_) => None,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_outside_the_years_of_a_timestamp_is_shown_as_the_nearest_one_within() {
-        const DAY: Duration = Duration::from_secs(24 * 3600);
-        for (time, expected) in [
-            (UNIX_EPOCH - DAY, "1970-01-01T00:00:00Z"),
-            (UNIX_EPOCH + END_OF_9999 + DAY, "9999-12-31T23:59:59Z"),
-        ] {
-            let timestamp = humantime::format_rfc3339(shown(time));
-            assert_eq!(timestamp.to_string(), expected);
-        }
-    }
 }
