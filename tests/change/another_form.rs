@@ -9,10 +9,14 @@ use crate::common::{
 
 const ERROR: &str = "DatabaseAnswerUnreadable";
 
+/// A column whose type the driver asks the server for.
+const OWN_TYPE: &str = "SELECT am FROM pg_am AS am";
+
 /// What such a server answers in place of `{}`.
-const FORMS: [&str; 3] = [
+const FORMS: [&str; 4] = [
     "SELECT",
     "SELECT ARRAY[1.5]",
+    OWN_TYPE,
     "SELECT nulls.* FROM (SELECT) AS one LEFT JOIN ({}) AS nulls ON false",
 ];
 
@@ -26,6 +30,20 @@ async fn a_login_at_a_server_that_reports_nothing_about_itself_is_an_error() {
         let error = fails(&world, secret, "setSecret").await;
         assert_error(&error, ERROR, "rotationhost");
     }
+}
+
+#[tokio::test]
+async fn no_server_is_asked_for_the_type_of_a_column() {
+    let (world, proxy) = Proxy::in_a_world(warm(options())).await;
+    let secret = world.single_user();
+    stage_up_to(&world, secret, "setSecret").await;
+    let fails_with = async |form| {
+        proxy.replace(0, form);
+        fails(&world, secret, "setSecret").await
+    };
+    assert_error(&fails_with(OWN_TYPE).await, ERROR, "PostgreSQL's own");
+    assert_error(&fails_with("SELECT 1.5").await, ERROR, "rotationhost");
+    invoke(&world, secret, "setSecret").await.outcome.unwrap();
 }
 
 /// Each question of a rotation and of a revocation gets each of these answers. An answer that is not looked at does no harm.

@@ -130,9 +130,7 @@ pub(super) async fn hashing(session: Option<&Session>) -> Verdict {
     let Some(session) = session else {
         return Verdict::skipped("no version logs in");
     };
-    let question = "SELECT pg_catalog.current_setting('password_encryption')";
-    let answer = session.client().query_one(question, &[]).await;
-    match answer.and_then(|row| row.try_get::<_, String>(0)) {
+    match session.hashing().await {
         Ok(hashing) if hashing == "scram-sha-256" => {
             Verdict::ok("the server stores passwords as scram-sha-256")
         }

@@ -150,12 +150,12 @@ impl Postgres<'_> {
                 tls,
                 login: login.clone(),
             };
-            self.log_in_over(tcp, tls, &config, &login, document, purpose)
+            self.log_in_over(tcp, tls, &config, login, document, purpose)
                 .await
         } else {
             config.ssl_mode(SslMode::Disable);
             let tcp = Watched::new(tcp, login.clone());
-            self.log_in_over(tcp, NoTls, &config, &login, document, purpose)
+            self.log_in_over(tcp, NoTls, &config, login, document, purpose)
                 .await
         }
     }
@@ -165,7 +165,7 @@ impl Postgres<'_> {
         stream: S,
         tls: T,
         config: &Config,
-        login: &Mutex<wire::Login>,
+        shared: Arc<Mutex<wire::Login>>,
         document: &Document,
         purpose: Purpose,
     ) -> Result<Login<Session>, EngineError>
@@ -175,7 +175,7 @@ impl Postgres<'_> {
         T::Stream: Send + 'static,
     {
         let connected = config.connect_raw(stream, tls).await;
-        let login = *lock(login);
+        let login = *lock(&shared);
         let (server, user) = (document.server(), document.username().to_owned());
         let (client, connection) = match connected {
             _ if login.wants_cleartext => {
@@ -205,7 +205,7 @@ impl Postgres<'_> {
             pooled: false,
             short_idle_timeout: false,
             short_transaction_timeout: false,
-            md5: login.md5,
+            login: shared,
             purpose,
             limits: self.limits,
             ended,

@@ -132,6 +132,20 @@ impl Postgres<'_> {
     }
 }
 
+impl Session {
+    /// How the server stores a password that is set by hand (`password_encryption`).
+    ///
+    /// # Errors
+    ///
+    /// The server gives no answer, or one of another form.
+    pub async fn hashing(&self) -> Result<String, EngineError> {
+        let question = "SELECT pg_catalog.current_setting('password_encryption')";
+        let hashing = self.ask(question, &[], READS, |row| row.try_get(0));
+        let what = "read the setting password_encryption";
+        hashing.await?.pop().ok_or(EngineError::Unable { what })
+    }
+}
+
 async fn of_one(session: &Session, user: &str) -> Result<Vec<Obstacle>, EngineError> {
     let changer = facts::changer(session).await?;
     let role = facts::roles(session, &[user]).await?;

@@ -78,7 +78,7 @@ pub use new_role::NewRole;
 pub use session::Session;
 pub use tls::Roots;
 
-use self::session::Purpose;
+use self::{mutex::lock, session::Purpose};
 pub use super::Limits;
 use super::{
     Disconnect, Ended, Engine, EngineError, Known, Login, Promotion, Proven, Retiring, Revoked,
@@ -115,7 +115,7 @@ impl<'a> Postgres<'a> {
 impl Postgres<'_> {
     /// Whether the user of a session has an md5 password, and keeps md5.
     fn keeps_md5(&self, session: &Session) -> bool {
-        session.md5 && self.settings.hashing != PasswordHashing::Scram
+        lock(&session.login).md5 && self.settings.hashing != PasswordHashing::Scram
     }
 
     /// Runs VERIFY_SQL as AWSCURRENT, before anything is changed.

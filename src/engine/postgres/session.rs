@@ -14,7 +14,7 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use super::{Limits, errors::Doing, locks, mutex::lock};
+use super::{Limits, errors::Doing, locks, mutex::lock, wire::Login};
 use crate::engine::EngineError;
 
 /// A value of a question, and its type.
@@ -46,8 +46,8 @@ pub struct Session {
     pub(super) short_idle_timeout: bool,
     /// The server ends its transactions soon.
     pub(super) short_transaction_timeout: bool,
-    /// The server keeps the password as an md5 hash.
-    pub(super) md5: bool,
+    /// How it logged in, and what went wrong on the way since then.
+    pub(super) login: Arc<Mutex<Login>>,
     pub(super) purpose: Purpose,
     pub(super) limits: Limits,
     pub(super) ended: Arc<SetOnce<Option<SqlState>>>,
@@ -56,12 +56,6 @@ pub struct Session {
 }
 
 impl Session {
-    /// The driver's client, for questions outside a rotation.
-    #[cfg(feature = "doctor")]
-    pub fn client(&self) -> &Client {
-        &self.client
-    }
-
     /// Whether the server takes no changes.
     #[cfg(feature = "doctor")]
     pub fn is_standby(&self) -> bool {
@@ -148,6 +142,10 @@ impl Session {
         // the reason for the end of a session reaches the connection, not the statement
         let code = match error.code() {
             Some(code) => Some(code.clone()),
+            None if lock(&self.login).prepares => {
+                let reason = "a column has a type that is not PostgreSQL's own";
+                return self.another_form(reason, doing.action);
+            }
             None if error.is_closed() => self.ended_with().await,
             None => return self.another_form(error, doing.action),
         };
@@ -185,12 +183,12 @@ impl Session {
     }
 
     /// Anyone who can write the secret chooses the server, which may answer anything.
-    pub(super) fn another_form(&self, error: &Error, action: &str) -> EngineError {
+    pub(super) fn another_form(&self, reason: impl ToString, action: &str) -> EngineError {
         EngineError::AnotherForm {
             server: self.server.clone(),
             user: self.user.clone(),
             action: action.to_owned(),
-            reason: error.to_string(),
+            reason: reason.to_string(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a server asks at a login, read on its way to the driver.
+//! What server and driver say to each other, read on its way.
 //!
 //! The driver hides how a login went. So a thin stream between TLS and driver reads the types of the login's messages: which
 //! authentication the server asks for, and the process behind the session. It never lets a request for the password in clear
@@ -6,6 +6,10 @@
 //!
 //! The server also reports settings, such as `TimeZone`. The owner of a database, or a role itself, can give them bytes that are no
 //! text in UTF-8, and the driver would refuse the session. Nobody here reads them, so such bytes are replaced.
+//!
+//! For a column's type that is not PostgreSQL's own, the driver asks the server, with a statement that it prepares; and again for the type
+//! of that type's elements, for as long as the server names another one. Nothing else here prepares a statement, so the first one ends
+//! the session.
 
 use std::{
     io,
@@ -30,13 +34,16 @@ pub(super) struct Login {
     pub(super) md5: bool,
     /// The process that it names for cancel requests; a pooler's own number if one is in between.
     pub(super) process: Option<i32>,
+    /// The driver has prepared a statement.
+    pub(super) prepares: bool,
 }
 
-/// A stream that reads the messages of a login.
+/// A stream that reads the messages.
 #[derive(Debug)]
 pub(super) struct Watched<S> {
     stream: S,
     reader: Reader,
+    sent: Messages,
     login: Arc<Mutex<Login>>,
 }
 
@@ -45,6 +52,7 @@ impl<S> Watched<S> {
         Self {
             stream,
             reader: Reader::default(),
+            sent: Messages::sent(),
             login,
         }
     }
@@ -77,7 +85,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let length = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
+        for byte in &bytes[..length] {
+            // the name, without which nothing is prepared, comes first
+            let head = self.sent.take(*byte);
+            if head
+                .is_some_and(|head| head.starts_with(b"P") && head.get(Messages::HEAD) > Some(&0))
+            {
+                lock(&self.login).prepares = true;
+                return Poll::Ready(Err(io::ErrorKind::PermissionDenied.into()));
+            }
+        }
+        Poll::Ready(Ok(length))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -119,45 +138,71 @@ where
 
 /// Finds the messages in the bytes: a type, the length of the rest with its own four bytes, the rest.
 #[derive(Debug, Default)]
-struct Reader {
+struct Messages {
     /// Type, length, and the first four bytes of the rest.
     head: Vec<u8>,
     /// How many bytes of this message are still to come.
     left: usize,
+}
+
+impl Messages {
+    const HEAD: usize = 5;
+
+    /// Those that are sent. The first one has no type.
+    fn sent() -> Self {
+        Self {
+            head: vec![0],
+            left: 0,
+        }
+    }
+
+    /// The head of the message that ends with this byte.
+    fn take(&mut self, byte: u8) -> Option<Vec<u8>> {
+        if self.head.len() < Self::HEAD {
+            self.head.push(byte);
+            if self.head.len() == Self::HEAD {
+                self.left = (number(&self.head, 1) as usize).saturating_sub(4);
+            }
+        } else {
+            self.left = self.left.saturating_sub(1);
+            if self.head.len() < Self::HEAD + 4 {
+                self.head.push(byte);
+            }
+        }
+        let ended = self.head.len() >= Self::HEAD && self.left == 0;
+        ended.then(|| std::mem::take(&mut self.head))
+    }
+
+    /// Whether the next byte is one of the rest of a message of this type.
+    fn is_within(&self, kind: u8) -> bool {
+        self.head.len() >= Self::HEAD && self.head[0] == kind
+    }
+}
+
+/// Follows a login.
+#[derive(Debug, Default)]
+struct Reader {
+    messages: Messages,
     /// The login is over.
     over: bool,
 }
 
 impl Reader {
-    const HEAD: usize = 5;
-
     fn take(&mut self, byte: &mut u8, login: &mut Login) {
-        if self.head.len() < Self::HEAD {
-            self.head.push(*byte);
-            if self.head.len() == Self::HEAD {
-                self.left = (self.number(1) as usize).saturating_sub(4);
-            }
-        } else {
-            self.left = self.left.saturating_sub(1);
-            if self.head.len() < Self::HEAD + 4 {
-                self.head.push(*byte);
-            }
-            // after the login too: the end of a transaction reports what it sets back
-            if self.head[0] == b'S' && !byte.is_ascii() {
-                *byte = b'?';
-            }
+        // after the login too: the end of a transaction reports what it sets back
+        if self.messages.is_within(b'S') && !byte.is_ascii() {
+            *byte = b'?';
         }
-        if self.head.len() >= Self::HEAD && self.left == 0 {
-            self.message(login);
-            self.head.clear();
+        if let Some(head) = self.messages.take(*byte) {
+            self.message(&head, login);
         }
     }
 
-    fn message(&mut self, login: &mut Login) {
-        let whole = self.head.len() == Self::HEAD + 4;
-        match self.head[0] {
+    fn message(&mut self, head: &[u8], login: &mut Login) {
+        let whole = head.len() == Messages::HEAD + 4;
+        match head[0] {
             _ if self.over => {}
-            b'R' if whole => match self.number(Self::HEAD) {
+            b'R' if whole => match number(head, Messages::HEAD) {
                 3 => login.wants_cleartext = true,
                 asks @ (5 | 10) => {
                     login.asked = true;
@@ -165,21 +210,23 @@ impl Reader {
                 }
                 _ => {}
             },
-            b'K' if whole => login.process = Some(self.number(Self::HEAD).cast_signed()),
+            b'K' if whole => login.process = Some(number(head, Messages::HEAD).cast_signed()),
             b'Z' => self.over = true,
             _ => {}
         }
     }
+}
 
-    fn number(&self, at: usize) -> u32 {
-        let mut bytes = [0; 4];
-        bytes.copy_from_slice(&self.head[at..at + 4]);
-        u32::from_be_bytes(bytes)
-    }
+fn number(head: &[u8], at: usize) -> u32 {
+    let mut bytes = [0; 4];
+    bytes.copy_from_slice(&head[at..at + 4]);
+    u32::from_be_bytes(bytes)
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt;
+
     use super::*;
 
     fn message(kind: u8, rest: &[u8]) -> Vec<u8> {
@@ -241,6 +288,28 @@ mod tests {
                 (asked, wants_cleartext, asks == 5),
                 "{asks}"
             );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_statement_that_is_prepared_ends_the_session_wherever_its_bytes_are_cut() {
+        let startup = b"\0\0\0\x09\0\x03\0\0\0".to_vec();
+        let scram = message(b'p', b"SCRAM-SHA-256\0");
+        let unnamed = message(b'P', b"\0SELECT 1\0\0\0");
+        let named = message(b'P', b"s0\0SELECT 1\0\0\0");
+        for cut in 1..40 {
+            let login = Arc::default();
+            let mut stream = Watched::new(tokio::io::sink(), Arc::clone(&login));
+            let allowed = [&startup[..], &scram, &unnamed].concat();
+            for part in allowed.chunks(cut) {
+                stream.write_all(part).await.unwrap();
+            }
+            assert!(!lock(&login).prepares);
+            let mut sent = Ok(());
+            for part in named.chunks(cut) {
+                sent = sent.and(stream.write_all(part).await);
+            }
+            assert!(sent.is_err() && lock(&login).prepares);
         }
     }
 
