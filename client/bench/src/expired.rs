@@ -27,6 +27,11 @@ pub(crate) fn measure() -> Value {
     LocalSet::new().block_on(&runtime, async {
         let store = Store::new();
         let secret = ours(store.clone(), TTL).await;
+        // from its first renewal on, a question begins so late that it is still open when the entry expires
+        let at_first = store.asked();
+        while store.asked() == at_first {
+            sleep(ANSWER / 20).await;
+        }
         let ours = callers(&store, move || {
             let secret = secret.clone();
             async move { drop(secret.usable().await.expect("the store answers")) }
