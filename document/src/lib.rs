@@ -17,6 +17,7 @@
 
 #[cfg(feature = "requests")]
 mod document;
+mod duration;
 mod error;
 mod fields;
 mod host;
@@ -39,6 +40,7 @@ mod url;
 #[cfg(feature = "requests")]
 mod whole;
 
+pub use duration::duration;
 pub use error::{DocumentError, shown_engine};
 pub use fields::{DEFAULT_DATABASE, DEFAULT_PORT, FieldNames, Fields};
 pub use overlap::Overlap;

@@ -2,6 +2,8 @@
 
 use std::{str::FromStr, time::Duration};
 
+use crate::duration;
+
 /// Added to any clock, it does not overflow.
 const LONGEST: Duration = Duration::from_secs(100 * 31_557_600);
 
@@ -22,7 +24,7 @@ impl FromStr for Overlap {
         if text == "unbounded" {
             return Ok(Self::Unbounded);
         }
-        let window = humantime::parse_duration(text).map_err(drop)?;
+        let window = duration(text).map_err(drop)?;
         if window.subsec_nanos() > 0 || window > LONGEST {
             Err(())
         } else {
@@ -49,6 +51,7 @@ mod tests {
             ("100years 1s", Err(())),
             ("101years", Err(())),
             ("584542046090years", Err(())),
+            ("5124095576030431h15s1000ms", Err(())),
             ("10ms", Err(())),
             ("forever", Err(())),
         ] {

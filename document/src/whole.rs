@@ -5,6 +5,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::{
+    duration,
     error::{DocumentError, shown_engine},
     object::Object,
     overlap::Overlap,
@@ -38,7 +39,7 @@ pub(crate) fn ready_within(object: &Object) -> Result<Duration, DocumentError> {
     let Some(text) = optional(object, "ready_within")? else {
         return Ok(Duration::ZERO);
     };
-    let read = humantime::parse_duration(&text).ok();
+    let read = duration(&text).ok();
     read.filter(|time| *time <= LATEST_READY)
         .ok_or(DocumentError::WrongType {
             field: "ready_within",

@@ -17,6 +17,7 @@ use std::{process::ExitCode, time::Duration};
 use aws_config::SdkConfig;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
+use secret_rotation::document::duration;
 
 use crate::{
     complete,
@@ -58,7 +59,7 @@ pub struct AuditArguments {
     #[arg(long, value_name = "KEY=VALUE")]
     pub tag: Vec<Tag>,
     /// A secret that nobody has read for this long is unread. The service keeps the day of the last read.
-    #[arg(long, value_name = "TIME", default_value = "90d", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "90d", value_parser = duration)]
     pub unread_for: Duration,
     /// How a name should look, with * and ?. Given several times, a name must fit one of them.
     #[arg(long, value_name = "PATTERN")]

@@ -24,6 +24,7 @@ use aws_config::{
 };
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use clap::Args;
+use secret_rotation::document::duration;
 
 use self::profile::Profile;
 pub use self::{
@@ -51,7 +52,7 @@ pub struct AwsArguments {
     #[arg(long, short, global = true)]
     pub verbose: bool,
     /// Give up after this time, also if work is left. One call may take a minute, as with the AWS CLI.
-    #[arg(long, global = true, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<Duration>,
 }
 

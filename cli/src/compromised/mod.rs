@@ -16,7 +16,7 @@ use aws_sdk_lambda::Client as Lambda;
 use aws_sdk_secretsmanager::Client;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
-use secret_rotation::settings::SettingsError;
+use secret_rotation::{document::duration, settings::SettingsError};
 
 use self::{incident::Incident, timeline::Timeline};
 use crate::{
@@ -63,7 +63,7 @@ pub struct CompromisedArguments {
     #[arg(long)]
     pub json: bool,
     /// How long applications have between a rotation and the end of the old credential.
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub grace: Duration,
     /// Do not log in to the database: rely on the function's answer as the proof.
     #[arg(long)]
@@ -72,7 +72,7 @@ pub struct CompromisedArguments {
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
     /// How long to wait for the next sign of life of a rotation.
-    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration)]
     pub give_up_after: Duration,
 }
 

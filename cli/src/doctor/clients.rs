@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_sdk_secretsmanager::types::Tag;
 use secret_rotation::{
-    document::{Document, Overlap},
+    document::{Document, Overlap, duration},
     settings::Settings,
 };
 
@@ -25,7 +25,7 @@ pub(super) fn lifetime(tags: &[Tag], document: &Document, settings: Option<&Sett
         );
         return Verdict::skipped(what);
     };
-    let Ok(lifetime) = humantime::parse_duration(announced) else {
+    let Ok(lifetime) = duration(announced) else {
         let what = format!("the tag {TAG} is \"{announced}\"");
         return Verdict::wrong(what, Cure::advice("give it a time such as 5m or 300s"));
     };

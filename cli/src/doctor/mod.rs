@@ -42,6 +42,7 @@ use aws_config::SdkConfig;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 use secret_rotation::{
+    document::duration,
     engine::{
         api_key::Https,
         postgres::{Kept, Roots},
@@ -86,7 +87,7 @@ pub struct DoctorArguments {
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
     /// A rotation without a change for this long is stuck.
-    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
     pub stuck_after: Duration,
     /// Offer repairs. Asks for a password if a repair needs one.
     #[arg(long)]

@@ -28,6 +28,8 @@ use drill::{
 };
 
 pub use self::error::Error;
+use secret_rotation::document::duration;
+
 use crate::{
     aws::{self, AwsArguments, Place},
     complete,
@@ -63,7 +65,7 @@ pub struct DrillArguments {
     #[arg(long, value_name = "FILE", requires = "local")]
     pub function: Option<PathBuf>,
     /// How long the application works, in addition to the time of the rotations.
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub duration: Duration,
     /// How many times the secret rotates. Default: once; ten times with --local and without SECRET.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=100))]
@@ -72,13 +74,13 @@ pub struct DrillArguments {
     #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub workers: u16,
     /// The pause between two requests of a worker.
-    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration)]
     pub pause: Duration,
     /// The cache's lifetime in rotating-secret: use the one of your application.
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
     pub ttl: Duration,
     /// How long to wait for the rotation's next sign of life, and for the last worker to change over.
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
     pub give_up_after: Duration,
     /// The root of the database server's certificate, in PEM, if it is neither RDS's nor a public one. Default:
     /// TLS_CA_FILE.

@@ -12,6 +12,7 @@ use aws_sdk_secretsmanager::Client;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 use futures_util::{StreamExt, stream};
+use secret_rotation::document::duration;
 
 use self::{
     one::{NotRotated, one},
@@ -74,10 +75,10 @@ pub struct RotateArguments {
     #[arg(long)]
     pub force: bool,
     /// Skip secrets that have rotated within this time.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     pub if_older_than: Option<Duration>,
     /// How long to wait for the next sign of life. The service repeats a failed rotation, but does not say when.
-    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration)]
     pub give_up_after: Duration,
 }
 

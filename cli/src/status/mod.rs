@@ -19,6 +19,7 @@ use std::{process::ExitCode, time::Duration};
 use aws_config::SdkConfig;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
+use secret_rotation::document::duration;
 
 use self::judge::State;
 use crate::{
@@ -67,7 +68,7 @@ pub struct StatusArguments {
     #[arg(long)]
     pub no_values: bool,
     /// A rotation that has taken this long is stuck.
-    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
     pub stuck_after: Duration,
 }
 
