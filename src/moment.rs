@@ -1,4 +1,5 @@
-//! A moment as text. A server, a service, or whoever writes a secret may name any, and a timestamp shows only the years 1970 to 9999.
+//! A moment as text. A server, a service, or anyone who writes a secret may name any, and a timestamp has only the years
+//! 1970 to 9999.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,8 +8,12 @@ const END_OF_9999: Duration = Duration::from_secs(253_402_300_799);
 
 /// In UTC and without fractions: `2026-11-21T10:29:54Z`. A time outside of these years is shown as the nearest one within.
 pub fn shown(time: SystemTime) -> String {
-    let shown = time.clamp(UNIX_EPOCH, UNIX_EPOCH + END_OF_9999);
-    humantime::format_rfc3339_seconds(shown).to_string()
+    humantime::format_rfc3339_seconds(nearest(time)).to_string()
+}
+
+/// This time, or the nearest one within these years.
+pub(crate) fn nearest(time: SystemTime) -> SystemTime {
+    time.clamp(UNIX_EPOCH, UNIX_EPOCH + END_OF_9999)
 }
 
 #[cfg(test)]

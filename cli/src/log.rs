@@ -15,6 +15,9 @@ use crate::aws::{Error, explain};
 
 const ACTION: &str = "logs:FilterLogEvents";
 
+/// Longer than Lambda lets any step take.
+const LONGEST: Duration = Duration::from_secs(3600);
+
 /// One log line of the function about a step.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Line {
@@ -51,9 +54,10 @@ impl Line {
         self.outcome == "failed"
     }
 
-    /// How long the step took.
+    /// How long the step took. Anyone who may write to the log can name a time that no clock has.
     pub fn took(&self) -> Duration {
-        Duration::try_from_secs_f64(self.milliseconds / 1000.0).unwrap_or_default()
+        let took = Duration::try_from_secs_f64(self.milliseconds / 1000.0);
+        took.unwrap_or_default().min(LONGEST)
     }
 
     /// The function's text about the failure.
@@ -210,5 +214,17 @@ impl Tail {
             }
             Err(error) => heard.error = Some(Arc::new(error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_log_names_no_time_beyond_the_clock() {
+        let text = r#"{"secret":"s","step":"setSecret","outcome":"changed","milliseconds":1e22}"#;
+        let line: Line = serde_json::from_str(text).unwrap();
+        assert!(line.time.checked_sub(line.took()).is_some());
     }
 }

@@ -311,6 +311,17 @@ async fn a_lease_that_is_not_renewable_leads_to_new_credentials_at_once() {
 }
 
 #[tokio::test]
+async fn a_renewal_for_longer_than_any_clock_is_a_renewal() {
+    let (stub, database) = with_role(ORDERS).await;
+    let first = current(&database, "orders").await.unwrap();
+    let forever = json!({ "lease_id": first.id, "lease_duration": i64::MAX, "renewable": true });
+    stub.fail(Fault::Answer(200, forever.to_string()));
+    let renewed = current(&database, "orders").await.unwrap();
+    assert_eq!(renewed.id, first.id);
+    assert_eq!(renewed.lease, Some(Duration::from_secs(i64::MAX as u64)));
+}
+
+#[tokio::test]
 async fn a_refused_renewal_leads_to_new_credentials() {
     let (stub, database) = with_role(ORDERS).await;
     let first = current(&database, "orders").await.unwrap();

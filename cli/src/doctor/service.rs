@@ -48,7 +48,7 @@ pub(super) fn rotation(secret: &DescribeSecretOutput, shell: &Shell, now: System
         _ => "without a schedule".to_owned(),
     };
     match time(secret.next_rotation_date()) {
-        Some(next) if next + LATE < now => {
+        Some(next) if next.checked_add(LATE).is_some_and(|latest| latest < now) => {
             let what = format!("enabled, {schedule}, but it was due on {}", moment(next));
             let advice = "see why the last one failed (the function's log), then rotate:";
             Verdict::warning(what, Cure::advice(advice).command(rotate(&[])))

@@ -12,7 +12,7 @@ use super::{
     session::Value,
     text::Text,
 };
-use crate::engine::EngineError;
+use crate::{engine::EngineError, moment};
 
 type Answer<T> = Result<T, EngineError>;
 
@@ -116,6 +116,7 @@ pub(super) async fn end_sessions(
                          AND pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() \
                          AND ($2 IS NULL OR backend_start OPERATOR(pg_catalog.<) $2)) \
                      SELECT pid FROM open WHERE pg_catalog.pg_terminate_backend(pid)";
+    let begun = begun.map(moment::nearest);
     let values: [Value<'_>; 2] = [(&role, Type::TEXT), (&begun, Type::TIMESTAMPTZ)];
     session
         .ask(statement, &values, doing, |row| row.try_get(0))
@@ -130,6 +131,7 @@ pub(super) async fn late(
 ) -> Answer<Option<Duration>> {
     let question = "SELECT pg_catalog.date_part('epoch', $1 OPERATOR(pg_catalog.+) \
                         pg_catalog.current_setting('authentication_timeout')::pg_catalog.interval OPERATOR(pg_catalog.-) pg_catalog.now())";
+    let since = moment::nearest(since);
     let values: [Value<'_>; 1] = [(&since, Type::TIMESTAMPTZ)];
     let seconds = session.ask(question, &values, doing, |row| row.try_get::<_, f64>(0));
     Ok((seconds.await?.pop())

@@ -151,7 +151,7 @@ impl Database {
             Ok(answer) => {
                 lease.renewable = answer.renewable;
                 let renewed = Duration::from_secs(answer.lease_duration);
-                Ok((renewed * 3 >= lease.first).then_some(renewed))
+                Ok((renewed.saturating_mul(3) >= lease.first).then_some(renewed))
             }
             Err(failure) => match &failure {
                 Failure::Status { code, .. }
