@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `connect`, `reach` | a login within its deadline, and the TCP connection for it |
-//! | `wire` | what the server asks at a login, read on its way to the driver |
+//! | `wire` | what server and driver say to each other, read on its way |
 //! | `session` | a session, its statements, and what a failed one means |
 //! | `errors` | what a failed login means |
 //! | `facts`, `pair`, `acts` | what the catalogs say about one role, about a pair, and about the roles that they act as |

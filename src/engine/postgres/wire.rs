@@ -23,7 +23,7 @@ use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
 use super::mutex::lock;
 
-/// What the server has said so far.
+/// What server and driver have said so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Login {
     /// It asked for the password in clear, and got no answer.
