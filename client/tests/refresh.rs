@@ -68,8 +68,9 @@ async fn a_fleet_that_sees_a_start_a_change_or_an_outage_together_asks_apart_fro
         ("outage", quarters_of(2, outage).await),
     ] {
         assert_eq!(quarters[0], 0, "{what}: {quarters:?}");
-        let even = quarters[1..].iter().all(|asked| (10..=60).contains(asked));
-        assert!(even, "{what}: {quarters:?}");
+        // 17 to 36 are expected. By chance it fails once in a million; without the spread all ask in the fourth quarter
+        let apart = quarters[1..].iter().all(|asked| (1..=65).contains(asked));
+        assert!(apart, "{what}: {quarters:?}");
     }
 }
 

@@ -31,7 +31,7 @@ use crate::{
     --promotion drops-pending                        as slow and as unpleasant as
                                                      AWS may be
 
-  export AWS_ENDPOINT_URL=http://127.0.0.1:4599 AWS_REGION=us-east-1
+  export AWS_ENDPOINT_URL=http://127.0.0.1:4599 AWS_DEFAULT_REGION=us-east-1
   export AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x
   aws secretsmanager rotate-secret --secret-id demo/orders/single")]
 pub struct UpArguments {
