@@ -1,7 +1,7 @@
 //! Which connections are open, and which of them are served.
 //!
-//! A connection that has shown the token, or whose user a socket serves, is served, and counts against `max_conn`. All others are guests. A guest gets a refusal or
-//! `/ping`, and the oldest guest is cut when there is no room. So a process without the token cannot keep out one that has it, and
+//! A connection that has shown the token, or whose user a socket serves, is served, and counts against `max_conn`. All others are guests.
+//! A guest gets a refusal or `/ping`, and the oldest guest is cut when there is no room. So a process without the token cannot keep out one that has it, and
 //! a probe gets its answer while every connection is in use. A client that says no more may have left: its connection gives its place to
 //! others, and is cut if it leaves too little room for guests.
 

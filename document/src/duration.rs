@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use humantime::DurationError;
 
-/// humantime 2.4 panics at `5124095576030431h15s1000ms`, where milliseconds carry the seconds over 64 bits. No shorter text does that.
+/// humantime 2.4 panics if milliseconds carry the seconds over 64 bits. The shortest such text has 26 bytes: `5124095576030431h15s1000ms`.
 const LONGEST_TEXT: usize = 20;
 
 /// Reads `24h`, `30m`, `1h 30m`.
